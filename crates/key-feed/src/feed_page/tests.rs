@@ -1,0 +1,112 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::limits::{DIGEST_LEN, SALT_LEN};
+
+fn page(after: u64, body: &Value) -> Result<FeedPage, InvalidFeedPage> {
+    FeedPage::parse(body.to_string().as_bytes(), Cursor(after))
+}
+
+fn with_keys(cursor: u64, more: bool, seqs: &[u64]) -> Value {
+    let keys: Vec<Value> = seqs.iter().map(|seq| json!({"seq": seq, "id": "k", "removed": true})).collect();
+    json!({"epoch": "e", "cursor": cursor, "total": 0, "more": more, "reset": false, "keys": keys})
+}
+
+#[test]
+fn reads_live_and_removed_keys() {
+    let salt = String::from(Salt::from_bytes([1; SALT_LEN]));
+    let digest = String::from(SecretDigest::from_bytes([2; DIGEST_LEN]));
+    let body = json!({"epoch": "e", "cursor": 9, "total": 1, "more": false, "reset": false, "keys": [
+        {"seq": 8, "id": "gone", "removed": true},
+        {"seq": 9, "id": "here", "salt": salt, "digest": digest, "name": "ci",
+         "owner": {"username": "alice", "realm": "native"}, "roles": [], "limited_by": ["ops"]}]});
+    let page = page(7, &body).unwrap();
+    assert_eq!(page.keys[0], FeedRow::Removed { seq: Cursor(8), id: KeyId::try_from("gone").unwrap() });
+    let FeedRow::Live { record, .. } = &page.keys[1] else { panic!("the second row is live") };
+    assert_eq!((record.name.as_str(), record.owner.username.as_str()), ("ci", "alice"));
+    assert_eq!(record.expiration, None);
+}
+
+#[test]
+fn a_live_key_without_a_digest_is_refused() {
+    let body = json!({"epoch": "e", "cursor": 1, "total": 1, "more": false, "reset": false, "keys": [
+        {"seq": 1, "id": "k", "name": "n", "owner": {"username": "u", "realm": "r"}}]});
+    assert!(matches!(page(0, &body), Err(InvalidFeedPage::Malformed { .. })));
+}
+
+#[test]
+fn refuses_pages_that_could_hide_a_change() {
+    let refused = |after, body| page(after, &body).unwrap_err().to_string();
+    assert_eq!(refused(0, with_keys(5, false, &[3, 2])), "the rows do not ascend");
+    assert_eq!(refused(0, with_keys(5, false, &[3, 3])), "the rows do not ascend");
+    assert_eq!(refused(3, with_keys(5, false, &[3])), "the rows do not ascend");
+    assert_eq!(refused(0, with_keys(4, false, &[5])), "the cursor lies behind the rows");
+    assert_eq!(refused(6, with_keys(5, false, &[])), "the cursor lies behind the rows");
+    assert_eq!(refused(5, with_keys(5, true, &[])), "more rows are promised but the cursor does not advance");
+}
+
+#[test]
+fn a_reset_is_empty_and_may_go_back() {
+    let reset = json!({"epoch": "f", "cursor": 2, "total": 0, "more": true, "reset": true, "keys": []});
+    assert!(page(99, &reset).unwrap().reset);
+    let mut with_rows = with_keys(9, false, &[9]);
+    with_rows["reset"] = json!(true);
+    assert!(matches!(page(0, &with_rows), Err(InvalidFeedPage::ResetWithRows)));
+}
+
+#[test]
+fn an_error_names_the_place_and_never_the_text() {
+    let error = FeedPage::parse(b"{\"epoch\": \"sesame", Cursor(0)).unwrap_err();
+    assert!(error.to_string().starts_with("not a feed page: mistake at line 1"));
+    assert!(!error.to_string().contains("sesame"));
+}
+
+prop_compose! {
+    fn record()(
+        id in "[a-zA-Z0-9_-]{1,30}",
+        salt: [u8; SALT_LEN],
+        digest: [u8; DIGEST_LEN],
+        expiration in proptest::option::of(any::<u64>()),
+        name in ".*",
+        username in ".*",
+        roles in proptest::collection::vec(".*", 0..4),
+        metadata in proptest::collection::btree_map(".*", ".*", 0..3),
+    ) -> KeyRecord {
+        KeyRecord {
+            id: KeyId::try_from(id).unwrap(),
+            salt: Salt::from_bytes(salt),
+            digest: SecretDigest::from_bytes(digest),
+            expiration: expiration.map(UnixMillis),
+            name,
+            owner: Owner { username, realm: "native".to_owned() },
+            limited_by: roles.iter().rev().cloned().collect(),
+            roles,
+            metadata: metadata.into_iter().map(|(key, value)| (key, json!(value))).collect(),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_page_survives_the_wire(records in proptest::collection::vec((record(), any::<bool>()), 0..6)) {
+        let keys: Vec<FeedRow> = (1..).map(Cursor).zip(records).map(|(seq, (record, removed))| {
+            if removed { FeedRow::Removed { seq, id: record.id } } else { FeedRow::Live { seq, record: Box::new(record) } }
+        }).collect();
+        let sent = FeedPage {
+            epoch: Epoch::try_from("e".to_owned()).unwrap(),
+            cursor: Cursor(keys.len() as u64),
+            total: 3,
+            more: false,
+            reset: false,
+            keys,
+        };
+        let received = FeedPage::parse(&serde_json::to_vec(&sent).unwrap(), Cursor(0)).unwrap();
+        prop_assert_eq!(received, sent);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes: Vec<u8>, after: u64) {
+        prop_assert!(FeedPage::parse(&bytes, Cursor(after)).is_err());
+    }
+}

@@ -1,0 +1,71 @@
+//! What an edge needs to know of one key.
+
+use serde_json::{Map, Value};
+
+use crate::{KeyId, Salt, SecretDigest, UnixMillis};
+
+/// A key that has not been invalidated, as the feed carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The public half of the credential.
+    pub id: KeyId,
+    /// The salt of the digest.
+    pub salt: Salt,
+    /// The digest of the secret.
+    pub digest: SecretDigest,
+    /// When the key ends; `None` is never.
+    pub expiration: Option<UnixMillis>,
+    /// The name its maker gave it. Not unique.
+    pub name: String,
+    /// On whose behalf it acts.
+    pub owner: Owner,
+    /// Names of the key's own role descriptors; empty when it inherits all that its owner could do.
+    pub roles: Vec<String>,
+    /// Names of the roles its owner had when the key was made or last updated.
+    pub limited_by: Vec<String>,
+    /// Whatever its maker attached to it.
+    pub metadata: Map<String, Value>,
+}
+
+/// A username, and the realm that vouched for it. Equal usernames of two realms are two owners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The name within the realm.
+    pub username: String,
+    /// The realm's name.
+    pub realm: String,
+}
+
+/// Whether a key may be used at a given moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may be used.
+    Active,
+    /// Its time is over.
+    Expired,
+}
+
+impl Standing {
+    /// The standing of a key with this expiration: usable only while the expiration lies strictly after `now`
+    /// (Elasticsearch, `ApiKeyService#validateApiKeyExpiration`).
+    #[must_use]
+    pub fn of(expiration: Option<UnixMillis>, now: UnixMillis) -> Self {
+        match expiration {
+            Some(end) if end <= now => Self::Expired,
+            _ => Self::Active,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_ends_at_the_very_millisecond_of_its_expiration() {
+        let end = Some(UnixMillis(1_000));
+        assert_eq!(Standing::of(end, UnixMillis(999)), Standing::Active);
+        assert_eq!(Standing::of(end, UnixMillis(1_000)), Standing::Expired);
+        assert_eq!(Standing::of(None, UnixMillis(u64::MAX)), Standing::Active);
+    }
+}

@@ -1,0 +1,21 @@
+//! The words that the key service and the filter share.
+//!
+//! A *key* is the whole record of an API key. Its *id* is public, its *secret* is shown once to the person who made
+//! it, and what both sides keep is a salted *digest* of the secret. The *feed* is all keys in the order of their latest
+//! change; a *cursor* says how far a follower has read it, an *epoch* which feed it is.
+//!
+//! Invariants of this crate: it performs no IO, reads no clock and draws no random numbers, so that it behaves the same
+//! in the service, in the proxy and in a test.
+
+mod feed_page;
+mod key_id;
+mod key_record;
+pub mod limits;
+mod secret;
+mod unix_millis;
+
+pub use feed_page::{Cursor, Epoch, FeedPage, FeedRow, InvalidEpoch, InvalidFeedPage};
+pub use key_id::{InvalidKeyId, KeyId};
+pub use key_record::{KeyRecord, Owner, Standing};
+pub use secret::{InvalidSecretDigest, KeySecret, Salt, SecretDigest};
+pub use unix_millis::UnixMillis;

@@ -1,0 +1,1 @@
+//! The Latchkey filter: an API-key gate inside the proxy.
