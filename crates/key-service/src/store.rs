@@ -266,3 +266,6 @@ impl std::error::Error for StoreError {
     }
 }
 
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -128,3 +128,19 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
         Self::Unavailable(error.into())
     }
 }
+
+#[cfg(test)]
+impl SqliteStore {
+    /// The trail: action, username and key ids of each event.
+    pub(super) async fn events(&self) -> Vec<(String, String, String)> {
+        sqlx::query_as("select action, actor_username, key_ids from audit_event order by event_id")
+            .fetch_all(&self.readers)
+            .await
+            .unwrap()
+    }
+
+    /// As if the rows up to here had been removed for good.
+    pub(super) async fn set_purged_through(&self, seq: i64) {
+        sqlx::query("update feed_state set purged_through = ?").bind(seq).execute(&self.writer).await.unwrap();
+    }
+}
