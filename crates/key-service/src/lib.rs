@@ -6,6 +6,7 @@ pub mod feed;
 pub mod limits;
 pub mod randomness;
 pub mod security;
+pub mod server;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

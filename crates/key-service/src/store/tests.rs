@@ -42,7 +42,7 @@ fn actor() -> Actor {
     Actor { username: "elastic".into(), realm: "reserved".into(), api_key: None, source: None }
 }
 
-fn key(id: &str) -> StoredKey {
+pub(crate) fn key(id: &str) -> StoredKey {
     let salt = Salt::from_bytes([3; 16]);
     StoredKey {
         id: KeyId::try_from(id).unwrap(),
