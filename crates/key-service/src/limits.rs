@@ -11,8 +11,12 @@ pub const REQUEST_HEAD_LEN_MAX: u32 = 64 * 1024;
 /// Most headers of one request: Envoy's default (`max_headers_count`).
 pub const REQUEST_HEADERS_MAX: usize = 100;
 
-/// How long a client may take to send one request's head.
-pub const REQUEST_HEAD_WAIT_MAX: Duration = Duration::from_secs(15);
+/// How long a client may take to send one request's head, and so how long an idle HTTP/1 connection stays open. Longer than
+/// the longest wait between two feed requests, so that a follower's connection is not closed under it.
+pub const REQUEST_HEAD_WAIT_MAX: Duration = Duration::from_secs(90);
+
+/// How often a silent HTTP/2 connection is asked whether it still lives.
+pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long a client may take to send one request's body.
 pub const REQUEST_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -94,6 +98,7 @@ pub const STORE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(10);
 pub const PASSWORD_LINE_LEN_MAX: u64 = PASSWORD_LEN_MAX as u64 + 2;
 
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
+const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
 // A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.
 const _: () = assert!(
     FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::limits::FEED_ANSWER_LEN_MAX

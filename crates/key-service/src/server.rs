@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt as _;
 
 use crate::limits::{
-    CONNECTIONS_MAX, REQUEST_HEAD_LEN_MAX, REQUEST_HEAD_WAIT_MAX, REQUEST_HEADERS_MAX, SHUTDOWN_WAIT_MAX,
+    CONNECTIONS_MAX, HTTP2_PING_INTERVAL, REQUEST_HEAD_LEN_MAX, REQUEST_HEAD_WAIT_MAX, REQUEST_HEADERS_MAX, SHUTDOWN_WAIT_MAX,
     STREAMS_PER_CONNECTION_MAX,
 };
 
@@ -72,7 +72,7 @@ fn connection_builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .max_header_list_size(REQUEST_HEAD_LEN_MAX)
-        .keep_alive_interval(Some(REQUEST_HEAD_WAIT_MAX));
+        .keep_alive_interval(Some(HTTP2_PING_INTERVAL));
     builder
 }
 
