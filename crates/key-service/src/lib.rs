@@ -1,0 +1,3 @@
+//! The key service: everything about the life of an API key.
+
+pub mod api;
