@@ -4,6 +4,7 @@ pub mod content;
 pub mod error;
 pub mod media_type;
 pub mod parameters;
+mod presentation;
 pub mod routing;
 mod suggestion;
 pub mod time_value;
