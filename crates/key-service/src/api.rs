@@ -15,6 +15,7 @@ mod health;
 mod measure;
 pub mod media_type;
 pub mod parameters;
+mod presentation;
 mod request_body;
 mod root;
 pub mod routing;

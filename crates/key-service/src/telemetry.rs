@@ -5,8 +5,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::audit::ChangeAction;
 use crate::feed::edges::EdgeCounts;
@@ -50,7 +50,8 @@ impl Drop for WaitingPoll {
 pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) {
     let route = route.to_owned();
     let method = method.to_owned();
-    counter!(REQUESTS, "route" => route.clone(), "method" => method, "status" => status.to_string()).increment(1);
+    counter!(REQUESTS, "route" => route.clone(), "method" => method, "status" => status.to_string())
+        .increment(1);
     histogram!(REQUEST_SECONDS, "route" => route).record(took);
 }
 

@@ -110,7 +110,8 @@ const REJECTED: &str =
 fn unauthenticated(failure: AuthenticationFailure, uri: &Uri, api_keys: bool) -> ApiError {
     let all: &[Challenge] =
         if api_keys { &[Challenge::Basic, Challenge::ApiKey] } else { &[Challenge::Basic] };
-    let rejected_key = |message: String| ApiError::unauthenticated(REJECTED, all, &[format!("API key: {message}")]);
+    let rejected_key =
+        |message: String| ApiError::unauthenticated(REJECTED, all, &[format!("API key: {message}")]);
     let shown_uri = uri.path_and_query().map_or("/", |path| path.as_str());
     match failure {
         AuthenticationFailure::Missing => ApiError::unauthenticated(

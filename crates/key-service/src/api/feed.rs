@@ -36,7 +36,10 @@ fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {
     let rows_max = rows_max(parameters.whole_number("limit")?)?;
     let wait = parameters.time_value("wait")?.map_or(Duration::ZERO, |wait| wait.to_duration());
     if wait > FEED_WAIT_MAX {
-        return Err(ErrorCause::illegal_argument(format!("[wait] must not exceed {}s", FEED_WAIT_MAX.as_secs())));
+        return Err(ErrorCause::illegal_argument(format!(
+            "[wait] must not exceed {}s",
+            FEED_WAIT_MAX.as_secs()
+        )));
     }
     let edge = parameters
         .text("edge")
@@ -90,7 +93,10 @@ mod tests {
             ("wait=61s", "[wait] must not exceed 60s"),
             ("edge=", "[edge]: the name of an edge has 1 to 128 bytes"),
             ("after=-1", "Failed to parse int parameter [after] with value [-1]"),
-            ("wayt=1s", "request [/_latchkey/feed] contains unrecognized parameter: [wayt] -> did you mean [wait]?"),
+            (
+                "wayt=1s",
+                "request [/_latchkey/feed] contains unrecognized parameter: [wayt] -> did you mean [wait]?",
+            ),
         ] {
             assert_eq!(read(query), Err(reason.to_owned()), "{query}");
         }

@@ -16,7 +16,9 @@ impl From<StoreError> for ApiError {
         telemetry::store_failed(&error);
         match error {
             StoreError::Unavailable(_) => Self::unavailable(error),
-            StoreError::Corrupt(_) | StoreError::IdTaken | StoreError::TooManyKeys { .. } => Self::internal(error),
+            StoreError::Corrupt(_) | StoreError::IdTaken | StoreError::TooManyKeys { .. } => {
+                Self::internal(error)
+            }
         }
     }
 }

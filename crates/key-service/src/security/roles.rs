@@ -74,7 +74,11 @@ fn superuser() -> RoleDescriptor {
     RoleDescriptor {
         cluster: texts(&["all"]),
         indices: vec![
-            IndexPrivileges { names: everything(), privileges: texts(&["all"]), ..IndexPrivileges::default() },
+            IndexPrivileges {
+                names: everything(),
+                privileges: texts(&["all"]),
+                ..IndexPrivileges::default()
+            },
             IndexPrivileges {
                 names: everything(),
                 privileges: texts(&["monitor", "read", "view_index_metadata", "read_cross_cluster"]),

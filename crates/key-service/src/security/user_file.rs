@@ -60,7 +60,9 @@ impl UserFile {
 
 fn user(username: String, mut section: Section<'_>, roles: &Roles) -> Option<User> {
     let password = section.required_text("password_hash").and_then(|text| {
-        PasswordHash::try_from(text).map_err(|invalid| section.problem("password_hash", invalid.to_string())).ok()
+        PasswordHash::try_from(text)
+            .map_err(|invalid| section.problem("password_hash", invalid.to_string()))
+            .ok()
     });
     let names = section.texts("roles").unwrap_or_default();
     for name in names.iter().filter(|name| !roles.has(name)) {
@@ -133,7 +135,9 @@ fn json(item: &Item) -> Value {
         return tables.iter().map(|table| Value::Object(json_object(table))).collect();
     }
     match item.as_value() {
-        Some(toml_edit::Value::Array(values)) => values.iter().map(|value| json(&Item::Value(value.clone()))).collect(),
+        Some(toml_edit::Value::Array(values)) => {
+            values.iter().map(|value| json(&Item::Value(value.clone()))).collect()
+        }
         Some(toml_edit::Value::Boolean(value)) => Value::Bool(*value.value()),
         Some(toml_edit::Value::Datetime(value)) => Value::String(value.value().to_string()),
         Some(toml_edit::Value::Float(value)) => Value::from(*value.value()),
@@ -161,7 +165,9 @@ mod tests {
             .skip_while(|line| *line != "//! ```toml")
             .skip(1)
             .take_while(|line| *line != "//! ```")
-            .map(|line| format!("{}\n", line.trim_start_matches("//!").trim_start().replace("$argon2id$…", HASH)))
+            .map(|line| {
+                format!("{}\n", line.trim_start_matches("//!").trim_start().replace("$argon2id$…", HASH))
+            })
             .collect();
         let file = UserFile::parse(&example).unwrap();
         let alice = &file.users[0];

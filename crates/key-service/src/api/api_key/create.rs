@@ -116,10 +116,8 @@ impl CreateRequest {
                 len > KEY_NAME_LEN_MAX,
                 &format!("api key name may not be more than {KEY_NAME_LEN_MAX} characters long"),
             );
-            problems.add_if(
-                self.name.trim() != self.name,
-                "api key name may not begin or end with whitespace",
-            );
+            problems
+                .add_if(self.name.trim() != self.name, "api key name may not begin or end with whitespace");
             problems.add_if(self.name.starts_with('_'), "api key name may not begin with an underscore");
         }
         problems.add_if(

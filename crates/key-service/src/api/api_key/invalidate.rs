@@ -30,7 +30,9 @@ struct InvalidateRequest {
 const PARSER: ObjectParser<InvalidateRequest> = ObjectParser::new(
     "invalidate_api_key",
     &[
-        Field::string("realm_name", |request: &mut InvalidateRequest, realm| request.realm = non_blank(realm)),
+        Field::string("realm_name", |request: &mut InvalidateRequest, realm| {
+            request.realm = non_blank(realm)
+        }),
         Field::string("username", |request: &mut InvalidateRequest, name| request.username = non_blank(name)),
         Field::string("name", |request: &mut InvalidateRequest, name| request.name = non_blank(name)),
         Field::boolean("owner", |request: &mut InvalidateRequest, owner| request.owner = owner),

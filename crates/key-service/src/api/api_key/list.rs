@@ -13,8 +13,8 @@ use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::api::{SharedService, answer};
-use crate::security::role_descriptor::RoleDescriptors;
 use crate::security::request::{ClusterRequest, KeySelection};
+use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::{KeyFilter, StoredKey};
 
 /// What is asked. Blank texts count as absent.
