@@ -1,1 +1,4 @@
 //! The Latchkey filter: an API-key gate inside the proxy.
+
+pub mod credential;
+pub mod denial;
