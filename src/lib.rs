@@ -2,3 +2,4 @@
 
 pub mod credential;
 pub mod denial;
+pub mod limits;
