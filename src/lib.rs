@@ -2,4 +2,5 @@
 
 pub mod credential;
 pub mod denial;
+pub mod header_value;
 pub mod limits;
