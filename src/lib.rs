@@ -4,3 +4,4 @@ pub mod credential;
 pub mod denial;
 pub mod header_value;
 pub mod limits;
+pub mod table;
