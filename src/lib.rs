@@ -4,4 +4,5 @@ pub mod credential;
 pub mod denial;
 pub mod header_value;
 pub mod limits;
+pub mod refresh;
 pub mod table;

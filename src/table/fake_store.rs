@@ -9,10 +9,13 @@ use serde_json::Map;
 
 use super::{Entry, SharedStore, SwapLost, Version};
 
+/// A value and its compare-and-swap number.
+type Valued = (Vec<u8>, u32);
+
 /// One process's shared data. Clones see the same data, as VMs do.
 #[derive(Clone, Default)]
 pub(crate) struct FakeSharedData {
-    entries: Rc<RefCell<BTreeMap<String, (Vec<u8>, u32)>>>,
+    entries: Rc<RefCell<BTreeMap<String, Valued>>>,
     last_cas: Rc<RefCell<u32>>,
 }
 
