@@ -3,4 +3,5 @@
 pub mod credential;
 pub mod denial;
 pub mod header_value;
+pub mod identity;
 pub mod limits;

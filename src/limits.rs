@@ -10,6 +10,9 @@ pub const CREDENTIAL_LEN_MAX: usize = 2048;
 /// and a refusal costs its sender more than us only while it is short.
 pub const REPLY_PATH_LEN_MAX: usize = 256;
 
+/// Longest name of an identity header, in bytes. HTTP sets no limit; common names stay below 40.
+pub const HEADER_NAME_LEN_MAX: usize = 128;
+
 const _: () = assert!(
     CREDENTIAL_LEN_MAX / 4 * 3 > KEY_ID_LEN_MAX + 1 + 22,
     "a credential of the longest id and one of our secrets is accepted"
