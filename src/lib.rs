@@ -5,3 +5,4 @@ pub mod denial;
 pub mod header_value;
 pub mod identity;
 pub mod limits;
+pub mod reply;
