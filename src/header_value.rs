@@ -13,6 +13,12 @@ pub fn encode(text: &str) -> String {
     value
 }
 
+/// Whether encoding changes the text.
+#[must_use]
+pub fn needs_encoding(text: &str) -> bool {
+    !text.bytes().all(stays)
+}
+
 /// The items, each encoded, joined by commas.
 #[must_use]
 pub fn encode_list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
@@ -28,7 +34,7 @@ pub fn encode_list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
 
 fn push_encoded(value: &mut String, text: &str) {
     for byte in text.bytes() {
-        if matches!(byte, b'!'..=b'~') && !matches!(byte, b'%' | b',') {
+        if stays(byte) {
             value.push(char::from(byte));
         } else {
             value.push('%');
@@ -36,6 +42,10 @@ fn push_encoded(value: &mut String, text: &str) {
             value.push(upper_hex(byte & 0xF));
         }
     }
+}
+
+fn stays(byte: u8) -> bool {
+    matches!(byte, b'!'..=b'~') && !matches!(byte, b'%' | b',')
 }
 
 fn upper_hex(nibble: u8) -> char {

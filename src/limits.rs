@@ -70,6 +70,9 @@ pub const FAILURES_BEFORE_HANDOVER: u32 = 3;
 /// plugin was replaced meanwhile.
 pub const ANSWER_GRACE_MS: u64 = 2_000;
 
+/// Longest name of an identity header, in bytes. HTTP sets no limit; common names stay below 40.
+pub const HEADER_NAME_LEN_MAX: usize = 128;
+
 const _: () = assert!(
     CREDENTIAL_LEN_MAX / 4 * 3 > KEY_ID_LEN_MAX + 1 + 22,
     "a credential of the longest id and one of our secrets is accepted"

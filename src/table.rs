@@ -29,7 +29,7 @@ mod writer;
 pub use header::{Generation, LiveTable, Slot, TableHeader};
 pub use page::{Page, Unreadable};
 pub use reader::TableReader;
-pub use record::RecordView;
+pub use record::{RecordTexts, RecordView};
 pub use shared_store::{Entry, FeedIdentity, SharedNames, SharedStore, SwapLost, Version};
 pub use writer::{Sweep, TableWriter, Target, WriteError};
 

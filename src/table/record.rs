@@ -54,6 +54,12 @@ impl<'a> RecordView<'a> {
         self.id
     }
 
+    /// The id as the value of a header, where that is not the id itself.
+    #[must_use]
+    pub fn encoded_id(&self) -> Option<String> {
+        header_value::needs_encoding(self.id).then(|| header_value::encode(self.id))
+    }
+
     /// The salt of the digest.
     #[must_use]
     pub fn salt(&self) -> &Salt {

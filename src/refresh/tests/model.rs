@@ -147,8 +147,8 @@ impl Edge {
 
     /// Lets the VM work until it has nothing to do but wait for a change.
     pub(super) fn catch_up(&mut self, vm: usize, service: &Service) {
-        for _ in 0..100 {
-            self.pass(10);
+        for _ in 0..300 {
+            self.pass(100);
             self.tick(vm);
             match &self.vms[vm].pending {
                 Some((_, poll)) if poll.path.contains("wait=20000ms") => {
