@@ -22,6 +22,8 @@ pub mod routing;
 mod store_error;
 mod suggestion;
 pub mod time_value;
+mod token;
+mod unauthenticated;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, map_response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
@@ -88,7 +90,7 @@ pub fn app(parts: ServiceParts) -> Router {
             parts.store.clone(),
             parts.realms,
             parts.passwords,
-            parts.settings.api_keys,
+            parts.settings.schemes(),
         ),
         store: parts.store,
         roles: parts.roles,
@@ -104,6 +106,7 @@ pub fn app(parts: ServiceParts) -> Router {
             "/_security/api_key",
             get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
         )
+        .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
         .route("/_latchkey/feed", get(feed::show))
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()

@@ -8,16 +8,24 @@
 //! [api_keys]
 //! enabled = true                   # off: the endpoints refuse, and the ApiKey scheme is not looked at
 //!
+//! [tokens]
+//! enabled = false                  # OAuth2 tokens at /_security/oauth2/token; on by default only where TLS is
+//! timeout = "20m"                  # how long an access token lives, 1s to 1h
+//!
 //! [answers]
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //! ```
 
 pub mod section;
+mod tokens;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::security::authentication::Schemes;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
+
+pub use tokens::TokenSettings;
 
 /// Where the service listens when nothing says otherwise: Elasticsearch's port, on this machine only.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9200);
@@ -40,6 +48,8 @@ pub struct Settings {
 pub struct ServiceSettings {
     /// Whether there are API keys at all (Elasticsearch, `xpack.security.authc.api_key.enabled`).
     pub api_keys: bool,
+    /// What OAuth2 tokens are like.
+    pub tokens: TokenSettings,
     /// Whether successes carry `X-elastic-product: Elasticsearch`.
     pub product_header: bool,
 }
@@ -58,7 +68,15 @@ pub struct Overrides {
 impl Default for ServiceSettings {
     /// API keys are what the service is for; the product header is what Elastic's clients ask for.
     fn default() -> Self {
-        Self { api_keys: true, product_header: true }
+        Self { api_keys: true, tokens: TokenSettings::default(), product_header: true }
+    }
+}
+
+impl ServiceSettings {
+    /// Which credentials count besides passwords.
+    #[must_use]
+    pub fn schemes(&self) -> Schemes {
+        Schemes { api_keys: self.api_keys, tokens: self.tokens.enabled }
     }
 }
 
@@ -77,9 +95,11 @@ impl Settings {
         let users = path(&mut root, "users", directory, overrides.users);
         let defaults = ServiceSettings::default();
         let mut api_keys = root.section("api_keys");
+        let tokens = tokens::read(root.section("tokens"));
         let mut answers = root.section("answers");
         let service = ServiceSettings {
             api_keys: api_keys.flag("enabled").unwrap_or(defaults.api_keys),
+            tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
         };
         api_keys.end();
@@ -148,7 +168,7 @@ mod tests {
                 "users: must be a string",
                 "api_keys.enabled: must be true or false",
                 "api_keys.x: is not known; known are enabled",
-                "user: is not known; known are listen, data, users, api_keys, answers",
+                "user: is not known; known are listen, data, users, api_keys, tokens, answers",
             ]
         );
     }
