@@ -169,6 +169,9 @@ fn claims(section: &mut Section<'_>, token_type: TokenType) -> Option<ClaimRules
     let principal = names.required_text("principal").map(str::to_owned);
     let [groups, name, mail] = ["groups", "name", "mail"].map(|claim| names.text(claim).map(str::to_owned));
     names.end();
+    let populate_user_metadata = section.flag("populate_user_metadata").unwrap_or(true);
+    let role_mapping = role_mapping(section);
+    let roles_from_groups = section.texts("roles_from_groups").unwrap_or_default();
     Some(ClaimRules {
         allowed_audiences,
         allowed_subjects,
@@ -177,9 +180,9 @@ fn claims(section: &mut Section<'_>, token_type: TokenType) -> Option<ClaimRules
         groups,
         name,
         mail,
-        populate_user_metadata: section.flag("populate_user_metadata").unwrap_or(true),
-        role_mapping: role_mapping(section),
-        roles_from_groups: section.texts("roles_from_groups").unwrap_or_default(),
+        populate_user_metadata,
+        role_mapping,
+        roles_from_groups,
     })
 }
 
