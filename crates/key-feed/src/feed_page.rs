@@ -1,7 +1,7 @@
 //! One answer of the change feed.
 //!
 //! ```json
-//! {"epoch":"…","cursor":184467,"total":2,"more":false,"reset":false,"keys":[
+//! {"epoch":"…","cursor":184467,"purged":0,"total":2,"more":false,"reset":false,"keys":[
 //!   {"seq":184466,"id":"…","removed":true},
 //!   {"seq":184467,"id":"…","salt":"…","digest":"…","expiration":1767225600000,"name":"ci",
 //!    "owner":{"username":"alice","realm":"native"},"roles":["reader"],"limited_by":["ops"],"metadata":{"team":"x"}}]}
@@ -10,6 +10,10 @@
 //! Each key has one row, at the sequence number of its latest change, and rows ascend. Reading from cursor 0 is therefore a
 //! full load, reading from any later cursor is the delta, and both are the same query. A page that breaks one of these
 //! rules is refused whole: a follower that guessed could skip a revocation.
+//!
+//! The service forgets removed keys after a while. `purged` is the highest change it has forgotten. A follower whose cursor lies
+//! before it may have missed a removal and is told to `reset`; one that is loading from 0 never saw the forgotten keys, and says so by
+//! repeating the `purged` with which its load began.
 
 use std::fmt;
 
@@ -41,6 +45,8 @@ pub struct FeedPage {
     pub epoch: Epoch,
     /// How far one has read after applying this page.
     pub cursor: Cursor,
+    /// The highest change that the service has forgotten; 0 when it has forgotten none.
+    pub purged: Cursor,
     /// How many keys the feed holds that are not removed, as of this answer.
     pub total: u64,
     /// Whether more rows wait after `cursor`.
@@ -110,6 +116,7 @@ impl FeedPage {
         let page = Self {
             epoch: raw.epoch,
             cursor: raw.cursor,
+            purged: raw.purged,
             total: raw.total,
             more: raw.more,
             reset: raw.reset,
@@ -163,6 +170,7 @@ impl FeedRow {
 struct RawPage {
     epoch: Epoch,
     cursor: Cursor,
+    purged: Cursor,
     total: u64,
     more: bool,
     reset: bool,

@@ -10,14 +10,14 @@ fn page(after: u64, body: &Value) -> Result<FeedPage, InvalidFeedPage> {
 
 fn with_keys(cursor: u64, more: bool, seqs: &[u64]) -> Value {
     let keys: Vec<Value> = seqs.iter().map(|seq| json!({"seq": seq, "id": "k", "removed": true})).collect();
-    json!({"epoch": "e", "cursor": cursor, "total": 0, "more": more, "reset": false, "keys": keys})
+    json!({"epoch": "e", "cursor": cursor, "purged": 0, "total": 0, "more": more, "reset": false, "keys": keys})
 }
 
 #[test]
 fn reads_live_and_removed_keys() {
     let salt = String::from(Salt::from_bytes([1; SALT_LEN]));
     let digest = String::from(SecretDigest::from_bytes([2; DIGEST_LEN]));
-    let body = json!({"epoch": "e", "cursor": 9, "total": 1, "more": false, "reset": false, "keys": [
+    let body = json!({"epoch": "e", "cursor": 9, "purged": 0, "total": 1, "more": false, "reset": false, "keys": [
         {"seq": 8, "id": "gone", "removed": true},
         {"seq": 9, "id": "here", "salt": salt, "digest": digest, "name": "ci",
          "owner": {"username": "alice", "realm": "native"}, "roles": [], "limited_by": ["ops"]}]});
@@ -30,7 +30,7 @@ fn reads_live_and_removed_keys() {
 
 #[test]
 fn a_live_key_without_a_digest_is_refused() {
-    let body = json!({"epoch": "e", "cursor": 1, "total": 1, "more": false, "reset": false, "keys": [
+    let body = json!({"epoch": "e", "cursor": 1, "purged": 0, "total": 1, "more": false, "reset": false, "keys": [
         {"seq": 1, "id": "k", "name": "n", "owner": {"username": "u", "realm": "r"}}]});
     assert!(matches!(page(0, &body), Err(InvalidFeedPage::Malformed { .. })));
 }
@@ -48,7 +48,8 @@ fn refuses_pages_that_could_hide_a_change() {
 
 #[test]
 fn a_reset_is_empty_and_may_go_back() {
-    let reset = json!({"epoch": "f", "cursor": 2, "total": 0, "more": true, "reset": true, "keys": []});
+    let reset =
+        json!({"epoch": "f", "cursor": 2, "purged": 0, "total": 0, "more": true, "reset": true, "keys": []});
     assert!(page(99, &reset).unwrap().reset);
     let mut with_rows = with_keys(9, false, &[9]);
     with_rows["reset"] = json!(true);
@@ -96,6 +97,7 @@ proptest! {
         let sent = FeedPage {
             epoch: Epoch::try_from("e".to_owned()).unwrap(),
             cursor: Cursor(keys.len() as u64),
+            purged: Cursor(1),
             total: 3,
             more: false,
             reset: false,

@@ -1,0 +1,185 @@
+//! The credential inside a request.
+//!
+//! ```abnf
+//! authorization = scheme [ SP encoded ]       ; surrounding white space is not part of it (RFC 9110, section 5.5)
+//! scheme        = "ApiKey"                    ; in any case (RFC 9110, section 11.1)
+//! encoded       = 1*( ALPHA / DIGIT / "+" / "/" ) *2"="
+//!                                             ; Base64 (RFC 4648, section 4) of `credential`
+//! credential    = id ":" secret               ; split at the first colon
+//! id            = 1*( any character of UTF-8 but ":" )
+//! secret        = *OCTET
+//! ```
+//!
+//! Exactly one space follows the scheme. Padding may be left out, but if there is any it is right; the unused bits of the last
+//! character are not looked at. These are the rules of Elasticsearch (`ApiKeyService#getCredentialsFromHeader` and Java's
+//! basic Base64 decoder), so that what its clients send means here what it means there.
+//!
+//! A request has no credential, one, or a malformed one, and these are three answers. The scheme alone and any other scheme are
+//! none. Two `authorization` headers are malformed whatever they hold: another reader of the request could pick the
+//! other one. Envoy joins them with a comma before the filter runs, so a comma in a value that names this scheme is malformed
+//! too; no Base64 has one.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use latchkey_key_feed::{InvalidKeyId, KeyId, KeySecret};
+
+use crate::limits::CREDENTIAL_LEN_MAX;
+
+/// The headers of a request: all of them, in order, values as the bytes they are.
+pub type HeaderPairs = [(String, Vec<u8>)];
+
+/// What a client presents.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The public half.
+    pub id: KeyId,
+    /// The private half.
+    pub secret: KeySecret,
+}
+
+/// Why there is a credential and it cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MalformedCredential {
+    /// It is not standard Base64.
+    BadBase64,
+    /// Nothing separates id and secret.
+    ColonMissing,
+    /// There are several `authorization` headers, or several values joined into one.
+    Duplicate,
+    /// The colon comes first.
+    IdEmpty,
+    /// The id is not UTF-8.
+    IdNotUtf8,
+    /// The id is longer than any key's ([`latchkey_key_feed::limits::KEY_ID_LEN_MAX`]).
+    IdTooLong,
+    /// The Base64 text is longer than [`CREDENTIAL_LEN_MAX`].
+    TooLong,
+}
+
+/// Name of the header, in lower case.
+pub const HEADER: &str = "authorization";
+
+/// Name of the scheme, as a challenge spells it.
+pub const SCHEME: &str = "ApiKey";
+
+static UNPADDED: GeneralPurpose = decoder(DecodePaddingMode::RequireNone);
+static PADDED: GeneralPurpose = decoder(DecodePaddingMode::RequireCanonical);
+
+impl MalformedCredential {
+    /// The reason in snake case: a metric's label and a response-code detail, never shown to the client.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::BadBase64 => "credential_bad_base64",
+            Self::ColonMissing => "credential_colon_missing",
+            Self::Duplicate => "credential_duplicate",
+            Self::IdEmpty => "credential_id_empty",
+            Self::IdNotUtf8 => "credential_id_not_utf8",
+            Self::IdTooLong => "credential_id_too_long",
+            Self::TooLong => "credential_too_long",
+        }
+    }
+}
+
+impl fmt::Display for MalformedCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl std::error::Error for MalformedCredential {}
+
+/// The credential of a request; `None` when it has none.
+///
+/// # Errors
+///
+/// [`MalformedCredential`] when there is something that is meant as a credential and cannot be read as exactly one.
+pub fn extract(headers: &HeaderPairs) -> Result<Option<Credential>, MalformedCredential> {
+    let mut values = values(headers);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() || (value.contains(&b',') && names_scheme(value)) {
+        return Err(MalformedCredential::Duplicate);
+    }
+    match encoded_part(value) {
+        None | Some([]) => Ok(None),
+        Some(encoded) => decode(encoded).map(Some),
+    }
+}
+
+/// Whether a request carries anything of this scheme, well-formed or not: what must not reach the upstream.
+#[must_use]
+pub fn is_present(headers: &HeaderPairs) -> bool {
+    values(headers).any(names_scheme)
+}
+
+/// Reads what follows the scheme: the Base64 of id, colon and secret.
+///
+/// # Errors
+///
+/// [`MalformedCredential`], never with any of the bytes.
+pub fn decode(encoded: &[u8]) -> Result<Credential, MalformedCredential> {
+    if encoded.len() > CREDENTIAL_LEN_MAX {
+        return Err(MalformedCredential::TooLong);
+    }
+    let decoder = if encoded.ends_with(b"=") { &PADDED } else { &UNPADDED };
+    let mut id = decoder.decode(encoded).map_err(|_| MalformedCredential::BadBase64)?;
+    let colon = id.iter().position(|byte| *byte == b':').ok_or(MalformedCredential::ColonMissing)?;
+    let secret = id.split_off(colon).split_off(1);
+    let id = String::from_utf8(id).map_err(|_| MalformedCredential::IdNotUtf8)?;
+    let id = KeyId::try_from(id).map_err(|invalid| match invalid {
+        // What comes before the first colon has none.
+        InvalidKeyId::Empty | InvalidKeyId::HasColon => MalformedCredential::IdEmpty,
+        InvalidKeyId::TooLong => MalformedCredential::IdTooLong,
+    })?;
+    Ok(Credential { id, secret: KeySecret::presented(secret) })
+}
+
+fn values(headers: &HeaderPairs) -> impl Iterator<Item = &[u8]> {
+    headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))
+        .map(|(_, value)| trimmed(value.as_slice()))
+}
+
+/// What follows the scheme and one space; `None` under any other scheme.
+fn encoded_part(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
+    if !scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) {
+        return None;
+    }
+    match rest {
+        [] => Some(rest),
+        [b' ', encoded @ ..] => Some(encoded),
+        _ => None,
+    }
+}
+
+/// Whether the scheme begins any of the values that were joined by commas.
+fn names_scheme(value: &[u8]) -> bool {
+    value.split(|byte| *byte == b',').map(trimmed).any(|part| {
+        part.split_at_checked(SCHEME.len()).is_some_and(|(scheme, rest)| {
+            scheme.eq_ignore_ascii_case(SCHEME.as_bytes())
+                && !rest.first().is_some_and(u8::is_ascii_alphanumeric)
+        })
+    })
+}
+
+/// Without the white space around it, as RFC 9110 (section 5.6.3) means it: not all that Rust would call white space.
+fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+const fn decoder(padding: DecodePaddingMode) -> GeneralPurpose {
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(padding).with_decode_allow_trailing_bits(true);
+    GeneralPurpose::new(&alphabet::STANDARD, config)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use latchkey_key_feed::limits::KEY_ID_LEN_MAX;
+use proptest::prelude::*;
+
+use super::*;
+
+#[path = "../../tests/cases/credentials.rs"]
+mod cases;
+use cases::{CASES, Outcome};
+
+fn headers(values: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
+    values.iter().map(|value| (HEADER.to_owned(), value.to_vec())).collect()
+}
+
+fn joined(values: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
+    if values.is_empty() { Vec::new() } else { headers(&[&values.join(&b',')]) }
+}
+
+#[track_caller]
+fn check(name: &str, headers: &HeaderPairs, expected: Outcome) {
+    let found = extract(headers);
+    match (&found, expected) {
+        (Ok(None), Outcome::Absent) => {}
+        (Ok(Some(credential)), Outcome::Credential { id, secret }) => {
+            assert_eq!((credential.id.as_str(), credential.secret.expose()), (id, secret), "{name}");
+        }
+        (Err(malformed), Outcome::Malformed(reason)) => assert_eq!(malformed.reason(), reason, "{name}"),
+        _ => panic!("{name}: {found:?} is not {expected:?}"),
+    }
+}
+
+fn refusal(credential: &[u8]) -> MalformedCredential {
+    let value = [b"ApiKey ", STANDARD.encode(credential).as_bytes()].concat();
+    extract(&headers(&[&value])).unwrap_err()
+}
+
+#[test]
+fn every_case_holds_before_and_after_a_proxy_joins_the_headers() {
+    for (name, values, expected) in CASES {
+        check(name, &headers(values), *expected);
+        check(name, &joined(values), *expected);
+    }
+}
+
+#[test]
+fn refuses_two_authorization_headers_whatever_they_hold_and_however_they_are_spelt() {
+    for (first, second) in
+        [("Bearer a", "Basic YTpi"), ("", ""), ("ApiKey aWQ6c2VjcmV0", "ApiKey aWQ6c2VjcmV0")]
+    {
+        let pairs = [
+            ("Authorization".to_owned(), first.into()),
+            ("x-other".to_owned(), Vec::new()),
+            ("AUTHORIZATION".to_owned(), second.into()),
+        ];
+        assert_eq!(extract(&pairs).unwrap_err(), MalformedCredential::Duplicate);
+    }
+}
+
+#[test]
+fn reads_no_other_header() {
+    for name in ["proxy-authorization", "x-api-key", "authorization-", "cookie"] {
+        let pairs = [(name.to_owned(), b"ApiKey aWQ6c2VjcmV0".to_vec())];
+        assert!(extract(&pairs).unwrap().is_none(), "{name}");
+        assert!(!is_present(&pairs), "{name}");
+    }
+}
+
+#[test]
+fn accepts_up_to_the_longest_credential_and_not_one_byte_more() {
+    let of_len = |len| headers(&[&[b"ApiKey ", "A".repeat(len).as_bytes()].concat()]);
+    assert_eq!(extract(&of_len(CREDENTIAL_LEN_MAX)).unwrap_err(), MalformedCredential::ColonMissing);
+    assert_eq!(extract(&of_len(CREDENTIAL_LEN_MAX + 1)).unwrap_err(), MalformedCredential::TooLong);
+}
+
+#[test]
+fn accepts_up_to_the_longest_id_and_not_one_byte_more() {
+    let longest = [&[b'i'; KEY_ID_LEN_MAX], b":s".as_slice()].concat();
+    let value = [b"ApiKey ", STANDARD.encode(&longest).as_bytes()].concat();
+    let credential = extract(&headers(&[&value])).unwrap().unwrap();
+    assert_eq!(credential.id.as_str().len(), KEY_ID_LEN_MAX);
+    assert_eq!(refusal(&[b"i", longest.as_slice()].concat()), MalformedCredential::IdTooLong);
+}
+
+#[test]
+fn a_secret_without_id_is_not_taken_for_an_id() {
+    assert_eq!(refusal(b":secret"), MalformedCredential::IdEmpty);
+    assert_eq!(refusal(b"::"), MalformedCredential::IdEmpty);
+}
+
+#[test]
+fn sees_what_must_not_reach_the_upstream_even_when_it_is_malformed() {
+    for value in ["ApiKey x", "apikey", "ApiKey\tx", "ApiKey:x", "Basic YTpi,ApiKey x", " ApiKey  x"] {
+        assert!(is_present(&headers(&[value.as_bytes()])), "{value}");
+    }
+    for value in ["", "Basic YTpi", "Bearer ApiKey", "ApiKeys x"] {
+        assert!(!is_present(&headers(&[value.as_bytes()])), "{value}");
+    }
+}
+
+#[test]
+fn nothing_of_the_secret_is_printed() {
+    let credential = extract(&headers(&[b"ApiKey aWQ6c2VjcmV0"])).unwrap().unwrap();
+    assert_eq!(format!("{credential:?}"), "Credential { id: KeyId(\"id\"), secret: KeySecret }");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_absent_a_credential_or_malformed(
+        values in prop::collection::vec(any::<Vec<u8>>(), 0..3),
+        scheme in any::<bool>(),
+    ) {
+        let prefix: &[u8] = if scheme { b"ApiKey " } else { b"" };
+        let values: Vec<Vec<u8>> = values.iter().map(|value| [prefix, value].concat()).collect();
+        let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+        if let Ok(Some(_)) = extract(&headers(&values)) {
+            prop_assert!(values.len() == 1 && !values[0].contains(&b','));
+            prop_assert!(is_present(&headers(&values)));
+        }
+    }
+
+    #[test]
+    fn what_a_client_encodes_is_read_back(id in "[^:]{1,100}", secret in any::<Vec<u8>>(), padded in any::<bool>()) {
+        let credential = [id.as_bytes(), b":", &secret].concat();
+        let encoded = if padded { STANDARD.encode(&credential) } else { STANDARD_NO_PAD.encode(&credential) };
+        let found = extract(&headers(&[format!("ApiKey {encoded}").as_bytes()])).unwrap().unwrap();
+        prop_assert_eq!(found.id.as_str(), id);
+        prop_assert_eq!(found.secret.expose(), secret);
+    }
+
+    #[test]
+    fn a_joined_value_that_names_the_scheme_is_never_admitted(before in "[ -~]{0,20}", after in "[ -~]{0,20}") {
+        for value in [format!("{before},ApiKey aWQ6c2VjcmV0"), format!("ApiKey aWQ6c2VjcmV0,{after}")] {
+            prop_assert_eq!(
+                extract(&headers(&[value.as_bytes()])).unwrap_err(),
+                MalformedCredential::Duplicate
+            );
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Why a request was refused.
+//!
+//! The client reads one text for every bad key (see [`crate::reply`]); the precise reason goes to the metrics, the log and
+//! the response-code details. Trouble with the table is never told as a bad key, and a bad key never as trouble.
+
+use crate::credential::MalformedCredential;
+
+/// A refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// 401: the request does not prove which key it acts for.
+    Unauthenticated(Unauthenticated),
+    /// 503: the gate cannot tell, and so does not admit.
+    Unavailable(Unavailable),
+}
+
+/// What is wrong with the credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unauthenticated {
+    /// It cannot be read.
+    CredentialMalformed(MalformedCredential),
+    /// There is none.
+    CredentialMissing,
+    /// Its key's time is over.
+    KeyExpired,
+    /// There is no key of that id, or no longer.
+    KeyUnknown,
+    /// The key exists, and this is not its secret.
+    SecretWrong,
+}
+
+/// What is wrong with the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// The key's row is larger than a record may be, so its identity cannot be told upstream.
+    RecordTooLong,
+    /// No table has been loaded yet.
+    TableAbsent,
+    /// The last successful refresh lies further back than the operator allows.
+    TableTooOld,
+    /// What stands in shared data is not what this filter wrote.
+    TableUnreadable,
+}
+
+impl Denial {
+    /// The precise reason in snake case: a metric's label and a response-code detail, never shown to the client.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Unauthenticated(Unauthenticated::CredentialMalformed(malformed)) => malformed.reason(),
+            Self::Unauthenticated(Unauthenticated::CredentialMissing) => "credential_missing",
+            Self::Unauthenticated(Unauthenticated::KeyExpired) => "key_expired",
+            Self::Unauthenticated(Unauthenticated::KeyUnknown) => "key_unknown",
+            Self::Unauthenticated(Unauthenticated::SecretWrong) => "secret_wrong",
+            Self::Unavailable(Unavailable::RecordTooLong) => "record_too_long",
+            Self::Unavailable(Unavailable::TableAbsent) => "table_absent",
+            Self::Unavailable(Unavailable::TableTooOld) => "table_too_old",
+            Self::Unavailable(Unavailable::TableUnreadable) => "table_unreadable",
+        }
+    }
+}

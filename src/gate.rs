@@ -1,0 +1,201 @@
+//! The decision: one total function from a request, the table, the operator's limits and the time to a verdict.
+//!
+//! In this order, and the first thing that is wrong decides:
+//!
+//! | step       | wrong                                   | verdict |
+//! |------------|-----------------------------------------|---------|
+//! | credential | missing or malformed                    | 401     |
+//! | table      | none yet                                | wait, then 503 |
+//! | table      | older than the operator allows, unreadable | 503  |
+//! | record     | no key of that id                       | 401     |
+//! | secret     | not the key's                           | 401     |
+//! | expiration | passed                                  | 401     |
+//! | record     | its identity cannot be told             | 503     |
+//!
+//! Nothing is admitted but by a [`VerifiedKey`], and this module is the only place that makes one.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use latchkey_key_feed::{KeyId, Salt, SecretDigest, Standing, UnixMillis};
+
+use crate::credential::{self, Credential, HeaderPairs};
+use crate::denial::{Denial, Unauthenticated, Unavailable};
+use crate::identity::{IdentityField, KeyIdentity};
+use crate::table::{LiveTable, Page, RecordView, SharedStore, TableReader, Unreadable};
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It goes upstream as this key.
+    Admit(Admission),
+    /// It ends here.
+    Deny(Denial),
+    /// No table has been loaded yet, and the request may wait for it.
+    Wait,
+}
+
+/// A request that may pass, and why.
+#[derive(Debug)]
+pub struct Admission {
+    /// The key it acts for.
+    pub key: VerifiedKey,
+    /// How current the table was.
+    pub freshness: Freshness,
+}
+
+/// Proof that a client presented the secret of a key that is active.
+#[derive(Debug)]
+pub struct VerifiedKey {
+    /// The page the key was found in; it is read in place.
+    page: Page,
+    id: KeyId,
+    /// The expiration as a header shows it: milliseconds since 1970, as Elasticsearch writes it.
+    expiration: Option<String>,
+    /// The id as a header shows it, where that differs.
+    encoded_id: Option<String>,
+}
+
+/// How long the table may go without word from the key service. `stale_after` is at most `refuse_after`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StalenessLimits {
+    /// From this age on the table is stale: requests are served, counted, and warned about.
+    pub stale_after: Duration,
+    /// From this age on nothing is admitted.
+    pub refuse_after: Duration,
+}
+
+/// How current the table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// The service has been heard from lately.
+    Fresh,
+    /// It has not, but the operator allows the table still.
+    Stale,
+    /// The operator does not allow it any more.
+    TooOld,
+}
+
+/// Whether a request may wait for the first table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Its waiting time is not over.
+    Left,
+    /// It has waited enough, or waiting is switched off.
+    Over,
+}
+
+impl StalenessLimits {
+    /// The freshness of a table of that age in milliseconds.
+    #[must_use]
+    pub fn freshness(&self, age_ms: u64) -> Freshness {
+        let age = Duration::from_millis(age_ms);
+        if age >= self.refuse_after {
+            Freshness::TooOld
+        } else if age >= self.stale_after {
+            Freshness::Stale
+        } else {
+            Freshness::Fresh
+        }
+    }
+}
+
+/// Decides about a request with these headers.
+pub fn decide<S: SharedStore>(
+    headers: &HeaderPairs,
+    table: &TableReader<S>,
+    limits: &StalenessLimits,
+    patience: Patience,
+    now: UnixMillis,
+) -> Verdict {
+    let credential = match credential::extract(headers) {
+        Ok(Some(credential)) => credential,
+        Ok(None) => return unauthenticated(Unauthenticated::CredentialMissing),
+        Err(malformed) => return unauthenticated(Unauthenticated::CredentialMalformed(malformed)),
+    };
+    let freshness = match table.live(now) {
+        Ok(Some(live)) => limits.freshness(LiveTable::age_ms(&live, now)),
+        Ok(None) if patience == Patience::Left => return Verdict::Wait,
+        Ok(None) => return unavailable(Unavailable::TableAbsent),
+        Err(Unreadable) => return unavailable(Unavailable::TableUnreadable),
+    };
+    if freshness == Freshness::TooOld {
+        return unavailable(Unavailable::TableTooOld);
+    }
+    match table.page_for(&credential.id, now) {
+        Ok(Some(page)) => match VerifiedKey::verify(page, credential, now) {
+            Ok(key) => Verdict::Admit(Admission { key, freshness }),
+            Err(denial) => Verdict::Deny(denial),
+        },
+        Ok(None) => unavailable(Unavailable::TableAbsent),
+        Err(Unreadable) => unavailable(Unavailable::TableUnreadable),
+    }
+}
+
+fn unauthenticated(reason: Unauthenticated) -> Verdict {
+    Verdict::Deny(Denial::Unauthenticated(reason))
+}
+
+fn unavailable(reason: Unavailable) -> Verdict {
+    Verdict::Deny(Denial::Unavailable(reason))
+}
+
+impl VerifiedKey {
+    /// The key that the credential proves, if the page holds it and it is active.
+    fn verify(page: Page, credential: Credential, now: UnixMillis) -> Result<Self, Denial> {
+        let unreadable = Denial::Unavailable(Unavailable::TableUnreadable);
+        let Some(record) = page.find(&credential.id).map_err(|Unreadable| unreadable)? else {
+            // An unknown id costs what a wrong secret costs, so that time does not tell them apart.
+            black_box(SecretDigest::DECOY.matches(&Salt::DECOY, &credential.secret));
+            return Err(Denial::Unauthenticated(Unauthenticated::KeyUnknown));
+        };
+        if !record.digest().matches(record.salt(), &credential.secret) {
+            return Err(Denial::Unauthenticated(Unauthenticated::SecretWrong));
+        }
+        if Standing::of(record.expiration(), now) == Standing::Expired {
+            return Err(Denial::Unauthenticated(Unauthenticated::KeyExpired));
+        }
+        if record.is_too_long() {
+            return Err(Denial::Unavailable(Unavailable::RecordTooLong));
+        }
+        // A record whose texts cannot be read would be admitted without its identity.
+        if record.texts().is_none() {
+            return Err(unreadable);
+        }
+        let expiration = record.expiration().map(|end| end.0.to_string());
+        let encoded_id = record.encoded_id();
+        Ok(Self { page, id: credential.id, expiration, encoded_id })
+    }
+
+    /// The id of the key.
+    #[must_use]
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    fn record(&self) -> Option<RecordView<'_>> {
+        self.page.find(&self.id).ok().flatten()
+    }
+}
+
+impl KeyIdentity for VerifiedKey {
+    fn value(&self, field: IdentityField) -> Option<&str> {
+        let texts = self.record()?.texts()?;
+        match field {
+            IdentityField::Id => Some(self.encoded_id.as_deref().unwrap_or(self.id.as_str())),
+            IdentityField::Name => Some(texts.name),
+            IdentityField::Owner => Some(texts.owner),
+            IdentityField::OwnerRealm => Some(texts.owner_realm),
+            IdentityField::Roles => Some(texts.roles),
+            IdentityField::LimitedBy => Some(texts.limited_by),
+            IdentityField::Expiration => self.expiration.as_deref(),
+        }
+    }
+
+    fn metadata(&self, path: &str) -> Option<&str> {
+        self.record()?.metadata(path)
+    }
+}
+
+#[cfg(test)]
+mod tests;

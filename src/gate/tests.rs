@@ -1,0 +1,148 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use latchkey_key_feed::{Cursor, Epoch, FeedRow};
+
+use super::*;
+use crate::limits::RECORD_LEN_MAX;
+use crate::table::fake_store::{FakeSharedData, key, live};
+use crate::table::{FeedIdentity, SharedNames, TableWriter};
+
+const NOW: UnixMillis = UnixMillis(1_000_000_000);
+const LIMITS: StalenessLimits =
+    StalenessLimits { stale_after: Duration::from_secs(60), refuse_after: Duration::from_secs(3_600) };
+
+fn names() -> SharedNames {
+    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"))
+}
+
+/// A process whose table holds an active key, one that ends at [`NOW`] plus a second, and one with far too long a name.
+fn shared_data() -> FakeSharedData {
+    let shared = FakeSharedData::default();
+    let mut ending = key("ending");
+    ending.expiration = Some(NOW.plus_millis(1_000));
+    let mut long = key("long");
+    long.name = "n".repeat(RECORD_LEN_MAX);
+    load(&shared, &[live(1, key("active")), live(2, ending), live(3, long)]);
+    shared
+}
+
+fn load(shared: &FakeSharedData, rows: &[FeedRow]) {
+    let writer = TableWriter::new(shared.clone(), names());
+    let target = writer.begin(rows.len() as u64).unwrap();
+    writer.apply(&target, rows).unwrap();
+    let epoch = Epoch::try_from("e".to_owned()).unwrap();
+    writer.publish(&target, &epoch, Cursor(rows.len() as u64), rows.len() as u64, NOW).unwrap();
+}
+
+fn authorization(id: &str, secret: &str) -> Vec<(String, Vec<u8>)> {
+    let encoded = STANDARD.encode(format!("{id}:{secret}"));
+    vec![("authorization".to_owned(), format!("ApiKey {encoded}").into_bytes())]
+}
+
+fn secret_of(id: &str) -> String {
+    format!("secret of {id}")
+}
+
+fn decide_at(shared: &FakeSharedData, headers: &HeaderPairs, now: UnixMillis) -> Verdict {
+    let table = TableReader::new(shared.clone(), names());
+    decide(headers, &table, &LIMITS, Patience::Left, now)
+}
+
+/// The verdict in a word: "admitted", "waits", or the reason of the denial.
+fn outcome(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Admit(_) => "admitted",
+        Verdict::Deny(denial) => denial.reason(),
+        Verdict::Wait => "waits",
+    }
+}
+
+#[track_caller]
+fn check(id: &str, secret: &str, passed_ms: u64, expected: &str) {
+    let verdict = decide_at(&shared_data(), &authorization(id, secret), NOW.plus_millis(passed_ms));
+    assert_eq!(outcome(&verdict), expected);
+}
+
+#[test]
+fn admits_only_the_right_secret_of_an_active_key() {
+    check("active", &secret_of("active"), 0, "admitted");
+    check("active", "wrong", 0, "secret_wrong");
+    check("active", "", 0, "secret_wrong");
+    check("active", &secret_of("ending"), 0, "secret_wrong");
+    check("nobody", &secret_of("nobody"), 0, "key_unknown");
+}
+
+#[test]
+fn a_key_ends_at_its_expiration() {
+    check("ending", &secret_of("ending"), 999, "admitted");
+    check("ending", &secret_of("ending"), 1_000, "key_expired");
+    // Only who knows the secret learns that the key has expired, and only from the log.
+    check("ending", "wrong", 1_000, "secret_wrong");
+}
+
+#[test]
+fn a_key_whose_identity_cannot_be_told_is_trouble_and_not_a_bad_key() {
+    check("long", &secret_of("long"), 0, "record_too_long");
+    check("long", "wrong", 0, "secret_wrong");
+}
+
+#[test]
+fn a_stale_table_serves_until_the_operators_limit() {
+    let minute = 60_000;
+    let headers = authorization("active", &secret_of("active"));
+    for (age_ms, expected) in
+        [(minute - 1, Freshness::Fresh), (minute, Freshness::Stale), (60 * minute - 1, Freshness::Stale)]
+    {
+        let Verdict::Admit(admission) = decide_at(&shared_data(), &headers, NOW.plus_millis(age_ms)) else {
+            panic!("refused at {age_ms} ms")
+        };
+        assert_eq!(admission.freshness, expected, "{age_ms} ms");
+    }
+    check("active", &secret_of("active"), 60 * minute, "table_too_old");
+    check("active", "wrong", 60 * minute, "table_too_old");
+}
+
+#[test]
+fn a_missing_or_bad_credential_is_told_whatever_the_table_is() {
+    let empty = FakeSharedData::default();
+    assert_eq!(outcome(&decide_at(&empty, &[], NOW)), "credential_missing");
+    let malformed = [("authorization".to_owned(), b"ApiKey !".to_vec())];
+    assert!(outcome(&decide_at(&empty, &malformed, NOW)).starts_with("credential_"));
+}
+
+#[test]
+fn without_a_table_a_request_waits_and_then_is_refused() {
+    let table = TableReader::new(FakeSharedData::default(), names());
+    let headers = authorization("active", "any");
+    let decide_with = |patience| decide(&headers, &table, &LIMITS, patience, NOW);
+    assert_eq!(outcome(&decide_with(Patience::Left)), "waits");
+    assert_eq!(outcome(&decide_with(Patience::Over)), "table_absent");
+}
+
+#[test]
+fn foreign_bytes_in_shared_data_are_trouble_and_not_a_bad_key() {
+    let shared = shared_data();
+    let headers = authorization("active", &secret_of("active"));
+    shared.overwrite(&names().header(), b"?");
+    assert_eq!(outcome(&decide_at(&shared, &headers, NOW)), "table_unreadable");
+}
+
+#[test]
+fn the_identity_of_a_verified_key_is_that_of_its_record() {
+    let headers = authorization("ending", &secret_of("ending"));
+    let Verdict::Admit(Admission { key, .. }) = decide_at(&shared_data(), &headers, NOW) else {
+        panic!("refused")
+    };
+    assert_eq!(key.id().as_str(), "ending");
+    let shown = IdentityField::ALL.map(|field| key.value(field).unwrap_or_default());
+    assert_eq!(shown, ["ending", "name-of-ending", "alice", "native", "reader", "ops", "1000001000"]);
+}
+
+#[test]
+fn an_id_that_is_not_plain_ascii_is_encoded_in_its_header() {
+    let shared = FakeSharedData::default();
+    load(&shared, &[live(1, key("clé 1"))]);
+    let headers = authorization("clé 1", &secret_of("clé 1"));
+    let Verdict::Admit(Admission { key, .. }) = decide_at(&shared, &headers, NOW) else { panic!("refused") };
+    assert_eq!(key.value(IdentityField::Id), Some("cl%C3%A9%201"));
+}

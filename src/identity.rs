@@ -1,0 +1,324 @@
+//! Who the caller is, told to the upstream in headers.
+//!
+//! The filter owns a fixed list of header names. On every path, admitted or not, each of them ends up either set by the filter
+//! or absent: the upstream believes these headers, so a copy that a client sent must never reach it. The same goes
+//! for look-alikes. A CGI-style upstream turns `x_api_key_id` and `x.api.key.id` into the variable that `x-api-key-id`
+//! would become (RFC 3875, section 4.1.18), and some turn every character but letters and digits into `_`; two names look alike
+//! here when they are equal after that.
+//!
+//! Only what must change is edited, because any edit makes Envoy choose the route again. The host removes and replaces a
+//! header by its name in any case, all of its copies at once, and the edits count on that.
+
+use std::fmt;
+
+use crate::credential::{self, HeaderPairs};
+use crate::limits::HEADER_NAME_LEN_MAX;
+
+/// What the filter can tell of every key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityField {
+    /// The key's id.
+    Id,
+    /// The key's name.
+    Name,
+    /// The username of its owner.
+    Owner,
+    /// The realm of its owner.
+    OwnerRealm,
+    /// Names of the key's own role descriptors; a list.
+    Roles,
+    /// Names of the roles its owner had; a list.
+    LimitedBy,
+    /// When it ends, in milliseconds since 1970. A key without an end has none.
+    Expiration,
+}
+
+/// A verified key, as far as the headers are concerned.
+///
+/// Values are ready to be sent: encoded by [`crate::header_value`]. `None` and the empty text both mean that there is nothing
+/// to tell.
+pub trait KeyIdentity {
+    /// The value of a field.
+    fn value(&self, field: IdentityField) -> Option<&str>;
+
+    /// The value at a dotted path into the key's metadata.
+    fn metadata(&self, path: &str) -> Option<&str>;
+}
+
+/// Where the value of a header comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentitySource {
+    /// A field that every key has.
+    Field(IdentityField),
+    /// A dotted path into the metadata that its maker attached.
+    Metadata(String),
+}
+
+/// The header names that the filter owns, and what it tells in each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    owned: Vec<OwnedHeader>,
+    filter_state: bool,
+}
+
+/// A change to the headers of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderEdit<'a> {
+    /// Take away all headers of this name.
+    Remove(&'a str),
+    /// Let this be the only header of this name.
+    Set(&'a str, &'a str),
+}
+
+/// Why a text cannot be the name of an identity header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidHeaderName {
+    /// It is not a header name in lower case (RFC 9110, section 5.6.2; RFC 9113, section 8.2.1).
+    BadCharacter,
+    /// It has no character at all.
+    Empty,
+    /// It looks like the name of another identity header.
+    LooksLikeAnother,
+    /// HTTP or the proxy gives it a meaning, so it cannot carry an identity.
+    Reserved,
+    /// It is longer than [`HEADER_NAME_LEN_MAX`] bytes.
+    TooLong,
+}
+
+/// A name, and what is told in it; `None` when its field is switched off and a client's copy is all there could be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OwnedHeader {
+    name: String,
+    source: Option<IdentitySource>,
+}
+
+/// Names with a meaning of their own: framing and connection (RFC 9110, section 7.6.1; RFC 9112), the credential, and what
+/// Envoy tells the upstream about the connection.
+const RESERVED: &[&str] = &[
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-forwarded-client-cert",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-request-id",
+];
+
+/// Beginnings of names that steer Envoy itself, and of those that gRPC keeps for itself.
+const RESERVED_PREFIXES: &[&str] = &["grpc-", "x-envoy-"];
+
+impl IdentityField {
+    /// All fields, in the order in which they are documented.
+    pub const ALL: [Self; 7] =
+        [Self::Id, Self::Name, Self::Owner, Self::OwnerRealm, Self::Roles, Self::LimitedBy, Self::Expiration];
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Name => "name",
+            Self::Owner => "owner",
+            Self::OwnerRealm => "owner_realm",
+            Self::Roles => "roles",
+            Self::LimitedBy => "limited_by",
+            Self::Expiration => "expiration",
+        }
+    }
+
+    /// The header that tells it unless the operator says otherwise.
+    #[must_use]
+    pub const fn default_header(self) -> &'static str {
+        match self {
+            Self::Id => "x-api-key-id",
+            Self::Name => "x-api-key-name",
+            Self::Owner => "x-api-key-owner",
+            Self::OwnerRealm => "x-api-key-owner-realm",
+            Self::Roles => "x-api-key-roles",
+            Self::LimitedBy => "x-api-key-limited-by",
+            Self::Expiration => "x-api-key-expiration",
+        }
+    }
+}
+
+impl IdentityHeaders {
+    /// The headers to set, by name. A field that none of them tells is switched off, and the filter owns its default name all
+    /// the same: an upstream that was written for the default goes on believing it.
+    ///
+    /// `filter_state` is whether the identity is told to the rest of the proxy as well.
+    ///
+    /// # Errors
+    ///
+    /// Every name that cannot be used, by its position in `headers`.
+    pub fn new(
+        headers: Vec<(String, IdentitySource)>,
+        filter_state: bool,
+    ) -> Result<Self, Vec<(usize, InvalidHeaderName)>> {
+        let mut owned: Vec<OwnedHeader> = Vec::new();
+        let mut invalid = Vec::new();
+        for (position, (name, source)) in headers.into_iter().enumerate() {
+            if let Err(problem) = check(&name) {
+                invalid.push((position, problem));
+            } else if owned.iter().any(|other| look_alike(&other.name, &name)) {
+                invalid.push((position, InvalidHeaderName::LooksLikeAnother));
+            } else {
+                owned.push(OwnedHeader { name, source: Some(source) });
+            }
+        }
+        if !invalid.is_empty() {
+            return Err(invalid);
+        }
+        for field in IdentityField::ALL {
+            let name = field.default_header();
+            let is_told = owned.iter().any(|header| header.source == Some(IdentitySource::Field(field)));
+            if !is_told && !owned.iter().any(|other| look_alike(&other.name, name)) {
+                owned.push(OwnedHeader { name: name.to_owned(), source: None });
+            }
+        }
+        Ok(Self { owned, filter_state })
+    }
+
+    /// What to change so that the upstream reads the identity of `admitted` and nothing that the client made up; without a key,
+    /// that it reads no identity at all.
+    ///
+    /// The credential goes too, unless `forward_credential`. Any other use of `authorization` is the upstream's.
+    #[must_use]
+    pub fn edits<'a, K: KeyIdentity>(
+        &'a self,
+        client: &'a HeaderPairs,
+        admitted: Option<&'a K>,
+        forward_credential: bool,
+    ) -> Vec<HeaderEdit<'a>> {
+        let remove_credential = !forward_credential && credential::is_present(client);
+        let mut edits = Vec::with_capacity(self.owned.len() + 1);
+        for (name, _) in client {
+            let remove = match self.owner_of(name) {
+                // A header that is set replaces the client's, so only a look-alike is left to remove.
+                Some(header) => header.value(admitted).is_none() || !name.eq_ignore_ascii_case(&header.name),
+                None => remove_credential && name.eq_ignore_ascii_case(credential::HEADER),
+            };
+            if remove && !edits.iter().any(|edit: &HeaderEdit<'_>| edit.removes(name)) {
+                edits.push(HeaderEdit::Remove(name));
+            }
+        }
+        for header in &self.owned {
+            if let Some(value) = header.value(admitted) {
+                edits.push(HeaderEdit::Set(&header.name, value));
+            }
+        }
+        edits
+    }
+
+    /// Whether a client may not send a header or trailer of this name: it is one of ours, or looks like one.
+    #[must_use]
+    pub fn is_owned(&self, name: &str) -> bool {
+        self.owner_of(name).is_some()
+    }
+
+    /// Whether the identity is told to the rest of the proxy as well.
+    #[must_use]
+    pub fn filter_state(&self) -> bool {
+        self.filter_state
+    }
+
+    fn owner_of(&self, name: &str) -> Option<&OwnedHeader> {
+        self.owned.iter().find(|header| look_alike(&header.name, name))
+    }
+}
+
+/// Every field in its default header, and in filter state.
+impl Default for IdentityHeaders {
+    fn default() -> Self {
+        let owned = IdentityField::ALL
+            .map(|field| OwnedHeader {
+                name: field.default_header().to_owned(),
+                source: Some(IdentitySource::Field(field)),
+            })
+            .to_vec();
+        Self { owned, filter_state: true }
+    }
+}
+
+impl OwnedHeader {
+    fn value<'a, K: KeyIdentity>(&'a self, admitted: Option<&'a K>) -> Option<&'a str> {
+        let value = match self.source.as_ref()? {
+            IdentitySource::Field(field) => admitted?.value(*field),
+            IdentitySource::Metadata(path) => admitted?.metadata(path),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+}
+
+impl HeaderEdit<'_> {
+    fn removes(&self, header: &str) -> bool {
+        matches!(self, Self::Remove(name) if name.eq_ignore_ascii_case(header))
+    }
+}
+
+impl fmt::Display for InvalidHeaderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadCharacter => f.write_str("is not a header name in lower case"),
+            Self::Empty => f.write_str("is empty"),
+            Self::LooksLikeAnother => {
+                f.write_str("is the name of another identity header, or looks like it to an upstream")
+            }
+            Self::Reserved => f.write_str("has a meaning of its own in HTTP or in Envoy"),
+            Self::TooLong => write!(f, "is longer than {HEADER_NAME_LEN_MAX} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidHeaderName {}
+
+fn check(name: &str) -> Result<(), InvalidHeaderName> {
+    if name.is_empty() {
+        return Err(InvalidHeaderName::Empty);
+    }
+    if name.len() > HEADER_NAME_LEN_MAX {
+        return Err(InvalidHeaderName::TooLong);
+    }
+    if !name.bytes().all(is_lower_case_token) {
+        return Err(InvalidHeaderName::BadCharacter);
+    }
+    let starts_like = |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| look_alike(start, prefix));
+    if RESERVED.iter().any(|reserved| look_alike(reserved, name)) || RESERVED_PREFIXES.iter().any(starts_like)
+    {
+        return Err(InvalidHeaderName::Reserved);
+    }
+    Ok(())
+}
+
+/// Whether the byte may stand in a header name (RFC 9110, section 5.6.2, `tchar`) and is not a capital.
+fn is_lower_case_token(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Whether some upstream could take one name for the other.
+fn look_alike(one: &str, other: &str) -> bool {
+    one.len() == other.len() && one.bytes().map(folded).eq(other.bytes().map(folded))
+}
+
+fn folded(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A key that tells the same text wherever it has something to tell.
+struct Key {
+    silent: Vec<IdentityField>,
+    metadata: &'static [(&'static str, &'static str)],
+}
+
+const TOLD: &str = "from-the-table";
+
+impl KeyIdentity for Key {
+    fn value(&self, field: IdentityField) -> Option<&str> {
+        if self.silent.contains(&field) { None } else { Some(TOLD) }
+    }
+
+    fn metadata(&self, path: &str) -> Option<&str> {
+        self.metadata.iter().find(|(known, _)| *known == path).map(|(_, value)| *value)
+    }
+}
+
+const KEY: Key = Key { silent: Vec::new(), metadata: &[("team.name", TOLD), ("empty", "")] };
+
+fn pairs(headers: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
+    headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// The default headers of some fields and no others.
+fn telling(fields: &[IdentityField], metadata: &[(&str, &str)]) -> IdentityHeaders {
+    let fields =
+        fields.iter().map(|field| (field.default_header().to_owned(), IdentitySource::Field(*field)));
+    let metadata = metadata
+        .iter()
+        .map(|(name, path)| ((*name).to_owned(), IdentitySource::Metadata((*path).to_owned())));
+    IdentityHeaders::new(fields.chain(metadata).collect(), true).unwrap()
+}
+
+/// What the host makes of the edits: it compares names in any case, and acts on all copies.
+fn apply(client: &HeaderPairs, edits: &[HeaderEdit<'_>]) -> Vec<(String, Vec<u8>)> {
+    let mut headers = client.to_vec();
+    for edit in edits {
+        let (HeaderEdit::Remove(name) | HeaderEdit::Set(name, _)) = edit;
+        headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        if let HeaderEdit::Set(name, value) = edit {
+            headers.push(((*name).to_owned(), value.as_bytes().to_vec()));
+        }
+    }
+    headers
+}
+
+#[track_caller]
+fn problem(name: &str) -> Option<InvalidHeaderName> {
+    let source = IdentitySource::Field(IdentityField::Id);
+    IdentityHeaders::new(vec![(name.to_owned(), source)], true).err().map(|mut all| all.remove(0).1)
+}
+
+#[test]
+fn tells_the_identity_of_an_admitted_key() {
+    let headers = telling(&[IdentityField::Id, IdentityField::Roles], &[("x-team", "team.name")]);
+    let client = pairs(&[(":path", "/"), ("accept", "*/*")]);
+    assert_eq!(
+        headers.edits(&client, Some(&KEY), false),
+        [
+            HeaderEdit::Set("x-api-key-id", TOLD),
+            HeaderEdit::Set("x-api-key-roles", TOLD),
+            HeaderEdit::Set("x-team", TOLD)
+        ]
+    );
+}
+
+#[test]
+fn removes_identity_headers_a_client_sent() {
+    let headers = telling(&[IdentityField::Id], &[]);
+    let client = pairs(&[("x-api-key-id", "admin"), ("x_api_key_id", "admin"), ("X.API-KEY_ID", "admin")]);
+    assert_eq!(
+        headers.edits::<Key>(&client, None, false),
+        [
+            HeaderEdit::Remove("x-api-key-id"),
+            HeaderEdit::Remove("x_api_key_id"),
+            HeaderEdit::Remove("X.API-KEY_ID")
+        ]
+    );
+    // What is set replaces the client's copy, and its look-alikes still go.
+    assert_eq!(
+        headers.edits(&client, Some(&KEY), false),
+        [
+            HeaderEdit::Remove("x_api_key_id"),
+            HeaderEdit::Remove("X.API-KEY_ID"),
+            HeaderEdit::Set("x-api-key-id", TOLD)
+        ]
+    );
+}
+
+#[test]
+fn removes_the_header_of_a_field_that_has_nothing_to_tell() {
+    let headers = telling(&[IdentityField::Expiration], &[("x-team", "no.such"), ("x-empty", "empty")]);
+    let eternal = Key { silent: vec![IdentityField::Expiration], ..KEY };
+    let client = pairs(&[("x-api-key-expiration", "1"), ("x-team", "a"), ("x-empty", "b")]);
+    assert_eq!(
+        headers.edits(&client, Some(&eternal), false),
+        [
+            HeaderEdit::Remove("x-api-key-expiration"),
+            HeaderEdit::Remove("x-team"),
+            HeaderEdit::Remove("x-empty")
+        ]
+    );
+}
+
+#[test]
+fn a_field_that_is_switched_off_is_never_set_and_still_removed() {
+    let headers = telling(&[], &[]);
+    let client = pairs(&[("x-api-key-owner", "root"), ("x-api-key-owner", "admin")]);
+    assert_eq!(headers.edits(&client, Some(&KEY), false), [HeaderEdit::Remove("x-api-key-owner")]);
+    assert!(headers.edits(&pairs(&[]), Some(&KEY), false).is_empty());
+}
+
+#[test]
+fn another_header_may_take_the_name_of_a_field_that_is_switched_off() {
+    let headers = telling(&[], &[("x-api-key-name", "team.name")]);
+    assert_eq!(headers.edits(&[], Some(&KEY), false), [HeaderEdit::Set("x-api-key-name", TOLD)]);
+}
+
+#[test]
+fn nothing_is_edited_without_need() {
+    let client = pairs(&[(":path", "/"), ("x-api-key", "k"), ("x-api-key-ids", "k"), ("cookie", "a=b")]);
+    assert!(IdentityHeaders::default().edits::<Key>(&client, None, false).is_empty());
+}
+
+#[test]
+fn the_credential_goes_unless_it_is_to_be_forwarded() {
+    let headers = telling(&[], &[]);
+    let client = pairs(&[("authorization", "ApiKey aWQ6c2VjcmV0")]);
+    assert_eq!(headers.edits(&client, Some(&KEY), false), [HeaderEdit::Remove("authorization")]);
+    assert_eq!(headers.edits::<Key>(&client, None, false), [HeaderEdit::Remove("authorization")]);
+    assert!(headers.edits(&client, Some(&KEY), true).is_empty());
+}
+
+#[test]
+fn a_credential_of_another_scheme_is_the_upstreams() {
+    let client = pairs(&[("authorization", "Basic YTpi")]);
+    assert!(IdentityHeaders::default().edits::<Key>(&client, None, false).is_empty());
+}
+
+#[test]
+fn owns_its_names_in_any_spelling_and_no_others() {
+    let headers = telling(&[], &[("x_team.name", "team.name")]);
+    for name in ["x-api-key-id", "X_Api.Key-Id", "x~api~key~id", "x-team-name", "x_team.name"] {
+        assert!(headers.is_owned(name), "{name}");
+    }
+    for name in ["", "x-api-key", "xapikeyid", "x-api-key-id-", "x-team"] {
+        assert!(!headers.is_owned(name), "{name}");
+    }
+}
+
+#[test]
+fn refuses_names_that_are_no_header_names() {
+    assert_eq!(problem(""), Some(InvalidHeaderName::Empty));
+    assert_eq!(problem("X-Owner"), Some(InvalidHeaderName::BadCharacter));
+    assert_eq!(problem(":path"), Some(InvalidHeaderName::BadCharacter));
+    assert_eq!(problem("x owner"), Some(InvalidHeaderName::BadCharacter));
+    assert_eq!(problem("x-owner\r\n"), Some(InvalidHeaderName::BadCharacter));
+    assert_eq!(problem("x-öwner"), Some(InvalidHeaderName::BadCharacter));
+    assert_eq!(problem(&"x".repeat(HEADER_NAME_LEN_MAX)), None);
+    assert_eq!(problem(&"x".repeat(HEADER_NAME_LEN_MAX + 1)), Some(InvalidHeaderName::TooLong));
+}
+
+#[test]
+fn refuses_names_that_mean_something_else() {
+    for name in
+        ["authorization", "host", "content_length", "x-forwarded-for", "x-envoy-", "x_envoy.force-trace"]
+    {
+        assert_eq!(problem(name), Some(InvalidHeaderName::Reserved), "{name}");
+    }
+    for name in ["x-owner", "hosts", "x-envoy", "x-forwarded-user", "es-security-runas-user"] {
+        assert_eq!(problem(name), None, "{name}");
+    }
+}
+
+#[test]
+fn refuses_two_names_that_look_alike_and_says_which() {
+    let source = || IdentitySource::Metadata("a".to_owned());
+    let names = ["x-a", "Bad", "x_a", "x-b"].map(|name| (name.to_owned(), source())).to_vec();
+    assert_eq!(
+        IdentityHeaders::new(names, true).unwrap_err(),
+        [(1, InvalidHeaderName::BadCharacter), (2, InvalidHeaderName::LooksLikeAnother)]
+    );
+}
+
+#[test]
+fn the_default_names_are_what_the_constructor_would_accept() {
+    assert_eq!(telling(&IdentityField::ALL, &[]), IdentityHeaders::default());
+}
+
+/// A name that is, looks like, or is not an owned one.
+fn client_name() -> impl Strategy<Value = String> {
+    let owned: Vec<&str> = IdentityField::ALL.map(IdentityField::default_header).to_vec();
+    let look_alike = (prop::sample::select(owned), prop::collection::vec((any::<bool>(), 0..4_usize), 24))
+        .prop_map(|(name, changes)| {
+            let spelt = name.bytes().zip(changes).map(|(byte, (capital, separator))| match byte {
+                b'-' => char::from(b"-_.-"[separator]),
+                _ if capital => char::from(byte.to_ascii_uppercase()),
+                _ => char::from(byte),
+            });
+            spelt.collect()
+        });
+    prop_oneof![4 => look_alike, 1 => "[a-z._-]{1,20}", 1 => Just("authorization".to_owned())]
+}
+
+proptest! {
+    #[test]
+    fn no_owned_header_reaches_the_upstream_with_a_clients_value(
+        names in prop::collection::vec(client_name(), 0..12),
+        told in prop::collection::vec(any::<bool>(), 7),
+        silent in prop::collection::vec(any::<bool>(), 7),
+        admitted in any::<bool>(),
+        forward_credential in any::<bool>(),
+    ) {
+        let chosen = |choice: &[bool]| -> Vec<IdentityField> {
+            IdentityField::ALL.into_iter().zip(choice).filter(|(_, is)| **is).map(|(field, _)| field).collect()
+        };
+        let headers = telling(&chosen(&told), &[]);
+        let key = Key { silent: chosen(&silent), metadata: &[] };
+        let client: Vec<(String, Vec<u8>)> =
+            names.into_iter().map(|name| (name, b"ApiKey made up".to_vec())).collect();
+        let edits = headers.edits(&client, admitted.then_some(&key), forward_credential);
+        let upstream = apply(&client, &edits);
+
+        let owned: Vec<_> = upstream.iter().filter(|(name, _)| headers.is_owned(name)).collect();
+        prop_assert!(owned.iter().all(|(_, value)| value == TOLD.as_bytes()));
+        let expected = if admitted { told.iter().zip(&silent).filter(|(told, silent)| **told && !**silent).count() } else { 0 };
+        prop_assert_eq!(owned.len(), expected);
+        prop_assert_eq!(owned.iter().map(|(name, _)| name).collect::<HashSet<_>>().len(), expected);
+
+        let foreign = |pairs: &HeaderPairs| pairs.iter().filter(|(name, _)| !headers.is_owned(name)
+            && (forward_credential || name != "authorization")).cloned().collect::<Vec<_>>();
+        prop_assert_eq!(foreign(&upstream), foreign(&client));
+        prop_assert!(forward_credential || upstream.iter().all(|(name, _)| name != "authorization"));
+
+        for (index, edit) in edits.iter().enumerate() {
+            if let HeaderEdit::Remove(name) = edit {
+                prop_assert!(client.iter().any(|(sent, _)| sent == name));
+                prop_assert!(!edits[..index].iter().any(|other| other.removes(name)));
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Every limit of the filter: named, with its unit, and where the number comes from.
+
+use latchkey_key_feed::limits::KEY_ID_LEN_MAX;
+
+/// Longest Base64 text of a credential, in bytes. Ours have 60 (a 20-byte id, a colon, a 22-byte secret). Room is left for
+/// the longest id with a secret of 1000 bytes, and decoding plus hashing stays at a few microseconds for whoever asks.
+pub const CREDENTIAL_LEN_MAX: usize = 2048;
+
+/// Most bytes of a path that a refusal repeats to the client. A path may have 60 KiB (Envoy, `max_request_headers_kb`),
+/// and a refusal costs its sender more than us only while it is short.
+pub const REPLY_PATH_LEN_MAX: usize = 256;
+
+/// Keys that a page of a fresh table holds on average. Eight records of 150 bytes make a page of about 1 KiB, which the host
+/// hands over in the time of a 200-byte one (1.5 microseconds; copying begins to show at 16 KiB).
+pub const KEYS_PER_PAGE: u64 = 8;
+
+/// Keys a page may hold on average before the table is built anew with more pages. Four times the aim, so that a growing
+/// fleet of keys is laid out again only every second doubling.
+pub const KEYS_PER_PAGE_MAX: u64 = 32;
+
+/// Fewest page bits of a table: 16 pages. Smaller tables would save nothing and be rebuilt sooner.
+pub const PAGE_BITS_MIN: u8 = 4;
+
+/// Most page bits of a table: 16.7 million pages, 134 million keys at [`KEYS_PER_PAGE`].
+pub const PAGE_BITS_MAX: u8 = 24;
+
+/// Most bytes of one record. Its texts become request headers, and Envoy refuses requests whose headers exceed 60 KiB
+/// (`max_request_headers_kb`); half of that leaves room for the client's own.
+pub const RECORD_LEN_MAX: usize = 32 * 1024;
+
+/// How often a compare-and-swap of shared data is tried before the writer gives up. Only a deposed follower competes, and it
+/// stops at its first defeat.
+pub const SWAP_TRIES_MAX: u32 = 8;
+
+/// How often a reader follows the table to a new generation within one look-up. Generations are minutes apart.
+pub const GENERATION_HOPS_MAX: u32 = 3;
+
+/// How long a VM uses the table header it has read, in milliseconds. It only ages the freshness that the VM sees:
+/// a page of another generation sends the reader back at once.
+pub const HEADER_LIFE_MS: u64 = 250;
+
+/// Pages of an old generation cleared in one tick: about 4 milliseconds of work, so that no request of the thread waits longer.
+pub const SWEEP_PAGES_PER_TICK: u32 = 2_048;
+
+/// Rows asked of the feed at once: 1,000 apply in about 5 milliseconds, the longest the follower holds its thread.
+pub const FEED_ROWS_PER_POLL: u32 = 1_000;
+
+/// How long the follower's lease lasts without renewal, in milliseconds: thirty ticks. It bounds how long the feed stands still
+/// after the following VM has died.
+pub const LEASE_MS: u64 = 3_000;
+
+/// Time between ticks of a VM, in milliseconds: how soon a waiting request sees the first table, and how soon a free lease is
+/// taken. A tick costs about 3 microseconds.
+pub const TICK_MS: u64 = 100;
+
+/// Time between ticks while there is work to do in slices, in milliseconds.
+pub const TICK_BUSY_MS: u64 = 5;
+
+/// First delay after a failed poll, in milliseconds; each further failure doubles it.
+pub const BACKOFF_MS_MIN: u64 = 100;
+
+/// Longest delay after a failed poll, in milliseconds: how long an edge takes to notice that the service is back.
+pub const BACKOFF_MS_MAX: u64 = 10_000;
+
+/// Failures in a row after which a follower hands its lease over: another VM may reach what this one cannot (a cluster that
+/// its thread does not know yet, a newer credential).
+pub const FAILURES_BEFORE_HANDOVER: u32 = 3;
+
+/// How much longer than the call's own timeout the follower waits for its answer, in milliseconds. The host drops the answer of a call whose
+/// plugin was replaced meanwhile.
+pub const ANSWER_GRACE_MS: u64 = 2_000;
+
+/// Longest name of an identity header, in bytes. HTTP sets no limit; common names stay below 40.
+pub const HEADER_NAME_LEN_MAX: usize = 128;
+
+const _: () = assert!(
+    CREDENTIAL_LEN_MAX / 4 * 3 > KEY_ID_LEN_MAX + 1 + 22,
+    "a credential of the longest id and one of our secrets is accepted"
+);
+const _: () = assert!(KEYS_PER_PAGE < KEYS_PER_PAGE_MAX);
+const _: () = assert!(PAGE_BITS_MIN < PAGE_BITS_MAX && PAGE_BITS_MAX < u32::BITS as u8);
+// Lengths inside a record are 16 bits wide.
+const _: () = assert!(RECORD_LEN_MAX <= u16::MAX as usize);
+// A lease is renewed on ticks: it must survive several late ones.
+const _: () = assert!(LEASE_MS >= 10 * TICK_MS);

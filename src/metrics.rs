@@ -1,0 +1,51 @@
+//! The names of all metrics.
+//!
+//! Envoy shows them as `wasmcustom.<name>` at `/stats`, and without the prefix, dots as underscores, at `/stats/prometheus`. A name lives as
+//! long as the process, so nothing that a client or a key chooses is ever part of one.
+
+use crate::denial::Denial;
+
+/// Requests admitted.
+pub const ADMITTED: &str = "latchkey.admitted";
+
+/// Requests admitted by a table that was stale but allowed; part of [`ADMITTED`].
+pub const ADMITTED_STALE: &str = "latchkey.admitted_stale";
+
+/// Requests that waited for the first table.
+pub const WAITED: &str = "latchkey.waited";
+
+/// Keys in the table.
+pub const TABLE_KEYS: &str = "latchkey.table.keys";
+
+/// Milliseconds since the key service last said that the table is current.
+pub const TABLE_AGE_MS: &str = "latchkey.table.age_ms";
+
+/// How far the feed has been applied.
+pub const TABLE_CURSOR: &str = "latchkey.table.cursor";
+
+/// The number of the live generation; 0 before the first table.
+pub const TABLE_GENERATION: &str = "latchkey.table.generation";
+
+/// Requests for the feed that were sent.
+pub const FEED_POLLS: &str = "latchkey.feed.polls";
+
+/// Requests for the feed that brought no page.
+pub const FEED_FAILURES: &str = "latchkey.feed.failures";
+
+/// Loads from the beginning that were begun, the first included.
+pub const FEED_LOADS: &str = "latchkey.feed.loads";
+
+/// Loads from the beginning because the service said so; part of [`FEED_LOADS`].
+pub const FEED_RESETS: &str = "latchkey.feed.resets";
+
+/// Changes applied to the live table.
+pub const FEED_ROWS: &str = "latchkey.feed.rows";
+
+/// The number of the VM that follows the feed; 0 when none does.
+pub const FEED_FOLLOWER: &str = "latchkey.feed.follower";
+
+/// The counter of requests refused for that reason.
+#[must_use]
+pub fn denied(denial: Denial) -> String {
+    ["latchkey.denied.reason.", denial.reason()].concat()
+}

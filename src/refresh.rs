@@ -1,0 +1,365 @@
+//! Following the feed: one VM of the process reads it and applies it to the table, for all of them.
+//!
+//! The follower performs no IO. It is told what happened and the time, and says what to ask the service next; the shell around it sends the
+//! request and brings the answer back.
+//!
+//! | state       | event                         | does                                                  | next        |
+//! |-------------|-------------------------------|-------------------------------------------------------|-------------|
+//! | Watching    | tick, the lease is free       | takes it, reads the header                            | Sending, or Sweeping an unswept table |
+//! | Sending     | the call was made             |                                                       | Polling     |
+//! | Sending     | the call could not be made    | counts a failure                                      | BackingOff or Watching |
+//! | Polling     | a page of the live table      | applies it, advances the header, asks on              | Sending     |
+//! | Polling     | a reset, another epoch, a table outgrown or unreadable | begins a load from cursor 0  | Sending     |
+//! | Polling     | a page of a load, more follow | applies it to the generation being built, asks on     | Sending     |
+//! | Polling     | the last page of a load       | makes the generation live                             | Sweeping    |
+//! | Polling     | anything but a page, or no answer in time | counts a failure                          | BackingOff, or Watching after some |
+//! | BackingOff  | tick, the delay is over       | asks again                                            | Sending     |
+//! | Sweeping    | tick                          | clears a slice of the old generation                  | Sweeping, then Sending |
+//! | any but Watching | tick, another VM holds the lease |                                                | Watching    |
+//!
+//! What it asks is also what it acknowledges: a request after cursor N says that no VM of the process admits by anything older. That is why a
+//! new generation is swept before the next request, whoever the follower then is.
+
+mod back_off;
+mod lease;
+mod note;
+mod poll;
+
+use std::mem;
+
+use latchkey_key_feed::{Cursor, Epoch, FeedPage, UnixMillis};
+
+use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, LEASE_MS};
+use crate::table::{LiveTable, SharedNames, SharedStore, Sweep, TableWriter, Target, WriteError};
+
+pub use lease::{FollowerId, Lease};
+pub use note::{LoadReason, Note, PollFailure};
+pub use poll::{FeedRequest, Poll};
+
+/// One candidate for following the feed: every VM has one, and the lease decides which of them works.
+pub struct Follower<S> {
+    id: FollowerId,
+    lease: Lease<S>,
+    table: TableWriter<S>,
+    request: FeedRequest,
+    state: State,
+    /// Failures in a row, by this follower and those it took over from.
+    failures: u32,
+    /// Until when the lease is left to others.
+    stands_back_until: UnixMillis,
+}
+
+/// The host's number for a call; proxy-wasm calls it a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallId(pub u32);
+
+/// What came of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// The service said 200, with this body.
+    Page(&'a [u8]),
+    /// Another status: the service's, or the proxy's own for a service that it cannot reach.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The call ended without a whole answer.
+    Lost,
+}
+
+/// What follows from an event.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// The request to send now, if any. The shell reports with [`Follower::sent`] or [`Follower::not_sent`].
+    pub poll: Option<Poll>,
+    /// What is worth counting or logging.
+    pub notes: Vec<Note>,
+}
+
+enum State {
+    Watching,
+    Sending { reading: Reading },
+    Polling { call: CallId, until: UnixMillis, reading: Reading },
+    BackingOff { until: UnixMillis, reading: Reading },
+    Sweeping { live: LiveTable },
+}
+
+/// What the answers are read into.
+enum Reading {
+    /// The live table. A confirmed one waits for changes; an unconfirmed one asks first whether it is current.
+    Following { live: LiveTable, confirmed: bool },
+    /// A generation being built; the first page, which tells the size, begins it.
+    Loading { build: Option<Build>, cursor: Cursor },
+}
+
+/// A load as it was begun.
+struct Build {
+    target: Target,
+    epoch: Epoch,
+    /// What the service had forgotten by then.
+    purged: Cursor,
+}
+
+impl<S: SharedStore + Clone> Follower<S> {
+    /// A follower that watches for its turn.
+    pub fn new(id: FollowerId, store: S, names: &SharedNames, request: FeedRequest) -> Self {
+        Self {
+            id,
+            lease: Lease::new(store.clone(), names),
+            table: TableWriter::new(store, names.clone()),
+            request,
+            state: State::Watching,
+            failures: 0,
+            stands_back_until: UnixMillis::default(),
+        }
+    }
+}
+
+impl<S: SharedStore> Follower<S> {
+    /// Time has passed. `jitter` is any random number.
+    pub fn tick(&mut self, now: UnixMillis, jitter: u64) -> Step {
+        let mut step = Step::default();
+        if !matches!(self.state, State::Watching) && !self.lease.renew(self.id, now) {
+            self.state = State::Watching;
+            step.notes.push(Note::StoppedFollowing);
+            return step;
+        }
+        match mem::replace(&mut self.state, State::Watching) {
+            State::Watching => self.try_to_follow(now, &mut step),
+            State::Polling { until, reading, .. } if now >= until => {
+                self.fail(PollFailure::NoAnswer, reading, now, jitter, &mut step);
+            }
+            State::BackingOff { until, reading } if now >= until => self.ask(reading, &mut step),
+            State::Sweeping { live } => self.sweep(&live, &mut step),
+            waiting @ (State::Sending { .. } | State::Polling { .. } | State::BackingOff { .. }) => {
+                self.state = waiting;
+            }
+        }
+        step
+    }
+
+    /// The request of the last step is on its way.
+    pub fn sent(&mut self, call: CallId, now: UnixMillis) {
+        if let State::Sending { reading } = mem::replace(&mut self.state, State::Watching) {
+            let timeout_ms = self.request.timeout_ms(reading.wait_ms(&self.request));
+            self.state =
+                State::Polling { call, until: now.plus_millis(timeout_ms + ANSWER_GRACE_MS), reading };
+        }
+    }
+
+    /// The host would not send the request of the last step.
+    pub fn not_sent(&mut self, now: UnixMillis, jitter: u64) -> Step {
+        let mut step = Step::default();
+        if let State::Sending { reading } = mem::replace(&mut self.state, State::Watching) {
+            self.fail(PollFailure::NotSent, reading, now, jitter, &mut step);
+        }
+        step
+    }
+
+    /// A call has ended. An answer that is not awaited, because the call was given up meanwhile, is dropped.
+    pub fn answered(&mut self, call: CallId, answer: Answer<'_>, now: UnixMillis, jitter: u64) -> Step {
+        let mut step = Step::default();
+        match mem::replace(&mut self.state, State::Watching) {
+            State::Polling { call: awaited, reading, .. } if awaited == call => {
+                self.read(reading, answer, now, jitter, &mut step);
+            }
+            other => {
+                self.state = other;
+                step.notes.push(Note::UnexpectedAnswer);
+            }
+        }
+        step
+    }
+
+    /// Gives the lease up at once, if it is held: this VM's plugin ends.
+    pub fn resign(&mut self, now: UnixMillis) {
+        if !matches!(mem::replace(&mut self.state, State::Watching), State::Watching) {
+            self.lease.hand_over(self.id, now, self.failures);
+        }
+    }
+
+    /// Whether the next tick has work to do, and should come soon.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.state, State::Sweeping { .. })
+    }
+
+    /// Which follower holds the lease now, if any.
+    pub fn current(&self, now: UnixMillis) -> Option<FollowerId> {
+        self.lease.holder(now)
+    }
+
+    fn try_to_follow(&mut self, now: UnixMillis, step: &mut Step) {
+        if now < self.stands_back_until {
+            return;
+        }
+        let Some(failures) = self.lease.take(self.id, now) else { return };
+        self.failures = failures;
+        step.notes.push(Note::BeganFollowing);
+        match self.table.live() {
+            None => self.load(LoadReason::NoTable, step),
+            Some(live) if live.unswept_pages > 0 => self.state = State::Sweeping { live },
+            Some(live) => self.ask(Reading::Following { live, confirmed: false }, step),
+        }
+    }
+
+    fn ask(&mut self, reading: Reading, step: &mut Step) {
+        let wait_ms = reading.wait_ms(&self.request);
+        step.poll = Some(self.request.poll(reading.cursor(), reading.purged(), wait_ms));
+        self.state = State::Sending { reading };
+    }
+
+    fn load(&mut self, reason: LoadReason, step: &mut Step) {
+        step.notes.push(Note::LoadBegan(reason));
+        self.ask(Reading::load(), step);
+    }
+
+    fn read(&mut self, reading: Reading, answer: Answer<'_>, now: UnixMillis, jitter: u64, step: &mut Step) {
+        let page = match answer {
+            Answer::Lost => Err(PollFailure::Lost),
+            Answer::Refused { status } => Err(PollFailure::Refused { status }),
+            Answer::Page(bytes) => FeedPage::parse(bytes, reading.cursor()).map_err(PollFailure::Invalid),
+        };
+        let page = match page {
+            Ok(page) => page,
+            Err(failure) => return self.fail(failure, reading, now, jitter, step),
+        };
+        let written = match reading {
+            Reading::Following { live, .. } => self.apply_to_live(&live, &page, now, step),
+            Reading::Loading { build, .. } if is_interrupted(build.as_ref(), &page) => {
+                return self.fail(PollFailure::LoadInterrupted, Reading::load(), now, jitter, step);
+            }
+            Reading::Loading { build, .. } => self.apply_to_build(build, &page, now, step),
+        };
+        match written {
+            Ok(()) => self.failures = 0,
+            Err(WriteError::Unreadable) => self.load(LoadReason::Unreadable, step),
+            Err(WriteError::Deposed) => step.notes.push(Note::StoppedFollowing),
+        }
+    }
+
+    fn apply_to_live(
+        &mut self,
+        live: &LiveTable,
+        page: &FeedPage,
+        now: UnixMillis,
+        step: &mut Step,
+    ) -> Result<(), WriteError> {
+        if page.reset || page.epoch != live.epoch {
+            self.load(LoadReason::Reset, step);
+            return Ok(());
+        }
+        let target = Target::from(live);
+        self.table.apply(&target, &page.keys)?;
+        let current_at = (!page.more).then_some(now);
+        let live = self.table.advance(&target, page.cursor, page.total, current_at)?;
+        step.notes.push(Note::Applied { rows: page.keys.len() });
+        if live.is_outgrown_by(page.total) {
+            self.load(LoadReason::Outgrown, step);
+        } else {
+            self.ask(Reading::Following { live, confirmed: true }, step);
+        }
+        Ok(())
+    }
+
+    fn apply_to_build(
+        &mut self,
+        build: Option<Build>,
+        page: &FeedPage,
+        now: UnixMillis,
+        step: &mut Step,
+    ) -> Result<(), WriteError> {
+        let build = match build {
+            Some(begun) => begun,
+            None => Build {
+                target: self.table.begin(page.total)?,
+                epoch: page.epoch.clone(),
+                purged: page.purged,
+            },
+        };
+        self.table.apply(&build.target, &page.keys)?;
+        if page.more {
+            self.ask(Reading::Loading { build: Some(build), cursor: page.cursor }, step);
+            return Ok(());
+        }
+        let live = self.table.publish(&build.target, &page.epoch, page.cursor, page.total, now)?;
+        step.notes.push(Note::Loaded { generation: live.generation, keys: live.keys });
+        if live.unswept_pages > 0 {
+            self.state = State::Sweeping { live };
+        } else {
+            self.ask(Reading::Following { live, confirmed: true }, step);
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self, live: &LiveTable, step: &mut Step) {
+        match self.table.sweep(live) {
+            Ok((Sweep::Continues, live)) => self.state = State::Sweeping { live },
+            Ok((Sweep::Done, live)) => self.ask(Reading::Following { live, confirmed: false }, step),
+            Err(WriteError::Deposed | WriteError::Unreadable) => step.notes.push(Note::StoppedFollowing),
+        }
+    }
+
+    fn fail(
+        &mut self,
+        failure: PollFailure,
+        reading: Reading,
+        now: UnixMillis,
+        jitter: u64,
+        step: &mut Step,
+    ) {
+        step.notes.push(Note::Failed(failure));
+        self.failures = self.failures.saturating_add(1);
+        let until = now.plus_millis(back_off::delay_ms(self.failures, jitter));
+        if self.failures.is_multiple_of(FAILURES_BEFORE_HANDOVER) {
+            self.lease.hand_over(self.id, until, self.failures);
+            self.stands_back_until = until.plus_millis(LEASE_MS);
+            step.notes.push(Note::StoppedFollowing);
+        } else {
+            self.state = State::BackingOff { until, reading: reading.unconfirmed() };
+        }
+    }
+}
+
+impl Reading {
+    fn load() -> Self {
+        Self::Loading { build: None, cursor: Cursor(0) }
+    }
+
+    fn cursor(&self) -> Cursor {
+        match self {
+            Self::Following { live, .. } => live.cursor,
+            Self::Loading { cursor, .. } => *cursor,
+        }
+    }
+
+    /// What a load repeats, so that the service knows when it was begun.
+    fn purged(&self) -> Option<Cursor> {
+        match self {
+            Self::Following { .. } => None,
+            Self::Loading { build, .. } => build.as_ref().map(|build| build.purged),
+        }
+    }
+
+    /// How long the service may hold its answer back. Only a table known to be current has nothing better to do than wait.
+    fn wait_ms(&self, request: &FeedRequest) -> u64 {
+        match self {
+            Self::Following { confirmed: true, .. } => request.wait_ms,
+            Self::Following { confirmed: false, .. } | Self::Loading { .. } => 0,
+        }
+    }
+
+    fn unconfirmed(self) -> Self {
+        match self {
+            Self::Following { live, .. } => Self::Following { live, confirmed: false },
+            loading @ Self::Loading { .. } => loading,
+        }
+    }
+}
+
+/// Whether the feed became another one since the load was begun.
+fn is_interrupted(build: Option<&Build>, page: &FeedPage) -> bool {
+    page.reset || build.is_some_and(|build| build.epoch != page.epoch)
+}
+
+#[cfg(test)]
+mod tests;

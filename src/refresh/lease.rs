@@ -1,0 +1,202 @@
+//! Which VM follows: an entry of shared data that names it and ends by itself.
+//!
+//! The lease saves work and nothing more. If two VMs believe that they hold it, both read the feed and the pages sort it out.
+//!
+//! After repeated failures the entry names nobody until the delay is over, so that the whole process backs off as one, and then
+//! whichever VM comes first may try.
+
+use latchkey_key_feed::UnixMillis;
+
+use crate::limits::{BACKOFF_MS_MAX, LEASE_MS, SWAP_TRIES_MAX};
+use crate::table::{SharedNames, SharedStore, Version};
+
+/// The number of a follower within its process, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerId(pub u32);
+
+/// The entry, seen by one VM.
+pub struct Lease<S> {
+    store: S,
+    name: String,
+}
+
+/// What stands in the entry. Holder 0 is nobody.
+#[derive(Clone, Copy, Default)]
+struct Terms {
+    holder: u32,
+    until: UnixMillis,
+    failures: u32,
+}
+
+impl FollowerId {
+    /// A number that no other follower of this process has.
+    pub fn allot(store: &impl SharedStore, names: &SharedNames) -> Self {
+        let name = names.follower_counter();
+        let mut last = 0;
+        for _ in 0..SWAP_TRIES_MAX {
+            let entry = store.read(&name);
+            last = entry.bytes.try_into().map_or(0, u32::from_le_bytes);
+            let next = last.wrapping_add(1).max(1);
+            if store.swap(&name, &next.to_le_bytes(), entry.version).is_ok() {
+                return Self(next);
+            }
+        }
+        // Two followers with one number would both renew one lease: wasted work, and nothing else.
+        Self(last.max(1))
+    }
+}
+
+impl<S: SharedStore> Lease<S> {
+    /// The lease of the table with those names.
+    pub fn new(store: S, names: &SharedNames) -> Self {
+        Self { store, name: names.lease() }
+    }
+
+    /// Takes the lease if it is free, and says how many failures in a row preceded; `None` if it is not.
+    pub fn take(&self, me: FollowerId, now: UnixMillis) -> Option<u32> {
+        let (terms, version) = self.read();
+        if !terms.is_over(now) && terms.holder != me.0 {
+            return None;
+        }
+        let taken = Terms { holder: me.0, until: now.plus_millis(LEASE_MS), failures: terms.failures };
+        self.write(taken, version).then_some(terms.failures)
+    }
+
+    /// Extends the lease when a third of it has run; says whether it is still held.
+    pub fn renew(&self, me: FollowerId, now: UnixMillis) -> bool {
+        let (terms, version) = self.read();
+        if terms.holder != me.0 {
+            return false;
+        }
+        if now.plus_millis(LEASE_MS / 3 * 2) < terms.until && !terms.is_over(now) {
+            return true;
+        }
+        self.write(Terms { holder: me.0, until: now.plus_millis(LEASE_MS), failures: 0 }, version)
+    }
+
+    /// Leaves the lease to anybody, from the moment `until` on.
+    pub fn hand_over(&self, me: FollowerId, until: UnixMillis, failures: u32) {
+        let (terms, version) = self.read();
+        if terms.holder == me.0 {
+            self.write(Terms { holder: 0, until, failures }, version);
+        }
+    }
+
+    /// Who holds the lease now.
+    pub fn holder(&self, now: UnixMillis) -> Option<FollowerId> {
+        let (terms, _) = self.read();
+        (terms.holder != 0 && !terms.is_over(now)).then_some(FollowerId(terms.holder))
+    }
+
+    fn read(&self) -> (Terms, Version) {
+        let entry = self.store.read(&self.name);
+        (Terms::decode(&entry.bytes).unwrap_or_default(), entry.version)
+    }
+
+    fn write(&self, terms: Terms, read_at: Version) -> bool {
+        self.store.swap(&self.name, &terms.encode(), read_at).is_ok()
+    }
+}
+
+impl Terms {
+    /// Whether the time is over. No lease and no delay reaches far ahead, so an end that does was written before the clock was set back.
+    fn is_over(self, now: UnixMillis) -> bool {
+        const AHEAD_MS_MAX: u64 = if LEASE_MS > BACKOFF_MS_MAX { LEASE_MS } else { BACKOFF_MS_MAX };
+        now >= self.until || self.until.millis_since(now) > AHEAD_MS_MAX
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (holder, rest) = bytes.split_first_chunk::<4>()?;
+        let (until, rest) = rest.split_first_chunk::<8>()?;
+        let (failures, _) = rest.split_first_chunk::<4>()?;
+        Some(Self {
+            holder: u32::from_le_bytes(*holder),
+            until: UnixMillis(u64::from_le_bytes(*until)),
+            failures: u32::from_le_bytes(*failures),
+        })
+    }
+
+    fn encode(self) -> [u8; 16] {
+        let mut out = [0; 16];
+        let fields = self.holder.to_le_bytes().into_iter().chain(self.until.0.to_le_bytes());
+        for (to, from) in out.iter_mut().zip(fields.chain(self.failures.to_le_bytes())) {
+            *to = from;
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::FeedIdentity;
+    use crate::table::fake_store::FakeSharedData;
+
+    const NOW: UnixMillis = UnixMillis(1_000_000);
+    const ONE: FollowerId = FollowerId(1);
+    const TWO: FollowerId = FollowerId(2);
+
+    fn names() -> SharedNames {
+        SharedNames::of(&FeedIdentity::of("c", "a", "/p"))
+    }
+
+    fn lease() -> Lease<FakeSharedData> {
+        Lease::new(FakeSharedData::default(), &names())
+    }
+
+    fn later(millis: u64) -> UnixMillis {
+        NOW.plus_millis(millis)
+    }
+
+    #[test]
+    fn one_follower_holds_it_until_it_lapses() {
+        let lease = lease();
+        assert_eq!(lease.take(ONE, NOW), Some(0));
+        assert_eq!(lease.take(TWO, later(LEASE_MS - 1)), None);
+        assert_eq!(lease.holder(later(LEASE_MS - 1)), Some(ONE));
+        assert_eq!(lease.take(TWO, later(LEASE_MS)), Some(0));
+        assert!(!lease.renew(ONE, later(LEASE_MS)));
+    }
+
+    #[test]
+    fn renewal_keeps_it() {
+        let lease = lease();
+        lease.take(ONE, NOW);
+        for tick in 1..100 {
+            assert!(lease.renew(ONE, later(tick * 100)));
+            assert_eq!(lease.take(TWO, later(tick * 100)), None);
+        }
+    }
+
+    #[test]
+    fn after_failures_nobody_may_take_it_until_the_delay_is_over() {
+        let lease = lease();
+        lease.take(ONE, NOW);
+        lease.hand_over(ONE, later(500), 3);
+        assert_eq!(lease.holder(NOW), None);
+        assert_eq!((lease.take(ONE, later(499)), lease.take(TWO, later(499))), (None, None));
+        assert_eq!(lease.take(TWO, later(500)), Some(3));
+    }
+
+    #[test]
+    fn only_the_holder_hands_it_over() {
+        let lease = lease();
+        lease.take(ONE, NOW);
+        lease.hand_over(TWO, NOW, 0);
+        assert_eq!(lease.holder(NOW), Some(ONE));
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_lock_everybody_out() {
+        let lease = lease();
+        lease.take(ONE, later(3_600_000));
+        assert_eq!(lease.take(TWO, NOW), Some(0));
+    }
+
+    #[test]
+    fn followers_have_numbers_of_their_own() {
+        let store = FakeSharedData::default();
+        let allotted = [(); 3].map(|()| FollowerId::allot(&store, &names()).0);
+        assert_eq!(allotted, [1, 2, 3]);
+    }
+}

@@ -1,0 +1,109 @@
+//! What the follower has to tell an operator.
+
+use std::fmt;
+
+use latchkey_key_feed::InvalidFeedPage;
+
+use crate::table::Generation;
+
+/// Something an operator may want to know.
+#[derive(Debug)]
+pub enum Note {
+    /// Changes were applied to the live table.
+    Applied {
+        /// How many.
+        rows: usize,
+    },
+    /// This VM follows the feed from now on.
+    BeganFollowing,
+    /// A request for the feed did not bring a page.
+    Failed(PollFailure),
+    /// A generation is whole and live.
+    Loaded {
+        /// Its number.
+        generation: Generation,
+        /// How many keys it holds.
+        keys: u64,
+    },
+    /// A load from the beginning was begun.
+    LoadBegan(LoadReason),
+    /// This VM no longer follows the feed.
+    StoppedFollowing,
+    /// An answer came that nobody waits for; it was dropped.
+    UnexpectedAnswer,
+}
+
+/// Why a table is loaded from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadReason {
+    /// There is no table yet.
+    NoTable,
+    /// The table has many more keys than it was laid out for.
+    Outgrown,
+    /// The service said that the cursor is useless, or is another feed now.
+    Reset,
+    /// Something else wrote into the table.
+    Unreadable,
+}
+
+/// Why a request for the feed did not bring a page.
+#[derive(Debug)]
+pub enum PollFailure {
+    /// The answer is not a page of the feed.
+    Invalid(InvalidFeedPage),
+    /// The feed became another one in the middle of a load.
+    LoadInterrupted,
+    /// The call ended without a whole answer.
+    Lost,
+    /// No answer came in time.
+    NoAnswer,
+    /// The host would not make the call: the cluster is unknown, not ready, or full.
+    NotSent,
+    /// The service, or the proxy in its place, answered with another status than 200.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Applied { rows } => write!(f, "applied {rows} changes"),
+            Self::BeganFollowing => f.write_str("this VM follows the feed from now on"),
+            Self::Failed(failure) => write!(f, "the feed could not be read: {failure}"),
+            Self::Loaded { generation, keys } => {
+                write!(f, "the table is loaded: generation {}, {keys} keys", generation.0)
+            }
+            Self::LoadBegan(reason) => write!(f, "the table is loaded from the beginning: {reason}"),
+            Self::StoppedFollowing => f.write_str("this VM no longer follows the feed"),
+            Self::UnexpectedAnswer => f.write_str("dropped an answer that nobody waits for"),
+        }
+    }
+}
+
+impl fmt::Display for LoadReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoTable => "there is none yet",
+            Self::Outgrown => "it holds many more keys than it was laid out for",
+            Self::Reset => "the service began anew, or has forgotten removals since the last answer",
+            Self::Unreadable => "something else wrote into shared data",
+        })
+    }
+}
+
+impl fmt::Display for PollFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(invalid) => invalid.fmt(f),
+            Self::LoadInterrupted => f.write_str("it became another one during a load"),
+            Self::Lost => f.write_str("the call ended without a whole answer"),
+            Self::NoAnswer => f.write_str("no answer came in time"),
+            Self::NotSent => {
+                f.write_str("the host would not send the request: is the cluster known and ready?")
+            }
+            Self::Refused { status } => write!(f, "the answer was status {status}"),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The request for the feed.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use latchkey_key_feed::Cursor;
+
+use crate::limits::FEED_ROWS_PER_POLL;
+
+/// What every request for the feed has in common.
+#[derive(Clone, Debug)]
+pub struct FeedRequest {
+    /// Path of the feed, without a query.
+    pub path: String,
+    /// Name under which this edge acknowledges.
+    pub edge: String,
+    /// How long the service may hold an answer back for lack of changes, in milliseconds.
+    pub wait_ms: u64,
+    /// How long an answer may take beyond that, in milliseconds.
+    pub fetch_timeout_ms: u64,
+}
+
+/// One request to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Poll {
+    /// Path and query.
+    pub path: String,
+    /// When the host gives the call up.
+    pub timeout: Duration,
+}
+
+impl FeedRequest {
+    /// The request for everything after `after`, held back for at most `wait_ms`. A load says with `purged` when it was begun.
+    #[must_use]
+    pub fn poll(&self, after: Cursor, purged: Option<Cursor>, wait_ms: u64) -> Poll {
+        let mut path =
+            format!("{}?after={}&limit={FEED_ROWS_PER_POLL}&wait={wait_ms}ms&edge=", self.path, after.0);
+        push_query_value(&mut path, &self.edge);
+        if let Some(purged) = purged {
+            // Writing to a String cannot fail.
+            let _ = write!(path, "&purged={}", purged.0);
+        }
+        Poll { path, timeout: Duration::from_millis(self.timeout_ms(wait_ms)) }
+    }
+
+    pub(super) fn timeout_ms(&self, wait_ms: u64) -> u64 {
+        wait_ms.saturating_add(self.fetch_timeout_ms)
+    }
+}
+
+/// Appends a text with everything but the unreserved characters of RFC 3986, section 2.3, percent-encoded.
+fn push_query_value(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_for_what_follows_the_cursor_and_acknowledges_by_name() {
+        let request = FeedRequest {
+            path: "/_latchkey/feed".to_owned(),
+            edge: "edge 1&after=0".to_owned(),
+            wait_ms: 20_000,
+            fetch_timeout_ms: 5_000,
+        };
+        let poll = request.poll(Cursor(7), None, request.wait_ms);
+        assert_eq!(poll.path, "/_latchkey/feed?after=7&limit=1000&wait=20000ms&edge=edge%201%26after%3D0");
+        assert_eq!(poll.timeout, Duration::from_secs(25));
+        assert!(request.poll(Cursor(7), Some(Cursor(3)), 0).path.ends_with("&purged=3"));
+    }
+}

@@ -1,0 +1,185 @@
+//! A key service that behaves as the feed is specified, and an Envoy process whose VMs follow it.
+
+use std::collections::BTreeMap;
+
+use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, UnixMillis};
+
+use crate::refresh::{Answer, CallId, FeedRequest, Follower, FollowerId, Poll, Step};
+use crate::table::fake_store::{FakeSharedData, key, live, removed};
+use crate::table::{FeedIdentity, LiveTable, SharedNames, TableReader, TableWriter};
+
+pub(super) const START: UnixMillis = UnixMillis(1_000_000_000);
+
+/// A key service: the latest row of each key, in the order of change.
+pub(super) struct Service {
+    pub(super) epoch: &'static str,
+    pub(super) seq: u64,
+    pub(super) rows: BTreeMap<KeyId, FeedRow>,
+    pub(super) purged_until: u64,
+    pub(super) rows_per_page: usize,
+}
+
+impl Service {
+    pub(super) fn new() -> Self {
+        Self { epoch: "first", seq: 0, rows: BTreeMap::new(), purged_until: 0, rows_per_page: 1_000 }
+    }
+
+    pub(super) fn create(&mut self, id: &str) {
+        self.seq += 1;
+        self.put(live(self.seq, key(id)));
+    }
+
+    pub(super) fn invalidate(&mut self, id: &str) {
+        self.seq += 1;
+        self.put(removed(self.seq, id));
+    }
+
+    /// Forgets the keys that are removed, as after the retention period.
+    pub(super) fn purge(&mut self) {
+        self.rows.retain(|_, row| matches!(row, FeedRow::Live { .. }));
+        self.seq += 1;
+        self.purged_until = self.seq;
+    }
+
+    pub(super) fn put(&mut self, row: FeedRow) {
+        self.rows.insert(row.id().clone(), row);
+    }
+
+    pub(super) fn answer(&self, poll: &Poll) -> Vec<u8> {
+        let parameter = |name| poll.path.split(name).nth(1)?.split('&').next()?.parse().ok();
+        let after = parameter("after=").unwrap();
+        let is_load = after == 0 || parameter("purged=") == Some(self.purged_until);
+        let reset = after < self.purged_until && !is_load || after > self.seq;
+        let mut keys: Vec<_> =
+            self.rows.values().filter(|row| !reset && row.seq().0 > after).cloned().collect();
+        keys.sort_by_key(FeedRow::seq);
+        let more = keys.len() > self.rows_per_page;
+        keys.truncate(self.rows_per_page);
+        let cursor = if more { keys.last().unwrap().seq() } else { Cursor(self.seq) };
+        let page = FeedPage {
+            epoch: Epoch::try_from(self.epoch.to_owned()).unwrap(),
+            cursor,
+            purged: Cursor(self.purged_until),
+            total: self.live_ids().len() as u64,
+            more,
+            reset,
+            keys,
+        };
+        serde_json::to_vec(&page).unwrap()
+    }
+
+    pub(super) fn live_ids(&self) -> Vec<String> {
+        let live = self.rows.values().filter(|row| matches!(row, FeedRow::Live { .. }));
+        live.map(|row| row.id().to_string()).collect()
+    }
+}
+
+/// One Envoy process: shared data, and a follower in each of its VMs.
+pub(super) struct Edge {
+    pub(super) shared: FakeSharedData,
+    pub(super) vms: Vec<Vm>,
+    pub(super) now: UnixMillis,
+    pub(super) calls: u32,
+}
+
+pub(super) struct Vm {
+    pub(super) follower: Follower<FakeSharedData>,
+    /// The request on its way.
+    pub(super) pending: Option<(CallId, Poll)>,
+    pub(super) notes: Vec<String>,
+}
+
+pub(super) fn names() -> SharedNames {
+    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"))
+}
+
+impl Edge {
+    pub(super) fn new(vms: usize) -> Self {
+        let shared = FakeSharedData::default();
+        let request = FeedRequest {
+            path: "/_latchkey/feed".to_owned(),
+            edge: "edge".to_owned(),
+            wait_ms: 20_000,
+            fetch_timeout_ms: 5_000,
+        };
+        let vms = (0..vms).map(|_| {
+            let id = FollowerId::allot(&shared, &names());
+            let follower = Follower::new(id, shared.clone(), &names(), request.clone());
+            Vm { follower, pending: None, notes: Vec::new() }
+        });
+        Self { vms: vms.collect(), shared, now: START, calls: 0 }
+    }
+
+    pub(super) fn pass(&mut self, millis: u64) {
+        self.now = self.now.plus_millis(millis);
+    }
+
+    pub(super) fn tick(&mut self, vm: usize) {
+        let step = self.vms[vm].follower.tick(self.now, 0);
+        self.carry_out(vm, step);
+    }
+
+    pub(super) fn answer(&mut self, vm: usize, service: &Service) {
+        if let Some((call, poll)) = self.vms[vm].pending.take() {
+            self.deliver(vm, call, Answer::Page(&service.answer(&poll)));
+        }
+    }
+
+    pub(super) fn fail(&mut self, vm: usize, answer: Answer<'_>) {
+        let (call, _) = self.vms[vm].pending.take().expect("a request on its way");
+        self.deliver(vm, call, answer);
+    }
+
+    pub(super) fn deliver(&mut self, vm: usize, call: CallId, answer: Answer<'_>) {
+        let step = self.vms[vm].follower.answered(call, answer, self.now, 0);
+        self.carry_out(vm, step);
+    }
+
+    pub(super) fn carry_out(&mut self, vm: usize, step: Step) {
+        let vm = &mut self.vms[vm];
+        vm.notes.extend(step.notes.iter().map(|note| format!("{note:?}")));
+        if let Some(poll) = step.poll {
+            self.calls += 1;
+            vm.follower.sent(CallId(self.calls), self.now);
+            vm.pending = Some((CallId(self.calls), poll));
+        }
+    }
+
+    /// Lets the VM work until it has nothing to do but wait for a change.
+    pub(super) fn catch_up(&mut self, vm: usize, service: &Service) {
+        for _ in 0..300 {
+            self.pass(100);
+            self.tick(vm);
+            match &self.vms[vm].pending {
+                Some((_, poll)) if poll.path.contains("wait=20000ms") => {
+                    let is_current = self.live().is_some_and(|live| live.cursor.0 == service.seq);
+                    if is_current {
+                        return;
+                    }
+                    self.answer(vm, service);
+                }
+                _ => self.answer(vm, service),
+            }
+        }
+        panic!("does not come to rest: {:?}", self.vms[vm].notes);
+    }
+
+    pub(super) fn live(&self) -> Option<LiveTable> {
+        TableWriter::new(self.shared.clone(), names()).live()
+    }
+
+    pub(super) fn holds(&self, id: &str) -> bool {
+        let id = KeyId::try_from(id).unwrap();
+        let reader = TableReader::new(self.shared.clone(), names());
+        let page = reader.page_for(&id, self.now).unwrap();
+        page.is_some_and(|page| page.find(&id).unwrap().is_some())
+    }
+
+    pub(super) fn pending_path(&self, vm: usize) -> &str {
+        self.vms[vm].pending.as_ref().map_or("", |(_, poll)| &poll.path)
+    }
+
+    pub(super) fn noted(&self, vm: usize, text: &str) -> bool {
+        self.vms[vm].notes.iter().any(|note| note.contains(text))
+    }
+}

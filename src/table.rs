@@ -1,0 +1,39 @@
+//! The key table: all keys of one feed, once per Envoy process, in proxy-wasm shared data.
+//!
+//! The table is an array of 2^k pages, and a key lives in page `hash(id) mod 2^k`, so a look-up is one read of shared data.
+//! Shared data has no delete, therefore the set of names is bounded: two *slots* of pages, which generations use in turn.
+//!
+//! | entry  | holds                                                        | written by |
+//! |--------|--------------------------------------------------------------|------------|
+//! | header | the live generation, its slot, size, epoch, cursor and age    | the follower, by compare-and-swap |
+//! | page   | its generation, the last change applied to it, its records    | the follower, by compare-and-swap |
+//!
+//! What keeps it right whoever writes:
+//!
+//! * A page only moves forward. A change is applied only where its sequence number is higher than the page's, so a
+//!   follower that was deposed and does not know it can never bring a revoked key back.
+//! * A generation is built in the slot that nobody reads, and becomes live by one swap of the header, when it is whole.
+//! * Every build has a generation number of its own. A page of a higher one stops the writer; a page of a lower one is empty.
+//! * A reader believes a page only if its generation is the live one. Otherwise it reads the header again. The follower clears the old
+//!   slot before it acknowledges anything read in the new generation, so after an acknowledgement no VM can admit by an old page.
+//! * The header's cursor is written after the pages: a successor applies again what is already there, and skips it.
+
+mod bytes;
+mod header;
+mod page;
+mod reader;
+mod record;
+mod shared_store;
+mod writer;
+
+pub use header::{Generation, LiveTable, Slot, TableHeader};
+pub use page::{Page, Unreadable};
+pub use reader::TableReader;
+pub use record::{RecordTexts, RecordView};
+pub use shared_store::{Entry, FeedIdentity, SharedNames, SharedStore, SwapLost, Version};
+pub use writer::{Sweep, TableWriter, Target, WriteError};
+
+#[cfg(test)]
+pub(crate) mod fake_store;
+#[cfg(test)]
+mod tests;

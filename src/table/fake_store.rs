@@ -1,0 +1,85 @@
+//! Shared data as the host behaves, and keys to put into it, for the tests of the table and of the follower.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use latchkey_key_feed::{Cursor, FeedRow, KeyId, KeyRecord, KeySecret, Owner, Salt, SecretDigest};
+use serde_json::Map;
+
+use super::{Entry, SharedStore, SwapLost, Version};
+
+/// A value and its compare-and-swap number.
+type Valued = (Vec<u8>, u32);
+
+/// One process's shared data. Clones see the same data, as VMs do.
+#[derive(Clone, Default)]
+pub(crate) struct FakeSharedData {
+    entries: Rc<RefCell<BTreeMap<String, Valued>>>,
+    last_cas: Rc<RefCell<u32>>,
+}
+
+impl FakeSharedData {
+    /// Writes whatever stood there, as a foreign plugin might.
+    pub(crate) fn overwrite(&self, name: &str, bytes: &[u8]) {
+        *self.last_cas.borrow_mut() += 1;
+        let cas = *self.last_cas.borrow();
+        self.entries.borrow_mut().insert(name.to_owned(), (bytes.to_vec(), cas));
+    }
+
+    /// How many entries hold anything.
+    pub(crate) fn filled(&self) -> usize {
+        self.entries.borrow().values().filter(|(bytes, _)| !bytes.is_empty()).count()
+    }
+
+    /// Names of all entries there ever were.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.entries.borrow().keys().cloned().collect()
+    }
+}
+
+impl SharedStore for FakeSharedData {
+    fn read(&self, name: &str) -> Entry {
+        match self.entries.borrow().get(name) {
+            None => Entry { bytes: Vec::new(), version: Version::Absent },
+            Some((bytes, cas)) => Entry { bytes: bytes.clone(), version: Version::Cas(*cas) },
+        }
+    }
+
+    fn swap(&self, name: &str, bytes: &[u8], read_at: Version) -> Result<(), SwapLost> {
+        if self.read(name).version != read_at {
+            return Err(SwapLost);
+        }
+        self.overwrite(name, bytes);
+        Ok(())
+    }
+}
+
+/// The secret of every key made here is `secret of <id>`.
+pub(crate) fn secret_of(id: &str) -> KeySecret {
+    KeySecret::presented(format!("secret of {id}").into_bytes())
+}
+
+/// A key that never expires.
+pub(crate) fn key(id: &str) -> KeyRecord {
+    let salt = Salt::from_bytes([5; 16]);
+    KeyRecord {
+        id: KeyId::try_from(id).unwrap(),
+        salt,
+        digest: SecretDigest::of(&salt, &secret_of(id)),
+        expiration: None,
+        name: format!("name-of-{id}"),
+        owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },
+        roles: vec!["reader".to_owned()],
+        limited_by: vec!["ops".to_owned()],
+        metadata: Map::new(),
+    }
+}
+
+pub(crate) fn live(seq: u64, record: KeyRecord) -> FeedRow {
+    FeedRow::Live { seq: Cursor(seq), record: Box::new(record) }
+}
+
+pub(crate) fn removed(seq: u64, id: &str) -> FeedRow {
+    FeedRow::Removed { seq: Cursor(seq), id: KeyId::try_from(id).unwrap() }
+}

@@ -1,0 +1,248 @@
+//! The table header: which generation is live, and how far and how fresh it is.
+
+use latchkey_key_feed::{Cursor, Epoch, KeyId, UnixMillis};
+
+use super::bytes::{Unread, push_text};
+use crate::limits::{KEYS_PER_PAGE, KEYS_PER_PAGE_MAX, PAGE_BITS_MAX, PAGE_BITS_MIN};
+
+/// The number of one build of the table. Every build has its own, whether it was finished or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(pub u32);
+
+/// One of the two sets of pages that generations use in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// The first set.
+    A,
+    /// The second set.
+    B,
+}
+
+/// The state of the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableHeader {
+    /// The highest generation number handed out so far.
+    pub allotted: Generation,
+    /// The table that readers use; `None` before the first has been loaded.
+    pub live: Option<LiveTable>,
+}
+
+/// A whole table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveTable {
+    /// Its number.
+    pub generation: Generation,
+    /// Where its pages are.
+    pub slot: Slot,
+    /// The binary logarithm of the number of its pages.
+    pub page_bits: u8,
+    /// Pages of the other slot that may still hold an older generation; 0 once they are cleared.
+    pub unswept_pages: u32,
+    /// Which feed it was read from.
+    pub epoch: Epoch,
+    /// How far the feed has been applied.
+    pub cursor: Cursor,
+    /// How many keys it holds.
+    pub keys: u64,
+    /// When the service last said that nothing further had changed.
+    pub refreshed_at: UnixMillis,
+}
+
+impl Generation {
+    /// The generation after this one. Wrapping would take 4 billion builds.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+impl Slot {
+    /// The other slot.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
+    /// The letter that stands for the slot in names and layouts.
+    #[must_use]
+    pub fn letter(self) -> char {
+        match self {
+            Self::A => 'a',
+            Self::B => 'b',
+        }
+    }
+}
+
+impl TableHeader {
+    /// The slot in which the next generation is built: the one nobody reads.
+    #[must_use]
+    pub fn idle_slot(&self) -> Slot {
+        self.live.as_ref().map_or(Slot::A, |live| live.slot.other())
+    }
+
+    /// Reads a header; `None` if the bytes are not one. No bytes are the header of a table that does not exist yet.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut unread = Unread(bytes);
+        if bytes.is_empty() {
+            return Some(Self::default());
+        }
+        let allotted = Generation(unread.u32()?);
+        let live = if unread.0.is_empty() { None } else { Some(LiveTable::decode(unread)?) };
+        Some(Self { allotted, live })
+    }
+
+    /// The bytes that [`Self::decode`] reads.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(96);
+        out.extend_from_slice(&self.allotted.0.to_le_bytes());
+        if let Some(live) = &self.live {
+            live.encode(&mut out);
+        }
+        out
+    }
+}
+
+impl LiveTable {
+    /// The page in which a key of that id lives.
+    #[must_use]
+    pub fn page_of(&self, id: &KeyId) -> u32 {
+        page_index(id, self.page_bits)
+    }
+
+    /// Whether so many keys ask for more pages than the table has.
+    #[must_use]
+    pub fn is_outgrown_by(&self, keys: u64) -> bool {
+        self.page_bits < page_bits_for(keys) && keys >> self.page_bits > KEYS_PER_PAGE_MAX
+    }
+
+    /// Milliseconds since the service last said that the table is current. A clock that was set back counts like one that was set
+    /// forward: it must not make an old table look new.
+    #[must_use]
+    pub fn age_ms(&self, now: UnixMillis) -> u64 {
+        now.0.abs_diff(self.refreshed_at.0)
+    }
+
+    fn decode(mut unread: Unread<'_>) -> Option<Self> {
+        let generation = Generation(unread.u32()?);
+        let slot = if unread.u8()? == 0 { Slot::A } else { Slot::B };
+        let page_bits = unread.u8().filter(|bits| *bits <= PAGE_BITS_MAX)?;
+        let unswept_pages = unread.u32()?;
+        let cursor = Cursor(unread.u64()?);
+        let keys = unread.u64()?;
+        let refreshed_at = UnixMillis(unread.u64()?);
+        let epoch = Epoch::try_from(unread.text()?.to_owned()).ok()?;
+        Some(Self { generation, slot, page_bits, unswept_pages, epoch, cursor, keys, refreshed_at })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.generation.0.to_le_bytes());
+        out.push(match self.slot {
+            Slot::A => 0,
+            Slot::B => 1,
+        });
+        out.push(self.page_bits);
+        out.extend_from_slice(&self.unswept_pages.to_le_bytes());
+        out.extend_from_slice(&self.cursor.0.to_le_bytes());
+        out.extend_from_slice(&self.keys.to_le_bytes());
+        out.extend_from_slice(&self.refreshed_at.0.to_le_bytes());
+        // An epoch is shorter than 2^16 bytes (`EPOCH_LEN_MAX`), so its length always fits.
+        let _ = push_text(out, self.epoch.as_str());
+    }
+}
+
+/// The page of a key in a table of 2^`page_bits` pages: FNV-1a of the id, its high half folded into the low one.
+///
+/// The hash need not withstand an attacker. Only the key service makes ids, and a look-up of an id that it did not make costs the same
+/// wherever it lands.
+pub(super) fn page_index(id: &KeyId, page_bits: u8) -> u32 {
+    const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let hash =
+        id.as_str().bytes().fold(OFFSET_BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
+    let folded = hash ^ (hash >> 32);
+    let mask = (1_u64 << page_bits) - 1;
+    // At most PAGE_BITS_MAX bits remain, which fit.
+    (folded & mask) as u32
+}
+
+/// The size of a new table for so many keys.
+pub(super) fn page_bits_for(keys: u64) -> u8 {
+    let pages = keys.div_ceil(KEYS_PER_PAGE).max(1).next_power_of_two();
+    // A u64 has at most 64 trailing zeros.
+    (pages.trailing_zeros() as u8).clamp(PAGE_BITS_MIN, PAGE_BITS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn live() -> LiveTable {
+        LiveTable {
+            generation: Generation(7),
+            slot: Slot::B,
+            page_bits: 4,
+            unswept_pages: 16,
+            epoch: Epoch::try_from("e".to_owned()).unwrap(),
+            cursor: Cursor(99),
+            keys: 3,
+            refreshed_at: UnixMillis(1_000),
+        }
+    }
+
+    #[test]
+    fn a_header_survives_its_layout() {
+        for live in [None, Some(live())] {
+            let header = TableHeader { allotted: Generation(9), live };
+            assert_eq!(TableHeader::decode(&header.encode()), Some(header));
+        }
+        assert_eq!(TableHeader::decode(b""), Some(TableHeader::default()));
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_make_a_table_fresh() {
+        assert_eq!(live().age_ms(UnixMillis(1_500)), 500);
+        assert_eq!(live().age_ms(UnixMillis(0)), 1_000);
+    }
+
+    #[test]
+    fn a_table_is_outgrown_at_the_limit_and_not_before() {
+        let sixteen_pages = live();
+        assert!(!sixteen_pages.is_outgrown_by(16 * (KEYS_PER_PAGE_MAX + 1) - 1));
+        assert!(sixteen_pages.is_outgrown_by(16 * (KEYS_PER_PAGE_MAX + 1)));
+        let largest = LiveTable { page_bits: PAGE_BITS_MAX, ..live() };
+        assert!(!largest.is_outgrown_by(u64::MAX / 2), "there is no larger table to build");
+    }
+
+    #[test]
+    fn a_new_table_has_about_eight_keys_a_page() {
+        assert_eq!(page_bits_for(0), PAGE_BITS_MIN);
+        assert_eq!(page_bits_for(1_000_000), 17);
+        assert_eq!(page_bits_for(u64::MAX / 4), PAGE_BITS_MAX);
+    }
+
+    #[test]
+    fn ids_that_differ_in_one_place_spread_over_all_pages() {
+        let mut filled = [0_u32; 256];
+        for number in 0..256 * 8 {
+            let id = KeyId::try_from(format!("VuaCfGcBCdbkQm-{number:05}")).unwrap();
+            filled[page_index(&id, 8) as usize] += 1;
+        }
+        let fullest = filled.iter().max().unwrap();
+        assert!(*fullest <= KEYS_PER_PAGE_MAX as u32, "a page holds {fullest} keys");
+        assert!(filled.iter().filter(|keys| **keys == 0).count() < 3);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            let _ = TableHeader::decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What the table needs of the place it lives in, and the names it uses there.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use super::header::Slot;
+
+/// Data shared by all VMs of a process, entry by entry, with compare-and-swap. (proxy-wasm: `get_shared_data`, `set_shared_data`.)
+pub trait SharedStore {
+    /// The entry of that name. An absent entry has no bytes.
+    fn read(&self, name: &str) -> Entry;
+
+    /// Writes the entry if it is still of that version.
+    ///
+    /// # Errors
+    ///
+    /// [`SwapLost`] when somebody wrote it meanwhile; nothing is changed then.
+    fn swap(&self, name: &str, bytes: &[u8], read_at: Version) -> Result<(), SwapLost>;
+}
+
+/// What stood in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The value; empty when the entry is absent.
+    pub bytes: Vec<u8>,
+    /// Which version of the entry this was.
+    pub version: Version,
+}
+
+/// The version of an entry when it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// There was no entry.
+    Absent,
+    /// The host's compare-and-swap number.
+    Cas(u32),
+}
+
+/// Somebody else wrote the entry first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwapLost;
+
+/// Which feed a table follows: where it comes from, not which epoch of it.
+///
+/// Envoy keeps one namespace of shared data per `vm_id`, and Istio sets none, so tables of two key services meet in one namespace and
+/// must differ by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedIdentity([u8; 8]);
+
+/// The names of all entries of one table.
+#[derive(Clone, Debug)]
+pub struct SharedNames {
+    prefix: String,
+}
+
+impl FeedIdentity {
+    /// The identity of the feed at this cluster, authority and path.
+    #[must_use]
+    pub fn of(cluster: &str, authority: &str, path: &str) -> Self {
+        let mut hash = Sha256::new();
+        for part in [cluster, authority, path] {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        let mut identity = [0; 8];
+        for (to, from) in identity.iter_mut().zip(hash.finalize()) {
+            *to = from;
+        }
+        Self(identity)
+    }
+}
+
+impl SharedNames {
+    /// The version of the layout of everything in shared data. VMs of two releases in one process keep to their own entries.
+    const LAYOUT: &str = "1";
+
+    /// The names for the table of that feed.
+    #[must_use]
+    pub fn of(feed: &FeedIdentity) -> Self {
+        let mut prefix = format!("latchkey{}:", Self::LAYOUT);
+        for byte in feed.0 {
+            // Writing to a String cannot fail.
+            let _ = write!(prefix, "{byte:02x}");
+        }
+        prefix.push(':');
+        Self { prefix }
+    }
+
+    /// Name of the table header.
+    #[must_use]
+    pub fn header(&self) -> String {
+        self.entry("header")
+    }
+
+    /// Name of the follower's lease.
+    #[must_use]
+    pub fn lease(&self) -> String {
+        self.entry("lease")
+    }
+
+    /// Name of the counter that numbers the followers.
+    #[must_use]
+    pub fn follower_counter(&self) -> String {
+        self.entry("followers")
+    }
+
+    /// Name of a page.
+    #[must_use]
+    pub fn page(&self, slot: Slot, index: u32) -> String {
+        const HEX: [char; 16] =
+            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        let mut name = String::with_capacity(self.prefix.len() + 9);
+        name.push_str(&self.prefix);
+        name.push(slot.letter());
+        let mut rest = index;
+        loop {
+            name.push(HEX.get(rest as usize & 15).copied().unwrap_or_default());
+            rest >>= 4;
+            if rest == 0 {
+                return name;
+            }
+        }
+    }
+
+    fn entry(&self, name: &str) -> String {
+        [self.prefix.as_str(), name].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_entries_share_a_name() {
+        let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"));
+        let mut seen = HashSet::from([names.header(), names.lease(), names.follower_counter()]);
+        for index in (0..10_000).chain([u32::MAX]) {
+            assert!(seen.insert(names.page(Slot::A, index)));
+            assert!(seen.insert(names.page(Slot::B, index)));
+        }
+    }
+
+    #[test]
+    fn feeds_that_differ_in_one_part_differ_in_identity() {
+        let feeds = [
+            ("c", "a", "/p"),
+            ("d", "a", "/p"),
+            ("c", "b", "/p"),
+            ("c", "a", "/q"),
+            ("ca", "", "/p"),
+            ("", "ca", "/p"),
+        ];
+        let prefixes: HashSet<_> =
+            feeds.iter().map(|(c, a, p)| SharedNames::of(&FeedIdentity::of(c, a, p)).prefix).collect();
+        assert_eq!(prefixes.len(), feeds.len());
+    }
+}

@@ -1,0 +1,254 @@
+//! The table as a whole: what readers see while followers write.
+
+use std::collections::BTreeMap;
+
+use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, UnixMillis};
+use proptest::prelude::*;
+
+use super::fake_store::{FakeSharedData, key, live, removed};
+use super::*;
+use crate::limits::HEADER_LIFE_MS;
+
+const NOW: UnixMillis = UnixMillis(1_000_000);
+/// Within the life of a header read at [`NOW`].
+const STILL: UnixMillis = UnixMillis(NOW.0 + HEADER_LIFE_MS - 1);
+
+fn names() -> SharedNames {
+    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"))
+}
+
+fn epoch() -> Epoch {
+    Epoch::try_from("epoch".to_owned()).unwrap()
+}
+
+fn id(text: &str) -> KeyId {
+    KeyId::try_from(text).unwrap()
+}
+
+struct Process {
+    shared: FakeSharedData,
+    writer: TableWriter<FakeSharedData>,
+}
+
+impl Process {
+    fn new() -> Self {
+        let shared = FakeSharedData::default();
+        Self { writer: TableWriter::new(shared.clone(), names()), shared }
+    }
+
+    fn reader(&self) -> TableReader<FakeSharedData> {
+        TableReader::new(self.shared.clone(), names())
+    }
+
+    fn load(&self, rows: &[FeedRow]) -> LiveTable {
+        let target = self.writer.begin(rows.len() as u64).unwrap();
+        self.writer.apply(&target, rows).unwrap();
+        let cursor = rows.last().map_or(Cursor(0), FeedRow::seq);
+        self.writer.publish(&target, &epoch(), cursor, rows.len() as u64, NOW).unwrap()
+    }
+
+    fn sweep_all(&self, mut live: LiveTable) {
+        while let (Sweep::Continues, next) = self.writer.sweep(&live).unwrap() {
+            live = next;
+        }
+    }
+}
+
+fn holds(reader: &TableReader<FakeSharedData>, key: &str, now: UnixMillis) -> bool {
+    let page = reader.page_for(&id(key), now).unwrap().expect("a live table");
+    page.find(&id(key)).unwrap().is_some()
+}
+
+#[test]
+fn there_is_no_table_before_a_build_is_whole() {
+    let process = Process::new();
+    let reader = process.reader();
+    let target = process.writer.begin(1).unwrap();
+    process.writer.apply(&target, &[live(1, key("k"))]).unwrap();
+    assert_eq!(reader.page_for(&id("k"), NOW), Ok(None));
+    process.writer.publish(&target, &epoch(), Cursor(1), 1, NOW).unwrap();
+    assert!(holds(&reader, "k", NOW));
+}
+
+#[test]
+fn every_reader_sees_a_change_at_its_next_look_up() {
+    let process = Process::new();
+    let table = process.load(&[live(1, key("k")), live(2, key("other"))]);
+    let (one, two) = (process.reader(), process.reader());
+    assert!(holds(&one, "k", NOW) && holds(&two, "k", NOW));
+    process.writer.apply(&Target::from(&table), &[removed(3, "k")]).unwrap();
+    assert!(!holds(&one, "k", STILL) && !holds(&two, "k", STILL));
+    assert!(holds(&one, "other", STILL));
+}
+
+#[test]
+fn after_the_sweep_no_reader_admits_by_the_old_generation() {
+    let process = Process::new();
+    process.load(&[live(1, key("revoked")), live(2, key("kept"))]);
+    let reader = process.reader();
+    assert!(holds(&reader, "revoked", NOW));
+    let table = process.load(&[live(2, key("kept")), removed(3, "revoked")]);
+    process.sweep_all(table);
+    // The reader still trusts its old header, and is sent back to it by the cleared page.
+    assert!(!holds(&reader, "revoked", STILL));
+    assert!(holds(&reader, "kept", STILL));
+}
+
+#[test]
+fn generations_take_turns_and_leave_nothing_behind() {
+    let process = Process::new();
+    let rows: Vec<_> = (1..=2_000).map(|seq| live(seq, key(&format!("key-{seq}")))).collect();
+    let table = process.load(&rows);
+    process.sweep_all(table);
+    let filled = process.shared.filled();
+    for _ in 0..4 {
+        let table = process.load(&rows);
+        process.sweep_all(table);
+        assert_eq!(process.shared.filled(), filled);
+    }
+    let entries = process.shared.names().len();
+    assert!(entries <= 2 * 256 + 1, "{entries} entries for two slots of 256 pages and a header");
+}
+
+#[test]
+fn an_abandoned_build_is_never_seen_and_its_follower_is_stopped() {
+    let process = Process::new();
+    let abandoned = process.writer.begin(1).unwrap();
+    process.writer.apply(&abandoned, &[live(1, key("ghost"))]).unwrap();
+    process.load(&[live(2, key("k"))]);
+    let reader = process.reader();
+    assert!(!holds(&reader, "ghost", NOW));
+    assert_eq!(process.writer.apply(&abandoned, &[live(3, key("k"))]), Err(WriteError::Deposed));
+    assert_eq!(process.writer.publish(&abandoned, &epoch(), Cursor(3), 1, NOW), Err(WriteError::Deposed));
+}
+
+#[test]
+fn a_deposed_follower_cannot_undo_a_revocation() {
+    let process = Process::new();
+    let table = process.load(&[live(1, key("k"))]);
+    let deposed = TableWriter::new(process.shared.clone(), names());
+    process.writer.apply(&Target::from(&table), &[removed(9, "k")]).unwrap();
+    deposed.apply(&Target::from(&table), &[live(5, key("k"))]).unwrap();
+    assert!(!holds(&process.reader(), "k", NOW));
+}
+
+#[test]
+fn the_cursor_never_goes_back() {
+    let process = Process::new();
+    let table = process.load(&[live(7, key("k"))]);
+    let later = process.writer.advance(&Target::from(&table), Cursor(3), 0, None).unwrap();
+    assert_eq!((later.cursor, later.keys), (Cursor(7), 1));
+}
+
+#[test]
+fn garbage_in_shared_data_is_trouble_and_not_an_unknown_key() {
+    let process = Process::new();
+    let table = process.load(&[live(1, key("k"))]);
+    let page = names().page(table.slot, table.page_of(&id("k")));
+    process.shared.overwrite(&page, b"?");
+    assert_eq!(process.reader().page_for(&id("k"), NOW), Err(Unreadable));
+    let change = [live(2, key("k"))];
+    assert_eq!(process.writer.apply(&Target::from(&table), &change), Err(WriteError::Unreadable));
+    // A build writes over it, in either slot.
+    for seq in 2..4 {
+        let table = process.load(&[live(seq, key("k"))]);
+        process.sweep_all(table);
+    }
+    assert!(holds(&process.reader(), "k", NOW));
+}
+
+#[test]
+fn a_garbage_header_is_trouble_until_a_build_replaces_it() {
+    let process = Process::new();
+    process.shared.overwrite(&names().header(), b"???");
+    assert_eq!(process.reader().live(NOW), Err(Unreadable));
+    process.load(&[live(1, key("k"))]);
+    assert!(holds(&process.reader(), "k", NOW));
+}
+
+/// The history of some keys: each step makes or removes one of a few.
+fn history() -> impl Strategy<Value = Vec<FeedRow>> {
+    proptest::collection::vec((0..12_u8, any::<bool>()), 1..60).prop_map(|steps| {
+        let rows = steps.into_iter().zip(1..).map(|((number, is_removal), seq)| {
+            let id = format!("key-{number}");
+            if is_removal { removed(seq, &id) } else { live(seq, named(&id, seq)) }
+        });
+        rows.collect()
+    })
+}
+
+fn named(id: &str, seq: u64) -> latchkey_key_feed::KeyRecord {
+    let mut record = key(id);
+    record.name = format!("as-of-{seq}");
+    record
+}
+
+/// What the feed serves for a history: each key once, at its latest change.
+fn feed(history: &[FeedRow], after: u64, until: u64) -> Vec<FeedRow> {
+    let mut latest = BTreeMap::new();
+    for row in history.iter().filter(|row| row.seq().0 <= until) {
+        latest.insert(row.id().clone(), row.clone());
+    }
+    let mut rows: Vec<_> = latest.into_values().filter(|row| row.seq().0 > after).collect();
+    rows.sort_by_key(FeedRow::seq);
+    rows
+}
+
+fn contents(process: &Process) -> BTreeMap<String, String> {
+    let reader = process.reader();
+    let mut names = BTreeMap::new();
+    for number in 0..12 {
+        let id = id(&format!("key-{number}"));
+        let page = reader.page_for(&id, NOW).unwrap().unwrap();
+        if let Some(view) = page.find(&id).unwrap() {
+            names.insert(id.to_string(), view.texts().unwrap().name.to_owned());
+        }
+    }
+    names
+}
+
+proptest! {
+    #[test]
+    fn deltas_in_any_split_equal_a_full_load(
+        history in history(),
+        mut cuts in proptest::collection::vec(0..60_u64, 0..6),
+    ) {
+        let end = history.len() as u64;
+        let full = Process::new();
+        full.load(&feed(&history, 0, end));
+
+        cuts.push(end);
+        cuts.sort_unstable();
+        let split = Process::new();
+        let table = split.load(&[]);
+        let mut after = 0;
+        for until in cuts.into_iter().map(|cut| cut.min(end)) {
+            split.writer.apply(&Target::from(&table), &feed(&history, after, until)).unwrap();
+            after = until;
+        }
+        prop_assert_eq!(contents(&split), contents(&full));
+    }
+
+    #[test]
+    fn two_followers_in_any_interleaving_end_where_one_does(
+        history in history(),
+        turns in proptest::collection::vec((any::<bool>(), 0..60_u64), 1..12),
+    ) {
+        let end = history.len() as u64;
+        let alone = Process::new();
+        alone.load(&feed(&history, 0, end));
+
+        let shared = Process::new();
+        let table = shared.load(&[]);
+        // Each follower has read a page of the feed at some time, and applies it at another.
+        let mut after = [0_u64; 2];
+        for (which, until) in turns {
+            let who = usize::from(which);
+            let until = until.min(end);
+            shared.writer.apply(&Target::from(&table), &feed(&history, after[who], until)).unwrap();
+            after[who] = after[who].max(until);
+        }
+        shared.writer.apply(&Target::from(&table), &feed(&history, after[0], end)).unwrap();
+        prop_assert_eq!(contents(&shared), contents(&alone));
+    }
+}
