@@ -1,5 +1,6 @@
 //! The Latchkey filter: an API-key gate inside the proxy.
 
+pub mod config;
 pub mod credential;
 pub mod denial;
 pub mod gate;

@@ -1,0 +1,279 @@
+//! Every field of the configuration, in one table.
+//!
+//! The parser takes defaults and bounds from here, a name that is not here is unknown, and a test holds the table of
+//! `docs/configuration.md` to it. A default has its reason in that document.
+
+use std::time::Duration;
+
+use crate::identity::IdentityField;
+use crate::limits::{
+    AUTHORITY_LEN_MAX, CLUSTER_LEN_MAX, CREDENTIAL_LEN_MAX, EDGE_LEN_MAX, FEED_PATH_LEN_MAX,
+    FETCH_TIMEOUT_MAX, FETCH_TIMEOUT_MIN, REFUSE_AFTER_MAX, STALE_AFTER_MIN, START_UP_WAIT_MAX,
+    VARIABLE_LEN_MAX, WAIT_MAX, WAIT_MIN,
+};
+
+/// A field that may be given, by what it takes.
+pub(super) enum Field {
+    /// `true` or `false`.
+    Flag(&'static FlagField),
+    /// The name of the header that tells an identity field, or null.
+    Header(&'static HeaderField),
+    /// An object of header names and metadata paths.
+    MetadataHeaders(&'static str),
+    /// A duration.
+    Span(&'static SpanField),
+    /// A text.
+    Text(&'static TextField),
+}
+
+pub(super) struct FlagField {
+    pub(super) path: &'static str,
+    pub(super) default: bool,
+}
+
+pub(super) struct HeaderField {
+    pub(super) path: &'static str,
+    pub(super) tells: IdentityField,
+}
+
+pub(super) struct SpanField {
+    pub(super) path: &'static str,
+    pub(super) default: Duration,
+    pub(super) min: Duration,
+    pub(super) max: Duration,
+}
+
+pub(super) struct TextField {
+    pub(super) path: &'static str,
+    /// What the text is, in words that complete "is not …".
+    pub(super) words: &'static str,
+    pub(super) is_allowed: fn(&str) -> bool,
+    pub(super) len_max: usize,
+    /// `None` when it is required, or when the parser knows better than a constant could.
+    pub(super) default: Option<&'static str>,
+}
+
+/// The cluster of the key service, as Envoy names it.
+pub(super) static CLUSTER: TextField = TextField {
+    path: "key_service.cluster",
+    words: "the name of a cluster",
+    is_allowed: is_visible,
+    len_max: CLUSTER_LEN_MAX,
+    default: None,
+};
+
+/// Host name to ask for. Required when the name of the cluster cannot be one, as in Istio.
+pub(super) static AUTHORITY: TextField = TextField {
+    path: "key_service.authority",
+    words: "a host name, with or without a port",
+    is_allowed: is_authority,
+    len_max: AUTHORITY_LEN_MAX,
+    default: None,
+};
+
+/// Path of the change feed.
+pub(super) static PATH: TextField = TextField {
+    path: "key_service.path",
+    words: "a path that begins with a slash, without a query",
+    is_allowed: is_path,
+    len_max: FEED_PATH_LEN_MAX,
+    default: Some("/_latchkey/feed"),
+};
+
+/// The object of the two fields that follow; exactly one of them is given.
+pub(super) const CREDENTIAL: &str = "key_service.credential";
+
+/// Environment variable that holds the Base64 of `id:secret`, of a key with the privilege `read_key_feed`.
+pub(super) static CREDENTIAL_VARIABLE: TextField = TextField {
+    path: "key_service.credential.environment_variable",
+    words: "the name of an environment variable",
+    is_allowed: is_variable,
+    len_max: VARIABLE_LEN_MAX,
+    default: None,
+};
+
+/// The same, written here. Whoever can read the configuration of the proxy can read it.
+pub(super) static CREDENTIAL_INLINE: TextField = TextField {
+    path: "key_service.credential.inline",
+    words: "the Base64 of id:secret",
+    is_allowed: is_visible,
+    len_max: CREDENTIAL_LEN_MAX,
+    default: None,
+};
+
+/// How long an answer may take beyond `wait`.
+pub(super) static FETCH_TIMEOUT: SpanField = SpanField {
+    path: "key_service.fetch_timeout",
+    default: Duration::from_secs(5),
+    min: FETCH_TIMEOUT_MIN,
+    max: FETCH_TIMEOUT_MAX,
+};
+
+/// How long the key service holds a request until something changes.
+pub(super) static WAIT: SpanField =
+    SpanField { path: "key_service.wait", default: Duration::from_secs(20), min: WAIT_MIN, max: WAIT_MAX };
+
+/// Age at which the key table is called stale: it still admits, and that is counted.
+pub(super) static STALE_AFTER: SpanField = SpanField {
+    path: "staleness.stale_after",
+    default: Duration::from_secs(60),
+    min: STALE_AFTER_MIN,
+    max: REFUSE_AFTER_MAX,
+};
+
+/// Age at which the key table no longer admits anyone: every request is answered 503.
+pub(super) static REFUSE_AFTER: SpanField = SpanField {
+    path: "staleness.refuse_after",
+    default: Duration::from_secs(60 * 60),
+    min: STALE_AFTER_MIN,
+    max: REFUSE_AFTER_MAX,
+};
+
+/// How long a request may wait for the first key table before it is answered 503.
+pub(super) static START_UP_WAIT: SpanField = SpanField {
+    path: "start_up_wait",
+    default: Duration::from_secs(5),
+    min: Duration::ZERO,
+    max: START_UP_WAIT_MAX,
+};
+
+/// The headers of the identity fields; their defaults are the fields' own.
+pub(super) static HEADERS: [HeaderField; 7] = [
+    header("identity.headers.id", IdentityField::Id),
+    header("identity.headers.name", IdentityField::Name),
+    header("identity.headers.owner", IdentityField::Owner),
+    header("identity.headers.owner_realm", IdentityField::OwnerRealm),
+    header("identity.headers.roles", IdentityField::Roles),
+    header("identity.headers.limited_by", IdentityField::LimitedBy),
+    header("identity.headers.expiration", IdentityField::Expiration),
+];
+
+/// Header names, and for each the dotted path of a metadata field to tell in it.
+pub(super) const METADATA_HEADERS: &str = "identity.metadata_headers";
+
+/// Whether the identity is also written to filter state, for access logs, RBAC and rate limits.
+pub(super) static FILTER_STATE: FlagField = FlagField { path: "identity.filter_state", default: true };
+
+/// Whether the upstream gets the `authorization` header with the credential in it.
+pub(super) static FORWARD_CREDENTIAL: FlagField = FlagField { path: "forward_credential", default: false };
+
+/// Name under which the key service knows this proxy process. No two processes share one.
+pub(super) static EDGE: TextField = TextField {
+    path: "edge",
+    words: "a name of letters, digits and - . _ ~ :",
+    is_allowed: is_edge,
+    len_max: EDGE_LEN_MAX,
+    default: None,
+};
+
+/// The fields in the order in which they are documented.
+pub(super) static FIELDS: [Field; 21] = [
+    Field::Text(&CLUSTER),
+    Field::Text(&AUTHORITY),
+    Field::Text(&PATH),
+    Field::Text(&CREDENTIAL_VARIABLE),
+    Field::Text(&CREDENTIAL_INLINE),
+    Field::Span(&FETCH_TIMEOUT),
+    Field::Span(&WAIT),
+    Field::Span(&STALE_AFTER),
+    Field::Span(&REFUSE_AFTER),
+    Field::Span(&START_UP_WAIT),
+    Field::Header(&HEADERS[0]),
+    Field::Header(&HEADERS[1]),
+    Field::Header(&HEADERS[2]),
+    Field::Header(&HEADERS[3]),
+    Field::Header(&HEADERS[4]),
+    Field::Header(&HEADERS[5]),
+    Field::Header(&HEADERS[6]),
+    Field::MetadataHeaders(METADATA_HEADERS),
+    Field::Flag(&FILTER_STATE),
+    Field::Flag(&FORWARD_CREDENTIAL),
+    Field::Text(&EDGE),
+];
+
+impl Field {
+    /// Where it stands: the names of the objects around it and its own, joined by dots.
+    pub(super) fn path(&self) -> &'static str {
+        match self {
+            Self::Flag(field) => field.path,
+            Self::Header(field) => field.path,
+            Self::MetadataHeaders(path) => path,
+            Self::Span(field) => field.path,
+            Self::Text(field) => field.path,
+        }
+    }
+}
+
+const fn header(path: &'static str, tells: IdentityField) -> HeaderField {
+    HeaderField { path, tells }
+}
+
+fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The characters of `host [ ":" port ]` (RFC 3986, section 3.2.2), an IPv6 address in brackets included. Envoy clusters are
+/// often named with underscores, which resolvers accept too.
+fn is_authority(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte))
+}
+
+/// A path without query and fragment, which the follower adds.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && is_visible(text) && !text.contains(['?', '#'])
+}
+
+/// POSIX (section 8.1) wants letters, digits and underscores; anything but `=` works.
+fn is_variable(text: &str) -> bool {
+    is_visible(text) && !text.contains('=')
+}
+
+/// What needs no encoding in a query (RFC 3986, section 2.3), and the colon, which needs none there either.
+fn is_edge(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::duration;
+    use crate::limits::METADATA_HEADERS_MAX;
+
+    const DOCUMENT: &str = include_str!("../../docs/configuration.md");
+
+    /// The document's table: the cells of each row.
+    fn documented() -> Vec<Vec<&'static str>> {
+        let rows = DOCUMENT.lines().filter(|line| line.starts_with("| `"));
+        rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
+    }
+
+    #[test]
+    fn the_document_lists_every_field_with_its_default_and_bounds() {
+        let rows = documented();
+        assert_eq!(rows.len(), FIELDS.len());
+        for (row, field) in rows.iter().zip(&FIELDS) {
+            let (takes, default) = match field {
+                Field::Flag(field) => ("true or false".to_owned(), Some(field.default.to_string())),
+                Field::Header(field) => {
+                    ("header name, or null".to_owned(), Some(field.tells.default_header().to_owned()))
+                }
+                Field::MetadataHeaders(_) => (
+                    format!("object of at most {METADATA_HEADERS_MAX} header names and metadata paths"),
+                    Some("{}".to_owned()),
+                ),
+                Field::Span(field) => (
+                    format!("duration, `{}` to `{}`", duration::write(field.min), duration::write(field.max)),
+                    Some(duration::write(field.default)),
+                ),
+                Field::Text(field) => (format!("text: {}", field.words), field.default.map(str::to_owned)),
+            };
+            assert_eq!(row[0], format!("`{}`", field.path()));
+            assert_eq!(row[1], takes, "{}", field.path());
+            match default {
+                Some(default) => assert_eq!(row[2], format!("`{default}`"), "{}", field.path()),
+                None => assert!(!row[2].contains('`'), "{}", field.path()),
+            }
+            assert!(row.len() == 4 && row[3].ends_with('.'), "{}", field.path());
+        }
+    }
+}

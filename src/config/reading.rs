@@ -1,0 +1,175 @@
+//! Takes fields out of a JSON object and notes what is wrong with them.
+//!
+//! A mistake is noted and the reading goes on, so that an operator mends a configuration once. Whoever reads must refuse the
+//! whole when anything was noted.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::Problem;
+use super::duration;
+use super::fields::{
+    CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, FIELDS, FlagField, HeaderField, METADATA_HEADERS,
+    SpanField, TextField,
+};
+use crate::header_value;
+use crate::limits::{METADATA_HEADERS_MAX, METADATA_PATH_LEN_MAX};
+
+/// What is being read, and what was wrong so far.
+pub(super) struct Reading<'a> {
+    root: &'a Map<String, Value>,
+    problems: Vec<(String, Problem)>,
+}
+
+/// Most characters that are repeated of a name which is not ours.
+const SHOWN_LEN_MAX: usize = 64;
+
+impl<'a> Reading<'a> {
+    /// Begins with the names: whatever is not a field is wrong, however well the rest reads.
+    pub(super) fn of(root: &'a Map<String, Value>) -> Self {
+        let mut reading = Self { root, problems: Vec::new() };
+        reading.check_names(root, "");
+        reading
+    }
+
+    pub(super) fn note(&mut self, path: &str, problem: Problem) {
+        self.problems.push((path.to_owned(), problem));
+    }
+
+    /// All that is wrong, in the order of the paths.
+    pub(super) fn into_problems(mut self) -> Vec<(String, Problem)> {
+        self.problems.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.problems
+    }
+
+    pub(super) fn flag(&mut self, field: &FlagField) -> bool {
+        match self.value(field.path) {
+            None => field.default,
+            Some(Value::Bool(flag)) => *flag,
+            Some(_) => {
+                self.note(field.path, Problem::IsNot("true or false"));
+                field.default
+            }
+        }
+    }
+
+    /// The duration; `None` when it was wrong.
+    pub(super) fn span(&mut self, field: &SpanField) -> Option<Duration> {
+        let Some(value) = self.value(field.path) else { return Some(field.default) };
+        let problem = match value.as_str().and_then(duration::parse) {
+            Some(span) if (field.min..=field.max).contains(&span) => return Some(span),
+            Some(_) => Problem::OutOfRange { min: field.min, max: field.max },
+            None => Problem::IsNot(duration::WORDS),
+        };
+        self.note(field.path, problem);
+        None
+    }
+
+    /// The text, or its default when it is not given; `None` when there is neither, or when it was wrong.
+    pub(super) fn text(&mut self, field: &TextField) -> Option<String> {
+        let Some(value) = self.value(field.path) else { return field.default.map(str::to_owned) };
+        let problem = match value.as_str() {
+            Some(text) if text.len() > field.len_max => Problem::TooLong { bytes_max: field.len_max },
+            Some(text) if !text.is_empty() && (field.is_allowed)(text) => return Some(text.to_owned()),
+            _ => Problem::IsNot(field.words),
+        };
+        self.note(field.path, problem);
+        None
+    }
+
+    /// Like [`Self::text`], for a field that has to be given.
+    pub(super) fn required_text(&mut self, field: &TextField) -> Option<String> {
+        if !self.has(field) {
+            self.note(field.path, Problem::Missing);
+        }
+        self.text(field)
+    }
+
+    pub(super) fn has(&self, field: &TextField) -> bool {
+        self.value(field.path).is_some()
+    }
+
+    /// The name of a header; `None` when it is switched off.
+    pub(super) fn header(&mut self, field: &HeaderField) -> Option<String> {
+        match self.value(field.path) {
+            None => Some(field.tells.default_header().to_owned()),
+            Some(Value::Null) => None,
+            Some(Value::String(name)) => Some(name.clone()),
+            Some(_) => {
+                self.note(field.path, Problem::IsNot("the name of a header, or null"));
+                None
+            }
+        }
+    }
+
+    /// Header names with the metadata paths to tell in them, and where in the configuration each stands.
+    pub(super) fn metadata_headers(&mut self) -> Vec<(String, String, String)> {
+        let headers = match self.value(METADATA_HEADERS) {
+            None => return Vec::new(),
+            Some(Value::Object(headers)) => headers,
+            Some(_) => {
+                self.note(METADATA_HEADERS, Problem::IsNot("an object of header names and metadata paths"));
+                return Vec::new();
+            }
+        };
+        if headers.len() > METADATA_HEADERS_MAX {
+            self.note(METADATA_HEADERS, Problem::TooMany { max: METADATA_HEADERS_MAX });
+        }
+        let mut told = Vec::with_capacity(headers.len());
+        for (name, value) in headers {
+            let place = below(METADATA_HEADERS, name);
+            match value.as_str() {
+                Some(path) if path.len() > METADATA_PATH_LEN_MAX => {
+                    self.note(&place, Problem::TooLong { bytes_max: METADATA_PATH_LEN_MAX });
+                }
+                Some(path) if path.split('.').all(|step| !step.is_empty()) => {
+                    told.push((name.clone(), path.to_owned(), place));
+                }
+                _ => self.note(&place, Problem::IsNot("the names of nested metadata fields, joined by dots")),
+            }
+        }
+        told
+    }
+
+    fn value(&self, path: &str) -> Option<&'a Value> {
+        let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut object = self.root;
+        for parent in parents.split('.').filter(|parent| !parent.is_empty()) {
+            object = object.get(parent)?.as_object()?;
+        }
+        object.get(name)
+    }
+
+    fn check_names(&mut self, object: &Map<String, Value>, prefix: &str) {
+        for (name, value) in object {
+            let path = below(prefix, name);
+            let is_field = FIELDS.iter().any(|field| field.path() == path);
+            let is_parent = FIELDS.iter().any(|field| is_below(field.path(), &path));
+            // A dot inside a name would make a path that looks like another field's.
+            if name.contains('.') || !(is_field || is_parent) {
+                self.note(&path, Problem::Unknown);
+            } else if is_parent {
+                match value {
+                    Value::Object(fields) => self.check_names(fields, &path),
+                    _ => self.note(&path, Problem::IsNot("an object")),
+                }
+            }
+        }
+    }
+}
+
+fn is_below(path: &str, parent: &str) -> bool {
+    path.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The path of a field inside an object. Names may be anything, so they are made fit to be printed; where a secret is due,
+/// one may stand in place of a name.
+fn below(prefix: &str, name: &str) -> String {
+    let name: String = header_value::encode(name).chars().take(SHOWN_LEN_MAX).collect();
+    let path = if prefix.is_empty() { name } else { [prefix, &name].join(".") };
+    if prefix == CREDENTIAL && ![CREDENTIAL_VARIABLE.path, CREDENTIAL_INLINE.path].contains(&path.as_str()) {
+        return [CREDENTIAL, ".?"].concat();
+    }
+    path
+}

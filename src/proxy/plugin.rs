@@ -1,0 +1,264 @@
+//! One configuration at work in one VM.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use latchkey_key_feed::UnixMillis;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::MapType;
+
+use super::shared_data::EnvoySharedData;
+use super::stats::Stats;
+use super::waiting_room::WaitingRoom;
+use super::{feed_call, local_reply, nanos_now, now};
+use crate::config::Config;
+use crate::denial::{Denial, Unavailable};
+use crate::gate::{self, Admission, Freshness, Patience, VerifiedKey, Verdict};
+use crate::identity::{HeaderEdit, IdentityField, KeyIdentity};
+use crate::limits::{RETRY_AFTER_MS, TICK_BUSY_MS, TICK_MS};
+use crate::refresh::{CallId, FeedRequest, Follower, FollowerId, LoadReason, Note, Step};
+use crate::reply::Reply;
+use crate::table::{FeedIdentity, SharedNames, TableReader};
+
+/// What the contexts of one configuration share.
+pub(super) struct Plugin {
+    config: Config,
+    table: TableReader<EnvoySharedData>,
+    follower: RefCell<Follower<EnvoySharedData>>,
+    waiting: WaitingRoom,
+    stats: Stats,
+    root_context: u32,
+    tick_ms: Cell<u64>,
+    freshness: Cell<Option<Freshness>>,
+}
+
+/// What has become of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handled {
+    /// It may go upstream, changed as it must be.
+    Passed,
+    /// It has been answered.
+    Replied,
+    /// It is still to be decided.
+    Waits,
+}
+
+impl Plugin {
+    pub(super) fn new(config: Config, edge: String, root_context: u32) -> Self {
+        let service = &config.key_service;
+        let names = SharedNames::of(&FeedIdentity::of(&service.cluster, &service.authority, &service.path));
+        let request = FeedRequest {
+            path: service.path.clone(),
+            edge,
+            wait_ms: millis(service.wait),
+            fetch_timeout_ms: millis(service.fetch_timeout),
+        };
+        let id = FollowerId::allot(&EnvoySharedData, &names);
+        Self {
+            follower: RefCell::new(Follower::new(id, EnvoySharedData, &names, request)),
+            table: TableReader::new(EnvoySharedData, names),
+            waiting: WaitingRoom::default(),
+            stats: Stats::define(),
+            root_context,
+            tick_ms: Cell::new(0),
+            freshness: Cell::new(None),
+            config,
+        }
+    }
+
+    /// Decides about the request that is current, and carries the verdict out.
+    pub(super) fn handle(&self, request: u32) -> Handled {
+        let now = now();
+        let handled = self.decide(self.patience(now, now.plus_millis(millis(self.config.start_up_wait))), now);
+        if handled == Handled::Waits {
+            self.stats.waited.add(1);
+            self.waiting.enter(request, now.plus_millis(millis(self.config.start_up_wait)));
+        }
+        handled
+    }
+
+    pub(super) fn is_waiting(&self, request: u32) -> bool {
+        self.waiting.holds(request)
+    }
+
+    pub(super) fn forget(&self, request: u32) {
+        self.waiting.leave(request);
+    }
+
+    /// Removes from the trailers of the current request what an upstream could take for our headers.
+    pub(super) fn clean_trailers(&self) {
+        let trailers = hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default();
+        for (name, _) in trailers.iter().filter(|(name, _)| self.config.identity.is_owned(name)) {
+            let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
+        }
+    }
+
+    pub(super) fn tick(&self) {
+        let now = now();
+        let step = self.follower.borrow_mut().tick(now, jitter());
+        self.carry_out(step);
+        self.wake_waiting(now);
+        self.report(now);
+        self.set_tick_period();
+    }
+
+    pub(super) fn answered(&self, call: CallId, num_headers: usize, body_size: usize) {
+        let step = feed_call::with_answer(num_headers, body_size, |answer| {
+            self.follower.borrow_mut().answered(call, answer, now(), jitter())
+        });
+        self.carry_out(step);
+        self.set_tick_period();
+    }
+
+    /// The root context ends; another VM may follow at once.
+    pub(super) fn resign(&self) {
+        self.follower.borrow_mut().resign(now());
+    }
+
+    fn decide(&self, patience: Patience, now: UnixMillis) -> Handled {
+        let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
+            return self.refuse(Denial::Unavailable(Unavailable::TableUnreadable), &[]);
+        };
+        match gate::decide(&headers, &self.table, &self.config.staleness, patience, now) {
+            Verdict::Admit(admission) => {
+                self.admit(&admission, &headers);
+                Handled::Passed
+            }
+            Verdict::Deny(denial) => self.refuse(denial, &headers),
+            Verdict::Wait => Handled::Waits,
+        }
+    }
+
+    fn patience(&self, now: UnixMillis, until: UnixMillis) -> Patience {
+        if now < until { Patience::Left } else { Patience::Over }
+    }
+
+    fn admit(&self, admission: &Admission, headers: &[(String, Vec<u8>)]) {
+        let identity = &self.config.identity;
+        for edit in identity.edits(headers, Some(&admission.key), self.config.forward_credential) {
+            let _ = match edit {
+                HeaderEdit::Remove(name) => hostcalls::remove_map_value(MapType::HttpRequestHeaders, name),
+                HeaderEdit::Set(name, value) => {
+                    hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value))
+                }
+            };
+        }
+        if identity.filter_state() {
+            set_filter_state(&admission.key);
+        }
+        self.stats.admitted.add(1);
+        if admission.freshness == Freshness::Stale {
+            self.stats.admitted_stale.add(1);
+        }
+    }
+
+    fn refuse(&self, denial: Denial, headers: &[(String, Vec<u8>)]) -> Handled {
+        self.stats.count_denied(denial);
+        local_reply::send(&Reply::to(denial, headers, Duration::from_millis(RETRY_AFTER_MS)));
+        Handled::Replied
+    }
+
+    /// Looks whether the requests that wait can be decided now.
+    fn wake_waiting(&self, now: UnixMillis) {
+        for (request, until) in self.waiting.all() {
+            // A request that is gone is no context any more; the next call would then change another request.
+            if hostcalls::set_effective_context(request).is_err() {
+                self.waiting.leave(request);
+                continue;
+            }
+            match self.decide(self.patience(now, until), now) {
+                Handled::Waits => {}
+                Handled::Passed => {
+                    self.waiting.leave(request);
+                    let _ = hostcalls::resume_http_request();
+                }
+                Handled::Replied => self.waiting.leave(request),
+            }
+        }
+        let _ = hostcalls::set_effective_context(self.root_context);
+    }
+
+    fn carry_out(&self, step: Step) {
+        for note in &step.notes {
+            self.observe(note);
+        }
+        let Some(poll) = step.poll else { return };
+        match feed_call::send(&poll, &self.config.key_service) {
+            Ok(call) => {
+                self.stats.feed_polls.add(1);
+                self.follower.borrow_mut().sent(call, now());
+            }
+            Err(feed_call::NotSent) => {
+                let step = self.follower.borrow_mut().not_sent(now(), jitter());
+                for note in &step.notes {
+                    self.observe(note);
+                }
+            }
+        }
+    }
+
+    fn observe(&self, note: &Note) {
+        match note {
+            Note::Applied { rows } => self.stats.feed_rows.add(*rows),
+            Note::BeganFollowing | Note::Loaded { .. } | Note::StoppedFollowing => log::info!("{note}"),
+            Note::Failed(_) => {
+                self.stats.feed_failures.add(1);
+                log::warn!("{note}");
+            }
+            Note::LoadBegan(reason) => {
+                self.stats.feed_loads.add(1);
+                if *reason == LoadReason::Reset {
+                    self.stats.feed_resets.add(1);
+                }
+                log::info!("{note}");
+            }
+            Note::UnexpectedAnswer => log::warn!("{note}"),
+        }
+    }
+
+    /// Shows the state of the table, and warns when its freshness has changed.
+    fn report(&self, now: UnixMillis) {
+        let follower = self.follower.borrow().current(now);
+        self.stats.feed_follower.set(follower.map_or(0, |id| u64::from(id.0)));
+        let Ok(Some(live)) = self.table.live(now) else { return };
+        let age_ms = live.age_ms(now);
+        self.stats.table_age_ms.set(age_ms);
+        self.stats.table_cursor.set(live.cursor.0);
+        self.stats.table_generation.set(u64::from(live.generation.0));
+        self.stats.table_keys.set(live.keys);
+        let freshness = self.config.staleness.freshness(age_ms);
+        match (self.freshness.replace(Some(freshness)), freshness) {
+            (Some(before), after) if before == after => {}
+            (None | Some(_), Freshness::Stale) => log::warn!("the table is stale, and serves while it is allowed to"),
+            (None | Some(_), Freshness::TooOld) => log::error!("the table is too old: requests are refused"),
+            (None, Freshness::Fresh) => {}
+            (Some(_), Freshness::Fresh) => log::info!("the table is fresh again"),
+        }
+    }
+
+    fn set_tick_period(&self) {
+        let tick_ms = if self.follower.borrow().is_busy() { TICK_BUSY_MS } else { TICK_MS };
+        if self.tick_ms.replace(tick_ms) != tick_ms {
+            let _ = hostcalls::set_tick_period(Duration::from_millis(tick_ms));
+        }
+    }
+}
+
+/// Tells the identity to the rest of the proxy, as filter state `wasm.latchkey.<field>`.
+fn set_filter_state(key: &VerifiedKey) {
+    for field in IdentityField::ALL {
+        if let Some(value) = key.value(field).filter(|value| !value.is_empty()) {
+            let path = ["latchkey.", field.name()].concat();
+            let _ = hostcalls::set_property(vec![&path], Some(value.as_bytes()));
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A number that differs between VMs and moments: the nanoseconds of the clock. It only spreads retries.
+fn jitter() -> u64 {
+    nanos_now() as u64
+}

@@ -1,0 +1,66 @@
+//! A request context: the callbacks of one request.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use super::local_reply;
+use super::plugin::{Handled, Plugin};
+use crate::denial::{Denial, Unavailable};
+use crate::reply::Reply;
+
+pub(super) struct RequestFilter {
+    context_id: u32,
+    plugin: Option<Rc<Plugin>>,
+}
+
+impl RequestFilter {
+    pub(super) fn new(context_id: u32, plugin: Option<Rc<Plugin>>) -> Self {
+        Self { context_id, plugin }
+    }
+
+    /// A request that is not decided must not move on, whatever part of it arrives. The SDK's default for these callbacks would let it:
+    /// with `allow_on_headers_stop_iteration` the host calls them while the headers are held.
+    fn hold_or_pass(&self) -> Action {
+        match &self.plugin {
+            Some(plugin) if !plugin.is_waiting(self.context_id) => Action::Continue,
+            Some(_) | None => Action::Pause,
+        }
+    }
+}
+
+impl Context for RequestFilter {}
+
+impl HttpContext for RequestFilter {
+    fn on_http_request_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
+        let Some(plugin) = &self.plugin else {
+            let denial = Denial::Unavailable(Unavailable::TableAbsent);
+            local_reply::send(&Reply::to(denial, &[], std::time::Duration::ZERO));
+            return Action::Pause;
+        };
+        match plugin.handle(self.context_id) {
+            Handled::Passed => Action::Continue,
+            Handled::Replied | Handled::Waits => Action::Pause,
+        }
+    }
+
+    fn on_http_request_body(&mut self, _body_size: usize, _end_of_stream: bool) -> Action {
+        self.hold_or_pass()
+    }
+
+    fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
+        if let Some(plugin) = &self.plugin {
+            plugin.clean_trailers();
+        }
+        self.hold_or_pass()
+    }
+}
+
+impl Drop for RequestFilter {
+    fn drop(&mut self) {
+        if let Some(plugin) = &self.plugin {
+            plugin.forget(self.context_id);
+        }
+    }
+}
