@@ -24,8 +24,8 @@ pub struct EnvoyOptions {
     pub concurrency: u32,
     /// Variables of its environment besides ours.
     pub environment: Vec<(String, String)>,
-    /// The level from which it logs.
-    pub log_level: &'static str,
+    /// The level from which the filter's log appears. Envoy's own appears from `warning`.
+    pub filter_log_level: &'static str,
 }
 
 /// A running Envoy; dropping it kills it.
@@ -64,7 +64,8 @@ impl EnvoyProcess {
             // Several run side by side; what they would share is only of use for a hot restart.
             .arg("--disable-hot-restart")
             .args(["--concurrency", &options.concurrency.to_string()])
-            .args(["--log-level", options.log_level])
+            .args(["--log-level", "warning"])
+            .args(["--component-log-level", &format!("wasm:{}", options.filter_log_level)])
             .args(["--log-format", "[%t][%l][%n] %v"])
             .args(["--file-flush-interval-msec", "50"])
             .envs(options.environment.iter().map(|(name, value)| (name, value)));

@@ -4,7 +4,7 @@
 //! error, or nothing at all. Between the faults it serves a true feed, so that a test can see the edge recover.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -56,12 +56,21 @@ struct Feed {
     epoch: Epoch,
     cursor: Cursor,
     rows: Vec<FeedRow>,
-    /// Followers behind this cursor must load again.
-    purged_to: Cursor,
+    /// The highest change that was forgotten. Followers behind it must load again.
+    purged: Cursor,
     page_len: usize,
     manner: FeedManner,
     requests: Vec<String>,
     stopping: bool,
+}
+
+/// What a follower asks for.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    after: Cursor,
+    /// The `purged` with which the load began that this request goes on with.
+    load_began_at: Option<Cursor>,
+    wait: Duration,
 }
 
 impl FakeKeyService {
@@ -71,13 +80,22 @@ impl FakeKeyService {
     ///
     /// When no port is free.
     pub fn start(epoch: Epoch) -> Result<Self> {
-        let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).context("listening")?;
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), epoch)
+    }
+
+    /// Starts a fake with an empty feed at this address.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken.
+    pub fn start_at(address: SocketAddr, epoch: Epoch) -> Result<Self> {
+        let listener = TcpListener::bind(address).with_context(|| format!("listening at {address}"))?;
         let address = listener.local_addr()?;
         let feed = Feed {
             epoch,
             cursor: Cursor(0),
             rows: Vec::new(),
-            purged_to: Cursor(0),
+            purged: Cursor(0),
             page_len: usize::MAX,
             manner: FeedManner::Truthful,
             requests: Vec::new(),
@@ -121,12 +139,12 @@ impl FakeKeyService {
         });
     }
 
-    /// Forgets removed keys, so that a follower who has not seen all of it must load again.
-    pub fn purge(&self) {
+    /// Invalidates a key and forgets that it ever was, so that a follower can only find out by loading again.
+    pub fn remove_and_purge(&self, id: &KeyId) {
         self.change(|feed| {
-            feed.rows.retain(|row| matches!(row, FeedRow::Live { .. }));
+            feed.rows.retain(|row| row.id() != id);
             feed.cursor = Cursor(feed.cursor.0 + 1);
-            feed.purged_to = feed.cursor;
+            feed.purged = feed.cursor;
         });
     }
 
@@ -135,7 +153,7 @@ impl FakeKeyService {
         self.change(|feed| {
             feed.epoch = epoch;
             feed.cursor = Cursor(0);
-            feed.purged_to = Cursor(0);
+            feed.purged = Cursor(0);
             feed.rows.clear();
             for record in records {
                 let seq = feed.next_seq(&record.id);
@@ -167,19 +185,31 @@ impl Drop for FakeKeyService {
     }
 }
 
+impl Asked {
+    fn in_target(target: &str) -> Self {
+        let parameter = |name: &str| target.split(['?', '&']).find_map(|pair| pair.strip_prefix(name));
+        let cursor = |name: &str| parameter(name).and_then(|text| text.parse().ok()).map(Cursor);
+        Self {
+            after: cursor("after=").unwrap_or_default(),
+            load_began_at: cursor("purged="),
+            wait: if parameter("wait=").is_some() { WAIT_MAX } else { Duration::ZERO },
+        }
+    }
+}
+
 impl Shared {
     fn feed(&self) -> MutexGuard<'_, Feed> {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The page after `after`, as soon as there is something to tell, the wait ends, or the manner changes.
-    fn page(&self, after: Cursor, wait: Duration) -> FeedPage {
-        let deadline = Instant::now() + wait.min(WAIT_MAX);
+    /// The page that was asked for, as soon as there is something to tell, the wait ends, or the manner changes.
+    fn page(&self, asked: Asked) -> FeedPage {
+        let deadline = Instant::now() + asked.wait;
         let mut feed = self.feed();
         loop {
-            let page = feed.page(after);
+            let page = feed.page(asked);
             let left = deadline.saturating_duration_since(Instant::now());
-            let told = page.reset || page.cursor != after;
+            let told = page.reset || page.cursor != asked.after;
             if told || left.is_zero() || feed.stopping || feed.manner != FeedManner::Truthful {
                 return page;
             }
@@ -196,14 +226,17 @@ impl Feed {
         self.cursor
     }
 
-    fn page(&self, after: Cursor) -> FeedPage {
+    fn page(&self, asked: Asked) -> FeedPage {
+        let after = asked.after;
+        // Who began to load after the purge never saw what it forgot.
+        let loading = after == Cursor(0) || asked.load_began_at == Some(self.purged);
         let total = self.rows.iter().filter(|row| matches!(row, FeedRow::Live { .. })).count() as u64;
-        let reset = after > self.cursor || (after > Cursor(0) && after < self.purged_to);
+        let reset = after > self.cursor || (after < self.purged && !loading);
         let rows = self.rows.iter().filter(|row| row.seq() > after && !reset);
         let keys: Vec<_> = rows.clone().take(self.page_len).cloned().collect();
         let more = rows.count() > keys.len();
         let cursor = if more { keys.last().map_or(self.cursor, FeedRow::seq) } else { self.cursor };
-        FeedPage { epoch: self.epoch.clone(), cursor, total, more, reset, keys }
+        FeedPage { epoch: self.epoch.clone(), cursor, purged: self.purged, total, more, reset, keys }
     }
 }
 
@@ -223,20 +256,12 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 
 fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let target = target_of(&mut stream)?;
-    let asked = |name: &str| {
-        let query = target.split_once('?').map_or("", |(_, query)| query);
-        query
-            .split('&')
-            .find_map(|pair| Some(pair.split_once('=')?).filter(|(key, _)| *key == name))
-            .map(|(_, v)| v)
-    };
-    let after = Cursor(asked("after").and_then(|text| text.parse().ok()).unwrap_or(0));
-    let wait = if asked("wait").is_some() { WAIT_MAX } else { Duration::ZERO };
     shared.feed().requests.push(target.clone());
 
     let manner = shared.feed().manner.clone();
     if manner == FeedManner::Truthful {
-        let page = serde_json::to_vec(&shared.page(after, wait)).map_err(std::io::Error::other)?;
+        let page =
+            serde_json::to_vec(&shared.page(Asked::in_target(&target))).map_err(std::io::Error::other)?;
         return answer(&mut stream, 200, page.len(), &page);
     }
     match manner {

@@ -40,8 +40,8 @@ pub struct StackOptions {
     pub ports: Ports,
     /// Number of Envoy's worker threads.
     pub concurrency: u32,
-    /// The level from which Envoy logs.
-    pub log_level: &'static str,
+    /// The level from which the filter's log appears.
+    pub filter_log_level: &'static str,
 }
 
 /// A running stack. Dropping it ends all its processes and removes their data.
@@ -94,7 +94,7 @@ impl Ports {
 
 impl Default for StackOptions {
     fn default() -> Self {
-        Self { ports: Ports::default(), concurrency: 2, log_level: "info" }
+        Self { ports: Ports::default(), concurrency: 2, filter_log_level: "info" }
     }
 }
 
@@ -122,7 +122,7 @@ impl LocalStack {
             config,
             concurrency: options.concurrency,
             environment: vec![(FEED_CREDENTIAL_VARIABLE.to_owned(), feed_key.encoded.clone())],
-            log_level: options.log_level,
+            filter_log_level: options.filter_log_level,
         })?;
         let edge = envoy.listener()?;
         let stack = Self { envoy, key_service, upstream, feed_key, edge, _directory: directory };

@@ -26,6 +26,7 @@ pub fn exchange(address: SocketAddr, request: &Request) -> Result<Response> {
 
 async fn exchange_on_new_connection(address: SocketAddr, request: &Request) -> Result<Response> {
     let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
+    stream.set_nodelay(true)?;
     let (sender, connection) = h2::client::handshake(stream).await.context("the HTTP/2 handshake")?;
     tokio::spawn(connection);
     let mut sender = sender.ready().await?;
