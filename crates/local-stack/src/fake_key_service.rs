@@ -192,7 +192,10 @@ impl Asked {
         Self {
             after: cursor("after=").unwrap_or_default(),
             load_began_at: cursor("purged="),
-            wait: if parameter("wait=").is_some() { WAIT_MAX } else { Duration::ZERO },
+            wait: parameter("wait=")
+                .and_then(|text| text.strip_suffix("ms"))
+                .and_then(|ms| ms.parse().ok())
+                .map_or(Duration::ZERO, |ms| Duration::from_millis(ms).min(WAIT_MAX)),
         }
     }
 }

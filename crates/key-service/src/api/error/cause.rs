@@ -1,0 +1,220 @@
+//! One `type` and `reason`, and what caused it.
+
+use std::fmt;
+
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::ErrorStatus;
+
+/// The `type` of an error: an exception class of Elasticsearch in snake case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorType {
+    /// `action_request_validation_exception`: the request as a whole makes no sense.
+    ActionRequestValidation,
+    /// `es_rejected_execution_exception`: too busy.
+    EsRejectedExecution,
+    /// `exception`: anything unforeseen.
+    Exception,
+    /// `feature_not_enabled_exception`.
+    FeatureNotEnabled,
+    /// `illegal_argument_exception`: a bad value, or a rule of the business.
+    IllegalArgument,
+    /// `illegal_state_exception`: a value that has no text where text is needed.
+    IllegalState,
+    /// `media_type_header_exception`: a bad Accept or Content-Type.
+    MediaTypeHeader,
+    /// `number_format_exception`: a text that is no number.
+    NumberFormat,
+    /// `parse_exception`: of the parsers for role descriptors and privilege checks, and for an absent body.
+    Parse,
+    /// `parsing_exception`: of the query language.
+    Parsing,
+    /// `resource_not_found_exception`.
+    ResourceNotFound,
+    /// `security_exception`: not authenticated, or not allowed.
+    Security,
+    /// `status_exception`: a status and nothing more.
+    Status,
+    /// `validation_exception`: a part of the request makes no sense.
+    Validation,
+    /// `x_content_parse_exception`: the body has the wrong shape.
+    XContentParse,
+}
+
+/// Why something failed, in the words for the client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorCause {
+    error_type: ErrorType,
+    reason: String,
+    extras: Map<String, Value>,
+    caused_by: Option<Box<Self>>,
+}
+
+impl ErrorType {
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ActionRequestValidation => "action_request_validation_exception",
+            Self::EsRejectedExecution => "es_rejected_execution_exception",
+            Self::Exception => "exception",
+            Self::FeatureNotEnabled => "feature_not_enabled_exception",
+            Self::IllegalArgument => "illegal_argument_exception",
+            Self::IllegalState => "illegal_state_exception",
+            Self::MediaTypeHeader => "media_type_header_exception",
+            Self::NumberFormat => "number_format_exception",
+            Self::Parse => "parse_exception",
+            Self::Parsing => "parsing_exception",
+            Self::ResourceNotFound => "resource_not_found_exception",
+            Self::Security => "security_exception",
+            Self::Status => "status_exception",
+            Self::Validation => "validation_exception",
+            Self::XContentParse => "x_content_parse_exception",
+        }
+    }
+
+    /// The status that usually goes with it. A security error is 403 unless it is made with challenges.
+    #[must_use]
+    pub fn status(self) -> ErrorStatus {
+        match self {
+            Self::ActionRequestValidation
+            | Self::FeatureNotEnabled
+            | Self::IllegalArgument
+            | Self::MediaTypeHeader
+            | Self::NumberFormat
+            | Self::Parse
+            | Self::Parsing
+            | Self::Status
+            | Self::Validation
+            | Self::XContentParse => ErrorStatus::BAD_REQUEST,
+            Self::EsRejectedExecution => ErrorStatus::TOO_MANY_REQUESTS,
+            Self::Exception | Self::IllegalState => ErrorStatus::INTERNAL_SERVER_ERROR,
+            Self::ResourceNotFound => ErrorStatus::NOT_FOUND,
+            Self::Security => ErrorStatus::FORBIDDEN,
+        }
+    }
+
+    /// Whether Elasticsearch counts the type among its own, so that it can be the root of an error. An ordinary illegal
+    /// argument, for one, is only ever shown as `caused_by`.
+    fn is_elasticsearchs_own(self) -> bool {
+        match self {
+            Self::FeatureNotEnabled
+            | Self::Parse
+            | Self::Parsing
+            | Self::ResourceNotFound
+            | Self::Security
+            | Self::Status => true,
+            Self::ActionRequestValidation
+            | Self::EsRejectedExecution
+            | Self::Exception
+            | Self::IllegalArgument
+            | Self::IllegalState
+            | Self::MediaTypeHeader
+            | Self::NumberFormat
+            | Self::Validation
+            | Self::XContentParse => false,
+        }
+    }
+}
+
+impl ErrorCause {
+    /// A cause that nothing else caused.
+    #[must_use]
+    pub fn new(error_type: ErrorType, reason: impl Into<String>) -> Self {
+        Self { error_type, reason: reason.into(), extras: Map::new(), caused_by: None }
+    }
+
+    /// A bad value, or a broken rule.
+    #[must_use]
+    pub fn illegal_argument(reason: impl Into<String>) -> Self {
+        Self::new(ErrorType::IllegalArgument, reason)
+    }
+
+    /// An error of a parser for role descriptors or privilege checks, or an absent body.
+    #[must_use]
+    pub fn parse(reason: impl Into<String>) -> Self {
+        Self::new(ErrorType::Parse, reason)
+    }
+
+    /// The same, with what caused it.
+    #[must_use]
+    pub fn caused_by(mut self, cause: Self) -> Self {
+        self.caused_by = Some(Box::new(cause));
+        self
+    }
+
+    /// The same, with one more field beside `type` and `reason`.
+    #[must_use]
+    pub fn with_extra(mut self, field: &str, value: Value) -> Self {
+        self.extras.insert(field.to_owned(), value);
+        self
+    }
+
+    /// Its type.
+    #[must_use]
+    pub fn error_type(&self) -> ErrorType {
+        self.error_type
+    }
+
+    /// Its reason.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// What caused it.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Self> {
+        self.caused_by.as_deref()
+    }
+
+    /// The one to be named in `root_cause`: the innermost that is a parse error or of Elasticsearch's own
+    /// (Elasticsearch, `ElasticsearchException#guessRootCauses`).
+    #[must_use]
+    pub fn root(&self) -> &Self {
+        let is_body_shape = self.error_type == ErrorType::XContentParse;
+        match self.cause() {
+            Some(cause) if cause.error_type.is_elasticsearchs_own() => {
+                if is_body_shape || self.error_type.is_elasticsearchs_own() { cause.root() } else { self }
+            }
+            Some(cause) if is_body_shape && cause.error_type == ErrorType::XContentParse => cause.root(),
+            _ => self,
+        }
+    }
+
+    /// The fields of this cause, without what caused it.
+    pub(super) fn serialize_shallow<M: serde::ser::SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry("type", self.error_type.as_str())?;
+        map.serialize_entry("reason", &self.reason)?;
+        for (field, value) in &self.extras {
+            map.serialize_entry(field, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// As it stands in `caused_by` and in `error_details`.
+impl Serialize for ErrorCause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.serialize_shallow(&mut map)?;
+        if let Some(cause) = &self.caused_by {
+            map.serialize_entry("caused_by", cause)?;
+        }
+        map.end()
+    }
+}
+
+impl fmt::Display for ErrorCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.error_type.as_str(), self.reason)
+    }
+}
+
+impl std::error::Error for ErrorCause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.caused_by.as_deref().map(|cause| cause as &dyn std::error::Error)
+    }
+}

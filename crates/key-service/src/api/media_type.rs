@@ -1,0 +1,205 @@
+//! Which media types a request may use, and which one its answer has.
+//!
+//! Bodies are JSON in both directions, also under the vendor's name with a version, which Elasticsearch's clients send
+//! (`application/vnd.elasticsearch+json; compatible-with=9`). The answer mirrors the type that was asked for. Its other
+//! formats (YAML, CBOR, SMILE) are not spoken here.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::error::{ApiError, ErrorCause, ErrorType};
+
+/// The major versions of Elasticsearch whose clients are understood: the current one and the one before.
+pub const COMPATIBLE_VERSIONS: [u8; 2] = [9, 8];
+
+/// The header by which Elasticsearch's clients know that they speak to Elasticsearch.
+const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
+
+/// What the layer adds to answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaTypeSettings {
+    /// The value of `X-elastic-product` on every success; `None` leaves the header out. Elasticsearch's own clients refuse
+    /// to work without it, and accept only `Elasticsearch`.
+    pub product: Option<HeaderValue>,
+}
+
+/// The type of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerType {
+    /// `application/json`.
+    Json,
+    /// `application/vnd.elasticsearch+json;compatible-with=N`.
+    Vendored(
+        /// The version.
+        u8,
+    ),
+}
+
+/// What one media type header asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Nothing in particular.
+    Any,
+    Json,
+    Vendored(u8),
+}
+
+/// A media type header that asks for something this service does not speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unspoken {
+    MediaType,
+    Version,
+}
+
+impl Default for MediaTypeSettings {
+    fn default() -> Self {
+        Self { product: Some(HeaderValue::from_static("Elasticsearch")) }
+    }
+}
+
+impl AnswerType {
+    /// The header's value.
+    #[must_use]
+    pub fn header_value(self) -> HeaderValue {
+        match self {
+            Self::Json => HeaderValue::from_static("application/json"),
+            Self::Vendored(version) => {
+                let text = format!("application/vnd.elasticsearch+json;compatible-with={version}");
+                HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("application/json"))
+            }
+        }
+    }
+}
+
+/// Agrees on media types before a request is handled, and marks the answer.
+pub(super) async fn negotiate(
+    State(settings): State<Arc<MediaTypeSettings>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let has_body = has_body(&request);
+    let (answer_type, mut response) = match agree(request.headers(), has_body) {
+        Ok(answer_type) => (answer_type, next.run(request).await),
+        Err(refusal) => (AnswerType::Json, refusal.into_response()),
+    };
+    let is_success = response.status().is_success();
+    let headers = response.headers_mut();
+    if headers.get(CONTENT_TYPE).is_some_and(|value| value == "application/json") {
+        headers.insert(CONTENT_TYPE, answer_type.header_value());
+    }
+    if let (true, Some(product)) = (is_success, &settings.product) {
+        headers.insert(PRODUCT, product.clone());
+    }
+    response
+}
+
+/// Whether a media type is JSON of a kind that a body may have.
+#[must_use]
+pub(super) fn is_json(media_type: &str) -> bool {
+    matches!(wanted(media_type), Ok(Wanted::Json | Wanted::Vendored(_)))
+}
+
+fn agree(headers: &HeaderMap, has_body: bool) -> Result<AnswerType, ApiError> {
+    let accept_text = shown(headers, &ACCEPT);
+    let accept = match &accept_text {
+        Some(text) => accepted(text)?,
+        None => Wanted::Any,
+    };
+    if has_body {
+        let Some(content_text) = shown(headers, &CONTENT_TYPE) else {
+            return Err(ApiError::content_type_missing());
+        };
+        let content = contained(&content_text)?;
+        refuse_mixed_versions(accept, content, accept_text.as_deref(), &content_text)?;
+    }
+    Ok(match accept {
+        Wanted::Any | Wanted::Json => AnswerType::Json,
+        Wanted::Vendored(version) => AnswerType::Vendored(version),
+    })
+}
+
+fn accepted(text: &str) -> Result<Wanted, ApiError> {
+    // A list is no preference: body-less requests of some clients say `application/vnd…, text/plain`.
+    if text.contains(',') {
+        return Ok(Wanted::Any);
+    }
+    wanted(text).map_err(|unspoken| match unspoken {
+        Unspoken::MediaType => media_type_error("Invalid media-type value on headers [Accept]".to_owned()),
+        Unspoken::Version => wrong_version("Accept", text),
+    })
+}
+
+fn contained(text: &str) -> Result<Wanted, ApiError> {
+    match wanted(text) {
+        Ok(Wanted::Any) | Err(Unspoken::MediaType) => Err(ApiError::content_type_unsupported(text)),
+        Ok(content) => Ok(content),
+        Err(Unspoken::Version) => Err(wrong_version("Content-Type", text)),
+    }
+}
+
+/// Reads one media type (RFC 9110 section 8.3.1). Parameters other than the version do not matter.
+fn wanted(text: &str) -> Result<Wanted, Unspoken> {
+    let mut parts = text.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let name = parts.next().unwrap_or_default();
+    match name.as_str() {
+        "" | "*/*" | "application/*" => return Ok(Wanted::Any),
+        "application/json" => return Ok(Wanted::Json),
+        "application/vnd.elasticsearch+json" => {}
+        _ => return Err(Unspoken::MediaType),
+    }
+    let version = parts.find_map(|part| part.strip_prefix("compatible-with=").map(str::to_owned));
+    match version.as_deref().map(str::parse::<u8>) {
+        None => Ok(Wanted::Json),
+        Some(Ok(version)) if COMPATIBLE_VERSIONS.contains(&version) => Ok(Wanted::Vendored(version)),
+        Some(_) => Err(Unspoken::Version),
+    }
+}
+
+/// With a body, both headers name the same version or none does.
+fn refuse_mixed_versions(
+    accept: Wanted,
+    content: Wanted,
+    accept_text: Option<&str>,
+    content_text: &str,
+) -> Result<(), ApiError> {
+    let is_mixed = match (accept, content) {
+        (Wanted::Vendored(accept), Wanted::Vendored(content)) => accept != content,
+        (Wanted::Vendored(_), _) | (_, Wanted::Vendored(_)) => true,
+        (Wanted::Any | Wanted::Json, Wanted::Any | Wanted::Json) => false,
+    };
+    if !is_mixed {
+        return Ok(());
+    }
+    Err(media_type_error(format!(
+        "A compatible version is required on both Content-Type and Accept headers if either one has requested a compatible version and the compatible versions must match. Accept={}, Content-Type={content_text}",
+        accept_text.unwrap_or("null")
+    )))
+}
+
+fn wrong_version(header: &str, text: &str) -> ApiError {
+    let [current, previous] = COMPATIBLE_VERSIONS;
+    media_type_error(format!(
+        "{header} version must be either version {current} or {previous}, but found {text}"
+    ))
+}
+
+fn media_type_error(reason: String) -> ApiError {
+    ErrorCause::new(ErrorType::MediaTypeHeader, reason).into()
+}
+
+/// A header as text; bytes beyond ASCII are shown as replacement characters, which match no media type.
+fn shown(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let value = headers.get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// Whether a request brings at least one byte of body, or may.
+pub(super) fn has_body(request: &Request) -> bool {
+    use axum::body::HttpBody as _;
+    !request.body().is_end_stream() && request.body().size_hint().upper() != Some(0)
+}

@@ -1,0 +1,142 @@
+//! The trail: who changed what, and who was refused.
+//!
+//! A change is a row of the store, written in the change's own transaction, and once that is durable a line of the log. A
+//! refusal is a line only. Lines go to the tracing target `audit`, which the binary writes as JSON. Neither ever carries a
+//! secret, a password or an `Authorization` header.
+
+use std::net::SocketAddr;
+
+use latchkey_key_feed::{KeyId, UnixMillis};
+
+/// The tracing target of every line of the trail.
+pub const TARGET: &str = "audit";
+
+/// Most key ids in one line; a change of more keys is written as several lines.
+const KEY_IDS_PER_LINE_MAX: usize = 100;
+
+/// Most characters of a name that a stranger chose, in a line.
+const CLAIMED_NAME_CHARS_MAX: usize = 128;
+
+/// Who does something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The username; for an API key its owner's.
+    pub username: String,
+    /// The realm that vouched for the username; for an API key `_es_api_key`.
+    pub realm: String,
+    /// The API key that was presented, if it was one.
+    pub api_key: Option<KeyId>,
+    /// Where the request came from, when that is known.
+    pub source: Option<SocketAddr>,
+}
+
+/// Something done to keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeEvent {
+    /// When.
+    pub at: UnixMillis,
+    /// What.
+    pub action: ChangeAction,
+    /// By whom.
+    pub actor: Actor,
+    /// To which keys.
+    pub key_ids: Vec<KeyId>,
+}
+
+/// What can be done to keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeAction {
+    /// A key was made.
+    CreateApiKey,
+    /// Keys were ended for ever.
+    InvalidateApiKeys,
+}
+
+/// A request that was turned away.
+#[derive(Clone, Debug)]
+pub struct RefusalEvent<'a> {
+    /// The path of the request, without its query.
+    pub path: &'a str,
+    /// Where it came from, when that is known.
+    pub source: Option<SocketAddr>,
+    /// Why.
+    pub refusal: Refusal<'a>,
+}
+
+/// Why a request was turned away.
+#[derive(Clone, Debug)]
+pub enum Refusal<'a> {
+    /// Nobody the service knows (401).
+    Unauthenticated {
+        /// The cause, out of a bounded set.
+        reason: &'static str,
+        /// The username or key id that was claimed, if one was.
+        claimed: Option<&'a str>,
+    },
+    /// Known, but not allowed to (403).
+    Forbidden {
+        /// The Elasticsearch action.
+        action: &'a str,
+        /// Who asked.
+        actor: &'a Actor,
+    },
+}
+
+impl ChangeAction {
+    /// The word that the store and the log use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CreateApiKey => "create_api_key",
+            Self::InvalidateApiKeys => "invalidate_api_keys",
+        }
+    }
+}
+
+/// Writes the lines of a change that is durable.
+pub fn record_change(event: &ChangeEvent) {
+    let actor = &event.actor;
+    for ids in event.key_ids.chunks(KEY_IDS_PER_LINE_MAX) {
+        let ids: Vec<&str> = ids.iter().map(KeyId::as_str).collect();
+        tracing::info!(
+            target: TARGET,
+            at_ms = event.at.0,
+            action = event.action.as_str(),
+            outcome = "success",
+            username = actor.username,
+            realm = actor.realm,
+            api_key = actor.api_key.as_ref().map(KeyId::as_str),
+            source = actor.source.map(tracing::field::display),
+            key_ids = ids.join(","),
+        );
+    }
+}
+
+/// Writes the line of a refusal.
+pub fn record_refusal(event: &RefusalEvent<'_>) {
+    let source = event.source.map(tracing::field::display);
+    match &event.refusal {
+        Refusal::Unauthenticated { reason, claimed } => tracing::info!(
+            target: TARGET,
+            outcome = "unauthenticated",
+            reason,
+            claimed = claimed.map(shortened),
+            path = event.path,
+            source,
+        ),
+        Refusal::Forbidden { action, actor } => tracing::info!(
+            target: TARGET,
+            outcome = "forbidden",
+            action,
+            username = actor.username,
+            realm = actor.realm,
+            api_key = actor.api_key.as_ref().map(KeyId::as_str),
+            path = event.path,
+            source,
+        ),
+    }
+}
+
+fn shortened(claimed: &str) -> String {
+    claimed.chars().take(CLAIMED_NAME_CHARS_MAX).collect()
+}

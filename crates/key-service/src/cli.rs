@@ -1,0 +1,105 @@
+//! The command `latchkey`.
+
+mod data_directory;
+mod dev;
+mod logging;
+mod password_prompt;
+mod running;
+mod serve;
+mod user;
+mod users_file_edit;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::section::InvalidFile;
+use crate::store::StoreError;
+
+/// Latchkey's key service: issues, lists and invalidates API keys, and feeds them to the edges.
+#[derive(Debug, Parser)]
+#[command(name = "latchkey", version, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    /// How much to log to stderr.
+    #[arg(long, global = true, default_value = "info", value_name = "LEVEL", env = "LATCHKEY_LOG")]
+    log: logging::Level,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service for trying things out: one process, one directory, a super-user with a generated password.
+    Dev(dev::DevArguments),
+    /// Run the service as a configuration file says.
+    Serve(serve::ServeArguments),
+    /// Add, change and list the users of a users file.
+    #[command(subcommand)]
+    User(user::UserCommand),
+}
+
+/// Why the command ended without doing what it was asked. Its text is for the person at the terminal.
+#[derive(Debug)]
+pub(crate) struct CommandFailed {
+    message: String,
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let line = CommandLine::parse();
+    logging::begin(line.log);
+    let outcome = match line.command {
+        Command::Dev(arguments) => dev::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::User(command) => user::run(command),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("latchkey: {failed}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Stderr;
+
+impl fmt::Write for Stderr {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        io::Write::write_all(&mut io::stderr(), text.as_bytes()).map_err(|_| fmt::Error)
+    }
+}
+
+impl CommandFailed {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+
+    pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
+        Self::new(format!("could not {doing} {}: {error}", path.display()))
+    }
+
+    pub(crate) fn invalid_file(path: &Path, invalid: &InvalidFile) -> Self {
+        Self::new(format!("{} has mistakes:\n{invalid}", path.display()))
+    }
+
+    pub(crate) fn store(path: &Path, error: &StoreError) -> Self {
+        let mut message = format!("could not open the store {}: {error}", path.display());
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self::new(message)
+    }
+}
+
+impl fmt::Display for CommandFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,80 @@
+//! The directory in which a service keeps its store.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::cli::CommandFailed;
+
+/// A data directory that this process has to itself, for as long as this value lives.
+///
+/// Two services on one directory would not wake each other's followers: a revocation would wait for the end of a poll.
+#[derive(Debug)]
+pub(super) struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Makes the directory if there is none, readable to this user alone, and takes it.
+    pub(super) fn take(path: &Path) -> Result<Self, CommandFailed> {
+        make_private(path).map_err(|error| CommandFailed::io("make the directory", path, &error))?;
+        let path = path.canonicalize().map_err(|error| CommandFailed::io("find the directory", path, &error))?;
+        let lock_file = path.join("latchkey.lock");
+        let lock = private_file()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_file)
+            .map_err(|error| CommandFailed::io("open", &lock_file, &error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                Err(CommandFailed::new(format!("another process uses the directory {}", path.display())))
+            }
+            Err(TryLockError::Error(error)) => Err(CommandFailed::io("lock", &lock_file, &error)),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file of the store. It is made here, because SQLite would make it readable to others.
+    pub(super) fn store_file(&self) -> Result<PathBuf, CommandFailed> {
+        let file = self.path.join("latchkey.db");
+        private_file()
+            .append(true)
+            .create(true)
+            .open(&file)
+            .map_err(|error| CommandFailed::io("open", &file, &error))?;
+        Ok(file)
+    }
+}
+
+/// Options that make a file readable to its owner alone.
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Replaces a file as a whole: whoever reads it sees the old text or the new, also after a power cut.
+pub(super) fn replace_file(path: &Path, text: &str) -> io::Result<()> {
+    let next = path.with_extension("next");
+    let mut file = private_file().write(true).create(true).truncate(true).open(&next)?;
+    io::Write::write_all(&mut file, text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&next, path)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory)?.sync_all()
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}

@@ -1,0 +1,137 @@
+//! `latchkey dev`: the service for trying things out.
+//!
+//! The super-user's password is drawn on the first start with a directory and printed once; the directory keeps its hash, so it
+//! stays valid on every later start. Users and roles may be added in the directory's `users.toml`.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::CommandFailed;
+use crate::cli::data_directory::{DataDirectory, replace_file};
+use crate::cli::running::{self, ServicePlan};
+use crate::randomness::SystemRandomness;
+use crate::security::password::{Password, PasswordHash};
+use crate::security::realm::{ELASTIC, Realms, User};
+use crate::security::user_file::UserFile;
+use crate::settings::{LISTEN_DEFAULT, ServiceSettings};
+
+/// The file in the data directory with the hash of the super-user's password.
+const PASSWORD_FILE: &str = "elastic.password-hash";
+
+/// The file in the data directory with more users and roles, if there is one.
+const USERS_FILE: &str = "users.toml";
+
+#[derive(Debug, Args)]
+pub(super) struct DevArguments {
+    /// The directory of the store; made when it is not there.
+    #[arg(long, default_value = "latchkey-data", value_name = "DIRECTORY")]
+    data: PathBuf,
+    /// Loopback address and port to listen on; port 0 picks a free one.
+    #[arg(long, default_value_t = LISTEN_DEFAULT, value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Print one line of JSON when ready, and nothing else.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed when the service takes requests.
+#[derive(Serialize)]
+struct Readiness<'a> {
+    url: String,
+    username: &'a str,
+    /// Absent after the first start: nobody has it but who saw it then.
+    password: Option<&'a str>,
+    data: String,
+}
+
+pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
+    if !arguments.listen.ip().is_loopback() {
+        return Err(CommandFailed::new(format!(
+            "dev listens on loopback addresses only, because it speaks no TLS; {} is not one. \
+             Use 127.0.0.1 or [::1], or `latchkey serve`.",
+            arguments.listen.ip()
+        )));
+    }
+    let data = DataDirectory::take(&arguments.data)?;
+    let directory = data.path().to_owned();
+    let users = users(&directory)?;
+    let (hash, password) = elastic_password(&directory)?;
+    let plan = ServicePlan {
+        listen: arguments.listen,
+        data,
+        realms: Realms::default().and([User::elastic(hash)]).and(users.users),
+        roles: users.roles,
+        settings: ServiceSettings::default(),
+    };
+    running::run(plan, |address| {
+        let readiness = Readiness {
+            url: format!("http://{address}"),
+            username: ELASTIC,
+            password: password.as_ref().and_then(|password| std::str::from_utf8(password.expose()).ok()),
+            data: directory.display().to_string(),
+        };
+        announce(&readiness, arguments.json)
+    })
+}
+
+fn users(directory: &Path) -> Result<UserFile, CommandFailed> {
+    let path = directory.join(USERS_FILE);
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read.map_err(|error| CommandFailed::io("read", &path, &error))?,
+    };
+    UserFile::parse(&text).map_err(|invalid| CommandFailed::invalid_file(&path, &invalid))
+}
+
+/// The hash of the super-user's password, and on the first start the password itself.
+fn elastic_password(directory: &Path) -> Result<(PasswordHash, Option<Password>), CommandFailed> {
+    let path = directory.join(PASSWORD_FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let hash = PasswordHash::try_from(text.trim()).map_err(|invalid| {
+                let path = path.display();
+                CommandFailed::new(format!("{path}: {invalid}. Remove the file for a new password."))
+            })?;
+            Ok((hash, None))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let failed = |message: String| CommandFailed::new(message);
+            let password = Password::generated(&SystemRandomness).map_err(|error| failed(error.to_string()))?;
+            let hash =
+                PasswordHash::of(&password, &SystemRandomness).map_err(|error| failed(error.to_string()))?;
+            replace_file(&path, &format!("{hash}\n")).map_err(|error| CommandFailed::io("write", &path, &error))?;
+            Ok((hash, Some(password)))
+        }
+        Err(error) => Err(CommandFailed::io("read", &path, &error)),
+    }
+}
+
+fn announce(readiness: &Readiness<'_>, json: bool) -> Result<(), CommandFailed> {
+    let text = if json {
+        serde_json::to_string(readiness).map_err(|error| CommandFailed::new(error.to_string()))?
+    } else {
+        told(readiness)
+    };
+    let mut stdout = io::stdout();
+    writeln!(stdout, "{text}")
+        .and_then(|()| stdout.flush())
+        .map_err(|error| CommandFailed::new(format!("could not write to stdout: {error}")))
+}
+
+fn told(Readiness { url, username, password, data }: &Readiness<'_>) -> String {
+    let password = match password {
+        Some(password) => format!("{password}   (shown this once; valid as long as the directory is)"),
+        None => format!(
+            "the one of the first start   (lost? stop, remove {PASSWORD_FILE} from the directory, start again)"
+        ),
+    };
+    format!(
+        "Latchkey's key service is ready.\n\n  url       {url}\n  username  {username}\n  password  {password}\n  \
+         data      {data}\n"
+    )
+}

@@ -1,0 +1,102 @@
+//! One service, from an open store to the last answer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+
+use latchkey_key_feed::Epoch;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::api::{self, ServiceParts};
+use crate::cli::CommandFailed;
+use crate::cli::data_directory::DataDirectory;
+use crate::clock::SystemClock;
+use crate::limits::EPOCH_RANDOM_LEN;
+use crate::randomness::{SystemRandomness, draw};
+use crate::security::password::PasswordChecker;
+use crate::security::realm::Realms;
+use crate::security::roles::Roles;
+use crate::server;
+use crate::settings::ServiceSettings;
+use crate::store::KeyStore;
+
+/// What distinguishes one service from another.
+#[derive(Debug)]
+pub(super) struct ServicePlan {
+    pub(super) listen: SocketAddr,
+    pub(super) data: DataDirectory,
+    pub(super) realms: Realms,
+    pub(super) roles: Roles,
+    pub(super) settings: ServiceSettings,
+}
+
+/// Runs the service until it is told to stop. `ready` is called once, with the address, when requests are taken.
+pub(super) fn run(
+    plan: ServicePlan,
+    ready: impl FnOnce(SocketAddr) -> Result<(), CommandFailed>,
+) -> Result<(), CommandFailed> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandFailed::new(format!("could not start: {error}")))?
+        .block_on(serve(plan, ready))
+}
+
+async fn serve(
+    plan: ServicePlan,
+    ready: impl FnOnce(SocketAddr) -> Result<(), CommandFailed>,
+) -> Result<(), CommandFailed> {
+    let (stop, stopping) = watch::channel(false);
+    stop_on_signals(stop)?;
+    let store_file = plan.data.store_file()?;
+    let store = KeyStore::open(&store_file, new_epoch()?)
+        .await
+        .map_err(|error| CommandFailed::store(&store_file, &error))?;
+    let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
+    let parts = ServiceParts {
+        store: store.clone(),
+        realms: plan.realms,
+        roles: plan.roles,
+        passwords: PasswordChecker::new(threads, &SystemRandomness)
+            .map_err(|failed| CommandFailed::new(failed.to_string()))?,
+        clock: Arc::new(SystemClock),
+        randomness: Arc::new(SystemRandomness),
+        settings: plan.settings,
+        stopping: stopping.clone(),
+    };
+    let cannot_listen =
+        |error: io::Error| CommandFailed::new(format!("could not listen on {}: {error}", plan.listen));
+    let listener = TcpListener::bind(plan.listen).await.map_err(cannot_listen)?;
+    ready(listener.local_addr().map_err(cannot_listen)?)?;
+    server::serve(listener, api::app(parts), stopping).await;
+    store.close().await;
+    Ok(())
+}
+
+/// `SIGTERM` and `SIGINT` tell the service to stop.
+fn stop_on_signals(stop: watch::Sender<bool>) -> Result<(), CommandFailed> {
+    let no_signals = |error: io::Error| CommandFailed::new(format!("could not listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stop.send_replace(true);
+    });
+    Ok(())
+}
+
+fn new_epoch() -> Result<Epoch, CommandFailed> {
+    let bytes: [u8; EPOCH_RANDOM_LEN] =
+        draw(&SystemRandomness).map_err(|error| CommandFailed::new(error.to_string()))?;
+    Epoch::try_from(URL_SAFE_NO_PAD.encode(bytes)).map_err(|error| CommandFailed::new(error.to_string()))
+}

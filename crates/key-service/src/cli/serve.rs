@@ -1,0 +1,64 @@
+//! `latchkey serve`: the service as a configuration file says.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::CommandFailed;
+use crate::cli::data_directory::DataDirectory;
+use crate::cli::running::{self, ServicePlan};
+use crate::security::realm::Realms;
+use crate::security::user_file::UserFile;
+use crate::settings::{Overrides, Settings};
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Address and port to listen on; wins over the file.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The directory of the store; wins over the file.
+    #[arg(long, value_name = "DIRECTORY")]
+    data: Option<PathBuf>,
+    /// The file of users and roles; wins over the file.
+    #[arg(long, value_name = "FILE")]
+    users: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
+    let overrides =
+        Overrides { listen: arguments.listen, data: arguments.data, users: arguments.users };
+    let (settings, users) = read(&arguments.config, overrides)?;
+    let plan = ServicePlan {
+        listen: settings.listen,
+        data: DataDirectory::take(&settings.data)?,
+        realms: Realms::default().and(users.users),
+        roles: users.roles,
+        settings: settings.service,
+    };
+    if !settings.listen.ip().is_loopback() {
+        tracing::warn!("passwords and keys cross the network in the clear unless something in front speaks TLS");
+    }
+    running::run(plan, |address| {
+        tracing::info!(url = %format_args!("http://{address}"), data = %settings.data.display(), "ready");
+        Ok(())
+    })
+}
+
+/// Both files, or every mistake in either.
+fn read(config: &Path, overrides: Overrides) -> Result<(Settings, UserFile), CommandFailed> {
+    let directory = config.parent().unwrap_or(Path::new(""));
+    let settings = Settings::parse(&text_of(config)?, directory, overrides)
+        .map_err(|invalid| CommandFailed::invalid_file(config, &invalid))?;
+    let users = UserFile::parse(&text_of(&settings.users)?)
+        .map_err(|invalid| CommandFailed::invalid_file(&settings.users, &invalid))?;
+    Ok((settings, users))
+}
+
+fn text_of(path: &Path) -> Result<String, CommandFailed> {
+    fs::read_to_string(path).map_err(|error| CommandFailed::io("read", path, &error))
+}

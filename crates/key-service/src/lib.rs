@@ -1,0 +1,18 @@
+//! The key service: issues, lists and invalidates API keys with the REST API of Elasticsearch, and feeds them to the edges.
+//!
+//! Data runs one way: an operator's request goes through [`api`], which parses it, to one verb of the [`store`], which writes
+//! the change and its audit event and wakes the [`feed`]. Who may ask for what is decided in [`security`]. Time and random
+//! bytes come in from outside ([`clock`], [`randomness`]), so a test can hold them.
+
+pub mod api;
+pub mod audit;
+pub mod cli;
+pub mod clock;
+pub mod feed;
+pub mod limits;
+pub mod randomness;
+pub mod security;
+pub mod server;
+pub mod settings;
+pub mod store;
+pub mod telemetry;

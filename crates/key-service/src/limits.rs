@@ -1,0 +1,106 @@
+//! Every limit of the service: named, with its unit, and where the number comes from.
+
+use std::time::Duration;
+
+/// Most bytes of a request body. The largest honest request names some ten thousand keys to invalidate, 23 bytes each.
+pub const REQUEST_BODY_LEN_MAX: usize = 1024 * 1024;
+
+/// Most bytes of one request's head, in HTTP/1 (the buffer) and HTTP/2 (the header list). Envoy's own limit is 60 KiB.
+pub const REQUEST_HEAD_LEN_MAX: u32 = 64 * 1024;
+
+/// Most headers of one request: Envoy's default (`max_headers_count`).
+pub const REQUEST_HEADERS_MAX: usize = 100;
+
+/// How long a client may take to send one request's head, and so how long an idle HTTP/1 connection stays open. Longer than
+/// the longest wait between two feed requests, so that a follower's connection is not closed under it.
+pub const REQUEST_HEAD_WAIT_MAX: Duration = Duration::from_secs(90);
+
+/// How often a silent HTTP/2 connection is asked whether it still lives.
+pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a client may take to send one request's body.
+pub const REQUEST_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Most open connections. A process may open 1,024 files by default on Linux; the rest is left for the store.
+pub const CONNECTIONS_MAX: usize = 900;
+
+/// Most streams that one HTTP/2 connection may have open. RFC 9113, section 6.5.2, advises no fewer than 100.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 128;
+
+/// How long open requests may still run once the service is told to stop. Kubernetes kills 30 s after it asked.
+pub const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Rows of one feed answer when the follower names no number.
+pub const FEED_ROWS_DEFAULT: u32 = 1_000;
+
+/// Most rows of one feed answer. At some 400 bytes a row that is 4 MB, well under what the proxy buffers.
+pub const FEED_ROWS_MAX: u32 = 10_000;
+
+/// Bytes of stored rows after which a feed answer ends early, whatever the number of rows: a row carries its key's metadata,
+/// which may be as long as a request body. Leaves room for that last row, and for escapes, under the proxy's buffer.
+pub const FEED_ROWS_LEN_MAX: usize = 4 * 1024 * 1024;
+
+/// Longest wait of a feed request for a change.
+pub const FEED_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Most feed requests that may wait at once. Each holds a connection or a stream and a few kilobytes.
+pub const FEED_WAITERS_MAX: usize = 1_024;
+
+/// Longest name of an edge, in bytes. A Kubernetes pod name has at most 63, a node id of Istio about twice that.
+pub const EDGE_NAME_LEN_MAX: usize = 128;
+
+/// Most edges whose progress is remembered; the one not seen for longest is forgotten for a new one.
+pub const EDGES_MAX: usize = 4_096;
+
+/// Most keys that one listing answers. More are refused, because a list cut short would look complete.
+pub const KEYS_LISTED_MAX: u32 = 100_000;
+
+/// Longest password, in bytes. Hashing reads all of it, so the length of a stranger's must end somewhere.
+pub const PASSWORD_LEN_MAX: usize = 1_024;
+
+/// Fewest characters of a password, as for Elasticsearch's native users.
+pub const PASSWORD_CHARS_MIN: usize = 6;
+
+/// Longest username, in characters: Elasticsearch's limit for native users.
+pub const USERNAME_CHARS_MAX: usize = 507;
+
+/// Most password verifications that may wait for a thread. One takes some 25 ms, so the last waits a few seconds.
+pub const PASSWORDS_WAITING_MAX: usize = 128;
+
+/// Bytes of a password's salt: what RFC 9106, section 3.1, recommends.
+pub const PASSWORD_SALT_LEN: usize = 16;
+
+/// Random bytes of a generated password: 128 bits.
+pub const PASSWORD_RANDOM_LEN: usize = 16;
+
+/// Bytes of a generated key id. Fifteen make 20 characters of Base64 without padding.
+pub const KEY_ID_RANDOM_LEN: usize = 15;
+
+/// Random bytes of a key's secret: 128 bits, 22 characters of Base64 without padding.
+pub const KEY_SECRET_RANDOM_LEN: usize = 16;
+
+/// Random bytes of an epoch: 128 bits.
+pub const EPOCH_RANDOM_LEN: usize = 16;
+
+/// How often a fresh key id is drawn before giving up. Two equal ones in a store mean a broken random source.
+pub const KEY_ID_DRAWS_MAX: usize = 3;
+
+/// Connections that read the store at once.
+pub const STORE_READERS_MAX: u32 = 8;
+
+/// How long a statement waits for another process's lock on the store.
+pub const STORE_BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a request waits for a connection to the store.
+pub const STORE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Longest line read from a terminal or pipe as a password, with its end.
+pub const PASSWORD_LINE_LEN_MAX: u64 = PASSWORD_LEN_MAX as u64 + 2;
+
+const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
+const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
+// A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.
+const _: () = assert!(
+    FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::limits::FEED_ANSWER_LEN_MAX
+);
+const _: () = assert!(REQUEST_HEADERS_MAX < REQUEST_HEAD_LEN_MAX as usize);

@@ -1,0 +1,233 @@
+//! The rules of keys: how one is made, what makes one genuine.
+//!
+//! A key's id is 15 bytes, its secret 128 random bits. The id begins with the time, so that new keys lie next to each other in
+//! the store's index, and ends in random bytes. The secret is shown once, in the answer that issues it; what is kept is a
+//! salted digest.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use latchkey_key_feed::limits::SALT_LEN;
+use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, Standing, UnixMillis};
+
+use crate::limits::{KEY_ID_RANDOM_LEN, KEY_SECRET_RANDOM_LEN};
+use crate::randomness::{NoRandomness, Randomness, draw};
+use crate::security::credential::ApiKeyCredential;
+use crate::store::StoredKey;
+
+/// Bytes of the time at the start of an id: enough milliseconds for 8,900 years.
+const ID_TIME_LEN: usize = 6;
+
+/// A secret at the only moment when it may be shown.
+///
+/// Not `Clone`, not `Serialize`: it goes from the random source into one answer.
+pub struct IssuedKey {
+    id: KeyId,
+    secret: String,
+}
+
+/// What is kept of an issued key's secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptSecret {
+    /// The salt.
+    pub salt: Salt,
+    /// The digest of salt and secret.
+    pub digest: SecretDigest,
+}
+
+/// A key whose secret was presented, and which may be used now. Made by [`verify`] alone.
+#[derive(Clone, Debug)]
+pub struct VerifiedKey(StoredKey);
+
+/// Why a credential is not a usable key, in the order of the checks (Elasticsearch, `ApiKeyService`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRejection {
+    /// No key has this id.
+    Unknown(String),
+    /// The key was invalidated.
+    Invalidated(KeyId),
+    /// The secret is not the key's.
+    WrongSecret(KeyId),
+    /// The key's time is over.
+    Expired,
+}
+
+impl IssuedKey {
+    /// Draws a new key.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`] when the source has none.
+    pub fn draw(randomness: &dyn Randomness, now: UnixMillis) -> Result<(Self, KeptSecret), NoRandomness> {
+        let mut id: [u8; KEY_ID_RANDOM_LEN] = draw(randomness)?;
+        let time = now.0.to_be_bytes();
+        for (byte, of_time) in id.iter_mut().zip(time.iter().skip(time.len() - ID_TIME_LEN)) {
+            *byte = *of_time;
+        }
+        // Letters of base64url are never a colon, and 20 are never too many.
+        let id = KeyId::try_from(URL_SAFE_NO_PAD.encode(id)).map_err(|_| NoRandomness)?;
+        let secret = URL_SAFE_NO_PAD.encode(draw::<KEY_SECRET_RANDOM_LEN>(randomness)?);
+        let salt = Salt::from_bytes(draw::<SALT_LEN>(randomness)?);
+        let digest = SecretDigest::of(&salt, &KeySecret::presented(secret.clone().into_bytes()));
+        Ok((Self { id, secret }, KeptSecret { salt, digest }))
+    }
+
+    /// The key's id.
+    #[must_use]
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// The secret, for the one answer that shows it.
+    #[must_use]
+    pub fn expose_secret(&self) -> &str {
+        &self.secret
+    }
+
+    /// The credential as a client sends it after `ApiKey `: standard Base64 of `id:secret`.
+    #[must_use]
+    pub fn expose_encoded(&self) -> String {
+        STANDARD.encode(format!("{}:{}", self.id, self.secret))
+    }
+}
+
+impl VerifiedKey {
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &StoredKey {
+        &self.0
+    }
+}
+
+/// The key that a credential proves, if `found` is the key with its id.
+///
+/// The order of the checks is Elasticsearch's, so an invalidated key with a wrong secret is told it was invalidated, and an
+/// expired one with a wrong secret that the secret is wrong. Every path hashes and compares once.
+///
+/// # Errors
+///
+/// [`KeyRejection`], the first check that fails.
+pub fn verify(
+    credential: &ApiKeyCredential,
+    found: Option<StoredKey>,
+    now: UnixMillis,
+) -> Result<VerifiedKey, KeyRejection> {
+    let (salt, digest) =
+        found.as_ref().map_or((Salt::DECOY, SecretDigest::DECOY), |key| (key.salt, key.digest));
+    let secret_matches = digest.matches(&salt, &credential.secret);
+    let key = found.ok_or_else(|| KeyRejection::Unknown(credential.id.clone()))?;
+    if key.invalidation.is_some() {
+        return Err(KeyRejection::Invalidated(key.id));
+    }
+    if !secret_matches {
+        return Err(KeyRejection::WrongSecret(key.id));
+    }
+    match Standing::of(key.expiration, now) {
+        Standing::Active => Ok(VerifiedKey(key)),
+        Standing::Expired => Err(KeyRejection::Expired),
+    }
+}
+
+impl KeyRejection {
+    /// Its kind, out of a fixed set, for metrics and the trail.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "key_unknown",
+            Self::Invalidated(_) => "key_invalidated",
+            Self::WrongSecret(_) => "key_secret_wrong",
+            Self::Expired => "key_expired",
+        }
+    }
+}
+
+impl fmt::Debug for IssuedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IssuedKey({})", self.id)
+    }
+}
+
+/// Elasticsearch's words.
+impl fmt::Display for KeyRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(id) => write!(f, "unable to find apikey with id {id}"),
+            Self::Invalidated(id) => write!(f, "api key [{id}] has been invalidated"),
+            Self::WrongSecret(id) => write!(f, "invalid credentials for API key [{id}]"),
+            Self::Expired => f.write_str("api key is expired"),
+        }
+    }
+}
+
+impl std::error::Error for KeyRejection {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::randomness::SystemRandomness;
+    use crate::store::tests::key;
+
+    fn issue(now: u64) -> (IssuedKey, StoredKey) {
+        let (issued, kept) = IssuedKey::draw(&SystemRandomness, UnixMillis(now)).unwrap();
+        let key = StoredKey { salt: kept.salt, digest: kept.digest, ..key(issued.id().as_str()) };
+        (issued, key)
+    }
+
+    fn credential(issued: &IssuedKey, secret: &str) -> ApiKeyCredential {
+        ApiKeyCredential {
+            id: issued.id().to_string(),
+            secret: KeySecret::presented(secret.as_bytes().to_vec()),
+        }
+    }
+
+    // Contract, section 5.1.
+    #[test]
+    fn an_issued_key_has_the_formats_of_elasticsearch() {
+        let (issued, _) = issue(1_767_225_600_000);
+        assert_eq!((issued.id().as_str().len(), issued.expose_secret().len()), (20, 22));
+        let encoded = issued.expose_encoded();
+        assert_eq!(encoded.len(), 60);
+        assert!(encoded.ends_with("=="));
+        let decoded = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
+        assert_eq!(decoded, format!("{}:{}", issued.id(), issued.expose_secret()));
+    }
+
+    #[test]
+    fn ids_of_one_moment_differ_and_later_ones_decode_to_more() {
+        let (one, _) = issue(1_000);
+        let (two, _) = issue(1_000);
+        assert_ne!(one.id(), two.id());
+        let bytes = |issued: &IssuedKey| URL_SAFE_NO_PAD.decode(issued.id().as_str()).unwrap();
+        let (later, _) = issue(1_001);
+        assert!(bytes(&later) > bytes(&one));
+    }
+
+    // Contract, section 2.3, rows 3 to 8 and the consequences below the table.
+    #[test]
+    fn rejects_in_the_order_of_elasticsearch() {
+        let (issued, key) = issue(1);
+        let id = issued.id();
+        let right = credential(&issued, issued.expose_secret());
+        let wrong = credential(&issued, "wrong");
+        let expired = StoredKey { expiration: Some(UnixMillis(10)), ..key.clone() };
+        let ended = StoredKey { invalidation: Some(UnixMillis(5)), ..expired.clone() };
+        for (credential, found, words) in [
+            (&right, None, format!("unable to find apikey with id {id}")),
+            (&right, Some(ended.clone()), format!("api key [{id}] has been invalidated")),
+            (&wrong, Some(ended), format!("api key [{id}] has been invalidated")),
+            (&wrong, Some(expired.clone()), format!("invalid credentials for API key [{id}]")),
+            (&right, Some(expired), "api key is expired".to_owned()),
+        ] {
+            let rejection = verify(credential, found, UnixMillis(10)).unwrap_err();
+            assert_eq!(rejection.to_string(), words);
+        }
+        assert!(verify(&right, Some(key), UnixMillis(10)).is_ok());
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let (issued, _) = issue(1);
+        assert!(!format!("{issued:?}").contains(issued.expose_secret()));
+    }
+}

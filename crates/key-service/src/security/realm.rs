@@ -1,0 +1,97 @@
+//! Who vouches for a username, and what is known of a user.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::security::password::PasswordHash;
+
+/// The name and the type of a realm, as the REST interface shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealmName {
+    /// Which realm.
+    pub name: String,
+    /// What kind of realm.
+    pub realm_type: String,
+}
+
+/// A user of some realm.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The name within the realm.
+    pub username: String,
+    /// The realm that vouches for it.
+    pub realm: RealmName,
+    /// The full name, if there is one.
+    pub full_name: Option<String>,
+    /// The email address, if there is one.
+    pub email: Option<String>,
+    /// What the realm knows besides.
+    pub metadata: Map<String, Value>,
+    /// The names of the user's roles. A role that does not exist grants nothing.
+    pub roles: Vec<String>,
+    /// A user that is not enabled is not let in.
+    pub enabled: bool,
+    /// What is kept of the password.
+    pub password: PasswordHash,
+}
+
+/// The realms, in the order in which they are asked. The first that knows a username decides about it.
+#[derive(Clone, Debug, Default)]
+pub struct Realms(Vec<BTreeMap<String, Arc<User>>>);
+
+impl RealmName {
+    /// The realm of users that belong to the service itself, such as `elastic`.
+    #[must_use]
+    pub fn reserved() -> Self {
+        Self { name: "reserved".to_owned(), realm_type: "reserved".to_owned() }
+    }
+
+    /// The realm of the users file.
+    #[must_use]
+    pub fn file() -> Self {
+        Self { name: "file".to_owned(), realm_type: "file".to_owned() }
+    }
+
+    /// The realm of requests that present an API key (Elasticsearch, `AuthenticationField.API_KEY_REALM_NAME`).
+    #[must_use]
+    pub fn api_key() -> Self {
+        Self { name: "_es_api_key".to_owned(), realm_type: "_es_api_key".to_owned() }
+    }
+}
+
+impl User {
+    /// The super-user `elastic` with this password.
+    #[must_use]
+    pub fn elastic(password: PasswordHash) -> Self {
+        Self {
+            username: ELASTIC.to_owned(),
+            realm: RealmName::reserved(),
+            full_name: None,
+            email: None,
+            metadata: Map::from_iter([("_reserved".to_owned(), Value::Bool(true))]),
+            roles: vec!["superuser".to_owned()],
+            enabled: true,
+            password,
+        }
+    }
+}
+
+/// The name of the super-user, which no other realm may have.
+pub const ELASTIC: &str = "elastic";
+
+impl Realms {
+    /// The same, with one more realm to ask after the others.
+    #[must_use]
+    pub fn and(mut self, users: impl IntoIterator<Item = User>) -> Self {
+        self.0.push(users.into_iter().map(|user| (user.username.clone(), Arc::new(user))).collect());
+        self
+    }
+
+    /// The user with this name, in the first realm that has one.
+    #[must_use]
+    pub fn find(&self, username: &str) -> Option<&Arc<User>> {
+        self.0.iter().find_map(|users| users.get(username))
+    }
+}

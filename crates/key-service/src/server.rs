@@ -1,0 +1,103 @@
+//! The listener: connections in, answers out, and an end that loses no answer.
+//!
+//! Both HTTP/1.1 and HTTP/2 with prior knowledge are served, with bounds on heads, headers, streams, connections and slow senders.
+//! When told to stop, the server takes no new connection, lets open requests finish, and gives up on the rest after a while.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower::ServiceExt as _;
+
+use crate::limits::{
+    CONNECTIONS_MAX, HTTP2_PING_INTERVAL, REQUEST_HEAD_LEN_MAX, REQUEST_HEAD_WAIT_MAX, REQUEST_HEADERS_MAX, SHUTDOWN_WAIT_MAX,
+    STREAMS_PER_CONNECTION_MAX,
+};
+
+/// How long to rest when the system has no socket to give, so as not to spin.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Serves `app` on `listener` until `stopping` holds `true`, then as long as open requests need, within bounds.
+pub async fn serve(listener: TcpListener, app: Router, mut stopping: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    let builder = connection_builder();
+    loop {
+        let (place, accepted) = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            _ = stopping.wait_for(|stopping| *stopping) => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => serve_connection(stream, peer, place, &app, &builder, &graceful),
+            Err(error) => {
+                tracing::warn!(%error, "no connection could be accepted");
+                tokio::time::sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(SHUTDOWN_WAIT_MAX, graceful.shutdown()).await.is_err() {
+        tracing::warn!(after_s = SHUTDOWN_WAIT_MAX.as_secs(), "stopped with requests still open");
+    }
+}
+
+type Accepted = (Option<OwnedSemaphorePermit>, io::Result<(TcpStream, SocketAddr)>);
+
+/// The next connection, once there is a place for it; until then the system's backlog holds it.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    (place, listener.accept().await)
+}
+
+fn connection_builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_HEAD_WAIT_MAX)
+        .max_headers(REQUEST_HEADERS_MAX)
+        .max_buf_size(REQUEST_HEAD_LEN_MAX as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .max_header_list_size(REQUEST_HEAD_LEN_MAX)
+        .keep_alive_interval(Some(HTTP2_PING_INTERVAL));
+    builder
+}
+
+fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Option<OwnedSemaphorePermit>,
+    app: &Router,
+    builder: &Builder<TokioExecutor>,
+    graceful: &GracefulShutdown,
+) {
+    // Answers are short and complete; waiting to fill a packet would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection will delay small packets");
+    }
+    let app = app.clone().map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let connection = graceful.watch(connection.into_owned());
+    tokio::spawn(async move {
+        let _place = place;
+        if let Err(error) = connection.await {
+            tracing::debug!(error, "a connection ended early");
+        }
+    });
+}

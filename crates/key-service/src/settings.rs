@@ -1,0 +1,170 @@
+//! The configuration of `latchkey serve`: a TOML file, with flags that win over it.
+//!
+//! ```toml
+//! listen = "127.0.0.1:9200"        # address and port; port 0 picks a free one
+//! data = "/var/lib/latchkey"       # directory of the store, made when it is not there
+//! users = "users.toml"             # users and roles; relative paths start at this file's directory
+//!
+//! [api_keys]
+//! enabled = true                   # off: the endpoints refuse, and the ApiKey scheme is not looked at
+//!
+//! [answers]
+//! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
+//! ```
+
+pub mod section;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use crate::settings::section::{InvalidFile, Problems, Section, document};
+
+/// Where the service listens when nothing says otherwise: Elasticsearch's port, on this machine only.
+pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9200);
+
+/// How the service is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The directory of the store.
+    pub data: PathBuf,
+    /// The file of users and roles.
+    pub users: PathBuf,
+    /// What it answers.
+    pub service: ServiceSettings,
+}
+
+/// What depends on no machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceSettings {
+    /// Whether there are API keys at all (Elasticsearch, `xpack.security.authc.api_key.enabled`).
+    pub api_keys: bool,
+    /// Whether successes carry `X-elastic-product: Elasticsearch`.
+    pub product_header: bool,
+}
+
+/// What the flags say; each wins over the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Where to listen.
+    pub listen: Option<SocketAddr>,
+    /// The directory of the store.
+    pub data: Option<PathBuf>,
+    /// The file of users and roles.
+    pub users: Option<PathBuf>,
+}
+
+impl Default for ServiceSettings {
+    /// API keys are what the service is for; the product header is what Elastic's clients ask for.
+    fn default() -> Self {
+        Self { api_keys: true, product_header: true }
+    }
+}
+
+impl Settings {
+    /// Reads the text of a file that lies in `directory`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidFile`] with every mistake.
+    pub fn parse(text: &str, directory: &Path, overrides: Overrides) -> Result<Self, InvalidFile> {
+        let document = document(text)?;
+        let problems = Problems::default();
+        let mut root = Section::root(&document, &problems);
+        let listen = overrides.listen.or(listen(&mut root)).unwrap_or(LISTEN_DEFAULT);
+        let data = path(&mut root, "data", directory, overrides.data);
+        let users = path(&mut root, "users", directory, overrides.users);
+        let defaults = ServiceSettings::default();
+        let mut api_keys = root.section("api_keys");
+        let mut answers = root.section("answers");
+        let service = ServiceSettings {
+            api_keys: api_keys.flag("enabled").unwrap_or(defaults.api_keys),
+            product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
+        };
+        api_keys.end();
+        answers.end();
+        root.end();
+        problems.none_or(Self { listen, data, users, service })
+    }
+}
+
+fn listen(root: &mut Section<'_>) -> Option<SocketAddr> {
+    let text = root.text("listen")?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        root.problem("listen", "must be an address and a port, such as 127.0.0.1:9200");
+    }
+    address
+}
+
+/// A path that must come from the flag or the file. Without either the problem is noted, and the result never used.
+fn path(
+    root: &mut Section<'_>,
+    field: &'static str,
+    directory: &Path,
+    flag: Option<PathBuf>,
+) -> PathBuf {
+    if let Some(path) = flag {
+        // The file's own value is still read, so that a mistake in it is found.
+        root.text(field);
+        return path;
+    }
+    root.required_text(field).map(|text| directory.join(text)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, InvalidFile> {
+        Settings::parse(text, Path::new("/etc/latchkey"), Overrides::default())
+    }
+
+    #[test]
+    fn reads_the_example_of_the_documentation() {
+        let example: String = include_str!("settings.rs")
+            .lines()
+            .skip_while(|line| *line != "//! ```toml")
+            .skip(1)
+            .take_while(|line| *line != "//! ```")
+            .map(|line| format!("{}\n", line.trim_start_matches("//!").trim_start()))
+            .collect();
+        let settings = parse(&example).unwrap();
+        assert_eq!(settings.listen, LISTEN_DEFAULT);
+        assert_eq!(settings.data, Path::new("/var/lib/latchkey"));
+        assert_eq!(settings.users, Path::new("/etc/latchkey/users.toml"));
+        assert_eq!(settings.service, ServiceSettings::default(), "the example shows the defaults");
+    }
+
+    #[test]
+    fn reports_every_mistake_at_once_and_no_value() {
+        let text = "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[api_keys]\nenabled = \"hunter2\"\nx = 1\n";
+        let printed = parse(text).unwrap_err().to_string();
+        assert_eq!(
+            printed.lines().collect::<Vec<_>>(),
+            [
+                "listen: must be an address and a port, such as 127.0.0.1:9200",
+                "data: is required",
+                "users: must be a string",
+                "api_keys.enabled: must be true or false",
+                "api_keys.x: is not known; known are enabled",
+                "user: is not known; known are listen, data, users, api_keys, answers",
+            ]
+        );
+    }
+
+    #[test]
+    fn text_that_is_not_toml_is_located_and_not_quoted() {
+        let printed = parse("data = \"d\"\npassword = hunter2\n").unwrap_err().to_string();
+        assert_eq!(printed, "line 2: not TOML from here on");
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let overrides = Overrides { data: Some("/flag".into()), ..Overrides::default() };
+        let text = "data = \"/file\"\nusers = \"u\"";
+        let settings = Settings::parse(text, Path::new("/"), overrides).unwrap();
+        assert_eq!(settings.data, Path::new("/flag"));
+    }
+}

@@ -1,0 +1,271 @@
+//! Where keys live: durable, in the order of their changes, with the trail of who changed them.
+//!
+//! The verbs speak of keys, never of rows. A change is one transaction: it takes the next sequence numbers from the store's
+//! counter, writes the keys and its audit event, and is on disk before anyone hears of it. It runs to its end even when
+//! the caller goes away, and then wakes whoever waits for changes. Only this module's own rooms know which database
+//! it is.
+
+mod sqlite;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
+use crate::store::sqlite::SqliteStore;
+
+/// The store of one service. Clones share it.
+#[derive(Clone, Debug)]
+pub struct KeyStore {
+    database: SqliteStore,
+    changes: Arc<watch::Sender<Cursor>>,
+}
+
+/// A key, alive or dead, as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredKey {
+    /// The public half of the credential.
+    pub id: KeyId,
+    /// The salt of the digest.
+    pub salt: Salt,
+    /// The digest of the secret.
+    pub digest: SecretDigest,
+    /// The name its maker gave it.
+    pub name: String,
+    /// On whose behalf it acts.
+    pub owner: KeyOwner,
+    /// When it was made.
+    pub creation: UnixMillis,
+    /// When it ends; `None` is never.
+    pub expiration: Option<UnixMillis>,
+    /// When it was invalidated; `None` while it was not.
+    pub invalidation: Option<UnixMillis>,
+    /// Its own role descriptors by name; empty when it inherits its owner's.
+    pub role_descriptors: Map<String, Value>,
+    /// Its owner's role descriptors when it was made, by name.
+    pub limited_by: Map<String, Value>,
+    /// What its maker attached to it.
+    pub metadata: Map<String, Value>,
+}
+
+/// The owner of a key, as the owner was when the key was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyOwner {
+    /// The name within the realm.
+    pub username: String,
+    /// The realm's name.
+    pub realm: String,
+    /// The realm's type, when it is known.
+    pub realm_type: Option<String>,
+    /// The full name, if there is one.
+    pub full_name: Option<String>,
+    /// The email address, if there is one.
+    pub email: Option<String>,
+    /// What the realm knows besides.
+    pub metadata: Map<String, Value>,
+}
+
+/// Which keys a listing or an invalidation is about: those that pass every condition that is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyFilter {
+    /// Only these ids. Any text is allowed; one that no key has selects none.
+    pub ids: Option<Vec<String>>,
+    /// Only keys with such a name.
+    pub name: Option<NamePattern>,
+    /// Only keys of owners with this username.
+    pub username: Option<String>,
+    /// Only keys of owners in this realm.
+    pub realm: Option<String>,
+    /// Only keys that may be used at this moment.
+    pub active_at: Option<UnixMillis>,
+}
+
+/// Which names are meant. Names differ by case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamePattern {
+    /// This name.
+    Exact(String),
+    /// Every name that begins so; with an empty text, every name.
+    Prefix(String),
+}
+
+/// Why the store did not do it.
+#[derive(Debug)]
+pub enum StoreError {
+    /// What is stored is not what was stored: the text says which part.
+    Corrupt(&'static str),
+    /// A key with this id exists.
+    IdTaken,
+    /// More keys match than one answer may carry.
+    TooManyKeys {
+        /// How many it may carry.
+        keys_max: u32,
+    },
+    /// The database did not do its part. For the log, never for a client.
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A change that is durable: where it left the feed, and what it was.
+type Committed = (Cursor, ChangeEvent);
+
+impl KeyStore {
+    /// Opens the store in this file, making it when there is none. A new store's feed is called `epoch`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the file is no store, or of a newer version, or cannot be opened.
+    pub async fn open(file: &Path, epoch: Epoch) -> Result<Self, StoreError> {
+        let database = SqliteStore::open(file, &epoch).await?;
+        let (changes, _) = watch::channel(database.cursor().await?);
+        Ok(Self { database, changes: Arc::new(changes) })
+    }
+
+    /// Ends the connections once nobody uses them.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
+    /// Adds a key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::IdTaken`] when another key has its id.
+    pub async fn create(&self, key: StoredKey, actor: Actor, now: UnixMillis) -> Result<(), StoreError> {
+        let event =
+            ChangeEvent { at: now, action: ChangeAction::CreateApiKey, actor, key_ids: vec![key.id.clone()] };
+        self.change(move |database| async move {
+            let cursor = database.create(&key, &event).await?;
+            Ok(((), Some((cursor, event))))
+        })
+        .await
+    }
+
+    /// The key with this id, dead or alive.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
+        self.database.find(id).await
+    }
+
+    /// The keys that pass the filter.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TooManyKeys`] rather than a list cut short.
+    pub async fn list(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, StoreError> {
+        self.database.list(filter).await
+    }
+
+    /// Ends, for ever, the keys that pass the filter and were not invalidated yet, and tells which.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when none was invalidated.
+    pub async fn invalidate(
+        &self,
+        filter: KeyFilter,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<Vec<KeyId>, StoreError> {
+        let event =
+            ChangeEvent { at: now, action: ChangeAction::InvalidateApiKeys, actor, key_ids: Vec::new() };
+        self.change(move |database| async move {
+            let change = database.invalidate(&filter, event).await?;
+            let key_ids = change.as_ref().map_or_else(Vec::new, |(_, event)| event.key_ids.clone());
+            Ok((key_ids, change))
+        })
+        .await
+    }
+
+    /// The changes after a position of the feed, at most `rows_max` of them, and fewer when they are long.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn feed_page(&self, after: Cursor, rows_max: u32) -> Result<FeedPage, StoreError> {
+        self.database.feed_page(after, rows_max).await
+    }
+
+    /// Whoever holds this is woken by every change that is committed after the call. To miss none, call it before reading.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Cursor> {
+        self.changes.subscribe()
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.database.cursor().await.map(|_| ())
+    }
+
+    /// Runs a change to its end in a task of its own: a caller that hangs up must not lose the wake-up or the audit line
+    /// of a change that is already durable.
+    async fn change<T, F, Fut>(&self, verb: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(SqliteStore) -> Fut,
+        Fut: Future<Output = Result<(T, Option<Committed>), StoreError>> + Send + 'static,
+    {
+        let store = self.clone();
+        let verb = verb(self.database.clone());
+        let task = tokio::spawn(async move {
+            let (outcome, change) = verb.await?;
+            if let Some((cursor, event)) = change {
+                store.announce(cursor);
+                audit::record_change(&event);
+            }
+            Ok(outcome)
+        });
+        task.await.map_err(|error| StoreError::Unavailable(error.into()))?
+    }
+
+    fn announce(&self, cursor: Cursor) {
+        self.changes.send_modify(|latest| *latest = cursor.max(*latest));
+    }
+}
+
+impl StoreError {
+    /// Its kind, out of a bounded set, for metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Corrupt(_) => "corrupt",
+            Self::IdTaken => "id_taken",
+            Self::TooManyKeys { .. } => "too_many_keys",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Corrupt(part) => write!(f, "what is stored as {part} is not readable"),
+            Self::IdTaken => f.write_str("a key with this id exists"),
+            Self::TooManyKeys { keys_max } => write!(f, "more than {keys_max} keys match"),
+            Self::Unavailable(_) => f.write_str("the database did not do its part"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(cause) => Some(cause.as_ref()),
+            Self::Corrupt(_) | Self::IdTaken | Self::TooManyKeys { .. } => None,
+        }
+    }
+}
+
+
+#[cfg(test)]
+pub(crate) mod tests;

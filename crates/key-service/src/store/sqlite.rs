@@ -1,0 +1,146 @@
+//! The store in one SQLite file.
+//!
+//! Write-ahead logging lets readers go on while one connection writes; `synchronous=FULL` makes a commit wait for the disk,
+//! because a revocation that a power cut forgets is a key that comes back. There is exactly one writing connection, and its
+//! transactions begin by taking the write lock, so sequence numbers are taken and committed in one order.
+
+mod feed;
+mod keys;
+mod rows;
+
+use std::path::Path;
+
+use latchkey_key_feed::{Cursor, Epoch};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlSafeStr as _, Transaction};
+
+use crate::audit::ChangeEvent;
+use crate::limits::{STORE_BUSY_WAIT_MAX, STORE_CONNECTION_WAIT_MAX, STORE_READERS_MAX};
+use crate::store::StoreError;
+use crate::store::sqlite::rows::{json_text, millis};
+
+/// The two sets of connections to the file.
+#[derive(Clone, Debug)]
+pub(super) struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    pub(super) async fn open(file: &Path, epoch: &Epoch) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(STORE_BUSY_WAIT_MAX);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(STORE_CONNECTION_WAIT_MAX)
+            .connect_with(options.clone())
+            .await?;
+        migrator().run(&writer).await?;
+        sqlx::query(
+            "insert into feed_state (singleton, epoch, seq, purged_through, keys_live)
+             values (1, ?, 1, 0, 0) on conflict do nothing",
+        )
+        .bind(epoch.as_str())
+        .execute(&writer)
+        .await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(STORE_READERS_MAX)
+            .acquire_timeout(STORE_CONNECTION_WAIT_MAX)
+            .connect_with(options.read_only(true).create_if_missing(false))
+            .await?;
+        Ok(Self { writer, readers })
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// The sequence number of the latest change.
+    pub(super) async fn cursor(&self) -> Result<Cursor, StoreError> {
+        let seq: i64 = sqlx::query_scalar("select seq from feed_state").fetch_one(&self.readers).await?;
+        rows::cursor(seq)
+    }
+
+    /// A transaction that has the write lock from its first moment, so that it cannot fail to get it half-way.
+    async fn begin_change(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.writer.begin_with("begin immediate").await?)
+    }
+}
+
+/// Takes the next `count` sequence numbers and returns the last of them, and counts `live` keys more or fewer.
+async fn take_seqs(change: &mut Transaction<'static, Sqlite>, count: i64, live: i64) -> Result<i64, StoreError> {
+    let seq = sqlx::query_scalar(
+        "update feed_state set seq = seq + ?, keys_live = keys_live + ? returning seq",
+    )
+    .bind(count)
+    .bind(live)
+    .fetch_one(&mut **change)
+    .await?;
+    Ok(seq)
+}
+
+async fn write_event(change: &mut Transaction<'static, Sqlite>, event: &ChangeEvent) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into audit_event
+           (at, action, actor_username, actor_realm, actor_api_key, source_address, key_ids)
+         values (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(millis(event.at))
+    .bind(event.action.as_str())
+    .bind(&event.actor.username)
+    .bind(&event.actor.realm)
+    .bind(event.actor.api_key.as_ref().map(|id| id.as_str()))
+    .bind(event.actor.source.map(|source| source.to_string()))
+    .bind(json_text(&event.key_ids)?)
+    .execute(&mut **change)
+    .await?;
+    Ok(())
+}
+
+/// Migrations are only ever added. Their text is part of the binary, and its checksum is kept in the store, so an altered one
+/// is refused.
+fn migrator() -> Migrator {
+    let key_store = include_str!("../../migrations/sqlite/0001_key_store.sql").into_sql_str();
+    Migrator::with_migrations(vec![Migration::new(
+        1,
+        "key store".into(),
+        MigrationType::Simple,
+        key_store,
+        false,
+    )])
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+#[cfg(test)]
+impl SqliteStore {
+    /// The trail: action, username and key ids of each event.
+    pub(super) async fn events(&self) -> Vec<(String, String, String)> {
+        sqlx::query_as("select action, actor_username, key_ids from audit_event order by event_id")
+            .fetch_all(&self.readers)
+            .await
+            .unwrap()
+    }
+
+    /// As if the rows up to here had been removed for good.
+    pub(super) async fn set_purged_through(&self, seq: i64) {
+        sqlx::query("update feed_state set purged_through = ?").bind(seq).execute(&self.writer).await.unwrap();
+    }
+}

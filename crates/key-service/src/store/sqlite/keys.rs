@@ -1,0 +1,143 @@
+//! Making, finding and ending keys.
+
+use futures_util::TryStreamExt as _;
+use latchkey_key_feed::{Cursor, KeyId};
+use sqlx::{QueryBuilder, Sqlite};
+
+use crate::audit::ChangeEvent;
+use crate::limits::KEYS_LISTED_MAX;
+use crate::store::sqlite::rows::{self, KEY_COLUMNS, json_text, millis, stored_key};
+use crate::store::sqlite::{SqliteStore, take_seqs, write_event};
+use crate::store::{KeyFilter, NamePattern, StoreError, StoredKey};
+
+impl SqliteStore {
+    pub(in crate::store) async fn create(
+        &self,
+        key: &StoredKey,
+        event: &ChangeEvent,
+    ) -> Result<Cursor, StoreError> {
+        let mut change = self.begin_change().await?;
+        let seq = take_seqs(&mut change, 1, 1).await?;
+        let role_names: Vec<&String> = key.role_descriptors.keys().collect();
+        let limited_by_names: Vec<&String> = key.limited_by.keys().collect();
+        sqlx::query(
+            "insert into api_key
+               (id, creation, salt, digest, owner_username, owner_realm, owner_realm_type, owner_full_name,
+                owner_email, owner_metadata, name, expiration, role_descriptors, role_names, limited_by,
+                limited_by_names, metadata, seq, invalidation)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(key.id.as_str())
+        .bind(millis(key.creation))
+        .bind(key.salt.as_bytes().as_slice())
+        .bind(key.digest.as_bytes().as_slice())
+        .bind(&key.owner.username)
+        .bind(&key.owner.realm)
+        .bind(&key.owner.realm_type)
+        .bind(&key.owner.full_name)
+        .bind(&key.owner.email)
+        .bind(json_text(&key.owner.metadata)?)
+        .bind(&key.name)
+        .bind(key.expiration.map(millis))
+        .bind(json_text(&key.role_descriptors)?)
+        .bind(json_text(&role_names)?)
+        .bind(json_text(&key.limited_by)?)
+        .bind(json_text(&limited_by_names)?)
+        .bind(json_text(&key.metadata)?)
+        .bind(seq)
+        .bind(key.invalidation.map(millis))
+        .execute(&mut *change)
+        .await
+        .map_err(id_taken)?;
+        write_event(&mut change, event).await?;
+        change.commit().await?;
+        rows::cursor(seq)
+    }
+
+    pub(in crate::store) async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("select ");
+        query.push(KEY_COLUMNS).push(" from api_key where id = ").push_bind(id);
+        query.build().fetch_optional(&self.readers).await?.as_ref().map(stored_key).transpose()
+    }
+
+    pub(in crate::store) async fn list(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("select ");
+        query.push(KEY_COLUMNS).push(" from api_key where true");
+        push_filter(&mut query, filter)?;
+        query.push(" order by creation, id limit ").push_bind(i64::from(KEYS_LISTED_MAX) + 1);
+        let mut keys = Vec::new();
+        let mut rows = query.build().fetch(&self.readers);
+        while let Some(row) = rows.try_next().await? {
+            keys.push(stored_key(&row)?);
+        }
+        if keys.len() > KEYS_LISTED_MAX as usize {
+            return Err(StoreError::TooManyKeys { keys_max: KEYS_LISTED_MAX });
+        }
+        Ok(keys)
+    }
+
+    /// Ends the selected keys, each under a sequence number of its own, and fills in the event's ids. `None` when the filter
+    /// selects no key, which is no change.
+    pub(in crate::store) async fn invalidate(
+        &self,
+        filter: &KeyFilter,
+        mut event: ChangeEvent,
+    ) -> Result<Option<(Cursor, ChangeEvent)>, StoreError> {
+        let mut change = self.begin_change().await?;
+        let first = take_seqs(&mut change, 0, 0).await?;
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "with ended as (select id, row_number() over (order by seq) as position from api_key
+                            where invalidation is null",
+        );
+        push_filter(&mut query, filter)?;
+        query.push(") update api_key set invalidation = ").push_bind(millis(event.at));
+        query.push(", seq = ").push_bind(first);
+        query.push(" + ended.position from ended where api_key.id = ended.id returning api_key.id as id");
+        let ended = query.build().fetch_all(&mut *change).await?;
+        if ended.is_empty() {
+            return Ok(None);
+        }
+        event.key_ids = ended.iter().map(rows::key_id).collect::<Result<Vec<KeyId>, _>>()?;
+        let count = i64::try_from(ended.len()).map_err(|_| StoreError::Corrupt("number of keys"))?;
+        let last = take_seqs(&mut change, count, -count).await?;
+        write_event(&mut change, &event).await?;
+        change.commit().await?;
+        Ok(Some((rows::cursor(last)?, event)))
+    }
+}
+
+fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &KeyFilter) -> Result<(), StoreError> {
+    if let Some(ids) = &filter.ids {
+        query.push(" and id in (select value from json_each(").push_bind(json_text(ids)?).push("))");
+    }
+    match &filter.name {
+        Some(NamePattern::Exact(name)) => {
+            query.push(" and name = ").push_bind(name.clone());
+        }
+        Some(NamePattern::Prefix(prefix)) => {
+            // The first condition is what the index is for; SQLite's text order is that of the bytes.
+            query.push(" and name >= ").push_bind(prefix.clone());
+            let chars = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
+            query.push(" and substr(name, 1, ").push_bind(chars).push(") = ").push_bind(prefix.clone());
+        }
+        None => {}
+    }
+    if let Some(username) = &filter.username {
+        query.push(" and owner_username = ").push_bind(username.clone());
+    }
+    if let Some(realm) = &filter.realm {
+        query.push(" and owner_realm = ").push_bind(realm.clone());
+    }
+    if let Some(now) = filter.active_at {
+        query.push(" and invalidation is null and (expiration is null or expiration > ");
+        query.push_bind(millis(now)).push(")");
+    }
+    Ok(())
+}
+
+fn id_taken(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => StoreError::IdTaken,
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,153 @@
+use std::collections::BTreeMap;
+
+use latchkey_key_feed::{Cursor, FeedPage, FeedRow};
+use proptest::prelude::*;
+
+use super::*;
+use crate::limits::{FEED_ROWS_LEN_MAX, REQUEST_BODY_LEN_MAX};
+
+/// What a follower holds.
+#[derive(Debug, Default, PartialEq)]
+struct Followed {
+    cursor: Cursor,
+    keys: BTreeMap<KeyId, FeedRow>,
+}
+
+impl Followed {
+    fn apply(&mut self, page: FeedPage) {
+        assert!(!page.reset);
+        for row in page.keys {
+            match &row {
+                FeedRow::Live { .. } => self.keys.insert(row.id().clone(), row),
+                FeedRow::Removed { id, .. } => self.keys.remove(id),
+            };
+        }
+        self.cursor = page.cursor;
+    }
+
+    /// Reads on to the end, through the bytes that the filter would read.
+    async fn catch_up(&mut self, store: &KeyStore, rows_max: u32) -> u64 {
+        loop {
+            let page = store.feed_page(self.cursor, rows_max).await.unwrap();
+            let bytes = serde_json::to_vec(&page).unwrap();
+            let page = FeedPage::parse(&bytes, self.cursor).unwrap();
+            let (more, total) = (page.more, page.total);
+            self.apply(page);
+            if !more {
+                return total;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_store_has_a_position_to_wait_at() {
+    let scratch = ScratchStore::new().await;
+    let page = scratch.store.feed_page(Cursor(0), 10).await.unwrap();
+    assert_eq!((page.cursor, page.total, page.more, page.reset), (Cursor(1), 0, false, false));
+    assert_eq!(page.keys, []);
+}
+
+#[tokio::test]
+async fn a_row_carries_what_an_edge_needs() {
+    let scratch = ScratchStore::new().await;
+    let key = scratch.create("a").await;
+    scratch.create("b").await;
+    scratch.invalidate("b").await;
+    let page = scratch.store.feed_page(Cursor(0), 10).await.unwrap();
+    let [FeedRow::Live { seq: Cursor(2), record }, FeedRow::Removed { seq: Cursor(4), id }] = page.keys.as_slice()
+    else {
+        panic!("{:?}", page.keys);
+    };
+    assert_eq!(id.as_str(), "b");
+    assert_eq!((&record.id, record.salt, record.digest), (&key.id, key.salt, key.digest));
+    assert_eq!((&record.name, record.expiration), (&key.name, key.expiration));
+    assert_eq!((record.owner.username.as_str(), record.owner.realm.as_str()), ("alice", "file"));
+    assert_eq!((record.roles.as_slice(), record.limited_by.len()), (["reader".to_owned()].as_slice(), 2));
+    assert_eq!(record.metadata, key.metadata);
+    assert_eq!((page.cursor, page.total), (Cursor(4), 1));
+}
+
+#[tokio::test]
+async fn a_cursor_that_missed_a_purge_or_comes_from_the_future_is_reset() {
+    let scratch = ScratchStore::new().await;
+    for id in ["a", "b", "c"] {
+        scratch.create(id).await;
+    }
+    scratch.store.database.set_purged_through(3).await;
+    for (after, reset) in [(0, false), (1, true), (2, true), (3, false), (4, false), (5, true), (u64::MAX, true)] {
+        let page = scratch.store.feed_page(Cursor(after), 10).await.unwrap();
+        assert_eq!(page.reset, reset, "after {after}");
+        let bytes = serde_json::to_vec(&page).unwrap();
+        assert!(FeedPage::parse(&bytes, Cursor(after)).is_ok(), "after {after}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_ends_before_it_is_too_long_for_the_proxy() {
+    let scratch = ScratchStore::new().await;
+    let keys = 12;
+    for number in 0..keys {
+        let mut key = key(&format!("k{number}"));
+        key.metadata.insert("blob".into(), "x".repeat(REQUEST_BODY_LEN_MAX - 100).into());
+        scratch.store.create(key, actor(), UnixMillis(1)).await.unwrap();
+    }
+    let page = scratch.store.feed_page(Cursor(0), 1_000).await.unwrap();
+    assert!(page.more);
+    let len = serde_json::to_vec(&page).unwrap().len();
+    assert!(len < FEED_ROWS_LEN_MAX + 2 * REQUEST_BODY_LEN_MAX, "{len}");
+    let mut followed = Followed::default();
+    followed.catch_up(&scratch.store, 1_000).await;
+    assert_eq!(followed.keys.len(), keys);
+}
+
+/// One step of the life of a store: a key is made, or some key made before is ended.
+#[derive(Clone, Debug)]
+enum Step {
+    Create,
+    Invalidate(prop::sample::Index),
+    Follow { rows_max: u32 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Create),
+        2 => any::<prop::sample::Index>().prop_map(Step::Invalidate),
+        2 => (1_u32..5).prop_map(|rows_max| Step::Follow { rows_max }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn deltas_in_any_split_equal_a_full_load(steps in prop::collection::vec(step(), 1..24), rows_max in 1_u32..7) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let scratch = ScratchStore::new().await;
+            let mut live = Followed::default();
+            let mut made: Vec<String> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Create => {
+                        let id = format!("key-{}", made.len());
+                        scratch.create(&id).await;
+                        made.push(id);
+                    }
+                    Step::Invalidate(index) if !made.is_empty() => {
+                        scratch.invalidate(index.get::<String>(&made)).await;
+                    }
+                    Step::Invalidate(_) => {}
+                    Step::Follow { rows_max } => {
+                        live.catch_up(&scratch.store, rows_max).await;
+                    }
+                }
+            }
+            let mut late = Followed::default();
+            let total = late.catch_up(&scratch.store, rows_max).await;
+            live.catch_up(&scratch.store, rows_max).await;
+            assert_eq!(live, late);
+            assert_eq!(total, u64::try_from(late.keys.len()).unwrap());
+        });
+    }
+}

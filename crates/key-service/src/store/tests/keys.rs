@@ -1,0 +1,122 @@
+use super::*;
+use crate::store::{NamePattern, StoreError};
+
+async fn ids(store: &KeyStore, filter: KeyFilter) -> Vec<String> {
+    store.list(&filter).await.unwrap().into_iter().map(|key| key.id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn finds_a_key_as_it_was_made() {
+    let scratch = ScratchStore::new().await;
+    let key = scratch.create("one").await;
+    assert_eq!(scratch.store.find("one").await.unwrap(), Some(key));
+    assert_eq!(scratch.store.find("two").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn keeps_everything_when_opened_again() {
+    let scratch = ScratchStore::new().await;
+    let key = scratch.create("one").await;
+    scratch.store.close().await;
+    let again = open(&scratch.directory, "another epoch").await;
+    assert_eq!(again.find("one").await.unwrap(), Some(key));
+    let page = again.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+    assert_eq!(page.epoch.as_str(), "epoch-1", "the epoch is the store's, not the caller's");
+}
+
+#[tokio::test]
+async fn refuses_an_id_that_is_taken_and_leaves_no_trace() {
+    let scratch = ScratchStore::new().await;
+    scratch.create("one").await;
+    let before = scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+    let again = scratch.store.create(key("one"), actor(), UnixMillis(2)).await;
+    assert!(matches!(again, Err(StoreError::IdTaken)));
+    let after = scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn selects_by_each_condition_and_by_all() {
+    let scratch = ScratchStore::new().await;
+    for (id, name, username, realm, expiration) in [
+        ("a", "ci", "alice", "file", None),
+        ("b", "ci-2", "alice", "native", Some(50)),
+        ("c", "CI", "bob", "file", Some(200)),
+        ("d", "100%", "bob", "file", None),
+    ] {
+        let mut key = key(id);
+        key.name = name.into();
+        key.owner.username = username.into();
+        key.owner.realm = realm.into();
+        key.expiration = expiration.map(UnixMillis);
+        scratch.store.create(key, actor(), UnixMillis(1)).await.unwrap();
+    }
+    scratch.invalidate("d").await;
+    let all = KeyFilter::default;
+    let exact = |name: &str| Some(NamePattern::Exact(name.into()));
+    let prefix = |name: &str| Some(NamePattern::Prefix(name.into()));
+    for (filter, expected) in [
+        (all(), vec!["a", "b", "c", "d"]),
+        (KeyFilter { ids: Some(vec!["a".into(), "c".into(), "zz".into()]), ..all() }, vec!["a", "c"]),
+        (KeyFilter { ids: Some(Vec::new()), ..all() }, vec![]),
+        (KeyFilter { name: exact("ci"), ..all() }, vec!["a"]),
+        (KeyFilter { name: prefix("ci"), ..all() }, vec!["a", "b"]),
+        (KeyFilter { name: prefix(""), ..all() }, vec!["a", "b", "c", "d"]),
+        // Signs that mean something to SQL are letters like any other.
+        (KeyFilter { name: prefix("100%"), ..all() }, vec!["d"]),
+        (KeyFilter { name: prefix("c_"), ..all() }, vec![]),
+        (KeyFilter { name: exact("' or true --"), ..all() }, vec![]),
+        (KeyFilter { username: Some("alice".into()), ..all() }, vec!["a", "b"]),
+        (KeyFilter { realm: Some("file".into()), ..all() }, vec!["a", "c", "d"]),
+        (KeyFilter { active_at: Some(UnixMillis(49)), ..all() }, vec!["a", "b", "c"]),
+        (KeyFilter { active_at: Some(UnixMillis(50)), ..all() }, vec!["a", "c"]),
+        (
+            KeyFilter { name: prefix("ci"), username: Some("alice".into()), realm: Some("file".into()), ..all() },
+            vec!["a"],
+        ),
+    ] {
+        assert_eq!(ids(&scratch.store, filter.clone()).await, expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn invalidates_what_it_selects_once() {
+    let scratch = ScratchStore::new().await;
+    for id in ["a", "b", "c"] {
+        scratch.create(id).await;
+    }
+    assert_eq!(scratch.invalidate("b").await, [KeyId::try_from("b").unwrap()]);
+    assert_eq!(scratch.invalidate("b").await, []);
+    assert_eq!(scratch.store.find("b").await.unwrap().unwrap().invalidation, Some(UnixMillis(5)));
+    let rest = scratch.store.invalidate(KeyFilter::default(), actor(), UnixMillis(9)).await.unwrap();
+    assert_eq!(rest.len(), 2);
+    let page = scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+    assert_eq!((page.total, page.keys.len()), (0, 3));
+}
+
+#[tokio::test]
+async fn every_change_leaves_an_event_in_the_store() {
+    let scratch = ScratchStore::new().await;
+    scratch.create("a").await;
+    scratch.create("b").await;
+    scratch.store.invalidate(KeyFilter::default(), actor(), UnixMillis(9)).await.unwrap();
+    assert_eq!(
+        scratch.store.database.events().await,
+        [
+            ("create_api_key".to_owned(), "elastic".to_owned(), r#"["a"]"#.to_owned()),
+            ("create_api_key".to_owned(), "elastic".to_owned(), r#"["b"]"#.to_owned()),
+            ("invalidate_api_keys".to_owned(), "elastic".to_owned(), r#"["a","b"]"#.to_owned()),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_change_goes_on_when_its_caller_has_gone() {
+    let scratch = ScratchStore::new().await;
+    let mut changes = scratch.store.changes();
+    let creation = scratch.store.create(key("a"), actor(), UnixMillis(1));
+    // Polled once, then dropped: as when a client hangs up.
+    futures_util::future::select(Box::pin(creation), futures_util::future::ready(())).await;
+    changes.changed().await.unwrap();
+    assert!(scratch.store.find("a").await.unwrap().is_some());
+}

@@ -1,0 +1,97 @@
+//! What the service counts: names, labels and their meaning, for Prometheus.
+//!
+//! Labels come from small fixed sets: routes, statuses, reasons. A key, a name or an owner is never one.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::feed::edges::EdgeCounts;
+use crate::store::StoreError;
+
+const REQUESTS: &str = "latchkey_requests_total";
+const REQUEST_SECONDS: &str = "latchkey_request_duration_seconds";
+const KEYS_CREATED: &str = "latchkey_keys_created_total";
+const KEYS_INVALIDATED: &str = "latchkey_keys_invalidated_total";
+const FEED_POLLS_WAITING: &str = "latchkey_feed_polls_waiting";
+const FEED_ROWS: &str = "latchkey_feed_rows_total";
+const FEED_EDGES: &str = "latchkey_feed_edges";
+const FEED_EDGES_CURRENT: &str = "latchkey_feed_edges_current";
+const REFUSALS: &str = "latchkey_authentication_failures_total";
+const STORE_ERRORS: &str = "latchkey_store_errors_total";
+
+/// Upper bounds of the latency histogram, in seconds: from a look-up to the longest wait of a feed request.
+pub const REQUEST_SECONDS_BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0, 60.0];
+
+/// One feed request that waits; counted for as long as it lives.
+#[derive(Debug)]
+pub struct WaitingPoll(());
+
+impl WaitingPoll {
+    /// Counts one more.
+    #[must_use]
+    pub fn begin() -> Self {
+        gauge!(FEED_POLLS_WAITING).increment(1);
+        Self(())
+    }
+}
+
+impl Drop for WaitingPoll {
+    fn drop(&mut self) {
+        gauge!(FEED_POLLS_WAITING).decrement(1);
+    }
+}
+
+/// A request was answered. `route` is the pattern of its path.
+pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) {
+    let route = route.to_owned();
+    let method = method.to_owned();
+    counter!(REQUESTS, "route" => route.clone(), "method" => method, "status" => status.to_string()).increment(1);
+    histogram!(REQUEST_SECONDS, "route" => route).record(took);
+}
+
+/// A key was made.
+pub fn key_created() {
+    counter!(KEYS_CREATED).increment(1);
+}
+
+/// Keys were invalidated.
+pub fn keys_invalidated(count: usize) {
+    counter!(KEYS_INVALIDATED).increment(count as u64);
+}
+
+/// The feed answered so many rows.
+pub fn feed_rows_served(count: usize) {
+    counter!(FEED_ROWS).increment(count as u64);
+}
+
+/// Somebody was not authenticated; `reason` is out of a fixed set.
+pub fn authentication_failed(reason: &'static str) {
+    counter!(REFUSALS, "reason" => reason).increment(1);
+}
+
+/// The store did not do what it was asked.
+pub fn store_failed(error: &StoreError) {
+    counter!(STORE_ERRORS, "kind" => error.kind()).increment(1);
+}
+
+/// The edges, as they are now.
+pub fn edges_counted(counts: EdgeCounts) {
+    gauge!(FEED_EDGES).set(counts.known as f64);
+    gauge!(FEED_EDGES_CURRENT).set(counts.current as f64);
+}
+
+/// Tells the recorder what each name means.
+pub fn describe() {
+    describe_counter!(REQUESTS, "Requests answered, by route, method and status.");
+    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time from a request to its answer, by route.");
+    describe_counter!(KEYS_CREATED, "API keys made.");
+    describe_counter!(KEYS_INVALIDATED, "API keys invalidated.");
+    describe_gauge!(FEED_POLLS_WAITING, "Requests for the key feed that wait for a change.");
+    describe_counter!(FEED_ROWS, "Rows of the key feed served.");
+    describe_gauge!(FEED_EDGES, "Edges that follow the key feed.");
+    describe_gauge!(FEED_EDGES_CURRENT, "Edges that have acknowledged every change.");
+    describe_counter!(REFUSALS, "Requests refused with 401, by reason.");
+    describe_counter!(STORE_ERRORS, "Failures of the store, by kind.");
+}
