@@ -124,6 +124,5 @@ impl fmt::Display for FeedRefusal {
 
 impl std::error::Error for FeedRefusal {}
 
-
 #[cfg(test)]
 mod tests;

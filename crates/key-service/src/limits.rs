@@ -100,7 +100,6 @@ pub const PASSWORD_LINE_LEN_MAX: u64 = PASSWORD_LEN_MAX as u64 + 2;
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
 // A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.
-const _: () = assert!(
-    FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::limits::FEED_ANSWER_LEN_MAX
-);
+const _: () =
+    assert!(FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::limits::FEED_ANSWER_LEN_MAX);
 const _: () = assert!(REQUEST_HEADERS_MAX < REQUEST_HEAD_LEN_MAX as usize);

@@ -20,8 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt as _;
 
 use crate::limits::{
-    CONNECTIONS_MAX, HTTP2_PING_INTERVAL, REQUEST_HEAD_LEN_MAX, REQUEST_HEAD_WAIT_MAX, REQUEST_HEADERS_MAX, SHUTDOWN_WAIT_MAX,
-    STREAMS_PER_CONNECTION_MAX,
+    CONNECTIONS_MAX, HTTP2_PING_INTERVAL, REQUEST_HEAD_LEN_MAX, REQUEST_HEAD_WAIT_MAX, REQUEST_HEADERS_MAX,
+    SHUTDOWN_WAIT_MAX, STREAMS_PER_CONNECTION_MAX,
 };
 
 /// How long to rest when the system has no socket to give, so as not to spin.

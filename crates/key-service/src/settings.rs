@@ -99,12 +99,7 @@ fn listen(root: &mut Section<'_>) -> Option<SocketAddr> {
 }
 
 /// A path that must come from the flag or the file. Without either the problem is noted, and the result never used.
-fn path(
-    root: &mut Section<'_>,
-    field: &'static str,
-    directory: &Path,
-    flag: Option<PathBuf>,
-) -> PathBuf {
+fn path(root: &mut Section<'_>, field: &'static str, directory: &Path, flag: Option<PathBuf>) -> PathBuf {
     if let Some(path) = flag {
         // The file's own value is still read, so that a mistake in it is found.
         root.text(field);
@@ -139,7 +134,8 @@ mod tests {
 
     #[test]
     fn reports_every_mistake_at_once_and_no_value() {
-        let text = "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[api_keys]\nenabled = \"hunter2\"\nx = 1\n";
+        let text =
+            "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[api_keys]\nenabled = \"hunter2\"\nx = 1\n";
         let printed = parse(text).unwrap_err().to_string();
         assert_eq!(
             printed.lines().collect::<Vec<_>>(),

@@ -266,6 +266,5 @@ impl std::error::Error for StoreError {
     }
 }
 
-
 #[cfg(test)]
 pub(crate) mod tests;

@@ -47,7 +47,8 @@ impl Drop for WaitingPoll {
 pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) {
     let route = route.to_owned();
     let method = method.to_owned();
-    counter!(REQUESTS, "route" => route.clone(), "method" => method, "status" => status.to_string()).increment(1);
+    counter!(REQUESTS, "route" => route.clone(), "method" => method, "status" => status.to_string())
+        .increment(1);
     histogram!(REQUEST_SECONDS, "route" => route).record(took);
 }
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::http::{Request, Response};
@@ -151,8 +153,7 @@ fn forged_identity(stack: &LocalStack, key: &CreatedKey) -> Result<String> {
 }
 
 fn wrong_secret(stack: &LocalStack, key: &CreatedKey) -> Result<String> {
-    use base64::Engine as _;
-    let forged = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", key.id, "x".repeat(22)));
+    let forged = STANDARD.encode(format!("{}:{}", key.id, "x".repeat(22)));
     with_status(401, get(stack, "/demo/wrong-secret", &forged)?)?;
     Ok(format!("401, in the access log: {}", logged_details(stack, "/demo/wrong-secret")?))
 }

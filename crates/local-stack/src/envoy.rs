@@ -49,6 +49,7 @@ impl EnvoyProcess {
     ///
     /// When there is no Envoy, or it refuses its configuration: the message then holds its log.
     pub fn start(options: &EnvoyOptions) -> Result<Self> {
+        ensure!(places::filter_module().is_file(), "the filter is not built: run `make build`");
         let directory = tempfile::Builder::new().prefix("latchkey-envoy-").tempdir()?;
         let config = directory.path().join("envoy.json");
         let admin_address = directory.path().join("admin-address");

@@ -37,7 +37,7 @@ impl EnvoyConfig {
         let mut config = Self(yaml);
         config.set_admin_port(0)?;
         config.set_listener_port(0)?;
-        config.set_module(&places::filter_module()?)?;
+        config.set_module(&places::filter_module())?;
         Ok(config)
     }
 
@@ -147,4 +147,24 @@ impl EnvoyConfig {
 
 fn part<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
     value.pointer_mut(pointer).with_context(|| format!("the Envoy configuration has no {pointer}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checked_in_file_has_every_part_that_is_edited() {
+        let mut config = EnvoyConfig::local().unwrap();
+        config.set_cluster_address("upstream", ([127, 0, 0, 1], 1234).into()).unwrap();
+        config.set_cluster_address("key_service", ([127, 0, 0, 1], 1235).into()).unwrap();
+        assert_eq!(config.plugin_config().unwrap()["key_service"]["cluster"], "key_service");
+        assert_eq!(config.connection_manager().unwrap()["stat_prefix"], "edge");
+        let rendered = config.rendered();
+        assert!(rendered.contains("1234") && rendered.contains("1235"));
+        assert!(
+            !rendered.contains("10000") && !rendered.contains("9901"),
+            "a fixed port is left: {rendered}"
+        );
+    }
 }

@@ -305,3 +305,6 @@ fn answer(stream: &mut TcpStream, status: u16, length: usize, body: &[u8]) -> st
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)
 }
+
+#[cfg(test)]
+mod tests;

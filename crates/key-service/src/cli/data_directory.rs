@@ -19,7 +19,8 @@ impl DataDirectory {
     /// Makes the directory if there is none, readable to this user alone, and takes it.
     pub(super) fn take(path: &Path) -> Result<Self, CommandFailed> {
         make_private(path).map_err(|error| CommandFailed::io("make the directory", path, &error))?;
-        let path = path.canonicalize().map_err(|error| CommandFailed::io("find the directory", path, &error))?;
+        let path =
+            path.canonicalize().map_err(|error| CommandFailed::io("find the directory", path, &error))?;
         let lock_file = path.join("latchkey.lock");
         let lock = private_file()
             .write(true)

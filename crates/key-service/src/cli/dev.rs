@@ -101,10 +101,12 @@ fn elastic_password(directory: &Path) -> Result<(PasswordHash, Option<Password>)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let failed = |message: String| CommandFailed::new(message);
-            let password = Password::generated(&SystemRandomness).map_err(|error| failed(error.to_string()))?;
+            let password =
+                Password::generated(&SystemRandomness).map_err(|error| failed(error.to_string()))?;
             let hash =
                 PasswordHash::of(&password, &SystemRandomness).map_err(|error| failed(error.to_string()))?;
-            replace_file(&path, &format!("{hash}\n")).map_err(|error| CommandFailed::io("write", &path, &error))?;
+            replace_file(&path, &format!("{hash}\n"))
+                .map_err(|error| CommandFailed::io("write", &path, &error))?;
             Ok((hash, Some(password)))
         }
         Err(error) => Err(CommandFailed::io("read", &path, &error)),

@@ -30,8 +30,7 @@ pub(super) struct ServeArguments {
 }
 
 pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
-    let overrides =
-        Overrides { listen: arguments.listen, data: arguments.data, users: arguments.users };
+    let overrides = Overrides { listen: arguments.listen, data: arguments.data, users: arguments.users };
     let (settings, users) = read(&arguments.config, overrides)?;
     let plan = ServicePlan {
         listen: settings.listen,
@@ -41,7 +40,9 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
         settings: settings.service,
     };
     if !settings.listen.ip().is_loopback() {
-        tracing::warn!("passwords and keys cross the network in the clear unless something in front speaks TLS");
+        tracing::warn!(
+            "passwords and keys cross the network in the clear unless something in front speaks TLS"
+        );
     }
     running::run(plan, |address| {
         tracing::info!(url = %format_args!("http://{address}"), data = %settings.data.display(), "ready");

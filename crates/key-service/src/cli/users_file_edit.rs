@@ -54,13 +54,20 @@ impl UsersFileEdit {
         }
         let users = self.document.entry("users").or_insert_with(implicit_table);
         let users = users.as_table_mut().ok_or_else(|| {
-            CommandFailed::new(format!("users of {} is written on one line; use [users.NAME]", self.path.display()))
+            CommandFailed::new(format!(
+                "users of {} is written on one line; use [users.NAME]",
+                self.path.display()
+            ))
         })?;
         users.insert(username, Item::Table(fields));
         self.save()
     }
 
-    pub(super) fn set_password(&mut self, username: &str, password: &PasswordHash) -> Result<(), CommandFailed> {
+    pub(super) fn set_password(
+        &mut self,
+        username: &str,
+        password: &PasswordHash,
+    ) -> Result<(), CommandFailed> {
         let path = self.path.display().to_string();
         let user = self.user(username).and_then(Item::as_table_like_mut);
         let user = user.ok_or_else(|| CommandFailed::new(format!("{path} has no user {username}")))?;

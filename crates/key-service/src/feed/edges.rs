@@ -64,7 +64,8 @@ impl EdgeLedger {
     }
 
     fn forget_longest_unseen(&mut self) {
-        let unseen = self.edges.iter().min_by_key(|(_, progress)| progress.seen).map(|(edge, _)| edge.clone());
+        let unseen =
+            self.edges.iter().min_by_key(|(_, progress)| progress.seen).map(|(edge, _)| edge.clone());
         if let Some(edge) = unseen {
             self.edges.remove(&edge);
         }

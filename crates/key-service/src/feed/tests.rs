@@ -39,7 +39,8 @@ async fn no_wake_up_is_lost_between_reading_and_waiting() {
     let mut after = 1;
     for number in 0..100 {
         let id = format!("k{number}");
-        let (page, _) = tokio::join!(feed.answer(request(after, FOR_EVER), UnixMillis(1)), scratch.create(&id));
+        let (page, _) =
+            tokio::join!(feed.answer(request(after, FOR_EVER), UnixMillis(1)), scratch.create(&id));
         after = page.unwrap().cursor.0;
     }
     assert_eq!(after, 101);

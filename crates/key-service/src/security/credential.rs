@@ -93,8 +93,8 @@ fn after_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
 }
 
 fn api_key(base64: &[u8]) -> Result<ApiKeyCredential, MalformedCredential> {
-    let bytes =
-        java_base64::decode(base64).map_err(|refusal| MalformedCredential::ApiKeyEncoding(refusal.to_string()))?;
+    let bytes = java_base64::decode(base64)
+        .map_err(|refusal| MalformedCredential::ApiKeyEncoding(refusal.to_string()))?;
     match split(&bytes) {
         Some((id, secret)) if !id.is_empty() => Ok(ApiKeyCredential {
             id: String::from_utf8_lossy(id).into_owned(),

@@ -157,7 +157,12 @@ impl<'a> Section<'a> {
         self.table?.get(field)
     }
 
-    fn read<T>(&mut self, field: &'static str, kind: &str, read: impl Fn(&'a Item) -> Option<T>) -> Option<T> {
+    fn read<T>(
+        &mut self,
+        field: &'static str,
+        kind: &str,
+        read: impl Fn(&'a Item) -> Option<T>,
+    ) -> Option<T> {
         let value = read(self.take(field)?);
         if value.is_none() {
             self.problem(field, format!("must be {kind}"));

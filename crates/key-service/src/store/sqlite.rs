@@ -12,8 +12,10 @@ use std::path::Path;
 
 use latchkey_key_feed::{Cursor, Epoch};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlSafeStr as _, Transaction};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
 
 use crate::audit::ChangeEvent;
 use crate::limits::{STORE_BUSY_WAIT_MAX, STORE_CONNECTION_WAIT_MAX, STORE_READERS_MAX};
@@ -75,18 +77,24 @@ impl SqliteStore {
 }
 
 /// Takes the next `count` sequence numbers and returns the last of them, and counts `live` keys more or fewer.
-async fn take_seqs(change: &mut Transaction<'static, Sqlite>, count: i64, live: i64) -> Result<i64, StoreError> {
-    let seq = sqlx::query_scalar(
-        "update feed_state set seq = seq + ?, keys_live = keys_live + ? returning seq",
-    )
-    .bind(count)
-    .bind(live)
-    .fetch_one(&mut **change)
-    .await?;
+async fn take_seqs(
+    change: &mut Transaction<'static, Sqlite>,
+    count: i64,
+    live: i64,
+) -> Result<i64, StoreError> {
+    let seq =
+        sqlx::query_scalar("update feed_state set seq = seq + ?, keys_live = keys_live + ? returning seq")
+            .bind(count)
+            .bind(live)
+            .fetch_one(&mut **change)
+            .await?;
     Ok(seq)
 }
 
-async fn write_event(change: &mut Transaction<'static, Sqlite>, event: &ChangeEvent) -> Result<(), StoreError> {
+async fn write_event(
+    change: &mut Transaction<'static, Sqlite>,
+    event: &ChangeEvent,
+) -> Result<(), StoreError> {
     sqlx::query(
         "insert into audit_event
            (at, action, actor_username, actor_realm, actor_api_key, source_address, key_ids)
@@ -141,6 +149,10 @@ impl SqliteStore {
 
     /// As if the rows up to here had been removed for good.
     pub(super) async fn set_purged_through(&self, seq: i64) {
-        sqlx::query("update feed_state set purged_through = ?").bind(seq).execute(&self.writer).await.unwrap();
+        sqlx::query("update feed_state set purged_through = ?")
+            .bind(seq)
+            .execute(&self.writer)
+            .await
+            .unwrap();
     }
 }

@@ -65,7 +65,9 @@ impl fmt::Display for Refusal {
             Self::IllegalCharacter(byte) => {
                 write!(f, "Illegal base64 character -{:x}", 0x100 - u16::from(byte))
             }
-            Self::IncorrectEndingByte { at } => write!(f, "Input byte array has incorrect ending byte at {at}"),
+            Self::IncorrectEndingByte { at } => {
+                write!(f, "Input byte array has incorrect ending byte at {at}")
+            }
             Self::NotEnoughBits => f.write_str("Last unit does not have enough valid bits"),
             Self::TooShort => f.write_str("Input byte[] should at least have 2 bytes for base64 bytes"),
             Self::WrongEndingUnit => f.write_str("Input byte array has wrong 4-byte ending unit"),

@@ -55,7 +55,8 @@ async fn a_row_carries_what_an_edge_needs() {
     scratch.create("b").await;
     scratch.invalidate("b").await;
     let page = scratch.store.feed_page(Cursor(0), 10).await.unwrap();
-    let [FeedRow::Live { seq: Cursor(2), record }, FeedRow::Removed { seq: Cursor(4), id }] = page.keys.as_slice()
+    let [FeedRow::Live { seq: Cursor(2), record }, FeedRow::Removed { seq: Cursor(4), id }] =
+        page.keys.as_slice()
     else {
         panic!("{:?}", page.keys);
     };
@@ -75,7 +76,9 @@ async fn a_cursor_that_missed_a_purge_or_comes_from_the_future_is_reset() {
         scratch.create(id).await;
     }
     scratch.store.database.set_purged_through(3).await;
-    for (after, reset) in [(0, false), (1, true), (2, true), (3, false), (4, false), (5, true), (u64::MAX, true)] {
+    for (after, reset) in
+        [(0, false), (1, true), (2, true), (3, false), (4, false), (5, true), (u64::MAX, true)]
+    {
         let page = scratch.store.feed_page(Cursor(after), 10).await.unwrap();
         assert_eq!(page.reset, reset, "after {after}");
         let bytes = serde_json::to_vec(&page).unwrap();

@@ -71,7 +71,12 @@ async fn selects_by_each_condition_and_by_all() {
         (KeyFilter { active_at: Some(UnixMillis(49)), ..all() }, vec!["a", "b", "c"]),
         (KeyFilter { active_at: Some(UnixMillis(50)), ..all() }, vec!["a", "c"]),
         (
-            KeyFilter { name: prefix("ci"), username: Some("alice".into()), realm: Some("file".into()), ..all() },
+            KeyFilter {
+                name: prefix("ci"),
+                username: Some("alice".into()),
+                realm: Some("file".into()),
+                ..all()
+            },
             vec!["a"],
         ),
     ] {
