@@ -19,10 +19,11 @@ use std::time::Duration;
 
 use latchkey_key_feed::{KeyId, Salt, SecretDigest, Standing, UnixMillis};
 
+use crate::config::StalenessLimits;
 use crate::credential::{self, Credential, HeaderPairs};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::identity::{IdentityField, KeyIdentity};
-use crate::table::{LiveTable, Page, RecordView, SharedStore, TableReader, Unreadable};
+use crate::table::{Page, RecordView, SharedStore, TableReader, Unreadable};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -56,15 +57,6 @@ pub struct VerifiedKey {
     encoded_id: Option<String>,
 }
 
-/// How long the table may go without word from the key service. `stale_after` is at most `refuse_after`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StalenessLimits {
-    /// From this age on the table is stale: requests are served, counted, and warned about.
-    pub stale_after: Duration,
-    /// From this age on nothing is admitted.
-    pub refuse_after: Duration,
-}
-
 /// How current the table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
@@ -85,17 +77,17 @@ pub enum Patience {
     Over,
 }
 
-impl StalenessLimits {
+impl Freshness {
     /// The freshness of a table of that age in milliseconds.
     #[must_use]
-    pub fn freshness(&self, age_ms: u64) -> Freshness {
+    pub fn of(age_ms: u64, limits: &StalenessLimits) -> Self {
         let age = Duration::from_millis(age_ms);
-        if age >= self.refuse_after {
-            Freshness::TooOld
-        } else if age >= self.stale_after {
-            Freshness::Stale
+        if age >= limits.refuse_after {
+            Self::TooOld
+        } else if age >= limits.stale_after {
+            Self::Stale
         } else {
-            Freshness::Fresh
+            Self::Fresh
         }
     }
 }
@@ -114,7 +106,7 @@ pub fn decide<S: SharedStore>(
         Err(malformed) => return unauthenticated(Unauthenticated::CredentialMalformed(malformed)),
     };
     let freshness = match table.live(now) {
-        Ok(Some(live)) => limits.freshness(LiveTable::age_ms(&live, now)),
+        Ok(Some(live)) => Freshness::of(live.age_ms(now), limits),
         Ok(None) if patience == Patience::Left => return Verdict::Wait,
         Ok(None) => return unavailable(Unavailable::TableAbsent),
         Err(Unreadable) => return unavailable(Unavailable::TableUnreadable),

@@ -1,4 +1,13 @@
 //! The Latchkey filter: an API-key gate inside the proxy.
+//!
+//! ```text
+//! key service ──feed──▶ refresh ──▶ table ──▶ gate ──▶ identity ──▶ upstream
+//!                                              ▲  └──▶ reply ──▶ client
+//!                                          request
+//! ```
+//!
+//! Every module but `proxy` is pure: the time, random numbers and the proxy's shared data come in as arguments, so all that matters is tested
+//! without a proxy. `proxy` talks to the host, holds no rule, and only exists in the WebAssembly build.
 
 pub mod config;
 pub mod credential;
@@ -11,3 +20,14 @@ pub mod metrics;
 pub mod refresh;
 pub mod reply;
 pub mod table;
+
+#[cfg(target_arch = "wasm32")]
+mod proxy;
+
+/// What the host calls first.
+#[cfg(target_arch = "wasm32")]
+mod entry {
+    proxy_wasm::main! {{
+        crate::proxy::start();
+    }}
+}

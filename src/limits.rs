@@ -58,6 +58,12 @@ pub const TICK_MS: u64 = 100;
 /// Time between ticks while there is work to do in slices, in milliseconds.
 pub const TICK_BUSY_MS: u64 = 5;
 
+/// Time until the first tick of a new configuration, in milliseconds: the feed is asked for at once, but not by a canary VM, which never ticks.
+pub const FIRST_TICK_MS: u64 = 1;
+
+/// When a client that was refused for lack of a table may ask again, in milliseconds: the follower has tried a few times by then.
+pub const RETRY_AFTER_MS: u64 = 1_000;
+
 /// First delay after a failed poll, in milliseconds; each further failure doubles it.
 pub const BACKOFF_MS_MIN: u64 = 100;
 

@@ -34,7 +34,8 @@ pub(crate) fn start() {
 
 /// The time by the host's clock, to the nanosecond.
 fn nanos_now() -> u128 {
-    let since_epoch = hostcalls::get_current_time().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let since_epoch =
+        hostcalls::get_current_time().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     since_epoch.map_or(0, |since_epoch| since_epoch.as_nanos())
 }
 

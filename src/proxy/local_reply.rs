@@ -5,7 +5,10 @@ use proxy_wasm::types::Status;
 use crate::reply::Reply;
 
 #[link(wasm_import_module = "env")]
-#[expect(unsafe_code, reason = "the SDK's call cannot carry response-code details nor a gRPC status with an HTTP one")]
+#[expect(
+    unsafe_code,
+    reason = "the SDK's call cannot carry response-code details nor a gRPC status with an HTTP one"
+)]
 unsafe extern "C" {
     fn proxy_send_local_response(
         status_code: u32,

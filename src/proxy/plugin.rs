@@ -13,7 +13,7 @@ use super::waiting_room::WaitingRoom;
 use super::{feed_call, local_reply, nanos_now, now};
 use crate::config::Config;
 use crate::denial::{Denial, Unavailable};
-use crate::gate::{self, Admission, Freshness, Patience, VerifiedKey, Verdict};
+use crate::gate::{self, Admission, Freshness, Patience, Verdict, VerifiedKey};
 use crate::identity::{HeaderEdit, IdentityField, KeyIdentity};
 use crate::limits::{RETRY_AFTER_MS, TICK_BUSY_MS, TICK_MS};
 use crate::refresh::{CallId, FeedRequest, Follower, FollowerId, LoadReason, Note, Step};
@@ -69,15 +69,17 @@ impl Plugin {
     /// Decides about the request that is current, and carries the verdict out.
     pub(super) fn handle(&self, request: u32) -> Handled {
         let now = now();
-        let handled = self.decide(self.patience(now, now.plus_millis(millis(self.config.start_up_wait))), now);
+        let until = now.plus_millis(millis(self.config.start_up_wait));
+        let handled = self.decide(until, now);
         if handled == Handled::Waits {
             self.stats.waited.add(1);
-            self.waiting.enter(request, now.plus_millis(millis(self.config.start_up_wait)));
+            self.waiting.enter(request, until);
         }
         handled
     }
 
-    pub(super) fn is_waiting(&self, request: u32) -> bool {
+    /// Whether a request that had to wait may still not move on.
+    pub(super) fn holds(&self, request: u32) -> bool {
         self.waiting.holds(request)
     }
 
@@ -115,7 +117,9 @@ impl Plugin {
         self.follower.borrow_mut().resign(now());
     }
 
-    fn decide(&self, patience: Patience, now: UnixMillis) -> Handled {
+    /// Decides about the request that is current and may wait `until` then.
+    fn decide(&self, until: UnixMillis, now: UnixMillis) -> Handled {
+        let patience = if now < until { Patience::Left } else { Patience::Over };
         let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
             return self.refuse(Denial::Unavailable(Unavailable::TableUnreadable), &[]);
         };
@@ -127,10 +131,6 @@ impl Plugin {
             Verdict::Deny(denial) => self.refuse(denial, &headers),
             Verdict::Wait => Handled::Waits,
         }
-    }
-
-    fn patience(&self, now: UnixMillis, until: UnixMillis) -> Patience {
-        if now < until { Patience::Left } else { Patience::Over }
     }
 
     fn admit(&self, admission: &Admission, headers: &[(String, Vec<u8>)]) {
@@ -160,19 +160,19 @@ impl Plugin {
 
     /// Looks whether the requests that wait can be decided now.
     fn wake_waiting(&self, now: UnixMillis) {
-        for (request, until) in self.waiting.all() {
-            // A request that is gone is no context any more; the next call would then change another request.
+        for (request, until) in self.waiting.undecided() {
+            // Where the host knows the request no more, another one would be current still.
             if hostcalls::set_effective_context(request).is_err() {
                 self.waiting.leave(request);
                 continue;
             }
-            match self.decide(self.patience(now, until), now) {
+            match self.decide(until, now) {
                 Handled::Waits => {}
                 Handled::Passed => {
                     self.waiting.leave(request);
                     let _ = hostcalls::resume_http_request();
                 }
-                Handled::Replied => self.waiting.leave(request),
+                Handled::Replied => self.waiting.refuse(request),
             }
         }
         let _ = hostcalls::set_effective_context(self.root_context);
@@ -226,10 +226,12 @@ impl Plugin {
         self.stats.table_cursor.set(live.cursor.0);
         self.stats.table_generation.set(u64::from(live.generation.0));
         self.stats.table_keys.set(live.keys);
-        let freshness = self.config.staleness.freshness(age_ms);
+        let freshness = Freshness::of(age_ms, &self.config.staleness);
         match (self.freshness.replace(Some(freshness)), freshness) {
             (Some(before), after) if before == after => {}
-            (None | Some(_), Freshness::Stale) => log::warn!("the table is stale, and serves while it is allowed to"),
+            (None | Some(_), Freshness::Stale) => {
+                log::warn!("the table is stale, and serves while it is allowed to")
+            }
             (None | Some(_), Freshness::TooOld) => log::error!("the table is too old: requests are refused"),
             (None, Freshness::Fresh) => {}
             (Some(_), Freshness::Fresh) => log::info!("the table is fresh again"),

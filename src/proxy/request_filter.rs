@@ -12,21 +12,26 @@ use crate::reply::Reply;
 
 pub(super) struct RequestFilter {
     context_id: u32,
+    /// Absent when no configuration has been accepted.
     plugin: Option<Rc<Plugin>>,
+    /// What its headers came to; before that, nothing has passed.
+    handled: Handled,
 }
 
 impl RequestFilter {
     pub(super) fn new(context_id: u32, plugin: Option<Rc<Plugin>>) -> Self {
-        Self { context_id, plugin }
+        Self { context_id, plugin, handled: Handled::Replied }
     }
 
-    /// A request that is not decided must not move on, whatever part of it arrives. The SDK's default for these callbacks would let it:
+    /// A request that has not passed must not move on, whatever part of it arrives. The SDK's default for these callbacks would let it:
     /// with `allow_on_headers_stop_iteration` the host calls them while the headers are held.
     fn hold_or_pass(&self) -> Action {
-        match &self.plugin {
-            Some(plugin) if !plugin.is_waiting(self.context_id) => Action::Continue,
-            Some(_) | None => Action::Pause,
-        }
+        let is_held = match (self.handled, &self.plugin) {
+            (Handled::Passed, _) => false,
+            (Handled::Waits, Some(plugin)) => plugin.holds(self.context_id),
+            (Handled::Waits, None) | (Handled::Replied, _) => true,
+        };
+        if is_held { Action::Pause } else { Action::Continue }
     }
 }
 
@@ -39,7 +44,8 @@ impl HttpContext for RequestFilter {
             local_reply::send(&Reply::to(denial, &[], std::time::Duration::ZERO));
             return Action::Pause;
         };
-        match plugin.handle(self.context_id) {
+        self.handled = plugin.handle(self.context_id);
+        match self.handled {
             Handled::Passed => Action::Continue,
             Handled::Replied | Handled::Waits => Action::Pause,
         }

@@ -29,7 +29,13 @@ impl FilterRoot {
 }
 
 impl Context for FilterRoot {
-    fn on_http_call_response(&mut self, token_id: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
+    fn on_http_call_response(
+        &mut self,
+        token_id: u32,
+        num_headers: usize,
+        body_size: usize,
+        _num_trailers: usize,
+    ) {
         if let Some(plugin) = &self.plugin {
             plugin.answered(CallId(token_id), num_headers, body_size);
         }

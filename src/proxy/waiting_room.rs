@@ -6,25 +6,38 @@ use std::cell::RefCell;
 
 use latchkey_key_feed::UnixMillis;
 
-/// The requests of one VM that wait, and until when.
+/// The requests of one VM that may not move on.
 #[derive(Default)]
-pub(super) struct WaitingRoom(RefCell<Vec<(u32, UnixMillis)>>);
+pub(super) struct WaitingRoom(RefCell<Vec<Held>>);
+
+#[derive(Clone, Copy)]
+struct Held {
+    request: u32,
+    /// `None` once it has been refused: whatever is left of it is not to be seen upstream.
+    until: Option<UnixMillis>,
+}
 
 impl WaitingRoom {
     pub(super) fn enter(&self, request: u32, until: UnixMillis) {
-        self.0.borrow_mut().push((request, until));
+        self.0.borrow_mut().push(Held { request, until: Some(until) });
     }
 
     pub(super) fn leave(&self, request: u32) {
-        self.0.borrow_mut().retain(|(waiting, _)| *waiting != request);
+        self.0.borrow_mut().retain(|held| held.request != request);
+    }
+
+    pub(super) fn refuse(&self, request: u32) {
+        for held in self.0.borrow_mut().iter_mut().filter(|held| held.request == request) {
+            held.until = None;
+        }
     }
 
     pub(super) fn holds(&self, request: u32) -> bool {
-        self.0.borrow().iter().any(|(waiting, _)| *waiting == request)
+        self.0.borrow().iter().any(|held| held.request == request)
     }
 
-    /// Everybody in the order of their coming.
-    pub(super) fn all(&self) -> Vec<(u32, UnixMillis)> {
-        self.0.borrow().clone()
+    /// Those to be decided, and until when they may wait, in the order of their coming.
+    pub(super) fn undecided(&self) -> Vec<(u32, UnixMillis)> {
+        self.0.borrow().iter().filter_map(|held| Some((held.request, held.until?))).collect()
     }
 }

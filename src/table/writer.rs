@@ -1,5 +1,7 @@
 //! Changing the table. Only the follower does, but nothing breaks if two VMs believe that they are it.
 
+use std::collections::BTreeMap;
+
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, UnixMillis};
 
 use super::header::{Generation, LiveTable, Slot, TableHeader, page_bits_for, page_index};
@@ -93,17 +95,11 @@ impl<S: SharedStore> TableWriter<S> {
     ///
     /// [`WriteError`]; the changes before the failure remain applied, which is harmless: they are applied again from the cursor, and skipped.
     pub fn apply(&self, target: &Target, changes: &[FeedRow]) -> Result<(), WriteError> {
-        let mut by_page: Vec<_> =
-            changes.iter().map(|change| (page_index(change.id(), target.page_bits), change)).collect();
-        // Stable: the changes of one page stay in the order of the feed.
-        by_page.sort_by_key(|(index, _)| *index);
-        for of_one_page in by_page.chunk_by(|(one, _), (other, _)| one == other) {
-            if let Some((index, _)) = of_one_page.first() {
-                let changes: Vec<_> = of_one_page.iter().map(|(_, change)| *change).collect();
-                self.apply_to_page(target, *index, &changes)?;
-            }
+        let mut by_page = BTreeMap::<u32, Vec<&FeedRow>>::new();
+        for change in changes {
+            by_page.entry(page_index(change.id(), target.page_bits)).or_default().push(change);
         }
-        Ok(())
+        by_page.into_iter().try_for_each(|(index, changes)| self.apply_to_page(target, index, &changes))
     }
 
     fn apply_to_page(&self, target: &Target, index: u32, changes: &[&FeedRow]) -> Result<(), WriteError> {
