@@ -12,6 +12,12 @@ mod cases;
 
 use cases::{CASES, Outcome};
 
+/// Cases that Envoy turns into another before anybody sees them. It joins equal headers, and an empty one leaves no trace: the
+/// filter and the upstream both see the other value alone.
+const JOINED_WITHOUT_TRACE: [&str; 2] = ["two headers, the first empty", "two headers, the second empty"];
+
+const THE_OTHER: Outcome = Outcome::Credential { id: "id", secret: b"secret" };
+
 #[test]
 fn every_case_means_at_the_edge_what_it_means_to_the_parser() {
     let stage = Stage::with_keys(Vec::new(), |_| {});
@@ -19,7 +25,7 @@ fn every_case_means_at_the_edge_what_it_means_to_the_parser() {
         let path = format!("/case-{index}");
         let request =
             values.iter().fold(Request::get(&path), |request, value| request.header("authorization", value));
-        match outcome {
+        match if JOINED_WITHOUT_TRACE.contains(name) { &THE_OTHER } else { outcome } {
             Outcome::Credential { id, secret } => {
                 // Several cases have one id and different secrets, so the key is made for the case.
                 stage.keys.put(key_of_bytes(id, secret));

@@ -12,7 +12,7 @@ fn the_local_configuration_is_understood() {
     let bootstrap: Value = sample("envoy/local.yaml");
     let filter = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
     let filter = bootstrap.pointer(filter).unwrap();
-    assert_understood(&filter["configuration"]["value"]);
+    assert_understood(filter["configuration"]["value"].as_str().unwrap());
     assert_eq!(filter["failure_policy"], "FAIL_RELOAD");
 }
 
@@ -22,7 +22,7 @@ fn the_istio_plugins_are_understood() {
     let plugins: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
     assert!(plugins.iter().any(|plugin| plugin["kind"] == "WasmPlugin"));
     for plugin in plugins.iter().filter(|plugin| plugin["kind"] == "WasmPlugin") {
-        assert_understood(&plugin["spec"]["pluginConfig"]);
+        assert_understood(&plugin["spec"]["pluginConfig"].to_string());
         assert_eq!(plugin["spec"]["phase"], "AUTHN");
         assert_eq!(plugin["spec"]["failStrategy"], "FAIL_RELOAD");
         works_in_envoy_as_istio_sets_it(plugin);
@@ -35,22 +35,17 @@ fn works_in_envoy_as_istio_sets_it(plugin: &Value) {
     assert!(cluster.starts_with("outbound|"), "{cluster}");
     let stage = Stage::with_keys(vec![key("id", "secret")], |config: &mut EnvoyConfig| {
         config.cluster("key_service").unwrap()["name"] = json!(cluster);
-        let gate = config.gate().unwrap();
-        gate["vm_config"].as_object_mut().unwrap().remove("vm_id");
-        gate["configuration"] = json!({
-            "@type": "type.googleapis.com/google.protobuf.StringValue",
-            "value": plugin["spec"]["pluginConfig"].to_string(),
-        });
+        config.gate().unwrap()["vm_config"].as_object_mut().unwrap().remove("vm_id");
+        config.set_plugin_config(&plugin["spec"]["pluginConfig"]).unwrap();
     });
     assert_eq!(stage.status_for(&encoded("id", "secret")), 200);
     assert_eq!(stage.status_for(&encoded("id", "wrong")), 401);
 }
 
 #[track_caller]
-fn assert_understood(plugin_config: &Value) {
-    let text = plugin_config.to_string();
+fn assert_understood(plugin_config: &str) {
     let environment = |_: &str| Some(encoded("edge", FEED_SECRET));
-    if let Err(mistakes) = Config::parse(text.as_bytes(), environment) {
+    if let Err(mistakes) = Config::parse(plugin_config.as_bytes(), environment) {
         panic!("{mistakes}");
     }
 }

@@ -152,12 +152,13 @@ pub(crate) fn options(
 /// Sets one member of the plugin configuration, which a pointer names.
 pub(crate) fn configure(config: &mut EnvoyConfig, pointer: &str, value: Value) {
     let (parent, name) = pointer.rsplit_once('/').unwrap();
-    let plugin = config.plugin_config().unwrap();
-    let mut object = plugin;
+    let mut plugin = config.plugin_config().unwrap();
+    let mut object = &mut plugin;
     for step in parent.split('/').filter(|step| !step.is_empty()) {
         object = object.as_object_mut().unwrap().entry(step).or_insert_with(|| json!({}));
     }
     object[name] = value;
+    config.set_plugin_config(&plugin).unwrap();
 }
 
 /// A key without expiration, of `alice`.

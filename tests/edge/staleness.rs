@@ -31,5 +31,5 @@ fn a_table_that_is_too_old_refuses_everybody_until_it_is_fresh() {
 
     stage.keys.behave(FeedManner::Truthful);
     stage.await_admitted(&good);
-    assert_eq!(stage.status_for(&encoded("nobody", "secret")), 401);
+    stage.await_refused(&encoded("nobody", "secret"));
 }

@@ -102,7 +102,6 @@ impl Dynamic {
             let bootstrap = config.bootstrap();
             listener = bootstrap["static_resources"]["listeners"][0].clone();
             bootstrap["static_resources"].as_object_mut().unwrap().remove("listeners");
-            bootstrap["node"] = json!({"id": "edge", "cluster": "edges"});
             bootstrap["dynamic_resources"] =
                 json!({"lds_config": {"path_config_source": {"path": file}, "resource_api_version": "V3"}});
         });

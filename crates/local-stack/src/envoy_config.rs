@@ -82,13 +82,25 @@ impl EnvoyConfig {
         Ok(())
     }
 
-    /// The configuration of the filter itself.
+    /// The configuration of the filter itself, which Envoy hands over as text.
     ///
     /// # Errors
     ///
-    /// When the configuration has lost it.
-    pub fn plugin_config(&mut self) -> Result<&mut Value> {
-        part(self.gate()?, PLUGIN_CONFIG)
+    /// When the configuration has lost it, or it is not JSON.
+    pub fn plugin_config(&mut self) -> Result<Value> {
+        let text =
+            part(self.gate()?, PLUGIN_CONFIG)?.as_str().context("the plugin configuration is no text")?;
+        serde_json::from_str(text).context("the plugin configuration is not JSON")
+    }
+
+    /// Configures the filter itself.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration has lost the filter.
+    pub fn set_plugin_config(&mut self, plugin_config: &Value) -> Result<()> {
+        *part(self.gate()?, PLUGIN_CONFIG)? = json!(plugin_config.to_string());
+        Ok(())
     }
 
     /// The `config` of the Wasm filter: VM, failure policy, plugin configuration.
