@@ -8,8 +8,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::credential::{HeaderPairs, SCHEME};
 use crate::denial::{Denial, Unauthenticated};
 use crate::limits::REPLY_PATH_LEN_MAX;
@@ -114,19 +112,19 @@ fn public_reason(denial: Denial, request: &HeaderPairs) -> String {
     }
 }
 
-/// Elasticsearch's error body. Its Python client reads the message from the first root cause.
+/// Elasticsearch's error body. Its Python client reads the message from the first root cause. Whoever floods the proxy with bad
+/// keys gets one of these each time, so it is put together from its parts and not from a tree.
 fn envelope(status: DenyStatus, reason: &str) -> String {
-    let error = match status {
+    let (kind, challenge, code) = match status {
         DenyStatus::Unauthorized401 => {
-            let cause = json!({"type": "security_exception", "reason": reason, "header": {"WWW-Authenticate": SCHEME}});
-            json!({"root_cause": [cause], "type": "security_exception", "reason": reason, "header": {"WWW-Authenticate": SCHEME}})
+            ("security_exception", ",\"header\":{\"WWW-Authenticate\":\"ApiKey\"}", "401")
         }
-        DenyStatus::Unavailable503 => {
-            let cause = json!({"type": "status_exception", "reason": reason});
-            json!({"root_cause": [cause], "type": "status_exception", "reason": reason})
-        }
+        DenyStatus::Unavailable503 => ("status_exception", "", "503"),
     };
-    json!({"error": error, "status": status.code()}).to_string()
+    // Text can always be written as JSON; were that ever to fail, the body would still be well-formed.
+    let reason = serde_json::to_string(reason).unwrap_or_else(|_| "null".to_owned());
+    let cause = ["\"type\":\"", kind, "\",\"reason\":", &reason, challenge].concat();
+    ["{\"error\":{\"root_cause\":[{", &cause, "}],", &cause, "},\"status\":", code, "}"].concat()
 }
 
 /// The path and query of the request as text, cut to a length that costs little to send.

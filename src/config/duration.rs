@@ -16,12 +16,11 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     number.parse::<u64>().ok()?.checked_mul(millis).map(Duration::from_millis)
 }
 
-/// Writes a duration of whole milliseconds in the largest unit that divides it.
+/// Writes a duration in the largest unit that divides its milliseconds.
 pub(super) fn write(duration: Duration) -> String {
-    let millis = duration.as_millis();
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (unit, factor) = UNITS
         .into_iter()
-        .map(|(unit, factor)| (unit, u128::from(factor)))
         .find(|(_, factor)| millis > 0 && millis.is_multiple_of(*factor))
         .unwrap_or(("s", 1_000));
     [&(millis / factor).to_string(), unit].concat()

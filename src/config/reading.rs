@@ -37,9 +37,8 @@ impl<'a> Reading<'a> {
         self.problems.push((path.to_owned(), problem));
     }
 
-    /// All that is wrong, in the order of the paths.
-    pub(super) fn into_problems(mut self) -> Vec<(String, Problem)> {
-        self.problems.sort_by(|(one, _), (other, _)| one.cmp(other));
+    /// All that is wrong, in the order in which it was found.
+    pub(super) fn into_problems(self) -> Vec<(String, Problem)> {
         self.problems
     }
 

@@ -147,15 +147,15 @@ fn all_mistakes_are_told_at_once() {
             "forward_credential": "yes",
             "mode": "open"
         })),
-        "forward_credential is not true or false; \
-         identity.headers.id is not a header name in lower case; \
-         identity.headers.role is not a known field; \
-         identity.metadata_headers.x-a is not the names of nested metadata fields, joined by dots; \
+        "identity.headers.role is not a known field; \
+         mode is not a known field; \
+         staleness is not an object; \
+         key_service.wait is not an integer and one of the units ms, s, m, h, d, such as \"30s\"; \
          key_service.cluster is not the name of a cluster; \
          key_service.credential needs exactly one of environment_variable and inline; \
-         key_service.wait is not an integer and one of the units ms, s, m, h, d, such as \"30s\"; \
-         mode is not a known field; \
-         staleness is not an object"
+         identity.metadata_headers.x-a is not the names of nested metadata fields, joined by dots; \
+         identity.headers.id is not a header name in lower case; \
+         forward_credential is not true or false"
     );
 }
 

@@ -82,13 +82,11 @@ pub(crate) const CASES: &[Case] = &[
     ("tab for space", &[b"ApiKey\taWQ6c2VjcmV0"], Outcome::Absent),
     // Commas belong to the syntax of other schemes.
     ("another scheme with a comma", &[b"Digest realm=\"a\", nonce=\"b\""], Outcome::Absent),
-    // Several.
+    // Several. (Of an empty header beside another nothing is left once Envoy has joined them, so no row has one.)
     ("two headers", &[b"ApiKey aWQ6c2VjcmV0", b"ApiKey b3RoZXI6c2VjcmV0"], DUPLICATE),
     ("the same header twice", &[b"ApiKey aWQ6c2VjcmV0", b"ApiKey aWQ6c2VjcmV0"], DUPLICATE),
     ("two headers, the first of another scheme", &[b"Basic YTpi", b"ApiKey aWQ6c2VjcmV0"], DUPLICATE),
     ("two headers, the second of another scheme", &[b"ApiKey aWQ6c2VjcmV0", b"Basic YTpi"], DUPLICATE),
-    ("two headers, the first empty", &[b"", b"ApiKey aWQ6c2VjcmV0"], DUPLICATE),
-    ("two headers, the second empty", &[b"ApiKey aWQ6c2VjcmV0", b""], DUPLICATE),
     ("two headers, one the scheme alone", &[b"ApiKey", b"Basic YTpi"], DUPLICATE),
     ("joined by a comma", &[b"ApiKey aWQ6c2VjcmV0,ApiKey b3RoZXI6c2VjcmV0"], DUPLICATE),
     ("joined by a comma and a space", &[b"Basic YTpi, apikey aWQ6c2VjcmV0"], DUPLICATE),
