@@ -68,19 +68,20 @@ fn the_credential_ends_at_the_edge() {
 fn no_look_alike_of_an_identity_header_reaches_the_upstream() {
     let stage = stage::shared();
     for (protocol, exchange) in BY {
-        let mut request =
-            Request::new("POST", &format!("/look-alike-{}", protocol.len())).api_key(&good()).body("x");
+        // One name at a time: Envoy takes at most 100 headers.
         for name in OWNED {
+            let path = format!("/look-alike-{name}-{}", protocol.len());
+            let mut request = Request::new("POST", &path).api_key(&good()).body("x");
             for spelling in spellings(name, protocol) {
                 // Twice each: whoever removes the first must also remove the second.
                 request = request.header(&spelling, FORGED).header(&spelling, FORGED);
             }
+            let answer = exchange(stage.address, &request).unwrap();
+            assert_eq!(answer.status, 200, "{name} by {protocol}: {}", answer.text());
+            let seen = only(&stage, &path);
+            assert!(!holds(&seen, FORGED), "{name} by {protocol}: {seen:?}");
+            assert_eq!(seen.header_values("x-api-key-owner"), ["alice"], "{name} by {protocol}");
         }
-        let answer = exchange(stage.address, &request).unwrap();
-        assert_eq!(answer.status, 200, "{protocol}: {}", answer.text());
-        let seen = only(&stage, &request.target);
-        assert!(!holds(&seen, FORGED), "{protocol}: {seen:?}");
-        assert_eq!(seen.header_values("x-api-key-owner"), ["alice"], "{protocol}");
     }
 }
 
@@ -153,7 +154,8 @@ fn good() -> String {
 /// Ways to write a name that some server takes for the same. Names are in lower case in HTTP/2 (RFC 9113, section 8.2.1).
 fn spellings(name: &str, protocol: &str) -> Vec<String> {
     let mixed = name.replacen('-', "_", 1);
-    let mut spellings = vec![name.to_owned(), name.replace('-', "_"), name.replace('-', "."), mixed];
+    let mut spellings = vec![name.to_owned(), mixed];
+    spellings.extend(["_", ".", "~", "+"].map(|for_dash| name.replace('-', for_dash)));
     if protocol == "HTTP/1.1" {
         spellings.push(name.to_ascii_uppercase());
         spellings.push(name.to_ascii_uppercase().replace('-', "_"));

@@ -1,8 +1,11 @@
 //! Every configuration that is handed out is one that works.
 
+use std::process::Command;
+
 use latchkey_filter::config::Config;
 use latchkey_local_stack::envoy_config::EnvoyConfig;
 use latchkey_local_stack::places;
+use latchkey_local_stack::stack::FEED_CREDENTIAL_VARIABLE;
 use serde_json::{Value, json};
 
 use crate::stage::{FEED_SECRET, Stage, encoded, key};
@@ -14,6 +17,18 @@ fn the_local_configuration_is_understood() {
     let filter = bootstrap.pointer(filter).unwrap();
     assert_understood(filter["configuration"]["value"].as_str().unwrap());
     assert_eq!(filter["failure_policy"], "FAIL_RELOAD");
+}
+
+#[test]
+fn the_local_configuration_runs_as_it_is() {
+    // Validation goes as far as starting the filter with its configuration, and binds no port.
+    let validated = Command::new(places::envoy().unwrap())
+        .args(["--mode", "validate", "--config-path", "envoy/local.yaml", "--disable-hot-restart"])
+        .env(FEED_CREDENTIAL_VARIABLE, encoded("edge", FEED_SECRET))
+        .current_dir(places::repository())
+        .output()
+        .unwrap();
+    assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
 }
 
 #[test]
