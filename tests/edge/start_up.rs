@@ -144,7 +144,7 @@ fn wait_at_start(config: &mut EnvoyConfig, wait: &str) {
     config.connection_manager().unwrap()["stream_idle_timeout"] = json!("600s");
 }
 
-/// An address where nobody listens.
+/// An address where nobody listens, and where nobody else will: all other tests stay at 127.0.0.1.
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap()
 }

@@ -26,15 +26,14 @@ const STEP_WIDTH: usize = 44;
 /// Lifetime of the key that is waited out, in the words of the key service.
 const SHORT_LIFE: &str = "1s";
 
-/// Tells the whole story.
+/// Tells the whole story of a stack at these ports.
 ///
 /// # Errors
 ///
 /// When a part does not start or a step does not hold.
-pub fn run(out: &mut impl Write) -> Result<()> {
-    let ports = Ports::well_known_or_any();
+pub fn run(out: &mut impl Write, ports: Ports) -> Result<()> {
     let mut stack = LocalStack::start(StackOptions { ports, ..StackOptions::default() }, |_| Ok(()))?;
-    introduce(out, &stack, ports)?;
+    introduce(out, &stack)?;
     let mut story = Story { out, steps: 0 };
     let told = story.tell(&mut stack);
     let steps = story.steps;
@@ -43,14 +42,11 @@ pub fn run(out: &mut impl Write) -> Result<()> {
     Ok(out.flush()?)
 }
 
-fn introduce(out: &mut impl Write, stack: &LocalStack, ports: Ports) -> Result<()> {
+fn introduce(out: &mut impl Write, stack: &LocalStack) -> Result<()> {
     writeln!(out, "A client asks an upstream through Envoy; the filter inside Envoy asks nobody.\n")?;
     writeln!(out, "  edge         http://{}", stack.edge())?;
     writeln!(out, "  key service  http://{}", stack.key_service.address())?;
     writeln!(out, "  upstream     http://{}", stack.upstream.address())?;
-    for port in ports.taken() {
-        writeln!(out, "  {QUIET}port {port} is taken, so another was chosen{QUIET:#}")?;
-    }
     Ok(writeln!(out)?)
 }
 

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use latchkey_local_stack::demo;
 use latchkey_local_stack::playground::Playground;
 use latchkey_local_stack::revocation::RevocationTimes;
-use latchkey_local_stack::stack::{LocalStack, StackOptions};
+use latchkey_local_stack::stack::{LocalStack, Ports, StackOptions};
 use latchkey_local_stack::upstream::Upstream;
 
 /// A real Envoy, the key service and an upstream on this machine.
@@ -60,9 +60,12 @@ fn perform(verb: Verb) -> Result<()> {
     // Colours reach a terminal and nothing else.
     let mut out = anstream::stdout().lock();
     match verb {
-        Verb::Demo => demo::run(&mut out),
+        Verb::Demo => {
+            let ports = free_ports(&mut out)?;
+            demo::run(&mut out, ports)
+        }
         Verb::Run => {
-            let playground = Playground::start()?;
+            let playground = Playground::start(free_ports(&mut out)?)?;
             playground.introduce(&mut out)?;
             wait_for_ctrl_c()
         }
@@ -85,6 +88,15 @@ fn perform(verb: Verb) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// The ports that the README names, or others; says which are taken.
+fn free_ports(out: &mut impl Write) -> Result<Ports> {
+    let (ports, taken) = Ports::well_known_or_any();
+    for port in taken {
+        writeln!(out, "port {port} is taken, so another is chosen")?;
+    }
+    Ok(ports)
 }
 
 fn wait_for_ctrl_c() -> Result<()> {

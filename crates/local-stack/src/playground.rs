@@ -12,24 +12,22 @@ use crate::stack::{LocalStack, Ports, StackOptions};
 #[derive(Debug)]
 pub struct Playground {
     stack: LocalStack,
-    ports: Ports,
     key: CreatedKey,
 }
 
 impl Playground {
-    /// Starts everything at the well-known ports, or beside those that are taken.
+    /// Starts everything at these ports.
     ///
     /// # Errors
     ///
     /// When a part does not start.
-    pub fn start() -> Result<Self> {
-        let ports = Ports::well_known_or_any();
+    pub fn start(ports: Ports) -> Result<Self> {
         let stack = LocalStack::start(StackOptions { ports, ..StackOptions::default() }, |_| Ok(()))?;
         let key = stack.admitted_key(&json!({
             "name": "playground",
             "role_descriptors": {"reader": {"cluster": ["monitor"]}},
         }))?;
-        Ok(Self { stack, ports, key })
+        Ok(Self { stack, key })
     }
 
     /// Prints addresses, credentials and lines to try.
@@ -39,9 +37,6 @@ impl Playground {
     /// When `out` cannot be written.
     pub fn introduce(&self, out: &mut impl Write) -> Result<()> {
         let (edge, service) = (self.stack.edge(), self.stack.key_service.address());
-        for port in self.ports.taken() {
-            writeln!(out, "port {port} is taken; another was chosen")?;
-        }
         writeln!(out, "edge         http://{edge}")?;
         writeln!(out, "key service  http://{service}")?;
         writeln!(out, "upstream     http://{}", self.stack.upstream.address())?;

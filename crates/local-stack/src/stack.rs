@@ -67,28 +67,24 @@ pub struct StackMark {
 }
 
 impl Ports {
-    /// The well-known ports, and 0 for each that is taken.
+    /// The well-known ports, 0 for each that is taken, and those that are taken.
     #[must_use]
-    pub fn well_known_or_any() -> Self {
-        let free = |port| if is_free(port) { port } else { 0 };
-        Self {
-            edge: free(WELL_KNOWN.edge),
-            admin: free(WELL_KNOWN.admin),
-            key_service: free(WELL_KNOWN.key_service),
-            upstream: free(WELL_KNOWN.upstream),
-        }
-    }
-
-    /// The well-known ports that somebody else has taken.
-    #[must_use]
-    pub fn taken(&self) -> Vec<u16> {
-        let all = [
-            (self.edge, WELL_KNOWN.edge),
-            (self.admin, WELL_KNOWN.admin),
-            (self.key_service, WELL_KNOWN.key_service),
-            (self.upstream, WELL_KNOWN.upstream),
-        ];
-        all.into_iter().filter(|(own, _)| *own == 0).map(|(_, known)| known).collect()
+    pub fn well_known_or_any() -> (Self, Vec<u16>) {
+        let mut taken = Vec::new();
+        let mut free_or_any = |port| {
+            if is_free(port) {
+                return port;
+            }
+            taken.push(port);
+            0
+        };
+        let ports = Self {
+            edge: free_or_any(WELL_KNOWN.edge),
+            admin: free_or_any(WELL_KNOWN.admin),
+            key_service: free_or_any(WELL_KNOWN.key_service),
+            upstream: free_or_any(WELL_KNOWN.upstream),
+        };
+        (ports, taken)
     }
 }
 
