@@ -1,9 +1,127 @@
-//! The REST interface: how requests are read and how answers and errors are written.
+//! The REST interface: how requests are read, and how answers and errors are written.
+//!
+//! One file a resource. A handler authenticates, reads the URL and the body, checks the request as a whole, authorizes,
+//! and calls one verb of the store, in this order: it decides which of several errors a client sees (Elasticsearch,
+//! `RestHandler`, `SecurityActionFilter`).
 
+mod answer;
+mod api_key;
+mod authenticate;
+mod authenticated;
 pub mod content;
 pub mod error;
+mod feed;
+mod health;
+mod measure;
 pub mod media_type;
 pub mod parameters;
+mod presentation;
+mod request_body;
+mod root;
 pub mod routing;
+mod store_error;
 mod suggestion;
 pub mod time_value;
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::HeaderValue;
+use axum::middleware::{from_fn, map_response};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+
+use crate::api::media_type::MediaTypeSettings;
+use crate::clock::Clock;
+use crate::feed::Feed;
+use crate::randomness::Randomness;
+use crate::security::authentication::Authenticator;
+use crate::security::password::PasswordChecker;
+use crate::security::realm::Realms;
+use crate::security::roles::Roles;
+use crate::settings::ServiceSettings;
+use crate::store::KeyStore;
+use crate::telemetry;
+
+/// What a service is made of.
+pub struct ServiceParts {
+    /// Where keys live.
+    pub store: KeyStore,
+    /// Who may log in.
+    pub realms: Realms,
+    /// What the roles of users grant.
+    pub roles: Roles,
+    /// Who verifies passwords.
+    pub passwords: PasswordChecker,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where secrets come from.
+    pub randomness: Arc<dyn Randomness>,
+    /// What the operator chose.
+    pub settings: ServiceSettings,
+    /// Holds `true` once the service is to stop.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// What the handlers share.
+struct Service {
+    store: KeyStore,
+    feed: Feed,
+    authenticator: Authenticator,
+    roles: Roles,
+    clock: Arc<dyn Clock>,
+    randomness: Arc<dyn Randomness>,
+    settings: ServiceSettings,
+    recorded: PrometheusHandle,
+}
+
+type SharedService = Arc<Service>;
+
+/// The whole interface of a service.
+pub fn app(parts: ServiceParts) -> Router {
+    let product = parts.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));
+    let service = Arc::new(Service {
+        feed: Feed::new(parts.store.clone(), parts.stopping),
+        authenticator: Authenticator::new(
+            parts.store.clone(),
+            parts.realms,
+            parts.passwords,
+            parts.settings.api_keys,
+        ),
+        store: parts.store,
+        roles: parts.roles,
+        clock: parts.clock,
+        randomness: parts.randomness,
+        settings: parts.settings,
+        recorded: telemetry::recorder(),
+    });
+    let elasticsearch = Router::new()
+        .route("/", get(root::show))
+        .route("/_security/_authenticate", get(authenticate::show))
+        .route(
+            "/_security/api_key",
+            get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
+        )
+        .route("/_latchkey/feed", get(feed::show))
+        .route_layer(from_fn(measure::name_route));
+    let plain = Router::new()
+        .route("/healthz", get(health::show))
+        .route("/metrics", get(health::show_metrics))
+        .route_layer(from_fn(measure::name_route));
+    plain
+        .with_state(Arc::clone(&service))
+        .fallback_service(routing::with_manners(
+            elasticsearch.with_state(service),
+            MediaTypeSettings { product },
+        ))
+        .layer(from_fn(measure::measure))
+        .layer(map_response(answer::forbid_storing))
+}
+
+impl fmt::Debug for ServiceParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceParts").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

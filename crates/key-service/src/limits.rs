@@ -55,6 +55,9 @@ pub const EDGES_MAX: usize = 4_096;
 /// Most keys that one listing answers. More are refused, because a list cut short would look complete.
 pub const KEYS_LISTED_MAX: u32 = 100_000;
 
+/// Longest name of a key, in UTF-16 code units: Elasticsearch's limit.
+pub const KEY_NAME_LEN_MAX: usize = 256;
+
 /// Longest password, in bytes. Hashing reads all of it, so the length of a stranger's must end somewhere.
 pub const PASSWORD_LEN_MAX: usize = 1_024;
 

@@ -1,5 +1,15 @@
 //! Who may do what.
 
 pub mod api_key;
+pub mod authentication;
+pub mod caller;
 pub mod credential;
 pub mod password;
+pub mod permission;
+pub mod privilege;
+pub mod realm;
+pub mod request;
+pub mod role_descriptor;
+pub mod roles;
+pub mod user_file;
+pub mod wildcard;

@@ -16,12 +16,15 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
+use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::sqlite::SqliteStore;
+use crate::telemetry;
 
 /// The store of one service. Clones share it.
 #[derive(Clone, Debug)]
 pub struct KeyStore {
     database: SqliteStore,
+    epoch: Epoch,
     changes: Arc<watch::Sender<Cursor>>,
 }
 
@@ -45,9 +48,9 @@ pub struct StoredKey {
     /// When it was invalidated; `None` while it was not.
     pub invalidation: Option<UnixMillis>,
     /// Its own role descriptors by name; empty when it inherits its owner's.
-    pub role_descriptors: Map<String, Value>,
+    pub role_descriptors: RoleDescriptors,
     /// Its owner's role descriptors when it was made, by name.
-    pub limited_by: Map<String, Value>,
+    pub limited_by: RoleDescriptors,
     /// What its maker attached to it.
     pub metadata: Map<String, Value>,
 }
@@ -120,8 +123,15 @@ impl KeyStore {
     /// [`StoreError`] when the file is no store, or of a newer version, or cannot be opened.
     pub async fn open(file: &Path, epoch: Epoch) -> Result<Self, StoreError> {
         let database = SqliteStore::open(file, &epoch).await?;
-        let (changes, _) = watch::channel(database.cursor().await?);
-        Ok(Self { database, changes: Arc::new(changes) })
+        let state = database.feed_state().await?;
+        let (changes, _) = watch::channel(state.latest);
+        Ok(Self { database, epoch: state.epoch, changes: Arc::new(changes) })
+    }
+
+    /// Which feed this store's is.
+    #[must_use]
+    pub fn epoch(&self) -> &Epoch {
+        &self.epoch
     }
 
     /// Ends the connections once nobody uses them.
@@ -204,7 +214,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.database.cursor().await.map(|_| ())
+        self.database.feed_state().await.map(|_| ())
     }
 
     /// Runs a change to its end in a task of its own: a caller that hangs up must not lose the wake-up or the audit line
@@ -222,6 +232,7 @@ impl KeyStore {
             if let Some((cursor, event)) = change {
                 store.announce(cursor);
                 audit::record_change(&event);
+                telemetry::keys_changed(event.action, event.key_ids.len());
             }
             Ok(outcome)
         });

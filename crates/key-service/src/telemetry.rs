@@ -2,10 +2,13 @@
 //!
 //! Labels come from small fixed sets: routes, statuses, reasons. A key, a name or an owner is never one.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::audit::ChangeAction;
 use crate::feed::edges::EdgeCounts;
 use crate::store::StoreError;
 
@@ -52,14 +55,13 @@ pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) 
     histogram!(REQUEST_SECONDS, "route" => route).record(took);
 }
 
-/// A key was made.
-pub fn key_created() {
-    counter!(KEYS_CREATED).increment(1);
-}
-
-/// Keys were invalidated.
-pub fn keys_invalidated(count: usize) {
-    counter!(KEYS_INVALIDATED).increment(count as u64);
+/// Keys were made or ended.
+pub fn keys_changed(action: ChangeAction, count: usize) {
+    let name = match action {
+        ChangeAction::CreateApiKey => KEYS_CREATED,
+        ChangeAction::InvalidateApiKeys => KEYS_INVALIDATED,
+    };
+    counter!(name).increment(count as u64);
 }
 
 /// The feed answered so many rows.
@@ -84,7 +86,7 @@ pub fn edges_counted(counts: EdgeCounts) {
 }
 
 /// Tells the recorder what each name means.
-pub fn describe() {
+fn describe() {
     describe_counter!(REQUESTS, "Requests answered, by route, method and status.");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time from a request to its answer, by route.");
     describe_counter!(KEYS_CREATED, "API keys made.");
@@ -95,4 +97,27 @@ pub fn describe() {
     describe_gauge!(FEED_EDGES_CURRENT, "Edges that have acknowledged every change.");
     describe_counter!(REFUSALS, "Requests refused with 401, by reason.");
     describe_counter!(STORE_ERRORS, "Failures of the store, by kind.");
+}
+
+/// What was counted, ready to be rendered. The process has one recorder; the first call installs it.
+///
+/// Somebody must call `run_upkeep` on it every few seconds, or the samples of histograms pile up until they are rendered.
+pub fn recorder() -> PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(install).clone()
+}
+
+fn install() -> PrometheusHandle {
+    let buckets = Matcher::Full(REQUEST_SECONDS.to_owned());
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(buckets, &REQUEST_SECONDS_BUCKETS)
+        // Only an empty list of buckets is refused.
+        .unwrap_or_default()
+        .build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_err() {
+        tracing::warn!("another recorder was installed before: /metrics will be empty");
+    }
+    describe();
+    handle
 }

@@ -12,7 +12,8 @@ use super::error::{ApiError, ErrorCause};
 use super::suggestion::did_you_mean;
 use super::time_value::TimeValue;
 
-/// Names that every route accepts. Only `filter_path` and `pretty` change the answer, and a layer of the router sees to it.
+/// Names that every route accepts. Only `filter_path` and `pretty` change the answer; a layer in front of all routes sees to
+/// that.
 const ALWAYS_ALLOWED: [&str; 5] = ["error_trace", "filter_path", "format", "human", "pretty"];
 
 /// What a request has after the question mark.

@@ -11,13 +11,14 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::error::{ApiError, ErrorCause};
 use super::media_type::{MediaTypeSettings, has_body, negotiate};
+use super::presentation::present;
 
 /// Proof that a request came without a body, for routes that take none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoBody;
 
-/// The routes, behind everything they have in common. From outside in: media types are agreed on, a wrong method is
-/// explained, the path is looked up.
+/// The routes, behind everything they have in common. From outside in: media types are agreed on, the answer is
+/// reshaped as the URL asks, a wrong method is explained, the path is looked up.
 ///
 /// The routes are a service inside the router that is returned, for only then has a 405 its `Allow` header when the layers
 /// see it. Layers that the routes already have do not run for a path that none of them has.
@@ -25,6 +26,7 @@ pub fn with_manners(routes: Router, settings: MediaTypeSettings) -> Router {
     Router::new()
         .fallback_service(routes.fallback(no_handler))
         .layer(from_fn(explain_wrong_method))
+        .layer(from_fn(present))
         .layer(from_fn_with_state(Arc::new(settings), negotiate))
 }
 

@@ -4,14 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_key_feed::Epoch;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::api::{self, ServiceParts};
 use crate::cli::CommandFailed;
@@ -25,6 +25,10 @@ use crate::security::roles::Roles;
 use crate::server;
 use crate::settings::ServiceSettings;
 use crate::store::KeyStore;
+use crate::telemetry;
+
+/// How often samples are sorted in: the exporter's own choice.
+const TELEMETRY_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What distinguishes one service from another.
 #[derive(Debug)]
@@ -74,7 +78,9 @@ async fn serve(
         |error: io::Error| CommandFailed::new(format!("could not listen on {}: {error}", plan.listen));
     let listener = TcpListener::bind(plan.listen).await.map_err(cannot_listen)?;
     ready(listener.local_addr().map_err(cannot_listen)?)?;
+    let upkeep = tokio::spawn(keep_up_telemetry());
     server::serve(listener, api::app(parts), stopping).await;
+    upkeep.abort();
     store.close().await;
     Ok(())
 }
@@ -93,6 +99,16 @@ fn stop_on_signals(stop: watch::Sender<bool>) -> Result<(), CommandFailed> {
         stop.send_replace(true);
     });
     Ok(())
+}
+
+/// Sorts the samples of histograms in, so that they do not pile up when nobody asks for them.
+async fn keep_up_telemetry() {
+    let recorder = telemetry::recorder();
+    let mut ticks = tokio::time::interval(TELEMETRY_UPKEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        recorder.run_upkeep();
+    }
 }
 
 fn new_epoch() -> Result<Epoch, CommandFailed> {

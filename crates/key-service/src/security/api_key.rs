@@ -50,7 +50,7 @@ pub enum KeyRejection {
     /// The secret is not the key's.
     WrongSecret(KeyId),
     /// The key's time is over.
-    Expired,
+    Expired(KeyId),
 }
 
 impl IssuedKey {
@@ -125,7 +125,7 @@ pub fn verify(
     }
     match Standing::of(key.expiration, now) {
         Standing::Active => Ok(VerifiedKey(key)),
-        Standing::Expired => Err(KeyRejection::Expired),
+        Standing::Expired => Err(KeyRejection::Expired(key.id)),
     }
 }
 
@@ -137,7 +137,16 @@ impl KeyRejection {
             Self::Unknown(_) => "key_unknown",
             Self::Invalidated(_) => "key_invalidated",
             Self::WrongSecret(_) => "key_secret_wrong",
-            Self::Expired => "key_expired",
+            Self::Expired(_) => "key_expired",
+        }
+    }
+
+    /// The id that was presented.
+    #[must_use]
+    pub fn claimed_id(&self) -> &str {
+        match self {
+            Self::Unknown(id) => id,
+            Self::Invalidated(id) | Self::WrongSecret(id) | Self::Expired(id) => id.as_str(),
         }
     }
 }
@@ -155,7 +164,7 @@ impl fmt::Display for KeyRejection {
             Self::Unknown(id) => write!(f, "unable to find apikey with id {id}"),
             Self::Invalidated(id) => write!(f, "api key [{id}] has been invalidated"),
             Self::WrongSecret(id) => write!(f, "invalid credentials for API key [{id}]"),
-            Self::Expired => f.write_str("api key is expired"),
+            Self::Expired(_) => f.write_str("api key is expired"),
         }
     }
 }

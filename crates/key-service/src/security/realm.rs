@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::security::password::PasswordHash;
+use crate::security::roles::SUPERUSER;
+use crate::store::KeyOwner;
 
 /// The name and the type of a realm, as the REST interface shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +73,23 @@ impl User {
             full_name: None,
             email: None,
             metadata: Map::from_iter([("_reserved".to_owned(), Value::Bool(true))]),
-            roles: vec!["superuser".to_owned()],
+            roles: vec![SUPERUSER.to_owned()],
             enabled: true,
             password,
+        }
+    }
+}
+
+/// As the owner of a key that the user makes now.
+impl From<&User> for KeyOwner {
+    fn from(user: &User) -> Self {
+        Self {
+            username: user.username.clone(),
+            realm: user.realm.name.clone(),
+            realm_type: Some(user.realm.realm_type.clone()),
+            full_name: user.full_name.clone(),
+            email: user.email.clone(),
+            metadata: user.metadata.clone(),
         }
     }
 }

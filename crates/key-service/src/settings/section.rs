@@ -75,6 +75,12 @@ impl<'a> Section<'a> {
         Self { path: String::new(), table: Some(document.as_table()), taken: Vec::new(), problems }
     }
 
+    /// The path of this section.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The path of a field of this section.
     #[must_use]
     pub fn path_of(&self, field: &str) -> String {
@@ -126,11 +132,6 @@ impl<'a> Section<'a> {
         self.read(field, "a list of strings", |item| {
             item.as_array()?.iter().map(|value| value.as_str().map(str::to_owned)).collect()
         })
-    }
-
-    /// A field of any shape.
-    pub fn item(&mut self, field: &'static str) -> Option<&'a Item> {
-        self.take(field)
     }
 
     /// Everything in this section, for a reader of its own.

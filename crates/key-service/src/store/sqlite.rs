@@ -10,7 +10,7 @@ mod rows;
 
 use std::path::Path;
 
-use latchkey_key_feed::{Cursor, Epoch};
+use latchkey_key_feed::Epoch;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -62,12 +62,6 @@ impl SqliteStore {
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
-    }
-
-    /// The sequence number of the latest change.
-    pub(super) async fn cursor(&self) -> Result<Cursor, StoreError> {
-        let seq: i64 = sqlx::query_scalar("select seq from feed_state").fetch_one(&self.readers).await?;
-        rows::cursor(seq)
     }
 
     /// A transaction that has the write lock from its first moment, so that it cannot fail to get it half-way.

@@ -6,6 +6,7 @@ use serde_json::{Map, json};
 use tempfile::TempDir;
 
 use crate::audit::Actor;
+use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::{KeyFilter, KeyOwner, KeyStore, StoredKey};
 
 /// A store in a directory of its own, which goes when this goes.
@@ -60,10 +61,14 @@ pub(crate) fn key(id: &str) -> StoredKey {
         creation: UnixMillis(1),
         expiration: Some(UnixMillis(1_000)),
         invalidation: None,
-        role_descriptors: object(json!({"reader": {"cluster": ["monitor"]}})),
-        limited_by: object(json!({"ops": {"cluster": ["all"]}, "dev": {}})),
+        role_descriptors: roles(json!({"reader": {"cluster": ["monitor"]}})),
+        limited_by: roles(json!({"ops": {"cluster": ["all"]}, "dev": {}})),
         metadata: object(json!({"team": {"name": "x", "size": 2.5}})),
     }
+}
+
+fn roles(value: serde_json::Value) -> RoleDescriptors {
+    serde_json::from_value(value).unwrap()
 }
 
 fn object(value: serde_json::Value) -> Map<String, serde_json::Value> {

@@ -145,3 +145,17 @@ async fn refuses_a_body_where_none_belongs() {
     assert_eq!(shown["error"]["reason"], "request [GET /bare] does not support having a body");
     assert_eq!(send(request("GET", "/bare", "", "", "")).await.0, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn reshapes_answers_and_errors_as_the_url_asks() {
+    // ES-CONTRACT 1.4.
+    let (status, _, shown) = send(request("GET", "/x?filter_path=zzz", "", "", "")).await;
+    assert_eq!((status, shown), (StatusCode::BAD_REQUEST, json!({})));
+    let request = request("GET", "/x?filter_path=error&pretty", "", "", "");
+    let response = app(MediaTypeSettings::default()).oneshot(request).await.unwrap();
+    let expected =
+        "{\n  \"error\": \"no handler found for uri [/x?filter_path=error&pretty] and method [GET]\"\n}\n";
+    let announced = response.headers().get("content-length");
+    assert!(announced.is_none_or(|len| *len == expected.len().to_string()), "{announced:?}");
+    assert_eq!(to_bytes(response.into_body(), 1_000).await.unwrap(), expected);
+}

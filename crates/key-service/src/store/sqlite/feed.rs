@@ -10,14 +10,18 @@ use crate::store::StoreError;
 use crate::store::sqlite::{SqliteStore, rows};
 
 /// Where the feed stands.
-struct FeedState {
-    epoch: Epoch,
-    latest: Cursor,
+pub(in crate::store) struct FeedState {
+    pub(in crate::store) epoch: Epoch,
+    pub(in crate::store) latest: Cursor,
     purged_through: Cursor,
     keys_live: u64,
 }
 
 impl SqliteStore {
+    pub(in crate::store) async fn feed_state(&self) -> Result<FeedState, StoreError> {
+        feed_state(&mut self.readers.begin().await?).await
+    }
+
     /// Position and rows are read in one transaction, so that they are of one moment.
     pub(in crate::store) async fn feed_page(
         &self,

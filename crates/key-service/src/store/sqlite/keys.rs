@@ -18,8 +18,8 @@ impl SqliteStore {
     ) -> Result<Cursor, StoreError> {
         let mut change = self.begin_change().await?;
         let seq = take_seqs(&mut change, 1, 1).await?;
-        let role_names: Vec<&String> = key.role_descriptors.keys().collect();
-        let limited_by_names: Vec<&String> = key.limited_by.keys().collect();
+        let role_names: Vec<&str> = key.role_descriptors.names().collect();
+        let limited_by_names: Vec<&str> = key.limited_by.names().collect();
         sqlx::query(
             "insert into api_key
                (id, creation, salt, digest, owner_username, owner_realm, owner_realm_type, owner_full_name,

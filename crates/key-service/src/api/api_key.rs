@@ -1,0 +1,39 @@
+//! `/_security/api_key`: making, listing and ending API keys.
+
+mod create;
+mod invalidate;
+mod list;
+
+pub(super) use create::create;
+pub(super) use invalidate::invalidate;
+pub(super) use list::list;
+
+use crate::api::Service;
+use crate::api::authenticated::Authenticated;
+use crate::api::error::{ApiError, Feature};
+use crate::security::authentication::Subject;
+use crate::store::{KeyFilter, NamePattern};
+
+impl Service {
+    /// Whether there are API keys at all.
+    fn require_api_keys(&self) -> Result<(), ApiError> {
+        if self.settings.api_keys { Ok(()) } else { Err(ApiError::not_enabled(Feature::ApiKeys)) }
+    }
+}
+
+/// A name, or with a star at its end the beginning of one; a star elsewhere is a letter.
+fn name_pattern(name: &str) -> NamePattern {
+    match name.strip_suffix('*') {
+        Some(prefix) => NamePattern::Prefix(prefix.to_owned()),
+        None => NamePattern::Exact(name.to_owned()),
+    }
+}
+
+/// The same, for keys of the caller alone. What an API key calls its owner's is judged by the realm of that owner.
+fn owned_by(authenticated: &Authenticated, filter: KeyFilter) -> KeyFilter {
+    let (username, realm) = match authenticated.authentication.subject() {
+        Subject::ApiKey(key) => (&key.key().owner.username, &key.key().owner.realm),
+        Subject::User(user) => (&user.username, &user.realm.name),
+    };
+    KeyFilter { username: Some(username.clone()), realm: Some(realm.clone()), ..filter }
+}

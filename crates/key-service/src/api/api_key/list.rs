@@ -1,0 +1,152 @@
+//! `GET /_security/api_key`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use latchkey_key_feed::UnixMillis;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::api::api_key::{name_pattern, owned_by};
+use crate::api::authenticated::Authenticated;
+use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
+use crate::api::parameters::Parameters;
+use crate::api::routing::NoBody;
+use crate::api::{SharedService, answer};
+use crate::security::request::{ClusterRequest, KeySelection};
+use crate::security::role_descriptor::RoleDescriptors;
+use crate::store::{KeyFilter, StoredKey};
+
+/// What is asked. Blank texts count as absent.
+#[derive(Debug)]
+struct ListRequest {
+    ids: Vec<String>,
+    name: Option<String>,
+    username: Option<String>,
+    realm: Option<String>,
+    owner: bool,
+    with_limited_by: bool,
+    active_only: bool,
+}
+
+#[derive(Serialize)]
+struct Listing<'a> {
+    api_keys: Vec<ShownKey<'a>>,
+}
+
+/// In the order of Elasticsearch's own answer.
+#[derive(Serialize)]
+struct ShownKey<'a> {
+    id: &'a str,
+    name: &'a str,
+    r#type: &'static str,
+    creation: UnixMillis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration: Option<UnixMillis>,
+    invalidated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invalidation: Option<UnixMillis>,
+    username: &'a str,
+    realm: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    realm_type: Option<&'a str>,
+    metadata: &'a Map<String, Value>,
+    role_descriptors: &'a RoleDescriptors,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limited_by: Option<[&'a RoleDescriptors; 1]>,
+}
+
+pub(in crate::api) async fn list(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    parameters: Parameters,
+    _: NoBody,
+) -> Result<Response, ApiError> {
+    let request = ListRequest::read(parameters)?;
+    service.require_api_keys()?;
+    request.validate()?;
+    authenticated.authorize(&ClusterRequest::GetKeys {
+        selection: request.selection(),
+        with_limited_by: request.with_limited_by,
+    })?;
+    let keys = service.store.list(&request.filter(&authenticated, service.clock.now())).await?;
+    let api_keys: Vec<_> = keys.iter().map(|key| shown(key, request.with_limited_by)).collect();
+    let status =
+        if api_keys.is_empty() && !request.ids.is_empty() { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    answer::with_status(status, &Listing { api_keys })
+}
+
+impl ListRequest {
+    fn read(mut parameters: Parameters) -> Result<Self, ErrorCause> {
+        let request = Self {
+            ids: parameters.non_blank("id").into_iter().collect(),
+            name: parameters.non_blank("name"),
+            username: parameters.non_blank("username"),
+            realm: parameters.non_blank("realm_name"),
+            owner: parameters.boolean("owner", false)?,
+            with_limited_by: parameters.boolean("with_limited_by", false)?,
+            active_only: parameters.boolean("active_only", false)?,
+        };
+        // No user of this service has a profile, so there is never one to show.
+        parameters.boolean("with_profile_uid", false)?;
+        parameters.finish()?;
+        Ok(request)
+    }
+
+    fn validate(&self) -> Result<(), ErrorCause> {
+        let by_key = !self.ids.is_empty() || self.name.is_some();
+        let by_owner = self.username.is_some() || self.realm.is_some();
+        let mut problems = ValidationProblems::new();
+        problems.add_if(
+            by_key && by_owner,
+            "username or realm name must not be specified when the api key id or api key name is specified",
+        );
+        problems.add_if(
+            self.owner && by_owner,
+            "neither username nor realm-name may be specified when retrieving owned API keys",
+        );
+        problems.add_if(
+            !self.ids.is_empty() && self.name.is_some(),
+            "only one of [api key id, api key name] can be specified",
+        );
+        problems.into_result()
+    }
+
+    fn selection(&self) -> KeySelection<'_> {
+        KeySelection {
+            ids: &self.ids,
+            username: self.username.as_deref(),
+            realm: self.realm.as_deref(),
+            owner: self.owner,
+        }
+    }
+
+    fn filter(&self, authenticated: &Authenticated, now: UnixMillis) -> KeyFilter {
+        let filter = KeyFilter {
+            ids: (!self.ids.is_empty()).then(|| self.ids.clone()),
+            name: self.name.as_deref().map(name_pattern),
+            username: self.username.clone(),
+            realm: self.realm.clone(),
+            active_at: self.active_only.then_some(now),
+        };
+        if self.owner { owned_by(authenticated, filter) } else { filter }
+    }
+}
+
+fn shown(key: &StoredKey, with_limited_by: bool) -> ShownKey<'_> {
+    ShownKey {
+        id: key.id.as_str(),
+        name: &key.name,
+        r#type: "rest",
+        creation: key.creation,
+        expiration: key.expiration,
+        invalidated: key.invalidation.is_some(),
+        invalidation: key.invalidation,
+        username: &key.owner.username,
+        realm: &key.owner.realm,
+        realm_type: key.owner.realm_type.as_deref(),
+        metadata: &key.metadata,
+        role_descriptors: &key.role_descriptors,
+        limited_by: with_limited_by.then_some([&key.limited_by]),
+    }
+}

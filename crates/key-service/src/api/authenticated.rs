@@ -1,0 +1,142 @@
+//! The first step of every handler: who is asking; and the last before the deed: may they.
+//!
+//! This is the one place that turns a failed authentication into 401 (or 429, or 503) and a lacking permission into 403, and that
+//! writes both to the trail.
+
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri};
+use axum::http::Uri;
+use axum::http::request::Parts;
+
+use crate::api::SharedService;
+use crate::api::error::{ApiError, Challenge};
+use crate::audit::{self, Actor, Refusal, RefusalEvent};
+use crate::security::authentication::{Authentication, AuthenticationFailure, Subject};
+use crate::security::caller::Caller;
+use crate::security::credential::MalformedCredential;
+use crate::security::permission::{EffectivePermission, denial};
+use crate::security::realm::RealmName;
+use crate::security::request::ClusterRequest;
+use crate::security::roles::caller_of_key;
+use crate::telemetry;
+
+/// Whoever sent the request, and what they may do.
+#[derive(Debug)]
+pub(super) struct Authenticated {
+    pub(super) authentication: Authentication,
+    pub(super) caller: Caller,
+    permission: EffectivePermission,
+    origin: Origin,
+}
+
+/// Where a request came from, and to which path.
+#[derive(Clone, Debug)]
+struct Origin {
+    source: Option<SocketAddr>,
+    path: String,
+}
+
+impl FromRequestParts<SharedService> for Authenticated {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &SharedService) -> Result<Self, ApiError> {
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+        let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+        let origin = Origin { source, path: uri.path().to_owned() };
+        let authenticated = service.authenticator.authenticate(&parts.headers, service.clock.now()).await;
+        let authentication = match authenticated {
+            Ok(authentication) => authentication,
+            Err(failure) => {
+                record(&failure, &origin);
+                return Err(unauthenticated(failure, uri, service.settings.api_keys));
+            }
+        };
+        let (caller, permission) = match authentication.subject() {
+            Subject::ApiKey(key) => caller_of_key(key.key()),
+            Subject::User(user) => service.roles.caller_of_user(user),
+        };
+        Ok(Self { authentication, caller, permission, origin })
+    }
+}
+
+impl Authenticated {
+    /// Whether they may.
+    ///
+    /// # Errors
+    ///
+    /// 403 when not, which the trail then knows of.
+    pub(super) fn authorize(&self, request: &ClusterRequest<'_>) -> Result<(), ApiError> {
+        if self.permission.allows(request, &self.caller) {
+            return Ok(());
+        }
+        audit::record_refusal(&RefusalEvent {
+            path: &self.origin.path,
+            source: self.origin.source,
+            refusal: Refusal::Forbidden { action: request.action(), actor: &self.actor() },
+        });
+        Err(ApiError::unauthorized(denial(request, &self.caller)))
+    }
+
+    /// For the trail.
+    pub(super) fn actor(&self) -> Actor {
+        let (realm, api_key) = match self.authentication.subject() {
+            Subject::ApiKey(key) => (RealmName::api_key().name, Some(key.key().id.clone())),
+            Subject::User(user) => (user.realm.name.clone(), None),
+        };
+        let username = self.authentication.username().to_owned();
+        Actor { username, realm, api_key, source: self.origin.source }
+    }
+}
+
+fn record(failure: &AuthenticationFailure, origin: &Origin) {
+    telemetry::authentication_failed(failure.kind());
+    let claimed = match failure {
+        AuthenticationFailure::RejectedKey(rejection) => Some(rejection.claimed_id()),
+        AuthenticationFailure::RejectedUser { username, .. } => Some(username.as_str()),
+        _ => None,
+    };
+    audit::record_refusal(&RefusalEvent {
+        path: &origin.path,
+        source: origin.source,
+        refusal: Refusal::Unauthenticated { reason: failure.kind(), claimed },
+    });
+}
+
+/// The reason for every credential that is read and does not do.
+const REJECTED: &str =
+    "unable to authenticate with provided credentials and anonymous access is not allowed for this request";
+
+fn unauthenticated(failure: AuthenticationFailure, uri: &Uri, api_keys: bool) -> ApiError {
+    let all: &[Challenge] =
+        if api_keys { &[Challenge::Basic, Challenge::ApiKey] } else { &[Challenge::Basic] };
+    let rejected_key =
+        |message: String| ApiError::unauthenticated(REJECTED, all, &[format!("API key: {message}")]);
+    let shown_uri = uri.path_and_query().map_or("/", |path| path.as_str());
+    match failure {
+        AuthenticationFailure::Missing => ApiError::unauthenticated(
+            format!("missing authentication credentials for REST request [{shown_uri}]"),
+            all,
+            &[],
+        ),
+        AuthenticationFailure::Malformed(malformed) => match malformed {
+            MalformedCredential::ApiKeyEncoding(_) | MalformedCredential::ApiKeyValue => {
+                rejected_key(malformed.to_string())
+            }
+            MalformedCredential::BasicEncoding | MalformedCredential::BasicValue => {
+                ApiError::unauthenticated(malformed.to_string(), &[Challenge::Basic], &[])
+            }
+            MalformedCredential::SeveralHeaders => {
+                ApiError::unauthenticated(REJECTED, all, &[malformed.to_string()])
+            }
+        },
+        AuthenticationFailure::RejectedKey(rejection) => rejected_key(rejection.to_string()),
+        AuthenticationFailure::RejectedUser { username, .. } => ApiError::unauthenticated(
+            format!("unable to authenticate user [{username}] for REST request [{shown_uri}]"),
+            all,
+            &[],
+        ),
+        AuthenticationFailure::Saturated => ApiError::too_busy("too many passwords wait to be verified"),
+        AuthenticationFailure::Store(error) => error.into(),
+    }
+}

@@ -1,0 +1,39 @@
+//! Whether the service lives and its store answers, and what it has counted. Neither names a key or an owner, so neither asks
+//! who is asking.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use latchkey_key_feed::Cursor;
+use serde::Serialize;
+
+use crate::api::SharedService;
+use crate::api::answer;
+use crate::api::error::ApiError;
+use crate::telemetry;
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+/// 200 when the store answers, 503 when not. That there is an answer at all says that the service lives.
+pub(super) async fn show(State(service): State<SharedService>) -> Result<Response, ApiError> {
+    match service.store.ping().await {
+        Ok(()) => answer::ok(&Health { status: "ready" }),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the store does not answer");
+            telemetry::store_failed(&error);
+            answer::with_status(StatusCode::SERVICE_UNAVAILABLE, &Health { status: "store unavailable" })
+        }
+    }
+}
+
+/// The counters in Prometheus' text format.
+pub(super) async fn show_metrics(State(service): State<SharedService>) -> Response {
+    let latest: Cursor = *service.store.changes().borrow();
+    telemetry::edges_counted(service.feed.edge_counts(latest));
+    let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (headers, service.recorded.render()).into_response()
+}

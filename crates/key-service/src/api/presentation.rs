@@ -1,0 +1,232 @@
+//! The parameters `filter_path` and `pretty`: less of an answer, or an answer for the eye.
+//!
+//! ```text
+//! filter_path = pattern *("," pattern)
+//! pattern     = ["-"] segment *("." segment)
+//! segment     = "**" / field name, with "*" for any text
+//! ```
+//!
+//! A pattern keeps the fields it leads to, with all that is in them; after `-` it drops them. `**` leads through any number
+//! of fields, and arrays are looked through. Patterns that drop go before those that keep.
+
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
+use axum::extract::Request;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::content::{Member, Node, NodeValue};
+use super::error::{ApiError, ErrorCause};
+use super::parameters::Parameters;
+use crate::security::wildcard::Wildcard;
+
+/// Longest answer that is reshaped, in bytes; a longer one is sent as it is. Reshaping takes some ten times the memory.
+const RESHAPED_LEN_MAX: usize = 8 * 1024 * 1024;
+
+/// Most segments of all patterns together. Each is compared with each field of the answer.
+const SEGMENTS_MAX: usize = 100;
+
+/// What to do with an answer.
+#[derive(Debug, Default)]
+struct Presentation {
+    kept: Vec<Vec<Segment>>,
+    dropped: Vec<Vec<Segment>>,
+    is_pretty: bool,
+}
+
+/// A step of a pattern.
+#[derive(Debug)]
+enum Segment {
+    /// Any number of fields.
+    AnyDepth,
+    /// One field.
+    Field(Wildcard),
+}
+
+/// The rest of a pattern, behind the fields that led there.
+type Rest<'a> = &'a [Segment];
+
+/// Reshapes the answer to a request that asks for it.
+pub(super) async fn present(mut parameters: Parameters, request: Request, next: Next) -> Response {
+    let presentation = match Presentation::of(&mut parameters) {
+        Ok(presentation) => presentation,
+        Err(cause) => return ApiError::from(cause).into_response(),
+    };
+    let response = next.run(request).await;
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    let len = response.body().size_hint().exact().unwrap_or(u64::MAX);
+    if presentation.is_plain() || !is_json || len == 0 || len > RESHAPED_LEN_MAX as u64 {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    match to_bytes(body, RESHAPED_LEN_MAX).await {
+        Ok(bytes) => {
+            parts.headers.remove(CONTENT_LENGTH);
+            Response::from_parts(parts, Body::from(presentation.apply(bytes)))
+        }
+        Err(error) => ApiError::internal(error).into_response(),
+    }
+}
+
+impl Presentation {
+    fn of(parameters: &mut Parameters) -> Result<Self, ErrorCause> {
+        let mut presentation = Self { is_pretty: parameters.boolean("pretty", false)?, ..Self::default() };
+        let filter_path = parameters.text("filter_path").unwrap_or_default();
+        for pattern in filter_path.split(',').map(str::trim).filter(|pattern| !pattern.is_empty()) {
+            match pattern.strip_prefix('-') {
+                Some(pattern) => presentation.dropped.push(segments(pattern)),
+                None => presentation.kept.push(segments(pattern)),
+            }
+        }
+        let segments = presentation.kept.iter().chain(&presentation.dropped).map(Vec::len).sum::<usize>();
+        if segments > SEGMENTS_MAX {
+            let reason =
+                format!("filter_path has {segments} segments, the maximum allowed is {SEGMENTS_MAX}");
+            return Err(ErrorCause::illegal_argument(reason));
+        }
+        Ok(presentation)
+    }
+
+    fn is_plain(&self) -> bool {
+        self.kept.is_empty() && self.dropped.is_empty() && !self.is_pretty
+    }
+
+    /// What cannot be read, since metadata nests too deep, stays as it is.
+    fn apply(&self, answer: Bytes) -> Bytes {
+        let Ok(Some(mut node)) = Node::parse(&answer) else { return answer };
+        drop_fields(&mut node, &rests(&self.dropped));
+        if !self.kept.is_empty() && !keep_fields(&mut node, &rests(&self.kept)) {
+            node.value = NodeValue::Object(Vec::new());
+        }
+        let written = if self.is_pretty {
+            serde_json::to_vec_pretty(&node).map(|mut text| {
+                text.push(b'\n');
+                text
+            })
+        } else {
+            serde_json::to_vec(&node)
+        };
+        written.map_or(answer, Bytes::from)
+    }
+}
+
+fn segments(pattern: &str) -> Vec<Segment> {
+    pattern
+        .split('.')
+        .map(|segment| match segment {
+            "**" => Segment::AnyDepth,
+            name => Segment::Field(Wildcard::new(name)),
+        })
+        .collect()
+}
+
+fn rests(patterns: &[Vec<Segment>]) -> Vec<Rest<'_>> {
+    patterns.iter().map(Vec::as_slice).collect()
+}
+
+/// Whether anything is left.
+fn keep_fields(node: &mut Node, rests: &[Rest<'_>]) -> bool {
+    match &mut node.value {
+        NodeValue::Array(elements) => {
+            elements.retain_mut(|element| keep_fields(element, rests));
+            !elements.is_empty()
+        }
+        NodeValue::Object(members) => {
+            members.retain_mut(|Member { name, value, .. }| {
+                let (is_met, rests) = step(rests, name);
+                is_met || keep_fields(value, &rests)
+            });
+            !members.is_empty()
+        }
+        NodeValue::Boolean(_) | NodeValue::Null | NodeValue::Number { .. } | NodeValue::String(_) => false,
+    }
+}
+
+fn drop_fields(node: &mut Node, rests: &[Rest<'_>]) {
+    if rests.is_empty() {
+        return;
+    }
+    match &mut node.value {
+        NodeValue::Array(elements) => elements.iter_mut().for_each(|element| drop_fields(element, rests)),
+        NodeValue::Object(members) => members.retain_mut(|Member { name, value, .. }| {
+            let (is_met, rests) = step(rests, name);
+            drop_fields(value, &rests);
+            !is_met
+        }),
+        NodeValue::Boolean(_) | NodeValue::Null | NodeValue::Number { .. } | NodeValue::String(_) => {}
+    }
+}
+
+/// Whether a field ends some pattern, and what remains of the others behind it.
+fn step<'a>(rests: &[Rest<'a>], name: &str) -> (bool, Vec<Rest<'a>>) {
+    let mut is_met = false;
+    let mut next: Vec<Rest<'a>> = Vec::new();
+    for rest in rests {
+        let mut rest = *rest;
+        // Any depth may also be none: then what follows it is what the field must be.
+        while let Some((Segment::AnyDepth, after)) = rest.split_first() {
+            next.push(rest);
+            is_met |= after.is_empty();
+            rest = after;
+        }
+        if let Some((Segment::Field(pattern), after)) = rest.split_first()
+            && pattern.matches(name)
+        {
+            is_met |= after.is_empty();
+            next.push(after);
+        }
+    }
+    // A remainder is a place in the parameters, so that equal ones lie at the same address.
+    next.sort_unstable_by_key(|rest| (rest.as_ptr().addr(), rest.len()));
+    next.dedup_by_key(|rest| (rest.as_ptr().addr(), rest.len()));
+    (is_met, next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn present(query: &str, answer: &'static str) -> String {
+        let presentation = Presentation::of(&mut Parameters::new("/", query)).unwrap();
+        String::from_utf8(presentation.apply(Bytes::from_static(answer.as_bytes())).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn keeps_and_drops_what_the_patterns_lead_to() {
+        // ES-CONTRACT 1.4.
+        let answer = r#"{"api_keys":[{"id":"1","name":"n","metadata":{"id":7}},{"name":"m"}],"total":2}"#;
+        let rows = [
+            ("total", r#"{"total":2}"#),
+            ("api_keys.id", r#"{"api_keys":[{"id":"1"}]}"#),
+            ("api_keys.id,total", r#"{"api_keys":[{"id":"1"}],"total":2}"#),
+            ("api_keys.*me*.id", r#"{"api_keys":[{"metadata":{"id":7}}]}"#),
+            ("**.id", r#"{"api_keys":[{"id":"1","metadata":{"id":7}}]}"#),
+            ("api_keys.**", r#"{"api_keys":[{"id":"1","name":"n","metadata":{"id":7}},{"name":"m"}]}"#),
+            ("-api_keys", r#"{"total":2}"#),
+            ("-**.id", r#"{"api_keys":[{"name":"n","metadata":{}},{"name":"m"}],"total":2}"#),
+            ("api_keys.*,-**.metadata", r#"{"api_keys":[{"id":"1","name":"n"},{"name":"m"}]}"#),
+            ("zzz", "{}"),
+            ("", answer),
+        ];
+        for (filter_path, expected) in rows {
+            assert_eq!(present(&format!("filter_path={filter_path}"), answer), expected, "{filter_path}");
+        }
+    }
+
+    #[test]
+    fn writes_for_the_eye() {
+        assert_eq!(present("pretty", r#"{"b":[1],"a":{}}"#), "{\n  \"b\": [\n    1\n  ],\n  \"a\": {}\n}\n");
+        assert_eq!(present("pretty=false", r#"{"b":1}"#), r#"{"b":1}"#);
+    }
+
+    #[test]
+    fn refuses_more_patterns_than_it_would_look_at() {
+        let query = |segments| format!("filter_path=a{}", ".a".repeat(segments - 1));
+        let parse = |segments| Presentation::of(&mut Parameters::new("/", &query(segments)));
+        assert!(parse(SEGMENTS_MAX).is_ok());
+        assert_eq!(
+            parse(SEGMENTS_MAX + 1).unwrap_err().reason(),
+            "filter_path has 101 segments, the maximum allowed is 100"
+        );
+    }
+}

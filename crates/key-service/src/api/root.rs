@@ -1,0 +1,68 @@
+//! `GET /` and `HEAD /`: what Elasticsearch's clients ask to see whether anyone is there.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::api::SharedService;
+use crate::api::answer;
+use crate::api::authenticated::Authenticated;
+use crate::api::error::ApiError;
+use crate::api::parameters::Parameters;
+use crate::api::routing::NoBody;
+use crate::security::request::ClusterRequest;
+
+/// The version of Elasticsearch whose REST interface this is.
+const COMPATIBLE_VERSION: &str = "9.1.0";
+
+/// The action behind this route, which the privilege `monitor` contains.
+const MAIN_ACTION: &str = "cluster:monitor/main";
+
+#[derive(Serialize)]
+struct Root<'a> {
+    name: &'static str,
+    cluster_name: &'static str,
+    cluster_uuid: &'a str,
+    version: Version,
+    tagline: &'static str,
+}
+
+#[derive(Serialize)]
+struct Version {
+    number: &'static str,
+    build_flavor: &'static str,
+    build_type: &'static str,
+    build_hash: &'static str,
+    build_date: &'static str,
+    build_snapshot: bool,
+    lucene_version: &'static str,
+    minimum_wire_compatibility_version: &'static str,
+    minimum_index_compatibility_version: &'static str,
+}
+
+pub(super) async fn show(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    parameters: Parameters,
+    _: NoBody,
+) -> Result<Response, ApiError> {
+    parameters.finish()?;
+    authenticated.authorize(&ClusterRequest::Other(MAIN_ACTION))?;
+    answer::ok(&Root {
+        name: "latchkey",
+        cluster_name: "latchkey",
+        cluster_uuid: service.store.epoch().as_str(),
+        version: Version {
+            number: COMPATIBLE_VERSION,
+            build_flavor: "default",
+            build_type: "latchkey",
+            build_hash: env!("CARGO_PKG_VERSION"),
+            build_date: "1970-01-01T00:00:00.000Z",
+            build_snapshot: false,
+            lucene_version: "10.2.2",
+            minimum_wire_compatibility_version: "8.19.0",
+            minimum_index_compatibility_version: "8.0.0",
+        },
+        tagline: "You Know, for Search",
+    })
+}

@@ -1,0 +1,29 @@
+//! The words of a refusal.
+
+use crate::security::caller::Caller;
+use crate::security::privilege::ClusterPrivilege;
+use crate::security::request::{AUTHENTICATE, ClusterRequest};
+
+/// Why a caller may not do something, and which privileges would let him (Elasticsearch, `AuthorizationDenialMessages`):
+/// `action [a] is unauthorized for user [u] with effective roles [r], this action is granted by the cluster privileges [p,q]`.
+#[must_use]
+pub fn denial(request: &ClusterRequest<'_>, caller: &Caller) -> String {
+    let action = request.action();
+    let names = ClusterPrivilege::names_that_allow(request, caller);
+    if names.is_empty() {
+        return format!("action [{action}] is unauthorized for {caller}");
+    }
+    format!(
+        "action [{action}] is unauthorized for {caller}, this action is granted by the cluster privileges [{}]",
+        names.join(",")
+    )
+}
+
+/// Why a caller may not run as somebody.
+#[must_use]
+pub fn run_as_denial(caller: &Caller, target: &str) -> String {
+    let username = &caller.username;
+    format!(
+        "action [{AUTHENTICATE}] is unauthorized for {caller}, because user [{username}] is unauthorized to run as [{target}]"
+    )
+}

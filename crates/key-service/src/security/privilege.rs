@@ -1,0 +1,194 @@
+//! Named privileges, and patterns over actions that serve as privileges.
+//!
+//! A privilege is a set of action names. Elasticsearch's names are all known here, so that role descriptors made for it are
+//! accepted; where this service has no such action, the name merely opens nothing. A name with a colon is not looked up: it
+//! is itself a pattern over actions, taken as it is written.
+
+mod names;
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use super::caller::Caller;
+use super::request::ClusterRequest;
+use super::wildcard::{NameSet, Wildcard, covers};
+
+/// A privilege over what is not an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterPrivilege {
+    name: String,
+    actions: NameSet,
+    reach: KeyReach,
+}
+
+/// A privilege over indices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexPrivilege {
+    name: String,
+    actions: NameSet,
+}
+
+/// Whose keys a request may reach; the narrower stands first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyReach {
+    /// Those of the caller: of a user the keys that he owns, of a key only itself.
+    Own,
+    /// All.
+    All,
+}
+
+/// A text that is neither a privilege's name nor a pattern over actions. Displays what Elasticsearch says about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownPrivilege {
+    kind: Kind,
+    name: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Cluster,
+    Index,
+}
+
+/// From the narrowest to the widest.
+static CLUSTER: LazyLock<Vec<ClusterPrivilege>> = LazyLock::new(|| {
+    let named = |name: &names::Named, reach| ClusterPrivilege {
+        name: name.name.to_owned(),
+        actions: name.actions(),
+        reach,
+    };
+    let own = std::iter::once(named(&names::MANAGE_OWN_API_KEY, KeyReach::Own));
+    own.chain(names::CLUSTER.iter().map(|name| named(name, KeyReach::All))).collect()
+});
+
+static INDEX: LazyLock<Vec<IndexPrivilege>> = LazyLock::new(|| {
+    names::INDEX
+        .iter()
+        .map(|name| IndexPrivilege { name: name.name.to_owned(), actions: name.actions() })
+        .collect()
+});
+
+/// What a raw pattern over cluster actions lies within.
+static CLUSTER_ACTIONS: LazyLock<NameSet> = LazyLock::new(|| names::CLUSTER_ACTIONS.actions());
+
+impl ClusterPrivilege {
+    /// The privilege of this name, whatever its case, or the pattern.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownPrivilege`] when it is neither.
+    pub fn resolve(name: &str) -> Result<Self, UnknownPrivilege> {
+        let lowered = name.to_ascii_lowercase();
+        if let Some(named) = CLUSTER.iter().find(|privilege| privilege.name == lowered) {
+            return Ok(named.clone());
+        }
+        let actions = NameSet::new([lowered.as_str()], []);
+        let is_pattern = lowered.contains(':')
+            && Wildcard::new(&lowered).is_understood()
+            && covers(&[&*CLUSTER_ACTIONS], &actions);
+        if !is_pattern {
+            return Err(UnknownPrivilege { kind: Kind::Cluster, name: name.to_owned() });
+        }
+        Ok(Self { name: lowered, actions, reach: KeyReach::All })
+    }
+
+    /// The names of the privileges that would allow a request, from the narrowest to the widest.
+    #[must_use]
+    pub fn names_that_allow(request: &ClusterRequest<'_>, caller: &Caller) -> Vec<&'static str> {
+        let allowing = CLUSTER.iter().filter(|privilege| privilege.allows(request, caller));
+        allowing.map(|privilege| privilege.name.as_str()).collect()
+    }
+
+    /// Whose keys a request may reach by it; `None` when it does not allow the request at all.
+    #[must_use]
+    pub fn reach(&self, request: &ClusterRequest<'_>, caller: &Caller) -> Option<KeyReach> {
+        let is_allowed = self.actions.contains(request.action())
+            && match self.reach {
+                KeyReach::All => true,
+                KeyReach::Own => request.stays_with_own_keys(caller),
+            };
+        is_allowed.then_some(self.reach)
+    }
+
+    /// Whether it allows a request.
+    #[must_use]
+    pub fn allows(&self, request: &ClusterRequest<'_>, caller: &Caller) -> bool {
+        self.reach(request, caller).is_some()
+    }
+
+    /// Whether `granted` together allow whatever this allows.
+    ///
+    /// A privilege that reaches only the caller's own keys gives nothing but itself: what it allows depends on the request.
+    #[must_use]
+    pub fn is_covered_by(&self, granted: &[Self]) -> bool {
+        let unconditional: Vec<&NameSet> = granted
+            .iter()
+            .filter(|privilege| privilege.reach == KeyReach::All)
+            .map(|privilege| &privilege.actions)
+            .collect();
+        granted.contains(self) || covers(&unconditional, &self.actions)
+    }
+
+    /// Its name, in lower case.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl IndexPrivilege {
+    /// The privilege of this name, whatever its case, or the pattern.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownPrivilege`] when it is neither.
+    pub fn resolve(name: &str) -> Result<Self, UnknownPrivilege> {
+        let lowered = name.to_ascii_lowercase();
+        if let Some(named) = INDEX.iter().find(|privilege| privilege.name == lowered) {
+            return Ok(named.clone());
+        }
+        let is_pattern = lowered.starts_with("indices:") && Wildcard::new(&lowered).is_understood();
+        if !is_pattern {
+            return Err(UnknownPrivilege { kind: Kind::Index, name: name.to_owned() });
+        }
+        let actions = NameSet::new([lowered.as_str()], []);
+        Ok(Self { name: lowered, actions })
+    }
+
+    /// The actions it allows.
+    #[must_use]
+    pub fn actions(&self) -> &NameSet {
+        &self.actions
+    }
+}
+
+impl fmt::Display for UnknownPrivilege {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, predefined, pattern, mut names): (_, _, _, Vec<&str>) = match self.kind {
+            Kind::Cluster => (
+                "cluster",
+                "predefined cluster privilege names",
+                "cluster",
+                CLUSTER.iter().map(|privilege| privilege.name.as_str()).collect(),
+            ),
+            Kind::Index => (
+                "index",
+                "predefined fixed indices privileges",
+                "index",
+                INDEX.iter().map(|privilege| privilege.name.as_str()).collect(),
+            ),
+        };
+        names.sort_unstable();
+        write!(
+            f,
+            "unknown {kind} privilege [{}]. a privilege must be either one of the {predefined} [{}] or a pattern over one of the available {pattern} actions",
+            self.name,
+            names.join(",")
+        )
+    }
+}
+
+impl std::error::Error for UnknownPrivilege {}
+
+#[cfg(test)]
+mod tests;

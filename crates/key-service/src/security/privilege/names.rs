@@ -1,0 +1,327 @@
+//! The names of privileges and the actions they stand for (Elasticsearch, "Security privileges").
+
+use crate::security::wildcard::NameSet;
+
+/// A privilege's name, and its actions: all that the patterns include, but for those that others exclude.
+pub(super) struct Named {
+    pub(super) name: &'static str,
+    includes: &'static [&'static str],
+    excludes: &'static [&'static str],
+}
+
+impl Named {
+    const fn new(name: &'static str, includes: &'static [&'static str]) -> Self {
+        Self { name, includes, excludes: &[] }
+    }
+
+    const fn except(mut self, excludes: &'static [&'static str]) -> Self {
+        self.excludes = excludes;
+        self
+    }
+
+    pub(super) fn actions(&self) -> NameSet {
+        NameSet::new(self.includes.iter().copied(), self.excludes.iter().copied())
+    }
+}
+
+/// All actions that are not of an index.
+const EVERY_CLUSTER_ACTION: &[&str] =
+    &["cluster:*", "indices:admin/template/*", "indices:admin/index_template/*"];
+
+const DELEGATE_PKI: &str = "cluster:admin/xpack/security/delegate_pki";
+
+/// What a raw pattern over cluster actions lies within.
+pub(super) const CLUSTER_ACTIONS: Named = Named::new("", EVERY_CLUSTER_ACTION);
+
+/// The one privilege that looks at whose keys a request reaches. First of all in the order of breadth.
+pub(super) const MANAGE_OWN_API_KEY: Named = Named::new(
+    "manage_own_api_key",
+    &[
+        "cluster:admin/xpack/security/api_key/bulk_update",
+        "cluster:admin/xpack/security/api_key/create",
+        "cluster:admin/xpack/security/api_key/get",
+        "cluster:admin/xpack/security/api_key/invalidate",
+        "cluster:admin/xpack/security/api_key/query",
+        "cluster:admin/xpack/security/api_key/update",
+    ],
+);
+
+/// From the narrowest to the widest: a privilege stands before all that contain it. Refusals list them in this order.
+pub(super) const CLUSTER: &[Named] = &[
+    Named::new("none", &[]),
+    Named::new("cancel_task", &["cluster:admin/tasks/cancel"]),
+    Named::new(
+        "monitor_snapshot",
+        &["cluster:admin/repository/get", "cluster:admin/snapshot/get*", "cluster:admin/snapshot/status*"],
+    ),
+    Named::new(
+        "create_snapshot",
+        &[
+            "cluster:admin/snapshot/create",
+            "cluster:admin/snapshot/get*",
+            "cluster:admin/snapshot/status*",
+            "cluster:admin/repository/get",
+        ],
+    ),
+    Named::new("cross_cluster_replication", &["cluster:internal/xpack/ccr/*", "cluster:monitor/state"]),
+    Named::new(
+        "cross_cluster_search",
+        &["cluster:internal/remote_cluster/*", "cluster:monitor/xpack/enrich/esql/resolve_policy"],
+    ),
+    Named::new("delegate_pki", &[DELEGATE_PKI, "cluster:admin/xpack/security/token/invalidate"]),
+    Named::new(
+        "manage_saml",
+        &[
+            "cluster:admin/xpack/security/saml/*",
+            "cluster:admin/xpack/security/token/invalidate",
+            "cluster:admin/xpack/security/token/refresh",
+        ],
+    ),
+    Named::new("manage_oidc", &["cluster:admin/xpack/security/oidc/*"]),
+    Named::new(
+        "grant_api_key",
+        &["cluster:admin/xpack/security/api_key/clone", "cluster:admin/xpack/security/api_key/grant*"],
+    ),
+    // Latchkey's own: follow the feed of all keys.
+    Named::new("read_key_feed", &["cluster:admin/xpack/security/key_feed/read"]),
+    Named::new(
+        "read_security",
+        &[
+            "cluster:admin/xpack/security/api_key/get",
+            "cluster:admin/xpack/security/api_key/query",
+            "cluster:admin/xpack/security/privilege/builtin/get",
+            "cluster:admin/xpack/security/privilege/get",
+            "cluster:admin/xpack/security/profile/get",
+            "cluster:admin/xpack/security/profile/has_privileges",
+            "cluster:admin/xpack/security/profile/suggest",
+            "cluster:admin/xpack/security/role/get",
+            "cluster:admin/xpack/security/role/query",
+            "cluster:admin/xpack/security/role_mapping/get",
+            "cluster:admin/xpack/security/service_account/credential/get*",
+            "cluster:admin/xpack/security/service_account/get",
+            "cluster:admin/xpack/security/settings/get",
+            "cluster:admin/xpack/security/user/get",
+            "cluster:admin/xpack/security/user/has_privileges",
+            "cluster:admin/xpack/security/user/list_privileges",
+            "cluster:admin/xpack/security/user/query",
+        ],
+    ),
+    Named::new("manage_token", &["cluster:admin/xpack/security/token/*"]),
+    Named::new("manage_service_account", &["cluster:admin/xpack/security/service_account/*"]),
+    Named::new("manage_user_profile", &["cluster:admin/xpack/security/profile/*"]),
+    Named::new("manage_api_key", &["cluster:admin/xpack/security/api_key/*"]),
+    Named::new("monitor_connector", &["cluster:monitor/xpack/connector/*"]),
+    Named::new(
+        "monitor_data_frame_transforms",
+        &["cluster:monitor/data_frame/*", "cluster:monitor/transform/*"],
+    ),
+    Named::new("monitor_data_stream_global_retention", &["cluster:monitor/data_stream/global_retention/*"]),
+    Named::new("monitor_enrich", &["cluster:admin/xpack/enrich/get", "cluster:monitor/xpack/enrich/*"]),
+    Named::new("monitor_esql", &["cluster:monitor/xpack/esql/*"]),
+    Named::new(
+        "monitor_inference",
+        &["cluster:monitor/xpack/inference*", "cluster:monitor/xpack/ml/trained_models/deployment/infer"],
+    ),
+    Named::new("monitor_ml", &["cluster:monitor/xpack/ml/*"]),
+    Named::new("monitor_rollup", &["cluster:monitor/xpack/rollup/*"]),
+    Named::new("monitor_stats", &["cluster:monitor/stats*"]),
+    Named::new("monitor_text_structure", &["cluster:monitor/text_structure/*"]),
+    Named::new("monitor_transform", &["cluster:monitor/data_frame/*", "cluster:monitor/transform/*"]),
+    Named::new("monitor_watcher", &["cluster:monitor/xpack/watcher/*"]),
+    Named::new("post_behavioral_analytics_event", &["cluster:admin/xpack/application/analytics/post_event"]),
+    Named::new("read_ccr", &["cluster:monitor/state", "cluster:monitor/xpack/ccr/*"]),
+    Named::new("read_connector_secrets", &["cluster:admin/xpack/connector/secret/get"]),
+    Named::new("read_fleet_secrets", &["cluster:admin/fleet/secrets/get"]),
+    Named::new("read_ilm", &["cluster:admin/ilm/get", "cluster:admin/ilm/operation_mode/get"]),
+    Named::new(
+        "read_pipeline",
+        &["cluster:admin/ingest/pipeline/get", "cluster:admin/ingest/pipeline/simulate"],
+    ),
+    Named::new(
+        "read_slm",
+        &[
+            "cluster:admin/ilm/operation_mode/get",
+            "cluster:admin/slm/get",
+            "cluster:admin/slm/stats",
+            "cluster:admin/slm/status",
+        ],
+    ),
+    Named::new("transport_client", &["cluster:monitor/nodes/liveness", "cluster:monitor/state"]),
+    Named::new(
+        "write_connector_secrets",
+        &[
+            "cluster:admin/xpack/connector/secret/delete",
+            "cluster:admin/xpack/connector/secret/post",
+            "cluster:admin/xpack/connector/secret/put",
+        ],
+    ),
+    Named::new(
+        "write_fleet_secrets",
+        &["cluster:admin/fleet/secrets/delete", "cluster:admin/fleet/secrets/post"],
+    ),
+    Named::new("manage_autoscaling", &["cluster:admin/autoscaling/*"]),
+    Named::new("manage_behavioral_analytics", &["cluster:admin/xpack/application/analytics/*"]),
+    Named::new(
+        "manage_ccr",
+        &["cluster:admin/xpack/ccr/*", "cluster:monitor/state", "cluster:monitor/xpack/ccr/*"],
+    ),
+    Named::new("manage_connector", &["cluster:admin/xpack/connector/*", "cluster:monitor/xpack/connector/*"])
+        .except(&["cluster:admin/xpack/connector/secret/*"]),
+    Named::new(
+        "manage_data_frame_transforms",
+        &[
+            "cluster:admin/data_frame/*",
+            "cluster:admin/transform/*",
+            "cluster:monitor/data_frame/*",
+            "cluster:monitor/transform/*",
+        ],
+    ),
+    Named::new(
+        "manage_data_stream_global_retention",
+        &["cluster:admin/data_stream/global_retention/*", "cluster:monitor/data_stream/global_retention/*"],
+    ),
+    Named::new("manage_enrich", &["cluster:admin/xpack/enrich/*", "cluster:monitor/xpack/enrich/*"]),
+    Named::new("manage_ilm", &["cluster:admin/ilm/*"]),
+    Named::new(
+        "manage_index_templates",
+        &["cluster:admin/component_template/*", "indices:admin/index_template/*", "indices:admin/template/*"],
+    ),
+    Named::new(
+        "manage_inference",
+        &[
+            "cluster:admin/xpack/inference/*",
+            "cluster:monitor/xpack/inference*",
+            "cluster:monitor/xpack/ml/trained_models/deployment/infer",
+        ],
+    ),
+    Named::new("manage_ingest_pipelines", &["cluster:admin/ingest/pipeline/*"]),
+    Named::new("manage_logstash_pipelines", &["cluster:admin/logstash/pipeline/*"]),
+    Named::new("manage_ml", &["cluster:admin/xpack/ml/*", "cluster:monitor/xpack/ml/*"]),
+    Named::new("manage_pipeline", &["cluster:admin/ingest/pipeline/*"]),
+    Named::new("manage_rollup", &["cluster:admin/xpack/rollup/*", "cluster:monitor/xpack/rollup/*"]),
+    Named::new("manage_search_application", &["cluster:admin/xpack/application/search_application/*"]),
+    Named::new("manage_search_query_rules", &["cluster:admin/xpack/query/rules/*"]),
+    Named::new("manage_search_synonyms", &["cluster:admin/synonyms/*", "cluster:admin/synonym_rules/*"]),
+    Named::new(
+        "manage_slm",
+        &[
+            "cluster:admin/ilm/operation_mode/get",
+            "cluster:admin/ilm/start",
+            "cluster:admin/ilm/stop",
+            "cluster:admin/slm/*",
+        ],
+    ),
+    Named::new(
+        "manage_transform",
+        &[
+            "cluster:admin/data_frame/*",
+            "cluster:admin/transform/*",
+            "cluster:monitor/data_frame/*",
+            "cluster:monitor/transform/*",
+        ],
+    ),
+    Named::new("manage_watcher", &["cluster:admin/xpack/watcher/*", "cluster:monitor/xpack/watcher/*"]),
+    Named::new("monitor", &["cluster:monitor/*"]),
+    Named::new("manage_security", &["cluster:admin/xpack/security/*"]).except(&[DELEGATE_PKI]),
+    // Whoever manages the cluster does not thereby manage who may do so.
+    Named::new("manage", EVERY_CLUSTER_ACTION).except(&["cluster:admin/xpack/security/*"]),
+    Named::new("all", EVERY_CLUSTER_ACTION),
+];
+
+/// Those over indices. What concerns failure stores has names of its own, so that access to data does not open them.
+pub(super) const INDEX: &[Named] = &[
+    Named::new("all", &["indices:*", "internal:transport/proxy/indices:*", "failure_store:*"]),
+    Named::new("auto_configure", &["indices:admin/auto_create", "indices:admin/mapping/auto_put"]),
+    Named::new(
+        "create",
+        &["indices:admin/mapping/auto_put", "indices:data/write/bulk*", "indices:data/write/index*"],
+    ),
+    Named::new(
+        "create_doc",
+        &[
+            "indices:admin/mapping/auto_put",
+            "indices:data/write/bulk*",
+            "indices:data/write/index",
+            "indices:data/write/index:op_type/create",
+            "indices:data/write/index[*",
+        ],
+    ),
+    Named::new(
+        "create_index",
+        &["indices:admin/auto_create", "indices:admin/create", "indices:admin/data_stream/create"],
+    ),
+    Named::new(
+        "cross_cluster_replication",
+        &["indices:data/read/xpack/ccr/shard_changes*", "indices:monitor/stats*", "indices:admin/seq_no/*"],
+    ),
+    Named::new(
+        "cross_cluster_replication_internal",
+        &[
+            "indices:internal/admin/ccr/restore/*",
+            "internal:transport/proxy/indices:internal/admin/ccr/restore/*",
+        ],
+    ),
+    Named::new("delete", &["indices:data/write/bulk*", "indices:data/write/delete*"]),
+    Named::new("delete_index", &["indices:admin/data_stream/delete", "indices:admin/delete"]),
+    Named::new(
+        "index",
+        &[
+            "indices:admin/mapping/auto_put",
+            "indices:data/write/bulk*",
+            "indices:data/write/index*",
+            "indices:data/write/update*",
+        ],
+    ),
+    Named::new(
+        "maintenance",
+        &[
+            "indices:admin/flush*",
+            "indices:admin/forcemerge*",
+            "indices:admin/refresh*",
+            "indices:admin/synced_flush",
+        ],
+    ),
+    Named::new("manage", &["indices:admin/*", "indices:monitor/*"]),
+    Named::new("manage_data_stream_lifecycle", &["indices:admin/data_stream/lifecycle/*"]),
+    Named::new("manage_failure_store", &["failure_store:indices:admin/*", "failure_store:indices:monitor/*"]),
+    Named::new(
+        "manage_follow_index",
+        &[
+            "indices:admin/close*",
+            "indices:admin/create",
+            "indices:admin/xpack/ccr/*",
+            "indices:admin/data_stream/promote",
+        ],
+    ),
+    Named::new("manage_ilm", &["indices:admin/ilm/*"]),
+    Named::new("manage_leader_index", &["indices:admin/xpack/ccr/forget_follower*"]),
+    Named::new("monitor", &["indices:monitor/*"]),
+    Named::new("none", &[]),
+    Named::new("read", &["indices:data/read/*"]),
+    Named::new(
+        "read_cross_cluster",
+        &[
+            "indices:admin/search/search_shards",
+            "indices:admin/shards/search_shards",
+            "internal:transport/proxy/indices:data/read/*",
+        ],
+    ),
+    Named::new("read_failure_store", &["failure_store:indices:data/read/*"]),
+    Named::new(
+        "view_index_metadata",
+        &[
+            "indices:admin/aliases/get",
+            "indices:admin/data_stream/get",
+            "indices:admin/data_stream/lifecycle/get",
+            "indices:admin/get",
+            "indices:admin/ilm/explain",
+            "indices:admin/mappings/fields/get*",
+            "indices:admin/mappings/get",
+            "indices:admin/resolve/index",
+            "indices:admin/search/search_shards",
+            "indices:admin/validate/query*",
+            "indices:monitor/settings/get",
+        ],
+    ),
+    Named::new("write", &["indices:admin/mapping/auto_put", "indices:data/write/*"]),
+];

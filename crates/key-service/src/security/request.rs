@@ -1,0 +1,146 @@
+//! What a request wants to do, as far as permissions need to know.
+
+use super::caller::Caller;
+
+/// A request for something that is not an index. Each has an action, whose name privileges are patterns over; for some
+/// privileges it also matters whose keys the request can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterRequest<'a> {
+    /// Who am I?
+    Authenticate,
+    /// Create keys for several others.
+    BulkGrantKeys,
+    /// Update several of the caller's own keys.
+    BulkUpdateKeys,
+    /// May this user do that?
+    CheckPrivileges {
+        /// Which user.
+        username: &'a str,
+    },
+    /// Forget what is cached of keys.
+    ClearKeyCache,
+    /// Create a key with the powers of another one.
+    CloneKey,
+    /// Create a key for oneself.
+    CreateKey,
+    /// Obtain an access token.
+    CreateToken,
+    /// Read keys that meet exact criteria.
+    GetKeys {
+        /// Which keys.
+        selection: KeySelection<'a>,
+        /// Whether to show what the owners could do.
+        with_limited_by: bool,
+    },
+    /// Create a key for somebody else.
+    GrantKey,
+    /// End keys.
+    InvalidateKeys(KeySelection<'a>),
+    /// End tokens.
+    InvalidateToken,
+    /// Anything else, by the name of its action.
+    Other(&'a str),
+    /// Search keys. Whoever may only manage keys of his own is shown no others.
+    QueryKeys {
+        /// Whether to show what the owners could do.
+        with_limited_by: bool,
+    },
+    /// Follow the feed of all keys.
+    ReadKeyFeed,
+    /// Obtain an access token for a refresh token.
+    RefreshToken,
+    /// Update a key of the caller's own.
+    UpdateKey,
+}
+
+/// Which keys a request is about: those that meet every criterion that is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeySelection<'a> {
+    /// These ids; empty is any.
+    pub ids: &'a [String],
+    /// Keys of owners with this username.
+    pub username: Option<&'a str>,
+    /// Keys of owners in this realm.
+    pub realm: Option<&'a str>,
+    /// Keys of the caller.
+    pub owner: bool,
+}
+
+/// The action behind [`ClusterRequest::Authenticate`]; refusals to run as somebody name it too.
+pub const AUTHENTICATE: &str = "cluster:admin/xpack/security/user/authenticate";
+
+impl<'a> ClusterRequest<'a> {
+    /// The name of the action.
+    #[must_use]
+    pub fn action(&self) -> &'a str {
+        match self {
+            Self::Authenticate => AUTHENTICATE,
+            Self::BulkGrantKeys => "cluster:admin/xpack/security/api_key/grant/bulk",
+            Self::BulkUpdateKeys => "cluster:admin/xpack/security/api_key/bulk_update",
+            Self::CheckPrivileges { .. } => "cluster:admin/xpack/security/user/has_privileges",
+            Self::ClearKeyCache => "cluster:admin/xpack/security/cache/clear",
+            Self::CloneKey => "cluster:admin/xpack/security/api_key/clone",
+            Self::CreateKey => "cluster:admin/xpack/security/api_key/create",
+            Self::CreateToken => "cluster:admin/xpack/security/token/create",
+            Self::GetKeys { .. } => "cluster:admin/xpack/security/api_key/get",
+            Self::GrantKey => "cluster:admin/xpack/security/api_key/grant",
+            Self::InvalidateKeys(_) => "cluster:admin/xpack/security/api_key/invalidate",
+            Self::InvalidateToken => "cluster:admin/xpack/security/token/invalidate",
+            Self::Other(action) => action,
+            Self::QueryKeys { .. } => "cluster:admin/xpack/security/api_key/query",
+            // Under security, so that `manage_security` contains it and `manage` does not.
+            Self::ReadKeyFeed => "cluster:admin/xpack/security/key_feed/read",
+            Self::RefreshToken => "cluster:admin/xpack/security/token/refresh",
+            Self::UpdateKey => "cluster:admin/xpack/security/api_key/update",
+        }
+    }
+
+    /// Whether anybody who is authenticated may do it: learn who one is and what one may do, and, for a key, look at
+    /// itself (Elasticsearch, `RBACEngine#checkSameUserPermissions`).
+    #[must_use]
+    pub fn is_open_to(&self, caller: &Caller) -> bool {
+        match self {
+            Self::Authenticate => true,
+            Self::CheckPrivileges { username } => *username == caller.username,
+            Self::GetKeys { selection, with_limited_by: false } => selection.is_the_calling_key(caller),
+            _ => false,
+        }
+    }
+
+    /// Whether it can reach only keys of the caller's own, so that `manage_own_api_key` suffices
+    /// (Elasticsearch, `ManageOwnApiKeyClusterPrivilege`).
+    #[must_use]
+    pub fn stays_with_own_keys(&self, caller: &Caller) -> bool {
+        match self {
+            Self::BulkUpdateKeys | Self::CreateKey | Self::UpdateKey => true,
+            Self::GetKeys { selection, with_limited_by } => {
+                selection.is_of_own_keys(caller) && !shows_a_key_its_limits(caller, *with_limited_by)
+            }
+            Self::InvalidateKeys(selection) => selection.is_of_own_keys(caller),
+            Self::QueryKeys { with_limited_by } => !shows_a_key_its_limits(caller, *with_limited_by),
+            _ => false,
+        }
+    }
+}
+
+impl KeySelection<'_> {
+    /// An API key owns no keys: what it may call its own is itself.
+    fn is_of_own_keys(&self, caller: &Caller) -> bool {
+        if caller.api_key_id().is_some() {
+            return self.is_the_calling_key(caller);
+        }
+        self.owner
+            || (self.username == Some(caller.username.as_str()) && self.realm == Some(caller.realm.as_str()))
+    }
+
+    fn is_the_calling_key(&self, caller: &Caller) -> bool {
+        match (self.ids, caller.api_key_id()) {
+            ([wanted], Some(id)) => wanted == id,
+            _ => false,
+        }
+    }
+}
+
+fn shows_a_key_its_limits(caller: &Caller, with_limited_by: bool) -> bool {
+    with_limited_by && caller.api_key_id().is_some()
+}

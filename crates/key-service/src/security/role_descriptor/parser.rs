@@ -1,0 +1,303 @@
+//! Reading role descriptors, with the messages of Elasticsearch's hand-written parser (`RoleDescriptor#parse`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{
+    ApplicationPrivileges, FieldSecurity, IndexPrivileges, ROLE_NAME_CHARS_MAX, RemoteClusterPrivileges,
+    RemoteIndexPrivileges, Restriction, RoleDescriptor,
+};
+use crate::api::content::{Member, Node, NodeValue};
+use crate::api::error::{ErrorCause, ErrorType, ValidationProblems};
+
+/// An object of role descriptors by name.
+pub(super) fn role_descriptors(node: &Node) -> Result<BTreeMap<String, RoleDescriptor>, ErrorCause> {
+    let Some(members) = node.members() else {
+        let reason = format!(
+            "failed to parse role descriptors. expected an object but found [{}] instead",
+            node.token()
+        );
+        return Err(ErrorCause::parse(reason));
+    };
+    let mut roles = BTreeMap::new();
+    for member in members {
+        refuse_illegal_name(&member.name)?;
+        roles.insert(member.name.clone(), role(&member.name, &member.value)?);
+    }
+    Ok(roles)
+}
+
+/// Printable ASCII, without spaces at its ends (Elasticsearch, `Validation.Roles`).
+fn refuse_illegal_name(name: &str) -> Result<(), ErrorCause> {
+    let is_legal = (1..=ROLE_NAME_CHARS_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+        && name.trim() == name;
+    let mut problems = ValidationProblems::new();
+    if !is_legal {
+        problems.add(format!(
+            "Role names must be at least 1 and no more than {ROLE_NAME_CHARS_MAX} characters. They can contain alphanumeric characters (a-z, A-Z, 0-9), spaces, punctuation, and printable symbols in the Basic Latin (ASCII) block. Leading or trailing whitespace is not allowed."
+        ));
+    }
+    problems.into_result_of(ErrorType::Validation)
+}
+
+fn role(name: &str, node: &Node) -> Result<RoleDescriptor, ErrorCause> {
+    let place = Place { what: "role", role: name };
+    let mut role = RoleDescriptor::default();
+    for member in place.object(node)? {
+        let value = &member.value;
+        match member.name.as_str() {
+            "cluster" => role.cluster = optional_texts(place, member)?,
+            "run_as" => role.run_as = optional_texts(place, member)?,
+            "index" | "indices" => role.indices = each(name, "indices privileges", member, index_block)?,
+            "application" | "applications" => {
+                role.applications = each(name, "application privileges", member, application_block)?;
+            }
+            "global" => role.global = global(place, member)?,
+            "metadata" => role.metadata = map(place, member)?,
+            // What keeps a user's session alive is never a key's business; read so that mistakes show, and dropped.
+            "transient_metadata" => drop(map(place, member)?),
+            "type" => {}
+            "remote_indices" => {
+                role.remote_indices = each(name, "remote indices privileges", member, remote_index_block)?;
+            }
+            "remote_cluster" => {
+                role.remote_cluster = each(name, "remote cluster privileges", member, remote_cluster_block)?;
+            }
+            "restriction" => role.restriction = Some(restriction(name, value)?),
+            "description" => role.description = Some(place.text(member)?),
+            _ => return Err(place.unexpected(member)),
+        }
+    }
+    Ok(role)
+}
+
+fn index_block(place: Place<'_>, node: &Node) -> Result<IndexPrivileges, ErrorCause> {
+    let (block, clusters) = any_index_block(place, node)?;
+    match clusters {
+        None => Ok(block),
+        Some(_) => Err(place.complain("unexpected field [clusters]")),
+    }
+}
+
+fn remote_index_block(place: Place<'_>, node: &Node) -> Result<RemoteIndexPrivileges, ErrorCause> {
+    let (indices, clusters) = any_index_block(place, node)?;
+    Ok(RemoteIndexPrivileges { indices, clusters: clusters.ok_or_else(|| place.missing("clusters"))? })
+}
+
+/// A block over indices, with the clusters that are only allowed in one over remote indices.
+fn any_index_block(
+    place: Place<'_>,
+    node: &Node,
+) -> Result<(IndexPrivileges, Option<Vec<String>>), ErrorCause> {
+    let (mut names, mut privileges, mut clusters) = (None, None, None);
+    let mut block = IndexPrivileges::default();
+    for member in place.object(node)? {
+        match member.name.as_str() {
+            "names" => names = Some(place.some_texts(member)?),
+            "privileges" => privileges = Some(texts(place, member)?),
+            "field_security" => block.field_security = field_security(place, &member.value)?,
+            "query" => block.query = query(place, member)?,
+            "allow_restricted_indices" => block.allow_restricted_indices = place.boolean(member)?,
+            "clusters" => clusters = Some(place.some_texts(member)?),
+            _ => return Err(place.unexpected(member)),
+        }
+    }
+    block.names = names.ok_or_else(|| place.missing("names"))?;
+    block.privileges = privileges.ok_or_else(|| place.missing("privileges"))?;
+    Ok((block, clusters))
+}
+
+fn field_security(place: Place<'_>, node: &Node) -> Result<Option<FieldSecurity>, ErrorCause> {
+    if node.value == NodeValue::Null {
+        return Ok(None);
+    }
+    let mut fields = FieldSecurity::default();
+    for member in place.object(node)? {
+        match member.name.as_str() {
+            "grant" => fields.grant = Some(optional_texts(place, member)?),
+            "except" => fields.except = Some(optional_texts(place, member)?),
+            _ => return Err(place.unexpected(member)),
+        }
+    }
+    Ok(Some(fields))
+}
+
+/// A query as text, or as an object that becomes one.
+fn query(place: Place<'_>, member: &Member) -> Result<Option<String>, ErrorCause> {
+    match &member.value.value {
+        NodeValue::Null => Ok(None),
+        NodeValue::String(text) if text.is_empty() => Ok(None),
+        NodeValue::String(text) => Ok(Some(text.clone())),
+        NodeValue::Object(_) => Ok(Some(member.value.to_compact_json())),
+        _ => Err(place.wrong_type(member, "value to be null, a string, an array, or an object")),
+    }
+}
+
+fn application_block(place: Place<'_>, node: &Node) -> Result<ApplicationPrivileges, ErrorCause> {
+    let (mut application, mut privileges, mut resources) = (None, None, None);
+    for member in place.object(node)? {
+        match member.name.as_str() {
+            "application" => application = Some(place.text(member)?),
+            "privileges" => privileges = Some(texts(place, member)?),
+            "resources" => resources = Some(texts(place, member)?),
+            _ => return Err(place.unexpected(member)),
+        }
+    }
+    Ok(ApplicationPrivileges {
+        application: application.ok_or_else(|| place.missing("application"))?,
+        privileges: privileges.ok_or_else(|| place.missing("privileges"))?,
+        resources: resources.ok_or_else(|| place.missing("resources"))?,
+    })
+}
+
+fn remote_cluster_block(place: Place<'_>, node: &Node) -> Result<RemoteClusterPrivileges, ErrorCause> {
+    let (mut privileges, mut clusters) = (None, None);
+    for member in place.object(node)? {
+        match member.name.as_str() {
+            "privileges" => privileges = Some(place.some_texts(member)?),
+            "clusters" => clusters = Some(place.some_texts(member)?),
+            _ => return Err(place.unexpected(member)),
+        }
+    }
+    Ok(RemoteClusterPrivileges {
+        privileges: privileges.ok_or_else(|| place.missing("privileges"))?,
+        clusters: clusters.ok_or_else(|| place.missing("clusters"))?,
+    })
+}
+
+fn restriction(role: &str, node: &Node) -> Result<Restriction, ErrorCause> {
+    let place = Place { what: "restriction for role", role };
+    let mut workflows = None;
+    for member in place.object(node)? {
+        match member.name.as_str() {
+            "workflows" => workflows = Some(place.some_texts(member)?),
+            _ => return Err(place.unexpected(member)),
+        }
+    }
+    Ok(Restriction { workflows: workflows.ok_or_else(|| place.missing("workflows"))? })
+}
+
+fn global(place: Place<'_>, member: &Member) -> Result<Map<String, Value>, ErrorCause> {
+    for category in place.object(&member.value)? {
+        if !matches!(category.name.as_str(), "application" | "profile" | "role") {
+            return Err(place.unexpected(category));
+        }
+        place.object(&category.value)?;
+    }
+    map(place, member)
+}
+
+fn map(place: Place<'_>, member: &Member) -> Result<Map<String, Value>, ErrorCause> {
+    match member.value.to_value() {
+        Value::Object(map) => Ok(map),
+        _ => Err(place.wrong_type(member, "to be of type object")),
+    }
+}
+
+/// An array of blocks of one kind.
+fn each<T>(
+    role: &str,
+    kind: &'static str,
+    member: &Member,
+    block: impl Fn(Place<'_>, &Node) -> Result<T, ErrorCause>,
+) -> Result<Vec<T>, ErrorCause> {
+    let what = format!("{kind} for role");
+    let place = Place { what: &what, role };
+    let Some(elements) = member.value.elements() else {
+        return Err(place.wrong_type(member, "value to be an array"));
+    };
+    elements
+        .iter()
+        .map(|element| match element.members() {
+            Some(_) => block(place, element),
+            None => Err(place.complain(format_args!(
+                "expected field [{}] value to be an array of objects, but found an array element of type [{}]",
+                member.name,
+                element.token()
+            ))),
+        })
+        .collect()
+}
+
+/// An array of texts, a single text, or nothing.
+fn optional_texts(place: Place<'_>, member: &Member) -> Result<Vec<String>, ErrorCause> {
+    if member.value.value == NodeValue::Null { Ok(Vec::new()) } else { texts(place, member) }
+}
+
+/// An array of texts, or a single text.
+fn texts(place: Place<'_>, member: &Member) -> Result<Vec<String>, ErrorCause> {
+    let complain = |found: std::fmt::Arguments<'_>| {
+        let name = &member.name;
+        let cause = format!("could not parse [{name}] field. expected a string array but {found}");
+        ErrorCause::parse(format!("could not parse {} [{}]", place.what, place.role))
+            .caused_by(ErrorCause::parse(cause))
+    };
+    match &member.value.value {
+        NodeValue::String(text) => Ok(vec![text.clone()]),
+        NodeValue::Array(elements) => elements
+            .iter()
+            .map(|element| match element.as_str() {
+                Some(text) => Ok(text.to_owned()),
+                None => Err(complain(format_args!("one of its elements is [{}]", element.token()))),
+            })
+            .collect(),
+        _ => Err(complain(format_args!("found [{}] value instead", member.value.token()))),
+    }
+}
+
+/// Which part of which role is being read, for messages.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    what: &'a str,
+    role: &'a str,
+}
+
+impl Place<'_> {
+    fn complain(self, complaint: impl std::fmt::Display) -> ErrorCause {
+        ErrorCause::parse(format!("failed to parse {} [{}]. {complaint}", self.what, self.role))
+    }
+
+    fn unexpected(self, member: &Member) -> ErrorCause {
+        self.complain(format_args!("unexpected field [{}]", member.name))
+    }
+
+    fn missing(self, field: &str) -> ErrorCause {
+        self.complain(format_args!("missing required [{field}] field"))
+    }
+
+    fn wrong_type(self, member: &Member, expected: &str) -> ErrorCause {
+        let (name, found) = (&member.name, member.value.token());
+        self.complain(format_args!("expected field [{name}] {expected}, but found [{found}] instead"))
+    }
+
+    fn object(self, node: &Node) -> Result<&[Member], ErrorCause> {
+        node.members().ok_or_else(|| {
+            self.complain(format_args!("expected an object but found [{}] instead", node.token()))
+        })
+    }
+
+    fn text(self, member: &Member) -> Result<String, ErrorCause> {
+        match member.value.as_str() {
+            Some(text) => Ok(text.to_owned()),
+            None => Err(self.wrong_type(member, "value to be a string")),
+        }
+    }
+
+    fn boolean(self, member: &Member) -> Result<bool, ErrorCause> {
+        match &member.value.value {
+            NodeValue::Boolean(value) => Ok(*value),
+            _ => Err(self.wrong_type(member, "value to be a boolean")),
+        }
+    }
+
+    /// A text, or at least one of them.
+    fn some_texts(self, member: &Member) -> Result<Vec<String>, ErrorCause> {
+        let texts = texts(self, member)?;
+        if texts.is_empty() {
+            return Err(self.complain(format_args!("[{}] cannot be an empty array", member.name)));
+        }
+        Ok(texts)
+    }
+}

@@ -1,0 +1,124 @@
+//! What makes no sense in a role descriptor that could be read.
+
+use super::{IndexPrivileges, RoleDescriptor};
+use crate::security::privilege::{ClusterPrivilege, IndexPrivilege};
+
+/// The workflows that a role can be restricted to.
+const WORKFLOWS: [&str; 1] = ["search_application_query"];
+
+/// The privileges that can be held over another cluster.
+const REMOTE_CLUSTER_PRIVILEGES: [&str; 2] = ["monitor_enrich", "monitor_stats"];
+
+/// Fewest characters of an application's name before its first hyphen or underscore.
+const APPLICATION_PREFIX_CHARS_MIN: usize = 3;
+
+/// Characters that an application's name may not have after its first hyphen or underscore.
+const APPLICATION_SUFFIX_REFUSED: &str = "\\/*?\"<>|,";
+
+/// All complaints about a descriptor, in the order in which Elasticsearch looks for them.
+pub(super) fn problems(role: &RoleDescriptor) -> Vec<String> {
+    let mut problems: Vec<String> = role
+        .cluster
+        .iter()
+        .filter_map(|name| ClusterPrivilege::resolve(name).err())
+        .map(|unknown| unknown.to_string())
+        .collect();
+    let blocks = role.indices.iter().chain(role.remote_indices.iter().map(|block| &block.indices));
+    problems.extend(blocks.flat_map(index_problems));
+    for block in &role.remote_cluster {
+        let unknown =
+            block.privileges.iter().filter(|name| !REMOTE_CLUSTER_PRIVILEGES.contains(&name.as_str()));
+        problems.extend(unknown.map(|name| {
+            format!(
+                "Invalid remote_cluster permissions found. Please remove the following: [{name}] Only [{}] are allowed",
+                REMOTE_CLUSTER_PRIVILEGES.join(", ")
+            )
+        }));
+    }
+    for block in &role.applications {
+        problems.extend(problem_of_application_name(&block.application, Stars::Allowed));
+        problems.extend(block.privileges.iter().filter_map(|name| problem_of_application_privilege(name)));
+    }
+    if role.metadata.keys().any(|key| key.starts_with('_')) {
+        problems.push("role descriptor metadata keys may not start with [_]".to_owned());
+    }
+    let workflows = role.restriction.iter().flat_map(|restriction| &restriction.workflows);
+    problems.extend(workflows.filter(|name| !WORKFLOWS.contains(&name.as_str())).map(|name| {
+        format!(
+            "unknown workflow [{name}]. a workflow must be one of the predefined workflow names [{}]",
+            WORKFLOWS.join(",")
+        )
+    }));
+    problems
+}
+
+fn index_problems(block: &IndexPrivileges) -> impl Iterator<Item = String> {
+    block
+        .privileges
+        .iter()
+        .filter_map(|name| IndexPrivilege::resolve(name).err())
+        .map(|unknown| unknown.to_string())
+}
+
+/// Whether an application's name may be a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stars {
+    /// As in a role.
+    Allowed,
+    /// As in a question about privileges.
+    Refused,
+}
+
+/// What is wrong with the name of an application (Elasticsearch, `ApplicationPrivilege#validateApplicationName`).
+///
+/// ```text
+/// name   = prefix [ ("-" / "_") suffix ]
+/// prefix = %x61-7A 2*(ALPHA / DIGIT)
+/// ```
+#[must_use]
+pub fn problem_of_application_name(name: &str, stars: Stars) -> Option<String> {
+    if name.trim().is_empty() {
+        return Some("Application names cannot be blank".to_owned());
+    }
+    let (name, is_pattern) = match name.strip_suffix('*') {
+        Some(stem) if stars == Stars::Allowed => (stem, true),
+        _ => (name, false),
+    };
+    if name.contains('*') {
+        return Some(format!("Application names may not contain '*' (found '{name}')"));
+    }
+    if is_pattern && name.is_empty() {
+        return None;
+    }
+    let (prefix, suffix) = name.split_once(['-', '_']).unwrap_or((name, ""));
+    let begins_well = prefix.starts_with(|first: char| first.is_ascii_lowercase());
+    if !begins_well || !prefix.chars().all(|char| char.is_ascii_alphanumeric()) {
+        return Some(format!(
+            "An application name prefix must match the pattern ^[a-z][A-Za-z0-9]*$ (found '{prefix}')"
+        ));
+    }
+    // What a pattern begins with may be cut short.
+    if !is_pattern && prefix.len() < APPLICATION_PREFIX_CHARS_MIN {
+        return Some(format!(
+            "An application name prefix must be at least {APPLICATION_PREFIX_CHARS_MIN} characters (found '{prefix}')"
+        ));
+    }
+    if suffix.chars().any(|char| char.is_whitespace() || APPLICATION_SUFFIX_REFUSED.contains(char)) {
+        return Some(format!(
+            "An application name suffix may not contain whitespace or any of the characters '{APPLICATION_SUFFIX_REFUSED}' (found '{suffix}')"
+        ));
+    }
+    None
+}
+
+/// What is wrong with the name of an application's privilege: it is a plain name, or a pattern over actions.
+fn problem_of_application_privilege(name: &str) -> Option<String> {
+    let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char));
+    if is_name || name.contains(['/', '*', ':']) {
+        return None;
+    }
+    Some(format!(
+        "Application privilege names and actions must match the pattern ^[a-z][a-zA-Z0-9_.-]*$ or contain one of [/, *, :] (found '{name}')"
+    ))
+}

@@ -1,0 +1,176 @@
+//! Patterns over names, and whether some of them cover others.
+//!
+//! ```text
+//! pattern = *( "*" / "?" / "\" any / any )
+//! ```
+//!
+//! `*` stands for any text, also none, `?` for one character, and a backslash takes away the meaning of what follows it.
+//! Elasticsearch also reads `/…/` as a regular expression of its own dialect. Here such a pattern is kept but stands for
+//! no name at all, so it never grants anything.
+
+mod coverage;
+
+use std::fmt;
+
+pub use coverage::covers;
+
+/// One pattern.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wildcard {
+    text: String,
+    meaning: Meaning,
+}
+
+/// What a pattern stands for.
+#[derive(Clone, PartialEq, Eq)]
+enum Meaning {
+    Parts(Vec<Part>),
+    /// A regular expression, which is not evaluated.
+    Unknown,
+}
+
+/// A piece of a pattern.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    AnyChar,
+    AnyText,
+    Char(char),
+}
+
+/// A set of names: those that one of its patterns includes and none excludes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NameSet {
+    includes: Vec<Wildcard>,
+    excludes: Vec<Wildcard>,
+}
+
+impl Wildcard {
+    /// Reads a pattern; every text is one.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let is_regular_expression = text.len() > 1 && text.starts_with('/') && text.ends_with('/');
+        let meaning = if is_regular_expression { Meaning::Unknown } else { Meaning::Parts(parts(text)) };
+        Self { text: text.to_owned(), meaning }
+    }
+
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it stands for this name.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        match &self.meaning {
+            Meaning::Parts(parts) => matches(parts, name),
+            Meaning::Unknown => false,
+        }
+    }
+
+    /// Whether it is known what it stands for; it is not of a regular expression.
+    #[must_use]
+    pub fn is_understood(&self) -> bool {
+        matches!(self.meaning, Meaning::Parts(_))
+    }
+
+    /// The only name it stands for, when it has no wildcard.
+    #[must_use]
+    pub fn only_name(&self) -> Option<String> {
+        let Meaning::Parts(parts) = &self.meaning else { return None };
+        parts
+            .iter()
+            .map(|part| match part {
+                Part::Char(char) => Some(*char),
+                Part::AnyChar | Part::AnyText => None,
+            })
+            .collect()
+    }
+}
+
+impl NameSet {
+    /// The names that one of `includes` stands for and none of `excludes`.
+    #[must_use]
+    pub fn new<'a>(
+        includes: impl IntoIterator<Item = &'a str>,
+        excludes: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        Self {
+            includes: includes.into_iter().map(Wildcard::new).collect(),
+            excludes: excludes.into_iter().map(Wildcard::new).collect(),
+        }
+    }
+
+    /// The patterns that include.
+    #[must_use]
+    pub fn includes(&self) -> &[Wildcard] {
+        &self.includes
+    }
+
+    /// Whether the name is in the set.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.includes.iter().any(|pattern| pattern.matches(name))
+            && !self.excludes.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// The sets that make up this one, a pattern each.
+    pub(super) fn split(&self) -> impl Iterator<Item = Self> {
+        self.includes
+            .iter()
+            .map(|include| Self { includes: vec![include.clone()], excludes: self.excludes.clone() })
+    }
+}
+
+fn parts(text: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            // Two in a row say no more than one.
+            '*' if parts.last() == Some(&Part::AnyText) => {}
+            '*' => parts.push(Part::AnyText),
+            '?' => parts.push(Part::AnyChar),
+            '\\' => parts.push(Part::Char(chars.next().unwrap_or('\\'))),
+            char => parts.push(Part::Char(char)),
+        }
+    }
+    parts
+}
+
+/// In time proportional to the product of both lengths at worst: after a mismatch it goes back to the latest `*` only, and
+/// lets that stand for one character more.
+fn matches(mut parts: &[Part], name: &str) -> bool {
+    let mut chars = name.chars();
+    let mut latest_any: Option<(&[Part], std::str::Chars<'_>)> = None;
+    loop {
+        if let Some((Part::AnyText, rest)) = parts.split_first() {
+            latest_any = Some((rest, chars.clone()));
+            parts = rest;
+            continue;
+        }
+        match (parts.split_first(), chars.next()) {
+            (None, None) => return true,
+            (Some((Part::AnyChar, rest)), Some(_)) => parts = rest,
+            (Some((Part::Char(wanted), rest)), Some(found)) if *wanted == found => parts = rest,
+            (Some(_), None) => return false,
+            (_, Some(_)) => {
+                let Some((rest, from)) = &mut latest_any else { return false };
+                if from.next().is_none() {
+                    return false;
+                }
+                parts = rest;
+                chars = from.clone();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Wildcard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+#[cfg(test)]
+mod tests;
