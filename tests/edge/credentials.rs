@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use latchkey_filter::limits::CREDENTIAL_LEN_MAX;
+use latchkey_key_feed::limits::KEY_ID_LEN_MAX;
 use latchkey_local_stack::http::{Request, Response, http2};
 use serde_json::json;
 
@@ -44,6 +46,35 @@ fn refused(stage: &Stage, name: &str, request: &Request, details: &str) {
     assert_eq!(stage.send(request).status, 401, "{name}");
     assert_eq!(stage.details(&request.target), details, "{name}");
     assert!(stage.upstream.requests_to(&request.target).is_empty(), "{name}: it reached the upstream");
+}
+
+#[test]
+fn a_credential_of_any_length_is_judged() {
+    let stage = stage::shared();
+    let lengths = [
+        ("/long-id", "i".repeat(KEY_ID_LEN_MAX), "latchkey_key_unknown"),
+        ("/too-long-id", "i".repeat(KEY_ID_LEN_MAX + 1), "latchkey_credential_id_too_long"),
+        ("/too-long", "i".repeat(CREDENTIAL_LEN_MAX), "latchkey_credential_too_long"),
+        ("/far-too-long", "i".repeat(40_000), "latchkey_credential_too_long"),
+    ];
+    for (path, id, details) in lengths {
+        assert_eq!(stage.send(&Request::get(path).api_key(&encoded(&id, "secret"))).status, 401, "{path}");
+        assert_eq!(stage.details(path), details);
+    }
+}
+
+#[test]
+fn two_credentials_are_refused_by_http2_too() {
+    let stage = stage::shared();
+    let wrong = encoded("anybody", "wrong");
+    for (path, first, second) in
+        [("/two-a", &good(), &good()), ("/two-b", &good(), &wrong), ("/two-c", &wrong, &good())]
+    {
+        let request = Request::get(path).api_key(first).api_key(second);
+        assert_eq!(http2::exchange(stage.address, &request).unwrap().status, 401, "{path}");
+        assert_eq!(stage.details(path), "latchkey_credential_duplicate", "{path}");
+        assert!(stage.upstream.requests_to(path).is_empty(), "{path} reached the upstream");
+    }
 }
 
 #[test]

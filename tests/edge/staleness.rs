@@ -27,7 +27,7 @@ fn a_table_that_is_too_old_refuses_everybody_until_it_is_fresh() {
     assert_eq!(stage.details("/too-old"), "latchkey_table_too_old");
     // Whether a key is unknown cannot be told from such a table either.
     assert_eq!(stage.status_for(&encoded("nobody", "secret")), 503);
-    assert!(stage.stat("table.age_ms") >= 4_000);
+    stage.until("the gauge tells the age", || stage.stat("table.age_ms") >= 4_000);
 
     stage.keys.behave(FeedManner::Truthful);
     stage.await_admitted(&good);

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -37,7 +37,10 @@ pub fn run(out: &mut impl Write, ports: Ports) -> Result<()> {
     let mut story = Story { out, steps: 0 };
     let told = story.tell(&mut stack);
     let steps = story.steps;
-    told.with_context(|| stack.logs_since(StackMark::default()))?;
+    // The cause last, where a person looks first.
+    told.map_err(|error| {
+        anyhow!("the demo broke off\n{}\n{error:#}", stack.logs_since(StackMark::default()))
+    })?;
     writeln!(out, "\ndemo: all {steps} steps held")?;
     Ok(out.flush()?)
 }

@@ -108,8 +108,9 @@ fn first_refusal(connection: &mut Http1Connection, request: &Request) -> Result<
     }
 }
 
+/// To the microsecond: finer differences are noise of the clock.
 fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1_000.0
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
 
 #[cfg(test)]
