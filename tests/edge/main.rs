@@ -7,10 +7,12 @@
 #![expect(clippy::panic, reason = "a failing test may panic")]
 #![expect(clippy::indexing_slicing, reason = "a failing test may panic")]
 
+mod company;
 mod credentials;
 mod feed_faults;
 mod following;
 mod identity;
+mod mutations;
 mod protocols;
 mod samples;
 mod secrecy;

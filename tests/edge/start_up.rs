@@ -114,6 +114,26 @@ fn no_body_slips_past_the_gate_while_its_request_waits() {
 }
 
 #[test]
+fn a_body_needs_a_verdict_whatever_envoy_calls_first() {
+    let stage = Stage::with_keys(vec![key("id", "secret")], |config| {
+        config.gate().unwrap()["allow_on_headers_stop_iteration"] = json!(true);
+    });
+    let upload = |path: &str, secret: &str| {
+        Request::new("POST", path)
+            .api_key(&encoded("id", secret))
+            .body(vec![b'b'; 1_000_000])
+            .trailer("x-checksum", "1")
+    };
+    for exchange in [http1::exchange, http2::exchange] {
+        assert_eq!(exchange(stage.address, &upload("/flag-good", "secret")).unwrap().status, 200);
+    }
+    assert_eq!(http2::exchange(stage.address, &upload("/flag-bad", "wrong")).unwrap().status, 401);
+    let lengths: Vec<_> = stage.upstream.requests_to("/flag-good").iter().map(|seen| seen.body_len).collect();
+    assert_eq!(lengths, [1_000_000, 1_000_000]);
+    assert!(stage.upstream.requests_to("/flag-bad").is_empty());
+}
+
+#[test]
 fn a_client_that_goes_away_while_it_waits_harms_nobody() {
     let stage = without_table(|config| wait_at_start(config, WAIT_FOR_EVER));
     let active = || stage.envoy.admin().stat("http.edge.downstream_rq_active").unwrap();
