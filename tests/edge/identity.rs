@@ -1,7 +1,7 @@
 //! What the upstream learns of the caller, and what a client cannot make it believe.
 
 use latchkey_key_feed::UnixMillis;
-use latchkey_local_stack::http::{Request, Response, http1, http2};
+use latchkey_local_stack::http::{Request, Response, http1, http2, values};
 use latchkey_local_stack::upstream::SeenRequest;
 use serde_json::json;
 
@@ -101,6 +101,7 @@ fn no_identity_reaches_the_upstream_by_trailers() {
         assert_eq!(exchange(stage.address, &request).unwrap().status, 200, "{protocol}");
         let seen = only(&stage, &request.target);
         assert!(!holds(&seen, FORGED), "{protocol}: {seen:?}");
+        assert_eq!(values(&seen.trailers, "x-checksum"), ["kept"], "{protocol}: no trailer arrives at all");
         assert_eq!(seen.body_len, 4, "{protocol}");
     }
 }
