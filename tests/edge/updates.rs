@@ -7,7 +7,7 @@ use std::thread;
 
 use latchkey_local_stack::envoy::{EnvoyOptions, EnvoyProcess};
 use latchkey_local_stack::envoy_config::EnvoyConfig;
-use latchkey_local_stack::fake_key_service::FakeKeyService;
+use latchkey_local_stack::fake_key_service::{FakeKeyService, FeedManner};
 use latchkey_local_stack::http::{Request, http1};
 use latchkey_local_stack::upstream::Upstream;
 use latchkey_local_stack::wait;
@@ -69,6 +69,33 @@ fn requests_pass_while_the_configuration_changes() {
 }
 
 #[test]
+fn a_request_that_waits_outlives_its_configuration() {
+    let keys = FakeKeyService::start(epoch("first")).unwrap();
+    keys.put(key("id", "secret"));
+    keys.behave(FeedManner::Status(500));
+    let mut dynamic = Dynamic::following(keys, |config| configure(config, "/start_up_wait", json!("5m")));
+    let edge = dynamic.envoy.listener().unwrap();
+    let request = Request::new("POST", "/outlives").api_key(&encoded("id", "secret")).body("body");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| http1::exchange(edge, &request).unwrap());
+        let stat = |name: &str| dynamic.envoy.admin().stat(name);
+        wait::until("the request waits", || Ok((stat("http.edge.downstream_rq_active")? == 1).then_some(())))
+            .unwrap();
+        let before = stat("listener_manager.lds.update_success").unwrap();
+        dynamic.update(|config| configure(config, "/identity/headers/owner", json!("x-caller")));
+        let stat = |name: &str| dynamic.envoy.admin().stat(name);
+        wait::until("the update is in force", || {
+            Ok((stat("listener_manager.lds.update_success")? > before).then_some(()))
+        })
+        .unwrap();
+        assert!(dynamic.upstream.requests_to("/outlives").is_empty(), "it passed without a verdict");
+        dynamic.keys.behave(FeedManner::Truthful);
+        assert_eq!(waiting.join().unwrap().status, 200);
+    });
+    assert_eq!(dynamic.upstream.requests_to("/outlives").len(), 1);
+}
+
+#[test]
 fn a_bad_configuration_is_refused_and_the_old_one_stays() {
     let mut dynamic = Dynamic::start();
     let edge = dynamic.envoy.listener().unwrap();
@@ -91,14 +118,27 @@ fn a_bad_configuration_is_refused_and_the_old_one_stays() {
 }
 
 impl Dynamic {
+    /// An edge that admits the key `id`.
     fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
         let keys = FakeKeyService::start(epoch("first")).unwrap();
         keys.put(key("id", "secret"));
+        let dynamic = Self::following(keys, |_| {});
+        let edge = dynamic.envoy.listener().unwrap();
+        wait::until("the edge has read the feed", || {
+            let answer = http1::exchange(edge, &Request::get("/ready").api_key(&encoded("id", "secret")))?;
+            Ok((answer.status == 200).then_some(()))
+        })
+        .unwrap();
+        dynamic
+    }
+
+    fn following(keys: FakeKeyService, edit: impl FnOnce(&mut EnvoyConfig)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
         let upstream = Upstream::start(([127, 0, 0, 1], 0).into()).unwrap();
         let mut listener = Value::Null;
         let file = listeners_file(directory.path());
         let options: EnvoyOptions = stage::options(keys.address(), &upstream, |config| {
+            edit(config);
             let bootstrap = config.bootstrap();
             listener = bootstrap["static_resources"]["listeners"][0].clone();
             bootstrap["static_resources"].as_object_mut().unwrap().remove("listeners");
@@ -107,12 +147,6 @@ impl Dynamic {
         });
         write_listener(directory.path(), &listener, 0);
         let envoy = EnvoyProcess::start(&options).unwrap();
-        let edge = envoy.listener().unwrap();
-        wait::until("the edge has read the feed", || {
-            let answer = http1::exchange(edge, &Request::get("/ready").api_key(&encoded("id", "secret")))?;
-            Ok((answer.status == 200).then_some(()))
-        })
-        .unwrap();
         Self { envoy, keys, upstream, directory, listener, version: 0 }
     }
 
