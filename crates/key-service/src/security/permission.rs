@@ -14,7 +14,7 @@ use super::caller::Caller;
 use super::privilege::{ClusterPrivilege, IndexPrivilege, KeyReach};
 use super::request::ClusterRequest;
 use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors};
-use super::wildcard::{NameSet, Wildcard, covers};
+use super::wildcard::{Effort, NameSet, covers};
 
 pub use check::{ApplicationQuestion, IndexQuestion, PrivilegesAnswer, PrivilegesQuestion};
 pub use denial::{denial, run_as_denial};
@@ -45,9 +45,12 @@ struct IndexGrant {
     actions: Vec<NameSet>,
 }
 
+/// For each pattern of actions that a privilege stands for, the names of the grants that have it.
+struct IndexHolders<'a>(Vec<Vec<&'a NameSet>>);
+
 #[derive(Clone, Debug)]
 struct ApplicationGrant {
-    application: Wildcard,
+    applications: NameSet,
     privileges: NameSet,
     resources: NameSet,
 }
@@ -92,11 +95,12 @@ impl EffectivePermission {
     /// Whether it allows to run as this user.
     #[must_use]
     pub fn allows_run_as(&self, username: &str) -> bool {
-        self.on_all_sides(|side| side.run_as.contains(username))
+        self.sides().all(|side| side.run_as.contains(username))
     }
 
-    fn on_all_sides(&self, question: impl Fn(&Permission) -> bool) -> bool {
-        question(&self.granted) && self.limit.as_ref().is_none_or(question)
+    /// What each side grants; only what all grant is granted.
+    fn sides(&self) -> impl Iterator<Item = &Permission> {
+        std::iter::once(&self.granted).chain(&self.limit)
     }
 }
 
@@ -123,31 +127,44 @@ impl Permission {
         self.cluster.iter().filter_map(|privilege| privilege.reach(request, caller)).max()
     }
 
-    fn has_cluster(&self, asked: &ClusterPrivilege) -> bool {
-        asked.is_covered_by(&self.cluster)
+    fn has_cluster(&self, asked: &ClusterPrivilege, effort: &mut Effort) -> bool {
+        asked.is_covered_by(&self.cluster, effort)
     }
 
-    /// For each pattern of actions that the privilege stands for, the grants that have it must together have all names.
-    fn has_index(&self, names: &NameSet, asked: &IndexPrivilege) -> bool {
-        asked.actions().split().all(|actions| {
-            let grants: Vec<&NameSet> = self
-                .indices
+    /// Who has an index privilege.
+    fn index_holders(&self, asked: &IndexPrivilege, effort: &mut Effort) -> IndexHolders<'_> {
+        let holders = asked.actions().split().map(|actions| {
+            self.indices
                 .iter()
-                .filter(|grant| covers(&grant.actions.iter().collect::<Vec<_>>(), &actions))
+                .filter(|grant| covers(&grant.actions.iter().collect::<Vec<_>>(), &actions, effort))
                 .map(|grant| &grant.names)
-                .collect();
-            covers(&grants, names)
-        })
+                .collect()
+        });
+        IndexHolders(holders.collect())
     }
 
-    fn has_application(&self, application: &str, privilege: &NameSet, resource: &NameSet) -> bool {
-        let grants: Vec<&NameSet> = self
-            .applications
+    /// Where an application's privilege is held.
+    fn application_resources(
+        &self,
+        application: &NameSet,
+        privilege: &NameSet,
+        effort: &mut Effort,
+    ) -> Vec<&NameSet> {
+        self.applications
             .iter()
-            .filter(|grant| grant.application.matches(application) && covers(&[&grant.privileges], privilege))
+            .filter(|grant| {
+                covers(&[&grant.applications], application, effort)
+                    && covers(&[&grant.privileges], privilege, effort)
+            })
             .map(|grant| &grant.resources)
-            .collect();
-        covers(&grants, resource)
+            .collect()
+    }
+}
+
+impl IndexHolders<'_> {
+    /// Whether the grants that have some of the actions together have all names, for each pattern of actions.
+    fn have(&self, names: &NameSet, effort: &mut Effort) -> bool {
+        self.0.iter().all(|grants| covers(grants, names, effort))
     }
 }
 
@@ -165,7 +182,7 @@ impl IndexGrant {
 impl ApplicationGrant {
     fn of(block: &ApplicationPrivileges) -> Self {
         Self {
-            application: Wildcard::new(&block.application),
+            applications: NameSet::new([block.application.as_str()], []),
             privileges: NameSet::new(block.privileges.iter().map(String::as_str), []),
             resources: NameSet::new(block.resources.iter().map(String::as_str), []),
         }

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use super::caller::Caller;
 use super::request::ClusterRequest;
-use super::wildcard::{NameSet, Wildcard, covers};
+use super::wildcard::{Effort, NameSet, Wildcard, covers};
 
 /// A privilege over what is not an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl ClusterPrivilege {
         let actions = NameSet::new([lowered.as_str()], []);
         let is_pattern = lowered.contains(':')
             && Wildcard::new(&lowered).is_understood()
-            && covers(&[&*CLUSTER_ACTIONS], &actions);
+            && covers(&[&*CLUSTER_ACTIONS], &actions, &mut Effort::for_one_request());
         if !is_pattern {
             return Err(UnknownPrivilege { kind: Kind::Cluster, name: name.to_owned() });
         }
@@ -120,13 +120,13 @@ impl ClusterPrivilege {
     ///
     /// A privilege that reaches only the caller's own keys gives nothing but itself: what it allows depends on the request.
     #[must_use]
-    pub fn is_covered_by(&self, granted: &[Self]) -> bool {
+    pub fn is_covered_by(&self, granted: &[Self], effort: &mut Effort) -> bool {
         let unconditional: Vec<&NameSet> = granted
             .iter()
             .filter(|privilege| privilege.reach == KeyReach::All)
             .map(|privilege| &privilege.actions)
             .collect();
-        granted.contains(self) || covers(&unconditional, &self.actions)
+        granted.contains(self) || covers(&unconditional, &self.actions, effort)
     }
 
     /// Its name, in lower case.

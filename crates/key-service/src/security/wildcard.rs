@@ -6,13 +6,21 @@
 //!
 //! `*` stands for any text, also none, `?` for one character, and a backslash takes away the meaning of what follows it.
 //! Elasticsearch also reads `/…/` as a regular expression of its own dialect. Here such a pattern is kept but stands for
-//! no name at all, so it never grants anything.
+//! no name at all, so it never grants anything; and so does an overlong one, since patterns come from clients and looking at
+//! them costs time.
 
 mod coverage;
 
 use std::fmt;
 
-pub use coverage::covers;
+pub use coverage::{Effort, covers};
+
+/// Longest pattern that stands for something, in bytes. Names of indices end at 255 bytes (Elasticsearch, "Create index"), and a
+/// pattern may escape each.
+pub const PATTERN_LEN_MAX: usize = 1024;
+
+/// Longest name that a pattern can stand for, in bytes. The longest honest ones are usernames of 507 characters, four bytes each.
+pub const NAME_LEN_MAX: usize = 2048;
 
 /// One pattern.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,7 +33,7 @@ pub struct Wildcard {
 #[derive(Clone, PartialEq, Eq)]
 enum Meaning {
     Parts(Vec<Part>),
-    /// A regular expression, which is not evaluated.
+    /// A regular expression, which is not evaluated, or an overlong pattern.
     Unknown,
 }
 
@@ -49,7 +57,8 @@ impl Wildcard {
     #[must_use]
     pub fn new(text: &str) -> Self {
         let is_regular_expression = text.len() > 1 && text.starts_with('/') && text.ends_with('/');
-        let meaning = if is_regular_expression { Meaning::Unknown } else { Meaning::Parts(parts(text)) };
+        let is_unknown = is_regular_expression || text.len() > PATTERN_LEN_MAX;
+        let meaning = if is_unknown { Meaning::Unknown } else { Meaning::Parts(parts(text)) };
         Self { text: text.to_owned(), meaning }
     }
 
@@ -63,12 +72,12 @@ impl Wildcard {
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         match &self.meaning {
-            Meaning::Parts(parts) => matches(parts, name),
+            Meaning::Parts(parts) => name.len() <= NAME_LEN_MAX && matches(parts, name),
             Meaning::Unknown => false,
         }
     }
 
-    /// Whether it is known what it stands for; it is not of a regular expression.
+    /// Whether it is known what it stands for, as it is not of a regular expression.
     #[must_use]
     pub fn is_understood(&self) -> bool {
         matches!(self.meaning, Meaning::Parts(_))

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{EffectivePermission, RESTRICTED_INDICES};
 use crate::security::privilege::{ClusterPrivilege, IndexPrivilege, UnknownPrivilege};
-use crate::security::wildcard::{NameSet, Wildcard};
+use crate::security::wildcard::{Effort, NameSet, Wildcard, covers};
 
 /// Which privileges somebody asks about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,24 +59,27 @@ pub struct PrivilegesAnswer {
 
 impl EffectivePermission {
     /// Answers a question about privileges. Equal names in several parts of the question share one entry, in which a
-    /// privilege counts as held when all parts that ask for it find it held.
+    /// privilege counts as held when all parts that ask for it find it held. A question that takes too much work to answer
+    /// gets a no where a yes could not be shown.
     ///
     /// # Errors
     ///
     /// [`UnknownPrivilege`] for the first name that is none.
     pub fn answer(&self, question: &PrivilegesQuestion) -> Result<PrivilegesAnswer, UnknownPrivilege> {
+        let mut effort = Effort::for_one_request();
         let mut cluster = BTreeMap::new();
         for name in &question.cluster {
             let asked = ClusterPrivilege::resolve(name)?;
-            cluster.insert(name.clone(), self.on_all_sides(|side| side.has_cluster(&asked)));
+            cluster.insert(name.clone(), self.sides().all(|side| side.has_cluster(&asked, &mut effort)));
         }
         let mut index = BTreeMap::new();
         for block in &question.index {
-            self.answer_index(block, &mut index)?;
+            self.answer_index(block, &mut index, &mut effort)?;
         }
         let mut application = BTreeMap::new();
         for block in &question.application {
-            self.answer_application(block, application.entry(block.application.clone()).or_default());
+            let entry = application.entry(block.application.clone()).or_default();
+            self.answer_application(block, entry, &mut effort);
         }
         let has_all_requested = cluster.values().all(|held| *held)
             && index.values().flat_map(BTreeMap::values).all(|held| *held)
@@ -88,12 +91,14 @@ impl EffectivePermission {
         &self,
         block: &IndexQuestion,
         answer: &mut BTreeMap<String, BTreeMap<String, bool>>,
+        effort: &mut Effort,
     ) -> Result<(), UnknownPrivilege> {
         for privilege in &block.privileges {
             let asked = IndexPrivilege::resolve(privilege)?;
+            let sides: Vec<_> = self.sides().map(|side| side.index_holders(&asked, effort)).collect();
             for name in &block.names {
                 let names = names_meant(name, block.allow_restricted_indices);
-                let held = self.on_all_sides(|side| side.has_index(&names, &asked));
+                let held = sides.iter().all(|holders| holders.have(&names, effort));
                 note(answer.entry(name.clone()).or_default(), privilege, held);
             }
         }
@@ -104,13 +109,16 @@ impl EffectivePermission {
         &self,
         block: &ApplicationQuestion,
         answer: &mut BTreeMap<String, BTreeMap<String, bool>>,
+        effort: &mut Effort,
     ) {
+        let application = NameSet::new([block.application.as_str()], []);
         for privilege in &block.privileges {
             let asked = NameSet::new([privilege.as_str()], []);
+            let sides: Vec<_> =
+                self.sides().map(|side| side.application_resources(&application, &asked, effort)).collect();
             for resource in &block.resources {
                 let resources = NameSet::new([resource.as_str()], []);
-                let held =
-                    self.on_all_sides(|side| side.has_application(&block.application, &asked, &resources));
+                let held = sides.iter().all(|held| covers(held, &resources, effort));
                 note(answer.entry(resource.clone()).or_default(), privilege, held);
             }
         }

@@ -7,6 +7,7 @@ use super::*;
 use crate::api::content::Node;
 use crate::security::caller::{CallerKind, Runner};
 use crate::security::request::KeySelection;
+use crate::security::wildcard::Wildcard;
 
 fn roles(roles: Value) -> RoleDescriptors {
     RoleDescriptors::parse(&Node::parse_required(roles.to_string().as_bytes()).unwrap()).unwrap()

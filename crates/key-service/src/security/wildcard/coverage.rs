@@ -9,23 +9,54 @@ use std::collections::HashSet;
 
 use super::{Meaning, NameSet, Part, Wildcard};
 
-/// Most positions that one question may step through. A pattern with many `*` has states without measure, so the work must
-/// end somewhere; what could not be shown to be covered counts as not covered. A question over a hundred ordinary index
-/// patterns needs some ten thousand.
-const STEPS_MAX: usize = 1_000_000;
+/// Most positions that one request's questions may step through. A pattern with many `*` has states without measure, so the
+/// work must end somewhere: this is some hundredths of a second, and some ten megabytes. Comparing a name with an ordinary pattern
+/// is one step, and showing that `logs-*` covers `logs-2024-*` some twenty.
+const STEPS_MAX: usize = 250_000;
 
-/// Whether every name in `asked` is in one of `grants`.
+/// How many comparisons of a character of a name with a part of a pattern count as one step.
+const COMPARISONS_PER_STEP: usize = 256;
+
+/// The work that may still be spent on questions. When it is used up, nothing more counts as covered.
+#[derive(Debug)]
+pub struct Effort {
+    steps_left: usize,
+}
+
+/// Whether every name in `asked` is in one of `grants`, as far as `effort` suffices to show.
 #[must_use]
-pub fn covers(grants: &[&NameSet], asked: &NameSet) -> bool {
-    let mut steps = STEPS_MAX;
+pub fn covers(grants: &[&NameSet], asked: &NameSet, effort: &mut Effort) -> bool {
     asked.includes.iter().all(|pattern| match pattern.only_name() {
         Some(name) => {
-            asked.excludes.iter().any(|exclude| exclude.matches(&name))
-                || grants.iter().any(|grant| grant.contains(&name))
+            let excludes = asked.excludes.iter();
+            let patterns = grants.iter().flat_map(|grant| grant.includes.iter().chain(&grant.excludes));
+            effort.compare(&name, patterns.chain(excludes.clone())).is_some()
+                && (excludes.clone().any(|exclude| exclude.matches(&name))
+                    || grants.iter().any(|grant| grant.contains(&name)))
         }
         None => Question::new(grants, pattern, &asked.excludes)
-            .is_some_and(|question| question.is_covered(&mut steps)),
+            .is_some_and(|question| question.is_covered(effort)),
     })
+}
+
+impl Effort {
+    /// What one request may cost.
+    #[must_use]
+    pub fn for_one_request() -> Self {
+        Self { steps_left: STEPS_MAX }
+    }
+
+    /// For comparing a name with patterns.
+    fn compare<'a>(&mut self, name: &str, patterns: impl Iterator<Item = &'a Wildcard>) -> Option<()> {
+        let steps = patterns.map(|pattern| 1 + name.len() * pattern.text.len() / COMPARISONS_PER_STEP).sum();
+        self.spend(steps)
+    }
+
+    /// `None` when it is used up.
+    fn spend(&mut self, steps: usize) -> Option<()> {
+        self.steps_left = self.steps_left.checked_sub(steps)?;
+        Some(())
+    }
 }
 
 /// One asked pattern against all grants.
@@ -33,8 +64,6 @@ struct Question<'a> {
     asked: Vec<&'a [Part]>,
     asked_excludes: Vec<&'a [Part]>,
     grants: Vec<Grant<'a>>,
-    /// Every character that some pattern names; `None` stands for all others.
-    alphabet: Vec<Option<char>>,
 }
 
 struct Grant<'a> {
@@ -65,17 +94,10 @@ impl<'a> Question<'a> {
                 is_whole.then(|| Grant { includes: understood(&grant.includes), excludes })
             })
             .collect::<Option<_>>()?;
-        let mut question = Self {
-            asked: vec![asked],
-            asked_excludes: understood(asked_excludes),
-            grants,
-            alphabet: Vec::new(),
-        };
-        question.alphabet = question.alphabet();
-        Some(question)
+        Some(Self { asked: vec![asked], asked_excludes: understood(asked_excludes), grants })
     }
 
-    fn is_covered(&self, steps: &mut usize) -> bool {
+    fn is_covered(&self, effort: &mut Effort) -> bool {
         let start = self.start();
         let mut seen = HashSet::from([start.clone()]);
         let mut waiting = vec![start];
@@ -86,8 +108,8 @@ impl<'a> Question<'a> {
             if self.is_settled(&state) {
                 continue;
             }
-            for char in &self.alphabet {
-                let Some(next) = self.step(&state, *char, steps) else { return false };
+            for char in self.next_chars(&state) {
+                let Some(next) = self.step(&state, char, effort) else { return false };
                 if seen.insert(next.clone()) {
                     waiting.push(next);
                 }
@@ -110,10 +132,10 @@ impl<'a> Question<'a> {
     }
 
     /// The state after one more character; `None` when too many steps were taken.
-    fn step(&self, state: &State, char: Option<char>, steps: &mut usize) -> Option<State> {
+    fn step(&self, state: &State, char: Option<char>, effort: &mut Effort) -> Option<State> {
         let mut step = |patterns: &[&[Part]], all: &[Positions]| -> Option<Vec<Positions>> {
             let positions: usize = all.iter().map(|positions| positions.len() + 1).sum();
-            *steps = steps.checked_sub(positions)?;
+            effort.spend(positions)?;
             Some(patterns.iter().zip(all).map(|(parts, from)| advance(parts, from, char)).collect())
         };
         Some(State {
@@ -154,21 +176,37 @@ impl<'a> Question<'a> {
         })
     }
 
-    fn alphabet(&self) -> Vec<Option<char>> {
-        let mut named: Vec<char> = self
-            .asked
-            .iter()
-            .chain(&self.asked_excludes)
-            .chain(self.grants.iter().flat_map(|grant| grant.includes.iter().chain(&grant.excludes)))
-            .flat_map(|parts| parts.iter())
-            .filter_map(|part| match part {
-                Part::Char(char) => Some(*char),
-                Part::AnyChar | Part::AnyText => None,
-            })
-            .collect();
-        named.sort_unstable();
-        named.dedup();
-        std::iter::once(None).chain(named.into_iter().map(Some)).collect()
+    /// The characters that can come next and make a difference; `None` stands for all that no pattern waits for.
+    fn next_chars(&self, state: &State) -> Vec<Option<char>> {
+        let asked: Vec<Part> = awaited(&self.asked, &state.asked).collect();
+        let mut chars: Vec<Option<char>> = asked.iter().map(named).collect();
+        // Behind a wildcard of the asked pattern, whatever another pattern waits for can come too.
+        if chars.contains(&None) {
+            chars.extend(awaited(&self.asked_excludes, &state.asked_excludes).map(|part| named(&part)));
+            for (grant, (includes, excludes)) in self.grants.iter().zip(&state.grants) {
+                let parts = awaited(&grant.includes, includes).chain(awaited(&grant.excludes, excludes));
+                chars.extend(parts.map(|part| named(&part)));
+            }
+        }
+        chars.sort_unstable();
+        chars.dedup();
+        chars
+    }
+}
+
+/// The parts at the positions of some patterns.
+fn awaited<'a>(patterns: &'a [&'a [Part]], all: &'a [Positions]) -> impl Iterator<Item = Part> + 'a {
+    patterns
+        .iter()
+        .zip(all)
+        .flat_map(|(parts, positions)| positions.iter().filter_map(|position| parts.get(*position).copied()))
+}
+
+/// The character that a part names, if it names one.
+fn named(part: &Part) -> Option<char> {
+    match part {
+        Part::Char(char) => Some(*char),
+        Part::AnyChar | Part::AnyText => None,
     }
 }
 

@@ -3,6 +3,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn covers(grants: &[&NameSet], asked: &NameSet) -> bool {
+    super::covers(grants, asked, &mut Effort::for_one_request())
+}
+
 /// All texts over `abc` of up to five characters. No pattern of the tests names `c`, so it stands for all other characters.
 fn texts() -> Vec<String> {
     let mut texts = vec![String::new()];
@@ -109,6 +113,16 @@ fn reads_patterns() {
 }
 
 #[test]
+fn an_overlong_pattern_or_name_is_not_looked_at() {
+    let longest = "a".repeat(PATTERN_LEN_MAX);
+    assert!(Wildcard::new(&longest).matches(&longest));
+    assert!(!Wildcard::new(&format!("{longest}a")).matches(&format!("{longest}a")));
+    assert!(Wildcard::new("*").matches(&"a".repeat(NAME_LEN_MAX)));
+    assert!(!Wildcard::new("*").matches(&"a".repeat(NAME_LEN_MAX + 1)));
+    assert!(!covers(&[&NameSet::new(["*"], [])], &NameSet::new([format!("{longest}a").as_str()], [])));
+}
+
+#[test]
 fn a_whole_pattern_must_be_covered() {
     // ES-CONTRACT 13.2: grants (`-` before what is excepted), what is asked, whether it is covered.
     let rows: [(&[&str], &str, bool); 16] = [
@@ -159,4 +173,14 @@ fn gives_up_on_hostile_patterns_and_says_no() {
     let hostile: Vec<String> = (0..40).map(|n| format!("*a{}*b*", "?".repeat(n))).collect();
     let grant = NameSet::new(hostile.iter().map(String::as_str), []);
     assert!(!covers(&[&grant], &NameSet::new(["*a*b*a*b*a"], [])));
+}
+
+#[test]
+fn what_one_request_may_cost_ends() {
+    let grant = NameSet::new(["logs-*"], []);
+    let asked = NameSet::new(["logs-2024-*"], []);
+    let mut effort = Effort::for_one_request();
+    let answers: Vec<bool> = (0..100_000).map(|_| super::covers(&[&grant], &asked, &mut effort)).collect();
+    assert!(answers[0]);
+    assert!(!answers[99_999]);
 }
