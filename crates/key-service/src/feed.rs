@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::feed::edges::{EdgeCounts, EdgeLedger, EdgeName};
 use crate::limits::FEED_WAITERS_MAX;
-use crate::store::{KeyStore, StoreError};
+use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
 
 /// The feed of one store.
@@ -34,6 +34,8 @@ pub struct Feed {
 pub struct FeedRequest {
     /// How far it has read, and thereby acknowledges.
     pub after: Cursor,
+    /// While it loads from the beginning: what the store had forgotten when the load began.
+    pub purged: Option<Cursor>,
     /// Most rows to answer.
     pub rows_max: u32,
     /// How long to wait for a change when there is none; zero answers at once.
@@ -65,7 +67,8 @@ impl Feed {
     /// [`FeedRefusal`] when the store does not answer, or too many requests wait.
     pub async fn answer(&self, request: FeedRequest, now: UnixMillis) -> Result<FeedPage, FeedRefusal> {
         let mut changes = self.store.changes();
-        let mut page = self.store.feed_page(request.after, request.rows_max).await?;
+        let position = FeedPosition { after: request.after, purged: request.purged };
+        let mut page = self.store.feed_page(position, request.rows_max).await?;
         if let Some(edge) = request.edge {
             self.ledger().record(edge, request.after, now);
         }
@@ -82,7 +85,7 @@ impl Feed {
                 () = sleep_until(end) => return Ok(page),
                 _ = stopping.wait_for(|stopping| *stopping) => return Ok(page),
             }
-            page = self.store.feed_page(request.after, request.rows_max).await?;
+            page = self.store.feed_page(position, request.rows_max).await?;
             if has_news(&page, request.after) {
                 return Ok(page);
             }

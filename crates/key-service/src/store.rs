@@ -96,6 +96,15 @@ pub enum NamePattern {
     Prefix(String),
 }
 
+/// How far a follower has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedPosition {
+    /// The last change it has.
+    pub after: Cursor,
+    /// While it loads from the beginning: what the store had forgotten when the load began.
+    pub purged: Option<Cursor>,
+}
+
 /// Why the store did not do it.
 #[derive(Debug)]
 pub enum StoreError {
@@ -114,6 +123,12 @@ pub enum StoreError {
 
 /// A change that is durable: where it left the feed, and what it was.
 type Committed = (Cursor, ChangeEvent);
+
+impl From<Cursor> for FeedPosition {
+    fn from(after: Cursor) -> Self {
+        Self { after, purged: None }
+    }
+}
 
 impl KeyStore {
     /// Opens the store in this file, making it when there is none. A new store's feed is called `epoch`.
@@ -198,8 +213,12 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn feed_page(&self, after: Cursor, rows_max: u32) -> Result<FeedPage, StoreError> {
-        self.database.feed_page(after, rows_max).await
+    pub async fn feed_page(
+        &self,
+        position: impl Into<FeedPosition>,
+        rows_max: u32,
+    ) -> Result<FeedPage, StoreError> {
+        self.database.feed_page(position.into(), rows_max).await
     }
 
     /// Whoever holds this is woken by every change that is committed after the call. To miss none, call it before reading.

@@ -34,6 +34,7 @@ pub(super) async fn show(
 
 fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {
     let after = Cursor(parameters.whole_number("after")?.unwrap_or(0));
+    let purged = parameters.whole_number("purged")?.map(Cursor);
     let rows_max = rows_max(parameters.whole_number("limit")?)?;
     let wait = parameters.time_value("wait")?.map_or(Duration::ZERO, |wait| wait.to_duration());
     if wait > FEED_WAIT_MAX {
@@ -48,7 +49,7 @@ fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {
         .transpose()
         .map_err(|invalid| ErrorCause::illegal_argument(format!("[edge]: {invalid}")))?;
     parameters.finish()?;
-    Ok(FeedRequest { after, rows_max, wait, edge })
+    Ok(FeedRequest { after, purged, rows_max, wait, edge })
 }
 
 fn rows_max(limit: Option<u64>) -> Result<u32, ErrorCause> {
@@ -78,8 +79,9 @@ mod tests {
 
     #[test]
     fn reads_what_a_follower_asks() {
-        let asked = read("after=7&limit=10000&wait=60s&edge=envoy-1").unwrap();
+        let asked = read("after=7&purged=3&limit=10000&wait=60s&edge=envoy-1").unwrap();
         assert_eq!((asked.after, asked.rows_max, asked.wait), (Cursor(7), 10_000, Duration::from_secs(60)));
+        assert_eq!(asked.purged, Some(Cursor(3)));
         assert_eq!(asked.edge, EdgeName::try_from("envoy-1".to_owned()).ok());
         let nothing = read("").unwrap();
         assert_eq!((nothing.after, nothing.rows_max, nothing.wait), (Cursor(0), 1_000, Duration::ZERO));

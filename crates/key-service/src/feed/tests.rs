@@ -5,7 +5,7 @@ use crate::store::tests::ScratchStore;
 const FOR_EVER: Duration = Duration::from_secs(600);
 
 fn request(after: u64, wait: Duration) -> FeedRequest {
-    FeedRequest { after: Cursor(after), rows_max: 10, wait, edge: None }
+    FeedRequest { after: Cursor(after), purged: None, rows_max: 10, wait, edge: None }
 }
 
 fn feed(scratch: &ScratchStore) -> (Feed, watch::Sender<bool>) {

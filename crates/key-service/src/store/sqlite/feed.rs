@@ -6,8 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use crate::limits::FEED_ROWS_LEN_MAX;
-use crate::store::StoreError;
 use crate::store::sqlite::{SqliteStore, rows};
+use crate::store::{FeedPosition, StoreError};
 
 /// Where the feed stands.
 pub(in crate::store) struct FeedState {
@@ -25,7 +25,7 @@ impl SqliteStore {
     /// Position and rows are read in one transaction, so that they are of one moment.
     pub(in crate::store) async fn feed_page(
         &self,
-        after: Cursor,
+        FeedPosition { after, purged }: FeedPosition,
         rows_max: u32,
     ) -> Result<FeedPage, StoreError> {
         let mut snapshot = self.readers.begin().await?;
@@ -33,13 +33,16 @@ impl SqliteStore {
         let mut page = FeedPage {
             epoch: state.epoch,
             cursor: state.latest,
+            purged: state.purged_through,
             total: state.keys_live,
             more: false,
             reset: false,
             keys: Vec::new(),
         };
-        // A cursor from the future belongs to a store that was since restored from a copy.
-        if after != Cursor(0) && (after < state.purged_through || after > state.latest) {
+        // A follower before the purge may hold keys whose removal is forgotten, unless it has been loading since the purge. A cursor from
+        // the future belongs to a store that was since restored from a copy.
+        let is_load = after == Cursor(0) || purged == Some(state.purged_through);
+        if (after < state.purged_through && !is_load) || after > state.latest {
             return Ok(FeedPage { cursor: Cursor(0), reset: true, ..page });
         }
         if after == state.latest {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits::{FEED_ROWS_LEN_MAX, REQUEST_BODY_LEN_MAX};
+use crate::store::FeedPosition;
 
 /// What a follower holds.
 #[derive(Debug, Default, PartialEq)]
@@ -84,6 +85,21 @@ async fn a_cursor_that_missed_a_purge_or_comes_from_the_future_is_reset() {
         let bytes = serde_json::to_vec(&page).unwrap();
         assert!(FeedPage::parse(&bytes, Cursor(after)).is_ok(), "after {after}");
     }
+}
+
+#[tokio::test]
+async fn a_load_begun_after_the_purge_goes_on() {
+    let scratch = ScratchStore::new().await;
+    for id in ["a", "b", "c"] {
+        scratch.create(id).await;
+    }
+    scratch.store.database.set_purged_through(3).await;
+    let begun = scratch.store.feed_page(Cursor(0), 1).await.unwrap();
+    assert_eq!((begun.purged, begun.cursor, begun.more), (Cursor(3), Cursor(2), true));
+    let loading = FeedPosition { after: begun.cursor, purged: Some(begun.purged) };
+    assert!(!scratch.store.feed_page(loading, 1).await.unwrap().reset);
+    scratch.store.database.set_purged_through(4).await;
+    assert!(scratch.store.feed_page(loading, 1).await.unwrap().reset, "it may hold what was purged since");
 }
 
 #[tokio::test]
