@@ -32,6 +32,7 @@ use axum::middleware::{from_fn, map_response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
+use tower_http::compression::CompressionLayer;
 
 use crate::api::media_type::MediaTypeSettings;
 use crate::clock::Clock;
@@ -118,6 +119,7 @@ pub fn app(parts: ServiceParts) -> Router {
         ))
         .layer(from_fn(measure::measure))
         .layer(map_response(answer::forbid_storing))
+        .layer(CompressionLayer::new())
 }
 
 impl fmt::Debug for ServiceParts {
