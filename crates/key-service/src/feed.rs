@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::feed::edges::{EdgeCounts, EdgeLedger, EdgeName};
 use crate::limits::FEED_WAITERS_MAX;
-use crate::store::{KeyStore, StoreError};
+use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
 
 /// The feed of one store.
@@ -32,8 +32,8 @@ pub struct Feed {
 /// What a follower asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedRequest {
-    /// How far it has read, and thereby acknowledges.
-    pub after: Cursor,
+    /// Where it stands; it acknowledges what it has read.
+    pub position: FeedPosition,
     /// Most rows to answer.
     pub rows_max: u32,
     /// How long to wait for a change when there is none; zero answers at once.
@@ -65,11 +65,11 @@ impl Feed {
     /// [`FeedRefusal`] when the store does not answer, or too many requests wait.
     pub async fn answer(&self, request: FeedRequest, now: UnixMillis) -> Result<FeedPage, FeedRefusal> {
         let mut changes = self.store.changes();
-        let mut page = self.store.feed_page(request.after, request.rows_max).await?;
+        let mut page = self.store.feed_page(request.position, request.rows_max).await?;
         if let Some(edge) = request.edge {
-            self.ledger().record(edge, request.after, now);
+            self.ledger().record(edge, request.position.after, now);
         }
-        if request.wait.is_zero() || has_news(&page, request.after) {
+        if request.wait.is_zero() || has_news(&page, request.position.after) {
             return Ok(page);
         }
         let _place = self.places.try_acquire().map_err(|_| FeedRefusal::TooManyWaiting)?;
@@ -82,8 +82,8 @@ impl Feed {
                 () = sleep_until(end) => return Ok(page),
                 _ = stopping.wait_for(|stopping| *stopping) => return Ok(page),
             }
-            page = self.store.feed_page(request.after, request.rows_max).await?;
-            if has_news(&page, request.after) {
+            page = self.store.feed_page(request.position, request.rows_max).await?;
+            if has_news(&page, request.position.after) {
                 return Ok(page);
             }
         }

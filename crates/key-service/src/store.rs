@@ -87,6 +87,15 @@ pub struct KeyFilter {
     pub active_at: Option<UnixMillis>,
 }
 
+/// Where a follower of the feed stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedPosition {
+    /// How far it has read.
+    pub after: Cursor,
+    /// What the feed had forgotten when the load began that the follower is in; `None` when it is not loading.
+    pub load_purged: Option<Cursor>,
+}
+
 /// Which names are meant. Names differ by case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamePattern {
@@ -114,6 +123,19 @@ pub enum StoreError {
 
 /// A change that is durable: where it left the feed, and what it was.
 type Committed = (Cursor, ChangeEvent);
+
+impl From<Cursor> for FeedPosition {
+    fn from(after: Cursor) -> Self {
+        Self { after, load_purged: None }
+    }
+}
+
+impl FeedPosition {
+    /// Whether the follower loads, and began to when the feed had forgotten everything up to `purged`.
+    fn loads_since(self, purged: Cursor) -> bool {
+        self.after == Cursor(0) || self.load_purged == Some(purged)
+    }
+}
 
 impl KeyStore {
     /// Opens the store in this file, making it when there is none. A new store's feed is called `epoch`.
@@ -198,8 +220,12 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn feed_page(&self, after: Cursor, rows_max: u32) -> Result<FeedPage, StoreError> {
-        self.database.feed_page(after, rows_max).await
+    pub async fn feed_page(
+        &self,
+        position: impl Into<FeedPosition>,
+        rows_max: u32,
+    ) -> Result<FeedPage, StoreError> {
+        self.database.feed_page(position.into(), rows_max).await
     }
 
     /// Whoever holds this is woken by every change that is committed after the call. To miss none, call it before reading.

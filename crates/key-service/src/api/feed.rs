@@ -16,6 +16,7 @@ use crate::feed::edges::EdgeName;
 use crate::feed::{FeedRefusal, FeedRequest};
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
 use crate::security::request::ClusterRequest;
+use crate::store::FeedPosition;
 use crate::telemetry;
 
 pub(super) async fn show(
@@ -33,7 +34,10 @@ pub(super) async fn show(
 }
 
 fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {
-    let after = Cursor(parameters.whole_number("after")?.unwrap_or(0));
+    let position = FeedPosition {
+        after: Cursor(parameters.whole_number("after")?.unwrap_or(0)),
+        load_purged: parameters.whole_number("purged")?.map(Cursor),
+    };
     let rows_max = rows_max(parameters.whole_number("limit")?)?;
     let wait = parameters.time_value("wait")?.map_or(Duration::ZERO, |wait| wait.to_duration());
     if wait > FEED_WAIT_MAX {
@@ -48,7 +52,7 @@ fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {
         .transpose()
         .map_err(|invalid| ErrorCause::illegal_argument(format!("[edge]: {invalid}")))?;
     parameters.finish()?;
-    Ok(FeedRequest { after, rows_max, wait, edge })
+    Ok(FeedRequest { position, rows_max, wait, edge })
 }
 
 fn rows_max(limit: Option<u64>) -> Result<u32, ErrorCause> {
@@ -78,11 +82,15 @@ mod tests {
 
     #[test]
     fn reads_what_a_follower_asks() {
-        let asked = read("after=7&limit=10000&wait=60s&edge=envoy-1").unwrap();
-        assert_eq!((asked.after, asked.rows_max, asked.wait), (Cursor(7), 10_000, Duration::from_secs(60)));
+        let asked = read("after=7&purged=3&limit=10000&wait=60000ms&edge=envoy-1").unwrap();
+        let position = FeedPosition { after: Cursor(7), load_purged: Some(Cursor(3)) };
+        assert_eq!((asked.position, asked.rows_max, asked.wait), (position, 10_000, Duration::from_secs(60)));
         assert_eq!(asked.edge, EdgeName::try_from("envoy-1".to_owned()).ok());
         let nothing = read("").unwrap();
-        assert_eq!((nothing.after, nothing.rows_max, nothing.wait), (Cursor(0), 1_000, Duration::ZERO));
+        assert_eq!(
+            (nothing.position, nothing.rows_max, nothing.wait),
+            (Cursor(0).into(), 1_000, Duration::ZERO)
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::store::tests::ScratchStore;
 const FOR_EVER: Duration = Duration::from_secs(600);
 
 fn request(after: u64, wait: Duration) -> FeedRequest {
-    FeedRequest { after: Cursor(after), rows_max: 10, wait, edge: None }
+    FeedRequest { position: Cursor(after).into(), rows_max: 10, wait, edge: None }
 }
 
 fn feed(scratch: &ScratchStore) -> (Feed, watch::Sender<bool>) {
@@ -84,7 +84,7 @@ async fn asking_acknowledges() {
     let asked = FeedRequest { edge: Some(edge), ..request(0, FOR_EVER) };
     feed.answer(asked.clone(), UnixMillis(1)).await.unwrap();
     assert_eq!(feed.edge_counts(Cursor(1)), EdgeCounts { known: 1, current: 0 });
-    let acknowledged = FeedRequest { after: Cursor(1), wait: Duration::ZERO, ..asked };
+    let acknowledged = FeedRequest { position: Cursor(1).into(), wait: Duration::ZERO, ..asked };
     feed.answer(acknowledged, UnixMillis(2)).await.unwrap();
     assert_eq!(feed.edge_counts(Cursor(1)), EdgeCounts { known: 1, current: 1 });
 }

@@ -6,8 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use crate::limits::FEED_ROWS_LEN_MAX;
-use crate::store::StoreError;
 use crate::store::sqlite::{SqliteStore, rows};
+use crate::store::{FeedPosition, StoreError};
 
 /// Where the feed stands.
 pub(in crate::store) struct FeedState {
@@ -25,21 +25,25 @@ impl SqliteStore {
     /// Position and rows are read in one transaction, so that they are of one moment.
     pub(in crate::store) async fn feed_page(
         &self,
-        after: Cursor,
+        position: FeedPosition,
         rows_max: u32,
     ) -> Result<FeedPage, StoreError> {
+        let after = position.after;
         let mut snapshot = self.readers.begin().await?;
         let state = feed_state(&mut snapshot).await?;
         let mut page = FeedPage {
             epoch: state.epoch,
             cursor: state.latest,
+            purged: state.purged_through,
             total: state.keys_live,
             more: false,
             reset: false,
             keys: Vec::new(),
         };
+        // Who began to load after the purge never saw the keys that it forgot.
+        let has_missed_removals = after < state.purged_through && !position.loads_since(state.purged_through);
         // A cursor from the future belongs to a store that was since restored from a copy.
-        if after != Cursor(0) && (after < state.purged_through || after > state.latest) {
+        if has_missed_removals || after > state.latest {
             return Ok(FeedPage { cursor: Cursor(0), reset: true, ..page });
         }
         if after == state.latest {

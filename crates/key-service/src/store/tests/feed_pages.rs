@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits::{FEED_ROWS_LEN_MAX, REQUEST_BODY_LEN_MAX};
+use crate::store::FeedPosition;
 
 /// What a follower holds.
 #[derive(Debug, Default, PartialEq)]
@@ -83,6 +84,22 @@ async fn a_cursor_that_missed_a_purge_or_comes_from_the_future_is_reset() {
         assert_eq!(page.reset, reset, "after {after}");
         let bytes = serde_json::to_vec(&page).unwrap();
         assert!(FeedPage::parse(&bytes, Cursor(after)).is_ok(), "after {after}");
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_began_after_a_purge_goes_on() {
+    let scratch = ScratchStore::new().await;
+    for id in ["a", "b", "c"] {
+        scratch.create(id).await;
+    }
+    scratch.store.database.set_purged_through(3).await;
+    let began = scratch.store.feed_page(Cursor(0), 1).await.unwrap().purged;
+    assert_eq!(began, Cursor(3));
+    for (load_purged, reset) in [(None, true), (Some(Cursor(2)), true), (Some(began), false)] {
+        let position = FeedPosition { after: Cursor(2), load_purged };
+        let page = scratch.store.feed_page(position, 10).await.unwrap();
+        assert_eq!(page.reset, reset, "{load_purged:?}");
     }
 }
 
