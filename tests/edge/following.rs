@@ -1,14 +1,16 @@
 //! The edge follows the feed: changes, pages, resets, other epochs, restarts of the service.
 
+use latchkey_filter::limits::FEED_ROWS_PER_POLL;
 use latchkey_key_feed::KeyId;
+use latchkey_local_stack::envoy::EnvoyProcess;
 use latchkey_local_stack::fake_key_service::FakeKeyService;
-use latchkey_local_stack::http::Request;
+use latchkey_local_stack::http::{Request, http1};
 use latchkey_local_stack::revocation::RevocationTimes;
-use latchkey_local_stack::stack::{LocalStack, StackOptions};
+use latchkey_local_stack::stack::{FEED_CREDENTIAL_VARIABLE, LocalStack, StackOptions};
 use latchkey_local_stack::{wait, workers};
 use serde_json::json;
 
-use crate::stage::{Stage, encoded, epoch, key};
+use crate::stage::{self, Stage, encoded, epoch, key};
 
 #[test]
 fn a_revocation_reaches_every_worker() {
@@ -136,6 +138,23 @@ fn the_edge_goes_on_without_its_key_service_and_finds_it_again() {
     })
     .unwrap();
     assert_eq!(stack.ask(&Request::get("/back").api_key(&later.encoded)).unwrap().status, 200);
+}
+
+#[test]
+fn a_feed_of_several_polls_is_loaded_from_the_real_service() {
+    let stack = LocalStack::start(StackOptions::default(), |_| Ok(())).unwrap();
+    let mut last = None;
+    // One row more than the follower asks for at once; the edge's own key is the first.
+    for number in 0..FEED_ROWS_PER_POLL {
+        let named = json!({"name": format!("key {number}")});
+        last = Some(stack.key_service.client().create_key(&named).unwrap());
+    }
+    let mut options = stage::options(stack.key_service.address(), &stack.upstream, |_| {});
+    options.environment = vec![(FEED_CREDENTIAL_VARIABLE.to_owned(), stack.feed_key.encoded.clone())];
+    let late = EnvoyProcess::start(&options).unwrap();
+    let request = Request::get("/late").api_key(&last.unwrap().encoded);
+    // It waits for the first table, so the first answer is the verdict.
+    assert_eq!(http1::exchange(late.listener().unwrap(), &request).unwrap().status, 200);
 }
 
 #[test]
