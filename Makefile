@@ -26,8 +26,8 @@ lint: tools ## Check format, clippy (native and wasm), documentation, licences, 
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
 	@tools/filter-cargo clippy --quiet -p latchkey-filter --lib -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check; \
-	else echo 'lint: cargo-deny is not installed, so licences and advisories were not checked'; fi
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
+	else echo 'lint: cargo-deny is not installed, so licences and bans were not checked'; fi
 	@cargo test --quiet --test house
 	@echo 'lint: clean'
 
