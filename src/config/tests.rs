@@ -11,7 +11,7 @@ const CREDENTIAL_TEXT: &str = "aWQ6c2VjcmV0";
 /// The environment of these tests.
 fn environment(name: &str) -> Option<String> {
     match name {
-        "LATCHKEY_CREDENTIAL" => Some(CREDENTIAL_TEXT.to_owned()),
+        "LATCHKEY_FEED_CREDENTIAL" => Some(CREDENTIAL_TEXT.to_owned()),
         "FROM_A_FILE" => Some(format!(" {CREDENTIAL_TEXT}\n")),
         "EMPTY" => Some(String::new()),
         "NOT_ENCODED" => Some("id:hunter2".to_owned()),
@@ -204,7 +204,7 @@ fn an_unknown_name_is_shown_in_one_short_line() {
 #[test]
 fn the_filters_own_credential_is_one_and_well_formed() {
     let credential = |value| refused(&with("/key_service/credential", value));
-    let both = json!({"inline": CREDENTIAL_TEXT, "environment_variable": "LATCHKEY_CREDENTIAL"});
+    let both = json!({"inline": CREDENTIAL_TEXT, "environment_variable": "LATCHKEY_FEED_CREDENTIAL"});
     assert_eq!(
         credential(both),
         "key_service.credential needs exactly one of environment_variable and inline"

@@ -34,6 +34,7 @@ use axum::middleware::{from_fn, map_response};
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
+use tower_http::compression::CompressionLayer;
 
 use crate::api::media_type::MediaTypeSettings;
 use crate::clock::Clock;
@@ -130,6 +131,7 @@ pub fn app(parts: ServiceParts) -> Router {
         ))
         .layer(from_fn(measure::measure))
         .layer(map_response(answer::forbid_storing))
+        .layer(CompressionLayer::new())
 }
 
 impl fmt::Debug for ServiceParts {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use latchkey_key_feed::Cursor;
 
@@ -22,6 +23,7 @@ pub(super) async fn show(
     State(service): State<SharedService>,
     authenticated: Authenticated,
     parameters: Parameters,
+    headers: HeaderMap,
     _: NoBody,
 ) -> Result<Response, ApiError> {
     let request = feed_request(parameters)?;
@@ -29,7 +31,7 @@ pub(super) async fn show(
     let page = service.feed.answer(request, service.clock.now()).await?;
     authenticated.recheck(&service).await?;
     telemetry::feed_rows_served(page.keys.len());
-    answer::ok(&page)
+    answer::ok_unless_known(&page, &headers)
 }
 
 fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {

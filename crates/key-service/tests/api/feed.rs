@@ -177,3 +177,40 @@ async fn a_follower_that_is_revoked_while_it_waits_gets_no_rows() {
     });
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text);
 }
+
+// Design 3: a cache in front asks whether its copy is still good, and is told so without the rows.
+#[tokio::test]
+async fn an_unchanged_page_is_not_sent_again() {
+    let service = Service::new().await;
+    service.elastic().make(r#"{"name":"a"}"#).await;
+    let reader = service.user("feed");
+    let first = reader.get(PATH).await;
+    let tag = first.header("etag").concat();
+    assert_eq!(first.header("cache-control"), ["private, no-cache"]);
+    for known in
+        [tag.clone(), format!("\"other\", {tag}"), tag.trim_start_matches("W/").to_owned(), "*".to_owned()]
+    {
+        let again = reader.get_with(PATH, "if-none-match", &known).await;
+        assert_eq!((again.status, again.text.as_str()), (StatusCode::NOT_MODIFIED, ""), "{known}");
+        assert_eq!(again.header("etag"), [tag.as_str()]);
+    }
+    service.elastic().make(r#"{"name":"b"}"#).await;
+    let changed = reader.get_with(PATH, "if-none-match", &tag).await;
+    assert_eq!(changed.status, StatusCode::OK);
+    assert_ne!(changed.header("etag").concat(), tag);
+}
+
+// Design 3: rows are repetitive, and whoever asks gets them compressed.
+#[tokio::test]
+async fn a_page_is_compressed_for_whoever_asks() {
+    let service = Service::new().await;
+    for _ in 0..20 {
+        service.elastic().make(r#"{"name":"the same name"}"#).await;
+    }
+    let reader = service.user("feed");
+    let plain = reader.get(PATH).await;
+    let compressed = reader.get_with(PATH, "accept-encoding", "gzip").await;
+    assert_eq!(compressed.header("content-encoding"), ["gzip"]);
+    assert!(compressed.len < plain.len / 2);
+    assert!(plain.header("content-encoding").is_empty());
+}

@@ -120,6 +120,7 @@ pub(crate) struct Client<'a> {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    pub(crate) len: usize,
     pub(crate) text: String,
 }
 
@@ -188,14 +189,24 @@ impl Service {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        Answer { status: parts.status, headers: parts.headers, text }
+        // Only a compressed body is no text.
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status: parts.status, headers: parts.headers, len: bytes.len(), text }
     }
 }
 
 impl Client<'_> {
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.request(Method::GET, path, None).await
+    }
+
+    /// With one more header.
+    pub(crate) async fn get_with(&self, path: &str, header: &str, value: &str) -> Answer {
+        let mut request = Request::get(path).header(header, value);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        self.service.send(request.body(Body::empty()).unwrap()).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {

@@ -1,0 +1,41 @@
+# The front door. Every verb does one thing, and is the same on a laptop and in CI.
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo run test lint fmt clean tools
+
+help: ## Show the verbs.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+build: tools ## Build the filter (target/latchkey-filter.wasm), the key service and the local stack.
+	@tools/build-filter
+	@cargo build --workspace --bins
+	@echo 'build: target/latchkey-filter.wasm, target/debug/latchkey'
+
+demo: build ## Tell the story of a key with real requests through a real Envoy.
+	@target/debug/local-stack demo
+
+run: build ## Keep Envoy, the key service and an upstream up until Ctrl-C, with a key to try.
+	@target/debug/local-stack run
+
+test: build ## Run all tests, the ones on a real Envoy included.
+	@cargo test --workspace
+	@echo 'test: everything held'
+
+lint: tools ## Check format, clippy (native and wasm), documentation, licences, house rules.
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@tools/filter-cargo clippy --quiet -p latchkey-filter --lib -- -D warnings
+	@RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
+	else echo 'lint: cargo-deny is not installed, so licences and bans were not checked'; fi
+	@cargo test --quiet --test house
+	@echo 'lint: clean'
+
+fmt: ## Format all code.
+	@cargo fmt --all
+
+clean: ## Remove everything that was built; .tools stays.
+	@cargo clean
+
+tools: ## Bring what is missing: the wasm target and an Envoy. Silent when nothing is.
+	@tools/bring

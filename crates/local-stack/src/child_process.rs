@@ -1,0 +1,158 @@
+//! A process that ends when its owner does.
+//!
+//! Dropping the owner kills it. A guardian covers what dropping cannot: when this program itself is killed, the guardian's
+//! standard input closes and it kills the process. Without it, an interrupted test would leave an Envoy behind.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context as _, Result};
+
+/// Most bytes of one stream that a failure prints: enough for the story, little enough to read.
+const LOG_TAIL_LEN_MAX: usize = 64 * 1024;
+
+/// A running process with its output in two files.
+#[derive(Debug)]
+pub struct ChildProcess {
+    name: String,
+    child: Child,
+    guardian: Child,
+    log: ProcessLog,
+}
+
+/// What a process has written so far. Outlives the process.
+#[derive(Clone, Debug)]
+pub struct ProcessLog {
+    name: String,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+/// A place in a log, to read from later.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogMark {
+    stdout: usize,
+    stderr: usize,
+}
+
+impl ChildProcess {
+    /// Starts `command`; its output goes to `<name>.stdout` and `<name>.stderr` in `directory`, after what is there.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be run or a file cannot be written.
+    pub fn start(name: &str, mut command: Command, directory: &Path) -> Result<Self> {
+        let log = ProcessLog {
+            name: name.to_owned(),
+            stdout: directory.join(format!("{name}.stdout")),
+            stderr: directory.join(format!("{name}.stderr")),
+        };
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(appended(&log.stdout)?)
+            .stderr(appended(&log.stderr)?)
+            .spawn()
+            .with_context(|| format!("starting {name} ({})", command.get_program().to_string_lossy()))?;
+        let guardian = match guardian_of(child.id()) {
+            Ok(guardian) => guardian,
+            Err(error) => {
+                child.kill()?;
+                return Err(error);
+            }
+        };
+        Ok(Self { name: name.to_owned(), child, guardian, log })
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    ///
+    /// When the system cannot tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().with_context(|| format!("looking after {}", self.name))
+    }
+
+    /// What it has written.
+    #[must_use]
+    pub fn log(&self) -> &ProcessLog {
+        &self.log
+    }
+
+    /// Kills it at once (SIGKILL), as a crash of the machine would, and waits until it is gone.
+    pub fn kill(&mut self) {
+        // The guardian first: once the process is reaped, its number may belong to another.
+        for process in [&mut self.guardian, &mut self.child] {
+            // Either fails only for a process that has ended already, which is what is wanted.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Drop for ChildProcess {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("{}", self.log.tail_since(LogMark::default()));
+        }
+    }
+}
+
+impl ProcessLog {
+    /// All that the process wrote to its standard output.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        text(&self.stdout)
+    }
+
+    /// All that the process wrote to its standard error.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        text(&self.stderr)
+    }
+
+    /// The end of the log as of now.
+    #[must_use]
+    pub fn mark(&self) -> LogMark {
+        LogMark { stdout: self.stdout().len(), stderr: self.stderr().len() }
+    }
+
+    /// What was written after `mark`, for a person to read; the last of it when it is much.
+    #[must_use]
+    pub fn tail_since(&self, mark: LogMark) -> String {
+        let name = &self.name;
+        format!(
+            "---- {name}: standard error ----\n{}\n---- {name}: standard output ----\n{}\n---- end of {name} ----",
+            tail(&self.stderr(), mark.stderr),
+            tail(&self.stdout(), mark.stdout)
+        )
+    }
+}
+
+fn appended(path: &Path) -> Result<File> {
+    File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("writing {}", path.display()))
+}
+
+fn guardian_of(process: u32) -> Result<Child> {
+    Command::new("sh")
+        .args(["-c", "read -r _; kill -KILL \"$0\" 2>/dev/null", &process.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("starting the guardian of a process")
+}
+
+fn text(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+}
+
+fn tail(text: &str, from: usize) -> String {
+    let from = from.max(text.len().saturating_sub(LOG_TAIL_LEN_MAX));
+    String::from_utf8_lossy(text.as_bytes().get(from..).unwrap_or_default()).into_owned()
+}

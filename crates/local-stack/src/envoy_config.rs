@@ -1,0 +1,182 @@
+//! The configuration of an Envoy: `envoy/local.yaml` as it is checked in, with other addresses and another plugin configuration.
+//!
+//! The file is edited as a structure, so that the file that is run by hand is also the file under test.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use crate::places;
+
+const ADMIN_ADDRESS: &str = "/admin/address/socket_address";
+const LISTENER: &str = "/static_resources/listeners/0";
+const LISTENER_ADDRESS: &str = "/address/socket_address";
+const CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
+const GATE: &str = "/http_filters/0/typed_config/config";
+const PLUGIN_CONFIG: &str = "/configuration/value";
+const MODULE: &str = "/vm_config/code/local/filename";
+const ENDPOINT: &str = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+
+/// A bootstrap configuration with one gated listener.
+#[derive(Clone, Debug)]
+pub struct EnvoyConfig(Value);
+
+impl EnvoyConfig {
+    /// `envoy/local.yaml`, with the filter at its absolute path and every port of Envoy's own chosen by the system.
+    ///
+    /// # Errors
+    ///
+    /// When the file is not there, is not YAML, or has lost a part that is edited here.
+    pub fn local() -> Result<Self> {
+        let path = places::repository().join("envoy/local.yaml");
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let yaml = serde_saphyr::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
+        let mut config = Self(yaml);
+        config.set_admin_port(0)?;
+        config.set_listener_port(0)?;
+        config.set_module(&places::filter_module())?;
+        Ok(config)
+    }
+
+    /// Listens for the operator at this port.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration has lost its admin address.
+    pub fn set_admin_port(&mut self, port: u16) -> Result<()> {
+        *part(&mut self.0, &format!("{ADMIN_ADDRESS}/port_value"))? = json!(port);
+        Ok(())
+    }
+
+    /// Listens for clients at this port.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration has lost its listener.
+    pub fn set_listener_port(&mut self, port: u16) -> Result<()> {
+        *part(self.listener()?, &format!("{LISTENER_ADDRESS}/port_value"))? = json!(port);
+        Ok(())
+    }
+
+    /// Sends what is meant for `cluster` to `address`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such cluster.
+    pub fn set_cluster_address(&mut self, cluster: &str, address: SocketAddr) -> Result<()> {
+        let endpoint = part(self.cluster(cluster)?, ENDPOINT)?;
+        *endpoint = json!({"address": address.ip().to_string(), "port_value": address.port()});
+        Ok(())
+    }
+
+    /// Loads the filter from this file.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration has lost the filter.
+    pub fn set_module(&mut self, module: &Path) -> Result<()> {
+        *part(self.gate()?, MODULE)? = json!(module);
+        Ok(())
+    }
+
+    /// The configuration of the filter itself, which Envoy hands over as text.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration has lost it, or it is not JSON.
+    pub fn plugin_config(&mut self) -> Result<Value> {
+        let text =
+            part(self.gate()?, PLUGIN_CONFIG)?.as_str().context("the plugin configuration is no text")?;
+        serde_json::from_str(text).context("the plugin configuration is not JSON")
+    }
+
+    /// Configures the filter itself.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration has lost the filter.
+    pub fn set_plugin_config(&mut self, plugin_config: &Value) -> Result<()> {
+        *part(self.gate()?, PLUGIN_CONFIG)? = json!(plugin_config.to_string());
+        Ok(())
+    }
+
+    /// The `config` of the Wasm filter: VM, failure policy, plugin configuration.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration has lost it.
+    pub fn gate(&mut self) -> Result<&mut Value> {
+        part(self.connection_manager()?, GATE)
+    }
+
+    /// The HTTP connection manager in front of the filter.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration has lost it.
+    pub fn connection_manager(&mut self) -> Result<&mut Value> {
+        part(self.listener()?, CONNECTION_MANAGER)
+    }
+
+    /// The gated listener.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration has lost it.
+    pub fn listener(&mut self) -> Result<&mut Value> {
+        part(&mut self.0, LISTENER)
+    }
+
+    /// The cluster of this name.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn cluster(&mut self, name: &str) -> Result<&mut Value> {
+        part(&mut self.0, "/static_resources/clusters")?
+            .as_array_mut()
+            .and_then(|clusters| {
+                clusters.iter_mut().find(|cluster| cluster.get("name") == Some(&json!(name)))
+            })
+            .with_context(|| format!("the configuration has no cluster {name}"))
+    }
+
+    /// The whole bootstrap.
+    #[must_use]
+    pub fn bootstrap(&mut self) -> &mut Value {
+        &mut self.0
+    }
+
+    /// The text for Envoy, in JSON.
+    #[must_use]
+    pub fn rendered(&self) -> String {
+        format!("{:#}", self.0)
+    }
+}
+
+fn part<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
+    value.pointer_mut(pointer).with_context(|| format!("the Envoy configuration has no {pointer}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checked_in_file_has_every_part_that_is_edited() {
+        let mut config = EnvoyConfig::local().unwrap();
+        config.set_cluster_address("upstream", ([127, 0, 0, 1], 1234).into()).unwrap();
+        config.set_cluster_address("key_service", ([127, 0, 0, 1], 1235).into()).unwrap();
+        assert_eq!(config.plugin_config().unwrap()["key_service"]["cluster"], "key_service");
+        assert_eq!(config.connection_manager().unwrap()["stat_prefix"], "edge");
+        let rendered = config.rendered();
+        assert!(rendered.contains("1234") && rendered.contains("1235"));
+        assert!(
+            !rendered.contains("10000") && !rendered.contains("9901"),
+            "a fixed port is left: {rendered}"
+        );
+    }
+}

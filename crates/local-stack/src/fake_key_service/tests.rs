@@ -1,0 +1,99 @@
+use std::thread;
+
+use latchkey_key_feed::{Owner, Salt, SecretDigest};
+
+use super::*;
+use crate::http::{Request, Response, http1};
+
+fn epoch(name: &str) -> Epoch {
+    Epoch::try_from(name.to_owned()).unwrap()
+}
+
+fn id(text: &str) -> KeyId {
+    KeyId::try_from(text).unwrap()
+}
+
+fn record(text: &str) -> KeyRecord {
+    KeyRecord {
+        id: id(text),
+        salt: Salt::DECOY,
+        digest: SecretDigest::DECOY,
+        expiration: None,
+        name: String::new(),
+        owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },
+        roles: Vec::new(),
+        limited_by: Vec::new(),
+        metadata: serde_json::Map::new(),
+    }
+}
+
+fn answer(keys: &FakeKeyService, query: &str) -> Response {
+    http1::exchange(keys.address(), &Request::get(&format!("/feed?{query}"))).unwrap()
+}
+
+#[track_caller]
+fn page(keys: &FakeKeyService, query: &str, after: u64) -> FeedPage {
+    FeedPage::parse(&answer(keys, query).body, Cursor(after)).unwrap()
+}
+
+fn ids(page: &FeedPage) -> Vec<&str> {
+    page.keys.iter().map(|row| row.id().as_str()).collect()
+}
+
+#[test]
+fn serves_loads_and_deltas() {
+    let keys = FakeKeyService::start(epoch("one")).unwrap();
+    keys.put(record("a"));
+    keys.put(record("b"));
+    keys.put(record("a"));
+    assert_eq!(ids(&page(&keys, "after=0", 0)), ["b", "a"]);
+    assert_eq!(ids(&page(&keys, "after=2", 2)), ["a"]);
+    keys.remove(id("b"));
+    let delta = page(&keys, "after=3", 3);
+    assert_eq!((ids(&delta), delta.cursor, delta.total), (vec!["b"], Cursor(4), 1));
+    keys.limit_pages_to(1);
+    let first = page(&keys, "after=0", 0);
+    assert_eq!((ids(&first), first.more), (vec!["a"], true));
+}
+
+#[test]
+fn a_long_poll_ends_with_the_change() {
+    let keys = FakeKeyService::start(epoch("one")).unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| page(&keys, "after=0&wait=60000ms", 0));
+        while keys.requests().is_empty() {
+            thread::yield_now();
+        }
+        keys.put(record("a"));
+        assert_eq!(ids(&waiting.join().unwrap()), ["a"]);
+    });
+}
+
+#[test]
+fn who_missed_a_purge_loads_again_and_who_loads_goes_on() {
+    let keys = FakeKeyService::start(epoch("one")).unwrap();
+    for text in ["a", "b", "c"] {
+        keys.put(record(text));
+    }
+    keys.remove_and_purge(&id("b"));
+    assert!(page(&keys, "after=2", 2).reset);
+    assert!(!page(&keys, "after=0", 0).reset);
+    assert_eq!(ids(&page(&keys, "after=1&purged=4", 1)), ["c"]);
+    // A cursor that was never given belongs to another feed.
+    assert!(page(&keys, "after=99", 99).reset);
+}
+
+#[test]
+fn misbehaves_as_told() {
+    let keys = FakeKeyService::start(epoch("one")).unwrap();
+    keys.behave(FeedManner::Status(500));
+    assert_eq!(answer(&keys, "after=0").status, 500);
+    keys.behave(FeedManner::Body(b"junk".to_vec()));
+    assert_eq!(answer(&keys, "after=0").body, b"junk");
+    for manner in [FeedManner::Truncated, FeedManner::Closing] {
+        keys.behave(manner);
+        assert!(http1::exchange(keys.address(), &Request::get("/feed?after=0")).is_err());
+    }
+    keys.behave(FeedManner::Truthful);
+    assert_eq!(answer(&keys, "after=0").status, 200);
+}

@@ -1,0 +1,195 @@
+//! The key service as a process, and the few of its endpoints that a stack needs.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::child_process::{ChildProcess, ProcessLog};
+use crate::http::{Request, Response, http1};
+use crate::{places, wait};
+
+/// A key service with its data; dropping it kills it and leaves the data.
+#[derive(Debug)]
+pub struct KeyServiceProcess {
+    process: ChildProcess,
+    data: PathBuf,
+    logs: PathBuf,
+    client: KeyServiceClient,
+}
+
+/// A client of the key service with the rights of its first user.
+#[derive(Clone)]
+pub struct KeyServiceClient {
+    address: SocketAddr,
+    authorization: String,
+}
+
+/// A key as it is shown once, to whoever made it.
+#[derive(Clone)]
+pub struct CreatedKey {
+    /// The public half.
+    pub id: String,
+    /// The private half.
+    pub secret: String,
+    /// `base64(id:secret)`, what a client presents.
+    pub encoded: String,
+}
+
+impl KeyServiceProcess {
+    /// Starts a key service at `listen`, with its data in `data` and its output in `logs`, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it is not built, the address is taken, or `data` holds the data of an earlier start: its password was shown then.
+    pub fn start(listen: SocketAddr, data: &Path, logs: &Path) -> Result<Self> {
+        let mut process = spawned(listen, data, logs)?;
+        let ready = readiness(&mut process, 0)?;
+        let (Some(username), Some(password)) = (text(&ready, "username"), text(&ready, "password")) else {
+            bail!(
+                "the key service has been set up before in {}, and tells its password only once",
+                data.display()
+            )
+        };
+        let client = KeyServiceClient {
+            address: address_in(&ready)?,
+            authorization: format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))),
+        };
+        Ok(Self { process, data: data.to_owned(), logs: logs.to_owned(), client })
+    }
+
+    /// Kills it as a crash would.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again where it was, with the data it had.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.kill();
+        let earlier = self.process.log().stdout().lines().count();
+        self.process = spawned(self.client.address, &self.data, &self.logs)?;
+        readiness(&mut self.process, earlier)?;
+        Ok(())
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.client.address
+    }
+
+    /// Its first user.
+    #[must_use]
+    pub fn client(&self) -> &KeyServiceClient {
+        &self.client
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> &ProcessLog {
+        self.process.log()
+    }
+}
+
+impl KeyServiceClient {
+    /// Makes the key that an edge reads the feed with.
+    ///
+    /// # Errors
+    ///
+    /// When the service refuses.
+    pub fn create_feed_key(&self) -> Result<CreatedKey> {
+        self.create_key(
+            &json!({"name": "edge", "role_descriptors": {"edge": {"cluster": ["read_key_feed"]}}}),
+        )
+    }
+
+    /// Makes a key from the body of a creation.
+    ///
+    /// # Errors
+    ///
+    /// When the service refuses.
+    pub fn create_key(&self, body: &Value) -> Result<CreatedKey> {
+        let answer = self.send(Request::new("POST", "/_security/api_key").json(body))?;
+        ensure!(answer.status == 200, "the key service made no key: {} {}", answer.status, answer.text());
+        let answer = answer.json()?;
+        let of = |field| text(&answer, field).with_context(|| format!("a created key without {field}"));
+        Ok(CreatedKey { id: of("id")?, secret: of("api_key")?, encoded: of("encoded")? })
+    }
+
+    /// Invalidates the key of this id.
+    ///
+    /// # Errors
+    ///
+    /// When the service refuses, or invalidates nothing.
+    pub fn invalidate(&self, id: &str) -> Result<()> {
+        let answer = self.send(Request::new("DELETE", "/_security/api_key").json(&json!({"ids": [id]})))?;
+        ensure!(answer.status == 200, "nothing was invalidated: {} {}", answer.status, answer.text());
+        let invalidated = answer.json()?;
+        let listed = invalidated.get("invalidated_api_keys") == Some(&json!([id]));
+        ensure!(listed, "the key was not invalidated: {invalidated}");
+        Ok(())
+    }
+
+    /// The value of the `Authorization` header of the first user.
+    #[must_use]
+    pub fn authorization(&self) -> &str {
+        &self.authorization
+    }
+
+    /// Sends a request with the credentials of the first user.
+    ///
+    /// # Errors
+    ///
+    /// When no answer comes.
+    pub fn send(&self, request: Request) -> Result<Response> {
+        http1::exchange(self.address, &request.header("authorization", &self.authorization))
+    }
+}
+
+impl fmt::Debug for KeyServiceClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyServiceClient({})", self.address)
+    }
+}
+
+impl fmt::Debug for CreatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CreatedKey({})", self.id)
+    }
+}
+
+fn spawned(listen: SocketAddr, data: &Path, logs: &Path) -> Result<ChildProcess> {
+    let mut command = Command::new(places::latchkey()?);
+    command.arg("dev").arg("--data").arg(data).args(["--listen", &listen.to_string(), "--json"]);
+    ChildProcess::start("key-service", command, logs)
+}
+
+/// The line that the service prints once it is ready, leaving out the first `earlier` lines, which are of an earlier start.
+fn readiness(process: &mut ChildProcess, earlier: usize) -> Result<Value> {
+    wait::until("the key service is ready", || {
+        if let Some(status) = process.ended()? {
+            bail!("the key service ended ({status}):\n{}", process.log().tail_since(Default::default()));
+        }
+        let printed = process.log().stdout();
+        Ok(printed.lines().skip(earlier).find_map(|line| serde_json::from_str(line).ok()))
+    })
+}
+
+fn address_in(ready: &Value) -> Result<SocketAddr> {
+    let url = text(ready, "url").context("the key service told no URL")?;
+    let authority = url.trim_start_matches("http://").trim_end_matches('/');
+    authority.parse().with_context(|| format!("not the URL of an address: {url}"))
+}
+
+fn text(value: &Value, field: &str) -> Option<String> {
+    Some(value.get(field)?.as_str()?.to_owned())
+}

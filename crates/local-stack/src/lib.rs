@@ -1,0 +1,19 @@
+//! A real Envoy, a real key service and a real upstream on one machine.
+//!
+//! Everything here is real processes and real sockets: the demo, the measurements and the end-to-end tests all stand on it.
+//! Ports are chosen by the system, conditions are awaited instead of times, and no process outlives its owner.
+
+pub mod child_process;
+pub mod demo;
+pub mod envoy;
+pub mod envoy_config;
+pub mod fake_key_service;
+pub mod http;
+pub mod key_service;
+pub mod places;
+pub mod playground;
+pub mod revocation;
+pub mod stack;
+pub mod upstream;
+pub mod wait;
+pub mod workers;

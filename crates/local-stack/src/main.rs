@@ -1,0 +1,105 @@
+//! `local-stack`: the demo, a stack to try by hand, and the measurement of revocation.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use latchkey_local_stack::demo;
+use latchkey_local_stack::playground::Playground;
+use latchkey_local_stack::revocation::RevocationTimes;
+use latchkey_local_stack::stack::{LocalStack, Ports, StackOptions};
+use latchkey_local_stack::upstream::Upstream;
+
+/// A real Envoy, the key service and an upstream on this machine.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Tell the story of a key, from its creation to its revocation, with real requests.
+    Demo,
+    /// Keep everything up until Ctrl-C, with a key to try.
+    Run,
+    /// Keep only an upstream up, which answers with the request that reached it.
+    Upstream {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:8081")]
+        listen: SocketAddr,
+    },
+    /// Measure the time from the answer of an invalidation to the first 401 at each worker.
+    Revocation {
+        /// How many keys to revoke.
+        #[arg(long, default_value_t = 20)]
+        runs: usize,
+        /// How many worker threads Envoy has.
+        #[arg(long, default_value_t = 2)]
+        workers: u32,
+        /// Print JSON instead of a sentence.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("local-stack: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(verb: Verb) -> Result<()> {
+    // Colours reach a terminal and nothing else.
+    let mut out = anstream::stdout().lock();
+    match verb {
+        Verb::Demo => {
+            let ports = free_ports(&mut out)?;
+            demo::run(&mut out, ports)
+        }
+        Verb::Run => {
+            let playground = Playground::start(free_ports(&mut out)?)?;
+            playground.introduce(&mut out)?;
+            wait_for_ctrl_c()
+        }
+        Verb::Upstream { listen } => {
+            let upstream = Upstream::start(listen)?;
+            writeln!(out, "upstream at http://{} (Ctrl-C ends it)", upstream.address())?;
+            wait_for_ctrl_c()
+        }
+        Verb::Revocation { runs, workers, json } => {
+            let stack =
+                LocalStack::start(StackOptions { concurrency: workers, ..StackOptions::default() }, |_| {
+                    Ok(())
+                })?;
+            let times = RevocationTimes::measure(&stack, runs)?;
+            if json {
+                writeln!(out, "{}", times.as_json())?
+            } else {
+                writeln!(out, "{}", times.in_words())?
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The ports that the README names, or others; says which are taken.
+fn free_ports(out: &mut impl Write) -> Result<Ports> {
+    let (ports, taken) = Ports::well_known_or_any();
+    for port in taken {
+        writeln!(out, "port {port} is taken, so another is chosen")?;
+    }
+    Ok(ports)
+}
+
+fn wait_for_ctrl_c() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(tokio::signal::ctrl_c())?)
+}

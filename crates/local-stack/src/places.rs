@@ -1,0 +1,87 @@
+//! Where the programs and files lie that a stack is made of.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+/// Names an Envoy to use instead of the one that would be found.
+const ENVOY_VARIABLE: &str = "ENVOY_PATH";
+
+/// Names a key service to use instead of the one that this workspace builds.
+const LATCHKEY_VARIABLE: &str = "LATCHKEY_PATH";
+
+/// The root of the repository.
+#[must_use]
+pub fn repository() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// An Envoy: the one that `ENVOY_PATH` names, the one that `make tools` brought, one on the `PATH`, or func-e's.
+///
+/// # Errors
+///
+/// When there is none; the message says what to do.
+pub fn envoy() -> Result<PathBuf> {
+    if let Some(named) = named_by(ENVOY_VARIABLE)? {
+        return Ok(named);
+    }
+    let brought = repository().join(".tools/envoy");
+    if brought.is_file() {
+        return Ok(brought);
+    }
+    if let Some(found) = on_path("envoy") {
+        return Ok(found);
+    }
+    if let Some(found) = func_e_which() {
+        return Ok(found);
+    }
+    bail!("no Envoy here: run `make tools`, or name one in {ENVOY_VARIABLE}")
+}
+
+/// The key service: the one that `LATCHKEY_PATH` names, or the newest that this workspace has built.
+///
+/// # Errors
+///
+/// When there is none; the message says what to do.
+pub fn latchkey() -> Result<PathBuf> {
+    if let Some(named) = named_by(LATCHKEY_VARIABLE)? {
+        return Ok(named);
+    }
+    let built = ["target/debug/latchkey", "target/release/latchkey"].map(|path| repository().join(path));
+    match built.into_iter().filter(|path| path.is_file()).max_by_key(|path| modified(path)) {
+        Some(newest) => Ok(newest),
+        None => bail!("the key service is not built: run `make build`"),
+    }
+}
+
+/// The filter as Envoy loads it.
+#[must_use]
+pub fn filter_module() -> PathBuf {
+    repository().join("target/latchkey-filter.wasm")
+}
+
+fn named_by(variable: &str) -> Result<Option<PathBuf>> {
+    let Some(named) = std::env::var_os(variable).map(PathBuf::from) else { return Ok(None) };
+    if named.is_file() {
+        Ok(Some(named))
+    } else {
+        bail!("{variable} names {}, which is no file", named.display())
+    }
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
+}
+
+fn func_e_which() -> Option<PathBuf> {
+    let answer = Command::new("func-e").arg("which").output().ok()?;
+    let found = PathBuf::from(String::from_utf8(answer.stdout).ok()?.trim());
+    found.is_file().then_some(found)
+}
+
+fn modified(path: &Path) -> Option<std::time::SystemTime> {
+    path.metadata().and_then(|metadata| metadata.modified()).ok()
+}

@@ -1,0 +1,177 @@
+//! What the upstream learns of the caller, and what a client cannot make it believe.
+
+use latchkey_key_feed::UnixMillis;
+use latchkey_local_stack::http::{Request, Response, http1, http2, values};
+use latchkey_local_stack::upstream::SeenRequest;
+use serde_json::json;
+
+use crate::stage::{self, Stage, configure, encoded, key};
+
+/// Marks whatever a client forged.
+const FORGED: &str = "mallory";
+
+/// The identity headers, switched on by default.
+const OWNED: [&str; 7] = [
+    "x-api-key-id",
+    "x-api-key-name",
+    "x-api-key-owner",
+    "x-api-key-owner-realm",
+    "x-api-key-roles",
+    "x-api-key-limited-by",
+    "x-api-key-expiration",
+];
+
+type Exchange = fn(std::net::SocketAddr, &Request) -> anyhow::Result<Response>;
+
+/// Both protocols.
+const BY: [(&str, Exchange); 2] = [("HTTP/1.1", http1::exchange), ("HTTP/2", http2::exchange)];
+
+#[test]
+fn tells_the_upstream_who_calls() {
+    let stage = stage::shared();
+    let mut record = key("told", "secret");
+    record.name = "nightly, ünïcode %".to_owned();
+    record.roles = vec!["a,b".to_owned(), "c".to_owned()];
+    record.expiration = Some(UnixMillis(4_102_444_800_000));
+    stage.keys.put(record);
+    let credential = encoded("told", "secret");
+    stage.await_admitted(&credential);
+
+    stage.send(&Request::get("/told").api_key(&credential));
+    let seen = only(&stage, "/told");
+    let expected = [
+        ("x-api-key-id", "told"),
+        ("x-api-key-name", "nightly%2C%20%C3%BCn%C3%AFcode%20%25"),
+        ("x-api-key-owner", "alice"),
+        ("x-api-key-owner-realm", "native"),
+        ("x-api-key-roles", "a%2Cb,c"),
+        ("x-api-key-limited-by", "ops"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(seen.header_values(name), [value], "{name}");
+    }
+    assert_eq!(seen.header_values("x-api-key-expiration").len(), 1);
+}
+
+#[test]
+fn the_credential_ends_at_the_edge() {
+    let stage = stage::shared();
+    for (protocol, exchange) in BY {
+        let path = format!("/credential-{}", protocol.len());
+        assert_eq!(exchange(stage.address, &Request::get(&path).api_key(&good())).unwrap().status, 200);
+        let seen = only(&stage, &path);
+        assert!(seen.header_values("authorization").is_empty(), "{protocol}: {seen:?}");
+    }
+}
+
+#[test]
+fn no_look_alike_of_an_identity_header_reaches_the_upstream() {
+    let stage = stage::shared();
+    for (protocol, exchange) in BY {
+        // One name at a time: Envoy takes at most 100 headers.
+        for name in OWNED {
+            let path = format!("/look-alike-{name}-{}", protocol.len());
+            let mut request = Request::new("POST", &path).api_key(&good()).body("x");
+            for spelling in spellings(name, protocol) {
+                // Twice each: whoever removes the first must also remove the second.
+                request = request.header(&spelling, FORGED).header(&spelling, FORGED);
+            }
+            let answer = exchange(stage.address, &request).unwrap();
+            assert_eq!(answer.status, 200, "{name} by {protocol}: {}", answer.text());
+            let seen = only(&stage, &path);
+            assert!(!holds(&seen, FORGED), "{name} by {protocol}: {seen:?}");
+            assert_eq!(seen.header_values("x-api-key-owner"), ["alice"], "{name} by {protocol}");
+        }
+    }
+}
+
+#[test]
+fn no_identity_reaches_the_upstream_by_trailers() {
+    let stage = stage::shared();
+    for (protocol, exchange) in BY {
+        let mut request = Request::new("POST", &format!("/trailers-{}", protocol.len()))
+            .api_key(&good())
+            .body("body")
+            .trailer("x-checksum", "kept");
+        for name in OWNED {
+            for spelling in spellings(name, "HTTP/2") {
+                request = request.trailer(&spelling, FORGED);
+            }
+        }
+        assert_eq!(exchange(stage.address, &request).unwrap().status, 200, "{protocol}");
+        let seen = only(&stage, &request.target);
+        assert!(!holds(&seen, FORGED), "{protocol}: {seen:?}");
+        assert_eq!(values(&seen.trailers, "x-checksum"), ["kept"], "{protocol}: no trailer arrives at all");
+        assert_eq!(seen.body_len, 4, "{protocol}");
+    }
+}
+
+#[test]
+fn no_client_can_have_an_identity_header_removed_as_hop_by_hop() {
+    let stage = stage::shared();
+    let request =
+        Request::get("/nominated").api_key(&good()).header("connection", "x-api-key-owner, x-api-key-roles");
+    assert_eq!(stage.send(&request).status, 200);
+    let seen = only(&stage, "/nominated");
+    assert_eq!(seen.header_values("x-api-key-owner"), ["alice"]);
+    assert_eq!(seen.header_values("x-api-key-roles"), ["reader,writer"]);
+}
+
+#[test]
+fn identity_follows_the_configuration() {
+    let stage = Stage::with_keys(vec![key("id", "secret")], |config| {
+        configure(config, "/identity/headers/owner", json!("x-caller"));
+        configure(config, "/identity/headers/roles", json!(null));
+        configure(config, "/identity/metadata_headers", json!({"x-team": "team"}));
+        configure(config, "/forward_credential", json!(true));
+    });
+    let request = Request::get("/configured")
+        .api_key(&encoded("id", "secret"))
+        .header("x_caller", FORGED)
+        .header("x-team", FORGED)
+        .header("x-api-key-roles", FORGED);
+    assert_eq!(stage.send(&request).status, 200);
+    let seen = only(&stage, "/configured");
+    assert_eq!(seen.header_values("x-caller"), ["alice"]);
+    assert_eq!(seen.header_values("x-team"), ["search"]);
+    assert_eq!(seen.header_values("authorization").len(), 1);
+    assert!(seen.header_values("x-api-key-roles").is_empty());
+    assert!(!holds(&seen, FORGED), "{seen:?}");
+}
+
+#[test]
+fn the_access_log_knows_the_owner() {
+    let stage = stage::shared();
+    stage.send(&Request::get("/logged").api_key(&good()));
+    let entry = stage.envoy.logged_request("/logged").unwrap();
+    assert_eq!(entry["owner"], "alice", "{entry}");
+    assert_eq!(entry["key_id"], "anybody", "{entry}");
+}
+
+fn good() -> String {
+    encoded("anybody", "any-secret")
+}
+
+/// Ways to write a name that some server takes for the same. Names are in lower case in HTTP/2 (RFC 9113, section 8.2.1).
+fn spellings(name: &str, protocol: &str) -> Vec<String> {
+    let mixed = name.replacen('-', "_", 1);
+    let mut spellings = vec![name.to_owned(), mixed];
+    spellings.extend(["_", ".", "~", "+"].map(|for_dash| name.replace('-', for_dash)));
+    if protocol == "HTTP/1.1" {
+        spellings.push(name.to_ascii_uppercase());
+        spellings.push(name.to_ascii_uppercase().replace('-', "_"));
+    }
+    spellings
+}
+
+/// The request that reached the upstream, which must be one.
+#[track_caller]
+fn only(stage: &Stage, target: &str) -> SeenRequest {
+    let mut seen = stage.upstream.requests_to(target);
+    assert_eq!(seen.len(), 1, "requests to {target}");
+    seen.remove(0)
+}
+
+fn holds(seen: &SeenRequest, value: &str) -> bool {
+    seen.headers.iter().chain(&seen.trailers).any(|(_, content)| content == value.as_bytes())
+}

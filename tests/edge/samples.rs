@@ -1,0 +1,70 @@
+//! Every configuration that is handed out is one that works.
+
+use std::process::Command;
+
+use latchkey_filter::config::Config;
+use latchkey_local_stack::envoy_config::EnvoyConfig;
+use latchkey_local_stack::places;
+use latchkey_local_stack::stack::FEED_CREDENTIAL_VARIABLE;
+use serde_json::{Value, json};
+
+use crate::stage::{FEED_SECRET, Stage, encoded, key};
+
+#[test]
+fn the_local_configuration_is_understood() {
+    let bootstrap: Value = sample("envoy/local.yaml");
+    let filter = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
+    let filter = bootstrap.pointer(filter).unwrap();
+    assert_understood(filter["configuration"]["value"].as_str().unwrap());
+    assert_eq!(filter["failure_policy"], "FAIL_RELOAD");
+}
+
+#[test]
+fn the_local_configuration_runs_as_it_is() {
+    // Validation goes as far as starting the filter with its configuration, and binds no port.
+    let validated = Command::new(places::envoy().unwrap())
+        .args(["--mode", "validate", "--config-path", "envoy/local.yaml", "--disable-hot-restart"])
+        .env(FEED_CREDENTIAL_VARIABLE, encoded("edge", FEED_SECRET))
+        .current_dir(places::repository())
+        .output()
+        .unwrap();
+    assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
+}
+
+#[test]
+fn the_istio_plugins_are_understood() {
+    let text = std::fs::read_to_string(places::repository().join("envoy/istio/wasmplugin.yaml")).unwrap();
+    let plugins: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    assert!(plugins.iter().any(|plugin| plugin["kind"] == "WasmPlugin"));
+    for plugin in plugins.iter().filter(|plugin| plugin["kind"] == "WasmPlugin") {
+        assert_understood(&plugin["spec"]["pluginConfig"].to_string());
+        assert_eq!(plugin["spec"]["phase"], "AUTHN");
+        assert_eq!(plugin["spec"]["failStrategy"], "FAIL_RELOAD");
+        works_in_envoy_as_istio_sets_it(plugin);
+    }
+}
+
+/// Istio hands the plugin configuration over as text, sets no `vm_id`, and names the cluster of a service its own way.
+fn works_in_envoy_as_istio_sets_it(plugin: &Value) {
+    let cluster = plugin["spec"]["pluginConfig"]["key_service"]["cluster"].as_str().unwrap();
+    assert!(cluster.starts_with("outbound|"), "{cluster}");
+    let stage = Stage::with_keys(vec![key("id", "secret")], |config: &mut EnvoyConfig| {
+        config.cluster("key_service").unwrap()["name"] = json!(cluster);
+        config.gate().unwrap()["vm_config"].as_object_mut().unwrap().remove("vm_id");
+        config.set_plugin_config(&plugin["spec"]["pluginConfig"]).unwrap();
+    });
+    assert_eq!(stage.status_for(&encoded("id", "secret")), 200);
+    assert_eq!(stage.status_for(&encoded("id", "wrong")), 401);
+}
+
+#[track_caller]
+fn assert_understood(plugin_config: &str) {
+    let environment = |_: &str| Some(encoded("edge", FEED_SECRET));
+    if let Err(mistakes) = Config::parse(plugin_config.as_bytes(), environment) {
+        panic!("{mistakes}");
+    }
+}
+
+fn sample(path: &str) -> Value {
+    serde_saphyr::from_str(&std::fs::read_to_string(places::repository().join(path)).unwrap()).unwrap()
+}

@@ -1,0 +1,175 @@
+//! Configuration that changes while requests pass.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use latchkey_local_stack::envoy::{EnvoyOptions, EnvoyProcess};
+use latchkey_local_stack::envoy_config::EnvoyConfig;
+use latchkey_local_stack::fake_key_service::{FakeKeyService, FeedManner};
+use latchkey_local_stack::http::{Request, http1};
+use latchkey_local_stack::upstream::Upstream;
+use latchkey_local_stack::wait;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::stage::{self, configure, encoded, epoch, key};
+
+/// An edge whose listener comes from a file.
+struct Dynamic {
+    envoy: EnvoyProcess,
+    keys: FakeKeyService,
+    upstream: Upstream,
+    directory: TempDir,
+    listener: Value,
+    version: u32,
+}
+
+#[test]
+fn requests_pass_while_the_configuration_changes() {
+    let mut dynamic = Dynamic::start();
+    let edge = dynamic.envoy.listener().unwrap();
+    let stop = AtomicBool::new(false);
+    let request = Request::get("/during-updates").api_key(&encoded("id", "secret"));
+    let passed = thread::scope(|scope| {
+        let traffic = scope.spawn(|| {
+            let mut passed = 0_u32;
+            while !stop.load(Ordering::Relaxed) {
+                let answer = http1::exchange(edge, &request).unwrap();
+                assert_eq!(answer.status, 200, "after {passed} requests: {}", answer.text());
+                passed += 1;
+            }
+            passed
+        });
+        for number in 0..5 {
+            let header = format!("x-caller-{number}");
+            dynamic.update(|config| configure(config, "/identity/headers/owner", json!(header)));
+            wait::until("the new configuration is in force", || {
+                let answer =
+                    http1::exchange(edge, &Request::get("/probe").api_key(&encoded("id", "secret")))?;
+                Ok((answer.status != 200 || answer.text().contains(&header)).then_some(()))
+            })
+            .unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        traffic.join().unwrap()
+    });
+    assert!(passed > 0);
+    let rebuilt = dynamic.envoy.admin().stat("wasmcustom.latchkey.table.generation").unwrap();
+    assert_eq!(rebuilt, 1, "the table was loaded again, though it outlives the configuration");
+    // The newest configuration still follows the feed.
+    dynamic.keys.put(key("later", "secret"));
+    wait::until("a later key is admitted", || {
+        let answer = http1::exchange(edge, &Request::get("/later").api_key(&encoded("later", "secret")))?;
+        Ok((answer.status == 200).then_some(()))
+    })
+    .unwrap();
+    assert!(!dynamic.upstream.requests_to("/during-updates").is_empty());
+}
+
+#[test]
+fn a_request_that_waits_outlives_its_configuration() {
+    let keys = FakeKeyService::start(epoch("first")).unwrap();
+    keys.put(key("id", "secret"));
+    keys.behave(FeedManner::Status(500));
+    let mut dynamic = Dynamic::following(keys, |config| configure(config, "/start_up_wait", json!("5m")));
+    let edge = dynamic.envoy.listener().unwrap();
+    let request = Request::new("POST", "/outlives").api_key(&encoded("id", "secret")).body("body");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| http1::exchange(edge, &request).unwrap());
+        let stat = |name: &str| dynamic.envoy.admin().stat(name);
+        wait::until("the request waits", || Ok((stat("http.edge.downstream_rq_active")? == 1).then_some(())))
+            .unwrap();
+        let before = stat("listener_manager.lds.update_success").unwrap();
+        dynamic.update(|config| configure(config, "/identity/headers/owner", json!("x-caller")));
+        let stat = |name: &str| dynamic.envoy.admin().stat(name);
+        wait::until("the update is in force", || {
+            Ok((stat("listener_manager.lds.update_success")? > before).then_some(()))
+        })
+        .unwrap();
+        assert!(dynamic.upstream.requests_to("/outlives").is_empty(), "it passed without a verdict");
+        dynamic.keys.behave(FeedManner::Truthful);
+        assert_eq!(waiting.join().unwrap().status, 200);
+    });
+    assert_eq!(dynamic.upstream.requests_to("/outlives").len(), 1);
+}
+
+#[test]
+fn a_bad_configuration_is_refused_and_the_old_one_stays() {
+    let mut dynamic = Dynamic::start();
+    let edge = dynamic.envoy.listener().unwrap();
+    dynamic.update(|config| {
+        configure(config, "/staleness/refuse_after", json!("soon"));
+        configure(config, "/no_such_field", json!(1));
+    });
+    wait::until("the update is refused", || {
+        Ok((dynamic.envoy.admin().stat("listener_manager.lds.update_rejected")? > 0).then_some(()))
+    })
+    .unwrap();
+    let log = dynamic.envoy.log().stderr();
+    for named in ["staleness.refuse_after", "no_such_field"] {
+        assert!(log.contains(named), "the log does not name {named}:\n{log}");
+    }
+    for (credential, status) in [(encoded("id", "secret"), 200), (encoded("id", "wrong"), 401)] {
+        let answer = http1::exchange(edge, &Request::get("/refused-update").api_key(&credential)).unwrap();
+        assert_eq!(answer.status, status);
+    }
+}
+
+impl Dynamic {
+    /// An edge that admits the key `id`.
+    fn start() -> Self {
+        let keys = FakeKeyService::start(epoch("first")).unwrap();
+        keys.put(key("id", "secret"));
+        let dynamic = Self::following(keys, |_| {});
+        let edge = dynamic.envoy.listener().unwrap();
+        wait::until("the edge has read the feed", || {
+            let answer = http1::exchange(edge, &Request::get("/ready").api_key(&encoded("id", "secret")))?;
+            Ok((answer.status == 200).then_some(()))
+        })
+        .unwrap();
+        dynamic
+    }
+
+    fn following(keys: FakeKeyService, edit: impl FnOnce(&mut EnvoyConfig)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let upstream = Upstream::start(([127, 0, 0, 1], 0).into()).unwrap();
+        let mut listener = Value::Null;
+        let file = listeners_file(directory.path());
+        let options: EnvoyOptions = stage::options(keys.address(), &upstream, |config| {
+            edit(config);
+            let bootstrap = config.bootstrap();
+            listener = bootstrap["static_resources"]["listeners"][0].clone();
+            bootstrap["static_resources"].as_object_mut().unwrap().remove("listeners");
+            bootstrap["dynamic_resources"] =
+                json!({"lds_config": {"path_config_source": {"path": file}, "resource_api_version": "V3"}});
+        });
+        write_listener(directory.path(), &listener, 0);
+        let envoy = EnvoyProcess::start(&options).unwrap();
+        Self { envoy, keys, upstream, directory, listener, version: 0 }
+    }
+
+    /// Replaces the listener by the first one with these edits.
+    fn update(&mut self, edit: impl FnOnce(&mut EnvoyConfig)) {
+        let mut config = EnvoyConfig::local().unwrap();
+        *config.listener().unwrap() = self.listener.clone();
+        edit(&mut config);
+        self.version += 1;
+        write_listener(self.directory.path(), config.listener().unwrap(), self.version);
+    }
+}
+
+fn listeners_file(directory: &Path) -> PathBuf {
+    directory.join("listeners.json")
+}
+
+/// Envoy watches for the file to be moved into place.
+fn write_listener(directory: &Path, listener: &Value, version: u32) {
+    let mut resource = listener.clone();
+    resource["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    let written = directory.join("listeners.json.new");
+    fs::write(&written, json!({"version_info": version.to_string(), "resources": [resource]}).to_string())
+        .unwrap();
+    fs::rename(written, listeners_file(directory)).unwrap();
+}

@@ -1,0 +1,133 @@
+//! The rules of the house that no linter knows, read off the tree.
+
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Longest file of code, in lines: what one can keep in mind.
+const FILE_LINES_MAX: usize = 400;
+
+#[test]
+fn only_the_proxy_room_names_the_sdk() {
+    for (path, text) in code().filter(|(path, _)| path.starts_with("src")) {
+        let may = path.starts_with("src/proxy")
+            || path == Path::new("src/proxy.rs")
+            || path == Path::new("src/lib.rs");
+        assert!(may || !text.contains("proxy_wasm"), "{} names proxy_wasm", path.display());
+    }
+}
+
+#[test]
+fn only_the_store_names_the_database() {
+    for (path, text) in code().filter(|(path, _)| path.starts_with("crates/key-service/src")) {
+        let may = path.starts_with("crates/key-service/src/store") || path.ends_with("src/store.rs");
+        assert!(may || !text.contains("sqlx"), "{} names sqlx", path.display());
+    }
+}
+
+#[test]
+fn filter_and_service_never_import_each_other() {
+    for (path, text) in tracked() {
+        let of_filter = path.starts_with("src");
+        let of_service = path.starts_with("crates/key-service");
+        assert!(
+            !of_filter || !text.contains("latchkey_key_service"),
+            "{} imports the service",
+            path.display()
+        );
+        let imports_filter = text.contains("latchkey_filter") || text.contains("latchkey-filter =");
+        assert!(!of_service || !imports_filter, "{} imports the filter", path.display());
+    }
+}
+
+#[test]
+fn the_vocabulary_depends_on_nothing_of_ours() {
+    let manifest = fs::read_to_string(root().join("crates/key-feed/Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap();
+    assert!(!dependencies.contains("latchkey"), "key-feed depends on another crate of the workspace");
+}
+
+#[test]
+fn no_file_of_code_is_too_long() {
+    for (path, text) in code() {
+        let lines = text.lines().count();
+        assert!(lines <= FILE_LINES_MAX, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn modules_have_names_of_their_own() {
+    for (path, _) in code() {
+        assert!(!path.ends_with("mod.rs"), "{}: name the file after the module", path.display());
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let vague = ["util", "utils", "helper", "helpers", "common", "manager", "misc"];
+        assert!(!vague.contains(&stem.as_str()), "{} says nothing of what it holds", path.display());
+    }
+}
+
+#[test]
+fn nothing_is_left_to_do() {
+    // In two halves, so that this file does not find itself.
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
+    for (path, text) in code() {
+        for mark in marks {
+            assert!(!text.contains(mark), "{} has a {mark}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_sample_configuration_is_loaded_by_a_test() {
+    let tests: String = code()
+        .filter(|(path, _)| path.starts_with("tests") && !path.ends_with("house.rs"))
+        .map(|(_, text)| text)
+        .collect();
+    let samples = tracked()
+        .filter(|(path, _)| path.starts_with("envoy") && path.extension().is_some_and(|e| e == "yaml"));
+    for (path, _) in samples {
+        let name = path.display().to_string();
+        assert!(tests.contains(&name), "{name} is loaded by no test");
+    }
+}
+
+#[test]
+fn the_readme_names_only_verbs_that_exist() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let named: Vec<_> = readme
+        .split(['`', '\n'])
+        .filter_map(|text| text.trim().strip_prefix("make "))
+        .filter_map(|text| text.split_whitespace().next())
+        .collect();
+    assert!(!named.is_empty(), "the README says nothing of make");
+    for verb in named {
+        assert!(
+            makefile.contains(&format!("\n{verb}: ")),
+            "the README says `make {verb}`, and there is no such verb"
+        );
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every tracked file of Rust.
+fn code() -> impl Iterator<Item = (PathBuf, String)> {
+    tracked().filter(|(path, _)| path.extension().is_some_and(|extension| extension == "rs"))
+}
+
+/// Every text file under version control that is there, by its path from the root.
+fn tracked() -> impl Iterator<Item = (PathBuf, String)> {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "git does not list the files");
+    let names = String::from_utf8(listed.stdout).unwrap();
+    let paths: Vec<_> = names.lines().map(PathBuf::from).collect();
+    paths.into_iter().filter_map(|path| Some((path.clone(), fs::read_to_string(root().join(&path)).ok()?)))
+}
