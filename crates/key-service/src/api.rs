@@ -40,7 +40,8 @@ use crate::randomness::Randomness;
 use crate::security::authentication::Authenticator;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
-use crate::security::roles::Roles;
+use crate::security::realm_chain::RealmChain;
+use crate::security::roles::{RoleResolver, Roles};
 use crate::settings::ServiceSettings;
 use crate::store::KeyStore;
 use crate::telemetry;
@@ -70,7 +71,8 @@ struct Service {
     store: KeyStore,
     feed: Feed,
     authenticator: Authenticator,
-    roles: Roles,
+    roles: RoleResolver,
+    passwords: PasswordChecker,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
     settings: ServiceSettings,
@@ -82,16 +84,25 @@ type SharedService = Arc<Service>;
 /// The whole interface of a service.
 pub fn app(parts: ServiceParts) -> Router {
     let product = parts.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));
+    let anonymous = parts.settings.anonymous.clone();
+    let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
     let service = Arc::new(Service {
         feed: Feed::new(parts.store.clone(), parts.stopping),
         authenticator: Authenticator::new(
             parts.store.clone(),
-            parts.realms,
-            parts.passwords,
+            RealmChain::new(
+                parts.store.clone(),
+                parts.realms,
+                parts.settings.realms.clone(),
+                anonymous.clone(),
+                parts.passwords.clone(),
+            ),
+            anonymous,
             parts.settings.api_keys,
         ),
+        roles: RoleResolver::new(parts.roles, parts.store.clone(), shared_roles),
+        passwords: parts.passwords,
         store: parts.store,
-        roles: parts.roles,
         clock: parts.clock,
         randomness: parts.randomness,
         settings: parts.settings,

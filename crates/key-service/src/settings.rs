@@ -10,13 +10,20 @@
 //!
 //! [answers]
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
+//!
+//! [xpack.security.authc]           # names and meaning are Elasticsearch's
+//! realms.file.file.order = 0       # the users file: type, name, and its place in the order
+//! realms.native.native.order = 1   # the users that are managed over the interface
 //! ```
 
+mod authentication;
 pub mod section;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::security::anonymous::AnonymousAccess;
+use crate::security::realm::RealmName;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 
 /// Where the service listens when nothing says otherwise: Elasticsearch's port, on this machine only.
@@ -36,12 +43,16 @@ pub struct Settings {
 }
 
 /// What depends on no machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceSettings {
     /// Whether there are API keys at all (Elasticsearch, `xpack.security.authc.api_key.enabled`).
     pub api_keys: bool,
     /// Whether successes carry `X-elastic-product: Elasticsearch`.
     pub product_header: bool,
+    /// The realms after the reserved one, in the order in which they are asked.
+    pub realms: Vec<RealmName>,
+    /// Who counts as the sender of a request without a credential, if anybody does.
+    pub anonymous: Option<AnonymousAccess>,
 }
 
 /// What the flags say; each wins over the file.
@@ -58,7 +69,8 @@ pub struct Overrides {
 impl Default for ServiceSettings {
     /// API keys are what the service is for; the product header is what Elastic's clients ask for.
     fn default() -> Self {
-        Self { api_keys: true, product_header: true }
+        let realms = vec![RealmName::file(), RealmName::native()];
+        Self { api_keys: true, product_header: true, realms, anonymous: None }
     }
 }
 
@@ -78,12 +90,17 @@ impl Settings {
         let defaults = ServiceSettings::default();
         let mut api_keys = root.section("api_keys");
         let mut answers = root.section("answers");
+        let mut xpack = root.section("xpack");
+        let (realms, anonymous) = authentication::read(&mut xpack);
         let service = ServiceSettings {
             api_keys: api_keys.flag("enabled").unwrap_or(defaults.api_keys),
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
+            realms,
+            anonymous,
         };
         api_keys.end();
         answers.end();
+        xpack.end();
         root.end();
         problems.none_or(Self { listen, data, users, service })
     }
@@ -145,7 +162,7 @@ mod tests {
                 "users: must be a string",
                 "api_keys.enabled: must be true or false",
                 "api_keys.x: is not known; known are enabled",
-                "user: is not known; known are listen, data, users, api_keys, answers",
+                "user: is not known; known are listen, data, users, api_keys, answers, xpack",
             ]
         );
     }

@@ -16,7 +16,7 @@ use crate::cli::data_directory::{DataDirectory, replace_file};
 use crate::cli::running::{self, ServicePlan};
 use crate::randomness::SystemRandomness;
 use crate::security::password::{Password, PasswordHash};
-use crate::security::realm::{ELASTIC, Realms, User};
+use crate::security::realm::{ELASTIC, Realms};
 use crate::security::user_file::UserFile;
 use crate::settings::{LISTEN_DEFAULT, ServiceSettings};
 
@@ -64,9 +64,10 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
     let plan = ServicePlan {
         listen: arguments.listen,
         data,
-        realms: Realms::default().and([User::elastic(hash)]).and(users.users),
+        realms: Realms::default().with_elastic(hash).with_file(users.users),
         roles: users.roles,
         settings: ServiceSettings::default(),
+        elastic_is_new: password.is_some(),
     };
     running::run(plan, |address| {
         let readiness = Readiness {

@@ -35,9 +35,10 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
     let plan = ServicePlan {
         listen: settings.listen,
         data: DataDirectory::take(&settings.data)?,
-        realms: Realms::default().and(users.users),
+        realms: Realms::default().with_file(users.users),
         roles: users.roles,
         settings: settings.service,
+        elastic_is_new: false,
     };
     if !settings.listen.ip().is_loopback() {
         tracing::warn!(

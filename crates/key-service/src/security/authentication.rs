@@ -1,34 +1,51 @@
 //! Who is asking.
 //!
 //! Two kinds of credential are known: an API key, checked against the store, and a username with a password, checked by the
-//! first realm that knows the username. Trouble of the store is a failure of its own, never a bad credential. What
-//! authenticates is a proof: [`Authentication`] can only be made here.
+//! realms. Trouble of the store is a failure of its own, never a bad credential. What authenticates is a proof:
+//! [`Authentication`] can only be made here.
+//!
+//! Whoever is authenticated may ask to act as another user (run-as). Whether he may is a question of permissions, which comes
+//! later, and until then a user whom nobody knows looks like any other.
 
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use latchkey_key_feed::UnixMillis;
 
+use crate::security::anonymous::{self, AnonymousAccess};
 use crate::security::api_key::{self, KeyRejection, VerifiedKey};
-use crate::security::credential::{
-    ApiKeyCredential, BasicCredential, MalformedCredential, Presented, presented,
-};
-use crate::security::password::{PasswordChecker, Saturated};
-use crate::security::realm::{Realms, User};
+use crate::security::credential::{ApiKeyCredential, MalformedCredential, Presented, presented};
+use crate::security::password::Saturated;
+use crate::security::realm::User;
+use crate::security::realm_chain::RealmChain;
 use crate::store::{KeyStore, StoreError};
+
+/// The header that names the user to act as (Elasticsearch, `AuthenticationServiceField.RUN_AS_USER_HEADER`).
+const RUN_AS_HEADER: HeaderName = HeaderName::from_static("es-security-runas-user");
 
 /// Checks credentials.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     store: KeyStore,
-    realms: Realms,
-    passwords: PasswordChecker,
+    realms: RealmChain,
+    anonymous: Option<AnonymousAccess>,
     api_keys: bool,
 }
 
 /// Proof of who is asking.
 #[derive(Clone, Debug)]
-pub struct Authentication(Subject);
+pub struct Authentication {
+    authenticating: Subject,
+    run_as: Option<RunAs>,
+}
+
+/// The user to act as.
+#[derive(Clone, Debug)]
+struct RunAs {
+    /// The user; one without roles when nobody knows the name.
+    target: Subject,
+    is_known: bool,
+}
 
 /// Who is asking.
 #[derive(Clone, Debug)]
@@ -64,8 +81,10 @@ pub enum AuthenticationFailure {
 /// Why a username and a password were refused. Clients are never told which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserRejection {
-    /// The user is not enabled.
+    /// The user is not enabled, or the user to act as is not.
     Disabled,
+    /// The user to act as has no name, or several.
+    RunAsMalformed,
     /// No realm knows the username.
     Unknown,
     /// The password is not the user's.
@@ -75,8 +94,19 @@ pub enum UserRejection {
 impl Authenticator {
     /// An authenticator. `api_keys` is whether API keys count as credentials.
     #[must_use]
-    pub fn new(store: KeyStore, realms: Realms, passwords: PasswordChecker, api_keys: bool) -> Self {
-        Self { store, realms, passwords, api_keys }
+    pub fn new(
+        store: KeyStore,
+        realms: RealmChain,
+        anonymous: Option<AnonymousAccess>,
+        api_keys: bool,
+    ) -> Self {
+        Self { store, realms, anonymous, api_keys }
+    }
+
+    /// The realms that it asks.
+    #[must_use]
+    pub fn realms(&self) -> &RealmChain {
+        &self.realms
     }
 
     /// Who sent a request with these headers.
@@ -89,15 +119,16 @@ impl Authenticator {
         headers: &HeaderMap,
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
-        let subject = match presented(headers, self.api_keys)? {
-            None => return Err(AuthenticationFailure::Missing),
+        let authenticating = match presented(headers, self.api_keys)? {
+            None => return self.stand_in(headers),
             Some(Presented::ApiKey(credential)) => self.key(&credential, now).await?,
-            Some(Presented::Basic(credential)) => self.user(credential).await?,
+            Some(Presented::Basic(credential)) => Subject::User(self.realms.authenticate(credential).await?),
         };
-        Ok(Authentication(subject))
+        let run_as = self.run_as(headers, &authenticating).await?;
+        Ok(Authentication { authenticating, run_as })
     }
 
-    /// Whether what was proven a while ago still holds: a key may have ended meanwhile. Users last as long as the service.
+    /// Whether what was proven a while ago still holds: a key may have ended meanwhile, a user may have gone.
     ///
     /// # Errors
     ///
@@ -107,12 +138,63 @@ impl Authenticator {
         authentication: &Authentication,
         now: UnixMillis,
     ) -> Result<(), AuthenticationFailure> {
-        match &authentication.0 {
-            Subject::ApiKey(key) => {
-                let id = key.key().id.as_str();
-                Ok(api_key::refuse_ended(id, self.store.find(id).await?, now).map(|_| ())?)
+        for subject in [&authentication.authenticating, authentication.subject()] {
+            match subject {
+                Subject::ApiKey(key) => {
+                    let id = key.key().id.as_str();
+                    api_key::refuse_ended(id, self.store.find(id).await?, now)?;
+                }
+                Subject::User(user) => {
+                    let found = self.realms.find_in(&user.realm, &user.username).await?;
+                    let cause = match found {
+                        Some(found) if found.enabled => continue,
+                        Some(_) => UserRejection::Disabled,
+                        None => UserRejection::Unknown,
+                    };
+                    let username = user.username.clone();
+                    return Err(AuthenticationFailure::RejectedUser { username, cause });
+                }
             }
-            Subject::User(_) => Ok(()),
+        }
+        Ok(())
+    }
+
+    /// The anonymous user, where there is one and the request carries nothing that says otherwise.
+    fn stand_in(&self, headers: &HeaderMap) -> Result<Authentication, AuthenticationFailure> {
+        match &self.anonymous {
+            Some(anonymous) if anonymous::may_stand_in(headers) => {
+                let authenticating = Subject::User(Arc::new(anonymous.user()));
+                Ok(Authentication { authenticating, run_as: None })
+            }
+            _ => Err(AuthenticationFailure::Missing),
+        }
+    }
+
+    async fn run_as(
+        &self,
+        headers: &HeaderMap,
+        authenticating: &Subject,
+    ) -> Result<Option<RunAs>, AuthenticationFailure> {
+        let rejected = |cause| {
+            let username = match authenticating {
+                Subject::ApiKey(key) => key.key().id.to_string(),
+                Subject::User(user) => user.username.clone(),
+            };
+            AuthenticationFailure::RejectedUser { username, cause }
+        };
+        let mut names = headers.get_all(RUN_AS_HEADER).iter();
+        let Some(name) = names.next() else { return Ok(None) };
+        if name.is_empty() || names.next().is_some() {
+            return Err(rejected(UserRejection::RunAsMalformed));
+        }
+        let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
+        match self.realms.find(&name).await? {
+            Some(user) if !user.enabled => Err(rejected(UserRejection::Disabled)),
+            Some(user) => Ok(Some(RunAs { target: Subject::User(Arc::new(user)), is_known: true })),
+            None => {
+                let target = Subject::User(Arc::new(User::nobody(name)));
+                Ok(Some(RunAs { target, is_known: false }))
+            }
         }
     }
 
@@ -124,34 +206,47 @@ impl Authenticator {
         let found = self.store.find(&credential.id).await?;
         Ok(Subject::ApiKey(Box::new(api_key::verify(credential, found, now)?)))
     }
-
-    async fn user(&self, credential: BasicCredential) -> Result<Subject, AuthenticationFailure> {
-        let BasicCredential { username, password } = credential;
-        let user = self.realms.find(&username);
-        let matches = self.passwords.check(user.map(|user| &user.password), password).await?;
-        let cause = match user {
-            Some(user) if matches && user.enabled => return Ok(Subject::User(Arc::clone(user))),
-            Some(_) if matches => UserRejection::Disabled,
-            Some(_) => UserRejection::WrongPassword,
-            None => UserRejection::Unknown,
-        };
-        Err(AuthenticationFailure::RejectedUser { username, cause })
-    }
 }
 
 impl Authentication {
-    /// Who is asking.
+    /// Who is asking: with run-as, the user to act as.
     #[must_use]
     pub fn subject(&self) -> &Subject {
-        &self.0
+        self.run_as.as_ref().map_or(&self.authenticating, |run_as| &run_as.target)
+    }
+
+    /// Whose credential it was.
+    #[must_use]
+    pub fn authenticating(&self) -> &Subject {
+        &self.authenticating
+    }
+
+    /// Whether somebody acts as another user.
+    #[must_use]
+    pub fn is_run_as(&self) -> bool {
+        self.run_as.is_some()
+    }
+
+    /// Whether some realm knows whom this is about; only of a user to act as it may not be so.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.run_as.as_ref().is_none_or(|run_as| run_as.is_known)
     }
 
     /// The username on whose behalf the request is made: an API key's owner's.
     #[must_use]
     pub fn username(&self) -> &str {
-        match &self.0 {
-            Subject::ApiKey(key) => &key.key().owner.username,
-            Subject::User(user) => &user.username,
+        self.subject().username()
+    }
+}
+
+impl Subject {
+    /// The username: an API key's owner's.
+    #[must_use]
+    pub fn username(&self) -> &str {
+        match self {
+            Self::ApiKey(key) => &key.key().owner.username,
+            Self::User(user) => &user.username,
         }
     }
 }
@@ -165,6 +260,7 @@ impl AuthenticationFailure {
             Self::Missing => "credential_missing",
             Self::RejectedKey(rejection) => rejection.kind(),
             Self::RejectedUser { cause: UserRejection::Disabled, .. } => "user_disabled",
+            Self::RejectedUser { cause: UserRejection::RunAsMalformed, .. } => "run_as_malformed",
             Self::RejectedUser { cause: UserRejection::Unknown, .. } => "user_unknown",
             Self::RejectedUser { cause: UserRejection::WrongPassword, .. } => "password_wrong",
             Self::Saturated => "saturated",

@@ -12,6 +12,11 @@ pub enum ClusterRequest<'a> {
     BulkGrantKeys,
     /// Update several of the caller's own keys.
     BulkUpdateKeys,
+    /// Give a user another password.
+    ChangePassword {
+        /// Whether it is the caller's own, and the caller has just shown the old one.
+        is_own: bool,
+    },
     /// May this user do that?
     CheckPrivileges {
         /// Which user.
@@ -38,6 +43,8 @@ pub enum ClusterRequest<'a> {
     InvalidateKeys(KeySelection<'a>),
     /// End tokens.
     InvalidateToken,
+    /// What may I do?
+    ListOwnPrivileges,
     /// Anything else, by the name of its action.
     Other(&'a str),
     /// Search keys. Whoever may only manage keys of his own is shown no others.
@@ -77,6 +84,7 @@ impl<'a> ClusterRequest<'a> {
             Self::Authenticate => AUTHENTICATE,
             Self::BulkGrantKeys => "cluster:admin/xpack/security/api_key/grant/bulk",
             Self::BulkUpdateKeys => "cluster:admin/xpack/security/api_key/bulk_update",
+            Self::ChangePassword { .. } => "cluster:admin/xpack/security/user/change_password",
             Self::CheckPrivileges { .. } => "cluster:admin/xpack/security/user/has_privileges",
             Self::ClearKeyCache => "cluster:admin/xpack/security/cache/clear",
             Self::CloneKey => "cluster:admin/xpack/security/api_key/clone",
@@ -86,6 +94,7 @@ impl<'a> ClusterRequest<'a> {
             Self::GrantKey => "cluster:admin/xpack/security/api_key/grant",
             Self::InvalidateKeys(_) => "cluster:admin/xpack/security/api_key/invalidate",
             Self::InvalidateToken => "cluster:admin/xpack/security/token/invalidate",
+            Self::ListOwnPrivileges => "cluster:admin/xpack/security/user/list_privileges",
             Self::Other(action) => action,
             Self::QueryKeys { .. } => "cluster:admin/xpack/security/api_key/query",
             // Under security, so that `manage_security` contains it and `manage` does not.
@@ -95,12 +104,13 @@ impl<'a> ClusterRequest<'a> {
         }
     }
 
-    /// Whether anybody who is authenticated may do it: learn who one is and what one may do, and, for a key, look at
-    /// itself (Elasticsearch, `RBACEngine#checkSameUserPermissions`).
+    /// Whether anybody who is authenticated may do it: learn who one is and what one may do, change one's password, and,
+    /// for a key, look at itself (Elasticsearch, `RBACEngine#checkSameUserPermissions`).
     #[must_use]
     pub fn is_open_to(&self, caller: &Caller) -> bool {
         match self {
-            Self::Authenticate => true,
+            Self::Authenticate | Self::ListOwnPrivileges => true,
+            Self::ChangePassword { is_own } => *is_own,
             Self::CheckPrivileges { username } => *username == caller.username,
             Self::GetKeys { selection, with_limited_by: false } => selection.is_the_calling_key(caller),
             _ => false,

@@ -16,7 +16,7 @@ use latchkey_key_service::api::{ServiceParts, app};
 use latchkey_key_service::clock::Clock;
 use latchkey_key_service::randomness::SystemRandomness;
 use latchkey_key_service::security::password::{PasswordChecker, PasswordHash};
-use latchkey_key_service::security::realm::{Realms, User};
+use latchkey_key_service::security::realm::Realms;
 use latchkey_key_service::security::user_file::UserFile;
 use latchkey_key_service::settings::ServiceSettings;
 use latchkey_key_service::store::KeyStore;
@@ -131,11 +131,11 @@ impl Service {
         let clock = Arc::new(ManualClock(AtomicU64::new(BEGINNING)));
         let hash = cheap_hash();
         let users = UserFile::parse(&USERS.replace("HASH", &hash)).unwrap();
-        let elastic = User::elastic(PasswordHash::try_from(hash.as_str()).unwrap());
+        let elastic = PasswordHash::try_from(hash.as_str()).unwrap();
         let (stop, stopping) = watch::channel(false);
         let router = app(ServiceParts {
             store: store.clone(),
-            realms: Realms::default().and([elastic]).and(users.users),
+            realms: Realms::default().with_elastic(elastic).with_file(users.users),
             roles: users.roles,
             passwords: PasswordChecker::new(2, &SystemRandomness).unwrap(),
             clock: clock.clone(),

@@ -115,7 +115,7 @@ fn a_restricted_role_opens_nothing() {
     let permission = EffectivePermission::of_user(&restricted);
     assert!(!permission.allows(&ClusterRequest::CreateKey, &user(&[])));
     assert!(!permission.allows_run_as("bob"));
-    assert!(!permission.answer(&index("i", &["read"])).unwrap().has_all_requested);
+    assert!(!permission.answer(&index("i", &["read"]), &RegisteredPrivileges::default()).unwrap().has_all_requested);
 }
 
 #[test]
@@ -190,12 +190,12 @@ fn a_pattern_of_indices_must_be_covered_whole() {
     ];
     for (blocks, name, privilege, held) in rows {
         let permission = EffectivePermission::of_user(&role(json!({ "indices": blocks })));
-        let answer = permission.answer(&index(name, &[privilege])).unwrap();
+        let answer = permission.answer(&index(name, &[privilege]), &RegisteredPrivileges::default()).unwrap();
         assert_eq!(answer.index[name][privilege], held, "{blocks} {name} {privilege}");
     }
     let everywhere = IndexQuestion { allow_restricted_indices: true, ..index("*", &["all"]).index.remove(0) };
     let question = PrivilegesQuestion { index: vec![everywhere], ..PrivilegesQuestion::default() };
-    let answer = |blocks| EffectivePermission::of_user(&role(json!({ "indices": blocks }))).answer(&question);
+    let answer = |blocks| EffectivePermission::of_user(&role(json!({ "indices": blocks }))).answer(&question, &RegisteredPrivileges::default());
     assert!(!answer(&star).unwrap().has_all_requested);
     assert!(answer(&star_all).unwrap().has_all_requested);
 }
@@ -231,7 +231,7 @@ fn applications_are_answered_by_resource() {
             resources: vec![resource.to_owned()],
         };
         let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
-        let answer = permission.answer(&question).unwrap();
+        let answer = permission.answer(&question, &RegisteredPrivileges::default()).unwrap();
         assert_eq!(answer.application[application][resource][privilege], held, "{application} {privilege}");
     }
 }
@@ -246,12 +246,12 @@ fn answers_as_elasticsearch_does() {
     question.index.extend(index("a", &["write"]).index);
     question.cluster = vec!["monitor".into(), "all".into()];
     assert_eq!(
-        serde_json::to_string(&permission.answer(&question).unwrap()).unwrap(),
+        serde_json::to_string(&permission.answer(&question, &RegisteredPrivileges::default()).unwrap()).unwrap(),
         r#"{"has_all_requested":false,"cluster":{"all":false,"monitor":true},"index":{"a":{"read":true,"write":false}},"application":{}}"#
     );
     question.cluster.push("zzz".into());
     assert!(
-        permission.answer(&question).unwrap_err().to_string().starts_with("unknown cluster privilege [zzz].")
+        permission.answer(&question, &RegisteredPrivileges::default()).unwrap_err().to_string().starts_with("unknown cluster privilege [zzz].")
     );
 }
 
@@ -319,7 +319,7 @@ proptest! {
         for name in INDICES {
             for action in INDEX_ACTIONS {
                 let expected = both(model_index(&assigned, name, action), model_index(&limited_by, name, action));
-                let answer = permission.answer(&index(name, &[action])).unwrap();
+                let answer = permission.answer(&index(name, &[action]), &RegisteredPrivileges::default()).unwrap();
                 prop_assert_eq!(answer.has_all_requested, expected, "{} {}", name, action);
             }
         }
@@ -334,11 +334,11 @@ proptest! {
         privilege in select(&INDEX_PRIVILEGES[..]),
     ) {
         let permission = EffectivePermission::of_key(&assigned, &limited_by);
-        if permission.answer(&index(pattern, &[privilege])).unwrap().has_all_requested {
+        if permission.answer(&index(pattern, &[privilege]), &RegisteredPrivileges::default()).unwrap().has_all_requested {
             let asked = IndexPrivilege::resolve(privilege).unwrap();
             for name in INDICES.into_iter().filter(|name| Wildcard::new(pattern).matches(name)) {
                 for action in INDEX_ACTIONS.into_iter().filter(|action| asked.actions().contains(action)) {
-                    prop_assert!(permission.answer(&index(name, &[action])).unwrap().has_all_requested);
+                    prop_assert!(permission.answer(&index(name, &[action]), &RegisteredPrivileges::default()).unwrap().has_all_requested);
                 }
             }
         }
