@@ -6,6 +6,7 @@
 
 mod answer;
 mod api_key;
+mod application_privilege;
 mod authenticate;
 mod authenticated;
 pub mod content;
@@ -15,13 +16,16 @@ mod health;
 mod measure;
 pub mod media_type;
 pub mod parameters;
+mod path_text;
 mod presentation;
 mod request_body;
+mod role;
 mod root;
 pub mod routing;
 mod store_error;
 mod suggestion;
 pub mod time_value;
+mod user;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +33,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, map_response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
@@ -116,6 +120,7 @@ pub fn app(parts: ServiceParts) -> Router {
             get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
         )
         .route("/_latchkey/feed", get(feed::show))
+        .merge(directory_routes())
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()
         .route("/healthz", get(health::show))
@@ -129,6 +134,35 @@ pub fn app(parts: ServiceParts) -> Router {
         ))
         .layer(from_fn(measure::measure))
         .layer(map_response(answer::forbid_storing))
+}
+
+/// Users, roles and privileges.
+fn directory_routes() -> Router<SharedService> {
+    Router::new()
+        .route("/_security/user", get(user::list))
+        .route(
+            "/_security/user/{username}",
+            get(user::list).put(user::put).post(user::put).delete(user::delete),
+        )
+        .route("/_security/user/_password", post(user::change_own).put(user::change_own))
+        .route("/_security/user/{username}/_password", post(user::change).put(user::change))
+        .route("/_security/user/{username}/_enable", post(user::enable).put(user::enable))
+        .route("/_security/user/{username}/_disable", post(user::disable).put(user::disable))
+        .route("/_security/user/_privileges", get(user::show_privileges))
+        .route("/_security/user/_has_privileges", get(user::check_own).post(user::check_own))
+        .route("/_security/user/{username}/_has_privileges", get(user::check).post(user::check))
+        .route("/_security/role", get(role::list))
+        .route("/_security/role/{name}", get(role::list).put(role::put).post(role::put).delete(role::delete))
+        .route(
+            "/_security/privilege",
+            get(application_privilege::list).put(application_privilege::put).post(application_privilege::put),
+        )
+        .route("/_security/privilege/_builtin", get(application_privilege::show_builtin))
+        .route("/_security/privilege/{application}", get(application_privilege::list))
+        .route(
+            "/_security/privilege/{application}/{privilege}",
+            get(application_privilege::list).delete(application_privilege::delete),
+        )
 }
 
 impl fmt::Debug for ServiceParts {

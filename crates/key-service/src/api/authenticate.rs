@@ -43,6 +43,13 @@ struct PresentedKey<'a> {
     managed_by: &'static str,
 }
 
+/// Who vouches for whom, and how: with run-as, the first realm is the runner's and the second that of the user he acts as.
+struct Proof {
+    authentication_realm: RealmName,
+    lookup_realm: RealmName,
+    authentication_type: &'static str,
+}
+
 pub(super) async fn show(
     authenticated: Authenticated,
     parameters: Parameters,
@@ -50,29 +57,47 @@ pub(super) async fn show(
 ) -> Result<Response, ApiError> {
     parameters.finish()?;
     authenticated.authorize(&ClusterRequest::Authenticate)?;
-    match authenticated.authentication.subject() {
-        Subject::ApiKey(key) => answer::ok(&identity_of_key(key.key(), &RealmName::api_key())),
-        Subject::User(user) => answer::ok(&identity_of_user(user)),
+    let authentication = &authenticated.authentication;
+    let proof = Proof {
+        authentication_realm: realm_of(authentication.authenticating()),
+        lookup_realm: realm_of(authentication.subject()),
+        authentication_type: match authentication.authenticating() {
+            Subject::ApiKey(_) => "api_key",
+            Subject::User(_) if authenticated.is_anonymous() => "anonymous",
+            Subject::User(_) => "realm",
+        },
+    };
+    match authentication.subject() {
+        Subject::ApiKey(key) => answer::ok(&identity_of_key(key.key(), &proof)),
+        Subject::User(user) => answer::ok(&identity_of_user(user, &authenticated.roles.assigned, &proof)),
     }
 }
 
-fn identity_of_user(user: &User) -> Identity<'_> {
+/// The realm that vouches for somebody.
+fn realm_of(subject: &Subject) -> RealmName {
+    match subject {
+        Subject::ApiKey(_) => RealmName::api_key(),
+        Subject::User(user) => user.realm.clone(),
+    }
+}
+
+fn identity_of_user<'a>(user: &'a User, roles: &'a [String], proof: &'a Proof) -> Identity<'a> {
     Identity {
         username: &user.username,
-        roles: &user.roles,
+        roles,
         full_name: user.full_name.as_deref(),
         email: user.email.as_deref(),
         metadata: &user.metadata,
         enabled: true,
-        authentication_realm: shown(&user.realm),
-        lookup_realm: shown(&user.realm),
-        authentication_type: "realm",
+        authentication_realm: shown(&proof.authentication_realm),
+        lookup_realm: shown(&proof.lookup_realm),
+        authentication_type: proof.authentication_type,
         api_key: None,
     }
 }
 
 /// The owner, as the owner was when the key was made. `metadata` is the owner's, not the key's.
-fn identity_of_key<'a>(key: &'a StoredKey, realm: &'a RealmName) -> Identity<'a> {
+fn identity_of_key<'a>(key: &'a StoredKey, proof: &'a Proof) -> Identity<'a> {
     Identity {
         username: &key.owner.username,
         roles: &[],
@@ -80,9 +105,9 @@ fn identity_of_key<'a>(key: &'a StoredKey, realm: &'a RealmName) -> Identity<'a>
         email: key.owner.email.as_deref(),
         metadata: &key.owner.metadata,
         enabled: true,
-        authentication_realm: shown(realm),
-        lookup_realm: shown(realm),
-        authentication_type: "api_key",
+        authentication_realm: shown(&proof.authentication_realm),
+        lookup_realm: shown(&proof.lookup_realm),
+        authentication_type: proof.authentication_type,
         api_key: Some(PresentedKey { id: key.id.as_str(), name: &key.name, managed_by: "elasticsearch" }),
     }
 }

@@ -12,8 +12,8 @@ use axum::http::request::Parts;
 use crate::api::SharedService;
 use crate::api::error::{ApiError, Challenge};
 use crate::audit::{self, Actor, Refusal, RefusalEvent};
-use crate::security::authentication::{Authentication, AuthenticationFailure, Subject};
 use crate::security::anonymous::ANONYMOUS_REALM;
+use crate::security::authentication::{Authentication, AuthenticationFailure, Subject};
 use crate::security::caller::{Caller, Runner};
 use crate::security::credential::MalformedCredential;
 use crate::security::permission::{EffectivePermission, denial, run_as_refusal};
@@ -58,7 +58,10 @@ impl FromRequestParts<SharedService> for Authenticated {
             source,
             uri: uri.clone(),
             api_keys: settings.api_keys,
-            asks_anonymous_who: settings.anonymous.as_ref().is_some_and(|anonymous| !anonymous.authz_exception),
+            asks_anonymous_who: settings
+                .anonymous
+                .as_ref()
+                .is_some_and(|anonymous| !anonymous.authz_exception),
         };
         let authentication = service
             .authenticator
@@ -88,10 +91,9 @@ impl Authenticated {
                 permission = EffectivePermission::nothing();
             }
             caller.run_by = Some(match authentication.authenticating() {
-                Subject::ApiKey(key) => Runner::ApiKey {
-                    id: key.key().id.to_string(),
-                    owner: key.key().owner.username.clone(),
-                },
+                Subject::ApiKey(key) => {
+                    Runner::ApiKey { id: key.key().id.to_string(), owner: key.key().owner.username.clone() }
+                }
                 Subject::User(user) => Runner::User { username: user.username.clone() },
             });
         }

@@ -15,6 +15,11 @@ impl PathTexts {
     pub(super) fn take(&mut self, name: &str) -> String {
         self.0.remove(name).unwrap_or_default()
     }
+
+    /// The names in a part, with commas between. Split after decoding, for some clients encode the commas.
+    pub(super) fn names(&mut self, name: &str) -> Vec<String> {
+        self.take(name).split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
 }
 
 /// Refuses bytes that are not UTF-8 with 400.

@@ -14,9 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::api::{self, ServiceParts};
+use crate::audit::Actor;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
-use crate::audit::Actor;
 use crate::clock::{Clock as _, SystemClock};
 use crate::limits::EPOCH_RANDOM_LEN;
 use crate::randomness::{SystemRandomness, draw};

@@ -51,9 +51,8 @@ pub fn may_stand_in(headers: &HeaderMap) -> bool {
     headers.get_all(AUTHORIZATION).iter().all(|value| {
         ["Bearer ", "ApiKey "].iter().all(|scheme| {
             let value = value.as_bytes();
-            let is_of_scheme = value
-                .get(..scheme.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()));
+            let is_of_scheme =
+                value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()));
             !(is_of_scheme && value.len() > scheme.len())
         })
     })

@@ -79,7 +79,7 @@ fn problem_of_name(name: &str) -> Option<String> {
     })
 }
 
-/// Elasticsearch, `ApplicationPrivilege#validateActionName`.
+/// A name without one of those signs would be taken for a privilege's.
 fn problem_of_action(action: &str) -> Option<String> {
     let is_visible = action.chars().all(|letter| letter.is_ascii_graphic());
     let complaint = if !is_visible {

@@ -208,7 +208,8 @@ impl ApplicationGrant {
     /// What it grants inside an application: a name that is registered there stands for its actions, and every name for
     /// itself.
     fn actions(&self, application: &str, registered: &RegisteredPrivileges) -> NameSet {
-        let actions = self.privileges.iter().filter_map(|name| registered.actions(application, name)).flatten();
+        let actions =
+            self.privileges.iter().filter_map(|name| registered.actions(application, name)).flatten();
         NameSet::new(self.privileges.iter().chain(actions).map(String::as_str), [])
     }
 }

@@ -132,10 +132,9 @@ impl RealmChain {
         let mut users = Vec::new();
         for realm in &self.order {
             let user = match realm.realm_type.as_str() {
-                FILE => self
-                    .realms
-                    .file_user(username)
-                    .map(|user| User { realm: realm.clone(), ..user.clone() }),
+                FILE => {
+                    self.realms.file_user(username).map(|user| User { realm: realm.clone(), ..user.clone() })
+                }
                 NATIVE => self.store.native_user(username).await?.map(|user| user_of(user, realm.clone())),
                 _ => None,
             };

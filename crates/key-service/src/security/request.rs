@@ -73,6 +73,29 @@ pub struct KeySelection<'a> {
     pub owner: bool,
 }
 
+/// The action of showing users.
+pub const GET_USERS: &str = "cluster:admin/xpack/security/user/get";
+/// The action of making or replacing a user.
+pub const PUT_USER: &str = "cluster:admin/xpack/security/user/put";
+/// The action of removing a user.
+pub const DELETE_USER: &str = "cluster:admin/xpack/security/user/delete";
+/// The action of letting a user in, or no longer.
+pub const SET_USER_ENABLED: &str = "cluster:admin/xpack/security/user/set_enabled";
+/// The action of showing roles.
+pub const GET_ROLES: &str = "cluster:admin/xpack/security/role/get";
+/// The action of making or replacing a role.
+pub const PUT_ROLE: &str = "cluster:admin/xpack/security/role/put";
+/// The action of removing a role.
+pub const DELETE_ROLE: &str = "cluster:admin/xpack/security/role/delete";
+/// The action of showing application privileges.
+pub const GET_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/get";
+/// The action of making or replacing application privileges.
+pub const PUT_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/put";
+/// The action of removing application privileges.
+pub const DELETE_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/delete";
+/// The action of showing the names of the built-in privileges.
+pub const GET_BUILTIN_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/builtin/get";
+
 /// The action behind [`ClusterRequest::Authenticate`]; refusals to run as somebody name it too.
 pub const AUTHENTICATE: &str = "cluster:admin/xpack/security/user/authenticate";
 

@@ -38,7 +38,8 @@ fn realms(authc: &mut Section<'_>) -> Vec<RealmName> {
     let mut section = authc.section("realms");
     let mut realms =
         vec![realm(&mut section, FILE, RealmName::file()), realm(&mut section, NATIVE, RealmName::native())];
-    if let [Some(one), Some(other)] = [realms.first(), realms.get(1)].map(|realm| realm.and_then(|it| it.order))
+    if let [Some(one), Some(other)] =
+        [realms.first(), realms.get(1)].map(|realm| realm.and_then(|it| it.order))
         && one == other
     {
         section.problem(NATIVE, "has the same order as the file realm");

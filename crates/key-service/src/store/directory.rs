@@ -77,8 +77,8 @@ pub enum Written {
 /// Which application privileges are meant: those that pass every condition that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrivilegeFilter {
-    /// Of this application.
-    pub application: Option<String>,
+    /// Of one of these applications.
+    pub applications: Option<Vec<String>>,
     /// With one of these names.
     pub names: Option<Vec<String>>,
 }
@@ -319,4 +319,3 @@ impl KeyStore {
 fn event(action: DirectoryAction, subjects: Vec<String>, actor: Actor, at: UnixMillis) -> DirectoryEvent {
     DirectoryEvent { at, action, actor, subjects }
 }
-

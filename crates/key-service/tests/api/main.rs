@@ -16,6 +16,7 @@ mod health;
 mod invalidate;
 mod limits;
 mod list;
+mod native_users;
 mod process;
 mod root;
 mod service;

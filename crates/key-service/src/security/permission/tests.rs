@@ -115,7 +115,12 @@ fn a_restricted_role_opens_nothing() {
     let permission = EffectivePermission::of_user(&restricted);
     assert!(!permission.allows(&ClusterRequest::CreateKey, &user(&[])));
     assert!(!permission.allows_run_as("bob"));
-    assert!(!permission.answer(&index("i", &["read"]), &RegisteredPrivileges::default()).unwrap().has_all_requested);
+    assert!(
+        !permission
+            .answer(&index("i", &["read"]), &RegisteredPrivileges::default())
+            .unwrap()
+            .has_all_requested
+    );
 }
 
 #[test]
@@ -195,7 +200,10 @@ fn a_pattern_of_indices_must_be_covered_whole() {
     }
     let everywhere = IndexQuestion { allow_restricted_indices: true, ..index("*", &["all"]).index.remove(0) };
     let question = PrivilegesQuestion { index: vec![everywhere], ..PrivilegesQuestion::default() };
-    let answer = |blocks| EffectivePermission::of_user(&role(json!({ "indices": blocks }))).answer(&question, &RegisteredPrivileges::default());
+    let answer = |blocks| {
+        EffectivePermission::of_user(&role(json!({ "indices": blocks })))
+            .answer(&question, &RegisteredPrivileges::default())
+    };
     assert!(!answer(&star).unwrap().has_all_requested);
     assert!(answer(&star_all).unwrap().has_all_requested);
 }
@@ -246,12 +254,17 @@ fn answers_as_elasticsearch_does() {
     question.index.extend(index("a", &["write"]).index);
     question.cluster = vec!["monitor".into(), "all".into()];
     assert_eq!(
-        serde_json::to_string(&permission.answer(&question, &RegisteredPrivileges::default()).unwrap()).unwrap(),
+        serde_json::to_string(&permission.answer(&question, &RegisteredPrivileges::default()).unwrap())
+            .unwrap(),
         r#"{"has_all_requested":false,"cluster":{"all":false,"monitor":true},"index":{"a":{"read":true,"write":false}},"application":{}}"#
     );
     question.cluster.push("zzz".into());
     assert!(
-        permission.answer(&question, &RegisteredPrivileges::default()).unwrap_err().to_string().starts_with("unknown cluster privilege [zzz].")
+        permission
+            .answer(&question, &RegisteredPrivileges::default())
+            .unwrap_err()
+            .to_string()
+            .starts_with("unknown cluster privilege [zzz].")
     );
 }
 

@@ -195,8 +195,9 @@ impl SqliteStore {
         let mut query = QueryBuilder::<Sqlite>::new(
             "select application, name, actions, metadata from application_privilege where true",
         );
-        if let Some(application) = &filter.application {
-            query.push(" and application = ").push_bind(application);
+        if let Some(applications) = &filter.applications {
+            query.push(" and application in (select value from json_each(");
+            query.push_bind(json_text(applications)?).push("))");
         }
         if let Some(names) = &filter.names {
             query.push(" and name in (select value from json_each(").push_bind(json_text(names)?).push("))");
