@@ -154,7 +154,7 @@ impl Permission {
         IndexHolders(holders.collect())
     }
 
-    /// Where an application's privilege is held.
+    /// Where an application's privilege is held. Nowhere, when it takes too much work to find out.
     fn application_resources(
         &self,
         application: &str,
@@ -164,6 +164,7 @@ impl Permission {
     ) -> Vec<&NameSet> {
         let asked_application = NameSet::new([application], []);
         let asked = match registered.actions(application, privilege) {
+            Some(actions) if effort.spend(actions.len()).is_none() => return Vec::new(),
             Some(actions) => NameSet::new(actions.iter().map(String::as_str), []),
             None => NameSet::new([privilege], []),
         };
@@ -171,7 +172,9 @@ impl Permission {
             .iter()
             .filter(|grant| {
                 covers(&[&grant.applications], &asked_application, effort)
-                    && covers(&[&grant.actions(application, registered)], &asked, effort)
+                    && grant
+                        .actions(application, registered, effort)
+                        .is_some_and(|actions| covers(&[&actions], &asked, effort))
             })
             .map(|grant| &grant.resources)
             .collect()
@@ -206,11 +209,20 @@ impl ApplicationGrant {
     }
 
     /// What it grants inside an application: a name that is registered there stands for its actions, and every name for
-    /// itself.
-    fn actions(&self, application: &str, registered: &RegisteredPrivileges) -> NameSet {
-        let actions =
-            self.privileges.iter().filter_map(|name| registered.actions(application, name)).flatten();
-        NameSet::new(self.privileges.iter().chain(actions).map(String::as_str), [])
+    /// itself. `None` when that is too much to look at.
+    fn actions(
+        &self,
+        application: &str,
+        registered: &RegisteredPrivileges,
+        effort: &mut Effort,
+    ) -> Option<NameSet> {
+        effort.spend(self.privileges.len())?;
+        let mut granted: Vec<&String> = self.privileges.iter().collect();
+        for actions in self.privileges.iter().filter_map(|name| registered.actions(application, name)) {
+            effort.spend(actions.len())?;
+            granted.extend(actions);
+        }
+        Some(NameSet::new(granted.into_iter().map(String::as_str), []))
     }
 }
 

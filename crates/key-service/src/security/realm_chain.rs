@@ -109,16 +109,11 @@ impl RealmChain {
         anonymous.map(AnonymousAccess::user)
     }
 
-    /// The name of the native realm; `None` when it is not asked.
+    /// The user of the users file with this name, if that is asked.
     #[must_use]
-    pub fn native(&self) -> Option<&RealmName> {
-        self.order.iter().find(|realm| realm.realm_type == NATIVE)
-    }
-
-    /// The user of the users file with this name.
-    #[must_use]
-    pub fn file_user(&self, username: &str) -> Option<&User> {
-        self.realms.file_user(username)
+    pub fn file_user(&self, username: &str) -> Option<User> {
+        let realm = self.order.iter().find(|realm| realm.realm_type == FILE)?;
+        Some(User { realm: realm.clone(), ..self.realms.file_user(username)?.clone() })
     }
 
     /// All users of this name, in the order in which they are asked.

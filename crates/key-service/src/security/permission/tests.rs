@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::content::Node;
+use crate::security::application_privilege::ApplicationPrivilege;
 use crate::security::caller::{CallerKind, Runner};
 use crate::security::request::KeySelection;
 use crate::security::wildcard::Wildcard;
@@ -242,6 +243,55 @@ fn applications_are_answered_by_resource() {
         let answer = permission.answer(&question, &RegisteredPrivileges::default()).unwrap();
         assert_eq!(answer.application[application][resource][privilege], held, "{application} {privilege}");
     }
+}
+
+#[test]
+fn a_registered_name_stands_for_its_actions() {
+    // Elasticsearch, "Create or update application privileges": granted, asked, whether it is held.
+    let registered = |name: &str, actions: &[&str]| ApplicationPrivilege {
+        application: "shop".to_owned(),
+        name: name.to_owned(),
+        actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+        ..ApplicationPrivilege::default()
+    };
+    let registered: RegisteredPrivileges =
+        [registered("read", &["data:read/*"]), registered("all", &["data:*", "admin:*"])]
+            .into_iter()
+            .collect();
+    for (granted, asked, held) in [
+        ("read", "read", true),
+        ("read", "data:read/one", true),
+        ("read", "data:write/one", false),
+        ("read", "all", false),
+        ("all", "read", true),
+        ("data:read/*", "read", true),
+        ("data:read/o*", "read", false),
+        ("rea*", "read", false),
+        ("unregistered", "unregistered", true),
+        ("*", "unregistered", true),
+    ] {
+        let roles = role(json!({"applications": [
+            {"application": "sho*", "privileges": [granted], "resources": ["*"]},
+        ]}));
+        let block = ApplicationQuestion {
+            application: "shop".to_owned(),
+            privileges: vec![asked.to_owned()],
+            resources: vec!["r".to_owned()],
+        };
+        let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
+        let answer = EffectivePermission::of_user(&roles).answer(&question, &registered).unwrap();
+        assert_eq!(answer.has_all_requested, held, "{granted} {asked}");
+    }
+}
+
+#[test]
+fn who_is_nobody_may_not_even_do_what_anybody_may() {
+    let caller = user(&[]);
+    assert!(
+        EffectivePermission::of_user(&RoleDescriptors::default())
+            .allows(&ClusterRequest::Authenticate, &caller)
+    );
+    assert!(!EffectivePermission::nothing().allows(&ClusterRequest::Authenticate, &caller));
 }
 
 #[test]
