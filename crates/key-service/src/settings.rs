@@ -167,6 +167,57 @@ mod tests {
         );
     }
 
+    /// The settings and their defaults as `docs/key-service.md` has them.
+    fn documented() -> Vec<(String, String)> {
+        const DOCUMENT: &str = include_str!("../../../docs/key-service.md");
+        let rows = DOCUMENT.lines().filter(|line| line.starts_with("| `"));
+        rows.map(|row| {
+            let cells: Vec<&str> = row.split(" | ").collect();
+            (cells[0].trim_matches(['|', ' ', '`']).to_owned(), cells[2].to_owned())
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_documented_defaults_are_the_defaults() {
+        let mut text = "data = \"d\"\nusers = \"u\"\n".to_owned();
+        for (setting, default) in documented() {
+            // A realm that is mentioned has another place in the order.
+            if let Some(value) = default.strip_prefix('`').filter(|_| !setting.contains("realms")) {
+                text.push_str(&format!("{setting} = {}\n", value.trim_end_matches('`')));
+            }
+        }
+        let settings = parse(&text).unwrap();
+        assert_eq!((settings.listen, settings.service), (LISTEN_DEFAULT, ServiceSettings::default()));
+    }
+
+    #[test]
+    fn every_setting_is_documented_and_no_other() {
+        let documented: Vec<String> =
+            documented().into_iter().map(|(setting, _)| setting.replace("<name>", "x")).collect();
+        let mut sections = vec![String::new()];
+        let mut known = Vec::new();
+        while let Some(section) = sections.pop() {
+            let printed = parse(&format!("{section}zzz = 1")).unwrap_err().to_string();
+            // Below a type of realms are the names of realms, which are anybody's choice.
+            let Some(names) = printed
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("{section}zzz: is not known; known are ")))
+            else {
+                sections.push(format!("{section}x."));
+                continue;
+            };
+            for path in names.split(", ").map(|name| format!("{section}{name}")) {
+                let is_section = documented.iter().any(|setting| setting.starts_with(&format!("{path}.")));
+                if is_section { sections.push(format!("{path}.")) } else { known.push(path) }
+            }
+        }
+        known.sort_unstable();
+        let mut expected = documented;
+        expected.sort_unstable();
+        assert_eq!(known, expected);
+    }
+
     #[test]
     fn text_that_is_not_toml_is_located_and_not_quoted() {
         let printed = parse("data = \"d\"\npassword = hunter2\n").unwrap_err().to_string();

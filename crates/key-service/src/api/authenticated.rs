@@ -151,9 +151,9 @@ impl Authenticated {
         request: &ClusterRequest<'_>,
         service: &SharedService,
     ) -> Result<(), ApiError> {
-        let held = service.authenticator.still_holds(&self.authentication, service.clock.now()).await;
-        held.map_err(|failure| refused(failure, &self.origin, service))?;
-        Self::new(self.authentication.clone(), self.origin.clone(), service).await?.authorize(request)
+        let renewed = service.authenticator.renewed(&self.authentication, service.clock.now()).await;
+        let authentication = renewed.map_err(|failure| refused(failure, &self.origin, service))?;
+        Self::new(authentication, self.origin.clone(), service).await?.authorize(request)
     }
 
     /// For the trail.

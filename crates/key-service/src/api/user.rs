@@ -27,7 +27,7 @@ enum NewPassword {
     /// In the clear.
     Chosen(Password),
     /// As a hash, which is kept as it is.
-    Hashed(PasswordHash),
+    Hashed(Box<PasswordHash>),
 }
 
 impl NewPassword {
@@ -43,7 +43,7 @@ impl NewPassword {
 
     /// Reads the field `password_hash`.
     fn hashed(member: &Member) -> Result<Self, ErrorCause> {
-        PasswordHash::try_from(text(member)?).map(Self::Hashed).map_err(|_| {
+        PasswordHash::try_from(text(member)?).map(|hash| Self::Hashed(Box::new(hash))).map_err(|_| {
             ErrorCause::illegal_argument(
                 "The provided password hash is not a hash or it could not be resolved to a supported hash algorithm. The supported password hash algorithms are [argon2id]",
             )
@@ -63,7 +63,7 @@ impl Service {
     /// What is kept of a new password. Hashing a chosen one takes a thread for some time.
     async fn hashed(&self, password: NewPassword) -> Result<PasswordHash, ApiError> {
         match password {
-            NewPassword::Hashed(hash) => Ok(hash),
+            NewPassword::Hashed(hash) => Ok(*hash),
             NewPassword::Chosen(password) => {
                 self.passwords.hash(password, self.randomness.as_ref()).await.map_err(|refusal| match refusal
                 {

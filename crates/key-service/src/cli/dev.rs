@@ -130,7 +130,7 @@ fn told(Readiness { url, username, password, data }: &Readiness<'_>) -> String {
     let password = match password {
         Some(password) => format!("{password}   (shown this once; valid as long as the directory is)"),
         None => format!(
-            "the one of the first start   (lost? stop, remove {PASSWORD_FILE} from the directory, start again)"
+            "the one of the first start, or what it was changed to   (lost? stop, remove {PASSWORD_FILE} from the directory, start again)"
         ),
     };
     format!(

@@ -98,6 +98,15 @@ impl VerifiedKey {
     pub fn key(&self) -> &StoredKey {
         &self.0
     }
+
+    /// The same key as it is stored now.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyRejection`] when it has ended.
+    pub fn renewed(&self, found: Option<StoredKey>, now: UnixMillis) -> Result<Self, KeyRejection> {
+        refuse_ended(self.0.id.as_str(), found, now).map(Self)
+    }
 }
 
 /// The key that a credential proves, if `found` is the key with its id.
@@ -128,7 +137,7 @@ pub fn verify(
 /// # Errors
 ///
 /// [`KeyRejection`] when there is none, or it was invalidated, or its time is over.
-pub fn refuse_ended(id: &str, found: Option<StoredKey>, now: UnixMillis) -> Result<StoredKey, KeyRejection> {
+fn refuse_ended(id: &str, found: Option<StoredKey>, now: UnixMillis) -> Result<StoredKey, KeyRejection> {
     let key = found.ok_or_else(|| KeyRejection::Unknown(id.to_owned()))?;
     if key.invalidation.is_some() {
         return Err(KeyRejection::Invalidated(key.id));

@@ -128,35 +128,44 @@ impl Authenticator {
         Ok(Authentication { authenticating, run_as })
     }
 
-    /// Whether what was proven a while ago still holds: a key may have ended meanwhile, a user may have gone.
+    /// What was proven a while ago, as it is now: a key may have ended meanwhile, a user may have gone or have other roles.
     ///
     /// # Errors
     ///
-    /// [`AuthenticationFailure`] when it does not.
-    pub async fn still_holds(
+    /// [`AuthenticationFailure`] when it does not hold any more.
+    pub async fn renewed(
         &self,
         authentication: &Authentication,
         now: UnixMillis,
-    ) -> Result<(), AuthenticationFailure> {
-        for subject in [&authentication.authenticating, authentication.subject()] {
-            match subject {
-                Subject::ApiKey(key) => {
-                    let id = key.key().id.as_str();
-                    api_key::refuse_ended(id, self.store.find(id).await?, now)?;
-                }
-                Subject::User(user) => {
-                    let found = self.realms.find_in(&user.realm, &user.username).await?;
-                    let cause = match found {
-                        Some(found) if found.enabled => continue,
-                        Some(_) => UserRejection::Disabled,
-                        None => UserRejection::Unknown,
-                    };
-                    let username = user.username.clone();
-                    return Err(AuthenticationFailure::RejectedUser { username, cause });
-                }
+    ) -> Result<Authentication, AuthenticationFailure> {
+        let run_as = match &authentication.run_as {
+            Some(RunAs { target, is_known: true }) => {
+                Some(RunAs { target: self.renewed_subject(target, now).await?, is_known: true })
             }
-        }
-        Ok(())
+            run_as => run_as.clone(),
+        };
+        let authenticating = self.renewed_subject(&authentication.authenticating, now).await?;
+        Ok(Authentication { authenticating, run_as })
+    }
+
+    async fn renewed_subject(
+        &self,
+        subject: &Subject,
+        now: UnixMillis,
+    ) -> Result<Subject, AuthenticationFailure> {
+        let user = match subject {
+            Subject::ApiKey(key) => {
+                let found = self.store.find(key.key().id.as_str()).await?;
+                return Ok(Subject::ApiKey(Box::new(key.renewed(found, now)?)));
+            }
+            Subject::User(user) => user,
+        };
+        let cause = match self.realms.find_in(&user.realm, &user.username).await? {
+            Some(found) if found.enabled => return Ok(Subject::User(Arc::new(found))),
+            Some(_) => UserRejection::Disabled,
+            None => UserRejection::Unknown,
+        };
+        Err(AuthenticationFailure::RejectedUser { username: user.username.clone(), cause })
     }
 
     /// The anonymous user, where there is one and the request carries nothing that says otherwise.

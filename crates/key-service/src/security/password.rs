@@ -297,6 +297,8 @@ mod tests {
         let all = u32::try_from(1 + PASSWORDS_WAITING_MAX).unwrap();
         let taken = checker.places.acquire_many(all).await.unwrap();
         assert_eq!(checker.check(None, password("x")).await, Err(Saturated));
+        let hashed = checker.hash(password("x"), &SystemRandomness).await;
+        assert_eq!(hashed.map(|_| ()), Err(HashRefusal::Saturated));
         drop(taken);
         assert_eq!(checker.check(None, password("x")).await, Ok(false));
     }

@@ -163,6 +163,14 @@ impl SqliteStore {
             .unwrap()
     }
 
+    /// The trail: action and subjects of each event.
+    pub(super) async fn directory_events(&self) -> Vec<(String, String)> {
+        sqlx::query_as("select action, subjects from audit_event order by event_id")
+            .fetch_all(&self.readers)
+            .await
+            .unwrap()
+    }
+
     /// As if the rows up to here had been removed for good.
     pub(super) async fn set_purged_through(&self, seq: i64) {
         sqlx::query("update feed_state set purged_through = ?")

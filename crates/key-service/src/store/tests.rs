@@ -1,3 +1,4 @@
+mod directory;
 mod feed_pages;
 mod keys;
 

@@ -14,6 +14,7 @@ mod credentials;
 mod feed;
 mod has_privileges;
 mod health;
+mod hostile_bodies;
 mod invalidate;
 mod limits;
 mod list;
