@@ -137,7 +137,7 @@ pub fn verify(
 /// # Errors
 ///
 /// [`KeyRejection`] when there is none, or it was invalidated, or its time is over.
-fn refuse_ended(id: &str, found: Option<StoredKey>, now: UnixMillis) -> Result<StoredKey, KeyRejection> {
+pub fn refuse_ended(id: &str, found: Option<StoredKey>, now: UnixMillis) -> Result<StoredKey, KeyRejection> {
     let key = found.ok_or_else(|| KeyRejection::Unknown(id.to_owned()))?;
     if key.invalidation.is_some() {
         return Err(KeyRejection::Invalidated(key.id));
