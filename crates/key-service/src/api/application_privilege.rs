@@ -1,6 +1,6 @@
 //! `/_security/privilege`: the privileges that applications register, and the names of those that are built in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::api::authenticated::Authenticated;
 use crate::api::content::object_parser::{Field, ObjectParser};
-use crate::api::content::{Node, Token};
+use crate::api::content::{Member, Node, Token};
 use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
@@ -33,15 +33,9 @@ const PARSER: ObjectParser<ApplicationPrivilege> = ObjectParser::new(
             privilege.application = name;
         }),
         Field::string("name", |privilege: &mut ApplicationPrivilege, name| privilege.name = name),
-        Field::string_array("actions", |privilege: &mut ApplicationPrivilege, mut actions| {
-            let mut kept = Vec::new();
-            actions.retain(|action| {
-                !kept.contains(action) && {
-                    kept.push(action.clone());
-                    true
-                }
-            });
-            privilege.actions = actions;
+        Field::string_array("actions", |privilege: &mut ApplicationPrivilege, actions| {
+            let mut seen = HashSet::new();
+            privilege.actions = actions.into_iter().filter(|action| seen.insert(action.clone())).collect();
         }),
         Field::node("metadata", &[Token::StartObject], |privilege: &mut ApplicationPrivilege, node| {
             if let Value::Object(metadata) = node.to_value() {
@@ -175,7 +169,7 @@ fn parse(body: &Node) -> Result<Vec<ApplicationPrivilege>, ErrorCause> {
     Ok(privileges)
 }
 
-fn object<'a>(name: &str, node: &'a Node) -> Result<&'a [crate::api::content::Member], ErrorCause> {
+fn object<'a>(name: &str, node: &'a Node) -> Result<&'a [Member], ErrorCause> {
     node.members().ok_or_else(|| {
         let found = node.token();
         ErrorCause::parse(format!("expected the value for {name} to be an object, but found {found} instead"))

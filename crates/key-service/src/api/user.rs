@@ -16,9 +16,11 @@ pub(super) use password::{change, change_own};
 pub(super) use privileges::show as show_privileges;
 pub(super) use put::put;
 
+use std::fmt;
+
 use crate::api::Service;
 use crate::api::content::{Member, Node};
-use crate::api::error::{ApiError, ErrorCause, ErrorType, ValidationProblems};
+use crate::api::error::{ApiError, ErrorCause, ErrorType};
 use crate::security::password::{HashRefusal, InvalidPassword, Password, PasswordHash};
 use crate::security::realm::ELASTIC;
 
@@ -110,11 +112,6 @@ fn wrong_type(member: &Member, wanted: &str) -> ErrorCause {
 }
 
 /// A part of the request that makes no sense.
-fn invalid_part(problem: impl Into<String>) -> ErrorCause {
-    let mut problems = ValidationProblems::new();
-    problems.add(problem);
-    match problems.into_result_of(ErrorType::Validation) {
-        Err(cause) => cause,
-        Ok(()) => ErrorCause::new(ErrorType::Validation, "Validation Failed: "),
-    }
+fn invalid_part(problem: impl fmt::Display) -> ErrorCause {
+    ErrorCause::new(ErrorType::Validation, format!("Validation Failed: 1: {problem};"))
 }

@@ -103,8 +103,7 @@ impl RealmChain {
     }
 
     /// The anonymous user, if it has this name.
-    #[must_use]
-    pub fn anonymous(&self, username: &str) -> Option<User> {
+    fn anonymous(&self, username: &str) -> Option<User> {
         let anonymous = self.anonymous.as_ref().filter(|anonymous| anonymous.username == username);
         anonymous.map(AnonymousAccess::user)
     }

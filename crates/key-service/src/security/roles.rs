@@ -1,6 +1,6 @@
 //! What the roles of users grant, and what a caller may therefore do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -77,12 +77,9 @@ impl RoleResolver {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn of_user(&self, user: &User) -> Result<UserRoles, StoreError> {
-        let mut assigned: Vec<String> = Vec::new();
-        for name in user.roles.iter().chain(&self.shared) {
-            if !assigned.contains(name) {
-                assigned.push(name.clone());
-            }
-        }
+        let mut seen = HashSet::new();
+        let assigned: Vec<String> =
+            user.roles.iter().chain(&self.shared).filter(|name| seen.insert(*name)).cloned().collect();
         let unfixed: Vec<String> = assigned.iter().filter(|name| !self.fixed.has(name)).cloned().collect();
         let stored = if unfixed.is_empty() {
             RoleDescriptors::default()

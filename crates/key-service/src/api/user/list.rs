@@ -13,10 +13,9 @@ use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::routing::NoBody;
-use crate::api::user::Reservation;
 use crate::api::{Service, SharedService, answer};
 use crate::security::anonymous::AnonymousAccess;
-use crate::security::realm::{RealmName, User};
+use crate::security::realm::{ELASTIC, RealmName, User};
 use crate::security::realm_chain::user_of;
 use crate::security::request::{ClusterRequest, GET_USERS};
 use crate::store::StoreError;
@@ -44,7 +43,7 @@ pub(in crate::api) async fn list(
     parameters.boolean("with_profile_uid", false)?;
     parameters.finish()?;
     authenticated.authorize(&ClusterRequest::Other(GET_USERS))?;
-    let users = if names.is_empty() { service.users().await? } else { service.users_named(&names).await? };
+    let users = service.users((!names.is_empty()).then_some(names.as_slice())).await?;
     // Who asks for nobody in particular is answered with nobody; who asks for somebody has not found him.
     let is_missing = !names.is_empty() && users.is_empty();
     let status = if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK };
@@ -54,28 +53,17 @@ pub(in crate::api) async fn list(
 }
 
 impl Service {
-    /// All users that are managed over the interface.
-    async fn users(&self) -> Result<Vec<User>, StoreError> {
-        let mut users = vec![self.authenticator.realms().elastic().await?];
-        users.extend(self.settings.anonymous.as_ref().map(AnonymousAccess::user));
-        let native = self.store.native_users().await?;
-        users.extend(native.into_iter().map(|user| user_of(user, RealmName::native())));
-        Ok(users)
-    }
-
-    async fn users_named(&self, names: &[String]) -> Result<Vec<User>, StoreError> {
-        let realms = self.authenticator.realms();
+    /// The users that are managed over the interface, or those of them that are named.
+    async fn users(&self, names: Option<&[String]>) -> Result<Vec<User>, StoreError> {
+        let is_asked = |username: &str| names.is_none_or(|names| names.iter().any(|name| name == username));
         let mut users = Vec::new();
-        for name in names {
-            match self.reservation(name) {
-                Some(Reservation::Service) => users.push(realms.elastic().await?),
-                Some(Reservation::Anonymous) => users.extend(realms.anonymous(name)),
-                None => {
-                    let native = self.store.native_user(name).await?;
-                    users.extend(native.map(|user| user_of(user, RealmName::native())));
-                }
-            }
+        if is_asked(ELASTIC) {
+            users.push(self.authenticator.realms().elastic().await?);
         }
+        let anonymous = self.settings.anonymous.as_ref().map(AnonymousAccess::user);
+        users.extend(anonymous.filter(|user| is_asked(&user.username)));
+        let native = self.store.native_users(names).await?;
+        users.extend(native.into_iter().map(|user| user_of(user, RealmName::native())));
         Ok(users)
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /_security/user/_privileges`: what may I do?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use axum::response::Response;
 use serde::Serialize;
@@ -14,7 +14,8 @@ use crate::api::routing::NoBody;
 use crate::security::authentication::Subject;
 use crate::security::request::ClusterRequest;
 use crate::security::role_descriptor::{
-    FieldSecurity, IndexPrivileges, RemoteClusterPrivileges, RemoteIndexPrivileges, RoleDescriptors,
+    FieldSecurity, IndexPrivileges, RemoteClusterPrivileges, RemoteIndexPrivileges, RoleDescriptor,
+    RoleDescriptors,
 };
 
 /// In the order of Elasticsearch's own answer.
@@ -32,7 +33,7 @@ struct OwnPrivileges<'a> {
 }
 
 /// Unlike in a role, fields and queries are lists: several roles may each have their own.
-#[derive(Clone, PartialEq, Serialize)]
+#[derive(Serialize)]
 struct ShownIndices<'a> {
     names: &'a [String],
     privileges: BTreeSet<&'a str>,
@@ -43,14 +44,14 @@ struct ShownIndices<'a> {
     allow_restricted_indices: bool,
 }
 
-#[derive(PartialEq, Serialize)]
+#[derive(Serialize)]
 struct ShownApplication<'a> {
     application: &'a str,
     privileges: BTreeSet<&'a str>,
     resources: BTreeSet<&'a str>,
 }
 
-#[derive(PartialEq, Serialize)]
+#[derive(Serialize)]
 struct ShownRemoteIndices<'a> {
     #[serde(flatten)]
     indices: ShownIndices<'a>,
@@ -95,9 +96,7 @@ fn own_privileges(roles: &RoleDescriptors) -> OwnPrivileges<'_> {
 }
 
 /// Equal resources of one application are one entry.
-fn applications<'a>(
-    roles: &[&'a crate::security::role_descriptor::RoleDescriptor],
-) -> Vec<ShownApplication<'a>> {
+fn applications<'a>(roles: &[&'a RoleDescriptor]) -> Vec<ShownApplication<'a>> {
     let mut merged: BTreeMap<(&str, BTreeSet<&str>), BTreeSet<&str>> = BTreeMap::new();
     for block in roles.iter().flat_map(|role| &role.applications) {
         let privileges = merged.entry((&block.application, set(&block.resources))).or_default();
@@ -113,14 +112,10 @@ fn set<'a>(texts: impl IntoIterator<Item = &'a String>) -> BTreeSet<&'a str> {
     texts.into_iter().map(String::as_str).collect()
 }
 
-fn unique<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut kept = Vec::new();
-    for item in items {
-        if !kept.contains(&item) {
-            kept.push(item);
-        }
-    }
-    kept
+/// Each once, in the order of the first: equal items are written alike.
+fn unique<T: Serialize>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    items.filter(|item| seen.insert(serde_json::to_string(item).unwrap_or_default())).collect()
 }
 
 impl<'a> From<&'a IndexPrivileges> for ShownIndices<'a> {

@@ -30,9 +30,16 @@ impl SqliteStore {
         row.as_ref().map(native_user).transpose()
     }
 
-    pub(in crate::store) async fn native_users(&self) -> Result<Vec<NativeUser>, StoreError> {
-        let rows =
-            sqlx::query("select * from native_user order by username").fetch_all(&self.readers).await?;
+    pub(in crate::store) async fn native_users(
+        &self,
+        names: Option<&[String]>,
+    ) -> Result<Vec<NativeUser>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("select * from native_user");
+        if let Some(names) = names {
+            query.push(" where username in (select value from json_each(").push_bind(json_text(&names)?);
+            query.push("))");
+        }
+        let rows = query.push(" order by username").build().fetch_all(&self.readers).await?;
         rows.iter().map(native_user).collect()
     }
 
@@ -215,7 +222,14 @@ impl SqliteStore {
         let mut change = self.begin_change().await?;
         let mut created = Vec::new();
         for privilege in privileges {
-            let before = rows_in(&mut change, "application_privilege").await?;
+            let exists: bool = sqlx::query_scalar(
+                "select exists (select 1 from application_privilege where application = ? and name = ?)",
+            )
+            .bind(&privilege.application)
+            .bind(&privilege.name)
+            .fetch_one(&mut *change)
+            .await?;
+            created.push(!exists);
             sqlx::query(
                 "insert into application_privilege (application, name, actions, metadata) values (?, ?, ?, ?)
                  on conflict do update set actions = excluded.actions, metadata = excluded.metadata",
@@ -226,11 +240,9 @@ impl SqliteStore {
             .bind(json_text(&privilege.metadata)?)
             .execute(&mut *change)
             .await?;
-            let after = rows_in(&mut change, "application_privilege").await?;
-            if after > APPLICATION_PRIVILEGES_MAX {
-                return Ok((None, None));
-            }
-            created.push(after > before);
+        }
+        if rows_in(&mut change, "application_privilege").await? > APPLICATION_PRIVILEGES_MAX {
+            return Ok((None, None));
         }
         Ok((Some(created), Some(commit(change, event).await?)))
     }

@@ -48,7 +48,7 @@ async fn keeps_users_as_they_were_written() {
     assert_eq!((user.profile, user.password.to_string()), (profile("b"), first.to_string()));
     assert!(store.native_user("Alice").await.unwrap().is_none());
     assert!(store.delete_user("alice".into(), actor(), NOW).await.unwrap());
-    assert!(store.native_users().await.unwrap().is_empty());
+    assert!(store.native_users(None).await.unwrap().is_empty());
 }
 
 #[tokio::test]
