@@ -230,6 +230,12 @@ impl Authentication {
         &self.authenticating
     }
 
+    /// Whether it was a password, not a key or a token that somebody else may hold by now.
+    #[must_use]
+    pub fn came_with_password(&self) -> bool {
+        matches!(&self.authenticating, Subject::User(user) if user.password.is_some())
+    }
+
     /// Whether somebody acts as another user.
     #[must_use]
     pub fn is_run_as(&self) -> bool {

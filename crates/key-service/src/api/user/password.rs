@@ -109,6 +109,7 @@ fn require(password: Option<NewPassword>) -> Result<NewPassword, ErrorCause> {
 /// passwords are kept here (Elasticsearch, `RBACEngine#checkChangePasswordAction`).
 fn has_shown_password_of(authenticated: &Authenticated, username: &str) -> bool {
     let Subject::User(user) = authenticated.authentication.subject() else { return false };
-    let came_with_password = matches!(authenticated.authentication.authenticating(), Subject::User(_));
-    came_with_password && keeps_passwords(&user.realm) && user.username == username
+    authenticated.authentication.came_with_password()
+        && keeps_passwords(&user.realm)
+        && user.username == username
 }

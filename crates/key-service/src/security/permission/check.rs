@@ -58,9 +58,9 @@ pub struct PrivilegesAnswer {
 }
 
 impl EffectivePermission {
-    /// Answers a question about privileges, given what applications have registered. Equal names in several parts of the question share one entry, in which a
-    /// privilege counts as held when all parts that ask for it find it held. A question that takes too much work to answer
-    /// gets a no where a yes could not be shown.
+    /// Answers a question about privileges, given what applications have registered. Equal names in several parts of the
+    /// question share one entry, in which a privilege counts as held when all parts that ask for it find it held. A
+    /// question that takes too much work to answer gets a no where a yes could not be shown.
     ///
     /// # Errors
     ///
