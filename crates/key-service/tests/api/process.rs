@@ -21,9 +21,9 @@ pub(crate) struct DevProcess {
 }
 
 /// An HTTP client. The service's own needs TLS from a provider that is chosen by the process, and so does every other one.
-pub(crate) fn http_client() -> reqwest::Client {
+pub(crate) fn http_client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::new()
+    Client::new()
 }
 
 impl DevProcess {
