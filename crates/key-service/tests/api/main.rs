@@ -14,6 +14,7 @@ mod credentials;
 mod feed;
 mod health;
 mod invalidate;
+mod jwt;
 mod limits;
 mod list;
 mod process;
