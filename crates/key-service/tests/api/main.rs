@@ -16,6 +16,7 @@ mod has_privileges;
 mod health;
 mod hostile_bodies;
 mod invalidate;
+mod jwt;
 mod limits;
 mod list;
 mod native_users;
