@@ -34,7 +34,7 @@ pub(super) struct Authenticated {
 #[derive(Clone, Debug)]
 struct Origin {
     source: Option<SocketAddr>,
-    path: String,
+    uri: Uri,
 }
 
 impl FromRequestParts<SharedService> for Authenticated {
@@ -43,15 +43,12 @@ impl FromRequestParts<SharedService> for Authenticated {
     async fn from_request_parts(parts: &mut Parts, service: &SharedService) -> Result<Self, ApiError> {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-        let origin = Origin { source, path: uri.path().to_owned() };
-        let authenticated = service.authenticator.authenticate(&parts.headers, service.clock.now()).await;
-        let authentication = match authenticated {
-            Ok(authentication) => authentication,
-            Err(failure) => {
-                record(&failure, &origin);
-                return Err(unauthenticated(failure, uri, service.settings.api_keys));
-            }
-        };
+        let origin = Origin { source, uri: uri.clone() };
+        let authentication = service
+            .authenticator
+            .authenticate(&parts.headers, service.clock.now())
+            .await
+            .map_err(|failure| refused(failure, &origin, service))?;
         let (caller, permission) = match authentication.subject() {
             Subject::ApiKey(key) => caller_of_key(key.key()),
             Subject::User(user) => service.roles.caller_of_user(user),
@@ -71,11 +68,21 @@ impl Authenticated {
             return Ok(());
         }
         audit::record_refusal(&RefusalEvent {
-            path: &self.origin.path,
+            path: self.origin.uri.path(),
             source: self.origin.source,
             refusal: Refusal::Forbidden { action: request.action(), actor: &self.actor() },
         });
         Err(ApiError::unauthorized(denial(request, &self.caller)))
+    }
+
+    /// Whether they are still who they were when the request came, for a request that has waited.
+    ///
+    /// # Errors
+    ///
+    /// 401 when a key has ended meanwhile.
+    pub(super) async fn recheck(&self, service: &SharedService) -> Result<(), ApiError> {
+        let held = service.authenticator.still_holds(&self.authentication, service.clock.now()).await;
+        held.map_err(|failure| refused(failure, &self.origin, service))
     }
 
     /// For the trail.
@@ -89,6 +96,11 @@ impl Authenticated {
     }
 }
 
+fn refused(failure: AuthenticationFailure, origin: &Origin, service: &SharedService) -> ApiError {
+    record(&failure, origin);
+    unauthenticated(failure, &origin.uri, service.settings.api_keys)
+}
+
 fn record(failure: &AuthenticationFailure, origin: &Origin) {
     telemetry::authentication_failed(failure.kind());
     let claimed = match failure {
@@ -97,7 +109,7 @@ fn record(failure: &AuthenticationFailure, origin: &Origin) {
         _ => None,
     };
     audit::record_refusal(&RefusalEvent {
-        path: &origin.path,
+        path: origin.uri.path(),
         source: origin.source,
         refusal: Refusal::Unauthenticated { reason: failure.kind(), claimed },
     });

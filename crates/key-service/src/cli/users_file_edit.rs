@@ -76,7 +76,7 @@ impl UsersFileEdit {
     }
 
     fn user(&mut self, username: &str) -> Option<&mut Item> {
-        self.document.get_mut("users")?.get_mut(username)
+        self.document.get_mut("users")?.as_table_like_mut()?.get_mut(username)
     }
 
     /// Never leaves a file behind that the service would not read.

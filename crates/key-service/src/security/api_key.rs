@@ -117,14 +117,24 @@ pub fn verify(
         found.as_ref().map_or((Salt::DECOY, SecretDigest::DECOY), |key| (key.salt, key.digest));
     let secret_matches = digest.matches(&salt, &credential.secret);
     let key = found.ok_or_else(|| KeyRejection::Unknown(credential.id.clone()))?;
+    if key.invalidation.is_none() && !secret_matches {
+        return Err(KeyRejection::WrongSecret(key.id));
+    }
+    refuse_ended(&credential.id, Some(key), now).map(VerifiedKey)
+}
+
+/// The key that was found under an id, unless it has ended.
+///
+/// # Errors
+///
+/// [`KeyRejection`] when there is none, or it was invalidated, or its time is over.
+pub fn refuse_ended(id: &str, found: Option<StoredKey>, now: UnixMillis) -> Result<StoredKey, KeyRejection> {
+    let key = found.ok_or_else(|| KeyRejection::Unknown(id.to_owned()))?;
     if key.invalidation.is_some() {
         return Err(KeyRejection::Invalidated(key.id));
     }
-    if !secret_matches {
-        return Err(KeyRejection::WrongSecret(key.id));
-    }
     match Standing::of(key.expiration, now) {
-        Standing::Active => Ok(VerifiedKey(key)),
+        Standing::Active => Ok(key),
         Standing::Expired => Err(KeyRejection::Expired(key.id)),
     }
 }

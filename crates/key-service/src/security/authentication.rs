@@ -97,6 +97,25 @@ impl Authenticator {
         Ok(Authentication(subject))
     }
 
+    /// Whether what was proven a while ago still holds: a key may have ended meanwhile. Users last as long as the service.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailure`] when it does not.
+    pub async fn still_holds(
+        &self,
+        authentication: &Authentication,
+        now: UnixMillis,
+    ) -> Result<(), AuthenticationFailure> {
+        match &authentication.0 {
+            Subject::ApiKey(key) => {
+                let id = key.key().id.as_str();
+                Ok(api_key::refuse_ended(id, self.store.find(id).await?, now).map(|_| ())?)
+            }
+            Subject::User(_) => Ok(()),
+        }
+    }
+
     async fn key(
         &self,
         credential: &ApiKeyCredential,

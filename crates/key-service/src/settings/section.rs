@@ -93,13 +93,13 @@ impl<'a> Section<'a> {
     }
 
     /// A section inside this one; an empty one when it is absent.
-    pub fn section(&mut self, field: &'static str) -> Section<'a> {
+    pub fn section(&mut self, field: &'static str) -> Self {
         let item = self.take(field);
         self.inner(field, item)
     }
 
     /// The sections inside the section `field`, by name.
-    pub fn sections(&mut self, field: &'static str) -> Vec<(String, Section<'a>)> {
+    pub fn sections(&mut self, field: &'static str) -> Vec<(String, Self)> {
         let outer = self.section(field);
         let Some(table) = outer.table else {
             return Vec::new();
@@ -171,12 +171,12 @@ impl<'a> Section<'a> {
         value
     }
 
-    fn inner(&self, name: &str, item: Option<&'a Item>) -> Section<'a> {
+    fn inner(&self, name: &str, item: Option<&'a Item>) -> Self {
         let table = item.and_then(Item::as_table_like);
         if item.is_some() && table.is_none() {
             self.problem(name, "must be a table");
         }
-        Section { path: self.path_of(name), table, taken: Vec::new(), problems: self.problems }
+        Self { path: self.path_of(name), table, taken: Vec::new(), problems: self.problems }
     }
 }
 

@@ -1,0 +1,179 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use latchkey_key_feed::{Cursor, FeedPage, FeedRow, KeySecret};
+use serde_json::json;
+
+use crate::service::{BEGINNING, Client, Service};
+
+const PATH: &str = "/_latchkey/feed";
+
+/// Reads a page as the filter does.
+async fn page(client: &Client<'_>, after: u64, query: &str) -> FeedPage {
+    let answer = client.get(&format!("{PATH}?after={after}{query}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    FeedPage::parse(answer.text.as_bytes(), Cursor(after)).unwrap()
+}
+
+// Design 3: every field of a row, and a digest that verifies the issued secret.
+#[tokio::test]
+async fn a_row_is_all_that_an_edge_needs() {
+    let service = Service::new().await;
+    let body = json!({
+        "name": "ci", "expiration": "1h", "metadata": {"team": "x"},
+        "role_descriptors": {"reader": {}, "writer": {"cluster": ["monitor"]}},
+    });
+    let made = service.user("own").make(&body.to_string()).await;
+    let page = page(&service.user("feed"), 0, "").await;
+    assert_eq!((page.epoch.as_str(), page.total, page.more, page.reset), ("epoch", 1, false, false));
+    let [FeedRow::Live { seq, record }] = page.keys.as_slice() else { panic!("{:?}", page.keys) };
+    assert_eq!(page.cursor, *seq);
+    assert_eq!((record.id.as_str(), record.name.as_str()), (made.id.as_str(), "ci"));
+    assert!(record.digest.matches(&record.salt, &KeySecret::presented(made.secret.clone().into_bytes())));
+    assert_eq!(record.expiration.map(|end| end.0), Some(BEGINNING + 3_600_000));
+    assert_eq!((record.owner.username.as_str(), record.owner.realm.as_str()), ("own", "file"));
+    assert_eq!(record.roles, ["reader", "writer"]);
+    assert_eq!(record.limited_by, ["own"]);
+    assert_eq!(json!(record.metadata), json!({"team": "x"}));
+}
+
+// Design 3: an invalidated key is a row with `removed`, at its new number; an expired one stays.
+#[tokio::test]
+async fn an_ended_key_is_removed_and_an_expired_one_stays() {
+    let service = Service::new().await;
+    let ended = service.elastic().make(r#"{"name":"a"}"#).await.id;
+    let expired = service.elastic().make(r#"{"name":"b","expiration":"1s"}"#).await.id;
+    service.clock.advance_ms(5_000);
+    let before = page(&service.user("feed"), 0, "").await.cursor.0;
+    service.elastic().delete("/_security/api_key", &json!({"ids": [ended]}).to_string()).await;
+    let delta = page(&service.user("feed"), before, "").await;
+    assert!(matches!(delta.keys.as_slice(), [FeedRow::Removed { id, .. }] if id.as_str() == ended));
+    assert_eq!(delta.total, 1);
+    let load = page(&service.user("feed"), 0, "").await;
+    assert!(matches!(&load.keys[0], FeedRow::Live { record, .. } if record.id.as_str() == expired));
+    assert_eq!(load.keys.len(), 2);
+}
+
+// Design 3: the same query is the load and the delta, in pages of any size.
+#[tokio::test]
+async fn pages_of_any_size_make_the_same_table() {
+    let service = Service::new().await;
+    let mut ids = Vec::new();
+    for number in 0..17 {
+        ids.push(service.elastic().make(&json!({"name": number.to_string()}).to_string()).await.id);
+    }
+    service.elastic().delete("/_security/api_key", &json!({"ids": [ids[3], ids[16]]}).to_string()).await;
+    let client = service.user("feed");
+    let mut tables = Vec::new();
+    for limit in [1, 2, 7, 1_000] {
+        let mut table = BTreeMap::new();
+        let mut after = 0;
+        loop {
+            let page = page(&client, after, &format!("&limit={limit}")).await;
+            assert!(page.keys.len() <= limit);
+            table.extend(page.keys.iter().map(|row| (row.id().to_string(), row.clone())));
+            after = page.cursor.0;
+            if !page.more {
+                break;
+            }
+        }
+        tables.push((after, table));
+    }
+    assert!(tables.iter().all(|table| *table == tables[0]));
+    assert_eq!(tables[0].1.len(), 17);
+}
+
+// Design 3: reading needs `read_key_feed`, which manage_security and all contain.
+#[tokio::test]
+async fn needs_the_privilege_to_read_the_feed() {
+    let service = Service::new().await;
+    for (username, status) in
+        [("feed", 200), ("security", 200), ("elastic", 200), ("manage", 403), ("read", 403), ("own", 403)]
+    {
+        assert_eq!(service.user(username).get(PATH).await.status.as_u16(), status, "{username}");
+    }
+    let reason = service.user("nothing").get(PATH).await.error().2;
+    assert!(
+        reason.ends_with(
+            "this action is granted by the cluster privileges [read_key_feed,manage_security,all]"
+        ),
+        "{reason}"
+    );
+    let key = service
+        .elastic()
+        .make(r#"{"name":"edge","role_descriptors":{"edge":{"cluster":["read_key_feed"]}}}"#)
+        .await;
+    assert_eq!(service.key(&key).get(PATH).await.status, StatusCode::OK);
+    assert_eq!(service.anonymous().get(PATH).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_bad_parameter_refuses_the_whole_request() {
+    let service = Service::new().await;
+    for (query, reason) in [
+        ("?limit=0", "[limit] must be from 1 to 10000"),
+        ("?limit=10001", "[limit] must be from 1 to 10000"),
+        ("?wait=61s", "[wait] must not exceed 60s"),
+        (
+            "?aftr=1",
+            "request [/_latchkey/feed] contains unrecognized parameter: [aftr] -> did you mean [after]?",
+        ),
+    ] {
+        let answer = service.user("feed").get(&format!("{PATH}{query}")).await;
+        answer.assert_error(400, "illegal_argument_exception", reason);
+    }
+}
+
+// Design 3: a cursor that means nothing here is told to load again.
+#[tokio::test]
+async fn a_cursor_from_the_future_is_reset() {
+    let service = Service::new().await;
+    let page = page(&service.user("feed"), 1_000, "&wait=60s").await;
+    assert!(page.reset);
+    assert!(page.keys.is_empty());
+}
+
+// Design 3: `wait` is a long poll; the answer comes with the change.
+#[tokio::test]
+async fn a_waiting_request_is_answered_by_a_change() {
+    let service = Service::new().await;
+    let made = service.elastic().make(r#"{"name":"x"}"#).await;
+    let client = service.user("feed");
+    let cursor = page(&client, 0, "").await.cursor.0;
+    let (woken, _) = tokio::join!(page(&client, cursor, "&wait=60s"), async {
+        service.elastic().delete("/_security/api_key", &json!({"ids": [made.id]}).to_string()).await
+    });
+    assert!(matches!(woken.keys.as_slice(), [FeedRow::Removed { id, .. }] if id.as_str() == made.id));
+}
+
+#[tokio::test]
+async fn an_idle_wait_ends_empty_and_stopping_ends_it_early() {
+    let service = Service::new().await;
+    let client = service.user("feed");
+    let cursor = page(&client, 0, "").await.cursor.0;
+    let idle = page(&client, cursor, "&wait=50ms").await;
+    assert_eq!((idle.cursor.0, idle.keys.len()), (cursor, 0));
+    let (stopped, ()) = tokio::join!(page(&client, cursor, "&wait=60s"), async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        service.stop.send_replace(true);
+    });
+    assert_eq!((stopped.cursor.0, stopped.keys.len()), (cursor, 0));
+}
+
+// A key that is ended while it waits learns nothing more.
+#[tokio::test]
+async fn a_follower_that_is_revoked_while_it_waits_gets_no_rows() {
+    let service = Service::new().await;
+    let follower = service
+        .elastic()
+        .make(r#"{"name":"edge","role_descriptors":{"edge":{"cluster":["read_key_feed"]}}}"#)
+        .await;
+    let client = service.key(&follower);
+    let cursor = page(&client, 0, "").await.cursor.0;
+    let path = format!("{PATH}?after={cursor}&wait=60s");
+    let (answer, _) = tokio::join!(client.get(&path), async {
+        service.elastic().delete("/_security/api_key", &json!({"ids": [follower.id]}).to_string()).await
+    });
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text);
+}

@@ -1,0 +1,58 @@
+use axum::http::StatusCode;
+use latchkey_key_service::limits::REQUEST_BODY_LEN_MAX;
+use serde_json::json;
+
+use crate::service::Service;
+
+const PATH: &str = "/_security/api_key";
+
+/// A body of exactly this many bytes.
+fn body(len: usize) -> String {
+    let empty = json!({"name": "x", "metadata": {"blob": ""}}).to_string();
+    json!({"name": "x", "metadata": {"blob": "x".repeat(len - empty.len())}}).to_string()
+}
+
+#[tokio::test]
+async fn a_body_ends_at_its_limit() {
+    let service = Service::new().await;
+    let longest = service.elastic().post(PATH, &body(REQUEST_BODY_LEN_MAX)).await;
+    assert_eq!(longest.status, StatusCode::OK);
+    let too_long = service.elastic().post(PATH, &body(REQUEST_BODY_LEN_MAX + 1)).await;
+    too_long.assert_error(413, "status_exception", "request body is larger than 1048576 bytes");
+}
+
+// A stranger's body is not even read.
+#[tokio::test]
+async fn a_stranger_is_refused_before_the_body_is_read() {
+    let service = Service::new().await;
+    let answer = service.anonymous().post(PATH, &body(REQUEST_BODY_LEN_MAX + 1)).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn what_is_stored_can_be_read_again_at_any_depth_that_is_accepted() {
+    let service = Service::new().await;
+    for depth in [90, 200] {
+        let metadata = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let answer = service
+            .elastic()
+            .post(PATH, &format!(r#"{{"name":"x","metadata":{{"deep":{metadata}}}}}"#))
+            .await;
+        let listed = service.elastic().get(PATH).await;
+        assert_eq!(listed.status, StatusCode::OK, "depth {depth}, created with {}", answer.status);
+        assert_eq!(service.user("feed").get("/_latchkey/feed").await.status, StatusCode::OK, "depth {depth}");
+    }
+}
+
+// No request may panic, whatever bytes its credential has.
+#[tokio::test]
+async fn an_authorization_header_of_any_bytes_is_refused() {
+    let service = Service::new().await;
+    for bytes in
+        [b"ApiKey \xff\xfe".as_slice(), b"Basic \xff", b"\xff", b"ApiKey /////w==", b"Basic //86//8="]
+    {
+        let request = axum::http::Request::get(PATH).header("authorization", bytes);
+        let answer = service.send(request.body(axum::body::Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{bytes:?}");
+    }
+}

@@ -1,0 +1,90 @@
+//! The binary, as an operator runs it.
+
+mod crash;
+mod dev;
+mod serve;
+mod user;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
+
+/// A running `latchkey dev`, killed when this goes.
+pub(crate) struct DevProcess {
+    child: Child,
+    pub(crate) line: String,
+    pub(crate) url: String,
+    pub(crate) password: Option<String>,
+}
+
+impl DevProcess {
+    /// Starts on a free port and waits until it is ready.
+    pub(crate) fn start(data: &Path) -> Self {
+        let mut child = latchkey()
+            .args(["dev", "--json", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line:?}"));
+        let url = ready["url"].as_str().unwrap().to_owned();
+        let password = ready["password"].as_str().map(str::to_owned);
+        Self { child, line, url, password }
+    }
+
+    pub(crate) fn request(
+        &self,
+        client: &Client,
+        method: Method,
+        path: &str,
+        password: &str,
+    ) -> RequestBuilder {
+        client.request(method, format!("{}{path}", self.url)).basic_auth("elastic", Some(password))
+    }
+
+    /// Ends it without warning.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, and waits until it has. Returns what else it wrote to stdout.
+    pub(crate) fn terminate(mut self) -> (ExitStatus, String) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let status = self.child.wait().unwrap();
+        let mut rest = String::new();
+        self.child.stdout.as_mut().unwrap().read_to_string(&mut rest).unwrap();
+        (status, rest)
+    }
+}
+
+impl Drop for DevProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn latchkey() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_latchkey"))
+}
+
+/// Runs a command to its end, with this on stdin.
+fn run(command: &mut Command, stdin: &str) -> Output {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A command that refuses its arguments does not read.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}

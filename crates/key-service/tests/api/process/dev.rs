@@ -1,0 +1,103 @@
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+use super::{DevProcess, latchkey, run, text};
+
+#[tokio::test]
+async fn prints_one_line_when_it_is_ready_and_the_password_once() {
+    let data = tempfile::tempdir().unwrap();
+    let client = Client::new();
+    let first = DevProcess::start(data.path());
+    let line: Value = serde_json::from_str(&first.line).unwrap();
+    let fields: Vec<&String> = line.as_object().unwrap().keys().collect();
+    assert_eq!(fields, ["data", "password", "url", "username"]);
+    assert_eq!(line["username"], "elastic");
+    assert_eq!(line["data"], data.path().canonicalize().unwrap().display().to_string());
+    let password = first.password.clone().unwrap();
+    let me = first.request(&client, Method::GET, "/_security/_authenticate", &password).send().await.unwrap();
+    assert_eq!(me.status(), 200);
+    let (status, rest) = first.terminate();
+    assert!(status.success());
+    assert_eq!(rest, "", "nothing but the line");
+
+    let second = DevProcess::start(data.path());
+    assert_eq!(second.password, None);
+    let me =
+        second.request(&client, Method::GET, "/_security/_authenticate", &password).send().await.unwrap();
+    assert_eq!(me.status(), 200, "the password of the first start stays valid");
+    let stranger =
+        second.request(&client, Method::GET, "/_security/_authenticate", "wrong").send().await.unwrap();
+    assert_eq!(stranger.status(), 401);
+}
+
+#[tokio::test]
+async fn keeps_its_directory_to_itself() {
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("made/by/it");
+    let running = DevProcess::start(&data);
+    assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", entry.path());
+        let stored = std::fs::read(entry.path()).unwrap();
+        let password = running.password.as_ref().unwrap().as_bytes();
+        assert!(!stored.windows(password.len()).any(|window| window == password), "{:?}", entry.path());
+    }
+    let second = run(latchkey().args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(&data), "");
+    assert!(!second.status.success());
+    assert!(text(&second.stderr).contains("another process uses the directory"), "{}", text(&second.stderr));
+}
+
+#[test]
+fn refuses_addresses_that_others_can_reach() {
+    let data = tempfile::tempdir().unwrap();
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        let refused = run(latchkey().args(["dev", "--listen", address, "--data"]).arg(data.path()), "");
+        assert!(!refused.status.success());
+        assert!(text(&refused.stderr).contains("dev listens on loopback addresses only"), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_wakes_a_follower_and_stopping_answers_it() {
+    let data = tempfile::tempdir().unwrap();
+    let client = Client::new();
+    let service = DevProcess::start(data.path());
+    let password = service.password.clone().unwrap();
+    let poll = |after: u64| {
+        let path = format!("/_latchkey/feed?after={after}&wait=60s&edge=envoy-1");
+        service.request(&client, Method::GET, &path, &password).timeout(Duration::from_secs(50))
+    };
+    let loaded: Value = poll(0).send().await.unwrap().json().await.unwrap();
+    let cursor = loaded["cursor"].as_u64().unwrap();
+    let waiting = tokio::spawn(poll(cursor).send());
+    let body = json!({"name": "x"});
+    let created = service
+        .request(&client, Method::POST, "/_security/api_key", &password)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(created.status(), 200);
+    let woken: Value = waiting.await.unwrap().unwrap().json().await.unwrap();
+    assert_eq!(woken["keys"][0]["name"], "x");
+
+    let cursor = woken["cursor"].as_u64().unwrap();
+    let waiting = tokio::spawn(poll(cursor).send());
+    while waiting_polls(&service, &client).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let stopped = tokio::task::spawn_blocking(move || service.terminate());
+    let last: Value = waiting.await.unwrap().unwrap().json().await.unwrap();
+    assert_eq!((&last["cursor"], &last["keys"]), (&json!(cursor), &json!([])));
+    assert!(stopped.await.unwrap().0.success());
+}
+
+async fn waiting_polls(service: &DevProcess, client: &Client) -> u64 {
+    let metrics = client.get(format!("{}/metrics", service.url)).send().await.unwrap().text().await.unwrap();
+    let line = metrics.lines().find(|line| line.starts_with("latchkey_feed_polls_waiting "));
+    line.map_or(0, |line| line.split(' ').nth(1).unwrap().parse().unwrap())
+}

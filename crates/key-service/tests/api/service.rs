@@ -1,0 +1,277 @@
+//! A service to ask, and the callers who ask it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use argon2::password_hash::PasswordHasher as _;
+use argon2::{Algorithm, Argon2, Params, Version};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use latchkey_key_feed::{Epoch, UnixMillis};
+use latchkey_key_service::api::{ServiceParts, app};
+use latchkey_key_service::clock::Clock;
+use latchkey_key_service::randomness::SystemRandomness;
+use latchkey_key_service::security::password::{PasswordChecker, PasswordHash};
+use latchkey_key_service::security::realm::{Realms, User};
+use latchkey_key_service::security::user_file::UserFile;
+use latchkey_key_service::settings::ServiceSettings;
+use latchkey_key_service::store::KeyStore;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+/// The moment at which every test begins: 2026-01-01T00:00:00Z.
+pub(crate) const BEGINNING: u64 = 1_767_225_600_000;
+
+/// The password of every user.
+pub(crate) const PASSWORD: &str = "correct horse";
+
+/// Users and what they may do; every name says it.
+const USERS: &str = r#"
+[users.own]
+password_hash = "HASH"
+roles = ["own"]
+full_name = "Owen Own"
+email = "own@example.org"
+metadata = { office = 7 }
+
+[users.other-own]
+password_hash = "HASH"
+roles = ["own"]
+
+[users.manage]
+password_hash = "HASH"
+roles = ["manage"]
+
+[users.read]
+password_hash = "HASH"
+roles = ["read"]
+
+[users.security]
+password_hash = "HASH"
+roles = ["security"]
+
+[users.feed]
+password_hash = "HASH"
+roles = ["feed"]
+
+[users.nothing]
+password_hash = "HASH"
+
+[users.disabled]
+password_hash = "HASH"
+roles = ["superuser"]
+enabled = false
+
+[roles.own]
+cluster = ["manage_own_api_key", "monitor"]
+
+[roles.manage]
+cluster = ["manage_api_key"]
+
+[roles.read]
+cluster = ["read_security"]
+
+[roles.security]
+cluster = ["manage_security"]
+
+[roles.feed]
+cluster = ["read_key_feed"]
+"#;
+
+/// A service over a store of its own. Its clock moves only when told.
+pub(crate) struct Service {
+    pub(crate) store: KeyStore,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) stop: watch::Sender<bool>,
+    router: Router,
+    _directory: TempDir,
+}
+
+/// A clock that stands still until it is moved.
+pub(crate) struct ManualClock(AtomicU64);
+
+/// Somebody, or nobody, who asks a service.
+#[derive(Clone)]
+pub(crate) struct Client<'a> {
+    service: &'a Service,
+    authorization: Option<String>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+/// A key as its maker sees it once.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+    pub(crate) encoded: String,
+}
+
+impl Service {
+    pub(crate) async fn new() -> Self {
+        Self::with(ServiceSettings::default()).await
+    }
+
+    pub(crate) async fn with(settings: ServiceSettings) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let epoch = Epoch::try_from("epoch".to_owned()).unwrap();
+        let store = KeyStore::open(&directory.path().join("store.db"), epoch).await.unwrap();
+        let clock = Arc::new(ManualClock(AtomicU64::new(BEGINNING)));
+        let hash = cheap_hash();
+        let users = UserFile::parse(&USERS.replace("HASH", &hash)).unwrap();
+        let elastic = User::elastic(PasswordHash::try_from(hash.as_str()).unwrap());
+        let (stop, stopping) = watch::channel(false);
+        let router = app(ServiceParts {
+            store: store.clone(),
+            realms: Realms::default().and([elastic]).and(users.users),
+            roles: users.roles,
+            passwords: PasswordChecker::new(2, &SystemRandomness).unwrap(),
+            clock: clock.clone(),
+            randomness: Arc::new(SystemRandomness),
+            settings,
+            stopping,
+        });
+        Self { store, clock, stop, router, _directory: directory }
+    }
+
+    pub(crate) fn anonymous(&self) -> Client<'_> {
+        Client { service: self, authorization: None }
+    }
+
+    pub(crate) fn presenting(&self, authorization: impl Into<String>) -> Client<'_> {
+        Client { service: self, authorization: Some(authorization.into()) }
+    }
+
+    pub(crate) fn user(&self, username: &str) -> Client<'_> {
+        self.presenting(format!("Basic {}", STANDARD.encode(format!("{username}:{PASSWORD}"))))
+    }
+
+    pub(crate) fn elastic(&self) -> Client<'_> {
+        self.user("elastic")
+    }
+
+    pub(crate) fn key(&self, made: &Made) -> Client<'_> {
+        self.presenting(format!("ApiKey {}", made.encoded))
+    }
+
+    /// Sends a request exactly as it is.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+}
+
+impl Client<'_> {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        self.request(Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &str) -> Answer {
+        self.request(Method::PUT, path, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, body: &str) -> Answer {
+        self.request(Method::DELETE, path, Some(body)).await
+    }
+
+    pub(crate) async fn request(&self, method: Method, path: &str, body: Option<&str>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |text| Body::from(text.to_owned()));
+        self.service.send(request.body(body).unwrap()).await
+    }
+
+    /// Makes a key, which must succeed.
+    pub(crate) async fn make(&self, body: &str) -> Made {
+        let answer = self.post("/_security/api_key", body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        let json = answer.json();
+        let text = |field: &str| json[field].as_str().unwrap().to_owned();
+        Made { id: text("id"), secret: text("api_key"), encoded: text("encoded") }
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+
+    /// Status, type and reason of an error.
+    pub(crate) fn error(&self) -> (u16, String, String) {
+        let json = self.json();
+        let error = &json["error"];
+        assert_eq!(json["status"], self.status.as_u16(), "{json}");
+        assert!(error["root_cause"][0]["reason"].is_string(), "{json}");
+        (
+            self.status.as_u16(),
+            error["type"].as_str().unwrap().to_owned(),
+            error["reason"].as_str().unwrap().to_owned(),
+        )
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_error(&self, status: u16, kind: &str, reason: &str) {
+        assert_eq!(self.error(), (status, kind.to_owned(), reason.to_owned()));
+    }
+
+    /// The reason below `caused_by`.
+    pub(crate) fn cause(&self) -> String {
+        self.json()["error"]["caused_by"]["reason"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The ids of a listing, in order.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let json = self.json();
+        let keys = json["api_keys"].as_array().unwrap_or_else(|| panic!("no listing: {json}"));
+        let mut ids: Vec<String> = keys.iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect();
+        ids.sort();
+        ids
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Vec<String> {
+        self.headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl ManualClock {
+    pub(crate) fn advance_ms(&self, millis: u64) {
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A hash that costs next to nothing, so that tests can log in often.
+fn cheap_hash() -> String {
+    let params = Params::new(8, 1, 1, None).unwrap();
+    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    hasher.hash_password_with_salt(PASSWORD.as_bytes(), b"salt of the tests").unwrap().to_string()
+}

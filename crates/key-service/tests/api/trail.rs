@@ -1,0 +1,91 @@
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::service::{PASSWORD, Service};
+
+/// Everything that is logged, at every level, as JSON lines.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn audit_lines(&self) -> Vec<Value> {
+        let text = self.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["target"] == "audit").collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Runs on this thread alone, so that the log holds what this test did and nothing else.
+#[tokio::test(flavor = "current_thread")]
+async fn every_change_and_refusal_is_logged_and_no_secret_ever() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let service = Service::new().await;
+    let made = service.user("own").make(r#"{"name":"x"}"#).await;
+    service.key(&made).get("/_security/_authenticate").await;
+    service.user("read").post("/_security/api_key", r#"{"name":"x"}"#).await;
+    service.presenting("Basic b3duOmh1bnRlcjI=").get("/").await;
+    service.presenting("ApiKey aHVudGVyMjpodW50ZXIy").get("/").await;
+    service.key(&made).delete("/_security/api_key", &json!({"ids": [made.id]}).to_string()).await;
+    service.key(&made).get("/").await;
+
+    let lines = log.audit_lines();
+    let seen: Vec<(&str, &str, &str)> = lines
+        .iter()
+        .map(|line| {
+            let field = |name: &str| line[name].as_str().unwrap_or_default();
+            let what = if line["action"].is_string() { field("action") } else { field("reason") };
+            (field("outcome"), what, field("username"))
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("success", "create_api_key", "own"),
+            ("forbidden", "cluster:admin/xpack/security/api_key/create", "read"),
+            ("unauthenticated", "password_wrong", ""),
+            ("unauthenticated", "key_unknown", ""),
+            ("success", "invalidate_api_keys", "own"),
+            ("unauthenticated", "key_invalidated", ""),
+        ]
+    );
+    assert_eq!(lines[0]["key_ids"], json!(made.id));
+    assert_eq!((&lines[4]["api_key"], &lines[4]["realm"]), (&json!(made.id), &json!("_es_api_key")));
+    for secret in
+        [made.secret.as_str(), made.encoded.as_str(), PASSWORD, "aHVudGVyMjpodW50ZXIy", "b3duOmh1bnRlcjI="]
+    {
+        assert!(!log.text().contains(secret), "{secret} was logged");
+    }
+}
