@@ -118,18 +118,21 @@ mod tests {
 
     #[test]
     fn reads_the_example_of_the_documentation() {
-        let example: String = include_str!("settings.rs")
-            .lines()
-            .skip_while(|line| *line != "//! ```toml")
-            .skip(1)
-            .take_while(|line| *line != "//! ```")
-            .map(|line| format!("{}\n", line.trim_start_matches("//!").trim_start()))
-            .collect();
-        let settings = parse(&example).unwrap();
-        assert_eq!(settings.listen, LISTEN_DEFAULT);
-        assert_eq!(settings.data, Path::new("/var/lib/latchkey"));
-        assert_eq!(settings.users, Path::new("/etc/latchkey/users.toml"));
-        assert_eq!(settings.service, ServiceSettings::default(), "the example shows the defaults");
+        let guide = include_str!("../../../docs/key-service.md");
+        for example in [example(include_str!("settings.rs")), example(guide)] {
+            let settings = parse(&example).unwrap();
+            assert_eq!(settings.listen, LISTEN_DEFAULT);
+            assert_eq!(settings.data, Path::new("/var/lib/latchkey"));
+            assert_eq!(settings.users, Path::new("/etc/latchkey/users.toml"));
+            assert_eq!(settings.service, ServiceSettings::default(), "the example shows the defaults");
+        }
+    }
+
+    /// The first block of TOML in a text, also when it stands in comments.
+    fn example(text: &str) -> String {
+        let lines = text.lines().map(|line| line.trim_start_matches("//!").trim_start());
+        let block = lines.skip_while(|line| *line != "```toml").skip(1).take_while(|line| *line != "```");
+        block.map(|line| format!("{line}\n")).collect()
     }
 
     #[test]

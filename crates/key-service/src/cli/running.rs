@@ -17,7 +17,7 @@ use crate::api::{self, ServiceParts};
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
 use crate::clock::SystemClock;
-use crate::limits::EPOCH_RANDOM_LEN;
+use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX};
 use crate::randomness::{SystemRandomness, draw};
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
@@ -81,7 +81,10 @@ async fn serve(
     let upkeep = tokio::spawn(keep_up_telemetry());
     server::serve(listener, api::app(parts), stopping).await;
     upkeep.abort();
-    store.close().await;
+    // A request that outlived the server's patience may still hold a connection; nothing it does is acknowledged any more.
+    if tokio::time::timeout(SHUTDOWN_WAIT_MAX, store.close()).await.is_err() {
+        tracing::warn!("stopped with the store still in use");
+    }
     Ok(())
 }
 

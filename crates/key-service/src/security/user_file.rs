@@ -160,21 +160,23 @@ mod tests {
 
     #[test]
     fn reads_the_example_of_the_documentation() {
-        let example: String = include_str!("user_file.rs")
-            .lines()
-            .skip_while(|line| *line != "//! ```toml")
-            .skip(1)
-            .take_while(|line| *line != "//! ```")
-            .map(|line| {
-                format!("{}\n", line.trim_start_matches("//!").trim_start().replace("$argon2id$…", HASH))
-            })
-            .collect();
-        let file = UserFile::parse(&example).unwrap();
-        let alice = &file.users[0];
-        assert_eq!((alice.username.as_str(), alice.enabled), ("alice", true));
-        assert_eq!(Value::Object(alice.metadata.clone()), serde_json::json!({"office": 7}));
-        let roles = file.roles.descriptors_of(alice);
-        assert_eq!(roles.names().collect::<Vec<_>>(), ["key-maker"]);
+        let guide = include_str!("../../../../docs/key-service.md");
+        for example in [example(include_str!("user_file.rs")), example(guide)] {
+            let file = UserFile::parse(&example).unwrap();
+            let alice = &file.users[0];
+            assert_eq!((alice.username.as_str(), alice.enabled), ("alice", true));
+            assert_eq!(Value::Object(alice.metadata.clone()), serde_json::json!({"office": 7}));
+            let roles = file.roles.descriptors_of(alice);
+            assert_eq!(roles.names().collect::<Vec<_>>(), ["key-maker"]);
+        }
+    }
+
+    /// The block of TOML in a text that begins with a user, also when it stands in comments.
+    fn example(text: &str) -> String {
+        let lines = text.lines().map(|line| line.trim_start_matches("//!").trim_start());
+        let block =
+            lines.skip_while(|line| !line.starts_with("[users.alice] ")).take_while(|line| *line != "```");
+        block.map(|line| format!("{}\n", line.replace("$argon2id$…", HASH))).collect()
     }
 
     #[test]

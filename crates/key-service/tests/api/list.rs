@@ -167,7 +167,7 @@ async fn whoever_may_manage_own_keys_must_ask_for_own_keys() {
         let answer = own.get(&format!("{PATH}{query}")).await;
         assert_eq!(answer.status.as_u16(), status, "{query}: {}", answer.text);
         if status == 200 {
-            assert_eq!(answer.ids(), [mine.clone()], "{query}");
+            assert_eq!(answer.ids(), std::slice::from_ref(&mine), "{query}");
         }
     }
 }

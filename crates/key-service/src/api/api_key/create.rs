@@ -110,14 +110,16 @@ impl CreateRequest {
         if self.name.is_empty() {
             problems.add("api key name is required");
         } else {
-            // Elasticsearch counts in UTF-16, and so do the clients that check a name beforehand.
+            // Elasticsearch counts in UTF-16, and trims what Java's `String#trim` does: nothing beyond ASCII.
             let len = self.name.encode_utf16().count();
             problems.add_if(
                 len > KEY_NAME_LEN_MAX,
                 &format!("api key name may not be more than {KEY_NAME_LEN_MAX} characters long"),
             );
-            problems
-                .add_if(self.name.trim() != self.name, "api key name may not begin or end with whitespace");
+            problems.add_if(
+                self.name.trim_matches(|letter| letter <= ' ') != self.name,
+                "api key name may not begin or end with whitespace",
+            );
             problems.add_if(self.name.starts_with('_'), "api key name may not begin with an underscore");
         }
         problems.add_if(
@@ -191,8 +193,9 @@ impl Service {
     }
 }
 
-/// Reckoned in whole seconds. A duration below zero has passed already.
+/// Reckoned in whole seconds. A duration below zero has passed already; the last moment is that of Elasticsearch's signed
+/// numbers.
 fn expiration(now: UnixMillis, after: TimeValue) -> UnixMillis {
     let millis = after.whole_seconds().saturating_mul(1_000);
-    UnixMillis(now.0.saturating_add_signed(millis))
+    UnixMillis(now.0.saturating_add_signed(millis).min(i64::MAX.unsigned_abs()))
 }

@@ -34,6 +34,36 @@ async fn prints_one_line_when_it_is_ready_and_the_password_once() {
 }
 
 #[tokio::test]
+async fn lets_the_users_of_its_directory_in() {
+    let data = tempfile::tempdir().unwrap();
+    let users = data.path().join("users.toml");
+    let added = run(latchkey().args(["user", "add", "alice", "--users"]).arg(&users), "correct horse\n");
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    let service = DevProcess::start(data.path());
+    let path = format!("{}/_security/_authenticate", service.url);
+    let me = Client::new().get(path).basic_auth("alice", Some("correct horse")).send().await.unwrap();
+    assert_eq!(me.json::<Value>().await.unwrap()["authentication_realm"]["name"], "file");
+}
+
+#[tokio::test]
+async fn refuses_a_head_past_its_limits() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    let path = format!("{}/healthz", service.url);
+    let ask = async |headers: usize, len: usize| {
+        let mut request = Client::new().get(&path);
+        for number in 0..headers {
+            request = request.header(format!("x-{number}"), "x".repeat(len));
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(1, 60_000).await, 200);
+    assert_eq!(ask(1, 70_000).await, 431);
+    assert_eq!(ask(90, 1).await, 200);
+    assert_eq!(ask(101, 1).await, 431);
+}
+
+#[tokio::test]
 async fn keeps_its_directory_to_itself() {
     let parent = tempfile::tempdir().unwrap();
     let data = parent.path().join("made/by/it");

@@ -1,6 +1,36 @@
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use reqwest::Client;
 
 use super::{latchkey, run, text};
+
+#[tokio::test]
+async fn serves_what_the_configuration_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let users = directory.path().join("users.toml");
+    run(
+        latchkey().args(["user", "add", "alice", "--role=superuser", "--users"]).arg(&users),
+        "correct horse",
+    );
+    let config = directory.path().join("latchkey.toml");
+    let text =
+        "listen = \"127.0.0.1:0\"\ndata = \"data\"\nusers = \"users.toml\"\n[api_keys]\nenabled = false\n";
+    fs::write(&config, text).unwrap();
+    let mut service =
+        latchkey().args(["serve", "--config"]).arg(&config).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(service.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let ready = lines.find(|line| line.contains("url=")).unwrap();
+    let url = ready.split("url=").nth(1).unwrap().split(' ').next().unwrap();
+    let path = format!("{url}/_security/api_key");
+    let answer = Client::new().get(path).basic_auth("alice", Some("correct horse")).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    assert!(answer.text().await.unwrap().contains("api keys are not enabled"));
+    assert!(directory.path().join("data/latchkey.db").exists());
+    service.kill().unwrap();
+    service.wait().unwrap();
+}
 
 #[test]
 fn reports_every_mistake_of_the_configuration_at_once() {
