@@ -6,7 +6,9 @@
 
 mod feed;
 mod keys;
+mod removal;
 mod rows;
+mod update;
 
 use std::path::Path;
 
@@ -109,14 +111,13 @@ async fn write_event(
 /// Migrations are only ever added. Their text is part of the binary, and its checksum is kept in the store, so an altered one
 /// is refused.
 fn migrator() -> Migrator {
-    let key_store = include_str!("../../migrations/sqlite/0001_key_store.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "key store".into(),
-        MigrationType::Simple,
-        key_store,
-        false,
-    )])
+    let added = |version, description: &'static str, text: &'static str| {
+        Migration::new(version, description.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(vec![
+        added(1, "key store", include_str!("../../migrations/sqlite/0001_key_store.sql")),
+        added(4, "key removal", include_str!("../../migrations/sqlite/0004_key_removal.sql")),
+    ])
 }
 
 impl From<sqlx::Error> for StoreError {
