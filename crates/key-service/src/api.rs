@@ -11,10 +11,12 @@ mod authenticated;
 pub mod content;
 pub mod error;
 mod feed;
+mod grant;
 mod health;
 mod measure;
 pub mod media_type;
 pub mod parameters;
+mod path_text;
 mod presentation;
 mod request_body;
 mod root;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, map_response};
-use axum::routing::get;
+use axum::routing::{get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
@@ -37,6 +39,7 @@ use crate::api::media_type::MediaTypeSettings;
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::randomness::Randomness;
+use crate::remover::Remover;
 use crate::security::authentication::Authenticator;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
@@ -74,6 +77,7 @@ struct Service {
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
     settings: ServiceSettings,
+    remover: Remover,
     recorded: PrometheusHandle,
 }
 
@@ -82,6 +86,7 @@ type SharedService = Arc<Service>;
 /// The whole interface of a service.
 pub fn app(parts: ServiceParts) -> Router {
     let product = parts.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));
+    let remover = Remover::new(parts.store.clone(), parts.settings.removal, Arc::clone(&parts.clock));
     let service = Arc::new(Service {
         feed: Feed::new(parts.store.clone(), parts.stopping),
         authenticator: Authenticator::new(
@@ -95,6 +100,7 @@ pub fn app(parts: ServiceParts) -> Router {
         clock: parts.clock,
         randomness: parts.randomness,
         settings: parts.settings,
+        remover,
         recorded: telemetry::recorder(),
     });
     let elasticsearch = Router::new()
@@ -104,6 +110,14 @@ pub fn app(parts: ServiceParts) -> Router {
             "/_security/api_key",
             get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
         )
+        .route("/_security/api_key/{id}", put(api_key::update))
+        .route("/_security/api_key/{ids}/_clear_cache", post(api_key::clear_cache))
+        .route("/_security/api_key/_bulk_grant", post(api_key::bulk_grant))
+        .route("/_security/api_key/_bulk_update", post(api_key::bulk_update))
+        .route("/_security/api_key/clone", put(api_key::clone).post(api_key::clone))
+        .route("/_security/api_key/grant", put(api_key::grant).post(api_key::grant))
+        .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
+        .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
         .route("/_latchkey/feed", get(feed::show))
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()

@@ -8,6 +8,10 @@
 //! [api_keys]
 //! enabled = true                   # off: the endpoints refuse, and the ApiKey scheme is not looked at
 //!
+//! [api_keys.delete]
+//! interval = "24h"                 # the least time between two removals of dead keys
+//! retention_period = "7d"          # how long a key stays visible once it was invalidated or has expired
+//!
 //! [answers]
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //! ```
@@ -16,8 +20,11 @@ pub mod section;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::api::time_value::TimeValue;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
+use crate::store::removal::RemovalPolicy;
 
 /// Where the service listens when nothing says otherwise: Elasticsearch's port, on this machine only.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9200);
@@ -40,6 +47,8 @@ pub struct Settings {
 pub struct ServiceSettings {
     /// Whether there are API keys at all (Elasticsearch, `xpack.security.authc.api_key.enabled`).
     pub api_keys: bool,
+    /// When dead keys are removed (Elasticsearch, `xpack.security.authc.api_key.delete.*`).
+    pub removal: RemovalPolicy,
     /// Whether successes carry `X-elastic-product: Elasticsearch`.
     pub product_header: bool,
 }
@@ -58,7 +67,7 @@ pub struct Overrides {
 impl Default for ServiceSettings {
     /// API keys are what the service is for; the product header is what Elastic's clients ask for.
     fn default() -> Self {
-        Self { api_keys: true, product_header: true }
+        Self { api_keys: true, removal: RemovalPolicy::default(), product_header: true }
     }
 }
 
@@ -80,6 +89,7 @@ impl Settings {
         let mut answers = root.section("answers");
         let service = ServiceSettings {
             api_keys: api_keys.flag("enabled").unwrap_or(defaults.api_keys),
+            removal: removal(&mut api_keys, defaults.removal),
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
         };
         api_keys.end();
@@ -87,6 +97,26 @@ impl Settings {
         root.end();
         problems.none_or(Self { listen, data, users, service })
     }
+}
+
+fn removal(api_keys: &mut Section<'_>, defaults: RemovalPolicy) -> RemovalPolicy {
+    let mut delete = api_keys.section("delete");
+    let policy = RemovalPolicy {
+        interval: duration(&mut delete, "interval").unwrap_or(defaults.interval),
+        retention: duration(&mut delete, "retention_period").unwrap_or(defaults.retention),
+    };
+    delete.end();
+    policy
+}
+
+/// A duration as Elasticsearch writes them.
+fn duration(section: &mut Section<'_>, field: &'static str) -> Option<Duration> {
+    let text = section.text(field)?;
+    let duration = TimeValue::parse(text, field).ok().filter(|value| value.whole_seconds() >= 0);
+    if duration.is_none() {
+        section.problem(field, "must be a duration, such as 24h");
+    }
+    duration.map(TimeValue::to_duration)
 }
 
 fn listen(root: &mut Section<'_>) -> Option<SocketAddr> {
@@ -138,7 +168,7 @@ mod tests {
     #[test]
     fn reports_every_mistake_at_once_and_no_value() {
         let text =
-            "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[api_keys]\nenabled = \"hunter2\"\nx = 1\n";
+            "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[api_keys]\nenabled = \"hunter2\"\nx = 1\n[api_keys.delete]\ninterval = \"hunter2\"\nretention_period = \"-1\"\n";
         let printed = parse(text).unwrap_err().to_string();
         assert_eq!(
             printed.lines().collect::<Vec<_>>(),
@@ -147,7 +177,9 @@ mod tests {
                 "data: is required",
                 "users: must be a string",
                 "api_keys.enabled: must be true or false",
-                "api_keys.x: is not known; known are enabled",
+                "api_keys.delete.interval: must be a duration, such as 24h",
+                "api_keys.delete.retention_period: must be a duration, such as 24h",
+                "api_keys.x: is not known; known are enabled, delete",
                 "user: is not known; known are listen, data, users, api_keys, answers",
             ]
         );

@@ -16,6 +16,7 @@ use crate::security::authentication::{Authentication, AuthenticationFailure, Sub
 use crate::security::caller::Caller;
 use crate::security::credential::MalformedCredential;
 use crate::security::permission::{EffectivePermission, denial};
+use crate::security::privilege::KeyReach;
 use crate::security::realm::RealmName;
 use crate::security::request::ClusterRequest;
 use crate::security::roles::caller_of_key;
@@ -67,12 +68,32 @@ impl Authenticated {
         if self.permission.allows(request, &self.caller) {
             return Ok(());
         }
+        Err(self.forbid(request, denial(request, &self.caller)))
+    }
+
+    /// 403 for this reason, which the trail then knows of.
+    pub(super) fn forbid(&self, request: &ClusterRequest<'_>, reason: String) -> ApiError {
         audit::record_refusal(&RefusalEvent {
             path: self.origin.uri.path(),
             source: self.origin.source,
             refusal: Refusal::Forbidden { action: request.action(), actor: &self.actor() },
         });
-        Err(ApiError::unauthorized(denial(request, &self.caller)))
+        ApiError::unauthorized(reason)
+    }
+
+    /// Whose keys the request may reach.
+    ///
+    /// # Errors
+    ///
+    /// 403 when none, which the trail then knows of.
+    pub(super) fn authorized_reach(&self, request: &ClusterRequest<'_>) -> Result<KeyReach, ApiError> {
+        let reach = self.permission.reach(request, &self.caller);
+        reach.ok_or_else(|| self.forbid(request, denial(request, &self.caller)))
+    }
+
+    /// Notes that credentials inside the request proved nobody.
+    pub(super) fn record_failure(&self, failure: &AuthenticationFailure) {
+        record(failure, &self.origin);
     }
 
     /// Whether they are still who they were when the request came, for a request that has waited.
@@ -119,9 +140,18 @@ fn record(failure: &AuthenticationFailure, origin: &Origin) {
 const REJECTED: &str =
     "unable to authenticate with provided credentials and anonymous access is not allowed for this request";
 
+/// What would authenticate.
+pub(super) fn challenges(api_keys: bool) -> &'static [Challenge] {
+    if api_keys { &[Challenge::Basic, Challenge::ApiKey] } else { &[Challenge::Basic] }
+}
+
+/// 429: every thread that hashes passwords is busy, and enough requests wait for one.
+pub(super) fn password_checks_saturated() -> ApiError {
+    ApiError::too_busy("too many passwords wait to be verified")
+}
+
 fn unauthenticated(failure: AuthenticationFailure, uri: &Uri, api_keys: bool) -> ApiError {
-    let all: &[Challenge] =
-        if api_keys { &[Challenge::Basic, Challenge::ApiKey] } else { &[Challenge::Basic] };
+    let all = challenges(api_keys);
     let rejected_key =
         |message: String| ApiError::unauthenticated(REJECTED, all, &[format!("API key: {message}")]);
     let shown_uri = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -148,7 +178,7 @@ fn unauthenticated(failure: AuthenticationFailure, uri: &Uri, api_keys: bool) ->
             all,
             &[],
         ),
-        AuthenticationFailure::Saturated => ApiError::too_busy("too many passwords wait to be verified"),
+        AuthenticationFailure::Saturated => password_checks_saturated(),
         AuthenticationFailure::Store(error) => error.into(),
     }
 }

@@ -162,8 +162,12 @@ impl ApiError {
 
     /// 403 for credentials inside a request that do not authenticate anybody: a grant, a clone.
     #[must_use]
-    pub fn unauthorized_because(reason: impl Into<String>, cause: ErrorCause) -> Self {
-        Self::new(ErrorStatus::FORBIDDEN, ErrorCause::new(ErrorType::Security, reason).caused_by(cause))
+    pub fn unauthorized_because(reason: impl Into<String>, inner: Self) -> Self {
+        let mut shown = ErrorCause::new(ErrorType::Security, reason);
+        if let ErrorBody::Envelope(cause) = inner.body {
+            shown = shown.caused_by(cause);
+        }
+        Self::new(ErrorStatus::FORBIDDEN, shown)
     }
 
     /// 404 for a key that does not exist, or not for this caller.

@@ -116,6 +116,24 @@ impl Authenticator {
         }
     }
 
+    /// Whom a username and a password prove, wherever they stood.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailure`] when nobody.
+    pub async fn authenticate_user(
+        &self,
+        credential: BasicCredential,
+    ) -> Result<Authentication, AuthenticationFailure> {
+        self.user(credential).await.map(Authentication)
+    }
+
+    /// The user with this name, whom somebody wants to run as. Proves nothing.
+    #[must_use]
+    pub fn look_up(&self, username: &str) -> Option<Arc<User>> {
+        self.realms.find(username).cloned()
+    }
+
     async fn key(
         &self,
         credential: &ApiKeyCredential,

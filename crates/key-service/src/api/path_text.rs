@@ -1,0 +1,30 @@
+//! The variable parts of a path.
+
+use std::collections::HashMap;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+
+use crate::api::error::{ApiError, ErrorCause};
+
+/// The variable parts of a path by name, percent-decoded.
+pub(super) struct PathTexts(HashMap<String, String>);
+
+impl PathTexts {
+    /// A part. Of a name that the route does not have the text is empty.
+    pub(super) fn take(&mut self, name: &str) -> String {
+        self.0.remove(name).unwrap_or_default()
+    }
+}
+
+/// Refuses bytes that are not UTF-8 with 400.
+impl<S: Send + Sync> FromRequestParts<S> for PathTexts {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Path::<HashMap<String, String>>::from_request_parts(parts, state).await {
+            Ok(Path(texts)) => Ok(Self(texts)),
+            Err(_) => Err(ErrorCause::illegal_argument("the path holds bytes that are not UTF-8").into()),
+        }
+    }
+}
