@@ -167,8 +167,7 @@ mod tests {
 
     #[test]
     fn reports_every_mistake_at_once_and_no_value() {
-        let text =
-            "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[api_keys]\nenabled = \"hunter2\"\nx = 1\n[api_keys.delete]\ninterval = \"hunter2\"\nretention_period = \"-1\"\n";
+        let text = "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[api_keys]\nenabled = \"hunter2\"\nx = 1\n[api_keys.delete]\ninterval = \"hunter2\"\nretention_period = \"-1\"\n";
         let printed = parse(text).unwrap_err().to_string();
         assert_eq!(
             printed.lines().collect::<Vec<_>>(),

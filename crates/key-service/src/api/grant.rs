@@ -131,7 +131,9 @@ impl Service {
                 return Err(client_authentication_unsupported());
             }
             // INTERIM
-            Proof::AccessToken { token: _, client_authentication: None } => Err(AuthenticationFailure::Missing),
+            Proof::AccessToken { token: _, client_authentication: None } => {
+                Err(AuthenticationFailure::Missing)
+            }
         };
         let proven = proven.map_err(|failure| {
             authenticated.record_failure(&failure);

@@ -1,5 +1,7 @@
 mod feed_pages;
 mod keys;
+mod removal;
+mod update;
 
 use latchkey_key_feed::{Epoch, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, json};

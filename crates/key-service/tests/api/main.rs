@@ -9,14 +9,20 @@
 )]
 
 mod authenticate;
+mod cache;
+mod clone;
 mod create;
 mod credentials;
+mod cross_cluster;
 mod feed;
+mod grant;
 mod health;
 mod invalidate;
 mod limits;
 mod list;
 mod process;
+mod removal;
 mod root;
 mod service;
 mod trail;
+mod update;

@@ -56,6 +56,14 @@ roles = ["read"]
 password_hash = "HASH"
 roles = ["security"]
 
+[users.grant]
+password_hash = "HASH"
+roles = ["grant"]
+
+[users.runner]
+password_hash = "HASH"
+roles = ["runner"]
+
 [users.feed]
 password_hash = "HASH"
 roles = ["feed"]
@@ -79,6 +87,12 @@ cluster = ["read_security"]
 
 [roles.security]
 cluster = ["manage_security"]
+
+[roles.grant]
+cluster = ["grant_api_key"]
+
+[roles.runner]
+run_as = ["own", "nob*", "disabled"]
 
 [roles.feed]
 cluster = ["read_key_feed"]

@@ -38,9 +38,8 @@ const PASSWORD: Field<GrantKeysBody> =
 const ACCESS_TOKEN: Field<GrantKeysBody> =
     Field::string("access_token", |body, text| body.grant.access_token = Some(text));
 const RUN_AS: Field<GrantKeysBody> = Field::string("run_as", |body, text| body.grant.run_as = Some(text));
-const CLIENT_AUTHENTICATION: Field<GrantKeysBody> = Field::object("client_authentication", |body, node| {
-    body.grant.read_client_authentication(node)
-});
+const CLIENT_AUTHENTICATION: Field<GrantKeysBody> =
+    Field::object("client_authentication", |body, node| body.grant.read_client_authentication(node));
 
 const PARSER: ObjectParser<GrantKeysBody> = ObjectParser::new(
     "grant_api_key_request",
@@ -67,11 +66,15 @@ const BULK_PARSER: ObjectParser<GrantKeysBody> = ObjectParser::new(
         ACCESS_TOKEN,
         RUN_AS,
         CLIENT_AUTHENTICATION,
-        Field::node("api_keys", &[Token::StartArray, Token::StartObject], |body: &mut GrantKeysBody, node| {
-            let nodes = node.elements().unwrap_or(std::slice::from_ref(node));
-            body.keys = nodes.iter().map(KeyRequest::parse).collect::<Result<_, _>>()?;
-            Ok(())
-        }),
+        Field::node(
+            "api_keys",
+            &[Token::StartArray, Token::StartObject],
+            |body: &mut GrantKeysBody, node| {
+                let nodes = node.elements().unwrap_or(std::slice::from_ref(node));
+                body.keys = nodes.iter().map(KeyRequest::parse).collect::<Result<_, _>>()?;
+                Ok(())
+            },
+        ),
     ],
 );
 

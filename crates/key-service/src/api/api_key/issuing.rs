@@ -151,8 +151,9 @@ impl CreatedKey {
     }
 }
 
-/// Reckoned in whole seconds. A duration below zero has passed already.
+/// Reckoned in whole seconds. A duration below zero has passed already; the last moment is that of Elasticsearch's signed
+/// numbers.
 pub(super) fn expiration(now: UnixMillis, after: TimeValue) -> UnixMillis {
     let millis = after.whole_seconds().saturating_mul(1_000);
-    UnixMillis(now.0.saturating_add_signed(millis))
+    UnixMillis(now.0.saturating_add_signed(millis).min(i64::MAX.unsigned_abs()))
 }

@@ -86,13 +86,16 @@ pub(super) fn add_problems_of_name(problems: &mut ValidationProblems, name: &str
         problems.add("api key name is required");
         return;
     }
-    // Elasticsearch counts in UTF-16, and so do the clients that check a name beforehand.
+    // Elasticsearch counts in UTF-16, and trims what Java's `String#trim` does: nothing beyond ASCII.
     let len = name.encode_utf16().count();
     problems.add_if(
         len > KEY_NAME_LEN_MAX,
         &format!("api key name may not be more than {KEY_NAME_LEN_MAX} characters long"),
     );
-    problems.add_if(name.trim() != name, "api key name may not begin or end with whitespace");
+    problems.add_if(
+        name.trim_matches(|letter| letter <= ' ') != name,
+        "api key name may not begin or end with whitespace",
+    );
     problems.add_if(name.starts_with('_'), "api key name may not begin with an underscore");
 }
 
