@@ -24,6 +24,8 @@ pub mod routing;
 mod store_error;
 mod suggestion;
 pub mod time_value;
+mod token;
+mod unauthenticated;
 
 use std::fmt;
 use std::sync::Arc;
@@ -93,7 +95,7 @@ pub fn app(parts: ServiceParts) -> Router {
             parts.store.clone(),
             parts.realms,
             parts.passwords,
-            parts.settings.api_keys,
+            parts.settings.schemes(),
         ),
         store: parts.store,
         roles: parts.roles,
@@ -118,6 +120,7 @@ pub fn app(parts: ServiceParts) -> Router {
         .route("/_security/api_key/grant", put(api_key::grant).post(api_key::grant))
         .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
         .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
+        .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
         .route("/_latchkey/feed", get(feed::show))
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()

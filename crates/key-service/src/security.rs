@@ -11,5 +11,6 @@ pub mod realm;
 pub mod request;
 pub mod role_descriptor;
 pub mod roles;
+pub mod token;
 pub mod user_file;
 pub mod wildcard;

@@ -12,19 +12,27 @@
 //! interval = "24h"                 # the least time between two removals of dead keys
 //! retention_period = "7d"          # how long a key stays visible once it was invalidated or has expired
 //!
+//! [tokens]
+//! enabled = false                  # OAuth2 tokens at /_security/oauth2/token; on by default only where TLS is
+//! timeout = "20m"                  # how long an access token lives, 1s to 1h
+//!
 //! [answers]
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //! ```
 
 pub mod section;
+mod tokens;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::api::time_value::TimeValue;
+use crate::security::authentication::Schemes;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 use crate::store::removal::RemovalPolicy;
+
+pub use tokens::TokenSettings;
 
 /// Where the service listens when nothing says otherwise: Elasticsearch's port, on this machine only.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9200);
@@ -49,6 +57,8 @@ pub struct ServiceSettings {
     pub api_keys: bool,
     /// When dead keys are removed (Elasticsearch, `xpack.security.authc.api_key.delete.*`).
     pub removal: RemovalPolicy,
+    /// What OAuth2 tokens are like.
+    pub tokens: TokenSettings,
     /// Whether successes carry `X-elastic-product: Elasticsearch`.
     pub product_header: bool,
 }
@@ -67,7 +77,20 @@ pub struct Overrides {
 impl Default for ServiceSettings {
     /// API keys are what the service is for; the product header is what Elastic's clients ask for.
     fn default() -> Self {
-        Self { api_keys: true, removal: RemovalPolicy::default(), product_header: true }
+        Self {
+            api_keys: true,
+            removal: RemovalPolicy::default(),
+            tokens: TokenSettings::default(),
+            product_header: true,
+        }
+    }
+}
+
+impl ServiceSettings {
+    /// Which credentials count besides passwords.
+    #[must_use]
+    pub fn schemes(&self) -> Schemes {
+        Schemes { api_keys: self.api_keys, tokens: self.tokens.enabled }
     }
 }
 
@@ -86,10 +109,12 @@ impl Settings {
         let users = path(&mut root, "users", directory, overrides.users);
         let defaults = ServiceSettings::default();
         let mut api_keys = root.section("api_keys");
+        let tokens = tokens::read(root.section("tokens"));
         let mut answers = root.section("answers");
         let service = ServiceSettings {
             api_keys: api_keys.flag("enabled").unwrap_or(defaults.api_keys),
             removal: removal(&mut api_keys, defaults.removal),
+            tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
         };
         api_keys.end();
@@ -112,7 +137,7 @@ fn removal(api_keys: &mut Section<'_>, defaults: RemovalPolicy) -> RemovalPolicy
 /// A duration as Elasticsearch writes them.
 fn duration(section: &mut Section<'_>, field: &'static str) -> Option<Duration> {
     let text = section.text(field)?;
-    let duration = TimeValue::parse(text, field).ok().filter(|value| value.whole_seconds() >= 0);
+    let duration = TimeValue::parse(text, field).ok().filter(|_| !text.trim_start().starts_with('-'));
     if duration.is_none() {
         section.problem(field, "must be a duration, such as 24h");
     }
@@ -179,7 +204,7 @@ mod tests {
                 "api_keys.delete.interval: must be a duration, such as 24h",
                 "api_keys.delete.retention_period: must be a duration, such as 24h",
                 "api_keys.x: is not known; known are enabled, delete",
-                "user: is not known; known are listen, data, users, api_keys, answers",
+                "user: is not known; known are listen, data, users, api_keys, tokens, answers",
             ]
         );
     }

@@ -7,6 +7,7 @@
 
 pub mod removal;
 mod sqlite;
+pub mod tokens;
 pub mod update;
 
 use std::fmt;

@@ -1,12 +1,13 @@
 //! Credentials inside of a body, by which somebody is named on whose behalf a request acts.
 
 use crate::api::Service;
-use crate::api::authenticated::{Authenticated, challenges, password_checks_saturated};
+use crate::api::authenticated::Authenticated;
 use crate::api::content::Node;
 use crate::api::content::object_parser::{Field, ObjectParser};
-use crate::api::error::{ApiError, ErrorCause, ErrorStatus, ErrorType};
-use crate::security::authentication::{AuthenticationFailure, Subject};
+use crate::api::error::{ApiError, ErrorCause, ErrorType};
+use crate::security::authentication::Subject;
 use crate::security::credential::BasicCredential;
+use crate::security::credential::bearer::{BearerCredential, BearerText, ClientSecret};
 use crate::security::password::Password;
 use crate::security::permission::run_as_denial;
 use crate::security::request::ClusterRequest;
@@ -36,7 +37,7 @@ pub(super) struct Grant {
 }
 
 enum Proof {
-    AccessToken { token: String, client_authentication: Option<ClientAuthentication> },
+    AccessToken(BearerCredential),
     Password(BasicCredential),
 }
 
@@ -100,7 +101,12 @@ impl GrantBody {
                     client_authentication.as_ref().is_some_and(|client| client.scheme != SHARED_SECRET),
                     format!("[client_authentication.scheme] must be set to [{SHARED_SECRET}]"),
                 );
-                access_token.map(|token| Proof::AccessToken { token, client_authentication })
+                let client_secret =
+                    client_authentication.map(|client| ClientSecret::presented(&client.value));
+                access_token.map(|token| {
+                    let token = BearerText::presented(&token);
+                    Proof::AccessToken(BearerCredential { token, client_secret })
+                })
             }
             _ => return Err(vec![format!("grant_type [{grant_type}] is not supported")]),
         };
@@ -125,19 +131,14 @@ impl Service {
         authenticated: &Authenticated,
     ) -> Result<Subject, ApiError> {
         let Grant { proof, run_as } = grant;
+        let now = self.clock.now();
         let proven = match proof {
-            Proof::Password(credential) => self.authenticator.authenticate_user(credential).await,
-            Proof::AccessToken { client_authentication: Some(_), .. } => {
-                return Err(client_authentication_unsupported());
-            }
-            // INTERIM
-            Proof::AccessToken { token: _, client_authentication: None } => {
-                Err(AuthenticationFailure::Missing)
-            }
+            Proof::Password(credential) => self.authenticator.password(credential).await,
+            Proof::AccessToken(credential) => self.authenticator.access_token(credential, now).await,
         };
         let proven = proven.map_err(|failure| {
-            authenticated.record_failure(&failure);
-            self.failed_grant(failure, request)
+            let inner = authenticated.refuse_inner(failure, request.action(), self);
+            inner.inside_403("Failed to authenticate api key grant")
         })?;
         match run_as {
             None => Ok(proven.subject().clone()),
@@ -164,26 +165,6 @@ impl Service {
             }
         }
     }
-
-    /// The inner error is the one that the holder of the credentials would have seen.
-    fn failed_grant(&self, failure: AuthenticationFailure, request: &ClusterRequest<'_>) -> ApiError {
-        let action = request.action();
-        let reason = match failure {
-            AuthenticationFailure::Saturated => return password_checks_saturated(),
-            AuthenticationFailure::Store(error) => return error.into(),
-            AuthenticationFailure::RejectedUser { username, .. } => {
-                format!("unable to authenticate user [{username}] for action [{action}]")
-            }
-            _ => format!("unable to authenticate with provided credentials for action [{action}]"),
-        };
-        let inner = ApiError::unauthenticated(reason, challenges(self.settings.api_keys), &[]);
-        ApiError::unauthorized_because("Failed to authenticate api key grant", inner)
-    }
-}
-
-fn client_authentication_unsupported() -> ApiError {
-    let reason = "[client_authentication] not supported with the supplied access_token type";
-    ApiError::new(ErrorStatus::BAD_REQUEST, ErrorCause::new(ErrorType::Security, reason))
 }
 
 fn non_empty(text: Option<String>) -> Option<String> {

@@ -8,6 +8,7 @@ mod feed;
 mod keys;
 mod removal;
 mod rows;
+mod tokens;
 mod update;
 
 use std::path::Path;
@@ -111,13 +112,15 @@ async fn write_event(
 /// Migrations are only ever added. Their text is part of the binary, and its checksum is kept in the store, so an altered one
 /// is refused.
 fn migrator() -> Migrator {
-    let added = |version, description: &'static str, text: &'static str| {
-        Migration::new(version, description.into(), MigrationType::Simple, text.into_sql_str(), false)
-    };
-    Migrator::with_migrations(vec![
-        added(1, "key store", include_str!("../../migrations/sqlite/0001_key_store.sql")),
-        added(4, "key removal", include_str!("../../migrations/sqlite/0004_key_removal.sql")),
-    ])
+    let migrations = [
+        (1, "key store", include_str!("../../migrations/sqlite/0001_key_store.sql")),
+        (3, "tokens", include_str!("../../migrations/sqlite/0003_tokens.sql")),
+        (4, "key removal", include_str!("../../migrations/sqlite/0004_key_removal.sql")),
+    ];
+    let migrations = migrations.map(|(number, name, text)| {
+        Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.into())
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -69,7 +69,8 @@ async fn refuses_what_is_no_credential_and_what_proves_nothing() {
     ] {
         let answer = service.user("grant").post(PATH, &json!({"api_key": encoded}).to_string()).await;
         answer.assert_error(403, "security_exception", "Failed to clone API key");
-        assert_eq!(answer.cause(), words);
+        let inner = &answer.json()["error"]["caused_by"];
+        assert_eq!(inner["additional_unsuccessful_credentials"], format!("API key: {words}"));
         assert_eq!(answer.header("www-authenticate"), Vec::<String>::new());
     }
     let refused = service.user("own").put(PATH, &body(&source, json!({}))).await;

@@ -1,4 +1,5 @@
 use axum::http::StatusCode;
+use latchkey_key_service::settings::{ServiceSettings, TokenSettings};
 use serde_json::{Value, json};
 
 use crate::service::{BEGINNING, PASSWORD, Service};
@@ -94,6 +95,50 @@ async fn credentials_that_prove_nobody_are_forbidden_and_not_unauthenticated() {
     let answer = service.user("grant").post(PATH, token).await;
     answer.assert_error(403, "security_exception", "Failed to authenticate api key grant");
     assert_eq!(service.elastic().get("/_security/api_key").await.ids(), Vec::<String>::new());
+}
+
+// Contract 9.1, 9.2, 6.5: a token of a user, of a key, and none at all.
+#[tokio::test]
+async fn an_access_token_proves_the_grantee() {
+    let tokens = TokenSettings { enabled: true, ..TokenSettings::default() };
+    let service = Service::with(ServiceSettings { tokens, ..ServiceSettings::default() }).await;
+    let ask = async |body: Value| {
+        let answer = service.elastic().post("/_security/oauth2/token", &body.to_string()).await;
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    };
+    let token = ask(json!({"grant_type": "password", "username": "own", "password": PASSWORD})).await;
+    let body = |token: &str, api_key: Value| json!({"grant_type": "access_token", "access_token": token, "api_key": api_key});
+    let named = json!({"name": "x"});
+    let granted = service.user("grant").post(PATH, &body(&token, named.clone()).to_string()).await;
+    assert_eq!(granted.status, StatusCode::OK, "{}", granted.text);
+    let key = service.elastic().get("/_security/api_key").await.json()["api_keys"][0].clone();
+    assert_eq!((&key["username"], &key["realm"]), (&json!("own"), &json!("file")));
+
+    let powerful = service.elastic().make(r#"{"name":"powerful"}"#).await;
+    let answer = service
+        .key(&powerful)
+        .post("/_security/oauth2/token", r#"{"grant_type":"client_credentials"}"#)
+        .await;
+    let of_key = answer.json()["access_token"].as_str().unwrap().to_owned();
+    let mut run_as = body(&of_key, named.clone());
+    run_as["run_as"] = json!("own");
+    service.user("grant").post(PATH, &run_as.to_string()).await.assert_error(
+        400,
+        "status_exception",
+        "the provided grant credentials do not support run-as",
+    );
+    service.user("grant").post(PATH, &body(&of_key, named.clone()).to_string()).await.assert_error(
+        400,
+        "illegal_argument_exception",
+        "creating derived api keys requires an explicit role descriptor that is empty (has no privileges)",
+    );
+    let refresh = body("bm9uZQ==", named).to_string();
+    let refused = service.user("grant").post(PATH, &refresh).await;
+    refused.assert_error(403, "security_exception", "Failed to authenticate api key grant");
+    assert_eq!(
+        refused.json()["error"]["root_cause"][0]["additional_unsuccessful_credentials"],
+        "oauth2 token: invalid token"
+    );
 }
 
 // Contract 9.1, 9.2.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::api::api_key::issuing::{NewKey, expiration};
 use crate::api::api_key::key_request::{self, add_problems_of_metadata, add_problems_of_name};
-use crate::api::authenticated::{Authenticated, challenges};
+use crate::api::authenticated::Authenticated;
 use crate::api::content::object_parser::{Field, ObjectParser};
 use crate::api::content::{Node, Token};
 use crate::api::error::{ApiError, ErrorCause, ErrorType, ValidationProblems};
@@ -17,7 +17,6 @@ use crate::api::time_value::TimeValue;
 use crate::api::{Service, SharedService, answer};
 use crate::audit::ChangeAction;
 use crate::security::api_key;
-use crate::security::authentication::AuthenticationFailure;
 use crate::security::credential::encoded_api_key;
 use crate::security::request::ClusterRequest;
 use crate::store::StoredKey;
@@ -128,10 +127,9 @@ impl Service {
         match api_key::verify(&credential, found, now) {
             Ok(verified) => Ok(verified.key().clone()),
             Err(rejection) => {
-                let reason = rejection.to_string();
-                authenticated.record_failure(&AuthenticationFailure::RejectedKey(rejection));
-                let inner = ApiError::unauthenticated(reason, challenges(self.settings.api_keys), &[]);
-                Err(ApiError::unauthorized_because("Failed to clone API key", inner))
+                let action = ClusterRequest::CloneKey.action();
+                let inner = authenticated.refuse_inner(rejection.into(), action, self);
+                Err(inner.inside_403("Failed to clone API key"))
             }
         }
     }
