@@ -3,11 +3,10 @@
 //! Nothing is scored: all that is asked of a query is yes or no.
 
 use std::collections::HashSet;
-use std::ops::{Bound, RangeBounds, RangeInclusive};
+use std::ops::{Bound, RangeBounds};
 
 use super::SearchableKey;
 use super::field::{DateField, Field, TextField};
-use super::limits::FUZZY_LEN_MAX;
 use super::wildcard::WildcardPattern;
 
 /// A query.
@@ -15,8 +14,8 @@ use super::wildcard::WildcardPattern;
 pub(super) enum Query {
     /// A combination of others.
     Bool(Box<BoolQuery>),
-    /// Keys with a moment in this range, in milliseconds since 1970.
-    Date(DateField, RangeInclusive<i64>),
+    /// Keys with a moment in one of these ranges.
+    Date(DateField, DateRanges),
     /// Every key.
     Everything,
     /// Keys with any value in the field.
@@ -30,6 +29,10 @@ pub(super) enum Query {
     /// Keys with a text that passes the test.
     Text(TextField, TextTest),
 }
+
+/// Ranges of moments in milliseconds since 1970, both ends included: in ascending order, and apart from each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DateRanges(Vec<(i64, i64)>);
 
 /// A combination of queries.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -80,7 +83,7 @@ impl Query {
     pub(super) fn matches<K: SearchableKey + ?Sized>(&self, key: &K) -> bool {
         match self {
             Self::Bool(query) => query.matches(key),
-            Self::Date(field, range) => field.of(key).is_some_and(|moment| range.contains(&moment)),
+            Self::Date(field, ranges) => field.of(key).is_some_and(|moment| ranges.contain(moment)),
             Self::Everything => true,
             Self::Exists(field) => field.exists(key),
             Self::Ids(ids) => ids.contains(key.id()),
@@ -88,6 +91,27 @@ impl Query {
             Self::Nothing => false,
             Self::Text(field, test) => field.any(key, &mut |text| test.passes(text)),
         }
+    }
+}
+
+impl DateRanges {
+    /// The moments that lie in some of these ranges.
+    pub(super) fn new(mut ranges: Vec<(i64, i64)>) -> Self {
+        ranges.retain(|(from, to)| from <= to);
+        ranges.sort_unstable();
+        ranges.dedup_by(|next, last| {
+            let overlaps = next.0 <= last.1;
+            if overlaps {
+                last.1 = last.1.max(next.1);
+            }
+            overlaps
+        });
+        Self(ranges)
+    }
+
+    fn contain(&self, moment: i64) -> bool {
+        let first_open = self.0.partition_point(|(_, to)| *to < moment);
+        self.0.get(first_open).is_some_and(|(from, _)| *from <= moment)
     }
 }
 
@@ -109,7 +133,9 @@ impl TextTest {
     fn passes(&self, text: &str) -> bool {
         match self {
             Self::Near { text: expected, edits } => {
-                text.len() <= FUZZY_LEN_MAX && strsim::osa_distance(text, expected) <= *edits
+                // An edit changes the length by one character at most, of four bytes at most.
+                text.len().abs_diff(expected.len()) <= 4 * edits
+                    && strsim::osa_distance(text, expected) <= *edits
             }
             Self::OneOf(texts) => texts.contains(text),
             Self::Prefix(prefix) => text.starts_with(prefix.as_str()),
@@ -120,5 +146,20 @@ impl TextTest {
             Self::Wildcard(pattern) => pattern.matches(text),
             Self::InLowerCase(test) => test.passes(&text.to_lowercase()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_overlap_become_one() {
+        let ranges = DateRanges::new(vec![(5, 9), (1, 3), (3, 4), (20, 10), (6, 7), (i64::MAX, i64::MAX)]);
+        assert_eq!(ranges, DateRanges(vec![(1, 4), (5, 9), (i64::MAX, i64::MAX)]));
+        let inside: Vec<i64> = (-1..12).filter(|moment| ranges.contain(*moment)).collect();
+        assert_eq!(inside, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert!(ranges.contain(i64::MAX));
+        assert!(!DateRanges::new(Vec::new()).contain(0));
     }
 }

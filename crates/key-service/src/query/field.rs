@@ -17,6 +17,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::SearchableKey;
+use super::limits::FIELD_NAME_LEN_MAX;
 use crate::api::error::ErrorCause;
 
 /// What the names of metadata fields begin with.
@@ -83,6 +84,11 @@ impl Field {
     ///
     /// `illegal_argument_exception` when there is none that may be asked for.
     pub(super) fn named(name: &str) -> Result<Self, ErrorCause> {
+        if name.len() > FIELD_NAME_LEN_MAX {
+            return Err(ErrorCause::illegal_argument(format!(
+                "A field name of more than [{FIELD_NAME_LEN_MAX}] bytes is not allowed for querying or aggregation"
+            )));
+        }
         if name.contains('*') {
             return Err(ErrorCause::illegal_argument(format!(
                 "Field name pattern [{name}] is not allowed for querying or aggregation"

@@ -21,15 +21,17 @@ pub const TERMS_MAX: usize = 65_536;
 /// takes time in proportion to the pattern's length and the value's.
 pub const PATTERN_LEN_MAX: usize = 1_000;
 
-/// Longest word of a fuzzy search, in bytes, and longest value compared with it. Comparing takes time in proportion to the
-/// product of both; names of keys have at most 256 characters.
-pub const FUZZY_LEN_MAX: usize = 1_024;
+/// Longest word of a fuzzy search, in characters: names of keys have no more. Comparing takes time in proportion to the square.
+pub const FUZZY_CHARS_MAX: usize = 256;
 
 /// Most edits of a fuzzy search: Lucene's (`LevenshteinAutomata.MAXIMUM_SUPPORTED_DISTANCE`).
 pub const FUZZY_EDITS_MAX: usize = 2;
 
 /// Deepest nesting of groups in a simple query string. Each level is a call on the stack.
 pub const GROUP_DEPTH_MAX: usize = 30;
+
+/// Longest name of a field, in bytes. Every way to split a path at its dots is followed.
+pub const FIELD_NAME_LEN_MAX: usize = 1_024;
 
 /// Longest text of a simple query string, in bytes. Looking for what closes a parenthesis makes reading it take time in
 /// proportion to the square.

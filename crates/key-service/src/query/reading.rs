@@ -44,14 +44,16 @@ impl Reading {
         })
     }
 
-    /// Counts one more thing that is compared with every key.
-    pub(super) fn take_clause(&mut self) {
+    /// Counts one more thing that is compared with every key, and says whether there may be one.
+    pub(super) fn take_clause(&mut self) -> bool {
         self.clauses += 1;
-        if self.clauses > CLAUSES_MAX {
+        let is_allowed = self.clauses <= CLAUSES_MAX;
+        if !is_allowed {
             self.refuse(ErrorCause::illegal_argument(format!(
                 "Query contains too many nested clauses; maxClauseCount is set to {CLAUSES_MAX}"
             )));
         }
+        is_allowed
     }
 
     /// Counts one more aggregation.

@@ -1,7 +1,9 @@
 //! Comparing a field with a value from the request: what each type of field makes of it.
 
+use std::collections::BTreeSet;
+
 use crate::api::error::ErrorCause;
-use crate::query::clause::{Query, TextTest};
+use crate::query::clause::{DateRanges, Query, TextTest};
 use crate::query::date::{Calendar, Rounding};
 use crate::query::field::{Field, truth};
 use crate::query::wildcard::WildcardPattern;
@@ -20,10 +22,28 @@ pub(super) fn equals(
             field.type_name()
         ))),
         Field::Date(field) => {
-            let (from, to) = (calendar.read(text, Rounding::Down)?, calendar.read(text, Rounding::Up)?);
-            Ok(Query::Date(field, from..=to))
+            let range = (calendar.read(text, Rounding::Down)?, calendar.read(text, Rounding::Up)?);
+            Ok(Query::Date(field, DateRanges::new(vec![range])))
         }
         Field::Invalidated => Ok(Query::Invalidated(truth(text)?)),
+    }
+}
+
+/// The field holds one of these values.
+pub(super) fn equals_any(field: Field, texts: Vec<String>, calendar: &Calendar) -> Result<Query, ErrorCause> {
+    match field {
+        Field::Text(field) => Ok(Query::Text(field, TextTest::OneOf(texts.into_iter().collect()))),
+        Field::Date(field) => {
+            let range = |text: &String| {
+                Ok((calendar.read(text, Rounding::Down)?, calendar.read(text, Rounding::Up)?))
+            };
+            let ranges: Result<_, ErrorCause> = texts.iter().map(range).collect();
+            Ok(Query::Date(field, DateRanges::new(ranges?)))
+        }
+        Field::Invalidated => {
+            let truths: Result<BTreeSet<bool>, ErrorCause> = texts.iter().map(|text| truth(text)).collect();
+            Ok(Query::any_of(truths?.into_iter().map(Query::Invalidated).collect()))
+        }
     }
 }
 

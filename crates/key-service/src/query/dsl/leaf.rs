@@ -6,7 +6,7 @@ use super::compare;
 use crate::api::content::object_parser::{Field as BodyField, ObjectParser};
 use crate::api::content::{Member, Node, NodeValue, Token};
 use crate::api::error::ErrorCause;
-use crate::query::clause::{Query, TextTest};
+use crate::query::clause::Query;
 use crate::query::date::Calendar;
 use crate::query::field::Field;
 use crate::query::limits::TERMS_MAX;
@@ -230,12 +230,5 @@ fn any_term(name: &str, values: Vec<String>, reading: &Reading) -> Result<Query,
             values.len()
         )));
     }
-    match Field::named(name)? {
-        Field::Text(field) => Ok(Query::Text(field, TextTest::OneOf(values.into_iter().collect()))),
-        field => {
-            let calendar = Calendar::new(reading.now);
-            let each = values.iter().map(|value| compare::equals(field.clone(), value, false, &calendar));
-            each.collect::<Result<_, _>>().map(Query::any_of)
-        }
-    }
+    compare::equals_any(Field::named(name)?, values, &Calendar::new(reading.now))
 }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use super::leaf::{only_field, unsupported_option};
 use crate::api::content::{Node, NodeValue};
 use crate::api::error::ErrorCause;
-use crate::query::clause::{Query, TextTest};
+use crate::query::clause::{DateRanges, Query, TextTest};
 use crate::query::date::{Calendar, DateFormats, Rounding};
 use crate::query::field::{Field, truth};
 use crate::query::reading::{Reading, check_boost, parsing, text_of};
@@ -60,7 +60,7 @@ impl RangeBody {
                 let from = self.from.map_or(Ok(Some(i64::MIN)), |limit| limit.first(&calendar))?;
                 let to = self.to.map_or(Ok(Some(i64::MAX)), |limit| limit.last(&calendar))?;
                 let (Some(from), Some(to)) = (from, to) else { return Ok(Query::Nothing) };
-                Ok(Query::Date(field, from..=to))
+                Ok(Query::Date(field, DateRanges::new(vec![(from, to)])))
             }
             Field::Text(field) => {
                 let test = TextTest::Range(bound(self.from), bound(self.to));

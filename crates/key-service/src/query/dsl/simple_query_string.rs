@@ -12,7 +12,7 @@ use crate::api::error::ErrorCause;
 use crate::query::clause::Query;
 use crate::query::date::Calendar;
 use crate::query::field::Field;
-use crate::query::limits::QUERY_STRING_LEN_MAX;
+use crate::query::limits::{FUZZY_CHARS_MAX, GROUP_DEPTH_MAX, QUERY_STRING_LEN_MAX};
 use crate::query::reading::{Reading, boolean_of, check_boost, parsing, text_of};
 
 use syntax::{Flags, Operator, Words};
@@ -53,6 +53,11 @@ pub(super) fn read(body: &Node, reading: &mut Reading) -> Result<Query, ErrorCau
     let calendar = Calendar::new(reading.now);
     let mut words = FieldWords { fields, is_lenient, calendar, reading };
     let understood = syntax::read(&text, options.flags, options.default_operator, &mut words);
+    if understood.is_too_deep {
+        reading.refuse(ErrorCause::illegal_argument(format!(
+            "Groups in a simple query string may be nested at most [{GROUP_DEPTH_MAX}] deep"
+        )));
+    }
     let mut query = understood.query;
     if let (Query::Bool(query), Some(specification)) = (&mut query, options.should_min)
         && understood.is_combined
@@ -111,7 +116,9 @@ impl FieldWords<'_> {
     fn in_any_field(&mut self, query: impl Fn(Field, &Calendar) -> Result<Query, ErrorCause>) -> Query {
         let mut queries = Vec::new();
         for field in &self.fields {
-            self.reading.take_clause();
+            if !self.reading.take_clause() {
+                break;
+            }
             match query(field.clone(), &self.calendar) {
                 Ok(query) => queries.push(query),
                 Err(_) if self.is_lenient => {}
@@ -132,6 +139,12 @@ impl Words for FieldWords<'_> {
     }
 
     fn near(&mut self, text: &str, edits: usize) -> Query {
+        if text.chars().count() > FUZZY_CHARS_MAX {
+            self.reading.refuse(ErrorCause::illegal_argument(format!(
+                "A fuzzy word may have at most [{FUZZY_CHARS_MAX}] characters"
+            )));
+            return Query::Nothing;
+        }
         self.in_any_field(|field, _| compare::is_near(field, text, edits))
     }
 }

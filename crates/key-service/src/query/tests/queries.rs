@@ -51,6 +51,7 @@ fn dates_are_numbers_texts_or_math() {
         (r#"{"term":{"creation":"1768478400000"}}"#, "e"),
         (r#"{"term":{"creation":"2026-01-15"}}"#, "de"), // A whole day.
         (r#"{"terms":{"creation":["2026-01-13","2026-01-15T12"]}}"#, "ae"),
+        (r#"{"terms":{"creation":["2026","2026-01-15","now"]}}"#, "abcde"),
         (r#"{"match":{"creation":"2026-01-14"}}"#, "bc"),
         (r#"{"match":{"creation":{"query":"soon","lenient":true}}}"#, ""),
         (r#"{"range":{"creation":{"gte":"now-1d"}}}"#, "cde"),

@@ -306,6 +306,10 @@ fn refuses_more_than_a_search_may_cost() {
     let terms = |count: usize| json!({"query": {"terms": {"name": vec!["x"; count]}}}).to_string();
     assert!(prepare(&terms(65_536)).is_ok());
     assert!(refusal(&terms(65_537)).contains("has exceeded the allowed maximum of [65536]"));
+    let field =
+        |len: usize| json!({"query": {"exists": {"field": format!("metadata.{}", ".".repeat(len - 9))}}});
+    assert!(prepare(&field(1_024).to_string()).is_ok());
+    assert!(refusal(&field(1_025).to_string()).contains("A field name of more than [1024] bytes"));
     let aggregations = |depth: usize| {
         let first = json!({"a": {"missing": {"field": "name"}}});
         let all =

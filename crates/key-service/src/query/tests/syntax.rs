@@ -68,12 +68,32 @@ fn a_simple_query_string_has_options() {
 
 #[test]
 fn many_parentheses_neither_overflow_nor_take_forever() {
-    for text in ["(".repeat(4_000), format!("{}alice{}", "(".repeat(2_000), ")".repeat(2_000))] {
-        let query = json!({"simple_query_string": {"query": text}});
-        assert_eq!(matches(&query.to_string()), "");
+    let body = |text: String| json!({"query": {"simple_query_string": {"query": text}}}).to_string();
+    assert_eq!(ids(&search(&body("(".repeat(4_000)))), "");
+    let nested = |depth| body(format!("{}alice{}", "(".repeat(depth), ")".repeat(depth)));
+    assert_eq!(ids(&search(&nested(30))), "ab");
+    for depth in [31, 2_000] {
+        assert_eq!(
+            refusal(&nested(depth)),
+            "illegal_argument_exception: Groups in a simple query string may be nested at most [30] deep"
+        );
     }
-    let long = json!({"query": {"simple_query_string": {"query": "x".repeat(4_097)}}});
-    assert!(
-        refusal(&long.to_string()).ends_with("[simple_query_string] query text is longer than [4096] bytes")
-    );
+    let long = body("x".repeat(4_097));
+    assert!(refusal(&long).ends_with("[simple_query_string] query text is longer than [4096] bytes"));
+}
+
+#[test]
+fn words_and_fields_are_counted_together() {
+    let body = |words: usize, fields: usize| {
+        let text = vec!["x"; words].join(" ");
+        json!({"query": {"simple_query_string": {"query": text, "fields": vec!["name"; fields]}}}).to_string()
+    };
+    // The query is a clause itself.
+    assert!(prepare(&body(33, 31)).is_ok());
+    assert!(refusal(&body(32, 32)).contains("too many nested clauses"));
+    assert!(refusal(&body(2_000, 50_000)).contains("too many nested clauses"));
+    let fuzzy =
+        |chars| json!({"query": {"simple_query_string": {"query": format!("{}~", "x".repeat(chars))}}});
+    assert!(prepare(&fuzzy(256).to_string()).is_ok());
+    assert!(refusal(&fuzzy(257).to_string()).ends_with("A fuzzy word may have at most [256] characters"));
 }

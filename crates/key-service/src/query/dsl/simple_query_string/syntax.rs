@@ -13,7 +13,7 @@
 //! Fields are not analyzed, so a phrase is one word with blanks, and how far apart its words may be means nothing.
 
 use crate::query::clause::{BoolQuery, Query};
-use crate::query::limits::{FUZZY_EDITS_MAX, FUZZY_LEN_MAX, GROUP_DEPTH_MAX};
+use crate::query::limits::{FUZZY_EDITS_MAX, GROUP_DEPTH_MAX};
 
 /// How two operands combine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub(super) struct Understood {
     pub(super) query: Query,
     /// Whether it combines several operands, rather than being one.
     pub(super) is_combined: bool,
+    /// Whether groups nest too deeply; the query lacks those that do.
+    pub(super) is_too_deep: bool,
 }
 
 /// What the words of a query stand for.
@@ -86,11 +88,15 @@ impl Flags {
 /// Reads the text; nothing to look for matches nothing, and `*` alone everything.
 pub(super) fn read(text: &str, flags: Flags, default: Operator, words: &mut impl Words) -> Understood {
     if text.trim() == "*" {
-        return Understood { query: Query::Everything, is_combined: false };
+        return Understood { query: Query::Everything, is_combined: false, is_too_deep: false };
     }
-    let mut reader = Reader { rest: text, flags, default, words, depth: 0 };
+    let mut reader = Reader { rest: text, flags, default, words, depth: 0, is_too_deep: false };
     let combined = reader.group(text.len()).unwrap_or_default();
-    Understood { query: combined.query.unwrap_or(Query::Nothing), is_combined: combined.operator.is_some() }
+    Understood {
+        query: combined.query.unwrap_or(Query::Nothing),
+        is_combined: combined.operator.is_some(),
+        is_too_deep: reader.is_too_deep,
+    }
 }
 
 struct Reader<'t, 'w, W: Words> {
@@ -99,6 +105,7 @@ struct Reader<'t, 'w, W: Words> {
     default: Operator,
     words: &'w mut W,
     depth: usize,
+    is_too_deep: bool,
 }
 
 /// The operands of a group so far, combined.
@@ -158,12 +165,13 @@ impl<'t, W: Words> Reader<'t, '_, W> {
         self.rest = self.rest.strip_prefix(c).unwrap_or(self.rest);
     }
 
-    /// What lies between this parenthesis and the one that closes it; nothing when none does, or too deep.
+    /// What lies between this parenthesis and the one that closes it; nothing when none does.
     fn parenthesis(&mut self) -> Option<Query> {
         self.skip('(');
         let close = self.closing_parenthesis()?;
         if self.depth >= GROUP_DEPTH_MAX {
             self.rest = self.rest.get(close + 1..).unwrap_or_default();
+            self.is_too_deep = true;
             return None;
         }
         self.depth += 1;
@@ -248,7 +256,6 @@ impl<'t, W: Words> Reader<'t, '_, W> {
     fn near(&mut self, text: &str, edits: usize) -> Query {
         match edits.min(FUZZY_EDITS_MAX) {
             0 => self.words.word(text),
-            _ if text.len() > FUZZY_LEN_MAX => self.words.word(text),
             edits => self.words.near(text, edits),
         }
     }
