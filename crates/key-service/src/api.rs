@@ -35,11 +35,12 @@ use axum::http::HeaderValue;
 use axum::middleware::{from_fn, map_response};
 use axum::routing::{get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::api::media_type::MediaTypeSettings;
 use crate::clock::Clock;
 use crate::feed::Feed;
+use crate::limits::SEARCHES_MAX;
 use crate::randomness::Randomness;
 use crate::remover::Remover;
 use crate::security::authentication::Authenticator;
@@ -80,6 +81,8 @@ struct Service {
     randomness: Arc<dyn Randomness>,
     settings: ServiceSettings,
     remover: Remover,
+    /// Turns of searches, which look at every key.
+    searches: Semaphore,
     recorded: PrometheusHandle,
 }
 
@@ -103,6 +106,7 @@ pub fn app(parts: ServiceParts) -> Router {
         randomness: parts.randomness,
         settings: parts.settings,
         remover,
+        searches: Semaphore::new(SEARCHES_MAX),
         recorded: telemetry::recorder(),
     });
     let elasticsearch = Router::new()
@@ -118,6 +122,7 @@ pub fn app(parts: ServiceParts) -> Router {
         .route("/_security/api_key/_bulk_update", post(api_key::bulk_update))
         .route("/_security/api_key/clone", put(api_key::clone).post(api_key::clone))
         .route("/_security/api_key/grant", put(api_key::grant).post(api_key::grant))
+        .route("/_security/_query/api_key", get(api_key::query).post(api_key::query))
         .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
         .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))

@@ -55,6 +55,13 @@ pub const EDGES_MAX: usize = 4_096;
 /// Most keys that one listing answers. More are refused, because a list cut short would look complete.
 pub const KEYS_LISTED_MAX: u32 = 100_000;
 
+/// Most keys that a search has been sent and has not looked at yet.
+pub const KEYS_SCANNED_AHEAD: usize = 64;
+
+/// Most searches of keys that run at once; others wait. Half of the connections that read the store, so that requests and edges
+/// find one.
+pub const SEARCHES_MAX: usize = STORE_READERS_MAX as usize / 2;
+
 /// Most keys that one request may grant. Each is written, audited and shown; Elasticsearch's bulk requests have no number, only
 /// a length.
 pub const KEYS_GRANTED_MAX: usize = 1_000;

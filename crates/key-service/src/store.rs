@@ -16,9 +16,10 @@ use std::sync::Arc;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, Value};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
+use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::removal::RemovalPolicy;
 use crate::store::sqlite::SqliteStore;
@@ -205,6 +206,21 @@ impl KeyStore {
     /// [`StoreError::TooManyKeys`] rather than a list cut short.
     pub async fn list(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, StoreError> {
         self.database.list(filter).await
+    }
+
+    /// All keys that pass the filter, one after the other in the order in which they were made, however many there are. The last
+    /// is an error when the store could not tell the rest. Reading ends when the receiver goes.
+    #[must_use]
+    pub fn scan(&self, filter: KeyFilter) -> mpsc::Receiver<Result<StoredKey, StoreError>> {
+        let (sender, keys) = mpsc::channel(KEYS_SCANNED_AHEAD);
+        let database = self.database.clone();
+        tokio::spawn(async move {
+            if let Err(error) = database.scan(&filter, &sender).await {
+                // Nobody misses the error who does not listen any more.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        keys
     }
 
     /// Ends, for ever, the keys that pass the filter and were not invalidated yet, and tells which.

@@ -9,6 +9,7 @@ mod invalidate;
 mod issuing;
 mod key_request;
 mod list;
+mod query;
 mod update;
 
 pub(super) use cache::clear_cache;
@@ -17,6 +18,7 @@ pub(super) use create::create;
 pub(super) use grant::{bulk_grant, grant};
 pub(super) use invalidate::invalidate;
 pub(super) use list::list;
+pub(super) use query::query;
 pub(super) use update::{bulk_update, update};
 
 use crate::api::Service;

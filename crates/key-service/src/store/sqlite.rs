@@ -8,6 +8,7 @@ mod feed;
 mod keys;
 mod removal;
 mod rows;
+mod scan;
 mod tokens;
 mod update;
 

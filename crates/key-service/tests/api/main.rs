@@ -21,6 +21,7 @@ mod invalidate;
 mod limits;
 mod list;
 mod process;
+mod query;
 mod removal;
 mod root;
 mod service;

@@ -119,7 +119,7 @@ async fn insert(
     Ok(())
 }
 
-fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &KeyFilter) -> Result<(), StoreError> {
+pub(super) fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &KeyFilter) -> Result<(), StoreError> {
     if let Some(ids) = &filter.ids {
         query.push(" and id in (select value from json_each(").push_bind(json_text(ids)?).push("))");
     }
