@@ -43,7 +43,8 @@ use crate::feed::Feed;
 use crate::limits::SEARCHES_MAX;
 use crate::randomness::Randomness;
 use crate::remover::Remover;
-use crate::security::authentication::Authenticator;
+use crate::security::authentication::{Authenticator, Schemes};
+use crate::security::jwt::JwtRealms;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
 use crate::security::roles::Roles;
@@ -57,6 +58,8 @@ pub struct ServiceParts {
     pub store: KeyStore,
     /// Who may log in.
     pub realms: Realms,
+    /// Who may log in with JSON Web Tokens.
+    pub jwt_realms: JwtRealms,
     /// What the roles of users grant.
     pub roles: Roles,
     /// Who verifies passwords.
@@ -92,13 +95,19 @@ type SharedService = Arc<Service>;
 pub fn app(parts: ServiceParts) -> Router {
     let product = parts.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));
     let remover = Remover::new(parts.store.clone(), parts.settings.removal, Arc::clone(&parts.clock));
+    let schemes = Schemes {
+        api_keys: parts.settings.api_keys,
+        tokens: parts.settings.tokens.enabled,
+        jwt: !parts.jwt_realms.is_empty(),
+    };
     let service = Arc::new(Service {
         feed: Feed::new(parts.store.clone(), parts.stopping),
         authenticator: Authenticator::new(
             parts.store.clone(),
             parts.realms,
             parts.passwords,
-            parts.settings.schemes(),
+            parts.jwt_realms,
+            schemes,
         ),
         store: parts.store,
         roles: parts.roles,

@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod authentication;
 pub mod caller;
 pub mod credential;
+pub mod jwt;
 pub mod password;
 pub mod permission;
 pub mod privilege;

@@ -20,6 +20,7 @@
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //! ```
 
+mod jwt;
 pub mod section;
 mod tokens;
 
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::api::time_value::TimeValue;
-use crate::security::authentication::Schemes;
+use crate::security::jwt::JwtRealmSettings;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 use crate::store::removal::RemovalPolicy;
 
@@ -38,7 +39,7 @@ pub use tokens::TokenSettings;
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9200);
 
 /// How the service is to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Where it listens.
     pub listen: SocketAddr,
@@ -46,6 +47,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// The file of users and roles.
     pub users: PathBuf,
+    /// Whose JSON Web Tokens it takes.
+    pub jwt_realms: Vec<JwtRealmSettings>,
     /// What it answers.
     pub service: ServiceSettings,
 }
@@ -86,14 +89,6 @@ impl Default for ServiceSettings {
     }
 }
 
-impl ServiceSettings {
-    /// Which credentials count besides passwords.
-    #[must_use]
-    pub fn schemes(&self) -> Schemes {
-        Schemes { api_keys: self.api_keys, tokens: self.tokens.enabled }
-    }
-}
-
 impl Settings {
     /// Reads the text of a file that lies in `directory`.
     ///
@@ -110,6 +105,7 @@ impl Settings {
         let defaults = ServiceSettings::default();
         let mut api_keys = root.section("api_keys");
         let tokens = tokens::read(root.section("tokens"));
+        let jwt_realms = jwt::read(root.section("realms"), directory);
         let mut answers = root.section("answers");
         let service = ServiceSettings {
             api_keys: api_keys.flag("enabled").unwrap_or(defaults.api_keys),
@@ -120,7 +116,7 @@ impl Settings {
         api_keys.end();
         answers.end();
         root.end();
-        problems.none_or(Self { listen, data, users, service })
+        problems.none_or(Self { listen, data, users, jwt_realms, service })
     }
 }
 
@@ -204,7 +200,7 @@ mod tests {
                 "api_keys.delete.interval: must be a duration, such as 24h",
                 "api_keys.delete.retention_period: must be a duration, such as 24h",
                 "api_keys.x: is not known; known are enabled, delete",
-                "user: is not known; known are listen, data, users, api_keys, tokens, answers",
+                "user: is not known; known are listen, data, users, api_keys, tokens, realms, answers",
             ]
         );
     }

@@ -26,6 +26,7 @@ const FEED_EDGES_CURRENT: &str = "latchkey_feed_edges_current";
 const REFUSALS: &str = "latchkey_authentication_failures_total";
 const TOKENS_CREATED: &str = "latchkey_tokens_created_total";
 const TOKENS_INVALIDATED: &str = "latchkey_tokens_invalidated_total";
+const KEY_SETS_UNREADABLE: &str = "latchkey_jwt_key_set_failures_total";
 const STORE_ERRORS: &str = "latchkey_store_errors_total";
 
 /// Upper bounds of the latency histogram, in seconds: from a look-up to the longest wait of a feed request.
@@ -90,6 +91,11 @@ pub fn authentication_failed(reason: &'static str) {
     counter!(REFUSALS, "reason" => reason).increment(1);
 }
 
+/// The keys of an issuer of JSON Web Tokens could not be read.
+pub fn key_set_unreadable() {
+    counter!(KEY_SETS_UNREADABLE).increment(1);
+}
+
 /// The store did not do what it was asked.
 pub fn store_failed(error: &StoreError) {
     counter!(STORE_ERRORS, "kind" => error.kind()).increment(1);
@@ -116,6 +122,7 @@ fn describe() {
     describe_gauge!(FEED_EDGES, "Edges that follow the key feed.");
     describe_gauge!(FEED_EDGES_CURRENT, "Edges that have acknowledged every change.");
     describe_counter!(REFUSALS, "Requests refused with 401, by reason.");
+    describe_counter!(KEY_SETS_UNREADABLE, "Failures to read the keys of an issuer of JSON Web Tokens.");
     describe_counter!(STORE_ERRORS, "Failures of the store, by kind.");
 }
 

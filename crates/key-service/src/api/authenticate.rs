@@ -52,7 +52,7 @@ pub(super) async fn show(
     authenticated.authorize(&ClusterRequest::Authenticate)?;
     let identity = identity(authenticated.authentication.subject());
     match authenticated.authentication.means() {
-        Means::Own => answer::ok(&identity),
+        Means::Jwt { .. } | Means::Own => answer::ok(&identity),
         Means::Token(_) => answer::ok(&Identity { authentication_type: "token", ..identity }),
     }
 }

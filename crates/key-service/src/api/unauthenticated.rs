@@ -5,6 +5,7 @@ use std::fmt;
 use crate::api::error::{ApiError, Challenge, ErrorCause, ErrorStatus, ErrorType};
 use crate::security::authentication::{AuthenticationFailure, Schemes};
 use crate::security::credential::MalformedCredential;
+use crate::security::jwt::JwtRejection;
 use crate::security::token::TokenRejection;
 
 /// What a credential was given for.
@@ -44,6 +45,15 @@ pub(super) fn unauthenticated(
                 ApiError::unauthenticated(REJECTED, &challenges, &[malformed.to_string()])
             }
         },
+        // Elasticsearch tries its own tokens first, and says so.
+        AuthenticationFailure::RejectedJwt(JwtRejection::KeysUnavailable) => {
+            ApiError::unavailable(JwtRejection::KeysUnavailable)
+        }
+        AuthenticationFailure::RejectedJwt(_) => {
+            let tried = schemes.tokens.then(|| "oauth2 token: invalid token".to_owned());
+            let reason = format!("unable to authenticate user [<unrecognized-jwt>] for {asked}");
+            ApiError::unauthenticated(reason, &challenges, tried.as_slice())
+        }
         AuthenticationFailure::RejectedKey(rejection) => rejected("API key", &rejection.to_string()),
         AuthenticationFailure::RejectedToken(TokenRejection::Ended) => {
             ApiError::unauthenticated("token expired", &[Challenge::BearerExpired], &[])
@@ -66,7 +76,7 @@ pub(super) fn unauthenticated(
 /// What would do, in Elasticsearch's order.
 fn challenges(schemes: Schemes) -> Vec<Challenge> {
     let mut challenges = vec![Challenge::Basic];
-    if schemes.tokens {
+    if schemes.tokens || schemes.jwt {
         challenges.push(Challenge::Bearer);
     }
     if schemes.api_keys {

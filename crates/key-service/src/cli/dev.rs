@@ -15,6 +15,7 @@ use crate::cli::CommandFailed;
 use crate::cli::data_directory::{DataDirectory, replace_file};
 use crate::cli::running::{self, ServicePlan};
 use crate::randomness::SystemRandomness;
+use crate::security::jwt::JwtRealms;
 use crate::security::password::{Password, PasswordHash};
 use crate::security::realm::{ELASTIC, Realms, User};
 use crate::security::user_file::UserFile;
@@ -66,6 +67,7 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
         data,
         realms: Realms::default().and([User::elastic(hash)]).and(users.users),
         roles: users.roles,
+        jwt_realms: JwtRealms::default(),
         settings: settings(),
     };
     running::run(plan, |address| {

@@ -20,6 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX};
 use crate::randomness::{SystemRandomness, draw};
 use crate::remover::Remover;
+use crate::security::jwt::JwtRealms;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
 use crate::security::roles::Roles;
@@ -38,6 +39,7 @@ pub(super) struct ServicePlan {
     pub(super) data: DataDirectory,
     pub(super) realms: Realms,
     pub(super) roles: Roles,
+    pub(super) jwt_realms: JwtRealms,
     pub(super) settings: ServiceSettings,
 }
 
@@ -70,6 +72,7 @@ async fn serve(
         store: store.clone(),
         realms: plan.realms,
         roles: plan.roles,
+        jwt_realms: plan.jwt_realms,
         passwords: PasswordChecker::new(threads, &SystemRandomness)
             .map_err(|failed| CommandFailed::new(failed.to_string()))?,
         clock,

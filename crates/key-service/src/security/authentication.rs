@@ -1,7 +1,7 @@
 //! Who is asking.
 //!
-//! Three kinds of credential are known: an API key and an access token, checked against the store, and a username with a
-//! password, checked by the first realm that knows the username. Trouble of the store is a failure of its own, never a bad
+//! Four kinds of credential are known: an API key and an access token, checked against the store; a username with a
+//! password, checked by the first realm that knows the username; and a JSON Web Token, checked by the realms of its issuer. Trouble of the store is a failure of its own, never a bad
 //! credential. What authenticates is a proof: [`Authentication`] can only be made here.
 
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use crate::security::credential::bearer::BearerCredential;
 use crate::security::credential::{
     ApiKeyCredential, BasicCredential, MalformedCredential, Presented, presented,
 };
+use crate::security::jwt::{JwtRealms, JwtRejection, VouchedUser};
 use crate::security::password::{PasswordChecker, Saturated};
 use crate::security::realm::{Realms, User};
 use crate::security::token::{self, Access, Token, TokenDigest, TokenRejection};
@@ -26,6 +27,7 @@ pub struct Authenticator {
     store: KeyStore,
     realms: Realms,
     passwords: PasswordChecker,
+    jwt_realms: JwtRealms,
     schemes: Schemes,
 }
 
@@ -36,6 +38,8 @@ pub struct Schemes {
     pub api_keys: bool,
     /// Access tokens of this service.
     pub tokens: bool,
+    /// JSON Web Tokens of issuers elsewhere.
+    pub jwt: bool,
 }
 
 /// Proof of who is asking.
@@ -50,6 +54,11 @@ pub struct Authentication {
 pub enum Means {
     /// A credential of the subject's own: its password, or the key itself.
     Own,
+    /// A JSON Web Token.
+    Jwt {
+        /// When it ends.
+        expiration: UnixMillis,
+    },
     /// An access token of this service.
     Token(TokenDigest<Access>),
 }
@@ -70,6 +79,8 @@ pub enum AuthenticationFailure {
     Malformed(MalformedCredential),
     /// There is no credential.
     Missing,
+    /// The JSON Web Token vouches for nobody.
+    RejectedJwt(JwtRejection),
     /// The API key cannot be used.
     RejectedKey(KeyRejection),
     /// The username and the password do not belong together, or the user is not enabled.
@@ -103,8 +114,14 @@ pub enum UserRejection {
 impl Authenticator {
     /// An authenticator.
     #[must_use]
-    pub fn new(store: KeyStore, realms: Realms, passwords: PasswordChecker, schemes: Schemes) -> Self {
-        Self { store, realms, passwords, schemes }
+    pub fn new(
+        store: KeyStore,
+        realms: Realms,
+        passwords: PasswordChecker,
+        jwt_realms: JwtRealms,
+        schemes: Schemes,
+    ) -> Self {
+        Self { store, realms, passwords, jwt_realms, schemes }
     }
 
     /// Which credentials count besides passwords.
@@ -142,7 +159,7 @@ impl Authenticator {
         credential: BearerCredential,
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
-        if credential.client_secret.is_some() {
+        if credential.client_secret.is_some() && !self.jwt_realms.knows_the_form_of(&credential) {
             return Err(AuthenticationFailure::ClientProofUnsupported);
         }
         match self.bearer(credential, now).await {
@@ -189,8 +206,10 @@ impl Authenticator {
         authentication: &Authentication,
         now: UnixMillis,
     ) -> Result<(), AuthenticationFailure> {
-        if let Means::Token(digest) = &authentication.means {
-            self.living_token(digest, now).await?;
+        match &authentication.means {
+            Means::Jwt { expiration } if now.0 >= expiration.0 => return Err(JwtRejection::Expired.into()),
+            Means::Jwt { .. } | Means::Own => {}
+            Means::Token(digest) => drop(self.living_token(digest, now).await?),
         }
         match &authentication.subject {
             Subject::ApiKey(key) => {
@@ -222,9 +241,27 @@ impl Authenticator {
         credential: BearerCredential,
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
-        if !self.schemes.tokens {
-            return Err(AuthenticationFailure::Missing);
+        if self.schemes.tokens {
+            match self.token(&credential, now).await {
+                Err(AuthenticationFailure::RejectedToken(TokenRejection::Unknown)) => {}
+                outcome => return outcome,
+            }
         }
+        match self.jwt_realms.authenticate(&credential, now).await? {
+            Some(VouchedUser { user, expiration }) => {
+                let subject = Subject::User(Arc::new(user));
+                Ok(Authentication { subject, means: Means::Jwt { expiration } })
+            }
+            None if self.schemes.tokens => Err(TokenRejection::Unknown.into()),
+            None => Err(AuthenticationFailure::Missing),
+        }
+    }
+
+    async fn token(
+        &self,
+        credential: &BearerCredential,
+        now: UnixMillis,
+    ) -> Result<Authentication, AuthenticationFailure> {
         let token = Token::<Access>::parse(credential.token.expose()).ok_or(TokenRejection::Unknown)?;
         let digest = token.digest();
         let subject = self.subject_of(self.living_token(&digest, now).await?, now).await?;
@@ -291,6 +328,7 @@ impl AuthenticationFailure {
         match self {
             Self::Malformed(_) => "credential_malformed",
             Self::Missing => "credential_missing",
+            Self::RejectedJwt(rejection) => rejection.kind(),
             Self::RejectedKey(rejection) => rejection.kind(),
             Self::RejectedUser { cause: UserRejection::Disabled, .. } => "user_disabled",
             Self::RejectedUser { cause: UserRejection::Unknown, .. } => "user_unknown",
@@ -312,6 +350,12 @@ impl From<MalformedCredential> for AuthenticationFailure {
 impl From<KeyRejection> for AuthenticationFailure {
     fn from(rejection: KeyRejection) -> Self {
         Self::RejectedKey(rejection)
+    }
+}
+
+impl From<JwtRejection> for AuthenticationFailure {
+    fn from(rejection: JwtRejection) -> Self {
+        Self::RejectedJwt(rejection)
     }
 }
 

@@ -25,5 +25,6 @@ mod query;
 mod removal;
 mod root;
 mod service;
+mod tokens;
 mod trail;
 mod update;
