@@ -1,0 +1,128 @@
+use super::*;
+
+// Contract 2.2: unknown or undecodable; expired or invalidated.
+#[tokio::test]
+async fn a_token_that_does_not_do_is_told_how() {
+    let service = service().await;
+    let client = service.user("tokens");
+    let good = pair(&client, "own").await;
+    let unknown = STANDARD.encode([7; 24]);
+    for token in ["x", "a.b.c", "*", unknown.as_str(), good.refresh.as_str(), &format!(" {}", good.access)] {
+        let answer = bearer(&service, token).get(WHO).await;
+        answer.assert_error(
+            401,
+            "security_exception",
+            "unable to authenticate with provided credentials and anonymous access is not allowed for this request",
+        );
+        let error = &answer.json()["error"];
+        assert_eq!(error["additional_unsuccessful_credentials"], "oauth2 token: invalid token", "{token}");
+    }
+    let expired = async |token: &str| {
+        let answer = bearer(&service, token).get(WHO).await;
+        answer.assert_error(401, "security_exception", "token expired");
+        assert_eq!(answer.header("www-authenticate"), [EXPIRED]);
+        assert_eq!(answer.json()["error"]["header"]["WWW-Authenticate"], EXPIRED);
+    };
+    let dead = pair(&client, "own").await;
+    client.delete(PATH, &json!({"token": dead.access}).to_string()).await;
+    expired(&dead.access).await;
+    service.clock.advance_ms(1_199_999);
+    assert_eq!(bearer(&service, &good.access).get(WHO).await.status, StatusCode::OK);
+    service.clock.advance_ms(1);
+    expired(&good.access).await;
+}
+
+// Contract 14.1: single use, the very same pair within 30 s, then refused; the old access token lives on.
+#[tokio::test]
+async fn a_refresh_token_gives_one_new_pair() {
+    let service = service().await;
+    let client = service.user("tokens");
+    let first = pair(&client, "own").await;
+    service.clock.advance_ms(1_000);
+    let answer = refresh(&client, &first.refresh).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert_eq!(answer.json()["authentication"]["username"], "own");
+    let second = of(&answer);
+    assert_ne!((&first.access, &first.refresh), (&second.access, &second.refresh));
+    for token in [&first.access, &second.access] {
+        assert_eq!(bearer(&service, token).get(WHO).await.json()["username"], "own");
+    }
+    service.clock.advance_ms(30_000);
+    assert_eq!(refresh(&client, &first.refresh).await.text, answer.text, "the very same");
+    service.clock.advance_ms(1);
+    assert_oauth(
+        &refresh(&client, &first.refresh).await,
+        "invalid_grant",
+        "token has already been refreshed more than 30 seconds in the past",
+    );
+    assert_eq!(refresh(&client, &second.refresh).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_refresh_token_used_at_once_by_many_gives_all_the_same_pair() {
+    let service = service().await;
+    let client = service.user("tokens");
+    let first = pair(&client, "own").await;
+    let answers = futures_util::future::join_all((0..8).map(|_| refresh(&client, &first.refresh))).await;
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.text), (StatusCode::OK, &answers[0].text));
+    }
+}
+
+// Contract 14.1: the table of invalid_grant.
+#[tokio::test]
+async fn a_refresh_token_that_does_not_do_is_told_why() {
+    let service = service().await;
+    let client = service.user("tokens");
+    let made = pair(&client, "own").await;
+    let unknown = STANDARD.encode([7; 24]);
+    for token in ["x", unknown.as_str(), made.access.as_str(), "\u{e9}"] {
+        assert_oauth(
+            &refresh(&client, token).await,
+            "invalid_grant",
+            "could not refresh the requested token",
+        );
+    }
+    let key = client.make(r#"{"name":"k"}"#).await;
+    for other in [service.user("other-tokens"), service.elastic(), service.key(&key)] {
+        assert_oauth(
+            &refresh(&other, &made.refresh).await,
+            "invalid_grant",
+            "tokens must be refreshed by the creating client",
+        );
+    }
+    let dead = pair(&client, "own").await;
+    client.delete(PATH, &json!({"refresh_token": dead.refresh}).to_string()).await;
+    assert_oauth(&refresh(&client, &dead.refresh).await, "invalid_grant", "token has been invalidated");
+    assert_eq!(bearer(&service, &dead.access).get(WHO).await.status, StatusCode::OK, "the other half lives");
+    service.clock.advance_ms(24 * 60 * 60 * 1_000);
+    assert_oauth(&refresh(&client, &made.refresh).await, "invalid_grant", "token document has expired");
+}
+
+// Contract 14.1, 6.5, 13.1: a token got by an API key is that key, and ends with it.
+#[tokio::test]
+async fn a_token_of_an_api_key_acts_as_that_key() {
+    let service = service().await;
+    let made = service
+        .user("tokens")
+        .make(r#"{"name":"k","role_descriptors":{"r":{"cluster":["manage_token","manage_own_api_key"]}}}"#)
+        .await;
+    let answer = service.key(&made).post(PATH, r#"{"grant_type":"client_credentials"}"#).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert_eq!(answer.json()["authentication"]["authentication_type"], "api_key");
+    let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+    let who = bearer(&service, &token).get(WHO).await.json();
+    assert_eq!((&who["username"], &who["authentication_type"]), (&json!("tokens"), &json!("token")));
+    assert_eq!(who["api_key"], json!({"id": made.id, "name": "k", "managed_by": "elasticsearch"}));
+    assert_eq!(who["authentication_realm"]["name"], "_es_api_key");
+    let itself = bearer(&service, &token).get(&format!("/_security/api_key?id={}", made.id)).await;
+    assert_eq!(itself.ids(), [made.id.as_str()]);
+    bearer(&service, &token).post("/_security/api_key", r#"{"name":"d"}"#).await.assert_error(
+        400,
+        "illegal_argument_exception",
+        "creating derived api keys requires an explicit role descriptor that is empty (has no privileges)",
+    );
+    bearer(&service, &token).make(r#"{"name":"d","role_descriptors":{"r":{}}}"#).await;
+    service.elastic().delete("/_security/api_key", &json!({"ids": [made.id]}).to_string()).await;
+    bearer(&service, &token).get(WHO).await.assert_error(401, "security_exception", "token expired");
+}
