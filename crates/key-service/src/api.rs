@@ -14,6 +14,7 @@ mod feed;
 mod health;
 mod measure;
 pub mod media_type;
+mod openapi;
 pub mod parameters;
 mod presentation;
 mod request_body;
@@ -118,6 +119,7 @@ pub fn app(parts: ServiceParts) -> Router {
         )
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
         .route("/_latchkey/feed", get(feed::show))
+        .route("/_latchkey/openapi.json", get(openapi::show))
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()
         .route("/healthz", get(health::show))

@@ -106,7 +106,11 @@ fn invalidate(service: &ServiceClient, arguments: &InvalidateArguments) -> Resul
     }
     let count = |field: &str| answer.json.get(field).and_then(Value::as_u64).unwrap_or(0);
     let (ended, before) = (count("invalidated_tokens"), count("previously_invalidated_tokens"));
-    let text = format!("Invalidated {ended} of {} tokens; the others were invalid before.\n", ended + before);
+    let plural = if ended == 1 { "" } else { "s" };
+    let mut text = format!("Invalidated {ended} token{plural}.\n");
+    if before > 0 {
+        text.push_str(&format!("Invalid before: {before}.\n"));
+    }
     Ok(Report { text, json: answer.text })
 }
 

@@ -16,6 +16,7 @@ mod health;
 mod invalidate;
 mod limits;
 mod list;
+mod openapi;
 mod process;
 mod root;
 mod service;

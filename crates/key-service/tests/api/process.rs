@@ -3,8 +3,12 @@
 mod completions;
 mod crash;
 mod dev;
+mod guide;
 mod key;
+mod native_user;
+mod role;
 mod serve;
+mod token;
 mod user;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

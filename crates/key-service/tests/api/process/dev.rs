@@ -4,7 +4,7 @@ use std::time::Duration;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use super::{DevProcess, latchkey, run, text, http_client};
+use super::{DevProcess, http_client, latchkey, run, text};
 
 #[tokio::test]
 async fn prints_one_line_when_it_is_ready_and_the_password_once() {
