@@ -153,7 +153,7 @@ async fn every_operation_does_its_example_and_answers_as_the_document_says() {
             answer.text
         );
         document.assert_documented(&operation, &answer);
-        let anonymous = operation.clone_request("").body(Body::empty()).unwrap();
+        let anonymous = operation.request("").body(Body::empty()).unwrap();
         let refused = service.send(anonymous).await;
         let is_open = operation.text["security"] == json!([]);
         assert_eq!(refused.status == StatusCode::UNAUTHORIZED, !is_open, "{id}");
@@ -178,7 +178,7 @@ impl Document {
 
     fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
         let paths = self.0["paths"].as_object().unwrap().iter();
-        paths.flat_map(|(path, methods)| {
+        paths.flat_map(move |(path, methods)| {
             let methods = methods.as_object().unwrap();
             methods.iter().filter(|(name, _)| *name != "parameters").map(move |(method, text)| {
                 let shared = methods.get("parameters").and_then(Value::as_array);
@@ -223,16 +223,16 @@ impl Document {
     }
 }
 
-impl Operation<'_> {
-    fn id(&self) -> &str {
+impl<'a> Operation<'a> {
+    fn id(&self) -> &'a str {
         self.text["operationId"].as_str().unwrap()
     }
 
-    fn in_place(&self, place: &str) -> impl Iterator<Item = &Value> {
+    fn in_place(&self, place: &str) -> impl Iterator<Item = &'a Value> {
         self.parameters.iter().copied().filter(move |parameter| parameter["in"] == place)
     }
 
-    fn clone_request(&self, query: &str) -> axum::http::request::Builder {
+    fn request(&self, query: &str) -> axum::http::request::Builder {
         let mut path = self.path.to_owned();
         for parameter in self.in_place("path") {
             let name = parameter["name"].as_str().unwrap();
@@ -243,7 +243,7 @@ impl Operation<'_> {
 
     /// Its example, by whoever may do everything.
     async fn send(&self, service: &Service, query: &str) -> Answer {
-        let request = self.clone_request(query);
+        let request = self.request(query);
         let example = self.text.pointer("/requestBody/content/application~1json/example");
         let body = example.map(|example| example.to_string().replace("correct horse", PASSWORD));
         let uri = request.uri_ref().unwrap().to_string();
