@@ -34,6 +34,38 @@ async fn prints_one_line_when_it_is_ready_and_the_password_once() {
 }
 
 #[tokio::test]
+async fn a_changed_password_stays_until_the_file_is_removed() {
+    let data = tempfile::tempdir().unwrap();
+    let client = Client::new();
+    let first = DevProcess::start(data.path());
+    let drawn = first.password.clone().unwrap();
+    let changed = first
+        .request(&client, Method::POST, "/_security/user/_password", &drawn)
+        .json(&json!({"password": "looking glass"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(changed.status(), 200);
+    assert!(first.terminate().0.success());
+
+    let second = DevProcess::start(data.path());
+    for (password, status) in [("looking glass", 200), (drawn.as_str(), 401)] {
+        let me =
+            second.request(&client, Method::GET, "/_security/_authenticate", password).send().await.unwrap();
+        assert_eq!(me.status(), status);
+    }
+    assert!(second.terminate().0.success());
+
+    std::fs::remove_file(data.path().join("elastic.password-hash")).unwrap();
+    let third = DevProcess::start(data.path());
+    for (password, status) in [(third.password.as_deref().unwrap(), 200), ("looking glass", 401)] {
+        let me =
+            third.request(&client, Method::GET, "/_security/_authenticate", password).send().await.unwrap();
+        assert_eq!(me.status(), status);
+    }
+}
+
+#[tokio::test]
 async fn lets_the_users_of_its_directory_in() {
     let data = tempfile::tempdir().unwrap();
     let users = data.path().join("users.toml");
