@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::header::ALLOW;
 use axum::http::{Method, Request, StatusCode};
 use jsonschema::Validator;
+use latchkey_key_service::settings::{ServiceSettings, TokenSettings};
 use serde_json::{Value, json};
 
 use super::service::{Answer, Made, PASSWORD, Service};
@@ -166,7 +167,8 @@ async fn every_operation_does_its_example_and_answers_as_the_document_says() {
 
 /// A service in which the examples of the document make sense, and the document with a key that is there.
 async fn prepared() -> (Service, Document) {
-    let service = Service::new().await;
+    let tokens = TokenSettings { enabled: true, ..TokenSettings::default() };
+    let service = Service::with(ServiceSettings { tokens, ..ServiceSettings::default() }).await;
     let elastic = service.elastic();
     let made: Made = elastic.make(r#"{"name":"ci"}"#).await;
     let alice = format!(r#"{{"password":"{PASSWORD}","roles":["superuser"]}}"#);
