@@ -172,7 +172,9 @@ async fn prepared() -> (Service, Document) {
     let elastic = service.elastic();
     let made: Made = elastic.make(r#"{"name":"ci"}"#).await;
     let alice = format!(r#"{{"password":"{PASSWORD}","roles":["superuser"]}}"#);
-    assert_eq!(elastic.put("/_security/user/alice", &alice).await.status, StatusCode::OK);
+    for (path, body) in [("/_security/user/alice", alice.as_str()), ("/_security/role/reader", "{}")] {
+        assert_eq!(elastic.put(path, body).await.status, StatusCode::OK);
+    }
     let document = Document::of(&service).await.0.to_string();
     let document = document.replace(EXAMPLE_ID, &made.id).replace(EXAMPLE_CREDENTIAL, &made.encoded);
     (service, Document(serde_json::from_str(&document).unwrap()))
