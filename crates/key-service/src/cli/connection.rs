@@ -20,8 +20,8 @@ const API_KEY_VARIABLE: &str = "LATCHKEY_API_KEY";
 /// The variable with an access token.
 const ACCESS_TOKEN_VARIABLE: &str = "LATCHKEY_ACCESS_TOKEN";
 
-/// Where the service is and who asks: `--user` or `--api-key-file`; else the first of `LATCHKEY_USER`, `LATCHKEY_API_KEY` and
-/// `LATCHKEY_ACCESS_TOKEN` that is set.
+/// Where the service is and who asks: whatever is there first of `--api-key-file`, `--user`, `LATCHKEY_USER`, `LATCHKEY_API_KEY`
+/// and `LATCHKEY_ACCESS_TOKEN`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Service")]
 pub(super) struct ConnectionArguments {
@@ -40,7 +40,7 @@ pub(super) struct ConnectionArguments {
     /// A file with the password of that user.
     #[arg(long, global = true, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Ask with the API key in this file (its field "encoded"). It may also be in LATCHKEY_API_KEY.
+    /// Ask with the API key in this file (its field "encoded"), whatever --user says. It may also be in LATCHKEY_API_KEY.
     #[arg(long, global = true, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
     /// Print the JSON that the service answers.
@@ -55,6 +55,9 @@ impl ConnectionArguments {
     }
 
     fn authorization(&self) -> Result<HeaderValue, CommandFailed> {
+        if self.password_file.is_some() && self.user.is_none() {
+            return Err(CommandFailed::new("--password-file needs --user NAME: whose password is it?"));
+        }
         match (&self.api_key_file, &self.user) {
             (Some(path), _) => header("ApiKey", from_file(path)?.expose()),
             (None, Some(user)) => self.basic(user),
@@ -81,7 +84,7 @@ impl ConnectionArguments {
     }
 
     fn password(&self, user: &str) -> Result<SecretText, CommandFailed> {
-        secret(self.password_file.as_deref(), Some(PASSWORD_VARIABLE), &format!("Password of {user}"))
+        secret(self.password_file.as_deref(), Some(PASSWORD_VARIABLE), &format!("password of {user}"))
     }
 }
 

@@ -142,12 +142,12 @@ fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report
 fn grant(service: &ServiceClient, arguments: &GrantArguments) -> Result<Report, CommandFailed> {
     let mut body = match (&arguments.grantee, arguments.access_token_file.as_deref()) {
         (Some(user), _) => {
-            let what = format!("Password of {user}");
+            let what = format!("password of {user}");
             let password = secret(arguments.grantee_password_file.as_deref(), None, &what)?;
             json!({"grant_type": "password", "username": user, "password": password.expose()})
         }
         (None, file) => {
-            let token = secret(file, None, "Access token")?;
+            let token = secret(file, None, "access token")?;
             json!({"grant_type": "access_token", "access_token": token.expose()})
         }
     };

@@ -41,10 +41,9 @@ struct NameArguments {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 struct PutArguments {
     /// The role's name.
-    #[arg(value_parser = NonEmptyStringValueParser::new(), required = true)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     name: String,
     /// A cluster privilege that the role grants. May be given several times.
     #[arg(long, value_name = "PRIVILEGE", required_unless_present = "from", conflicts_with = "from")]

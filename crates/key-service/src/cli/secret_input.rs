@@ -33,27 +33,32 @@ impl fmt::Debug for SecretText {
 
 /// A new password. Asks twice at a terminal, without showing what is typed.
 pub(super) fn new_password(username: &str) -> Result<Password, CommandFailed> {
-    let SecretText(first) = ask(&format!("New password of {username}"))?;
-    if io::stdin().is_terminal() && ask("The same again")?.0 != first {
+    let SecretText(first) = ask(&format!("new password of {username}"))?;
+    if io::stdin().is_terminal() && ask("the same again")?.0 != first {
         return Err(CommandFailed::new("the two passwords differ"));
     }
     Password::chosen(first).map_err(|invalid| CommandFailed::new(invalid.to_string()))
 }
 
 /// The secret in this file, if one is named, else in this variable, if it is set, else what is answered. A file of the name `-`
-/// is stdin.
+/// asks. An empty secret is none.
 pub(super) fn secret(
     file: Option<&Path>,
     variable: Option<&str>,
     what: &str,
 ) -> Result<SecretText, CommandFailed> {
-    match file {
-        Some(path) if path == Path::new("-") => ask(what),
-        Some(path) => from_file(path),
+    let secret = match file {
+        Some(path) if path == Path::new("-") => ask(what)?,
+        Some(path) => from_file(path)?,
         None => match variable.map(from_environment).transpose()?.flatten() {
-            Some(secret) => Ok(secret),
-            None => ask(what),
+            Some(secret) => secret,
+            None => ask(what)?,
         },
+    };
+    if secret.0.is_empty() {
+        Err(CommandFailed::new(format!("nothing was given as: {what}")))
+    } else {
+        Ok(secret)
     }
 }
 
@@ -74,10 +79,7 @@ pub(super) fn from_file(path: &Path) -> Result<SecretText, CommandFailed> {
 
 /// Asks once at a terminal; reads one line from anything else.
 fn ask(what: &str) -> Result<SecretText, CommandFailed> {
-    let failed = |error: io::Error| {
-        let what = what.to_lowercase();
-        CommandFailed::new(format!("could not read the {what}: {error}"))
-    };
+    let failed = |error: io::Error| CommandFailed::new(format!("could not read {what}: {error}"));
     if io::stdin().is_terminal() {
         rpassword::prompt_password(format!("{what}: ")).map(SecretText).map_err(failed)
     } else {

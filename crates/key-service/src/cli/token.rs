@@ -74,12 +74,12 @@ pub(super) fn run(arguments: TokenArguments) -> Result<(), CommandFailed> {
 fn get(service: &ServiceClient, arguments: &GetArguments) -> Result<Report, CommandFailed> {
     let body = match (&arguments.grantee, arguments.refresh_token_file.as_deref()) {
         (Some(user), _) => {
-            let what = format!("Password of {user}");
+            let what = format!("password of {user}");
             let password = secret(arguments.grantee_password_file.as_deref(), None, &what)?;
             json!({"grant_type": "password", "username": user, "password": password.expose()})
         }
         (None, Some(file)) => {
-            let token = secret(Some(file), None, "Refresh token")?;
+            let token = secret(Some(file), None, "refresh token")?;
             json!({"grant_type": "refresh_token", "refresh_token": token.expose()})
         }
         (None, None) => json!({"grant_type": "client_credentials"}),
@@ -90,8 +90,8 @@ fn get(service: &ServiceClient, arguments: &GetArguments) -> Result<Report, Comm
 fn invalidate(service: &ServiceClient, arguments: &InvalidateArguments) -> Result<Report, CommandFailed> {
     let mut body = Map::new();
     for (field, file, what) in [
-        ("token", &arguments.access_token_file, "Access token"),
-        ("refresh_token", &arguments.refresh_token_file, "Refresh token"),
+        ("token", &arguments.access_token_file, "access token"),
+        ("refresh_token", &arguments.refresh_token_file, "refresh token"),
     ] {
         if let Some(file) = file {
             body.insert(field.to_owned(), json!(secret(Some(file), None, what)?.expose()));

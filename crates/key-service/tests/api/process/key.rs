@@ -124,6 +124,11 @@ fn complains_on_one_line_and_fails() {
     let stranger = complaint(asking(&service).env("LATCHKEY_PASSWORD", "hunter2"), &["key", "list"], "");
     assert!(stranger.starts_with("latchkey: the service answers 401 Unauthorized, security_exception: "));
     assert!(!stranger.contains("hunter2"));
+    let silent =
+        complaint(latchkey().env("LATCHKEY_URL", &service.url), &["key", "list", "--user=elastic"], "");
+    assert_eq!(silent, "latchkey: nothing was given as: password of elastic");
+    let unnamed = complaint(&mut latchkey(), &["key", "list", "--password-file=/none"], "");
+    assert!(unnamed.starts_with("latchkey: --password-file needs --user"), "{unnamed}");
     let nobody = complaint(&mut latchkey(), &["key", "list"], "");
     assert!(nobody.starts_with("latchkey: say who asks: --user NAME, "), "{nobody}");
 }
