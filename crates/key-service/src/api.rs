@@ -16,6 +16,7 @@ mod grant;
 mod health;
 mod measure;
 pub mod media_type;
+mod openapi;
 pub mod parameters;
 mod path_text;
 mod presentation;
@@ -151,6 +152,7 @@ pub fn app(parts: ServiceParts) -> Router {
         .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
         .route("/_latchkey/feed", get(feed::show))
+        .route("/_latchkey/openapi.json", get(openapi::show))
         .merge(directory_routes())
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()

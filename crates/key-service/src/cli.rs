@@ -1,13 +1,22 @@
-//! The command `latchkey`.
+//! The command `latchkey`: it runs a service (`dev`, `serve`), and asks one that runs (`key`, `user`, `role`, `token`).
+//!
+//! No secret is ever an argument, because everybody on the machine can list those.
 
+mod completions;
+mod connection;
 mod data_directory;
 mod dev;
+mod json_input;
+mod key;
 mod logging;
-mod password_prompt;
+mod report;
+mod role;
 mod running;
+mod secret_input;
 mod serve;
+mod service_client;
+mod token;
 mod user;
-mod users_file_edit;
 
 use std::fmt;
 use std::io;
@@ -19,7 +28,7 @@ use clap::{Parser, Subcommand};
 use crate::settings::section::InvalidFile;
 use crate::store::StoreError;
 
-/// Latchkey's key service: issues, lists and invalidates API keys, and feeds them to the edges.
+/// Latchkey's key service, which issues API keys and feeds them to the edges, and a client for daily work with it.
 #[derive(Debug, Parser)]
 #[command(name = "latchkey", version, max_term_width = 100)]
 struct CommandLine {
@@ -36,9 +45,16 @@ enum Command {
     Dev(dev::DevArguments),
     /// Run the service as a configuration file says.
     Serve(serve::ServeArguments),
-    /// Add, change and list the users of a users file.
-    #[command(subcommand)]
-    User(user::UserCommand),
+    /// Make, list and end the API keys of a running service.
+    Key(key::KeyArguments),
+    /// Add, change and list the users of a running service, or of a users file.
+    User(user::UserArguments),
+    /// Make, list and remove the roles of a running service.
+    Role(role::RoleArguments),
+    /// Get and end access tokens of a running service.
+    Token(token::TokenArguments),
+    /// Print a script by which a shell completes this command.
+    Completions(completions::CompletionsArguments),
 }
 
 /// Why the command ended without doing what it was asked. Its text is for the person at the terminal.
@@ -55,7 +71,11 @@ pub fn run() -> ExitCode {
     let outcome = match line.command {
         Command::Dev(arguments) => dev::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
-        Command::User(command) => user::run(command),
+        Command::Key(arguments) => key::run(arguments),
+        Command::User(arguments) => user::run(arguments),
+        Command::Role(arguments) => role::run(arguments),
+        Command::Token(arguments) => token::run(arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -194,8 +194,9 @@ pub const STORE_BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long a request waits for a connection to the store.
 pub const STORE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Longest line read from a terminal or pipe as a password, with its end.
-pub const PASSWORD_LINE_LEN_MAX: u64 = PASSWORD_LEN_MAX as u64 + 2;
+/// Longest line read from a terminal, pipe or file as a secret, with its end, in bytes. The longest secret is a JSON Web Token,
+/// and every secret must fit into the head of a request.
+pub const SECRET_LINE_LEN_MAX: u64 = REQUEST_HEAD_LEN_MAX as u64;
 
 // A row that is removed after the life of a refresh token must hold no access token that lives on.
 const _: () = assert!(ACCESS_TOKEN_LIFE_MAX.as_secs() < REFRESH_TOKEN_LIFE.as_secs());

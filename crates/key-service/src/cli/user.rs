@@ -1,34 +1,55 @@
-//! `latchkey user`: the people in a users file. A running service reads the file when it starts.
+//! `latchkey user`: the users of a running service, or with `--file` those of a users file. Every verb works on both.
+//!
+//! A service that runs reads its users file when it starts.
 
-use std::fs;
-use std::io::{self, Write as _};
+mod native;
+mod users_file;
+mod users_file_edit;
+
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
 
-use crate::cli::users_file_edit::{NewUser, UsersFileEdit};
-use crate::cli::{CommandFailed, password_prompt};
-use crate::randomness::SystemRandomness;
-use crate::security::password::PasswordHash;
-use crate::security::user_file::UserFile;
+use crate::cli::CommandFailed;
+use crate::cli::connection::ConnectionArguments;
+use crate::cli::report::{Fields, Report, Table, harmless};
+
+#[derive(Debug, Args)]
+pub(super) struct UserArguments {
+    /// Work on the users in this file, and ask no service.
+    #[arg(long, global = true, value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    connection: ConnectionArguments,
+    #[command(subcommand)]
+    command: UserCommand,
+}
 
 #[derive(Debug, Subcommand)]
-pub(super) enum UserCommand {
-    /// Add a user. The password is asked for, or read from stdin.
-    Add(AddArguments),
-    /// List the users: name, roles, and whether the user is enabled.
-    List(ListArguments),
-    /// Change a user's password. The new one is asked for, or read from stdin.
-    Passwd(PasswdArguments),
+enum UserCommand {
+    /// Add a user. The password is asked for, or is a line of stdin.
+    Create(CreateArguments),
+    /// Remove a user. Keys that the user made stay.
+    Delete(NameArguments),
+    /// Let a user in no more.
+    Disable(NameArguments),
+    /// Let a user in again.
+    Enable(NameArguments),
+    /// List the users.
+    List,
+    /// Change a user's password. The new one is asked for, or is a line of stdin.
+    Passwd(NameArguments),
+    /// Show a user.
+    Show(NameArguments),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct AddArguments {
+struct CreateArguments {
     /// The user's name.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     name: String,
-    /// The users file; made when it is not there.
-    #[arg(long, default_value = "users.toml", value_name = "FILE")]
-    users: PathBuf,
     /// A role of the user. May be given several times.
     #[arg(long = "role", value_name = "NAME")]
     roles: Vec<String>,
@@ -41,60 +62,59 @@ pub(super) struct AddArguments {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ListArguments {
-    /// The users file.
-    #[arg(long, default_value = "users.toml", value_name = "FILE")]
-    users: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PasswdArguments {
+struct NameArguments {
     /// The user's name.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     name: String,
-    /// The users file.
-    #[arg(long, default_value = "users.toml", value_name = "FILE")]
-    users: PathBuf,
 }
 
-pub(super) fn run(command: UserCommand) -> Result<(), CommandFailed> {
-    match command {
-        UserCommand::Add(arguments) => add(arguments),
-        UserCommand::List(arguments) => list(&arguments),
-        UserCommand::Passwd(arguments) => passwd(&arguments),
-    }
-}
-
-fn add(arguments: AddArguments) -> Result<(), CommandFailed> {
-    let mut file = UsersFileEdit::open(&arguments.users, true)?;
-    let user = NewUser {
-        password: hashed_password(&arguments.name)?,
-        roles: arguments.roles,
-        full_name: arguments.full_name,
-        email: arguments.email,
+pub(super) fn run(arguments: UserArguments) -> Result<(), CommandFailed> {
+    let report = match &arguments.file {
+        Some(path) => users_file::run(path, &arguments.command)?,
+        None => native::run(&arguments.connection.open()?, &arguments.command)?,
     };
-    file.add(&arguments.name, user)
+    report.print(arguments.connection.json)
 }
 
-fn passwd(arguments: &PasswdArguments) -> Result<(), CommandFailed> {
-    let mut file = UsersFileEdit::open(&arguments.users, false)?;
-    file.set_password(&arguments.name, &hashed_password(&arguments.name)?)
-}
-
-fn list(arguments: &ListArguments) -> Result<(), CommandFailed> {
-    let path = &arguments.users;
-    let text = fs::read_to_string(path).map_err(|error| CommandFailed::io("read", path, &error))?;
-    let file = UserFile::parse(&text).map_err(|invalid| CommandFailed::invalid_file(path, &invalid))?;
-    let mut lines = String::new();
-    for user in file.users {
-        let standing = if user.enabled { "enabled" } else { "disabled" };
-        lines.push_str(&format!("{}\t{}\t{standing}\n", user.username, user.roles.join(",")));
+/// Users by name, each as the service shows a user.
+fn listed(users: &Map<String, Value>, json: String) -> Report {
+    let mut table = Table::new(&["NAME", "ROLES", "FULL NAME", "EMAIL", "STATUS"]);
+    for (name, user) in users {
+        table.row([name.clone(), roles(user), text(user, "full_name"), text(user, "email"), standing(user)]);
     }
-    io::stdout()
-        .write_all(lines.as_bytes())
-        .map_err(|error| CommandFailed::new(format!("could not write to stdout: {error}")))
+    Report { text: table.into_text(), json }
 }
 
-fn hashed_password(username: &str) -> Result<PasswordHash, CommandFailed> {
-    let password = password_prompt::ask(username)?;
-    PasswordHash::of(&password, &SystemRandomness).map_err(|failed| CommandFailed::new(failed.to_string()))
+/// One of these users.
+fn shown(users: &Map<String, Value>, name: &str, json: String) -> Result<Report, CommandFailed> {
+    let user = users.get(name).ok_or_else(|| CommandFailed::new(format!("there is no user {name}")))?;
+    let mut fields = Fields::default();
+    fields.add("name", name);
+    fields.add("roles", roles(user));
+    fields.add("full name", text(user, "full_name"));
+    fields.add("email", text(user, "email"));
+    fields.add("status", standing(user));
+    let metadata =
+        user.get("metadata").filter(|metadata| metadata.as_object().is_some_and(|it| !it.is_empty()));
+    fields.add("metadata", metadata.and_then(|it| serde_json::to_string_pretty(it).ok()).unwrap_or_default());
+    Ok(Report { text: format!("User {}\n\n{}", harmless(name), fields.into_text()), json })
+}
+
+/// What was done to a user.
+fn done(what: &str, name: &str, json: String) -> Report {
+    Report { text: format!("{what} the user {}.\n", harmless(name)), json }
+}
+
+fn roles(user: &Value) -> String {
+    let roles = user.get("roles").and_then(Value::as_array);
+    roles.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+}
+
+fn standing(user: &Value) -> String {
+    let is_enabled = user.get("enabled") != Some(&Value::Bool(false));
+    if is_enabled { "enabled" } else { "disabled" }.to_owned()
+}
+
+fn text(user: &Value, field: &str) -> String {
+    user.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

@@ -246,7 +246,7 @@ impl fmt::Display for InvalidPasswordHash {
         write!(
             f,
             "not an Argon2id hash in the PHC string format with at most {STORED_MEMORY_KIB_MAX} KiB and \
-             {STORED_PASSES_MAX} passes; `latchkey user passwd` writes one"
+             {STORED_PASSES_MAX} passes; `latchkey user passwd --file` writes one"
         )
     }
 }

@@ -1,8 +1,8 @@
 //! The file of users and roles.
 //!
 //! ```toml
-//! [users.alice]                    # a name of 1 to 507 visible characters; `latchkey user add` writes this table
-//! password_hash = "$argon2id$…"    # required; `latchkey user passwd` changes it
+//! [users.alice]                    # a name of 1 to 507 visible characters; `latchkey user create --file` writes this table
+//! password_hash = "$argon2id$…"    # required; `latchkey user passwd --file` changes it
 //! roles = ["key-maker"]            # names of roles below, or superuser
 //! full_name = "Alice Liddell"
 //! email = "alice@example.org"

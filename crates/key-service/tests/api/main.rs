@@ -24,6 +24,7 @@ mod jwt;
 mod limits;
 mod list;
 mod native_users;
+mod openapi;
 mod privileges;
 mod process;
 mod query;

@@ -1,8 +1,14 @@
 //! The binary, as an operator runs it.
 
+mod completions;
 mod crash;
 mod dev;
+mod guide;
+mod key;
+mod native_user;
+mod role;
 mod serve;
+mod token;
 mod user;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -78,7 +84,46 @@ impl Drop for DevProcess {
 }
 
 fn latchkey() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_latchkey"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+    for name in std::env::vars_os().map(|(name, _)| name) {
+        if name.to_string_lossy().starts_with("LATCHKEY_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// A command that asks this service, as `elastic`.
+fn asking(service: &DevProcess) -> Command {
+    let mut command = latchkey();
+    command.env("LATCHKEY_URL", &service.url).env("LATCHKEY_USER", "elastic");
+    command.env("LATCHKEY_PASSWORD", service.password.as_ref().unwrap());
+    command
+}
+
+/// What a command prints, which must succeed.
+#[track_caller]
+fn told(command: &mut Command, arguments: &[&str], stdin: &str) -> String {
+    let output = run(command.args(arguments), stdin);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The JSON that a command prints, which must succeed.
+#[track_caller]
+fn answered(command: &mut Command, arguments: &[&str], stdin: &str) -> Value {
+    serde_json::from_str(&told(command, &[arguments, &["--json"]].concat(), stdin)).unwrap()
+}
+
+/// The one line by which a command complains, which must fail and print nothing else.
+#[track_caller]
+fn complaint(command: &mut Command, arguments: &[&str], stdin: &str) -> String {
+    let output = run(command.args(arguments), stdin);
+    assert!(!output.status.success(), "{arguments:?}: {}", text(&output.stdout));
+    assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    let complaint = text(&output.stderr);
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    complaint.trim_end().to_owned()
 }
 
 /// Runs a command to its end, with this on stdin.

@@ -69,7 +69,7 @@ async fn a_changed_password_stays_until_the_file_is_removed() {
 async fn lets_the_users_of_its_directory_in() {
     let data = tempfile::tempdir().unwrap();
     let users = data.path().join("users.toml");
-    let added = run(latchkey().args(["user", "add", "alice", "--users"]).arg(&users), "correct horse\n");
+    let added = run(latchkey().args(["user", "create", "alice", "--file"]).arg(&users), "correct horse\n");
     assert!(added.status.success(), "{}", text(&added.stderr));
     let service = DevProcess::start(data.path());
     let path = format!("{}/_security/_authenticate", service.url);

@@ -9,7 +9,7 @@ async fn serves_what_the_configuration_says() {
     let directory = tempfile::tempdir().unwrap();
     let users = directory.path().join("users.toml");
     run(
-        latchkey().args(["user", "add", "alice", "--role=superuser", "--users"]).arg(&users),
+        latchkey().args(["user", "create", "alice", "--role=superuser", "--file"]).arg(&users),
         "correct horse",
     );
     let config = directory.path().join("latchkey.toml");

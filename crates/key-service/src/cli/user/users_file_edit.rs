@@ -63,16 +63,34 @@ impl UsersFileEdit {
         self.save()
     }
 
-    pub(super) fn set_password(
+    /// Gives a user this value of a field.
+    pub(super) fn set(
         &mut self,
         username: &str,
-        password: &PasswordHash,
+        field: &str,
+        to: impl Into<Value>,
     ) -> Result<(), CommandFailed> {
-        let path = self.path.display().to_string();
-        let user = self.user(username).and_then(Item::as_table_like_mut);
-        let user = user.ok_or_else(|| CommandFailed::new(format!("{path} has no user {username}")))?;
-        user.insert("password_hash", Item::Value(Value::from(password.to_string())));
+        let missing = self.no_user(username);
+        let user = self.user(username).and_then(Item::as_table_like_mut).ok_or(missing)?;
+        user.insert(field, Item::Value(to.into()));
         self.save()
+    }
+
+    pub(super) fn remove(&mut self, username: &str) -> Result<(), CommandFailed> {
+        self.require(username)?;
+        if let Some(users) = self.document.get_mut("users").and_then(Item::as_table_like_mut) {
+            users.remove(username);
+        }
+        self.save()
+    }
+
+    /// Complains unless there is such a user.
+    pub(super) fn require(&mut self, username: &str) -> Result<(), CommandFailed> {
+        if self.user(username).is_some() { Ok(()) } else { Err(self.no_user(username)) }
+    }
+
+    fn no_user(&self, username: &str) -> CommandFailed {
+        CommandFailed::new(format!("{} has no user {username}", self.path.display()))
     }
 
     fn user(&mut self, username: &str) -> Option<&mut Item> {

@@ -1,0 +1,58 @@
+//! `GET /_latchkey/openapi.json`: what this interface is, for programs (OpenAPI 3.1). It names no key and no user, so it does not
+//! ask who is asking.
+//!
+//! The document is written by hand, in a file a resource below `openapi/`. `frame.json` has what all share, and the paths and
+//! components of the others are put into it. A test holds it to the routes, and the answers to its schemas.
+
+use std::sync::LazyLock;
+
+use axum::response::Response;
+use serde_json::{Map, Value};
+
+use crate::api::answer;
+use crate::api::error::ApiError;
+use crate::api::parameters::Parameters;
+use crate::api::routing::NoBody;
+
+/// Everything but the resources.
+const FRAME: &str = include_str!("openapi/frame.json");
+
+/// The resources.
+const RESOURCES: [&str; 6] = [
+    include_str!("openapi/api_key.json"),
+    include_str!("openapi/privilege.json"),
+    include_str!("openapi/role.json"),
+    include_str!("openapi/service.json"),
+    include_str!("openapi/token.json"),
+    include_str!("openapi/user.json"),
+];
+
+/// Read once. Empty only when a file is no JSON, which a test would see.
+static DOCUMENT: LazyLock<Option<Value>> = LazyLock::new(|| {
+    let mut document = serde_json::from_str(FRAME).ok()?;
+    for resource in RESOURCES {
+        add(&mut document, serde_json::from_str(resource).ok()?);
+    }
+    Some(document)
+});
+
+pub(super) async fn show(parameters: Parameters, _: NoBody) -> Result<Response, ApiError> {
+    parameters.finish()?;
+    match &*DOCUMENT {
+        Some(document) => answer::ok(document),
+        None => Err(ApiError::internal("the description of the interface is no JSON")),
+    }
+}
+
+/// Adds what a resource has, object by object.
+fn add(document: &mut Value, resource: Map<String, Value>) {
+    let Value::Object(document) = document else { return };
+    for (name, value) in resource {
+        match (document.get_mut(&name), value) {
+            (Some(there @ Value::Object(_)), Value::Object(members)) => add(there, members),
+            (_, value) => {
+                document.insert(name, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! `latchkey completions`: what a shell needs to complete the command.
+
+use clap::{Args, CommandFactory as _, ValueEnum};
+use clap_complete::{Shell, generate};
+
+use crate::cli::report::write_out;
+use crate::cli::{CommandFailed, CommandLine};
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArguments {
+    /// Which shell.
+    shell: SupportedShell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SupportedShell {
+    Bash,
+    Fish,
+    Zsh,
+}
+
+pub(super) fn run(arguments: &CompletionsArguments) -> Result<(), CommandFailed> {
+    let shell = match arguments.shell {
+        SupportedShell::Bash => Shell::Bash,
+        SupportedShell::Fish => Shell::Fish,
+        SupportedShell::Zsh => Shell::Zsh,
+    };
+    let mut script = Vec::new();
+    generate(shell, &mut CommandLine::command(), "latchkey", &mut script);
+    write_out(&script)
+}

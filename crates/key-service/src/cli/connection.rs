@@ -1,0 +1,96 @@
+//! Which service a command speaks to, and as whom.
+
+use std::path::PathBuf;
+
+use axum::http::HeaderValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+
+use crate::cli::CommandFailed;
+use crate::cli::secret_input::{SecretText, from_environment, from_file, secret};
+use crate::cli::service_client::ServiceClient;
+
+/// The variable with the password of the user who asks.
+const PASSWORD_VARIABLE: &str = "LATCHKEY_PASSWORD";
+
+/// The variable with an API key, as the field `encoded` has it.
+const API_KEY_VARIABLE: &str = "LATCHKEY_API_KEY";
+
+/// The variable with an access token.
+const ACCESS_TOKEN_VARIABLE: &str = "LATCHKEY_ACCESS_TOKEN";
+
+/// Where the service is and who asks: whatever is there first of `--api-key-file`, `--user`, `LATCHKEY_USER`, `LATCHKEY_API_KEY`
+/// and `LATCHKEY_ACCESS_TOKEN`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Service")]
+pub(super) struct ConnectionArguments {
+    /// Where the service is.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "LATCHKEY_URL",
+        default_value = "http://127.0.0.1:9200"
+    )]
+    url: String,
+    /// Ask as this user. The password is in LATCHKEY_PASSWORD, or is asked for, or is a line of stdin.
+    #[arg(long, global = true, value_name = "NAME", env = "LATCHKEY_USER")]
+    user: Option<String>,
+    /// A file with the password of that user.
+    #[arg(long, global = true, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Ask with the API key in this file (its field "encoded"), whatever --user says. It may also be in LATCHKEY_API_KEY.
+    #[arg(long, global = true, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+    /// Print the JSON that the service answers.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+impl ConnectionArguments {
+    /// A client of that service, with the credential of whoever asks.
+    pub(super) fn open(&self) -> Result<ServiceClient, CommandFailed> {
+        ServiceClient::new(&self.url, self.authorization()?)
+    }
+
+    fn authorization(&self) -> Result<HeaderValue, CommandFailed> {
+        if self.password_file.is_some() && self.user.is_none() {
+            return Err(CommandFailed::new("--password-file needs --user NAME: whose password is it?"));
+        }
+        match (&self.api_key_file, &self.user) {
+            (Some(path), _) => header("ApiKey", from_file(path)?.expose()),
+            (None, Some(user)) => self.basic(user),
+            (None, None) => match from_environment(API_KEY_VARIABLE)? {
+                Some(key) => header("ApiKey", key.expose()),
+                None => match from_environment(ACCESS_TOKEN_VARIABLE)? {
+                    Some(token) => header("Bearer", token.expose()),
+                    None => Err(CommandFailed::new(format!(
+                        "say who asks: --user NAME, --api-key-file FILE, or one of the variables LATCHKEY_USER, \
+                         {API_KEY_VARIABLE} and {ACCESS_TOKEN_VARIABLE}"
+                    ))),
+                },
+            },
+        }
+    }
+
+    fn basic(&self, user: &str) -> Result<HeaderValue, CommandFailed> {
+        if user.contains(':') {
+            // RFC 7617, section 2: what is behind the first colon is the password.
+            return Err(CommandFailed::new("a user whose name has a colon cannot log in with a password"));
+        }
+        let password = self.password(user)?;
+        header("Basic", &STANDARD.encode(format!("{user}:{}", password.expose())))
+    }
+
+    fn password(&self, user: &str) -> Result<SecretText, CommandFailed> {
+        secret(self.password_file.as_deref(), Some(PASSWORD_VARIABLE), &format!("password of {user}"))
+    }
+}
+
+fn header(scheme: &str, credential: &str) -> Result<HeaderValue, CommandFailed> {
+    let mut value = HeaderValue::try_from(format!("{scheme} {credential}"))
+        .map_err(|_| CommandFailed::new("the credential has characters that no credential has"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}

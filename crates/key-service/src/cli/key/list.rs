@@ -1,0 +1,162 @@
+//! `latchkey key list` and `latchkey key show`.
+
+use axum::http::Method;
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use latchkey_key_feed::UnixMillis;
+use serde_json::Value;
+
+use crate::cli::CommandFailed;
+use crate::cli::key::KEYS;
+use crate::cli::report::{Fields, Report, Table, date};
+use crate::cli::service_client::{ServiceClient, with_query};
+
+#[derive(Debug, Args)]
+pub(super) struct ListArguments {
+    /// Keys of this name; * stands for any text.
+    #[arg(long, conflicts_with_all = ["username", "realm"])]
+    name: Option<String>,
+    /// Keys of this user.
+    #[arg(long, value_name = "USER", conflicts_with = "mine")]
+    username: Option<String>,
+    /// Keys of the users of this realm.
+    #[arg(long, conflicts_with = "mine")]
+    realm: Option<String>,
+    /// Keys of whoever asks.
+    #[arg(long)]
+    mine: bool,
+    /// Only keys that work now.
+    #[arg(long)]
+    active: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArguments {
+    /// The key's id.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    id: String,
+    /// The key is one of whoever asks. Then no more than the right to one's own keys is needed.
+    #[arg(long)]
+    mine: bool,
+    /// Show what its owner could do when the key was made or last updated, too.
+    #[arg(long)]
+    limited_by: bool,
+}
+
+pub(super) fn list(
+    service: &ServiceClient,
+    arguments: &ListArguments,
+    now: UnixMillis,
+) -> Result<Report, CommandFailed> {
+    let path = with_query(
+        KEYS,
+        &[
+            ("name", arguments.name.as_deref()),
+            ("username", arguments.username.as_deref()),
+            ("realm_name", arguments.realm.as_deref()),
+            ("owner", arguments.mine.then_some("true")),
+            ("active_only", arguments.active.then_some("true")),
+        ],
+    );
+    let answer = service.ask(Method::GET, &path, None)?;
+    let mut table = Table::new(&["ID", "NAME", "OWNER", "REALM", "CREATED", "EXPIRES", "STATUS"]);
+    for key in keys(&answer.json) {
+        table.row([
+            text(key, "id"),
+            text(key, "name"),
+            text(key, "username"),
+            text(key, "realm"),
+            moment(key, "creation"),
+            moment(key, "expiration"),
+            standing(key, now).to_owned(),
+        ]);
+    }
+    Ok(Report { text: table.into_text(), json: answer.text })
+}
+
+pub(super) fn show(
+    service: &ServiceClient,
+    arguments: &ShowArguments,
+    now: UnixMillis,
+) -> Result<Report, CommandFailed> {
+    let path = with_query(
+        KEYS,
+        &[
+            ("id", Some(&arguments.id)),
+            ("owner", arguments.mine.then_some("true")),
+            ("with_limited_by", arguments.limited_by.then_some("true")),
+        ],
+    );
+    let answer = service.ask(Method::GET, &path, None)?;
+    let [key] = keys(&answer.json) else {
+        return Err(CommandFailed::new(format!("there is no key {}", arguments.id)));
+    };
+    let mut fields = Fields::default();
+    for name in ["id", "name", "type"] {
+        fields.add(name, text(key, name));
+    }
+    fields.add("owner", text(key, "username"));
+    fields.add("realm", text(key, "realm"));
+    fields.add("status", standing(key, now));
+    fields.add("created", moment(key, "creation"));
+    fields.add("expires", moment(key, "expiration"));
+    fields.add("invalidated", moment(key, "invalidation"));
+    for (name, field) in
+        [("metadata", "metadata"), ("may do", "role_descriptors"), ("limited by", "limited_by")]
+    {
+        fields.add(name, object(key, field));
+    }
+    let text = format!("Key {}\n\n{}", text(key, "id"), fields.into_text());
+    Ok(Report { text, json: answer.text })
+}
+
+fn keys(answer: &Value) -> &[Value] {
+    answer.get("api_keys").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// What has become of a key.
+fn standing(key: &Value, now: UnixMillis) -> &'static str {
+    let is_invalidated = key.get("invalidated") == Some(&Value::Bool(true));
+    let expiration = key.get("expiration").and_then(Value::as_u64);
+    match (is_invalidated, expiration) {
+        (true, _) => "invalidated",
+        (false, Some(expiration)) if expiration <= now.0 => "expired",
+        (false, _) => "active",
+    }
+}
+
+fn text(key: &Value, field: &str) -> String {
+    key.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn moment(key: &Value, field: &str) -> String {
+    key.get(field).and_then(Value::as_u64).map(date).unwrap_or_default()
+}
+
+/// Indented JSON, or nothing for an empty object.
+fn object(key: &Value, field: &str) -> String {
+    match key.get(field) {
+        Some(Value::Object(object)) if object.is_empty() => String::new(),
+        Some(value) => serde_json::to_string_pretty(value).unwrap_or_default(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_both_expired_and_invalidated_is_invalidated() {
+        for (key, expected) in [
+            (json!({"invalidated": false}), "active"),
+            (json!({"invalidated": false, "expiration": 8}), "active"),
+            (json!({"invalidated": false, "expiration": 7}), "expired"),
+            (json!({"invalidated": true, "expiration": 7}), "invalidated"),
+        ] {
+            assert_eq!(standing(&key, UnixMillis(7)), expected, "{key}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a command prints when it has done what it was asked: a text for people, or the service's JSON for scripts.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use jiff::Timestamp;
+
+use crate::cli::CommandFailed;
+
+/// What was done, in both forms.
+#[derive(Debug)]
+pub(super) struct Report {
+    /// The service's answer, as it came.
+    pub(super) json: String,
+    /// The same for people, with the end of its last line.
+    pub(super) text: String,
+}
+
+/// Rows under a line of headings, every column as wide as its widest cell.
+#[derive(Debug)]
+pub(super) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+/// Names and values, one pair a line.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    pairs: Vec<(&'static str, String)>,
+}
+
+/// What stands where there is nothing.
+const NOTHING: &str = "-";
+
+impl Report {
+    pub(super) fn print(&self, as_json: bool) -> Result<(), CommandFailed> {
+        let mut text = if as_json { self.json.clone() } else { self.text.clone() };
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        write_out(text.as_bytes())
+    }
+}
+
+/// Writes to stdout. That nobody reads to the end, as in `latchkey key list | head`, is no failure.
+pub(super) fn write_out(bytes: &[u8]) -> Result<(), CommandFailed> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CommandFailed::new(format!("could not write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Table {
+    pub(super) fn new(headings: &[&str]) -> Self {
+        Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
+    }
+
+    /// Adds a row. Cells may hold anything: what would confuse a terminal is escaped.
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        let shown = |cell: String| if cell.is_empty() { NOTHING.to_owned() } else { harmless(&cell) };
+        self.rows.push(cells.into_iter().map(shown).collect());
+    }
+
+    pub(super) fn into_text(self) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+        };
+        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                let _ = write!(line, "{cell:width$}  ");
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl Fields {
+    /// Adds a pair, unless there is no value.
+    pub(super) fn add(&mut self, name: &'static str, value: impl Into<String>) {
+        let value = value.into();
+        if !value.is_empty() {
+            self.pairs.push((name, value));
+        }
+    }
+
+    /// Indented, as a block under a first line.
+    pub(super) fn into_text(self) -> String {
+        let width = self.pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let mut text = String::new();
+        for (name, value) in self.pairs {
+            // The lines of a long value stand under each other.
+            let indented = harmless(&value).replace('\n', &format!("\n  {:width$}  ", ""));
+            let _ = writeln!(text, "  {name:width$}  {indented}");
+        }
+        text
+    }
+}
+
+/// The text with everything escaped by which it could move the cursor, change colours or turn the direction of what follows.
+pub(super) fn harmless(text: &str) -> String {
+    let is_harmful = |letter: char| {
+        (letter.is_control() && letter != '\n')
+            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_harmful(letter) {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// A moment, in milliseconds since 1970, as a date and time of day in UTC. One beyond the calendar stays a number.
+pub(super) fn date(unix_ms: u64) -> String {
+    let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    moment.map_or_else(|| unix_ms.to_string(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aligns_columns_and_leaves_no_spaces_at_the_end() {
+        let mut table = Table::new(&["NAME", "OWNER"]);
+        table.row(["a long name".to_owned(), "é".to_owned()]);
+        table.row([String::new(), "alice".to_owned()]);
+        assert_eq!(table.into_text(), "NAME         OWNER\na long name  é\n-            alice\n");
+    }
+
+    #[test]
+    fn leaves_fields_without_a_value_out() {
+        let mut fields = Fields::default();
+        fields.add("id", "7");
+        fields.add("expires", "");
+        fields.add("metadata", "{\n}");
+        assert_eq!(fields.into_text(), "  id        7\n  metadata  {\n            }\n");
+    }
+
+    #[test]
+    fn writes_nothing_that_a_terminal_obeys() {
+        assert_eq!(harmless("a\u{1b}[31mb\u{9b}c\u{202e}d\té"), "a\\u{1b}[31mb\\u{9b}c\\u{202e}d\\té");
+    }
+
+    #[test]
+    fn writes_moments_as_dates() {
+        for (unix_ms, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_767_225_600_999, "2026-01-01T00:00:00Z"),
+            (u64::MAX, "18446744073709551615"),
+        ] {
+            assert_eq!(date(unix_ms), expected);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Asking a running service over its REST interface: one connection a command, HTTP/1.1, no TLS.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::{HeaderValue, Method, Request, StatusCode, Uri};
+use form_urlencoded::{Serializer, byte_serialize};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+
+use crate::cli::CommandFailed;
+use crate::cli::report::harmless;
+
+/// Longest wait for a whole answer. The service itself gives up on anything within a minute.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(90);
+
+/// Longest answer that is read, in bytes. A listing has at most 100,000 keys, of some hundred bytes each plus metadata.
+const ANSWER_LEN_MAX: usize = 256 * 1024 * 1024;
+
+/// The port of `http` (RFC 9110, section 4.2.1).
+const HTTP_PORT: u16 = 80;
+
+/// A service, and the credential to show it.
+pub(super) struct ServiceClient {
+    runtime: Runtime,
+    place: Place,
+    authorization: HeaderValue,
+}
+
+/// What was answered, unless it was an error.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// 404 when what was asked for is not there and the service says so without an error.
+    pub(super) status: StatusCode,
+    /// As it came.
+    pub(super) text: String,
+    /// The same, read.
+    pub(super) json: Value,
+}
+
+/// Where a service is.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    /// Without the brackets of an IPv6 address.
+    host: String,
+    port: u16,
+    /// As the header `Host` has it.
+    authority: String,
+    /// What stands before every path, without a slash at its end.
+    prefix: String,
+}
+
+impl ServiceClient {
+    /// A client of the service at this URL.
+    pub(super) fn new(url: &str, authorization: HeaderValue) -> Result<Self, CommandFailed> {
+        let place = Place::parse(url)?;
+        if !place.is_loopback() {
+            tracing::warn!(
+                host = place.host,
+                "the credential crosses the network in the clear: this command speaks no TLS"
+            );
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CommandFailed::new(format!("could not start: {error}")))?;
+        Ok(Self { runtime, place, authorization })
+    }
+
+    /// Asks, and reads the answer. The path is of encoded parts, as [`path`] and [`with_query`] make it.
+    pub(super) fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, CommandFailed> {
+        let request = self.request(method, path, body)?;
+        let answered = self
+            .runtime
+            .block_on(async { tokio::time::timeout(ANSWER_WAIT_MAX, exchange(&self.place, request)).await });
+        let (status, bytes) = match answered {
+            Ok(exchanged) => exchanged?,
+            Err(_) => {
+                let seconds = ANSWER_WAIT_MAX.as_secs();
+                return Err(CommandFailed::new(format!("{} did not answer within {seconds} s", self.place)));
+            }
+        };
+        Answer::read(status, &bytes)
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Request<Full<Bytes>>, CommandFailed> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.place.prefix))
+            .header(HOST, &self.place.authority)
+            .header(ACCEPT, "application/json")
+            .header(AUTHORIZATION, &self.authorization);
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
+        request
+            .body(Full::new(bytes))
+            .map_err(|error| CommandFailed::new(format!("this cannot be asked for: {error}")))
+    }
+}
+
+/// Says nothing of the credential.
+impl fmt::Debug for ServiceClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceClient").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    fn read(status: StatusCode, bytes: &[u8]) -> Result<Self, CommandFailed> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let read = serde_json::from_str::<Value>(&text).ok();
+        let is_answer = status.is_success() || status == StatusCode::NOT_FOUND;
+        match read {
+            Some(json) if is_answer && json.get("error").is_none() => Ok(Self { status, text, json }),
+            Some(json) => Err(refusal(status, &json)),
+            None => Err(CommandFailed::new(format!("{status}, and no JSON: is this a key service?"))),
+        }
+    }
+}
+
+impl Place {
+    fn parse(url: &str) -> Result<Self, CommandFailed> {
+        // The URL is not repeated: somebody may have written a password into it.
+        let wrong = |what: &str| CommandFailed::new(format!("--url {what}"));
+        let uri: Uri = url.parse().map_err(|_| wrong("is no URL"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err(wrong("must start with http://, because no TLS is spoken here")),
+            _ => return Err(wrong("must start with http://")),
+        }
+        let authority = uri.authority().ok_or_else(|| wrong("names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(wrong("must not hold a username or password"));
+        }
+        if uri.query().is_some() {
+            return Err(wrong("must not have a query"));
+        }
+        Ok(Self {
+            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: authority.port_u16().unwrap_or(HTTP_PORT),
+            authority: authority.as_str().to_owned(),
+            prefix: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority, self.prefix)
+    }
+}
+
+/// A path of these parts, each encoded (RFC 3986, section 3.3).
+pub(super) fn path(parts: &[&str]) -> String {
+    parts.iter().map(|part| format!("/{}", encoded(part))).collect()
+}
+
+/// The path with the parameters that have a value.
+pub(super) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut query = Serializer::new(String::new());
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    let query = query.finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// A form writes a space as `+`, which in a path is a plus.
+fn encoded(part: &str) -> String {
+    byte_serialize(part.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+async fn exchange(
+    place: &Place,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes), CommandFailed> {
+    let stream = TcpStream::connect((place.host.as_str(), place.port))
+        .await
+        .map_err(|error| CommandFailed::new(format!("could not reach {place}: {error}")))?;
+    let broken = |error: hyper::Error| CommandFailed::new(format!("lost {place}: {error}"));
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let connection = tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(broken)?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), ANSWER_LEN_MAX).collect().await;
+    let body = body.map_err(|error| CommandFailed::new(format!("could not read the answer: {error}")))?;
+    connection.abort();
+    Ok((status, body.to_bytes()))
+}
+
+/// An error of the service on one line: its status, its type and its reason. They come as an object, as a text, or in the form
+/// of RFC 6749, section 5.2.
+fn refusal(status: StatusCode, json: &Value) -> CommandFailed {
+    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
+    let error = json.get("error").unwrap_or(&Value::Null);
+    let (kind, reason) = match error {
+        Value::String(code) => match text(json, "error_description") {
+            Some(description) => (Some(code.clone()), Some(description)),
+            None => (None, Some(code.clone())),
+        },
+        error => (text(error, "type"), text(error, "reason")),
+    };
+    let mut line = format!("the service answers {status}");
+    if let Some(kind) = kind {
+        line.push_str(&format!(", {kind}"));
+    }
+    if let Some(reason) = reason {
+        line.push_str(&format!(": {reason}"));
+    }
+    if let Some(cause) = error.get("caused_by").and_then(|cause| text(cause, "reason")) {
+        line.push_str(&format!(" ({cause})"));
+    }
+    CommandFailed::new(harmless(&line).replace('\n', " "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+use std::fs;
+
+use serde_json::json;
+
+use super::{DevProcess, answered, asking, complaint, latchkey, run, text, told};
+
+#[test]
+fn makes_lists_shows_and_ends_keys() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    let roles = data.path().join("roles.json");
+    fs::write(&roles, r#"{"reader":{"cluster":["monitor"]}}"#).unwrap();
+    let roles = roles.display().to_string();
+
+    let made = told(
+        &mut asking(&service),
+        &["key", "create", "ci", "--expires-in=30d", "--role-descriptors", &roles, "--metadata", "team=red"],
+        "",
+    );
+    let field = |name: &str| {
+        let line = made.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    let (id, credential) = (field("id"), field("credential"));
+    assert!(field("expires").ends_with('Z'), "{made}");
+    assert!(made.contains("shown this once"), "{made}");
+
+    let listed = told(&mut asking(&service), &["key", "list"], "");
+    let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["ID", "NAME", "OWNER", "REALM", "CREATED", "EXPIRES", "STATUS"]);
+    assert_eq!(rows[1][..4], [&id, "ci", "elastic", "reserved"]);
+    assert_eq!(rows[1][6], "active");
+    assert!(!listed.contains(&credential));
+
+    let shown = told(&mut asking(&service), &["key", "show", &id], "");
+    for part in ["active", "\"team\": \"red\"", "\"reader\": {", "\"monitor\""] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    assert_eq!(told(&mut asking(&service), &["key", "list", "--name", "nothing*"], "").lines().count(), 1);
+
+    let ended = told(&mut asking(&service), &["key", "invalidate", &id], "");
+    assert_eq!(ended, format!("Invalidated 1 key.\n  {id}\n"));
+    let again = run(asking(&service).args(["key", "invalidate", &id]), "");
+    assert!(!again.status.success());
+    assert!(text(&again.stderr).contains(&format!("invalid already: {id}")), "{}", text(&again.stderr));
+    assert_eq!(told(&mut asking(&service), &["key", "list", "--active"], "").lines().count(), 1);
+    assert!(told(&mut asking(&service), &["key", "list", "--mine"], "").contains("invalidated"));
+}
+
+#[test]
+fn prints_the_json_of_the_service_for_scripts() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    let made = answered(&mut asking(&service), &["key", "create", "ci"], "");
+    let id = made["id"].as_str().unwrap();
+    assert!(made["encoded"].is_string());
+    let listed = answered(&mut asking(&service), &["key", "list"], "");
+    assert_eq!(listed["api_keys"][0]["id"], id);
+    let shown = answered(&mut asking(&service), &["key", "show", id, "--limited-by"], "");
+    assert_eq!(shown["api_keys"][0]["limited_by"][0]["superuser"]["cluster"], json!(["all"]));
+    let ended = answered(&mut asking(&service), &["key", "invalidate", "--mine"], "");
+    assert_eq!(ended["invalidated_api_keys"], json!([id]));
+}
+
+#[test]
+fn takes_the_credential_from_wherever_no_other_user_can_see_it() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    let made = answered(&mut asking(&service), &["key", "create", "admin"], "");
+    let encoded = made["encoded"].as_str().unwrap();
+    let password = service.password.as_ref().unwrap();
+    let (key_file, password_file) = (data.path().join("key"), data.path().join("password"));
+    fs::write(&key_file, format!("{encoded}\n")).unwrap();
+    fs::write(&password_file, format!("{password}\n")).unwrap();
+
+    let mut by_variable = latchkey();
+    by_variable.env("LATCHKEY_API_KEY", encoded);
+    let mut by_key_file = latchkey();
+    by_key_file.arg("--log=info").args(["key", "list", "--api-key-file"]).arg(&key_file);
+    let mut by_password_file = latchkey();
+    by_password_file.args(["key", "list", "--user=elastic", "--password-file"]).arg(&password_file);
+    let mut by_stdin = latchkey();
+    for (command, arguments, stdin) in [
+        (&mut by_variable, &["key", "list"][..], ""),
+        (&mut by_key_file, &[], ""),
+        (&mut by_password_file, &[], ""),
+        (&mut by_stdin, &["key", "list", "--user=elastic"], &format!("{password}\n")),
+    ] {
+        let listed = told(command.env("LATCHKEY_URL", &service.url), arguments, stdin);
+        assert!(listed.contains("admin"), "{listed}");
+    }
+}
+
+#[test]
+fn reads_what_follows_the_password_on_stdin() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    let stdin = format!("{}\n{{\"none\":{{\"cluster\":[]}}}}\n", service.password.as_ref().unwrap());
+    let arguments =
+        ["key", "create", "ci", "--role-descriptors=-", "--user=elastic", "--url", service.url.as_str()];
+    let made = answered(&mut latchkey(), &arguments, &stdin);
+    let shown = answered(&mut asking(&service), &["key", "show", made["id"].as_str().unwrap()], "");
+    assert!(shown["api_keys"][0]["role_descriptors"]["none"].is_object(), "{shown}");
+}
+
+#[test]
+fn complains_on_one_line_and_fails() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    for (arguments, expected) in [
+        (
+            &["key", "create", "_ci"][..],
+            "latchkey: the service answers 400 Bad Request, action_request_validation_exception: \
+             Validation Failed: 1: api key name may not begin with an underscore;",
+        ),
+        (&["key", "show", "nothing"], "latchkey: there is no key nothing"),
+        (&["key", "list", "--url=http://127.0.0.1:1"], "latchkey: could not reach http://127.0.0.1:1: "),
+        (&["key", "list", "--url=https://127.0.0.1"], "latchkey: --url must start with http://, because"),
+        (&["key", "create", "ci", "--role-descriptors=/none"], "latchkey: could not read /none: "),
+    ] {
+        let complaint = complaint(&mut asking(&service), arguments, "");
+        assert!(complaint.starts_with(expected), "{complaint}");
+    }
+    let stranger = complaint(asking(&service).env("LATCHKEY_PASSWORD", "hunter2"), &["key", "list"], "");
+    assert!(stranger.starts_with("latchkey: the service answers 401 Unauthorized, security_exception: "));
+    assert!(!stranger.contains("hunter2"));
+    let silent =
+        complaint(latchkey().env("LATCHKEY_URL", &service.url), &["key", "list", "--user=elastic"], "");
+    assert_eq!(silent, "latchkey: nothing was given as: password of elastic");
+    let unnamed = complaint(&mut latchkey(), &["key", "list", "--password-file=/none"], "");
+    assert!(unnamed.starts_with("latchkey: --password-file needs --user"), "{unnamed}");
+    let nobody = complaint(&mut latchkey(), &["key", "list"], "");
+    assert!(nobody.starts_with("latchkey: say who asks: --user NAME, "), "{nobody}");
+}
+
+#[test]
+fn escapes_what_a_terminal_would_obey() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    told(&mut asking(&service), &["key", "create", "a\u{1b}[2Jb"], "");
+    assert!(told(&mut asking(&service), &["key", "list"], "").contains("a\\u{1b}[2Jb"));
+}

@@ -1,0 +1,51 @@
+use super::{DevProcess, answered, asking, complaint, latchkey, run, text, told};
+
+#[test]
+fn adds_shows_disables_and_removes_users_of_a_service() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    let verb = |arguments: &[&str], stdin: &str| {
+        told(&mut asking(&service), &[&["user"], arguments].concat(), stdin)
+    };
+    let arguments = ["create", "alice b", "--role=superuser", "--full-name=Alice", "--email=a@example.org"];
+    assert_eq!(verb(&arguments, "correct horse\n"), "Added the user alice b.\n");
+    let listed = verb(&["list"], "");
+    assert!(listed.starts_with("NAME"), "{listed}");
+    assert!(listed.lines().any(|line| line.starts_with("alice b") && line.ends_with("enabled")), "{listed}");
+    assert!(verb(&["show", "alice b"], "").contains("a@example.org"));
+
+    let mut alice = latchkey();
+    alice.env("LATCHKEY_URL", &service.url).env("LATCHKEY_USER", "alice b");
+    let own = alice.args(["key", "list", "--mine"]);
+    assert!(run(own, "correct horse\n").status.success());
+    verb(&["passwd", "alice b"], "another horse\n");
+    assert!(!run(own, "correct horse\n").status.success());
+    assert!(run(own, "another horse\n").status.success());
+    verb(&["disable", "alice b"], "");
+    assert!(!run(own, "another horse\n").status.success());
+    verb(&["enable", "alice b"], "");
+    let listed = run(own, "another horse\n");
+    assert!(listed.status.success(), "{}", text(&listed.stderr));
+    assert_eq!(verb(&["delete", "alice b"], ""), "Removed the user alice b.\n");
+    let users = answered(&mut asking(&service), &["user", "list"], "");
+    assert!(users["alice b"].is_null());
+}
+
+#[test]
+fn never_replaces_a_user_and_says_who_is_missing() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    told(&mut asking(&service), &["user", "create", "alice"], "correct horse");
+    for (arguments, stdin, expected) in [
+        (&["create", "alice"][..], "another horse", "latchkey: there is a user alice already"),
+        (&["create", "elastic"], "another horse", "latchkey: there is a user elastic already"),
+        (&["create", "bob"], "short", "latchkey: a password has at least 6 characters"),
+        (&["show", "bob"], "", "latchkey: there is no user bob"),
+        (&["delete", "bob"], "", "latchkey: there is no user bob"),
+        (&["disable", "bob"], "", "latchkey: the service answers 400 Bad Request, "),
+        (&["passwd", "bob"], "correct horse", "latchkey: the service answers 400 Bad Request, "),
+    ] {
+        let complaint = complaint(&mut asking(&service), &[&["user"], arguments].concat(), stdin);
+        assert!(complaint.starts_with(expected), "{complaint}");
+    }
+}
