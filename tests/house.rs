@@ -70,7 +70,7 @@ fn modules_have_names_of_their_own() {
 #[test]
 fn nothing_is_left_to_do() {
     // In two halves, so that this file does not find itself.
-    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("// X", "XX")];
     for (path, text) in code() {
         for mark in marks {
             assert!(!text.contains(mark), "{} has a {mark}", path.display());
