@@ -79,6 +79,11 @@ await step('what makes no sense is refused in words', async () => {
 })
 
 await step('a key is updated', async () => {
+  await refused(
+    400,
+    'authentication via API key not supported: only the owner user can update an API key',
+    connect({ apiKey: second.encoded }).security.updateApiKey({ id: second.id })
+  )
   const roles = { monitors: { cluster: ['monitor'] } }
   const changed = { id: second.id, role_descriptors: roles, metadata: { team: 'blue' } }
   assert.deepEqual(await security.updateApiKey(changed), { updated: true })
@@ -89,11 +94,6 @@ await step('a key is updated', async () => {
     404,
     'no API key owned by requesting user found for ID [nobody]',
     security.updateApiKey({ id: 'nobody' })
-  )
-  await refused(
-    400,
-    'authentication via API key not supported: only the owner user can update an API key',
-    connect({ apiKey: first.encoded }).security.updateApiKey({ id: first.id })
   )
 })
 
@@ -142,11 +142,12 @@ await step('a key is granted to somebody else', async () => {
   const grant = { grant_type: 'password', username: 'alice', api_key: { name: 'granted' } }
   const granted = await security.grantApiKey({ password: 'correct horse', ...grant })
   assert.deepEqual([granted.name, (await getOne({ id: granted.id })).username], ['granted', 'alice'])
-  await refused(
+  const error = await refused(
     403,
-    'Failed to authenticate api key grant',
+    'unable to authenticate user [alice] for action [cluster:admin/xpack/security/api_key/grant]',
     security.grantApiKey({ password: 'wrong', ...grant })
   )
+  assert.equal(error.body.error.reason, 'Failed to authenticate api key grant')
   await refused(
     400,
     '[username] is required for grant_type [password]',
@@ -179,7 +180,8 @@ await step('a key is cloned', async () => {
   const cloned = await getOne({ id: clone.id })
   assert.deepEqual([cloned.name, cloned.metadata], ['red-1-clone', { team: 'blue' }])
   assert.deepEqual(Object.keys(cloned.role_descriptors), ['reads-logs'])
-  await refused(403, 'Failed to clone API key', cloneApiKey({ api_key: 'bm9ib2R5OnNlY3JldA==' }))
+  const { body } = await refused(403, '', cloneApiKey({ api_key: 'bm9ib2R5OnNlY3JldA==' }))
+  assert.equal(body.error.reason, 'Failed to clone API key')
 })
 
 await step('a key is asked what it may do', async () => {
