@@ -22,6 +22,8 @@ pub mod routing;
 mod store_error;
 mod suggestion;
 pub mod time_value;
+mod token;
+mod unauthenticated;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, map_response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
@@ -38,7 +40,8 @@ use crate::api::media_type::MediaTypeSettings;
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::randomness::Randomness;
-use crate::security::authentication::Authenticator;
+use crate::security::authentication::{Authenticator, Schemes};
+use crate::security::jwt::JwtRealms;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
 use crate::security::roles::Roles;
@@ -52,6 +55,8 @@ pub struct ServiceParts {
     pub store: KeyStore,
     /// Who may log in.
     pub realms: Realms,
+    /// Who may log in with JSON Web Tokens.
+    pub jwt_realms: JwtRealms,
     /// What the roles of users grant.
     pub roles: Roles,
     /// Who verifies passwords.
@@ -83,13 +88,19 @@ type SharedService = Arc<Service>;
 /// The whole interface of a service.
 pub fn app(parts: ServiceParts) -> Router {
     let product = parts.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));
+    let schemes = Schemes {
+        api_keys: parts.settings.api_keys,
+        tokens: parts.settings.tokens.enabled,
+        jwt: !parts.jwt_realms.is_empty(),
+    };
     let service = Arc::new(Service {
         feed: Feed::new(parts.store.clone(), parts.stopping),
         authenticator: Authenticator::new(
             parts.store.clone(),
             parts.realms,
             parts.passwords,
-            parts.settings.api_keys,
+            parts.jwt_realms,
+            schemes,
         ),
         store: parts.store,
         roles: parts.roles,
@@ -105,6 +116,7 @@ pub fn app(parts: ServiceParts) -> Router {
             "/_security/api_key",
             get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
         )
+        .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
         .route("/_latchkey/feed", get(feed::show))
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()

@@ -4,6 +4,8 @@
 //! refusal is a line only. Lines go to the tracing target `audit`, which the binary writes as JSON. Neither ever carries a
 //! secret, a password or an `Authorization` header.
 
+pub mod tokens;
+
 use std::net::SocketAddr;
 
 use latchkey_key_feed::{KeyId, UnixMillis};

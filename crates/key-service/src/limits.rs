@@ -82,6 +82,66 @@ pub const KEY_ID_RANDOM_LEN: usize = 15;
 /// Random bytes of a key's secret: 128 bits, 22 characters of Base64 without padding.
 pub const KEY_SECRET_RANDOM_LEN: usize = 16;
 
+/// Random bytes of an access or refresh token: 192 bits, 32 characters of Base64 without padding.
+pub const TOKEN_RANDOM_LEN: usize = 24;
+
+/// Shortest life of an access token that may be set (Elasticsearch, `xpack.security.authc.token.timeout`).
+pub const ACCESS_TOKEN_LIFE_MIN: Duration = Duration::from_secs(1);
+
+/// Longest life of an access token that may be set (Elasticsearch, `xpack.security.authc.token.timeout`).
+pub const ACCESS_TOKEN_LIFE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Life of an access token when nothing is set (Elasticsearch, `xpack.security.authc.token.timeout`).
+pub const ACCESS_TOKEN_LIFE_DEFAULT: Duration = Duration::from_secs(20 * 60);
+
+/// Life of a refresh token; also how long a row of tokens is kept (Elasticsearch, `ExpiredTokenRemover`).
+pub const REFRESH_TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long after its first use a refresh token still gives the same pair again (Elasticsearch, `TokenService`).
+pub const REFRESH_GRACE_MAX: Duration = Duration::from_secs(30);
+
+/// How often a refresh token is tried when others use it at the same moment. The second time finds it used.
+pub const TOKEN_EXCHANGES_MAX: usize = 3;
+
+/// Shortest time between two searches for dead tokens (Elasticsearch, `xpack.security.authc.token.delete.interval`).
+pub const TOKEN_REMOVAL_INTERVAL: Duration = Duration::from_secs(30 * 60);
+
+/// Most dead tokens removed in one transaction, which keeps every other change waiting for some milliseconds.
+pub const TOKENS_REMOVED_MAX: u32 = 1_000;
+
+/// Longest JSON Web Token that is looked at, in bytes. The largest honest ones name some hundred groups.
+pub const JWT_LEN_MAX: usize = 16 * 1024;
+
+/// Most groups of one token that are looked at: more than any honest token of that length names.
+pub const JWT_GROUPS_MAX: usize = 1_000;
+
+/// Longest JSON Web Key Set, in bytes. A key with its certificates takes some 5 KiB.
+pub const JWKS_LEN_MAX: usize = 256 * 1024;
+
+/// Most keys of one set that are used. A provider has a handful: those in use, and the next.
+pub const JWKS_KEYS_MAX: usize = 32;
+
+/// Shortest RSA modulus that is used, in bytes: 2,048 bits (RFC 7518, section 3.3).
+pub const JWK_RSA_LEN_MIN: usize = 256;
+
+/// Longest RSA modulus that is used, in bytes: what the verification takes at most.
+pub const JWK_RSA_LEN_MAX: usize = 512;
+
+/// How old a key set may get before it is fetched again. Until the new one is there the old one counts.
+pub const JWKS_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// Shortest time between two fetches of a key set, however many tokens name a key that is not in it.
+pub const JWKS_RETRY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a fetch of a key set may take (Elasticsearch, `http.socket_timeout` of a JWT realm).
+pub const JWKS_FETCH_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How far the clocks of provider and service may differ when nothing is set (Elasticsearch, `allowed_clock_skew`).
+pub const JWT_CLOCK_SKEW_DEFAULT: Duration = Duration::from_secs(60);
+
+/// Most that may be set for it: more would make expiry meaningless.
+pub const JWT_CLOCK_SKEW_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// Random bytes of an epoch: 128 bits.
 pub const EPOCH_RANDOM_LEN: usize = 16;
 
@@ -100,6 +160,8 @@ pub const STORE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Longest line read from a terminal or pipe as a password, with its end.
 pub const PASSWORD_LINE_LEN_MAX: u64 = PASSWORD_LEN_MAX as u64 + 2;
 
+// A row that is removed after the life of a refresh token must hold no access token that lives on.
+const _: () = assert!(ACCESS_TOKEN_LIFE_MAX.as_secs() < REFRESH_TOKEN_LIFE.as_secs());
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
 // A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.

@@ -8,22 +8,31 @@
 //! [api_keys]
 //! enabled = true                   # off: the endpoints refuse, and the ApiKey scheme is not looked at
 //!
+//! [tokens]
+//! enabled = false                  # OAuth2 tokens at /_security/oauth2/token; on by default only where TLS is
+//! timeout = "20m"                  # how long an access token lives, 1s to 1h
+//!
 //! [answers]
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //! ```
 
+mod jwt;
 pub mod section;
+mod tokens;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::security::jwt::JwtRealmSettings;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
+
+pub use tokens::TokenSettings;
 
 /// Where the service listens when nothing says otherwise: Elasticsearch's port, on this machine only.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9200);
 
 /// How the service is to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Where it listens.
     pub listen: SocketAddr,
@@ -31,6 +40,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// The file of users and roles.
     pub users: PathBuf,
+    /// Whose JSON Web Tokens it takes.
+    pub jwt_realms: Vec<JwtRealmSettings>,
     /// What it answers.
     pub service: ServiceSettings,
 }
@@ -40,6 +51,8 @@ pub struct Settings {
 pub struct ServiceSettings {
     /// Whether there are API keys at all (Elasticsearch, `xpack.security.authc.api_key.enabled`).
     pub api_keys: bool,
+    /// What OAuth2 tokens are like.
+    pub tokens: TokenSettings,
     /// Whether successes carry `X-elastic-product: Elasticsearch`.
     pub product_header: bool,
 }
@@ -58,7 +71,7 @@ pub struct Overrides {
 impl Default for ServiceSettings {
     /// API keys are what the service is for; the product header is what Elastic's clients ask for.
     fn default() -> Self {
-        Self { api_keys: true, product_header: true }
+        Self { api_keys: true, tokens: TokenSettings::default(), product_header: true }
     }
 }
 
@@ -77,15 +90,18 @@ impl Settings {
         let users = path(&mut root, "users", directory, overrides.users);
         let defaults = ServiceSettings::default();
         let mut api_keys = root.section("api_keys");
+        let tokens = tokens::read(root.section("tokens"));
+        let jwt_realms = jwt::read(root.section("realms"), directory);
         let mut answers = root.section("answers");
         let service = ServiceSettings {
             api_keys: api_keys.flag("enabled").unwrap_or(defaults.api_keys),
+            tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
         };
         api_keys.end();
         answers.end();
         root.end();
-        problems.none_or(Self { listen, data, users, service })
+        problems.none_or(Self { listen, data, users, jwt_realms, service })
     }
 }
 
@@ -148,7 +164,7 @@ mod tests {
                 "users: must be a string",
                 "api_keys.enabled: must be true or false",
                 "api_keys.x: is not known; known are enabled",
-                "user: is not known; known are listen, data, users, api_keys, answers",
+                "user: is not known; known are listen, data, users, api_keys, tokens, realms, answers",
             ]
         );
     }

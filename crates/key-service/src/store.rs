@@ -6,6 +6,7 @@
 //! it is.
 
 mod sqlite;
+pub mod tokens;
 
 use std::fmt;
 use std::path::Path;

@@ -9,6 +9,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::audit::ChangeAction;
+use crate::audit::tokens::TokenAction;
 use crate::feed::edges::EdgeCounts;
 use crate::store::StoreError;
 
@@ -21,6 +22,9 @@ const FEED_ROWS: &str = "latchkey_feed_rows_total";
 const FEED_EDGES: &str = "latchkey_feed_edges";
 const FEED_EDGES_CURRENT: &str = "latchkey_feed_edges_current";
 const REFUSALS: &str = "latchkey_authentication_failures_total";
+const TOKENS_CREATED: &str = "latchkey_tokens_created_total";
+const TOKENS_INVALIDATED: &str = "latchkey_tokens_invalidated_total";
+const KEY_SETS_UNREADABLE: &str = "latchkey_jwt_key_set_failures_total";
 const STORE_ERRORS: &str = "latchkey_store_errors_total";
 
 /// Upper bounds of the latency histogram, in seconds: from a look-up to the longest wait of a feed request.
@@ -64,6 +68,15 @@ pub fn keys_changed(action: ChangeAction, count: usize) {
     counter!(name).increment(count as u64);
 }
 
+/// Tokens were made or ended; an access token and its refresh token are two.
+pub fn tokens_changed(action: TokenAction, count: u64) {
+    let name = match action {
+        TokenAction::CreateToken | TokenAction::RefreshToken => TOKENS_CREATED,
+        TokenAction::InvalidateTokens => TOKENS_INVALIDATED,
+    };
+    counter!(name).increment(count);
+}
+
 /// The feed answered so many rows.
 pub fn feed_rows_served(count: usize) {
     counter!(FEED_ROWS).increment(count as u64);
@@ -72,6 +85,11 @@ pub fn feed_rows_served(count: usize) {
 /// Somebody was not authenticated; `reason` is out of a fixed set.
 pub fn authentication_failed(reason: &'static str) {
     counter!(REFUSALS, "reason" => reason).increment(1);
+}
+
+/// The keys of an issuer of JSON Web Tokens could not be read.
+pub fn key_set_unreadable() {
+    counter!(KEY_SETS_UNREADABLE).increment(1);
 }
 
 /// The store did not do what it was asked.
@@ -91,11 +109,14 @@ fn describe() {
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time from a request to its answer, by route.");
     describe_counter!(KEYS_CREATED, "API keys made.");
     describe_counter!(KEYS_INVALIDATED, "API keys invalidated.");
+    describe_counter!(TOKENS_CREATED, "Access and refresh tokens made.");
+    describe_counter!(TOKENS_INVALIDATED, "Access and refresh tokens invalidated.");
     describe_gauge!(FEED_POLLS_WAITING, "Requests for the key feed that wait for a change.");
     describe_counter!(FEED_ROWS, "Rows of the key feed served.");
     describe_gauge!(FEED_EDGES, "Edges that follow the key feed.");
     describe_gauge!(FEED_EDGES_CURRENT, "Edges that have acknowledged every change.");
     describe_counter!(REFUSALS, "Requests refused with 401, by reason.");
+    describe_counter!(KEY_SETS_UNREADABLE, "Failures to read the keys of an issuer of JSON Web Tokens.");
     describe_counter!(STORE_ERRORS, "Failures of the store, by kind.");
 }
 

@@ -9,31 +9,31 @@ use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
-use crate::security::authentication::Subject;
+use crate::security::authentication::{Means, Subject};
 use crate::security::realm::{RealmName, User};
 use crate::security::request::ClusterRequest;
 use crate::store::StoredKey;
 
 /// In the order of Elasticsearch's own answer.
 #[derive(Serialize)]
-struct Identity<'a> {
+pub(super) struct Identity<'a> {
     username: &'a str,
     roles: &'a [String],
     full_name: Option<&'a str>,
     email: Option<&'a str>,
     metadata: &'a Map<String, Value>,
     enabled: bool,
-    authentication_realm: Realm<'a>,
-    lookup_realm: Realm<'a>,
+    authentication_realm: Realm,
+    lookup_realm: Realm,
     authentication_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<PresentedKey<'a>>,
 }
 
 #[derive(Serialize)]
-struct Realm<'a> {
-    name: &'a str,
-    r#type: &'a str,
+struct Realm {
+    name: String,
+    r#type: String,
 }
 
 #[derive(Serialize)]
@@ -50,9 +50,18 @@ pub(super) async fn show(
 ) -> Result<Response, ApiError> {
     parameters.finish()?;
     authenticated.authorize(&ClusterRequest::Authenticate)?;
-    match authenticated.authentication.subject() {
-        Subject::ApiKey(key) => answer::ok(&identity_of_key(key.key(), &RealmName::api_key())),
-        Subject::User(user) => answer::ok(&identity_of_user(user)),
+    let identity = identity(authenticated.authentication.subject());
+    match authenticated.authentication.means() {
+        Means::Jwt { .. } | Means::Own => answer::ok(&identity),
+        Means::Token(_) => answer::ok(&Identity { authentication_type: "token", ..identity }),
+    }
+}
+
+/// Who somebody is, as if authenticated by a credential of the subject's own.
+pub(super) fn identity(subject: &Subject) -> Identity<'_> {
+    match subject {
+        Subject::ApiKey(key) => identity_of_key(key.key()),
+        Subject::User(user) => identity_of_user(user),
     }
 }
 
@@ -72,7 +81,8 @@ fn identity_of_user(user: &User) -> Identity<'_> {
 }
 
 /// The owner, as the owner was when the key was made. `metadata` is the owner's, not the key's.
-fn identity_of_key<'a>(key: &'a StoredKey, realm: &'a RealmName) -> Identity<'a> {
+fn identity_of_key(key: &StoredKey) -> Identity<'_> {
+    let realm = RealmName::api_key();
     Identity {
         username: &key.owner.username,
         roles: &[],
@@ -80,13 +90,13 @@ fn identity_of_key<'a>(key: &'a StoredKey, realm: &'a RealmName) -> Identity<'a>
         email: key.owner.email.as_deref(),
         metadata: &key.owner.metadata,
         enabled: true,
-        authentication_realm: shown(realm),
-        lookup_realm: shown(realm),
+        authentication_realm: shown(&realm),
+        lookup_realm: shown(&realm),
         authentication_type: "api_key",
         api_key: Some(PresentedKey { id: key.id.as_str(), name: &key.name, managed_by: "elasticsearch" }),
     }
 }
 
-fn shown(realm: &RealmName) -> Realm<'_> {
-    Realm { name: &realm.name, r#type: &realm.realm_type }
+fn shown(realm: &RealmName) -> Realm {
+    Realm { name: realm.name.clone(), r#type: realm.realm_type.clone() }
 }

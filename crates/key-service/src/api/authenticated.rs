@@ -1,7 +1,6 @@
 //! The first step of every handler: who is asking; and the last before the deed: may they.
 //!
-//! This is the one place that turns a failed authentication into 401 (or 429, or 503) and a lacking permission into 403, and that
-//! writes both to the trail.
+//! This is the one place that answers a failed authentication and a lacking permission, and that writes both to the trail.
 
 use std::net::SocketAddr;
 
@@ -9,12 +8,12 @@ use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri};
 use axum::http::Uri;
 use axum::http::request::Parts;
 
-use crate::api::SharedService;
-use crate::api::error::{ApiError, Challenge};
+use crate::api::error::ApiError;
+use crate::api::unauthenticated::{Asked, unauthenticated};
+use crate::api::{Service, SharedService};
 use crate::audit::{self, Actor, Refusal, RefusalEvent};
 use crate::security::authentication::{Authentication, AuthenticationFailure, Subject};
 use crate::security::caller::Caller;
-use crate::security::credential::MalformedCredential;
 use crate::security::permission::{EffectivePermission, denial};
 use crate::security::realm::RealmName;
 use crate::security::request::ClusterRequest;
@@ -79,10 +78,22 @@ impl Authenticated {
     ///
     /// # Errors
     ///
-    /// 401 when a key has ended meanwhile.
+    /// 401 when a key or a token has ended meanwhile.
     pub(super) async fn recheck(&self, service: &SharedService) -> Result<(), ApiError> {
         let held = service.authenticator.still_holds(&self.authentication, service.clock.now()).await;
         held.map_err(|failure| refused(failure, &self.origin, service))
+    }
+
+    /// The error for a credential inside the request that authenticates nobody, which the trail then knows of. `action` is what
+    /// the credential was given for.
+    pub(super) fn refuse_inner(
+        &self,
+        failure: AuthenticationFailure,
+        action: &str,
+        service: &Service,
+    ) -> ApiError {
+        record(&failure, &self.origin);
+        unauthenticated(failure, Asked::Action(action), service.authenticator.schemes())
     }
 
     /// For the trail.
@@ -98,7 +109,8 @@ impl Authenticated {
 
 fn refused(failure: AuthenticationFailure, origin: &Origin, service: &SharedService) -> ApiError {
     record(&failure, origin);
-    unauthenticated(failure, &origin.uri, service.settings.api_keys)
+    let uri = origin.uri.path_and_query().map_or("/", |path| path.as_str());
+    unauthenticated(failure, Asked::Request(uri), service.authenticator.schemes())
 }
 
 fn record(failure: &AuthenticationFailure, origin: &Origin) {
@@ -113,42 +125,4 @@ fn record(failure: &AuthenticationFailure, origin: &Origin) {
         source: origin.source,
         refusal: Refusal::Unauthenticated { reason: failure.kind(), claimed },
     });
-}
-
-/// The reason for every credential that is read and does not do.
-const REJECTED: &str =
-    "unable to authenticate with provided credentials and anonymous access is not allowed for this request";
-
-fn unauthenticated(failure: AuthenticationFailure, uri: &Uri, api_keys: bool) -> ApiError {
-    let all: &[Challenge] =
-        if api_keys { &[Challenge::Basic, Challenge::ApiKey] } else { &[Challenge::Basic] };
-    let rejected_key =
-        |message: String| ApiError::unauthenticated(REJECTED, all, &[format!("API key: {message}")]);
-    let shown_uri = uri.path_and_query().map_or("/", |path| path.as_str());
-    match failure {
-        AuthenticationFailure::Missing => ApiError::unauthenticated(
-            format!("missing authentication credentials for REST request [{shown_uri}]"),
-            all,
-            &[],
-        ),
-        AuthenticationFailure::Malformed(malformed) => match malformed {
-            MalformedCredential::ApiKeyEncoding(_) | MalformedCredential::ApiKeyValue => {
-                rejected_key(malformed.to_string())
-            }
-            MalformedCredential::BasicEncoding | MalformedCredential::BasicValue => {
-                ApiError::unauthenticated(malformed.to_string(), &[Challenge::Basic], &[])
-            }
-            MalformedCredential::SeveralHeaders => {
-                ApiError::unauthenticated(REJECTED, all, &[malformed.to_string()])
-            }
-        },
-        AuthenticationFailure::RejectedKey(rejection) => rejected_key(rejection.to_string()),
-        AuthenticationFailure::RejectedUser { username, .. } => ApiError::unauthenticated(
-            format!("unable to authenticate user [{username}] for REST request [{shown_uri}]"),
-            all,
-            &[],
-        ),
-        AuthenticationFailure::Saturated => ApiError::too_busy("too many passwords wait to be verified"),
-        AuthenticationFailure::Store(error) => error.into(),
-    }
 }

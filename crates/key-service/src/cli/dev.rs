@@ -15,10 +15,11 @@ use crate::cli::CommandFailed;
 use crate::cli::data_directory::{DataDirectory, replace_file};
 use crate::cli::running::{self, ServicePlan};
 use crate::randomness::SystemRandomness;
+use crate::security::jwt::JwtRealms;
 use crate::security::password::{Password, PasswordHash};
 use crate::security::realm::{ELASTIC, Realms, User};
 use crate::security::user_file::UserFile;
-use crate::settings::{LISTEN_DEFAULT, ServiceSettings};
+use crate::settings::{LISTEN_DEFAULT, ServiceSettings, TokenSettings};
 
 /// The file in the data directory with the hash of the super-user's password.
 const PASSWORD_FILE: &str = "elastic.password-hash";
@@ -66,7 +67,8 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
         data,
         realms: Realms::default().and([User::elastic(hash)]).and(users.users),
         roles: users.roles,
-        settings: ServiceSettings::default(),
+        jwt_realms: JwtRealms::default(),
+        settings: settings(),
     };
     running::run(plan, |address| {
         let readiness = Readiness {
@@ -77,6 +79,12 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
         };
         announce(&readiness, arguments.json)
     })
+}
+
+/// Tokens are on, because nothing here crosses a network.
+fn settings() -> ServiceSettings {
+    let tokens = TokenSettings { enabled: true, ..TokenSettings::default() };
+    ServiceSettings { tokens, ..ServiceSettings::default() }
 }
 
 fn users(directory: &Path) -> Result<UserFile, CommandFailed> {

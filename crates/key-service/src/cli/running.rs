@@ -19,6 +19,7 @@ use crate::cli::data_directory::DataDirectory;
 use crate::clock::SystemClock;
 use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX};
 use crate::randomness::{SystemRandomness, draw};
+use crate::security::jwt::JwtRealms;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
 use crate::security::roles::Roles;
@@ -37,6 +38,7 @@ pub(super) struct ServicePlan {
     pub(super) data: DataDirectory,
     pub(super) realms: Realms,
     pub(super) roles: Roles,
+    pub(super) jwt_realms: JwtRealms,
     pub(super) settings: ServiceSettings,
 }
 
@@ -67,6 +69,7 @@ async fn serve(
         store: store.clone(),
         realms: plan.realms,
         roles: plan.roles,
+        jwt_realms: plan.jwt_realms,
         passwords: PasswordChecker::new(threads, &SystemRandomness)
             .map_err(|failed| CommandFailed::new(failed.to_string()))?,
         clock: Arc::new(SystemClock),

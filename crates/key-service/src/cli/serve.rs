@@ -9,6 +9,7 @@ use clap::Args;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
 use crate::cli::running::{self, ServicePlan};
+use crate::security::jwt::JwtRealms;
 use crate::security::realm::Realms;
 use crate::security::user_file::UserFile;
 use crate::settings::{Overrides, Settings};
@@ -37,6 +38,8 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
         data: DataDirectory::take(&settings.data)?,
         realms: Realms::default().and(users.users),
         roles: users.roles,
+        jwt_realms: JwtRealms::new(settings.jwt_realms)
+            .map_err(|failed| CommandFailed::new(failed.to_string()))?,
         settings: settings.service,
     };
     if !settings.listen.ip().is_loopback() {

@@ -36,7 +36,8 @@ pub struct KeptSecret {
     pub digest: SecretDigest,
 }
 
-/// A key whose secret was presented, and which may be used now. Made by [`verify`] alone.
+/// A key whose secret was presented, or a token that acts as it, and which may be used now. Made by [`verify`] and
+/// [`of_token`] alone.
 #[derive(Clone, Debug)]
 pub struct VerifiedKey(StoredKey);
 
@@ -121,6 +122,15 @@ pub fn verify(
         return Err(KeyRejection::WrongSecret(key.id));
     }
     refuse_ended(&credential.id, Some(key), now).map(VerifiedKey)
+}
+
+/// The key that a token acts as, which was found under its id.
+///
+/// # Errors
+///
+/// [`KeyRejection`] when there is none, or it has ended.
+pub fn of_token(id: &str, found: Option<StoredKey>, now: UnixMillis) -> Result<VerifiedKey, KeyRejection> {
+    refuse_ended(id, found, now).map(VerifiedKey)
 }
 
 /// The key that was found under an id, unless it has ended.

@@ -1,8 +1,8 @@
 //! Who is asking.
 //!
-//! Two kinds of credential are known: an API key, checked against the store, and a username with a password, checked by the
-//! first realm that knows the username. Trouble of the store is a failure of its own, never a bad credential. What
-//! authenticates is a proof: [`Authentication`] can only be made here.
+//! Four kinds of credential are known: an API key and an access token, checked against the store; a username with a
+//! password, checked by the first realm that knows the username; and a JSON Web Token, checked by the realms of its issuer. Trouble of the store is a failure of its own, never a bad
+//! credential. What authenticates is a proof: [`Authentication`] can only be made here.
 
 use std::sync::Arc;
 
@@ -10,11 +10,15 @@ use axum::http::HeaderMap;
 use latchkey_key_feed::UnixMillis;
 
 use crate::security::api_key::{self, KeyRejection, VerifiedKey};
+use crate::security::credential::bearer::BearerCredential;
 use crate::security::credential::{
     ApiKeyCredential, BasicCredential, MalformedCredential, Presented, presented,
 };
+use crate::security::jwt::{JwtRealms, JwtRejection, VouchedUser};
 use crate::security::password::{PasswordChecker, Saturated};
 use crate::security::realm::{Realms, User};
+use crate::security::token::{self, Access, Token, TokenDigest, TokenRejection};
+use crate::store::tokens::StoredToken;
 use crate::store::{KeyStore, StoreError};
 
 /// Checks credentials.
@@ -23,12 +27,41 @@ pub struct Authenticator {
     store: KeyStore,
     realms: Realms,
     passwords: PasswordChecker,
-    api_keys: bool,
+    jwt_realms: JwtRealms,
+    schemes: Schemes,
+}
+
+/// Which credentials count besides passwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schemes {
+    /// API keys.
+    pub api_keys: bool,
+    /// Access tokens of this service.
+    pub tokens: bool,
+    /// JSON Web Tokens of issuers elsewhere.
+    pub jwt: bool,
 }
 
 /// Proof of who is asking.
 #[derive(Clone, Debug)]
-pub struct Authentication(Subject);
+pub struct Authentication {
+    subject: Subject,
+    means: Means,
+}
+
+/// By what somebody was authenticated.
+#[derive(Clone, Debug)]
+pub enum Means {
+    /// A credential of the subject's own: its password, or the key itself.
+    Own,
+    /// A JSON Web Token.
+    Jwt {
+        /// When it ends.
+        expiration: UnixMillis,
+    },
+    /// An access token of this service.
+    Token(TokenDigest<Access>),
+}
 
 /// Who is asking.
 #[derive(Clone, Debug)]
@@ -46,6 +79,8 @@ pub enum AuthenticationFailure {
     Malformed(MalformedCredential),
     /// There is no credential.
     Missing,
+    /// The JSON Web Token vouches for nobody.
+    RejectedJwt(JwtRejection),
     /// The API key cannot be used.
     RejectedKey(KeyRejection),
     /// The username and the password do not belong together, or the user is not enabled.
@@ -57,7 +92,11 @@ pub enum AuthenticationFailure {
     },
     /// Too many passwords wait to be verified.
     Saturated,
-    /// The store did not answer, so an API key could not be checked.
+    /// The access token cannot be used.
+    RejectedToken(TokenRejection),
+    /// A proof of the client came with an access token that takes none.
+    ClientProofUnsupported,
+    /// The store did not answer, so an API key or a token could not be checked.
     Store(StoreError),
 }
 
@@ -73,10 +112,22 @@ pub enum UserRejection {
 }
 
 impl Authenticator {
-    /// An authenticator. `api_keys` is whether API keys count as credentials.
+    /// An authenticator.
     #[must_use]
-    pub fn new(store: KeyStore, realms: Realms, passwords: PasswordChecker, api_keys: bool) -> Self {
-        Self { store, realms, passwords, api_keys }
+    pub fn new(
+        store: KeyStore,
+        realms: Realms,
+        passwords: PasswordChecker,
+        jwt_realms: JwtRealms,
+        schemes: Schemes,
+    ) -> Self {
+        Self { store, realms, passwords, jwt_realms, schemes }
+    }
+
+    /// Which credentials count besides passwords.
+    #[must_use]
+    pub fn schemes(&self) -> Schemes {
+        self.schemes
     }
 
     /// Who sent a request with these headers.
@@ -89,15 +140,63 @@ impl Authenticator {
         headers: &HeaderMap,
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
-        let subject = match presented(headers, self.api_keys)? {
-            None => return Err(AuthenticationFailure::Missing),
-            Some(Presented::ApiKey(credential)) => self.key(&credential, now).await?,
-            Some(Presented::Basic(credential)) => self.user(credential).await?,
-        };
-        Ok(Authentication(subject))
+        match presented(headers, self.schemes.api_keys)? {
+            None => Err(AuthenticationFailure::Missing),
+            Some(Presented::ApiKey(credential)) => self.key(&credential, now).await,
+            Some(Presented::Basic(credential)) => self.password(credential).await,
+            Some(Presented::Bearer(credential)) => self.bearer(credential, now).await,
+        }
     }
 
-    /// Whether what was proven a while ago still holds: a key may have ended meanwhile. Users last as long as the service.
+    /// Whom an access token stands for, when it comes inside of a request: a grant. What `credential` says of the client counts
+    /// for tokens of realms that ask for it, and is refused with others.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailure`] when it stands for nobody.
+    pub async fn access_token(
+        &self,
+        credential: BearerCredential,
+        now: UnixMillis,
+    ) -> Result<Authentication, AuthenticationFailure> {
+        if credential.client_secret.is_some() && !self.jwt_realms.knows_the_form_of(&credential) {
+            return Err(AuthenticationFailure::ClientProofUnsupported);
+        }
+        match self.bearer(credential, now).await {
+            Err(AuthenticationFailure::Missing) => {
+                Err(AuthenticationFailure::RejectedToken(TokenRejection::Unknown))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Who has this username and this password.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailure`] when nobody has.
+    pub async fn password(
+        &self,
+        credential: BasicCredential,
+    ) -> Result<Authentication, AuthenticationFailure> {
+        let BasicCredential { username, password } = credential;
+        let user = self.realms.find(&username);
+        let hash = user.and_then(|user| user.password.as_ref());
+        let matches = self.passwords.check(hash, password).await?;
+        let cause = match user {
+            Some(user) if matches && user.enabled => {
+                let subject = Subject::User(Arc::clone(user));
+                return Ok(Authentication { subject, means: Means::Own });
+            }
+            Some(_) if matches => UserRejection::Disabled,
+            Some(_) => UserRejection::WrongPassword,
+            None => UserRejection::Unknown,
+        };
+        Err(AuthenticationFailure::RejectedUser { username, cause })
+    }
+
+    /// Whether what was proven a while ago still holds: a key or a token may have ended meanwhile. Users last as long as the
+    /// service.
     ///
     /// # Errors
     ///
@@ -107,7 +206,12 @@ impl Authenticator {
         authentication: &Authentication,
         now: UnixMillis,
     ) -> Result<(), AuthenticationFailure> {
-        match &authentication.0 {
+        match &authentication.means {
+            Means::Jwt { expiration } if now.0 >= expiration.0 => return Err(JwtRejection::Expired.into()),
+            Means::Jwt { .. } | Means::Own => {}
+            Means::Token(digest) => drop(self.living_token(digest, now).await?),
+        }
+        match &authentication.subject {
             Subject::ApiKey(key) => {
                 let id = key.key().id.as_str();
                 Ok(api_key::refuse_ended(id, self.store.find(id).await?, now).map(|_| ())?)
@@ -120,22 +224,71 @@ impl Authenticator {
         &self,
         credential: &ApiKeyCredential,
         now: UnixMillis,
-    ) -> Result<Subject, AuthenticationFailure> {
+    ) -> Result<Authentication, AuthenticationFailure> {
         let found = self.store.find(&credential.id).await?;
-        Ok(Subject::ApiKey(Box::new(api_key::verify(credential, found, now)?)))
+        let subject = Subject::ApiKey(Box::new(api_key::verify(credential, found, now)?));
+        Ok(Authentication { subject, means: Means::Own })
     }
 
-    async fn user(&self, credential: BasicCredential) -> Result<Subject, AuthenticationFailure> {
-        let BasicCredential { username, password } = credential;
-        let user = self.realms.find(&username);
-        let matches = self.passwords.check(user.map(|user| &user.password), password).await?;
-        let cause = match user {
-            Some(user) if matches && user.enabled => return Ok(Subject::User(Arc::clone(user))),
-            Some(_) if matches => UserRejection::Disabled,
-            Some(_) => UserRejection::WrongPassword,
-            None => UserRejection::Unknown,
+    async fn bearer(
+        &self,
+        credential: BearerCredential,
+        now: UnixMillis,
+    ) -> Result<Authentication, AuthenticationFailure> {
+        if self.schemes.tokens {
+            match self.token(&credential, now).await {
+                Err(AuthenticationFailure::RejectedToken(TokenRejection::Unknown)) => {}
+                outcome => return outcome,
+            }
+        }
+        match self.jwt_realms.authenticate(&credential, now).await? {
+            Some(VouchedUser { user, expiration }) => {
+                let subject = Subject::User(Arc::new(user));
+                Ok(Authentication { subject, means: Means::Jwt { expiration } })
+            }
+            None if self.schemes.tokens => Err(TokenRejection::Unknown.into()),
+            None => Err(AuthenticationFailure::Missing),
+        }
+    }
+
+    async fn token(
+        &self,
+        credential: &BearerCredential,
+        now: UnixMillis,
+    ) -> Result<Authentication, AuthenticationFailure> {
+        let token = Token::<Access>::parse(credential.token.expose()).ok_or(TokenRejection::Unknown)?;
+        let digest = token.digest();
+        let subject = self.subject_of(self.living_token(&digest, now).await?, now).await?;
+        Ok(Authentication { subject, means: Means::Token(digest) })
+    }
+
+    async fn living_token(
+        &self,
+        digest: &TokenDigest<Access>,
+        now: UnixMillis,
+    ) -> Result<StoredToken, AuthenticationFailure> {
+        let token = self.store.find_access_token(digest).await?.ok_or(TokenRejection::Unknown)?;
+        token::refuse_ended(&token, now)?;
+        Ok(token)
+    }
+
+    /// On whose behalf a token acts: a user as the user was when the token was made; an API key as it is now. A key that has ended
+    /// takes its tokens with it.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailure`] when the key has ended, or the store cannot tell.
+    pub async fn subject_of(
+        &self,
+        token: StoredToken,
+        now: UnixMillis,
+    ) -> Result<Subject, AuthenticationFailure> {
+        let Some(id) = token.subject.api_key else {
+            return Ok(Subject::User(Arc::new(User::vouched(token.subject.user, token.subject.roles))));
         };
-        Err(AuthenticationFailure::RejectedUser { username, cause })
+        let found = self.store.find(id.as_str()).await?;
+        let key = api_key::of_token(id.as_str(), found, now).map_err(|_| TokenRejection::Ended)?;
+        Ok(Subject::ApiKey(Box::new(key)))
     }
 }
 
@@ -143,13 +296,19 @@ impl Authentication {
     /// Who is asking.
     #[must_use]
     pub fn subject(&self) -> &Subject {
-        &self.0
+        &self.subject
+    }
+
+    /// By what that was proven.
+    #[must_use]
+    pub fn means(&self) -> &Means {
+        &self.means
     }
 
     /// The username on whose behalf the request is made: an API key's owner's.
     #[must_use]
     pub fn username(&self) -> &str {
-        match &self.0 {
+        match &self.subject {
             Subject::ApiKey(key) => &key.key().owner.username,
             Subject::User(user) => &user.username,
         }
@@ -163,10 +322,13 @@ impl AuthenticationFailure {
         match self {
             Self::Malformed(_) => "credential_malformed",
             Self::Missing => "credential_missing",
+            Self::RejectedJwt(rejection) => rejection.kind(),
             Self::RejectedKey(rejection) => rejection.kind(),
             Self::RejectedUser { cause: UserRejection::Disabled, .. } => "user_disabled",
             Self::RejectedUser { cause: UserRejection::Unknown, .. } => "user_unknown",
             Self::RejectedUser { cause: UserRejection::WrongPassword, .. } => "password_wrong",
+            Self::RejectedToken(rejection) => rejection.kind(),
+            Self::ClientProofUnsupported => "client_proof_unsupported",
             Self::Saturated => "saturated",
             Self::Store(_) => "store",
         }
@@ -182,6 +344,18 @@ impl From<MalformedCredential> for AuthenticationFailure {
 impl From<KeyRejection> for AuthenticationFailure {
     fn from(rejection: KeyRejection) -> Self {
         Self::RejectedKey(rejection)
+    }
+}
+
+impl From<JwtRejection> for AuthenticationFailure {
+    fn from(rejection: JwtRejection) -> Self {
+        Self::RejectedJwt(rejection)
+    }
+}
+
+impl From<TokenRejection> for AuthenticationFailure {
+    fn from(rejection: TokenRejection) -> Self {
+        Self::RejectedToken(rejection)
     }
 }
 

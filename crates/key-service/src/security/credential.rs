@@ -1,11 +1,11 @@
 //! What a request presents in its `Authorization` header.
 //!
 //! ```text
-//! authorization = "ApiKey" SP base64(id ":" secret) / "Basic" SP base64(username ":" password)
+//! authorization = "ApiKey" SP base64(id ":" secret) / "Basic" SP base64(username ":" password) / "Bearer" SP token
 //! ```
 //!
-//! The scheme is case-insensitive (RFC 9110, section 11.1) and exactly one space follows it; what follows an `ApiKey` scheme
-//! is taken verbatim, what follows a `Basic` scheme is trimmed. Base64 is the standard alphabet with optional padding, read
+//! The scheme is case-insensitive (RFC 9110, section 11.1) and exactly one space follows it; what follows an `ApiKey` or
+//! `Bearer` scheme is taken verbatim, what follows a `Basic` scheme is trimmed. Base64 is the standard alphabet with optional padding, read
 //! as Java's basic decoder reads it, because its texts are part of the answer a client sees. Absent, present and wrong
 //! are three answers: an unknown scheme, or a scheme without a credential, is absent.
 
@@ -17,7 +17,10 @@ use latchkey_key_feed::KeySecret;
 
 use crate::security::password::Password;
 
+pub mod bearer;
 mod java_base64;
+
+use bearer::{BearerCredential, BearerText};
 
 /// A credential of a scheme the service knows.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub enum Presented {
     ApiKey(ApiKeyCredential),
     /// `Basic`.
     Basic(BasicCredential),
+    /// `Bearer`.
+    Bearer(BearerCredential),
 }
 
 /// The id and the secret of a key.
@@ -80,6 +85,13 @@ pub fn presented(headers: &HeaderMap, api_keys: bool) -> Result<Option<Presented
         && !credential.is_empty()
     {
         return api_key(credential).map(|credential| Some(Presented::ApiKey(credential)));
+    }
+    if let Some(credential) = after_scheme(value, b"Bearer ")
+        && !credential.is_empty()
+    {
+        let token = BearerText::presented(&String::from_utf8_lossy(credential));
+        let client_secret = bearer::client_secret(headers);
+        return Ok(Some(Presented::Bearer(BearerCredential { token, client_secret })));
     }
     if let Some(credential) = after_scheme(value, b"Basic ") {
         return basic(credential.trim_ascii()).map(|credential| Some(Presented::Basic(credential)));
@@ -186,7 +198,9 @@ mod tests {
 
     #[test]
     fn what_is_no_credential_is_absent() {
-        for value in ["ApiKey", "ApiKey ", "Foo bar", "Basic", "Bearer abc", "ApiKeyaWQ6cw=="] {
+        for value in
+            ["ApiKey", "ApiKey ", "Foo bar", "Basic", "Bearer", "Bearer ", "BearerX", "ApiKeyaWQ6cw=="]
+        {
             assert!(matches!(read(value), Ok(None)), "{value}");
         }
         assert!(matches!(presented(&HeaderMap::new(), true), Ok(None)));

@@ -35,8 +35,8 @@ pub struct User {
     pub roles: Vec<String>,
     /// A user that is not enabled is not let in.
     pub enabled: bool,
-    /// What is kept of the password.
-    pub password: PasswordHash,
+    /// What is kept of the password; `None` for a user whom no password proves, such as one that a token vouches for.
+    pub password: Option<PasswordHash>,
 }
 
 /// The realms, in the order in which they are asked. The first that knows a username decides about it.
@@ -75,7 +75,23 @@ impl User {
             metadata: Map::from_iter([("_reserved".to_owned(), Value::Bool(true))]),
             roles: vec![SUPERUSER.to_owned()],
             enabled: true,
-            password,
+            password: Some(password),
+        }
+    }
+
+    /// A user whom something other than a password vouches for: an access token, or a realm elsewhere.
+    #[must_use]
+    pub fn vouched(known: KeyOwner, roles: Vec<String>) -> Self {
+        let realm_type = known.realm_type.unwrap_or_default();
+        Self {
+            username: known.username,
+            realm: RealmName { name: known.realm, realm_type },
+            full_name: known.full_name,
+            email: known.email,
+            metadata: known.metadata,
+            roles,
+            enabled: true,
+            password: None,
         }
     }
 }

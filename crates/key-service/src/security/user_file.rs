@@ -74,7 +74,8 @@ fn user(username: String, mut section: Section<'_>, roles: &Roles) -> Option<Use
     let metadata = section.section("metadata").into_table().map(json_object).unwrap_or_default();
     section.end();
     let realm = RealmName::file();
-    Some(User { username, realm, full_name, email, metadata, roles: names, enabled, password: password? })
+    let password = Some(password?);
+    Some(User { username, realm, full_name, email, metadata, roles: names, enabled, password })
 }
 
 fn roles(root: &mut Section<'_>, problems: &Problems) -> Vec<(String, RoleDescriptor)> {

@@ -92,6 +92,11 @@ impl<'a> Section<'a> {
         self.problems.add(self.path_of(field), problem);
     }
 
+    /// Notes a mistake in the section as a whole.
+    pub fn problem_here(&self, problem: impl Into<String>) {
+        self.problems.add(self.path.clone(), problem);
+    }
+
     /// A section inside this one; an empty one when it is absent.
     pub fn section(&mut self, field: &'static str) -> Self {
         let item = self.take(field);
@@ -137,6 +142,12 @@ impl<'a> Section<'a> {
     /// Everything in this section, for a reader of its own.
     #[must_use]
     pub fn into_table(self) -> Option<&'a dyn TableLike> {
+        self.table
+    }
+
+    /// Everything in this section, for a reader that notes mistakes here.
+    #[must_use]
+    pub fn table(&self) -> Option<&'a dyn TableLike> {
         self.table
     }
 

@@ -7,6 +7,7 @@
 mod feed;
 mod keys;
 mod rows;
+mod tokens;
 
 use std::path::Path;
 
@@ -109,14 +110,14 @@ async fn write_event(
 /// Migrations are only ever added. Their text is part of the binary, and its checksum is kept in the store, so an altered one
 /// is refused.
 fn migrator() -> Migrator {
-    let key_store = include_str!("../../migrations/sqlite/0001_key_store.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "key store".into(),
-        MigrationType::Simple,
-        key_store,
-        false,
-    )])
+    let migrations = [
+        (1, "key store", include_str!("../../migrations/sqlite/0001_key_store.sql")),
+        (3, "tokens", include_str!("../../migrations/sqlite/0003_tokens.sql")),
+    ];
+    let migrations = migrations.map(|(number, name, text)| {
+        Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.into())
 }
 
 impl From<sqlx::Error> for StoreError {

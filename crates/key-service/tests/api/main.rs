@@ -19,4 +19,5 @@ mod list;
 mod process;
 mod root;
 mod service;
+mod tokens;
 mod trail;

@@ -20,6 +20,12 @@ pub(crate) struct DevProcess {
     pub(crate) password: Option<String>,
 }
 
+/// An HTTP client. The service's own needs TLS from a provider that is chosen by the process, and so does every other one.
+pub(crate) fn http_client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 impl DevProcess {
     /// Starts on a free port and waits until it is ready.
     pub(crate) fn start(data: &Path) -> Self {

@@ -15,6 +15,7 @@ use latchkey_key_feed::{Epoch, UnixMillis};
 use latchkey_key_service::api::{ServiceParts, app};
 use latchkey_key_service::clock::Clock;
 use latchkey_key_service::randomness::SystemRandomness;
+use latchkey_key_service::security::jwt::JwtRealms;
 use latchkey_key_service::security::password::{PasswordChecker, PasswordHash};
 use latchkey_key_service::security::realm::{Realms, User};
 use latchkey_key_service::security::user_file::UserFile;
@@ -63,6 +64,14 @@ roles = ["feed"]
 [users.nothing]
 password_hash = "HASH"
 
+[users.tokens]
+password_hash = "HASH"
+roles = ["tokens"]
+
+[users.other-tokens]
+password_hash = "HASH"
+roles = ["tokens"]
+
 [users.disabled]
 password_hash = "HASH"
 roles = ["superuser"]
@@ -79,6 +88,9 @@ cluster = ["read_security"]
 
 [roles.security]
 cluster = ["manage_security"]
+
+[roles.tokens]
+cluster = ["manage_token", "manage_own_api_key"]
 
 [roles.feed]
 cluster = ["read_key_feed"]
@@ -126,6 +138,10 @@ impl Service {
     }
 
     pub(crate) async fn with(settings: ServiceSettings) -> Self {
+        Self::with_jwt_realms(settings, JwtRealms::default()).await
+    }
+
+    pub(crate) async fn with_jwt_realms(settings: ServiceSettings, jwt_realms: JwtRealms) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let epoch = Epoch::try_from("epoch".to_owned()).unwrap();
         let store = KeyStore::open(&directory.path().join("store.db"), epoch).await.unwrap();
@@ -138,6 +154,7 @@ impl Service {
             store: store.clone(),
             realms: Realms::default().and([elastic]).and(users.users),
             roles: users.roles,
+            jwt_realms,
             passwords: PasswordChecker::new(2, &SystemRandomness).unwrap(),
             clock: clock.clone(),
             randomness: Arc::new(SystemRandomness),

@@ -3,10 +3,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::DevProcess;
+use super::{DevProcess, http_client};
 
 /// How often the service is killed.
 const CRASHES: u64 = 10;
@@ -23,7 +23,7 @@ struct Acknowledged {
 
 /// Makes keys, and ends every second one, until the service is gone. Notes only what was answered.
 async fn change_keys(url: String, password: String, noted: Arc<Mutex<Acknowledged>>, gone: Arc<AtomicBool>) {
-    let client = Client::new();
+    let client = http_client();
     let send = async |method: Method, body: Value| -> Option<Value> {
         let request = client.request(method, format!("{url}/_security/api_key"));
         let answer = request.basic_auth("elastic", Some(&password)).json(&body).send().await.ok()?;
@@ -45,7 +45,7 @@ async fn change_keys(url: String, password: String, noted: Arc<Mutex<Acknowledge
 
 /// Every key of the feed, and those of them that are removed.
 async fn followed(service: &DevProcess, password: &str) -> (BTreeSet<String>, BTreeSet<String>) {
-    let client = Client::new();
+    let client = http_client();
     let (mut all, mut removed) = (BTreeSet::new(), BTreeSet::new());
     let mut after = 0;
     loop {
@@ -90,6 +90,7 @@ async fn nothing_acknowledged_is_lost_when_the_service_is_killed() {
             .collect();
         // Not before something was acknowledged, and each time a little later.
         while noted.lock().unwrap().created.len() < before + CALLERS {
+            assert!(!callers.iter().any(tokio::task::JoinHandle::is_finished), "a caller gave up");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         tokio::time::sleep(Duration::from_millis(7 * crash)).await;

@@ -4,12 +4,12 @@ use std::time::Duration;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use super::{DevProcess, latchkey, run, text};
+use super::{DevProcess, latchkey, run, text, http_client};
 
 #[tokio::test]
 async fn prints_one_line_when_it_is_ready_and_the_password_once() {
     let data = tempfile::tempdir().unwrap();
-    let client = Client::new();
+    let client = http_client();
     let first = DevProcess::start(data.path());
     let line: Value = serde_json::from_str(&first.line).unwrap();
     let fields: Vec<&String> = line.as_object().unwrap().keys().collect();
@@ -41,7 +41,7 @@ async fn lets_the_users_of_its_directory_in() {
     assert!(added.status.success(), "{}", text(&added.stderr));
     let service = DevProcess::start(data.path());
     let path = format!("{}/_security/_authenticate", service.url);
-    let me = Client::new().get(path).basic_auth("alice", Some("correct horse")).send().await.unwrap();
+    let me = http_client().get(path).basic_auth("alice", Some("correct horse")).send().await.unwrap();
     assert_eq!(me.json::<Value>().await.unwrap()["authentication_realm"]["name"], "file");
 }
 
@@ -51,7 +51,7 @@ async fn refuses_a_head_past_its_limits() {
     let service = DevProcess::start(data.path());
     let path = format!("{}/healthz", service.url);
     let ask = async |headers: usize, len: usize| {
-        let mut request = Client::new().get(&path);
+        let mut request = http_client().get(&path);
         for number in 0..headers {
             request = request.header(format!("x-{number}"), "x".repeat(len));
         }
@@ -94,7 +94,7 @@ fn refuses_addresses_that_others_can_reach() {
 #[tokio::test]
 async fn a_change_wakes_a_follower_and_stopping_answers_it() {
     let data = tempfile::tempdir().unwrap();
-    let client = Client::new();
+    let client = http_client();
     let service = DevProcess::start(data.path());
     let password = service.password.clone().unwrap();
     let poll = |after: u64| {

@@ -2,9 +2,8 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use reqwest::Client;
 
-use super::{latchkey, run, text};
+use super::{latchkey, run, text, http_client};
 
 #[tokio::test]
 async fn serves_what_the_configuration_says() {
@@ -24,7 +23,7 @@ async fn serves_what_the_configuration_says() {
     let ready = lines.find(|line| line.contains("url=")).unwrap();
     let url = ready.split("url=").nth(1).unwrap().split(' ').next().unwrap();
     let path = format!("{url}/_security/api_key");
-    let answer = Client::new().get(path).basic_auth("alice", Some("correct horse")).send().await.unwrap();
+    let answer = http_client().get(path).basic_auth("alice", Some("correct horse")).send().await.unwrap();
     assert_eq!(answer.status(), 400);
     assert!(answer.text().await.unwrap().contains("api keys are not enabled"));
     assert!(directory.path().join("data/latchkey.db").exists());

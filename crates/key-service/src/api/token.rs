@@ -1,0 +1,33 @@
+//! `/_security/oauth2/token`: making, refreshing and ending access tokens.
+
+mod create;
+mod grant;
+mod invalidate;
+
+pub(super) use create::create;
+pub(super) use invalidate::invalidate;
+
+use crate::api::error::{ApiError, Feature};
+use crate::api::{Service, SharedService};
+
+impl Service {
+    /// Whether there are tokens at all.
+    fn require_tokens(&self) -> Result<(), ApiError> {
+        if self.settings.tokens.enabled {
+            Ok(())
+        } else {
+            Err(ApiError::not_enabled(Feature::SecurityTokens))
+        }
+    }
+}
+
+/// Lets go of dead tokens once in a while. Nobody waits for it, and when it fails the next one finds them.
+fn remove_dead_tokens(service: &SharedService) {
+    let store = service.store.clone();
+    let now = service.clock.now();
+    tokio::spawn(async move {
+        if let Err(error) = store.remove_dead_tokens(now).await {
+            tracing::warn!(%error, "dead tokens were not removed");
+        }
+    });
+}

@@ -1,0 +1,160 @@
+//! `DELETE /_security/oauth2/token`.
+
+use std::fmt;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use crate::api::authenticated::Authenticated;
+use crate::api::content::Node;
+use crate::api::content::object_parser::{Field, ObjectParser};
+use crate::api::error::{ApiError, ErrorCause, ErrorStatus, ErrorType, ValidationProblems};
+use crate::api::parameters::Parameters;
+use crate::api::request_body::RequestBody;
+use crate::api::token::remove_dead_tokens;
+use crate::api::{Service, SharedService, answer};
+use crate::security::request::ClusterRequest;
+use crate::security::token::{Access, Refresh, Token};
+use crate::store::tokens::{TokenInvalidation, TokenSelection};
+
+/// What is asked. Of the tokens an empty text counts as absent, of the others a blank one.
+#[derive(Default)]
+struct InvalidateRequest {
+    token: Option<String>,
+    refresh_token: Option<String>,
+    realm: Option<String>,
+    username: Option<String>,
+}
+
+const PARSER: ObjectParser<InvalidateRequest> = ObjectParser::new(
+    "invalidate_token",
+    &[
+        Field::string("token", |request: &mut InvalidateRequest, text| {
+            request.token = (!text.is_empty()).then_some(text);
+        }),
+        Field::string("refresh_token", |request: &mut InvalidateRequest, text| {
+            request.refresh_token = (!text.is_empty()).then_some(text);
+        }),
+        Field::string("realm_name", |request: &mut InvalidateRequest, text| {
+            request.realm = (!text.trim().is_empty()).then_some(text);
+        }),
+        Field::string("username", |request: &mut InvalidateRequest, text| {
+            request.username = (!text.trim().is_empty()).then_some(text);
+        }),
+    ],
+);
+
+#[derive(Serialize)]
+struct Invalidation {
+    invalidated_tokens: u64,
+    previously_invalidated_tokens: u64,
+    /// Always 0: either all is done, in one transaction, or the request fails.
+    error_count: u64,
+}
+
+pub(in crate::api) async fn invalidate(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    parameters: Parameters,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let request = PARSER.parse_into(&Node::parse_required(&body)?, InvalidateRequest::build)?;
+    parameters.finish()?;
+    request.validate()?;
+    authenticated.authorize(&ClusterRequest::InvalidateToken)?;
+    service.require_tokens()?;
+    let (done, status) = service.invalidate_tokens(request, &authenticated).await?;
+    remove_dead_tokens(&service);
+    answer::with_status(
+        status,
+        &Invalidation {
+            invalidated_tokens: done.invalidated,
+            previously_invalidated_tokens: done.previously_invalidated,
+            error_count: 0,
+        },
+    )
+}
+
+impl Service {
+    /// What was done, and how that is called: a single token that is unknown is not found.
+    async fn invalidate_tokens(
+        &self,
+        request: InvalidateRequest,
+        authenticated: &Authenticated,
+    ) -> Result<(TokenInvalidation, StatusCode), ApiError> {
+        let text = request.token.as_ref().or(request.refresh_token.as_ref()).cloned();
+        let done = match request.selection() {
+            Some(selection) => {
+                self.store.invalidate_tokens(selection, authenticated.actor(), self.clock.now()).await?
+            }
+            None => TokenInvalidation::default(),
+        };
+        let Some(text) = text.filter(|_| !done.found_any()) else {
+            return Ok((done, StatusCode::OK));
+        };
+        // Elasticsearch looks into an index that its first token makes.
+        if STANDARD.decode(text).is_ok() && !self.store.has_had_tokens().await? {
+            let cause = ErrorCause::new(ErrorType::Security, "failed to invalidate token");
+            return Err(ApiError::new(ErrorStatus::BAD_REQUEST, cause));
+        }
+        Ok((done, StatusCode::NOT_FOUND))
+    }
+}
+
+impl InvalidateRequest {
+    /// The rule that Elasticsearch checks while it makes the request object (`RestInvalidateTokenAction`).
+    fn build(self) -> Result<Self, ErrorCause> {
+        if self.token.is_some() && self.refresh_token.is_some() {
+            return Err(ErrorCause::illegal_argument(
+                "only one of [token, refresh_token] may be sent per request",
+            ));
+        }
+        Ok(self)
+    }
+
+    /// Elasticsearch's rules for the request as a whole (`InvalidateTokenRequest#validate`).
+    fn validate(&self) -> Result<(), ErrorCause> {
+        let token = self.token.as_ref().or(self.refresh_token.as_ref());
+        let mut problems = ValidationProblems::new();
+        if self.realm.is_some() || self.username.is_some() {
+            problems.add_if(
+                token.is_some_and(|text| !text.trim().is_empty()),
+                "token string must not be provided when realm name or username is specified",
+            );
+            problems.add_if(
+                token.is_some(),
+                "token type must not be provided when realm name or username is specified",
+            );
+        } else {
+            problems.add_if(
+                token.is_none(),
+                "token string must be provided when not specifying a realm name or a username",
+            );
+        }
+        problems.into_result()
+    }
+
+    /// Which tokens; `None` for a text that no token of this service has.
+    fn selection(self) -> Option<TokenSelection> {
+        match (self.token, self.refresh_token) {
+            (Some(text), _) => {
+                Token::<Access>::parse(&text).map(|token| TokenSelection::Access(token.digest()))
+            }
+            (None, Some(text)) => {
+                Token::<Refresh>::parse(&text).map(|token| TokenSelection::Refresh(token.digest()))
+            }
+            (None, None) => Some(TokenSelection::Of { username: self.username, realm: self.realm }),
+        }
+    }
+}
+
+/// Says nothing of what it holds.
+impl fmt::Debug for InvalidateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InvalidateRequest")
+    }
+}

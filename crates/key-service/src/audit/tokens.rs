@@ -1,0 +1,73 @@
+//! The trail of tokens: who had which made, and who ended whose. No token, nor anything it could be found by, is in it.
+
+use latchkey_key_feed::{KeyId, UnixMillis};
+use serde::Serialize;
+
+use crate::audit::{Actor, TARGET};
+
+/// Something done to tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenEvent {
+    /// When.
+    pub at: UnixMillis,
+    /// What.
+    pub action: TokenAction,
+    /// By whom.
+    pub actor: Actor,
+    /// To which tokens.
+    pub tokens: AuditedTokens,
+}
+
+/// What can be done to tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenAction {
+    /// Tokens were made.
+    CreateToken,
+    /// Tokens were ended for ever.
+    InvalidateTokens,
+    /// Tokens were made for a refresh token.
+    RefreshToken,
+}
+
+/// Tokens, as far as the trail tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AuditedTokens {
+    /// On whose behalf they act, or acted; absent when they were not chosen by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The realm of that username; absent when they were not chosen by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    /// How many; an access token and its refresh token are two.
+    pub count: u64,
+}
+
+impl TokenAction {
+    /// The word that the store and the log use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CreateToken => "create_token",
+            Self::InvalidateTokens => "invalidate_tokens",
+            Self::RefreshToken => "refresh_token",
+        }
+    }
+}
+
+/// Writes the line of a change that is durable.
+pub fn record_token_change(event: &TokenEvent) {
+    let TokenEvent { at, action, actor, tokens } = event;
+    tracing::info!(
+        target: TARGET,
+        at_ms = at.0,
+        action = action.as_str(),
+        outcome = "success",
+        username = actor.username,
+        realm = actor.realm,
+        api_key = actor.api_key.as_ref().map(KeyId::as_str),
+        source = actor.source.map(tracing::field::display),
+        token_username = tokens.username,
+        token_realm = tokens.realm,
+        tokens = tokens.count,
+    );
+}

@@ -1,0 +1,112 @@
+//! What a request presents as `Bearer` (RFC 6750, section 2.1), and with it as the client that sends it.
+
+use std::fmt;
+
+use axum::http::HeaderMap;
+use subtle::ConstantTimeEq as _;
+
+/// A token of some kind, perhaps with a proof of who sends it.
+#[derive(Debug)]
+pub struct BearerCredential {
+    /// The token.
+    pub token: BearerText,
+    /// What proves the client, if anything does. Only some realms ask for it.
+    pub client_secret: Option<ClientSecret>,
+}
+
+/// The text of a token, as sent.
+pub struct BearerText(String);
+
+/// The secret by which a client proves that it may present tokens of others.
+#[derive(Clone)]
+pub struct ClientSecret(String);
+
+/// The header that carries it (Elasticsearch, `JwtRealm`).
+const CLIENT_HEADER: &str = "ES-Client-Authentication";
+
+/// The one scheme of that header (Elasticsearch, `JwtRealmSettings`).
+const CLIENT_SCHEME: &str = "SharedSecret ";
+
+/// The secret in the headers of a request, if there is one.
+pub(super) fn client_secret(headers: &HeaderMap) -> Option<ClientSecret> {
+    let value = headers.get(CLIENT_HEADER)?.to_str().ok()?;
+    let (scheme, secret) = value.split_at_checked(CLIENT_SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(CLIENT_SCHEME).then(|| ClientSecret::presented(secret.trim()))
+}
+
+impl BearerText {
+    /// The token that a client sent.
+    #[must_use]
+    pub fn presented(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The text. Named so that a search finds every place that looks.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ClientSecret {
+    /// The secret that a client sent, or that is expected of it.
+    #[must_use]
+    pub fn presented(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// Whether it is the same, in a time that tells only the length.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for BearerText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BearerText")
+    }
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSecret")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn reads_the_secret_of_a_client() {
+        for (value, secret) in [
+            ("SharedSecret s3", Some("s3")),
+            ("sharedsecret  s3 ", Some("s3")),
+            ("SharedSecret", None),
+            ("Basic s3", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CLIENT_HEADER, HeaderValue::from_static(value));
+            let found = client_secret(&headers);
+            assert_eq!(found.is_some(), secret.is_some(), "{value}");
+            if let (Some(found), Some(secret)) = (found, secret) {
+                assert!(found.matches(&ClientSecret::presented(secret)), "{value}");
+                assert!(!found.matches(&ClientSecret::presented("s4")), "{value}");
+            }
+        }
+        assert!(client_secret(&HeaderMap::new()).is_none());
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let credential = BearerCredential {
+            token: BearerText::presented("hunter2"),
+            client_secret: Some(ClientSecret::presented("hunter2")),
+        };
+        assert!(!format!("{credential:?}").contains("hunter2"));
+    }
+}

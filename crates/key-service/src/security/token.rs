@@ -1,0 +1,303 @@
+//! The rules of OAuth2 tokens: what one is, how one is made and kept, and when a refresh token may be exchanged.
+//!
+//! A token is 192 random bits, shown as standard Base64. Only its SHA-256 is kept, with a label that differs between access
+//! and refresh tokens, so that neither ever passes for the other.
+//!
+//! A refresh token is exchanged once. A client whose answer was lost may ask again within [`REFRESH_GRACE_MAX`] and gets the
+//! very same pair: the new tokens are SHA-256 of a stored random seed and the presented refresh token. So whoever reads the
+//! store cannot make them, and whoever holds an old refresh token cannot either.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use latchkey_key_feed::UnixMillis;
+use sha2::{Digest as _, Sha256};
+
+use crate::limits::{REFRESH_GRACE_MAX, REFRESH_TOKEN_LIFE, TOKEN_RANDOM_LEN};
+use crate::randomness::{NoRandomness, Randomness, draw};
+use crate::store::tokens::{StoredToken, TokenClient};
+
+/// Bytes of a digest: SHA-256.
+pub const TOKEN_DIGEST_LEN: usize = 32;
+
+/// Bytes of a seed.
+pub const SUCCESSOR_SEED_LEN: usize = 32;
+
+/// A token in the clear.
+pub struct Token<K> {
+    bytes: [u8; TOKEN_RANDOM_LEN],
+    kind: PhantomData<K>,
+}
+
+/// What is kept of a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenDigest<K> {
+    bytes: [u8; TOKEN_DIGEST_LEN],
+    kind: PhantomData<K>,
+}
+
+/// What tells two kinds of token apart.
+pub trait TokenKind {
+    /// What is hashed before the token.
+    const DIGEST_LABEL: &'static [u8];
+    /// What is hashed before seed and refresh token to make a successor of this kind.
+    const SUCCESSOR_LABEL: &'static [u8];
+}
+
+/// The kind of token that authenticates requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {}
+
+/// The kind of token that is exchanged for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refresh {}
+
+/// Random bytes that, with a refresh token, make the tokens it is exchanged for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SuccessorSeed([u8; SUCCESSOR_SEED_LEN]);
+
+/// Tokens at the only moment when they may be shown.
+#[derive(Debug)]
+pub struct IssuedTokens {
+    /// Authenticates requests.
+    pub access: Token<Access>,
+    /// Is exchanged for the next pair; absent for a client that can simply ask again.
+    pub refresh: Option<Token<Refresh>>,
+}
+
+/// How a refresh token is to be exchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// For the first time.
+    First,
+    /// Again: for the very same tokens, which come from this seed.
+    Again(SuccessorSeed),
+}
+
+/// Why a refresh token is not exchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshRefusal {
+    /// It was exchanged before, and not just now.
+    AlreadyRefreshed,
+    /// It is too old.
+    Expired,
+    /// It was invalidated.
+    Invalidated,
+    /// Somebody else asked for it.
+    OtherClient,
+    /// There is no such token.
+    Unknown,
+}
+
+/// Why an access token does not authenticate anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenRejection {
+    /// Its time is over, or it was invalidated, or the API key it acts as has ended. Clients are told the same of all.
+    Ended,
+    /// There is no such token.
+    Unknown,
+}
+
+impl<K: TokenKind> Token<K> {
+    /// Draws a new token.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`] when the source has none.
+    pub fn draw(randomness: &dyn Randomness) -> Result<Self, NoRandomness> {
+        Ok(Self { bytes: draw(randomness)?, kind: PhantomData })
+    }
+
+    /// The token that a client presents; nothing for a text that is none of this service's.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = STANDARD.decode(text).ok()?;
+        Some(Self { bytes: bytes.try_into().ok()?, kind: PhantomData })
+    }
+
+    /// The text for the one answer that shows it.
+    #[must_use]
+    pub fn expose(&self) -> String {
+        STANDARD.encode(self.bytes)
+    }
+
+    /// What is kept of it.
+    #[must_use]
+    pub fn digest(&self) -> TokenDigest<K> {
+        let hash = Sha256::new().chain_update(K::DIGEST_LABEL).chain_update(self.bytes).finalize();
+        TokenDigest { bytes: hash.into(), kind: PhantomData }
+    }
+}
+
+impl Token<Refresh> {
+    /// The tokens that this one is exchanged for.
+    #[must_use]
+    pub fn successors(&self, seed: &SuccessorSeed) -> IssuedTokens {
+        IssuedTokens { access: self.successor(seed), refresh: Some(self.successor(seed)) }
+    }
+
+    /// Label, seed and token are of fixed lengths, so no two inputs are the same bytes.
+    fn successor<K: TokenKind>(&self, seed: &SuccessorSeed) -> Token<K> {
+        let hash: [u8; TOKEN_DIGEST_LEN] = Sha256::new()
+            .chain_update(K::SUCCESSOR_LABEL)
+            .chain_update(seed.0)
+            .chain_update(self.bytes)
+            .finalize()
+            .into();
+        let mut bytes = [0; TOKEN_RANDOM_LEN];
+        for (byte, hashed) in bytes.iter_mut().zip(hash) {
+            *byte = hashed;
+        }
+        Token { bytes, kind: PhantomData }
+    }
+}
+
+impl<K> TokenDigest<K> {
+    /// A digest as it was stored.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; TOKEN_DIGEST_LEN]) -> Self {
+        Self { bytes, kind: PhantomData }
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl TokenKind for Access {
+    const DIGEST_LABEL: &'static [u8] = b"latchkey access token";
+    const SUCCESSOR_LABEL: &'static [u8] = b"latchkey next access token";
+}
+
+impl TokenKind for Refresh {
+    const DIGEST_LABEL: &'static [u8] = b"latchkey refresh token";
+    const SUCCESSOR_LABEL: &'static [u8] = b"latchkey next refresh token";
+}
+
+impl SuccessorSeed {
+    /// Draws a seed.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`] when the source has none.
+    pub fn draw(randomness: &dyn Randomness) -> Result<Self, NoRandomness> {
+        draw(randomness).map(Self)
+    }
+
+    /// A seed as it was stored.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; SUCCESSOR_SEED_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl IssuedTokens {
+    /// Draws new tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`] when the source has none.
+    pub fn draw(randomness: &dyn Randomness, with_refresh: bool) -> Result<Self, NoRandomness> {
+        let refresh = with_refresh.then(|| Token::draw(randomness)).transpose()?;
+        Ok(Self { access: Token::draw(randomness)?, refresh })
+    }
+}
+
+/// How a refresh token is to be exchanged for this client, in Elasticsearch's order of checks (`TokenService`).
+///
+/// # Errors
+///
+/// [`RefreshRefusal`], the first check that fails.
+pub fn exchange(
+    token: &StoredToken,
+    client: &TokenClient,
+    now: UnixMillis,
+) -> Result<Exchange, RefreshRefusal> {
+    if now.0 >= later(token.creation, REFRESH_TOKEN_LIFE).0 {
+        return Err(RefreshRefusal::Expired);
+    }
+    if token.refresh_invalidation.is_some() {
+        return Err(RefreshRefusal::Invalidated);
+    }
+    if token.client != *client {
+        return Err(RefreshRefusal::OtherClient);
+    }
+    match token.exchanged {
+        None => Ok(Exchange::First),
+        Some((at, seed)) if now.0 <= later(at, REFRESH_GRACE_MAX).0 => Ok(Exchange::Again(seed)),
+        Some(_) => Err(RefreshRefusal::AlreadyRefreshed),
+    }
+}
+
+/// Refuses an access token that has ended.
+///
+/// # Errors
+///
+/// [`TokenRejection::Ended`].
+pub fn refuse_ended(token: &StoredToken, now: UnixMillis) -> Result<(), TokenRejection> {
+    if token.access_invalidation.is_some() || now.0 >= token.access_expiration.0 {
+        return Err(TokenRejection::Ended);
+    }
+    Ok(())
+}
+
+/// A moment that long after another.
+#[must_use]
+pub fn later(moment: UnixMillis, after: std::time::Duration) -> UnixMillis {
+    UnixMillis(moment.0.saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)))
+}
+
+impl TokenRejection {
+    /// Its kind, out of a fixed set, for metrics and the trail.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Ended => "token_ended",
+            Self::Unknown => "token_unknown",
+        }
+    }
+}
+
+impl<K> fmt::Debug for Token<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+impl<K> fmt::Debug for TokenDigest<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenDigest")
+    }
+}
+
+impl fmt::Debug for SuccessorSeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SuccessorSeed")
+    }
+}
+
+/// Elasticsearch's words.
+impl fmt::Display for RefreshRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlreadyRefreshed => "token has already been refreshed more than 30 seconds in the past",
+            Self::Expired => "token document has expired",
+            Self::Invalidated => "token has been invalidated",
+            Self::OtherClient => "tokens must be refreshed by the creating client",
+            Self::Unknown => "could not refresh the requested token",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

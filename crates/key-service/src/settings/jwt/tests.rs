@@ -1,0 +1,102 @@
+use super::*;
+use crate::settings::section::{InvalidFile, Problems, document};
+
+fn parse(text: &str) -> Result<Vec<JwtRealmSettings>, InvalidFile> {
+    let document = document(text).unwrap();
+    let problems = Problems::default();
+    let mut root = Section::root(&document, &problems);
+    let realms = read(root.section("realms"), Path::new("/etc/latchkey"));
+    problems.none_or(realms)
+}
+
+#[test]
+fn reads_the_example_of_the_documentation() {
+    let lines = include_str!("../jwt.rs").lines().map(|line| line.trim_start_matches("//!"));
+    let block = lines.skip_while(|line| *line != " ```toml").skip(1).take_while(|line| *line != " ```");
+    let text: String = block.map(|line| format!("{line}\n")).collect();
+    let realms = parse(&text).unwrap();
+    let [realm] = realms.as_slice() else { panic!("one realm") };
+    assert_eq!((realm.name.as_str(), realm.token_type), ("corporate", TokenType::Access));
+    assert_eq!(realm.allowed_signature_algorithms, [Algorithm::RS256]);
+    assert_eq!(realm.pkc_jwkset_path, Some(JwksLocation::Url("https://id.example.org/keys".to_owned())));
+    assert_eq!(realm.claims.allowed_clock_skew, JWT_CLOCK_SKEW_DEFAULT);
+    assert_eq!(realm.claims.role_mapping["admins"], ["superuser"]);
+    assert_eq!(realm.claims.roles_from_groups, ["key-maker"]);
+    assert!(realm.claims.populate_user_metadata);
+}
+
+#[test]
+fn a_key_set_that_is_no_url_is_a_file_beside_the_settings() {
+    let text = r#"
+        [realms.jwt.a]
+        allowed_issuer = "i"
+        allowed_audiences = ["a"]
+        pkc_jwkset_path = "keys.json"
+        claims.principal = "sub"
+    "#;
+    let location = parse(text).unwrap()[0].pkc_jwkset_path.clone();
+    assert_eq!(location, Some(JwksLocation::File("/etc/latchkey/keys.json".into())));
+}
+
+#[test]
+fn reports_every_mistake_at_once_and_no_value() {
+    let text = r#"
+        [realms.jwt.file]
+        token_type = "hunter2"
+        allowed_signature_algorithms = ["none", "HS512"]
+        hmac_key = "hunter2"
+        pkc_jwkset_path = "keys.json"
+        allowed_clock_skew = "2h"
+        role_mapping = { hunters = "hunter2" }
+        client_authentication.type = "shared_secret"
+        claims.group = "hunter2"
+        extra = "hunter2"
+        [realms.jwt.b]
+        token_type = "access_token"
+        allowed_issuer = "i"
+        claims.principal = "sub"
+        client_authentication = { type = "hunter2", shared_secret = "hunter2" }
+        [realms.oidc]
+    "#;
+    let printed = parse(text).unwrap_err().to_string();
+    let paths: Vec<&str> = printed.lines().map(|line| line.split(": ").next().unwrap()).collect();
+    assert_eq!(
+        paths,
+        [
+            "realms.oidc",
+            "realms.jwt.file",
+            "realms.jwt.file.token_type",
+            "realms.jwt.file.allowed_issuer",
+            "realms.jwt.file.allowed_signature_algorithms",
+            "realms.jwt.file.hmac_key",
+            "realms.jwt.file.pkc_jwkset_path",
+            "realms.jwt.file.client_authentication.shared_secret",
+            "realms.jwt.file.allowed_audiences",
+            "realms.jwt.file.allowed_clock_skew",
+            "realms.jwt.file.claims.principal",
+            "realms.jwt.file.claims.group",
+            "realms.jwt.file.role_mapping.hunters",
+            "realms.jwt.file.extra",
+            "realms.jwt.b.pkc_jwkset_path",
+            "realms.jwt.b.client_authentication.type",
+            "realms.jwt.b.client_authentication.shared_secret",
+            "realms.jwt.b.allowed_audiences",
+            "realms.jwt.b.allowed_subjects",
+        ]
+    );
+    assert!(!printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
+fn nothing_secret_is_printed() {
+    let text = r#"
+        [realms.jwt.a]
+        allowed_issuer = "i"
+        allowed_audiences = ["a"]
+        allowed_signature_algorithms = ["HS256"]
+        hmac_key = "hunter2 hunter2 hunter2 hunter2 hunter2"
+        client_authentication = { type = "shared_secret", shared_secret = "hunter2" }
+        claims.principal = "sub"
+    "#;
+    assert!(!format!("{:?}", parse(text).unwrap()).contains("hunter2"));
+}

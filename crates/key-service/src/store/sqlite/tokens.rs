@@ -1,0 +1,334 @@
+//! Tokens in SQLite.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _, Sqlite, Transaction};
+
+use latchkey_key_feed::{KeyId, UnixMillis};
+
+use crate::audit::tokens::TokenEvent;
+use crate::limits::REFRESH_TOKEN_LIFE;
+use crate::security::token::SuccessorSeed;
+use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::rows::{json, json_text, millis, moment};
+use crate::store::tokens::{
+    NewToken, StoredToken, TokenClient, TokenId, TokenInvalidation, TokenSelection, TokenSubject,
+};
+use crate::store::{KeyOwner, StoreError};
+
+impl SqliteStore {
+    pub(in crate::store) async fn create_token(
+        &self,
+        token: &NewToken,
+        event: &TokenEvent,
+    ) -> Result<(), StoreError> {
+        let mut change = self.begin_change().await?;
+        insert(&mut change, token).await?;
+        write_token_event(&mut change, event).await?;
+        Ok(change.commit().await?)
+    }
+
+    /// `column` is one of the two digests; never anything a client sent.
+    pub(in crate::store) async fn find_token(
+        &self,
+        column: &'static str,
+        digest: &[u8],
+    ) -> Result<Option<StoredToken>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("select * from token where ");
+        query.push(column).push(" = ").push_bind(digest);
+        query.build().fetch_optional(&self.readers).await?.as_ref().map(stored_token).transpose()
+    }
+
+    pub(in crate::store) async fn exchange_token(
+        &self,
+        old: TokenId,
+        seed: &SuccessorSeed,
+        token: &NewToken,
+        event: &TokenEvent,
+    ) -> Result<bool, StoreError> {
+        let mut change = self.begin_change().await?;
+        let marked = sqlx::query(
+            "update token set refreshed_at = ?, successor_seed = ?
+             where token_id = ? and refreshed_at is null and refresh_invalidation is null",
+        )
+        .bind(millis(token.creation))
+        .bind(seed.as_bytes())
+        .bind(old.0)
+        .execute(&mut *change)
+        .await?;
+        if marked.rows_affected() == 0 {
+            return Ok(false);
+        }
+        insert(&mut change, token).await?;
+        write_token_event(&mut change, event).await?;
+        change.commit().await?;
+        Ok(true)
+    }
+
+    /// Fills in whose tokens they were, and how many, for the trail. Nothing is written when none was ended.
+    pub(in crate::store) async fn invalidate_tokens(
+        &self,
+        selection: &TokenSelection,
+        event: &mut TokenEvent,
+    ) -> Result<TokenInvalidation, StoreError> {
+        let mut change = self.begin_change().await?;
+        let found = selected(&mut change, selection, event.at).await?;
+        let mut done = TokenInvalidation::default();
+        for (column, all) in found {
+            let (dead, alive): (Vec<_>, Vec<_>) = all.into_iter().partition(|token| token.is_invalidated);
+            done.previously_invalidated += dead.len() as u64;
+            done.invalidated += alive.len() as u64;
+            if let (TokenSelection::Access(_) | TokenSelection::Refresh(_), Some(token)) =
+                (selection, alive.first())
+            {
+                event.tokens.username = Some(token.username.clone());
+                event.tokens.realm = Some(token.realm.clone());
+            }
+            let ids: Vec<i64> = alive.iter().map(|token| token.id).collect();
+            let mut query = QueryBuilder::<Sqlite>::new("update token set ");
+            query.push(column).push(" = ").push_bind(millis(event.at));
+            query.push(" where token_id in (select value from json_each(").push_bind(json_text(&ids)?);
+            query.push("))").build().execute(&mut *change).await?;
+        }
+        if done.invalidated == 0 {
+            return Ok(done);
+        }
+        event.tokens.count = done.invalidated;
+        write_token_event(&mut change, event).await?;
+        change.commit().await?;
+        Ok(done)
+    }
+
+    pub(in crate::store) async fn has_had_tokens(&self) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar("select used from token_state").fetch_one(&self.readers).await?)
+    }
+
+    /// Whether it is time to look for dead tokens, which is then noted.
+    pub(in crate::store) async fn begin_token_removal(
+        &self,
+        now: UnixMillis,
+        latest_before: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let is_due = "select 1 from token_state where latest_removal is null or latest_removal <= ?";
+        let due = sqlx::query(is_due).bind(millis(latest_before)).fetch_optional(&self.readers).await?;
+        if due.is_none() {
+            return Ok(false);
+        }
+        // Asked again while writing: of several that found it due, one goes on.
+        let noted = sqlx::query(
+            "update token_state set latest_removal = ? where latest_removal is null or latest_removal <= ?",
+        )
+        .bind(millis(now))
+        .bind(millis(latest_before))
+        .execute(&self.writer)
+        .await?;
+        Ok(noted.rows_affected() > 0)
+    }
+
+    pub(in crate::store) async fn remove_tokens_made_by(
+        &self,
+        moment: UnixMillis,
+        rows_max: u32,
+    ) -> Result<u64, StoreError> {
+        let removed = sqlx::query(
+            "delete from token where token_id in (select token_id from token where creation <= ? limit ?)",
+        )
+        .bind(millis(moment))
+        .bind(i64::from(rows_max))
+        .execute(&self.writer)
+        .await?;
+        Ok(removed.rows_affected())
+    }
+}
+
+/// A token that an invalidation is about.
+struct SelectedToken {
+    id: i64,
+    username: String,
+    realm: String,
+    is_invalidated: bool,
+}
+
+/// The tokens that an invalidation is about, by the column in which it is noted. Refresh tokens come first, so that they
+/// could not be exchanged in between (they cannot: it is one transaction; but the order is also that of Elasticsearch).
+async fn selected(
+    change: &mut Transaction<'static, Sqlite>,
+    selection: &TokenSelection,
+    now: UnixMillis,
+) -> Result<Vec<(&'static str, Vec<SelectedToken>)>, StoreError> {
+    const ACCESS: &str = "access_invalidation";
+    const REFRESH: &str = "refresh_invalidation";
+    let mut access = QueryBuilder::<Sqlite>::new(columns(ACCESS));
+    let mut refresh = QueryBuilder::<Sqlite>::new(columns(REFRESH));
+    match selection {
+        TokenSelection::Access(digest) => {
+            access.push("access_digest = ").push_bind(digest.as_bytes());
+            return Ok(vec![(ACCESS, fetch(change, access).await?)]);
+        }
+        TokenSelection::Refresh(digest) => {
+            refresh.push("refresh_digest = ").push_bind(digest.as_bytes());
+            return Ok(vec![(REFRESH, fetch(change, refresh).await?)]);
+        }
+        TokenSelection::Of { username, realm } => {
+            push_living(&mut access, now);
+            push_living(&mut refresh, now);
+            refresh.push(" and refresh_digest is not null");
+            for query in [&mut access, &mut refresh] {
+                if let Some(username) = username {
+                    query.push(" and subject_username = ").push_bind(username.clone());
+                }
+                if let Some(realm) = realm {
+                    query.push(" and subject_realm = ").push_bind(realm.clone());
+                }
+            }
+        }
+    }
+    Ok(vec![(REFRESH, fetch(change, refresh).await?), (ACCESS, fetch(change, access).await?)])
+}
+
+fn columns(invalidation: &'static str) -> String {
+    format!(
+        "select token_id, subject_username, subject_realm, {invalidation} is not null as is_invalidated
+         from token where "
+    )
+}
+
+/// Pairs of which at least one half can still be used.
+fn push_living(query: &mut QueryBuilder<Sqlite>, now: UnixMillis) {
+    let oldest = now.0.saturating_sub(u64::try_from(REFRESH_TOKEN_LIFE.as_millis()).unwrap_or(u64::MAX));
+    query.push("((access_invalidation is null and access_expiration > ").push_bind(millis(now));
+    query.push(") or (refresh_digest is not null and refresh_invalidation is null and creation > ");
+    query.push_bind(millis(UnixMillis(oldest))).push("))");
+}
+
+async fn fetch(
+    change: &mut Transaction<'static, Sqlite>,
+    mut query: QueryBuilder<Sqlite>,
+) -> Result<Vec<SelectedToken>, StoreError> {
+    let rows = query.build().fetch_all(&mut **change).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(SelectedToken {
+                id: row.try_get("token_id")?,
+                username: row.try_get("subject_username")?,
+                realm: row.try_get("subject_realm")?,
+                is_invalidated: row.try_get("is_invalidated")?,
+            })
+        })
+        .collect()
+}
+
+async fn insert(change: &mut Transaction<'static, Sqlite>, token: &NewToken) -> Result<(), StoreError> {
+    let TokenSubject { user, roles, api_key } = &token.subject;
+    sqlx::query(
+        "insert into token
+           (creation, access_digest, access_expiration, refresh_digest, subject_username, subject_realm,
+            subject_realm_type, subject_full_name, subject_email, subject_metadata, subject_roles, subject_api_key,
+            client_username, client_realm, client_api_key)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(millis(token.creation))
+    .bind(token.access.as_bytes())
+    .bind(millis(token.access_expiration))
+    .bind(token.refresh.as_ref().map(|digest| digest.as_bytes()))
+    .bind(&user.username)
+    .bind(&user.realm)
+    .bind(&user.realm_type)
+    .bind(&user.full_name)
+    .bind(&user.email)
+    .bind(json_text(&user.metadata)?)
+    .bind(json_text(roles)?)
+    .bind(api_key.as_ref().map(KeyId::as_str))
+    .bind(&token.client.username)
+    .bind(&token.client.realm)
+    .bind(token.client.api_key.as_ref().map(KeyId::as_str))
+    .execute(&mut **change)
+    .await?;
+    sqlx::query("update token_state set used = 1 where used = 0").execute(&mut **change).await?;
+    Ok(())
+}
+
+async fn write_token_event(
+    change: &mut Transaction<'static, Sqlite>,
+    event: &TokenEvent,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into audit_event
+           (at, action, actor_username, actor_realm, actor_api_key, source_address, key_ids, tokens)
+         values (?, ?, ?, ?, ?, ?, '[]', ?)",
+    )
+    .bind(millis(event.at))
+    .bind(event.action.as_str())
+    .bind(&event.actor.username)
+    .bind(&event.actor.realm)
+    .bind(event.actor.api_key.as_ref().map(KeyId::as_str))
+    .bind(event.actor.source.map(|source| source.to_string()))
+    .bind(json_text(&event.tokens)?)
+    .execute(&mut **change)
+    .await?;
+    Ok(())
+}
+
+fn stored_token(row: &SqliteRow) -> Result<StoredToken, StoreError> {
+    let time = |column| row.try_get::<Option<i64>, _>(column)?.map(moment).transpose();
+    let exchanged = time("refreshed_at")?.map(|at| Ok::<_, StoreError>((at, seed(row)?))).transpose()?;
+    Ok(StoredToken {
+        id: TokenId(row.try_get("token_id")?),
+        creation: moment(row.try_get("creation")?)?,
+        access_expiration: moment(row.try_get("access_expiration")?)?,
+        access_invalidation: time("access_invalidation")?,
+        refresh_invalidation: time("refresh_invalidation")?,
+        exchanged,
+        subject: TokenSubject {
+            user: KeyOwner {
+                username: row.try_get("subject_username")?,
+                realm: row.try_get("subject_realm")?,
+                realm_type: row.try_get("subject_realm_type")?,
+                full_name: row.try_get("subject_full_name")?,
+                email: row.try_get("subject_email")?,
+                metadata: json(row, "subject_metadata")?,
+            },
+            roles: json(row, "subject_roles")?,
+            api_key: api_key(row, "subject_api_key")?,
+        },
+        client: TokenClient {
+            username: row.try_get("client_username")?,
+            realm: row.try_get("client_realm")?,
+            api_key: api_key(row, "client_api_key")?,
+        },
+    })
+}
+
+fn seed(row: &SqliteRow) -> Result<SuccessorSeed, StoreError> {
+    let bytes = row.try_get::<&[u8], _>("successor_seed")?;
+    bytes.try_into().map(SuccessorSeed::from_bytes).map_err(|_| StoreError::Corrupt("seed"))
+}
+
+fn api_key(row: &SqliteRow, column: &'static str) -> Result<Option<KeyId>, StoreError> {
+    let id = row.try_get::<Option<String>, _>(column)?;
+    id.map(|id| KeyId::try_from(id).map_err(|_| StoreError::Corrupt(column))).transpose()
+}
+
+#[cfg(test)]
+impl SqliteStore {
+    /// The trail of tokens: action and tokens of each event.
+    pub(in crate::store) async fn token_events(&self) -> Vec<(String, String)> {
+        sqlx::query_as("select action, tokens from audit_event where tokens is not null order by event_id")
+            .fetch_all(&self.readers)
+            .await
+            .unwrap()
+    }
+
+    /// Rows as old as time itself.
+    pub(in crate::store) async fn fill_with_dead_tokens(&self, count: u64) {
+        sqlx::query(
+            "with recursive n(i) as (select 1 union all select i + 1 from n where i < ?)
+             insert into token (creation, access_digest, access_expiration, subject_username, subject_realm,
+                                subject_metadata, subject_roles, client_username, client_realm)
+             select 0, randomblob(32), 0, 'a', 'r', '{}', '[]', 'a', 'r' from n",
+        )
+        .bind(i64::try_from(count).unwrap())
+        .execute(&self.writer)
+        .await
+        .unwrap();
+    }
+}

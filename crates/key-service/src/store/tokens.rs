@@ -1,0 +1,260 @@
+//! The tokens of the store: made, found by digest, exchanged, ended, and removed once they are dead.
+//!
+//! As with keys, a change is one transaction with its audit event, and runs to its end even when the caller goes away.
+
+use latchkey_key_feed::{KeyId, UnixMillis};
+
+use crate::audit::Actor;
+use crate::audit::tokens::{AuditedTokens, TokenAction, TokenEvent, record_token_change};
+use crate::limits::{REFRESH_TOKEN_LIFE, TOKEN_REMOVAL_INTERVAL, TOKENS_REMOVED_MAX};
+use crate::security::token::{Access, Refresh, SuccessorSeed, TokenDigest};
+use crate::store::{KeyOwner, KeyStore, StoreError};
+use crate::telemetry;
+
+/// Tokens to be stored.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// The digest of the access token.
+    pub access: TokenDigest<Access>,
+    /// The digest of the refresh token, if there is one.
+    pub refresh: Option<TokenDigest<Refresh>>,
+    /// When they are made.
+    pub creation: UnixMillis,
+    /// When the access token ends.
+    pub access_expiration: UnixMillis,
+    /// On whose behalf they act.
+    pub subject: TokenSubject,
+    /// Who asked for them.
+    pub client: TokenClient,
+}
+
+/// On whose behalf tokens act, as it was when they were first made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenSubject {
+    /// The user; of an API key, its owner, in the realm of API keys.
+    pub user: KeyOwner,
+    /// The names of the user's roles.
+    pub roles: Vec<String>,
+    /// The API key, when they act as one.
+    pub api_key: Option<KeyId>,
+}
+
+/// Who asked for tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenClient {
+    /// The username; of an API key, its owner's.
+    pub username: String,
+    /// The realm; of an API key, that of API keys.
+    pub realm: String,
+    /// The API key, if it was one.
+    pub api_key: Option<KeyId>,
+}
+
+/// An access token, and the refresh token made with it, if any.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredToken {
+    /// What the store calls the pair.
+    pub id: TokenId,
+    /// When they were made.
+    pub creation: UnixMillis,
+    /// When the access token ends.
+    pub access_expiration: UnixMillis,
+    /// When the access token was invalidated; `None` while it was not.
+    pub access_invalidation: Option<UnixMillis>,
+    /// When the refresh token was invalidated; `None` while it was not.
+    pub refresh_invalidation: Option<UnixMillis>,
+    /// When the refresh token was exchanged, and what its successors come from; `None` while it was not.
+    pub exchanged: Option<(UnixMillis, SuccessorSeed)>,
+    /// On whose behalf they act.
+    pub subject: TokenSubject,
+    /// Who asked for them.
+    pub client: TokenClient,
+}
+
+/// What the store calls a pair of tokens. Not secret, and never shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenId(pub(in crate::store) i64);
+
+/// Which tokens an invalidation is about.
+#[derive(Clone, Debug)]
+pub enum TokenSelection {
+    /// One access token.
+    Access(TokenDigest<Access>),
+    /// All that live and act for such users: those that pass every condition that is set.
+    Of {
+        /// The username.
+        username: Option<String>,
+        /// The realm.
+        realm: Option<String>,
+    },
+    /// One refresh token.
+    Refresh(TokenDigest<Refresh>),
+}
+
+/// What an invalidation did. An access token and its refresh token are two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenInvalidation {
+    /// How many tokens it ended.
+    pub invalidated: u64,
+    /// How many of the selected ones had been invalidated before.
+    pub previously_invalidated: u64,
+}
+
+impl KeyStore {
+    /// Adds tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when they were not stored.
+    pub async fn create_token(&self, token: NewToken, actor: Actor) -> Result<(), StoreError> {
+        let event = event_of(&token, TokenAction::CreateToken, actor);
+        let database = self.database.clone();
+        to_its_end(async move {
+            database.create_token(&token, &event).await?;
+            record(&event);
+            Ok(())
+        })
+        .await
+    }
+
+    /// The pair that this is the access token of.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn find_access_token(
+        &self,
+        digest: &TokenDigest<Access>,
+    ) -> Result<Option<StoredToken>, StoreError> {
+        self.database.find_token("access_digest", digest.as_bytes()).await
+    }
+
+    /// The pair that this is the refresh token of.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn find_refresh_token(
+        &self,
+        digest: &TokenDigest<Refresh>,
+    ) -> Result<Option<StoredToken>, StoreError> {
+        self.database.find_token("refresh_digest", digest.as_bytes()).await
+    }
+
+    /// Exchanges the refresh token of the pair `old` for `token`, which was made from `seed`. `false`, and nothing is changed, when
+    /// it was exchanged or invalidated since it was read.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nothing was changed.
+    pub async fn exchange_token(
+        &self,
+        old: TokenId,
+        seed: SuccessorSeed,
+        token: NewToken,
+        actor: Actor,
+    ) -> Result<bool, StoreError> {
+        let event = event_of(&token, TokenAction::RefreshToken, actor);
+        let database = self.database.clone();
+        to_its_end(async move {
+            let exchanged = database.exchange_token(old, &seed, &token, &event).await?;
+            if exchanged {
+                record(&event);
+            }
+            Ok(exchanged)
+        })
+        .await
+    }
+
+    /// Ends the selected tokens, for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when none was ended.
+    pub async fn invalidate_tokens(
+        &self,
+        selection: TokenSelection,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<TokenInvalidation, StoreError> {
+        let tokens = match &selection {
+            TokenSelection::Of { username, realm } => {
+                AuditedTokens { username: username.clone(), realm: realm.clone(), count: 0 }
+            }
+            TokenSelection::Access(_) | TokenSelection::Refresh(_) => AuditedTokens::default(),
+        };
+        let mut event = TokenEvent { at: now, action: TokenAction::InvalidateTokens, actor, tokens };
+        let database = self.database.clone();
+        to_its_end(async move {
+            let done = database.invalidate_tokens(&selection, &mut event).await?;
+            if done.invalidated > 0 {
+                record(&event);
+            }
+            Ok(done)
+        })
+        .await
+    }
+
+    /// Whether a token was ever made in this store.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn has_had_tokens(&self) -> Result<bool, StoreError> {
+        self.database.has_had_tokens().await
+    }
+
+    /// Removes tokens that are dead for good, some at a time, unless they were looked for a short while ago; tells how many
+    /// were removed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when some may be left; the next search finds them.
+    pub async fn remove_dead_tokens(&self, now: UnixMillis) -> Result<u64, StoreError> {
+        let before = |age: std::time::Duration| {
+            UnixMillis(now.0.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)))
+        };
+        if !self.database.begin_token_removal(now, before(TOKEN_REMOVAL_INTERVAL)).await? {
+            return Ok(0);
+        }
+        let mut removed = 0;
+        loop {
+            let some =
+                self.database.remove_tokens_made_by(before(REFRESH_TOKEN_LIFE), TOKENS_REMOVED_MAX).await?;
+            removed += some;
+            if some < u64::from(TOKENS_REMOVED_MAX) {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+impl TokenInvalidation {
+    /// Whether there was a token to end.
+    #[must_use]
+    pub fn found_any(self) -> bool {
+        self.invalidated + self.previously_invalidated > 0
+    }
+}
+
+fn event_of(token: &NewToken, action: TokenAction, actor: Actor) -> TokenEvent {
+    let KeyOwner { username, realm, .. } = token.subject.user.clone();
+    let count = 1 + u64::from(token.refresh.is_some());
+    let tokens = AuditedTokens { username: Some(username), realm: Some(realm), count };
+    TokenEvent { at: token.creation, action, actor, tokens }
+}
+
+fn record(event: &TokenEvent) {
+    record_token_change(event);
+    telemetry::tokens_changed(event.action, event.tokens.count);
+}
+
+/// In a task of its own: a caller that hangs up must not lose the audit line of a change that is already durable.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(change).await.map_err(|error| StoreError::Unavailable(error.into()))?
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
