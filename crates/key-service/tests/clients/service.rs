@@ -32,7 +32,13 @@ impl Service {
         let line = line_with(child.stdout.take().unwrap(), "url");
         let ready: Value = serde_json::from_str(&line).unwrap();
         let text = |field: &str| ready[field].as_str().unwrap().to_owned();
-        Self { child, url: text("url"), username: "elastic", password: text("password"), _directory: directory }
+        Self {
+            child,
+            url: text("url"),
+            username: "elastic",
+            password: text("password"),
+            _directory: directory,
+        }
     }
 
     /// `latchkey serve` with these sections in its configuration, and one super-user.
