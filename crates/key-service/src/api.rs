@@ -6,6 +6,7 @@
 
 mod answer;
 mod api_key;
+mod application_privilege;
 mod authenticate;
 mod authenticated;
 pub mod content;
@@ -15,8 +16,10 @@ mod health;
 mod measure;
 pub mod media_type;
 pub mod parameters;
+mod path_text;
 mod presentation;
 mod request_body;
+mod role;
 mod root;
 pub mod routing;
 mod store_error;
@@ -24,6 +27,7 @@ mod suggestion;
 pub mod time_value;
 mod token;
 mod unauthenticated;
+mod user;
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,7 +48,8 @@ use crate::security::authentication::{Authenticator, Schemes};
 use crate::security::jwt::JwtRealms;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
-use crate::security::roles::Roles;
+use crate::security::realm_chain::RealmChain;
+use crate::security::roles::{RoleResolver, Roles};
 use crate::settings::ServiceSettings;
 use crate::store::KeyStore;
 use crate::telemetry;
@@ -76,7 +81,8 @@ struct Service {
     store: KeyStore,
     feed: Feed,
     authenticator: Authenticator,
-    roles: Roles,
+    roles: RoleResolver,
+    passwords: PasswordChecker,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
     settings: ServiceSettings,
@@ -93,17 +99,26 @@ pub fn app(parts: ServiceParts) -> Router {
         tokens: parts.settings.tokens.enabled,
         jwt: !parts.jwt_realms.is_empty(),
     };
+    let anonymous = parts.settings.anonymous.clone();
+    let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
     let service = Arc::new(Service {
         feed: Feed::new(parts.store.clone(), parts.stopping),
         authenticator: Authenticator::new(
             parts.store.clone(),
-            parts.realms,
-            parts.passwords,
+            RealmChain::new(
+                parts.store.clone(),
+                parts.realms,
+                parts.settings.realms.clone(),
+                anonymous.clone(),
+                parts.passwords.clone(),
+            ),
             parts.jwt_realms,
+            anonymous,
             schemes,
         ),
+        roles: RoleResolver::new(parts.roles, parts.store.clone(), shared_roles),
+        passwords: parts.passwords,
         store: parts.store,
-        roles: parts.roles,
         clock: parts.clock,
         randomness: parts.randomness,
         settings: parts.settings,
@@ -118,6 +133,7 @@ pub fn app(parts: ServiceParts) -> Router {
         )
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
         .route("/_latchkey/feed", get(feed::show))
+        .merge(directory_routes())
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()
         .route("/healthz", get(health::show))
@@ -132,6 +148,35 @@ pub fn app(parts: ServiceParts) -> Router {
         .layer(from_fn(measure::measure))
         .layer(map_response(answer::forbid_storing))
         .layer(CompressionLayer::new())
+}
+
+/// Users, roles and privileges.
+fn directory_routes() -> Router<SharedService> {
+    Router::new()
+        .route("/_security/user", get(user::list))
+        .route(
+            "/_security/user/{username}",
+            get(user::list).put(user::put).post(user::put).delete(user::delete),
+        )
+        .route("/_security/user/_password", post(user::change_own).put(user::change_own))
+        .route("/_security/user/{username}/_password", post(user::change).put(user::change))
+        .route("/_security/user/{username}/_enable", post(user::enable).put(user::enable))
+        .route("/_security/user/{username}/_disable", post(user::disable).put(user::disable))
+        .route("/_security/user/_privileges", get(user::show_privileges))
+        .route("/_security/user/_has_privileges", get(user::check_own).post(user::check_own))
+        .route("/_security/user/{username}/_has_privileges", get(user::check).post(user::check))
+        .route("/_security/role", get(role::list))
+        .route("/_security/role/{name}", get(role::list).put(role::put).post(role::put).delete(role::delete))
+        .route(
+            "/_security/privilege",
+            get(application_privilege::list).put(application_privilege::put).post(application_privilege::put),
+        )
+        .route("/_security/privilege/_builtin", get(application_privilege::show_builtin))
+        .route("/_security/privilege/{application}", get(application_privilege::list))
+        .route(
+            "/_security/privilege/{application}/{privilege}",
+            get(application_privilege::list).delete(application_privilege::delete),
+        )
 }
 
 impl fmt::Debug for ServiceParts {

@@ -4,6 +4,7 @@
 //! refusal is a line only. Lines go to the tracing target `audit`, which the binary writes as JSON. Neither ever carries a
 //! secret, a password or an `Authorization` header.
 
+pub mod directory;
 pub mod tokens;
 
 use std::net::SocketAddr;
@@ -28,6 +29,8 @@ pub struct Actor {
     pub realm: String,
     /// The API key that was presented, if it was one.
     pub api_key: Option<KeyId>,
+    /// The user on whose behalf the request was made, when that is somebody else (run-as).
+    pub run_as: Option<String>,
     /// Where the request came from, when that is known.
     pub source: Option<SocketAddr>,
 }
@@ -108,6 +111,7 @@ pub fn record_change(event: &ChangeEvent) {
             username = actor.username,
             realm = actor.realm,
             api_key = actor.api_key.as_ref().map(KeyId::as_str),
+            run_as = actor.run_as,
             source = actor.source.map(tracing::field::display),
             key_ids = ids.join(","),
         );
@@ -133,6 +137,7 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
             username = actor.username,
             realm = actor.realm,
             api_key = actor.api_key.as_ref().map(KeyId::as_str),
+            run_as = actor.run_as.as_deref().map(shortened),
             path = event.path,
             source,
         ),

@@ -67,7 +67,19 @@ pub const PASSWORD_CHARS_MIN: usize = 6;
 /// Longest username, in characters: Elasticsearch's limit for native users.
 pub const USERNAME_CHARS_MAX: usize = 507;
 
-/// Most password verifications that may wait for a thread. One takes some 25 ms, so the last waits a few seconds.
+/// Most users of the native realm. A listing holds all of them in memory, at some 500 bytes each.
+pub const NATIVE_USERS_MAX: i64 = 100_000;
+
+/// Most roles that are managed over the interface. A listing holds all of them in memory.
+pub const NATIVE_ROLES_MAX: i64 = 10_000;
+
+/// Most application privileges. A question about privileges reads all of an application.
+pub const APPLICATION_PRIVILEGES_MAX: i64 = 10_000;
+
+/// Longest description of a role, in characters: Elasticsearch's limit.
+pub const ROLE_DESCRIPTION_CHARS_MAX: usize = 1_000;
+
+/// Most passwords that may wait for a thread to be verified or hashed. One takes some 25 ms, so the last waits a few seconds.
 pub const PASSWORDS_WAITING_MAX: usize = 128;
 
 /// Bytes of a password's salt: what RFC 9106, section 3.1, recommends.

@@ -1,6 +1,8 @@
 //! Who may do what.
 
+pub mod anonymous;
 pub mod api_key;
+pub mod application_privilege;
 pub mod authentication;
 pub mod caller;
 pub mod credential;
@@ -9,6 +11,7 @@ pub mod password;
 pub mod permission;
 pub mod privilege;
 pub mod realm;
+pub mod realm_chain;
 pub mod request;
 pub mod role_descriptor;
 pub mod roles;

@@ -14,8 +14,13 @@
 //!
 //! [answers]
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
+//!
+//! [xpack.security.authc]           # names and meaning are Elasticsearch's
+//! realms.file.file.order = 0       # the users file: type, name, and its place in the order
+//! realms.native.native.order = 1   # the users that are managed over the interface
 //! ```
 
+mod authentication;
 mod jwt;
 pub mod section;
 mod tokens;
@@ -23,7 +28,9 @@ mod tokens;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::security::anonymous::AnonymousAccess;
 use crate::security::jwt::JwtRealmSettings;
+use crate::security::realm::RealmName;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 
 pub use tokens::TokenSettings;
@@ -47,7 +54,7 @@ pub struct Settings {
 }
 
 /// What depends on no machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceSettings {
     /// Whether there are API keys at all (Elasticsearch, `xpack.security.authc.api_key.enabled`).
     pub api_keys: bool,
@@ -55,6 +62,10 @@ pub struct ServiceSettings {
     pub tokens: TokenSettings,
     /// Whether successes carry `X-elastic-product: Elasticsearch`.
     pub product_header: bool,
+    /// The realms after the reserved one, in the order in which they are asked.
+    pub realms: Vec<RealmName>,
+    /// Who counts as the sender of a request without a credential, if anybody does.
+    pub anonymous: Option<AnonymousAccess>,
 }
 
 /// What the flags say; each wins over the file.
@@ -71,7 +82,14 @@ pub struct Overrides {
 impl Default for ServiceSettings {
     /// API keys are what the service is for; the product header is what Elastic's clients ask for.
     fn default() -> Self {
-        Self { api_keys: true, tokens: TokenSettings::default(), product_header: true }
+        let realms = vec![RealmName::file(), RealmName::native()];
+        Self {
+            api_keys: true,
+            tokens: TokenSettings::default(),
+            product_header: true,
+            realms,
+            anonymous: None,
+        }
     }
 }
 
@@ -93,13 +111,18 @@ impl Settings {
         let tokens = tokens::read(root.section("tokens"));
         let jwt_realms = jwt::read(root.section("realms"), directory);
         let mut answers = root.section("answers");
+        let mut xpack = root.section("xpack");
+        let (realms, anonymous) = authentication::read(&mut xpack);
         let service = ServiceSettings {
             api_keys: api_keys.flag("enabled").unwrap_or(defaults.api_keys),
             tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
+            realms,
+            anonymous,
         };
         api_keys.end();
         answers.end();
+        xpack.end();
         root.end();
         problems.none_or(Self { listen, data, users, jwt_realms, service })
     }
@@ -164,9 +187,61 @@ mod tests {
                 "users: must be a string",
                 "api_keys.enabled: must be true or false",
                 "api_keys.x: is not known; known are enabled",
-                "user: is not known; known are listen, data, users, api_keys, tokens, realms, answers",
+                "user: is not known; known are listen, data, users, api_keys, tokens, realms, answers, xpack",
             ]
         );
+    }
+
+    /// The settings and their defaults as `docs/key-service.md` has them.
+    fn documented() -> Vec<(String, String)> {
+        const DOCUMENT: &str = include_str!("../../../docs/key-service.md");
+        let table = DOCUMENT.lines().skip_while(|line| !line.starts_with("| Setting |")).skip(2);
+        let rows = table.take_while(|line| line.starts_with('|'));
+        rows.map(|row| {
+            let cells: Vec<&str> = row.split(" | ").collect();
+            (cells[0].trim_matches(['|', ' ', '`']).to_owned(), cells[2].to_owned())
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_documented_defaults_are_the_defaults() {
+        let mut text = "data = \"d\"\nusers = \"u\"\n".to_owned();
+        for (setting, default) in documented() {
+            // A realm that is mentioned has another place in the order.
+            if let Some(value) = default.strip_prefix('`').filter(|_| !setting.contains("realms")) {
+                text.push_str(&format!("{setting} = {}\n", value.trim_end_matches('`')));
+            }
+        }
+        let settings = parse(&text).unwrap();
+        assert_eq!((settings.listen, settings.service), (LISTEN_DEFAULT, ServiceSettings::default()));
+    }
+
+    #[test]
+    fn every_setting_is_documented_and_no_other() {
+        let documented: Vec<String> =
+            documented().into_iter().map(|(setting, _)| setting.replace("<name>", "x")).collect();
+        let mut sections = vec![String::new()];
+        let mut known = Vec::new();
+        while let Some(section) = sections.pop() {
+            let printed = parse(&format!("{section}zzz = 1")).unwrap_err().to_string();
+            // Below a type of realms are the names of realms, which are anybody's choice.
+            let Some(names) = printed
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("{section}zzz: is not known; known are ")))
+            else {
+                sections.push(format!("{section}x."));
+                continue;
+            };
+            for path in names.split(", ").map(|name| format!("{section}{name}")) {
+                let is_section = documented.iter().any(|setting| setting.starts_with(&format!("{path}.")));
+                if is_section { sections.push(format!("{path}.")) } else { known.push(path) }
+            }
+        }
+        known.sort_unstable();
+        let mut expected = documented;
+        expected.sort_unstable();
+        assert_eq!(known, expected);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! the caller goes away, and then wakes whoever waits for changes. Only this module's own rooms know which database
 //! it is.
 
+pub mod directory;
 mod sqlite;
 pub mod tokens;
 

@@ -9,6 +9,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::audit::ChangeAction;
+use crate::audit::directory::DirectoryAction;
 use crate::audit::tokens::TokenAction;
 use crate::feed::edges::EdgeCounts;
 use crate::store::StoreError;
@@ -17,6 +18,7 @@ const REQUESTS: &str = "latchkey_requests_total";
 const REQUEST_SECONDS: &str = "latchkey_request_duration_seconds";
 const KEYS_CREATED: &str = "latchkey_keys_created_total";
 const KEYS_INVALIDATED: &str = "latchkey_keys_invalidated_total";
+const DIRECTORY_CHANGES: &str = "latchkey_directory_changes_total";
 const FEED_POLLS_WAITING: &str = "latchkey_feed_polls_waiting";
 const FEED_ROWS: &str = "latchkey_feed_rows_total";
 const FEED_EDGES: &str = "latchkey_feed_edges";
@@ -77,6 +79,11 @@ pub fn tokens_changed(action: TokenAction, count: u64) {
     counter!(name).increment(count);
 }
 
+/// Users, roles or application privileges were changed.
+pub fn directory_changed(action: DirectoryAction) {
+    counter!(DIRECTORY_CHANGES, "action" => action.as_str()).increment(1);
+}
+
 /// The feed answered so many rows.
 pub fn feed_rows_served(count: usize) {
     counter!(FEED_ROWS).increment(count as u64);
@@ -111,6 +118,7 @@ fn describe() {
     describe_counter!(KEYS_INVALIDATED, "API keys invalidated.");
     describe_counter!(TOKENS_CREATED, "Access and refresh tokens made.");
     describe_counter!(TOKENS_INVALIDATED, "Access and refresh tokens invalidated.");
+    describe_counter!(DIRECTORY_CHANGES, "Changes of users, roles and application privileges, by action.");
     describe_gauge!(FEED_POLLS_WAITING, "Requests for the key feed that wait for a change.");
     describe_counter!(FEED_ROWS, "Rows of the key feed served.");
     describe_gauge!(FEED_EDGES, "Edges that follow the key feed.");

@@ -66,6 +66,16 @@ fn names(tags: &HeaderValue, tag: &str) -> bool {
     })
 }
 
+/// Whether there was something to remove: 200 or 404, with a body that says so.
+///
+/// # Errors
+///
+/// None that can happen: the body has a JSON form.
+pub(super) fn found(found: bool) -> Result<Response, ApiError> {
+    let status = if found { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    with_status(status, &serde_json::json!({ "found": found }))
+}
+
 /// Answers carry secrets, digests and names: no cache on the way may keep one unless the answer says otherwise.
 pub(super) async fn forbid_storing(mut response: Response) -> Response {
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

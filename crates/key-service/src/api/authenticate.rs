@@ -43,6 +43,13 @@ struct PresentedKey<'a> {
     managed_by: &'static str,
 }
 
+/// Who vouches for whom, and how: with run-as, the first realm is the runner's and the second that of the user he acts as.
+pub(super) struct Proof {
+    authentication_realm: RealmName,
+    lookup_realm: RealmName,
+    authentication_type: &'static str,
+}
+
 pub(super) async fn show(
     authenticated: Authenticated,
     parameters: Parameters,
@@ -50,39 +57,67 @@ pub(super) async fn show(
 ) -> Result<Response, ApiError> {
     parameters.finish()?;
     authenticated.authorize(&ClusterRequest::Authenticate)?;
-    let identity = identity(authenticated.authentication.subject());
-    match authenticated.authentication.means() {
-        Means::Jwt { .. } | Means::Own => answer::ok(&identity),
-        Means::Token(_) => answer::ok(&Identity { authentication_type: "token", ..identity }),
+    let authentication = &authenticated.authentication;
+    let proof = Proof {
+        authentication_realm: realm_of(authentication.authenticating()),
+        lookup_realm: realm_of(authentication.subject()),
+        authentication_type: match (authentication.means(), authentication.authenticating()) {
+            (Means::Token(_), _) => "token",
+            (Means::Jwt { .. } | Means::Own, Subject::ApiKey(_)) => "api_key",
+            (Means::Own, Subject::User(_)) if authenticated.is_anonymous() => "anonymous",
+            (Means::Jwt { .. } | Means::Own, Subject::User(_)) => "realm",
+        },
+    };
+    answer::ok(&identity(authentication.subject(), &authenticated.roles.assigned, &proof))
+}
+
+impl Proof {
+    /// As if somebody was authenticated by a credential of their own.
+    pub(super) fn own(subject: &Subject) -> Self {
+        Self {
+            authentication_realm: realm_of(subject),
+            lookup_realm: realm_of(subject),
+            authentication_type: match subject {
+                Subject::ApiKey(_) => "api_key",
+                Subject::User(_) => "realm",
+            },
+        }
     }
 }
 
-/// Who somebody is, as if authenticated by a credential of the subject's own.
-pub(super) fn identity(subject: &Subject) -> Identity<'_> {
+/// Who somebody is. `roles` are the user's; a key has none.
+pub(super) fn identity<'a>(subject: &'a Subject, roles: &'a [String], proof: &'a Proof) -> Identity<'a> {
     match subject {
-        Subject::ApiKey(key) => identity_of_key(key.key()),
-        Subject::User(user) => identity_of_user(user),
+        Subject::ApiKey(key) => identity_of_key(key.key(), proof),
+        Subject::User(user) => identity_of_user(user, roles, proof),
     }
 }
 
-fn identity_of_user(user: &User) -> Identity<'_> {
+/// The realm that vouches for somebody.
+fn realm_of(subject: &Subject) -> RealmName {
+    match subject {
+        Subject::ApiKey(_) => RealmName::api_key(),
+        Subject::User(user) => user.realm.clone(),
+    }
+}
+
+fn identity_of_user<'a>(user: &'a User, roles: &'a [String], proof: &'a Proof) -> Identity<'a> {
     Identity {
         username: &user.username,
-        roles: &user.roles,
+        roles,
         full_name: user.full_name.as_deref(),
         email: user.email.as_deref(),
         metadata: &user.metadata,
         enabled: true,
-        authentication_realm: shown(&user.realm),
-        lookup_realm: shown(&user.realm),
-        authentication_type: "realm",
+        authentication_realm: shown(&proof.authentication_realm),
+        lookup_realm: shown(&proof.lookup_realm),
+        authentication_type: proof.authentication_type,
         api_key: None,
     }
 }
 
 /// The owner, as the owner was when the key was made. `metadata` is the owner's, not the key's.
-fn identity_of_key(key: &StoredKey) -> Identity<'_> {
-    let realm = RealmName::api_key();
+fn identity_of_key<'a>(key: &'a StoredKey, proof: &'a Proof) -> Identity<'a> {
     Identity {
         username: &key.owner.username,
         roles: &[],
@@ -90,9 +125,9 @@ fn identity_of_key(key: &StoredKey) -> Identity<'_> {
         email: key.owner.email.as_deref(),
         metadata: &key.owner.metadata,
         enabled: true,
-        authentication_realm: shown(&realm),
-        lookup_realm: shown(&realm),
-        authentication_type: "api_key",
+        authentication_realm: shown(&proof.authentication_realm),
+        lookup_realm: shown(&proof.lookup_realm),
+        authentication_type: proof.authentication_type,
         api_key: Some(PresentedKey { id: key.id.as_str(), name: &key.name, managed_by: "elasticsearch" }),
     }
 }

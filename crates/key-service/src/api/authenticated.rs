@@ -9,15 +9,17 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 
 use crate::api::error::ApiError;
-use crate::api::unauthenticated::{Asked, unauthenticated};
+use crate::api::unauthenticated::{Asked, challenges, unauthenticated};
 use crate::api::{Service, SharedService};
 use crate::audit::{self, Actor, Refusal, RefusalEvent};
-use crate::security::authentication::{Authentication, AuthenticationFailure, Subject};
-use crate::security::caller::Caller;
-use crate::security::permission::{EffectivePermission, denial};
+use crate::security::anonymous::ANONYMOUS_REALM;
+use crate::security::authentication::{Authentication, AuthenticationFailure, Schemes, Subject};
+use crate::security::caller::{Caller, Runner};
+use crate::security::permission::{EffectivePermission, denial, run_as_refusal};
 use crate::security::realm::RealmName;
 use crate::security::request::ClusterRequest;
-use crate::security::roles::caller_of_key;
+use crate::security::roles::{UserRoles, caller_of_key};
+use crate::store::StoreError;
 use crate::telemetry;
 
 /// Whoever sent the request, and what they may do.
@@ -25,7 +27,11 @@ use crate::telemetry;
 pub(super) struct Authenticated {
     pub(super) authentication: Authentication,
     pub(super) caller: Caller,
-    permission: EffectivePermission,
+    /// The roles of the user on whose behalf the request is made; none when that is an API key.
+    pub(super) roles: UserRoles,
+    pub(super) permission: EffectivePermission,
+    /// Who tries to act as somebody he may not act as.
+    refused_runner: Option<Caller>,
     origin: Origin,
 }
 
@@ -34,6 +40,10 @@ pub(super) struct Authenticated {
 struct Origin {
     source: Option<SocketAddr>,
     uri: Uri,
+    /// Which credentials count.
+    schemes: Schemes,
+    /// Whether an anonymous caller who may not do something is asked who he is.
+    asks_anonymous_who: bool,
 }
 
 impl FromRequestParts<SharedService> for Authenticated {
@@ -42,28 +52,60 @@ impl FromRequestParts<SharedService> for Authenticated {
     async fn from_request_parts(parts: &mut Parts, service: &SharedService) -> Result<Self, ApiError> {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-        let origin = Origin { source, uri: uri.clone() };
+        let settings = &service.settings;
+        let origin = Origin {
+            source,
+            uri: uri.clone(),
+            schemes: service.authenticator.schemes(),
+            asks_anonymous_who: settings
+                .anonymous
+                .as_ref()
+                .is_some_and(|anonymous| !anonymous.authz_exception),
+        };
         let authentication = service
             .authenticator
             .authenticate(&parts.headers, service.clock.now())
             .await
             .map_err(|failure| refused(failure, &origin, service))?;
-        let (caller, permission) = match authentication.subject() {
-            Subject::ApiKey(key) => caller_of_key(key.key()),
-            Subject::User(user) => service.roles.caller_of_user(user),
-        };
-        Ok(Self { authentication, caller, permission, origin })
+        Self::new(authentication, origin, service).await.map_err(ApiError::from)
     }
 }
 
 impl Authenticated {
+    /// Looks up what they may do. Whoever tries to act as somebody he may not act as, may do nothing.
+    async fn new(
+        authentication: Authentication,
+        origin: Origin,
+        service: &SharedService,
+    ) -> Result<Self, StoreError> {
+        let Standing { mut caller, mut permission, roles } =
+            Standing::of(authentication.subject(), service).await?;
+        let mut refused_runner = None;
+        if authentication.is_run_as() {
+            let runner = Standing::of(authentication.authenticating(), service).await?;
+            if !runner.permission.allows_run_as(&caller.username) {
+                permission = EffectivePermission::nothing();
+                refused_runner = Some(runner.caller);
+            } else if !authentication.is_known() {
+                permission = EffectivePermission::nothing();
+            }
+            caller.run_by = Some(match authentication.authenticating() {
+                Subject::ApiKey(key) => {
+                    Runner::ApiKey { id: key.key().id.to_string(), owner: key.key().owner.username.clone() }
+                }
+                Subject::User(user) => Runner::User { username: user.username.clone() },
+            });
+        }
+        Ok(Self { authentication, caller, roles, permission, refused_runner, origin })
+    }
+
     /// Whether they may.
     ///
     /// # Errors
     ///
     /// 403 when not, which the trail then knows of.
     pub(super) fn authorize(&self, request: &ClusterRequest<'_>) -> Result<(), ApiError> {
-        if self.permission.allows(request, &self.caller) {
+        if self.refused_runner.is_none() && self.permission.allows(request, &self.caller) {
             return Ok(());
         }
         audit::record_refusal(&RefusalEvent {
@@ -71,17 +113,46 @@ impl Authenticated {
             source: self.origin.source,
             refusal: Refusal::Forbidden { action: request.action(), actor: &self.actor() },
         });
-        Err(ApiError::unauthorized(denial(request, &self.caller)))
+        Err(match &self.refused_runner {
+            Some(runner) => {
+                ApiError::unauthorized(run_as_refusal(request.action(), runner, &self.caller.username))
+            }
+            None if self.must_say_who() => ApiError::unauthenticated(
+                format!("action [{}] requires authentication", request.action()),
+                &challenges(self.origin.schemes),
+                &[],
+            ),
+            None => ApiError::unauthorized(denial(request, &self.caller)),
+        })
     }
 
-    /// Whether they are still who they were when the request came, for a request that has waited.
+    /// Whether an anonymous caller is told 401 in place of 403 (Elasticsearch,
+    /// `xpack.security.authc.anonymous.authz_exception`).
+    fn must_say_who(&self) -> bool {
+        self.origin.asks_anonymous_who && self.is_anonymous()
+    }
+
+    /// Whether nobody has said who he is.
+    pub(super) fn is_anonymous(&self) -> bool {
+        match self.authentication.authenticating() {
+            Subject::ApiKey(_) => false,
+            Subject::User(user) => user.realm.realm_type == ANONYMOUS_REALM,
+        }
+    }
+
+    /// Whether they are still who they were when the request came and may still do it, for a request that has waited.
     ///
     /// # Errors
     ///
-    /// 401 when a key or a token has ended meanwhile.
-    pub(super) async fn recheck(&self, service: &SharedService) -> Result<(), ApiError> {
-        let held = service.authenticator.still_holds(&self.authentication, service.clock.now()).await;
-        held.map_err(|failure| refused(failure, &self.origin, service))
+    /// 401 when a key has ended or a user has gone meanwhile, 403 when they may not any more.
+    pub(super) async fn recheck(
+        &self,
+        request: &ClusterRequest<'_>,
+        service: &SharedService,
+    ) -> Result<(), ApiError> {
+        let renewed = service.authenticator.renewed(&self.authentication, service.clock.now()).await;
+        let authentication = renewed.map_err(|failure| refused(failure, &self.origin, service))?;
+        Self::new(authentication, self.origin.clone(), service).await?.authorize(request)
     }
 
     /// The error for a credential inside the request that authenticates nobody, which the trail then knows of. `action` is what
@@ -98,12 +169,36 @@ impl Authenticated {
 
     /// For the trail.
     pub(super) fn actor(&self) -> Actor {
-        let (realm, api_key) = match self.authentication.subject() {
+        let authenticating = self.authentication.authenticating();
+        let (realm, api_key) = match authenticating {
             Subject::ApiKey(key) => (RealmName::api_key().name, Some(key.key().id.clone())),
             Subject::User(user) => (user.realm.name.clone(), None),
         };
-        let username = self.authentication.username().to_owned();
-        Actor { username, realm, api_key, source: self.origin.source }
+        let run_as = self.authentication.is_run_as().then(|| self.authentication.username().to_owned());
+        let username = authenticating.username().to_owned();
+        Actor { username, realm, api_key, run_as, source: self.origin.source }
+    }
+}
+
+/// Somebody as a caller, and what he may do.
+struct Standing {
+    caller: Caller,
+    permission: EffectivePermission,
+    roles: UserRoles,
+}
+
+impl Standing {
+    async fn of(subject: &Subject, service: &SharedService) -> Result<Self, StoreError> {
+        match subject {
+            Subject::ApiKey(key) => {
+                let (caller, permission) = caller_of_key(key.key());
+                Ok(Self { caller, permission, roles: UserRoles::default() })
+            }
+            Subject::User(user) => {
+                let roles = service.roles.of_user(user).await?;
+                Ok(Self { caller: roles.caller(user), permission: roles.permission(), roles })
+            }
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn show(
     let request = feed_request(parameters)?;
     authenticated.authorize(&ClusterRequest::ReadKeyFeed)?;
     let page = service.feed.answer(request, service.clock.now()).await?;
-    authenticated.recheck(&service).await?;
+    authenticated.recheck(&ClusterRequest::ReadKeyFeed, &service).await?;
     telemetry::feed_rows_served(page.keys.len());
     answer::ok_unless_known(&page, &headers)
 }

@@ -74,7 +74,7 @@ pub(super) fn unauthenticated(
 }
 
 /// What would do, in Elasticsearch's order.
-fn challenges(schemes: Schemes) -> Vec<Challenge> {
+pub(super) fn challenges(schemes: Schemes) -> Vec<Challenge> {
     let mut challenges = vec![Challenge::Basic];
     if schemes.tokens || schemes.jwt {
         challenges.push(Challenge::Bearer);

@@ -17,7 +17,7 @@ use crate::cli::running::{self, ServicePlan};
 use crate::randomness::SystemRandomness;
 use crate::security::jwt::JwtRealms;
 use crate::security::password::{Password, PasswordHash};
-use crate::security::realm::{ELASTIC, Realms, User};
+use crate::security::realm::{ELASTIC, Realms};
 use crate::security::user_file::UserFile;
 use crate::settings::{LISTEN_DEFAULT, ServiceSettings, TokenSettings};
 
@@ -65,10 +65,11 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
     let plan = ServicePlan {
         listen: arguments.listen,
         data,
-        realms: Realms::default().and([User::elastic(hash)]).and(users.users),
+        realms: Realms::default().with_elastic(hash).with_file(users.users),
         roles: users.roles,
         jwt_realms: JwtRealms::default(),
         settings: settings(),
+        elastic_is_new: password.is_some(),
     };
     running::run(plan, |address| {
         let readiness = Readiness {
@@ -137,7 +138,7 @@ fn told(Readiness { url, username, password, data }: &Readiness<'_>) -> String {
     let password = match password {
         Some(password) => format!("{password}   (shown this once; valid as long as the directory is)"),
         None => format!(
-            "the one of the first start   (lost? stop, remove {PASSWORD_FILE} from the directory, start again)"
+            "the one of the first start, or what it was changed to   (lost? stop, remove {PASSWORD_FILE} from the directory, start again)"
         ),
     };
     format!(

@@ -14,14 +14,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::api::{self, ServiceParts};
+use crate::audit::Actor;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX};
 use crate::randomness::{SystemRandomness, draw};
 use crate::security::jwt::JwtRealms;
 use crate::security::password::PasswordChecker;
-use crate::security::realm::Realms;
+use crate::security::realm::{ELASTIC, Realms};
 use crate::security::roles::Roles;
 use crate::server;
 use crate::settings::ServiceSettings;
@@ -40,6 +41,8 @@ pub(super) struct ServicePlan {
     pub(super) roles: Roles,
     pub(super) jwt_realms: JwtRealms,
     pub(super) settings: ServiceSettings,
+    /// Whether the super-user's password was made just now, and whatever was stored of the super-user no longer counts.
+    pub(super) elastic_is_new: bool,
 }
 
 /// Runs the service until it is told to stop. `ready` is called once, with the address, when requests are taken.
@@ -64,6 +67,12 @@ async fn serve(
     let store = KeyStore::open(&store_file, new_epoch()?)
         .await
         .map_err(|error| CommandFailed::store(&store_file, &error))?;
+    if plan.elastic_is_new {
+        store
+            .reset_reserved_user(ELASTIC.to_owned(), operator(), SystemClock.now())
+            .await
+            .map_err(|error| CommandFailed::store(&store_file, &error))?;
+    }
     let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
     let parts = ServiceParts {
         store: store.clone(),
@@ -89,6 +98,12 @@ async fn serve(
         tracing::warn!("stopped with the store still in use");
     }
     Ok(())
+}
+
+/// Whoever may remove files of the data directory.
+fn operator() -> Actor {
+    let here = "_operator".to_owned();
+    Actor { username: here.clone(), realm: here, api_key: None, run_as: None, source: None }
 }
 
 /// `SIGTERM` and `SIGINT` tell the service to stop.

@@ -36,11 +36,12 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
     let plan = ServicePlan {
         listen: settings.listen,
         data: DataDirectory::take(&settings.data)?,
-        realms: Realms::default().and(users.users),
+        realms: Realms::default().with_file(users.users),
         roles: users.roles,
         jwt_realms: JwtRealms::new(settings.jwt_realms)
             .map_err(|failed| CommandFailed::new(failed.to_string()))?,
         settings: settings.service,
+        elastic_is_new: false,
     };
     if !settings.listen.ip().is_loopback() {
         tracing::warn!(

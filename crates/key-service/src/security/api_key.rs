@@ -99,6 +99,15 @@ impl VerifiedKey {
     pub fn key(&self) -> &StoredKey {
         &self.0
     }
+
+    /// The same key as it is stored now.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyRejection`] when it has ended.
+    pub fn renewed(&self, found: Option<StoredKey>, now: UnixMillis) -> Result<Self, KeyRejection> {
+        refuse_ended(self.0.id.as_str(), found, now).map(Self)
+    }
 }
 
 /// The key that a credential proves, if `found` is the key with its id.

@@ -1,33 +1,41 @@
 //! Who is asking.
 //!
-//! Four kinds of credential are known: an API key and an access token, checked against the store; a username with a
-//! password, checked by the first realm that knows the username; and a JSON Web Token, checked by the realms of its issuer. Trouble of the store is a failure of its own, never a bad
-//! credential. What authenticates is a proof: [`Authentication`] can only be made here.
+//! Four kinds of credential are known: an API key and an access token, checked against the store; a username with a password,
+//! checked by the realms; and a JSON Web Token, checked by the realms of its issuer. Trouble of the store is a failure of its own,
+//! never a bad credential. What authenticates is a proof: [`Authentication`] can only be made here.
+//!
+//! Whoever is authenticated may ask to act as another user (run-as). Whether he may is a question of permissions, which comes
+//! later, and until then a user whom nobody knows looks like any other.
+
+mod bearer;
 
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use latchkey_key_feed::UnixMillis;
 
+use crate::security::anonymous::{self, AnonymousAccess};
 use crate::security::api_key::{self, KeyRejection, VerifiedKey};
-use crate::security::credential::bearer::BearerCredential;
 use crate::security::credential::{
     ApiKeyCredential, BasicCredential, MalformedCredential, Presented, presented,
 };
-use crate::security::jwt::{JwtRealms, JwtRejection, VouchedUser};
-use crate::security::password::{PasswordChecker, Saturated};
-use crate::security::realm::{Realms, User};
-use crate::security::token::{self, Access, Token, TokenDigest, TokenRejection};
-use crate::store::tokens::StoredToken;
+use crate::security::jwt::{JwtRealms, JwtRejection};
+use crate::security::password::Saturated;
+use crate::security::realm::User;
+use crate::security::realm_chain::RealmChain;
+use crate::security::token::{Access, TokenDigest, TokenRejection};
 use crate::store::{KeyStore, StoreError};
+
+/// The header that names the user to act as (Elasticsearch, `AuthenticationServiceField.RUN_AS_USER_HEADER`).
+const RUN_AS_HEADER: HeaderName = HeaderName::from_static("es-security-runas-user");
 
 /// Checks credentials.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     store: KeyStore,
-    realms: Realms,
-    passwords: PasswordChecker,
+    realms: RealmChain,
     jwt_realms: JwtRealms,
+    anonymous: Option<AnonymousAccess>,
     schemes: Schemes,
 }
 
@@ -45,8 +53,9 @@ pub struct Schemes {
 /// Proof of who is asking.
 #[derive(Clone, Debug)]
 pub struct Authentication {
-    subject: Subject,
+    authenticating: Subject,
     means: Means,
+    run_as: Option<RunAs>,
 }
 
 /// By what somebody was authenticated.
@@ -61,6 +70,14 @@ pub enum Means {
     },
     /// An access token of this service.
     Token(TokenDigest<Access>),
+}
+
+/// The user to act as.
+#[derive(Clone, Debug)]
+struct RunAs {
+    /// The user; one without roles when nobody knows the name.
+    target: Subject,
+    is_known: bool,
 }
 
 /// Who is asking.
@@ -103,8 +120,10 @@ pub enum AuthenticationFailure {
 /// Why a username and a password were refused. Clients are never told which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserRejection {
-    /// The user is not enabled.
+    /// The user is not enabled, or the user to act as is not.
     Disabled,
+    /// The user to act as has no name, or several.
+    RunAsMalformed,
     /// No realm knows the username.
     Unknown,
     /// The password is not the user's.
@@ -116,18 +135,24 @@ impl Authenticator {
     #[must_use]
     pub fn new(
         store: KeyStore,
-        realms: Realms,
-        passwords: PasswordChecker,
+        realms: RealmChain,
         jwt_realms: JwtRealms,
+        anonymous: Option<AnonymousAccess>,
         schemes: Schemes,
     ) -> Self {
-        Self { store, realms, passwords, jwt_realms, schemes }
+        Self { store, realms, jwt_realms, anonymous, schemes }
     }
 
     /// Which credentials count besides passwords.
     #[must_use]
     pub fn schemes(&self) -> Schemes {
         self.schemes
+    }
+
+    /// The realms that it asks.
+    #[must_use]
+    pub fn realms(&self) -> &RealmChain {
+        &self.realms
     }
 
     /// Who sent a request with these headers.
@@ -140,34 +165,14 @@ impl Authenticator {
         headers: &HeaderMap,
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
-        match presented(headers, self.schemes.api_keys)? {
-            None => Err(AuthenticationFailure::Missing),
-            Some(Presented::ApiKey(credential)) => self.key(&credential, now).await,
-            Some(Presented::Basic(credential)) => self.password(credential).await,
-            Some(Presented::Bearer(credential)) => self.bearer(credential, now).await,
-        }
-    }
-
-    /// Whom an access token stands for, when it comes inside of a request: a grant. What `credential` says of the client counts
-    /// for tokens of realms that ask for it, and is refused with others.
-    ///
-    /// # Errors
-    ///
-    /// [`AuthenticationFailure`] when it stands for nobody.
-    pub async fn access_token(
-        &self,
-        credential: BearerCredential,
-        now: UnixMillis,
-    ) -> Result<Authentication, AuthenticationFailure> {
-        if credential.client_secret.is_some() && !self.jwt_realms.knows_the_form_of(&credential) {
-            return Err(AuthenticationFailure::ClientProofUnsupported);
-        }
-        match self.bearer(credential, now).await {
-            Err(AuthenticationFailure::Missing) => {
-                Err(AuthenticationFailure::RejectedToken(TokenRejection::Unknown))
-            }
-            outcome => outcome,
-        }
+        let proven = match presented(headers, self.schemes.api_keys)? {
+            None => return self.stand_in(headers),
+            Some(Presented::ApiKey(credential)) => self.key(&credential, now).await?,
+            Some(Presented::Basic(credential)) => self.password(credential).await?,
+            Some(Presented::Bearer(credential)) => self.bearer(credential, now).await?,
+        };
+        let run_as = self.run_as(headers, &proven.authenticating).await?;
+        Ok(Authentication { run_as, ..proven })
     }
 
     /// Who has this username and this password.
@@ -179,44 +184,91 @@ impl Authenticator {
         &self,
         credential: BasicCredential,
     ) -> Result<Authentication, AuthenticationFailure> {
-        let BasicCredential { username, password } = credential;
-        let user = self.realms.find(&username);
-        let hash = user.and_then(|user| user.password.as_ref());
-        let matches = self.passwords.check(hash, password).await?;
-        let cause = match user {
-            Some(user) if matches && user.enabled => {
-                let subject = Subject::User(Arc::clone(user));
-                return Ok(Authentication { subject, means: Means::Own });
-            }
-            Some(_) if matches => UserRejection::Disabled,
-            Some(_) => UserRejection::WrongPassword,
-            None => UserRejection::Unknown,
-        };
-        Err(AuthenticationFailure::RejectedUser { username, cause })
+        let user = self.realms.authenticate(credential).await?;
+        Ok(Authentication::of(Subject::User(user), Means::Own))
     }
 
-    /// Whether what was proven a while ago still holds: a key or a token may have ended meanwhile. Users last as long as the
-    /// service.
+    /// What was proven a while ago, as it is now: a key or a token may have ended meanwhile, a user may have gone or have other roles.
     ///
     /// # Errors
     ///
-    /// [`AuthenticationFailure`] when it does not.
-    pub async fn still_holds(
+    /// [`AuthenticationFailure`] when it does not hold any more.
+    pub async fn renewed(
         &self,
         authentication: &Authentication,
         now: UnixMillis,
-    ) -> Result<(), AuthenticationFailure> {
-        match &authentication.means {
-            Means::Jwt { expiration } if now.0 >= expiration.0 => return Err(JwtRejection::Expired.into()),
-            Means::Jwt { .. } | Means::Own => {}
-            Means::Token(digest) => drop(self.living_token(digest, now).await?),
-        }
-        match &authentication.subject {
-            Subject::ApiKey(key) => {
-                let id = key.key().id.as_str();
-                Ok(api_key::refuse_ended(id, self.store.find(id).await?, now).map(|_| ())?)
+    ) -> Result<Authentication, AuthenticationFailure> {
+        let run_as = match &authentication.run_as {
+            Some(RunAs { target, is_known: true }) => {
+                Some(RunAs { target: self.renewed_subject(target, now).await?, is_known: true })
             }
-            Subject::User(_) => Ok(()),
+            run_as => run_as.clone(),
+        };
+        let subject = &authentication.authenticating;
+        let authenticating = match &authentication.means {
+            Means::Jwt { expiration } if now >= *expiration => return Err(JwtRejection::Expired.into()),
+            Means::Jwt { .. } => subject.clone(),
+            Means::Own => self.renewed_subject(subject, now).await?,
+            Means::Token(digest) => self.subject_of(self.living_token(digest, now).await?, now).await?,
+        };
+        Ok(Authentication { authenticating, means: authentication.means.clone(), run_as })
+    }
+
+    async fn renewed_subject(
+        &self,
+        subject: &Subject,
+        now: UnixMillis,
+    ) -> Result<Subject, AuthenticationFailure> {
+        let user = match subject {
+            Subject::ApiKey(key) => {
+                let found = self.store.find(key.key().id.as_str()).await?;
+                return Ok(Subject::ApiKey(Box::new(key.renewed(found, now)?)));
+            }
+            Subject::User(user) => user,
+        };
+        let cause = match self.realms.find_in(&user.realm, &user.username).await? {
+            Some(found) if found.enabled => return Ok(Subject::User(Arc::new(found))),
+            Some(_) => UserRejection::Disabled,
+            None => UserRejection::Unknown,
+        };
+        Err(AuthenticationFailure::RejectedUser { username: user.username.clone(), cause })
+    }
+
+    /// The anonymous user, where there is one and the request carries nothing that says otherwise.
+    fn stand_in(&self, headers: &HeaderMap) -> Result<Authentication, AuthenticationFailure> {
+        match &self.anonymous {
+            Some(anonymous) if anonymous::may_stand_in(headers) => {
+                Ok(Authentication::of(Subject::User(Arc::new(anonymous.user())), Means::Own))
+            }
+            _ => Err(AuthenticationFailure::Missing),
+        }
+    }
+
+    async fn run_as(
+        &self,
+        headers: &HeaderMap,
+        authenticating: &Subject,
+    ) -> Result<Option<RunAs>, AuthenticationFailure> {
+        let rejected = |cause| {
+            let username = match authenticating {
+                Subject::ApiKey(key) => key.key().id.to_string(),
+                Subject::User(user) => user.username.clone(),
+            };
+            AuthenticationFailure::RejectedUser { username, cause }
+        };
+        let mut names = headers.get_all(RUN_AS_HEADER).iter();
+        let Some(name) = names.next() else { return Ok(None) };
+        if name.is_empty() || names.next().is_some() {
+            return Err(rejected(UserRejection::RunAsMalformed));
+        }
+        let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
+        match self.realms.find(&name).await? {
+            Some(user) if !user.enabled => Err(rejected(UserRejection::Disabled)),
+            Some(user) => Ok(Some(RunAs { target: Subject::User(Arc::new(user)), is_known: true })),
+            None => {
+                let target = Subject::User(Arc::new(User::nobody(name)));
+                Ok(Some(RunAs { target, is_known: false }))
+            }
         }
     }
 
@@ -227,90 +279,65 @@ impl Authenticator {
     ) -> Result<Authentication, AuthenticationFailure> {
         let found = self.store.find(&credential.id).await?;
         let subject = Subject::ApiKey(Box::new(api_key::verify(credential, found, now)?));
-        Ok(Authentication { subject, means: Means::Own })
-    }
-
-    async fn bearer(
-        &self,
-        credential: BearerCredential,
-        now: UnixMillis,
-    ) -> Result<Authentication, AuthenticationFailure> {
-        if self.schemes.tokens {
-            match self.token(&credential, now).await {
-                Err(AuthenticationFailure::RejectedToken(TokenRejection::Unknown)) => {}
-                outcome => return outcome,
-            }
-        }
-        match self.jwt_realms.authenticate(&credential, now).await? {
-            Some(VouchedUser { user, expiration }) => {
-                let subject = Subject::User(Arc::new(user));
-                Ok(Authentication { subject, means: Means::Jwt { expiration } })
-            }
-            None if self.schemes.tokens => Err(TokenRejection::Unknown.into()),
-            None => Err(AuthenticationFailure::Missing),
-        }
-    }
-
-    async fn token(
-        &self,
-        credential: &BearerCredential,
-        now: UnixMillis,
-    ) -> Result<Authentication, AuthenticationFailure> {
-        let token = Token::<Access>::parse(credential.token.expose()).ok_or(TokenRejection::Unknown)?;
-        let digest = token.digest();
-        let subject = self.subject_of(self.living_token(&digest, now).await?, now).await?;
-        Ok(Authentication { subject, means: Means::Token(digest) })
-    }
-
-    async fn living_token(
-        &self,
-        digest: &TokenDigest<Access>,
-        now: UnixMillis,
-    ) -> Result<StoredToken, AuthenticationFailure> {
-        let token = self.store.find_access_token(digest).await?.ok_or(TokenRejection::Unknown)?;
-        token::refuse_ended(&token, now)?;
-        Ok(token)
-    }
-
-    /// On whose behalf a token acts: a user as the user was when the token was made; an API key as it is now. A key that has ended
-    /// takes its tokens with it.
-    ///
-    /// # Errors
-    ///
-    /// [`AuthenticationFailure`] when the key has ended, or the store cannot tell.
-    pub async fn subject_of(
-        &self,
-        token: StoredToken,
-        now: UnixMillis,
-    ) -> Result<Subject, AuthenticationFailure> {
-        let Some(id) = token.subject.api_key else {
-            return Ok(Subject::User(Arc::new(User::vouched(token.subject.user, token.subject.roles))));
-        };
-        let found = self.store.find(id.as_str()).await?;
-        let key = api_key::of_token(id.as_str(), found, now).map_err(|_| TokenRejection::Ended)?;
-        Ok(Subject::ApiKey(Box::new(key)))
+        Ok(Authentication::of(subject, Means::Own))
     }
 }
 
 impl Authentication {
-    /// Who is asking.
-    #[must_use]
-    pub fn subject(&self) -> &Subject {
-        &self.subject
+    fn of(authenticating: Subject, means: Means) -> Self {
+        Self { authenticating, means, run_as: None }
     }
 
-    /// By what that was proven.
+    /// Who is asking: with run-as, the user to act as.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        self.run_as.as_ref().map_or(&self.authenticating, |run_as| &run_as.target)
+    }
+
+    /// By what it was proven who asks.
     #[must_use]
     pub fn means(&self) -> &Means {
         &self.means
     }
 
+    /// Whose credential it was.
+    #[must_use]
+    pub fn authenticating(&self) -> &Subject {
+        &self.authenticating
+    }
+
+    /// Whether it was a password, not a key or a token that somebody else may hold by now.
+    #[must_use]
+    pub fn came_with_password(&self) -> bool {
+        matches!(&self.authenticating, Subject::User(user) if user.password.is_some())
+    }
+
+    /// Whether somebody acts as another user.
+    #[must_use]
+    pub fn is_run_as(&self) -> bool {
+        self.run_as.is_some()
+    }
+
+    /// Whether some realm knows whom this is about; only of a user to act as it may not be so.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.run_as.as_ref().is_none_or(|run_as| run_as.is_known)
+    }
+
     /// The username on whose behalf the request is made: an API key's owner's.
     #[must_use]
     pub fn username(&self) -> &str {
-        match &self.subject {
-            Subject::ApiKey(key) => &key.key().owner.username,
-            Subject::User(user) => &user.username,
+        self.subject().username()
+    }
+}
+
+impl Subject {
+    /// The username: an API key's owner's.
+    #[must_use]
+    pub fn username(&self) -> &str {
+        match self {
+            Self::ApiKey(key) => &key.key().owner.username,
+            Self::User(user) => &user.username,
         }
     }
 }
@@ -325,6 +352,7 @@ impl AuthenticationFailure {
             Self::RejectedJwt(rejection) => rejection.kind(),
             Self::RejectedKey(rejection) => rejection.kind(),
             Self::RejectedUser { cause: UserRejection::Disabled, .. } => "user_disabled",
+            Self::RejectedUser { cause: UserRejection::RunAsMalformed, .. } => "run_as_malformed",
             Self::RejectedUser { cause: UserRejection::Unknown, .. } => "user_unknown",
             Self::RejectedUser { cause: UserRejection::WrongPassword, .. } => "password_wrong",
             Self::RejectedToken(rejection) => rejection.kind(),

@@ -121,7 +121,7 @@ pub enum JwtRejection {
 
 /// Why a client for key sets could not be made.
 #[derive(Debug)]
-pub struct NoFetcher(reqwest::Error);
+pub struct NoFetcher(std::io::Error);
 
 /// A token that has the form of one. Nothing it says is proven.
 struct UnprovenJwt<'a> {
@@ -288,7 +288,7 @@ impl JwtRejection {
     }
 }
 
-/// Whether `millis` lies at or after the end of something that ends at `end` and may be overrun by `skew`.
+/// A moment, put off by how far clocks may differ.
 fn with_skew(end: UnixMillis, skew: Duration) -> UnixMillis {
     UnixMillis(end.0.saturating_add(u64::try_from(skew.as_millis()).unwrap_or(u64::MAX)))
 }

@@ -34,7 +34,7 @@ pub struct Password(Vec<u8>);
 #[derive(Clone)]
 pub struct PasswordHash(phc::PasswordHash);
 
-/// Verifies passwords, a few at a time. Clones share the threads.
+/// Hashes and verifies passwords, a few at a time. Clones share the threads.
 #[derive(Clone, Debug)]
 pub struct PasswordChecker {
     threads: Arc<Semaphore>,
@@ -59,9 +59,18 @@ pub struct InvalidPasswordHash;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashingFailed;
 
-/// Too many verifications wait for a thread already.
+/// Too many hashings wait for a thread already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saturated;
+
+/// Why a new password was not hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashRefusal {
+    /// It could not be.
+    Failed,
+    /// Too many hashings wait for a thread already.
+    Saturated,
+}
 
 impl Password {
     /// The password inside the credential that a client sent.
@@ -109,7 +118,10 @@ impl PasswordHash {
     ///
     /// [`HashingFailed`] when there is no randomness for the salt, or no memory.
     pub fn of(password: &Password, randomness: &dyn Randomness) -> Result<Self, HashingFailed> {
-        let salt: [u8; PASSWORD_SALT_LEN] = draw(randomness).map_err(|_| HashingFailed)?;
+        Self::salted(password, draw(randomness).map_err(|_| HashingFailed)?)
+    }
+
+    fn salted(password: &Password, salt: [u8; PASSWORD_SALT_LEN]) -> Result<Self, HashingFailed> {
         argon2().hash_password_with_salt(&password.0, &salt).map(Self).map_err(|_| HashingFailed)
     }
 
@@ -155,6 +167,26 @@ impl PasswordChecker {
             hash.matches(&password)
         });
         Ok(matches.await.map_err(|_| Saturated)? && known)
+    }
+
+    /// The hash of a new password under a fresh salt.
+    ///
+    /// # Errors
+    ///
+    /// [`HashRefusal`] when there is no hash.
+    pub async fn hash(
+        &self,
+        password: Password,
+        randomness: &dyn Randomness,
+    ) -> Result<PasswordHash, HashRefusal> {
+        let _place = self.places.try_acquire().map_err(|_| HashRefusal::Saturated)?;
+        let salt = draw(randomness).map_err(|_| HashRefusal::Failed)?;
+        let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| HashRefusal::Saturated)?;
+        let hash = tokio::task::spawn_blocking(move || {
+            let _busy = thread;
+            PasswordHash::salted(&password, salt)
+        });
+        hash.await.map_err(|_| HashRefusal::Saturated)?.map_err(|HashingFailed| HashRefusal::Failed)
     }
 }
 
@@ -229,6 +261,17 @@ impl fmt::Display for HashingFailed {
 
 impl std::error::Error for HashingFailed {}
 
+impl fmt::Display for HashRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed => HashingFailed.fmt(f),
+            Self::Saturated => f.write_str("too many passwords wait to be hashed"),
+        }
+    }
+}
+
+impl std::error::Error for HashRefusal {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +297,8 @@ mod tests {
         let all = u32::try_from(1 + PASSWORDS_WAITING_MAX).unwrap();
         let taken = checker.places.acquire_many(all).await.unwrap();
         assert_eq!(checker.check(None, password("x")).await, Err(Saturated));
+        let hashed = checker.hash(password("x"), &SystemRandomness).await;
+        assert_eq!(hashed.map(|_| ()), Err(HashRefusal::Saturated));
         drop(taken);
         assert_eq!(checker.check(None, password("x")).await, Ok(false));
     }

@@ -10,6 +10,7 @@
 mod check;
 mod denial;
 
+use super::application_privilege::RegisteredPrivileges;
 use super::caller::Caller;
 use super::privilege::{ClusterPrivilege, IndexPrivilege, KeyReach};
 use super::request::ClusterRequest;
@@ -17,7 +18,7 @@ use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescrip
 use super::wildcard::{Effort, NameSet, covers};
 
 pub use check::{ApplicationQuestion, IndexQuestion, PrivilegesAnswer, PrivilegesQuestion};
-pub use denial::{denial, run_as_denial};
+pub use denial::{denial, run_as_denial, run_as_refusal};
 
 /// Indices that hold security data or running searches. A pattern does not stand for them unless it is said to.
 const RESTRICTED_INDICES: [&str; 3] = [".security", ".security-*", ".async-search*"];
@@ -25,6 +26,8 @@ const RESTRICTED_INDICES: [&str; 3] = [".security", ".security-*", ".async-searc
 /// What one or two sides together allow.
 #[derive(Clone, Debug)]
 pub struct EffectivePermission {
+    /// `false` for somebody who may not even do what anybody may.
+    is_anybody: bool,
     granted: Permission,
     /// What the owner of a key could do, if the key has descriptors of its own.
     limit: Option<Permission>,
@@ -51,7 +54,8 @@ struct IndexHolders<'a>(Vec<Vec<&'a NameSet>>);
 #[derive(Clone, Debug)]
 struct ApplicationGrant {
     applications: NameSet,
-    privileges: NameSet,
+    /// Names of privileges, and patterns over actions.
+    privileges: Vec<String>,
     resources: NameSet,
 }
 
@@ -59,7 +63,13 @@ impl EffectivePermission {
     /// What a user with these roles may do.
     #[must_use]
     pub fn of_user(roles: &RoleDescriptors) -> Self {
-        Self { granted: Permission::of(roles), limit: None }
+        Self { is_anybody: true, granted: Permission::of(roles), limit: None }
+    }
+
+    /// What somebody may do who is not who he says: nothing at all.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { is_anybody: false, ..Self::of_user(&RoleDescriptors::default()) }
     }
 
     /// What a key may do: what was assigned to it, within what its owner could do. A key to which nothing was assigned may
@@ -69,7 +79,7 @@ impl EffectivePermission {
         if assigned.is_empty() {
             return Self::of_user(limited_by);
         }
-        Self { granted: Permission::of(assigned), limit: Some(Permission::of(limited_by)) }
+        Self { is_anybody: true, granted: Permission::of(assigned), limit: Some(Permission::of(limited_by)) }
     }
 
     /// Whether it allows a request.
@@ -89,7 +99,8 @@ impl EffectivePermission {
             // Nothing is less than any reach, so the smaller of two is what both sides allow.
             Some(limit) => granted.min(limit.reach(request, caller)),
         };
-        by_privilege.max(request.is_open_to(caller).then_some(KeyReach::Own))
+        let is_open = self.is_anybody && request.is_open_to(caller);
+        by_privilege.max(is_open.then_some(KeyReach::Own))
     }
 
     /// Whether it allows to run as this user.
@@ -143,18 +154,27 @@ impl Permission {
         IndexHolders(holders.collect())
     }
 
-    /// Where an application's privilege is held.
+    /// Where an application's privilege is held. Nowhere, when it takes too much work to find out.
     fn application_resources(
         &self,
-        application: &NameSet,
-        privilege: &NameSet,
+        application: &str,
+        privilege: &str,
+        registered: &RegisteredPrivileges,
         effort: &mut Effort,
     ) -> Vec<&NameSet> {
+        let asked_application = NameSet::new([application], []);
+        let asked = match registered.actions(application, privilege) {
+            Some(actions) if effort.spend(actions.len()).is_none() => return Vec::new(),
+            Some(actions) => NameSet::new(actions.iter().map(String::as_str), []),
+            None => NameSet::new([privilege], []),
+        };
         self.applications
             .iter()
             .filter(|grant| {
-                covers(&[&grant.applications], application, effort)
-                    && covers(&[&grant.privileges], privilege, effort)
+                covers(&[&grant.applications], &asked_application, effort)
+                    && grant
+                        .actions(application, registered, effort)
+                        .is_some_and(|actions| covers(&[&actions], &asked, effort))
             })
             .map(|grant| &grant.resources)
             .collect()
@@ -183,9 +203,26 @@ impl ApplicationGrant {
     fn of(block: &ApplicationPrivileges) -> Self {
         Self {
             applications: NameSet::new([block.application.as_str()], []),
-            privileges: NameSet::new(block.privileges.iter().map(String::as_str), []),
+            privileges: block.privileges.clone(),
             resources: NameSet::new(block.resources.iter().map(String::as_str), []),
         }
+    }
+
+    /// What it grants inside an application: a name that is registered there stands for its actions, and every name for
+    /// itself. `None` when that is too much to look at.
+    fn actions(
+        &self,
+        application: &str,
+        registered: &RegisteredPrivileges,
+        effort: &mut Effort,
+    ) -> Option<NameSet> {
+        effort.spend(self.privileges.len())?;
+        let mut granted: Vec<&String> = self.privileges.iter().collect();
+        for actions in self.privileges.iter().filter_map(|name| registered.actions(application, name)) {
+            effort.spend(actions.len())?;
+            granted.extend(actions);
+        }
+        Some(NameSet::new(granted.into_iter().map(String::as_str), []))
     }
 }
 

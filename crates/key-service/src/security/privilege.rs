@@ -99,6 +99,12 @@ impl ClusterPrivilege {
         allowing.map(|privilege| privilege.name.as_str()).collect()
     }
 
+    /// The names of all, in alphabetical order.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        sorted(CLUSTER.iter().map(|privilege| privilege.name.as_str()))
+    }
+
     /// Whose keys a request may reach by it; `None` when it does not allow the request at all.
     #[must_use]
     pub fn reach(&self, request: &ClusterRequest<'_>, caller: &Caller) -> Option<KeyReach> {
@@ -155,6 +161,12 @@ impl IndexPrivilege {
         Ok(Self { name: lowered, actions })
     }
 
+    /// The names of all, in alphabetical order.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        sorted(INDEX.iter().map(|privilege| privilege.name.as_str()))
+    }
+
     /// The actions it allows.
     #[must_use]
     pub fn actions(&self) -> &NameSet {
@@ -162,23 +174,20 @@ impl IndexPrivilege {
     }
 }
 
+fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    names
+}
+
 impl fmt::Display for UnknownPrivilege {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, predefined, pattern, mut names): (_, _, _, Vec<&str>) = match self.kind {
-            Kind::Cluster => (
-                "cluster",
-                "predefined cluster privilege names",
-                "cluster",
-                CLUSTER.iter().map(|privilege| privilege.name.as_str()).collect(),
-            ),
-            Kind::Index => (
-                "index",
-                "predefined fixed indices privileges",
-                "index",
-                INDEX.iter().map(|privilege| privilege.name.as_str()).collect(),
-            ),
+        let (kind, predefined, pattern, names) = match self.kind {
+            Kind::Cluster => {
+                ("cluster", "predefined cluster privilege names", "cluster", ClusterPrivilege::names())
+            }
+            Kind::Index => ("index", "predefined fixed indices privileges", "index", IndexPrivilege::names()),
         };
-        names.sort_unstable();
         write!(
             f,
             "unknown {kind} privilege [{}]. a privilege must be either one of the {predefined} [{}] or a pattern over one of the available {pattern} actions",

@@ -1,7 +1,6 @@
 //! Who vouches for a username, and what is known of a user.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -39,21 +38,30 @@ pub struct User {
     pub password: Option<PasswordHash>,
 }
 
-/// The realms, in the order in which they are asked. The first that knows a username decides about it.
+/// The users that the service is started with.
 #[derive(Clone, Debug, Default)]
-pub struct Realms(Vec<BTreeMap<String, Arc<User>>>);
+pub struct Realms {
+    elastic: Option<PasswordHash>,
+    file: BTreeMap<String, User>,
+}
 
 impl RealmName {
     /// The realm of users that belong to the service itself, such as `elastic`.
     #[must_use]
     pub fn reserved() -> Self {
-        Self { name: "reserved".to_owned(), realm_type: "reserved".to_owned() }
+        Self { name: RESERVED.to_owned(), realm_type: RESERVED.to_owned() }
     }
 
     /// The realm of the users file.
     #[must_use]
     pub fn file() -> Self {
-        Self { name: "file".to_owned(), realm_type: "file".to_owned() }
+        Self { name: FILE.to_owned(), realm_type: FILE.to_owned() }
+    }
+
+    /// The realm of the users that are managed over the interface.
+    #[must_use]
+    pub fn native() -> Self {
+        Self { name: NATIVE.to_owned(), realm_type: NATIVE.to_owned() }
     }
 
     /// The realm of requests that present an API key (Elasticsearch, `AuthenticationField.API_KEY_REALM_NAME`).
@@ -66,7 +74,7 @@ impl RealmName {
 impl User {
     /// The super-user `elastic` with this password.
     #[must_use]
-    pub fn elastic(password: PasswordHash) -> Self {
+    pub fn elastic(password: Option<PasswordHash>) -> Self {
         Self {
             username: ELASTIC.to_owned(),
             realm: RealmName::reserved(),
@@ -75,7 +83,7 @@ impl User {
             metadata: Map::from_iter([("_reserved".to_owned(), Value::Bool(true))]),
             roles: vec![SUPERUSER.to_owned()],
             enabled: true,
-            password: Some(password),
+            password,
         }
     }
 
@@ -91,6 +99,21 @@ impl User {
             metadata: known.metadata,
             roles,
             enabled: true,
+            password: None,
+        }
+    }
+
+    /// Somebody of this name whom no realm knows, and who may do nothing.
+    #[must_use]
+    pub fn nobody(username: String) -> Self {
+        Self {
+            username,
+            realm: RealmName { name: String::new(), realm_type: String::new() },
+            full_name: None,
+            email: None,
+            metadata: Map::new(),
+            roles: Vec::new(),
+            enabled: false,
             password: None,
         }
     }
@@ -110,20 +133,42 @@ impl From<&User> for KeyOwner {
     }
 }
 
+/// The type, and the usual name, of the realm of the users file.
+pub const FILE: &str = "file";
+
+/// The type, and the usual name, of the realm of the users that are managed over the interface.
+pub const NATIVE: &str = "native";
+
+/// The type and name of the realm of users that belong to the service itself.
+pub const RESERVED: &str = "reserved";
+
 /// The name of the super-user, which no other realm may have.
 pub const ELASTIC: &str = "elastic";
 
 impl Realms {
-    /// The same, with one more realm to ask after the others.
+    /// The same, with this password for the super-user until another is stored.
     #[must_use]
-    pub fn and(mut self, users: impl IntoIterator<Item = User>) -> Self {
-        self.0.push(users.into_iter().map(|user| (user.username.clone(), Arc::new(user))).collect());
+    pub fn with_elastic(mut self, password: PasswordHash) -> Self {
+        self.elastic = Some(password);
         self
     }
 
-    /// The user with this name, in the first realm that has one.
+    /// The same, with these users of a file.
     #[must_use]
-    pub fn find(&self, username: &str) -> Option<&Arc<User>> {
-        self.0.iter().find_map(|users| users.get(username))
+    pub fn with_file(mut self, users: impl IntoIterator<Item = User>) -> Self {
+        self.file.extend(users.into_iter().map(|user| (user.username.clone(), user)));
+        self
+    }
+
+    /// The super-user's password at the start, if there is one.
+    #[must_use]
+    pub fn elastic_password(&self) -> Option<&PasswordHash> {
+        self.elastic.as_ref()
+    }
+
+    /// The user of the file with this name.
+    #[must_use]
+    pub fn file_user(&self, username: &str) -> Option<&User> {
+        self.file.get(username)
     }
 }

@@ -12,6 +12,11 @@ pub enum ClusterRequest<'a> {
     BulkGrantKeys,
     /// Update several of the caller's own keys.
     BulkUpdateKeys,
+    /// Give a user another password.
+    ChangePassword {
+        /// Whether it is the caller's own, and the caller has just shown the old one.
+        is_own: bool,
+    },
     /// May this user do that?
     CheckPrivileges {
         /// Which user.
@@ -38,6 +43,8 @@ pub enum ClusterRequest<'a> {
     InvalidateKeys(KeySelection<'a>),
     /// End tokens.
     InvalidateToken,
+    /// What may I do?
+    ListOwnPrivileges,
     /// Anything else, by the name of its action.
     Other(&'a str),
     /// Search keys. Whoever may only manage keys of his own is shown no others.
@@ -66,6 +73,29 @@ pub struct KeySelection<'a> {
     pub owner: bool,
 }
 
+/// The action of showing users.
+pub const GET_USERS: &str = "cluster:admin/xpack/security/user/get";
+/// The action of making or replacing a user.
+pub const PUT_USER: &str = "cluster:admin/xpack/security/user/put";
+/// The action of removing a user.
+pub const DELETE_USER: &str = "cluster:admin/xpack/security/user/delete";
+/// The action of letting a user in, or no longer.
+pub const SET_USER_ENABLED: &str = "cluster:admin/xpack/security/user/set_enabled";
+/// The action of showing roles.
+pub const GET_ROLES: &str = "cluster:admin/xpack/security/role/get";
+/// The action of making or replacing a role.
+pub const PUT_ROLE: &str = "cluster:admin/xpack/security/role/put";
+/// The action of removing a role.
+pub const DELETE_ROLE: &str = "cluster:admin/xpack/security/role/delete";
+/// The action of showing application privileges.
+pub const GET_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/get";
+/// The action of making or replacing application privileges.
+pub const PUT_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/put";
+/// The action of removing application privileges.
+pub const DELETE_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/delete";
+/// The action of showing the names of the built-in privileges.
+pub const GET_BUILTIN_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/builtin/get";
+
 /// The action behind [`ClusterRequest::Authenticate`]; refusals to run as somebody name it too.
 pub const AUTHENTICATE: &str = "cluster:admin/xpack/security/user/authenticate";
 
@@ -77,6 +107,7 @@ impl<'a> ClusterRequest<'a> {
             Self::Authenticate => AUTHENTICATE,
             Self::BulkGrantKeys => "cluster:admin/xpack/security/api_key/grant/bulk",
             Self::BulkUpdateKeys => "cluster:admin/xpack/security/api_key/bulk_update",
+            Self::ChangePassword { .. } => "cluster:admin/xpack/security/user/change_password",
             Self::CheckPrivileges { .. } => "cluster:admin/xpack/security/user/has_privileges",
             Self::ClearKeyCache => "cluster:admin/xpack/security/cache/clear",
             Self::CloneKey => "cluster:admin/xpack/security/api_key/clone",
@@ -86,6 +117,7 @@ impl<'a> ClusterRequest<'a> {
             Self::GrantKey => "cluster:admin/xpack/security/api_key/grant",
             Self::InvalidateKeys(_) => "cluster:admin/xpack/security/api_key/invalidate",
             Self::InvalidateToken => "cluster:admin/xpack/security/token/invalidate",
+            Self::ListOwnPrivileges => "cluster:admin/xpack/security/user/list_privileges",
             Self::Other(action) => action,
             Self::QueryKeys { .. } => "cluster:admin/xpack/security/api_key/query",
             // Under security, so that `manage_security` contains it and `manage` does not.
@@ -95,12 +127,13 @@ impl<'a> ClusterRequest<'a> {
         }
     }
 
-    /// Whether anybody who is authenticated may do it: learn who one is and what one may do, and, for a key, look at
-    /// itself (Elasticsearch, `RBACEngine#checkSameUserPermissions`).
+    /// Whether anybody who is authenticated may do it: learn who one is and what one may do, change one's password, and,
+    /// for a key, look at itself (Elasticsearch, `RBACEngine#checkSameUserPermissions`).
     #[must_use]
     pub fn is_open_to(&self, caller: &Caller) -> bool {
         match self {
-            Self::Authenticate => true,
+            Self::Authenticate | Self::ListOwnPrivileges => true,
+            Self::ChangePassword { is_own } => *is_own,
             Self::CheckPrivileges { username } => *username == caller.username,
             Self::GetKeys { selection, with_limited_by: false } => selection.is_the_calling_key(caller),
             _ => false,

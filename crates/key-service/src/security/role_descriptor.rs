@@ -5,6 +5,7 @@
 //! listed by [`RoleDescriptors::problems`].
 
 mod parser;
+mod question;
 mod validation;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ use serde_json::{Map, Value};
 use crate::api::content::Node;
 use crate::api::error::ErrorCause;
 
-pub use validation::{Stars, problem_of_application_name};
+pub use parser::problem_of_name;
+pub use validation::{REMOTE_CLUSTER_PRIVILEGES, Stars, problem_of_application_name};
 
 /// Longest name of a role, in characters (Elasticsearch 8.15; older versions allow 1024).
 pub const ROLE_NAME_CHARS_MAX: usize = 507;
@@ -224,6 +226,22 @@ impl RoleDescriptors {
 }
 
 impl RoleDescriptor {
+    /// Reads one role for users, which cannot be restricted to a workflow.
+    ///
+    /// # Errors
+    ///
+    /// `validation_exception` for the name, `parse_exception` for what is not understood.
+    pub fn parse(name: &str, node: &Node) -> Result<Self, ErrorCause> {
+        let role = parser::named_role(name, node)?;
+        match role.restriction {
+            None => Ok(role),
+            Some(_) => {
+                let reason = format!("failed to parse role [{name}]. unexpected field [restriction]");
+                Err(ErrorCause::parse(reason))
+            }
+        }
+    }
+
     /// Whether it grants nothing and says nothing: metadata counts, a description does not.
     #[must_use]
     pub fn is_empty(&self) -> bool {

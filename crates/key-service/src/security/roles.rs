@@ -1,6 +1,6 @@
 //! What the roles of users grant, and what a caller may therefore do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -10,14 +10,36 @@ use crate::security::realm::{RealmName, User};
 use crate::security::role_descriptor::{
     ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors,
 };
-use crate::store::StoredKey;
+use crate::store::{KeyStore, StoreError, StoredKey};
 
 /// The role that may do everything.
 pub const SUPERUSER: &str = "superuser";
 
-/// Every role that users may have, by name.
+/// The roles that the service is started with, by name: the built-in one, and those of the users file.
 #[derive(Clone, Debug)]
 pub struct Roles(BTreeMap<String, RoleDescriptor>);
+
+/// Finds the roles of users, of whatever realm. A name means the built-in role, else that of the users file, else that of the
+/// store.
+#[derive(Clone, Debug)]
+pub struct RoleResolver {
+    fixed: Roles,
+    store: KeyStore,
+    shared: Vec<String>,
+}
+
+/// The roles of one user at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UserRoles {
+    /// The names of all roles that are assigned.
+    pub assigned: Vec<String>,
+    /// The names of those that exist.
+    pub names: Vec<String>,
+    /// The names of those that do not.
+    pub missing: Vec<String>,
+    /// What those that exist grant.
+    pub descriptors: RoleDescriptors,
+}
 
 impl Roles {
     /// The roles an operator defined, and the built-in one, which none of them replaces.
@@ -34,25 +56,69 @@ impl Roles {
         self.0.contains_key(name)
     }
 
-    /// What a user may do, role by role. Roles that do not exist are left out.
+    /// The role of this name.
     #[must_use]
-    pub fn descriptors_of(&self, user: &User) -> RoleDescriptors {
-        let found = user.roles.iter().filter_map(|name| Some((name.clone(), self.0.get(name)?.clone())));
-        found.collect()
+    pub fn get(&self, name: &str) -> Option<&RoleDescriptor> {
+        self.0.get(name)
+    }
+}
+
+impl RoleResolver {
+    /// A resolver over the roles that the service was started with and those of the store. `shared` are the names of roles that
+    /// every user has besides his own: the anonymous user's.
+    #[must_use]
+    pub fn new(fixed: Roles, store: KeyStore, shared: Vec<String>) -> Self {
+        Self { fixed, store, shared }
     }
 
-    /// A user as a caller, and what the user may do.
+    /// The roles of a user, as they are now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn of_user(&self, user: &User) -> Result<UserRoles, StoreError> {
+        let mut seen = HashSet::new();
+        let assigned: Vec<String> =
+            user.roles.iter().chain(&self.shared).filter(|name| seen.insert(*name)).cloned().collect();
+        let unfixed: Vec<String> = assigned.iter().filter(|name| !self.fixed.has(name)).cloned().collect();
+        let stored = if unfixed.is_empty() {
+            RoleDescriptors::default()
+        } else {
+            self.store.native_roles(Some(&unfixed)).await?
+        };
+        let mut found: BTreeMap<String, RoleDescriptor> =
+            stored.iter().map(|(name, role)| (name.to_owned(), role.clone())).collect();
+        for name in &assigned {
+            found.extend(self.fixed.get(name).map(|role| (name.clone(), role.clone())));
+        }
+        let (names, missing) = assigned.iter().cloned().partition(|name| found.contains_key(name));
+        Ok(UserRoles { assigned, names, missing, descriptors: found.into_iter().collect() })
+    }
+}
+
+impl UserRoles {
+    /// A user with these roles, as a caller.
     #[must_use]
-    pub fn caller_of_user(&self, user: &User) -> (Caller, EffectivePermission) {
-        let (roles, roles_missing) = user.roles.iter().cloned().partition(|name| self.has(name));
-        let caller = Caller {
+    pub fn caller(&self, user: &User) -> Caller {
+        Caller {
             username: user.username.clone(),
             realm: user.realm.name.clone(),
-            kind: CallerKind::User { roles, roles_missing },
+            kind: CallerKind::User { roles: self.names.clone(), roles_missing: self.missing.clone() },
             run_by: None,
-        };
-        (caller, EffectivePermission::of_user(&self.descriptors_of(user)))
+        }
     }
+
+    /// What somebody with these roles may do.
+    #[must_use]
+    pub fn permission(&self) -> EffectivePermission {
+        EffectivePermission::of_user(&self.descriptors)
+    }
+}
+
+/// The roles that belong to the service, by name.
+#[must_use]
+pub fn reserved() -> RoleDescriptors {
+    RoleDescriptors::from_iter([(SUPERUSER.to_owned(), superuser())])
 }
 
 /// A key as a caller, and what it may do: what it was given, as far as its owner could do it when the key was made.

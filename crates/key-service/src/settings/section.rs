@@ -132,6 +132,11 @@ impl<'a> Section<'a> {
         self.read(field, "true or false", Item::as_bool)
     }
 
+    /// A whole number.
+    pub fn integer(&mut self, field: &'static str) -> Option<i64> {
+        self.read(field, "a whole number", Item::as_integer)
+    }
+
     /// A list of texts.
     pub fn texts(&mut self, field: &'static str) -> Option<Vec<String>> {
         self.read(field, "a list of strings", |item| {

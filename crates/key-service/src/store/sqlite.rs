@@ -4,6 +4,7 @@
 //! because a revocation that a power cut forgets is a key that comes back. There is exactly one writing connection, and its
 //! transactions begin by taking the write lock, so sequence numbers are taken and committed in one order.
 
+mod directory;
 mod feed;
 mod keys;
 mod rows;
@@ -18,7 +19,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
 
-use crate::audit::ChangeEvent;
+use crate::audit::{Actor, ChangeEvent};
 use crate::limits::{STORE_BUSY_WAIT_MAX, STORE_CONNECTION_WAIT_MAX, STORE_READERS_MAX};
 use crate::store::StoreError;
 use crate::store::sqlite::rows::{json_text, millis};
@@ -90,21 +91,42 @@ async fn write_event(
     change: &mut Transaction<'static, Sqlite>,
     event: &ChangeEvent,
 ) -> Result<(), StoreError> {
+    let actor = actor_columns(&event.actor);
     sqlx::query(
         "insert into audit_event
-           (at, action, actor_username, actor_realm, actor_api_key, source_address, key_ids)
-         values (?, ?, ?, ?, ?, ?, ?)",
+           (at, action, actor_username, actor_realm, actor_api_key, actor_run_as, source_address, key_ids)
+         values (?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(millis(event.at))
     .bind(event.action.as_str())
-    .bind(&event.actor.username)
-    .bind(&event.actor.realm)
-    .bind(event.actor.api_key.as_ref().map(|id| id.as_str()))
-    .bind(event.actor.source.map(|source| source.to_string()))
+    .bind(actor.username)
+    .bind(actor.realm)
+    .bind(actor.api_key)
+    .bind(actor.run_as)
+    .bind(actor.source)
     .bind(json_text(&event.key_ids)?)
     .execute(&mut **change)
     .await?;
     Ok(())
+}
+
+/// An actor as the trail keeps it.
+struct ActorColumns<'a> {
+    username: &'a str,
+    realm: &'a str,
+    api_key: Option<&'a str>,
+    run_as: Option<&'a str>,
+    source: Option<String>,
+}
+
+fn actor_columns(actor: &Actor) -> ActorColumns<'_> {
+    ActorColumns {
+        username: &actor.username,
+        realm: &actor.realm,
+        api_key: actor.api_key.as_ref().map(|id| id.as_str()),
+        run_as: actor.run_as.as_deref(),
+        source: actor.source.map(|source| source.to_string()),
+    }
 }
 
 /// Migrations are only ever added. Their text is part of the binary, and its checksum is kept in the store, so an altered one
@@ -112,6 +134,7 @@ async fn write_event(
 fn migrator() -> Migrator {
     let migrations = [
         (1, "key store", include_str!("../../migrations/sqlite/0001_key_store.sql")),
+        (2, "native realm", include_str!("../../migrations/sqlite/0002_native_realm.sql")),
         (3, "tokens", include_str!("../../migrations/sqlite/0003_tokens.sql")),
     ];
     let migrations = migrations.map(|(number, name, text)| {
@@ -137,6 +160,14 @@ impl SqliteStore {
     /// The trail: action, username and key ids of each event.
     pub(super) async fn events(&self) -> Vec<(String, String, String)> {
         sqlx::query_as("select action, actor_username, key_ids from audit_event order by event_id")
+            .fetch_all(&self.readers)
+            .await
+            .unwrap()
+    }
+
+    /// The trail: action and subjects of each event.
+    pub(super) async fn directory_events(&self) -> Vec<(String, String)> {
+        sqlx::query_as("select action, subjects from audit_event order by event_id")
             .fetch_all(&self.readers)
             .await
             .unwrap()

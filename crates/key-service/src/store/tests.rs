@@ -1,3 +1,4 @@
+mod directory;
 mod feed_pages;
 mod keys;
 
@@ -40,7 +41,7 @@ async fn open(directory: &TempDir, epoch: &str) -> KeyStore {
 }
 
 fn actor() -> Actor {
-    Actor { username: "elastic".into(), realm: "reserved".into(), api_key: None, source: None }
+    Actor { username: "elastic".into(), realm: "reserved".into(), api_key: None, run_as: None, source: None }
 }
 
 pub(crate) fn key(id: &str) -> StoredKey {

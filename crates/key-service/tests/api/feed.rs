@@ -214,3 +214,27 @@ async fn a_page_is_compressed_for_whoever_asks() {
     assert!(compressed.len < plain.len / 2);
     assert!(plain.header("content-encoding").is_empty());
 }
+
+// Nor does a user who is no longer let in, or has lost the role, while he waits.
+#[tokio::test]
+async fn a_user_who_loses_access_while_he_waits_gets_no_rows() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let user = r#"{"password":"123456","roles":["feed"]}"#;
+    for (change, status) in [("_disable", StatusCode::UNAUTHORIZED), ("roles", StatusCode::FORBIDDEN)] {
+        elastic.put("/_security/user/edge", user).await;
+        let client = service.basic("edge", "123456");
+        let cursor = page(&client, 0, "").await.cursor.0;
+        let path = format!("{PATH}?after={cursor}&wait=60s");
+        let (answer, ()) = tokio::join!(client.get(&path), async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if change == "roles" {
+                elastic.put("/_security/user/edge", r#"{"roles":[]}"#).await;
+            } else {
+                elastic.put_nothing("/_security/user/edge/_disable").await;
+            }
+            elastic.make(r#"{"name":"wakes"}"#).await;
+        });
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
+}

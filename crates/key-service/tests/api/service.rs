@@ -17,7 +17,7 @@ use latchkey_key_service::clock::Clock;
 use latchkey_key_service::randomness::SystemRandomness;
 use latchkey_key_service::security::jwt::JwtRealms;
 use latchkey_key_service::security::password::{PasswordChecker, PasswordHash};
-use latchkey_key_service::security::realm::{Realms, User};
+use latchkey_key_service::security::realm::Realms;
 use latchkey_key_service::security::user_file::UserFile;
 use latchkey_key_service::settings::ServiceSettings;
 use latchkey_key_service::store::KeyStore;
@@ -113,6 +113,7 @@ pub(crate) struct ManualClock(AtomicU64);
 pub(crate) struct Client<'a> {
     service: &'a Service,
     authorization: Option<String>,
+    run_as: Option<String>,
 }
 
 /// What was answered.
@@ -148,11 +149,11 @@ impl Service {
         let clock = Arc::new(ManualClock(AtomicU64::new(BEGINNING)));
         let hash = cheap_hash();
         let users = UserFile::parse(&USERS.replace("HASH", &hash)).unwrap();
-        let elastic = User::elastic(PasswordHash::try_from(hash.as_str()).unwrap());
+        let elastic = PasswordHash::try_from(hash.as_str()).unwrap();
         let (stop, stopping) = watch::channel(false);
         let router = app(ServiceParts {
             store: store.clone(),
-            realms: Realms::default().and([elastic]).and(users.users),
+            realms: Realms::default().with_elastic(elastic).with_file(users.users),
             roles: users.roles,
             jwt_realms,
             passwords: PasswordChecker::new(2, &SystemRandomness).unwrap(),
@@ -165,15 +166,19 @@ impl Service {
     }
 
     pub(crate) fn anonymous(&self) -> Client<'_> {
-        Client { service: self, authorization: None }
+        Client { service: self, authorization: None, run_as: None }
     }
 
     pub(crate) fn presenting(&self, authorization: impl Into<String>) -> Client<'_> {
-        Client { service: self, authorization: Some(authorization.into()) }
+        Client { service: self, authorization: Some(authorization.into()), run_as: None }
     }
 
     pub(crate) fn user(&self, username: &str) -> Client<'_> {
-        self.presenting(format!("Basic {}", STANDARD.encode(format!("{username}:{PASSWORD}"))))
+        self.basic(username, PASSWORD)
+    }
+
+    pub(crate) fn basic(&self, username: &str, password: &str) -> Client<'_> {
+        self.presenting(format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))))
     }
 
     pub(crate) fn elastic(&self) -> Client<'_> {
@@ -221,10 +226,26 @@ impl Client<'_> {
         self.request(Method::DELETE, path, Some(body)).await
     }
 
+    pub(crate) async fn put_nothing(&self, path: &str) -> Answer {
+        self.request(Method::PUT, path, None).await
+    }
+
+    pub(crate) async fn delete_nothing(&self, path: &str) -> Answer {
+        self.request(Method::DELETE, path, None).await
+    }
+
+    /// The same, acting as another user.
+    pub(crate) fn running_as(&self, username: &str) -> Self {
+        Self { run_as: Some(username.to_owned()), ..self.clone() }
+    }
+
     pub(crate) async fn request(&self, method: Method, path: &str, body: Option<&str>) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
+        }
+        if let Some(username) = &self.run_as {
+            request = request.header("es-security-runas-user", username);
         }
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -298,7 +319,7 @@ impl Clock for ManualClock {
 }
 
 /// A hash that costs next to nothing, so that tests can log in often.
-fn cheap_hash() -> String {
+pub(crate) fn cheap_hash() -> String {
     let params = Params::new(8, 1, 1, None).unwrap();
     let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     hasher.hash_password_with_salt(PASSWORD.as_bytes(), b"salt of the tests").unwrap().to_string()

@@ -89,3 +89,41 @@ async fn every_change_and_refusal_is_logged_and_no_secret_ever() {
         assert!(!log.text().contains(secret), "{secret} was logged");
     }
 }
+
+// Users, roles and privileges: who did it, on whose behalf, to whom, and no password.
+#[tokio::test(flavor = "current_thread")]
+async fn changes_of_the_directory_are_logged_without_a_password() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    elastic.put("/_security/user/bob", r#"{"password":"hunter22","roles":[]}"#).await;
+    elastic.running_as("security").put("/_security/role/r", "{}").await;
+    elastic.running_as("nobody").put("/_security/role/r", "{}").await;
+    service.basic("bob", "hunter22").post("/_security/user/_password", r#"{"password":"hunter33"}"#).await;
+
+    let lines = log.audit_lines();
+    let field = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let seen: Vec<[String; 4]> = lines
+        .iter()
+        .map(|line| ["action", "username", "run_as", "subjects"].map(|name| field(line, name)))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ["put_user", "elastic", "", "bob"],
+            ["put_role", "elastic", "security", "r"],
+            ["cluster:admin/xpack/security/role/put", "elastic", "nobody", ""],
+            ["change_password", "bob", "", "bob"],
+        ]
+    );
+    for secret in ["hunter22", "hunter33", "$argon2id$"] {
+        assert!(!log.text().contains(secret), "{secret} was logged");
+    }
+}

@@ -144,7 +144,7 @@ impl Service {
         asked.refuse_mixed_restrictions()?;
         match authenticated.authentication.subject() {
             Subject::User(user) => {
-                let limited_by = self.roles.descriptors_of(user);
+                let limited_by = authenticated.roles.descriptors.clone();
                 limited_by.refuse_restricted_owner()?;
                 Ok((KeyOwner::from(&**user), limited_by))
             }

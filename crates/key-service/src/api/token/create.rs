@@ -5,7 +5,7 @@ use axum::response::Response;
 use latchkey_key_feed::UnixMillis;
 use serde::Serialize;
 
-use crate::api::authenticate::{Identity, identity};
+use crate::api::authenticate::{Identity, Proof, identity};
 use crate::api::authenticated::Authenticated;
 use crate::api::content::Node;
 use crate::api::error::{ApiError, OAuthError};
@@ -59,13 +59,18 @@ pub(in crate::api) async fn create(
     service.require_tokens()?;
     let (issued, subject) = service.tokens_for(grant, &authenticated).await?;
     remove_dead_tokens(&service);
+    let proof = Proof::own(&subject);
+    let roles = match &subject {
+        Subject::ApiKey(_) => &[][..],
+        Subject::User(user) => &user.roles,
+    };
     answer::ok(&CreatedToken {
         access_token: issued.access.expose(),
         r#type: "Bearer",
         expires_in: service.settings.tokens.timeout.as_secs(),
         refresh_token: issued.refresh.as_ref().map(Token::expose),
         scope,
-        authentication: identity(&subject),
+        authentication: identity(&subject, roles, &proof),
     })
 }
 

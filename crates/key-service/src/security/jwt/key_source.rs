@@ -11,10 +11,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use axum::http::{StatusCode, Uri};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Bytes;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use latchkey_key_feed::UnixMillis;
-use reqwest::Client;
-use reqwest::redirect::Policy;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::limits::{JWKS_FETCH_WAIT_MAX, JWKS_LEN_MAX, JWKS_REFRESH_INTERVAL, JWKS_RETRY_INTERVAL};
 use crate::security::jwt::key_set::{InvalidKeySet, KeySet};
@@ -26,10 +32,13 @@ use crate::telemetry;
 pub struct KeySource {
     realm: String,
     location: JwksLocation,
-    client: Client,
+    client: Fetcher,
     known: RwLock<Known>,
     reading: Mutex<()>,
 }
+
+/// Fetches key sets. It follows no redirect: that would let whoever answers for the provider once name another host.
+type Fetcher = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
 /// What was read so far.
 #[derive(Clone, Debug, Default)]
@@ -44,11 +53,14 @@ struct Known {
 /// Why a set could not be read.
 #[derive(Debug)]
 enum Unreadable {
+    Body(Box<dyn std::error::Error + Send + Sync>),
     File(io::Error),
-    Http(reqwest::Error),
+    Http(hyper_util::client::legacy::Error),
     Set(InvalidKeySet),
-    Status(u16),
+    Status(StatusCode),
     TooLong,
+    TooSlow,
+    Url,
 }
 
 impl KeySource {
@@ -58,14 +70,14 @@ impl KeySource {
     ///
     /// [`NoFetcher`] when nothing can be fetched at all.
     pub fn new(realm: String, location: JwksLocation) -> Result<Self, NoFetcher> {
-        // Fails when a provider was chosen before, which is then as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        // A redirect would let the provider's host be changed by whoever answers for it once.
-        let client = Client::builder()
-            .timeout(JWKS_FETCH_WAIT_MAX)
-            .redirect(Policy::none())
-            .build()
-            .map_err(NoFetcher)?;
+        let provider = rustls::crypto::ring::default_provider();
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_platform_verifier(provider)
+            .map_err(NoFetcher)?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { realm, location, client, known: RwLock::default(), reading: Mutex::new(()) })
     }
 
@@ -121,23 +133,20 @@ impl KeySource {
                 let read = tokio::task::spawn_blocking(move || read_file(path)).await;
                 read.map_err(|error| Unreadable::File(io::Error::other(error)))?
             }
-            JwksLocation::Url(url) => self.fetch(url).await,
+            JwksLocation::Url(url) => {
+                timeout(JWKS_FETCH_WAIT_MAX, self.fetch(url)).await.map_err(|_| Unreadable::TooSlow)?
+            }
         }
     }
 
     async fn fetch(&self, url: &str) -> Result<Vec<u8>, Unreadable> {
-        let mut response = self.client.get(url).send().await.map_err(Unreadable::Http)?;
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(Unreadable::Status(response.status().as_u16()));
+        let uri = url.parse::<Uri>().map_err(|_| Unreadable::Url)?;
+        let response = self.client.get(uri).await.map_err(Unreadable::Http)?;
+        if response.status() != StatusCode::OK {
+            return Err(Unreadable::Status(response.status()));
         }
-        let mut text = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(Unreadable::Http)? {
-            if text.len().saturating_add(chunk.len()) > JWKS_LEN_MAX {
-                return Err(Unreadable::TooLong);
-            }
-            text.extend_from_slice(&chunk);
-        }
-        Ok(text)
+        let body = Limited::new(response.into_body(), JWKS_LEN_MAX).collect().await;
+        Ok(body.map_err(Unreadable::Body)?.to_bytes().to_vec())
     }
 
     fn complain(&self, unreadable: &Unreadable) {
@@ -174,11 +183,14 @@ fn is_past(moment: Option<UnixMillis>, age: Duration, now: UnixMillis) -> bool {
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Body(error) => write!(f, "{error}"),
             Self::File(error) => write!(f, "{error}"),
             Self::Http(error) => write!(f, "{error}"),
             Self::Set(invalid) => write!(f, "{invalid}"),
             Self::Status(status) => write!(f, "answered with status {status}"),
             Self::TooLong => write!(f, "longer than {JWKS_LEN_MAX} bytes"),
+            Self::TooSlow => write!(f, "no whole answer within {} s", JWKS_FETCH_WAIT_MAX.as_secs()),
+            Self::Url => f.write_str("its URL is none"),
         }
     }
 }

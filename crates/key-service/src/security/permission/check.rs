@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{EffectivePermission, RESTRICTED_INDICES};
+use crate::security::application_privilege::RegisteredPrivileges;
 use crate::security::privilege::{ClusterPrivilege, IndexPrivilege, UnknownPrivilege};
 use crate::security::wildcard::{Effort, NameSet, Wildcard, covers};
 
@@ -37,8 +38,7 @@ pub struct ApplicationQuestion {
     pub application: String,
     /// Names of privileges, or patterns over actions.
     ///
-    /// Elasticsearch looks a plain name up among registered privileges. Nothing is registered here, so a name stands for
-    /// itself: a role that lists it grants it.
+    /// A registered name stands for its actions. One that is not stands for itself: a role that lists it grants it.
     pub privileges: Vec<String>,
     /// Names of resources, or patterns.
     pub resources: Vec<String>,
@@ -58,14 +58,18 @@ pub struct PrivilegesAnswer {
 }
 
 impl EffectivePermission {
-    /// Answers a question about privileges. Equal names in several parts of the question share one entry, in which a
-    /// privilege counts as held when all parts that ask for it find it held. A question that takes too much work to answer
-    /// gets a no where a yes could not be shown.
+    /// Answers a question about privileges, given what applications have registered. Equal names in several parts of the
+    /// question share one entry, in which a privilege counts as held when all parts that ask for it find it held. A
+    /// question that takes too much work to answer gets a no where a yes could not be shown.
     ///
     /// # Errors
     ///
     /// [`UnknownPrivilege`] for the first name that is none.
-    pub fn answer(&self, question: &PrivilegesQuestion) -> Result<PrivilegesAnswer, UnknownPrivilege> {
+    pub fn answer(
+        &self,
+        question: &PrivilegesQuestion,
+        registered: &RegisteredPrivileges,
+    ) -> Result<PrivilegesAnswer, UnknownPrivilege> {
         let mut effort = Effort::for_one_request();
         let mut cluster = BTreeMap::new();
         for name in &question.cluster {
@@ -79,7 +83,7 @@ impl EffectivePermission {
         let mut application = BTreeMap::new();
         for block in &question.application {
             let entry = application.entry(block.application.clone()).or_default();
-            self.answer_application(block, entry, &mut effort);
+            self.answer_application(block, registered, entry, &mut effort);
         }
         let has_all_requested = cluster.values().all(|held| *held)
             && index.values().flat_map(BTreeMap::values).all(|held| *held)
@@ -108,14 +112,16 @@ impl EffectivePermission {
     fn answer_application(
         &self,
         block: &ApplicationQuestion,
+        registered: &RegisteredPrivileges,
         answer: &mut BTreeMap<String, BTreeMap<String, bool>>,
         effort: &mut Effort,
     ) {
-        let application = NameSet::new([block.application.as_str()], []);
+        let application = block.application.as_str();
         for privilege in &block.privileges {
-            let asked = NameSet::new([privilege.as_str()], []);
-            let sides: Vec<_> =
-                self.sides().map(|side| side.application_resources(&application, &asked, effort)).collect();
+            let sides: Vec<_> = self
+                .sides()
+                .map(|side| side.application_resources(application, privilege, registered, effort))
+                .collect();
             for resource in &block.resources {
                 let resources = NameSet::new([resource.as_str()], []);
                 let held = sides.iter().all(|held| covers(held, &resources, effort));

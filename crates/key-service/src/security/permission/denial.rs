@@ -22,8 +22,14 @@ pub fn denial(request: &ClusterRequest<'_>, caller: &Caller) -> String {
 /// Why a caller may not run as somebody.
 #[must_use]
 pub fn run_as_denial(caller: &Caller, target: &str) -> String {
+    run_as_refusal(AUTHENTICATE, caller, target)
+}
+
+/// Why a caller may not do something as somebody else.
+#[must_use]
+pub fn run_as_refusal(action: &str, caller: &Caller, target: &str) -> String {
     let username = &caller.username;
     format!(
-        "action [{AUTHENTICATE}] is unauthorized for {caller}, because user [{username}] is unauthorized to run as [{target}]"
+        "action [{action}] is unauthorized for {caller}, because user [{username}] is unauthorized to run as [{target}]"
     )
 }

@@ -1,3 +1,5 @@
+mod applications;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -115,7 +117,12 @@ fn a_restricted_role_opens_nothing() {
     let permission = EffectivePermission::of_user(&restricted);
     assert!(!permission.allows(&ClusterRequest::CreateKey, &user(&[])));
     assert!(!permission.allows_run_as("bob"));
-    assert!(!permission.answer(&index("i", &["read"])).unwrap().has_all_requested);
+    assert!(
+        !permission
+            .answer(&index("i", &["read"]), &RegisteredPrivileges::default())
+            .unwrap()
+            .has_all_requested
+    );
 }
 
 #[test]
@@ -190,50 +197,27 @@ fn a_pattern_of_indices_must_be_covered_whole() {
     ];
     for (blocks, name, privilege, held) in rows {
         let permission = EffectivePermission::of_user(&role(json!({ "indices": blocks })));
-        let answer = permission.answer(&index(name, &[privilege])).unwrap();
+        let answer = permission.answer(&index(name, &[privilege]), &RegisteredPrivileges::default()).unwrap();
         assert_eq!(answer.index[name][privilege], held, "{blocks} {name} {privilege}");
     }
     let everywhere = IndexQuestion { allow_restricted_indices: true, ..index("*", &["all"]).index.remove(0) };
     let question = PrivilegesQuestion { index: vec![everywhere], ..PrivilegesQuestion::default() };
-    let answer = |blocks| EffectivePermission::of_user(&role(json!({ "indices": blocks }))).answer(&question);
+    let answer = |blocks| {
+        EffectivePermission::of_user(&role(json!({ "indices": blocks })))
+            .answer(&question, &RegisteredPrivileges::default())
+    };
     assert!(!answer(&star).unwrap().has_all_requested);
     assert!(answer(&star_all).unwrap().has_all_requested);
 }
 
 #[test]
-fn applications_are_answered_by_resource() {
-    // ES-CONTRACT 13.2: application, privilege, resource, whether it is held.
-    let permission = EffectivePermission::of_key(
-        &role(json!({"applications": [
-            {"application": "shop", "privileges": ["read", "data:write/*"], "resources": ["items/*"]},
-            {"application": "shop-*", "privileges": ["*"], "resources": ["*"]},
-        ]})),
-        &role(
-            json!({"applications": [{"application": "*", "privileges": ["*"], "resources": ["items/*", "x"]}]}),
-        ),
+fn who_is_nobody_may_not_even_do_what_anybody_may() {
+    let caller = user(&[]);
+    assert!(
+        EffectivePermission::of_user(&RoleDescriptors::default())
+            .allows(&ClusterRequest::Authenticate, &caller)
     );
-    let rows = [
-        ("shop", "read", "items/1", true),
-        ("shop", "read", "items/*", true),
-        ("shop", "read", "*", false),
-        ("shop", "admin", "items/1", false),
-        ("shop", "data:write/one", "items/1", true),
-        ("shop", "data:write/*", "items/1", true),
-        ("shop", "data:*", "items/1", false),
-        ("shop-eu", "anything", "x", true),
-        ("shop-eu", "anything", "y", false),
-        ("other", "read", "items/1", false),
-    ];
-    for (application, privilege, resource, held) in rows {
-        let block = ApplicationQuestion {
-            application: application.to_owned(),
-            privileges: vec![privilege.to_owned()],
-            resources: vec![resource.to_owned()],
-        };
-        let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
-        let answer = permission.answer(&question).unwrap();
-        assert_eq!(answer.application[application][resource][privilege], held, "{application} {privilege}");
-    }
+    assert!(!EffectivePermission::nothing().allows(&ClusterRequest::Authenticate, &caller));
 }
 
 #[test]
@@ -246,12 +230,17 @@ fn answers_as_elasticsearch_does() {
     question.index.extend(index("a", &["write"]).index);
     question.cluster = vec!["monitor".into(), "all".into()];
     assert_eq!(
-        serde_json::to_string(&permission.answer(&question).unwrap()).unwrap(),
+        serde_json::to_string(&permission.answer(&question, &RegisteredPrivileges::default()).unwrap())
+            .unwrap(),
         r#"{"has_all_requested":false,"cluster":{"all":false,"monitor":true},"index":{"a":{"read":true,"write":false}},"application":{}}"#
     );
     question.cluster.push("zzz".into());
     assert!(
-        permission.answer(&question).unwrap_err().to_string().starts_with("unknown cluster privilege [zzz].")
+        permission
+            .answer(&question, &RegisteredPrivileges::default())
+            .unwrap_err()
+            .to_string()
+            .starts_with("unknown cluster privilege [zzz].")
     );
 }
 
@@ -319,7 +308,7 @@ proptest! {
         for name in INDICES {
             for action in INDEX_ACTIONS {
                 let expected = both(model_index(&assigned, name, action), model_index(&limited_by, name, action));
-                let answer = permission.answer(&index(name, &[action])).unwrap();
+                let answer = permission.answer(&index(name, &[action]), &RegisteredPrivileges::default()).unwrap();
                 prop_assert_eq!(answer.has_all_requested, expected, "{} {}", name, action);
             }
         }
@@ -334,11 +323,12 @@ proptest! {
         privilege in select(&INDEX_PRIVILEGES[..]),
     ) {
         let permission = EffectivePermission::of_key(&assigned, &limited_by);
-        if permission.answer(&index(pattern, &[privilege])).unwrap().has_all_requested {
+        if permission.answer(&index(pattern, &[privilege]), &RegisteredPrivileges::default()).unwrap().has_all_requested {
             let asked = IndexPrivilege::resolve(privilege).unwrap();
             for name in INDICES.into_iter().filter(|name| Wildcard::new(pattern).matches(name)) {
                 for action in INDEX_ACTIONS.into_iter().filter(|action| asked.actions().contains(action)) {
-                    prop_assert!(permission.answer(&index(name, &[action])).unwrap().has_all_requested);
+                    let again = permission.answer(&index(name, &[action]), &RegisteredPrivileges::default());
+                    prop_assert!(again.unwrap().has_all_requested);
                 }
             }
         }

@@ -28,18 +28,30 @@ pub(super) fn role_descriptors(node: &Node) -> Result<BTreeMap<String, RoleDescr
     Ok(roles)
 }
 
-/// Printable ASCII, without spaces at its ends (Elasticsearch, `Validation.Roles`).
+/// A single role under its name.
+pub(super) fn named_role(name: &str, node: &Node) -> Result<RoleDescriptor, ErrorCause> {
+    refuse_illegal_name(name)?;
+    role(name, node)
+}
+
 fn refuse_illegal_name(name: &str) -> Result<(), ErrorCause> {
+    let mut problems = ValidationProblems::new();
+    problems.extend(problem_of_name("Role", name));
+    problems.into_result_of(ErrorType::Validation)
+}
+
+/// What is wrong with the name of a `Role` or a `User`: it is printable ASCII, without spaces at its ends (Elasticsearch,
+/// `Validation`).
+#[must_use]
+pub fn problem_of_name(kind: &str, name: &str) -> Option<String> {
     let is_legal = (1..=ROLE_NAME_CHARS_MAX).contains(&name.len())
         && name.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
         && name.trim() == name;
-    let mut problems = ValidationProblems::new();
-    if !is_legal {
-        problems.add(format!(
-            "Role names must be at least 1 and no more than {ROLE_NAME_CHARS_MAX} characters. They can contain alphanumeric characters (a-z, A-Z, 0-9), spaces, punctuation, and printable symbols in the Basic Latin (ASCII) block. Leading or trailing whitespace is not allowed."
-        ));
-    }
-    problems.into_result_of(ErrorType::Validation)
+    (!is_legal).then(|| {
+        format!(
+            "{kind} names must be at least 1 and no more than {ROLE_NAME_CHARS_MAX} characters. They can contain alphanumeric characters (a-z, A-Z, 0-9), spaces, punctuation, and printable symbols in the Basic Latin (ASCII) block. Leading or trailing whitespace is not allowed."
+        )
+    })
 }
 
 fn role(name: &str, node: &Node) -> Result<RoleDescriptor, ErrorCause> {
@@ -73,7 +85,7 @@ fn role(name: &str, node: &Node) -> Result<RoleDescriptor, ErrorCause> {
     Ok(role)
 }
 
-fn index_block(place: Place<'_>, node: &Node) -> Result<IndexPrivileges, ErrorCause> {
+pub(super) fn index_block(place: Place<'_>, node: &Node) -> Result<IndexPrivileges, ErrorCause> {
     let (block, clusters) = any_index_block(place, node)?;
     match clusters {
         None => Ok(block),
@@ -135,7 +147,7 @@ fn query(place: Place<'_>, member: &Member) -> Result<Option<String>, ErrorCause
     }
 }
 
-fn application_block(place: Place<'_>, node: &Node) -> Result<ApplicationPrivileges, ErrorCause> {
+pub(super) fn application_block(place: Place<'_>, node: &Node) -> Result<ApplicationPrivileges, ErrorCause> {
     let (mut application, mut privileges, mut resources) = (None, None, None);
     for member in place.object(node)? {
         match member.name.as_str() {
@@ -197,7 +209,7 @@ fn map(place: Place<'_>, member: &Member) -> Result<Map<String, Value>, ErrorCau
 }
 
 /// An array of blocks of one kind.
-fn each<T>(
+pub(super) fn each<T>(
     role: &str,
     kind: &'static str,
     member: &Member,
@@ -222,7 +234,7 @@ fn each<T>(
 }
 
 /// An array of texts, a single text, or nothing.
-fn optional_texts(place: Place<'_>, member: &Member) -> Result<Vec<String>, ErrorCause> {
+pub(super) fn optional_texts(place: Place<'_>, member: &Member) -> Result<Vec<String>, ErrorCause> {
     if member.value.value == NodeValue::Null { Ok(Vec::new()) } else { texts(place, member) }
 }
 
@@ -249,17 +261,17 @@ fn texts(place: Place<'_>, member: &Member) -> Result<Vec<String>, ErrorCause> {
 
 /// Which part of which role is being read, for messages.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    what: &'a str,
-    role: &'a str,
+pub(super) struct Place<'a> {
+    pub(super) what: &'a str,
+    pub(super) role: &'a str,
 }
 
 impl Place<'_> {
-    fn complain(self, complaint: impl std::fmt::Display) -> ErrorCause {
+    pub(super) fn complain(self, complaint: impl std::fmt::Display) -> ErrorCause {
         ErrorCause::parse(format!("failed to parse {} [{}]. {complaint}", self.what, self.role))
     }
 
-    fn unexpected(self, member: &Member) -> ErrorCause {
+    pub(super) fn unexpected(self, member: &Member) -> ErrorCause {
         self.complain(format_args!("unexpected field [{}]", member.name))
     }
 
@@ -272,7 +284,7 @@ impl Place<'_> {
         self.complain(format_args!("expected field [{name}] {expected}, but found [{found}] instead"))
     }
 
-    fn object(self, node: &Node) -> Result<&[Member], ErrorCause> {
+    pub(super) fn object(self, node: &Node) -> Result<&[Member], ErrorCause> {
         node.members().ok_or_else(|| {
             self.complain(format_args!("expected an object but found [{}] instead", node.token()))
         })

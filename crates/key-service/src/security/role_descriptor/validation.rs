@@ -7,7 +7,7 @@ use crate::security::privilege::{ClusterPrivilege, IndexPrivilege};
 const WORKFLOWS: [&str; 1] = ["search_application_query"];
 
 /// The privileges that can be held over another cluster.
-const REMOTE_CLUSTER_PRIVILEGES: [&str; 2] = ["monitor_enrich", "monitor_stats"];
+pub const REMOTE_CLUSTER_PRIVILEGES: [&str; 2] = ["monitor_enrich", "monitor_stats"];
 
 /// Fewest characters of an application's name before its first hyphen or underscore.
 const APPLICATION_PREFIX_CHARS_MIN: usize = 3;

@@ -53,7 +53,7 @@ impl Effort {
     }
 
     /// `None` when it is used up.
-    fn spend(&mut self, steps: usize) -> Option<()> {
+    pub(in crate::security) fn spend(&mut self, steps: usize) -> Option<()> {
         self.steps_left = self.steps_left.checked_sub(steps)?;
         Some(())
     }

@@ -37,7 +37,13 @@ fn client() -> TokenClient {
 }
 
 fn actor() -> Actor {
-    Actor { username: "kibana".to_owned(), realm: "file".to_owned(), api_key: None, source: None }
+    Actor {
+        username: "kibana".to_owned(),
+        realm: "file".to_owned(),
+        api_key: None,
+        run_as: None,
+        source: None,
+    }
 }
 
 struct Made {

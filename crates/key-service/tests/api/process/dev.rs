@@ -4,7 +4,7 @@ use std::time::Duration;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use super::{DevProcess, latchkey, run, text, http_client};
+use super::{DevProcess, http_client, latchkey, run, text};
 
 #[tokio::test]
 async fn prints_one_line_when_it_is_ready_and_the_password_once() {
@@ -31,6 +31,38 @@ async fn prints_one_line_when_it_is_ready_and_the_password_once() {
     let stranger =
         second.request(&client, Method::GET, "/_security/_authenticate", "wrong").send().await.unwrap();
     assert_eq!(stranger.status(), 401);
+}
+
+#[tokio::test]
+async fn a_changed_password_stays_until_the_file_is_removed() {
+    let data = tempfile::tempdir().unwrap();
+    let client = Client::new();
+    let first = DevProcess::start(data.path());
+    let drawn = first.password.clone().unwrap();
+    let changed = first
+        .request(&client, Method::POST, "/_security/user/_password", &drawn)
+        .json(&json!({"password": "looking glass"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(changed.status(), 200);
+    assert!(first.terminate().0.success());
+
+    let second = DevProcess::start(data.path());
+    for (password, status) in [("looking glass", 200), (drawn.as_str(), 401)] {
+        let me =
+            second.request(&client, Method::GET, "/_security/_authenticate", password).send().await.unwrap();
+        assert_eq!(me.status(), status);
+    }
+    assert!(second.terminate().0.success());
+
+    std::fs::remove_file(data.path().join("elastic.password-hash")).unwrap();
+    let third = DevProcess::start(data.path());
+    for (password, status) in [(third.password.as_deref().unwrap(), 200), ("looking glass", 401)] {
+        let me =
+            third.request(&client, Method::GET, "/_security/_authenticate", password).send().await.unwrap();
+        assert_eq!(me.status(), status);
+    }
 }
 
 #[tokio::test]

@@ -2,8 +2,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-
-use super::{latchkey, run, text, http_client};
+use super::{http_client, latchkey, run, text};
 
 #[tokio::test]
 async fn serves_what_the_configuration_says() {

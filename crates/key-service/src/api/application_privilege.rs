@@ -1,0 +1,199 @@
+//! `/_security/privilege`: the privileges that applications register, and the names of those that are built in.
+
+use std::collections::{BTreeMap, HashSet};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::api::authenticated::Authenticated;
+use crate::api::content::object_parser::{Field, ObjectParser};
+use crate::api::content::{Member, Node, Token};
+use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
+use crate::api::parameters::Parameters;
+use crate::api::path_text::PathTexts;
+use crate::api::request_body::RequestBody;
+use crate::api::routing::NoBody;
+use crate::api::{SharedService, answer};
+use crate::limits::APPLICATION_PRIVILEGES_MAX;
+use crate::security::application_privilege::ApplicationPrivilege;
+use crate::security::privilege::{ClusterPrivilege, IndexPrivilege};
+use crate::security::request::{
+    ClusterRequest, DELETE_PRIVILEGES, GET_BUILTIN_PRIVILEGES, GET_PRIVILEGES, PUT_PRIVILEGES,
+};
+use crate::security::role_descriptor::REMOTE_CLUSTER_PRIVILEGES;
+use crate::store::directory::PrivilegeFilter;
+
+const PARSER: ObjectParser<ApplicationPrivilege> = ObjectParser::new(
+    "application-privilege",
+    &[
+        Field::string("application", |privilege: &mut ApplicationPrivilege, name| {
+            privilege.application = name;
+        }),
+        Field::string("name", |privilege: &mut ApplicationPrivilege, name| privilege.name = name),
+        Field::string_array("actions", |privilege: &mut ApplicationPrivilege, actions| {
+            let mut seen = HashSet::new();
+            privilege.actions = actions.into_iter().filter(|action| seen.insert(action.clone())).collect();
+        }),
+        Field::node("metadata", &[Token::StartObject], |privilege: &mut ApplicationPrivilege, node| {
+            if let Value::Object(metadata) = node.to_value() {
+                privilege.metadata = metadata;
+            }
+            Ok(())
+        }),
+    ],
+);
+
+#[derive(Serialize)]
+struct Created {
+    created: bool,
+}
+
+#[derive(Serialize)]
+struct Found {
+    found: bool,
+}
+
+#[derive(Serialize)]
+struct BuiltinPrivileges {
+    cluster: Vec<&'static str>,
+    index: Vec<&'static str>,
+    remote_cluster: [&'static str; 2],
+}
+
+/// Something of each privilege, by application and name.
+type ByApplication<T> = BTreeMap<String, BTreeMap<String, T>>;
+
+pub(super) async fn list(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut path: PathTexts,
+    parameters: Parameters,
+    _: NoBody,
+) -> Result<Response, ApiError> {
+    let application = Some(path.take("application")).filter(|name| !name.is_empty());
+    let names = path.names("privilege");
+    parameters.finish()?;
+    authenticated.authorize(&ClusterRequest::Other(GET_PRIVILEGES))?;
+    let filter = PrivilegeFilter {
+        applications: application.map(|application| vec![application]),
+        names: (!names.is_empty()).then(|| names.clone()),
+    };
+    let privileges = service.store.application_privileges(&filter).await?;
+    let is_missing = !names.is_empty() && privileges.is_empty();
+    let mut shown: ByApplication<ApplicationPrivilege> = BTreeMap::new();
+    for privilege in privileges {
+        let of_application = shown.entry(privilege.application.clone()).or_default();
+        of_application.insert(privilege.name.clone(), privilege);
+    }
+    answer::with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }, &shown)
+}
+
+pub(super) async fn show_builtin(
+    authenticated: Authenticated,
+    parameters: Parameters,
+    _: NoBody,
+) -> Result<Response, ApiError> {
+    parameters.finish()?;
+    authenticated.authorize(&ClusterRequest::Other(GET_BUILTIN_PRIVILEGES))?;
+    answer::ok(&BuiltinPrivileges {
+        cluster: ClusterPrivilege::names(),
+        index: IndexPrivilege::names(),
+        remote_cluster: REMOTE_CLUSTER_PRIVILEGES,
+    })
+}
+
+pub(super) async fn put(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut parameters: Parameters,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let privileges = parse(&Node::parse_required(&body)?)?;
+    parameters.refresh()?;
+    parameters.finish()?;
+    validate(&privileges)?;
+    authenticated.authorize(&ClusterRequest::Other(PUT_PRIVILEGES))?;
+    let (actor, now) = (authenticated.actor(), service.clock.now());
+    let names: Vec<(String, String)> =
+        privileges.iter().map(|it| (it.application.clone(), it.name.clone())).collect();
+    let Some(created) = service.store.put_application_privileges(privileges, actor, now).await? else {
+        let reason = format!("there can be {APPLICATION_PRIVILEGES_MAX} application privileges");
+        return Err(ErrorCause::illegal_argument(reason).into());
+    };
+    let mut answer: ByApplication<Created> = BTreeMap::new();
+    for ((application, name), created) in names.into_iter().zip(created) {
+        answer.entry(application).or_default().insert(name, Created { created });
+    }
+    answer::ok(&answer)
+}
+
+pub(super) async fn delete(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut path: PathTexts,
+    mut parameters: Parameters,
+    _: NoBody,
+) -> Result<Response, ApiError> {
+    let application = path.take("application");
+    let names = path.names("privilege");
+    parameters.refresh()?;
+    parameters.finish()?;
+    authenticated.authorize(&ClusterRequest::Other(DELETE_PRIVILEGES))?;
+    let (actor, now) = (authenticated.actor(), service.clock.now());
+    let found = service.store.delete_application_privileges(application.clone(), names, actor, now).await?;
+    let any = found.values().any(|found| *found);
+    let shown: BTreeMap<String, Found> =
+        found.into_iter().map(|(name, found)| (name, Found { found })).collect();
+    let status = if any { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    answer::with_status(status, &ByApplication::from_iter([(application, shown)]))
+}
+
+/// An object of applications, each an object of privileges.
+fn parse(body: &Node) -> Result<Vec<ApplicationPrivilege>, ErrorCause> {
+    let Some(applications) = body.members() else {
+        return Err(ErrorCause::parse(format!("expected object but found {} instead", body.token())));
+    };
+    let mut privileges = Vec::new();
+    for application in applications {
+        for named in object(&application.name, &application.value)? {
+            object(&named.name, &named.value)?;
+            let mut privilege = PARSER.parse(&named.value)?;
+            agree("application", &mut privilege.application, &application.name)?;
+            agree("privilege", &mut privilege.name, &named.name)?;
+            privileges.push(privilege);
+        }
+    }
+    Ok(privileges)
+}
+
+fn object<'a>(name: &str, node: &'a Node) -> Result<&'a [Member], ErrorCause> {
+    node.members().ok_or_else(|| {
+        let found = node.token();
+        ErrorCause::parse(format!("expected the value for {name} to be an object, but found {found} instead"))
+    })
+}
+
+/// A privilege may repeat the names it stands under, but not have others.
+fn agree(what: &str, said: &mut String, stands_under: &str) -> Result<(), ErrorCause> {
+    if said.is_empty() {
+        stands_under.clone_into(said);
+    }
+    if said == stands_under {
+        return Ok(());
+    }
+    Err(ErrorCause::illegal_argument(format!(
+        "{what} name [{said}] in source does not match the name provided [{stands_under}]"
+    )))
+}
+
+fn validate(privileges: &[ApplicationPrivilege]) -> Result<(), ErrorCause> {
+    let mut problems = ValidationProblems::new();
+    problems.add_if(privileges.is_empty(), "At least one application privilege must be provided");
+    for privilege in privileges {
+        privilege.add_problems(&mut problems);
+    }
+    problems.into_result()
+}

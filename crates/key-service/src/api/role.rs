@@ -1,0 +1,109 @@
+//! `/_security/role`: the roles that are managed over the interface, and those that belong to the service.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::api::answer::found;
+use crate::api::authenticated::Authenticated;
+use crate::api::content::Node;
+use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
+use crate::api::parameters::Parameters;
+use crate::api::path_text::PathTexts;
+use crate::api::request_body::RequestBody;
+use crate::api::routing::NoBody;
+use crate::api::{SharedService, answer};
+use crate::limits::{NATIVE_ROLES_MAX, ROLE_DESCRIPTION_CHARS_MAX};
+use crate::security::request::{ClusterRequest, DELETE_ROLE, GET_ROLES, PUT_ROLE};
+use crate::security::role_descriptor::{RoleDescriptor, RoleDescriptors};
+use crate::security::roles::{SUPERUSER, reserved};
+use crate::store::directory::Written;
+
+#[derive(Serialize)]
+struct PutAnswer {
+    role: Created,
+}
+
+#[derive(Serialize)]
+struct Created {
+    created: bool,
+}
+
+pub(super) async fn list(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut path: PathTexts,
+    parameters: Parameters,
+    _: NoBody,
+) -> Result<Response, ApiError> {
+    let names = path.names("name");
+    parameters.finish()?;
+    authenticated.authorize(&ClusterRequest::Other(GET_ROLES))?;
+    let is_asked = |name: &str| names.is_empty() || names.iter().any(|asked| asked == name);
+    let stored = service.store.native_roles((!names.is_empty()).then_some(names.as_slice())).await?;
+    let reserved = reserved();
+    let shown: BTreeMap<&str, &RoleDescriptor> =
+        stored.iter().chain(reserved.iter().filter(|(name, _)| is_asked(name))).collect();
+    let is_missing = !names.is_empty() && shown.is_empty();
+    answer::with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }, &shown)
+}
+
+pub(super) async fn put(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut path: PathTexts,
+    mut parameters: Parameters,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let name = path.take("name");
+    let role = RoleDescriptor::parse(&name, &Node::parse_required(&body)?)?;
+    parameters.refresh()?;
+    parameters.finish()?;
+    validate(&name, &role)?;
+    authenticated.authorize(&ClusterRequest::Other(PUT_ROLE))?;
+    let (actor, now) = (authenticated.actor(), service.clock.now());
+    let created = match service.store.put_role(name, role, actor, now).await? {
+        Written::Created => true,
+        Written::Updated => false,
+        Written::Full | Written::PasswordRequired => {
+            let reason = format!("there are {NATIVE_ROLES_MAX} roles already");
+            return Err(ErrorCause::illegal_argument(reason).into());
+        }
+    };
+    answer::ok(&PutAnswer { role: Created { created } })
+}
+
+pub(super) async fn delete(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut path: PathTexts,
+    mut parameters: Parameters,
+    _: NoBody,
+) -> Result<Response, ApiError> {
+    let name = path.take("name");
+    parameters.refresh()?;
+    parameters.finish()?;
+    authenticated.authorize(&ClusterRequest::Other(DELETE_ROLE))?;
+    if name == SUPERUSER {
+        let reason = format!("role [{name}] is reserved and cannot be deleted");
+        return Err(ErrorCause::illegal_argument(reason).into());
+    }
+    found(service.store.delete_role(name, authenticated.actor(), service.clock.now()).await?)
+}
+
+fn validate(name: &str, role: &RoleDescriptor) -> Result<(), ErrorCause> {
+    let mut problems = ValidationProblems::new();
+    if name == SUPERUSER {
+        problems.add(format!("Role [{name}] is reserved and may not be used."));
+    }
+    problems.extend(RoleDescriptors::from_iter([(name.to_owned(), role.clone())]).problems());
+    let description = role.description.as_deref().unwrap_or_default();
+    problems.add_if(
+        description.encode_utf16().count() > ROLE_DESCRIPTION_CHARS_MAX,
+        &format!("Role description must be less than {ROLE_DESCRIPTION_CHARS_MAX} characters."),
+    );
+    problems.into_result()
+}

@@ -1,0 +1,97 @@
+//! `GET` and `POST /_security/user/_has_privileges`, and with the caller's own name before it.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::api::authenticated::Authenticated;
+use crate::api::content::Node;
+use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
+use crate::api::parameters::Parameters;
+use crate::api::path_text::PathTexts;
+use crate::api::request_body::RequestBody;
+use crate::api::{SharedService, answer};
+use crate::security::application_privilege::RegisteredPrivileges;
+use crate::security::permission::{PrivilegesAnswer, PrivilegesQuestion};
+use crate::security::request::ClusterRequest;
+use crate::security::role_descriptor::{Stars, problem_of_application_name};
+use crate::store::directory::PrivilegeFilter;
+
+#[derive(Serialize)]
+struct CheckAnswer<'a> {
+    username: &'a str,
+    #[serde(flatten)]
+    answer: PrivilegesAnswer,
+}
+
+pub(in crate::api) async fn check_own(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    parameters: Parameters,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let username = authenticated.authentication.username().to_owned();
+    check_of(&service, &authenticated, &username, parameters, body).await
+}
+
+pub(in crate::api) async fn check(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut path: PathTexts,
+    parameters: Parameters,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let username = path.take("username");
+    check_of(&service, &authenticated, &username, parameters, body).await
+}
+
+async fn check_of(
+    service: &SharedService,
+    authenticated: &Authenticated,
+    username: &str,
+    mut parameters: Parameters,
+    body: Vec<u8>,
+) -> Result<Response, ApiError> {
+    let body = Node::parse(&parameters.body_or_source(body)?)?
+        .ok_or_else(|| ErrorCause::parse("request body or source parameter is required"))?;
+    let question = PrivilegesQuestion::parse(&body, username)?;
+    parameters.finish()?;
+    validate(&question)?;
+    authenticated.authorize(&ClusterRequest::CheckPrivileges { username })?;
+    if username != authenticated.authentication.username() {
+        let reason = "users may only check the privileges of their own account";
+        return Err(ErrorCause::illegal_argument(reason).into());
+    }
+    let registered = registered(service, &question).await?;
+    let answer = authenticated
+        .permission
+        .answer(&question, &registered)
+        .map_err(|unknown| ErrorCause::illegal_argument(unknown.to_string()))?;
+    answer::ok(&CheckAnswer { username, answer })
+}
+
+fn validate(question: &PrivilegesQuestion) -> Result<(), ErrorCause> {
+    let mut problems = ValidationProblems::new();
+    problems.add_if(
+        question.cluster.is_empty() && question.index.is_empty() && question.application.is_empty(),
+        "must specify at least one privilege",
+    );
+    let applications = question.application.iter();
+    problems.extend(
+        applications.filter_map(|block| problem_of_application_name(&block.application, Stars::Refused)),
+    );
+    problems.into_result()
+}
+
+/// What the applications in question have registered.
+async fn registered(
+    service: &SharedService,
+    question: &PrivilegesQuestion,
+) -> Result<RegisteredPrivileges, ApiError> {
+    if question.application.is_empty() {
+        return Ok(RegisteredPrivileges::default());
+    }
+    let applications = question.application.iter().map(|block| block.application.clone()).collect();
+    let filter = PrivilegeFilter { applications: Some(applications), names: None };
+    Ok(service.store.application_privileges(&filter).await?.into_iter().collect())
+}

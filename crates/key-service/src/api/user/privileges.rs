@@ -1,0 +1,137 @@
+//! `GET /_security/user/_privileges`: what may I do?
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::api::answer;
+use crate::api::authenticated::Authenticated;
+use crate::api::error::{ApiError, ErrorCause};
+use crate::api::parameters::Parameters;
+use crate::api::routing::NoBody;
+use crate::security::authentication::Subject;
+use crate::security::request::ClusterRequest;
+use crate::security::role_descriptor::{
+    FieldSecurity, IndexPrivileges, RemoteClusterPrivileges, RemoteIndexPrivileges, RoleDescriptor,
+    RoleDescriptors,
+};
+
+/// In the order of Elasticsearch's own answer.
+#[derive(Serialize)]
+struct OwnPrivileges<'a> {
+    cluster: BTreeSet<&'a str>,
+    global: Vec<Map<String, Value>>,
+    indices: Vec<ShownIndices<'a>>,
+    applications: Vec<ShownApplication<'a>>,
+    run_as: BTreeSet<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remote_indices: Vec<ShownRemoteIndices<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remote_cluster: Vec<&'a RemoteClusterPrivileges>,
+}
+
+/// Unlike in a role, fields and queries are lists: several roles may each have their own.
+#[derive(Serialize)]
+struct ShownIndices<'a> {
+    names: &'a [String],
+    privileges: BTreeSet<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field_security: Option<[&'a FieldSecurity; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<[&'a str; 1]>,
+    allow_restricted_indices: bool,
+}
+
+#[derive(Serialize)]
+struct ShownApplication<'a> {
+    application: &'a str,
+    privileges: BTreeSet<&'a str>,
+    resources: BTreeSet<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ShownRemoteIndices<'a> {
+    #[serde(flatten)]
+    indices: ShownIndices<'a>,
+    clusters: &'a [String],
+}
+
+pub(in crate::api) async fn show(
+    authenticated: Authenticated,
+    parameters: Parameters,
+    _: NoBody,
+) -> Result<Response, ApiError> {
+    parameters.finish()?;
+    authenticated.authorize(&ClusterRequest::ListOwnPrivileges)?;
+    match authenticated.authentication.subject() {
+        Subject::User(_) => answer::ok(&own_privileges(&authenticated.roles.descriptors)),
+        Subject::ApiKey(key) if key.key().role_descriptors.is_empty() => {
+            answer::ok(&own_privileges(&key.key().limited_by))
+        }
+        // What two sides have in common cannot be written as one list.
+        Subject::ApiKey(_) => Err(ErrorCause::illegal_argument(
+            "Cannot retrieve privileges for API keys with assigned role descriptors. Please use the Get API key information API https://ela.st/es-api-get-api-key",
+        )
+        .into()),
+    }
+}
+
+fn own_privileges(roles: &RoleDescriptors) -> OwnPrivileges<'_> {
+    let roles: Vec<_> = roles.iter().map(|(_, role)| role).collect();
+    let global = roles.iter().flat_map(|role| &role.global);
+    let indices = roles.iter().flat_map(|role| &role.indices).map(ShownIndices::from);
+    let remote = roles.iter().flat_map(|role| &role.remote_indices).map(ShownRemoteIndices::from);
+    OwnPrivileges {
+        // Nothing is not worth a line (Elasticsearch leaves it out too).
+        cluster: set(roles.iter().flat_map(|role| &role.cluster).filter(|name| *name != "none")),
+        global: unique(global.map(|(kind, value)| Map::from_iter([(kind.clone(), value.clone())]))),
+        indices: unique(indices),
+        applications: applications(&roles),
+        run_as: set(roles.iter().flat_map(|role| &role.run_as)),
+        remote_indices: unique(remote),
+        remote_cluster: unique(roles.iter().flat_map(|role| &role.remote_cluster)),
+    }
+}
+
+/// Equal resources of one application are one entry.
+fn applications<'a>(roles: &[&'a RoleDescriptor]) -> Vec<ShownApplication<'a>> {
+    let mut merged: BTreeMap<(&str, BTreeSet<&str>), BTreeSet<&str>> = BTreeMap::new();
+    for block in roles.iter().flat_map(|role| &role.applications) {
+        let privileges = merged.entry((&block.application, set(&block.resources))).or_default();
+        privileges.extend(block.privileges.iter().map(String::as_str));
+    }
+    merged
+        .into_iter()
+        .map(|((application, resources), privileges)| ShownApplication { application, privileges, resources })
+        .collect()
+}
+
+fn set<'a>(texts: impl IntoIterator<Item = &'a String>) -> BTreeSet<&'a str> {
+    texts.into_iter().map(String::as_str).collect()
+}
+
+/// Each once, in the order of the first: equal items are written alike.
+fn unique<T: Serialize>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    items.filter(|item| seen.insert(serde_json::to_string(item).unwrap_or_default())).collect()
+}
+
+impl<'a> From<&'a IndexPrivileges> for ShownIndices<'a> {
+    fn from(block: &'a IndexPrivileges) -> Self {
+        Self {
+            names: &block.names,
+            privileges: set(&block.privileges),
+            field_security: block.field_security.as_ref().map(|fields| [fields]),
+            query: block.query.as_deref().map(|query| [query]),
+            allow_restricted_indices: block.allow_restricted_indices,
+        }
+    }
+}
+
+impl<'a> From<&'a RemoteIndexPrivileges> for ShownRemoteIndices<'a> {
+    fn from(block: &'a RemoteIndexPrivileges) -> Self {
+        Self { indices: ShownIndices::from(&block.indices), clusters: &block.clusters }
+    }
+}

@@ -1,0 +1,174 @@
+//! `PUT` and `POST /_security/user/{username}`.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::api::authenticated::Authenticated;
+use crate::api::content::{Member, Node, NodeValue};
+use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
+use crate::api::parameters::Parameters;
+use crate::api::path_text::PathTexts;
+use crate::api::request_body::RequestBody;
+use crate::api::user::{NewPassword, Reservation, invalid_part, members, text, wrong_type};
+use crate::api::{Service, SharedService, answer};
+use crate::limits::NATIVE_USERS_MAX;
+use crate::security::request::{ClusterRequest, PUT_USER};
+use crate::security::role_descriptor::problem_of_name;
+use crate::store::directory::{UserProfile, Written};
+
+/// What the body says.
+#[derive(Default)]
+struct PutBody {
+    password: Option<NewPassword>,
+    roles: Option<Vec<String>>,
+    full_name: Option<String>,
+    email: Option<String>,
+    metadata: Map<String, Value>,
+    enabled: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct PutAnswer {
+    created: bool,
+}
+
+pub(in crate::api) async fn put(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut path: PathTexts,
+    mut parameters: Parameters,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let username = path.take("username");
+    let body = PutBody::parse(&Node::parse_required(&body)?, &username)?;
+    // Every later request sees the user, whatever is said here.
+    parameters.refresh()?;
+    parameters.finish()?;
+    body.validate()?;
+    authenticated.authorize(&ClusterRequest::Other(PUT_USER))?;
+    let roles = body.roles.unwrap_or_default();
+    service.refuse_names(&username, &roles)?;
+    let password = match body.password {
+        Some(password) => Some(service.hashed(password).await?),
+        None => None,
+    };
+    let profile = UserProfile {
+        roles,
+        full_name: body.full_name,
+        email: body.email,
+        metadata: body.metadata,
+        enabled: body.enabled.unwrap_or(true),
+    };
+    let now = service.clock.now();
+    match service.store.put_user(username, profile, password, authenticated.actor(), now).await? {
+        Written::Created => answer::ok(&PutAnswer { created: true }),
+        Written::Updated => answer::ok(&PutAnswer { created: false }),
+        Written::PasswordRequired => {
+            Err(invalid_part("password must be specified unless you are updating an existing user").into())
+        }
+        Written::Full => {
+            Err(ErrorCause::illegal_argument(format!("there are {NATIVE_USERS_MAX} users already")).into())
+        }
+    }
+}
+
+impl PutBody {
+    fn parse(node: &Node, username: &str) -> Result<Self, ErrorCause> {
+        let mut body = Self::default();
+        for member in members(node)? {
+            body.read(member, username)?;
+        }
+        Ok(body)
+    }
+
+    fn read(&mut self, member: &Member, username: &str) -> Result<(), ErrorCause> {
+        match member.name.as_str() {
+            "password" => NewPassword::chosen(member)?.set(&mut self.password)?,
+            "password_hash" => NewPassword::hashed(member)?.set(&mut self.password)?,
+            "roles" => self.roles = Some(roles(member)?),
+            "full_name" => self.full_name = text_or_null(member)?,
+            "email" => self.email = text_or_null(member)?,
+            "metadata" => match member.value.to_value() {
+                Value::Object(metadata) => self.metadata = metadata,
+                _ => return Err(wrong_type(member, "object")),
+            },
+            "enabled" => match member.value.value {
+                NodeValue::Boolean(enabled) => self.enabled = Some(enabled),
+                _ => return Err(wrong_type(member, "boolean")),
+            },
+            "username" if text(member)? == username => {}
+            "username" => {
+                return Err(ErrorCause::illegal_argument(format!(
+                    "[username] in source does not match the username provided [{username}]"
+                )));
+            }
+            name => {
+                let reason = format!("failed to parse add user request. unexpected field [{name}]");
+                return Err(ErrorCause::parse(reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate(&self) -> Result<(), ErrorCause> {
+        let mut problems = ValidationProblems::new();
+        problems.add_if(self.roles.is_none(), "roles are missing");
+        problems.add_if(
+            self.metadata.keys().any(|name| name.starts_with('_')),
+            "metadata keys may not start with [_]",
+        );
+        problems.into_result()
+    }
+}
+
+impl Service {
+    /// Refuses names that nobody in the native realm can have (Elasticsearch, `TransportPutUserAction`).
+    fn refuse_names(&self, username: &str, roles: &[String]) -> Result<(), ErrorCause> {
+        let mut problems = ValidationProblems::new();
+        match self.reservation(username) {
+            Some(Reservation::Anonymous) => {
+                problems.add(format!("user [{username}] is anonymous and cannot be modified via the API"));
+            }
+            Some(Reservation::Service) => {
+                problems.add(format!("user [{username}] is reserved and only the password can be changed"));
+            }
+            None => problems.extend(problem_of_name("User", username)),
+        }
+        problems.extend(roles.iter().filter_map(|role| problem_of_name("Role", role)));
+        problems.into_result()
+    }
+}
+
+/// An array of names, or names with commas between.
+fn roles(member: &Member) -> Result<Vec<String>, ErrorCause> {
+    let complain = |found: String| {
+        let name = &member.name;
+        Err(ErrorCause::parse(format!("could not parse [{name}] field. expected a string array but {found}")))
+    };
+    match &member.value.value {
+        NodeValue::String(names) if names.is_empty() => Ok(Vec::new()),
+        NodeValue::String(names) => Ok(names.split(',').map(str::to_owned).collect()),
+        NodeValue::Array(elements) => {
+            let mut roles = Vec::new();
+            for element in elements {
+                match element.as_str() {
+                    Some(role) => roles.push(role.to_owned()),
+                    None => return complain(format!("one of its elements is [{}]", element.token())),
+                }
+            }
+            Ok(roles)
+        }
+        NodeValue::Null => complain("found null value instead".to_owned()),
+        _ => complain(format!("found [{}] value instead", member.value.token())),
+    }
+}
+
+fn text_or_null(member: &Member) -> Result<Option<String>, ErrorCause> {
+    if member.value.value == NodeValue::Null {
+        Ok(None)
+    } else {
+        text(member).map(|text| Some(text.to_owned()))
+    }
+}

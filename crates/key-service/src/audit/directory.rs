@@ -1,0 +1,79 @@
+//! The trail of users, roles and application privileges.
+
+use latchkey_key_feed::{KeyId, UnixMillis};
+
+use crate::audit::{Actor, TARGET};
+
+/// Something done to users, roles or application privileges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryEvent {
+    /// When.
+    pub at: UnixMillis,
+    /// What.
+    pub action: DirectoryAction,
+    /// By whom.
+    pub actor: Actor,
+    /// To whom or what, by name.
+    pub subjects: Vec<String>,
+}
+
+/// What can be done to users, roles and application privileges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectoryAction {
+    /// A user was given another password.
+    ChangePassword,
+    /// Application privileges were removed.
+    DeletePrivileges,
+    /// A role was removed.
+    DeleteRole,
+    /// A user was removed.
+    DeleteUser,
+    /// A user is no longer let in.
+    DisableUser,
+    /// A user is let in again.
+    EnableUser,
+    /// Application privileges were made or replaced.
+    PutPrivileges,
+    /// A role was made or replaced.
+    PutRole,
+    /// A user was made or replaced.
+    PutUser,
+    /// A user who belongs to the service is again as at the first start.
+    ResetUser,
+}
+
+impl DirectoryAction {
+    /// The word that the store, the log and the metrics use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ChangePassword => "change_password",
+            Self::DeletePrivileges => "delete_privileges",
+            Self::DeleteRole => "delete_role",
+            Self::DeleteUser => "delete_user",
+            Self::DisableUser => "disable_user",
+            Self::EnableUser => "enable_user",
+            Self::PutPrivileges => "put_privileges",
+            Self::PutRole => "put_role",
+            Self::PutUser => "put_user",
+            Self::ResetUser => "reset_user",
+        }
+    }
+}
+
+/// Writes the line of a change to the directory that is durable.
+pub fn record_change(event: &DirectoryEvent) {
+    let actor = &event.actor;
+    tracing::info!(
+        target: TARGET,
+        at_ms = event.at.0,
+        action = event.action.as_str(),
+        outcome = "success",
+        username = actor.username,
+        realm = actor.realm,
+        api_key = actor.api_key.as_ref().map(KeyId::as_str),
+        run_as = actor.run_as,
+        source = actor.source.map(tracing::field::display),
+        subjects = event.subjects.join(","),
+    );
+}

@@ -1,0 +1,93 @@
+//! Privileges that applications register: a name that stands for patterns over the application's own actions.
+//!
+//! No action of this service belongs to an application. A role grants such privileges, and whoever serves the application
+//! asks whether somebody has them (`_has_privileges`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::api::error::ValidationProblems;
+use crate::security::role_descriptor::{Stars, problem_of_application_name};
+
+/// A registered privilege. It serializes as Elasticsearch shows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ApplicationPrivilege {
+    /// The application's name.
+    pub application: String,
+    /// The privilege's name within the application.
+    pub name: String,
+    /// Patterns over actions.
+    pub actions: Vec<String>,
+    /// Whatever its maker attached to it.
+    pub metadata: Map<String, Value>,
+}
+
+/// What is registered, for look-ups by application and name.
+#[derive(Clone, Debug, Default)]
+pub struct RegisteredPrivileges(BTreeMap<String, BTreeMap<String, Vec<String>>>);
+
+impl ApplicationPrivilege {
+    /// Adds everything about it that makes no sense (Elasticsearch, `PutPrivilegesRequest#validate`).
+    pub fn add_problems(&self, problems: &mut ValidationProblems) {
+        problems.extend(problem_of_application_name(&self.application, Stars::Refused));
+        problems.extend(problem_of_name(&self.name));
+        problems.add_if(self.actions.is_empty(), "Application privileges must have at least one action");
+        problems.extend(self.actions.iter().filter_map(|action| problem_of_action(action)));
+        if self.metadata.keys().any(|key| key.starts_with('_')) {
+            problems.add(format!(
+                "metadata keys may not start with [_] (in privilege {} {})",
+                self.application, self.name
+            ));
+        }
+    }
+}
+
+impl RegisteredPrivileges {
+    /// The actions that a name stands for; `None` for a name that is not registered.
+    #[must_use]
+    pub fn actions(&self, application: &str, name: &str) -> Option<&[String]> {
+        self.0.get(application)?.get(name).map(Vec::as_slice)
+    }
+}
+
+impl FromIterator<ApplicationPrivilege> for RegisteredPrivileges {
+    fn from_iter<I: IntoIterator<Item = ApplicationPrivilege>>(privileges: I) -> Self {
+        let mut registered: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+        for privilege in privileges {
+            registered.entry(privilege.application).or_default().insert(privilege.name, privilege.actions);
+        }
+        Self(registered)
+    }
+}
+
+/// As the trail names it.
+impl fmt::Display for ApplicationPrivilege {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.application, self.name)
+    }
+}
+
+/// Elasticsearch, `ApplicationPrivilege#validatePrivilegeName`.
+fn problem_of_name(name: &str) -> Option<String> {
+    let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_.-".contains(letter));
+    (!is_name).then(|| {
+        format!("Application privilege names must match the pattern ^[a-z][a-zA-Z0-9_.-]*$ (found '{name}')")
+    })
+}
+
+/// A name without one of those signs would be taken for a privilege's.
+fn problem_of_action(action: &str) -> Option<String> {
+    let is_visible = action.chars().all(|letter| letter.is_ascii_graphic());
+    let complaint = if !is_visible {
+        "Application action names must consist of printable, visible ASCII characters"
+    } else if action.contains(['/', '*', ':']) {
+        return None;
+    } else {
+        "Application privilege actions must contain one of [/, *, :]"
+    };
+    Some(format!("{complaint} (found '{action}')"))
+}

@@ -1,0 +1,97 @@
+//! Bearer credentials: access tokens of this service, and JSON Web Tokens of issuers elsewhere.
+
+use std::sync::Arc;
+
+use latchkey_key_feed::UnixMillis;
+
+use super::{Authentication, AuthenticationFailure, Authenticator, Means, Subject};
+use crate::security::api_key;
+use crate::security::credential::bearer::BearerCredential;
+use crate::security::jwt::VouchedUser;
+use crate::security::realm::User;
+use crate::security::token::{self, Access, Token, TokenDigest, TokenRejection};
+use crate::store::tokens::StoredToken;
+
+impl Authenticator {
+    /// Whom an access token stands for, when it comes inside of a request: a grant. What `credential` says of the client counts
+    /// for tokens of realms that ask for it, and is refused with others.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailure`] when it stands for nobody.
+    pub async fn access_token(
+        &self,
+        credential: BearerCredential,
+        now: UnixMillis,
+    ) -> Result<Authentication, AuthenticationFailure> {
+        if credential.client_secret.is_some() && !self.jwt_realms.knows_the_form_of(&credential) {
+            return Err(AuthenticationFailure::ClientProofUnsupported);
+        }
+        match self.bearer(credential, now).await {
+            Err(AuthenticationFailure::Missing) => {
+                Err(AuthenticationFailure::RejectedToken(TokenRejection::Unknown))
+            }
+            outcome => outcome,
+        }
+    }
+
+    pub(super) async fn bearer(
+        &self,
+        credential: BearerCredential,
+        now: UnixMillis,
+    ) -> Result<Authentication, AuthenticationFailure> {
+        if self.schemes.tokens {
+            match self.token(&credential, now).await {
+                Err(AuthenticationFailure::RejectedToken(TokenRejection::Unknown)) => {}
+                outcome => return outcome,
+            }
+        }
+        match self.jwt_realms.authenticate(&credential, now).await? {
+            Some(VouchedUser { user, expiration }) => {
+                Ok(Authentication::of(Subject::User(Arc::new(user)), Means::Jwt { expiration }))
+            }
+            None if self.schemes.tokens => Err(TokenRejection::Unknown.into()),
+            None => Err(AuthenticationFailure::Missing),
+        }
+    }
+
+    async fn token(
+        &self,
+        credential: &BearerCredential,
+        now: UnixMillis,
+    ) -> Result<Authentication, AuthenticationFailure> {
+        let token = Token::<Access>::parse(credential.token.expose()).ok_or(TokenRejection::Unknown)?;
+        let digest = token.digest();
+        let subject = self.subject_of(self.living_token(&digest, now).await?, now).await?;
+        Ok(Authentication::of(subject, Means::Token(digest)))
+    }
+
+    pub(super) async fn living_token(
+        &self,
+        digest: &TokenDigest<Access>,
+        now: UnixMillis,
+    ) -> Result<StoredToken, AuthenticationFailure> {
+        let token = self.store.find_access_token(digest).await?.ok_or(TokenRejection::Unknown)?;
+        token::refuse_ended(&token, now)?;
+        Ok(token)
+    }
+
+    /// On whose behalf a token acts: a user as the user was when the token was made; an API key as it is now. A key that has ended
+    /// takes its tokens with it.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailure`] when the key has ended, or the store cannot tell.
+    pub async fn subject_of(
+        &self,
+        token: StoredToken,
+        now: UnixMillis,
+    ) -> Result<Subject, AuthenticationFailure> {
+        let Some(id) = token.subject.api_key else {
+            return Ok(Subject::User(Arc::new(User::vouched(token.subject.user, token.subject.roles))));
+        };
+        let found = self.store.find(id.as_str()).await?;
+        let key = api_key::of_token(id.as_str(), found, now).map_err(|_| TokenRejection::Ended)?;
+        Ok(Subject::ApiKey(Box::new(key)))
+    }
+}

@@ -1,0 +1,161 @@
+//! The realms, in the order in which they are asked.
+//!
+//! | realm | its users | asked |
+//! |---|---|---|
+//! | reserved | `elastic`, and the anonymous user by name | first, and nobody else about its names |
+//! | file | the users file, read when the service starts | in the order that the operator chose |
+//! | native | the store, read at every request | likewise |
+//!
+//! A realm whose user has another password leaves the question to the next (Elasticsearch, `RealmsAuthenticator`). A
+//! username that no realm knows costs one verification, as a wrong password does.
+
+use std::sync::Arc;
+
+use crate::security::anonymous::AnonymousAccess;
+use crate::security::authentication::{AuthenticationFailure, UserRejection};
+use crate::security::credential::BasicCredential;
+use crate::security::password::{Password, PasswordChecker};
+use crate::security::realm::{ELASTIC, FILE, NATIVE, RESERVED, RealmName, Realms, User};
+use crate::store::directory::NativeUser;
+use crate::store::{KeyStore, StoreError};
+
+/// Knows users, wherever they are kept.
+#[derive(Clone, Debug)]
+pub struct RealmChain {
+    store: KeyStore,
+    realms: Realms,
+    order: Vec<RealmName>,
+    anonymous: Option<AnonymousAccess>,
+    passwords: PasswordChecker,
+}
+
+impl RealmChain {
+    /// A chain of the reserved realm and those of `order`, which are of the types `file` and `native`.
+    #[must_use]
+    pub fn new(
+        store: KeyStore,
+        realms: Realms,
+        order: Vec<RealmName>,
+        anonymous: Option<AnonymousAccess>,
+        passwords: PasswordChecker,
+    ) -> Self {
+        Self { store, realms, order, anonymous, passwords }
+    }
+
+    /// The user to whom this username and this password belong.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailure`] when there is none who is let in.
+    pub async fn authenticate(
+        &self,
+        credential: BasicCredential,
+    ) -> Result<Arc<User>, AuthenticationFailure> {
+        let BasicCredential { username, password } = credential;
+        let candidates = self.candidates(&username).await?;
+        let mut cause = UserRejection::Unknown;
+        for user in &candidates {
+            let again = Password::presented(password.expose().to_vec());
+            if self.passwords.check(user.password.as_ref(), again).await? {
+                if user.enabled {
+                    return Ok(Arc::new(user.clone()));
+                }
+                cause = UserRejection::Disabled;
+                break;
+            }
+            cause = UserRejection::WrongPassword;
+        }
+        if candidates.is_empty() {
+            self.passwords.check(None, password).await?;
+        }
+        Err(AuthenticationFailure::RejectedUser { username, cause })
+    }
+
+    /// The user of this name, in the first realm that knows it, let in or not.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn find(&self, username: &str) -> Result<Option<User>, StoreError> {
+        Ok(self.candidates(username).await?.into_iter().next())
+    }
+
+    /// The user of this name in this realm, as he is now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn find_in(&self, realm: &RealmName, username: &str) -> Result<Option<User>, StoreError> {
+        Ok(self.candidates(username).await?.into_iter().find(|user| user.realm == *realm))
+    }
+
+    /// The super-user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn elastic(&self) -> Result<User, StoreError> {
+        let stored = self.store.reserved_user(ELASTIC).await?;
+        let enabled = stored.as_ref().is_none_or(|stored| stored.enabled);
+        let password =
+            stored.and_then(|stored| stored.password).or_else(|| self.realms.elastic_password().cloned());
+        Ok(User { enabled, ..User::elastic(password) })
+    }
+
+    /// The anonymous user, if it has this name.
+    fn anonymous(&self, username: &str) -> Option<User> {
+        let anonymous = self.anonymous.as_ref().filter(|anonymous| anonymous.username == username);
+        anonymous.map(AnonymousAccess::user)
+    }
+
+    /// The user of the users file with this name, if that is asked.
+    #[must_use]
+    pub fn file_user(&self, username: &str) -> Option<User> {
+        let realm = self.order.iter().find(|realm| realm.realm_type == FILE)?;
+        Some(User { realm: realm.clone(), ..self.realms.file_user(username)?.clone() })
+    }
+
+    /// All users of this name, in the order in which they are asked.
+    async fn candidates(&self, username: &str) -> Result<Vec<User>, StoreError> {
+        if username == ELASTIC {
+            return Ok(vec![self.elastic().await?]);
+        }
+        if let Some(anonymous) = self.anonymous(username) {
+            return Ok(vec![anonymous]);
+        }
+        let mut users = Vec::new();
+        for realm in &self.order {
+            let user = match realm.realm_type.as_str() {
+                FILE => {
+                    self.realms.file_user(username).map(|user| User { realm: realm.clone(), ..user.clone() })
+                }
+                NATIVE => self.store.native_user(username).await?.map(|user| user_of(user, realm.clone())),
+                _ => None,
+            };
+            users.extend(user);
+        }
+        Ok(users)
+    }
+}
+
+/// Whether a user's password can be changed over the interface.
+#[must_use]
+pub fn keeps_passwords(realm: &RealmName) -> bool {
+    realm.realm_type == NATIVE || realm.realm_type == RESERVED
+}
+
+/// A stored user as a user of this realm.
+#[must_use]
+pub fn user_of(stored: NativeUser, realm: RealmName) -> User {
+    let NativeUser { username, password, profile } = stored;
+    User {
+        username,
+        realm,
+        full_name: profile.full_name,
+        email: profile.email,
+        metadata: profile.metadata,
+        roles: profile.roles,
+        enabled: profile.enabled,
+        password: Some(password),
+    }
+}

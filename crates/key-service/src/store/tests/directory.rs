@@ -1,0 +1,109 @@
+use latchkey_key_feed::UnixMillis;
+use serde_json::{Map, json};
+
+use super::{actor, object};
+use crate::randomness::SystemRandomness;
+use crate::security::application_privilege::ApplicationPrivilege;
+use crate::security::password::{Password, PasswordHash};
+use crate::security::role_descriptor::RoleDescriptor;
+use crate::store::directory::{PrivilegeFilter, UserKind, UserProfile, Written};
+use crate::store::tests::ScratchStore;
+
+const NOW: UnixMillis = UnixMillis(7);
+
+fn hash(password: &str) -> PasswordHash {
+    PasswordHash::of(&Password::presented(password.as_bytes().to_vec()), &SystemRandomness).unwrap()
+}
+
+fn profile(role: &str) -> UserProfile {
+    UserProfile {
+        roles: vec![role.to_owned()],
+        full_name: None,
+        email: Some("a@example.org".to_owned()),
+        metadata: object(json!({"n": {"m": 1.5}})),
+        enabled: true,
+    }
+}
+
+fn privilege(name: &str) -> ApplicationPrivilege {
+    ApplicationPrivilege {
+        application: "shop".to_owned(),
+        name: name.to_owned(),
+        actions: vec!["a:*".to_owned()],
+        metadata: Map::new(),
+    }
+}
+
+#[tokio::test]
+async fn keeps_users_as_they_were_written() {
+    let ScratchStore { store, directory: _directory } = ScratchStore::new().await;
+    let put = async |role: &str, password: Option<PasswordHash>| {
+        store.put_user("alice".into(), profile(role), password, actor(), NOW).await.unwrap()
+    };
+    assert_eq!(put("a", None).await, Written::PasswordRequired);
+    let first = hash("first");
+    assert_eq!(put("a", Some(first.clone())).await, Written::Created);
+    assert_eq!(put("b", None).await, Written::Updated);
+    let user = store.native_user("alice").await.unwrap().unwrap();
+    assert_eq!((user.profile, user.password.to_string()), (profile("b"), first.to_string()));
+    assert!(store.native_user("Alice").await.unwrap().is_none());
+    assert!(store.delete_user("alice".into(), actor(), NOW).await.unwrap());
+    assert!(store.native_users(None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn remembers_what_was_changed_of_a_reserved_user() {
+    let ScratchStore { store, directory: _directory } = ScratchStore::new().await;
+    let reserved = async || store.reserved_user("elastic").await.unwrap();
+    assert!(reserved().await.is_none());
+    let kind = UserKind::Reserved;
+    assert!(store.set_enabled("elastic".into(), kind, false, actor(), NOW).await.unwrap());
+    assert!(reserved().await.unwrap().password.is_none());
+    assert!(store.change_password("elastic".into(), kind, hash("x"), actor(), NOW).await.unwrap());
+    let kept = reserved().await.unwrap();
+    assert!(kept.password.is_some());
+    assert!(!kept.enabled, "another password lets nobody in again");
+    assert!(store.reset_reserved_user("elastic".into(), actor(), NOW).await.unwrap());
+    assert!(reserved().await.is_none());
+}
+
+/// The trail has a row for each change and none for what changed nothing.
+#[tokio::test]
+async fn every_change_of_the_directory_is_in_the_trail() {
+    let ScratchStore { store, directory: _directory } = ScratchStore::new().await;
+    let password = Some(hash("x"));
+    let role = RoleDescriptor::default;
+    store.put_user("u".into(), profile("r"), None, actor(), NOW).await.unwrap();
+    store.put_user("u".into(), profile("r"), password, actor(), NOW).await.unwrap();
+    store.set_enabled("u".into(), UserKind::Native, false, actor(), NOW).await.unwrap();
+    store.set_enabled("nobody".into(), UserKind::Native, false, actor(), NOW).await.unwrap();
+    store.change_password("u".into(), UserKind::Native, hash("y"), actor(), NOW).await.unwrap();
+    store.delete_user("u".into(), actor(), NOW).await.unwrap();
+    store.delete_user("u".into(), actor(), NOW).await.unwrap();
+    store.put_role("r".into(), role(), actor(), NOW).await.unwrap();
+    store.delete_role("r".into(), actor(), NOW).await.unwrap();
+    store.delete_role("r".into(), actor(), NOW).await.unwrap();
+    let both = vec![privilege("p"), privilege("q")];
+    assert_eq!(store.put_application_privileges(both, actor(), NOW).await.unwrap(), Some(vec![true, true]));
+    let names = vec!["q".to_owned(), "z".to_owned()];
+    let found = store.delete_application_privileges("shop".into(), names, actor(), NOW).await.unwrap();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), [("q".to_owned(), true), ("z".to_owned(), false)]);
+    let left = store.application_privileges(&PrivilegeFilter::default()).await.unwrap();
+    assert_eq!(left, [privilege("p")]);
+
+    let trail: Vec<(String, String)> = store.database.directory_events().await;
+    let seen: Vec<(&str, &str)> = trail.iter().map(|(what, whom)| (what.as_str(), whom.as_str())).collect();
+    assert_eq!(
+        seen,
+        [
+            ("put_user", r#"["u"]"#),
+            ("disable_user", r#"["u"]"#),
+            ("change_password", r#"["u"]"#),
+            ("delete_user", r#"["u"]"#),
+            ("put_role", r#"["r"]"#),
+            ("delete_role", r#"["r"]"#),
+            ("put_privileges", r#"["shop:p","shop:q"]"#),
+            ("delete_privileges", r#"["shop:q","shop:z"]"#),
+        ]
+    );
+}
