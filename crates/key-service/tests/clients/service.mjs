@@ -8,9 +8,9 @@ const { LATCHKEY_CLIENT, LATCHKEY_PASSWORD, LATCHKEY_URL, LATCHKEY_USERNAME } = 
 // The client is not beside this file, and several are installed: each under a directory of its own.
 export const { Client, errors } = createRequire(`${LATCHKEY_CLIENT}/`)('@elastic/elasticsearch')
 
-/** A client that logs in like this, and takes the first answer for an answer. */
+/** A client that logs in like this, takes the first answer for an answer, and has patience with a busy machine. */
 export function connect (auth) {
-  return new Client({ node: LATCHKEY_URL, maxRetries: 0, auth })
+  return new Client({ node: LATCHKEY_URL, maxRetries: 0, requestTimeout: 60000, auth })
 }
 
 export const elastic = connect({ username: LATCHKEY_USERNAME, password: LATCHKEY_PASSWORD })

@@ -14,8 +14,8 @@ PASSWORD = os.environ["LATCHKEY_PASSWORD"]
 
 
 def connect(**login):
-    """A client that logs in like this, and takes the first answer for an answer."""
-    return Elasticsearch(URL, max_retries=0, **login)
+    """A client that logs in like this, takes the first answer for an answer, and has patience with a busy machine."""
+    return Elasticsearch(URL, max_retries=0, request_timeout=60, **login)
 
 
 elastic = connect(basic_auth=(USERNAME, PASSWORD))
