@@ -12,6 +12,7 @@ mod authenticated;
 pub mod content;
 pub mod error;
 mod feed;
+mod grant;
 mod health;
 mod measure;
 pub mod media_type;
@@ -35,15 +36,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, map_response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_http::compression::CompressionLayer;
 
 use crate::api::media_type::MediaTypeSettings;
 use crate::clock::Clock;
 use crate::feed::Feed;
+use crate::limits::SEARCHES_MAX;
 use crate::randomness::Randomness;
+use crate::remover::Remover;
 use crate::security::authentication::{Authenticator, Schemes};
 use crate::security::jwt::JwtRealms;
 use crate::security::password::PasswordChecker;
@@ -86,6 +89,9 @@ struct Service {
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
     settings: ServiceSettings,
+    remover: Remover,
+    /// Turns of searches, which look at every key.
+    searches: Semaphore,
     recorded: PrometheusHandle,
 }
 
@@ -94,6 +100,7 @@ type SharedService = Arc<Service>;
 /// The whole interface of a service.
 pub fn app(parts: ServiceParts) -> Router {
     let product = parts.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));
+    let remover = Remover::new(parts.store.clone(), parts.settings.removal, Arc::clone(&parts.clock));
     let schemes = Schemes {
         api_keys: parts.settings.api_keys,
         tokens: parts.settings.tokens.enabled,
@@ -122,6 +129,8 @@ pub fn app(parts: ServiceParts) -> Router {
         clock: parts.clock,
         randomness: parts.randomness,
         settings: parts.settings,
+        remover,
+        searches: Semaphore::new(SEARCHES_MAX),
         recorded: telemetry::recorder(),
     });
     let elasticsearch = Router::new()
@@ -131,6 +140,15 @@ pub fn app(parts: ServiceParts) -> Router {
             "/_security/api_key",
             get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
         )
+        .route("/_security/api_key/{id}", put(api_key::update))
+        .route("/_security/api_key/{ids}/_clear_cache", post(api_key::clear_cache))
+        .route("/_security/api_key/_bulk_grant", post(api_key::bulk_grant))
+        .route("/_security/api_key/_bulk_update", post(api_key::bulk_update))
+        .route("/_security/api_key/clone", put(api_key::clone).post(api_key::clone))
+        .route("/_security/api_key/grant", put(api_key::grant).post(api_key::grant))
+        .route("/_security/_query/api_key", get(api_key::query).post(api_key::query))
+        .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
+        .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
         .route("/_latchkey/feed", get(feed::show))
         .merge(directory_routes())

@@ -51,10 +51,18 @@ pub struct ChangeEvent {
 /// What can be done to keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeAction {
+    /// A key was made with the powers of another.
+    CloneApiKey,
     /// A key was made.
     CreateApiKey,
+    /// Keys were made for somebody else.
+    GrantApiKeys,
     /// Keys were ended for ever.
     InvalidateApiKeys,
+    /// Keys that had been dead for long were removed.
+    RemoveApiKeys,
+    /// Keys were changed.
+    UpdateApiKeys,
 }
 
 /// A request that was turned away.
@@ -87,13 +95,31 @@ pub enum Refusal<'a> {
     },
 }
 
+impl Actor {
+    /// The service itself, in what it does unasked.
+    #[must_use]
+    pub fn service() -> Self {
+        Self {
+            username: "_latchkey".to_owned(),
+            realm: "_service".to_owned(),
+            api_key: None,
+            run_as: None,
+            source: None,
+        }
+    }
+}
+
 impl ChangeAction {
     /// The word that the store and the log use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::CloneApiKey => "clone_api_key",
             Self::CreateApiKey => "create_api_key",
+            Self::GrantApiKeys => "grant_api_keys",
             Self::InvalidateApiKeys => "invalidate_api_keys",
+            Self::RemoveApiKeys => "remove_api_keys",
+            Self::UpdateApiKeys => "update_api_keys",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The key service: issues, lists and invalidates API keys with the REST API of Elasticsearch, and feeds them to the edges.
+//! The key service: issues, finds, changes and ends API keys with the REST API of Elasticsearch, and feeds them to the edges.
 //!
 //! Data runs one way: an operator's request goes through [`api`], which parses it, to one verb of the [`store`], which writes
 //! the change and its audit event and wakes the [`feed`]. Who may ask for what is decided in [`security`]. Time and random
@@ -10,7 +10,9 @@ pub mod cli;
 pub mod clock;
 pub mod feed;
 pub mod limits;
+pub mod query;
 pub mod randomness;
+pub mod remover;
 pub mod security;
 pub mod server;
 pub mod settings;

@@ -55,6 +55,31 @@ pub const EDGES_MAX: usize = 4_096;
 /// Most keys that one listing answers. More are refused, because a list cut short would look complete.
 pub const KEYS_LISTED_MAX: u32 = 100_000;
 
+/// Most keys that a search has been sent and has not looked at yet.
+pub const KEYS_SCANNED_AHEAD: usize = 64;
+
+/// Most searches of keys that run at once; others wait. Half of the connections that read the store, so that requests and edges
+/// find one.
+pub const SEARCHES_MAX: usize = STORE_READERS_MAX as usize / 2;
+
+/// Most keys that one request may grant. Each is written, audited and shown; Elasticsearch's bulk requests have no number, only
+/// a length.
+pub const KEYS_GRANTED_MAX: usize = 1_000;
+
+/// Most keys that one request may update: what Elasticsearch finds at once (`index.max_result_window`). All are changed in one
+/// transaction, for which other changes wait.
+pub const KEYS_UPDATED_MAX: usize = 10_000;
+
+/// Most dead keys of each kind that are removed in one transaction, for which other changes wait: a few milliseconds.
+pub const KEYS_REMOVED_AT_ONCE_MAX: u32 = 500;
+
+/// How often it is looked whether dead keys are to be removed, however long the interval between two removals. A service that was
+/// asleep when one was due is at most this late.
+pub const REMOVAL_CHECK_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+
+/// How often at most it is looked whether dead keys are to be removed, however short the interval.
+pub const REMOVAL_CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
 /// Longest name of a key, in UTF-16 code units: Elasticsearch's limit.
 pub const KEY_NAME_LEN_MAX: usize = 256;
 

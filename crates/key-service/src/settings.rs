@@ -8,6 +8,10 @@
 //! [api_keys]
 //! enabled = true                   # off: the endpoints refuse, and the ApiKey scheme is not looked at
 //!
+//! [api_keys.delete]
+//! interval = "24h"                 # the least time between two removals of dead keys
+//! retention_period = "7d"          # how long a key stays visible once it was invalidated or has expired
+//!
 //! [tokens]
 //! enabled = false                  # OAuth2 tokens at /_security/oauth2/token; on by default only where TLS is
 //! timeout = "20m"                  # how long an access token lives, 1s to 1h
@@ -27,11 +31,14 @@ mod tokens;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::api::time_value::TimeValue;
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::jwt::JwtRealmSettings;
 use crate::security::realm::RealmName;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
+use crate::store::removal::RemovalPolicy;
 
 pub use tokens::TokenSettings;
 
@@ -58,6 +65,8 @@ pub struct Settings {
 pub struct ServiceSettings {
     /// Whether there are API keys at all (Elasticsearch, `xpack.security.authc.api_key.enabled`).
     pub api_keys: bool,
+    /// When dead keys are removed (Elasticsearch, `xpack.security.authc.api_key.delete.*`).
+    pub removal: RemovalPolicy,
     /// What OAuth2 tokens are like.
     pub tokens: TokenSettings,
     /// Whether successes carry `X-elastic-product: Elasticsearch`.
@@ -85,6 +94,7 @@ impl Default for ServiceSettings {
         let realms = vec![RealmName::file(), RealmName::native()];
         Self {
             api_keys: true,
+            removal: RemovalPolicy::default(),
             tokens: TokenSettings::default(),
             product_header: true,
             realms,
@@ -115,6 +125,7 @@ impl Settings {
         let (realms, anonymous) = authentication::read(&mut xpack);
         let service = ServiceSettings {
             api_keys: api_keys.flag("enabled").unwrap_or(defaults.api_keys),
+            removal: removal(&mut api_keys, defaults.removal),
             tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
             realms,
@@ -126,6 +137,26 @@ impl Settings {
         root.end();
         problems.none_or(Self { listen, data, users, jwt_realms, service })
     }
+}
+
+fn removal(api_keys: &mut Section<'_>, defaults: RemovalPolicy) -> RemovalPolicy {
+    let mut delete = api_keys.section("delete");
+    let policy = RemovalPolicy {
+        interval: duration(&mut delete, "interval").unwrap_or(defaults.interval),
+        retention: duration(&mut delete, "retention_period").unwrap_or(defaults.retention),
+    };
+    delete.end();
+    policy
+}
+
+/// A duration as Elasticsearch writes them.
+fn duration(section: &mut Section<'_>, field: &'static str) -> Option<Duration> {
+    let text = section.text(field)?;
+    let duration = TimeValue::parse(text, field).ok().filter(|_| !text.trim_start().starts_with('-'));
+    if duration.is_none() {
+        section.problem(field, "must be a duration, such as 24h");
+    }
+    duration.map(TimeValue::to_duration)
 }
 
 fn listen(root: &mut Section<'_>) -> Option<SocketAddr> {
@@ -176,8 +207,7 @@ mod tests {
 
     #[test]
     fn reports_every_mistake_at_once_and_no_value() {
-        let text =
-            "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[api_keys]\nenabled = \"hunter2\"\nx = 1\n";
+        let text = "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[api_keys]\nenabled = \"hunter2\"\nx = 1\n[api_keys.delete]\ninterval = \"hunter2\"\nretention_period = \"-1\"\n";
         let printed = parse(text).unwrap_err().to_string();
         assert_eq!(
             printed.lines().collect::<Vec<_>>(),
@@ -186,8 +216,10 @@ mod tests {
                 "data: is required",
                 "users: must be a string",
                 "api_keys.enabled: must be true or false",
-                "api_keys.x: is not known; known are enabled",
-                "user: is not known; known are listen, data, users, api_keys, tokens, realms, answers, xpack",
+                "api_keys.delete.interval: must be a duration, such as 24h",
+                "api_keys.delete.retention_period: must be a duration, such as 24h",
+                "api_keys.x: is not known; known are enabled, delete",
+                "user: is not known; known are listen, data, users, api_keys, tokens, realms, answers",
             ]
         );
     }

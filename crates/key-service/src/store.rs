@@ -6,8 +6,10 @@
 //! it is.
 
 pub mod directory;
+pub mod removal;
 mod sqlite;
 pub mod tokens;
+pub mod update;
 
 use std::fmt;
 use std::path::Path;
@@ -15,11 +17,14 @@ use std::sync::Arc;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, Value};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
+use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::security::role_descriptor::RoleDescriptors;
+use crate::store::removal::RemovalPolicy;
 use crate::store::sqlite::SqliteStore;
+use crate::store::update::{KeyUpdate, UpdateOutcome};
 use crate::telemetry;
 
 /// The store of one service. Clones share it.
@@ -162,10 +167,25 @@ impl KeyStore {
     ///
     /// [`StoreError::IdTaken`] when another key has its id.
     pub async fn create(&self, key: StoredKey, actor: Actor, now: UnixMillis) -> Result<(), StoreError> {
-        let event =
-            ChangeEvent { at: now, action: ChangeAction::CreateApiKey, actor, key_ids: vec![key.id.clone()] };
+        self.add(vec![key], ChangeAction::CreateApiKey, actor, now).await
+    }
+
+    /// Adds keys, all or none. `action` is how they came about.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::IdTaken`] when another key has the id of one of them.
+    pub async fn add(
+        &self,
+        keys: Vec<StoredKey>,
+        action: ChangeAction,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let key_ids = keys.iter().map(|key| key.id.clone()).collect();
+        let event = ChangeEvent { at: now, action, actor, key_ids };
         self.change(move |database| async move {
-            let cursor = database.create(&key, &event).await?;
+            let cursor = database.add(&keys, &event).await?;
             Ok(((), Some((cursor, event))))
         })
         .await
@@ -189,6 +209,21 @@ impl KeyStore {
         self.database.list(filter).await
     }
 
+    /// All keys that pass the filter, one after the other in the order in which they were made, however many there are. The last
+    /// is an error when the store could not tell the rest. Reading ends when the receiver goes.
+    #[must_use]
+    pub fn scan(&self, filter: KeyFilter) -> mpsc::Receiver<Result<StoredKey, StoreError>> {
+        let (sender, keys) = mpsc::channel(KEYS_SCANNED_AHEAD);
+        let database = self.database.clone();
+        tokio::spawn(async move {
+            if let Err(error) = database.scan(&filter, &sender).await {
+                // Nobody misses the error who does not listen any more.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        keys
+    }
+
     /// Ends, for ever, the keys that pass the filter and were not invalidated yet, and tells which.
     ///
     /// # Errors
@@ -208,6 +243,55 @@ impl KeyStore {
             Ok((key_ids, change))
         })
         .await
+    }
+
+    /// Changes the keys with these ids that the owner has and that live, and tells what became of each.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when none was changed.
+    pub async fn update(
+        &self,
+        ids: Vec<String>,
+        update: KeyUpdate,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<Vec<UpdateOutcome>, StoreError> {
+        let event = ChangeEvent { at: now, action: ChangeAction::UpdateApiKeys, actor, key_ids: Vec::new() };
+        self.change(move |database| async move { database.update(ids, &update, event).await }).await
+    }
+
+    /// Removes, for good, the keys that have been dead for the retention period, if a run is due. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store gave up; what was removed until then stays removed.
+    pub async fn remove_dead_keys(
+        &self,
+        policy: &RemovalPolicy,
+        now: UnixMillis,
+    ) -> Result<usize, StoreError> {
+        let Some(dead_since) = policy.dead_since(now) else { return Ok(0) };
+        if !self.database.begin_removal(policy, now).await? {
+            return Ok(0);
+        }
+        let mut removed = 0;
+        loop {
+            let event = ChangeEvent {
+                at: now,
+                action: ChangeAction::RemoveApiKeys,
+                actor: Actor::service(),
+                key_ids: Vec::new(),
+            };
+            let count = self.change(move |database| async move {
+                let change = database.remove_dead_keys(dead_since, event).await?;
+                Ok((change.as_ref().map(|(_, event)| event.key_ids.len()), change))
+            });
+            match count.await? {
+                Some(count) => removed += count,
+                None => return Ok(removed),
+            }
+        }
     }
 
     /// The changes after a position of the feed, at most `rows_max` of them, and fewer when they are long.

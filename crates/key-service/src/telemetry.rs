@@ -19,6 +19,8 @@ const REQUEST_SECONDS: &str = "latchkey_request_duration_seconds";
 const KEYS_CREATED: &str = "latchkey_keys_created_total";
 const KEYS_INVALIDATED: &str = "latchkey_keys_invalidated_total";
 const DIRECTORY_CHANGES: &str = "latchkey_directory_changes_total";
+const KEYS_REMOVED: &str = "latchkey_keys_removed_total";
+const KEYS_UPDATED: &str = "latchkey_keys_updated_total";
 const FEED_POLLS_WAITING: &str = "latchkey_feed_polls_waiting";
 const FEED_ROWS: &str = "latchkey_feed_rows_total";
 const FEED_EDGES: &str = "latchkey_feed_edges";
@@ -61,11 +63,13 @@ pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) 
     histogram!(REQUEST_SECONDS, "route" => route).record(took);
 }
 
-/// Keys were made or ended.
+/// Keys were made, changed, ended or removed.
 pub fn keys_changed(action: ChangeAction, count: usize) {
     let name = match action {
-        ChangeAction::CreateApiKey => KEYS_CREATED,
+        ChangeAction::CloneApiKey | ChangeAction::CreateApiKey | ChangeAction::GrantApiKeys => KEYS_CREATED,
         ChangeAction::InvalidateApiKeys => KEYS_INVALIDATED,
+        ChangeAction::RemoveApiKeys => KEYS_REMOVED,
+        ChangeAction::UpdateApiKeys => KEYS_UPDATED,
     };
     counter!(name).increment(count as u64);
 }
@@ -116,6 +120,8 @@ fn describe() {
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time from a request to its answer, by route.");
     describe_counter!(KEYS_CREATED, "API keys made.");
     describe_counter!(KEYS_INVALIDATED, "API keys invalidated.");
+    describe_counter!(KEYS_REMOVED, "Dead API keys removed for good.");
+    describe_counter!(KEYS_UPDATED, "API keys updated.");
     describe_counter!(TOKENS_CREATED, "Access and refresh tokens made.");
     describe_counter!(TOKENS_INVALIDATED, "Access and refresh tokens invalidated.");
     describe_counter!(DIRECTORY_CHANGES, "Changes of users, roles and application privileges, by action.");

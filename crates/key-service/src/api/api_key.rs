@@ -1,12 +1,25 @@
-//! `/_security/api_key`: making, listing and ending API keys.
+//! `/_security/api_key`: making, finding, changing and ending API keys.
 
+mod cache;
+mod clone;
 mod create;
+pub(super) mod cross_cluster;
+mod grant;
 mod invalidate;
+mod issuing;
+mod key_request;
 mod list;
+mod query;
+mod update;
 
+pub(super) use cache::clear_cache;
+pub(super) use clone::clone;
 pub(super) use create::create;
+pub(super) use grant::{bulk_grant, grant};
 pub(super) use invalidate::invalidate;
 pub(super) use list::list;
+pub(super) use query::query;
+pub(super) use update::{bulk_update, update};
 
 use crate::api::Service;
 use crate::api::authenticated::Authenticated;

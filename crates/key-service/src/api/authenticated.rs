@@ -16,6 +16,7 @@ use crate::security::anonymous::ANONYMOUS_REALM;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Schemes, Subject};
 use crate::security::caller::{Caller, Runner};
 use crate::security::permission::{EffectivePermission, denial, run_as_refusal};
+use crate::security::privilege::KeyReach;
 use crate::security::realm::RealmName;
 use crate::security::request::ClusterRequest;
 use crate::security::roles::{UserRoles, caller_of_key};
@@ -103,27 +104,48 @@ impl Authenticated {
     ///
     /// # Errors
     ///
-    /// 403 when not, which the trail then knows of.
+    /// 403 when not, or 401 for an anonymous caller who is asked who he is; the trail then knows of it.
     pub(super) fn authorize(&self, request: &ClusterRequest<'_>) -> Result<(), ApiError> {
         if self.refused_runner.is_none() && self.permission.allows(request, &self.caller) {
             return Ok(());
         }
+        Err(self.deny(request))
+    }
+
+    /// Whose keys the request may reach.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::authorize`], when none.
+    pub(super) fn authorized_reach(&self, request: &ClusterRequest<'_>) -> Result<KeyReach, ApiError> {
+        let reach = self.permission.reach(request, &self.caller);
+        reach.filter(|_| self.refused_runner.is_none()).ok_or_else(|| self.deny(request))
+    }
+
+    /// 403 for this reason, which the trail then knows of.
+    pub(super) fn forbid(&self, request: &ClusterRequest<'_>, reason: String) -> ApiError {
+        self.record_forbidden(request);
+        ApiError::unauthorized(reason)
+    }
+
+    fn deny(&self, request: &ClusterRequest<'_>) -> ApiError {
+        let Some(runner) = &self.refused_runner else {
+            if !self.must_say_who() {
+                return self.forbid(request, denial(request, &self.caller));
+            }
+            self.record_forbidden(request);
+            let reason = format!("action [{}] requires authentication", request.action());
+            return ApiError::unauthenticated(reason, &challenges(self.origin.schemes), &[]);
+        };
+        self.forbid(request, run_as_refusal(request.action(), runner, &self.caller.username))
+    }
+
+    fn record_forbidden(&self, request: &ClusterRequest<'_>) {
         audit::record_refusal(&RefusalEvent {
             path: self.origin.uri.path(),
             source: self.origin.source,
             refusal: Refusal::Forbidden { action: request.action(), actor: &self.actor() },
         });
-        Err(match &self.refused_runner {
-            Some(runner) => {
-                ApiError::unauthorized(run_as_refusal(request.action(), runner, &self.caller.username))
-            }
-            None if self.must_say_who() => ApiError::unauthenticated(
-                format!("action [{}] requires authentication", request.action()),
-                &challenges(self.origin.schemes),
-                &[],
-            ),
-            None => ApiError::unauthorized(denial(request, &self.caller)),
-        })
     }
 
     /// Whether an anonymous caller is told 401 in place of 403 (Elasticsearch,

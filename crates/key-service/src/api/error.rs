@@ -160,10 +160,17 @@ impl ApiError {
         Self::new(ErrorStatus::FORBIDDEN, ErrorCause::new(ErrorType::Security, reason))
     }
 
-    /// 403 for credentials inside a request that do not authenticate anybody: a grant, a clone.
+    /// What becomes of an error about credentials inside a request, a grant or a clone: 403 around a 401, because the caller is
+    /// known; any other error stays what it is.
     #[must_use]
-    pub fn unauthorized_because(reason: impl Into<String>, cause: ErrorCause) -> Self {
-        Self::new(ErrorStatus::FORBIDDEN, ErrorCause::new(ErrorType::Security, reason).caused_by(cause))
+    pub fn inside_403(self, reason: &str) -> Self {
+        match self.body {
+            ErrorBody::Envelope(cause) if self.status == ErrorStatus::UNAUTHORIZED => {
+                let shown = ErrorCause::new(ErrorType::Security, reason).caused_by(cause);
+                Self::new(ErrorStatus::FORBIDDEN, shown)
+            }
+            body => Self { body, ..self },
+        }
     }
 
     /// 404 for a key that does not exist, or not for this caller.

@@ -15,6 +15,12 @@ use crate::security::request::ClusterRequest;
 /// The version of Elasticsearch whose REST interface this is.
 const COMPATIBLE_VERSION: &str = "9.1.0";
 
+/// What the service calls itself where Elasticsearch names a node.
+pub(super) const NODE_NAME: &str = "latchkey";
+
+/// What the service calls itself where Elasticsearch names a cluster.
+pub(super) const CLUSTER_NAME: &str = "latchkey";
+
 /// The action behind this route, which the privilege `monitor` contains.
 const MAIN_ACTION: &str = "cluster:monitor/main";
 
@@ -49,8 +55,8 @@ pub(super) async fn show(
     parameters.finish()?;
     authenticated.authorize(&ClusterRequest::Other(MAIN_ACTION))?;
     answer::ok(&Root {
-        name: "latchkey",
-        cluster_name: "latchkey",
+        name: NODE_NAME,
+        cluster_name: CLUSTER_NAME,
         cluster_uuid: service.store.epoch().as_str(),
         version: Version {
             number: COMPATIBLE_VERSION,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::api::error::{ApiError, Challenge, ErrorCause};
+use crate::api::error::{ApiError, Challenge, ErrorCause, ErrorStatus, ErrorType};
 use crate::security::authentication::{AuthenticationFailure, Schemes};
 use crate::security::credential::MalformedCredential;
 use crate::security::jwt::JwtRejection;
@@ -64,10 +64,10 @@ pub(super) fn unauthenticated(
         AuthenticationFailure::RejectedUser { username, .. } => {
             refused(format!("unable to authenticate user [{username}] for {asked}"))
         }
-        AuthenticationFailure::ClientProofUnsupported => ErrorCause::illegal_argument(
-            "[client_authentication] not supported with the supplied access_token type",
-        )
-        .into(),
+        AuthenticationFailure::ClientProofUnsupported => {
+            let reason = "[client_authentication] not supported with the supplied access_token type";
+            ApiError::new(ErrorStatus::BAD_REQUEST, ErrorCause::new(ErrorType::Security, reason))
+        }
         AuthenticationFailure::Saturated => ApiError::too_busy("too many passwords wait to be verified"),
         AuthenticationFailure::Store(error) => error.into(),
     }

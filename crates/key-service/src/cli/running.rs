@@ -17,9 +17,10 @@ use crate::api::{self, ServiceParts};
 use crate::audit::Actor;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock, SystemClock};
 use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX};
 use crate::randomness::{SystemRandomness, draw};
+use crate::remover::Remover;
 use crate::security::jwt::JwtRealms;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::{ELASTIC, Realms};
@@ -74,6 +75,8 @@ async fn serve(
             .map_err(|error| CommandFailed::store(&store_file, &error))?;
     }
     let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let remover = Remover::new(store.clone(), plan.settings.removal, Arc::clone(&clock));
     let parts = ServiceParts {
         store: store.clone(),
         realms: plan.realms,
@@ -81,7 +84,7 @@ async fn serve(
         jwt_realms: plan.jwt_realms,
         passwords: PasswordChecker::new(threads, &SystemRandomness)
             .map_err(|failed| CommandFailed::new(failed.to_string()))?,
-        clock: Arc::new(SystemClock),
+        clock,
         randomness: Arc::new(SystemRandomness),
         settings: plan.settings,
         stopping: stopping.clone(),
@@ -91,8 +94,10 @@ async fn serve(
     let listener = TcpListener::bind(plan.listen).await.map_err(cannot_listen)?;
     ready(listener.local_addr().map_err(cannot_listen)?)?;
     let upkeep = tokio::spawn(keep_up_telemetry());
+    let removal = tokio::spawn(remover.keep_running());
     server::serve(listener, api::app(parts), stopping).await;
     upkeep.abort();
+    removal.abort();
     // A request that outlived the server's patience may still hold a connection; nothing it does is acknowledged any more.
     if tokio::time::timeout(SHUTDOWN_WAIT_MAX, store.close()).await.is_err() {
         tracing::warn!("stopped with the store still in use");

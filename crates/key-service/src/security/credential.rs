@@ -99,6 +99,15 @@ pub fn presented(headers: &HeaderMap, api_keys: bool) -> Result<Option<Presented
     Ok(None)
 }
 
+/// The credential that is the Base64 of an id and a secret, wherever it stood.
+///
+/// # Errors
+///
+/// [`MalformedCredential`] when it is none.
+pub fn encoded_api_key(encoded: &str) -> Result<ApiKeyCredential, MalformedCredential> {
+    api_key(encoded.as_bytes())
+}
+
 fn after_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = value.split_at_checked(scheme.len())?;
     start.eq_ignore_ascii_case(scheme).then_some(rest)

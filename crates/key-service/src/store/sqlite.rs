@@ -7,8 +7,11 @@
 mod directory;
 mod feed;
 mod keys;
+mod removal;
 mod rows;
+mod scan;
 mod tokens;
+mod update;
 
 use std::path::Path;
 
@@ -136,6 +139,7 @@ fn migrator() -> Migrator {
         (1, "key store", include_str!("../../migrations/sqlite/0001_key_store.sql")),
         (2, "native realm", include_str!("../../migrations/sqlite/0002_native_realm.sql")),
         (3, "tokens", include_str!("../../migrations/sqlite/0003_tokens.sql")),
+        (4, "key removal", include_str!("../../migrations/sqlite/0004_key_removal.sql")),
     ];
     let migrations = migrations.map(|(number, name, text)| {
         Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)

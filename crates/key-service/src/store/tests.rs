@@ -1,6 +1,8 @@
 mod directory;
 mod feed_pages;
 mod keys;
+mod removal;
+mod update;
 
 use latchkey_key_feed::{Epoch, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, json};

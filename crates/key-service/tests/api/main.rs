@@ -9,9 +9,13 @@
 )]
 
 mod authenticate;
+mod cache;
+mod clone;
 mod create;
 mod credentials;
+mod cross_cluster;
 mod feed;
+mod grant;
 mod has_privileges;
 mod health;
 mod hostile_bodies;
@@ -22,10 +26,13 @@ mod list;
 mod native_users;
 mod privileges;
 mod process;
+mod query;
 mod realms;
+mod removal;
 mod roles;
 mod root;
 mod run_as;
 mod service;
 mod tokens;
 mod trail;
+mod update;

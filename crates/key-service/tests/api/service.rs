@@ -57,6 +57,14 @@ roles = ["read"]
 password_hash = "HASH"
 roles = ["security"]
 
+[users.grant]
+password_hash = "HASH"
+roles = ["grant"]
+
+[users.runner]
+password_hash = "HASH"
+roles = ["runner"]
+
 [users.feed]
 password_hash = "HASH"
 roles = ["feed"]
@@ -88,6 +96,12 @@ cluster = ["read_security"]
 
 [roles.security]
 cluster = ["manage_security"]
+
+[roles.grant]
+cluster = ["grant_api_key"]
+
+[roles.runner]
+run_as = ["own", "nob*", "disabled"]
 
 [roles.tokens]
 cluster = ["manage_token", "manage_own_api_key"]

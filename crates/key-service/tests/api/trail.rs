@@ -127,3 +127,65 @@ async fn changes_of_the_directory_are_logged_without_a_password() {
         assert!(!log.text().contains(secret), "{secret} was logged");
     }
 }
+
+/// Runs on this thread alone, as above.
+#[tokio::test(flavor = "current_thread")]
+async fn credentials_inside_of_a_request_are_told_of_and_never_shown() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let service = Service::new().await;
+    let grantor = service.user("grant");
+    let grant = |password: &str| {
+        json!({"grant_type": "password", "username": "own", "password": password, "api_key": {"name": "x"}})
+            .to_string()
+    };
+    grantor.post("/_security/api_key/grant", &grant("hunter2 and more")).await;
+    let token = r#"{"grant_type":"access_token","access_token":"aHVudGVyMg==","api_key":{"name":"x"}}"#;
+    grantor.post("/_security/api_key/grant", token).await;
+    let granted = grantor.post("/_security/api_key/grant", &grant(PASSWORD)).await.json();
+    let clone = |encoded: &Value| json!({"api_key": encoded}).to_string();
+    let cloned = grantor.post("/_security/api_key/clone", &clone(&granted["encoded"])).await.json();
+    grantor.post("/_security/api_key/clone", &clone(&json!("aHVudGVyMjpodW50ZXIy"))).await;
+    let path = format!("/_security/api_key/{}", granted["id"].as_str().unwrap());
+    service.user("own").put(&path, r#"{"metadata":{"a":1}}"#).await;
+    service.user("own").put(&path, "{}").await;
+
+    let lines = log.audit_lines();
+    let field = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+    let seen: Vec<[String; 3]> = lines
+        .iter()
+        .map(|line| {
+            let what = if line["action"].is_string() { "action" } else { "reason" };
+            [field(line, what), field(line, "username"), field(line, "claimed")]
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ["password_wrong", "", "own"],
+            ["token_unknown", "", ""],
+            ["grant_api_keys", "grant", ""],
+            ["clone_api_key", "grant", ""],
+            ["key_unknown", "", "hunter2"],
+            ["update_api_keys", "own", ""],
+        ]
+    );
+    for secret in [
+        "hunter2 and more",
+        "aHVudGVyMg==",
+        "aHVudGVyMjpodW50ZXIy",
+        PASSWORD,
+        granted["api_key"].as_str().unwrap(),
+        granted["encoded"].as_str().unwrap(),
+        cloned["api_key"].as_str().unwrap(),
+        cloned["encoded"].as_str().unwrap(),
+    ] {
+        assert!(!log.text().contains(secret), "{secret} was logged");
+    }
+}

@@ -61,6 +61,8 @@ pub(in crate::api) async fn invalidate(
     authenticated.authorize(&ClusterRequest::InvalidateKeys(request.selection()))?;
     let filter = request.filter(&authenticated);
     let ended = service.store.invalidate(filter, authenticated.actor(), service.clock.now()).await?;
+    // As Elasticsearch does: whoever ends keys gives occasion to remove those that ended long ago.
+    service.remover.run_soon();
     answer::ok(&Invalidation {
         invalidated_api_keys: ended,
         previously_invalidated_api_keys: [],

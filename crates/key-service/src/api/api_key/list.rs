@@ -36,7 +36,7 @@ struct Listing<'a> {
 
 /// In the order of Elasticsearch's own answer.
 #[derive(Serialize)]
-struct ShownKey<'a> {
+pub(super) struct ShownKey<'a> {
     id: &'a str,
     name: &'a str,
     r#type: &'static str,
@@ -133,7 +133,7 @@ impl ListRequest {
     }
 }
 
-fn shown(key: &StoredKey, with_limited_by: bool) -> ShownKey<'_> {
+pub(super) fn shown(key: &StoredKey, with_limited_by: bool) -> ShownKey<'_> {
     ShownKey {
         id: key.id.as_str(),
         name: &key.name,

@@ -178,16 +178,8 @@ impl<T: Default> ObjectParser<T> {
     /// `x_content_parse_exception` for the first mistake in the order of the document, and then
     /// `illegal_argument_exception` for required fields that are absent.
     pub fn parse(&self, node: &Node) -> Result<T, ErrorCause> {
-        let Some(members) = node.members() else {
-            let complaint = format!("[{}] Expected START_OBJECT but was: {}", self.name, node.token());
-            return Err(node.position.complain(complaint));
-        };
         let mut target = T::default();
-        for member in members {
-            let field = self.field(member)?;
-            self.fill(field, &mut target, &member.value)?;
-        }
-        self.refuse_absent(members)?;
+        self.parse_onto(&mut target, node)?;
         Ok(target)
     }
 
@@ -202,6 +194,25 @@ impl<T: Default> ObjectParser<T> {
         build: impl FnOnce(T) -> Result<R, ErrorCause>,
     ) -> Result<R, ErrorCause> {
         build(self.parse(node)?).map_err(|cause| self.failed_to_build(cause))
+    }
+}
+
+impl<T> ObjectParser<T> {
+    /// Reads an object onto a target that holds something already, such as what its fields need in order to be read.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::parse`]; the target may have been changed by then.
+    pub fn parse_onto(&self, target: &mut T, node: &Node) -> Result<(), ErrorCause> {
+        let Some(members) = node.members() else {
+            let complaint = format!("[{}] Expected START_OBJECT but was: {}", self.name, node.token());
+            return Err(node.position.complain(complaint));
+        };
+        for member in members {
+            let field = self.field(member)?;
+            self.fill(field, target, &member.value)?;
+        }
+        self.refuse_absent(members)
     }
 
     fn field(&self, member: &Member) -> Result<&Field<T>, ErrorCause> {

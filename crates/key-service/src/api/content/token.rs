@@ -19,6 +19,11 @@ pub enum Token {
     ValueString,
 }
 
+impl Token {
+    /// The tokens of values that have a text: texts, numbers and booleans.
+    pub const SCALARS: &'static [Self] = &[Self::ValueBoolean, Self::ValueNumber, Self::ValueString];
+}
+
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

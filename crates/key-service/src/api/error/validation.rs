@@ -56,6 +56,12 @@ impl ValidationProblems {
         if self.0.is_empty() { Ok(()) } else { Err(ErrorCause::new(error_type, self.reason())) }
     }
 
+    /// All complaints, of which there is at least one.
+    #[must_use]
+    pub fn into_cause(self) -> ErrorCause {
+        ErrorCause::new(ErrorType::ActionRequestValidation, self.reason())
+    }
+
     fn reason(&self) -> String {
         let mut reason = "Validation Failed: ".to_owned();
         for (index, problem) in self.0.iter().enumerate() {

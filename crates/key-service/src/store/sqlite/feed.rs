@@ -80,7 +80,10 @@ async fn changes_after(
     let mut found = sqlx::query(
         "select seq, id, invalidation is not null as removed, salt, digest, expiration, name, owner_username,
                 owner_realm, role_names, limited_by_names, metadata
-         from api_key where seq > ? order by seq limit ?",
+         from api_key where seq > ?1
+         union all
+         select seq, id, true, null, null, null, '', '', '', '', '', '' from removed_key where seq > ?1
+         order by seq limit ?2",
     )
     .bind(after)
     .bind(i64::from(rows_max) + 1)

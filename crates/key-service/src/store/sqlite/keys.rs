@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt as _;
 use latchkey_key_feed::{Cursor, KeyId};
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use crate::audit::ChangeEvent;
 use crate::limits::KEYS_LISTED_MAX;
@@ -11,47 +11,21 @@ use crate::store::sqlite::{SqliteStore, take_seqs, write_event};
 use crate::store::{KeyFilter, NamePattern, StoreError, StoredKey};
 
 impl SqliteStore {
-    pub(in crate::store) async fn create(
+    /// Adds keys, each under a sequence number of its own.
+    pub(in crate::store) async fn add(
         &self,
-        key: &StoredKey,
+        keys: &[StoredKey],
         event: &ChangeEvent,
     ) -> Result<Cursor, StoreError> {
         let mut change = self.begin_change().await?;
-        let seq = take_seqs(&mut change, 1, 1).await?;
-        let role_names: Vec<&str> = key.role_descriptors.names().collect();
-        let limited_by_names: Vec<&str> = key.limited_by.names().collect();
-        sqlx::query(
-            "insert into api_key
-               (id, creation, salt, digest, owner_username, owner_realm, owner_realm_type, owner_full_name,
-                owner_email, owner_metadata, name, expiration, role_descriptors, role_names, limited_by,
-                limited_by_names, metadata, seq, invalidation)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(key.id.as_str())
-        .bind(millis(key.creation))
-        .bind(key.salt.as_bytes().as_slice())
-        .bind(key.digest.as_bytes().as_slice())
-        .bind(&key.owner.username)
-        .bind(&key.owner.realm)
-        .bind(&key.owner.realm_type)
-        .bind(&key.owner.full_name)
-        .bind(&key.owner.email)
-        .bind(json_text(&key.owner.metadata)?)
-        .bind(&key.name)
-        .bind(key.expiration.map(millis))
-        .bind(json_text(&key.role_descriptors)?)
-        .bind(json_text(&role_names)?)
-        .bind(json_text(&key.limited_by)?)
-        .bind(json_text(&limited_by_names)?)
-        .bind(json_text(&key.metadata)?)
-        .bind(seq)
-        .bind(key.invalidation.map(millis))
-        .execute(&mut *change)
-        .await
-        .map_err(id_taken)?;
+        for key in keys {
+            let seq = take_seqs(&mut change, 1, 1).await?;
+            insert(&mut change, key, seq).await?;
+        }
         write_event(&mut change, event).await?;
+        let latest = take_seqs(&mut change, 0, 0).await?;
         change.commit().await?;
-        rows::cursor(seq)
+        rows::cursor(latest)
     }
 
     pub(in crate::store) async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
@@ -106,7 +80,46 @@ impl SqliteStore {
     }
 }
 
-fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &KeyFilter) -> Result<(), StoreError> {
+async fn insert(
+    change: &mut Transaction<'static, Sqlite>,
+    key: &StoredKey,
+    seq: i64,
+) -> Result<(), StoreError> {
+    let role_names: Vec<&str> = key.role_descriptors.names().collect();
+    let limited_by_names: Vec<&str> = key.limited_by.names().collect();
+    sqlx::query(
+        "insert into api_key
+           (id, creation, salt, digest, owner_username, owner_realm, owner_realm_type, owner_full_name,
+            owner_email, owner_metadata, name, expiration, role_descriptors, role_names, limited_by,
+            limited_by_names, metadata, seq, invalidation)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(key.id.as_str())
+    .bind(millis(key.creation))
+    .bind(key.salt.as_bytes().as_slice())
+    .bind(key.digest.as_bytes().as_slice())
+    .bind(&key.owner.username)
+    .bind(&key.owner.realm)
+    .bind(&key.owner.realm_type)
+    .bind(&key.owner.full_name)
+    .bind(&key.owner.email)
+    .bind(json_text(&key.owner.metadata)?)
+    .bind(&key.name)
+    .bind(key.expiration.map(millis))
+    .bind(json_text(&key.role_descriptors)?)
+    .bind(json_text(&role_names)?)
+    .bind(json_text(&key.limited_by)?)
+    .bind(json_text(&limited_by_names)?)
+    .bind(json_text(&key.metadata)?)
+    .bind(seq)
+    .bind(key.invalidation.map(millis))
+    .execute(&mut **change)
+    .await
+    .map_err(id_taken)?;
+    Ok(())
+}
+
+pub(super) fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &KeyFilter) -> Result<(), StoreError> {
     if let Some(ids) = &filter.ids {
         query.push(" and id in (select value from json_each(").push_bind(json_text(ids)?).push("))");
     }

@@ -9,9 +9,11 @@ use crate::store::FeedPosition;
 
 /// What a follower holds.
 #[derive(Debug, Default, PartialEq)]
-struct Followed {
-    cursor: Cursor,
-    keys: BTreeMap<KeyId, FeedRow>,
+pub(super) struct Followed {
+    pub(super) cursor: Cursor,
+    /// While it loads: what had been forgotten when the load began.
+    loading: Option<Cursor>,
+    pub(super) keys: BTreeMap<KeyId, FeedRow>,
 }
 
 impl Followed {
@@ -26,8 +28,27 @@ impl Followed {
         self.cursor = page.cursor;
     }
 
+    /// Reads one page as the filter does, and begins again when it is told to. Whether there is more to read.
+    pub(super) async fn read_on(&mut self, store: &KeyStore, rows_max: u32) -> bool {
+        let position = FeedPosition { after: self.cursor, purged: self.loading };
+        let page = store.feed_page(position, rows_max).await.unwrap();
+        if page.reset {
+            *self = Self::default();
+            return true;
+        }
+        if self.cursor == Cursor(0) {
+            self.loading = Some(page.purged);
+        }
+        let more = page.more;
+        self.apply(page);
+        if !more {
+            self.loading = None;
+        }
+        more
+    }
+
     /// Reads on to the end, through the bytes that the filter would read.
-    async fn catch_up(&mut self, store: &KeyStore, rows_max: u32) -> u64 {
+    pub(super) async fn catch_up(&mut self, store: &KeyStore, rows_max: u32) -> u64 {
         loop {
             let page = store.feed_page(self.cursor, rows_max).await.unwrap();
             let bytes = serde_json::to_vec(&page).unwrap();

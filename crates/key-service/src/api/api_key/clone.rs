@@ -1,0 +1,136 @@
+//! `PUT` and `POST /_security/api_key/clone`: a key with the powers of another, for whoever holds that one's credential.
+
+use axum::extract::State;
+use axum::response::Response;
+use latchkey_key_feed::UnixMillis;
+use serde_json::{Map, Value};
+
+use crate::api::api_key::issuing::{NewKey, expiration};
+use crate::api::api_key::key_request::{self, add_problems_of_metadata, add_problems_of_name};
+use crate::api::authenticated::Authenticated;
+use crate::api::content::object_parser::{Field, ObjectParser};
+use crate::api::content::{Node, Token};
+use crate::api::error::{ApiError, ErrorCause, ErrorType, ValidationProblems};
+use crate::api::parameters::Parameters;
+use crate::api::request_body::RequestBody;
+use crate::api::time_value::TimeValue;
+use crate::api::{Service, SharedService, answer};
+use crate::audit::ChangeAction;
+use crate::security::api_key;
+use crate::security::credential::encoded_api_key;
+use crate::security::request::ClusterRequest;
+use crate::store::StoredKey;
+
+/// What is asked. Holds a secret in the clear, so it can neither be printed nor copied.
+#[derive(Default)]
+struct CloneRequest {
+    api_key: String,
+    name: Option<String>,
+    expiration: Expiration,
+    metadata: Map<String, Value>,
+}
+
+/// When the new key ends.
+#[derive(Clone, Copy, Default)]
+enum Expiration {
+    After(TimeValue),
+    /// When the key ends that is cloned.
+    #[default]
+    AsTheSource,
+    Never,
+}
+
+const PARSER: ObjectParser<CloneRequest> = ObjectParser::new(
+    "clone_api_key_request",
+    &[
+        Field::string("api_key", |request: &mut CloneRequest, text| request.api_key = text),
+        Field::string("name", |request: &mut CloneRequest, name| request.name = Some(name)),
+        Field::node(
+            "expiration",
+            &[Token::ValueString, Token::ValueNull],
+            |request: &mut CloneRequest, node| {
+                request.expiration = match key_request::expiration(node.as_str())? {
+                    Some(after) => Expiration::After(after),
+                    None => Expiration::Never,
+                };
+                Ok(())
+            },
+        ),
+        Field::object("metadata", |request: &mut CloneRequest, node| {
+            request.metadata = key_request::metadata(node);
+            Ok(())
+        }),
+    ],
+);
+
+pub(in crate::api) async fn clone(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut parameters: Parameters,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let request = PARSER.parse(&Node::parse_required(&body)?)?;
+    // Every later read sees the key, whatever is said here.
+    parameters.refresh()?;
+    parameters.finish()?;
+    service.require_api_keys()?;
+    request.validate()?;
+    authenticated.authorize(&ClusterRequest::CloneKey)?;
+    let now = service.clock.now();
+    let source = service.source_of_clone(&request.api_key, now, &authenticated).await?;
+    let key = request.like(source, now);
+    let created = service.issue_one(key, ChangeAction::CloneApiKey, authenticated.actor(), now).await?;
+    answer::ok(&created)
+}
+
+impl CloneRequest {
+    fn validate(&self) -> Result<(), ErrorCause> {
+        let mut problems = ValidationProblems::new();
+        problems.add_if(self.api_key.is_empty(), "api key credential is required");
+        if let Some(name) = &self.name {
+            add_problems_of_name(&mut problems, name);
+        }
+        add_problems_of_metadata(&mut problems, &self.metadata);
+        problems.into_result()
+    }
+
+    /// Owner, role descriptors and limits are those of the source, as they were when it was made or last updated.
+    fn like(self, source: StoredKey, now: UnixMillis) -> NewKey {
+        NewKey {
+            name: self.name.unwrap_or(source.name),
+            owner: source.owner,
+            expiration: match self.expiration {
+                Expiration::After(after) => Some(expiration(now, after)),
+                Expiration::AsTheSource => source.expiration,
+                Expiration::Never => None,
+            },
+            role_descriptors: source.role_descriptors,
+            limited_by: source.limited_by,
+            metadata: self.metadata,
+        }
+    }
+}
+
+impl Service {
+    async fn source_of_clone(
+        &self,
+        encoded: &str,
+        now: UnixMillis,
+        authenticated: &Authenticated,
+    ) -> Result<StoredKey, ApiError> {
+        let credential = encoded_api_key(encoded).map_err(|malformed| {
+            let cause = ErrorCause::illegal_argument(malformed.to_string());
+            ErrorCause::new(ErrorType::Status, format!("invalid API key credential: {malformed}"))
+                .caused_by(cause)
+        })?;
+        let found = self.store.find(&credential.id).await?;
+        match api_key::verify(&credential, found, now) {
+            Ok(verified) => Ok(verified.key().clone()),
+            Err(rejection) => {
+                let action = ClusterRequest::CloneKey.action();
+                let inner = authenticated.refuse_inner(rejection.into(), action, self);
+                Err(inner.inside_403("Failed to clone API key"))
+            }
+        }
+    }
+}

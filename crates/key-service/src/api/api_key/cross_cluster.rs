@@ -1,0 +1,24 @@
+//! `/_security/cross_cluster/api_key`: keys by which one cluster of Elasticsearch searches another. There is no cluster behind
+//! this service, so there are none.
+
+use crate::api::authenticated::Authenticated;
+use crate::api::error::{ApiError, ErrorCause};
+use crate::security::request::ClusterRequest;
+
+const CREATE: &str = "cluster:admin/xpack/security/cross_cluster/api_key/create";
+const UPDATE: &str = "cluster:admin/xpack/security/cross_cluster/api_key/update";
+
+pub(in crate::api) async fn create(authenticated: Authenticated) -> ApiError {
+    refuse(&authenticated, CREATE)
+}
+
+pub(in crate::api) async fn update(authenticated: Authenticated) -> ApiError {
+    refuse(&authenticated, UPDATE)
+}
+
+fn refuse(authenticated: &Authenticated, action: &str) -> ApiError {
+    match authenticated.authorize(&ClusterRequest::Other(action)) {
+        Ok(()) => ErrorCause::illegal_argument("cross-cluster API keys are not supported").into(),
+        Err(refusal) => refusal,
+    }
+}

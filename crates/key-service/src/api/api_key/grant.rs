@@ -1,0 +1,151 @@
+//! `POST` and `PUT /_security/api_key/grant`, and `POST /_security/api_key/_bulk_grant`: keys for somebody else, whose own
+//! credentials the request carries.
+//!
+//! The key belongs to whom the credentials prove, or to the user whom that one runs as. What the caller may do does not
+//! matter for the key, and the caller is named in the trail only.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::api::api_key::issuing::CreatedKey;
+use crate::api::api_key::key_request::KeyRequest;
+use crate::api::authenticated::Authenticated;
+use crate::api::content::object_parser::{Field, ObjectParser};
+use crate::api::content::{Node, Token};
+use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
+use crate::api::grant::{Grant, GrantBody};
+use crate::api::parameters::Parameters;
+use crate::api::request_body::RequestBody;
+use crate::api::{SharedService, answer};
+use crate::audit::ChangeAction;
+use crate::limits::KEYS_GRANTED_MAX;
+use crate::security::request::ClusterRequest;
+
+/// What the body says.
+#[derive(Default)]
+struct GrantKeysBody {
+    grant: GrantBody,
+    keys: Vec<KeyRequest>,
+}
+
+const GRANT_TYPE: Field<GrantKeysBody> =
+    Field::string("grant_type", |body, text| body.grant.grant_type = Some(text));
+const USERNAME: Field<GrantKeysBody> =
+    Field::string("username", |body, text| body.grant.username = Some(text));
+const PASSWORD: Field<GrantKeysBody> =
+    Field::string("password", |body, text| body.grant.password = Some(text));
+const ACCESS_TOKEN: Field<GrantKeysBody> =
+    Field::string("access_token", |body, text| body.grant.access_token = Some(text));
+const RUN_AS: Field<GrantKeysBody> = Field::string("run_as", |body, text| body.grant.run_as = Some(text));
+const CLIENT_AUTHENTICATION: Field<GrantKeysBody> =
+    Field::object("client_authentication", |body, node| body.grant.read_client_authentication(node));
+
+const PARSER: ObjectParser<GrantKeysBody> = ObjectParser::new(
+    "grant_api_key_request",
+    &[
+        GRANT_TYPE,
+        USERNAME,
+        PASSWORD,
+        ACCESS_TOKEN,
+        RUN_AS,
+        CLIENT_AUTHENTICATION,
+        Field::object("api_key", |body: &mut GrantKeysBody, node| {
+            body.keys = vec![KeyRequest::parse(node)?];
+            Ok(())
+        }),
+    ],
+);
+
+const BULK_PARSER: ObjectParser<GrantKeysBody> = ObjectParser::new(
+    "bulk_grant_api_key_request",
+    &[
+        GRANT_TYPE,
+        USERNAME,
+        PASSWORD,
+        ACCESS_TOKEN,
+        RUN_AS,
+        CLIENT_AUTHENTICATION,
+        Field::node(
+            "api_keys",
+            &[Token::StartArray, Token::StartObject],
+            |body: &mut GrantKeysBody, node| {
+                let nodes = node.elements().unwrap_or(std::slice::from_ref(node));
+                body.keys = nodes.iter().map(KeyRequest::parse).collect::<Result<_, _>>()?;
+                Ok(())
+            },
+        ),
+    ],
+);
+
+#[derive(Serialize)]
+struct Created {
+    created: Vec<CreatedKey>,
+}
+
+pub(in crate::api) async fn grant(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut parameters: Parameters,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let GrantKeysBody { grant, mut keys } = PARSER.parse(&Node::parse_required(&body)?)?;
+    // Every later read sees the key, whatever is said here.
+    parameters.refresh()?;
+    parameters.finish()?;
+    service.require_api_keys()?;
+    // What is not said of the key is missing in it.
+    let key = keys.pop().unwrap_or_default();
+    let grant = validate(grant, key.problems())?;
+    authenticated.authorize(&ClusterRequest::GrantKey)?;
+    let grantee = service.grantee(grant, &ClusterRequest::GrantKey, &authenticated).await?;
+    let now = service.clock.now();
+    let key = service.new_key(&grantee, key, now).await?;
+    let created = service.issue_one(key, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
+    answer::ok(&created)
+}
+
+pub(in crate::api) async fn bulk_grant(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut parameters: Parameters,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let GrantKeysBody { grant, keys } = BULK_PARSER.parse(&Node::parse_required(&body)?)?;
+    parameters.refresh()?;
+    parameters.finish()?;
+    service.require_api_keys()?;
+    let grant = validate(grant, problems_of_several(&keys))?;
+    authenticated.authorize(&ClusterRequest::BulkGrantKeys)?;
+    let grantee = service.grantee(grant, &ClusterRequest::BulkGrantKeys, &authenticated).await?;
+    let now = service.clock.now();
+    let mut new_keys = Vec::with_capacity(keys.len());
+    for key in keys {
+        new_keys.push(service.new_key(&grantee, key, now).await?);
+    }
+    let created = service.issue(new_keys, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
+    answer::ok(&Created { created })
+}
+
+fn problems_of_several(keys: &[KeyRequest]) -> Vec<String> {
+    match keys {
+        [] => vec!["[api_keys] must not be empty".to_owned()],
+        keys if keys.len() > KEYS_GRANTED_MAX => {
+            vec![format!("[api_keys] must not hold more than {KEYS_GRANTED_MAX} keys")]
+        }
+        keys => keys.iter().flat_map(KeyRequest::problems).collect(),
+    }
+}
+
+/// The complaints about the keys come first.
+fn validate(grant: GrantBody, problems_of_keys: Vec<String>) -> Result<Grant, ErrorCause> {
+    let mut problems = ValidationProblems::new();
+    problems.extend(problems_of_keys);
+    match grant.validate() {
+        Ok(grant) => problems.into_result().map(|()| grant),
+        Err(problems_of_grant) => {
+            problems.extend(problems_of_grant);
+            Err(problems.into_cause())
+        }
+    }
+}

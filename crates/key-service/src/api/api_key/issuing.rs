@@ -1,0 +1,160 @@
+//! Making keys: for the caller, for somebody else, or like another key.
+
+use latchkey_key_feed::UnixMillis;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::api::Service;
+use crate::api::api_key::key_request::KeyRequest;
+use crate::api::error::{ApiError, ErrorCause};
+use crate::api::time_value::TimeValue;
+use crate::audit::{Actor, ChangeAction};
+use crate::limits::KEY_ID_DRAWS_MAX;
+use crate::security::api_key::IssuedKey;
+use crate::security::authentication::Subject;
+use crate::security::realm::RealmName;
+use crate::security::role_descriptor::RoleDescriptors;
+use crate::store::{KeyOwner, StoreError, StoredKey};
+
+/// A key before it has an id and a secret.
+#[derive(Clone, Debug)]
+pub(super) struct NewKey {
+    pub(super) name: String,
+    pub(super) owner: KeyOwner,
+    pub(super) expiration: Option<UnixMillis>,
+    pub(super) role_descriptors: RoleDescriptors,
+    pub(super) limited_by: RoleDescriptors,
+    pub(super) metadata: Map<String, Value>,
+}
+
+/// A key and its secret, which only one answer ever shows. In the order of Elasticsearch's own answer.
+#[derive(Serialize)]
+pub(super) struct CreatedKey {
+    id: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration: Option<UnixMillis>,
+    api_key: String,
+    encoded: String,
+}
+
+impl Service {
+    /// The key that a request asks to have made on behalf of `subject`, within what that one may do at this moment.
+    ///
+    /// A key that makes a key makes a powerless one, which can authenticate and nothing else: otherwise a key could outlive
+    /// its own end.
+    pub(super) async fn new_key(
+        &self,
+        subject: &Subject,
+        request: KeyRequest,
+        now: UnixMillis,
+    ) -> Result<NewKey, ApiError> {
+        let (owner, limited_by) = self.owner(subject, &request.role_descriptors).await?;
+        Ok(NewKey {
+            name: request.name,
+            owner,
+            expiration: request.expiration.map(|after| expiration(now, after)),
+            role_descriptors: request.role_descriptors,
+            limited_by,
+            metadata: request.metadata,
+        })
+    }
+
+    async fn owner(
+        &self,
+        subject: &Subject,
+        asked: &RoleDescriptors,
+    ) -> Result<(KeyOwner, RoleDescriptors), ApiError> {
+        asked.refuse_mixed_restrictions()?;
+        match subject {
+            Subject::User(user) => {
+                let limited_by = self.roles.of_user(user).await?.descriptors;
+                limited_by.refuse_restricted_owner()?;
+                Ok((KeyOwner::from(&**user), limited_by))
+            }
+            Subject::ApiKey(_) if !asked.are_explicitly_powerless() => Err(ErrorCause::illegal_argument(
+                "creating derived api keys requires an explicit role descriptor that is empty (has no privileges)",
+            )
+            .into()),
+            Subject::ApiKey(key) => {
+                let RealmName { name: realm, realm_type } = RealmName::api_key();
+                let owner = KeyOwner { realm, realm_type: Some(realm_type), ..key.key().owner.clone() };
+                Ok((owner, RoleDescriptors::default()))
+            }
+        }
+    }
+
+    /// Gives keys their ids and secrets and stores them, all or none.
+    pub(super) async fn issue(
+        &self,
+        keys: Vec<NewKey>,
+        action: ChangeAction,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<Vec<CreatedKey>, ApiError> {
+        for _ in 0..KEY_ID_DRAWS_MAX {
+            let mut created = Vec::with_capacity(keys.len());
+            let mut stored = Vec::with_capacity(keys.len());
+            for key in &keys {
+                let (shown, kept) = self.draw(key, now)?;
+                created.push(shown);
+                stored.push(kept);
+            }
+            match self.store.add(stored, action, actor.clone(), now).await {
+                Ok(()) => return Ok(created),
+                Err(StoreError::IdTaken) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::IdTaken.into())
+    }
+
+    /// The same for one key.
+    pub(super) async fn issue_one(
+        &self,
+        key: NewKey,
+        action: ChangeAction,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<CreatedKey, ApiError> {
+        let created = self.issue(vec![key], action, actor, now).await?;
+        created.into_iter().next().ok_or_else(|| ApiError::internal("one key was issued and none came back"))
+    }
+
+    fn draw(&self, key: &NewKey, now: UnixMillis) -> Result<(CreatedKey, StoredKey), ApiError> {
+        let (issued, kept) = IssuedKey::draw(self.randomness.as_ref(), now).map_err(ApiError::internal)?;
+        let stored = StoredKey {
+            id: issued.id().clone(),
+            salt: kept.salt,
+            digest: kept.digest,
+            name: key.name.clone(),
+            owner: key.owner.clone(),
+            creation: now,
+            expiration: key.expiration,
+            invalidation: None,
+            role_descriptors: key.role_descriptors.clone(),
+            limited_by: key.limited_by.clone(),
+            metadata: key.metadata.clone(),
+        };
+        Ok((CreatedKey::new(&issued, key), stored))
+    }
+}
+
+impl CreatedKey {
+    fn new(issued: &IssuedKey, key: &NewKey) -> Self {
+        Self {
+            id: issued.id().to_string(),
+            name: key.name.clone(),
+            expiration: key.expiration,
+            api_key: issued.expose_secret().to_owned(),
+            encoded: issued.expose_encoded(),
+        }
+    }
+}
+
+/// Reckoned in whole seconds. A duration below zero has passed already; the last moment is that of Elasticsearch's signed
+/// numbers.
+pub(super) fn expiration(now: UnixMillis, after: TimeValue) -> UnixMillis {
+    let millis = after.whole_seconds().saturating_mul(1_000);
+    UnixMillis(now.0.saturating_add_signed(millis).min(i64::MAX.unsigned_abs()))
+}

@@ -1,0 +1,107 @@
+//! What a request says about a key that is to be made: the body of a create request, and the object `api_key` of a grant.
+
+use serde_json::{Map, Value};
+
+use crate::api::content::object_parser::{Field, ObjectParser};
+use crate::api::content::{Node, Token};
+use crate::api::error::{ErrorCause, ValidationProblems};
+use crate::api::time_value::TimeValue;
+use crate::limits::KEY_NAME_LEN_MAX;
+use crate::security::role_descriptor::RoleDescriptors;
+
+/// What is asked.
+#[derive(Debug, Default)]
+pub(super) struct KeyRequest {
+    pub(super) name: String,
+    pub(super) expiration: Option<TimeValue>,
+    pub(super) role_descriptors: RoleDescriptors,
+    pub(super) metadata: Map<String, Value>,
+}
+
+/// What the object says.
+#[derive(Debug, Default)]
+struct KeyBody {
+    name: String,
+    expiration: Option<String>,
+    role_descriptors: RoleDescriptors,
+    metadata: Map<String, Value>,
+}
+
+const PARSER: ObjectParser<KeyBody> = ObjectParser::new(
+    "api_key_request",
+    &[
+        Field::string("name", |body: &mut KeyBody, name| body.name = name).required(),
+        Field::object("role_descriptors", |body: &mut KeyBody, node| {
+            body.role_descriptors = RoleDescriptors::parse(node)?;
+            Ok(())
+        }),
+        Field::string("expiration", |body: &mut KeyBody, text| body.expiration = Some(text)),
+        Field::node("metadata", &[Token::StartObject], |body: &mut KeyBody, node| {
+            body.metadata = metadata(node);
+            Ok(())
+        }),
+    ],
+);
+
+impl KeyRequest {
+    /// Reads such an object.
+    ///
+    /// An expiration that is no duration is an error of the making of the request, not of its field.
+    pub(super) fn parse(node: &Node) -> Result<Self, ErrorCause> {
+        PARSER.parse_into(node, |body| {
+            let expiration = expiration(body.expiration.as_deref())?;
+            Ok(Self {
+                name: body.name,
+                expiration,
+                role_descriptors: body.role_descriptors,
+                metadata: body.metadata,
+            })
+        })
+    }
+
+    /// Everything about it that makes no sense.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = ValidationProblems::new();
+        add_problems_of_name(&mut problems, &self.name);
+        add_problems_of_metadata(&mut problems, &self.metadata);
+        problems.extend(self.role_descriptors.problems());
+        problems.problems().to_vec()
+    }
+}
+
+/// An object, as it is to be stored. Empty for anything else, which the parsers refuse.
+pub(super) fn metadata(node: &Node) -> Map<String, Value> {
+    match node.to_value() {
+        Value::Object(metadata) => metadata,
+        _ => Map::new(),
+    }
+}
+
+pub(super) fn expiration(text: Option<&str>) -> Result<Option<TimeValue>, ErrorCause> {
+    text.map(|text| TimeValue::parse(text, "expiration")).transpose()
+}
+
+pub(super) fn add_problems_of_name(problems: &mut ValidationProblems, name: &str) {
+    if name.is_empty() {
+        problems.add("api key name is required");
+        return;
+    }
+    // Elasticsearch counts in UTF-16, and trims what Java's `String#trim` does: nothing beyond ASCII.
+    let len = name.encode_utf16().count();
+    problems.add_if(
+        len > KEY_NAME_LEN_MAX,
+        &format!("api key name may not be more than {KEY_NAME_LEN_MAX} characters long"),
+    );
+    problems.add_if(
+        name.trim_matches(|letter| letter <= ' ') != name,
+        "api key name may not begin or end with whitespace",
+    );
+    problems.add_if(name.starts_with('_'), "api key name may not begin with an underscore");
+}
+
+pub(super) fn add_problems_of_metadata(problems: &mut ValidationProblems, metadata: &Map<String, Value>) {
+    problems.add_if(
+        metadata.keys().any(|name| name.starts_with('_')),
+        "API key metadata keys may not start with [_]",
+    );
+}

@@ -1,0 +1,224 @@
+//! `PUT /_security/api_key/{id}` and `POST /_security/api_key/_bulk_update`.
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::api::api_key::issuing::expiration;
+use crate::api::api_key::key_request::{self, add_problems_of_metadata};
+use crate::api::authenticated::Authenticated;
+use crate::api::content::object_parser::{Field, ObjectParser};
+use crate::api::content::{Node, Token};
+use crate::api::error::{ApiError, ErrorCause, ErrorType, ValidationProblems};
+use crate::api::parameters::Parameters;
+use crate::api::path_text::PathTexts;
+use crate::api::request_body::RequestBody;
+use crate::api::time_value::TimeValue;
+use crate::api::{Service, SharedService, answer};
+use crate::limits::KEYS_UPDATED_MAX;
+use crate::security::authentication::Subject;
+use crate::security::request::ClusterRequest;
+use crate::security::role_descriptor::RoleDescriptors;
+use crate::store::KeyOwner;
+use crate::store::update::{KeyChange, KeyUpdate, UpdateOutcome, UpdateRefusal};
+
+/// What the body says. Of one key there are no ids in it.
+#[derive(Debug, Default)]
+struct UpdateBody {
+    ids: Vec<String>,
+    role_descriptors: Option<RoleDescriptors>,
+    metadata: Option<Map<String, Value>>,
+    expiration: Option<String>,
+}
+
+/// What is to change. What is `None` stays as it is.
+#[derive(Debug)]
+struct UpdateRequest {
+    ids: Vec<String>,
+    role_descriptors: Option<RoleDescriptors>,
+    metadata: Option<Map<String, Value>>,
+    expiration: Option<TimeValue>,
+}
+
+const ROLE_DESCRIPTORS: Field<UpdateBody> = Field::object("role_descriptors", |body, node| {
+    body.role_descriptors = Some(RoleDescriptors::parse(node)?);
+    Ok(())
+});
+
+const METADATA: Field<UpdateBody> = Field::node("metadata", &[Token::StartObject], |body, node| {
+    body.metadata = Some(key_request::metadata(node));
+    Ok(())
+});
+
+const EXPIRATION: Field<UpdateBody> = Field::string("expiration", |body, text| body.expiration = Some(text));
+
+const PARSER: ObjectParser<UpdateBody> =
+    ObjectParser::new("update_api_key_request_payload", &[ROLE_DESCRIPTORS, METADATA, EXPIRATION]);
+
+const BULK_PARSER: ObjectParser<UpdateBody> = ObjectParser::new(
+    "bulk_update_api_key_request",
+    &[
+        Field::string_array("ids", |body: &mut UpdateBody, ids| body.ids = ids).required(),
+        ROLE_DESCRIPTORS,
+        METADATA,
+        EXPIRATION,
+    ],
+);
+
+#[derive(Serialize)]
+struct Updated {
+    updated: bool,
+}
+
+/// In the order of Elasticsearch's own answer.
+#[derive(Serialize)]
+struct BulkUpdated {
+    updated: Vec<String>,
+    noops: Vec<String>,
+    #[serde(skip_serializing_if = "UpdateErrors::is_empty")]
+    errors: UpdateErrors,
+}
+
+#[derive(Default, Serialize)]
+struct UpdateErrors {
+    count: usize,
+    details: Map<String, Value>,
+}
+
+pub(in crate::api) async fn update(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut path: PathTexts,
+    parameters: Parameters,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let id = path.take("id");
+    let mut request = match Node::parse(&body)? {
+        Some(node) => PARSER.parse_into(&node, UpdateRequest::build)?,
+        None => UpdateRequest::build(UpdateBody::default())?,
+    };
+    request.ids = vec![id];
+    parameters.finish()?;
+    service.require_api_keys()?;
+    request.validate()?;
+    authenticated.authorize(&ClusterRequest::UpdateKey)?;
+    match service.change(&authenticated, request).await?.pop() {
+        Some((_, Ok(change))) => answer::ok(&Updated { updated: change == KeyChange::Updated }),
+        Some((id, Err(refusal))) => Err(refused(&id, refusal).into()),
+        None => Err(ApiError::internal("one key was to be changed and none was")),
+    }
+}
+
+pub(in crate::api) async fn bulk_update(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    parameters: Parameters,
+    RequestBody(body): RequestBody,
+) -> Result<Response, ApiError> {
+    let request = BULK_PARSER.parse_into(&Node::parse_required(&body)?, UpdateRequest::build)?;
+    parameters.finish()?;
+    service.require_api_keys()?;
+    request.validate()?;
+    authenticated.authorize(&ClusterRequest::BulkUpdateKeys)?;
+    let outcomes = service.change(&authenticated, request).await?;
+    answer::ok(&BulkUpdated::of(outcomes)?)
+}
+
+impl UpdateRequest {
+    fn build(body: UpdateBody) -> Result<Self, ErrorCause> {
+        let expiration = key_request::expiration(body.expiration.as_deref())?;
+        // Each key is changed once, in the order in which it is first named.
+        let mut seen = BTreeSet::new();
+        let ids = body.ids.into_iter().filter(|id| seen.insert(id.clone())).collect();
+        Ok(Self { ids, role_descriptors: body.role_descriptors, metadata: body.metadata, expiration })
+    }
+
+    fn validate(&self) -> Result<(), ErrorCause> {
+        let mut problems = ValidationProblems::new();
+        if let Some(metadata) = &self.metadata {
+            add_problems_of_metadata(&mut problems, metadata);
+        }
+        if let Some(roles) = &self.role_descriptors {
+            problems.extend(roles.problems());
+        }
+        problems.add_if(self.ids.is_empty(), "Field [ids] cannot be empty");
+        problems.add_if(
+            self.ids.len() > KEYS_UPDATED_MAX,
+            &format!("Field [ids] cannot hold more than {KEYS_UPDATED_MAX} ids"),
+        );
+        problems.into_result()
+    }
+}
+
+impl Service {
+    /// Whoever asks must be the owner as such: a key may not change keys, not even itself.
+    async fn change(
+        &self,
+        authenticated: &Authenticated,
+        request: UpdateRequest,
+    ) -> Result<Vec<UpdateOutcome>, ApiError> {
+        let Subject::User(user) = authenticated.authentication.subject() else {
+            return Err(ErrorCause::illegal_argument(
+                "authentication via API key not supported: only the owner user can update an API key",
+            )
+            .into());
+        };
+        if let Some(roles) = &request.role_descriptors {
+            roles.refuse_mixed_restrictions()?;
+        }
+        let limited_by = self.roles.of_user(user).await?.descriptors;
+        limited_by.refuse_restricted_owner()?;
+        let now = self.clock.now();
+        let update = KeyUpdate {
+            owner: KeyOwner::from(&**user),
+            limited_by,
+            role_descriptors: request.role_descriptors,
+            metadata: request.metadata,
+            expiration: request.expiration.map(|after| expiration(now, after)),
+        };
+        Ok(self.store.update(request.ids, update, authenticated.actor(), now).await?)
+    }
+}
+
+impl BulkUpdated {
+    fn of(outcomes: Vec<UpdateOutcome>) -> Result<Self, ApiError> {
+        let mut answer = Self { updated: Vec::new(), noops: Vec::new(), errors: UpdateErrors::default() };
+        for (id, outcome) in outcomes {
+            match outcome {
+                Ok(KeyChange::Updated) => answer.updated.push(id),
+                Ok(KeyChange::Unchanged) => answer.noops.push(id),
+                Err(refusal) => {
+                    let cause = serde_json::to_value(refused(&id, refusal)).map_err(ApiError::internal)?;
+                    answer.errors.details.insert(id, cause);
+                    answer.errors.count += 1;
+                }
+            }
+        }
+        Ok(answer)
+    }
+}
+
+impl UpdateErrors {
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// In Elasticsearch's words. An unknown key and somebody else's are the same to the caller.
+fn refused(id: &str, refusal: UpdateRefusal) -> ErrorCause {
+    match refusal {
+        UpdateRefusal::NotFound => ErrorCause::new(
+            ErrorType::ResourceNotFound,
+            format!("no API key owned by requesting user found for ID [{id}]"),
+        ),
+        UpdateRefusal::Invalidated => {
+            ErrorCause::illegal_argument(format!("cannot update invalidated API key [{id}]"))
+        }
+        UpdateRefusal::Expired => {
+            ErrorCause::illegal_argument(format!("cannot update expired API key [{id}]"))
+        }
+    }
+}

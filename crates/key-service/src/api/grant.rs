@@ -1,0 +1,175 @@
+//! Credentials inside of a body, by which somebody is named on whose behalf a request acts.
+
+use std::sync::Arc;
+
+use crate::api::Service;
+use crate::api::authenticated::Authenticated;
+use crate::api::content::Node;
+use crate::api::content::object_parser::{Field, ObjectParser};
+use crate::api::error::{ApiError, ErrorCause, ErrorType};
+use crate::security::authentication::Subject;
+use crate::security::credential::BasicCredential;
+use crate::security::credential::bearer::{BearerCredential, BearerText, ClientSecret};
+use crate::security::password::Password;
+use crate::security::permission::run_as_denial;
+use crate::security::request::ClusterRequest;
+
+/// What a body says about somebody. Holds secrets in the clear, so it can neither be printed nor copied.
+#[derive(Default)]
+pub(super) struct GrantBody {
+    pub(super) grant_type: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) access_token: Option<String>,
+    pub(super) run_as: Option<String>,
+    client_authentication: Option<ClientAuthentication>,
+}
+
+/// How the client that sends a JSON Web Token shows that it may.
+#[derive(Default)]
+struct ClientAuthentication {
+    scheme: String,
+    value: String,
+}
+
+/// Credentials that go together.
+pub(super) struct Grant {
+    proof: Proof,
+    run_as: Option<String>,
+}
+
+enum Proof {
+    AccessToken(BearerCredential),
+    Password(BasicCredential),
+}
+
+const CLIENT_AUTHENTICATION: ObjectParser<ClientAuthentication> = ObjectParser::new(
+    "client_authentication",
+    &[
+        Field::string("scheme", |client: &mut ClientAuthentication, text| client.scheme = text).required(),
+        Field::string("value", |client: &mut ClientAuthentication, text| client.value = text).required(),
+    ],
+);
+
+/// The only scheme of `client_authentication` (Elasticsearch, `JwtRealmSettings`).
+const SHARED_SECRET: &str = "SharedSecret";
+
+impl GrantBody {
+    /// Reads the object `client_authentication`.
+    pub(super) fn read_client_authentication(&mut self, node: &Node) -> Result<(), ErrorCause> {
+        self.client_authentication = Some(CLIENT_AUTHENTICATION.parse(node)?);
+        Ok(())
+    }
+
+    /// The credentials, if they go together. A text without letters counts as absent.
+    ///
+    /// # Errors
+    ///
+    /// Every complaint, in the order of Elasticsearch (`Grant#validate`).
+    pub(super) fn validate(self) -> Result<Grant, Vec<String>> {
+        let Some(grant_type) = self.grant_type else {
+            return Err(vec!["[grant_type] is required".to_owned()]);
+        };
+        let username = non_empty(self.username);
+        let password = non_empty(self.password);
+        let access_token = non_empty(self.access_token);
+        let required = |field: &str| format!("[{field}] is required for grant_type [{grant_type}]");
+        let unsupported = |field: &str| format!("[{field}] is not supported for grant_type [{grant_type}]");
+        let mut problems = Vec::new();
+        let mut check = |broken: bool, problem: String| {
+            if broken {
+                problems.push(problem);
+            }
+        };
+        let proof = match grant_type.as_str() {
+            "password" => {
+                check(username.is_none(), required("username"));
+                check(password.is_none(), required("password"));
+                check(access_token.is_some(), unsupported("access_token"));
+                check(self.client_authentication.is_some(), unsupported("client_authentication"));
+                username.zip(password).map(|(username, password)| {
+                    Proof::Password(BasicCredential {
+                        username,
+                        password: Password::presented(password.into_bytes()),
+                    })
+                })
+            }
+            "access_token" => {
+                check(access_token.is_none(), required("access_token"));
+                check(username.is_some(), unsupported("username"));
+                check(password.is_some(), unsupported("password"));
+                let client_authentication = self.client_authentication;
+                check(
+                    client_authentication.as_ref().is_some_and(|client| client.scheme != SHARED_SECRET),
+                    format!("[client_authentication.scheme] must be set to [{SHARED_SECRET}]"),
+                );
+                let client_secret =
+                    client_authentication.map(|client| ClientSecret::presented(&client.value));
+                access_token.map(|token| {
+                    let token = BearerText::presented(&token);
+                    Proof::AccessToken(BearerCredential { token, client_secret })
+                })
+            }
+            _ => return Err(vec![format!("grant_type [{grant_type}] is not supported")]),
+        };
+        match proof {
+            Some(proof) if problems.is_empty() => Ok(Grant { proof, run_as: self.run_as }),
+            _ => Err(problems),
+        }
+    }
+}
+
+impl Service {
+    /// On whose behalf a request acts: whom the credentials prove, or whom that one runs as.
+    ///
+    /// # Errors
+    ///
+    /// 403 when they prove nobody, because the caller was authenticated; 403 and 400 when whom they prove may not run as the user,
+    /// or can run as nobody.
+    pub(super) async fn grantee(
+        &self,
+        grant: Grant,
+        request: &ClusterRequest<'_>,
+        authenticated: &Authenticated,
+    ) -> Result<Subject, ApiError> {
+        let Grant { proof, run_as } = grant;
+        let now = self.clock.now();
+        let proven = match proof {
+            Proof::Password(credential) => self.authenticator.password(credential).await,
+            Proof::AccessToken(credential) => self.authenticator.access_token(credential, now).await,
+        };
+        let proven = proven.map_err(|failure| {
+            let inner = authenticated.refuse_inner(failure, request.action(), self);
+            inner.inside_403("Failed to authenticate api key grant")
+        })?;
+        match run_as {
+            None => Ok(proven.subject().clone()),
+            Some(username) => self.run_as(proven.subject(), &username, authenticated).await,
+        }
+    }
+
+    async fn run_as(
+        &self,
+        runner: &Subject,
+        username: &str,
+        authenticated: &Authenticated,
+    ) -> Result<Subject, ApiError> {
+        let Subject::User(user) = runner else {
+            let reason = "the provided grant credentials do not support run-as";
+            return Err(ErrorCause::new(ErrorType::Status, reason).into());
+        };
+        let roles = self.roles.of_user(user).await?;
+        let target = self.authenticator.realms().find(username).await?;
+        match target.filter(|target| target.enabled && roles.permission().allows_run_as(username)) {
+            Some(target) => Ok(Subject::User(Arc::new(target))),
+            None => {
+                let reason = run_as_denial(&roles.caller(user), username);
+                Err(authenticated.forbid(&ClusterRequest::Authenticate, reason))
+            }
+        }
+    }
+}
+
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}

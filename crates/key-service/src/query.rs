@@ -1,0 +1,210 @@
+//! Searching keys: Elasticsearch's query language, as far as it applies to them.
+//!
+//! A search goes through three steps, because the first two lie before the caller's authorization and the third after it:
+//!
+//! 1. [`SearchRequest::parse`] reads a body; what has the wrong shape is refused.
+//! 2. [`SearchRequest::check`] refuses numbers that make no sense (`action_request_validation_exception`).
+//! 3. [`SearchRequest::into_search`] refuses what may not be asked for, and what is read only when a search begins: fields,
+//!    dates, the size of the result.
+//!
+//! [`Search::run`] then looks at every key once. It holds the hits of one page, and the buckets of the aggregations.
+//!
+//! ```
+//! use latchkey_key_feed::UnixMillis;
+//! use latchkey_key_service::api::content::Node;
+//! use latchkey_key_service::query::{SearchRequest, SearchableKey, TypedKeys};
+//! use serde_json::{Map, Value, json};
+//!
+//! struct Key(&'static str, Map<String, Value>);
+//!
+//! impl SearchableKey for Key {
+//!     fn id(&self) -> &str { self.0 }
+//!     fn name(&self) -> &str { "ci" }
+//!     fn username(&self) -> &str { "alice" }
+//!     fn realm_name(&self) -> &str { "native" }
+//!     fn creation(&self) -> UnixMillis { UnixMillis(1_767_225_600_000) }
+//!     fn expiration(&self) -> Option<UnixMillis> { None }
+//!     fn invalidation(&self) -> Option<UnixMillis> { None }
+//!     fn metadata(&self) -> &Map<String, Value> { &self.1 }
+//! }
+//!
+//! let body = Node::parse(br#"{"query":{"term":{"username":"alice"}},"sort":["creation"],"size":1}"#)?;
+//! let request = SearchRequest::parse(body.as_ref(), UnixMillis(1_767_225_700_000))?;
+//! request.check()?;
+//! let search = request.into_search()?;
+//! let keys = [Key("a", Map::new()), Key("b", Map::new())];
+//! let result = search.run(&keys, TypedKeys::Plain)?;
+//! assert_eq!((result.total, result.hits.len()), (2, 1));
+//! assert_eq!(result.hits[0].key.id(), "a");
+//! assert_eq!(result.hits[0].sort_values, [json!(1_767_225_600_000_u64)]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod aggregation;
+mod clause;
+mod date;
+mod dsl;
+mod field;
+pub mod limits;
+mod page;
+mod reading;
+mod request;
+mod sort;
+mod wildcard;
+
+use latchkey_key_feed::UnixMillis;
+use serde_json::{Map, Value};
+
+use crate::api::error::ErrorCause;
+use aggregation::{Aggregation, AggregationRun};
+use clause::Query;
+use page::{Candidate, Page};
+use sort::{OrderedValue, SortField};
+
+pub use request::SearchRequest;
+
+/// What a search looks at.
+pub trait SearchableKey {
+    /// The public half of the credential.
+    fn id(&self) -> &str;
+    /// The name its maker gave it.
+    fn name(&self) -> &str;
+    /// The owner's name.
+    fn username(&self) -> &str;
+    /// The owner's realm.
+    fn realm_name(&self) -> &str;
+    /// Which type of key it is.
+    fn key_type(&self) -> &str {
+        "rest"
+    }
+    /// When it was made.
+    fn creation(&self) -> UnixMillis;
+    /// When it ends; `None` is never.
+    fn expiration(&self) -> Option<UnixMillis>;
+    /// When it was invalidated; `None` while it was not.
+    fn invalidation(&self) -> Option<UnixMillis>;
+    /// What its maker attached to it.
+    fn metadata(&self) -> &Map<String, Value>;
+}
+
+/// A search that may begin.
+#[derive(Clone, Debug)]
+pub struct Search {
+    query: Query,
+    from: usize,
+    size: usize,
+    sort: Vec<SortField>,
+    after: Option<Vec<OrderedValue>>,
+    aggregations: Option<Vec<Aggregation>>,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchResult<K> {
+    /// How many keys match, on this page or not.
+    pub total: u64,
+    /// The page.
+    pub hits: Vec<Hit<K>>,
+    /// The value of `aggregations` in the answer; `None` when none were asked for.
+    pub aggregations: Option<Value>,
+}
+
+/// A key on the page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit<K> {
+    /// The key.
+    pub key: K,
+    /// The value of `_sort` in the answer, one for each criterion; empty, and not to be shown, without a sort.
+    pub sort_values: Vec<Value>,
+}
+
+impl Search {
+    /// Looks at the keys the caller may see, and takes the best.
+    ///
+    /// Without a sort, and between keys that sort alike, the order is by creation, then by id. `_doc` is the position in
+    /// `keys`, so they are best given in that same order. With `typed_keys`, the names of aggregations in the answer begin
+    /// with their type.
+    ///
+    /// # Errors
+    ///
+    /// `illegal_argument_exception` when the aggregations make more buckets than one answer may hold, or take more than one
+    /// search may cost.
+    pub fn run<I>(&self, keys: I, typed_keys: TypedKeys) -> Result<SearchResult<I::Item>, ErrorCause>
+    where
+        I: IntoIterator<Item: SearchableKey>,
+    {
+        let mut total = 0_u64;
+        let mut page = Page::new(self.from, self.size);
+        let mut aggregations = self.aggregations.as_deref().map(AggregationRun::new).transpose()?;
+        for (position, key) in keys.into_iter().enumerate() {
+            if !self.query.matches(&key) {
+                continue;
+            }
+            total += 1;
+            if let Some(run) = &mut aggregations {
+                run.collect(&key)?;
+            }
+            let values: Vec<OrderedValue> =
+                self.sort.iter().map(|field| field.value_of(&key, position)).collect();
+            if self.after.as_ref().is_none_or(|after| values > *after) {
+                page.offer(Candidate { values, key });
+            }
+        }
+        let show = |values: &[OrderedValue]| {
+            self.sort.iter().zip(values).map(|(field, value)| field.show(value)).collect()
+        };
+        let hits = page.into_hits(show);
+        let aggregations = aggregations.map(|run| run.into_json(typed_keys)).transpose()?;
+        Ok(SearchResult { total, hits, aggregations })
+    }
+}
+
+/// Whether the answer names the types of aggregations: the URL parameter `typed_keys`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TypedKeys {
+    /// `colours`.
+    Plain,
+    /// `sterms#colours`.
+    Typed,
+}
+
+impl<K: SearchableKey + ?Sized> SearchableKey for &K {
+    fn id(&self) -> &str {
+        (**self).id()
+    }
+
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn username(&self) -> &str {
+        (**self).username()
+    }
+
+    fn realm_name(&self) -> &str {
+        (**self).realm_name()
+    }
+
+    fn key_type(&self) -> &str {
+        (**self).key_type()
+    }
+
+    fn creation(&self) -> UnixMillis {
+        (**self).creation()
+    }
+
+    fn expiration(&self) -> Option<UnixMillis> {
+        (**self).expiration()
+    }
+
+    fn invalidation(&self) -> Option<UnixMillis> {
+        (**self).invalidation()
+    }
+
+    fn metadata(&self) -> &Map<String, Value> {
+        (**self).metadata()
+    }
+}
+
+#[cfg(test)]
+mod tests;

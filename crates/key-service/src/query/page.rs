@@ -1,0 +1,66 @@
+//! The page of a result: the best hits, and no more of them in memory than the page needs.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use super::sort::OrderedValue;
+use super::{Hit, SearchableKey};
+
+/// Keeps the first `from + size` hits of however many are offered.
+pub(super) struct Page<K> {
+    from: usize,
+    window: usize,
+    /// The last of those kept is on top.
+    kept: BinaryHeap<Candidate<K>>,
+}
+
+/// A hit, ordered by its values, then by the order of the index: creation, then id.
+pub(super) struct Candidate<K> {
+    pub(super) values: Vec<OrderedValue>,
+    pub(super) key: K,
+}
+
+impl<K: SearchableKey> Page<K> {
+    pub(super) fn new(from: usize, size: usize) -> Self {
+        Self { from, window: from.saturating_add(size), kept: BinaryHeap::new() }
+    }
+
+    pub(super) fn offer(&mut self, candidate: Candidate<K>) {
+        if self.kept.len() < self.window {
+            self.kept.push(candidate);
+        } else if let Some(mut last) = self.kept.peek_mut()
+            && candidate < *last
+        {
+            *last = candidate;
+        }
+    }
+
+    /// The hits after the first `from`, in order; `show` makes the values for the answer.
+    pub(super) fn into_hits(self, show: impl Fn(&[OrderedValue]) -> Vec<serde_json::Value>) -> Vec<Hit<K>> {
+        let hits = self.kept.into_sorted_vec().into_iter().skip(self.from);
+        hits.map(|candidate| Hit { sort_values: show(&candidate.values), key: candidate.key }).collect()
+    }
+}
+
+impl<K: SearchableKey> Ord for Candidate<K> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.values
+            .cmp(&other.values)
+            .then_with(|| self.key.creation().cmp(&other.key.creation()))
+            .then_with(|| self.key.id().cmp(other.key.id()))
+    }
+}
+
+impl<K: SearchableKey> PartialOrd for Candidate<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<K: SearchableKey> PartialEq for Candidate<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<K: SearchableKey> Eq for Candidate<K> {}

@@ -1,0 +1,62 @@
+//! Looks, now and then, for keys that have been dead for long enough, and removes them.
+//!
+//! Elasticsearch looks only when keys are invalidated. So does this service, and by a timer as well, so that one that is never
+//! asked to invalidate anything cleans up too. Both keep the same interval: the store notes when a run began.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::limits::{REMOVAL_CHECK_INTERVAL_MAX, REMOVAL_CHECK_INTERVAL_MIN};
+use crate::store::KeyStore;
+use crate::store::removal::RemovalPolicy;
+use crate::telemetry;
+
+/// Removes the dead keys of one store.
+#[derive(Clone)]
+pub struct Remover {
+    store: KeyStore,
+    policy: RemovalPolicy,
+    clock: Arc<dyn Clock>,
+}
+
+impl Remover {
+    /// A remover that does nothing until it is asked.
+    #[must_use]
+    pub fn new(store: KeyStore, policy: RemovalPolicy, clock: Arc<dyn Clock>) -> Self {
+        Self { store, policy, clock }
+    }
+
+    /// Removes dead keys, if that is due. Trouble is counted and logged; the next run finds what this one left.
+    pub async fn run(&self) {
+        match self.store.remove_dead_keys(&self.policy, self.clock.now()).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed dead API keys"),
+            Err(error) => {
+                telemetry::store_failed(&error);
+                tracing::error!(error = &error as &dyn std::error::Error, "dead API keys were not removed");
+            }
+        }
+    }
+
+    /// The same, without making the caller wait.
+    pub fn run_soon(&self) {
+        let remover = self.clone();
+        tokio::spawn(async move { remover.run().await });
+    }
+
+    /// Does so for ever.
+    pub async fn keep_running(self) {
+        let pause = self.policy.interval.clamp(REMOVAL_CHECK_INTERVAL_MIN, REMOVAL_CHECK_INTERVAL_MAX);
+        loop {
+            self.run().await;
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+impl fmt::Debug for Remover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remover").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,39 @@
+//! Removing keys for good, once they have been dead for a while.
+
+use std::time::Duration;
+
+use latchkey_key_feed::UnixMillis;
+
+/// When dead keys go (Elasticsearch, `xpack.security.authc.api_key.delete.*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemovalPolicy {
+    /// The least time between two runs.
+    pub interval: Duration,
+    /// How long a key stays visible after it was invalidated or has expired.
+    pub retention: Duration,
+}
+
+impl Default for RemovalPolicy {
+    /// Elasticsearch's own defaults: once a day, after a week.
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(24 * 3_600), retention: Duration::from_secs(7 * 24 * 3_600) }
+    }
+}
+
+impl RemovalPolicy {
+    /// Keys that were dead at this moment may go; `None` when the clock has not run for as long as they stay.
+    #[must_use]
+    pub fn dead_since(&self, now: UnixMillis) -> Option<UnixMillis> {
+        now.0.checked_sub(whole_millis(self.retention)).map(UnixMillis)
+    }
+
+    /// The latest moment at which the last run may have begun for another to be due.
+    #[must_use]
+    pub fn last_run_until(&self, now: UnixMillis) -> UnixMillis {
+        UnixMillis(now.0.saturating_sub(whole_millis(self.interval)))
+    }
+}
+
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

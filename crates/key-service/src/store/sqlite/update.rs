@@ -1,0 +1,84 @@
+//! Changing keys that live.
+
+use latchkey_key_feed::Cursor;
+use sqlx::{Sqlite, Transaction};
+
+use crate::audit::ChangeEvent;
+use crate::store::sqlite::rows::{self, KEY_COLUMNS, json_text, millis, stored_key};
+use crate::store::sqlite::{SqliteStore, take_seqs, write_event};
+use crate::store::update::{KeyChange, KeyUpdate, UpdateOutcome};
+use crate::store::{StoreError, StoredKey};
+
+impl SqliteStore {
+    /// Changes the keys with these ids, each under a sequence number of its own, and fills in the event's ids. Without a
+    /// cursor and event when no key was changed.
+    pub(in crate::store) async fn update(
+        &self,
+        ids: Vec<String>,
+        update: &KeyUpdate,
+        mut event: ChangeEvent,
+    ) -> Result<(Vec<UpdateOutcome>, Option<(Cursor, ChangeEvent)>), StoreError> {
+        let mut change = self.begin_change().await?;
+        let mut outcomes = Vec::with_capacity(ids.len());
+        let mut last = None;
+        for id in ids {
+            let found = find_for_change(&mut change, &id).await?;
+            let outcome = match update.apply_to(found, event.at) {
+                Ok(Some(key)) => {
+                    let seq = take_seqs(&mut change, 1, 0).await?;
+                    write(&mut change, &key, seq).await?;
+                    event.key_ids.push(key.id);
+                    last = Some(seq);
+                    Ok(KeyChange::Updated)
+                }
+                Ok(None) => Ok(KeyChange::Unchanged),
+                Err(refusal) => Err(refusal),
+            };
+            outcomes.push((id, outcome));
+        }
+        let Some(last) = last else { return Ok((outcomes, None)) };
+        write_event(&mut change, &event).await?;
+        change.commit().await?;
+        Ok((outcomes, Some((rows::cursor(last)?, event))))
+    }
+}
+
+async fn find_for_change(
+    change: &mut Transaction<'static, Sqlite>,
+    id: &str,
+) -> Result<Option<StoredKey>, StoreError> {
+    let mut query = sqlx::QueryBuilder::<Sqlite>::new("select ");
+    query.push(KEY_COLUMNS).push(" from api_key where id = ").push_bind(id);
+    query.build().fetch_optional(&mut **change).await?.as_ref().map(stored_key).transpose()
+}
+
+/// Everything that a change may change.
+async fn write(
+    change: &mut Transaction<'static, Sqlite>,
+    key: &StoredKey,
+    seq: i64,
+) -> Result<(), StoreError> {
+    let role_names: Vec<&str> = key.role_descriptors.names().collect();
+    let limited_by_names: Vec<&str> = key.limited_by.names().collect();
+    sqlx::query(
+        "update api_key set owner_realm_type = ?, owner_full_name = ?, owner_email = ?, owner_metadata = ?,
+           expiration = ?, role_descriptors = ?, role_names = ?, limited_by = ?, limited_by_names = ?,
+           metadata = ?, seq = ?
+         where id = ?",
+    )
+    .bind(&key.owner.realm_type)
+    .bind(&key.owner.full_name)
+    .bind(&key.owner.email)
+    .bind(json_text(&key.owner.metadata)?)
+    .bind(key.expiration.map(millis))
+    .bind(json_text(&key.role_descriptors)?)
+    .bind(json_text(&role_names)?)
+    .bind(json_text(&key.limited_by)?)
+    .bind(json_text(&limited_by_names)?)
+    .bind(json_text(&key.metadata)?)
+    .bind(seq)
+    .bind(key.id.as_str())
+    .execute(&mut **change)
+    .await?;
+    Ok(())
+}
