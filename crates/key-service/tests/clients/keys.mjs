@@ -178,7 +178,7 @@ await step('a key is cloned', async () => {
   const clone = await cloneApiKey({ api_key: first.encoded, name: 'red-1-clone' })
   assert(clone.id !== first.id && clone.api_key !== first.api_key)
   const cloned = await getOne({ id: clone.id })
-  assert.deepEqual([cloned.name, cloned.metadata], ['red-1-clone', { team: 'blue' }])
+  assert.deepEqual([cloned.name, cloned.metadata], ['red-1-clone', {}])
   assert.deepEqual(Object.keys(cloned.role_descriptors), ['reads-logs'])
   const { body } = await refused(403, '', cloneApiKey({ api_key: 'bm9ib2R5OnNlY3JldA==' }))
   assert.equal(body.error.reason, 'Failed to clone API key')

@@ -182,7 +182,7 @@ with step("a key is cloned"):
     clone = clone_api_key(api_key=first["encoded"], name="red-1-clone")
     assert clone["id"] != first["id"] and clone["api_key"] != first["api_key"]
     cloned = get_one(id=clone["id"])
-    equal((cloned["name"], cloned["metadata"]), ("red-1-clone", {"team": "blue"}))
+    equal((cloned["name"], cloned["metadata"]), ("red-1-clone", {}))
     equal(list(cloned["role_descriptors"]), ["reads-logs"])
     error = refused(AuthorizationException, "", clone_api_key, api_key="bm9ib2R5OnNlY3JldA==")
     equal(error.body["error"]["reason"], "Failed to clone API key")
