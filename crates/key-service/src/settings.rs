@@ -5,21 +5,15 @@
 //! data = "/var/lib/latchkey"       # directory of the store, made when it is not there
 //! users = "users.toml"             # users and roles; relative paths start at this file's directory
 //!
-//! [api_keys]
-//! enabled = true                   # off: the endpoints refuse, and the ApiKey scheme is not looked at
-//!
-//! [api_keys.delete]
-//! interval = "24h"                 # the least time between two removals of dead keys
-//! retention_period = "7d"          # how long a key stays visible once it was invalidated or has expired
-//!
-//! [tokens]
-//! enabled = false                  # OAuth2 tokens at /_security/oauth2/token; on by default only where TLS is
-//! timeout = "20m"                  # how long an access token lives, 1s to 1h
-//!
 //! [answers]
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //!
 //! [xpack.security.authc]           # names and meaning are Elasticsearch's
+//! api_key.enabled = true           # off: the endpoints refuse, and the ApiKey scheme is not looked at
+//! api_key.delete.interval = "24h"  # the least time between two removals of dead keys
+//! api_key.delete.retention_period = "7d"  # how long a key stays visible once it was invalidated or has expired
+//! token.enabled = false            # OAuth2 tokens at /_security/oauth2/token; on by default only where TLS is
+//! token.timeout = "20m"            # how long an access token lives, 1s to 1h
 //! realms.file.file.order = 0       # the users file: type, name, and its place in the order
 //! realms.native.native.order = 1   # the users that are managed over the interface
 //! ```
@@ -31,9 +25,7 @@ mod tokens;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use crate::api::time_value::TimeValue;
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::jwt::JwtRealmSettings;
 use crate::security::realm::RealmName;
@@ -117,46 +109,22 @@ impl Settings {
         let data = path(&mut root, "data", directory, overrides.data);
         let users = path(&mut root, "users", directory, overrides.users);
         let defaults = ServiceSettings::default();
-        let mut api_keys = root.section("api_keys");
-        let tokens = tokens::read(root.section("tokens"));
-        let jwt_realms = jwt::read(root.section("realms"), directory);
         let mut answers = root.section("answers");
         let mut xpack = root.section("xpack");
-        let (realms, anonymous) = authentication::read(&mut xpack);
+        let authc = authentication::read(&mut xpack, directory);
         let service = ServiceSettings {
-            api_keys: api_keys.flag("enabled").unwrap_or(defaults.api_keys),
-            removal: removal(&mut api_keys, defaults.removal),
-            tokens,
+            api_keys: authc.api_keys,
+            removal: authc.removal,
+            tokens: authc.tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
-            realms,
-            anonymous,
+            realms: authc.realms,
+            anonymous: authc.anonymous,
         };
-        api_keys.end();
         answers.end();
         xpack.end();
         root.end();
-        problems.none_or(Self { listen, data, users, jwt_realms, service })
+        problems.none_or(Self { listen, data, users, jwt_realms: authc.jwt_realms, service })
     }
-}
-
-fn removal(api_keys: &mut Section<'_>, defaults: RemovalPolicy) -> RemovalPolicy {
-    let mut delete = api_keys.section("delete");
-    let policy = RemovalPolicy {
-        interval: duration(&mut delete, "interval").unwrap_or(defaults.interval),
-        retention: duration(&mut delete, "retention_period").unwrap_or(defaults.retention),
-    };
-    delete.end();
-    policy
-}
-
-/// A duration as Elasticsearch writes them.
-fn duration(section: &mut Section<'_>, field: &'static str) -> Option<Duration> {
-    let text = section.text(field)?;
-    let duration = TimeValue::parse(text, field).ok().filter(|_| !text.trim_start().starts_with('-'));
-    if duration.is_none() {
-        section.problem(field, "must be a duration, such as 24h");
-    }
-    duration.map(TimeValue::to_duration)
 }
 
 fn listen(root: &mut Section<'_>) -> Option<SocketAddr> {
@@ -207,7 +175,7 @@ mod tests {
 
     #[test]
     fn reports_every_mistake_at_once_and_no_value() {
-        let text = "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[api_keys]\nenabled = \"hunter2\"\nx = 1\n[api_keys.delete]\ninterval = \"hunter2\"\nretention_period = \"-1\"\n";
+        let text = "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[xpack.security.authc.api_key]\nenabled = \"hunter2\"\nx = 1\n[xpack.security.authc.api_key.delete]\ninterval = \"hunter2\"\nretention_period = \"-1\"\n";
         let printed = parse(text).unwrap_err().to_string();
         assert_eq!(
             printed.lines().collect::<Vec<_>>(),
@@ -215,11 +183,11 @@ mod tests {
                 "listen: must be an address and a port, such as 127.0.0.1:9200",
                 "data: is required",
                 "users: must be a string",
-                "api_keys.enabled: must be true or false",
-                "api_keys.delete.interval: must be a duration, such as 24h",
-                "api_keys.delete.retention_period: must be a duration, such as 24h",
-                "api_keys.x: is not known; known are enabled, delete",
-                "user: is not known; known are listen, data, users, api_keys, tokens, realms, answers",
+                "xpack.security.authc.api_key.enabled: must be true or false",
+                "xpack.security.authc.api_key.delete.interval: must be a duration, such as 24h",
+                "xpack.security.authc.api_key.delete.retention_period: must be a duration, such as 24h",
+                "xpack.security.authc.api_key.x: is not known; known are enabled, delete",
+                "user: is not known; known are listen, data, users, answers, xpack",
             ]
         );
     }

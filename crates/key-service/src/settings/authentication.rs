@@ -11,9 +11,16 @@
 //! authz_exception = true                         # off: 401 in place of 403 where the roles do not suffice
 //! ```
 
+use std::path::Path;
+use std::time::Duration;
+
+use crate::api::time_value::TimeValue;
 use crate::security::anonymous::{ANONYMOUS_USERNAME, AnonymousAccess};
+use crate::security::jwt::JwtRealmSettings;
 use crate::security::realm::{ELASTIC, FILE, NATIVE, RealmName};
 use crate::settings::section::Section;
+use crate::settings::{TokenSettings, jwt, tokens};
+use crate::store::removal::RemovalPolicy;
 
 /// A realm as it is configured.
 struct ConfiguredRealm {
@@ -23,28 +30,65 @@ struct ConfiguredRealm {
     order: Option<i64>,
 }
 
-/// The realms in their order, and anonymous access.
-pub(super) fn read(xpack: &mut Section<'_>) -> (Vec<RealmName>, Option<AnonymousAccess>) {
+/// Everything below `xpack.security.authc`.
+pub(super) struct AuthenticationSettings {
+    pub(super) api_keys: bool,
+    pub(super) removal: RemovalPolicy,
+    pub(super) tokens: TokenSettings,
+    /// The realms that passwords are asked of, in their order.
+    pub(super) realms: Vec<RealmName>,
+    pub(super) jwt_realms: Vec<JwtRealmSettings>,
+    pub(super) anonymous: Option<AnonymousAccess>,
+}
+
+/// Relative paths start at `directory`.
+pub(super) fn read(xpack: &mut Section<'_>, directory: &Path) -> AuthenticationSettings {
     let mut security = xpack.section("security");
     let mut authc = security.section("authc");
-    let realms = realms(&mut authc);
+    let mut api_key = authc.section("api_key");
+    let api_keys = api_key.flag("enabled").unwrap_or(true);
+    let removal = removal(&mut api_key, RemovalPolicy::default());
+    api_key.end();
+    let tokens = tokens::read(authc.section("token"));
+    let mut section = authc.section("realms");
+    let jwt_realms = jwt::read(section.sections("jwt"), directory);
+    let realms = realms(&mut section);
+    section.end();
     let anonymous = anonymous(&mut authc);
     authc.end();
     security.end();
-    (realms, anonymous)
+    AuthenticationSettings { api_keys, removal, tokens, realms, jwt_realms, anonymous }
 }
 
-fn realms(authc: &mut Section<'_>) -> Vec<RealmName> {
-    let mut section = authc.section("realms");
+fn removal(api_key: &mut Section<'_>, defaults: RemovalPolicy) -> RemovalPolicy {
+    let mut delete = api_key.section("delete");
+    let policy = RemovalPolicy {
+        interval: duration(&mut delete, "interval").unwrap_or(defaults.interval),
+        retention: duration(&mut delete, "retention_period").unwrap_or(defaults.retention),
+    };
+    delete.end();
+    policy
+}
+
+/// A duration as Elasticsearch writes them.
+fn duration(section: &mut Section<'_>, field: &'static str) -> Option<Duration> {
+    let text = section.text(field)?;
+    let duration = TimeValue::parse(text, field).ok().filter(|_| !text.trim_start().starts_with('-'));
+    if duration.is_none() {
+        section.problem(field, "must be a duration, such as 24h");
+    }
+    duration.map(TimeValue::to_duration)
+}
+
+fn realms(section: &mut Section<'_>) -> Vec<RealmName> {
     let mut realms =
-        vec![realm(&mut section, FILE, RealmName::file()), realm(&mut section, NATIVE, RealmName::native())];
+        vec![realm(section, FILE, RealmName::file()), realm(section, NATIVE, RealmName::native())];
     if let [Some(one), Some(other)] =
         [realms.first(), realms.get(1)].map(|realm| realm.and_then(|it| it.order))
         && one == other
     {
         section.problem(NATIVE, "has the same order as the file realm");
     }
-    section.end();
     realms.sort_by_key(|realm| realm.order);
     realms.into_iter().filter_map(|realm| realm.name).collect()
 }
@@ -93,7 +137,7 @@ mod tests {
         let problems = Problems::default();
         let mut root = Section::root(&document, &problems);
         let mut xpack = root.section("xpack");
-        let (realms, anonymous) = read(&mut xpack);
+        let AuthenticationSettings { realms, anonymous, .. } = read(&mut xpack, Path::new("/"));
         xpack.end();
         problems.none_or((realms.into_iter().map(|realm| realm.name).collect(), anonymous))
     }

@@ -1,7 +1,7 @@
 //! The settings of JWT realms.
 //!
 //! ```toml
-//! [realms.jwt.corporate]                        # the realm's name; several are asked in the order of their names
+//! [xpack.security.authc.realms.jwt.corporate]                        # the realm's name; several are asked in the order of their names
 //! token_type = "access_token"                   # or "id_token", the default
 //! allowed_issuer = "https://id.example.org/"    # the claim iss
 //! allowed_audiences = ["latchkey"]              # one of the claim aud must be one of these
@@ -46,10 +46,8 @@ const ALGORITHMS: [(&str, Algorithm); 11] = [
 ];
 
 /// Every realm of the section `realms.jwt`. Of a realm with mistakes what is returned does not matter.
-pub(super) fn read(mut realms: Section<'_>, directory: &Path) -> Vec<JwtRealmSettings> {
-    let jwt = realms.sections("jwt");
-    realms.end();
-    jwt.into_iter().filter_map(|(name, section)| realm(name, section, directory)).collect()
+pub(super) fn read(realms: Vec<(String, Section<'_>)>, directory: &Path) -> Vec<JwtRealmSettings> {
+    realms.into_iter().filter_map(|(name, section)| realm(name, section, directory)).collect()
 }
 
 fn realm(name: String, mut section: Section<'_>, directory: &Path) -> Option<JwtRealmSettings> {

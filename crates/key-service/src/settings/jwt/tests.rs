@@ -1,11 +1,14 @@
 use super::*;
+use crate::settings::authentication;
 use crate::settings::section::{InvalidFile, Problems, document};
 
 fn parse(text: &str) -> Result<Vec<JwtRealmSettings>, InvalidFile> {
     let document = document(text).unwrap();
     let problems = Problems::default();
     let mut root = Section::root(&document, &problems);
-    let realms = read(root.section("realms"), Path::new("/etc/latchkey"));
+    let mut xpack = root.section("xpack");
+    let realms = authentication::read(&mut xpack, Path::new("/etc/latchkey")).jwt_realms;
+    xpack.end();
     problems.none_or(realms)
 }
 
@@ -28,7 +31,7 @@ fn reads_the_example_of_the_documentation() {
 #[test]
 fn a_key_set_that_is_no_url_is_a_file_beside_the_settings() {
     let text = r#"
-        [realms.jwt.a]
+        [xpack.security.authc.realms.jwt.a]
         allowed_issuer = "i"
         allowed_audiences = ["a"]
         pkc_jwkset_path = "keys.json"
@@ -41,7 +44,7 @@ fn a_key_set_that_is_no_url_is_a_file_beside_the_settings() {
 #[test]
 fn reports_every_mistake_at_once_and_no_value() {
     let text = r#"
-        [realms.jwt.file]
+        [xpack.security.authc.realms.jwt.file]
         token_type = "hunter2"
         allowed_signature_algorithms = ["none", "HS512"]
         hmac_key = "hunter2"
@@ -51,37 +54,37 @@ fn reports_every_mistake_at_once_and_no_value() {
         client_authentication.type = "shared_secret"
         claims.group = "hunter2"
         extra = "hunter2"
-        [realms.jwt.b]
+        [xpack.security.authc.realms.jwt.b]
         token_type = "access_token"
         allowed_issuer = "i"
         claims.principal = "sub"
         client_authentication = { type = "hunter2", shared_secret = "hunter2" }
-        [realms.oidc]
+        [xpack.security.authc.realms.oidc]
     "#;
     let printed = parse(text).unwrap_err().to_string();
     let paths: Vec<&str> = printed.lines().map(|line| line.split(": ").next().unwrap()).collect();
     assert_eq!(
         paths,
         [
-            "realms.oidc",
-            "realms.jwt.file",
-            "realms.jwt.file.token_type",
-            "realms.jwt.file.allowed_issuer",
-            "realms.jwt.file.allowed_signature_algorithms",
-            "realms.jwt.file.hmac_key",
-            "realms.jwt.file.pkc_jwkset_path",
-            "realms.jwt.file.client_authentication.shared_secret",
-            "realms.jwt.file.allowed_audiences",
-            "realms.jwt.file.allowed_clock_skew",
-            "realms.jwt.file.claims.principal",
-            "realms.jwt.file.claims.group",
-            "realms.jwt.file.role_mapping.hunters",
-            "realms.jwt.file.extra",
-            "realms.jwt.b.pkc_jwkset_path",
-            "realms.jwt.b.client_authentication.type",
-            "realms.jwt.b.client_authentication.shared_secret",
-            "realms.jwt.b.allowed_audiences",
-            "realms.jwt.b.allowed_subjects",
+            "xpack.security.authc.realms.jwt.file",
+            "xpack.security.authc.realms.jwt.file.token_type",
+            "xpack.security.authc.realms.jwt.file.allowed_issuer",
+            "xpack.security.authc.realms.jwt.file.allowed_signature_algorithms",
+            "xpack.security.authc.realms.jwt.file.hmac_key",
+            "xpack.security.authc.realms.jwt.file.pkc_jwkset_path",
+            "xpack.security.authc.realms.jwt.file.client_authentication.shared_secret",
+            "xpack.security.authc.realms.jwt.file.allowed_audiences",
+            "xpack.security.authc.realms.jwt.file.allowed_clock_skew",
+            "xpack.security.authc.realms.jwt.file.claims.principal",
+            "xpack.security.authc.realms.jwt.file.claims.group",
+            "xpack.security.authc.realms.jwt.file.role_mapping.hunters",
+            "xpack.security.authc.realms.jwt.file.extra",
+            "xpack.security.authc.realms.jwt.b.pkc_jwkset_path",
+            "xpack.security.authc.realms.jwt.b.client_authentication.type",
+            "xpack.security.authc.realms.jwt.b.client_authentication.shared_secret",
+            "xpack.security.authc.realms.jwt.b.allowed_audiences",
+            "xpack.security.authc.realms.jwt.b.allowed_subjects",
+            "xpack.security.authc.realms.oidc",
         ]
     );
     assert!(!printed.contains("hunter2"), "{printed}");
@@ -90,7 +93,7 @@ fn reports_every_mistake_at_once_and_no_value() {
 #[test]
 fn nothing_secret_is_printed() {
     let text = r#"
-        [realms.jwt.a]
+        [xpack.security.authc.realms.jwt.a]
         allowed_issuer = "i"
         allowed_audiences = ["a"]
         allowed_signature_algorithms = ["HS256"]

@@ -13,8 +13,7 @@ async fn serves_what_the_configuration_says() {
         "correct horse",
     );
     let config = directory.path().join("latchkey.toml");
-    let text =
-        "listen = \"127.0.0.1:0\"\ndata = \"data\"\nusers = \"users.toml\"\n[api_keys]\nenabled = false\n";
+    let text = "listen = \"127.0.0.1:0\"\ndata = \"data\"\nusers = \"users.toml\"\n[xpack.security.authc.api_key]\nenabled = false\n";
     fs::write(&config, text).unwrap();
     let mut service =
         latchkey().args(["serve", "--config"]).arg(&config).stderr(Stdio::piped()).spawn().unwrap();
@@ -34,7 +33,11 @@ async fn serves_what_the_configuration_says() {
 fn reports_every_mistake_of_the_configuration_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("latchkey.toml");
-    fs::write(&config, "listen = \"hunter2\"\nusrs = \"hunter2\"\n[api_keys]\nenabled = 1\n").unwrap();
+    fs::write(
+        &config,
+        "listen = \"hunter2\"\nusrs = \"hunter2\"\n[xpack.security.authc.api_key]\nenabled = 1\n",
+    )
+    .unwrap();
     let refused = run(latchkey().args(["serve", "--config"]).arg(&config), "");
     assert!(!refused.status.success());
     let printed = text(&refused.stderr);
@@ -44,7 +47,7 @@ fn reports_every_mistake_of_the_configuration_at_once() {
         "data: is required",
         "users: is required",
         "usrs: is not known",
-        "api_keys.enabled: must be true or false",
+        "xpack.security.authc.api_key.enabled: must be true or false",
     ] {
         assert!(printed.contains(line), "{line}\n{printed}");
     }
