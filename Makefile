@@ -1,7 +1,7 @@
 # The front door. Every verb does one thing, and is the same on a laptop and in CI.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test lint fmt clean tools
+.PHONY: help build demo run test lint fmt clean tools clients
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +17,7 @@ demo: build ## Tell the story of a key with real requests through a real Envoy.
 run: build ## Keep Envoy, the key service and an upstream up until Ctrl-C, with a key to try.
 	@target/debug/local-stack run
 
-test: build ## Run all tests, the ones on a real Envoy included.
+test: build clients ## Run all tests, the ones on a real Envoy included.
 	@cargo test --workspace
 	@echo 'test: everything held'
 
@@ -39,3 +39,6 @@ clean: ## Remove everything that was built; .tools stays.
 
 tools: ## Bring what is missing: the wasm target and an Envoy. Silent when nothing is.
 	@tools/bring
+
+clients: ## Bring Elasticsearch's own clients, which tests drive. Silent when they are there.
+	@tools/bring-clients

@@ -1,0 +1,85 @@
+//! Elasticsearch's official clients, each scenario once with every one of them.
+//!
+//! A scenario is a script in each language, and tells the same sentences in all of them: one for each step that held.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::service::Service;
+
+/// The clients, by their directories below `.tools/clients`.
+const PYTHON: [&str; 2] = ["python8", "python9"];
+const JS: [&str; 2] = ["js8", "js9"];
+
+#[test]
+fn the_clients_log_in_every_way() {
+    play("connection", Service::dev);
+}
+
+#[test]
+fn the_clients_lead_keys_through_their_lives() {
+    play("keys", Service::dev);
+}
+
+#[test]
+fn the_clients_get_and_end_tokens() {
+    play("tokens", Service::dev);
+}
+
+#[test]
+fn the_clients_manage_users_roles_and_privileges() {
+    play("directory", Service::dev);
+}
+
+// docs/api.md says why there is a product header: without it the clients do not go on.
+#[test]
+fn the_clients_refuse_a_service_without_the_product_header() {
+    play("product", || Service::serve("[answers]\nproduct_header = false\n"));
+}
+
+/// Plays a scenario with every client, each against a service of its own.
+fn play(scenario: &str, service: impl Fn() -> Service) {
+    let python = PYTHON.map(|client| {
+        let mut command = Command::new("python3");
+        // Without `-B` the interpreter would leave files beside the script.
+        command.arg("-B").arg(script(scenario, "py")).env("PYTHONPATH", installed(client));
+        run(client, command, &service())
+    });
+    let js = JS.map(|client| {
+        let mut command = Command::new("node");
+        command.arg(script(scenario, "mjs")).env("LATCHKEY_CLIENT", installed(client));
+        run(client, command, &service())
+    });
+    let told = [python, js].concat();
+    assert!(!told[0].is_empty(), "no step was told");
+    for other in &told {
+        assert_eq!(*other, told[0], "the clients play different scenarios");
+    }
+}
+
+/// What the script told, all of which must have held.
+fn run(client: &str, mut command: Command, service: &Service) -> String {
+    let output = command
+        .env("LATCHKEY_URL", &service.url)
+        .env("LATCHKEY_USERNAME", service.username)
+        .env("LATCHKEY_PASSWORD", &service.password)
+        .output()
+        .unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
+    let told = String::from_utf8(output.stdout).unwrap();
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{client}, after these steps:\n{told}\n{trouble}");
+    told
+}
+
+/// Where a client is.
+fn installed(client: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let directory = root.join(".tools/clients").join(client);
+    let is_whole = directory.join("pins").is_file();
+    assert!(is_whole, "{} is not there: `make clients` brings it, as `make test` does", directory.display());
+    directory.canonicalize().unwrap()
+}
+
+fn script(scenario: &str, extension: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(scenario).with_extension(extension)
+}

@@ -1,0 +1,36 @@
+// What every scenario begins with: a client of the super-user, and words for what must happen.
+
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+
+const { LATCHKEY_CLIENT, LATCHKEY_PASSWORD, LATCHKEY_URL, LATCHKEY_USERNAME } = process.env
+
+// The client is not beside this file, and several are installed: each under a directory of its own.
+export const { Client, errors } = createRequire(`${LATCHKEY_CLIENT}/`)('@elastic/elasticsearch')
+
+/** A client that logs in like this, takes the first answer for an answer, and has patience with a busy machine. */
+export function connect (auth) {
+  return new Client({ node: LATCHKEY_URL, maxRetries: 0, requestTimeout: 60000, auth })
+}
+
+export const elastic = connect({ username: LATCHKEY_USERNAME, password: LATCHKEY_PASSWORD })
+
+/** Tells the sentence once everything in the block held. */
+export async function step (sentence, block) {
+  await block()
+  console.log(sentence)
+}
+
+/** The error of a call, which must have this status and say this. */
+export async function refused (status, reason, call) {
+  let answer
+  try {
+    answer = await call
+  } catch (error) {
+    assert(error instanceof errors.ResponseError, `${error.stack} is not a ResponseError`)
+    assert.equal(error.statusCode, status, error.message)
+    assert(error.message.includes(reason), `${error.message} does not say ${reason}`)
+    return error
+  }
+  assert.fail(`not refused: ${JSON.stringify(answer)}`)
+}

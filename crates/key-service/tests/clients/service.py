@@ -1,0 +1,43 @@
+"""What every scenario begins with: a client of the super-user, and words for what must happen."""
+
+import os
+import warnings
+from contextlib import contextmanager
+
+from elasticsearch import Elasticsearch, ElasticsearchWarning
+
+warnings.filterwarnings("error", category=ElasticsearchWarning)
+
+URL = os.environ["LATCHKEY_URL"]
+USERNAME = os.environ["LATCHKEY_USERNAME"]
+PASSWORD = os.environ["LATCHKEY_PASSWORD"]
+
+
+def connect(**login):
+    """A client that logs in like this, takes the first answer for an answer, and has patience with a busy machine."""
+    return Elasticsearch(URL, max_retries=0, request_timeout=60, **login)
+
+
+elastic = connect(basic_auth=(USERNAME, PASSWORD))
+
+
+@contextmanager
+def step(sentence):
+    """Tells the sentence once everything in the block held."""
+    yield
+    print(sentence, flush=True)
+
+
+def equal(shown, expected):
+    assert shown == expected, f"\n  shown:    {shown}\n  expected: {expected}"
+
+
+def refused(kind, reason, call, *arguments, **named):
+    """The error of a call, which must be of exactly this kind and say this."""
+    try:
+        answer = call(*arguments, **named)
+    except kind as error:
+        assert type(error) is kind, f"{type(error)} is not {kind}"
+        assert reason in str(error), f"{error} does not say {reason}"
+        return error
+    raise AssertionError(f"not refused: {answer}")
