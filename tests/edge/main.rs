@@ -12,6 +12,7 @@ mod credentials;
 mod feed_faults;
 mod following;
 mod identity;
+mod life_of_a_key;
 mod mutations;
 mod protocols;
 mod samples;

@@ -1,0 +1,66 @@
+//! What becomes of a key in the real key service, as the upstream reads it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use latchkey_local_stack::http::{Request, Response, http1};
+use latchkey_local_stack::stack::{LocalStack, StackOptions};
+use latchkey_local_stack::wait;
+use serde_json::{Value, json};
+
+const IDENTITY: [&str; 4] =
+    ["x-api-key-owner", "x-api-key-owner-realm", "x-api-key-roles", "x-api-key-limited-by"];
+
+/// Asks the key service as its first user, who may do everything.
+fn administer(stack: &LocalStack, method: &str, path: &str, body: &Value) -> Value {
+    let answer = stack.key_service.client().send(Request::new(method, path).json(body)).unwrap();
+    assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
+    answer.json().unwrap()
+}
+
+/// Asks the key service as a user of the native realm.
+fn ask_as(stack: &LocalStack, username: &str, password: &str, request: Request) -> Response {
+    let basic = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
+    http1::exchange(stack.key_service.address(), &request.header("authorization", basic)).unwrap()
+}
+
+/// What the upstream reads of a request with this key, once it reads `expected`.
+#[track_caller]
+fn await_identity(stack: &LocalStack, path: &str, encoded: &str, expected: [&str; 4]) {
+    let mut seen = Vec::new();
+    let told = wait::until("the upstream reads the identity", || {
+        stack.ask(&Request::get(path).api_key(encoded))?;
+        seen = stack.upstream.requests_to(path).last().map_or_else(Vec::new, |request| {
+            IDENTITY.iter().map(|name| request.header_values(name).concat()).collect()
+        });
+        Ok((seen == expected).then_some(()))
+    });
+    assert!(told.is_ok(), "the upstream reads {seen:?}");
+}
+
+#[test]
+fn a_granted_key_is_its_owners_and_an_update_reaches_the_upstream() {
+    let stack = LocalStack::start(StackOptions::default(), |_| Ok(())).unwrap();
+    for role in ["ops", "audit"] {
+        let path = format!("/_security/role/{role}");
+        administer(&stack, "PUT", &path, &json!({"cluster": ["manage_own_api_key"]}));
+    }
+    administer(&stack, "PUT", "/_security/user/alice", &json!({"password": "wonderland", "roles": ["ops"]}));
+    let granted = administer(
+        &stack,
+        "POST",
+        "/_security/api_key/grant",
+        &json!({
+            "grant_type": "password", "username": "alice", "password": "wonderland",
+            "api_key": {"name": "nightly", "role_descriptors": {"reporter": {"cluster": ["monitor"]}}},
+        }),
+    );
+    let encoded = granted["encoded"].as_str().unwrap();
+    await_identity(&stack, "/granted", encoded, ["alice", "native", "reporter", "ops"]);
+
+    administer(&stack, "PUT", "/_security/user/alice", &json!({"roles": ["ops", "audit"]}));
+    let path = format!("/_security/api_key/{}", granted["id"].as_str().unwrap());
+    let change = Request::new("PUT", &path).json(&json!({"role_descriptors": {"writer": {}}}));
+    let updated = ask_as(&stack, "alice", "wonderland", change);
+    assert_eq!(updated.json().unwrap(), json!({"updated": true}));
+    await_identity(&stack, "/updated", encoded, ["alice", "native", "writer", "audit,ops"]);
+}
