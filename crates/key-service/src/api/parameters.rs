@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn refuses_what_nobody_took() {
-        // ES-CONTRACT 1.4: query, reason.
+        // Contract 1.4: query, reason.
         let rows = [
             ("", None),
             ("id=a&owner=true&pretty&human&filter_path=x&error_trace&format=json", None),
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_boolean_is_true_false_or_nothing() {
-        // ES-CONTRACT 1.4: query, default, value.
+        // Contract 1.4: query, default, value.
         let rows = [
             ("", false, Some(false)),
             ("", true, Some(true)),
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn refresh_has_three_values() {
-        // ES-CONTRACT 1.4.
+        // Contract 1.4.
         let rows = [
             ("", Ok(None)),
             ("refresh", Ok(Some(Refresh::Immediate))),

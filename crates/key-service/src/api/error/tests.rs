@@ -9,7 +9,7 @@ fn body(error: &ApiError) -> Value {
 
 #[test]
 fn a_plain_error_is_its_own_root() {
-    // ES-CONTRACT 1.2.
+    // Contract 1.2.
     let error = ApiError::not_found("no API key owned by requesting user found for ID [x]");
     let cause = json!({"type": "resource_not_found_exception", "reason": "no API key owned by requesting user found for ID [x]"});
     assert_eq!(
@@ -24,7 +24,7 @@ fn a_plain_error_is_its_own_root() {
 #[test]
 fn the_root_is_the_innermost_parse_error_or_own_error() {
     use ErrorType::{IllegalArgument, Parse, Security, Validation, XContentParse};
-    // ES-CONTRACT 1.2: types from the outermost to the innermost, and which one is the root.
+    // Contract 1.2: types from the outermost to the innermost, and which one is the root.
     let rows: [(&[ErrorType], usize); 8] = [
         (&[IllegalArgument], 0),
         (&[XContentParse, IllegalArgument], 0),
@@ -48,7 +48,7 @@ fn the_root_is_the_innermost_parse_error_or_own_error() {
 
 #[test]
 fn a_401_carries_its_challenges_as_headers_and_in_the_body() {
-    // ES-CONTRACT 2.2 and 2.4: the shape captured from a real server.
+    // Contract 2.2 and 2.4: the shape captured from a real server.
     let error = ApiError::unauthenticated(
         "unable to authenticate with provided credentials and anonymous access is not allowed for this request",
         &[Challenge::Basic, Challenge::Bearer, Challenge::ApiKey],
@@ -100,7 +100,7 @@ fn a_403_has_no_challenge() {
 #[test]
 fn writes_the_flat_bodies() {
     let rows = [
-        // ES-CONTRACT 1.5.
+        // Contract 1.5.
         (
             ApiError::no_handler(&Method::GET, "/x?y"),
             400,
@@ -121,7 +121,7 @@ fn writes_the_flat_bodies() {
             406,
             json!({"error": "Content-Type header [text/plain] is not supported", "status": 406}),
         ),
-        // ES-CONTRACT 14.1.
+        // Contract 14.1.
         (
             ApiError::oauth(OAuthError::InvalidGrant, "token has been invalidated"),
             400,
@@ -151,7 +151,7 @@ fn an_inner_cause_is_not_shown() {
 
 #[test]
 fn complaints_are_numbered() {
-    // ES-CONTRACT 1.2: a semicolon after each, and no space.
+    // Contract 1.2: a semicolon after each, and no space.
     let mut problems = ValidationProblems::new();
     assert_eq!(problems.clone().into_result(), Ok(()));
     problems.add("a");

@@ -48,7 +48,7 @@ fn no_name_is_given_twice() {
 
 #[test]
 fn lists_who_could_have_done_it() {
-    // ES-CONTRACT 3: request by a user, privileges that allow it.
+    // Contract 3: request by a user, privileges that allow it.
     let own = KeySelection { owner: true, ..KeySelection::default() };
     let all = KeySelection::default();
     let rows = [
@@ -85,7 +85,7 @@ fn lists_who_could_have_done_it() {
 
 #[test]
 fn managing_ones_own_keys_depends_on_the_request() {
-    // ES-CONTRACT 4, 7.3 and 8.3: caller, request, whether `manage_own_api_key` suffices.
+    // Contract 4, 7.3 and 8.3: caller, request, whether `manage_own_api_key` suffices.
     let own = ClusterPrivilege::resolve("manage_own_api_key").unwrap();
     let (me, other) = ([String::from("self")], [String::from("other")]);
     let both = [String::from("self"), String::from("other")];
@@ -131,7 +131,7 @@ fn managing_ones_own_keys_depends_on_the_request() {
 
 #[test]
 fn some_requests_need_no_privilege() {
-    // ES-CONTRACT 4: the "same user" rule.
+    // Contract 4: the "same user" rule.
     let (me, other) = ([String::from("self")], [String::from("other")]);
     let by_id = KeySelection { ids: &me, ..KeySelection::default() };
     let rows = [
@@ -152,7 +152,7 @@ fn some_requests_need_no_privilege() {
 
 #[test]
 fn covers_what_it_contains() {
-    // ES-CONTRACT 4: granted, asked, whether it is covered.
+    // Contract 4: granted, asked, whether it is covered.
     let rows = [
         ("all", "manage_security", true),
         ("all", "manage", true),
@@ -186,7 +186,7 @@ fn covers_what_it_contains() {
 
 #[test]
 fn refuses_names_it_does_not_know() {
-    // ES-CONTRACT 6.4.
+    // Contract 6.4.
     for name in ["", "superuser", "monitor ", "*", "indices:data/read/*", "clusters:*", "/cluster:.*/", "a:b"]
     {
         let message = ClusterPrivilege::resolve(name).unwrap_err().to_string();

@@ -1,12 +1,17 @@
-use serde_json::json;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
 
-use super::role;
+use super::{role, roles};
 use crate::security::application_privilege::{ApplicationPrivilege, RegisteredPrivileges};
 use crate::security::permission::{ApplicationQuestion, EffectivePermission, PrivilegesQuestion};
+use crate::security::role_descriptor::RoleDescriptors;
+use crate::security::wildcard::Wildcard;
 
 #[test]
 fn applications_are_answered_by_resource() {
-    // ES-CONTRACT 13.2: application, privilege, resource, whether it is held.
+    // Contract 13.2: application, privilege, resource, whether it is held.
     let permission = EffectivePermission::of_key(
         &role(json!({"applications": [
             {"application": "shop", "privileges": ["read", "data:write/*"], "resources": ["items/*"]},
@@ -76,5 +81,60 @@ fn a_registered_name_stands_for_its_actions() {
         let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
         let answer = EffectivePermission::of_user(&roles).answer(&question, &registered).unwrap();
         assert_eq!(answer.has_all_requested, held, "{granted} {asked}");
+    }
+}
+
+const APPLICATIONS: [&str; 4] = ["shop", "shop-eu", "shop-*", "*"];
+const PRIVILEGES: [&str; 4] = ["data:read", "data:write", "data:*", "*"];
+const RESOURCES: [&str; 4] = ["a", "ab", "a*", "*"];
+
+fn some_roles() -> impl Strategy<Value = RoleDescriptors> {
+    let block =
+        (select(&APPLICATIONS[..]), vec(select(&PRIVILEGES[..]), 1..3), vec(select(&RESOURCES[..]), 1..3));
+    let one_role = vec(block, 0..3).prop_map(|blocks| -> Value {
+        let blocks = blocks.into_iter().map(|(application, privileges, resources)| {
+            json!({"application": application, "privileges": privileges, "resources": resources})
+        });
+        json!({ "applications": blocks.collect::<Vec<_>>() })
+    });
+    vec(one_role, 0..3)
+        .prop_map(|list| roles(list.into_iter().enumerate().map(|(n, role)| (n.to_string(), role)).collect()))
+}
+
+/// Whether some role grants one action of an application on one resource, in the plainest way.
+fn model(roles: &RoleDescriptors, application: &str, action: &str, resource: &str) -> bool {
+    let matches = |patterns: &[String], name: &str| patterns.iter().any(|it| Wildcard::new(it).matches(name));
+    roles.iter().any(|(_, role)| {
+        role.applications.iter().any(|block| {
+            Wildcard::new(&block.application).matches(application)
+                && matches(&block.privileges, action)
+                && matches(&block.resources, resource)
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_intersection_over_applications_is_that_of_a_plain_model(
+        assigned in some_roles(),
+        limited_by in some_roles(),
+    ) {
+        let permission = EffectivePermission::of_key(&assigned, &limited_by);
+        for application in ["shop", "shop-eu", "other"] {
+            for (action, resource) in [("data:read", "a"), ("data:write", "ab"), ("data:read", "b"), ("admin:x", "ab")] {
+                let held = |roles| model(roles, application, action, resource);
+                let expected = (assigned.is_empty() || held(&assigned)) && held(&limited_by);
+                let block = ApplicationQuestion {
+                    application: application.to_owned(),
+                    privileges: vec![action.to_owned()],
+                    resources: vec![resource.to_owned()],
+                };
+                let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
+                let answer = permission.answer(&question, &RegisteredPrivileges::default()).unwrap();
+                prop_assert_eq!(answer.has_all_requested, expected, "{} {} {}", application, action, resource);
+            }
+        }
     }
 }
