@@ -30,6 +30,7 @@ pub(super) struct UserArguments {
 #[derive(Debug, Subcommand)]
 enum UserCommand {
     /// Add a user. The password is asked for, or is a line of stdin.
+    #[command(visible_alias = "add")]
     Create(CreateArguments),
     /// Remove a user. Keys that the user made stay.
     Delete(NameArguments),

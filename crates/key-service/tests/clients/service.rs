@@ -70,7 +70,7 @@ fn latchkey() -> Command {
 
 fn add_super_user(users: &Path, username: &str, password: &str) {
     let mut adding = latchkey()
-        .args(["user", "add", username, "--role=superuser", "--users"])
+        .args(["user", "create", username, "--role=superuser", "--file"])
         .arg(users)
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
