@@ -70,10 +70,13 @@ fn modules_have_names_of_their_own() {
 #[test]
 fn nothing_is_left_to_do() {
     // In two halves, so that this file does not find itself.
-    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("// X", "XX")];
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
     for (path, text) in code() {
         for mark in marks {
-            assert!(!text.contains(mark), "{} has a {mark}", path.display());
+            // As the beginning of a word: Java's date patterns end in the third mark.
+            let found =
+                text.split(|letter: char| !letter.is_alphanumeric()).any(|word| word.starts_with(mark));
+            assert!(!found, "{} has a {mark}", path.display());
         }
     }
 }

@@ -108,6 +108,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::header_value;
     use crate::limits::RECORD_LEN_MAX;
     use crate::table::fake_store::{key, live, removed};
 
@@ -210,6 +211,35 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_key_survives_the_layout(
+            ids in proptest::collection::hash_set("[a-z0-9_-]{1,20}", 1..6),
+            texts in proptest::collection::vec(".{0,40}", 4),
+            expiration in proptest::option::of(0..u64::MAX),
+        ) {
+            let records: Vec<_> = ids.iter().map(|id| {
+                let mut record = key(id);
+                record.name.clone_from(&texts[0]);
+                record.owner.username.clone_from(&texts[1]);
+                record.roles = vec![texts[2].clone()];
+                record.metadata.insert("field".to_owned(), json!(texts[3]));
+                record.expiration = expiration.map(latchkey_key_feed::UnixMillis);
+                record
+            }).collect();
+            let rows: Vec<_> = (1..).zip(records.clone()).map(|(seq, record)| live(seq, record)).collect();
+            let page = page(&rows);
+            for record in records {
+                let view = page.find(&record.id).unwrap().unwrap();
+                let shown = view.texts().unwrap();
+                prop_assert_eq!(shown.name, header_value::encode(&record.name));
+                prop_assert_eq!(shown.owner, header_value::encode(&record.owner.username));
+                prop_assert_eq!(shown.roles, header_value::encode(&record.roles[0]));
+                prop_assert_eq!(view.metadata("field").unwrap_or_default(), header_value::encode(&texts[3]));
+                prop_assert_eq!(view.expiration(), record.expiration);
+                prop_assert!(*view.digest() == record.digest && *view.salt() == record.salt);
+            }
+        }
+
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
             if let Ok(page) = Page::decode(bytes) {
