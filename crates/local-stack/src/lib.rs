@@ -12,6 +12,7 @@ pub mod http;
 pub mod key_service;
 pub mod places;
 pub mod playground;
+pub mod postgres;
 pub mod revocation;
 pub mod stack;
 pub mod upstream;

@@ -18,7 +18,7 @@ async fn keeps_everything_when_opened_again() {
     let scratch = ScratchStore::new().await;
     let key = scratch.create("one").await;
     scratch.store.close().await;
-    let again = open(&scratch.directory, "another epoch").await;
+    let again = open(&scratch.place, "another epoch").await;
     assert_eq!(again.find("one").await.unwrap(), Some(key));
     let page = again.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
     assert_eq!(page.epoch.as_str(), "epoch-1", "the epoch is the store's, not the caller's");
