@@ -36,8 +36,11 @@ impl PostgresLocation {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(InvalidDatabaseUrl);
         }
-        let options = PgConnectOptions::from_str(url).map_err(|_| InvalidDatabaseUrl)?;
-        Ok(Self { options: Box::new(options.application_name("latchkey")) })
+        let mut options = PgConnectOptions::from_str(url).map_err(|_| InvalidDatabaseUrl)?;
+        if options.get_application_name().is_none() {
+            options = options.application_name("latchkey");
+        }
+        Ok(Self { options: Box::new(options) })
     }
 
     /// The same, with another password.

@@ -44,5 +44,5 @@ async fn schema_in(url: &str) -> String {
     sqlx::query(create).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     let separator = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{separator}options[search_path]={schema}")
+    format!("{url}{separator}options[search_path]={schema}&application_name={schema}")
 }

@@ -274,6 +274,30 @@ impl SqlStore {
         self.fetch_all(Query::new(query)).await.unwrap()
     }
 
+    /// As if changes had been made up to here, and nobody told of them.
+    pub(super) async fn set_latest(&self, seq: i64) {
+        self.write(Query::new("update feed_state set seq = ?").bind(seq)).await.unwrap();
+    }
+
+    /// Adds a key and then stays silent until the database has had enough; only then goes on.
+    pub(super) async fn begin_unfinished_change(
+        &self,
+        id: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + use<> {
+        let mut change = self.begin_change(Turn::Keys).await.unwrap();
+        let seq = take_seqs(&mut change, 1, 1).await.unwrap();
+        keys::insert(&mut change, &crate::store::tests::key(id), seq).await.unwrap();
+        change.commit()
+    }
+
+    /// Cuts every connection that writes to this store, in the middle of whatever it does.
+    pub(super) async fn cut_connections(&self) {
+        let cut = "select pg_terminate_backend(pid) from pg_stat_activity
+                   where application_name = current_setting('application_name') and pid <> pg_backend_pid()";
+        // Whoever asks may be hit himself, by another who asks.
+        let _ = self.fetch_all(Query::new(cut)).await;
+    }
+
     /// As if the rows up to here had been removed for good.
     pub(super) async fn set_purged_through(&self, seq: i64) {
         self.write(Query::new("update feed_state set purged_through = ?").bind(seq)).await.unwrap();

@@ -1,7 +1,9 @@
+mod concurrency;
 mod directory;
 mod feed_pages;
 mod keys;
 mod removal;
+mod replicas;
 mod update;
 
 use latchkey_key_feed::{Epoch, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};

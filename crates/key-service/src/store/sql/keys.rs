@@ -88,7 +88,7 @@ fn ended_key(row: &Row) -> Result<(Cursor, KeyId), StoreError> {
     Ok((row.cursor("seq")?, row.key_id()?))
 }
 
-async fn insert(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<(), StoreError> {
+pub(super) async fn insert(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<(), StoreError> {
     let role_names: Vec<&str> = key.role_descriptors.names().collect();
     let limited_by_names: Vec<&str> = key.limited_by.names().collect();
     let insert = Query::new(

@@ -125,3 +125,19 @@ async fn a_change_goes_on_when_its_caller_has_gone() {
     changes.changed().await.unwrap();
     assert!(scratch.store.find("a").await.unwrap().is_some());
 }
+
+// PostgreSQL keeps no NUL in a text (manual, section 8.3).
+#[tokio::test]
+async fn a_text_with_a_nul_is_kept_as_it_is_or_refused_whole() {
+    let scratch = ScratchStore::new().await;
+    let key = StoredKey { name: "a\0b".into(), ..key("one") };
+    match scratch.store.create(key.clone(), actor(), UnixMillis(1)).await {
+        Ok(()) => assert_eq!(scratch.store.find("one").await.unwrap(), Some(key)),
+        Err(error) => {
+            assert!(matches!(error, StoreError::NulInText), "{error:?}");
+            assert!(scratch.store.database.may_have_replicas(), "SQLite keeps it");
+            let page = scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+            assert_eq!((page.keys.len(), page.total), (0, 0));
+        }
+    }
+}
