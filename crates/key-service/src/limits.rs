@@ -27,6 +27,9 @@ pub const CONNECTIONS_MAX: usize = 900;
 /// Most streams that one HTTP/2 connection may have open. RFC 9113, section 6.5.2, advises no fewer than 100.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 128;
 
+/// When to come back after a 503, or a 429 that knows no better. Trouble of the store is often a restart of seconds.
+pub const RETRY_PAUSE: Duration = Duration::from_secs(2);
+
 /// How long open requests may still run once the service is told to stop. Kubernetes kills 30 s after it asked.
 pub const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -206,8 +209,11 @@ pub const STORE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a statement waits for another process's lock on the store.
 pub const STORE_BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How long a request waits for a connection to the store.
-pub const STORE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a request waits for a connection to an SQLite store: for the changes before it.
+pub const STORE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a request waits for a connection to a PostgreSQL store. One that is down is tried anew until then.
+pub const DATABASE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Longest line read from a terminal, pipe or file as a secret, with its end, in bytes. The longest secret is a JSON Web Token,
 /// and every secret must fit into the head of a request.

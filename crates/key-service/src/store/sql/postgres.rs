@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, Postgres};
 
 use crate::limits::{
-    STORE_CONNECTION_WAIT_MAX, STORE_LOCK_WAIT_MAX, STORE_READERS_MAX, STORE_SILENCE_MAX,
+    DATABASE_CONNECTION_WAIT_MAX, STORE_LOCK_WAIT_MAX, STORE_READERS_MAX, STORE_SILENCE_MAX,
     STORE_STATEMENT_WAIT_MAX, STORE_WRITERS_MAX,
 };
 use crate::store::StoreError;
@@ -27,7 +27,7 @@ pub(super) const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read, 
 pub(super) async fn open(options: PgConnectOptions) -> Result<Connections<Postgres>, StoreError> {
     migrate(&options).await?;
     let pool = |connections_max| {
-        PgPoolOptions::new().max_connections(connections_max).acquire_timeout(STORE_CONNECTION_WAIT_MAX)
+        PgPoolOptions::new().max_connections(connections_max).acquire_timeout(DATABASE_CONNECTION_WAIT_MAX)
     };
     let writer = pool(STORE_WRITERS_MAX)
         .after_connect(|connection, _| Box::pin(async { connection.execute(writing()).await.map(|_| ()) }))
