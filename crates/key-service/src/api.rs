@@ -10,6 +10,8 @@ mod application_privilege;
 mod authenticate;
 mod authenticated;
 pub mod content;
+mod edge_wait;
+mod edges;
 pub mod error;
 mod feed;
 mod grant;
@@ -98,7 +100,7 @@ struct Service {
 
 type SharedService = Arc<Service>;
 
-/// The whole interface of a service.
+/// The whole interface of a service, from within a runtime of tokio.
 pub fn app(parts: ServiceParts) -> Router {
     let product = parts.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));
     let remover = Remover::new(parts.store.clone(), parts.settings.removal, Arc::clone(&parts.clock));
@@ -110,7 +112,12 @@ pub fn app(parts: ServiceParts) -> Router {
     let anonymous = parts.settings.anonymous.clone();
     let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
     let service = Arc::new(Service {
-        feed: Feed::new(parts.store.clone(), parts.stopping),
+        feed: Feed::new(
+            parts.store.clone(),
+            parts.stopping,
+            parts.settings.edges.live_for,
+            parts.clock.now(),
+        ),
         authenticator: Authenticator::new(
             parts.store.clone(),
             RealmChain::new(
@@ -151,6 +158,7 @@ pub fn app(parts: ServiceParts) -> Router {
         .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
         .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
+        .route("/_latchkey/edges", get(edges::list))
         .route("/_latchkey/feed", get(feed::show))
         .route("/_latchkey/openapi.json", get(openapi::show))
         .merge(directory_routes())
