@@ -158,10 +158,8 @@ pub fn app(parts: ServiceParts) -> Router {
         .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
         .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
-        .route("/_latchkey/edges", get(edges::list))
-        .route("/_latchkey/feed", get(feed::show))
-        .route("/_latchkey/openapi.json", get(openapi::show))
         .merge(directory_routes())
+        .merge(latchkey_routes())
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()
         .route("/healthz", get(health::show))
@@ -176,6 +174,14 @@ pub fn app(parts: ServiceParts) -> Router {
         .layer(from_fn(measure::measure))
         .layer(map_response(answer::forbid_storing))
         .layer(CompressionLayer::new())
+}
+
+/// What Elasticsearch does not have.
+fn latchkey_routes() -> Router<SharedService> {
+    Router::new()
+        .route("/_latchkey/edges", get(edges::list))
+        .route("/_latchkey/feed", get(feed::show))
+        .route("/_latchkey/openapi.json", get(openapi::show))
 }
 
 /// Users, roles and privileges.

@@ -103,27 +103,40 @@ impl Feed {
     ///
     /// [`FeedRefusal`] when the store does not answer, or too many requests wait.
     pub async fn answer(&self, request: FeedRequest, now: UnixMillis) -> Result<FeedPage, FeedRefusal> {
-        let mut changes = self.store.changes();
-        let mut page = self.page(&request).await?;
+        let began = Instant::now();
+        let changes = self.store.changes();
+        let page = self.page(&request).await?;
         self.hear(&request, &page, now);
         if request.wait.is_zero() || has_news(&page, request.after) {
             return Ok(page);
         }
+        let page = self.wait_for_news(&request, page, changes, began + request.wait).await?;
+        // The answer makes the edge's table fresh: from now on it may be out of reach for as long as after a request.
+        let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.hear(&request, &page, now.plus_millis(waited_ms));
+        Ok(page)
+    }
+
+    /// The first page with news, or at the `end` the one that has none.
+    async fn wait_for_news(
+        &self,
+        request: &FeedRequest,
+        mut page: FeedPage,
+        mut changes: watch::Receiver<Cursor>,
+        end: Instant,
+    ) -> Result<FeedPage, FeedRefusal> {
         let _place = self.places.try_acquire().map_err(|_| FeedRefusal::TooManyWaiting)?;
         let _counted = WaitingPoll::begin();
         let mut stopping = self.stopping.clone();
-        let end = Instant::now() + request.wait;
-        loop {
+        while !has_news(&page, request.after) {
             tokio::select! {
                 Ok(()) = changes.changed() => {}
                 () = sleep_until(end) => return Ok(page),
                 _ = stopping.wait_for(|stopping| *stopping) => return Ok(page),
             }
-            page = self.page(&request).await?;
-            if has_news(&page, request.after) {
-                return Ok(page);
-            }
+            page = self.page(request).await?;
         }
+        Ok(page)
     }
 
     /// The page as of now. A follower of another feed than the store's is told to load again.
