@@ -1,4 +1,4 @@
-//! `local-stack`: the demo, a stack to try by hand, and the measurement of revocation.
+//! `local-stack`: the demo, a stack to try by hand, and measurements of revocation.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use latchkey_local_stack::acknowledgement::AcknowledgementTimes;
 use latchkey_local_stack::demo;
 use latchkey_local_stack::playground::Playground;
 use latchkey_local_stack::revocation::RevocationTimes;
@@ -40,6 +41,18 @@ enum Verb {
         /// How many worker threads Envoy has.
         #[arg(long, default_value_t = 2)]
         workers: u32,
+        /// Print JSON instead of a sentence.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measure the time of an invalidation that is answered when every edge has applied it.
+    Acknowledgement {
+        /// How many keys to invalidate.
+        #[arg(long, default_value_t = 20)]
+        runs: usize,
+        /// How many Envoys follow.
+        #[arg(long, default_value_t = 2)]
+        edges: usize,
         /// Print JSON instead of a sentence.
         #[arg(long)]
         json: bool,
@@ -80,6 +93,16 @@ fn perform(verb: Verb) -> Result<()> {
                     Ok(())
                 })?;
             let times = RevocationTimes::measure(&stack, runs)?;
+            if json {
+                writeln!(out, "{}", times.as_json())?
+            } else {
+                writeln!(out, "{}", times.in_words())?
+            }
+            Ok(())
+        }
+        Verb::Acknowledgement { runs, edges, json } => {
+            let stack = LocalStack::start(StackOptions::default(), |config| config.set_edge("edge-1"))?;
+            let times = AcknowledgementTimes::measure(&stack, edges, runs)?;
             if json {
                 writeln!(out, "{}", times.as_json())?
             } else {
