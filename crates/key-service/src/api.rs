@@ -46,7 +46,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::api::media_type::MediaTypeSettings;
 use crate::clock::Clock;
-use crate::feed::Feed;
+use crate::feed::{Feed, exchange};
 use crate::limits::SEARCHES_MAX;
 use crate::randomness::Randomness;
 use crate::remover::Remover;
@@ -85,7 +85,7 @@ pub struct ServiceParts {
 /// What the handlers share.
 struct Service {
     store: KeyStore,
-    feed: Feed,
+    feed: Arc<Feed>,
     authenticator: Authenticator,
     roles: RoleResolver,
     passwords: PasswordChecker,
@@ -111,13 +111,12 @@ pub fn app(parts: ServiceParts) -> Router {
     };
     let anonymous = parts.settings.anonymous.clone();
     let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
+    let edges_live_for = parts.settings.edges.live_for;
+    let feed = Feed::new(parts.store.clone(), parts.stopping, edges_live_for, parts.clock.now());
+    let feed = Arc::new(feed);
+    exchange::begin(&feed, Arc::clone(&parts.clock), edges_live_for);
     let service = Arc::new(Service {
-        feed: Feed::new(
-            parts.store.clone(),
-            parts.stopping,
-            parts.settings.edges.live_for,
-            parts.clock.now(),
-        ),
+        feed,
         authenticator: Authenticator::new(
             parts.store.clone(),
             RealmChain::new(

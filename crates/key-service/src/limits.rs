@@ -63,6 +63,16 @@ pub const EDGES_LIVE_FOR_DEFAULT: Duration = Duration::from_secs(90);
 /// Most that may be set for it: the longest time for which a filter may be told to go on with its table.
 pub const EDGES_LIVE_FOR_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// Least time between two writings, or readings, of what replicas tell each other of edges: what a thousand edges say at once is a
+/// handful of statements.
+pub const EDGE_EXCHANGE_PAUSE: Duration = Duration::from_millis(10);
+
+/// How often replicas tell each other that an edge still asks, when there is nothing else to tell.
+pub const EDGE_SIGHT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long an edge that nobody sees any more is listed, where replicas keep a list; longer when it counts as live for longer.
+pub const EDGE_ROW_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Longest wait for edges to apply a change. Load balancers close idle connections after 60 seconds.
 pub const EDGE_WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -247,6 +257,7 @@ const _: () = assert!(STORE_LOCK_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.a
 const _: () = assert!(STORE_BUSY_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
 // A replica that has fallen silent loses its lock before the others give up.
 const _: () = assert!(STORE_SILENCE_MAX.as_secs() < STORE_LOCK_WAIT_MAX.as_secs());
+const _: () = assert!(EDGE_SIGHT_INTERVAL.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());

@@ -7,6 +7,7 @@
 
 pub mod changed;
 pub mod directory;
+pub mod edges;
 mod error;
 pub mod location;
 pub mod removal;
