@@ -30,6 +30,10 @@ const TOKENS_CREATED: &str = "latchkey_tokens_created_total";
 const TOKENS_INVALIDATED: &str = "latchkey_tokens_invalidated_total";
 const KEY_SETS_UNREADABLE: &str = "latchkey_jwt_key_set_failures_total";
 const STORE_ERRORS: &str = "latchkey_store_errors_total";
+const TLS_CERTIFICATE_ENDS: &str = "latchkey_tls_certificate_expiration_timestamp_seconds";
+const TLS_FILES_TAKEN: &str = "latchkey_tls_reloads_total";
+const TLS_FILES_REFUSED: &str = "latchkey_tls_reload_failures_total";
+const TLS_HANDSHAKES_FAILED: &str = "latchkey_tls_handshake_failures_total";
 
 /// Upper bounds of the latency histogram, in seconds: from a look-up to the longest wait of a feed request.
 pub const REQUEST_SECONDS_BUCKETS: [f64; 12] =
@@ -108,6 +112,26 @@ pub fn store_failed(error: &StoreError) {
     counter!(STORE_ERRORS, "kind" => error.kind()).increment(1);
 }
 
+/// When the certificate that new connections are shown ends, in seconds since 1970.
+pub fn tls_certificate_in_use(ends_at_s: i64) {
+    gauge!(TLS_CERTIFICATE_ENDS).set(ends_at_s as f64);
+}
+
+/// Changed files of certificates and keys are in use from now on.
+pub fn tls_files_taken() {
+    counter!(TLS_FILES_TAKEN).increment(1);
+}
+
+/// The files of certificates and keys were looked at and cannot be used; the former ones stay in use.
+pub fn tls_files_refused() {
+    counter!(TLS_FILES_REFUSED).increment(1);
+}
+
+/// A TLS handshake failed; `reason` is out of a fixed set.
+pub fn tls_handshake_failed(reason: &'static str) {
+    counter!(TLS_HANDSHAKES_FAILED, "reason" => reason).increment(1);
+}
+
 /// The edges, as they are now.
 pub fn edges_counted(counts: EdgeCounts) {
     gauge!(FEED_EDGES).set(counts.known as f64);
@@ -132,6 +156,17 @@ fn describe() {
     describe_counter!(REFUSALS, "Requests refused with 401, by reason.");
     describe_counter!(KEY_SETS_UNREADABLE, "Failures to read the keys of an issuer of JSON Web Tokens.");
     describe_counter!(STORE_ERRORS, "Failures of the store, by kind.");
+    describe_gauge!(
+        TLS_CERTIFICATE_ENDS,
+        Unit::Seconds,
+        "When the TLS certificate in use ends, as a Unix time."
+    );
+    describe_counter!(TLS_FILES_TAKEN, "Times that changed TLS files were put to use.");
+    describe_counter!(
+        TLS_FILES_REFUSED,
+        "Looks at TLS files that cannot be used; the former ones stay in use."
+    );
+    describe_counter!(TLS_HANDSHAKES_FAILED, "TLS handshakes that failed, by reason.");
 }
 
 /// What was counted, ready to be rendered. The process has one recorder; the first call installs it.

@@ -3,15 +3,18 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
 use crate::cli::running::{self, ServicePlan};
+use crate::clock::SystemClock;
 use crate::security::jwt::JwtRealms;
 use crate::security::realm::Realms;
 use crate::security::user_file::UserFile;
+use crate::server::tls::renewal::Certificates;
 use crate::settings::{Overrides, Settings};
 
 #[derive(Debug, Args)]
@@ -33,8 +36,15 @@ pub(super) struct ServeArguments {
 pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
     let overrides = Overrides { listen: arguments.listen, data: arguments.data, users: arguments.users };
     let (settings, users) = read(&arguments.config, overrides)?;
+    let certificates = settings
+        .http_ssl
+        .map(|settings| Certificates::load(settings, Arc::new(SystemClock)))
+        .transpose()
+        .map_err(|unusable| CommandFailed::new(format!("TLS cannot be spoken: {unusable}")))?;
+    let scheme = if certificates.is_some() { "https" } else { "http" };
     let plan = ServicePlan {
         listen: settings.listen,
+        certificates,
         data: DataDirectory::take(&settings.data)?,
         realms: Realms::default().with_file(users.users),
         roles: users.roles,
@@ -43,13 +53,13 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
         settings: settings.service,
         elastic_is_new: false,
     };
-    if !settings.listen.ip().is_loopback() {
+    if scheme == "http" && !settings.listen.ip().is_loopback() {
         tracing::warn!(
             "passwords and keys cross the network in the clear unless something in front speaks TLS"
         );
     }
     running::run(plan, |address| {
-        tracing::info!(url = %format_args!("http://{address}"), data = %settings.data.display(), "ready");
+        tracing::info!(url = %format_args!("{scheme}://{address}"), data = %settings.data.display(), "ready");
         Ok(())
     })
 }

@@ -39,6 +39,7 @@ mod roles;
 mod root;
 mod run_as;
 mod service;
+mod tls;
 mod tokens;
 mod trail;
 mod update;
