@@ -1,7 +1,8 @@
 //! The listener: connections in, answers out, and an end that loses no answer.
 //!
 //! Both HTTP/1.1 and HTTP/2 are served, over TLS ([`tls`]) or without, with bounds on heads, headers, streams, connections, handshakes
-//! and slow senders. Without TLS a client must know that HTTP/2 is spoken. When told to stop, the server takes no new connection, lets open requests finish, and gives up on the rest after a while.
+//! and slow senders. Without TLS a client must know that HTTP/2 is spoken. When told to stop, the server takes no new connection, lets
+//! open requests finish, and gives up on the rest after a while.
 
 pub mod tls;
 
@@ -27,7 +28,6 @@ use crate::limits::{
     SHUTDOWN_WAIT_MAX, STREAMS_PER_CONNECTION_MAX,
 };
 use crate::server::tls::TlsServer;
-use crate::telemetry;
 
 /// How long to rest when the system has no socket to give, so as not to spin.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -116,16 +116,12 @@ impl Connection {
             return http.serve(stream, peer, end).await;
         };
         let secured = tokio::select! {
-            secured = tls.accept(stream) => secured,
+            secured = tls.accept(stream, peer) => secured,
             // Nothing was asked yet, so nothing is lost.
-            _ = stopping.wait_for(|stopping| *stopping) => return,
+            _ = stopping.wait_for(|stopping| *stopping) => None,
         };
-        match secured {
-            Ok(stream) => http.serve(stream, peer, end).await,
-            Err(failure) => {
-                telemetry::tls_handshake_failed(failure.reason());
-                tracing::debug!(%peer, reason = failure.reason(), %failure, "a TLS handshake failed");
-            }
+        if let Some(stream) = secured {
+            http.serve(stream, peer, end).await;
         }
     }
 }

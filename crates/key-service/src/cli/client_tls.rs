@@ -184,7 +184,7 @@ mod tests {
             ),
             (
                 alert(AlertDescription::ProtocolVersion),
-                "no TLS with https://k: received fatal alert: the peer does not support any of the offered protocol versions",
+                "no TLS with https://k: received fatal alert: ProtocolVersion",
             ),
         ] {
             let wrapped = io::Error::other(error);

@@ -8,6 +8,7 @@ mod handshake_failure;
 pub mod renewal;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::limits::{TLS_PARTING_LEN_MAX, TLS_PARTING_WAIT_MAX};
-
-pub use handshake_failure::HandshakeFailure;
+use crate::server::tls::handshake_failure::HandshakeFailure;
+use crate::telemetry;
 
 /// Speaks TLS as the files of the moment say.
 #[derive(Clone)]
@@ -31,21 +32,22 @@ pub struct TlsServer {
 }
 
 impl TlsServer {
-    /// Brings TLS onto a connection, within the time that a handshake may take.
-    ///
-    /// # Errors
-    ///
-    /// [`HandshakeFailure`] with what is to be counted and logged. The connection is closed.
-    pub async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, HandshakeFailure> {
+    /// Brings TLS onto a connection, within the time that a handshake may take. Where that fails there is none any more: it is
+    /// counted, logged and closed.
+    pub async fn accept(&self, stream: TcpStream, peer: SocketAddr) -> Option<TlsStream<TcpStream>> {
         let config = Arc::clone(&self.config.borrow());
         let handshake = TlsAcceptor::from(config).accept(stream).into_fallible();
         match timeout(self.handshake_wait_max, handshake).await {
-            Ok(Ok(stream)) => Ok(stream),
+            Ok(Ok(stream)) => Some(stream),
             Ok(Err((error, stream))) => {
+                note(&HandshakeFailure::Broken(error), peer);
                 part(stream).await;
-                Err(HandshakeFailure::Broken(error))
+                None
             }
-            Err(_) => Err(HandshakeFailure::TooSlow(self.handshake_wait_max)),
+            Err(_) => {
+                note(&HandshakeFailure::TooSlow(self.handshake_wait_max), peer);
+                None
+            }
         }
     }
 }
@@ -56,6 +58,11 @@ impl fmt::Debug for TlsServer {
             .field("handshake_wait_max", &self.handshake_wait_max)
             .finish_non_exhaustive()
     }
+}
+
+fn note(failure: &HandshakeFailure, peer: SocketAddr) {
+    telemetry::tls_handshake_failed(failure.reason());
+    tracing::debug!(%peer, reason = failure.reason(), %failure, "a TLS handshake failed");
 }
 
 /// Closes a connection so that the client can read why. A socket that is closed with bytes unread is reset, and what was

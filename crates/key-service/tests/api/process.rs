@@ -8,6 +8,7 @@ mod key;
 mod native_user;
 mod role;
 mod serve;
+mod tls;
 mod token;
 mod user;
 

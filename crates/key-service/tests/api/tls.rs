@@ -18,6 +18,7 @@ use latchkey_key_service::clock::SystemClock;
 use latchkey_key_service::server;
 use latchkey_key_service::server::tls::renewal::Certificates;
 use latchkey_key_service::settings::http_ssl::{ClientAuthentication, HttpSslSettings};
+use latchkey_key_service::telemetry;
 use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -91,6 +92,8 @@ impl Secured {
     }
 
     async fn with_handshake_limit(files: Files, handshake_wait_max: Duration) -> Self {
+        // Nothing is counted before there is somebody who counts.
+        telemetry::recorder();
         let certificates = files.load().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

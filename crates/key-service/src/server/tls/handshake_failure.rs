@@ -8,7 +8,7 @@ use rustls::{CertificateError, Error};
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub enum HandshakeFailure {
+pub(super) enum HandshakeFailure {
     /// It broke off. Within the error is one of rustls, unless the client just went away.
     Broken(io::Error),
     /// It took longer than this.
@@ -17,8 +17,7 @@ pub enum HandshakeFailure {
 
 impl HandshakeFailure {
     /// The reason as a label of the counter. Nothing that a client sends can add another.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::TooSlow(_) => "timeout",
             Self::Broken(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {

@@ -63,7 +63,6 @@ async fn files_that_cannot_be_used_change_nothing() {
     let files = Files::asking(&old, &authority.certificate, ClientAuthentication::Optional);
     let mut service = Secured::serving(files).await;
     let caller = Caller::trusting(&authority);
-    telemetry::recorder();
     let expired = authority.expired(self::service());
     let early = authority.not_yet_valid(self::service());
     for (case, file, text) in [
