@@ -41,8 +41,8 @@ fn takes_changed_certificates_when_it_is_told_to() {
     service.wait_for("the certificates have not changed");
     home.write("tls.key", &new.service().key);
     service.hang_up();
-    let complaint = service.wait_for("ERROR");
-    assert!(complaint.contains("tls.key is not the key of the first certificate in"), "{complaint}");
+    let logged = service.wait_for("ERROR");
+    assert!(logged.contains("tls.key is not the key of the first certificate in"), "{logged}");
     told(&mut service.asked_by(&home.path("ca.crt")), &["key", "list"], "");
 
     home.show(&new.service());
