@@ -1,6 +1,7 @@
 //! `latchkey serve` with TLS, and the commands that ask it.
 
 mod asking;
+mod guide;
 mod serving;
 
 use std::fs;
