@@ -4,6 +4,7 @@
 //! and slow senders. Without TLS a client must know that HTTP/2 is spoken. When told to stop, the server takes no new connection, lets
 //! open requests finish, and gives up on the rest after a while.
 
+mod first_bytes;
 pub mod tls;
 
 use std::io;
@@ -27,6 +28,7 @@ use crate::limits::{
     CONNECTIONS_MAX, HTTP2_PING_INTERVAL, REQUEST_HEAD_LEN_MAX, REQUEST_HEAD_WAIT_MAX, REQUEST_HEADERS_MAX,
     SHUTDOWN_WAIT_MAX, STREAMS_PER_CONNECTION_MAX,
 };
+use crate::server::first_bytes::FirstBytes;
 use crate::server::tls::TlsServer;
 
 /// How long to rest when the system has no socket to give, so as not to spin.
@@ -135,7 +137,8 @@ impl Http {
             request.extensions_mut().insert(ConnectInfo(peer));
             request
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+        let stream = TokioIo::new(FirstBytes::within(REQUEST_HEAD_WAIT_MAX, stream));
+        let connection = self.builder.serve_connection(stream, TowerToHyperService::new(app));
         if let Err(error) = end.watch(connection.into_owned()).await {
             tracing::debug!(error, "a connection ended early");
         }
