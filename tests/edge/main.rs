@@ -21,4 +21,5 @@ mod stage;
 mod staleness;
 mod start_up;
 mod story;
+mod tls;
 mod updates;

@@ -2,7 +2,7 @@
 
 mod clients;
 pub(crate) mod issuing;
-mod line;
+pub(crate) mod line;
 mod renewal;
 mod speaking;
 mod start;

@@ -23,24 +23,24 @@ use tokio_rustls::client::TlsStream;
 use super::issuing::{Authority, Issued};
 
 /// Longest that anything here may take before the test fails instead of hanging.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Somebody who connects.
 #[derive(Clone)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     config: ClientConfig,
 }
 
 impl Caller {
-    pub(super) fn trusting(authority: &Authority) -> Self {
+    pub(crate) fn trusting(authority: &Authority) -> Self {
         Self::speaking(&[&TLS12, &TLS13], authority, None)
     }
 
-    pub(super) fn showing(issued: &Issued, authority: &Authority) -> Self {
+    pub(crate) fn showing(issued: &Issued, authority: &Authority) -> Self {
         Self::speaking(&[&TLS12, &TLS13], authority, Some(issued))
     }
 
-    pub(super) fn speaking(
+    pub(crate) fn speaking(
         versions: &[&'static SupportedProtocolVersion],
         authority: &Authority,
         shown: Option<&Issued>,
@@ -61,12 +61,12 @@ impl Caller {
         Self { config }
     }
 
-    pub(super) fn offering(mut self, protocols: &[&str]) -> Self {
+    pub(crate) fn offering(mut self, protocols: &[&str]) -> Self {
         self.config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         self
     }
 
-    pub(super) async fn connect(&self, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn connect(&self, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(address).await?;
         let connector = TlsConnector::from(Arc::new(self.config.clone()));
         let connecting = connector.connect(ServerName::IpAddress(address.ip().into()), stream);
@@ -74,32 +74,41 @@ impl Caller {
     }
 
     /// The answer to one request over a new connection, or why there is none.
-    pub(super) async fn ask(&self, address: SocketAddr) -> Result<String, String> {
+    pub(crate) async fn ask(&self, address: SocketAddr) -> Result<String, String> {
+        self.ask_for("/", address).await
+    }
+
+    /// The same, for another path.
+    pub(crate) async fn ask_for(&self, path: &str, address: SocketAddr) -> Result<String, String> {
         let stream = self.connect(address).await.map_err(|error| told(&error))?;
-        ask_over_http_1(&mut Sender::over(stream).await).await
+        ask_for_over_http_1(path, &mut Sender::over(stream).await).await
     }
 }
 
 /// What HTTP/1.1 requests go out by, one after the other.
-pub(super) struct Sender(http1::SendRequest<Body>);
+pub(crate) struct Sender(http1::SendRequest<Body>);
 
 impl Sender {
-    pub(super) async fn over(stream: TlsStream<TcpStream>) -> Self {
+    pub(crate) async fn over(stream: TlsStream<TcpStream>) -> Self {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         Self(sender)
     }
 }
 
-pub(super) async fn ask_over_http_1(sender: &mut Sender) -> Result<String, String> {
-    let request = Request::get("/").header("host", "localhost").body(Body::empty()).unwrap();
+pub(crate) async fn ask_over_http_1(sender: &mut Sender) -> Result<String, String> {
+    ask_for_over_http_1("/", sender).await
+}
+
+async fn ask_for_over_http_1(path: &str, sender: &mut Sender) -> Result<String, String> {
+    let request = Request::get(path).header("host", "localhost").body(Body::empty()).unwrap();
     let answer = tokio::time::timeout(PATIENCE, sender.0.send_request(request)).await.unwrap();
     let answer = answer.map_err(|error| told(&error))?;
     assert_eq!(answer.status(), StatusCode::OK);
     Ok(text(&answer.into_body().collect().await.unwrap().to_bytes()))
 }
 
-pub(super) async fn ask_over_http_2(stream: TlsStream<TcpStream>) -> String {
+pub(crate) async fn ask_over_http_2(stream: TlsStream<TcpStream>) -> String {
     let (mut sender, connection) =
         http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -109,7 +118,7 @@ pub(super) async fn ask_over_http_2(stream: TlsStream<TcpStream>) -> String {
 }
 
 /// The certificate that the service shows on a connection.
-pub(super) fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
+pub(crate) fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
     stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
 }
 

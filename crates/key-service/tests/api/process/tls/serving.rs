@@ -3,6 +3,7 @@ use std::fs;
 use super::super::{answered, complaint, run, text, told};
 use super::Home;
 use crate::tls::issuing::{Authority, service};
+use crate::tls::line::Caller;
 
 #[test]
 fn says_where_it_is_and_warns_of_no_open_line() {
@@ -51,6 +52,31 @@ fn takes_changed_certificates_when_it_is_told_to() {
     told(&mut service.asked_by(&home.path("new.crt")), &["key", "list"], "");
     let untrusted = complaint(&mut service.asked_by(&home.path("ca.crt")), &["key", "list"], "");
     assert!(untrusted.contains("no authority that is trusted here has signed it"), "{untrusted}");
+}
+
+#[tokio::test]
+async fn tells_when_its_certificate_ends() {
+    let authority = Authority::new("authority");
+    let until = |year| {
+        let mut params = service();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        authority.issue(params)
+    };
+    let home = Home::showing(&until(2100), &authority, "");
+    let mut service = home.start();
+    let address = service.url.trim_start_matches("https://").parse().unwrap();
+    let caller = Caller::trusting(&authority);
+    assert_eq!(caller.ask_for("/healthz", address).await.unwrap(), r#"{"status":"ready"}"#);
+    let ends = |seconds| format!("\nlatchkey_tls_certificate_expiration_timestamp_seconds {seconds}\n");
+    let metrics = caller.ask_for("/metrics", address).await.unwrap();
+    assert!(metrics.contains(&ends(4_102_444_800_u64)), "{metrics}");
+
+    home.show(&until(2101));
+    service.hang_up();
+    service.wait_for("new connections get the changed certificates");
+    let metrics = caller.ask_for("/metrics", address).await.unwrap();
+    assert!(metrics.contains(&ends(4_133_980_800)), "{metrics}");
+    assert!(metrics.contains("\nlatchkey_tls_reloads_total 1\n"), "{metrics}");
 }
 
 #[test]
