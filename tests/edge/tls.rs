@@ -60,7 +60,9 @@ impl SecuredService {
                 bail!("it ended ({status}):\n{}", process.log().tail_since(LogMark::default()));
             }
             let log = process.log().stderr();
-            Ok(log.split_once("url=https://").map(|(_, rest)| rest.split(' ').next().unwrap().to_owned()))
+            Ok(log
+                .split_once("url=https://")
+                .map(|(_, rest)| rest.split_whitespace().next().unwrap().to_owned()))
         });
         let address = address.unwrap().parse().unwrap();
         Self { directory, address, _process: process }

@@ -167,6 +167,7 @@ pub fn app(parts: ServiceParts) -> Router {
         ))
         .layer(from_fn(measure::measure))
         .layer(map_response(answer::forbid_storing))
+        .layer(map_response(answer::say_when_to_retry))
         .layer(CompressionLayer::new())
 }
 

@@ -25,6 +25,7 @@ mod authentication;
 pub mod http_ssl;
 mod jwt;
 pub mod section;
+mod store;
 mod tokens;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -37,6 +38,7 @@ use crate::settings::http_ssl::HttpSslSettings;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 use crate::store::removal::RemovalPolicy;
 
+pub use store::StoreSettings;
 pub use tokens::TokenSettings;
 
 /// Where the service listens when nothing says otherwise: Elasticsearch's port, on this machine only.
@@ -49,8 +51,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// How it speaks TLS, if it does (Elasticsearch, `xpack.security.http.ssl`).
     pub http_ssl: Option<HttpSslSettings>,
-    /// The directory of the store.
-    pub data: PathBuf,
+    /// Where the store is.
+    pub store: StoreSettings,
     /// The file of users and roles.
     pub users: PathBuf,
     /// Whose JSON Web Tokens it takes.
@@ -113,7 +115,7 @@ impl Settings {
         let problems = Problems::default();
         let mut root = Section::root(&document, &problems);
         let listen = overrides.listen.or(listen(&mut root)).unwrap_or(LISTEN_DEFAULT);
-        let data = path(&mut root, "data", directory, overrides.data);
+        let store = store::read(&mut root, directory, overrides.data);
         let users = path(&mut root, "users", directory, overrides.users);
         let defaults = ServiceSettings::default();
         let mut answers = root.section("answers");
@@ -135,7 +137,7 @@ impl Settings {
         security.end();
         xpack.end();
         root.end();
-        problems.none_or(Self { listen, http_ssl, data, users, jwt_realms: authc.jwt_realms, service })
+        problems.none_or(Self { listen, http_ssl, store, users, jwt_realms: authc.jwt_realms, service })
     }
 }
 
@@ -172,7 +174,9 @@ mod tests {
         for example in [example(include_str!("settings.rs")), example(guide)] {
             let settings = parse(&example).unwrap();
             assert_eq!(settings.listen, LISTEN_DEFAULT);
-            assert_eq!(settings.data, Path::new("/var/lib/latchkey"));
+            assert!(
+                matches!(settings.store, StoreSettings::Directory(data) if data == Path::new("/var/lib/latchkey"))
+            );
             assert_eq!(settings.users, Path::new("/etc/latchkey/users.toml"));
             assert_eq!(settings.service, ServiceSettings::default(), "the example shows the defaults");
             assert_eq!(settings.http_ssl, None);
@@ -194,13 +198,13 @@ mod tests {
             printed.lines().collect::<Vec<_>>(),
             [
                 "listen: must be an address and a port, such as 127.0.0.1:9200",
-                "data: is required",
+                "data: is required, or store.url",
                 "users: must be a string",
                 "xpack.security.authc.api_key.enabled: must be true or false",
                 "xpack.security.authc.api_key.delete.interval: must be a duration, such as 24h",
                 "xpack.security.authc.api_key.delete.retention_period: must be a duration, such as 24h",
                 "xpack.security.authc.api_key.x: is not known; known are enabled, delete",
-                "user: is not known; known are listen, data, users, answers, xpack",
+                "user: is not known; known are listen, data, store, users, answers, xpack",
             ]
         );
     }
@@ -275,10 +279,31 @@ mod tests {
     }
 
     #[test]
+    fn the_store_is_in_one_place() {
+        let mistakes =
+            |text: &str| parse(&format!("users = \"u\"\n{text}")).map_err(|invalid| invalid.to_string());
+        let url = "store.url = \"postgres://u:hunter2@db/keys\"";
+        assert!(matches!(mistakes(url).unwrap().store, StoreSettings::Postgres { password_file: None, .. }));
+        for (text, expected) in [
+            (format!("data = \"d\"\n{url}"), "data: has no use beside store.url: the store is in one place"),
+            (
+                "store.url = \"hunter2\"".to_owned(),
+                "store.url: must be a URL such as postgres://user@host/database",
+            ),
+            (
+                "data = \"d\"\nstore.password_file = \"f\"".to_owned(),
+                "store.password_file: has no use without url",
+            ),
+        ] {
+            assert_eq!(mistakes(&text).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
     fn a_flag_wins_over_the_file() {
         let overrides = Overrides { data: Some("/flag".into()), ..Overrides::default() };
         let text = "data = \"/file\"\nusers = \"u\"";
         let settings = Settings::parse(text, Path::new("/"), overrides).unwrap();
-        assert_eq!(settings.data, Path::new("/flag"));
+        assert!(matches!(settings.store, StoreSettings::Directory(data) if data == Path::new("/flag")));
     }
 }

@@ -87,7 +87,7 @@ impl Home {
         thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let mut service = TlsService { child, log, url: String::new(), before: Vec::new() };
         let ready = service.wait_for("url=");
-        service.url = ready.split("url=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        service.url = ready.split("url=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
         service
     }
 }
