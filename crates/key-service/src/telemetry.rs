@@ -189,5 +189,7 @@ fn install() -> PrometheusHandle {
         tracing::warn!("another recorder was installed before: /metrics will be empty");
     }
     describe();
+    // A gauge that nobody has moved yet is 0 and not absent.
+    gauge!(FEED_POLLS_WAITING).set(0.0);
     handle
 }

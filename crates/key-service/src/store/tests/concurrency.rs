@@ -129,7 +129,8 @@ async fn of_many_who_end_a_key_one_does() {
         let id = format!("k{number}");
         scratch.create(&id).await;
         let mut enders = JoinSet::new();
-        for store in replicas.iter().cloned() {
+        for store in &replicas {
+            let store = store.clone();
             let filter = KeyFilter { ids: Some(vec![id.clone()]), ..KeyFilter::default() };
             enders.spawn(async move { store.invalidate(filter, actor(), UnixMillis(5)).await.unwrap() });
         }
