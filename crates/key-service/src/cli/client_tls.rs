@@ -13,6 +13,7 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, ConfigBuilder, Ro
 use tokio_rustls::TlsConnector;
 
 use crate::cli::CommandFailed;
+use crate::cli::report::harmless;
 use crate::cli::service_place::Scheme;
 use crate::pem_file::{self, UnusablePem};
 
@@ -133,7 +134,8 @@ pub(super) fn refusal(place: &str, failed: &(dyn Error + 'static)) -> Option<Com
         rustls::Error::InvalidMessage(_) => format!("{place} speaks no TLS: is it http:// instead?"),
         error => format!("no TLS with {place}: {error}"),
     };
-    Some(CommandFailed::new(text))
+    // A certificate holds whatever its maker wrote into it.
+    Some(CommandFailed::new(harmless(&text)))
 }
 
 fn distrust(error: &CertificateError) -> String {
