@@ -7,6 +7,7 @@
 #![expect(clippy::panic, reason = "a failing test may panic")]
 #![expect(clippy::indexing_slicing, reason = "a failing test may panic")]
 
+mod acknowledgement;
 mod company;
 mod credentials;
 mod feed_faults;

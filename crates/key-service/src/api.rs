@@ -10,6 +10,8 @@ mod application_privilege;
 mod authenticate;
 mod authenticated;
 pub mod content;
+mod edge_wait;
+mod edges;
 pub mod error;
 mod feed;
 mod grant;
@@ -98,7 +100,7 @@ struct Service {
 
 type SharedService = Arc<Service>;
 
-/// The whole interface of a service.
+/// The whole interface of a service, from within a runtime of tokio.
 pub fn app(parts: ServiceParts) -> Router {
     let product = parts.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));
     let remover = Remover::new(parts.store.clone(), parts.settings.removal, Arc::clone(&parts.clock));
@@ -110,7 +112,12 @@ pub fn app(parts: ServiceParts) -> Router {
     let anonymous = parts.settings.anonymous.clone();
     let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
     let service = Arc::new(Service {
-        feed: Feed::new(parts.store.clone(), parts.stopping),
+        feed: Feed::new(
+            parts.store.clone(),
+            parts.stopping,
+            parts.settings.edges.live_for,
+            parts.clock.now(),
+        ),
         authenticator: Authenticator::new(
             parts.store.clone(),
             RealmChain::new(
@@ -137,23 +144,10 @@ pub fn app(parts: ServiceParts) -> Router {
     let elasticsearch = Router::new()
         .route("/", get(root::show))
         .route("/_security/_authenticate", get(authenticate::show))
-        .route(
-            "/_security/api_key",
-            get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
-        )
-        .route("/_security/api_key/{id}", put(api_key::update))
-        .route("/_security/api_key/{ids}/_clear_cache", post(api_key::clear_cache))
-        .route("/_security/api_key/_bulk_grant", post(api_key::bulk_grant))
-        .route("/_security/api_key/_bulk_update", post(api_key::bulk_update))
-        .route("/_security/api_key/clone", put(api_key::clone).post(api_key::clone))
-        .route("/_security/api_key/grant", put(api_key::grant).post(api_key::grant))
-        .route("/_security/_query/api_key", get(api_key::query).post(api_key::query))
-        .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
-        .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
-        .route("/_latchkey/feed", get(feed::show))
-        .route("/_latchkey/openapi.json", get(openapi::show))
+        .merge(key_routes())
         .merge(directory_routes())
+        .merge(latchkey_routes())
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()
         .route("/healthz", get(health::show))
@@ -169,6 +163,32 @@ pub fn app(parts: ServiceParts) -> Router {
         .layer(map_response(answer::forbid_storing))
         .layer(map_response(answer::say_when_to_retry))
         .layer(CompressionLayer::new())
+}
+
+/// What Elasticsearch does not have.
+fn latchkey_routes() -> Router<SharedService> {
+    Router::new()
+        .route("/_latchkey/edges", get(edges::list))
+        .route("/_latchkey/feed", get(feed::show))
+        .route("/_latchkey/openapi.json", get(openapi::show))
+}
+
+/// API keys.
+fn key_routes() -> Router<SharedService> {
+    Router::new()
+        .route(
+            "/_security/api_key",
+            get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
+        )
+        .route("/_security/api_key/{id}", put(api_key::update))
+        .route("/_security/api_key/{ids}/_clear_cache", post(api_key::clear_cache))
+        .route("/_security/api_key/_bulk_grant", post(api_key::bulk_grant))
+        .route("/_security/api_key/_bulk_update", post(api_key::bulk_update))
+        .route("/_security/api_key/clone", put(api_key::clone).post(api_key::clone))
+        .route("/_security/api_key/grant", put(api_key::grant).post(api_key::grant))
+        .route("/_security/_query/api_key", get(api_key::query).post(api_key::query))
+        .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
+        .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
 }
 
 /// Users, roles and privileges.

@@ -8,6 +8,9 @@
 //! [answers]
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //!
+//! [edges]
+//! live_for = "90s"                 # how long after its last request an edge counts as live
+//!
 //! [xpack.security.authc]           # names and meaning are Elasticsearch's
 //! api_key.enabled = true           # off: the endpoints refuse, and the ApiKey scheme is not looked at
 //! api_key.delete.interval = "24h"  # the least time between two removals of dead keys
@@ -22,6 +25,7 @@
 //! ```
 
 mod authentication;
+mod edges;
 pub mod http_ssl;
 mod jwt;
 pub mod section;
@@ -38,6 +42,7 @@ use crate::settings::http_ssl::HttpSslSettings;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 use crate::store::removal::RemovalPolicy;
 
+pub use edges::EdgeSettings;
 pub use store::StoreSettings;
 pub use tokens::TokenSettings;
 
@@ -72,6 +77,8 @@ pub struct ServiceSettings {
     pub tokens: TokenSettings,
     /// Whether successes carry `X-elastic-product: Elasticsearch`.
     pub product_header: bool,
+    /// How the edges are looked after.
+    pub edges: EdgeSettings,
     /// The realms after the reserved one, in the order in which they are asked.
     pub realms: Vec<RealmName>,
     /// Who counts as the sender of a request without a credential, if anybody does.
@@ -98,6 +105,7 @@ impl Default for ServiceSettings {
             removal: RemovalPolicy::default(),
             tokens: TokenSettings::default(),
             product_header: true,
+            edges: EdgeSettings::default(),
             realms,
             anonymous: None,
         }
@@ -119,6 +127,7 @@ impl Settings {
         let users = path(&mut root, "users", directory, overrides.users);
         let defaults = ServiceSettings::default();
         let mut answers = root.section("answers");
+        let edges = edges::read(root.section("edges"));
         let mut xpack = root.section("xpack");
         let mut security = xpack.section("security");
         let mut http = security.section("http");
@@ -129,6 +138,7 @@ impl Settings {
             removal: authc.removal,
             tokens: authc.tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
+            edges,
             realms: authc.realms,
             anonymous: authc.anonymous,
         };
@@ -204,7 +214,7 @@ mod tests {
                 "xpack.security.authc.api_key.delete.interval: must be a duration, such as 24h",
                 "xpack.security.authc.api_key.delete.retention_period: must be a duration, such as 24h",
                 "xpack.security.authc.api_key.x: is not known; known are enabled, delete",
-                "user: is not known; known are listen, data, store, users, answers, xpack",
+                "user: is not known; known are listen, data, store, users, answers, edges, xpack",
             ]
         );
     }

@@ -5,7 +5,9 @@
 //! the caller goes away, and then wakes whoever waits for changes. Only this module's own rooms know which database
 //! it is.
 
+pub mod changed;
 pub mod directory;
+mod error;
 pub mod location;
 pub mod removal;
 mod replicas;
@@ -13,7 +15,6 @@ mod sql;
 pub mod tokens;
 pub mod update;
 
-use std::fmt;
 use std::sync::Arc;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
@@ -23,12 +24,15 @@ use tokio::sync::{mpsc, watch};
 use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
 use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::security::role_descriptor::RoleDescriptors;
+use crate::store::changed::{Changed, Committed};
 use crate::store::location::StoreLocation;
 use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
 use crate::store::sql::SqlStore;
 use crate::store::update::{KeyUpdate, UpdateOutcome};
 use crate::telemetry;
+
+pub use error::StoreError;
 
 /// The store of one service. Clones share it.
 #[derive(Clone, Debug)]
@@ -115,27 +119,6 @@ pub struct FeedPosition {
     /// While it loads from the beginning: what the store had forgotten when the load began.
     pub purged: Option<Cursor>,
 }
-
-/// Why the store did not do it.
-#[derive(Debug)]
-pub enum StoreError {
-    /// What is stored is not what was stored: the text says which part.
-    Corrupt(&'static str),
-    /// A key with this id exists.
-    IdTaken,
-    /// More keys match than one answer may carry.
-    TooManyKeys {
-        /// How many it may carry.
-        keys_max: u32,
-    },
-    /// A text holds the character NUL, which PostgreSQL does not keep.
-    NulInText,
-    /// The database did not do its part. For the log, never for a client.
-    Unavailable(Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// A change that is durable: where it left the feed, and what it was.
-type Committed = (Cursor, ChangeEvent);
 
 impl From<Cursor> for FeedPosition {
     fn from(after: Cursor) -> Self {
@@ -242,13 +225,13 @@ impl KeyStore {
         filter: KeyFilter,
         actor: Actor,
         now: UnixMillis,
-    ) -> Result<Vec<KeyId>, StoreError> {
+    ) -> Result<Changed<Vec<KeyId>>, StoreError> {
         let event =
             ChangeEvent { at: now, action: ChangeAction::InvalidateApiKeys, actor, key_ids: Vec::new() };
         self.change(move |database| async move {
             let change = database.invalidate(&filter, event).await?;
-            let key_ids = change.as_ref().map_or_else(Vec::new, |(_, event)| event.key_ids.clone());
-            Ok((key_ids, change))
+            let outcome = change.as_ref().map_or_else(Vec::new, |(_, event)| event.key_ids.clone());
+            Ok((Changed::by(change.as_ref(), outcome), change))
         })
         .await
     }
@@ -264,9 +247,13 @@ impl KeyStore {
         update: KeyUpdate,
         actor: Actor,
         now: UnixMillis,
-    ) -> Result<Vec<UpdateOutcome>, StoreError> {
+    ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
         let event = ChangeEvent { at: now, action: ChangeAction::UpdateApiKeys, actor, key_ids: Vec::new() };
-        self.change(move |database| async move { database.update(ids, &update, event).await }).await
+        self.change(move |database| async move {
+            let (outcome, change) = database.update(ids, &update, event).await?;
+            Ok((Changed::by(change.as_ref(), outcome), change))
+        })
+        .await
     }
 
     /// Removes, for good, the keys that have been dead for the retention period, if a run is due. Returns how many.
@@ -321,13 +308,22 @@ impl KeyStore {
         self.changes.subscribe()
     }
 
+    /// The position of the latest change that is durable, whoever made it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn latest(&self) -> Result<Cursor, StoreError> {
+        Ok(self.database.feed_state().await?.latest)
+    }
+
     /// Whether the store answers.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.database.feed_state().await.map(|_| ())
+        self.latest().await.map(|_| ())
     }
 
     /// Runs a change to its end in a task of its own: a caller that hangs up must not lose the wake-up or the audit line
@@ -354,43 +350,6 @@ impl KeyStore {
 
     fn announce(&self, cursor: Cursor) {
         replicas::announce(&self.changes, cursor);
-    }
-}
-
-impl StoreError {
-    /// Its kind, out of a bounded set, for metrics.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Corrupt(_) => "corrupt",
-            Self::IdTaken => "id_taken",
-            Self::NulInText => "nul_in_text",
-            Self::TooManyKeys { .. } => "too_many_keys",
-            Self::Unavailable(_) => "unavailable",
-        }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Corrupt(part) => write!(f, "what is stored as {part} is not readable"),
-            Self::IdTaken => f.write_str("a key with this id exists"),
-            Self::TooManyKeys { keys_max } => write!(f, "more than {keys_max} keys match"),
-            Self::NulInText => {
-                f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
-            }
-            Self::Unavailable(_) => f.write_str("the database did not do its part"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unavailable(cause) => Some(cause.as_ref()),
-            Self::Corrupt(_) | Self::IdTaken | Self::NulInText | Self::TooManyKeys { .. } => None,
-        }
     }
 }
 

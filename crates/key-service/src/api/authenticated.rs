@@ -106,10 +106,12 @@ impl Authenticated {
     ///
     /// 403 when not, or 401 for an anonymous caller who is asked who he is; the trail then knows of it.
     pub(super) fn authorize(&self, request: &ClusterRequest<'_>) -> Result<(), ApiError> {
-        if self.refused_runner.is_none() && self.permission.allows(request, &self.caller) {
-            return Ok(());
-        }
-        Err(self.deny(request))
+        if self.may(request) { Ok(()) } else { Err(self.deny(request)) }
+    }
+
+    /// The same for an answer that tells more to some: the trail hears nothing of it.
+    pub(super) fn may(&self, request: &ClusterRequest<'_>) -> bool {
+        self.refused_runner.is_none() && self.permission.allows(request, &self.caller)
     }
 
     /// Whose keys the request may reach.

@@ -61,7 +61,7 @@ impl fmt::Debug for TlsServer {
 }
 
 fn note(failure: &HandshakeFailure, peer: SocketAddr) {
-    telemetry::tls_handshake_failed(failure.reason());
+    telemetry::tls::handshake_failed(failure.reason());
     tracing::debug!(%peer, reason = failure.reason(), %failure, "a TLS handshake failed");
 }
 

@@ -36,7 +36,7 @@ impl ScratchStore {
 
     pub(crate) async fn invalidate(&self, id: &str) -> Vec<KeyId> {
         let filter = KeyFilter { ids: Some(vec![id.to_owned()]), ..KeyFilter::default() };
-        self.store.invalidate(filter, actor(), UnixMillis(5)).await.unwrap()
+        self.store.invalidate(filter, actor(), UnixMillis(5)).await.unwrap().outcome
     }
 }
 

@@ -3,6 +3,7 @@
 mod completions;
 mod crash;
 mod dev;
+mod edges;
 mod guide;
 mod key;
 mod native_user;
