@@ -23,4 +23,5 @@ mod stage;
 mod staleness;
 mod start_up;
 mod story;
+mod tls;
 mod updates;

@@ -3,6 +3,7 @@
 //!
 //! No secret is ever an argument, because everybody on the machine can list those.
 
+mod client_tls;
 mod completions;
 mod connection;
 mod data_directory;
@@ -17,6 +18,7 @@ mod running;
 mod secret_input;
 mod serve;
 mod service_client;
+mod service_place;
 mod token;
 mod user;
 

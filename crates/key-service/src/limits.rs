@@ -33,6 +33,21 @@ pub const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// How long open requests may still run once the service is told to stop. Kubernetes kills 30 s after it asked.
 pub const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// How long a client may take for its TLS handshake. An honest one takes two round trips; the place of a connection is held meanwhile.
+pub const TLS_HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a connection whose handshake failed stays open for the client to read why.
+pub const TLS_PARTING_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Most bytes that are still read from such a client: more than the first flight of any.
+pub const TLS_PARTING_LEN_MAX: u64 = 64 * 1024;
+
+/// How often the files of certificates and keys are looked at again. Kubernetes brings a changed secret within a minute.
+pub const TLS_FILES_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Longest file of certificates or keys, in bytes. A file with every public authority has some 220 KB.
+pub const PEM_FILE_LEN_MAX: usize = 1024 * 1024;
+
 /// Rows of one feed answer when the follower names no number.
 pub const FEED_ROWS_DEFAULT: u32 = 1_000;
 

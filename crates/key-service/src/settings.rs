@@ -15,14 +15,18 @@
 //! api_key.enabled = true           # off: the endpoints refuse, and the ApiKey scheme is not looked at
 //! api_key.delete.interval = "24h"  # the least time between two removals of dead keys
 //! api_key.delete.retention_period = "7d"  # how long a key stays visible once it was invalidated or has expired
-//! token.enabled = false            # OAuth2 tokens at /_security/oauth2/token; on by default only where TLS is
+//! token.enabled = false            # OAuth2 tokens at /_security/oauth2/token; on by default where the service speaks TLS
 //! token.timeout = "20m"            # how long an access token lives, 1s to 1h
 //! realms.file.file.order = 0       # the users file: type, name, and its place in the order
 //! realms.native.native.order = 1   # the users that are managed over the interface
+//!
+//! [xpack.security.http.ssl]
+//! enabled = false                  # on: TLS, with a certificate and its key, and clients' certificates if wanted
 //! ```
 
 mod authentication;
 mod edges;
+pub mod http_ssl;
 mod jwt;
 pub mod section;
 mod store;
@@ -34,6 +38,7 @@ use std::path::{Path, PathBuf};
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::jwt::JwtRealmSettings;
 use crate::security::realm::RealmName;
+use crate::settings::http_ssl::HttpSslSettings;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 use crate::store::removal::RemovalPolicy;
 
@@ -49,6 +54,8 @@ pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4
 pub struct Settings {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// How it speaks TLS, if it does (Elasticsearch, `xpack.security.http.ssl`).
+    pub http_ssl: Option<HttpSslSettings>,
     /// Where the store is.
     pub store: StoreSettings,
     /// The file of users and roles.
@@ -122,7 +129,10 @@ impl Settings {
         let mut answers = root.section("answers");
         let edges = edges::read(root.section("edges"));
         let mut xpack = root.section("xpack");
-        let authc = authentication::read(&mut xpack, directory);
+        let mut security = xpack.section("security");
+        let mut http = security.section("http");
+        let http_ssl = http_ssl::read(http.section("ssl"), directory);
+        let authc = authentication::read(security.section("authc"), directory, http_ssl.is_some());
         let service = ServiceSettings {
             api_keys: authc.api_keys,
             removal: authc.removal,
@@ -133,9 +143,11 @@ impl Settings {
             anonymous: authc.anonymous,
         };
         answers.end();
+        http.end();
+        security.end();
         xpack.end();
         root.end();
-        problems.none_or(Self { listen, store, users, jwt_realms: authc.jwt_realms, service })
+        problems.none_or(Self { listen, http_ssl, store, users, jwt_realms: authc.jwt_realms, service })
     }
 }
 
@@ -177,6 +189,7 @@ mod tests {
             );
             assert_eq!(settings.users, Path::new("/etc/latchkey/users.toml"));
             assert_eq!(settings.service, ServiceSettings::default(), "the example shows the defaults");
+            assert_eq!(settings.http_ssl, None);
         }
     }
 
@@ -229,6 +242,7 @@ mod tests {
         }
         let settings = parse(&text).unwrap();
         assert_eq!((settings.listen, settings.service), (LISTEN_DEFAULT, ServiceSettings::default()));
+        assert_eq!(settings.http_ssl, None);
     }
 
     #[test]
@@ -262,6 +276,16 @@ mod tests {
     fn text_that_is_not_toml_is_located_and_not_quoted() {
         let printed = parse("data = \"d\"\npassword = hunter2\n").unwrap_err().to_string();
         assert_eq!(printed, "line 2: not TOML from here on");
+    }
+
+    // Elasticsearch's rule: tokens need a protected line, and where there is one they are on.
+    #[test]
+    fn tokens_are_on_by_default_where_the_service_speaks_tls() {
+        let tls = "data = \"d\"\nusers = \"u\"\n[xpack.security.http.ssl]\nenabled = true\ncertificate = \"c\"\nkey = \"k\"\n";
+        let off = "[xpack.security.authc]\ntoken.enabled = false";
+        for (text, is_on) in [(tls.to_owned(), true), (format!("{tls}{off}"), false)] {
+            assert_eq!(parse(&text).unwrap().service.tokens.enabled, is_on, "{text}");
+        }
     }
 
     #[test]

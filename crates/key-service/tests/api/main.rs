@@ -43,6 +43,7 @@ mod run_as;
 #[path = "../../src/store/scratch.rs"]
 mod scratch;
 mod service;
+mod tls;
 mod tokens;
 mod trail;
 mod update;
