@@ -32,7 +32,17 @@ pub struct PostgresServer {
     port: u16,
     programs: PathBuf,
     user: Option<SystemUser>,
+    durability: Durability,
     directory: TempDir,
+}
+
+/// What a commit survives.
+#[derive(Clone, Copy, Debug)]
+enum Durability {
+    /// The end of the machine.
+    Disk,
+    /// The end of the server's processes: the data is in the system's hands.
+    Process,
 }
 
 /// Whom the server runs as.
@@ -49,6 +59,19 @@ impl PostgresServer {
     ///
     /// When there is no PostgreSQL here, or it does not start.
     pub fn start() -> Result<Self> {
+        Self::start_with(Durability::Process)
+    }
+
+    /// The same, with every commit on disk before it is acknowledged, as it is in production.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_durable() -> Result<Self> {
+        Self::start_with(Durability::Disk)
+    }
+
+    fn start_with(durability: Durability) -> Result<Self> {
         let programs = places::postgres_programs()?;
         let directory = tempfile::tempdir().context("making a directory for PostgreSQL")?;
         let user = unprivileged_user(directory.path())?;
@@ -59,8 +82,8 @@ impl PostgresServer {
         let made = initdb.output().context("running initdb")?;
         ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
         let port = free_port()?;
-        let process = spawned(&programs, user, directory.path(), port)?;
-        let mut server = Self { process, port, programs, user, directory };
+        let process = spawned(&programs, user, directory.path(), port, durability)?;
+        let mut server = Self { process, port, programs, user, durability, directory };
         server.await_readiness()?;
         Ok(server)
     }
@@ -84,7 +107,8 @@ impl PostgresServer {
     pub fn start_again(&mut self) -> Result<()> {
         // Its children end by themselves when they notice; until then they hold on to the shared memory.
         wait::until("the killed server's processes have ended", || {
-            self.process = spawned(&self.programs, self.user, self.directory.path(), self.port)?;
+            let directory = self.directory.path();
+            self.process = spawned(&self.programs, self.user, directory, self.port, self.durability)?;
             Ok(self.await_readiness().ok())
         })
     }
@@ -122,14 +146,20 @@ impl PostgresServer {
     }
 }
 
-fn spawned(programs: &Path, user: Option<SystemUser>, directory: &Path, port: u16) -> Result<ChildProcess> {
+fn spawned(
+    programs: &Path,
+    user: Option<SystemUser>,
+    directory: &Path,
+    port: u16,
+    durability: Durability,
+) -> Result<ChildProcess> {
     let mut postgres = command_as(user, &programs.join("postgres"));
     postgres.arg("-D").arg(directory.join("data")).arg("-k").arg(directory);
-    // What a crash of the process alone can lose is in the system's hands already, so nothing waits for the disk.
+    let fsync = matches!(durability, Durability::Disk);
     for setting in [
         "listen_addresses=127.0.0.1".to_owned(),
         format!("port={port}"),
-        "fsync=off".to_owned(),
+        format!("fsync={}", if fsync { "on" } else { "off" }),
         "max_connections=300".to_owned(),
     ] {
         postgres.arg("-c").arg(setting);

@@ -42,7 +42,15 @@ impl Replicas {
     ///
     /// When one does not start; the message holds its log.
     pub fn start(count: usize) -> Result<Self> {
-        let database = PostgresServer::start()?;
+        Self::start_on(PostgresServer::start()?, count)
+    }
+
+    /// The same on a database that runs already.
+    ///
+    /// # Errors
+    ///
+    /// When a replica does not start; the message holds its log.
+    pub fn start_on(database: PostgresServer, count: usize) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("latchkey-replicas-").tempdir()?;
         write_users(&directory.path().join("users.toml"))?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
