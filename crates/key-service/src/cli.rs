@@ -43,7 +43,7 @@ struct CommandLine {
 enum Command {
     /// Run the service for trying things out: one process, one directory, a super-user with a generated password.
     Dev(dev::DevArguments),
-    /// Run the service as a configuration file says.
+    /// Run the service as its settings say: a file, the environment, flags.
     Serve(serve::ServeArguments),
     /// Make, list and end the API keys of a running service.
     Key(key::KeyArguments),

@@ -1,4 +1,4 @@
-//! The configuration of `latchkey serve`: a TOML file, with flags that win over it.
+//! The configuration of `latchkey serve`: a TOML file, the environment over it, and flags over both.
 //!
 //! ```toml
 //! listen = "127.0.0.1:9200"        # address and port; port 0 picks a free one
@@ -7,6 +7,10 @@
 //!
 //! [answers]
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
+//!
+//! [limits]
+//! failed_logins_per_minute = 10    # wrong passwords that come back each minute to one source; 0: no limit
+//! trusted_proxies = []             # addresses or blocks whose X-Forwarded-For counts
 //!
 //! [xpack.security.authc]           # names and meaning are Elasticsearch's
 //! api_key.enabled = true           # off: the endpoints refuse, and the ApiKey scheme is not looked at
@@ -20,18 +24,22 @@
 
 mod authentication;
 mod jwt;
+mod limits;
 pub mod section;
+pub mod sources;
 mod tokens;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::jwt::JwtRealmSettings;
 use crate::security::realm::RealmName;
-use crate::settings::section::{InvalidFile, Problems, Section, document};
+use crate::settings::section::{InvalidFile, Problems, Section};
+use crate::settings::sources::Sources;
 use crate::store::removal::RemovalPolicy;
 
+pub use limits::LimitSettings;
 pub use tokens::TokenSettings;
 
 /// Where the service listens when nothing says otherwise: Elasticsearch's port, on this machine only.
@@ -67,9 +75,11 @@ pub struct ServiceSettings {
     pub realms: Vec<RealmName>,
     /// Who counts as the sender of a request without a credential, if anybody does.
     pub anonymous: Option<AnonymousAccess>,
+    /// What a client may do how often.
+    pub limits: LimitSettings,
 }
 
-/// What the flags say; each wins over the file.
+/// What the flags of single settings say; each wins over all else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// Where to listen.
@@ -91,27 +101,27 @@ impl Default for ServiceSettings {
             product_header: true,
             realms,
             anonymous: None,
+            limits: LimitSettings::default(),
         }
     }
 }
 
 impl Settings {
-    /// Reads the text of a file that lies in `directory`.
+    /// Reads what the sources say. `problems` has the mistakes that were found before.
     ///
     /// # Errors
     ///
-    /// [`InvalidFile`] with every mistake.
-    pub fn parse(text: &str, directory: &Path, overrides: Overrides) -> Result<Self, InvalidFile> {
-        let document = document(text)?;
-        let problems = Problems::default();
-        let mut root = Section::root(&document, &problems);
+    /// [`InvalidFile`] with every mistake of every source.
+    pub fn read(sources: &Sources, problems: Problems, overrides: Overrides) -> Result<Self, InvalidFile> {
+        let mut root = Section::of_sources(sources, &problems);
         let listen = overrides.listen.or(listen(&mut root)).unwrap_or(LISTEN_DEFAULT);
-        let data = path(&mut root, "data", directory, overrides.data);
-        let users = path(&mut root, "users", directory, overrides.users);
+        let data = file(&mut root, "data", overrides.data);
+        let users = file(&mut root, "users", overrides.users);
         let defaults = ServiceSettings::default();
         let mut answers = root.section("answers");
         let mut xpack = root.section("xpack");
-        let authc = authentication::read(&mut xpack, directory);
+        let authc = authentication::read(&mut xpack);
+        let limits = limits::read(root.section("limits"));
         let service = ServiceSettings {
             api_keys: authc.api_keys,
             removal: authc.removal,
@@ -119,6 +129,7 @@ impl Settings {
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
             realms: authc.realms,
             anonymous: authc.anonymous,
+            limits,
         };
         answers.end();
         xpack.end();
@@ -136,125 +147,15 @@ fn listen(root: &mut Section<'_>) -> Option<SocketAddr> {
     address
 }
 
-/// A path that must come from the flag or the file. Without either the problem is noted, and the result never used.
-fn path(root: &mut Section<'_>, field: &'static str, directory: &Path, flag: Option<PathBuf>) -> PathBuf {
+/// A file or directory that must be said, if not by its own flag. Without either the problem is noted, and the result never used.
+fn file(root: &mut Section<'_>, field: &'static str, flag: Option<PathBuf>) -> PathBuf {
     if let Some(path) = flag {
-        // The file's own value is still read, so that a mistake in it is found.
+        // The sources are still read, so that a mistake in them is found.
         root.text(field);
         return path;
     }
-    root.required_text(field).map(|text| directory.join(text)).unwrap_or_default()
+    root.required_file(field).unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Settings, InvalidFile> {
-        Settings::parse(text, Path::new("/etc/latchkey"), Overrides::default())
-    }
-
-    #[test]
-    fn reads_the_example_of_the_documentation() {
-        let guide = include_str!("../../../docs/key-service.md");
-        for example in [example(include_str!("settings.rs")), example(guide)] {
-            let settings = parse(&example).unwrap();
-            assert_eq!(settings.listen, LISTEN_DEFAULT);
-            assert_eq!(settings.data, Path::new("/var/lib/latchkey"));
-            assert_eq!(settings.users, Path::new("/etc/latchkey/users.toml"));
-            assert_eq!(settings.service, ServiceSettings::default(), "the example shows the defaults");
-        }
-    }
-
-    /// The first block of TOML in a text, also when it stands in comments.
-    fn example(text: &str) -> String {
-        let lines = text.lines().map(|line| line.trim_start_matches("//!").trim_start());
-        let block = lines.skip_while(|line| *line != "```toml").skip(1).take_while(|line| *line != "```");
-        block.map(|line| format!("{line}\n")).collect()
-    }
-
-    #[test]
-    fn reports_every_mistake_at_once_and_no_value() {
-        let text = "listen = \"hunter2\"\nusers = 5\nuser = \"hunter2\"\n[xpack.security.authc.api_key]\nenabled = \"hunter2\"\nx = 1\n[xpack.security.authc.api_key.delete]\ninterval = \"hunter2\"\nretention_period = \"-1\"\n";
-        let printed = parse(text).unwrap_err().to_string();
-        assert_eq!(
-            printed.lines().collect::<Vec<_>>(),
-            [
-                "listen: must be an address and a port, such as 127.0.0.1:9200",
-                "data: is required",
-                "users: must be a string",
-                "xpack.security.authc.api_key.enabled: must be true or false",
-                "xpack.security.authc.api_key.delete.interval: must be a duration, such as 24h",
-                "xpack.security.authc.api_key.delete.retention_period: must be a duration, such as 24h",
-                "xpack.security.authc.api_key.x: is not known; known are enabled, delete",
-                "user: is not known; known are listen, data, users, answers, xpack",
-            ]
-        );
-    }
-
-    /// The settings and their defaults as `docs/key-service.md` has them.
-    fn documented() -> Vec<(String, String)> {
-        const DOCUMENT: &str = include_str!("../../../docs/key-service.md");
-        let table = DOCUMENT.lines().skip_while(|line| !line.starts_with("| Setting |")).skip(2);
-        let rows = table.take_while(|line| line.starts_with('|'));
-        rows.map(|row| {
-            let cells: Vec<&str> = row.split(" | ").collect();
-            (cells[0].trim_matches(['|', ' ', '`']).to_owned(), cells[2].to_owned())
-        })
-        .collect()
-    }
-
-    #[test]
-    fn the_documented_defaults_are_the_defaults() {
-        let mut text = "data = \"d\"\nusers = \"u\"\n".to_owned();
-        for (setting, default) in documented() {
-            // A realm that is mentioned has another place in the order.
-            if let Some(value) = default.strip_prefix('`').filter(|_| !setting.contains("realms")) {
-                text.push_str(&format!("{setting} = {}\n", value.trim_end_matches('`')));
-            }
-        }
-        let settings = parse(&text).unwrap();
-        assert_eq!((settings.listen, settings.service), (LISTEN_DEFAULT, ServiceSettings::default()));
-    }
-
-    #[test]
-    fn every_setting_is_documented_and_no_other() {
-        let documented: Vec<String> =
-            documented().into_iter().map(|(setting, _)| setting.replace("<name>", "x")).collect();
-        let mut sections = vec![String::new()];
-        let mut known = Vec::new();
-        while let Some(section) = sections.pop() {
-            let printed = parse(&format!("{section}zzz = 1")).unwrap_err().to_string();
-            // Below a type of realms are the names of realms, which are anybody's choice.
-            let Some(names) = printed
-                .lines()
-                .find_map(|line| line.strip_prefix(&format!("{section}zzz: is not known; known are ")))
-            else {
-                sections.push(format!("{section}x."));
-                continue;
-            };
-            for path in names.split(", ").map(|name| format!("{section}{name}")) {
-                let is_section = documented.iter().any(|setting| setting.starts_with(&format!("{path}.")));
-                if is_section { sections.push(format!("{path}.")) } else { known.push(path) }
-            }
-        }
-        known.sort_unstable();
-        let mut expected = documented;
-        expected.sort_unstable();
-        assert_eq!(known, expected);
-    }
-
-    #[test]
-    fn text_that_is_not_toml_is_located_and_not_quoted() {
-        let printed = parse("data = \"d\"\npassword = hunter2\n").unwrap_err().to_string();
-        assert_eq!(printed, "line 2: not TOML from here on");
-    }
-
-    #[test]
-    fn a_flag_wins_over_the_file() {
-        let overrides = Overrides { data: Some("/flag".into()), ..Overrides::default() };
-        let text = "data = \"/file\"\nusers = \"u\"";
-        let settings = Settings::parse(text, Path::new("/"), overrides).unwrap();
-        assert_eq!(settings.data, Path::new("/flag"));
-    }
-}
+mod tests;

@@ -11,7 +11,6 @@
 //! authz_exception = true                         # off: 401 in place of 403 where the roles do not suffice
 //! ```
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::api::time_value::TimeValue;
@@ -41,8 +40,7 @@ pub(super) struct AuthenticationSettings {
     pub(super) anonymous: Option<AnonymousAccess>,
 }
 
-/// Relative paths start at `directory`.
-pub(super) fn read(xpack: &mut Section<'_>, directory: &Path) -> AuthenticationSettings {
+pub(super) fn read(xpack: &mut Section<'_>) -> AuthenticationSettings {
     let mut security = xpack.section("security");
     let mut authc = security.section("authc");
     let mut api_key = authc.section("api_key");
@@ -51,7 +49,7 @@ pub(super) fn read(xpack: &mut Section<'_>, directory: &Path) -> AuthenticationS
     api_key.end();
     let tokens = tokens::read(authc.section("token"));
     let mut section = authc.section("realms");
-    let jwt_realms = jwt::read(section.sections("jwt"), directory);
+    let jwt_realms = jwt::read(section.sections("jwt"));
     let realms = realms(&mut section);
     section.end();
     let anonymous = anonymous(&mut authc);
@@ -137,7 +135,7 @@ mod tests {
         let problems = Problems::default();
         let mut root = Section::root(&document, &problems);
         let mut xpack = root.section("xpack");
-        let AuthenticationSettings { realms, anonymous, .. } = read(&mut xpack, Path::new("/"));
+        let AuthenticationSettings { realms, anonymous, .. } = read(&mut xpack);
         xpack.end();
         problems.none_or((realms.into_iter().map(|realm| realm.name).collect(), anonymous))
     }

@@ -1,13 +1,17 @@
+use std::path::Path;
+
 use super::*;
 use crate::settings::authentication;
-use crate::settings::section::{InvalidFile, Problems, document};
+use crate::settings::section::{InvalidFile, Problems};
+use crate::settings::sources::Sources;
 
 fn parse(text: &str) -> Result<Vec<JwtRealmSettings>, InvalidFile> {
-    let document = document(text).unwrap();
     let problems = Problems::default();
-    let mut root = Section::root(&document, &problems);
+    let file = Path::new("/etc/latchkey/latchkey.toml");
+    let sources = Sources::read(&[], [], Some((file, text)), &problems);
+    let mut root = Section::of_sources(&sources, &problems);
     let mut xpack = root.section("xpack");
-    let realms = authentication::read(&mut xpack, Path::new("/etc/latchkey")).jwt_realms;
+    let realms = authentication::read(&mut xpack).jwt_realms;
     xpack.end();
     problems.none_or(realms)
 }
