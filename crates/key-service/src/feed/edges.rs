@@ -72,6 +72,14 @@ impl EdgeLedger {
     }
 }
 
+impl EdgeName {
+    /// The name as the edge sent it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl TryFrom<String> for EdgeName {
     type Error = InvalidEdgeName;
 

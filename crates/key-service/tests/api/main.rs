@@ -19,6 +19,7 @@ mod clone;
 mod create;
 mod credentials;
 mod cross_cluster;
+mod failed_logins;
 mod feed;
 mod grant;
 mod has_privileges;

@@ -86,7 +86,8 @@ async fn serves_what_environment_and_flags_say() {
 // Whoever reads the log reads all of it as JSON, also how it ended.
 #[test]
 fn says_its_end_as_json_when_it_logs_json() {
-    let refused = run(latchkey().args(["serve", "-E", "listen=hunter2"]).env("LATCHKEY_LOG_FORMAT", "json"), "");
+    let refused =
+        run(latchkey().args(["serve", "-E", "listen=hunter2"]).env("LATCHKEY_LOG_FORMAT", "json"), "");
     assert!(!refused.status.success());
     let line: Value = serde_json::from_str(&text(&refused.stderr)).unwrap();
     assert_eq!(line["level"], "ERROR");
