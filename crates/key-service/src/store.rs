@@ -6,6 +6,7 @@
 //! it is.
 
 pub mod directory;
+pub mod listing;
 pub mod removal;
 mod sqlite;
 pub mod tokens;
@@ -125,6 +126,11 @@ pub enum StoreError {
         /// How many it may carry.
         keys_max: u32,
     },
+    /// The keys that match are longer than one answer may be.
+    KeysTooLong {
+        /// How many bytes it may have.
+        len_max: usize,
+    },
     /// The database did not do its part. For the log, never for a client.
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -205,7 +211,7 @@ impl KeyStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::TooManyKeys`] rather than a list cut short.
+    /// [`StoreError::TooManyKeys`] or [`StoreError::KeysTooLong`] rather than a list cut short.
     pub async fn list(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, StoreError> {
         self.database.list(filter).await
     }
@@ -358,6 +364,7 @@ impl StoreError {
         match self {
             Self::Corrupt(_) => "corrupt",
             Self::IdTaken => "id_taken",
+            Self::KeysTooLong { .. } => "keys_too_long",
             Self::TooManyKeys { .. } => "too_many_keys",
             Self::Unavailable(_) => "unavailable",
         }
@@ -369,6 +376,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Corrupt(part) => write!(f, "what is stored as {part} is not readable"),
             Self::IdTaken => f.write_str("a key with this id exists"),
+            Self::KeysTooLong { len_max } => write!(f, "the keys that match are longer than {len_max} bytes"),
             Self::TooManyKeys { keys_max } => write!(f, "more than {keys_max} keys match"),
             Self::Unavailable(_) => f.write_str("the database did not do its part"),
         }
@@ -379,7 +387,7 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unavailable(cause) => Some(cause.as_ref()),
-            Self::Corrupt(_) | Self::IdTaken | Self::TooManyKeys { .. } => None,
+            Self::Corrupt(_) | Self::IdTaken | Self::KeysTooLong { .. } | Self::TooManyKeys { .. } => None,
         }
     }
 }

@@ -6,6 +6,7 @@ use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use crate::audit::ChangeEvent;
 use crate::limits::KEYS_LISTED_MAX;
+use crate::store::listing::Listing;
 use crate::store::sqlite::rows::{self, KEY_COLUMNS, json_text, millis, stored_key};
 use crate::store::sqlite::{SqliteStore, take_seqs, write_event};
 use crate::store::{KeyFilter, NamePattern, StoreError, StoredKey};
@@ -39,15 +40,12 @@ impl SqliteStore {
         query.push(KEY_COLUMNS).push(" from api_key where true");
         push_filter(&mut query, filter)?;
         query.push(" order by creation, id limit ").push_bind(i64::from(KEYS_LISTED_MAX) + 1);
-        let mut keys = Vec::new();
+        let mut listing = Listing::default();
         let mut rows = query.build().fetch(&self.readers);
         while let Some(row) = rows.try_next().await? {
-            keys.push(stored_key(&row)?);
+            listing.push(stored_key(&row)?)?;
         }
-        if keys.len() > KEYS_LISTED_MAX as usize {
-            return Err(StoreError::TooManyKeys { keys_max: KEYS_LISTED_MAX });
-        }
-        Ok(keys)
+        Ok(listing.into_keys())
     }
 
     /// Ends the selected keys, each under a sequence number of its own, and fills in the event's ids. `None` when the filter
