@@ -172,7 +172,7 @@ fn install() -> PrometheusHandle {
     handle
 }
 
-/// What has no labels is there from the start, so that a rate is known from the first event on and nothing looks absent.
+/// What has no labels, or few, is there from the start, so that a rate is known from the first event on and nothing looks absent.
 fn begin_at_zero() {
     let counters = [
         FEED_ROWS,
@@ -187,6 +187,9 @@ fn begin_at_zero() {
     ];
     for name in counters {
         counter!(name).increment(0);
+    }
+    for error in [StoreError::Corrupt(""), StoreError::IdTaken, StoreError::Unavailable("".into())] {
+        counter!(STORE_ERRORS, "kind" => error.kind()).increment(0);
     }
     gauge!(FEED_POLLS_WAITING).increment(0);
 }
