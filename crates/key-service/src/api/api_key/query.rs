@@ -160,6 +160,6 @@ impl SearchableKey for StoredKey {
     }
 
     fn written_len(&self) -> usize {
-        StoredKey::written_len(self)
+        Self::written_len(self)
     }
 }
