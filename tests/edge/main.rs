@@ -15,6 +15,7 @@ mod identity;
 mod life_of_a_key;
 mod mutations;
 mod protocols;
+mod replicas;
 mod samples;
 mod secrecy;
 mod stage;

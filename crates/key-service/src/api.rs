@@ -170,6 +170,7 @@ pub fn app(parts: ServiceParts) -> Router {
         ))
         .layer(from_fn(measure::measure))
         .layer(map_response(answer::forbid_storing))
+        .layer(map_response(answer::say_when_to_retry))
         .layer(CompressionLayer::new())
         .layer(from_fn_with_state(service, request_context::identify))
 }

@@ -27,6 +27,9 @@ pub const CONNECTIONS_MAX: usize = 900;
 /// Most streams that one HTTP/2 connection may have open. RFC 9113, section 6.5.2, advises no fewer than 100.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 128;
 
+/// When to come back after a 503, or a 429 that knows no better. Trouble of the store is often a restart of seconds.
+pub const RETRY_PAUSE: Duration = Duration::from_secs(2);
+
 /// How long open requests may still run once the service is told to stop. Kubernetes kills 30 s after it asked.
 pub const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -214,11 +217,29 @@ pub const KEY_ID_DRAWS_MAX: usize = 3;
 /// Connections that read the store at once.
 pub const STORE_READERS_MAX: u32 = 8;
 
+/// Connections of one replica that change a PostgreSQL store. Changes come one after the other; the others prepare theirs.
+pub const STORE_WRITERS_MAX: u32 = 4;
+
+/// How long a change waits for those of other replicas before it is given up.
+pub const STORE_LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a replica may be silent within a change before PostgreSQL takes the lock from it, in which the others wait.
+pub const STORE_SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// How long a statement may take before it is given up.
+pub const STORE_STATEMENT_WAIT_MAX: Duration = Duration::from_secs(15);
+
+/// How often a replica looks for changes of which no announcement told it.
+pub const STORE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How long a statement waits for another process's lock on the store.
 pub const STORE_BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How long a request waits for a connection to the store.
+/// How long a request waits for a connection to an SQLite store: for the changes before it.
 pub const STORE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a request waits for a connection to a PostgreSQL store. One that is down is tried anew until then.
+pub const DATABASE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Longest line read from a terminal, pipe or file as a secret, with its end, in bytes. The longest secret is a JSON Web Token,
 /// and every secret must fit into the head of a request.
@@ -226,6 +247,11 @@ pub const SECRET_LINE_LEN_MAX: u64 = REQUEST_HEAD_LEN_MAX as u64;
 
 // A row that is removed after the life of a refresh token must hold no access token that lives on.
 const _: () = assert!(ACCESS_TOKEN_LIFE_MAX.as_secs() < REFRESH_TOKEN_LIFE.as_secs());
+// Whoever may wait, waits no longer than the statement that it is part of.
+const _: () = assert!(STORE_LOCK_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
+const _: () = assert!(STORE_BUSY_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
+// A replica that has fallen silent loses its lock before the others give up.
+const _: () = assert!(STORE_SILENCE_MAX.as_secs() < STORE_LOCK_WAIT_MAX.as_secs());
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
 // A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.

@@ -27,6 +27,7 @@ mod jwt;
 mod limits;
 pub mod section;
 pub mod sources;
+mod store;
 mod tokens;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -40,6 +41,7 @@ use crate::settings::sources::Sources;
 use crate::store::removal::RemovalPolicy;
 
 pub use limits::LimitSettings;
+pub use store::StoreSettings;
 pub use tokens::TokenSettings;
 
 /// Where the service listens when nothing says otherwise: Elasticsearch's port, on this machine only.
@@ -50,8 +52,8 @@ pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4
 pub struct Settings {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The directory of the store.
-    pub data: PathBuf,
+    /// Where the store is.
+    pub store: StoreSettings,
     /// The file of users and roles.
     pub users: PathBuf,
     /// Whose JSON Web Tokens it takes.
@@ -115,7 +117,7 @@ impl Settings {
     pub fn read(sources: &Sources, problems: Problems, overrides: Overrides) -> Result<Self, InvalidFile> {
         let mut root = Section::of_sources(sources, &problems);
         let listen = overrides.listen.or(listen(&mut root)).unwrap_or(LISTEN_DEFAULT);
-        let data = file(&mut root, "data", overrides.data);
+        let store = store::read(&mut root, overrides.data);
         let users = file(&mut root, "users", overrides.users);
         let defaults = ServiceSettings::default();
         let mut answers = root.section("answers");
@@ -134,7 +136,7 @@ impl Settings {
         answers.end();
         xpack.end();
         root.end();
-        problems.none_or(Self { listen, data, users, jwt_realms: authc.jwt_realms, service })
+        problems.none_or(Self { listen, store, users, jwt_realms: authc.jwt_realms, service })
     }
 }
 

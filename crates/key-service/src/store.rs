@@ -7,13 +7,14 @@
 
 pub mod directory;
 pub mod listing;
+pub mod location;
 pub mod removal;
-mod sqlite;
+mod replicas;
+mod sql;
 pub mod tokens;
 pub mod update;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
@@ -24,17 +25,20 @@ use tracing::Instrument as _;
 use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
 use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::security::role_descriptor::RoleDescriptors;
+use crate::store::location::StoreLocation;
 use crate::store::removal::RemovalPolicy;
-use crate::store::sqlite::SqliteStore;
+use crate::store::replicas::Hearing;
+use crate::store::sql::SqlStore;
 use crate::store::update::{KeyUpdate, UpdateOutcome};
 use crate::telemetry;
 
 /// The store of one service. Clones share it.
 #[derive(Clone, Debug)]
 pub struct KeyStore {
-    database: SqliteStore,
+    database: SqlStore,
     epoch: Epoch,
     changes: Arc<watch::Sender<Cursor>>,
+    _replicas: Arc<Option<Hearing>>,
 }
 
 /// A key, alive or dead, as it is stored.
@@ -131,6 +135,8 @@ pub enum StoreError {
         /// How many bytes it may have.
         len_max: usize,
     },
+    /// A text holds the character NUL, which PostgreSQL does not keep.
+    NulInText,
     /// The database did not do its part. For the log, never for a client.
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -145,16 +151,18 @@ impl From<Cursor> for FeedPosition {
 }
 
 impl KeyStore {
-    /// Opens the store in this file, making it when there is none. A new store's feed is called `epoch`.
+    /// Opens the store that is there, making it when there is none. A new store's feed is called `epoch`.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the file is no store, or of a newer version, or cannot be opened.
-    pub async fn open(file: &Path, epoch: Epoch) -> Result<Self, StoreError> {
-        let database = SqliteStore::open(file, &epoch).await?;
+    /// [`StoreError`] when there is something else, or a store of a newer version, or it cannot be opened.
+    pub async fn open(location: &StoreLocation, epoch: Epoch) -> Result<Self, StoreError> {
+        let database = SqlStore::open(location, &epoch).await?;
         let state = database.feed_state().await?;
         let (changes, _) = watch::channel(state.latest);
-        Ok(Self { database, epoch: state.epoch, changes: Arc::new(changes) })
+        let changes = Arc::new(changes);
+        let replicas = Hearing::begin(&database, state.epoch.clone(), &changes);
+        Ok(Self { database, epoch: state.epoch, changes, _replicas: Arc::new(replicas) })
     }
 
     /// Which feed this store's is.
@@ -335,7 +343,7 @@ impl KeyStore {
     async fn change<T, F, Fut>(&self, verb: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(SqliteStore) -> Fut,
+        F: FnOnce(SqlStore) -> Fut,
         Fut: Future<Output = Result<(T, Option<Committed>), StoreError>> + Send + 'static,
     {
         let store = self.clone();
@@ -353,7 +361,7 @@ impl KeyStore {
     }
 
     fn announce(&self, cursor: Cursor) {
-        self.changes.send_modify(|latest| *latest = cursor.max(*latest));
+        replicas::announce(&self.changes, cursor);
     }
 }
 
@@ -365,6 +373,7 @@ impl StoreError {
             Self::Corrupt(_) => "corrupt",
             Self::IdTaken => "id_taken",
             Self::KeysTooLong { .. } => "keys_too_long",
+            Self::NulInText => "nul_in_text",
             Self::TooManyKeys { .. } => "too_many_keys",
             Self::Unavailable(_) => "unavailable",
         }
@@ -378,6 +387,9 @@ impl fmt::Display for StoreError {
             Self::IdTaken => f.write_str("a key with this id exists"),
             Self::KeysTooLong { len_max } => write!(f, "the keys that match are longer than {len_max} bytes"),
             Self::TooManyKeys { keys_max } => write!(f, "more than {keys_max} keys match"),
+            Self::NulInText => {
+                f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
+            }
             Self::Unavailable(_) => f.write_str("the database did not do its part"),
         }
     }
@@ -387,10 +399,16 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unavailable(cause) => Some(cause.as_ref()),
-            Self::Corrupt(_) | Self::IdTaken | Self::KeysTooLong { .. } | Self::TooManyKeys { .. } => None,
+            Self::Corrupt(_)
+            | Self::IdTaken
+            | Self::KeysTooLong { .. }
+            | Self::NulInText
+            | Self::TooManyKeys { .. } => None,
         }
     }
 }
 
+#[cfg(test)]
+mod scratch;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -17,6 +17,7 @@ impl From<StoreError> for ApiError {
                 let reason = format!("the API keys that match are longer than {len_max} bytes; {FEWER}");
                 return ErrorCause::illegal_argument(reason).into();
             }
+            StoreError::NulInText => return ErrorCause::illegal_argument(error.to_string()).into(),
             StoreError::Corrupt(_) | StoreError::IdTaken | StoreError::Unavailable(_) => {}
         }
         telemetry::store_failed(&error);
@@ -25,6 +26,7 @@ impl From<StoreError> for ApiError {
             StoreError::Corrupt(_)
             | StoreError::IdTaken
             | StoreError::KeysTooLong { .. }
+            | StoreError::NulInText
             | StoreError::TooManyKeys { .. } => Self::internal(error),
         }
     }

@@ -27,17 +27,27 @@ use crate::security::realm::{ELASTIC, Realms};
 use crate::security::roles::Roles;
 use crate::server;
 use crate::settings::ServiceSettings;
-use crate::store::KeyStore;
+use crate::store::location::{PostgresLocation, StoreLocation};
+use crate::store::{KeyStore, StoreError};
 use crate::telemetry;
 
 /// How often samples are sorted in: the exporter's own choice.
 const TELEMETRY_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Where the store is, and for how long nobody else may use it.
+#[derive(Debug)]
+pub(super) enum StorePlace {
+    /// In a directory that this process has to itself.
+    Directory(DataDirectory),
+    /// In a database that several replicas may share.
+    Database(PostgresLocation),
+}
+
 /// What distinguishes one service from another.
 #[derive(Debug)]
 pub(super) struct ServicePlan {
     pub(super) listen: SocketAddr,
-    pub(super) data: DataDirectory,
+    pub(super) store: StorePlace,
     pub(super) realms: Realms,
     pub(super) roles: Roles,
     pub(super) jwt_realms: JwtRealms,
@@ -64,15 +74,11 @@ async fn serve(
 ) -> Result<(), CommandFailed> {
     let (stop, stopping) = watch::channel(false);
     stop_on_signals(stop)?;
-    let store_file = plan.data.store_file()?;
-    let store = KeyStore::open(&store_file, new_epoch()?)
-        .await
-        .map_err(|error| CommandFailed::store(&store_file, &error))?;
+    let location = plan.store.location()?;
+    let failed = |error: StoreError| CommandFailed::store(&location, &error);
+    let store = KeyStore::open(&location, new_epoch()?).await.map_err(failed)?;
     if plan.elastic_is_new {
-        store
-            .reset_reserved_user(ELASTIC.to_owned(), operator(), SystemClock.now())
-            .await
-            .map_err(|error| CommandFailed::store(&store_file, &error))?;
+        store.reset_reserved_user(ELASTIC.to_owned(), operator(), SystemClock.now()).await.map_err(failed)?;
     }
     let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -103,6 +109,16 @@ async fn serve(
         tracing::warn!("stopped with the store still in use");
     }
     Ok(())
+}
+
+impl StorePlace {
+    /// Where it is. A file is made if there is none.
+    fn location(&self) -> Result<StoreLocation, CommandFailed> {
+        Ok(match self {
+            Self::Directory(directory) => StoreLocation::File(directory.store_file()?),
+            Self::Database(database) => StoreLocation::Postgres(database.clone()),
+        })
+    }
 }
 
 /// Whoever may remove files of the data directory.

@@ -9,13 +9,14 @@ use clap::Args;
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
-use crate::cli::running::{self, ServicePlan};
+use crate::cli::running::{self, ServicePlan, StorePlace};
+use crate::cli::secret_input::from_file;
 use crate::security::jwt::JwtRealms;
 use crate::security::realm::Realms;
 use crate::security::user_file::UserFile;
 use crate::settings::section::Problems;
 use crate::settings::sources::Sources;
-use crate::settings::{Overrides, Settings};
+use crate::settings::{Overrides, Settings, StoreSettings};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArguments {
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
     let (settings, users) = read(arguments.config.as_deref(), &arguments.settings, overrides)?;
     let plan = ServicePlan {
         listen: settings.listen,
-        data: DataDirectory::take(&settings.data)?,
+        store: place(&settings.store)?,
         realms: Realms::default().with_file(users.users),
         roles: users.roles,
         jwt_realms: JwtRealms::new(settings.jwt_realms)
@@ -55,8 +56,18 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
         );
     }
     running::run(plan, |address| {
-        tracing::info!(url = %format_args!("http://{address}"), data = %settings.data.display(), "ready");
+        tracing::info!(url = %format_args!("http://{address}"), "ready");
         Ok(())
+    })
+}
+
+fn place(store: &StoreSettings) -> Result<StorePlace, CommandFailed> {
+    Ok(match store {
+        StoreSettings::Directory(directory) => StorePlace::Directory(DataDirectory::take(directory)?),
+        StoreSettings::Postgres { database, password_file: None } => StorePlace::Database(database.clone()),
+        StoreSettings::Postgres { database, password_file: Some(file) } => {
+            StorePlace::Database(database.with_password(from_file(file)?.expose()))
+        }
     })
 }
 

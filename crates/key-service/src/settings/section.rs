@@ -134,6 +134,13 @@ impl<'a> Section<'a> {
         self.problems.add_said_by(said_by, path, problem);
     }
 
+    /// Notes that nobody said a field, unless it may stand in a source that could not be read.
+    pub fn missing(&self, field: &str, problem: &str) {
+        if !self.is_partial {
+            self.problem(field, problem);
+        }
+    }
+
     /// Notes a mistake in the section as a whole.
     pub fn problem_here(&self, problem: impl Into<String>) {
         let said_by = self.parts.first().and_then(|part| part.origin.name(&self.path));
@@ -160,8 +167,8 @@ impl<'a> Section<'a> {
     /// A text that must be there.
     pub fn required_text(&mut self, field: &'static str) -> Option<&'a str> {
         let text = self.text(field);
-        if !self.is_partial && self.said(field).next().is_none() {
-            self.problem(field, "is required");
+        if self.said(field).next().is_none() {
+            self.missing(field, "is required");
         }
         text
     }
@@ -177,7 +184,13 @@ impl<'a> Section<'a> {
         text
     }
 
-    /// A file or a directory that must be there. A relative path starts where its source's do.
+    /// A file or a directory. A relative path starts where its source's do.
+    pub fn file(&mut self, field: &'static str) -> Option<PathBuf> {
+        let text = self.text(field)?;
+        Some(self.directory_of(field).join(text))
+    }
+
+    /// A file or a directory that must be there.
     pub fn required_file(&mut self, field: &'static str) -> Option<PathBuf> {
         let text = self.required_text(field)?;
         Some(self.directory_of(field).join(text))

@@ -27,6 +27,14 @@ fn parse(text: &str) -> Result<Settings, InvalidFile> {
     read(Said { file: Some(text), ..Said::default() }, Overrides::default())
 }
 
+/// The directory of a store that is in one.
+fn data(settings: &Settings) -> &Path {
+    match &settings.store {
+        StoreSettings::Directory(directory) => directory,
+        StoreSettings::Postgres { .. } => panic!("the store is in no directory"),
+    }
+}
+
 /// The mistakes, without the file's name where it is said.
 fn mistakes(said: Said<'_>) -> Vec<String> {
     let printed = read(said, Overrides::default()).unwrap_err().to_string();
@@ -39,7 +47,7 @@ fn reads_the_example_of_the_documentation() {
     for example in [example(include_str!("../settings.rs")), example(guide)] {
         let settings = parse(&example).unwrap();
         assert_eq!(settings.listen, LISTEN_DEFAULT);
-        assert_eq!(settings.data, Path::new("/var/lib/latchkey"));
+        assert_eq!(data(&settings), Path::new("/var/lib/latchkey"));
         assert_eq!(settings.users, Path::new("/etc/latchkey/users.toml"));
         assert_eq!(settings.service, ServiceSettings::default(), "the example shows the defaults");
     }
@@ -59,13 +67,13 @@ fn reports_every_mistake_at_once_and_no_value() {
         mistakes(Said { file: Some(text), ..Said::default() }),
         [
             "listen: must be an address and a port, such as 127.0.0.1:9200 (file)",
-            "data: is required",
+            "data: is required, or store.url",
             "users: must be a string (file)",
             "xpack.security.authc.api_key.enabled: must be true or false (file)",
             "xpack.security.authc.api_key.delete.interval: must be a duration, such as 24h (file)",
             "xpack.security.authc.api_key.delete.retention_period: must be a duration, such as 24h (file)",
             "xpack.security.authc.api_key.x: is not known; known are enabled, delete (file)",
-            "user: is not known; known are listen, data, users, answers, xpack, limits (file)",
+            "user: is not known; known are listen, data, store, users, answers, xpack, limits (file)",
         ]
     );
 }
@@ -133,7 +141,7 @@ fn the_flag_of_a_setting_wins_over_all_else() {
     let overrides = Overrides { data: Some("/flag".into()), ..Overrides::default() };
     let said = Said { file: Some("data = \"/file\"\nusers = \"u\""), flags: &["data=/E"], ..Said::default() };
     let settings = read(said, overrides).unwrap();
-    assert_eq!(settings.data, Path::new("/flag"));
+    assert_eq!(data(&settings), Path::new("/flag"));
 }
 
 /// Both required settings, said by flags.
@@ -147,7 +155,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     let settings = read(said, Overrides::default()).unwrap();
     assert_eq!(settings.listen, SocketAddr::from(([127, 0, 0, 1], 3)));
     assert_eq!(settings.users, Path::new("environment"), "starts at the current directory");
-    assert_eq!(settings.data, Path::new("/etc/latchkey/file"), "starts at the directory of the file");
+    assert_eq!(data(&settings), Path::new("/etc/latchkey/file"), "starts at the directory of the file");
 }
 
 #[test]
@@ -228,7 +236,7 @@ fn reports_the_mistakes_of_all_sources_and_who_made_them() {
     let form = "must be the path of a setting, =, and its value";
     let no_name = "is the name of no setting: A to Z, 0 to 9, _ for a period and __ for an underscore";
     let proxies = "not an address, such as 10.0.0.7, nor a block of them, such as 10.0.0.0/8";
-    let known = "is not known; known are listen, data, users, answers, xpack, limits";
+    let known = "is not known; known are listen, data, store, users, answers, xpack, limits";
     assert_eq!(
         found,
         [
@@ -238,7 +246,7 @@ fn reports_the_mistakes_of_all_sources_and_who_made_them() {
             format!("-E number 7: {form}"),
             format!("LATCHKEY_SETTING_: {no_name}"),
             format!("LATCHKEY_SETTING_listen: {no_name}"),
-            "data: is required".to_owned(),
+            "data: is required, or store.url".to_owned(),
             "answers: must be a table (-E answers)".to_owned(),
             "xpack.security.authc.api_key.enabled: must be true or false \
              (LATCHKEY_SETTING_XPACK_SECURITY_AUTHC_API__KEY_ENABLED)"
@@ -293,4 +301,39 @@ fn zero_switches_the_limit_of_failed_logins_off() {
     let flags = [REQUIRED[0], REQUIRED[1], "limits.failed_logins_per_minute=0"];
     let settings = read(Said { flags: &flags, ..Said::default() }, Overrides::default()).unwrap();
     assert_eq!(settings.service.limits.failed_logins, None);
+}
+
+#[test]
+fn the_store_is_in_one_place() {
+    let said = |text: &str| parse(&format!("users = \"u\"\n{text}")).map_err(|invalid| invalid.to_string());
+    let url = "store.url = \"postgres://u:hunter2@db/keys\"";
+    assert!(matches!(said(url).unwrap().store, StoreSettings::Postgres { password_file: None, .. }));
+    for (text, expected) in [
+        (format!("data = \"d\"\n{url}"), "data: has no use beside store.url: the store is in one place"),
+        (
+            "store.url = \"hunter2\"".to_owned(),
+            "store.url: must be a URL such as postgres://user@host/database",
+        ),
+        (
+            "data = \"d\"\nstore.password_file = \"f\"".to_owned(),
+            "store.password_file: has no use without url",
+        ),
+    ] {
+        assert_eq!(said(&text).unwrap_err(), format!("{expected} (/etc/latchkey/latchkey.toml)"));
+    }
+}
+
+// Where the password is may be said where the container says everything else.
+#[test]
+fn the_store_is_said_by_the_environment_too() {
+    let environment = [
+        ("LATCHKEY_SETTING_STORE_URL", "postgres://u@db/keys"),
+        ("LATCHKEY_SETTING_STORE_PASSWORD__FILE", "pw"),
+    ];
+    let said = Said { flags: &REQUIRED[1..], environment: &environment, ..Said::default() };
+    let StoreSettings::Postgres { password_file, .. } = read(said, Overrides::default()).unwrap().store
+    else {
+        panic!("the store is a database");
+    };
+    assert_eq!(password_file, Some("pw".into()));
 }

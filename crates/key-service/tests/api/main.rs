@@ -39,6 +39,8 @@ mod removal;
 mod roles;
 mod root;
 mod run_as;
+#[path = "../../src/store/scratch.rs"]
+mod scratch;
 mod service;
 mod tokens;
 mod trail;
