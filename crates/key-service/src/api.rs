@@ -140,22 +140,10 @@ pub fn app(parts: ServiceParts) -> Router {
     let elasticsearch = Router::new()
         .route("/", get(root::show))
         .route("/_security/_authenticate", get(authenticate::show))
-        .route(
-            "/_security/api_key",
-            get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
-        )
-        .route("/_security/api_key/{id}", put(api_key::update))
-        .route("/_security/api_key/{ids}/_clear_cache", post(api_key::clear_cache))
-        .route("/_security/api_key/_bulk_grant", post(api_key::bulk_grant))
-        .route("/_security/api_key/_bulk_update", post(api_key::bulk_update))
-        .route("/_security/api_key/clone", put(api_key::clone).post(api_key::clone))
-        .route("/_security/api_key/grant", put(api_key::grant).post(api_key::grant))
-        .route("/_security/_query/api_key", get(api_key::query).post(api_key::query))
-        .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
-        .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
         .route("/_latchkey/feed", get(feed::show))
         .route("/_latchkey/openapi.json", get(openapi::show))
+        .merge(key_routes())
         .merge(directory_routes())
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()
@@ -173,6 +161,24 @@ pub fn app(parts: ServiceParts) -> Router {
         .layer(map_response(answer::say_when_to_retry))
         .layer(CompressionLayer::new())
         .layer(from_fn_with_state(service, request_context::identify))
+}
+
+/// API keys.
+fn key_routes() -> Router<SharedService> {
+    Router::new()
+        .route(
+            "/_security/api_key",
+            get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
+        )
+        .route("/_security/api_key/{id}", put(api_key::update))
+        .route("/_security/api_key/{ids}/_clear_cache", post(api_key::clear_cache))
+        .route("/_security/api_key/_bulk_grant", post(api_key::bulk_grant))
+        .route("/_security/api_key/_bulk_update", post(api_key::bulk_update))
+        .route("/_security/api_key/clone", put(api_key::clone).post(api_key::clone))
+        .route("/_security/api_key/grant", put(api_key::grant).post(api_key::grant))
+        .route("/_security/_query/api_key", get(api_key::query).post(api_key::query))
+        .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
+        .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
 }
 
 /// Users, roles and privileges.

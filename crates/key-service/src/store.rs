@@ -6,6 +6,7 @@
 //! it is.
 
 pub mod directory;
+mod error;
 pub mod listing;
 pub mod location;
 pub mod removal;
@@ -14,7 +15,6 @@ mod sql;
 pub mod tokens;
 pub mod update;
 
-use std::fmt;
 use std::sync::Arc;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
@@ -31,6 +31,8 @@ use crate::store::replicas::Hearing;
 use crate::store::sql::SqlStore;
 use crate::store::update::{KeyUpdate, UpdateOutcome};
 use crate::telemetry;
+
+pub use error::StoreError;
 
 /// The store of one service. Clones share it.
 #[derive(Clone, Debug)]
@@ -116,29 +118,6 @@ pub struct FeedPosition {
     pub after: Cursor,
     /// While it loads from the beginning: what the store had forgotten when the load began.
     pub purged: Option<Cursor>,
-}
-
-/// Why the store did not do it.
-#[derive(Debug)]
-pub enum StoreError {
-    /// What is stored is not what was stored: the text says which part.
-    Corrupt(&'static str),
-    /// A key with this id exists.
-    IdTaken,
-    /// More keys match than one answer may carry.
-    TooManyKeys {
-        /// How many it may carry.
-        keys_max: u32,
-    },
-    /// The keys that match are longer than one answer may be.
-    KeysTooLong {
-        /// How many bytes it may have.
-        len_max: usize,
-    },
-    /// A text holds the character NUL, which PostgreSQL does not keep.
-    NulInText,
-    /// The database did not do its part. For the log, never for a client.
-    Unavailable(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A change that is durable: where it left the feed, and what it was.
@@ -362,49 +341,6 @@ impl KeyStore {
 
     fn announce(&self, cursor: Cursor) {
         replicas::announce(&self.changes, cursor);
-    }
-}
-
-impl StoreError {
-    /// Its kind, out of a bounded set, for metrics.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Corrupt(_) => "corrupt",
-            Self::IdTaken => "id_taken",
-            Self::KeysTooLong { .. } => "keys_too_long",
-            Self::NulInText => "nul_in_text",
-            Self::TooManyKeys { .. } => "too_many_keys",
-            Self::Unavailable(_) => "unavailable",
-        }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Corrupt(part) => write!(f, "what is stored as {part} is not readable"),
-            Self::IdTaken => f.write_str("a key with this id exists"),
-            Self::KeysTooLong { len_max } => write!(f, "the keys that match are longer than {len_max} bytes"),
-            Self::TooManyKeys { keys_max } => write!(f, "more than {keys_max} keys match"),
-            Self::NulInText => {
-                f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
-            }
-            Self::Unavailable(_) => f.write_str("the database did not do its part"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unavailable(cause) => Some(cause.as_ref()),
-            Self::Corrupt(_)
-            | Self::IdTaken
-            | Self::KeysTooLong { .. }
-            | Self::NulInText
-            | Self::TooManyKeys { .. } => None,
-        }
     }
 }
 

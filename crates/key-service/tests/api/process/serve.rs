@@ -103,7 +103,7 @@ fn reports_every_mistake_of_the_users_file_at_once() {
     fs::write(&config, "data = \"data\"\nusers = \"users.toml\"\n").unwrap();
     let users = "[users.alice]\npassword_hash = \"hunter2\"\nroles = [\"nobody\"]\n[users.bob]\n";
     fs::write(directory.path().join("users.toml"), users).unwrap();
-    let refused = run(latchkey().args(["serve", "--config"]).arg(&config), "");
+    let refused = run(latchkey().arg("serve").env("LATCHKEY_CONFIG", &config), "");
     assert!(!refused.status.success());
     let printed = text(&refused.stderr);
     for line in [
