@@ -17,10 +17,12 @@
 //! | Sweeping    | tick                          | clears a slice of the old generation                  | Sweeping, then Sending |
 //! | any but Watching | tick, another VM holds the lease |                                                | Watching    |
 //!
-//! What it asks is also what it acknowledges: a request after cursor N says that no VM of the process admits by anything older. That is why a
-//! new generation is swept before the next request, whoever the follower then is.
+//! What it asks is also what it acknowledges: a request after cursor N of an epoch says that no VM of the process admits by anything older.
+//! That is why a new generation is swept before the next request, whoever the follower then is. A request of a load (after 0, or with
+//! `purged`) acknowledges nothing: the table before it may still be read.
 
 mod back_off;
+mod edge_name;
 mod lease;
 mod note;
 mod poll;
@@ -32,6 +34,7 @@ use latchkey_key_feed::{Cursor, Epoch, FeedPage, UnixMillis};
 use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, LEASE_MS};
 use crate::table::{LiveTable, SharedNames, SharedStore, Sweep, TableWriter, Target, WriteError};
 
+pub use edge_name::{EdgeName, ProcessNumber};
 pub use lease::{FollowerId, Lease};
 pub use note::{LoadReason, Note, PollFailure};
 pub use poll::{FeedRequest, Poll};
@@ -204,7 +207,7 @@ impl<S: SharedStore> Follower<S> {
 
     fn ask(&mut self, reading: Reading, step: &mut Step) {
         let wait_ms = reading.wait_ms(&self.request);
-        step.poll = Some(self.request.poll(reading.cursor(), reading.purged(), wait_ms));
+        step.poll = Some(self.request.poll(reading.cursor(), reading.epoch(), reading.purged(), wait_ms));
         self.state = State::Sending { reading };
     }
 
@@ -329,6 +332,14 @@ impl Reading {
         match self {
             Self::Following { live, .. } => live.cursor,
             Self::Loading { cursor, .. } => *cursor,
+        }
+    }
+
+    /// Which feed the cursor is of; `None` before anything was read.
+    fn epoch(&self) -> Option<&Epoch> {
+        match self {
+            Self::Following { live, .. } => Some(&live.epoch),
+            Self::Loading { build, .. } => build.as_ref().map(|build| &build.epoch),
         }
     }
 

@@ -16,7 +16,9 @@ use crate::denial::{Denial, Unavailable};
 use crate::gate::{self, Admission, Freshness, Patience, Verdict, VerifiedKey};
 use crate::identity::{HeaderEdit, IdentityField, KeyIdentity};
 use crate::limits::{RETRY_AFTER_MS, TICK_BUSY_MS, TICK_MS};
-use crate::refresh::{CallId, FeedRequest, Follower, FollowerId, LoadReason, Note, Step};
+use crate::refresh::{
+    CallId, EdgeName, FeedRequest, Follower, FollowerId, LoadReason, Note, ProcessNumber, Step,
+};
 use crate::reply::Reply;
 use crate::table::{FeedIdentity, SharedNames, TableReader};
 
@@ -43,13 +45,16 @@ pub(super) enum Handled {
     Waits,
 }
 
+/// Where the id of Envoy's node is: Envoy 1.39 knows it by its attribute `xds.node`, other hosts by the older `node`.
+const NODE_ID_PROPERTIES: [&[&str]; 2] = [&["xds", "node", "id"], &["node", "id"]];
+
 impl Plugin {
-    pub(super) fn new(config: Config, edge: String, root_context: u32) -> Self {
+    pub(super) fn new(config: Config, root_context: u32) -> Self {
         let service = &config.key_service;
         let names = SharedNames::of(&FeedIdentity::of(&service.cluster, &service.authority, &service.path));
         let request = FeedRequest {
             path: service.path.clone(),
-            edge,
+            edge: edge_name(&config, &names),
             wait_ms: millis(service.wait),
             fetch_timeout_ms: millis(service.fetch_timeout),
         };
@@ -244,6 +249,22 @@ impl Plugin {
             let _ = hostcalls::set_tick_period(Duration::from_millis(tick_ms));
         }
     }
+}
+
+/// The name under which this process acknowledges. A process that nobody has named is heard of in the log.
+fn edge_name(config: &Config, names: &SharedNames) -> String {
+    let node_id =
+        NODE_ID_PROPERTIES.iter().find_map(|path| hostcalls::get_property(path.to_vec()).ok().flatten());
+    let node_id = node_id.unwrap_or_default();
+    // Whoever comes first draws for the process; two processes would have to do so in the same nanosecond to share a number.
+    let drawn = || ProcessNumber::agree_on(&EnvoySharedData, names, nanos_now() as u64);
+    let name = EdgeName::of(config.edge.as_deref(), &node_id, drawn);
+    if let EdgeName::Drawn(name) = &name {
+        log::warn!(
+            "this proxy has no node id, so the key service knows it as {name} until it restarts: set `edge`"
+        );
+    }
+    name.into_text()
 }
 
 /// Tells the identity to the rest of the proxy, as filter state `wasm.latchkey.<field>`.

@@ -13,9 +13,6 @@ use crate::config::Config;
 use crate::limits::FIRST_TICK_MS;
 use crate::refresh::CallId;
 
-/// What Envoy calls a node without an id.
-const UNNAMED_EDGE: &str = "envoy";
-
 pub(super) struct FilterRoot {
     context_id: u32,
     /// Absent until a configuration has been accepted; requests are refused without one.
@@ -47,8 +44,7 @@ impl RootContext for FilterRoot {
         let json = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size).ok().flatten();
         match Config::parse(&json.unwrap_or_default(), |name| std::env::var(name).ok()) {
             Ok(config) => {
-                let edge = config.edge.clone().unwrap_or_else(node_id);
-                self.plugin = Some(Rc::new(Plugin::new(config, edge, self.context_id)));
+                self.plugin = Some(Rc::new(Plugin::new(config, self.context_id)));
                 let _ = hostcalls::set_tick_period(Duration::from_millis(FIRST_TICK_MS));
                 true
             }
@@ -79,14 +75,5 @@ impl Drop for FilterRoot {
         if let Some(plugin) = &self.plugin {
             plugin.resign();
         }
-    }
-}
-
-/// The name under which this process acknowledges, unless the operator gives another.
-fn node_id() -> String {
-    let id = hostcalls::get_property(vec!["node", "id"]).ok().flatten().unwrap_or_default();
-    match String::from_utf8(id) {
-        Ok(id) if !id.is_empty() => id,
-        _ => UNNAMED_EDGE.to_owned(),
     }
 }

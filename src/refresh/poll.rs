@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use latchkey_key_feed::Cursor;
+use latchkey_key_feed::{Cursor, Epoch};
 
 use crate::limits::FEED_ROWS_PER_POLL;
 
@@ -31,11 +31,18 @@ pub struct Poll {
 
 impl FeedRequest {
     /// The request for everything after `after`, held back for at most `wait_ms`. A load says with `purged` when it was begun.
+    ///
+    /// `epoch` is the feed that `after` was read from: of another feed the service takes it for no acknowledgement, and answers
+    /// with a reset at once instead of holding the request.
     #[must_use]
-    pub fn poll(&self, after: Cursor, purged: Option<Cursor>, wait_ms: u64) -> Poll {
+    pub fn poll(&self, after: Cursor, epoch: Option<&Epoch>, purged: Option<Cursor>, wait_ms: u64) -> Poll {
         let mut path =
             format!("{}?after={}&limit={FEED_ROWS_PER_POLL}&wait={wait_ms}ms&edge=", self.path, after.0);
         push_query_value(&mut path, &self.edge);
+        if let Some(epoch) = epoch {
+            path.push_str("&epoch=");
+            push_query_value(&mut path, epoch.as_str());
+        }
         if let Some(purged) = purged {
             // Writing to a String cannot fail.
             let _ = write!(path, "&purged={}", purged.0);
@@ -72,9 +79,11 @@ mod tests {
             wait_ms: 20_000,
             fetch_timeout_ms: 5_000,
         };
-        let poll = request.poll(Cursor(7), None, request.wait_ms);
+        let poll = request.poll(Cursor(7), None, None, request.wait_ms);
         assert_eq!(poll.path, "/_latchkey/feed?after=7&limit=1000&wait=20000ms&edge=edge%201%26after%3D0");
         assert_eq!(poll.timeout, Duration::from_secs(25));
-        assert!(request.poll(Cursor(7), Some(Cursor(3)), 0).path.ends_with("&purged=3"));
+        let epoch = Epoch::try_from("e/1".to_owned()).unwrap();
+        let load = request.poll(Cursor(7), Some(&epoch), Some(Cursor(3)), 0);
+        assert!(load.path.ends_with("&epoch=e%2F1&purged=3"), "{}", load.path);
     }
 }

@@ -52,6 +52,21 @@ fn a_change_is_applied_by_the_answer_that_brings_it() {
 }
 
 #[test]
+fn says_of_which_epoch_its_cursor_is_and_says_nothing_when_it_begins() {
+    let (mut edge, mut service) = a_current_edge();
+    assert!(edge.pending_path(0).ends_with("after=1&limit=1000&wait=20000ms&edge=edge&epoch=first"));
+    service.epoch = "second";
+    service.rows_per_page = 1;
+    service.create("k2");
+    edge.answer(0, &service);
+    let path = edge.pending_path(0).to_owned();
+    assert!(path.contains("after=0&") && !path.contains("epoch"), "{path}");
+    edge.answer(0, &service);
+    let path = edge.pending_path(0);
+    assert!(path.ends_with("&epoch=second&purged=0"), "the epoch of the load, not of the table: {path}");
+}
+
+#[test]
 fn only_one_vm_asks() {
     let (mut edge, _) = a_current_edge();
     edge.tick(1);

@@ -105,6 +105,12 @@ impl SharedNames {
         self.entry("followers")
     }
 
+    /// Name of the number that tells this process from others.
+    #[must_use]
+    pub fn process_number(&self) -> String {
+        self.entry("process")
+    }
+
     /// Name of a page.
     #[must_use]
     pub fn page(&self, slot: Slot, index: u32) -> String {
@@ -137,7 +143,9 @@ mod tests {
     #[test]
     fn no_two_entries_share_a_name() {
         let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"));
-        let mut seen = HashSet::from([names.header(), names.lease(), names.follower_counter()]);
+        let single = [names.header(), names.lease(), names.follower_counter(), names.process_number()];
+        let mut seen = HashSet::from(single.clone());
+        assert_eq!(seen.len(), single.len());
         for index in (0..10_000).chain([u32::MAX]) {
             assert!(seen.insert(names.page(Slot::A, index)));
             assert!(seen.insert(names.page(Slot::B, index)));

@@ -7,6 +7,7 @@
 #![expect(clippy::panic, reason = "a failing test may panic")]
 #![expect(clippy::indexing_slicing, reason = "a failing test may panic")]
 
+mod acknowledgement;
 mod company;
 mod credentials;
 mod feed_faults;
@@ -22,4 +23,5 @@ mod stage;
 mod staleness;
 mod start_up;
 mod story;
+mod tls;
 mod updates;

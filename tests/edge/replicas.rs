@@ -220,6 +220,31 @@ fn a_change_at_one_replica_answers_the_long_polls_of_all() {
 }
 
 #[test]
+fn an_acknowledgement_counts_at_every_replica_whichever_heard_it() {
+    let replicas = Replicas::start(REPLICAS).unwrap();
+    let edge = Edge::over(&replicas);
+    for number in 0..2 * REPLICAS {
+        let key = replicas.client(number % REPLICAS).unwrap().create_key(&json!({"name": "short"})).unwrap();
+        edge.await_status(&key, 200);
+        let request = Request::new("DELETE", "/_security/api_key?wait_for_edges=30s");
+        let asked = replicas.client((number + 1) % REPLICAS).unwrap();
+        let answer = asked.send(request.json(&json!({"ids": [key.id]}))).unwrap().json().unwrap();
+        let reached = &answer["edges"];
+        assert_eq!((&reached["total"], &reached["applied"]), (&json!(1), &json!(1)), "{answer}");
+        // No worker is asked twice: the answer was a promise about all of them.
+        for _ in 0..8 {
+            assert_eq!(edge.status_for(&key), 401);
+        }
+    }
+    for number in 0..REPLICAS {
+        let fleet = replicas.client(number).unwrap().send(Request::get("/_latchkey/edges")).unwrap();
+        let fleet = fleet.json().unwrap();
+        assert_eq!(fleet["edges"][0]["name"], "local-edge", "{fleet}");
+        assert_eq!(fleet["edges"].as_array().unwrap().len(), 1, "{fleet}");
+    }
+}
+
+#[test]
 fn an_outage_of_the_database_is_said_and_ends_by_itself() {
     let mut replicas = Replicas::start(1).unwrap();
     let edge = Edge::over(&replicas);

@@ -10,6 +10,8 @@ mod application_privilege;
 mod authenticate;
 mod authenticated;
 pub mod content;
+mod edge_wait;
+mod edges;
 pub mod error;
 mod feed;
 mod grant;
@@ -45,7 +47,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::api::media_type::MediaTypeSettings;
 use crate::clock::Clock;
-use crate::feed::Feed;
+use crate::feed::{Feed, exchange};
 use crate::limits::SEARCHES_MAX;
 use crate::randomness::Randomness;
 use crate::remover::Remover;
@@ -85,7 +87,7 @@ pub struct ServiceParts {
 /// What the handlers share.
 struct Service {
     store: KeyStore,
-    feed: Feed,
+    feed: Arc<Feed>,
     authenticator: Authenticator,
     roles: RoleResolver,
     passwords: PasswordChecker,
@@ -100,7 +102,7 @@ struct Service {
 
 type SharedService = Arc<Service>;
 
-/// The whole interface of a service.
+/// The whole interface of a service, from within a runtime of tokio.
 pub fn app(parts: ServiceParts) -> Router {
     let product = parts.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));
     let remover = Remover::new(parts.store.clone(), parts.settings.removal, Arc::clone(&parts.clock));
@@ -111,8 +113,12 @@ pub fn app(parts: ServiceParts) -> Router {
     };
     let anonymous = parts.settings.anonymous.clone();
     let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
+    let edges_live_for = parts.settings.edges.live_for;
+    let feed = Feed::new(parts.store.clone(), parts.stopping, edges_live_for, parts.clock.now());
+    let feed = Arc::new(feed);
+    exchange::begin(&feed, Arc::clone(&parts.clock), edges_live_for);
     let service = Arc::new(Service {
-        feed: Feed::new(parts.store.clone(), parts.stopping),
+        feed,
         authenticator: Authenticator::new(
             parts.store.clone(),
             RealmChain::new(
@@ -141,10 +147,9 @@ pub fn app(parts: ServiceParts) -> Router {
         .route("/", get(root::show))
         .route("/_security/_authenticate", get(authenticate::show))
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
-        .route("/_latchkey/feed", get(feed::show))
-        .route("/_latchkey/openapi.json", get(openapi::show))
         .merge(key_routes())
         .merge(directory_routes())
+        .merge(latchkey_routes())
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()
         .route("/healthz", get(health::show))
@@ -161,6 +166,14 @@ pub fn app(parts: ServiceParts) -> Router {
         .layer(map_response(answer::say_when_to_retry))
         .layer(CompressionLayer::new())
         .layer(from_fn_with_state(service, request_context::identify))
+}
+
+/// What Elasticsearch does not have.
+fn latchkey_routes() -> Router<SharedService> {
+    Router::new()
+        .route("/_latchkey/edges", get(edges::list))
+        .route("/_latchkey/feed", get(feed::show))
+        .route("/_latchkey/openapi.json", get(openapi::show))
 }
 
 /// API keys.

@@ -1,11 +1,14 @@
-//! The command `latchkey`: it runs a service (`dev`, `serve`), and asks one that runs (`key`, `user`, `role`, `token`).
+//! The command `latchkey`: it runs a service (`dev`, `serve`), and asks one that runs (`key`, `edges`, `user`, `role`,
+//! `token`).
 //!
 //! No secret is ever an argument, because everybody on the machine can list those.
 
+mod client_tls;
 mod completions;
 mod connection;
 mod data_directory;
 mod dev;
+mod edges;
 mod json_input;
 mod key;
 mod logging;
@@ -15,6 +18,7 @@ mod running;
 mod secret_input;
 mod serve;
 mod service_client;
+mod service_place;
 mod token;
 mod user;
 
@@ -51,6 +55,8 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Make, list and end the API keys of a running service.
     Key(key::KeyArguments),
+    /// Show which edges follow a running service, and how far each has come.
+    Edges(edges::EdgesArguments),
     /// Add, change and list the users of a running service, or of a users file.
     User(user::UserArguments),
     /// Make, list and remove the roles of a running service.
@@ -76,6 +82,7 @@ pub fn run() -> ExitCode {
         Command::Dev(arguments) => dev::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Key(arguments) => key::run(arguments),
+        Command::Edges(arguments) => edges::run(&arguments),
         Command::User(arguments) => user::run(arguments),
         Command::Role(arguments) => role::run(arguments),
         Command::Token(arguments) => token::run(arguments),

@@ -1,31 +1,45 @@
-//! The change feed as it is served: read a page, and if it is empty wait for a change.
+//! The change feed as it is served: read a page, and if it is empty wait for a change. What followers ask tells how far each has come.
 //!
 //! A waiting request subscribes to changes before it reads the store, so a change that is committed in between wakes it and none
 //! is missed. It ends with the first change, with the end of its wait, or when the service stops; in the last two cases
 //! the answer is the empty page it had read. The number of requests that wait is bounded: one more is refused, and its
 //! follower backs off.
 
+pub mod edge_name;
+pub mod edge_wait;
 pub mod edges;
+pub mod exchange;
+pub mod fleet;
+mod propagation;
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use latchkey_key_feed::{Cursor, FeedPage, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedPage, UnixMillis};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::feed::edges::{EdgeCounts, EdgeLedger, EdgeName};
-use crate::limits::FEED_WAITERS_MAX;
+use crate::feed::edge_name::EdgeName;
+use crate::feed::edges::{EdgeLedger, EdgeSighting};
+use crate::feed::propagation::RecentChanges;
+use crate::limits::{EDGE_WAITERS_MAX, FEED_WAITERS_MAX};
 use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
+
+/// Where the feed of a store stands before its first change.
+const BEGINNING: Cursor = Cursor(1);
 
 /// The feed of one store.
 #[derive(Debug)]
 pub struct Feed {
     store: KeyStore,
     places: Semaphore,
+    edge_places: Semaphore,
     edges: Mutex<EdgeLedger>,
+    /// Counts up whenever the ledger has news.
+    edge_news: watch::Sender<u64>,
+    recent: Arc<Mutex<RecentChanges>>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -34,6 +48,8 @@ pub struct Feed {
 pub struct FeedRequest {
     /// How far it has read, and thereby acknowledges.
     pub after: Cursor,
+    /// Which feed it has read so far, if it says so. It does not matter to a load from 0.
+    pub epoch: Option<Epoch>,
     /// While it loads from the beginning: what the store had forgotten when the load began.
     pub purged: Option<Cursor>,
     /// Most rows to answer.
@@ -51,13 +67,35 @@ pub enum FeedRefusal {
     Store(StoreError),
     /// As many requests wait as may.
     TooManyWaiting,
+    /// As many requests wait for edges as may.
+    TooManyEdgeWaits,
 }
 
 impl Feed {
-    /// The feed of a store. Requests stop waiting once `stopping` holds `true`.
+    /// The feed of a store, from within a runtime of tokio. Requests stop waiting once `stopping` holds `true`. Edges are live for
+    /// `edges_live_for` after each request. Before that time is over, counted from `now`, there may be some of which this feed has
+    /// not heard, unless the store is as empty as one of which nobody can have read anything.
     #[must_use]
-    pub fn new(store: KeyStore, stopping: watch::Receiver<bool>) -> Self {
-        Self { store, places: Semaphore::new(FEED_WAITERS_MAX), edges: Mutex::default(), stopping }
+    pub fn new(
+        store: KeyStore,
+        stopping: watch::Receiver<bool>,
+        edges_live_for: Duration,
+        now: UnixMillis,
+    ) -> Self {
+        let has_history = *store.changes().borrow() > BEGINNING;
+        let unheard_for = if has_history { edges_live_for } else { Duration::ZERO };
+        let complete_from = now.plus_millis(u64::try_from(unheard_for.as_millis()).unwrap_or(u64::MAX));
+        let recent = Arc::default();
+        tokio::spawn(note_changes(store.changes(), Arc::clone(&recent)));
+        Self {
+            store,
+            places: Semaphore::new(FEED_WAITERS_MAX),
+            edge_places: Semaphore::new(EDGE_WAITERS_MAX),
+            edges: Mutex::new(EdgeLedger::new(edges_live_for, complete_from)),
+            edge_news: watch::Sender::new(0),
+            recent,
+            stopping,
+        }
     }
 
     /// The changes after the follower's cursor, waiting for one if there is none.
@@ -66,41 +104,80 @@ impl Feed {
     ///
     /// [`FeedRefusal`] when the store does not answer, or too many requests wait.
     pub async fn answer(&self, request: FeedRequest, now: UnixMillis) -> Result<FeedPage, FeedRefusal> {
-        let mut changes = self.store.changes();
-        let position = FeedPosition { after: request.after, purged: request.purged };
-        let mut page = self.store.feed_page(position, request.rows_max).await?;
-        if let Some(edge) = request.edge {
-            self.ledger().record(edge, request.after, now);
-        }
+        let began = Instant::now();
+        let changes = self.store.changes();
+        let page = self.page(&request).await?;
+        self.hear(&request, &page, now);
         if request.wait.is_zero() || has_news(&page, request.after) {
             return Ok(page);
         }
+        let page = self.wait_for_news(&request, page, changes, began + request.wait).await?;
+        // The answer makes the edge's table fresh: from now on it may be out of reach for as long as after a request.
+        let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.hear(&request, &page, now.plus_millis(waited_ms));
+        Ok(page)
+    }
+
+    /// The first page with news, or at the `end` the one that has none.
+    async fn wait_for_news(
+        &self,
+        request: &FeedRequest,
+        mut page: FeedPage,
+        mut changes: watch::Receiver<Cursor>,
+        end: Instant,
+    ) -> Result<FeedPage, FeedRefusal> {
         let _place = self.places.try_acquire().map_err(|_| FeedRefusal::TooManyWaiting)?;
         let _counted = WaitingPoll::begin();
         let mut stopping = self.stopping.clone();
-        let end = Instant::now() + request.wait;
-        loop {
+        while !has_news(&page, request.after) {
             tokio::select! {
                 Ok(()) = changes.changed() => {}
                 () = sleep_until(end) => return Ok(page),
                 _ = stopping.wait_for(|stopping| *stopping) => return Ok(page),
             }
-            page = self.store.feed_page(position, request.rows_max).await?;
-            if has_news(&page, request.after) {
-                return Ok(page);
-            }
+            page = self.page(request).await?;
         }
+        Ok(page)
     }
 
-    /// How many edges there are, and how many have everything up to `latest`.
-    #[must_use]
-    pub fn edge_counts(&self, latest: Cursor) -> EdgeCounts {
-        self.ledger().counts(latest)
+    /// The page as of now. A follower of another feed than the store's is told to load again.
+    async fn page(&self, request: &FeedRequest) -> Result<FeedPage, StoreError> {
+        let position = FeedPosition { after: request.after, purged: request.purged };
+        let page = self.store.feed_page(position, request.rows_max).await?;
+        let is_of_another =
+            request.after != Cursor(0) && request.epoch.as_ref().is_some_and(|epoch| *epoch != page.epoch);
+        if is_of_another {
+            return Ok(FeedPage { cursor: Cursor(0), more: false, reset: true, keys: Vec::new(), ..page });
+        }
+        Ok(page)
+    }
+
+    fn hear(&self, request: &FeedRequest, page: &FeedPage, now: UnixMillis) {
+        let Some(name) = request.edge.clone() else { return };
+        let acknowledges = request.acknowledges(page) && page.epoch == *self.store.epoch();
+        let acknowledged = if acknowledges { request.after } else { Cursor(0) };
+        self.see(EdgeSighting { name, acknowledged, seen: now });
     }
 
     /// A ledger whose holder panicked is still a ledger: each entry is written whole.
     fn ledger(&self) -> MutexGuard<'_, EdgeLedger> {
         self.edges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FeedRequest {
+    /// Whether it promises that the edge admits by nothing older than `after`, where `page` is what it is answered. A load promises
+    /// nothing before it is whole, because the table before it still serves; nor does a cursor that means nothing here.
+    fn acknowledges(&self, page: &FeedPage) -> bool {
+        self.after != Cursor(0) && self.purged.is_none() && !page.reset
+    }
+}
+
+/// Notes when changes are heard of, as long as there is a store that could tell of any.
+async fn note_changes(mut changes: watch::Receiver<Cursor>, recent: Arc<Mutex<RecentChanges>>) {
+    while changes.changed().await.is_ok() {
+        let cursor = *changes.borrow_and_update();
+        recent.lock().unwrap_or_else(PoisonError::into_inner).hear(cursor, Instant::now());
     }
 }
 
@@ -121,6 +198,9 @@ impl fmt::Display for FeedRefusal {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::TooManyWaiting => write!(f, "{FEED_WAITERS_MAX} requests for the key feed wait already"),
+            Self::TooManyEdgeWaits => {
+                write!(f, "{EDGE_WAITERS_MAX} requests wait for edges already; nothing was changed")
+            }
         }
     }
 }

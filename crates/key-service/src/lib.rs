@@ -11,6 +11,7 @@ pub mod clock;
 pub mod feed;
 pub mod limits;
 pub mod log_line;
+pub mod pem_file;
 pub mod query;
 pub mod randomness;
 pub mod remover;

@@ -33,6 +33,21 @@ pub const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// How long open requests may still run once the service is told to stop. Kubernetes kills 30 s after it asked.
 pub const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// How long a client may take for its TLS handshake. An honest one takes two round trips; the place of a connection is held meanwhile.
+pub const TLS_HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a connection whose handshake failed stays open for the client to read why.
+pub const TLS_PARTING_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Most bytes that are still read from such a client: more than the first flight of any.
+pub const TLS_PARTING_LEN_MAX: u64 = 64 * 1024;
+
+/// How often the files of certificates and keys are looked at again. Kubernetes brings a changed secret within a minute.
+pub const TLS_FILES_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Longest file of certificates or keys, in bytes. A file with every public authority has some 220 KB.
+pub const PEM_FILE_LEN_MAX: usize = 1024 * 1024;
+
 /// Rows of one feed answer when the follower names no number.
 pub const FEED_ROWS_DEFAULT: u32 = 1_000;
 
@@ -49,11 +64,42 @@ pub const FEED_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Most feed requests that may wait at once. Each holds a connection or a stream and a few kilobytes.
 pub const FEED_WAITERS_MAX: usize = 1_024;
 
-/// Longest name of an edge, in bytes. A Kubernetes pod name has at most 63, a node id of Istio about twice that.
-pub const EDGE_NAME_LEN_MAX: usize = 128;
+/// Longest name of an edge, in bytes: what the filter sends at most. A node id of Istio names type, address, pod and namespace twice,
+/// each of the last two of up to 63 bytes.
+pub const EDGE_NAME_LEN_MAX: usize = 256;
 
 /// Most edges whose progress is remembered; the one not seen for longest is forgotten for a new one.
 pub const EDGES_MAX: usize = 4_096;
+
+/// How long after its last request an edge counts as live, when nothing is set: the longest wait of a feed request, and time for a
+/// few tries after one that failed.
+pub const EDGES_LIVE_FOR_DEFAULT: Duration = Duration::from_secs(90);
+
+/// Most that may be set for it: the longest time for which a filter may be told to go on with its table.
+pub const EDGES_LIVE_FOR_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Least time between two writings, or readings, of what replicas tell each other of edges: what a thousand edges say at once is a
+/// handful of statements.
+pub const EDGE_EXCHANGE_PAUSE: Duration = Duration::from_millis(10);
+
+/// How often replicas tell each other that an edge still asks, when there is nothing else to tell.
+pub const EDGE_SIGHT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long an edge that nobody sees any more is listed, where replicas keep a list; longer when it counts as live for longer.
+pub const EDGE_ROW_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Longest wait for edges to apply a change. Load balancers close idle connections after 60 seconds.
+pub const EDGE_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Most requests that may wait for edges at once. Each holds a connection and the names of the edges that it waits for.
+pub const EDGE_WAITERS_MAX: usize = 128;
+
+/// Most names of missing edges in one answer; how many there are is told besides.
+pub const EDGES_MISSING_NAMED_MAX: usize = 100;
+
+/// Most changes of which it is remembered when they were heard of, to time how long edges take. An edge that is further behind is
+/// not timed for the older ones.
+pub const CHANGES_TIMED_MAX: usize = 1_024;
 
 /// Most keys that one listing answers. More are refused, because a list cut short would look complete.
 pub const KEYS_LISTED_MAX: u32 = 100_000;
@@ -252,8 +298,10 @@ const _: () = assert!(STORE_LOCK_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.a
 const _: () = assert!(STORE_BUSY_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
 // A replica that has fallen silent loses its lock before the others give up.
 const _: () = assert!(STORE_SILENCE_MAX.as_secs() < STORE_LOCK_WAIT_MAX.as_secs());
+const _: () = assert!(EDGE_SIGHT_INTERVAL.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
+const _: () = assert!(FEED_WAIT_MAX.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());
 // A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.
 const _: () =
     assert!(FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::limits::FEED_ANSWER_LEN_MAX);

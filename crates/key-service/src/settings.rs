@@ -11,18 +11,25 @@
 //! [limits]
 //! failed_logins_per_minute = 10    # wrong passwords that come back each minute to one source; 0: no limit
 //! trusted_proxies = []             # addresses or blocks whose X-Forwarded-For counts
+//! [edges]
+//! live_for = "90s"                 # how long after its last request an edge counts as live
 //!
 //! [xpack.security.authc]           # names and meaning are Elasticsearch's
 //! api_key.enabled = true           # off: the endpoints refuse, and the ApiKey scheme is not looked at
 //! api_key.delete.interval = "24h"  # the least time between two removals of dead keys
 //! api_key.delete.retention_period = "7d"  # how long a key stays visible once it was invalidated or has expired
-//! token.enabled = false            # OAuth2 tokens at /_security/oauth2/token; on by default only where TLS is
+//! token.enabled = false            # OAuth2 tokens at /_security/oauth2/token; on by default where the service speaks TLS
 //! token.timeout = "20m"            # how long an access token lives, 1s to 1h
 //! realms.file.file.order = 0       # the users file: type, name, and its place in the order
 //! realms.native.native.order = 1   # the users that are managed over the interface
+//!
+//! [xpack.security.http.ssl]
+//! enabled = false                  # on: TLS, with a certificate and its key, and clients' certificates if wanted
 //! ```
 
 mod authentication;
+mod edges;
+pub mod http_ssl;
 mod jwt;
 mod limits;
 pub mod section;
@@ -36,10 +43,12 @@ use std::path::PathBuf;
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::jwt::JwtRealmSettings;
 use crate::security::realm::RealmName;
+use crate::settings::http_ssl::HttpSslSettings;
 use crate::settings::section::{InvalidFile, Problems, Section};
 use crate::settings::sources::Sources;
 use crate::store::removal::RemovalPolicy;
 
+pub use edges::EdgeSettings;
 pub use limits::LimitSettings;
 pub use store::StoreSettings;
 pub use tokens::TokenSettings;
@@ -52,6 +61,8 @@ pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4
 pub struct Settings {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// How it speaks TLS, if it does (Elasticsearch, `xpack.security.http.ssl`).
+    pub http_ssl: Option<HttpSslSettings>,
     /// Where the store is.
     pub store: StoreSettings,
     /// The file of users and roles.
@@ -73,6 +84,8 @@ pub struct ServiceSettings {
     pub tokens: TokenSettings,
     /// Whether successes carry `X-elastic-product: Elasticsearch`.
     pub product_header: bool,
+    /// How the edges are looked after.
+    pub edges: EdgeSettings,
     /// The realms after the reserved one, in the order in which they are asked.
     pub realms: Vec<RealmName>,
     /// Who counts as the sender of a request without a credential, if anybody does.
@@ -101,6 +114,7 @@ impl Default for ServiceSettings {
             removal: RemovalPolicy::default(),
             tokens: TokenSettings::default(),
             product_header: true,
+            edges: EdgeSettings::default(),
             realms,
             anonymous: None,
             limits: LimitSettings::default(),
@@ -121,22 +135,29 @@ impl Settings {
         let users = file(&mut root, "users", overrides.users);
         let defaults = ServiceSettings::default();
         let mut answers = root.section("answers");
-        let mut xpack = root.section("xpack");
-        let authc = authentication::read(&mut xpack);
+        let edges = edges::read(root.section("edges"));
         let limits = limits::read(root.section("limits"));
+        let mut xpack = root.section("xpack");
+        let mut security = xpack.section("security");
+        let mut http = security.section("http");
+        let http_ssl = http_ssl::read(http.section("ssl"));
+        let authc = authentication::read(security.section("authc"), http_ssl.is_some());
         let service = ServiceSettings {
             api_keys: authc.api_keys,
             removal: authc.removal,
             tokens: authc.tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
+            edges,
             realms: authc.realms,
             anonymous: authc.anonymous,
             limits,
         };
         answers.end();
+        http.end();
+        security.end();
         xpack.end();
         root.end();
-        problems.none_or(Self { listen, store, users, jwt_realms: authc.jwt_realms, service })
+        problems.none_or(Self { listen, http_ssl, store, users, jwt_realms: authc.jwt_realms, service })
     }
 }
 

@@ -5,7 +5,9 @@
 //! the caller goes away, and then wakes whoever waits for changes. Only this module's own rooms know which database
 //! it is.
 
+pub mod changed;
 pub mod directory;
+pub mod edges;
 mod error;
 pub mod listing;
 pub mod location;
@@ -25,6 +27,7 @@ use tracing::Instrument as _;
 use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
 use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::security::role_descriptor::RoleDescriptors;
+use crate::store::changed::{Changed, Committed};
 use crate::store::location::StoreLocation;
 use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
@@ -119,9 +122,6 @@ pub struct FeedPosition {
     /// While it loads from the beginning: what the store had forgotten when the load began.
     pub purged: Option<Cursor>,
 }
-
-/// A change that is durable: where it left the feed, and what it was.
-type Committed = (Cursor, ChangeEvent);
 
 impl From<Cursor> for FeedPosition {
     fn from(after: Cursor) -> Self {
@@ -229,13 +229,13 @@ impl KeyStore {
         filter: KeyFilter,
         actor: Actor,
         now: UnixMillis,
-    ) -> Result<Vec<KeyId>, StoreError> {
+    ) -> Result<Changed<Vec<KeyId>>, StoreError> {
         let event =
             ChangeEvent { at: now, action: ChangeAction::InvalidateApiKeys, actor, key_ids: Vec::new() };
         self.change(move |database| async move {
             let change = database.invalidate(&filter, event).await?;
-            let key_ids = change.as_ref().map_or_else(Vec::new, |(_, event)| event.key_ids.clone());
-            Ok((key_ids, change))
+            let outcome = change.as_ref().map_or_else(Vec::new, |(_, event)| event.key_ids.clone());
+            Ok((Changed::by(change.as_ref(), outcome), change))
         })
         .await
     }
@@ -251,9 +251,13 @@ impl KeyStore {
         update: KeyUpdate,
         actor: Actor,
         now: UnixMillis,
-    ) -> Result<Vec<UpdateOutcome>, StoreError> {
+    ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
         let event = ChangeEvent { at: now, action: ChangeAction::UpdateApiKeys, actor, key_ids: Vec::new() };
-        self.change(move |database| async move { database.update(ids, &update, event).await }).await
+        self.change(move |database| async move {
+            let (outcome, change) = database.update(ids, &update, event).await?;
+            Ok((Changed::by(change.as_ref(), outcome), change))
+        })
+        .await
     }
 
     /// Removes, for good, the keys that have been dead for the retention period, if a run is due. Returns how many.
@@ -308,13 +312,22 @@ impl KeyStore {
         self.changes.subscribe()
     }
 
+    /// The position of the latest change that is durable, whoever made it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn latest(&self) -> Result<Cursor, StoreError> {
+        Ok(self.database.feed_state().await?.latest)
+    }
+
     /// Whether the store answers.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.database.feed_state().await.map(|_| ())
+        self.latest().await.map(|_| ())
     }
 
     /// Runs a change to its end in a task of its own: a caller that hangs up must not lose the wake-up or the audit line

@@ -2,6 +2,9 @@
 //!
 //! Labels come from small fixed sets: routes, statuses, reasons. A key, a name or an owner is never one.
 
+pub mod edges;
+pub mod tls;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -11,7 +14,6 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use crate::audit::ChangeAction;
 use crate::audit::directory::DirectoryAction;
 use crate::audit::tokens::TokenAction;
-use crate::feed::edges::EdgeCounts;
 use crate::store::StoreError;
 
 const REQUESTS: &str = "latchkey_requests_total";
@@ -23,8 +25,6 @@ const KEYS_REMOVED: &str = "latchkey_keys_removed_total";
 const KEYS_UPDATED: &str = "latchkey_keys_updated_total";
 const FEED_POLLS_WAITING: &str = "latchkey_feed_polls_waiting";
 const FEED_ROWS: &str = "latchkey_feed_rows_total";
-const FEED_EDGES: &str = "latchkey_feed_edges";
-const FEED_EDGES_CURRENT: &str = "latchkey_feed_edges_current";
 const LOGINS_THROTTLED: &str = "latchkey_logins_throttled_total";
 const REFUSALS: &str = "latchkey_authentication_failures_total";
 const TOKENS_CREATED: &str = "latchkey_tokens_created_total";
@@ -114,12 +114,6 @@ pub fn store_failed(error: &StoreError) {
     counter!(STORE_ERRORS, "kind" => error.kind()).increment(1);
 }
 
-/// The edges, as they are now.
-pub fn edges_counted(counts: EdgeCounts) {
-    gauge!(FEED_EDGES).set(counts.known as f64);
-    gauge!(FEED_EDGES_CURRENT).set(counts.current as f64);
-}
-
 /// Tells the recorder what each name means.
 fn describe() {
     describe_counter!(REQUESTS, "Requests answered, by route, method and status.");
@@ -137,8 +131,6 @@ fn describe() {
     describe_counter!(DIRECTORY_CHANGES, "Changes of users, roles and application privileges, by action.");
     describe_gauge!(FEED_POLLS_WAITING, "Requests for the key feed that wait for a change.");
     describe_counter!(FEED_ROWS, "Rows of the key feed served.");
-    describe_gauge!(FEED_EDGES, "Edges that follow the key feed.");
-    describe_gauge!(FEED_EDGES_CURRENT, "Edges that have acknowledged every change.");
     describe_counter!(
         LOGINS_THROTTLED,
         "Logins refused with 429 after too many failed ones from the same source."
@@ -146,6 +138,8 @@ fn describe() {
     describe_counter!(REFUSALS, "Credentials that authenticated nobody, by reason.");
     describe_counter!(KEY_SETS_UNREADABLE, "Failures to read the keys of an issuer of JSON Web Tokens.");
     describe_counter!(STORE_ERRORS, "Failures of the store, by kind.");
+    edges::describe();
+    tls::describe();
 }
 
 /// What was counted, ready to be rendered. The process has one recorder; the first call installs it.
@@ -157,12 +151,16 @@ pub fn recorder() -> PrometheusHandle {
 }
 
 fn install() -> PrometheusHandle {
-    let buckets = Matcher::Full(REQUEST_SECONDS.to_owned());
-    let recorder = PrometheusBuilder::new()
-        .set_buckets_for_metric(buckets, &REQUEST_SECONDS_BUCKETS)
+    let histograms: [(&str, &[f64]); 3] = [
+        (REQUEST_SECONDS, &REQUEST_SECONDS_BUCKETS),
+        (edges::PROPAGATION_SECONDS, &edges::SECONDS_BUCKETS),
+        (edges::WAIT_SECONDS, &edges::SECONDS_BUCKETS),
+    ];
+    let recorder = histograms.into_iter().fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
         // Only an empty list of buckets is refused.
-        .unwrap_or_default()
-        .build_recorder();
+        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets).unwrap_or_default()
+    });
+    let recorder = recorder.build_recorder();
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::warn!("another recorder was installed before: /metrics will be empty");

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 /// Most bytes of one stream that a failure prints: enough for the story, little enough to read.
 const LOG_TAIL_LEN_MAX: usize = 64 * 1024;
@@ -77,6 +77,31 @@ impl ChildProcess {
     #[must_use]
     pub fn log(&self) -> &ProcessLog {
         &self.log
+    }
+
+    /// Makes it hang (SIGSTOP): it does nothing any more and its connections stay open, until [`Self::resume`].
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn pause(&self) -> Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets it go on where it was paused (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn resume(&self) -> Result<()> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result<()> {
+        let (name, process) = (&self.name, self.child.id().to_string());
+        let sent = Command::new("sh").args(["-c", "kill -$0 $1", signal, &process]).status()?;
+        ensure!(sent.success(), "{name} takes no SIG{signal}");
+        Ok(())
     }
 
     /// Kills it at once (SIGKILL), as a crash of the machine would, and waits until it is gone.

@@ -121,6 +121,24 @@ impl EnvoyProcess {
         self.directory.path()
     }
 
+    /// Makes it hang, with all its connections open, until [`Self::resume`].
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn pause(&self) -> Result<()> {
+        self.process.pause()
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn resume(&self) -> Result<()> {
+        self.process.resume()
+    }
+
     /// Whether it is still running.
     ///
     /// # Errors

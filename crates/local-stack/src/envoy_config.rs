@@ -118,6 +118,18 @@ impl EnvoyConfig {
         Ok(())
     }
 
+    /// Gives the process a name of its own for the key service.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration has lost the filter.
+    pub fn set_edge(&mut self, name: &str) -> Result<()> {
+        let mut plugin_config = self.plugin_config()?;
+        let fields = plugin_config.as_object_mut().context("the plugin configuration is no object")?;
+        fields.insert("edge".to_owned(), json!(name));
+        self.set_plugin_config(&plugin_config)
+    }
+
     /// The `config` of the Wasm filter: VM, failure policy, plugin configuration.
     ///
     /// # Errors

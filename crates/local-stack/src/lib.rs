@@ -3,6 +3,7 @@
 //! Everything here is real processes and real sockets: the demo, the measurements and the end-to-end tests all stand on it.
 //! Ports are chosen by the system, conditions are awaited instead of times, and no process outlives its owner.
 
+pub mod acknowledgement;
 pub mod child_process;
 pub mod demo;
 pub mod envoy;
@@ -16,6 +17,7 @@ pub mod postgres;
 pub mod replicas;
 pub mod revocation;
 pub mod stack;
+pub mod times;
 pub mod upstream;
 pub mod wait;
 pub mod workers;

@@ -1,4 +1,4 @@
-//! `local-stack`: the demo, a stack to try by hand, and the measurement of revocation.
+//! `local-stack`: the demo, a stack to try by hand, and measurements of revocation.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
+use latchkey_local_stack::acknowledgement::AcknowledgementTimes;
 use latchkey_local_stack::demo;
 use latchkey_local_stack::playground::Playground;
 use latchkey_local_stack::postgres::{self, PostgresServer};
@@ -52,6 +53,18 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Measure the time of an invalidation that is answered when every edge has applied it.
+    Acknowledgement {
+        /// How many keys to invalidate.
+        #[arg(long, default_value_t = 20)]
+        runs: usize,
+        /// How many Envoys follow.
+        #[arg(long, default_value_t = 2)]
+        edges: usize,
+        /// Print JSON instead of a sentence.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -89,6 +102,11 @@ fn perform(verb: Verb) -> Result<ExitCode> {
                     Ok(())
                 })?;
             let times = RevocationTimes::measure(&stack, runs)?;
+            if json { writeln!(out, "{}", times.as_json())? } else { writeln!(out, "{}", times.in_words())? }
+        }
+        Verb::Acknowledgement { runs, edges, json } => {
+            let stack = LocalStack::start(StackOptions::default(), |config| config.set_edge("edge-1"))?;
+            let times = AcknowledgementTimes::measure(&stack, edges, runs)?;
             if json { writeln!(out, "{}", times.as_json())? } else { writeln!(out, "{}", times.in_words())? }
         }
     }

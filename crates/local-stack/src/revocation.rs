@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use crate::http::Request;
 use crate::http::http1::Http1Connection;
 use crate::stack::LocalStack;
+use crate::times::{Times, millis};
 use crate::{wait, workers};
 
 /// Times of all runs at all workers.
 #[derive(Clone, Debug)]
 pub struct RevocationTimes {
-    /// Ascending. A worker that refused before the answer arrived here counts as zero.
-    sorted: Vec<Duration>,
+    /// A worker that refused before the answer arrived here counts as zero.
+    times: Times,
     runs: usize,
     workers: usize,
 }
@@ -28,31 +29,18 @@ impl RevocationTimes {
     pub fn measure(stack: &LocalStack, runs: usize) -> Result<Self> {
         let mut connections = workers::connection_to_each(stack.envoy.admin())?;
         let workers = connections.len();
-        let mut sorted = Vec::new();
+        let mut times = Vec::new();
         for run in 1..=runs {
-            sorted.extend(one_run(stack, &mut connections).with_context(|| format!("run {run}"))?);
+            times.extend(one_run(stack, &mut connections).with_context(|| format!("run {run}"))?);
         }
-        sorted.sort_unstable();
-        Ok(Self { sorted, runs, workers })
-    }
-
-    /// The time that half of all observations did not exceed.
-    #[must_use]
-    pub fn median(&self) -> Duration {
-        self.sorted.get(self.sorted.len().saturating_sub(1) / 2).copied().unwrap_or_default()
-    }
-
-    /// The longest time of all.
-    #[must_use]
-    pub fn worst(&self) -> Duration {
-        self.sorted.last().copied().unwrap_or_default()
+        Ok(Self { times: Times::new(times), runs, workers })
     }
 
     /// The result for a person.
     #[must_use]
     pub fn in_words(&self) -> String {
         let (runs, workers) = (self.runs, self.workers);
-        let (median, worst) = (millis(self.median()), millis(self.worst()));
+        let (median, worst) = (millis(self.times.median()), millis(self.times.worst()));
         format!(
             "{runs} revocations at {workers} workers: first 401 after {median:.1} ms (median), {worst:.1} ms (worst)"
         )
@@ -64,9 +52,9 @@ impl RevocationTimes {
         json!({
             "runs": self.runs,
             "workers": self.workers,
-            "median_ms": millis(self.median()),
-            "worst_ms": millis(self.worst()),
-            "all_ms": self.sorted.iter().copied().map(millis).collect::<Vec<_>>(),
+            "median_ms": millis(self.times.median()),
+            "worst_ms": millis(self.times.worst()),
+            "all_ms": self.times.all_ms(),
         })
     }
 }
@@ -105,27 +93,5 @@ fn first_refusal(connection: &mut Http1Connection, request: &Request) -> Result<
             200 => bail!("the key is still admitted"),
             other => bail!("neither admitted nor refused but {other}"),
         }
-    }
-}
-
-/// To the microsecond: finer differences are noise of the clock.
-fn millis(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_an_observation() {
-        let of = |millis: &[u64]| {
-            let sorted = millis.iter().copied().map(Duration::from_millis).collect();
-            RevocationTimes { sorted, runs: 1, workers: 1 }
-        };
-        assert_eq!(of(&[1, 2, 9]).median(), Duration::from_millis(2));
-        assert_eq!(of(&[1, 2, 3, 9]).median(), Duration::from_millis(2));
-        assert_eq!(of(&[]).median(), Duration::ZERO);
-        assert_eq!(of(&[1, 9]).worst(), Duration::from_millis(9));
     }
 }

@@ -56,6 +56,7 @@ pub struct LocalStack {
     /// The key with which the edge reads the feed.
     pub feed_key: CreatedKey,
     edge: SocketAddr,
+    options: StackOptions,
     _directory: TempDir,
 }
 
@@ -114,19 +115,26 @@ impl LocalStack {
         config.set_cluster_address("upstream", upstream.address())?;
         config.set_cluster_address("key_service", key_service.address())?;
         edit(&mut config)?;
-        let envoy = EnvoyProcess::start(&EnvoyOptions {
-            config,
-            concurrency: options.concurrency,
-            environment: vec![(FEED_CREDENTIAL_VARIABLE.to_owned(), feed_key.encoded.clone())],
-            filter_log_level: options.filter_log_level,
-        })?;
+        let envoy = EnvoyProcess::start(&envoy_options(config, options, &feed_key))?;
         let edge = envoy.listener()?;
-        let stack = Self { envoy, key_service, upstream, feed_key, edge, _directory: directory };
-        wait::until("the edge has read the feed", || {
-            Ok((stack.envoy.admin().stat("wasmcustom.latchkey.table.keys")? > 0).then_some(()))
-        })
-        .with_context(|| stack.logs_since(StackMark::default()))?;
+        let stack = Self { envoy, key_service, upstream, feed_key, edge, options, _directory: directory };
+        await_table(&stack.envoy).with_context(|| stack.logs_since(StackMark::default()))?;
         Ok(stack)
+    }
+
+    /// Starts one more Envoy at ports of its own, with `envoy/local.yaml` as `edit` changes it, and waits until it has a key table.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub fn another_edge(&self, edit: impl FnOnce(&mut EnvoyConfig) -> Result<()>) -> Result<EnvoyProcess> {
+        let mut config = EnvoyConfig::local()?;
+        config.set_cluster_address("upstream", self.upstream.address())?;
+        config.set_cluster_address("key_service", self.key_service.address())?;
+        edit(&mut config)?;
+        let envoy = EnvoyProcess::start(&envoy_options(config, self.options, &self.feed_key))?;
+        await_table(&envoy)?;
+        Ok(envoy)
     }
 
     /// Where clients connect.
@@ -180,6 +188,21 @@ impl LocalStack {
 pub fn with_status(status: u16, answer: Response) -> Result<Response> {
     ensure!(answer.status == status, "expected {status}, got {}: {}", answer.status, answer.text());
     Ok(answer)
+}
+
+fn envoy_options(config: EnvoyConfig, options: StackOptions, feed_key: &CreatedKey) -> EnvoyOptions {
+    EnvoyOptions {
+        config,
+        concurrency: options.concurrency,
+        environment: vec![(FEED_CREDENTIAL_VARIABLE.to_owned(), feed_key.encoded.clone())],
+        filter_log_level: options.filter_log_level,
+    }
+}
+
+fn await_table(envoy: &EnvoyProcess) -> Result<()> {
+    wait::until("the edge has read the feed", || {
+        Ok((envoy.admin().stat("wasmcustom.latchkey.table.keys")? > 0).then_some(()))
+    })
 }
 
 fn local(port: u16) -> SocketAddr {

@@ -49,7 +49,9 @@ impl Service {
         let parameter = |name| poll.path.split(name).nth(1)?.split('&').next()?.parse().ok();
         let after = parameter("after=").unwrap();
         let is_load = after == 0 || parameter("purged=") == Some(self.purged_until);
-        let reset = after < self.purged_until && !is_load || after > self.seq;
+        let epoch = poll.path.split("&epoch=").nth(1).and_then(|rest| rest.split('&').next());
+        let is_of_another = after > 0 && epoch.is_some_and(|epoch| epoch != self.epoch);
+        let reset = is_of_another || after < self.purged_until && !is_load || after > self.seq;
         let mut keys: Vec<_> =
             self.rows.values().filter(|row| !reset && row.seq().0 > after).cloned().collect();
         keys.sort_by_key(FeedRow::seq);

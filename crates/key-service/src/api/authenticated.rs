@@ -108,11 +108,16 @@ impl Authenticated {
     ///
     /// 403 when not, or 401 for an anonymous caller who is asked who he is; the trail then knows of it.
     pub(super) fn authorize(&self, request: &ClusterRequest<'_>) -> Result<(), ApiError> {
-        if self.refused_runner.is_none() && self.permission.allows(request, &self.caller) {
-            self.note_allowed(request);
-            return Ok(());
+        if !self.may(request) {
+            return Err(self.deny(request));
         }
-        Err(self.deny(request))
+        self.note_allowed(request);
+        Ok(())
+    }
+
+    /// The same for an answer that tells more to some: the trail hears nothing of it.
+    pub(super) fn may(&self, request: &ClusterRequest<'_>) -> bool {
+        self.refused_runner.is_none() && self.permission.allows(request, &self.caller)
     }
 
     /// Whose keys the request may reach.

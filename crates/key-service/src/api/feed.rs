@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use latchkey_key_feed::Cursor;
+use latchkey_key_feed::{Cursor, Epoch};
 
 use crate::api::SharedService;
 use crate::api::answer;
@@ -14,7 +14,7 @@ use crate::api::error::{ApiError, ErrorCause};
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::audit::{self, feed::FeedReadEvent};
-use crate::feed::edges::EdgeName;
+use crate::feed::edge_name::EdgeName;
 use crate::feed::{FeedRefusal, FeedRequest};
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
 use crate::security::request::ClusterRequest;
@@ -44,6 +44,11 @@ pub(super) async fn show(
 
 fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {
     let after = Cursor(parameters.whole_number("after")?.unwrap_or(0));
+    let epoch = parameters
+        .text("epoch")
+        .map(Epoch::try_from)
+        .transpose()
+        .map_err(|invalid| ErrorCause::illegal_argument(format!("[epoch]: {invalid}")))?;
     let purged = parameters.whole_number("purged")?.map(Cursor);
     let rows_max = rows_max(parameters.whole_number("limit")?)?;
     let wait = parameters.time_value("wait")?.map_or(Duration::ZERO, |wait| wait.to_duration());
@@ -59,7 +64,7 @@ fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {
         .transpose()
         .map_err(|invalid| ErrorCause::illegal_argument(format!("[edge]: {invalid}")))?;
     parameters.finish()?;
-    Ok(FeedRequest { after, purged, rows_max, wait, edge })
+    Ok(FeedRequest { after, epoch, purged, rows_max, wait, edge })
 }
 
 fn rows_max(limit: Option<u64>) -> Result<u32, ErrorCause> {
@@ -74,7 +79,9 @@ impl From<FeedRefusal> for ApiError {
     fn from(refusal: FeedRefusal) -> Self {
         match refusal {
             FeedRefusal::Store(error) => error.into(),
-            FeedRefusal::TooManyWaiting => Self::too_busy(refusal.to_string()),
+            FeedRefusal::TooManyWaiting | FeedRefusal::TooManyEdgeWaits => {
+                Self::too_busy(refusal.to_string())
+            }
         }
     }
 }
@@ -89,9 +96,10 @@ mod tests {
 
     #[test]
     fn reads_what_a_follower_asks() {
-        let asked = read("after=7&purged=3&limit=10000&wait=60s&edge=envoy-1").unwrap();
+        let asked = read("after=7&epoch=e%2F1&purged=3&limit=10000&wait=60s&edge=envoy-1").unwrap();
         assert_eq!((asked.after, asked.rows_max, asked.wait), (Cursor(7), 10_000, Duration::from_secs(60)));
         assert_eq!(asked.purged, Some(Cursor(3)));
+        assert_eq!(asked.epoch, Epoch::try_from("e/1".to_owned()).ok());
         assert_eq!(asked.edge, EdgeName::try_from("envoy-1".to_owned()).ok());
         let nothing = read("").unwrap();
         assert_eq!((nothing.after, nothing.rows_max, nothing.wait), (Cursor(0), 1_000, Duration::ZERO));
@@ -104,7 +112,8 @@ mod tests {
             ("limit=10001", "[limit] must be from 1 to 10000"),
             ("limit=99999999999", "[limit] must be from 1 to 10000"),
             ("wait=61s", "[wait] must not exceed 60s"),
-            ("edge=", "[edge]: the name of an edge has 1 to 128 bytes"),
+            ("edge=", "[edge]: the name of an edge has 1 to 256 bytes and no control characters"),
+            ("epoch=", "[epoch]: an epoch has 1 to 64 bytes"),
             ("after=-1", "Failed to parse int parameter [after] with value [-1]"),
             (
                 "wayt=1s",

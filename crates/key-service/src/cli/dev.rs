@@ -64,6 +64,7 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
     let (hash, password) = elastic_password(&directory)?;
     let plan = ServicePlan {
         listen: arguments.listen,
+        certificates: None,
         store: StorePlace::Directory(data),
         realms: Realms::default().with_elastic(hash).with_file(users.users),
         roles: users.roles,

@@ -1,5 +1,6 @@
 //! `latchkey key`: making, listing and ending API keys of a running service.
 
+mod edge_wait;
 mod list;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
 use crate::cli::json_input;
+use crate::cli::key::edge_wait::{EdgeWaitArguments, EdgesReached};
 use crate::cli::report::{Fields, Report, date, harmless};
 use crate::cli::secret_input::secret;
 use crate::cli::service_client::{Answer, ServiceClient, path};
@@ -81,6 +83,8 @@ struct UpdateArguments {
     id: String,
     #[command(flatten)]
     traits: KeyTraits,
+    #[command(flatten)]
+    edges: EdgeWaitArguments,
 }
 
 /// What a key is besides a name.
@@ -98,8 +102,17 @@ struct KeyTraits {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 struct InvalidateArguments {
+    #[command(flatten)]
+    keys: KeyChoice,
+    #[command(flatten)]
+    edges: EdgeWaitArguments,
+}
+
+/// Which keys are meant.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct KeyChoice {
     /// Ids of keys.
     #[arg(conflicts_with_all = ["name", "username", "realm"], value_parser = NonEmptyStringValueParser::new())]
     ids: Vec<String>,
@@ -120,17 +133,16 @@ struct InvalidateArguments {
 pub(super) fn run(arguments: KeyArguments) -> Result<(), CommandFailed> {
     let service = arguments.connection.open()?;
     let now = SystemClock.now();
+    let as_json = arguments.connection.json;
     let report = match arguments.command {
         KeyCommand::Create(arguments) => create(&service, &arguments)?,
         KeyCommand::Grant(arguments) => grant(&service, &arguments)?,
-        KeyCommand::Invalidate(invalidate_arguments) => {
-            return invalidate(&service, &invalidate_arguments, arguments.connection.json);
-        }
+        KeyCommand::Invalidate(arguments) => return invalidate(&service, &arguments, as_json),
         KeyCommand::List(arguments) => list::list(&service, &arguments, now)?,
         KeyCommand::Show(arguments) => list::show(&service, &arguments, now)?,
-        KeyCommand::Update(arguments) => update(&service, &arguments)?,
+        KeyCommand::Update(arguments) => return update(&service, &arguments, as_json),
     };
-    report.print(arguments.connection.json)
+    report.print(as_json)
 }
 
 fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report, CommandFailed> {
@@ -160,29 +172,28 @@ fn grant(service: &ServiceClient, arguments: &GrantArguments) -> Result<Report, 
     service.ask(Method::POST, &format!("{KEYS}/grant"), Some(&body)).map(created)
 }
 
-fn update(service: &ServiceClient, arguments: &UpdateArguments) -> Result<Report, CommandFailed> {
+/// Prints what was done, and then fails if not every edge is known to have applied it.
+fn update(service: &ServiceClient, arguments: &UpdateArguments, as_json: bool) -> Result<(), CommandFailed> {
     let id = &arguments.id;
     let body = Value::Object(arguments.traits.body()?);
-    let answer = service.ask(Method::PUT, &path(&["_security", "api_key", id]), Some(&body))?;
+    let path = arguments.edges.ask_in(&path(&["_security", "api_key", id]));
+    let answer = service.ask(Method::PUT, &path, Some(&body))?;
     let is_changed = answer.json.get("updated") == Some(&Value::Bool(true));
     let told = if is_changed { "Updated the key" } else { "There was nothing to change in the key" };
-    Ok(Report { text: format!("{told} {}.\n", harmless(id)), json: answer.text })
+    let edges = EdgesReached::of(&answer.json);
+    let reached = edges.as_ref().map(EdgesReached::told).unwrap_or_default();
+    Report { text: format!("{told} {}.\n{reached}", harmless(id)), json: answer.text }.print(as_json)?;
+    edges.map_or(Ok(()), |edges| edges.require_all())
 }
 
-/// Prints what was ended, and then fails if that is not all that was named.
+/// Prints what was ended, and then fails if that is not all that was named, or not every edge is known to have applied it.
 fn invalidate(
     service: &ServiceClient,
     arguments: &InvalidateArguments,
     as_json: bool,
 ) -> Result<(), CommandFailed> {
-    let mut body = Map::new();
-    let mut add = |name: &str, value: Option<Value>| body.extend(value.map(|value| (name.to_owned(), value)));
-    add("ids", (!arguments.ids.is_empty()).then(|| json!(arguments.ids)));
-    add("name", arguments.name.as_ref().map(|name| json!(name)));
-    add("username", arguments.username.as_ref().map(|name| json!(name)));
-    add("realm_name", arguments.realm.as_ref().map(|name| json!(name)));
-    add("owner", arguments.mine.then_some(Value::Bool(true)));
-    let answer = service.ask(Method::DELETE, KEYS, Some(&Value::Object(body)))?;
+    let body = arguments.keys.body();
+    let answer = service.ask(Method::DELETE, &arguments.edges.ask_in(KEYS), Some(&body))?;
     let ended: Vec<&str> = answer
         .json
         .get("invalidated_api_keys")
@@ -195,15 +206,19 @@ fn invalidate(
         text.push_str(&format!("  {}\n", harmless(id)));
     }
     let missed: Vec<&str> =
-        arguments.ids.iter().map(String::as_str).filter(|id| !ended.contains(id)).collect();
+        arguments.keys.ids.iter().map(String::as_str).filter(|id| !ended.contains(id)).collect();
+    let edges = EdgesReached::of(&answer.json);
+    text.extend(edges.as_ref().map(EdgesReached::told));
     Report { text, json: answer.text.clone() }.print(as_json)?;
-    if missed.is_empty() {
-        return Ok(());
+    let mut complaints = Vec::new();
+    if !missed.is_empty() {
+        complaints.push(format!(
+            "not invalidated, because there is no such key or it is invalid already: {}",
+            missed.join(", ")
+        ));
     }
-    Err(CommandFailed::new(format!(
-        "not invalidated, because there is no such key or it is invalid already: {}",
-        missed.join(", ")
-    )))
+    complaints.extend(edges.and_then(|edges| edges.require_all().err()).map(|failed| failed.to_string()));
+    if complaints.is_empty() { Ok(()) } else { Err(CommandFailed::new(complaints.join("; "))) }
 }
 
 /// A new key, for whoever made it. This is the only time that its secret is seen.
@@ -221,6 +236,21 @@ fn created(answer: Answer) -> Report {
         text("encoded")
     );
     Report { text, json: answer.text }
+}
+
+impl KeyChoice {
+    /// The body of an invalidation.
+    fn body(&self) -> Value {
+        let mut body = Map::new();
+        let mut add =
+            |name: &str, value: Option<Value>| body.extend(value.map(|value| (name.to_owned(), value)));
+        add("ids", (!self.ids.is_empty()).then(|| json!(self.ids)));
+        add("name", self.name.as_ref().map(|name| json!(name)));
+        add("username", self.username.as_ref().map(|name| json!(name)));
+        add("realm_name", self.realm.as_ref().map(|name| json!(name)));
+        add("owner", self.mine.then_some(Value::Bool(true)));
+        Value::Object(body)
+    }
 }
 
 impl KeyTraits {

@@ -12,13 +12,14 @@ use latchkey_key_feed::Epoch;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::api::{self, ServiceParts};
 use crate::audit::Actor;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
 use crate::clock::{Clock, SystemClock};
-use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX};
+use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX, TLS_FILES_CHECK_INTERVAL, TLS_HANDSHAKE_WAIT_MAX};
 use crate::randomness::{SystemRandomness, draw};
 use crate::remover::Remover;
 use crate::security::jwt::JwtRealms;
@@ -26,6 +27,8 @@ use crate::security::password::PasswordChecker;
 use crate::security::realm::{ELASTIC, Realms};
 use crate::security::roles::Roles;
 use crate::server;
+use crate::server::tls::TlsServer;
+use crate::server::tls::renewal::Certificates;
 use crate::settings::ServiceSettings;
 use crate::store::location::{PostgresLocation, StoreLocation};
 use crate::store::{KeyStore, StoreError};
@@ -47,6 +50,8 @@ pub(super) enum StorePlace {
 #[derive(Debug)]
 pub(super) struct ServicePlan {
     pub(super) listen: SocketAddr,
+    /// What is shown to clients that speak TLS; without, none do.
+    pub(super) certificates: Option<Certificates>,
     pub(super) store: StorePlace,
     pub(super) realms: Realms,
     pub(super) roles: Roles,
@@ -95,15 +100,19 @@ async fn serve(
         settings: plan.settings,
         stopping: stopping.clone(),
     };
+    // This also installs the recorder, which must be there before anything is counted.
+    let app = api::app(parts);
+    let (tls, renewal) = plan.certificates.map(secured).transpose()?.unzip();
     let cannot_listen =
         |error: io::Error| CommandFailed::new(format!("could not listen on {}: {error}", plan.listen));
     let listener = TcpListener::bind(plan.listen).await.map_err(cannot_listen)?;
     ready(listener.local_addr().map_err(cannot_listen)?)?;
     let upkeep = tokio::spawn(keep_up_telemetry());
     let removal = tokio::spawn(remover.keep_running());
-    server::serve(listener, api::app(parts), stopping).await;
-    upkeep.abort();
-    removal.abort();
+    server::serve(listener, tls, app, stopping).await;
+    for task in [Some(upkeep), Some(removal), renewal].into_iter().flatten() {
+        task.abort();
+    }
     // A request that outlived the server's patience may still hold a connection; nothing it does is acknowledged any more.
     if tokio::time::timeout(SHUTDOWN_WAIT_MAX, store.close()).await.is_err() {
         tracing::warn!("stopped with the store still in use");
@@ -127,11 +136,17 @@ fn operator() -> Actor {
     Actor { username: here.clone(), realm: here, api_key: None, run_as: None, source: None }
 }
 
+/// TLS for the listener, and the task that keeps its certificates fresh. From here on `SIGHUP` no longer ends the process.
+fn secured(certificates: Certificates) -> Result<(TlsServer, JoinHandle<()>), CommandFailed> {
+    let hang_up = signal(SignalKind::hangup()).map_err(|error| no_signals(&error))?;
+    let tls = certificates.server(TLS_HANDSHAKE_WAIT_MAX);
+    Ok((tls, tokio::spawn(certificates.keep_fresh(TLS_FILES_CHECK_INTERVAL, hang_up))))
+}
+
 /// `SIGTERM` and `SIGINT` tell the service to stop.
 fn stop_on_signals(stop: watch::Sender<bool>) -> Result<(), CommandFailed> {
-    let no_signals = |error: io::Error| CommandFailed::new(format!("could not listen for signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| no_signals(&error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| no_signals(&error))?;
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -141,6 +156,10 @@ fn stop_on_signals(stop: watch::Sender<bool>) -> Result<(), CommandFailed> {
         stop.send_replace(true);
     });
     Ok(())
+}
+
+fn no_signals(error: &io::Error) -> CommandFailed {
+    CommandFailed::new(format!("could not listen for signals: {error}"))
 }
 
 /// Sorts the samples of histograms in, so that they do not pile up when nobody asks for them.

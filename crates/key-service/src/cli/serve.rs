@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -11,9 +12,11 @@ use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
 use crate::cli::running::{self, ServicePlan, StorePlace};
 use crate::cli::secret_input::from_file;
+use crate::clock::SystemClock;
 use crate::security::jwt::JwtRealms;
 use crate::security::realm::Realms;
 use crate::security::user_file::UserFile;
+use crate::server::tls::renewal::Certificates;
 use crate::settings::section::Problems;
 use crate::settings::sources::Sources;
 use crate::settings::{Overrides, Settings, StoreSettings};
@@ -40,8 +43,15 @@ pub(super) struct ServeArguments {
 pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
     let overrides = Overrides { listen: arguments.listen, data: arguments.data, users: arguments.users };
     let (settings, users) = read(arguments.config.as_deref(), &arguments.settings, overrides)?;
+    let certificates = settings
+        .http_ssl
+        .map(|settings| Certificates::load(settings, Arc::new(SystemClock)))
+        .transpose()
+        .map_err(|unusable| CommandFailed::new(format!("TLS cannot be spoken: {unusable}")))?;
+    let scheme = if certificates.is_some() { "https" } else { "http" };
     let plan = ServicePlan {
         listen: settings.listen,
+        certificates,
         store: place(&settings.store)?,
         realms: Realms::default().with_file(users.users),
         roles: users.roles,
@@ -50,13 +60,13 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
         settings: settings.service,
         elastic_is_new: false,
     };
-    if !settings.listen.ip().is_loopback() {
+    if scheme == "http" && !settings.listen.ip().is_loopback() {
         tracing::warn!(
             "passwords and keys cross the network in the clear unless something in front speaks TLS"
         );
     }
     running::run(plan, |address| {
-        tracing::info!(url = %format_args!("http://{address}"), "ready");
+        tracing::info!(url = %format_args!("{scheme}://{address}"), "ready");
         Ok(())
     })
 }

@@ -1,137 +1,222 @@
-//! Which edges follow the feed, and how far each has read.
+//! Which edges follow the feed, and how far each has come.
 //!
-//! Kept in memory only: an edge that lives is heard of again within one wait.
+//! An acknowledgement is a promise about all workers of a process, and within one epoch it stays true: tables only move forward,
+//! and a process that starts again begins with a table at least as new. So what is known of an edge only rises, and it does not
+//! matter in which order, how often, or by which replica a promise is heard.
+//!
+//! An edge is live while it was seen within the live window. One that is not may still admit by an old table, for as long as its
+//! configuration lets a table serve (`staleness.refuse_after`).
 
-use std::collections::HashMap;
-use std::fmt;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::Duration;
 
 use latchkey_key_feed::{Cursor, UnixMillis};
 
-use crate::limits::{EDGE_NAME_LEN_MAX, EDGES_MAX};
-
-/// The name by which an edge calls itself: 1 to [`EDGE_NAME_LEN_MAX`] bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct EdgeName(String);
-
-/// A text that is no name of an edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidEdgeName;
+use crate::feed::edge_name::EdgeName;
+use crate::limits::EDGES_MAX;
 
 /// What is known of each edge; at most [`EDGES_MAX`] of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct EdgeLedger {
-    edges: HashMap<EdgeName, EdgeProgress>,
+    edges: BTreeMap<EdgeName, EdgeProgress>,
+    live_for_ms: u64,
+    /// Until then an edge may be live that is not in here.
+    incomplete_until: UnixMillis,
+    /// How many times an edge asked this replica.
+    heard: u64,
 }
 
-/// How far an edge has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EdgeProgress {
-    /// It has applied every change up to here.
+/// What somebody heard of an edge at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeSighting {
+    /// Which edge.
+    pub name: EdgeName,
+    /// It has applied every change up to here; 0 when it said nothing of that.
     pub acknowledged: Cursor,
-    /// When it last asked.
+    /// When it asked, by the clock of whom it asked.
     pub seen: UnixMillis,
 }
 
-/// The ledger in numbers.
+/// What a sighting has told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// What the edge had acknowledged before; `None` when it was not known.
+    pub before: Option<Cursor>,
+    /// Whether it took back, for the first time, what it had promised. No single process does: two share a name.
+    pub took_back: bool,
+    /// Whether a live edge had to be forgotten for it, since there are more than [`EDGES_MAX`].
+    pub crowded_out: bool,
+}
+
+/// An edge for whoever looks after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeStatus {
+    /// The edge, how far it has come, and when it last asked.
+    pub sighting: EdgeSighting,
+    /// How many changes it has yet to apply.
+    pub lag: u64,
+    /// Whether it was seen within the live window.
+    pub is_live: bool,
+}
+
+/// The ledger in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EdgeCounts {
     /// Edges that are remembered.
     pub known: usize,
-    /// Those of them that have acknowledged every change.
+    /// Those of them that are live.
+    pub live: usize,
+    /// Live ones that have acknowledged every change.
     pub current: usize,
+    /// The changes that the last of the live ones has yet to apply.
+    pub lag_max: u64,
+}
+
+#[derive(Debug)]
+struct EdgeProgress {
+    acknowledged: Cursor,
+    seen: UnixMillis,
+    /// The value of `heard` when it last asked this replica; 0 when it never did.
+    heard: u64,
+    took_back: bool,
 }
 
 impl EdgeLedger {
-    /// Notes that an edge has everything up to `acknowledged`. Forgets the edge not seen for longest when there are too many.
-    pub fn record(&mut self, edge: EdgeName, acknowledged: Cursor, now: UnixMillis) {
-        if self.edges.len() >= EDGES_MAX && !self.edges.contains_key(&edge) {
-            self.forget_longest_unseen();
-        }
-        self.edges.insert(edge, EdgeProgress { acknowledged, seen: now });
+    /// An empty ledger. Edges are live for `live_for` after each request; until `incomplete_until`, some may not have asked yet.
+    #[must_use]
+    pub fn new(live_for: Duration, incomplete_until: UnixMillis) -> Self {
+        let live_for_ms = u64::try_from(live_for.as_millis()).unwrap_or(u64::MAX);
+        Self { edges: BTreeMap::new(), live_for_ms, incomplete_until, heard: 0 }
     }
 
-    /// What is known of one edge.
+    /// Notes that an edge asked this replica.
+    pub fn see(&mut self, sighting: EdgeSighting) -> Heard {
+        self.heard += 1;
+        let heard = self.heard;
+        self.add(sighting, heard)
+    }
+
+    /// Notes what others have heard, and says whether any of it was news.
+    pub fn merge(&mut self, sightings: impl IntoIterator<Item = EdgeSighting>) -> bool {
+        let mut is_news = false;
+        for sighting in sightings {
+            let acknowledged = sighting.acknowledged;
+            is_news |= self.add(sighting, 0).is_news(acknowledged);
+        }
+        is_news
+    }
+
+    /// What this replica itself has heard since `version`, and the version to ask with next time; 0 is the beginning.
     #[must_use]
-    pub fn progress(&self, edge: &EdgeName) -> Option<EdgeProgress> {
-        self.edges.get(edge).copied()
+    pub fn changed_since(&self, version: u64) -> (u64, Vec<EdgeSighting>) {
+        let changed = self.edges.iter().filter(|(_, progress)| progress.heard > version);
+        (self.heard, changed.map(sighting).collect())
+    }
+
+    /// The edges that are live, sorted.
+    #[must_use]
+    pub fn live(&self, now: UnixMillis) -> Vec<EdgeName> {
+        let live = self.edges.iter().filter(|(_, progress)| self.is_live(progress, now));
+        live.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether every edge that is live is known.
+    #[must_use]
+    pub fn is_complete(&self, now: UnixMillis) -> bool {
+        now >= self.incomplete_until
+    }
+
+    /// Whether this edge has applied everything up to `cursor`. One that has been forgotten has not.
+    #[must_use]
+    pub fn has_applied(&self, name: &EdgeName, cursor: Cursor) -> bool {
+        self.edges.get(name).is_some_and(|progress| progress.acknowledged >= cursor)
+    }
+
+    /// All edges, sorted by name, where `latest` is the position of the latest change.
+    #[must_use]
+    pub fn list(&self, latest: Cursor, now: UnixMillis) -> Vec<EdgeStatus> {
+        let status = |(name, progress): (&EdgeName, &EdgeProgress)| EdgeStatus {
+            sighting: sighting((name, progress)),
+            lag: progress.lag(latest),
+            is_live: self.is_live(progress, now),
+        };
+        self.edges.iter().map(status).collect()
     }
 
     /// The ledger in numbers, where `latest` is the position of the latest change.
     #[must_use]
-    pub fn counts(&self, latest: Cursor) -> EdgeCounts {
-        let current = self.edges.values().filter(|progress| progress.acknowledged >= latest).count();
-        EdgeCounts { known: self.edges.len(), current }
+    pub fn counts(&self, latest: Cursor, now: UnixMillis) -> EdgeCounts {
+        let mut counts = EdgeCounts { known: self.edges.len(), ..EdgeCounts::default() };
+        for progress in self.edges.values().filter(|progress| self.is_live(progress, now)) {
+            let lag = progress.lag(latest);
+            counts.live += 1;
+            counts.current += usize::from(lag == 0);
+            counts.lag_max = counts.lag_max.max(lag);
+        }
+        counts
     }
 
-    fn forget_longest_unseen(&mut self) {
-        let unseen =
-            self.edges.iter().min_by_key(|(_, progress)| progress.seen).map(|(edge, _)| edge.clone());
-        if let Some(edge) = unseen {
-            self.edges.remove(&edge);
+    fn add(&mut self, EdgeSighting { name, acknowledged, seen }: EdgeSighting, heard: u64) -> Heard {
+        let crowded_out =
+            self.edges.len() >= EDGES_MAX && !self.edges.contains_key(&name) && { self.make_room(seen) };
+        match self.edges.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(EdgeProgress { acknowledged, seen, heard, took_back: false });
+                Heard { before: None, took_back: false, crowded_out }
+            }
+            Entry::Occupied(mut known) => {
+                let progress = known.get_mut();
+                let before = progress.acknowledged;
+                let takes_back = acknowledged != Cursor(0) && acknowledged < before;
+                let took_back = takes_back && !progress.took_back;
+                progress.took_back |= takes_back;
+                progress.acknowledged = before.max(acknowledged);
+                progress.seen = progress.seen.max(seen);
+                progress.heard = progress.heard.max(heard);
+                Heard { before: Some(before), took_back, crowded_out }
+            }
         }
     }
+
+    /// Forgets the edge not seen for longest, and says whether it was live. Then the ledger is not complete for as long as that edge
+    /// would have been live.
+    fn make_room(&mut self, now: UnixMillis) -> bool {
+        let unseen = self.edges.iter().min_by_key(|(_, progress)| progress.seen);
+        let Some((name, progress)) = unseen.map(|(name, progress)| (name.clone(), progress)) else {
+            return false;
+        };
+        let was_live = self.is_live(progress, now);
+        if was_live {
+            self.incomplete_until = self.incomplete_until.max(now.plus_millis(self.live_for_ms));
+        }
+        self.edges.remove(&name);
+        was_live
+    }
+
+    /// One seen in the future, by another clock, is live.
+    fn is_live(&self, progress: &EdgeProgress, now: UnixMillis) -> bool {
+        now.0.saturating_sub(progress.seen.0) <= self.live_for_ms
+    }
 }
 
-impl EdgeName {
-    /// The name as the edge sent it.
+impl EdgeProgress {
+    fn lag(&self, latest: Cursor) -> u64 {
+        latest.0.saturating_sub(self.acknowledged.0)
+    }
+}
+
+impl Heard {
+    /// Whether the edge is new, or has come further, where `acknowledged` is what it said this time.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn is_news(&self, acknowledged: Cursor) -> bool {
+        self.before.is_none_or(|before| acknowledged > before)
     }
 }
 
-impl TryFrom<String> for EdgeName {
-    type Error = InvalidEdgeName;
-
-    fn try_from(text: String) -> Result<Self, InvalidEdgeName> {
-        if text.is_empty() || text.len() > EDGE_NAME_LEN_MAX { Err(InvalidEdgeName) } else { Ok(Self(text)) }
-    }
+fn sighting((name, progress): (&EdgeName, &EdgeProgress)) -> EdgeSighting {
+    EdgeSighting { name: name.clone(), acknowledged: progress.acknowledged, seen: progress.seen }
 }
-
-impl fmt::Display for InvalidEdgeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the name of an edge has 1 to {EDGE_NAME_LEN_MAX} bytes")
-    }
-}
-
-impl std::error::Error for InvalidEdgeName {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn edge(name: impl Into<String>) -> EdgeName {
-        EdgeName::try_from(name.into()).unwrap()
-    }
-
-    #[test]
-    fn remembers_the_last_acknowledgement_of_an_edge() {
-        let mut ledger = EdgeLedger::default();
-        ledger.record(edge("a"), Cursor(3), UnixMillis(1));
-        ledger.record(edge("a"), Cursor(7), UnixMillis(2));
-        ledger.record(edge("b"), Cursor(5), UnixMillis(2));
-        let progress = EdgeProgress { acknowledged: Cursor(7), seen: UnixMillis(2) };
-        assert_eq!(ledger.progress(&edge("a")), Some(progress));
-        assert_eq!(ledger.counts(Cursor(7)), EdgeCounts { known: 2, current: 1 });
-    }
-
-    #[test]
-    fn forgets_the_edge_not_seen_for_longest_when_there_is_one_too_many() {
-        let mut ledger = EdgeLedger::default();
-        for number in 0..EDGES_MAX {
-            ledger.record(edge(number.to_string()), Cursor(1), UnixMillis(number as u64));
-        }
-        ledger.record(edge("0"), Cursor(1), UnixMillis(u64::MAX));
-        ledger.record(edge("one more"), Cursor(1), UnixMillis(u64::MAX));
-        assert_eq!(ledger.counts(Cursor(1)).known, EDGES_MAX);
-        assert_eq!(ledger.progress(&edge("1")), None);
-        assert!(ledger.progress(&edge("0")).is_some());
-    }
-
-    #[test]
-    fn a_name_ends_at_its_limit() {
-        assert!(EdgeName::try_from("e".repeat(EDGE_NAME_LEN_MAX)).is_ok());
-        assert!(EdgeName::try_from("e".repeat(EDGE_NAME_LEN_MAX + 1)).is_err());
-        assert!(EdgeName::try_from(String::new()).is_err());
-    }
-}
+mod tests;

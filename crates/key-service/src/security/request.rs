@@ -96,6 +96,9 @@ pub const DELETE_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/dele
 /// The action of showing the names of the built-in privileges.
 pub const GET_BUILTIN_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/builtin/get";
 
+/// The action of showing which edges follow the feed. Latchkey's own: it tells no secret, so whoever may monitor may.
+pub const GET_EDGES: &str = "cluster:monitor/latchkey/edges";
+
 /// The action behind [`ClusterRequest::Authenticate`]; refusals to run as somebody name it too.
 pub const AUTHENTICATE: &str = "cluster:admin/xpack/security/user/authenticate";
 

@@ -147,6 +147,18 @@ impl<'a> Section<'a> {
         self.problems.add_said_by(said_by, self.path.clone(), problem);
     }
 
+    /// Whether anybody said anything of this section.
+    #[must_use]
+    pub fn is_said(&self) -> bool {
+        self.parts.iter().any(|part| !part.table.is_empty())
+    }
+
+    /// Whether anybody said a field of this section.
+    #[must_use]
+    pub fn says(&self, field: &str) -> bool {
+        self.said(field).next().is_some()
+    }
+
     /// A section inside this one; an empty one when it is absent.
     pub fn section(&mut self, field: &'static str) -> Self {
         self.taken.push(field);
@@ -167,7 +179,7 @@ impl<'a> Section<'a> {
     /// A text that must be there.
     pub fn required_text(&mut self, field: &'static str) -> Option<&'a str> {
         let text = self.text(field);
-        if self.said(field).next().is_none() {
+        if !self.says(field) {
             self.missing(field, "is required");
         }
         text
@@ -188,6 +200,13 @@ impl<'a> Section<'a> {
     pub fn file(&mut self, field: &'static str) -> Option<PathBuf> {
         let text = self.text(field)?;
         Some(self.directory_of(field).join(text))
+    }
+
+    /// A list of files or directories.
+    pub fn files(&mut self, field: &'static str) -> Option<Vec<PathBuf>> {
+        let texts = self.texts(field)?;
+        let directory = self.directory_of(field);
+        Some(texts.iter().map(|text| directory.join(text)).collect())
     }
 
     /// A file or a directory that must be there.

@@ -50,6 +50,7 @@ fn reads_the_example_of_the_documentation() {
         assert_eq!(data(&settings), Path::new("/var/lib/latchkey"));
         assert_eq!(settings.users, Path::new("/etc/latchkey/users.toml"));
         assert_eq!(settings.service, ServiceSettings::default(), "the example shows the defaults");
+        assert_eq!(settings.http_ssl, None);
     }
 }
 
@@ -73,7 +74,7 @@ fn reports_every_mistake_at_once_and_no_value() {
             "xpack.security.authc.api_key.delete.interval: must be a duration, such as 24h (file)",
             "xpack.security.authc.api_key.delete.retention_period: must be a duration, such as 24h (file)",
             "xpack.security.authc.api_key.x: is not known; known are enabled, delete (file)",
-            "user: is not known; known are listen, data, store, users, answers, xpack, limits (file)",
+            "user: is not known; known are listen, data, store, users, answers, edges, limits, xpack (file)",
         ]
     );
 }
@@ -101,6 +102,7 @@ fn the_documented_defaults_are_the_defaults() {
     }
     let settings = parse(&text).unwrap();
     assert_eq!((settings.listen, settings.service), (LISTEN_DEFAULT, ServiceSettings::default()));
+    assert_eq!(settings.http_ssl, None);
 }
 
 #[test]
@@ -236,7 +238,7 @@ fn reports_the_mistakes_of_all_sources_and_who_made_them() {
     let form = "must be the path of a setting, =, and its value";
     let no_name = "is the name of no setting: A to Z, 0 to 9, _ for a period and __ for an underscore";
     let proxies = "not an address, such as 10.0.0.7, nor a block of them, such as 10.0.0.0/8";
-    let known = "is not known; known are listen, data, store, users, answers, xpack, limits";
+    let known = "is not known; known are listen, data, store, users, answers, edges, limits, xpack";
     assert_eq!(
         found,
         [
@@ -248,6 +250,12 @@ fn reports_the_mistakes_of_all_sources_and_who_made_them() {
             format!("LATCHKEY_SETTING_listen: {no_name}"),
             "data: is required, or store.url".to_owned(),
             "answers: must be a table (-E answers)".to_owned(),
+            "limits.failed_logins_per_minute: must be from 0 to 6000 \
+             (LATCHKEY_SETTING_LIMITS_FAILED__LOGINS__PER__MINUTE)"
+                .to_owned(),
+            format!(
+                "limits.trusted_proxies: has an item that is {proxies} (LATCHKEY_SETTING_LIMITS_TRUSTED__PROXIES)"
+            ),
             "xpack.security.authc.api_key.enabled: must be true or false \
              (LATCHKEY_SETTING_XPACK_SECURITY_AUTHC_API__KEY_ENABLED)"
                 .to_owned(),
@@ -255,12 +263,6 @@ fn reports_the_mistakes_of_all_sources_and_who_made_them() {
             "xpack.security.authc.apikey: is not known; known are api_key, token, realms, anonymous \
              (LATCHKEY_SETTING_XPACK_SECURITY_AUTHC_APIKEY)"
                 .to_owned(),
-            "limits.failed_logins_per_minute: must be from 0 to 6000 \
-             (LATCHKEY_SETTING_LIMITS_FAILED__LOGINS__PER__MINUTE)"
-                .to_owned(),
-            format!(
-                "limits.trusted_proxies: has an item that is {proxies} (LATCHKEY_SETTING_LIMITS_TRUSTED__PROXIES)"
-            ),
             "answers.product_header: must be true or false (LATCHKEY_SETTING_ANSWERS_PRODUCT__HEADER)"
                 .to_owned(),
             format!("lisen: {known} (-E lisen)"),
@@ -336,4 +338,14 @@ fn the_store_is_said_by_the_environment_too() {
         panic!("the store is a database");
     };
     assert_eq!(password_file, Some("pw".into()));
+}
+
+// Elasticsearch's rule: tokens need a protected line, and where there is one they are on.
+#[test]
+fn tokens_are_on_by_default_where_the_service_speaks_tls() {
+    let tls = "data = \"d\"\nusers = \"u\"\n[xpack.security.http.ssl]\nenabled = true\ncertificate = \"c\"\nkey = \"k\"\n";
+    let off = "[xpack.security.authc]\ntoken.enabled = false";
+    for (text, is_on) in [(tls.to_owned(), true), (format!("{tls}{off}"), false)] {
+        assert_eq!(parse(&text).unwrap().service.tokens.enabled, is_on, "{text}");
+    }
 }

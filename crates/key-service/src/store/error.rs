@@ -1,4 +1,4 @@
-//! Why the store did not do it.
+//! Why the store did not do what it was asked.
 
 use std::fmt;
 

@@ -30,6 +30,8 @@ use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::transaction::{Rows, Transaction, in_time};
 
+pub use postgres::edges::EdgeAnnouncements;
+
 pub(super) use postgres::announcements::Announced;
 
 /// The connections to the database. Clones share them.

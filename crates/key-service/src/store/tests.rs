@@ -28,6 +28,12 @@ impl ScratchStore {
         Self { store, place }
     }
 
+    /// The same store as another process has it. Only PostgreSQL takes one.
+    pub(crate) async fn another_replica(&self) -> KeyStore {
+        assert!(self.store.may_have_replicas(), "LATCHKEY_TEST_DATABASE is not set");
+        open(&self.place, "of no replica").await
+    }
+
     pub(crate) async fn create(&self, id: &str) -> StoredKey {
         let key = key(id);
         self.store.create(key.clone(), actor(), UnixMillis(1)).await.unwrap();
@@ -36,7 +42,7 @@ impl ScratchStore {
 
     pub(crate) async fn invalidate(&self, id: &str) -> Vec<KeyId> {
         let filter = KeyFilter { ids: Some(vec![id.to_owned()]), ..KeyFilter::default() };
-        self.store.invalidate(filter, actor(), UnixMillis(5)).await.unwrap()
+        self.store.invalidate(filter, actor(), UnixMillis(5)).await.unwrap().outcome
     }
 }
 

@@ -3,11 +3,13 @@
 mod completions;
 mod crash;
 mod dev;
+mod edges;
 mod guide;
 mod key;
 mod native_user;
 mod role;
 mod serve;
+mod tls;
 mod token;
 mod user;
 

@@ -9,6 +9,7 @@ use crate::api::api_key::{name_pattern, owned_by};
 use crate::api::authenticated::Authenticated;
 use crate::api::content::Node;
 use crate::api::content::object_parser::{Field, ObjectParser};
+use crate::api::edge_wait::{EdgesAnswer, wait_for_edges};
 use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
@@ -46,27 +47,33 @@ struct Invalidation {
     /// Always empty: keys are selected and ended in one transaction, so none can be ended by another in between.
     previously_invalidated_api_keys: [KeyId; 0],
     error_count: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edges: Option<EdgesAnswer>,
 }
 
 pub(in crate::api) async fn invalidate(
     State(service): State<SharedService>,
     authenticated: Authenticated,
-    parameters: Parameters,
+    mut parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let request = PARSER.parse_into(&Node::parse_required(&body)?, InvalidateRequest::build)?;
+    let wait = wait_for_edges(&mut parameters)?;
     parameters.finish()?;
     service.require_api_keys()?;
     request.validate()?;
     authenticated.authorize(&ClusterRequest::InvalidateKeys(request.selection()))?;
     let filter = request.filter(&authenticated);
+    let wait = service.edge_wait(wait)?;
     let ended = service.store.invalidate(filter, authenticated.actor(), service.clock.now()).await?;
     // As Elasticsearch does: whoever ends keys gives occasion to remove those that ended long ago.
     service.remover.run_soon();
+    let edges = service.edges_reached(wait, ended.cursor, &authenticated).await?;
     answer::ok(&Invalidation {
-        invalidated_api_keys: ended,
+        invalidated_api_keys: ended.outcome,
         previously_invalidated_api_keys: [],
         error_count: 0,
+        edges,
     })
 }
 

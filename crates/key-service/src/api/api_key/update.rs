@@ -12,6 +12,7 @@ use crate::api::api_key::key_request::{self, add_problems_of_metadata};
 use crate::api::authenticated::Authenticated;
 use crate::api::content::object_parser::{Field, ObjectParser};
 use crate::api::content::{Node, Token};
+use crate::api::edge_wait::{EdgesAnswer, wait_for_edges};
 use crate::api::error::{ApiError, ErrorCause, ErrorType, ValidationProblems};
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
@@ -23,6 +24,7 @@ use crate::security::authentication::Subject;
 use crate::security::request::ClusterRequest;
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::KeyOwner;
+use crate::store::changed::Changed;
 use crate::store::update::{KeyChange, KeyUpdate, UpdateOutcome, UpdateRefusal};
 
 /// What the body says. Of one key there are no ids in it.
@@ -71,6 +73,8 @@ const BULK_PARSER: ObjectParser<UpdateBody> = ObjectParser::new(
 #[derive(Serialize)]
 struct Updated {
     updated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edges: Option<EdgesAnswer>,
 }
 
 /// In the order of Elasticsearch's own answer.
@@ -80,6 +84,8 @@ struct BulkUpdated {
     noops: Vec<String>,
     #[serde(skip_serializing_if = "UpdateErrors::is_empty")]
     errors: UpdateErrors,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edges: Option<EdgesAnswer>,
 }
 
 #[derive(Default, Serialize)]
@@ -92,7 +98,7 @@ pub(in crate::api) async fn update(
     State(service): State<SharedService>,
     authenticated: Authenticated,
     mut path: PathTexts,
-    parameters: Parameters,
+    mut parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let id = path.take("id");
@@ -101,12 +107,18 @@ pub(in crate::api) async fn update(
         None => UpdateRequest::build(UpdateBody::default())?,
     };
     request.ids = vec![id];
+    let wait = wait_for_edges(&mut parameters)?;
     parameters.finish()?;
     service.require_api_keys()?;
     request.validate()?;
     authenticated.authorize(&ClusterRequest::UpdateKey)?;
-    match service.change(&authenticated, request).await?.pop() {
-        Some((_, Ok(change))) => answer::ok(&Updated { updated: change == KeyChange::Updated }),
+    let wait = service.edge_wait(wait)?;
+    let mut changed = service.change(&authenticated, request).await?;
+    match changed.outcome.pop() {
+        Some((_, Ok(change))) => {
+            let edges = service.edges_reached(wait, changed.cursor, &authenticated).await?;
+            answer::ok(&Updated { updated: change == KeyChange::Updated, edges })
+        }
         Some((id, Err(refusal))) => Err(refused(&id, refusal).into()),
         None => Err(ApiError::internal("one key was to be changed and none was")),
     }
@@ -115,16 +127,19 @@ pub(in crate::api) async fn update(
 pub(in crate::api) async fn bulk_update(
     State(service): State<SharedService>,
     authenticated: Authenticated,
-    parameters: Parameters,
+    mut parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let request = BULK_PARSER.parse_into(&Node::parse_required(&body)?, UpdateRequest::build)?;
+    let wait = wait_for_edges(&mut parameters)?;
     parameters.finish()?;
     service.require_api_keys()?;
     request.validate()?;
     authenticated.authorize(&ClusterRequest::BulkUpdateKeys)?;
-    let outcomes = service.change(&authenticated, request).await?;
-    answer::ok(&BulkUpdated::of(outcomes)?)
+    let wait = service.edge_wait(wait)?;
+    let changed = service.change(&authenticated, request).await?;
+    let edges = service.edges_reached(wait, changed.cursor, &authenticated).await?;
+    answer::ok(&BulkUpdated::of(changed.outcome, edges)?)
 }
 
 impl UpdateRequest {
@@ -159,7 +174,7 @@ impl Service {
         &self,
         authenticated: &Authenticated,
         request: UpdateRequest,
-    ) -> Result<Vec<UpdateOutcome>, ApiError> {
+    ) -> Result<Changed<Vec<UpdateOutcome>>, ApiError> {
         let Subject::User(user) = authenticated.authentication.subject() else {
             return Err(ErrorCause::illegal_argument(
                 "authentication via API key not supported: only the owner user can update an API key",
@@ -184,8 +199,9 @@ impl Service {
 }
 
 impl BulkUpdated {
-    fn of(outcomes: Vec<UpdateOutcome>) -> Result<Self, ApiError> {
-        let mut answer = Self { updated: Vec::new(), noops: Vec::new(), errors: UpdateErrors::default() };
+    fn of(outcomes: Vec<UpdateOutcome>, edges: Option<EdgesAnswer>) -> Result<Self, ApiError> {
+        let errors = UpdateErrors::default();
+        let mut answer = Self { updated: Vec::new(), noops: Vec::new(), errors, edges };
         for (id, outcome) in outcomes {
             match outcome {
                 Ok(KeyChange::Updated) => answer.updated.push(id),

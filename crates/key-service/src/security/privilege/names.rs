@@ -1,5 +1,6 @@
 //! The names of privileges and the actions they stand for (Elasticsearch, "Security privileges").
 
+use crate::security::request::GET_EDGES;
 use crate::security::wildcard::NameSet;
 
 /// A privilege's name, and its actions: all that the patterns include, but for those that others exclude.
@@ -82,8 +83,8 @@ pub(super) const CLUSTER: &[Named] = &[
         "grant_api_key",
         &["cluster:admin/xpack/security/api_key/clone", "cluster:admin/xpack/security/api_key/grant*"],
     ),
-    // Latchkey's own: follow the feed of all keys.
-    Named::new("read_key_feed", &["cluster:admin/xpack/security/key_feed/read"]),
+    // Latchkey's own: follow the feed of all keys, and see who else does.
+    Named::new("read_key_feed", &["cluster:admin/xpack/security/key_feed/read", GET_EDGES]),
     Named::new(
         "read_security",
         &[
@@ -222,7 +223,7 @@ pub(super) const CLUSTER: &[Named] = &[
     ),
     Named::new("manage_watcher", &["cluster:admin/xpack/watcher/*", "cluster:monitor/xpack/watcher/*"]),
     Named::new("monitor", &["cluster:monitor/*"]),
-    Named::new("manage_security", &["cluster:admin/xpack/security/*"]).except(&[DELEGATE_PKI]),
+    Named::new("manage_security", &["cluster:admin/xpack/security/*", GET_EDGES]).except(&[DELEGATE_PKI]),
     // Whoever manages the cluster does not thereby manage who may do so.
     Named::new("manage", EVERY_CLUSTER_ACTION).except(&["cluster:admin/xpack/security/*"]),
     Named::new("all", EVERY_CLUSTER_ACTION),

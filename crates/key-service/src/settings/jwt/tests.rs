@@ -10,9 +10,8 @@ fn parse(text: &str) -> Result<Vec<JwtRealmSettings>, InvalidFile> {
     let file = Path::new("/etc/latchkey/latchkey.toml");
     let sources = Sources::read(&[], [], Some((file, text)), &problems);
     let mut root = Section::of_sources(&sources, &problems);
-    let mut xpack = root.section("xpack");
-    let realms = authentication::read(&mut xpack).jwt_realms;
-    xpack.end();
+    let authc = root.section("xpack").section("security").section("authc");
+    let realms = authentication::read(authc, false).jwt_realms;
     problems.none_or(realms)
 }
 

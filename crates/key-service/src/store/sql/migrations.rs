@@ -21,6 +21,7 @@ pub(super) fn postgres() -> Migrator {
         (2, "native realm", include_str!("../../../migrations/postgres/0002_native_realm.sql")),
         (3, "tokens", include_str!("../../../migrations/postgres/0003_tokens.sql")),
         (4, "key removal", include_str!("../../../migrations/postgres/0004_key_removal.sql")),
+        (5, "edges", include_str!("../../../migrations/postgres/0005_edges.sql")),
     ])
 }
 

@@ -5,6 +5,7 @@
 //! a transaction whose owner has fallen silent.
 
 pub(super) mod announcements;
+pub(super) mod edges;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, Postgres};
@@ -32,8 +33,8 @@ pub(super) async fn open(options: PgConnectOptions) -> Result<Connections<Postgr
     let writer = pool(STORE_WRITERS_MAX)
         .after_connect(|connection, _| Box::pin(async { connection.execute(writing()).await.map(|_| ()) }))
         .connect_lazy_with(options.clone());
-    // One more, for whoever listens.
-    let readers = pool(STORE_READERS_MAX + 1).connect_lazy_with(options);
+    // Two more, for those who listen.
+    let readers = pool(STORE_READERS_MAX + 2).connect_lazy_with(options);
     Ok(Connections { writer, readers })
 }
 

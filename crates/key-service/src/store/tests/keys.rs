@@ -94,9 +94,13 @@ async fn invalidates_what_it_selects_once() {
     assert_eq!(scratch.invalidate("b").await, []);
     assert_eq!(scratch.store.find("b").await.unwrap().unwrap().invalidation, Some(UnixMillis(5)));
     let rest = scratch.store.invalidate(KeyFilter::default(), actor(), UnixMillis(9)).await.unwrap();
-    assert_eq!(rest.len(), 2);
+    assert_eq!(rest.outcome.len(), 2);
     let page = scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
     assert_eq!((page.total, page.keys.len()), (0, 3));
+    assert_eq!(rest.cursor, Some(page.cursor), "where the change left the feed");
+    let again = scratch.store.invalidate(KeyFilter::default(), actor(), UnixMillis(9)).await.unwrap();
+    assert_eq!((again.cursor, again.outcome.len()), (None, 0));
+    assert_eq!(scratch.store.latest().await.unwrap(), page.cursor);
 }
 
 #[tokio::test]

@@ -8,8 +8,7 @@ use crate::store::StoreError;
 /// Two replicas of one store.
 async fn pair() -> (ScratchStore, KeyStore) {
     let scratch = ScratchStore::new().await;
-    assert!(scratch.store.database.may_have_replicas(), "LATCHKEY_TEST_DATABASE is not set");
-    let other = open(&scratch.place, "of no replica").await;
+    let other = scratch.another_replica().await;
     (scratch, other)
 }
 

@@ -17,7 +17,7 @@ fn update() -> KeyUpdate {
 impl ScratchStore {
     async fn update(&self, ids: &[&str], update: KeyUpdate) -> Vec<UpdateOutcome> {
         let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-        self.store.update(ids, update, actor(), UnixMillis(5)).await.unwrap()
+        self.store.update(ids, update, actor(), UnixMillis(5)).await.unwrap().outcome
     }
 }
 

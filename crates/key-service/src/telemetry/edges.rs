@@ -1,0 +1,83 @@
+//! What is counted of the edges. No edge is ever a label.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::feed::edges::EdgeCounts;
+
+const EDGES: &str = "latchkey_feed_edges";
+const EDGES_LIVE: &str = "latchkey_feed_edges_live";
+const EDGES_CURRENT: &str = "latchkey_feed_edges_current";
+const EDGES_LAG_MAX: &str = "latchkey_feed_edges_lag_max";
+const WAITS: &str = "latchkey_edge_waits_total";
+
+/// Time from a change to its acknowledgement.
+pub(super) const PROPAGATION_SECONDS: &str = "latchkey_feed_propagation_seconds";
+
+/// Time that requests have waited for edges.
+pub(super) const WAIT_SECONDS: &str = "latchkey_edge_wait_seconds";
+
+/// Upper bounds of both histograms, in seconds: from one round to an edge beside the service to the longest wait.
+pub(super) const SECONDS_BUCKETS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 20.0, 60.0];
+
+/// How a wait for edges ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitOutcome {
+    /// Every live edge had the change.
+    All,
+    /// There was no live edge.
+    NoneLive,
+    /// The service was told to stop.
+    Stopped,
+    /// The time was over.
+    TimedOut,
+}
+
+impl WaitOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::NoneLive => "none_live",
+            Self::Stopped => "stopped",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+/// The edges, as they are now.
+pub fn edges_counted(counts: EdgeCounts) {
+    gauge!(EDGES).set(counts.known as f64);
+    gauge!(EDGES_LIVE).set(counts.live as f64);
+    gauge!(EDGES_CURRENT).set(counts.current as f64);
+    gauge!(EDGES_LAG_MAX).set(counts.lag_max as f64);
+}
+
+/// A change was acknowledged by an edge, so long after this replica had heard of it.
+pub fn change_reached_edge(took: Duration) {
+    histogram!(PROPAGATION_SECONDS).record(took);
+}
+
+/// A request has waited for edges.
+pub fn edges_waited_for(outcome: WaitOutcome, took: Duration) {
+    counter!(WAITS, "outcome" => outcome.as_str()).increment(1);
+    histogram!(WAIT_SECONDS).record(took);
+}
+
+pub(super) fn describe() {
+    describe_gauge!(EDGES, "Edges that follow the key feed, or did lately.");
+    describe_gauge!(EDGES_LIVE, "Edges seen within edges.live_for.");
+    describe_gauge!(EDGES_CURRENT, "Live edges that have acknowledged every change.");
+    describe_gauge!(EDGES_LAG_MAX, "Changes that the last of the live edges has yet to acknowledge.");
+    describe_histogram!(
+        PROPAGATION_SECONDS,
+        Unit::Seconds,
+        "From when this replica heard of a change to its acknowledgement, for each edge that asks this replica."
+    );
+    describe_counter!(
+        WAITS,
+        "Requests that waited for edges, by outcome: all, none_live, stopped, timed_out."
+    );
+    describe_histogram!(WAIT_SECONDS, Unit::Seconds, "How long requests waited for edges.");
+}

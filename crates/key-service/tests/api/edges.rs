@@ -1,0 +1,104 @@
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::follower::Follower;
+use crate::service::{BEGINNING, Service};
+
+const PATH: &str = "/_latchkey/edges";
+
+async fn fleet(service: &Service) -> Value {
+    let answer = service.elastic().get(PATH).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    answer.json()
+}
+
+/// How far the only edge has come, as the service knows it.
+async fn acknowledged(service: &Service) -> u64 {
+    fleet(service).await["edges"][0]["cursor"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn lists_the_edges_by_name_and_how_far_each_has_come() {
+    let service = Service::new().await;
+    service.elastic().make(r#"{"name":"one"}"#).await;
+    let mut late = Follower::current(&service, "late").await;
+    Follower::current(&service, "gone").await;
+    service.clock.advance_ms(90_001);
+    late.ask("").await;
+    service.elastic().make(r#"{"name":"two"}"#).await;
+    Follower::current(&service, "early").await;
+    let now = BEGINNING + 90_001;
+    assert_eq!(
+        fleet(&service).await,
+        json!({
+            "epoch": "epoch", "cursor": 3, "complete": true, "total": 3, "live": 2, "current": 1,
+            "edges": [
+                {"name": "early", "cursor": 3, "lag": 0, "last_seen": now, "live": true},
+                {"name": "gone", "cursor": 2, "lag": 1, "last_seen": BEGINNING, "live": false},
+                {"name": "late", "cursor": 2, "lag": 1, "last_seen": now, "live": true},
+            ],
+        })
+    );
+}
+
+#[tokio::test]
+async fn an_acknowledgement_is_of_a_whole_table_of_this_epoch() {
+    let service = Service::new().await;
+    let edge = Follower::current(&service, "edge").await;
+    for name in ["a", "b", "c"] {
+        service.elastic().make(&json!({ "name": name }).to_string()).await;
+    }
+    for (what, after, more, reset, expected) in [
+        ("another epoch", 4, "&epoch=another", true, 1),
+        ("another epoch that would wait", 4, "&epoch=another&wait=60s", true, 1),
+        ("a cursor from the future", 9, "&epoch=epoch", true, 1),
+        ("a load in progress", 3, "&epoch=epoch&purged=0", false, 1),
+        ("the beginning of a load", 0, "", false, 1),
+        ("this epoch", 2, "&epoch=epoch", false, 2),
+        ("no epoch", 3, "", false, 3),
+        ("less than before", 2, "&epoch=epoch", false, 3),
+        ("everything", 4, "&epoch=epoch", false, 4),
+    ] {
+        let page = edge.page(after, more).await;
+        assert_eq!((page.reset, acknowledged(&service).await), (reset, expected), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_monitor_or_follow_may_see_the_edges() {
+    let service = Service::new().await;
+    for (username, status) in [
+        ("elastic", 200),
+        ("security", 200),
+        ("feed", 200),
+        ("own", 200),
+        ("manage", 403),
+        ("read", 403),
+        ("tokens", 403),
+    ] {
+        assert_eq!(service.user(username).get(PATH).await.status.as_u16(), status, "{username}");
+    }
+    let reason = service.user("nothing").get(PATH).await.error().2;
+    let privileges = "[read_key_feed,monitor,manage_security,manage,all]";
+    assert!(
+        reason.starts_with("action [cluster:monitor/latchkey/edges] is unauthorized for user [nothing]")
+            && reason.ends_with(&format!("this action is granted by the cluster privileges {privileges}")),
+        "{reason}"
+    );
+    assert_eq!(service.anonymous().get(PATH).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_fleet_is_measured_without_a_name() {
+    let service = Service::new().await;
+    let mut edge = Follower::current(&service, "named-edge").await;
+    service.elastic().make(r#"{"name":"a"}"#).await;
+    edge.apply().await;
+    let metrics = service.anonymous().get("/metrics").await.text;
+    // The process has one recorder for all tests, so its gauges may be another's.
+    for name in ["latchkey_feed_edges_live", "latchkey_feed_edges_current", "latchkey_feed_edges_lag_max"] {
+        assert!(metrics.contains(&format!("\n{name} ")), "{name}\n{metrics}");
+    }
+    assert!(metrics.contains("latchkey_feed_propagation_seconds_bucket"), "{metrics}");
+    assert!(!metrics.contains("named-edge"));
+}

@@ -1,0 +1,198 @@
+use axum::http::{Method, StatusCode};
+use futures_util::future::join_all;
+use latchkey_key_service::limits::EDGE_WAITERS_MAX;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::follower::Follower;
+use crate::service::{Answer, Client, Service};
+
+const KEYS: &str = "/_security/api_key";
+
+async fn invalidate(client: &Client<'_>, id: &str, wait: &str) -> Answer {
+    client.delete(&format!("{KEYS}?wait_for_edges={wait}"), &json!({"ids": [id]}).to_string()).await
+}
+
+fn edges(total: usize, applied: usize, missing: &[&str]) -> Value {
+    json!({"total": total, "applied": applied, "missing": missing, "complete": true})
+}
+
+#[tokio::test]
+async fn an_invalidation_is_answered_when_every_edge_has_applied_it() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let id = elastic.make(r#"{"name":"a"}"#).await.id;
+    let mut one = Follower::current(&service, "one").await;
+    let mut two = Follower::current(&service, "two").await;
+    let (answer, (), ()) = tokio::join!(invalidate(&elastic, &id, "60s"), one.apply(), two.apply());
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(
+        answer.json(),
+        json!({
+            "invalidated_api_keys": [id], "previously_invalidated_api_keys": [], "error_count": 0,
+            "edges": edges(2, 2, &[]),
+        })
+    );
+}
+
+#[tokio::test]
+async fn the_edge_that_hangs_is_named_and_a_retry_asks_again() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let id = elastic.make(r#"{"name":"a"}"#).await.id;
+    let mut one = Follower::current(&service, "one").await;
+    let mut hangs = Follower::current(&service, "hangs").await;
+    let first = invalidate(&elastic, &id, "1ms").await.json();
+    assert_eq!(first["invalidated_api_keys"], json!([id]));
+    assert_eq!(first["edges"], edges(2, 0, &["hangs", "one"]));
+    one.apply().await;
+    let retried = invalidate(&elastic, &id, "0").await.json();
+    assert_eq!(retried["invalidated_api_keys"], json!([]));
+    assert_eq!(retried["edges"], edges(2, 1, &["hangs"]));
+    hangs.apply().await;
+    assert_eq!(invalidate(&elastic, &id, "60s").await.json()["edges"], edges(2, 2, &[]));
+}
+
+#[tokio::test]
+async fn an_edge_that_loads_or_follows_another_feed_is_missing() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let id = elastic.make(r#"{"name":"a"}"#).await.id;
+    let loads = Follower::current(&service, "loads").await;
+    let strays = Follower::current(&service, "strays").await;
+    invalidate(&elastic, &id, "0").await;
+    let cursor = loads.cursor + 1;
+    loads.page(cursor, "&epoch=epoch&purged=0").await;
+    strays.page(cursor, "&epoch=another").await;
+    let asked = invalidate(&elastic, &id, "0").await.json();
+    assert_eq!(asked["edges"], edges(2, 0, &["loads", "strays"]));
+}
+
+#[tokio::test]
+async fn an_edge_that_is_silent_for_too_long_is_not_waited_for_and_one_that_comes_later_neither() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let id = elastic.make(r#"{"name":"a"}"#).await.id;
+    Follower::current(&service, "silent").await;
+    service.clock.advance_ms(90_001);
+    assert_eq!(invalidate(&elastic, &id, "60s").await.json()["edges"], edges(0, 0, &[]));
+    let waits = Follower::current(&service, "waits").await;
+    let (answer, ()) = tokio::join!(
+        async {
+            let id = elastic.make(r#"{"name":"b"}"#).await.id;
+            invalidate(&elastic, &id, "60s").await
+        },
+        async {
+            service.store.changes().wait_for(|cursor| cursor.0 == waits.cursor + 2).await.unwrap();
+            Follower::current(&service, "comes-later").await;
+            service.stop.send_replace(true);
+        }
+    );
+    let told = &answer.json()["edges"];
+    assert!(*told == edges(1, 0, &["waits"]), "{told}");
+}
+
+#[tokio::test]
+async fn an_update_waits_too() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let id = elastic.make(r#"{"name":"a"}"#).await.id;
+    let mut edge = Follower::current(&service, "edge").await;
+    let one = format!("{KEYS}/{id}?wait_for_edges=60s");
+    let change = r#"{"metadata":{"a":1}}"#;
+    let (answer, ()) = tokio::join!(elastic.put(&one, change), edge.apply());
+    assert_eq!(answer.json(), json!({"updated": true, "edges": edges(1, 1, &[])}));
+    let unchanged = elastic.put(&one, change).await.json();
+    assert_eq!(unchanged, json!({"updated": false, "edges": edges(1, 1, &[])}));
+    let several = format!("{KEYS}/_bulk_update?wait_for_edges=0");
+    let body = json!({"ids": [id, "nobody"], "metadata": {"a": 2}}).to_string();
+    let answer = elastic.post(&several, &body).await.json();
+    assert_eq!((&answer["updated"], &answer["errors"]["count"]), (&json!([id]), &json!(1)));
+    assert_eq!(answer["edges"], edges(1, 0, &["edge"]));
+}
+
+#[tokio::test]
+async fn without_the_parameter_the_answers_are_those_of_elasticsearch() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let id = elastic.make(r#"{"name":"a"}"#).await.id;
+    Follower::current(&service, "edge").await;
+    let updated = elastic.put(&format!("{KEYS}/{id}"), r#"{"metadata":{"a":1}}"#).await;
+    assert_eq!(updated.json(), json!({"updated": true}));
+    let body = json!({"ids": [id]}).to_string();
+    let bulk = elastic.post(&format!("{KEYS}/_bulk_update"), &body).await;
+    assert_eq!(bulk.json(), json!({"updated": [], "noops": [id]}));
+    assert_eq!(elastic.delete(KEYS, &body).await.json().get("edges"), None);
+}
+
+#[tokio::test]
+async fn who_may_not_list_the_edges_is_told_how_many_and_not_which() {
+    let service = Service::new().await;
+    Follower::current(&service, "edge").await;
+    let somebody = service.user("tokens");
+    let id = somebody.make(r#"{"name":"a"}"#).await.id;
+    let body = json!({"ids": [id], "owner": true}).to_string();
+    let answer = somebody.delete(&format!("{KEYS}?wait_for_edges=0"), &body).await;
+    assert_eq!(answer.json()["invalidated_api_keys"], json!([id]));
+    assert_eq!(answer.json()["edges"], json!({"total": 1, "applied": 0, "complete": true}));
+}
+
+#[tokio::test]
+async fn a_wait_that_is_too_long_changes_nothing() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let made = elastic.make(r#"{"name":"a"}"#).await;
+    let body = json!({"ids": [made.id]}).to_string();
+    for (method, path, body) in [
+        (Method::DELETE, KEYS.to_owned(), body.as_str()),
+        (Method::PUT, format!("{KEYS}/{}", made.id), r#"{"metadata":{"a":1}}"#),
+        (Method::POST, format!("{KEYS}/_bulk_update"), body.as_str()),
+    ] {
+        let answer = elastic.request(method, &format!("{path}?wait_for_edges=61s"), Some(body)).await;
+        let reason = "[wait_for_edges] must not exceed 60s";
+        answer.assert_error(400, "illegal_argument_exception", reason);
+    }
+    assert_eq!(service.key(&made).get("/_security/_authenticate").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn one_waiter_too_many_is_turned_away_before_anything_is_changed() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let made = elastic.make(r#"{"name":"a"}"#).await;
+    Follower::current(&service, "hangs").await;
+    // A change that the edge does not apply, for all to wait for.
+    elastic.make(r#"{"name":"b"}"#).await;
+    let turned_away = Notify::new();
+    let waiting = join_all((0..=EDGE_WAITERS_MAX).map(|_| async {
+        let answer = invalidate(&elastic, "nobody", "60s").await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            turned_away.notify_one();
+        }
+        answer.status
+    }));
+    let (statuses, ()) = tokio::join!(waiting, async {
+        turned_away.notified().await;
+        let refused = invalidate(&elastic, &made.id, "0").await;
+        let reason = format!("{EDGE_WAITERS_MAX} requests wait for edges already; nothing was changed");
+        assert_eq!((refused.error().0, refused.error().2), (429, reason));
+        service.stop.send_replace(true);
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == StatusCode::OK).count(), EDGE_WAITERS_MAX);
+    assert_eq!(service.key(&made).get("/_security/_authenticate").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_has_made_the_change() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let made = elastic.make(r#"{"name":"a"}"#).await;
+    let hangs = Follower::current(&service, "hangs").await;
+    let mut changes = service.store.changes();
+    tokio::select! {
+        answer = invalidate(&elastic, &made.id, "60s") => panic!("{}", answer.text),
+        _ = changes.wait_for(|cursor| cursor.0 > hangs.cursor) => {}
+    }
+    let answer = service.key(&made).get("/_security/_authenticate").await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
