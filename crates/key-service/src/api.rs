@@ -23,6 +23,7 @@ pub mod parameters;
 mod path_text;
 mod presentation;
 mod request_body;
+mod request_context;
 mod role;
 mod root;
 pub mod routing;
@@ -38,7 +39,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::HeaderValue;
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Semaphore, watch};
@@ -52,6 +53,7 @@ use crate::randomness::Randomness;
 use crate::remover::Remover;
 use crate::security::authentication::{Authenticator, Schemes};
 use crate::security::jwt::JwtRealms;
+use crate::security::login_throttle::LoginThrottle;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
 use crate::security::realm_chain::RealmChain;
@@ -129,6 +131,7 @@ pub fn app(parts: ServiceParts) -> Router {
             parts.jwt_realms,
             anonymous,
             schemes,
+            parts.settings.limits.failed_logins.map(LoginThrottle::new),
         ),
         roles: RoleResolver::new(parts.roles, parts.store.clone(), shared_roles),
         passwords: parts.passwords,
@@ -155,13 +158,14 @@ pub fn app(parts: ServiceParts) -> Router {
     plain
         .with_state(Arc::clone(&service))
         .fallback_service(routing::with_manners(
-            elasticsearch.with_state(service),
+            elasticsearch.with_state(Arc::clone(&service)),
             MediaTypeSettings { product },
         ))
         .layer(from_fn(measure::measure))
         .layer(map_response(answer::forbid_storing))
         .layer(map_response(answer::say_when_to_retry))
         .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(service, request_context::identify))
 }
 
 /// What Elasticsearch does not have.

@@ -1,15 +1,16 @@
-//! The trail: who changed what, and who was refused.
+//! The trail: who changed what, who read the keys, who was refused, and who was let down.
 //!
 //! A change is a row of the store, written in the change's own transaction, and once that is durable a line of the log. A
-//! refusal is a line only. Lines go to the tracing target `audit`, which the binary writes as JSON. Neither ever carries a
-//! secret, a password or an `Authorization` header.
+//! refusal, a failure and a reading are lines only. Lines go to the tracing target `audit`, which the binary writes as JSON; inside a request each has the request's id.
+//! Neither rows nor lines ever carry a secret, a password or an `Authorization` header.
 
 pub mod directory;
+pub mod feed;
 pub mod tokens;
 
-use std::net::SocketAddr;
-
 use latchkey_key_feed::{KeyId, UnixMillis};
+
+use crate::security::source::Source;
 
 /// The tracing target of every line of the trail.
 pub const TARGET: &str = "audit";
@@ -32,7 +33,7 @@ pub struct Actor {
     /// The user on whose behalf the request was made, when that is somebody else (run-as).
     pub run_as: Option<String>,
     /// Where the request came from, when that is known.
-    pub source: Option<SocketAddr>,
+    pub source: Option<Source>,
 }
 
 /// Something done to keys.
@@ -71,9 +72,22 @@ pub struct RefusalEvent<'a> {
     /// The path of the request, without its query.
     pub path: &'a str,
     /// Where it came from, when that is known.
-    pub source: Option<SocketAddr>,
+    pub source: Option<Source>,
     /// Why.
     pub refusal: Refusal<'a>,
+}
+
+/// A request that was allowed and could not be done: the service failed.
+#[derive(Clone, Debug)]
+pub struct FailureEvent<'a> {
+    /// The path of the request, without its query.
+    pub path: &'a str,
+    /// The Elasticsearch action.
+    pub action: &'a str,
+    /// Who asked.
+    pub actor: &'a Actor,
+    /// The status that was answered.
+    pub status: u16,
 }
 
 /// Why a request was turned away.
@@ -168,6 +182,23 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
             source,
         ),
     }
+}
+
+/// Writes the line of a failure. Of a change that failed nothing is left: it is all or nothing.
+pub fn record_failure(event: &FailureEvent<'_>) {
+    let actor = event.actor;
+    tracing::info!(
+        target: TARGET,
+        outcome = "failure",
+        action = event.action,
+        status = event.status,
+        username = actor.username,
+        realm = actor.realm,
+        api_key = actor.api_key.as_ref().map(KeyId::as_str),
+        run_as = actor.run_as.as_deref().map(shortened),
+        path = event.path,
+        source = actor.source.map(tracing::field::display),
+    );
 }
 
 fn shortened(claimed: &str) -> String {

@@ -42,13 +42,16 @@ struct CommandLine {
     /// How much to log to stderr.
     #[arg(long, global = true, default_value = "info", value_name = "LEVEL", env = "LATCHKEY_LOG")]
     log: logging::Level,
+    /// How lines on stderr look. The trail is JSON in both.
+    #[arg(long, global = true, default_value = "text", value_name = "FORMAT", env = "LATCHKEY_LOG_FORMAT")]
+    log_format: logging::LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service for trying things out: one process, one directory, a super-user with a generated password.
     Dev(dev::DevArguments),
-    /// Run the service as a configuration file says.
+    /// Run the service as its settings say: a file, the environment, flags.
     Serve(serve::ServeArguments),
     /// Make, list and end the API keys of a running service.
     Key(key::KeyArguments),
@@ -74,7 +77,7 @@ pub(crate) struct CommandFailed {
 #[must_use]
 pub fn run() -> ExitCode {
     let line = CommandLine::parse();
-    logging::begin(line.log);
+    logging::begin(line.log, line.log_format);
     let outcome = match line.command {
         Command::Dev(arguments) => dev::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
@@ -87,6 +90,10 @@ pub fn run() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failed) if line.log_format == logging::LogFormat::Json => {
+            tracing::error!("{failed}");
+            ExitCode::FAILURE
+        }
         Err(failed) => {
             let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("latchkey: {failed}\n"));
             ExitCode::FAILURE

@@ -104,6 +104,10 @@ pub const CHANGES_TIMED_MAX: usize = 1_024;
 /// Most keys that one listing answers. More are refused, because a list cut short would look complete.
 pub const KEYS_LISTED_MAX: u32 = 100_000;
 
+/// Most bytes of keys that one listing, or one page of a search, may hold, counted as they would be written. An honest key takes some
+/// 500, so that is as much as [`KEYS_LISTED_MAX`] of them take; but the metadata of a key can be as long as a request body.
+pub const KEYS_LISTED_LEN_MAX: usize = 64 * 1024 * 1024;
+
 /// Most keys that a search has been sent and has not looked at yet.
 pub const KEYS_SCANNED_AHEAD: usize = 64;
 
@@ -155,6 +159,28 @@ pub const ROLE_DESCRIPTION_CHARS_MAX: usize = 1_000;
 
 /// Most passwords that may wait for a thread to be verified or hashed. One takes some 25 ms, so the last waits a few seconds.
 pub const PASSWORDS_WAITING_MAX: usize = 128;
+
+/// Failed logins that come back each minute to one source when nothing is set. A guesser gets 14,400 tries a day, of which a password
+/// that is on no list of common ones has nothing to fear; who mistypes never notices.
+pub const FAILED_LOGINS_PER_MINUTE_DEFAULT: u32 = 10;
+
+/// Most that may be set for it: one each ten milliseconds, which is more than a thread can verify.
+pub const FAILED_LOGINS_PER_MINUTE_MAX: u32 = 6_000;
+
+/// Failed logins that one source may make at once: a dozen clients that all start with an old password, and some typing.
+pub const FAILED_LOGINS_BURST: u32 = 20;
+
+/// Most failed logins by which a source may be in debt: those that were let in together and failed later.
+pub const FAILED_LOGINS_DEBT_MAX: u32 = PASSWORDS_WAITING_MAX as u32;
+
+/// Most sources whose failed logins are remembered, at some 40 bytes each; the one with the fewest is forgotten for a new one.
+pub const FAILED_LOGIN_SOURCES_MAX: usize = 65_536;
+
+/// Longest id of a request that a client may choose, in bytes. Envoy's are UUIDs of 36, trace ids have 32.
+pub const REQUEST_ID_LEN_MAX: usize = 128;
+
+/// Random bytes of the id of a request whose client chose none: 128 bits.
+pub const REQUEST_ID_RANDOM_LEN: usize = 16;
 
 /// Bytes of a password's salt: what RFC 9106, section 3.1, recommends.
 pub const PASSWORD_SALT_LEN: usize = 16;
@@ -279,4 +305,8 @@ const _: () = assert!(FEED_WAIT_MAX.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs()
 // A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.
 const _: () =
     assert!(FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::limits::FEED_ANSWER_LEN_MAX);
+const _: () =
+    assert!(FAILED_LOGINS_BURST > 0 && FAILED_LOGINS_PER_MINUTE_DEFAULT <= FAILED_LOGINS_PER_MINUTE_MAX);
+// At least one key fits, and what it takes while it is read.
+const _: () = assert!(KEYS_LISTED_LEN_MAX > 6 * REQUEST_BODY_LEN_MAX);
 const _: () = assert!(REQUEST_HEADERS_MAX < REQUEST_HEAD_LEN_MAX as usize);

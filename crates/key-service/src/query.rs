@@ -26,6 +26,7 @@
 //!     fn expiration(&self) -> Option<UnixMillis> { None }
 //!     fn invalidation(&self) -> Option<UnixMillis> { None }
 //!     fn metadata(&self) -> &Map<String, Value> { &self.1 }
+//!     fn written_len(&self) -> usize { 100 }
 //! }
 //!
 //! let body = Node::parse(br#"{"query":{"term":{"username":"alice"}},"sort":["creation"],"size":1}"#)?;
@@ -58,7 +59,7 @@ use serde_json::{Map, Value};
 use crate::api::error::ErrorCause;
 use aggregation::{Aggregation, AggregationRun};
 use clause::Query;
-use page::{Candidate, Page};
+use page::Page;
 use sort::{OrderedValue, SortField};
 
 pub use request::SearchRequest;
@@ -85,6 +86,8 @@ pub trait SearchableKey {
     fn invalidation(&self) -> Option<UnixMillis>;
     /// What its maker attached to it.
     fn metadata(&self) -> &Map<String, Value>;
+    /// The bytes that it takes in an answer, about.
+    fn written_len(&self) -> usize;
 }
 
 /// A search that may begin.
@@ -128,7 +131,7 @@ impl Search {
     /// # Errors
     ///
     /// `illegal_argument_exception` when the aggregations make more buckets than one answer may hold, or take more than one
-    /// search may cost.
+    /// search may cost, and when the keys up to the end of the page are longer than one answer may be.
     pub fn run<I>(&self, keys: I, typed_keys: TypedKeys) -> Result<SearchResult<I::Item>, ErrorCause>
     where
         I: IntoIterator<Item: SearchableKey>,
@@ -147,7 +150,7 @@ impl Search {
             let values: Vec<OrderedValue> =
                 self.sort.iter().map(|field| field.value_of(&key, position)).collect();
             if self.after.as_ref().is_none_or(|after| values > *after) {
-                page.offer(Candidate { values, key });
+                page.offer(values, key)?;
             }
         }
         let show = |values: &[OrderedValue]| {
@@ -203,6 +206,10 @@ impl<K: SearchableKey + ?Sized> SearchableKey for &K {
 
     fn metadata(&self) -> &Map<String, Value> {
         (**self).metadata()
+    }
+
+    fn written_len(&self) -> usize {
+        (**self).written_len()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod changed;
 pub mod directory;
 pub mod edges;
 mod error;
+pub mod listing;
 pub mod location;
 pub mod removal;
 mod replicas;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
+use tracing::Instrument as _;
 
 use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
 use crate::limits::KEYS_SCANNED_AHEAD;
@@ -196,7 +198,7 @@ impl KeyStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::TooManyKeys`] rather than a list cut short.
+    /// [`StoreError::TooManyKeys`] or [`StoreError::KeysTooLong`] rather than a list cut short.
     pub async fn list(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, StoreError> {
         self.database.list(filter).await
     }
@@ -207,12 +209,13 @@ impl KeyStore {
     pub fn scan(&self, filter: KeyFilter) -> mpsc::Receiver<Result<StoredKey, StoreError>> {
         let (sender, keys) = mpsc::channel(KEYS_SCANNED_AHEAD);
         let database = self.database.clone();
-        tokio::spawn(async move {
+        let scan = async move {
             if let Err(error) = database.scan(&filter, &sender).await {
                 // Nobody misses the error who does not listen any more.
                 let _ = sender.send(Err(error)).await;
             }
-        });
+        };
+        tokio::spawn(scan.in_current_span());
         keys
     }
 
@@ -328,7 +331,7 @@ impl KeyStore {
     }
 
     /// Runs a change to its end in a task of its own: a caller that hangs up must not lose the wake-up or the audit line
-    /// of a change that is already durable.
+    /// of a change that is already durable. The line has the id of the caller's request.
     async fn change<T, F, Fut>(&self, verb: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -337,7 +340,7 @@ impl KeyStore {
     {
         let store = self.clone();
         let verb = verb(self.database.clone());
-        let task = tokio::spawn(async move {
+        let change = async move {
             let (outcome, change) = verb.await?;
             if let Some((cursor, event)) = change {
                 store.announce(cursor);
@@ -345,8 +348,8 @@ impl KeyStore {
                 telemetry::keys_changed(event.action, event.key_ids.len());
             }
             Ok(outcome)
-        });
-        task.await.map_err(|error| StoreError::Unavailable(error.into()))?
+        };
+        tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?
     }
 
     fn announce(&self, cursor: Cursor) {

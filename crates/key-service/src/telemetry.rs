@@ -25,6 +25,7 @@ const KEYS_REMOVED: &str = "latchkey_keys_removed_total";
 const KEYS_UPDATED: &str = "latchkey_keys_updated_total";
 const FEED_POLLS_WAITING: &str = "latchkey_feed_polls_waiting";
 const FEED_ROWS: &str = "latchkey_feed_rows_total";
+const LOGINS_THROTTLED: &str = "latchkey_logins_throttled_total";
 const REFUSALS: &str = "latchkey_authentication_failures_total";
 const TOKENS_CREATED: &str = "latchkey_tokens_created_total";
 const TOKENS_INVALIDATED: &str = "latchkey_tokens_invalidated_total";
@@ -58,9 +59,9 @@ impl Drop for WaitingPoll {
 pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) {
     let route = route.to_owned();
     let method = method.to_owned();
-    counter!(REQUESTS, "route" => route.clone(), "method" => method, "status" => status.to_string())
+    counter!(REQUESTS, "route" => route.clone(), "method" => method.clone(), "status" => status.to_string())
         .increment(1);
-    histogram!(REQUEST_SECONDS, "route" => route).record(took);
+    histogram!(REQUEST_SECONDS, "route" => route, "method" => method).record(took);
 }
 
 /// Keys were made, changed, ended or removed.
@@ -98,6 +99,11 @@ pub fn authentication_failed(reason: &'static str) {
     counter!(REFUSALS, "reason" => reason).increment(1);
 }
 
+/// A password was not looked at, because too many from the same source were wrong.
+pub fn login_throttled() {
+    counter!(LOGINS_THROTTLED).increment(1);
+}
+
 /// The keys of an issuer of JSON Web Tokens could not be read.
 pub fn key_set_unreadable() {
     counter!(KEY_SETS_UNREADABLE).increment(1);
@@ -111,7 +117,11 @@ pub fn store_failed(error: &StoreError) {
 /// Tells the recorder what each name means.
 fn describe() {
     describe_counter!(REQUESTS, "Requests answered, by route, method and status.");
-    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time from a request to its answer, by route.");
+    describe_histogram!(
+        REQUEST_SECONDS,
+        Unit::Seconds,
+        "Time from a request to its answer, by route and method."
+    );
     describe_counter!(KEYS_CREATED, "API keys made.");
     describe_counter!(KEYS_INVALIDATED, "API keys invalidated.");
     describe_counter!(KEYS_REMOVED, "Dead API keys removed for good.");
@@ -121,7 +131,11 @@ fn describe() {
     describe_counter!(DIRECTORY_CHANGES, "Changes of users, roles and application privileges, by action.");
     describe_gauge!(FEED_POLLS_WAITING, "Requests for the key feed that wait for a change.");
     describe_counter!(FEED_ROWS, "Rows of the key feed served.");
-    describe_counter!(REFUSALS, "Requests refused with 401, by reason.");
+    describe_counter!(
+        LOGINS_THROTTLED,
+        "Logins refused with 429 after too many failed ones from the same source."
+    );
+    describe_counter!(REFUSALS, "Credentials that authenticated nobody, by reason.");
     describe_counter!(KEY_SETS_UNREADABLE, "Failures to read the keys of an issuer of JSON Web Tokens.");
     describe_counter!(STORE_ERRORS, "Failures of the store, by kind.");
     edges::describe();
@@ -152,7 +166,28 @@ fn install() -> PrometheusHandle {
         tracing::warn!("another recorder was installed before: /metrics will be empty");
     }
     describe();
-    // A gauge that nobody has moved yet is 0 and not absent.
-    gauge!(FEED_POLLS_WAITING).set(0.0);
+    begin_at_zero();
     handle
+}
+
+/// What has no labels, or few, is there from the start, so that a rate is known from the first event on and nothing looks absent.
+fn begin_at_zero() {
+    let counters = [
+        FEED_ROWS,
+        KEY_SETS_UNREADABLE,
+        KEYS_CREATED,
+        KEYS_INVALIDATED,
+        KEYS_REMOVED,
+        KEYS_UPDATED,
+        LOGINS_THROTTLED,
+        TOKENS_CREATED,
+        TOKENS_INVALIDATED,
+    ];
+    for name in counters {
+        counter!(name).increment(0);
+    }
+    for error in [StoreError::Corrupt(""), StoreError::IdTaken, StoreError::Unavailable("".into())] {
+        counter!(STORE_ERRORS, "kind" => error.kind()).increment(0);
+    }
+    gauge!(FEED_POLLS_WAITING).increment(0);
 }

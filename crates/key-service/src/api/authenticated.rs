@@ -2,13 +2,12 @@
 //!
 //! This is the one place that answers a failed authentication and a lacking permission, and that writes both to the trail.
 
-use std::net::SocketAddr;
-
-use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri};
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::Uri;
 use axum::http::request::Parts;
 
 use crate::api::error::ApiError;
+use crate::api::request_context::RequestContext;
 use crate::api::unauthenticated::{Asked, challenges, unauthenticated};
 use crate::api::{Service, SharedService};
 use crate::audit::{self, Actor, Refusal, RefusalEvent};
@@ -20,6 +19,7 @@ use crate::security::privilege::KeyReach;
 use crate::security::realm::RealmName;
 use crate::security::request::ClusterRequest;
 use crate::security::roles::{UserRoles, caller_of_key};
+use crate::security::source::Source;
 use crate::store::StoreError;
 use crate::telemetry;
 
@@ -39,7 +39,8 @@ pub(super) struct Authenticated {
 /// Where a request came from, and to which path.
 #[derive(Clone, Debug)]
 struct Origin {
-    source: Option<SocketAddr>,
+    source: Option<Source>,
+    context: Option<RequestContext>,
     uri: Uri,
     /// Which credentials count.
     schemes: Schemes,
@@ -52,10 +53,11 @@ impl FromRequestParts<SharedService> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, service: &SharedService) -> Result<Self, ApiError> {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
-        let source = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+        let context = parts.extensions.get::<RequestContext>().cloned();
         let settings = &service.settings;
         let origin = Origin {
-            source,
+            source: context.as_ref().and_then(|context| context.source),
+            context,
             uri: uri.clone(),
             schemes: service.authenticator.schemes(),
             asks_anonymous_who: settings
@@ -65,7 +67,7 @@ impl FromRequestParts<SharedService> for Authenticated {
         };
         let authentication = service
             .authenticator
-            .authenticate(&parts.headers, service.clock.now())
+            .authenticate(&parts.headers, origin.source, service.clock.now())
             .await
             .map_err(|failure| refused(failure, &origin, service))?;
         Self::new(authentication, origin, service).await.map_err(ApiError::from)
@@ -106,7 +108,11 @@ impl Authenticated {
     ///
     /// 403 when not, or 401 for an anonymous caller who is asked who he is; the trail then knows of it.
     pub(super) fn authorize(&self, request: &ClusterRequest<'_>) -> Result<(), ApiError> {
-        if self.may(request) { Ok(()) } else { Err(self.deny(request)) }
+        if !self.may(request) {
+            return Err(self.deny(request));
+        }
+        self.note_allowed(request);
+        Ok(())
     }
 
     /// The same for an answer that tells more to some: the trail hears nothing of it.
@@ -121,13 +127,27 @@ impl Authenticated {
     /// As of [`Self::authorize`], when none.
     pub(super) fn authorized_reach(&self, request: &ClusterRequest<'_>) -> Result<KeyReach, ApiError> {
         let reach = self.permission.reach(request, &self.caller);
-        reach.filter(|_| self.refused_runner.is_none()).ok_or_else(|| self.deny(request))
+        let reach = reach.filter(|_| self.refused_runner.is_none()).ok_or_else(|| self.deny(request))?;
+        self.note_allowed(request);
+        Ok(reach)
     }
 
     /// 403 for this reason, which the trail then knows of.
     pub(super) fn forbid(&self, request: &ClusterRequest<'_>, reason: String) -> ApiError {
         self.record_forbidden(request);
         ApiError::unauthorized(reason)
+    }
+
+    /// Whatever becomes of the request from now on is the deed of somebody who may do it.
+    fn note_allowed(&self, request: &ClusterRequest<'_>) {
+        if let Some(context) = &self.origin.context {
+            context.note_allowed(request.action(), || self.actor());
+        }
+    }
+
+    /// Where the request came from.
+    pub(super) fn source(&self) -> Option<Source> {
+        self.origin.source
     }
 
     fn deny(&self, request: &ClusterRequest<'_>) -> ApiError {
@@ -234,9 +254,13 @@ fn refused(failure: AuthenticationFailure, origin: &Origin, service: &SharedServ
 
 fn record(failure: &AuthenticationFailure, origin: &Origin) {
     telemetry::authentication_failed(failure.kind());
+    if matches!(failure, AuthenticationFailure::Throttled { .. }) {
+        telemetry::login_throttled();
+    }
     let claimed = match failure {
         AuthenticationFailure::RejectedKey(rejection) => Some(rejection.claimed_id()),
-        AuthenticationFailure::RejectedUser { username, .. } => Some(username.as_str()),
+        AuthenticationFailure::RejectedUser { username, .. }
+        | AuthenticationFailure::Throttled { username, .. } => Some(username.as_str()),
         _ => None,
     };
     audit::record_refusal(&RefusalEvent {

@@ -14,6 +14,7 @@ mod envelope;
 mod validation;
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
@@ -195,6 +196,19 @@ impl ApiError {
     #[must_use]
     pub fn too_busy(reason: impl Into<String>) -> Self {
         ErrorCause::new(ErrorType::EsRejectedExecution, reason).into()
+    }
+
+    /// 429 with `Retry-After`: too many passwords from the same source were wrong.
+    #[must_use]
+    pub fn too_many_failed_logins(retry_after: Duration) -> Self {
+        // A whole second later than needed is early enough; earlier is not.
+        let seconds = retry_after.as_millis().div_ceil(1_000).max(1);
+        let reason = format!("too many failed logins from this source, try again in [{seconds}s]");
+        let error = Self::too_busy(reason);
+        match HeaderValue::try_from(seconds.to_string()) {
+            Ok(value) => error.with_header(header::RETRY_AFTER, value),
+            Err(_) => error,
+        }
     }
 
     /// 413: the body is longer than `len_max` bytes.

@@ -13,6 +13,7 @@ use crate::api::authenticated::Authenticated;
 use crate::api::error::{ApiError, ErrorCause};
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
+use crate::audit::{self, feed::FeedReadEvent};
 use crate::feed::edge_name::EdgeName;
 use crate::feed::{FeedRefusal, FeedRequest};
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
@@ -28,9 +29,16 @@ pub(super) async fn show(
 ) -> Result<Response, ApiError> {
     let request = feed_request(parameters)?;
     authenticated.authorize(&ClusterRequest::ReadKeyFeed)?;
+    let (after, edge) = (request.after, request.edge.clone());
     let page = service.feed.answer(request, service.clock.now()).await?;
     authenticated.recheck(&ClusterRequest::ReadKeyFeed, &service).await?;
     telemetry::feed_rows_served(page.keys.len());
+    audit::feed::record_read(&FeedReadEvent {
+        actor: &authenticated.actor(),
+        edge: edge.as_ref().map(EdgeName::as_str),
+        after,
+        keys: page.keys.len(),
+    });
     answer::ok_unless_known(&page, &headers)
 }
 

@@ -135,7 +135,9 @@ impl Service {
         let Grant { proof, run_as } = grant;
         let now = self.clock.now();
         let proven = match proof {
-            Proof::Password(credential) => self.authenticator.password(credential).await,
+            Proof::Password(credential) => {
+                self.authenticator.password(credential, authenticated.source(), now).await
+            }
             Proof::AccessToken(credential) => self.authenticator.access_token(credential, now).await,
         };
         let proven = proven.map_err(|failure| {

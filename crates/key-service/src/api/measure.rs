@@ -1,4 +1,5 @@
-//! Counting requests and their time, by the pattern of their route.
+//! What is told of every request once it is answered: its time and its status are counted by method and route, it is a line of the
+//! log, and when it failed although it was allowed, a line of the trail.
 
 use std::time::Instant;
 
@@ -6,6 +7,9 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::api::request_context::{AllowedAction, RequestContext};
+use crate::audit::{self, FailureEvent};
+use crate::security::source::Source;
 use crate::telemetry;
 
 /// The label of requests that no route has. Their paths are strangers' words, and there is no end of them.
@@ -28,15 +32,57 @@ pub(super) async fn name_route(request: Request, next: Next) -> Response {
     response
 }
 
-/// Counts a request and the time until its answer.
+/// A request and its answer, as far as the log tells. Of the path only the pattern, of the query nothing: a stranger's words, or secrets.
+struct Answered<'a> {
+    method: &'a str,
+    route: &'a str,
+    status: u16,
+    duration_ms: u64,
+    source: Option<Source>,
+}
+
+/// Tells of a request once it is answered.
 pub(super) async fn measure(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = match request.method().as_str() {
         known @ ("DELETE" | "GET" | "HEAD" | "OPTIONS" | "PATCH" | "POST" | "PUT") => known.to_owned(),
         _ => OTHER_METHOD.to_owned(),
     };
+    let path = request.uri().path().to_owned();
+    let context = request.extensions().get::<RequestContext>().cloned();
     let response = next.run(request).await;
+    let took = begun.elapsed();
     let route = response.extensions().get::<AnsweredBy>().map_or(NO_ROUTE, |AnsweredBy(path)| path.as_str());
-    telemetry::request_answered(route, &method, response.status().as_u16(), begun.elapsed());
+    let status = response.status();
+    telemetry::request_answered(route, &method, status.as_u16(), took);
+    let answered = Answered {
+        method: &method,
+        route,
+        status: status.as_u16(),
+        duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        source: context.as_ref().and_then(|context| context.source),
+    };
+    if status.is_server_error() {
+        log_failure(&answered);
+        let allowed = context.as_ref().and_then(RequestContext::allowed);
+        if let Some(AllowedAction { action, actor }) = allowed {
+            audit::record_failure(&FailureEvent { path: &path, action, actor, status: status.as_u16() });
+        }
+    } else {
+        log_answer(&answered);
+    }
     response
 }
+
+fn log_answer(Answered { method, route, status, duration_ms, source }: &Answered<'_>) {
+    let source = source.map(tracing::field::display);
+    tracing::debug!(method, route, status, duration_ms, source, "answered");
+}
+
+fn log_failure(Answered { method, route, status, duration_ms, source }: &Answered<'_>) {
+    let source = source.map(tracing::field::display);
+    tracing::info!(method, route, status, duration_ms, source, "answered");
+}
+
+#[cfg(test)]
+mod tests;

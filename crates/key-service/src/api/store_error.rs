@@ -7,20 +7,25 @@ use crate::telemetry;
 /// The one place where an error of the store gets a status. The cause goes to the log and is counted.
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if let StoreError::TooManyKeys { keys_max } = error {
-            return ErrorCause::illegal_argument(format!(
-                "more than {keys_max} API keys match; ask for fewer, for example by [name] or [username]"
-            ))
-            .into();
-        }
-        if matches!(error, StoreError::NulInText) {
-            return ErrorCause::illegal_argument(error.to_string()).into();
+        const FEWER: &str = "ask for fewer, for example by [name] or [username]";
+        match &error {
+            StoreError::TooManyKeys { keys_max } => {
+                let reason = format!("more than {keys_max} API keys match; {FEWER}");
+                return ErrorCause::illegal_argument(reason).into();
+            }
+            StoreError::KeysTooLong { len_max } => {
+                let reason = format!("the API keys that match are longer than {len_max} bytes; {FEWER}");
+                return ErrorCause::illegal_argument(reason).into();
+            }
+            StoreError::NulInText => return ErrorCause::illegal_argument(error.to_string()).into(),
+            StoreError::Corrupt(_) | StoreError::IdTaken | StoreError::Unavailable(_) => {}
         }
         telemetry::store_failed(&error);
         match error {
             StoreError::Unavailable(_) => Self::unavailable(error),
             StoreError::Corrupt(_)
             | StoreError::IdTaken
+            | StoreError::KeysTooLong { .. }
             | StoreError::NulInText
             | StoreError::TooManyKeys { .. } => Self::internal(error),
         }

@@ -7,6 +7,8 @@ mod invalidate;
 pub(super) use create::create;
 pub(super) use invalidate::invalidate;
 
+use tracing::Instrument as _;
+
 use crate::api::error::{ApiError, Feature};
 use crate::api::{Service, SharedService};
 
@@ -25,9 +27,10 @@ impl Service {
 fn remove_dead_tokens(service: &SharedService) {
     let store = service.store.clone();
     let now = service.clock.now();
-    tokio::spawn(async move {
+    let removal = async move {
         if let Err(error) = store.remove_dead_tokens(now).await {
             tracing::warn!(%error, "dead tokens were not removed");
         }
-    });
+    };
+    tokio::spawn(removal.in_current_span());
 }

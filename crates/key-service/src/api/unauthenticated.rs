@@ -69,6 +69,7 @@ pub(super) fn unauthenticated(
             ApiError::new(ErrorStatus::BAD_REQUEST, ErrorCause::new(ErrorType::Security, reason))
         }
         AuthenticationFailure::Saturated => ApiError::too_busy("too many passwords wait to be verified"),
+        AuthenticationFailure::Throttled { retry_after, .. } => ApiError::too_many_failed_logins(retry_after),
         AuthenticationFailure::Store(error) => error.into(),
     }
 }

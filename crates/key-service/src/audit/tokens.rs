@@ -65,6 +65,7 @@ pub fn record_token_change(event: &TokenEvent) {
         username = actor.username,
         realm = actor.realm,
         api_key = actor.api_key.as_ref().map(KeyId::as_str),
+        run_as = actor.run_as,
         source = actor.source.map(tracing::field::display),
         token_username = tokens.username,
         token_realm = tokens.realm,

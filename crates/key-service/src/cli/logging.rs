@@ -1,15 +1,20 @@
-//! What goes to stderr: the trail as lines of JSON, everything else as lines for people.
+//! What goes to stderr: the trail as lines of JSON, everything else as lines for people, or all of it as JSON.
 
 use std::io;
+use std::panic;
 
 use clap::ValueEnum;
-use tracing::level_filters::LevelFilter;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::audit;
+use crate::log_line::JsonLines;
 
 /// How much to log. The trail is always written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,18 +26,42 @@ pub(super) enum Level {
     Trace,
 }
 
-pub(super) fn begin(level: Level) {
-    let trail = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_writer(io::stderr)
-        .with_filter(filter_fn(|metadata| metadata.target() == audit::TARGET));
-    let rest = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_writer(io::stderr)
+/// What a line that is not of the trail looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// An object of JSON, as the lines of the trail are.
+    Json,
+}
+
+pub(super) fn begin(level: Level, format: LogFormat) {
+    let trail = json_lines()
+        // The span of a request has its id, which the line of the trail carries.
+        .with_filter(filter_fn(|metadata| metadata.is_span() || is_of_trail(metadata)));
+    let rest = match format {
+        LogFormat::Text => fmt::layer().with_ansi(false).with_writer(io::stderr).boxed(),
+        LogFormat::Json => json_lines().boxed(),
+    };
+    let rest = rest
         .with_filter(LevelFilter::from(level))
-        .with_filter(filter_fn(|metadata| metadata.target() != audit::TARGET));
+        .with_filter(filter_fn(|metadata| metadata.is_span() || !is_of_trail(metadata)));
     tracing_subscriber::registry().with(trail).with(rest).init();
+    if format == LogFormat::Json {
+        // Even this is a line of the log then.
+        panic::set_hook(Box::new(|panicked| tracing::error!("{panicked}")));
+    }
+}
+
+fn json_lines<S>() -> fmt::Layer<S, JsonFields, JsonLines, fn() -> io::Stderr>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fmt::layer().event_format(JsonLines).fmt_fields(JsonFields::new()).with_writer(io::stderr)
+}
+
+fn is_of_trail(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == audit::TARGET
 }
 
 impl From<Level> for LevelFilter {

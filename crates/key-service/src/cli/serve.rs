@@ -1,5 +1,6 @@
-//! `latchkey serve`: the service as a configuration file says.
+//! `latchkey serve`: the service as its settings say.
 
+use std::env;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,27 +17,32 @@ use crate::security::jwt::JwtRealms;
 use crate::security::realm::Realms;
 use crate::security::user_file::UserFile;
 use crate::server::tls::renewal::Certificates;
+use crate::settings::section::Problems;
+use crate::settings::sources::Sources;
 use crate::settings::{Overrides, Settings, StoreSettings};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArguments {
-    /// The configuration file (TOML).
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// Address and port to listen on; wins over the file.
+    /// The configuration file (TOML). Without one, flags and the environment say everything.
+    #[arg(long, value_name = "FILE", env = "LATCHKEY_CONFIG")]
+    config: Option<PathBuf>,
+    /// A setting, such as -E xpack.security.authc.api_key.enabled=false; wins over the environment (LATCHKEY_SETTING_…) and the file.
+    #[arg(short = 'E', value_name = "PATH=VALUE")]
+    settings: Vec<String>,
+    /// Address and port to listen on; wins over all settings.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// The directory of the store; wins over the file.
+    /// The directory of the store; wins over all settings.
     #[arg(long, value_name = "DIRECTORY")]
     data: Option<PathBuf>,
-    /// The file of users and roles; wins over the file.
+    /// The file of users and roles; wins over all settings.
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
     let overrides = Overrides { listen: arguments.listen, data: arguments.data, users: arguments.users };
-    let (settings, users) = read(&arguments.config, overrides)?;
+    let (settings, users) = read(arguments.config.as_deref(), &arguments.settings, overrides)?;
     let certificates = settings
         .http_ssl
         .map(|settings| Certificates::load(settings, Arc::new(SystemClock)))
@@ -75,11 +81,17 @@ fn place(store: &StoreSettings) -> Result<StorePlace, CommandFailed> {
     })
 }
 
-/// Both files, or every mistake in either.
-fn read(config: &Path, overrides: Overrides) -> Result<(Settings, UserFile), CommandFailed> {
-    let directory = config.parent().unwrap_or(Path::new(""));
-    let settings = Settings::parse(&text_of(config)?, directory, overrides)
-        .map_err(|invalid| CommandFailed::invalid_file(config, &invalid))?;
+/// The settings and the users, or every mistake in either.
+fn read(
+    config: Option<&Path>,
+    flags: &[String],
+    overrides: Overrides,
+) -> Result<(Settings, UserFile), CommandFailed> {
+    let text = config.map(text_of).transpose()?;
+    let problems = Problems::default();
+    let sources = Sources::read(flags, env::vars_os(), config.zip(text.as_deref()), &problems);
+    let settings = Settings::read(&sources, problems, overrides)
+        .map_err(|invalid| CommandFailed::new(format!("the settings have mistakes:\n{invalid}")))?;
     let users = UserFile::parse(&text_of(&settings.users)?)
         .map_err(|invalid| CommandFailed::invalid_file(&settings.users, &invalid))?;
     Ok((settings, users))

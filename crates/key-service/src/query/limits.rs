@@ -7,6 +7,9 @@ pub const SIZE_DEFAULT: usize = 10;
 /// (`index.max_result_window`). So many are held in memory.
 pub const RESULT_WINDOW_MAX: usize = 10_000;
 
+/// Most bytes of the hits that are held in memory: as many as those of a listing.
+pub const HITS_LEN_MAX: usize = crate::limits::KEYS_LISTED_LEN_MAX;
+
 /// Most clauses in all queries of one search: Elasticsearch's least (`indices.query.bool.max_clause_count`). Each costs a
 /// look at every key.
 pub const CLAUSES_MAX: usize = 1_024;

@@ -1,10 +1,12 @@
-//! The page of a result: the best hits, and no more of them in memory than the page needs.
+//! The page of a result: the best hits, and no more of them in memory than the page needs, and no more than so many bytes.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use super::limits::HITS_LEN_MAX;
 use super::sort::OrderedValue;
 use super::{Hit, SearchableKey};
+use crate::api::error::ErrorCause;
 
 /// Keeps the first `from + size` hits of however many are offered.
 pub(super) struct Page<K> {
@@ -12,27 +14,44 @@ pub(super) struct Page<K> {
     window: usize,
     /// The last of those kept is on top.
     kept: BinaryHeap<Candidate<K>>,
+    /// The bytes of those kept.
+    len: usize,
 }
 
 /// A hit, ordered by its values, then by the order of the index: creation, then id.
-pub(super) struct Candidate<K> {
-    pub(super) values: Vec<OrderedValue>,
-    pub(super) key: K,
+struct Candidate<K> {
+    values: Vec<OrderedValue>,
+    key: K,
 }
 
 impl<K: SearchableKey> Page<K> {
     pub(super) fn new(from: usize, size: usize) -> Self {
-        Self { from, window: from.saturating_add(size), kept: BinaryHeap::new() }
+        Self { from, window: from.saturating_add(size), kept: BinaryHeap::new(), len: 0 }
     }
 
-    pub(super) fn offer(&mut self, candidate: Candidate<K>) {
+    /// Keeps a key if it is among the first so far.
+    ///
+    /// # Errors
+    ///
+    /// `illegal_argument_exception` when those that are kept become longer than [`HITS_LEN_MAX`].
+    pub(super) fn offer(&mut self, values: Vec<OrderedValue>, key: K) -> Result<(), ErrorCause> {
+        let candidate = Candidate { values, key };
         if self.kept.len() < self.window {
+            self.len = self.len.saturating_add(candidate.key.written_len());
             self.kept.push(candidate);
         } else if let Some(mut last) = self.kept.peek_mut()
             && candidate < *last
         {
+            self.len = self.len.saturating_sub(last.key.written_len());
+            self.len = self.len.saturating_add(candidate.key.written_len());
             *last = candidate;
         }
+        if self.len <= HITS_LEN_MAX {
+            return Ok(());
+        }
+        Err(ErrorCause::illegal_argument(format!(
+            "the API keys up to the end of the page are longer than {HITS_LEN_MAX} bytes; ask for a smaller [size] or a narrower [query]"
+        )))
     }
 
     /// The hits after the first `from`, in order; `show` makes the values for the answer.

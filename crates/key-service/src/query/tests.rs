@@ -68,6 +68,12 @@ impl SearchableKey for TestKey {
     fn metadata(&self) -> &Map<String, Value> {
         &self.metadata
     }
+
+    /// What the field `len` of the metadata says.
+    fn written_len(&self) -> usize {
+        let len = self.metadata.get("len").and_then(Value::as_u64).unwrap_or(100);
+        usize::try_from(len).unwrap()
+    }
 }
 
 /// In the order of the index.

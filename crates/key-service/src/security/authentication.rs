@@ -8,23 +8,26 @@
 //! later, and until then a user whom nobody knows looks like any other.
 
 mod bearer;
+mod failure;
+mod password;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::http::{HeaderMap, HeaderName};
 use latchkey_key_feed::UnixMillis;
 
 use crate::security::anonymous::{self, AnonymousAccess};
-use crate::security::api_key::{self, KeyRejection, VerifiedKey};
-use crate::security::credential::{
-    ApiKeyCredential, BasicCredential, MalformedCredential, Presented, presented,
-};
+use crate::security::api_key::{self, VerifiedKey};
+use crate::security::credential::{ApiKeyCredential, Presented, presented};
 use crate::security::jwt::{JwtRealms, JwtRejection};
-use crate::security::password::Saturated;
+use crate::security::login_throttle::LoginThrottle;
 use crate::security::realm::User;
 use crate::security::realm_chain::RealmChain;
-use crate::security::token::{Access, TokenDigest, TokenRejection};
-use crate::store::{KeyStore, StoreError};
+use crate::security::source::Source;
+use crate::security::token::{Access, TokenDigest};
+use crate::store::KeyStore;
+
+pub use failure::{AuthenticationFailure, UserRejection};
 
 /// The header that names the user to act as (Elasticsearch, `AuthenticationServiceField.RUN_AS_USER_HEADER`).
 const RUN_AS_HEADER: HeaderName = HeaderName::from_static("es-security-runas-user");
@@ -37,6 +40,8 @@ pub struct Authenticator {
     jwt_realms: JwtRealms,
     anonymous: Option<AnonymousAccess>,
     schemes: Schemes,
+    /// `None` where passwords may be wrong as often as anybody likes.
+    throttle: Option<Arc<Mutex<LoginThrottle>>>,
 }
 
 /// Which credentials count besides passwords.
@@ -89,47 +94,6 @@ pub enum Subject {
     User(Arc<User>),
 }
 
-/// Why nobody is known to be asking.
-#[derive(Debug)]
-pub enum AuthenticationFailure {
-    /// There is a credential that cannot be read.
-    Malformed(MalformedCredential),
-    /// There is no credential.
-    Missing,
-    /// The JSON Web Token vouches for nobody.
-    RejectedJwt(JwtRejection),
-    /// The API key cannot be used.
-    RejectedKey(KeyRejection),
-    /// The username and the password do not belong together, or the user is not enabled.
-    RejectedUser {
-        /// The username, as sent.
-        username: String,
-        /// Whether it is a password of an enabled user that was wrong; for the trail, never for the client.
-        cause: UserRejection,
-    },
-    /// Too many passwords wait to be verified.
-    Saturated,
-    /// The access token cannot be used.
-    RejectedToken(TokenRejection),
-    /// A proof of the client came with an access token that takes none.
-    ClientProofUnsupported,
-    /// The store did not answer, so an API key or a token could not be checked.
-    Store(StoreError),
-}
-
-/// Why a username and a password were refused. Clients are never told which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserRejection {
-    /// The user is not enabled, or the user to act as is not.
-    Disabled,
-    /// The user to act as has no name, or several.
-    RunAsMalformed,
-    /// No realm knows the username.
-    Unknown,
-    /// The password is not the user's.
-    WrongPassword,
-}
-
 impl Authenticator {
     /// An authenticator.
     #[must_use]
@@ -139,8 +103,10 @@ impl Authenticator {
         jwt_realms: JwtRealms,
         anonymous: Option<AnonymousAccess>,
         schemes: Schemes,
+        throttle: Option<LoginThrottle>,
     ) -> Self {
-        Self { store, realms, jwt_realms, anonymous, schemes }
+        let throttle = throttle.map(|throttle| Arc::new(Mutex::new(throttle)));
+        Self { store, realms, jwt_realms, anonymous, schemes, throttle }
     }
 
     /// Which credentials count besides passwords.
@@ -155,7 +121,7 @@ impl Authenticator {
         &self.realms
     }
 
-    /// Who sent a request with these headers.
+    /// Who sent a request with these headers, from there.
     ///
     /// # Errors
     ///
@@ -163,29 +129,17 @@ impl Authenticator {
     pub async fn authenticate(
         &self,
         headers: &HeaderMap,
+        source: Option<Source>,
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
         let proven = match presented(headers, self.schemes.api_keys)? {
             None => return self.stand_in(headers),
             Some(Presented::ApiKey(credential)) => self.key(&credential, now).await?,
-            Some(Presented::Basic(credential)) => self.password(credential).await?,
+            Some(Presented::Basic(credential)) => self.password(credential, source, now).await?,
             Some(Presented::Bearer(credential)) => self.bearer(credential, now).await?,
         };
         let run_as = self.run_as(headers, &proven.authenticating).await?;
         Ok(Authentication { run_as, ..proven })
-    }
-
-    /// Who has this username and this password.
-    ///
-    /// # Errors
-    ///
-    /// [`AuthenticationFailure`] when nobody has.
-    pub async fn password(
-        &self,
-        credential: BasicCredential,
-    ) -> Result<Authentication, AuthenticationFailure> {
-        let user = self.realms.authenticate(credential).await?;
-        Ok(Authentication::of(Subject::User(user), Means::Own))
     }
 
     /// What was proven a while ago, as it is now: a key or a token may have ended meanwhile, a user may have gone or have other roles.
@@ -339,62 +293,5 @@ impl Subject {
             Self::ApiKey(key) => &key.key().owner.username,
             Self::User(user) => &user.username,
         }
-    }
-}
-
-impl AuthenticationFailure {
-    /// Its kind, out of a fixed set, for metrics and the trail.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "credential_malformed",
-            Self::Missing => "credential_missing",
-            Self::RejectedJwt(rejection) => rejection.kind(),
-            Self::RejectedKey(rejection) => rejection.kind(),
-            Self::RejectedUser { cause: UserRejection::Disabled, .. } => "user_disabled",
-            Self::RejectedUser { cause: UserRejection::RunAsMalformed, .. } => "run_as_malformed",
-            Self::RejectedUser { cause: UserRejection::Unknown, .. } => "user_unknown",
-            Self::RejectedUser { cause: UserRejection::WrongPassword, .. } => "password_wrong",
-            Self::RejectedToken(rejection) => rejection.kind(),
-            Self::ClientProofUnsupported => "client_proof_unsupported",
-            Self::Saturated => "saturated",
-            Self::Store(_) => "store",
-        }
-    }
-}
-
-impl From<MalformedCredential> for AuthenticationFailure {
-    fn from(malformed: MalformedCredential) -> Self {
-        Self::Malformed(malformed)
-    }
-}
-
-impl From<KeyRejection> for AuthenticationFailure {
-    fn from(rejection: KeyRejection) -> Self {
-        Self::RejectedKey(rejection)
-    }
-}
-
-impl From<JwtRejection> for AuthenticationFailure {
-    fn from(rejection: JwtRejection) -> Self {
-        Self::RejectedJwt(rejection)
-    }
-}
-
-impl From<TokenRejection> for AuthenticationFailure {
-    fn from(rejection: TokenRejection) -> Self {
-        Self::RejectedToken(rejection)
-    }
-}
-
-impl From<Saturated> for AuthenticationFailure {
-    fn from(Saturated: Saturated) -> Self {
-        Self::Saturated
-    }
-}
-
-impl From<StoreError> for AuthenticationFailure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
     }
 }

@@ -11,7 +11,6 @@
 //! authz_exception = true                         # off: 401 in place of 403 where the roles do not suffice
 //! ```
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::api::time_value::TimeValue;
@@ -41,15 +40,15 @@ pub(super) struct AuthenticationSettings {
     pub(super) anonymous: Option<AnonymousAccess>,
 }
 
-/// Relative paths start at `directory`. Some defaults depend on whether the service speaks TLS.
-pub(super) fn read(mut authc: Section<'_>, directory: &Path, speaks_tls: bool) -> AuthenticationSettings {
+/// Some defaults depend on whether the service speaks TLS.
+pub(super) fn read(mut authc: Section<'_>, speaks_tls: bool) -> AuthenticationSettings {
     let mut api_key = authc.section("api_key");
     let api_keys = api_key.flag("enabled").unwrap_or(true);
     let removal = removal(&mut api_key, RemovalPolicy::default());
     api_key.end();
     let tokens = tokens::read(authc.section("token"), speaks_tls);
     let mut section = authc.section("realms");
-    let jwt_realms = jwt::read(section.sections("jwt"), directory);
+    let jwt_realms = jwt::read(section.sections("jwt"));
     let realms = realms(&mut section);
     section.end();
     let anonymous = anonymous(&mut authc);
@@ -134,7 +133,7 @@ mod tests {
         let problems = Problems::default();
         let mut root = Section::root(&document, &problems);
         let authc = root.section("xpack").section("security").section("authc");
-        let AuthenticationSettings { realms, anonymous, .. } = read(authc, Path::new("/"), false);
+        let AuthenticationSettings { realms, anonymous, .. } = read(authc, false);
         problems.none_or((realms.into_iter().map(|realm| realm.name).collect(), anonymous))
     }
 

@@ -10,7 +10,7 @@
 //! supported_protocols = ["TLSv1.2", "TLSv1.3"]   # both by default
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
@@ -55,18 +55,16 @@ impl ClientAuthentication {
     }
 }
 
-/// Relative paths start at `directory`. `None` when TLS is off; of settings with mistakes what is returned does not matter.
-pub(super) fn read(mut section: Section<'_>, directory: &Path) -> Option<HttpSslSettings> {
+/// `None` when TLS is off; of settings with mistakes what is returned does not matter.
+pub(super) fn read(mut section: Section<'_>) -> Option<HttpSslSettings> {
     let is_enabled = section.flag("enabled") == Some(true);
-    if section.table().is_some_and(|table| !table.is_empty() && !table.contains_key("enabled")) {
+    if section.is_said() && !section.says("enabled") {
         // Elasticsearch refuses this too: somebody who names a certificate believes that it is used.
         section.problem("enabled", "is required with the other settings of TLS");
     }
-    let [certificate, key] = ["certificate", "key"].map(|field| {
-        let path = if is_enabled { section.required_text(field) } else { section.text(field) };
-        path.map(|path| directory.join(path))
-    });
-    let client_authentication = client_authentication(&mut section, directory);
+    let [certificate, key] = ["certificate", "key"]
+        .map(|field| if is_enabled { section.required_file(field) } else { section.file(field) });
+    let client_authentication = client_authentication(&mut section);
     let supported_protocols = supported_protocols(&mut section);
     section.end();
     if !is_enabled {
@@ -75,11 +73,10 @@ pub(super) fn read(mut section: Section<'_>, directory: &Path) -> Option<HttpSsl
     Some(HttpSslSettings { certificate: certificate?, key: key?, client_authentication, supported_protocols })
 }
 
-fn client_authentication(section: &mut Section<'_>, directory: &Path) -> ClientAuthentication {
+fn client_authentication(section: &mut Section<'_>) -> ClientAuthentication {
     const AUTHORITIES: &str = "certificate_authorities";
     let word = section.text("client_authentication");
-    let authorities: Vec<PathBuf> =
-        section.texts(AUTHORITIES).unwrap_or_default().iter().map(|path| directory.join(path)).collect();
+    let authorities = section.files(AUTHORITIES).unwrap_or_default();
     let of_authorities = match word {
         None | Some("none") => {
             if !authorities.is_empty() {
@@ -118,16 +115,24 @@ fn supported_protocols(section: &mut Section<'_>) -> Vec<&'static SupportedProto
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::settings::section::{InvalidFile, Problems, document};
+    use std::path::Path;
 
+    use super::*;
+    use crate::settings::section::{InvalidFile, Problems};
+    use crate::settings::sources::Sources;
+
+    /// What a file says, without its name where there are mistakes.
     fn parse(text: &str) -> Result<Option<HttpSslSettings>, InvalidFile> {
-        let document = document(text)?;
         let problems = Problems::default();
-        let mut root = Section::root(&document, &problems);
-        let settings = read(root.section("ssl"), Path::new("/etc/latchkey"));
+        let file = Path::new("/etc/latchkey/latchkey.toml");
+        let sources = Sources::read(&[], [], Some((file, text)), &problems);
+        let mut root = Section::of_sources(&sources, &problems);
+        let settings = read(root.section("ssl"));
         root.end();
-        problems.none_or(settings)
+        problems.none_or(settings).map_err(|mut invalid| {
+            invalid.problems.iter_mut().for_each(|problem| problem.said_by = None);
+            invalid
+        })
     }
 
     #[test]

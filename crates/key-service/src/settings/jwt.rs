@@ -15,12 +15,9 @@
 //! roles_from_groups = ["key-maker"]             # groups that are the name of a role
 //! ```
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
-use toml_edit::Item;
 
 use crate::api::time_value::TimeValue;
 use crate::limits::{JWT_CLOCK_SKEW_DEFAULT, JWT_CLOCK_SKEW_MAX};
@@ -46,11 +43,11 @@ const ALGORITHMS: [(&str, Algorithm); 11] = [
 ];
 
 /// Every realm of the section `realms.jwt`. Of a realm with mistakes what is returned does not matter.
-pub(super) fn read(realms: Vec<(String, Section<'_>)>, directory: &Path) -> Vec<JwtRealmSettings> {
-    realms.into_iter().filter_map(|(name, section)| realm(name, section, directory)).collect()
+pub(super) fn read(realms: Vec<(String, Section<'_>)>) -> Vec<JwtRealmSettings> {
+    realms.into_iter().filter_map(|(name, section)| realm(name, section)).collect()
 }
 
-fn realm(name: String, mut section: Section<'_>, directory: &Path) -> Option<JwtRealmSettings> {
+fn realm(name: String, mut section: Section<'_>) -> Option<JwtRealmSettings> {
     let built_in = [RealmName::reserved(), RealmName::file(), RealmName::api_key()];
     if name.is_empty() || name.starts_with('_') || built_in.iter().any(|realm| realm.name == name) {
         section.problem_here("is the name of another realm, or begins with an underscore, or is empty");
@@ -58,7 +55,7 @@ fn realm(name: String, mut section: Section<'_>, directory: &Path) -> Option<Jwt
     let token_type = token_type(&mut section);
     let allowed_issuer = section.required_text("allowed_issuer");
     let algorithms = algorithms(&mut section);
-    let pkc_jwkset_path = section.text("pkc_jwkset_path").map(|text| location(text, directory));
+    let pkc_jwkset_path = key_set(&mut section);
     let hmac_key = hmac_key(&mut section, &algorithms);
     check_keys(&section, &algorithms, pkc_jwkset_path.is_some(), hmac_key.is_some());
     let client_shared_secret = client_secret(section.section("client_authentication"));
@@ -99,17 +96,18 @@ fn algorithms(section: &mut Section<'_>) -> Vec<Algorithm> {
     found
 }
 
-fn location(text: &str, directory: &Path) -> JwksLocation {
+fn key_set(section: &mut Section<'_>) -> Option<JwksLocation> {
+    const FIELD: &str = "pkc_jwkset_path";
+    let text = section.text(FIELD)?;
     if text.starts_with("https://") || text.starts_with("http://") {
-        JwksLocation::Url(text.to_owned())
-    } else {
-        JwksLocation::File(directory.join(text))
+        return Some(JwksLocation::Url(text.to_owned()));
     }
+    Some(JwksLocation::File(section.directory_of(FIELD).join(text)))
 }
 
 /// The secret must be as long as the hash of each algorithm it serves (RFC 7518, section 3.2).
 fn hmac_key(section: &mut Section<'_>, algorithms: &[Algorithm]) -> Option<HmacKey> {
-    let text = section.text("hmac_key")?;
+    let text = section.secret("hmac_key")?;
     let len_min = algorithms
         .iter()
         .map(|algorithm| match algorithm {
@@ -141,7 +139,7 @@ fn check_keys(section: &Section<'_>, algorithms: &[Algorithm], public: bool, sha
 
 fn client_secret(mut section: Section<'_>) -> Option<ClientSecret> {
     let kind = section.text("type");
-    let secret = section.text("shared_secret");
+    let secret = section.secret("shared_secret");
     match (kind, secret) {
         (None | Some("none" | "shared_secret"), _) => {}
         (Some(_), _) => section.problem("type", "must be none or shared_secret"),
@@ -168,7 +166,7 @@ fn claims(section: &mut Section<'_>, token_type: TokenType) -> Option<ClaimRules
     let [groups, name, mail] = ["groups", "name", "mail"].map(|claim| names.text(claim).map(str::to_owned));
     names.end();
     let populate_user_metadata = section.flag("populate_user_metadata").unwrap_or(true);
-    let role_mapping = role_mapping(section);
+    let role_mapping = section.named_texts("role_mapping");
     let roles_from_groups = section.texts("roles_from_groups").unwrap_or_default();
     Some(ClaimRules {
         allowed_audiences,
@@ -192,22 +190,6 @@ fn clock_skew(section: &mut Section<'_>) -> Duration {
         section.problem(FIELD, "must be a duration of at most 1h, such as 60s");
         JWT_CLOCK_SKEW_DEFAULT
     })
-}
-
-fn role_mapping(section: &mut Section<'_>) -> BTreeMap<String, Vec<String>> {
-    let mapping = section.section("role_mapping");
-    let Some(table) = mapping.table() else { return BTreeMap::new() };
-    let roles = |item: &Item| -> Option<Vec<String>> {
-        item.as_array()?.iter().map(|role| role.as_str().map(str::to_owned)).collect()
-    };
-    let mut groups = BTreeMap::new();
-    for (group, item) in table.iter() {
-        match roles(item) {
-            Some(roles) => drop(groups.insert(group.to_owned(), roles)),
-            None => mapping.problem(group, "must be a list of strings"),
-        }
-    }
-    groups
 }
 
 #[cfg(test)]

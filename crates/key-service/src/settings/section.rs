@@ -1,14 +1,21 @@
-//! Reading TOML so that every mistake is found in one go.
+//! Reading settings so that every mistake is found in one go.
 //!
 //! A [`Section`] is a table being read: each field is taken once, by name and type, and whatever is left at the end is an unknown
-//! field. Mistakes name the path and what belongs there, never what stood there: it could be a secret.
+//! field. Mistakes name the path, what belongs there and who said it, never what stood there: it could be a secret.
+//!
+//! Several sources may say the same table (`settings/sources.rs`). A section looks at all of them side by side: of each field the
+//! strongest source counts, and what has the wrong type is found in every one.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
-use toml_edit::{DocumentMut, Item, TableLike, TomlError};
+use toml_edit::{Array, DocumentMut, Item, TableLike, TomlError, Value};
 
-/// Mistakes of one file, in the order in which they were found.
+use crate::settings::sources::{Origin, Sources};
+
+/// Mistakes of what is read together, in the order in which they were found.
 #[derive(Debug, Default)]
 pub struct Problems(RefCell<Vec<Problem>>);
 
@@ -19,9 +26,11 @@ pub struct Problem {
     pub path: String,
     /// What belongs there.
     pub problem: String,
+    /// Who said it: a file, a variable or a flag. `None` where that is plain, or where nobody said anything.
+    pub said_by: Option<String>,
 }
 
-/// A file with mistakes: all of them.
+/// Settings or a file with mistakes: all of them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InvalidFile {
     /// The mistakes, in the order in which they were found; never empty.
@@ -31,9 +40,26 @@ pub struct InvalidFile {
 /// A table being read.
 pub struct Section<'a> {
     path: String,
-    table: Option<&'a dyn TableLike>,
+    /// The table in each source that has it, the strongest first.
+    parts: Vec<Part<'a>>,
+    /// Whether a source could not be read at all, so that what is missing may stand there.
+    is_partial: bool,
     taken: Vec<&'static str>,
     problems: &'a Problems,
+}
+
+/// What one source says of a section.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    origin: &'a Origin,
+    table: &'a dyn TableLike,
+}
+
+/// What one source says of a field.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    origin: &'a Origin,
+    item: &'a Item,
 }
 
 /// Reads a TOML document.
@@ -47,14 +73,19 @@ pub fn document(text: &str) -> Result<DocumentMut, InvalidFile> {
         let line = before.matches('\n').count() + 1;
         // The parser's own message quotes the line, and with it perhaps a secret.
         let problem = "not TOML from here on".to_owned();
-        InvalidFile { problems: vec![Problem { path: format!("line {line}"), problem }] }
+        InvalidFile { problems: vec![Problem { path: format!("line {line}"), problem, said_by: None }] }
     })
 }
 
 impl Problems {
     /// Notes a mistake.
     pub fn add(&self, path: impl Into<String>, problem: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { path: path.into(), problem: problem.into() });
+        self.add_said_by(None, path, problem);
+    }
+
+    /// Notes a mistake, and who made it.
+    pub fn add_said_by(&self, said_by: Option<String>, path: impl Into<String>, problem: impl Into<String>) {
+        self.0.borrow_mut().push(Problem { path: path.into(), problem: problem.into(), said_by });
     }
 
     /// What was read, if there was no mistake.
@@ -69,10 +100,19 @@ impl Problems {
 }
 
 impl<'a> Section<'a> {
-    /// The whole document.
+    /// The whole of a document that is read alone.
     #[must_use]
     pub fn root(document: &'a DocumentMut, problems: &'a Problems) -> Self {
-        Self { path: String::new(), table: Some(document.as_table()), taken: Vec::new(), problems }
+        static ALONE: Origin = Origin::Alone;
+        let parts = vec![Part { origin: &ALONE, table: document.as_table() }];
+        Self { path: String::new(), parts, is_partial: false, taken: Vec::new(), problems }
+    }
+
+    /// The whole of what several sources say.
+    #[must_use]
+    pub fn of_sources(sources: &'a Sources, problems: &'a Problems) -> Self {
+        let parts = sources.strongest_first().map(|(origin, table)| Part { origin, table }).collect();
+        Self { path: String::new(), parts, is_partial: sources.are_partial(), taken: Vec::new(), problems }
     }
 
     /// The path of this section.
@@ -87,122 +127,243 @@ impl<'a> Section<'a> {
         if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
     }
 
-    /// Notes a mistake in a field.
+    /// Notes a mistake in what counts of a field.
     pub fn problem(&self, field: &str, problem: impl Into<String>) {
-        self.problems.add(self.path_of(field), problem);
+        let path = self.path_of(field);
+        let said_by = self.said(field).next().and_then(|said| said.origin.name(&path));
+        self.problems.add_said_by(said_by, path, problem);
+    }
+
+    /// Notes that nobody said a field, unless it may stand in a source that could not be read.
+    pub fn missing(&self, field: &str, problem: &str) {
+        if !self.is_partial {
+            self.problem(field, problem);
+        }
     }
 
     /// Notes a mistake in the section as a whole.
     pub fn problem_here(&self, problem: impl Into<String>) {
-        self.problems.add(self.path.clone(), problem);
+        let said_by = self.parts.first().and_then(|part| part.origin.name(&self.path));
+        self.problems.add_said_by(said_by, self.path.clone(), problem);
+    }
+
+    /// Whether anybody said anything of this section.
+    #[must_use]
+    pub fn is_said(&self) -> bool {
+        self.parts.iter().any(|part| !part.table.is_empty())
+    }
+
+    /// Whether anybody said a field of this section.
+    #[must_use]
+    pub fn says(&self, field: &str) -> bool {
+        self.said(field).next().is_some()
     }
 
     /// A section inside this one; an empty one when it is absent.
     pub fn section(&mut self, field: &'static str) -> Self {
-        let item = self.take(field);
-        self.inner(field, item)
+        self.taken.push(field);
+        self.inner(field)
     }
 
     /// The sections inside the section `field`, by name.
     pub fn sections(&mut self, field: &'static str) -> Vec<(String, Self)> {
         let outer = self.section(field);
-        let Some(table) = outer.table else {
-            return Vec::new();
-        };
-        table.iter().map(|(name, item)| (name.to_owned(), outer.inner(name, Some(item)))).collect()
+        outer.names().into_iter().map(|name| (name.to_owned(), outer.inner(name))).collect()
     }
 
     /// A text.
     pub fn text(&mut self, field: &'static str) -> Option<&'a str> {
-        self.read(field, "a string", Item::as_str)
+        self.read(field, "a string", |said| said.item.as_str())
     }
 
     /// A text that must be there.
     pub fn required_text(&mut self, field: &'static str) -> Option<&'a str> {
-        let present = self.has(field);
         let text = self.text(field);
-        if !present {
-            self.problem(field, "is required");
+        if !self.says(field) {
+            self.missing(field, "is required");
         }
         text
     }
 
+    /// A text that nobody else may read. Flags may not have it, because everybody on the machine can list those.
+    pub fn secret(&mut self, field: &'static str) -> Option<&'a str> {
+        let text = self.text(field);
+        let path = self.path_of(field);
+        for said in self.said(field).filter(|said| matches!(said.origin, Origin::Flags)) {
+            let problem = "is a secret, which no flag may show: say it in the file or the environment";
+            self.problems.add_said_by(said.origin.name(&path), path.clone(), problem);
+        }
+        text
+    }
+
+    /// A file or a directory. A relative path starts where its source's do.
+    pub fn file(&mut self, field: &'static str) -> Option<PathBuf> {
+        let text = self.text(field)?;
+        Some(self.directory_of(field).join(text))
+    }
+
+    /// A list of files or directories.
+    pub fn files(&mut self, field: &'static str) -> Option<Vec<PathBuf>> {
+        let texts = self.texts(field)?;
+        let directory = self.directory_of(field);
+        Some(texts.iter().map(|text| directory.join(text)).collect())
+    }
+
+    /// A file or a directory that must be there.
+    pub fn required_file(&mut self, field: &'static str) -> Option<PathBuf> {
+        let text = self.required_text(field)?;
+        Some(self.directory_of(field).join(text))
+    }
+
+    /// Where relative paths in what counts of a field start.
+    #[must_use]
+    pub fn directory_of(&self, field: &str) -> &'a Path {
+        self.said(field).next().map_or(Path::new(""), |said| said.origin.directory())
+    }
+
     /// Yes or no.
     pub fn flag(&mut self, field: &'static str) -> Option<bool> {
-        self.read(field, "true or false", Item::as_bool)
+        self.read(field, "true or false", |said| match said.untyped() {
+            Some(text) => text.trim().parse().ok(),
+            None => said.item.as_bool(),
+        })
     }
 
     /// A whole number.
     pub fn integer(&mut self, field: &'static str) -> Option<i64> {
-        self.read(field, "a whole number", Item::as_integer)
+        self.read(field, "a whole number", |said| match said.untyped() {
+            Some(text) => text.trim().parse().ok(),
+            None => said.item.as_integer(),
+        })
     }
 
     /// A list of texts.
     pub fn texts(&mut self, field: &'static str) -> Option<Vec<String>> {
-        self.read(field, "a list of strings", |item| {
-            item.as_array()?.iter().map(|value| value.as_str().map(str::to_owned)).collect()
-        })
+        self.read(field, "a list of strings", Said::texts)
     }
 
-    /// Everything in this section, for a reader of its own.
+    /// Lists of texts by names that are anybody's choice.
+    pub fn named_texts(&mut self, field: &'static str) -> BTreeMap<String, Vec<String>> {
+        let outer = self.section(field);
+        let texts =
+            |name| Some((str::to_owned(name), outer.look_at(name, "a list of strings", Said::texts)?));
+        outer.names().into_iter().filter_map(texts).collect()
+    }
+
+    /// Everything in this section of a document that is read alone, for a reader of its own.
     #[must_use]
     pub fn into_table(self) -> Option<&'a dyn TableLike> {
-        self.table
-    }
-
-    /// Everything in this section, for a reader that notes mistakes here.
-    #[must_use]
-    pub fn table(&self) -> Option<&'a dyn TableLike> {
-        self.table
+        self.parts.first().map(|part| part.table)
     }
 
     /// Notes every field that was not taken.
     pub fn end(self) {
-        for (name, _) in self.table.iter().flat_map(|table| table.iter()) {
-            if !self.taken.contains(&name) {
-                self.problem(name, format!("is not known; known are {}", self.taken.join(", ")));
+        for part in &self.parts {
+            for (name, _) in part.table.iter().filter(|(name, _)| !self.taken.contains(name)) {
+                let path = self.path_of(name);
+                let problem = format!("is not known; known are {}", self.taken.join(", "));
+                self.problems.add_said_by(part.origin.name(&path), path, problem);
             }
         }
     }
 
-    fn has(&self, field: &str) -> bool {
-        self.table.is_some_and(|table| table.contains_key(field))
+    /// The fields that some source says, each once, those of the weakest source first.
+    fn names(&self) -> Vec<&'a str> {
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in self.parts.iter().rev().flat_map(|part| part.table.iter()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
-    fn take(&mut self, field: &'static str) -> Option<&'a Item> {
-        self.taken.push(field);
-        self.table?.get(field)
+    /// What the sources say of a field, the strongest first.
+    fn said(&self, field: &str) -> impl Iterator<Item = Said<'a>> {
+        self.parts.iter().filter_map(move |part| {
+            let item = part.table.get(field)?;
+            Some(Said { origin: part.origin, item })
+        })
     }
 
     fn read<T>(
         &mut self,
         field: &'static str,
         kind: &str,
-        read: impl Fn(&'a Item) -> Option<T>,
+        read: impl Fn(Said<'a>) -> Option<T>,
     ) -> Option<T> {
-        let value = read(self.take(field)?);
-        if value.is_none() {
-            self.problem(field, format!("must be {kind}"));
-        }
-        value
+        self.taken.push(field);
+        self.look_at(field, kind, read)
     }
 
-    fn inner(&self, name: &str, item: Option<&'a Item>) -> Self {
-        let table = item.and_then(Item::as_table_like);
-        if item.is_some() && table.is_none() {
-            self.problem(name, "must be a table");
+    /// Reads what every source says of a field, so that each mistake is found, and returns what counts.
+    fn look_at<T>(&self, field: &str, kind: &str, read: impl Fn(Said<'a>) -> Option<T>) -> Option<T> {
+        let mut strongest = None;
+        for said in self.said(field) {
+            let value = read(said);
+            if value.is_none() {
+                self.wrong_type(said.origin, field, kind);
+            }
+            strongest = strongest.or(value);
         }
-        Self { path: self.path_of(name), table, taken: Vec::new(), problems: self.problems }
+        strongest
+    }
+
+    fn inner(&self, name: &str) -> Self {
+        let mut parts = Vec::new();
+        for said in self.said(name) {
+            match said.item.as_table_like() {
+                Some(table) => parts.push(Part { origin: said.origin, table }),
+                None => self.wrong_type(said.origin, name, "a table"),
+            }
+        }
+        Self {
+            path: self.path_of(name),
+            parts,
+            is_partial: self.is_partial,
+            taken: Vec::new(),
+            problems: self.problems,
+        }
+    }
+
+    fn wrong_type(&self, origin: &Origin, field: &str, kind: &str) {
+        let path = self.path_of(field);
+        self.problems.add_said_by(origin.name(&path), path, format!("must be {kind}"));
+    }
+}
+
+impl Said<'_> {
+    /// The text of a source that knows no types.
+    fn untyped(&self) -> Option<&str> {
+        if self.origin.has_types() { None } else { self.item.as_str() }
+    }
+
+    /// A list of TOML; of a source without types also what stands between commas.
+    fn texts(self) -> Option<Vec<String>> {
+        let strings =
+            |list: &Array| list.iter().map(|value| value.as_str().map(str::to_owned)).collect::<Option<_>>();
+        match self.untyped().map(str::trim) {
+            None => strings(self.item.as_array()?),
+            Some("") => Some(Vec::new()),
+            Some(text) if text.starts_with('[') => strings(text.parse::<Value>().ok()?.as_array()?),
+            Some(text) => {
+                let items = text.split(',').map(str::trim);
+                items.map(|item| (!item.is_empty()).then(|| item.to_owned())).collect()
+            }
+        }
     }
 }
 
 impl fmt::Display for InvalidFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Problem { path, problem }) in self.problems.iter().enumerate() {
+        for (index, Problem { path, problem, said_by }) in self.problems.iter().enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
             write!(f, "{path}: {problem}")?;
+            if let Some(name) = said_by {
+                write!(f, " ({name})")?;
+            }
         }
         Ok(())
     }

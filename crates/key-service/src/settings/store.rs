@@ -1,6 +1,6 @@
 //! Where the store is: in a directory of this machine, or in a database that replicas share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::settings::section::Section;
 use crate::store::location::PostgresLocation;
@@ -20,11 +20,11 @@ pub enum StoreSettings {
 }
 
 /// Reads `data` and `store`, of which exactly one must be there. `flag` is a directory that wins over both.
-pub(super) fn read(root: &mut Section<'_>, directory: &Path, flag: Option<PathBuf>) -> StoreSettings {
-    let data = root.text("data").map(|text| directory.join(text));
+pub(super) fn read(root: &mut Section<'_>, flag: Option<PathBuf>) -> StoreSettings {
+    let data = root.file("data");
     let mut section = root.section("store");
     let url = section.text("url");
-    let password_file = section.text("password_file").map(|text| directory.join(text));
+    let password_file = section.file("password_file");
     let database = url.and_then(|url| match PostgresLocation::parse(url) {
         Ok(database) => Some(database),
         Err(invalid) => {
@@ -38,7 +38,7 @@ pub(super) fn read(root: &mut Section<'_>, directory: &Path, flag: Option<PathBu
     section.end();
     match (flag.or(data), url) {
         (Some(data), None) => return StoreSettings::Directory(data),
-        (None, None) => root.problem("data", "is required, or store.url"),
+        (None, None) => root.missing("data", "is required, or store.url"),
         (Some(_), Some(_)) => root.problem("data", "has no use beside store.url: the store is in one place"),
         (None, Some(_)) => {}
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
+use tracing::Instrument as _;
 
 use crate::audit::Actor;
 use crate::audit::directory::{self, DirectoryAction, DirectoryEvent};
@@ -304,15 +305,15 @@ impl KeyStore {
         Fut: Future<Output = Result<(T, Option<DirectoryEvent>), StoreError>> + Send + 'static,
     {
         let verb = verb(self.database.clone(), event);
-        let task = tokio::spawn(async move {
+        let change = async move {
             let (outcome, changed) = verb.await?;
             if let Some(event) = changed {
                 directory::record_change(&event);
                 telemetry::directory_changed(event.action);
             }
             Ok(outcome)
-        });
-        task.await.map_err(|error| StoreError::Unavailable(error.into()))?
+        };
+        tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?
     }
 }
 

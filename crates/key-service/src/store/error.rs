@@ -14,6 +14,11 @@ pub enum StoreError {
         /// How many it may carry.
         keys_max: u32,
     },
+    /// The keys that match are longer than one answer may be.
+    KeysTooLong {
+        /// How many bytes it may have.
+        len_max: usize,
+    },
     /// A text holds the character NUL, which PostgreSQL does not keep.
     NulInText,
     /// The database did not do its part. For the log, never for a client.
@@ -27,6 +32,7 @@ impl StoreError {
         match self {
             Self::Corrupt(_) => "corrupt",
             Self::IdTaken => "id_taken",
+            Self::KeysTooLong { .. } => "keys_too_long",
             Self::NulInText => "nul_in_text",
             Self::TooManyKeys { .. } => "too_many_keys",
             Self::Unavailable(_) => "unavailable",
@@ -39,6 +45,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Corrupt(part) => write!(f, "what is stored as {part} is not readable"),
             Self::IdTaken => f.write_str("a key with this id exists"),
+            Self::KeysTooLong { len_max } => write!(f, "the keys that match are longer than {len_max} bytes"),
             Self::TooManyKeys { keys_max } => write!(f, "more than {keys_max} keys match"),
             Self::NulInText => {
                 f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
@@ -52,7 +59,11 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unavailable(cause) => Some(cause.as_ref()),
-            Self::Corrupt(_) | Self::IdTaken | Self::NulInText | Self::TooManyKeys { .. } => None,
+            Self::Corrupt(_)
+            | Self::IdTaken
+            | Self::KeysTooLong { .. }
+            | Self::NulInText
+            | Self::TooManyKeys { .. } => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! As with keys, a change is one transaction with its audit event, and runs to its end even when the caller goes away.
 
 use latchkey_key_feed::{KeyId, UnixMillis};
+use tracing::Instrument as _;
 
 use crate::audit::Actor;
 use crate::audit::tokens::{AuditedTokens, TokenAction, TokenEvent, record_token_change};
@@ -253,7 +254,7 @@ fn record(event: &TokenEvent) {
 async fn to_its_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
-    tokio::spawn(change).await.map_err(|error| StoreError::Unavailable(error.into()))?
+    tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?
 }
 
 #[cfg(test)]

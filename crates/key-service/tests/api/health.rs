@@ -44,7 +44,7 @@ async fn counts_by_route_and_never_by_key_or_owner() {
     for line in [
         r#"latchkey_requests_total{route="/_security/api_key",method="POST",status="200"}"#,
         r#"latchkey_requests_total{route="none",method="GET",status="400"}"#,
-        r#"latchkey_request_duration_seconds_bucket{route="/_security/api_key",le="0.0005"}"#,
+        r#"latchkey_request_duration_seconds_bucket{route="/_security/api_key",method="POST",le="0.0005"}"#,
         r#"latchkey_authentication_failures_total{reason="credential_missing"}"#,
         "latchkey_keys_created_total",
         "latchkey_keys_invalidated_total",

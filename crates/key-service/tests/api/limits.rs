@@ -1,5 +1,5 @@
 use axum::http::StatusCode;
-use latchkey_key_service::limits::REQUEST_BODY_LEN_MAX;
+use latchkey_key_service::limits::{KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_MAX};
 use serde_json::json;
 
 use crate::service::Service;
@@ -19,6 +19,31 @@ async fn a_body_ends_at_its_limit() {
     assert_eq!(longest.status, StatusCode::OK);
     let too_long = service.elastic().post(PATH, &body(REQUEST_BODY_LEN_MAX + 1)).await;
     too_long.assert_error(413, "status_exception", "request body is larger than 1048576 bytes");
+}
+
+// Keys can be as long as bodies, and there can be any number of them.
+#[tokio::test]
+async fn an_answer_holds_only_so_many_bytes_of_keys() {
+    let service = Service::new().await;
+    let long = "x".repeat(REQUEST_BODY_LEN_MAX - 10_000);
+    let mut ids = Vec::new();
+    for _ in 0..=KEYS_LISTED_LEN_MAX / long.len() {
+        ids.push(service.elastic().make(r#"{"name":"x"}"#).await.id);
+    }
+    let update = json!({"ids": ids, "metadata": {"blob": long}}).to_string();
+    assert_eq!(service.elastic().post(&format!("{PATH}/_bulk_update"), &update).await.status, StatusCode::OK);
+    service.elastic().get(PATH).await.assert_error(
+        400,
+        "illegal_argument_exception",
+        "the API keys that match are longer than 67108864 bytes; ask for fewer, for example by [name] or [username]",
+    );
+    service.elastic().post("/_security/_query/api_key", r#"{"size":100}"#).await.assert_error(
+        400,
+        "illegal_argument_exception",
+        "the API keys up to the end of the page are longer than 67108864 bytes; ask for a smaller [size] or a narrower [query]",
+    );
+    let one = service.elastic().get(&format!("{PATH}?id={}", ids[0])).await;
+    assert_eq!((one.status, one.ids()), (StatusCode::OK, vec![ids[0].clone()]));
 }
 
 // A stranger's body is not even read.

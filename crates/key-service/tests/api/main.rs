@@ -20,6 +20,7 @@ mod create;
 mod credentials;
 mod cross_cluster;
 mod edges;
+mod failed_logins;
 mod feed;
 mod follower;
 mod grant;

@@ -1,24 +1,45 @@
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use latchkey_key_service::log_line::JsonLines;
 use serde_json::{Value, json};
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 
-use crate::service::{PASSWORD, Service};
+use crate::service::{Answer, PASSWORD, Service};
 
 /// Everything that is logged, at every level, as JSON lines.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
+    /// Everything that this thread logs from now on, until the guard goes.
+    fn begin() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .event_format(JsonLines)
+            .fmt_fields(JsonFields::new())
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(log.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
+    fn lines(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     fn audit_lines(&self) -> Vec<Value> {
-        let text = self.text();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["target"] == "audit").collect()
+        self.lines().into_iter().filter(|line| line["target"] == "audit").collect()
     }
 }
 
@@ -44,14 +65,7 @@ impl<'a> MakeWriter<'a> for Log {
 /// Runs on this thread alone, so that the log holds what this test did and nothing else.
 #[tokio::test(flavor = "current_thread")]
 async fn every_change_and_refusal_is_logged_and_no_secret_ever() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::begin();
     let service = Service::new().await;
     let made = service.user("own").make(r#"{"name":"x"}"#).await;
     service.key(&made).get("/_security/_authenticate").await;
@@ -93,14 +107,7 @@ async fn every_change_and_refusal_is_logged_and_no_secret_ever() {
 // Users, roles and privileges: who did it, on whose behalf, to whom, and no password.
 #[tokio::test(flavor = "current_thread")]
 async fn changes_of_the_directory_are_logged_without_a_password() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::begin();
     let service = Service::new().await;
     let elastic = service.elastic();
     elastic.put("/_security/user/bob", r#"{"password":"hunter22","roles":[]}"#).await;
@@ -131,14 +138,7 @@ async fn changes_of_the_directory_are_logged_without_a_password() {
 /// Runs on this thread alone, as above.
 #[tokio::test(flavor = "current_thread")]
 async fn credentials_inside_of_a_request_are_told_of_and_never_shown() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::begin();
     let service = Service::new().await;
     let grantor = service.user("grant");
     let grant = |password: &str| {
@@ -188,4 +188,72 @@ async fn credentials_inside_of_a_request_are_told_of_and_never_shown() {
     ] {
         assert!(!log.text().contains(secret), "{secret} was logged");
     }
+}
+
+/// Makes a key as the user `own`, with these headers.
+async fn make_key(service: &Service, headers: &[(&str, &str)]) -> Answer {
+    let peer = SocketAddr::from(([192, 0, 2, 1], 5000));
+    let mut request = Request::post("/_security/api_key?filter_path=hunter2").extension(ConnectInfo(peer));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request
+        .header("authorization", "Basic b3duOmNvcnJlY3QgaG9yc2U=")
+        .header("content-type", "application/json");
+    service.send(request.body(Body::from(r#"{"name":"x"}"#)).unwrap()).await
+}
+
+// Also the line that is written where the change runs to its end, which is a task of its own.
+#[tokio::test(flavor = "current_thread")]
+async fn every_line_of_a_request_carries_its_id_and_so_does_the_answer() {
+    let (log, _guard) = Log::begin();
+    let service = Service::new().await;
+    let chosen = make_key(&service, &[("x-request-id", "r-1"), ("x-opaque-id", "kibana")]).await;
+    assert_eq!(chosen.status, 200, "{}", chosen.text);
+    assert_eq!(
+        (chosen.header("x-request-id"), chosen.header("x-opaque-id")),
+        (vec!["r-1".to_owned()], vec!["kibana".to_owned()])
+    );
+    let drawn = make_key(&service, &[("x-request-id", "two words"), ("x-opaque-id", "two words")]).await;
+    let [drawn_id] = <[String; 1]>::try_from(drawn.header("x-request-id")).unwrap();
+    assert_eq!((drawn_id.len(), drawn.header("x-opaque-id")), (22, Vec::new()));
+    for (id, opaque_id) in [("r-1", json!("kibana")), (drawn_id.as_str(), Value::Null)] {
+        let lines: Vec<Value> = log.lines().into_iter().filter(|line| line["request_id"] == id).collect();
+        let audited = lines.iter().find(|line| line["target"] == "audit").unwrap();
+        assert_eq!(audited["action"], "create_api_key");
+        assert_eq!((&audited["opaque_id"], &audited["source"]), (&opaque_id, &json!("192.0.2.1:5000")));
+        let answered = lines.iter().find(|line| line["message"] == "answered").unwrap();
+        assert_eq!(answered["route"], "/_security/api_key");
+        assert_eq!((&answered["method"], &answered["status"]), (&json!("POST"), &json!(200)));
+        assert_eq!((&answered["level"], &answered["source"]), (&json!("DEBUG"), &json!("192.0.2.1:5000")));
+        assert!(answered["duration_ms"].is_u64(), "{answered}");
+    }
+    assert!(!log.text().contains("hunter2"), "a query was logged");
+}
+
+// What a refusal says is found by the id too.
+#[tokio::test(flavor = "current_thread")]
+async fn a_refusal_carries_the_id_of_its_request() {
+    let (log, _guard) = Log::begin();
+    let service = Service::new().await;
+    let answer = service.anonymous().get_with("/", "x-request-id", "r-2").await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-request-id")), (401, vec!["r-2".to_owned()]));
+    assert_eq!(log.audit_lines()[0]["request_id"], "r-2");
+    let nowhere = service.anonymous().get_with("/nowhere", "x-request-id", "r-3").await;
+    assert_eq!(nowhere.header("x-request-id"), ["r-3"]);
+}
+
+// Whoever is given keys is told of; a question that is answered with none is not.
+#[tokio::test(flavor = "current_thread")]
+async fn readings_of_the_feed_are_logged() {
+    let (log, _guard) = Log::begin();
+    let service = Service::new().await;
+    service.user("own").make(r#"{"name":"x"}"#).await;
+    let page = service.user("feed").get("/_latchkey/feed?edge=envoy-1").await.json();
+    service.user("feed").get(&format!("/_latchkey/feed?edge=envoy-1&after={}", page["cursor"])).await;
+    let lines = log.audit_lines();
+    let readings: Vec<&Value> = lines.iter().filter(|line| line["action"] == "read_key_feed").collect();
+    let [reading] = readings.as_slice() else { panic!("{readings:?}") };
+    assert_eq!((&reading["username"], &reading["edge"]), (&json!("feed"), &json!("envoy-1")));
+    assert_eq!((&reading["after"], &reading["keys"]), (&json!(0), &json!(1)));
 }

@@ -158,4 +158,8 @@ impl SearchableKey for StoredKey {
     fn metadata(&self) -> &Map<String, Value> {
         &self.metadata
     }
+
+    fn written_len(&self) -> usize {
+        Self::written_len(self)
+    }
 }

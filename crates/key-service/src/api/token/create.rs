@@ -83,7 +83,9 @@ impl Service {
     ) -> Result<(IssuedTokens, Subject), ApiError> {
         match grant {
             Grant::Password(credential) => {
-                let user = self.authenticator.password(credential).await.map_err(|failure| {
+                let now = self.clock.now();
+                let proven = self.authenticator.password(credential, authenticated.source(), now).await;
+                let user = proven.map_err(|failure| {
                     authenticated.refuse_inner(failure, ClusterRequest::CreateToken.action(), self)
                 })?;
                 self.issue_tokens(&user, true, authenticated).await

@@ -1,4 +1,5 @@
 use super::*;
+use crate::query::limits::HITS_LEN_MAX;
 
 const SHAPE: &str = "x_content_parse_exception: ";
 
@@ -318,4 +319,33 @@ fn refuses_more_than_a_search_may_cost() {
     };
     assert!(prepare(&aggregations(10)).is_ok());
     assert!(refusal(&aggregations(11)).ends_with("Aggregations may be nested at most [10] deep"));
+}
+
+// What is counted is what is held: a long key that a better one pushes off the page makes room.
+#[test]
+fn a_page_is_refused_at_one_byte_past_its_limit() {
+    let of_lens = |lens: [usize; 3]| {
+        let with_len = |(mut key, len): (TestKey, usize)| {
+            key.metadata.insert("len".to_owned(), json!(len));
+            key
+        };
+        keys().into_iter().zip(lens).map(with_len).collect::<Vec<_>>()
+    };
+    let half = HITS_LEN_MAX / 2;
+    for (body, lens, fits) in [
+        (r#"{"size":3}"#, [half, half, 0], true),
+        (r#"{"size":3}"#, [half, half, 1], false),
+        (r#"{"size":2}"#, [half, half, 1], true),
+        (r#"{"from":1,"size":2}"#, [half, half, 1], false),
+        (r#"{"size":2,"sort":[{"creation":{"order":"desc"}}]}"#, [half, half, half], true),
+        (r#"{"size":0}"#, [HITS_LEN_MAX, HITS_LEN_MAX, HITS_LEN_MAX], true),
+        (r#"{"size":1}"#, [HITS_LEN_MAX + 1, 0, 0], false),
+    ] {
+        let outcome = prepare(body).unwrap().run(of_lens(lens), TypedKeys::Plain);
+        assert_eq!(outcome.is_ok(), fits, "{body} {lens:?}");
+        if let Err(refusal) = outcome {
+            let begin = "the API keys up to the end of the page are longer than 67108864 bytes";
+            assert!(refusal.reason().starts_with(begin), "{refusal}");
+        }
+    }
 }

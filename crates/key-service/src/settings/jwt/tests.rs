@@ -1,13 +1,17 @@
+use std::path::Path;
+
 use super::*;
 use crate::settings::authentication;
-use crate::settings::section::{InvalidFile, Problems, document};
+use crate::settings::section::{InvalidFile, Problems};
+use crate::settings::sources::Sources;
 
 fn parse(text: &str) -> Result<Vec<JwtRealmSettings>, InvalidFile> {
-    let document = document(text).unwrap();
     let problems = Problems::default();
-    let mut root = Section::root(&document, &problems);
+    let file = Path::new("/etc/latchkey/latchkey.toml");
+    let sources = Sources::read(&[], [], Some((file, text)), &problems);
+    let mut root = Section::of_sources(&sources, &problems);
     let authc = root.section("xpack").section("security").section("authc");
-    let realms = authentication::read(authc, Path::new("/etc/latchkey"), false).jwt_realms;
+    let realms = authentication::read(authc, false).jwt_realms;
     problems.none_or(realms)
 }
 

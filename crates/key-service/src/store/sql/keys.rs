@@ -5,6 +5,7 @@ use latchkey_key_feed::{Cursor, KeyId};
 
 use crate::audit::ChangeEvent;
 use crate::limits::KEYS_LISTED_MAX;
+use crate::store::listing::Listing;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
 use crate::store::sql::transaction::{Transaction, in_time};
@@ -40,15 +41,12 @@ impl SqlStore {
         query.push(KEY_COLUMNS).push(" from api_key where true");
         push_filter(&mut query, filter)?;
         query.push(" order by creation, id limit ").push_bind(i64::from(KEYS_LISTED_MAX) + 1);
-        let mut keys = Vec::new();
+        let mut listing = Listing::default();
         let mut rows = self.fetch(query)?;
         while let Some(row) = in_time(rows.try_next()).await? {
-            keys.push(row.stored_key()?);
+            listing.push(row.stored_key()?)?;
         }
-        if keys.len() > KEYS_LISTED_MAX as usize {
-            return Err(StoreError::TooManyKeys { keys_max: KEYS_LISTED_MAX });
-        }
-        Ok(keys)
+        Ok(listing.into_keys())
     }
 
     /// Ends the selected keys, each under a sequence number of its own, and fills in the event's ids. `None` when the filter

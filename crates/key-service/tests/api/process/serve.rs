@@ -2,6 +2,8 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
+use serde_json::Value;
+
 use super::{http_client, latchkey, run, text};
 
 #[tokio::test]
@@ -42,7 +44,7 @@ fn reports_every_mistake_of_the_configuration_at_once() {
     assert!(!refused.status.success());
     let printed = text(&refused.stderr);
     for line in [
-        "latchkey.toml has mistakes:",
+        "the settings have mistakes:",
         "listen: must be an address and a port",
         "data: is required",
         "users: is required",
@@ -54,6 +56,46 @@ fn reports_every_mistake_of_the_configuration_at_once() {
     assert!(!printed.contains("hunter2"), "{printed}");
 }
 
+// No file: everything comes from the environment and flags, and the service starts in the current directory.
+#[tokio::test]
+async fn serves_what_environment_and_flags_say() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("users.toml"), "").unwrap();
+    let mut service = latchkey()
+        .args(["serve", "-E", "listen=127.0.0.1:0", "-E", "data=data", "--log-format=json"])
+        .env("LATCHKEY_SETTING_USERS", "users.toml")
+        .env("LATCHKEY_SETTING_LISTEN", "of no use, because the flag is stronger")
+        .env("LATCHKEY_SETTING_XPACK_SECURITY_AUTHC_ANONYMOUS_ROLES", "superuser")
+        .env("LATCHKEY_SETTING_XPACK_SECURITY_AUTHC_API__KEY_ENABLED", "false")
+        .current_dir(directory.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(service.stderr.take().unwrap()).lines();
+    let mut lines = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let ready = lines.find(|line| line["message"] == "ready").unwrap();
+    let path = format!("{}/_security/api_key", ready["url"].as_str().unwrap());
+    let answer = http_client().get(path).header("x-request-id", "r-1").send().await.unwrap();
+    assert_eq!(answer.headers()["x-request-id"], "r-1");
+    assert!(answer.text().await.unwrap().contains("api keys are not enabled"));
+    assert!(directory.path().join("data/latchkey.db").exists());
+    service.kill().unwrap();
+    service.wait().unwrap();
+}
+
+// Whoever reads the log reads all of it as JSON, also how it ended.
+#[test]
+fn says_its_end_as_json_when_it_logs_json() {
+    let refused =
+        run(latchkey().args(["serve", "-E", "listen=hunter2"]).env("LATCHKEY_LOG_FORMAT", "json"), "");
+    assert!(!refused.status.success());
+    let line: Value = serde_json::from_str(&text(&refused.stderr)).unwrap();
+    assert_eq!(line["level"], "ERROR");
+    let message = line["message"].as_str().unwrap();
+    assert!(message.contains("port, such as 127.0.0.1:9200 (-E listen)"), "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
 #[test]
 fn reports_every_mistake_of_the_users_file_at_once() {
     let directory = tempfile::tempdir().unwrap();
@@ -61,7 +103,7 @@ fn reports_every_mistake_of_the_users_file_at_once() {
     fs::write(&config, "data = \"data\"\nusers = \"users.toml\"\n").unwrap();
     let users = "[users.alice]\npassword_hash = \"hunter2\"\nroles = [\"nobody\"]\n[users.bob]\n";
     fs::write(directory.path().join("users.toml"), users).unwrap();
-    let refused = run(latchkey().args(["serve", "--config"]).arg(&config), "");
+    let refused = run(latchkey().arg("serve").env("LATCHKEY_CONFIG", &config), "");
     assert!(!refused.status.success());
     let printed = text(&refused.stderr);
     for line in [

@@ -1,0 +1,152 @@
+//! What a request is known by, from its first byte to its answer: an id, and where it came from.
+//!
+//! The id is the client's own `X-Request-Id` where that has a form that can be logged, as Envoy's has, and otherwise drawn. The answer
+//! carries it, and so does every line of the log that the request gives rise to, because all of them are written inside its span.
+//! `X-Opaque-Id` is Elasticsearch's: what clients use to find their requests in its logs, given back as it came.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tracing::Instrument as _;
+
+use crate::api::SharedService;
+use crate::api::error::ApiError;
+use crate::audit::Actor;
+use crate::limits::{REQUEST_ID_LEN_MAX, REQUEST_ID_RANDOM_LEN};
+use crate::randomness::{NoRandomness, Randomness, draw};
+use crate::security::source::Source;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
+
+/// What the layers around a handler know of its request, and learn from it. Clones share what is learnt.
+#[derive(Clone, Debug)]
+pub(super) struct RequestContext {
+    /// Where the request came from, if that is known.
+    pub(super) source: Option<Source>,
+    allowed: Arc<OnceLock<AllowedAction>>,
+}
+
+/// Something that somebody may do, and therefore does.
+#[derive(Debug)]
+pub(super) struct AllowedAction {
+    pub(super) action: String,
+    pub(super) actor: Actor,
+}
+
+/// Gives a request its id and its span, and the answer the id.
+pub(super) async fn identify(
+    State(service): State<SharedService>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let id = match request_id(request.headers(), service.randomness.as_ref()) {
+        Ok(id) => id,
+        Err(failure) => return ApiError::internal(failure).into_response(),
+    };
+    let opaque_id = well_formed(request.headers(), &OPAQUE_ID).cloned();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+    let trusted = &service.settings.limits.trusted_proxies;
+    let source = peer.map(|peer| Source::of(peer, request.headers(), trusted));
+    request.extensions_mut().insert(RequestContext::of(source));
+    // Of the highest level, so that no choice of a level takes the id from the lines.
+    let span = tracing::error_span!(
+        "request",
+        request_id = id.to_str().unwrap_or_default(),
+        opaque_id = opaque_id.as_ref().and_then(|id| id.to_str().ok()),
+    );
+    let mut response = next.run(request).instrument(span).await;
+    response.headers_mut().insert(REQUEST_ID, id);
+    if let Some(id) = opaque_id {
+        response.headers_mut().insert(OPAQUE_ID, id);
+    }
+    response
+}
+
+impl RequestContext {
+    /// The context of a request from there, which was allowed nothing yet.
+    pub(super) fn of(source: Option<Source>) -> Self {
+        Self { source, allowed: Arc::default() }
+    }
+
+    /// Notes what the request was allowed to do. Only the first counts: what comes later is about the same deed.
+    pub(super) fn note_allowed(&self, action: &str, actor: impl FnOnce() -> Actor) {
+        self.allowed.get_or_init(|| AllowedAction { action: action.to_owned(), actor: actor() });
+    }
+
+    /// What the request was allowed to do, if anything so far.
+    pub(super) fn allowed(&self) -> Option<&AllowedAction> {
+        self.allowed.get()
+    }
+}
+
+fn request_id(headers: &HeaderMap, randomness: &dyn Randomness) -> Result<HeaderValue, NoRandomness> {
+    if let Some(id) = well_formed(headers, &REQUEST_ID) {
+        return Ok(id.clone());
+    }
+    let drawn = URL_SAFE_NO_PAD.encode(draw::<REQUEST_ID_RANDOM_LEN>(randomness)?);
+    // Base64 is visible.
+    HeaderValue::try_from(drawn).map_err(|_| NoRandomness)
+}
+
+/// An id that a client chose: short, visible ASCII, and one. It goes to the log, which nobody may forge lines of.
+fn well_formed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut ids = headers.get_all(name).iter();
+    let id = ids.next()?;
+    let is_short = (1..=REQUEST_ID_LEN_MAX).contains(&id.len());
+    let is_visible = id.as_bytes().iter().all(u8::is_ascii_graphic);
+    (is_short && is_visible && ids.all(|other| other == id)).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source that gives the same bytes again and again.
+    struct Sevens;
+
+    impl Randomness for Sevens {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+            bytes.fill(7);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn keeps_what_a_client_chose_when_it_can_be_logged() {
+        const DRAWN: &str = "BwcHBwcHBwcHBwcHBwcHBw";
+        let longest = "x".repeat(REQUEST_ID_LEN_MAX);
+        let too_long = "x".repeat(REQUEST_ID_LEN_MAX + 1);
+        for (chosen, expected) in [
+            (&[][..], DRAWN),
+            (&["6f9619ff-8b86-d011-b42d-00c04fc964ff"], "6f9619ff-8b86-d011-b42d-00c04fc964ff"),
+            (&["x"], "x"),
+            (&[longest.as_str()], longest.as_str()),
+            (&[too_long.as_str()], DRAWN),
+            (&[""], DRAWN),
+            (&["a b"], DRAWN),
+            (&["a\tb"], DRAWN),
+            (&["a", "a"], "a"),
+            (&["a", "b"], DRAWN),
+        ] {
+            let mut headers = HeaderMap::new();
+            for id in chosen {
+                headers.append(REQUEST_ID, HeaderValue::from_str(id).unwrap());
+            }
+            assert_eq!(request_id(&headers, &Sevens).unwrap(), expected, "{chosen:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_ascii_are_no_id() {
+        let mut headers = HeaderMap::new();
+        headers.append(OPAQUE_ID, HeaderValue::from_bytes(b"a\xff").unwrap());
+        assert_eq!(well_formed(&headers, &OPAQUE_ID), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! Why nobody is known to be asking.
+
+use std::time::Duration;
+
+use crate::security::api_key::KeyRejection;
+use crate::security::credential::MalformedCredential;
+use crate::security::jwt::JwtRejection;
+use crate::security::password::Saturated;
+use crate::security::token::TokenRejection;
+use crate::store::StoreError;
+
+/// Why nobody is known to be asking.
+#[derive(Debug)]
+pub enum AuthenticationFailure {
+    /// There is a credential that cannot be read.
+    Malformed(MalformedCredential),
+    /// There is no credential.
+    Missing,
+    /// The JSON Web Token vouches for nobody.
+    RejectedJwt(JwtRejection),
+    /// The API key cannot be used.
+    RejectedKey(KeyRejection),
+    /// The username and the password do not belong together, or the user is not enabled.
+    RejectedUser {
+        /// The username, as sent.
+        username: String,
+        /// Whether it is a password of an enabled user that was wrong; for the trail, never for the client.
+        cause: UserRejection,
+    },
+    /// Too many passwords wait to be verified.
+    Saturated,
+    /// Too many passwords from the same source were wrong; this one was not looked at.
+    Throttled {
+        /// The username, as sent.
+        username: String,
+        /// When the next may be tried.
+        retry_after: Duration,
+    },
+    /// The access token cannot be used.
+    RejectedToken(TokenRejection),
+    /// A proof of the client came with an access token that takes none.
+    ClientProofUnsupported,
+    /// The store did not answer, so an API key or a token could not be checked.
+    Store(StoreError),
+}
+
+/// Why a username and a password were refused. Clients are never told which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserRejection {
+    /// The user is not enabled, or the user to act as is not.
+    Disabled,
+    /// The user to act as has no name, or several.
+    RunAsMalformed,
+    /// No realm knows the username.
+    Unknown,
+    /// The password is not the user's.
+    WrongPassword,
+}
+
+impl AuthenticationFailure {
+    /// Its kind, out of a fixed set, for metrics and the trail.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "credential_malformed",
+            Self::Missing => "credential_missing",
+            Self::RejectedJwt(rejection) => rejection.kind(),
+            Self::RejectedKey(rejection) => rejection.kind(),
+            Self::RejectedUser { cause: UserRejection::Disabled, .. } => "user_disabled",
+            Self::RejectedUser { cause: UserRejection::RunAsMalformed, .. } => "run_as_malformed",
+            Self::RejectedUser { cause: UserRejection::Unknown, .. } => "user_unknown",
+            Self::RejectedUser { cause: UserRejection::WrongPassword, .. } => "password_wrong",
+            Self::RejectedToken(rejection) => rejection.kind(),
+            Self::ClientProofUnsupported => "client_proof_unsupported",
+            Self::Saturated => "saturated",
+            Self::Store(_) => "store",
+            Self::Throttled { .. } => "login_throttled",
+        }
+    }
+}
+
+impl From<MalformedCredential> for AuthenticationFailure {
+    fn from(malformed: MalformedCredential) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl From<KeyRejection> for AuthenticationFailure {
+    fn from(rejection: KeyRejection) -> Self {
+        Self::RejectedKey(rejection)
+    }
+}
+
+impl From<JwtRejection> for AuthenticationFailure {
+    fn from(rejection: JwtRejection) -> Self {
+        Self::RejectedJwt(rejection)
+    }
+}
+
+impl From<TokenRejection> for AuthenticationFailure {
+    fn from(rejection: TokenRejection) -> Self {
+        Self::RejectedToken(rejection)
+    }
+}
+
+impl From<Saturated> for AuthenticationFailure {
+    fn from(Saturated: Saturated) -> Self {
+        Self::Saturated
+    }
+}
+
+impl From<StoreError> for AuthenticationFailure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

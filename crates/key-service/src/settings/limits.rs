@@ -1,0 +1,59 @@
+//! The settings below `limits`.
+//!
+//! ```toml
+//! [limits]
+//! failed_logins_per_minute = 10                        # 0 for no limit
+//! trusted_proxies = ["10.0.0.0/8", "2001:db8::7"]      # their X-Forwarded-For says where a request came from
+//! ```
+
+use crate::limits::{FAILED_LOGINS_PER_MINUTE_DEFAULT, FAILED_LOGINS_PER_MINUTE_MAX};
+use crate::security::login_throttle::FailedLoginRate;
+use crate::security::source::AddressBlock;
+use crate::settings::section::Section;
+
+/// What a client may do how often, and who tells which client it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// How often a password from one source may be wrong; `None` for no limit.
+    pub failed_logins: Option<FailedLoginRate>,
+    /// The proxies in front of the service that say where a request came from.
+    pub trusted_proxies: Vec<AddressBlock>,
+}
+
+impl Default for LimitSettings {
+    /// A limit that nobody notices who knows the password, and no proxy.
+    fn default() -> Self {
+        let failed_logins = FailedLoginRate::try_from(FAILED_LOGINS_PER_MINUTE_DEFAULT).ok();
+        Self { failed_logins, trusted_proxies: Vec::new() }
+    }
+}
+
+pub(super) fn read(mut section: Section<'_>) -> LimitSettings {
+    let failed_logins = failed_logins(&mut section);
+    let trusted_proxies = trusted_proxies(&mut section);
+    section.end();
+    LimitSettings { failed_logins, trusted_proxies }
+}
+
+fn failed_logins(section: &mut Section<'_>) -> Option<FailedLoginRate> {
+    const FIELD: &str = "failed_logins_per_minute";
+    let Some(number) = section.integer(FIELD) else { return LimitSettings::default().failed_logins };
+    if number == 0 {
+        return None;
+    }
+    let rate = u32::try_from(number).ok().and_then(|number| FailedLoginRate::try_from(number).ok());
+    if rate.is_none() {
+        section.problem(FIELD, format!("must be from 0 to {FAILED_LOGINS_PER_MINUTE_MAX}"));
+    }
+    rate
+}
+
+fn trusted_proxies(section: &mut Section<'_>) -> Vec<AddressBlock> {
+    const FIELD: &str = "trusted_proxies";
+    let texts = section.texts(FIELD).unwrap_or_default();
+    let blocks: Result<Vec<AddressBlock>, _> = texts.iter().map(|text| text.parse()).collect();
+    blocks.unwrap_or_else(|invalid| {
+        section.problem(FIELD, format!("has an item that is {invalid}"));
+        Vec::new()
+    })
+}
