@@ -111,13 +111,10 @@ pub fn app(parts: ServiceParts) -> Router {
     };
     let anonymous = parts.settings.anonymous.clone();
     let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
+    let live_for = parts.settings.edges.live_for;
+    let feed = Feed::new(parts.store.clone(), parts.stopping, live_for, parts.clock.now());
     let service = Arc::new(Service {
-        feed: Feed::new(
-            parts.store.clone(),
-            parts.stopping,
-            parts.settings.edges.live_for,
-            parts.clock.now(),
-        ),
+        feed,
         authenticator: Authenticator::new(
             parts.store.clone(),
             RealmChain::new(
