@@ -19,6 +19,8 @@ run: build ## Keep Envoy, the key service and an upstream up until Ctrl-C, with 
 
 test: build clients ## Run all tests, the ones on a real Envoy included.
 	@cargo test --workspace
+	@target/debug/local-stack postgres cargo test -p latchkey-key-service --lib -- --include-ignored store:: feed::
+	@target/debug/local-stack postgres cargo test -p latchkey-key-service --test api
 	@echo 'test: everything held'
 
 lint: tools ## Check format, clippy (native and wasm), documentation, licences, house rules.

@@ -45,6 +45,9 @@ pub(super) enum Handled {
     Waits,
 }
 
+/// Where the id of Envoy's node is: Envoy 1.39 knows it by its attribute `xds.node`, other hosts by the older `node`.
+const NODE_ID_PROPERTIES: [&[&str]; 2] = [&["xds", "node", "id"], &["node", "id"]];
+
 impl Plugin {
     pub(super) fn new(config: Config, root_context: u32) -> Self {
         let service = &config.key_service;
@@ -250,7 +253,9 @@ impl Plugin {
 
 /// The name under which this process acknowledges. A process that nobody has named is heard of in the log.
 fn edge_name(config: &Config, names: &SharedNames) -> String {
-    let node_id = hostcalls::get_property(vec!["node", "id"]).ok().flatten().unwrap_or_default();
+    let node_id =
+        NODE_ID_PROPERTIES.iter().find_map(|path| hostcalls::get_property(path.to_vec()).ok().flatten());
+    let node_id = node_id.unwrap_or_default();
     // Whoever comes first draws for the process; two processes would have to do so in the same nanosecond to share a number.
     let drawn = || ProcessNumber::agree_on(&EnvoySharedData, names, nanos_now() as u64);
     let name = EdgeName::of(config.edge.as_deref(), &node_id, drawn);

@@ -16,6 +16,12 @@ impl UnixMillis {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The moment `duration` earlier; the beginning of time rather than an underflow.
+    #[must_use]
+    pub fn minus(self, duration: core::time::Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// The moment `millis` later; the end of time rather than an overflow.
     #[must_use]
     pub fn plus_millis(self, millis: u64) -> Self {

@@ -46,7 +46,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::api::media_type::MediaTypeSettings;
 use crate::clock::Clock;
-use crate::feed::Feed;
+use crate::feed::{Feed, exchange};
 use crate::limits::SEARCHES_MAX;
 use crate::randomness::Randomness;
 use crate::remover::Remover;
@@ -85,7 +85,7 @@ pub struct ServiceParts {
 /// What the handlers share.
 struct Service {
     store: KeyStore,
-    feed: Feed,
+    feed: Arc<Feed>,
     authenticator: Authenticator,
     roles: RoleResolver,
     passwords: PasswordChecker,
@@ -111,8 +111,10 @@ pub fn app(parts: ServiceParts) -> Router {
     };
     let anonymous = parts.settings.anonymous.clone();
     let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
-    let live_for = parts.settings.edges.live_for;
-    let feed = Feed::new(parts.store.clone(), parts.stopping, live_for, parts.clock.now());
+    let edges_live_for = parts.settings.edges.live_for;
+    let feed = Feed::new(parts.store.clone(), parts.stopping, edges_live_for, parts.clock.now());
+    let feed = Arc::new(feed);
+    exchange::begin(&feed, Arc::clone(&parts.clock), edges_live_for);
     let service = Arc::new(Service {
         feed,
         authenticator: Authenticator::new(
@@ -141,20 +143,8 @@ pub fn app(parts: ServiceParts) -> Router {
     let elasticsearch = Router::new()
         .route("/", get(root::show))
         .route("/_security/_authenticate", get(authenticate::show))
-        .route(
-            "/_security/api_key",
-            get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
-        )
-        .route("/_security/api_key/{id}", put(api_key::update))
-        .route("/_security/api_key/{ids}/_clear_cache", post(api_key::clear_cache))
-        .route("/_security/api_key/_bulk_grant", post(api_key::bulk_grant))
-        .route("/_security/api_key/_bulk_update", post(api_key::bulk_update))
-        .route("/_security/api_key/clone", put(api_key::clone).post(api_key::clone))
-        .route("/_security/api_key/grant", put(api_key::grant).post(api_key::grant))
-        .route("/_security/_query/api_key", get(api_key::query).post(api_key::query))
-        .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
-        .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
+        .merge(key_routes())
         .merge(directory_routes())
         .merge(latchkey_routes())
         .route_layer(from_fn(measure::name_route));
@@ -170,6 +160,7 @@ pub fn app(parts: ServiceParts) -> Router {
         ))
         .layer(from_fn(measure::measure))
         .layer(map_response(answer::forbid_storing))
+        .layer(map_response(answer::say_when_to_retry))
         .layer(CompressionLayer::new())
 }
 
@@ -179,6 +170,24 @@ fn latchkey_routes() -> Router<SharedService> {
         .route("/_latchkey/edges", get(edges::list))
         .route("/_latchkey/feed", get(feed::show))
         .route("/_latchkey/openapi.json", get(openapi::show))
+}
+
+/// API keys.
+fn key_routes() -> Router<SharedService> {
+    Router::new()
+        .route(
+            "/_security/api_key",
+            get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
+        )
+        .route("/_security/api_key/{id}", put(api_key::update))
+        .route("/_security/api_key/{ids}/_clear_cache", post(api_key::clear_cache))
+        .route("/_security/api_key/_bulk_grant", post(api_key::bulk_grant))
+        .route("/_security/api_key/_bulk_update", post(api_key::bulk_update))
+        .route("/_security/api_key/clone", put(api_key::clone).post(api_key::clone))
+        .route("/_security/api_key/grant", put(api_key::grant).post(api_key::grant))
+        .route("/_security/_query/api_key", get(api_key::query).post(api_key::query))
+        .route("/_security/cross_cluster/api_key", post(api_key::cross_cluster::create))
+        .route("/_security/cross_cluster/api_key/{id}", put(api_key::cross_cluster::update))
 }
 
 /// Users, roles and privileges.

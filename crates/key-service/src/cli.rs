@@ -3,6 +3,7 @@
 //!
 //! No secret is ever an argument, because everybody on the machine can list those.
 
+mod client_tls;
 mod completions;
 mod connection;
 mod data_directory;
@@ -17,6 +18,7 @@ mod running;
 mod secret_input;
 mod serve;
 mod service_client;
+mod service_place;
 mod token;
 mod user;
 
@@ -29,6 +31,7 @@ use clap::{Parser, Subcommand};
 
 use crate::settings::section::InvalidFile;
 use crate::store::StoreError;
+use crate::store::location::StoreLocation;
 
 /// Latchkey's key service, which issues API keys and feeds them to the edges, and a client for daily work with it.
 #[derive(Debug, Parser)]
@@ -112,8 +115,8 @@ impl CommandFailed {
         Self::new(format!("{} has mistakes:\n{invalid}", path.display()))
     }
 
-    pub(crate) fn store(path: &Path, error: &StoreError) -> Self {
-        let mut message = format!("could not open the store {}: {error}", path.display());
+    pub(crate) fn store(location: &StoreLocation, error: &StoreError) -> Self {
+        let mut message = format!("could not open the store {location}: {error}");
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
             message.push_str(&format!(": {error}"));

@@ -8,6 +8,7 @@
 pub mod edge_name;
 pub mod edge_wait;
 pub mod edges;
+pub mod exchange;
 pub mod fleet;
 mod propagation;
 

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod feed;
 pub mod limits;
+pub mod pem_file;
 pub mod query;
 pub mod randomness;
 pub mod remover;

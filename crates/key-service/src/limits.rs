@@ -27,8 +27,26 @@ pub const CONNECTIONS_MAX: usize = 900;
 /// Most streams that one HTTP/2 connection may have open. RFC 9113, section 6.5.2, advises no fewer than 100.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 128;
 
+/// When to come back after a 503, or a 429 that knows no better. Trouble of the store is often a restart of seconds.
+pub const RETRY_PAUSE: Duration = Duration::from_secs(2);
+
 /// How long open requests may still run once the service is told to stop. Kubernetes kills 30 s after it asked.
 pub const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a client may take for its TLS handshake. An honest one takes two round trips; the place of a connection is held meanwhile.
+pub const TLS_HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a connection whose handshake failed stays open for the client to read why.
+pub const TLS_PARTING_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Most bytes that are still read from such a client: more than the first flight of any.
+pub const TLS_PARTING_LEN_MAX: u64 = 64 * 1024;
+
+/// How often the files of certificates and keys are looked at again. Kubernetes brings a changed secret within a minute.
+pub const TLS_FILES_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Longest file of certificates or keys, in bytes. A file with every public authority has some 220 KB.
+pub const PEM_FILE_LEN_MAX: usize = 1024 * 1024;
 
 /// Rows of one feed answer when the follower names no number.
 pub const FEED_ROWS_DEFAULT: u32 = 1_000;
@@ -59,6 +77,16 @@ pub const EDGES_LIVE_FOR_DEFAULT: Duration = Duration::from_secs(90);
 
 /// Most that may be set for it: the longest time for which a filter may be told to go on with its table.
 pub const EDGES_LIVE_FOR_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Least time between two writings, or readings, of what replicas tell each other of edges: what a thousand edges say at once is a
+/// handful of statements.
+pub const EDGE_EXCHANGE_PAUSE: Duration = Duration::from_millis(10);
+
+/// How often replicas tell each other that an edge still asks, when there is nothing else to tell.
+pub const EDGE_SIGHT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long an edge that nobody sees any more is listed, where replicas keep a list; longer when it counts as live for longer.
+pub const EDGE_ROW_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Longest wait for edges to apply a change. Load balancers close idle connections after 60 seconds.
 pub const EDGE_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -209,11 +237,29 @@ pub const KEY_ID_DRAWS_MAX: usize = 3;
 /// Connections that read the store at once.
 pub const STORE_READERS_MAX: u32 = 8;
 
+/// Connections of one replica that change a PostgreSQL store. Changes come one after the other; the others prepare theirs.
+pub const STORE_WRITERS_MAX: u32 = 4;
+
+/// How long a change waits for those of other replicas before it is given up.
+pub const STORE_LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a replica may be silent within a change before PostgreSQL takes the lock from it, in which the others wait.
+pub const STORE_SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// How long a statement may take before it is given up.
+pub const STORE_STATEMENT_WAIT_MAX: Duration = Duration::from_secs(15);
+
+/// How often a replica looks for changes of which no announcement told it.
+pub const STORE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How long a statement waits for another process's lock on the store.
 pub const STORE_BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How long a request waits for a connection to the store.
+/// How long a request waits for a connection to an SQLite store: for the changes before it.
 pub const STORE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a request waits for a connection to a PostgreSQL store. One that is down is tried anew until then.
+pub const DATABASE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Longest line read from a terminal, pipe or file as a secret, with its end, in bytes. The longest secret is a JSON Web Token,
 /// and every secret must fit into the head of a request.
@@ -221,6 +267,12 @@ pub const SECRET_LINE_LEN_MAX: u64 = REQUEST_HEAD_LEN_MAX as u64;
 
 // A row that is removed after the life of a refresh token must hold no access token that lives on.
 const _: () = assert!(ACCESS_TOKEN_LIFE_MAX.as_secs() < REFRESH_TOKEN_LIFE.as_secs());
+// Whoever may wait, waits no longer than the statement that it is part of.
+const _: () = assert!(STORE_LOCK_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
+const _: () = assert!(STORE_BUSY_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
+// A replica that has fallen silent loses its lock before the others give up.
+const _: () = assert!(STORE_SILENCE_MAX.as_secs() < STORE_LOCK_WAIT_MAX.as_secs());
+const _: () = assert!(EDGE_SIGHT_INTERVAL.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());

@@ -1,7 +1,11 @@
 //! The listener: connections in, answers out, and an end that loses no answer.
 //!
-//! Both HTTP/1.1 and HTTP/2 with prior knowledge are served, with bounds on heads, headers, streams, connections and slow senders.
-//! When told to stop, the server takes no new connection, lets open requests finish, and gives up on the rest after a while.
+//! Both HTTP/1.1 and HTTP/2 are served, over TLS ([`tls`]) or without, with bounds on heads, headers, streams, connections, handshakes
+//! and slow senders. Without TLS a client must know that HTTP/2 is spoken. When told to stop, the server takes no new connection, lets
+//! open requests finish, and gives up on the rest after a while.
+
+mod first_bytes;
+pub mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,8 +17,9 @@ use axum::extract::{ConnectInfo, Request};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt as _;
@@ -23,22 +28,33 @@ use crate::limits::{
     CONNECTIONS_MAX, HTTP2_PING_INTERVAL, REQUEST_HEAD_LEN_MAX, REQUEST_HEAD_WAIT_MAX, REQUEST_HEADERS_MAX,
     SHUTDOWN_WAIT_MAX, STREAMS_PER_CONNECTION_MAX,
 };
+use crate::server::first_bytes::FirstBytes;
+use crate::server::tls::TlsServer;
 
 /// How long to rest when the system has no socket to give, so as not to spin.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// Serves `app` on `listener` until `stopping` holds `true`, then as long as open requests need, within bounds.
-pub async fn serve(listener: TcpListener, app: Router, mut stopping: watch::Receiver<bool>) {
+/// Serves `app` on `listener`, over TLS if there is `tls`, until `stopping` holds `true`, then as long as open requests need,
+/// within bounds.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsServer>,
+    app: Router,
+    mut stopping: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
-    let builder = connection_builder();
+    let http = Http { app, builder: connection_builder() };
     loop {
         let (place, accepted) = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         match accepted {
-            Ok((stream, peer)) => serve_connection(stream, peer, place, &app, &builder, &graceful),
+            Ok((stream, peer)) => {
+                let connection = Connection { stream, peer, end: graceful.watcher(), _place: place };
+                tokio::spawn(connection.serve(tls.clone(), http.clone(), stopping.clone()));
+            }
             Err(error) => {
                 tracing::warn!(%error, "no connection could be accepted");
                 tokio::time::sleep(ACCEPT_REST).await;
@@ -49,6 +65,21 @@ pub async fn serve(listener: TcpListener, app: Router, mut stopping: watch::Rece
     if tokio::time::timeout(SHUTDOWN_WAIT_MAX, graceful.shutdown()).await.is_err() {
         tracing::warn!(after_s = SHUTDOWN_WAIT_MAX.as_secs(), "stopped with requests still open");
     }
+}
+
+/// A connection that was accepted, with its place among all.
+struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    end: Watcher,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// What is spoken on every connection.
+#[derive(Clone)]
+struct Http {
+    app: Router,
+    builder: Builder<TokioExecutor>,
 }
 
 type Accepted = (Option<OwnedSemaphorePermit>, io::Result<(TcpStream, SocketAddr)>);
@@ -76,28 +107,40 @@ fn connection_builder() -> Builder<TokioExecutor> {
     builder
 }
 
-fn serve_connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    place: Option<OwnedSemaphorePermit>,
-    app: &Router,
-    builder: &Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
-) {
-    // Answers are short and complete; waiting to fill a packet would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection will delay small packets");
+impl Connection {
+    async fn serve(self, tls: Option<TlsServer>, http: Http, mut stopping: watch::Receiver<bool>) {
+        let Self { stream, peer, end, _place } = self;
+        // Answers are short and complete; waiting to fill a packet would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection will delay small packets");
+        }
+        let Some(tls) = tls else {
+            return http.serve(stream, peer, end).await;
+        };
+        let secured = tokio::select! {
+            secured = tls.accept(stream, peer) => secured,
+            // Nothing was asked yet, so nothing is lost.
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        };
+        if let Some(stream) = secured {
+            http.serve(stream, peer, end).await;
+        }
     }
-    let app = app.clone().map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
-    });
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
-    let connection = graceful.watch(connection.into_owned());
-    tokio::spawn(async move {
-        let _place = place;
-        if let Err(error) = connection.await {
+}
+
+impl Http {
+    async fn serve<S>(self, stream: S, peer: SocketAddr, end: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let app = self.app.map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        });
+        let stream = TokioIo::new(FirstBytes::within(REQUEST_HEAD_WAIT_MAX, stream));
+        let connection = self.builder.serve_connection(stream, TowerToHyperService::new(app));
+        if let Err(error) = end.watch(connection.into_owned()).await {
             tracing::debug!(error, "a connection ended early");
         }
-    });
+    }
 }

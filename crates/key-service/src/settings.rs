@@ -15,16 +15,21 @@
 //! api_key.enabled = true           # off: the endpoints refuse, and the ApiKey scheme is not looked at
 //! api_key.delete.interval = "24h"  # the least time between two removals of dead keys
 //! api_key.delete.retention_period = "7d"  # how long a key stays visible once it was invalidated or has expired
-//! token.enabled = false            # OAuth2 tokens at /_security/oauth2/token; on by default only where TLS is
+//! token.enabled = false            # OAuth2 tokens at /_security/oauth2/token; on by default where the service speaks TLS
 //! token.timeout = "20m"            # how long an access token lives, 1s to 1h
 //! realms.file.file.order = 0       # the users file: type, name, and its place in the order
 //! realms.native.native.order = 1   # the users that are managed over the interface
+//!
+//! [xpack.security.http.ssl]
+//! enabled = false                  # on: TLS, with a certificate and its key, and clients' certificates if wanted
 //! ```
 
 mod authentication;
 mod edges;
+pub mod http_ssl;
 mod jwt;
 pub mod section;
+mod store;
 mod tokens;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,10 +38,12 @@ use std::path::{Path, PathBuf};
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::jwt::JwtRealmSettings;
 use crate::security::realm::RealmName;
+use crate::settings::http_ssl::HttpSslSettings;
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 use crate::store::removal::RemovalPolicy;
 
 pub use edges::EdgeSettings;
+pub use store::StoreSettings;
 pub use tokens::TokenSettings;
 
 /// Where the service listens when nothing says otherwise: Elasticsearch's port, on this machine only.
@@ -47,8 +54,10 @@ pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4
 pub struct Settings {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The directory of the store.
-    pub data: PathBuf,
+    /// How it speaks TLS, if it does (Elasticsearch, `xpack.security.http.ssl`).
+    pub http_ssl: Option<HttpSslSettings>,
+    /// Where the store is.
+    pub store: StoreSettings,
     /// The file of users and roles.
     pub users: PathBuf,
     /// Whose JSON Web Tokens it takes.
@@ -114,13 +123,16 @@ impl Settings {
         let problems = Problems::default();
         let mut root = Section::root(&document, &problems);
         let listen = overrides.listen.or(listen(&mut root)).unwrap_or(LISTEN_DEFAULT);
-        let data = path(&mut root, "data", directory, overrides.data);
+        let store = store::read(&mut root, directory, overrides.data);
         let users = path(&mut root, "users", directory, overrides.users);
         let defaults = ServiceSettings::default();
         let mut answers = root.section("answers");
         let edges = edges::read(root.section("edges"));
         let mut xpack = root.section("xpack");
-        let authc = authentication::read(&mut xpack, directory);
+        let mut security = xpack.section("security");
+        let mut http = security.section("http");
+        let http_ssl = http_ssl::read(http.section("ssl"), directory);
+        let authc = authentication::read(security.section("authc"), directory, http_ssl.is_some());
         let service = ServiceSettings {
             api_keys: authc.api_keys,
             removal: authc.removal,
@@ -131,9 +143,11 @@ impl Settings {
             anonymous: authc.anonymous,
         };
         answers.end();
+        http.end();
+        security.end();
         xpack.end();
         root.end();
-        problems.none_or(Self { listen, data, users, jwt_realms: authc.jwt_realms, service })
+        problems.none_or(Self { listen, http_ssl, store, users, jwt_realms: authc.jwt_realms, service })
     }
 }
 
@@ -170,9 +184,12 @@ mod tests {
         for example in [example(include_str!("settings.rs")), example(guide)] {
             let settings = parse(&example).unwrap();
             assert_eq!(settings.listen, LISTEN_DEFAULT);
-            assert_eq!(settings.data, Path::new("/var/lib/latchkey"));
+            assert!(
+                matches!(settings.store, StoreSettings::Directory(data) if data == Path::new("/var/lib/latchkey"))
+            );
             assert_eq!(settings.users, Path::new("/etc/latchkey/users.toml"));
             assert_eq!(settings.service, ServiceSettings::default(), "the example shows the defaults");
+            assert_eq!(settings.http_ssl, None);
         }
     }
 
@@ -191,13 +208,13 @@ mod tests {
             printed.lines().collect::<Vec<_>>(),
             [
                 "listen: must be an address and a port, such as 127.0.0.1:9200",
-                "data: is required",
+                "data: is required, or store.url",
                 "users: must be a string",
                 "xpack.security.authc.api_key.enabled: must be true or false",
                 "xpack.security.authc.api_key.delete.interval: must be a duration, such as 24h",
                 "xpack.security.authc.api_key.delete.retention_period: must be a duration, such as 24h",
                 "xpack.security.authc.api_key.x: is not known; known are enabled, delete",
-                "user: is not known; known are listen, data, users, answers, edges, xpack",
+                "user: is not known; known are listen, data, store, users, answers, edges, xpack",
             ]
         );
     }
@@ -225,6 +242,7 @@ mod tests {
         }
         let settings = parse(&text).unwrap();
         assert_eq!((settings.listen, settings.service), (LISTEN_DEFAULT, ServiceSettings::default()));
+        assert_eq!(settings.http_ssl, None);
     }
 
     #[test]
@@ -260,11 +278,42 @@ mod tests {
         assert_eq!(printed, "line 2: not TOML from here on");
     }
 
+    // Elasticsearch's rule: tokens need a protected line, and where there is one they are on.
+    #[test]
+    fn tokens_are_on_by_default_where_the_service_speaks_tls() {
+        let tls = "data = \"d\"\nusers = \"u\"\n[xpack.security.http.ssl]\nenabled = true\ncertificate = \"c\"\nkey = \"k\"\n";
+        let off = "[xpack.security.authc]\ntoken.enabled = false";
+        for (text, is_on) in [(tls.to_owned(), true), (format!("{tls}{off}"), false)] {
+            assert_eq!(parse(&text).unwrap().service.tokens.enabled, is_on, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_store_is_in_one_place() {
+        let mistakes =
+            |text: &str| parse(&format!("users = \"u\"\n{text}")).map_err(|invalid| invalid.to_string());
+        let url = "store.url = \"postgres://u:hunter2@db/keys\"";
+        assert!(matches!(mistakes(url).unwrap().store, StoreSettings::Postgres { password_file: None, .. }));
+        for (text, expected) in [
+            (format!("data = \"d\"\n{url}"), "data: has no use beside store.url: the store is in one place"),
+            (
+                "store.url = \"hunter2\"".to_owned(),
+                "store.url: must be a URL such as postgres://user@host/database",
+            ),
+            (
+                "data = \"d\"\nstore.password_file = \"f\"".to_owned(),
+                "store.password_file: has no use without url",
+            ),
+        ] {
+            assert_eq!(mistakes(&text).unwrap_err(), expected);
+        }
+    }
+
     #[test]
     fn a_flag_wins_over_the_file() {
         let overrides = Overrides { data: Some("/flag".into()), ..Overrides::default() };
         let text = "data = \"/file\"\nusers = \"u\"";
         let settings = Settings::parse(text, Path::new("/"), overrides).unwrap();
-        assert_eq!(settings.data, Path::new("/flag"));
+        assert!(matches!(settings.store, StoreSettings::Directory(data) if data == Path::new("/flag")));
     }
 }

@@ -7,13 +7,15 @@
 
 pub mod changed;
 pub mod directory;
+pub mod edges;
+mod error;
+pub mod location;
 pub mod removal;
-mod sqlite;
+mod replicas;
+mod sql;
 pub mod tokens;
 pub mod update;
 
-use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
@@ -24,17 +26,22 @@ use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
 use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::changed::{Changed, Committed};
+use crate::store::location::StoreLocation;
 use crate::store::removal::RemovalPolicy;
-use crate::store::sqlite::SqliteStore;
+use crate::store::replicas::Hearing;
+use crate::store::sql::SqlStore;
 use crate::store::update::{KeyUpdate, UpdateOutcome};
 use crate::telemetry;
+
+pub use error::StoreError;
 
 /// The store of one service. Clones share it.
 #[derive(Clone, Debug)]
 pub struct KeyStore {
-    database: SqliteStore,
+    database: SqlStore,
     epoch: Epoch,
     changes: Arc<watch::Sender<Cursor>>,
+    _replicas: Arc<Option<Hearing>>,
 }
 
 /// A key, alive or dead, as it is stored.
@@ -114,22 +121,6 @@ pub struct FeedPosition {
     pub purged: Option<Cursor>,
 }
 
-/// Why the store did not do it.
-#[derive(Debug)]
-pub enum StoreError {
-    /// What is stored is not what was stored: the text says which part.
-    Corrupt(&'static str),
-    /// A key with this id exists.
-    IdTaken,
-    /// More keys match than one answer may carry.
-    TooManyKeys {
-        /// How many it may carry.
-        keys_max: u32,
-    },
-    /// The database did not do its part. For the log, never for a client.
-    Unavailable(Box<dyn std::error::Error + Send + Sync>),
-}
-
 impl From<Cursor> for FeedPosition {
     fn from(after: Cursor) -> Self {
         Self { after, purged: None }
@@ -137,16 +128,18 @@ impl From<Cursor> for FeedPosition {
 }
 
 impl KeyStore {
-    /// Opens the store in this file, making it when there is none. A new store's feed is called `epoch`.
+    /// Opens the store that is there, making it when there is none. A new store's feed is called `epoch`.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the file is no store, or of a newer version, or cannot be opened.
-    pub async fn open(file: &Path, epoch: Epoch) -> Result<Self, StoreError> {
-        let database = SqliteStore::open(file, &epoch).await?;
+    /// [`StoreError`] when there is something else, or a store of a newer version, or it cannot be opened.
+    pub async fn open(location: &StoreLocation, epoch: Epoch) -> Result<Self, StoreError> {
+        let database = SqlStore::open(location, &epoch).await?;
         let state = database.feed_state().await?;
         let (changes, _) = watch::channel(state.latest);
-        Ok(Self { database, epoch: state.epoch, changes: Arc::new(changes) })
+        let changes = Arc::new(changes);
+        let replicas = Hearing::begin(&database, state.epoch.clone(), &changes);
+        Ok(Self { database, epoch: state.epoch, changes, _replicas: Arc::new(replicas) })
     }
 
     /// Which feed this store's is.
@@ -339,7 +332,7 @@ impl KeyStore {
     async fn change<T, F, Fut>(&self, verb: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(SqliteStore) -> Fut,
+        F: FnOnce(SqlStore) -> Fut,
         Fut: Future<Output = Result<(T, Option<Committed>), StoreError>> + Send + 'static,
     {
         let store = self.clone();
@@ -357,42 +350,11 @@ impl KeyStore {
     }
 
     fn announce(&self, cursor: Cursor) {
-        self.changes.send_modify(|latest| *latest = cursor.max(*latest));
+        replicas::announce(&self.changes, cursor);
     }
 }
 
-impl StoreError {
-    /// Its kind, out of a bounded set, for metrics.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Corrupt(_) => "corrupt",
-            Self::IdTaken => "id_taken",
-            Self::TooManyKeys { .. } => "too_many_keys",
-            Self::Unavailable(_) => "unavailable",
-        }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Corrupt(part) => write!(f, "what is stored as {part} is not readable"),
-            Self::IdTaken => f.write_str("a key with this id exists"),
-            Self::TooManyKeys { keys_max } => write!(f, "more than {keys_max} keys match"),
-            Self::Unavailable(_) => f.write_str("the database did not do its part"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unavailable(cause) => Some(cause.as_ref()),
-            Self::Corrupt(_) | Self::IdTaken | Self::TooManyKeys { .. } => None,
-        }
-    }
-}
-
+#[cfg(test)]
+mod scratch;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -3,6 +3,7 @@
 //! Labels come from small fixed sets: routes, statuses, reasons. A key, a name or an owner is never one.
 
 pub mod edges;
+pub mod tls;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -124,6 +125,7 @@ fn describe() {
     describe_counter!(KEY_SETS_UNREADABLE, "Failures to read the keys of an issuer of JSON Web Tokens.");
     describe_counter!(STORE_ERRORS, "Failures of the store, by kind.");
     edges::describe();
+    tls::describe();
 }
 
 /// What was counted, ready to be rendered. The process has one recorder; the first call installs it.
@@ -150,5 +152,7 @@ fn install() -> PrometheusHandle {
         tracing::warn!("another recorder was installed before: /metrics will be empty");
     }
     describe();
+    // A gauge that nobody has moved yet is 0 and not absent.
+    gauge!(FEED_POLLS_WAITING).set(0.0);
     handle
 }

@@ -18,6 +18,7 @@ const CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
 const GATE: &str = "/http_filters/0/typed_config/config";
 const PLUGIN_CONFIG: &str = "/configuration/value";
 const MODULE: &str = "/vm_config/code/local/filename";
+const ENDPOINTS: &str = "/load_assignment/endpoints/0/lb_endpoints";
 const ENDPOINT: &str = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
 
 /// A bootstrap configuration with one gated listener.
@@ -69,6 +70,20 @@ impl EnvoyConfig {
     pub fn set_cluster_address(&mut self, cluster: &str, address: SocketAddr) -> Result<()> {
         let endpoint = part(self.cluster(cluster)?, ENDPOINT)?;
         *endpoint = json!({"address": address.ip().to_string(), "port_value": address.port()});
+        Ok(())
+    }
+
+    /// Spreads what is meant for `cluster` over these addresses.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such cluster.
+    pub fn set_cluster_addresses(&mut self, cluster: &str, addresses: &[SocketAddr]) -> Result<()> {
+        let endpoints = addresses.iter().map(|address| {
+            let socket = json!({"address": address.ip().to_string(), "port_value": address.port()});
+            json!({"endpoint": {"address": {"socket_address": socket}}})
+        });
+        *part(self.cluster(cluster)?, ENDPOINTS)? = endpoints.collect();
         Ok(())
     }
 

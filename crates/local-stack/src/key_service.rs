@@ -56,10 +56,7 @@ impl KeyServiceProcess {
                 data.display()
             )
         };
-        let client = KeyServiceClient {
-            address: address_in(&ready)?,
-            authorization: format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))),
-        };
+        let client = KeyServiceClient::of_user(address_in(&ready)?, &username, &password);
         Ok(Self { process, data: data.to_owned(), logs: logs.to_owned(), client })
     }
 
@@ -101,6 +98,19 @@ impl KeyServiceProcess {
 }
 
 impl KeyServiceClient {
+    /// A client of the service at `address` with the rights of a user.
+    #[must_use]
+    pub fn of_user(address: SocketAddr, username: &str, password: &str) -> Self {
+        let authorization = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
+        Self { address, authorization }
+    }
+
+    /// Where the service is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Makes the key that an edge reads the feed with.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ pub mod http;
 pub mod key_service;
 pub mod places;
 pub mod playground;
+pub mod postgres;
+pub mod replicas;
 pub mod revocation;
 pub mod stack;
 pub mod times;

@@ -1,14 +1,16 @@
 //! `local-stack`: the demo, a stack to try by hand, and measurements of revocation.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use latchkey_local_stack::acknowledgement::AcknowledgementTimes;
 use latchkey_local_stack::demo;
 use latchkey_local_stack::playground::Playground;
+use latchkey_local_stack::postgres::{self, PostgresServer};
 use latchkey_local_stack::revocation::RevocationTimes;
 use latchkey_local_stack::stack::{LocalStack, Ports, StackOptions};
 use latchkey_local_stack::upstream::Upstream;
@@ -32,6 +34,12 @@ enum Verb {
         /// Where to listen.
         #[arg(long, default_value = "127.0.0.1:8081")]
         listen: SocketAddr,
+    },
+    /// Run a command with a PostgreSQL server of its own, whose URL is in LATCHKEY_TEST_DATABASE.
+    Postgres {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true)]
+        command: Vec<OsString>,
     },
     /// Measure the time from the answer of an invalidation to the first 401 at each worker.
     Revocation {
@@ -61,7 +69,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     match perform(Arguments::parse().verb) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("local-stack: {error:#}");
             ExitCode::FAILURE
@@ -69,23 +77,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn perform(verb: Verb) -> Result<()> {
+fn perform(verb: Verb) -> Result<ExitCode> {
     // Colours reach a terminal and nothing else.
     let mut out = anstream::stdout().lock();
     match verb {
+        Verb::Postgres { command } => return run_with_postgres(&command),
         Verb::Demo => {
             let ports = free_ports(&mut out)?;
-            demo::run(&mut out, ports)
+            demo::run(&mut out, ports)?;
         }
         Verb::Run => {
             let playground = Playground::start(free_ports(&mut out)?)?;
             playground.introduce(&mut out)?;
-            wait_for_ctrl_c()
+            wait_for_ctrl_c()?;
         }
         Verb::Upstream { listen } => {
             let upstream = Upstream::start(listen)?;
             writeln!(out, "upstream at http://{} (Ctrl-C ends it)", upstream.address())?;
-            wait_for_ctrl_c()
+            wait_for_ctrl_c()?;
         }
         Verb::Revocation { runs, workers, json } => {
             let stack =
@@ -93,24 +102,31 @@ fn perform(verb: Verb) -> Result<()> {
                     Ok(())
                 })?;
             let times = RevocationTimes::measure(&stack, runs)?;
-            if json {
-                writeln!(out, "{}", times.as_json())?
-            } else {
-                writeln!(out, "{}", times.in_words())?
-            }
-            Ok(())
+            if json { writeln!(out, "{}", times.as_json())? } else { writeln!(out, "{}", times.in_words())? }
         }
         Verb::Acknowledgement { runs, edges, json } => {
             let stack = LocalStack::start(StackOptions::default(), |config| config.set_edge("edge-1"))?;
             let times = AcknowledgementTimes::measure(&stack, edges, runs)?;
-            if json {
-                writeln!(out, "{}", times.as_json())?
-            } else {
-                writeln!(out, "{}", times.in_words())?
-            }
-            Ok(())
+            if json { writeln!(out, "{}", times.as_json())? } else { writeln!(out, "{}", times.in_words())? }
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends as the command ends. A database that the variable names already is used as it is.
+fn run_with_postgres(command: &[OsString]) -> Result<ExitCode> {
+    let Some((program, arguments)) = command.split_first() else { bail!("which command?") };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let server = match std::env::var_os(postgres::DATABASE_VARIABLE) {
+        Some(_) => None,
+        None => Some(PostgresServer::start()?),
+    };
+    if let Some(server) = &server {
+        command.env(postgres::DATABASE_VARIABLE, server.url());
+    }
+    let status = command.status().with_context(|| format!("running {}", program.display()))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The ports that the README names, or others; says which are taken.

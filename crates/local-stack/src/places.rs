@@ -56,6 +56,35 @@ pub fn latchkey() -> Result<PathBuf> {
     }
 }
 
+/// The directory of PostgreSQL's programs: where `make tools` brought them, where Debian keeps the newest, or one on the `PATH`.
+///
+/// # Errors
+///
+/// When there is none; the message says what to do.
+pub fn postgres_programs() -> Result<PathBuf> {
+    let complete = |directory: &PathBuf| {
+        ["initdb", "pg_isready", "postgres", "psql"].iter().all(|name| directory.join(name).is_file())
+    };
+    let brought = repository().join(".tools/postgres/bin");
+    let on_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    let found = [brought].into_iter().chain(debian_postgres()).chain(on_path.unwrap_or_default());
+    match found.into_iter().find(complete) {
+        Some(directory) => Ok(directory),
+        None => bail!("no PostgreSQL here: run `make tools`"),
+    }
+}
+
+/// Debian's directories, the newest version first.
+fn debian_postgres() -> Vec<PathBuf> {
+    let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") else { return Vec::new() };
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .collect();
+    found.sort_unstable_by(|left, right| right.cmp(left));
+    found.into_iter().map(|(_, directory)| directory).collect()
+}
+
 /// The filter as Envoy loads it.
 #[must_use]
 pub fn filter_module() -> PathBuf {

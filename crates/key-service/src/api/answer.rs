@@ -1,7 +1,9 @@
 //! Answers that are not errors.
 
 use axum::body::Body;
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, VARY,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use base64::Engine as _;
@@ -10,6 +12,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::error::ApiError;
+use crate::limits::RETRY_PAUSE;
 
 /// 200 with this as JSON.
 ///
@@ -79,5 +82,13 @@ pub(super) fn found(found: bool) -> Result<Response, ApiError> {
 /// Answers carry secrets, digests and names: no cache on the way may keep one unless the answer says otherwise.
 pub(super) async fn forbid_storing(mut response: Response) -> Response {
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Whoever is turned away because of trouble that passes is told when to come back (RFC 9110, section 10.2.3; RFC 6585, section 4).
+pub(super) async fn say_when_to_retry(mut response: Response) -> Response {
+    if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        response.headers_mut().entry(RETRY_AFTER).or_insert(HeaderValue::from(RETRY_PAUSE.as_secs()));
+    }
     response
 }

@@ -104,7 +104,7 @@ mod tests {
             ("limit=10001", "[limit] must be from 1 to 10000"),
             ("limit=99999999999", "[limit] must be from 1 to 10000"),
             ("wait=61s", "[wait] must not exceed 60s"),
-            ("edge=", "[edge]: the name of an edge has 1 to 256 bytes"),
+            ("edge=", "[edge]: the name of an edge has 1 to 256 bytes and no control characters"),
             ("epoch=", "[epoch]: an epoch has 1 to 64 bytes"),
             ("after=-1", "Failed to parse int parameter [after] with value [-1]"),
             (

@@ -13,12 +13,16 @@ impl From<StoreError> for ApiError {
             ))
             .into();
         }
+        if matches!(error, StoreError::NulInText) {
+            return ErrorCause::illegal_argument(error.to_string()).into();
+        }
         telemetry::store_failed(&error);
         match error {
             StoreError::Unavailable(_) => Self::unavailable(error),
-            StoreError::Corrupt(_) | StoreError::IdTaken | StoreError::TooManyKeys { .. } => {
-                Self::internal(error)
-            }
+            StoreError::Corrupt(_)
+            | StoreError::IdTaken
+            | StoreError::NulInText
+            | StoreError::TooManyKeys { .. } => Self::internal(error),
         }
     }
 }

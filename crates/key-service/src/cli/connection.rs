@@ -8,8 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
 use crate::cli::CommandFailed;
+use crate::cli::client_tls::TlsArguments;
 use crate::cli::secret_input::{SecretText, from_environment, from_file, secret};
 use crate::cli::service_client::ServiceClient;
+use crate::cli::service_place::Place;
 
 /// The variable with the password of the user who asks.
 const PASSWORD_VARIABLE: &str = "LATCHKEY_PASSWORD";
@@ -43,6 +45,8 @@ pub(super) struct ConnectionArguments {
     /// Ask with the API key in this file (its field "encoded"), whatever --user says. It may also be in LATCHKEY_API_KEY.
     #[arg(long, global = true, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsArguments,
     /// Print the JSON that the service answers.
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -51,7 +55,10 @@ pub(super) struct ConnectionArguments {
 impl ConnectionArguments {
     /// A client of that service, with the credential of whoever asks.
     pub(super) fn open(&self) -> Result<ServiceClient, CommandFailed> {
-        ServiceClient::new(&self.url, self.authorization()?)
+        let place = Place::parse(&self.url)?;
+        // Before a password is asked for, so that nobody types one in vain.
+        let tls = self.tls.connector(place.scheme)?;
+        ServiceClient::new(place, tls, self.authorization()?)
     }
 
     fn authorization(&self) -> Result<HeaderValue, CommandFailed> {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::{DataDirectory, replace_file};
-use crate::cli::running::{self, ServicePlan};
+use crate::cli::running::{self, ServicePlan, StorePlace};
 use crate::randomness::SystemRandomness;
 use crate::security::jwt::JwtRealms;
 use crate::security::password::{Password, PasswordHash};
@@ -64,7 +64,8 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
     let (hash, password) = elastic_password(&directory)?;
     let plan = ServicePlan {
         listen: arguments.listen,
-        data,
+        certificates: None,
+        store: StorePlace::Directory(data),
         realms: Realms::default().with_elastic(hash).with_file(users.users),
         roles: users.roles,
         jwt_realms: JwtRealms::default(),

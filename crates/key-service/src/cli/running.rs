@@ -12,13 +12,14 @@ use latchkey_key_feed::Epoch;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::api::{self, ServiceParts};
 use crate::audit::Actor;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
 use crate::clock::{Clock, SystemClock};
-use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX};
+use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX, TLS_FILES_CHECK_INTERVAL, TLS_HANDSHAKE_WAIT_MAX};
 use crate::randomness::{SystemRandomness, draw};
 use crate::remover::Remover;
 use crate::security::jwt::JwtRealms;
@@ -26,18 +27,32 @@ use crate::security::password::PasswordChecker;
 use crate::security::realm::{ELASTIC, Realms};
 use crate::security::roles::Roles;
 use crate::server;
+use crate::server::tls::TlsServer;
+use crate::server::tls::renewal::Certificates;
 use crate::settings::ServiceSettings;
-use crate::store::KeyStore;
+use crate::store::location::{PostgresLocation, StoreLocation};
+use crate::store::{KeyStore, StoreError};
 use crate::telemetry;
 
 /// How often samples are sorted in: the exporter's own choice.
 const TELEMETRY_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Where the store is, and for how long nobody else may use it.
+#[derive(Debug)]
+pub(super) enum StorePlace {
+    /// In a directory that this process has to itself.
+    Directory(DataDirectory),
+    /// In a database that several replicas may share.
+    Database(PostgresLocation),
+}
+
 /// What distinguishes one service from another.
 #[derive(Debug)]
 pub(super) struct ServicePlan {
     pub(super) listen: SocketAddr,
-    pub(super) data: DataDirectory,
+    /// What is shown to clients that speak TLS; without, none do.
+    pub(super) certificates: Option<Certificates>,
+    pub(super) store: StorePlace,
     pub(super) realms: Realms,
     pub(super) roles: Roles,
     pub(super) jwt_realms: JwtRealms,
@@ -64,15 +79,11 @@ async fn serve(
 ) -> Result<(), CommandFailed> {
     let (stop, stopping) = watch::channel(false);
     stop_on_signals(stop)?;
-    let store_file = plan.data.store_file()?;
-    let store = KeyStore::open(&store_file, new_epoch()?)
-        .await
-        .map_err(|error| CommandFailed::store(&store_file, &error))?;
+    let location = plan.store.location()?;
+    let failed = |error: StoreError| CommandFailed::store(&location, &error);
+    let store = KeyStore::open(&location, new_epoch()?).await.map_err(failed)?;
     if plan.elastic_is_new {
-        store
-            .reset_reserved_user(ELASTIC.to_owned(), operator(), SystemClock.now())
-            .await
-            .map_err(|error| CommandFailed::store(&store_file, &error))?;
+        store.reset_reserved_user(ELASTIC.to_owned(), operator(), SystemClock.now()).await.map_err(failed)?;
     }
     let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -89,20 +100,34 @@ async fn serve(
         settings: plan.settings,
         stopping: stopping.clone(),
     };
+    // This also installs the recorder, which must be there before anything is counted.
+    let app = api::app(parts);
+    let (tls, renewal) = plan.certificates.map(secured).transpose()?.unzip();
     let cannot_listen =
         |error: io::Error| CommandFailed::new(format!("could not listen on {}: {error}", plan.listen));
     let listener = TcpListener::bind(plan.listen).await.map_err(cannot_listen)?;
     ready(listener.local_addr().map_err(cannot_listen)?)?;
     let upkeep = tokio::spawn(keep_up_telemetry());
     let removal = tokio::spawn(remover.keep_running());
-    server::serve(listener, api::app(parts), stopping).await;
-    upkeep.abort();
-    removal.abort();
+    server::serve(listener, tls, app, stopping).await;
+    for task in [Some(upkeep), Some(removal), renewal].into_iter().flatten() {
+        task.abort();
+    }
     // A request that outlived the server's patience may still hold a connection; nothing it does is acknowledged any more.
     if tokio::time::timeout(SHUTDOWN_WAIT_MAX, store.close()).await.is_err() {
         tracing::warn!("stopped with the store still in use");
     }
     Ok(())
+}
+
+impl StorePlace {
+    /// Where it is. A file is made if there is none.
+    fn location(&self) -> Result<StoreLocation, CommandFailed> {
+        Ok(match self {
+            Self::Directory(directory) => StoreLocation::File(directory.store_file()?),
+            Self::Database(database) => StoreLocation::Postgres(database.clone()),
+        })
+    }
 }
 
 /// Whoever may remove files of the data directory.
@@ -111,11 +136,17 @@ fn operator() -> Actor {
     Actor { username: here.clone(), realm: here, api_key: None, run_as: None, source: None }
 }
 
+/// TLS for the listener, and the task that keeps its certificates fresh. From here on `SIGHUP` no longer ends the process.
+fn secured(certificates: Certificates) -> Result<(TlsServer, JoinHandle<()>), CommandFailed> {
+    let hang_up = signal(SignalKind::hangup()).map_err(|error| no_signals(&error))?;
+    let tls = certificates.server(TLS_HANDSHAKE_WAIT_MAX);
+    Ok((tls, tokio::spawn(certificates.keep_fresh(TLS_FILES_CHECK_INTERVAL, hang_up))))
+}
+
 /// `SIGTERM` and `SIGINT` tell the service to stop.
 fn stop_on_signals(stop: watch::Sender<bool>) -> Result<(), CommandFailed> {
-    let no_signals = |error: io::Error| CommandFailed::new(format!("could not listen for signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| no_signals(&error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| no_signals(&error))?;
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -125,6 +156,10 @@ fn stop_on_signals(stop: watch::Sender<bool>) -> Result<(), CommandFailed> {
         stop.send_replace(true);
     });
     Ok(())
+}
+
+fn no_signals(error: &io::Error) -> CommandFailed {
+    CommandFailed::new(format!("could not listen for signals: {error}"))
 }
 
 /// Sorts the samples of histograms in, so that they do not pile up when nobody asks for them.

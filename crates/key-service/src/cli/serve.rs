@@ -3,16 +3,20 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
-use crate::cli::running::{self, ServicePlan};
+use crate::cli::running::{self, ServicePlan, StorePlace};
+use crate::cli::secret_input::from_file;
+use crate::clock::SystemClock;
 use crate::security::jwt::JwtRealms;
 use crate::security::realm::Realms;
 use crate::security::user_file::UserFile;
-use crate::settings::{Overrides, Settings};
+use crate::server::tls::renewal::Certificates;
+use crate::settings::{Overrides, Settings, StoreSettings};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArguments {
@@ -33,9 +37,16 @@ pub(super) struct ServeArguments {
 pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
     let overrides = Overrides { listen: arguments.listen, data: arguments.data, users: arguments.users };
     let (settings, users) = read(&arguments.config, overrides)?;
+    let certificates = settings
+        .http_ssl
+        .map(|settings| Certificates::load(settings, Arc::new(SystemClock)))
+        .transpose()
+        .map_err(|unusable| CommandFailed::new(format!("TLS cannot be spoken: {unusable}")))?;
+    let scheme = if certificates.is_some() { "https" } else { "http" };
     let plan = ServicePlan {
         listen: settings.listen,
-        data: DataDirectory::take(&settings.data)?,
+        certificates,
+        store: place(&settings.store)?,
         realms: Realms::default().with_file(users.users),
         roles: users.roles,
         jwt_realms: JwtRealms::new(settings.jwt_realms)
@@ -43,14 +54,24 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
         settings: settings.service,
         elastic_is_new: false,
     };
-    if !settings.listen.ip().is_loopback() {
+    if scheme == "http" && !settings.listen.ip().is_loopback() {
         tracing::warn!(
             "passwords and keys cross the network in the clear unless something in front speaks TLS"
         );
     }
     running::run(plan, |address| {
-        tracing::info!(url = %format_args!("http://{address}"), data = %settings.data.display(), "ready");
+        tracing::info!(url = %format_args!("{scheme}://{address}"), "ready");
         Ok(())
+    })
+}
+
+fn place(store: &StoreSettings) -> Result<StorePlace, CommandFailed> {
+    Ok(match store {
+        StoreSettings::Directory(directory) => StorePlace::Directory(DataDirectory::take(directory)?),
+        StoreSettings::Postgres { database, password_file: None } => StorePlace::Database(database.clone()),
+        StoreSettings::Postgres { database, password_file: Some(file) } => {
+            StorePlace::Database(database.with_password(from_file(file)?.expose()))
+        }
     })
 }
 

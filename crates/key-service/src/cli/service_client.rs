@@ -1,21 +1,27 @@
-//! Asking a running service over its REST interface: one connection a command, HTTP/1.1, no TLS.
+//! Asking a running service over its REST interface: one connection a command, HTTP/1.1, over TLS where the URL says so.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
-use axum::http::{HeaderValue, Method, Request, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, Request, StatusCode};
 use form_urlencoded::{Serializer, byte_serialize};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsConnector;
 
 use crate::cli::CommandFailed;
+use crate::cli::client_tls;
 use crate::cli::report::harmless;
+use crate::cli::service_place::{Place, Scheme};
 
 /// Longest wait for a whole answer. The service itself gives up on anything within a minute.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(90);
@@ -23,13 +29,11 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(90);
 /// Longest answer that is read, in bytes. A listing has at most 100,000 keys, of some hundred bytes each plus metadata.
 const ANSWER_LEN_MAX: usize = 256 * 1024 * 1024;
 
-/// The port of `http` (RFC 9110, section 4.2.1).
-const HTTP_PORT: u16 = 80;
-
 /// A service, and the credential to show it.
 pub(super) struct ServiceClient {
     runtime: Runtime,
     place: Place,
+    tls: Option<TlsConnector>,
     authorization: HeaderValue,
 }
 
@@ -44,33 +48,24 @@ pub(super) struct Answer {
     pub(super) json: Value,
 }
 
-/// Where a service is.
-#[derive(Debug, PartialEq, Eq)]
-struct Place {
-    /// Without the brackets of an IPv6 address.
-    host: String,
-    port: u16,
-    /// As the header `Host` has it.
-    authority: String,
-    /// What stands before every path, without a slash at its end.
-    prefix: String,
-}
-
 impl ServiceClient {
-    /// A client of the service at this URL.
-    pub(super) fn new(url: &str, authorization: HeaderValue) -> Result<Self, CommandFailed> {
-        let place = Place::parse(url)?;
-        if !place.is_loopback() {
+    /// A client of the service at this place, which is asked over TLS if there is `tls`.
+    pub(super) fn new(
+        place: Place,
+        tls: Option<TlsConnector>,
+        authorization: HeaderValue,
+    ) -> Result<Self, CommandFailed> {
+        if tls.is_none() && !place.is_loopback() {
             tracing::warn!(
                 host = place.host,
-                "the credential crosses the network in the clear: this command speaks no TLS"
+                "the credential crosses the network in the clear: use https://"
             );
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| CommandFailed::new(format!("could not start: {error}")))?;
-        Ok(Self { runtime, place, authorization })
+        Ok(Self { runtime, place, tls, authorization })
     }
 
     /// Asks, and reads the answer. The path is of encoded parts, as [`path`] and [`with_query`] make it.
@@ -81,9 +76,8 @@ impl ServiceClient {
         body: Option<&Value>,
     ) -> Result<Answer, CommandFailed> {
         let request = self.request(method, path, body)?;
-        let answered = self
-            .runtime
-            .block_on(async { tokio::time::timeout(ANSWER_WAIT_MAX, exchange(&self.place, request)).await });
+        let exchange = self.exchange(request);
+        let answered = self.runtime.block_on(async { tokio::time::timeout(ANSWER_WAIT_MAX, exchange).await });
         let (status, bytes) = match answered {
             Ok(exchanged) => exchanged?,
             Err(_) => {
@@ -92,6 +86,21 @@ impl ServiceClient {
             }
         };
         Answer::read(status, &bytes)
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CommandFailed> {
+        let place = &self.place;
+        let unreachable = |error: io::Error| CommandFailed::new(format!("could not reach {place}: {error}"));
+        let stream = TcpStream::connect((place.host.as_str(), place.port)).await.map_err(unreachable)?;
+        let Some(connector) = &self.tls else {
+            return converse(place, stream, request).await;
+        };
+        let name = ServerName::try_from(place.host.clone())
+            .map_err(|_| CommandFailed::new(format!("{place} has no name that a certificate can have")))?;
+        let stream = connector.connect(name, stream).await.map_err(|error| {
+            client_tls::refusal(&place.to_string(), &error).unwrap_or_else(|| unreachable(error))
+        })?;
+        converse(place, stream, request).await
     }
 
     fn request(
@@ -136,43 +145,6 @@ impl Answer {
     }
 }
 
-impl Place {
-    fn parse(url: &str) -> Result<Self, CommandFailed> {
-        // The URL is not repeated: somebody may have written a password into it.
-        let wrong = |what: &str| CommandFailed::new(format!("--url {what}"));
-        let uri: Uri = url.parse().map_err(|_| wrong("is no URL"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(wrong("must start with http://, because no TLS is spoken here")),
-            _ => return Err(wrong("must start with http://")),
-        }
-        let authority = uri.authority().ok_or_else(|| wrong("names no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(wrong("must not hold a username or password"));
-        }
-        if uri.query().is_some() {
-            return Err(wrong("must not have a query"));
-        }
-        Ok(Self {
-            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: authority.port_u16().unwrap_or(HTTP_PORT),
-            authority: authority.as_str().to_owned(),
-            prefix: uri.path().trim_end_matches('/').to_owned(),
-        })
-    }
-
-    fn is_loopback(&self) -> bool {
-        let address = self.host.parse::<std::net::IpAddr>();
-        self.host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.prefix)
-    }
-}
-
 /// A path of these parts, each encoded (RFC 3986, section 3.3).
 pub(super) fn path(parts: &[&str]) -> String {
     parts.iter().map(|part| format!("/{}", encoded(part))).collect()
@@ -195,22 +167,40 @@ fn encoded(part: &str) -> String {
     byte_serialize(part.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-async fn exchange(
+async fn converse<S>(
     place: &Place,
+    stream: S,
     request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Bytes), CommandFailed> {
-    let stream = TcpStream::connect((place.host.as_str(), place.port))
-        .await
-        .map_err(|error| CommandFailed::new(format!("could not reach {place}: {error}")))?;
-    let broken = |error: hyper::Error| CommandFailed::new(format!("lost {place}: {error}"));
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+) -> Result<(StatusCode, Bytes), CommandFailed>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(place, &error))?;
     let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(broken)?;
+    let answer = match sender.send_request(request).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            drop(sender);
+            // Sometimes the connection knows better what happened to it.
+            let ended = connection.await.ok().and_then(Result::err);
+            return Err(lost(place, ended.as_ref().unwrap_or(&error)));
+        }
+    };
     let status = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_LEN_MAX).collect().await;
     let body = body.map_err(|error| CommandFailed::new(format!("could not read the answer: {error}")))?;
     connection.abort();
     Ok((status, body.to_bytes()))
+}
+
+fn lost(place: &Place, error: &hyper::Error) -> CommandFailed {
+    // The service may refuse the client's certificate when the client believes the handshake done (RFC 8446, section 4.4.2.4).
+    client_tls::refusal(&place.to_string(), error).unwrap_or_else(|| {
+        let hint =
+            if error.is_parse() && place.scheme == Scheme::Http { " (is it https:// instead?)" } else { "" };
+        CommandFailed::new(format!("lost {place}: {error}{hint}"))
+    })
 }
 
 /// An error of the service on one line: its status, its type and its reason. They come as an object, as a text, or in the form

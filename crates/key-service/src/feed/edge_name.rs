@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::limits::EDGE_NAME_LEN_MAX;
 
-/// The name by which an edge calls itself: 1 to [`EDGE_NAME_LEN_MAX`] bytes. Each process has its own; the service believes it.
+/// The name by which an edge calls itself: 1 to [`EDGE_NAME_LEN_MAX`] bytes, none of them a control character, because names
+/// are logged and printed. Each process has its own; the service believes it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EdgeName(String);
 
@@ -24,13 +25,14 @@ impl TryFrom<String> for EdgeName {
     type Error = InvalidEdgeName;
 
     fn try_from(text: String) -> Result<Self, InvalidEdgeName> {
-        if text.is_empty() || text.len() > EDGE_NAME_LEN_MAX { Err(InvalidEdgeName) } else { Ok(Self(text)) }
+        let is_name = !text.is_empty() && text.len() <= EDGE_NAME_LEN_MAX && !text.contains(char::is_control);
+        if is_name { Ok(Self(text)) } else { Err(InvalidEdgeName) }
     }
 }
 
 impl fmt::Display for InvalidEdgeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the name of an edge has 1 to {EDGE_NAME_LEN_MAX} bytes")
+        write!(f, "the name of an edge has 1 to {EDGE_NAME_LEN_MAX} bytes and no control characters")
     }
 }
 
@@ -45,5 +47,12 @@ mod tests {
         assert!(EdgeName::try_from("e".repeat(EDGE_NAME_LEN_MAX)).is_ok());
         assert!(EdgeName::try_from("e".repeat(EDGE_NAME_LEN_MAX + 1)).is_err());
         assert!(EdgeName::try_from(String::new()).is_err());
+    }
+
+    #[test]
+    fn a_name_cannot_break_a_line() {
+        for text in ["a\nb", "\0", "\u{1b}[2J"] {
+            assert!(EdgeName::try_from(text.to_owned()).is_err(), "{text:?}");
+        }
     }
 }

@@ -41,22 +41,19 @@ pub(super) struct AuthenticationSettings {
     pub(super) anonymous: Option<AnonymousAccess>,
 }
 
-/// Relative paths start at `directory`.
-pub(super) fn read(xpack: &mut Section<'_>, directory: &Path) -> AuthenticationSettings {
-    let mut security = xpack.section("security");
-    let mut authc = security.section("authc");
+/// Relative paths start at `directory`. Some defaults depend on whether the service speaks TLS.
+pub(super) fn read(mut authc: Section<'_>, directory: &Path, speaks_tls: bool) -> AuthenticationSettings {
     let mut api_key = authc.section("api_key");
     let api_keys = api_key.flag("enabled").unwrap_or(true);
     let removal = removal(&mut api_key, RemovalPolicy::default());
     api_key.end();
-    let tokens = tokens::read(authc.section("token"));
+    let tokens = tokens::read(authc.section("token"), speaks_tls);
     let mut section = authc.section("realms");
     let jwt_realms = jwt::read(section.sections("jwt"), directory);
     let realms = realms(&mut section);
     section.end();
     let anonymous = anonymous(&mut authc);
     authc.end();
-    security.end();
     AuthenticationSettings { api_keys, removal, tokens, realms, jwt_realms, anonymous }
 }
 
@@ -136,9 +133,8 @@ mod tests {
         let document = document(text)?;
         let problems = Problems::default();
         let mut root = Section::root(&document, &problems);
-        let mut xpack = root.section("xpack");
-        let AuthenticationSettings { realms, anonymous, .. } = read(&mut xpack, Path::new("/"));
-        xpack.end();
+        let authc = root.section("xpack").section("security").section("authc");
+        let AuthenticationSettings { realms, anonymous, .. } = read(authc, Path::new("/"), false);
         problems.none_or((realms.into_iter().map(|realm| realm.name).collect(), anonymous))
     }
 

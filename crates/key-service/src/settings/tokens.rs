@@ -16,15 +16,15 @@ pub struct TokenSettings {
 }
 
 impl Default for TokenSettings {
-    /// As in Elasticsearch, tokens are off unless the service itself speaks TLS, which it does not: they cross the network with
-    /// every request.
+    /// As in Elasticsearch, tokens are off unless the service itself speaks TLS: they cross the network with every request.
     fn default() -> Self {
         Self { enabled: false, timeout: ACCESS_TOKEN_LIFE_DEFAULT }
     }
 }
 
-pub(super) fn read(mut section: Section<'_>) -> TokenSettings {
-    let defaults = TokenSettings::default();
+/// Elasticsearch switches tokens on where `xpack.security.http.ssl.enabled` is on.
+pub(super) fn read(mut section: Section<'_>, speaks_tls: bool) -> TokenSettings {
+    let defaults = TokenSettings { enabled: speaks_tls, ..TokenSettings::default() };
     let enabled = section.flag("enabled").unwrap_or(defaults.enabled);
     let timeout = match section.text("timeout") {
         None => defaults.timeout,

@@ -13,7 +13,7 @@ use crate::audit::directory::{self, DirectoryAction, DirectoryEvent};
 use crate::security::application_privilege::ApplicationPrivilege;
 use crate::security::password::PasswordHash;
 use crate::security::role_descriptor::{RoleDescriptor, RoleDescriptors};
-use crate::store::sqlite::SqliteStore;
+use crate::store::sql::SqlStore;
 use crate::store::{KeyStore, StoreError};
 use crate::telemetry;
 
@@ -300,7 +300,7 @@ impl KeyStore {
     async fn write<T, F, Fut>(&self, event: DirectoryEvent, verb: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(SqliteStore, DirectoryEvent) -> Fut,
+        F: FnOnce(SqlStore, DirectoryEvent) -> Fut,
         Fut: Future<Output = Result<(T, Option<DirectoryEvent>), StoreError>> + Send + 'static,
     {
         let verb = verb(self.database.clone(), event);

@@ -1,28 +1,37 @@
+mod concurrency;
 mod directory;
 mod feed_pages;
 mod keys;
 mod removal;
+mod replicas;
 mod update;
 
 use latchkey_key_feed::{Epoch, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, json};
-use tempfile::TempDir;
 
 use crate::audit::Actor;
 use crate::security::role_descriptor::RoleDescriptors;
+use crate::store::location::{PostgresLocation, StoreLocation};
+use crate::store::scratch::{Place, Scratch};
 use crate::store::{KeyFilter, KeyOwner, KeyStore, StoredKey};
 
-/// A store in a directory of its own, which goes when this goes.
+/// A store of its own, in the database that the tests are run with.
 pub(crate) struct ScratchStore {
     pub(crate) store: KeyStore,
-    pub(crate) directory: TempDir,
+    pub(crate) place: Scratch,
 }
 
 impl ScratchStore {
     pub(crate) async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let store = open(&directory, "epoch-1").await;
-        Self { store, directory }
+        let place = Scratch::new().await;
+        let store = open(&place, "epoch-1").await;
+        Self { store, place }
+    }
+
+    /// The same store as another process has it. Only PostgreSQL takes one.
+    pub(crate) async fn another_replica(&self) -> KeyStore {
+        assert!(self.store.may_have_replicas(), "LATCHKEY_TEST_DATABASE is not set");
+        open(&self.place, "of no replica").await
     }
 
     pub(crate) async fn create(&self, id: &str) -> StoredKey {
@@ -37,9 +46,13 @@ impl ScratchStore {
     }
 }
 
-async fn open(directory: &TempDir, epoch: &str) -> KeyStore {
+async fn open(scratch: &Scratch, epoch: &str) -> KeyStore {
     let epoch = Epoch::try_from(epoch.to_owned()).unwrap();
-    KeyStore::open(&directory.path().join("store.db"), epoch).await.unwrap()
+    let location = match &scratch.place {
+        Place::File(file) => StoreLocation::File(file.clone()),
+        Place::Database(url) => StoreLocation::Postgres(PostgresLocation::parse(url).unwrap()),
+    };
+    KeyStore::open(&location, epoch).await.unwrap()
 }
 
 fn actor() -> Actor {

@@ -10,6 +10,7 @@ async fn is_ready_while_the_store_answers() {
     service.store.close().await;
     let unready = service.anonymous().get("/healthz").await;
     assert_eq!(unready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(unready.header("retry-after"), ["2"]);
 }
 
 // Store trouble is never a bad credential, and says nothing of its cause.
@@ -25,6 +26,7 @@ async fn without_its_store_the_service_is_unavailable_and_not_unauthorized() {
         service.elastic().get("/_latchkey/feed").await,
     ] {
         answer.assert_error(503, "status_exception", "the service is temporarily unavailable");
+        assert_eq!(answer.header("retry-after"), ["2"]);
     }
 }
 

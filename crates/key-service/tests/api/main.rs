@@ -40,7 +40,10 @@ mod removal;
 mod roles;
 mod root;
 mod run_as;
+#[path = "../../src/store/scratch.rs"]
+mod scratch;
 mod service;
+mod tls;
 mod tokens;
 mod trail;
 mod update;

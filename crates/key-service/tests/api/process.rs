@@ -9,6 +9,7 @@ mod key;
 mod native_user;
 mod role;
 mod serve;
+mod tls;
 mod token;
 mod user;
 

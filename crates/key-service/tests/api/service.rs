@@ -21,10 +21,12 @@ use latchkey_key_service::security::realm::Realms;
 use latchkey_key_service::security::user_file::UserFile;
 use latchkey_key_service::settings::ServiceSettings;
 use latchkey_key_service::store::KeyStore;
+use latchkey_key_service::store::location::{PostgresLocation, StoreLocation};
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
+
+use crate::scratch::{Place, Scratch};
 
 /// The moment at which every test begins: 2026-01-01T00:00:00Z.
 pub(crate) const BEGINNING: u64 = 1_767_225_600_000;
@@ -116,7 +118,7 @@ pub(crate) struct Service {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) stop: watch::Sender<bool>,
     router: Router,
-    _directory: TempDir,
+    _scratch: Scratch,
 }
 
 /// A clock that stands still until it is moved.
@@ -157,9 +159,13 @@ impl Service {
     }
 
     pub(crate) async fn with_jwt_realms(settings: ServiceSettings, jwt_realms: JwtRealms) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new().await;
         let epoch = Epoch::try_from("epoch".to_owned()).unwrap();
-        let store = KeyStore::open(&directory.path().join("store.db"), epoch).await.unwrap();
+        let location = match &scratch.place {
+            Place::File(file) => StoreLocation::File(file.clone()),
+            Place::Database(url) => StoreLocation::Postgres(PostgresLocation::parse(url).unwrap()),
+        };
+        let store = KeyStore::open(&location, epoch).await.unwrap();
         let clock = Arc::new(ManualClock(AtomicU64::new(BEGINNING)));
         let hash = cheap_hash();
         let users = UserFile::parse(&USERS.replace("HASH", &hash)).unwrap();
@@ -176,7 +182,7 @@ impl Service {
             settings,
             stopping,
         });
-        Self { store, clock, stop, router, _directory: directory }
+        Self { store, clock, stop, router, _scratch: scratch }
     }
 
     pub(crate) fn anonymous(&self) -> Client<'_> {

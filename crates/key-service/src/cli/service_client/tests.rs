@@ -1,46 +1,6 @@
 use super::*;
 
 #[test]
-fn reads_where_a_service_is() {
-    for (url, host, port, prefix) in [
-        ("http://127.0.0.1:9200", "127.0.0.1", 9200, ""),
-        ("http://[::1]:9200/", "::1", 9200, ""),
-        ("http://keys.example/a/b/", "keys.example", 80, "/a/b"),
-    ] {
-        let place = Place::parse(url).unwrap();
-        assert_eq!((place.host.as_str(), place.port, place.prefix.as_str()), (host, port, prefix), "{url}");
-    }
-}
-
-#[test]
-fn refuses_urls_that_it_would_misread_and_repeats_none() {
-    for (url, complaint) in [
-        ("https://keys.example", "must start with http://, because no TLS is spoken here"),
-        ("keys.example:9200", "must start with http://"),
-        ("ftp://keys.example", "must start with http://"),
-        ("http://elastic:hunter2@keys.example", "must not hold a username or password"),
-        ("http://keys.example/?a=hunter2", "must not have a query"),
-        ("http:// ", "is no URL"),
-        ("", "is no URL"),
-    ] {
-        assert_eq!(Place::parse(url).unwrap_err().to_string(), format!("--url {complaint}"), "{url}");
-    }
-}
-
-#[test]
-fn knows_what_stays_on_this_machine() {
-    for (url, is_loopback) in [
-        ("http://localhost:9200", true),
-        ("http://127.9.9.9", true),
-        ("http://[::1]", true),
-        ("http://10.0.0.1", false),
-        ("http://localhost.example", false),
-    ] {
-        assert_eq!(Place::parse(url).unwrap().is_loopback(), is_loopback, "{url}");
-    }
-}
-
-#[test]
 fn encodes_what_is_asked_for() {
     assert_eq!(path(&["_security", "user", "a b/c+d?é"]), "/_security/user/a%20b%2Fc%2Bd%3F%C3%A9");
     assert_eq!(with_query("/x", &[("name", Some("a b&c")), ("owner", None)]), "/x?name=a+b%26c");

@@ -6,9 +6,8 @@ fn parse(text: &str) -> Result<Vec<JwtRealmSettings>, InvalidFile> {
     let document = document(text).unwrap();
     let problems = Problems::default();
     let mut root = Section::root(&document, &problems);
-    let mut xpack = root.section("xpack");
-    let realms = authentication::read(&mut xpack, Path::new("/etc/latchkey")).jwt_realms;
-    xpack.end();
+    let authc = root.section("xpack").section("security").section("authc");
+    let realms = authentication::read(authc, Path::new("/etc/latchkey"), false).jwt_realms;
     problems.none_or(realms)
 }
 

@@ -36,7 +36,7 @@ fn privilege(name: &str) -> ApplicationPrivilege {
 
 #[tokio::test]
 async fn keeps_users_as_they_were_written() {
-    let ScratchStore { store, directory: _directory } = ScratchStore::new().await;
+    let ScratchStore { store, place: _place } = ScratchStore::new().await;
     let put = async |role: &str, password: Option<PasswordHash>| {
         store.put_user("alice".into(), profile(role), password, actor(), NOW).await.unwrap()
     };
@@ -53,7 +53,7 @@ async fn keeps_users_as_they_were_written() {
 
 #[tokio::test]
 async fn remembers_what_was_changed_of_a_reserved_user() {
-    let ScratchStore { store, directory: _directory } = ScratchStore::new().await;
+    let ScratchStore { store, place: _place } = ScratchStore::new().await;
     let reserved = async || store.reserved_user("elastic").await.unwrap();
     assert!(reserved().await.is_none());
     let kind = UserKind::Reserved;
@@ -70,7 +70,7 @@ async fn remembers_what_was_changed_of_a_reserved_user() {
 /// The trail has a row for each change and none for what changed nothing.
 #[tokio::test]
 async fn every_change_of_the_directory_is_in_the_trail() {
-    let ScratchStore { store, directory: _directory } = ScratchStore::new().await;
+    let ScratchStore { store, place: _place } = ScratchStore::new().await;
     let password = Some(hash("x"));
     let role = RoleDescriptor::default;
     store.put_user("u".into(), profile("r"), None, actor(), NOW).await.unwrap();

@@ -8,7 +8,7 @@ use crate::limits::{FEED_ROWS_LEN_MAX, REQUEST_BODY_LEN_MAX};
 use crate::store::FeedPosition;
 
 /// What a follower holds.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Followed {
     pub(super) cursor: Cursor,
     /// While it loads: what had been forgotten when the load began.
@@ -19,6 +19,8 @@ pub(super) struct Followed {
 impl Followed {
     fn apply(&mut self, page: FeedPage) {
         assert!(!page.reset);
+        let seqs: Vec<Cursor> = page.keys.iter().map(FeedRow::seq).collect();
+        assert!(seqs.is_sorted_by(|left, right| left < right), "{seqs:?}");
         for row in page.keys {
             match &row {
                 FeedRow::Live { .. } => self.keys.insert(row.id().clone(), row),

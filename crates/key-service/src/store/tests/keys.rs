@@ -18,7 +18,7 @@ async fn keeps_everything_when_opened_again() {
     let scratch = ScratchStore::new().await;
     let key = scratch.create("one").await;
     scratch.store.close().await;
-    let again = open(&scratch.directory, "another epoch").await;
+    let again = open(&scratch.place, "another epoch").await;
     assert_eq!(again.find("one").await.unwrap(), Some(key));
     let page = again.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
     assert_eq!(page.epoch.as_str(), "epoch-1", "the epoch is the store's, not the caller's");
@@ -128,4 +128,20 @@ async fn a_change_goes_on_when_its_caller_has_gone() {
     futures_util::future::select(Box::pin(creation), futures_util::future::ready(())).await;
     changes.changed().await.unwrap();
     assert!(scratch.store.find("a").await.unwrap().is_some());
+}
+
+// PostgreSQL keeps no NUL in a text (manual, section 8.3).
+#[tokio::test]
+async fn a_text_with_a_nul_is_kept_as_it_is_or_refused_whole() {
+    let scratch = ScratchStore::new().await;
+    let key = StoredKey { name: "a\0b".into(), ..key("one") };
+    match scratch.store.create(key.clone(), actor(), UnixMillis(1)).await {
+        Ok(()) => assert_eq!(scratch.store.find("one").await.unwrap(), Some(key)),
+        Err(error) => {
+            assert!(matches!(error, StoreError::NulInText), "{error:?}");
+            assert!(scratch.store.database.may_have_replicas(), "SQLite keeps it");
+            let page = scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+            assert_eq!((page.keys.len(), page.total), (0, 0));
+        }
+    }
 }

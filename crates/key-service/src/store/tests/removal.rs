@@ -74,7 +74,7 @@ async fn keeps_the_interval_across_starts_and_clocks_that_are_put_back() {
     };
     assert_eq!(run(&scratch.store, 1_000).await, 1);
     assert_eq!(run(&scratch.store, 1_049).await, 0);
-    let reopened = open(&scratch.directory, "another").await;
+    let reopened = open(&scratch.place, "another").await;
     assert_eq!(run(&reopened, 1_048).await, 0, "the store remembers");
     assert_eq!(run(&reopened, 1_050).await, 3, "this one and those left before");
     assert_eq!(run(&reopened, 999).await, 1, "the last run is yet to come");

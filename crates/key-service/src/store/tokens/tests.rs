@@ -174,7 +174,7 @@ async fn removes_what_is_a_day_old_at_most_every_half_hour() {
 async fn removes_more_than_fit_into_one_transaction() {
     let scratch = ScratchStore::new().await;
     let store = &scratch.store;
-    store.database.fill_with_dead_tokens(u64::from(TOKENS_REMOVED_MAX) + 1).await;
+    store.database.fill_with_dead_tokens(TOKENS_REMOVED_MAX + 1).await;
     let removed = store.remove_dead_tokens(UnixMillis(NOW)).await.unwrap();
     assert_eq!(removed, u64::from(TOKENS_REMOVED_MAX) + 1);
 }

@@ -115,7 +115,7 @@ fn complains_on_one_line_and_fails() {
         ),
         (&["key", "show", "nothing"], "latchkey: there is no key nothing"),
         (&["key", "list", "--url=http://127.0.0.1:1"], "latchkey: could not reach http://127.0.0.1:1: "),
-        (&["key", "list", "--url=https://127.0.0.1"], "latchkey: --url must start with http://, because"),
+        (&["key", "list", "--url=ftp://127.0.0.1"], "latchkey: --url must start with https:// or http://"),
         (&["key", "create", "ci", "--role-descriptors=/none"], "latchkey: could not read /none: "),
     ] {
         let complaint = complaint(&mut asking(&service), arguments, "");

@@ -2,11 +2,12 @@
 
 use futures_util::TryStreamExt as _;
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyRecord, Owner};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite, Transaction};
 
 use crate::limits::FEED_ROWS_LEN_MAX;
-use crate::store::sqlite::{SqliteStore, rows};
+use crate::store::sql::SqlStore;
+use crate::store::sql::query::Query;
+use crate::store::sql::row::Row;
+use crate::store::sql::transaction::{Transaction, in_time};
 use crate::store::{FeedPosition, StoreError};
 
 /// Where the feed stands.
@@ -17,9 +18,10 @@ pub(in crate::store) struct FeedState {
     keys_live: u64,
 }
 
-impl SqliteStore {
+impl SqlStore {
     pub(in crate::store) async fn feed_state(&self) -> Result<FeedState, StoreError> {
-        feed_state(&mut self.readers.begin().await?).await
+        let row = self.fetch_optional(Query::new(FEED_STATE)).await?;
+        feed_state(&row.ok_or(StoreError::Corrupt("position of the feed"))?)
     }
 
     /// Position and rows are read in one transaction, so that they are of one moment.
@@ -28,8 +30,8 @@ impl SqliteStore {
         FeedPosition { after, purged }: FeedPosition,
         rows_max: u32,
     ) -> Result<FeedPage, StoreError> {
-        let mut snapshot = self.readers.begin().await?;
-        let state = feed_state(&mut snapshot).await?;
+        let mut snapshot = self.begin_snapshot().await?;
+        let state = feed_state(&snapshot.fetch_one(Query::new(FEED_STATE)).await?)?;
         let mut page = FeedPage {
             epoch: state.epoch,
             cursor: state.latest,
@@ -48,7 +50,7 @@ impl SqliteStore {
         if after == state.latest {
             return Ok(page);
         }
-        (page.keys, page.more) = changes_after(&mut snapshot, after, rows_max).await?;
+        (page.keys, page.more) = in_time(changes_after(&mut snapshot, after, rows_max)).await?;
         if let (true, Some(last)) = (page.more, page.keys.last()) {
             page.cursor = last.seq();
         }
@@ -56,38 +58,37 @@ impl SqliteStore {
     }
 }
 
-async fn feed_state(snapshot: &mut Transaction<'static, Sqlite>) -> Result<FeedState, StoreError> {
-    let row = sqlx::query("select epoch, seq, purged_through, keys_live from feed_state")
-        .fetch_one(&mut **snapshot)
-        .await?;
+const FEED_STATE: &str = "select epoch, seq, purged_through, keys_live from feed_state";
+
+fn feed_state(row: &Row) -> Result<FeedState, StoreError> {
     Ok(FeedState {
-        epoch: Epoch::try_from(row.try_get::<String, _>("epoch")?)
-            .map_err(|_| StoreError::Corrupt("epoch"))?,
-        latest: rows::cursor(row.try_get("seq")?)?,
-        purged_through: rows::cursor(row.try_get("purged_through")?)?,
-        keys_live: u64::try_from(row.try_get::<i64, _>("keys_live")?)
+        epoch: Epoch::try_from(row.get::<String>("epoch")?).map_err(|_| StoreError::Corrupt("epoch"))?,
+        latest: row.cursor("seq")?,
+        purged_through: row.cursor("purged_through")?,
+        keys_live: u64::try_from(row.get::<i64>("keys_live")?)
             .map_err(|_| StoreError::Corrupt("number of keys"))?,
     })
 }
 
 /// The rows, and whether more follow. One row more is read than may be answered, to know.
 async fn changes_after(
-    snapshot: &mut Transaction<'static, Sqlite>,
+    snapshot: &mut Transaction,
     after: Cursor,
     rows_max: u32,
 ) -> Result<(Vec<FeedRow>, bool), StoreError> {
     let after = i64::try_from(after.0).map_err(|_| StoreError::Corrupt("sequence number"))?;
-    let mut found = sqlx::query(
+    let query = Query::new(
         "select seq, id, invalidation is not null as removed, salt, digest, expiration, name, owner_username,
                 owner_realm, role_names, limited_by_names, metadata
-         from api_key where seq > ?1
+         from api_key where seq > ?
          union all
-         select seq, id, true, null, null, null, '', '', '', '', '', '' from removed_key where seq > ?1
-         order by seq limit ?2",
+         select seq, id, true, null, null, null, '', '', '', '', '', '' from removed_key where seq > ?
+         order by seq limit ?",
     )
     .bind(after)
-    .bind(i64::from(rows_max) + 1)
-    .fetch(&mut **snapshot);
+    .bind(after)
+    .bind(i64::from(rows_max) + 1);
+    let mut found = snapshot.fetch(query)?;
     let mut changes = Vec::new();
     let mut len = 0_usize;
     while let Some(row) = found.try_next().await? {
@@ -101,30 +102,30 @@ async fn changes_after(
 }
 
 /// The bytes of a row's parts of unbounded length.
-fn stored_len(row: &SqliteRow) -> Result<usize, StoreError> {
+fn stored_len(row: &Row) -> Result<usize, StoreError> {
     let mut len = 0;
     for column in ["name", "owner_username", "role_names", "limited_by_names", "metadata"] {
-        len += row.try_get::<&str, _>(column)?.len();
+        len += row.get::<&str>(column)?.len();
     }
     Ok(len)
 }
 
-fn feed_row(row: &SqliteRow) -> Result<FeedRow, StoreError> {
-    let seq = rows::cursor(row.try_get("seq")?)?;
-    let id = rows::key_id(row)?;
-    if row.try_get("removed")? {
+fn feed_row(row: &Row) -> Result<FeedRow, StoreError> {
+    let seq = row.cursor("seq")?;
+    let id = row.key_id()?;
+    if row.get("removed")? {
         return Ok(FeedRow::Removed { seq, id });
     }
     let record = KeyRecord {
         id,
-        salt: rows::salt(row)?,
-        digest: rows::digest(row)?,
-        expiration: row.try_get::<Option<i64>, _>("expiration")?.map(rows::moment).transpose()?,
-        name: row.try_get("name")?,
-        owner: Owner { username: row.try_get("owner_username")?, realm: row.try_get("owner_realm")? },
-        roles: rows::json(row, "role_names")?,
-        limited_by: rows::json(row, "limited_by_names")?,
-        metadata: rows::json(row, "metadata")?,
+        salt: row.salt()?,
+        digest: row.digest()?,
+        expiration: row.moment_if_any("expiration")?,
+        name: row.get("name")?,
+        owner: Owner { username: row.get("owner_username")?, realm: row.get("owner_realm")? },
+        roles: row.json("role_names")?,
+        limited_by: row.json("limited_by_names")?,
+        metadata: row.json("metadata")?,
     };
     Ok(FeedRow::Live { seq, record: Box::new(record) })
 }

@@ -1,15 +1,16 @@
 //! Changing keys that live.
 
 use latchkey_key_feed::Cursor;
-use sqlx::{Sqlite, Transaction};
 
 use crate::audit::ChangeEvent;
-use crate::store::sqlite::rows::{self, KEY_COLUMNS, json_text, millis, stored_key};
-use crate::store::sqlite::{SqliteStore, take_seqs, write_event};
+use crate::store::sql::query::Query;
+use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
+use crate::store::sql::transaction::Transaction;
+use crate::store::sql::{SqlStore, Turn, take_seqs, write_event};
 use crate::store::update::{KeyChange, KeyUpdate, UpdateOutcome};
 use crate::store::{StoreError, StoredKey};
 
-impl SqliteStore {
+impl SqlStore {
     /// Changes the keys with these ids, each under a sequence number of its own, and fills in the event's ids. Without a
     /// cursor and event when no key was changed.
     pub(in crate::store) async fn update(
@@ -18,7 +19,7 @@ impl SqliteStore {
         update: &KeyUpdate,
         mut event: ChangeEvent,
     ) -> Result<(Vec<UpdateOutcome>, Option<(Cursor, ChangeEvent)>), StoreError> {
-        let mut change = self.begin_change().await?;
+        let mut change = self.begin_change(Turn::Keys).await?;
         let mut outcomes = Vec::with_capacity(ids.len());
         let mut last = None;
         for id in ids {
@@ -38,29 +39,22 @@ impl SqliteStore {
         }
         let Some(last) = last else { return Ok((outcomes, None)) };
         write_event(&mut change, &event).await?;
-        change.commit().await?;
-        Ok((outcomes, Some((rows::cursor(last)?, event))))
+        self.commit(change).await?;
+        Ok((outcomes, Some((cursor(last)?, event))))
     }
 }
 
-async fn find_for_change(
-    change: &mut Transaction<'static, Sqlite>,
-    id: &str,
-) -> Result<Option<StoredKey>, StoreError> {
-    let mut query = sqlx::QueryBuilder::<Sqlite>::new("select ");
+async fn find_for_change(change: &mut Transaction, id: &str) -> Result<Option<StoredKey>, StoreError> {
+    let mut query = Query::new("select ");
     query.push(KEY_COLUMNS).push(" from api_key where id = ").push_bind(id);
-    query.build().fetch_optional(&mut **change).await?.as_ref().map(stored_key).transpose()
+    change.fetch_optional(query).await?.as_ref().map(Row::stored_key).transpose()
 }
 
 /// Everything that a change may change.
-async fn write(
-    change: &mut Transaction<'static, Sqlite>,
-    key: &StoredKey,
-    seq: i64,
-) -> Result<(), StoreError> {
+async fn write(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<(), StoreError> {
     let role_names: Vec<&str> = key.role_descriptors.names().collect();
     let limited_by_names: Vec<&str> = key.limited_by.names().collect();
-    sqlx::query(
+    let update = Query::new(
         "update api_key set owner_realm_type = ?, owner_full_name = ?, owner_email = ?, owner_metadata = ?,
            expiration = ?, role_descriptors = ?, role_names = ?, limited_by = ?, limited_by_names = ?,
            metadata = ?, seq = ?
@@ -77,8 +71,6 @@ async fn write(
     .bind(json_text(&limited_by_names)?)
     .bind(json_text(&key.metadata)?)
     .bind(seq)
-    .bind(key.id.as_str())
-    .execute(&mut **change)
-    .await?;
-    Ok(())
+    .bind(key.id.as_str());
+    change.execute(update).await.map(|_| ())
 }

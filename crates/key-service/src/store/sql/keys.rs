@@ -2,47 +2,48 @@
 
 use futures_util::TryStreamExt as _;
 use latchkey_key_feed::{Cursor, KeyId};
-use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use crate::audit::ChangeEvent;
 use crate::limits::KEYS_LISTED_MAX;
-use crate::store::sqlite::rows::{self, KEY_COLUMNS, json_text, millis, stored_key};
-use crate::store::sqlite::{SqliteStore, take_seqs, write_event};
+use crate::store::sql::query::Query;
+use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
+use crate::store::sql::transaction::{Transaction, in_time};
+use crate::store::sql::{SqlStore, Turn, take_seqs, write_event};
 use crate::store::{KeyFilter, NamePattern, StoreError, StoredKey};
 
-impl SqliteStore {
+impl SqlStore {
     /// Adds keys, each under a sequence number of its own.
     pub(in crate::store) async fn add(
         &self,
         keys: &[StoredKey],
         event: &ChangeEvent,
     ) -> Result<Cursor, StoreError> {
-        let mut change = self.begin_change().await?;
+        let mut change = self.begin_change(Turn::Keys).await?;
         for key in keys {
             let seq = take_seqs(&mut change, 1, 1).await?;
             insert(&mut change, key, seq).await?;
         }
         write_event(&mut change, event).await?;
         let latest = take_seqs(&mut change, 0, 0).await?;
-        change.commit().await?;
-        rows::cursor(latest)
+        self.commit(change).await?;
+        cursor(latest)
     }
 
     pub(in crate::store) async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("select ");
+        let mut query = Query::new("select ");
         query.push(KEY_COLUMNS).push(" from api_key where id = ").push_bind(id);
-        query.build().fetch_optional(&self.readers).await?.as_ref().map(stored_key).transpose()
+        self.fetch_optional(query).await?.as_ref().map(Row::stored_key).transpose()
     }
 
     pub(in crate::store) async fn list(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("select ");
+        let mut query = Query::new("select ");
         query.push(KEY_COLUMNS).push(" from api_key where true");
         push_filter(&mut query, filter)?;
         query.push(" order by creation, id limit ").push_bind(i64::from(KEYS_LISTED_MAX) + 1);
         let mut keys = Vec::new();
-        let mut rows = query.build().fetch(&self.readers);
-        while let Some(row) = rows.try_next().await? {
-            keys.push(stored_key(&row)?);
+        let mut rows = self.fetch(query)?;
+        while let Some(row) = in_time(rows.try_next()).await? {
+            keys.push(row.stored_key()?);
         }
         if keys.len() > KEYS_LISTED_MAX as usize {
             return Err(StoreError::TooManyKeys { keys_max: KEYS_LISTED_MAX });
@@ -57,37 +58,40 @@ impl SqliteStore {
         filter: &KeyFilter,
         mut event: ChangeEvent,
     ) -> Result<Option<(Cursor, ChangeEvent)>, StoreError> {
-        let mut change = self.begin_change().await?;
+        let mut change = self.begin_change(Turn::Keys).await?;
         let first = take_seqs(&mut change, 0, 0).await?;
-        let mut query = QueryBuilder::<Sqlite>::new(
+        let mut query = Query::new(
             "with ended as (select id, row_number() over (order by seq) as position from api_key
                             where invalidation is null",
         );
         push_filter(&mut query, filter)?;
         query.push(") update api_key set invalidation = ").push_bind(millis(event.at));
         query.push(", seq = ").push_bind(first);
-        query.push(" + ended.position from ended where api_key.id = ended.id returning api_key.id as id");
-        let ended = query.build().fetch_all(&mut *change).await?;
+        query.push(" + ended.position from ended where api_key.id = ended.id ");
+        query.push("returning api_key.id as id, api_key.seq as seq");
+        let mut ended =
+            change.fetch_all(query).await?.iter().map(ended_key).collect::<Result<Vec<_>, _>>()?;
         if ended.is_empty() {
             return Ok(None);
         }
-        event.key_ids = ended.iter().map(rows::key_id).collect::<Result<Vec<KeyId>, _>>()?;
-        let count = i64::try_from(ended.len()).map_err(|_| StoreError::Corrupt("number of keys"))?;
+        ended.sort_unstable_by_key(|(seq, _)| *seq);
+        event.key_ids = ended.into_iter().map(|(_, id)| id).collect();
+        let count = i64::try_from(event.key_ids.len()).map_err(|_| StoreError::Corrupt("number of keys"))?;
         let last = take_seqs(&mut change, count, -count).await?;
         write_event(&mut change, &event).await?;
-        change.commit().await?;
-        Ok(Some((rows::cursor(last)?, event)))
+        self.commit(change).await?;
+        Ok(Some((cursor(last)?, event)))
     }
 }
 
-async fn insert(
-    change: &mut Transaction<'static, Sqlite>,
-    key: &StoredKey,
-    seq: i64,
-) -> Result<(), StoreError> {
+fn ended_key(row: &Row) -> Result<(Cursor, KeyId), StoreError> {
+    Ok((row.cursor("seq")?, row.key_id()?))
+}
+
+pub(super) async fn insert(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<(), StoreError> {
     let role_names: Vec<&str> = key.role_descriptors.names().collect();
     let limited_by_names: Vec<&str> = key.limited_by.names().collect();
-    sqlx::query(
+    let insert = Query::new(
         "insert into api_key
            (id, creation, salt, digest, owner_username, owner_realm, owner_realm_type, owner_full_name,
             owner_email, owner_metadata, name, expiration, role_descriptors, role_names, limited_by,
@@ -112,26 +116,27 @@ async fn insert(
     .bind(json_text(&limited_by_names)?)
     .bind(json_text(&key.metadata)?)
     .bind(seq)
-    .bind(key.invalidation.map(millis))
-    .execute(&mut **change)
-    .await
-    .map_err(id_taken)?;
-    Ok(())
+    .bind(key.invalidation.map(millis));
+    change.execute(insert).await.map(|_| ()).map_err(id_taken)
 }
 
-pub(super) fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &KeyFilter) -> Result<(), StoreError> {
+pub(super) fn push_filter(query: &mut Query, filter: &KeyFilter) -> Result<(), StoreError> {
     if let Some(ids) = &filter.ids {
-        query.push(" and id in (select value from json_each(").push_bind(json_text(ids)?).push("))");
+        query.push(" and id in ").push_texts(ids)?;
     }
     match &filter.name {
         Some(NamePattern::Exact(name)) => {
             query.push(" and name = ").push_bind(name.clone());
         }
         Some(NamePattern::Prefix(prefix)) => {
-            // The first condition is what the index is for; SQLite's text order is that of the bytes.
+            // The first condition is what the index is for; both databases order these texts by their bytes.
             query.push(" and name >= ").push_bind(prefix.clone());
             let chars = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
-            query.push(" and substr(name, 1, ").push_bind(chars).push(") = ").push_bind(prefix.clone());
+            query
+                .push(" and substr(name, 1, cast(")
+                .push_bind(chars)
+                .push(" as integer)) = ")
+                .push_bind(prefix.clone());
         }
         None => {}
     }
@@ -148,9 +153,11 @@ pub(super) fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &KeyFilter) 
     Ok(())
 }
 
-fn id_taken(error: sqlx::Error) -> StoreError {
-    match &error {
-        sqlx::Error::Database(database) if database.is_unique_violation() => StoreError::IdTaken,
-        _ => error.into(),
+/// Only an id can be there twice: the sequence number was taken for this key.
+fn id_taken(error: StoreError) -> StoreError {
+    let StoreError::Unavailable(cause) = &error else { return error };
+    match cause.downcast_ref() {
+        Some(sqlx::Error::Database(database)) if database.is_unique_violation() => StoreError::IdTaken,
+        _ => error,
     }
 }

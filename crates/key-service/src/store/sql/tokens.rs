@@ -1,30 +1,29 @@
-//! Tokens in SQLite.
-
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite, Transaction};
+//! Making, finding and ending tokens.
 
 use latchkey_key_feed::{KeyId, UnixMillis};
 
 use crate::audit::tokens::TokenEvent;
 use crate::limits::REFRESH_TOKEN_LIFE;
 use crate::security::token::SuccessorSeed;
-use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::rows::{json, json_text, millis, moment};
+use crate::store::sql::query::Query;
+use crate::store::sql::row::{Row, json_text, millis};
+use crate::store::sql::transaction::Transaction;
+use crate::store::sql::{SqlStore, Turn};
 use crate::store::tokens::{
     NewToken, StoredToken, TokenClient, TokenId, TokenInvalidation, TokenSelection, TokenSubject,
 };
 use crate::store::{KeyOwner, StoreError};
 
-impl SqliteStore {
+impl SqlStore {
     pub(in crate::store) async fn create_token(
         &self,
         token: &NewToken,
         event: &TokenEvent,
     ) -> Result<(), StoreError> {
-        let mut change = self.begin_change().await?;
+        let mut change = self.begin_change(Turn::Tokens).await?;
         insert(&mut change, token).await?;
         write_token_event(&mut change, event).await?;
-        Ok(change.commit().await?)
+        change.commit().await
     }
 
     /// `column` is one of the two digests; never anything a client sent.
@@ -33,9 +32,9 @@ impl SqliteStore {
         column: &'static str,
         digest: &[u8],
     ) -> Result<Option<StoredToken>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("select * from token where ");
+        let mut query = Query::new("select * from token where ");
         query.push(column).push(" = ").push_bind(digest);
-        query.build().fetch_optional(&self.readers).await?.as_ref().map(stored_token).transpose()
+        self.fetch_optional(query).await?.as_ref().map(stored_token).transpose()
     }
 
     pub(in crate::store) async fn exchange_token(
@@ -45,17 +44,15 @@ impl SqliteStore {
         token: &NewToken,
         event: &TokenEvent,
     ) -> Result<bool, StoreError> {
-        let mut change = self.begin_change().await?;
-        let marked = sqlx::query(
+        let mut change = self.begin_change(Turn::Tokens).await?;
+        let marked = Query::new(
             "update token set refreshed_at = ?, successor_seed = ?
              where token_id = ? and refreshed_at is null and refresh_invalidation is null",
         )
         .bind(millis(token.creation))
         .bind(seed.as_bytes())
-        .bind(old.0)
-        .execute(&mut *change)
-        .await?;
-        if marked.rows_affected() == 0 {
+        .bind(old.0);
+        if change.execute(marked).await? == 0 {
             return Ok(false);
         }
         insert(&mut change, token).await?;
@@ -70,7 +67,7 @@ impl SqliteStore {
         selection: &TokenSelection,
         event: &mut TokenEvent,
     ) -> Result<TokenInvalidation, StoreError> {
-        let mut change = self.begin_change().await?;
+        let mut change = self.begin_change(Turn::Tokens).await?;
         let found = selected(&mut change, selection, event.at).await?;
         let mut done = TokenInvalidation::default();
         for (column, all) in found {
@@ -84,10 +81,10 @@ impl SqliteStore {
                 event.tokens.realm = Some(token.realm.clone());
             }
             let ids: Vec<i64> = alive.iter().map(|token| token.id).collect();
-            let mut query = QueryBuilder::<Sqlite>::new("update token set ");
+            let mut query = Query::new("update token set ");
             query.push(column).push(" = ").push_bind(millis(event.at));
-            query.push(" where token_id in (select value from json_each(").push_bind(json_text(&ids)?);
-            query.push("))").build().execute(&mut *change).await?;
+            query.push(" where token_id in ").push_integers(&ids)?;
+            change.execute(query).await?;
         }
         if done.invalidated == 0 {
             return Ok(done);
@@ -99,7 +96,8 @@ impl SqliteStore {
     }
 
     pub(in crate::store) async fn has_had_tokens(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar("select used from token_state").fetch_one(&self.readers).await?)
+        let state = self.fetch_optional(Query::new("select used from token_state")).await?;
+        state.as_ref().map_or(Ok(false), Row::scalar)
     }
 
     /// Whether it is time to look for dead tokens, which is then noted.
@@ -109,19 +107,16 @@ impl SqliteStore {
         latest_before: UnixMillis,
     ) -> Result<bool, StoreError> {
         let is_due = "select 1 from token_state where latest_removal is null or latest_removal <= ?";
-        let due = sqlx::query(is_due).bind(millis(latest_before)).fetch_optional(&self.readers).await?;
-        if due.is_none() {
+        if self.fetch_optional(Query::new(is_due).bind(millis(latest_before))).await?.is_none() {
             return Ok(false);
         }
         // Asked again while writing: of several that found it due, one goes on.
-        let noted = sqlx::query(
+        let noted = Query::new(
             "update token_state set latest_removal = ? where latest_removal is null or latest_removal <= ?",
         )
         .bind(millis(now))
-        .bind(millis(latest_before))
-        .execute(&self.writer)
-        .await?;
-        Ok(noted.rows_affected() > 0)
+        .bind(millis(latest_before));
+        Ok(self.write(noted).await? > 0)
     }
 
     pub(in crate::store) async fn remove_tokens_made_by(
@@ -129,14 +124,12 @@ impl SqliteStore {
         moment: UnixMillis,
         rows_max: u32,
     ) -> Result<u64, StoreError> {
-        let removed = sqlx::query(
+        let removed = Query::new(
             "delete from token where token_id in (select token_id from token where creation <= ? limit ?)",
         )
         .bind(millis(moment))
-        .bind(i64::from(rows_max))
-        .execute(&self.writer)
-        .await?;
-        Ok(removed.rows_affected())
+        .bind(rows_max);
+        self.write(removed).await
     }
 }
 
@@ -151,14 +144,14 @@ struct SelectedToken {
 /// The tokens that an invalidation is about, by the column in which it is noted. Refresh tokens come first, so that they
 /// could not be exchanged in between (they cannot: it is one transaction; but the order is also that of Elasticsearch).
 async fn selected(
-    change: &mut Transaction<'static, Sqlite>,
+    change: &mut Transaction,
     selection: &TokenSelection,
     now: UnixMillis,
 ) -> Result<Vec<(&'static str, Vec<SelectedToken>)>, StoreError> {
     const ACCESS: &str = "access_invalidation";
     const REFRESH: &str = "refresh_invalidation";
-    let mut access = QueryBuilder::<Sqlite>::new(columns(ACCESS));
-    let mut refresh = QueryBuilder::<Sqlite>::new(columns(REFRESH));
+    let mut access = Query::new(columns(ACCESS));
+    let mut refresh = Query::new(columns(REFRESH));
     match selection {
         TokenSelection::Access(digest) => {
             access.push("access_digest = ").push_bind(digest.as_bytes());
@@ -193,33 +186,30 @@ fn columns(invalidation: &'static str) -> String {
 }
 
 /// Pairs of which at least one half can still be used.
-fn push_living(query: &mut QueryBuilder<Sqlite>, now: UnixMillis) {
+fn push_living(query: &mut Query, now: UnixMillis) {
     let oldest = now.0.saturating_sub(u64::try_from(REFRESH_TOKEN_LIFE.as_millis()).unwrap_or(u64::MAX));
     query.push("((access_invalidation is null and access_expiration > ").push_bind(millis(now));
     query.push(") or (refresh_digest is not null and refresh_invalidation is null and creation > ");
     query.push_bind(millis(UnixMillis(oldest))).push("))");
 }
 
-async fn fetch(
-    change: &mut Transaction<'static, Sqlite>,
-    mut query: QueryBuilder<Sqlite>,
-) -> Result<Vec<SelectedToken>, StoreError> {
-    let rows = query.build().fetch_all(&mut **change).await?;
+async fn fetch(change: &mut Transaction, query: Query) -> Result<Vec<SelectedToken>, StoreError> {
+    let rows = change.fetch_all(query).await?;
     rows.iter()
         .map(|row| {
             Ok(SelectedToken {
-                id: row.try_get("token_id")?,
-                username: row.try_get("subject_username")?,
-                realm: row.try_get("subject_realm")?,
-                is_invalidated: row.try_get("is_invalidated")?,
+                id: row.get("token_id")?,
+                username: row.get("subject_username")?,
+                realm: row.get("subject_realm")?,
+                is_invalidated: row.get("is_invalidated")?,
             })
         })
         .collect()
 }
 
-async fn insert(change: &mut Transaction<'static, Sqlite>, token: &NewToken) -> Result<(), StoreError> {
+async fn insert(change: &mut Transaction, token: &NewToken) -> Result<(), StoreError> {
     let TokenSubject { user, roles, api_key } = &token.subject;
-    sqlx::query(
+    let insert = Query::new(
         "insert into token
            (creation, access_digest, access_expiration, refresh_digest, subject_username, subject_realm,
             subject_realm_type, subject_full_name, subject_email, subject_metadata, subject_roles, subject_api_key,
@@ -240,95 +230,78 @@ async fn insert(change: &mut Transaction<'static, Sqlite>, token: &NewToken) -> 
     .bind(api_key.as_ref().map(KeyId::as_str))
     .bind(&token.client.username)
     .bind(&token.client.realm)
-    .bind(token.client.api_key.as_ref().map(KeyId::as_str))
-    .execute(&mut **change)
-    .await?;
-    sqlx::query("update token_state set used = 1 where used = 0").execute(&mut **change).await?;
-    Ok(())
+    .bind(token.client.api_key.as_ref().map(KeyId::as_str));
+    change.execute(insert).await?;
+    change.execute(Query::new("update token_state set used = true where not used")).await.map(|_| ())
 }
 
-async fn write_token_event(
-    change: &mut Transaction<'static, Sqlite>,
-    event: &TokenEvent,
-) -> Result<(), StoreError> {
-    sqlx::query(
+async fn write_token_event(change: &mut Transaction, event: &TokenEvent) -> Result<(), StoreError> {
+    let statement = Query::new(
         "insert into audit_event
-           (at, action, actor_username, actor_realm, actor_api_key, source_address, key_ids, tokens)
-         values (?, ?, ?, ?, ?, ?, '[]', ?)",
+           (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, at, action, key_ids, tokens)
+         values (?, ?, ?, ?, ?, ?, ?, '[]', ?)",
     )
+    .bind_actor(&event.actor)
     .bind(millis(event.at))
     .bind(event.action.as_str())
-    .bind(&event.actor.username)
-    .bind(&event.actor.realm)
-    .bind(event.actor.api_key.as_ref().map(KeyId::as_str))
-    .bind(event.actor.source.map(|source| source.to_string()))
-    .bind(json_text(&event.tokens)?)
-    .execute(&mut **change)
-    .await?;
-    Ok(())
+    .bind(json_text(&event.tokens)?);
+    change.execute(statement).await.map(|_| ())
 }
 
-fn stored_token(row: &SqliteRow) -> Result<StoredToken, StoreError> {
-    let time = |column| row.try_get::<Option<i64>, _>(column)?.map(moment).transpose();
+fn stored_token(row: &Row) -> Result<StoredToken, StoreError> {
+    let time = |column| row.moment_if_any(column);
     let exchanged = time("refreshed_at")?.map(|at| Ok::<_, StoreError>((at, seed(row)?))).transpose()?;
     Ok(StoredToken {
-        id: TokenId(row.try_get("token_id")?),
-        creation: moment(row.try_get("creation")?)?,
-        access_expiration: moment(row.try_get("access_expiration")?)?,
+        id: TokenId(row.get("token_id")?),
+        creation: row.moment("creation")?,
+        access_expiration: row.moment("access_expiration")?,
         access_invalidation: time("access_invalidation")?,
         refresh_invalidation: time("refresh_invalidation")?,
         exchanged,
         subject: TokenSubject {
             user: KeyOwner {
-                username: row.try_get("subject_username")?,
-                realm: row.try_get("subject_realm")?,
-                realm_type: row.try_get("subject_realm_type")?,
-                full_name: row.try_get("subject_full_name")?,
-                email: row.try_get("subject_email")?,
-                metadata: json(row, "subject_metadata")?,
+                username: row.get("subject_username")?,
+                realm: row.get("subject_realm")?,
+                realm_type: row.get("subject_realm_type")?,
+                full_name: row.get("subject_full_name")?,
+                email: row.get("subject_email")?,
+                metadata: row.json("subject_metadata")?,
             },
-            roles: json(row, "subject_roles")?,
+            roles: row.json("subject_roles")?,
             api_key: api_key(row, "subject_api_key")?,
         },
         client: TokenClient {
-            username: row.try_get("client_username")?,
-            realm: row.try_get("client_realm")?,
+            username: row.get("client_username")?,
+            realm: row.get("client_realm")?,
             api_key: api_key(row, "client_api_key")?,
         },
     })
 }
 
-fn seed(row: &SqliteRow) -> Result<SuccessorSeed, StoreError> {
-    let bytes = row.try_get::<&[u8], _>("successor_seed")?;
+fn seed(row: &Row) -> Result<SuccessorSeed, StoreError> {
+    let bytes = row.get::<&[u8]>("successor_seed")?;
     bytes.try_into().map(SuccessorSeed::from_bytes).map_err(|_| StoreError::Corrupt("seed"))
 }
 
-fn api_key(row: &SqliteRow, column: &'static str) -> Result<Option<KeyId>, StoreError> {
-    let id = row.try_get::<Option<String>, _>(column)?;
+fn api_key(row: &Row, column: &'static str) -> Result<Option<KeyId>, StoreError> {
+    let id = row.get::<Option<String>>(column)?;
     id.map(|id| KeyId::try_from(id).map_err(|_| StoreError::Corrupt(column))).transpose()
 }
 
 #[cfg(test)]
-impl SqliteStore {
-    /// The trail of tokens: action and tokens of each event.
-    pub(in crate::store) async fn token_events(&self) -> Vec<(String, String)> {
-        sqlx::query_as("select action, tokens from audit_event where tokens is not null order by event_id")
-            .fetch_all(&self.readers)
-            .await
-            .unwrap()
-    }
-
+impl SqlStore {
     /// Rows as old as time itself.
-    pub(in crate::store) async fn fill_with_dead_tokens(&self, count: u64) {
-        sqlx::query(
-            "with recursive n(i) as (select 1 union all select i + 1 from n where i < ?)
-             insert into token (creation, access_digest, access_expiration, subject_username, subject_realm,
-                                subject_metadata, subject_roles, client_username, client_realm)
-             select 0, randomblob(32), 0, 'a', 'r', '{}', '[]', 'a', 'r' from n",
-        )
-        .bind(i64::try_from(count).unwrap())
-        .execute(&self.writer)
-        .await
-        .unwrap();
+    pub(in crate::store) async fn fill_with_dead_tokens(&self, count: u32) {
+        let mut change = self.begin_change(Turn::Tokens).await.unwrap();
+        for number in 0..count {
+            let digest = [number.to_be_bytes().as_slice(), &[0; 28]].concat();
+            let insert = Query::new(
+                "insert into token (creation, access_digest, access_expiration, subject_username, subject_realm,
+                                    subject_metadata, subject_roles, client_username, client_realm)
+                 values (0, ?, 0, 'a', 'r', '{}', '[]', 'a', 'r')",
+            );
+            change.execute(insert.bind(digest.as_slice())).await.unwrap();
+        }
+        change.commit().await.unwrap();
     }
 }

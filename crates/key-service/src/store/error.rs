@@ -1,0 +1,58 @@
+//! Why the store did not do what it was asked.
+
+use std::fmt;
+
+/// Why the store did not do it.
+#[derive(Debug)]
+pub enum StoreError {
+    /// What is stored is not what was stored: the text says which part.
+    Corrupt(&'static str),
+    /// A key with this id exists.
+    IdTaken,
+    /// More keys match than one answer may carry.
+    TooManyKeys {
+        /// How many it may carry.
+        keys_max: u32,
+    },
+    /// A text holds the character NUL, which PostgreSQL does not keep.
+    NulInText,
+    /// The database did not do its part. For the log, never for a client.
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// Its kind, out of a bounded set, for metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Corrupt(_) => "corrupt",
+            Self::IdTaken => "id_taken",
+            Self::NulInText => "nul_in_text",
+            Self::TooManyKeys { .. } => "too_many_keys",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Corrupt(part) => write!(f, "what is stored as {part} is not readable"),
+            Self::IdTaken => f.write_str("a key with this id exists"),
+            Self::TooManyKeys { keys_max } => write!(f, "more than {keys_max} keys match"),
+            Self::NulInText => {
+                f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
+            }
+            Self::Unavailable(_) => f.write_str("the database did not do its part"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(cause) => Some(cause.as_ref()),
+            Self::Corrupt(_) | Self::IdTaken | Self::NulInText | Self::TooManyKeys { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A place for a store that nothing else uses: an SQLite file, or with `LATCHKEY_TEST_DATABASE` a schema of that PostgreSQL
+//! database. The tests of this crate's outside include this file too.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
+
+use sqlx::{Connection as _, PgConnection};
+use tempfile::TempDir;
+
+/// Names the PostgreSQL database that tests use: a connection URI.
+const DATABASE_VARIABLE: &str = "LATCHKEY_TEST_DATABASE";
+
+/// A place; the file goes when this goes, the schema when its server goes.
+pub(crate) struct Scratch {
+    pub(crate) place: Place,
+    _directory: TempDir,
+}
+
+pub(crate) enum Place {
+    File(PathBuf),
+    /// A connection URI.
+    Database(String),
+}
+
+impl Scratch {
+    pub(crate) async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let place = match std::env::var(DATABASE_VARIABLE) {
+            Ok(url) => Place::Database(schema_in(&url).await),
+            Err(_) => Place::File(directory.path().join("store.db")),
+        };
+        Self { place, _directory: directory }
+    }
+}
+
+async fn schema_in(url: &str) -> String {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let schema = format!("latchkey_test_{}_{now}_{number}", std::process::id());
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("create schema {schema}"));
+    sqlx::query(create).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}options[search_path]={schema}&application_name={schema}")
+}

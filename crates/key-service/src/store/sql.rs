@@ -1,0 +1,312 @@
+//! The store in a database: SQLite or PostgreSQL.
+//!
+//! Everything is written once, in the SQL that both understand. What differs is how connections are opened (`sqlite`,
+//! `postgres`), how a parameter is spelt (`query`), and the types of columns (the migrations).
+
+mod directory;
+mod feed;
+mod keys;
+mod migrations;
+mod postgres;
+mod query;
+mod removal;
+mod row;
+mod scan;
+mod sqlite;
+mod tokens;
+mod transaction;
+mod update;
+
+use std::fmt;
+
+use futures_util::TryStreamExt as _;
+use latchkey_key_feed::Epoch;
+use sqlx::{Pool, Postgres, Sqlite};
+
+use crate::audit::{Actor, ChangeEvent};
+use crate::store::StoreError;
+use crate::store::location::StoreLocation;
+use crate::store::sql::query::Query;
+use crate::store::sql::row::{Row, json_text, millis};
+use crate::store::sql::transaction::{Rows, Transaction, in_time};
+
+pub use postgres::edges::EdgeAnnouncements;
+
+pub(super) use postgres::announcements::Announced;
+
+/// The connections to the database. Clones share them.
+#[derive(Clone)]
+pub(super) enum SqlStore {
+    Postgres {
+        connections: Connections<Postgres>,
+        /// Whether the database can tell other replicas of a change.
+        notifies: bool,
+    },
+    Sqlite(Connections<Sqlite>),
+}
+
+/// Two sets of connections to one database.
+pub(super) struct Connections<DB: sqlx::Database> {
+    writer: Pool<DB>,
+    readers: Pool<DB>,
+}
+
+/// Which changes have to come one after the other.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// Those of keys and of the directory.
+    Keys,
+    /// Those of tokens.
+    Tokens,
+}
+
+impl SqlStore {
+    pub(super) async fn open(location: &StoreLocation, epoch: &Epoch) -> Result<Self, StoreError> {
+        let store = match location {
+            StoreLocation::File(file) => Self::Sqlite(sqlite::open(file).await?),
+            StoreLocation::Postgres(database) => {
+                let connections = postgres::open(database.options()).await?;
+                let notifies = postgres::announcements::are_possible(&connections).await?;
+                Self::Postgres { connections, notifies }
+            }
+        };
+        let first = "insert into feed_state (singleton, epoch, seq, purged_through, keys_live)
+                     values (1, ?, 1, 0, 0) on conflict do nothing";
+        store.write(Query::new(first).bind(epoch.as_str())).await?;
+        Ok(store)
+    }
+
+    /// Whether others may change the store at the same time.
+    pub(super) const fn may_have_replicas(&self) -> bool {
+        matches!(self, Self::Postgres { .. })
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Postgres { connections: Connections { writer, readers }, .. } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Sqlite(Connections { writer, readers }) => {
+                readers.close().await;
+                writer.close().await;
+            }
+        }
+    }
+
+    /// A transaction in which nobody else changes what it is about. It waits for its turn first, so that everything that it
+    /// reads stays as it is until it commits.
+    async fn begin_change(&self, turn: Turn) -> Result<Transaction, StoreError> {
+        match self {
+            Self::Postgres { connections, .. } => {
+                let open =
+                    in_time(async { Ok(connections.writer.begin_with(postgres::BEGIN_CHANGE).await?) });
+                let mut change = Transaction::Postgres(open.await?);
+                change.execute(Query::new(turn.lock())).await?;
+                Ok(change)
+            }
+            // The one writing connection of the one process.
+            Self::Sqlite(connections) => {
+                let open = in_time(async { Ok(connections.writer.begin_with(sqlite::BEGIN_CHANGE).await?) });
+                Ok(Transaction::Sqlite(open.await?))
+            }
+        }
+    }
+
+    /// A transaction that reads what was true at one moment.
+    async fn begin_snapshot(&self) -> Result<Transaction, StoreError> {
+        in_time(async {
+            Ok(match self {
+                Self::Postgres { connections, .. } => {
+                    Transaction::Postgres(connections.readers.begin_with(postgres::BEGIN_SNAPSHOT).await?)
+                }
+                Self::Sqlite(connections) => Transaction::Sqlite(connections.readers.begin().await?),
+            })
+        })
+        .await
+    }
+
+    /// Makes a change of the feed durable, and tells the other replicas of it in the same moment.
+    async fn commit(&self, mut change: Transaction) -> Result<(), StoreError> {
+        if let Self::Postgres { notifies: true, .. } = self {
+            change.execute(postgres::announcements::announcement()).await?;
+        }
+        change.commit().await
+    }
+
+    /// Runs one statement that changes something, as a change of its own.
+    async fn write(&self, query: Query) -> Result<u64, StoreError> {
+        in_time(async {
+            Ok(match self {
+                Self::Postgres { connections, .. } => {
+                    query.into_postgres()?.execute(&connections.writer).await?.rows_affected()
+                }
+                Self::Sqlite(connections) => {
+                    query.into_sqlite()?.execute(&connections.writer).await?.rows_affected()
+                }
+            })
+        })
+        .await
+    }
+
+    async fn fetch_optional(&self, query: Query) -> Result<Option<Row>, StoreError> {
+        in_time(async {
+            Ok(match self {
+                Self::Postgres { connections, .. } => {
+                    query.into_postgres()?.fetch_optional(&connections.readers).await?.map(Row::Postgres)
+                }
+                Self::Sqlite(connections) => {
+                    query.into_sqlite()?.fetch_optional(&connections.readers).await?.map(Row::Sqlite)
+                }
+            })
+        })
+        .await
+    }
+
+    async fn fetch_all(&self, query: Query) -> Result<Vec<Row>, StoreError> {
+        in_time(self.fetch(query)?.try_collect()).await
+    }
+
+    /// The rows one after the other. Whoever reads them bounds the time.
+    fn fetch(&self, query: Query) -> Result<Rows<'_>, StoreError> {
+        Ok(match self {
+            Self::Postgres { connections, .. } => {
+                Box::pin(query.into_postgres()?.fetch(&connections.readers).map_ok(Row::Postgres).err_into())
+            }
+            Self::Sqlite(connections) => {
+                Box::pin(query.into_sqlite()?.fetch(&connections.readers).map_ok(Row::Sqlite).err_into())
+            }
+        })
+    }
+}
+
+impl Turn {
+    /// The statement that waits for the turn in PostgreSQL: it locks a row that is always there.
+    const fn lock(self) -> &'static str {
+        match self {
+            Self::Keys => "select seq from feed_state for update",
+            Self::Tokens => "select used from token_state for update",
+        }
+    }
+}
+
+/// Takes the next `count` sequence numbers and returns the last of them, and counts `live` keys more or fewer.
+async fn take_seqs(change: &mut Transaction, count: i64, live: i64) -> Result<i64, StoreError> {
+    let taken = "update feed_state set seq = seq + ?, keys_live = keys_live + ? returning seq";
+    change.fetch_one(Query::new(taken).bind(count).bind(live)).await?.scalar()
+}
+
+async fn write_event(change: &mut Transaction, event: &ChangeEvent) -> Result<(), StoreError> {
+    let event = Query::new(
+        "insert into audit_event
+           (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, at, action, key_ids)
+         values (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind_actor(&event.actor)
+    .bind(millis(event.at))
+    .bind(event.action.as_str())
+    .bind(json_text(&event.key_ids)?);
+    change.execute(event).await.map(|_| ())
+}
+
+impl Query {
+    /// The actor as the trail keeps it: username, realm, API key, run-as, source address.
+    fn bind_actor(self, actor: &Actor) -> Self {
+        self.bind(&actor.username)
+            .bind(&actor.realm)
+            .bind(actor.api_key.as_ref().map(|id| id.as_str()))
+            .bind(&actor.run_as)
+            .bind(actor.source.map(|source| source.to_string()))
+    }
+}
+
+// By hand, because a derived one would ask the databases themselves to be cloned.
+impl<DB: sqlx::Database> Clone for Connections<DB> {
+    fn clone(&self) -> Self {
+        Self { writer: self.writer.clone(), readers: self.readers.clone() }
+    }
+}
+
+impl fmt::Debug for SqlStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Postgres { .. } => "PostgreSQL",
+            Self::Sqlite(_) => "SQLite",
+        })
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+#[cfg(test)]
+impl SqlStore {
+    /// The trail: action, username and key ids of each event.
+    pub(super) async fn events(&self) -> Vec<(String, String, String)> {
+        let trail = self.trail("key_ids").await;
+        trail
+            .iter()
+            .map(|row| (column(row, "action"), column(row, "actor_username"), column(row, "key_ids")))
+            .collect()
+    }
+
+    /// The trail: action and subjects of each event.
+    pub(super) async fn directory_events(&self) -> Vec<(String, String)> {
+        let trail = self.trail("subjects").await;
+        trail.iter().map(|row| (column(row, "action"), column(row, "subjects"))).collect()
+    }
+
+    /// The trail of tokens: action and tokens of each event.
+    pub(super) async fn token_events(&self) -> Vec<(String, String)> {
+        let trail = self.trail("tokens").await;
+        trail.iter().map(|row| (column(row, "action"), column(row, "tokens"))).collect()
+    }
+
+    async fn trail(&self, present: &'static str) -> Vec<Row> {
+        let query = format!("select * from audit_event where {present} is not null order by event_id");
+        self.fetch_all(Query::new(query)).await.unwrap()
+    }
+
+    /// As if changes had been made up to here, and nobody told of them.
+    pub(super) async fn set_latest(&self, seq: i64) {
+        self.write(Query::new("update feed_state set seq = ?").bind(seq)).await.unwrap();
+    }
+
+    /// Adds a key and then stays silent until the database has had enough; only then goes on.
+    pub(super) async fn begin_unfinished_change(
+        &self,
+        id: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + use<> {
+        let mut change = self.begin_change(Turn::Keys).await.unwrap();
+        let seq = take_seqs(&mut change, 1, 1).await.unwrap();
+        keys::insert(&mut change, &crate::store::tests::key(id), seq).await.unwrap();
+        change.commit()
+    }
+
+    /// Cuts every connection that writes to this store, in the middle of whatever it does.
+    pub(super) async fn cut_connections(&self) {
+        let cut = "select pg_terminate_backend(pid) from pg_stat_activity
+                   where application_name = current_setting('application_name') and pid <> pg_backend_pid()";
+        // Whoever asks may be hit himself, by another who asks.
+        let _ = self.fetch_all(Query::new(cut)).await;
+    }
+
+    /// As if the rows up to here had been removed for good.
+    pub(super) async fn set_purged_through(&self, seq: i64) {
+        self.write(Query::new("update feed_state set purged_through = ?").bind(seq)).await.unwrap();
+    }
+}
+
+#[cfg(test)]
+fn column(row: &Row, name: &str) -> String {
+    row.get(name).unwrap()
+}

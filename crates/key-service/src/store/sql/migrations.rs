@@ -1,0 +1,33 @@
+//! How each database comes to have its tables.
+//!
+//! Migrations are only ever added. Their text is part of the binary, and its checksum is kept in the store, so an altered one
+//! is refused. Replicas that start together take turns: PostgreSQL's migrations hold a lock, and SQLite has one process.
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+pub(super) fn sqlite() -> Migrator {
+    migrator([
+        (1, "key store", include_str!("../../../migrations/sqlite/0001_key_store.sql")),
+        (2, "native realm", include_str!("../../../migrations/sqlite/0002_native_realm.sql")),
+        (3, "tokens", include_str!("../../../migrations/sqlite/0003_tokens.sql")),
+        (4, "key removal", include_str!("../../../migrations/sqlite/0004_key_removal.sql")),
+    ])
+}
+
+pub(super) fn postgres() -> Migrator {
+    migrator([
+        (1, "key store", include_str!("../../../migrations/postgres/0001_key_store.sql")),
+        (2, "native realm", include_str!("../../../migrations/postgres/0002_native_realm.sql")),
+        (3, "tokens", include_str!("../../../migrations/postgres/0003_tokens.sql")),
+        (4, "key removal", include_str!("../../../migrations/postgres/0004_key_removal.sql")),
+        (5, "edges", include_str!("../../../migrations/postgres/0005_edges.sql")),
+    ])
+}
+
+fn migrator<const N: usize>(migrations: [(i64, &'static str, &'static str); N]) -> Migrator {
+    let migrations = migrations.map(|(number, name, text)| {
+        Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.into())
+}

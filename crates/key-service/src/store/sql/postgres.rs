@@ -1,0 +1,59 @@
+//! The connections to one PostgreSQL database, which several replicas of the service may share.
+//!
+//! A change begins by locking the row that holds the counter, so changes of all replicas come one after the other, and
+//! sequence numbers become visible in the order in which they were taken. No replica can keep that lock: the database ends
+//! a transaction whose owner has fallen silent.
+
+pub(super) mod announcements;
+pub(super) mod edges;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{Connection as _, Executor as _, Postgres};
+
+use crate::limits::{
+    DATABASE_CONNECTION_WAIT_MAX, STORE_LOCK_WAIT_MAX, STORE_READERS_MAX, STORE_SILENCE_MAX,
+    STORE_STATEMENT_WAIT_MAX, STORE_WRITERS_MAX,
+};
+use crate::store::StoreError;
+use crate::store::sql::transaction::in_time;
+use crate::store::sql::{Connections, migrations};
+
+/// Begins a change. Each statement sees what was committed before it, and after the lock there is nobody else to commit.
+pub(super) const BEGIN_CHANGE: &str = "begin isolation level read committed";
+
+/// Begins reading what belongs together.
+pub(super) const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read, read only";
+
+/// Prepares the tables and opens the connections.
+pub(super) async fn open(options: PgConnectOptions) -> Result<Connections<Postgres>, StoreError> {
+    migrate(&options).await?;
+    let pool = |connections_max| {
+        PgPoolOptions::new().max_connections(connections_max).acquire_timeout(DATABASE_CONNECTION_WAIT_MAX)
+    };
+    let writer = pool(STORE_WRITERS_MAX)
+        .after_connect(|connection, _| Box::pin(async { connection.execute(writing()).await.map(|_| ()) }))
+        .connect_lazy_with(options.clone());
+    // Two more, for those who listen.
+    let readers = pool(STORE_READERS_MAX + 2).connect_lazy_with(options);
+    Ok(Connections { writer, readers })
+}
+
+/// On a connection of its own: a migration of a large table may take longer than any change, and waits for that of another replica.
+async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
+    let mut connection = in_time(async { Ok(PgConnection::connect_with(options).await?) }).await?;
+    migrations::postgres().run(&mut connection).await?;
+    Ok(connection.close().await?)
+}
+
+/// How a session that writes is set. A commit is on disk before it is answered, whatever the database does for others.
+fn writing() -> sqlx::SqlStr {
+    use sqlx::SqlSafeStr as _;
+    let session = format!(
+        "set synchronous_commit = on; set lock_timeout = {}; set statement_timeout = {};
+         set idle_in_transaction_session_timeout = {}",
+        STORE_LOCK_WAIT_MAX.as_millis(),
+        STORE_STATEMENT_WAIT_MAX.as_millis(),
+        STORE_SILENCE_MAX.as_millis(),
+    );
+    sqlx::AssertSqlSafe(session).into_sql_str()
+}

@@ -1,0 +1,254 @@
+//! A statement and its parameters, as both databases understand it.
+//!
+//! Statements are written once, in the SQL that SQLite and PostgreSQL share; a parameter is a `?`. What the two spell
+//! differently is in this file and in the migrations, nowhere else.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use sqlx::postgres::PgArguments;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments as _, AssertSqlSafe, Postgres, Sqlite};
+
+use crate::store::StoreError;
+use crate::store::sql::row::json_text;
+
+/// A statement and its parameters.
+#[derive(Debug)]
+pub(super) struct Query {
+    parts: Vec<Part>,
+    parameters: Vec<Parameter>,
+}
+
+/// A piece of a statement.
+#[derive(Debug)]
+enum Part {
+    /// Text with a `?` for each parameter.
+    Text(Cow<'static, str>),
+    /// What an expression makes of each `value` of a list, which is one parameter.
+    Members(&'static str),
+}
+
+/// What a statement is given. The type of an absent value is said too, because PostgreSQL asks for it.
+#[derive(Clone, Debug)]
+pub(super) enum Parameter {
+    Boolean(bool),
+    Bytes(Option<Vec<u8>>),
+    Integer(Option<i64>),
+    Text(Option<String>),
+}
+
+impl Query {
+    /// Begins a statement. It never holds anything that came from outside: that is bound.
+    pub(super) fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self { parts: vec![Part::Text(text.into())], parameters: Vec::new() }
+    }
+
+    /// Gives the next `?` its value.
+    pub(super) fn bind(mut self, value: impl Into<Parameter>) -> Self {
+        self.parameters.push(value.into());
+        self
+    }
+
+    /// Goes on with more of the statement.
+    pub(super) fn push(&mut self, text: impl Into<Cow<'static, str>>) -> &mut Self {
+        self.parts.push(Part::Text(text.into()));
+        self
+    }
+
+    /// Goes on with a parameter.
+    pub(super) fn push_bind(&mut self, value: impl Into<Parameter>) -> &mut Self {
+        self.parameters.push(value.into());
+        self.push("?")
+    }
+
+    /// Goes on with a set of texts, for `in`. However many they are, they are one parameter.
+    pub(super) fn push_texts(&mut self, texts: &[String]) -> Result<&mut Self, StoreError> {
+        self.push_members("value", json_text(&texts)?)
+    }
+
+    /// Goes on with a set of integers, for `in`.
+    pub(super) fn push_integers(&mut self, integers: &[i64]) -> Result<&mut Self, StoreError> {
+        self.push_members("cast(value as bigint)", json_text(&integers)?)
+    }
+
+    fn push_members(&mut self, member: &'static str, list: String) -> Result<&mut Self, StoreError> {
+        self.parameters.push(list.into());
+        self.parts.push(Part::Members(member));
+        Ok(self)
+    }
+
+    /// For SQLite.
+    pub(super) fn into_sqlite(
+        self,
+    ) -> Result<sqlx::query::Query<'static, Sqlite, SqliteArguments>, StoreError> {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(part) => text.push_str(part),
+                Part::Members(member) => text.push_str(&format!("(select {member} from json_each(?))")),
+            }
+        }
+        let mut arguments = SqliteArguments::default();
+        for parameter in self.parameters {
+            match parameter {
+                Parameter::Boolean(value) => arguments.add(value),
+                Parameter::Bytes(value) => arguments.add(value),
+                Parameter::Integer(value) => arguments.add(value),
+                Parameter::Text(value) => arguments.add(value),
+            }
+            .map_err(StoreError::Unavailable)?;
+        }
+        Ok(sqlx::query_with(AssertSqlSafe(text), arguments))
+    }
+
+    /// For PostgreSQL, which numbers its parameters and keeps no text that holds a NUL.
+    pub(super) fn into_postgres(
+        self,
+    ) -> Result<sqlx::query::Query<'static, Postgres, PgArguments>, StoreError> {
+        let mut text = String::new();
+        let mut number = 0_usize;
+        for part in &self.parts {
+            match part {
+                Part::Text(part) => push_numbered(&mut text, part, &mut number),
+                Part::Members(member) => {
+                    let members = format!("(select {member} from json_array_elements_text(?::json))");
+                    push_numbered(&mut text, &members, &mut number);
+                }
+            }
+        }
+        let mut arguments = PgArguments::default();
+        for parameter in self.parameters {
+            match parameter {
+                Parameter::Boolean(value) => arguments.add(value),
+                Parameter::Bytes(value) => arguments.add(value),
+                Parameter::Integer(value) => arguments.add(value),
+                Parameter::Text(Some(value)) if value.contains('\0') => return Err(StoreError::NulInText),
+                Parameter::Text(value) => arguments.add(value),
+            }
+            .map_err(StoreError::Unavailable)?;
+        }
+        Ok(sqlx::query_with(AssertSqlSafe(text), arguments))
+    }
+}
+
+/// Appends a part, with `$1`, `$2` and so on for its question marks.
+fn push_numbered(text: &mut String, part: &str, number: &mut usize) {
+    let mut pieces = part.split('?');
+    text.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        *number += 1;
+        // Writing to a string cannot fail.
+        let _ = write!(text, "${number}{piece}");
+    }
+}
+
+impl From<bool> for Parameter {
+    fn from(value: bool) -> Self {
+        Self::Boolean(value)
+    }
+}
+
+impl From<i64> for Parameter {
+    fn from(value: i64) -> Self {
+        Self::Integer(Some(value))
+    }
+}
+
+impl From<u32> for Parameter {
+    fn from(value: u32) -> Self {
+        Self::Integer(Some(value.into()))
+    }
+}
+
+impl From<Option<i64>> for Parameter {
+    fn from(value: Option<i64>) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<&str> for Parameter {
+    fn from(value: &str) -> Self {
+        Self::Text(Some(value.to_owned()))
+    }
+}
+
+impl From<String> for Parameter {
+    fn from(value: String) -> Self {
+        Self::Text(Some(value))
+    }
+}
+
+impl From<&String> for Parameter {
+    fn from(value: &String) -> Self {
+        Self::Text(Some(value.clone()))
+    }
+}
+
+impl From<Option<String>> for Parameter {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<&Option<String>> for Parameter {
+    fn from(value: &Option<String>) -> Self {
+        Self::Text(value.clone())
+    }
+}
+
+impl From<Option<&str>> for Parameter {
+    fn from(value: Option<&str>) -> Self {
+        Self::Text(value.map(str::to_owned))
+    }
+}
+
+impl From<&[u8]> for Parameter {
+    fn from(value: &[u8]) -> Self {
+        Self::Bytes(Some(value.to_vec()))
+    }
+}
+
+impl From<Option<&[u8]>> for Parameter {
+    fn from(value: Option<&[u8]>) -> Self {
+        Self::Bytes(value.map(<[u8]>::to_vec))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Execute as _, SqlStr};
+
+    use super::*;
+
+    fn texts(query: impl Fn() -> Query) -> (SqlStr, SqlStr) {
+        (query().into_sqlite().unwrap().sql(), query().into_postgres().unwrap().sql())
+    }
+
+    #[test]
+    fn numbers_parameters_for_postgresql_alone() {
+        let (sqlite, postgres) = texts(|| {
+            let mut query = Query::new("select a from b where c = ? and d = ?").bind(1_i64).bind("x");
+            query.push(" and e in ").push_texts(&["f".to_owned()]).unwrap();
+            query.push(" and g in ").push_integers(&[7]).unwrap().push(" and h = ").push_bind(true);
+            query
+        });
+        assert_eq!(
+            sqlite.as_str(),
+            "select a from b where c = ? and d = ? and e in (select value from json_each(?)) \
+             and g in (select cast(value as bigint) from json_each(?)) and h = ?"
+        );
+        assert_eq!(
+            postgres.as_str(),
+            "select a from b where c = $1 and d = $2 and e in (select value from json_array_elements_text($3::json)) \
+             and g in (select cast(value as bigint) from json_array_elements_text($4::json)) and h = $5"
+        );
+    }
+
+    #[test]
+    fn refuses_a_text_that_postgresql_cannot_keep() {
+        let query = || Query::new("select ?").bind("a\0b");
+        assert!(query().into_sqlite().is_ok());
+        assert!(matches!(query().into_postgres(), Err(StoreError::NulInText)));
+    }
+}

@@ -1,0 +1,118 @@
+//! Between columns and the words of the store.
+
+use latchkey_key_feed::limits::{DIGEST_LEN, SALT_LEN};
+use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
+
+use crate::store::{KeyOwner, StoreError, StoredKey};
+
+/// The columns that [`Row::stored_key`] reads.
+pub(super) const KEY_COLUMNS: &str = "id, salt, digest, name, owner_username, owner_realm, owner_realm_type, \
+     owner_full_name, owner_email, owner_metadata, creation, expiration, invalidation, role_descriptors, \
+     limited_by, metadata";
+
+/// A row of either database.
+pub(super) enum Row {
+    Postgres(PgRow),
+    Sqlite(SqliteRow),
+}
+
+impl Row {
+    /// The value of a column.
+    pub(super) fn get<'r, T>(&'r self, column: &str) -> Result<T, StoreError>
+    where
+        T: Decode<'r, Postgres> + Type<Postgres> + Decode<'r, Sqlite> + Type<Sqlite>,
+    {
+        Ok(match self {
+            Self::Postgres(row) => row.try_get(column)?,
+            Self::Sqlite(row) => row.try_get(column)?,
+        })
+    }
+
+    /// The value of the only column.
+    pub(super) fn scalar<'r, T>(&'r self) -> Result<T, StoreError>
+    where
+        T: Decode<'r, Postgres> + Type<Postgres> + Decode<'r, Sqlite> + Type<Sqlite>,
+    {
+        Ok(match self {
+            Self::Postgres(row) => row.try_get(0)?,
+            Self::Sqlite(row) => row.try_get(0)?,
+        })
+    }
+
+    pub(super) fn stored_key(&self) -> Result<StoredKey, StoreError> {
+        Ok(StoredKey {
+            id: self.key_id()?,
+            salt: self.salt()?,
+            digest: self.digest()?,
+            name: self.get("name")?,
+            owner: KeyOwner {
+                username: self.get("owner_username")?,
+                realm: self.get("owner_realm")?,
+                realm_type: self.get("owner_realm_type")?,
+                full_name: self.get("owner_full_name")?,
+                email: self.get("owner_email")?,
+                metadata: self.json("owner_metadata")?,
+            },
+            creation: self.moment("creation")?,
+            expiration: self.moment_if_any("expiration")?,
+            invalidation: self.moment_if_any("invalidation")?,
+            role_descriptors: self.json("role_descriptors")?,
+            limited_by: self.json("limited_by")?,
+            metadata: self.json("metadata")?,
+        })
+    }
+
+    pub(super) fn key_id(&self) -> Result<KeyId, StoreError> {
+        KeyId::try_from(self.get::<String>("id")?).map_err(|_| StoreError::Corrupt("id"))
+    }
+
+    pub(super) fn salt(&self) -> Result<Salt, StoreError> {
+        let bytes: [u8; SALT_LEN] =
+            self.get::<&[u8]>("salt")?.try_into().map_err(|_| StoreError::Corrupt("salt"))?;
+        Ok(Salt::from_bytes(bytes))
+    }
+
+    pub(super) fn digest(&self) -> Result<SecretDigest, StoreError> {
+        let bytes: [u8; DIGEST_LEN] =
+            self.get::<&[u8]>("digest")?.try_into().map_err(|_| StoreError::Corrupt("digest"))?;
+        Ok(SecretDigest::from_bytes(bytes))
+    }
+
+    pub(super) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, StoreError> {
+        serde_json::from_str(self.get::<&str>(column)?).map_err(|_| StoreError::Corrupt(column))
+    }
+
+    pub(super) fn moment(&self, column: &'static str) -> Result<UnixMillis, StoreError> {
+        moment(self.get(column)?)
+    }
+
+    pub(super) fn moment_if_any(&self, column: &'static str) -> Result<Option<UnixMillis>, StoreError> {
+        self.get::<Option<i64>>(column)?.map(moment).transpose()
+    }
+
+    pub(super) fn cursor(&self, column: &'static str) -> Result<Cursor, StoreError> {
+        cursor(self.get(column)?)
+    }
+}
+
+pub(super) fn json_text<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+pub(super) fn cursor(stored: i64) -> Result<Cursor, StoreError> {
+    u64::try_from(stored).map(Cursor).map_err(|_| StoreError::Corrupt("sequence number"))
+}
+
+/// The databases' integers end at `i64::MAX`: some 292 million years.
+pub(super) fn millis(moment: UnixMillis) -> i64 {
+    i64::try_from(moment.0).unwrap_or(i64::MAX)
+}
+
+fn moment(stored: i64) -> Result<UnixMillis, StoreError> {
+    u64::try_from(stored).map(UnixMillis).map_err(|_| StoreError::Corrupt("time"))
+}

@@ -1,0 +1,39 @@
+//! The connections to one SQLite file.
+//!
+//! Write-ahead logging lets readers go on while one connection writes; `synchronous=FULL` makes a commit wait for the disk,
+//! because a revocation that a power cut forgets is a key that comes back. There is exactly one writing connection, and its
+//! transactions begin by taking the write lock, so sequence numbers are taken and committed in one order.
+
+use std::path::Path;
+
+use sqlx::Sqlite;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::limits::{STORE_BUSY_WAIT_MAX, STORE_CONNECTION_WAIT_MAX, STORE_READERS_MAX};
+use crate::store::StoreError;
+use crate::store::sql::{Connections, migrations};
+
+/// Begins a transaction that has the write lock from its first moment, so that it cannot fail to get it half-way.
+pub(super) const BEGIN_CHANGE: &str = "begin immediate";
+
+pub(super) async fn open(file: &Path) -> Result<Connections<Sqlite>, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(STORE_BUSY_WAIT_MAX);
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(STORE_CONNECTION_WAIT_MAX)
+        .connect_with(options.clone())
+        .await?;
+    migrations::sqlite().run(&writer).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(STORE_READERS_MAX)
+        .acquire_timeout(STORE_CONNECTION_WAIT_MAX)
+        .connect_with(options.read_only(true).create_if_missing(false))
+        .await?;
+    Ok(Connections { writer, readers })
+}

@@ -1,0 +1,173 @@
+//! A PostgreSQL server of one's own, in a temporary directory, that can be killed and started again.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::child_process::ChildProcess;
+use crate::{places, wait};
+
+/// Names the PostgreSQL database that tests use: a connection URI.
+pub const DATABASE_VARIABLE: &str = "LATCHKEY_TEST_DATABASE";
+
+/// The super-user of the server, who needs no password from this machine.
+const SUPER_USER: &str = "latchkey";
+
+/// The database that every server has.
+const DATABASE: &str = "postgres";
+
+/// Users under whom the server runs when this program is the super-user, which PostgreSQL refuses to be.
+const UNPRIVILEGED_USERS: [&str; 2] = ["postgres", "nobody"];
+
+/// A running server; dropping it ends it and removes its data.
+#[derive(Debug)]
+pub struct PostgresServer {
+    process: ChildProcess,
+    port: u16,
+    programs: PathBuf,
+    user: Option<SystemUser>,
+    directory: TempDir,
+}
+
+/// Whom the server runs as.
+#[derive(Clone, Copy, Debug)]
+struct SystemUser {
+    uid: u32,
+    gid: u32,
+}
+
+impl PostgresServer {
+    /// Makes a database cluster and starts its server on a free port of the loopback interface.
+    ///
+    /// # Errors
+    ///
+    /// When there is no PostgreSQL here, or it does not start.
+    pub fn start() -> Result<Self> {
+        let programs = places::postgres_programs()?;
+        let directory = tempfile::tempdir().context("making a directory for PostgreSQL")?;
+        let user = unprivileged_user(directory.path())?;
+        let mut initdb = command_as(user, &programs.join("initdb"));
+        initdb.arg("--pgdata").arg(directory.path().join("data"));
+        initdb.args(["--username", SUPER_USER, "--auth", "trust", "--encoding", "UTF8", "--no-sync"]);
+        initdb.args(["--no-locale", "--no-instructions"]);
+        let made = initdb.output().context("running initdb")?;
+        ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+        let port = free_port()?;
+        let process = spawned(&programs, user, directory.path(), port)?;
+        let mut server = Self { process, port, programs, user, directory };
+        server.await_readiness()?;
+        Ok(server)
+    }
+
+    /// Where the server is, as a connection URI.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://{SUPER_USER}@127.0.0.1:{}/{DATABASE}", self.port)
+    }
+
+    /// Kills the server at once, as a crash of its machine would. What was committed stays.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts the server again after [`Self::kill`], at the same place.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub fn start_again(&mut self) -> Result<()> {
+        // Its children end by themselves when they notice; until then they hold on to the shared memory.
+        wait::until("the killed server's processes have ended", || {
+            self.process = spawned(&self.programs, self.user, self.directory.path(), self.port)?;
+            Ok(self.await_readiness().ok())
+        })
+    }
+
+    /// Runs a statement as the super-user, and returns what it answers, a row a line.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses it.
+    pub fn run(&self, statement: &str) -> Result<String> {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args([
+            "--no-psqlrc",
+            "--tuples-only",
+            "--no-align",
+            "--quiet",
+            "--command",
+            statement,
+            &self.url(),
+        ]);
+        let output = psql.output().context("running psql")?;
+        ensure!(output.status.success(), "psql failed: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    fn await_readiness(&mut self) -> Result<()> {
+        wait::until("PostgreSQL takes connections", || {
+            if let Some(status) = self.process.ended()? {
+                bail!("PostgreSQL ended with {status}: {}", self.process.log().stderr());
+            }
+            let mut asked = Command::new(self.programs.join("pg_isready"));
+            asked.args(["--quiet", "--host", "127.0.0.1", "--port", &self.port.to_string()]);
+            Ok(asked.status().context("running pg_isready")?.success().then_some(()))
+        })
+    }
+}
+
+fn spawned(programs: &Path, user: Option<SystemUser>, directory: &Path, port: u16) -> Result<ChildProcess> {
+    let mut postgres = command_as(user, &programs.join("postgres"));
+    postgres.arg("-D").arg(directory.join("data")).arg("-k").arg(directory);
+    // What a crash of the process alone can lose is in the system's hands already, so nothing waits for the disk.
+    for setting in [
+        "listen_addresses=127.0.0.1".to_owned(),
+        format!("port={port}"),
+        "fsync=off".to_owned(),
+        "max_connections=300".to_owned(),
+    ] {
+        postgres.arg("-c").arg(setting);
+    }
+    ChildProcess::start("postgres", postgres, directory)
+}
+
+fn command_as(user: Option<SystemUser>, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    if let Some(SystemUser { uid, gid }) = user {
+        command.uid(uid).gid(gid);
+    }
+    // A directory that this user may enter.
+    command.current_dir("/");
+    command
+}
+
+/// Somebody else when this program is the super-user, and the directory is then his.
+fn unprivileged_user(directory: &Path) -> Result<Option<SystemUser>> {
+    use std::os::unix::fs::MetadataExt as _;
+    if fs::metadata(directory)?.uid() != 0 {
+        return Ok(None);
+    }
+    let users = fs::read_to_string("/etc/passwd").context("reading the list of users")?;
+    let found = UNPRIVILEGED_USERS.iter().find_map(|name| user_named(name, &users));
+    let Some(user) = found else { bail!("PostgreSQL cannot run as root, and there is nobody else") };
+    chown(directory, Some(user.uid), Some(user.gid)).context("giving PostgreSQL its directory")?;
+    Ok(Some(user))
+}
+
+/// A user of the file `/etc/passwd`: name, password, user id, group id and more, between colons.
+fn user_named(name: &str, users: &str) -> Option<SystemUser> {
+    let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+    let mut ids = line.split(':').skip(2);
+    Some(SystemUser { uid: ids.next()?.parse().ok()?, gid: ids.next()?.parse().ok()? })
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
+    Ok(listener.local_addr()?.port())
+}

@@ -1,0 +1,128 @@
+//! Several replicas of the key service on one PostgreSQL, each of which can be killed and started again.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::child_process::{ChildProcess, ProcessLog};
+use crate::key_service::KeyServiceClient;
+use crate::postgres::PostgresServer;
+use crate::{places, wait};
+
+/// The user of the users file that all replicas share, who may do everything.
+const USER: &str = "admin";
+
+/// That user's password.
+const PASSWORD: &str = "a password of no worth";
+
+/// A database, and replicas on it. Dropping them ends all and removes the data.
+#[derive(Debug)]
+pub struct Replicas {
+    /// What they share.
+    pub database: PostgresServer,
+    replicas: Vec<Replica>,
+    directory: TempDir,
+}
+
+#[derive(Debug)]
+struct Replica {
+    process: ChildProcess,
+    client: KeyServiceClient,
+}
+
+impl Replicas {
+    /// Starts a database and `count` replicas, all at once, and waits until they are ready.
+    ///
+    /// # Errors
+    ///
+    /// When one does not start; the message holds its log.
+    pub fn start(count: usize) -> Result<Self> {
+        let database = PostgresServer::start()?;
+        let directory = tempfile::Builder::new().prefix("latchkey-replicas-").tempdir()?;
+        write_users(&directory.path().join("users.toml"))?;
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let spawned: Vec<ChildProcess> = (0..count)
+            .map(|number| spawned(number, nowhere, &database.url(), directory.path()))
+            .collect::<Result<_>>()?;
+        let replicas = spawned.into_iter().map(|mut process| {
+            let address = readiness(&mut process, 0)?;
+            Ok(Replica { process, client: KeyServiceClient::of_user(address, USER, PASSWORD) })
+        });
+        let replicas = replicas.collect::<Result<_>>()?;
+        Ok(Self { database, replicas, directory })
+    }
+
+    /// Somebody who asks one replica and may do everything; `None` when there is no such replica.
+    #[must_use]
+    pub fn client(&self, number: usize) -> Option<&KeyServiceClient> {
+        self.replicas.get(number).map(|replica| &replica.client)
+    }
+
+    /// Where the replicas listen.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.replicas.iter().map(|replica| replica.client.address()).collect()
+    }
+
+    /// What a replica has logged.
+    #[must_use]
+    pub fn log(&self, number: usize) -> Option<&ProcessLog> {
+        self.replicas.get(number).map(|replica| replica.process.log())
+    }
+
+    /// Kills a replica as a crash would, and starts it again where it was.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub fn crash(&mut self, number: usize) -> Result<()> {
+        let replica = self.replicas.get_mut(number).context("no such replica")?;
+        replica.process.kill();
+        let earlier = replica.process.log().stderr().len();
+        replica.process =
+            spawned(number, replica.client.address(), &self.database.url(), self.directory.path())?;
+        readiness(&mut replica.process, earlier).map(|_| ())
+    }
+}
+
+/// Written by the service's own command, which hashes the password.
+fn write_users(file: &Path) -> Result<()> {
+    let mut command = Command::new(places::latchkey()?);
+    command.args(["user", "create", USER, "--role", "superuser", "--file"]).arg(file);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    writeln!(stdin, "{PASSWORD}")?;
+    drop(stdin);
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "no users file: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+fn spawned(number: usize, listen: SocketAddr, database: &str, directory: &Path) -> Result<ChildProcess> {
+    let name = format!("replica-{number}");
+    let config = directory.join(format!("{name}.toml"));
+    fs::write(&config, format!("users = \"users.toml\"\n[store]\nurl = \"{database}\"\n"))?;
+    let mut command = Command::new(places::latchkey()?);
+    command.args(["serve", "--listen", &listen.to_string(), "--config"]).arg(config);
+    ChildProcess::start(&name, command, directory)
+}
+
+/// The address that a replica logs once it takes requests, leaving out the first `earlier` bytes, which are of an earlier start.
+fn readiness(process: &mut ChildProcess, earlier: usize) -> Result<SocketAddr> {
+    wait::until("a replica is ready", || {
+        if let Some(status) = process.ended()? {
+            bail!("a replica ended ({status}):\n{}", process.log().tail_since(Default::default()));
+        }
+        let logged = process.log().stderr();
+        let ready = logged.get(earlier..).unwrap_or_default().lines().find_map(|line| {
+            let (_, rest) = line.split_once("ready url=http://")?;
+            rest.split_whitespace().next()?.parse().ok()
+        });
+        Ok(ready)
+    })
+}
