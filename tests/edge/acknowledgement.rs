@@ -84,6 +84,21 @@ fn proxies_of_one_configuration_without_a_node_id_are_two_edges() {
 }
 
 #[test]
+fn a_proxy_is_called_by_its_node_id() {
+    let stack = LocalStack::start(StackOptions::default(), |_| Ok(())).unwrap();
+    let _other = stack
+        .another_edge(|config| {
+            config.bootstrap()["node"]["id"] = json!("another-node");
+            Ok(())
+        })
+        .unwrap();
+    wait::until("two edges are known", || Ok((fleet(&stack)["total"] == 2).then_some(()))).unwrap();
+    let edges = fleet(&stack)["edges"].clone();
+    let names = [&edges[0], &edges[1]].map(|edge| edge["name"].clone());
+    assert_eq!(names, ["another-node", "local-edge"]);
+}
+
+#[test]
 fn a_service_that_was_restarted_says_that_it_may_not_know_every_edge_yet() {
     let mut stack = LocalStack::start(StackOptions::default(), |config| config.set_edge("edge-a")).unwrap();
     let key = stack.admitted_key(&json!({"name": "revoked"})).unwrap();
@@ -101,5 +116,8 @@ fn a_service_that_was_restarted_says_that_it_may_not_know_every_edge_yet() {
 fn acknowledgement_can_be_measured() {
     let stack = LocalStack::start(StackOptions::default(), |config| config.set_edge("edge-1")).unwrap();
     let times = AcknowledgementTimes::measure(&stack, 2, 3).unwrap();
-    assert_eq!(times.as_json()["all_ms"].as_array().unwrap().len(), 3, "{}", times.in_words());
+    for answered in ["acknowledged", "durable"] {
+        let all = times.as_json()[answered]["all_ms"].clone();
+        assert_eq!(all.as_array().unwrap().len(), 3, "{}", times.in_words());
+    }
 }

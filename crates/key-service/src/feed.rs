@@ -107,14 +107,15 @@ impl Feed {
         let began = Instant::now();
         let changes = self.store.changes();
         let page = self.page(&request).await?;
-        self.hear(&request, &page, now);
+        self.hear(&request, self.acknowledged(&request, &page), now);
         if request.wait.is_zero() || has_news(&page, request.after) {
             return Ok(page);
         }
         let page = self.wait_for_news(&request, page, changes, began + request.wait).await?;
-        // The answer makes the edge's table fresh: from now on it may be out of reach for as long as after a request.
+        // The answer makes the edge's table fresh: from now on it may be out of reach for as long as after a request. It
+        // acknowledges nothing more.
         let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.hear(&request, &page, now.plus_millis(waited_ms));
+        self.hear(&request, Cursor(0), now.plus_millis(waited_ms));
         Ok(page)
     }
 
@@ -152,11 +153,16 @@ impl Feed {
         Ok(page)
     }
 
-    fn hear(&self, request: &FeedRequest, page: &FeedPage, now: UnixMillis) {
-        let Some(name) = request.edge.clone() else { return };
-        let acknowledges = request.acknowledges(page) && page.epoch == *self.store.epoch();
-        let acknowledged = if acknowledges { request.after } else { Cursor(0) };
-        self.see(EdgeSighting { name, acknowledged, seen: now });
+    /// How much a request promises: 0 is nothing.
+    fn acknowledged(&self, request: &FeedRequest, page: &FeedPage) -> Cursor {
+        let is_of_this_epoch = page.epoch == *self.store.epoch();
+        if request.acknowledges(page) && is_of_this_epoch { request.after } else { Cursor(0) }
+    }
+
+    fn hear(&self, request: &FeedRequest, acknowledged: Cursor, now: UnixMillis) {
+        if let Some(name) = request.edge.clone() {
+            self.see(EdgeSighting { name, acknowledged, seen: now });
+        }
     }
 
     /// A ledger whose holder panicked is still a ledger: each entry is written whole.

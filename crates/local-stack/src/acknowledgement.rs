@@ -1,4 +1,6 @@
-//! How long an invalidation takes that is answered only when every edge has applied it.
+//! How long an invalidation takes that is answered only when every edge has applied it, and how long one that is answered at once.
+//!
+//! It is asked for with an API key: to verify a password takes longer than all the rest.
 
 use std::time::{Duration, Instant};
 
@@ -7,24 +9,36 @@ use serde_json::{Value, json};
 
 use crate::envoy::EnvoyProcess;
 use crate::http::Request;
-use crate::http::http1::Http1Connection;
+use crate::http::http1::{self, Http1Connection};
+use crate::key_service::CreatedKey;
 use crate::stack::LocalStack;
 use crate::times::{Times, millis};
 use crate::{wait, workers};
 
-/// The request that is measured.
-const INVALIDATE_AND_WAIT: &str = "/_security/api_key?wait_for_edges=5s";
+/// Where keys are invalidated.
+const KEYS: &str = "/_security/api_key";
 
 /// Times of all runs, from the request to its answer.
 #[derive(Clone, Debug)]
 pub struct AcknowledgementTimes {
-    times: Times,
+    /// Of answers that came when every edge had applied the change.
+    acknowledged: Times,
+    /// Of answers that came when the change was on disk.
+    durable: Times,
     edges: usize,
+}
+
+/// What takes part in every run.
+struct Bench<'a> {
+    stack: &'a LocalStack,
+    administrator: CreatedKey,
+    edges: usize,
+    connections: Vec<Http1Connection>,
 }
 
 impl AcknowledgementTimes {
     /// Makes keys and invalidates them, one after another, while `edges` Envoys follow, the stack's own among them. After each
-    /// answer every worker of every edge is asked once, and must refuse.
+    /// acknowledged answer every worker of every edge is asked once, and must refuse.
     ///
     /// # Errors
     ///
@@ -38,52 +52,91 @@ impl AcknowledgementTimes {
         for other in &others {
             connections.extend(workers::connection_to_each(other.admin())?);
         }
-        let edges = others.len() + 1;
-        let times = (1..=runs)
-            .map(|run| one_run(stack, edges, &mut connections).with_context(|| format!("run {run}")));
-        Ok(Self { times: Times::new(times.collect::<Result<_>>()?), edges })
+        let administrator = stack.key_service.client().create_key(
+            &json!({"name": "administrator", "role_descriptors": {"administrator": {"cluster": ["all"]}}}),
+        )?;
+        let mut bench = Bench { stack, administrator, edges: others.len() + 1, connections };
+        let (mut acknowledged, mut durable) = (Vec::new(), Vec::new());
+        for run in 1..=runs {
+            durable.push(bench.durable().with_context(|| format!("run {run}"))?);
+            acknowledged.push(bench.acknowledged().with_context(|| format!("run {run}"))?);
+        }
+        let (acknowledged, durable) = (Times::new(acknowledged), Times::new(durable));
+        Ok(Self { acknowledged, durable, edges: bench.edges })
     }
 
     /// The result for a person.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let (runs, edges) = (self.times.all_ms().len(), self.edges);
-        let (median, worst) = (millis(self.times.median()), millis(self.times.worst()));
+        let shown = |times: &Times| {
+            format!("{:.1} ms (median), {:.1} ms (worst)", millis(times.median()), millis(times.worst()))
+        };
+        let (runs, edges) = (self.acknowledged.all_ms().len(), self.edges);
+        let (acknowledged, durable) = (shown(&self.acknowledged), shown(&self.durable));
         format!(
-            "{runs} invalidations acknowledged by {edges} edges: answered after {median:.1} ms (median), {worst:.1} ms (worst)"
+            "{runs} invalidations, edges: {edges}. Answered when all have applied it: {acknowledged}; at once: {durable}"
         )
     }
 
     /// The result for a program; times in milliseconds.
     #[must_use]
     pub fn as_json(&self) -> Value {
+        let shown = |times: &Times| json!({"median_ms": millis(times.median()), "worst_ms": millis(times.worst()), "all_ms": times.all_ms()});
         json!({
             "edges": self.edges,
-            "median_ms": millis(self.times.median()),
-            "worst_ms": millis(self.times.worst()),
-            "all_ms": self.times.all_ms(),
+            "acknowledged": shown(&self.acknowledged),
+            "durable": shown(&self.durable),
         })
     }
 }
 
-fn one_run(stack: &LocalStack, edges: usize, connections: &mut [Http1Connection]) -> Result<Duration> {
-    let key = stack.key_service.client().create_key(&json!({"name": "revoked soon"}))?;
-    let request = Request::get("/acknowledgement").api_key(&key.encoded);
-    for connection in connections.iter_mut() {
-        wait::until("every worker admits the key", || {
-            Ok((connection.exchange(&request)?.status == 200).then_some(()))
-        })?;
+impl Bench<'_> {
+    /// The time of an answer that comes when every edge has applied the change.
+    fn acknowledged(&mut self) -> Result<Duration> {
+        let key = self.admitted_key()?;
+        let (took, told) = self.invalidate(&key, "?wait_for_edges=5s")?;
+        let all = json!({"total": self.edges, "applied": self.edges, "missing": [], "complete": true});
+        ensure!(told.get("edges") == Some(&all), "not every edge has applied it: {told}");
+        for connection in &mut self.connections {
+            let status = connection.exchange(&presenting(&key))?.status;
+            ensure!(status == 401, "a worker answers {status} to a key that all have acknowledged as ended");
+        }
+        Ok(took)
     }
-    let invalidation = Request::new("DELETE", INVALIDATE_AND_WAIT).json(&json!({"ids": [key.id]}));
-    let asked = Instant::now();
-    let answer = stack.key_service.client().send(invalidation)?;
-    let took = asked.elapsed();
-    let told = answer.json()?;
-    let all = json!({"total": edges, "applied": edges, "missing": [], "complete": true});
-    ensure!(told.get("edges") == Some(&all), "not every edge has applied it: {told}");
-    for connection in connections {
-        let status = connection.exchange(&request)?.status;
-        ensure!(status == 401, "a worker answers {status} to a key that all have acknowledged as ended");
+
+    /// The time of an answer that comes when the change is on disk.
+    fn durable(&mut self) -> Result<Duration> {
+        let key = self.admitted_key()?;
+        let (took, _) = self.invalidate(&key, "")?;
+        self.await_status(&key, 401)?;
+        Ok(took)
     }
-    Ok(took)
+
+    /// A key that every worker of every edge admits.
+    fn admitted_key(&mut self) -> Result<CreatedKey> {
+        let key = self.stack.key_service.client().create_key(&json!({"name": "revoked soon"}))?;
+        self.await_status(&key, 200)?;
+        Ok(key)
+    }
+
+    fn await_status(&mut self, key: &CreatedKey, status: u16) -> Result<()> {
+        for connection in &mut self.connections {
+            wait::until("every worker knows what has become of the key", || {
+                Ok((connection.exchange(&presenting(key))?.status == status).then_some(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn invalidate(&self, key: &CreatedKey, query: &str) -> Result<(Duration, Value)> {
+        let request = Request::new("DELETE", &format!("{KEYS}{query}"));
+        let request = request.json(&json!({"ids": [key.id]})).api_key(&self.administrator.encoded);
+        let asked = Instant::now();
+        let answer = http1::exchange(self.stack.key_service.address(), &request)?;
+        Ok((asked.elapsed(), answer.json()?))
+    }
+}
+
+fn presenting(key: &CreatedKey) -> Request {
+    Request::get("/acknowledgement").api_key(&key.encoded)
 }

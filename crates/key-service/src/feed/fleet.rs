@@ -1,8 +1,9 @@
 //! What a feed knows of its edges, for whoever asks, and for the other replicas.
 //!
 //! An edge asks one replica at a time, and a promise counts at all of them. So replicas exchange what they hear: each hands its own
-//! sightings out with [`Feed::own_sightings_since`] whenever [`Feed::edge_news`] has changed, and takes in those of the others with
-//! [`Feed::merge_sightings`]. Nothing that was taken in is handed out again.
+//! sightings out with [`Feed::own_sightings_since`] whenever [`Feed::edge_news`] has changed, and now and then without news, so that
+//! the others know who lives; and it takes in those of the others with [`Feed::merge_sightings`]. Nothing that was taken in is
+//! handed out again.
 
 use std::sync::PoisonError;
 
