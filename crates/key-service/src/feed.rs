@@ -86,12 +86,13 @@ impl Feed {
         let unheard_for = if has_history { edges_live_for } else { Duration::ZERO };
         let complete_from = now.plus_millis(u64::try_from(unheard_for.as_millis()).unwrap_or(u64::MAX));
         let recent = Arc::default();
+        let epoch = store.epoch().clone();
         tokio::spawn(note_changes(store.changes(), Arc::clone(&recent)));
         Self {
             store,
             places: Semaphore::new(FEED_WAITERS_MAX),
             edge_places: Semaphore::new(EDGE_WAITERS_MAX),
-            edges: Mutex::new(EdgeLedger::new(edges_live_for, complete_from)),
+            edges: Mutex::new(EdgeLedger::new(epoch, edges_live_for, complete_from)),
             edge_news: watch::Sender::new(0),
             recent,
             stopping,
@@ -165,9 +166,11 @@ impl Feed {
         }
     }
 
-    /// A ledger whose holder panicked is still a ledger: each entry is written whole.
+    /// The ledger, of the epoch that the store has by now. One whose holder panicked is still a ledger: each entry is written whole.
     fn ledger(&self) -> MutexGuard<'_, EdgeLedger> {
-        self.edges.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut ledger = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.turn_to(self.store.epoch());
+        ledger
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
 use crate::feed::edge_name::EdgeName;
 use crate::limits::EDGES_MAX;
@@ -19,6 +19,7 @@ use crate::limits::EDGES_MAX;
 /// What is known of each edge; at most [`EDGES_MAX`] of them.
 #[derive(Debug)]
 pub struct EdgeLedger {
+    epoch: Epoch,
     edges: BTreeMap<EdgeName, EdgeProgress>,
     live_for_ms: u64,
     /// Until then an edge may be live that is not in here.
@@ -83,11 +84,34 @@ struct EdgeProgress {
 }
 
 impl EdgeLedger {
-    /// An empty ledger. Edges are live for `live_for` after each request; until `incomplete_until`, some may not have asked yet.
+    /// An empty ledger of promises about the feed of this epoch. Edges are live for `live_for` after each request; until `incomplete_until`, some may not have asked yet.
     #[must_use]
-    pub fn new(live_for: Duration, incomplete_until: UnixMillis) -> Self {
+    pub fn new(epoch: Epoch, live_for: Duration, incomplete_until: UnixMillis) -> Self {
         let live_for_ms = u64::try_from(live_for.as_millis()).unwrap_or(u64::MAX);
-        Self { edges: BTreeMap::new(), live_for_ms, incomplete_until, heard: 0 }
+        Self { epoch, edges: BTreeMap::new(), live_for_ms, incomplete_until, heard: 0 }
+    }
+
+    /// Of which feed the promises are.
+    #[must_use]
+    pub fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    /// Turns to the feed of another epoch, if it is another. The edges live on; what they have promised was about the one before.
+    pub fn turn_to(&mut self, epoch: &Epoch) {
+        if self.epoch == *epoch {
+            return;
+        }
+        self.epoch = epoch.clone();
+        for progress in self.edges.values_mut() {
+            progress.acknowledged = Cursor(0);
+            progress.took_back = false;
+        }
+    }
+
+    /// Notes that until then there may be live edges of which only others know.
+    pub fn doubt_until(&mut self, moment: UnixMillis) {
+        self.incomplete_until = self.incomplete_until.max(moment);
     }
 
     /// Notes that an edge asked this replica.
@@ -188,7 +212,7 @@ impl EdgeLedger {
         };
         let was_live = self.is_live(progress, now);
         if was_live {
-            self.incomplete_until = self.incomplete_until.max(now.plus_millis(self.live_for_ms));
+            self.doubt_until(now.plus_millis(self.live_for_ms));
         }
         self.edges.remove(&name);
         was_live

@@ -18,11 +18,14 @@ use crate::limits::{EDGE_EXCHANGE_PAUSE, EDGE_ROW_LIFE, EDGE_SIGHT_INTERVAL, STO
 use crate::store::StoreError;
 use crate::store::edges::{EdgeAnnouncements, EdgeRow};
 
+/// How long a replica that could not hear of the others' edges doubts that it knows all: until it has surely tried again.
+const EDGE_DOUBT_MS: u64 = 2 * EDGE_SIGHT_INTERVAL.as_secs() * 1_000;
+
 /// Begins the exchange, from within a runtime of tokio. It ends with the feed. A store that nobody else uses needs none.
 pub fn begin(feed: &Arc<Feed>, clock: Arc<dyn Clock>, edges_live_for: Duration) {
     if feed.store.may_have_replicas() {
         tokio::spawn(keep_telling(Arc::downgrade(feed)));
-        tokio::spawn(keep_hearing(Arc::downgrade(feed)));
+        tokio::spawn(keep_hearing(Arc::downgrade(feed), Arc::clone(&clock)));
         tokio::spawn(keep_forgetting(Arc::downgrade(feed), clock, edges_live_for.max(EDGE_ROW_LIFE)));
     }
 }
@@ -35,10 +38,12 @@ async fn keep_telling(feed: Weak<Feed>) {
         let _ = timeout(EDGE_SIGHT_INTERVAL, news.changed()).await;
         news.borrow_and_update();
         let Some(feed) = feed.upgrade() else { return };
+        // Before what is told: a promise about an older epoch must not be told as one about this.
+        let epoch = feed.store.epoch().clone();
         let (version, sightings) = feed.own_sightings_since(told);
         if !sightings.is_empty() {
             let rows: Vec<EdgeRow> = sightings.into_iter().map(row).collect();
-            match feed.store.tell_of_edges(&rows).await {
+            match feed.store.tell_of_edges(&epoch, &rows).await {
                 Ok(()) => told = version,
                 Err(error) => complain("could not tell of edges", &error),
             }
@@ -48,16 +53,20 @@ async fn keep_telling(feed: Weak<Feed>) {
     }
 }
 
-async fn keep_hearing(feed: Weak<Feed>) {
+async fn keep_hearing(feed: Weak<Feed>, clock: Arc<dyn Clock>) {
     let mut announcements = None;
     loop {
         let Some(feed) = feed.upgrade() else { return };
         if announcements.is_none() {
             announcements = feed.store.edge_announcements().await.unwrap_or_default();
         }
-        match feed.store.edges_told_of().await {
-            Ok(rows) => feed.merge_sightings(rows.into_iter().filter_map(sighting).collect()),
-            Err(error) => complain("could not hear of edges", &error),
+        let epoch = feed.store.epoch().clone();
+        match feed.store.edges_told_of(&epoch).await {
+            Ok(rows) => feed.merge_sightings(&epoch, rows.into_iter().filter_map(sighting).collect()),
+            Err(error) => {
+                feed.doubt_edges_until(clock.now().plus_millis(EDGE_DOUBT_MS));
+                complain("could not hear of edges", &error);
+            }
         }
         drop(feed);
         sleep(EDGE_EXCHANGE_PAUSE).await;

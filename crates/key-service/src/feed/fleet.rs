@@ -67,11 +67,19 @@ impl Feed {
         self.ledger().changed_since(version)
     }
 
-    /// Takes in what other replicas of the same epoch have heard.
-    pub fn merge_sightings(&self, sightings: Vec<EdgeSighting>) {
-        if self.ledger().merge(sightings) {
+    /// Takes in what other replicas have heard about the feed of this epoch, if it is still the store's.
+    pub fn merge_sightings(&self, epoch: &Epoch, sightings: Vec<EdgeSighting>) {
+        let mut ledger = self.ledger();
+        let is_news = ledger.epoch() == epoch && ledger.merge(sightings);
+        drop(ledger);
+        if is_news {
             self.tell_edge_news();
         }
+    }
+
+    /// Notes that until then other replicas may know of live edges that this one does not know of.
+    pub fn doubt_edges_until(&self, moment: UnixMillis) {
+        self.ledger().doubt_until(moment);
     }
 
     /// Takes in what an edge has said to this replica.

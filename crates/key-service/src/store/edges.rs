@@ -3,7 +3,7 @@
 //! Nothing of it has to be durable: an edge that lives is heard of again. What counts is that the others hear of a promise within
 //! milliseconds.
 
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
 use crate::store::{KeyStore, StoreError};
 
@@ -27,22 +27,23 @@ impl KeyStore {
         self.database.may_have_replicas()
     }
 
-    /// Tells the others of these edges. What they have heard that goes further stays.
+    /// Tells the others of these edges, and what they have promised about the feed of this epoch. What the others have heard that
+    /// goes further stays.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when nobody was told.
-    pub async fn tell_of_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
-        self.database.write_edges(self.epoch().as_str(), edges).await
+    pub async fn tell_of_edges(&self, epoch: &Epoch, edges: &[EdgeRow]) -> Result<(), StoreError> {
+        self.database.write_edges(epoch.as_str(), edges).await
     }
 
-    /// What all replicas have heard of the edges; of those seen last when there are too many.
+    /// What all replicas have heard of the edges that follow the feed of this epoch; of those seen last when there are too many.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn edges_told_of(&self) -> Result<Vec<EdgeRow>, StoreError> {
-        self.database.read_edges(self.epoch().as_str()).await
+    pub async fn edges_told_of(&self, epoch: &Epoch) -> Result<Vec<EdgeRow>, StoreError> {
+        self.database.read_edges(epoch.as_str()).await
     }
 
     /// Forgets edges that nobody has seen since then.

@@ -5,7 +5,11 @@ use super::*;
 const LIVE_FOR: Duration = Duration::from_millis(100);
 
 fn ledger() -> EdgeLedger {
-    EdgeLedger::new(LIVE_FOR, UnixMillis(0))
+    EdgeLedger::new(epoch("first"), LIVE_FOR, UnixMillis(0))
+}
+
+fn epoch(name: &str) -> Epoch {
+    Epoch::try_from(name.to_owned()).unwrap()
 }
 
 fn edge(name: impl Into<String>) -> EdgeName {
@@ -38,6 +42,30 @@ fn lists_each_edge_by_name_with_how_far_it_has_come() {
     let counts = EdgeCounts { known: 2, live: 1, current: 0, lag_max: 3 };
     assert_eq!(ledger.counts(Cursor(8), UnixMillis(103)), counts);
     assert_eq!(ledger.live(UnixMillis(103)), [edge("b")]);
+}
+
+#[test]
+fn a_promise_about_one_epoch_counts_for_nothing_in_the_next() {
+    let mut ledger = ledger();
+    ledger.see(at("a", 7, 10));
+    ledger.turn_to(&epoch("first"));
+    assert!(ledger.has_applied(&edge("a"), Cursor(7)));
+    ledger.turn_to(&epoch("second"));
+    assert!(!ledger.has_applied(&edge("a"), Cursor(1)));
+    assert_eq!(ledger.live(UnixMillis(10)), [edge("a")], "it lives on");
+    let heard = ledger.see(at("a", 3, 11));
+    assert_eq!(heard, Heard { before: Some(Cursor(0)), took_back: false, crowded_out: false });
+    assert!(ledger.has_applied(&edge("a"), Cursor(3)));
+}
+
+#[test]
+fn a_ledger_in_doubt_is_not_complete() {
+    let mut ledger = ledger();
+    assert!(ledger.is_complete(UnixMillis(1)));
+    ledger.doubt_until(UnixMillis(5));
+    ledger.doubt_until(UnixMillis(3));
+    assert!(!ledger.is_complete(UnixMillis(4)));
+    assert!(ledger.is_complete(UnixMillis(5)));
 }
 
 #[test]
@@ -79,7 +107,7 @@ fn hands_out_what_it_has_heard_and_not_what_it_was_told() {
 
 #[test]
 fn forgets_the_edge_not_seen_for_longest_when_there_is_one_too_many() {
-    let mut ledger = EdgeLedger::new(Duration::from_millis(EDGES_MAX as u64), UnixMillis(0));
+    let mut ledger = EdgeLedger::new(epoch("first"), Duration::from_millis(EDGES_MAX as u64), UnixMillis(0));
     for number in 0..EDGES_MAX as u64 {
         ledger.see(at(&number.to_string(), 1, number));
     }

@@ -1,4 +1,4 @@
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 use tokio::sync::watch;
 
 use super::*;
@@ -55,7 +55,8 @@ async fn a_replica_that_starts_knows_what_the_others_have_heard() {
     let scratch = ScratchStore::new().await;
     let (one, _stop) = exchanging(scratch.store.clone());
     one.see(at("a", 4));
-    while scratch.store.edges_told_of().await.unwrap().is_empty() {
+    let epoch = scratch.store.epoch().clone();
+    while scratch.store.edges_told_of(&epoch).await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
     let (late, _stop_late) = exchanging(scratch.another_replica().await);
@@ -69,16 +70,19 @@ async fn a_replica_that_starts_knows_what_the_others_have_heard() {
 async fn promises_only_rise_and_edges_that_nobody_sees_are_forgotten() {
     let scratch = ScratchStore::new().await;
     let store = &scratch.store;
+    let epoch = store.epoch().clone();
     let edge = |acknowledged, seen| EdgeRow {
         name: "a \"quoted\" name".to_owned(),
         acknowledged: Cursor(acknowledged),
         seen: UnixMillis(seen),
     };
-    store.tell_of_edges(&[edge(7, 20)]).await.unwrap();
-    store.tell_of_edges(&[edge(5, 30)]).await.unwrap();
-    assert_eq!(store.edges_told_of().await.unwrap(), [edge(7, 30)]);
+    store.tell_of_edges(&epoch, &[edge(7, 20)]).await.unwrap();
+    store.tell_of_edges(&epoch, &[edge(5, 30)]).await.unwrap();
+    assert_eq!(store.edges_told_of(&epoch).await.unwrap(), [edge(7, 30)]);
+    let restored = Epoch::try_from("restored".to_owned()).unwrap();
+    assert_eq!(store.edges_told_of(&restored).await.unwrap(), [], "promises about another feed");
     store.forget_edges(UnixMillis(30)).await.unwrap();
-    assert_eq!(store.edges_told_of().await.unwrap().len(), 1);
+    assert_eq!(store.edges_told_of(&epoch).await.unwrap().len(), 1);
     store.forget_edges(UnixMillis(31)).await.unwrap();
-    assert_eq!(store.edges_told_of().await.unwrap(), []);
+    assert_eq!(store.edges_told_of(&epoch).await.unwrap(), []);
 }
