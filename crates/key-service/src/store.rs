@@ -6,14 +6,15 @@
 //! it is.
 
 pub mod directory;
+mod error;
 pub mod location;
 pub mod removal;
 mod replicas;
 mod sql;
 pub mod tokens;
+pub mod transfer;
 pub mod update;
 
-use std::fmt;
 use std::sync::Arc;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
@@ -30,11 +31,14 @@ use crate::store::sql::SqlStore;
 use crate::store::update::{KeyUpdate, UpdateOutcome};
 use crate::telemetry;
 
+pub use error::StoreError;
+
 /// The store of one service. Clones share it.
 #[derive(Clone, Debug)]
 pub struct KeyStore {
     database: SqlStore,
-    epoch: Epoch,
+    /// Which feed it is. Another process may begin another.
+    epoch: Arc<watch::Sender<Epoch>>,
     changes: Arc<watch::Sender<Cursor>>,
     _replicas: Arc<Option<Hearing>>,
 }
@@ -116,24 +120,6 @@ pub struct FeedPosition {
     pub purged: Option<Cursor>,
 }
 
-/// Why the store did not do it.
-#[derive(Debug)]
-pub enum StoreError {
-    /// What is stored is not what was stored: the text says which part.
-    Corrupt(&'static str),
-    /// A key with this id exists.
-    IdTaken,
-    /// More keys match than one answer may carry.
-    TooManyKeys {
-        /// How many it may carry.
-        keys_max: u32,
-    },
-    /// A text holds the character NUL, which PostgreSQL does not keep.
-    NulInText,
-    /// The database did not do its part. For the log, never for a client.
-    Unavailable(Box<dyn std::error::Error + Send + Sync>),
-}
-
 /// A change that is durable: where it left the feed, and what it was.
 type Committed = (Cursor, ChangeEvent);
 
@@ -152,16 +138,16 @@ impl KeyStore {
     pub async fn open(location: &StoreLocation, epoch: Epoch) -> Result<Self, StoreError> {
         let database = SqlStore::open(location, &epoch).await?;
         let state = database.feed_state().await?;
-        let (changes, _) = watch::channel(state.latest);
-        let changes = Arc::new(changes);
-        let replicas = Hearing::begin(&database, state.epoch.clone(), &changes);
-        Ok(Self { database, epoch: state.epoch, changes, _replicas: Arc::new(replicas) })
+        let epoch = Arc::new(watch::Sender::new(state.epoch));
+        let changes = Arc::new(watch::Sender::new(state.latest));
+        let replicas = Hearing::begin(&database, &epoch, &changes);
+        Ok(Self { database, epoch, changes, _replicas: Arc::new(replicas) })
     }
 
     /// Which feed this store's is.
     #[must_use]
-    pub fn epoch(&self) -> &Epoch {
-        &self.epoch
+    pub fn epoch(&self) -> Epoch {
+        self.epoch.borrow().clone()
     }
 
     /// Ends the connections once nobody uses them.
@@ -354,43 +340,6 @@ impl KeyStore {
 
     fn announce(&self, cursor: Cursor) {
         replicas::announce(&self.changes, cursor);
-    }
-}
-
-impl StoreError {
-    /// Its kind, out of a bounded set, for metrics.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Corrupt(_) => "corrupt",
-            Self::IdTaken => "id_taken",
-            Self::NulInText => "nul_in_text",
-            Self::TooManyKeys { .. } => "too_many_keys",
-            Self::Unavailable(_) => "unavailable",
-        }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Corrupt(part) => write!(f, "what is stored as {part} is not readable"),
-            Self::IdTaken => f.write_str("a key with this id exists"),
-            Self::TooManyKeys { keys_max } => write!(f, "more than {keys_max} keys match"),
-            Self::NulInText => {
-                f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
-            }
-            Self::Unavailable(_) => f.write_str("the database did not do its part"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unavailable(cause) => Some(cause.as_ref()),
-            Self::Corrupt(_) | Self::IdTaken | Self::NulInText | Self::TooManyKeys { .. } => None,
-        }
     }
 }
 

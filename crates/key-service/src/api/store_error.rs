@@ -21,7 +21,10 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable(_) => Self::unavailable(error),
             StoreError::Corrupt(_)
             | StoreError::IdTaken
+            | StoreError::NewerVersion
+            | StoreError::NotAStore
             | StoreError::NulInText
+            | StoreError::OlderVersion
             | StoreError::TooManyKeys { .. } => Self::internal(error),
         }
     }

@@ -4,7 +4,10 @@
 //! `postgres`), how a parameter is spelt (`query`), and the types of columns (the migrations).
 
 mod directory;
+mod error;
+mod export;
 mod feed;
+mod import;
 mod keys;
 mod migrations;
 mod postgres;
@@ -30,6 +33,7 @@ use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::transaction::{Rows, Transaction, in_time};
 
+pub(super) use import::Added;
 pub(super) use postgres::announcements::Announced;
 
 /// The connections to the database. Clones share them.
@@ -71,6 +75,24 @@ impl SqlStore {
         let first = "insert into feed_state (singleton, epoch, seq, purged_through, keys_live)
                      values (1, ?, 1, 0, 0) on conflict do nothing";
         store.write(Query::new(first).bind(epoch.as_str())).await?;
+        Ok(store)
+    }
+
+    /// Opens the store that is there, to be read only.
+    pub(super) async fn open_to_read(location: &StoreLocation) -> Result<Self, StoreError> {
+        let store = match location {
+            StoreLocation::File(file) => Self::Sqlite(sqlite::open_to_read(file)),
+            StoreLocation::Postgres(database) => {
+                Self::Postgres { connections: postgres::open_to_read(database.options()), notifies: false }
+            }
+        };
+        let known = match store {
+            Self::Postgres { .. } => migrations::postgres(),
+            Self::Sqlite(_) => migrations::sqlite(),
+        };
+        let applied =
+            store.fetch_all(Query::new(migrations::APPLIED)).await.map_err(StoreError::not_a_store)?;
+        migrations::refuse_another_version(&applied, &known)?;
         Ok(store)
     }
 
@@ -231,18 +253,6 @@ impl fmt::Debug for SqlStore {
             Self::Postgres { .. } => "PostgreSQL",
             Self::Sqlite(_) => "SQLite",
         })
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(error.into())
-    }
-}
-
-impl From<sqlx::migrate::MigrateError> for StoreError {
-    fn from(error: sqlx::migrate::MigrateError) -> Self {
-        Self::Unavailable(error.into())
     }
 }
 

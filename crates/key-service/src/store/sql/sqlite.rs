@@ -28,12 +28,21 @@ pub(super) async fn open(file: &Path) -> Result<Connections<Sqlite>, StoreError>
         .max_connections(1)
         .acquire_timeout(STORE_CONNECTION_WAIT_MAX)
         .connect_with(options.clone())
-        .await?;
+        .await
+        .map_err(|error| StoreError::from(error).not_a_store())?;
     migrations::sqlite().run(&writer).await?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(STORE_READERS_MAX)
-        .acquire_timeout(STORE_CONNECTION_WAIT_MAX)
-        .connect_with(options.read_only(true).create_if_missing(false))
-        .await?;
+    let readers = readers().connect_with(options.read_only(true).create_if_missing(false)).await?;
     Ok(Connections { writer, readers })
+}
+
+/// Connections none of which can write. Others may use the file meanwhile.
+pub(super) fn open_to_read(file: &Path) -> Connections<Sqlite> {
+    let options =
+        SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(STORE_BUSY_WAIT_MAX);
+    let readers = readers().connect_lazy_with(options);
+    Connections { writer: readers.clone(), readers }
+}
+
+fn readers() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(STORE_READERS_MAX).acquire_timeout(STORE_CONNECTION_WAIT_MAX)
 }

@@ -1,0 +1,74 @@
+//! What a store says when it did not do what it was asked.
+
+use std::fmt;
+
+/// Why the store did not do it.
+#[derive(Debug)]
+pub enum StoreError {
+    /// What is stored is not what was stored: the text says which part.
+    Corrupt(&'static str),
+    /// A key with this id exists.
+    IdTaken,
+    /// More keys match than one answer may carry.
+    TooManyKeys {
+        /// How many it may carry.
+        keys_max: u32,
+    },
+    /// A text holds the character NUL, which PostgreSQL does not keep.
+    NulInText,
+    /// What is there is no store of Latchkey.
+    NotAStore,
+    /// The store was made by a newer version.
+    NewerVersion,
+    /// The store is of an older version, and is not to be changed.
+    OlderVersion,
+    /// The database did not do its part. For the log, never for a client.
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// Its kind, out of a bounded set, for metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Corrupt(_) => "corrupt",
+            Self::IdTaken => "id_taken",
+            Self::NulInText => "nul_in_text",
+            Self::NotAStore => "not_a_store",
+            Self::NewerVersion => "newer_version",
+            Self::OlderVersion => "older_version",
+            Self::TooManyKeys { .. } => "too_many_keys",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Corrupt(part) => write!(f, "what is stored as {part} is not readable"),
+            Self::IdTaken => f.write_str("a key with this id exists"),
+            Self::TooManyKeys { keys_max } => write!(f, "more than {keys_max} keys match"),
+            Self::NulInText => {
+                f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
+            }
+            Self::NotAStore => f.write_str("it is no store of Latchkey"),
+            Self::NewerVersion => {
+                f.write_str("it was made by a newer version of Latchkey, or its migrations were altered")
+            }
+            Self::OlderVersion => f.write_str(
+                "it is of an older version of Latchkey; start the service once to bring it up to date",
+            ),
+            Self::Unavailable(_) => f.write_str("the database did not do its part"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(cause) => Some(cause.as_ref()),
+            _ => None,
+        }
+    }
+}
