@@ -143,7 +143,11 @@ impl CommandFailed {
         let mut message = format!("could not {doing} the store {location}: {error}");
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
+            let text = error.to_string();
+            // Some errors tell their cause themselves.
+            if !message.ends_with(&text) {
+                message.push_str(&format!(": {text}"));
+            }
             cause = error.source();
         }
         Self::new(message)

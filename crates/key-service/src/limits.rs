@@ -209,6 +209,10 @@ pub const STORE_BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long a request waits for a connection to the store.
 pub const STORE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// When a client should ask again that was told the service is not available, in whole seconds: a lock that it met has passed by
+/// then, or will not pass soon.
+pub const UNAVAILABLE_RETRY_AFTER: Duration = STORE_BUSY_WAIT_MAX;
+
 /// Entries of an export that are read from the store before anybody asks for them.
 pub const ENTRIES_EXPORTED_AHEAD: usize = 256;
 

@@ -15,14 +15,15 @@ pub mod tokens;
 pub mod transfer;
 pub mod update;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 
 use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
-use crate::limits::KEYS_SCANNED_AHEAD;
+use crate::limits::{KEYS_SCANNED_AHEAD, UNAVAILABLE_RETRY_AFTER};
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::location::StoreLocation;
 use crate::store::removal::RemovalPolicy;
@@ -40,6 +41,8 @@ pub struct KeyStore {
     /// Which feed it is. Another process may begin another.
     epoch: Arc<watch::Sender<Epoch>>,
     changes: Arc<watch::Sender<Cursor>>,
+    /// When the last change failed, for want of space or for another reason; nothing once one went through.
+    change_failed: Arc<Mutex<Option<Instant>>>,
     _replicas: Arc<Option<Hearing>>,
 }
 
@@ -141,7 +144,8 @@ impl KeyStore {
         let epoch = Arc::new(watch::Sender::new(state.epoch));
         let changes = Arc::new(watch::Sender::new(state.latest));
         let replicas = Hearing::begin(&database, &epoch, &changes);
-        Ok(Self { database, epoch, changes, _replicas: Arc::new(replicas) })
+        let change_failed = Arc::default();
+        Ok(Self { database, epoch, changes, change_failed, _replicas: Arc::new(replicas) })
     }
 
     /// Which feed this store's is.
@@ -307,13 +311,32 @@ impl KeyStore {
         self.changes.subscribe()
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers and takes changes. It counts as not taking any for [`UNAVAILABLE_RETRY_AFTER`] after one failed;
+    /// then one is tried.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.database.feed_state().await.map(|_| ())
+        self.database.feed_state().await?;
+        let failed = *self.change_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match failed {
+            None => Ok(()),
+            Some(at) if at.elapsed() < UNAVAILABLE_RETRY_AFTER => {
+                Err(StoreError::Unavailable("a change has failed just now".into()))
+            }
+            Some(_) => {
+                let tried = self.database.try_a_change().await;
+                self.note_change(&tried);
+                tried
+            }
+        }
+    }
+
+    /// Remembers whether the database did its part in a change.
+    fn note_change<T>(&self, outcome: &Result<T, StoreError>) {
+        let failed = matches!(outcome, Err(StoreError::Unavailable(_))).then(Instant::now);
+        *self.change_failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
     }
 
     /// Runs a change to its end in a task of its own: a caller that hangs up must not lose the wake-up or the audit line
@@ -327,7 +350,9 @@ impl KeyStore {
         let store = self.clone();
         let verb = verb(self.database.clone());
         let task = tokio::spawn(async move {
-            let (outcome, change) = verb.await?;
+            let done = verb.await;
+            store.note_change(&done);
+            let (outcome, change) = done?;
             if let Some((cursor, event)) = change {
                 store.announce(cursor);
                 audit::record_change(&event);

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 pub use cause::{ErrorCause, ErrorType};
 pub use challenge::Challenge;
+pub(in crate::api) use envelope::retry_after;
 pub use validation::ValidationProblems;
 
 /// A status that says failure: 4xx or 5xx, so that an error cannot be sent as a success.
@@ -212,7 +213,7 @@ impl ApiError {
         error
     }
 
-    /// 503: the store cannot be reached. Never to be told apart from other outages, and never a 401.
+    /// 503 with `Retry-After`: the store cannot be reached. Never to be told apart from other outages, and never a 401.
     #[must_use]
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let shown = ErrorCause::new(ErrorType::Status, "the service is temporarily unavailable");

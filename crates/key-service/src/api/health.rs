@@ -3,14 +3,14 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse as _, Response};
 use latchkey_key_feed::Cursor;
 use serde::Serialize;
 
 use crate::api::SharedService;
 use crate::api::answer;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, retry_after};
 use crate::telemetry;
 
 #[derive(Serialize)]
@@ -18,14 +18,17 @@ struct Health {
     status: &'static str,
 }
 
-/// 200 when the store answers, 503 when not. That there is an answer at all says that the service lives.
+/// 200 when the store answers and takes changes, 503 when not. That there is an answer at all says that the service lives.
 pub(super) async fn show(State(service): State<SharedService>) -> Result<Response, ApiError> {
     match service.store.ping().await {
         Ok(()) => answer::ok(&Health { status: "ready" }),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the store does not answer");
             telemetry::store_failed(&error);
-            answer::with_status(StatusCode::SERVICE_UNAVAILABLE, &Health { status: "store unavailable" })
+            let told = Health { status: "store unavailable" };
+            let mut response = answer::with_status(StatusCode::SERVICE_UNAVAILABLE, &told)?;
+            response.headers_mut().insert(RETRY_AFTER, retry_after());
+            Ok(response)
         }
     }
 }

@@ -34,6 +34,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<(), CommandFailed> {
     }
     let (counts, live, epoch) = (told(&found.counts), found.keys_live, found.epoch.as_str());
     write_out(
-        format!("The store {location} is sound: {counts}; {live} keys live; epoch {epoch}.\n").as_bytes(),
+        format!(
+            "The store {location} is sound: {counts}; {live} of the keys not invalidated; epoch {epoch}.\n"
+        )
+        .as_bytes(),
     )
 }

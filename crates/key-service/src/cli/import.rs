@@ -68,13 +68,13 @@ async fn import(
 /// How many of each kind, for people.
 pub(super) fn told(counts: &EntryCounts) -> String {
     [
-        (counts.api_keys, "API keys"),
-        (counts.users, "users"),
-        (counts.reserved_users, "reserved users"),
-        (counts.roles, "roles"),
-        (counts.application_privileges, "application privileges"),
+        (counts.api_keys, "API key"),
+        (counts.users, "user"),
+        (counts.reserved_users, "reserved user"),
+        (counts.roles, "role"),
+        (counts.application_privileges, "application privilege"),
     ]
-    .map(|(count, what)| format!("{count} {what}"))
+    .map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }))
     .join(", ")
 }
 

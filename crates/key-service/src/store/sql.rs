@@ -169,6 +169,11 @@ impl SqlStore {
         .await
     }
 
+    /// Makes a change that changes nothing, to see whether changes can be made.
+    pub(super) async fn try_a_change(&self) -> Result<(), StoreError> {
+        self.write(Query::new("update feed_state set keys_live = keys_live")).await.map(|_| ())
+    }
+
     async fn fetch_optional(&self, query: Query) -> Result<Option<Row>, StoreError> {
         in_time(async {
             Ok(match self {
@@ -282,6 +287,11 @@ impl SqlStore {
     async fn trail(&self, present: &'static str) -> Vec<Row> {
         let query = format!("select * from audit_event where {present} is not null order by event_id");
         self.fetch_all(Query::new(query)).await.unwrap()
+    }
+
+    /// As if a key had been lost.
+    pub(super) async fn miscount(&self) {
+        self.write(Query::new("update feed_state set keys_live = keys_live + 1")).await.unwrap();
     }
 
     /// As if the rows up to here had been removed for good.

@@ -85,7 +85,7 @@ pub enum ImportError<E> {
 /// A store that is read and never changed. A service may use it meanwhile.
 #[derive(Clone, Debug)]
 pub struct StoreReader {
-    database: SqlStore,
+    pub(in crate::store) database: SqlStore,
 }
 
 /// What a store was found to hold.

@@ -2,12 +2,13 @@
 
 use std::error::Error;
 
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use super::{ApiError, ErrorBody, ErrorCause};
+use crate::limits::UNAVAILABLE_RETRY_AFTER;
 
 /// Logs what the client is not told, then writes what it is told.
 impl IntoResponse for ApiError {
@@ -22,11 +23,19 @@ impl IntoResponse for ApiError {
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, retry_after());
+        }
         for (name, value) in self.headers {
             headers.append(name, value);
         }
         response
     }
+}
+
+/// What every 503 says in `Retry-After`.
+pub(in crate::api) fn retry_after() -> HeaderValue {
+    HeaderValue::from(UNAVAILABLE_RETRY_AFTER.as_secs())
 }
 
 /// The body.
