@@ -28,6 +28,15 @@ fn used_store() -> (tempfile::TempDir, PathBuf) {
     (directory, file)
 }
 
+/// A service that will not start, and is killed if it does.
+fn failing_dev(data: &Path) -> Command {
+    let dev = dev(data);
+    let mut command = Command::new("timeout");
+    command.arg("--signal=KILL").arg(WAIT_MAX.as_secs().to_string());
+    command.arg(dev.get_program()).args(dev.get_args());
+    command
+}
+
 fn dev(data: &Path) -> Command {
     let mut command = latchkey();
     command.args(["dev", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data);
@@ -36,7 +45,7 @@ fn dev(data: &Path) -> Command {
 
 /// The same, by somebody whom permissions hold back.
 fn dev_of_nobody(data: &Path) -> Command {
-    let mut command = dev(data);
+    let mut command = failing_dev(data);
     if fs::metadata(data).unwrap().uid() == 0 {
         for path in fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path()).chain([data.to_owned()]) {
             chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -77,8 +86,11 @@ fn assert_unavailable(answer: &Response) {
 #[test]
 fn a_file_that_is_no_database_is_refused_in_one_line() {
     let (directory, file) = used_store();
+    for rest in ["db-wal", "db-shm"] {
+        let _ = fs::remove_file(file.with_extension(rest));
+    }
     fs::write(&file, [b'x'; 8_192]).unwrap();
-    let refused = complaint(&mut dev(directory.path()), &[], "");
+    let refused = complaint(&mut failing_dev(directory.path()), &[], "");
     assert!(refused.ends_with("latchkey.db: it is no store of Latchkey"), "{refused}");
     let refused = complaint(latchkey().arg("check").arg("--data").arg(directory.path()), &[], "");
     assert!(refused.ends_with("latchkey.db: it is no store of Latchkey"), "{refused}");
@@ -92,8 +104,13 @@ async fn a_store_of_another_version_is_refused_in_one_line() {
     let newer = "insert into _sqlx_migrations select version + 1000, description, installed_on, success, checksum, \
                  execution_time from _sqlx_migrations where version = 1";
     sqlx::raw_sql(newer).execute(&mut connection).await.unwrap();
-    for verb in ["dev", "check", "export"] {
-        let refused = complaint(latchkey().arg(verb).arg("--data").arg(directory.path()), &[], "");
+    let mut commands = ["check", "export"].map(|verb| {
+        let mut command = latchkey();
+        command.arg(verb).arg("--data").arg(directory.path());
+        command
+    });
+    for command in commands.iter_mut().chain([&mut failing_dev(directory.path())]) {
+        let refused = complaint(command, &[], "");
         assert!(refused.contains("it was made by a newer version of Latchkey"), "{refused}");
     }
     sqlx::raw_sql("delete from _sqlx_migrations where version > 1").execute(&mut connection).await.unwrap();
@@ -221,7 +238,7 @@ async fn a_full_disk_refuses_changes_loses_nothing_and_heals_by_itself() {
 fn a_full_disk_at_the_start_is_told_in_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path();
-    let program = dev(data);
+    let program = failing_dev(data);
     let mut command = Command::new("unshare");
     let script = "mount -t tmpfs -o size=65536 tmpfs \"$1\" || exit 42; shift; exec \"$@\"";
     command

@@ -133,6 +133,9 @@ async fn a_backup_of_a_running_service_is_whole_and_a_restored_one_gets_another_
     assert!(text(&held.stderr).contains("another process uses the directory"), "{}", text(&held.stderr));
     service.terminate();
 
+    for rest in ["latchkey.db-wal", "latchkey.db-shm"] {
+        let _ = fs::remove_file(data.join(rest));
+    }
     fs::copy(&copy, data.join("latchkey.db")).unwrap();
     let sound = told(latchkey().arg("check").arg("--data").arg(&data), &[], "");
     assert!(sound.contains(" is sound: 1 API key, "), "{sound}");
