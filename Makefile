@@ -1,7 +1,7 @@
 # The front door. Every verb does one thing, and is the same on a laptop and in CI.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test lint fmt clean tools clients
+.PHONY: help build demo run test crash lint fmt clean tools clients
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ test: build clients ## Run all tests, the ones on a real Envoy included.
 	@target/debug/local-stack postgres cargo test -p latchkey-key-service --lib -- --include-ignored store:: feed::
 	@target/debug/local-stack postgres cargo test -p latchkey-key-service --test api
 	@echo 'test: everything held'
+
+crash: ## Kill the key service under load three hundred times, and look whether anything is lost. Takes minutes.
+	@cargo test -p latchkey-key-service --test api -- --ignored --nocapture process::crash::
 
 lint: tools ## Check format, clippy (native and wasm), documentation, licences, house rules.
 	@cargo fmt --all --check

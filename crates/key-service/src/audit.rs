@@ -6,6 +6,7 @@
 
 pub mod directory;
 pub mod feed;
+pub mod operations;
 pub mod tokens;
 
 use latchkey_key_feed::{KeyId, UnixMillis};
@@ -52,12 +53,16 @@ pub struct ChangeEvent {
 /// What can be done to keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeAction {
+    /// The feed was given another name, so that all edges load again.
+    BeginEpoch,
     /// A key was made with the powers of another.
     CloneApiKey,
     /// A key was made.
     CreateApiKey,
     /// Keys were made for somebody else.
     GrantApiKeys,
+    /// Keys were brought from another store.
+    ImportApiKeys,
     /// Keys were ended for ever.
     InvalidateApiKeys,
     /// Keys that had been dead for long were removed.
@@ -123,14 +128,25 @@ impl Actor {
     }
 }
 
+impl Actor {
+    /// Whoever works on the store itself: may read and write its files, or knows the password of its database.
+    #[must_use]
+    pub fn operator() -> Self {
+        let here = "_operator".to_owned();
+        Self { username: here.clone(), realm: here, api_key: None, run_as: None, source: None }
+    }
+}
+
 impl ChangeAction {
     /// The word that the store and the log use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::BeginEpoch => "begin_epoch",
             Self::CloneApiKey => "clone_api_key",
             Self::CreateApiKey => "create_api_key",
             Self::GrantApiKeys => "grant_api_keys",
+            Self::ImportApiKeys => "import_api_keys",
             Self::InvalidateApiKeys => "invalidate_api_keys",
             Self::RemoveApiKeys => "remove_api_keys",
             Self::UpdateApiKeys => "update_api_keys",

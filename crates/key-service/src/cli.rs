@@ -1,17 +1,23 @@
-//! The command `latchkey`: it runs a service (`dev`, `serve`), and asks one that runs (`key`, `edges`, `user`, `role`,
-//! `token`).
+//! The command `latchkey`: it runs a service (`dev`, `serve`), asks one that runs (`key`, `edges`, `user`, `role`, `token`), and works
+//! on a store itself (`export`, `import`, `backup`, `check`, `new-epoch`).
 //!
 //! No secret is ever an argument, because everybody on the machine can list those.
 
+mod backup;
+mod check;
 mod client_tls;
 mod completions;
 mod connection;
 mod data_directory;
 mod dev;
 mod edges;
+mod epoch;
+mod export;
+mod import;
 mod json_input;
 mod key;
 mod logging;
+mod replaced_file;
 mod report;
 mod role;
 mod running;
@@ -19,6 +25,7 @@ mod secret_input;
 mod serve;
 mod service_client;
 mod service_place;
+mod store_arguments;
 mod token;
 mod user;
 
@@ -63,6 +70,20 @@ enum Command {
     Role(role::RoleArguments),
     /// Get and end access tokens of a running service.
     Token(token::TokenArguments),
+    /// Write everything that a store holds, for `import` into another: all API keys, dead ones included, with the digests of their
+    /// secrets, users with the hashes of their passwords, roles and application privileges. Tokens, which live a day at most, and
+    /// the trail stay behind. A service may use the store meanwhile. Whoever has the file has no secret, but can guess passwords.
+    Export(export::ExportArguments),
+    /// Bring what `export` wrote into a store, all of it or nothing. A service on a data directory must be stopped; on PostgreSQL
+    /// it may run, but changes nothing meanwhile.
+    Import(import::ImportArguments),
+    /// Copy an SQLite store into a file. A service may use the store meanwhile.
+    Backup(backup::BackupArguments),
+    /// Read all of a store and say whether it is sound. A service may use it meanwhile.
+    Check(check::CheckArguments),
+    /// Give the feed of a store that was restored a new name, so that every edge forgets what it had read and loads again. A service
+    /// on a data directory must be stopped.
+    NewEpoch(epoch::EpochArguments),
     /// Print a script by which a shell completes this command.
     Completions(completions::CompletionsArguments),
 }
@@ -86,6 +107,11 @@ pub fn run() -> ExitCode {
         Command::User(arguments) => user::run(arguments),
         Command::Role(arguments) => role::run(arguments),
         Command::Token(arguments) => token::run(arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::NewEpoch(arguments) => epoch::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     match outcome {
@@ -123,10 +149,18 @@ impl CommandFailed {
     }
 
     pub(crate) fn store(location: &StoreLocation, error: &StoreError) -> Self {
-        let mut message = format!("could not open the store {location}: {error}");
+        Self::in_store("open", location, error)
+    }
+
+    pub(crate) fn in_store(doing: &str, location: &StoreLocation, error: &StoreError) -> Self {
+        let mut message = format!("could not {doing} the store {location}: {error}");
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
+            let text = error.to_string();
+            // Some errors tell their cause themselves.
+            if !message.ends_with(&text) {
+                message.push_str(&format!(": {text}"));
+            }
             cause = error.source();
         }
         Self::new(message)

@@ -86,7 +86,7 @@ impl Feed {
         let unheard_for = if has_history { edges_live_for } else { Duration::ZERO };
         let complete_from = now.plus_millis(u64::try_from(unheard_for.as_millis()).unwrap_or(u64::MAX));
         let recent = Arc::default();
-        let epoch = store.epoch().clone();
+        let epoch = store.epoch();
         tokio::spawn(note_changes(store.changes(), Arc::clone(&recent)));
         Self {
             store,
@@ -156,7 +156,7 @@ impl Feed {
 
     /// How much a request promises: 0 is nothing.
     fn acknowledged(&self, request: &FeedRequest, page: &FeedPage) -> Cursor {
-        let is_of_this_epoch = page.epoch == *self.store.epoch();
+        let is_of_this_epoch = page.epoch == self.store.epoch();
         if request.acknowledges(page) && is_of_this_epoch { request.after } else { Cursor(0) }
     }
 
@@ -169,7 +169,7 @@ impl Feed {
     /// The ledger, of the epoch that the store has by now. One whose holder panicked is still a ledger: each entry is written whole.
     fn ledger(&self) -> MutexGuard<'_, EdgeLedger> {
         let mut ledger = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.turn_to(self.store.epoch());
+        ledger.turn_to(&self.store.epoch());
         ledger
     }
 }

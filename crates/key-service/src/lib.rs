@@ -8,6 +8,7 @@ pub mod api;
 pub mod audit;
 pub mod cli;
 pub mod clock;
+pub mod export_file;
 pub mod feed;
 pub mod limits;
 pub mod log_line;

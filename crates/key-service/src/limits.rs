@@ -287,6 +287,20 @@ pub const STORE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long a request waits for a connection to a PostgreSQL store. One that is down is tried anew until then.
 pub const DATABASE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// Entries of an export that are read from the store before anybody asks for them.
+pub const ENTRIES_EXPORTED_AHEAD: usize = 256;
+
+/// Most keys of an import that are written by one statement, and most names in one event of the trail. PostgreSQL takes 65,535
+/// parameters a statement, SQLite 32,766, and a key has 19.
+pub const ENTRIES_IMPORTED_AT_ONCE_MAX: usize = 250;
+
+/// From so many bytes of texts on, keys of an import are written without waiting for more.
+pub const ENTRIES_IMPORTED_LEN_MAX: usize = 4 * 1024 * 1024;
+
+/// Longest line of an export that is read, in bytes. A key holds two bodies of requests, and the descriptors of all roles of its owner;
+/// escaped, a byte may take six.
+pub const EXPORT_LINE_LEN_MAX: u64 = 128 * 1024 * 1024;
+
 /// Longest line read from a terminal, pipe or file as a secret, with its end, in bytes. The longest secret is a JSON Web Token,
 /// and every secret must fit into the head of a request.
 pub const SECRET_LINE_LEN_MAX: u64 = REQUEST_HEAD_LEN_MAX as u64;

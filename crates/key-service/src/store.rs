@@ -15,9 +15,11 @@ pub mod removal;
 mod replicas;
 mod sql;
 pub mod tokens;
+pub mod transfer;
 pub mod update;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, Value};
@@ -25,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 
 use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
-use crate::limits::KEYS_SCANNED_AHEAD;
+use crate::limits::{KEYS_SCANNED_AHEAD, RETRY_PAUSE};
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::changed::{Changed, Committed};
 use crate::store::location::StoreLocation;
@@ -41,8 +43,11 @@ pub use error::StoreError;
 #[derive(Clone, Debug)]
 pub struct KeyStore {
     database: SqlStore,
-    epoch: Epoch,
+    /// Which feed it is. Another process may begin another.
+    epoch: Arc<watch::Sender<Epoch>>,
     changes: Arc<watch::Sender<Cursor>>,
+    /// When the last change failed, for want of space or for another reason; nothing once one went through.
+    change_failed: Arc<Mutex<Option<Instant>>>,
     _replicas: Arc<Option<Hearing>>,
 }
 
@@ -138,16 +143,17 @@ impl KeyStore {
     pub async fn open(location: &StoreLocation, epoch: Epoch) -> Result<Self, StoreError> {
         let database = SqlStore::open(location, &epoch).await?;
         let state = database.feed_state().await?;
-        let (changes, _) = watch::channel(state.latest);
-        let changes = Arc::new(changes);
-        let replicas = Hearing::begin(&database, state.epoch.clone(), &changes);
-        Ok(Self { database, epoch: state.epoch, changes, _replicas: Arc::new(replicas) })
+        let epoch = Arc::new(watch::Sender::new(state.epoch));
+        let changes = Arc::new(watch::Sender::new(state.latest));
+        let replicas = Hearing::begin(&database, &epoch, &changes);
+        let change_failed = Arc::default();
+        Ok(Self { database, epoch, changes, change_failed, _replicas: Arc::new(replicas) })
     }
 
     /// Which feed this store's is.
     #[must_use]
-    pub fn epoch(&self) -> &Epoch {
-        &self.epoch
+    pub fn epoch(&self) -> Epoch {
+        self.epoch.borrow().clone()
     }
 
     /// Ends the connections once nobody uses them.
@@ -321,13 +327,32 @@ impl KeyStore {
         Ok(self.database.feed_state().await?.latest)
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers and takes changes. It counts as not taking any for [`RETRY_PAUSE`] after one failed;
+    /// then one is tried.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.latest().await.map(|_| ())
+        self.database.feed_state().await?;
+        let failed = *self.change_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match failed {
+            None => Ok(()),
+            Some(at) if at.elapsed() < RETRY_PAUSE => {
+                Err(StoreError::Unavailable("a change has failed just now".into()))
+            }
+            Some(_) => {
+                let tried = self.database.try_a_change().await;
+                self.note_change(&tried);
+                tried
+            }
+        }
+    }
+
+    /// Remembers whether the database did its part in a change.
+    fn note_change<T>(&self, outcome: &Result<T, StoreError>) {
+        let failed = matches!(outcome, Err(StoreError::Unavailable(_))).then(Instant::now);
+        *self.change_failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
     }
 
     /// Runs a change to its end in a task of its own: a caller that hangs up must not lose the wake-up or the audit line
@@ -341,7 +366,9 @@ impl KeyStore {
         let store = self.clone();
         let verb = verb(self.database.clone());
         let change = async move {
-            let (outcome, change) = verb.await?;
+            let done = verb.await;
+            store.note_change(&done);
+            let (outcome, change) = done?;
             if let Some((cursor, event)) = change {
                 store.announce(cursor);
                 audit::record_change(&event);

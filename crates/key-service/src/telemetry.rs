@@ -67,7 +67,12 @@ pub fn request_answered(route: &str, method: &str, status: u16, took: Duration) 
 /// Keys were made, changed, ended or removed.
 pub fn keys_changed(action: ChangeAction, count: usize) {
     let name = match action {
-        ChangeAction::CloneApiKey | ChangeAction::CreateApiKey | ChangeAction::GrantApiKeys => KEYS_CREATED,
+        ChangeAction::CloneApiKey
+        | ChangeAction::CreateApiKey
+        | ChangeAction::GrantApiKeys
+        | ChangeAction::ImportApiKeys => KEYS_CREATED,
+        // It is about no key.
+        ChangeAction::BeginEpoch => return,
         ChangeAction::InvalidateApiKeys => KEYS_INVALIDATED,
         ChangeAction::RemoveApiKeys => KEYS_REMOVED,
         ChangeAction::UpdateApiKeys => KEYS_UPDATED,

@@ -226,7 +226,7 @@ impl ApiError {
         error
     }
 
-    /// 503: the store cannot be reached. Never to be told apart from other outages, and never a 401.
+    /// 503 with `Retry-After`: the store cannot be reached. Never to be told apart from other outages, and never a 401.
     #[must_use]
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let shown = ErrorCause::new(ErrorType::Status, "the service is temporarily unavailable");

@@ -18,7 +18,7 @@ struct Health {
     status: &'static str,
 }
 
-/// 200 when the store answers, 503 when not. That there is an answer at all says that the service lives.
+/// 200 when the store answers and takes changes, 503 when not. That there is an answer at all says that the service lives.
 pub(super) async fn show(State(service): State<SharedService>) -> Result<Response, ApiError> {
     match service.store.ping().await {
         Ok(()) => answer::ok(&Health { status: "ready" }),

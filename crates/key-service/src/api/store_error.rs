@@ -11,23 +11,25 @@ impl From<StoreError> for ApiError {
         match &error {
             StoreError::TooManyKeys { keys_max } => {
                 let reason = format!("more than {keys_max} API keys match; {FEWER}");
-                return ErrorCause::illegal_argument(reason).into();
+                ErrorCause::illegal_argument(reason).into()
             }
             StoreError::KeysTooLong { len_max } => {
                 let reason = format!("the API keys that match are longer than {len_max} bytes; {FEWER}");
-                return ErrorCause::illegal_argument(reason).into();
+                ErrorCause::illegal_argument(reason).into()
             }
-            StoreError::NulInText => return ErrorCause::illegal_argument(error.to_string()).into(),
-            StoreError::Corrupt(_) | StoreError::IdTaken | StoreError::Unavailable(_) => {}
-        }
-        telemetry::store_failed(&error);
-        match error {
-            StoreError::Unavailable(_) => Self::unavailable(error),
+            StoreError::NulInText => ErrorCause::illegal_argument(error.to_string()).into(),
+            StoreError::Unavailable(_) => {
+                telemetry::store_failed(&error);
+                Self::unavailable(error)
+            }
             StoreError::Corrupt(_)
             | StoreError::IdTaken
-            | StoreError::KeysTooLong { .. }
-            | StoreError::NulInText
-            | StoreError::TooManyKeys { .. } => Self::internal(error),
+            | StoreError::NewerVersion
+            | StoreError::NotAStore
+            | StoreError::OlderVersion => {
+                telemetry::store_failed(&error);
+                Self::internal(error)
+            }
         }
     }
 }

@@ -32,6 +32,12 @@ pub enum DirectoryAction {
     DisableUser,
     /// A user is let in again.
     EnableUser,
+    /// Application privileges were brought from another store.
+    ImportPrivileges,
+    /// Roles were brought from another store.
+    ImportRoles,
+    /// Users were brought from another store.
+    ImportUsers,
     /// Application privileges were made or replaced.
     PutPrivileges,
     /// A role was made or replaced.
@@ -53,6 +59,9 @@ impl DirectoryAction {
             Self::DeleteUser => "delete_user",
             Self::DisableUser => "disable_user",
             Self::EnableUser => "enable_user",
+            Self::ImportPrivileges => "import_privileges",
+            Self::ImportRoles => "import_roles",
+            Self::ImportUsers => "import_users",
             Self::PutPrivileges => "put_privileges",
             Self::PutRole => "put_role",
             Self::PutUser => "put_user",

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::CommandFailed;
+use crate::cli::replaced_file::ReplacedFile;
 
 /// A data directory that this process has to itself, for as long as this value lives.
 ///
@@ -30,9 +31,10 @@ impl DataDirectory {
             .map_err(|error| CommandFailed::io("open", &lock_file, &error))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                Err(CommandFailed::new(format!("another process uses the directory {}", path.display())))
-            }
+            Err(TryLockError::WouldBlock) => Err(CommandFailed::new(format!(
+                "another process uses the directory {}; stop it first",
+                path.display()
+            ))),
             Err(TryLockError::Error(error)) => Err(CommandFailed::io("lock", &lock_file, &error)),
         }
     }
@@ -43,13 +45,28 @@ impl DataDirectory {
 
     /// The file of the store. It is made here, because SQLite would make it readable to others.
     pub(super) fn store_file(&self) -> Result<PathBuf, CommandFailed> {
-        let file = self.path.join("latchkey.db");
+        let file = store_file_in(&self.path);
         private_file()
             .append(true)
             .create(true)
             .open(&file)
             .map_err(|error| CommandFailed::io("open", &file, &error))?;
         Ok(file)
+    }
+}
+
+/// The file of the store in a data directory.
+fn store_file_in(directory: &Path) -> PathBuf {
+    directory.join("latchkey.db")
+}
+
+/// The same, which must be there.
+pub(super) fn existing_store_file(directory: &Path) -> Result<PathBuf, CommandFailed> {
+    let file = store_file_in(directory);
+    match file.try_exists() {
+        Ok(true) => Ok(file),
+        Ok(false) => Err(CommandFailed::new(format!("there is no store in {}", directory.display()))),
+        Err(error) => Err(CommandFailed::io("find", &file, &error)),
     }
 }
 
@@ -63,13 +80,9 @@ pub(super) fn private_file() -> OpenOptions {
 
 /// Replaces a file as a whole: whoever reads it sees the old text or the new, also after a power cut.
 pub(super) fn replace_file(path: &Path, text: &str) -> io::Result<()> {
-    let next = path.with_extension("next");
-    let mut file = private_file().write(true).create(true).truncate(true).open(&next)?;
-    io::Write::write_all(&mut file, text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&next, path)?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory)?.sync_all()
+    let next = ReplacedFile::begin(path)?;
+    io::Write::write_all(&mut next.file(), text.as_bytes())?;
+    next.commit()
 }
 
 fn make_private(path: &Path) -> io::Result<()> {

@@ -83,7 +83,10 @@ async fn serve(
     let failed = |error: StoreError| CommandFailed::store(&location, &error);
     let store = KeyStore::open(&location, new_epoch()?).await.map_err(failed)?;
     if plan.elastic_is_new {
-        store.reset_reserved_user(ELASTIC.to_owned(), operator(), SystemClock.now()).await.map_err(failed)?;
+        store
+            .reset_reserved_user(ELASTIC.to_owned(), Actor::operator(), SystemClock.now())
+            .await
+            .map_err(failed)?;
     }
     let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -122,18 +125,12 @@ async fn serve(
 
 impl StorePlace {
     /// Where it is. A file is made if there is none.
-    fn location(&self) -> Result<StoreLocation, CommandFailed> {
+    pub(super) fn location(&self) -> Result<StoreLocation, CommandFailed> {
         Ok(match self {
             Self::Directory(directory) => StoreLocation::File(directory.store_file()?),
             Self::Database(database) => StoreLocation::Postgres(database.clone()),
         })
     }
-}
-
-/// Whoever may remove files of the data directory.
-fn operator() -> Actor {
-    let here = "_operator".to_owned();
-    Actor { username: here.clone(), realm: here, api_key: None, run_as: None, source: None }
 }
 
 /// TLS for the listener, and the task that keeps its certificates fresh. From here on `SIGHUP` no longer ends the process.
@@ -172,7 +169,8 @@ async fn keep_up_telemetry() {
     }
 }
 
-fn new_epoch() -> Result<Epoch, CommandFailed> {
+/// A name for a feed that nobody has seen before.
+pub(super) fn new_epoch() -> Result<Epoch, CommandFailed> {
     let bytes: [u8; EPOCH_RANDOM_LEN] =
         draw(&SystemRandomness).map_err(|error| CommandFailed::new(error.to_string()))?;
     Epoch::try_from(URL_SAFE_NO_PAD.encode(bytes)).map_err(|error| CommandFailed::new(error.to_string()))

@@ -39,7 +39,7 @@ async fn keep_telling(feed: Weak<Feed>) {
         news.borrow_and_update();
         let Some(feed) = feed.upgrade() else { return };
         // Before what is told: a promise about an older epoch must not be told as one about this.
-        let epoch = feed.store.epoch().clone();
+        let epoch = feed.store.epoch();
         let (version, sightings) = feed.own_sightings_since(told);
         if !sightings.is_empty() {
             let rows: Vec<EdgeRow> = sightings.into_iter().map(row).collect();
@@ -60,7 +60,7 @@ async fn keep_hearing(feed: Weak<Feed>, clock: Arc<dyn Clock>) {
         if announcements.is_none() {
             announcements = feed.store.edge_announcements().await.unwrap_or_default();
         }
-        let epoch = feed.store.epoch().clone();
+        let epoch = feed.store.epoch();
         match feed.store.edges_told_of(&epoch).await {
             Ok(rows) => feed.merge_sightings(&epoch, rows.into_iter().filter_map(sighting).collect()),
             Err(error) => {

@@ -41,7 +41,7 @@ impl Feed {
         let latest = self.store.latest().await?;
         let ledger = self.ledger();
         Ok(Fleet {
-            epoch: self.store.epoch().clone(),
+            epoch: self.store.epoch(),
             latest,
             is_complete: ledger.is_complete(now),
             counts: ledger.counts(latest, now),

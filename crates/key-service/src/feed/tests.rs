@@ -158,12 +158,12 @@ async fn what_one_replica_hands_out_another_takes_in() {
     let mut news = other.edge_news();
     assert_eq!(acknowledged(&one, request(1, Duration::ZERO)).await, 1);
     let (version, sightings) = one.own_sightings_since(0);
-    other.merge_sightings(other.store.epoch(), sightings.clone());
+    other.merge_sightings(&other.store.epoch(), sightings.clone());
     assert!(news.has_changed().unwrap());
     assert_eq!(other.fleet(UnixMillis(1)).await.unwrap(), one.fleet(UnixMillis(1)).await.unwrap());
     assert_eq!(other.own_sightings_since(0).1, [], "what was taken in is not handed out again");
     assert_eq!(one.own_sightings_since(version).1, []);
     news.mark_unchanged();
-    other.merge_sightings(other.store.epoch(), sightings);
+    other.merge_sightings(&other.store.epoch(), sightings);
     assert!(!news.has_changed().unwrap(), "the same again is no news");
 }

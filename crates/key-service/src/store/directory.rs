@@ -304,9 +304,12 @@ impl KeyStore {
         F: FnOnce(SqlStore, DirectoryEvent) -> Fut,
         Fut: Future<Output = Result<(T, Option<DirectoryEvent>), StoreError>> + Send + 'static,
     {
+        let store = self.clone();
         let verb = verb(self.database.clone(), event);
         let change = async move {
-            let (outcome, changed) = verb.await?;
+            let done = verb.await;
+            store.note_change(&done);
+            let (outcome, changed) = done?;
             if let Some(event) = changed {
                 directory::record_change(&event);
                 telemetry::directory_changed(event.action);

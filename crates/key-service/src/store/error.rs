@@ -21,6 +21,12 @@ pub enum StoreError {
     },
     /// A text holds the character NUL, which PostgreSQL does not keep.
     NulInText,
+    /// What is there is no store of Latchkey.
+    NotAStore,
+    /// The store was made by a newer version.
+    NewerVersion,
+    /// The store is of an older version, and is not to be changed.
+    OlderVersion,
     /// The database did not do its part. For the log, never for a client.
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -34,6 +40,9 @@ impl StoreError {
             Self::IdTaken => "id_taken",
             Self::KeysTooLong { .. } => "keys_too_long",
             Self::NulInText => "nul_in_text",
+            Self::NotAStore => "not_a_store",
+            Self::NewerVersion => "newer_version",
+            Self::OlderVersion => "older_version",
             Self::TooManyKeys { .. } => "too_many_keys",
             Self::Unavailable(_) => "unavailable",
         }
@@ -50,6 +59,13 @@ impl fmt::Display for StoreError {
             Self::NulInText => {
                 f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
             }
+            Self::NotAStore => f.write_str("it is no store of Latchkey"),
+            Self::NewerVersion => {
+                f.write_str("it was made by a newer version of Latchkey, or its migrations were altered")
+            }
+            Self::OlderVersion => f.write_str(
+                "it is of an older version of Latchkey; start the service once to bring it up to date",
+            ),
             Self::Unavailable(_) => f.write_str("the database did not do its part"),
         }
     }
@@ -59,11 +75,7 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unavailable(cause) => Some(cause.as_ref()),
-            Self::Corrupt(_)
-            | Self::IdTaken
-            | Self::KeysTooLong { .. }
-            | Self::NulInText
-            | Self::TooManyKeys { .. } => None,
+            _ => None,
         }
     }
 }

@@ -25,6 +25,16 @@ pub struct PostgresLocation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidDatabaseUrl;
 
+/// Whether a connection URI holds a password, in one of the two places where it may.
+#[must_use]
+pub fn names_a_password(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = before_query.split('/').next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "password")
+}
+
 impl PostgresLocation {
     /// Reads a connection URI as PostgreSQL has it (manual, section 34.1.1.2), such as
     /// `postgres://latchkey@db.example.com/latchkey?sslmode=verify-full`.
@@ -95,6 +105,20 @@ mod tests {
             let location = StoreLocation::Postgres(PostgresLocation::parse(url).unwrap());
             assert_eq!(location.to_string(), "postgres://u@db:5433/keys");
             assert!(!format!("{location:?}").contains("hunter2"), "{location:?}");
+        }
+    }
+
+    #[test]
+    fn knows_whether_there_is_a_password() {
+        for (url, expected) in [
+            ("postgres://u@db:5433/keys", false),
+            ("postgres://db/keys?sslmode=require", false),
+            ("postgres://u:hunter2@db/keys", true),
+            ("postgres://u:@db/keys", true),
+            ("postgres://u@db/keys?sslmode=require&password=hunter2", true),
+            ("postgres://u@db/keys?pass%77ord=hunter2", true),
+        ] {
+            assert_eq!(names_a_password(url), expected, "{url}");
         }
     }
 

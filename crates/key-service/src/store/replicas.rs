@@ -33,14 +33,15 @@ impl Hearing {
     /// `None` when nobody else can change the store.
     pub(super) fn begin(
         database: &SqlStore,
-        epoch: Epoch,
+        epoch: &Arc<watch::Sender<Epoch>>,
         changes: &Arc<watch::Sender<Cursor>>,
     ) -> Option<Self> {
         if !database.may_have_replicas() {
             return None;
         }
-        let looking = tokio::spawn(keep_looking(database.clone(), Arc::clone(changes)));
-        let listening = tokio::spawn(keep_listening(database.clone(), epoch, Arc::clone(changes)));
+        let feed = HeardFeed { epoch: Arc::clone(epoch), changes: Arc::clone(changes) };
+        let looking = tokio::spawn(keep_looking(database.clone(), feed.clone()));
+        let listening = tokio::spawn(keep_listening(database.clone(), feed));
         Some(Self { tasks: [looking, listening] })
     }
 }
@@ -51,33 +52,25 @@ impl Drop for Hearing {
     }
 }
 
-async fn keep_looking(database: SqlStore, changes: Arc<watch::Sender<Cursor>>) {
+/// What is known of the feed in this process.
+#[derive(Clone)]
+struct HeardFeed {
+    epoch: Arc<watch::Sender<Epoch>>,
+    changes: Arc<watch::Sender<Cursor>>,
+}
+
+async fn keep_looking(database: SqlStore, feed: HeardFeed) {
     let mut ticks = interval(STORE_LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        look(&database, &changes).await;
+        feed.look(&database).await;
     }
 }
 
-/// Looks the position of the feed up. One that has gone back belongs to a store that was restored, and is news too.
-async fn look(database: &SqlStore, changes: &watch::Sender<Cursor>) {
-    match database.feed_state().await {
-        Ok(state) => {
-            changes.send_if_modified(|latest| {
-                let is_news = state.latest != *latest;
-                *latest = state.latest;
-                is_news
-            });
-        }
-        // Whoever needs the store finds out by himself; here nothing is lost but time.
-        Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "could not look for changes"),
-    }
-}
-
-async fn keep_listening(database: SqlStore, epoch: Epoch, changes: Arc<watch::Sender<Cursor>>) {
+async fn keep_listening(database: SqlStore, feed: HeardFeed) {
     loop {
-        match listen(&database, &epoch, &changes).await {
+        match feed.listen(&database).await {
             // The database has no announcements; looking has to do.
             Ok(()) => return,
             Err(error) => {
@@ -88,18 +81,41 @@ async fn keep_listening(database: SqlStore, epoch: Epoch, changes: Arc<watch::Se
     }
 }
 
-async fn listen(
-    database: &SqlStore,
-    epoch: &Epoch,
-    changes: &watch::Sender<Cursor>,
-) -> Result<(), StoreError> {
-    let Some(mut announcements) = database.announcements(epoch.as_str()).await? else { return Ok(()) };
-    // What happened before anybody listened.
-    look(database, changes).await;
-    loop {
-        match announcements.next().await? {
-            Announced::Change(cursor) => announce(changes, cursor),
-            Announced::Gap => look(database, changes).await,
+impl HeardFeed {
+    /// Looks epoch and position of the feed up. A position that has gone back belongs to a store that was restored, and is
+    /// news too.
+    async fn look(&self, database: &SqlStore) {
+        match database.feed_state().await {
+            Ok(state) => {
+                self.epoch.send_if_modified(|epoch| replaced(epoch, state.epoch));
+                self.changes.send_if_modified(|latest| replaced(latest, state.latest));
+            }
+            // Whoever needs the store finds out by himself; here nothing is lost but time.
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "could not look for changes");
+            }
         }
     }
+
+    async fn listen(&self, database: &SqlStore) -> Result<(), StoreError> {
+        let Some(mut announcements) = database.announcements().await? else { return Ok(()) };
+        // What happened before anybody listened.
+        self.look(database).await;
+        loop {
+            match announcements.next().await? {
+                Announced::Change { epoch, cursor } if epoch == *self.epoch.borrow() => {
+                    announce(&self.changes, cursor);
+                }
+                // Of another feed in the same database, or ours has begun a new epoch.
+                Announced::Change { .. } | Announced::Gap => self.look(database).await,
+            }
+        }
+    }
+}
+
+/// Puts a value in place of another, and tells whether it differs.
+fn replaced<T: PartialEq>(known: &mut T, found: T) -> bool {
+    let is_news = *known != found;
+    *known = found;
+    is_news
 }

@@ -4,7 +4,10 @@
 //! `postgres`), how a parameter is spelt (`query`), and the types of columns (the migrations).
 
 mod directory;
+mod error;
+mod export;
 mod feed;
+mod import;
 mod keys;
 mod migrations;
 mod postgres;
@@ -32,6 +35,7 @@ use crate::store::sql::transaction::{Rows, Transaction, in_time};
 
 pub use postgres::edges::EdgeAnnouncements;
 
+pub(super) use import::Added;
 pub(super) use postgres::announcements::Announced;
 
 /// The connections to the database. Clones share them.
@@ -73,6 +77,24 @@ impl SqlStore {
         let first = "insert into feed_state (singleton, epoch, seq, purged_through, keys_live)
                      values (1, ?, 1, 0, 0) on conflict do nothing";
         store.write(Query::new(first).bind(epoch.as_str())).await?;
+        Ok(store)
+    }
+
+    /// Opens the store that is there, to be read only.
+    pub(super) async fn open_to_read(location: &StoreLocation) -> Result<Self, StoreError> {
+        let store = match location {
+            StoreLocation::File(file) => Self::Sqlite(sqlite::open_to_read(file)),
+            StoreLocation::Postgres(database) => {
+                Self::Postgres { connections: postgres::open_to_read(database.options()), notifies: false }
+            }
+        };
+        let known = match store {
+            Self::Postgres { .. } => migrations::postgres(),
+            Self::Sqlite(_) => migrations::sqlite(),
+        };
+        let applied =
+            store.fetch_all(Query::new(migrations::APPLIED)).await.map_err(StoreError::not_a_store)?;
+        migrations::refuse_another_version(&applied, &known)?;
         Ok(store)
     }
 
@@ -147,6 +169,11 @@ impl SqlStore {
             })
         })
         .await
+    }
+
+    /// Makes a change that changes nothing, to see whether changes can be made.
+    pub(super) async fn try_a_change(&self) -> Result<(), StoreError> {
+        self.write(Query::new("update feed_state set keys_live = keys_live")).await.map(|_| ())
     }
 
     async fn fetch_optional(&self, query: Query) -> Result<Option<Row>, StoreError> {
@@ -236,18 +263,6 @@ impl fmt::Debug for SqlStore {
     }
 }
 
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(error.into())
-    }
-}
-
-impl From<sqlx::migrate::MigrateError> for StoreError {
-    fn from(error: sqlx::migrate::MigrateError) -> Self {
-        Self::Unavailable(error.into())
-    }
-}
-
 #[cfg(test)]
 impl SqlStore {
     /// The trail: action, username and key ids of each event.
@@ -298,6 +313,11 @@ impl SqlStore {
                    where application_name = current_setting('application_name') and pid <> pg_backend_pid()";
         // Whoever asks may be hit himself, by another who asks.
         let _ = self.fetch_all(Query::new(cut)).await;
+    }
+
+    /// As if a key had been lost.
+    pub(super) async fn miscount(&self) {
+        self.write(Query::new("update feed_state set keys_live = keys_live + 1")).await.unwrap();
     }
 
     /// As if the rows up to here had been removed for good.

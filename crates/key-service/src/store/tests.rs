@@ -1,9 +1,11 @@
 mod concurrency;
 mod directory;
+mod epoch;
 mod feed_pages;
 mod keys;
 mod removal;
 mod replicas;
+mod transfer;
 mod update;
 
 use latchkey_key_feed::{Epoch, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
@@ -48,11 +50,14 @@ impl ScratchStore {
 
 async fn open(scratch: &Scratch, epoch: &str) -> KeyStore {
     let epoch = Epoch::try_from(epoch.to_owned()).unwrap();
-    let location = match &scratch.place {
+    KeyStore::open(&location(scratch), epoch).await.unwrap()
+}
+
+fn location(scratch: &Scratch) -> StoreLocation {
+    match &scratch.place {
         Place::File(file) => StoreLocation::File(file.clone()),
         Place::Database(url) => StoreLocation::Postgres(PostgresLocation::parse(url).unwrap()),
-    };
-    KeyStore::open(&location, epoch).await.unwrap()
+    }
 }
 
 fn actor() -> Actor {

@@ -4,9 +4,12 @@ mod completions;
 mod crash;
 mod dev;
 mod edges;
+mod faults;
 mod guide;
 mod key;
+mod moving;
 mod native_user;
+mod operations;
 mod role;
 mod serve;
 mod tls;
@@ -36,13 +39,14 @@ pub(crate) fn http_client() -> Client {
 impl DevProcess {
     /// Starts on a free port and waits until it is ready.
     pub(crate) fn start(data: &Path) -> Self {
-        let mut child = latchkey()
-            .args(["dev", "--json", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = latchkey();
+        command.args(["dev", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        Self::start_by(command)
+    }
+
+    /// The same by a command that comes to run `latchkey dev --json`.
+    pub(crate) fn start_by(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line:?}"));
@@ -59,6 +63,11 @@ impl DevProcess {
         password: &str,
     ) -> RequestBuilder {
         client.request(method, format!("{}{path}", self.url)).basic_auth("elastic", Some(password))
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it without warning.

@@ -43,7 +43,7 @@ async fn ends_when_the_last_live_edge_has_acknowledged() {
         feed.see(at("b", 5, 1_001));
         tokio::task::yield_now().await;
         // Another replica has heard of this one, and of one that came later.
-        feed.merge_sightings(feed.store.epoch(), vec![at("a", 6, 1_001), at("late", 0, 1_001)]);
+        feed.merge_sightings(&feed.store.epoch(), vec![at("a", 6, 1_001), at("late", 0, 1_001)]);
     });
     assert_eq!(outcome.unwrap(), reached(2, &[]));
 }
@@ -61,7 +61,7 @@ async fn names_who_is_missing_when_the_time_is_over_also_when_it_is_forgotten_me
         feed.see(at("b", 5, 1_000));
         tokio::task::yield_now().await;
         let crowd = (0..crate::limits::EDGES_MAX).map(|number| at(&format!("z{number}"), 9, 2_000));
-        feed.merge_sightings(feed.store.epoch(), crowd.collect());
+        feed.merge_sightings(&feed.store.epoch(), crowd.collect());
     });
     // "b" was counted before it was forgotten.
     assert_eq!(outcome.unwrap(), reached(3, &["a", "c"]));

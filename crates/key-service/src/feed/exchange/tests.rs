@@ -55,7 +55,7 @@ async fn a_replica_that_starts_knows_what_the_others_have_heard() {
     let scratch = ScratchStore::new().await;
     let (one, _stop) = exchanging(scratch.store.clone());
     one.see(at("a", 4));
-    let epoch = scratch.store.epoch().clone();
+    let epoch = scratch.store.epoch();
     while scratch.store.edges_told_of(&epoch).await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
@@ -70,7 +70,7 @@ async fn a_replica_that_starts_knows_what_the_others_have_heard() {
 async fn promises_only_rise_and_edges_that_nobody_sees_are_forgotten() {
     let scratch = ScratchStore::new().await;
     let store = &scratch.store;
-    let epoch = store.epoch().clone();
+    let epoch = store.epoch();
     let edge = |acknowledged, seen| EdgeRow {
         name: "a \"quoted\" name".to_owned(),
         acknowledged: Cursor(acknowledged),

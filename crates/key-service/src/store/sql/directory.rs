@@ -43,9 +43,7 @@ impl SqlStore {
         username: &str,
     ) -> Result<Option<ReservedUser>, StoreError> {
         let query = Query::new("select password_hash, enabled from reserved_user where username = ?");
-        let Some(row) = self.fetch_optional(query.bind(username)).await? else { return Ok(None) };
-        let password = row.get::<Option<&str>>("password_hash")?.map(password_hash).transpose()?;
-        Ok(Some(ReservedUser { password, enabled: row.get("enabled")? }))
+        self.fetch_optional(query.bind(username)).await?.as_ref().map(reserved_user).transpose()
     }
 
     pub(in crate::store) async fn put_user(
@@ -239,16 +237,23 @@ async fn put_application_privilege(
             .bind(&privilege.application)
             .bind(&privilege.name);
     let exists: bool = change.fetch_one(exists).await?.scalar()?;
-    let statement = Query::new(
-        "insert into application_privilege (application, name, actions, metadata) values (?, ?, ?, ?)
-         on conflict (application, name) do update set actions = excluded.actions, metadata = excluded.metadata",
+    let mut statement = insert_application_privilege(privilege)?;
+    statement.push(
+        " on conflict (application, name) do update
+            set actions = excluded.actions, metadata = excluded.metadata",
+    );
+    change.execute(statement).await?;
+    Ok(!exists)
+}
+
+pub(super) fn insert_application_privilege(privilege: &ApplicationPrivilege) -> Result<Query, StoreError> {
+    Ok(Query::new(
+        "insert into application_privilege (application, name, actions, metadata) values (?, ?, ?, ?)",
     )
     .bind(&privilege.application)
     .bind(&privilege.name)
     .bind(json_text(&privilege.actions)?)
-    .bind(json_text(&privilege.metadata)?);
-    change.execute(statement).await?;
-    Ok(!exists)
+    .bind(json_text(&privilege.metadata)?))
 }
 
 async fn commit_if(changed: bool, change: Transaction, event: DirectoryEvent) -> Change<bool> {
@@ -258,6 +263,15 @@ async fn commit_if(changed: bool, change: Transaction, event: DirectoryEvent) ->
 
 /// Writes the event and makes both durable.
 async fn commit(mut change: Transaction, event: DirectoryEvent) -> Result<DirectoryEvent, StoreError> {
+    write_directory_event(&mut change, &event).await?;
+    change.commit().await?;
+    Ok(event)
+}
+
+pub(super) async fn write_directory_event(
+    change: &mut Transaction,
+    event: &DirectoryEvent,
+) -> Result<(), StoreError> {
     let statement = Query::new(
         "insert into audit_event
            (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, at, action, key_ids, subjects)
@@ -267,19 +281,17 @@ async fn commit(mut change: Transaction, event: DirectoryEvent) -> Result<Direct
     .bind(millis(event.at))
     .bind(event.action.as_str())
     .bind(json_text(&event.subjects)?);
-    change.execute(statement).await?;
-    change.commit().await?;
-    Ok(event)
+    change.execute(statement).await.map(|_| ())
 }
 
 /// How many rows a table of the directory has.
-async fn rows_in(change: &mut Transaction, table: &'static str) -> Result<i64, StoreError> {
+pub(super) async fn rows_in(change: &mut Transaction, table: &'static str) -> Result<i64, StoreError> {
     let mut query = Query::new("select count(*) from ");
     query.push(table);
     change.fetch_one(query).await?.scalar()
 }
 
-fn native_user(row: &Row) -> Result<NativeUser, StoreError> {
+pub(super) fn native_user(row: &Row) -> Result<NativeUser, StoreError> {
     Ok(NativeUser {
         username: row.get("username")?,
         password: password_hash(row.get("password_hash")?)?,
@@ -293,11 +305,16 @@ fn native_user(row: &Row) -> Result<NativeUser, StoreError> {
     })
 }
 
+pub(super) fn reserved_user(row: &Row) -> Result<ReservedUser, StoreError> {
+    let password = row.get::<Option<&str>>("password_hash")?.map(password_hash).transpose()?;
+    Ok(ReservedUser { password, enabled: row.get("enabled")? })
+}
+
 fn password_hash(stored: &str) -> Result<PasswordHash, StoreError> {
     PasswordHash::try_from(stored).map_err(|_| StoreError::Corrupt("password hash"))
 }
 
-fn application_privilege(row: &Row) -> Result<ApplicationPrivilege, StoreError> {
+pub(super) fn application_privilege(row: &Row) -> Result<ApplicationPrivilege, StoreError> {
     Ok(ApplicationPrivilege {
         application: row.get("application")?,
         name: row.get("name")?,

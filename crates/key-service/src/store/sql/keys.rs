@@ -87,35 +87,45 @@ fn ended_key(row: &Row) -> Result<(Cursor, KeyId), StoreError> {
 }
 
 pub(super) async fn insert(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<(), StoreError> {
+    let mut insert = Query::new(INSERT_KEYS);
+    push_key(&mut insert, key, seq)?;
+    change.execute(insert).await.map(|_| ()).map_err(id_taken)
+}
+
+/// The beginning of a statement that adds keys.
+pub(super) const INSERT_KEYS: &str = "insert into api_key
+     (id, creation, salt, digest, owner_username, owner_realm, owner_realm_type, owner_full_name, owner_email,
+      owner_metadata, name, expiration, role_descriptors, role_names, limited_by, limited_by_names, metadata, seq,
+      invalidation)
+   values ";
+
+/// Goes on with the values of one key.
+pub(super) fn push_key(insert: &mut Query, key: &StoredKey, seq: i64) -> Result<(), StoreError> {
     let role_names: Vec<&str> = key.role_descriptors.names().collect();
     let limited_by_names: Vec<&str> = key.limited_by.names().collect();
-    let insert = Query::new(
-        "insert into api_key
-           (id, creation, salt, digest, owner_username, owner_realm, owner_realm_type, owner_full_name,
-            owner_email, owner_metadata, name, expiration, role_descriptors, role_names, limited_by,
-            limited_by_names, metadata, seq, invalidation)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(key.id.as_str())
-    .bind(millis(key.creation))
-    .bind(key.salt.as_bytes().as_slice())
-    .bind(key.digest.as_bytes().as_slice())
-    .bind(&key.owner.username)
-    .bind(&key.owner.realm)
-    .bind(&key.owner.realm_type)
-    .bind(&key.owner.full_name)
-    .bind(&key.owner.email)
-    .bind(json_text(&key.owner.metadata)?)
-    .bind(&key.name)
-    .bind(key.expiration.map(millis))
-    .bind(json_text(&key.role_descriptors)?)
-    .bind(json_text(&role_names)?)
-    .bind(json_text(&key.limited_by)?)
-    .bind(json_text(&limited_by_names)?)
-    .bind(json_text(&key.metadata)?)
-    .bind(seq)
-    .bind(key.invalidation.map(millis));
-    change.execute(insert).await.map(|_| ()).map_err(id_taken)
+    let values = [
+        key.id.as_str().into(),
+        millis(key.creation).into(),
+        key.salt.as_bytes().as_slice().into(),
+        key.digest.as_bytes().as_slice().into(),
+        (&key.owner.username).into(),
+        (&key.owner.realm).into(),
+        (&key.owner.realm_type).into(),
+        (&key.owner.full_name).into(),
+        (&key.owner.email).into(),
+        json_text(&key.owner.metadata)?.into(),
+        (&key.name).into(),
+        key.expiration.map(millis).into(),
+        json_text(&key.role_descriptors)?.into(),
+        json_text(&role_names)?.into(),
+        json_text(&key.limited_by)?.into(),
+        json_text(&limited_by_names)?.into(),
+        json_text(&key.metadata)?.into(),
+        seq.into(),
+        key.invalidation.map(millis).into(),
+    ];
+    insert.push_values(values);
+    Ok(())
 }
 
 pub(super) fn push_filter(query: &mut Query, filter: &KeyFilter) -> Result<(), StoreError> {

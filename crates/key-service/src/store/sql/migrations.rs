@@ -6,6 +6,24 @@
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
+use crate::store::StoreError;
+use crate::store::sql::row::Row;
+
+/// Which migrations a store has had.
+pub(super) const APPLIED: &str = "select version, checksum from _sqlx_migrations order by version";
+
+/// Refuses a store that has not had just the migrations of this version. `applied` are the rows of [`APPLIED`].
+pub(super) fn refuse_another_version(applied: &[Row], known: &Migrator) -> Result<(), StoreError> {
+    let mut known = known.iter();
+    for row in applied {
+        let (version, checksum): (i64, Vec<u8>) = (row.get("version")?, row.get("checksum")?);
+        if known.next().is_none_or(|known| known.version != version || *known.checksum != *checksum) {
+            return Err(StoreError::NewerVersion);
+        }
+    }
+    if known.next().is_some() { Err(StoreError::OlderVersion) } else { Ok(()) }
+}
+
 pub(super) fn sqlite() -> Migrator {
     migrator([
         (1, "key store", include_str!("../../../migrations/sqlite/0001_key_store.sql")),

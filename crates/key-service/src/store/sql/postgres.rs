@@ -38,6 +38,16 @@ pub(super) async fn open(options: PgConnectOptions) -> Result<Connections<Postgr
     Ok(Connections { writer, readers })
 }
 
+/// Connections none of which can write.
+pub(super) fn open_to_read(options: PgConnectOptions) -> Connections<Postgres> {
+    let options = options.options([("default_transaction_read_only", "on")]);
+    let readers = PgPoolOptions::new()
+        .max_connections(STORE_READERS_MAX)
+        .acquire_timeout(DATABASE_CONNECTION_WAIT_MAX)
+        .connect_lazy_with(options);
+    Connections { writer: readers.clone(), readers }
+}
+
 /// On a connection of its own: a migration of a large table may take longer than any change, and waits for that of another replica.
 async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
     let mut connection = in_time(async { Ok(PgConnection::connect_with(options).await?) }).await?;

@@ -18,6 +18,7 @@ use crate::store::sql::row::json_text;
 pub(super) struct Query {
     parts: Vec<Part>,
     parameters: Vec<Parameter>,
+    values_len: usize,
 }
 
 /// A piece of a statement.
@@ -41,7 +42,7 @@ pub(super) enum Parameter {
 impl Query {
     /// Begins a statement. It never holds anything that came from outside: that is bound.
     pub(super) fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self { parts: vec![Part::Text(text.into())], parameters: Vec::new() }
+        Self { parts: vec![Part::Text(text.into())], parameters: Vec::new(), values_len: 0 }
     }
 
     /// Gives the next `?` its value.
@@ -60,6 +61,19 @@ impl Query {
     pub(super) fn push_bind(&mut self, value: impl Into<Parameter>) -> &mut Self {
         self.parameters.push(value.into());
         self.push("?")
+    }
+
+    /// Goes on with the values of one row, in parentheses.
+    pub(super) fn push_values<const N: usize>(&mut self, values: [Parameter; N]) -> &mut Self {
+        self.push(format!("({})", ["?"; N].join(", ")));
+        self.values_len += values.iter().map(Parameter::text_len).sum::<usize>();
+        self.parameters.extend(values);
+        self
+    }
+
+    /// The bytes of all texts in the values of rows.
+    pub(super) fn values_len(&self) -> usize {
+        self.values_len
     }
 
     /// Goes on with a set of texts, for `in`. However many they are, they are one parameter.
@@ -129,6 +143,15 @@ impl Query {
             .map_err(StoreError::Unavailable)?;
         }
         Ok(sqlx::query_with(AssertSqlSafe(text), arguments))
+    }
+}
+
+impl Parameter {
+    fn text_len(&self) -> usize {
+        match self {
+            Self::Text(Some(text)) => text.len(),
+            Self::Boolean(_) | Self::Bytes(_) | Self::Integer(_) | Self::Text(None) => 0,
+        }
     }
 }
 

@@ -6,8 +6,10 @@
 
 use std::path::Path;
 
-use sqlx::Sqlite;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Connection as _, Sqlite};
 
 use crate::limits::{STORE_BUSY_WAIT_MAX, STORE_CONNECTION_WAIT_MAX, STORE_READERS_MAX};
 use crate::store::StoreError;
@@ -27,13 +29,31 @@ pub(super) async fn open(file: &Path) -> Result<Connections<Sqlite>, StoreError>
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(STORE_CONNECTION_WAIT_MAX)
+        .after_release(|connection, _| Box::pin(is_of_use(connection)))
         .connect_with(options.clone())
-        .await?;
+        .await
+        .map_err(|error| StoreError::from(error).not_a_store())?;
     migrations::sqlite().run(&writer).await?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(STORE_READERS_MAX)
-        .acquire_timeout(STORE_CONNECTION_WAIT_MAX)
-        .connect_with(options.read_only(true).create_if_missing(false))
-        .await?;
+    let readers = readers().connect_with(options.read_only(true).create_if_missing(false)).await?;
     Ok(Connections { writer, readers })
+}
+
+/// Whether a connection that is given back can begin another transaction. When the disk is full SQLite ends a transaction by itself,
+/// and the driver, whose own end then fails, believes for ever to be inside it: such a connection is closed, and another opened.
+async fn is_of_use(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Waits for the end of a transaction that was dropped.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
+}
+
+/// Connections none of which can write. Others may use the file meanwhile.
+pub(super) fn open_to_read(file: &Path) -> Connections<Sqlite> {
+    let options =
+        SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(STORE_BUSY_WAIT_MAX);
+    let readers = readers().connect_lazy_with(options);
+    Connections { writer: readers.clone(), readers }
+}
+
+fn readers() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(STORE_READERS_MAX).acquire_timeout(STORE_CONNECTION_WAIT_MAX)
 }

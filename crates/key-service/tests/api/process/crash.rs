@@ -6,10 +6,16 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{DevProcess, http_client};
+use super::{DevProcess, http_client, latchkey, told};
 
 /// How often the service is killed.
 const CRASHES: u64 = 10;
+
+/// How often it is killed by `make crash`.
+const CRASHES_LONG: u64 = 300;
+
+/// The longest that a service is left to work before it is killed, after the first answers.
+const WORK_MS_MAX: u64 = 70;
 
 /// How many callers change keys at once.
 const CALLERS: usize = 4;
@@ -70,10 +76,20 @@ async fn followed(service: &DevProcess, password: &str) -> (BTreeSet<String>, BT
 // A change is durable before it is answered: nothing that was acknowledged is missing after a crash.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_service_is_killed() {
+    crash(CRASHES).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes; `make crash` runs it"]
+async fn nothing_acknowledged_is_lost_however_often_the_service_is_killed() {
+    crash(CRASHES_LONG).await;
+}
+
+async fn crash(crashes: u64) {
     let data = tempfile::tempdir().unwrap();
     let noted = Arc::new(Mutex::new(Acknowledged::default()));
     let mut password = None;
-    for crash in 0..CRASHES {
+    for crash in 0..crashes {
         let service = DevProcess::start(data.path());
         let password = password.get_or_insert_with(|| service.password.clone().unwrap()).clone();
         let gone = Arc::new(AtomicBool::new(false));
@@ -93,12 +109,14 @@ async fn nothing_acknowledged_is_lost_when_the_service_is_killed() {
             assert!(!callers.iter().any(tokio::task::JoinHandle::is_finished), "a caller gave up");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        tokio::time::sleep(Duration::from_millis(7 * crash)).await;
+        tokio::time::sleep(Duration::from_millis(7 * crash % WORK_MS_MAX)).await;
         gone.store(true, Ordering::SeqCst);
         service.kill();
         for caller in callers {
             caller.await.unwrap();
         }
+        let sound = told(latchkey().arg("check").arg("--data").arg(data.path()), &[], "");
+        assert!(sound.contains(" is sound: "), "crash {crash}: {sound}");
         let again = DevProcess::start(data.path());
         let (all, removed) = followed(&again, &password).await;
         let noted = noted.lock().unwrap();

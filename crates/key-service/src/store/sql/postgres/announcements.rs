@@ -3,7 +3,7 @@
 //! An announcement leaves with the commit. It only saves time: where it is lost, or where the database has no such thing,
 //! the others find the change when they next look.
 
-use latchkey_key_feed::Cursor;
+use latchkey_key_feed::{Cursor, Epoch};
 use sqlx::Postgres;
 use sqlx::postgres::{PgListener, PgNotification};
 
@@ -14,17 +14,16 @@ use crate::store::sql::{Connections, SqlStore};
 /// What PostgreSQL calls the announcements of every feed in a database.
 const CHANNEL: &str = "latchkey_changes";
 
-/// The announcements of one feed, as they come.
+/// The announcements of every feed in a database, which may hold several in schemas of their own.
 pub(in crate::store) struct Announcements {
     listener: PgListener,
-    epoch: String,
 }
 
 /// What was heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Announced {
-    /// The feed has come to here.
-    Change(Cursor),
+    /// The feed of this name has come to here.
+    Change { epoch: Epoch, cursor: Cursor },
     /// Something may have been missed.
     Gap,
 }
@@ -50,11 +49,8 @@ pub(in crate::store::sql) async fn are_possible(
 }
 
 impl SqlStore {
-    /// The announcements of the feed; `None` when this database makes none.
-    pub(in crate::store) async fn announcements(
-        &self,
-        epoch: &str,
-    ) -> Result<Option<Announcements>, StoreError> {
+    /// The announcements of changes; `None` when this database makes none.
+    pub(in crate::store) async fn announcements(&self) -> Result<Option<Announcements>, StoreError> {
         let Self::Postgres { connections: Connections { readers, .. }, notifies: true } = self else {
             return Ok(None);
         };
@@ -62,7 +58,7 @@ impl SqlStore {
         // A lost connection is told, so that a gap is known.
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
-        Ok(Some(Announcements { listener, epoch: epoch.to_owned() }))
+        Ok(Some(Announcements { listener }))
     }
 }
 
@@ -71,18 +67,16 @@ impl Announcements {
     pub(in crate::store) async fn next(&mut self) -> Result<Announced, StoreError> {
         loop {
             let Some(notification) = self.listener.try_recv().await? else { return Ok(Announced::Gap) };
-            if let Some(cursor) = self.read(&notification) {
-                return Ok(Announced::Change(cursor));
+            if let Some(change) = change(&notification) {
+                return Ok(change);
             }
         }
     }
+}
 
-    /// Where the feed has come to, if it is ours: a database may hold several in schemas of their own.
-    fn read(&self, notification: &PgNotification) -> Option<Cursor> {
-        let (epoch, seq) = notification.payload().split_once(' ')?;
-        if epoch != self.epoch {
-            return None;
-        }
-        seq.parse().ok().map(Cursor)
-    }
+/// What a notification says. The trial of [`are_possible`] says nothing.
+fn change(notification: &PgNotification) -> Option<Announced> {
+    let (epoch, seq) = notification.payload().split_once(' ')?;
+    let epoch = Epoch::try_from(epoch.to_owned()).ok()?;
+    Some(Announced::Change { epoch, cursor: Cursor(seq.parse().ok()?) })
 }

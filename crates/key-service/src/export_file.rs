@@ -1,0 +1,218 @@
+//! What a store holds, as a file: lines of JSON.
+//!
+//! The first line says what the file is, then comes one line an entry, and the last line counts them, so that a file that was cut off
+//! is noticed. A line that cannot be read is named by its number: what it holds may be a secret to whoever reads the complaint.
+
+mod line;
+
+use std::fmt;
+use std::io::{self, BufRead, Write};
+
+use latchkey_key_feed::{Epoch, UnixMillis};
+use serde::{Deserialize, Serialize};
+
+use crate::export_file::line::{Content, InvalidEntry, Line};
+use crate::limits::EXPORT_LINE_LEN_MAX;
+use crate::store::transfer::{Entry, EntryCounts};
+
+/// What the first line calls the format.
+const FORMAT: &str = "latchkey-export";
+
+/// The version that is written and read. It rises when an older reader would lose something.
+const VERSION: u64 = 1;
+
+/// The first line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    format: String,
+    version: u64,
+    /// Which feed the store had.
+    pub epoch: Epoch,
+    /// When the export began.
+    pub at: UnixMillis,
+}
+
+/// Writes a file, entry by entry.
+#[derive(Debug)]
+pub struct ExportWriter<W> {
+    file: W,
+    counts: EntryCounts,
+}
+
+/// Reads a file, entry by entry. After an error it must not be read on.
+#[derive(Debug)]
+pub struct ExportReader<R> {
+    file: R,
+    line: u64,
+    counts: EntryCounts,
+}
+
+/// A line that cannot be read.
+#[derive(Debug)]
+pub struct InvalidExport {
+    line: u64,
+    problem: Problem,
+}
+
+#[derive(Debug)]
+enum Problem {
+    CutOff,
+    Invalid(InvalidEntry),
+    Io(io::Error),
+    Miscounted,
+    MoreAfterEnd,
+    NewerVersion(u64),
+    NotAnExport,
+    TooLong,
+    Unreadable { column: usize, is_json: bool },
+}
+
+impl Header {
+    /// Of an export that begins now.
+    #[must_use]
+    pub fn new(epoch: Epoch, at: UnixMillis) -> Self {
+        Self { format: FORMAT.to_owned(), version: VERSION, epoch, at }
+    }
+}
+
+impl<W: Write> ExportWriter<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn begin(mut file: W, header: &Header) -> io::Result<Self> {
+        write_line(&mut file, header)?;
+        Ok(Self { file, counts: EntryCounts::default() })
+    }
+
+    /// Writes an entry.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write(&mut self, entry: Entry) -> io::Result<()> {
+        self.counts.count(&entry);
+        write_line(&mut self.file, &Line::from(entry))
+    }
+
+    /// Writes the last line, and tells how many entries there are.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn end(mut self) -> io::Result<EntryCounts> {
+        write_line(&mut self.file, &Line::End(self.counts))?;
+        self.file.flush()?;
+        Ok(self.counts)
+    }
+}
+
+impl<R: BufRead> ExportReader<R> {
+    /// Begins to read a file.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidExport`] when it is none that this version reads.
+    pub fn begin(file: R) -> Result<(Header, Self), InvalidExport> {
+        let mut reader = Self { file, line: 0, counts: EntryCounts::default() };
+        let text = reader.next_text()?.ok_or_else(|| reader.invalid(Problem::NotAnExport))?;
+        // Of a later version, only these two are known to be there.
+        #[derive(Deserialize)]
+        struct Kind {
+            format: String,
+            version: u64,
+        }
+        match serde_json::from_slice(&text) {
+            Ok(Kind { format, version }) if format == FORMAT && version > VERSION => {
+                return Err(reader.invalid(Problem::NewerVersion(version)));
+            }
+            Ok(Kind { format, version: VERSION }) if format == FORMAT => {}
+            _ => return Err(reader.invalid(Problem::NotAnExport)),
+        }
+        let header = serde_json::from_slice(&text).map_err(|error| reader.unreadable(&error))?;
+        Ok((header, reader))
+    }
+
+    fn next_entry(&mut self) -> Result<Option<Entry>, InvalidExport> {
+        let text = self.next_text()?.ok_or_else(|| self.invalid(Problem::CutOff))?;
+        let line: Line = serde_json::from_slice(&text).map_err(|error| self.unreadable(&error))?;
+        match Content::try_from(line).map_err(|invalid| self.invalid(Problem::Invalid(invalid)))? {
+            Content::Entry(entry) => {
+                self.counts.count(&entry);
+                Ok(Some(entry))
+            }
+            Content::End(counts) if counts != self.counts => Err(self.invalid(Problem::Miscounted)),
+            Content::End(_) => match self.next_text()? {
+                Some(_) => Err(self.invalid(Problem::MoreAfterEnd)),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The next line without its end; `None` at the end of the file.
+    fn next_text(&mut self) -> Result<Option<Vec<u8>>, InvalidExport> {
+        self.line += 1;
+        let mut text = Vec::new();
+        let mut bounded = io::Read::take(&mut self.file, EXPORT_LINE_LEN_MAX);
+        bounded.read_until(b'\n', &mut text).map_err(|error| self.invalid(Problem::Io(error)))?;
+        match text.last() {
+            None => Ok(None),
+            Some(b'\n') => Ok(Some(text)),
+            Some(_) if text.len() as u64 == EXPORT_LINE_LEN_MAX => Err(self.invalid(Problem::TooLong)),
+            Some(_) => Err(self.invalid(Problem::CutOff)),
+        }
+    }
+
+    fn invalid(&self, problem: Problem) -> InvalidExport {
+        InvalidExport { line: self.line, problem }
+    }
+
+    /// Of the parser's complaint only the place is told: its text may quote the line.
+    fn unreadable(&self, error: &serde_json::Error) -> InvalidExport {
+        let is_json = error.is_data();
+        self.invalid(Problem::Unreadable { column: error.column(), is_json })
+    }
+}
+
+/// The entries up to the last line, or the mistake that ends them.
+impl<R: BufRead> Iterator for ExportReader<R> {
+    type Item = Result<Entry, InvalidExport>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_entry().transpose()
+    }
+}
+
+fn write_line(file: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *file, line)?;
+    file.write_all(b"\n")
+}
+
+impl fmt::Display for InvalidExport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: ", self.line)?;
+        match &self.problem {
+            Problem::CutOff => f.write_str("the file ends here, before the line that counts its entries"),
+            Problem::Invalid(InvalidEntry { part }) => write!(f, "{part} is not valid"),
+            Problem::Io(error) => write!(f, "could not be read: {error}"),
+            Problem::Miscounted => f.write_str("counts other entries than those before it"),
+            Problem::MoreAfterEnd => f.write_str("comes after the line that ends the file"),
+            Problem::NewerVersion(version) => {
+                write!(f, "is of version {version} of the format; this Latchkey reads {VERSION}")
+            }
+            Problem::NotAnExport => f.write_str("does not begin an export of Latchkey"),
+            Problem::TooLong => write!(f, "is longer than {EXPORT_LINE_LEN_MAX} bytes"),
+            Problem::Unreadable { column, is_json: true } => {
+                write!(f, "is not an entry, at column {column}")
+            }
+            Problem::Unreadable { column, is_json: false } => write!(f, "is not JSON, at column {column}"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidExport {}
+
+#[cfg(test)]
+mod tests;

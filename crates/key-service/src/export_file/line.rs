@@ -1,0 +1,197 @@
+//! An entry as a line. These shapes are the format: a field that is renamed here breaks every file that was written before.
+
+use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::security::application_privilege::ApplicationPrivilege;
+use crate::security::password::PasswordHash;
+use crate::security::role_descriptor::{RoleDescriptor, RoleDescriptors};
+use crate::store::directory::{NativeUser, ReservedUser, UserProfile};
+use crate::store::transfer::{Entry, EntryCounts};
+use crate::store::{KeyOwner, StoredKey};
+
+/// Every line but the first, by its kind.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Line {
+    User(UserLine),
+    ReservedUser(ReservedUserLine),
+    Role(RoleLine),
+    ApplicationPrivilege(ApplicationPrivilegeLine),
+    ApiKey(Box<ApiKeyLine>),
+    /// The last line.
+    End(EntryCounts),
+}
+
+/// What a line says.
+pub(super) enum Content {
+    Entry(Entry),
+    End(EntryCounts),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UserLine {
+    username: String,
+    password_hash: String,
+    roles: Vec<String>,
+    full_name: Option<String>,
+    email: Option<String>,
+    metadata: Map<String, Value>,
+    enabled: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReservedUserLine {
+    username: String,
+    password_hash: Option<String>,
+    enabled: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleLine {
+    name: String,
+    descriptor: RoleDescriptor,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApplicationPrivilegeLine {
+    application: String,
+    name: String,
+    actions: Vec<String>,
+    metadata: Map<String, Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApiKeyLine {
+    id: KeyId,
+    salt: Salt,
+    digest: SecretDigest,
+    name: String,
+    owner: OwnerLine,
+    creation: UnixMillis,
+    expiration: Option<UnixMillis>,
+    invalidation: Option<UnixMillis>,
+    role_descriptors: RoleDescriptors,
+    limited_by: RoleDescriptors,
+    metadata: Map<String, Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnerLine {
+    username: String,
+    realm: String,
+    realm_type: Option<String>,
+    full_name: Option<String>,
+    email: Option<String>,
+    metadata: Map<String, Value>,
+}
+
+/// An entry a part of which cannot be what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InvalidEntry {
+    pub(super) part: &'static str,
+}
+
+impl From<Entry> for Line {
+    fn from(entry: Entry) -> Self {
+        match entry {
+            Entry::User(user) => Self::User((*user).into()),
+            Entry::ReservedUser(username, ReservedUser { password, enabled }) => {
+                let password_hash = password.map(|hash| hash.to_string());
+                Self::ReservedUser(ReservedUserLine { username, password_hash, enabled })
+            }
+            Entry::Role(name, descriptor) => Self::Role(RoleLine { name, descriptor: *descriptor }),
+            Entry::ApplicationPrivilege(ApplicationPrivilege { application, name, actions, metadata }) => {
+                Self::ApplicationPrivilege(ApplicationPrivilegeLine { application, name, actions, metadata })
+            }
+            Entry::ApiKey(key) => Self::ApiKey(Box::new((*key).into())),
+        }
+    }
+}
+
+impl TryFrom<Line> for Content {
+    type Error = InvalidEntry;
+
+    fn try_from(line: Line) -> Result<Self, InvalidEntry> {
+        Ok(Self::Entry(match line {
+            Line::User(user) => Entry::User(Box::new(user.try_into()?)),
+            Line::ReservedUser(ReservedUserLine { username, password_hash, enabled }) => {
+                let password = password_hash.as_deref().map(hash).transpose()?;
+                Entry::ReservedUser(username, ReservedUser { password, enabled })
+            }
+            Line::Role(RoleLine { name, descriptor }) => Entry::Role(name, Box::new(descriptor)),
+            Line::ApplicationPrivilege(line) => {
+                let ApplicationPrivilegeLine { application, name, actions, metadata } = line;
+                Entry::ApplicationPrivilege(ApplicationPrivilege { application, name, actions, metadata })
+            }
+            Line::ApiKey(key) => Entry::ApiKey(Box::new((*key).into())),
+            Line::End(counts) => return Ok(Self::End(counts)),
+        }))
+    }
+}
+
+impl From<NativeUser> for UserLine {
+    fn from(NativeUser { username, password, profile }: NativeUser) -> Self {
+        let UserProfile { roles, full_name, email, metadata, enabled } = profile;
+        Self { username, password_hash: password.to_string(), roles, full_name, email, metadata, enabled }
+    }
+}
+
+impl TryFrom<UserLine> for NativeUser {
+    type Error = InvalidEntry;
+
+    fn try_from(line: UserLine) -> Result<Self, InvalidEntry> {
+        let UserLine { username, password_hash, roles, full_name, email, metadata, enabled } = line;
+        let profile = UserProfile { roles, full_name, email, metadata, enabled };
+        Ok(Self { username, password: hash(&password_hash)?, profile })
+    }
+}
+
+fn hash(text: &str) -> Result<PasswordHash, InvalidEntry> {
+    PasswordHash::try_from(text).map_err(|_| InvalidEntry { part: "password_hash" })
+}
+
+impl From<StoredKey> for ApiKeyLine {
+    fn from(key: StoredKey) -> Self {
+        let KeyOwner { username, realm, realm_type, full_name, email, metadata } = key.owner;
+        Self {
+            id: key.id,
+            salt: key.salt,
+            digest: key.digest,
+            name: key.name,
+            owner: OwnerLine { username, realm, realm_type, full_name, email, metadata },
+            creation: key.creation,
+            expiration: key.expiration,
+            invalidation: key.invalidation,
+            role_descriptors: key.role_descriptors,
+            limited_by: key.limited_by,
+            metadata: key.metadata,
+        }
+    }
+}
+
+impl From<ApiKeyLine> for StoredKey {
+    fn from(line: ApiKeyLine) -> Self {
+        let OwnerLine { username, realm, realm_type, full_name, email, metadata } = line.owner;
+        Self {
+            id: line.id,
+            salt: line.salt,
+            digest: line.digest,
+            name: line.name,
+            owner: KeyOwner { username, realm, realm_type, full_name, email, metadata },
+            creation: line.creation,
+            expiration: line.expiration,
+            invalidation: line.invalidation,
+            role_descriptors: line.role_descriptors,
+            limited_by: line.limited_by,
+            metadata: line.metadata,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+use latchkey_key_feed::Epoch;
+
+use super::*;
+
+const HEADER: &str = r#"{"format":"latchkey-export","version":1,"epoch":"e","at":1767225600000}"#;
+const RESERVED: &str = r#"{"reserved_user":{"username":"elastic","password_hash":null,"enabled":true}}"#;
+const KEY: &str = r#"{"api_key":{"id":"a","salt":"AwMDAwMDAwMDAwMDAwMDAw==","digest":"AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=","name":"n","owner":{"username":"u","realm":"r","realm_type":null,"full_name":null,"email":null,"metadata":{}},"creation":1,"expiration":2,"invalidation":null,"role_descriptors":{},"limited_by":{"r":{"cluster":["all"],"indices":[],"applications":[],"run_as":[],"metadata":{},"transient_metadata":{"enabled":true}}},"metadata":{"x":[1.5]}}}"#;
+const END: &str =
+    r#"{"end":{"users":0,"reserved_users":1,"roles":0,"application_privileges":0,"api_keys":1}}"#;
+
+fn text(lines: &[&str]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// What is wrong with a file, or how many entries it has.
+fn read(text: &str) -> Result<usize, String> {
+    let (_, entries) = ExportReader::begin(text.as_bytes()).map_err(|invalid| invalid.to_string())?;
+    let entries = entries.collect::<Result<Vec<_>, _>>().map_err(|invalid| invalid.to_string())?;
+    Ok(entries.len())
+}
+
+// What was written by an earlier version stays readable, and is written the same.
+#[test]
+fn reads_and_writes_the_format_of_version_1() {
+    let file = text(&[HEADER, RESERVED, KEY, END]);
+    let (header, entries) = ExportReader::begin(file.as_bytes()).unwrap();
+    let expected = Header::new(Epoch::try_from("e".to_owned()).unwrap(), UnixMillis(1_767_225_600_000));
+    assert_eq!(header, expected);
+    let mut written = Vec::new();
+    let mut writer = ExportWriter::begin(&mut written, &header).unwrap();
+    for entry in entries {
+        writer.write(entry.unwrap()).unwrap();
+    }
+    writer.end().unwrap();
+    assert_eq!(String::from_utf8(written).unwrap(), file);
+}
+
+#[test]
+fn names_the_line_that_is_wrong_and_never_quotes_it() {
+    let later = HEADER.replace("\"version\":1", "\"version\":2,\"more\":true");
+    let bad_salt = KEY.replace("AwMDAwMDAwMDAwMDAwMDAw==", "hunter2");
+    let bad_hash = RESERVED.replace("null", "\"hunter2\"");
+    let unknown_field = KEY.replace("\"expiration\"", "\"hunter2\"");
+    let fewer = END.replace("\"api_keys\":1", "\"api_keys\":2");
+    for (lines, expected) in [
+        (&[][..], "line 1: does not begin an export of Latchkey"),
+        (&["hunter2"], "line 1: does not begin an export of Latchkey"),
+        (&[KEY], "line 1: does not begin an export of Latchkey"),
+        (&[&later], "line 1: is of version 2 of the format; this Latchkey reads 1"),
+        (&[HEADER], "line 2: the file ends here, before the line that counts its entries"),
+        (&[HEADER, RESERVED, KEY], "line 4: the file ends here, before the line that counts its entries"),
+        (&[HEADER, "{\"role\":{\"name\":\"hunter2"], "line 2: is not JSON, at column "),
+        (&[HEADER, ""], "line 2: is not JSON, at column "),
+        (&[HEADER, RESERVED, "{\"hunter2\":{}}"], "line 3: is not an entry, at column "),
+        (&[HEADER, RESERVED, &bad_salt], "line 3: is not an entry, at column "),
+        (&[HEADER, &unknown_field], "line 2: is not an entry, at column "),
+        (&[HEADER, &bad_hash], "line 2: password_hash is not valid"),
+        (&[HEADER, KEY, END], "line 3: counts other entries than those before it"),
+        (&[HEADER, RESERVED, KEY, &fewer], "line 4: counts other entries than those before it"),
+        (&[HEADER, RESERVED, KEY, END, KEY], "line 5: comes after the line that ends the file"),
+    ] {
+        let complaint = read(&text(lines)).unwrap_err();
+        assert!(complaint.starts_with(expected), "{complaint}\n{expected}");
+        assert!(!complaint.contains("hunter2"), "{complaint}");
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_off_anywhere_is_refused() {
+    let file = text(&[HEADER, RESERVED, KEY, END]);
+    assert_eq!(read(&file), Ok(2));
+    for len in 0..file.len() {
+        assert!(read(&file[..len]).is_err(), "{}", &file[..len]);
+    }
+}
+
+#[test]
+fn refuses_a_line_without_end() {
+    #[derive(Debug)]
+    struct Endless;
+    impl io::Read for Endless {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            bytes.fill(b' ');
+            Ok(bytes.len())
+        }
+    }
+    let refused = ExportReader::begin(io::BufReader::new(Endless)).unwrap_err();
+    assert_eq!(refused.to_string(), format!("line 1: is longer than {EXPORT_LINE_LEN_MAX} bytes"));
+}

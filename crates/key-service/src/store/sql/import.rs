@@ -1,0 +1,182 @@
+//! Writing what another store held, in one transaction.
+
+use std::collections::HashSet;
+use std::mem;
+
+use latchkey_key_feed::{Cursor, Epoch, KeyId};
+
+use crate::audit::ChangeEvent;
+use crate::audit::directory::DirectoryEvent;
+use crate::limits::{ENTRIES_IMPORTED_AT_ONCE_MAX, ENTRIES_IMPORTED_LEN_MAX};
+use crate::store::directory::{NativeUser, ReservedUser};
+use crate::store::sql::directory::{insert_application_privilege, rows_in, write_directory_event};
+use crate::store::sql::keys::{INSERT_KEYS, push_key};
+use crate::store::sql::query::Query;
+use crate::store::sql::row::{Row, cursor, json_text};
+use crate::store::sql::transaction::Transaction;
+use crate::store::sql::{SqlStore, Turn, take_seqs, write_event};
+use crate::store::transfer::{Entry, ImportError, WhenThere, name_of_key};
+use crate::store::{StoreError, StoredKey};
+
+/// A transaction that adds entries. Nobody else changes keys meanwhile.
+pub(in crate::store) struct Import {
+    change: Transaction,
+    event: ChangeEvent,
+    /// The statement that will write the keys that wait for each other.
+    statement: Query,
+    /// Those keys, and whether each lives.
+    waiting: Vec<(KeyId, bool)>,
+    /// The last sequence number that was used.
+    seq: i64,
+    added: u64,
+    live: i64,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Added {
+    Yes,
+    /// Keys are written together, once [`Import::is_due`].
+    Later,
+    AlreadyThere,
+}
+
+impl SqlStore {
+    /// Begins an import. `event` is what the trail says of its keys, without their ids.
+    pub(in crate::store) async fn begin_import(&self, event: ChangeEvent) -> Result<Import, StoreError> {
+        let mut change = self.begin_change(Turn::Keys).await?;
+        let seq = take_seqs(&mut change, 0, 0).await?;
+        let statement = Query::new(INSERT_KEYS);
+        Ok(Import { change, event, statement, waiting: Vec::new(), seq, added: 0, live: 0 })
+    }
+
+    /// Makes the import durable, and tells where the feed stands then, and how many keys were added.
+    pub(in crate::store) async fn commit_import(
+        &self,
+        Import { mut change, seq, added, live, .. }: Import,
+    ) -> Result<(Cursor, u64), StoreError> {
+        let before = take_seqs(&mut change, 0, 0).await?;
+        let latest = take_seqs(&mut change, seq - before, live).await?;
+        self.commit(change).await?;
+        Ok((cursor(latest)?, added))
+    }
+
+    /// Names the feed anew. That is a change, so that whoever waits for one is answered.
+    pub(in crate::store) async fn begin_epoch(
+        &self,
+        epoch: &Epoch,
+        event: &ChangeEvent,
+    ) -> Result<Cursor, StoreError> {
+        let mut change = self.begin_change(Turn::Keys).await?;
+        change.execute(Query::new("update feed_state set epoch = ?").bind(epoch.as_str())).await?;
+        let latest = take_seqs(&mut change, 1, 0).await?;
+        write_event(&mut change, event).await?;
+        self.commit(change).await?;
+        cursor(latest)
+    }
+}
+
+impl Import {
+    /// Adds an entry, unless one of its name is there.
+    pub(in crate::store) async fn add(&mut self, entry: &Entry) -> Result<Added, StoreError> {
+        let mut statement = match entry {
+            Entry::ApiKey(key) => return self.add_key(key),
+            Entry::ApplicationPrivilege(privilege) => insert_application_privilege(privilege)?,
+            Entry::ReservedUser(username, user) => insert_reserved_user(username, user),
+            Entry::Role(name, role) => Query::new("insert into native_role (name, descriptor) values (?, ?)")
+                .bind(name)
+                .bind(json_text(role)?),
+            Entry::User(user) => insert_user(user)?,
+        };
+        statement.push(" on conflict do nothing");
+        let rows = self.change.execute(statement).await?;
+        Ok(if rows > 0 { Added::Yes } else { Added::AlreadyThere })
+    }
+
+    /// Whether so many keys wait that they should be written.
+    pub(in crate::store) fn is_due(&self) -> bool {
+        self.waiting.len() >= ENTRIES_IMPORTED_AT_ONCE_MAX
+            || self.statement.values_len() >= ENTRIES_IMPORTED_LEN_MAX
+    }
+
+    /// Writes the keys that wait, and their event.
+    pub(in crate::store) async fn write_keys<E>(
+        &mut self,
+        when_there: WhenThere,
+    ) -> Result<(), ImportError<E>> {
+        let waiting = mem::take(&mut self.waiting);
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let mut statement = mem::replace(&mut self.statement, Query::new(INSERT_KEYS));
+        statement.push(" on conflict (id) do nothing returning id");
+        let rows = self.change.fetch_all(statement).await?;
+        let mut added = rows.iter().map(Row::key_id).collect::<Result<HashSet<KeyId>, _>>()?;
+        self.event.key_ids.clear();
+        for (id, lives) in waiting {
+            if added.remove(&id) {
+                self.added += 1;
+                self.live += i64::from(lives);
+                self.event.key_ids.push(id);
+            } else if when_there == WhenThere::Refuse {
+                return Err(ImportError::AlreadyThere(name_of_key(&id)));
+            }
+        }
+        if !self.event.key_ids.is_empty() {
+            write_event(&mut self.change, &self.event).await?;
+        }
+        Ok(())
+    }
+
+    pub(in crate::store) async fn write_directory_event(
+        &mut self,
+        event: &DirectoryEvent,
+    ) -> Result<(), StoreError> {
+        write_directory_event(&mut self.change, event).await
+    }
+
+    pub(in crate::store) async fn rows_in(&mut self, table: &'static str) -> Result<i64, StoreError> {
+        rows_in(&mut self.change, table).await
+    }
+
+    fn add_key(&mut self, key: &StoredKey) -> Result<Added, StoreError> {
+        if matches!(self.change, Transaction::Postgres(_)) && holds_nul(key) {
+            return Err(StoreError::NulInText);
+        }
+        self.seq += 1;
+        if !self.waiting.is_empty() {
+            self.statement.push(", ");
+        }
+        push_key(&mut self.statement, key, self.seq)?;
+        self.waiting.push((key.id.clone(), key.invalidation.is_none()));
+        Ok(Added::Later)
+    }
+}
+
+/// Whether PostgreSQL could not keep it. In JSON the character is escaped.
+fn holds_nul(StoredKey { name, owner, .. }: &StoredKey) -> bool {
+    let optional = [&owner.realm_type, &owner.full_name, &owner.email];
+    let mut texts = [name, &owner.username, &owner.realm].into_iter().chain(optional.into_iter().flatten());
+    texts.any(|text| text.contains('\0'))
+}
+
+fn insert_user(NativeUser { username, password, profile }: &NativeUser) -> Result<Query, StoreError> {
+    let insert =
+        "insert into native_user (username, password_hash, roles, full_name, email, metadata, enabled)
+                  values (?, ?, ?, ?, ?, ?, ?)";
+    Ok(Query::new(insert)
+        .bind(username)
+        .bind(password.to_string())
+        .bind(json_text(&profile.roles)?)
+        .bind(&profile.full_name)
+        .bind(&profile.email)
+        .bind(json_text(&profile.metadata)?)
+        .bind(profile.enabled))
+}
+
+fn insert_reserved_user(username: &String, user: &ReservedUser) -> Query {
+    Query::new("insert into reserved_user (username, password_hash, enabled) values (?, ?, ?)")
+        .bind(username)
+        .bind(user.password.as_ref().map(ToString::to_string))
+        .bind(user.enabled)
+}

@@ -1,0 +1,354 @@
+//! What moves between stores: everything durable but tokens, which live a day at most, and the trail, which tells of one store.
+//!
+//! It leaves a store as of one moment, also while a service uses the store, and enters another all or nothing.
+
+use std::fmt;
+use std::path::Path;
+
+use latchkey_key_feed::{Epoch, KeyId, UnixMillis};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::audit::directory::{DirectoryAction, DirectoryEvent};
+use crate::audit::{Actor, ChangeAction, ChangeEvent, operations};
+use crate::limits::{
+    APPLICATION_PRIVILEGES_MAX, ENTRIES_EXPORTED_AHEAD, ENTRIES_IMPORTED_AT_ONCE_MAX, NATIVE_ROLES_MAX,
+    NATIVE_USERS_MAX,
+};
+use crate::security::application_privilege::ApplicationPrivilege;
+use crate::security::role_descriptor::RoleDescriptor;
+use crate::store::directory::{NativeUser, ReservedUser};
+use crate::store::location::StoreLocation;
+use crate::store::sql::{Added, SqlStore};
+use crate::store::{KeyStore, StoreError, StoredKey};
+
+/// One thing that moves.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A user of the native realm.
+    User(Box<NativeUser>),
+    /// What was changed of a user who belongs to the service, by the username.
+    ReservedUser(String, ReservedUser),
+    /// A role, by its name.
+    Role(String, Box<RoleDescriptor>),
+    /// A privilege that an application has registered.
+    ApplicationPrivilege(ApplicationPrivilege),
+    /// An API key, alive or dead.
+    ApiKey(Box<StoredKey>),
+}
+
+/// How many entries there are of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryCounts {
+    /// Users of the native realm.
+    pub users: u64,
+    /// Users who belong to the service and were changed.
+    pub reserved_users: u64,
+    /// Roles.
+    pub roles: u64,
+    /// Application privileges.
+    pub application_privileges: u64,
+    /// API keys, dead ones included.
+    pub api_keys: u64,
+}
+
+/// What to do with an entry whose name the store has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenThere {
+    /// Nothing is imported.
+    Refuse,
+    /// The store's own stays, and the rest is imported.
+    Skip,
+}
+
+/// Why nothing was imported.
+#[derive(Debug)]
+pub enum ImportError<E> {
+    /// The entries did not come to their end.
+    Source(E),
+    /// The store has an entry of this kind and name.
+    AlreadyThere(String),
+    /// A text of this entry holds the character NUL, which PostgreSQL does not keep.
+    NulInText(String),
+    /// The store would hold more of these than it may.
+    TooMany {
+        /// What.
+        what: &'static str,
+        /// How many it may hold.
+        count_max: i64,
+    },
+    /// The store did not do it.
+    Store(StoreError),
+}
+
+/// A store that is read and never changed. A service may use it meanwhile.
+#[derive(Clone, Debug)]
+pub struct StoreReader {
+    pub(in crate::store) database: SqlStore,
+}
+
+/// What a store was found to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Soundness {
+    /// Which feed it is.
+    pub epoch: Epoch,
+    /// How many entries there are, all of them readable.
+    pub counts: EntryCounts,
+    /// How many of the keys are not invalidated.
+    pub keys_live: u64,
+    /// What is wrong; nothing when the store is sound.
+    pub problems: Vec<String>,
+}
+
+/// Everything that a store holds, one after the other.
+pub type Entries = mpsc::Receiver<Result<Entry, StoreError>>;
+
+impl Entry {
+    /// Kind and name, for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::User(user) => format!("the user {}", user.username),
+            Self::ReservedUser(username, _) => format!("the reserved user {username}"),
+            Self::Role(name, _) => format!("the role {name}"),
+            Self::ApplicationPrivilege(privilege) => format!("the application privilege {privilege}"),
+            Self::ApiKey(key) => name_of_key(&key.id),
+        }
+    }
+}
+
+/// A key, for people.
+pub(in crate::store) fn name_of_key(id: &KeyId) -> String {
+    format!("the API key {id}")
+}
+
+impl EntryCounts {
+    /// Counts one more.
+    pub fn count(&mut self, entry: &Entry) {
+        let count = match entry {
+            Entry::User(_) => &mut self.users,
+            Entry::ReservedUser(..) => &mut self.reserved_users,
+            Entry::Role(..) => &mut self.roles,
+            Entry::ApplicationPrivilege(_) => &mut self.application_privileges,
+            Entry::ApiKey(_) => &mut self.api_keys,
+        };
+        *count += 1;
+    }
+}
+
+impl StoreReader {
+    /// Opens a store that is there, of just this version.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when there is none, or one of another version, or it cannot be opened.
+    pub async fn open(location: &StoreLocation) -> Result<Self, StoreError> {
+        Ok(Self { database: SqlStore::open_to_read(location).await? })
+    }
+
+    /// Which feed the store's is, and everything that it holds at this moment: the keys last, in the order in which they were
+    /// made. The last entry is an error when the store could not tell the rest. Reading ends when the receiver goes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store does not answer.
+    pub async fn entries(&self) -> Result<(Epoch, Entries), StoreError> {
+        let (sender, entries) = mpsc::channel(ENTRIES_EXPORTED_AHEAD);
+        let mut snapshot = self.database.begin_export().await?;
+        let epoch = snapshot.epoch().await?;
+        tokio::spawn(async move {
+            if let Err(error) = snapshot.send_entries(&sender).await {
+                // Nobody misses the error who does not listen any more.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        Ok((epoch, entries))
+    }
+
+    /// Reads everything, and compares it with what the store says of itself.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when something is not readable, or the store does not answer.
+    pub async fn check(&self) -> Result<Soundness, StoreError> {
+        let mut snapshot = self.database.begin_export().await?;
+        let mut problems = snapshot.problems().await?;
+        problems.extend(snapshot.miscounts().await?);
+        let (epoch, mut entries) = self.entries().await?;
+        let mut counts = EntryCounts::default();
+        let mut keys_live = 0;
+        while let Some(entry) = entries.recv().await {
+            let entry = entry?;
+            counts.count(&entry);
+            keys_live += u64::from(matches!(&entry, Entry::ApiKey(key) if key.invalidation.is_none()));
+        }
+        Ok(Soundness { epoch, counts, keys_live, problems })
+    }
+
+    /// Writes a copy of an SQLite store, as of this moment, into a file that is empty. It is not yet on disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when there is no whole copy, or the store is not in SQLite.
+    pub async fn copy_into(&self, file: &Path) -> Result<(), StoreError> {
+        self.database.copy_into(file).await
+    }
+
+    /// Ends the connections.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+}
+
+impl KeyStore {
+    /// Adds entries as they were in another store, all or none, and tells how many. Keys get the next sequence numbers, in the order
+    /// of the entries; nothing else of them changes. No other change is made meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError`] when nothing was added.
+    pub async fn import<E>(
+        &self,
+        entries: impl Iterator<Item = Result<Entry, E>>,
+        when_there: WhenThere,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<EntryCounts, ImportError<E>> {
+        let event = ChangeEvent {
+            at: now,
+            action: ChangeAction::ImportApiKeys,
+            actor: actor.clone(),
+            key_ids: vec![],
+        };
+        let mut import = self.database.begin_import(event.clone()).await?;
+        let mut names = ImportedNames::default();
+        for entry in entries {
+            let entry = entry.map_err(ImportError::Source)?;
+            match import.add(&entry).await {
+                Ok(Added::Yes) => names.note(&entry),
+                Ok(Added::Later) => {}
+                Ok(Added::AlreadyThere) if when_there == WhenThere::Skip => {}
+                Ok(Added::AlreadyThere) => return Err(ImportError::AlreadyThere(entry.name())),
+                Err(StoreError::NulInText) => return Err(ImportError::NulInText(entry.name())),
+                Err(error) => return Err(error.into()),
+            }
+            if import.is_due() {
+                import.write_keys(when_there).await?;
+            }
+        }
+        import.write_keys(when_there).await?;
+        for event in names.events(&actor, now) {
+            import.write_directory_event(&event).await?;
+        }
+        for (what, table, count_max) in [
+            ("users", "native_user", NATIVE_USERS_MAX),
+            ("roles", "native_role", NATIVE_ROLES_MAX),
+            ("application privileges", "application_privilege", APPLICATION_PRIVILEGES_MAX),
+        ] {
+            if import.rows_in(table).await? > count_max {
+                return Err(ImportError::TooMany { what, count_max });
+            }
+        }
+        let (cursor, api_keys) = self.database.commit_import(import).await?;
+        self.announce(cursor);
+        let counts = EntryCounts { api_keys, ..names.counts() };
+        operations::record_import(&event, &counts);
+        Ok(counts)
+    }
+
+    /// Gives the feed another name, so that every edge forgets the cursors that it has and loads again. To be called when the
+    /// store may have gone back in time, as one that was restored from a backup has.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nothing was changed.
+    pub async fn begin_epoch(&self, epoch: Epoch, actor: Actor, now: UnixMillis) -> Result<(), StoreError> {
+        let event = ChangeEvent { at: now, action: ChangeAction::BeginEpoch, actor, key_ids: vec![] };
+        let cursor = self.database.begin_epoch(&epoch, &event).await?;
+        self.epoch.send_replace(epoch);
+        self.announce(cursor);
+        operations::record_epoch(&event);
+        Ok(())
+    }
+}
+
+/// Who and what was added besides keys, for the trail. There are not so many that memory would suffer.
+#[derive(Debug, Default)]
+struct ImportedNames {
+    users: Vec<String>,
+    reserved_users: Vec<String>,
+    roles: Vec<String>,
+    privileges: Vec<String>,
+}
+
+impl ImportedNames {
+    fn note(&mut self, entry: &Entry) {
+        match entry {
+            Entry::User(user) => self.users.push(user.username.clone()),
+            Entry::ReservedUser(username, _) => self.reserved_users.push(username.clone()),
+            Entry::Role(name, _) => self.roles.push(name.clone()),
+            Entry::ApplicationPrivilege(privilege) => self.privileges.push(privilege.to_string()),
+            // These have events of their own.
+            Entry::ApiKey(_) => {}
+        }
+    }
+
+    fn counts(&self) -> EntryCounts {
+        EntryCounts {
+            users: self.users.len() as u64,
+            reserved_users: self.reserved_users.len() as u64,
+            roles: self.roles.len() as u64,
+            application_privileges: self.privileges.len() as u64,
+            api_keys: 0,
+        }
+    }
+
+    fn events(&self, actor: &Actor, at: UnixMillis) -> Vec<DirectoryEvent> {
+        let of = |action, names: &[String]| {
+            let event = |names: &[String]| DirectoryEvent {
+                at,
+                action,
+                actor: actor.clone(),
+                subjects: names.to_vec(),
+            };
+            names.chunks(ENTRIES_IMPORTED_AT_ONCE_MAX).map(event).collect::<Vec<_>>()
+        };
+        [
+            of(DirectoryAction::ImportUsers, &self.users),
+            of(DirectoryAction::ImportUsers, &self.reserved_users),
+            of(DirectoryAction::ImportRoles, &self.roles),
+            of(DirectoryAction::ImportPrivileges, &self.privileges),
+        ]
+        .concat()
+    }
+}
+
+impl<E> From<StoreError> for ImportError<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for ImportError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(error) => error.fmt(f),
+            Self::AlreadyThere(name) => write!(f, "the store has {name} already"),
+            Self::NulInText(name) => {
+                write!(f, "{name} holds the character NUL (U+0000), which PostgreSQL does not keep")
+            }
+            Self::TooMany { what, count_max } => write!(f, "there would be more than {count_max} {what}"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for ImportError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => error.source(),
+            Self::Source(_) | Self::AlreadyThere(_) | Self::NulInText(_) | Self::TooMany { .. } => None,
+        }
+    }
+}
