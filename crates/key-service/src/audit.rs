@@ -126,9 +126,7 @@ impl Actor {
             source: None,
         }
     }
-}
 
-impl Actor {
     /// Whoever works on the store itself: may read and write its files, or knows the password of its database.
     #[must_use]
     pub fn operator() -> Self {

@@ -70,19 +70,23 @@ enum Command {
     Role(role::RoleArguments),
     /// Get and end access tokens of a running service.
     Token(token::TokenArguments),
-    /// Write everything that a store holds, for `import` into another: all API keys, dead ones included, with the digests of their
-    /// secrets, users with the hashes of their passwords, roles and application privileges. Tokens, which live a day at most, and
-    /// the trail stay behind. A service may use the store meanwhile. Whoever has the file has no secret, but can guess passwords.
+    /// Write everything that a store holds into a file, for `import`.
+    ///
+    /// That is: all API keys, dead ones included, with the digests of their secrets; users with the hashes of their passwords; roles;
+    /// application privileges. Tokens, which live a day at most, and the trail stay behind. A service may use the store meanwhile.
+    /// Keep the file as you keep the store: it holds no secret of a key, but weak passwords can be guessed from it.
     Export(export::ExportArguments),
-    /// Bring what `export` wrote into a store, all of it or nothing. A service on a data directory must be stopped; on PostgreSQL
-    /// it may run, but changes nothing meanwhile.
+    /// Bring what `export` wrote into a store, all of it or nothing.
+    ///
+    /// A service on a data directory must be stopped; on PostgreSQL it may run, but changes nothing meanwhile.
     Import(import::ImportArguments),
-    /// Copy an SQLite store into a file. A service may use the store meanwhile.
+    /// Copy an SQLite store into a file, also while a service uses it.
     Backup(backup::BackupArguments),
-    /// Read all of a store and say whether it is sound. A service may use it meanwhile.
+    /// Read all of a store and say whether it is sound, also while a service uses it.
     Check(check::CheckArguments),
-    /// Give the feed of a store that was restored a new name, so that every edge forgets what it had read and loads again. A service
-    /// on a data directory must be stopped.
+    /// Make every edge load all keys again, after a store was restored.
+    ///
+    /// The feed gets a new name, and edges forget what they had read of it. A service on a data directory must be stopped.
     NewEpoch(epoch::EpochArguments),
     /// Print a script by which a shell completes this command.
     Completions(completions::CompletionsArguments),

@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &BackupArguments) -> Result<(), CommandFailed> {
         let store =
             StoreReader::open(&location).await.map_err(|error| CommandFailed::store(&location, &error))?;
         let not_copied = |error: StoreError| CommandFailed::in_store("copy", &location, &error);
-        store.copy_into(next.path()).await.map_err(not_copied)?;
+        store.copy_into(next.path_meanwhile()).await.map_err(not_copied)?;
         store.close().await;
         Ok(())
     })?;

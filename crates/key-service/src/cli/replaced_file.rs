@@ -32,7 +32,7 @@ impl ReplacedFile {
     }
 
     /// Its name until it is whole.
-    pub(super) fn path(&self) -> &Path {
+    pub(super) fn path_meanwhile(&self) -> &Path {
         &self.next
     }
 

@@ -103,7 +103,8 @@ impl From<Entry> for Line {
     fn from(entry: Entry) -> Self {
         match entry {
             Entry::User(user) => Self::User((*user).into()),
-            Entry::ReservedUser(username, ReservedUser { password, enabled }) => {
+            Entry::ReservedUser(username, user) => {
+                let ReservedUser { password, enabled } = *user;
                 let password_hash = password.map(|hash| hash.to_string());
                 Self::ReservedUser(ReservedUserLine { username, password_hash, enabled })
             }
@@ -124,7 +125,7 @@ impl TryFrom<Line> for Content {
             Line::User(user) => Entry::User(Box::new(user.try_into()?)),
             Line::ReservedUser(ReservedUserLine { username, password_hash, enabled }) => {
                 let password = password_hash.as_deref().map(hash).transpose()?;
-                Entry::ReservedUser(username, ReservedUser { password, enabled })
+                Entry::ReservedUser(username, Box::new(ReservedUser { password, enabled }))
             }
             Line::Role(RoleLine { name, descriptor }) => Entry::Role(name, Box::new(descriptor)),
             Line::ApplicationPrivilege(line) => {

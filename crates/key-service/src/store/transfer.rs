@@ -28,7 +28,7 @@ pub enum Entry {
     /// A user of the native realm.
     User(Box<NativeUser>),
     /// What was changed of a user who belongs to the service, by the username.
-    ReservedUser(String, ReservedUser),
+    ReservedUser(String, Box<ReservedUser>),
     /// A role, by its name.
     Role(String, Box<RoleDescriptor>),
     /// A privilege that an application has registered.

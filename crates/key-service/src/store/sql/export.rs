@@ -7,7 +7,6 @@ use latchkey_key_feed::Epoch;
 use tokio::sync::mpsc::Sender;
 
 use crate::store::StoreError;
-use crate::store::directory::ReservedUser;
 use crate::store::sql::SqlStore;
 use crate::store::sql::directory::{application_privilege, native_user, reserved_user};
 use crate::store::sql::query::Query;
@@ -110,6 +109,5 @@ impl Export {
 }
 
 fn reserved_entry(row: &Row) -> Result<Entry, StoreError> {
-    let user: ReservedUser = reserved_user(row)?;
-    Ok(Entry::ReservedUser(row.get("username")?, user))
+    Ok(Entry::ReservedUser(row.get("username")?, Box::new(reserved_user(row)?)))
 }

@@ -82,7 +82,10 @@ fn one_of_each() -> Vec<Entry> {
     unending.expiration = None;
     vec![
         Entry::User(Box::new(NativeUser { username: "zoë".into(), password: password(), profile })),
-        Entry::ReservedUser("elastic".into(), ReservedUser { password: Some(password()), enabled: true }),
+        Entry::ReservedUser(
+            "elastic".into(),
+            Box::new(ReservedUser { password: Some(password()), enabled: true }),
+        ),
         Entry::Role("reader".into(), Box::new(role)),
         Entry::ApplicationPrivilege(ApplicationPrivilege {
             application: "app".into(),
