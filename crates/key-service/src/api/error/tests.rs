@@ -171,12 +171,3 @@ fn no_success_is_an_error_status() {
     assert!(ErrorStatus::try_from(StatusCode::IM_A_TEAPOT).is_ok());
     assert!(ErrorStatus::try_from(StatusCode::BAD_GATEWAY).is_ok());
 }
-
-#[test]
-fn every_503_and_nothing_else_says_when_to_ask_again() {
-    let unavailable = ApiError::unavailable("the store is away").into_response();
-    assert_eq!(unavailable.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(unavailable.headers()[header::RETRY_AFTER], "5");
-    let other = ApiError::internal("a mistake").into_response();
-    assert!(other.headers().get(header::RETRY_AFTER).is_none());
-}
