@@ -8,7 +8,7 @@ pub(super) mod announcements;
 pub(super) mod edges;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{Connection as _, Executor as _, Postgres};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Postgres};
 
 use crate::limits::{
     DATABASE_CONNECTION_WAIT_MAX, STORE_LOCK_WAIT_MAX, STORE_READERS_MAX, STORE_SILENCE_MAX,
@@ -38,9 +38,9 @@ pub(super) async fn open(options: PgConnectOptions) -> Result<Connections<Postgr
     Ok(Connections { writer, readers })
 }
 
-/// Connections none of which can write.
+/// Connections none of which can write. Reading a large store takes its time, which is nothing to be logged.
 pub(super) fn open_to_read(options: PgConnectOptions) -> Connections<Postgres> {
-    let options = options.options([("default_transaction_read_only", "on")]);
+    let options = options.options([("default_transaction_read_only", "on")]).disable_statement_logging();
     let readers = PgPoolOptions::new()
         .max_connections(STORE_READERS_MAX)
         .acquire_timeout(DATABASE_CONNECTION_WAIT_MAX)

@@ -9,7 +9,7 @@ use std::path::Path;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Sqlite};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite};
 
 use crate::limits::{STORE_BUSY_WAIT_MAX, STORE_CONNECTION_WAIT_MAX, STORE_READERS_MAX};
 use crate::store::StoreError;
@@ -46,10 +46,14 @@ async fn is_of_use(connection: &mut SqliteConnection) -> Result<bool, sqlx::Erro
     Ok(!connection.is_in_transaction())
 }
 
-/// Connections none of which can write. Others may use the file meanwhile.
+/// Connections none of which can write. Others may use the file meanwhile. Reading a large store takes its time, which is nothing
+/// to be logged.
 pub(super) fn open_to_read(file: &Path) -> Connections<Sqlite> {
-    let options =
-        SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(STORE_BUSY_WAIT_MAX);
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true)
+        .disable_statement_logging()
+        .busy_timeout(STORE_BUSY_WAIT_MAX);
     let readers = readers().connect_lazy_with(options);
     Connections { writer: readers.clone(), readers }
 }
