@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use latchkey_key_feed::UnixMillis;
+
 use crate::clock::Clock;
 use crate::limits::{REMOVAL_CHECK_INTERVAL_MAX, REMOVAL_CHECK_INTERVAL_MIN};
 use crate::store::KeyStore;
@@ -27,9 +29,13 @@ impl Remover {
         Self { store, policy, clock }
     }
 
-    /// Removes dead keys, if that is due. Trouble is counted and logged; the next run finds what this one left.
+    /// Removes what is dead by now, if that is due. Trouble is counted and logged; the next run finds what this one left.
     pub async fn run(&self) {
-        match self.store.remove_dead_keys(&self.policy, self.clock.now()).await {
+        self.run_as_of(self.clock.now()).await;
+    }
+
+    async fn run_as_of(&self, now: UnixMillis) {
+        match self.store.remove_dead_keys(&self.policy, now).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed dead API keys"),
             Err(error) => {
@@ -42,7 +48,8 @@ impl Remover {
     /// The same, without making the caller wait.
     pub fn run_soon(&self) {
         let remover = self.clone();
-        tokio::spawn(async move { remover.run().await });
+        let now = self.clock.now();
+        tokio::spawn(async move { remover.run_as_of(now).await });
     }
 
     /// Does so for ever.

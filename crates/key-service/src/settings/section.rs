@@ -188,12 +188,19 @@ impl<'a> Section<'a> {
     /// A text that nobody else may read. Flags may not have it, because everybody on the machine can list those.
     pub fn secret(&mut self, field: &'static str) -> Option<&'a str> {
         let text = self.text(field);
+        self.refuse_in_flags(
+            field,
+            "is a secret, which no flag may show: say it in the file or the environment",
+        );
+        text
+    }
+
+    /// Notes a mistake if a flag says this field.
+    pub fn refuse_in_flags(&self, field: &str, problem: &str) {
         let path = self.path_of(field);
         for said in self.said(field).filter(|said| matches!(said.origin, Origin::Flags)) {
-            let problem = "is a secret, which no flag may show: say it in the file or the environment";
             self.problems.add_said_by(said.origin.name(&path), path.clone(), problem);
         }
-        text
     }
 
     /// A file or a directory. A relative path starts where its source's do.

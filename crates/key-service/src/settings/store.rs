@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::settings::section::Section;
-use crate::store::location::PostgresLocation;
+use crate::store::location::{PostgresLocation, names_a_password};
 
 /// Where the store is.
 #[derive(Clone, Debug)]
@@ -32,6 +32,9 @@ pub(super) fn read(root: &mut Section<'_>, flag: Option<PathBuf>) -> StoreSettin
             None
         }
     });
+    if url.is_some_and(names_a_password) {
+        section.refuse_in_flags("url", "holds a password, which no flag may show: use store.password_file");
+    }
     if password_file.is_some() && url.is_none() {
         section.problem("password_file", "has no use without url");
     }

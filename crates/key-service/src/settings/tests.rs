@@ -299,6 +299,20 @@ fn a_secret_is_in_no_flag() {
 }
 
 #[test]
+fn a_password_of_the_database_is_in_no_flag() {
+    let mistakes_of = |url: &str| {
+        let flag = format!("store.url={url}");
+        mistakes(Said { flags: &["users=u", &flag], ..Said::default() })
+    };
+    assert_eq!(
+        mistakes_of("postgres://u:hunter2@db/keys"),
+        ["store.url: holds a password, which no flag may show: use store.password_file (-E store.url)"]
+    );
+    let flags = ["users=u", "store.url=postgres://u@db/keys"];
+    assert!(read(Said { flags: &flags, ..Said::default() }, Overrides::default()).is_ok());
+}
+
+#[test]
 fn zero_switches_the_limit_of_failed_logins_off() {
     let flags = [REQUIRED[0], REQUIRED[1], "limits.failed_logins_per_minute=0"];
     let settings = read(Said { flags: &flags, ..Said::default() }, Overrides::default()).unwrap();
