@@ -1,6 +1,7 @@
 //! Three replicas of the key service on one PostgreSQL behind a real Envoy, and everything that may befall them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,6 +9,7 @@ use std::thread;
 use latchkey_local_stack::envoy::EnvoyProcess;
 use latchkey_local_stack::http::{Request, Response, http1};
 use latchkey_local_stack::key_service::{CreatedKey, KeyServiceClient};
+use latchkey_local_stack::places;
 use latchkey_local_stack::replicas::Replicas;
 use latchkey_local_stack::stack::FEED_CREDENTIAL_VARIABLE;
 use latchkey_local_stack::upstream::Upstream;
@@ -40,6 +42,7 @@ impl Edge {
         let upstream = Upstream::start(([127, 0, 0, 1], 0).into()).unwrap();
         let addresses = replicas.addresses();
         let mut options = stage::options(addresses[0], &upstream, |config| {
+            *config.cluster("key_service").unwrap() = documented_cluster();
             config.set_cluster_addresses("key_service", &addresses).unwrap();
         });
         options.environment = vec![(FEED_CREDENTIAL_VARIABLE.to_owned(), feed_key.encoded)];
@@ -55,6 +58,16 @@ impl Edge {
         wait::until("the edge has heard of a change", || Ok((self.status_for(key) == status).then_some(())))
             .unwrap();
     }
+}
+
+/// The cluster of the key service as the guide has it.
+fn documented_cluster() -> Value {
+    let guide = fs::read_to_string(places::repository().join("docs/operations.md")).unwrap();
+    let (_, section) = guide.split_once("## Three replicas").unwrap();
+    let (_, block) = section.split_once("```yaml\n").unwrap();
+    let (yaml, _) = block.split_once("```").unwrap();
+    let document: Value = serde_saphyr::from_str(yaml).unwrap();
+    document["clusters"][0].clone()
 }
 
 /// Makes keys and ends every other one, whatever befalls the service, until told to stop.
