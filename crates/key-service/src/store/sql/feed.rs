@@ -77,17 +77,23 @@ async fn changes_after(
     rows_max: u32,
 ) -> Result<(Vec<FeedRow>, bool), StoreError> {
     let after = i64::try_from(after.0).map_err(|_| StoreError::Corrupt("sequence number"))?;
+    let rows_read = i64::from(rows_max) + 1;
+    // Each half is limited by itself, so that a database reads it along its index and never as a whole, whatever it knows of the table.
     let query = Query::new(
-        "select seq, id, invalidation is not null as removed, salt, digest, expiration, name, owner_username,
-                owner_realm, role_names, limited_by_names, metadata
-         from api_key where seq > ?
+        "select * from (select seq, id, invalidation is not null as removed, salt, digest, expiration, name,
+                               owner_username, owner_realm, role_names, limited_by_names, metadata
+                        from api_key where seq > ? order by seq limit ?) as kept
          union all
-         select seq, id, true, null, null, null, '', '', '', '', '', '' from removed_key where seq > ?
+         select * from (select seq, id, true, cast(null as bytea), cast(null as bytea), cast(null as bigint),
+                               '', '', '', '', '', ''
+                        from removed_key where seq > ? order by seq limit ?) as gone
          order by seq limit ?",
     )
     .bind(after)
+    .bind(rows_read)
     .bind(after)
-    .bind(i64::from(rows_max) + 1);
+    .bind(rows_read)
+    .bind(rows_read);
     let mut found = snapshot.fetch(query)?;
     let mut changes = Vec::new();
     let mut len = 0_usize;
