@@ -121,11 +121,8 @@ impl SqlStore {
     async fn begin_change(&self, turn: Turn) -> Result<Transaction, StoreError> {
         match self {
             Self::Postgres { connections, .. } => {
-                let open =
-                    in_time(async { Ok(connections.writer.begin_with(postgres::BEGIN_CHANGE).await?) });
-                let mut change = Transaction::Postgres(open.await?);
-                change.execute(Query::new(turn.lock())).await?;
-                Ok(change)
+                let open = in_time(async { Ok(connections.writer.begin_with(turn.begin()).await?) });
+                Ok(Transaction::Postgres(open.await?))
             }
             // The one writing connection of the one process.
             Self::Sqlite(connections) => {
@@ -208,11 +205,12 @@ impl SqlStore {
 }
 
 impl Turn {
-    /// The statement that waits for the turn in PostgreSQL: it locks a row that is always there.
-    const fn lock(self) -> &'static str {
+    /// Begins a change in PostgreSQL and waits for its turn, by locking a row that is always there. Each later statement sees what
+    /// was committed before it, and there is nobody else to commit.
+    const fn begin(self) -> &'static str {
         match self {
-            Self::Keys => "select seq from feed_state for update",
-            Self::Tokens => "select used from token_state for update",
+            Self::Keys => "begin isolation level read committed; select seq from feed_state for update",
+            Self::Tokens => "begin isolation level read committed; select used from token_state for update",
         }
     }
 }

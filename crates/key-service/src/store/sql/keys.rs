@@ -20,12 +20,12 @@ impl SqlStore {
         event: &ChangeEvent,
     ) -> Result<Cursor, StoreError> {
         let mut change = self.begin_change(Turn::Keys).await?;
-        for key in keys {
-            let seq = take_seqs(&mut change, 1, 1).await?;
+        let count = i64::try_from(keys.len()).map_err(|_| StoreError::Corrupt("number of keys"))?;
+        let latest = take_seqs(&mut change, count, count).await?;
+        for (key, seq) in keys.iter().zip(latest - count + 1..) {
             insert(&mut change, key, seq).await?;
         }
         write_event(&mut change, event).await?;
-        let latest = take_seqs(&mut change, 0, 0).await?;
         self.commit(change).await?;
         cursor(latest)
     }

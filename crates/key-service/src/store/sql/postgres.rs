@@ -18,9 +18,6 @@ use crate::store::StoreError;
 use crate::store::sql::transaction::in_time;
 use crate::store::sql::{Connections, migrations};
 
-/// Begins a change. Each statement sees what was committed before it, and after the lock there is nobody else to commit.
-pub(super) const BEGIN_CHANGE: &str = "begin isolation level read committed";
-
 /// Begins reading what belongs together.
 pub(super) const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read, read only";
 
