@@ -24,15 +24,17 @@ pub enum EdgeName {
 pub struct ProcessNumber(u64);
 
 impl EdgeName {
-    /// The configured name, else the node id, else one made of a number that is drawn for the process. A node id that is too long for a name
-    /// is told by its digest, so that two long ones stay two.
+    /// The configured name, else the node id, else one made of a number that is drawn for the process. A node id that the service would
+    /// not take for a name, because it is too long or has control characters, is told by its digest, so that two such stay two.
     pub fn of(configured: Option<&str>, node_id: &[u8], drawn: impl FnOnce() -> ProcessNumber) -> Self {
         if let Some(configured) = configured {
             return Self::Given(configured.to_owned());
         }
         match std::str::from_utf8(node_id) {
             Ok("") => Self::Drawn(format!("unnamed-{:016x}", drawn().0)),
-            Ok(id) if id.len() <= EDGE_LEN_MAX => Self::Given(id.to_owned()),
+            Ok(id) if id.len() <= EDGE_LEN_MAX && !id.contains(char::is_control) => {
+                Self::Given(id.to_owned())
+            }
             _ => Self::Given(digest_of(node_id)),
         }
     }
@@ -94,11 +96,12 @@ mod tests {
     }
 
     #[test]
-    fn node_ids_beyond_the_limit_stay_apart() {
+    fn node_ids_that_are_no_names_stay_apart() {
         let longest = "n".repeat(EDGE_LEN_MAX);
         assert_eq!(named(None, &longest).into_text(), longest);
         let [one, other] = ["1", "2"].map(|end| named(None, &format!("{longest}{end}")).into_text());
         assert!(one != other && one.len() <= EDGE_LEN_MAX, "{one} {other}");
+        assert!(named(None, "a\nb").into_text().starts_with("node-"));
     }
 
     #[test]
