@@ -70,7 +70,8 @@ create table api_key (
     invalidation bigint
 );
 
-create index api_key_by_owner on api_key (owner_realm, owner_username);
+-- By a hash, because the username of a JSON Web Token may be longer than an entry of a tree.
+create index api_key_by_owner on api_key using hash (owner_username);
 create index api_key_by_name on api_key (name);
 
 -- One row a change, written in the change's own transaction and never altered.

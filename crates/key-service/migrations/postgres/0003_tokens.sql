@@ -51,7 +51,8 @@ create table token (
 );
 
 create index token_by_creation on token (creation);
-create index token_by_subject on token (subject_username, subject_realm);
+-- By a hash, because the username of a JSON Web Token may be longer than an entry of a tree.
+create index token_by_subject on token using hash (subject_username);
 create index token_by_subject_realm on token (subject_realm);
 
 -- One row.

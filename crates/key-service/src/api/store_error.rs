@@ -17,7 +17,9 @@ impl From<StoreError> for ApiError {
                 let reason = format!("the API keys that match are longer than {len_max} bytes; {FEWER}");
                 ErrorCause::illegal_argument(reason).into()
             }
-            StoreError::NulInText => ErrorCause::illegal_argument(error.to_string()).into(),
+            StoreError::NulInText | StoreError::TextTooLong => {
+                ErrorCause::illegal_argument(error.to_string()).into()
+            }
             StoreError::Unavailable(_) => {
                 telemetry::store_failed(&error);
                 Self::unavailable(error)

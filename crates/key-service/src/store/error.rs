@@ -21,6 +21,8 @@ pub enum StoreError {
     },
     /// A text holds the character NUL, which PostgreSQL does not keep.
     NulInText,
+    /// A text is longer than PostgreSQL can find again.
+    TextTooLong,
     /// What is there is no store of Latchkey.
     NotAStore,
     /// The store was made by a newer version.
@@ -40,6 +42,7 @@ impl StoreError {
             Self::IdTaken => "id_taken",
             Self::KeysTooLong { .. } => "keys_too_long",
             Self::NulInText => "nul_in_text",
+            Self::TextTooLong => "text_too_long",
             Self::NotAStore => "not_a_store",
             Self::NewerVersion => "newer_version",
             Self::OlderVersion => "older_version",
@@ -59,6 +62,7 @@ impl fmt::Display for StoreError {
             Self::NulInText => {
                 f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
             }
+            Self::TextTooLong => f.write_str("a name is longer than this store can keep"),
             Self::NotAStore => f.write_str("it is no store of Latchkey"),
             Self::NewerVersion => {
                 f.write_str("it was made by a newer version of Latchkey, or its migrations were altered")

@@ -23,9 +23,18 @@ impl StoreError {
     }
 }
 
+/// What PostgreSQL says when a text is longer than an index can hold (manual, appendix A: `program_limit_exceeded`). SQLite has no such
+/// code.
+const LIMIT_EXCEEDED: &str = "54000";
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(error.into())
+        let code = error.as_database_error().and_then(|database| database.code());
+        if code.as_deref() == Some(LIMIT_EXCEEDED) {
+            Self::TextTooLong
+        } else {
+            Self::Unavailable(error.into())
+        }
     }
 }
 

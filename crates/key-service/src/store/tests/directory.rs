@@ -1,13 +1,14 @@
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, json};
 
-use super::{actor, object};
+use super::{actor, key, object};
 use crate::randomness::SystemRandomness;
 use crate::security::application_privilege::ApplicationPrivilege;
 use crate::security::password::{Password, PasswordHash};
 use crate::security::role_descriptor::RoleDescriptor;
 use crate::store::directory::{PrivilegeFilter, UserKind, UserProfile, Written};
 use crate::store::tests::ScratchStore;
+use crate::store::{KeyFilter, StoreError};
 
 const NOW: UnixMillis = UnixMillis(7);
 
@@ -65,6 +66,30 @@ async fn remembers_what_was_changed_of_a_reserved_user() {
     assert!(!kept.enabled, "another password lets nobody in again");
     assert!(store.reset_reserved_user("elastic".into(), actor(), NOW).await.unwrap());
     assert!(reserved().await.is_none());
+}
+
+// PostgreSQL finds nothing again that is longer than an entry of its index (manual, section 64.1.4).
+#[tokio::test]
+async fn a_name_of_any_length_is_kept_or_refused_whole() {
+    let ScratchStore { store, place: _place } = ScratchStore::new().await;
+    // Nothing that could be made shorter.
+    let name: String =
+        (0_u64..2_000).map(|number| format!("{:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let put = store.put_application_privileges(vec![privilege("p"), privilege(&name)], actor(), NOW).await;
+    let kept = store.application_privileges(&PrivilegeFilter::default()).await.unwrap();
+    match put {
+        Ok(_) => assert_eq!(kept.len(), 2),
+        Err(error) => {
+            assert!(matches!(error, StoreError::TextTooLong), "{error:?}");
+            assert!(store.may_have_replicas(), "SQLite keeps it");
+            assert_eq!(kept, []);
+        }
+    }
+    let mut owned = key("of-somebody-with-a-long-name");
+    owned.owner.username = name.clone();
+    store.create(owned.clone(), actor(), NOW).await.unwrap();
+    let of_owner = KeyFilter { username: Some(name), ..KeyFilter::default() };
+    assert_eq!(store.list(&of_owner).await.unwrap(), [owned]);
 }
 
 /// The trail has a row for each change and none for what changed nothing.
