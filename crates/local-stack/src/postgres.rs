@@ -22,6 +22,9 @@ const SUPER_USER: &str = "latchkey";
 /// The database that every server has.
 const DATABASE: &str = "postgres";
 
+/// How often a start is tried: a port that was free may be somebody else's by the time PostgreSQL wants it.
+const START_TRIES: u32 = 3;
+
 /// Users under whom the server runs when this program is the super-user, which PostgreSQL refuses to be.
 const UNPRIVILEGED_USERS: [&str; 2] = ["postgres", "nobody"];
 
@@ -84,6 +87,13 @@ impl PostgresServer {
         let port = free_port()?;
         let process = spawned(&programs, user, directory.path(), port, durability)?;
         let mut server = Self { process, port, programs, user, durability, directory };
+        for _ in 1..START_TRIES {
+            if server.await_readiness().is_ok() {
+                return Ok(server);
+            }
+            server.port = free_port()?;
+            server.spawn_again()?;
+        }
         server.await_readiness()?;
         Ok(server)
     }
@@ -107,8 +117,7 @@ impl PostgresServer {
     pub fn start_again(&mut self) -> Result<()> {
         // Its children end by themselves when they notice; until then they hold on to the shared memory.
         wait::until("the killed server's processes have ended", || {
-            let directory = self.directory.path();
-            self.process = spawned(&self.programs, self.user, directory, self.port, self.durability)?;
+            self.spawn_again()?;
             Ok(self.await_readiness().ok())
         })
     }
@@ -132,6 +141,12 @@ impl PostgresServer {
         let output = psql.output().context("running psql")?;
         ensure!(output.status.success(), "psql failed: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    fn spawn_again(&mut self) -> Result<()> {
+        let directory = self.directory.path();
+        self.process = spawned(&self.programs, self.user, directory, self.port, self.durability)?;
+        Ok(())
     }
 
     fn await_readiness(&mut self) -> Result<()> {
