@@ -128,9 +128,14 @@ fn a_file_that_may_not_be_written_is_refused_in_one_line() {
     assert!(refused.contains("latchkey.db: Permission denied"), "{refused}");
 }
 
-#[test]
-fn a_directory_that_may_not_be_written_is_refused_in_one_line() {
-    let (directory, _) = used_store();
+#[tokio::test]
+async fn a_directory_that_may_not_be_written_is_refused_in_one_line() {
+    let (directory, file) = used_store();
+    // Whoever closes a store last takes its log away; with one still there, nothing new has to be made in the directory.
+    let mut connection = connected(&file).await;
+    sqlx::raw_sql("pragma wal_checkpoint(truncate)").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    assert!(!file.with_extension("db-wal").exists());
     let mut command = dev_of_nobody(directory.path());
     fs::set_permissions(directory.path(), Permissions::from_mode(0o500)).unwrap();
     let refused = complaint(&mut command, &[], "");
