@@ -141,14 +141,18 @@ async fn a_follower_of_another_epoch_is_reset_at_once_and_a_load_never() {
 async fn an_edge_is_seen_when_it_asks_and_again_when_it_is_answered() {
     let scratch = ScratchStore::new().await;
     let (feed, _stop) = feed(&scratch);
-    let asked = FeedRequest { edge: Some(edge()), ..request(1, Duration::from_millis(20)) };
+    let asked = FeedRequest { edge: Some(edge()), ..request(1, FOR_EVER) };
+    let waits_at_least = Duration::from_millis(5);
     let seen = async || feed.fleet(UnixMillis(0)).await.unwrap().edges[0].sighting.seen;
     let (_, while_it_waits) = tokio::join!(feed.answer(asked, UnixMillis(7)), async {
         feed.edge_news().changed().await.unwrap();
-        seen().await
+        let seen = seen().await;
+        tokio::time::sleep(waits_at_least).await;
+        scratch.create("a").await;
+        seen
     });
     assert_eq!(while_it_waits, UnixMillis(7));
-    assert!(seen().await >= UnixMillis(27));
+    assert!(seen().await >= UnixMillis(12));
 }
 
 #[tokio::test]
