@@ -19,12 +19,12 @@ run: build ## Keep Envoy, the key service and an upstream up until Ctrl-C, with 
 
 test: build clients ## Run all tests, the ones on a real Envoy included.
 	@cargo test --workspace
-	@target/debug/local-stack postgres cargo test -p latchkey-key-service --lib -- --include-ignored store:: feed::
+	@target/debug/local-stack postgres cargo test -p latchkey-key-service --lib -- store:: feed::
 	@target/debug/local-stack postgres cargo test -p latchkey-key-service --test api
 	@echo 'test: everything held'
 
 crash: ## Kill the key service under load three hundred times, and look whether anything is lost. Takes minutes.
-	@cargo test -p latchkey-key-service --test api -- --ignored --nocapture process::crash::
+	@LATCHKEY_TEST_CRASHES=300 cargo test -p latchkey-key-service --test api -- --nocapture process::crash::
 
 lint: tools ## Check format, clippy (native and wasm), documentation, licences, house rules.
 	@cargo fmt --all --check

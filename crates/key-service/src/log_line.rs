@@ -109,7 +109,7 @@ impl Visit for Fields<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
@@ -119,8 +119,9 @@ mod tests {
 
     use super::*;
 
+    /// What a thread logs, as JSON, at every level.
     #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
     impl io::Write for Log {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -141,17 +142,29 @@ mod tests {
         }
     }
 
-    /// What is logged by this, as JSON.
+    impl Log {
+        /// The log of this thread, for as long as the guard lives.
+        pub(crate) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+            let log = Self::default();
+            let subscriber = tracing_subscriber::fmt()
+                .event_format(JsonLines)
+                .fmt_fields(JsonFields::new())
+                .with_max_level(tracing::Level::TRACE)
+                .with_writer(log.clone())
+                .finish();
+            (log, tracing::subscriber::set_default(subscriber))
+        }
+
+        pub(crate) fn lines(&self) -> Vec<Value> {
+            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
+
     fn lines(write: impl FnOnce()) -> Vec<Value> {
-        let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .event_format(JsonLines)
-            .fmt_fields(JsonFields::new())
-            .with_writer(log.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, write);
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let (log, _guard) = Log::begin();
+        write();
+        log.lines()
     }
 
     #[test]

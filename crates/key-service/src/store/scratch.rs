@@ -1,7 +1,9 @@
 //! A place for a store that nothing else uses: an SQLite file, or with `LATCHKEY_TEST_DATABASE` a schema of that PostgreSQL
 //! database. The tests of this crate's outside include this file too.
 
+use std::any::Any;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
@@ -15,6 +17,8 @@ const DATABASE_VARIABLE: &str = "LATCHKEY_TEST_DATABASE";
 pub(crate) struct Scratch {
     pub(crate) place: Place,
     _directory: TempDir,
+    /// What has to live as long as the place.
+    _server: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 pub(crate) enum Place {
@@ -25,12 +29,18 @@ pub(crate) enum Place {
 
 impl Scratch {
     pub(crate) async fn new() -> Self {
+        if let Ok(url) = std::env::var(DATABASE_VARIABLE) {
+            return Self::in_database(&url, None).await;
+        }
         let directory = tempfile::tempdir().unwrap();
-        let place = match std::env::var(DATABASE_VARIABLE) {
-            Ok(url) => Place::Database(schema_in(&url).await),
-            Err(_) => Place::File(directory.path().join("store.db")),
-        };
-        Self { place, _directory: directory }
+        let place = Place::File(directory.path().join("store.db"));
+        Self { place, _directory: directory, _server: None }
+    }
+
+    /// A schema of the database with this URL, which `server` keeps alive.
+    pub(crate) async fn in_database(url: &str, server: Option<Arc<dyn Any + Send + Sync>>) -> Self {
+        let place = Place::Database(schema_in(url).await);
+        Self { place, _directory: tempfile::tempdir().unwrap(), _server: server }
     }
 }
 

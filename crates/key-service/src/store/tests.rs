@@ -3,6 +3,7 @@ mod directory;
 mod epoch;
 mod feed_pages;
 mod keys;
+mod postgres;
 mod removal;
 mod replicas;
 mod transfer;
@@ -28,12 +29,6 @@ impl ScratchStore {
         let place = Scratch::new().await;
         let store = open(&place, "epoch-1").await;
         Self { store, place }
-    }
-
-    /// The same store as another process has it. Only PostgreSQL takes one.
-    pub(crate) async fn another_replica(&self) -> KeyStore {
-        assert!(self.store.may_have_replicas(), "LATCHKEY_TEST_DATABASE is not set");
-        open(&self.place, "of no replica").await
     }
 
     pub(crate) async fn create(&self, id: &str) -> StoredKey {

@@ -33,6 +33,8 @@ mod limits;
 mod list;
 mod native_users;
 mod openapi;
+#[path = "../../src/store/other_process.rs"]
+mod other_process;
 mod privileges;
 mod process;
 mod query;

@@ -1,6 +1,3 @@
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
@@ -8,46 +5,14 @@ use axum::routing::any;
 use axum::{Extension, Router};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::JsonFields;
 
 use super::*;
 use crate::audit::Actor;
-use crate::log_line::JsonLines;
-
-/// What this thread logs.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use crate::log_line::tests::Log;
 
 /// The lines about a `PUT` of `/key/k?secret=hunter2`, which alice may do or not, and which ends so.
 async fn lines(is_allowed: bool, status: StatusCode) -> Vec<Value> {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .event_format(JsonLines)
-        .fmt_fields(JsonFields::new())
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::begin();
     let handler = move |Extension(context): Extension<RequestContext>| async move {
         if is_allowed {
             let actor = || Actor { username: "alice".to_owned(), ..Actor::service() };
@@ -63,9 +28,9 @@ async fn lines(is_allowed: bool, status: StatusCode) -> Vec<Value> {
         .layer(Extension(RequestContext::of("192.0.2.1".parse().ok())));
     let request = Request::put("/key/k?secret=hunter2").body(Body::empty()).unwrap();
     assert_eq!(router.oneshot(request).await.unwrap().status(), status);
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(!text.contains("hunter2"), "{text}");
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let lines = log.lines();
+    assert!(!format!("{lines:?}").contains("hunter2"), "{lines:?}");
+    lines
 }
 
 #[tokio::test]

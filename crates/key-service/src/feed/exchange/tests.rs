@@ -30,9 +30,8 @@ async fn known(feed: &Feed, count: usize) {
 }
 
 #[tokio::test]
-#[ignore = "needs LATCHKEY_TEST_DATABASE"]
 async fn what_one_replica_hears_counts_at_the_others() {
-    let scratch = ScratchStore::new().await;
+    let scratch = ScratchStore::in_postgres().await;
     let (one, _stop_one) = exchanging(scratch.store.clone());
     let (other, _stop_other) = exchanging(scratch.another_replica().await);
     one.see(at("a", 1));
@@ -50,9 +49,8 @@ async fn what_one_replica_hears_counts_at_the_others() {
 }
 
 #[tokio::test]
-#[ignore = "needs LATCHKEY_TEST_DATABASE"]
 async fn a_replica_that_starts_knows_what_the_others_have_heard() {
-    let scratch = ScratchStore::new().await;
+    let scratch = ScratchStore::in_postgres().await;
     let (one, _stop) = exchanging(scratch.store.clone());
     one.see(at("a", 4));
     let epoch = scratch.store.epoch();
@@ -66,9 +64,8 @@ async fn a_replica_that_starts_knows_what_the_others_have_heard() {
 }
 
 #[tokio::test]
-#[ignore = "needs LATCHKEY_TEST_DATABASE"]
 async fn promises_only_rise_and_edges_that_nobody_sees_are_forgotten() {
-    let scratch = ScratchStore::new().await;
+    let scratch = ScratchStore::in_postgres().await;
     let store = &scratch.store;
     let epoch = store.epoch();
     let edge = |acknowledged, seen| EdgeRow {

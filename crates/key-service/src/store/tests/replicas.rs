@@ -1,4 +1,4 @@
-//! What only replicas on one PostgreSQL can do to each other. Run with `LATCHKEY_TEST_DATABASE`, as `make test` does.
+//! What only replicas on one PostgreSQL can do to each other.
 
 use latchkey_key_feed::Cursor;
 
@@ -7,13 +7,12 @@ use crate::store::StoreError;
 
 /// Two replicas of one store.
 async fn pair() -> (ScratchStore, KeyStore) {
-    let scratch = ScratchStore::new().await;
+    let scratch = ScratchStore::in_postgres().await;
     let other = scratch.another_replica().await;
     (scratch, other)
 }
 
 #[tokio::test]
-#[ignore = "needs LATCHKEY_TEST_DATABASE"]
 async fn a_change_wakes_whoever_waits_at_another_replica() {
     let (scratch, other) = pair().await;
     let mut changes = other.changes();
@@ -26,7 +25,6 @@ async fn a_change_wakes_whoever_waits_at_another_replica() {
 }
 
 #[tokio::test]
-#[ignore = "needs LATCHKEY_TEST_DATABASE"]
 async fn a_change_that_nobody_announced_is_found() {
     let (scratch, other) = pair().await;
     let mut changes = other.changes();
@@ -35,10 +33,8 @@ async fn a_change_that_nobody_announced_is_found() {
 }
 
 #[tokio::test]
-#[ignore = "needs LATCHKEY_TEST_DATABASE"]
 async fn replicas_that_start_together_make_one_store() {
-    let scratch = Scratch::new().await;
-    assert!(matches!(scratch.place, Place::Database(_)), "LATCHKEY_TEST_DATABASE is not set");
+    let ScratchStore { store: _, place: scratch } = ScratchStore::in_postgres().await;
     let (a, b, c, d) = tokio::join!(
         open(&scratch, "epoch-a"),
         open(&scratch, "epoch-b"),
@@ -51,7 +47,6 @@ async fn replicas_that_start_together_make_one_store() {
 }
 
 #[tokio::test]
-#[ignore = "needs LATCHKEY_TEST_DATABASE"]
 async fn a_replica_that_falls_silent_within_a_change_loses_its_turn() {
     let (scratch, other) = pair().await;
     let silent = scratch.store.database.begin_unfinished_change("silent").await;
@@ -63,7 +58,6 @@ async fn a_replica_that_falls_silent_within_a_change_loses_its_turn() {
 }
 
 #[tokio::test]
-#[ignore = "needs LATCHKEY_TEST_DATABASE"]
 async fn connections_that_are_cut_are_made_anew_and_nothing_is_half_done() {
     let (scratch, other) = pair().await;
     let mut changes = other.changes();

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::env;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::{DevProcess, http_client, latchkey, told};
 
-/// How often the service is killed.
+/// How often the service is killed, unless [`CRASHES_VARIABLE`] says otherwise.
 const CRASHES: u64 = 10;
 
-/// How often it is killed by `make crash`.
-const CRASHES_LONG: u64 = 300;
+/// How often it is to be killed: `make crash` says three hundred times.
+const CRASHES_VARIABLE: &str = "LATCHKEY_TEST_CRASHES";
 
 /// The longest that a service is left to work before it is killed, after the first answers.
 const WORK_MS_MAX: u64 = 70;
@@ -76,16 +77,7 @@ async fn followed(service: &DevProcess, password: &str) -> (BTreeSet<String>, BT
 // A change is durable before it is answered: nothing that was acknowledged is missing after a crash.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_when_the_service_is_killed() {
-    crash(CRASHES).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes; `make crash` runs it"]
-async fn nothing_acknowledged_is_lost_however_often_the_service_is_killed() {
-    crash(CRASHES_LONG).await;
-}
-
-async fn crash(crashes: u64) {
+    let crashes = env::var(CRASHES_VARIABLE).map_or(CRASHES, |crashes| crashes.parse().unwrap());
     let data = tempfile::tempdir().unwrap();
     let noted = Arc::new(Mutex::new(Acknowledged::default()));
     let mut password = None;

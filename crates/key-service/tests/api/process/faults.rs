@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use sqlx::{Connection as _, SqliteConnection};
 
 use super::{DevProcess, complaint, http_client, latchkey};
+use crate::other_process::OtherProcess;
 
 /// A user who is not the super-user, whom no file permission holds back.
 const NOBODY: u32 = 65_534;
@@ -53,10 +53,6 @@ fn dev_of_nobody(data: &Path) -> Command {
         command.uid(NOBODY).gid(NOBODY).current_dir("/");
     }
     command
-}
-
-async fn connected(file: &Path) -> SqliteConnection {
-    SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap()
 }
 
 async fn create(service: &DevProcess, name: &str) -> Response {
@@ -100,10 +96,8 @@ fn a_file_that_is_no_database_is_refused_in_one_line() {
 #[tokio::test]
 async fn a_store_of_another_version_is_refused_in_one_line() {
     let (directory, file) = used_store();
-    let mut connection = connected(&file).await;
-    let newer = "insert into _sqlx_migrations select version + 1000, description, installed_on, success, checksum, \
-                 execution_time from _sqlx_migrations where version = 1";
-    sqlx::raw_sql(newer).execute(&mut connection).await.unwrap();
+    let mut connection = OtherProcess::with(&file).await;
+    connection.make_it_newer().await;
     let mut commands = ["check", "export"].map(|verb| {
         let mut command = latchkey();
         command.arg(verb).arg("--data").arg(directory.path());
@@ -113,8 +107,8 @@ async fn a_store_of_another_version_is_refused_in_one_line() {
         let refused = complaint(command, &[], "");
         assert!(refused.contains("it was made by a newer version of Latchkey"), "{refused}");
     }
-    sqlx::raw_sql("delete from _sqlx_migrations where version > 1").execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+    connection.make_it_older().await;
+    connection.close().await;
     let refused = complaint(latchkey().arg("check").arg("--data").arg(directory.path()), &[], "");
     assert!(refused.contains("it is of an older version of Latchkey"), "{refused}");
 }
@@ -132,9 +126,9 @@ fn a_file_that_may_not_be_written_is_refused_in_one_line() {
 async fn a_directory_that_may_not_be_written_is_refused_in_one_line() {
     let (directory, file) = used_store();
     // Whoever closes a store last takes its log away; with one still there, nothing new has to be made in the directory.
-    let mut connection = connected(&file).await;
-    sqlx::raw_sql("pragma wal_checkpoint(truncate)").execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
+    let mut connection = OtherProcess::with(&file).await;
+    connection.run("pragma wal_checkpoint(truncate)").await;
+    connection.close().await;
     assert!(!file.with_extension("db-wal").exists());
     let mut command = dev_of_nobody(directory.path());
     fs::set_permissions(directory.path(), Permissions::from_mode(0o500)).unwrap();
@@ -162,12 +156,12 @@ async fn while_another_process_holds_the_lock_changes_are_refused_and_reads_go_o
     let directory = tempfile::tempdir().unwrap();
     let service = DevProcess::start(directory.path());
     assert_eq!(create(&service, "before").await.status(), 200);
-    let mut other = connected(&directory.path().join("latchkey.db")).await;
-    sqlx::raw_sql("begin exclusive").execute(&mut other).await.unwrap();
+    let mut other = OtherProcess::with(&directory.path().join("latchkey.db")).await;
+    other.run("begin exclusive").await;
     let (refused, names) = tokio::join!(create(&service, "refused"), listed(&service));
     assert_unavailable(&refused);
     assert_eq!(names, ["before"]);
-    sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
+    other.run("rollback").await;
     assert_eq!(create(&service, "after").await.status(), 200);
     assert_eq!(readiness(&service).await.status(), 200);
     assert_eq!(listed(&service).await, ["before", "after"]);
