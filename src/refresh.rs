@@ -10,10 +10,11 @@
 //! | Sending     | the call could not be made    | counts a failure                                      | BackingOff or Watching |
 //! | Polling     | a page of the live table      | applies it, advances the header, asks on              | Sending     |
 //! | Polling     | a reset, another epoch, a table outgrown or unreadable | begins a load from cursor 0  | Sending     |
-//! | Polling     | a page of a load, more follow | applies it to the generation being built, asks on     | Sending     |
-//! | Polling     | the last page of a load       | makes the generation live                             | Sweeping    |
+//! | Polling     | a page of a load, more follow | puts it aside for the generation being built, asks on | Sending     |
+//! | Polling     | the last page of a load       | puts it aside                                         | LayingOut   |
 //! | Polling     | anything but a page, or no answer in time | counts a failure                          | BackingOff, or Watching after some |
 //! | BackingOff  | tick, the delay is over       | asks again                                            | Sending     |
+//! | LayingOut   | tick                          | writes a slice of the new generation, makes it live after the last | LayingOut, then Sweeping or Sending |
 //! | Sweeping    | tick                          | clears a slice of the old generation                  | Sweeping, then Sending |
 //! | any but Watching | tick, another VM holds the lease |                                                | Watching    |
 //!
@@ -29,10 +30,10 @@ mod poll;
 
 use std::mem;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedPage, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedHead, UnixMillis};
 
 use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, LEASE_MS};
-use crate::table::{LiveTable, SharedNames, SharedStore, Sweep, TableWriter, Target, WriteError};
+use crate::table::{Build, Changes, LiveTable, Progress, SharedNames, SharedStore, TableWriter, WriteError};
 
 pub use edge_name::{EdgeName, ProcessNumber};
 pub use lease::{FollowerId, Lease};
@@ -84,6 +85,7 @@ enum State {
     Sending { reading: Reading },
     Polling { call: CallId, until: UnixMillis, reading: Reading },
     BackingOff { until: UnixMillis, reading: Reading },
+    LayingOut { load: Load, end: LoadEnd },
     Sweeping { live: LiveTable },
 }
 
@@ -92,15 +94,24 @@ enum Reading {
     /// The live table. A confirmed one waits for changes; an unconfirmed one asks first whether it is current.
     Following { live: LiveTable, confirmed: bool },
     /// A generation being built; the first page, which tells the size, begins it.
-    Loading { build: Option<Build>, cursor: Cursor },
+    Loading { load: Option<Load>, cursor: Cursor },
 }
 
 /// A load as it was begun.
-struct Build {
-    target: Target,
+struct Load {
+    build: Build,
     epoch: Epoch,
     /// What the service had forgotten by then.
     purged: Cursor,
+}
+
+/// What a load has come to.
+#[derive(Clone, Copy)]
+struct LoadEnd {
+    cursor: Cursor,
+    keys: u64,
+    /// When the service said that nothing follows.
+    at: UnixMillis,
 }
 
 impl<S: SharedStore + Clone> Follower<S> {
@@ -133,6 +144,7 @@ impl<S: SharedStore> Follower<S> {
                 self.fail(PollFailure::NoAnswer, reading, now, jitter, &mut step);
             }
             State::BackingOff { until, reading } if now >= until => self.ask(reading, &mut step),
+            State::LayingOut { load, end } => self.lay_out(load, end, &mut step),
             State::Sweeping { live } => self.sweep(&live, &mut step),
             waiting @ (State::Sending { .. } | State::Polling { .. } | State::BackingOff { .. }) => {
                 self.state = waiting;
@@ -183,7 +195,7 @@ impl<S: SharedStore> Follower<S> {
 
     /// Whether the next tick has work to do, and should come soon.
     pub fn is_busy(&self) -> bool {
-        matches!(self.state, State::Sweeping { .. })
+        matches!(self.state, State::LayingOut { .. } | State::Sweeping { .. })
     }
 
     /// Which follower holds the lease now, if any.
@@ -220,30 +232,38 @@ impl<S: SharedStore> Follower<S> {
         let page = match answer {
             Answer::Lost => Err(PollFailure::Lost),
             Answer::Refused { status } => Err(PollFailure::Refused { status }),
-            Answer::Page(bytes) => FeedPage::parse(bytes, reading.cursor()).map_err(PollFailure::Invalid),
+            Answer::Page(bytes) => Changes::read(bytes, reading.cursor()).map_err(PollFailure::Invalid),
         };
-        let page = match page {
-            Ok(page) => page,
+        let (page, changes) = match page {
+            Ok(read) => read,
             Err(failure) => return self.fail(failure, reading, now, jitter, step),
         };
         let written = match reading {
-            Reading::Following { live, .. } => self.apply_to_live(&live, &page, now, step),
-            Reading::Loading { build, .. } if is_interrupted(build.as_ref(), &page) => {
+            Reading::Following { live, .. } => self.follow(&live, &page, &changes, now, step),
+            Reading::Loading { load, .. } if is_interrupted(load.as_ref(), &page) => {
                 return self.fail(PollFailure::LoadInterrupted, Reading::load(), now, jitter, step);
             }
-            Reading::Loading { build, .. } => self.apply_to_build(build, &page, now, step),
+            Reading::Loading { load, .. } => self.collect(load, &page, &changes, now, step),
         };
+        if written.is_ok() {
+            self.failures = 0;
+        }
+        self.go_on_after(written, step);
+    }
+
+    fn go_on_after(&mut self, written: Result<(), WriteError>, step: &mut Step) {
         match written {
-            Ok(()) => self.failures = 0,
+            Ok(()) => {}
             Err(WriteError::Unreadable) => self.load(LoadReason::Unreadable, step),
             Err(WriteError::Deposed) => step.notes.push(Note::StoppedFollowing),
         }
     }
 
-    fn apply_to_live(
+    fn follow(
         &mut self,
         live: &LiveTable,
-        page: &FeedPage,
+        page: &FeedHead,
+        changes: &Changes,
         now: UnixMillis,
         step: &mut Step,
     ) -> Result<(), WriteError> {
@@ -251,11 +271,10 @@ impl<S: SharedStore> Follower<S> {
             self.load(LoadReason::Reset, step);
             return Ok(());
         }
-        let target = Target::from(live);
-        self.table.apply(&target, &page.keys)?;
+        self.table.apply(live, changes)?;
         let current_at = (!page.more).then_some(now);
-        let live = self.table.advance(&target, page.cursor, page.total, current_at)?;
-        step.notes.push(Note::Applied { rows: page.keys.len() });
+        let live = self.table.advance(live, page.cursor, page.total, current_at)?;
+        step.notes.push(Note::Applied { rows: changes.count() });
         if live.is_outgrown_by(page.total) {
             self.load(LoadReason::Outgrown, step);
         } else {
@@ -264,27 +283,43 @@ impl<S: SharedStore> Follower<S> {
         Ok(())
     }
 
-    fn apply_to_build(
+    fn collect(
         &mut self,
-        build: Option<Build>,
-        page: &FeedPage,
+        load: Option<Load>,
+        page: &FeedHead,
+        changes: &Changes,
         now: UnixMillis,
         step: &mut Step,
     ) -> Result<(), WriteError> {
-        let build = match build {
+        let mut load = match load {
             Some(begun) => begun,
-            None => Build {
-                target: self.table.begin(page.total)?,
-                epoch: page.epoch.clone(),
-                purged: page.purged,
-            },
+            None => {
+                Load { build: self.table.begin(page.total)?, epoch: page.epoch.clone(), purged: page.purged }
+            }
         };
-        self.table.apply(&build.target, &page.keys)?;
+        self.table.collect(&mut load.build, changes)?;
         if page.more {
-            self.ask(Reading::Loading { build: Some(build), cursor: page.cursor }, step);
-            return Ok(());
+            self.ask(Reading::Loading { load: Some(load), cursor: page.cursor }, step);
+        } else {
+            let end = LoadEnd { cursor: page.cursor, keys: page.total, at: now };
+            self.lay_out(load, end, step);
         }
-        let live = self.table.publish(&build.target, &page.epoch, page.cursor, page.total, now)?;
+        Ok(())
+    }
+
+    fn lay_out(&mut self, mut load: Load, end: LoadEnd, step: &mut Step) {
+        let written = self.table.lay_out(&mut load.build).and_then(|progress| match progress {
+            Progress::Continues => {
+                self.state = State::LayingOut { load, end };
+                Ok(())
+            }
+            Progress::Done => self.publish(&load, end, step),
+        });
+        self.go_on_after(written, step);
+    }
+
+    fn publish(&mut self, load: &Load, end: LoadEnd, step: &mut Step) -> Result<(), WriteError> {
+        let live = self.table.publish(&load.build, &load.epoch, end.cursor, end.keys, end.at)?;
         step.notes.push(Note::Loaded { generation: live.generation, keys: live.keys });
         if live.unswept_pages > 0 {
             self.state = State::Sweeping { live };
@@ -296,8 +331,8 @@ impl<S: SharedStore> Follower<S> {
 
     fn sweep(&mut self, live: &LiveTable, step: &mut Step) {
         match self.table.sweep(live) {
-            Ok((Sweep::Continues, live)) => self.state = State::Sweeping { live },
-            Ok((Sweep::Done, live)) => self.ask(Reading::Following { live, confirmed: false }, step),
+            Ok((Progress::Continues, live)) => self.state = State::Sweeping { live },
+            Ok((Progress::Done, live)) => self.ask(Reading::Following { live, confirmed: false }, step),
             Err(WriteError::Deposed | WriteError::Unreadable) => step.notes.push(Note::StoppedFollowing),
         }
     }
@@ -325,7 +360,7 @@ impl<S: SharedStore> Follower<S> {
 
 impl Reading {
     fn load() -> Self {
-        Self::Loading { build: None, cursor: Cursor(0) }
+        Self::Loading { load: None, cursor: Cursor(0) }
     }
 
     fn cursor(&self) -> Cursor {
@@ -339,7 +374,7 @@ impl Reading {
     fn epoch(&self) -> Option<&Epoch> {
         match self {
             Self::Following { live, .. } => Some(&live.epoch),
-            Self::Loading { build, .. } => build.as_ref().map(|build| &build.epoch),
+            Self::Loading { load, .. } => load.as_ref().map(|load| &load.epoch),
         }
     }
 
@@ -347,7 +382,7 @@ impl Reading {
     fn purged(&self) -> Option<Cursor> {
         match self {
             Self::Following { .. } => None,
-            Self::Loading { build, .. } => build.as_ref().map(|build| build.purged),
+            Self::Loading { load, .. } => load.as_ref().map(|load| load.purged),
         }
     }
 
@@ -368,8 +403,8 @@ impl Reading {
 }
 
 /// Whether the feed became another one since the load was begun.
-fn is_interrupted(build: Option<&Build>, page: &FeedPage) -> bool {
-    page.reset || build.is_some_and(|build| build.epoch != page.epoch)
+fn is_interrupted(load: Option<&Load>, page: &FeedHead) -> bool {
+    page.reset || load.is_some_and(|load| load.epoch != page.epoch)
 }
 
 #[cfg(test)]
