@@ -1,7 +1,5 @@
 //! Changing the table. Only the follower does, but nothing breaks if two VMs believe that they are it.
 
-use std::collections::BTreeMap;
-
 use latchkey_key_feed::{Cursor, UnixMillis};
 
 use super::build::Build;
@@ -64,21 +62,17 @@ impl<S: SharedStore> TableWriter<S> {
         })
     }
 
-    /// Applies changes, in the order of the feed, to the pages of the live table.
+    /// Applies changes, in the order of the feed, to the pages of the live table. They are few for so many pages, so each is written by itself.
     ///
     /// # Errors
     ///
     /// [`WriteError`]; the changes before the failure remain applied, which is harmless: they are applied again from the cursor, and skipped.
     pub fn apply(&self, live: &LiveTable, changes: &Changes) -> Result<(), WriteError> {
-        let mut by_page = BTreeMap::<u32, Vec<Change<'_>>>::new();
-        for change in changes.iter() {
-            by_page.entry(page_index(change.id, live.page_bits)).or_default().push(change);
-        }
-        by_page.into_iter().try_for_each(|(index, changes)| self.apply_to_page(live, index, &changes))
+        changes.iter().try_for_each(|change| self.apply_one(live, change))
     }
 
-    fn apply_to_page(&self, live: &LiveTable, index: u32, changes: &[Change<'_>]) -> Result<(), WriteError> {
-        let name = self.names.page(live.slot, index);
+    fn apply_one(&self, live: &LiveTable, change: Change<'_>) -> Result<(), WriteError> {
+        let name = self.names.page(live.slot, page_index(change.id, live.page_bits));
         for _ in 0..SWAP_TRIES_MAX {
             let entry = self.store.read(&name);
             let mut page = Page::decode(entry.bytes)?;
@@ -88,7 +82,7 @@ impl<S: SharedStore> TableWriter<S> {
             if page.generation < live.generation {
                 page = Page::empty(live.generation);
             }
-            let Some(bytes) = page.with(live.generation, changes)? else { return Ok(()) };
+            let Some(bytes) = page.with(live.generation, &[change])? else { return Ok(()) };
             if self.store.swap(&name, &bytes, entry.version).is_ok() {
                 return Ok(());
             }
