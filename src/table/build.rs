@@ -225,3 +225,6 @@ impl<S: SharedStore> TableWriter<S> {
 fn generation_of(bytes: &[u8]) -> Option<Generation> {
     Unread(bytes).u32().map(Generation)
 }
+
+#[cfg(test)]
+mod tests;
