@@ -59,6 +59,9 @@ pub const FEED_ROWS_PER_POLL: u32 = 1_000;
 /// after the following VM has died.
 pub const LEASE_MS: u64 = 3_000;
 
+/// How long a VM that serves requests leaves a free lease to VMs that do not, in milliseconds: three of their ticks.
+pub const IDLE_FIRST_MS: u64 = 300;
+
 /// Time between ticks of a VM, in milliseconds: how soon a waiting request sees the first table, and how soon a free lease is
 /// taken. A tick costs about 3 microseconds.
 pub const TICK_MS: u64 = 100;
@@ -144,3 +147,4 @@ const _: () = assert!(PAGE_BITS_MIN < PAGE_BITS_MAX && PAGE_BITS_MAX < u32::BITS
 const _: () = assert!(RECORD_LEN_MAX <= u16::MAX as usize);
 // A lease is renewed on ticks: it must survive several late ones.
 const _: () = assert!(LEASE_MS >= 10 * TICK_MS);
+const _: () = assert!(IDLE_FIRST_MS > TICK_MS);

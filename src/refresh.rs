@@ -18,6 +18,8 @@
 //! | Sweeping    | tick                          | clears a slice of the old generation                  | Sweeping, then Sending |
 //! | any but Watching | tick, another VM holds the lease |                                                | Watching    |
 //!
+//! A load is seconds of work, so a VM that has come to serve requests since it took the lease leaves the load to one that does not.
+//!
 //! What it asks is also what it acknowledges: a request after cursor N of an epoch says that no VM of the process admits by anything older.
 //! That is why a new generation is swept before the next request, whoever the follower then is. A request of a load (after 0, or with
 //! `purged`) acknowledges nothing: the table before it may still be read.
@@ -27,16 +29,19 @@ mod edge_name;
 mod lease;
 mod note;
 mod poll;
+mod reading;
 
 use std::mem;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedHead, UnixMillis};
+use latchkey_key_feed::{FeedHead, UnixMillis};
 
 use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, LEASE_MS};
-use crate::table::{Build, Changes, LiveTable, Progress, SharedNames, SharedStore, TableWriter, WriteError};
+use crate::table::{Changes, LiveTable, Progress, SharedNames, SharedStore, TableWriter, WriteError};
+
+use reading::{Load, LoadEnd, Reading, is_interrupted};
 
 pub use edge_name::{EdgeName, ProcessNumber};
-pub use lease::{FollowerId, Lease};
+pub use lease::{Candidate, FollowerId, Lease};
 pub use note::{LoadReason, Note, PollFailure};
 pub use poll::{FeedRequest, Poll};
 
@@ -51,6 +56,10 @@ pub struct Follower<S> {
     failures: u32,
     /// Until when the lease is left to others.
     stands_back_until: UnixMillis,
+    /// Whether requests wait while this VM works.
+    candidate: Candidate,
+    /// What this VM was when it took the lease. If it served by then, no idle VM had come for it.
+    took_as: Candidate,
 }
 
 /// The host's number for a call; proxy-wasm calls it a token.
@@ -89,31 +98,6 @@ enum State {
     Sweeping { live: LiveTable },
 }
 
-/// What the answers are read into.
-enum Reading {
-    /// The live table. A confirmed one waits for changes; an unconfirmed one asks first whether it is current.
-    Following { live: LiveTable, confirmed: bool },
-    /// A generation being built; the first page, which tells the size, begins it.
-    Loading { load: Option<Load>, cursor: Cursor },
-}
-
-/// A load as it was begun.
-struct Load {
-    build: Build,
-    epoch: Epoch,
-    /// What the service had forgotten by then.
-    purged: Cursor,
-}
-
-/// What a load has come to.
-#[derive(Clone, Copy)]
-struct LoadEnd {
-    cursor: Cursor,
-    keys: u64,
-    /// When the service said that nothing follows.
-    at: UnixMillis,
-}
-
 impl<S: SharedStore + Clone> Follower<S> {
     /// A follower that watches for its turn.
     pub fn new(id: FollowerId, store: S, names: &SharedNames, request: FeedRequest) -> Self {
@@ -125,14 +109,17 @@ impl<S: SharedStore + Clone> Follower<S> {
             state: State::Watching,
             failures: 0,
             stands_back_until: UnixMillis::default(),
+            candidate: Candidate::Idle,
+            took_as: Candidate::Idle,
         }
     }
 }
 
 impl<S: SharedStore> Follower<S> {
     /// Time has passed. `jitter` is any random number.
-    pub fn tick(&mut self, now: UnixMillis, jitter: u64) -> Step {
+    pub fn tick(&mut self, candidate: Candidate, now: UnixMillis, jitter: u64) -> Step {
         let mut step = Step::default();
+        self.candidate = candidate;
         if !matches!(self.state, State::Watching) && !self.lease.renew(self.id, now) {
             self.state = State::Watching;
             step.notes.push(Note::StoppedFollowing);
@@ -144,7 +131,7 @@ impl<S: SharedStore> Follower<S> {
                 self.fail(PollFailure::NoAnswer, reading, now, jitter, &mut step);
             }
             State::BackingOff { until, reading } if now >= until => self.ask(reading, &mut step),
-            State::LayingOut { load, end } => self.lay_out(load, end, &mut step),
+            State::LayingOut { load, end } => self.lay_out(load, end, now, &mut step),
             State::Sweeping { live } => self.sweep(&live, &mut step),
             waiting @ (State::Sending { .. } | State::Polling { .. } | State::BackingOff { .. }) => {
                 self.state = waiting;
@@ -207,11 +194,12 @@ impl<S: SharedStore> Follower<S> {
         if now < self.stands_back_until {
             return;
         }
-        let Some(failures) = self.lease.take(self.id, now) else { return };
+        let Some(failures) = self.lease.take(self.id, self.candidate, now) else { return };
         self.failures = failures;
+        self.took_as = self.candidate;
         step.notes.push(Note::BeganFollowing);
         match self.table.live() {
-            None => self.load(LoadReason::NoTable, step),
+            None => self.load(LoadReason::NoTable, now, step),
             Some(live) if live.unswept_pages > 0 => self.state = State::Sweeping { live },
             Some(live) => self.ask(Reading::Following { live, confirmed: false }, step),
         }
@@ -223,7 +211,13 @@ impl<S: SharedStore> Follower<S> {
         self.state = State::Sending { reading };
     }
 
-    fn load(&mut self, reason: LoadReason, step: &mut Step) {
+    /// Begins to load, or leaves the lease, and so the load, to a VM on which no request waits. If none takes it, a VM that serves does.
+    fn load(&mut self, reason: LoadReason, now: UnixMillis, step: &mut Step) {
+        if (self.took_as, self.candidate) == (Candidate::Idle, Candidate::Serving) {
+            self.lease.hand_over(self.id, now, self.failures);
+            step.notes.push(Note::StoppedFollowing);
+            return;
+        }
         step.notes.push(Note::LoadBegan(reason));
         self.ask(Reading::load(), step);
     }
@@ -248,13 +242,13 @@ impl<S: SharedStore> Follower<S> {
         if written.is_ok() {
             self.failures = 0;
         }
-        self.go_on_after(written, step);
+        self.go_on_after(written, now, step);
     }
 
-    fn go_on_after(&mut self, written: Result<(), WriteError>, step: &mut Step) {
+    fn go_on_after(&mut self, written: Result<(), WriteError>, now: UnixMillis, step: &mut Step) {
         match written {
             Ok(()) => {}
-            Err(WriteError::Unreadable) => self.load(LoadReason::Unreadable, step),
+            Err(WriteError::Unreadable) => self.load(LoadReason::Unreadable, now, step),
             Err(WriteError::Deposed) => step.notes.push(Note::StoppedFollowing),
         }
     }
@@ -268,7 +262,7 @@ impl<S: SharedStore> Follower<S> {
         step: &mut Step,
     ) -> Result<(), WriteError> {
         if page.reset || page.epoch != live.epoch {
-            self.load(LoadReason::Reset, step);
+            self.load(LoadReason::Reset, now, step);
             return Ok(());
         }
         self.table.apply(live, changes)?;
@@ -276,7 +270,7 @@ impl<S: SharedStore> Follower<S> {
         let live = self.table.advance(live, page.cursor, page.total, current_at)?;
         step.notes.push(Note::Applied { rows: changes.count() });
         if live.is_outgrown_by(page.total) {
-            self.load(LoadReason::Outgrown, step);
+            self.load(LoadReason::Outgrown, now, step);
         } else {
             self.ask(Reading::Following { live, confirmed: true }, step);
         }
@@ -302,12 +296,12 @@ impl<S: SharedStore> Follower<S> {
             self.ask(Reading::Loading { load: Some(load), cursor: page.cursor }, step);
         } else {
             let end = LoadEnd { cursor: page.cursor, keys: page.total, at: now };
-            self.lay_out(load, end, step);
+            self.lay_out(load, end, now, step);
         }
         Ok(())
     }
 
-    fn lay_out(&mut self, mut load: Load, end: LoadEnd, step: &mut Step) {
+    fn lay_out(&mut self, mut load: Load, end: LoadEnd, now: UnixMillis, step: &mut Step) {
         let written = self.table.lay_out(&mut load.build).and_then(|progress| match progress {
             Progress::Continues => {
                 self.state = State::LayingOut { load, end };
@@ -315,7 +309,7 @@ impl<S: SharedStore> Follower<S> {
             }
             Progress::Done => self.publish(&load, end, step),
         });
-        self.go_on_after(written, step);
+        self.go_on_after(written, now, step);
     }
 
     fn publish(&mut self, load: &Load, end: LoadEnd, step: &mut Step) -> Result<(), WriteError> {
@@ -356,55 +350,6 @@ impl<S: SharedStore> Follower<S> {
             self.state = State::BackingOff { until, reading: reading.unconfirmed() };
         }
     }
-}
-
-impl Reading {
-    fn load() -> Self {
-        Self::Loading { load: None, cursor: Cursor(0) }
-    }
-
-    fn cursor(&self) -> Cursor {
-        match self {
-            Self::Following { live, .. } => live.cursor,
-            Self::Loading { cursor, .. } => *cursor,
-        }
-    }
-
-    /// Which feed the cursor is of; `None` before anything was read.
-    fn epoch(&self) -> Option<&Epoch> {
-        match self {
-            Self::Following { live, .. } => Some(&live.epoch),
-            Self::Loading { load, .. } => load.as_ref().map(|load| &load.epoch),
-        }
-    }
-
-    /// What a load repeats, so that the service knows when it was begun.
-    fn purged(&self) -> Option<Cursor> {
-        match self {
-            Self::Following { .. } => None,
-            Self::Loading { load, .. } => load.as_ref().map(|load| load.purged),
-        }
-    }
-
-    /// How long the service may hold its answer back. Only a table known to be current has nothing better to do than wait.
-    fn wait_ms(&self, request: &FeedRequest) -> u64 {
-        match self {
-            Self::Following { confirmed: true, .. } => request.wait_ms,
-            Self::Following { confirmed: false, .. } | Self::Loading { .. } => 0,
-        }
-    }
-
-    fn unconfirmed(self) -> Self {
-        match self {
-            Self::Following { live, .. } => Self::Following { live, confirmed: false },
-            loading @ Self::Loading { .. } => loading,
-        }
-    }
-}
-
-/// Whether the feed became another one since the load was begun.
-fn is_interrupted(load: Option<&Load>, page: &FeedHead) -> bool {
-    page.reset || load.is_some_and(|load| load.epoch != page.epoch)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::gate::{self, Admission, Freshness, Patience, Verdict, VerifiedKey};
 use crate::identity::{HeaderEdit, IdentityField, KeyIdentity};
 use crate::limits::{RETRY_AFTER_MS, TICK_BUSY_MS, TICK_MS};
 use crate::refresh::{
-    CallId, EdgeName, FeedRequest, Follower, FollowerId, LoadReason, Note, ProcessNumber, Step,
+    CallId, Candidate, EdgeName, FeedRequest, Follower, FollowerId, LoadReason, Note, ProcessNumber, Step,
 };
 use crate::reply::Reply;
 use crate::table::{FeedIdentity, SharedNames, TableReader};
@@ -32,6 +32,8 @@ pub(super) struct Plugin {
     root_context: u32,
     tick_ms: Cell<u64>,
     freshness: Cell<Option<Freshness>>,
+    /// Whether this VM has seen a request. The one of Envoy's main thread never does.
+    candidate: Cell<Candidate>,
 }
 
 /// What has become of a request.
@@ -67,12 +69,14 @@ impl Plugin {
             root_context,
             tick_ms: Cell::new(0),
             freshness: Cell::new(None),
+            candidate: Cell::new(Candidate::Idle),
             config,
         }
     }
 
     /// Decides about the request that is current, and carries the verdict out.
     pub(super) fn handle(&self, request: u32) -> Handled {
+        self.candidate.set(Candidate::Serving);
         let now = now();
         let until = now.plus_millis(millis(self.config.start_up_wait));
         let handled = self.decide(until, now);
@@ -102,7 +106,7 @@ impl Plugin {
 
     pub(super) fn tick(&self) {
         let now = now();
-        let step = self.follower.borrow_mut().tick(now, jitter());
+        let step = self.follower.borrow_mut().tick(self.candidate.get(), now, jitter());
         self.carry_out(step);
         self.wake_waiting(now);
         self.report(now);

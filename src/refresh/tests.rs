@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use self::model::{Edge, Service};
 use super::*;
-use crate::limits::{BACKOFF_MS_MAX, KEYS_PER_PAGE_MAX};
+use crate::limits::{BACKOFF_MS_MAX, IDLE_FIRST_MS, KEYS_PER_PAGE_MAX};
 
 fn a_current_edge() -> (Edge, Service) {
     let mut service = Service::new();
@@ -267,10 +267,53 @@ fn a_table_with_many_more_keys_than_pages_is_laid_out_anew() {
 }
 
 #[test]
+fn a_vm_that_serves_leaves_a_load_to_one_that_does_not() {
+    let (mut edge, mut service) = a_current_edge();
+    edge.vms[0].serves = true;
+    edge.tick(0);
+    service.epoch = "second";
+    edge.answer(0, &service);
+    edge.pass(1);
+    edge.tick(0);
+    assert_eq!(edge.pending_path(0), "", "the lease is left to others");
+    edge.catch_up(1, &service);
+    assert!(edge.noted(1, "LoadBegan(Reset)") && !edge.noted(0, "LoadBegan(Reset)"));
+}
+
+#[test]
+fn a_vm_that_serves_loads_itself_when_no_other_takes_the_load() {
+    let (mut edge, mut service) = a_current_edge();
+    for vm in &mut edge.vms {
+        vm.serves = true;
+    }
+    edge.tick(0);
+    service.epoch = "second";
+    edge.answer(0, &service);
+    edge.pass(IDLE_FIRST_MS);
+    edge.catch_up(0, &service);
+    assert_eq!(edge.live().unwrap().epoch.as_str(), "second");
+}
+
+#[test]
+fn a_large_table_is_laid_out_in_slices_and_serves_when_it_is_whole() {
+    let mut service = Service::new();
+    for number in 0..5_000 {
+        service.create(&format!("key-{number}"));
+    }
+    service.rows_per_page = 5_000;
+    let mut edge = Edge::new(1);
+    edge.tick(0);
+    edge.answer(0, &service);
+    assert!(edge.vms[0].follower.is_busy() && edge.live().is_none() && edge.pending_path(0).is_empty());
+    edge.catch_up(0, &service);
+    assert!(edge.holds("key-0") && edge.holds("key-4999"));
+}
+
+#[test]
 fn a_call_that_the_host_refuses_is_tried_again() {
     let service = Service::new();
     let mut edge = Edge::new(1);
-    let step = edge.vms[0].follower.tick(edge.now, 0);
+    let step = edge.vms[0].follower.tick(Candidate::Idle, edge.now, 0);
     assert!(step.poll.is_some());
     let step = edge.vms[0].follower.not_sent(edge.now, 0);
     assert!(matches!(step.notes[..], [Note::Failed(PollFailure::NotSent)]));
@@ -289,6 +332,7 @@ enum Event {
     Answer(usize),
     Lose(usize),
     Pass(u64),
+    Serve(usize),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -301,6 +345,7 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (0..3_usize).prop_map(Event::Answer),
         1 => (0..3_usize).prop_map(Event::Lose),
         3 => (1..4_000_u64).prop_map(Event::Pass),
+        1 => (0..3_usize).prop_map(Event::Serve),
     ]
 }
 
@@ -321,6 +366,7 @@ proptest! {
                 Event::Lose(vm) if edge.vms[vm].pending.is_some() => edge.fail(vm, Answer::Lost),
                 Event::Lose(_) => {}
                 Event::Pass(millis) => edge.pass(millis),
+                Event::Serve(vm) => edge.vms[vm].serves = true,
             }
         }
         // The other two fall silent; the last one comes to rest.
