@@ -1,0 +1,89 @@
+//! `bench`: measures everything, prints tables, and leaves `results.json` and charts in `target/bench`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use latchkey_benches::bench::{Bench, Extent};
+use latchkey_benches::machine;
+use latchkey_benches::progress::Progress;
+use latchkey_benches::report::Report;
+use latchkey_benches::sections::{SECTIONS, Section};
+
+/// What an API key costs, on this machine.
+#[derive(Parser)]
+#[command(version, after_help = sections_in_words())]
+struct Arguments {
+    /// Measure less of everything: minutes instead of a quarter of an hour.
+    #[arg(long)]
+    quick: bool,
+    /// Measure only this section; may be given several times.
+    #[arg(long, value_name = "SECTION")]
+    only: Vec<String>,
+    /// Another build of the filter to measure beside this one.
+    #[arg(long, value_name = "MODULE")]
+    against: Option<PathBuf>,
+    /// Also write the charts here; `docs/charts` is what the README shows.
+    #[arg(long, value_name = "DIRECTORY")]
+    charts: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let sections = chosen(&arguments.only)?;
+    let extent = if arguments.quick { Extent::Quick } else { Extent::Full };
+    let bench = Bench::new(extent, arguments.against.clone())?;
+    let (machine, commit) = (machine::description(), machine::commit());
+    let progress = Progress::default();
+    progress.tell(&format!("{commit} on {machine}"));
+
+    let mut report = Report::default();
+    let mut failed = Vec::new();
+    for section in sections {
+        progress.tell(&format!("{}: {}", section.name, section.about));
+        // What one section cannot tell, the others still can.
+        if let Err(error) = (section.run)(&bench, &mut report) {
+            eprintln!("bench: {}: {error:#}", section.name);
+            failed.push(section.name);
+        }
+    }
+    report.print(&mut std::io::stdout().lock())?;
+    report.write_results(bench.directory(), &machine, &commit)?;
+    report.write_charts(bench.directory())?;
+    if let Some(directory) = &arguments.charts {
+        report.write_charts(directory)?;
+    }
+    let (targets, met) = report.judged();
+    let (figures, place) = (report.figures().len(), bench.directory().display());
+    progress
+        .tell(&format!("{figures} figures, {met} of {targets} targets met; results and charts in {place}"));
+    ensure!(failed.is_empty(), "could not be measured: {}", failed.join(", "));
+    Ok(())
+}
+
+/// All sections, or those that were named.
+fn chosen(names: &[String]) -> Result<Vec<&'static Section>> {
+    for name in names {
+        ensure!(
+            SECTIONS.iter().any(|section| section.name == name),
+            "there is no section {name}; see --help"
+        );
+    }
+    let is_chosen = |section: &&Section| names.is_empty() || names.iter().any(|name| name == section.name);
+    Ok(SECTIONS.iter().filter(is_chosen).collect())
+}
+
+fn sections_in_words() -> String {
+    let lines = SECTIONS.iter().map(|section| format!("  {:<12} {}\n", section.name, section.about));
+    format!("Sections:\n{}", lines.collect::<String>())
+}
