@@ -7,7 +7,9 @@
 pub mod bench;
 pub mod chart;
 pub mod figure;
+pub mod growth;
 pub mod machine;
+pub mod page;
 pub mod progress;
 pub mod report;
 pub mod samples;

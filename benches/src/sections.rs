@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::bench::Bench;
+use crate::growth;
 use crate::report::Report;
 
 /// A part of a run.
@@ -16,5 +17,9 @@ pub struct Section {
     pub run: fn(&Bench, &mut Report) -> Result<()>,
 }
 
-/// All of them, in the order in which they run: the edge, then the service.
-pub const SECTIONS: &[Section] = &[];
+/// All of them, in the order in which they run: the edge, the service, and what is computed from both.
+pub const SECTIONS: &[Section] = &[Section {
+    name: "growth",
+    about: "100 million keys and a thousand edges, computed from what the other sections measured",
+    run: growth::run,
+}];
