@@ -59,6 +59,10 @@ pub const FEED_ROWS_PER_POLL: u32 = 1_000;
 /// after the following VM has died.
 pub const LEASE_MS: u64 = 3_000;
 
+/// How many of the VMs of a process may follow at once, the others after [`IDLE_FIRST_MS`]: Envoy configures a canary VM, which never ticks, then the
+/// VM of its main thread, which never serves a request, then those of its workers.
+pub const FIRST_FOLLOWERS: u32 = 2;
+
 /// How long a VM that serves requests leaves a free lease to VMs that do not, in milliseconds: three of their ticks.
 pub const IDLE_FIRST_MS: u64 = 300;
 

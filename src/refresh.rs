@@ -35,7 +35,7 @@ use std::mem;
 
 use latchkey_key_feed::{FeedHead, UnixMillis};
 
-use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, LEASE_MS};
+use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, FIRST_FOLLOWERS, IDLE_FIRST_MS, LEASE_MS};
 use crate::table::{Changes, LiveTable, Progress, SharedNames, SharedStore, TableWriter, WriteError};
 
 use reading::{Load, LoadEnd, Reading, is_interrupted};
@@ -99,8 +99,9 @@ enum State {
 }
 
 impl<S: SharedStore + Clone> Follower<S> {
-    /// A follower that watches for its turn.
-    pub fn new(id: FollowerId, store: S, names: &SharedNames, request: FeedRequest) -> Self {
+    /// A follower that watches for its turn. Those of the first VMs come first: see [`FIRST_FOLLOWERS`].
+    pub fn new(id: FollowerId, store: S, names: &SharedNames, request: FeedRequest, now: UnixMillis) -> Self {
+        let stands_back_ms = if id.0 > FIRST_FOLLOWERS { IDLE_FIRST_MS } else { 0 };
         Self {
             id,
             lease: Lease::new(store.clone(), names),
@@ -108,7 +109,7 @@ impl<S: SharedStore + Clone> Follower<S> {
             request,
             state: State::Watching,
             failures: 0,
-            stands_back_until: UnixMillis::default(),
+            stands_back_until: now.plus_millis(stands_back_ms),
             candidate: Candidate::Idle,
             took_as: Candidate::Idle,
         }

@@ -62,7 +62,7 @@ impl Plugin {
         };
         let id = FollowerId::allot(&EnvoySharedData, &names);
         Self {
-            follower: RefCell::new(Follower::new(id, EnvoySharedData, &names, request)),
+            follower: RefCell::new(Follower::new(id, EnvoySharedData, &names, request, now())),
             table: TableReader::new(EnvoySharedData, names),
             waiting: WaitingRoom::default(),
             stats: Stats::define(),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use self::model::{Edge, Service};
 use super::*;
-use crate::limits::{BACKOFF_MS_MAX, IDLE_FIRST_MS, KEYS_PER_PAGE_MAX};
+use crate::limits::{BACKOFF_MS_MAX, FIRST_FOLLOWERS, IDLE_FIRST_MS, KEYS_PER_PAGE_MAX};
 
 fn a_current_edge() -> (Edge, Service) {
     let mut service = Service::new();
@@ -278,6 +278,17 @@ fn a_vm_that_serves_leaves_a_load_to_one_that_does_not() {
     assert_eq!(edge.pending_path(0), "", "the lease is left to others");
     edge.catch_up(1, &service);
     assert!(edge.noted(1, "LoadBegan(Reset)") && !edge.noted(0, "LoadBegan(Reset)"));
+}
+
+#[test]
+fn the_vms_of_workers_let_the_first_ones_begin() {
+    let mut edge = Edge::new(FIRST_FOLLOWERS as usize + 1);
+    let last = edge.vms.len() - 1;
+    edge.tick(last);
+    assert_eq!(edge.pending_path(last), "");
+    edge.pass(IDLE_FIRST_MS);
+    edge.tick(last);
+    assert!(edge.pending_path(last).contains("after=0&"), "none of them came");
 }
 
 #[test]

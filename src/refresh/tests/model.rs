@@ -108,7 +108,7 @@ impl Edge {
         };
         let vms = (0..vms).map(|_| {
             let id = FollowerId::allot(&shared, &names());
-            let follower = Follower::new(id, shared.clone(), &names(), request.clone());
+            let follower = Follower::new(id, shared.clone(), &names(), request.clone(), START);
             Vm { follower, serves: false, pending: None, notes: Vec::new() }
         });
         Self { vms: vms.collect(), shared, now: START, calls: 0 }
