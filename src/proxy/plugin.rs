@@ -261,7 +261,7 @@ fn edge_name(config: &Config, names: &SharedNames) -> String {
         NODE_ID_PROPERTIES.iter().find_map(|path| hostcalls::get_property(path.to_vec()).ok().flatten());
     let node_id = node_id.unwrap_or_default();
     // Whoever comes first draws for the process; two processes would have to do so in the same nanosecond to share a number.
-    let drawn = || ProcessNumber::agree_on(&EnvoySharedData, names, nanos_now() as u64);
+    let drawn = || ProcessNumber::agree_on(&EnvoySharedData, names, nanos_now());
     let name = EdgeName::of(config.edge.as_deref(), &node_id, drawn);
     if let EdgeName::Drawn(name) = &name {
         log::warn!(
@@ -287,5 +287,5 @@ fn millis(duration: Duration) -> u64 {
 
 /// A number that differs between VMs and moments: the nanoseconds of the clock. It only spreads retries.
 fn jitter() -> u64 {
-    nanos_now() as u64
+    nanos_now()
 }
