@@ -10,7 +10,8 @@
 //! | Sending     | the call could not be made    | counts a failure                                      | BackingOff or Watching |
 //! | Polling     | a page of the live table      | applies it, advances the header, asks on              | Sending     |
 //! | Polling     | a reset, another epoch, a table outgrown or unreadable | begins a load from cursor 0  | Sending     |
-//! | Polling     | a page of a load, more follow | puts it aside for the generation being built, asks on | Sending     |
+//! | Polling     | the first page of a load      | puts it aside for the generation being built, asks on | Sending     |
+//! | Polling     | a page of a load, more follow | asks on, and puts it aside while the next is on its way | Sending   |
 //! | Polling     | the last page of a load       | puts it aside                                         | LayingOut   |
 //! | Polling     | anything but a page, or no answer in time | counts a failure                          | BackingOff, or Watching after some |
 //! | BackingOff  | tick, the delay is over       | asks again                                            | Sending     |
@@ -134,9 +135,12 @@ impl<S: SharedStore> Follower<S> {
             State::BackingOff { until, reading } if now >= until => self.ask(reading, &mut step),
             State::LayingOut { load, end } => self.lay_out(load, end, now, &mut step),
             State::Sweeping { live } => self.sweep(&live, &mut step),
-            waiting @ (State::Sending { .. } | State::Polling { .. } | State::BackingOff { .. }) => {
-                self.state = waiting;
+            State::Polling { call, until, reading } => {
+                if let Some(reading) = self.catch_up(reading, now, jitter, &mut step) {
+                    self.state = State::Polling { call, until, reading };
+                }
             }
+            waiting @ (State::Sending { .. } | State::BackingOff { .. }) => self.state = waiting,
         }
         step
     }
@@ -164,7 +168,9 @@ impl<S: SharedStore> Follower<S> {
         let mut step = Step::default();
         match mem::replace(&mut self.state, State::Watching) {
             State::Polling { call: awaited, reading, .. } if awaited == call => {
-                self.read(reading, answer, now, jitter, &mut step);
+                if let Some(reading) = self.catch_up(reading, now, jitter, &mut step) {
+                    self.read(reading, answer, now, jitter, &mut step);
+                }
             }
             other => {
                 self.state = other;
@@ -183,7 +189,11 @@ impl<S: SharedStore> Follower<S> {
 
     /// Whether the next tick has work to do, and should come soon.
     pub fn is_busy(&self) -> bool {
-        matches!(self.state, State::LayingOut { .. } | State::Sweeping { .. })
+        match &self.state {
+            State::LayingOut { .. } | State::Sweeping { .. } => true,
+            State::Polling { reading, .. } => reading.has_unread(),
+            State::Watching | State::Sending { .. } | State::BackingOff { .. } => false,
+        }
     }
 
     /// Which follower holds the lease now, if any.
@@ -223,11 +233,41 @@ impl<S: SharedStore> Follower<S> {
         self.ask(Reading::load(), step);
     }
 
+    /// Reads the answer that was put off, if one was; `None` when this ended the reading.
+    fn catch_up(
+        &mut self,
+        mut reading: Reading,
+        now: UnixMillis,
+        jitter: u64,
+        step: &mut Step,
+    ) -> Option<Reading> {
+        let Reading::Loading { load: Some(load), cursor } = &mut reading else { return Some(reading) };
+        let Some(unread) = load.unread.take() else { return Some(reading) };
+        match Changes::read(&unread.bytes, unread.after) {
+            Ok((_, changes)) => match self.table.collect(&mut load.build, &changes) {
+                Ok(()) => return Some(reading),
+                lost => self.go_on_after(lost, now, step),
+            },
+            Err(invalid) => {
+                *cursor = unread.after;
+                self.fail(PollFailure::Invalid(invalid), reading, now, jitter, step);
+            }
+        }
+        None
+    }
+
     fn read(&mut self, reading: Reading, answer: Answer<'_>, now: UnixMillis, jitter: u64, step: &mut Step) {
+        let mut reading = reading;
         let page = match answer {
             Answer::Lost => Err(PollFailure::Lost),
             Answer::Refused { status } => Err(PollFailure::Refused { status }),
-            Answer::Page(bytes) => Changes::read(bytes, reading.cursor()).map_err(PollFailure::Invalid),
+            Answer::Page(bytes) => {
+                reading = match reading.put_off(bytes) {
+                    Ok(next) => return self.ask(next, step),
+                    Err(reading) => reading,
+                };
+                Changes::read(bytes, reading.cursor()).map_err(PollFailure::Invalid)
+            }
         };
         let (page, changes) = match page {
             Ok(read) => read,
@@ -288,9 +328,7 @@ impl<S: SharedStore> Follower<S> {
     ) -> Result<(), WriteError> {
         let mut load = match load {
             Some(begun) => begun,
-            None => {
-                Load { build: self.table.begin(page.total)?, epoch: page.epoch.clone(), purged: page.purged }
-            }
+            None => Load::begun(self.table.begin(page.total)?, page),
         };
         self.table.collect(&mut load.build, changes)?;
         if page.more {

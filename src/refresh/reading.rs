@@ -19,6 +19,15 @@ pub(super) struct Load {
     pub(super) epoch: Epoch,
     /// What the service had forgotten by then.
     pub(super) purged: Cursor,
+    /// The latest answer, while the one that follows it is on its way.
+    pub(super) unread: Option<UnreadAnswer>,
+}
+
+/// An answer of a load that was put off.
+pub(super) struct UnreadAnswer {
+    pub(super) bytes: Vec<u8>,
+    /// What was asked for.
+    pub(super) after: Cursor,
 }
 
 /// What a load has come to.
@@ -30,9 +39,33 @@ pub(super) struct LoadEnd {
     pub(super) at: UnixMillis,
 }
 
+impl Load {
+    pub(super) fn begun(build: Build, first: &FeedHead) -> Self {
+        Self { build, epoch: first.epoch.clone(), purged: first.purged, unread: None }
+    }
+}
+
 impl Reading {
     pub(super) fn load() -> Self {
         Self::Loading { load: None, cursor: Cursor(0) }
+    }
+
+    /// Puts an answer of a load off, if its head tells what to ask next. So the service reads what follows while this VM works. Nothing is
+    /// acknowledged by asking: it is a load.
+    pub(super) fn put_off(self, answer: &[u8]) -> Result<Self, Self> {
+        let Self::Loading { load: Some(mut load), cursor } = self else { return Err(self) };
+        match FeedHead::peek(answer) {
+            Some(head) if head.more && !head.reset && head.epoch == load.epoch && head.cursor > cursor => {
+                load.unread = Some(UnreadAnswer { bytes: answer.to_vec(), after: cursor });
+                Ok(Self::Loading { load: Some(load), cursor: head.cursor })
+            }
+            _ => Err(Self::Loading { load: Some(load), cursor }),
+        }
+    }
+
+    /// Whether an answer was put off.
+    pub(super) fn has_unread(&self) -> bool {
+        matches!(self, Self::Loading { load: Some(load), .. } if load.unread.is_some())
     }
 
     pub(super) fn cursor(&self) -> Cursor {

@@ -1,12 +1,13 @@
 //! Followers against a service that behaves as the feed is specified, and against one that does not.
 
+mod loading;
 mod model;
 
 use proptest::prelude::*;
 
 use self::model::{Edge, Service};
 use super::*;
-use crate::limits::{BACKOFF_MS_MAX, FIRST_FOLLOWERS, IDLE_FIRST_MS, KEYS_PER_PAGE_MAX};
+use crate::limits::{BACKOFF_MS_MAX, KEYS_PER_PAGE_MAX};
 
 fn a_current_edge() -> (Edge, Service) {
     let mut service = Service::new();
@@ -210,20 +211,6 @@ fn nothing_of_a_new_generation_is_acknowledged_before_the_old_one_is_swept() {
 }
 
 #[test]
-fn what_was_purged_before_a_load_does_not_interrupt_it() {
-    let mut service = Service::new();
-    service.rows_per_page = 1;
-    for id in ["a", "b", "c"] {
-        service.create(id);
-    }
-    service.invalidate("b");
-    service.purge();
-    let mut edge = Edge::new(1);
-    edge.catch_up(0, &service);
-    assert!(edge.holds("a") && edge.holds("c") && !edge.noted(0, "LoadInterrupted"));
-}
-
-#[test]
 fn a_restored_store_is_another_feed() {
     let (mut edge, _) = a_current_edge();
     let mut restored = Service::new();
@@ -232,25 +219,6 @@ fn a_restored_store_is_another_feed() {
     restored.create("older");
     edge.catch_up(0, &restored);
     assert!(!edge.holds("k") && edge.holds("old"));
-}
-
-#[test]
-fn a_feed_that_changes_during_a_load_begins_it_again() {
-    let mut service = Service::new();
-    service.rows_per_page = 1;
-    service.create("a");
-    service.create("b");
-    let mut edge = Edge::new(1);
-    edge.tick(0);
-    edge.answer(0, &service);
-    service.epoch = "second";
-    service.invalidate("a");
-    edge.answer(0, &service);
-    assert!(edge.noted(0, "LoadInterrupted"));
-    edge.pass(BACKOFF_MS_MAX);
-    edge.catch_up(0, &service);
-    assert!(!edge.holds("a") && edge.holds("b"));
-    assert_eq!(edge.live().unwrap().epoch.as_str(), "second");
 }
 
 #[test]
@@ -264,60 +232,6 @@ fn a_table_with_many_more_keys_than_pages_is_laid_out_anew() {
     assert!(edge.noted(0, "LoadBegan(Outgrown)"));
     assert!(edge.live().unwrap().page_bits > bits);
     assert!(edge.holds("k") && edge.holds("key-0"));
-}
-
-#[test]
-fn a_vm_that_serves_leaves_a_load_to_one_that_does_not() {
-    let (mut edge, mut service) = a_current_edge();
-    edge.vms[0].serves = true;
-    edge.tick(0);
-    service.epoch = "second";
-    edge.answer(0, &service);
-    edge.pass(1);
-    edge.tick(0);
-    assert_eq!(edge.pending_path(0), "", "the lease is left to others");
-    edge.catch_up(1, &service);
-    assert!(edge.noted(1, "LoadBegan(Reset)") && !edge.noted(0, "LoadBegan(Reset)"));
-}
-
-#[test]
-fn the_vms_of_workers_let_the_first_ones_begin() {
-    let mut edge = Edge::new(FIRST_FOLLOWERS as usize + 1);
-    let last = edge.vms.len() - 1;
-    edge.tick(last);
-    assert_eq!(edge.pending_path(last), "");
-    edge.pass(IDLE_FIRST_MS);
-    edge.tick(last);
-    assert!(edge.pending_path(last).contains("after=0&"), "none of them came");
-}
-
-#[test]
-fn a_vm_that_serves_loads_itself_when_no_other_takes_the_load() {
-    let (mut edge, mut service) = a_current_edge();
-    for vm in &mut edge.vms {
-        vm.serves = true;
-    }
-    edge.tick(0);
-    service.epoch = "second";
-    edge.answer(0, &service);
-    edge.pass(IDLE_FIRST_MS);
-    edge.catch_up(0, &service);
-    assert_eq!(edge.live().unwrap().epoch.as_str(), "second");
-}
-
-#[test]
-fn a_large_table_is_laid_out_in_slices_and_serves_when_it_is_whole() {
-    let mut service = Service::new();
-    for number in 0..5_000 {
-        service.create(&format!("key-{number}"));
-    }
-    service.rows_per_page = 5_000;
-    let mut edge = Edge::new(1);
-    edge.tick(0);
-    edge.answer(0, &service);
-    assert!(edge.vms[0].follower.is_busy() && edge.live().is_none() && edge.pending_path(0).is_empty());
-    edge.catch_up(0, &service);
-    assert!(edge.holds("key-0") && edge.holds("key-4999"));
 }
 
 #[test]

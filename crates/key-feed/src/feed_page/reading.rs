@@ -34,7 +34,10 @@ type TakeRow<'t, 'a> = &'t mut dyn FnMut(WireRow<'a>) -> Result<(), Malformed>;
 /// Reads the value of a field that begins with the byte, or says that it is none.
 type ReadField<'f, 'a> = &'f mut dyn FnMut(&str, u8, &mut SliceLexer<'a>) -> Result<(), Malformed>;
 
-/// The fields of an answer as they come.
+/// The field that holds the rows.
+const ROWS: &str = "keys";
+
+/// The other fields of an answer as they come.
 #[derive(Default)]
 struct Fields {
     epoch: Option<Epoch>,
@@ -43,7 +46,6 @@ struct Fields {
     total: Option<u64>,
     more: Option<bool>,
     reset: Option<bool>,
-    rows: Option<RowOrder>,
 }
 
 /// What there is to say of the order of the rows.
@@ -62,15 +64,37 @@ impl FeedHead {
     /// [`InvalidFeedPage`] when the bytes are not such an answer. Rows that were passed before that are not to be applied either.
     pub fn read<'a>(bytes: &'a [u8], after: Cursor, take: TakeRow<'_, 'a>) -> Result<Self, InvalidFeedPage> {
         let mut lexer = SliceLexer::new(bytes);
-        let mut fields = Fields::default();
+        let (mut fields, mut order) = (Fields::default(), None);
         let read = lexer.exactly_one(SliceLexer::ws_peek, |next, lexer| {
-            object(next, lexer, &mut |name, next, lexer| fields.read(name, next, lexer, after, take))
+            object(next, lexer, &mut |name, next, lexer| match name {
+                ROWS => once(&mut order, rows(next, lexer, after, take)?),
+                _ => fields.read(name, next, lexer),
+            })
         });
-        let head = read.and_then(|()| fields.into_head());
+        let head = read.and_then(|()| fields.into_head()?.zip_rows(order));
         let malformed = |_| InvalidFeedPage::Malformed { offset: bytes.len() - lexer.as_slice().len() };
         let (head, rows) = head.map_err(malformed)?;
         head.check(after, rows)?;
         Ok(head)
+    }
+
+    /// What an answer says before its rows, when it says everything there, as the key service does. Nothing is checked: whoever looks ahead
+    /// still has to [`read`](Self::read).
+    #[must_use]
+    pub fn peek(bytes: &[u8]) -> Option<Self> {
+        let mut lexer = SliceLexer::new(bytes);
+        let mut fields = Fields::default();
+        let next = lexer.ws_peek()?;
+        // Ends with a mistake, which is none: the rows are not read.
+        let _ = object(next, &mut lexer, &mut |name, next, lexer| match name {
+            ROWS => Err(Malformed),
+            _ => fields.read(name, next, lexer),
+        });
+        fields.into_head().ok()
+    }
+
+    fn zip_rows(self, order: Option<RowOrder>) -> Result<(Self, RowOrder), Malformed> {
+        order.map(|order| (self, order)).ok_or(Malformed)
     }
 
     fn check(&self, after: Cursor, rows: RowOrder) -> Result<(), InvalidFeedPage> {
@@ -91,14 +115,7 @@ impl FeedHead {
 }
 
 impl Fields {
-    fn read<'a>(
-        &mut self,
-        name: &str,
-        next: u8,
-        lexer: &mut SliceLexer<'a>,
-        after: Cursor,
-        take: TakeRow<'_, 'a>,
-    ) -> Result<(), Malformed> {
+    fn read(&mut self, name: &str, next: u8, lexer: &mut SliceLexer<'_>) -> Result<(), Malformed> {
         match name {
             "epoch" => {
                 let epoch = Epoch::try_from(text(next, lexer)?.into_owned()).map_err(|_| Malformed)?;
@@ -109,21 +126,19 @@ impl Fields {
             "total" => once(&mut self.total, number(next, lexer)?),
             "more" => once(&mut self.more, boolean(lexer)?),
             "reset" => once(&mut self.reset, boolean(lexer)?),
-            "keys" => once(&mut self.rows, rows(next, lexer, after, take)?),
             _ => value_at(next, lexer).map(drop),
         }
     }
 
-    fn into_head(self) -> Result<(FeedHead, RowOrder), Malformed> {
-        let head = FeedHead {
+    fn into_head(self) -> Result<FeedHead, Malformed> {
+        Ok(FeedHead {
             epoch: self.epoch.ok_or(Malformed)?,
             cursor: Cursor(self.cursor.ok_or(Malformed)?),
             purged: Cursor(self.purged.ok_or(Malformed)?),
             total: self.total.ok_or(Malformed)?,
             more: self.more.ok_or(Malformed)?,
             reset: self.reset.ok_or(Malformed)?,
-        };
-        Ok((head, self.rows.ok_or(Malformed)?))
+        })
     }
 }
 
