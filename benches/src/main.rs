@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use latchkey_benches::bench::{Bench, Extent};
+use latchkey_benches::cores;
 use latchkey_benches::machine;
 use latchkey_benches::progress::Progress;
 use latchkey_benches::report::Report;
@@ -45,6 +46,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let bench = Bench::new(extent, arguments.against.clone())?;
     let (machine, commit) = (machine::description(), machine::commit());
     let progress = Progress::default();
+    cores::leave_the_first_core()?;
     progress.tell(&format!("{commit} on {machine}"));
 
     let mut report = Report::default();

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::bench::Bench;
+use crate::edge::accepted;
 use crate::report::Report;
 
 /// A part of a run.
@@ -17,4 +18,8 @@ pub struct Section {
 }
 
 /// All of them, in the order in which they run: the edge, then the service.
-pub const SECTIONS: &[Section] = &[];
+pub const SECTIONS: &[Section] = &[Section {
+    name: "accepted",
+    about: "what an accepted request costs, beside everyone else",
+    run: accepted::measure,
+}];

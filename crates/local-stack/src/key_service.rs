@@ -18,6 +18,7 @@ use crate::{places, wait};
 #[derive(Debug)]
 pub struct KeyServiceProcess {
     process: ChildProcess,
+    program: PathBuf,
     data: PathBuf,
     logs: PathBuf,
     client: KeyServiceClient,
@@ -48,7 +49,16 @@ impl KeyServiceProcess {
     ///
     /// When it is not built, the address is taken, or `data` holds the data of an earlier start: its password was shown then.
     pub fn start(listen: SocketAddr, data: &Path, logs: &Path) -> Result<Self> {
-        let mut process = spawned(listen, data, logs)?;
+        Self::start_program(&places::latchkey()?, listen, data, logs)
+    }
+
+    /// The same with this build of the key service.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_program(program: &Path, listen: SocketAddr, data: &Path, logs: &Path) -> Result<Self> {
+        let mut process = spawned(program, listen, data, logs)?;
         let ready = readiness(&mut process, 0)?;
         let (Some(username), Some(password)) = (text(&ready, "username"), text(&ready, "password")) else {
             bail!(
@@ -57,7 +67,13 @@ impl KeyServiceProcess {
             )
         };
         let client = KeyServiceClient::of_user(address_in(&ready)?, &username, &password);
-        Ok(Self { process, data: data.to_owned(), logs: logs.to_owned(), client })
+        Ok(Self {
+            process,
+            program: program.to_owned(),
+            data: data.to_owned(),
+            logs: logs.to_owned(),
+            client,
+        })
     }
 
     /// Kills it as a crash would.
@@ -73,9 +89,15 @@ impl KeyServiceProcess {
     pub fn restart(&mut self) -> Result<()> {
         self.process.kill();
         let earlier = self.process.log().stdout().lines().count();
-        self.process = spawned(self.client.address, &self.data, &self.logs)?;
+        self.process = spawned(&self.program, self.client.address, &self.data, &self.logs)?;
         readiness(&mut self.process, earlier)?;
         Ok(())
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Where it listens.
@@ -177,8 +199,8 @@ impl fmt::Debug for CreatedKey {
     }
 }
 
-fn spawned(listen: SocketAddr, data: &Path, logs: &Path) -> Result<ChildProcess> {
-    let mut command = Command::new(places::latchkey()?);
+fn spawned(program: &Path, listen: SocketAddr, data: &Path, logs: &Path) -> Result<ChildProcess> {
+    let mut command = Command::new(program);
     command.arg("dev").arg("--data").arg(data).args(["--listen", &listen.to_string(), "--json"]);
     ChildProcess::start("key-service", command, logs)
 }
