@@ -1,5 +1,6 @@
 //! A number that was measured, and what it ought to be.
 
+use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::samples::Samples;
@@ -57,6 +58,20 @@ impl Figure {
     pub fn of(name: impl Into<String>, unit: &'static str, samples: &Samples) -> Self {
         let spread = Some(samples.spread());
         Self { name: name.into(), value: samples.median(), unit, spread, target: None, met: None }
+    }
+
+    /// How many times the one median is the other. The spread is what the ratio would move by if both moved by theirs, apart.
+    ///
+    /// # Errors
+    ///
+    /// When the divisor is not above zero: it is a cost, and was lost in the noise of the machine.
+    pub fn ratio(name: impl Into<String>, left: &Samples, right: &Samples) -> Result<Self> {
+        let name = name.into();
+        let (dividend, divisor) = (left.median(), right.median());
+        ensure!(divisor > 0.0, "{name}: {divisor} is no cost; measure on a quieter machine");
+        let value = dividend / divisor;
+        let spread = left.spread() / divisor + right.spread() * value.abs() / divisor;
+        Ok(Self { name, value, unit: "times", spread: Some(spread), target: None, met: None })
     }
 
     /// The same with what it ought to be.
@@ -159,6 +174,14 @@ mod tests {
         let bare = serde_json::to_value(Figure::new("size/module", "bytes", 7.0)).unwrap();
         let expected = json!({"name": "size/module", "value": 7.0, "unit": "bytes", "spread": null, "target": null, "met": null});
         assert_eq!(bare, expected);
+    }
+
+    #[test]
+    fn a_ratio_is_of_medians() {
+        let of = |numbers: [f64; 3]| Samples::new(numbers.to_vec()).unwrap();
+        let ratio = Figure::ratio("r", &of([5.0, 6.0, 7.0]), &of([1.0, 2.0, 3.0])).unwrap();
+        assert_eq!((ratio.value(), ratio.spread()), (3.0, Some(2.0)));
+        assert!(Figure::ratio("r", &of([5.0, 6.0, 7.0]), &of([-1.0, 0.0, 1.0])).is_err());
     }
 
     #[test]

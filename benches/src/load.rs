@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use latchkey_local_stack::places;
 use serde::Deserialize;
 
-/// How long a run may take at most when it is ended from outside, in seconds.
+/// How long a run may take at most, in seconds. Each is ended from outside: wrk counts its time in whole seconds.
 const UNTIL_ENDED_SECONDS: u32 = 240;
 
 /// Which credential a request gets.
@@ -86,14 +87,15 @@ impl Load {
         Self { target, path, connections, credentials, choice, seed: 1, pause }
     }
 
-    /// Runs it for so long.
+    /// Runs it for so long; wrk looks at the time every 100 ms.
     ///
     /// # Errors
     ///
     /// When there is no wrk, a connection fails, or a request gets no answer.
-    pub fn run(&self, seconds: u32) -> Result<LoadResult> {
-        let child = self.command(seconds)?.spawn().context("starting wrk")?;
-        RunningLoad(Some(child)).result()
+    pub fn run(&self, time: Duration) -> Result<LoadResult> {
+        let running = self.start()?;
+        thread::sleep(time);
+        running.end()
     }
 
     /// Begins it.
@@ -102,11 +104,11 @@ impl Load {
     ///
     /// When there is no wrk.
     pub fn start(&self) -> Result<RunningLoad> {
-        let child = self.command(UNTIL_ENDED_SECONDS)?.spawn().context("starting wrk")?;
+        let child = self.command()?.spawn().context("starting wrk")?;
         Ok(RunningLoad(Some(child)))
     }
 
-    fn command(&self, seconds: u32) -> Result<Command> {
+    fn command(&self) -> Result<Command> {
         let mut command = Command::new(places::wrk()?);
         let (file, width) = match &self.credentials {
             Some(CredentialFile { path, width }) => (path.as_path(), *width),
@@ -116,7 +118,7 @@ impl Load {
         command
             .args(["--threads", "1", "--timeout", "10s", "--latency"])
             .args(["--connections", &self.connections.to_string()])
-            .args(["--duration", &format!("{seconds}s")])
+            .args(["--duration", &format!("{UNTIL_ENDED_SECONDS}s")])
             .arg("--script")
             .arg(places::repository().join("benches/wrk/load.lua"))
             .args([&format!("http://{}/", self.target), "--", &self.path])

@@ -1,9 +1,12 @@
 //! What an accepted request costs, beside everyone else.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use latchkey_local_stack::envoy::EnvoyProcess;
 
 use crate::bench::Bench;
+use crate::calm::Calm;
 use crate::chart::Chart;
 use crate::cores::Place;
 use crate::edge::authoriser_process::AuthoriserProcess;
@@ -63,12 +66,10 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let contenders = contender::all(bench);
     let stops =
         contenders.iter().map(|contender| stop(bench, &arena, contender)).collect::<Result<Vec<_>>>()?;
-    let pace = Pace {
-        rounds: bench.extent.choose(7, 2),
-        busy_seconds: bench.extent.choose(2, 1),
-        single_seconds: 1,
-    };
-    let visits = rounds::measure(&arena.envoy, &stops, pace)?;
+    let pace = Pace { rounds: bench.extent.choose(18, 4), with_latency: true };
+    let mut calm = Calm::learn(Duration::from_secs(bench.extent.choose(90, 15)))?;
+    let visits = rounds::measure(&arena.envoy, &stops, pace, &mut calm)?;
+    report.add(Figure::new("accepted/slow_moments", "of all visits", calm.slow_share()));
     let results: Vec<(Contender, Visits)> = contenders.into_iter().zip(visits).collect();
     tell_costs(&results, report)?;
     tell_ratios(&results, report)
@@ -147,10 +148,7 @@ fn tell_costs(results: &[(Contender, Visits)], report: &mut Report) -> Result<()
 
 fn tell_ratios(results: &[(Contender, Visits)], report: &mut Report) -> Result<()> {
     let mut table = Table::new("Added CPU of an accepted request, as ratios", &["Ratio", "Measured"]);
-    let added = |name: &str| -> Result<Vec<f64>> {
-        let (visits, bare) = (of(results, name)?, of(results, BARE)?);
-        Ok(visits.cpu_us.iter().zip(&bare.cpu_us).map(|(cpu, bare)| cpu - bare).collect())
-    };
+    let added = |name| paired(&of(results, name)?.cpu_us, &of(results, BARE)?.cpu_us, |cpu, bare| cpu - bare);
     for (left, right, target) in [
         (OURS, "empty", Some(Target::AtMost(1.5))),
         (OURS, "empty-trimmed", None),
@@ -164,8 +162,8 @@ fn tell_ratios(results: &[(Contender, Visits)], report: &mut Report) -> Result<(
         if !results.iter().any(|(contender, _)| contender.name == right) {
             continue;
         }
-        let ratio = paired(&added(left)?, &added(right)?, |left, right| left / right)?;
-        let figure = Figure::of(format!("accepted/ratio/{left}/{right}"), "times", &ratio);
+        let name = format!("accepted/ratio/{left}/{right}");
+        let figure = Figure::ratio(name, &added(left)?, &added(right)?)?;
         let figure = report.add(match target {
             Some(target) => figure.with_target(target),
             None => figure,

@@ -1,18 +1,24 @@
 //! Rounds that visit every contender, each round in another order.
 //!
-//! A machine is faster at one moment than at another. Who is compared is therefore measured in turn, many times, and numbers of the
-//! same round are compared with each other.
+//! A machine is faster at one moment than at another, and a shared one changes within a second. Who is compared is therefore
+//! measured in turn, shortly and many times; numbers of the same round are compared with each other, and the median of
+//! all rounds is what is told.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use latchkey_local_stack::envoy::{EnvoyAdmin, EnvoyProcess};
 
 use crate::accounting::cpu_time;
+use crate::calm::Calm;
 use crate::load::{Load, LoadResult};
 
 /// Connections that keep one worker busy all the time.
 pub const BUSY_CONNECTIONS: u32 = 16;
+
+/// How long a visit lasts: some ten thousand requests, and short against the moods of a shared machine.
+const STAY: Duration = Duration::from_millis(250);
 
 /// Who is visited: a listener of one Envoy, with what is sent to it.
 #[derive(Clone, Debug)]
@@ -42,15 +48,13 @@ pub struct Visits {
     pub p99_us: Vec<f64>,
 }
 
-/// How long to stay at each stop.
+/// How often to visit each stop.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// How often each stop is visited.
     pub rounds: usize,
-    /// How long its worker is kept busy, in seconds.
-    pub busy_seconds: u32,
-    /// How long a single connection is watched, in seconds; 0 leaves that out.
-    pub single_seconds: u32,
+    /// Whether latency is measured too, on a single connection.
+    pub with_latency: bool,
 }
 
 /// Visits all stops in rounds; the result is in the order of `stops`.
@@ -58,12 +62,12 @@ pub struct Pace {
 /// # Errors
 ///
 /// When a request gets no answer, or one with another status than it must have.
-pub fn measure(envoy: &EnvoyProcess, stops: &[Stop], pace: Pace) -> Result<Vec<Visits>> {
+pub fn measure(envoy: &EnvoyProcess, stops: &[Stop], pace: Pace, calm: &mut Calm) -> Result<Vec<Visits>> {
     let mut visits = vec![Visits::default(); stops.len()];
     for round in 0..pace.rounds {
         for index in order(stops.len(), round) {
             let (Some(stop), Some(visits)) = (stops.get(index), visits.get_mut(index)) else { continue };
-            visit(envoy, stop, pace, round, visits)
+            visit(envoy, stop, pace, round, calm, visits)
                 .with_context(|| format!("{} in round {}", stop.listener, round + 1))?;
         }
     }
@@ -79,33 +83,55 @@ fn order(count: usize, round: usize) -> Vec<usize> {
     order
 }
 
-fn visit(envoy: &EnvoyProcess, stop: &Stop, pace: Pace, round: usize, visits: &mut Visits) -> Result<()> {
+fn visit(
+    envoy: &EnvoyProcess,
+    stop: &Stop,
+    pace: Pace,
+    round: usize,
+    calm: &mut Calm,
+    visits: &mut Visits,
+) -> Result<()> {
     // The same requests for everyone, others in every round.
-    let seed = round as u32 + 1;
-    let busy = Load { seed, ..stop.load.clone() };
-    let before = Accounts::of(envoy, stop)?;
-    let result = busy.run(pace.busy_seconds)?;
-    let after = Accounts::of(envoy, stop)?;
-    let answered = before.answered_until(&after, stop.status)?;
-    // Wrk leaves while the last request of each connection is on its way.
-    let on_their_way = u64::from(busy.connections);
-    ensure!(
-        answered >= result.requests && answered <= result.requests + on_their_way,
-        "Envoy gave {answered} answers with {}, wrk got {}",
-        stop.status,
-        result.requests
-    );
-    let requests = result.requests as f64;
-    visits.cpu_us.push((after.envoy_us - before.envoy_us) / requests);
-    visits.behind_cpu_us.push((after.behind_us - before.behind_us) / requests);
-    visits.rate.push(result.rate());
-    if pace.single_seconds > 0 {
-        let single = Load { connections: 1, ..busy }.run(pace.single_seconds)?;
+    let busy = Load { seed: round as u32 + 1, ..stop.load.clone() };
+    let visit = calm.visit(|| busy_visit(envoy, stop, &busy))?;
+    visits.cpu_us.push(visit.cpu_us);
+    visits.behind_cpu_us.push(visit.behind_cpu_us);
+    visits.rate.push(visit.rate);
+    if pace.with_latency {
+        let single = calm.visit(|| Load { connections: 1, ..busy.clone() }.run(STAY))?;
         expect_statuses(&single, stop.status)?;
         visits.p50_us.push(single.p50_us);
         visits.p99_us.push(single.p99_us);
     }
     Ok(())
+}
+
+/// What one busy visit found, as [`Visits`] has it.
+struct BusyVisit {
+    cpu_us: f64,
+    behind_cpu_us: f64,
+    rate: f64,
+}
+
+fn busy_visit(envoy: &EnvoyProcess, stop: &Stop, busy: &Load) -> Result<BusyVisit> {
+    let before = Accounts::of(envoy, stop)?;
+    let result = busy.run(STAY)?;
+    let after = Accounts::of(envoy, stop)?;
+    let answered = before.answers.until(&after.answers, stop.status)?;
+    // Wrk leaves while the last request of each connection is on its way.
+    let on_their_way = u64::from(busy.connections);
+    ensure!(
+        answered >= result.requests && answered <= result.requests + on_their_way,
+        "Envoy gave {answered} answers, wrk got {}",
+        result.requests
+    );
+    expect_statuses(&result, stop.status)?;
+    let requests = result.requests as f64;
+    Ok(BusyVisit {
+        cpu_us: (after.envoy_us - before.envoy_us) / requests,
+        behind_cpu_us: (after.behind_us - before.behind_us) / requests,
+        rate: result.rate(),
+    })
 }
 
 /// Wrk tells apart only good statuses and bad ones.
@@ -132,10 +158,6 @@ impl Accounts {
         let answers = Answers::of(envoy.admin(), &stop.listener)?;
         let behind_us = stop.behind.map(cpu_time).transpose()?.unwrap_or_default().as_secs_f64() * 1e6;
         Ok(Self { envoy_us: cpu_time(envoy.id())?.as_secs_f64() * 1e6, behind_us, answers })
-    }
-
-    fn answered_until(&self, after: &Self, status: u16) -> Result<u64> {
-        self.answers.until(&after.answers, status)
     }
 }
 
