@@ -7,7 +7,6 @@
 pub mod accounting;
 pub mod authoriser;
 pub mod bench;
-pub mod calm;
 pub mod chart;
 pub mod cores;
 pub mod edge;
