@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use latchkey_benches::bench::{Bench, Extent};
-use latchkey_benches::cores;
-use latchkey_benches::machine;
 use latchkey_benches::progress::Progress;
-use latchkey_benches::report::Report;
+use latchkey_benches::report::{Report, Table};
 use latchkey_benches::sections::{SECTIONS, Section};
+use latchkey_benches::{cores, machine, page};
+use latchkey_local_stack::places;
 
 /// What an API key costs, on this machine.
 #[derive(Parser)]
@@ -25,9 +25,9 @@ struct Arguments {
     /// Another build of the filter to measure beside this one.
     #[arg(long, value_name = "MODULE")]
     against: Option<PathBuf>,
-    /// Also write the charts here; `docs/charts` is what the README shows.
-    #[arg(long, value_name = "DIRECTORY")]
-    charts: Option<PathBuf>,
+    /// Also write the tables and charts that the documentation shows: `docs/performance.md` and `docs/charts`.
+    #[arg(long, conflicts_with_all = ["quick", "only", "against"])]
+    docs: bool,
 }
 
 fn main() -> ExitCode {
@@ -50,6 +50,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     progress.tell(&format!("{commit} on {machine}"));
 
     let mut report = Report::default();
+    report.table(the_run(&machine, &commit));
     let mut failed = Vec::new();
     for section in sections {
         progress.tell(&format!("{}: {}", section.name, section.about));
@@ -62,8 +63,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     report.print(&mut std::io::stdout().lock())?;
     report.write_results(bench.directory(), &machine, &commit)?;
     report.write_charts(bench.directory())?;
-    if let Some(directory) = &arguments.charts {
-        report.write_charts(directory)?;
+    if arguments.docs {
+        let docs = places::repository().join("docs");
+        page::fill(&docs.join("performance.md"), &report.tables())?;
+        report.write_charts(&docs.join("charts"))?;
     }
     let (targets, met) = report.judged();
     let (figures, place) = (report.figures().len(), bench.directory().display());
@@ -71,6 +74,13 @@ fn run(arguments: &Arguments) -> Result<()> {
         .tell(&format!("{figures} figures, {met} of {targets} targets met; results and charts in {place}"));
     ensure!(failed.is_empty(), "could not be measured: {}", failed.join(", "));
     Ok(())
+}
+
+/// Where and of what the numbers are.
+fn the_run(machine: &str, commit: &str) -> Table {
+    let mut table = Table::new("The run", &["Machine", "Commit"]);
+    table.row(machine, [commit.to_owned()]);
+    table
 }
 
 /// All sections, or those that were named.

@@ -49,15 +49,19 @@ impl Table {
         self.rows.push(row);
     }
 
-    fn print(&self, out: &mut impl Write) -> Result<()> {
-        writeln!(out, "\n### {}\n", self.title)?;
-        writeln!(out, "| {} |", self.columns.join(" | "))?;
+    /// What it is called.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The table without its title, as Markdown has it.
+    #[must_use]
+    pub fn markdown(&self) -> String {
         let ruler = self.columns.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { "---:" });
-        writeln!(out, "|{}|", ruler.collect::<Vec<_>>().join("|"))?;
-        for row in &self.rows {
-            writeln!(out, "| {} |", row.join(" | "))?;
-        }
-        Ok(())
+        let ruler = format!("|{}|\n", ruler.collect::<Vec<_>>().join("|"));
+        let line = |cells: &Vec<String>| format!("| {} |\n", cells.join(" | "));
+        [line(&self.columns), ruler].into_iter().chain(self.rows.iter().map(line)).collect()
     }
 }
 
@@ -78,20 +82,36 @@ impl Report {
         self.charts.push(chart);
     }
 
+    /// The tables, and last one of every figure that has a target.
+    #[must_use]
+    pub fn tables(&self) -> Vec<Table> {
+        [self.tables.as_slice(), &[self.targets()]].concat()
+    }
+
+    /// The number that was measured under that name.
+    ///
+    /// # Errors
+    ///
+    /// When there is none in this run.
+    pub fn value(&self, name: &str) -> Result<f64> {
+        let figure = self.figures.iter().find(|figure| figure.name() == name);
+        figure.map(Figure::value).with_context(|| format!("{name} was not measured in this run"))
+    }
+
     /// The figures so far.
     #[must_use]
     pub fn figures(&self) -> &[Figure] {
         &self.figures
     }
 
-    /// Prints tables, and last every figure that has a target.
+    /// Prints [`Self::tables`].
     ///
     /// # Errors
     ///
     /// When `out` cannot be written.
     pub fn print(&self, out: &mut impl Write) -> Result<()> {
-        for table in self.tables.iter().chain([&self.targets()]) {
-            table.print(out)?;
+        for table in self.tables() {
+            write!(out, "\n### {}\n\n{}", table.title, table.markdown())?;
         }
         Ok(out.flush()?)
     }

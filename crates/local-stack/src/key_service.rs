@@ -81,6 +81,18 @@ impl KeyServiceProcess {
         self.process.kill();
     }
 
+    /// Begins another epoch, as after its store was restored: it is killed, and every edge that follows it loads anew when it is back.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not take it, or the service does not become ready again.
+    pub fn begin_epoch(&mut self) -> Result<()> {
+        self.process.kill();
+        let output = Command::new(&self.program).arg("new-epoch").arg("--data").arg(&self.data).output()?;
+        ensure!(output.status.success(), "no new epoch: {}", String::from_utf8_lossy(&output.stderr));
+        self.restart()
+    }
+
     /// Starts it again where it was, with the data it had.
     ///
     /// # Errors

@@ -113,7 +113,7 @@ fn perform(verb: Verb) -> Result<ExitCode> {
                 LocalStack::start(StackOptions { concurrency: workers, ..StackOptions::default() }, |_| {
                     Ok(())
                 })?;
-            let times = RevocationTimes::measure(&stack, runs)?;
+            let times = RevocationTimes::measure(stack.envoy.admin(), stack.key_service.client(), runs)?;
             if json { writeln!(out, "{}", times.as_json())? } else { writeln!(out, "{}", times.in_words())? }
         }
         Verb::Acknowledgement { runs, edges, json } => {

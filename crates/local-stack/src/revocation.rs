@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value, json};
 
+use crate::envoy::EnvoyAdmin;
 use crate::http::Request;
 use crate::http::http1::Http1Connection;
-use crate::stack::LocalStack;
+use crate::key_service::KeyServiceClient;
 use crate::times::{Times, millis};
 use crate::{wait, workers};
 
@@ -21,19 +22,25 @@ pub struct RevocationTimes {
 }
 
 impl RevocationTimes {
-    /// Makes and revokes `runs` keys, one after another, watched at every worker.
+    /// Makes and revokes `runs` keys at `service`, one after another, watched at every worker of the edge that follows it.
     ///
     /// # Errors
     ///
     /// When a request fails, or a worker answers anything but 200 and then 401.
-    pub fn measure(stack: &LocalStack, runs: usize) -> Result<Self> {
-        let mut connections = workers::connection_to_each(stack.envoy.admin())?;
+    pub fn measure(edge: EnvoyAdmin, service: &KeyServiceClient, runs: usize) -> Result<Self> {
+        let mut connections = workers::connection_to_each(edge)?;
         let workers = connections.len();
         let mut times = Vec::new();
         for run in 1..=runs {
-            times.extend(one_run(stack, &mut connections).with_context(|| format!("run {run}"))?);
+            times.extend(one_run(service, &mut connections).with_context(|| format!("run {run}"))?);
         }
         Ok(Self { times: Times::new(times), runs, workers })
+    }
+
+    /// All times, in milliseconds.
+    #[must_use]
+    pub fn all_ms(&self) -> Vec<f64> {
+        self.times.all_ms()
     }
 
     /// The result for a person.
@@ -59,8 +66,8 @@ impl RevocationTimes {
     }
 }
 
-fn one_run(stack: &LocalStack, connections: &mut [Http1Connection]) -> Result<Vec<Duration>> {
-    let key = stack.key_service.client().create_key(&json!({"name": "revoked soon"}))?;
+fn one_run(service: &KeyServiceClient, connections: &mut [Http1Connection]) -> Result<Vec<Duration>> {
+    let key = service.create_key(&json!({"name": "revoked soon"}))?;
     let request = Request::get("/revocation").api_key(&key.encoded);
     for connection in connections.iter_mut() {
         wait::until("every worker admits the key", || {
@@ -72,7 +79,7 @@ fn one_run(stack: &LocalStack, connections: &mut [Http1Connection]) -> Result<Ve
             .iter_mut()
             .map(|connection| scope.spawn(|| first_refusal(connection, &request)))
             .collect();
-        stack.key_service.client().invalidate(&key.id)?;
+        service.invalidate(&key.id)?;
         let answered = Instant::now();
         watchers
             .into_iter()
