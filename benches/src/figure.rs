@@ -129,6 +129,12 @@ pub fn rounded(value: f64) -> String {
     fraction.map_or(grouped.clone(), |fraction| format!("{grouped}.{fraction}"))
 }
 
+/// A count, to its last digit.
+#[must_use]
+pub fn counted(count: u64) -> String {
+    in_thousands(&count.to_string())
+}
+
 /// Digits in groups of three, so that a million can be read.
 fn in_thousands(digits: &str) -> String {
     let mut grouped = String::new();
@@ -188,6 +194,7 @@ mod tests {
     fn people_see_three_digits() {
         let shown = [0.01234, 1.234, 12.34, 123.4, 1_234_567.0, -1234.0, 0.0].map(rounded);
         assert_eq!(shown, ["0.012", "1.23", "12.3", "123", "1 234 567", "-1 234", "0"]);
+        assert_eq!([1, 2_000, 1_000_000].map(counted), ["1", "2 000", "1 000 000"]);
         assert_eq!(Figure::new("x", "", 2.0).shown(), "2.00");
         assert_eq!(Target::AtLeast(10.0).in_words("times"), "at least 10.0 times");
     }

@@ -48,8 +48,10 @@ pub enum Identity {
     Both,
     /// By headers alone.
     Headers,
-    /// In filter state alone.
+    /// In filter state alone. The credential is removed, which edits a header too.
     FilterState,
+    /// In filter state alone, with the credential left to the upstream: no header changes.
+    FilterStateAndCredential,
 }
 
 impl EdgeConfig {
@@ -83,7 +85,9 @@ impl EdgeConfig {
         routes: usize,
     ) -> Result<()> {
         let mut listener = yaml("listener.yaml")?;
-        *part(&mut listener, "/name")? = json!(name);
+        for field in ["/name", "/stat_prefix"] {
+            *part(&mut listener, field)? = json!(name);
+        }
         let manager = part(&mut listener, CONNECTION_MANAGER)?;
         *part(manager, "/stat_prefix")? = json!(name);
         if let Some(Filter(filter)) = filter {
@@ -146,8 +150,10 @@ impl Filter {
         let identity = match gate.identity {
             Identity::Both => json!({}),
             Identity::Headers => json!({"filter_state": false}),
-            Identity::FilterState => json!({"headers": no_headers()}),
+            Identity::FilterState | Identity::FilterStateAndCredential => json!({"headers": no_headers()}),
         };
+        let forwards = gate.identity == Identity::FilterStateAndCredential;
+        fields.insert("forward_credential".to_owned(), json!(forwards));
         fields.insert("identity".to_owned(), identity);
         *text = json!(config.to_string());
         Ok(filter)
@@ -273,6 +279,7 @@ mod tests {
             ("both", gate(Identity::Both)),
             ("headers", gate(Identity::Headers)),
             ("filter-state", gate(Identity::FilterState)),
+            ("no-edit", gate(Identity::FilterStateAndCredential)),
             ("empty", Filter::empty(&module, "empty").unwrap()),
             ("api-key-auth", Filter::api_key_auth(keys).unwrap()),
             ("basic-auth", Filter::basic_auth(keys).unwrap()),

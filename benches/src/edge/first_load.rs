@@ -12,7 +12,7 @@ use crate::bench::Bench;
 use crate::cores::Place;
 use crate::edge::edge_stack::KeyService;
 use crate::edge::gated_edge::GatedEdge;
-use crate::figure::{Figure, Target, rounded};
+use crate::figure::{Figure, Target, counted};
 use crate::key_set::{Credential, KeySet};
 use crate::load::{Load, LoadResult};
 use crate::report::{Report, Table};
@@ -97,7 +97,7 @@ fn tell(
         let rate = report.add(Figure::new(format!("first-load/{when}/rate"), "/s", result.rate()));
         let head = if at == 0 { [took.shown(), again.shown()] } else { [String::new(), String::new()] };
         let cells = head.into_iter().chain([when.to_owned()]).chain(cells).chain([rate.shown()]);
-        table.row(if at == 0 { rounded(f64::from(keys.count)) } else { String::new() }, cells);
+        table.row(if at == 0 { counted(keys.count.into()) } else { String::new() }, cells);
     }
     let [quiet, loading] = p99;
     let ratio = Figure::new("first-load/p99-to-quiet", "times", loading / quiet.max(1.0));

@@ -9,7 +9,7 @@ use crate::edge::accepted::KEYS;
 use crate::edge::edge_config::{EdgeConfig, Filter, Gate, Identity};
 use crate::edge::edge_stack::{self, KeyService};
 use crate::edge::rounds::{self, BUSY_CONNECTIONS, Pace, Stop};
-use crate::figure::{Figure, rounded};
+use crate::figure::{Figure, counted};
 use crate::key_set::Credential;
 use crate::load::Load;
 use crate::report::{Report, Table};
@@ -17,11 +17,12 @@ use crate::samples::paired;
 
 const ROUTES: [usize; 2] = [1, 2000];
 
-const WAYS: [(&str, Option<Identity>); 4] = [
+const WAYS: [(&str, Option<Identity>); 5] = [
     ("bare", None),
     ("both", Some(Identity::Both)),
     ("headers", Some(Identity::Headers)),
     ("filter-state", Some(Identity::FilterState)),
+    ("no-edit", Some(Identity::FilterStateAndCredential)),
 ];
 
 /// The section.
@@ -49,7 +50,13 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 
     let mut table = Table::new(
         "What telling the identity costs, by the number of routes (CPU added)",
-        &["Routes", "Headers and filter state", "Headers alone", "Filter state alone"],
+        &[
+            "Routes",
+            "Headers and filter state",
+            "Headers alone",
+            "Filter state alone",
+            "Filter state alone, credential forwarded",
+        ],
     );
     for (routes, visits) in ROUTES.iter().zip(visits.chunks_exact(WAYS.len())) {
         let (bare, ways) = visits.split_first().context("nothing was measured")?;
@@ -59,7 +66,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             let name = format!("routes/{routes}/{way}/added-cpu");
             cells.push(report.add(Figure::of(name, "µs", &added)).shown());
         }
-        table.row(rounded(*routes as f64), cells);
+        table.row(counted(*routes as u64), cells);
     }
     report.table(table);
     Ok(())

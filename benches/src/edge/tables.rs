@@ -9,7 +9,7 @@ use crate::edge::contender::BARE;
 use crate::edge::edge_config::{EdgeConfig, Filter, Gate, Identity};
 use crate::edge::edge_stack::{self, KeyService};
 use crate::edge::rounds::{self, BUSY_CONNECTIONS, Pace, Stop, Visits};
-use crate::figure::{Figure, Target, rounded};
+use crate::figure::{Figure, Target, counted};
 use crate::key_set::{Credential, KeySet};
 use crate::load::{Choice, Load};
 use crate::report::{Report, Table};
@@ -98,7 +98,7 @@ fn tell(sizes: &[Size], visits: &[Visits], report: &mut Report) -> Result<()> {
             let ratio = if is_judged { ratio.with_target(Target::AtMost(1.1)) } else { ratio };
             cells.push(report.add(ratio).shown());
         }
-        table.row(rounded(f64::from(count)), cells);
+        table.row(counted(count.into()), cells);
     }
     report.table(table);
     Ok(())

@@ -8,7 +8,7 @@ use crate::cores::Place;
 use crate::edge::edge_stack::KeyService;
 use crate::edge::gated_edge::{EDGE, GatedEdge};
 use crate::edge::rounds::{self, BUSY_CONNECTIONS, Pace, Stop};
-use crate::figure::{Figure, Target, rounded};
+use crate::figure::{Figure, Target, counted};
 use crate::key_set::{Credential, KeySet};
 use crate::load::Load;
 use crate::report::{Report, Table};
@@ -46,7 +46,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         let (cpu, rate) = request_cost(bench, &edge, keys, count)?;
         let cpu = report.add(Figure::of(format!("contention/workers-{count}/cpu"), "µs", &cpu));
         let rate = report.add(Figure::of(format!("contention/workers-{count}/rate"), "/s", &rate));
-        table.row(rounded(f64::from(count)), [&per_key, &without, &cpu, &rate].map(Figure::shown));
+        table.row(counted(count.into()), [&per_key, &without, &cpu, &rate].map(Figure::shown));
     }
     report.table(table);
     Ok(())
