@@ -63,7 +63,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let contenders = contender::all(bench);
     let stops =
         contenders.iter().map(|contender| stop(bench, &arena, contender)).collect::<Result<Vec<_>>>()?;
-    let pace = Pace { rounds: bench.extent.choose(7, 2), with_latency: true };
+    let pace = Pace { with_latency: true, ..Pace::of(bench.extent, 7) };
     let visits = rounds::measure(&arena.envoy, &stops, pace)?;
     let results: Vec<(Contender, Visits)> = contenders.into_iter().zip(visits).collect();
     tell_costs(&results, report)?;

@@ -71,7 +71,7 @@ const REFUSALS: &[Refusal] = &[
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let arena = Arena::start(bench)?;
     let stops = REFUSALS.iter().map(|refusal| stop(bench, &arena, refusal)).collect::<Result<Vec<_>>>()?;
-    let pace = Pace { rounds: bench.extent.choose(5, 1), with_latency: false };
+    let pace = Pace::of(bench.extent, 5);
     let visits = rounds::measure(&arena.envoy, &stops, pace)?;
     let Some(bare) = visits.first() else { return Ok(()) };
 

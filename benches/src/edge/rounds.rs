@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use latchkey_local_stack::envoy::{EnvoyAdmin, EnvoyProcess};
 
 use crate::accounting::cpu_time;
+use crate::bench::Extent;
 use crate::load::{Load, LoadResult};
 
 /// Connections that keep one worker busy all the time.
@@ -20,10 +21,7 @@ pub const BUSY_CONNECTIONS: u32 = 16;
 /// How long a visit lasts: thousands of requests, and short against the moods of a shared machine.
 const STAY: Duration = Duration::from_millis(150);
 
-/// How many visits of a round each contender gets, of which the least disturbed one counts.
-const SWEEPS: usize = 8;
-
-/// In how many of them latency is measured too. It needs fewer, because half of the answers decide it.
+/// In how many sweeps of a round latency is measured too. It needs fewer, because half of the answers decide it.
 const SWEEPS_WITH_LATENCY: usize = 2;
 
 /// Who is visited: a listener of one Envoy, with what is sent to it.
@@ -57,10 +55,20 @@ pub struct Visits {
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
+    /// How many visits of a round each contender gets, of which the least disturbed one counts.
+    pub sweeps: usize,
     /// How many rounds there are.
     pub rounds: usize,
     /// Whether latency is measured too, on a single connection.
     pub with_latency: bool,
+}
+
+impl Pace {
+    /// So many full rounds, or the two short ones of a quick run.
+    #[must_use]
+    pub fn of(extent: Extent, rounds: usize) -> Self {
+        Self { rounds: extent.choose(rounds, 2), sweeps: extent.choose(8, 3), with_latency: false }
+    }
 }
 
 /// Visits all stops in rounds; the result is in the order of `stops`.
@@ -72,9 +80,9 @@ pub fn measure(envoy: &EnvoyProcess, stops: &[Stop], pace: Pace) -> Result<Vec<V
     let mut visits = vec![Visits::default(); stops.len()];
     for round in 0..pace.rounds {
         let mut least = vec![Visit::WORST; stops.len()];
-        for sweep in 0..SWEEPS {
+        for sweep in 0..pace.sweeps {
             let with_latency = pace.with_latency && sweep < SWEEPS_WITH_LATENCY;
-            let turn = round * SWEEPS + sweep;
+            let turn = round * pace.sweeps + sweep;
             for index in order(stops.len(), turn) {
                 let (Some(stop), Some(least)) = (stops.get(index), least.get_mut(index)) else { continue };
                 let visit = visit(envoy, stop, with_latency, turn)

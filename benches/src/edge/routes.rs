@@ -45,7 +45,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             stops.push(Stop { listener, load, status: 200, behind: None });
         }
     }
-    let pace = Pace { rounds: bench.extent.choose(5, 1), with_latency: false };
+    let pace = Pace::of(bench.extent, 5);
     let visits = rounds::measure(&envoy, &stops, pace)?;
 
     let mut table = Table::new(

@@ -51,7 +51,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             stops.push(stop(size.listener, Load { choice, ..load }));
         }
     }
-    let pace = Pace { rounds: bench.extent.choose(6, 1), with_latency: false };
+    let pace = Pace::of(bench.extent, 6);
     let visits = rounds::measure(&envoy, &stops, pace)?;
     tell(sizes, &visits, report)
 }

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::envoy::EnvoyAdmin;
 use crate::http::Request;
 use crate::http::http1::Http1Connection;
 use crate::key_service::KeyServiceClient;
-use crate::times::{Times, millis};
+use crate::times::Times;
 use crate::{wait, workers};
 
 /// Times of all runs at all workers.
@@ -17,8 +17,6 @@ use crate::{wait, workers};
 pub struct RevocationTimes {
     /// A worker that refused before the answer arrived here counts as zero.
     times: Times,
-    runs: usize,
-    workers: usize,
 }
 
 impl RevocationTimes {
@@ -29,40 +27,17 @@ impl RevocationTimes {
     /// When a request fails, or a worker answers anything but 200 and then 401.
     pub fn measure(edge: EnvoyAdmin, service: &KeyServiceClient, runs: usize) -> Result<Self> {
         let mut connections = workers::connection_to_each(edge)?;
-        let workers = connections.len();
         let mut times = Vec::new();
         for run in 1..=runs {
             times.extend(one_run(service, &mut connections).with_context(|| format!("run {run}"))?);
         }
-        Ok(Self { times: Times::new(times), runs, workers })
+        Ok(Self { times: Times::new(times) })
     }
 
-    /// All times, in milliseconds.
+    /// All times of all runs at all workers, in milliseconds and ascending.
     #[must_use]
     pub fn all_ms(&self) -> Vec<f64> {
         self.times.all_ms()
-    }
-
-    /// The result for a person.
-    #[must_use]
-    pub fn in_words(&self) -> String {
-        let (runs, workers) = (self.runs, self.workers);
-        let (median, worst) = (millis(self.times.median()), millis(self.times.worst()));
-        format!(
-            "{runs} revocations at {workers} workers: first 401 after {median:.1} ms (median), {worst:.1} ms (worst)"
-        )
-    }
-
-    /// The result for a program; times in milliseconds.
-    #[must_use]
-    pub fn as_json(&self) -> Value {
-        json!({
-            "runs": self.runs,
-            "workers": self.workers,
-            "median_ms": millis(self.times.median()),
-            "worst_ms": millis(self.times.worst()),
-            "all_ms": self.times.all_ms(),
-        })
     }
 }
 
