@@ -44,7 +44,7 @@ impl Arena {
         config.set_cluster_address("authoriser_grpc", authoriser.address())?;
         let envoy = edge_stack::envoy(config, 1, Place::OwnCore)?;
         for contender in contender::all(bench) {
-            let listener = rounds::address(&envoy, contender.name)?;
+            let listener = envoy.admin().listener(contender.name)?;
             let authorization = KEYS.last_authorization(contender.takes);
             edge_stack::await_status(listener, "/", Some(&authorization), 200)
                 .with_context(|| contender.name)?;
@@ -71,7 +71,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 fn stop(bench: &Bench, arena: &Arena, contender: &Contender) -> Result<Stop> {
-    let target = rounds::address(&arena.envoy, contender.name)?;
+    let target = arena.envoy.admin().listener(contender.name)?;
     let credentials = KEYS.credential_file(contender.takes, bench.directory())?;
     Ok(Stop {
         listener: contender.name.to_owned(),

@@ -28,7 +28,7 @@ pub struct KeyService {
     pub process: KeyServiceProcess,
     /// The key with which an edge reads its feed.
     pub feed_key: CreatedKey,
-    directory: TempDir,
+    _directory: TempDir,
 }
 
 impl KeyService {
@@ -50,13 +50,7 @@ impl KeyService {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let process = KeyServiceProcess::start_program(&program, anywhere, &data, directory.path())?;
         let feed_key = process.client().create_feed_key()?;
-        Ok(Self { process, feed_key, directory })
-    }
-
-    /// Where it keeps its data.
-    #[must_use]
-    pub fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        Ok(Self { process, feed_key, _directory: directory })
     }
 }
 

@@ -93,7 +93,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 fn stop(bench: &Bench, arena: &Arena, refusal: &Refusal) -> Result<Stop> {
-    let target = rounds::address(&arena.envoy, refusal.listener)?;
+    let target = arena.envoy.admin().listener(refusal.listener)?;
     let shown = refusal.shows.map(|kind| KEYS.last_authorization(kind));
     edge_stack::await_status(target, "/", shown.as_deref(), refusal.status)?;
     let credentials = refusal.shows.map(|kind| KEYS.credential_file(kind, bench.directory())).transpose()?;

@@ -5,7 +5,6 @@
 //! each visit short and each sweep in another order, and keeps of each contender the least that a visit found. The rounds
 //! then have a median and a spread like any measurement.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -234,15 +233,6 @@ impl Answers {
         }
         Ok(wanted)
     }
-}
-
-/// The address of a listener.
-///
-/// # Errors
-///
-/// When there is no such listener.
-pub fn address(envoy: &EnvoyProcess, listener: &str) -> Result<SocketAddr> {
-    envoy.admin().listener(listener)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     for routes in ROUTES {
         for (way, _) in WAYS {
             let listener = listener(way, routes);
-            let target = rounds::address(&envoy, &listener)?;
+            let target = envoy.admin().listener(&listener)?;
             let last = KEYS.last_authorization(Credential::Valid);
             edge_stack::await_status(target, "/", Some(&last), 200)?;
             let load = Load::new(target, BUSY_CONNECTIONS, Some(credentials.clone()));

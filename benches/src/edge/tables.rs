@@ -39,10 +39,10 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let services =
         sizes.iter().map(|size| KeyService::start(bench, size.keys)).collect::<Result<Vec<_>>>()?;
     let envoy = edge_stack::envoy(config(sizes, &services)?, 1, Place::OwnCore)?;
-    let target = rounds::address(&envoy, BARE)?;
+    let target = envoy.admin().listener(BARE)?;
     let mut stops = vec![stop(BARE, Load::new(target, BUSY_CONNECTIONS, None))];
     for size in sizes {
-        let target = rounds::address(&envoy, size.listener)?;
+        let target = envoy.admin().listener(size.listener)?;
         let last = size.keys.last_authorization(Credential::Valid);
         edge_stack::await_status(target, "/", Some(&last), 200).context(size.listener)?;
         let credentials = size.keys.credential_file(Credential::Valid, bench.directory())?;
