@@ -149,7 +149,6 @@ fn tell_ratios(results: &[(Contender, Visits)], report: &mut Report) -> Result<(
         (OURS, "empty", Some(Target::AtMost(1.5))),
         (OURS, "empty-trimmed", None),
         (OURS, "lua", Some(Target::AtMost(1.0))),
-        (OURS, "api-key-auth", None),
         ("latchkey-filter-state", "empty", None),
         ("ext-authz-http", OURS, Some(Target::AtLeast(10.0))),
         ("ext-authz-grpc", OURS, None),
