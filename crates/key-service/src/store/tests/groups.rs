@@ -24,15 +24,17 @@ fn ending(ids: &[&str], at: u64) -> Change {
     change(Verb::Invalidate(KeyFilter { ids, ..KeyFilter::default() }), at)
 }
 
-/// Where each change left the feed, and the keys that it was about; the error where it was refused.
-fn told(outcomes: Vec<Result<Done, StoreError>>) -> Vec<Result<Option<(u64, Vec<String>)>, String>> {
+/// Where a change left the feed, and the keys that it was about, if it was one; the error where it was refused.
+type Told = Result<Option<(u64, Vec<String>)>, String>;
+
+fn told(outcomes: Vec<Result<Done, StoreError>>) -> Vec<Told> {
     let told = |done: Done| {
         done.change.map(|(cursor, event)| (cursor.0, event.key_ids.iter().map(ToString::to_string).collect()))
     };
     outcomes.into_iter().map(|outcome| outcome.map(told).map_err(|error| error.kind().to_owned())).collect()
 }
 
-fn did(cursor: u64, ids: &[&str]) -> Result<Option<(u64, Vec<String>)>, String> {
+fn did(cursor: u64, ids: &[&str]) -> Told {
     Ok(Some((cursor, ids.iter().map(ToString::to_string).collect())))
 }
 
