@@ -19,6 +19,7 @@
 //! * The header's cursor is written after the pages: a successor applies again what is already there, and skips it.
 
 mod bytes;
+mod encoding;
 mod header;
 mod page;
 mod reader;
