@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use latchkey_key_feed::{Cursor, FeedRow, KeyId, KeyRecord, KeySecret, Owner, Salt, SecretDigest};
+use latchkey_key_feed::{
+    Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, Owner, Salt, SecretDigest,
+};
 use serde_json::Map;
 
-use super::{Entry, SharedStore, SwapLost, Version};
+use super::{Build, Changes, Entry, Progress, SharedStore, SwapLost, TableWriter, Version};
 
 /// A value and its compare-and-swap number.
 type Valued = (Vec<u8>, u32);
@@ -82,4 +84,26 @@ pub(crate) fn live(seq: u64, record: KeyRecord) -> FeedRow {
 
 pub(crate) fn removed(seq: u64, id: &str) -> FeedRow {
     FeedRow::Removed { seq: Cursor(seq), id: KeyId::try_from(id).unwrap() }
+}
+
+/// The rows as an answer of the feed brings them.
+pub(crate) fn changes(rows: &[FeedRow]) -> Changes {
+    let page = FeedPage {
+        epoch: Epoch::try_from("epoch".to_owned()).unwrap(),
+        cursor: rows.last().map_or(Cursor(0), FeedRow::seq),
+        purged: Cursor(0),
+        total: rows.len() as u64,
+        more: false,
+        reset: false,
+        keys: rows.to_vec(),
+    };
+    Changes::read(&serde_json::to_vec(&page).unwrap(), Cursor(0)).unwrap().1
+}
+
+/// A generation of these rows, ready to be published.
+pub(crate) fn build(writer: &TableWriter<FakeSharedData>, rows: &[FeedRow]) -> Build {
+    let mut build = writer.begin(rows.len() as u64).unwrap();
+    writer.collect(&mut build, &changes(rows)).unwrap();
+    while writer.lay_out(&mut build).unwrap() == Progress::Continues {}
+    build
 }

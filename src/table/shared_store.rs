@@ -114,12 +114,23 @@ impl SharedNames {
     /// Name of a page.
     #[must_use]
     pub fn page(&self, slot: Slot, index: u32) -> String {
+        self.numbered(slot.letter(), index)
+    }
+
+    /// Name of a run of a load.
+    #[must_use]
+    pub fn run(&self, number: u32) -> String {
+        // No slot has this letter, and no single entry's name is this letter and hexadecimal digits.
+        self.numbered('r', number)
+    }
+
+    fn numbered(&self, kind: char, number: u32) -> String {
         const HEX: [char; 16] =
             ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
         let mut name = String::with_capacity(self.prefix.len() + 9);
         name.push_str(&self.prefix);
-        name.push(slot.letter());
-        let mut rest = index;
+        name.push(kind);
+        let mut rest = number;
         loop {
             name.push(HEX.get(rest as usize & 15).copied().unwrap_or_default());
             rest >>= 4;
@@ -149,6 +160,7 @@ mod tests {
         for index in (0..10_000).chain([u32::MAX]) {
             assert!(seen.insert(names.page(Slot::A, index)));
             assert!(seen.insert(names.page(Slot::B, index)));
+            assert!(seen.insert(names.run(index)));
         }
     }
 

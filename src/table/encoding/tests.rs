@@ -1,17 +1,20 @@
 //! What is written into a page is what a look-up reads, and a page only moves forward.
 
-use latchkey_key_feed::KeyId;
+use latchkey_key_feed::{FeedRow, KeyId};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::table::fake_store::{key, live, removed};
+use crate::table::fake_store::{changes, key, live, removed};
 
 const GENERATION: Generation = Generation(3);
 
-fn page(changes: &[FeedRow]) -> Page {
-    let changes: Vec<_> = changes.iter().collect();
-    Page::decode(Page::empty(GENERATION).with(GENERATION, &changes).unwrap().unwrap()).unwrap()
+fn with(page: &Page, rows: &[FeedRow]) -> Option<Vec<u8>> {
+    page.with(GENERATION, &changes(rows).iter().collect::<Vec<_>>()).unwrap()
+}
+
+fn page(rows: &[FeedRow]) -> Page {
+    Page::decode(with(&Page::empty(GENERATION), rows).unwrap()).unwrap()
 }
 
 fn id(text: &str) -> KeyId {
@@ -31,7 +34,7 @@ fn finds_a_key_among_others() {
 fn a_late_change_cannot_bring_a_revoked_key_back() {
     let revoked = page(&[live(1, key("one")), removed(5, "one")]);
     let late = live(4, key("one"));
-    assert_eq!(revoked.with(GENERATION, &[&late]).unwrap(), None);
+    assert_eq!(with(&revoked, &[late]), None);
     assert!(revoked.find(&id("one")).unwrap().is_none());
 }
 
@@ -39,7 +42,7 @@ fn a_late_change_cannot_bring_a_revoked_key_back() {
 fn applying_a_change_twice_changes_nothing() {
     let change = live(2, key("one"));
     let once = page(std::slice::from_ref(&change));
-    assert_eq!(once.with(GENERATION, &[&change]).unwrap(), None);
+    assert_eq!(with(&once, &[change]), None);
 }
 
 #[test]
@@ -47,7 +50,7 @@ fn a_change_replaces_the_record_and_keeps_its_neighbours() {
     let before = page(&[live(1, key("one")), live(2, key("two"))]);
     let mut renamed = key("one");
     renamed.name = "renamed".to_owned();
-    let after = Page::decode(before.with(GENERATION, &[&live(3, renamed)]).unwrap().unwrap()).unwrap();
+    let after = Page::decode(with(&before, &[live(3, renamed)]).unwrap()).unwrap();
     assert_eq!(after.find(&id("one")).unwrap().unwrap().texts().unwrap().name, "renamed");
     assert!(after.find(&id("two")).unwrap().is_some());
 }
@@ -98,7 +101,7 @@ fn a_record_over_the_limit_keeps_its_credential_and_says_so() {
 
 #[test]
 fn a_cut_page_is_unreadable_and_not_empty() {
-    let whole = Page::empty(GENERATION).with(GENERATION, &[&live(1, key("one"))]).unwrap().unwrap();
+    let whole = with(&Page::empty(GENERATION), &[live(1, key("one"))]).unwrap();
     let cut = Page::decode(whole[..whole.len() - 1].to_vec()).unwrap();
     assert_eq!(cut.find(&id("two")).map(|_| ()), Err(Unreadable));
     assert_eq!(Page::decode(vec![1]), Err(Unreadable));
@@ -138,7 +141,7 @@ proptest! {
     fn no_bytes_make_it_panic(bytes: Vec<u8>) {
         if let Ok(page) = Page::decode(bytes) {
             let _ = page.find(&id("k")).map(|found| found.map(|view| (view.texts(), view.metadata("a"))));
-            let _ = page.with(GENERATION, &[&live(u64::MAX, key("k"))]);
+            let _ = page.with(GENERATION, &changes(&[live(u64::MAX, key("k"))]).iter().collect::<Vec<_>>());
         }
     }
 }
