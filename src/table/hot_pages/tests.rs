@@ -29,7 +29,7 @@ enum Act {
     Change(usize),
     /// A follower applies what another may have applied, or may be about to.
     ApplyAgain(usize),
-    /// A follower loads the table anew.
+    /// The service changes the key, and a follower loads the table anew.
     Load(usize),
     /// Nothing happens in this place.
     Nothing,
@@ -68,7 +68,10 @@ impl Process {
                 self.apply(vm);
             }
             Act::ApplyAgain(vm) => self.apply(vm),
-            Act::Load(vm) => self.load(vm),
+            Act::Load(vm) => {
+                self.made.set(self.made.get() + 1);
+                self.load(vm);
+            }
             Act::Nothing => {}
         }
     }
