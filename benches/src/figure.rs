@@ -1,5 +1,6 @@
 //! A number that was measured, and what it ought to be.
 
+use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::samples::Samples;
@@ -59,6 +60,20 @@ impl Figure {
         Self { name: name.into(), value: samples.median(), unit, spread, target: None, met: None }
     }
 
+    /// How many times the one median is the other. The spread is what the ratio would move by if both moved by theirs, apart.
+    ///
+    /// # Errors
+    ///
+    /// When the divisor is not above zero: it is a cost, and was lost in the noise of the machine.
+    pub fn ratio(name: impl Into<String>, left: &Samples, right: &Samples) -> Result<Self> {
+        let name = name.into();
+        let (dividend, divisor) = (left.median(), right.median());
+        ensure!(divisor > 0.0, "{name}: {divisor} is no cost; measure on a quieter machine");
+        let value = dividend / divisor;
+        let spread = left.spread() / divisor + right.spread() * value.abs() / divisor;
+        Ok(Self { name, value, unit: "times", spread: Some(spread), target: None, met: None })
+    }
+
     /// The same with what it ought to be.
     #[must_use]
     pub fn with_target(self, target: Target) -> Self {
@@ -114,6 +129,12 @@ pub fn rounded(value: f64) -> String {
     fraction.map_or(grouped.clone(), |fraction| format!("{grouped}.{fraction}"))
 }
 
+/// A count, to its last digit.
+#[must_use]
+pub fn counted(count: u64) -> String {
+    in_thousands(&count.to_string())
+}
+
 /// Digits in groups of three, so that a million can be read.
 fn in_thousands(digits: &str) -> String {
     let mut grouped = String::new();
@@ -162,9 +183,18 @@ mod tests {
     }
 
     #[test]
+    fn a_ratio_is_of_medians() {
+        let of = |numbers: [f64; 3]| Samples::new(numbers.to_vec()).unwrap();
+        let ratio = Figure::ratio("r", &of([5.0, 6.0, 7.0]), &of([1.0, 2.0, 3.0])).unwrap();
+        assert_eq!((ratio.value(), ratio.spread()), (3.0, Some(2.0)));
+        assert!(Figure::ratio("r", &of([5.0, 6.0, 7.0]), &of([-1.0, 0.0, 1.0])).is_err());
+    }
+
+    #[test]
     fn people_see_three_digits() {
         let shown = [0.01234, 1.234, 12.34, 123.4, 1_234_567.0, -1234.0, 0.0].map(rounded);
         assert_eq!(shown, ["0.012", "1.23", "12.3", "123", "1 234 567", "-1 234", "0"]);
+        assert_eq!([1, 2_000, 1_000_000].map(counted), ["1", "2 000", "1 000 000"]);
         assert_eq!(Figure::new("x", "", 2.0).shown(), "2.00");
         assert_eq!(Target::AtLeast(10.0).in_words("times"), "at least 10.0 times");
     }

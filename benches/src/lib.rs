@@ -4,10 +4,16 @@
 //! measured in rounds that visit every contender, each round in another order, and reported as the median of the rounds
 //! with its spread ([`samples`]). `docs/performance.md` says what the numbers mean.
 
+pub mod accounting;
+pub mod authoriser;
 pub mod bench;
 pub mod chart;
+pub mod cores;
+pub mod edge;
 pub mod figure;
 pub mod growth;
+pub mod key_set;
+pub mod load;
 pub mod machine;
 pub mod page;
 pub mod progress;

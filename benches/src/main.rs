@@ -9,7 +9,7 @@ use latchkey_benches::bench::{Bench, Extent};
 use latchkey_benches::progress::Progress;
 use latchkey_benches::report::{Report, Table};
 use latchkey_benches::sections::{SECTIONS, Section};
-use latchkey_benches::{machine, page};
+use latchkey_benches::{cores, machine, page};
 use latchkey_local_stack::places;
 
 /// What an API key costs, on this machine.
@@ -46,6 +46,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let bench = Bench::new(extent, arguments.against.clone())?;
     let (machine, commit) = (machine::description(), machine::commit());
     let progress = Progress::default();
+    cores::leave_the_first_core()?;
     progress.tell(&format!("{commit} on {machine}"));
 
     let mut report = Report::default();
