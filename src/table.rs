@@ -18,6 +18,9 @@
 //! * Every build has a generation number of its own. A page of a higher one stops the writer; a page of a lower one is empty.
 //! * A reader believes a page only if its generation is the live one. Otherwise it reads the header again. The follower clears the old
 //!   slot before it acknowledges anything read in the new generation, so after an acknowledgement no VM can admit by an old page.
+//! * A reader may keep pages it has read, and counts on the change stamp: it looks at the stamp before it reads a page, and again before it uses a
+//!   kept one. A writer moves the stamp after it has found all changes in the pages, its own or another's, and before it writes the header from
+//!   which anybody could acknowledge them.
 //! * The header's cursor is written after the pages: a successor applies again what is already there, and skips it.
 
 mod build;
@@ -25,6 +28,7 @@ mod bytes;
 mod changes;
 mod encoding;
 mod header;
+mod hot_pages;
 mod page;
 mod reader;
 mod record;
@@ -34,10 +38,10 @@ mod writer;
 pub use build::Build;
 pub use changes::Changes;
 pub use header::{Generation, LiveTable, Slot, TableHeader};
-pub use page::{Page, Unreadable};
+pub use page::{Page, TextPlace, Unreadable};
 pub use reader::TableReader;
 pub use record::{RecordTexts, RecordView};
-pub use shared_store::{Entry, FeedIdentity, SharedNames, SharedStore, SwapLost, Version};
+pub use shared_store::{Entry, FeedIdentity, SharedNames, SharedStore, Stamp, SwapLost, Version};
 pub use writer::{Progress, TableWriter, WriteError};
 
 #[cfg(test)]

@@ -52,18 +52,19 @@ const NODE_ID_PROPERTIES: [&[&str]; 2] = [&["xds", "node", "id"], &["node", "id"
 
 impl Plugin {
     pub(super) fn new(config: Config, root_context: u32) -> Self {
+        let store = EnvoySharedData::new();
         let service = &config.key_service;
         let names = SharedNames::of(&FeedIdentity::of(&service.cluster, &service.authority, &service.path));
         let request = FeedRequest {
             path: service.path.clone(),
-            edge: edge_name(&config, &names),
+            edge: edge_name(&config, store, &names),
             wait_ms: millis(service.wait),
             fetch_timeout_ms: millis(service.fetch_timeout),
         };
-        let id = FollowerId::allot(&EnvoySharedData, &names);
+        let id = FollowerId::allot(&store, &names);
         Self {
-            follower: RefCell::new(Follower::new(id, EnvoySharedData, &names, request, now())),
-            table: TableReader::new(EnvoySharedData, names),
+            follower: RefCell::new(Follower::new(id, store, &names, request, now())),
+            table: TableReader::new(store, names),
             waiting: WaitingRoom::default(),
             stats: Stats::define(),
             root_context,
@@ -256,12 +257,12 @@ impl Plugin {
 }
 
 /// The name under which this process acknowledges. A process that nobody has named is heard of in the log.
-fn edge_name(config: &Config, names: &SharedNames) -> String {
+fn edge_name(config: &Config, store: EnvoySharedData, names: &SharedNames) -> String {
     let node_id =
         NODE_ID_PROPERTIES.iter().find_map(|path| hostcalls::get_property(path.to_vec()).ok().flatten());
     let node_id = node_id.unwrap_or_default();
     // Whoever comes first draws for the process; two processes would have to do so in the same nanosecond to share a number.
-    let drawn = || ProcessNumber::agree_on(&EnvoySharedData, names, nanos_now());
+    let drawn = || ProcessNumber::agree_on(&store, names, nanos_now());
     let name = EdgeName::of(config.edge.as_deref(), &node_id, drawn);
     if let EdgeName::Drawn(name) = &name {
         log::warn!(

@@ -21,6 +21,13 @@ pub struct Page {
     bytes: Vec<u8>,
 }
 
+/// Where a text is in its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextPlace {
+    start: usize,
+    end: usize,
+}
+
 /// Something other than this filter wrote the entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
@@ -64,6 +71,24 @@ impl Page {
             }
         }
         Ok(None)
+    }
+
+    /// Where in the page a text of one of its records is: for [`Self::text_at`], which finds it again without reading the record.
+    #[must_use]
+    pub fn place_of(&self, text: &str) -> TextPlace {
+        let start = text.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
+        TextPlace { start, end: start.wrapping_add(text.len()) }
+    }
+
+    /// The text at a place in this page.
+    #[must_use]
+    pub fn text_at(&self, place: TextPlace) -> Option<&str> {
+        std::str::from_utf8(self.bytes.get(place.start..place.end)?).ok()
+    }
+
+    /// How many bytes it occupies.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The records, one after the other.

@@ -17,7 +17,18 @@ pub trait SharedStore {
     ///
     /// [`SwapLost`] when somebody wrote it meanwhile; nothing is changed then.
     fn swap(&self, name: &str, bytes: &[u8], read_at: Version) -> Result<(), SwapLost>;
+
+    /// The process's change stamp; `None` while nothing proves that this VM would see it move, and nothing may be kept then.
+    fn stamp(&self) -> Option<Stamp>;
+
+    /// Moves the change stamp, for every VM of the process: what any of them has kept is read anew. Called after pages were written, and before
+    /// anything tells of it.
+    fn move_stamp(&self);
 }
+
+/// A number that differs from all before it once the table has changed; its size means nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(pub u64);
 
 /// What stood in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -68,7 +68,10 @@ impl<S: SharedStore> TableWriter<S> {
     ///
     /// [`WriteError`]; the changes before the failure remain applied, which is harmless: they are applied again from the cursor, and skipped.
     pub fn apply(&self, live: &LiveTable, changes: &Changes) -> Result<(), WriteError> {
-        changes.iter().try_for_each(|change| self.apply_one(live, change))
+        let applied = changes.iter().try_for_each(|change| self.apply_one(live, change));
+        // Also where every change was there already: whoever wrote them may not have come this far.
+        self.store.move_stamp();
+        applied
     }
 
     fn apply_one(&self, live: &LiveTable, change: Change<'_>) -> Result<(), WriteError> {
@@ -121,6 +124,7 @@ impl<S: SharedStore> TableWriter<S> {
         for index in remaining..live.unswept_pages {
             self.clear_page(live, index);
         }
+        self.store.move_stamp();
         let live = self.change_live(live.generation, |header| header.unswept_pages = remaining)?;
         Ok((if remaining == 0 { Progress::Done } else { Progress::Continues }, live))
     }
