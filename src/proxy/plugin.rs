@@ -107,6 +107,7 @@ impl Plugin {
 
     pub(super) fn tick(&self) {
         let now = now();
+        self.table.forget_kept();
         let step = self.follower.borrow_mut().tick(self.candidate.get(), now, jitter());
         self.carry_out(step);
         self.wake_waiting(now);
@@ -276,8 +277,7 @@ fn edge_name(config: &Config, store: EnvoySharedData, names: &SharedNames) -> St
 fn set_filter_state(key: &VerifiedKey) {
     for field in IdentityField::ALL {
         if let Some(value) = key.value(field).filter(|value| !value.is_empty()) {
-            let path = ["latchkey.", field.name()].concat();
-            let _ = hostcalls::set_property(vec![&path], Some(value.as_bytes()));
+            let _ = hostcalls::set_property(vec![field.filter_state()], Some(value.as_bytes()));
         }
     }
 }

@@ -33,6 +33,11 @@ impl HotPages {
         }
     }
 
+    /// Forgets every page.
+    pub(super) fn forget(&mut self) {
+        self.round += 1;
+    }
+
     /// The page of that index, if it is kept.
     pub(super) fn get(&self, index: u32) -> Option<Rc<Page>> {
         let kept = self.places.get(place_of(index))?.as_ref()?;

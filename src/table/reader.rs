@@ -87,6 +87,12 @@ impl<S: SharedStore> TableReader<S> {
         Err(Unreadable)
     }
 
+    /// Forgets the pages that are kept. Done on every tick, it is the net below the stamp: should a host ever lose a move of it, a change is in
+    /// force a tick later all the same.
+    pub fn forget_kept(&self) {
+        self.hot.borrow_mut().forget();
+    }
+
     fn look_at_live<T>(
         &self,
         now: UnixMillis,

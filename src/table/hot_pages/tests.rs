@@ -193,6 +193,15 @@ fn a_key_in_use_is_read_from_shared_data_once() {
 }
 
 #[test]
+fn what_is_kept_is_forgotten_on_request() {
+    let process = Process::new();
+    assert_eq!(process.look_up(0), 1);
+    process.readers[0].forget_kept();
+    let before = process.shared.reads();
+    assert_eq!((process.look_up(0), process.shared.reads()), (1, before + 1));
+}
+
+#[test]
 fn without_a_proven_stamp_nothing_is_kept() {
     let process = Process::new();
     process.shared.lose_stamp();
