@@ -143,11 +143,11 @@ impl<S: SharedStore> TableWriter<S> {
         keys: u64,
         now: UnixMillis,
     ) -> Result<LiveTable, WriteError> {
-        self.change_header(|header| {
+        let header = self.change_header(&|header| {
             if header.allotted != build.generation {
                 return Err(WriteError::Deposed);
             }
-            let live = LiveTable {
+            header.live = Some(LiveTable {
                 generation: build.generation,
                 slot: build.slot,
                 page_bits: build.page_bits,
@@ -156,10 +156,10 @@ impl<S: SharedStore> TableWriter<S> {
                 cursor,
                 keys,
                 refreshed_at: now,
-            };
-            header.live = Some(live.clone());
-            Ok(live)
-        })
+            });
+            Ok(())
+        })?;
+        header.live.ok_or(WriteError::Deposed)
     }
 
     /// Nobody reads a slot in which a generation is built, so what is not a page there is written over.

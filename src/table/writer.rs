@@ -56,10 +56,11 @@ impl<S: SharedStore> TableWriter<S> {
     ///
     /// [`WriteError::Deposed`] when other VMs keep beginning builds of their own.
     pub fn begin(&self, keys: u64) -> Result<Build, WriteError> {
-        self.change_header(|header| {
+        let header = self.change_header(&|header| {
             header.allotted = header.allotted.next();
-            Ok(Build::new(header.allotted, header.idle_slot(), page_bits_for(keys)))
-        })
+            Ok(())
+        })?;
+        Ok(Build::new(header.allotted, header.idle_slot(), page_bits_for(keys)))
     }
 
     /// Applies changes, in the order of the feed, to the pages of the live table. They are few for so many pages, so each is written by itself.
@@ -105,7 +106,7 @@ impl<S: SharedStore> TableWriter<S> {
         keys: u64,
         refreshed_at: Option<UnixMillis>,
     ) -> Result<LiveTable, WriteError> {
-        self.change_live(live.generation, |live| {
+        self.change_live(live.generation, &|live| {
             if cursor >= live.cursor {
                 live.cursor = cursor;
                 live.keys = keys;
@@ -125,7 +126,7 @@ impl<S: SharedStore> TableWriter<S> {
             self.clear_page(live, index);
         }
         self.store.move_stamp();
-        let live = self.change_live(live.generation, |header| header.unswept_pages = remaining)?;
+        let live = self.change_live(live.generation, &|live| live.unswept_pages = remaining)?;
         Ok((if remaining == 0 { Progress::Done } else { Progress::Continues }, live))
     }
 
@@ -142,27 +143,28 @@ impl<S: SharedStore> TableWriter<S> {
     fn change_live(
         &self,
         generation: Generation,
-        change: impl Fn(&mut LiveTable),
+        change: &dyn Fn(&mut LiveTable),
     ) -> Result<LiveTable, WriteError> {
-        self.change_header(|header| match &mut header.live {
+        let header = self.change_header(&|header| match &mut header.live {
             Some(live) if live.generation == generation => {
                 change(live);
-                Ok(live.clone())
+                Ok(())
             }
             _ => Err(WriteError::Deposed),
-        })
+        })?;
+        header.live.ok_or(WriteError::Deposed)
     }
 
-    /// Changes the header as one; `change` may be asked again, when somebody else was faster.
-    pub(super) fn change_header<T>(
+    /// Changes the header as one, and says what it is then; `change` may be asked again, when somebody else was faster.
+    pub(super) fn change_header(
         &self,
-        change: impl Fn(&mut TableHeader) -> Result<T, WriteError>,
-    ) -> Result<T, WriteError> {
+        change: &dyn Fn(&mut TableHeader) -> Result<(), WriteError>,
+    ) -> Result<TableHeader, WriteError> {
         for _ in 0..SWAP_TRIES_MAX {
             let (mut header, version) = self.header();
-            let changed = change(&mut header)?;
+            change(&mut header)?;
             if self.store.swap(&self.names.header(), &header.encode(), version).is_ok() {
-                return Ok(changed);
+                return Ok(header);
             }
         }
         Err(WriteError::Deposed)
