@@ -15,6 +15,7 @@ pub mod growth;
 pub mod key_set;
 pub mod load;
 pub mod machine;
+pub mod micro;
 pub mod page;
 pub mod progress;
 pub mod report;

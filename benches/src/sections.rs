@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::bench::Bench;
 use crate::edge::{accepted, first_load, refused, revocation, routes, start_up, tables, workers};
 use crate::growth;
+use crate::micro;
 use crate::report::Report;
 
 /// A part of a run.
@@ -59,6 +60,11 @@ pub const SECTIONS: &[Section] = &[
         name: "start-up",
         about: "size of the module, and from the start of Envoy to the first admitted request",
         run: start_up::measure,
+    },
+    Section {
+        name: "micro",
+        about: "the pure parts one by one: parse, look-up, verify, edits, page apply",
+        run: micro::measure,
     },
     Section {
         name: "growth",
