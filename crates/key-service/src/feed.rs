@@ -11,18 +11,22 @@ pub mod edges;
 pub mod exchange;
 pub mod fleet;
 mod propagation;
+mod readings;
+pub mod shared_page;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedPage, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::feed::edge_name::EdgeName;
 use crate::feed::edges::{EdgeLedger, EdgeSighting};
 use crate::feed::propagation::RecentChanges;
+use crate::feed::readings::{Listener, Newness, Place, Readings};
+use crate::feed::shared_page::SharedPage;
 use crate::limits::{EDGE_WAITERS_MAX, FEED_WAITERS_MAX};
 use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
@@ -34,6 +38,7 @@ const BEGINNING: Cursor = Cursor(1);
 #[derive(Debug)]
 pub struct Feed {
     store: KeyStore,
+    readings: Readings,
     places: Semaphore,
     edge_places: Semaphore,
     edges: Mutex<EdgeLedger>,
@@ -89,6 +94,7 @@ impl Feed {
         let epoch = store.epoch();
         tokio::spawn(note_changes(store.changes(), Arc::clone(&recent)));
         Self {
+            readings: Readings::new(store.clone()),
             store,
             places: Semaphore::new(FEED_WAITERS_MAX),
             edge_places: Semaphore::new(EDGE_WAITERS_MAX),
@@ -104,15 +110,22 @@ impl Feed {
     /// # Errors
     ///
     /// [`FeedRefusal`] when the store does not answer, or too many requests wait.
-    pub async fn answer(&self, request: FeedRequest, now: UnixMillis) -> Result<FeedPage, FeedRefusal> {
+    pub async fn answer(
+        &self,
+        request: FeedRequest,
+        now: UnixMillis,
+    ) -> Result<Arc<SharedPage>, FeedRefusal> {
         let began = Instant::now();
-        let changes = self.store.changes();
-        let page = self.page(&request).await?;
+        let heard = *self.store.changes().borrow();
+        let mut listener = self.readings.stand(request.place());
+        let newness = if request.wait.is_zero() { Newness::ReadNow } else { Newness::Holds(heard) };
+        let page = request.given(listener.page(newness).await?)?;
         self.hear(&request, self.acknowledged(&request, &page), now);
         if request.wait.is_zero() || has_news(&page, request.after) {
+            self.read_on(&request, &page);
             return Ok(page);
         }
-        let page = self.wait_for_news(&request, page, changes, began + request.wait).await?;
+        let page = self.wait_for_news(&request, page, listener, began + request.wait).await?;
         // The answer makes the edge's table fresh: from now on it may be out of reach for as long as after a request. It
         // acknowledges nothing more.
         let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -124,38 +137,32 @@ impl Feed {
     async fn wait_for_news(
         &self,
         request: &FeedRequest,
-        mut page: FeedPage,
-        mut changes: watch::Receiver<Cursor>,
+        mut page: Arc<SharedPage>,
+        mut listener: Listener,
         end: Instant,
-    ) -> Result<FeedPage, FeedRefusal> {
+    ) -> Result<Arc<SharedPage>, FeedRefusal> {
         let _place = self.places.try_acquire().map_err(|_| FeedRefusal::TooManyWaiting)?;
         let _counted = WaitingPoll::begin();
         let mut stopping = self.stopping.clone();
         while !has_news(&page, request.after) {
-            tokio::select! {
-                Ok(()) = changes.changed() => {}
+            page = tokio::select! {
+                next = listener.next() => request.given(next?)?,
                 () = sleep_until(end) => return Ok(page),
                 _ = stopping.wait_for(|stopping| *stopping) => return Ok(page),
-            }
-            page = self.page(request).await?;
+            };
         }
         Ok(page)
     }
 
-    /// The page as of now. A follower of another feed than the store's is told to load again.
-    async fn page(&self, request: &FeedRequest) -> Result<FeedPage, StoreError> {
-        let position = FeedPosition { after: request.after, purged: request.purged };
-        let page = self.store.feed_page(position, request.rows_max).await?;
-        let is_of_another =
-            request.after != Cursor(0) && request.epoch.as_ref().is_some_and(|epoch| *epoch != page.epoch);
-        if is_of_another {
-            return Ok(FeedPage { cursor: Cursor(0), more: false, reset: true, keys: Vec::new(), ..page });
+    /// Reads the next page of a load, for when it is asked for.
+    fn read_on(&self, request: &FeedRequest, page: &SharedPage) {
+        if page.more {
+            self.readings.read_ahead(request.place_after(page));
         }
-        Ok(page)
     }
 
     /// How much a request promises: 0 is nothing.
-    fn acknowledged(&self, request: &FeedRequest, page: &FeedPage) -> Cursor {
+    fn acknowledged(&self, request: &FeedRequest, page: &SharedPage) -> Cursor {
         let is_of_this_epoch = page.epoch == self.store.epoch();
         if request.acknowledges(page) && is_of_this_epoch { request.after } else { Cursor(0) }
     }
@@ -177,8 +184,26 @@ impl Feed {
 impl FeedRequest {
     /// Whether it promises that the edge admits by nothing older than `after`, where `page` is what it is answered. A load promises
     /// nothing before it is whole, because the table before it still serves; nor does a cursor that means nothing here.
-    fn acknowledges(&self, page: &FeedPage) -> bool {
+    fn acknowledges(&self, page: &SharedPage) -> bool {
         self.after != Cursor(0) && self.purged.is_none() && !page.reset
+    }
+
+    fn place(&self) -> Place {
+        let position = FeedPosition { after: self.after, purged: self.purged };
+        Place { position, rows_max: self.rows_max }
+    }
+
+    /// Where the follower stands once it has taken this page, after which more follows.
+    fn place_after(&self, page: &SharedPage) -> Place {
+        let purged = if self.after == Cursor(0) { Some(page.purged) } else { self.purged };
+        Place { position: FeedPosition { after: page.cursor, purged }, rows_max: self.rows_max }
+    }
+
+    /// What the follower is given of a page. One of another feed than the store's is told to load again.
+    fn given(&self, page: Arc<SharedPage>) -> Result<Arc<SharedPage>, StoreError> {
+        let is_of_another =
+            self.after != Cursor(0) && self.epoch.as_ref().is_some_and(|epoch| *epoch != page.epoch);
+        if is_of_another { page.reset().map(Arc::new) } else { Ok(page) }
     }
 }
 
@@ -192,7 +217,7 @@ async fn note_changes(mut changes: watch::Receiver<Cursor>, recent: Arc<Mutex<Re
 
 /// Whether a page tells a follower at `after` anything. A store's positions begin at 1, so a load from 0 always has news, be the
 /// store as empty as it may.
-fn has_news(page: &FeedPage, after: Cursor) -> bool {
+fn has_news(page: &SharedPage, after: Cursor) -> bool {
     page.reset || page.cursor != after
 }
 

@@ -58,11 +58,29 @@ pub const FEED_ROWS_MAX: u32 = 10_000;
 /// which may be as long as a request body. Leaves room for that last row, and for escapes, under the proxy's buffer.
 pub const FEED_ROWS_LEN_MAX: usize = 4 * 1024 * 1024;
 
+/// Rows of the feed that a database hands over as one text: enough that what a statement costs beside its rows is little.
+pub const FEED_ROWS_AT_ONCE: usize = 1_000;
+
+/// From so many bytes of texts on, a key is handed over by itself, so that a page whose keys are long can end early. An honest key
+/// has some hundred.
+pub const FEED_TEXTS_LEN_AT_ONCE: usize = 4 * 1024;
+
 /// Longest wait of a feed request for a change.
 pub const FEED_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Most feed requests that may wait at once. Each holds a connection or a stream and a few kilobytes.
 pub const FEED_WAITERS_MAX: usize = 1_024;
+
+/// How long a page of a load stays for others who load at the same time: a page takes some milliseconds, and edges of one
+/// deployment start within seconds of each other.
+pub const FEED_PAGE_LIFE: Duration = Duration::from_secs(2);
+
+/// Most pages that stay so. One has some 270 KB at the size that the filter asks for, and may have
+/// [`FEED_ROWS_LEN_MAX`] and a row.
+pub const FEED_PAGES_KEPT_MAX: usize = 8;
+
+/// Most pages that are read before they are asked for, at once. Reads of requests need connections too ([`STORE_READERS_MAX`]).
+pub const FEED_READS_AHEAD_MAX: usize = 2;
 
 /// Longest name of an edge, in bytes: what the filter sends at most. A node id of Istio names type, address, pod and namespace twice,
 /// each of the last two of up to 63 bytes.
@@ -107,6 +125,9 @@ pub const KEYS_LISTED_MAX: u32 = 100_000;
 /// Most bytes of keys that one listing, or one page of a search, may hold, counted as they would be written. An honest key takes some
 /// 500, so that is as much as [`KEYS_LISTED_MAX`] of them take; but the metadata of a key can be as long as a request body.
 pub const KEYS_LISTED_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// Most keys that are looked up by one statement: half a second's worth of edges that come back together, in some milliseconds.
+pub const KEYS_LOOKED_UP_MAX: usize = 1_000;
 
 /// Most keys that a search has been sent and has not looked at yet.
 pub const KEYS_SCANNED_AHEAD: usize = 64;

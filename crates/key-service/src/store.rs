@@ -9,8 +9,10 @@ pub mod changed;
 pub mod directory;
 pub mod edges;
 mod error;
+pub mod feed_text;
 pub mod listing;
 pub mod location;
+mod lookups;
 pub mod removal;
 mod replicas;
 mod sql;
@@ -21,7 +23,7 @@ pub mod update;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, KeyId, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
@@ -30,7 +32,9 @@ use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
 use crate::limits::{KEYS_SCANNED_AHEAD, RETRY_PAUSE};
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::changed::{Changed, Committed};
+use crate::store::feed_text::FeedText;
 use crate::store::location::StoreLocation;
+use crate::store::lookups::Lookups;
 use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
 use crate::store::sql::SqlStore;
@@ -43,6 +47,7 @@ pub use error::StoreError;
 #[derive(Clone, Debug)]
 pub struct KeyStore {
     database: SqlStore,
+    lookups: Lookups,
     /// Which feed it is. Another process may begin another.
     epoch: Arc<watch::Sender<Epoch>>,
     changes: Arc<watch::Sender<Cursor>>,
@@ -120,7 +125,7 @@ pub enum NamePattern {
 }
 
 /// How far a follower has read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FeedPosition {
     /// The last change it has.
     pub after: Cursor,
@@ -146,8 +151,8 @@ impl KeyStore {
         let epoch = Arc::new(watch::Sender::new(state.epoch));
         let changes = Arc::new(watch::Sender::new(state.latest));
         let replicas = Hearing::begin(&database, &epoch, &changes);
-        let change_failed = Arc::default();
-        Ok(Self { database, epoch, changes, change_failed, _replicas: Arc::new(replicas) })
+        let (lookups, change_failed) = (Lookups::default(), Arc::default());
+        Ok(Self { database, lookups, epoch, changes, change_failed, _replicas: Arc::new(replicas) })
     }
 
     /// Which feed this store's is.
@@ -197,7 +202,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
-        self.database.find(id).await
+        self.lookups.find(&self.database, id).await
     }
 
     /// The keys that pass the filter.
@@ -308,7 +313,7 @@ impl KeyStore {
         &self,
         position: impl Into<FeedPosition>,
         rows_max: u32,
-    ) -> Result<FeedPage, StoreError> {
+    ) -> Result<FeedText, StoreError> {
         self.database.feed_page(position.into(), rows_max).await
     }
 
