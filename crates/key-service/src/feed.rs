@@ -27,7 +27,7 @@ use crate::feed::edges::{EdgeLedger, EdgeSighting};
 use crate::feed::propagation::RecentChanges;
 use crate::feed::readings::{Listener, Newness, Place, Readings};
 use crate::feed::shared_page::SharedPage;
-use crate::limits::{EDGE_WAITERS_MAX, FEED_WAITERS_MAX};
+use crate::limits::EDGE_WAITERS_MAX;
 use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
 
@@ -39,6 +39,7 @@ const BEGINNING: Cursor = Cursor(1);
 pub struct Feed {
     store: KeyStore,
     readings: Readings,
+    waiters_max: usize,
     places: Semaphore,
     edge_places: Semaphore,
     edges: Mutex<EdgeLedger>,
@@ -70,8 +71,8 @@ pub struct FeedRequest {
 pub enum FeedRefusal {
     /// The store did not answer.
     Store(StoreError),
-    /// As many requests wait as may.
-    TooManyWaiting,
+    /// So many requests wait, and no more may.
+    TooManyWaiting(usize),
     /// As many requests wait for edges as may.
     TooManyEdgeWaits,
 }
@@ -79,12 +80,13 @@ pub enum FeedRefusal {
 impl Feed {
     /// The feed of a store, from within a runtime of tokio. Requests stop waiting once `stopping` holds `true`. Edges are live for
     /// `edges_live_for` after each request. Before that time is over, counted from `now`, there may be some of which this feed has
-    /// not heard, unless the store is as empty as one of which nobody can have read anything.
+    /// not heard, unless the store is as empty as one of which nobody can have read anything. At most `waiters_max` requests wait.
     #[must_use]
     pub fn new(
         store: KeyStore,
         stopping: watch::Receiver<bool>,
         edges_live_for: Duration,
+        waiters_max: usize,
         now: UnixMillis,
     ) -> Self {
         let has_history = *store.changes().borrow() > BEGINNING;
@@ -96,7 +98,8 @@ impl Feed {
         Self {
             readings: Readings::new(store.clone()),
             store,
-            places: Semaphore::new(FEED_WAITERS_MAX),
+            waiters_max,
+            places: Semaphore::new(waiters_max),
             edge_places: Semaphore::new(EDGE_WAITERS_MAX),
             edges: Mutex::new(EdgeLedger::new(epoch, edges_live_for, complete_from)),
             edge_news: watch::Sender::new(0),
@@ -141,7 +144,7 @@ impl Feed {
         mut listener: Listener,
         end: Instant,
     ) -> Result<Arc<SharedPage>, FeedRefusal> {
-        let _place = self.places.try_acquire().map_err(|_| FeedRefusal::TooManyWaiting)?;
+        let _place = self.places.try_acquire().map_err(|_| FeedRefusal::TooManyWaiting(self.waiters_max))?;
         let _counted = WaitingPoll::begin();
         let mut stopping = self.stopping.clone();
         while !has_news(&page, request.after) {
@@ -231,7 +234,9 @@ impl fmt::Display for FeedRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
-            Self::TooManyWaiting => write!(f, "{FEED_WAITERS_MAX} requests for the key feed wait already"),
+            Self::TooManyWaiting(waiters_max) => {
+                write!(f, "{waiters_max} requests for the key feed wait already")
+            }
             Self::TooManyEdgeWaits => {
                 write!(f, "{EDGE_WAITERS_MAX} requests wait for edges already; nothing was changed")
             }

@@ -21,8 +21,16 @@ pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a client may take to send one request's body.
 pub const REQUEST_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Most open connections. A process may open 1,024 files by default on Linux; the rest is left for the store.
-pub const CONNECTIONS_MAX: usize = 900;
+/// Most open connections when nothing is set: those of ten thousand edges, and of half as many clients besides. An idle one takes
+/// some ten kilobytes, one that waits for the feed some forty.
+pub const CONNECTIONS_DEFAULT: u32 = 16_384;
+
+/// Most that may be set for it: half of what a process may open at most on Linux when nobody raises it (`fs.nr_open`).
+pub const CONNECTIONS_MAX: u32 = 524_288;
+
+/// Open files that are left for the store, the log and the listener, whatever the limit of the process. A store in SQLite takes some
+/// thirty.
+pub const FILES_KEPT: usize = 124;
 
 /// Most streams that one HTTP/2 connection may have open. RFC 9113, section 6.5.2, advises no fewer than 100.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 128;
@@ -68,9 +76,6 @@ pub const FEED_TEXTS_LEN_AT_ONCE: usize = 4 * 1024;
 /// Longest wait of a feed request for a change.
 pub const FEED_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Most feed requests that may wait at once. Each holds a connection or a stream and a few kilobytes.
-pub const FEED_WAITERS_MAX: usize = 1_024;
-
 /// How long a page of a load stays for others who load at the same time: a page takes some milliseconds, and edges of one
 /// deployment start within seconds of each other.
 pub const FEED_PAGE_LIFE: Duration = Duration::from_secs(2);
@@ -87,7 +92,7 @@ pub const FEED_READS_AHEAD_MAX: usize = 2;
 pub const EDGE_NAME_LEN_MAX: usize = 256;
 
 /// Most edges whose progress is remembered; the one not seen for longest is forgotten for a new one.
-pub const EDGES_MAX: usize = 4_096;
+pub const EDGES_MAX: usize = 32_768;
 
 /// How long after its last request an edge counts as live, when nothing is set: the longest wait of a feed request, and time for a
 /// few tries after one that failed.
@@ -334,6 +339,7 @@ const _: () = assert!(STORE_BUSY_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.a
 // A replica that has fallen silent loses its lock before the others give up.
 const _: () = assert!(STORE_SILENCE_MAX.as_secs() < STORE_LOCK_WAIT_MAX.as_secs());
 const _: () = assert!(EDGE_SIGHT_INTERVAL.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());
+const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());

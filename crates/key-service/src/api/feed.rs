@@ -83,7 +83,7 @@ impl From<FeedRefusal> for ApiError {
     fn from(refusal: FeedRefusal) -> Self {
         match refusal {
             FeedRefusal::Store(error) => error.into(),
-            FeedRefusal::TooManyWaiting | FeedRefusal::TooManyEdgeWaits => {
+            FeedRefusal::TooManyWaiting(_) | FeedRefusal::TooManyEdgeWaits => {
                 Self::too_busy(refusal.to_string())
             }
         }

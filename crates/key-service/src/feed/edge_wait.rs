@@ -64,15 +64,14 @@ impl EdgeWait<'_> {
         };
         let began = Instant::now();
         let mut news = self.feed.edge_news();
-        let (mut missing, is_complete) = {
-            let ledger = self.feed.ledger();
-            (ledger.live(now), ledger.is_complete(now))
+        let (total, missing, is_complete) = {
+            let mut ledger = self.feed.ledger();
+            let (total, missing) = ledger.wait_for(change, now);
+            (total, missing, ledger.is_complete(now))
         };
-        let total = missing.len();
         let mut stopping = self.feed.stopping.clone();
         let outcome = loop {
-            self.feed.drop_applied_from_the_end(&mut missing, change);
-            if missing.is_empty() {
+            if missing.is_none() {
                 break if total == 0 { WaitOutcome::NoneLive } else { WaitOutcome::All };
             }
             tokio::select! {
@@ -81,23 +80,8 @@ impl EdgeWait<'_> {
                 _ = stopping.wait_for(|stopping| *stopping) => break WaitOutcome::Stopped,
             }
         };
-        self.feed.keep_missing(&mut missing, change);
         edges_waited_for(outcome, began.elapsed());
-        Ok(EdgesReached { total, missing, is_complete })
-    }
-}
-
-impl Feed {
-    /// Whether any is missing is clear from the last of them. So each edge is dropped once, and each piece of news costs one look, where
-    /// looking at all of them with every one's news would take the square of their number.
-    fn drop_applied_from_the_end(&self, edges: &mut Vec<EdgeName>, change: Cursor) {
-        let ledger = self.ledger();
-        while edges.pop_if(|name| ledger.has_applied(name, change)).is_some() {}
-    }
-
-    fn keep_missing(&self, edges: &mut Vec<EdgeName>, change: Cursor) {
-        let ledger = self.ledger();
-        edges.retain(|name| !ledger.has_applied(name, change));
+        Ok(EdgesReached { total, missing: missing.names(), is_complete })
     }
 }
 

@@ -86,7 +86,8 @@ impl FeedText {
     pub fn to_json(&self) -> Result<Vec<u8>, StoreError> {
         let Self { epoch, latest: _, cursor, purged, total, more, reset, rows } = self;
         let mut json = Vec::with_capacity(FRAME_LEN_MAX + rows.text.len());
-        let frame = Frame { epoch, cursor: *cursor, purged: *purged, total: *total, more: *more, reset: *reset };
+        let frame =
+            Frame { epoch, cursor: *cursor, purged: *purged, total: *total, more: *more, reset: *reset };
         write(&mut json, &frame)?;
         // In place of the brace that ends the frame.
         json.pop();

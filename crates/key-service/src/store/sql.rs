@@ -326,6 +326,16 @@ impl SqlStore {
 }
 
 #[cfg(test)]
+impl SqlStore {
+    /// A key that was removed for good, as the latest change.
+    pub(super) async fn remember_removed(&self, id: &str, seq: i64) {
+        let removed = Query::new("insert into removed_key (seq, id, removed) values (?, ?, 1)");
+        self.write(removed.bind(seq).bind(id)).await.unwrap();
+        self.write(Query::new("update feed_state set seq = ?").bind(seq)).await.unwrap();
+    }
+}
+
+#[cfg(test)]
 fn column(row: &Row, name: &str) -> String {
     row.get(name).unwrap()
 }

@@ -31,7 +31,10 @@ impl SqlStore {
     }
 
     /// The keys that have one of these ids, dead or alive, in any order. An id may be there twice.
-    pub(in crate::store) async fn find_all(&self, mut ids: Vec<String>) -> Result<Vec<StoredKey>, StoreError> {
+    pub(in crate::store) async fn find_all(
+        &self,
+        mut ids: Vec<String>,
+    ) -> Result<Vec<StoredKey>, StoreError> {
         ids.sort_unstable();
         ids.dedup();
         let mut query = Query::new("select ");
