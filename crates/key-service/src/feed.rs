@@ -11,19 +11,23 @@ pub mod edges;
 pub mod exchange;
 pub mod fleet;
 mod propagation;
+mod readings;
+pub mod shared_page;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedPage, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::feed::edge_name::EdgeName;
 use crate::feed::edges::{EdgeLedger, EdgeSighting};
 use crate::feed::propagation::RecentChanges;
-use crate::limits::{EDGE_WAITERS_MAX, FEED_WAITERS_MAX};
+use crate::feed::readings::{Listener, Newness, Place, Readings};
+use crate::feed::shared_page::SharedPage;
+use crate::limits::EDGE_WAITERS_MAX;
 use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
 
@@ -34,6 +38,8 @@ const BEGINNING: Cursor = Cursor(1);
 #[derive(Debug)]
 pub struct Feed {
     store: KeyStore,
+    readings: Readings,
+    waiters_max: usize,
     places: Semaphore,
     edge_places: Semaphore,
     edges: Mutex<EdgeLedger>,
@@ -65,8 +71,8 @@ pub struct FeedRequest {
 pub enum FeedRefusal {
     /// The store did not answer.
     Store(StoreError),
-    /// As many requests wait as may.
-    TooManyWaiting,
+    /// So many requests wait, and no more may.
+    TooManyWaiting(usize),
     /// As many requests wait for edges as may.
     TooManyEdgeWaits,
 }
@@ -74,12 +80,13 @@ pub enum FeedRefusal {
 impl Feed {
     /// The feed of a store, from within a runtime of tokio. Requests stop waiting once `stopping` holds `true`. Edges are live for
     /// `edges_live_for` after each request. Before that time is over, counted from `now`, there may be some of which this feed has
-    /// not heard, unless the store is as empty as one of which nobody can have read anything.
+    /// not heard, unless the store is as empty as one of which nobody can have read anything. At most `waiters_max` requests wait.
     #[must_use]
     pub fn new(
         store: KeyStore,
         stopping: watch::Receiver<bool>,
         edges_live_for: Duration,
+        waiters_max: usize,
         now: UnixMillis,
     ) -> Self {
         let has_history = *store.changes().borrow() > BEGINNING;
@@ -89,8 +96,10 @@ impl Feed {
         let epoch = store.epoch();
         tokio::spawn(note_changes(store.changes(), Arc::clone(&recent)));
         Self {
+            readings: Readings::new(store.clone()),
             store,
-            places: Semaphore::new(FEED_WAITERS_MAX),
+            waiters_max,
+            places: Semaphore::new(waiters_max),
             edge_places: Semaphore::new(EDGE_WAITERS_MAX),
             edges: Mutex::new(EdgeLedger::new(epoch, edges_live_for, complete_from)),
             edge_news: watch::Sender::new(0),
@@ -104,15 +113,22 @@ impl Feed {
     /// # Errors
     ///
     /// [`FeedRefusal`] when the store does not answer, or too many requests wait.
-    pub async fn answer(&self, request: FeedRequest, now: UnixMillis) -> Result<FeedPage, FeedRefusal> {
+    pub async fn answer(
+        &self,
+        request: FeedRequest,
+        now: UnixMillis,
+    ) -> Result<Arc<SharedPage>, FeedRefusal> {
         let began = Instant::now();
-        let changes = self.store.changes();
-        let page = self.page(&request).await?;
+        let heard = *self.store.changes().borrow();
+        let mut listener = self.readings.stand(request.place());
+        let newness = if request.wait.is_zero() { Newness::ReadNow } else { Newness::Holds(heard) };
+        let page = request.given(listener.page(newness).await?)?;
         self.hear(&request, self.acknowledged(&request, &page), now);
         if request.wait.is_zero() || has_news(&page, request.after) {
+            self.read_on(&request, &page);
             return Ok(page);
         }
-        let page = self.wait_for_news(&request, page, changes, began + request.wait).await?;
+        let page = self.wait_for_news(&request, page, listener, began + request.wait).await?;
         // The answer makes the edge's table fresh: from now on it may be out of reach for as long as after a request. It
         // acknowledges nothing more.
         let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -124,38 +140,32 @@ impl Feed {
     async fn wait_for_news(
         &self,
         request: &FeedRequest,
-        mut page: FeedPage,
-        mut changes: watch::Receiver<Cursor>,
+        mut page: Arc<SharedPage>,
+        mut listener: Listener,
         end: Instant,
-    ) -> Result<FeedPage, FeedRefusal> {
-        let _place = self.places.try_acquire().map_err(|_| FeedRefusal::TooManyWaiting)?;
+    ) -> Result<Arc<SharedPage>, FeedRefusal> {
+        let _place = self.places.try_acquire().map_err(|_| FeedRefusal::TooManyWaiting(self.waiters_max))?;
         let _counted = WaitingPoll::begin();
         let mut stopping = self.stopping.clone();
         while !has_news(&page, request.after) {
-            tokio::select! {
-                Ok(()) = changes.changed() => {}
+            page = tokio::select! {
+                next = listener.next() => request.given(next?)?,
                 () = sleep_until(end) => return Ok(page),
                 _ = stopping.wait_for(|stopping| *stopping) => return Ok(page),
-            }
-            page = self.page(request).await?;
+            };
         }
         Ok(page)
     }
 
-    /// The page as of now. A follower of another feed than the store's is told to load again.
-    async fn page(&self, request: &FeedRequest) -> Result<FeedPage, StoreError> {
-        let position = FeedPosition { after: request.after, purged: request.purged };
-        let page = self.store.feed_page(position, request.rows_max).await?;
-        let is_of_another =
-            request.after != Cursor(0) && request.epoch.as_ref().is_some_and(|epoch| *epoch != page.epoch);
-        if is_of_another {
-            return Ok(FeedPage { cursor: Cursor(0), more: false, reset: true, keys: Vec::new(), ..page });
+    /// Reads the next page of a load, for when it is asked for.
+    fn read_on(&self, request: &FeedRequest, page: &SharedPage) {
+        if page.more {
+            self.readings.read_ahead(request.place_after(page));
         }
-        Ok(page)
     }
 
     /// How much a request promises: 0 is nothing.
-    fn acknowledged(&self, request: &FeedRequest, page: &FeedPage) -> Cursor {
+    fn acknowledged(&self, request: &FeedRequest, page: &SharedPage) -> Cursor {
         let is_of_this_epoch = page.epoch == self.store.epoch();
         if request.acknowledges(page) && is_of_this_epoch { request.after } else { Cursor(0) }
     }
@@ -177,8 +187,26 @@ impl Feed {
 impl FeedRequest {
     /// Whether it promises that the edge admits by nothing older than `after`, where `page` is what it is answered. A load promises
     /// nothing before it is whole, because the table before it still serves; nor does a cursor that means nothing here.
-    fn acknowledges(&self, page: &FeedPage) -> bool {
+    fn acknowledges(&self, page: &SharedPage) -> bool {
         self.after != Cursor(0) && self.purged.is_none() && !page.reset
+    }
+
+    fn place(&self) -> Place {
+        let position = FeedPosition { after: self.after, purged: self.purged };
+        Place { position, rows_max: self.rows_max }
+    }
+
+    /// Where the follower stands once it has taken this page, after which more follows.
+    fn place_after(&self, page: &SharedPage) -> Place {
+        let purged = if self.after == Cursor(0) { Some(page.purged) } else { self.purged };
+        Place { position: FeedPosition { after: page.cursor, purged }, rows_max: self.rows_max }
+    }
+
+    /// What the follower is given of a page. One of another feed than the store's is told to load again.
+    fn given(&self, page: Arc<SharedPage>) -> Result<Arc<SharedPage>, StoreError> {
+        let is_of_another =
+            self.after != Cursor(0) && self.epoch.as_ref().is_some_and(|epoch| *epoch != page.epoch);
+        if is_of_another { page.reset().map(Arc::new) } else { Ok(page) }
     }
 }
 
@@ -192,7 +220,7 @@ async fn note_changes(mut changes: watch::Receiver<Cursor>, recent: Arc<Mutex<Re
 
 /// Whether a page tells a follower at `after` anything. A store's positions begin at 1, so a load from 0 always has news, be the
 /// store as empty as it may.
-fn has_news(page: &FeedPage, after: Cursor) -> bool {
+fn has_news(page: &SharedPage, after: Cursor) -> bool {
     page.reset || page.cursor != after
 }
 
@@ -206,7 +234,9 @@ impl fmt::Display for FeedRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
-            Self::TooManyWaiting => write!(f, "{FEED_WAITERS_MAX} requests for the key feed wait already"),
+            Self::TooManyWaiting(waiters_max) => {
+                write!(f, "{waiters_max} requests for the key feed wait already")
+            }
             Self::TooManyEdgeWaits => {
                 write!(f, "{EDGE_WAITERS_MAX} requests wait for edges already; nothing was changed")
             }

@@ -21,8 +21,16 @@ pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a client may take to send one request's body.
 pub const REQUEST_BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Most open connections. A process may open 1,024 files by default on Linux; the rest is left for the store.
-pub const CONNECTIONS_MAX: usize = 900;
+/// Most open connections when nothing is set: those of ten thousand edges, and of half as many clients besides. An idle one takes
+/// some ten kilobytes, one that waits for the feed some forty.
+pub const CONNECTIONS_DEFAULT: u32 = 16_384;
+
+/// Most that may be set for it: half of what a process may open at most on Linux when nobody raises it (`fs.nr_open`).
+pub const CONNECTIONS_MAX: u32 = 524_288;
+
+/// Open files that are left for the store, the log and the listener, whatever the limit of the process. A store in SQLite takes some
+/// thirty.
+pub const FILES_KEPT: usize = 124;
 
 /// Most streams that one HTTP/2 connection may have open. RFC 9113, section 6.5.2, advises no fewer than 100.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 128;
@@ -58,18 +66,33 @@ pub const FEED_ROWS_MAX: u32 = 10_000;
 /// which may be as long as a request body. Leaves room for that last row, and for escapes, under the proxy's buffer.
 pub const FEED_ROWS_LEN_MAX: usize = 4 * 1024 * 1024;
 
+/// Rows of the feed that a database hands over as one text: enough that what a statement costs beside its rows is little.
+pub const FEED_ROWS_AT_ONCE: usize = 1_000;
+
+/// From so many bytes of texts on, a key is handed over by itself, so that a page whose keys are long can end early. An honest key
+/// has some hundred.
+pub const FEED_TEXTS_LEN_AT_ONCE: usize = 4 * 1024;
+
 /// Longest wait of a feed request for a change.
 pub const FEED_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Most feed requests that may wait at once. Each holds a connection or a stream and a few kilobytes.
-pub const FEED_WAITERS_MAX: usize = 1_024;
+/// How long a page of a load stays for others who load at the same time: a page takes some milliseconds, and edges of one
+/// deployment start within seconds of each other.
+pub const FEED_PAGE_LIFE: Duration = Duration::from_secs(2);
+
+/// Most pages that stay so. One has some 270 KB at the size that the filter asks for, and may have
+/// [`FEED_ROWS_LEN_MAX`] and a row.
+pub const FEED_PAGES_KEPT_MAX: usize = 8;
+
+/// Most pages that are read before they are asked for, at once. Reads of requests need connections too ([`STORE_READERS_MAX`]).
+pub const FEED_READS_AHEAD_MAX: usize = 2;
 
 /// Longest name of an edge, in bytes: what the filter sends at most. A node id of Istio names type, address, pod and namespace twice,
 /// each of the last two of up to 63 bytes.
 pub const EDGE_NAME_LEN_MAX: usize = 256;
 
 /// Most edges whose progress is remembered; the one not seen for longest is forgotten for a new one.
-pub const EDGES_MAX: usize = 4_096;
+pub const EDGES_MAX: usize = 32_768;
 
 /// How long after its last request an edge counts as live, when nothing is set: the longest wait of a feed request, and time for a
 /// few tries after one that failed.
@@ -107,6 +130,9 @@ pub const KEYS_LISTED_MAX: u32 = 100_000;
 /// Most bytes of keys that one listing, or one page of a search, may hold, counted as they would be written. An honest key takes some
 /// 500, so that is as much as [`KEYS_LISTED_MAX`] of them take; but the metadata of a key can be as long as a request body.
 pub const KEYS_LISTED_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// Most keys that are looked up by one statement: half a second's worth of edges that come back together, in some milliseconds.
+pub const KEYS_LOOKED_UP_MAX: usize = 1_000;
 
 /// Most keys that a search has been sent and has not looked at yet.
 pub const KEYS_SCANNED_AHEAD: usize = 64;
@@ -266,8 +292,9 @@ pub const STORE_READERS_MAX: u32 = 8;
 /// Connections of one replica that change a PostgreSQL store. Changes come one after the other; the others prepare theirs.
 pub const STORE_WRITERS_MAX: u32 = 4;
 
-/// Most changes of keys that wait to be written; a further one is refused. Four times as many as there may be connections.
-pub const CHANGES_WAITING_MAX: usize = 4 * CONNECTIONS_MAX;
+/// Most changes of keys that wait to be written; a further one is refused: two seconds of work on a small machine, after which a client had better
+/// hear of it.
+pub const CHANGES_WAITING_MAX: usize = 8_192;
 
 /// Most keys that the changes of one group are about, so that neither the first of them nor another replica waits for long. A larger
 /// change is a group of its own.
@@ -325,6 +352,7 @@ const _: () = assert!(ROWS_AT_ONCE_MAX.is_power_of_two());
 // A replica that has fallen silent loses its lock before the others give up.
 const _: () = assert!(STORE_SILENCE_MAX.as_secs() < STORE_LOCK_WAIT_MAX.as_secs());
 const _: () = assert!(EDGE_SIGHT_INTERVAL.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());
+const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());

@@ -5,6 +5,7 @@
 //! open requests finish, and gives up on the rest after a while.
 
 mod first_bytes;
+pub mod open_files;
 pub mod tls;
 
 use std::io;
@@ -25,8 +26,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt as _;
 
 use crate::limits::{
-    CONNECTIONS_MAX, HTTP2_PING_INTERVAL, REQUEST_HEAD_LEN_MAX, REQUEST_HEAD_WAIT_MAX, REQUEST_HEADERS_MAX,
-    SHUTDOWN_WAIT_MAX, STREAMS_PER_CONNECTION_MAX,
+    HTTP2_PING_INTERVAL, REQUEST_HEAD_LEN_MAX, REQUEST_HEAD_WAIT_MAX, REQUEST_HEADERS_MAX, SHUTDOWN_WAIT_MAX,
+    STREAMS_PER_CONNECTION_MAX,
 };
 use crate::server::first_bytes::FirstBytes;
 use crate::server::tls::TlsServer;
@@ -34,15 +35,16 @@ use crate::server::tls::TlsServer;
 /// How long to rest when the system has no socket to give, so as not to spin.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// Serves `app` on `listener`, over TLS if there is `tls`, until `stopping` holds `true`, then as long as open requests need,
-/// within bounds.
+/// Serves `app` on `listener`, over TLS if there is `tls`, on at most `connections_max` connections at once, until `stopping` holds
+/// `true`, then as long as open requests need, within bounds.
 pub async fn serve(
     listener: TcpListener,
+    connections_max: usize,
     tls: Option<TlsServer>,
     app: Router,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(connections_max));
     let graceful = GracefulShutdown::new();
     let http = Http { app, builder: connection_builder() };
     loop {

@@ -9,6 +9,7 @@
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //!
 //! [limits]
+//! connections = 16384              # at once, and at once waiting for the feed; the system's limit of open files may be lower
 //! failed_logins_per_minute = 10    # wrong passwords that come back each minute to one source; 0: no limit
 //! trusted_proxies = []             # addresses or blocks whose X-Forwarded-For counts
 //! [edges]

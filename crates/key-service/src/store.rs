@@ -9,10 +9,12 @@ pub mod change;
 pub mod directory;
 pub mod edges;
 mod error;
+pub mod feed_text;
 mod group_commit;
 mod ledger;
 pub mod listing;
 pub mod location;
+mod lookups;
 pub mod removal;
 mod replicas;
 mod sql;
@@ -22,7 +24,7 @@ pub mod update;
 
 use std::sync::Arc;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedPage, KeyId, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, KeyId, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
@@ -31,9 +33,11 @@ use crate::audit::{Actor, ChangeAction, ChangeEvent};
 use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::change::{Change, Changed, Verb};
+use crate::store::feed_text::FeedText;
 use crate::store::group_commit::GroupCommit;
 use crate::store::ledger::{ChangeHealth, Health, KeyLedger};
 use crate::store::location::StoreLocation;
+use crate::store::lookups::Lookups;
 use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
 use crate::store::sql::SqlStore;
@@ -45,6 +49,7 @@ pub use error::StoreError;
 #[derive(Clone, Debug)]
 pub struct KeyStore {
     database: SqlStore,
+    lookups: Lookups,
     /// Which feed it is. Another process may begin another.
     epoch: Arc<watch::Sender<Epoch>>,
     changes: Arc<watch::Sender<Cursor>>,
@@ -123,7 +128,7 @@ pub enum NamePattern {
 }
 
 /// How far a follower has read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FeedPosition {
     /// The last change it has.
     pub after: Cursor,
@@ -153,7 +158,15 @@ impl KeyStore {
         let ledger =
             KeyLedger { database: database.clone(), changes: Arc::clone(&changes), health: health.clone() };
         let line = GroupCommit::begin(ledger);
-        Ok(Self { database, epoch, changes, line, health, _replicas: Arc::new(replicas) })
+        Ok(Self {
+            database,
+            lookups: Lookups::default(),
+            epoch,
+            changes,
+            line,
+            health,
+            _replicas: Arc::new(replicas),
+        })
     }
 
     /// Which feed this store's is.
@@ -199,7 +212,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
-        self.database.find(id).await
+        self.lookups.find(&self.database, id).await
     }
 
     /// The keys that pass the filter.
@@ -300,7 +313,7 @@ impl KeyStore {
         &self,
         position: impl Into<FeedPosition>,
         rows_max: u32,
-    ) -> Result<FeedPage, StoreError> {
+    ) -> Result<FeedText, StoreError> {
         self.database.feed_page(position.into(), rows_max).await
     }
 

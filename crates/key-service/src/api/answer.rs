@@ -6,13 +6,14 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::api::error::ApiError;
+use crate::feed::shared_page::SharedPage;
 use crate::limits::RETRY_PAUSE;
+
+/// The tags of what a caller has already: lists, as they were sent.
+pub(super) struct KnownTags(Vec<String>);
 
 /// 200 with this as JSON.
 ///
@@ -36,37 +37,43 @@ pub(super) fn with_status<T: Serialize>(status: StatusCode, answer: &T) -> Resul
     Ok(response)
 }
 
-/// 200 with this as JSON, or 304 when `request` shows that the caller has it already (RFC 9110, section 13.1.2).
+/// 200 with this page of the feed, or 304 when the caller has shown that he has it already (RFC 9110, section 13.1.2).
 ///
-/// The tag is of the content, so every replica gives the same. It is a weak one: the answer may be compressed on its way. Only the caller's own
-/// cache may keep the answer, and must ask before it uses it.
+/// Only the caller's own cache may keep the answer, and must ask before it uses it.
 ///
 /// # Errors
 ///
-/// 500 when it has no JSON form.
-pub(super) fn ok_unless_known<T: Serialize>(answer: &T, request: &HeaderMap) -> Result<Response, ApiError> {
-    let body = serde_json::to_vec(answer).map_err(ApiError::internal)?;
-    let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&body)));
-    let known = request.get_all(IF_NONE_MATCH).iter().any(|tags| names(tags, &tag));
-    let mut response = if known { Response::new(Body::empty()) } else { Response::new(Body::from(body)) };
+/// None that can happen: a tag is visible ASCII.
+pub(super) fn page_unless_known(page: &SharedPage, known: &KnownTags) -> Result<Response, ApiError> {
+    let known = known.name(&page.tag);
+    let body = if known { Body::empty() } else { Body::from(page.body.clone()) };
+    let mut response = Response::new(body);
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     } else {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     let headers = response.headers_mut();
-    headers.insert(ETAG, HeaderValue::try_from(tag).map_err(ApiError::internal)?);
+    headers.insert(ETAG, HeaderValue::try_from(&page.tag).map_err(ApiError::internal)?);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.append(VARY, HeaderValue::from(AUTHORIZATION));
     Ok(response)
 }
 
-/// Whether a list of tags names this one, by the weak comparison.
-fn names(tags: &HeaderValue, tag: &str) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    tags.to_str().is_ok_and(|tags| {
-        tags.trim() == "*" || tags.split(',').any(|candidate| opaque(candidate) == opaque(tag))
-    })
+impl KnownTags {
+    pub(super) fn of(request: &HeaderMap) -> Self {
+        let lists = request.get_all(IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
+        Self(lists.map(str::to_owned).collect())
+    }
+
+    /// Whether they name this one, by the weak comparison.
+    fn name(&self, tag: &str) -> bool {
+        let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        let names = |tags: &String| {
+            tags.trim() == "*" || tags.split(',').any(|candidate| opaque(candidate) == opaque(tag))
+        };
+        self.0.iter().any(names)
+    }
 }
 
 /// Whether there was something to remove: 200 or 404, with a body that says so.

@@ -36,6 +36,13 @@ pub(super) struct Authenticated {
     origin: Origin,
 }
 
+/// Whoever sent a request that waits. What they may do is looked up anew once it has waited.
+#[derive(Debug)]
+pub(super) struct Proven {
+    authentication: Authentication,
+    origin: Origin,
+}
+
 /// Where a request came from, and to which path.
 #[derive(Clone, Debug)]
 struct Origin {
@@ -52,6 +59,13 @@ impl FromRequestParts<SharedService> for Authenticated {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &SharedService) -> Result<Self, ApiError> {
+        // On the heap, and gone with the proof: a handler that waits must not keep room for it.
+        Box::pin(Self::prove(parts, service)).await
+    }
+}
+
+impl Authenticated {
+    async fn prove(parts: &Parts, service: &SharedService) -> Result<Self, ApiError> {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let context = parts.extensions.get::<RequestContext>().cloned();
         let settings = &service.settings;
@@ -72,9 +86,7 @@ impl FromRequestParts<SharedService> for Authenticated {
             .map_err(|failure| refused(failure, &origin, service))?;
         Self::new(authentication, origin, service).await.map_err(ApiError::from)
     }
-}
 
-impl Authenticated {
     /// Looks up what they may do. Whoever tries to act as somebody he may not act as, may do nothing.
     async fn new(
         authentication: Authentication,
@@ -184,19 +196,12 @@ impl Authenticated {
         }
     }
 
-    /// Whether they are still who they were when the request came and may still do it, for a request that has waited.
-    ///
-    /// # Errors
-    ///
-    /// 401 when a key has ended or a user has gone meanwhile, 403 when they may not any more.
-    pub(super) async fn recheck(
-        &self,
-        request: &ClusterRequest<'_>,
-        service: &SharedService,
-    ) -> Result<(), ApiError> {
-        let renewed = service.authenticator.renewed(&self.authentication, service.clock.now()).await;
-        let authentication = renewed.map_err(|failure| refused(failure, &self.origin, service))?;
-        Self::new(authentication, self.origin.clone(), service).await?.authorize(request)
+    /// What is needed of it to ask again later.
+    pub(super) fn into_proven(self) -> Proven {
+        let Self { authentication, origin, .. } = self;
+        // As long as a part of it is held, so is the buffer into which the request was read.
+        let uri = origin.uri.to_string().parse().unwrap_or_default();
+        Proven { authentication, origin: Origin { uri, ..origin } }
     }
 
     /// The error for a credential inside the request that authenticates nobody, which the trail then knows of. `action` is what
@@ -213,15 +218,45 @@ impl Authenticated {
 
     /// For the trail.
     pub(super) fn actor(&self) -> Actor {
-        let authenticating = self.authentication.authenticating();
-        let (realm, api_key) = match authenticating {
-            Subject::ApiKey(key) => (RealmName::api_key().name, Some(key.key().id.clone())),
-            Subject::User(user) => (user.realm.name.clone(), None),
-        };
-        let run_as = self.authentication.is_run_as().then(|| self.authentication.username().to_owned());
-        let username = authenticating.username().to_owned();
-        Actor { username, realm, api_key, run_as, source: self.origin.source }
+        actor(&self.authentication, &self.origin)
     }
+}
+
+impl Proven {
+    /// Whether they are still who they were when the request came and may still do it, for a request that has waited.
+    ///
+    /// # Errors
+    ///
+    /// 401 when a key has ended or a user has gone meanwhile, 403 when they may not any more.
+    pub(super) async fn recheck(
+        &self,
+        request: &ClusterRequest<'_>,
+        service: &SharedService,
+    ) -> Result<(), ApiError> {
+        let rechecked = async {
+            let renewed = service.authenticator.renewed(&self.authentication, service.clock.now()).await;
+            let authentication = renewed.map_err(|failure| refused(failure, &self.origin, service))?;
+            Authenticated::new(authentication, self.origin.clone(), service).await?.authorize(request)
+        };
+        // Nor must one that still waits keep room for what comes then.
+        Box::pin(rechecked).await
+    }
+
+    /// For the trail.
+    pub(super) fn actor(&self) -> Actor {
+        actor(&self.authentication, &self.origin)
+    }
+}
+
+fn actor(authentication: &Authentication, origin: &Origin) -> Actor {
+    let authenticating = authentication.authenticating();
+    let (realm, api_key) = match authenticating {
+        Subject::ApiKey(key) => (RealmName::api_key().name, Some(key.key().id.clone())),
+        Subject::User(user) => (user.realm.name.clone(), None),
+    };
+    let run_as = authentication.is_run_as().then(|| authentication.username().to_owned());
+    let username = authenticating.username().to_owned();
+    Actor { username, realm, api_key, run_as, source: origin.source }
 }
 
 /// Somebody as a caller, and what he may do.

@@ -8,7 +8,7 @@ use axum::response::Response;
 use latchkey_key_feed::{Cursor, Epoch};
 
 use crate::api::SharedService;
-use crate::api::answer;
+use crate::api::answer::{self, KnownTags};
 use crate::api::authenticated::Authenticated;
 use crate::api::error::{ApiError, ErrorCause};
 use crate::api::parameters::Parameters;
@@ -30,16 +30,20 @@ pub(super) async fn show(
     let request = feed_request(parameters)?;
     authenticated.authorize(&ClusterRequest::ReadKeyFeed)?;
     let (after, edge) = (request.after, request.edge.clone());
+    // Thousands wait here: nobody holds on to anything of his request that is not needed afterwards.
+    let proven = authenticated.into_proven();
+    let known = KnownTags::of(&headers);
+    drop(headers);
     let page = service.feed.answer(request, service.clock.now()).await?;
-    authenticated.recheck(&ClusterRequest::ReadKeyFeed, &service).await?;
-    telemetry::feed_rows_served(page.keys.len());
+    proven.recheck(&ClusterRequest::ReadKeyFeed, &service).await?;
+    telemetry::feed_rows_served(page.rows);
     audit::feed::record_read(&FeedReadEvent {
-        actor: &authenticated.actor(),
+        actor: &proven.actor(),
         edge: edge.as_ref().map(EdgeName::as_str),
         after,
-        keys: page.keys.len(),
+        keys: page.rows,
     });
-    answer::ok_unless_known(&page, &headers)
+    answer::page_unless_known(&page, &known)
 }
 
 fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {
@@ -79,7 +83,7 @@ impl From<FeedRefusal> for ApiError {
     fn from(refusal: FeedRefusal) -> Self {
         match refusal {
             FeedRefusal::Store(error) => error.into(),
-            FeedRefusal::TooManyWaiting | FeedRefusal::TooManyEdgeWaits => {
+            FeedRefusal::TooManyWaiting(_) | FeedRefusal::TooManyEdgeWaits => {
                 Self::too_busy(refusal.to_string())
             }
         }

@@ -50,7 +50,7 @@ pub(super) async fn identify(
         Ok(id) => id,
         Err(failure) => return ApiError::internal(failure).into_response(),
     };
-    let opaque_id = well_formed(request.headers(), &OPAQUE_ID).cloned();
+    let opaque_id = well_formed(request.headers(), &OPAQUE_ID).map(copied);
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
     let trusted = &service.settings.limits.trusted_proxies;
     let source = peer.map(|peer| Source::of(peer, request.headers(), trusted));
@@ -88,11 +88,16 @@ impl RequestContext {
 
 fn request_id(headers: &HeaderMap, randomness: &dyn Randomness) -> Result<HeaderValue, NoRandomness> {
     if let Some(id) = well_formed(headers, &REQUEST_ID) {
-        return Ok(id.clone());
+        return Ok(copied(id));
     }
     let drawn = URL_SAFE_NO_PAD.encode(draw::<REQUEST_ID_RANDOM_LEN>(randomness)?);
     // Base64 is visible.
     HeaderValue::try_from(drawn).map_err(|_| NoRandomness)
+}
+
+/// The same in memory of its own. A clone would hold the buffer into which the request was read for as long as it waits.
+fn copied(id: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(id.as_bytes()).unwrap_or_else(|_| id.clone())
 }
 
 /// An id that a client chose: short, visible ASCII, and one. It goes to the log, which nobody may forge lines of.

@@ -27,6 +27,7 @@ use crate::security::password::PasswordChecker;
 use crate::security::realm::{ELASTIC, Realms};
 use crate::security::roles::Roles;
 use crate::server;
+use crate::server::open_files::connections_that_fit;
 use crate::server::tls::TlsServer;
 use crate::server::tls::renewal::Certificates;
 use crate::settings::ServiceSettings;
@@ -77,6 +78,7 @@ async fn serve(
     plan: ServicePlan,
     ready: impl FnOnce(SocketAddr) -> Result<(), CommandFailed>,
 ) -> Result<(), CommandFailed> {
+    let connections_max = connections_that_fit(plan.settings.limits.connections as usize);
     let (stop, stopping) = watch::channel(false);
     stop_on_signals(stop)?;
     let location = plan.store.location()?;
@@ -112,7 +114,7 @@ async fn serve(
     ready(listener.local_addr().map_err(cannot_listen)?)?;
     let upkeep = tokio::spawn(keep_up_telemetry());
     let removal = tokio::spawn(remover.keep_running());
-    server::serve(listener, tls, app, stopping).await;
+    server::serve(listener, connections_max, tls, app, stopping).await;
     for task in [Some(upkeep), Some(removal), renewal].into_iter().flatten() {
         task.abort();
     }

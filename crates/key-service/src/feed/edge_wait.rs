@@ -64,15 +64,14 @@ impl EdgeWait<'_> {
         };
         let began = Instant::now();
         let mut news = self.feed.edge_news();
-        let (mut missing, is_complete) = {
-            let ledger = self.feed.ledger();
-            (ledger.live(now), ledger.is_complete(now))
+        let (total, missing, is_complete) = {
+            let mut ledger = self.feed.ledger();
+            let (total, missing) = ledger.wait_for(change, now);
+            (total, missing, ledger.is_complete(now))
         };
-        let total = missing.len();
         let mut stopping = self.feed.stopping.clone();
         let outcome = loop {
-            self.feed.keep_missing(&mut missing, change);
-            if missing.is_empty() {
+            if missing.is_none() {
                 break if total == 0 { WaitOutcome::NoneLive } else { WaitOutcome::All };
             }
             tokio::select! {
@@ -82,14 +81,7 @@ impl EdgeWait<'_> {
             }
         };
         edges_waited_for(outcome, began.elapsed());
-        Ok(EdgesReached { total, missing, is_complete })
-    }
-}
-
-impl Feed {
-    fn keep_missing(&self, edges: &mut Vec<EdgeName>, change: Cursor) {
-        let ledger = self.ledger();
-        edges.retain(|name| !ledger.has_applied(name, change));
+        Ok(EdgesReached { total, missing: missing.names(), is_complete })
     }
 }
 

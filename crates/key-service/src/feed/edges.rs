@@ -7,8 +7,9 @@
 //! An edge is live while it was seen within the live window. One that is not may still admit by an old table, for as long as its
 //! configuration lets a table serve (`staleness.refuse_after`).
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
@@ -26,6 +27,16 @@ pub struct EdgeLedger {
     incomplete_until: UnixMillis,
     /// How many times an edge asked this replica.
     heard: u64,
+    /// What is waited for, as long as somebody does.
+    missing: Vec<Weak<Missing>>,
+}
+
+/// The edges that were live when somebody began to wait for a change, and have not applied it since. News of one edge takes that one out,
+/// however many there are.
+#[derive(Debug)]
+pub struct Missing {
+    change: Cursor,
+    edges: Mutex<BTreeSet<EdgeName>>,
 }
 
 /// What somebody heard of an edge at one moment.
@@ -88,7 +99,8 @@ impl EdgeLedger {
     #[must_use]
     pub fn new(epoch: Epoch, live_for: Duration, incomplete_until: UnixMillis) -> Self {
         let live_for_ms = u64::try_from(live_for.as_millis()).unwrap_or(u64::MAX);
-        Self { epoch, edges: BTreeMap::new(), live_for_ms, incomplete_until, heard: 0 }
+        let (edges, missing) = (BTreeMap::new(), Vec::new());
+        Self { epoch, edges, live_for_ms, incomplete_until, heard: 0, missing }
     }
 
     /// Of which feed the promises are.
@@ -138,23 +150,25 @@ impl EdgeLedger {
         (self.heard, changed.map(sighting).collect())
     }
 
-    /// The edges that are live, sorted.
+    /// Begins to wait for a change: how many edges are live, and those of them that have not applied it.
     #[must_use]
-    pub fn live(&self, now: UnixMillis) -> Vec<EdgeName> {
+    pub fn wait_for(&mut self, change: Cursor, now: UnixMillis) -> (usize, Arc<Missing>) {
         let live = self.edges.iter().filter(|(_, progress)| self.is_live(progress, now));
-        live.map(|(name, _)| name.clone()).collect()
+        let (total, missing) = live.fold((0, BTreeSet::new()), |(total, mut missing), (name, progress)| {
+            if progress.acknowledged < change {
+                missing.insert(name.clone());
+            }
+            (total + 1, missing)
+        });
+        let missing = Arc::new(Missing { change, edges: Mutex::new(missing) });
+        self.missing.push(Arc::downgrade(&missing));
+        (total, missing)
     }
 
     /// Whether every edge that is live is known.
     #[must_use]
     pub fn is_complete(&self, now: UnixMillis) -> bool {
         now >= self.incomplete_until
-    }
-
-    /// Whether this edge has applied everything up to `cursor`. One that has been forgotten has not.
-    #[must_use]
-    pub fn has_applied(&self, name: &EdgeName, cursor: Cursor) -> bool {
-        self.edges.get(name).is_some_and(|progress| progress.acknowledged >= cursor)
     }
 
     /// All edges, sorted by name, where `latest` is the position of the latest change.
@@ -182,6 +196,8 @@ impl EdgeLedger {
     }
 
     fn add(&mut self, EdgeSighting { name, acknowledged, seen }: EdgeSighting, heard: u64) -> Heard {
+        self.missing
+            .retain(|missing| missing.upgrade().is_some_and(|missing| missing.hear(&name, acknowledged)));
         let crowded_out =
             self.edges.len() >= EDGES_MAX && !self.edges.contains_key(&name) && { self.make_room(seen) };
         match self.edges.entry(name) {
@@ -221,6 +237,32 @@ impl EdgeLedger {
     /// One seen in the future, by another clock, is live.
     fn is_live(&self, progress: &EdgeProgress, now: UnixMillis) -> bool {
         now.0.saturating_sub(progress.seen.0) <= self.live_for_ms
+    }
+}
+
+impl Missing {
+    /// Whether every edge has applied the change.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.edges().is_empty()
+    }
+
+    /// The edges that have not applied it, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<EdgeName> {
+        self.edges().iter().cloned().collect()
+    }
+
+    /// Takes out an edge that has come so far. Always true: there is somebody to take it out for.
+    fn hear(&self, name: &EdgeName, acknowledged: Cursor) -> bool {
+        if acknowledged >= self.change {
+            self.edges().remove(name);
+        }
+        true
+    }
+
+    fn edges(&self) -> MutexGuard<'_, BTreeSet<EdgeName>> {
+        self.edges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

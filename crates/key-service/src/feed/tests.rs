@@ -5,13 +5,16 @@ use crate::store::tests::ScratchStore;
 /// Long enough that a test which waits for it has failed.
 const FOR_EVER: Duration = Duration::from_secs(600);
 
+/// How many may wait.
+const WAITERS_MAX: usize = 2_000;
+
 fn request(after: u64, wait: Duration) -> FeedRequest {
     FeedRequest { after: Cursor(after), epoch: None, purged: None, rows_max: 10, wait, edge: None }
 }
 
 fn feed(scratch: &ScratchStore) -> (Feed, watch::Sender<bool>) {
     let (stop, stopping) = watch::channel(false);
-    (Feed::new(scratch.store.clone(), stopping, Duration::from_secs(90), UnixMillis(0)), stop)
+    (Feed::new(scratch.store.clone(), stopping, Duration::from_secs(90), WAITERS_MAX, UnixMillis(0)), stop)
 }
 
 #[tokio::test]
@@ -19,7 +22,7 @@ async fn a_load_never_waits() {
     let scratch = ScratchStore::new().await;
     let (feed, _stop) = feed(&scratch);
     let page = feed.answer(request(0, FOR_EVER), UnixMillis(1)).await.unwrap();
-    assert_eq!((page.cursor, page.keys.len()), (Cursor(1), 0));
+    assert_eq!((page.cursor, page.rows), (Cursor(1), 0));
 }
 
 #[tokio::test]
@@ -30,7 +33,7 @@ async fn a_waiting_request_is_answered_by_the_next_change() {
         tokio::task::yield_now().await;
         scratch.create("a").await;
     });
-    assert_eq!(page.unwrap().keys.len(), 1);
+    assert_eq!(page.unwrap().rows, 1);
 }
 
 #[tokio::test]
@@ -52,7 +55,7 @@ async fn an_idle_wait_ends_empty() {
     let scratch = ScratchStore::new().await;
     let (feed, _stop) = feed(&scratch);
     let page = feed.answer(request(1, Duration::from_millis(20)), UnixMillis(1)).await.unwrap();
-    assert_eq!((page.cursor, page.keys.len(), page.reset), (Cursor(1), 0, false));
+    assert_eq!((page.cursor, page.rows, page.reset), (Cursor(1), 0, false));
 }
 
 #[tokio::test]
@@ -63,17 +66,17 @@ async fn stopping_answers_whoever_waits() {
         tokio::task::yield_now().await;
         stop.send_replace(true);
     });
-    assert_eq!(page.unwrap().keys.len(), 0);
+    assert_eq!(page.unwrap().rows, 0);
 }
 
 #[tokio::test]
 async fn turns_away_one_waiter_too_many() {
     let scratch = ScratchStore::new().await;
     let (feed, _stop) = feed(&scratch);
-    let all = u32::try_from(FEED_WAITERS_MAX).unwrap();
+    let all = u32::try_from(WAITERS_MAX).unwrap();
     let _taken = feed.places.acquire_many(all).await.unwrap();
     let refusal = feed.answer(request(1, FOR_EVER), UnixMillis(1)).await;
-    assert!(matches!(refusal, Err(FeedRefusal::TooManyWaiting)));
+    assert!(matches!(refusal, Err(FeedRefusal::TooManyWaiting(WAITERS_MAX))));
     assert!(feed.answer(request(0, FOR_EVER), UnixMillis(1)).await.is_ok(), "a load needs no place");
 }
 
@@ -131,10 +134,10 @@ async fn a_follower_of_another_epoch_is_reset_at_once_and_a_load_never() {
     let (feed, _stop) = feed(&scratch);
     let other = FeedRequest { epoch: epoch("another"), ..request(2, FOR_EVER) };
     let page = feed.answer(other.clone(), UnixMillis(1)).await.unwrap();
-    assert_eq!((page.reset, page.more, page.cursor, page.keys.len()), (true, false, Cursor(0), 0));
+    assert_eq!((page.reset, page.more, page.cursor, page.rows), (true, false, Cursor(0), 0));
     let load = FeedRequest { after: Cursor(0), ..other };
     let page = feed.answer(load, UnixMillis(1)).await.unwrap();
-    assert_eq!((page.reset, page.keys.len()), (false, 1));
+    assert_eq!((page.reset, page.rows), (false, 1));
 }
 
 #[tokio::test]

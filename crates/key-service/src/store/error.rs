@@ -1,6 +1,7 @@
 //! Why the store did not do what it was asked.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Why the store did not do it.
 #[derive(Debug)]
@@ -36,6 +37,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// For one of several who asked the same, and are all told of the same trouble.
+    #[must_use]
+    pub fn of_shared(error: &Arc<Self>) -> Self {
+        match error.as_ref() {
+            Self::Corrupt(part) => Self::Corrupt(part),
+            _ => Self::Unavailable(Box::new(Arc::clone(error))),
+        }
+    }
+
     /// Its kind, out of a bounded set, for metrics.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

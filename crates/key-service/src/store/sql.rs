@@ -7,6 +7,7 @@ mod directory;
 mod error;
 mod export;
 mod feed;
+mod feed_rows;
 mod group;
 mod import;
 mod keys;
@@ -352,6 +353,16 @@ impl SqlStore {
     /// As if the rows up to here had been removed for good.
     pub(super) async fn set_purged_through(&self, seq: i64) {
         self.write(Query::new("update feed_state set purged_through = ?").bind(seq)).await.unwrap();
+    }
+}
+
+#[cfg(test)]
+impl SqlStore {
+    /// A key that was removed for good, as the latest change.
+    pub(super) async fn remember_removed(&self, id: &str, seq: i64) {
+        let removed = Query::new("insert into removed_key (seq, id, removed) values (?, ?, 1)");
+        self.write(removed.bind(seq).bind(id)).await.unwrap();
+        self.write(Query::new("update feed_state set seq = ?").bind(seq)).await.unwrap();
     }
 }
 

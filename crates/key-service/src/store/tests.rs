@@ -10,14 +10,14 @@ mod replicas;
 mod transfer;
 mod update;
 
-use latchkey_key_feed::{Epoch, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{Epoch, FeedPage, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, json};
 
 use crate::audit::Actor;
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::location::{PostgresLocation, StoreLocation};
 use crate::store::scratch::{Place, Scratch};
-use crate::store::{KeyFilter, KeyOwner, KeyStore, StoredKey};
+use crate::store::{FeedPosition, KeyFilter, KeyOwner, KeyStore, StoreError, StoredKey};
 
 /// A store of its own, in the database that the tests are run with.
 pub(crate) struct ScratchStore {
@@ -41,6 +41,31 @@ impl ScratchStore {
     pub(crate) async fn invalidate(&self, id: &str) -> Vec<KeyId> {
         let filter = KeyFilter { ids: Some(vec![id.to_owned()]), ..KeyFilter::default() };
         self.store.invalidate(filter, actor(), UnixMillis(5)).await.unwrap().outcome
+    }
+}
+
+impl ScratchStore {
+    /// As if changes had been made up to here, and nobody told of them.
+    pub(crate) async fn set_latest(&self, seq: i64) {
+        self.store.database.set_latest(seq).await;
+    }
+
+    /// As if the rows up to here had been removed for good.
+    pub(crate) async fn set_purged_through(&self, seq: i64) {
+        self.store.database.set_purged_through(seq).await;
+    }
+}
+
+impl KeyStore {
+    /// A page as a follower reads it.
+    pub(crate) async fn parsed_page(
+        &self,
+        position: impl Into<FeedPosition>,
+        rows_max: u32,
+    ) -> Result<FeedPage, StoreError> {
+        let position = position.into();
+        let text = self.feed_page(position, rows_max).await?;
+        Ok(FeedPage::parse(&text.to_json()?, position.after).unwrap())
     }
 }
 

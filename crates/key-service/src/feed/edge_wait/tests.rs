@@ -15,7 +15,7 @@ async fn feed(keys: &[&str]) -> (Feed, ScratchStore, watch::Sender<bool>) {
         scratch.create(key).await;
     }
     let (stop, stopping) = watch::channel(false);
-    (Feed::new(scratch.store.clone(), stopping, LIVE_FOR, UnixMillis(0)), scratch, stop)
+    (Feed::new(scratch.store.clone(), stopping, LIVE_FOR, 10, UnixMillis(0)), scratch, stop)
 }
 
 fn edge(name: &str) -> EdgeName {

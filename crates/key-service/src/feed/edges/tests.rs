@@ -31,6 +31,44 @@ fn listed(ledger: &EdgeLedger, latest: u64, now: u64) -> Vec<(String, u64, u64, 
         .collect()
 }
 
+impl EdgeLedger {
+    /// The edges that are live, sorted.
+    fn live(&self, now: UnixMillis) -> Vec<EdgeName> {
+        let live = self.edges.iter().filter(|(_, progress)| self.is_live(progress, now));
+        live.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether this edge has applied everything up to `cursor`. One that has been forgotten has not.
+    fn has_applied(&self, name: &EdgeName, cursor: Cursor) -> bool {
+        self.edges.get(name).is_some_and(|progress| progress.acknowledged >= cursor)
+    }
+}
+
+#[test]
+fn of_ten_thousand_edges_exactly_those_are_missing_that_have_not_applied_the_change() {
+    let mut ledger = EdgeLedger::new(epoch("first"), Duration::from_secs(90), UnixMillis(0));
+    let name = |number: usize| format!("e{number:05}");
+    for number in 0..10_000 {
+        let acknowledged = if number % 10 == 0 { 7 } else { 6 };
+        ledger.see(at(&name(number), acknowledged, 1));
+    }
+    let (total, missing) = ledger.wait_for(Cursor(7), UnixMillis(1));
+    assert_eq!((total, missing.names().len()), (10_000, 9_000));
+    for number in (0..10_000).filter(|number| number % 10 != 3) {
+        ledger.see(at(&name(number), 7 + number as u64 % 2, 2));
+        ledger.see(at(&name(number), 6, 2));
+    }
+    ledger.see(at(&name(3), 6, 2));
+    let expected: Vec<EdgeName> = (0..1_000).map(|tens| edge(&name(10 * tens + 3))).collect();
+    assert_eq!(missing.names(), expected);
+    assert!(!missing.is_none());
+    assert!(ledger.merge(expected.iter().map(|name| at(name.as_str(), 9, 3))));
+    assert!(missing.is_none());
+    drop(missing);
+    ledger.see(at("e", 9, 3));
+    assert!(ledger.missing.is_empty(), "nothing is kept for somebody who has gone");
+}
+
 #[test]
 fn lists_each_edge_by_name_with_how_far_it_has_come() {
     let mut ledger = ledger();

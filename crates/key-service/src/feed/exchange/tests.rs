@@ -12,7 +12,7 @@ const FOR_EVER: Duration = Duration::from_secs(600);
 /// A replica's feed, in exchange with the others.
 fn exchanging(store: KeyStore) -> (Arc<Feed>, watch::Sender<bool>) {
     let (stop, stopping) = watch::channel(false);
-    let feed = Arc::new(Feed::new(store, stopping, FOR_EVER, UnixMillis(0)));
+    let feed = Arc::new(Feed::new(store, stopping, FOR_EVER, 10, UnixMillis(0)));
     begin(&feed, Arc::new(SystemClock), FOR_EVER);
     (feed, stop)
 }

@@ -17,10 +17,20 @@ use crate::store::sql::{SqlStore, take_seqs, write_events};
 use crate::store::{KeyFilter, NamePattern, StoreError, StoredKey};
 
 impl SqlStore {
-    pub(in crate::store) async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
+    /// The keys that have one of these ids, dead or alive, in any order. An id may be there twice.
+    pub(in crate::store) async fn find_all(
+        &self,
+        mut ids: Vec<String>,
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        ids.sort_unstable();
+        ids.dedup();
         let mut query = Query::new("select ");
-        query.push(KEY_COLUMNS).push(" from api_key where id = ").push_bind(id);
-        self.fetch_optional(query).await?.as_ref().map(Row::stored_key).transpose()
+        query.push(KEY_COLUMNS).push(" from api_key where id ");
+        match ids.as_slice() {
+            [id] => query.push("= ").push_bind(id),
+            ids => query.push_in_texts(ids)?,
+        };
+        self.fetch_all(query).await?.iter().map(Row::stored_key).collect()
     }
 
     pub(in crate::store) async fn list(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, StoreError> {

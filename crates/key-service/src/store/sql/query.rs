@@ -28,6 +28,10 @@ enum Part {
     Text(Cow<'static, str>),
     /// That what was said before is among what an expression makes of each `value` of a list, which is one parameter.
     Members(&'static str),
+    /// The bytes of a column in hexadecimal, of either case.
+    Hex(&'static str),
+    /// The text of a column as a text of JSON.
+    Quoted(&'static str),
 }
 
 /// What a statement is given. The type of an absent value is said too, because PostgreSQL asks for it.
@@ -86,6 +90,18 @@ impl Query {
         self.push_members("cast(value as bigint)", json_text(&integers)?)
     }
 
+    /// Goes on with the bytes of a column in hexadecimal, of either case.
+    pub(super) fn push_hex(&mut self, column: &'static str) -> &mut Self {
+        self.parts.push(Part::Hex(column));
+        self
+    }
+
+    /// Goes on with the text of a column as a text of JSON, in which no control character stands as it is.
+    pub(super) fn push_quoted(&mut self, column: &'static str) -> &mut Self {
+        self.parts.push(Part::Quoted(column));
+        self
+    }
+
     fn push_members(&mut self, member: &'static str, list: String) -> Result<&mut Self, StoreError> {
         self.parameters.push(list.into());
         self.parts.push(Part::Members(member));
@@ -101,6 +117,8 @@ impl Query {
             match part {
                 Part::Text(part) => text.push_str(part),
                 Part::Members(member) => text.push_str(&format!("in (select {member} from json_each(?))")),
+                Part::Hex(column) => text.push_str(&format!("hex({column})")),
+                Part::Quoted(column) => text.push_str(&format!("json_quote({column})")),
             }
         }
         let mut arguments = SqliteArguments::default();
@@ -131,6 +149,8 @@ impl Query {
                         format!("= any (array(select {member} from json_array_elements_text(?::json)))");
                     push_numbered(&mut text, &members, &mut number);
                 }
+                Part::Hex(column) => text.push_str(&format!("encode({column}, 'hex')")),
+                Part::Quoted(column) => text.push_str(&format!("to_json({column})::text")),
             }
         }
         let mut arguments = PgArguments::default();
@@ -268,6 +288,17 @@ mod tests {
             "select a from b where c = $1 and d = $2 and e = any (array(select value from json_array_elements_text($3::json))) \
              and g = any (array(select cast(value as bigint) from json_array_elements_text($4::json))) and h = $5"
         );
+    }
+
+    #[test]
+    fn spells_hexadecimal_and_texts_of_json_as_each_database_does() {
+        let (sqlite, postgres) = texts(|| {
+            let mut query = Query::new("select ");
+            query.push_hex("a").push(", ").push_quoted("b").push(" from c");
+            query
+        });
+        assert_eq!(sqlite.as_str(), "select hex(a), json_quote(b) from c");
+        assert_eq!(postgres.as_str(), "select encode(a, 'hex'), to_json(b)::text from c");
     }
 
     #[test]

@@ -33,15 +33,23 @@ impl Row {
         })
     }
 
+    /// The value of the column at a position, from 0.
+    pub(super) fn at<'r, T>(&'r self, position: usize) -> Result<T, StoreError>
+    where
+        T: Decode<'r, Postgres> + Type<Postgres> + Decode<'r, Sqlite> + Type<Sqlite>,
+    {
+        Ok(match self {
+            Self::Postgres(row) => row.try_get(position)?,
+            Self::Sqlite(row) => row.try_get(position)?,
+        })
+    }
+
     /// The value of the only column.
     pub(super) fn scalar<'r, T>(&'r self) -> Result<T, StoreError>
     where
         T: Decode<'r, Postgres> + Type<Postgres> + Decode<'r, Sqlite> + Type<Sqlite>,
     {
-        Ok(match self {
-            Self::Postgres(row) => row.try_get(0)?,
-            Self::Sqlite(row) => row.try_get(0)?,
-        })
+        self.at(0)
     }
 
     pub(super) fn stored_key(&self) -> Result<StoredKey, StoreError> {

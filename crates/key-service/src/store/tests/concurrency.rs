@@ -110,7 +110,7 @@ async fn the_feed_read_from_any_place_ends_in_what_was_written() {
         writers.spawn(write(replicas[writer % REPLICAS].clone(), writer));
     }
     let model: Model = writers.join_all().await.into_iter().flatten().collect();
-    let last = scratch.store.feed_page(Cursor(0), 10_000).await.unwrap();
+    let last = scratch.store.parsed_page(Cursor(0), 10_000).await.unwrap();
     assert_eq!(last.total, model.len() as u64);
     finish.send_replace(Some(last.cursor));
     for places in followers.join_all().await {

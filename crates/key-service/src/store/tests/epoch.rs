@@ -21,7 +21,7 @@ struct Follower {
 impl Follower {
     async fn catch_up(&mut self, store: &KeyStore) {
         loop {
-            let page = store.feed_page(self.cursor, 2).await.unwrap();
+            let page = store.parsed_page(self.cursor, 2).await.unwrap();
             let is_other = self.epoch.as_ref().is_some_and(|epoch| *epoch != page.epoch);
             if page.reset || is_other {
                 *self = Self { epoch: Some(page.epoch), ..Self::default() };
@@ -160,5 +160,5 @@ async fn a_running_replica_hears_of_a_new_epoch_and_of_the_changes_after_it() {
     assert_eq!(replica.epoch(), epoch("epoch-of-replica-2"));
     operator.create(key("a"), actor(), UnixMillis(10)).await.unwrap();
     tokio::time::timeout(WAIT_MAX, changes.wait_for(|cursor| cursor.0 == 3)).await.unwrap().unwrap();
-    assert_eq!(replica.feed_page(Cursor(0), 10).await.unwrap().epoch, epoch("epoch-of-replica-2"));
+    assert_eq!(replica.parsed_page(Cursor(0), 10).await.unwrap().epoch, epoch("epoch-of-replica-2"));
 }

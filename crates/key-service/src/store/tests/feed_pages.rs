@@ -4,7 +4,7 @@ use latchkey_key_feed::{Cursor, FeedPage, FeedRow};
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{FEED_ROWS_LEN_MAX, REQUEST_BODY_LEN_MAX};
+use crate::limits::{FEED_ROWS_LEN_MAX, FEED_TEXTS_LEN_AT_ONCE, REQUEST_BODY_LEN_MAX};
 use crate::store::FeedPosition;
 
 /// What a follower holds.
@@ -33,7 +33,7 @@ impl Followed {
     /// Reads one page as the filter does, and begins again when it is told to. Whether there is more to read.
     pub(super) async fn read_on(&mut self, store: &KeyStore, rows_max: u32) -> bool {
         let position = FeedPosition { after: self.cursor, purged: self.loading };
-        let page = store.feed_page(position, rows_max).await.unwrap();
+        let page = store.parsed_page(position, rows_max).await.unwrap();
         if page.reset {
             *self = Self::default();
             return true;
@@ -49,12 +49,10 @@ impl Followed {
         more
     }
 
-    /// Reads on to the end, through the bytes that the filter would read.
+    /// Reads on to the end.
     pub(super) async fn catch_up(&mut self, store: &KeyStore, rows_max: u32) -> u64 {
         loop {
-            let page = store.feed_page(self.cursor, rows_max).await.unwrap();
-            let bytes = serde_json::to_vec(&page).unwrap();
-            let page = FeedPage::parse(&bytes, self.cursor).unwrap();
+            let page = store.parsed_page(self.cursor, rows_max).await.unwrap();
             let (more, total) = (page.more, page.total);
             self.apply(page);
             if !more {
@@ -67,7 +65,7 @@ impl Followed {
 #[tokio::test]
 async fn an_empty_store_has_a_position_to_wait_at() {
     let scratch = ScratchStore::new().await;
-    let page = scratch.store.feed_page(Cursor(0), 10).await.unwrap();
+    let page = scratch.store.parsed_page(Cursor(0), 10).await.unwrap();
     assert_eq!((page.cursor, page.total, page.more, page.reset), (Cursor(1), 0, false, false));
     assert_eq!(page.keys, []);
 }
@@ -78,7 +76,7 @@ async fn a_row_carries_what_an_edge_needs() {
     let key = scratch.create("a").await;
     scratch.create("b").await;
     scratch.invalidate("b").await;
-    let page = scratch.store.feed_page(Cursor(0), 10).await.unwrap();
+    let page = scratch.store.parsed_page(Cursor(0), 10).await.unwrap();
     let [FeedRow::Live { seq: Cursor(2), record }, FeedRow::Removed { seq: Cursor(4), id }] =
         page.keys.as_slice()
     else {
@@ -103,10 +101,8 @@ async fn a_cursor_that_missed_a_purge_or_comes_from_the_future_is_reset() {
     for (after, reset) in
         [(0, false), (1, true), (2, true), (3, false), (4, false), (5, true), (u64::MAX, true)]
     {
-        let page = scratch.store.feed_page(Cursor(after), 10).await.unwrap();
+        let page = scratch.store.parsed_page(Cursor(after), 10).await.unwrap();
         assert_eq!(page.reset, reset, "after {after}");
-        let bytes = serde_json::to_vec(&page).unwrap();
-        assert!(FeedPage::parse(&bytes, Cursor(after)).is_ok(), "after {after}");
     }
 }
 
@@ -117,12 +113,12 @@ async fn a_load_begun_after_the_purge_goes_on() {
         scratch.create(id).await;
     }
     scratch.store.database.set_purged_through(3).await;
-    let begun = scratch.store.feed_page(Cursor(0), 1).await.unwrap();
+    let begun = scratch.store.parsed_page(Cursor(0), 1).await.unwrap();
     assert_eq!((begun.purged, begun.cursor, begun.more), (Cursor(3), Cursor(2), true));
     let loading = FeedPosition { after: begun.cursor, purged: Some(begun.purged) };
-    assert!(!scratch.store.feed_page(loading, 1).await.unwrap().reset);
+    assert!(!scratch.store.parsed_page(loading, 1).await.unwrap().reset);
     scratch.store.database.set_purged_through(4).await;
-    assert!(scratch.store.feed_page(loading, 1).await.unwrap().reset, "it may hold what was purged since");
+    assert!(scratch.store.parsed_page(loading, 1).await.unwrap().reset, "it may hold what was purged since");
 }
 
 #[tokio::test]
@@ -134,13 +130,54 @@ async fn a_page_ends_before_it_is_too_long_for_the_proxy() {
         key.metadata.insert("blob".into(), "x".repeat(REQUEST_BODY_LEN_MAX - 100).into());
         scratch.store.create(key, actor(), UnixMillis(1)).await.unwrap();
     }
-    let page = scratch.store.feed_page(Cursor(0), 1_000).await.unwrap();
+    let page = scratch.store.parsed_page(Cursor(0), 1_000).await.unwrap();
     assert!(page.more);
-    let len = serde_json::to_vec(&page).unwrap().len();
+    let len = scratch.store.feed_page(Cursor(0), 1_000).await.unwrap().to_json().unwrap().len();
     assert!(len < FEED_ROWS_LEN_MAX + 2 * REQUEST_BODY_LEN_MAX, "{len}");
     let mut followed = Followed::default();
     followed.catch_up(&scratch.store, 1_000).await;
     assert_eq!(followed.keys.len(), keys);
+}
+
+// What a page is read by must not care how its keys came: many as one text, one by one, or removed for good.
+#[tokio::test]
+async fn keys_of_any_length_and_removed_ones_are_in_the_order_of_their_changes() {
+    let scratch = ScratchStore::new().await;
+    for number in 0..20 {
+        let mut made = key(&format!("k{number}"));
+        if number % 7 == 3 {
+            made.metadata.insert("blob".into(), "x".repeat(FEED_TEXTS_LEN_AT_ONCE).into());
+        }
+        if number % 5 == 2 {
+            made.name = "tab\t newline\n quote\" \u{1} \u{2028} ü".into();
+        }
+        scratch.store.create(made, actor(), UnixMillis(1)).await.unwrap();
+    }
+    let whole = scratch.store.parsed_page(Cursor(0), 100).await.unwrap();
+    assert_eq!(whole.keys.len(), 20);
+    for (number, row) in whole.keys.iter().enumerate() {
+        let FeedRow::Live { seq, record } = row else { panic!("{row:?}") };
+        assert_eq!((seq.0, record.id.as_str()), (number as u64 + 2, format!("k{number}").as_str()));
+        assert_eq!(record.metadata.contains_key("blob"), number % 7 == 3, "{number}");
+        assert_eq!(record.name.contains('\u{2028}'), number % 5 == 2, "{number}");
+    }
+    for seq in [30, 31, 33, 40] {
+        scratch.store.database.remember_removed(&format!("gone-{seq}"), seq).await;
+    }
+    for rows_max in [1, 2, 3, 20, 22, 23, 24, 25] {
+        let (mut after, mut seen) = (Cursor(0), Vec::new());
+        loop {
+            let page = scratch.store.parsed_page(after, rows_max).await.unwrap();
+            assert!(page.keys.len() <= rows_max as usize);
+            seen.extend(page.keys.iter().map(|row| row.seq().0));
+            after = page.cursor;
+            if !page.more {
+                break;
+            }
+        }
+        let expected: Vec<u64> = (2..22).chain([30, 31, 33, 40]).collect();
+        assert_eq!((seen, after), (expected, Cursor(40)), "{rows_max} a page");
+    }
 }
 
 /// One step of the life of a store: a key is made, or some key made before is ended.

@@ -40,7 +40,7 @@ fn did(cursor: u64, ids: &[&str]) -> Told {
 
 /// The rows of the feed: sequence number, id, and whether the key lives.
 async fn feed(store: &KeyStore) -> Vec<(u64, String, bool)> {
-    let page = store.feed_page(Cursor(0), 100).await.unwrap();
+    let page = store.parsed_page(Cursor(0), 100).await.unwrap();
     let told = |row: &FeedRow| match row {
         FeedRow::Live { seq, record } => (seq.0, record.id.to_string(), true),
         FeedRow::Removed { seq, id } => (seq.0, id.to_string(), false),
@@ -127,6 +127,6 @@ async fn however_many_come_at_once_each_is_made() {
     for created in futures_util::future::join_all(created).await {
         created.unwrap();
     }
-    let page = scratch.store.feed_page(Cursor(0), 10_000).await.unwrap();
+    let page = scratch.store.parsed_page(Cursor(0), 10_000).await.unwrap();
     assert_eq!((page.total, page.keys.len(), page.cursor), (700, 700, Cursor(701)));
 }

@@ -20,7 +20,7 @@ async fn keeps_everything_when_opened_again() {
     scratch.store.close().await;
     let again = open(&scratch.place, "another epoch").await;
     assert_eq!(again.find("one").await.unwrap(), Some(key));
-    let page = again.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+    let page = again.parsed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
     assert_eq!(page.epoch.as_str(), "epoch-1", "the epoch is the store's, not the caller's");
 }
 
@@ -28,10 +28,10 @@ async fn keeps_everything_when_opened_again() {
 async fn refuses_an_id_that_is_taken_and_leaves_no_trace() {
     let scratch = ScratchStore::new().await;
     scratch.create("one").await;
-    let before = scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+    let before = scratch.store.parsed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
     let again = scratch.store.create(key("one"), actor(), UnixMillis(2)).await;
     assert!(matches!(again, Err(StoreError::IdTaken)));
-    let after = scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+    let after = scratch.store.parsed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
     assert_eq!(before, after);
 }
 
@@ -95,7 +95,7 @@ async fn invalidates_what_it_selects_once() {
     assert_eq!(scratch.store.find("b").await.unwrap().unwrap().invalidation, Some(UnixMillis(5)));
     let rest = scratch.store.invalidate(KeyFilter::default(), actor(), UnixMillis(9)).await.unwrap();
     assert_eq!(rest.outcome.len(), 2);
-    let page = scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+    let page = scratch.store.parsed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
     assert_eq!((page.total, page.keys.len()), (0, 3));
     assert_eq!(rest.cursor, Some(page.cursor), "where the change left the feed");
     let again = scratch.store.invalidate(KeyFilter::default(), actor(), UnixMillis(9)).await.unwrap();
@@ -140,8 +140,38 @@ async fn a_text_with_a_nul_is_kept_as_it_is_or_refused_whole() {
         Err(error) => {
             assert!(matches!(error, StoreError::NulInText), "{error:?}");
             assert!(scratch.store.database.may_have_replicas(), "SQLite keeps it");
-            let page = scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+            let page = scratch.store.parsed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
             assert_eq!((page.keys.len(), page.total), (0, 0));
+        }
+    }
+}
+
+// Those who ask at the same moment are answered together, and each with what was asked.
+#[tokio::test]
+async fn keys_that_are_looked_up_together_are_each_as_they_are_now() {
+    let scratch = ScratchStore::new().await;
+    for number in 0..5 {
+        scratch.create(&format!("k{number}")).await;
+    }
+    scratch.invalidate("k3").await;
+    let ids = ["k0", "k1", "unknown", "k1", "k3", "a\0b", "k4", "\u{1}'\""];
+    for _ in 0..3 {
+        let lookups = ids.map(|id| {
+            let store = scratch.store.clone();
+            tokio::spawn(async move {
+                store.find(id).await.map(|found| found.map(|key| (key.id, key.invalidation)))
+            })
+        });
+        for (id, lookup) in ids.into_iter().zip(lookups) {
+            // PostgreSQL keeps no NUL and says so; nobody else is to suffer for it.
+            let found = lookup.await.unwrap();
+            if id.contains('\0') {
+                assert!(matches!(found, Ok(None) | Err(StoreError::NulInText)), "{found:?}");
+                continue;
+            }
+            let ended = (id == "k3").then_some(UnixMillis(5));
+            let expected = KeyId::try_from(id).ok().filter(|_| id.starts_with('k')).map(|id| (id, ended));
+            assert_eq!(found.unwrap(), expected, "{id}");
         }
     }
 }

@@ -42,7 +42,7 @@ async fn removes_keys_that_have_been_dead_for_the_retention_period() {
     assert_eq!(scratch.remove_at(109).await, 0);
     assert_eq!(scratch.remove_at(110).await, 1, "expired at 10");
     assert_eq!(scratch.ids().await, ["alive", "expires-later"]);
-    let page = scratch.store.feed_page(Cursor(0), 10).await.unwrap();
+    let page = scratch.store.parsed_page(Cursor(0), 10).await.unwrap();
     assert_eq!(page.total, 2);
     let removals = scratch.store.database.events().await;
     let removals: Vec<_> = removals.iter().filter(|(action, ..)| action == "remove_api_keys").collect();
@@ -97,7 +97,7 @@ async fn a_follower_is_told_that_an_expired_key_is_gone() {
     followed.catch_up(&scratch.store, 10).await;
     assert_eq!(followed.keys.len(), 1);
     scratch.remove_at(110).await;
-    let page = scratch.store.feed_page(followed.cursor, 10).await.unwrap();
+    let page = scratch.store.parsed_page(followed.cursor, 10).await.unwrap();
     assert!(!page.reset, "nobody loads everything again because of one key");
     followed.catch_up(&scratch.store, 10).await;
     assert_eq!(followed.keys.len(), 0);
@@ -112,13 +112,13 @@ async fn a_follower_that_missed_what_was_forgotten_is_reset() {
     let mut asleep = Followed::default();
     asleep.catch_up(&scratch.store, 10).await;
     scratch.invalidate("ended").await;
-    let told = scratch.store.feed_page(asleep.cursor, 10).await.unwrap().cursor;
+    let told = scratch.store.parsed_page(asleep.cursor, 10).await.unwrap().cursor;
     scratch.remove_at(110).await;
-    assert!(scratch.store.feed_page(asleep.cursor, 10).await.unwrap().reset);
-    assert!(!scratch.store.feed_page(told, 10).await.unwrap().reset);
+    assert!(scratch.store.parsed_page(asleep.cursor, 10).await.unwrap().reset);
+    assert!(!scratch.store.parsed_page(told, 10).await.unwrap().reset);
     // The removal of the expired key is itself forgotten after another retention period.
     scratch.remove_at(210).await;
-    assert!(scratch.store.feed_page(told, 10).await.unwrap().reset);
+    assert!(scratch.store.parsed_page(told, 10).await.unwrap().reset);
 }
 
 /// One step in the life of a store and of one who follows it.

@@ -53,7 +53,7 @@ async fn a_replica_that_falls_silent_within_a_change_loses_its_turn() {
     other.create(key("a"), actor(), UnixMillis(1)).await.unwrap();
     assert!(matches!(silent.await, Err(StoreError::Unavailable(_))), "it must not be able to commit");
     assert_eq!(other.find("silent").await.unwrap(), None);
-    assert_eq!(other.feed_page(Cursor(0), 10).await.unwrap().keys.len(), 1);
+    assert_eq!(other.parsed_page(Cursor(0), 10).await.unwrap().keys.len(), 1);
     scratch.create("b").await;
 }
 
@@ -62,14 +62,14 @@ async fn connections_that_are_cut_are_made_anew_and_nothing_is_half_done() {
     let (scratch, other) = pair().await;
     let mut changes = other.changes();
     for number in 0..10 {
-        let before = scratch.store.feed_page(Cursor(0), 100).await.unwrap();
+        let before = scratch.store.parsed_page(Cursor(0), 100).await.unwrap();
         let change = scratch.store.create(key(&format!("k{number}")), actor(), UnixMillis(1));
         let (made, ()) = tokio::join!(change, other.database.cut_connections());
         let after = {
             // The connections that were cut are found out one by one.
-            let mut page = scratch.store.feed_page(Cursor(0), 100).await;
+            let mut page = scratch.store.parsed_page(Cursor(0), 100).await;
             while page.is_err() {
-                page = scratch.store.feed_page(Cursor(0), 100).await;
+                page = scratch.store.parsed_page(Cursor(0), 100).await;
             }
             page.unwrap()
         };
@@ -80,7 +80,7 @@ async fn connections_that_are_cut_are_made_anew_and_nothing_is_half_done() {
     }
     let made = loop {
         if scratch.store.create(key("last"), actor(), UnixMillis(1)).await.is_ok() {
-            break scratch.store.feed_page(Cursor(0), 100).await.unwrap().cursor;
+            break scratch.store.parsed_page(Cursor(0), 100).await.unwrap().cursor;
         }
     };
     changes.wait_for(|latest| *latest >= made).await.unwrap();

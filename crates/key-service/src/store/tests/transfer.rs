@@ -122,7 +122,7 @@ async fn the_feed_tells_followers_of_imported_keys() {
     let mut changes = scratch.store.changes();
     import(&scratch.store, one_of_each(), WhenThere::Refuse).await.unwrap();
     assert!(changes.has_changed().unwrap());
-    let page = scratch.store.feed_page(latchkey_key_feed::Cursor(2), 10).await.unwrap();
+    let page = scratch.store.parsed_page(latchkey_key_feed::Cursor(2), 10).await.unwrap();
     let rows: Vec<(u64, String, bool)> = page
         .keys
         .iter()
@@ -168,11 +168,11 @@ async fn refuses_the_whole_when_one_is_there_and_leaves_no_trace() {
         let name = there.name();
         import(&scratch.store, vec![there], WhenThere::Refuse).await.unwrap();
         let before = file(entries(&location(&scratch.place)).await);
-        let feed = scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
+        let feed = scratch.store.parsed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
         let refused = import(&scratch.store, one_of_each(), WhenThere::Refuse).await;
         assert!(matches!(&refused, Err(ImportError::AlreadyThere(found)) if *found == name), "{refused:?}");
         assert_eq!(file(entries(&location(&scratch.place)).await), before);
-        assert_eq!(scratch.store.feed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap(), feed);
+        assert_eq!(scratch.store.parsed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap(), feed);
     }
 }
 

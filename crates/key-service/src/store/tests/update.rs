@@ -25,14 +25,14 @@ impl ScratchStore {
 async fn the_feed_tells_of_an_update_and_not_of_one_that_changes_nothing() {
     let scratch = ScratchStore::new().await;
     scratch.create("a").await;
-    let before = scratch.store.feed_page(Cursor(0), 10).await.unwrap().cursor;
+    let before = scratch.store.parsed_page(Cursor(0), 10).await.unwrap().cursor;
     let outcome = scratch.update(&["a"], update()).await;
     assert_eq!(outcome, [("a".to_owned(), Ok(KeyChange::Unchanged))]);
-    assert_eq!(scratch.store.feed_page(before, 10).await.unwrap().cursor, before);
+    assert_eq!(scratch.store.parsed_page(before, 10).await.unwrap().cursor, before);
     let writer = KeyUpdate { role_descriptors: Some(roles(json!({"writer": {}}))), ..update() };
     let outcome = scratch.update(&["a"], writer.clone()).await;
     assert_eq!(outcome, [("a".to_owned(), Ok(KeyChange::Updated))]);
-    let page = scratch.store.feed_page(before, 10).await.unwrap();
+    let page = scratch.store.parsed_page(before, 10).await.unwrap();
     let [FeedRow::Live { seq, record }] = page.keys.as_slice() else { panic!("{:?}", page.keys) };
     assert_eq!((*seq, record.roles.as_slice()), (Cursor(before.0 + 1), ["writer".to_owned()].as_slice()));
     assert_eq!(page.total, 1);

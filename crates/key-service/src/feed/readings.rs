@@ -1,0 +1,265 @@
+//! Readings of the store, each shared by all who ask for the same.
+//!
+//! For every place at which followers stand there is one keeper, a task that reads the page of that place when somebody comes, and
+//! again with every change while somebody waits there. What it has read it tells all at once: ten thousand followers that wait at the
+//! same place cost one reading and one text.
+//!
+//! What a request is given is never older than it may be:
+//!
+//! * Who would wait for changes is given a page that holds every change this process has heard of, as whoever changes something is
+//!   answered only when it is heard of; what is heard of later wakes the keeper. Who would not wait is given what was read after he
+//!   asked, because another replica may know more.
+//! * A page after which more follows may be older: it is what a slower follower would have read, whose next request brings what
+//!   has changed since. Such pages stay for [`FEED_PAGE_LIFE`], for others who load at the same time, unless something was purged
+//!   or another epoch began: whoever loads with what was before would have to begin again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use latchkey_key_feed::{Cursor, Epoch};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::{Instant, sleep};
+
+use crate::feed::shared_page::SharedPage;
+use crate::limits::{FEED_PAGE_LIFE, FEED_PAGES_KEPT_MAX, FEED_READS_AHEAD_MAX};
+use crate::store::{FeedPosition, KeyStore, StoreError};
+
+/// Where followers stand who are to be told the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) position: FeedPosition,
+    pub(super) rows_max: u32,
+}
+
+/// How new a page has to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Newness {
+    /// It holds every change up to here.
+    Holds(Cursor),
+    /// Its reading began when this was asked, or later.
+    ReadNow,
+}
+
+/// All places.
+#[derive(Clone, Debug)]
+pub(super) struct Readings(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: KeyStore,
+    places: Mutex<Places>,
+    reads_ahead: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    keepers: HashMap<Place, Arc<Keeper>>,
+    /// Those that have read a page after which more follows, the oldest first; at most [`FEED_PAGES_KEPT_MAX`].
+    kept: VecDeque<(Instant, Place, Arc<Keeper>)>,
+    /// The epoch and the purge that their pages are of.
+    history: Option<(Epoch, Cursor)>,
+}
+
+#[derive(Debug)]
+struct Keeper {
+    told: watch::Sender<Option<Told>>,
+    /// Somebody wants a page that is read now.
+    asked: Notify,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    began: Instant,
+    outcome: Result<Arc<SharedPage>, Arc<StoreError>>,
+}
+
+/// Somebody at a place.
+#[derive(Debug)]
+pub(super) struct Listener {
+    keeper: Arc<Keeper>,
+    told: watch::Receiver<Option<Told>>,
+}
+
+impl Readings {
+    pub(super) fn new(store: KeyStore) -> Self {
+        let reads_ahead = Arc::new(Semaphore::new(FEED_READS_AHEAD_MAX));
+        Self(Arc::new(Shared { store, places: Mutex::default(), reads_ahead }))
+    }
+
+    /// Comes to a place, from within a runtime of tokio.
+    pub(super) fn stand(&self, place: Place) -> Listener {
+        let mut places = self.0.places();
+        let keeper = places.keepers.entry(place).or_insert_with(|| {
+            let keeper = Arc::new(Keeper { told: watch::Sender::new(None), asked: Notify::new() });
+            tokio::spawn(keep(Arc::clone(&self.0), place, Arc::clone(&keeper)));
+            keeper
+        });
+        Listener { told: keeper.told.subscribe(), keeper: Arc::clone(keeper) }
+    }
+
+    /// Reads what somebody who loads will ask next, while he is busy with the page before. Not when enough is read ahead already.
+    pub(super) fn read_ahead(&self, place: Place) {
+        let is_known = self.0.places().keepers.contains_key(&place);
+        let turn = Arc::clone(&self.0.reads_ahead).try_acquire_owned();
+        let (false, Ok(turn)) = (is_known, turn) else { return };
+        let mut listener = self.stand(place);
+        tokio::spawn(async move {
+            // Who asks for it next is told of any trouble.
+            let _ = listener.page(Newness::Holds(Cursor(0))).await;
+            drop(turn);
+        });
+    }
+}
+
+impl Listener {
+    /// A page that is new enough.
+    pub(super) async fn page(&mut self, newness: Newness) -> Result<Arc<SharedPage>, StoreError> {
+        let asked = Instant::now();
+        let told = self.told.borrow_and_update().clone();
+        if let Some(told) = told.as_ref().filter(|told| told.is_enough(newness, asked)) {
+            return told.outcome();
+        }
+        // A keeper that has just begun reads anyway, but maybe from a moment before.
+        if told.is_some() || matches!(newness, Newness::ReadNow) {
+            self.keeper.asked.notify_one();
+        }
+        loop {
+            let told = self.next_told().await?;
+            if told.is_enough(newness, asked) {
+                return told.outcome();
+            }
+        }
+    }
+
+    /// The next page that is read at this place.
+    pub(super) async fn next(&mut self) -> Result<Arc<SharedPage>, StoreError> {
+        self.next_told().await?.outcome()
+    }
+
+    async fn next_told(&mut self) -> Result<Told, StoreError> {
+        loop {
+            self.told.changed().await.map_err(|gone| StoreError::Unavailable(gone.into()))?;
+            if let Some(told) = self.told.borrow_and_update().clone() {
+                return Ok(told);
+            }
+        }
+    }
+}
+
+impl Told {
+    /// Trouble is news enough for everybody.
+    fn is_enough(&self, newness: Newness, asked: Instant) -> bool {
+        let Ok(page) = &self.outcome else { return true };
+        page.more
+            || self.began >= asked
+            || match newness {
+                Newness::Holds(cursor) => page.latest >= cursor,
+                Newness::ReadNow => false,
+            }
+    }
+
+    fn outcome(&self) -> Result<Arc<SharedPage>, StoreError> {
+        self.outcome.as_ref().map(Arc::clone).map_err(StoreError::of_shared)
+    }
+
+    fn has_more(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(|page| page.more)
+    }
+}
+
+/// Reads the page of a place as often as somebody needs it, until nobody is there any more.
+async fn keep(shared: Arc<Shared>, place: Place, keeper: Arc<Keeper>) {
+    let mut changes = shared.store.changes();
+    loop {
+        changes.borrow_and_update();
+        let began = Instant::now();
+        let told = Told { began, outcome: shared.read(place).await };
+        let (is_last, has_more) = (told.outcome.is_err(), told.has_more());
+        if is_last {
+            // Whoever comes next is to try anew.
+            shared.forget(place, &keeper);
+        }
+        keeper.told.send_replace(Some(told));
+        if is_last {
+            return;
+        }
+        if has_more {
+            shared.places().keep(place, keeper);
+            sleep(FEED_PAGE_LIFE).await;
+            return shared.places().expire();
+        }
+        tokio::select! {
+            Ok(()) = changes.changed() => {}
+            () = keeper.asked.notified() => {}
+            () = keeper.told.closed() => if shared.forget_if_alone(place, &keeper) { return },
+        }
+    }
+}
+
+impl Shared {
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read(&self, place: Place) -> Result<Arc<SharedPage>, Arc<StoreError>> {
+        let text = self.store.feed_page(place.position, place.rows_max).await?;
+        self.places().turn_to(&text.epoch, text.purged);
+        Ok(Arc::new(SharedPage::of(&text)?))
+    }
+
+    fn forget(&self, place: Place, keeper: &Arc<Keeper>) {
+        self.places().remove(place, keeper);
+    }
+
+    fn forget_if_alone(&self, place: Place, keeper: &Arc<Keeper>) -> bool {
+        let mut places = self.places();
+        // Who comes, comes while holding the lock.
+        let is_alone = keeper.told.receiver_count() == 0;
+        if is_alone {
+            places.remove(place, keeper);
+        }
+        is_alone
+    }
+}
+
+impl Places {
+    /// Forgets pages of another epoch, or from before a purge. Who is told of them by a keeper is told to load again with his next request.
+    fn turn_to(&mut self, epoch: &Epoch, purged: Cursor) {
+        let history = Some((epoch.clone(), purged));
+        if self.history != history {
+            self.history = history;
+            while !self.kept.is_empty() {
+                self.forget_oldest();
+            }
+        }
+    }
+
+    /// Keeps a page of a load for others, in place of the oldest when there are enough.
+    fn keep(&mut self, place: Place, keeper: Arc<Keeper>) {
+        self.kept.push_back((Instant::now(), place, keeper));
+        if self.kept.len() > FEED_PAGES_KEPT_MAX {
+            self.forget_oldest();
+        }
+    }
+
+    fn expire(&mut self) {
+        while self.kept.front().is_some_and(|(since, ..)| since.elapsed() >= FEED_PAGE_LIFE) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, place, keeper)) = self.kept.pop_front() {
+            self.remove(place, &keeper);
+        }
+    }
+
+    fn remove(&mut self, place: Place, keeper: &Arc<Keeper>) {
+        if self.keepers.get(&place).is_some_and(|known| Arc::ptr_eq(known, keeper)) {
+            self.keepers.remove(&place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

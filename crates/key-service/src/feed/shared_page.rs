@@ -1,0 +1,56 @@
+//! A page of the feed as it is sent, once made for all who ask for it.
+
+use axum::body::Bytes;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey_key_feed::{Cursor, Epoch};
+use sha2::{Digest as _, Sha256};
+
+use crate::store::StoreError;
+use crate::store::feed_text::FeedText;
+
+/// A page with its bytes.
+#[derive(Debug)]
+pub struct SharedPage {
+    /// Which feed this is.
+    pub epoch: Epoch,
+    /// How far one has read after applying this page.
+    pub cursor: Cursor,
+    /// Whether more rows wait after `cursor`.
+    pub more: bool,
+    /// Whether the follower must load again from 0.
+    pub reset: bool,
+    /// How many rows it has.
+    pub rows: usize,
+    /// What is sent.
+    pub body: Bytes,
+    /// The weak tag of the content: the same from every replica, and whether it is compressed on its way or not.
+    pub tag: String,
+    pub(super) latest: Cursor,
+    pub(super) purged: Cursor,
+    total: u64,
+}
+
+impl SharedPage {
+    pub(super) fn of(text: &FeedText) -> Result<Self, StoreError> {
+        let body = text.to_json()?;
+        let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&body)));
+        Ok(Self {
+            epoch: text.epoch.clone(),
+            cursor: text.cursor,
+            more: text.more,
+            reset: text.reset,
+            rows: text.rows.count(),
+            body: Bytes::from(body),
+            tag,
+            latest: text.latest,
+            purged: text.purged,
+            total: text.total,
+        })
+    }
+
+    /// What a follower is told whose position means nothing in this feed.
+    pub(super) fn reset(&self) -> Result<Self, StoreError> {
+        Self::of(&FeedText::reset_of(self.epoch.clone(), self.latest, self.purged, self.total))
+    }
+}

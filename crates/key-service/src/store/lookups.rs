@@ -1,0 +1,90 @@
+//! Finding keys by their ids, as many at once as are asked for.
+//!
+//! Each look-up is answered from a reading that began after it was asked, so it sees every change that was durable by then. While one
+//! reading is under way, those who ask gather for the next, which is one statement for all of them. Ten thousand edges that prove
+//! who they are at the same moment cost a handful of readings.
+
+use std::collections::HashMap;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
+
+use crate::limits::KEYS_LOOKED_UP_MAX;
+use crate::store::sql::SqlStore;
+use crate::store::{StoreError, StoredKey};
+
+/// What is asked and not answered yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lookups(Arc<Mutex<Gathered>>);
+
+#[derive(Debug, Default)]
+struct Gathered {
+    asked: Vec<Asked>,
+    /// Whether a task reads, and will come for what has gathered.
+    is_reading: bool,
+}
+
+#[derive(Debug)]
+struct Asked {
+    id: String,
+    answer: oneshot::Sender<Result<Option<StoredKey>, StoreError>>,
+}
+
+impl Lookups {
+    /// The key with this id, dead or alive.
+    pub(super) async fn find(&self, database: &SqlStore, id: &str) -> Result<Option<StoredKey>, StoreError> {
+        if id.contains('\0') {
+            // A database may refuse it, and then everybody who is asked for with it.
+            return Ok(database.find_all(vec![id.to_owned()]).await?.pop());
+        }
+        let (answer, answered) = oneshot::channel();
+        let begins = {
+            let mut gathered = self.gathered();
+            gathered.asked.push(Asked { id: id.to_owned(), answer });
+            !mem::replace(&mut gathered.is_reading, true)
+        };
+        if begins {
+            tokio::spawn(self.clone().read(database.clone()).in_current_span());
+        }
+        answered.await.map_err(|gone| StoreError::Unavailable(gone.into()))?
+    }
+
+    async fn read(self, database: SqlStore) {
+        while let Some(asked) = self.next() {
+            let ids: Vec<String> = asked.iter().map(|asked| asked.id.clone()).collect();
+            answer(asked, database.find_all(ids).await);
+        }
+    }
+
+    /// Those who have gathered; nothing more to do without any.
+    fn next(&self) -> Option<Vec<Asked>> {
+        let mut gathered = self.gathered();
+        let count = gathered.asked.len().min(KEYS_LOOKED_UP_MAX);
+        gathered.is_reading = count > 0;
+        gathered.is_reading.then(|| gathered.asked.drain(..count).collect())
+    }
+
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells everybody what was found. Nobody misses an answer who does not listen any more.
+fn answer(asked: Vec<Asked>, found: Result<Vec<StoredKey>, StoreError>) {
+    match found {
+        Ok(keys) => {
+            let keys: HashMap<&str, &StoredKey> = keys.iter().map(|key| (key.id.as_str(), key)).collect();
+            for Asked { id, answer } in asked {
+                let _ = answer.send(Ok(keys.get(id.as_str()).map(|key| (*key).clone())));
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for Asked { answer, .. } in asked {
+                let _ = answer.send(Err(StoreError::of_shared(&error)));
+            }
+        }
+    }
+}
