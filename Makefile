@@ -31,7 +31,7 @@ bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes).
 	@tools/build-filter
 	@tools/build-empty-filter
 	@cargo build --release -p latchkey-key-service -p latchkey-benches
-	@target/release/bench $(if $(QUICK),--quick) $(BENCH)
+	@LATCHKEY_PATH=target/release/latchkey target/release/bench $(if $(QUICK),--quick) $(BENCH)
 
 lint: tools ## Check format, clippy (native and wasm), documentation, licences, house rules.
 	@cargo fmt --all --check

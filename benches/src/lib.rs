@@ -21,3 +21,4 @@ pub mod progress;
 pub mod report;
 pub mod samples;
 pub mod sections;
+pub mod service;

@@ -7,6 +7,7 @@ use crate::edge::{accepted, first_load, refused, revocation, routes, start_up, t
 use crate::growth;
 use crate::micro;
 use crate::report::Report;
+use crate::service;
 
 /// A part of a run.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,11 @@ pub const SECTIONS: &[Section] = &[
         name: "start-up",
         about: "size of the module, and from the start of Envoy to the first admitted request",
         run: start_up::measure,
+    },
+    Section {
+        name: "service",
+        about: "the key service: changes, look-ups, rows of the feed, ten thousand followers",
+        run: service::measure,
     },
     Section {
         name: "micro",

@@ -39,19 +39,30 @@ impl KeyService {
     /// When the service is not built, cannot import the keys, or does not start.
     pub fn start(bench: &Bench, keys: KeySet) -> Result<Self> {
         let program = bench.latchkey()?;
-        let store = store_with(&program, bench.directory(), keys)?;
         let directory = tempfile::Builder::new().prefix("service-").tempdir_in(bench.directory())?;
         let data = directory.path().join("data");
-        fs::create_dir(&data)?;
-        for file in fs::read_dir(&store)? {
-            let file = file?;
-            fs::copy(file.path(), data.join(file.file_name()))?;
-        }
+        copy_store(bench, keys, &data)?;
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let process = KeyServiceProcess::start_program(&program, anywhere, &data, directory.path())?;
         let feed_key = process.client().create_feed_key()?;
         Ok(Self { process, feed_key, _directory: directory })
     }
+}
+
+/// Makes `data` a store that holds just these keys, and says how many bytes that is.
+///
+/// # Errors
+///
+/// When the keys cannot be imported or copied.
+pub fn copy_store(bench: &Bench, keys: KeySet, data: &Path) -> Result<u64> {
+    let store = store_with(&bench.latchkey()?, bench.directory(), keys)?;
+    fs::create_dir(data)?;
+    let mut bytes = 0;
+    for file in fs::read_dir(&store)? {
+        let file = file?;
+        bytes += fs::copy(file.path(), data.join(file.file_name()))?;
+    }
+    Ok(bytes)
 }
 
 /// The directory of a store that holds just these keys.

@@ -17,7 +17,6 @@ pub mod postgres;
 pub mod replicas;
 pub mod revocation;
 pub mod stack;
-pub mod throughput;
 pub mod times;
 pub mod upstream;
 pub mod wait;

@@ -9,12 +9,9 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use latchkey_local_stack::acknowledgement::AcknowledgementTimes;
 use latchkey_local_stack::demo;
-use latchkey_local_stack::key_service::KeyServiceProcess;
 use latchkey_local_stack::playground::Playground;
 use latchkey_local_stack::postgres::{self, PostgresServer};
-use latchkey_local_stack::replicas::Replicas;
 use latchkey_local_stack::stack::{LocalStack, Ports, StackOptions};
-use latchkey_local_stack::throughput::Throughput;
 use latchkey_local_stack::upstream::Upstream;
 
 /// A real Envoy, the key service and an upstream on this machine.
@@ -55,15 +52,6 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Measure how many requests a second the key service answers, on SQLite and on PostgreSQL.
-    Throughput {
-        /// How many clients ask at once.
-        #[arg(long, default_value_t = 16)]
-        clients: usize,
-        /// How many keys each of them makes, gets and invalidates.
-        #[arg(long, default_value_t = 200)]
-        requests: usize,
-    },
 }
 
 fn main() -> ExitCode {
@@ -99,19 +87,6 @@ fn perform(verb: Verb) -> Result<ExitCode> {
             let stack = LocalStack::start(StackOptions::default(), |config| config.set_edge("edge-1"))?;
             let times = AcknowledgementTimes::measure(&stack, edges, runs)?;
             if json { writeln!(out, "{}", times.as_json())? } else { writeln!(out, "{}", times.in_words())? }
-        }
-        Verb::Throughput { clients, requests } => {
-            let directory = tempfile::tempdir()?;
-            let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-            let service =
-                KeyServiceProcess::start(nowhere, &directory.path().join("data"), directory.path())?;
-            let on_sqlite = Throughput::measure(service.client(), clients, requests)?;
-            writeln!(out, "SQLite: {}", on_sqlite.in_words())?;
-            drop(service);
-            let replicas = Replicas::start_on(PostgresServer::start_durable()?, 1)?;
-            let client = replicas.client(0).context("no replica")?;
-            let on_postgres = Throughput::measure(client, clients, requests)?;
-            writeln!(out, "PostgreSQL: {}", on_postgres.in_words())?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,187 @@
+//! Ten thousand followers that wait on one replica: what they cost while nothing happens, and how soon all hear of a change.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use latchkey_local_stack::key_service::CreatedKey;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::accounting::{cpu_time, memory};
+use crate::bench::Bench;
+use crate::figure::{Figure, Target};
+use crate::report::{Report, Table};
+use crate::samples::Samples;
+use crate::service::place::{Database, Place};
+
+/// How many connect at once: what the queue of a listener holds.
+const CONNECTING_MAX: usize = 64;
+
+/// Longest wait for anything here.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Measures them on SQLite: while they wait, no database is asked.
+///
+/// # Errors
+///
+/// When a follower is refused, or the limit of open files is too low for all of them.
+pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let count = bench.extent.choose(10_000, 2_000);
+    let idle = bench.extent.choose(Duration::from_secs(20), Duration::from_secs(4));
+    let Place::Sqlite(service, _directory) = Database::Sqlite.start(bench, None)? else {
+        anyhow::bail!("SQLite was asked for")
+    };
+    let (client, process) = (service.client(), service.id());
+    let feed_key = client.create_feed_key()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let memory_before = memory(process)?;
+    let cursor = runtime.block_on(current_cursor(client.address(), &feed_key))?;
+    let mut followers = runtime.block_on(wait_all(client.address(), &feed_key, cursor, count))?;
+
+    let cpu_before = cpu_time(process)?;
+    runtime.block_on(tokio::time::sleep(idle));
+    let busy = (cpu_time(process)? - cpu_before).as_secs_f64() / idle.as_secs_f64();
+    let taken = memory(process)?.saturating_sub(memory_before);
+
+    let mut rounds = (Vec::new(), Vec::new());
+    for round in 0..bench.extent.choose(5, 1) {
+        let began = Instant::now();
+        let creating = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| client.create_key(&json!({"name": format!("wakes-{round}")})));
+            let heard = runtime.block_on(hear_all(followers, began));
+            asking.join().ok().context("the client panicked")??;
+            heard
+        })?;
+        let times = Samples::new(creating.times)?;
+        rounds.0.push(times.median());
+        rounds.1.push(times.worst());
+        followers = creating.followers;
+        let cursor = runtime.block_on(current_cursor(client.address(), &feed_key))?;
+        runtime.block_on(ask_again(&mut followers, &feed_key, cursor))?;
+    }
+
+    let mut table = Table::new("Followers that wait on one replica", &["", "Measured"]);
+    let full = count == 10_000;
+    let judged = |figure: Figure, target| if full { figure.with_target(target) } else { figure };
+    let rows = [
+        ("Followers", Figure::new("service/followers/count", "", count as f64)),
+        (
+            "Memory that they take",
+            judged(Figure::new("service/followers/memory", "MB", taken as f64 / 1e6), Target::AtMost(500.0)),
+        ),
+        (
+            "Processor while nothing happens",
+            Figure::new("service/followers/idle-cpu", "% of a core", busy * 100.0),
+        ),
+        (
+            "From a change to the answer of half of them",
+            Figure::of("service/followers/woken/median", "ms", &Samples::new(rounds.0)?),
+        ),
+        (
+            "To the answer of the last",
+            judged(
+                Figure::of("service/followers/woken/last", "ms", &Samples::new(rounds.1)?),
+                Target::AtMost(1_000.0),
+            ),
+        ),
+    ];
+    for (about, figure) in rows {
+        table.row(about, [report.add(figure).shown()]);
+    }
+    report.table(table);
+    Ok(())
+}
+
+/// Who has heard, and after how many milliseconds.
+struct Heard {
+    followers: Vec<TcpStream>,
+    times: Vec<f64>,
+}
+
+fn request(key: &CreatedKey, after: u64, wait: &str, edge: usize) -> String {
+    format!(
+        "GET /_latchkey/feed?after={after}&limit=1000&wait={wait}&edge=edge-{edge} HTTP/1.1\r\nhost: bench\r\n\
+         authorization: ApiKey {}\r\n\r\n",
+        key.encoded
+    )
+}
+
+async fn current_cursor(address: SocketAddr, key: &CreatedKey) -> Result<u64> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(request(key, 0, "0s", 0).as_bytes()).await?;
+    let body = answer(&mut stream).await?;
+    let rest = body.split_once("\"cursor\":").context("an answer has a cursor")?.1;
+    Ok(rest.split(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default().parse()?)
+}
+
+/// Opens all connections, and lets each wait for what comes after `cursor`.
+async fn wait_all(
+    address: SocketAddr,
+    key: &CreatedKey,
+    cursor: u64,
+    count: usize,
+) -> Result<Vec<TcpStream>> {
+    let connecting = Arc::new(Semaphore::new(CONNECTING_MAX));
+    let opening = (0..count).map(|edge| {
+        let (connecting, text) = (Arc::clone(&connecting), request(key, cursor, "60s", edge));
+        async move {
+            let _turn = connecting.acquire().await?;
+            let mut stream = TcpStream::connect(address).await.context("mind the limit of open files")?;
+            stream.write_all(text.as_bytes()).await?;
+            anyhow::Ok(stream)
+        }
+    });
+    let streams = futures_util::future::try_join_all(opening);
+    let streams = tokio::time::timeout(PATIENCE, streams).await.context("not all could connect")??;
+    // A follower that is refused hears at once.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for stream in &streams {
+        let mut none = [0; 1];
+        let heard = stream.try_read(&mut none).is_ok();
+        ensure!(!heard, "a follower that ought to wait was answered");
+    }
+    Ok(streams)
+}
+
+async fn ask_again(streams: &mut [TcpStream], key: &CreatedKey, cursor: u64) -> Result<()> {
+    for (edge, stream) in streams.iter_mut().enumerate() {
+        stream.write_all(request(key, cursor, "60s", edge).as_bytes()).await?;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Ok(())
+}
+
+/// Waits for the answer of everyone.
+async fn hear_all(streams: Vec<TcpStream>, began: Instant) -> Result<Heard> {
+    let hearing = streams.into_iter().map(|mut stream| async move {
+        answer(&mut stream).await?;
+        anyhow::Ok((stream, began.elapsed().as_secs_f64() * 1e3))
+    });
+    let heard = tokio::time::timeout(PATIENCE, futures_util::future::try_join_all(hearing));
+    let (followers, times) = heard.await.context("not all heard of the change")??.into_iter().unzip();
+    Ok(Heard { followers, times })
+}
+
+/// One whole answer; an error unless it is 200.
+async fn answer(stream: &mut TcpStream) -> Result<String> {
+    let (mut bytes, mut room) = (Vec::new(), [0; 4096]);
+    loop {
+        let read = stream.read(&mut room).await?;
+        ensure!(read > 0, "the service hung up");
+        bytes.extend_from_slice(room.get(..read).unwrap_or_default());
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
+        let len = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+        });
+        if body.len() >= len.context("the answer has no length")? {
+            return Ok(body.to_owned());
+        }
+    }
+}
