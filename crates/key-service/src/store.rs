@@ -196,15 +196,6 @@ impl KeyStore {
         .await
     }
 
-    /// The key with this id, dead or alive.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the store cannot tell.
-    pub async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
-        self.lookups.find(&self.database, id).await
-    }
-
     /// The keys that pass the filter.
     ///
     /// # Errors

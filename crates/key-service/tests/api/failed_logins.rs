@@ -24,6 +24,7 @@ async fn with_trusted_proxies(proxies: &[&str]) -> Service {
     let limits = LimitSettings {
         failed_logins: FailedLoginRate::try_from(60).ok(),
         trusted_proxies: proxies.iter().map(|block| block.parse().unwrap()).collect(),
+        ..LimitSettings::default()
     };
     let tokens = TokenSettings { enabled: true, ..TokenSettings::default() };
     Service::with(ServiceSettings { limits, tokens, ..ServiceSettings::default() }).await
