@@ -7,13 +7,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::Value;
+use latchkey_key_feed::JsonValue;
 
 use crate::credential;
 use crate::identity::{IdentityHeaders, IdentitySource, InvalidHeaderName};
 
 mod duration;
 mod fields;
+mod json;
 mod reading;
 
 use fields::{
@@ -121,6 +122,8 @@ pub enum Problem {
         /// Most fields allowed.
         max: usize,
     },
+    /// It is given more than once.
+    Twice,
     /// There is no such field.
     Unknown,
     /// The environment variable is not set for the proxy, or not passed to the filter.
@@ -138,9 +141,8 @@ impl Config {
         if json.is_empty() {
             return Err(whole(Problem::Empty));
         }
-        let value: Value = serde_json::from_slice(json)
-            .map_err(|error| whole(Problem::BadJson { line: error.line(), column: error.column() }))?;
-        let Value::Object(root) = value else { return Err(whole(Problem::IsNot("an object"))) };
+        let value = json::read(json).map_err(whole)?;
+        let JsonValue::Object(root) = value else { return Err(whole(Problem::IsNot("an object"))) };
 
         let mut reading = Reading::of(&root);
         let wait = reading.span(&WAIT);
@@ -223,6 +225,7 @@ impl fmt::Display for Problem {
             ),
             Self::TooLong { bytes_max } => write!(f, "is longer than {bytes_max} bytes"),
             Self::TooMany { max } => write!(f, "has more than {max} fields"),
+            Self::Twice => f.write_str("is given twice"),
             Self::Unknown => f.write_str("is not a known field"),
             Self::VariableUnset => f.write_str("names a variable that is not set where the filter runs"),
         }
@@ -230,7 +233,7 @@ impl fmt::Display for Problem {
 }
 
 fn key_service(
-    reading: &mut Reading<'_>,
+    reading: &mut Reading<'_, '_>,
     environment: impl Fn(&str) -> Option<String>,
     wait: Option<Duration>,
     fetch_timeout: Option<Duration>,
@@ -249,7 +252,7 @@ fn key_service(
     })
 }
 
-fn authority(reading: &mut Reading<'_>, cluster: Option<&str>) -> Option<String> {
+fn authority(reading: &mut Reading<'_, '_>, cluster: Option<&str>) -> Option<String> {
     if reading.has(&AUTHORITY) {
         return reading.text(&AUTHORITY);
     }
@@ -262,7 +265,7 @@ fn authority(reading: &mut Reading<'_>, cluster: Option<&str>) -> Option<String>
 }
 
 fn credential(
-    reading: &mut Reading<'_>,
+    reading: &mut Reading<'_, '_>,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Option<FeedCredential> {
     let (field, encoded) = match (reading.has(&CREDENTIAL_VARIABLE), reading.has(&CREDENTIAL_INLINE)) {
@@ -288,7 +291,7 @@ fn credential(
 }
 
 fn staleness(
-    reading: &mut Reading<'_>,
+    reading: &mut Reading<'_, '_>,
     wait: Option<Duration>,
     fetch_timeout: Option<Duration>,
 ) -> Option<StalenessLimits> {
@@ -305,7 +308,7 @@ fn staleness(
     Some(StalenessLimits { stale_after, refuse_after })
 }
 
-fn identity(reading: &mut Reading<'_>) -> Option<IdentityHeaders> {
+fn identity(reading: &mut Reading<'_, '_>) -> Option<IdentityHeaders> {
     let mut headers = Vec::new();
     let mut places = Vec::new();
     for field in &HEADERS {

@@ -127,7 +127,8 @@ pub fn decode(encoded: &[u8]) -> Result<Credential, MalformedCredential> {
     let decoder = if encoded.ends_with(b"=") { &PADDED } else { &UNPADDED };
     let mut id = decoder.decode(encoded).map_err(|_| MalformedCredential::BadBase64)?;
     let colon = id.iter().position(|byte| *byte == b':').ok_or(MalformedCredential::ColonMissing)?;
-    let secret = id.split_off(colon).split_off(1);
+    let secret = id.split_off(colon + 1);
+    id.truncate(colon);
     let id = String::from_utf8(id).map_err(|_| MalformedCredential::IdNotUtf8)?;
     let id = KeyId::try_from(id).map_err(|invalid| match invalid {
         // What comes before the first colon has none.

@@ -15,6 +15,7 @@
 //! Nothing is admitted but by a [`VerifiedKey`], and this module is the only place that makes one.
 
 use std::hint::black_box;
+use std::rc::Rc;
 use std::time::Duration;
 
 use latchkey_key_feed::{KeyId, Salt, SecretDigest, Standing, UnixMillis};
@@ -23,7 +24,7 @@ use crate::config::StalenessLimits;
 use crate::credential::{self, Credential, HeaderPairs};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::identity::{IdentityField, KeyIdentity};
-use crate::table::{Page, RecordView, SharedStore, TableReader, Unreadable};
+use crate::table::{Page, RecordTexts, SharedStore, TableReader, TextPlace, Unreadable};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -49,12 +50,23 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct VerifiedKey {
     /// The page the key was found in; it is read in place.
-    page: Page,
+    page: Rc<Page>,
+    texts: TextPlaces,
     id: KeyId,
     /// The expiration as a header shows it: milliseconds since 1970, as Elasticsearch writes it.
     expiration: Option<String>,
     /// The id as a header shows it, where that differs.
     encoded_id: Option<String>,
+}
+
+/// Where in its page a key's texts are, so that its record is read once a request.
+#[derive(Clone, Copy, Debug)]
+struct TextPlaces {
+    name: TextPlace,
+    owner: TextPlace,
+    owner_realm: TextPlace,
+    roles: TextPlace,
+    limited_by: TextPlace,
 }
 
 /// How current the table is.
@@ -105,8 +117,8 @@ pub fn decide<S: SharedStore>(
         Ok(None) => return unauthenticated(Unauthenticated::CredentialMissing),
         Err(malformed) => return unauthenticated(Unauthenticated::CredentialMalformed(malformed)),
     };
-    let freshness = match table.live(now) {
-        Ok(Some(live)) => Freshness::of(live.age_ms(now), limits),
+    let freshness = match table.age_ms(now) {
+        Ok(Some(age_ms)) => Freshness::of(age_ms, limits),
         Ok(None) if patience == Patience::Left => return Verdict::Wait,
         Ok(None) => return unavailable(Unavailable::TableAbsent),
         Err(Unreadable) => return unavailable(Unavailable::TableUnreadable),
@@ -134,7 +146,7 @@ fn unavailable(reason: Unavailable) -> Verdict {
 
 impl VerifiedKey {
     /// The key that the credential proves, if the page holds it and it is active.
-    fn verify(page: Page, credential: Credential, now: UnixMillis) -> Result<Self, Denial> {
+    fn verify(page: Rc<Page>, credential: Credential, now: UnixMillis) -> Result<Self, Denial> {
         let unreadable = Denial::Unavailable(Unavailable::TableUnreadable);
         let Some(record) = page.find(&credential.id).map_err(|Unreadable| unreadable)? else {
             // An unknown id costs what a wrong secret costs, so that time does not tell them apart.
@@ -151,12 +163,10 @@ impl VerifiedKey {
             return Err(Denial::Unavailable(Unavailable::RecordTooLong));
         }
         // A record whose texts cannot be read would be admitted without its identity.
-        if record.texts().is_none() {
-            return Err(unreadable);
-        }
+        let texts = TextPlaces::of(&page, record.texts().ok_or(unreadable)?);
         let expiration = record.expiration().map(|end| end.0.to_string());
         let encoded_id = record.encoded_id();
-        Ok(Self { page, id: credential.id, expiration, encoded_id })
+        Ok(Self { page, texts, id: credential.id, expiration, encoded_id })
     }
 
     /// The id of the key.
@@ -164,28 +174,35 @@ impl VerifiedKey {
     pub fn id(&self) -> &KeyId {
         &self.id
     }
+}
 
-    fn record(&self) -> Option<RecordView<'_>> {
-        self.page.find(&self.id).ok().flatten()
+impl TextPlaces {
+    fn of(page: &Page, texts: RecordTexts<'_>) -> Self {
+        Self {
+            name: page.place_of(texts.name),
+            owner: page.place_of(texts.owner),
+            owner_realm: page.place_of(texts.owner_realm),
+            roles: page.place_of(texts.roles),
+            limited_by: page.place_of(texts.limited_by),
+        }
     }
 }
 
 impl KeyIdentity for VerifiedKey {
     fn value(&self, field: IdentityField) -> Option<&str> {
-        let texts = self.record()?.texts()?;
         match field {
             IdentityField::Id => Some(self.encoded_id.as_deref().unwrap_or(self.id.as_str())),
-            IdentityField::Name => Some(texts.name),
-            IdentityField::Owner => Some(texts.owner),
-            IdentityField::OwnerRealm => Some(texts.owner_realm),
-            IdentityField::Roles => Some(texts.roles),
-            IdentityField::LimitedBy => Some(texts.limited_by),
+            IdentityField::Name => self.page.text_at(self.texts.name),
+            IdentityField::Owner => self.page.text_at(self.texts.owner),
+            IdentityField::OwnerRealm => self.page.text_at(self.texts.owner_realm),
+            IdentityField::Roles => self.page.text_at(self.texts.roles),
+            IdentityField::LimitedBy => self.page.text_at(self.texts.limited_by),
             IdentityField::Expiration => self.expiration.as_deref(),
         }
     }
 
     fn metadata(&self, path: &str) -> Option<&str> {
-        self.record()?.metadata(path)
+        self.page.find(&self.id).ok().flatten()?.metadata(path)
     }
 }
 

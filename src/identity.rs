@@ -143,6 +143,20 @@ impl IdentityField {
         }
     }
 
+    /// Where the rest of the proxy finds it: filter state `wasm.` and this.
+    #[must_use]
+    pub const fn filter_state(self) -> &'static str {
+        match self {
+            Self::Id => "latchkey.id",
+            Self::Name => "latchkey.name",
+            Self::Owner => "latchkey.owner",
+            Self::OwnerRealm => "latchkey.owner_realm",
+            Self::Roles => "latchkey.roles",
+            Self::LimitedBy => "latchkey.limited_by",
+            Self::Expiration => "latchkey.expiration",
+        }
+    }
+
     /// The header that tells it unless the operator says otherwise.
     #[must_use]
     pub const fn default_header(self) -> &'static str {

@@ -20,6 +20,14 @@ pub const KEYS_PER_PAGE: u64 = 8;
 /// fleet of keys is laid out again only every second doubling.
 pub const KEYS_PER_PAGE_MAX: u64 = 32;
 
+/// Binary logarithm of the pages that a load lays out at once: 512 pages, 4,096 keys at [`KEYS_PER_PAGE`]. That is 2 milliseconds of work,
+/// the longest that a load holds its thread.
+pub const PAGES_PER_PARTITION_BITS: u8 = 9;
+
+/// Most bytes that a load holds back of a partition before it puts them into shared data. A partition of 4,096 records of 150 bytes fills forty
+/// of these; what all partitions hold back comes to 4 bytes a key, for as long as the VM lives.
+pub const RUN_LEN: usize = 16 * 1024;
+
 /// Fewest page bits of a table: 16 pages. Smaller tables would save nothing and be rebuilt sooner.
 pub const PAGE_BITS_MIN: u8 = 4;
 
@@ -41,6 +49,12 @@ pub const GENERATION_HOPS_MAX: u32 = 3;
 /// a page of another generation sends the reader back at once.
 pub const HEADER_LIFE_MS: u64 = 250;
 
+/// Most pages that a VM keeps for itself. A thousand keys lie in so many at most; a page is about 1 KiB, so all are about 1 MiB of a VM.
+pub const HOT_PAGES: usize = 1_024;
+
+/// Longest page that a VM keeps, in bytes: four times the common one. It bounds what a VM keeps to 4 MiB.
+pub const HOT_PAGE_LEN_MAX: usize = 4 * 1024;
+
 /// Pages of an old generation cleared in one tick: about 4 milliseconds of work, so that no request of the thread waits longer.
 pub const SWEEP_PAGES_PER_TICK: u32 = 2_048;
 
@@ -51,12 +65,19 @@ pub const FEED_ROWS_PER_POLL: u32 = 1_000;
 /// after the following VM has died.
 pub const LEASE_MS: u64 = 3_000;
 
+/// How many of the VMs of a process may follow at once, the others after [`IDLE_FIRST_MS`]: Envoy configures a canary VM, which never ticks, then the
+/// VM of its main thread, which never serves a request, then those of its workers.
+pub const FIRST_FOLLOWERS: u32 = 2;
+
+/// How long a VM that serves requests leaves a free lease to VMs that do not, in milliseconds: three of their ticks.
+pub const IDLE_FIRST_MS: u64 = 300;
+
 /// Time between ticks of a VM, in milliseconds: how soon a waiting request sees the first table, and how soon a free lease is
 /// taken. A tick costs about 3 microseconds.
 pub const TICK_MS: u64 = 100;
 
 /// Time between ticks while there is work to do in slices, in milliseconds.
-pub const TICK_BUSY_MS: u64 = 5;
+pub const TICK_BUSY_MS: u64 = 1;
 
 /// Time until the first tick of a new configuration, in milliseconds: the feed is asked for at once, but not by a canary VM, which never ticks.
 pub const FIRST_TICK_MS: u64 = 1;
@@ -136,3 +157,4 @@ const _: () = assert!(PAGE_BITS_MIN < PAGE_BITS_MAX && PAGE_BITS_MAX < u32::BITS
 const _: () = assert!(RECORD_LEN_MAX <= u16::MAX as usize);
 // A lease is renewed on ticks: it must survive several late ones.
 const _: () = assert!(LEASE_MS >= 10 * TICK_MS);
+const _: () = assert!(IDLE_FIRST_MS > TICK_MS);

@@ -26,6 +26,9 @@ pub const TABLE_CURSOR: &str = "latchkey.table.cursor";
 /// The number of the live generation; 0 before the first table.
 pub const TABLE_GENERATION: &str = "latchkey.table.generation";
 
+/// Moves whenever the table has changed; its size means nothing. VMs forget by it what they keep of the table.
+pub const TABLE_STAMP: &str = "latchkey.table.stamp";
+
 /// Requests for the feed that were sent.
 pub const FEED_POLLS: &str = "latchkey.feed.polls";
 

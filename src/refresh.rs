@@ -10,12 +10,16 @@
 //! | Sending     | the call could not be made    | counts a failure                                      | BackingOff or Watching |
 //! | Polling     | a page of the live table      | applies it, advances the header, asks on              | Sending     |
 //! | Polling     | a reset, another epoch, a table outgrown or unreadable | begins a load from cursor 0  | Sending     |
-//! | Polling     | a page of a load, more follow | applies it to the generation being built, asks on     | Sending     |
-//! | Polling     | the last page of a load       | makes the generation live                             | Sweeping    |
+//! | Polling     | the first page of a load      | puts it aside for the generation being built, asks on | Sending     |
+//! | Polling     | a page of a load, more follow | asks on, and puts it aside while the next is on its way | Sending   |
+//! | Polling     | the last page of a load       | puts it aside                                         | LayingOut   |
 //! | Polling     | anything but a page, or no answer in time | counts a failure                          | BackingOff, or Watching after some |
 //! | BackingOff  | tick, the delay is over       | asks again                                            | Sending     |
+//! | LayingOut   | tick                          | writes a slice of the new generation, makes it live after the last | LayingOut, then Sweeping or Sending |
 //! | Sweeping    | tick                          | clears a slice of the old generation                  | Sweeping, then Sending |
 //! | any but Watching | tick, another VM holds the lease |                                                | Watching    |
+//!
+//! A load is seconds of work, so a VM that has come to serve requests since it took the lease leaves the load to one that does not.
 //!
 //! What it asks is also what it acknowledges: a request after cursor N of an epoch says that no VM of the process admits by anything older.
 //! That is why a new generation is swept before the next request, whoever the follower then is. A request of a load (after 0, or with
@@ -26,16 +30,19 @@ mod edge_name;
 mod lease;
 mod note;
 mod poll;
+mod reading;
 
 use std::mem;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedPage, UnixMillis};
+use latchkey_key_feed::{FeedHead, UnixMillis};
 
-use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, LEASE_MS};
-use crate::table::{LiveTable, SharedNames, SharedStore, Sweep, TableWriter, Target, WriteError};
+use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, FIRST_FOLLOWERS, IDLE_FIRST_MS, LEASE_MS};
+use crate::table::{Changes, LiveTable, Progress, SharedNames, SharedStore, TableWriter, WriteError};
+
+use reading::{Load, LoadEnd, Reading, is_interrupted};
 
 pub use edge_name::{EdgeName, ProcessNumber};
-pub use lease::{FollowerId, Lease};
+pub use lease::{Candidate, FollowerId, Lease};
 pub use note::{LoadReason, Note, PollFailure};
 pub use poll::{FeedRequest, Poll};
 
@@ -50,6 +57,10 @@ pub struct Follower<S> {
     failures: u32,
     /// Until when the lease is left to others.
     stands_back_until: UnixMillis,
+    /// Whether requests wait while this VM works.
+    candidate: Candidate,
+    /// What this VM was when it took the lease. If it served by then, no idle VM had come for it.
+    took_as: Candidate,
 }
 
 /// The host's number for a call; proxy-wasm calls it a token.
@@ -84,28 +95,14 @@ enum State {
     Sending { reading: Reading },
     Polling { call: CallId, until: UnixMillis, reading: Reading },
     BackingOff { until: UnixMillis, reading: Reading },
+    LayingOut { load: Load, end: LoadEnd },
     Sweeping { live: LiveTable },
 }
 
-/// What the answers are read into.
-enum Reading {
-    /// The live table. A confirmed one waits for changes; an unconfirmed one asks first whether it is current.
-    Following { live: LiveTable, confirmed: bool },
-    /// A generation being built; the first page, which tells the size, begins it.
-    Loading { build: Option<Build>, cursor: Cursor },
-}
-
-/// A load as it was begun.
-struct Build {
-    target: Target,
-    epoch: Epoch,
-    /// What the service had forgotten by then.
-    purged: Cursor,
-}
-
 impl<S: SharedStore + Clone> Follower<S> {
-    /// A follower that watches for its turn.
-    pub fn new(id: FollowerId, store: S, names: &SharedNames, request: FeedRequest) -> Self {
+    /// A follower that watches for its turn. Those of the first VMs come first: see [`FIRST_FOLLOWERS`].
+    pub fn new(id: FollowerId, store: S, names: &SharedNames, request: FeedRequest, now: UnixMillis) -> Self {
+        let stands_back_ms = if id.0 > FIRST_FOLLOWERS { IDLE_FIRST_MS } else { 0 };
         Self {
             id,
             lease: Lease::new(store.clone(), names),
@@ -113,15 +110,18 @@ impl<S: SharedStore + Clone> Follower<S> {
             request,
             state: State::Watching,
             failures: 0,
-            stands_back_until: UnixMillis::default(),
+            stands_back_until: now.plus_millis(stands_back_ms),
+            candidate: Candidate::Idle,
+            took_as: Candidate::Idle,
         }
     }
 }
 
 impl<S: SharedStore> Follower<S> {
     /// Time has passed. `jitter` is any random number.
-    pub fn tick(&mut self, now: UnixMillis, jitter: u64) -> Step {
+    pub fn tick(&mut self, candidate: Candidate, now: UnixMillis, jitter: u64) -> Step {
         let mut step = Step::default();
+        self.candidate = candidate;
         if !matches!(self.state, State::Watching) && !self.lease.renew(self.id, now) {
             self.state = State::Watching;
             step.notes.push(Note::StoppedFollowing);
@@ -133,10 +133,14 @@ impl<S: SharedStore> Follower<S> {
                 self.fail(PollFailure::NoAnswer, reading, now, jitter, &mut step);
             }
             State::BackingOff { until, reading } if now >= until => self.ask(reading, &mut step),
+            State::LayingOut { load, end } => self.lay_out(load, end, now, &mut step),
             State::Sweeping { live } => self.sweep(&live, &mut step),
-            waiting @ (State::Sending { .. } | State::Polling { .. } | State::BackingOff { .. }) => {
-                self.state = waiting;
+            State::Polling { call, until, reading } => {
+                if let Some(reading) = self.catch_up(reading, now, jitter, &mut step) {
+                    self.state = State::Polling { call, until, reading };
+                }
             }
+            waiting @ (State::Sending { .. } | State::BackingOff { .. }) => self.state = waiting,
         }
         step
     }
@@ -164,7 +168,9 @@ impl<S: SharedStore> Follower<S> {
         let mut step = Step::default();
         match mem::replace(&mut self.state, State::Watching) {
             State::Polling { call: awaited, reading, .. } if awaited == call => {
-                self.read(reading, answer, now, jitter, &mut step);
+                if let Some(reading) = self.catch_up(reading, now, jitter, &mut step) {
+                    self.read(reading, answer, now, jitter, &mut step);
+                }
             }
             other => {
                 self.state = other;
@@ -183,7 +189,11 @@ impl<S: SharedStore> Follower<S> {
 
     /// Whether the next tick has work to do, and should come soon.
     pub fn is_busy(&self) -> bool {
-        matches!(self.state, State::Sweeping { .. })
+        match &self.state {
+            State::LayingOut { .. } | State::Sweeping { .. } => true,
+            State::Polling { reading, .. } => reading.has_unread(),
+            State::Watching | State::Sending { .. } | State::BackingOff { .. } => false,
+        }
     }
 
     /// Which follower holds the lease now, if any.
@@ -195,11 +205,12 @@ impl<S: SharedStore> Follower<S> {
         if now < self.stands_back_until {
             return;
         }
-        let Some(failures) = self.lease.take(self.id, now) else { return };
+        let Some(failures) = self.lease.take(self.id, self.candidate, now) else { return };
         self.failures = failures;
+        self.took_as = self.candidate;
         step.notes.push(Note::BeganFollowing);
         match self.table.live() {
-            None => self.load(LoadReason::NoTable, step),
+            None => self.load(LoadReason::NoTable, now, step),
             Some(live) if live.unswept_pages > 0 => self.state = State::Sweeping { live },
             Some(live) => self.ask(Reading::Following { live, confirmed: false }, step),
         }
@@ -211,80 +222,137 @@ impl<S: SharedStore> Follower<S> {
         self.state = State::Sending { reading };
     }
 
-    fn load(&mut self, reason: LoadReason, step: &mut Step) {
+    /// Begins to load, or leaves the lease, and so the load, to a VM on which no request waits. If none takes it, a VM that serves does.
+    fn load(&mut self, reason: LoadReason, now: UnixMillis, step: &mut Step) {
+        if (self.took_as, self.candidate) == (Candidate::Idle, Candidate::Serving) {
+            self.lease.hand_over(self.id, now, self.failures);
+            step.notes.push(Note::StoppedFollowing);
+            return;
+        }
         step.notes.push(Note::LoadBegan(reason));
         self.ask(Reading::load(), step);
     }
 
+    /// Reads the answer that was put off, if one was; `None` when this ended the reading.
+    fn catch_up(
+        &mut self,
+        mut reading: Reading,
+        now: UnixMillis,
+        jitter: u64,
+        step: &mut Step,
+    ) -> Option<Reading> {
+        let Reading::Loading { load: Some(load), cursor } = &mut reading else { return Some(reading) };
+        let Some(unread) = load.unread.take() else { return Some(reading) };
+        match Changes::read(&unread.bytes, unread.after) {
+            Ok((_, changes)) => match self.table.collect(&mut load.build, &changes) {
+                Ok(()) => return Some(reading),
+                lost => self.go_on_after(lost, now, step),
+            },
+            Err(invalid) => {
+                *cursor = unread.after;
+                self.fail(PollFailure::Invalid(invalid), reading, now, jitter, step);
+            }
+        }
+        None
+    }
+
     fn read(&mut self, reading: Reading, answer: Answer<'_>, now: UnixMillis, jitter: u64, step: &mut Step) {
+        let mut reading = reading;
         let page = match answer {
             Answer::Lost => Err(PollFailure::Lost),
             Answer::Refused { status } => Err(PollFailure::Refused { status }),
-            Answer::Page(bytes) => FeedPage::parse(bytes, reading.cursor()).map_err(PollFailure::Invalid),
+            Answer::Page(bytes) => {
+                reading = match reading.put_off(bytes) {
+                    Ok(next) => return self.ask(next, step),
+                    Err(reading) => reading,
+                };
+                Changes::read(bytes, reading.cursor()).map_err(PollFailure::Invalid)
+            }
         };
-        let page = match page {
-            Ok(page) => page,
+        let (page, changes) = match page {
+            Ok(read) => read,
             Err(failure) => return self.fail(failure, reading, now, jitter, step),
         };
         let written = match reading {
-            Reading::Following { live, .. } => self.apply_to_live(&live, &page, now, step),
-            Reading::Loading { build, .. } if is_interrupted(build.as_ref(), &page) => {
+            Reading::Following { live, .. } => self.follow(&live, &page, &changes, now, step),
+            Reading::Loading { load, .. } if is_interrupted(load.as_ref(), &page) => {
                 return self.fail(PollFailure::LoadInterrupted, Reading::load(), now, jitter, step);
             }
-            Reading::Loading { build, .. } => self.apply_to_build(build, &page, now, step),
+            Reading::Loading { load, .. } => self.collect(load, &page, &changes, now, step),
         };
+        if written.is_ok() {
+            self.failures = 0;
+        }
+        self.go_on_after(written, now, step);
+    }
+
+    fn go_on_after(&mut self, written: Result<(), WriteError>, now: UnixMillis, step: &mut Step) {
         match written {
-            Ok(()) => self.failures = 0,
-            Err(WriteError::Unreadable) => self.load(LoadReason::Unreadable, step),
+            Ok(()) => {}
+            Err(WriteError::Unreadable) => self.load(LoadReason::Unreadable, now, step),
             Err(WriteError::Deposed) => step.notes.push(Note::StoppedFollowing),
         }
     }
 
-    fn apply_to_live(
+    fn follow(
         &mut self,
         live: &LiveTable,
-        page: &FeedPage,
+        page: &FeedHead,
+        changes: &Changes,
         now: UnixMillis,
         step: &mut Step,
     ) -> Result<(), WriteError> {
         if page.reset || page.epoch != live.epoch {
-            self.load(LoadReason::Reset, step);
+            self.load(LoadReason::Reset, now, step);
             return Ok(());
         }
-        let target = Target::from(live);
-        self.table.apply(&target, &page.keys)?;
+        self.table.apply(live, changes)?;
         let current_at = (!page.more).then_some(now);
-        let live = self.table.advance(&target, page.cursor, page.total, current_at)?;
-        step.notes.push(Note::Applied { rows: page.keys.len() });
+        let live = self.table.advance(live, page.cursor, page.total, current_at)?;
+        step.notes.push(Note::Applied { rows: changes.count() });
         if live.is_outgrown_by(page.total) {
-            self.load(LoadReason::Outgrown, step);
+            self.load(LoadReason::Outgrown, now, step);
         } else {
             self.ask(Reading::Following { live, confirmed: true }, step);
         }
         Ok(())
     }
 
-    fn apply_to_build(
+    fn collect(
         &mut self,
-        build: Option<Build>,
-        page: &FeedPage,
+        load: Option<Load>,
+        page: &FeedHead,
+        changes: &Changes,
         now: UnixMillis,
         step: &mut Step,
     ) -> Result<(), WriteError> {
-        let build = match build {
+        let mut load = match load {
             Some(begun) => begun,
-            None => Build {
-                target: self.table.begin(page.total)?,
-                epoch: page.epoch.clone(),
-                purged: page.purged,
-            },
+            None => Load::begun(self.table.begin(page.total)?, page),
         };
-        self.table.apply(&build.target, &page.keys)?;
+        self.table.collect(&mut load.build, changes)?;
         if page.more {
-            self.ask(Reading::Loading { build: Some(build), cursor: page.cursor }, step);
-            return Ok(());
+            self.ask(Reading::Loading { load: Some(load), cursor: page.cursor }, step);
+        } else {
+            let end = LoadEnd { cursor: page.cursor, keys: page.total, at: now };
+            self.lay_out(load, end, now, step);
         }
-        let live = self.table.publish(&build.target, &page.epoch, page.cursor, page.total, now)?;
+        Ok(())
+    }
+
+    fn lay_out(&mut self, mut load: Load, end: LoadEnd, now: UnixMillis, step: &mut Step) {
+        let written = self.table.lay_out(&mut load.build).and_then(|progress| match progress {
+            Progress::Continues => {
+                self.state = State::LayingOut { load, end };
+                Ok(())
+            }
+            Progress::Done => self.publish(&load, end, step),
+        });
+        self.go_on_after(written, now, step);
+    }
+
+    fn publish(&mut self, load: &Load, end: LoadEnd, step: &mut Step) -> Result<(), WriteError> {
+        let live = self.table.publish(&load.build, &load.epoch, end.cursor, end.keys, end.at)?;
         step.notes.push(Note::Loaded { generation: live.generation, keys: live.keys });
         if live.unswept_pages > 0 {
             self.state = State::Sweeping { live };
@@ -296,8 +364,8 @@ impl<S: SharedStore> Follower<S> {
 
     fn sweep(&mut self, live: &LiveTable, step: &mut Step) {
         match self.table.sweep(live) {
-            Ok((Sweep::Continues, live)) => self.state = State::Sweeping { live },
-            Ok((Sweep::Done, live)) => self.ask(Reading::Following { live, confirmed: false }, step),
+            Ok((Progress::Continues, live)) => self.state = State::Sweeping { live },
+            Ok((Progress::Done, live)) => self.ask(Reading::Following { live, confirmed: false }, step),
             Err(WriteError::Deposed | WriteError::Unreadable) => step.notes.push(Note::StoppedFollowing),
         }
     }
@@ -321,55 +389,6 @@ impl<S: SharedStore> Follower<S> {
             self.state = State::BackingOff { until, reading: reading.unconfirmed() };
         }
     }
-}
-
-impl Reading {
-    fn load() -> Self {
-        Self::Loading { build: None, cursor: Cursor(0) }
-    }
-
-    fn cursor(&self) -> Cursor {
-        match self {
-            Self::Following { live, .. } => live.cursor,
-            Self::Loading { cursor, .. } => *cursor,
-        }
-    }
-
-    /// Which feed the cursor is of; `None` before anything was read.
-    fn epoch(&self) -> Option<&Epoch> {
-        match self {
-            Self::Following { live, .. } => Some(&live.epoch),
-            Self::Loading { build, .. } => build.as_ref().map(|build| &build.epoch),
-        }
-    }
-
-    /// What a load repeats, so that the service knows when it was begun.
-    fn purged(&self) -> Option<Cursor> {
-        match self {
-            Self::Following { .. } => None,
-            Self::Loading { build, .. } => build.as_ref().map(|build| build.purged),
-        }
-    }
-
-    /// How long the service may hold its answer back. Only a table known to be current has nothing better to do than wait.
-    fn wait_ms(&self, request: &FeedRequest) -> u64 {
-        match self {
-            Self::Following { confirmed: true, .. } => request.wait_ms,
-            Self::Following { confirmed: false, .. } | Self::Loading { .. } => 0,
-        }
-    }
-
-    fn unconfirmed(self) -> Self {
-        match self {
-            Self::Following { live, .. } => Self::Following { live, confirmed: false },
-            loading @ Self::Loading { .. } => loading,
-        }
-    }
-}
-
-/// Whether the feed became another one since the load was begun.
-fn is_interrupted(build: Option<&Build>, page: &FeedPage) -> bool {
-    page.reset || build.is_some_and(|build| build.epoch != page.epoch)
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! The key table: all keys of one feed, once per Envoy process, in proxy-wasm shared data.
 //!
 //! The table is an array of 2^k pages, and a key lives in page `hash(id) mod 2^k`, so a look-up is one read of shared data.
-//! Shared data has no delete, therefore the set of names is bounded: two *slots* of pages, which generations use in turn.
+//! Shared data has no delete, therefore the set of names is bounded: two *slots* of pages, which generations use in turn, and the *runs* in which a
+//! load puts rows aside.
 //!
 //! | entry  | holds                                                        | written by |
 //! |--------|--------------------------------------------------------------|------------|
 //! | header | the live generation, its slot, size, epoch, cursor and age    | the follower, by compare-and-swap |
 //! | page   | its generation, the last change applied to it, its records    | the follower, by compare-and-swap |
+//! | run    | its generation, changes of neighbouring pages; empty but in a load | the follower, by compare-and-swap |
 //!
 //! What keeps it right whoever writes:
 //!
@@ -16,22 +18,31 @@
 //! * Every build has a generation number of its own. A page of a higher one stops the writer; a page of a lower one is empty.
 //! * A reader believes a page only if its generation is the live one. Otherwise it reads the header again. The follower clears the old
 //!   slot before it acknowledges anything read in the new generation, so after an acknowledgement no VM can admit by an old page.
+//! * A reader may keep pages it has read, and counts on the change stamp: it looks at the stamp before it reads a page, and again before it uses a
+//!   kept one. A writer moves the stamp after it has found all changes in the pages, its own or another's, and before it writes the header from
+//!   which anybody could acknowledge them.
 //! * The header's cursor is written after the pages: a successor applies again what is already there, and skips it.
 
+mod build;
 mod bytes;
+mod changes;
+mod encoding;
 mod header;
+mod hot_pages;
 mod page;
 mod reader;
 mod record;
 mod shared_store;
 mod writer;
 
+pub use build::Build;
+pub use changes::Changes;
 pub use header::{Generation, LiveTable, Slot, TableHeader};
-pub use page::{Page, Unreadable};
+pub use page::{Page, TextPlace, Unreadable};
 pub use reader::TableReader;
 pub use record::{RecordTexts, RecordView};
-pub use shared_store::{Entry, FeedIdentity, SharedNames, SharedStore, SwapLost, Version};
-pub use writer::{Sweep, TableWriter, Target, WriteError};
+pub use shared_store::{Entry, FeedIdentity, SharedNames, SharedStore, Stamp, SwapLost, Version};
+pub use writer::{Progress, TableWriter, WriteError};
 
 #[cfg(test)]
 pub(crate) mod fake_store;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use latchkey_key_feed::JsonValue;
 
 use super::Problem;
 use super::duration;
@@ -13,21 +13,22 @@ use super::fields::{
     CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, FIELDS, FlagField, HeaderField, METADATA_HEADERS,
     SpanField, TextField,
 };
+use super::json::{Fields, text_of, value_of};
 use crate::header_value;
 use crate::limits::{METADATA_HEADERS_MAX, METADATA_PATH_LEN_MAX};
 
 /// What is being read, and what was wrong so far.
-pub(super) struct Reading<'a> {
-    root: &'a Map<String, Value>,
+pub(super) struct Reading<'v, 'a> {
+    root: &'v Fields<'a>,
     problems: Vec<(String, Problem)>,
 }
 
 /// Most characters that are repeated of a name which is not ours.
 const SHOWN_LEN_MAX: usize = 64;
 
-impl<'a> Reading<'a> {
+impl<'v, 'a> Reading<'v, 'a> {
     /// Begins with the names: whatever is not a field is wrong, however well the rest reads.
-    pub(super) fn of(root: &'a Map<String, Value>) -> Self {
+    pub(super) fn of(root: &'v Fields<'a>) -> Self {
         let mut reading = Self { root, problems: Vec::new() };
         reading.check_names(root, "");
         reading
@@ -45,7 +46,7 @@ impl<'a> Reading<'a> {
     pub(super) fn flag(&mut self, field: &FlagField) -> bool {
         match self.value(field.path) {
             None => field.default,
-            Some(Value::Bool(flag)) => *flag,
+            Some(JsonValue::Bool(flag)) => *flag,
             Some(_) => {
                 self.note(field.path, Problem::IsNot("true or false"));
                 field.default
@@ -56,7 +57,7 @@ impl<'a> Reading<'a> {
     /// The duration; `None` when it was wrong.
     pub(super) fn span(&mut self, field: &SpanField) -> Option<Duration> {
         let Some(value) = self.value(field.path) else { return Some(field.default) };
-        let problem = match value.as_str().and_then(duration::parse) {
+        let problem = match text_of(value).and_then(duration::parse) {
             Some(span) if (field.min..=field.max).contains(&span) => return Some(span),
             Some(_) => Problem::OutOfRange { min: field.min, max: field.max },
             None => Problem::IsNot(duration::WORDS),
@@ -68,7 +69,7 @@ impl<'a> Reading<'a> {
     /// The text, or its default when it is not given; `None` when there is neither, or when it was wrong.
     pub(super) fn text(&mut self, field: &TextField) -> Option<String> {
         let Some(value) = self.value(field.path) else { return field.default.map(str::to_owned) };
-        let problem = match value.as_str() {
+        let problem = match text_of(value) {
             Some(text) if text.len() > field.len_max => Problem::TooLong { bytes_max: field.len_max },
             Some(text) if !text.is_empty() && (field.is_allowed)(text) => return Some(text.to_owned()),
             _ => Problem::IsNot(field.words),
@@ -93,8 +94,8 @@ impl<'a> Reading<'a> {
     pub(super) fn header(&mut self, field: &HeaderField) -> Option<String> {
         match self.value(field.path) {
             None => Some(field.tells.default_header().to_owned()),
-            Some(Value::Null) => None,
-            Some(Value::String(name)) => Some(name.clone()),
+            Some(JsonValue::Null) => None,
+            Some(JsonValue::String(name)) => Some(name.clone().into_owned()),
             Some(_) => {
                 self.note(field.path, Problem::IsNot("the name of a header, or null"));
                 None
@@ -106,7 +107,7 @@ impl<'a> Reading<'a> {
     pub(super) fn metadata_headers(&mut self) -> Vec<(String, String, String)> {
         let headers = match self.value(METADATA_HEADERS) {
             None => return Vec::new(),
-            Some(Value::Object(headers)) => headers,
+            Some(JsonValue::Object(headers)) => headers,
             Some(_) => {
                 self.note(METADATA_HEADERS, Problem::IsNot("an object of header names and metadata paths"));
                 return Vec::new();
@@ -118,12 +119,12 @@ impl<'a> Reading<'a> {
         let mut told = Vec::with_capacity(headers.len());
         for (name, value) in headers {
             let place = below(METADATA_HEADERS, name);
-            match value.as_str() {
+            match text_of(value) {
                 Some(path) if path.len() > METADATA_PATH_LEN_MAX => {
                     self.note(&place, Problem::TooLong { bytes_max: METADATA_PATH_LEN_MAX });
                 }
                 Some(path) if path.split('.').all(|step| !step.is_empty()) => {
-                    told.push((name.clone(), path.to_owned(), place));
+                    told.push((name.clone().into_owned(), path.to_owned(), place));
                 }
                 _ => self.note(&place, Problem::IsNot("the names of nested metadata fields, joined by dots")),
             }
@@ -131,26 +132,29 @@ impl<'a> Reading<'a> {
         told
     }
 
-    fn value(&self, path: &str) -> Option<&'a Value> {
+    fn value(&self, path: &str) -> Option<&'v JsonValue<'a>> {
         let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
         let mut object = self.root;
         for parent in parents.split('.').filter(|parent| !parent.is_empty()) {
-            object = object.get(parent)?.as_object()?;
+            let JsonValue::Object(fields) = value_of(object, parent)? else { return None };
+            object = fields;
         }
-        object.get(name)
+        value_of(object, name)
     }
 
-    fn check_names(&mut self, object: &Map<String, Value>, prefix: &str) {
-        for (name, value) in object {
+    fn check_names(&mut self, object: &Fields<'_>, prefix: &str) {
+        for (position, (name, value)) in object.iter().enumerate() {
             let path = below(prefix, name);
             let is_field = FIELDS.iter().any(|field| field.path() == path);
             let is_parent = FIELDS.iter().any(|field| is_below(field.path(), &path));
             // A dot inside a name would make a path that looks like another field's.
             if name.contains('.') || !(is_field || is_parent) {
                 self.note(&path, Problem::Unknown);
+            } else if object.iter().take(position).any(|(earlier, _)| earlier == name) {
+                self.note(&path, Problem::Twice);
             } else if is_parent {
                 match value {
-                    Value::Object(fields) => self.check_names(fields, &path),
+                    JsonValue::Object(fields) => self.check_names(fields, &path),
                     _ => self.note(&path, Problem::IsNot("an object")),
                 }
             }

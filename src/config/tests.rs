@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::fields::{FIELDS, SpanField};
 use super::*;
@@ -131,10 +131,16 @@ fn no_configuration_says_what_is_needed() {
 fn what_is_not_json_is_refused_with_its_place() {
     let refused = |json: &[u8]| Config::parse(json, environment).unwrap_err().problems;
     let at = |line, column| vec![(String::new(), Problem::BadJson { line, column })];
-    assert_eq!(refused(b"{\n \"inline\": hunter2}"), at(2, 12));
+    assert_eq!(refused(b"{\n \"inline\": hunter2}"), at(2, 13));
     assert_eq!(refused(b"{} {}"), at(1, 4));
     assert_eq!(refused(b"\xFF"), at(1, 1));
     assert_eq!(refused(b"[]"), [(String::new(), Problem::IsNot("an object"))]);
+}
+
+#[test]
+fn a_field_that_is_given_twice_is_refused() {
+    let twice = Config::parse(br#"{"start_up_wait": "1s", "start_up_wait": "9s"}"#, environment).unwrap_err();
+    assert!(twice.problems.contains(&("start_up_wait".to_owned(), Problem::Twice)), "{twice}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use latchkey_key_feed::{Cursor, Epoch, FeedRow};
 
 use super::*;
 use crate::limits::RECORD_LEN_MAX;
-use crate::table::fake_store::{FakeSharedData, key, live};
+use crate::table::fake_store::{FakeSharedData, build, key, live};
 use crate::table::{FeedIdentity, SharedNames, TableWriter};
 
 const NOW: UnixMillis = UnixMillis(1_000_000_000);
@@ -28,10 +28,9 @@ fn shared_data() -> FakeSharedData {
 
 fn load(shared: &FakeSharedData, rows: &[FeedRow]) {
     let writer = TableWriter::new(shared.clone(), names());
-    let target = writer.begin(rows.len() as u64).unwrap();
-    writer.apply(&target, rows).unwrap();
+    let build = build(&writer, rows);
     let epoch = Epoch::try_from("e".to_owned()).unwrap();
-    writer.publish(&target, &epoch, Cursor(rows.len() as u64), rows.len() as u64, NOW).unwrap();
+    writer.publish(&build, &epoch, Cursor(rows.len() as u64), rows.len() as u64, NOW).unwrap();
 }
 
 fn authorization(id: &str, secret: &str) -> Vec<(String, Vec<u8>)> {

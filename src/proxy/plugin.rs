@@ -17,7 +17,7 @@ use crate::gate::{self, Admission, Freshness, Patience, Verdict, VerifiedKey};
 use crate::identity::{HeaderEdit, IdentityField, KeyIdentity};
 use crate::limits::{RETRY_AFTER_MS, TICK_BUSY_MS, TICK_MS};
 use crate::refresh::{
-    CallId, EdgeName, FeedRequest, Follower, FollowerId, LoadReason, Note, ProcessNumber, Step,
+    CallId, Candidate, EdgeName, FeedRequest, Follower, FollowerId, LoadReason, Note, ProcessNumber, Step,
 };
 use crate::reply::Reply;
 use crate::table::{FeedIdentity, SharedNames, TableReader};
@@ -32,6 +32,8 @@ pub(super) struct Plugin {
     root_context: u32,
     tick_ms: Cell<u64>,
     freshness: Cell<Option<Freshness>>,
+    /// Whether this VM has seen a request. The one of Envoy's main thread never does.
+    candidate: Cell<Candidate>,
 }
 
 /// What has become of a request.
@@ -50,29 +52,32 @@ const NODE_ID_PROPERTIES: [&[&str]; 2] = [&["xds", "node", "id"], &["node", "id"
 
 impl Plugin {
     pub(super) fn new(config: Config, root_context: u32) -> Self {
+        let store = EnvoySharedData::new();
         let service = &config.key_service;
         let names = SharedNames::of(&FeedIdentity::of(&service.cluster, &service.authority, &service.path));
         let request = FeedRequest {
             path: service.path.clone(),
-            edge: edge_name(&config, &names),
+            edge: edge_name(&config, store, &names),
             wait_ms: millis(service.wait),
             fetch_timeout_ms: millis(service.fetch_timeout),
         };
-        let id = FollowerId::allot(&EnvoySharedData, &names);
+        let id = FollowerId::allot(&store, &names);
         Self {
-            follower: RefCell::new(Follower::new(id, EnvoySharedData, &names, request)),
-            table: TableReader::new(EnvoySharedData, names),
+            follower: RefCell::new(Follower::new(id, store, &names, request, now())),
+            table: TableReader::new(store, names),
             waiting: WaitingRoom::default(),
             stats: Stats::define(),
             root_context,
             tick_ms: Cell::new(0),
             freshness: Cell::new(None),
+            candidate: Cell::new(Candidate::Idle),
             config,
         }
     }
 
     /// Decides about the request that is current, and carries the verdict out.
     pub(super) fn handle(&self, request: u32) -> Handled {
+        self.candidate.set(Candidate::Serving);
         let now = now();
         let until = now.plus_millis(millis(self.config.start_up_wait));
         let handled = self.decide(until, now);
@@ -102,7 +107,8 @@ impl Plugin {
 
     pub(super) fn tick(&self) {
         let now = now();
-        let step = self.follower.borrow_mut().tick(now, jitter());
+        self.table.forget_kept();
+        let step = self.follower.borrow_mut().tick(self.candidate.get(), now, jitter());
         self.carry_out(step);
         self.wake_waiting(now);
         self.report(now);
@@ -252,12 +258,12 @@ impl Plugin {
 }
 
 /// The name under which this process acknowledges. A process that nobody has named is heard of in the log.
-fn edge_name(config: &Config, names: &SharedNames) -> String {
+fn edge_name(config: &Config, store: EnvoySharedData, names: &SharedNames) -> String {
     let node_id =
         NODE_ID_PROPERTIES.iter().find_map(|path| hostcalls::get_property(path.to_vec()).ok().flatten());
     let node_id = node_id.unwrap_or_default();
     // Whoever comes first draws for the process; two processes would have to do so in the same nanosecond to share a number.
-    let drawn = || ProcessNumber::agree_on(&EnvoySharedData, names, nanos_now() as u64);
+    let drawn = || ProcessNumber::agree_on(&store, names, nanos_now());
     let name = EdgeName::of(config.edge.as_deref(), &node_id, drawn);
     if let EdgeName::Drawn(name) = &name {
         log::warn!(
@@ -271,8 +277,7 @@ fn edge_name(config: &Config, names: &SharedNames) -> String {
 fn set_filter_state(key: &VerifiedKey) {
     for field in IdentityField::ALL {
         if let Some(value) = key.value(field).filter(|value| !value.is_empty()) {
-            let path = ["latchkey.", field.name()].concat();
-            let _ = hostcalls::set_property(vec![&path], Some(value.as_bytes()));
+            let _ = hostcalls::set_property(vec![field.filter_state()], Some(value.as_bytes()));
         }
     }
 }
@@ -283,5 +288,5 @@ fn millis(duration: Duration) -> u64 {
 
 /// A number that differs between VMs and moments: the nanoseconds of the clock. It only spreads retries.
 fn jitter() -> u64 {
-    nanos_now() as u64
+    nanos_now()
 }

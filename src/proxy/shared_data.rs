@@ -1,16 +1,41 @@
-//! The host's shared data as the table's store.
+//! The host's shared data as the table's store, and a gauge of the host's as its change stamp.
+//!
+//! Envoy's gauges are the process's: adding to one is atomic and seen by every thread at once, reading one hands over no memory, and nothing resets
+//! it as `/reset_counters` does a counter. One that the operator's `stats_matcher` rejects reads 0 for ever.
+
+use std::cell::Cell;
 
 use proxy_wasm::hostcalls;
+use proxy_wasm::types::MetricType;
 
-use crate::table::{Entry, SharedStore, SwapLost, Version};
+use super::nanos_now;
+use crate::metrics;
+use crate::table::{Entry, SharedStore, Stamp, SwapLost, Version};
 
 /// proxy-wasm shared data of this VM's namespace.
 #[derive(Clone, Copy)]
-pub(super) struct EnvoySharedData;
+pub(super) struct EnvoySharedData {
+    /// The gauge, unless the host would not define it.
+    stamp: Option<u32>,
+}
+
+thread_local! {
+    /// By how much this VM has moved the stamp.
+    static OWN_MOVES: Cell<u64> = const { Cell::new(0) };
+}
 
 /// A number that no entry has: writing with it creates an absent entry, and loses against one that was created meanwhile. (The host counts from 1 over all
 /// entries of the process, and compares only where an entry exists.)
 const CREATE: u32 = u32::MAX;
+
+impl EnvoySharedData {
+    /// Also moves the stamp, so that the next VM knows it for shared.
+    pub(super) fn new() -> Self {
+        let this = Self { stamp: hostcalls::define_metric(MetricType::Gauge, metrics::TABLE_STAMP).ok() };
+        this.move_stamp();
+        this
+    }
+}
 
 impl SharedStore for EnvoySharedData {
     fn read(&self, name: &str) -> Entry {
@@ -24,5 +49,22 @@ impl SharedStore for EnvoySharedData {
             Version::Cas(cas) => cas,
         };
         hostcalls::set_shared_data(name, Some(bytes), Some(cas)).map_err(|_| SwapLost)
+    }
+
+    /// A stamp that nobody but this VM ever moved may be this VM's alone. In Envoy the VM of the main thread comes before those of the workers.
+    fn stamp(&self) -> Option<Stamp> {
+        let value = hostcalls::get_metric(self.stamp?).ok()?;
+        (value > OWN_MOVES.get()).then_some(Stamp(value))
+    }
+
+    /// By a random distance: while Envoy restarts hot, the gauge holds the old process's too, and falls by that much when it ends. It must not come
+    /// to stand where it stood.
+    fn move_stamp(&self) {
+        let distance = nanos_now() as u32 | 1;
+        if let Some(stamp) = self.stamp
+            && hostcalls::increment_metric(stamp, i64::from(distance)).is_ok()
+        {
+            OWN_MOVES.set(OWN_MOVES.get().saturating_add(u64::from(distance)));
+        }
     }
 }

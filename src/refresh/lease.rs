@@ -7,7 +7,7 @@
 
 use latchkey_key_feed::UnixMillis;
 
-use crate::limits::{BACKOFF_MS_MAX, LEASE_MS, SWAP_TRIES_MAX};
+use crate::limits::{BACKOFF_MS_MAX, IDLE_FIRST_MS, LEASE_MS, SWAP_TRIES_MAX};
 use crate::table::{SharedNames, SharedStore, Version};
 
 /// The number of a follower within its process, from 1.
@@ -18,6 +18,15 @@ pub struct FollowerId(pub u32);
 pub struct Lease<S> {
     store: S,
     name: String,
+}
+
+/// Who asks for the lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Candidate {
+    /// A VM that has seen no request: nobody waits while it works. Envoy's main thread has one.
+    Idle,
+    /// A VM that serves requests. It leaves a free lease to idle ones for [`IDLE_FIRST_MS`].
+    Serving,
 }
 
 /// What stands in the entry. Holder 0 is nobody.
@@ -53,9 +62,13 @@ impl<S: SharedStore> Lease<S> {
     }
 
     /// Takes the lease if it is free, and says how many failures in a row preceded; `None` if it is not.
-    pub fn take(&self, me: FollowerId, now: UnixMillis) -> Option<u32> {
+    pub fn take(&self, me: FollowerId, candidate: Candidate, now: UnixMillis) -> Option<u32> {
         let (terms, version) = self.read();
-        if !terms.is_over(now) && terms.holder != me.0 {
+        let free_since = match candidate {
+            Candidate::Idle => terms.until,
+            Candidate::Serving => terms.until.plus_millis(IDLE_FIRST_MS),
+        };
+        if !(Terms { until: free_since, ..terms }).is_over(now) && terms.holder != me.0 {
             return None;
         }
         let taken = Terms { holder: me.0, until: now.plus_millis(LEASE_MS), failures: terms.failures };
@@ -101,7 +114,8 @@ impl<S: SharedStore> Lease<S> {
 impl Terms {
     /// Whether the time is over. No lease and no delay reaches far ahead, so an end that does was written before the clock was set back.
     fn is_over(self, now: UnixMillis) -> bool {
-        const AHEAD_MS_MAX: u64 = if LEASE_MS > BACKOFF_MS_MAX { LEASE_MS } else { BACKOFF_MS_MAX };
+        const LONGEST_MS: u64 = if LEASE_MS > BACKOFF_MS_MAX { LEASE_MS } else { BACKOFF_MS_MAX };
+        const AHEAD_MS_MAX: u64 = LONGEST_MS + IDLE_FIRST_MS;
         now >= self.until || self.until.millis_since(now) > AHEAD_MS_MAX
     }
 
@@ -151,37 +165,56 @@ mod tests {
     #[test]
     fn one_follower_holds_it_until_it_lapses() {
         let lease = lease();
-        assert_eq!(lease.take(ONE, NOW), Some(0));
-        assert_eq!(lease.take(TWO, later(LEASE_MS - 1)), None);
+        assert_eq!(lease.take(ONE, Candidate::Idle, NOW), Some(0));
+        assert_eq!(lease.take(TWO, Candidate::Idle, later(LEASE_MS - 1)), None);
         assert_eq!(lease.holder(later(LEASE_MS - 1)), Some(ONE));
-        assert_eq!(lease.take(TWO, later(LEASE_MS)), Some(0));
+        assert_eq!(lease.take(TWO, Candidate::Idle, later(LEASE_MS)), Some(0));
         assert!(!lease.renew(ONE, later(LEASE_MS)));
     }
 
     #[test]
     fn renewal_keeps_it() {
         let lease = lease();
-        lease.take(ONE, NOW);
+        lease.take(ONE, Candidate::Idle, NOW);
         for tick in 1..100 {
             assert!(lease.renew(ONE, later(tick * 100)));
-            assert_eq!(lease.take(TWO, later(tick * 100)), None);
+            assert_eq!(lease.take(TWO, Candidate::Idle, later(tick * 100)), None);
         }
     }
 
     #[test]
     fn after_failures_nobody_may_take_it_until_the_delay_is_over() {
         let lease = lease();
-        lease.take(ONE, NOW);
+        lease.take(ONE, Candidate::Idle, NOW);
         lease.hand_over(ONE, later(500), 3);
         assert_eq!(lease.holder(NOW), None);
-        assert_eq!((lease.take(ONE, later(499)), lease.take(TWO, later(499))), (None, None));
-        assert_eq!(lease.take(TWO, later(500)), Some(3));
+        assert_eq!(
+            (lease.take(ONE, Candidate::Idle, later(499)), lease.take(TWO, Candidate::Idle, later(499))),
+            (None, None)
+        );
+        assert_eq!(lease.take(TWO, Candidate::Idle, later(500)), Some(3));
+    }
+
+    #[test]
+    fn a_vm_that_serves_leaves_a_free_lease_to_idle_ones_for_a_while() {
+        let lease = lease();
+        lease.take(ONE, Candidate::Idle, NOW);
+        lease.hand_over(ONE, NOW, 0);
+        assert_eq!(lease.take(ONE, Candidate::Serving, later(IDLE_FIRST_MS - 1)), None);
+        assert_eq!(lease.take(TWO, Candidate::Serving, later(IDLE_FIRST_MS)), Some(0));
+        lease.hand_over(TWO, later(IDLE_FIRST_MS), 0);
+        assert_eq!(lease.take(ONE, Candidate::Idle, later(IDLE_FIRST_MS)), Some(0));
+    }
+
+    #[test]
+    fn the_first_lease_of_a_process_is_left_to_nobody() {
+        assert_eq!(lease().take(ONE, Candidate::Serving, NOW), Some(0));
     }
 
     #[test]
     fn only_the_holder_hands_it_over() {
         let lease = lease();
-        lease.take(ONE, NOW);
+        lease.take(ONE, Candidate::Idle, NOW);
         lease.hand_over(TWO, NOW, 0);
         assert_eq!(lease.holder(NOW), Some(ONE));
     }
@@ -189,8 +222,8 @@ mod tests {
     #[test]
     fn a_clock_set_back_does_not_lock_everybody_out() {
         let lease = lease();
-        lease.take(ONE, later(3_600_000));
-        assert_eq!(lease.take(TWO, NOW), Some(0));
+        lease.take(ONE, Candidate::Idle, later(3_600_000));
+        assert_eq!(lease.take(TWO, Candidate::Idle, NOW), Some(0));
     }
 
     #[test]

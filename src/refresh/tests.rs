@@ -1,5 +1,6 @@
 //! Followers against a service that behaves as the feed is specified, and against one that does not.
 
+mod loading;
 mod model;
 
 use proptest::prelude::*;
@@ -210,20 +211,6 @@ fn nothing_of_a_new_generation_is_acknowledged_before_the_old_one_is_swept() {
 }
 
 #[test]
-fn what_was_purged_before_a_load_does_not_interrupt_it() {
-    let mut service = Service::new();
-    service.rows_per_page = 1;
-    for id in ["a", "b", "c"] {
-        service.create(id);
-    }
-    service.invalidate("b");
-    service.purge();
-    let mut edge = Edge::new(1);
-    edge.catch_up(0, &service);
-    assert!(edge.holds("a") && edge.holds("c") && !edge.noted(0, "LoadInterrupted"));
-}
-
-#[test]
 fn a_restored_store_is_another_feed() {
     let (mut edge, _) = a_current_edge();
     let mut restored = Service::new();
@@ -232,25 +219,6 @@ fn a_restored_store_is_another_feed() {
     restored.create("older");
     edge.catch_up(0, &restored);
     assert!(!edge.holds("k") && edge.holds("old"));
-}
-
-#[test]
-fn a_feed_that_changes_during_a_load_begins_it_again() {
-    let mut service = Service::new();
-    service.rows_per_page = 1;
-    service.create("a");
-    service.create("b");
-    let mut edge = Edge::new(1);
-    edge.tick(0);
-    edge.answer(0, &service);
-    service.epoch = "second";
-    service.invalidate("a");
-    edge.answer(0, &service);
-    assert!(edge.noted(0, "LoadInterrupted"));
-    edge.pass(BACKOFF_MS_MAX);
-    edge.catch_up(0, &service);
-    assert!(!edge.holds("a") && edge.holds("b"));
-    assert_eq!(edge.live().unwrap().epoch.as_str(), "second");
 }
 
 #[test]
@@ -270,7 +238,7 @@ fn a_table_with_many_more_keys_than_pages_is_laid_out_anew() {
 fn a_call_that_the_host_refuses_is_tried_again() {
     let service = Service::new();
     let mut edge = Edge::new(1);
-    let step = edge.vms[0].follower.tick(edge.now, 0);
+    let step = edge.vms[0].follower.tick(Candidate::Idle, edge.now, 0);
     assert!(step.poll.is_some());
     let step = edge.vms[0].follower.not_sent(edge.now, 0);
     assert!(matches!(step.notes[..], [Note::Failed(PollFailure::NotSent)]));
@@ -289,6 +257,7 @@ enum Event {
     Answer(usize),
     Lose(usize),
     Pass(u64),
+    Serve(usize),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -301,6 +270,7 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (0..3_usize).prop_map(Event::Answer),
         1 => (0..3_usize).prop_map(Event::Lose),
         3 => (1..4_000_u64).prop_map(Event::Pass),
+        1 => (0..3_usize).prop_map(Event::Serve),
     ]
 }
 
@@ -321,6 +291,7 @@ proptest! {
                 Event::Lose(vm) if edge.vms[vm].pending.is_some() => edge.fail(vm, Answer::Lost),
                 Event::Lose(_) => {}
                 Event::Pass(millis) => edge.pass(millis),
+                Event::Serve(vm) => edge.vms[vm].serves = true,
             }
         }
         // The other two fall silent; the last one comes to rest.

@@ -1,13 +1,15 @@
 //! Shared data as the host behaves, and keys to put into it, for the tests of the table and of the follower.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use latchkey_key_feed::{Cursor, FeedRow, KeyId, KeyRecord, KeySecret, Owner, Salt, SecretDigest};
+use latchkey_key_feed::{
+    Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, Owner, Salt, SecretDigest,
+};
 use serde_json::Map;
 
-use super::{Entry, SharedStore, SwapLost, Version};
+use super::{Build, Changes, Entry, Progress, SharedStore, Stamp, SwapLost, TableWriter, Version};
 
 /// A value and its compare-and-swap number.
 type Valued = (Vec<u8>, u32);
@@ -17,7 +19,14 @@ type Valued = (Vec<u8>, u32);
 pub(crate) struct FakeSharedData {
     entries: Rc<RefCell<BTreeMap<String, Valued>>>,
     last_cas: Rc<RefCell<u32>>,
+    stamp: Rc<Cell<u64>>,
+    stamp_is_lost: Rc<Cell<bool>>,
+    reads: Rc<Cell<usize>>,
+    meanwhile: Rc<RefCell<VecDeque<Meanwhile>>>,
 }
+
+/// What another VM does between two calls of one.
+type Meanwhile = Box<dyn FnOnce()>;
 
 impl FakeSharedData {
     /// Writes whatever stood there, as a foreign plugin might.
@@ -25,6 +34,28 @@ impl FakeSharedData {
         *self.last_cas.borrow_mut() += 1;
         let cas = *self.last_cas.borrow();
         self.entries.borrow_mut().insert(name.to_owned(), (bytes.to_vec(), cas));
+    }
+
+    /// Before each call of the store from now on, another VM does the next of these.
+    pub(crate) fn meanwhile(&self, steps: impl IntoIterator<Item = Meanwhile>) {
+        self.meanwhile.borrow_mut().extend(steps);
+    }
+
+    /// The host cannot tell any more whether the stamp moves.
+    pub(crate) fn lose_stamp(&self) {
+        self.stamp_is_lost.set(true);
+    }
+
+    /// How often an entry was read.
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.get()
+    }
+
+    fn let_others_run(&self) {
+        let step = self.meanwhile.borrow_mut().pop_front();
+        if let Some(step) = step {
+            step();
+        }
     }
 
     /// How many entries hold anything.
@@ -40,6 +71,8 @@ impl FakeSharedData {
 
 impl SharedStore for FakeSharedData {
     fn read(&self, name: &str) -> Entry {
+        self.let_others_run();
+        self.reads.set(self.reads.get() + 1);
         match self.entries.borrow().get(name) {
             None => Entry { bytes: Vec::new(), version: Version::Absent },
             Some((bytes, cas)) => Entry { bytes: bytes.clone(), version: Version::Cas(*cas) },
@@ -52,6 +85,16 @@ impl SharedStore for FakeSharedData {
         }
         self.overwrite(name, bytes);
         Ok(())
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        self.let_others_run();
+        (!self.stamp_is_lost.get()).then(|| Stamp(self.stamp.get()))
+    }
+
+    fn move_stamp(&self) {
+        self.let_others_run();
+        self.stamp.set(self.stamp.get() + 1);
     }
 }
 
@@ -82,4 +125,26 @@ pub(crate) fn live(seq: u64, record: KeyRecord) -> FeedRow {
 
 pub(crate) fn removed(seq: u64, id: &str) -> FeedRow {
     FeedRow::Removed { seq: Cursor(seq), id: KeyId::try_from(id).unwrap() }
+}
+
+/// The rows as an answer of the feed brings them.
+pub(crate) fn changes(rows: &[FeedRow]) -> Changes {
+    let page = FeedPage {
+        epoch: Epoch::try_from("epoch".to_owned()).unwrap(),
+        cursor: rows.last().map_or(Cursor(0), FeedRow::seq),
+        purged: Cursor(0),
+        total: rows.len() as u64,
+        more: false,
+        reset: false,
+        keys: rows.to_vec(),
+    };
+    Changes::read(&serde_json::to_vec(&page).unwrap(), Cursor(0)).unwrap().1
+}
+
+/// A generation of these rows, ready to be published.
+pub(crate) fn build(writer: &TableWriter<FakeSharedData>, rows: &[FeedRow]) -> Build {
+    let mut build = writer.begin(rows.len() as u64).unwrap();
+    writer.collect(&mut build, &changes(rows)).unwrap();
+    while writer.lay_out(&mut build).unwrap() == Progress::Continues {}
+    build
 }

@@ -1,10 +1,12 @@
-//! Finding the page of a key: one read of shared data, and the header now and then.
+//! Finding the page of a key: one that is kept, or one read of shared data; and the header now and then.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use latchkey_key_feed::{KeyId, UnixMillis};
 
 use super::header::{LiveTable, TableHeader};
+use super::hot_pages::HotPages;
 use super::page::{Page, Unreadable};
 use super::shared_store::{SharedNames, SharedStore};
 use crate::limits::{GENERATION_HOPS_MAX, HEADER_LIFE_MS};
@@ -14,6 +16,7 @@ pub struct TableReader<S> {
     store: S,
     names: SharedNames,
     header: RefCell<Option<KnownHeader>>,
+    hot: RefCell<HotPages>,
 }
 
 struct KnownHeader {
@@ -24,7 +27,7 @@ struct KnownHeader {
 impl<S: SharedStore> TableReader<S> {
     /// A reader of the table with those names.
     pub fn new(store: S, names: SharedNames) -> Self {
-        Self { store, names, header: RefCell::new(None) }
+        Self { store, names, header: RefCell::new(None), hot: RefCell::default() }
     }
 
     /// The live table, from a header at most [`HEADER_LIFE_MS`] old; `None` before the first table is whole.
@@ -33,12 +36,16 @@ impl<S: SharedStore> TableReader<S> {
     ///
     /// [`Unreadable`] when something else wrote the header.
     pub fn live(&self, now: UnixMillis) -> Result<Option<LiveTable>, Unreadable> {
-        if let Some(known) = &*self.header.borrow()
-            && now.0.abs_diff(known.read_at.0) < HEADER_LIFE_MS
-        {
-            return Ok(Some(known.live.clone()));
-        }
-        self.read_header(now)
+        self.look_at_live(now, LiveTable::clone)
+    }
+
+    /// How old the live table is at `now`, in milliseconds; `None` before the first table is whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] when something else wrote the header.
+    pub fn age_ms(&self, now: UnixMillis) -> Result<Option<u64>, Unreadable> {
+        self.look_at_live(now, |live| live.age_ms(now))
     }
 
     /// The page that holds the key of that id if any does; `None` before the first table is whole.
@@ -46,27 +53,65 @@ impl<S: SharedStore> TableReader<S> {
     /// # Errors
     ///
     /// [`Unreadable`] when something else wrote the entries.
-    pub fn page_for(&self, id: &KeyId, now: UnixMillis) -> Result<Option<Page>, Unreadable> {
-        let Some(mut live) = self.live(now)? else { return Ok(None) };
-        for _ in 0..GENERATION_HOPS_MAX {
-            let page = Page::decode(self.store.read(&self.names.page(live.slot, live.page_of(id))).bytes)?;
-            if page.generation == live.generation {
+    pub fn page_for(&self, id: &KeyId, now: UnixMillis) -> Result<Option<Rc<Page>>, Unreadable> {
+        let place = |live: &LiveTable| (live.generation, live.slot, live.page_of(id));
+        let Some(mut at) = self.look_at_live(now, place)? else { return Ok(None) };
+        // Before any page is read: what is written from here on moves the stamp away from this one.
+        let stamp = self.store.stamp();
+        if let Some(stamp) = stamp {
+            let (generation, _, index) = at;
+            let mut hot = self.hot.borrow_mut();
+            hot.observe(stamp);
+            if let Some(page) = hot.get(index).filter(|page| page.generation == generation) {
                 return Ok(Some(page));
             }
-            let generation = live.generation;
-            match self.read_header(now)? {
+        }
+        for _ in 0..GENERATION_HOPS_MAX {
+            let (generation, slot, index) = at;
+            let page = Page::decode(self.store.read(&self.names.page(slot, index)).bytes)?;
+            if page.generation == generation {
+                let page = Rc::new(page);
+                if stamp.is_some() {
+                    self.hot.borrow_mut().keep(index, &page);
+                }
+                return Ok(Some(page));
+            }
+            self.read_header(now)?;
+            match self.look_at_known(place) {
                 None => return Ok(None),
                 // The header stands, so the page was never written in this generation: it holds no key.
-                Some(same) if same.generation == generation => return Ok(Some(Page::empty(generation))),
-                Some(next) => live = next,
+                Some((same, ..)) if same == generation => return Ok(Some(Rc::new(Page::empty(generation)))),
+                Some(next) => at = next,
             }
         }
         Err(Unreadable)
     }
 
-    fn read_header(&self, now: UnixMillis) -> Result<Option<LiveTable>, Unreadable> {
+    /// Forgets the pages that are kept. Done on every tick, it is the net below the stamp: should a host ever lose a move of it, a change is in
+    /// force a tick later all the same.
+    pub fn forget_kept(&self) {
+        self.hot.borrow_mut().forget();
+    }
+
+    fn look_at_live<T>(
+        &self,
+        now: UnixMillis,
+        look: impl FnOnce(&LiveTable) -> T,
+    ) -> Result<Option<T>, Unreadable> {
+        let is_young = |known: &KnownHeader| now.0.abs_diff(known.read_at.0) < HEADER_LIFE_MS;
+        if !self.header.borrow().as_ref().is_some_and(is_young) {
+            self.read_header(now)?;
+        }
+        Ok(self.look_at_known(look))
+    }
+
+    fn look_at_known<T>(&self, look: impl FnOnce(&LiveTable) -> T) -> Option<T> {
+        self.header.borrow().as_ref().map(|known| look(&known.live))
+    }
+
+    fn read_header(&self, now: UnixMillis) -> Result<(), Unreadable> {
         let header = TableHeader::decode(&self.store.read(&self.names.header()).bytes).ok_or(Unreadable)?;
-        *self.header.borrow_mut() = header.live.clone().map(|live| KnownHeader { live, read_at: now });
-        Ok(header.live)
+        *self.header.borrow_mut() = header.live.map(|live| KnownHeader { live, read_at: now });
+        Ok(())
     }
 }

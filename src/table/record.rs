@@ -6,20 +6,19 @@
 //! ```
 //!
 //! A text is a 16-bit length and UTF-8. Whatever becomes a header is stored as the header's value, percent-encoded already, so
-//! that a request computes nothing. A record that would exceed [`RECORD_LEN_MAX`] keeps only its credential and a flag:
+//! that a request computes nothing. A record that would exceed `RECORD_LEN_MAX` keeps only its credential and a flag:
 //! such a key can be recognised, and is refused as "unavailable", never as unknown.
 
-use latchkey_key_feed::{KeyId, KeyRecord, Salt, SecretDigest, UnixMillis};
-use serde_json::Value;
+use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
 
-use super::bytes::{Unread, push_text};
+use super::bytes::Unread;
 use crate::header_value;
-use crate::limits::RECORD_LEN_MAX;
 
-const FLAG_TOO_LONG: u8 = 1;
-const NEVER: u64 = u64::MAX;
+pub(super) const FLAG_TOO_LONG: u8 = 1;
+/// The expiration of a key that has none.
+pub(super) const NEVER: u64 = u64::MAX;
 /// Where the length of a record ends and the record begins.
-const LEN_BYTES: usize = 4;
+pub(super) const LEN_BYTES: usize = 4;
 
 /// A key as it stands in a page.
 #[derive(Clone, Copy)]
@@ -139,79 +138,6 @@ pub(super) fn split_record<'a>(unread: &mut Unread<'a>) -> Option<(&'a [u8], &'a
 /// The id of a record, without reading the rest.
 pub(super) fn id_of(body: &[u8]) -> Option<&str> {
     Unread(body).text()
-}
-
-/// Appends a record to a page.
-pub(super) fn push_record(page: &mut Vec<u8>, record: &KeyRecord) {
-    let start = page.len();
-    page.extend_from_slice(&[0; LEN_BYTES]);
-    let whole = push_head(page, record, 0).and_then(|()| push_texts(page, record));
-    if whole.is_none() || page.len() - start > RECORD_LEN_MAX {
-        page.truncate(start + LEN_BYTES);
-        // An id has at most KEY_ID_LEN_MAX bytes, so the head always fits; five empty texts follow it.
-        let _ = push_head(page, record, FLAG_TOO_LONG);
-        page.extend_from_slice(&[0; 5 * 2]);
-    }
-    let len = (page.len() - start - LEN_BYTES) as u32;
-    if let Some(prefix) = page.get_mut(start..start + LEN_BYTES) {
-        prefix.copy_from_slice(&len.to_le_bytes());
-    }
-}
-
-fn push_head(out: &mut Vec<u8>, record: &KeyRecord, flags: u8) -> Option<()> {
-    push_text(out, record.id.as_str())?;
-    out.push(flags);
-    out.extend_from_slice(&record.expiration.map_or(NEVER, |end| end.0).to_le_bytes());
-    out.extend_from_slice(record.salt.as_bytes());
-    out.extend_from_slice(record.digest.as_bytes());
-    Some(())
-}
-
-fn push_texts(out: &mut Vec<u8>, record: &KeyRecord) -> Option<()> {
-    let roles = if record.roles.is_empty() { &record.limited_by } else { &record.roles };
-    push_text(out, &header_value::encode(&record.name))?;
-    push_text(out, &header_value::encode(&record.owner.username))?;
-    push_text(out, &header_value::encode(&record.owner.realm))?;
-    push_text(out, &header_value::encode_list(roles.iter().map(String::as_str)))?;
-    push_text(out, &header_value::encode_list(record.limited_by.iter().map(String::as_str)))?;
-    for (field, value) in &record.metadata {
-        push_metadata(out, field, value)?;
-    }
-    Some(())
-}
-
-/// Appends every leaf below a metadata field under its dotted path, as Elasticsearch names the leaves of a flattened object. A list of plain
-/// values is one leaf; `null`, and lists that hold objects or lists, have no header form and are left out.
-fn push_metadata(out: &mut Vec<u8>, path: &str, value: &Value) -> Option<()> {
-    match value {
-        Value::Object(fields) => {
-            for (field, value) in fields {
-                push_metadata(out, &[path, ".", field].concat(), value)?;
-            }
-        }
-        Value::Array(items) => {
-            if let Some(items) = items.iter().map(plain_text).collect::<Option<Vec<_>>>() {
-                push_text(out, path)?;
-                push_text(out, &header_value::encode_list(items.iter().map(String::as_str)))?;
-            }
-        }
-        plain => {
-            if let Some(text) = plain_text(plain) {
-                push_text(out, path)?;
-                push_text(out, &header_value::encode(&text))?;
-            }
-        }
-    }
-    Some(())
-}
-
-fn plain_text(value: &Value) -> Option<String> {
-    match value {
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::String(text) => Some(text.clone()),
-        Value::Array(_) | Value::Null | Value::Object(_) => None,
-    }
 }
 
 /// Whether a record could hold a key of that id.

@@ -17,7 +17,18 @@ pub trait SharedStore {
     ///
     /// [`SwapLost`] when somebody wrote it meanwhile; nothing is changed then.
     fn swap(&self, name: &str, bytes: &[u8], read_at: Version) -> Result<(), SwapLost>;
+
+    /// The process's change stamp; `None` while nothing proves that this VM would see it move, and nothing may be kept then.
+    fn stamp(&self) -> Option<Stamp>;
+
+    /// Moves the change stamp, for every VM of the process: what any of them has kept is read anew. Called after pages were written, and before
+    /// anything tells of it.
+    fn move_stamp(&self);
 }
+
+/// A number that differs from all before it once the table has changed; its size means nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(pub u64);
 
 /// What stood in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +84,7 @@ impl FeedIdentity {
 
 impl SharedNames {
     /// The version of the layout of everything in shared data. VMs of two releases in one process keep to their own entries.
-    const LAYOUT: &str = "1";
+    const LAYOUT: &str = "2";
 
     /// The names for the table of that feed.
     #[must_use]
@@ -114,12 +125,23 @@ impl SharedNames {
     /// Name of a page.
     #[must_use]
     pub fn page(&self, slot: Slot, index: u32) -> String {
+        self.numbered(slot.letter(), index)
+    }
+
+    /// Name of a run of a load.
+    #[must_use]
+    pub fn run(&self, number: u32) -> String {
+        // No slot has this letter, and no single entry's name is this letter and hexadecimal digits.
+        self.numbered('r', number)
+    }
+
+    fn numbered(&self, kind: char, number: u32) -> String {
         const HEX: [char; 16] =
             ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
         let mut name = String::with_capacity(self.prefix.len() + 9);
         name.push_str(&self.prefix);
-        name.push(slot.letter());
-        let mut rest = index;
+        name.push(kind);
+        let mut rest = number;
         loop {
             name.push(HEX.get(rest as usize & 15).copied().unwrap_or_default());
             rest >>= 4;
@@ -149,6 +171,7 @@ mod tests {
         for index in (0..10_000).chain([u32::MAX]) {
             assert!(seen.insert(names.page(Slot::A, index)));
             assert!(seen.insert(names.page(Slot::B, index)));
+            assert!(seen.insert(names.run(index)));
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, UnixMillis};
 use proptest::prelude::*;
 
-use super::fake_store::{FakeSharedData, key, live, removed};
+use super::fake_store::{FakeSharedData, build, changes, key, live, removed};
 use super::*;
 use crate::limits::HEADER_LIFE_MS;
 
@@ -41,14 +41,17 @@ impl Process {
     }
 
     fn load(&self, rows: &[FeedRow]) -> LiveTable {
-        let target = self.writer.begin(rows.len() as u64).unwrap();
-        self.writer.apply(&target, rows).unwrap();
+        let build = build(&self.writer, rows);
         let cursor = rows.last().map_or(Cursor(0), FeedRow::seq);
-        self.writer.publish(&target, &epoch(), cursor, rows.len() as u64, NOW).unwrap()
+        self.writer.publish(&build, &epoch(), cursor, rows.len() as u64, NOW).unwrap()
+    }
+
+    fn apply(&self, table: &LiveTable, rows: &[FeedRow]) -> Result<(), WriteError> {
+        self.writer.apply(table, &changes(rows))
     }
 
     fn sweep_all(&self, mut live: LiveTable) {
-        while let (Sweep::Continues, next) = self.writer.sweep(&live).unwrap() {
+        while let (Progress::Continues, next) = self.writer.sweep(&live).unwrap() {
             live = next;
         }
     }
@@ -63,10 +66,9 @@ fn holds(reader: &TableReader<FakeSharedData>, key: &str, now: UnixMillis) -> bo
 fn there_is_no_table_before_a_build_is_whole() {
     let process = Process::new();
     let reader = process.reader();
-    let target = process.writer.begin(1).unwrap();
-    process.writer.apply(&target, &[live(1, key("k"))]).unwrap();
+    let build = build(&process.writer, &[live(1, key("k"))]);
     assert_eq!(reader.page_for(&id("k"), NOW), Ok(None));
-    process.writer.publish(&target, &epoch(), Cursor(1), 1, NOW).unwrap();
+    process.writer.publish(&build, &epoch(), Cursor(1), 1, NOW).unwrap();
     assert!(holds(&reader, "k", NOW));
 }
 
@@ -76,7 +78,7 @@ fn every_reader_sees_a_change_at_its_next_look_up() {
     let table = process.load(&[live(1, key("k")), live(2, key("other"))]);
     let (one, two) = (process.reader(), process.reader());
     assert!(holds(&one, "k", NOW) && holds(&two, "k", NOW));
-    process.writer.apply(&Target::from(&table), &[removed(3, "k")]).unwrap();
+    process.apply(&table, &[removed(3, "k")]).unwrap();
     assert!(!holds(&one, "k", STILL) && !holds(&two, "k", STILL));
     assert!(holds(&one, "other", STILL));
 }
@@ -98,27 +100,28 @@ fn after_the_sweep_no_reader_admits_by_the_old_generation() {
 fn generations_take_turns_and_leave_nothing_behind() {
     let process = Process::new();
     let rows: Vec<_> = (1..=2_000).map(|seq| live(seq, key(&format!("key-{seq}")))).collect();
-    let table = process.load(&rows);
-    process.sweep_all(table);
+    let turn = || process.sweep_all(process.load(&rows));
+    turn();
     let filled = process.shared.filled();
+    turn();
+    let names = process.shared.names();
     for _ in 0..4 {
-        let table = process.load(&rows);
-        process.sweep_all(table);
-        assert_eq!(process.shared.filled(), filled);
+        turn();
+        assert_eq!(process.shared.filled(), filled, "old pages and all runs are empty");
+        assert_eq!(process.shared.names(), names, "and their names are used again");
     }
-    let entries = process.shared.names().len();
-    assert!(entries <= 2 * 256 + 1, "{entries} entries for two slots of 256 pages and a header");
 }
 
 #[test]
 fn an_abandoned_build_is_never_seen_and_its_follower_is_stopped() {
     let process = Process::new();
-    let abandoned = process.writer.begin(1).unwrap();
-    process.writer.apply(&abandoned, &[live(1, key("ghost"))]).unwrap();
+    let abandoned = build(&process.writer, &[live(1, key("ghost"))]);
+    let mut unfinished = process.writer.begin(1).unwrap();
+    process.writer.collect(&mut unfinished, &changes(&[live(3, key("k"))])).unwrap();
     process.load(&[live(2, key("k"))]);
     let reader = process.reader();
     assert!(!holds(&reader, "ghost", NOW));
-    assert_eq!(process.writer.apply(&abandoned, &[live(3, key("k"))]), Err(WriteError::Deposed));
+    assert_eq!(process.writer.lay_out(&mut unfinished), Err(WriteError::Deposed));
     assert_eq!(process.writer.publish(&abandoned, &epoch(), Cursor(3), 1, NOW), Err(WriteError::Deposed));
 }
 
@@ -127,8 +130,8 @@ fn a_deposed_follower_cannot_undo_a_revocation() {
     let process = Process::new();
     let table = process.load(&[live(1, key("k"))]);
     let deposed = TableWriter::new(process.shared.clone(), names());
-    process.writer.apply(&Target::from(&table), &[removed(9, "k")]).unwrap();
-    deposed.apply(&Target::from(&table), &[live(5, key("k"))]).unwrap();
+    process.apply(&table, &[removed(9, "k")]).unwrap();
+    deposed.apply(&table, &changes(&[live(5, key("k"))])).unwrap();
     assert!(!holds(&process.reader(), "k", NOW));
 }
 
@@ -136,7 +139,7 @@ fn a_deposed_follower_cannot_undo_a_revocation() {
 fn the_cursor_never_goes_back() {
     let process = Process::new();
     let table = process.load(&[live(7, key("k"))]);
-    let later = process.writer.advance(&Target::from(&table), Cursor(3), 0, None).unwrap();
+    let later = process.writer.advance(&table, Cursor(3), 0, None).unwrap();
     assert_eq!((later.cursor, later.keys), (Cursor(7), 1));
 }
 
@@ -148,7 +151,7 @@ fn garbage_in_shared_data_is_trouble_and_not_an_unknown_key() {
     process.shared.overwrite(&page, b"?");
     assert_eq!(process.reader().page_for(&id("k"), NOW), Err(Unreadable));
     let change = [live(2, key("k"))];
-    assert_eq!(process.writer.apply(&Target::from(&table), &change), Err(WriteError::Unreadable));
+    assert_eq!(process.apply(&table, &change), Err(WriteError::Unreadable));
     // A build writes over it, in either slot.
     for seq in 2..4 {
         let table = process.load(&[live(seq, key("k"))]);
@@ -223,7 +226,7 @@ proptest! {
         let table = split.load(&[]);
         let mut after = 0;
         for until in cuts.into_iter().map(|cut| cut.min(end)) {
-            split.writer.apply(&Target::from(&table), &feed(&history, after, until)).unwrap();
+            split.apply(&table, &feed(&history, after, until)).unwrap();
             after = until;
         }
         prop_assert_eq!(contents(&split), contents(&full));
@@ -245,10 +248,10 @@ proptest! {
         for (which, until) in turns {
             let who = usize::from(which);
             let until = until.min(end);
-            shared.writer.apply(&Target::from(&table), &feed(&history, after[who], until)).unwrap();
+            shared.apply(&table, &feed(&history, after[who], until)).unwrap();
             after[who] = after[who].max(until);
         }
-        shared.writer.apply(&Target::from(&table), &feed(&history, after[0], end)).unwrap();
+        shared.apply(&table, &feed(&history, after[0], end)).unwrap();
         prop_assert_eq!(contents(&shared), contents(&alone));
     }
 }

@@ -1,29 +1,18 @@
 //! Changing the table. Only the follower does, but nothing breaks if two VMs believe that they are it.
 
-use std::collections::BTreeMap;
+use latchkey_key_feed::{Cursor, UnixMillis};
 
-use latchkey_key_feed::{Cursor, Epoch, FeedRow, UnixMillis};
-
-use super::header::{Generation, LiveTable, Slot, TableHeader, page_bits_for, page_index};
+use super::build::Build;
+use super::changes::{Change, Changes};
+use super::header::{Generation, LiveTable, TableHeader, page_bits_for, page_index};
 use super::page::{Page, Unreadable};
 use super::shared_store::{SharedNames, SharedStore, Version};
 use crate::limits::{SWAP_TRIES_MAX, SWEEP_PAGES_PER_TICK};
 
 /// Applies the feed to the table.
 pub struct TableWriter<S> {
-    store: S,
-    names: SharedNames,
-}
-
-/// The generation that changes are applied to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Its number.
-    pub generation: Generation,
-    slot: Slot,
-    page_bits: u8,
-    /// Whether readers use it already.
-    is_live: bool,
+    pub(super) store: S,
+    pub(super) names: SharedNames,
 }
 
 /// Why a write was given up. The table is as whole as it was before.
@@ -35,19 +24,13 @@ pub enum WriteError {
     Unreadable,
 }
 
-/// How far the clearing of the old generation has come.
+/// How far work has come that is done in slices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sweep {
-    /// Pages remain.
+pub enum Progress {
+    /// Slices remain.
     Continues,
-    /// No page of an older generation is left where a reader could look.
+    /// Nothing remains.
     Done,
-}
-
-impl From<&LiveTable> for Target {
-    fn from(live: &LiveTable) -> Self {
-        Self { generation: live.generation, slot: live.slot, page_bits: live.page_bits, is_live: true }
-    }
 }
 
 impl From<Unreadable> for WriteError {
@@ -72,52 +55,38 @@ impl<S: SharedStore> TableWriter<S> {
     /// # Errors
     ///
     /// [`WriteError::Deposed`] when other VMs keep beginning builds of their own.
-    pub fn begin(&self, keys: u64) -> Result<Target, WriteError> {
-        for _ in 0..SWAP_TRIES_MAX {
-            let (mut header, version) = self.header();
+    pub fn begin(&self, keys: u64) -> Result<Build, WriteError> {
+        let header = self.change_header(&|header| {
             header.allotted = header.allotted.next();
-            let target = Target {
-                generation: header.allotted,
-                slot: header.idle_slot(),
-                page_bits: page_bits_for(keys),
-                is_live: false,
-            };
-            if self.store.swap(&self.names.header(), &header.encode(), version).is_ok() {
-                return Ok(target);
-            }
-        }
-        Err(WriteError::Deposed)
+            Ok(())
+        })?;
+        Ok(Build::new(header.allotted, header.idle_slot(), page_bits_for(keys)))
     }
 
-    /// Applies changes, in the order of the feed, to the pages of a generation.
+    /// Applies changes, in the order of the feed, to the pages of the live table. They are few for so many pages, so each is written by itself.
     ///
     /// # Errors
     ///
     /// [`WriteError`]; the changes before the failure remain applied, which is harmless: they are applied again from the cursor, and skipped.
-    pub fn apply(&self, target: &Target, changes: &[FeedRow]) -> Result<(), WriteError> {
-        let mut by_page = BTreeMap::<u32, Vec<&FeedRow>>::new();
-        for change in changes {
-            by_page.entry(page_index(change.id(), target.page_bits)).or_default().push(change);
-        }
-        by_page.into_iter().try_for_each(|(index, changes)| self.apply_to_page(target, index, &changes))
+    pub fn apply(&self, live: &LiveTable, changes: &Changes) -> Result<(), WriteError> {
+        let applied = changes.iter().try_for_each(|change| self.apply_one(live, change));
+        // Also where every change was there already: whoever wrote them may not have come this far.
+        self.store.move_stamp();
+        applied
     }
 
-    fn apply_to_page(&self, target: &Target, index: u32, changes: &[&FeedRow]) -> Result<(), WriteError> {
-        let name = self.names.page(target.slot, index);
+    fn apply_one(&self, live: &LiveTable, change: Change<'_>) -> Result<(), WriteError> {
+        let name = self.names.page(live.slot, page_index(change.id, live.page_bits));
         for _ in 0..SWAP_TRIES_MAX {
             let entry = self.store.read(&name);
-            let mut page = match Page::decode(entry.bytes) {
-                // Nobody reads a slot in which a generation is built: what is not a page there is written over.
-                Err(Unreadable) if !target.is_live => Page::empty(Generation::default()),
-                decoded => decoded?,
-            };
-            if page.generation > target.generation {
+            let mut page = Page::decode(entry.bytes)?;
+            if page.generation > live.generation {
                 return Err(WriteError::Deposed);
             }
-            if page.generation < target.generation {
-                page = Page::empty(target.generation);
+            if page.generation < live.generation {
+                page = Page::empty(live.generation);
             }
-            let Some(bytes) = page.with(target.generation, changes)? else { return Ok(()) };
+            let Some(bytes) = page.with(live.generation, &[change])? else { return Ok(()) };
             if self.store.swap(&name, &bytes, entry.version).is_ok() {
                 return Ok(());
             }
@@ -132,12 +101,12 @@ impl<S: SharedStore> TableWriter<S> {
     /// [`WriteError::Deposed`] when the generation is no longer the live one.
     pub fn advance(
         &self,
-        target: &Target,
+        live: &LiveTable,
         cursor: Cursor,
         keys: u64,
         refreshed_at: Option<UnixMillis>,
     ) -> Result<LiveTable, WriteError> {
-        self.change_live(target.generation, |live| {
+        self.change_live(live.generation, &|live| {
             if cursor >= live.cursor {
                 live.cursor = cursor;
                 live.keys = keys;
@@ -146,54 +115,19 @@ impl<S: SharedStore> TableWriter<S> {
         })
     }
 
-    /// Makes a finished build the live table.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError::Deposed`] when another build was begun after this one.
-    pub fn publish(
-        &self,
-        target: &Target,
-        epoch: &Epoch,
-        cursor: Cursor,
-        keys: u64,
-        now: UnixMillis,
-    ) -> Result<LiveTable, WriteError> {
-        for _ in 0..SWAP_TRIES_MAX {
-            let (mut header, version) = self.header();
-            if header.allotted != target.generation {
-                return Err(WriteError::Deposed);
-            }
-            let live = LiveTable {
-                generation: target.generation,
-                slot: target.slot,
-                page_bits: target.page_bits,
-                unswept_pages: header.live.map_or(0, |old| 1 << old.page_bits),
-                epoch: epoch.clone(),
-                cursor,
-                keys,
-                refreshed_at: now,
-            };
-            header.live = Some(live.clone());
-            if self.store.swap(&self.names.header(), &header.encode(), version).is_ok() {
-                return Ok(live);
-            }
-        }
-        Err(WriteError::Deposed)
-    }
-
     /// Clears a slice of the slot that the live table replaced, from its end.
     ///
     /// # Errors
     ///
     /// [`WriteError::Deposed`] when the table is no longer the live one.
-    pub fn sweep(&self, live: &LiveTable) -> Result<(Sweep, LiveTable), WriteError> {
+    pub fn sweep(&self, live: &LiveTable) -> Result<(Progress, LiveTable), WriteError> {
         let remaining = live.unswept_pages.saturating_sub(SWEEP_PAGES_PER_TICK);
         for index in remaining..live.unswept_pages {
             self.clear_page(live, index);
         }
-        let live = self.change_live(live.generation, |header| header.unswept_pages = remaining)?;
-        Ok((if remaining == 0 { Sweep::Done } else { Sweep::Continues }, live))
+        self.store.move_stamp();
+        let live = self.change_live(live.generation, &|live| live.unswept_pages = remaining)?;
+        Ok((if remaining == 0 { Progress::Done } else { Progress::Continues }, live))
     }
 
     fn clear_page(&self, live: &LiveTable, index: u32) {
@@ -209,17 +143,28 @@ impl<S: SharedStore> TableWriter<S> {
     fn change_live(
         &self,
         generation: Generation,
-        change: impl Fn(&mut LiveTable),
+        change: &dyn Fn(&mut LiveTable),
     ) -> Result<LiveTable, WriteError> {
+        let header = self.change_header(&|header| match &mut header.live {
+            Some(live) if live.generation == generation => {
+                change(live);
+                Ok(())
+            }
+            _ => Err(WriteError::Deposed),
+        })?;
+        header.live.ok_or(WriteError::Deposed)
+    }
+
+    /// Changes the header as one, and says what it is then; `change` may be asked again, when somebody else was faster.
+    pub(super) fn change_header(
+        &self,
+        change: &dyn Fn(&mut TableHeader) -> Result<(), WriteError>,
+    ) -> Result<TableHeader, WriteError> {
         for _ in 0..SWAP_TRIES_MAX {
-            let (header, version) = self.header();
-            let Some(mut live) = header.live.filter(|live| live.generation == generation) else {
-                return Err(WriteError::Deposed);
-            };
-            change(&mut live);
-            let changed = TableHeader { allotted: header.allotted, live: Some(live.clone()) };
-            if self.store.swap(&self.names.header(), &changed.encode(), version).is_ok() {
-                return Ok(live);
+            let (mut header, version) = self.header();
+            change(&mut header)?;
+            if self.store.swap(&self.names.header(), &header.encode(), version).is_ok() {
+                return Ok(header);
             }
         }
         Err(WriteError::Deposed)

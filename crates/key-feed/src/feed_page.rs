@@ -19,10 +19,15 @@ use std::fmt;
 
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Map, Value};
 
 use crate::limits::EPOCH_LEN_MAX;
-use crate::{KeyId, KeyRecord, Owner, Salt, SecretDigest, UnixMillis};
+use crate::{KeyId, KeyRecord, Owner};
+
+mod reading;
+mod wire_row;
+
+pub use reading::FeedHead;
+pub use wire_row::{JsonValue, Malformed, WireKey, WireRow};
 
 /// A position in the feed: the sequence number of the last change read. 0 is before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,10 +88,8 @@ pub enum InvalidFeedPage {
     CursorBehindRows,
     /// The bytes are not JSON of the right shape. Says where, never what stood there.
     Malformed {
-        /// Line of the first mistake, from 1.
-        line: usize,
-        /// Column of the first mistake, from 1.
-        column: usize,
+        /// How many bytes precede the place where the mistake was noticed.
+        offset: usize,
     },
     /// More rows are promised, but this page does not advance: following it would never end.
     NoProgress,
@@ -111,39 +114,13 @@ impl FeedPage {
     ///
     /// [`InvalidFeedPage`] when the bytes are not such an answer; nothing of it may be applied then.
     pub fn parse(bytes: &[u8], after: Cursor) -> Result<Self, InvalidFeedPage> {
-        let raw: RawPage = serde_json::from_slice(bytes)
-            .map_err(|error| InvalidFeedPage::Malformed { line: error.line(), column: error.column() })?;
-        let page = Self {
-            epoch: raw.epoch,
-            cursor: raw.cursor,
-            purged: raw.purged,
-            total: raw.total,
-            more: raw.more,
-            reset: raw.reset,
-            keys: raw.keys,
-        };
-        page.check(after)?;
-        Ok(page)
-    }
-
-    fn check(&self, after: Cursor) -> Result<(), InvalidFeedPage> {
-        if self.reset {
-            return if self.keys.is_empty() { Ok(()) } else { Err(InvalidFeedPage::ResetWithRows) };
-        }
-        let mut last = after;
-        for row in &self.keys {
-            if row.seq() <= last {
-                return Err(InvalidFeedPage::RowsOutOfOrder);
-            }
-            last = row.seq();
-        }
-        if self.cursor < last {
-            return Err(InvalidFeedPage::CursorBehindRows);
-        }
-        if self.more && self.cursor == after {
-            return Err(InvalidFeedPage::NoProgress);
-        }
-        Ok(())
+        let mut keys = Vec::new();
+        let head = FeedHead::read(bytes, after, &mut |row| {
+            keys.push(FeedRow::try_from(row)?);
+            Ok(())
+        })?;
+        let FeedHead { epoch, cursor, purged, total, more, reset } = head;
+        Ok(Self { epoch, cursor, purged, total, more, reset, keys })
     }
 }
 
@@ -163,74 +140,6 @@ impl FeedRow {
             Self::Live { record, .. } => &record.id,
             Self::Removed { id, .. } => id,
         }
-    }
-}
-
-#[derive(Deserialize)]
-struct RawPage {
-    epoch: Epoch,
-    cursor: Cursor,
-    purged: Cursor,
-    total: u64,
-    more: bool,
-    reset: bool,
-    keys: Vec<FeedRow>,
-}
-
-/// A row as it stands on the wire: fields of a live key are absent from a removed one.
-#[derive(Deserialize)]
-struct RawRow {
-    seq: Cursor,
-    id: KeyId,
-    #[serde(default)]
-    removed: bool,
-    salt: Option<Salt>,
-    digest: Option<SecretDigest>,
-    expiration: Option<UnixMillis>,
-    name: Option<String>,
-    owner: Option<RawOwner>,
-    #[serde(default)]
-    roles: Vec<String>,
-    #[serde(default)]
-    limited_by: Vec<String>,
-    #[serde(default)]
-    metadata: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-struct RawOwner {
-    username: String,
-    realm: String,
-}
-
-impl TryFrom<RawRow> for FeedRow {
-    type Error = &'static str;
-
-    fn try_from(raw: RawRow) -> Result<Self, &'static str> {
-        if raw.removed {
-            return Ok(Self::Removed { seq: raw.seq, id: raw.id });
-        }
-        let owner = raw.owner.ok_or("a live key has an owner")?;
-        Ok(Self::Live {
-            seq: raw.seq,
-            record: Box::new(KeyRecord {
-                id: raw.id,
-                salt: raw.salt.ok_or("a live key has a salt")?,
-                digest: raw.digest.ok_or("a live key has a digest")?,
-                expiration: raw.expiration,
-                name: raw.name.ok_or("a live key has a name")?,
-                owner: Owner { username: owner.username, realm: owner.realm },
-                roles: raw.roles,
-                limited_by: raw.limited_by,
-                metadata: raw.metadata,
-            }),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for FeedRow {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        RawRow::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
     }
 }
 
@@ -295,9 +204,7 @@ impl fmt::Display for InvalidFeedPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CursorBehindRows => f.write_str("the cursor lies behind the rows"),
-            Self::Malformed { line, column } => {
-                write!(f, "not a feed page: mistake at line {line}, column {column}")
-            }
+            Self::Malformed { offset } => write!(f, "not a feed page: mistake at byte {offset}"),
             Self::NoProgress => f.write_str("more rows are promised but the cursor does not advance"),
             Self::ResetWithRows => f.write_str("a reset carries rows"),
             Self::RowsOutOfOrder => f.write_str("the rows do not ascend"),

@@ -37,17 +37,23 @@ impl TryFrom<String> for KeyId {
     type Error = InvalidKeyId;
 
     fn try_from(text: String) -> Result<Self, InvalidKeyId> {
-        if text.is_empty() {
-            return Err(InvalidKeyId::Empty);
-        }
-        if text.len() > KEY_ID_LEN_MAX {
-            return Err(InvalidKeyId::TooLong);
-        }
-        if text.contains(':') {
-            return Err(InvalidKeyId::HasColon);
-        }
+        check(&text)?;
         Ok(Self(text))
     }
+}
+
+/// Whether the text can be a key id.
+pub(crate) fn check(text: &str) -> Result<(), InvalidKeyId> {
+    if text.is_empty() {
+        return Err(InvalidKeyId::Empty);
+    }
+    if text.len() > KEY_ID_LEN_MAX {
+        return Err(InvalidKeyId::TooLong);
+    }
+    if text.contains(':') {
+        return Err(InvalidKeyId::HasColon);
+    }
+    Ok(())
 }
 
 impl TryFrom<&str> for KeyId {

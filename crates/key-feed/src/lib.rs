@@ -14,7 +14,10 @@ pub mod limits;
 mod secret;
 mod unix_millis;
 
-pub use feed_page::{Cursor, Epoch, FeedPage, FeedRow, InvalidEpoch, InvalidFeedPage};
+pub use feed_page::{
+    Cursor, Epoch, FeedHead, FeedPage, FeedRow, InvalidEpoch, InvalidFeedPage, JsonValue, Malformed, WireKey,
+    WireRow,
+};
 pub use key_id::{InvalidKeyId, KeyId};
 pub use key_record::{KeyRecord, Owner, Standing};
 pub use secret::{InvalidSecretDigest, KeySecret, Salt, SecretDigest};

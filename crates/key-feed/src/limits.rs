@@ -17,6 +17,10 @@ pub const EPOCH_LEN_MAX: usize = 64;
 /// (`http.async_response_buffer_limit`).
 pub const FEED_ANSWER_LEN_MAX: usize = 32 * 1024 * 1024;
 
+/// Deepest nesting of a JSON value that is read. It is that of serde_json, with which the key service reads metadata; each level takes a
+/// frame of the stack.
+pub const JSON_DEPTH_MAX: usize = 128;
+
 const _: () =
     assert!(EPOCH_LEN_MAX < KEY_ID_LEN_MAX, "an epoch is shorter than a key id, and both fit a u16");
 const _: () = assert!(KEY_ID_LEN_MAX <= u16::MAX as usize);

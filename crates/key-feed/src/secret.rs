@@ -99,11 +99,27 @@ impl Salt {
     }
 }
 
+impl TryFrom<&str> for Salt {
+    type Error = InvalidSecretDigest;
+
+    fn try_from(base64: &str) -> Result<Self, InvalidSecretDigest> {
+        exactly(base64).map(Self)
+    }
+}
+
+impl TryFrom<&str> for SecretDigest {
+    type Error = InvalidSecretDigest;
+
+    fn try_from(base64: &str) -> Result<Self, InvalidSecretDigest> {
+        exactly(base64).map(Self)
+    }
+}
+
 impl TryFrom<String> for Salt {
     type Error = InvalidSecretDigest;
 
     fn try_from(base64: String) -> Result<Self, InvalidSecretDigest> {
-        exactly(&base64).map(Self)
+        Self::try_from(base64.as_str())
     }
 }
 
@@ -111,14 +127,20 @@ impl TryFrom<String> for SecretDigest {
     type Error = InvalidSecretDigest;
 
     fn try_from(base64: String) -> Result<Self, InvalidSecretDigest> {
-        exactly(&base64).map(Self)
+        Self::try_from(base64.as_str())
     }
 }
 
+/// Decodes without allocating: the feed brings two of these a key.
 fn exactly<const LEN: usize>(base64: &str) -> Result<[u8; LEN], InvalidSecretDigest> {
     let invalid = InvalidSecretDigest { bytes_expected: LEN };
-    STANDARD.decode(base64).map_err(|_| invalid)?.try_into().map_err(|_| invalid)
+    // The decoder wants room for the padding too: at most two bytes.
+    let mut room = [0; DIGEST_LEN + 2];
+    let len = STANDARD.decode_slice(base64, &mut room).map_err(|_| invalid)?;
+    room.get(..len).and_then(|bytes| bytes.try_into().ok()).ok_or(invalid)
 }
+
+const _: () = assert!(SALT_LEN <= DIGEST_LEN);
 
 impl From<Salt> for String {
     fn from(salt: Salt) -> Self {

@@ -292,6 +292,18 @@ pub const STORE_READERS_MAX: u32 = 8;
 /// Connections of one replica that change a PostgreSQL store. Changes come one after the other; the others prepare theirs.
 pub const STORE_WRITERS_MAX: u32 = 4;
 
+/// Most changes of keys that wait to be written; a further one is refused. Thousands are written in a second, so the last
+/// of them still waits for less than a client does.
+pub const CHANGES_WAITING_MAX: usize = 4_096;
+
+/// Most keys that the changes of one group are about, so that neither the first of them nor another replica waits for long. A larger
+/// change is a group of its own.
+pub const GROUP_KEYS_MAX: usize = 256;
+
+/// Most rows that one statement of a group adds; a power of two. PostgreSQL takes 65,535 parameters a statement, SQLite 32,766, and a
+/// key has 19.
+pub const ROWS_AT_ONCE_MAX: usize = 64;
+
 /// How long a change waits for those of other replicas before it is given up.
 pub const STORE_LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -336,6 +348,7 @@ const _: () = assert!(ACCESS_TOKEN_LIFE_MAX.as_secs() < REFRESH_TOKEN_LIFE.as_se
 // Whoever may wait, waits no longer than the statement that it is part of.
 const _: () = assert!(STORE_LOCK_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
 const _: () = assert!(STORE_BUSY_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
+const _: () = assert!(ROWS_AT_ONCE_MAX.is_power_of_two());
 // A replica that has fallen silent loses its lock before the others give up.
 const _: () = assert!(STORE_SILENCE_MAX.as_secs() < STORE_LOCK_WAIT_MAX.as_secs());
 const _: () = assert!(EDGE_SIGHT_INTERVAL.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());

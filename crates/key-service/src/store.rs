@@ -1,15 +1,17 @@
 //! Where keys live: durable, in the order of their changes, with the trail of who changed them.
 //!
-//! The verbs speak of keys, never of rows. A change is one transaction: it takes the next sequence numbers from the store's
-//! counter, writes the keys and its audit event, and is on disk before anyone hears of it. It runs to its end even when
-//! the caller goes away, and then wakes whoever waits for changes. Only this module's own rooms know which database
-//! it is.
+//! The verbs speak of keys, never of rows. A change takes the next sequence numbers from the store's counter, writes the keys
+//! and its audit event, all or nothing, and is on disk before anyone hears of it. Those that come at the same time share a transaction
+//! (`group_commit`). A change runs to its end even when the caller goes away, and then wakes whoever waits for changes. Only
+//! this module's own rooms know which database it is.
 
-pub mod changed;
+pub mod change;
 pub mod directory;
 pub mod edges;
 mod error;
 pub mod feed_text;
+mod group_commit;
+mod ledger;
 pub mod listing;
 pub mod location;
 mod lookups;
@@ -20,26 +22,26 @@ pub mod tokens;
 pub mod transfer;
 pub mod update;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
 
 use latchkey_key_feed::{Cursor, Epoch, KeyId, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 
-use crate::audit::{self, Actor, ChangeAction, ChangeEvent};
-use crate::limits::{KEYS_SCANNED_AHEAD, RETRY_PAUSE};
+use crate::audit::{Actor, ChangeAction, ChangeEvent};
+use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::security::role_descriptor::RoleDescriptors;
-use crate::store::changed::{Changed, Committed};
+use crate::store::change::{Change, Changed, Verb};
 use crate::store::feed_text::FeedText;
+use crate::store::group_commit::GroupCommit;
+use crate::store::ledger::{ChangeHealth, Health, KeyLedger};
 use crate::store::location::StoreLocation;
 use crate::store::lookups::Lookups;
 use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
 use crate::store::sql::SqlStore;
 use crate::store::update::{KeyUpdate, UpdateOutcome};
-use crate::telemetry;
 
 pub use error::StoreError;
 
@@ -51,8 +53,9 @@ pub struct KeyStore {
     /// Which feed it is. Another process may begin another.
     epoch: Arc<watch::Sender<Epoch>>,
     changes: Arc<watch::Sender<Cursor>>,
-    /// When the last change failed, for want of space or for another reason; nothing once one went through.
-    change_failed: Arc<Mutex<Option<Instant>>>,
+    /// Where changes of keys wait for each other.
+    line: GroupCommit<KeyLedger>,
+    health: ChangeHealth,
     _replicas: Arc<Option<Hearing>>,
 }
 
@@ -151,8 +154,12 @@ impl KeyStore {
         let epoch = Arc::new(watch::Sender::new(state.epoch));
         let changes = Arc::new(watch::Sender::new(state.latest));
         let replicas = Hearing::begin(&database, &epoch, &changes);
-        let (lookups, change_failed) = (Lookups::default(), Arc::default());
-        Ok(Self { database, lookups, epoch, changes, change_failed, _replicas: Arc::new(replicas) })
+        let health = ChangeHealth::default();
+        let ledger =
+            KeyLedger { database: database.clone(), changes: Arc::clone(&changes), health: health.clone() };
+        let line = GroupCommit::begin(ledger);
+        let lookups = Lookups::default();
+        Ok(Self { database, lookups, epoch, changes, line, health, _replicas: Arc::new(replicas) })
     }
 
     /// Which feed this store's is.
@@ -189,11 +196,7 @@ impl KeyStore {
     ) -> Result<(), StoreError> {
         let key_ids = keys.iter().map(|key| key.id.clone()).collect();
         let event = ChangeEvent { at: now, action, actor, key_ids };
-        self.change(move |database| async move {
-            let cursor = database.add(&keys, &event).await?;
-            Ok(((), Some((cursor, event))))
-        })
-        .await
+        self.line.write(Change::new(Verb::Add(keys), event)).await.map(|_| ())
     }
 
     /// The keys that pass the filter.
@@ -234,12 +237,9 @@ impl KeyStore {
     ) -> Result<Changed<Vec<KeyId>>, StoreError> {
         let event =
             ChangeEvent { at: now, action: ChangeAction::InvalidateApiKeys, actor, key_ids: Vec::new() };
-        self.change(move |database| async move {
-            let change = database.invalidate(&filter, event).await?;
-            let outcome = change.as_ref().map_or_else(Vec::new, |(_, event)| event.key_ids.clone());
-            Ok((Changed::by(change.as_ref(), outcome), change))
-        })
-        .await
+        let done = self.line.write(Change::new(Verb::Invalidate(filter), event)).await?;
+        let cursor = done.cursor();
+        Ok(Changed { outcome: done.change.map_or_else(Vec::new, |(_, event)| event.key_ids), cursor })
     }
 
     /// Changes the keys with these ids that the owner has and that live, and tells what became of each.
@@ -255,11 +255,8 @@ impl KeyStore {
         now: UnixMillis,
     ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
         let event = ChangeEvent { at: now, action: ChangeAction::UpdateApiKeys, actor, key_ids: Vec::new() };
-        self.change(move |database| async move {
-            let (outcome, change) = database.update(ids, &update, event).await?;
-            Ok((Changed::by(change.as_ref(), outcome), change))
-        })
-        .await
+        let done = self.line.write(Change::new(Verb::Update(ids, Box::new(update)), event)).await?;
+        Ok(Changed { cursor: done.cursor(), outcome: done.updates })
     }
 
     /// Removes, for good, the keys that have been dead for the retention period, if a run is due. Returns how many.
@@ -284,12 +281,8 @@ impl KeyStore {
                 actor: Actor::service(),
                 key_ids: Vec::new(),
             };
-            let count = self.change(move |database| async move {
-                let change = database.remove_dead_keys(dead_since, event).await?;
-                Ok((change.as_ref().map(|(_, event)| event.key_ids.len()), change))
-            });
-            match count.await? {
-                Some(count) => removed += count,
+            match self.line.write(Change::new(Verb::RemoveDead(dead_since), event)).await?.change {
+                Some((_, event)) => removed += event.key_ids.len(),
                 None => return Ok(removed),
             }
         }
@@ -323,7 +316,7 @@ impl KeyStore {
         Ok(self.database.feed_state().await?.latest)
     }
 
-    /// Whether the store answers and takes changes. It counts as not taking any for [`RETRY_PAUSE`] after one failed;
+    /// Whether the store answers and takes changes. It counts as not taking any for [`RETRY_PAUSE`](crate::limits::RETRY_PAUSE) after one failed;
     /// then one is tried.
     ///
     /// # Errors
@@ -331,48 +324,15 @@ impl KeyStore {
     /// [`StoreError`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.database.feed_state().await?;
-        let failed = *self.change_failed.lock().unwrap_or_else(PoisonError::into_inner);
-        match failed {
-            None => Ok(()),
-            Some(at) if at.elapsed() < RETRY_PAUSE => {
-                Err(StoreError::Unavailable("a change has failed just now".into()))
-            }
-            Some(_) => {
+        match self.health.get() {
+            Health::Good => Ok(()),
+            Health::Bad => Err(StoreError::Unavailable("a change has failed just now".into())),
+            Health::Unknown => {
                 let tried = self.database.try_a_change().await;
-                self.note_change(&tried);
+                self.health.note(&tried);
                 tried
             }
         }
-    }
-
-    /// Remembers whether the database did its part in a change.
-    fn note_change<T>(&self, outcome: &Result<T, StoreError>) {
-        let failed = matches!(outcome, Err(StoreError::Unavailable(_))).then(Instant::now);
-        *self.change_failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
-    }
-
-    /// Runs a change to its end in a task of its own: a caller that hangs up must not lose the wake-up or the audit line
-    /// of a change that is already durable. The line has the id of the caller's request.
-    async fn change<T, F, Fut>(&self, verb: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(SqlStore) -> Fut,
-        Fut: Future<Output = Result<(T, Option<Committed>), StoreError>> + Send + 'static,
-    {
-        let store = self.clone();
-        let verb = verb(self.database.clone());
-        let change = async move {
-            let done = verb.await;
-            store.note_change(&done);
-            let (outcome, change) = done?;
-            if let Some((cursor, event)) = change {
-                store.announce(cursor);
-                audit::record_change(&event);
-                telemetry::keys_changed(event.action, event.key_ids.len());
-            }
-            Ok(outcome)
-        };
-        tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?
     }
 
     fn announce(&self, cursor: Cursor) {

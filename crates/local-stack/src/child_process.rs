@@ -73,6 +73,12 @@ impl ChildProcess {
         self.child.try_wait().with_context(|| format!("looking after {}", self.name))
     }
 
+    /// Its number, by which the system accounts for it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written.
     #[must_use]
     pub fn log(&self) -> &ProcessLog {

@@ -80,6 +80,12 @@ impl EnvoyProcess {
         Ok(Self { process, admin, directory })
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Its admin interface.
     #[must_use]
     pub fn admin(&self) -> EnvoyAdmin {

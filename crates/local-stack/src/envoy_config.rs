@@ -25,6 +25,13 @@ const ENDPOINT: &str = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/add
 #[derive(Clone, Debug)]
 pub struct EnvoyConfig(Value);
 
+/// Any other bootstrap; what edits a part that it lacks then fails.
+impl From<Value> for EnvoyConfig {
+    fn from(bootstrap: Value) -> Self {
+        Self(bootstrap)
+    }
+}
+
 impl EnvoyConfig {
     /// `envoy/local.yaml`, with the filter at its absolute path and every port of Envoy's own chosen by the system.
     ///

@@ -18,6 +18,7 @@ use crate::{places, wait};
 #[derive(Debug)]
 pub struct KeyServiceProcess {
     process: ChildProcess,
+    program: PathBuf,
     data: PathBuf,
     logs: PathBuf,
     client: KeyServiceClient,
@@ -48,7 +49,16 @@ impl KeyServiceProcess {
     ///
     /// When it is not built, the address is taken, or `data` holds the data of an earlier start: its password was shown then.
     pub fn start(listen: SocketAddr, data: &Path, logs: &Path) -> Result<Self> {
-        let mut process = spawned(listen, data, logs)?;
+        Self::start_program(&places::latchkey()?, listen, data, logs)
+    }
+
+    /// The same with this build of the key service.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_program(program: &Path, listen: SocketAddr, data: &Path, logs: &Path) -> Result<Self> {
+        let mut process = spawned(program, listen, data, logs)?;
         let ready = readiness(&mut process, 0)?;
         let (Some(username), Some(password)) = (text(&ready, "username"), text(&ready, "password")) else {
             bail!(
@@ -57,12 +67,30 @@ impl KeyServiceProcess {
             )
         };
         let client = KeyServiceClient::of_user(address_in(&ready)?, &username, &password);
-        Ok(Self { process, data: data.to_owned(), logs: logs.to_owned(), client })
+        Ok(Self {
+            process,
+            program: program.to_owned(),
+            data: data.to_owned(),
+            logs: logs.to_owned(),
+            client,
+        })
     }
 
     /// Kills it as a crash would.
     pub fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// Begins another epoch, as after its store was restored: it is killed, and every edge that follows it loads anew when it is back.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not take it, or the service does not become ready again.
+    pub fn begin_epoch(&mut self) -> Result<()> {
+        self.process.kill();
+        let output = Command::new(&self.program).arg("new-epoch").arg("--data").arg(&self.data).output()?;
+        ensure!(output.status.success(), "no new epoch: {}", String::from_utf8_lossy(&output.stderr));
+        self.restart()
     }
 
     /// Starts it again where it was, with the data it had.
@@ -73,9 +101,15 @@ impl KeyServiceProcess {
     pub fn restart(&mut self) -> Result<()> {
         self.process.kill();
         let earlier = self.process.log().stdout().lines().count();
-        self.process = spawned(self.client.address, &self.data, &self.logs)?;
+        self.process = spawned(&self.program, self.client.address, &self.data, &self.logs)?;
         readiness(&mut self.process, earlier)?;
         Ok(())
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Where it listens.
@@ -177,8 +211,8 @@ impl fmt::Debug for CreatedKey {
     }
 }
 
-fn spawned(listen: SocketAddr, data: &Path, logs: &Path) -> Result<ChildProcess> {
-    let mut command = Command::new(places::latchkey()?);
+fn spawned(program: &Path, listen: SocketAddr, data: &Path, logs: &Path) -> Result<ChildProcess> {
+    let mut command = Command::new(program);
     command.arg("dev").arg("--data").arg(data).args(["--listen", &listen.to_string(), "--json"]);
     ChildProcess::start("key-service", command, logs)
 }

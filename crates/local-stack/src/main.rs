@@ -1,4 +1,4 @@
-//! `local-stack`: the demo, a stack to try by hand, and measurements of revocation.
+//! `local-stack`: the demo, a stack to try by hand, and measurements of the key service.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -13,7 +13,6 @@ use latchkey_local_stack::key_service::KeyServiceProcess;
 use latchkey_local_stack::playground::Playground;
 use latchkey_local_stack::postgres::{self, PostgresServer};
 use latchkey_local_stack::replicas::Replicas;
-use latchkey_local_stack::revocation::RevocationTimes;
 use latchkey_local_stack::stack::{LocalStack, Ports, StackOptions};
 use latchkey_local_stack::throughput::Throughput;
 use latchkey_local_stack::upstream::Upstream;
@@ -43,18 +42,6 @@ enum Verb {
         /// The command and its arguments.
         #[arg(required = true, trailing_var_arg = true)]
         command: Vec<OsString>,
-    },
-    /// Measure the time from the answer of an invalidation to the first 401 at each worker.
-    Revocation {
-        /// How many keys to revoke.
-        #[arg(long, default_value_t = 20)]
-        runs: usize,
-        /// How many worker threads Envoy has.
-        #[arg(long, default_value_t = 2)]
-        workers: u32,
-        /// Print JSON instead of a sentence.
-        #[arg(long)]
-        json: bool,
     },
     /// Measure the time of an invalidation that is answered when every edge has applied it.
     Acknowledgement {
@@ -107,14 +94,6 @@ fn perform(verb: Verb) -> Result<ExitCode> {
             let upstream = Upstream::start(listen)?;
             writeln!(out, "upstream at http://{} (Ctrl-C ends it)", upstream.address())?;
             wait_for_ctrl_c()?;
-        }
-        Verb::Revocation { runs, workers, json } => {
-            let stack =
-                LocalStack::start(StackOptions { concurrency: workers, ..StackOptions::default() }, |_| {
-                    Ok(())
-                })?;
-            let times = RevocationTimes::measure(&stack, runs)?;
-            if json { writeln!(out, "{}", times.as_json())? } else { writeln!(out, "{}", times.in_words())? }
         }
         Verb::Acknowledgement { runs, edges, json } => {
             let stack = LocalStack::start(StackOptions::default(), |config| config.set_edge("edge-1"))?;

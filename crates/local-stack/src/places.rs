@@ -85,6 +85,19 @@ fn debian_postgres() -> Vec<PathBuf> {
     found.into_iter().map(|(_, directory)| directory).collect()
 }
 
+/// The load generator wrk: the one that `tools/bring-wrk` brought, or one on the `PATH`.
+///
+/// # Errors
+///
+/// When there is none; the message says what to do.
+pub fn wrk() -> Result<PathBuf> {
+    let brought = repository().join(".tools/wrk");
+    match Some(brought).filter(|path| path.is_file()).or_else(|| on_path("wrk")) {
+        Some(found) => Ok(found),
+        None => bail!("no wrk here: run `tools/bring-wrk`"),
+    }
+}
+
 /// The filter as Envoy loads it.
 #[must_use]
 pub fn filter_module() -> PathBuf {

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::envoy::EnvoyAdmin;
 use crate::http::Request;
 use crate::http::http1::Http1Connection;
-use crate::stack::LocalStack;
-use crate::times::{Times, millis};
+use crate::key_service::KeyServiceClient;
+use crate::times::Times;
 use crate::{wait, workers};
 
 /// Times of all runs at all workers.
@@ -16,51 +17,32 @@ use crate::{wait, workers};
 pub struct RevocationTimes {
     /// A worker that refused before the answer arrived here counts as zero.
     times: Times,
-    runs: usize,
-    workers: usize,
 }
 
 impl RevocationTimes {
-    /// Makes and revokes `runs` keys, one after another, watched at every worker.
+    /// Makes and revokes `runs` keys at `service`, one after another, watched at every worker of the edge that follows it.
     ///
     /// # Errors
     ///
     /// When a request fails, or a worker answers anything but 200 and then 401.
-    pub fn measure(stack: &LocalStack, runs: usize) -> Result<Self> {
-        let mut connections = workers::connection_to_each(stack.envoy.admin())?;
-        let workers = connections.len();
+    pub fn measure(edge: EnvoyAdmin, service: &KeyServiceClient, runs: usize) -> Result<Self> {
+        let mut connections = workers::connection_to_each(edge)?;
         let mut times = Vec::new();
         for run in 1..=runs {
-            times.extend(one_run(stack, &mut connections).with_context(|| format!("run {run}"))?);
+            times.extend(one_run(service, &mut connections).with_context(|| format!("run {run}"))?);
         }
-        Ok(Self { times: Times::new(times), runs, workers })
+        Ok(Self { times: Times::new(times) })
     }
 
-    /// The result for a person.
+    /// All times of all runs at all workers, in milliseconds and ascending.
     #[must_use]
-    pub fn in_words(&self) -> String {
-        let (runs, workers) = (self.runs, self.workers);
-        let (median, worst) = (millis(self.times.median()), millis(self.times.worst()));
-        format!(
-            "{runs} revocations at {workers} workers: first 401 after {median:.1} ms (median), {worst:.1} ms (worst)"
-        )
-    }
-
-    /// The result for a program; times in milliseconds.
-    #[must_use]
-    pub fn as_json(&self) -> Value {
-        json!({
-            "runs": self.runs,
-            "workers": self.workers,
-            "median_ms": millis(self.times.median()),
-            "worst_ms": millis(self.times.worst()),
-            "all_ms": self.times.all_ms(),
-        })
+    pub fn all_ms(&self) -> Vec<f64> {
+        self.times.all_ms()
     }
 }
 
-fn one_run(stack: &LocalStack, connections: &mut [Http1Connection]) -> Result<Vec<Duration>> {
-    let key = stack.key_service.client().create_key(&json!({"name": "revoked soon"}))?;
+fn one_run(service: &KeyServiceClient, connections: &mut [Http1Connection]) -> Result<Vec<Duration>> {
+    let key = service.create_key(&json!({"name": "revoked soon"}))?;
     let request = Request::get("/revocation").api_key(&key.encoded);
     for connection in connections.iter_mut() {
         wait::until("every worker admits the key", || {
@@ -72,7 +54,7 @@ fn one_run(stack: &LocalStack, connections: &mut [Http1Connection]) -> Result<Ve
             .iter_mut()
             .map(|connection| scope.spawn(|| first_refusal(connection, &request)))
             .collect();
-        stack.key_service.client().invalidate(&key.id)?;
+        service.invalidate(&key.id)?;
         let answered = Instant::now();
         watchers
             .into_iter()

@@ -16,14 +16,27 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// # Errors
 ///
 /// When [`PATIENCE`] ends first, naming `what` was awaited; or as soon as `look` fails.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Instant::now() + PATIENCE;
+pub fn until<T>(what: &str, look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    patiently(PATIENCE, what, look)
+}
+
+/// The same for what may take longer, or less.
+///
+/// # Errors
+///
+/// As [`until`], after `patience`.
+pub fn patiently<T>(
+    patience: Duration,
+    what: &str,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = look()? {
             return Ok(found);
         }
         if Instant::now() >= deadline {
-            bail!("waited {} s in vain until {what}", PATIENCE.as_secs());
+            bail!("waited {} s in vain until {what}", patience.as_secs());
         }
         std::thread::sleep(LOOK_EVERY);
     }

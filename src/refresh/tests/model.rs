@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, UnixMillis};
 
-use crate::refresh::{Answer, CallId, FeedRequest, Follower, FollowerId, Poll, Step};
+use crate::refresh::{Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Poll, Step};
 use crate::table::fake_store::{FakeSharedData, key, live, removed};
 use crate::table::{FeedIdentity, LiveTable, SharedNames, TableReader, TableWriter};
 
@@ -86,6 +86,8 @@ pub(super) struct Edge {
 
 pub(super) struct Vm {
     pub(super) follower: Follower<FakeSharedData>,
+    /// Whether it has seen a request.
+    pub(super) serves: bool,
     /// The request on its way.
     pub(super) pending: Option<(CallId, Poll)>,
     pub(super) notes: Vec<String>,
@@ -106,8 +108,8 @@ impl Edge {
         };
         let vms = (0..vms).map(|_| {
             let id = FollowerId::allot(&shared, &names());
-            let follower = Follower::new(id, shared.clone(), &names(), request.clone());
-            Vm { follower, pending: None, notes: Vec::new() }
+            let follower = Follower::new(id, shared.clone(), &names(), request.clone(), START);
+            Vm { follower, serves: false, pending: None, notes: Vec::new() }
         });
         Self { vms: vms.collect(), shared, now: START, calls: 0 }
     }
@@ -117,7 +119,8 @@ impl Edge {
     }
 
     pub(super) fn tick(&mut self, vm: usize) {
-        let step = self.vms[vm].follower.tick(self.now, 0);
+        let candidate = if self.vms[vm].serves { Candidate::Serving } else { Candidate::Idle };
+        let step = self.vms[vm].follower.tick(candidate, self.now, 0);
         self.carry_out(vm, step);
     }
 

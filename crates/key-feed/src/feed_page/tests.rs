@@ -1,8 +1,9 @@
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::limits::{DIGEST_LEN, SALT_LEN};
+use crate::{Salt, SecretDigest, UnixMillis};
 
 fn page(after: u64, body: &Value) -> Result<FeedPage, InvalidFeedPage> {
     FeedPage::parse(body.to_string().as_bytes(), Cursor(after))
@@ -57,9 +58,26 @@ fn a_reset_is_empty_and_may_go_back() {
 }
 
 #[test]
+fn a_head_is_seen_before_the_rows_and_only_whole() {
+    let head = r#"{"epoch":"e","cursor":7,"purged":0,"total":1,"more":true,"reset":false"#;
+    for rows in [r#","keys":[{"seq":9}]}"#, r#","keys":["#, ""] {
+        let seen = FeedHead::peek(format!("{head}{rows}").as_bytes()).unwrap();
+        assert_eq!((seen.cursor, seen.more), (Cursor(7), true));
+    }
+    assert_eq!(FeedHead::peek(br#"{"epoch":"e","keys":[],"cursor":7}"#), None);
+}
+
+#[test]
+fn a_field_that_stands_twice_is_refused() {
+    let twice =
+        br#"{"epoch":"e","cursor":7,"purged":0,"total":1,"more":true,"reset":false,"keys":[],"cursor":8}"#;
+    assert!(matches!(FeedPage::parse(twice, Cursor(0)), Err(InvalidFeedPage::Malformed { .. })));
+}
+
+#[test]
 fn an_error_names_the_place_and_never_the_text() {
     let error = FeedPage::parse(b"{\"epoch\": \"sesame", Cursor(0)).unwrap_err();
-    assert!(error.to_string().starts_with("not a feed page: mistake at line 1"));
+    assert_eq!(error.to_string(), "not a feed page: mistake at byte 17");
     assert!(!error.to_string().contains("sesame"));
 }
 
@@ -110,5 +128,6 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>, after: u64) {
         prop_assert!(FeedPage::parse(&bytes, Cursor(after)).is_err());
+        prop_assert_eq!(FeedHead::peek(&bytes), None);
     }
 }

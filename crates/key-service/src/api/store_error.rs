@@ -20,7 +20,7 @@ impl From<StoreError> for ApiError {
             StoreError::NulInText | StoreError::TextTooLong => {
                 ErrorCause::illegal_argument(error.to_string()).into()
             }
-            StoreError::Unavailable(_) => {
+            StoreError::TooManyChanges | StoreError::Unavailable(_) => {
                 telemetry::store_failed(&error);
                 Self::unavailable(error)
             }

@@ -308,7 +308,7 @@ impl KeyStore {
         let verb = verb(self.database.clone(), event);
         let change = async move {
             let done = verb.await;
-            store.note_change(&done);
+            store.health.note(&done);
             let (outcome, changed) = done?;
             if let Some(event) = changed {
                 directory::record_change(&event);

@@ -24,6 +24,8 @@ pub enum StoreError {
     NulInText,
     /// A text is longer than PostgreSQL can find again.
     TextTooLong,
+    /// As many changes wait as may.
+    TooManyChanges,
     /// What is there is no store of Latchkey.
     NotAStore,
     /// The store was made by a newer version.
@@ -56,6 +58,7 @@ impl StoreError {
             Self::NotAStore => "not_a_store",
             Self::NewerVersion => "newer_version",
             Self::OlderVersion => "older_version",
+            Self::TooManyChanges => "too_many_changes",
             Self::TooManyKeys { .. } => "too_many_keys",
             Self::Unavailable(_) => "unavailable",
         }
@@ -73,6 +76,7 @@ impl fmt::Display for StoreError {
                 f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
             }
             Self::TextTooLong => f.write_str("a name is longer than this store can keep"),
+            Self::TooManyChanges => f.write_str("too many changes wait to be written"),
             Self::NotAStore => f.write_str("it is no store of Latchkey"),
             Self::NewerVersion => {
                 f.write_str("it was made by a newer version of Latchkey, or its migrations were altered")

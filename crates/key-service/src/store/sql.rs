@@ -8,6 +8,7 @@ mod error;
 mod export;
 mod feed;
 mod feed_rows;
+mod group;
 mod import;
 mod keys;
 mod migrations;
@@ -15,6 +16,7 @@ mod postgres;
 mod query;
 mod removal;
 mod row;
+mod rows;
 mod scan;
 mod sqlite;
 mod tokens;
@@ -29,9 +31,11 @@ use sqlx::{Pool, Postgres, Sqlite};
 
 use crate::audit::{Actor, ChangeEvent};
 use crate::store::StoreError;
+use crate::store::change::Done;
 use crate::store::location::StoreLocation;
-use crate::store::sql::query::Query;
+use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, json_text, millis};
+use crate::store::sql::rows::insert_rows;
 use crate::store::sql::transaction::{Rows, Transaction, in_time};
 
 pub use postgres::edges::EdgeAnnouncements;
@@ -222,27 +226,53 @@ async fn take_seqs(change: &mut Transaction, count: i64, live: i64) -> Result<i6
     change.fetch_one(Query::new(taken).bind(count).bind(live)).await?.scalar()
 }
 
+/// Writes the events of what was changed.
+async fn write_events(change: &mut Transaction, done: &[Done]) -> Result<(), StoreError> {
+    let events = done.iter().filter_map(|done| done.change.as_ref());
+    let rows = events.map(|(_, event)| event_values(event)).collect::<Result<_, _>>()?;
+    insert_rows(change, INSERT_EVENTS, rows).await
+}
+
 async fn write_event(change: &mut Transaction, event: &ChangeEvent) -> Result<(), StoreError> {
-    let event = Query::new(
-        "insert into audit_event
-           (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, at, action, key_ids)
-         values (?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind_actor(&event.actor)
-    .bind(millis(event.at))
-    .bind(event.action.as_str())
-    .bind(json_text(&event.key_ids)?);
-    change.execute(event).await.map(|_| ())
+    insert_rows(change, INSERT_EVENTS, vec![event_values(event)?]).await
+}
+
+/// The beginning of a statement that adds events of keys to the trail.
+const INSERT_EVENTS: &str = "insert into audit_event
+     (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, at, action, key_ids)
+   values ";
+
+/// The values of one event, in the order of [`INSERT_EVENTS`].
+fn event_values(event: &ChangeEvent) -> Result<[Parameter; 8], StoreError> {
+    let [username, realm, api_key, run_as, source] = actor_values(&event.actor);
+    let (at, action) = (millis(event.at), event.action.as_str());
+    Ok([
+        username,
+        realm,
+        api_key,
+        run_as,
+        source,
+        at.into(),
+        action.into(),
+        json_text(&event.key_ids)?.into(),
+    ])
+}
+
+/// The actor as the trail keeps it: username, realm, API key, run-as, source address.
+fn actor_values(actor: &Actor) -> [Parameter; 5] {
+    [
+        (&actor.username).into(),
+        (&actor.realm).into(),
+        actor.api_key.as_ref().map(|id| id.as_str()).into(),
+        (&actor.run_as).into(),
+        actor.source.map(|source| source.to_string()).into(),
+    ]
 }
 
 impl Query {
-    /// The actor as the trail keeps it: username, realm, API key, run-as, source address.
+    /// Gives the next five `?` what the trail keeps of the actor.
     fn bind_actor(self, actor: &Actor) -> Self {
-        self.bind(&actor.username)
-            .bind(&actor.realm)
-            .bind(actor.api_key.as_ref().map(|id| id.as_str()))
-            .bind(&actor.run_as)
-            .bind(actor.source.map(|source| source.to_string()))
+        actor_values(actor).into_iter().fold(self, Self::bind)
     }
 }
 
@@ -302,7 +332,8 @@ impl SqlStore {
     ) -> impl Future<Output = Result<(), StoreError>> + use<> {
         let mut change = self.begin_change(Turn::Keys).await.unwrap();
         let seq = take_seqs(&mut change, 1, 1).await.unwrap();
-        keys::insert(&mut change, &crate::store::tests::key(id), seq).await.unwrap();
+        let key = keys::key_values(&crate::store::tests::key(id), seq).unwrap();
+        insert_rows(&mut change, keys::INSERT_KEYS, vec![key]).await.unwrap();
         change.commit()
     }
 

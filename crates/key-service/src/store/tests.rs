@@ -2,6 +2,7 @@ mod concurrency;
 mod directory;
 mod epoch;
 mod feed_pages;
+mod groups;
 mod keys;
 mod postgres;
 mod removal;

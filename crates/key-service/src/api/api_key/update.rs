@@ -24,7 +24,7 @@ use crate::security::authentication::Subject;
 use crate::security::request::ClusterRequest;
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::KeyOwner;
-use crate::store::changed::Changed;
+use crate::store::change::Changed;
 use crate::store::update::{KeyChange, KeyUpdate, UpdateOutcome, UpdateRefusal};
 
 /// What the body says. Of one key there are no ids in it.

@@ -32,7 +32,7 @@ impl SqlStore {
     ) -> Result<Vec<NativeUser>, StoreError> {
         let mut query = Query::new("select * from native_user");
         if let Some(names) = names {
-            query.push(" where username in ").push_texts(names)?;
+            query.push(" where username ").push_in_texts(names)?;
         }
         query.push(" order by username");
         self.fetch_all(query).await?.iter().map(native_user).collect()
@@ -140,7 +140,7 @@ impl SqlStore {
     ) -> Result<RoleDescriptors, StoreError> {
         let mut query = Query::new("select name, descriptor from native_role");
         if let Some(names) = names {
-            query.push(" where name in ").push_texts(names)?;
+            query.push(" where name ").push_in_texts(names)?;
         }
         let rows = self.fetch_all(query).await?;
         rows.iter().map(|row| Ok((row.get("name")?, row.json("descriptor")?))).collect()
@@ -178,10 +178,10 @@ impl SqlStore {
         let mut query =
             Query::new("select application, name, actions, metadata from application_privilege where true");
         if let Some(applications) = &filter.applications {
-            query.push(" and application in ").push_texts(applications)?;
+            query.push(" and application ").push_in_texts(applications)?;
         }
         if let Some(names) = &filter.names {
-            query.push(" and name in ").push_texts(names)?;
+            query.push(" and name ").push_in_texts(names)?;
         }
         query.push(" order by application, name");
         self.fetch_all(query).await?.iter().map(application_privilege).collect()

@@ -10,7 +10,7 @@ use crate::audit::directory::DirectoryEvent;
 use crate::limits::{ENTRIES_IMPORTED_AT_ONCE_MAX, ENTRIES_IMPORTED_LEN_MAX};
 use crate::store::directory::{NativeUser, ReservedUser};
 use crate::store::sql::directory::{insert_application_privilege, rows_in, write_directory_event};
-use crate::store::sql::keys::{INSERT_KEYS, push_key};
+use crate::store::sql::keys::{INSERT_KEYS, key_values};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor, json_text};
 use crate::store::sql::transaction::Transaction;
@@ -147,7 +147,7 @@ impl Import {
         if !self.waiting.is_empty() {
             self.statement.push(", ");
         }
-        push_key(&mut self.statement, key, self.seq)?;
+        self.statement.push_values(key_values(key, self.seq)?);
         self.waiting.push((key.id.clone(), key.invalidation.is_none()));
         Ok(Added::Later)
     }

@@ -1,35 +1,22 @@
 //! Making, finding and ending keys.
 
+use std::collections::HashMap;
+
 use futures_util::TryStreamExt as _;
-use latchkey_key_feed::{Cursor, KeyId};
+use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
 use crate::audit::ChangeEvent;
 use crate::limits::KEYS_LISTED_MAX;
+use crate::store::change::{Change, Done, Verb};
 use crate::store::listing::Listing;
-use crate::store::sql::query::Query;
+use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
+use crate::store::sql::rows::insert_rows;
 use crate::store::sql::transaction::{Transaction, in_time};
-use crate::store::sql::{SqlStore, Turn, take_seqs, write_event};
+use crate::store::sql::{SqlStore, take_seqs, write_events};
 use crate::store::{KeyFilter, NamePattern, StoreError, StoredKey};
 
 impl SqlStore {
-    /// Adds keys, each under a sequence number of its own.
-    pub(in crate::store) async fn add(
-        &self,
-        keys: &[StoredKey],
-        event: &ChangeEvent,
-    ) -> Result<Cursor, StoreError> {
-        let mut change = self.begin_change(Turn::Keys).await?;
-        let count = i64::try_from(keys.len()).map_err(|_| StoreError::Corrupt("number of keys"))?;
-        let latest = take_seqs(&mut change, count, count).await?;
-        for (key, seq) in keys.iter().zip(latest - count + 1..) {
-            insert(&mut change, key, seq).await?;
-        }
-        write_event(&mut change, event).await?;
-        self.commit(change).await?;
-        cursor(latest)
-    }
-
     /// The keys that have one of these ids, dead or alive, in any order. An id may be there twice.
     pub(in crate::store) async fn find_all(
         &self,
@@ -41,7 +28,7 @@ impl SqlStore {
         query.push(KEY_COLUMNS).push(" from api_key where id ");
         match ids.as_slice() {
             [id] => query.push("= ").push_bind(id),
-            ids => query.push("in ").push_texts(ids)?,
+            ids => query.push_in_texts(ids)?,
         };
         self.fetch_all(query).await?.iter().map(Row::stored_key).collect()
     }
@@ -58,48 +45,97 @@ impl SqlStore {
         }
         Ok(listing.into_keys())
     }
+}
 
-    /// Ends the selected keys, each under a sequence number of its own, and fills in the event's ids. `None` when the filter
-    /// selects no key, which is no change.
-    pub(in crate::store) async fn invalidate(
-        &self,
-        filter: &KeyFilter,
-        mut event: ChangeEvent,
-    ) -> Result<Option<(Cursor, ChangeEvent)>, StoreError> {
-        let mut change = self.begin_change(Turn::Keys).await?;
-        let first = take_seqs(&mut change, 0, 0).await?;
-        let mut query = Query::new(
-            "with ended as (select id, row_number() over (order by seq) as position from api_key
-                            where invalidation is null",
-        );
-        push_filter(&mut query, filter)?;
-        query.push(") update api_key set invalidation = ").push_bind(millis(event.at));
-        query.push(", seq = ").push_bind(first);
-        query.push(" + ended.position from ended where api_key.id = ended.id ");
-        query.push("returning api_key.id as id, api_key.seq as seq");
-        let mut ended =
-            change.fetch_all(query).await?.iter().map(ended_key).collect::<Result<Vec<_>, _>>()?;
-        if ended.is_empty() {
-            return Ok(None);
+/// Adds the keys of these changes, each key under a sequence number of its own.
+pub(super) async fn add(change: &mut Transaction, additions: &[Change]) -> Result<Vec<Done>, StoreError> {
+    let count = number_of(additions.iter().map(|addition| addition.added().len()).sum())?;
+    let mut seq = take_seqs(change, count, count).await? - count;
+    let mut rows = Vec::new();
+    let mut done = Vec::with_capacity(additions.len());
+    for addition in additions {
+        for key in addition.added() {
+            seq += 1;
+            rows.push(key_values(key, seq)?);
         }
-        ended.sort_unstable_by_key(|(seq, _)| *seq);
-        event.key_ids = ended.into_iter().map(|(_, id)| id).collect();
-        let count = i64::try_from(event.key_ids.len()).map_err(|_| StoreError::Corrupt("number of keys"))?;
-        let last = take_seqs(&mut change, count, -count).await?;
-        write_event(&mut change, &event).await?;
-        self.commit(change).await?;
-        Ok(Some((cursor(last)?, event)))
+        done.push(Done::of(Some((cursor(seq)?, addition.event.clone()))));
     }
+    insert_rows(change, INSERT_KEYS, rows).await.map_err(id_taken)?;
+    write_events(change, &done).await?;
+    Ok(done)
+}
+
+/// Ends the keys that these changes select, each key under a sequence number of its own, and fills in the events' ids. What is ended
+/// together is ended at one moment. More than one change may only name keys, and a key is ended by the first that names it.
+pub(super) async fn invalidate(
+    change: &mut Transaction,
+    endings: &[Change],
+) -> Result<Vec<Done>, StoreError> {
+    let at = endings.iter().map(|ending| ending.event.at).max().unwrap_or_default();
+    let (filter, enders) = selected_together(endings);
+    let mut done: Vec<(Option<Cursor>, ChangeEvent)> =
+        endings.iter().map(|ending| (None, ChangeEvent { at, ..ending.event.clone() })).collect();
+    let ended = end(change, &filter, at).await?;
+    for (seq, id) in ended {
+        let ender = enders.get(id.as_str()).copied().unwrap_or_default();
+        if let Some((cursor, event)) = done.get_mut(ender) {
+            *cursor = Some(seq);
+            event.key_ids.push(id);
+        }
+    }
+    let done: Vec<Done> =
+        done.into_iter().map(|(cursor, event)| Done::of(cursor.map(|cursor| (cursor, event)))).collect();
+    write_events(change, &done).await?;
+    Ok(done)
+}
+
+/// What changes select together, and of each key that they name, which of them names it first.
+fn selected_together(endings: &[Change]) -> (KeyFilter, HashMap<&str, usize>) {
+    if let [Change { verb: Verb::Invalidate(filter), .. }] = endings {
+        return (filter.clone(), HashMap::new());
+    }
+    let mut enders = HashMap::new();
+    for (position, ending) in endings.iter().enumerate() {
+        for id in ending.named() {
+            enders.entry(id.as_str()).or_insert(position);
+        }
+    }
+    let ids = enders.keys().map(|id| (*id).to_owned()).collect();
+    (KeyFilter { ids: Some(ids), ..KeyFilter::default() }, enders)
+}
+
+/// Ends keys, and gives the sequence number and the id of each, in the order of the numbers.
+async fn end(
+    change: &mut Transaction,
+    filter: &KeyFilter,
+    at: UnixMillis,
+) -> Result<Vec<(Cursor, KeyId)>, StoreError> {
+    let mut query = Query::new(
+        "with ended as (select id, row_number() over (order by seq) as position from api_key
+                        where invalidation is null",
+    );
+    push_filter(&mut query, filter)?;
+    query.push(") update api_key set invalidation = ").push_bind(millis(at));
+    query.push(
+        ", seq = (select seq from feed_state) + ended.position from ended where api_key.id = ended.id
+         returning api_key.id as id, api_key.seq as seq",
+    );
+    let rows = change.fetch_all(query).await?;
+    let mut ended = rows.iter().map(ended_key).collect::<Result<Vec<_>, _>>()?;
+    ended.sort_unstable_by_key(|(seq, _)| *seq);
+    let count = number_of(ended.len())?;
+    if count > 0 {
+        take_seqs(change, count, -count).await?;
+    }
+    Ok(ended)
 }
 
 fn ended_key(row: &Row) -> Result<(Cursor, KeyId), StoreError> {
     Ok((row.cursor("seq")?, row.key_id()?))
 }
 
-pub(super) async fn insert(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<(), StoreError> {
-    let mut insert = Query::new(INSERT_KEYS);
-    push_key(&mut insert, key, seq)?;
-    change.execute(insert).await.map(|_| ()).map_err(id_taken)
+fn number_of(keys: usize) -> Result<i64, StoreError> {
+    i64::try_from(keys).map_err(|_| StoreError::Corrupt("number of keys"))
 }
 
 /// The beginning of a statement that adds keys.
@@ -109,11 +145,11 @@ pub(super) const INSERT_KEYS: &str = "insert into api_key
       invalidation)
    values ";
 
-/// Goes on with the values of one key.
-pub(super) fn push_key(insert: &mut Query, key: &StoredKey, seq: i64) -> Result<(), StoreError> {
+/// The values of one key, in the order of [`INSERT_KEYS`].
+pub(super) fn key_values(key: &StoredKey, seq: i64) -> Result<[Parameter; 19], StoreError> {
     let role_names: Vec<&str> = key.role_descriptors.names().collect();
     let limited_by_names: Vec<&str> = key.limited_by.names().collect();
-    let values = [
+    Ok([
         key.id.as_str().into(),
         millis(key.creation).into(),
         key.salt.as_bytes().as_slice().into(),
@@ -133,14 +169,12 @@ pub(super) fn push_key(insert: &mut Query, key: &StoredKey, seq: i64) -> Result<
         json_text(&key.metadata)?.into(),
         seq.into(),
         key.invalidation.map(millis).into(),
-    ];
-    insert.push_values(values);
-    Ok(())
+    ])
 }
 
 pub(super) fn push_filter(query: &mut Query, filter: &KeyFilter) -> Result<(), StoreError> {
     if let Some(ids) = &filter.ids {
-        query.push(" and id in ").push_texts(ids)?;
+        query.push(" and id ").push_in_texts(ids)?;
     }
     match &filter.name {
         Some(NamePattern::Exact(name)) => {

@@ -26,7 +26,7 @@ pub(super) struct Query {
 enum Part {
     /// Text with a `?` for each parameter.
     Text(Cow<'static, str>),
-    /// What an expression makes of each `value` of a list, which is one parameter.
+    /// That what was said before is among what an expression makes of each `value` of a list, which is one parameter.
     Members(&'static str),
     /// The bytes of a column in hexadecimal, of either case.
     Hex(&'static str),
@@ -80,13 +80,13 @@ impl Query {
         self.values_len
     }
 
-    /// Goes on with a set of texts, for `in`. However many they are, they are one parameter.
-    pub(super) fn push_texts(&mut self, texts: &[String]) -> Result<&mut Self, StoreError> {
+    /// Goes on with `in` a set of texts. However many they are, they are one parameter.
+    pub(super) fn push_in_texts(&mut self, texts: &[String]) -> Result<&mut Self, StoreError> {
         self.push_members("value", json_text(&texts)?)
     }
 
-    /// Goes on with a set of integers, for `in`.
-    pub(super) fn push_integers(&mut self, integers: &[i64]) -> Result<&mut Self, StoreError> {
+    /// Goes on with `in` a set of integers.
+    pub(super) fn push_in_integers(&mut self, integers: &[i64]) -> Result<&mut Self, StoreError> {
         self.push_members("cast(value as bigint)", json_text(&integers)?)
     }
 
@@ -116,7 +116,7 @@ impl Query {
         for part in &self.parts {
             match part {
                 Part::Text(part) => text.push_str(part),
-                Part::Members(member) => text.push_str(&format!("(select {member} from json_each(?))")),
+                Part::Members(member) => text.push_str(&format!("in (select {member} from json_each(?))")),
                 Part::Hex(column) => text.push_str(&format!("hex({column})")),
                 Part::Quoted(column) => text.push_str(&format!("json_quote({column})")),
             }
@@ -134,7 +134,8 @@ impl Query {
         Ok(sqlx::query_with(AssertSqlSafe(text), arguments))
     }
 
-    /// For PostgreSQL, which numbers its parameters and keeps no text that holds a NUL.
+    /// For PostgreSQL, which numbers its parameters and keeps no text that holds a NUL. It takes an array for short, and looks its
+    /// members up in an index; of a list in a subquery it would rather read the whole table.
     pub(super) fn into_postgres(
         self,
     ) -> Result<sqlx::query::Query<'static, Postgres, PgArguments>, StoreError> {
@@ -144,7 +145,8 @@ impl Query {
             match part {
                 Part::Text(part) => push_numbered(&mut text, part, &mut number),
                 Part::Members(member) => {
-                    let members = format!("(select {member} from json_array_elements_text(?::json))");
+                    let members =
+                        format!("= any (array(select {member} from json_array_elements_text(?::json)))");
                     push_numbered(&mut text, &members, &mut number);
                 }
                 Part::Hex(column) => text.push_str(&format!("encode({column}, 'hex')")),
@@ -272,8 +274,8 @@ mod tests {
     fn numbers_parameters_for_postgresql_alone() {
         let (sqlite, postgres) = texts(|| {
             let mut query = Query::new("select a from b where c = ? and d = ?").bind(1_i64).bind("x");
-            query.push(" and e in ").push_texts(&["f".to_owned()]).unwrap();
-            query.push(" and g in ").push_integers(&[7]).unwrap().push(" and h = ").push_bind(true);
+            query.push(" and e ").push_in_texts(&["f".to_owned()]).unwrap();
+            query.push(" and g ").push_in_integers(&[7]).unwrap().push(" and h = ").push_bind(true);
             query
         });
         assert_eq!(
@@ -283,8 +285,8 @@ mod tests {
         );
         assert_eq!(
             postgres.as_str(),
-            "select a from b where c = $1 and d = $2 and e in (select value from json_array_elements_text($3::json)) \
-             and g in (select cast(value as bigint) from json_array_elements_text($4::json)) and h = $5"
+            "select a from b where c = $1 and d = $2 and e = any (array(select value from json_array_elements_text($3::json))) \
+             and g = any (array(select cast(value as bigint) from json_array_elements_text($4::json))) and h = $5"
         );
     }
 

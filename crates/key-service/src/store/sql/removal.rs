@@ -5,16 +5,17 @@
 //! still in the tables of the edges: removing it is a change of the feed with a number of its own, which is forgotten, and
 //! the purge mark raised to it, only after another retention period.
 
-use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
+use latchkey_key_feed::{KeyId, UnixMillis};
 
 use crate::audit::ChangeEvent;
 use crate::limits::KEYS_REMOVED_AT_ONCE_MAX;
 use crate::store::StoreError;
+use crate::store::change::Done;
 use crate::store::removal::RemovalPolicy;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor, millis};
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{SqlStore, Turn, take_seqs, write_event};
+use crate::store::sql::{SqlStore, take_seqs, write_event};
 
 impl SqlStore {
     /// Whether a run is due, which then counts as begun.
@@ -39,34 +40,33 @@ impl SqlStore {
         .bind(millis(until));
         Ok(self.write(begun).await? == 1)
     }
+}
 
-    /// Removes keys that were dead at `dead_since`, at most [`KEYS_REMOVED_AT_ONCE_MAX`] of each kind, so that no other change
-    /// waits for long. `None` once there is nothing left to remove.
-    pub(in crate::store) async fn remove_dead_keys(
-        &self,
-        dead_since: UnixMillis,
-        mut event: ChangeEvent,
-    ) -> Result<Option<(Cursor, ChangeEvent)>, StoreError> {
-        let mut change = self.begin_change(Turn::Keys).await?;
-        let forgotten = forget_removals(&mut change, dead_since).await?;
-        let invalidated = remove_invalidated(&mut change, dead_since).await?;
-        let expired = remove_expired(&mut change, dead_since, event.at).await?;
-        let purged = forgotten.iter().chain(invalidated.iter().map(|(_, seq)| seq)).max();
-        if purged.is_none() && expired.is_empty() {
-            return Ok(None);
-        }
-        if let Some(purged) = purged {
-            let raised = "update feed_state set purged_through = ? where purged_through < ?";
-            change.execute(Query::new(raised).bind(*purged).bind(*purged)).await?;
-        }
-        event.key_ids = invalidated.into_iter().map(|(id, _)| id).chain(expired).collect();
-        if !event.key_ids.is_empty() {
-            write_event(&mut change, &event).await?;
-        }
-        let latest = take_seqs(&mut change, 0, 0).await?;
-        self.commit(change).await?;
-        Ok(Some((cursor(latest)?, event)))
+/// Removes keys that were dead at `dead_since`, at most [`KEYS_REMOVED_AT_ONCE_MAX`] of each kind, so that no other change
+/// waits for long, and fills in the event's ids. No change once there is nothing left to remove.
+pub(super) async fn remove_dead_keys(
+    change: &mut Transaction,
+    dead_since: UnixMillis,
+    event: &ChangeEvent,
+) -> Result<Done, StoreError> {
+    let forgotten = forget_removals(change, dead_since).await?;
+    let invalidated = remove_invalidated(change, dead_since).await?;
+    let expired = remove_expired(change, dead_since, event.at).await?;
+    let purged = forgotten.iter().chain(invalidated.iter().map(|(_, seq)| seq)).max();
+    if purged.is_none() && expired.is_empty() {
+        return Ok(Done::of(None));
     }
+    if let Some(purged) = purged {
+        let raised = "update feed_state set purged_through = ? where purged_through < ?";
+        change.execute(Query::new(raised).bind(*purged).bind(*purged)).await?;
+    }
+    let key_ids = invalidated.into_iter().map(|(id, _)| id).chain(expired).collect();
+    let event = ChangeEvent { key_ids, ..event.clone() };
+    if !event.key_ids.is_empty() {
+        write_event(change, &event).await?;
+    }
+    let latest = take_seqs(change, 0, 0).await?;
+    Ok(Done::of(Some((cursor(latest)?, event))))
 }
 
 /// Drops removals that every edge that is still there has heard of, and returns their numbers.

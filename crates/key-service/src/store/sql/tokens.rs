@@ -83,7 +83,7 @@ impl SqlStore {
             let ids: Vec<i64> = alive.iter().map(|token| token.id).collect();
             let mut query = Query::new("update token set ");
             query.push(column).push(" = ").push_bind(millis(event.at));
-            query.push(" where token_id in ").push_integers(&ids)?;
+            query.push(" where token_id ").push_in_integers(&ids)?;
             change.execute(query).await?;
         }
         if done.invalidated == 0 {

@@ -1,47 +1,42 @@
 //! Changing keys that live.
 
-use latchkey_key_feed::Cursor;
-
 use crate::audit::ChangeEvent;
+use crate::store::change::Done;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{SqlStore, Turn, take_seqs, write_event};
-use crate::store::update::{KeyChange, KeyUpdate, UpdateOutcome};
+use crate::store::sql::{take_seqs, write_event};
+use crate::store::update::{KeyChange, KeyUpdate};
 use crate::store::{StoreError, StoredKey};
 
-impl SqlStore {
-    /// Changes the keys with these ids, each under a sequence number of its own, and fills in the event's ids. Without a
-    /// cursor and event when no key was changed.
-    pub(in crate::store) async fn update(
-        &self,
-        ids: Vec<String>,
-        update: &KeyUpdate,
-        mut event: ChangeEvent,
-    ) -> Result<(Vec<UpdateOutcome>, Option<(Cursor, ChangeEvent)>), StoreError> {
-        let mut change = self.begin_change(Turn::Keys).await?;
-        let mut outcomes = Vec::with_capacity(ids.len());
-        let mut last = None;
-        for id in ids {
-            let found = find_for_change(&mut change, &id).await?;
-            let outcome = match update.apply_to(found, event.at) {
-                Ok(Some(key)) => {
-                    let seq = take_seqs(&mut change, 1, 0).await?;
-                    write(&mut change, &key, seq).await?;
-                    event.key_ids.push(key.id);
-                    last = Some(seq);
-                    Ok(KeyChange::Updated)
-                }
-                Ok(None) => Ok(KeyChange::Unchanged),
-                Err(refusal) => Err(refusal),
-            };
-            outcomes.push((id, outcome));
-        }
-        let Some(last) = last else { return Ok((outcomes, None)) };
-        write_event(&mut change, &event).await?;
-        self.commit(change).await?;
-        Ok((outcomes, Some((cursor(last)?, event))))
+/// Changes the keys with these ids, each under a sequence number of its own, and fills in the event's ids.
+pub(super) async fn update(
+    change: &mut Transaction,
+    ids: &[String],
+    update: &KeyUpdate,
+    event: &ChangeEvent,
+) -> Result<Done, StoreError> {
+    let mut event = event.clone();
+    let mut updates = Vec::with_capacity(ids.len());
+    let mut last = None;
+    for id in ids {
+        let found = find_for_change(change, id).await?;
+        let outcome = match update.apply_to(found, event.at) {
+            Ok(Some(key)) => {
+                let seq = take_seqs(change, 1, 0).await?;
+                write(change, &key, seq).await?;
+                event.key_ids.push(key.id);
+                last = Some(seq);
+                Ok(KeyChange::Updated)
+            }
+            Ok(None) => Ok(KeyChange::Unchanged),
+            Err(refusal) => Err(refusal),
+        };
+        updates.push((id.clone(), outcome));
     }
+    let Some(last) = last else { return Ok(Done { change: None, updates }) };
+    write_event(change, &event).await?;
+    Ok(Done { change: Some((cursor(last)?, event)), updates })
 }
 
 async fn find_for_change(change: &mut Transaction, id: &str) -> Result<Option<StoredKey>, StoreError> {

@@ -1,0 +1,182 @@
+//! What an accepted request costs, beside everyone else.
+
+use anyhow::{Context as _, Result};
+use latchkey_local_stack::envoy::EnvoyProcess;
+
+use crate::bench::Bench;
+use crate::chart::Chart;
+use crate::cores::Place;
+use crate::edge::authoriser_process::AuthoriserProcess;
+use crate::edge::contender::{self, BARE, Contender, OURS};
+use crate::edge::edge_stack::{self, KeyService};
+use crate::edge::rounds::{self, BUSY_CONNECTIONS, Pace, Stop, Visits};
+use crate::figure::{Figure, Target};
+use crate::key_set::KeySet;
+use crate::load::Load;
+use crate::report::{Report, Table};
+use crate::samples::{Samples, paired};
+
+/// How many keys everyone knows.
+pub const KEYS: KeySet = KeySet { count: 1000 };
+
+/// An Envoy with everyone, a key service and an authoriser.
+#[derive(Debug)]
+pub struct Arena {
+    /// The Envoy, on its own core.
+    pub envoy: EnvoyProcess,
+    /// What `ext_authz` asks.
+    pub authoriser: AuthoriserProcess,
+    _service: KeyService,
+}
+
+impl Arena {
+    /// Starts it, and waits until everyone admits the last key.
+    ///
+    /// # Errors
+    ///
+    /// When a part does not start, or someone does not admit the key.
+    pub fn start(bench: &Bench) -> Result<Self> {
+        let service = KeyService::start(bench, KEYS)?;
+        let authoriser = AuthoriserProcess::start(KEYS)?;
+        let mut config = contender::config(bench, KEYS, &service.feed_key.encoded)?;
+        config.set_cluster_address("key_service", service.process.address())?;
+        config.set_cluster_address("authoriser_http", authoriser.address())?;
+        config.set_cluster_address("authoriser_grpc", authoriser.address())?;
+        let envoy = edge_stack::envoy(config, 1, Place::OwnCore)?;
+        for contender in contender::all(bench) {
+            let listener = envoy.admin().listener(contender.name)?;
+            let authorization = KEYS.last_authorization(contender.takes);
+            edge_stack::await_status(listener, "/", Some(&authorization), 200)
+                .with_context(|| contender.name)?;
+        }
+        Ok(Self { envoy, authoriser, _service: service })
+    }
+}
+
+/// The section.
+///
+/// # Errors
+///
+/// When something could not be measured.
+pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let arena = Arena::start(bench)?;
+    let contenders = contender::all(bench);
+    let stops =
+        contenders.iter().map(|contender| stop(bench, &arena, contender)).collect::<Result<Vec<_>>>()?;
+    let pace = Pace { with_latency: true, ..Pace::of(bench.extent, 7) };
+    let visits = rounds::measure(&arena.envoy, &stops, pace)?;
+    let results: Vec<(Contender, Visits)> = contenders.into_iter().zip(visits).collect();
+    tell_costs(&results, report)?;
+    tell_ratios(&results, report)
+}
+
+fn stop(bench: &Bench, arena: &Arena, contender: &Contender) -> Result<Stop> {
+    let target = arena.envoy.admin().listener(contender.name)?;
+    let credentials = KEYS.credential_file(contender.takes, bench.directory())?;
+    Ok(Stop {
+        listener: contender.name.to_owned(),
+        load: Load::new(target, BUSY_CONNECTIONS, Some(credentials)),
+        status: 200,
+        behind: contender.asks.then(|| arena.authoriser.id()),
+    })
+}
+
+fn tell_costs(results: &[(Contender, Visits)], report: &mut Report) -> Result<()> {
+    let bare = of(results, BARE)?;
+    let mut table = Table::new(
+        "What an accepted request costs (1 000 keys; added: over Envoy without a filter)",
+        &[
+            "Filter",
+            "CPU of Envoy",
+            "Added CPU",
+            "Added CPU, authoriser included",
+            "Requests/s of a worker",
+            "Added latency, p50",
+            "p99",
+        ],
+    );
+    let mut chart = Chart::new("accepted-cpu", "CPU added to an accepted request", "µs");
+    for (contender, visits) in results {
+        let name = contender.name;
+        let added = |left: &[f64], right: &[f64]| paired(left, right, |left, right| left - right);
+        let cpu = report.add(Figure::of(
+            format!("accepted/{name}/cpu"),
+            "µs",
+            &Samples::new(visits.cpu_us.clone())?,
+        ));
+        let added_cpu = report.add(Figure::of(
+            format!("accepted/{name}/added_cpu"),
+            "µs",
+            &added(&visits.cpu_us, &bare.cpu_us)?,
+        ));
+        let whole = report.add(Figure::of(
+            format!("accepted/{name}/added_cpu_with_authoriser"),
+            "µs",
+            &added(&with_behind(visits), &bare.cpu_us)?,
+        ));
+        let rate = report.add(Figure::of(
+            format!("accepted/{name}/rate"),
+            "/s",
+            &Samples::new(visits.rate.clone())?,
+        ));
+        let p50 = report.add(Figure::of(
+            format!("accepted/{name}/added_p50"),
+            "µs",
+            &added(&visits.p50_us, &bare.p50_us)?,
+        ));
+        let p99 = report.add(Figure::of(
+            format!("accepted/{name}/added_p99"),
+            "µs",
+            &added(&visits.p99_us, &bare.p99_us)?,
+        ));
+        chart = match name {
+            BARE => chart,
+            OURS => chart.our_bar(contender.label, &added_cpu),
+            _ => chart.bar(contender.label, &added_cpu),
+        };
+        table.row(contender.label, [&cpu, &added_cpu, &whole, &rate, &p50, &p99].map(Figure::shown));
+    }
+    report.table(table);
+    report.chart(chart);
+    Ok(())
+}
+
+fn tell_ratios(results: &[(Contender, Visits)], report: &mut Report) -> Result<()> {
+    let mut table = Table::new("Added CPU of an accepted request, as ratios", &["Ratio", "Measured"]);
+    let added = |name| paired(&of(results, name)?.cpu_us, &of(results, BARE)?.cpu_us, |cpu, bare| cpu - bare);
+    for (left, right, target) in [
+        (OURS, "empty", Some(Target::AtMost(1.5))),
+        (OURS, "empty-trimmed", None),
+        (OURS, "lua", Some(Target::AtMost(1.0))),
+        ("latchkey-filter-state", "empty", None),
+        ("ext-authz-http", OURS, Some(Target::AtLeast(10.0))),
+        ("ext-authz-grpc", OURS, None),
+        (OURS, "latchkey-against", None),
+    ] {
+        if !results.iter().any(|(contender, _)| contender.name == right) {
+            continue;
+        }
+        let (name, about) = (format!("accepted/ratio/{left}/{right}"), format!("{left} to {right}"));
+        // On a machine that is busy otherwise, what costs little may seem to cost nothing. Then nothing is told of it.
+        let Ok(figure) = Figure::ratio(name, &added(left)?, &added(right)?) else {
+            table.row(about, ["lost in the noise".to_owned()]);
+            continue;
+        };
+        let figure = report.add(match target {
+            Some(target) => figure.with_target(target),
+            None => figure,
+        });
+        table.row(about, [figure.shown()]);
+    }
+    report.table(table);
+    Ok(())
+}
+
+fn with_behind(visits: &Visits) -> Vec<f64> {
+    visits.cpu_us.iter().zip(&visits.behind_cpu_us).map(|(cpu, behind)| cpu + behind).collect()
+}
+
+fn of<'a>(results: &'a [(Contender, Visits)], name: &str) -> Result<&'a Visits> {
+    let found = results.iter().find(|(contender, _)| contender.name == name);
+    found.map(|(_, visits)| visits).with_context(|| format!("{name} was not measured"))
+}

@@ -1,0 +1,106 @@
+//! Who is compared: each a listener of one Envoy that differs in its filter and in nothing else.
+
+use anyhow::Result;
+use latchkey_local_stack::places;
+
+use crate::bench::Bench;
+use crate::edge::edge_config::{EdgeConfig, Filter, Gate, Identity};
+use crate::key_set::{Credential, KeySet};
+
+/// The listener without any filter, which all others are measured against.
+pub const BARE: &str = "bare";
+
+/// The listener that refuses without any filter, which all other refusals are measured against.
+pub const BARE_REFUSING: &str = "bare-401";
+
+/// Our filter as it is when nothing is configured.
+pub const OURS: &str = "latchkey";
+
+/// Someone to compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contender {
+    /// The name of its listener, and of its figures.
+    pub name: &'static str,
+    /// What it is, for people.
+    pub label: &'static str,
+    /// What it takes for a valid credential.
+    pub takes: Credential,
+    /// Whether it looks at the credential at all.
+    pub is_a_gate: bool,
+    /// Whether it asks the authoriser.
+    pub asks: bool,
+}
+
+const fn contender(name: &'static str, label: &'static str) -> Contender {
+    Contender { name, label, takes: Credential::Valid, is_a_gate: false, asks: false }
+}
+
+const fn gate(name: &'static str, label: &'static str) -> Contender {
+    Contender { is_a_gate: true, ..contender(name, label) }
+}
+
+const fn asking(name: &'static str, label: &'static str) -> Contender {
+    Contender { asks: true, ..gate(name, label) }
+}
+
+const AGAINST: Contender = gate("latchkey-against", "Latchkey, the other build");
+
+const ALL: &[Contender] = &[
+    contender(BARE, "no filter"),
+    gate(OURS, "Latchkey"),
+    gate("latchkey-headers", "Latchkey, headers only"),
+    gate("latchkey-filter-state", "Latchkey, filter state only"),
+    contender("empty", "empty Wasm filter"),
+    contender("empty-trimmed", "empty Wasm filter, trimmed"),
+    gate("api-key-auth", "api_key_auth (native)"),
+    Contender { takes: Credential::UserAndPassword, ..gate("basic-auth", "basic_auth (native)") },
+    contender("lua", "Lua, sets the same headers"),
+    asking("ext-authz-http", "ext_authz over HTTP"),
+    asking("ext-authz-grpc", "ext_authz over gRPC"),
+];
+
+/// Everyone, the build to compare with included.
+#[must_use]
+pub fn all(bench: &Bench) -> Vec<Contender> {
+    let against = bench.against.as_ref().map(|_| AGAINST);
+    ALL.iter().copied().chain(against).collect()
+}
+
+/// An Envoy with a listener for everyone; `keys` are known to all, and the feed is read with `feed_credential`.
+///
+/// # Errors
+///
+/// When a module is not built.
+pub fn config(bench: &Bench, keys: KeySet, feed_credential: &str) -> Result<EdgeConfig> {
+    let mut config = EdgeConfig::new()?;
+    for contender in all(bench) {
+        config.add_listener(contender.name, filter(bench, contender, keys, feed_credential)?)?;
+    }
+    config.add_refusing_listener(BARE_REFUSING)?;
+    Ok(config)
+}
+
+fn filter(bench: &Bench, contender: Contender, keys: KeySet, feed: &str) -> Result<Option<Filter>> {
+    let name = contender.name;
+    let module = places::filter_module();
+    let ours = |identity| {
+        let (cluster, feed_credential) = ("key_service", feed);
+        Filter::latchkey(&Gate { module: &module, table: name, cluster, feed_credential, identity })
+    };
+    Ok(Some(match name {
+        BARE => return Ok(None),
+        OURS => ours(Identity::Both)?,
+        "latchkey-headers" => ours(Identity::Headers)?,
+        "latchkey-filter-state" => ours(Identity::FilterState)?,
+        "empty" => Filter::empty(&bench.empty_filter(), name)?,
+        "empty-trimmed" => Filter::empty(&bench.trimmed_empty_filter(), name)?,
+        "api-key-auth" => Filter::api_key_auth(keys)?,
+        "basic-auth" => Filter::basic_auth(keys)?,
+        "latchkey-against" => {
+            let module = bench.against.as_deref().unwrap_or(&module);
+            let (cluster, feed_credential, identity) = ("key_service", feed, Identity::Both);
+            Filter::latchkey(&Gate { module, table: name, cluster, feed_credential, identity })?
+        }
+        file => Filter::of_file(file)?,
+    }))
+}

@@ -1,0 +1,328 @@
+//! The configuration of the Envoy that is measured, put together from the files in `benches/envoy`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use latchkey_local_stack::envoy_config::EnvoyConfig;
+use latchkey_local_stack::places;
+use serde_json::{Value, json};
+use sha1::{Digest as _, Sha1};
+
+use crate::key_set::{Credential, KeySet};
+
+const CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
+const VM_CONFIG: &str = "/typed_config/config/vm_config";
+const PLUGIN_CONFIG: &str = "/typed_config/config/configuration/value";
+
+/// A bootstrap with a listener for each contender.
+#[derive(Clone, Debug)]
+pub struct EdgeConfig(Value);
+
+/// An HTTP filter as a listener has it.
+#[derive(Clone, Debug)]
+pub struct Filter(Value);
+
+/// Our filter, as a listener has it.
+#[derive(Clone, Debug)]
+pub struct Gate<'a> {
+    /// The build.
+    pub module: &'a Path,
+    /// Names its key table, and the edge for the key service: gates of one name share both.
+    pub table: &'a str,
+    /// The cluster of the key service that it follows.
+    pub cluster: &'a str,
+    /// `base64(id:secret)` of a key that may read the feed there.
+    pub feed_credential: &'a str,
+    /// What it tells the upstream.
+    pub identity: Identity,
+}
+
+/// How our filter tells the upstream who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// By headers and in filter state, as it does when nothing is configured.
+    Both,
+    /// By headers alone.
+    Headers,
+    /// In filter state alone. The credential is removed, which edits a header too.
+    FilterState,
+    /// In filter state alone, with the credential left to the upstream: no header changes.
+    FilterStateAndCredential,
+}
+
+impl EdgeConfig {
+    /// A bootstrap without listeners.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn new() -> Result<Self> {
+        Ok(Self(yaml("bootstrap.yaml")?))
+    }
+
+    /// Adds a listener of this name with the filter, or with none.
+    ///
+    /// # Errors
+    ///
+    /// When a file has lost a part that is set here.
+    pub fn add_listener(&mut self, name: &str, filter: Option<Filter>) -> Result<()> {
+        self.add_listener_with_routes(name, filter, 1)
+    }
+
+    /// The same with so many routes, of which the last takes every request of a bench.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::add_listener`].
+    pub fn add_listener_with_routes(
+        &mut self,
+        name: &str,
+        filter: Option<Filter>,
+        routes: usize,
+    ) -> Result<()> {
+        let mut listener = yaml("listener.yaml")?;
+        for field in ["/name", "/stat_prefix"] {
+            *part(&mut listener, field)? = json!(name);
+        }
+        let manager = part(&mut listener, CONNECTION_MANAGER)?;
+        *part(manager, "/stat_prefix")? = json!(name);
+        if let Some(Filter(filter)) = filter {
+            list(manager, "/http_filters")?.insert(0, filter);
+        }
+        let others = (1..routes).map(|number| {
+            json!({"match": {"prefix": format!("/service-{number}/")}, "direct_response": {"status": 404}})
+        });
+        list(manager, "/route_config/virtual_hosts/0/routes")?.splice(0..0, others);
+        list(&mut self.0, "/static_resources/listeners")?.push(listener);
+        Ok(())
+    }
+
+    /// Adds a listener that refuses everything by itself: what a refusal costs an Envoy without any filter.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::add_listener`].
+    pub fn add_refusing_listener(&mut self, name: &str) -> Result<()> {
+        self.add_listener(name, None)?;
+        let listener = list(&mut self.0, "/static_resources/listeners")?.last_mut();
+        let manager = part(listener.context("no listener")?, CONNECTION_MANAGER)?;
+        *part(manager, "/route_config/virtual_hosts/0/routes/0/direct_response/status")? = json!(401);
+        Ok(())
+    }
+
+    /// Sends what is meant for `cluster` to `address`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such cluster.
+    pub fn set_cluster_address(&mut self, cluster: &str, address: SocketAddr) -> Result<()> {
+        let mut config = EnvoyConfig::from(self.0.take());
+        let set = config.set_cluster_address(cluster, address);
+        self.0 = config.bootstrap().take();
+        set
+    }
+
+    /// What Envoy is started with.
+    #[must_use]
+    pub fn finished(self) -> EnvoyConfig {
+        EnvoyConfig::from(self.0)
+    }
+}
+
+impl Filter {
+    /// Our filter.
+    ///
+    /// # Errors
+    ///
+    /// When it is not built, or the file has lost a part that is set here.
+    pub fn latchkey(gate: &Gate<'_>) -> Result<Self> {
+        let mut filter = Self::in_wasm("filters/latchkey.yaml", gate.module, gate.table)?;
+        let text = part(&mut filter.0, PLUGIN_CONFIG)?;
+        let mut config: Value = serde_json::from_str(text.as_str().unwrap_or_default())?;
+        *part(&mut config, "/key_service/cluster")? = json!(gate.cluster);
+        *part(&mut config, "/key_service/credential/inline")? = json!(gate.feed_credential);
+        let fields = config.as_object_mut().context("the plugin configuration is no object")?;
+        fields.insert("edge".to_owned(), json!(gate.table));
+        let identity = match gate.identity {
+            Identity::Both => json!({}),
+            Identity::Headers => json!({"filter_state": false}),
+            Identity::FilterState | Identity::FilterStateAndCredential => json!({"headers": no_headers()}),
+        };
+        let forwards = gate.identity == Identity::FilterStateAndCredential;
+        fields.insert("forward_credential".to_owned(), json!(forwards));
+        fields.insert("identity".to_owned(), identity);
+        *text = json!(config.to_string());
+        Ok(filter)
+    }
+
+    /// The empty filter from this module.
+    ///
+    /// # Errors
+    ///
+    /// When the file has lost a part that is set here.
+    pub fn empty(module: &Path, vm: &str) -> Result<Self> {
+        Self::in_wasm("filters/empty-filter.yaml", module, vm)
+    }
+
+    /// Envoy's own filter for keys, with every key of the set.
+    ///
+    /// # Errors
+    ///
+    /// When the file has lost a part that is set here.
+    pub fn api_key_auth(keys: KeySet) -> Result<Self> {
+        let mut filter = yaml("filters/api-key-auth.yaml")?;
+        let credentials = (0..keys.count).map(|number| {
+            json!({"key": Credential::Valid.authorization(number), "client": format!("service-{number}")})
+        });
+        *part(&mut filter, "/typed_config/credentials")? = credentials.collect();
+        Ok(Self(filter))
+    }
+
+    /// Envoy's own filter for users, with a user for every key of the set.
+    ///
+    /// # Errors
+    ///
+    /// When the file has lost a part that is set here.
+    pub fn basic_auth(keys: KeySet) -> Result<Self> {
+        let mut filter = yaml("filters/basic-auth.yaml")?;
+        let lines = (0..keys.count).map(|number| {
+            let (user, password) = Credential::UserAndPassword.parts(number);
+            format!("{user}:{{SHA}}{}\n", STANDARD.encode(Sha1::digest(password)))
+        });
+        *part(&mut filter, "/typed_config/users/inline_string")? = json!(lines.collect::<String>());
+        Ok(Self(filter))
+    }
+
+    /// A filter that is taken as its file has it: `lua`, `ext-authz-http` or `ext-authz-grpc`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file.
+    pub fn of_file(name: &str) -> Result<Self> {
+        Ok(Self(yaml(&format!("filters/{name}.yaml"))?))
+    }
+
+    fn in_wasm(file: &str, module: &Path, vm: &str) -> Result<Self> {
+        ensure!(module.is_file(), "{} is not built: run `make bench`", module.display());
+        let mut filter = yaml(file)?;
+        let vm_config = part(&mut filter, VM_CONFIG)?;
+        *part(vm_config, "/vm_id")? = json!(vm);
+        *part(vm_config, "/code/local/filename")? = json!(module);
+        Ok(Self(filter))
+    }
+}
+
+/// Every identity header, switched off.
+fn no_headers() -> Value {
+    let names = ["id", "name", "owner", "owner_realm", "roles", "limited_by", "expiration"];
+    names.into_iter().map(|name| (name.to_owned(), Value::Null)).collect()
+}
+
+fn yaml(file: &str) -> Result<Value> {
+    let path = places::repository().join("benches/envoy").join(file);
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("reading {}", path.display()))
+}
+
+fn part<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
+    value.pointer_mut(pointer).with_context(|| format!("a configuration in benches/envoy has no {pointer}"))
+}
+
+fn list<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Vec<Value>> {
+    part(value, pointer)?.as_array_mut().with_context(|| format!("{pointer} is no list"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// The least that Envoy takes for a filter.
+    const LEAST_MODULE: &str = r#"(module (memory (export "memory") 1)
+        (func (export "proxy_abi_version_0_2_1")) (func (export "malloc") (param i32) (result i32) i32.const 0))"#;
+
+    fn gate(identity: Identity) -> Filter {
+        let module = places::filter_module();
+        let (table, cluster, feed_credential) = ("table", "key_service", "aWQ6c2VjcmV0");
+        Filter::latchkey(&Gate { module: &module, table, cluster, feed_credential, identity }).unwrap()
+    }
+
+    /// Envoy reads it, starts every filter with its configuration, and binds no port.
+    #[track_caller]
+    fn assert_envoy_takes(config: EdgeConfig) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("envoy.json");
+        fs::write(&file, config.finished().rendered()).unwrap();
+        let validated = Command::new(places::envoy().unwrap())
+            .args(["--mode", "validate", "--disable-hot-restart", "--config-path"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
+    }
+
+    #[test]
+    fn envoy_takes_every_contender() {
+        let directory = tempfile::tempdir().unwrap();
+        let module = directory.path().join("empty.wasm");
+        fs::write(&module, wat::parse_str(LEAST_MODULE).unwrap()).unwrap();
+        let keys = KeySet { count: 3 };
+        let mut config = EdgeConfig::new().unwrap();
+        config.add_listener("bare", None).unwrap();
+        config.add_refusing_listener("refusing").unwrap();
+        for (name, filter) in [
+            ("both", gate(Identity::Both)),
+            ("headers", gate(Identity::Headers)),
+            ("filter-state", gate(Identity::FilterState)),
+            ("no-edit", gate(Identity::FilterStateAndCredential)),
+            ("empty", Filter::empty(&module, "empty").unwrap()),
+            ("api-key-auth", Filter::api_key_auth(keys).unwrap()),
+            ("basic-auth", Filter::basic_auth(keys).unwrap()),
+            ("lua", Filter::of_file("lua").unwrap()),
+            ("ext-authz-http", Filter::of_file("ext-authz-http").unwrap()),
+            ("ext-authz-grpc", Filter::of_file("ext-authz-grpc").unwrap()),
+        ] {
+            config.add_listener(name, Some(filter)).unwrap();
+        }
+        config.add_listener_with_routes("routes", None, 2000).unwrap();
+        for cluster in ["key_service", "key_service_middle", "key_service_large", "authoriser_http"] {
+            config.set_cluster_address(cluster, ([127, 0, 0, 1], 1234).into()).unwrap();
+        }
+        assert!(config.set_cluster_address("no such cluster", ([127, 0, 0, 1], 1).into()).is_err());
+        assert_envoy_takes(config);
+    }
+
+    #[test]
+    fn every_file_of_a_filter_is_one_of_a_contender() {
+        let files = fs::read_dir(places::repository().join("benches/envoy/filters")).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort_unstable();
+        let expected = [
+            "api-key-auth.yaml",
+            "basic-auth.yaml",
+            "empty-filter.yaml",
+            "ext-authz-grpc.yaml",
+            "ext-authz-http.yaml",
+            "latchkey.yaml",
+            "lua.yaml",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_listener_is_named_throughout_and_its_last_route_answers() {
+        let mut config = EdgeConfig::new().unwrap();
+        config.add_listener_with_routes("many", Some(gate(Identity::Both)), 3).unwrap();
+        let manager =
+            &config.0["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+        assert_eq!(manager["stat_prefix"], "many");
+        assert_eq!(manager["http_filters"][0]["name"], "latchkey");
+        let routes = manager["route_config"]["virtual_hosts"][0]["routes"].as_array().unwrap();
+        assert_eq!((routes.len(), &routes[2]["direct_response"]["status"]), (3, &json!(200)));
+    }
+}

@@ -1,0 +1,110 @@
+//! A real key service with so many keys, and the Envoy that is measured.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use latchkey_local_stack::envoy::{EnvoyOptions, EnvoyProcess};
+use latchkey_local_stack::http::{Request, http1};
+use latchkey_local_stack::key_service::{CreatedKey, KeyServiceProcess};
+use latchkey_local_stack::wait;
+use tempfile::TempDir;
+
+use crate::bench::Bench;
+use crate::cores::{self, Place};
+use crate::edge::edge_config::EdgeConfig;
+use crate::key_set::KeySet;
+
+/// How long an Envoy may take until it admits its last key. The target for a million is 10 s; this ends a run that hangs.
+const LOAD_PATIENCE: Duration = Duration::from_secs(180);
+
+/// A key service with the keys of a set, in a copy of its store that goes with it.
+#[derive(Debug)]
+pub struct KeyService {
+    /// The service.
+    pub process: KeyServiceProcess,
+    /// The key with which an edge reads its feed.
+    pub feed_key: CreatedKey,
+    _directory: TempDir,
+}
+
+impl KeyService {
+    /// Starts the release build with the keys of `keys`. Their store is made when it is not there, and then kept.
+    ///
+    /// # Errors
+    ///
+    /// When the service is not built, cannot import the keys, or does not start.
+    pub fn start(bench: &Bench, keys: KeySet) -> Result<Self> {
+        let program = bench.latchkey()?;
+        let store = store_with(&program, bench.directory(), keys)?;
+        let directory = tempfile::Builder::new().prefix("service-").tempdir_in(bench.directory())?;
+        let data = directory.path().join("data");
+        fs::create_dir(&data)?;
+        for file in fs::read_dir(&store)? {
+            let file = file?;
+            fs::copy(file.path(), data.join(file.file_name()))?;
+        }
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let process = KeyServiceProcess::start_program(&program, anywhere, &data, directory.path())?;
+        let feed_key = process.client().create_feed_key()?;
+        Ok(Self { process, feed_key, _directory: directory })
+    }
+}
+
+/// The directory of a store that holds just these keys.
+fn store_with(program: &Path, directory: &Path, keys: KeySet) -> Result<PathBuf> {
+    let store = directory.join(format!("store-{}", keys.count));
+    if store.is_dir() {
+        return Ok(store);
+    }
+    let beside = tempfile::Builder::new().prefix("importing-").tempdir_in(directory)?;
+    let (export, data) = (beside.path().join("keys.jsonl"), beside.path().join("data"));
+    keys.write_export(&export)?;
+    let output = Command::new(program).arg("import").arg("--data").arg(&data).arg(&export).output()?;
+    ensure!(output.status.success(), "importing: {}", String::from_utf8_lossy(&output.stderr));
+    fs::rename(&data, &store)?;
+    Ok(store)
+}
+
+/// Starts an Envoy in its place.
+///
+/// # Errors
+///
+/// When it does not start.
+pub fn envoy(config: EdgeConfig, workers: u32, place: Place) -> Result<EnvoyProcess> {
+    let options = EnvoyOptions {
+        config: config.finished(),
+        concurrency: workers,
+        environment: Vec::new(),
+        filter_log_level: "warning",
+    };
+    let envoy = EnvoyProcess::start(&options)?;
+    cores::place(envoy.id(), place)?;
+    Ok(envoy)
+}
+
+/// Waits until the listener answers a request with this credential with `status`.
+///
+/// # Errors
+///
+/// When it goes on answering with another.
+pub fn await_status(
+    listener: SocketAddr,
+    path: &str,
+    authorization: Option<&str>,
+    status: u16,
+) -> Result<()> {
+    let mut request = Request::get(path);
+    if let Some(authorization) = authorization {
+        request = request.header("authorization", authorization);
+    }
+    let mut last = 0;
+    wait::patiently(LOAD_PATIENCE, "a listener answers as it should", || {
+        last = http1::exchange(listener, &request)?.status;
+        Ok((last == status).then_some(()))
+    })
+    .with_context(|| format!("{listener} answers {last} instead of {status}"))
+}

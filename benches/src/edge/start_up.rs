@@ -1,0 +1,46 @@
+//! How large the module is, and how soon an Envoy with it admits.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use latchkey_local_stack::places;
+
+use crate::bench::Bench;
+use crate::cores::Place;
+use crate::edge::accepted::KEYS;
+use crate::edge::edge_stack::KeyService;
+use crate::edge::gated_edge::GatedEdge;
+use crate::figure::{Figure, Target};
+use crate::report::{Report, Table};
+use crate::samples::Samples;
+
+/// Worker threads of the Envoy that is started.
+const WORKERS: u32 = 2;
+
+/// The section.
+///
+/// # Errors
+///
+/// When something could not be measured.
+pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let service = KeyService::start(bench, KEYS)?;
+    let mut times = Vec::new();
+    for _ in 0..bench.extent.choose(9, 3) {
+        let began = Instant::now();
+        let edge = GatedEdge::start(&service, KEYS, WORKERS, Place::AllCores)?;
+        times.push(began.elapsed().as_secs_f64());
+        drop(edge);
+    }
+    let time = Figure::of("start-up/first-admitted", "s", &Samples::new(times)?);
+    let time = report.add(time.with_target(Target::AtMost(1.0)));
+    let module = fs::metadata(places::filter_module()).context("the filter is not built")?.len();
+    let size = Figure::new("start-up/module", "kB", module as f64 / 1e3).with_target(Target::AtMost(200.0));
+    let size = report.add(size);
+
+    let mut table = Table::new("The module, and the start of an Envoy", &["", "Measured"]);
+    table.row("Size of the module", [size.shown()]);
+    table.row("From Envoy's start to the first admitted request, 1 000 keys", [time.shown()]);
+    report.table(table);
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! A change of keys: what is asked, and what came of it.
+
+use latchkey_key_feed::{Cursor, UnixMillis};
+use tracing::Span;
+
+use crate::audit::ChangeEvent;
+use crate::store::update::{KeyUpdate, UpdateOutcome};
+use crate::store::{KeyFilter, StoredKey};
+
+/// A change that is durable: where it left the feed, and what it was.
+pub(super) type Committed = (Cursor, ChangeEvent);
+
+/// A change that is to be made.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) verb: Verb,
+    /// What the trail says of it. The ids of the keys are filled in once they are known.
+    pub(super) event: ChangeEvent,
+    /// The request that asked for it: the line of the trail has its id.
+    pub(super) span: Span,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Verb {
+    /// Add keys, all or none.
+    Add(Vec<StoredKey>),
+    /// End keys, for ever.
+    Invalidate(KeyFilter),
+    /// Remove some of the keys that were dead at this moment.
+    RemoveDead(UnixMillis),
+    /// Change keys, by id.
+    Update(Vec<String>, Box<KeyUpdate>),
+}
+
+/// What was done.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// The change; `None` when there was nothing to change.
+    pub(super) change: Option<Committed>,
+    /// Of an update: what became of each key, in the order of the ids.
+    pub(super) updates: Vec<UpdateOutcome>,
+}
+
+/// The outcome of a change that may turn out to be none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed<T> {
+    /// What was done, or why not.
+    pub outcome: T,
+    /// Where the change left the feed: whoever has applied everything up to here has applied it. `None` when nothing was changed.
+    pub cursor: Option<Cursor>,
+}
+
+impl Change {
+    /// A change that the current request asks for.
+    pub(super) fn new(verb: Verb, event: ChangeEvent) -> Self {
+        Self { verb, event, span: Span::current() }
+    }
+
+    /// The keys that it adds.
+    pub(super) fn added(&self) -> &[StoredKey] {
+        if let Verb::Add(keys) = &self.verb { keys } else { &[] }
+    }
+
+    /// The ids of the keys that it ends, as far as it names them.
+    pub(super) fn named(&self) -> &[String] {
+        if let Verb::Invalidate(KeyFilter { ids: Some(ids), .. }) = &self.verb { ids } else { &[] }
+    }
+
+    /// How many keys it is about; [`usize::MAX`] when only the store can tell.
+    pub(super) fn keys(&self) -> usize {
+        match &self.verb {
+            Verb::Add(keys) => keys.len(),
+            Verb::Invalidate(KeyFilter { ids: Some(ids), .. }) | Verb::Update(ids, _) => ids.len(),
+            Verb::Invalidate(_) | Verb::RemoveDead(_) => usize::MAX,
+        }
+    }
+}
+
+impl Done {
+    pub(super) fn of(change: Option<Committed>) -> Self {
+        Self { change, updates: Vec::new() }
+    }
+
+    /// Where the change left the feed.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        self.change.as_ref().map(|(cursor, _)| *cursor)
+    }
+}

@@ -1,0 +1,158 @@
+//! Where changes wait for each other, so that many share one transaction and one wait for the disk.
+//!
+//! A change goes to the end of a line. One task takes from its front whatever waits there, as a group, has the group written, and
+//! hands each change its own outcome: after the commit, never before it. While a group is being written the next one gathers, so
+//! groups grow with the load, and a change that comes alone waits for nobody.
+//!
+//! What is in the line is done whether or not anybody still waits for the answer.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::limits::{CHANGES_WAITING_MAX, GROUP_KEYS_MAX};
+use crate::store::StoreError;
+
+/// What changes are written to.
+pub(super) trait Ledger: Send + Sync + 'static {
+    /// What waits.
+    type Change: Send + 'static;
+    /// What becomes of a change that was written.
+    type Outcome: Send + 'static;
+
+    /// How many keys a change is about; [`usize::MAX`] when nobody knows.
+    fn keys_of(change: &Self::Change) -> usize;
+
+    /// Writes changes, in their order and all in one transaction, and gives the outcome of each. A change that is refused leaves no
+    /// trace and takes nothing from the others. After an error none of them counts as written.
+    fn write(
+        &self,
+        group: Vec<Self::Change>,
+    ) -> impl Future<Output = Result<Vec<Result<Self::Outcome, StoreError>>, StoreError>> + Send;
+}
+
+/// The end of the line. Clones are of the same line, which lasts as long as one of them.
+pub(super) struct GroupCommit<L: Ledger> {
+    line: mpsc::Sender<Waiting<L>>,
+}
+
+/// A change in the line, and who wants to know of it.
+struct Waiting<L: Ledger> {
+    change: L::Change,
+    answer: oneshot::Sender<Result<L::Outcome, StoreError>>,
+}
+
+/// The front of the line.
+struct Front<L: Ledger> {
+    line: mpsc::Receiver<Waiting<L>>,
+    /// What was found too large for the group before it, and begins the next.
+    next: Option<Waiting<L>>,
+}
+
+/// Why a group failed, as each of its changes is told.
+#[derive(Clone, Debug)]
+struct GroupFailed(Arc<dyn Error + Send + Sync>);
+
+impl<L: Ledger> GroupCommit<L> {
+    /// Opens a line to this ledger.
+    pub(super) fn begin(ledger: L) -> Self {
+        let (line, changes) = mpsc::channel(CHANGES_WAITING_MAX);
+        tokio::spawn(write_groups(Arc::new(ledger), Front { line: changes, next: None }));
+        Self { line }
+    }
+
+    /// Puts a change at the end of the line, and waits until it is durable. Once this was polled the change is made, also when the
+    /// caller goes away.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TooManyChanges`] when the line is full; the change was not made. Else why it was not made, or, where the commit
+    /// itself failed, why nobody knows.
+    pub(super) async fn write(&self, change: L::Change) -> Result<L::Outcome, StoreError> {
+        let (answer, written) = oneshot::channel();
+        self.line.try_send(Waiting { change, answer }).map_err(|refused| match refused {
+            TrySendError::Full(_) => StoreError::TooManyChanges,
+            TrySendError::Closed(_) => StoreError::Unavailable("nobody writes changes any more".into()),
+        })?;
+        written.await.map_err(|gone| StoreError::Unavailable(gone.into()))?
+    }
+}
+
+async fn write_groups<L: Ledger>(ledger: Arc<L>, mut front: Front<L>) {
+    while let Some(group) = front.next_group().await {
+        let (changes, answers): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|waiting| (waiting.change, waiting.answer)).unzip();
+        let ledger = Arc::clone(&ledger);
+        // In a task of its own, so that the line outlives whatever becomes of a group.
+        let written = tokio::spawn(async move { ledger.write(changes).await });
+        let outcomes = match written.await {
+            Ok(Ok(outcomes)) => outcomes,
+            Ok(Err(error)) => GroupFailed(Arc::new(error)).for_each(answers.len()),
+            Err(error) => GroupFailed(Arc::new(error)).for_each(answers.len()),
+        };
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // Whoever has gone does not miss it.
+            let _ = answer.send(outcome);
+        }
+    }
+}
+
+impl<L: Ledger> Front<L> {
+    /// Waits for a change, and takes what waits behind it as long as the group stays small. `None` once the line has ended.
+    async fn next_group(&mut self) -> Option<Vec<Waiting<L>>> {
+        let first = match self.next.take() {
+            Some(first) => first,
+            None => self.line.recv().await?,
+        };
+        let mut keys = L::keys_of(&first.change);
+        let mut group = vec![first];
+        while keys < GROUP_KEYS_MAX {
+            let Ok(next) = self.line.try_recv() else { break };
+            // A change that is about no key is work all the same.
+            keys = keys.saturating_add(L::keys_of(&next.change).max(1));
+            if keys > GROUP_KEYS_MAX {
+                self.next = Some(next);
+                break;
+            }
+            group.push(next);
+        }
+        Some(group)
+    }
+}
+
+impl GroupFailed {
+    fn for_each<T>(&self, count: usize) -> Vec<Result<T, StoreError>> {
+        (0..count).map(|_| Err(StoreError::Unavailable(Box::new(self.clone())))).collect()
+    }
+}
+
+impl fmt::Display for GroupFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the transaction that the change was part of failed")
+    }
+}
+
+impl Error for GroupFailed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.0.as_ref())
+    }
+}
+
+// By hand, because a derived one would ask the ledger itself to be cloned.
+impl<L: Ledger> Clone for GroupCommit<L> {
+    fn clone(&self) -> Self {
+        Self { line: self.line.clone() }
+    }
+}
+
+impl<L: Ledger> fmt::Debug for GroupCommit<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GroupCommit")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Writing changes of keys, a group at a time, and telling of them once they are durable.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use latchkey_key_feed::Cursor;
+use tokio::sync::watch;
+
+use crate::audit;
+use crate::limits::RETRY_PAUSE;
+use crate::store::change::{Change, Done};
+use crate::store::group_commit::Ledger;
+use crate::store::sql::SqlStore;
+use crate::store::{StoreError, replicas};
+use crate::telemetry;
+
+/// The keys of the database, and whoever waits for their changes.
+pub(super) struct KeyLedger {
+    pub(super) database: SqlStore,
+    pub(super) changes: Arc<watch::Sender<Cursor>>,
+    pub(super) health: ChangeHealth,
+}
+
+/// Whether the database takes changes, as far as the latest one told. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ChangeHealth(Arc<Mutex<Option<Instant>>>);
+
+/// What the latest change told.
+pub(super) enum Health {
+    /// It went through.
+    Good,
+    /// It failed just now.
+    Bad,
+    /// It failed a while ago.
+    Unknown,
+}
+
+impl Ledger for KeyLedger {
+    type Change = Change;
+    type Outcome = Done;
+
+    fn keys_of(change: &Change) -> usize {
+        change.keys()
+    }
+
+    async fn write(&self, group: Vec<Change>) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
+        let written = self.database.write_group(&group).await;
+        self.health.note(&written);
+        let outcomes = written?;
+        // One waking for all of them.
+        let latest = outcomes.iter().flatten().filter_map(Done::cursor).max();
+        if let Some(latest) = latest {
+            replicas::announce(&self.changes, latest);
+        }
+        for (change, outcome) in group.iter().zip(&outcomes) {
+            if let Ok(Done { change: Some((_, event)), .. }) = outcome {
+                change.span.in_scope(|| audit::record_change(event));
+                telemetry::keys_changed(event.action, event.key_ids.len());
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+impl ChangeHealth {
+    /// Remembers whether the database did its part in a change.
+    pub(super) fn note<T>(&self, outcome: &Result<T, StoreError>) {
+        let failed = matches!(outcome, Err(StoreError::Unavailable(_))).then(Instant::now);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+    }
+
+    /// What is known.
+    pub(super) fn get(&self) -> Health {
+        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => Health::Good,
+            Some(at) if at.elapsed() < RETRY_PAUSE => Health::Bad,
+            Some(_) => Health::Unknown,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Writing a group of changes in one transaction.
+//!
+//! Neighbours of one kind share their statements as well. What is refused is undone to a savepoint; neighbours that shared its
+//! statements are then written one by one, so that only the one at fault is refused.
+
+use std::slice;
+
+use crate::store::change::{Change, Done, Verb};
+use crate::store::sql::query::Query;
+use crate::store::sql::transaction::Transaction;
+use crate::store::sql::{SqlStore, Turn, keys, removal, update};
+use crate::store::{KeyFilter, StoreError};
+
+/// Where a change begins.
+const BEGIN: &str = "savepoint change";
+/// Undoes what was done since then.
+const UNDO: &str = "rollback to savepoint change";
+/// Forgets where it began, in a transaction that goes on.
+const END: &str = "release savepoint change";
+
+impl SqlStore {
+    /// Writes changes in their order, and gives the outcome of each. After an error none of them counts as written.
+    pub(in crate::store) async fn write_group(
+        &self,
+        group: &[Change],
+    ) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
+        let mut transaction = self.begin_change(Turn::Keys).await?;
+        let mut outcomes = Vec::with_capacity(group.len());
+        for neighbours in group.chunk_by(|one, next| one.shares_statements_with(next)) {
+            match try_writing(&mut transaction, neighbours).await? {
+                Ok(done) => outcomes.extend(done.into_iter().map(Ok)),
+                Err(refusal) if neighbours.len() == 1 => outcomes.push(Err(refusal)),
+                Err(_) => {
+                    for change in neighbours {
+                        let done = try_writing(&mut transaction, slice::from_ref(change)).await?;
+                        outcomes.push(done.and_then(the_only));
+                    }
+                }
+            }
+        }
+        if outcomes.iter().flatten().any(|done| done.change.is_some()) {
+            self.commit(transaction).await?;
+        }
+        Ok(outcomes)
+    }
+}
+
+impl Change {
+    /// Whether both can be written by the same statements, and each still told what became of it.
+    fn shares_statements_with(&self, next: &Self) -> bool {
+        match (&self.verb, &next.verb) {
+            (Verb::Add(_), Verb::Add(_)) => true,
+            (Verb::Invalidate(one), Verb::Invalidate(other)) => names_its_keys(one) && names_its_keys(other),
+            _ => false,
+        }
+    }
+}
+
+/// Whether it selects by ids and by nothing else.
+fn names_its_keys(filter: &KeyFilter) -> bool {
+    filter.ids.is_some() && KeyFilter { ids: None, ..filter.clone() } == KeyFilter::default()
+}
+
+/// Writes changes that share their statements, all or none. The outer error is the end of the transaction.
+async fn try_writing(
+    transaction: &mut Transaction,
+    changes: &[Change],
+) -> Result<Result<Vec<Done>, StoreError>, StoreError> {
+    transaction.execute(Query::new(BEGIN)).await?;
+    let written = write(transaction, changes).await;
+    if let Err(refusal) = written {
+        // A database that is in trouble ends the transaction by itself, and then there is nothing to go back to.
+        if transaction.execute(Query::new(UNDO)).await.is_err() {
+            return Err(refusal);
+        }
+        transaction.execute(Query::new(END)).await?;
+        return Ok(Err(refusal));
+    }
+    transaction.execute(Query::new(END)).await?;
+    Ok(written)
+}
+
+async fn write(transaction: &mut Transaction, changes: &[Change]) -> Result<Vec<Done>, StoreError> {
+    let Some(first) = changes.first() else { return Ok(Vec::new()) };
+    match &first.verb {
+        Verb::Add(_) => keys::add(transaction, changes).await,
+        Verb::Invalidate(_) => keys::invalidate(transaction, changes).await,
+        Verb::RemoveDead(dead_since) => {
+            Ok(vec![removal::remove_dead_keys(transaction, *dead_since, &first.event).await?])
+        }
+        Verb::Update(ids, to) => Ok(vec![update::update(transaction, ids, to, &first.event).await?]),
+    }
+}
+
+fn the_only(done: Vec<Done>) -> Result<Done, StoreError> {
+    done.into_iter().next().ok_or(StoreError::Corrupt("outcome of a change"))
+}

@@ -1,0 +1,118 @@
+//! Loads: who does them, in which steps, and what may come between.
+
+use super::a_current_edge;
+use super::model::{Edge, Service};
+use crate::limits::{BACKOFF_MS_MAX, FIRST_FOLLOWERS, IDLE_FIRST_MS};
+use crate::refresh::Answer;
+
+#[test]
+fn a_load_asks_for_what_follows_before_it_reads_an_answer() {
+    let mut service = Service::new();
+    for id in ["a", "b", "c", "d"] {
+        service.create(id);
+    }
+    service.rows_per_page = 1;
+    let mut edge = Edge::new(1);
+    edge.tick(0);
+    edge.answer(0, &service);
+    // The head of this answer is good, and its rows are not: it is asked for again.
+    let (call, poll) = edge.vms[0].pending.take().unwrap();
+    let answer = String::from_utf8(service.answer(&poll)).unwrap().replace("\"id\":\"b\"", "\"id\":7");
+    edge.deliver(0, call, Answer::Page(answer.as_bytes()));
+    assert!(edge.pending_path(0).contains("after=2&") && edge.vms[0].follower.is_busy());
+    edge.tick(0);
+    assert!(edge.noted(0, "Failed(Invalid"));
+    edge.vms[0].pending = None;
+    edge.pass(BACKOFF_MS_MAX);
+    edge.tick(0);
+    assert!(edge.pending_path(0).contains("after=1&"), "{}", edge.pending_path(0));
+    edge.catch_up(0, &service);
+    assert!(["a", "b", "c", "d"].iter().all(|id| edge.holds(id)));
+}
+
+#[test]
+fn what_was_purged_before_a_load_does_not_interrupt_it() {
+    let mut service = Service::new();
+    service.rows_per_page = 1;
+    for id in ["a", "b", "c"] {
+        service.create(id);
+    }
+    service.invalidate("b");
+    service.purge();
+    let mut edge = Edge::new(1);
+    edge.catch_up(0, &service);
+    assert!(edge.holds("a") && edge.holds("c") && !edge.noted(0, "LoadInterrupted"));
+}
+
+#[test]
+fn a_feed_that_changes_during_a_load_begins_it_again() {
+    let mut service = Service::new();
+    service.rows_per_page = 1;
+    service.create("a");
+    service.create("b");
+    let mut edge = Edge::new(1);
+    edge.tick(0);
+    edge.answer(0, &service);
+    service.epoch = "second";
+    service.invalidate("a");
+    edge.answer(0, &service);
+    assert!(edge.noted(0, "LoadInterrupted"));
+    edge.pass(BACKOFF_MS_MAX);
+    edge.catch_up(0, &service);
+    assert!(!edge.holds("a") && edge.holds("b"));
+    assert_eq!(edge.live().unwrap().epoch.as_str(), "second");
+}
+
+#[test]
+fn a_vm_that_serves_leaves_a_load_to_one_that_does_not() {
+    let (mut edge, mut service) = a_current_edge();
+    edge.vms[0].serves = true;
+    edge.tick(0);
+    service.epoch = "second";
+    edge.answer(0, &service);
+    edge.pass(1);
+    edge.tick(0);
+    assert_eq!(edge.pending_path(0), "", "the lease is left to others");
+    edge.catch_up(1, &service);
+    assert!(edge.noted(1, "LoadBegan(Reset)") && !edge.noted(0, "LoadBegan(Reset)"));
+}
+
+#[test]
+fn a_vm_that_serves_loads_itself_when_no_other_takes_the_load() {
+    let (mut edge, mut service) = a_current_edge();
+    for vm in &mut edge.vms {
+        vm.serves = true;
+    }
+    edge.tick(0);
+    service.epoch = "second";
+    edge.answer(0, &service);
+    edge.pass(IDLE_FIRST_MS);
+    edge.catch_up(0, &service);
+    assert_eq!(edge.live().unwrap().epoch.as_str(), "second");
+}
+
+#[test]
+fn a_large_table_is_laid_out_in_slices_and_serves_when_it_is_whole() {
+    let mut service = Service::new();
+    for number in 0..5_000 {
+        service.create(&format!("key-{number}"));
+    }
+    service.rows_per_page = 5_000;
+    let mut edge = Edge::new(1);
+    edge.tick(0);
+    edge.answer(0, &service);
+    assert!(edge.vms[0].follower.is_busy() && edge.live().is_none() && edge.pending_path(0).is_empty());
+    edge.catch_up(0, &service);
+    assert!(edge.holds("key-0") && edge.holds("key-4999"));
+}
+
+#[test]
+fn the_vms_of_workers_let_the_first_ones_begin() {
+    let mut edge = Edge::new(FIRST_FOLLOWERS as usize + 1);
+    let last = edge.vms.len() - 1;
+    edge.tick(last);
+    assert_eq!(edge.pending_path(last), "");
+    edge.pass(IDLE_FIRST_MS);
+    edge.tick(last);
+    assert!(edge.pending_path(last).contains("after=0&"), "none of them came");
+}

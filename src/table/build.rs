@@ -1,0 +1,230 @@
+//! Building a whole generation, each page written once.
+//!
+//! The feed comes in the order of changes, which scatters over all pages. Written as it comes, every row would read and write a page that grows.
+//! So a load has two steps:
+//!
+//! 1. Collecting. Rows are put aside by *partition*, a range of neighbouring pages. What is put aside of a partition fills a buffer, and a full
+//!    buffer becomes a *run*, an entry of shared data: the VM's own memory never shrinks, and would hold the whole table.
+//! 2. Laying out. Partition by partition, its rows are read back and its pages are written.
+//!
+//! A run is of a generation, as a page is: a run of a higher one stops the writer, one of a lower one is written over. Runs are numbered from 0, so
+//! their names are bounded by the largest load, and those of a load that was given up are cleared by the next.
+
+use std::mem;
+
+use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
+
+use super::bytes::Unread;
+use super::changes::{Change, Changes, ChangesIn};
+use super::header::{Generation, LiveTable, Slot, page_index};
+use super::page::{Page, Unreadable};
+use super::shared_store::{SharedStore, Version};
+use super::writer::{Progress, TableWriter, WriteError};
+use crate::limits::{PAGES_PER_PARTITION_BITS, RUN_LEN, SWAP_TRIES_MAX};
+
+/// A generation that is being built. Dropping it abandons it, which no reader notices.
+pub struct Build {
+    pub(super) generation: Generation,
+    pub(super) slot: Slot,
+    pub(super) page_bits: u8,
+    partitions: Vec<Partition>,
+    /// How many runs were written.
+    runs: u32,
+    /// How many partitions are laid out.
+    laid_out: usize,
+}
+
+/// What was put aside for a range of pages.
+#[derive(Default)]
+struct Partition {
+    /// Numbers of its runs, in the order of the feed.
+    runs: Vec<u32>,
+    /// What came after the last of them.
+    tail: Vec<u8>,
+}
+
+/// Where the generation of a run ends and its changes begin.
+const RUN_HEAD_LEN: usize = 4;
+
+impl Build {
+    pub(super) fn new(generation: Generation, slot: Slot, page_bits: u8) -> Self {
+        let partitions = 1_usize << page_bits.saturating_sub(PAGES_PER_PARTITION_BITS);
+        let mut empty = Vec::new();
+        empty.resize_with(partitions, Partition::default);
+        Self { generation, slot, page_bits, partitions: empty, runs: 0, laid_out: 0 }
+    }
+
+    fn pages_per_partition_bits(&self) -> u8 {
+        self.page_bits.min(PAGES_PER_PARTITION_BITS)
+    }
+}
+
+impl<S: SharedStore> TableWriter<S> {
+    /// Puts the changes of one answer aside.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Deposed`] when a later build was begun meanwhile.
+    pub fn collect(&self, build: &mut Build, changes: &Changes) -> Result<(), WriteError> {
+        let bits = build.pages_per_partition_bits();
+        for change in changes.iter() {
+            let page = page_index(change.id, build.page_bits);
+            let Some(partition) = build.partitions.get_mut(page as usize >> bits) else { continue };
+            if partition.tail.len() + change.bytes.len() > RUN_LEN && !partition.tail.is_empty() {
+                self.write_run(build.generation, build.runs, &partition.tail)?;
+                partition.runs.push(build.runs);
+                partition.tail.clear();
+                build.runs += 1;
+            }
+            if partition.tail.is_empty() {
+                partition.tail.extend_from_slice(&build.generation.0.to_le_bytes());
+            }
+            partition.tail.extend_from_slice(change.bytes);
+        }
+        Ok(())
+    }
+
+    /// Writes the pages of the next partition; clears away after the last what the load no longer needs.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`]; the build can only be dropped then.
+    pub fn lay_out(&self, build: &mut Build) -> Result<Progress, WriteError> {
+        if let Some(partition) = build.partitions.get_mut(build.laid_out).map(mem::take) {
+            self.lay_out_partition(build, &partition)?;
+            build.laid_out += 1;
+        }
+        if build.laid_out < build.partitions.len() {
+            return Ok(Progress::Continues);
+        }
+        self.clear_leftovers(build);
+        Ok(Progress::Done)
+    }
+
+    fn lay_out_partition(&self, build: &Build, partition: &Partition) -> Result<(), WriteError> {
+        let bits = build.pages_per_partition_bits();
+        let first_page = (build.laid_out << bits) as u32;
+        let runs: Vec<_> = partition
+            .runs
+            .iter()
+            .map(|run| self.read_run(build.generation, *run))
+            .collect::<Result<_, _>>()?;
+        let mut pages: Vec<Vec<Change<'_>>> = Vec::new();
+        pages.resize_with(1 << bits, Vec::new);
+        for run in runs.iter().chain([&partition.tail]) {
+            let mut changes = ChangesIn::of(run.get(RUN_HEAD_LEN..).unwrap_or_default());
+            for change in changes.by_ref() {
+                let page = page_index(change.id, build.page_bits).wrapping_sub(first_page);
+                pages.get_mut(page as usize).ok_or(Unreadable)?.push(change);
+            }
+            if !changes.is_at_end() {
+                return Err(WriteError::Unreadable);
+            }
+        }
+        for (index, changes) in (first_page..).zip(&pages) {
+            self.write_page(build, index, changes)?;
+        }
+        for run in &partition.runs {
+            self.clear_run(build.generation, *run);
+        }
+        Ok(())
+    }
+
+    /// Makes a finished build the live table.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Deposed`] when another build was begun after this one.
+    pub fn publish(
+        &self,
+        build: &Build,
+        epoch: &Epoch,
+        cursor: Cursor,
+        keys: u64,
+        now: UnixMillis,
+    ) -> Result<LiveTable, WriteError> {
+        let header = self.change_header(&|header| {
+            if header.allotted != build.generation {
+                return Err(WriteError::Deposed);
+            }
+            header.live = Some(LiveTable {
+                generation: build.generation,
+                slot: build.slot,
+                page_bits: build.page_bits,
+                unswept_pages: header.live.as_ref().map_or(0, |old| 1 << old.page_bits),
+                epoch: epoch.clone(),
+                cursor,
+                keys,
+                refreshed_at: now,
+            });
+            Ok(())
+        })?;
+        header.live.ok_or(WriteError::Deposed)
+    }
+
+    /// Nobody reads a slot in which a generation is built, so what is not a page there is written over.
+    fn write_page(&self, build: &Build, index: u32, changes: &[Change<'_>]) -> Result<(), WriteError> {
+        let Some(bytes) = Page::empty(build.generation).with(build.generation, changes)? else {
+            return Ok(());
+        };
+        let name = self.names.page(build.slot, index);
+        self.write_of_generation(build.generation, &name, &bytes)
+    }
+
+    fn write_run(&self, generation: Generation, run: u32, bytes: &[u8]) -> Result<(), WriteError> {
+        self.write_of_generation(generation, &self.names.run(run), bytes)
+    }
+
+    /// Writes an entry that begins with its generation, unless a later one has it.
+    fn write_of_generation(
+        &self,
+        generation: Generation,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), WriteError> {
+        for _ in 0..SWAP_TRIES_MAX {
+            let entry = self.store.read(name);
+            if generation_of(&entry.bytes) > Some(generation) {
+                return Err(WriteError::Deposed);
+            }
+            if self.store.swap(name, bytes, entry.version).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(WriteError::Deposed)
+    }
+
+    fn read_run(&self, generation: Generation, run: u32) -> Result<Vec<u8>, WriteError> {
+        let bytes = self.store.read(&self.names.run(run)).bytes;
+        if generation_of(&bytes) == Some(generation) { Ok(bytes) } else { Err(WriteError::Deposed) }
+    }
+
+    fn clear_run(&self, generation: Generation, run: u32) {
+        let name = self.names.run(run);
+        let entry = self.store.read(&name);
+        if generation_of(&entry.bytes) <= Some(generation) {
+            // A run that is written meanwhile is of a later build, and is not ours to clear.
+            let _ = self.store.swap(&name, &[], entry.version);
+        }
+    }
+
+    /// Clears the runs of earlier builds that this one did not write over.
+    fn clear_leftovers(&self, build: &Build) {
+        for run in build.runs.. {
+            let entry = self.store.read(&self.names.run(run));
+            if entry.version == Version::Absent {
+                return;
+            }
+            if !entry.bytes.is_empty() {
+                self.clear_run(build.generation, run);
+            }
+        }
+    }
+}
+
+fn generation_of(bytes: &[u8]) -> Option<Generation> {
+    Unread(bytes).u32().map(Generation)
+}
+
+#[cfg(test)]
+mod tests;

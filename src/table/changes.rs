@@ -1,0 +1,99 @@
+//! The rows of one answer of the feed, as they will stand in pages.
+//!
+//! ```text
+//! change*: seq u64 | removed u8 | len u32 | record
+//! ```
+//!
+//! The record of a removed key is its id alone. From the answer to the pages nothing of a row is copied but these bytes, and a load puts
+//! them aside as they are (see `build.rs`).
+
+use latchkey_key_feed::{Cursor, FeedHead, InvalidFeedPage};
+
+use super::bytes::Unread;
+use super::encoding::{push_record, push_removed_record};
+use super::record::{id_of, split_record};
+
+/// Changes in the order of the feed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+/// One change.
+#[derive(Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub(super) seq: Cursor,
+    pub(super) id: &'a str,
+    /// What takes the place of the key's record in its page: nothing, once the key is removed.
+    pub(super) record: Option<&'a [u8]>,
+    /// The whole change, to be put aside.
+    pub(super) bytes: &'a [u8],
+}
+
+/// Bytes that changes were put into, one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct ChangesIn<'a>(Unread<'a>);
+
+impl Changes {
+    /// Reads the answer to a request for everything after `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidFeedPage`] when the bytes are not such an answer.
+    pub fn read(answer: &[u8], after: Cursor) -> Result<(FeedHead, Self), InvalidFeedPage> {
+        let mut changes = Self::default();
+        let head = FeedHead::read(answer, after, &mut |row| {
+            changes.bytes.extend_from_slice(&row.seq.0.to_le_bytes());
+            changes.bytes.push(u8::from(row.key.is_none()));
+            match &row.key {
+                Some(key) => push_record(&mut changes.bytes, &row.id, key),
+                None => push_removed_record(&mut changes.bytes, &row.id),
+            }
+            changes.count += 1;
+            Ok(())
+        })?;
+        Ok((head, changes))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn iter(&self) -> ChangesIn<'_> {
+        ChangesIn::of(&self.bytes)
+    }
+}
+
+impl<'a> ChangesIn<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        Self(Unread(bytes))
+    }
+
+    /// Whether all bytes have been read as changes.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.0.0.is_empty()
+    }
+}
+
+/// Ends at the first bytes that are not a change.
+impl<'a> Iterator for ChangesIn<'a> {
+    type Item = Change<'a>;
+
+    fn next(&mut self) -> Option<Change<'a>> {
+        let mut unread = self.0;
+        let seq = Cursor(unread.u64()?);
+        let is_removed = unread.u8()? != 0;
+        let (record, body) = split_record(&mut unread)?;
+        let change = Change {
+            seq,
+            id: id_of(body)?,
+            record: (!is_removed).then_some(record),
+            bytes: self.0.0.get(..self.0.0.len() - unread.0.len())?,
+        };
+        self.0 = unread;
+        Some(change)
+    }
+}
