@@ -53,6 +53,7 @@ use crate::randomness::Randomness;
 use crate::remover::Remover;
 use crate::security::authentication::{Authenticator, Schemes};
 use crate::security::jwt::JwtRealms;
+use crate::security::key_permission::LatestKeyPermission;
 use crate::security::login_throttle::LoginThrottle;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
@@ -90,6 +91,7 @@ struct Service {
     feed: Arc<Feed>,
     authenticator: Authenticator,
     roles: RoleResolver,
+    latest_key: LatestKeyPermission,
     passwords: PasswordChecker,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
@@ -135,6 +137,7 @@ pub fn app(parts: ServiceParts) -> Router {
             parts.settings.limits.failed_logins.map(LoginThrottle::new),
         ),
         roles: RoleResolver::new(parts.roles, parts.store.clone(), shared_roles),
+        latest_key: LatestKeyPermission::default(),
         passwords: parts.passwords,
         store: parts.store,
         clock: parts.clock,

@@ -292,9 +292,9 @@ pub const STORE_READERS_MAX: u32 = 8;
 /// Connections of one replica that change a PostgreSQL store. Changes come one after the other; the others prepare theirs.
 pub const STORE_WRITERS_MAX: u32 = 4;
 
-/// Most changes of keys that wait to be written; a further one is refused: two seconds of work on a small machine, after which a client had better
-/// hear of it.
-pub const CHANGES_WAITING_MAX: usize = 8_192;
+/// Most changes of keys that wait to be written; a further one is refused. Thousands are written in a second, so the last
+/// of them still waits for less than a client does.
+pub const CHANGES_WAITING_MAX: usize = 4_096;
 
 /// Most keys that the changes of one group are about, so that neither the first of them nor another replica waits for long. A larger
 /// change is a group of its own.

@@ -7,6 +7,7 @@ pub mod authentication;
 pub mod caller;
 pub mod credential;
 pub mod jwt;
+pub mod key_permission;
 pub mod login_throttle;
 pub mod password;
 pub mod permission;

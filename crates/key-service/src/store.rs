@@ -158,15 +158,8 @@ impl KeyStore {
         let ledger =
             KeyLedger { database: database.clone(), changes: Arc::clone(&changes), health: health.clone() };
         let line = GroupCommit::begin(ledger);
-        Ok(Self {
-            database,
-            lookups: Lookups::default(),
-            epoch,
-            changes,
-            line,
-            health,
-            _replicas: Arc::new(replicas),
-        })
+        let lookups = Lookups::default();
+        Ok(Self { database, lookups, epoch, changes, line, health, _replicas: Arc::new(replicas) })
     }
 
     /// Which feed this store's is.
@@ -204,15 +197,6 @@ impl KeyStore {
         let key_ids = keys.iter().map(|key| key.id.clone()).collect();
         let event = ChangeEvent { at: now, action, actor, key_ids };
         self.line.write(Change::new(Verb::Add(keys), event)).await.map(|_| ())
-    }
-
-    /// The key with this id, dead or alive.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the store cannot tell.
-    pub async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
-        self.lookups.find(&self.database, id).await
     }
 
     /// The keys that pass the filter.

@@ -2,6 +2,8 @@
 //!
 //! This is the one place that answers a failed authentication and a lacking permission, and that writes both to the trail.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::Uri;
 use axum::http::request::Parts;
@@ -30,7 +32,7 @@ pub(super) struct Authenticated {
     pub(super) caller: Caller,
     /// The roles of the user on whose behalf the request is made; none when that is an API key.
     pub(super) roles: UserRoles,
-    pub(super) permission: EffectivePermission,
+    pub(super) permission: Arc<EffectivePermission>,
     /// Who tries to act as somebody he may not act as.
     refused_runner: Option<Caller>,
     origin: Origin,
@@ -99,10 +101,10 @@ impl Authenticated {
         if authentication.is_run_as() {
             let runner = Standing::of(authentication.authenticating(), service).await?;
             if !runner.permission.allows_run_as(&caller.username) {
-                permission = EffectivePermission::nothing();
+                permission = Arc::new(EffectivePermission::nothing());
                 refused_runner = Some(runner.caller);
             } else if !authentication.is_known() {
-                permission = EffectivePermission::nothing();
+                permission = Arc::new(EffectivePermission::nothing());
             }
             caller.run_by = Some(match authentication.authenticating() {
                 Subject::ApiKey(key) => {
@@ -262,7 +264,7 @@ fn actor(authentication: &Authentication, origin: &Origin) -> Actor {
 /// Somebody as a caller, and what he may do.
 struct Standing {
     caller: Caller,
-    permission: EffectivePermission,
+    permission: Arc<EffectivePermission>,
     roles: UserRoles,
 }
 
@@ -270,12 +272,12 @@ impl Standing {
     async fn of(subject: &Subject, service: &SharedService) -> Result<Self, StoreError> {
         match subject {
             Subject::ApiKey(key) => {
-                let (caller, permission) = caller_of_key(key.key());
+                let (caller, permission) = (caller_of_key(key.key()), service.latest_key.of(key.key()));
                 Ok(Self { caller, permission, roles: UserRoles::default() })
             }
             Subject::User(user) => {
                 let roles = service.roles.of_user(user).await?;
-                Ok(Self { caller: roles.caller(user), permission: roles.permission(), roles })
+                Ok(Self { caller: roles.caller(user), permission: Arc::new(roles.permission()), roles })
             }
         }
     }

@@ -5,6 +5,7 @@
 //! salted digest.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -39,7 +40,7 @@ pub struct KeptSecret {
 /// A key whose secret was presented, or a token that acts as it, and which may be used now. Made by [`verify`] and
 /// [`of_token`] alone.
 #[derive(Clone, Debug)]
-pub struct VerifiedKey(StoredKey);
+pub struct VerifiedKey(Arc<StoredKey>);
 
 /// Why a credential is not a usable key, in the order of the checks (Elasticsearch, `ApiKeyService`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl IssuedKey {
 impl VerifiedKey {
     /// The key.
     #[must_use]
-    pub fn key(&self) -> &StoredKey {
+    pub fn key(&self) -> &Arc<StoredKey> {
         &self.0
     }
 
@@ -105,7 +106,7 @@ impl VerifiedKey {
     /// # Errors
     ///
     /// [`KeyRejection`] when it has ended.
-    pub fn renewed(&self, found: Option<StoredKey>, now: UnixMillis) -> Result<Self, KeyRejection> {
+    pub fn renewed(&self, found: Option<Arc<StoredKey>>, now: UnixMillis) -> Result<Self, KeyRejection> {
         refuse_ended(self.0.id.as_str(), found, now).map(Self)
     }
 }
@@ -120,15 +121,16 @@ impl VerifiedKey {
 /// [`KeyRejection`], the first check that fails.
 pub fn verify(
     credential: &ApiKeyCredential,
-    found: Option<StoredKey>,
+    found: Option<impl Into<Arc<StoredKey>>>,
     now: UnixMillis,
 ) -> Result<VerifiedKey, KeyRejection> {
+    let found = found.map(Into::into);
     let (salt, digest) =
         found.as_ref().map_or((Salt::DECOY, SecretDigest::DECOY), |key| (key.salt, key.digest));
     let secret_matches = digest.matches(&salt, &credential.secret);
     let key = found.ok_or_else(|| KeyRejection::Unknown(credential.id.clone()))?;
     if key.invalidation.is_none() && !secret_matches {
-        return Err(KeyRejection::WrongSecret(key.id));
+        return Err(KeyRejection::WrongSecret(key.id.clone()));
     }
     refuse_ended(&credential.id, Some(key), now).map(VerifiedKey)
 }
@@ -138,7 +140,11 @@ pub fn verify(
 /// # Errors
 ///
 /// [`KeyRejection`] when there is none, or it has ended.
-pub fn of_token(id: &str, found: Option<StoredKey>, now: UnixMillis) -> Result<VerifiedKey, KeyRejection> {
+pub fn of_token(
+    id: &str,
+    found: Option<Arc<StoredKey>>,
+    now: UnixMillis,
+) -> Result<VerifiedKey, KeyRejection> {
     refuse_ended(id, found, now).map(VerifiedKey)
 }
 
@@ -147,14 +153,18 @@ pub fn of_token(id: &str, found: Option<StoredKey>, now: UnixMillis) -> Result<V
 /// # Errors
 ///
 /// [`KeyRejection`] when there is none, or it was invalidated, or its time is over.
-pub fn refuse_ended(id: &str, found: Option<StoredKey>, now: UnixMillis) -> Result<StoredKey, KeyRejection> {
+fn refuse_ended(
+    id: &str,
+    found: Option<Arc<StoredKey>>,
+    now: UnixMillis,
+) -> Result<Arc<StoredKey>, KeyRejection> {
     let key = found.ok_or_else(|| KeyRejection::Unknown(id.to_owned()))?;
     if key.invalidation.is_some() {
-        return Err(KeyRejection::Invalidated(key.id));
+        return Err(KeyRejection::Invalidated(key.id.clone()));
     }
     match Standing::of(key.expiration, now) {
         Standing::Active => Ok(key),
-        Standing::Expired => Err(KeyRejection::Expired(key.id)),
+        Standing::Expired => Err(KeyRejection::Expired(key.id.clone())),
     }
 }
 

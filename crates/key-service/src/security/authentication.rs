@@ -175,7 +175,7 @@ impl Authenticator {
     ) -> Result<Subject, AuthenticationFailure> {
         let user = match subject {
             Subject::ApiKey(key) => {
-                let found = self.store.find(key.key().id.as_str()).await?;
+                let found = self.store.find_shared(key.key().id.as_str()).await?;
                 return Ok(Subject::ApiKey(Box::new(key.renewed(found, now)?)));
             }
             Subject::User(user) => user,
@@ -231,7 +231,7 @@ impl Authenticator {
         credential: &ApiKeyCredential,
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
-        let found = self.store.find(&credential.id).await?;
+        let found = self.store.find_shared(&credential.id).await?;
         let subject = Subject::ApiKey(Box::new(api_key::verify(credential, found, now)?));
         Ok(Authentication::of(subject, Means::Own))
     }

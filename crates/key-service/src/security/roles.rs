@@ -121,16 +121,15 @@ pub fn reserved() -> RoleDescriptors {
     RoleDescriptors::from_iter([(SUPERUSER.to_owned(), superuser())])
 }
 
-/// A key as a caller, and what it may do: what it was given, as far as its owner could do it when the key was made.
+/// A key as a caller.
 #[must_use]
-pub fn caller_of_key(key: &StoredKey) -> (Caller, EffectivePermission) {
-    let caller = Caller {
+pub fn caller_of_key(key: &StoredKey) -> Caller {
+    Caller {
         username: key.owner.username.clone(),
         realm: RealmName::api_key().name,
         kind: CallerKind::ApiKey { id: key.id.to_string() },
         run_by: None,
-    };
-    (caller, EffectivePermission::of_key(&key.role_descriptors, &key.limited_by))
+    }
 }
 
 /// As Elasticsearch defines it (`ReservedRolesStore#SUPERUSER_ROLE_DESCRIPTOR`).

@@ -111,9 +111,8 @@ impl RowsText {
         self.last
     }
 
-    /// The bytes of all rows.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    /// Bytes of all rows.
+    pub(super) fn text_len(&self) -> usize {
         self.text.len()
     }
 

@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use crate::limits::KEYS_LOOKED_UP_MAX;
 use crate::store::sql::SqlStore;
-use crate::store::{StoreError, StoredKey};
+use crate::store::{KeyStore, StoreError, StoredKey};
 
 /// What is asked and not answered yet.
 #[derive(Clone, Debug, Default)]
@@ -29,15 +29,34 @@ struct Gathered {
 #[derive(Debug)]
 struct Asked {
     id: String,
-    answer: oneshot::Sender<Result<Option<StoredKey>, StoreError>>,
+    answer: oneshot::Sender<Result<Option<Arc<StoredKey>>, StoreError>>,
+}
+
+impl KeyStore {
+    /// The key with this id, dead or alive.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
+        Ok(self.find_shared(id).await?.map(Arc::unwrap_or_clone))
+    }
+
+    /// The same, shared by all who ask for it at the same moment.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn find_shared(&self, id: &str) -> Result<Option<Arc<StoredKey>>, StoreError> {
+        self.lookups.find(&self.database, id).await
+    }
 }
 
 impl Lookups {
-    /// The key with this id, dead or alive.
-    pub(super) async fn find(&self, database: &SqlStore, id: &str) -> Result<Option<StoredKey>, StoreError> {
+    async fn find(&self, database: &SqlStore, id: &str) -> Result<Option<Arc<StoredKey>>, StoreError> {
         if id.contains('\0') {
             // A database may refuse it, and then everybody who is asked for with it.
-            return Ok(database.find_all(vec![id.to_owned()]).await?.pop());
+            return Ok(database.find_all(vec![id.to_owned()]).await?.pop().map(Arc::new));
         }
         let (answer, answered) = oneshot::channel();
         let begins = {
@@ -75,9 +94,11 @@ impl Lookups {
 fn answer(asked: Vec<Asked>, found: Result<Vec<StoredKey>, StoreError>) {
     match found {
         Ok(keys) => {
-            let keys: HashMap<&str, &StoredKey> = keys.iter().map(|key| (key.id.as_str(), key)).collect();
+            let keys: Vec<Arc<StoredKey>> = keys.into_iter().map(Arc::new).collect();
+            let keys: HashMap<&str, &Arc<StoredKey>> =
+                keys.iter().map(|key| (key.id.as_str(), key)).collect();
             for Asked { id, answer } in asked {
-                let _ = answer.send(Ok(keys.get(id.as_str()).map(|key| (*key).clone())));
+                let _ = answer.send(Ok(keys.get(id.as_str()).map(|key| Arc::clone(key))));
             }
         }
         Err(error) => {

@@ -100,7 +100,7 @@ impl Secured {
         let (stop, stopping) = watch::channel(false);
         let router = Router::new().route("/", get(async || "here"));
         let tls = certificates.server(handshake_wait_max);
-        tokio::spawn(server::serve(listener, 64, Some(tls), router, stopping));
+        tokio::spawn(server::serve(listener, 100, Some(tls), router, stopping));
         Self { address, certificates, files, stop }
     }
 }

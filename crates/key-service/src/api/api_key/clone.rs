@@ -125,7 +125,7 @@ impl Service {
         })?;
         let found = self.store.find(&credential.id).await?;
         match api_key::verify(&credential, found, now) {
-            Ok(verified) => Ok(verified.key().clone()),
+            Ok(verified) => Ok(verified.key().as_ref().clone()),
             Err(rejection) => {
                 let action = ClusterRequest::CloneKey.action();
                 let inner = authenticated.refuse_inner(rejection.into(), action, self);

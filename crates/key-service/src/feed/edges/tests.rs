@@ -59,7 +59,7 @@ fn of_ten_thousand_edges_exactly_those_are_missing_that_have_not_applied_the_cha
         ledger.see(at(&name(number), 6, 2));
     }
     ledger.see(at(&name(3), 6, 2));
-    let expected: Vec<EdgeName> = (0..1_000).map(|tens| edge(&name(10 * tens + 3))).collect();
+    let expected: Vec<EdgeName> = (0..1_000).map(|tens| edge(name(10 * tens + 3))).collect();
     assert_eq!(missing.names(), expected);
     assert!(!missing.is_none());
     assert!(ledger.merge(expected.iter().map(|name| at(name.as_str(), 9, 3))));

@@ -90,7 +90,7 @@ impl Authenticator {
         let Some(id) = token.subject.api_key else {
             return Ok(Subject::User(Arc::new(User::vouched(token.subject.user, token.subject.roles))));
         };
-        let found = self.store.find(id.as_str()).await?;
+        let found = self.store.find_shared(id.as_str()).await?;
         let key = api_key::of_token(id.as_str(), found, now).map_err(|_| TokenRejection::Ended)?;
         Ok(Subject::ApiKey(Box::new(key)))
     }

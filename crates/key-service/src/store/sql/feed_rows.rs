@@ -84,7 +84,7 @@ impl Gathered {
     }
 
     fn is_full(&self) -> bool {
-        self.rows.count() >= self.rows_max || self.rows.len() >= FEED_ROWS_LEN_MAX
+        self.rows.count() >= self.rows_max || self.rows.text_len() >= FEED_ROWS_LEN_MAX
     }
 
     /// Adds the key of a line, and the removed ones before it, as far as there is room.

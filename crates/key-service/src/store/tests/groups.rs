@@ -112,10 +112,10 @@ async fn of_neighbours_who_end_the_same_key_the_first_does() {
 #[tokio::test]
 async fn a_group_that_changes_nothing_is_no_change() {
     let scratch = ScratchStore::new().await;
-    let before = scratch.store.feed_page(Cursor(0), 10).await.unwrap();
+    let before = scratch.store.parsed_page(Cursor(0), 10).await.unwrap();
     let outcomes = scratch.store.database.write_group(&[ending(&["nobody"], 5)]).await.unwrap();
     assert_eq!(told(outcomes), [Ok(None)]);
-    assert_eq!(scratch.store.feed_page(Cursor(0), 10).await.unwrap(), before);
+    assert_eq!(scratch.store.parsed_page(Cursor(0), 10).await.unwrap(), before);
     assert!(scratch.store.database.events().await.is_empty());
 }
 

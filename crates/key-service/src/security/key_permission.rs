@@ -1,0 +1,46 @@
+//! What the holders of a key may do, worked out once for all who hold the same reading of it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::security::permission::EffectivePermission;
+use crate::store::StoredKey;
+
+/// What the key may do that was asked for last. Edges often hold one key and come together: they share a reading of it, and so they
+/// share this. Another reading, however equal, is worked out anew, so nothing here is ever older than the key itself.
+#[derive(Debug, Default)]
+pub struct LatestKeyPermission(Mutex<Option<(Arc<StoredKey>, Arc<EffectivePermission>)>>);
+
+impl LatestKeyPermission {
+    /// What the holder of this reading of a key may do.
+    #[must_use]
+    pub fn of(&self, key: &Arc<StoredKey>) -> Arc<EffectivePermission> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, permission)) = known.filter(|(known, _)| Arc::ptr_eq(known, key)) {
+            return permission;
+        }
+        let permission = Arc::new(EffectivePermission::of_key(&key.role_descriptors, &key.limited_by));
+        let known = Some((Arc::clone(key), Arc::clone(&permission)));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        permission
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::role_descriptor::RoleDescriptors;
+    use crate::store::tests::key;
+
+    #[test]
+    fn each_reading_of_a_key_has_a_permission_of_its_own() {
+        let latest = LatestKeyPermission::default();
+        let before = Arc::new(key("a"));
+        let of_before = latest.of(&before);
+        assert!(Arc::ptr_eq(&latest.of(&before), &of_before));
+        let role_descriptors = RoleDescriptors::default();
+        let after = Arc::new(StoredKey { role_descriptors, ..key("a") });
+        let of_after = latest.of(&after);
+        assert!(!Arc::ptr_eq(&of_after, &of_before));
+        assert!(!Arc::ptr_eq(&latest.of(&Arc::new(key("a"))), &of_before), "equal is not the same");
+    }
+}
