@@ -43,7 +43,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let mut followers = runtime.block_on(wait_all(client.address(), &feed_key, cursor, count))?;
 
     let cpu_before = cpu_time(process)?;
-    runtime.block_on(tokio::time::sleep(idle));
+    std::thread::sleep(idle);
     let busy = (cpu_time(process)? - cpu_before).as_secs_f64() / idle.as_secs_f64();
     let taken = memory(process)?.saturating_sub(memory_before);
 
