@@ -39,6 +39,10 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let mut table = Table::new("Rows of the feed that followers read in a second", &columns);
     for database in Database::ALL {
         let place = database.start(bench, Some(keys))?;
+        if let Some(bytes) = place.data_bytes()? {
+            let each = bytes as f64 / f64::from(keys.count);
+            report.add(Figure::new("service/store/bytes-a-key", "bytes", each));
+        }
         let client = place.client()?;
         let feed_key = client.create_feed_key()?;
         let mut cells = Vec::new();
