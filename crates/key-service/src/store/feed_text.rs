@@ -1,6 +1,6 @@
 //! A page of the feed in the form in which it is sent.
 //!
-//! The database writes most of a row itself ([`FeedLine`]); what it holds as JSON goes out as it is, once it is seen to be JSON. The
+//! The database writes most of a row itself (`FeedLine`); what it holds as JSON goes out as it is, once it is seen to be JSON. The
 //! form is that of [`latchkey_key_feed::FeedPage`], which reads it again.
 
 use latchkey_key_feed::limits::SALT_LEN;
