@@ -26,10 +26,8 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use latchkey_key_feed::{InvalidKeyId, KeyId, KeySecret};
 
+use crate::headers::HeaderPairs;
 use crate::limits::CREDENTIAL_LEN_MAX;
-
-/// The headers of a request: all of them, in order, values as the bytes they are.
-pub type HeaderPairs = [(String, Vec<u8>)];
 
 /// What a client presents.
 #[derive(Clone, Debug)]
@@ -141,8 +139,8 @@ pub fn decode(encoded: &[u8]) -> Result<Credential, MalformedCredential> {
 fn values(headers: &HeaderPairs) -> impl Iterator<Item = &[u8]> {
     headers
         .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case(HEADER))
-        .map(|(_, value)| trimmed(value.as_slice()))
+        .filter(|(name, _)| name.eq_ignore_ascii_case(HEADER.as_bytes()))
+        .map(|(_, value)| trimmed(value))
 }
 
 /// What follows the scheme and one space; `None` under any other scheme.

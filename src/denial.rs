@@ -29,9 +29,11 @@ pub enum Unauthenticated {
     SecretWrong,
 }
 
-/// What is wrong with the table.
+/// What is wrong with the table, or with the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
+    /// The host would not show the request's headers, or not change them.
+    HostFailed,
     /// The key's row is larger than a record may be, so its identity cannot be told upstream.
     RecordTooLong,
     /// No table has been loaded yet.
@@ -52,6 +54,7 @@ impl Denial {
             Self::Unauthenticated(Unauthenticated::KeyExpired) => "key_expired",
             Self::Unauthenticated(Unauthenticated::KeyUnknown) => "key_unknown",
             Self::Unauthenticated(Unauthenticated::SecretWrong) => "secret_wrong",
+            Self::Unavailable(Unavailable::HostFailed) => "host_failed",
             Self::Unavailable(Unavailable::RecordTooLong) => "record_too_long",
             Self::Unavailable(Unavailable::TableAbsent) => "table_absent",
             Self::Unavailable(Unavailable::TableTooOld) => "table_too_old",

@@ -21,8 +21,9 @@ use std::time::Duration;
 use latchkey_key_feed::{KeyId, Salt, SecretDigest, Standing, UnixMillis};
 
 use crate::config::StalenessLimits;
-use crate::credential::{self, Credential, HeaderPairs};
+use crate::credential::{self, Credential};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
+use crate::headers::HeaderPairs;
 use crate::identity::{IdentityField, KeyIdentity};
 use crate::table::{Page, RecordTexts, SharedStore, TableReader, TextPlace, Unreadable};
 

@@ -11,7 +11,8 @@
 
 use std::fmt;
 
-use crate::credential::{self, HeaderPairs};
+use crate::credential;
+use crate::headers::HeaderPairs;
 use crate::limits::HEADER_NAME_LEN_MAX;
 
 /// What the filter can tell of every key.
@@ -58,6 +59,8 @@ pub enum IdentitySource {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityHeaders {
     owned: Vec<OwnedHeader>,
+    /// Bit n is set when a name of n bytes is owned. Most of a client's headers have another length, and are told from ours by that alone.
+    lengths: u64,
     filter_state: bool,
 }
 
@@ -65,7 +68,7 @@ pub struct IdentityHeaders {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderEdit<'a> {
     /// Take away all headers of this name.
-    Remove(&'a str),
+    Remove(&'a [u8]),
     /// Let this be the only header of this name.
     Set(&'a str, &'a str),
 }
@@ -190,7 +193,7 @@ impl IdentityHeaders {
         for (position, (name, source)) in headers.into_iter().enumerate() {
             if let Err(problem) = check(&name) {
                 invalid.push((position, problem));
-            } else if owned.iter().any(|other| look_alike(&other.name, &name)) {
+            } else if owned.iter().any(|other| look_alike(other.name.as_bytes(), name.as_bytes())) {
                 invalid.push((position, InvalidHeaderName::LooksLikeAnother));
             } else {
                 owned.push(OwnedHeader { name, source: Some(source) });
@@ -202,11 +205,11 @@ impl IdentityHeaders {
         for field in IdentityField::ALL {
             let name = field.default_header();
             let is_told = owned.iter().any(|header| header.source == Some(IdentitySource::Field(field)));
-            if !is_told && !owned.iter().any(|other| look_alike(&other.name, name)) {
+            if !is_told && !owned.iter().any(|other| look_alike(other.name.as_bytes(), name.as_bytes())) {
                 owned.push(OwnedHeader { name: name.to_owned(), source: None });
             }
         }
-        Ok(Self { owned, filter_state })
+        Ok(Self::of(owned, filter_state))
     }
 
     /// What to change so that the upstream reads the identity of `admitted` and nothing that the client made up; without a key,
@@ -222,11 +225,13 @@ impl IdentityHeaders {
     ) -> Vec<HeaderEdit<'a>> {
         let remove_credential = !forward_credential && credential::is_present(client);
         let mut edits = Vec::with_capacity(self.owned.len() + 1);
-        for (name, _) in client {
+        for (name, _) in client.iter() {
             let remove = match self.owner_of(name) {
                 // A header that is set replaces the client's, so only a look-alike is left to remove.
-                Some(header) => header.value(admitted).is_none() || !name.eq_ignore_ascii_case(&header.name),
-                None => remove_credential && name.eq_ignore_ascii_case(credential::HEADER),
+                Some(header) => {
+                    header.value(admitted).is_none() || !name.eq_ignore_ascii_case(header.name.as_bytes())
+                }
+                None => remove_credential && name.eq_ignore_ascii_case(credential::HEADER.as_bytes()),
             };
             if remove && !edits.iter().any(|edit: &HeaderEdit<'_>| edit.removes(name)) {
                 edits.push(HeaderEdit::Remove(name));
@@ -242,7 +247,7 @@ impl IdentityHeaders {
 
     /// Whether a client may not send a header or trailer of this name: it is one of ours, or looks like one.
     #[must_use]
-    pub fn is_owned(&self, name: &str) -> bool {
+    pub fn is_owned(&self, name: &[u8]) -> bool {
         self.owner_of(name).is_some()
     }
 
@@ -252,8 +257,16 @@ impl IdentityHeaders {
         self.filter_state
     }
 
-    fn owner_of(&self, name: &str) -> Option<&OwnedHeader> {
-        self.owned.iter().find(|header| look_alike(&header.name, name))
+    fn of(owned: Vec<OwnedHeader>, filter_state: bool) -> Self {
+        let lengths = owned.iter().fold(0, |lengths, header| lengths | length_bit(header.name.as_bytes()));
+        Self { owned, lengths, filter_state }
+    }
+
+    fn owner_of(&self, name: &[u8]) -> Option<&OwnedHeader> {
+        if self.lengths & length_bit(name) == 0 {
+            return None;
+        }
+        self.owned.iter().find(|header| look_alike(header.name.as_bytes(), name))
     }
 }
 
@@ -266,7 +279,7 @@ impl Default for IdentityHeaders {
                 source: Some(IdentitySource::Field(field)),
             })
             .to_vec();
-        Self { owned, filter_state: true }
+        Self::of(owned, true)
     }
 }
 
@@ -281,7 +294,7 @@ impl OwnedHeader {
 }
 
 impl HeaderEdit<'_> {
-    fn removes(&self, header: &str) -> bool {
+    fn removes(&self, header: &[u8]) -> bool {
         matches!(self, Self::Remove(name) if name.eq_ignore_ascii_case(header))
     }
 }
@@ -312,8 +325,11 @@ fn check(name: &str) -> Result<(), InvalidHeaderName> {
     if !name.bytes().all(is_lower_case_token) {
         return Err(InvalidHeaderName::BadCharacter);
     }
-    let starts_like = |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| look_alike(start, prefix));
-    if RESERVED.iter().any(|reserved| look_alike(reserved, name)) || RESERVED_PREFIXES.iter().any(starts_like)
+    let starts_like = |prefix: &&str| {
+        name.as_bytes().get(..prefix.len()).is_some_and(|start| look_alike(start, prefix.as_bytes()))
+    };
+    if RESERVED.iter().any(|reserved| look_alike(reserved.as_bytes(), name.as_bytes()))
+        || RESERVED_PREFIXES.iter().any(starts_like)
     {
         return Err(InvalidHeaderName::Reserved);
     }
@@ -325,12 +341,17 @@ fn is_lower_case_token(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether some upstream could take one name for the other.
-fn look_alike(one: &str, other: &str) -> bool {
-    one.len() == other.len() && one.bytes().map(folded).eq(other.bytes().map(folded))
+/// The bit of its length; all the long ones share the last.
+fn length_bit(name: &[u8]) -> u64 {
+    1 << name.len().min(63)
 }
 
-fn folded(byte: u8) -> u8 {
+/// Whether some upstream could take one name for the other.
+fn look_alike(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().map(folded).eq(other.iter().map(folded))
+}
+
+fn folded(byte: &u8) -> u8 {
     if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 

@@ -14,6 +14,7 @@ pub mod credential;
 pub mod denial;
 pub mod gate;
 pub mod header_value;
+pub mod headers;
 pub mod identity;
 pub mod limits;
 pub mod metrics;

@@ -9,6 +9,7 @@
 //! * A canary VM checks a configuration and vanishes, its calls with it. So nothing is asked of the service before the first tick.
 //! * Ticks, calls and their answers belong to a root context. A new configuration makes a new one, and both run until the old one's requests have ended.
 
+mod abi;
 mod feed_call;
 mod local_reply;
 mod plugin;

@@ -8,8 +8,9 @@
 
 use std::time::Duration;
 
-use crate::credential::{HeaderPairs, SCHEME};
+use crate::credential::SCHEME;
 use crate::denial::{Denial, Unauthenticated};
+use crate::headers::HeaderPairs;
 use crate::limits::REPLY_PATH_LEN_MAX;
 
 /// A local reply, ready to be sent.
@@ -154,7 +155,7 @@ fn is_grpc(request: &HeaderPairs) -> bool {
 }
 
 fn value<'a>(request: &'a HeaderPairs, name: &str) -> Option<&'a [u8]> {
-    request.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+    request.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use super::*;
 mod cases;
 use cases::{CASES, Outcome};
 
-fn headers(values: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
-    values.iter().map(|value| (HEADER.to_owned(), value.to_vec())).collect()
+fn headers(values: &[&[u8]]) -> HeaderPairs {
+    values.iter().map(|value| (HEADER, value)).collect()
 }
 
-fn joined(values: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
-    if values.is_empty() { Vec::new() } else { headers(&[&values.join(&b',')]) }
+fn joined(values: &[&[u8]]) -> HeaderPairs {
+    if values.is_empty() { HeaderPairs::default() } else { headers(&[&values.join(&b',')]) }
 }
 
 #[track_caller]
@@ -48,19 +48,15 @@ fn refuses_two_authorization_headers_whatever_they_hold_and_however_they_are_spe
     for (first, second) in
         [("Bearer a", "Basic YTpi"), ("", ""), ("", credential), (credential, ""), (credential, credential)]
     {
-        let pairs = [
-            ("Authorization".to_owned(), first.into()),
-            ("x-other".to_owned(), Vec::new()),
-            ("AUTHORIZATION".to_owned(), second.into()),
-        ];
-        assert_eq!(extract(&pairs).unwrap_err(), MalformedCredential::Duplicate);
+        let pairs = [("Authorization", first), ("x-other", ""), ("AUTHORIZATION", second)];
+        assert_eq!(extract(&pairs.into_iter().collect()).unwrap_err(), MalformedCredential::Duplicate);
     }
 }
 
 #[test]
 fn reads_no_other_header() {
     for name in ["proxy-authorization", "x-api-key", "authorization-", "cookie"] {
-        let pairs = [(name.to_owned(), b"ApiKey aWQ6c2VjcmV0".to_vec())];
+        let pairs = HeaderPairs::from_iter([(name, "ApiKey aWQ6c2VjcmV0")]);
         assert!(extract(&pairs).unwrap().is_none(), "{name}");
         assert!(!is_present(&pairs), "{name}");
     }

@@ -33,9 +33,9 @@ fn load(shared: &FakeSharedData, rows: &[FeedRow]) {
     writer.publish(&build, &epoch, Cursor(rows.len() as u64), rows.len() as u64, NOW).unwrap();
 }
 
-fn authorization(id: &str, secret: &str) -> Vec<(String, Vec<u8>)> {
+fn authorization(id: &str, secret: &str) -> HeaderPairs {
     let encoded = STANDARD.encode(format!("{id}:{secret}"));
-    vec![("authorization".to_owned(), format!("ApiKey {encoded}").into_bytes())]
+    HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))])
 }
 
 fn secret_of(id: &str) -> String {
@@ -104,8 +104,8 @@ fn a_stale_table_serves_until_the_operators_limit() {
 #[test]
 fn a_missing_or_bad_credential_is_told_whatever_the_table_is() {
     let empty = FakeSharedData::default();
-    assert_eq!(outcome(&decide_at(&empty, &[], NOW)), "credential_missing");
-    let malformed = [("authorization".to_owned(), b"ApiKey !".to_vec())];
+    assert_eq!(outcome(&decide_at(&empty, &HeaderPairs::default(), NOW)), "credential_missing");
+    let malformed = HeaderPairs::from_iter([("authorization", "ApiKey !")]);
     assert!(outcome(&decide_at(&empty, &malformed, NOW)).starts_with("credential_"));
 }
 

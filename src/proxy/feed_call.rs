@@ -3,6 +3,7 @@
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
 
+use super::abi;
 use crate::config::KeyService;
 use crate::refresh::{Answer, CallId, Poll};
 
@@ -43,7 +44,7 @@ pub(super) fn with_answer<T>(num_headers: usize, body_size: usize, then: impl Fn
 }
 
 fn status() -> Option<u16> {
-    let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).ok()?;
-    let (_, status) = headers.iter().find(|(name, _)| name == ":status")?;
+    let headers = abi::header_pairs(MapType::HttpCallResponseHeaders).ok()?;
+    let (_, status) = headers.iter().find(|(name, _)| *name == b":status")?;
     std::str::from_utf8(status).ok()?.parse().ok()
 }

@@ -2,6 +2,7 @@
 
 use proxy_wasm::types::Status;
 
+use crate::headers::HeaderPairs;
 use crate::reply::Reply;
 
 #[link(wasm_import_module = "env")]
@@ -25,7 +26,8 @@ unsafe extern "C" {
 /// Ends the current request with this reply. The host sends it when the callback is over.
 #[expect(unsafe_code, reason = "calls the host")]
 pub(super) fn send(reply: &Reply) {
-    let headers = serialized(&reply.headers);
+    let headers: HeaderPairs = reply.headers.iter().map(|(name, value)| (name, value)).collect();
+    let headers = headers.as_bytes();
     // SAFETY: every pointer is that of a live buffer and goes with its length; the host copies all of them before it returns.
     let status = unsafe {
         proxy_send_local_response(
@@ -42,22 +44,4 @@ pub(super) fn send(reply: &Reply) {
     if status != Status::Ok {
         log::error!("the host would not send a {} reply", reply.status);
     }
-}
-
-/// Headers in the layout of the ABI: their number, the lengths of each name and value, then the texts, each ended by a zero byte.
-fn serialized(headers: &[(&str, String)]) -> Vec<u8> {
-    // A reply has a few short headers: every length fits 32 bits.
-    let len = |text: &str| (text.len() as u32).to_le_bytes();
-    let mut out = (headers.len() as u32).to_le_bytes().to_vec();
-    for (name, value) in headers {
-        out.extend_from_slice(&len(name));
-        out.extend_from_slice(&len(value));
-    }
-    for (name, value) in headers {
-        for text in [*name, value.as_str()] {
-            out.extend_from_slice(text.as_bytes());
-            out.push(0);
-        }
-    }
-    out
 }

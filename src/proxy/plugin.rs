@@ -7,13 +7,15 @@ use latchkey_key_feed::UnixMillis;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MapType;
 
+use super::abi::{self, HostFailed};
 use super::shared_data::EnvoySharedData;
 use super::stats::Stats;
 use super::waiting_room::WaitingRoom;
 use super::{feed_call, local_reply, nanos_now, now};
 use crate::config::Config;
 use crate::denial::{Denial, Unavailable};
-use crate::gate::{self, Admission, Freshness, Patience, Verdict, VerifiedKey};
+use crate::gate::{self, Freshness, Patience, Verdict, VerifiedKey};
+use crate::headers::HeaderPairs;
 use crate::identity::{HeaderEdit, IdentityField, KeyIdentity};
 use crate::limits::{RETRY_AFTER_MS, TICK_BUSY_MS, TICK_MS};
 use crate::refresh::{
@@ -98,11 +100,10 @@ impl Plugin {
     }
 
     /// Removes from the trailers of the current request what an upstream could take for our headers.
-    pub(super) fn clean_trailers(&self) {
-        let trailers = hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default();
-        for (name, _) in trailers.iter().filter(|(name, _)| self.config.identity.is_owned(name)) {
-            let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
-        }
+    pub(super) fn clean_trailers(&self) -> Result<(), HostFailed> {
+        let trailers = abi::header_pairs(MapType::HttpRequestTrailers)?;
+        let mut owned = trailers.iter().filter(|(name, _)| self.config.identity.is_owned(name));
+        owned.try_for_each(|(name, _)| abi::remove_header(MapType::HttpRequestTrailers, name))
     }
 
     pub(super) fn tick(&self) {
@@ -131,39 +132,41 @@ impl Plugin {
     /// Decides about the request that is current and may wait `until` then.
     fn decide(&self, until: UnixMillis, now: UnixMillis) -> Handled {
         let patience = if now < until { Patience::Left } else { Patience::Over };
-        let Ok(headers) = hostcalls::get_map_bytes(MapType::HttpRequestHeaders) else {
-            return self.refuse(Denial::Unavailable(Unavailable::TableUnreadable), &[]);
+        let Ok(headers) = abi::header_pairs(MapType::HttpRequestHeaders) else {
+            return self.refuse(Denial::Unavailable(Unavailable::HostFailed), &HeaderPairs::default());
         };
         match gate::decide(&headers, &self.table, &self.config.staleness, patience, now) {
-            Verdict::Admit(admission) => {
-                self.admit(&admission, &headers);
-                Handled::Passed
-            }
+            Verdict::Admit(admission) => match self.tell(&admission.key, &headers) {
+                Ok(()) => self.admit(admission.freshness),
+                // A header of ours that still is the client's must not reach the upstream.
+                Err(HostFailed) => self.refuse(Denial::Unavailable(Unavailable::HostFailed), &headers),
+            },
             Verdict::Deny(denial) => self.refuse(denial, &headers),
             Verdict::Wait => Handled::Waits,
         }
     }
 
-    fn admit(&self, admission: &Admission, headers: &[(String, Vec<u8>)]) {
+    /// Tells the identity to the upstream and to the rest of the proxy.
+    fn tell(&self, key: &VerifiedKey, headers: &HeaderPairs) -> Result<(), HostFailed> {
         let identity = &self.config.identity;
-        for edit in identity.edits(headers, Some(&admission.key), self.config.forward_credential) {
-            let _ = match edit {
-                HeaderEdit::Remove(name) => hostcalls::remove_map_value(MapType::HttpRequestHeaders, name),
-                HeaderEdit::Set(name, value) => {
-                    hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value))
-                }
-            };
+        for edit in identity.edits(headers, Some(key), self.config.forward_credential) {
+            match edit {
+                HeaderEdit::Remove(name) => abi::remove_header(MapType::HttpRequestHeaders, name)?,
+                HeaderEdit::Set(name, value) => abi::set_header(MapType::HttpRequestHeaders, name, value)?,
+            }
         }
-        if identity.filter_state() {
-            set_filter_state(&admission.key);
-        }
-        self.stats.admitted.add(1);
-        if admission.freshness == Freshness::Stale {
-            self.stats.admitted_stale.add(1);
-        }
+        if identity.filter_state() { set_filter_state(key) } else { Ok(()) }
     }
 
-    fn refuse(&self, denial: Denial, headers: &[(String, Vec<u8>)]) -> Handled {
+    fn admit(&self, freshness: Freshness) -> Handled {
+        self.stats.admitted.add(1);
+        if freshness == Freshness::Stale {
+            self.stats.admitted_stale.add(1);
+        }
+        Handled::Passed
+    }
+
+    fn refuse(&self, denial: Denial, headers: &HeaderPairs) -> Handled {
         self.stats.count_denied(denial);
         local_reply::send(&Reply::to(denial, headers, Duration::from_millis(RETRY_AFTER_MS)));
         Handled::Replied
@@ -274,12 +277,13 @@ fn edge_name(config: &Config, store: EnvoySharedData, names: &SharedNames) -> St
 }
 
 /// Tells the identity to the rest of the proxy, as filter state `wasm.latchkey.<field>`.
-fn set_filter_state(key: &VerifiedKey) {
+fn set_filter_state(key: &VerifiedKey) -> Result<(), HostFailed> {
     for field in IdentityField::ALL {
         if let Some(value) = key.value(field).filter(|value| !value.is_empty()) {
-            let _ = hostcalls::set_property(vec![field.filter_state()], Some(value.as_bytes()));
+            abi::set_filter_state(field.filter_state(), value)?;
         }
     }
+    Ok(())
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -8,6 +8,7 @@ use proxy_wasm::types::Action;
 use super::local_reply;
 use super::plugin::{Handled, Plugin};
 use crate::denial::{Denial, Unavailable};
+use crate::headers::HeaderPairs;
 use crate::reply::Reply;
 
 pub(super) struct RequestFilter {
@@ -41,7 +42,7 @@ impl HttpContext for RequestFilter {
     fn on_http_request_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
         let Some(plugin) = &self.plugin else {
             let denial = Denial::Unavailable(Unavailable::TableAbsent);
-            local_reply::send(&Reply::to(denial, &[], std::time::Duration::ZERO));
+            local_reply::send(&Reply::to(denial, &HeaderPairs::default(), std::time::Duration::ZERO));
             return Action::Pause;
         };
         self.handled = plugin.handle(self.context_id);
@@ -56,8 +57,11 @@ impl HttpContext for RequestFilter {
     }
 
     fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
-        if let Some(plugin) = &self.plugin {
-            plugin.clean_trailers();
+        if let Some(plugin) = &self.plugin
+            && plugin.clean_trailers().is_err()
+        {
+            // Held, until the client or a time limit ends it: the upstream must not see them.
+            return Action::Pause;
         }
         self.hold_or_pass()
     }

@@ -15,12 +15,10 @@ const BAD_KEYS: [Unauthenticated; 4] = [
     Unauthenticated::SecretWrong,
 ];
 
-fn request(path: &[u8], content_type: &str) -> Vec<(String, Vec<u8>)> {
-    vec![
-        (":method".to_owned(), b"GET".to_vec()),
-        (":path".to_owned(), path.to_vec()),
-        ("content-type".to_owned(), content_type.as_bytes().to_vec()),
-    ]
+fn request(path: &[u8], content_type: &str) -> HeaderPairs {
+    let headers: [(&str, &[u8]); 3] =
+        [(":method", b"GET"), (":path", path), ("content-type", content_type.as_bytes())];
+    headers.into_iter().collect()
 }
 
 fn reply(denial: Denial, path: &[u8]) -> Reply {
@@ -86,12 +84,13 @@ fn all_bad_keys_get_one_answer_and_differ_only_in_the_details() {
 }
 
 #[test]
-fn table_trouble_is_unavailable_and_never_a_challenge() {
+fn trouble_is_unavailable_and_never_a_challenge() {
     for trouble in [
         Unavailable::RecordTooLong,
         Unavailable::TableAbsent,
         Unavailable::TableTooOld,
         Unavailable::TableUnreadable,
+        Unavailable::HostFailed,
     ] {
         let reply = reply(Denial::Unavailable(trouble), b"/");
         assert_eq!((reply.status, reply.grpc_status), (503, 14));
@@ -109,10 +108,10 @@ fn table_trouble_is_unavailable_and_never_a_challenge() {
 #[test]
 fn retry_after_is_whole_seconds_rounded_up_and_never_zero() {
     for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (59_999, "60")] {
-        let reply = Reply::to(TABLE_ABSENT, &[], Duration::from_millis(millis));
+        let reply = Reply::to(TABLE_ABSENT, &HeaderPairs::default(), Duration::from_millis(millis));
         assert_eq!(reply.headers[0], ("retry-after", seconds.to_owned()));
     }
-    let longest = Reply::to(TABLE_ABSENT, &[], Duration::MAX);
+    let longest = Reply::to(TABLE_ABSENT, &HeaderPairs::default(), Duration::MAX);
     assert_eq!(longest.headers[0].1, u64::MAX.to_string());
 }
 
@@ -155,7 +154,7 @@ fn repeats_a_path_up_to_the_limit_and_cuts_a_longer_one() {
 
 #[test]
 fn a_request_without_a_path_is_answered_too() {
-    let reply = Reply::to(MISSING, &[], Duration::ZERO);
+    let reply = Reply::to(MISSING, &HeaderPairs::default(), Duration::ZERO);
     assert_eq!(reason(&reply), "missing authentication credentials for REST request []");
 }
 

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use latchkey_filter::config::StalenessLimits;
 use latchkey_filter::credential;
 use latchkey_filter::gate::{self, Patience, Verdict};
+use latchkey_filter::headers::HeaderPairs;
 use latchkey_filter::identity::IdentityHeaders;
 use latchkey_filter::table::{Changes, FeedIdentity, Progress, SharedNames, TableReader, TableWriter};
 use latchkey_key_feed::{
@@ -29,8 +30,6 @@ pub struct Case {
     pub run: Box<dyn Fn()>,
 }
 
-type Headers = Vec<(String, Vec<u8>)>;
-
 /// Keys of the table: those of one page of the feed.
 const KEYS: u64 = 1_000;
 const SECRET: &str = "0123456789abcdefghijkl";
@@ -46,7 +45,7 @@ impl Case {
     /// When the table cannot be built, or a case would not do what it is said to do.
     pub fn all() -> Result<Vec<Self>> {
         let edge = Rc::new(Edge::new()?);
-        let requests = |id: fn(u64) -> String, secret: &'static str| -> Vec<Headers> {
+        let requests = |id: fn(u64) -> String, secret: &'static str| -> Vec<HeaderPairs> {
             (0..KEYS).map(|number| request(&id(number), secret)).collect()
         };
         let accepted = requests(id_of, SECRET);
@@ -111,7 +110,7 @@ impl Edge {
         Ok(Self { answer, reader: TableReader::new(store, names()) })
     }
 
-    fn admits(&self, headers: &Headers) -> bool {
+    fn admits(&self, headers: &HeaderPairs) -> bool {
         let verdict = gate::decide(headers, &self.reader, &LIMITS, Patience::Over, NOW);
         matches!(black_box(verdict), Verdict::Admit(_))
     }
@@ -120,7 +119,7 @@ impl Edge {
         &self,
         name: &'static str,
         about: &'static str,
-        requests: &[Headers],
+        requests: &[HeaderPairs],
         edge: Rc<Self>,
         forgetting: bool,
         admits: bool,
@@ -134,7 +133,7 @@ impl Edge {
         Ok(Case { name, about, run })
     }
 
-    fn telling(&self, requests: &[Headers]) -> Result<Case> {
+    fn telling(&self, requests: &[HeaderPairs]) -> Result<Case> {
         let headers = requests.first().context("there are requests")?.clone();
         let Verdict::Admit(admission) = gate::decide(&headers, &self.reader, &LIMITS, Patience::Over, NOW)
         else {
@@ -153,7 +152,7 @@ fn case(name: &'static str, about: &'static str, run: Box<dyn Fn()>) -> Case {
 }
 
 /// Does it with each request in turn; fails if it does not succeed with all of them.
-fn over(requests: Vec<Headers>, does: impl Fn(&Headers) -> bool + 'static) -> Result<Box<dyn Fn()>> {
+fn over(requests: Vec<HeaderPairs>, does: impl Fn(&HeaderPairs) -> bool + 'static) -> Result<Box<dyn Fn()>> {
     ensure!(!requests.is_empty() && requests.iter().all(&does), "a case does not do what it is said to do");
     let turn = Cell::new(0);
     Ok(Box::new(move || {
@@ -249,9 +248,9 @@ fn id_of(number: u64) -> String {
 }
 
 /// The headers that Envoy shows of a plain request.
-fn request(id: &str, secret: &str) -> Headers {
+fn request(id: &str, secret: &str) -> HeaderPairs {
     let authorization = format!("ApiKey {}", STANDARD.encode(format!("{id}:{secret}")));
-    [
+    HeaderPairs::from_iter([
         (":authority", "service.example"),
         (":path", "/some/path"),
         (":method", "GET"),
@@ -261,9 +260,7 @@ fn request(id: &str, secret: &str) -> Headers {
         ("x-forwarded-proto", "http"),
         ("x-request-id", "b8cbb0f8-5dd0-4f0a-9c51-2f2f5d7a7e7e"),
         ("authorization", &authorization),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
-    .to_vec()
+    ])
 }
 
 #[cfg(test)]
