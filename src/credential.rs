@@ -96,9 +96,14 @@ impl std::error::Error for MalformedCredential {}
 ///
 /// [`MalformedCredential`] when there is something that is meant as a credential and cannot be read as exactly one.
 pub fn extract(headers: &HeaderPairs) -> Result<Option<Credential>, MalformedCredential> {
-    let mut values = values(headers);
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() || (value.contains(&b',') && names_scheme(value)) {
+    let mut value = None;
+    for other in values(headers) {
+        if value.replace(other).is_some() {
+            return Err(MalformedCredential::Duplicate);
+        }
+    }
+    let Some(value) = value else { return Ok(None) };
+    if value.contains(&b',') && names_scheme(value) {
         return Err(MalformedCredential::Duplicate);
     }
     match encoded_part(value) {

@@ -14,6 +14,13 @@ pub struct HeaderPairs {
     bytes: Vec<u8>,
 }
 
+/// Names with their values, one after the other. It ends early only where the buffer is not whole.
+#[derive(Clone, Debug, Default)]
+pub struct Pairs<'a> {
+    lengths: &'a [u8],
+    texts: &'a [u8],
+}
+
 /// A number or a length.
 const NUMBER_LEN: usize = 4;
 
@@ -27,24 +34,21 @@ impl HeaderPairs {
         if bytes.is_empty() {
             return Some(Self::default());
         }
-        let mut texts = texts_of(&bytes)?;
-        for (name_len, value_len) in lengths_of(&bytes) {
-            (_, texts) = split_text(texts, name_len)?;
-            (_, texts) = split_text(texts, value_len)?;
-        }
-        texts.is_empty().then_some(Self { bytes })
+        let mut pairs = Pairs::of(&bytes)?;
+        pairs.by_ref().for_each(drop);
+        (pairs.lengths.is_empty() && pairs.texts.is_empty()).then_some(Self { bytes })
     }
 
     /// Each name with its value.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut texts = texts_of(&self.bytes).unwrap_or_default();
-        // The buffer is whole, so this ends with the last of them and not before.
-        lengths_of(&self.bytes).map_while(move |(name_len, value_len)| {
-            let (name, rest) = split_text(texts, name_len)?;
-            let (value, rest) = split_text(rest, value_len)?;
-            texts = rest;
-            Some((name, value))
-        })
+    #[must_use]
+    pub fn iter(&self) -> Pairs<'_> {
+        Pairs::of(&self.bytes).unwrap_or_default()
+    }
+
+    /// The value of the first header of that name, in any case.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
     /// The buffer, as the host takes it.
@@ -57,7 +61,7 @@ impl HeaderPairs {
 /// Headers in this order. One whose name or value is longer than a length can say is left out.
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for HeaderPairs {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        let (mut number, mut lengths, mut texts) = (0_u32, Vec::new(), Vec::new());
+        let (mut number, mut bytes, mut texts) = (0_u32, vec![0; NUMBER_LEN], Vec::new());
         for (name, value) in pairs {
             let (name, value) = (name.as_ref(), value.as_ref());
             let (Ok(name_len), Ok(value_len)) = (u32::try_from(name.len()), u32::try_from(value.len()))
@@ -65,35 +69,46 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for HeaderPairs {
                 continue;
             };
             number += 1;
-            lengths.extend_from_slice(&name_len.to_le_bytes());
-            lengths.extend_from_slice(&value_len.to_le_bytes());
+            for len in [name_len, value_len] {
+                bytes.extend_from_slice(&len.to_le_bytes());
+            }
             for text in [name, value] {
                 texts.extend_from_slice(text);
                 texts.push(0);
             }
         }
-        Self { bytes: [number.to_le_bytes().as_slice(), &lengths, &texts].concat() }
+        if let Some(head) = bytes.first_chunk_mut() {
+            *head = number.to_le_bytes();
+        }
+        bytes.append(&mut texts);
+        Self { bytes }
     }
 }
 
-/// Where the lengths end: what follows are the texts.
-fn lengths_end(bytes: &[u8]) -> Option<usize> {
-    let number = usize::try_from(u32::from_le_bytes(*bytes.first_chunk()?)).ok()?;
-    number.checked_mul(LENGTHS_LEN)?.checked_add(NUMBER_LEN)
+impl<'a> Pairs<'a> {
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let (number, rest) = split_number(bytes)?;
+        let (lengths, texts) = rest.split_at_checked(number.checked_mul(LENGTHS_LEN)?)?;
+        Some(Self { lengths, texts })
+    }
 }
 
-fn texts_of(bytes: &[u8]) -> Option<&[u8]> {
-    bytes.get(lengths_end(bytes)?..)
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name_len, lengths) = split_number(self.lengths)?;
+        let (value_len, lengths) = split_number(lengths)?;
+        let (name, texts) = split_text(self.texts, name_len)?;
+        let (value, texts) = split_text(texts, value_len)?;
+        *self = Self { lengths, texts };
+        Some((name, value))
+    }
 }
 
-fn lengths_of(bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> {
-    let lengths = lengths_end(bytes).and_then(|end| bytes.get(NUMBER_LEN..end)).unwrap_or_default();
-    let (lengths, _) = lengths.as_chunks::<LENGTHS_LEN>();
-    lengths.iter().map(|[a, b, c, d, e, f, g, h]| {
-        // A length that this machine cannot say is longer than the buffer.
-        let len = |bytes| usize::try_from(u32::from_le_bytes(bytes)).unwrap_or(usize::MAX);
-        (len([*a, *b, *c, *d]), len([*e, *f, *g, *h]))
-    })
+fn split_number(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<NUMBER_LEN>()?;
+    Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
 }
 
 /// The text at the beginning, and what follows its zero byte.

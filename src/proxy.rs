@@ -19,9 +19,6 @@ mod shared_data;
 mod stats;
 mod waiting_room;
 
-use std::time::Duration;
-
-use proxy_wasm::hostcalls;
 use proxy_wasm::types::LogLevel;
 
 use latchkey_key_feed::UnixMillis;
@@ -35,19 +32,8 @@ pub(crate) fn start() {
     proxy_wasm::set_root_context(|context_id| Box::new(FilterRoot::new(context_id)));
 }
 
-/// The time by the host's clock, since 1970.
-fn time_now() -> Duration {
-    let since_epoch =
-        hostcalls::get_current_time().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    since_epoch.unwrap_or_default()
-}
-
-/// Nanoseconds of the clock: a number that differs between moments. Only its lower 64 bits are kept.
-fn nanos_now() -> u64 {
-    time_now().as_nanos() as u64
-}
-
 fn now() -> UnixMillis {
-    // Milliseconds fit 64 bits for half a billion years.
-    UnixMillis(time_now().as_millis() as u64)
+    UnixMillis(abi::nanos_now() / NANOS_PER_MILLI)
 }
+
+const NANOS_PER_MILLI: u64 = 1_000_000;

@@ -130,7 +130,7 @@ fn envelope(status: DenyStatus, reason: &str) -> String {
 
 /// The path and query of the request as text, cut to a length that costs little to send.
 fn path(request: &HeaderPairs) -> String {
-    let path = value(request, ":path").unwrap_or_default();
+    let path = request.first(":path").unwrap_or_default();
     match path.get(..REPLY_PATH_LEN_MAX) {
         Some(start) if path.len() > REPLY_PATH_LEN_MAX => {
             // The cut may have left half a character.
@@ -149,13 +149,10 @@ fn whole_seconds(duration: Duration) -> u64 {
 
 /// Whether Envoy takes the request for gRPC (`Grpc::Common::hasGrpcContentType`): gRPC-Web, for one, is not.
 fn is_grpc(request: &HeaderPairs) -> bool {
-    value(request, "content-type")
+    request
+        .first("content-type")
         .and_then(|value| value.strip_prefix(b"application/grpc"))
         .is_some_and(|rest| matches!(rest, [] | [b'+', ..]))
-}
-
-fn value<'a>(request: &'a HeaderPairs, name: &str) -> Option<&'a [u8]> {
-    request.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::headers::HeaderPairs;
 #[link(wasm_import_module = "env")]
 #[expect(unsafe_code, reason = "the host's functions are foreign")]
 unsafe extern "C" {
+    fn proxy_get_current_time_nanoseconds(nanoseconds: *mut u64) -> Status;
     fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size: *mut usize) -> Status;
     fn proxy_remove_header_map_value(map: MapType, name_data: *const u8, name_size: usize) -> Status;
     fn proxy_replace_header_map_value(
@@ -27,6 +28,15 @@ unsafe extern "C" {
 
 /// The host would not do what it was asked for.
 pub(super) struct HostFailed;
+
+/// Nanoseconds since 1970 by the host's clock; 0 when it has none.
+#[expect(unsafe_code, reason = "calls the host, which writes a number")]
+pub(super) fn nanos_now() -> u64 {
+    let mut nanos = 0;
+    // SAFETY: the place lives until the call is over, and the host writes nothing else.
+    let _ = unsafe { proxy_get_current_time_nanoseconds(&mut nanos) };
+    nanos
+}
 
 /// All headers of a map.
 ///

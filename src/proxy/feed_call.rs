@@ -45,6 +45,5 @@ pub(super) fn with_answer<T>(num_headers: usize, body_size: usize, then: impl Fn
 
 fn status() -> Option<u16> {
     let headers = abi::header_pairs(MapType::HttpCallResponseHeaders).ok()?;
-    let (_, status) = headers.iter().find(|(name, _)| *name == b":status")?;
-    std::str::from_utf8(status).ok()?.parse().ok()
+    std::str::from_utf8(headers.first(":status")?).ok()?.parse().ok()
 }

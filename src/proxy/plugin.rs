@@ -7,11 +7,11 @@ use latchkey_key_feed::UnixMillis;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MapType;
 
-use super::abi::{self, HostFailed};
+use super::abi::{self, HostFailed, nanos_now};
 use super::shared_data::EnvoySharedData;
 use super::stats::Stats;
 use super::waiting_room::WaitingRoom;
-use super::{feed_call, local_reply, nanos_now, now};
+use super::{feed_call, local_reply, now};
 use crate::config::Config;
 use crate::denial::{Denial, Unavailable};
 use crate::gate::{self, Freshness, Patience, Verdict, VerifiedKey};

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
-use super::nanos_now;
+use super::abi::nanos_now;
 use crate::metrics;
 use crate::table::{Entry, SharedStore, Stamp, SwapLost, Version};
 
