@@ -321,7 +321,7 @@ fn identity(reading: &mut Reading<'_, '_>) -> Option<IdentityHeaders> {
         headers.push((name, IdentitySource::Metadata(path)));
         places.push(place);
     }
-    let filter_state = reading.flag(&FILTER_STATE);
+    let filter_state = reading.identity_fields(FILTER_STATE);
     match IdentityHeaders::new(headers, filter_state) {
         Ok(identity) => Some(identity),
         Err(invalid) => {

@@ -61,7 +61,7 @@ pub struct IdentityHeaders {
     owned: Vec<OwnedHeader>,
     /// Bit n is set when a name of n bytes is owned. Most of a client's headers have another length, and are told from ours by that alone.
     lengths: u64,
-    filter_state: bool,
+    filter_state: Vec<IdentityField>,
 }
 
 /// A change to the headers of a request.
@@ -179,14 +179,14 @@ impl IdentityHeaders {
     /// The headers to set, by name. A field that none of them tells is switched off, and the filter owns its default name all
     /// the same: an upstream that was written for the default goes on believing it.
     ///
-    /// `filter_state` is whether the identity is told to the rest of the proxy as well.
+    /// `filter_state` are the fields that the rest of the proxy is told as well.
     ///
     /// # Errors
     ///
     /// Every name that cannot be used, by its position in `headers`.
     pub fn new(
         headers: Vec<(String, IdentitySource)>,
-        filter_state: bool,
+        filter_state: Vec<IdentityField>,
     ) -> Result<Self, Vec<(usize, InvalidHeaderName)>> {
         let mut owned: Vec<OwnedHeader> = Vec::new();
         let mut invalid = Vec::new();
@@ -251,13 +251,13 @@ impl IdentityHeaders {
         self.owner_of(name).is_some()
     }
 
-    /// Whether the identity is told to the rest of the proxy as well.
+    /// What the rest of the proxy is told of a key as well.
     #[must_use]
-    pub fn filter_state(&self) -> bool {
-        self.filter_state
+    pub fn filter_state(&self) -> &[IdentityField] {
+        &self.filter_state
     }
 
-    fn of(owned: Vec<OwnedHeader>, filter_state: bool) -> Self {
+    fn of(owned: Vec<OwnedHeader>, filter_state: Vec<IdentityField>) -> Self {
         let lengths = owned.iter().fold(0, |lengths, header| lengths | length_bit(header.name.as_bytes()));
         Self { owned, lengths, filter_state }
     }
@@ -279,7 +279,7 @@ impl Default for IdentityHeaders {
                 source: Some(IdentitySource::Field(field)),
             })
             .to_vec();
-        Self::of(owned, true)
+        Self::of(owned, IdentityField::ALL.to_vec())
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) enum Field {
     Flag(&'static FlagField),
     /// The name of the header that tells an identity field, or null.
     Header(&'static HeaderField),
+    /// A list of identity fields; `true` is all of them and `false` none.
+    IdentityFields(&'static str),
     /// An object of header names and metadata paths.
     MetadataHeaders(&'static str),
     /// A duration.
@@ -151,8 +153,8 @@ pub(super) static HEADERS: [HeaderField; 7] = [
 /// Header names, and for each the dotted path of a metadata field to tell in it.
 pub(super) const METADATA_HEADERS: &str = "identity.metadata_headers";
 
-/// Whether the identity is also written to filter state, for access logs, RBAC and rate limits.
-pub(super) static FILTER_STATE: FlagField = FlagField { path: "identity.filter_state", default: true };
+/// The identity fields that are also written to filter state, for access logs, RBAC and rate limits. Each costs every request a call of the host.
+pub(super) const FILTER_STATE: &str = "identity.filter_state";
 
 /// Whether the upstream gets the `authorization` header with the credential in it.
 pub(super) static FORWARD_CREDENTIAL: FlagField = FlagField { path: "forward_credential", default: false };
@@ -186,7 +188,7 @@ pub(super) static FIELDS: [Field; 21] = [
     Field::Header(&HEADERS[5]),
     Field::Header(&HEADERS[6]),
     Field::MetadataHeaders(METADATA_HEADERS),
-    Field::Flag(&FILTER_STATE),
+    Field::IdentityFields(FILTER_STATE),
     Field::Flag(&FORWARD_CREDENTIAL),
     Field::Text(&EDGE),
 ];
@@ -197,7 +199,7 @@ impl Field {
         match self {
             Self::Flag(field) => field.path,
             Self::Header(field) => field.path,
-            Self::MetadataHeaders(path) => path,
+            Self::IdentityFields(path) | Self::MetadataHeaders(path) => path,
             Self::Span(field) => field.path,
             Self::Text(field) => field.path,
         }
@@ -256,6 +258,9 @@ mod tests {
                 Field::Flag(field) => ("true or false".to_owned(), Some(field.default.to_string())),
                 Field::Header(field) => {
                     ("header name, or null".to_owned(), Some(field.tells.default_header().to_owned()))
+                }
+                Field::IdentityFields(_) => {
+                    ("true, false, or a list of identity fields".to_owned(), Some("true".to_owned()))
                 }
                 Field::MetadataHeaders(_) => (
                     format!("object of at most {METADATA_HEADERS_MAX} header names and metadata paths"),

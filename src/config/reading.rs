@@ -15,6 +15,7 @@ use super::fields::{
 };
 use super::json::{Fields, text_of, value_of};
 use crate::header_value;
+use crate::identity::IdentityField;
 use crate::limits::{METADATA_HEADERS_MAX, METADATA_PATH_LEN_MAX};
 
 /// What is being read, and what was wrong so far.
@@ -101,6 +102,28 @@ impl<'v, 'a> Reading<'v, 'a> {
                 None
             }
         }
+    }
+
+    /// A list of identity fields; all of them when it is not given.
+    pub(super) fn identity_fields(&mut self, path: &str) -> Vec<IdentityField> {
+        let mut fields = IdentityField::ALL.to_vec();
+        let are_fields = match self.value(path) {
+            None | Some(JsonValue::Bool(true)) => true,
+            Some(JsonValue::Bool(false)) => {
+                fields.clear();
+                true
+            }
+            Some(JsonValue::Array(values)) => {
+                fields.retain(|field| values.iter().any(|value| text_of(value) == Some(field.name())));
+                // As many as were named; so none was named twice, nor anything else.
+                fields.len() == values.len()
+            }
+            Some(_) => false,
+        };
+        if !are_fields {
+            self.note(path, Problem::IsNot("true, false, or a list of identity fields"));
+        }
+        fields
     }
 
     /// Header names with the metadata paths to tell in them, and where in the configuration each stands.

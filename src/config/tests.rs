@@ -90,7 +90,7 @@ fn every_field_can_be_set() {
         "identity": {
             "headers": {"id": "x-key", "name": null},
             "metadata_headers": {"x-team": "team.name"},
-            "filter_state": false
+            "filter_state": ["owner", "id"]
         },
         "forward_credential": true,
         "edge": "sidecar~10.0.0.1~pod.ns~ns.svc.cluster.local"
@@ -109,7 +109,10 @@ fn every_field_can_be_set() {
         headers.push((field.default_header().to_owned(), IdentitySource::Field(*field)));
     }
     headers.push(("x-team".to_owned(), IdentitySource::Metadata("team.name".to_owned())));
-    assert_eq!(config.identity, IdentityHeaders::new(headers, false).unwrap());
+    assert_eq!(
+        config.identity,
+        IdentityHeaders::new(headers, vec![IdentityField::Id, IdentityField::Owner]).unwrap()
+    );
     assert!(config.forward_credential);
     assert_eq!(config.edge.as_deref(), Some("sidecar~10.0.0.1~pod.ns~ns.svc.cluster.local"));
 }
@@ -350,6 +353,31 @@ fn identity_headers_are_checked_with_each_other() {
     );
     // Two fields may swap their names.
     accepted(&with("/identity/headers", json!({"id": "x-api-key-name", "name": "x-api-key-id"})));
+}
+
+#[test]
+fn filter_state_takes_all_none_or_the_named_fields() {
+    let identity = |value| accepted(&with("/identity", json!({"filter_state": value}))).identity;
+    let telling = |fields: &[IdentityField]| {
+        let headers =
+            IdentityField::ALL.map(|field| (field.default_header().to_owned(), IdentitySource::Field(field)));
+        IdentityHeaders::new(headers.to_vec(), fields.to_vec()).unwrap()
+    };
+    assert_eq!(identity(json!(true)), telling(&IdentityField::ALL));
+    assert_eq!(identity(json!(false)), telling(&[]));
+    assert_eq!(identity(json!([])), telling(&[]));
+    assert_eq!(
+        identity(json!(["limited_by", "id"])),
+        telling(&[IdentityField::Id, IdentityField::LimitedBy])
+    );
+    for value in
+        [json!("id"), json!(["id", "secret"]), json!(["id", "id"]), json!(["id", 1]), json!({}), json!(null)]
+    {
+        assert_eq!(
+            refused(&with("/identity", json!({"filter_state": value}))),
+            "identity.filter_state is not true, false, or a list of identity fields"
+        );
+    }
 }
 
 #[test]

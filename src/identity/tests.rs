@@ -35,7 +35,7 @@ fn telling(fields: &[IdentityField], metadata: &[(&str, &str)]) -> IdentityHeade
     let metadata = metadata
         .iter()
         .map(|(name, path)| ((*name).to_owned(), IdentitySource::Metadata((*path).to_owned())));
-    IdentityHeaders::new(fields.chain(metadata).collect(), true).unwrap()
+    IdentityHeaders::new(fields.chain(metadata).collect(), IdentityField::ALL.to_vec()).unwrap()
 }
 
 /// What the host makes of the edits: it compares names in any case, and acts on all copies.
@@ -57,7 +57,7 @@ fn apply(client: &HeaderPairs, edits: &[HeaderEdit<'_>]) -> HeaderPairs {
 #[track_caller]
 fn problem(name: &str) -> Option<InvalidHeaderName> {
     let source = IdentitySource::Field(IdentityField::Id);
-    IdentityHeaders::new(vec![(name.to_owned(), source)], true).err().map(|mut all| all.remove(0).1)
+    IdentityHeaders::new(vec![(name.to_owned(), source)], Vec::new()).err().map(|mut all| all.remove(0).1)
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn refuses_two_names_that_look_alike_and_says_which() {
     let source = || IdentitySource::Metadata("a".to_owned());
     let names = ["x-a", "Bad", "x_a", "x-b"].map(|name| (name.to_owned(), source())).to_vec();
     assert_eq!(
-        IdentityHeaders::new(names, true).unwrap_err(),
+        IdentityHeaders::new(names, Vec::new()).unwrap_err(),
         [(1, InvalidHeaderName::BadCharacter), (2, InvalidHeaderName::LooksLikeAnother)]
     );
 }

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::denial::{Denial, Unavailable};
 use crate::gate::{self, Freshness, Patience, Verdict, VerifiedKey};
 use crate::headers::HeaderPairs;
-use crate::identity::{HeaderEdit, IdentityField, KeyIdentity};
+use crate::identity::{HeaderEdit, KeyIdentity as _};
 use crate::limits::{RETRY_AFTER_MS, TICK_BUSY_MS, TICK_MS};
 use crate::refresh::{
     CallId, Candidate, EdgeName, FeedRequest, Follower, FollowerId, LoadReason, Note, ProcessNumber, Step,
@@ -155,7 +155,12 @@ impl Plugin {
                 HeaderEdit::Set(name, value) => abi::set_header(MapType::HttpRequestHeaders, name, value)?,
             }
         }
-        if identity.filter_state() { set_filter_state(key) } else { Ok(()) }
+        for field in identity.filter_state() {
+            if let Some(value) = key.value(*field).filter(|value| !value.is_empty()) {
+                abi::set_filter_state(field.filter_state(), value)?;
+            }
+        }
+        Ok(())
     }
 
     fn admit(&self, freshness: Freshness) -> Handled {
@@ -274,16 +279,6 @@ fn edge_name(config: &Config, store: EnvoySharedData, names: &SharedNames) -> St
         );
     }
     name.into_text()
-}
-
-/// Tells the identity to the rest of the proxy, as filter state `wasm.latchkey.<field>`.
-fn set_filter_state(key: &VerifiedKey) -> Result<(), HostFailed> {
-    for field in IdentityField::ALL {
-        if let Some(value) = key.value(field).filter(|value| !value.is_empty()) {
-            abi::set_filter_state(field.filter_state(), value)?;
-        }
-    }
-    Ok(())
 }
 
 fn millis(duration: Duration) -> u64 {
