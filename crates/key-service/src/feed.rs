@@ -27,7 +27,7 @@ use crate::feed::edges::{EdgeLedger, EdgeSighting};
 use crate::feed::propagation::RecentChanges;
 use crate::feed::readings::{Listener, Newness, Place, Readings};
 use crate::feed::shared_page::SharedPage;
-use crate::limits::EDGE_WAITERS_MAX;
+use crate::limits::{EDGE_WAITERS_MAX, FEED_PAGES_AHEAD_MAX};
 use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
 
@@ -157,10 +157,17 @@ impl Feed {
         Ok(page)
     }
 
-    /// Reads the next page of a load, for when it is asked for.
-    fn read_on(&self, request: &FeedRequest, page: &SharedPage) {
-        if page.more {
-            self.readings.read_ahead(request.place_after(page));
+    /// Reads the next pages of a load, for when they are asked for.
+    fn read_on(&self, request: &FeedRequest, page: &Arc<SharedPage>) {
+        let mut place = request.place();
+        let mut page = Arc::clone(page);
+        for _ in 0..FEED_PAGES_AHEAD_MAX {
+            if !page.more {
+                return;
+            }
+            place = place.after(&page);
+            let Some(next) = self.readings.read_ahead(place) else { return };
+            page = next;
         }
     }
 
@@ -194,12 +201,6 @@ impl FeedRequest {
     fn place(&self) -> Place {
         let position = FeedPosition { after: self.after, purged: self.purged };
         Place { position, rows_max: self.rows_max }
-    }
-
-    /// Where the follower stands once it has taken this page, after which more follows.
-    fn place_after(&self, page: &SharedPage) -> Place {
-        let purged = if self.after == Cursor(0) { Some(page.purged) } else { self.purged };
-        Place { position: FeedPosition { after: page.cursor, purged }, rows_max: self.rows_max }
     }
 
     /// What the follower is given of a page. One of another feed than the store's is told to load again.

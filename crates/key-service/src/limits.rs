@@ -84,6 +84,10 @@ pub const FEED_PAGE_LIFE: Duration = Duration::from_secs(2);
 /// [`FEED_ROWS_LEN_MAX`] and a row.
 pub const FEED_PAGES_KEPT_MAX: usize = 8;
 
+/// Most pages of one load that are read before they are asked for: one while the one before is being sent, and one more, because a
+/// database reads two at the same time.
+pub const FEED_PAGES_AHEAD_MAX: usize = 2;
+
 /// Most pages that are read before they are asked for, at once. Reads of requests need connections too ([`STORE_READERS_MAX`]).
 pub const FEED_READS_AHEAD_MAX: usize = 2;
 

@@ -40,6 +40,15 @@ pub(super) enum Newness {
     ReadNow,
 }
 
+impl Place {
+    /// Where a follower stands once it has taken this page, after which more follows.
+    pub(super) fn after(self, page: &SharedPage) -> Self {
+        let FeedPosition { after, purged } = self.position;
+        let purged = if after == Cursor(0) { Some(page.purged) } else { purged };
+        Self { position: FeedPosition { after: page.cursor, purged }, ..self }
+    }
+}
+
 /// All places.
 #[derive(Clone, Debug)]
 pub(super) struct Readings(Arc<Shared>);
@@ -97,17 +106,20 @@ impl Readings {
         Listener { told: keeper.told.subscribe(), keeper: Arc::clone(keeper) }
     }
 
-    /// Reads what somebody who loads will ask next, while he is busy with the page before. Not when enough is read ahead already.
-    pub(super) fn read_ahead(&self, place: Place) {
-        let is_known = self.0.places().keepers.contains_key(&place);
-        let turn = Arc::clone(&self.0.reads_ahead).try_acquire_owned();
-        let (false, Ok(turn)) = (is_known, turn) else { return };
+    /// Reads what somebody who loads will ask next, while he is busy with the page before, unless enough is being read ahead. The page,
+    /// when it is there already.
+    pub(super) fn read_ahead(&self, place: Place) -> Option<Arc<SharedPage>> {
+        if let Some(keeper) = self.0.places().keepers.get(&place) {
+            return keeper.told.borrow().as_ref().and_then(|told| told.outcome().ok());
+        }
+        let turn = Arc::clone(&self.0.reads_ahead).try_acquire_owned().ok()?;
         let mut listener = self.stand(place);
         tokio::spawn(async move {
             // Who asks for it next is told of any trouble.
             let _ = listener.page(Newness::Holds(Cursor(0))).await;
             drop(turn);
         });
+        None
     }
 }
 

@@ -129,8 +129,9 @@ async fn what_is_read_ahead_is_what_is_asked_next() {
         scratch.create(id).await;
     }
     let readings = Readings::new(scratch.store.clone());
-    readings.read_ahead(place(2, 1));
+    assert!(readings.read_ahead(place(2, 1)).is_none(), "it is yet to be read");
     let mut listener = readings.stand(place(2, 1));
     let page = listener.page(Newness::ReadNow).await.unwrap();
     assert_eq!((page.rows, page.cursor, page.more), (1, Cursor(3), true));
+    assert!(Arc::ptr_eq(&readings.read_ahead(place(2, 1)).unwrap(), &page));
 }

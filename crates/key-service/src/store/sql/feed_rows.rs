@@ -64,6 +64,7 @@ pub(super) async fn changes_after(
         if lines.has_long {
             page.push_one_by_one(snapshot, after, wanted).await?;
         } else {
+            page.rows.reserve(lines.text.len());
             lines.text.lines().try_for_each(|line| page.push(line))?;
         }
         page.push_removed_through(page.horizon)?;
@@ -126,9 +127,11 @@ impl Gathered {
     }
 }
 
+/// Many keys at once. The rows within come in order, because their number is limited by it, and so they are put together; to ask for
+/// that again would sort them again. Whether it is so is seen when they become rows.
 async fn lines_after(snapshot: &mut Transaction, after: i64, wanted: usize) -> Result<Lines, StoreError> {
     let mut query = Query::new(
-        "select count(*), coalesce(max(seq), 0), coalesce(max(is_long), 0), coalesce(string_agg(line, '\n' order by seq), '')
+        "select count(*), coalesce(max(seq), 0), coalesce(max(is_long), 0), coalesce(string_agg(line, '\n'), '')
          from (select seq, case when ",
     );
     push_is_long(&mut query)?;
