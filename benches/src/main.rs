@@ -26,7 +26,7 @@ struct Arguments {
     #[arg(long, value_name = "MODULE")]
     against: Option<PathBuf>,
     /// Also write the tables and charts that the documentation shows: `docs/performance.md` and `docs/charts`.
-    #[arg(long, conflicts_with_all = ["quick", "only", "against"])]
+    #[arg(long, conflicts_with_all = ["only", "against"])]
     docs: bool,
 }
 
@@ -50,7 +50,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     progress.tell(&format!("{commit} on {machine}"));
 
     let mut report = Report::default();
-    report.table(the_run(&machine, &commit));
+    report.table(the_run(&machine, &commit, extent));
     let mut failed = Vec::new();
     for section in sections {
         progress.tell(&format!("{}: {}", section.name, section.about));
@@ -77,9 +77,9 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Where and of what the numbers are.
-fn the_run(machine: &str, commit: &str) -> Table {
-    let mut table = Table::new("The run", &["Machine", "Commit"]);
-    table.row(machine, [commit.to_owned()]);
+fn the_run(machine: &str, commit: &str, extent: Extent) -> Table {
+    let mut table = Table::new("The run", &["Machine", "Commit", "Extent"]);
+    table.row(machine, [commit.to_owned(), extent.choose("full", "quick").to_owned()]);
     table
 }
 

@@ -73,6 +73,22 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_shows_tables_and_charts_of_a_run() {
+        let docs = latchkey_local_stack::places::repository().join("docs");
+        let page = fs::read_to_string(docs.join("performance.md")).unwrap();
+        for (at, line) in page.lines().enumerate().filter(|(_, line)| line.starts_with(BEGIN)) {
+            let rows = page.lines().skip(at + 1).take_while(|line| *line != END).count();
+            assert!(rows > 2, "{line} has no rows");
+        }
+        let charts: Vec<_> =
+            page.split("](charts/").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+        assert!(!charts.is_empty());
+        for chart in charts {
+            assert!(docs.join("charts").join(chart).is_file(), "{chart} was never drawn");
+        }
+    }
+
+    #[test]
     fn a_page_is_filled_whole_or_not_at_all() {
         let refused = |page: &str, tables: &[Table]| format!("{:#}", filled(page, tables).unwrap_err());
         assert_eq!(refused(BEFORE, &[]), "the run has no table \"Costs\"");

@@ -1,5 +1,6 @@
-//! How fast the feed hands out rows to one follower that asks for one page after the other, as a first load does.
+//! How fast the feed hands out rows to followers that each ask for one page after the other, as a first load does.
 
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,6 +16,10 @@ use crate::report::{Report, Table};
 use crate::samples::Samples;
 use crate::service::place::Database;
 
+/// How it is read: the name of the figure, how many read at once, and how many rows they ask for.
+const WAYS: [(&str, usize, u32); 3] =
+    [("as-the-filter", 1, FEED_ROWS_PER_POLL), ("largest-pages", 1, 10_000), ("together", 4, 10_000)];
+
 /// What one reading of the whole feed found.
 struct Reading {
     rows: u64,
@@ -29,30 +34,33 @@ struct Reading {
 /// When a request fails, or rows are missing.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let keys = KeySet { count: bench.extent.choose(200_000, 100_000) };
-    let columns = ["Database", "Pages as the filter asks for", "The largest pages"];
-    let mut table = Table::new("Rows of the feed that one follower reads in a second", &columns);
+    let columns =
+        ["Database", "One, pages as the filter asks for", "One, the largest pages", "Four together"];
+    let mut table = Table::new("Rows of the feed that followers read in a second", &columns);
     for database in Database::ALL {
         let place = database.start(bench, Some(keys))?;
+        if let Some(bytes) = place.data_bytes()? {
+            let each = bytes as f64 / f64::from(keys.count);
+            report.add(Figure::new("service/store/bytes-a-key", "bytes", each));
+        }
         let client = place.client()?;
         let feed_key = client.create_feed_key()?;
         let mut cells = Vec::new();
-        for (name, rows_a_page) in [("as-the-filter", FEED_ROWS_PER_POLL), ("largest-pages", 10_000)] {
+        for (name, followers, rows_a_page) in WAYS {
             let (mut rates, mut row_bytes) = (Vec::new(), 0.0);
             for _ in 0..bench.extent.choose(5, 2) {
-                let reading = read_all(client, &feed_key, rows_a_page)?;
-                ensure!(reading.rows >= u64::from(keys.count), "{} rows only", reading.rows);
+                let reading = read_together(client, &feed_key, followers, rows_a_page)?;
+                let all = followers as u64 * u64::from(keys.count);
+                ensure!(reading.rows >= all, "{} rows only", reading.rows);
                 rates.push(reading.rows as f64 / reading.seconds);
                 row_bytes = reading.bytes as f64 / reading.rows as f64;
             }
             let name = format!("service/{}/feed-rows/{name}", database.name());
             let figure = Figure::of(name, "/s", &Samples::new(rates)?);
-            let figure = if rows_a_page == FEED_ROWS_PER_POLL {
-                figure
-            } else {
-                figure.with_target(Target::AtLeast(200_000.0))
-            };
+            let is_judged = rows_a_page != FEED_ROWS_PER_POLL;
+            let figure = if is_judged { figure.with_target(Target::AtLeast(200_000.0)) } else { figure };
             cells.push(report.add(figure).shown());
-            if database == Database::Sqlite && rows_a_page == FEED_ROWS_PER_POLL {
+            if database == Database::Sqlite && !is_judged {
                 report.add(Figure::new("service/feed/row-bytes", "bytes", row_bytes));
             }
         }
@@ -60,6 +68,26 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     }
     report.table(table);
     Ok(())
+}
+
+/// The whole feed for each of so many followers at once; the time is that of the last.
+fn read_together(
+    client: &KeyServiceClient,
+    key: &CreatedKey,
+    followers: usize,
+    rows_a_page: u32,
+) -> Result<Reading> {
+    let readings = thread::scope(|scope| {
+        let reading: Vec<_> =
+            (0..followers).map(|_| scope.spawn(|| read_all(client, key, rows_a_page))).collect();
+        let read = reading.into_iter().map(|follower| follower.join().ok().context("a follower panicked")?);
+        read.collect::<Result<Vec<_>>>()
+    })?;
+    Ok(readings.into_iter().fold(Reading { rows: 0, bytes: 0, seconds: 0.0 }, |all, one| Reading {
+        rows: all.rows + one.rows,
+        bytes: all.bytes + one.bytes,
+        seconds: all.seconds.max(one.seconds),
+    }))
 }
 
 fn read_all(client: &KeyServiceClient, key: &CreatedKey, rows_a_page: u32) -> Result<Reading> {

@@ -96,6 +96,18 @@ impl Place {
             Self::Postgres(replicas) => replicas.client(0).context("there is no replica"),
         }
     }
+
+    /// Bytes of its data on disk, where that is a directory of its own.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be listed.
+    pub fn data_bytes(&self) -> Result<Option<u64>> {
+        let Self::Sqlite(_, directory) = self else { return Ok(None) };
+        let files = fs::read_dir(directory.path().join("data"))?;
+        let sizes = files.map(|file| Ok(file?.metadata()?.len())).collect::<Result<Vec<_>>>()?;
+        Ok(Some(sizes.into_iter().sum()))
+    }
 }
 
 fn import(program: &Path, directory: &Path, keys: KeySet, url: &str) -> Result<()> {
