@@ -149,8 +149,8 @@ pub const SEARCHES_MAX: usize = STORE_READERS_MAX as usize / 2;
 /// a length.
 pub const KEYS_GRANTED_MAX: usize = 1_000;
 
-/// Most keys that one request may update: what Elasticsearch finds at once (`index.max_result_window`). All are changed in one
-/// transaction, for which other changes wait.
+/// Most keys that one request may update: what Elasticsearch finds at once (`index.max_result_window`). They are changed in as few
+/// transactions as [`GROUP_LEN_MAX`] lets, for each of which other changes wait.
 pub const KEYS_UPDATED_MAX: usize = 10_000;
 
 /// Most dead keys of each kind that are removed in one transaction, for which other changes wait: a few milliseconds.
@@ -304,6 +304,11 @@ pub const CHANGES_WAITING_MAX: usize = 4_096;
 /// change is a group of its own.
 pub const GROUP_KEYS_MAX: usize = 256;
 
+/// Most bytes of texts that the changes of one group bring, counted as JSON, and about as many as one transaction of an update writes.
+/// SQLite writes them twice before a commit is over; a disk of one megabyte a second does that within [`STORE_STATEMENT_WAIT_MAX`].
+/// A group of honest keys has some hundred kilobytes.
+pub const GROUP_LEN_MAX: usize = 4 * 1024 * 1024;
+
 /// Most rows that one statement of a group adds; a power of two. PostgreSQL takes 65,535 parameters a statement, SQLite 32,766, and a
 /// key has 19.
 pub const ROWS_AT_ONCE_MAX: usize = 64;
@@ -349,6 +354,7 @@ pub const SECRET_LINE_LEN_MAX: u64 = REQUEST_HEAD_LEN_MAX as u64;
 
 // A row that is removed after the life of a refresh token must hold no access token that lives on.
 const _: () = assert!(ACCESS_TOKEN_LIFE_MAX.as_secs() < REFRESH_TOKEN_LIFE.as_secs());
+const _: () = assert!(2 * GROUP_LEN_MAX as u64 / 1_000_000 < STORE_STATEMENT_WAIT_MAX.as_secs());
 // Whoever may wait, waits no longer than the statement that it is part of.
 const _: () = assert!(STORE_LOCK_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
 const _: () = assert!(STORE_BUSY_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
