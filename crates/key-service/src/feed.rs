@@ -27,7 +27,7 @@ use crate::feed::edges::{EdgeLedger, EdgeSighting};
 use crate::feed::propagation::RecentChanges;
 use crate::feed::readings::{Listener, Newness, Place, Readings};
 use crate::feed::shared_page::SharedPage;
-use crate::limits::{EDGE_WAITERS_MAX, FEED_PAGES_AHEAD_MAX};
+use crate::limits::EDGE_WAITERS_MAX;
 use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
 
@@ -125,7 +125,9 @@ impl Feed {
         let page = request.given(listener.page(newness).await?)?;
         self.hear(&request, self.acknowledged(&request, &page), now);
         if request.wait.is_zero() || has_news(&page, request.after) {
-            self.read_on(&request, &page);
+            if page.more {
+                self.readings.read_ahead(request.place().after(&page));
+            }
             return Ok(page);
         }
         let page = self.wait_for_news(&request, page, listener, began + request.wait).await?;
@@ -155,20 +157,6 @@ impl Feed {
             };
         }
         Ok(page)
-    }
-
-    /// Reads the next pages of a load, for when they are asked for.
-    fn read_on(&self, request: &FeedRequest, page: &Arc<SharedPage>) {
-        let mut place = request.place();
-        let mut page = Arc::clone(page);
-        for _ in 0..FEED_PAGES_AHEAD_MAX {
-            if !page.more {
-                return;
-            }
-            place = place.after(&page);
-            let Some(next) = self.readings.read_ahead(place) else { return };
-            page = next;
-        }
     }
 
     /// How much a request promises: 0 is nothing.

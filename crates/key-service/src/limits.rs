@@ -66,7 +66,8 @@ pub const FEED_ROWS_MAX: u32 = 10_000;
 /// which may be as long as a request body. Leaves room for that last row, and for escapes, under the proxy's buffer.
 pub const FEED_ROWS_LEN_MAX: usize = 4 * 1024 * 1024;
 
-/// Rows of the feed that a database hands over as one text: enough that what a statement costs beside its rows is little.
+/// Keys of the feed that a database hands over at once: enough that what a statement costs beside its keys is little, and few
+/// enough that a large page has several such parts, so that one is read while the one before becomes rows.
 pub const FEED_ROWS_AT_ONCE: usize = 1_000;
 
 /// From so many bytes of texts on, a key is handed over by itself, so that a page whose keys are long can end early. An honest key
@@ -84,11 +85,12 @@ pub const FEED_PAGE_LIFE: Duration = Duration::from_secs(2);
 /// [`FEED_ROWS_LEN_MAX`] and a row.
 pub const FEED_PAGES_KEPT_MAX: usize = 8;
 
-/// Most pages of one load that are read before they are asked for: one while the one before is being sent, and one more, because a
-/// database reads two at the same time.
+/// Most pages that are read one after the other before they are asked for: one while the one before is being sent, and one more, so that
+/// the database does not wait for the follower.
 pub const FEED_PAGES_AHEAD_MAX: usize = 2;
 
-/// Most pages that are read before they are asked for, at once. Reads of requests need connections too ([`STORE_READERS_MAX`]).
+/// Most followers for whom pages are read before they are asked for, at once. Reads of requests need connections too
+/// ([`STORE_READERS_MAX`]).
 pub const FEED_READS_AHEAD_MAX: usize = 2;
 
 /// Longest name of an edge, in bytes: what the filter sends at most. A node id of Istio names type, address, pod and namespace twice,
