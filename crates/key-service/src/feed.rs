@@ -125,7 +125,9 @@ impl Feed {
         let page = request.given(listener.page(newness).await?)?;
         self.hear(&request, self.acknowledged(&request, &page), now);
         if request.wait.is_zero() || has_news(&page, request.after) {
-            self.read_on(&request, &page);
+            if page.more {
+                self.readings.read_ahead(request.place().after(&page));
+            }
             return Ok(page);
         }
         let page = self.wait_for_news(&request, page, listener, began + request.wait).await?;
@@ -155,13 +157,6 @@ impl Feed {
             };
         }
         Ok(page)
-    }
-
-    /// Reads the next page of a load, for when it is asked for.
-    fn read_on(&self, request: &FeedRequest, page: &SharedPage) {
-        if page.more {
-            self.readings.read_ahead(request.place_after(page));
-        }
     }
 
     /// How much a request promises: 0 is nothing.
@@ -194,12 +189,6 @@ impl FeedRequest {
     fn place(&self) -> Place {
         let position = FeedPosition { after: self.after, purged: self.purged };
         Place { position, rows_max: self.rows_max }
-    }
-
-    /// Where the follower stands once it has taken this page, after which more follows.
-    fn place_after(&self, page: &SharedPage) -> Place {
-        let purged = if self.after == Cursor(0) { Some(page.purged) } else { self.purged };
-        Place { position: FeedPosition { after: page.cursor, purged }, rows_max: self.rows_max }
     }
 
     /// What the follower is given of a page. One of another feed than the store's is told to load again.

@@ -66,7 +66,8 @@ pub const FEED_ROWS_MAX: u32 = 10_000;
 /// which may be as long as a request body. Leaves room for that last row, and for escapes, under the proxy's buffer.
 pub const FEED_ROWS_LEN_MAX: usize = 4 * 1024 * 1024;
 
-/// Rows of the feed that a database hands over as one text: enough that what a statement costs beside its rows is little.
+/// Keys of the feed that a database hands over at once: enough that what a statement costs beside its keys is little, and few
+/// enough that a large page has several such parts, so that one is read while the one before becomes rows.
 pub const FEED_ROWS_AT_ONCE: usize = 1_000;
 
 /// From so many bytes of texts on, a key is handed over by itself, so that a page whose keys are long can end early. An honest key
@@ -84,7 +85,12 @@ pub const FEED_PAGE_LIFE: Duration = Duration::from_secs(2);
 /// [`FEED_ROWS_LEN_MAX`] and a row.
 pub const FEED_PAGES_KEPT_MAX: usize = 8;
 
-/// Most pages that are read before they are asked for, at once. Reads of requests need connections too ([`STORE_READERS_MAX`]).
+/// Most pages that are read one after the other before they are asked for: one while the one before is being sent, and one more, so that
+/// the database does not wait for the follower.
+pub const FEED_PAGES_AHEAD_MAX: usize = 2;
+
+/// Most followers for whom pages are read before they are asked for, at once. Reads of requests need connections too
+/// ([`STORE_READERS_MAX`]).
 pub const FEED_READS_AHEAD_MAX: usize = 2;
 
 /// Longest name of an edge, in bytes: what the filter sends at most. A node id of Istio names type, address, pod and namespace twice,
@@ -145,8 +151,8 @@ pub const SEARCHES_MAX: usize = STORE_READERS_MAX as usize / 2;
 /// a length.
 pub const KEYS_GRANTED_MAX: usize = 1_000;
 
-/// Most keys that one request may update: what Elasticsearch finds at once (`index.max_result_window`). All are changed in one
-/// transaction, for which other changes wait.
+/// Most keys that one request may update: what Elasticsearch finds at once (`index.max_result_window`). They are changed in as few
+/// transactions as [`GROUP_LEN_MAX`] lets, for each of which other changes wait.
 pub const KEYS_UPDATED_MAX: usize = 10_000;
 
 /// Most dead keys of each kind that are removed in one transaction, for which other changes wait: a few milliseconds.
@@ -300,6 +306,11 @@ pub const CHANGES_WAITING_MAX: usize = 4_096;
 /// change is a group of its own.
 pub const GROUP_KEYS_MAX: usize = 256;
 
+/// Most bytes of texts that the changes of one group bring, counted as JSON, and about as many as one transaction of an update writes.
+/// SQLite writes them twice before a commit is over; a disk of one megabyte a second does that within [`STORE_STATEMENT_WAIT_MAX`].
+/// A group of honest keys has some hundred kilobytes.
+pub const GROUP_LEN_MAX: usize = 4 * 1024 * 1024;
+
 /// Most rows that one statement of a group adds; a power of two. PostgreSQL takes 65,535 parameters a statement, SQLite 32,766, and a
 /// key has 19.
 pub const ROWS_AT_ONCE_MAX: usize = 64;
@@ -345,6 +356,7 @@ pub const SECRET_LINE_LEN_MAX: u64 = REQUEST_HEAD_LEN_MAX as u64;
 
 // A row that is removed after the life of a refresh token must hold no access token that lives on.
 const _: () = assert!(ACCESS_TOKEN_LIFE_MAX.as_secs() < REFRESH_TOKEN_LIFE.as_secs());
+const _: () = assert!(2 * GROUP_LEN_MAX as u64 / 1_000_000 < STORE_STATEMENT_WAIT_MAX.as_secs());
 // Whoever may wait, waits no longer than the statement that it is part of.
 const _: () = assert!(STORE_LOCK_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
 const _: () = assert!(STORE_BUSY_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());

@@ -21,6 +21,7 @@ mod sql;
 pub mod tokens;
 pub mod transfer;
 pub mod update;
+mod written_len;
 
 use std::sync::Arc;
 
@@ -41,7 +42,6 @@ use crate::store::lookups::Lookups;
 use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
 use crate::store::sql::SqlStore;
-use crate::store::update::{KeyUpdate, UpdateOutcome};
 
 pub use error::StoreError;
 
@@ -240,23 +240,6 @@ impl KeyStore {
         let done = self.line.write(Change::new(Verb::Invalidate(filter), event)).await?;
         let cursor = done.cursor();
         Ok(Changed { outcome: done.change.map_or_else(Vec::new, |(_, event)| event.key_ids), cursor })
-    }
-
-    /// Changes the keys with these ids that the owner has and that live, and tells what became of each.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when none was changed.
-    pub async fn update(
-        &self,
-        ids: Vec<String>,
-        update: KeyUpdate,
-        actor: Actor,
-        now: UnixMillis,
-    ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
-        let event = ChangeEvent { at: now, action: ChangeAction::UpdateApiKeys, actor, key_ids: Vec::new() };
-        let done = self.line.write(Change::new(Verb::Update(ids, Box::new(update)), event)).await?;
-        Ok(Changed { cursor: done.cursor(), outcome: done.updates })
     }
 
     /// Removes, for good, the keys that have been dead for the retention period, if a run is due. Returns how many.

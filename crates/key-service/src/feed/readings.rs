@@ -21,7 +21,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::feed::shared_page::SharedPage;
-use crate::limits::{FEED_PAGE_LIFE, FEED_PAGES_KEPT_MAX, FEED_READS_AHEAD_MAX};
+use crate::limits::{FEED_PAGE_LIFE, FEED_PAGES_AHEAD_MAX, FEED_PAGES_KEPT_MAX, FEED_READS_AHEAD_MAX};
 use crate::store::{FeedPosition, KeyStore, StoreError};
 
 /// Where followers stand who are to be told the same.
@@ -38,6 +38,15 @@ pub(super) enum Newness {
     Holds(Cursor),
     /// Its reading began when this was asked, or later.
     ReadNow,
+}
+
+impl Place {
+    /// Where a follower stands once it has taken this page, after which more follows.
+    pub(super) fn after(self, page: &SharedPage) -> Self {
+        let FeedPosition { after, purged } = self.position;
+        let purged = if after == Cursor(0) { Some(page.purged) } else { purged };
+        Self { position: FeedPosition { after: page.cursor, purged }, ..self }
+    }
 }
 
 /// All places.
@@ -97,15 +106,19 @@ impl Readings {
         Listener { told: keeper.told.subscribe(), keeper: Arc::clone(keeper) }
     }
 
-    /// Reads what somebody who loads will ask next, while he is busy with the page before. Not when enough is read ahead already.
-    pub(super) fn read_ahead(&self, place: Place) {
-        let is_known = self.0.places().keepers.contains_key(&place);
-        let turn = Arc::clone(&self.0.reads_ahead).try_acquire_owned();
-        let (false, Ok(turn)) = (is_known, turn) else { return };
-        let mut listener = self.stand(place);
+    /// Reads what somebody who loads will ask next, while he is busy with the page before: the page of this place and the ones after it,
+    /// at most [`FEED_PAGES_AHEAD_MAX`], without a pause between them. Does nothing while enough is being read ahead.
+    pub(super) fn read_ahead(&self, mut place: Place) {
+        let Ok(turn) = Arc::clone(&self.0.reads_ahead).try_acquire_owned() else { return };
+        let readings = self.clone();
         tokio::spawn(async move {
-            // Who asks for it next is told of any trouble.
-            let _ = listener.page(Newness::Holds(Cursor(0))).await;
+            for _ in 0..FEED_PAGES_AHEAD_MAX {
+                // Who asks for it next is told of any trouble.
+                match readings.stand(place).page(Newness::Holds(Cursor(0))).await {
+                    Ok(page) if page.more => place = place.after(&page),
+                    _ => break,
+                }
+            }
             drop(turn);
         });
     }

@@ -1,5 +1,7 @@
 //! A change of keys: what is asked, and what came of it.
 
+use std::sync::Arc;
+
 use latchkey_key_feed::{Cursor, UnixMillis};
 use tracing::Span;
 
@@ -29,8 +31,8 @@ pub(super) enum Verb {
     Invalidate(KeyFilter),
     /// Remove some of the keys that were dead at this moment.
     RemoveDead(UnixMillis),
-    /// Change keys, by id.
-    Update(Vec<String>, Box<KeyUpdate>),
+    /// Change keys, by id: the first of them, and of the others as many as make no long transaction.
+    Update(Vec<String>, Arc<KeyUpdate>),
 }
 
 /// What was done.
@@ -38,7 +40,7 @@ pub(super) enum Verb {
 pub(super) struct Done {
     /// The change; `None` when there was nothing to change.
     pub(super) change: Option<Committed>,
-    /// Of an update: what became of each key, in the order of the ids.
+    /// Of an update: what became of each key, in the order of the ids. There are fewer than ids when the rest is left to a later change.
     pub(super) updates: Vec<UpdateOutcome>,
 }
 
@@ -73,6 +75,15 @@ impl Change {
             Verb::Add(keys) => keys.len(),
             Verb::Invalidate(KeyFilter { ids: Some(ids), .. }) | Verb::Update(ids, _) => ids.len(),
             Verb::Invalidate(_) | Verb::RemoveDead(_) => usize::MAX,
+        }
+    }
+
+    /// How many bytes of texts it brings, at most, as JSON. What ends keys brings none.
+    pub(super) fn written_len(&self) -> usize {
+        match &self.verb {
+            Verb::Add(keys) => keys.iter().map(StoredKey::written_len).sum(),
+            Verb::Update(ids, to) => to.written_len().saturating_mul(ids.len()),
+            Verb::Invalidate(_) | Verb::RemoveDead(_) => 0,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! A page of the feed in the form in which it is sent.
 //!
-//! The database writes most of a row itself (`FeedLine`); what it holds as JSON goes out as it is, once it is seen to be JSON. The
-//! form is that of [`latchkey_key_feed::FeedPage`], which reads it again.
+//! What the store holds as JSON goes out as it is, once it is seen to be JSON: nothing between the database and the follower looks into the
+//! metadata of a key. The form is that of [`latchkey_key_feed::FeedPage`], which reads it again.
 
-use latchkey_key_feed::limits::SALT_LEN;
+use latchkey_key_feed::limits::{DIGEST_LEN, SALT_LEN};
 use latchkey_key_feed::{Cursor, Epoch, Salt, SecretDigest};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -46,17 +46,31 @@ pub struct RowsText {
     last: Option<Cursor>,
 }
 
-/// A key as the database writes it, taken apart.
+/// What the store holds of a key, as far as the feed carries it.
 #[derive(Debug)]
-pub(super) struct FeedLine<'a> {
+pub(super) struct FeedKey<'a> {
     /// Sequence number of its latest change.
     pub(super) seq: Cursor,
-    /// `None` for a key that has ended.
-    secret: Option<(Salt, SecretDigest)>,
-    /// A text of JSON.
-    id: &'a str,
-    /// The fields after the secret, and the brace that ends the object.
-    rest: &'a str,
+    /// Whether it was invalidated.
+    pub(super) is_ended: bool,
+    pub(super) secret: Secret,
+    /// In milliseconds since 1970.
+    pub(super) expiration: Option<i64>,
+    pub(super) id: &'a str,
+    pub(super) name: &'a str,
+    pub(super) username: &'a str,
+    pub(super) realm: &'a str,
+    /// These are JSON.
+    pub(super) roles: &'a str,
+    pub(super) limited_by: &'a str,
+    pub(super) metadata: &'a str,
+}
+
+/// What is kept of a key's secret.
+#[derive(Debug)]
+pub(super) struct Secret {
+    salt: Salt,
+    digest: SecretDigest,
 }
 
 /// What stands before the rows.
@@ -117,35 +131,40 @@ impl RowsText {
     }
 
     /// Adds a key, which must come after the rows that are there.
-    pub(super) fn push(&mut self, line: &FeedLine<'_>) -> Result<(), StoreError> {
-        let begin = self.begin_row(line.seq)?;
-        write(&mut self.text, &line.seq)?;
-        self.text.extend_from_slice(b",\"id\":");
-        self.text.extend_from_slice(line.id.as_bytes());
-        if let Some((salt, digest)) = &line.secret {
-            self.text.extend_from_slice(b",\"salt\":");
-            write(&mut self.text, salt)?;
-            self.text.extend_from_slice(b",\"digest\":");
-            write(&mut self.text, digest)?;
+    pub(super) fn push(&mut self, key: &FeedKey<'_>) -> Result<(), StoreError> {
+        if key.is_ended {
+            return self.push_removed(key.seq, key.id);
         }
-        self.text.extend_from_slice(line.rest.as_bytes());
-        // What the store holds as JSON is passed on unread, but a page that is none would stop every follower.
-        let row = self.text.get(begin..).unwrap_or_default();
-        serde_json::from_slice::<&RawValue>(row).map(|_| ()).map_err(|_| StoreError::Corrupt("key"))
-    }
-
-    /// Adds a key that was removed for good, which must come after the rows that are there.
-    pub(super) fn push_removed(&mut self, seq: Cursor, id: &str) -> Result<(), StoreError> {
-        self.begin_row(seq)?;
-        write(&mut self.text, &seq)?;
-        self.text.extend_from_slice(b",\"id\":");
-        write(&mut self.text, id)?;
-        self.text.extend_from_slice(b",\"removed\":true}");
+        self.begin_row(key.seq, key.id)?;
+        self.field("salt", &key.secret.salt)?;
+        self.field("digest", &key.secret.digest)?;
+        if let Some(expiration) = key.expiration {
+            self.field("expiration", &expiration)?;
+        }
+        self.field("name", key.name)?;
+        self.name("owner");
+        self.text.extend_from_slice(b"{\"username\":");
+        write(&mut self.text, key.username)?;
+        self.field("realm", key.realm)?;
+        self.text.push(b'}');
+        self.json("roles", key.roles)?;
+        self.json("limited_by", key.limited_by)?;
+        if key.metadata != "{}" {
+            self.json("metadata", key.metadata)?;
+        }
+        self.text.push(b'}');
         Ok(())
     }
 
-    /// Begins a row with the name of its first field, and tells where.
-    fn begin_row(&mut self, seq: Cursor) -> Result<usize, StoreError> {
+    /// Adds a key that has ended or was removed for good, which must come after the rows that are there.
+    pub(super) fn push_removed(&mut self, seq: Cursor, id: &str) -> Result<(), StoreError> {
+        self.begin_row(seq, id)?;
+        self.field("removed", &true)?;
+        self.text.push(b'}');
+        Ok(())
+    }
+
+    fn begin_row(&mut self, seq: Cursor, id: &str) -> Result<(), StoreError> {
         if self.last.is_some_and(|last| seq <= last) {
             return Err(StoreError::Corrupt("order of changes"));
         }
@@ -154,60 +173,122 @@ impl RowsText {
         } else {
             self.text.push(b',');
         }
-        let begin = self.text.len();
         self.text.extend_from_slice(b"{\"seq\":");
+        write(&mut self.text, &seq)?;
         self.count += 1;
         self.last = Some(seq);
-        Ok(begin)
+        self.field("id", id)
+    }
+
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), StoreError> {
+        self.name(name);
+        write(&mut self.text, value)
+    }
+
+    /// Adds what the store holds as JSON. It is not looked into, but what is none would stop every follower.
+    fn json(&mut self, name: &'static str, text: &str) -> Result<(), StoreError> {
+        serde_json::from_str::<&RawValue>(text).map_err(|_| StoreError::Corrupt(name))?;
+        self.name(name);
+        self.text.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+
+    /// Begins a field that is not the first. No name of one needs an escape.
+    fn name(&mut self, name: &str) {
+        self.text.extend_from_slice(b",\"");
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b"\":");
     }
 }
 
-impl<'a> FeedLine<'a> {
-    /// Takes a line apart: sequence number, secret in hexadecimal, id and the rest, with tabs between.
-    pub(super) fn parse(line: &'a str) -> Result<Self, StoreError> {
-        let mut parts = line.splitn(4, '\t');
-        let (Some(seq), Some(secret), Some(id), Some(rest)) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(StoreError::Corrupt("key"));
-        };
-        let seq = seq.parse().map(Cursor).map_err(|_| StoreError::Corrupt("sequence number"))?;
-        Ok(Self { seq, secret: secret_of(secret)?, id, rest })
-    }
-}
+/// Hexadecimal digits of a secret: its salt and its digest.
+pub(super) const SECRET_DIGITS: usize = 2 * (SALT_LEN + DIGEST_LEN);
 
-fn secret_of(text: &str) -> Result<Option<(Salt, SecretDigest)>, StoreError> {
-    if text.is_empty() {
-        return Ok(None);
+impl Secret {
+    /// Of the columns of a key.
+    pub(super) fn of_bytes(salt: &[u8], digest: &[u8]) -> Result<Self, StoreError> {
+        let salt = salt.try_into().map_err(|_| StoreError::Corrupt("salt"))?;
+        let digest = digest.try_into().map_err(|_| StoreError::Corrupt("digest"))?;
+        Ok(Self { salt: Salt::from_bytes(salt), digest: SecretDigest::from_bytes(digest) })
     }
-    let (salt, digest) = text.split_at_checked(2 * SALT_LEN).ok_or(StoreError::Corrupt("salt"))?;
-    let salt = bytes_of(salt).ok_or(StoreError::Corrupt("salt"))?;
-    let digest = bytes_of(digest).ok_or(StoreError::Corrupt("digest"))?;
-    Ok(Some((Salt::from_bytes(salt), SecretDigest::from_bytes(digest))))
+
+    /// Of the two in hexadecimal, one behind the other.
+    pub(super) fn of_digits(digits: &str) -> Result<Self, StoreError> {
+        let bytes: [u8; SALT_LEN + DIGEST_LEN] = bytes_of(digits).ok_or(StoreError::Corrupt("digest"))?;
+        let (salt, digest) = bytes.split_at(SALT_LEN);
+        Self::of_bytes(salt, digest)
+    }
 }
 
 /// So many bytes, each of which is two digits.
 fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    let mut bytes = [0; N];
     if pairs.len() != N {
         return None;
     }
+    let mut bytes = [0; N];
+    let mut wrong = 0;
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
+        let (high, low) = (digit(*high), digit(*low));
+        wrong |= high | low;
+        *byte = high << 4 | low;
     }
-    Some(bytes)
+    (wrong < NO_DIGIT).then_some(bytes)
 }
 
-const fn digit(letter: u8) -> Option<u8> {
-    match letter {
-        b'0'..=b'9' => Some(letter - b'0'),
-        b'a'..=b'f' => Some(letter - b'a' + 10),
-        b'A'..=b'F' => Some(letter - b'A' + 10),
-        _ => None,
-    }
+/// Marks a letter that is no digit, in a bit that none has.
+const NO_DIGIT: u8 = 0x10;
+
+/// A hexadecimal digit, without a branch that a million of them could mislead.
+const fn digit(letter: u8) -> u8 {
+    let (decimal, alphabetic) = (letter.wrapping_sub(b'0'), (letter | 0x20).wrapping_sub(b'a'));
+    let of_decimal = if decimal < 10 { decimal } else { NO_DIGIT };
+    if alphabetic < 6 { alphabetic + 10 } else { of_decimal }
 }
 
 fn write<T: Serialize + ?Sized>(json: &mut Vec<u8>, value: &T) -> Result<(), StoreError> {
     serde_json::to_writer(json, value).map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_of_either_case_are_read_and_nothing_else_is() {
+        assert_eq!(bytes_of("00fF9aA0"), Some([0x00, 0xff, 0x9a, 0xa0]));
+        for wrong in
+            ["", "00", "0000000", "000000000", "0000000g", "000000/0", "000000:0", "0000000@", "000000\u{e9}"]
+        {
+            assert_eq!(bytes_of::<4>(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_or_comes_too_late_is_refused() {
+        let key = FeedKey {
+            seq: Cursor(2),
+            is_ended: false,
+            secret: Secret::of_digits(&"0".repeat(SECRET_DIGITS)).unwrap(),
+            expiration: None,
+            id: "a",
+            name: "a",
+            username: "alice",
+            realm: "file",
+            roles: "[]",
+            limited_by: "[]",
+            metadata: "{}",
+        };
+        assert!(RowsText::default().push(&key).is_ok());
+        let mut after_three = RowsText::default();
+        after_three.push_removed(Cursor(3), "b").unwrap();
+        assert!(matches!(after_three.push(&key), Err(StoreError::Corrupt("order of changes"))));
+        for metadata in ["", "{", "{}}", "{\"a\":1},\"roles\":[]"] {
+            let key = FeedKey { metadata, secret: Secret::of_bytes(&[0; 16], &[0; 32]).unwrap(), ..key };
+            assert!(
+                matches!(RowsText::default().push(&key), Err(StoreError::Corrupt("metadata"))),
+                "{metadata}"
+            );
+        }
+    }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::limits::{CHANGES_WAITING_MAX, GROUP_KEYS_MAX};
+use crate::limits::{CHANGES_WAITING_MAX, GROUP_KEYS_MAX, GROUP_LEN_MAX};
 use crate::store::StoreError;
 
 /// What changes are written to.
@@ -25,6 +25,9 @@ pub(super) trait Ledger: Send + Sync + 'static {
 
     /// How many keys a change is about; [`usize::MAX`] when nobody knows.
     fn keys_of(change: &Self::Change) -> usize;
+
+    /// How many bytes of texts a change brings, at most.
+    fn len_of(change: &Self::Change) -> usize;
 
     /// Writes changes, in their order and all in one transaction, and gives the outcome of each. A change that is refused leaves no
     /// trace and takes nothing from the others. After an error none of them counts as written.
@@ -107,13 +110,14 @@ impl<L: Ledger> Front<L> {
             Some(first) => first,
             None => self.line.recv().await?,
         };
-        let mut keys = L::keys_of(&first.change);
+        let (mut keys, mut len) = (L::keys_of(&first.change), L::len_of(&first.change));
         let mut group = vec![first];
-        while keys < GROUP_KEYS_MAX {
+        while keys < GROUP_KEYS_MAX && len < GROUP_LEN_MAX {
             let Ok(next) = self.line.try_recv() else { break };
             // A change that is about no key is work all the same.
             keys = keys.saturating_add(L::keys_of(&next.change).max(1));
-            if keys > GROUP_KEYS_MAX {
+            len = len.saturating_add(L::len_of(&next.change));
+            if keys > GROUP_KEYS_MAX || len > GROUP_LEN_MAX {
                 self.next = Some(next);
                 break;
             }

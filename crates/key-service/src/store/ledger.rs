@@ -43,6 +43,10 @@ impl Ledger for KeyLedger {
         change.keys()
     }
 
+    fn len_of(change: &Change) -> usize {
+        change.written_len()
+    }
+
     async fn write(&self, group: Vec<Change>) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
         let written = self.database.write_group(&group).await;
         self.health.note(&written);

@@ -1,9 +1,5 @@
 //! Keys that are held together for one answer: only so many, and of only so many bytes.
 
-use std::io::{self, Write};
-
-use serde::Serialize;
-
 use crate::limits::{KEYS_LISTED_LEN_MAX, KEYS_LISTED_MAX};
 use crate::store::{StoreError, StoredKey};
 
@@ -15,9 +11,6 @@ pub struct Listing {
     len: usize,
     len_max: usize,
 }
-
-/// Counts what is written to it.
-struct Counted(usize);
 
 impl Default for Listing {
     /// An empty one, which takes [`KEYS_LISTED_MAX`] keys and [`KEYS_LISTED_LEN_MAX`] bytes.
@@ -55,46 +48,8 @@ impl Listing {
     }
 }
 
-impl StoredKey {
-    /// The bytes of what clients chose of this key, as JSON. The rest is short.
-    #[must_use]
-    pub fn written_len(&self) -> usize {
-        let owner = &self.owner;
-        self.name.len()
-            + owner.username.len()
-            + owner.full_name.as_deref().map_or(0, str::len)
-            + owner.email.as_deref().map_or(0, str::len)
-            + json_len(&owner.metadata)
-            + json_len(&self.metadata)
-            + json_len(&self.role_descriptors)
-            + json_len(&self.limited_by)
-    }
-}
-
-fn json_len<T: Serialize>(value: &T) -> usize {
-    let mut counted = Counted(0);
-    match serde_json::to_writer(&mut counted, value) {
-        Ok(()) => counted.0,
-        // What has no JSON form cannot be answered either.
-        Err(_) => usize::MAX / 8,
-    }
-}
-
-impl Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.saturating_add(bytes.len());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::store::tests::key;
 
@@ -119,18 +74,5 @@ mod tests {
         listing.push(key("k")).unwrap();
         assert_eq!(listing.push(key("k")).unwrap_err().kind(), "too_many_keys");
         assert_eq!(listing.into_keys().len(), 2);
-    }
-
-    #[test]
-    fn counts_what_clients_chose() {
-        let long = "x".repeat(1_000);
-        let mut changed = [key("k"), key("k"), key("k"), key("k")];
-        changed[0].name.push_str(&long);
-        changed[1].metadata.insert("m".to_owned(), json!(long));
-        changed[2].owner.metadata.insert("m".to_owned(), json!(long));
-        changed[3].owner.full_name = Some(long);
-        for key_with_more in changed {
-            assert!(key_with_more.written_len() >= key("k").written_len() + 990, "{key_with_more:?}");
-        }
     }
 }

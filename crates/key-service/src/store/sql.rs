@@ -7,6 +7,7 @@ mod directory;
 mod error;
 mod export;
 mod feed;
+mod feed_parts;
 mod feed_rows;
 mod group;
 mod import;

@@ -3,11 +3,18 @@
 //! Whatever a change is about, it also takes over what is known of the owner by now: what the owner may do, the full name,
 //! the email address, the metadata. A change that leaves a key exactly as it was is none, and the feed does not hear of it.
 
+use std::sync::Arc;
+
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
+use tracing::Instrument as _;
 
+use crate::audit::{Actor, ChangeAction, ChangeEvent};
 use crate::security::role_descriptor::RoleDescriptors;
-use crate::store::{KeyOwner, StoredKey};
+use crate::store::change::{Change, Changed, Verb};
+use crate::store::group_commit::GroupCommit;
+use crate::store::ledger::KeyLedger;
+use crate::store::{KeyOwner, KeyStore, StoreError, StoredKey};
 
 /// What is to become of keys. A field that is `None` stays as it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +53,48 @@ pub enum UpdateRefusal {
 
 /// An id, and what became of the key.
 pub type UpdateOutcome = (String, Result<KeyChange, UpdateRefusal>);
+
+impl KeyStore {
+    /// Changes the keys with these ids that the owner has and that live, and tells what became of each. Many long keys are changed in
+    /// parts, each of which is all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when some were not changed. Parts before them stay; to ask again for the same changes nothing more in these.
+    pub async fn update(
+        &self,
+        ids: Vec<String>,
+        update: KeyUpdate,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
+        let event = ChangeEvent { at: now, action: ChangeAction::UpdateApiKeys, actor, key_ids: Vec::new() };
+        // In a task of its own, so that no part is left out when the caller goes away.
+        let parts = update_in_parts(self.line.clone(), ids, Arc::new(update), event);
+        let updated = tokio::spawn(parts.in_current_span()).await;
+        updated.map_err(|failed| StoreError::Unavailable(failed.into()))?
+    }
+}
+
+async fn update_in_parts(
+    line: GroupCommit<KeyLedger>,
+    mut ids: Vec<String>,
+    update: Arc<KeyUpdate>,
+    event: ChangeEvent,
+) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
+    let mut all = Changed { outcome: Vec::with_capacity(ids.len()), cursor: None };
+    while !ids.is_empty() {
+        let verb = Verb::Update(ids.clone(), Arc::clone(&update));
+        let mut part = line.write(Change::new(verb, event.clone())).await?;
+        if part.updates.is_empty() || part.updates.len() > ids.len() {
+            return Err(StoreError::Corrupt("outcome of a change"));
+        }
+        ids.drain(..part.updates.len());
+        all.cursor = part.cursor().or(all.cursor);
+        all.outcome.append(&mut part.updates);
+    }
+    Ok(all)
+}
 
 impl KeyUpdate {
     /// What the key that was found is to become; `None` when it is that already.

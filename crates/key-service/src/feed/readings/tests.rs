@@ -125,12 +125,20 @@ async fn a_place_that_everybody_has_left_is_forgotten() {
 #[tokio::test]
 async fn what_is_read_ahead_is_what_is_asked_next() {
     let scratch = ScratchStore::new().await;
-    for id in ["a", "b", "c"] {
+    for id in ["a", "b", "c", "d"] {
         scratch.create(id).await;
     }
     let readings = Readings::new(scratch.store.clone());
-    readings.read_ahead(place(2, 1));
-    let mut listener = readings.stand(place(2, 1));
-    let page = listener.page(Newness::ReadNow).await.unwrap();
+    readings.read_ahead(place(1, 1));
+    while readings.0.places().kept.len() < FEED_PAGES_AHEAD_MAX {
+        tokio::task::yield_now().await;
+    }
+    let read: Vec<Cursor> =
+        readings.0.places().kept.iter().map(|(_, place, _)| place.position.after).collect();
+    assert_eq!(read, [Cursor(1), Cursor(2)], "and nobody has asked");
+    assert_eq!(readings.0.places().keepers.len(), FEED_PAGES_AHEAD_MAX, "there it ends");
+    let page = readings.stand(place(2, 1)).page(Newness::ReadNow).await.unwrap();
+    let same = readings.stand(place(2, 1)).page(ANY).await.unwrap();
     assert_eq!((page.rows, page.cursor, page.more), (1, Cursor(3), true));
+    assert!(Arc::ptr_eq(&page, &same));
 }

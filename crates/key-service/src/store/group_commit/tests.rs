@@ -18,6 +18,8 @@ enum Note {
     Small(u32),
     /// About so many keys.
     Large(usize),
+    /// Brings so many bytes.
+    Long(usize),
     /// Is refused.
     Refused,
     /// Lets the commit of its group fail.
@@ -26,7 +28,7 @@ enum Note {
     Panicking,
 }
 
-use Note::{Failing, Large, Panicking, Refused, Small};
+use Note::{Failing, Large, Long, Panicking, Refused, Small};
 
 impl Ledger for Arc<Notebook> {
     type Change = Note;
@@ -34,6 +36,10 @@ impl Ledger for Arc<Notebook> {
 
     fn keys_of(note: &Note) -> usize {
         if let Large(keys) = note { *keys } else { 1 }
+    }
+
+    fn len_of(note: &Note) -> usize {
+        if let Long(len) = note { *len } else { 1 }
     }
 
     async fn write(&self, group: Vec<Note>) -> Result<Vec<Result<Note, StoreError>>, StoreError> {
@@ -172,6 +178,27 @@ async fn a_group_ends_where_it_would_grow_too_large_and_nobody_is_passed_over() 
         vec![Small(2), half],
         vec![half, half],
         vec![Small(3)],
+    ];
+    assert_eq!(scene.groups(), expected);
+}
+
+#[tokio::test]
+async fn a_group_ends_where_it_would_grow_too_long() {
+    let (scene, _first) = Scene::busy().await;
+    let half = Long(GROUP_LEN_MAX / 2);
+    let (whole, endless) = (Long(GROUP_LEN_MAX), Long(usize::MAX));
+    let last =
+        scene.submit_all(&[half, half, half, half, Small(1), whole, endless, Small(2)]).await.pop().unwrap();
+    scene.let_groups_be_written();
+    last.await.unwrap().unwrap();
+    let expected = [
+        vec![Small(0)],
+        vec![half, half],
+        vec![half, half],
+        vec![Small(1)],
+        vec![whole],
+        vec![endless],
+        vec![Small(2)],
     ];
     assert_eq!(scene.groups(), expected);
 }

@@ -30,8 +30,6 @@ enum Part {
     Members(&'static str),
     /// The bytes of a column in hexadecimal, of either case.
     Hex(&'static str),
-    /// The text of a column as a text of JSON.
-    Quoted(&'static str),
 }
 
 /// What a statement is given. The type of an absent value is said too, because PostgreSQL asks for it.
@@ -96,12 +94,6 @@ impl Query {
         self
     }
 
-    /// Goes on with the text of a column as a text of JSON, in which no control character stands as it is.
-    pub(super) fn push_quoted(&mut self, column: &'static str) -> &mut Self {
-        self.parts.push(Part::Quoted(column));
-        self
-    }
-
     fn push_members(&mut self, member: &'static str, list: String) -> Result<&mut Self, StoreError> {
         self.parameters.push(list.into());
         self.parts.push(Part::Members(member));
@@ -118,7 +110,6 @@ impl Query {
                 Part::Text(part) => text.push_str(part),
                 Part::Members(member) => text.push_str(&format!("in (select {member} from json_each(?))")),
                 Part::Hex(column) => text.push_str(&format!("hex({column})")),
-                Part::Quoted(column) => text.push_str(&format!("json_quote({column})")),
             }
         }
         let mut arguments = SqliteArguments::default();
@@ -150,7 +141,6 @@ impl Query {
                     push_numbered(&mut text, &members, &mut number);
                 }
                 Part::Hex(column) => text.push_str(&format!("encode({column}, 'hex')")),
-                Part::Quoted(column) => text.push_str(&format!("to_json({column})::text")),
             }
         }
         let mut arguments = PgArguments::default();
@@ -291,14 +281,14 @@ mod tests {
     }
 
     #[test]
-    fn spells_hexadecimal_and_texts_of_json_as_each_database_does() {
+    fn spells_hexadecimal_as_each_database_does() {
         let (sqlite, postgres) = texts(|| {
             let mut query = Query::new("select ");
-            query.push_hex("a").push(", ").push_quoted("b").push(" from c");
+            query.push_hex("a").push(" from b");
             query
         });
-        assert_eq!(sqlite.as_str(), "select hex(a), json_quote(b) from c");
-        assert_eq!(postgres.as_str(), "select encode(a, 'hex'), to_json(b)::text from c");
+        assert_eq!(sqlite.as_str(), "select hex(a) from b");
+        assert_eq!(postgres.as_str(), "select encode(a, 'hex') from b");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Changing keys that live.
 
 use crate::audit::ChangeEvent;
+use crate::limits::GROUP_LEN_MAX;
 use crate::store::change::Done;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
@@ -9,7 +10,9 @@ use crate::store::sql::{take_seqs, write_event};
 use crate::store::update::{KeyChange, KeyUpdate};
 use crate::store::{StoreError, StoredKey};
 
-/// Changes the keys with these ids, each under a sequence number of its own, and fills in the event's ids.
+/// Changes the keys with these ids, each under a sequence number of its own, and fills in the event's ids. Stops once
+/// [`GROUP_LEN_MAX`] bytes are written: keys can be long, and a transaction that writes many of them would outlast what a statement may
+/// take.
 pub(super) async fn update(
     change: &mut Transaction,
     ids: &[String],
@@ -19,12 +22,16 @@ pub(super) async fn update(
     let mut event = event.clone();
     let mut updates = Vec::with_capacity(ids.len());
     let mut last = None;
+    let mut len = 0_usize;
     for id in ids {
+        if len >= GROUP_LEN_MAX {
+            break;
+        }
         let found = find_for_change(change, id).await?;
         let outcome = match update.apply_to(found, event.at) {
             Ok(Some(key)) => {
                 let seq = take_seqs(change, 1, 0).await?;
-                write(change, &key, seq).await?;
+                len = len.saturating_add(write(change, &key, seq).await?);
                 event.key_ids.push(key.id);
                 last = Some(seq);
                 Ok(KeyChange::Updated)
@@ -45,10 +52,14 @@ async fn find_for_change(change: &mut Transaction, id: &str) -> Result<Option<St
     change.fetch_optional(query).await?.as_ref().map(Row::stored_key).transpose()
 }
 
-/// Everything that a change may change.
-async fn write(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<(), StoreError> {
+/// Writes everything that a change may change, and tells how many bytes of JSON that is.
+async fn write(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<usize, StoreError> {
     let role_names: Vec<&str> = key.role_descriptors.names().collect();
     let limited_by_names: Vec<&str> = key.limited_by.names().collect();
+    let owner_metadata = json_text(&key.owner.metadata)?;
+    let (roles, limited_by) = (json_text(&key.role_descriptors)?, json_text(&key.limited_by)?);
+    let metadata = json_text(&key.metadata)?;
+    let len = owner_metadata.len() + roles.len() + limited_by.len() + metadata.len();
     let update = Query::new(
         "update api_key set owner_realm_type = ?, owner_full_name = ?, owner_email = ?, owner_metadata = ?,
            expiration = ?, role_descriptors = ?, role_names = ?, limited_by = ?, limited_by_names = ?,
@@ -58,14 +69,14 @@ async fn write(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<()
     .bind(&key.owner.realm_type)
     .bind(&key.owner.full_name)
     .bind(&key.owner.email)
-    .bind(json_text(&key.owner.metadata)?)
+    .bind(owner_metadata)
     .bind(key.expiration.map(millis))
-    .bind(json_text(&key.role_descriptors)?)
+    .bind(roles)
     .bind(json_text(&role_names)?)
-    .bind(json_text(&key.limited_by)?)
+    .bind(limited_by)
     .bind(json_text(&limited_by_names)?)
-    .bind(json_text(&key.metadata)?)
+    .bind(metadata)
     .bind(seq)
     .bind(key.id.as_str());
-    change.execute(update).await.map(|_| ())
+    change.execute(update).await.map(|_| len)
 }

@@ -149,7 +149,10 @@ async fn keys_of_any_length_and_removed_ones_are_in_the_order_of_their_changes()
             made.metadata.insert("blob".into(), "x".repeat(FEED_TEXTS_LEN_AT_ONCE).into());
         }
         if number % 5 == 2 {
-            made.name = "tab\t newline\n quote\" \u{1} \u{2028} ü".into();
+            made.name = "tab\t newline\n quote\" \u{1} \u{2028} ü, '".into();
+        }
+        if number % 11 == 6 {
+            made.name.push('\u{1f}');
         }
         scratch.store.create(made, actor(), UnixMillis(1)).await.unwrap();
     }
@@ -160,6 +163,7 @@ async fn keys_of_any_length_and_removed_ones_are_in_the_order_of_their_changes()
         assert_eq!((seq.0, record.id.as_str()), (number as u64 + 2, format!("k{number}").as_str()));
         assert_eq!(record.metadata.contains_key("blob"), number % 7 == 3, "{number}");
         assert_eq!(record.name.contains('\u{2028}'), number % 5 == 2, "{number}");
+        assert_eq!(record.name.ends_with('\u{1f}'), number % 11 == 6, "{number}");
     }
     for seq in [30, 31, 33, 40] {
         scratch.store.database.remember_removed(&format!("gone-{seq}"), seq).await;

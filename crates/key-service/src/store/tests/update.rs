@@ -1,6 +1,7 @@
 use latchkey_key_feed::{Cursor, FeedRow};
 
 use super::*;
+use crate::limits::GROUP_LEN_MAX;
 use crate::store::update::{KeyChange, KeyUpdate, UpdateOutcome, UpdateRefusal};
 
 fn update() -> KeyUpdate {
@@ -66,6 +67,26 @@ async fn everything_that_an_update_may_change_is_stored() {
         ..before
     };
     assert_eq!(scratch.store.find("a").await.unwrap(), Some(expected));
+}
+
+// However many long keys a request names, no transaction takes long.
+#[tokio::test]
+async fn an_update_of_long_keys_is_made_in_parts_and_leaves_none_out() {
+    let scratch = ScratchStore::new().await;
+    let ids: Vec<String> = (0..5).map(|number| format!("k{number}")).collect();
+    for id in &ids {
+        scratch.create(id).await;
+    }
+    let before = scratch.store.latest().await.unwrap();
+    let long = Some(object(json!({"long": "x".repeat(GROUP_LEN_MAX / 2)})));
+    let update = KeyUpdate { metadata: long, ..update() };
+    let changed = scratch.store.update(ids.clone(), update, actor(), UnixMillis(5)).await.unwrap();
+    let updated: Vec<UpdateOutcome> = ids.into_iter().map(|id| (id, Ok(KeyChange::Updated))).collect();
+    assert_eq!(changed.outcome, updated);
+    assert_eq!(changed.cursor, Some(Cursor(before.0 + 5)), "where the last part left the feed");
+    let events = scratch.store.database.events().await;
+    let parts: Vec<&str> = events.iter().skip(5).map(|(_, _, ids)| ids.as_str()).collect();
+    assert_eq!(parts, [r#"["k0","k1"]"#, r#"["k2","k3"]"#, r#"["k4"]"#]);
 }
 
 #[tokio::test]

@@ -1,0 +1,95 @@
+//! How many bytes keys take where they are written.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::limits::REQUEST_BODY_LEN_MAX;
+use crate::store::StoredKey;
+use crate::store::update::KeyUpdate;
+
+/// Counts what is written to it.
+struct Counted(usize);
+
+impl StoredKey {
+    /// The bytes of what clients chose of this key, as JSON. The rest is short.
+    #[must_use]
+    pub fn written_len(&self) -> usize {
+        let owner = &self.owner;
+        self.name.len()
+            + owner.username.len()
+            + owner.full_name.as_deref().map_or(0, str::len)
+            + owner.email.as_deref().map_or(0, str::len)
+            + json_len(&owner.metadata)
+            + json_len(&self.metadata)
+            + json_len(&self.role_descriptors)
+            + json_len(&self.limited_by)
+    }
+}
+
+impl KeyUpdate {
+    /// The bytes of what a key of this update is written with, at most: what the update does not bring was once brought by one body.
+    pub(super) fn written_len(&self) -> usize {
+        let kept_or = |brought: Option<usize>| brought.unwrap_or(REQUEST_BODY_LEN_MAX);
+        json_len(&self.owner.metadata)
+            + json_len(&self.limited_by)
+            + kept_or(self.role_descriptors.as_ref().map(json_len))
+            + kept_or(self.metadata.as_ref().map(json_len))
+    }
+}
+
+fn json_len<T: Serialize>(value: &T) -> usize {
+    let mut counted = Counted(0);
+    match serde_json::to_writer(&mut counted, value) {
+        Ok(()) => counted.0,
+        // What has no JSON form cannot be answered either.
+        Err(_) => usize::MAX / 8,
+    }
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::tests::key;
+
+    #[test]
+    fn counts_what_clients_chose() {
+        let long = "x".repeat(1_000);
+        let mut changed = [key("k"), key("k"), key("k"), key("k")];
+        changed[0].name.push_str(&long);
+        changed[1].metadata.insert("m".to_owned(), json!(long));
+        changed[2].owner.metadata.insert("m".to_owned(), json!(long));
+        changed[3].owner.full_name = Some(long);
+        for key_with_more in changed {
+            assert!(key_with_more.written_len() >= key("k").written_len() + 990, "{key_with_more:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_update_keeps_counts_as_long_as_a_body() {
+        let key = key("k");
+        let all = KeyUpdate {
+            owner: key.owner,
+            limited_by: key.limited_by,
+            role_descriptors: Some(key.role_descriptors),
+            metadata: Some(key.metadata),
+            expiration: None,
+        };
+        assert!(all.written_len() < 1_000);
+        let without_metadata = KeyUpdate { metadata: None, ..all };
+        assert!(without_metadata.written_len() > REQUEST_BODY_LEN_MAX);
+    }
+}
