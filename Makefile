@@ -29,14 +29,14 @@ crash: ## Kill the key service under load three hundred times, and look whether 
 bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes). Tables here, results and charts in target/bench.
 	@tools/bring-wrk
 	@tools/build-filter
-	@tools/build-empty-filter
+	@tools/build-peer-filters
 	@cargo build --release -p latchkey-key-service -p latchkey-benches
 	@LATCHKEY_PATH=target/release/latchkey target/release/bench $(if $(QUICK),--quick) $(BENCH)
 
 lint: tools ## Check format, clippy (native and wasm), documentation, licences, house rules.
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
-	@tools/filter-cargo clippy --quiet -p latchkey-filter --lib -- -D warnings
+	@tools/filter-cargo clippy --quiet -p latchkey-filter -p latchkey-empty-filter -p latchkey-calls-filter --lib -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
 	else echo 'lint: cargo-deny is not installed, so licences and bans were not checked'; fi

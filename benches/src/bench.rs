@@ -76,6 +76,12 @@ impl Bench {
         self.directory.join("empty-filter.wasm")
     }
 
+    /// The filter that makes the host calls of ours and nothing else.
+    #[must_use]
+    pub fn calls_filter(&self) -> PathBuf {
+        self.directory.join("calls-filter.wasm")
+    }
+
     /// The empty filter without the exports that ours does not have either.
     #[must_use]
     pub fn trimmed_empty_filter(&self) -> PathBuf {

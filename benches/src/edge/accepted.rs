@@ -7,7 +7,7 @@ use crate::bench::Bench;
 use crate::chart::Chart;
 use crate::cores::Place;
 use crate::edge::authoriser_process::AuthoriserProcess;
-use crate::edge::contender::{self, BARE, Contender, OURS};
+use crate::edge::contender::{self, BARE, CALLS, Contender, OUR_HEADERS, OURS};
 use crate::edge::edge_stack::{self, KeyService};
 use crate::edge::rounds::{self, BUSY_CONNECTIONS, Pace, Stop, Visits};
 use crate::figure::{Figure, Target};
@@ -148,8 +148,13 @@ fn tell_ratios(results: &[(Contender, Visits)], report: &mut Report) -> Result<(
         (OURS, "empty", Some(Target::AtMost(1.5))),
         (OURS, "empty-trimmed", None),
         (OURS, "lua", Some(Target::AtMost(1.0))),
-        ("latchkey-filter-state", "empty", None),
+        (OUR_HEADERS, "empty", None),
+        (OUR_HEADERS, "lua", None),
+        (OUR_HEADERS, CALLS, None),
+        (CALLS, "empty", None),
+        (CALLS, "lua", None),
         ("ext-authz-http", OURS, Some(Target::AtLeast(10.0))),
+        ("ext-authz-http", OUR_HEADERS, None),
         ("ext-authz-grpc", OURS, None),
         (OURS, "latchkey-against", None),
     ] {

@@ -16,6 +16,12 @@ pub const BARE_REFUSING: &str = "bare-401";
 /// Our filter as it is when nothing is configured.
 pub const OURS: &str = "latchkey";
 
+/// Our filter when it tells the identity in headers only, as the Lua filter does.
+pub const OUR_HEADERS: &str = "latchkey-headers";
+
+/// A filter that makes the host calls of [`OUR_HEADERS`] and nothing else.
+pub const CALLS: &str = "calls";
+
 /// Someone to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contender {
@@ -48,8 +54,10 @@ const AGAINST: Contender = gate("latchkey-against", "Latchkey, the other build")
 const ALL: &[Contender] = &[
     contender(BARE, "no filter"),
     gate(OURS, "Latchkey"),
-    gate("latchkey-headers", "Latchkey, headers only"),
+    gate("latchkey-id", "Latchkey, headers, and the id in filter state"),
+    gate(OUR_HEADERS, "Latchkey, headers only"),
     gate("latchkey-filter-state", "Latchkey, filter state only"),
+    contender(CALLS, "the host calls of “headers only”, and nothing else"),
     contender("empty", "empty Wasm filter"),
     contender("empty-trimmed", "empty Wasm filter, trimmed"),
     gate("api-key-auth", "api_key_auth (native)"),
@@ -90,10 +98,12 @@ fn filter(bench: &Bench, contender: Contender, keys: KeySet, feed: &str) -> Resu
     Ok(Some(match name {
         BARE => return Ok(None),
         OURS => ours(Identity::Both)?,
-        "latchkey-headers" => ours(Identity::Headers)?,
+        "latchkey-id" => ours(Identity::HeadersAndId)?,
+        OUR_HEADERS => ours(Identity::Headers)?,
         "latchkey-filter-state" => ours(Identity::FilterState)?,
-        "empty" => Filter::empty(&bench.empty_filter(), name)?,
-        "empty-trimmed" => Filter::empty(&bench.trimmed_empty_filter(), name)?,
+        "empty" => Filter::peer_in_wasm(&bench.empty_filter(), name)?,
+        "empty-trimmed" => Filter::peer_in_wasm(&bench.trimmed_empty_filter(), name)?,
+        CALLS => Filter::peer_in_wasm(&bench.calls_filter(), name)?,
         "api-key-auth" => Filter::api_key_auth(keys)?,
         "basic-auth" => Filter::basic_auth(keys)?,
         "latchkey-against" => {

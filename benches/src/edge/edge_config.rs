@@ -46,6 +46,8 @@ pub struct Gate<'a> {
 pub enum Identity {
     /// By headers and in filter state, as it does when nothing is configured.
     Both,
+    /// By headers, and the key's id in filter state.
+    HeadersAndId,
     /// By headers alone.
     Headers,
     /// In filter state alone. The credential is removed, which edits a header too.
@@ -149,6 +151,7 @@ impl Filter {
         fields.insert("edge".to_owned(), json!(gate.table));
         let identity = match gate.identity {
             Identity::Both => json!({}),
+            Identity::HeadersAndId => json!({"filter_state": ["id"]}),
             Identity::Headers => json!({"filter_state": false}),
             Identity::FilterState | Identity::FilterStateAndCredential => json!({"headers": no_headers()}),
         };
@@ -159,13 +162,13 @@ impl Filter {
         Ok(filter)
     }
 
-    /// The empty filter from this module.
+    /// Another filter in WebAssembly, from this module.
     ///
     /// # Errors
     ///
-    /// When the file has lost a part that is set here.
-    pub fn empty(module: &Path, vm: &str) -> Result<Self> {
-        Self::in_wasm("filters/empty-filter.yaml", module, vm)
+    /// When it is not built, or the file has lost a part that is set here.
+    pub fn peer_in_wasm(module: &Path, vm: &str) -> Result<Self> {
+        Self::in_wasm("filters/peer-in-wasm.yaml", module, vm)
     }
 
     /// Envoy's own filter for keys, with every key of the set.
@@ -277,10 +280,11 @@ mod tests {
         config.add_refusing_listener("refusing").unwrap();
         for (name, filter) in [
             ("both", gate(Identity::Both)),
+            ("headers-and-id", gate(Identity::HeadersAndId)),
             ("headers", gate(Identity::Headers)),
             ("filter-state", gate(Identity::FilterState)),
             ("no-edit", gate(Identity::FilterStateAndCredential)),
-            ("empty", Filter::empty(&module, "empty").unwrap()),
+            ("empty", Filter::peer_in_wasm(&module, "empty").unwrap()),
             ("api-key-auth", Filter::api_key_auth(keys).unwrap()),
             ("basic-auth", Filter::basic_auth(keys).unwrap()),
             ("lua", Filter::of_file("lua").unwrap()),
@@ -305,11 +309,11 @@ mod tests {
         let expected = [
             "api-key-auth.yaml",
             "basic-auth.yaml",
-            "empty-filter.yaml",
             "ext-authz-grpc.yaml",
             "ext-authz-http.yaml",
             "latchkey.yaml",
             "lua.yaml",
+            "peer-in-wasm.yaml",
         ];
         assert_eq!(names, expected);
     }

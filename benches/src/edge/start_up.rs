@@ -35,7 +35,8 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let time = Figure::of("start-up/first-admitted", "s", &Samples::new(times)?);
     let time = report.add(time.with_target(Target::AtMost(1.0)));
     let module = fs::metadata(places::filter_module()).context("the filter is not built")?.len();
-    let size = Figure::new("start-up/module", "kB", module as f64 / 1e3).with_target(Target::AtMost(200.0));
+    let size =
+        Figure::new("start-up/module", "KiB", module as f64 / 1024.0).with_target(Target::AtMost(200.0));
     let size = report.add(size);
 
     let mut table = Table::new("The module, and the start of an Envoy", &["", "Measured"]);
