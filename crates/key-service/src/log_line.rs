@@ -111,13 +111,18 @@ impl Visit for Fields<'_> {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, LazyLock, Mutex};
 
     use serde_json::json;
+    use tracing::Dispatch;
     use tracing_subscriber::fmt::MakeWriter;
     use tracing_subscriber::fmt::format::JsonFields;
 
     use super::*;
+
+    /// A subscriber that lives as long as the process. While there is only one, tracing asks the thread that comes first to a place in the code whether that
+    /// is of interest, and a thread of another test, which has none, would say for all that it is not (tracing-core, `Dispatchers::rebuilder`).
+    static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
     /// What a thread logs, as JSON, at every level.
     #[derive(Clone, Default)]
@@ -145,6 +150,7 @@ pub(crate) mod tests {
     impl Log {
         /// The log of this thread, for as long as the guard lives.
         pub(crate) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+            LazyLock::force(&ANOTHER);
             let log = Self::default();
             let subscriber = tracing_subscriber::fmt()
                 .event_format(JsonLines)

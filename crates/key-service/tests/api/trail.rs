@@ -1,17 +1,22 @@
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
 use latchkey_key_service::log_line::JsonLines;
 use serde_json::{Value, json};
+use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::service::{Answer, PASSWORD, Service};
+
+/// A subscriber that lives as long as the process. While there is only one, tracing asks the thread that comes first to a place in the code whether that
+/// is of interest, and a thread of another test, which has none, would say for all that it is not (tracing-core, `Dispatchers::rebuilder`).
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
 /// Everything that is logged, at every level, as JSON lines.
 #[derive(Clone, Default)]
@@ -20,6 +25,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Everything that this thread logs from now on, until the guard goes.
     fn begin() -> (Self, DefaultGuard) {
+        LazyLock::force(&ANOTHER);
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .event_format(JsonLines)
