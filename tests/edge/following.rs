@@ -1,6 +1,7 @@
 //! The edge follows the feed: changes, pages, resets, other epochs, restarts of the service.
 
 use latchkey_filter::limits::FEED_ROWS_PER_POLL;
+use latchkey_filter::metrics;
 use latchkey_key_feed::KeyId;
 use latchkey_local_stack::envoy::EnvoyProcess;
 use latchkey_local_stack::fake_key_service::FakeKeyService;
@@ -15,6 +16,22 @@ use crate::stage::{self, Stage, encoded, epoch, key};
 #[test]
 fn a_revocation_reaches_every_worker() {
     let stage = Stage::with_keys(vec![key("id", "secret"), key("other", "secret")], |_| {});
+    assert!(stage.stat("table.stamp") > 0);
+    assert_a_revocation_reaches_every_worker(&stage);
+}
+
+// Then nothing tells a VM that the pages it could have kept are old, so it must keep none.
+#[test]
+fn a_revocation_reaches_every_worker_when_the_operator_rejects_the_change_mark() {
+    let stage = Stage::with_keys(vec![key("id", "secret"), key("other", "secret")], |config| {
+        config.bootstrap()["stats_config"] =
+            json!({"stats_matcher": {"exclusion_list": {"patterns": [{"suffix": metrics::TABLE_STAMP}]}}});
+    });
+    assert!(stage.envoy.admin().stats(r"table\.stamp").unwrap().is_empty());
+    assert_a_revocation_reaches_every_worker(&stage);
+}
+
+fn assert_a_revocation_reaches_every_worker(stage: &Stage) {
     let mut connections = workers::connection_to_each(stage.envoy.admin()).unwrap();
     assert_eq!(connections.len(), 2);
     let request = Request::get("/each-worker").api_key(&encoded("id", "secret"));

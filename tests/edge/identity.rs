@@ -123,6 +123,7 @@ fn identity_follows_the_configuration() {
         configure(config, "/identity/headers/owner", json!("x-caller"));
         configure(config, "/identity/headers/roles", json!(null));
         configure(config, "/identity/metadata_headers", json!({"x-team": "team"}));
+        configure(config, "/identity/filter_state", json!(["id"]));
         configure(config, "/forward_credential", json!(true));
     });
     let request = Request::get("/configured")
@@ -137,6 +138,8 @@ fn identity_follows_the_configuration() {
     assert_eq!(seen.header_values("authorization").len(), 1);
     assert!(seen.header_values("x-api-key-roles").is_empty());
     assert!(!holds(&seen, FORGED), "{seen:?}");
+    let entry = stage.envoy.logged_request("/configured").unwrap();
+    assert_eq!((&entry["key_id"], &entry["owner"]), (&json!("id"), &json!(null)), "{entry}");
 }
 
 #[test]
