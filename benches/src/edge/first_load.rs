@@ -16,6 +16,7 @@ use crate::figure::{Figure, Target, counted};
 use crate::key_set::{Credential, KeySet};
 use crate::load::{Load, LoadResult};
 use crate::report::{Report, Table};
+use crate::samples::Samples;
 
 /// Worker threads of the Envoy that loads, on both cores, beside the service and the clients.
 const WORKERS: u32 = 2;
@@ -46,22 +47,39 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 
     let credentials = keys.credential_file(Credential::Valid, bench.directory())?;
     let load = Load { pause: PAUSE, ..Load::new(edge.listener, CONNECTIONS, Some(credentials)) };
-    let quiet = load.run(QUIET)?;
-    // The edge has a table, and is made to load all of it again.
-    service.process.begin_epoch()?;
-    let running = load.start()?;
-    let began = Instant::now();
-    await_loaded(&service, &edge)?;
-    let again = report.add(Figure::new("first-load/again", "s", began.elapsed().as_secs_f64()));
-    let meanwhile = running.end()?;
-    anyhow::ensure!(
-        quiet.error_statuses + meanwhile.error_statuses == 0,
-        "{} requests were refused when quiet, {} during the load",
-        quiet.error_statuses,
-        meanwhile.error_statuses
-    );
-    tell(bench, keys, (&took, &again), (&quiet, &meanwhile), report);
-    Ok(())
+    let mut rounds = Vec::new();
+    for _ in 0..bench.extent.choose(5, 1) {
+        rounds.push(Round::measure(&mut service, &edge, &load)?);
+    }
+    tell(bench, keys, &took, &rounds, report)
+}
+
+/// A quiet while, and then a load of the same table under the same requests.
+struct Round {
+    quiet: LoadResult,
+    meanwhile: LoadResult,
+    /// How long the load took, in seconds.
+    took: f64,
+}
+
+impl Round {
+    fn measure(service: &mut KeyService, edge: &GatedEdge, load: &Load) -> Result<Self> {
+        let quiet = load.run(QUIET)?;
+        // The edge has a table, and is made to load all of it again.
+        service.process.begin_epoch()?;
+        let running = load.start()?;
+        let began = Instant::now();
+        await_loaded(service, edge)?;
+        let took = began.elapsed().as_secs_f64();
+        let meanwhile = running.end()?;
+        anyhow::ensure!(
+            quiet.error_statuses + meanwhile.error_statuses == 0,
+            "{} requests were refused when quiet, {} during the load",
+            quiet.error_statuses,
+            meanwhile.error_statuses
+        );
+        Ok(Self { quiet, meanwhile, took })
+    }
 }
 
 /// Waits until the edge admits a key that was made after the load began. Changes wait for its end.
@@ -75,32 +93,34 @@ fn await_loaded(service: &KeyService, edge: &GatedEdge) -> Result<()> {
     })
 }
 
-fn tell(
-    bench: &Bench,
-    keys: KeySet,
-    (took, again): (&Figure, &Figure),
-    (quiet, meanwhile): (&LoadResult, &LoadResult),
-    report: &mut Report,
-) {
+fn tell(bench: &Bench, keys: KeySet, took: &Figure, rounds: &[Round], report: &mut Report) -> Result<()> {
+    let samples = |of: &dyn Fn(&Round) -> f64| Samples::new(rounds.iter().map(of).collect());
+    let again = report.add(Figure::of("first-load/again", "s", &samples(&|round| round.took)?));
     let mut table = Table::new(
         "Loading every key, and accepted requests meanwhile",
         &["Keys", "From Envoy's start", "Again, under load", "", "p50", "p99", "p99.9", "Requests/s"],
     );
-    let mut p99 = [0.0; 2];
-    for (at, (when, result)) in [("quiet", quiet), ("loading", meanwhile)].into_iter().enumerate() {
-        let cells = [("p50", result.p50_us), ("p99", result.p99_us), ("p999", result.p999_us)].map(
-            |(name, value)| report.add(Figure::new(format!("first-load/{when}/{name}"), "µs", value)).shown(),
-        );
-        if let Some(p99) = p99.get_mut(at) {
-            *p99 = result.p99_us;
-        }
-        let rate = report.add(Figure::new(format!("first-load/{when}/rate"), "/s", result.rate()));
-        let head = if at == 0 { [took.shown(), again.shown()] } else { [String::new(), String::new()] };
-        let cells = head.into_iter().chain([when.to_owned()]).chain(cells).chain([rate.shown()]);
-        table.row(if at == 0 { counted(keys.count.into()) } else { String::new() }, cells);
+    let quiet: fn(&Round) -> &LoadResult = |round| &round.quiet;
+    let loading: fn(&Round) -> &LoadResult = |round| &round.meanwhile;
+    let heads = [[counted(keys.count.into()), took.shown(), again.shown()], [const { String::new() }; 3]];
+    for ((when, result), head) in [("quiet", quiet), ("loading", loading)].into_iter().zip(heads) {
+        let mut figure = |name: &str, unit, of: fn(&LoadResult) -> f64| -> Result<String> {
+            let figure =
+                Figure::of(format!("first-load/{when}/{name}"), unit, &samples(&|round| of(result(round)))?);
+            Ok(report.add(figure).shown())
+        };
+        let cells = [
+            figure("p50", "µs", |result| result.p50_us)?,
+            figure("p99", "µs", |result| result.p99_us)?,
+            figure("p999", "µs", |result| result.p999_us)?,
+            figure("rate", "/s", LoadResult::rate)?,
+        ];
+        let [keys, took, again] = head;
+        table.row(keys, [took, again, when.to_owned()].into_iter().chain(cells));
     }
-    let [quiet, loading] = p99;
-    let ratio = Figure::new("first-load/p99-to-quiet", "times", loading / quiet.max(1.0));
+    let p99 = |result: fn(&Round) -> &LoadResult| samples(&|round| result(round).p99_us);
+    let ratio = Figure::ratio("first-load/p99-to-quiet", &p99(loading)?, &p99(quiet)?)?;
     report.add(bench.extent.choose(ratio.clone().with_target(Target::AtMost(2.0)), ratio));
     report.table(table);
+    Ok(())
 }

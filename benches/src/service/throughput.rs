@@ -20,7 +20,7 @@ use crate::samples::Samples;
 use crate::service::place::Database;
 
 /// How many clients ask at once, each on a connection of its own.
-const CLIENTS: usize = 64;
+const CLIENTS: usize = 256;
 
 /// Answers a second, an entry a round.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,7 @@ struct Throughput {
 ///
 /// When a request fails.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
-    let (rounds, requests) = bench.extent.choose((7, 200), (2, 60));
+    let (rounds, requests) = bench.extent.choose((7, 60), (2, 30));
     let places = Database::ALL.map(|database| database.start(bench, None));
     let mut throughputs = [Throughput::default(), Throughput::default()];
     for _ in 0..rounds {
@@ -46,7 +46,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         }
     }
     let columns = ["Database", "Creates", "Gets", "Invalidations"];
-    let mut table = Table::new("Requests that the key service answers in a second, 64 clients", &columns);
+    let mut table = Table::new("Requests that the key service answers in a second, 256 clients", &columns);
     for (database, throughput) in Database::ALL.into_iter().zip(&throughputs) {
         let cells = [
             throughput.figure(database, "creates", &throughput.creates)?,
