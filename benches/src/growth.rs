@@ -22,7 +22,7 @@ mod measured {
     pub(super) const FIRST_LOAD: &str = "first-load/time";
     pub(super) const FIRST_LOAD_KEYS: &str = "first-load/keys";
     pub(super) const FOLLOWERS: &str = "service/followers/count";
-    pub(super) const ALL_WOKEN: &str = "service/followers/woken/last";
+    pub(super) const ALL_WOKEN: &str = "service/sqlite/followers/woken/last";
     pub(super) const REVOKED: &str = "revocation/idle/p50";
 }
 

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use latchkey_local_stack::key_service::CreatedKey;
+use latchkey_local_stack::key_service::{CreatedKey, KeyServiceClient};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use crate::accounting::{cpu_time, memory};
 use crate::bench::Bench;
-use crate::figure::{Figure, Target};
+use crate::figure::{Figure, Target, counted};
 use crate::report::{Report, Table};
 use crate::samples::Samples;
-use crate::service::place::{Database, Place};
+use crate::service::place::Database;
 
 /// How many connect at once: what the queue of a listener holds.
 const CONNECTING_MAX: usize = 64;
@@ -24,76 +25,85 @@ const CONNECTING_MAX: usize = 64;
 /// Longest wait for anything here.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Measures them on SQLite: while they wait, no database is asked.
+/// What so many followers of one replica come to.
+struct Measured {
+    /// Bytes of memory that they take.
+    memory: u64,
+    /// Seconds of processor for each second in which nothing happens.
+    idle_cpu: f64,
+    /// Milliseconds from a change to the answer of half of them, by round.
+    half_woken: Samples,
+    /// And to the answer of the last.
+    all_woken: Samples,
+}
+
+/// Measures them on both databases.
 ///
 /// # Errors
 ///
 /// When a follower is refused, or the limit of open files is too low for all of them.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let count = bench.extent.choose(10_000, 2_000);
-    let idle = bench.extent.choose(Duration::from_secs(20), Duration::from_secs(4));
-    let Place::Sqlite(service, _directory) = Database::Sqlite.start(bench, None)? else {
-        anyhow::bail!("SQLite was asked for")
-    };
-    let (client, process) = (service.client(), service.id());
-    let feed_key = client.create_feed_key()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let memory_before = memory(process)?;
-    let cursor = runtime.block_on(current_cursor(client.address(), &feed_key))?;
-    let mut followers = runtime.block_on(wait_all(client.address(), &feed_key, cursor, count))?;
-
-    let cpu_before = cpu_time(process)?;
-    std::thread::sleep(idle);
-    let busy = (cpu_time(process)? - cpu_before).as_secs_f64() / idle.as_secs_f64();
-    let taken = memory(process)?.saturating_sub(memory_before);
-
-    let mut rounds = (Vec::new(), Vec::new());
-    for round in 0..bench.extent.choose(5, 1) {
-        let began = Instant::now();
-        let creating = std::thread::scope(|scope| {
-            let asking = scope.spawn(|| client.create_key(&json!({"name": format!("wakes-{round}")})));
-            let heard = runtime.block_on(hear_all(followers, began));
-            asking.join().ok().context("the client panicked")??;
-            heard
-        })?;
-        let times = Samples::new(creating.times)?;
-        rounds.0.push(times.median());
-        rounds.1.push(times.worst());
-        followers = creating.followers;
-        let cursor = runtime.block_on(current_cursor(client.address(), &feed_key))?;
-        runtime.block_on(ask_again(&mut followers, &feed_key, cursor))?;
-    }
-
-    let mut table = Table::new("Followers that wait on one replica", &["", "Measured"]);
-    let full = count == 10_000;
-    let judged = |figure: Figure, target| if full { figure.with_target(target) } else { figure };
-    let rows = [
-        ("Followers", Figure::new("service/followers/count", "", count as f64)),
-        (
+    report.add(Figure::new("service/followers/count", "", count as f64));
+    let mut table = Table::new(
+        "Followers that wait on one replica",
+        &[
+            "Database",
+            "Followers",
             "Memory that they take",
-            judged(Figure::new("service/followers/memory", "MB", taken as f64 / 1e6), Target::AtMost(500.0)),
-        ),
-        (
             "Processor while nothing happens",
-            Figure::new("service/followers/idle-cpu", "% of a core", busy * 100.0),
-        ),
-        (
             "From a change to the answer of half of them",
-            Figure::of("service/followers/woken/median", "ms", &Samples::new(rounds.0)?),
-        ),
-        (
             "To the answer of the last",
-            judged(
-                Figure::of("service/followers/woken/last", "ms", &Samples::new(rounds.1)?),
-                Target::AtMost(1_000.0),
-            ),
-        ),
-    ];
-    for (about, figure) in rows {
-        table.row(about, [report.add(figure).shown()]);
+        ],
+    );
+    for database in Database::ALL {
+        let measured = Measured::of(bench, database, count)?;
+        let judged = |figure: Figure, target| {
+            bench.extent.choose(figure.clone().with_target(Target::AtMost(target)), figure)
+        };
+        let name = |what: &str| format!("service/{}/followers/{what}", database.name());
+        let figures = [
+            judged(Figure::new(name("memory"), "MB", measured.memory as f64 / 1e6), 500.0),
+            Figure::new(name("idle-cpu"), "% of a core", measured.idle_cpu * 100.0),
+            Figure::of(name("woken/half"), "ms", &measured.half_woken),
+            judged(Figure::of(name("woken/last"), "ms", &measured.all_woken), 1_000.0),
+        ];
+        let cells = figures.map(|figure| report.add(figure).shown());
+        table.row(database.title(), [counted(count as u64)].into_iter().chain(cells));
     }
     report.table(table);
     Ok(())
+}
+
+impl Measured {
+    fn of(bench: &Bench, database: Database, count: usize) -> Result<Self> {
+        let place = database.start(bench, None)?;
+        let (client, process) = (place.client()?, place.process_id()?);
+        let feed_key = client.create_feed_key()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let memory_before = memory(process)?;
+        let cursor = runtime.block_on(current_cursor(client.address(), &feed_key))?;
+        let mut followers = runtime.block_on(wait_all(client.address(), &feed_key, cursor, count))?;
+
+        let idle = bench.extent.choose(Duration::from_secs(20), Duration::from_secs(4));
+        let cpu_before = cpu_time(process)?;
+        std::thread::sleep(idle);
+        let idle_cpu = (cpu_time(process)? - cpu_before).as_secs_f64() / idle.as_secs_f64();
+        let memory = memory(process)?.saturating_sub(memory_before);
+
+        let (mut half_woken, mut all_woken) = (Vec::new(), Vec::new());
+        for round in 0..bench.extent.choose(5, 1) {
+            let heard = wake_all(&runtime, client, followers, round)?;
+            let times = Samples::new(heard.times)?;
+            half_woken.push(times.median());
+            all_woken.push(times.worst());
+            followers = heard.followers;
+            let cursor = runtime.block_on(current_cursor(client.address(), &feed_key))?;
+            runtime.block_on(ask_again(&mut followers, &feed_key, cursor))?;
+        }
+        let (half_woken, all_woken) = (Samples::new(half_woken)?, Samples::new(all_woken)?);
+        Ok(Self { memory, idle_cpu, half_woken, all_woken })
+    }
 }
 
 /// Who has heard, and after how many milliseconds.
@@ -153,6 +163,22 @@ async fn ask_again(streams: &mut [TcpStream], key: &CreatedKey, cursor: u64) -> 
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     Ok(())
+}
+
+/// Makes a key, which everyone is to hear of.
+fn wake_all(
+    runtime: &Runtime,
+    client: &KeyServiceClient,
+    followers: Vec<TcpStream>,
+    round: usize,
+) -> Result<Heard> {
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| client.create_key(&json!({"name": format!("wakes-{round}")})));
+        let heard = runtime.block_on(hear_all(followers, began));
+        asking.join().ok().context("the client panicked")??;
+        heard
+    })
 }
 
 /// Waits for the answer of everyone.

@@ -97,6 +97,18 @@ impl Place {
         }
     }
 
+    /// The process of the service, without its database where that is a server.
+    ///
+    /// # Errors
+    ///
+    /// When there is no replica.
+    pub fn process_id(&self) -> Result<u32> {
+        match self {
+            Self::Sqlite(service, _) => Ok(service.id()),
+            Self::Postgres(replicas) => replicas.id(0).context("there is no replica"),
+        }
+    }
+
     /// Bytes of its data on disk, where that is a directory of its own.
     ///
     /// # Errors

@@ -77,6 +77,12 @@ impl Replicas {
         self.replicas.iter().map(|replica| replica.client.address()).collect()
     }
 
+    /// The process of a replica.
+    #[must_use]
+    pub fn id(&self, number: usize) -> Option<u32> {
+        self.replicas.get(number).map(|replica| replica.process.id())
+    }
+
     /// What a replica has logged.
     #[must_use]
     pub fn log(&self, number: usize) -> Option<&ProcessLog> {
