@@ -4,22 +4,19 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 
-/// The processor time of all threads of a process so far, to the nanosecond. Threads that have ended are not in it; the threads
-/// of Envoy and of the services here live as long as their process.
+/// The processor time of a process so far, to the nanosecond: of all its threads, those that have ended included (POSIX,
+/// `clock_getcpuclockid`).
 ///
 /// # Errors
 ///
-/// When there is no such process, or the system does not account for threads.
+/// When there is no such process.
 pub fn cpu_time(process: u32) -> Result<Duration> {
-    let tasks = format!("/proc/{process}/task");
-    let mut time = Duration::ZERO;
-    for task in fs::read_dir(&tasks).with_context(|| format!("reading {tasks}"))? {
-        // A thread may end between the listing and the look.
-        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
-        time += run_time(&text).with_context(|| format!("not the accounts of a thread: {text}"))?;
-    }
-    Ok(time)
+    let clock = i32::try_from(process).ok().and_then(|id| clock_getcpuclockid(Pid::from_raw(id)).ok());
+    let clock = clock.with_context(|| format!("there is no process {process}"))?;
+    Ok(Duration::from(clock_gettime(clock)?))
 }
 
 /// Bytes of memory that a process occupies (resident set).
@@ -33,12 +30,6 @@ pub fn memory(process: u32) -> Result<u64> {
     resident(&text).with_context(|| format!("{path} tells no resident set"))
 }
 
-/// The first of the three numbers of `schedstat`: nanoseconds on a processor.
-fn run_time(schedstat: &str) -> Option<Duration> {
-    let nanoseconds = schedstat.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(Duration::from_nanos(nanoseconds))
-}
-
 /// `VmRSS` of `status`, which is in KiB.
 fn resident(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -49,16 +40,27 @@ fn resident(status: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use std::hint::black_box;
-    use std::process;
+    use std::{process, thread};
 
     use super::*;
 
     #[test]
     fn accounts_are_read_as_the_kernel_writes_them() {
-        assert_eq!(run_time("1234567 89 10\n"), Some(Duration::from_nanos(1_234_567)));
-        assert_eq!(run_time(""), None);
         assert_eq!(resident("Name:\tenvoy\nVmRSS:\t  123456 kB\n"), Some(123_456 * 1024));
         assert_eq!(resident("Name:\tenvoy\n"), None);
+    }
+
+    #[test]
+    fn the_time_of_a_thread_that_has_ended_counts() {
+        let worked = thread::spawn(|| {
+            let (before, mut sum) = (cpu_time(process::id()).unwrap(), 0_u64);
+            while cpu_time(process::id()).unwrap() < before + Duration::from_millis(20) {
+                sum = (0..100_000).fold(black_box(sum), u64::wrapping_add);
+            }
+            cpu_time(process::id()).unwrap()
+        });
+        let then = worked.join().unwrap();
+        assert!(cpu_time(process::id()).unwrap() >= then);
     }
 
     #[test]
