@@ -36,7 +36,7 @@ pub enum IdentityField {
 
 /// A verified key, as far as the headers are concerned.
 ///
-/// Values are ready to be sent: encoded by [`crate::header_value`]. `None` and the empty text both mean that there is nothing
+/// Values are ready to be sent: encoded by [`latchkey_key_feed::header_value`]. `None` and the empty text both mean that there is nothing
 /// to tell.
 pub trait KeyIdentity {
     /// The value of a field.

@@ -13,7 +13,6 @@ pub mod config;
 pub mod credential;
 pub mod denial;
 pub mod gate;
-pub mod header_value;
 pub mod headers;
 pub mod identity;
 pub mod limits;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use latchkey_key_feed::JsonValue;
+use latchkey_key_feed::{JsonValue, header_value};
 
 use super::Problem;
 use super::duration;
@@ -14,7 +14,6 @@ use super::fields::{
     SpanField, TextField,
 };
 use super::json::{Fields, text_of, value_of};
-use crate::header_value;
 use crate::identity::IdentityField;
 use crate::limits::{METADATA_HEADERS_MAX, METADATA_PATH_LEN_MAX};
 

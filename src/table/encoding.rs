@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use latchkey_key_feed::{JsonValue, WireKey};
+use latchkey_key_feed::{JsonValue, WireKey, header_value};
 
 use super::bytes::push_text;
 use super::changes::Change;
 use super::header::Generation;
 use super::page::{HEAD_LEN, Page, Unreadable};
 use super::record::{FLAG_TOO_LONG, LEN_BYTES, NEVER, id_of, split_record};
-use crate::header_value;
 use crate::limits::RECORD_LEN_MAX;
 
 impl Page {

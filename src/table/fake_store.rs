@@ -114,8 +114,10 @@ pub(crate) fn key(id: &str) -> KeyRecord {
         name: format!("name-of-{id}"),
         owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },
         roles: vec!["reader".to_owned()],
+        vouched_roles: vec!["reader".to_owned()],
         limited_by: vec!["ops".to_owned()],
         metadata: Map::new(),
+        metadata_vouched: true,
     }
 }
 
@@ -136,6 +138,7 @@ pub(crate) fn changes(rows: &[FeedRow]) -> Changes {
         total: rows.len() as u64,
         more: false,
         reset: false,
+        ended: false,
         keys: rows.to_vec(),
     };
     Changes::read(&serde_json::to_vec(&page).unwrap(), Cursor(0)).unwrap().1

@@ -9,10 +9,9 @@
 //! that a request computes nothing. A record that would exceed `RECORD_LEN_MAX` keeps only its credential and a flag:
 //! such a key can be recognised, and is refused as "unavailable", never as unknown.
 
-use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis, header_value};
 
 use super::bytes::Unread;
-use crate::header_value;
 
 pub(super) const FLAG_TOO_LONG: u8 = 1;
 /// The expiration of a key that has none.

@@ -177,8 +177,10 @@ pub(crate) fn key_of_bytes(id: &str, secret: &[u8]) -> KeyRecord {
         name: format!("key {id}"),
         owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },
         roles: vec!["reader".to_owned(), "writer".to_owned()],
+        vouched_roles: vec!["reader".to_owned(), "writer".to_owned()],
         limited_by: vec!["ops".to_owned()],
         metadata: serde_json::from_value(json!({"team": "search"})).unwrap(),
+        metadata_vouched: true,
     }
 }
 

@@ -221,7 +221,16 @@ fn epoch() -> Result<Epoch> {
 
 fn page(keys: Vec<FeedRow>) -> Result<FeedPage> {
     let cursor = keys.last().map_or(Cursor(0), FeedRow::seq);
-    Ok(FeedPage { epoch: epoch()?, cursor, purged: Cursor(0), total: KEYS, more: false, reset: false, keys })
+    Ok(FeedPage {
+        epoch: epoch()?,
+        cursor,
+        purged: Cursor(0),
+        total: KEYS,
+        more: false,
+        reset: false,
+        ended: false,
+        keys,
+    })
 }
 
 fn row(seq: u64, number: u64) -> FeedRow {
@@ -237,8 +246,10 @@ fn row(seq: u64, number: u64) -> FeedRow {
         name: format!("service-{number}"),
         owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },
         roles: vec!["reader".to_owned()],
+        vouched_roles: vec!["reader".to_owned()],
         limited_by: vec!["ops".to_owned()],
         metadata: serde_json::Map::new(),
+        metadata_vouched: true,
     };
     FeedRow::Live { seq: Cursor(seq), record: Box::new(record) }
 }

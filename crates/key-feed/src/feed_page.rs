@@ -58,6 +58,9 @@ pub struct FeedPage {
     pub more: bool,
     /// Whether the cursor asked for is useless, and the follower must load again from 0.
     pub reset: bool,
+    /// Whether the key that asked has ended: this page brings it up to the change that ended it, and nothing after that is for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
     /// The changes, in ascending sequence.
     pub keys: Vec<FeedRow>,
 }
@@ -119,8 +122,8 @@ impl FeedPage {
             keys.push(FeedRow::try_from(row)?);
             Ok(())
         })?;
-        let FeedHead { epoch, cursor, purged, total, more, reset } = head;
-        Ok(Self { epoch, cursor, purged, total, more, reset, keys })
+        let FeedHead { epoch, cursor, purged, total, more, reset, ended } = head;
+        Ok(Self { epoch, cursor, purged, total, more, reset, ended, keys })
     }
 }
 
@@ -159,9 +162,15 @@ impl Serialize for FeedRow {
                 row.serialize_entry("name", &record.name)?;
                 row.serialize_entry("owner", &record.owner)?;
                 row.serialize_entry("roles", &record.roles)?;
+                if !record.vouched_roles.is_empty() {
+                    row.serialize_entry("vouched_roles", &record.vouched_roles)?;
+                }
                 row.serialize_entry("limited_by", &record.limited_by)?;
                 if !record.metadata.is_empty() {
                     row.serialize_entry("metadata", &record.metadata)?;
+                }
+                if record.metadata_vouched {
+                    row.serialize_entry("metadata_vouched", &true)?;
                 }
             }
         }

@@ -21,10 +21,15 @@ pub struct KeyRecord {
     pub owner: Owner,
     /// Names of the key's own role descriptors; empty when it inherits all that its owner could do.
     pub roles: Vec<String>,
+    /// Those of `roles` that somebody vouches for: the owner has a role of that name and content, or whoever wrote the descriptors was allowed to
+    /// manage security. The others are claims of the key's maker. A key without roles of its own has its owner's, which are facts.
+    pub vouched_roles: Vec<String>,
     /// Names of the roles its owner had when the key was made or last updated.
     pub limited_by: Vec<String>,
     /// Whatever its maker attached to it.
     pub metadata: Map<String, Value>,
+    /// Whether whoever wrote the metadata was allowed to manage security.
+    pub metadata_vouched: bool,
 }
 
 /// A username, and the realm that vouched for it. Equal usernames of two realms are two owners.

@@ -8,6 +8,7 @@
 //! in the service, in the proxy and in a test.
 
 mod feed_page;
+pub mod header_value;
 mod key_id;
 mod key_record;
 pub mod limits;

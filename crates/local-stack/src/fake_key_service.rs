@@ -239,7 +239,16 @@ impl Feed {
         let keys: Vec<_> = rows.clone().take(self.page_len).cloned().collect();
         let more = rows.count() > keys.len();
         let cursor = if more { keys.last().map_or(self.cursor, FeedRow::seq) } else { self.cursor };
-        FeedPage { epoch: self.epoch.clone(), cursor, purged: self.purged, total, more, reset, keys }
+        FeedPage {
+            epoch: self.epoch.clone(),
+            cursor,
+            purged: self.purged,
+            total,
+            more,
+            reset,
+            ended: false,
+            keys,
+        }
     }
 }
 

@@ -65,6 +65,7 @@ impl Service {
             total: self.live_ids().len() as u64,
             more,
             reset,
+            ended: false,
             keys,
         };
         serde_json::to_vec(&page).unwrap()

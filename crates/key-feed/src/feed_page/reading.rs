@@ -26,6 +26,8 @@ pub struct FeedHead {
     pub more: bool,
     /// Whether the cursor asked for is useless, and the follower must load again from 0.
     pub reset: bool,
+    /// Whether the key that asked has ended: nothing after `cursor` is for it.
+    pub ended: bool,
 }
 
 /// Takes one row, or says that it is none.
@@ -46,6 +48,7 @@ struct Fields {
     total: Option<u64>,
     more: Option<bool>,
     reset: Option<bool>,
+    ended: Option<bool>,
 }
 
 /// What there is to say of the order of the rows.
@@ -126,6 +129,7 @@ impl Fields {
             "total" => once(&mut self.total, number(next, lexer)?),
             "more" => once(&mut self.more, boolean(lexer)?),
             "reset" => once(&mut self.reset, boolean(lexer)?),
+            "ended" => once(&mut self.ended, boolean(lexer)?),
             _ => value_at(next, lexer).map(drop),
         }
     }
@@ -138,6 +142,7 @@ impl Fields {
             total: self.total.ok_or(Malformed)?,
             more: self.more.ok_or(Malformed)?,
             reset: self.reset.ok_or(Malformed)?,
+            ended: self.ended.unwrap_or_default(),
         })
     }
 }

@@ -90,6 +90,7 @@ prop_compose! {
         name in ".*",
         username in ".*",
         roles in proptest::collection::vec(".*", 0..4),
+        metadata_vouched: bool,
         metadata in proptest::collection::btree_map(".*", ".*", 0..3),
     ) -> KeyRecord {
         KeyRecord {
@@ -100,15 +101,20 @@ prop_compose! {
             name,
             owner: Owner { username, realm: "native".to_owned() },
             limited_by: roles.iter().rev().cloned().collect(),
+            vouched_roles: roles.iter().skip(1).cloned().collect(),
             roles,
             metadata: metadata.into_iter().map(|(key, value)| (key, json!(value))).collect(),
+            metadata_vouched,
         }
     }
 }
 
 proptest! {
     #[test]
-    fn any_page_survives_the_wire(records in proptest::collection::vec((record(), any::<bool>()), 0..6)) {
+    fn any_page_survives_the_wire(
+        records in proptest::collection::vec((record(), any::<bool>()), 0..6),
+        ended: bool,
+    ) {
         let keys: Vec<FeedRow> = (1..).map(Cursor).zip(records).map(|(seq, (record, removed))| {
             if removed { FeedRow::Removed { seq, id: record.id } } else { FeedRow::Live { seq, record: Box::new(record) } }
         }).collect();
@@ -119,6 +125,7 @@ proptest! {
             total: 3,
             more: false,
             reset: false,
+            ended,
             keys,
         };
         let received = FeedPage::parse(&serde_json::to_vec(&sent).unwrap(), Cursor(0)).unwrap();

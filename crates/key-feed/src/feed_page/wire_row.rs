@@ -45,10 +45,14 @@ pub struct WireKey<'a> {
     pub realm: Cow<'a, str>,
     /// Names of the key's own role descriptors.
     pub roles: Vec<Cow<'a, str>>,
+    /// Those of `roles` that somebody vouches for.
+    pub vouched_roles: Vec<Cow<'a, str>>,
     /// Names of the roles its owner had.
     pub limited_by: Vec<Cow<'a, str>>,
     /// Whatever its maker attached to it, in the order of the answer.
     pub metadata: Vec<(Cow<'a, str>, JsonValue<'a>)>,
+    /// Whether somebody vouches for the metadata.
+    pub metadata_vouched: bool,
 }
 
 /// The fields of a row as they come. Those of a live key are absent from a removed one.
@@ -63,7 +67,9 @@ struct Fields<'a> {
     name: Option<Cow<'a, str>>,
     owner: Option<(Cow<'a, str>, Cow<'a, str>)>,
     roles: Option<Vec<Cow<'a, str>>>,
+    vouched_roles: Option<Vec<Cow<'a, str>>>,
     limited_by: Option<Vec<Cow<'a, str>>>,
+    metadata_vouched: Option<bool>,
     metadata: Option<Vec<(Cow<'a, str>, JsonValue<'a>)>>,
 }
 
@@ -86,8 +92,10 @@ impl<'a> WireRow<'a> {
             username,
             realm,
             roles: fields.roles.unwrap_or_default(),
+            vouched_roles: fields.vouched_roles.unwrap_or_default(),
             limited_by: fields.limited_by.unwrap_or_default(),
             metadata: fields.metadata.unwrap_or_default(),
+            metadata_vouched: fields.metadata_vouched.unwrap_or_default(),
         };
         Ok(Self { seq, id, key: Some(key) })
     }
@@ -107,7 +115,9 @@ impl<'a> Fields<'a> {
             "name" => once(&mut self.name, text(next, lexer)?),
             "owner" => once(&mut self.owner, owner(next, lexer)?),
             "roles" => once(&mut self.roles, list(next, lexer)?),
+            "vouched_roles" => once(&mut self.vouched_roles, list(next, lexer)?),
             "limited_by" => once(&mut self.limited_by, list(next, lexer)?),
+            "metadata_vouched" => once(&mut self.metadata_vouched, boolean(lexer)?),
             "metadata" => match value_at(next, lexer)? {
                 JsonValue::Object(fields) => once(&mut self.metadata, fields),
                 _ => Err(Malformed),
@@ -149,8 +159,10 @@ impl TryFrom<WireRow<'_>> for FeedRow {
             name: key.name.into_owned(),
             owner: Owner { username: key.username.into_owned(), realm: key.realm.into_owned() },
             roles: owned(key.roles),
+            vouched_roles: owned(key.vouched_roles),
             limited_by: owned(key.limited_by),
             metadata: fields_of(key.metadata)?,
+            metadata_vouched: key.metadata_vouched,
         };
         Ok(Self::Live { seq: row.seq, record: Box::new(record) })
     }

@@ -22,8 +22,10 @@ fn record(text: &str) -> KeyRecord {
         name: String::new(),
         owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },
         roles: Vec::new(),
+        vouched_roles: Vec::new(),
         limited_by: Vec::new(),
         metadata: serde_json::Map::new(),
+        metadata_vouched: true,
     }
 }
 
