@@ -34,10 +34,6 @@ pub const PAGE_BITS_MIN: u8 = 4;
 /// Most page bits of a table: 16.7 million pages, 134 million keys at [`KEYS_PER_PAGE`].
 pub const PAGE_BITS_MAX: u8 = 24;
 
-/// Most bytes of one record. Its texts become request headers, and Envoy refuses requests whose headers exceed 60 KiB
-/// (`max_request_headers_kb`); half of that leaves room for the client's own.
-pub const RECORD_LEN_MAX: usize = 32 * 1024;
-
 /// How often a compare-and-swap of shared data is tried before the writer gives up. Only a deposed follower competes, and it
 /// stops at its first defeat.
 pub const SWAP_TRIES_MAX: u32 = 8;
@@ -153,8 +149,6 @@ const _: () = assert!(
 );
 const _: () = assert!(KEYS_PER_PAGE < KEYS_PER_PAGE_MAX);
 const _: () = assert!(PAGE_BITS_MIN < PAGE_BITS_MAX && PAGE_BITS_MAX < u32::BITS as u8);
-// Lengths inside a record are 16 bits wide.
-const _: () = assert!(RECORD_LEN_MAX <= u16::MAX as usize);
 // A lease is renewed on ticks: it must survive several late ones.
 const _: () = assert!(LEASE_MS >= 10 * TICK_MS);
 const _: () = assert!(IDLE_FIRST_MS > TICK_MS);

@@ -1,9 +1,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use latchkey_key_feed::limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow};
 
 use super::*;
-use crate::limits::RECORD_LEN_MAX;
 use crate::table::fake_store::{FakeSharedData, build, key, live};
 use crate::table::{FeedIdentity, SharedNames, TableWriter};
 

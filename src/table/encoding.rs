@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use latchkey_key_feed::limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{JsonValue, WireKey, header_value};
 
 use super::bytes::push_text;
@@ -9,7 +10,6 @@ use super::changes::Change;
 use super::header::Generation;
 use super::page::{HEAD_LEN, Page, Unreadable};
 use super::record::{FLAG_TOO_LONG, LEN_BYTES, NEVER, id_of, split_record};
-use crate::limits::RECORD_LEN_MAX;
 
 impl Page {
     /// The bytes of this page after `changes`, as a page of `generation`; `None` when they change nothing.

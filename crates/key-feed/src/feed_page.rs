@@ -24,9 +24,11 @@ use crate::limits::EPOCH_LEN_MAX;
 use crate::{KeyId, KeyRecord, Owner};
 
 mod reading;
+mod row_size;
 mod wire_row;
 
 pub use reading::FeedHead;
+pub use row_size::{ListSize, MetadataSize, RowProblem, RowSize};
 pub use wire_row::{JsonValue, Malformed, WireKey, WireRow};
 
 /// A position in the feed: the sequence number of the last change read. 0 is before the first.

@@ -21,6 +21,37 @@ pub const FEED_ANSWER_LEN_MAX: usize = 32 * 1024 * 1024;
 /// frame of the stack.
 pub const JSON_DEPTH_MAX: usize = 128;
 
+/// Most bytes of one key in the table of an edge. Its texts become request headers, and Envoy refuses requests whose headers exceed 60 KiB
+/// (`max_request_headers_kb`); half of that leaves room for the client's own.
+pub const RECORD_LEN_MAX: usize = 32 * 1024;
+
+/// Bytes of such a record beside the texts: salt, digest, expiration, flags and lengths take about a hundred, and what a later layout adds.
+pub const RECORD_FRAME_LEN: usize = 256;
+
+/// Most bytes that the texts of a new key come to as header values, with all of its metadata. It leaves an eighth of a record free, so that
+/// an edge of another version holds the key too.
+pub const ROW_LEN_MAX: usize = 28 * 1024;
+
+/// Most bytes of a new key's metadata as JSON. What Fleet and APM Server attach has some hundred.
+pub const METADATA_JSON_LEN_MAX: usize = 64 * 1024;
+
+/// Most values in a new key's metadata, at all depths together. Each may become a header, and a request has at most 100 of those.
+pub const METADATA_VALUES_MAX: usize = 2_048;
+
+/// Deepest nesting of a new key's metadata, itself included. Elasticsearch indexes metadata as a flattened field, which is 20 deep at most
+/// (`depth_limit`).
+pub const METADATA_DEPTH_MAX: usize = 32;
+
+/// Longest dotted path to a value in a new key's metadata, in bytes. A filter can be told of paths of 256.
+pub const METADATA_FIELD_PATH_LEN_MAX: usize = 1_024;
+
+/// Most role descriptors of a new key, and most roles of its owner. All their names are one header.
+pub const ROLE_NAMES_MAX: usize = 1_024;
+
+const _: () = assert!(ROW_LEN_MAX + RECORD_FRAME_LEN <= RECORD_LEN_MAX, "what is accepted can be sent");
+const _: () = assert!(METADATA_DEPTH_MAX < JSON_DEPTH_MAX, "what is accepted can be read");
+// Lengths inside of a record are 16 bits wide.
+const _: () = assert!(RECORD_LEN_MAX <= u16::MAX as usize);
 const _: () =
     assert!(EPOCH_LEN_MAX < KEY_ID_LEN_MAX, "an epoch is shorter than a key id, and both fit a u16");
 const _: () = assert!(KEY_ID_LEN_MAX <= u16::MAX as usize);
