@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use latchkey_key_feed::{KeyId, Salt, SecretDigest, Standing, UnixMillis};
 
+use crate::clock::Moment;
 use crate::config::StalenessLimits;
 use crate::credential::{self, Credential};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
@@ -111,14 +112,14 @@ pub fn decide<S: SharedStore>(
     table: &TableReader<S>,
     limits: &StalenessLimits,
     patience: Patience,
-    now: UnixMillis,
+    now: Moment,
 ) -> Verdict {
     let credential = match credential::extract(headers) {
         Ok(Some(credential)) => credential,
         Ok(None) => return unauthenticated(Unauthenticated::CredentialMissing),
         Err(malformed) => return unauthenticated(Unauthenticated::CredentialMalformed(malformed)),
     };
-    let freshness = match table.age_ms(now) {
+    let freshness = match table.age_ms(now.monotonic) {
         Ok(Some(age_ms)) => Freshness::of(age_ms, limits),
         Ok(None) if patience == Patience::Left => return Verdict::Wait,
         Ok(None) => return unavailable(Unavailable::TableAbsent),
@@ -127,8 +128,8 @@ pub fn decide<S: SharedStore>(
     if freshness == Freshness::TooOld {
         return unavailable(Unavailable::TableTooOld);
     }
-    match table.page_for(&credential.id, now) {
-        Ok(Some(page)) => match VerifiedKey::verify(page, credential, now) {
+    match table.page_for(&credential.id, now.monotonic) {
+        Ok(Some(page)) => match VerifiedKey::verify(page, credential, now.wall) {
             Ok(key) => Verdict::Admit(Admission { key, freshness }),
             Err(denial) => Verdict::Deny(denial),
         },

@@ -9,6 +9,7 @@
 //! Every module but `proxy` is pure: the time, random numbers and the proxy's shared data come in as arguments, so all that matters is tested
 //! without a proxy. `proxy` talks to the host, holds no rule, and only exists in the WebAssembly build.
 
+pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod denial;

@@ -75,6 +75,14 @@ pub const TICK_MS: u64 = 100;
 /// Time between ticks while there is work to do in slices, in milliseconds.
 pub const TICK_BUSY_MS: u64 = 1;
 
+/// By how much the wall clock may have moved on since the last tick for a request to tell the time by it alone, in milliseconds: ten ticks, so that a late
+/// tick costs no further call of the host. It is also the most by which setting the wall clock can make an age wrong, until the next tick.
+pub const TICK_LATE_MS_MAX: u64 = 10 * TICK_MS;
+
+/// By how much the two clocks may drift apart between two ticks, in milliseconds, before the wall clock counts as set. NTP slews by at most half
+/// a millisecond a second (`adjtimex`, RFC 5905 section 11.3), and steps from 128 milliseconds on.
+pub const CLOCK_STEP_MS: u64 = 1_000;
+
 /// Time until the first tick of a new configuration, in milliseconds: the feed is asked for at once, but not by a canary VM, which never ticks.
 pub const FIRST_TICK_MS: u64 = 1;
 

@@ -21,8 +21,6 @@ mod waiting_room;
 
 use proxy_wasm::types::LogLevel;
 
-use latchkey_key_feed::UnixMillis;
-
 use self::root::FilterRoot;
 
 /// Called by the host once for each VM, before anything else.
@@ -31,9 +29,3 @@ pub(crate) fn start() {
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|context_id| Box::new(FilterRoot::new(context_id)));
 }
-
-fn now() -> UnixMillis {
-    UnixMillis(abi::nanos_now() / NANOS_PER_MILLI)
-}
-
-const NANOS_PER_MILLI: u64 = 1_000_000;

@@ -34,7 +34,7 @@ mod reading;
 
 use std::mem;
 
-use latchkey_key_feed::{FeedHead, UnixMillis};
+use latchkey_key_feed::{FeedHead, MonotonicMillis};
 
 use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, FIRST_FOLLOWERS, IDLE_FIRST_MS, LEASE_MS};
 use crate::table::{Changes, LiveTable, Progress, SharedNames, SharedStore, TableWriter, WriteError};
@@ -56,7 +56,7 @@ pub struct Follower<S> {
     /// Failures in a row, by this follower and those it took over from.
     failures: u32,
     /// Until when the lease is left to others.
-    stands_back_until: UnixMillis,
+    stands_back_until: MonotonicMillis,
     /// Whether requests wait while this VM works.
     candidate: Candidate,
     /// What this VM was when it took the lease. If it served by then, no idle VM had come for it.
@@ -93,15 +93,21 @@ pub struct Step {
 enum State {
     Watching,
     Sending { reading: Reading },
-    Polling { call: CallId, until: UnixMillis, reading: Reading },
-    BackingOff { until: UnixMillis, reading: Reading },
+    Polling { call: CallId, until: MonotonicMillis, reading: Reading },
+    BackingOff { until: MonotonicMillis, reading: Reading },
     LayingOut { load: Load, end: LoadEnd },
     Sweeping { live: LiveTable },
 }
 
 impl<S: SharedStore + Clone> Follower<S> {
     /// A follower that watches for its turn. Those of the first VMs come first: see [`FIRST_FOLLOWERS`].
-    pub fn new(id: FollowerId, store: S, names: &SharedNames, request: FeedRequest, now: UnixMillis) -> Self {
+    pub fn new(
+        id: FollowerId,
+        store: S,
+        names: &SharedNames,
+        request: FeedRequest,
+        now: MonotonicMillis,
+    ) -> Self {
         let stands_back_ms = if id.0 > FIRST_FOLLOWERS { IDLE_FIRST_MS } else { 0 };
         Self {
             id,
@@ -119,7 +125,7 @@ impl<S: SharedStore + Clone> Follower<S> {
 
 impl<S: SharedStore> Follower<S> {
     /// Time has passed. `jitter` is any random number.
-    pub fn tick(&mut self, candidate: Candidate, now: UnixMillis, jitter: u64) -> Step {
+    pub fn tick(&mut self, candidate: Candidate, now: MonotonicMillis, jitter: u64) -> Step {
         let mut step = Step::default();
         self.candidate = candidate;
         if !matches!(self.state, State::Watching) && !self.lease.renew(self.id, now) {
@@ -145,8 +151,21 @@ impl<S: SharedStore> Follower<S> {
         step
     }
 
+    /// Asks with the next tick whether the table is current, whatever there was to wait for: the clock was set or the machine slept, and nobody knows
+    /// for how long. The answer to a request on its way is dropped. A load asks without a pause anyway.
+    pub fn ask_at_once(&mut self) {
+        self.state = match mem::replace(&mut self.state, State::Watching) {
+            State::Polling { reading: reading @ Reading::Following { .. }, .. }
+            | State::BackingOff { reading, .. } => {
+                State::BackingOff { until: MonotonicMillis::default(), reading: reading.unconfirmed() }
+            }
+            other => other,
+        };
+        self.stands_back_until = MonotonicMillis::default();
+    }
+
     /// The request of the last step is on its way.
-    pub fn sent(&mut self, call: CallId, now: UnixMillis) {
+    pub fn sent(&mut self, call: CallId, now: MonotonicMillis) {
         if let State::Sending { reading } = mem::replace(&mut self.state, State::Watching) {
             let timeout_ms = self.request.timeout_ms(reading.wait_ms(&self.request));
             self.state =
@@ -155,7 +174,7 @@ impl<S: SharedStore> Follower<S> {
     }
 
     /// The host would not send the request of the last step.
-    pub fn not_sent(&mut self, now: UnixMillis, jitter: u64) -> Step {
+    pub fn not_sent(&mut self, now: MonotonicMillis, jitter: u64) -> Step {
         let mut step = Step::default();
         if let State::Sending { reading } = mem::replace(&mut self.state, State::Watching) {
             self.fail(PollFailure::NotSent, reading, now, jitter, &mut step);
@@ -164,7 +183,7 @@ impl<S: SharedStore> Follower<S> {
     }
 
     /// A call has ended. An answer that is not awaited, because the call was given up meanwhile, is dropped.
-    pub fn answered(&mut self, call: CallId, answer: Answer<'_>, now: UnixMillis, jitter: u64) -> Step {
+    pub fn answered(&mut self, call: CallId, answer: Answer<'_>, now: MonotonicMillis, jitter: u64) -> Step {
         let mut step = Step::default();
         match mem::replace(&mut self.state, State::Watching) {
             State::Polling { call: awaited, reading, .. } if awaited == call => {
@@ -181,7 +200,7 @@ impl<S: SharedStore> Follower<S> {
     }
 
     /// Gives the lease up at once, if it is held: this VM's plugin ends.
-    pub fn resign(&mut self, now: UnixMillis) {
+    pub fn resign(&mut self, now: MonotonicMillis) {
         if !matches!(mem::replace(&mut self.state, State::Watching), State::Watching) {
             self.lease.hand_over(self.id, now, self.failures);
         }
@@ -197,11 +216,11 @@ impl<S: SharedStore> Follower<S> {
     }
 
     /// Which follower holds the lease now, if any.
-    pub fn current(&self, now: UnixMillis) -> Option<FollowerId> {
+    pub fn current(&self, now: MonotonicMillis) -> Option<FollowerId> {
         self.lease.holder(now)
     }
 
-    fn try_to_follow(&mut self, now: UnixMillis, step: &mut Step) {
+    fn try_to_follow(&mut self, now: MonotonicMillis, step: &mut Step) {
         if now < self.stands_back_until {
             return;
         }
@@ -223,7 +242,7 @@ impl<S: SharedStore> Follower<S> {
     }
 
     /// Begins to load, or leaves the lease, and so the load, to a VM on which no request waits. If none takes it, a VM that serves does.
-    fn load(&mut self, reason: LoadReason, now: UnixMillis, step: &mut Step) {
+    fn load(&mut self, reason: LoadReason, now: MonotonicMillis, step: &mut Step) {
         if (self.took_as, self.candidate) == (Candidate::Idle, Candidate::Serving) {
             self.lease.hand_over(self.id, now, self.failures);
             step.notes.push(Note::StoppedFollowing);
@@ -237,7 +256,7 @@ impl<S: SharedStore> Follower<S> {
     fn catch_up(
         &mut self,
         mut reading: Reading,
-        now: UnixMillis,
+        now: MonotonicMillis,
         jitter: u64,
         step: &mut Step,
     ) -> Option<Reading> {
@@ -256,7 +275,14 @@ impl<S: SharedStore> Follower<S> {
         None
     }
 
-    fn read(&mut self, reading: Reading, answer: Answer<'_>, now: UnixMillis, jitter: u64, step: &mut Step) {
+    fn read(
+        &mut self,
+        reading: Reading,
+        answer: Answer<'_>,
+        now: MonotonicMillis,
+        jitter: u64,
+        step: &mut Step,
+    ) {
         let mut reading = reading;
         let page = match answer {
             Answer::Lost => Err(PollFailure::Lost),
@@ -286,7 +312,7 @@ impl<S: SharedStore> Follower<S> {
         self.go_on_after(written, now, step);
     }
 
-    fn go_on_after(&mut self, written: Result<(), WriteError>, now: UnixMillis, step: &mut Step) {
+    fn go_on_after(&mut self, written: Result<(), WriteError>, now: MonotonicMillis, step: &mut Step) {
         match written {
             Ok(()) => {}
             Err(WriteError::Unreadable) => self.load(LoadReason::Unreadable, now, step),
@@ -299,7 +325,7 @@ impl<S: SharedStore> Follower<S> {
         live: &LiveTable,
         page: &FeedHead,
         changes: &Changes,
-        now: UnixMillis,
+        now: MonotonicMillis,
         step: &mut Step,
     ) -> Result<(), WriteError> {
         if page.reset || page.epoch != live.epoch {
@@ -323,7 +349,7 @@ impl<S: SharedStore> Follower<S> {
         load: Option<Load>,
         page: &FeedHead,
         changes: &Changes,
-        now: UnixMillis,
+        now: MonotonicMillis,
         step: &mut Step,
     ) -> Result<(), WriteError> {
         let mut load = match load {
@@ -340,7 +366,7 @@ impl<S: SharedStore> Follower<S> {
         Ok(())
     }
 
-    fn lay_out(&mut self, mut load: Load, end: LoadEnd, now: UnixMillis, step: &mut Step) {
+    fn lay_out(&mut self, mut load: Load, end: LoadEnd, now: MonotonicMillis, step: &mut Step) {
         let written = self.table.lay_out(&mut load.build).and_then(|progress| match progress {
             Progress::Continues => {
                 self.state = State::LayingOut { load, end };
@@ -374,7 +400,7 @@ impl<S: SharedStore> Follower<S> {
         &mut self,
         failure: PollFailure,
         reading: Reading,
-        now: UnixMillis,
+        now: MonotonicMillis,
         jitter: u64,
         step: &mut Step,
     ) {

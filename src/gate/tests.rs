@@ -1,13 +1,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_key_feed::limits::RECORD_LEN_MAX;
-use latchkey_key_feed::{Cursor, Epoch, FeedRow};
+use latchkey_key_feed::{Cursor, Epoch, FeedRow, MonotonicMillis};
 
 use super::*;
 use crate::table::fake_store::{FakeSharedData, build, key, live};
 use crate::table::{FeedIdentity, SharedNames, TableWriter};
 
-const NOW: UnixMillis = UnixMillis(1_000_000_000);
+/// The clocks are far apart, so that whoever mixes them up is found.
+const NOW: Moment = Moment { wall: UnixMillis(1_000_000_000), monotonic: MonotonicMillis(5_000_000) };
 const LIMITS: StalenessLimits =
     StalenessLimits { stale_after: Duration::from_secs(60), refuse_after: Duration::from_secs(3_600) };
 
@@ -19,7 +20,7 @@ fn names() -> SharedNames {
 fn shared_data() -> FakeSharedData {
     let shared = FakeSharedData::default();
     let mut ending = key("ending");
-    ending.expiration = Some(NOW.plus_millis(1_000));
+    ending.expiration = Some(NOW.wall.plus_millis(1_000));
     let mut long = key("long");
     long.name = "n".repeat(RECORD_LEN_MAX);
     load(&shared, &[live(1, key("active")), live(2, ending), live(3, long)]);
@@ -30,7 +31,7 @@ fn load(shared: &FakeSharedData, rows: &[FeedRow]) {
     let writer = TableWriter::new(shared.clone(), names());
     let build = build(&writer, rows);
     let epoch = Epoch::try_from("e".to_owned()).unwrap();
-    writer.publish(&build, &epoch, Cursor(rows.len() as u64), rows.len() as u64, NOW).unwrap();
+    writer.publish(&build, &epoch, Cursor(rows.len() as u64), rows.len() as u64, NOW.monotonic).unwrap();
 }
 
 fn authorization(id: &str, secret: &str) -> HeaderPairs {
@@ -42,7 +43,11 @@ fn secret_of(id: &str) -> String {
     format!("secret of {id}")
 }
 
-fn decide_at(shared: &FakeSharedData, headers: &HeaderPairs, now: UnixMillis) -> Verdict {
+fn later(millis: u64) -> Moment {
+    Moment { wall: NOW.wall.plus_millis(millis), monotonic: NOW.monotonic.plus_millis(millis) }
+}
+
+fn decide_at(shared: &FakeSharedData, headers: &HeaderPairs, now: Moment) -> Verdict {
     let table = TableReader::new(shared.clone(), names());
     decide(headers, &table, &LIMITS, Patience::Left, now)
 }
@@ -58,7 +63,7 @@ fn outcome(verdict: &Verdict) -> &'static str {
 
 #[track_caller]
 fn check(id: &str, secret: &str, passed_ms: u64, expected: &str) {
-    let verdict = decide_at(&shared_data(), &authorization(id, secret), NOW.plus_millis(passed_ms));
+    let verdict = decide_at(&shared_data(), &authorization(id, secret), later(passed_ms));
     assert_eq!(outcome(&verdict), expected);
 }
 
@@ -92,13 +97,27 @@ fn a_stale_table_serves_until_the_operators_limit() {
     for (age_ms, expected) in
         [(minute - 1, Freshness::Fresh), (minute, Freshness::Stale), (60 * minute - 1, Freshness::Stale)]
     {
-        let Verdict::Admit(admission) = decide_at(&shared_data(), &headers, NOW.plus_millis(age_ms)) else {
+        let Verdict::Admit(admission) = decide_at(&shared_data(), &headers, later(age_ms)) else {
             panic!("refused at {age_ms} ms")
         };
         assert_eq!(admission.freshness, expected, "{age_ms} ms");
     }
     check("active", &secret_of("active"), 60 * minute, "table_too_old");
     check("active", "wrong", 60 * minute, "table_too_old");
+}
+
+#[test]
+fn each_question_has_its_clock() {
+    let headers = authorization("ending", &secret_of("ending"));
+    // The wall clock was set back by an hour: the table is as old as it is, and a key that has expired is valid again.
+    let set_back = |passed_ms: u64| Moment { wall: UnixMillis(NOW.wall.0 - 3_600_000), ..later(passed_ms) };
+    assert_eq!(outcome(&decide_at(&shared_data(), &headers, set_back(3_599_999))), "admitted");
+    assert_eq!(outcome(&decide_at(&shared_data(), &headers, set_back(3_600_000))), "table_too_old");
+    // It was set forward: the table is none the older.
+    let set_forward = Moment { wall: later(86_400_000).wall, ..NOW };
+    let active = authorization("active", &secret_of("active"));
+    assert_eq!(outcome(&decide_at(&shared_data(), &active, set_forward)), "admitted");
+    assert_eq!(outcome(&decide_at(&shared_data(), &headers, set_forward)), "key_expired");
 }
 
 #[test]

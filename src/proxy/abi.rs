@@ -1,8 +1,10 @@
 //! Calls of the host on the path of every request, made by hand: the SDK copies each header twice and each path of a property, and panics on an
 //! answer it does not expect. Here the host's buffer is read where it is, and a call that fails is a value.
 
+use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 use proxy_wasm::types::{MapType, Status};
 
+use crate::clock::{ClockFailed, HostClocks};
 use crate::headers::HeaderPairs;
 
 #[link(wasm_import_module = "env")]
@@ -26,16 +28,58 @@ unsafe extern "C" {
     ) -> Status;
 }
 
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+#[expect(unsafe_code, reason = "the host's functions are foreign")]
+unsafe extern "C" {
+    fn clock_time_get(clock: u32, precision: u64, nanoseconds: *mut u64) -> i32;
+    fn random_get(buffer: *mut u8, size: usize) -> i32;
+}
+
 /// The host would not do what it was asked for.
 pub(super) struct HostFailed;
 
-/// Nanoseconds since 1970 by the host's clock; 0 when it has none.
+/// WASI's number of the clock that only moves forward.
+const MONOTONIC: u32 = 1;
+
+/// What WASI answers when all went well.
+const WASI_SUCCESS: i32 = 0;
+
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
+/// The clocks of the host.
+#[derive(Debug)]
+pub(super) struct EnvoyClocks;
+
+impl HostClocks for EnvoyClocks {
+    #[expect(unsafe_code, reason = "calls the host, which writes a number")]
+    fn wall(&self) -> Result<UnixMillis, ClockFailed> {
+        let mut nanos = 0;
+        // SAFETY: the place lives until the call is over, and the host writes nothing else.
+        let status = unsafe { proxy_get_current_time_nanoseconds(&mut nanos) };
+        done(status).map_err(|HostFailed| ClockFailed)?;
+        Ok(UnixMillis(nanos / NANOS_PER_MILLI))
+    }
+
+    fn monotonic(&self) -> Result<MonotonicMillis, ClockFailed> {
+        Ok(MonotonicMillis(monotonic_nanos()? / NANOS_PER_MILLI))
+    }
+}
+
 #[expect(unsafe_code, reason = "calls the host, which writes a number")]
-pub(super) fn nanos_now() -> u64 {
+fn monotonic_nanos() -> Result<u64, ClockFailed> {
     let mut nanos = 0;
     // SAFETY: the place lives until the call is over, and the host writes nothing else.
-    let _ = unsafe { proxy_get_current_time_nanoseconds(&mut nanos) };
-    nanos
+    let errno = unsafe { clock_time_get(MONOTONIC, 1, &mut nanos) };
+    if errno == WASI_SUCCESS { Ok(nanos) } else { Err(ClockFailed) }
+}
+
+/// A random number. Where the host has none, the nanoseconds of its clock, which differ between VMs and moments.
+#[expect(unsafe_code, reason = "calls the host, which fills a buffer")]
+pub(super) fn random() -> u64 {
+    let mut bytes = [0; 8];
+    // SAFETY: the buffer lives until the call is over, and its length goes with it.
+    let errno = unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
+    if errno == WASI_SUCCESS { u64::from_le_bytes(bytes) } else { monotonic_nanos().unwrap_or_default() }
 }
 
 /// All headers of a map.

@@ -1,17 +1,18 @@
 //! One configuration at work in one VM.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::time::Duration;
 
-use latchkey_key_feed::UnixMillis;
+use latchkey_key_feed::MonotonicMillis;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MapType;
 
-use super::abi::{self, HostFailed, nanos_now};
+use super::abi::{self, EnvoyClocks, HostFailed};
 use super::shared_data::EnvoySharedData;
 use super::stats::Stats;
 use super::waiting_room::WaitingRoom;
-use super::{feed_call, local_reply, now};
+use super::{feed_call, local_reply};
+use crate::clock::{ClockFailed, Moment, Tick, VmClock};
 use crate::config::Config;
 use crate::denial::{Denial, Unavailable};
 use crate::gate::{self, Freshness, Patience, Verdict, VerifiedKey};
@@ -28,7 +29,13 @@ use crate::table::{FeedIdentity, SharedNames, TableReader};
 pub(super) struct Plugin {
     config: Config,
     table: TableReader<EnvoySharedData>,
-    follower: RefCell<Follower<EnvoySharedData>>,
+    /// From the first tick on.
+    follower: OnceCell<RefCell<Follower<EnvoySharedData>>>,
+    follower_id: FollowerId,
+    request: FeedRequest,
+    store: EnvoySharedData,
+    names: SharedNames,
+    clock: VmClock<EnvoyClocks>,
     waiting: WaitingRoom,
     stats: Stats,
     root_context: u32,
@@ -63,10 +70,14 @@ impl Plugin {
             wait_ms: millis(service.wait),
             fetch_timeout_ms: millis(service.fetch_timeout),
         };
-        let id = FollowerId::allot(&store, &names);
         Self {
-            follower: RefCell::new(Follower::new(id, store, &names, request, now())),
-            table: TableReader::new(store, names),
+            follower: OnceCell::new(),
+            follower_id: FollowerId::allot(&store, &names),
+            request,
+            clock: VmClock::new(EnvoyClocks),
+            table: TableReader::new(store, names.clone()),
+            store,
+            names,
             waiting: WaitingRoom::default(),
             stats: Stats::define(),
             root_context,
@@ -80,8 +91,8 @@ impl Plugin {
     /// Decides about the request that is current, and carries the verdict out.
     pub(super) fn handle(&self, request: u32) -> Handled {
         self.candidate.set(Candidate::Serving);
-        let now = now();
-        let until = now.plus_millis(millis(self.config.start_up_wait));
+        let Ok(now) = self.clock.now() else { return self.refuse_for_the_host() };
+        let until = now.monotonic.plus_millis(millis(self.config.start_up_wait));
         let handled = self.decide(until, now);
         if handled == Handled::Waits {
             self.stats.waited.add(1);
@@ -107,33 +118,55 @@ impl Plugin {
     }
 
     pub(super) fn tick(&self) {
-        let now = now();
         self.table.forget_kept();
-        let step = self.follower.borrow_mut().tick(self.candidate.get(), now, jitter());
-        self.carry_out(step);
-        self.wake_waiting(now);
-        self.report(now);
+        let tick = self.clock.tick();
+        if let Ok(tick) = tick {
+            self.follow(tick);
+        }
+        self.wake_waiting(tick.map(|tick| tick.now));
         self.set_tick_period();
     }
 
-    pub(super) fn answered(&self, call: CallId, num_headers: usize, body_size: usize) {
-        let step = feed_call::with_answer(num_headers, body_size, |answer| {
-            self.follower.borrow_mut().answered(call, answer, now(), jitter())
+    fn follow(&self, tick: Tick) {
+        let now = tick.now.monotonic;
+        let follower = self.follower.get_or_init(|| {
+            RefCell::new(Follower::new(self.follower_id, self.store, &self.names, self.request.clone(), now))
         });
-        self.carry_out(step);
+        if tick.clock_stepped {
+            log::warn!("the clock was set, or the machine slept: the key service is asked at once");
+            follower.borrow_mut().ask_at_once();
+        }
+        let step = follower.borrow_mut().tick(self.candidate.get(), now, jitter());
+        self.carry_out(step, now);
+        self.report(now);
+    }
+
+    pub(super) fn answered(&self, call: CallId, num_headers: usize, body_size: usize) {
+        let (Some(mut follower), Ok(now)) = (self.follower(), self.clock.monotonic()) else { return };
+        let step = feed_call::with_answer(num_headers, body_size, |answer| {
+            follower.answered(call, answer, now, jitter())
+        });
+        drop(follower);
+        self.carry_out(step, now);
         self.set_tick_period();
     }
 
     /// The root context ends; another VM may follow at once.
     pub(super) fn resign(&self) {
-        self.follower.borrow_mut().resign(now());
+        if let (Some(mut follower), Ok(now)) = (self.follower(), self.clock.monotonic()) {
+            follower.resign(now);
+        }
+    }
+
+    fn follower(&self) -> Option<RefMut<'_, Follower<EnvoySharedData>>> {
+        Some(self.follower.get()?.borrow_mut())
     }
 
     /// Decides about the request that is current and may wait `until` then.
-    fn decide(&self, until: UnixMillis, now: UnixMillis) -> Handled {
-        let patience = if now < until { Patience::Left } else { Patience::Over };
+    fn decide(&self, until: MonotonicMillis, now: Moment) -> Handled {
+        let patience = if now.monotonic < until { Patience::Left } else { Patience::Over };
         let Ok(headers) = abi::header_pairs(MapType::HttpRequestHeaders) else {
-            return self.refuse(Denial::Unavailable(Unavailable::HostFailed), &HeaderPairs::default());
+            return self.refuse_for_the_host();
         };
         match gate::decide(&headers, &self.table, &self.config.staleness, patience, now) {
             Verdict::Admit(admission) => match self.tell(&admission.key, &headers) {
@@ -177,15 +210,23 @@ impl Plugin {
         Handled::Replied
     }
 
+    fn refuse_for_the_host(&self) -> Handled {
+        self.refuse(Denial::Unavailable(Unavailable::HostFailed), &HeaderPairs::default())
+    }
+
     /// Looks whether the requests that wait can be decided now.
-    fn wake_waiting(&self, now: UnixMillis) {
+    fn wake_waiting(&self, now: Result<Moment, ClockFailed>) {
         for (request, until) in self.waiting.undecided() {
             // Where the host knows the request no more, another one would be current still.
             if hostcalls::set_effective_context(request).is_err() {
                 self.waiting.leave(request);
                 continue;
             }
-            match self.decide(until, now) {
+            let handled = match now {
+                Ok(now) => self.decide(until, now),
+                Err(ClockFailed) => self.refuse_for_the_host(),
+            };
+            match handled {
                 Handled::Waits => {}
                 Handled::Passed => {
                     self.waiting.leave(request);
@@ -197,18 +238,18 @@ impl Plugin {
         let _ = hostcalls::set_effective_context(self.root_context);
     }
 
-    fn carry_out(&self, step: Step) {
+    fn carry_out(&self, step: Step, now: MonotonicMillis) {
         for note in &step.notes {
             self.observe(note);
         }
-        let Some(poll) = step.poll else { return };
+        let (Some(poll), Some(mut follower)) = (step.poll, self.follower()) else { return };
         match feed_call::send(&poll, &self.config.key_service) {
             Ok(call) => {
                 self.stats.feed_polls.add(1);
-                self.follower.borrow_mut().sent(call, now());
+                follower.sent(call, now);
             }
             Err(feed_call::NotSent) => {
-                let step = self.follower.borrow_mut().not_sent(now(), jitter());
+                let step = follower.not_sent(now, jitter());
                 for note in &step.notes {
                     self.observe(note);
                 }
@@ -236,8 +277,8 @@ impl Plugin {
     }
 
     /// Shows the state of the table, and warns when its freshness has changed.
-    fn report(&self, now: UnixMillis) {
-        let follower = self.follower.borrow().current(now);
+    fn report(&self, now: MonotonicMillis) {
+        let follower = self.follower().and_then(|follower| follower.current(now));
         self.stats.feed_follower.set(follower.map_or(0, |id| u64::from(id.0)));
         let Ok(Some(live)) = self.table.live(now) else { return };
         let age_ms = live.age_ms(now);
@@ -258,7 +299,8 @@ impl Plugin {
     }
 
     fn set_tick_period(&self) {
-        let tick_ms = if self.follower.borrow().is_busy() { TICK_BUSY_MS } else { TICK_MS };
+        let tick_ms =
+            if self.follower().is_some_and(|follower| follower.is_busy()) { TICK_BUSY_MS } else { TICK_MS };
         if self.tick_ms.replace(tick_ms) != tick_ms {
             let _ = hostcalls::set_tick_period(Duration::from_millis(tick_ms));
         }
@@ -270,8 +312,8 @@ fn edge_name(config: &Config, store: EnvoySharedData, names: &SharedNames) -> St
     let node_id =
         NODE_ID_PROPERTIES.iter().find_map(|path| hostcalls::get_property(path.to_vec()).ok().flatten());
     let node_id = node_id.unwrap_or_default();
-    // Whoever comes first draws for the process; two processes would have to do so in the same nanosecond to share a number.
-    let drawn = || ProcessNumber::agree_on(&store, names, nanos_now());
+    // Whoever comes first draws for the process.
+    let drawn = || ProcessNumber::agree_on(&store, names, abi::random());
     let name = EdgeName::of(config.edge.as_deref(), &node_id, drawn);
     if let EdgeName::Drawn(name) = &name {
         log::warn!(
@@ -285,7 +327,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A number that differs between VMs and moments: the nanoseconds of the clock. It only spreads retries.
+/// It only spreads retries.
 fn jitter() -> u64 {
-    nanos_now()
+    abi::random()
 }

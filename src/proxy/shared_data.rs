@@ -8,7 +8,7 @@ use std::cell::Cell;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
-use super::abi::nanos_now;
+use super::abi;
 use crate::metrics;
 use crate::table::{Entry, SharedStore, Stamp, SwapLost, Version};
 
@@ -60,7 +60,7 @@ impl SharedStore for EnvoySharedData {
     /// By a random distance: while Envoy restarts hot, the gauge holds the old process's too, and falls by that much when it ends. It must not come
     /// to stand where it stood.
     fn move_stamp(&self) {
-        let distance = nanos_now() as u32 | 1;
+        let distance = abi::random() as u32 | 1;
         if let Some(stamp) = self.stamp
             && hostcalls::increment_metric(stamp, i64::from(distance)).is_ok()
         {

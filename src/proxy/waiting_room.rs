@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use latchkey_key_feed::UnixMillis;
+use latchkey_key_feed::MonotonicMillis;
 
 /// The requests of one VM that may not move on.
 #[derive(Default)]
@@ -14,11 +14,11 @@ pub(super) struct WaitingRoom(RefCell<Vec<Held>>);
 struct Held {
     request: u32,
     /// `None` once it has been refused: whatever is left of it is not to be seen upstream.
-    until: Option<UnixMillis>,
+    until: Option<MonotonicMillis>,
 }
 
 impl WaitingRoom {
-    pub(super) fn enter(&self, request: u32, until: UnixMillis) {
+    pub(super) fn enter(&self, request: u32, until: MonotonicMillis) {
         self.0.borrow_mut().push(Held { request, until: Some(until) });
     }
 
@@ -37,7 +37,7 @@ impl WaitingRoom {
     }
 
     /// Those to be decided, and until when they may wait, in the order of their coming.
-    pub(super) fn undecided(&self) -> Vec<(u32, UnixMillis)> {
+    pub(super) fn undecided(&self) -> Vec<(u32, MonotonicMillis)> {
         self.0.borrow().iter().filter_map(|held| Some((held.request, held.until?))).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! What the follower reads answers into, and what that makes it ask.
 
-use latchkey_key_feed::{Cursor, Epoch, FeedHead, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedHead, MonotonicMillis};
 
 use super::poll::FeedRequest;
 use crate::table::{Build, LiveTable};
@@ -36,7 +36,7 @@ pub(super) struct LoadEnd {
     pub(super) cursor: Cursor,
     pub(super) keys: u64,
     /// When the service said that nothing follows.
-    pub(super) at: UnixMillis,
+    pub(super) at: MonotonicMillis,
 }
 
 impl Load {

@@ -1,5 +1,6 @@
 //! Followers against a service that behaves as the feed is specified, and against one that does not.
 
+mod clocks;
 mod loading;
 mod model;
 

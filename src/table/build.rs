@@ -12,7 +12,7 @@
 
 use std::mem;
 
-use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, MonotonicMillis};
 
 use super::bytes::Unread;
 use super::changes::{Change, Changes, ChangesIn};
@@ -141,7 +141,7 @@ impl<S: SharedStore> TableWriter<S> {
         epoch: &Epoch,
         cursor: Cursor,
         keys: u64,
-        now: UnixMillis,
+        now: MonotonicMillis,
     ) -> Result<LiveTable, WriteError> {
         let header = self.change_header(&|header| {
             if header.allotted != build.generation {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use latchkey_key_feed::{KeyId, UnixMillis};
+use latchkey_key_feed::{KeyId, MonotonicMillis};
 
 use super::header::{LiveTable, TableHeader};
 use super::hot_pages::HotPages;
@@ -21,7 +21,7 @@ pub struct TableReader<S> {
 
 struct KnownHeader {
     live: LiveTable,
-    read_at: UnixMillis,
+    read_at: MonotonicMillis,
 }
 
 impl<S: SharedStore> TableReader<S> {
@@ -35,7 +35,7 @@ impl<S: SharedStore> TableReader<S> {
     /// # Errors
     ///
     /// [`Unreadable`] when something else wrote the header.
-    pub fn live(&self, now: UnixMillis) -> Result<Option<LiveTable>, Unreadable> {
+    pub fn live(&self, now: MonotonicMillis) -> Result<Option<LiveTable>, Unreadable> {
         self.look_at_live(now, LiveTable::clone)
     }
 
@@ -44,7 +44,7 @@ impl<S: SharedStore> TableReader<S> {
     /// # Errors
     ///
     /// [`Unreadable`] when something else wrote the header.
-    pub fn age_ms(&self, now: UnixMillis) -> Result<Option<u64>, Unreadable> {
+    pub fn age_ms(&self, now: MonotonicMillis) -> Result<Option<u64>, Unreadable> {
         self.look_at_live(now, |live| live.age_ms(now))
     }
 
@@ -53,7 +53,7 @@ impl<S: SharedStore> TableReader<S> {
     /// # Errors
     ///
     /// [`Unreadable`] when something else wrote the entries.
-    pub fn page_for(&self, id: &KeyId, now: UnixMillis) -> Result<Option<Rc<Page>>, Unreadable> {
+    pub fn page_for(&self, id: &KeyId, now: MonotonicMillis) -> Result<Option<Rc<Page>>, Unreadable> {
         let place = |live: &LiveTable| (live.generation, live.slot, live.page_of(id));
         let Some(mut at) = self.look_at_live(now, place)? else { return Ok(None) };
         // Before any page is read: what is written from here on moves the stamp away from this one.
@@ -95,10 +95,10 @@ impl<S: SharedStore> TableReader<S> {
 
     fn look_at_live<T>(
         &self,
-        now: UnixMillis,
+        now: MonotonicMillis,
         look: impl FnOnce(&LiveTable) -> T,
     ) -> Result<Option<T>, Unreadable> {
-        let is_young = |known: &KnownHeader| now.0.abs_diff(known.read_at.0) < HEADER_LIFE_MS;
+        let is_young = |known: &KnownHeader| now.millis_since(known.read_at) < HEADER_LIFE_MS;
         if !self.header.borrow().as_ref().is_some_and(is_young) {
             self.read_header(now)?;
         }
@@ -109,7 +109,7 @@ impl<S: SharedStore> TableReader<S> {
         self.header.borrow().as_ref().map(|known| look(&known.live))
     }
 
-    fn read_header(&self, now: UnixMillis) -> Result<(), Unreadable> {
+    fn read_header(&self, now: MonotonicMillis) -> Result<(), Unreadable> {
         let header = TableHeader::decode(&self.store.read(&self.names.header()).bytes).ok_or(Unreadable)?;
         *self.header.borrow_mut() = header.live.map(|live| KnownHeader { live, read_at: now });
         Ok(())

@@ -84,7 +84,7 @@ impl FeedIdentity {
 
 impl SharedNames {
     /// The version of the layout of everything in shared data. VMs of two releases in one process keep to their own entries.
-    const LAYOUT: &str = "2";
+    const LAYOUT: &str = "3";
 
     /// The names for the table of that feed.
     #[must_use]

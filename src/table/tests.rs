@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, MonotonicMillis};
 use proptest::prelude::*;
 
 use super::fake_store::{FakeSharedData, build, changes, key, live, removed};
 use super::*;
 use crate::limits::HEADER_LIFE_MS;
 
-const NOW: UnixMillis = UnixMillis(1_000_000);
+const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
 /// Within the life of a header read at [`NOW`].
-const STILL: UnixMillis = UnixMillis(NOW.0 + HEADER_LIFE_MS - 1);
+const STILL: MonotonicMillis = MonotonicMillis(NOW.0 + HEADER_LIFE_MS - 1);
 
 fn names() -> SharedNames {
     SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"))
@@ -57,7 +57,7 @@ impl Process {
     }
 }
 
-fn holds(reader: &TableReader<FakeSharedData>, key: &str, now: UnixMillis) -> bool {
+fn holds(reader: &TableReader<FakeSharedData>, key: &str, now: MonotonicMillis) -> bool {
     let page = reader.page_for(&id(key), now).unwrap().expect("a live table");
     page.find(&id(key)).unwrap().is_some()
 }

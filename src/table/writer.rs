@@ -1,6 +1,6 @@
 //! Changing the table. Only the follower does, but nothing breaks if two VMs believe that they are it.
 
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::{Cursor, MonotonicMillis};
 
 use super::build::Build;
 use super::changes::{Change, Changes};
@@ -104,7 +104,7 @@ impl<S: SharedStore> TableWriter<S> {
         live: &LiveTable,
         cursor: Cursor,
         keys: u64,
-        refreshed_at: Option<UnixMillis>,
+        refreshed_at: Option<MonotonicMillis>,
     ) -> Result<LiveTable, WriteError> {
         self.change_live(live.generation, &|live| {
             if cursor >= live.cursor {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use latchkey_filter::clock::Moment;
 use latchkey_filter::config::StalenessLimits;
 use latchkey_filter::credential;
 use latchkey_filter::gate::{self, Patience, Verdict};
@@ -15,7 +16,8 @@ use latchkey_filter::headers::HeaderPairs;
 use latchkey_filter::identity::IdentityHeaders;
 use latchkey_filter::table::{Changes, FeedIdentity, Progress, SharedNames, TableReader, TableWriter};
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, Owner, Salt, SecretDigest, UnixMillis,
+    Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt,
+    SecretDigest, UnixMillis,
 };
 
 use super::store::MemoryStore;
@@ -33,7 +35,7 @@ pub struct Case {
 /// Keys of the table: those of one page of the feed.
 const KEYS: u64 = 1_000;
 const SECRET: &str = "0123456789abcdefghijkl";
-const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
+const NOW: Moment = Moment { wall: UnixMillis(1_767_225_600_000), monotonic: MonotonicMillis(1_000_000) };
 const LIMITS: StalenessLimits =
     StalenessLimits { stale_after: Duration::from_secs(60), refuse_after: Duration::from_secs(3_600) };
 
@@ -207,7 +209,7 @@ fn build(writer: &TableWriter<MemoryStore>, answer: &[u8]) -> Result<()> {
     let mut build = writer.begin(KEYS).map_err(failed)?;
     writer.collect(&mut build, &read(answer)?).map_err(failed)?;
     while writer.lay_out(&mut build).map_err(failed)? == Progress::Continues {}
-    writer.publish(&build, &epoch()?, Cursor(KEYS), KEYS, NOW).map_err(failed)?;
+    writer.publish(&build, &epoch()?, Cursor(KEYS), KEYS, NOW.monotonic).map_err(failed)?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ pub mod header_value;
 mod key_id;
 mod key_record;
 pub mod limits;
+mod monotonic_millis;
 mod secret;
 mod unix_millis;
 
@@ -21,5 +22,6 @@ pub use feed_page::{
 };
 pub use key_id::{InvalidKeyId, KeyId};
 pub use key_record::{KeyRecord, Owner, Standing};
+pub use monotonic_millis::MonotonicMillis;
 pub use secret::{InvalidSecretDigest, KeySecret, Salt, SecretDigest};
 pub use unix_millis::UnixMillis;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, MonotonicMillis};
 
+use crate::clock::fake_clocks::START;
 use crate::refresh::{Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Poll, Step};
 use crate::table::fake_store::{FakeSharedData, key, live, removed};
 use crate::table::{FeedIdentity, LiveTable, SharedNames, TableReader, TableWriter};
-
-pub(super) const START: UnixMillis = UnixMillis(1_000_000_000);
 
 /// A key service: the latest row of each key, in the order of change.
 pub(super) struct Service {
@@ -81,7 +80,7 @@ impl Service {
 pub(super) struct Edge {
     pub(super) shared: FakeSharedData,
     pub(super) vms: Vec<Vm>,
-    pub(super) now: UnixMillis,
+    pub(super) now: MonotonicMillis,
     pub(super) calls: u32,
 }
 

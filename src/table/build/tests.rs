@@ -8,7 +8,7 @@ use super::*;
 use crate::table::fake_store::{FakeSharedData, build, changes, key, live, removed};
 use crate::table::{FeedIdentity, SharedNames, TableReader};
 
-const NOW: UnixMillis = UnixMillis(1_000_000);
+const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
 /// More than one partition, and more than one run of each.
 const KEYS: u64 = 6_000;
 

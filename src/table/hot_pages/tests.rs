@@ -1,6 +1,6 @@
 use std::cell::{Cell, RefCell};
 
-use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, MonotonicMillis};
 use proptest::prelude::*;
 
 use super::*;
@@ -8,7 +8,7 @@ use crate::table::fake_store::{FakeSharedData, build, changes, key, live, remove
 use crate::table::header::Generation;
 use crate::table::{FeedIdentity, LiveTable, Progress, SharedNames, TableReader, TableWriter};
 
-const NOW: UnixMillis = UnixMillis(1_000_000);
+const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
 
 /// One process: two VMs that read, two that believe they follow, and what has been promised to the service.
 struct Process {

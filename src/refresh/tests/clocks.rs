@@ -1,0 +1,157 @@
+//! Wall clocks that are set while a table serves.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+
+use super::a_current_edge;
+use super::model::{Edge, Service, names};
+use crate::clock::VmClock;
+use crate::clock::fake_clocks::FakeClocks;
+use crate::config::StalenessLimits;
+use crate::gate::{self, Patience, Verdict};
+use crate::headers::HeaderPairs;
+use crate::limits::{BACKOFF_MS_MAX, HEADER_LIFE_MS, LEASE_MS, TICK_LATE_MS_MAX};
+use crate::refresh::Answer;
+use crate::table::TableReader;
+use crate::table::fake_store::FakeSharedData;
+
+const LIMITS: StalenessLimits =
+    StalenessLimits { stale_after: Duration::from_secs(30), refuse_after: Duration::from_secs(45) };
+
+/// An edge whose VMs read the clocks of one machine.
+struct ClockedEdge {
+    edge: Edge,
+    clocks: FakeClocks,
+    vm_clocks: Vec<VmClock<FakeClocks>>,
+    readers: Vec<TableReader<FakeSharedData>>,
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Pass(u64),
+    Step(i64),
+    Tick(usize),
+    Answer(usize),
+    Lose(usize),
+    Request(usize),
+}
+
+impl ClockedEdge {
+    fn new(vms: usize) -> Self {
+        let (edge, clocks) = (Edge::new(vms), FakeClocks::new());
+        let vm_clocks = (0..vms).map(|_| VmClock::new(clocks.clone())).collect();
+        let readers = (0..vms).map(|_| TableReader::new(edge.shared.clone(), names())).collect();
+        Self { edge, clocks, vm_clocks, readers }
+    }
+
+    fn pass(&mut self, millis: u64) {
+        self.clocks.pass(millis);
+        self.edge.now = self.clocks.true_monotonic();
+    }
+
+    fn tick(&mut self, vm: usize) {
+        let tick = self.vm_clocks[vm].tick().unwrap();
+        assert_eq!(tick.now.monotonic, self.edge.now);
+        if tick.clock_stepped {
+            self.edge.vms[vm].follower.ask_at_once();
+        }
+        self.edge.tick(vm);
+    }
+
+    /// Whether the VM admits the key `k` now.
+    fn admits(&self, vm: usize) -> bool {
+        let encoded = STANDARD.encode("k:secret of k");
+        let headers = HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))]);
+        let now = self.vm_clocks[vm].now().unwrap();
+        let verdict = gate::decide(&headers, &self.readers[vm], &LIMITS, Patience::Over, now);
+        matches!(verdict, Verdict::Admit(_))
+    }
+
+    fn true_age_ms(&self) -> u64 {
+        self.edge.live().unwrap().age_ms(self.clocks.true_monotonic())
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_makes_the_follower_ask_at_once() {
+    let (mut edge, mut service) = a_current_edge();
+    assert!(edge.pending_path(0).contains("wait=20000ms"));
+    let (late_call, late_poll) = edge.vms[0].pending.clone().unwrap();
+    edge.vms[0].follower.ask_at_once();
+    edge.tick(0);
+    assert!(edge.pending_path(0).contains("wait=0ms"), "{}", edge.pending_path(0));
+    service.invalidate("k");
+    edge.answer(0, &service);
+    assert!(!edge.holds("k"));
+    // The request that it did not wait for is answered after all.
+    edge.deliver(0, late_call, Answer::Page(&service.answer(&late_poll)));
+    assert!(edge.noted(0, "UnexpectedAnswer") && edge.pending_path(0).contains("wait=20000ms"));
+}
+
+#[test]
+fn a_follower_that_backs_off_asks_at_once_too() {
+    let (mut edge, _) = a_current_edge();
+    edge.fail(0, Answer::Lost);
+    edge.tick(0);
+    assert_eq!(edge.pending_path(0), "");
+    edge.vms[0].follower.ask_at_once();
+    edge.tick(0);
+    assert!(edge.pending_path(0).contains("wait=0ms"));
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (1..12_000_u64).prop_map(Event::Pass),
+        3 => (-7_200_000..7_200_000_i64).prop_map(Event::Step),
+        8 => (0..2_usize).prop_map(Event::Tick),
+        3 => (0..2_usize).prop_map(Event::Answer),
+        2 => (0..2_usize).prop_map(Event::Lose),
+        8 => (0..2_usize).prop_map(Event::Request),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn however_the_wall_clock_is_set_the_table_ages_and_the_follower_asks(
+        events in proptest::collection::vec(event(), 1..150),
+    ) {
+        let mut service = Service::new();
+        service.create("k");
+        let mut edge = ClockedEdge::new(2);
+        edge.edge.catch_up(0, &service);
+        edge.pass(0);
+        for event in events {
+            match event {
+                Event::Pass(millis) => edge.pass(millis),
+                Event::Step(millis) => edge.clocks.step(millis),
+                Event::Tick(vm) => edge.tick(vm),
+                Event::Answer(vm) => edge.edge.answer(vm, &service),
+                Event::Lose(vm) if edge.edge.vms[vm].pending.is_some() => edge.edge.fail(vm, Answer::Lost),
+                Event::Lose(_) => {}
+                Event::Request(vm) => {
+                    let refuse_after_ms = LIMITS.refuse_after.as_millis() as u64;
+                    let age_ms = edge.true_age_ms();
+                    let is_admitted = edge.admits(vm);
+                    prop_assert!(!is_admitted || age_ms < refuse_after_ms + TICK_LATE_MS_MAX, "{age_ms}");
+                    // A VM that refused by the header before the last refresh reads it again soon.
+                    let is_just_refreshed = age_ms < HEADER_LIFE_MS + TICK_LATE_MS_MAX;
+                    let is_old = age_ms + TICK_LATE_MS_MAX >= refuse_after_ms;
+                    prop_assert!(is_admitted || is_old || is_just_refreshed, "{age_ms}");
+                }
+            }
+        }
+        // The service is there: however long ago and whatever the wall clock says, both VMs soon admit by a table that is current.
+        service.create("later");
+        for _ in 0..2 * (BACKOFF_MS_MAX + LEASE_MS) / 100 {
+            edge.pass(100);
+            for vm in 0..2 {
+                edge.tick(vm);
+                edge.edge.answer(vm, &service);
+            }
+        }
+        prop_assert!(edge.edge.holds("later") && edge.admits(0) && edge.admits(1));
+    }
+}
