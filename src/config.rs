@@ -7,8 +7,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use latchkey_key_feed::JsonValue;
-
 use crate::credential;
 use crate::identity::{IdentityHeaders, IdentitySource, InvalidHeaderName};
 
@@ -18,14 +16,18 @@ mod json;
 mod reading;
 
 use fields::{
-    AUTHORITY, CLUSTER, CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, EDGE, FETCH_TIMEOUT,
-    FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, PATH, REFUSE_AFTER, STALE_AFTER, START_UP_WAIT, WAIT,
+    AUTHENTICATION, AUTHORITY, CLUSTER, CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, EDGE,
+    FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, PATH, REFUSE_AFTER, STALE_AFTER, START_UP_WAIT,
+    WAIT,
 };
+use json::JsonValue;
 use reading::Reading;
 
 /// The configuration of the filter.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// What a request needs to pass.
+    pub authentication: Authentication,
     /// Where the keys come from.
     pub key_service: KeyService,
     /// How old the key table may be.
@@ -38,6 +40,17 @@ pub struct Config {
     pub forward_credential: bool,
     /// The name of this proxy process; `None` is the proxy's node id.
     pub edge: Option<String>,
+}
+
+/// What a request needs to pass. Whatever it is, no request keeps an identity header that its client sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authentication {
+    /// A key.
+    Required,
+    /// A key, or no credential at all: then it passes without identity.
+    Optional,
+    /// Nothing. No credential is looked at.
+    Off,
 }
 
 /// Where the keys come from, and how to ask.
@@ -145,6 +158,7 @@ impl Config {
         let JsonValue::Object(root) = value else { return Err(whole(Problem::IsNot("an object"))) };
 
         let mut reading = Reading::of(&root);
+        let authentication = reading.choice(&AUTHENTICATION);
         let wait = reading.span(&WAIT);
         let fetch_timeout = reading.span(&FETCH_TIMEOUT);
         let key_service = key_service(&mut reading, environment, wait, fetch_timeout);
@@ -155,12 +169,22 @@ impl Config {
         let edge = reading.text(&EDGE);
 
         let problems = reading.into_problems();
-        match (key_service, staleness, start_up_wait, identity) {
-            (Some(key_service), Some(staleness), Some(start_up_wait), Some(identity))
-                if problems.is_empty() =>
-            {
-                Ok(Self { key_service, staleness, start_up_wait, identity, forward_credential, edge })
-            }
+        match (authentication, key_service, staleness, start_up_wait, identity) {
+            (
+                Some(authentication),
+                Some(key_service),
+                Some(staleness),
+                Some(start_up_wait),
+                Some(identity),
+            ) if problems.is_empty() => Ok(Self {
+                authentication,
+                key_service,
+                staleness,
+                start_up_wait,
+                identity,
+                forward_credential,
+                edge,
+            }),
             _ => Err(InvalidConfig { problems }),
         }
     }
@@ -317,11 +341,11 @@ fn identity(reading: &mut Reading<'_, '_>) -> Option<IdentityHeaders> {
             places.push(field.path.to_owned());
         }
     }
-    for (name, path, place) in reading.metadata_headers() {
-        headers.push((name, IdentitySource::Metadata(path)));
-        places.push(place);
+    for header in reading.metadata_headers() {
+        headers.push((header.name, IdentitySource::Metadata { path: header.path, claims: header.claims }));
+        places.push(header.place);
     }
-    let filter_state = reading.identity_fields(FILTER_STATE);
+    let filter_state = reading.filter_state(FILTER_STATE);
     match IdentityHeaders::new(headers, filter_state) {
         Ok(identity) => Some(identity),
         Err(invalid) => {

@@ -23,6 +23,8 @@ pub enum Unauthenticated {
     CredentialMissing,
     /// Its key's time is over.
     KeyExpired,
+    /// Its key was removed, and the service has not forgotten that.
+    KeyRevoked,
     /// There is no key of that id, or no longer.
     KeyUnknown,
     /// The key exists, and this is not its secret.
@@ -34,8 +36,8 @@ pub enum Unauthenticated {
 pub enum Unavailable {
     /// The host would not show the request's headers, or not change them.
     HostFailed,
-    /// The key's row is larger than a record may be, so its identity cannot be told upstream.
-    RecordTooLong,
+    /// The key's row is not what a record can hold, so its identity cannot be told upstream.
+    RowSetAside,
     /// No table has been loaded yet.
     TableAbsent,
     /// The last successful refresh lies further back than the operator allows.
@@ -52,10 +54,11 @@ impl Denial {
             Self::Unauthenticated(Unauthenticated::CredentialMalformed(malformed)) => malformed.reason(),
             Self::Unauthenticated(Unauthenticated::CredentialMissing) => "credential_missing",
             Self::Unauthenticated(Unauthenticated::KeyExpired) => "key_expired",
+            Self::Unauthenticated(Unauthenticated::KeyRevoked) => "key_revoked",
             Self::Unauthenticated(Unauthenticated::KeyUnknown) => "key_unknown",
             Self::Unauthenticated(Unauthenticated::SecretWrong) => "secret_wrong",
             Self::Unavailable(Unavailable::HostFailed) => "host_failed",
-            Self::Unavailable(Unavailable::RecordTooLong) => "record_too_long",
+            Self::Unavailable(Unavailable::RowSetAside) => "row_set_aside",
             Self::Unavailable(Unavailable::TableAbsent) => "table_absent",
             Self::Unavailable(Unavailable::TableTooOld) => "table_too_old",
             Self::Unavailable(Unavailable::TableUnreadable) => "table_unreadable",

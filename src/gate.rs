@@ -7,12 +7,14 @@
 //! | credential | missing or malformed                    | 401     |
 //! | table      | none yet                                | wait, then 503 |
 //! | table      | older than the operator allows, unreadable | 503  |
-//! | record     | no key of that id                       | 401     |
+//! | record     | no key of that id, or a removed one     | 401     |
+//! | record     | its credential is not known             | 503     |
 //! | secret     | not the key's                           | 401     |
 //! | expiration | passed                                  | 401     |
 //! | record     | its identity cannot be told             | 503     |
 //!
-//! Nothing is admitted but by a [`VerifiedKey`], and this module is the only place that makes one.
+//! Nothing is admitted but by a [`VerifiedKey`], and this module is the only place that makes one. Where the operator makes authentication optional, a
+//! request without any credential passes without identity; one with a credential is decided as above. Where it is off, every request passes so.
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -21,22 +23,35 @@ use std::time::Duration;
 use latchkey_key_feed::{KeyId, Salt, SecretDigest, Standing, UnixMillis};
 
 use crate::clock::Moment;
-use crate::config::StalenessLimits;
+use crate::config::{Authentication, StalenessLimits};
 use crate::credential::{self, Credential};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::headers::HeaderPairs;
 use crate::identity::{IdentityField, KeyIdentity};
-use crate::table::{Page, RecordTexts, SharedStore, TableReader, TextPlace, Unreadable};
+use crate::table::{
+    Found, Page, Place, RecordShape, RecordText, SharedStore, TableReader, Unreadable, are_texts, text_in,
+};
 
 /// What becomes of a request.
 #[derive(Debug)]
 pub enum Verdict {
     /// It goes upstream as this key.
     Admit(Admission),
+    /// It goes upstream as nobody.
+    Pass,
     /// It ends here.
-    Deny(Denial),
+    Deny(Refusal),
     /// No table has been loaded yet, and the request may wait for it.
     Wait,
+}
+
+/// A request that is refused, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub denial: Denial,
+    /// The id of the credential, if there was a well-formed one. Whoever sent it has not proven that it is theirs.
+    pub claimed_id: Option<KeyId>,
 }
 
 /// A request that may pass, and why.
@@ -51,24 +66,23 @@ pub struct Admission {
 /// Proof that a client presented the secret of a key that is active.
 #[derive(Debug)]
 pub struct VerifiedKey {
+    id: KeyId,
+    record: VerifiedRecord,
+}
+
+/// The record of a key whose secret was presented.
+#[derive(Debug)]
+struct VerifiedRecord {
     /// The page the key was found in; it is read in place.
     page: Rc<Page>,
-    texts: TextPlaces,
-    id: KeyId,
+    /// Where its texts are, so that its record is looked for once a request.
+    texts: Place,
+    /// Which texts they are.
+    shape: Rc<RecordShape>,
     /// The expiration as a header shows it: milliseconds since 1970, as Elasticsearch writes it.
     expiration: Option<String>,
     /// The id as a header shows it, where that differs.
     encoded_id: Option<String>,
-}
-
-/// Where in its page a key's texts are, so that its record is read once a request.
-#[derive(Clone, Copy, Debug)]
-struct TextPlaces {
-    name: TextPlace,
-    owner: TextPlace,
-    owner_realm: TextPlace,
-    roles: TextPlace,
-    limited_by: TextPlace,
 }
 
 /// How current the table is.
@@ -109,68 +123,59 @@ impl Freshness {
 /// Decides about a request with these headers.
 pub fn decide<S: SharedStore>(
     headers: &HeaderPairs,
+    authentication: Authentication,
     table: &TableReader<S>,
     limits: &StalenessLimits,
     patience: Patience,
     now: Moment,
 ) -> Verdict {
+    if authentication == Authentication::Off {
+        return Verdict::Pass;
+    }
     let credential = match credential::extract(headers) {
         Ok(Some(credential)) => credential,
+        Ok(None) if authentication == Authentication::Optional => return Verdict::Pass,
         Ok(None) => return unauthenticated(Unauthenticated::CredentialMissing),
         Err(malformed) => return unauthenticated(Unauthenticated::CredentialMalformed(malformed)),
     };
-    let freshness = match table.age_ms(now.monotonic) {
-        Ok(Some(age_ms)) => Freshness::of(age_ms, limits),
-        Ok(None) if patience == Patience::Left => return Verdict::Wait,
-        Ok(None) => return unavailable(Unavailable::TableAbsent),
-        Err(Unreadable) => return unavailable(Unavailable::TableUnreadable),
+    match verify(&credential, table, limits, patience, now) {
+        Ok(Some((record, freshness))) => {
+            Verdict::Admit(Admission { key: VerifiedKey { id: credential.id, record }, freshness })
+        }
+        Ok(None) => Verdict::Wait,
+        Err(denial) => Verdict::Deny(Refusal { denial, claimed_id: Some(credential.id) }),
+    }
+}
+
+/// The record of the key that the credential proves; `None` when the request may wait for the first table.
+fn verify<S: SharedStore>(
+    credential: &Credential,
+    table: &TableReader<S>,
+    limits: &StalenessLimits,
+    patience: Patience,
+    now: Moment,
+) -> Result<Option<(VerifiedRecord, Freshness)>, Denial> {
+    let unavailable = Denial::Unavailable;
+    let unreadable = |Unreadable| unavailable(Unavailable::TableUnreadable);
+    let freshness = match table.age_ms(now.monotonic).map_err(unreadable)? {
+        Some(age_ms) => Freshness::of(age_ms, limits),
+        None if patience == Patience::Left => return Ok(None),
+        None => return Err(unavailable(Unavailable::TableAbsent)),
     };
     if freshness == Freshness::TooOld {
-        return unavailable(Unavailable::TableTooOld);
+        return Err(unavailable(Unavailable::TableTooOld));
     }
-    match table.page_for(&credential.id, now.monotonic) {
-        Ok(Some(page)) => match VerifiedKey::verify(page, credential, now.wall) {
-            Ok(key) => Verdict::Admit(Admission { key, freshness }),
-            Err(denial) => Verdict::Deny(denial),
-        },
-        Ok(None) => unavailable(Unavailable::TableAbsent),
-        Err(Unreadable) => unavailable(Unavailable::TableUnreadable),
-    }
+    let page = table.page_for(&credential.id, now.monotonic).map_err(unreadable)?;
+    let page = page.ok_or(unavailable(Unavailable::TableAbsent))?;
+    let record = VerifiedRecord::of(page, table.shape(), credential, now.wall)?;
+    Ok(Some((record, freshness)))
 }
 
 fn unauthenticated(reason: Unauthenticated) -> Verdict {
-    Verdict::Deny(Denial::Unauthenticated(reason))
-}
-
-fn unavailable(reason: Unavailable) -> Verdict {
-    Verdict::Deny(Denial::Unavailable(reason))
+    Verdict::Deny(Refusal { denial: Denial::Unauthenticated(reason), claimed_id: None })
 }
 
 impl VerifiedKey {
-    /// The key that the credential proves, if the page holds it and it is active.
-    fn verify(page: Rc<Page>, credential: Credential, now: UnixMillis) -> Result<Self, Denial> {
-        let unreadable = Denial::Unavailable(Unavailable::TableUnreadable);
-        let Some(record) = page.find(&credential.id).map_err(|Unreadable| unreadable)? else {
-            // An unknown id costs what a wrong secret costs, so that time does not tell them apart.
-            black_box(SecretDigest::DECOY.matches(&Salt::DECOY, &credential.secret));
-            return Err(Denial::Unauthenticated(Unauthenticated::KeyUnknown));
-        };
-        if !record.digest().matches(record.salt(), &credential.secret) {
-            return Err(Denial::Unauthenticated(Unauthenticated::SecretWrong));
-        }
-        if Standing::of(record.expiration(), now) == Standing::Expired {
-            return Err(Denial::Unauthenticated(Unauthenticated::KeyExpired));
-        }
-        if record.is_too_long() {
-            return Err(Denial::Unavailable(Unavailable::RecordTooLong));
-        }
-        // A record whose texts cannot be read would be admitted without its identity.
-        let texts = TextPlaces::of(&page, record.texts().ok_or(unreadable)?);
-        let expiration = record.expiration().map(|end| end.0.to_string());
-        let encoded_id = record.encoded_id();
-        Ok(Self { page, texts, id: credential.id, expiration, encoded_id })
-    }
-
     /// The id of the key.
     #[must_use]
     pub fn id(&self) -> &KeyId {
@@ -178,33 +183,72 @@ impl VerifiedKey {
     }
 }
 
-impl TextPlaces {
-    fn of(page: &Page, texts: RecordTexts<'_>) -> Self {
-        Self {
-            name: page.place_of(texts.name),
-            owner: page.place_of(texts.owner),
-            owner_realm: page.place_of(texts.owner_realm),
-            roles: page.place_of(texts.roles),
-            limited_by: page.place_of(texts.limited_by),
+impl VerifiedRecord {
+    /// The record of the key that the credential proves, if the page holds it and it is active.
+    fn of(
+        page: Rc<Page>,
+        shape: &Rc<RecordShape>,
+        credential: &Credential,
+        now: UnixMillis,
+    ) -> Result<Self, Denial> {
+        let unreadable = Denial::Unavailable(Unavailable::TableUnreadable);
+        let set_aside = Denial::Unavailable(Unavailable::RowSetAside);
+        let record = match page.find(&credential.id).map_err(|Unreadable| unreadable)? {
+            Found::Key(record) => record,
+            Found::Nothing => {
+                return Err(without_digest(credential, unauthentic(Unauthenticated::KeyUnknown)));
+            }
+            Found::Removed => {
+                return Err(without_digest(credential, unauthentic(Unauthenticated::KeyRevoked)));
+            }
+            Found::SetAside => return Err(without_digest(credential, set_aside)),
+        };
+        if !record.digest().matches(record.salt(), &credential.secret) {
+            return Err(unauthentic(Unauthenticated::SecretWrong));
         }
+        if Standing::of(record.expiration(), now) == Standing::Expired {
+            return Err(unauthentic(Unauthenticated::KeyExpired));
+        }
+        let texts = record.texts().ok_or(set_aside)?;
+        // A record whose texts cannot be read would be admitted without its identity.
+        if !are_texts(texts, shape.texts().len()) {
+            return Err(unreadable);
+        }
+        let texts = page.place_of(texts);
+        let expiration = record.expiration().map(|end| end.0.to_string());
+        let encoded_id = record.encoded_id();
+        Ok(Self { page, texts, shape: Rc::clone(shape), expiration, encoded_id })
     }
+
+    fn text(&self, is_meant: impl Fn(&RecordText) -> bool) -> Option<&str> {
+        text_in(self.page.bytes_at(self.texts), self.shape.place_of(is_meant)?)
+    }
+}
+
+/// The denial of a credential that there is no digest for. It costs what a wrong secret costs, so that time does not tell them apart.
+fn without_digest(credential: &Credential, denial: Denial) -> Denial {
+    black_box(SecretDigest::DECOY.matches(&Salt::DECOY, &credential.secret));
+    denial
+}
+
+fn unauthentic(reason: Unauthenticated) -> Denial {
+    Denial::Unauthenticated(reason)
 }
 
 impl KeyIdentity for VerifiedKey {
     fn value(&self, field: IdentityField) -> Option<&str> {
         match field {
-            IdentityField::Id => Some(self.encoded_id.as_deref().unwrap_or(self.id.as_str())),
-            IdentityField::Name => self.page.text_at(self.texts.name),
-            IdentityField::Owner => self.page.text_at(self.texts.owner),
-            IdentityField::OwnerRealm => self.page.text_at(self.texts.owner_realm),
-            IdentityField::Roles => self.page.text_at(self.texts.roles),
-            IdentityField::LimitedBy => self.page.text_at(self.texts.limited_by),
-            IdentityField::Expiration => self.expiration.as_deref(),
+            IdentityField::Id => Some(self.record.encoded_id.as_deref().unwrap_or(self.id.as_str())),
+            IdentityField::Expiration => self.record.expiration.as_deref(),
+            _ => {
+                let meant = field.record_text()?;
+                self.record.text(|text| *text == meant)
+            }
         }
     }
 
-    fn metadata(&self, path: &str) -> Option<&str> {
-        self.page.find(&self.id).ok().flatten()?.metadata(path)
+    fn metadata(&self, path: &str, claims: bool) -> Option<&str> {
+        self.record.text(|text| matches!(text, RecordText::Metadata { path: other, claims: with } if other == path && *with == claims))
     }
 }
 

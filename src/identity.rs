@@ -14,20 +14,26 @@ use std::fmt;
 use crate::credential;
 use crate::headers::HeaderPairs;
 use crate::limits::HEADER_NAME_LEN_MAX;
+use crate::table::{RecordShape, RecordText};
 
 /// What the filter can tell of every key.
+///
+/// Whoever makes a key chooses its name, its metadata and the names of its role descriptors. The name is told as the claim that it is. Of the others
+/// only what somebody vouches for is told, unless the operator asks for claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityField {
     /// The key's id.
     Id,
-    /// The key's name.
+    /// The key's name, which its maker chose.
     Name,
     /// The username of its owner.
     Owner,
     /// The realm of its owner.
     OwnerRealm,
-    /// Names of the key's own role descriptors; a list.
+    /// Names of those of the key's own role descriptors that somebody vouches for, or of its owner's roles when it has none of its own; a list.
     Roles,
+    /// Names of the rest of its own role descriptors; a list.
+    ClaimedRoles,
     /// Names of the roles its owner had; a list.
     LimitedBy,
     /// When it ends, in milliseconds since 1970. A key without an end has none.
@@ -42,8 +48,8 @@ pub trait KeyIdentity {
     /// The value of a field.
     fn value(&self, field: IdentityField) -> Option<&str>;
 
-    /// The value at a dotted path into the key's metadata.
-    fn metadata(&self, path: &str) -> Option<&str>;
+    /// The value at a dotted path into the key's metadata; with `claims` also one that nobody vouches for.
+    fn metadata(&self, path: &str, claims: bool) -> Option<&str>;
 }
 
 /// Where the value of a header comes from.
@@ -51,8 +57,22 @@ pub trait KeyIdentity {
 pub enum IdentitySource {
     /// A field that every key has.
     Field(IdentityField),
-    /// A dotted path into the metadata that its maker attached.
-    Metadata(String),
+    /// A field of the metadata that its maker attached.
+    Metadata {
+        /// The dotted path to it.
+        path: String,
+        /// Whether it is told also when nobody vouches for it.
+        claims: bool,
+    },
+}
+
+/// What the rest of the proxy is told in filter state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterState {
+    /// Of an admitted key.
+    pub fields: Vec<IdentityField>,
+    /// Of a refused request the id that it presented.
+    pub claimed_id: bool,
 }
 
 /// The header names that the filter owns, and what it tells in each.
@@ -61,7 +81,7 @@ pub struct IdentityHeaders {
     owned: Vec<OwnedHeader>,
     /// Bit n is set when a name of n bytes is owned. Most of a client's headers have another length, and are told from ours by that alone.
     lengths: u64,
-    filter_state: Vec<IdentityField>,
+    filter_state: FilterState,
 }
 
 /// A change to the headers of a request.
@@ -124,13 +144,39 @@ const RESERVED: &[&str] = &[
     "x-request-id",
 ];
 
+/// Where the rest of the proxy finds the id that a refused request presented: filter state `wasm.` and this. Nobody has proven it.
+pub const CLAIMED_ID_STATE: &str = "latchkey.claimed_id";
+
+/// Its name in the configuration.
+pub const CLAIMED_ID: &str = "claimed_id";
+
 /// Beginnings of names that steer Envoy itself, and of those that gRPC keeps for itself.
 const RESERVED_PREFIXES: &[&str] = &["grpc-", "x-envoy-"];
 
 impl IdentityField {
     /// All fields, in the order in which they are documented.
-    pub const ALL: [Self; 7] =
-        [Self::Id, Self::Name, Self::Owner, Self::OwnerRealm, Self::Roles, Self::LimitedBy, Self::Expiration];
+    pub const ALL: [Self; 8] = [
+        Self::Id,
+        Self::Name,
+        Self::Owner,
+        Self::OwnerRealm,
+        Self::Roles,
+        Self::ClaimedRoles,
+        Self::LimitedBy,
+        Self::Expiration,
+    ];
+
+    /// Those that are told unless the operator says otherwise.
+    #[must_use]
+    pub fn told_by_default() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|field| field.is_told_by_default()).collect()
+    }
+
+    /// Whether it is told unless the operator says otherwise. What a key only claims is not.
+    #[must_use]
+    pub const fn is_told_by_default(self) -> bool {
+        !matches!(self, Self::ClaimedRoles)
+    }
 
     /// Its name in the configuration.
     #[must_use]
@@ -141,6 +187,7 @@ impl IdentityField {
             Self::Owner => "owner",
             Self::OwnerRealm => "owner_realm",
             Self::Roles => "roles",
+            Self::ClaimedRoles => "claimed_roles",
             Self::LimitedBy => "limited_by",
             Self::Expiration => "expiration",
         }
@@ -155,8 +202,23 @@ impl IdentityField {
             Self::Owner => "latchkey.owner",
             Self::OwnerRealm => "latchkey.owner_realm",
             Self::Roles => "latchkey.roles",
+            Self::ClaimedRoles => "latchkey.claimed_roles",
             Self::LimitedBy => "latchkey.limited_by",
             Self::Expiration => "latchkey.expiration",
+        }
+    }
+
+    /// What a record holds for it, besides the credential.
+    #[must_use]
+    pub const fn record_text(self) -> Option<RecordText> {
+        match self {
+            Self::Id | Self::Expiration => None,
+            Self::Name => Some(RecordText::Name),
+            Self::Owner => Some(RecordText::Owner),
+            Self::OwnerRealm => Some(RecordText::OwnerRealm),
+            Self::Roles => Some(RecordText::Roles),
+            Self::ClaimedRoles => Some(RecordText::ClaimedRoles),
+            Self::LimitedBy => Some(RecordText::LimitedBy),
         }
     }
 
@@ -169,6 +231,7 @@ impl IdentityField {
             Self::Owner => "x-api-key-owner",
             Self::OwnerRealm => "x-api-key-owner-realm",
             Self::Roles => "x-api-key-roles",
+            Self::ClaimedRoles => "x-api-key-claimed-roles",
             Self::LimitedBy => "x-api-key-limited-by",
             Self::Expiration => "x-api-key-expiration",
         }
@@ -176,17 +239,17 @@ impl IdentityField {
 }
 
 impl IdentityHeaders {
-    /// The headers to set, by name. A field that none of them tells is switched off, and the filter owns its default name all
-    /// the same: an upstream that was written for the default goes on believing it.
+    /// The headers to set, by name. The filter owns the default name of every field all the same, whether the field is switched off or told in
+    /// another header: an upstream that was written for the default goes on believing it.
     ///
-    /// `filter_state` are the fields that the rest of the proxy is told as well.
+    /// `filter_state` is what the rest of the proxy is told as well.
     ///
     /// # Errors
     ///
     /// Every name that cannot be used, by its position in `headers`.
     pub fn new(
         headers: Vec<(String, IdentitySource)>,
-        filter_state: Vec<IdentityField>,
+        filter_state: FilterState,
     ) -> Result<Self, Vec<(usize, InvalidHeaderName)>> {
         let mut owned: Vec<OwnedHeader> = Vec::new();
         let mut invalid = Vec::new();
@@ -204,8 +267,7 @@ impl IdentityHeaders {
         }
         for field in IdentityField::ALL {
             let name = field.default_header();
-            let is_told = owned.iter().any(|header| header.source == Some(IdentitySource::Field(field)));
-            if !is_told && !owned.iter().any(|other| look_alike(other.name.as_bytes(), name.as_bytes())) {
+            if !owned.iter().any(|other| look_alike(other.name.as_bytes(), name.as_bytes())) {
                 owned.push(OwnedHeader { name: name.to_owned(), source: None });
             }
         }
@@ -251,13 +313,26 @@ impl IdentityHeaders {
         self.owner_of(name).is_some()
     }
 
-    /// What the rest of the proxy is told of a key as well.
+    /// What the rest of the proxy is told as well.
     #[must_use]
-    pub fn filter_state(&self) -> &[IdentityField] {
+    pub fn filter_state(&self) -> &FilterState {
         &self.filter_state
     }
 
-    fn of(owned: Vec<OwnedHeader>, filter_state: Vec<IdentityField>) -> Self {
+    /// What the table has to hold of a key, so that all this can be told.
+    #[must_use]
+    pub fn record_shape(&self) -> RecordShape {
+        let in_headers = self.owned.iter().filter_map(|header| match header.source.as_ref()? {
+            IdentitySource::Field(field) => field.record_text(),
+            IdentitySource::Metadata { path, claims } => {
+                Some(RecordText::Metadata { path: path.clone(), claims: *claims })
+            }
+        });
+        let in_state = self.filter_state.fields.iter().filter_map(|field| field.record_text());
+        RecordShape::of(in_headers.chain(in_state).collect())
+    }
+
+    fn of(owned: Vec<OwnedHeader>, filter_state: FilterState) -> Self {
         let lengths = owned.iter().fold(0, |lengths, header| lengths | length_bit(header.name.as_bytes()));
         Self { owned, lengths, filter_state }
     }
@@ -270,16 +345,21 @@ impl IdentityHeaders {
     }
 }
 
-/// Every field in its default header, and in filter state.
+/// Every field that is told by default in its default header and in filter state, and every refused id.
 impl Default for IdentityHeaders {
     fn default() -> Self {
+        let source =
+            |field: IdentityField| field.is_told_by_default().then_some(IdentitySource::Field(field));
         let owned = IdentityField::ALL
-            .map(|field| OwnedHeader {
-                name: field.default_header().to_owned(),
-                source: Some(IdentitySource::Field(field)),
-            })
+            .map(|field| OwnedHeader { name: field.default_header().to_owned(), source: source(field) })
             .to_vec();
-        Self::of(owned, IdentityField::ALL.to_vec())
+        Self::of(owned, FilterState::default())
+    }
+}
+
+impl Default for FilterState {
+    fn default() -> Self {
+        Self { fields: IdentityField::told_by_default(), claimed_id: true }
     }
 }
 
@@ -287,7 +367,7 @@ impl OwnedHeader {
     fn value<'a, K: KeyIdentity>(&'a self, admitted: Option<&'a K>) -> Option<&'a str> {
         let value = match self.source.as_ref()? {
             IdentitySource::Field(field) => admitted?.value(*field),
-            IdentitySource::Metadata(path) => admitted?.metadata(path),
+            IdentitySource::Metadata { path, claims } => admitted?.metadata(path, *claims),
         };
         value.filter(|value| !value.is_empty())
     }

@@ -34,6 +34,13 @@ pub const PAGE_BITS_MIN: u8 = 4;
 /// Most page bits of a table: 16.7 million pages, 134 million keys at [`KEYS_PER_PAGE`].
 pub const PAGE_BITS_MAX: u8 = 24;
 
+/// Most bytes that removed keys take in a page: about fifty of Latchkey's ids, so that for each key six removed ones can be told from unknown ones.
+/// A table that is full of them takes about twice as much memory.
+pub const REMOVED_LEN_MAX: usize = 2 * 1024;
+
+/// Most ids that are logged of the rows of one answer that were set aside. Their number is told whole.
+pub const SET_ASIDE_NAMED_MAX: usize = 16;
+
 /// How often a compare-and-swap of shared data is tried before the writer gives up. Only a deposed follower competes, and it
 /// stops at its first defeat.
 pub const SWAP_TRIES_MAX: u32 = 8;

@@ -11,6 +11,9 @@ pub const ADMITTED: &str = "latchkey.admitted";
 /// Requests admitted by a table that was stale but allowed; part of [`ADMITTED`].
 pub const ADMITTED_STALE: &str = "latchkey.admitted_stale";
 
+/// Requests that passed without a key, because `authentication` is optional or off.
+pub const PASSED_WITHOUT_KEY: &str = "latchkey.passed_without_key";
+
 /// Requests that waited for the first table.
 pub const WAITED: &str = "latchkey.waited";
 
@@ -43,6 +46,9 @@ pub const FEED_RESETS: &str = "latchkey.feed.resets";
 
 /// Changes applied to the live table.
 pub const FEED_ROWS: &str = "latchkey.feed.rows";
+
+/// Rows of the feed that no record could hold. Their keys are refused; the log names them.
+pub const FEED_ROWS_SET_ASIDE: &str = "latchkey.feed.rows_set_aside";
 
 /// The number of the VM that follows the feed; 0 when none does.
 pub const FEED_FOLLOWER: &str = "latchkey.feed.follower";

@@ -262,8 +262,8 @@ impl<S: SharedStore> Follower<S> {
     ) -> Option<Reading> {
         let Reading::Loading { load: Some(load), cursor } = &mut reading else { return Some(reading) };
         let Some(unread) = load.unread.take() else { return Some(reading) };
-        match Changes::read(&unread.bytes, unread.after) {
-            Ok((_, changes)) => match self.table.collect(&mut load.build, &changes) {
+        match self.table.read(&unread.bytes, unread.after) {
+            Ok((_, changes)) => match self.table.collect(&mut load.build, note_set_aside(&changes, step)) {
                 Ok(()) => return Some(reading),
                 lost => self.go_on_after(lost, now, step),
             },
@@ -292,13 +292,14 @@ impl<S: SharedStore> Follower<S> {
                     Ok(next) => return self.ask(next, step),
                     Err(reading) => reading,
                 };
-                Changes::read(bytes, reading.cursor()).map_err(PollFailure::Invalid)
+                self.table.read(bytes, reading.cursor()).map_err(PollFailure::Invalid)
             }
         };
         let (page, changes) = match page {
             Ok(read) => read,
             Err(failure) => return self.fail(failure, reading, now, jitter, step),
         };
+        note_set_aside(&changes, step);
         let written = match reading {
             Reading::Following { live, .. } => self.follow(&live, &page, &changes, now, step),
             Reading::Loading { load, .. } if is_interrupted(load.as_ref(), &page) => {
@@ -415,6 +416,14 @@ impl<S: SharedStore> Follower<S> {
             self.state = State::BackingOff { until, reading: reading.unconfirmed() };
         }
     }
+}
+
+/// Names the rows that no record can hold.
+fn note_set_aside<'c>(changes: &'c Changes, step: &mut Step) -> &'c Changes {
+    if changes.set_aside().count > 0 {
+        step.notes.push(Note::SetAside(changes.set_aside().clone()));
+    }
+    changes
 }
 
 #[cfg(test)]

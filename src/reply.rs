@@ -106,6 +106,7 @@ fn public_reason(denial: Denial, request: &HeaderPairs) -> String {
         Denial::Unauthenticated(
             Unauthenticated::CredentialMalformed(_)
             | Unauthenticated::KeyExpired
+            | Unauthenticated::KeyRevoked
             | Unauthenticated::KeyUnknown
             | Unauthenticated::SecretWrong,
         ) => BAD_KEY.to_owned(),

@@ -21,6 +21,7 @@
 //! * A reader may keep pages it has read, and counts on the change stamp: it looks at the stamp before it reads a page, and again before it uses a
 //!   kept one. A writer moves the stamp after it has found all changes in the pages, its own or another's, and before it writes the header from
 //!   which anybody could acknowledge them.
+//! * What its records hold is part of a table's name, so no VM reads a record in which another left something out.
 //! * The header's cursor is written after the pages: a successor applies again what is already there, and skips it.
 
 mod build;
@@ -32,15 +33,17 @@ mod hot_pages;
 mod page;
 mod reader;
 mod record;
+mod record_shape;
 mod shared_store;
 mod writer;
 
 pub use build::Build;
-pub use changes::Changes;
+pub use changes::{Changes, SetAside};
 pub use header::{Generation, LiveTable, Slot, TableHeader};
-pub use page::{Page, TextPlace, Unreadable};
+pub use page::{Page, Place, Unreadable};
 pub use reader::TableReader;
-pub use record::{RecordTexts, RecordView};
+pub use record::{Found, RecordView, are_texts, text_in};
+pub use record_shape::{RecordShape, RecordText};
 pub use shared_store::{Entry, FeedIdentity, SharedNames, SharedStore, Stamp, SwapLost, Version};
 pub use writer::{Progress, TableWriter, WriteError};
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::Authentication;
 use crate::identity::IdentityField;
 use crate::limits::{
     AUTHORITY_LEN_MAX, CLUSTER_LEN_MAX, CREDENTIAL_LEN_MAX, EDGE_LEN_MAX, FEED_PATH_LEN_MAX,
@@ -14,18 +15,28 @@ use crate::limits::{
 
 /// A field that may be given, by what it takes.
 pub(super) enum Field {
+    /// One of a few words.
+    Choice(&'static ChoiceField),
     /// `true` or `false`.
     Flag(&'static FlagField),
     /// The name of the header that tells an identity field, or null.
     Header(&'static HeaderField),
-    /// A list of identity fields; `true` is all of them and `false` none.
-    IdentityFields(&'static str),
-    /// An object of header names and metadata paths.
+    /// A list of identity fields; `true` is all that are told by default, and `false` none.
+    FilterState(&'static str),
+    /// An object of header names, and for each a metadata path or an object that holds one.
     MetadataHeaders(&'static str),
     /// A duration.
     Span(&'static SpanField),
     /// A text.
     Text(&'static TextField),
+}
+
+pub(super) struct ChoiceField {
+    pub(super) path: &'static str,
+    /// The words with what they mean; the first is the default.
+    pub(super) choices: [(&'static str, Authentication); 3],
+    /// The words, as they complete "is not …".
+    pub(super) words: &'static str,
 }
 
 pub(super) struct FlagField {
@@ -139,19 +150,37 @@ pub(super) static START_UP_WAIT: SpanField = SpanField {
     max: START_UP_WAIT_MAX,
 };
 
+/// What a request needs to pass. Identity headers of clients are removed whatever this says.
+pub(super) static AUTHENTICATION: ChoiceField = ChoiceField {
+    path: "authentication",
+    choices: [
+        ("required", Authentication::Required),
+        ("optional", Authentication::Optional),
+        ("off", Authentication::Off),
+    ],
+    words: "required, optional or off",
+};
+
 /// The headers of the identity fields; their defaults are the fields' own.
-pub(super) static HEADERS: [HeaderField; 7] = [
+pub(super) static HEADERS: [HeaderField; 8] = [
     header("identity.headers.id", IdentityField::Id),
     header("identity.headers.name", IdentityField::Name),
     header("identity.headers.owner", IdentityField::Owner),
     header("identity.headers.owner_realm", IdentityField::OwnerRealm),
     header("identity.headers.roles", IdentityField::Roles),
+    header("identity.headers.claimed_roles", IdentityField::ClaimedRoles),
     header("identity.headers.limited_by", IdentityField::LimitedBy),
     header("identity.headers.expiration", IdentityField::Expiration),
 ];
 
-/// Header names, and for each the dotted path of a metadata field to tell in it.
+/// Header names, and for each the dotted path of a metadata field to tell in it; in an object beside whether claims are told.
 pub(super) const METADATA_HEADERS: &str = "identity.metadata_headers";
+
+/// The dotted path, where a metadata header is an object.
+pub(super) const METADATA_PATH: &str = "path";
+
+/// Whether the header tells what nobody vouches for.
+pub(super) const METADATA_CLAIMS: &str = "claims";
 
 /// The identity fields that are also written to filter state, for access logs, RBAC and rate limits. Each costs every request a call of the host.
 pub(super) const FILTER_STATE: &str = "identity.filter_state";
@@ -169,7 +198,8 @@ pub(super) static EDGE: TextField = TextField {
 };
 
 /// The fields in the order in which they are documented.
-pub(super) static FIELDS: [Field; 21] = [
+pub(super) static FIELDS: [Field; 23] = [
+    Field::Choice(&AUTHENTICATION),
     Field::Text(&CLUSTER),
     Field::Text(&AUTHORITY),
     Field::Text(&PATH),
@@ -187,8 +217,9 @@ pub(super) static FIELDS: [Field; 21] = [
     Field::Header(&HEADERS[4]),
     Field::Header(&HEADERS[5]),
     Field::Header(&HEADERS[6]),
+    Field::Header(&HEADERS[7]),
     Field::MetadataHeaders(METADATA_HEADERS),
-    Field::IdentityFields(FILTER_STATE),
+    Field::FilterState(FILTER_STATE),
     Field::Flag(&FORWARD_CREDENTIAL),
     Field::Text(&EDGE),
 ];
@@ -197,9 +228,10 @@ impl Field {
     /// Where it stands: the names of the objects around it and its own, joined by dots.
     pub(super) fn path(&self) -> &'static str {
         match self {
+            Self::Choice(field) => field.path,
             Self::Flag(field) => field.path,
             Self::Header(field) => field.path,
-            Self::IdentityFields(path) | Self::MetadataHeaders(path) => path,
+            Self::FilterState(path) | Self::MetadataHeaders(path) => path,
             Self::Span(field) => field.path,
             Self::Text(field) => field.path,
         }
@@ -245,7 +277,8 @@ mod tests {
 
     /// The document's table: the cells of each row.
     fn documented() -> Vec<Vec<&'static str>> {
-        let rows = DOCUMENT.lines().filter(|line| line.starts_with("| `"));
+        let table = DOCUMENT.split("\n## ").find(|section| section.starts_with("Fields")).unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
         rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
     }
 
@@ -255,11 +288,14 @@ mod tests {
         assert_eq!(rows.len(), FIELDS.len());
         for (row, field) in rows.iter().zip(&FIELDS) {
             let (takes, default) = match field {
+                Field::Choice(field) => (field.words.to_owned(), Some(field.choices[0].0.to_owned())),
                 Field::Flag(field) => ("true or false".to_owned(), Some(field.default.to_string())),
                 Field::Header(field) => {
-                    ("header name, or null".to_owned(), Some(field.tells.default_header().to_owned()))
+                    let default =
+                        if field.tells.is_told_by_default() { field.tells.default_header() } else { "null" };
+                    ("header name, or null".to_owned(), Some(default.to_owned()))
                 }
-                Field::IdentityFields(_) => {
+                Field::FilterState(_) => {
                     ("true, false, or a list of identity fields".to_owned(), Some("true".to_owned()))
                 }
                 Field::MetadataHeaders(_) => (

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use hifijson::token::Lex as _;
 use hifijson::{Error, SliceLexer, value};
-use latchkey_key_feed::JsonValue;
 use latchkey_key_feed::limits::JSON_DEPTH_MAX;
 
 use super::Problem;
+
+/// A JSON value. Numbers are the text that stood there.
+pub(super) type JsonValue<'a> = value::Value<&'a str, Cow<'a, str>>;
 
 /// The fields of an object, as they stand there.
 pub(super) type Fields<'a> = [(Cow<'a, str>, JsonValue<'a>)];

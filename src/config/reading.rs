@@ -5,22 +5,31 @@
 
 use std::time::Duration;
 
-use latchkey_key_feed::{JsonValue, header_value};
+use latchkey_key_feed::header_value;
 
-use super::Problem;
 use super::duration;
 use super::fields::{
-    CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, FIELDS, FlagField, HeaderField, METADATA_HEADERS,
-    SpanField, TextField,
+    CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, ChoiceField, FIELDS, FlagField, HeaderField,
+    METADATA_CLAIMS, METADATA_HEADERS, METADATA_PATH, SpanField, TextField,
 };
-use super::json::{Fields, text_of, value_of};
-use crate::identity::IdentityField;
+use super::json::{Fields, JsonValue, text_of, value_of};
+use super::{Authentication, Problem};
+use crate::identity::{CLAIMED_ID, FilterState, IdentityField};
 use crate::limits::{METADATA_HEADERS_MAX, METADATA_PATH_LEN_MAX};
 
 /// What is being read, and what was wrong so far.
 pub(super) struct Reading<'v, 'a> {
     root: &'v Fields<'a>,
     problems: Vec<(String, Problem)>,
+}
+
+/// A header that tells a metadata field.
+pub(super) struct MetadataHeader {
+    pub(super) name: String,
+    pub(super) path: String,
+    pub(super) claims: bool,
+    /// Where in the configuration it stands.
+    pub(super) place: String,
 }
 
 /// Most characters that are repeated of a name which is not ours.
@@ -41,6 +50,17 @@ impl<'v, 'a> Reading<'v, 'a> {
     /// All that is wrong, in the order in which it was found.
     pub(super) fn into_problems(self) -> Vec<(String, Problem)> {
         self.problems
+    }
+
+    /// What was chosen, or the default; `None` when it was none of the words.
+    pub(super) fn choice(&mut self, field: &ChoiceField) -> Option<Authentication> {
+        let [(default, _), ..] = field.choices;
+        let word = self.value(field.path).map_or(Some(default), text_of);
+        let chosen = field.choices.iter().find(|(choice, _)| Some(*choice) == word).map(|(_, means)| *means);
+        if chosen.is_none() {
+            self.note(field.path, Problem::IsNot(field.words));
+        }
+        chosen
     }
 
     pub(super) fn flag(&mut self, field: &FlagField) -> bool {
@@ -93,7 +113,10 @@ impl<'v, 'a> Reading<'v, 'a> {
     /// The name of a header; `None` when it is switched off.
     pub(super) fn header(&mut self, field: &HeaderField) -> Option<String> {
         match self.value(field.path) {
-            None => Some(field.tells.default_header().to_owned()),
+            None => {
+                let tells = field.tells;
+                tells.is_told_by_default().then(|| tells.default_header().to_owned())
+            }
             Some(JsonValue::Null) => None,
             Some(JsonValue::String(name)) => Some(name.clone().into_owned()),
             Some(_) => {
@@ -103,55 +126,79 @@ impl<'v, 'a> Reading<'v, 'a> {
         }
     }
 
-    /// A list of identity fields; all of them when it is not given.
-    pub(super) fn identity_fields(&mut self, path: &str) -> Vec<IdentityField> {
-        let mut fields = IdentityField::ALL.to_vec();
-        let are_fields = match self.value(path) {
-            None | Some(JsonValue::Bool(true)) => true,
-            Some(JsonValue::Bool(false)) => {
-                fields.clear();
-                true
-            }
-            Some(JsonValue::Array(values)) => {
-                fields.retain(|field| values.iter().any(|value| text_of(value) == Some(field.name())));
-                // As many as were named; so none was named twice, nor anything else.
-                fields.len() == values.len()
-            }
-            Some(_) => false,
+    /// What filter state tells; what is told by default when it is not given.
+    pub(super) fn filter_state(&mut self, path: &str) -> FilterState {
+        let told = match self.value(path) {
+            None | Some(JsonValue::Bool(true)) => Some(FilterState::default()),
+            Some(JsonValue::Bool(false)) => Some(FilterState { fields: Vec::new(), claimed_id: false }),
+            Some(JsonValue::Array(values)) => named_in(values),
+            Some(_) => None,
         };
-        if !are_fields {
+        told.unwrap_or_else(|| {
             self.note(path, Problem::IsNot("true, false, or a list of identity fields"));
-        }
-        fields
+            FilterState::default()
+        })
     }
 
-    /// Header names with the metadata paths to tell in them, and where in the configuration each stands.
-    pub(super) fn metadata_headers(&mut self) -> Vec<(String, String, String)> {
+    /// The headers that tell metadata fields.
+    pub(super) fn metadata_headers(&mut self) -> Vec<MetadataHeader> {
         let headers = match self.value(METADATA_HEADERS) {
             None => return Vec::new(),
             Some(JsonValue::Object(headers)) => headers,
             Some(_) => {
-                self.note(METADATA_HEADERS, Problem::IsNot("an object of header names and metadata paths"));
+                self.note(METADATA_HEADERS, Problem::IsNot("an object"));
                 return Vec::new();
             }
         };
         if headers.len() > METADATA_HEADERS_MAX {
             self.note(METADATA_HEADERS, Problem::TooMany { max: METADATA_HEADERS_MAX });
         }
-        let mut told = Vec::with_capacity(headers.len());
+        let mut told = Vec::with_capacity(headers.len().min(METADATA_HEADERS_MAX));
         for (name, value) in headers {
             let place = below(METADATA_HEADERS, name);
-            match text_of(value) {
+            let (path, claims) = match value {
+                JsonValue::Object(fields) => self.metadata_header(fields, &place),
+                path => (Some(path), false),
+            };
+            match path.and_then(text_of) {
                 Some(path) if path.len() > METADATA_PATH_LEN_MAX => {
                     self.note(&place, Problem::TooLong { bytes_max: METADATA_PATH_LEN_MAX });
                 }
                 Some(path) if path.split('.').all(|step| !step.is_empty()) => {
-                    told.push((name.clone().into_owned(), path.to_owned(), place));
+                    let (name, path) = (name.clone().into_owned(), path.to_owned());
+                    told.push(MetadataHeader { name, path, claims, place });
                 }
                 _ => self.note(&place, Problem::IsNot("the names of nested metadata fields, joined by dots")),
             }
         }
         told
+    }
+
+    /// The path of a metadata header that is an object, and whether it tells claims.
+    fn metadata_header(&mut self, fields: &'v Fields<'a>, place: &str) -> (Option<&'v JsonValue<'a>>, bool) {
+        let (mut path, mut claims) = (None, None);
+        for (name, value) in fields {
+            let is_twice = match &**name {
+                METADATA_PATH => path.replace(value).is_some(),
+                METADATA_CLAIMS => claims.replace(value).is_some(),
+                _ => {
+                    self.note(&below(place, name), Problem::Unknown);
+                    false
+                }
+            };
+            if is_twice {
+                self.note(&below(place, name), Problem::Twice);
+            }
+        }
+        let claims = match claims {
+            None => false,
+            Some(JsonValue::Bool(claims)) => *claims,
+            Some(_) => {
+                self.note(&below(place, METADATA_CLAIMS), Problem::IsNot("true or false"));
+                false
+            }
+        };
+        (path, claims)
     }
 
     fn value(&self, path: &str) -> Option<&'v JsonValue<'a>> {
@@ -182,6 +229,15 @@ impl<'v, 'a> Reading<'v, 'a> {
             }
         }
     }
+}
+
+/// The identity fields of these names; `None` when a name is none, or is given twice.
+fn named_in(values: &[JsonValue<'_>]) -> Option<FilterState> {
+    let is_named = |name| values.iter().any(|value| text_of(value) == Some(name));
+    let fields: Vec<_> = IdentityField::ALL.into_iter().filter(|field| is_named(field.name())).collect();
+    let claimed_id = is_named(CLAIMED_ID);
+    // As many as were named; so none was named twice, nor anything else.
+    (fields.len() + usize::from(claimed_id) == values.len()).then_some(FilterState { fields, claimed_id })
 }
 
 fn is_below(path: &str, parent: &str) -> bool {

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::fields::{FIELDS, SpanField};
 use super::*;
-use crate::identity::IdentityField;
+use crate::identity::{FilterState, IdentityField};
 use crate::limits::METADATA_HEADERS_MAX;
 
 mod identity;
@@ -75,7 +75,9 @@ fn the_least_configuration_takes_all_defaults() {
         StalenessLimits { stale_after: Duration::from_secs(60), refuse_after: Duration::from_secs(3_600) }
     );
     assert_eq!(config.start_up_wait, Duration::from_secs(5));
-    assert_eq!(config.identity, IdentityHeaders::default());
+    assert_eq!(config.identity.record_shape(), IdentityHeaders::default().record_shape());
+    assert_eq!(config.identity.filter_state(), &FilterState::default());
+    assert_eq!(config.authentication, Authentication::Required);
     assert!(!config.forward_credential);
     assert_eq!(config.edge, None);
 }
@@ -94,6 +96,7 @@ fn every_field_can_be_set() {
             "metadata_headers": {"x-team": "team.name"},
             "filter_state": ["owner", "id"]
         },
+        "authentication": "optional",
         "forward_credential": true,
         "edge": "sidecar~10.0.0.1~pod.ns~ns.svc.cluster.local"
     }));
@@ -107,14 +110,15 @@ fn every_field_can_be_set() {
     assert_eq!(config.staleness.refuse_after, Duration::from_secs(7 * 86_400));
     assert_eq!(config.start_up_wait, Duration::ZERO);
     let mut headers = vec![("x-key".to_owned(), IdentitySource::Field(IdentityField::Id))];
-    for field in &IdentityField::ALL[2..] {
+    for field in &IdentityField::told_by_default()[2..] {
         headers.push((field.default_header().to_owned(), IdentitySource::Field(*field)));
     }
-    headers.push(("x-team".to_owned(), IdentitySource::Metadata("team.name".to_owned())));
-    assert_eq!(
-        config.identity,
-        IdentityHeaders::new(headers, vec![IdentityField::Id, IdentityField::Owner]).unwrap()
-    );
+    let team = IdentitySource::Metadata { path: "team.name".to_owned(), claims: false };
+    headers.push(("x-team".to_owned(), team));
+    let filter_state =
+        FilterState { fields: vec![IdentityField::Id, IdentityField::Owner], claimed_id: false };
+    assert_eq!(config.identity, IdentityHeaders::new(headers, filter_state).unwrap());
+    assert_eq!(config.authentication, Authentication::Optional);
     assert!(config.forward_credential);
     assert_eq!(config.edge.as_deref(), Some("sidecar~10.0.0.1~pod.ns~ns.svc.cluster.local"));
 }
@@ -140,6 +144,23 @@ fn what_is_not_json_is_refused_with_its_place() {
     assert_eq!(refused(b"{} {}"), at(1, 4));
     assert_eq!(refused(b"\xFF"), at(1, 1));
     assert_eq!(refused(b"[]"), [(String::new(), Problem::IsNot("an object"))]);
+}
+
+#[test]
+fn authentication_is_one_of_three_words() {
+    for (word, authentication) in [
+        ("required", Authentication::Required),
+        ("optional", Authentication::Optional),
+        ("off", Authentication::Off),
+    ] {
+        assert_eq!(accepted(&with("/authentication", json!(word))).authentication, authentication);
+    }
+    for other in [json!("on"), json!(""), json!(true), json!(null), json!(["off"])] {
+        assert_eq!(
+            refused(&with("/authentication", other)),
+            "authentication is not required, optional or off"
+        );
+    }
 }
 
 #[test]

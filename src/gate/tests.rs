@@ -4,7 +4,7 @@ use latchkey_key_feed::limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, MonotonicMillis};
 
 use super::*;
-use crate::table::fake_store::{FakeSharedData, build, key, live};
+use crate::table::fake_store::{FakeSharedData, build, key, live, removed, shape};
 use crate::table::{FeedIdentity, SharedNames, TableWriter};
 
 /// The clocks are far apart, so that whoever mixes them up is found.
@@ -13,17 +13,17 @@ const LIMITS: StalenessLimits =
     StalenessLimits { stale_after: Duration::from_secs(60), refuse_after: Duration::from_secs(3_600) };
 
 fn names() -> SharedNames {
-    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"))
+    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"), shape())
 }
 
-/// A process whose table holds an active key, one that ends at [`NOW`] plus a second, and one with far too long a name.
+/// A process whose table holds an active key, one that ends at [`NOW`] plus a second, one with far too long a name, and one that was revoked.
 fn shared_data() -> FakeSharedData {
     let shared = FakeSharedData::default();
     let mut ending = key("ending");
     ending.expiration = Some(NOW.wall.plus_millis(1_000));
     let mut long = key("long");
     long.name = "n".repeat(RECORD_LEN_MAX);
-    load(&shared, &[live(1, key("active")), live(2, ending), live(3, long)]);
+    load(&shared, &[live(1, key("active")), live(2, ending), live(3, long), removed(4, "revoked")]);
     shared
 }
 
@@ -48,15 +48,25 @@ fn later(millis: u64) -> Moment {
 }
 
 fn decide_at(shared: &FakeSharedData, headers: &HeaderPairs, now: Moment) -> Verdict {
-    let table = TableReader::new(shared.clone(), names());
-    decide(headers, &table, &LIMITS, Patience::Left, now)
+    decide_if(Authentication::Required, shared, headers, now)
 }
 
-/// The verdict in a word: "admitted", "waits", or the reason of the denial.
+fn decide_if(
+    authentication: Authentication,
+    shared: &FakeSharedData,
+    headers: &HeaderPairs,
+    now: Moment,
+) -> Verdict {
+    let table = TableReader::new(shared.clone(), names());
+    decide(headers, authentication, &table, &LIMITS, Patience::Left, now)
+}
+
+/// The verdict in a word: "admitted", "passes", "waits", or the reason of the denial.
 fn outcome(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Admit(_) => "admitted",
-        Verdict::Deny(denial) => denial.reason(),
+        Verdict::Pass => "passes",
+        Verdict::Deny(refusal) => refusal.denial.reason(),
         Verdict::Wait => "waits",
     }
 }
@@ -74,6 +84,59 @@ fn admits_only_the_right_secret_of_an_active_key() {
     check("active", "", 0, "secret_wrong");
     check("active", &secret_of("ending"), 0, "secret_wrong");
     check("nobody", &secret_of("nobody"), 0, "key_unknown");
+    check("revoked", &secret_of("revoked"), 0, "key_revoked");
+}
+
+#[test]
+fn a_refusal_names_the_id_that_was_presented_and_no_other_text() {
+    let claimed = |headers: &HeaderPairs| match decide_at(&shared_data(), headers, later(1_000)) {
+        Verdict::Deny(refusal) => refusal.claimed_id.map(String::from),
+        other => panic!("{other:?}"),
+    };
+    for (id, secret) in [
+        ("active", "wrong"),
+        ("nobody", "x"),
+        ("revoked", "x"),
+        ("ending", "secret of ending"),
+        ("long", "secret of long"),
+    ] {
+        assert_eq!(claimed(&authorization(id, secret)).as_deref(), Some(id));
+    }
+    assert_eq!(claimed(&HeaderPairs::default()), None);
+    for malformed in ["ApiKey !", "ApiKey aWRzZWNyZXQ=", "ApiKey OnNlY3JldA=="] {
+        assert_eq!(claimed(&HeaderPairs::from_iter([("authorization", malformed)])), None, "{malformed}");
+    }
+}
+
+#[test]
+fn where_authentication_is_optional_only_a_request_without_credential_passes() {
+    let optional =
+        |headers: &HeaderPairs| outcome(&decide_if(Authentication::Optional, &shared_data(), headers, NOW));
+    let authorized = |value: &str| HeaderPairs::from_iter([("authorization", value)]);
+    assert_eq!(optional(&HeaderPairs::default()), "passes");
+    assert_eq!(optional(&authorized("Bearer token")), "passes");
+    assert_eq!(optional(&authorized("ApiKey")), "passes");
+    assert_eq!(optional(&authorization("active", &secret_of("active"))), "admitted");
+    assert_eq!(optional(&authorization("active", "wrong")), "secret_wrong");
+    assert_eq!(optional(&authorization("revoked", "any")), "key_revoked");
+    assert_eq!(optional(&authorized("ApiKey !")), "credential_bad_base64");
+    assert_eq!(optional(&authorized("Bearer a, ApiKey aWQ6c2VjcmV0")), "credential_duplicate");
+    let empty = FakeSharedData::default();
+    let good = authorization("active", &secret_of("active"));
+    assert_eq!(outcome(&decide_if(Authentication::Optional, &empty, &good, NOW)), "waits");
+    assert_eq!(outcome(&decide_if(Authentication::Optional, &empty, &HeaderPairs::default(), NOW)), "passes");
+}
+
+#[test]
+fn where_authentication_is_off_no_credential_is_looked_at() {
+    let empty = FakeSharedData::default();
+    for headers in [
+        HeaderPairs::default(),
+        authorization("active", "wrong"),
+        HeaderPairs::from_iter([("authorization", "ApiKey !")]),
+    ] {
+        assert_eq!(outcome(&decide_if(Authentication::Off, &empty, &headers, NOW)), "passes");
+    }
 }
 
 #[test]
@@ -86,7 +149,7 @@ fn a_key_ends_at_its_expiration() {
 
 #[test]
 fn a_key_whose_identity_cannot_be_told_is_trouble_and_not_a_bad_key() {
-    check("long", &secret_of("long"), 0, "record_too_long");
+    check("long", &secret_of("long"), 0, "row_set_aside");
     check("long", "wrong", 0, "secret_wrong");
 }
 
@@ -132,7 +195,7 @@ fn a_missing_or_bad_credential_is_told_whatever_the_table_is() {
 fn without_a_table_a_request_waits_and_then_is_refused() {
     let table = TableReader::new(FakeSharedData::default(), names());
     let headers = authorization("active", "any");
-    let decide_with = |patience| decide(&headers, &table, &LIMITS, patience, NOW);
+    let decide_with = |patience| decide(&headers, Authentication::Required, &table, &LIMITS, patience, NOW);
     assert_eq!(outcome(&decide_with(Patience::Left)), "waits");
     assert_eq!(outcome(&decide_with(Patience::Over)), "table_absent");
 }
@@ -153,7 +216,7 @@ fn the_identity_of_a_verified_key_is_that_of_its_record() {
     };
     assert_eq!(key.id().as_str(), "ending");
     let shown = IdentityField::ALL.map(|field| key.value(field).unwrap_or_default());
-    assert_eq!(shown, ["ending", "name-of-ending", "alice", "native", "reader", "ops", "1000001000"]);
+    assert_eq!(shown, ["ending", "name-of-ending", "alice", "native", "reader", "", "ops", "1000001000"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ impl KeyIdentity for Key {
         if self.silent.contains(&field) { None } else { Some(TOLD) }
     }
 
-    fn metadata(&self, path: &str) -> Option<&str> {
+    fn metadata(&self, path: &str, _claims: bool) -> Option<&str> {
         self.metadata.iter().find(|(known, _)| *known == path).map(|(_, value)| *value)
     }
 }
@@ -32,10 +32,12 @@ fn pairs(headers: &[(&str, &str)]) -> HeaderPairs {
 fn telling(fields: &[IdentityField], metadata: &[(&str, &str)]) -> IdentityHeaders {
     let fields =
         fields.iter().map(|field| (field.default_header().to_owned(), IdentitySource::Field(*field)));
-    let metadata = metadata
-        .iter()
-        .map(|(name, path)| ((*name).to_owned(), IdentitySource::Metadata((*path).to_owned())));
-    IdentityHeaders::new(fields.chain(metadata).collect(), IdentityField::ALL.to_vec()).unwrap()
+    let metadata = metadata.iter().map(|(name, path)| ((*name).to_owned(), metadata_at(path)));
+    IdentityHeaders::new(fields.chain(metadata).collect(), FilterState::default()).unwrap()
+}
+
+fn metadata_at(path: &str) -> IdentitySource {
+    IdentitySource::Metadata { path: path.to_owned(), claims: false }
 }
 
 /// What the host makes of the edits: it compares names in any case, and acts on all copies.
@@ -57,7 +59,9 @@ fn apply(client: &HeaderPairs, edits: &[HeaderEdit<'_>]) -> HeaderPairs {
 #[track_caller]
 fn problem(name: &str) -> Option<InvalidHeaderName> {
     let source = IdentitySource::Field(IdentityField::Id);
-    IdentityHeaders::new(vec![(name.to_owned(), source)], Vec::new()).err().map(|mut all| all.remove(0).1)
+    IdentityHeaders::new(vec![(name.to_owned(), source)], FilterState::default())
+        .err()
+        .map(|mut all| all.remove(0).1)
 }
 
 #[test]
@@ -187,17 +191,55 @@ fn refuses_names_that_mean_something_else() {
 
 #[test]
 fn refuses_two_names_that_look_alike_and_says_which() {
-    let source = || IdentitySource::Metadata("a".to_owned());
+    let source = || metadata_at("a");
     let names = ["x-a", "Bad", "x_a", "x-b"].map(|name| (name.to_owned(), source())).to_vec();
     assert_eq!(
-        IdentityHeaders::new(names, Vec::new()).unwrap_err(),
+        IdentityHeaders::new(names, FilterState::default()).unwrap_err(),
         [(1, InvalidHeaderName::BadCharacter), (2, InvalidHeaderName::LooksLikeAnother)]
     );
 }
 
 #[test]
 fn the_default_names_are_what_the_constructor_would_accept() {
-    assert_eq!(telling(&IdentityField::ALL, &[]), IdentityHeaders::default());
+    let made = telling(&IdentityField::told_by_default(), &[]);
+    let sorted = |mut headers: IdentityHeaders| {
+        headers.owned.sort_by(|one, other| one.name.cmp(&other.name));
+        headers
+    };
+    assert_eq!(sorted(made), sorted(IdentityHeaders::default()));
+}
+
+#[test]
+fn a_field_in_a_header_of_another_name_leaves_its_default_name_to_nobody() {
+    for field in IdentityField::ALL {
+        let renamed = vec![("x-user".to_owned(), IdentitySource::Field(field))];
+        let headers = IdentityHeaders::new(renamed, FilterState::default()).unwrap();
+        for name in IdentityField::ALL.map(IdentityField::default_header) {
+            let look_alike = name.replace('-', "_");
+            let client = pairs(&[(name, "root"), (&look_alike, "root")]);
+            let upstream = apply(&client, &headers.edits(&client, Some(&KEY), false));
+            assert_eq!(upstream, pairs(&[("x-user", TOLD)]), "{field:?} renamed, {name} sent");
+        }
+    }
+}
+
+#[test]
+fn the_table_holds_what_is_told_and_nothing_else() {
+    let texts = |headers: &IdentityHeaders| headers.record_shape().texts().to_vec();
+    let nothing = FilterState { fields: vec![IdentityField::Id], claimed_id: true };
+    let silent = IdentityHeaders::new(Vec::new(), nothing).unwrap();
+    assert!(texts(&silent).is_empty());
+    let state = FilterState { fields: vec![IdentityField::Owner], claimed_id: false };
+    let told = [
+        ("x-a", metadata_at("a")),
+        ("x-b", metadata_at("a")),
+        ("x-c", IdentitySource::Field(IdentityField::Name)),
+    ];
+    let told = told.map(|(name, source)| (name.to_owned(), source)).to_vec();
+    let expected =
+        [RecordText::Name, RecordText::Owner, RecordText::Metadata { path: "a".to_owned(), claims: false }];
+    assert_eq!(texts(&IdentityHeaders::new(told, state).unwrap()), expected);
+    assert!(!texts(&IdentityHeaders::default()).contains(&RecordText::ClaimedRoles));
 }
 
 /// A name that is, looks like, or is not an owned one.
@@ -219,8 +261,8 @@ proptest! {
     #[test]
     fn no_owned_header_reaches_the_upstream_with_a_clients_value(
         names in prop::collection::vec(client_name(), 0..12),
-        told in prop::collection::vec(any::<bool>(), 7),
-        silent in prop::collection::vec(any::<bool>(), 7),
+        told in prop::collection::vec(any::<bool>(), 8),
+        silent in prop::collection::vec(any::<bool>(), 8),
         admitted in any::<bool>(),
         forward_credential in any::<bool>(),
     ) {

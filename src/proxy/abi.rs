@@ -10,6 +10,14 @@ use crate::headers::HeaderPairs;
 #[link(wasm_import_module = "env")]
 #[expect(unsafe_code, reason = "the host's functions are foreign")]
 unsafe extern "C" {
+    fn proxy_call_foreign_function(
+        name_data: *const u8,
+        name_size: usize,
+        arguments_data: *const u8,
+        arguments_size: usize,
+        results_data: *mut *mut u8,
+        results_size: *mut usize,
+    ) -> Status;
     fn proxy_get_current_time_nanoseconds(nanoseconds: *mut u64) -> Status;
     fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size: *mut usize) -> Status;
     fn proxy_remove_header_map_value(map: MapType, name_data: *const u8, name_size: usize) -> Status;
@@ -124,6 +132,35 @@ pub(super) fn set_header(map: MapType, name: &str, value: &str) -> Result<(), Ho
 pub(super) fn set_filter_state(name: &str, value: &str) -> Result<(), HostFailed> {
     // SAFETY: every pointer is that of a live buffer and goes with its length; the host copies all of them before it returns.
     done(unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+}
+
+/// Lets the filter state `wasm.` and this name be a text to whoever reads it, and not mere bytes, which equal no text in CEL. To be called in a root
+/// context. A host that does not know how goes on with bytes, and one that was told before says no.
+#[expect(unsafe_code, reason = "calls the host, which hands over memory")]
+pub(super) fn declare_text_state(name: &str) -> Result<(), HostFailed> {
+    const FUNCTION: &str = "declare_property";
+    // `DeclarePropertyArguments` of Envoy (source/extensions/common/wasm/declare_property.proto): `name` is field 1, `type` field 3, and its
+    // value 1 is a text. What is left out is as it is without declaration: written as often as one likes, and gone with the stream.
+    // Longer lengths are written in several bytes.
+    let Some(len) = u8::try_from(name.len()).ok().filter(|len| *len < 0x80) else { return Err(HostFailed) };
+    let arguments = [&[0x0A, len], name.as_bytes(), &[0x18, 1]].concat();
+    let (mut data, mut size) = (std::ptr::null_mut(), 0);
+    // SAFETY: every pointer is that of a live buffer or place and goes with its length; the host copies what it reads before it returns.
+    let status = unsafe {
+        proxy_call_foreign_function(
+            FUNCTION.as_ptr(),
+            FUNCTION.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            &mut data,
+            &mut size,
+        )
+    };
+    if !data.is_null() {
+        // SAFETY: as in `header_pairs`.
+        drop(unsafe { Vec::from_raw_parts(data, size, size) });
+    }
+    done(status)
 }
 
 fn done(status: Status) -> Result<(), HostFailed> {

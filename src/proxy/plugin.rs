@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::time::Duration;
 
-use latchkey_key_feed::MonotonicMillis;
+use latchkey_key_feed::{MonotonicMillis, header_value};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MapType;
 
@@ -13,11 +13,11 @@ use super::stats::Stats;
 use super::waiting_room::WaitingRoom;
 use super::{feed_call, local_reply};
 use crate::clock::{ClockFailed, Moment, Tick, VmClock};
-use crate::config::Config;
+use crate::config::{Authentication, Config};
 use crate::denial::{Denial, Unavailable};
-use crate::gate::{self, Freshness, Patience, Verdict, VerifiedKey};
+use crate::gate::{self, Freshness, Patience, Refusal, Verdict, VerifiedKey};
 use crate::headers::HeaderPairs;
-use crate::identity::{HeaderEdit, KeyIdentity as _};
+use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity as _};
 use crate::limits::{RETRY_AFTER_MS, TICK_BUSY_MS, TICK_MS};
 use crate::refresh::{
     CallId, Candidate, EdgeName, FeedRequest, Follower, FollowerId, LoadReason, Note, ProcessNumber, Step,
@@ -63,13 +63,15 @@ impl Plugin {
     pub(super) fn new(config: Config, root_context: u32) -> Self {
         let store = EnvoySharedData::new();
         let service = &config.key_service;
-        let names = SharedNames::of(&FeedIdentity::of(&service.cluster, &service.authority, &service.path));
+        let feed = FeedIdentity::of(&service.cluster, &service.authority, &service.path);
+        let names = SharedNames::of(&feed, config.identity.record_shape());
         let request = FeedRequest {
             path: service.path.clone(),
             edge: edge_name(&config, store, &names),
             wait_ms: millis(service.wait),
             fetch_timeout_ms: millis(service.fetch_timeout),
         };
+        declare_filter_state(&config);
         Self {
             follower: OnceCell::new(),
             follower_id: FollowerId::allot(&store, &names),
@@ -86,6 +88,11 @@ impl Plugin {
             candidate: Cell::new(Candidate::Idle),
             config,
         }
+    }
+
+    /// Whether it has a table to keep fresh.
+    pub(super) fn follows(&self) -> bool {
+        self.config.authentication != Authentication::Off
     }
 
     /// Decides about the request that is current, and carries the verdict out.
@@ -168,32 +175,54 @@ impl Plugin {
         let Ok(headers) = abi::header_pairs(MapType::HttpRequestHeaders) else {
             return self.refuse_for_the_host();
         };
-        match gate::decide(&headers, &self.table, &self.config.staleness, patience, now) {
+        let authentication = self.config.authentication;
+        match gate::decide(&headers, authentication, &self.table, &self.config.staleness, patience, now) {
             Verdict::Admit(admission) => match self.tell(&admission.key, &headers) {
                 Ok(()) => self.admit(admission.freshness),
                 // A header of ours that still is the client's must not reach the upstream.
                 Err(HostFailed) => self.refuse(Denial::Unavailable(Unavailable::HostFailed), &headers),
             },
-            Verdict::Deny(denial) => self.refuse(denial, &headers),
+            Verdict::Pass => match self.edit_headers(None, &headers) {
+                Ok(()) => self.pass(),
+                Err(HostFailed) => self.refuse(Denial::Unavailable(Unavailable::HostFailed), &headers),
+            },
+            Verdict::Deny(Refusal { denial, claimed_id }) => {
+                if let Some(id) = claimed_id.filter(|_| self.config.identity.filter_state().claimed_id) {
+                    // The log misses a name where the host would not take it; the request is refused all the same.
+                    let _ = abi::set_filter_state(CLAIMED_ID_STATE, &header_value::encode(id.as_str()));
+                }
+                self.refuse(denial, &headers)
+            }
             Verdict::Wait => Handled::Waits,
         }
     }
 
     /// Tells the identity to the upstream and to the rest of the proxy.
     fn tell(&self, key: &VerifiedKey, headers: &HeaderPairs) -> Result<(), HostFailed> {
-        let identity = &self.config.identity;
-        for edit in identity.edits(headers, Some(key), self.config.forward_credential) {
-            match edit {
-                HeaderEdit::Remove(name) => abi::remove_header(MapType::HttpRequestHeaders, name)?,
-                HeaderEdit::Set(name, value) => abi::set_header(MapType::HttpRequestHeaders, name, value)?,
-            }
-        }
-        for field in identity.filter_state() {
+        self.edit_headers(Some(key), headers)?;
+        for field in &self.config.identity.filter_state().fields {
             if let Some(value) = key.value(*field).filter(|value| !value.is_empty()) {
                 abi::set_filter_state(field.filter_state(), value)?;
             }
         }
         Ok(())
+    }
+
+    /// Lets the upstream read the identity of the key and no other. A credential that is not looked at is not ours to remove.
+    fn edit_headers(&self, key: Option<&VerifiedKey>, headers: &HeaderPairs) -> Result<(), HostFailed> {
+        let forward = self.config.forward_credential || self.config.authentication == Authentication::Off;
+        for edit in self.config.identity.edits(headers, key, forward) {
+            match edit {
+                HeaderEdit::Remove(name) => abi::remove_header(MapType::HttpRequestHeaders, name)?,
+                HeaderEdit::Set(name, value) => abi::set_header(MapType::HttpRequestHeaders, name, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn pass(&self) -> Handled {
+        self.stats.passed_without_key.add(1);
+        Handled::Passed
     }
 
     fn admit(&self, freshness: Freshness) -> Handled {
@@ -272,6 +301,10 @@ impl Plugin {
                 }
                 log::info!("{note}");
             }
+            Note::SetAside(rows) => {
+                self.stats.feed_rows_set_aside.add(rows.count);
+                log::warn!("{note}");
+            }
             Note::UnexpectedAnswer => log::warn!("{note}"),
         }
     }
@@ -304,6 +337,15 @@ impl Plugin {
         if self.tick_ms.replace(tick_ms) != tick_ms {
             let _ = hostcalls::set_tick_period(Duration::from_millis(tick_ms));
         }
+    }
+}
+
+/// Makes texts of what is told in filter state, where the host can. Where it cannot, or was told before, nothing is lost but that.
+fn declare_filter_state(config: &Config) {
+    let filter_state = config.identity.filter_state();
+    let fields = filter_state.fields.iter().map(|field| field.filter_state());
+    for name in fields.chain(filter_state.claimed_id.then_some(CLAIMED_ID_STATE)) {
+        let _ = abi::declare_text_state(name);
     }
 }
 

@@ -78,6 +78,7 @@ fn digest_of(node_id: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::table::FeedIdentity;
+    use crate::table::RecordShape;
     use crate::table::fake_store::FakeSharedData;
 
     fn named(configured: Option<&str>, node_id: &str) -> EdgeName {
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_vms_of_a_process_agree_and_those_of_two_do_not() {
-        let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"));
+        let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"), RecordShape::default());
         let (one, other) = (FakeSharedData::default(), FakeSharedData::default());
         let agreed = [3, 4, 5].map(|candidate| ProcessNumber::agree_on(&one, &names, candidate));
         assert_eq!(agreed, [ProcessNumber(3); 3]);

@@ -136,15 +136,15 @@ impl Terms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::FeedIdentity;
     use crate::table::fake_store::FakeSharedData;
+    use crate::table::{FeedIdentity, RecordShape};
 
     const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
     const ONE: FollowerId = FollowerId(1);
     const TWO: FollowerId = FollowerId(2);
 
     fn names() -> SharedNames {
-        SharedNames::of(&FeedIdentity::of("c", "a", "/p"))
+        SharedNames::of(&FeedIdentity::of("c", "a", "/p"), RecordShape::default())
     }
 
     fn lease() -> Lease<FakeSharedData> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use latchkey_key_feed::InvalidFeedPage;
 
-use crate::table::Generation;
+use crate::table::{Generation, SetAside};
 
 /// Something an operator may want to know.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub enum Note {
     },
     /// A load from the beginning was begun.
     LoadBegan(LoadReason),
+    /// Rows came that no record can hold. Their keys are refused.
+    SetAside(SetAside),
     /// This VM no longer follows the feed.
     StoppedFollowing,
     /// An answer came that nobody waits for; it was dropped.
@@ -76,6 +78,14 @@ impl fmt::Display for Note {
                 write!(f, "the table is loaded: generation {}, {keys} keys", generation.0)
             }
             Self::LoadBegan(reason) => write!(f, "the table is loaded from the beginning: {reason}"),
+            Self::SetAside(SetAside { count, ids }) => {
+                let more = if *count > ids.len() { ", ..." } else { "" };
+                let ids = ids.join(", ");
+                write!(
+                    f,
+                    "set aside {count} rows that a record cannot hold; requests with these keys get 503: {ids}{more}"
+                )
+            }
             Self::StoppedFollowing => f.write_str("this VM no longer follows the feed"),
             Self::UnexpectedAnswer => f.write_str("dropped an answer that nobody waits for"),
         }

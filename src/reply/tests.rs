@@ -8,9 +8,10 @@ use crate::denial::Unavailable;
 const MISSING: Denial = Denial::Unauthenticated(Unauthenticated::CredentialMissing);
 const TABLE_ABSENT: Denial = Denial::Unavailable(Unavailable::TableAbsent);
 
-const BAD_KEYS: [Unauthenticated; 4] = [
+const BAD_KEYS: [Unauthenticated; 5] = [
     Unauthenticated::CredentialMalformed(MalformedCredential::BadBase64),
     Unauthenticated::KeyExpired,
+    Unauthenticated::KeyRevoked,
     Unauthenticated::KeyUnknown,
     Unauthenticated::SecretWrong,
 ];
@@ -77,6 +78,7 @@ fn all_bad_keys_get_one_answer_and_differ_only_in_the_details() {
         [
             "latchkey_credential_bad_base64",
             "latchkey_key_expired",
+            "latchkey_key_revoked",
             "latchkey_key_unknown",
             "latchkey_secret_wrong"
         ]
@@ -86,7 +88,7 @@ fn all_bad_keys_get_one_answer_and_differ_only_in_the_details() {
 #[test]
 fn trouble_is_unavailable_and_never_a_challenge() {
     for trouble in [
-        Unavailable::RecordTooLong,
+        Unavailable::RowSetAside,
         Unavailable::TableAbsent,
         Unavailable::TableTooOld,
         Unavailable::TableUnreadable,

@@ -162,9 +162,10 @@ impl<S: SharedStore> TableWriter<S> {
         header.live.ok_or(WriteError::Deposed)
     }
 
-    /// Nobody reads a slot in which a generation is built, so what is not a page there is written over.
+    /// Nobody reads a slot in which a generation is built, so what is not a page there is written over. Of removed keys, a load brings those that
+    /// the service has not forgotten.
     fn write_page(&self, build: &Build, index: u32, changes: &[Change<'_>]) -> Result<(), WriteError> {
-        let Some(bytes) = Page::empty(build.generation).with(build.generation, changes)? else {
+        let Some(bytes) = Page::empty(build.generation).with(build.generation, changes, Cursor(0))? else {
             return Ok(());
         };
         let name = self.names.page(build.slot, index);

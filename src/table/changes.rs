@@ -7,17 +7,31 @@
 //! The record of a removed key is its id alone. From the answer to the pages nothing of a row is copied but these bytes, and a load puts
 //! them aside as they are (see `build.rs`).
 
-use latchkey_key_feed::{Cursor, FeedHead, InvalidFeedPage};
+use latchkey_key_feed::{Cursor, FeedHead, InvalidFeedPage, WireState, header_value};
 
 use super::bytes::Unread;
-use super::encoding::{push_record, push_removed_record};
+use super::encoding::{Kept, push_record, push_removed_record, push_unusable_record};
 use super::record::{id_of, split_record};
+use super::record_shape::RecordShape;
+use crate::limits::SET_ASIDE_NAMED_MAX;
 
 /// Changes in the order of the feed.
 #[derive(Debug, Default)]
 pub struct Changes {
     bytes: Vec<u8>,
     count: usize,
+    set_aside: SetAside,
+    /// What the service has forgotten of removed keys.
+    pub(super) forgotten: Cursor,
+}
+
+/// Rows of an answer of which no whole record could be made. Their keys are refused, and the feed goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SetAside {
+    /// How many.
+    pub count: usize,
+    /// The ids of the first few, fit to be logged.
+    pub ids: Vec<String>,
 }
 
 /// One change.
@@ -36,24 +50,45 @@ pub(super) struct Change<'a> {
 pub(super) struct ChangesIn<'a>(Unread<'a>);
 
 impl Changes {
-    /// Reads the answer to a request for everything after `after`.
+    /// Reads the answer to a request for everything after `after`, into records of that shape.
     ///
     /// # Errors
     ///
     /// [`InvalidFeedPage`] when the bytes are not such an answer.
-    pub fn read(answer: &[u8], after: Cursor) -> Result<(FeedHead, Self), InvalidFeedPage> {
+    pub fn read(
+        answer: &[u8],
+        after: Cursor,
+        shape: &RecordShape,
+    ) -> Result<(FeedHead, Self), InvalidFeedPage> {
         let mut changes = Self::default();
         let head = FeedHead::read(answer, after, &mut |row| {
             changes.bytes.extend_from_slice(&row.seq.0.to_le_bytes());
-            changes.bytes.push(u8::from(row.key.is_none()));
-            match &row.key {
-                Some(key) => push_record(&mut changes.bytes, &row.id, key),
-                None => push_removed_record(&mut changes.bytes, &row.id),
+            changes.bytes.push(u8::from(matches!(row.state, WireState::Removed)));
+            let kept = match &row.state {
+                WireState::Live(key) => push_record(&mut changes.bytes, &row.id, key, shape),
+                WireState::Removed => {
+                    push_removed_record(&mut changes.bytes, &row.id);
+                    Kept::Whole
+                }
+                WireState::Unusable => {
+                    push_unusable_record(&mut changes.bytes, &row.id);
+                    Kept::SetAside
+                }
+            };
+            if kept == Kept::SetAside {
+                changes.set_aside.add(&row.id);
             }
             changes.count += 1;
             Ok(())
         })?;
+        changes.forgotten = head.purged;
         Ok((head, changes))
+    }
+
+    /// Which rows could not be used.
+    #[must_use]
+    pub fn set_aside(&self) -> &SetAside {
+        &self.set_aside
     }
 
     /// How many there are.
@@ -64,6 +99,15 @@ impl Changes {
 
     pub(super) fn iter(&self) -> ChangesIn<'_> {
         ChangesIn::of(&self.bytes)
+    }
+}
+
+impl SetAside {
+    fn add(&mut self, id: &str) {
+        self.count += 1;
+        if self.ids.len() < SET_ASIDE_NAMED_MAX {
+            self.ids.push(header_value::encode(id));
+        }
     }
 }
 

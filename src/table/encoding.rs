@@ -1,18 +1,21 @@
 //! Writing pages and records: the layouts of `page.rs` and `record.rs`, from the rows of the feed.
 
-use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use latchkey_key_feed::limits::RECORD_LEN_MAX;
-use latchkey_key_feed::{JsonValue, WireKey, header_value};
+use latchkey_key_feed::{Cursor, Malformed, WireKey, WireObject, WireTexts, header_value};
 
 use super::bytes::push_text;
 use super::changes::Change;
 use super::header::Generation;
 use super::page::{HEAD_LEN, Page, Unreadable};
-use super::record::{FLAG_TOO_LONG, LEN_BYTES, NEVER, id_of, split_record};
+use super::record::{LEN_BYTES, NEVER, RecordKind, id_of, removed_by, split_record};
+use super::record_shape::{RecordShape, RecordText};
+use crate::limits::{HOT_PAGE_LEN_MAX, REMOVED_LEN_MAX};
 
 impl Page {
-    /// The bytes of this page after `changes`, as a page of `generation`; `None` when they change nothing.
+    /// The bytes of this page after `changes`, as a page of `generation`; `None` when they change nothing. Of removed keys it keeps what the
+    /// service has not `forgotten`.
     ///
     /// A change whose sequence number is not higher than the page's has been applied already, together with every change between: followers
     /// apply the feed in order. So a follower that is behind cannot undo what another has done.
@@ -24,6 +27,7 @@ impl Page {
         &self,
         generation: Generation,
         changes: &[Change<'_>],
+        forgotten: Cursor,
     ) -> Result<Option<Vec<u8>>, Unreadable> {
         let is_new = |change: &Change<'_>| change.seq > self.seq;
         let Some(seq) = changes.iter().filter(|change| is_new(change)).map(|change| change.seq).max() else {
@@ -33,38 +37,92 @@ impl Page {
         let mut bytes = Vec::with_capacity(HEAD_LEN + self.records().0.len() + added);
         bytes.extend_from_slice(&generation.0.to_le_bytes());
         bytes.extend_from_slice(&seq.0.to_le_bytes());
+        let mut removed = Vec::new();
         let mut unread = self.records();
         while !unread.0.is_empty() {
             let (whole, body) = split_record(&mut unread).ok_or(Unreadable)?;
             let id = id_of(body).ok_or(Unreadable)?;
-            if !changes.iter().any(|change| is_new(change) && change.id == id) {
-                bytes.extend_from_slice(whole);
+            if changes.iter().any(|change| is_new(change) && change.id == id) {
+                continue;
+            }
+            match removed_by(body) {
+                None => bytes.extend_from_slice(whole),
+                Some(seq) => removed.push((seq, id)),
             }
         }
         for (position, change) in changes.iter().enumerate() {
             let is_superseded = changes.iter().skip(position + 1).any(|later| later.id == change.id);
-            if let Some(record) = change.record
-                && is_new(change)
-                && !is_superseded
-            {
-                bytes.extend_from_slice(record);
+            if !is_new(change) || is_superseded {
+                continue;
+            }
+            match change.record {
+                Some(record) => bytes.extend_from_slice(record),
+                None => removed.push((change.seq, change.id)),
             }
         }
+        removed.retain(|(seq, _)| *seq > forgotten);
+        push_removed(&mut bytes, &mut removed);
         Ok(Some(bytes))
     }
 }
 
+/// Appends what is left of removed keys, the latest first, as far as there is room. Behind the keys, so that no look-up of a key reads them; and
+/// never so much that a VM could not keep the page any more.
+fn push_removed(page: &mut Vec<u8>, removed: &mut [(Cursor, &str)]) {
+    removed.sort_unstable_by_key(|(seq, _)| Reverse(*seq));
+    let end = (page.len() + REMOVED_LEN_MAX).min(HOT_PAGE_LEN_MAX);
+    for (seq, id) in removed {
+        let start = page.len();
+        page.extend_from_slice(&[0; LEN_BYTES]);
+        // An id has at most KEY_ID_LEN_MAX bytes, which always fit.
+        let _ = push_text(page, id);
+        page.push(RecordKind::Removed.byte());
+        page.extend_from_slice(&seq.0.to_le_bytes());
+        set_len(page, start);
+        if page.len() > end {
+            page.truncate(start);
+            return;
+        }
+    }
+}
+
+/// What could be kept of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// All that the shape asks for.
+    Whole,
+    /// Not its texts, or not even its credential: the key is refused.
+    SetAside,
+}
+
 /// Appends the record of a key.
-pub(super) fn push_record(out: &mut Vec<u8>, id: &str, key: &WireKey<'_>) {
+pub(super) fn push_record(out: &mut Vec<u8>, id: &str, key: &WireKey<'_>, shape: &RecordShape) -> Kept {
     let start = out.len();
     out.extend_from_slice(&[0; LEN_BYTES]);
-    let whole = push_head(out, id, key, 0).and_then(|()| push_texts(out, key));
-    if whole.is_none() || out.len() - start > RECORD_LEN_MAX {
-        out.truncate(start + LEN_BYTES);
-        // An id has at most KEY_ID_LEN_MAX bytes, so the head always fits; five empty texts follow it.
-        let _ = push_head(out, id, key, FLAG_TOO_LONG);
-        out.extend_from_slice(&[0; 5 * 2]);
-    }
+    push_head(out, id, key, RecordKind::Whole);
+    let head_end = out.len();
+    let mut texts = TextWriter { out, end: start + RECORD_LEN_MAX };
+    let kept = match texts.push_all(key, shape) {
+        Ok(()) => Kept::Whole,
+        Err(Malformed) => {
+            // A record is short enough for the rest of its head, so only its kind changes.
+            out.truncate(start + LEN_BYTES);
+            push_head(out, id, key, RecordKind::TooLong);
+            debug_assert_eq!(out.len(), head_end, "the head is the same");
+            Kept::SetAside
+        }
+    };
+    set_len(out, start);
+    kept
+}
+
+/// Appends what stands for the key of a row that cannot be used.
+pub(super) fn push_unusable_record(out: &mut Vec<u8>, id: &str) {
+    let start = out.len();
+    out.extend_from_slice(&[0; LEN_BYTES]);
+    // As above, an id always fits.
+    let _ = push_text(out, id);
+    out.push(RecordKind::NoCredential.byte());
     set_len(out, start);
 }
 
@@ -84,76 +142,114 @@ fn set_len(out: &mut [u8], start: usize) {
     }
 }
 
-fn push_head(out: &mut Vec<u8>, id: &str, key: &WireKey<'_>, flags: u8) -> Option<()> {
-    push_text(out, id)?;
-    out.push(flags);
+fn push_head(out: &mut Vec<u8>, id: &str, key: &WireKey<'_>, kind: RecordKind) {
+    // As above, an id always fits.
+    let _ = push_text(out, id);
+    out.push(kind.byte());
     out.extend_from_slice(&key.expiration.map_or(NEVER, |end| end.0).to_le_bytes());
     out.extend_from_slice(key.salt.as_bytes());
     out.extend_from_slice(key.digest.as_bytes());
-    Some(())
 }
 
-fn push_texts(out: &mut Vec<u8>, key: &WireKey<'_>) -> Option<()> {
-    push_value(out, &key.name)?;
-    push_value(out, &key.username)?;
-    push_value(out, &key.realm)?;
-    push_list(out, if key.roles.is_empty() { &key.limited_by } else { &key.roles })?;
-    push_list(out, &key.limited_by)?;
-    for (field, value) in &key.metadata {
-        push_metadata(out, field, value)?;
-    }
-    Some(())
+/// Appends the texts of a record, and looks at the length of each before it writes a byte of it.
+struct TextWriter<'o> {
+    out: &'o mut Vec<u8>,
+    /// How long `out` may become.
+    end: usize,
 }
 
-/// Appends a text as the value of a header.
-fn push_value(out: &mut Vec<u8>, text: &str) -> Option<()> {
-    if header_value::needs_encoding(text) {
-        push_text(out, &header_value::encode(text))
-    } else {
-        push_text(out, text)
-    }
-}
-
-fn push_list(out: &mut Vec<u8>, items: &[Cow<'_, str>]) -> Option<()> {
-    match items {
-        [one] => push_value(out, one),
-        _ => push_text(out, &header_value::encode_list(items.iter().map(|item| &**item))),
-    }
-}
-
-/// Appends every leaf below a metadata field under its dotted path, as Elasticsearch names the leaves of a flattened object. A list of plain
-/// values is one leaf; `null`, and lists that hold objects or lists, have no header form and are left out.
-fn push_metadata(out: &mut Vec<u8>, path: &str, value: &JsonValue<'_>) -> Option<()> {
-    match value {
-        JsonValue::Object(fields) => {
-            for (field, value) in fields {
-                push_metadata(out, &[path, ".", field].concat(), value)?;
+impl TextWriter<'_> {
+    fn push_all(&mut self, key: &WireKey<'_>, shape: &RecordShape) -> Result<(), Malformed> {
+        let mut metadata = picked(key.metadata, shape)?.into_iter();
+        for text in shape.texts() {
+            match text {
+                RecordText::Name => self.push_one(&key.name)?,
+                RecordText::Owner => self.push_one(&key.username)?,
+                RecordText::OwnerRealm => self.push_one(&key.realm)?,
+                RecordText::Roles if key.roles.count() == 0 => self.push_list(key.limited_by)?,
+                RecordText::Roles => self.push_list(key.vouched_roles)?,
+                RecordText::ClaimedRoles => self.push_others(key.roles, key.vouched_roles)?,
+                RecordText::LimitedBy => self.push_list(key.limited_by)?,
+                RecordText::Metadata { claims, .. } => {
+                    let found = metadata.next().flatten().filter(|_| *claims || key.metadata_vouched);
+                    self.push_list(found.unwrap_or_default())?;
+                }
             }
         }
-        JsonValue::Array(items) => {
-            if let Some(items) = items.iter().map(plain_text).collect::<Option<Vec<_>>>() {
-                push_text(out, path)?;
-                push_text(out, &header_value::encode_list(items))?;
-            }
-        }
-        plain => {
-            if let Some(text) = plain_text(plain) {
-                push_text(out, path)?;
-                push_value(out, text)?;
-            }
-        }
+        Ok(())
     }
-    Some(())
+
+    fn push_one(&mut self, text: &str) -> Result<(), Malformed> {
+        self.push(|items| items(text))
+    }
+
+    fn push_list(&mut self, texts: WireTexts<'_>) -> Result<(), Malformed> {
+        self.push(|items| texts.each(items))
+    }
+
+    /// Appends those of `all` that are not in `these`. So many of these that no record could hold them are too many to look through.
+    fn push_others(&mut self, all: WireTexts<'_>, these: WireTexts<'_>) -> Result<(), Malformed> {
+        if these.count() > RECORD_LEN_MAX {
+            return Err(Malformed);
+        }
+        let mut known = Vec::with_capacity(these.count());
+        these.each(&mut |text| {
+            known.push(text.to_owned());
+            Ok(())
+        })?;
+        known.sort_unstable();
+        self.push(|items| {
+            all.each(&mut |text| {
+                let is_known = known.binary_search_by(|other| other.as_str().cmp(text)).is_ok();
+                if is_known { Ok(()) } else { items(text) }
+            })
+        })
+    }
+
+    /// Appends one text: the items that `give` passes on, as the value of a header.
+    fn push(
+        &mut self,
+        give: impl FnOnce(&mut dyn FnMut(&str) -> Result<(), Malformed>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        let start = self.out.len();
+        self.make_room(LEN_BYTES_OF_TEXT)?;
+        self.out.extend_from_slice(&[0; LEN_BYTES_OF_TEXT]);
+        let mut is_first = true;
+        give(&mut |item| {
+            let len = header_value::encoded_len(item);
+            self.make_room(len + usize::from(!is_first))?;
+            if !is_first {
+                self.out.push(b',');
+            }
+            is_first = false;
+            if len == item.len() {
+                self.out.extend_from_slice(item.as_bytes());
+            } else {
+                self.out.extend_from_slice(header_value::encode(item).as_bytes());
+            }
+            Ok(())
+        })?;
+        let len = u16::try_from(self.out.len() - start - LEN_BYTES_OF_TEXT).map_err(|_| Malformed)?;
+        let prefix = self.out.get_mut(start..start + LEN_BYTES_OF_TEXT).ok_or(Malformed)?;
+        prefix.copy_from_slice(&len.to_le_bytes());
+        Ok(())
+    }
+
+    fn make_room(&self, len: usize) -> Result<(), Malformed> {
+        if self.out.len().saturating_add(len) <= self.end { Ok(()) } else { Err(Malformed) }
+    }
 }
 
-/// A number stays the text that the feed has for it.
-fn plain_text<'a>(value: &'a JsonValue<'_>) -> Option<&'a str> {
-    match value {
-        JsonValue::Bool(truth) => Some(if *truth { "true" } else { "false" }),
-        JsonValue::Number((number, _)) => Some(number),
-        JsonValue::String(text) => Some(text),
-        JsonValue::Array(_) | JsonValue::Null | JsonValue::Object(_) => None,
-    }
+/// How many bytes the length of a text takes.
+const LEN_BYTES_OF_TEXT: usize = 2;
+
+/// The fields of the metadata that the shape asks for, in its order.
+fn picked<'a>(
+    metadata: WireObject<'a>,
+    shape: &RecordShape,
+) -> Result<Vec<Option<WireTexts<'a>>>, Malformed> {
+    let paths: Vec<&str> = shape.metadata_paths().collect();
+    metadata.pick(&paths)
 }
 
 #[cfg(test)]

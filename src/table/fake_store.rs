@@ -9,7 +9,10 @@ use latchkey_key_feed::{
 };
 use serde_json::Map;
 
-use super::{Build, Changes, Entry, Progress, SharedStore, Stamp, SwapLost, TableWriter, Version};
+use super::{
+    Build, Changes, Entry, Page, Progress, RecordShape, RecordText, SharedStore, Stamp, SwapLost,
+    TableWriter, Version, text_in,
+};
 
 /// A value and its compare-and-swap number.
 type Valued = (Vec<u8>, u32);
@@ -129,19 +132,42 @@ pub(crate) fn removed(seq: u64, id: &str) -> FeedRow {
     FeedRow::Removed { seq: Cursor(seq), id: KeyId::try_from(id).unwrap() }
 }
 
+/// What the records of all these tests hold.
+pub(crate) fn shape() -> RecordShape {
+    use RecordText::{ClaimedRoles, LimitedBy, Metadata, Name, Owner, OwnerRealm, Roles};
+    let vouched = |path: &str| Metadata { path: path.to_owned(), claims: false };
+    let claims = |path: &str| Metadata { path: path.to_owned(), claims: true };
+    let metadata = [vouched("field"), claims("field"), vouched("team.name"), vouched("team.ids")];
+    RecordShape::of(
+        [vec![Name, Owner, OwnerRealm, Roles, ClaimedRoles, LimitedBy], metadata.to_vec()].concat(),
+    )
+}
+
+/// What the page holds of a key; `None` when it is not a key's with all of its texts.
+pub(crate) fn text_of(page: &Page, id: &str, text: &RecordText) -> Option<String> {
+    let record = page.find(&KeyId::try_from(id).unwrap()).unwrap().key()?;
+    let place = shape().place_of(|other| other == text).unwrap();
+    text_in(record.texts()?, place).map(str::to_owned)
+}
+
 /// The rows as an answer of the feed brings them.
 pub(crate) fn changes(rows: &[FeedRow]) -> Changes {
+    changes_after_forgetting(0, rows)
+}
+
+/// The same of a service that has forgotten everything up to a change.
+pub(crate) fn changes_after_forgetting(purged: u64, rows: &[FeedRow]) -> Changes {
     let page = FeedPage {
         epoch: Epoch::try_from("epoch".to_owned()).unwrap(),
         cursor: rows.last().map_or(Cursor(0), FeedRow::seq),
-        purged: Cursor(0),
+        purged: Cursor(purged),
         total: rows.len() as u64,
         more: false,
         reset: false,
         ended: false,
         keys: rows.to_vec(),
     };
-    Changes::read(&serde_json::to_vec(&page).unwrap(), Cursor(0)).unwrap().1
+    Changes::read(&serde_json::to_vec(&page).unwrap(), Cursor(0), &shape()).unwrap().1
 }
 
 /// A generation of these rows, ready to be published.

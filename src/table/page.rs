@@ -10,7 +10,7 @@ use latchkey_key_feed::{Cursor, KeyId};
 
 use super::bytes::Unread;
 use super::header::Generation;
-use super::record::{RecordView, is_of, split_record};
+use super::record::{Found, is_of, split_record};
 
 /// The bytes of a page, as the store handed them over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +21,9 @@ pub struct Page {
     bytes: Vec<u8>,
 }
 
-/// Where a text is in its page.
+/// Where a part of a record is in its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TextPlace {
+pub struct Place {
     start: usize,
     end: usize,
 }
@@ -57,33 +57,33 @@ impl Page {
         Self { generation, seq: Cursor(0), bytes: Vec::new() }
     }
 
-    /// The record of that key, if the page holds it.
+    /// What the page knows of that key.
     ///
     /// # Errors
     ///
     /// [`Unreadable`] when the bytes are not records.
-    pub fn find(&self, id: &KeyId) -> Result<Option<RecordView<'_>>, Unreadable> {
+    pub fn find(&self, id: &KeyId) -> Result<Found<'_>, Unreadable> {
         let mut unread = self.records();
         while !unread.0.is_empty() {
             let (_, body) = split_record(&mut unread).ok_or(Unreadable)?;
             if is_of(body, id) {
-                return RecordView::decode(body).map(Some).ok_or(Unreadable);
+                return Found::decode(body).ok_or(Unreadable);
             }
         }
-        Ok(None)
+        Ok(Found::Nothing)
     }
 
-    /// Where in the page a text of one of its records is: for [`Self::text_at`], which finds it again without reading the record.
+    /// Where in the page a part of one of its records is: for [`Self::bytes_at`], which finds it again without reading the record.
     #[must_use]
-    pub fn place_of(&self, text: &str) -> TextPlace {
-        let start = text.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
-        TextPlace { start, end: start.wrapping_add(text.len()) }
+    pub fn place_of(&self, part: &[u8]) -> Place {
+        let start = part.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
+        Place { start, end: start.wrapping_add(part.len()) }
     }
 
-    /// The text at a place in this page.
+    /// The bytes at a place in this page.
     #[must_use]
-    pub fn text_at(&self, place: TextPlace) -> Option<&str> {
-        std::str::from_utf8(self.bytes.get(place.start..place.end)?).ok()
+    pub fn bytes_at(&self, place: Place) -> &[u8] {
+        self.bytes.get(place.start..place.end).unwrap_or_default()
     }
 
     /// How many bytes it occupies.

@@ -8,6 +8,7 @@ use latchkey_key_feed::{KeyId, MonotonicMillis};
 use super::header::{LiveTable, TableHeader};
 use super::hot_pages::HotPages;
 use super::page::{Page, Unreadable};
+use super::record_shape::RecordShape;
 use super::shared_store::{SharedNames, SharedStore};
 use crate::limits::{GENERATION_HOPS_MAX, HEADER_LIFE_MS};
 
@@ -28,6 +29,11 @@ impl<S: SharedStore> TableReader<S> {
     /// A reader of the table with those names.
     pub fn new(store: S, names: SharedNames) -> Self {
         Self { store, names, header: RefCell::new(None), hot: RefCell::default() }
+    }
+
+    /// What the records of the table hold.
+    pub fn shape(&self) -> &Rc<RecordShape> {
+        self.names.shape()
     }
 
     /// The live table, from a header at most [`HEADER_LIFE_MS`] old; `None` before the first table is whole.

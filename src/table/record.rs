@@ -1,48 +1,105 @@
-//! One key inside a page: a fixed layout that is read in place.
+//! What a page knows of one key: a fixed layout that is read in place.
 //!
 //! ```text
-//! len u32 | id text | flags u8 | expiration u64 | salt 16 | digest 32 | name, owner, owner realm, roles, limited by: text each
-//!         | metadata: (path text, value text)*
+//! len u32 | id text | kind u8 | the rest, by kind
+//!
+//! whole:          expiration u64 | salt 16 | digest 32 | text*    the texts of the table's shape, in its order
+//! too long:       expiration u64 | salt 16 | digest 32            its texts would exceed RECORD_LEN_MAX
+//! no credential:                                                  its row holds no credential that can be read
+//! removed:        seq u64                                         the key was removed by that change
 //! ```
 //!
-//! A text is a 16-bit length and UTF-8. Whatever becomes a header is stored as the header's value, percent-encoded already, so
-//! that a request computes nothing. A record that would exceed `RECORD_LEN_MAX` keeps only its credential and a flag:
-//! such a key can be recognised, and is refused as "unavailable", never as unknown.
+//! A text is a 16-bit length and UTF-8. Whatever becomes a header is stored as the header's value, percent-encoded already, so that a request
+//! computes nothing. A key that is too long or without credential has been set aside: it is refused as "unavailable", never as unknown. What is
+//! left of a removed key only tells whoever looks at a refusal that the key was revoked, so it may be dropped at any time.
 
-use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis, header_value};
+use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis, header_value};
 
 use super::bytes::Unread;
 
-pub(super) const FLAG_TOO_LONG: u8 = 1;
+/// What kind of record it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RecordKind {
+    Whole,
+    TooLong,
+    NoCredential,
+    Removed,
+}
+
 /// The expiration of a key that has none.
 pub(super) const NEVER: u64 = u64::MAX;
 /// Where the length of a record ends and the record begins.
 pub(super) const LEN_BYTES: usize = 4;
 
+/// What a page knows of an id.
+#[derive(Clone, Copy)]
+pub enum Found<'a> {
+    /// The key, with its credential.
+    Key(RecordView<'a>),
+    /// A key whose row could not be used.
+    SetAside,
+    /// A key that was removed.
+    Removed,
+    /// Nothing: there is no key of that id, or none any more.
+    Nothing,
+}
+
 /// A key as it stands in a page.
 #[derive(Clone, Copy)]
 pub struct RecordView<'a> {
     id: &'a str,
-    flags: u8,
     expiration: u64,
     salt: Salt,
     digest: SecretDigest,
-    texts: Unread<'a>,
+    /// The rest of the record; `None` when its texts were too long.
+    texts: Option<&'a [u8]>,
 }
 
-/// What of a record becomes headers. Every value is header-ready; an empty one is absent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordTexts<'a> {
-    /// The key's name.
-    pub name: &'a str,
-    /// The owner's username.
-    pub owner: &'a str,
-    /// The owner's realm.
-    pub owner_realm: &'a str,
-    /// The key's own role descriptors, or its owner's when it has none.
-    pub roles: &'a str,
-    /// The owner's roles when the key was made.
-    pub limited_by: &'a str,
+impl RecordKind {
+    pub(super) fn byte(self) -> u8 {
+        match self {
+            Self::Whole => 0,
+            Self::TooLong => 1,
+            Self::NoCredential => 2,
+            Self::Removed => 3,
+        }
+    }
+
+    fn of(byte: u8) -> Option<Self> {
+        [Self::Whole, Self::TooLong, Self::NoCredential, Self::Removed]
+            .into_iter()
+            .find(|kind| kind.byte() == byte)
+    }
+}
+
+impl<'a> Found<'a> {
+    /// The key, if it is one with a credential.
+    #[must_use]
+    pub fn key(self) -> Option<RecordView<'a>> {
+        match self {
+            Self::Key(record) => Some(record),
+            Self::SetAside | Self::Removed | Self::Nothing => None,
+        }
+    }
+
+    /// Reads a record; `None` when the bytes are not one.
+    pub(super) fn decode(body: &'a [u8]) -> Option<Self> {
+        let mut unread = Unread(body);
+        let id = unread.text()?;
+        let kind = RecordKind::of(unread.u8()?)?;
+        match kind {
+            RecordKind::Removed => return Some(Self::Removed),
+            RecordKind::NoCredential => return Some(Self::SetAside),
+            RecordKind::Whole | RecordKind::TooLong => {}
+        }
+        Some(Self::Key(RecordView {
+            id,
+            expiration: unread.u64()?,
+            salt: Salt::from_bytes(unread.array()?),
+            digest: SecretDigest::from_bytes(unread.array()?),
+            texts: (kind == RecordKind::Whole).then_some(unread.0),
+        }))
+    }
 }
 
 impl<'a> RecordView<'a> {
@@ -76,54 +133,29 @@ impl<'a> RecordView<'a> {
         (self.expiration != NEVER).then_some(UnixMillis(self.expiration))
     }
 
-    /// Whether the key's identity was too long to keep.
+    /// The bytes of its texts, for [`text_in`]; `None` when they were too long to keep.
     #[must_use]
-    pub fn is_too_long(&self) -> bool {
-        self.flags & FLAG_TOO_LONG != 0
+    pub fn texts(&self) -> Option<&'a [u8]> {
+        self.texts
     }
+}
 
-    /// The texts that become headers; `None` when the bytes are not a record's.
-    #[must_use]
-    pub fn texts(&self) -> Option<RecordTexts<'a>> {
-        Self::read_texts(&mut self.texts.clone())
-    }
+/// Whether the bytes are so many texts and nothing else.
+#[must_use]
+pub fn are_texts(bytes: &[u8], count: usize) -> bool {
+    let mut unread = Unread(bytes);
+    (0..count).all(|_| unread.text().is_some()) && unread.0.is_empty()
+}
 
-    /// The header value of the metadata field at that dotted path.
-    #[must_use]
-    pub fn metadata(&self, path: &str) -> Option<&'a str> {
-        let mut unread = self.texts;
-        Self::read_texts(&mut unread)?;
-        while !unread.0.is_empty() {
-            let (field, value) = (unread.text()?, unread.text()?);
-            if field == path {
-                return Some(value);
-            }
-        }
-        None
+/// The text at that place among the texts of a record.
+#[must_use]
+pub fn text_in(bytes: &[u8], place: usize) -> Option<&str> {
+    let mut unread = Unread(bytes);
+    for _ in 0..place {
+        let len = unread.u16()?;
+        unread.bytes(usize::from(len))?;
     }
-
-    fn read_texts(unread: &mut Unread<'a>) -> Option<RecordTexts<'a>> {
-        Some(RecordTexts {
-            name: unread.text()?,
-            owner: unread.text()?,
-            owner_realm: unread.text()?,
-            roles: unread.text()?,
-            limited_by: unread.text()?,
-        })
-    }
-
-    /// Reads a record's head; `None` when the bytes are not one.
-    pub(super) fn decode(body: &'a [u8]) -> Option<Self> {
-        let mut unread = Unread(body);
-        Some(Self {
-            id: unread.text()?,
-            flags: unread.u8()?,
-            expiration: unread.u64()?,
-            salt: Salt::from_bytes(unread.array()?),
-            digest: SecretDigest::from_bytes(unread.array()?),
-            texts: unread,
-        })
-    }
+    unread.text()
 }
 
 /// Takes the next record off a page: its bytes with the length before it, and its body.
@@ -137,6 +169,14 @@ pub(super) fn split_record<'a>(unread: &mut Unread<'a>) -> Option<(&'a [u8], &'a
 /// The id of a record, without reading the rest.
 pub(super) fn id_of(body: &[u8]) -> Option<&str> {
     Unread(body).text()
+}
+
+/// By which change its key was removed; `None` when the record is not of a removed key.
+pub(super) fn removed_by(body: &[u8]) -> Option<Cursor> {
+    let mut unread = Unread(body);
+    unread.text()?;
+    let is_removed = unread.u8()? == RecordKind::Removed.byte();
+    if is_removed { unread.u64().map(Cursor) } else { None }
 }
 
 /// Whether a record could hold a key of that id.

@@ -1,10 +1,12 @@
 //! What the table needs of the place it lives in, and the names it uses there.
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
 use super::header::Slot;
+use super::record_shape::RecordShape;
 
 /// Data shared by all VMs of a process, entry by entry, with compare-and-swap. (proxy-wasm: `get_shared_data`, `set_shared_data`.)
 pub trait SharedStore {
@@ -59,10 +61,11 @@ pub struct SwapLost;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedIdentity([u8; 8]);
 
-/// The names of all entries of one table.
+/// The names of all entries of one table, and what its records hold, which is part of them.
 #[derive(Clone, Debug)]
 pub struct SharedNames {
     prefix: String,
+    shape: Rc<RecordShape>,
 }
 
 impl FeedIdentity {
@@ -86,16 +89,25 @@ impl SharedNames {
     /// The version of the layout of everything in shared data. VMs of two releases in one process keep to their own entries.
     const LAYOUT: &str = "3";
 
-    /// The names for the table of that feed.
+    /// The names for the table of that feed whose records have that shape.
     #[must_use]
-    pub fn of(feed: &FeedIdentity) -> Self {
+    pub fn of(feed: &FeedIdentity, shape: RecordShape) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(feed.0);
+        shape.hash_into(&mut hash);
         let mut prefix = format!("latchkey{}:", Self::LAYOUT);
-        for byte in feed.0 {
+        for byte in hash.finalize().iter().take(feed.0.len()) {
             // Writing to a String cannot fail.
             let _ = write!(prefix, "{byte:02x}");
         }
         prefix.push(':');
-        Self { prefix }
+        Self { prefix, shape: Rc::new(shape) }
+    }
+
+    /// What the records of the table hold.
+    #[must_use]
+    pub fn shape(&self) -> &Rc<RecordShape> {
+        &self.shape
     }
 
     /// Name of the table header.
@@ -161,10 +173,11 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::table::RecordText;
 
     #[test]
     fn no_two_entries_share_a_name() {
-        let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"));
+        let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"), RecordShape::default());
         let single = [names.header(), names.lease(), names.follower_counter(), names.process_number()];
         let mut seen = HashSet::from(single.clone());
         assert_eq!(seen.len(), single.len());
@@ -185,8 +198,31 @@ mod tests {
             ("ca", "", "/p"),
             ("", "ca", "/p"),
         ];
-        let prefixes: HashSet<_> =
-            feeds.iter().map(|(c, a, p)| SharedNames::of(&FeedIdentity::of(c, a, p)).prefix).collect();
+        let prefix = |(c, a, p)| SharedNames::of(&FeedIdentity::of(c, a, p), RecordShape::default()).prefix;
+        let prefixes: HashSet<_> = feeds.into_iter().map(prefix).collect();
         assert_eq!(prefixes.len(), feeds.len());
+    }
+
+    #[test]
+    fn tables_whose_records_hold_different_texts_share_no_name() {
+        let metadata = |path: &str, claims| RecordText::Metadata { path: path.to_owned(), claims };
+        let shapes = [
+            vec![],
+            vec![RecordText::Name],
+            vec![RecordText::Roles],
+            vec![RecordText::ClaimedRoles],
+            vec![RecordText::Name, RecordText::Roles],
+            vec![metadata("a", false)],
+            vec![metadata("a", true)],
+            vec![metadata("a", false), metadata("a", true)],
+            vec![metadata("a", false), metadata("b", false)],
+            vec![metadata("ab", false)],
+        ];
+        let feed = FeedIdentity::of("c", "a", "/p");
+        let prefix = |texts: &Vec<_>| SharedNames::of(&feed, RecordShape::of(texts.clone())).prefix;
+        let prefixes: HashSet<_> = shapes.iter().map(prefix).collect();
+        assert_eq!(prefixes.len(), shapes.len());
+        let swapped = vec![RecordText::Roles, RecordText::Name, RecordText::Roles];
+        assert_eq!(prefix(&swapped), prefix(&vec![RecordText::Name, RecordText::Roles]));
     }
 }

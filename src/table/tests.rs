@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, MonotonicMillis};
 use proptest::prelude::*;
 
-use super::fake_store::{FakeSharedData, build, changes, key, live, removed};
+use super::fake_store::{FakeSharedData, build, changes, key, live, removed, shape, text_of};
 use super::*;
 use crate::limits::HEADER_LIFE_MS;
 
@@ -14,7 +14,7 @@ const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
 const STILL: MonotonicMillis = MonotonicMillis(NOW.0 + HEADER_LIFE_MS - 1);
 
 fn names() -> SharedNames {
-    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"))
+    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"), shape())
 }
 
 fn epoch() -> Epoch {
@@ -59,7 +59,7 @@ impl Process {
 
 fn holds(reader: &TableReader<FakeSharedData>, key: &str, now: MonotonicMillis) -> bool {
     let page = reader.page_for(&id(key), now).unwrap().expect("a live table");
-    page.find(&id(key)).unwrap().is_some()
+    page.find(&id(key)).unwrap().key().is_some()
 }
 
 #[test]
@@ -203,8 +203,8 @@ fn contents(process: &Process) -> BTreeMap<String, String> {
     for number in 0..12 {
         let id = id(&format!("key-{number}"));
         let page = reader.page_for(&id, NOW).unwrap().unwrap();
-        if let Some(view) = page.find(&id).unwrap() {
-            names.insert(id.to_string(), view.texts().unwrap().name.to_owned());
+        if let Some(name) = text_of(&page, id.as_str(), &RecordText::Name) {
+            names.insert(id.to_string(), name);
         }
     }
     names

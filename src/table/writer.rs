@@ -1,6 +1,6 @@
 //! Changing the table. Only the follower does, but nothing breaks if two VMs believe that they are it.
 
-use latchkey_key_feed::{Cursor, MonotonicMillis};
+use latchkey_key_feed::{Cursor, FeedHead, InvalidFeedPage, MonotonicMillis};
 
 use super::build::Build;
 use super::changes::{Change, Changes};
@@ -50,6 +50,15 @@ impl<S: SharedStore> TableWriter<S> {
         self.header().0.live
     }
 
+    /// Reads the answer to a request for everything after `after`, into records as this table has them.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidFeedPage`] when the bytes are not such an answer.
+    pub fn read(&self, answer: &[u8], after: Cursor) -> Result<(FeedHead, Changes), InvalidFeedPage> {
+        Changes::read(answer, after, self.names.shape())
+    }
+
     /// Begins a new generation, large enough for so many keys, in the slot that nobody reads.
     ///
     /// # Errors
@@ -69,13 +78,13 @@ impl<S: SharedStore> TableWriter<S> {
     ///
     /// [`WriteError`]; the changes before the failure remain applied, which is harmless: they are applied again from the cursor, and skipped.
     pub fn apply(&self, live: &LiveTable, changes: &Changes) -> Result<(), WriteError> {
-        let applied = changes.iter().try_for_each(|change| self.apply_one(live, change));
+        let applied = changes.iter().try_for_each(|change| self.apply_one(live, change, changes.forgotten));
         // Also where every change was there already: whoever wrote them may not have come this far.
         self.store.move_stamp();
         applied
     }
 
-    fn apply_one(&self, live: &LiveTable, change: Change<'_>) -> Result<(), WriteError> {
+    fn apply_one(&self, live: &LiveTable, change: Change<'_>, forgotten: Cursor) -> Result<(), WriteError> {
         let name = self.names.page(live.slot, page_index(change.id, live.page_bits));
         for _ in 0..SWAP_TRIES_MAX {
             let entry = self.store.read(&name);
@@ -86,7 +95,7 @@ impl<S: SharedStore> TableWriter<S> {
             if page.generation < live.generation {
                 page = Page::empty(live.generation);
             }
-            let Some(bytes) = page.with(live.generation, &[change])? else { return Ok(()) };
+            let Some(bytes) = page.with(live.generation, &[change], forgotten)? else { return Ok(()) };
             if self.store.swap(&name, &bytes, entry.version).is_ok() {
                 return Ok(());
             }

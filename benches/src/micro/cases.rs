@@ -9,12 +9,14 @@ use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_filter::clock::Moment;
-use latchkey_filter::config::StalenessLimits;
+use latchkey_filter::config::{Authentication, StalenessLimits};
 use latchkey_filter::credential;
 use latchkey_filter::gate::{self, Patience, Verdict};
 use latchkey_filter::headers::HeaderPairs;
 use latchkey_filter::identity::IdentityHeaders;
-use latchkey_filter::table::{Changes, FeedIdentity, Progress, SharedNames, TableReader, TableWriter};
+use latchkey_filter::table::{
+    Changes, FeedIdentity, Progress, RecordShape, SharedNames, TableReader, TableWriter,
+};
 use latchkey_key_feed::{
     Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt,
     SecretDigest, UnixMillis,
@@ -113,7 +115,8 @@ impl Edge {
     }
 
     fn admits(&self, headers: &HeaderPairs) -> bool {
-        let verdict = gate::decide(headers, &self.reader, &LIMITS, Patience::Over, NOW);
+        let verdict =
+            gate::decide(headers, Authentication::Required, &self.reader, &LIMITS, Patience::Over, NOW);
         matches!(black_box(verdict), Verdict::Admit(_))
     }
 
@@ -137,10 +140,9 @@ impl Edge {
 
     fn telling(&self, requests: &[HeaderPairs]) -> Result<Case> {
         let headers = requests.first().context("there are requests")?.clone();
-        let Verdict::Admit(admission) = gate::decide(&headers, &self.reader, &LIMITS, Patience::Over, NOW)
-        else {
-            anyhow::bail!("the key is not admitted")
-        };
+        let required = Authentication::Required;
+        let verdict = gate::decide(&headers, required, &self.reader, &LIMITS, Patience::Over, NOW);
+        let Verdict::Admit(admission) = verdict else { anyhow::bail!("the key is not admitted") };
         let identity = IdentityHeaders::default();
         let run = over(vec![headers], move |headers| {
             black_box(identity.edits(headers, Some(&admission.key), false)).len() > 1
@@ -201,7 +203,7 @@ fn applying_a_change() -> Result<Case> {
 }
 
 fn read(answer: &[u8]) -> Result<Changes> {
-    Ok(Changes::read(answer, Cursor(0)).map_err(|error| anyhow::anyhow!("{error}"))?.1)
+    Ok(Changes::read(answer, Cursor(0), &shape()).map_err(|error| anyhow::anyhow!("{error}"))?.1)
 }
 
 fn build(writer: &TableWriter<MemoryStore>, answer: &[u8]) -> Result<()> {
@@ -213,8 +215,13 @@ fn build(writer: &TableWriter<MemoryStore>, answer: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// What a default configuration tells.
+fn shape() -> RecordShape {
+    IdentityHeaders::default().record_shape()
+}
+
 fn names() -> SharedNames {
-    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"))
+    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"), shape())
 }
 
 fn epoch() -> Result<Epoch> {

@@ -9,7 +9,8 @@
 //!
 //! Each key has one row, at the sequence number of its latest change, and rows ascend. Reading from cursor 0 is therefore a
 //! full load, reading from any later cursor is the delta, and both are the same query. A page that breaks one of these
-//! rules is refused whole: a follower that guessed could skip a revocation.
+//! rules is refused whole: a follower that guessed could skip a revocation. A row that says which key it is, and nothing else that makes sense, is
+//! for the reader to set aside: one bad row must not keep the changes behind it away.
 //!
 //! The service forgets removed keys after a while. `purged` is the highest change it has forgotten. A follower whose cursor lies
 //! before it may have missed a removal and is told to `reset`; one that is loading from 0 never saw the forgotten keys, and says so by
@@ -25,11 +26,14 @@ use crate::{KeyId, KeyRecord, Owner};
 
 mod reading;
 mod row_size;
+mod skipping;
 mod wire_row;
+mod wire_texts;
 
 pub use reading::FeedHead;
 pub use row_size::{ListSize, MetadataSize, RowProblem, RowSize};
-pub use wire_row::{JsonValue, Malformed, WireKey, WireRow};
+pub use wire_row::{Malformed, WireKey, WireRow, WireState};
+pub use wire_texts::{WireObject, WireTexts};
 
 /// A position in the feed: the sequence number of the last change read. 0 is before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -17,8 +17,8 @@ mod secret;
 mod unix_millis;
 
 pub use feed_page::{
-    Cursor, Epoch, FeedHead, FeedPage, FeedRow, InvalidEpoch, InvalidFeedPage, JsonValue, ListSize,
-    Malformed, MetadataSize, RowProblem, RowSize, WireKey, WireRow,
+    Cursor, Epoch, FeedHead, FeedPage, FeedRow, InvalidEpoch, InvalidFeedPage, ListSize, Malformed,
+    MetadataSize, RowProblem, RowSize, WireKey, WireObject, WireRow, WireState, WireTexts,
 };
 pub use key_id::{InvalidKeyId, KeyId};
 pub use key_record::{KeyRecord, Owner, Standing};

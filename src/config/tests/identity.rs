@@ -1,6 +1,7 @@
 //! What the identity is told in.
 
 use super::*;
+use crate::table::RecordText;
 
 #[test]
 fn identity_headers_are_checked_with_each_other() {
@@ -21,20 +22,19 @@ fn identity_headers_are_checked_with_each_other() {
 }
 
 #[test]
-fn filter_state_takes_all_none_or_the_named_fields() {
+fn filter_state_takes_the_usual_none_or_the_named_fields() {
     let identity = |value| accepted(&with("/identity", json!({"filter_state": value}))).identity;
-    let telling = |fields: &[IdentityField]| {
-        let headers =
-            IdentityField::ALL.map(|field| (field.default_header().to_owned(), IdentitySource::Field(field)));
-        IdentityHeaders::new(headers.to_vec(), fields.to_vec()).unwrap()
-    };
-    assert_eq!(identity(json!(true)), telling(&IdentityField::ALL));
-    assert_eq!(identity(json!(false)), telling(&[]));
-    assert_eq!(identity(json!([])), telling(&[]));
+    let told = |value| identity(value).filter_state().clone();
+    let telling = |fields: &[IdentityField], claimed_id| FilterState { fields: fields.to_vec(), claimed_id };
+    assert_eq!(told(json!(true)), telling(&IdentityField::told_by_default(), true));
+    assert!(!told(json!(true)).fields.contains(&IdentityField::ClaimedRoles));
+    assert_eq!(told(json!(false)), telling(&[], false));
+    assert_eq!(told(json!([])), telling(&[], false));
     assert_eq!(
-        identity(json!(["limited_by", "id"])),
-        telling(&[IdentityField::Id, IdentityField::LimitedBy])
+        told(json!(["limited_by", "id"])),
+        telling(&[IdentityField::Id, IdentityField::LimitedBy], false)
     );
+    assert_eq!(told(json!(["claimed_id", "claimed_roles"])), telling(&[IdentityField::ClaimedRoles], true));
     for value in
         [json!("id"), json!(["id", "secret"]), json!(["id", "id"]), json!(["id", 1]), json!({}), json!(null)]
     {
@@ -43,6 +43,28 @@ fn filter_state_takes_all_none_or_the_named_fields() {
             "identity.filter_state is not true, false, or a list of identity fields"
         );
     }
+}
+
+#[test]
+fn a_metadata_header_tells_claims_only_when_asked_to() {
+    let headers = |value| parse(&with("/identity/metadata_headers/x-tenant", value));
+    let shape = |value| headers(value).unwrap().identity.record_shape();
+    let tells = |claims| RecordText::Metadata { path: "a.b".to_owned(), claims };
+    for (value, claims) in [
+        (json!("a.b"), false),
+        (json!({"path": "a.b"}), false),
+        (json!({"path": "a.b", "claims": false}), false),
+        (json!({"path": "a.b", "claims": true}), true),
+    ] {
+        assert!(shape(value.clone()).texts().contains(&tells(claims)), "{value}");
+    }
+    let refused = |value| headers(value).unwrap_err().to_string();
+    let place = "the configuration is refused: identity.metadata_headers.x-tenant";
+    let no_path = format!("{place} is not the names of nested metadata fields, joined by dots");
+    assert_eq!(refused(json!({"claims": true})), no_path);
+    assert_eq!(refused(json!(["a"])), no_path);
+    assert_eq!(refused(json!({"path": "a", "claims": 1})), format!("{place}.claims is not true or false"));
+    assert_eq!(refused(json!({"path": "a", "claim": true})), format!("{place}.claim is not a known field"));
 }
 
 #[test]

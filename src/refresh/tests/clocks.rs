@@ -10,7 +10,7 @@ use super::a_current_edge;
 use super::model::{Edge, Service, names};
 use crate::clock::VmClock;
 use crate::clock::fake_clocks::FakeClocks;
-use crate::config::StalenessLimits;
+use crate::config::{Authentication, StalenessLimits};
 use crate::gate::{self, Patience, Verdict};
 use crate::headers::HeaderPairs;
 use crate::limits::{BACKOFF_MS_MAX, HEADER_LIFE_MS, LEASE_MS, TICK_LATE_MS_MAX};
@@ -66,7 +66,8 @@ impl ClockedEdge {
         let encoded = STANDARD.encode("k:secret of k");
         let headers = HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))]);
         let now = self.vm_clocks[vm].now().unwrap();
-        let verdict = gate::decide(&headers, &self.readers[vm], &LIMITS, Patience::Over, now);
+        let verdict =
+            gate::decide(&headers, Authentication::Required, &self.readers[vm], &LIMITS, Patience::Over, now);
         matches!(verdict, Verdict::Admit(_))
     }
 

@@ -6,7 +6,7 @@ use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, MonotonicMillis
 
 use crate::clock::fake_clocks::START;
 use crate::refresh::{Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Poll, Step};
-use crate::table::fake_store::{FakeSharedData, key, live, removed};
+use crate::table::fake_store::{FakeSharedData, key, live, removed, shape};
 use crate::table::{FeedIdentity, LiveTable, SharedNames, TableReader, TableWriter};
 
 /// A key service: the latest row of each key, in the order of change.
@@ -94,7 +94,7 @@ pub(super) struct Vm {
 }
 
 pub(super) fn names() -> SharedNames {
-    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"))
+    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"), shape())
 }
 
 impl Edge {
@@ -177,7 +177,7 @@ impl Edge {
         let id = KeyId::try_from(id).unwrap();
         let reader = TableReader::new(self.shared.clone(), names());
         let page = reader.page_for(&id, self.now).unwrap();
-        page.is_some_and(|page| page.find(&id).unwrap().is_some())
+        page.is_some_and(|page| page.find(&id).unwrap().key().is_some())
     }
 
     pub(super) fn pending_path(&self, vm: usize) -> &str {

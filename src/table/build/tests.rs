@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use latchkey_key_feed::{FeedRow, KeyId};
 
 use super::*;
-use crate::table::fake_store::{FakeSharedData, build, changes, key, live, removed};
+use crate::table::RecordText;
+use crate::table::fake_store::{FakeSharedData, build, changes, key, live, removed, shape, text_of};
 use crate::table::{FeedIdentity, SharedNames, TableReader};
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
@@ -34,7 +35,7 @@ impl Process {
 }
 
 fn names() -> SharedNames {
-    SharedNames::of(&FeedIdentity::of("c", "a", "/p"))
+    SharedNames::of(&FeedIdentity::of("c", "a", "/p"), shape())
 }
 
 fn rows(seqs: std::ops::RangeInclusive<u64>) -> Vec<FeedRow> {
@@ -68,7 +69,7 @@ fn a_load_in_many_answers_holds_the_latest_state_of_every_key() {
     for number in 1..=KEYS {
         let id = KeyId::try_from(format!("key-{number}")).unwrap();
         let page = reader.page_for(&id, NOW).unwrap().unwrap();
-        let name = page.find(&id).unwrap().map(|view| view.texts().unwrap().name.to_owned());
+        let name = text_of(&page, id.as_str(), &RecordText::Name);
         assert_eq!(name.as_ref(), expected.get(id.as_str()), "{id}");
     }
     assert_eq!(process.filled_runs(), 0);

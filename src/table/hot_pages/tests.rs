@@ -4,9 +4,9 @@ use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, MonotonicMillis};
 use proptest::prelude::*;
 
 use super::*;
-use crate::table::fake_store::{FakeSharedData, build, changes, key, live, removed};
+use crate::table::fake_store::{FakeSharedData, build, changes, key, live, removed, shape, text_of};
 use crate::table::header::Generation;
-use crate::table::{FeedIdentity, LiveTable, Progress, SharedNames, TableReader, TableWriter};
+use crate::table::{FeedIdentity, LiveTable, Progress, RecordText, SharedNames, TableReader, TableWriter};
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
 
@@ -38,7 +38,7 @@ enum Act {
 impl Process {
     fn new() -> Rc<Self> {
         let shared = FakeSharedData::default();
-        let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"));
+        let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"), shape());
         let writers = [(); 2].map(|()| TableWriter::new(shared.clone(), names.clone()));
         let readers = [(); 2].map(|()| TableReader::new(shared.clone(), names.clone()));
         let first = build(&writers[0], &[as_of(1)]);
@@ -80,8 +80,7 @@ impl Process {
     fn look_up(&self, vm: usize) -> u64 {
         let id = KeyId::try_from("k").unwrap();
         let page = self.readers[vm].page_for(&id, NOW).unwrap().unwrap();
-        let record = page.find(&id).unwrap().unwrap();
-        record.texts().unwrap().name.parse().unwrap()
+        text_of(&page, id.as_str(), &RecordText::Name).unwrap().parse().unwrap()
     }
 
     fn apply(&self, vm: usize) {
@@ -174,7 +173,7 @@ fn a_long_page_is_read_each_time() {
     long.name = "n".repeat(HOT_PAGE_LEN_MAX);
     let changed = changes(&[live(1, long)]);
     let changed: Vec<_> = changed.iter().collect();
-    let bytes = Page::empty(Generation(1)).with(Generation(1), &changed).unwrap().unwrap();
+    let bytes = Page::empty(Generation(1)).with(Generation(1), &changed, Cursor(0)).unwrap().unwrap();
     let mut hot = HotPages::default();
     hot.observe(Stamp(7));
     hot.keep(3, &Rc::new(Page::decode(bytes).unwrap()));
@@ -217,7 +216,7 @@ fn a_removed_key_is_unknown_to_a_vm_that_kept_it() {
     let live = process.live.borrow().clone();
     process.writers[1].apply(&live, &changes(&[removed(2, "k")])).unwrap();
     let id = KeyId::try_from("k").unwrap();
-    assert!(process.readers[0].page_for(&id, NOW).unwrap().unwrap().find(&id).unwrap().is_none());
+    assert!(process.readers[0].page_for(&id, NOW).unwrap().unwrap().find(&id).unwrap().key().is_none());
 }
 
 proptest! {

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
+use hifijson::SliceLexer;
 use hifijson::num::LexWrite as _;
 use hifijson::str::LexAlloc as _;
 use hifijson::token::{Expect, Lex as _};
-use hifijson::{SliceLexer, value};
 
-use super::wire_row::{JsonValue, Malformed, WireRow};
+use super::skipping::skip;
+use super::wire_row::{Malformed, WireRow};
 use super::{Cursor, Epoch, InvalidFeedPage};
-use crate::limits::JSON_DEPTH_MAX;
 
 /// What an answer says besides its rows; the fields are those of [`FeedPage`](super::FeedPage).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ impl Fields {
             "more" => once(&mut self.more, boolean(lexer)?),
             "reset" => once(&mut self.reset, boolean(lexer)?),
             "ended" => once(&mut self.ended, boolean(lexer)?),
-            _ => value_at(next, lexer).map(drop),
+            _ => skip(next, lexer),
         }
     }
 
@@ -180,7 +180,8 @@ pub(super) fn object<'a>(
     })
 }
 
-fn items<'a>(
+/// Reads a list item by item.
+pub(super) fn items<'a>(
     next: u8,
     lexer: &mut SliceLexer<'a>,
     read: &mut dyn FnMut(u8, &mut SliceLexer<'a>) -> Result<(), Malformed>,
@@ -189,16 +190,6 @@ fn items<'a>(
         return Err(Malformed);
     }
     lexer.discarded().seq(b']', SliceLexer::ws_peek, read)
-}
-
-/// A list of texts.
-pub(super) fn list<'a>(next: u8, lexer: &mut SliceLexer<'a>) -> Result<Vec<Cow<'a, str>>, Malformed> {
-    let mut texts = Vec::new();
-    items(next, lexer, &mut |next, lexer| {
-        texts.push(text(next, lexer)?);
-        Ok(())
-    })?;
-    Ok(texts)
 }
 
 pub(super) fn text<'a>(next: u8, lexer: &mut SliceLexer<'a>) -> Result<Cow<'a, str>, Malformed> {
@@ -219,11 +210,6 @@ pub(super) fn number(next: u8, lexer: &mut SliceLexer<'_>) -> Result<u64, Malfor
 
 pub(super) fn boolean(lexer: &mut SliceLexer<'_>) -> Result<bool, Malformed> {
     lexer.null_or_bool().flatten().ok_or(Malformed)
-}
-
-/// Any value, nested no deeper than [`JSON_DEPTH_MAX`].
-pub(super) fn value_at<'a>(next: u8, lexer: &mut SliceLexer<'a>) -> Result<JsonValue<'a>, Malformed> {
-    value::parse_bounded(JSON_DEPTH_MAX, next, lexer).map_err(|_| Malformed)
 }
 
 /// Keeps the value of a field. One that stands twice has no meaning that two readers would agree on.

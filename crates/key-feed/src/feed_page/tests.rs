@@ -138,3 +138,73 @@ proptest! {
         prop_assert_eq!(FeedHead::peek(&bytes), None);
     }
 }
+
+/// One page with this row beside a good removal.
+fn beside_a_removal(row: &Value) -> (Result<FeedHead, InvalidFeedPage>, Vec<String>) {
+    let removal = json!({"seq": 2, "id": "gone", "removed": true});
+    let body = json!({"epoch": "e", "cursor": 9, "purged": 0, "total": 1, "more": false, "reset": false, "keys": [row, removal]});
+    let mut seen = Vec::new();
+    let head = FeedHead::read(body.to_string().as_bytes(), Cursor(0), &mut |row| {
+        let state = match row.state {
+            WireState::Live(_) => "live",
+            WireState::Removed => "removed",
+            WireState::Unusable => "unusable",
+        };
+        seen.push(format!("{} {state}", row.id));
+        Ok(())
+    });
+    (head, seen)
+}
+
+fn live_row() -> Value {
+    let salt = String::from(Salt::from_bytes([1; SALT_LEN]));
+    let digest = String::from(SecretDigest::from_bytes([2; DIGEST_LEN]));
+    json!({"seq": 1, "id": "k", "salt": salt, "digest": digest, "name": "n", "owner": {"username": "u", "realm": "r"}})
+}
+
+#[test]
+fn a_row_whose_key_is_known_is_a_row_whatever_else_it_holds() {
+    let (head, seen) = beside_a_removal(&live_row());
+    assert!(head.is_ok());
+    assert_eq!(seen, ["k live", "gone removed"]);
+    let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
+    for (field, value) in [
+        ("digest", Value::Null),
+        ("digest", json!("short")),
+        ("salt", json!(7)),
+        ("name", json!({"a": [1]})),
+        ("owner", json!({"username": "u"})),
+        ("roles", json!("reader")),
+        ("roles", json!(["reader", 1])),
+        ("limited_by", json!({"ops": 1})),
+        ("metadata", json!([deep])),
+        ("metadata_vouched", json!("yes")),
+        ("expiration", json!(-1)),
+        ("removed", json!("yes")),
+    ] {
+        let mut row = live_row();
+        row[field] = value.clone();
+        let (head, seen) = beside_a_removal(&row);
+        assert!(head.is_ok(), "{field}: {value}");
+        assert_eq!(seen, ["k unusable", "gone removed"], "{field}: {value}");
+    }
+}
+
+#[test]
+fn a_removal_is_one_whatever_else_it_holds() {
+    let (head, seen) = beside_a_removal(&json!({"seq": 1, "id": "k", "removed": true, "name": 5}));
+    assert!(head.is_ok());
+    assert_eq!(seen, ["k removed", "gone removed"]);
+}
+
+#[test]
+fn a_row_that_does_not_say_which_key_it_is_spoils_the_page() {
+    for (field, value) in
+        [("seq", json!("1")), ("seq", Value::Null), ("id", json!(7)), ("id", json!("")), ("id", json!("a:b"))]
+    {
+        let mut row = live_row();
+        row[field] = value.clone();
+        let (head, _) = beside_a_removal(&row);
+        assert!(matches!(head, Err(InvalidFeedPage::Malformed { .. })), "{field}: {value}");
+    }
+}

@@ -2,16 +2,15 @@
 
 use std::borrow::Cow;
 
+use hifijson::SliceLexer;
 use hifijson::token::Lex as _;
-use hifijson::{SliceLexer, value};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
-use super::reading::{boolean, list, number, object, once, text, value_at};
+use super::reading::{boolean, number, object, once, text};
+use super::skipping::skip;
+use super::wire_texts::{WireObject, WireTexts};
 use super::{Cursor, FeedRow};
 use crate::{KeyId, KeyRecord, Owner, Salt, SecretDigest, UnixMillis, key_id};
-
-/// A JSON value of an answer. Numbers are the text that stood there.
-pub type JsonValue<'a> = value::Value<&'a str, Cow<'a, str>>;
 
 /// The bytes are not of the expected shape. Where this was noticed is known to the lexer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +23,19 @@ pub struct WireRow<'a> {
     pub seq: Cursor,
     /// Which key; what [`KeyId`] allows.
     pub id: Cow<'a, str>,
-    /// What it looks like now; `None` once it has been removed.
-    pub key: Option<WireKey<'a>>,
+    /// What it looks like now.
+    pub state: WireState<'a>,
+}
+
+/// What a row says of its key.
+#[derive(Debug)]
+pub enum WireState<'a> {
+    /// The key exists.
+    Live(WireKey<'a>),
+    /// The key has been removed.
+    Removed,
+    /// The key exists, and the rest of the row is not what a key's is: a field is missing, stands twice, or holds something else.
+    Unusable,
 }
 
 /// A key that has not been removed; the fields are those of [`KeyRecord`].
@@ -44,13 +54,13 @@ pub struct WireKey<'a> {
     /// The realm of its owner.
     pub realm: Cow<'a, str>,
     /// Names of the key's own role descriptors.
-    pub roles: Vec<Cow<'a, str>>,
+    pub roles: WireTexts<'a>,
     /// Those of `roles` that somebody vouches for.
-    pub vouched_roles: Vec<Cow<'a, str>>,
+    pub vouched_roles: WireTexts<'a>,
     /// Names of the roles its owner had.
-    pub limited_by: Vec<Cow<'a, str>>,
-    /// Whatever its maker attached to it, in the order of the answer.
-    pub metadata: Vec<(Cow<'a, str>, JsonValue<'a>)>,
+    pub limited_by: WireTexts<'a>,
+    /// Whatever its maker attached to it.
+    pub metadata: WireObject<'a>,
     /// Whether somebody vouches for the metadata.
     pub metadata_vouched: bool,
 }
@@ -66,22 +76,29 @@ struct Fields<'a> {
     expiration: Option<Option<UnixMillis>>,
     name: Option<Cow<'a, str>>,
     owner: Option<(Cow<'a, str>, Cow<'a, str>)>,
-    roles: Option<Vec<Cow<'a, str>>>,
-    vouched_roles: Option<Vec<Cow<'a, str>>>,
-    limited_by: Option<Vec<Cow<'a, str>>>,
+    roles: Option<WireTexts<'a>>,
+    vouched_roles: Option<WireTexts<'a>>,
+    limited_by: Option<WireTexts<'a>>,
     metadata_vouched: Option<bool>,
-    metadata: Option<Vec<(Cow<'a, str>, JsonValue<'a>)>>,
+    metadata: Option<WireObject<'a>>,
 }
 
 impl<'a> WireRow<'a> {
+    /// Reads a row. One that has a sequence number and an id is a row, whatever else is wrong with it: the feed goes on behind it.
     pub(super) fn read(next: u8, lexer: &mut SliceLexer<'a>) -> Result<Self, Malformed> {
+        let start = lexer.as_slice();
+        Self::read_whole(next, lexer).or_else(|Malformed| {
+            *lexer = SliceLexer::new(start);
+            Self::read_unusable(next, lexer)
+        })
+    }
+
+    fn read_whole(next: u8, lexer: &mut SliceLexer<'a>) -> Result<Self, Malformed> {
         let mut fields = Fields::default();
         object(next, lexer, &mut |name, next, lexer| fields.read(name, next, lexer))?;
-        let id = fields.id.ok_or(Malformed)?;
-        key_id::check(&id).map_err(|_| Malformed)?;
-        let seq = Cursor(fields.seq.ok_or(Malformed)?);
+        let (seq, id) = place(fields.seq, fields.id)?;
         if fields.removed == Some(true) {
-            return Ok(Self { seq, id, key: None });
+            return Ok(Self { seq, id, state: WireState::Removed });
         }
         let (username, realm) = fields.owner.ok_or(Malformed)?;
         let key = WireKey {
@@ -97,8 +114,28 @@ impl<'a> WireRow<'a> {
             metadata: fields.metadata.unwrap_or_default(),
             metadata_vouched: fields.metadata_vouched.unwrap_or_default(),
         };
-        Ok(Self { seq, id, key: Some(key) })
+        Ok(Self { seq, id, state: WireState::Live(key) })
     }
+
+    /// Reads of a row what says which key it is, and whether that has been removed.
+    fn read_unusable(next: u8, lexer: &mut SliceLexer<'a>) -> Result<Self, Malformed> {
+        let (mut seq, mut id, mut removed) = (None, None, None);
+        object(next, lexer, &mut |name, next, lexer| match name {
+            "seq" => once(&mut seq, number(next, lexer)?),
+            "id" => once(&mut id, text(next, lexer)?),
+            "removed" if matches!(next, b't' | b'f') => once(&mut removed, boolean(lexer)?),
+            _ => skip(next, lexer),
+        })?;
+        let (seq, id) = place(seq, id)?;
+        let state = if removed == Some(true) { WireState::Removed } else { WireState::Unusable };
+        Ok(Self { seq, id, state })
+    }
+}
+
+fn place<'a>(seq: Option<u64>, id: Option<Cow<'a, str>>) -> Result<(Cursor, Cow<'a, str>), Malformed> {
+    let id = id.ok_or(Malformed)?;
+    key_id::check(&id).map_err(|_| Malformed)?;
+    Ok((Cursor(seq.ok_or(Malformed)?), id))
 }
 
 impl<'a> Fields<'a> {
@@ -114,15 +151,12 @@ impl<'a> Fields<'a> {
             "expiration" => once(&mut self.expiration, expiration(next, lexer)?),
             "name" => once(&mut self.name, text(next, lexer)?),
             "owner" => once(&mut self.owner, owner(next, lexer)?),
-            "roles" => once(&mut self.roles, list(next, lexer)?),
-            "vouched_roles" => once(&mut self.vouched_roles, list(next, lexer)?),
-            "limited_by" => once(&mut self.limited_by, list(next, lexer)?),
+            "roles" => once(&mut self.roles, WireTexts::read(next, lexer)?),
+            "vouched_roles" => once(&mut self.vouched_roles, WireTexts::read(next, lexer)?),
+            "limited_by" => once(&mut self.limited_by, WireTexts::read(next, lexer)?),
             "metadata_vouched" => once(&mut self.metadata_vouched, boolean(lexer)?),
-            "metadata" => match value_at(next, lexer)? {
-                JsonValue::Object(fields) => once(&mut self.metadata, fields),
-                _ => Err(Malformed),
-            },
-            _ => value_at(next, lexer).map(drop),
+            "metadata" => once(&mut self.metadata, WireObject::read(next, lexer)?),
+            _ => skip(next, lexer),
         }
     }
 }
@@ -139,7 +173,7 @@ fn owner<'a>(next: u8, lexer: &mut SliceLexer<'a>) -> Result<(Cow<'a, str>, Cow<
     object(next, lexer, &mut |name, next, lexer| match name {
         "username" => once(&mut username, text(next, lexer)?),
         "realm" => once(&mut realm, text(next, lexer)?),
-        _ => value_at(next, lexer).map(drop),
+        _ => skip(next, lexer),
     })?;
     username.zip(realm).ok_or(Malformed)
 }
@@ -149,8 +183,11 @@ impl TryFrom<WireRow<'_>> for FeedRow {
 
     fn try_from(row: WireRow<'_>) -> Result<Self, Malformed> {
         let id = KeyId::try_from(&*row.id).map_err(|_| Malformed)?;
-        let Some(key) = row.key else { return Ok(Self::Removed { seq: row.seq, id }) };
-        let owned = |texts: Vec<Cow<'_, str>>| texts.into_iter().map(Cow::into_owned).collect();
+        let key = match row.state {
+            WireState::Live(key) => key,
+            WireState::Removed => return Ok(Self::Removed { seq: row.seq, id }),
+            WireState::Unusable => return Err(Malformed),
+        };
         let record = KeyRecord {
             id,
             salt: key.salt,
@@ -158,9 +195,9 @@ impl TryFrom<WireRow<'_>> for FeedRow {
             expiration: key.expiration,
             name: key.name.into_owned(),
             owner: Owner { username: key.username.into_owned(), realm: key.realm.into_owned() },
-            roles: owned(key.roles),
-            vouched_roles: owned(key.vouched_roles),
-            limited_by: owned(key.limited_by),
+            roles: owned(key.roles)?,
+            vouched_roles: owned(key.vouched_roles)?,
+            limited_by: owned(key.limited_by)?,
             metadata: fields_of(key.metadata)?,
             metadata_vouched: key.metadata_vouched,
         };
@@ -168,18 +205,18 @@ impl TryFrom<WireRow<'_>> for FeedRow {
     }
 }
 
-fn fields_of(fields: Vec<(Cow<'_, str>, JsonValue<'_>)>) -> Result<Map<String, Value>, Malformed> {
-    fields.into_iter().map(|(name, value)| Ok((name.into_owned(), owned_value(value)?))).collect()
+fn owned(texts: WireTexts<'_>) -> Result<Vec<String>, Malformed> {
+    let mut owned = Vec::new();
+    texts.each(&mut |text| {
+        owned.push(text.to_owned());
+        Ok(())
+    })?;
+    Ok(owned)
 }
 
-/// Recurses no deeper than `JSON_DEPTH_MAX`, because reading does not.
-fn owned_value(value: JsonValue<'_>) -> Result<Value, Malformed> {
-    Ok(match value {
-        JsonValue::Null => Value::Null,
-        JsonValue::Bool(truth) => Value::Bool(truth),
-        JsonValue::Number((text, _)) => Value::Number(text.parse::<Number>().map_err(|_| Malformed)?),
-        JsonValue::String(text) => Value::String(text.into_owned()),
-        JsonValue::Array(items) => items.into_iter().map(owned_value).collect::<Result<_, _>>()?,
-        JsonValue::Object(fields) => Value::Object(fields_of(fields)?),
-    })
+fn fields_of(object: WireObject<'_>) -> Result<Map<String, Value>, Malformed> {
+    match object.as_bytes() {
+        [] => Ok(Map::new()),
+        bytes => serde_json::from_slice(bytes).map_err(|_| Malformed),
+    }
 }
