@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use latchkey_filter::limits::CREDENTIAL_LEN_MAX;
+use latchkey_key_feed::KeyId;
 use latchkey_key_feed::limits::KEY_ID_LEN_MAX;
 use latchkey_local_stack::http::{Request, Response, http2};
 use serde_json::json;
@@ -97,13 +98,16 @@ fn every_bad_key_has_the_same_answer() {
     let mut expired = key("expired", "secret");
     expired.expiration = Some(latchkey_key_feed::UnixMillis(1));
     stage.keys.put(expired);
-    stage.keys.put(key("after-expired", "secret"));
-    stage.await_admitted(&encoded("after-expired", "secret"));
+    stage.keys.put(key("revoked", "secret"));
+    stage.await_admitted(&encoded("revoked", "secret"));
+    stage.keys.remove(KeyId::try_from("revoked").unwrap());
+    stage.await_refused(&encoded("revoked", "secret"));
 
     let bad = [
         ("/unknown", encoded("nobody", "secret"), "latchkey_key_unknown"),
         ("/wrong", encoded("anybody", "wrong"), "latchkey_secret_wrong"),
         ("/expired", encoded("expired", "secret"), "latchkey_key_expired"),
+        ("/revoked", encoded("revoked", "secret"), "latchkey_key_revoked"),
         // Whoever does not know the secret does not learn that the key has expired.
         ("/expired-wrong", encoded("expired", "wrong"), "latchkey_secret_wrong"),
         ("/malformed", "*".to_owned(), "latchkey_credential_bad_base64"),
@@ -118,6 +122,30 @@ fn every_bad_key_has_the_same_answer() {
         answers.insert(answer.text());
     }
     assert_eq!(answers.len(), 1, "the answers differ: {answers:?}");
+    let claimed = |path: &str| stage.envoy.logged_request(path).unwrap()["claimed_key_id"].clone();
+    for (path, id) in [
+        ("/unknown", "nobody"),
+        ("/wrong", "anybody"),
+        ("/expired", "expired"),
+        ("/revoked", "revoked"),
+        ("/expired-wrong", "expired"),
+    ] {
+        assert_eq!(claimed(path), json!(id), "{path}");
+    }
+    assert_eq!(claimed("/malformed"), json!(null));
+}
+
+#[test]
+fn no_admitted_request_has_a_claimed_id_and_no_refused_one_an_identity() {
+    let stage = stage::shared();
+    stage.send(&Request::get("/has-identity").api_key(&good()));
+    stage.send(&Request::get("/has-none").api_key(&encoded("ünknown\n", "secret")));
+    let named = |path: &str| {
+        let entry = stage.envoy.logged_request(path).unwrap();
+        ["key_id", "claimed_key_id", "owner"].map(|field| entry[field].clone())
+    };
+    assert_eq!(named("/has-identity"), [json!("anybody"), json!(null), json!("alice")]);
+    assert_eq!(named("/has-none"), [json!(null), json!("%C3%BCnknown%0A"), json!(null)]);
 }
 
 #[test]

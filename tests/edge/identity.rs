@@ -10,13 +10,14 @@ use crate::stage::{self, Stage, configure, encoded, key};
 /// Marks whatever a client forged.
 const FORGED: &str = "mallory";
 
-/// The identity headers, switched on by default.
-const OWNED: [&str; 7] = [
+/// The default names of the identity headers.
+const OWNED: [&str; 8] = [
     "x-api-key-id",
     "x-api-key-name",
     "x-api-key-owner",
     "x-api-key-owner-realm",
     "x-api-key-roles",
+    "x-api-key-claimed-roles",
     "x-api-key-limited-by",
     "x-api-key-expiration",
 ];
@@ -32,6 +33,7 @@ fn tells_the_upstream_who_calls() {
     let mut record = key("told", "secret");
     record.name = "nightly, ünïcode %".to_owned();
     record.roles = vec!["a,b".to_owned(), "c".to_owned()];
+    record.vouched_roles = record.roles.clone();
     record.expiration = Some(UnixMillis(4_102_444_800_000));
     stage.keys.put(record);
     let credential = encoded("told", "secret");
@@ -129,6 +131,8 @@ fn identity_follows_the_configuration() {
     let request = Request::get("/configured")
         .api_key(&encoded("id", "secret"))
         .header("x_caller", FORGED)
+        .header("x-api-key-owner", FORGED)
+        .header("x.api.key_owner", FORGED)
         .header("x-team", FORGED)
         .header("x-api-key-roles", FORGED);
     assert_eq!(stage.send(&request).status, 200);
@@ -137,9 +141,78 @@ fn identity_follows_the_configuration() {
     assert_eq!(seen.header_values("x-team"), ["search"]);
     assert_eq!(seen.header_values("authorization").len(), 1);
     assert!(seen.header_values("x-api-key-roles").is_empty());
+    assert!(seen.header_values("x-api-key-owner").is_empty(), "told in another header");
     assert!(!holds(&seen, FORGED), "{seen:?}");
     let entry = stage.envoy.logged_request("/configured").unwrap();
     assert_eq!((&entry["key_id"], &entry["owner"]), (&json!("id"), &json!(null)), "{entry}");
+}
+
+#[test]
+fn what_a_keys_maker_made_up_is_told_as_a_claim_or_not_at_all() {
+    let mut self_made = key("self-made", "secret");
+    self_made.roles = vec!["admin".to_owned(), "superuser".to_owned()];
+    self_made.vouched_roles.clear();
+    self_made.metadata_vouched = false;
+    let mut vouched = key("vouched", "secret");
+    vouched.roles = vec!["reader".to_owned(), "admin".to_owned()];
+    vouched.vouched_roles = vec!["reader".to_owned()];
+    let mut inheriting = key("inheriting", "secret");
+    inheriting.roles.clear();
+    inheriting.vouched_roles.clear();
+
+    let as_it_is = Stage::with_keys(vec![self_made.clone()], |_| {});
+    as_it_is.send(&Request::get("/self-made").api_key(&encoded("self-made", "secret")));
+    let seen = only(&as_it_is, "/self-made");
+    assert!(!seen.headers.iter().any(|(_, value)| value.windows(5).any(|text| text == b"admin")), "{seen:?}");
+    assert_eq!(seen.header_values("x-api-key-owner"), ["alice"]);
+
+    let stage = Stage::with_keys(vec![self_made, vouched, inheriting], |config| {
+        configure(config, "/identity/headers/claimed_roles", json!("x-api-key-claimed-roles"));
+        let claimed = json!({"path": "team", "claims": true});
+        configure(config, "/identity/metadata_headers", json!({"x-team": "team", "x-claimed-team": claimed}));
+    });
+    let told = |id: &str| {
+        let path = format!("/{id}");
+        assert_eq!(stage.send(&Request::get(&path).api_key(&encoded(id, "secret"))).status, 200);
+        let seen = only(&stage, &path);
+        let names = ["x-api-key-roles", "x-api-key-claimed-roles", "x-team", "x-claimed-team"];
+        names.map(|name| seen.header_values(name).join(" | "))
+    };
+    assert_eq!(told("self-made"), ["", "admin,superuser", "", "search"]);
+    assert_eq!(told("vouched"), ["reader", "admin", "search", "search"]);
+    assert_eq!(told("inheriting"), ["ops", "", "search", "search"]);
+}
+
+#[test]
+fn a_configuration_that_tells_more_has_what_it_tells() {
+    // Two gates of one process and one feed, of which one tells a metadata field: each tells its own, whoever came first.
+    let stage = Stage::with_keys(vec![key("id", "secret")], |config| {
+        configure(config, "/identity/filter_state", json!(["id"]));
+        let mut listener = config.listener().unwrap().clone();
+        configure(config, "/identity/metadata_headers", json!({"x-team": "team"}));
+        listener["name"] = json!("other");
+        let listeners = config.bootstrap().pointer_mut("/static_resources/listeners").unwrap();
+        listeners.as_array_mut().unwrap().push(listener);
+    });
+    let credential = encoded("id", "secret");
+    stage.await_admitted(&credential);
+    let other = stage.envoy.admin().listener("other").unwrap();
+    for (path, address, team) in
+        [("/tells-team", stage.address, vec!["search"]), ("/tells-none", other, vec![])]
+    {
+        let request = Request::get(path).api_key(&credential).header("x-team", FORGED);
+        assert_eq!(http1::exchange(address, &request).unwrap().status, 200, "{path}");
+        let of_gate: Vec<_> = only(&stage, path).header_values("x-team");
+        let expected = if team.is_empty() { vec![FORGED] } else { team };
+        assert_eq!(of_gate, expected, "{path}: a name that a gate does not own is its client's");
+    }
+    stage.keys.remove(latchkey_key_feed::KeyId::try_from("id").unwrap());
+    for address in [stage.address, other] {
+        let request = Request::get("/revoked").api_key(&credential);
+        stage.until("both tables know of the revocation", || {
+            http1::exchange(address, &request).unwrap().status == 401
+        });
+    }
 }
 
 #[test]

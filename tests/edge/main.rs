@@ -8,6 +8,7 @@
 #![expect(clippy::indexing_slicing, reason = "a failing test may panic")]
 
 mod acknowledgement;
+mod authentication;
 mod company;
 mod credentials;
 mod feed_faults;
@@ -17,6 +18,7 @@ mod life_of_a_key;
 mod mutations;
 mod protocols;
 mod replicas;
+mod rows;
 mod samples;
 mod secrecy;
 mod stage;

@@ -57,6 +57,28 @@ fn works_in_envoy_as_istio_sets_it(plugin: &Value) {
     assert_eq!(stage.status_for(&encoded("id", "wrong")), 401);
 }
 
+#[test]
+fn the_rule_by_owner_shuts_out_whom_it_names() {
+    let owned_by = |owner: &str, realm: &str| {
+        let mut record = key(&format!("{owner}-{realm}"), "secret");
+        record.owner.username = owner.to_owned();
+        record.owner.realm = realm.to_owned();
+        record
+    };
+    let owners = [("alice", "native"), ("mallory", "native"), ("mallory", "file"), ("trudy", "native")];
+    let stage = Stage::with_keys(owners.map(|(owner, realm)| owned_by(owner, realm)).to_vec(), |config| {
+        let filters = config.connection_manager().unwrap()["http_filters"].as_array_mut().unwrap();
+        filters.insert(filters.len() - 1, sample("envoy/rbac.yaml"));
+    });
+    let statuses =
+        owners.map(|(owner, realm)| stage.status_for(&encoded(&format!("{owner}-{realm}"), "secret")));
+    assert_eq!(statuses, [200, 403, 200, 403]);
+    // The same value is a text to the access log.
+    let path = "/logged-too";
+    stage.send(&latchkey_local_stack::http::Request::get(path).api_key(&encoded("trudy-native", "secret")));
+    assert_eq!(stage.envoy.logged_request(path).unwrap()["owner"], json!("trudy"));
+}
+
 #[track_caller]
 fn assert_understood(plugin_config: &str) {
     let environment = |_: &str| Some(encoded("edge", FEED_SECRET));
