@@ -98,6 +98,17 @@ pub struct FailureEvent<'a> {
 /// Why a request was turned away.
 #[derive(Clone, Debug)]
 pub enum Refusal<'a> {
+    /// Somebody whose password was not looked at, because too many from the same source were wrong (429).
+    Throttled {
+        /// The username that was claimed.
+        claimed: &'a str,
+    },
+    /// Somebody of whom the service could not tell who it is, because something that it needs is out of reach or overloaded (503).
+    /// Nothing is said of the credential, which may be good.
+    Unavailable {
+        /// What was missing, out of a bounded set.
+        reason: &'static str,
+    },
     /// Nobody the service knows (401).
     Unauthenticated {
         /// The cause, out of a bounded set.
@@ -181,6 +192,21 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
             outcome = "unauthenticated",
             reason,
             claimed = claimed.map(shortened),
+            path = event.path,
+            source,
+        ),
+        Refusal::Throttled { claimed } => tracing::info!(
+            target: TARGET,
+            outcome = "throttled",
+            reason = "login_throttled",
+            claimed = shortened(claimed),
+            path = event.path,
+            source,
+        ),
+        Refusal::Unavailable { reason } => tracing::info!(
+            target: TARGET,
+            outcome = "unavailable",
+            reason,
             path = event.path,
             source,
         ),

@@ -28,6 +28,10 @@ pub const CONNECTIONS_DEFAULT: u32 = 16_384;
 /// Most that may be set for it: half of what a process may open at most on Linux when nobody raises it (`fs.nr_open`).
 pub const CONNECTIONS_MAX: u32 = 524_288;
 
+/// One connection in so many is kept from waiting for the feed, so that edges that wait never hold them all: a health check and an operator
+/// find one.
+pub const CONNECTIONS_PER_KEPT: u32 = 16;
+
 /// Open files that are left for the store, the log and the listener, whatever the limit of the process. A store in SQLite takes some
 /// thirty.
 pub const FILES_KEPT: usize = 124;
@@ -192,6 +196,14 @@ pub const ROLE_DESCRIPTION_CHARS_MAX: usize = 1_000;
 /// Most passwords that may wait for a thread to be verified or hashed. One takes some 25 ms, so the last waits a few seconds.
 pub const PASSWORDS_WAITING_MAX: usize = 128;
 
+/// Blocks of 1 KiB in a piece of memory that is kept for hashing: what a password takes that this service hashed. One piece is kept for
+/// each thread that hashes, of which there are half as many as processors.
+pub const HASHING_BLOCKS_KEPT: usize = 19 * 1024;
+
+/// Least blocks of a piece that is not kept, for a hash from elsewhere that asks for more memory. From 32 MiB on, glibc's allocator takes
+/// memory from the system and gives it back (`M_MMAP_THRESHOLD`, mallopt(3)); below, it may keep it for the thread.
+pub const HASHING_BLOCKS_UNKEPT_MIN: usize = 33 * 1024;
+
 /// Failed logins that come back each minute to one source when nothing is set. A guesser gets 14,400 tries a day, of which a password
 /// that is on no list of common ones has nothing to fear; who mistypes never notices.
 pub const FAILED_LOGINS_PER_MINUTE_DEFAULT: u32 = 10;
@@ -202,8 +214,8 @@ pub const FAILED_LOGINS_PER_MINUTE_MAX: u32 = 6_000;
 /// Failed logins that one source may make at once: a dozen clients that all start with an old password, and some typing.
 pub const FAILED_LOGINS_BURST: u32 = 20;
 
-/// Most failed logins by which a source may be in debt: those that were let in together and failed later.
-pub const FAILED_LOGINS_DEBT_MAX: u32 = PASSWORDS_WAITING_MAX as u32;
+/// Most logins that may wait until others from the same source are decided. Each takes some 25 ms, so the last waits a few seconds.
+pub const LOGINS_WAITING_MAX: usize = PASSWORDS_WAITING_MAX;
 
 /// Most sources whose failed logins are remembered, at some 40 bytes each; the one with the fewest is forgotten for a new one.
 pub const FAILED_LOGIN_SOURCES_MAX: usize = 65_536;

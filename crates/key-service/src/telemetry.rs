@@ -2,6 +2,7 @@
 //!
 //! Labels come from small fixed sets: routes, statuses, reasons. A key, a name or an owner is never one.
 
+pub mod connections;
 pub mod edges;
 pub mod tls;
 
@@ -26,6 +27,7 @@ const KEYS_UPDATED: &str = "latchkey_keys_updated_total";
 const FEED_POLLS_WAITING: &str = "latchkey_feed_polls_waiting";
 const FEED_ROWS: &str = "latchkey_feed_rows_total";
 const LOGINS_THROTTLED: &str = "latchkey_logins_throttled_total";
+const AUTHENTICATION_UNAVAILABLE: &str = "latchkey_authentication_unavailable_total";
 const REFUSALS: &str = "latchkey_authentication_failures_total";
 const TOKENS_CREATED: &str = "latchkey_tokens_created_total";
 const TOKENS_INVALIDATED: &str = "latchkey_tokens_invalidated_total";
@@ -104,6 +106,11 @@ pub fn authentication_failed(reason: &'static str) {
     counter!(REFUSALS, "reason" => reason).increment(1);
 }
 
+/// The service could not tell who asks, because something that it needs is out of reach or overloaded; `reason` is out of a fixed set.
+pub fn authentication_unavailable(reason: &'static str) {
+    counter!(AUTHENTICATION_UNAVAILABLE, "reason" => reason).increment(1);
+}
+
 /// A password was not looked at, because too many from the same source were wrong.
 pub fn login_throttled() {
     counter!(LOGINS_THROTTLED).increment(1);
@@ -140,9 +147,14 @@ fn describe() {
         LOGINS_THROTTLED,
         "Logins refused with 429 after too many failed ones from the same source."
     );
+    describe_counter!(
+        AUTHENTICATION_UNAVAILABLE,
+        "Credentials that could not be checked, by what was missing. Nothing is said of whoever sent them."
+    );
     describe_counter!(REFUSALS, "Credentials that authenticated nobody, by reason.");
     describe_counter!(KEY_SETS_UNREADABLE, "Failures to read the keys of an issuer of JSON Web Tokens.");
     describe_counter!(STORE_ERRORS, "Failures of the store, by kind.");
+    connections::describe();
     edges::describe();
     tls::describe();
 }

@@ -290,19 +290,24 @@ fn refused(failure: AuthenticationFailure, origin: &Origin, service: &SharedServ
 }
 
 fn record(failure: &AuthenticationFailure, origin: &Origin) {
-    telemetry::authentication_failed(failure.kind());
-    if matches!(failure, AuthenticationFailure::Throttled { .. }) {
-        telemetry::login_throttled();
-    }
-    let claimed = match failure {
-        AuthenticationFailure::RejectedKey(rejection) => Some(rejection.claimed_id()),
-        AuthenticationFailure::RejectedUser { username, .. }
-        | AuthenticationFailure::Throttled { username, .. } => Some(username.as_str()),
-        _ => None,
+    let reason = failure.kind();
+    let refusal = match failure {
+        trouble if trouble.is_trouble() => Refusal::Unavailable { reason },
+        AuthenticationFailure::Throttled { username, .. } => Refusal::Throttled { claimed: username },
+        AuthenticationFailure::RejectedKey(rejection) => {
+            Refusal::Unauthenticated { reason, claimed: Some(rejection.claimed_id()) }
+        }
+        AuthenticationFailure::RejectedUser { username, .. } => {
+            Refusal::Unauthenticated { reason, claimed: Some(username) }
+        }
+        _ => Refusal::Unauthenticated { reason, claimed: None },
     };
-    audit::record_refusal(&RefusalEvent {
-        path: origin.uri.path(),
-        source: origin.source,
-        refusal: Refusal::Unauthenticated { reason: failure.kind(), claimed },
-    });
+    match refusal {
+        Refusal::Unavailable { reason } => telemetry::authentication_unavailable(reason),
+        Refusal::Throttled { .. } => telemetry::login_throttled(),
+        Refusal::Unauthenticated { .. } | Refusal::Forbidden { .. } => {
+            telemetry::authentication_failed(reason)
+        }
+    }
+    audit::record_refusal(&RefusalEvent { path: origin.uri.path(), source: origin.source, refusal });
 }

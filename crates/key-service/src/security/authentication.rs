@@ -11,7 +11,7 @@ mod bearer;
 mod failure;
 mod password;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName};
 use latchkey_key_feed::UnixMillis;
@@ -21,6 +21,7 @@ use crate::security::api_key::{self, VerifiedKey};
 use crate::security::credential::{ApiKeyCredential, Presented, presented};
 use crate::security::jwt::{JwtRealms, JwtRejection};
 use crate::security::login_throttle::LoginThrottle;
+use crate::security::login_throttle::attempts::LoginAttempts;
 use crate::security::realm::User;
 use crate::security::realm_chain::RealmChain;
 use crate::security::source::Source;
@@ -41,7 +42,7 @@ pub struct Authenticator {
     anonymous: Option<AnonymousAccess>,
     schemes: Schemes,
     /// `None` where passwords may be wrong as often as anybody likes.
-    throttle: Option<Arc<Mutex<LoginThrottle>>>,
+    attempts: Option<Arc<LoginAttempts>>,
 }
 
 /// Which credentials count besides passwords.
@@ -105,8 +106,8 @@ impl Authenticator {
         schemes: Schemes,
         throttle: Option<LoginThrottle>,
     ) -> Self {
-        let throttle = throttle.map(|throttle| Arc::new(Mutex::new(throttle)));
-        Self { store, realms, jwt_realms, anonymous, schemes, throttle }
+        let attempts = throttle.map(|throttle| Arc::new(LoginAttempts::new(throttle)));
+        Self { store, realms, jwt_realms, anonymous, schemes, attempts }
     }
 
     /// Which credentials count besides passwords.

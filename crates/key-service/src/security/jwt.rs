@@ -163,6 +163,8 @@ impl JwtRealms {
         for realm in self.0.iter().filter(|realm| issuer == Some(realm.settings.allowed_issuer.as_str())) {
             match realm.authenticate(&token, credential.client_secret.as_ref(), now).await {
                 Ok(user) => return Ok(Some(user)),
+                // What one realm could not look at, no other can call bad.
+                Err(_) if rejection == JwtRejection::KeysUnavailable => {}
                 Err(refused) => rejection = refused,
             }
         }

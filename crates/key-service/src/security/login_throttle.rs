@@ -1,28 +1,28 @@
 //! How often a password may be wrong, by where it comes from.
 //!
-//! Each source has a bucket of failed logins, which fills up again at a steady rate. A wrong password takes one out; when there is
-//! none left, no password from there is looked at. A right one takes nothing and gives nothing back: whoever has one account must
-//! not buy himself tries at another. Logins that were let in together can take out more than there was, which is paid back by a
-//! longer wait, so the rate holds whatever is done in parallel.
+//! Each source has a bucket of failed logins, which fills up again at a steady rate. A login takes one out when it begins, before its
+//! password is looked at, and gives it back when the password was right; when there is none left, no password from there is looked
+//! at. So no more are looked at than the rate allows, however many come at once. A right password gives back no more than it
+//! took: whoever has one account must not buy himself tries at another. While the last ones of a bucket are taken by logins that are not
+//! decided yet, others wait for those ([`attempts`]): people behind one address may all log in at once.
 //!
 //! Only passwords count. API keys and tokens are random and cannot be guessed, and whoever uses one must not suffer from a stranger
 //! behind the same address.
 //!
-//! A bucket is one moment: when it will be full again. One that is full needs no entry, so the table holds those with recent
-//! failures only, and has room for so many.
+//! A bucket is one moment: when it will be full again; and the number of logins that have begun. One that is full needs no entry, so
+//! the table holds those with recent failures only, and has room for so many.
+
+pub mod attempts;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use latchkey_key_feed::UnixMillis;
 
-use crate::limits::{
-    FAILED_LOGIN_SOURCES_MAX, FAILED_LOGINS_BURST, FAILED_LOGINS_DEBT_MAX, FAILED_LOGINS_PER_MINUTE_MAX,
-};
-use crate::security::source::Source;
+use crate::limits::{FAILED_LOGIN_SOURCES_MAX, FAILED_LOGINS_BURST, FAILED_LOGINS_PER_MINUTE_MAX};
+use crate::security::source::{Network, Source};
 
 /// How often a password may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,35 @@ pub struct InvalidRate;
 pub struct LoginThrottle {
     /// The time in which one failed login comes back.
     interval_ms: u64,
-    /// When the bucket of a source is full again, if it is not.
-    full_at: HashMap<Network, UnixMillis>,
+    /// The buckets that are not full.
+    buckets: HashMap<Option<Network>, Bucket>,
+}
+
+/// What is missing in a bucket.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    /// When what failed has come back.
+    full_at: UnixMillis,
+    /// How many logins have begun and are not decided.
+    begun: u32,
+}
+
+/// Why a password from there is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNow {
+    /// There were too many failed logins from there.
+    Refused(TooManyFailedLogins),
+    /// Other logins from there have to be decided first.
+    Undecided,
+}
+
+/// What became of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginOutcome {
+    /// The password was wrong, or whoever sent it did not wait to hear.
+    Failed,
+    /// The password was right, or was not looked at.
+    Harmless,
 }
 
 /// There were too many failed logins from there.
@@ -49,11 +76,6 @@ pub struct TooManyFailedLogins {
     /// When the next may be tried.
     pub retry_after: Duration,
 }
-
-/// What shares a bucket: an IPv4 address, or the first 64 bits of an IPv6 address, which is the least that one subscriber has.
-/// `None` for requests of which nobody knows where they come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Network(Option<IpAddr>);
 
 impl TryFrom<u32> for FailedLoginRate {
     type Error = InvalidRate;
@@ -68,63 +90,77 @@ impl LoginThrottle {
     /// Buckets that are all full.
     #[must_use]
     pub fn new(rate: FailedLoginRate) -> Self {
-        Self { interval_ms: 60_000 / u64::from(rate.per_minute.get()), full_at: HashMap::new() }
+        Self { interval_ms: 60_000 / u64::from(rate.per_minute.get()), buckets: HashMap::new() }
     }
 
-    /// Whether a password from there may be looked at.
+    /// Takes one out of the bucket, before a password from there is looked at. Whoever began a login must end it.
     ///
     /// # Errors
     ///
-    /// [`TooManyFailedLogins`] when the bucket is empty.
-    pub fn check(&self, source: Option<Source>, now: UnixMillis) -> Result<(), TooManyFailedLogins> {
-        let missing_ms = self.missing_ms(Network::of(source), now);
-        let wait_ms = missing_ms.saturating_sub(self.interval_ms * u64::from(FAILED_LOGINS_BURST - 1));
-        if wait_ms == 0 {
-            return Ok(());
+    /// [`NotNow`] when there is none left: nothing was begun then.
+    pub fn begin(&mut self, source: Option<Source>, now: UnixMillis) -> Result<(), NotNow> {
+        let network = source.map(Network::of);
+        let bucket = self.buckets.get(&network).copied().unwrap_or_default();
+        let missing_ms = self.missing_ms(bucket, now);
+        let room_ms = self.capacity_ms() - self.interval_ms;
+        let wait_ms = missing_ms.saturating_sub(room_ms);
+        if wait_ms > 0 {
+            let retry_after = Duration::from_millis(wait_ms);
+            return Err(NotNow::Refused(TooManyFailedLogins { retry_after }));
         }
-        Err(TooManyFailedLogins { retry_after: Duration::from_millis(wait_ms) })
+        if missing_ms.saturating_add(self.interval_ms.saturating_mul(u64::from(bucket.begun))) > room_ms {
+            return Err(NotNow::Undecided);
+        }
+        self.keep(network, Bucket { begun: bucket.begun.saturating_add(1), ..bucket }, now);
+        Ok(())
     }
 
-    /// A password from there was wrong.
-    pub fn count_failure(&mut self, source: Option<Source>, now: UnixMillis) {
-        let network = Network::of(source);
-        let missing_ms = self.missing_ms(network, now).saturating_add(self.interval_ms);
-        if self.full_at.len() >= FAILED_LOGIN_SOURCES_MAX && !self.full_at.contains_key(&network) {
+    /// A login that began is decided. `now` is the time at which it began.
+    pub fn end(&mut self, source: Option<Source>, now: UnixMillis, outcome: LoginOutcome) {
+        let network = source.map(Network::of);
+        let mut bucket = self.buckets.get(&network).copied().unwrap_or_default();
+        bucket.begun = bucket.begun.saturating_sub(1);
+        if outcome == LoginOutcome::Failed {
+            let missing_ms = self.missing_ms(bucket, now).saturating_add(self.interval_ms);
+            bucket.full_at = UnixMillis(now.0.saturating_add(missing_ms.min(self.capacity_ms())));
+        }
+        if bucket.begun == 0 && self.missing_ms(bucket, now) == 0 {
+            self.buckets.remove(&network);
+        } else {
+            self.keep(network, bucket, now);
+        }
+    }
+
+    /// The time until what failed has come back. Never more than an empty bucket takes, so that a clock which is set back locks nobody
+    /// out for longer.
+    fn missing_ms(&self, bucket: Bucket, now: UnixMillis) -> u64 {
+        bucket.full_at.0.saturating_sub(now.0).min(self.capacity_ms())
+    }
+
+    /// The time in which an empty bucket fills up.
+    fn capacity_ms(&self) -> u64 {
+        self.interval_ms * u64::from(FAILED_LOGINS_BURST)
+    }
+
+    fn keep(&mut self, network: Option<Network>, bucket: Bucket, now: UnixMillis) {
+        if self.buckets.len() >= FAILED_LOGIN_SOURCES_MAX && !self.buckets.contains_key(&network) {
             self.make_room(now);
         }
-        self.full_at.insert(network, UnixMillis(now.0.saturating_add(missing_ms.min(self.missing_ms_max()))));
+        self.buckets.insert(network, bucket);
     }
 
-    /// The time until the bucket is full. Never more than an empty bucket and its debt take, so that a clock which is set back
-    /// locks nobody out for longer.
-    fn missing_ms(&self, network: Network, now: UnixMillis) -> u64 {
-        let full_at = self.full_at.get(&network).map_or(0, |full_at| full_at.0);
-        full_at.saturating_sub(now.0).min(self.missing_ms_max())
-    }
-
-    fn missing_ms_max(&self) -> u64 {
-        self.interval_ms * u64::from(FAILED_LOGINS_BURST + FAILED_LOGINS_DEBT_MAX)
-    }
-
-    /// Forgets the sources whose buckets are full, or else the one that is nearest to it.
+    /// Forgets the sources whose buckets are full, or else the one that is nearest to it. One with logins that are not decided is
+    /// kept: there are no more of those than open requests.
     fn make_room(&mut self, now: UnixMillis) {
-        self.full_at.retain(|_, full_at| full_at.0 > now.0);
-        if self.full_at.len() < FAILED_LOGIN_SOURCES_MAX {
+        self.buckets.retain(|_, bucket| bucket.begun > 0 || bucket.full_at.0 > now.0);
+        if self.buckets.len() < FAILED_LOGIN_SOURCES_MAX {
             return;
         }
-        let nearest = self.full_at.iter().min_by_key(|(_, full_at)| full_at.0).map(|(network, _)| *network);
+        let decided = self.buckets.iter().filter(|(_, bucket)| bucket.begun == 0);
+        let nearest = decided.min_by_key(|(_, bucket)| bucket.full_at.0).map(|(network, _)| *network);
         if let Some(network) = nearest {
-            self.full_at.remove(&network);
+            self.buckets.remove(&network);
         }
-    }
-}
-
-impl Network {
-    fn of(source: Option<Source>) -> Self {
-        Self(source.map(|source| match source.address {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
-        }))
     }
 }
 

@@ -4,11 +4,13 @@
 //! milliseconds, therefore it happens off the threads that serve requests, on a bounded number of threads, with a bounded
 //! number of requests waiting for one. A user nobody knows costs the same as a wrong password.
 
+mod memory;
+
 use std::fmt;
 use std::sync::Arc;
 
-use argon2::password_hash::phc;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
+use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Semaphore;
@@ -17,6 +19,7 @@ use crate::limits::{
     PASSWORD_CHARS_MIN, PASSWORD_LEN_MAX, PASSWORD_RANDOM_LEN, PASSWORD_SALT_LEN, PASSWORDS_WAITING_MAX,
 };
 use crate::randomness::{NoRandomness, Randomness, draw};
+use crate::security::password::memory::HashingMemory;
 
 /// Memory of one hashing, in KiB: the first choice of OWASP's password storage cheat sheet, and the crate's default.
 const MEMORY_KIB: u32 = Params::DEFAULT_M_COST;
@@ -39,6 +42,7 @@ pub struct PasswordHash(phc::PasswordHash);
 pub struct PasswordChecker {
     threads: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    memory: Arc<HashingMemory>,
     decoy: PasswordHash,
 }
 
@@ -59,7 +63,7 @@ pub struct InvalidPasswordHash;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashingFailed;
 
-/// Too many hashings wait for a thread already.
+/// Too many hashings wait for a thread already, or there is no memory for one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saturated;
 
@@ -118,17 +122,38 @@ impl PasswordHash {
     ///
     /// [`HashingFailed`] when there is no randomness for the salt, or no memory.
     pub fn of(password: &Password, randomness: &dyn Randomness) -> Result<Self, HashingFailed> {
-        Self::salted(password, draw(randomness).map_err(|_| HashingFailed)?)
+        let salt = draw(randomness).map_err(|_| HashingFailed)?;
+        Self::salted(password, salt, &HashingMemory::default())
     }
 
-    fn salted(password: &Password, salt: [u8; PASSWORD_SALT_LEN]) -> Result<Self, HashingFailed> {
-        argon2().hash_password_with_salt(&password.0, &salt).map(Self).map_err(|_| HashingFailed)
+    fn salted(
+        password: &Password,
+        salt: [u8; PASSWORD_SALT_LEN],
+        memory: &HashingMemory,
+    ) -> Result<Self, HashingFailed> {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT);
+        let salt = Salt::new(&salt).map_err(|_| HashingFailed)?;
+        let hash = output(&argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN, memory)?;
+        Ok(Self(phc::PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(argon2.params()).map_err(|_| HashingFailed)?,
+            salt: Some(salt),
+            hash: Some(hash),
+        }))
     }
 
     /// Whether this is the hash of `password`. Takes the time of a hashing, and compares in constant time.
-    #[must_use]
-    pub fn matches(&self, password: &Password) -> bool {
-        argon2().verify_password(&password.0, &self.0).is_ok()
+    ///
+    /// # Errors
+    ///
+    /// [`HashingFailed`] when there is no memory for it: then nobody knows.
+    fn matches(&self, password: &Password, memory: &HashingMemory) -> Result<bool, HashingFailed> {
+        let (Some(salt), Some(hash)) = (&self.0.salt, &self.0.hash) else { return Ok(false) };
+        let params = Params::try_from(&self.0).map_err(|_| HashingFailed)?;
+        let version = self.0.version.map_or(Ok(Version::default()), Version::try_from);
+        let argon2 = Argon2::new(Algorithm::Argon2id, version.map_err(|_| HashingFailed)?, params);
+        Ok(output(&argon2, password, salt, hash.len(), memory)? == *hash)
     }
 }
 
@@ -140,11 +165,14 @@ impl PasswordChecker {
     /// [`HashingFailed`] when the hash for users nobody knows cannot be made.
     pub fn new(threads: usize, randomness: &dyn Randomness) -> Result<Self, HashingFailed> {
         let unguessable = Password::generated(randomness).map_err(|_| HashingFailed)?;
+        let salt = draw(randomness).map_err(|_| HashingFailed)?;
         let threads = threads.max(1);
+        let memory = HashingMemory::default();
         Ok(Self {
             threads: Arc::new(Semaphore::new(threads)),
             places: Arc::new(Semaphore::new(threads + PASSWORDS_WAITING_MAX)),
-            decoy: PasswordHash::of(&unguessable, randomness)?,
+            decoy: PasswordHash::salted(&unguessable, salt, &memory)?,
+            memory: Arc::new(memory),
         })
     }
 
@@ -162,11 +190,13 @@ impl PasswordChecker {
         let hash = stored.unwrap_or(&self.decoy).clone();
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| Saturated)?;
         // The permit goes with the work: a caller that hangs up frees its place, but the thread is busy until the end.
+        let memory = Arc::clone(&self.memory);
         let matches = tokio::task::spawn_blocking(move || {
             let _busy = thread;
-            hash.matches(&password)
+            hash.matches(&password, &memory)
         });
-        Ok(matches.await.map_err(|_| Saturated)? && known)
+        let matches = matches.await.map_err(|_| Saturated)?.map_err(|HashingFailed| Saturated)?;
+        Ok(matches && known)
     }
 
     /// The hash of a new password under a fresh salt.
@@ -182,17 +212,30 @@ impl PasswordChecker {
         let _place = self.places.try_acquire().map_err(|_| HashRefusal::Saturated)?;
         let salt = draw(randomness).map_err(|_| HashRefusal::Failed)?;
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| HashRefusal::Saturated)?;
+        let memory = Arc::clone(&self.memory);
         let hash = tokio::task::spawn_blocking(move || {
             let _busy = thread;
-            PasswordHash::salted(&password, salt)
+            PasswordHash::salted(&password, salt, &memory)
         });
         hash.await.map_err(|_| HashRefusal::Saturated)?.map_err(|HashingFailed| HashRefusal::Failed)
     }
 }
 
-fn argon2() -> Argon2<'static> {
-    // The parameters of a hash that is verified come from the hash; these are for new ones.
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
+/// The hash of a password, in so many bytes.
+fn output(
+    argon2: &Argon2<'_>,
+    password: &Password,
+    salt: &Salt,
+    len: usize,
+    memory: &HashingMemory,
+) -> Result<Output, HashingFailed> {
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let out = buffer.get_mut(..len).ok_or(HashingFailed)?;
+    let hashed = memory.with(argon2.params().block_count(), |blocks| {
+        argon2.hash_password_into_with_memory(&password.0, salt, out, blocks)
+    })?;
+    hashed.map_err(|_| HashingFailed)?;
+    Output::new(buffer.get(..len).ok_or(HashingFailed)?).map_err(|_| HashingFailed)
 }
 
 impl TryFrom<&str> for PasswordHash {
@@ -273,62 +316,4 @@ impl fmt::Display for HashRefusal {
 impl std::error::Error for HashRefusal {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::randomness::SystemRandomness;
-
-    fn password(text: &str) -> Password {
-        Password::presented(text.as_bytes().to_vec())
-    }
-
-    #[tokio::test]
-    async fn knows_the_right_password_and_no_other() {
-        let checker = PasswordChecker::new(1, &SystemRandomness).unwrap();
-        let hash = PasswordHash::of(&password("correct horse"), &SystemRandomness).unwrap();
-        let stored = PasswordHash::try_from(hash.to_string().as_str()).unwrap();
-        assert_eq!(checker.check(Some(&stored), password("correct horse")).await, Ok(true));
-        assert_eq!(checker.check(Some(&stored), password("correct hors")).await, Ok(false));
-        assert_eq!(checker.check(None, password("correct horse")).await, Ok(false));
-    }
-
-    #[tokio::test]
-    async fn turns_away_whom_it_has_no_place_for() {
-        let checker = PasswordChecker::new(1, &SystemRandomness).unwrap();
-        let all = u32::try_from(1 + PASSWORDS_WAITING_MAX).unwrap();
-        let taken = checker.places.acquire_many(all).await.unwrap();
-        assert_eq!(checker.check(None, password("x")).await, Err(Saturated));
-        let hashed = checker.hash(password("x"), &SystemRandomness).await;
-        assert_eq!(hashed.map(|_| ()), Err(HashRefusal::Saturated));
-        drop(taken);
-        assert_eq!(checker.check(None, password("x")).await, Ok(false));
-    }
-
-    #[test]
-    fn refuses_passwords_at_one_past_each_limit() {
-        let chosen = |chars: usize| Password::chosen("x".repeat(chars)).map(|_| ());
-        assert_eq!(chosen(PASSWORD_CHARS_MIN - 1), Err(InvalidPassword::TooShort));
-        assert_eq!(chosen(PASSWORD_CHARS_MIN), Ok(()));
-        assert_eq!(chosen(PASSWORD_LEN_MAX), Ok(()));
-        assert_eq!(chosen(PASSWORD_LEN_MAX + 1), Err(InvalidPassword::TooLong));
-    }
-
-    #[test]
-    fn refuses_hashes_that_are_not_argon2id_or_cost_too_much() {
-        for text in [
-            "",
-            "secret",
-            "$argon2i$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$T7MXtkNMMzVjgGTHxKqVTTHxXmZpnKvBc6kXQZzVAQs",
-            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0",
-            "$argon2id$v=19$m=262145,t=2,p=1$c2FsdHNhbHRzYWx0$T7MXtkNMMzVjgGTHxKqVTTHxXmZpnKvBc6kXQZzVAQs",
-            "$argon2id$v=19$m=19456,t=17,p=1$c2FsdHNhbHRzYWx0$T7MXtkNMMzVjgGTHxKqVTTHxXmZpnKvBc6kXQZzVAQs",
-        ] {
-            assert_eq!(PasswordHash::try_from(text).map(|_| ()), Err(InvalidPasswordHash), "{text}");
-        }
-    }
-
-    #[test]
-    fn nothing_secret_is_printed() {
-        let hash = PasswordHash::of(&password("hunter2"), &SystemRandomness).unwrap();
-        assert_eq!(format!("{:?} {hash:?}", password("hunter2")), "Password PasswordHash");
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@
 //! address that is not one of them; of a peer that is no such proxy the header says nothing.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use axum::http::{HeaderMap, HeaderName};
@@ -21,6 +21,11 @@ pub struct Source {
     /// The port, which proxies seldom tell.
     pub port: Option<u16>,
 }
+
+/// What one subscriber has at least, and what therefore counts as one where sources are counted: an IPv4 address, or the first 64 bits of
+/// an IPv6 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
 
 /// An address, or all addresses that begin alike (CIDR): `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +61,21 @@ impl Source {
         source
     }
 
-    fn is_in(self, blocks: &[AddressBlock]) -> bool {
+    /// Whether it is in one of these blocks.
+    #[must_use]
+    pub fn is_in(self, blocks: &[AddressBlock]) -> bool {
         blocks.iter().any(|block| block.contains(self.address))
+    }
+}
+
+impl Network {
+    /// The network of a source.
+    #[must_use]
+    pub fn of(source: Source) -> Self {
+        Self(match source.address {
+            IpAddr::V4(address) => IpAddr::V4(address),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
+        })
     }
 }
 

@@ -70,10 +70,29 @@ async fn a_source_with_too_many_failed_logins_waits_and_no_other_does() {
     assert_eq!(login(&service, PEER, PASSWORD, &[]).await.status, 200);
     let metrics = service.anonymous().get("/metrics").await.text;
     assert!(metrics.contains("latchkey_logins_throttled_total "), "{metrics}");
-    assert!(
-        metrics.contains(r#"latchkey_authentication_failures_total{reason="login_throttled"}"#),
-        "{metrics}"
-    );
+    assert!(!metrics.contains(r#"{reason="login_throttled"}"#), "a password was not looked at: {metrics}");
+}
+
+// All are let in before the first is decided, unless each counts from its beginning.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_wrong_passwords_that_come_at_once_no_more_are_looked_at() {
+    let service = service().await;
+    let logins = (0..400).map(|_| login(&service, PEER, "wrong", &[]));
+    let answers = futures_util::future::join_all(logins).await;
+    let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
+    assert_eq!(looked_at, FAILED_LOGINS_BURST as usize);
+    assert!(answers.iter().all(|answer| answer.status == 401 || answer.status == 429));
+    assert_throttled(&login(&service, PEER, PASSWORD, &[]).await);
+}
+
+// People behind one address may log in together: those beyond the burst wait for the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn right_passwords_that_come_at_once_are_all_looked_at() {
+    let service = service().await;
+    let logins = (0..3 * FAILED_LOGINS_BURST).map(|_| login(&service, PEER, PASSWORD, &[]));
+    for answer in futures_util::future::join_all(logins).await {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
 }
 
 // Whoever has an account of his own must not buy himself tries at another.

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use latchkey_key_service::limits::FAILED_LOGINS_BURST;
 use latchkey_key_service::log_line::JsonLines;
 use serde_json::{Value, json};
 use tracing::Dispatch;
@@ -262,4 +263,41 @@ async fn readings_of_the_feed_are_logged() {
     let [reading] = readings.as_slice() else { panic!("{readings:?}") };
     assert_eq!((&reading["username"], &reading["edge"]), (&json!("feed"), &json!("envoy-1")));
     assert_eq!((&reading["after"], &reading["keys"]), (&json!(0), &json!(1)));
+}
+
+// Nobody is blamed for a store that is away: the credentials may all be good.
+#[tokio::test(flavor = "current_thread")]
+async fn trouble_of_the_store_is_told_as_trouble_and_of_nobody() {
+    let (log, _guard) = Log::begin();
+    let service = Service::new().await;
+    let made = service.user("own").make(r#"{"name":"x"}"#).await;
+    service.store.close().await;
+    let before = log.audit_lines().len();
+    for client in [service.user("own"), service.elastic(), service.key(&made)] {
+        assert_eq!(client.get("/_security/_authenticate").await.status, 503);
+    }
+    let lines = log.audit_lines();
+    let lines = &lines[before..];
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    for line in lines {
+        assert_eq!((&line["outcome"], &line["reason"]), (&json!("unavailable"), &json!("store")));
+        assert_eq!((&line["claimed"], &line["username"]), (&Value::Null, &Value::Null), "{line}");
+    }
+    let metrics = service.anonymous().get("/metrics").await.text;
+    assert!(metrics.contains(r#"latchkey_authentication_unavailable_total{reason="store"}"#), "{metrics}");
+    assert!(!metrics.contains(r#"latchkey_authentication_failures_total{reason="store"}"#), "{metrics}");
+}
+
+// A password that was not looked at is neither right nor wrong.
+#[tokio::test(flavor = "current_thread")]
+async fn a_throttled_login_is_told_as_one() {
+    let (log, _guard) = Log::begin();
+    let service = Service::new().await;
+    for _ in 0..FAILED_LOGINS_BURST {
+        service.basic("own", "wrong").get("/").await;
+    }
+    assert_eq!(service.user("own").get("/").await.status, 429);
+    let last = log.audit_lines().pop().unwrap();
+    assert_eq!((&last["outcome"], &last["reason"]), (&json!("throttled"), &json!("login_throttled")));
+    assert_eq!(last["claimed"], "own");
 }

@@ -15,7 +15,7 @@ use crate::api::token::grant::{Grant, PARSER};
 use crate::api::token::remove_dead_tokens;
 use crate::api::{Service, SharedService, answer};
 use crate::limits::TOKEN_EXCHANGES_MAX;
-use crate::security::authentication::{Authentication, Subject};
+use crate::security::authentication::{Authentication, AuthenticationFailure, Subject};
 use crate::security::realm::RealmName;
 use crate::security::request::ClusterRequest;
 use crate::security::token::{
@@ -166,7 +166,10 @@ impl Service {
 
     async fn subject_of(&self, token: StoredToken, now: UnixMillis) -> Result<Subject, ApiError> {
         let subject = self.authenticator.subject_of(token, now).await;
-        subject.map_err(|_| RefreshRefusal::Unknown.into())
+        subject.map_err(|failure| match failure {
+            AuthenticationFailure::Store(error) => error.into(),
+            _ => RefreshRefusal::Unknown.into(),
+        })
     }
 }
 

@@ -79,6 +79,24 @@ impl AuthenticationFailure {
     }
 }
 
+impl AuthenticationFailure {
+    /// Whether the service could not tell who asks. That is trouble of its own, and says nothing of the credential.
+    #[must_use]
+    pub const fn is_trouble(&self) -> bool {
+        match self {
+            Self::Saturated | Self::Store(_) | Self::RejectedJwt(JwtRejection::KeysUnavailable) => true,
+            Self::Malformed(_)
+            | Self::Missing
+            | Self::RejectedJwt(_)
+            | Self::RejectedKey(_)
+            | Self::RejectedUser { .. }
+            | Self::RejectedToken(_)
+            | Self::ClientProofUnsupported
+            | Self::Throttled { .. } => false,
+        }
+    }
+}
+
 impl From<MalformedCredential> for AuthenticationFailure {
     fn from(malformed: MalformedCredential) -> Self {
         Self::Malformed(malformed)

@@ -1,16 +1,15 @@
 //! Usernames with passwords.
 
-use std::sync::{MutexGuard, PoisonError};
-
 use latchkey_key_feed::UnixMillis;
 
 use super::{Authentication, AuthenticationFailure, Authenticator, Means, Subject};
 use crate::security::credential::BasicCredential;
-use crate::security::login_throttle::LoginThrottle;
+use crate::security::login_throttle::attempts::{LoginAttempt, LoginRefusal};
 use crate::security::source::Source;
 
 impl Authenticator {
-    /// Who has this username and this password. Nothing is looked at while too many from the same source were wrong.
+    /// Who has this username and this password. Nothing is looked at while too many from the same source were wrong, or may turn out
+    /// to be.
     ///
     /// # Errors
     ///
@@ -21,21 +20,30 @@ impl Authenticator {
         source: Option<Source>,
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
-        if let Some(Err(refusal)) = self.throttle().map(|throttle| throttle.check(source, now)) {
-            let BasicCredential { username, .. } = credential;
-            return Err(AuthenticationFailure::Throttled { username, retry_after: refusal.retry_after });
-        }
+        let attempt = self.attempt(&credential, source, now).await?;
         let outcome = self.realms.authenticate(credential).await;
-        if let Err(AuthenticationFailure::RejectedUser { .. }) = &outcome
-            && let Some(mut throttle) = self.throttle()
-        {
-            throttle.count_failure(source, now);
+        let was_wrong = matches!(outcome, Err(AuthenticationFailure::RejectedUser { .. }));
+        if let Some(attempt) = attempt.filter(|_| !was_wrong) {
+            attempt.give_back();
         }
         Ok(Authentication::of(Subject::User(outcome?), Means::Own))
     }
 
-    /// The throttle, if there is one. What it holds is whole at every moment, so a panic elsewhere does not spoil it.
-    fn throttle(&self) -> Option<MutexGuard<'_, LoginThrottle>> {
-        self.throttle.as_ref().map(|throttle| throttle.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Counts the login before its password is looked at; `None` where nothing is counted.
+    async fn attempt(
+        &self,
+        credential: &BasicCredential,
+        source: Option<Source>,
+        now: UnixMillis,
+    ) -> Result<Option<LoginAttempt<'_>>, AuthenticationFailure> {
+        let Some(attempts) = &self.attempts else { return Ok(None) };
+        match attempts.begin(source, now).await {
+            Ok(attempt) => Ok(Some(attempt)),
+            Err(LoginRefusal::TooManyWaiting) => Err(AuthenticationFailure::Saturated),
+            Err(LoginRefusal::Throttled(refusal)) => {
+                let username = credential.username.clone();
+                Err(AuthenticationFailure::Throttled { username, retry_after: refusal.retry_after })
+            }
+        }
     }
 }

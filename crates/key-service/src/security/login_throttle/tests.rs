@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -20,35 +22,67 @@ fn at(millis: u64) -> UnixMillis {
     UnixMillis(BEGINNING + millis)
 }
 
+/// A login with a wrong password, if one is looked at.
+fn fail(throttle: &mut LoginThrottle, source: Option<Source>, now: UnixMillis) -> Result<(), NotNow> {
+    throttle.begin(source, now)?;
+    throttle.end(source, now, LoginOutcome::Failed);
+    Ok(())
+}
+
 /// Fails as often as the bucket allows.
 fn exhaust(throttle: &mut LoginThrottle, address: &str, now: UnixMillis) {
     for _ in 0..FAILED_LOGINS_BURST {
-        assert_eq!(throttle.check(source(address), now), Ok(()));
-        throttle.count_failure(source(address), now);
+        assert_eq!(fail(throttle, source(address), now), Ok(()));
     }
 }
 
-fn wait_ms(throttle: &LoginThrottle, address: &str, now: UnixMillis) -> u128 {
-    throttle.check(source(address), now).map_or_else(|refusal| refusal.retry_after.as_millis(), |()| 0)
+/// How long until a password would be looked at.
+fn wait_ms(throttle: &mut LoginThrottle, address: &str, now: UnixMillis) -> u128 {
+    match throttle.begin(source(address), now) {
+        Ok(()) => {
+            throttle.end(source(address), now, LoginOutcome::Harmless);
+            0
+        }
+        Err(NotNow::Refused(refusal)) => refusal.retry_after.as_millis(),
+        Err(NotNow::Undecided) => panic!("nothing is undecided here"),
+    }
 }
 
 #[test]
 fn refuses_at_one_past_the_burst_and_admits_again_at_the_rate() {
     let mut throttle = throttle();
     exhaust(&mut throttle, "192.0.2.1", at(0));
-    assert_eq!(wait_ms(&throttle, "192.0.2.1", at(0)), 6_000);
-    assert_eq!(wait_ms(&throttle, "192.0.2.1", at(5_999)), 1);
-    assert_eq!(wait_ms(&throttle, "192.0.2.1", at(6_000)), 0);
-    throttle.count_failure(source("192.0.2.1"), at(6_000));
-    assert_eq!(wait_ms(&throttle, "192.0.2.1", at(6_000)), 6_000);
+    assert_eq!(wait_ms(&mut throttle, "192.0.2.1", at(0)), 6_000);
+    assert_eq!(wait_ms(&mut throttle, "192.0.2.1", at(5_999)), 1);
+    assert_eq!(wait_ms(&mut throttle, "192.0.2.1", at(6_000)), 0);
+    assert_eq!(fail(&mut throttle, source("192.0.2.1"), at(6_000)), Ok(()));
+    assert_eq!(wait_ms(&mut throttle, "192.0.2.1", at(6_000)), 6_000);
 }
 
 #[test]
-fn asking_costs_nothing() {
-    let throttle = throttle();
+fn right_passwords_cost_nothing() {
+    let mut throttle = throttle();
     for _ in 0..10 * FAILED_LOGINS_BURST {
-        assert_eq!(throttle.check(source("192.0.2.1"), at(0)), Ok(()));
+        assert_eq!(wait_ms(&mut throttle, "192.0.2.1", at(0)), 0);
     }
+    assert!(throttle.buckets.is_empty());
+}
+
+// Otherwise, of a thousand that come at once, all would be let in before the first has failed.
+#[test]
+fn a_login_counts_from_its_beginning() {
+    let mut throttle = throttle();
+    for _ in 0..FAILED_LOGINS_BURST {
+        assert_eq!(throttle.begin(source("192.0.2.1"), at(0)), Ok(()));
+    }
+    assert_eq!(throttle.begin(source("192.0.2.1"), at(0)), Err(NotNow::Undecided));
+    assert_eq!(throttle.begin(source("192.0.2.2"), at(0)), Ok(()));
+    throttle.end(source("192.0.2.1"), at(0), LoginOutcome::Harmless);
+    assert_eq!(throttle.begin(source("192.0.2.1"), at(0)), Ok(()), "a right password gave back what it took");
+    for _ in 0..FAILED_LOGINS_BURST {
+        throttle.end(source("192.0.2.1"), at(0), LoginOutcome::Failed);
+    }
+    assert_eq!(wait_ms(&mut throttle, "192.0.2.1", at(0)), 6_000);
 }
 
 #[test]
@@ -62,7 +96,7 @@ fn tells_sources_apart_by_ipv4_address_and_by_ipv6_network() {
     ] {
         let mut throttle = throttle();
         exhaust(&mut throttle, failing, at(0));
-        assert_eq!(throttle.check(source(other), at(0)).is_err(), shares, "{failing} and {other}");
+        assert_eq!(throttle.begin(source(other), at(0)).is_err(), shares, "{failing} and {other}");
     }
 }
 
@@ -70,35 +104,18 @@ fn tells_sources_apart_by_ipv4_address_and_by_ipv6_network() {
 fn requests_from_nowhere_share_one_bucket() {
     let mut throttle = throttle();
     for _ in 0..FAILED_LOGINS_BURST {
-        throttle.count_failure(None, at(0));
+        assert_eq!(fail(&mut throttle, None, at(0)), Ok(()));
     }
-    assert!(throttle.check(None, at(0)).is_err());
-    assert_eq!(throttle.check(source("192.0.2.1"), at(0)), Ok(()));
-}
-
-#[test]
-fn failures_that_ran_together_are_paid_back_within_bounds() {
-    let mut throttle = throttle();
-    exhaust(&mut throttle, "192.0.2.1", at(0));
-    for _ in 0..5 {
-        throttle.count_failure(source("192.0.2.1"), at(0));
-    }
-    assert_eq!(wait_ms(&throttle, "192.0.2.1", at(0)), 6 * 6_000);
-    for _ in 0..10 * FAILED_LOGINS_DEBT_MAX {
-        throttle.count_failure(source("192.0.2.1"), at(0));
-    }
-    assert_eq!(
-        wait_ms(&throttle, "192.0.2.1", at(0)),
-        u128::from(INTERVAL_MS) * u128::from(FAILED_LOGINS_DEBT_MAX + 1)
-    );
+    assert!(throttle.begin(None, at(0)).is_err());
+    assert_eq!(throttle.begin(source("192.0.2.1"), at(0)), Ok(()));
 }
 
 #[test]
 fn a_clock_that_is_set_back_locks_nobody_out_for_longer() {
     let mut throttle = throttle();
     exhaust(&mut throttle, "192.0.2.1", at(365 * 24 * 3_600_000));
-    let wait = wait_ms(&throttle, "192.0.2.1", at(0));
-    assert!(wait <= u128::from(INTERVAL_MS) * u128::from(FAILED_LOGINS_DEBT_MAX + 1), "{wait}");
+    let wait = wait_ms(&mut throttle, "192.0.2.1", at(0));
+    assert!(wait <= u128::from(INTERVAL_MS), "{wait}");
 }
 
 #[test]
@@ -107,15 +124,15 @@ fn remembers_only_so_many_sources_and_the_worst_of_them() {
     exhaust(&mut throttle, "192.0.2.1", at(0));
     for index in 0..FAILED_LOGIN_SOURCES_MAX + 10 {
         let address = IpAddr::from(u32::try_from(index).unwrap().to_be_bytes());
-        throttle.count_failure(Some(Source { address, port: None }), at(0));
+        fail(&mut throttle, Some(Source { address, port: None }), at(0)).unwrap();
         if index % 1_000 == 0 {
-            assert!(throttle.full_at.len() <= FAILED_LOGIN_SOURCES_MAX);
+            assert!(throttle.buckets.len() <= FAILED_LOGIN_SOURCES_MAX);
         }
     }
-    assert_eq!(throttle.full_at.len(), FAILED_LOGIN_SOURCES_MAX);
-    assert!(throttle.check(source("192.0.2.1"), at(0)).is_err(), "the worst is not forgotten for the others");
-    throttle.count_failure(source("192.0.2.2"), at(7_000));
-    assert_eq!(throttle.full_at.len(), 2, "full buckets need no place");
+    assert_eq!(throttle.buckets.len(), FAILED_LOGIN_SOURCES_MAX);
+    assert!(throttle.begin(source("192.0.2.1"), at(0)).is_err(), "the worst is not forgotten for the others");
+    fail(&mut throttle, source("192.0.2.2"), at(7_000)).unwrap();
+    assert_eq!(throttle.buckets.len(), 2, "full buckets need no place");
 }
 
 #[test]
@@ -143,8 +160,7 @@ proptest! {
         for pause in pauses {
             now += pause;
             // Guesses until it is refused.
-            while throttle.check(source("192.0.2.1"), at(now)).is_ok() {
-                throttle.count_failure(source("192.0.2.1"), at(now));
+            while fail(&mut throttle, source("192.0.2.1"), at(now)).is_ok() {
                 failures.push(now);
             }
         }
@@ -166,14 +182,14 @@ proptest! {
     ) {
         let mut throttle = LoginThrottle::new(FailedLoginRate::try_from(per_minute).unwrap());
         for _ in 0..failures {
-            throttle.count_failure(source("192.0.2.1"), at(0));
+            let _ = fail(&mut throttle, source("192.0.2.1"), at(0));
         }
         let now = at(pause);
-        if let Err(refusal) = throttle.check(source("192.0.2.1"), now) {
+        if let Err(NotNow::Refused(refusal)) = throttle.begin(source("192.0.2.1"), now) {
             let wait = u64::try_from(refusal.retry_after.as_millis()).unwrap();
             prop_assert!(wait > 0);
-            prop_assert!(throttle.check(source("192.0.2.1"), UnixMillis(now.0 + wait - 1)).is_err());
-            prop_assert_eq!(throttle.check(source("192.0.2.1"), UnixMillis(now.0 + wait)), Ok(()));
+            prop_assert!(throttle.begin(source("192.0.2.1"), UnixMillis(now.0 + wait - 1)).is_err());
+            prop_assert_eq!(throttle.begin(source("192.0.2.1"), UnixMillis(now.0 + wait)), Ok(()));
         }
     }
 }

@@ -1,0 +1,177 @@
+//! Logins that have begun: each is ended when it goes, and those that must wait for others do.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use latchkey_key_feed::UnixMillis;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::limits::LOGINS_WAITING_MAX;
+use crate::security::login_throttle::{LoginOutcome, LoginThrottle, NotNow, TooManyFailedLogins};
+use crate::security::source::Source;
+
+/// The throttle, as all requests share it.
+pub struct LoginAttempts {
+    throttle: Mutex<LoginThrottle>,
+    /// Wakes those who wait for others.
+    decided: Notify,
+    waiting: Semaphore,
+}
+
+/// A login whose password may be looked at. When it goes without a word it has failed: whoever hangs up has not shown a right password.
+#[derive(Debug)]
+pub struct LoginAttempt<'a> {
+    attempts: &'a LoginAttempts,
+    source: Option<Source>,
+    began: UnixMillis,
+    outcome: LoginOutcome,
+}
+
+/// Why a login did not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginRefusal {
+    /// There were too many failed logins from there.
+    Throttled(TooManyFailedLogins),
+    /// Too many logins wait for others already.
+    TooManyWaiting,
+}
+
+impl LoginAttempts {
+    /// Of nobody yet.
+    #[must_use]
+    pub fn new(throttle: LoginThrottle) -> Self {
+        Self {
+            throttle: Mutex::new(throttle),
+            decided: Notify::new(),
+            waiting: Semaphore::new(LOGINS_WAITING_MAX),
+        }
+    }
+
+    /// Begins a login from there, once others are decided that might take the last tries.
+    ///
+    /// # Errors
+    ///
+    /// [`LoginRefusal`] when its password must not be looked at.
+    pub async fn begin(
+        &self,
+        source: Option<Source>,
+        now: UnixMillis,
+    ) -> Result<LoginAttempt<'_>, LoginRefusal> {
+        let mut place = None;
+        loop {
+            // From before the question on, so that no answer in between is missed.
+            let decided = self.decided.notified();
+            match self.throttle().begin(source, now) {
+                Ok(()) => break,
+                Err(NotNow::Refused(refusal)) => return Err(LoginRefusal::Throttled(refusal)),
+                Err(NotNow::Undecided) => {}
+            }
+            if place.is_none() {
+                place = Some(self.waiting.try_acquire().map_err(|_| LoginRefusal::TooManyWaiting)?);
+            }
+            decided.await;
+        }
+        Ok(LoginAttempt { attempts: self, source, began: now, outcome: LoginOutcome::Failed })
+    }
+
+    /// What is behind the lock is whole at every moment, so a panic elsewhere does not spoil it.
+    fn throttle(&self) -> MutexGuard<'_, LoginThrottle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LoginAttempt<'_> {
+    /// The password was right, or it was not looked at.
+    pub fn give_back(mut self) {
+        self.outcome = LoginOutcome::Harmless;
+    }
+}
+
+impl Drop for LoginAttempt<'_> {
+    fn drop(&mut self) {
+        self.attempts.throttle().end(self.source, self.began, self.outcome);
+        self.attempts.decided.notify_waiters();
+    }
+}
+
+impl fmt::Debug for LoginAttempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginAttempts").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::limits::FAILED_LOGINS_BURST;
+    use crate::security::login_throttle::FailedLoginRate;
+
+    const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
+
+    fn attempts() -> Arc<LoginAttempts> {
+        Arc::new(LoginAttempts::new(LoginThrottle::new(FailedLoginRate::try_from(1).unwrap())))
+    }
+
+    fn source() -> Option<Source> {
+        Some("192.0.2.1".parse().unwrap())
+    }
+
+    /// So many logins at once, each of which takes a while. Returns how many were looked at.
+    async fn at_once(attempts: &Arc<LoginAttempts>, logins: u32, are_right: bool) -> u32 {
+        let looked_at = Arc::new(AtomicU32::new(0));
+        let logins = (0..logins).map(|_| {
+            let (attempts, looked_at) = (Arc::clone(attempts), Arc::clone(&looked_at));
+            tokio::spawn(async move {
+                let Ok(attempt) = attempts.begin(source(), NOW).await else { return };
+                looked_at.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                if are_right {
+                    attempt.give_back();
+                }
+            })
+        });
+        for login in logins.collect::<Vec<_>>() {
+            login.await.unwrap();
+        }
+        looked_at.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_wrong_passwords_at_once_only_the_burst_is_looked_at() {
+        let attempts = attempts();
+        assert_eq!(at_once(&attempts, 400, false).await, FAILED_LOGINS_BURST);
+        assert!(matches!(attempts.begin(source(), NOW).await, Err(LoginRefusal::Throttled(_))));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn right_passwords_at_once_are_all_looked_at() {
+        let attempts = attempts();
+        let logins = FAILED_LOGINS_BURST + u32::try_from(LOGINS_WAITING_MAX).unwrap();
+        assert_eq!(at_once(&attempts, logins, true).await, logins);
+        assert_eq!(at_once(&attempts, 400, false).await, FAILED_LOGINS_BURST, "and gave nothing besides");
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_wait_for_the_answer_has_failed() {
+        let attempts = attempts();
+        for _ in 0..FAILED_LOGINS_BURST {
+            drop(attempts.begin(source(), NOW).await.unwrap());
+        }
+        assert!(matches!(attempts.begin(source(), NOW).await, Err(LoginRefusal::Throttled(_))));
+    }
+
+    #[tokio::test]
+    async fn only_so_many_wait_for_others() {
+        let attempts = attempts();
+        let mut begun = Vec::new();
+        for _ in 0..FAILED_LOGINS_BURST {
+            begun.push(attempts.begin(source(), NOW).await.unwrap());
+        }
+        let _others =
+            attempts.waiting.acquire_many(u32::try_from(LOGINS_WAITING_MAX).unwrap()).await.unwrap();
+        assert_eq!(attempts.begin(source(), NOW).await.unwrap_err(), LoginRefusal::TooManyWaiting);
+    }
+}
