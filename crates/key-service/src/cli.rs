@@ -36,6 +36,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::file_modes::WrittenByAll;
 use crate::settings::section::InvalidFile;
 use crate::store::StoreError;
 use crate::store::location::StoreLocation;
@@ -168,6 +169,12 @@ impl CommandFailed {
             cause = error.source();
         }
         Self::new(message)
+    }
+}
+
+impl From<WrittenByAll> for CommandFailed {
+    fn from(error: WrittenByAll) -> Self {
+        Self::new(error.to_string())
     }
 }
 

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod export_file;
 pub mod feed;
+pub mod file_modes;
 pub mod limits;
 pub mod log_line;
 pub mod pem_file;

@@ -11,6 +11,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::file_modes::{WrittenByAll, refuse_written_by_all};
 use crate::limits::PEM_FILE_LEN_MAX;
 
 /// Why a file of certificates or keys cannot be used.
@@ -28,6 +29,8 @@ pub enum UnusablePem {
     TooLong,
     /// It cannot be read.
     Unreadable(io::Error),
+    /// Everybody may write it.
+    WrittenByAll(WrittenByAll),
 }
 
 /// What a file holds.
@@ -36,6 +39,7 @@ pub enum UnusablePem {
 ///
 /// [`UnusablePem`] when it cannot be read or is longer than [`PEM_FILE_LEN_MAX`].
 pub fn read(path: &Path) -> Result<Vec<u8>, UnusablePem> {
+    refuse_written_by_all(path).map_err(UnusablePem::WrittenByAll)?;
     let mut text = Vec::new();
     let file = File::open(path).map_err(UnusablePem::Unreadable)?;
     file.take(PEM_FILE_LEN_MAX as u64 + 1).read_to_end(&mut text).map_err(UnusablePem::Unreadable)?;
@@ -89,6 +93,7 @@ impl fmt::Display for UnusablePem {
             Self::NoPrivateKey => f.write_str("holds no private key in PEM without a passphrase"),
             Self::TooLong => write!(f, "is longer than {PEM_FILE_LEN_MAX} bytes"),
             Self::Unreadable(error) => write!(f, "cannot be read: {error}"),
+            Self::WrittenByAll(error) => write!(f, "is not trusted: {error}"),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::CommandFailed;
 use crate::cli::replaced_file::ReplacedFile;
+use crate::file_modes::{refuse_written_by_all, warn_if_replaced_by_all};
 
 /// A data directory that this process has to itself, for as long as this value lives.
 ///
@@ -22,6 +23,12 @@ impl DataDirectory {
         make_private(path).map_err(|error| CommandFailed::io("make the directory", path, &error))?;
         let path =
             path.canonicalize().map_err(|error| CommandFailed::io("find the directory", path, &error))?;
+        refuse_written_by_all(&path)?;
+        warn_if_replaced_by_all(&path);
+        let entries = fs::read_dir(&path).map_err(|error| CommandFailed::io("look into", &path, &error))?;
+        for entry in entries.flatten() {
+            refuse_written_by_all(&entry.path())?;
+        }
         let lock_file = path.join("latchkey.lock");
         let lock = private_file()
             .write(true)
