@@ -116,7 +116,7 @@ pub fn app(parts: ServiceParts) -> Router {
     let anonymous = parts.settings.anonymous.clone();
     let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
     let edges_live_for = parts.settings.edges.live_for;
-    let waiters_max = parts.settings.limits.connections as usize;
+    let waiters_max = parts.settings.limits.feed_requests_waiting();
     let feed = Feed::new(parts.store.clone(), parts.stopping, edges_live_for, waiters_max, parts.clock.now());
     let feed = Arc::new(feed);
     exchange::begin(&feed, Arc::clone(&parts.clock), edges_live_for);

@@ -1,20 +1,24 @@
 //! The listener: connections in, answers out, and an end that loses no answer.
 //!
-//! Both HTTP/1.1 and HTTP/2 are served, over TLS ([`tls`]) or without, with bounds on heads, headers, streams, connections, handshakes
-//! and slow senders. Without TLS a client must know that HTTP/2 is spoken. When told to stop, the server takes no new connection, lets
+//! Both HTTP/1.1 and HTTP/2 are served, over TLS ([`tls`]) or without, with bounds on heads, headers, streams, connections ([`places`]),
+//! handshakes and slow senders. Without TLS a client must know that HTTP/2 is spoken. When told to stop, the server takes no new connection, lets
 //! open requests finish, and gives up on the rest after a while.
 
+mod answered_body;
 mod first_bytes;
 pub mod open_files;
+pub mod places;
 pub mod tls;
 
-use std::io;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -22,39 +26,47 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower::ServiceExt as _;
+use tokio::sync::watch;
+use tower::{Service as _, service_fn};
 
 use crate::limits::{
     HTTP2_PING_INTERVAL, REQUEST_HEAD_LEN_MAX, REQUEST_HEAD_WAIT_MAX, REQUEST_HEADERS_MAX, SHUTDOWN_WAIT_MAX,
     STREAMS_PER_CONNECTION_MAX,
 };
+use crate::server::answered_body::AnsweredBody;
 use crate::server::first_bytes::FirstBytes;
+use crate::server::places::{ConnectionLimits, Place, Places};
 use crate::server::tls::TlsServer;
 
 /// How long to rest when the system has no socket to give, so as not to spin.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// Serves `app` on `listener`, over TLS if there is `tls`, on at most `connections_max` connections at once, until `stopping` holds
-/// `true`, then as long as open requests need, within bounds.
+/// Serves `app` on `listener`, over TLS if there is `tls`, on as many connections as the limits say, until `stopping` holds `true`, then as
+/// long as open requests need, within bounds.
 pub async fn serve(
     listener: TcpListener,
-    connections_max: usize,
+    limits: ConnectionLimits,
     tls: Option<TlsServer>,
     app: Router,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(connections_max));
+    let places = Places::new(limits);
     let graceful = GracefulShutdown::new();
     let http = Http { app, builder: connection_builder() };
     loop {
-        let (place, accepted) = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = Connection { stream, peer, end: graceful.watcher(), _place: place };
+                // Until there is a place, whoever comes next waits in the system's backlog.
+                let place = tokio::select! {
+                    place = places.admit(peer) => place,
+                    _ = stopping.wait_for(|stopping| *stopping) => break,
+                };
+                let Some(place) = place else { continue };
+                let connection = Connection { stream, peer, end: graceful.watcher(), place: Arc::new(place) };
                 tokio::spawn(connection.serve(tls.clone(), http.clone(), stopping.clone()));
             }
             Err(error) => {
@@ -74,7 +86,7 @@ struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     end: Watcher,
-    _place: Option<OwnedSemaphorePermit>,
+    place: Arc<Place>,
 }
 
 /// What is spoken on every connection.
@@ -82,14 +94,6 @@ struct Connection {
 struct Http {
     app: Router,
     builder: Builder<TokioExecutor>,
-}
-
-type Accepted = (Option<OwnedSemaphorePermit>, io::Result<(TcpStream, SocketAddr)>);
-
-/// The next connection, once there is a place for it; until then the system's backlog holds it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
-    let place = Arc::clone(places).acquire_owned().await.ok();
-    (place, listener.accept().await)
 }
 
 fn connection_builder() -> Builder<TokioExecutor> {
@@ -110,14 +114,23 @@ fn connection_builder() -> Builder<TokioExecutor> {
 }
 
 impl Connection {
-    async fn serve(self, tls: Option<TlsServer>, http: Http, mut stopping: watch::Receiver<bool>) {
-        let Self { stream, peer, end, _place } = self;
+    /// Serves it until it ends, or somebody else is to have its place.
+    async fn serve(self, tls: Option<TlsServer>, http: Http, stopping: watch::Receiver<bool>) {
+        let place = Arc::clone(&self.place);
+        tokio::select! {
+            () = self.serve_to_its_end(tls, http, stopping) => {}
+            () = place.lost() => tracing::debug!("a connection was closed, for another to have its place"),
+        }
+    }
+
+    async fn serve_to_its_end(self, tls: Option<TlsServer>, http: Http, mut stopping: watch::Receiver<bool>) {
+        let Self { stream, peer, end, place } = self;
         // Answers are short and complete; waiting to fill a packet would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection will delay small packets");
         }
         let Some(tls) = tls else {
-            return http.serve(stream, peer, end).await;
+            return http.serve(stream, peer, end, place).await;
         };
         let secured = tokio::select! {
             secured = tls.accept(stream, peer) => secured,
@@ -125,22 +138,28 @@ impl Connection {
             _ = stopping.wait_for(|stopping| *stopping) => None,
         };
         if let Some(stream) = secured {
-            http.serve(stream, peer, end).await;
+            http.serve(stream, peer, end, place).await;
         }
     }
 }
 
 impl Http {
-    async fn serve<S>(self, stream: S, peer: SocketAddr, end: Watcher)
+    async fn serve<S>(self, stream: S, peer: SocketAddr, end: Watcher, place: Arc<Place>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let app = self.app.map_request(move |mut request: Request<Incoming>| {
+        let app = self.app;
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let busy = place.begin_request();
             request.extensions_mut().insert(ConnectInfo(peer));
-            request
+            let answered = app.clone().call(request);
+            async move {
+                let Ok(answer) = answered.await;
+                Ok::<Response, Infallible>(answer.map(|body| Body::new(AnsweredBody::new(body, busy))))
+            }
         });
         let stream = TokioIo::new(FirstBytes::within(REQUEST_HEAD_WAIT_MAX, stream));
-        let connection = self.builder.serve_connection(stream, TowerToHyperService::new(app));
+        let connection = self.builder.serve_connection(stream, TowerToHyperService::new(service));
         if let Err(error) = end.watch(connection.into_owned()).await {
             tracing::debug!(error, "a connection ended early");
         }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::{DataDirectory, replace_file};
-use crate::cli::running::{self, ServicePlan, StorePlace};
+use crate::cli::running::{self, Entrance, ServicePlan, StorePlace};
 use crate::randomness::SystemRandomness;
 use crate::security::jwt::JwtRealms;
 use crate::security::password::{Password, PasswordHash};
@@ -58,12 +58,14 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
             arguments.listen.ip()
         )));
     }
+    // First of all: a password that was drawn for a service which then finds its port taken would never be told.
+    let entrance = Entrance::bind(arguments.listen)?;
     let data = DataDirectory::take(&arguments.data)?;
     let directory = data.path().to_owned();
     let users = users(&directory)?;
     let (hash, password) = elastic_password(&directory)?;
     let plan = ServicePlan {
-        listen: arguments.listen,
+        entrance,
         certificates: None,
         store: StorePlace::Directory(data),
         realms: Realms::default().with_elastic(hash).with_file(users.users),
@@ -79,7 +81,12 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
             password: password.as_ref().and_then(|password| std::str::from_utf8(password.expose()).ok()),
             data: directory.display().to_string(),
         };
-        announce(&readiness, arguments.json)
+        announce(&readiness, arguments.json).inspect_err(|_| {
+            // Nobody has seen the password, so the next start draws another.
+            if password.is_some() {
+                let _ = fs::remove_file(directory.join(PASSWORD_FILE));
+            }
+        })
     })
 }
 

@@ -28,9 +28,10 @@ use crate::security::realm::{ELASTIC, Realms};
 use crate::security::roles::Roles;
 use crate::server;
 use crate::server::open_files::connections_that_fit;
+use crate::server::places::ConnectionLimits;
 use crate::server::tls::TlsServer;
 use crate::server::tls::renewal::Certificates;
-use crate::settings::ServiceSettings;
+use crate::settings::{LimitSettings, ServiceSettings};
 use crate::store::location::{PostgresLocation, StoreLocation};
 use crate::store::{KeyStore, StoreError};
 use crate::telemetry;
@@ -47,10 +48,19 @@ pub(super) enum StorePlace {
     Database(PostgresLocation),
 }
 
+/// Where requests come in.
+#[derive(Debug)]
+pub(super) enum Entrance {
+    /// Where it listens once the store is open.
+    Closed(SocketAddr),
+    /// A listener whose address nobody else can take any more.
+    Bound(std::net::TcpListener),
+}
+
 /// What distinguishes one service from another.
 #[derive(Debug)]
 pub(super) struct ServicePlan {
-    pub(super) listen: SocketAddr,
+    pub(super) entrance: Entrance,
     /// What is shown to clients that speak TLS; without, none do.
     pub(super) certificates: Option<Certificates>,
     pub(super) store: StorePlace,
@@ -78,7 +88,7 @@ async fn serve(
     plan: ServicePlan,
     ready: impl FnOnce(SocketAddr) -> Result<(), CommandFailed>,
 ) -> Result<(), CommandFailed> {
-    let connections_max = connections_that_fit(plan.settings.limits.connections as usize);
+    let limits = connection_limits(&plan.settings.limits);
     let (stop, stopping) = watch::channel(false);
     stop_on_signals(stop)?;
     let location = plan.store.location()?;
@@ -108,13 +118,11 @@ async fn serve(
     // This also installs the recorder, which must be there before anything is counted.
     let app = api::app(parts);
     let (tls, renewal) = plan.certificates.map(secured).transpose()?.unzip();
-    let cannot_listen =
-        |error: io::Error| CommandFailed::new(format!("could not listen on {}: {error}", plan.listen));
-    let listener = TcpListener::bind(plan.listen).await.map_err(cannot_listen)?;
-    ready(listener.local_addr().map_err(cannot_listen)?)?;
+    let listener = plan.entrance.open()?;
+    ready(listener.local_addr().map_err(|error| no_sockets(&error))?)?;
     let upkeep = tokio::spawn(keep_up_telemetry());
     let removal = tokio::spawn(remover.keep_running());
-    server::serve(listener, connections_max, tls, app, stopping).await;
+    server::serve(listener, limits, tls, app, stopping).await;
     for task in [Some(upkeep), Some(removal), renewal].into_iter().flatten() {
         task.abort();
     }
@@ -123,6 +131,44 @@ async fn serve(
         tracing::warn!("stopped with the store still in use");
     }
     Ok(())
+}
+
+/// As many as were set, as far as the system has open files for them.
+fn connection_limits(settings: &LimitSettings) -> ConnectionLimits {
+    let all = connections_that_fit(settings.connections as usize);
+    ConnectionLimits {
+        all,
+        from_one_source: (settings.connections_per_source as usize).min(all),
+        uncounted: settings.trusted_proxies.clone(),
+    }
+}
+
+impl Entrance {
+    /// Takes an address before anything is done that could not be done again.
+    pub(super) fn bind(address: SocketAddr) -> Result<Self, CommandFailed> {
+        bound(address).map(Self::Bound)
+    }
+
+    /// The listener, from within a runtime.
+    fn open(self) -> Result<TcpListener, CommandFailed> {
+        let listener = match self {
+            Self::Closed(address) => bound(address)?,
+            Self::Bound(listener) => listener,
+        };
+        listener
+            .set_nonblocking(true)
+            .and_then(|()| TcpListener::from_std(listener))
+            .map_err(|error| no_sockets(&error))
+    }
+}
+
+fn bound(address: SocketAddr) -> Result<std::net::TcpListener, CommandFailed> {
+    std::net::TcpListener::bind(address)
+        .map_err(|error| CommandFailed::new(format!("could not listen on {address}: {error}")))
+}
+
+fn no_sockets(error: &io::Error) -> CommandFailed {
+    CommandFailed::new(format!("could not use a listener: {error}"))
 }
 
 impl StorePlace {

@@ -10,9 +10,10 @@ use clap::Args;
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
-use crate::cli::running::{self, ServicePlan, StorePlace};
+use crate::cli::running::{self, Entrance, ServicePlan, StorePlace};
 use crate::cli::secret_input::from_file;
 use crate::clock::SystemClock;
+use crate::file_modes::{refuse_written_by_all, warn_if_read_by_all, warn_if_replaced_by_all};
 use crate::security::jwt::JwtRealms;
 use crate::security::realm::Realms;
 use crate::security::user_file::UserFile;
@@ -43,14 +44,19 @@ pub(super) struct ServeArguments {
 pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
     let overrides = Overrides { listen: arguments.listen, data: arguments.data, users: arguments.users };
     let (settings, users) = read(arguments.config.as_deref(), &arguments.settings, overrides)?;
+    let key = settings.http_ssl.as_ref().map(|ssl| ssl.key.clone());
     let certificates = settings
         .http_ssl
         .map(|settings| Certificates::load(settings, Arc::new(SystemClock)))
         .transpose()
         .map_err(|unusable| CommandFailed::new(format!("TLS cannot be spoken: {unusable}")))?;
+    if let Some(key) = key {
+        warn_if_read_by_all(&key);
+        warn_if_replaced_by_all(&key);
+    }
     let scheme = if certificates.is_some() { "https" } else { "http" };
     let plan = ServicePlan {
-        listen: settings.listen,
+        entrance: Entrance::Closed(settings.listen),
         certificates,
         store: place(&settings.store)?,
         realms: Realms::default().with_file(users.users),
@@ -76,6 +82,8 @@ fn place(store: &StoreSettings) -> Result<StorePlace, CommandFailed> {
         StoreSettings::Directory(directory) => StorePlace::Directory(DataDirectory::take(directory)?),
         StoreSettings::Postgres { database, password_file: None } => StorePlace::Database(database.clone()),
         StoreSettings::Postgres { database, password_file: Some(file) } => {
+            refuse_written_by_all(file)?;
+            warn_if_read_by_all(file);
             StorePlace::Database(database.with_password(from_file(file)?.expose()))
         }
     })
@@ -87,16 +95,19 @@ fn read(
     flags: &[String],
     overrides: Overrides,
 ) -> Result<(Settings, UserFile), CommandFailed> {
-    let text = config.map(text_of).transpose()?;
+    let text = config.map(trusted_text_of).transpose()?;
     let problems = Problems::default();
     let sources = Sources::read(flags, env::vars_os(), config.zip(text.as_deref()), &problems);
     let settings = Settings::read(&sources, problems, overrides)
         .map_err(|invalid| CommandFailed::new(format!("the settings have mistakes:\n{invalid}")))?;
-    let users = UserFile::parse(&text_of(&settings.users)?)
+    let users = UserFile::parse(&trusted_text_of(&settings.users)?)
         .map_err(|invalid| CommandFailed::invalid_file(&settings.users, &invalid))?;
     Ok((settings, users))
 }
 
-fn text_of(path: &Path) -> Result<String, CommandFailed> {
+/// What a file says that decides who is let in.
+fn trusted_text_of(path: &Path) -> Result<String, CommandFailed> {
+    refuse_written_by_all(path)?;
+    warn_if_replaced_by_all(path);
     fs::read_to_string(path).map_err(|error| CommandFailed::io("read", path, &error))
 }

@@ -2,13 +2,15 @@
 //!
 //! ```toml
 //! [limits]
-//! connections = 16384                                  # at once; also how many feed requests may wait
+//! connections = 16384                                  # at once; of every 16, the requests on 15 may wait for the feed
+//! connections_per_source = 8192                        # of one address; half of them all when left out
 //! failed_logins_per_minute = 10                        # 0 for no limit
 //! trusted_proxies = ["10.0.0.0/8", "2001:db8::7"]      # their X-Forwarded-For says where a request came from
 //! ```
 
 use crate::limits::{
-    CONNECTIONS_DEFAULT, CONNECTIONS_MAX, FAILED_LOGINS_PER_MINUTE_DEFAULT, FAILED_LOGINS_PER_MINUTE_MAX,
+    CONNECTIONS_DEFAULT, CONNECTIONS_MAX, CONNECTIONS_PER_KEPT, FAILED_LOGINS_PER_MINUTE_DEFAULT,
+    FAILED_LOGINS_PER_MINUTE_MAX,
 };
 use crate::security::login_throttle::FailedLoginRate;
 use crate::security::source::AddressBlock;
@@ -17,9 +19,10 @@ use crate::settings::section::Section;
 /// What a client may do how often, and who tells which client it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitSettings {
-    /// How many connections may be open at once, as far as the system lets the process; and how many requests for the feed may wait.
-    /// At least 1.
+    /// How many connections may be open at once, as far as the system lets the process. At least 1.
     pub connections: u32,
+    /// How many of them may be one source's. At least 1.
+    pub connections_per_source: u32,
     /// How often a password from one source may be wrong; `None` for no limit.
     pub failed_logins: Option<FailedLoginRate>,
     /// The proxies in front of the service that say where a request came from.
@@ -30,26 +33,45 @@ impl Default for LimitSettings {
     /// A limit that nobody notices who knows the password, and no proxy.
     fn default() -> Self {
         let failed_logins = FailedLoginRate::try_from(FAILED_LOGINS_PER_MINUTE_DEFAULT).ok();
-        Self { connections: CONNECTIONS_DEFAULT, failed_logins, trusted_proxies: Vec::new() }
+        Self {
+            connections: CONNECTIONS_DEFAULT,
+            connections_per_source: share_of_a_source(CONNECTIONS_DEFAULT),
+            failed_logins,
+            trusted_proxies: Vec::new(),
+        }
     }
 }
 
+impl LimitSettings {
+    /// How many requests for the feed may wait. Each may have a connection of its own, and some connections are kept for others.
+    #[must_use]
+    pub fn feed_requests_waiting(&self) -> usize {
+        (self.connections - self.connections / CONNECTIONS_PER_KEPT) as usize
+    }
+}
+
+/// One source never has them all.
+fn share_of_a_source(connections: u32) -> u32 {
+    (connections / 2).max(1)
+}
+
 pub(super) fn read(mut section: Section<'_>) -> LimitSettings {
-    let connections = connections(&mut section);
+    let connections = connections(&mut section, "connections").unwrap_or(CONNECTIONS_DEFAULT);
+    let connections_per_source = self::connections(&mut section, "connections_per_source");
+    let connections_per_source = connections_per_source.unwrap_or(share_of_a_source(connections));
     let failed_logins = failed_logins(&mut section);
     let trusted_proxies = trusted_proxies(&mut section);
     section.end();
-    LimitSettings { connections, failed_logins, trusted_proxies }
+    LimitSettings { connections, connections_per_source, failed_logins, trusted_proxies }
 }
 
-fn connections(section: &mut Section<'_>) -> u32 {
-    const FIELD: &str = "connections";
-    let Some(number) = section.integer(FIELD) else { return CONNECTIONS_DEFAULT };
+fn connections(section: &mut Section<'_>, field: &'static str) -> Option<u32> {
+    let number = section.integer(field)?;
     let number = u32::try_from(number).ok().filter(|number| (1..=CONNECTIONS_MAX).contains(number));
-    number.unwrap_or_else(|| {
-        section.problem(FIELD, format!("must be from 1 to {CONNECTIONS_MAX}"));
-        CONNECTIONS_DEFAULT
-    })
+    if number.is_none() {
+        section.problem(field, format!("must be from 1 to {CONNECTIONS_MAX}"));
+    }
+    number
 }
 
 fn failed_logins(section: &mut Section<'_>) -> Option<FailedLoginRate> {

@@ -16,6 +16,7 @@
 mod authenticate;
 mod cache;
 mod clone;
+mod connections;
 mod create;
 mod credentials;
 mod cross_cluster;

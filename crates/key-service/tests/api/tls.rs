@@ -16,6 +16,7 @@ use axum::Router;
 use axum::routing::get;
 use latchkey_key_service::clock::SystemClock;
 use latchkey_key_service::server;
+use latchkey_key_service::server::places::ConnectionLimits;
 use latchkey_key_service::server::tls::renewal::Certificates;
 use latchkey_key_service::settings::http_ssl::{ClientAuthentication, HttpSslSettings};
 use latchkey_key_service::telemetry;
@@ -100,7 +101,8 @@ impl Secured {
         let (stop, stopping) = watch::channel(false);
         let router = Router::new().route("/", get(async || "here"));
         let tls = certificates.server(handshake_wait_max);
-        tokio::spawn(server::serve(listener, 100, Some(tls), router, stopping));
+        let limits = ConnectionLimits { all: 100, from_one_source: 100, uncounted: Vec::new() };
+        tokio::spawn(server::serve(listener, limits, Some(tls), router, stopping));
         Self { address, certificates, files, stop }
     }
 }

@@ -1,10 +1,11 @@
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use super::{DevProcess, http_client, latchkey, run, text};
+use super::{DevProcess, complaint, http_client, latchkey, run, text};
 
 #[tokio::test]
 async fn prints_one_line_when_it_is_ready_and_the_password_once() {
@@ -56,7 +57,7 @@ async fn a_changed_password_stays_until_the_file_is_removed() {
     }
     assert!(second.terminate().0.success());
 
-    std::fs::remove_file(data.path().join("elastic.password-hash")).unwrap();
+    fs::remove_file(data.path().join("elastic.password-hash")).unwrap();
     let third = DevProcess::start(data.path());
     for (password, status) in [(third.password.as_deref().unwrap(), 200), ("looking glass", 401)] {
         let me =
@@ -100,11 +101,11 @@ async fn keeps_its_directory_to_itself() {
     let parent = tempfile::tempdir().unwrap();
     let data = parent.path().join("made/by/it");
     let running = DevProcess::start(&data);
-    assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
-    for entry in std::fs::read_dir(&data).unwrap() {
+    assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+    for entry in fs::read_dir(&data).unwrap() {
         let entry = entry.unwrap();
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", entry.path());
-        let stored = std::fs::read(entry.path()).unwrap();
+        let stored = fs::read(entry.path()).unwrap();
         let password = running.password.as_ref().unwrap().as_bytes();
         assert!(!stored.windows(password.len()).any(|window| window == password), "{:?}", entry.path());
     }
@@ -162,4 +163,53 @@ async fn waiting_polls(service: &DevProcess, client: &Client) -> u64 {
     let metrics = client.get(format!("{}/metrics", service.url)).send().await.unwrap().text().await.unwrap();
     let line = metrics.lines().find(|line| line.starts_with("latchkey_feed_polls_waiting "));
     line.map_or(0, |line| line.split(' ').nth(1).unwrap().parse().unwrap())
+}
+
+// A password that was drawn, kept as a hash and told to nobody would lock everybody out.
+#[test]
+fn a_password_that_could_not_be_told_is_drawn_again() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused =
+        complaint(latchkey().args(["dev", "--listen", &address, "--data"]).arg(data.path()), &[], "");
+    assert!(refused.starts_with(&format!("latchkey: could not listen on {address}")), "{refused}");
+
+    let mut command = latchkey();
+    command.args(["dev", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data.path());
+    let deaf = command.stdout(File::options().write(true).open("/dev/full").unwrap()).output().unwrap();
+    assert!(!deaf.status.success());
+    assert!(text(&deaf.stderr).starts_with("latchkey: could not write to stdout"), "{}", text(&deaf.stderr));
+
+    let service = DevProcess::start(data.path());
+    assert!(service.password.is_some(), "{}", service.line);
+}
+
+// Whoever may write there could make himself the super-user.
+#[test]
+fn what_everybody_may_write_is_not_used() {
+    let data = tempfile::tempdir().unwrap();
+    let users = data.path().join("users.toml");
+    fs::write(&users, "").unwrap();
+    let dev = || {
+        let mut command = latchkey();
+        command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(data.path());
+        command
+    };
+    for (path, mode, private) in [(data.path(), 0o777, 0o700), (&users, 0o666, 0o600)] {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        let refused = complaint(&mut dev(), &[], "");
+        let canonical = path.canonicalize().unwrap();
+        let expected = format!(
+            "latchkey: {0} may be written by everybody on this machine (mode {mode:04o}), and it decides who is let in. \
+             See that nobody has changed it, and take that away: chmod o-w {0}",
+            canonical.display()
+        );
+        assert_eq!(refused, expected);
+        fs::set_permissions(path, Permissions::from_mode(private)).unwrap();
+    }
+    // Kubernetes gives a volume to a group (`fsGroup`), which is another matter.
+    fs::set_permissions(data.path(), Permissions::from_mode(0o2770)).unwrap();
+    fs::set_permissions(&users, Permissions::from_mode(0o664)).unwrap();
+    assert!(DevProcess::start(data.path()).terminate().0.success());
 }

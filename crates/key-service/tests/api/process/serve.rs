@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -115,4 +116,28 @@ fn reports_every_mistake_of_the_users_file_at_once() {
         assert!(printed.contains(line), "{line}\n{printed}");
     }
     assert!(!printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
+fn settings_users_and_keys_that_everybody_may_write_are_not_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let (config, users) = (directory.path().join("latchkey.toml"), directory.path().join("users.toml"));
+    let key = directory.path().join("tls.key");
+    fs::write(&users, "").unwrap();
+    fs::write(&key, "").unwrap();
+    let ssl = "[xpack.security.http.ssl]\nenabled = true\ncertificate = \"tls.key\"\nkey = \"tls.key\"\n";
+    fs::write(&config, format!("listen = \"127.0.0.1:0\"\ndata = \"data\"\nusers = \"users.toml\"\n{ssl}"))
+        .unwrap();
+    for path in [&config, &users, &key] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o646)).unwrap();
+        let refused = run(latchkey().args(["serve", "--config"]).arg(&config), "");
+        assert!(!refused.status.success());
+        let printed = text(&refused.stderr);
+        let expected = format!(
+            "{} may be written by everybody on this machine (mode 0646)",
+            path.canonicalize().unwrap().display()
+        );
+        assert!(printed.contains(&expected), "{printed}");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
 }

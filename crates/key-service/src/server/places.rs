@@ -1,0 +1,227 @@
+//! Who has a place among the connections, and who loses it for somebody else.
+//!
+//! There are so many places. Whoever comes when all are taken gets that of a connection on which nothing goes on: first of one that has
+//! not asked anything yet, the oldest of them, then of one that was answered and has been idle for longest. So no number of clients
+//! that say nothing, that begin a handshake or half a head, keeps others out. A connection whose request is being answered, or waits
+//! for the feed, is never closed for another.
+//!
+//! One source has so many of them at most, and loses its own first. This machine and proxies that the operator trusts are not counted:
+//! many clients come from there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::security::source::{AddressBlock, Network, Source};
+use crate::telemetry::connections::{self, Closed};
+
+/// How many connections there may be.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimits {
+    /// At once; at least one.
+    pub all: usize,
+    /// Of one source; at least one.
+    pub from_one_source: usize,
+    /// Where from they are not counted, besides this machine.
+    pub uncounted: Vec<AddressBlock>,
+}
+
+/// All places.
+pub(super) struct Places(Arc<Shared>);
+
+/// The place of one connection. It is free again once this has gone.
+pub(super) struct Place {
+    number: u64,
+    connection: Arc<Connection>,
+    shared: Arc<Shared>,
+}
+
+/// A request on a connection, until its answer is written.
+pub(super) struct Busy(Arc<Place>);
+
+struct Shared {
+    limits: ConnectionLimits,
+    table: Mutex<Table>,
+    /// Wakes whoever waits for a place.
+    changed: Notify,
+    is_awaited: AtomicBool,
+    /// Grows by one with every answer; orders what is idle.
+    answers: AtomicU64,
+}
+
+#[derive(Default)]
+struct Table {
+    next_number: u64,
+    connections: BTreeMap<u64, Arc<Connection>>,
+    counted: HashMap<Network, usize>,
+}
+
+struct Connection {
+    /// `None` where sources are not counted.
+    counted_as: Option<Network>,
+    requests: AtomicU32,
+    /// When it was last answered; 0 for never.
+    answered: AtomicU64,
+    is_closing: AtomicBool,
+    close: Notify,
+}
+
+/// What becomes of somebody who comes.
+enum Admission {
+    Place(Place),
+    /// There is none for this source.
+    Refused,
+    /// There may be one as soon as something changes.
+    Later,
+}
+
+impl Places {
+    pub(super) fn new(limits: ConnectionLimits) -> Self {
+        Self(Arc::new(Shared {
+            limits,
+            table: Mutex::default(),
+            changed: Notify::new(),
+            is_awaited: AtomicBool::new(false),
+            answers: AtomicU64::new(1),
+        }))
+    }
+
+    /// A place for a connection from there, as soon as there is one; `None` when its source has as many as it may.
+    pub(super) async fn admit(&self, peer: SocketAddr) -> Option<Place> {
+        let source = Source::from(peer);
+        loop {
+            // Both from before the look on, so that no change in between is missed.
+            self.0.is_awaited.store(true, Ordering::SeqCst);
+            let changed = self.0.changed.notified();
+            match self.0.admit(source) {
+                Admission::Place(place) => {
+                    self.0.is_awaited.store(false, Ordering::SeqCst);
+                    return Some(place);
+                }
+                Admission::Refused => {
+                    self.0.is_awaited.store(false, Ordering::SeqCst);
+                    connections::closed(Closed::SourceLimit);
+                    tracing::debug!(%source, "a connection was closed: its source has as many as it may");
+                    return None;
+                }
+                Admission::Later => changed.await,
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn admit(self: &Arc<Self>, source: Source) -> Admission {
+        let counted_as = self.counts(source).then(|| Network::of(source));
+        let mut table = self.table();
+        let of_source = counted_as.and_then(|network| table.counted.get(&network)).copied().unwrap_or(0);
+        if of_source >= self.limits.from_one_source {
+            return match table.make_room(|connection| connection.counted_as == counted_as) {
+                true => Admission::Later,
+                false => Admission::Refused,
+            };
+        }
+        if table.connections.len() >= self.limits.all {
+            table.make_room(|_| true);
+            return Admission::Later;
+        }
+        let connection = Arc::new(Connection {
+            counted_as,
+            requests: AtomicU32::new(0),
+            answered: AtomicU64::new(0),
+            is_closing: AtomicBool::new(false),
+            close: Notify::new(),
+        });
+        let number = table.next_number;
+        table.next_number += 1;
+        table.connections.insert(number, Arc::clone(&connection));
+        if let Some(network) = counted_as {
+            *table.counted.entry(network).or_default() += 1;
+        }
+        Admission::Place(Place { number, connection, shared: Arc::clone(self) })
+    }
+
+    fn counts(&self, source: Source) -> bool {
+        !source.address.is_loopback() && !source.is_in(&self.limits.uncounted)
+    }
+
+    /// Whoever waits for a place looks again.
+    fn tell_change(&self) {
+        if self.is_awaited.load(Ordering::SeqCst) {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// What is behind the lock is whole at every moment, so a thread that died with it has spoilt nothing.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Closes the connection among these that is least missed, unless one of them is on its way out already. Whether one will go.
+    fn make_room(&self, is_candidate: impl Fn(&Connection) -> bool) -> bool {
+        let mut least_missed: Option<(u64, &Arc<Connection>)> = None;
+        for connection in self.connections.values().filter(|connection| is_candidate(connection)) {
+            if connection.is_closing.load(Ordering::SeqCst) {
+                return true;
+            }
+            let answered = connection.answered.load(Ordering::SeqCst);
+            let is_less = least_missed.is_none_or(|(least, _)| answered < least);
+            if is_less && connection.requests.load(Ordering::SeqCst) == 0 {
+                least_missed = Some((answered, connection));
+            }
+        }
+        let Some((answered, connection)) = least_missed else { return false };
+        connections::closed(if answered == 0 { Closed::Silent } else { Closed::Idle });
+        connection.is_closing.store(true, Ordering::SeqCst);
+        connection.close.notify_one();
+        true
+    }
+}
+
+impl Place {
+    /// Ends when somebody else is to have the place.
+    pub(super) async fn lost(&self) {
+        self.connection.close.notified().await;
+    }
+
+    /// A request has come.
+    pub(super) fn begin_request(self: &Arc<Self>) -> Busy {
+        self.connection.requests.fetch_add(1, Ordering::SeqCst);
+        Busy(Arc::clone(self))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut table = self.shared.table();
+        table.connections.remove(&self.number);
+        if let Some(network) = self.connection.counted_as
+            && let Some(count) = table.counted.get_mut(&network)
+        {
+            *count -= 1;
+            if *count == 0 {
+                table.counted.remove(&network);
+            }
+        }
+        drop(table);
+        self.shared.tell_change();
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let Place { connection, shared, .. } = &*self.0;
+        connection.answered.store(shared.answers.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
+        if connection.requests.fetch_sub(1, Ordering::SeqCst) == 1 {
+            shared.tell_change();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

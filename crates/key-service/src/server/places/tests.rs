@@ -1,0 +1,138 @@
+use futures_util::FutureExt as _;
+
+use super::*;
+
+fn places(all: usize, from_one_source: usize) -> Places {
+    let uncounted = vec!["192.0.2.128/25".parse().unwrap()];
+    Places::new(ConnectionLimits { all, from_one_source, uncounted })
+}
+
+fn peer(address: &str) -> SocketAddr {
+    SocketAddr::new(address.parse().unwrap(), 5000)
+}
+
+/// The place that somebody gets at once.
+fn at_once(places: &Places, address: &str) -> Option<Arc<Place>> {
+    places.admit(peer(address)).now_or_never().flatten().map(Arc::new)
+}
+
+/// Whether the connection was told to go.
+fn is_lost(place: &Place) -> bool {
+    place.lost().now_or_never().is_some()
+}
+
+/// Somebody comes, and those who are told to go do so.
+async fn comes(places: &Places, address: &str, mut others: Vec<Arc<Place>>) -> (Option<Place>, Vec<u64>) {
+    let admission = places.admit(peer(address));
+    tokio::pin!(admission);
+    let mut gone = Vec::new();
+    loop {
+        if let Some(place) = admission.as_mut().now_or_never() {
+            return (place, gone);
+        }
+        let before = others.len();
+        others.retain(|place| {
+            let lost = is_lost(place);
+            gone.extend(lost.then_some(place.number));
+            !lost
+        });
+        if others.len() == before {
+            return (None, gone);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_that_has_asked_nothing_goes_first_then_what_is_idle_for_longest() {
+    let places = places(4, 4);
+    let all: Vec<_> = (1..=4).map(|host| at_once(&places, &format!("198.51.100.{host}")).unwrap()).collect();
+    let busy = all[0].begin_request();
+    drop(all[2].begin_request());
+    drop(all[1].begin_request());
+    let (place, gone) = comes(&places, "198.51.100.5", all.clone()).await;
+    // All of these hold the table's places until their last owner goes.
+    assert!(place.is_none());
+    assert_eq!(gone, [3], "it was silent");
+    drop(busy);
+}
+
+#[tokio::test]
+async fn whoever_comes_gets_the_place_of_a_silent_one() {
+    let places = places(2, 2);
+    let all: Vec<_> = (1..=2).map(|host| at_once(&places, &format!("198.51.100.{host}")).unwrap()).collect();
+    let busy = all[0].begin_request();
+    let (place, gone) = comes(&places, "198.51.100.3", all).await;
+    assert!(place.is_some());
+    assert_eq!(gone, [1]);
+    drop(busy);
+}
+
+#[tokio::test]
+async fn of_those_that_were_answered_the_one_that_is_idle_for_longest_goes() {
+    let places = places(2, 2);
+    let all: Vec<_> = (1..=2).map(|host| at_once(&places, &format!("198.51.100.{host}")).unwrap()).collect();
+    drop(all[1].begin_request());
+    drop(all[0].begin_request());
+    assert_eq!(comes(&places, "198.51.100.3", all).await.1, [1]);
+}
+
+#[tokio::test]
+async fn nobody_loses_a_place_while_a_request_is_answered() {
+    let places = places(1, 1);
+    let only = at_once(&places, "198.51.100.1").unwrap();
+    let requests = [only.begin_request(), only.begin_request()];
+    let waiting = places.admit(peer("198.51.100.2"));
+    tokio::pin!(waiting);
+    assert!(waiting.as_mut().now_or_never().is_none());
+    let [first, second] = requests;
+    drop(first);
+    assert!(waiting.as_mut().now_or_never().is_none());
+    assert!(!is_lost(&only), "another request goes on");
+    drop(second);
+    assert!(waiting.as_mut().now_or_never().is_none());
+    assert!(is_lost(&only), "now it is idle");
+    drop(only);
+    assert!(waiting.now_or_never().flatten().is_some());
+}
+
+#[tokio::test]
+async fn a_source_at_its_limit_loses_its_own_and_takes_none_of_others() {
+    let places = places(100, 2);
+    let other = at_once(&places, "198.51.100.9").unwrap();
+    let own: Vec<_> = (0..2).map(|_| at_once(&places, "198.51.100.1").unwrap()).collect();
+    let (place, gone) = comes(&places, "198.51.100.1", own).await;
+    assert!(place.is_some());
+    assert_eq!(gone, [1]);
+    assert!(!is_lost(&other));
+}
+
+#[tokio::test]
+async fn a_source_whose_connections_are_all_busy_is_refused() {
+    let places = places(100, 2);
+    let own: Vec<_> = (0..2).map(|_| at_once(&places, "2001:db8::1").unwrap()).collect();
+    let _busy: Vec<_> = own.iter().map(Place::begin_request).collect();
+    assert!(places.admit(peer("2001:db8::ffff")).now_or_never().is_some_and(|place| place.is_none()));
+    assert!(at_once(&places, "2001:db8:0:1::1").is_some(), "another network");
+}
+
+#[tokio::test]
+async fn this_machine_and_trusted_proxies_are_not_counted() {
+    let places = places(100, 1);
+    for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.129"] {
+        let held: Vec<_> = (0..10).map(|_| at_once(&places, address)).collect();
+        assert!(held.iter().all(Option::is_some), "{address}");
+    }
+    let held = at_once(&places, "192.0.2.1").unwrap();
+    let _busy = held.begin_request();
+    assert!(at_once(&places, "192.0.2.1").is_none());
+}
+
+#[tokio::test]
+async fn what_has_gone_leaves_nothing_behind() {
+    let places = places(2, 2);
+    for _ in 0..10 {
+        drop(at_once(&places, "198.51.100.1").unwrap());
+    }
+    let table = places.0.table();
+    assert!(table.connections.is_empty() && table.counted.is_empty());
+}
