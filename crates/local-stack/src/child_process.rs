@@ -3,7 +3,9 @@
 //! Dropping the owner kills it. A guardian covers what dropping cannot: when this program itself is killed, the guardian's
 //! standard input closes and it kills the process. Without it, an interrupted test would leave an Envoy behind.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -27,6 +29,8 @@ pub struct ProcessLog {
     name: String,
     stdout: PathBuf,
     stderr: PathBuf,
+    /// Whether what it writes to its standard output is for this program alone.
+    is_confidential: bool,
 }
 
 /// A place in a log, to read from later.
@@ -42,11 +46,25 @@ impl ChildProcess {
     /// # Errors
     ///
     /// When the program cannot be run or a file cannot be written.
-    pub fn start(name: &str, mut command: Command, directory: &Path) -> Result<Self> {
+    pub fn start(name: &str, command: Command, directory: &Path) -> Result<Self> {
+        Self::start_with(name, command, directory, false)
+    }
+
+    /// The same for one that tells this program a secret on its standard output: no failure ever prints that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_confidential(name: &str, command: Command, directory: &Path) -> Result<Self> {
+        Self::start_with(name, command, directory, true)
+    }
+
+    fn start_with(name: &str, mut command: Command, directory: &Path, is_confidential: bool) -> Result<Self> {
         let log = ProcessLog {
             name: name.to_owned(),
             stdout: directory.join(format!("{name}.stdout")),
             stderr: directory.join(format!("{name}.stderr")),
+            is_confidential,
         };
         let mut child = command
             .stdin(Stdio::null())
@@ -153,10 +171,13 @@ impl ProcessLog {
     #[must_use]
     pub fn tail_since(&self, mark: LogMark) -> String {
         let name = &self.name;
+        let stdout = match self.is_confidential {
+            true => "(not shown: it holds a secret)".to_owned(),
+            false => tail(&self.stdout(), mark.stdout),
+        };
         format!(
-            "---- {name}: standard error ----\n{}\n---- {name}: standard output ----\n{}\n---- end of {name} ----",
-            tail(&self.stderr(), mark.stderr),
-            tail(&self.stdout(), mark.stdout)
+            "---- {name}: standard error ----\n{}\n---- {name}: standard output ----\n{stdout}\n---- end of {name} ----",
+            tail(&self.stderr(), mark.stderr)
         )
     }
 }
@@ -170,13 +191,17 @@ fn appended(path: &Path) -> Result<File> {
 }
 
 fn guardian_of(process: u32) -> Result<Child> {
-    Command::new("sh")
-        .args(["-c", "read -r _; kill -KILL \"$0\" 2>/dev/null", &process.to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
+    let process = process.to_string();
+    attendant("kill -KILL \"$0\" 2>/dev/null", OsStr::new(&process))
         .context("starting the guardian of a process")
+}
+
+/// A process that does something about `what` (`$0`) once this program has gone. Ctrl-C at a terminal does not reach it.
+pub(crate) fn attendant(does: &str, what: &OsStr) -> Result<Child> {
+    let script = format!("read -r _; {does}");
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script).arg(what).process_group(0);
+    Ok(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
 }
 
 fn text(path: &Path) -> String {
@@ -186,4 +211,32 @@ fn text(path: &Path) -> String {
 fn tail(text: &str, from: usize) -> String {
     let from = from.max(text.len().saturating_sub(LOG_TAIL_LEN_MAX));
     String::from_utf8_lossy(text.as_bytes().get(from..).unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(confidential: bool) -> (ChildProcess, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo a password; echo a complaint >&2"]);
+        let mut process = if confidential {
+            ChildProcess::start_confidential("teller", command, directory.path()).unwrap()
+        } else {
+            ChildProcess::start("teller", command, directory.path()).unwrap()
+        };
+        crate::wait::until("it has ended", || process.ended()).unwrap();
+        (process, directory)
+    }
+
+    #[test]
+    fn what_a_process_told_in_confidence_is_in_no_failure() {
+        let (process, _directory) = ended(true);
+        let shown = process.log().tail_since(LogMark::default());
+        assert!(!shown.contains("a password") && shown.contains("a complaint"), "{shown}");
+        assert_eq!(process.log().stdout(), "a password\n", "for the program itself it is there");
+        let (process, _directory) = ended(false);
+        assert!(process.log().tail_since(LogMark::default()).contains("a password"));
+    }
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::http::{Request, Response};
 use crate::key_service::CreatedKey;
+use crate::output;
 use crate::stack::{LocalStack, Ports, StackMark, StackOptions, with_status};
 use crate::wait;
 
@@ -39,6 +40,9 @@ pub fn run(out: &mut impl Write, ports: Ports) -> Result<()> {
     let steps = story.steps;
     // The cause last, where a person looks first.
     told.map_err(|error| {
+        if output::is_closed(&error) {
+            return error;
+        }
         anyhow!("the demo broke off\n{}\n{error:#}", stack.logs_since(StackMark::default()))
     })?;
     writeln!(out, "\ndemo: all {steps} steps held")?;
@@ -46,6 +50,9 @@ pub fn run(out: &mut impl Write, ports: Ports) -> Result<()> {
 }
 
 fn introduce(out: &mut impl Write, stack: &LocalStack) -> Result<()> {
+    for port in &stack.taken {
+        writeln!(out, "port {port} is taken, so another is chosen")?;
+    }
     writeln!(out, "A client asks an upstream through Envoy; the filter inside Envoy asks nobody.\n")?;
     writeln!(out, "  edge         http://{}", stack.edge())?;
     writeln!(out, "  key service  http://{}", stack.key_service.address())?;

@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::child_process::{ChildProcess, ProcessLog};
 use crate::envoy_config::EnvoyConfig;
 use crate::http::{Request, Response, http1};
-use crate::{places, wait};
+use crate::scratch_directory::ScratchDirectory;
+use crate::{places, port, wait};
 
 /// How to start an Envoy.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct EnvoyOptions {
 pub struct EnvoyProcess {
     process: ChildProcess,
     admin: EnvoyAdmin,
-    directory: TempDir,
+    directory: ScratchDirectory,
 }
 
 /// The admin interface of an Envoy.
@@ -50,7 +50,7 @@ impl EnvoyProcess {
     /// When there is no Envoy, or it refuses its configuration: the message then holds its log.
     pub fn start(options: &EnvoyOptions) -> Result<Self> {
         ensure!(places::filter_module().is_file(), "the filter is not built: run `make build`");
-        let directory = tempfile::Builder::new().prefix("latchkey-envoy-").tempdir()?;
+        let directory = ScratchDirectory::new("latchkey-envoy-")?;
         let config = directory.path().join("envoy.json");
         let admin_address = directory.path().join("admin-address");
         fs::write(&config, options.config.rendered())?;
@@ -221,7 +221,8 @@ fn admin_address_of(process: &mut ChildProcess, file: &Path) -> Result<SocketAdd
 
 fn fail_if_ended(process: &mut ChildProcess) -> Result<()> {
     if let Some(status) = process.ended()? {
-        bail!("Envoy ended ({status}):\n{}", process.log().tail_since(Default::default()));
+        let said = format!("Envoy ended ({status}):\n{}", process.log().tail_since(Default::default()));
+        return Err(if said.contains("Address already in use") { port::taken(said) } else { anyhow!(said) });
     }
     Ok(())
 }

@@ -59,13 +59,16 @@ impl EnvoyConfig {
         Ok(())
     }
 
-    /// Listens for clients at this port.
+    /// Listens for clients at this port, alone: by default Envoy shares a port with every other process of the same user
+    /// (`enable_reuse_port`), and each would get some of the connections.
     ///
     /// # Errors
     ///
     /// When the configuration has lost its listener.
     pub fn set_listener_port(&mut self, port: u16) -> Result<()> {
         *part(self.listener()?, &format!("{LISTENER_ADDRESS}/port_value"))? = json!(port);
+        // What the system chooses nobody else has.
+        self.listener()?["enable_reuse_port"] = json!(port == 0);
         Ok(())
     }
 

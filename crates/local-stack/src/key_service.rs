@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::child_process::{ChildProcess, ProcessLog};
 use crate::http::{Request, Response, http1};
-use crate::{places, wait};
+use crate::{places, port, wait};
 
 /// A key service with its data; dropping it kills it and leaves the data.
 #[derive(Debug)]
@@ -214,14 +214,23 @@ impl fmt::Debug for CreatedKey {
 fn spawned(program: &Path, listen: SocketAddr, data: &Path, logs: &Path) -> Result<ChildProcess> {
     let mut command = Command::new(program);
     command.arg("dev").arg("--data").arg(data).args(["--listen", &listen.to_string(), "--json"]);
-    ChildProcess::start("key-service", command, logs)
+    // What it prints once it is ready has the super-user's password.
+    ChildProcess::start_confidential("key-service", command, logs)
 }
 
 /// The line that the service prints once it is ready, leaving out the first `earlier` lines, which are of an earlier start.
 fn readiness(process: &mut ChildProcess, earlier: usize) -> Result<Value> {
     wait::until("the key service is ready", || {
         if let Some(status) = process.ended()? {
-            bail!("the key service ended ({status}):\n{}", process.log().tail_since(Default::default()));
+            let said = format!(
+                "the key service ended ({status}):\n{}",
+                process.log().tail_since(Default::default())
+            );
+            return Err(if said.contains("Address already in use") {
+                port::taken(said)
+            } else {
+                anyhow!(said)
+            });
         }
         let printed = process.log().stdout();
         Ok(printed.lines().skip(earlier).find_map(|line| serde_json::from_str(line).ok()))

@@ -1,7 +1,7 @@
 //! A real Envoy, a real key service and a real upstream on one machine.
 //!
 //! Everything here is real processes and real sockets: the demo, the measurements and the end-to-end tests all stand on it.
-//! Ports are chosen by the system, conditions are awaited instead of times, and no process outlives its owner.
+//! Ports are bound before they are told, conditions are awaited instead of times, and no process and no file outlives its owner.
 
 pub mod acknowledgement;
 pub mod child_process;
@@ -11,11 +11,14 @@ pub mod envoy_config;
 pub mod fake_key_service;
 pub mod http;
 pub mod key_service;
+pub mod output;
 pub mod places;
 pub mod playground;
+pub mod port;
 pub mod postgres;
 pub mod replicas;
 pub mod revocation;
+pub mod scratch_directory;
 pub mod stack;
 pub mod times;
 pub mod upstream;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use latchkey_local_stack::acknowledgement::AcknowledgementTimes;
 use latchkey_local_stack::demo;
+use latchkey_local_stack::output::{self, Output};
 use latchkey_local_stack::playground::Playground;
 use latchkey_local_stack::postgres::{self, PostgresServer};
 use latchkey_local_stack::stack::{LocalStack, Ports, StackOptions};
@@ -58,7 +59,9 @@ fn main() -> ExitCode {
     match perform(Arguments::parse().verb) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("local-stack: {error:#}");
+            if !output::is_closed(&error) {
+                eprintln!("local-stack: {error:#}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -66,15 +69,12 @@ fn main() -> ExitCode {
 
 fn perform(verb: Verb) -> Result<ExitCode> {
     // Colours reach a terminal and nothing else.
-    let mut out = anstream::stdout().lock();
+    let mut out = Output(anstream::stdout().lock());
     match verb {
         Verb::Postgres { command } => return run_with_postgres(&command),
-        Verb::Demo => {
-            let ports = free_ports(&mut out)?;
-            demo::run(&mut out, ports)?;
-        }
+        Verb::Demo => demo::run(&mut out, Ports::well_known())?,
         Verb::Run => {
-            let playground = Playground::start(free_ports(&mut out)?)?;
+            let playground = Playground::start(Ports::well_known())?;
             playground.introduce(&mut out)?;
             wait_for_ctrl_c()?;
         }
@@ -106,15 +106,6 @@ fn run_with_postgres(command: &[OsString]) -> Result<ExitCode> {
     }
     let status = command.status().with_context(|| format!("running {}", program.display()))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The ports that the README names, or others; says which are taken.
-fn free_ports(out: &mut impl Write) -> Result<Ports> {
-    let (ports, taken) = Ports::well_known_or_any();
-    for port in taken {
-        writeln!(out, "port {port} is taken, so another is chosen")?;
-    }
-    Ok(ports)
 }
 
 fn wait_for_ctrl_c() -> Result<()> {

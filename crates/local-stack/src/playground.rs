@@ -36,6 +36,9 @@ impl Playground {
     ///
     /// When `out` cannot be written.
     pub fn introduce(&self, out: &mut impl Write) -> Result<()> {
+        for port in &self.stack.taken {
+            writeln!(out, "port {port} is taken, so another is chosen")?;
+        }
         let (edge, service) = (self.stack.edge(), self.stack.key_service.address());
         writeln!(out, "edge         http://{edge}")?;
         writeln!(out, "key service  http://{service}")?;

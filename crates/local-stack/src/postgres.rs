@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tempfile::TempDir;
 
 use crate::child_process::ChildProcess;
+use crate::scratch_directory::ScratchDirectory;
 use crate::{places, wait};
 
 /// Names the PostgreSQL database that tests use: a connection URI.
@@ -36,7 +36,7 @@ pub struct PostgresServer {
     programs: PathBuf,
     user: Option<SystemUser>,
     durability: Durability,
-    directory: TempDir,
+    directory: ScratchDirectory,
 }
 
 /// What a commit survives.
@@ -76,7 +76,7 @@ impl PostgresServer {
 
     fn start_with(durability: Durability) -> Result<Self> {
         let programs = places::postgres_programs()?;
-        let directory = tempfile::tempdir().context("making a directory for PostgreSQL")?;
+        let directory = ScratchDirectory::new("latchkey-postgres-")?;
         let user = unprivileged_user(directory.path())?;
         let mut initdb = command_as(user, &programs.join("initdb"));
         initdb.arg("--pgdata").arg(directory.path().join("data"));

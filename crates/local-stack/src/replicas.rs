@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tempfile::TempDir;
 
 use crate::child_process::{ChildProcess, ProcessLog};
 use crate::key_service::KeyServiceClient;
 use crate::postgres::PostgresServer;
+use crate::scratch_directory::ScratchDirectory;
 use crate::{places, wait};
 
 /// The user of the users file that all replicas share, who may do everything.
@@ -26,7 +26,7 @@ pub struct Replicas {
     /// What they share.
     pub database: PostgresServer,
     replicas: Vec<Replica>,
-    directory: TempDir,
+    directory: ScratchDirectory,
 }
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Replicas {
     ///
     /// When a replica does not start; the message holds its log.
     pub fn start_on(database: PostgresServer, count: usize) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("latchkey-replicas-").tempdir()?;
+        let directory = ScratchDirectory::new("latchkey-replicas-")?;
         write_users(&directory.path().join("users.toml"))?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let spawned: Vec<ChildProcess> = (0..count)

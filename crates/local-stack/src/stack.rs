@@ -1,16 +1,17 @@
 //! All of it at once: the key service, an upstream, and an Envoy between a client and both.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::child_process::LogMark;
 use crate::envoy::{EnvoyOptions, EnvoyProcess};
 use crate::envoy_config::EnvoyConfig;
 use crate::http::{Request, Response, http1};
 use crate::key_service::{CreatedKey, KeyServiceProcess};
+use crate::port;
+use crate::scratch_directory::ScratchDirectory;
 use crate::upstream::Upstream;
 use crate::wait;
 
@@ -20,7 +21,7 @@ pub const FEED_CREDENTIAL_VARIABLE: &str = "LATCHKEY_FEED_CREDENTIAL";
 /// The ports that `envoy/local.yaml` and the README name.
 const WELL_KNOWN: Ports = Ports { edge: 10000, admin: 9901, key_service: 9200, upstream: 8081 };
 
-/// Ports to listen at; 0 lets the system choose.
+/// Ports to listen at; 0 lets the system choose, and so does one that is taken.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ports {
     /// Of Envoy, for clients.
@@ -55,9 +56,11 @@ pub struct LocalStack {
     pub upstream: Upstream,
     /// The key with which the edge reads the feed.
     pub feed_key: CreatedKey,
+    /// The ports that were wanted and are somebody else's.
+    pub taken: Vec<u16>,
     edge: SocketAddr,
     options: StackOptions,
-    _directory: TempDir,
+    _directory: ScratchDirectory,
 }
 
 /// Ends of all logs of a stack.
@@ -68,24 +71,10 @@ pub struct StackMark {
 }
 
 impl Ports {
-    /// The well-known ports, 0 for each that is taken, and those that are taken.
+    /// The ports that `envoy/local.yaml` and the README name.
     #[must_use]
-    pub fn well_known_or_any() -> (Self, Vec<u16>) {
-        let mut taken = Vec::new();
-        let mut free_or_any = |port| {
-            if is_free(port) {
-                return port;
-            }
-            taken.push(port);
-            0
-        };
-        let ports = Self {
-            edge: free_or_any(WELL_KNOWN.edge),
-            admin: free_or_any(WELL_KNOWN.admin),
-            key_service: free_or_any(WELL_KNOWN.key_service),
-            upstream: free_or_any(WELL_KNOWN.upstream),
-        };
-        (ports, taken)
+    pub fn well_known() -> Self {
+        WELL_KNOWN
     }
 }
 
@@ -102,22 +91,23 @@ impl LocalStack {
     ///
     /// When a part does not start; the message says which and holds its log.
     pub fn start(options: StackOptions, edit: impl FnOnce(&mut EnvoyConfig) -> Result<()>) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("latchkey-stack-").tempdir()?;
+        let directory = ScratchDirectory::new("latchkey-stack-")?;
         let data = directory.path().join("data");
-        let upstream = Upstream::start(local(options.ports.upstream))?;
-        let key_service =
-            KeyServiceProcess::start(local(options.ports.key_service), &data, directory.path())?;
+        let mut taken = Vec::new();
+        let upstream = port::start_at(options.ports.upstream, &mut taken, Upstream::start)?;
+        let key_service = port::start_at(options.ports.key_service, &mut taken, |listen| {
+            KeyServiceProcess::start(listen, &data, directory.path())
+        })?;
         let feed_key = key_service.client().create_feed_key()?;
 
         let mut config = EnvoyConfig::local()?;
-        config.set_listener_port(options.ports.edge)?;
-        config.set_admin_port(options.ports.admin)?;
         config.set_cluster_address("upstream", upstream.address())?;
         config.set_cluster_address("key_service", key_service.address())?;
         edit(&mut config)?;
-        let envoy = EnvoyProcess::start(&envoy_options(config, options, &feed_key))?;
+        let envoy = started(config, options, &feed_key, &mut taken)?;
         let edge = envoy.listener()?;
-        let stack = Self { envoy, key_service, upstream, feed_key, edge, options, _directory: directory };
+        let stack =
+            Self { envoy, key_service, upstream, feed_key, taken, edge, options, _directory: directory };
         await_table(&stack.envoy).with_context(|| stack.logs_since(StackMark::default()))?;
         Ok(stack)
     }
@@ -199,16 +189,34 @@ fn envoy_options(config: EnvoyConfig, options: StackOptions, feed_key: &CreatedK
     }
 }
 
+/// An Envoy at the ports that are wanted, or at others for each that is taken.
+fn started(
+    mut config: EnvoyConfig,
+    options: StackOptions,
+    feed_key: &CreatedKey,
+    taken: &mut Vec<u16>,
+) -> Result<EnvoyProcess> {
+    let Ports { mut edge, mut admin, .. } = options.ports;
+    loop {
+        config.set_listener_port(edge)?;
+        config.set_admin_port(admin)?;
+        let error = match EnvoyProcess::start(&envoy_options(config.clone(), options, feed_key)) {
+            Err(error) if port::is_taken(&error) => error,
+            outcome => return outcome,
+        };
+        let said = error.to_string();
+        let Some(found) = [&mut edge, &mut admin]
+            .into_iter()
+            .find(|port| **port != 0 && said.contains(&format!(":{port}")))
+        else {
+            return Err(error);
+        };
+        taken.push(std::mem::take(found));
+    }
+}
+
 fn await_table(envoy: &EnvoyProcess) -> Result<()> {
     wait::until("the edge has read the feed", || {
         Ok((envoy.admin().stat("wasmcustom.latchkey.table.keys")? > 0).then_some(()))
     })
-}
-
-fn local(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
-fn is_free(port: u16) -> bool {
-    TcpListener::bind(local(port)).is_ok()
 }
