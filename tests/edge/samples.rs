@@ -1,11 +1,14 @@
 //! Every configuration that is handed out is one that works.
 
-use std::process::Command;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Output};
 
 use latchkey_filter::config::Config;
 use latchkey_local_stack::envoy_config::EnvoyConfig;
 use latchkey_local_stack::places;
 use latchkey_local_stack::stack::FEED_CREDENTIAL_VARIABLE;
+use latchkey_trim_module::{surface, trim};
 use serde_json::{Value, json};
 
 use crate::stage::{FEED_SECRET, Stage, encoded, key};
@@ -21,14 +24,55 @@ fn the_local_configuration_is_understood() {
 
 #[test]
 fn the_local_configuration_runs_as_it_is() {
-    // Validation goes as far as starting the filter with its configuration, and binds no port.
-    let validated = Command::new(places::envoy().unwrap())
-        .args(["--mode", "validate", "--config-path", "envoy/local.yaml", "--disable-hot-restart"])
+    let validated = validated(Path::new("envoy/local.yaml"));
+    assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
+}
+
+/// Validation goes as far as starting the filter with its configuration, and binds no port.
+fn validated(config: &Path) -> Output {
+    Command::new(places::envoy().unwrap())
+        .args(["--mode", "validate", "--disable-hot-restart", "--config-path"])
+        .arg(config)
         .env(FEED_CREDENTIAL_VARIABLE, encoded("edge", FEED_SECRET))
         .current_dir(places::repository())
         .output()
-        .unwrap();
-    assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
+        .unwrap()
+}
+
+// Every other case of these tests runs with the restriction too, because all start from that file.
+#[test]
+fn the_filter_is_allowed_what_it_needs_and_nothing_else() {
+    let bootstrap: Value = sample("envoy/local.yaml");
+    let filter = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
+    let restriction = &bootstrap.pointer(filter).unwrap()["capability_restriction_config"];
+    let guide = std::fs::read_to_string(places::repository().join("docs/configuration.md")).unwrap();
+    let guide =
+        guide.split("```yaml\ncapability_restriction_config:").nth(1).unwrap().split("```").next().unwrap();
+    let guide: Value = serde_saphyr::from_str(&format!("capability_restriction_config:{guide}")).unwrap();
+    assert_eq!(&guide["capability_restriction_config"], restriction);
+    let allowed: Vec<&str> =
+        restriction["allowed_capabilities"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(allowed.into_iter().collect::<BTreeSet<_>>(), surface::capabilities().into_iter().collect());
+
+    let module = std::fs::read(places::filter_module()).unwrap();
+    let imports = trim::imports(&module).unwrap();
+    assert!(imports.contains("proxy_get_shared_data"), "{imports:?}");
+    for import in &imports {
+        assert!(surface::IMPORTS.contains(&import.as_str()), "the module imports {import}");
+    }
+}
+
+#[test]
+fn a_filter_that_is_not_allowed_a_call_is_not_loaded() {
+    let mut config = EnvoyConfig::local().unwrap();
+    let allowed = &mut config.gate().unwrap()["capability_restriction_config"]["allowed_capabilities"];
+    allowed.as_object_mut().unwrap().remove("proxy_send_local_response").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("envoy.json");
+    std::fs::write(&path, config.rendered()).unwrap();
+    let validated = validated(&path);
+    let said = String::from_utf8_lossy(&validated.stderr);
+    assert!(!validated.status.success() && said.contains("proxy_send_local_response"), "{said}");
 }
 
 #[test]

@@ -1,17 +1,11 @@
-//! `latchkey-trim-exports IN OUT`: takes from a built filter every export that it has no use for.
-//!
-//! The SDK exports a function for every event of a proxy, and the host calls each one it finds: about a microsecond a request
-//! for events that the filter would only wave through. What nothing reaches any more goes as well, so the module is
-//! smaller and compiles faster.
+//! `latchkey-trim-module IN OUT`: takes from a built filter what neither it nor the host uses ([`latchkey_trim_module`]).
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, fmt, fs, io};
 
-mod trim;
-
-use trim::{InvalidModule, trim};
+use latchkey_trim_module::trim::{InvalidModule, trim};
 
 /// Why nothing was written.
 enum Failure {
@@ -24,7 +18,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("latchkey-trim-exports: {failure}");
+            eprintln!("latchkey-trim-module: {failure}");
             ExitCode::FAILURE
         }
     }

@@ -1,46 +1,30 @@
-//! Which exports the filter uses, and how the others go.
+//! How exports that the filter does not use go, and imports that it never calls.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use walrus::passes::gc;
-use walrus::{ExportId, Module};
+use walrus::{ExportId, FunctionId, ImportKind, Module};
 
-/// What the host needs and the filter means to answer. Where there are several names, the host takes any of them.
-///
-/// `proxy_on_request_body` and `proxy_on_request_trailers` look idle and are not: without them a request that waits for the first
-/// key table would go on to the upstream when its body arrives (Envoy, `allow_on_headers_stop_iteration`).
-/// `proxy_on_delete` is where the SDK forgets a request.
-const USED: &[&[&str]] = &[
-    &["memory"],
-    // The SDK calls it `malloc` on one target and by its name in the ABI on others.
-    &["proxy_on_memory_allocate", "malloc"],
-    &["_initialize"],
-    &["proxy_abi_version_0_2_1"],
-    &["proxy_on_context_create"],
-    &["proxy_on_vm_start"],
-    &["proxy_on_configure"],
-    &["proxy_on_tick"],
-    &["proxy_on_delete"],
-    &["proxy_on_request_headers"],
-    &["proxy_on_request_body"],
-    &["proxy_on_request_trailers"],
-    &["proxy_on_http_call_response"],
-];
+use crate::surface::{EXPORTS, IMPORTS};
 
 /// Why a module cannot be trimmed.
 #[derive(Debug)]
-pub(crate) enum InvalidModule {
+pub enum InvalidModule {
     /// It is not a WebAssembly module; the text says where it fails to be one.
     Malformed(String),
     /// It lacks these exports, so it is not the filter, or not a whole one.
     Missing(Vec<&'static str>),
 }
 
-/// The module without the exports that are not used, and without all that only they could reach.
-pub(crate) fn trim(wasm: &[u8]) -> Result<Vec<u8>, InvalidModule> {
-    let mut module =
-        Module::from_buffer(wasm).map_err(|error| InvalidModule::Malformed(error.to_string()))?;
-    let missing: Vec<&str> = USED
+/// The module without the exports that are not used and the imports that are never called, and without all that only they could reach.
+///
+/// # Errors
+///
+/// [`InvalidModule`] when it is not the filter.
+pub fn trim(wasm: &[u8]) -> Result<Vec<u8>, InvalidModule> {
+    let mut module = parsed(wasm)?;
+    let missing: Vec<&str> = EXPORTS
         .iter()
         .filter(|names| !module.exports.iter().any(|export| names.contains(&export.name.as_str())))
         .filter_map(|names| names.first().copied())
@@ -51,14 +35,52 @@ pub(crate) fn trim(wasm: &[u8]) -> Result<Vec<u8>, InvalidModule> {
     let unused: Vec<ExportId> = module
         .exports
         .iter()
-        .filter(|export| !USED.iter().any(|names| names.contains(&export.name.as_str())))
+        .filter(|export| !EXPORTS.iter().any(|names| names.contains(&export.name.as_str())))
         .map(|export| export.id())
         .collect();
     for export in unused {
         module.exports.delete(export);
     }
     gc::run(&mut module);
+    forget_calls(&mut module)?;
+    gc::run(&mut module);
     Ok(module.emit_wasm())
+}
+
+/// The names of everything that a module imports.
+///
+/// # Errors
+///
+/// [`InvalidModule`] when it is none.
+pub fn imports(wasm: &[u8]) -> Result<BTreeSet<String>, InvalidModule> {
+    Ok(parsed(wasm)?.imports.iter().map(|import| import.name.clone()).collect())
+}
+
+fn parsed(wasm: &[u8]) -> Result<Module, InvalidModule> {
+    Module::from_buffer(wasm).map_err(|error| InvalidModule::Malformed(error.to_string()))
+}
+
+/// Puts a trap in the place of every imported function that the filter never calls. They are methods of the SDK's traits, so tables of
+/// functions name them, and nothing can prove that nobody looks them up there. A call that was made all the same would end the VM, as one
+/// does that the host does not allow.
+fn forget_calls(module: &mut Module) -> Result<(), InvalidModule> {
+    let never_called: Vec<FunctionId> = module
+        .imports
+        .iter()
+        .filter(|import| !IMPORTS.contains(&import.name.as_str()))
+        .filter_map(|import| match import.kind {
+            ImportKind::Function(function) => Some(function),
+            _ => None,
+        })
+        .collect();
+    for function in never_called {
+        module
+            .replace_imported_func(function, |(body, _)| {
+                body.unreachable();
+            })
+            .map_err(|error| InvalidModule::Malformed(error.to_string()))?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for InvalidModule {
@@ -74,8 +96,6 @@ impl std::error::Error for InvalidModule {}
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     /// A module with an export for every name, and functions that some of them call.
@@ -84,15 +104,20 @@ mod tests {
             .iter()
             .filter(|name| **name != "memory")
             .map(|name| match *name {
-                "proxy_on_tick" => format!("(func (export {name:?}) call $used call $host_used)"),
-                "proxy_on_log" => format!("(func (export {name:?}) call $unused call $host_unused)"),
+                "proxy_on_tick" => {
+                    format!("(func (export {name:?}) call $used call $log (call_indirect (i32.const 0)))")
+                }
+                "proxy_on_log" => format!("(func (export {name:?}) call $unused call $time)"),
                 _ => format!("(func (export {name:?}))"),
             })
             .collect();
         let memory = if exports.contains(&"memory") { "(memory (export \"memory\") 1)" } else { "" };
         let text = format!(
             "(module
-               (import \"env\" \"used\" (func $host_used)) (import \"env\" \"unused\" (func $host_unused))
+               (import \"env\" \"proxy_log\" (func $log))
+               (import \"wasi_snapshot_preview1\" \"clock_time_get\" (func $time))
+               (import \"env\" \"proxy_grpc_call\" (func $grpc (param i32) (result i32)))
+               (table 1 funcref) (elem (i32.const 0) func $grpc)
                {memory}
                (global $unused_global (export \"__heap_base\") i32 (i32.const 1))
                (func $used) (func $unused) {functions})"
@@ -102,7 +127,7 @@ mod tests {
 
     /// The first name of each use.
     fn used() -> Vec<&'static str> {
-        USED.iter().map(|names| names[0]).collect()
+        EXPORTS.iter().map(|names| names[0]).collect()
     }
 
     fn exports(wasm: &[u8]) -> BTreeSet<String> {
@@ -125,8 +150,8 @@ mod tests {
         let names: BTreeSet<_> =
             module.funcs.iter().filter_map(|function| function.name.as_deref()).collect();
         assert!(names.contains("used") && !names.contains("unused"), "{names:?}");
-        let imports: Vec<_> = module.imports.iter().map(|import| import.name.as_str()).collect();
-        assert_eq!(imports, ["used"]);
+        let imports: Vec<String> = imports(&trimmed).unwrap().into_iter().collect();
+        assert_eq!(imports, ["proxy_log"], "neither what only a callback used nor what only a table names");
         assert_eq!(module.globals.iter().count(), 0);
     }
 
@@ -146,7 +171,7 @@ mod tests {
             assert_eq!(refusal, format!("the module does not export {absent}"));
         }
         let refusal = trim(&module(&["memory"])).unwrap_err();
-        assert!(matches!(refusal, InvalidModule::Missing(names) if names.len() == USED.len() - 1));
+        assert!(matches!(refusal, InvalidModule::Missing(names) if names.len() == EXPORTS.len() - 1));
     }
 
     #[test]

@@ -8,11 +8,11 @@ use std::process::{Command, Output};
 use std::{env, fs, process};
 
 fn run<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_latchkey-trim-exports")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_latchkey-trim-module")).args(arguments).output().unwrap()
 }
 
 fn temporary(name: &str) -> PathBuf {
-    env::temp_dir().join(format!("latchkey-trim-exports-{}-{name}", process::id()))
+    env::temp_dir().join(format!("latchkey-trim-module-{}-{name}", process::id()))
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn says_what_is_wrong_and_writes_nothing() {
     };
     assert_eq!(
         told(run(&["one"])),
-        "latchkey-trim-exports: takes two arguments, the built module and the file to write\n"
+        "latchkey-trim-module: takes two arguments, the built module and the file to write\n"
     );
     let absent = temporary("absent.wasm");
     assert!(told(run(&[&absent, &to])).contains(&absent.display().to_string()));
