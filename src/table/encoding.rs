@@ -1,7 +1,5 @@
 //! Writing pages and records: the layouts of `page.rs` and `record.rs`, from the rows of the feed.
 
-use std::cmp::Reverse;
-
 use latchkey_key_feed::limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Malformed, WireKey, WireObject, WireTexts, header_value};
 
@@ -50,6 +48,8 @@ impl Page {
                 Some(seq) => removed.push((seq, id)),
             }
         }
+        // They stand with the latest first, and all that follow are later.
+        removed.reverse();
         for (position, change) in changes.iter().enumerate() {
             let is_superseded = changes.iter().skip(position + 1).any(|later| later.id == change.id);
             if !is_new(change) || is_superseded {
@@ -60,18 +60,17 @@ impl Page {
                 None => removed.push((change.seq, change.id)),
             }
         }
-        removed.retain(|(seq, _)| *seq > forgotten);
-        push_removed(&mut bytes, &mut removed);
+        let latest_first = removed.into_iter().rev().filter(|(seq, _)| *seq > forgotten);
+        push_removed(&mut bytes, latest_first);
         Ok(Some(bytes))
     }
 }
 
-/// Appends what is left of removed keys, the latest first, as far as there is room. Behind the keys, so that no look-up of a key reads them; and
+/// Appends what is left of removed keys, as far as there is room. Behind the keys, so that no look-up of a key reads them; and
 /// never so much that a VM could not keep the page any more.
-fn push_removed(page: &mut Vec<u8>, removed: &mut [(Cursor, &str)]) {
-    removed.sort_unstable_by_key(|(seq, _)| Reverse(*seq));
+fn push_removed<'i>(page: &mut Vec<u8>, latest_first: impl Iterator<Item = (Cursor, &'i str)>) {
     let end = (page.len() + REMOVED_LEN_MAX).min(HOT_PAGE_LEN_MAX);
-    for (seq, id) in removed {
+    for (seq, id) in latest_first {
         let start = page.len();
         page.extend_from_slice(&[0; LEN_BYTES]);
         // An id has at most KEY_ID_LEN_MAX bytes, which always fit.

@@ -42,10 +42,14 @@ pub struct RecordShape {
 impl RecordShape {
     /// A record of these texts. Their order, and how often one is named, make no difference.
     #[must_use]
-    pub fn of(mut texts: Vec<RecordText>) -> Self {
-        texts.sort_unstable();
-        texts.dedup();
-        Self { texts }
+    pub fn of(texts: Vec<RecordText>) -> Self {
+        let mut sorted = Vec::with_capacity(texts.len());
+        for text in texts {
+            if let Err(place) = sorted.binary_search(&text) {
+                sorted.insert(place, text);
+            }
+        }
+        Self { texts: sorted }
     }
 
     /// The texts in their order.

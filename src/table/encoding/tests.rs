@@ -272,6 +272,20 @@ proptest! {
     }
 
     #[test]
+    fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+        if let Ok(page) = Page::decode(bytes) {
+            let found = page.find(&id("k")).ok().and_then(Found::key).and_then(|view| view.texts());
+            let _ = found.map(|texts| (crate::table::are_texts(texts, 3), crate::table::text_in(texts, 2).map(str::len)));
+            let _ = page.with(GENERATION, &changes(&[live(u64::MAX, key("k"))]).iter().collect::<Vec<_>>(), Cursor(7));
+        }
+    }
+}
+
+proptest! {
+    // Each case may be megabytes.
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
     fn no_key_has_a_longer_record_than_a_record_may_have(metadata in any_metadata(), name_len in 0..70_000_usize) {
         let mut record = key("one");
         record.metadata = metadata;
@@ -285,14 +299,5 @@ proptest! {
         prop_assert_eq!(found(&page, "two"), "key");
         let view = page.find(&id("one")).unwrap().key().unwrap();
         prop_assert!(view.texts().is_none_or(|texts| crate::table::are_texts(texts, shape().texts().len())));
-    }
-
-    #[test]
-    fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-        if let Ok(page) = Page::decode(bytes) {
-            let found = page.find(&id("k")).ok().and_then(Found::key).and_then(|view| view.texts());
-            let _ = found.map(|texts| (crate::table::are_texts(texts, 3), crate::table::text_in(texts, 2).map(str::len)));
-            let _ = page.with(GENERATION, &changes(&[live(u64::MAX, key("k"))]).iter().collect::<Vec<_>>(), Cursor(7));
-        }
     }
 }

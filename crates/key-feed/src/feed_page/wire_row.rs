@@ -29,6 +29,10 @@ pub struct WireRow<'a> {
 
 /// What a row says of its key.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a row lives for a moment, and nearly all are live: a box would be an allocation each"
+)]
 pub enum WireState<'a> {
     /// The key exists.
     Live(WireKey<'a>),
