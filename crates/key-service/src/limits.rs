@@ -169,6 +169,12 @@ pub const REMOVAL_CHECK_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 /// How often at most it is looked whether dead keys are to be removed, however short the interval.
 pub const REMOVAL_CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
+/// Shortest life that a setting may give all keys: expirations are reckoned in seconds.
+pub const KEY_LIFETIME_MIN: Duration = Duration::from_secs(1);
+
+/// Longest life that a setting may give all keys: a century. Whoever wants more leaves the setting out.
+pub const KEY_LIFETIME_MAX: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
+
 /// Longest name of a key, in UTF-16 code units: Elasticsearch's limit.
 pub const KEY_NAME_LEN_MAX: usize = 256;
 

@@ -8,6 +8,11 @@
 //! [answers]
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //!
+//! [api_keys]
+//! end_with_owner = false           # on: the keys of a user who is disabled or deleted end with that
+//! # default_lifetime = "90d"       # of a key of which nobody says when it ends; without, it does not
+//! # max_lifetime = "365d"          # no key lives longer
+//!
 //! [limits]
 //! connections = 16384              # at once, and at once waiting for the feed; the system's limit of open files may be lower
 //! failed_logins_per_minute = 10    # wrong passwords that come back each minute to one source; 0: no limit
@@ -28,6 +33,7 @@
 //! enabled = false                  # on: TLS, with a certificate and its key, and clients' certificates if wanted
 //! ```
 
+mod api_keys;
 mod authentication;
 mod edges;
 pub mod http_ssl;
@@ -49,6 +55,7 @@ use crate::settings::section::{InvalidFile, Problems, Section};
 use crate::settings::sources::Sources;
 use crate::store::removal::RemovalPolicy;
 
+pub use api_keys::KeyPolicy;
 pub use edges::EdgeSettings;
 pub use limits::LimitSettings;
 pub use store::StoreSettings;
@@ -79,6 +86,8 @@ pub struct Settings {
 pub struct ServiceSettings {
     /// Whether there are API keys at all (Elasticsearch, `xpack.security.authc.api_key.enabled`).
     pub api_keys: bool,
+    /// What holds for every key that is made.
+    pub key_policy: KeyPolicy,
     /// When dead keys are removed (Elasticsearch, `xpack.security.authc.api_key.delete.*`).
     pub removal: RemovalPolicy,
     /// What OAuth2 tokens are like.
@@ -112,6 +121,7 @@ impl Default for ServiceSettings {
         let realms = vec![RealmName::file(), RealmName::native()];
         Self {
             api_keys: true,
+            key_policy: KeyPolicy::default(),
             removal: RemovalPolicy::default(),
             tokens: TokenSettings::default(),
             product_header: true,
@@ -136,6 +146,7 @@ impl Settings {
         let users = file(&mut root, "users", overrides.users);
         let defaults = ServiceSettings::default();
         let mut answers = root.section("answers");
+        let key_policy = api_keys::read(root.section("api_keys"));
         let edges = edges::read(root.section("edges"));
         let limits = limits::read(root.section("limits"));
         let mut xpack = root.section("xpack");
@@ -145,6 +156,7 @@ impl Settings {
         let authc = authentication::read(security.section("authc"), http_ssl.is_some());
         let service = ServiceSettings {
             api_keys: authc.api_keys,
+            key_policy,
             removal: authc.removal,
             tokens: authc.tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),

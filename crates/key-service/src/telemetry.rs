@@ -29,6 +29,7 @@ const FEED_ROWS: &str = "latchkey_feed_rows_total";
 const LOGINS_THROTTLED: &str = "latchkey_logins_throttled_total";
 const AUTHENTICATION_UNAVAILABLE: &str = "latchkey_authentication_unavailable_total";
 const REFUSALS: &str = "latchkey_authentication_failures_total";
+const REFRESH_TOKENS_REUSED: &str = "latchkey_refresh_tokens_reused_total";
 const TOKENS_CREATED: &str = "latchkey_tokens_created_total";
 const TOKENS_INVALIDATED: &str = "latchkey_tokens_invalidated_total";
 const KEY_SETS_UNREADABLE: &str = "latchkey_jwt_key_set_failures_total";
@@ -86,9 +87,12 @@ pub fn keys_changed(action: ChangeAction, count: usize) {
 pub fn tokens_changed(action: TokenAction, count: u64) {
     let name = match action {
         TokenAction::CreateToken | TokenAction::RefreshToken => TOKENS_CREATED,
-        TokenAction::InvalidateTokens => TOKENS_INVALIDATED,
+        TokenAction::EndTokenFamily | TokenAction::InvalidateTokens => TOKENS_INVALIDATED,
     };
     counter!(name).increment(count);
+    if action == TokenAction::EndTokenFamily {
+        counter!(REFRESH_TOKENS_REUSED).increment(1);
+    }
 }
 
 /// Users, roles or application privileges were changed.
@@ -140,6 +144,10 @@ fn describe() {
     describe_counter!(KEYS_UPDATED, "API keys updated.");
     describe_counter!(TOKENS_CREATED, "Access and refresh tokens made.");
     describe_counter!(TOKENS_INVALIDATED, "Access and refresh tokens invalidated.");
+    describe_counter!(
+        REFRESH_TOKENS_REUSED,
+        "Refresh tokens that came back after they were exchanged, which ended every token of their family."
+    );
     describe_counter!(DIRECTORY_CHANGES, "Changes of users, roles and application privileges, by action.");
     describe_gauge!(FEED_POLLS_WAITING, "Requests for the key feed that wait for a change.");
     describe_counter!(FEED_ROWS, "Rows of the key feed served.");
@@ -197,6 +205,7 @@ fn begin_at_zero() {
         KEYS_REMOVED,
         KEYS_UPDATED,
         LOGINS_THROTTLED,
+        REFRESH_TOKENS_REUSED,
         TOKENS_CREATED,
         TOKENS_INVALIDATED,
     ];

@@ -8,6 +8,7 @@ mod grant;
 mod invalidate;
 mod issuing;
 mod key_request;
+mod lifetime;
 mod list;
 mod query;
 mod update;

@@ -13,7 +13,7 @@ use crate::api::routing::NoBody;
 use crate::security::request::ClusterRequest;
 
 /// The version of Elasticsearch whose REST interface this is.
-const COMPATIBLE_VERSION: &str = "9.1.0";
+pub(super) const COMPATIBLE_VERSION: &str = "9.1.0";
 
 /// What the service calls itself where Elasticsearch names a node.
 pub(super) const NODE_NAME: &str = "latchkey";

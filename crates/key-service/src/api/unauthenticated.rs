@@ -55,7 +55,7 @@ pub(super) fn unauthenticated(
             ApiError::unauthenticated(reason, &challenges, tried.as_slice())
         }
         AuthenticationFailure::RejectedKey(rejection) => rejected("API key", &rejection.to_string()),
-        AuthenticationFailure::RejectedToken(TokenRejection::Ended) => {
+        AuthenticationFailure::RejectedToken(TokenRejection::Ended | TokenRejection::ShutOut) => {
             ApiError::unauthenticated("token expired", &[Challenge::BearerExpired], &[])
         }
         AuthenticationFailure::RejectedToken(TokenRejection::Unknown) => {

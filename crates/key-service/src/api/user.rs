@@ -1,5 +1,6 @@
 //! `/_security/user`: the users of the native realm, the super-user, and what the caller may do.
 
+mod account;
 mod delete;
 mod enable;
 mod has_privileges;

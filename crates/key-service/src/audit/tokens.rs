@@ -23,6 +23,8 @@ pub struct TokenEvent {
 pub enum TokenAction {
     /// Tokens were made.
     CreateToken,
+    /// Tokens were ended for ever, because a refresh token that they descend from came back after it was exchanged.
+    EndTokenFamily,
     /// Tokens were ended for ever.
     InvalidateTokens,
     /// Tokens were made for a refresh token.
@@ -48,6 +50,7 @@ impl TokenAction {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CreateToken => "create_token",
+            Self::EndTokenFamily => "end_token_family",
             Self::InvalidateTokens => "invalidate_tokens",
             Self::RefreshToken => "refresh_token",
         }

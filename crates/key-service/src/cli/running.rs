@@ -25,6 +25,7 @@ use crate::remover::Remover;
 use crate::security::jwt::JwtRealms;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::{ELASTIC, Realms};
+use crate::security::realm_chain::end_tokens_of_the_gone;
 use crate::security::roles::Roles;
 use crate::server;
 use crate::server::open_files::connections_that_fit;
@@ -32,6 +33,7 @@ use crate::server::places::ConnectionLimits;
 use crate::server::tls::TlsServer;
 use crate::server::tls::renewal::Certificates;
 use crate::settings::{LimitSettings, ServiceSettings};
+use crate::store::directory::users::Account;
 use crate::store::location::{PostgresLocation, StoreLocation};
 use crate::store::{KeyStore, StoreError};
 use crate::telemetry;
@@ -96,10 +98,13 @@ async fn serve(
     let store = KeyStore::open(&location, new_epoch()?).await.map_err(failed)?;
     if plan.elastic_is_new {
         store
-            .reset_reserved_user(ELASTIC.to_owned(), Actor::operator(), SystemClock.now())
+            .reset_reserved_user(Account::reserved(ELASTIC), Actor::operator(), SystemClock.now())
             .await
             .map_err(failed)?;
     }
+    end_tokens_of_the_gone(&store, &plan.realms, &plan.settings.realms, SystemClock.now())
+        .await
+        .map_err(failed)?;
     let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let remover = Remover::new(store.clone(), plan.settings.removal, Arc::clone(&clock));

@@ -10,6 +10,7 @@
 mod bearer;
 mod failure;
 mod password;
+mod token_standing;
 
 use std::sync::Arc;
 
@@ -164,7 +165,7 @@ impl Authenticator {
             Means::Jwt { expiration } if now >= *expiration => return Err(JwtRejection::Expired.into()),
             Means::Jwt { .. } => subject.clone(),
             Means::Own => self.renewed_subject(subject, now).await?,
-            Means::Token(digest) => self.subject_of(self.living_token(digest, now).await?, now).await?,
+            Means::Token(digest) => self.subject_of(&self.living_token(digest, now).await?, now).await?,
         };
         Ok(Authentication { authenticating, means: authentication.means.clone(), run_as })
     }
@@ -181,7 +182,7 @@ impl Authenticator {
             }
             Subject::User(user) => user,
         };
-        let cause = match self.realms.find_in(&user.realm, &user.username).await? {
+        let cause = match self.realms.find_in(&user.realm.name, &user.username).await? {
             Some(found) if found.enabled => return Ok(Subject::User(Arc::new(found))),
             Some(_) => UserRejection::Disabled,
             None => UserRejection::Unknown,

@@ -147,6 +147,12 @@ impl JwtRealms {
         self.0.is_empty()
     }
 
+    /// Whether one of them has this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|realm| realm.settings.name == name)
+    }
+
     /// Whom a token vouches for; `None` when it is no JSON Web Token, or there is no realm.
     ///
     /// # Errors

@@ -166,6 +166,11 @@ impl Realms {
         self.elastic.as_ref()
     }
 
+    /// All users of the file.
+    pub fn file_users(&self) -> impl Iterator<Item = &User> {
+        self.file.values()
+    }
+
     /// The user of the file with this name.
     #[must_use]
     pub fn file_user(&self, username: &str) -> Option<&User> {

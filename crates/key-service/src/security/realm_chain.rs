@@ -11,12 +11,16 @@
 
 use std::sync::Arc;
 
+use latchkey_key_feed::UnixMillis;
+
+use crate::audit::Actor;
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::authentication::{AuthenticationFailure, UserRejection};
 use crate::security::credential::BasicCredential;
 use crate::security::password::{Password, PasswordChecker};
 use crate::security::realm::{ELASTIC, FILE, NATIVE, RESERVED, RealmName, Realms, User};
 use crate::store::directory::NativeUser;
+use crate::store::tokens::TokenSelection;
 use crate::store::{KeyStore, StoreError};
 
 /// Knows users, wherever they are kept.
@@ -80,13 +84,13 @@ impl RealmChain {
         Ok(self.candidates(username).await?.into_iter().next())
     }
 
-    /// The user of this name in this realm, as he is now.
+    /// The user of this name in the realm of this name, as he is now.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn find_in(&self, realm: &RealmName, username: &str) -> Result<Option<User>, StoreError> {
-        Ok(self.candidates(username).await?.into_iter().find(|user| user.realm == *realm))
+    pub async fn find_in(&self, realm: &str, username: &str) -> Result<Option<User>, StoreError> {
+        Ok(self.candidates(username).await?.into_iter().find(|user| user.realm.name == realm))
     }
 
     /// The super-user.
@@ -136,6 +140,25 @@ impl RealmChain {
         }
         Ok(users)
     }
+}
+
+/// Ends the tokens of users who have left the users file, or are disabled in it, since it was last read. They would be refused anyway,
+/// but not after the user came back.
+///
+/// # Errors
+///
+/// [`StoreError`] when none was ended.
+pub async fn end_tokens_of_the_gone(
+    store: &KeyStore,
+    realms: &Realms,
+    order: &[RealmName],
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let Some(realm) = order.iter().find(|realm| realm.realm_type == FILE) else { return Ok(()) };
+    let let_in = realms.file_users().filter(|user| user.enabled);
+    let usernames = let_in.map(|user| user.username.clone()).collect();
+    let selection = TokenSelection::HeldByOthers { realm: realm.name.clone(), usernames };
+    store.invalidate_tokens(selection, Actor::service(), now).await.map(|_| ())
 }
 
 /// Whether a user's password can be changed over the interface.

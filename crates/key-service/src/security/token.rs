@@ -6,6 +6,11 @@
 //! A refresh token is exchanged once. A client whose answer was lost may ask again within [`REFRESH_GRACE_MAX`] and gets the
 //! very same pair: the new tokens are SHA-256 of a stored random seed and the presented refresh token. So whoever reads the
 //! store cannot make them, and whoever holds an old refresh token cannot either.
+//!
+//! A refresh token that comes back later than that was copied: one of two holders is a thief, and nobody can tell which. Then the
+//! whole family ends, that is all tokens that descend from the same grant (RFC 9700, section 4.14.2).
+
+pub mod stamp;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -94,8 +99,11 @@ pub enum RefreshRefusal {
 /// Why an access token does not authenticate anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenRejection {
-    /// Its time is over, or it was invalidated, or the API key it acts as has ended. Clients are told the same of all.
+    /// Its time is over, or it was invalidated, or the API key it acts as has ended.
     Ended,
+    /// The user it acts for, or who asked for it, is let in no more, or has another password. Clients are told the same as of one that
+    /// has ended.
+    ShutOut,
     /// There is no such token.
     Unknown,
 }
@@ -263,6 +271,7 @@ impl TokenRejection {
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Ended => "token_ended",
+            Self::ShutOut => "token_user_shut_out",
             Self::Unknown => "token_unknown",
         }
     }

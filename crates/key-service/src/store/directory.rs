@@ -3,19 +3,23 @@
 //! Together they are called the directory. As with keys, a change is one transaction with its audit event. Whoever
 //! authenticates or authorizes reads the directory anew, so that a change counts from the next request on.
 
+pub mod users;
+
 use std::collections::BTreeMap;
 
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
-use crate::audit::Actor;
 use crate::audit::directory::{self, DirectoryAction, DirectoryEvent};
+use crate::audit::tokens::TokenEvent;
+use crate::audit::{self, Actor};
 use crate::security::application_privilege::ApplicationPrivilege;
 use crate::security::password::PasswordHash;
 use crate::security::role_descriptor::{RoleDescriptor, RoleDescriptors};
+use crate::store::change::Committed;
 use crate::store::sql::SqlStore;
-use crate::store::{KeyStore, StoreError};
+use crate::store::{KeyStore, StoreError, tokens};
 use crate::telemetry;
 
 /// A user of the native realm, as stored.
@@ -53,15 +57,6 @@ pub struct ReservedUser {
     pub enabled: bool,
 }
 
-/// Which of the two kinds of users a change is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserKind {
-    /// Of the native realm. Changing one who does not exist changes nothing.
-    Native,
-    /// Belongs to the service, so always exists.
-    Reserved,
-}
-
 /// What came of writing an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -84,129 +79,18 @@ pub struct PrivilegeFilter {
     pub names: Option<Vec<String>>,
 }
 
+/// A change that is durable, with all that was done in its transaction.
+#[derive(Debug)]
+pub(in crate::store) struct Recorded {
+    /// What was done to the directory.
+    pub(in crate::store) event: DirectoryEvent,
+    /// The tokens that were ended with it, if there were any.
+    pub(in crate::store) tokens: Option<TokenEvent>,
+    /// The keys that were ended with it, if there were any.
+    pub(in crate::store) keys: Option<Committed>,
+}
+
 impl KeyStore {
-    /// The native user with this name.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the store cannot tell.
-    pub async fn native_user(&self, username: &str) -> Result<Option<NativeUser>, StoreError> {
-        self.database.native_user(username).await
-    }
-
-    /// The native users with these names, or all of them, in the order of their names.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the store cannot tell.
-    pub async fn native_users(&self, names: Option<&[String]>) -> Result<Vec<NativeUser>, StoreError> {
-        self.database.native_users(names).await
-    }
-
-    /// What was changed of a user who belongs to the service; `None` while nothing was.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the store cannot tell.
-    pub async fn reserved_user(&self, username: &str) -> Result<Option<ReservedUser>, StoreError> {
-        self.database.reserved_user(username).await
-    }
-
-    /// Makes a native user, or replaces all of one but, without a `password`, the password.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when nothing was written.
-    pub async fn put_user(
-        &self,
-        username: String,
-        profile: UserProfile,
-        password: Option<PasswordHash>,
-        actor: Actor,
-        now: UnixMillis,
-    ) -> Result<Written, StoreError> {
-        let event = event(DirectoryAction::PutUser, vec![username.clone()], actor, now);
-        self.write(event, move |database, event| async move {
-            database.put_user(&username, &profile, password.as_ref(), event).await
-        })
-        .await
-    }
-
-    /// Removes a native user, and tells whether there was one.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when nothing was removed.
-    pub async fn delete_user(
-        &self,
-        username: String,
-        actor: Actor,
-        now: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let event = event(DirectoryAction::DeleteUser, vec![username.clone()], actor, now);
-        self.write(event, move |database, event| async move { database.delete_user(&username, event).await })
-            .await
-    }
-
-    /// Gives a user another password, and tells whether there is such a user.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when nothing was changed.
-    pub async fn change_password(
-        &self,
-        username: String,
-        kind: UserKind,
-        password: PasswordHash,
-        actor: Actor,
-        now: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let event = event(DirectoryAction::ChangePassword, vec![username.clone()], actor, now);
-        self.write(event, move |database, event| async move {
-            database.change_password(&username, kind, &password, event).await
-        })
-        .await
-    }
-
-    /// Lets a user in from now on, or no longer, and tells whether there is such a user.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when nothing was changed.
-    pub async fn set_enabled(
-        &self,
-        username: String,
-        kind: UserKind,
-        enabled: bool,
-        actor: Actor,
-        now: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let action = if enabled { DirectoryAction::EnableUser } else { DirectoryAction::DisableUser };
-        let event = event(action, vec![username.clone()], actor, now);
-        self.write(event, move |database, event| async move {
-            database.set_enabled(&username, kind, enabled, event).await
-        })
-        .await
-    }
-
-    /// Forgets what was changed of a user who belongs to the service.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when nothing was forgotten.
-    pub async fn reset_reserved_user(
-        &self,
-        username: String,
-        actor: Actor,
-        now: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let event = event(DirectoryAction::ResetUser, vec![username.clone()], actor, now);
-        self.write(event, move |database, event| async move {
-            database.reset_reserved_user(&username, event).await
-        })
-        .await
-    }
-
     /// The native roles with these names, or all of them, in the order of their names.
     ///
     /// # Errors
@@ -302,7 +186,7 @@ impl KeyStore {
     where
         T: Send + 'static,
         F: FnOnce(SqlStore, DirectoryEvent) -> Fut,
-        Fut: Future<Output = Result<(T, Option<DirectoryEvent>), StoreError>> + Send + 'static,
+        Fut: Future<Output = Result<(T, Option<Recorded>), StoreError>> + Send + 'static,
     {
         let store = self.clone();
         let verb = verb(self.database.clone(), event);
@@ -310,13 +194,34 @@ impl KeyStore {
             let done = verb.await;
             store.health.note(&done);
             let (outcome, changed) = done?;
-            if let Some(event) = changed {
-                directory::record_change(&event);
-                telemetry::directory_changed(event.action);
+            if let Some(changed) = changed {
+                store.tell_of(&changed);
             }
             Ok(outcome)
         };
         tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?
+    }
+}
+
+impl KeyStore {
+    /// Wakes whoever waits for changes of keys, and writes the lines of the trail.
+    fn tell_of(&self, Recorded { event, tokens, keys }: &Recorded) {
+        if let Some((cursor, ended)) = keys {
+            self.announce(*cursor);
+            audit::record_change(ended);
+            telemetry::keys_changed(ended.action, ended.key_ids.len());
+        }
+        if let Some(ended) = tokens {
+            tokens::record(ended);
+        }
+        directory::record_change(event);
+        telemetry::directory_changed(event.action);
+    }
+}
+
+impl From<DirectoryEvent> for Recorded {
+    fn from(event: DirectoryEvent) -> Self {
+        Self { event, tokens: None, keys: None }
     }
 }
 

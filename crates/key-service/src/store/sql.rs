@@ -219,6 +219,26 @@ impl Turn {
             Self::Tokens => "begin isolation level read committed; select used from token_state for update",
         }
     }
+
+    /// Locks that row in a change that has begun.
+    const fn row(self) -> &'static str {
+        match self {
+            Self::Keys => "select seq from feed_state for update",
+            Self::Tokens => "select used from token_state for update",
+        }
+    }
+}
+
+impl Transaction {
+    /// Waits for another turn, besides the one that the change began with. Only a change that began with the turn of keys may take
+    /// that of tokens: two that waited for each other would wait for ever.
+    async fn also_take(&mut self, turn: Turn) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(_) => self.fetch_one(Query::new(turn.row())).await.map(|_| ()),
+            // The one writing connection has every turn.
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
 }
 
 /// Takes the next `count` sequence numbers and returns the last of them, and counts `live` keys more or fewer.

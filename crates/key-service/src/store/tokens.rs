@@ -8,6 +8,7 @@ use tracing::Instrument as _;
 use crate::audit::Actor;
 use crate::audit::tokens::{AuditedTokens, TokenAction, TokenEvent, record_token_change};
 use crate::limits::{REFRESH_TOKEN_LIFE, TOKEN_REMOVAL_INTERVAL, TOKENS_REMOVED_MAX};
+use crate::security::token::stamp::PasswordStamp;
 use crate::security::token::{Access, Refresh, SuccessorSeed, TokenDigest};
 use crate::store::{KeyOwner, KeyStore, StoreError};
 use crate::telemetry;
@@ -27,6 +28,10 @@ pub struct NewToken {
     pub subject: TokenSubject,
     /// Who asked for them.
     pub client: TokenClient,
+    /// The stamp of the client's password, where the client runs as the subject.
+    pub runner_stamp: Option<PasswordStamp>,
+    /// The tokens by whose access token these were asked for, if it was one. Of an exchange, the exchanged ones count.
+    pub parent: Option<TokenId>,
 }
 
 /// On whose behalf tokens act, as it was when they were first made.
@@ -38,6 +43,8 @@ pub struct TokenSubject {
     pub roles: Vec<String>,
     /// The API key, when they act as one.
     pub api_key: Option<KeyId>,
+    /// The stamp of the user's password, where there is one.
+    pub stamp: Option<PasswordStamp>,
 }
 
 /// Who asked for tokens.
@@ -70,6 +77,8 @@ pub struct StoredToken {
     pub subject: TokenSubject,
     /// Who asked for them.
     pub client: TokenClient,
+    /// The stamp of the client's password, where the client runs as the subject.
+    pub runner_stamp: Option<PasswordStamp>,
 }
 
 /// What the store calls a pair of tokens. Not secret, and never shown.
@@ -81,6 +90,24 @@ pub struct TokenId(pub(in crate::store) i64);
 pub enum TokenSelection {
     /// One access token.
     Access(TokenDigest<Access>),
+    /// All that live and descend from the same grant as these.
+    Family(TokenId),
+    /// All that live and that an account gave rise to: those that act for it, and those that it asked for.
+    HeldBy {
+        /// The account's username.
+        username: String,
+        /// The account's realm.
+        realm: String,
+        /// Of what it asked for for others, which.
+        asked_for: AskedFor,
+    },
+    /// All that live and that accounts of this realm gave rise to, but for these accounts.
+    HeldByOthers {
+        /// The realm.
+        realm: String,
+        /// The usernames of those whose tokens stay.
+        usernames: Vec<String>,
+    },
     /// All that live and act for such users: those that pass every condition that is set.
     Of {
         /// The username.
@@ -90,6 +117,15 @@ pub enum TokenSelection {
     },
     /// One refresh token.
     Refresh(TokenDigest<Refresh>),
+}
+
+/// Which of the tokens that an account asked for on behalf of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedFor {
+    /// All of them: the account is let in no more.
+    All,
+    /// Those that its own password alone gave, because it ran as the other: the password is another now.
+    ByItsPassword,
 }
 
 /// What an invalidation did. An access token and its refresh token are two.
@@ -102,18 +138,20 @@ pub struct TokenInvalidation {
 }
 
 impl KeyStore {
-    /// Adds tokens.
+    /// Adds tokens. `false`, and nothing is added, when the access token by which they were asked for has been invalidated.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when they were not stored.
-    pub async fn create_token(&self, token: NewToken, actor: Actor) -> Result<(), StoreError> {
+    pub async fn create_token(&self, token: NewToken, actor: Actor) -> Result<bool, StoreError> {
         let event = event_of(&token, TokenAction::CreateToken, actor);
         let database = self.database.clone();
         to_its_end(async move {
-            database.create_token(&token, &event).await?;
-            record(&event);
-            Ok(())
+            let is_made = database.create_token(&token, &event).await?;
+            if is_made {
+                record(&event);
+            }
+            Ok(is_made)
         })
         .await
     }
@@ -167,6 +205,23 @@ impl KeyStore {
         .await
     }
 
+    /// Ends, for ever, all tokens that descend from the same grant as these, whose refresh token came back after it was exchanged.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when none was ended.
+    pub async fn end_token_family(
+        &self,
+        reused: &StoredToken,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let KeyOwner { username, realm, .. } = reused.subject.user.clone();
+        let tokens = AuditedTokens { username: Some(username), realm: Some(realm), count: 0 };
+        let event = TokenEvent { at: now, action: TokenAction::EndTokenFamily, actor, tokens };
+        self.end_tokens(TokenSelection::Family(reused.id), event).await.map(|_| ())
+    }
+
     /// Ends the selected tokens, for ever.
     ///
     /// # Errors
@@ -179,12 +234,23 @@ impl KeyStore {
         now: UnixMillis,
     ) -> Result<TokenInvalidation, StoreError> {
         let tokens = match &selection {
+            TokenSelection::HeldByOthers { realm, .. } => {
+                AuditedTokens { username: None, realm: Some(realm.clone()), count: 0 }
+            }
             TokenSelection::Of { username, realm } => {
                 AuditedTokens { username: username.clone(), realm: realm.clone(), count: 0 }
             }
-            TokenSelection::Access(_) | TokenSelection::Refresh(_) => AuditedTokens::default(),
+            _ => AuditedTokens::default(),
         };
-        let mut event = TokenEvent { at: now, action: TokenAction::InvalidateTokens, actor, tokens };
+        let event = TokenEvent { at: now, action: TokenAction::InvalidateTokens, actor, tokens };
+        self.end_tokens(selection, event).await
+    }
+
+    async fn end_tokens(
+        &self,
+        selection: TokenSelection,
+        mut event: TokenEvent,
+    ) -> Result<TokenInvalidation, StoreError> {
         let database = self.database.clone();
         to_its_end(async move {
             let done = database.invalidate_tokens(&selection, &mut event).await?;
@@ -245,7 +311,8 @@ fn event_of(token: &NewToken, action: TokenAction, actor: Actor) -> TokenEvent {
     TokenEvent { at: token.creation, action, actor, tokens }
 }
 
-fn record(event: &TokenEvent) {
+/// Tells of a change that is durable.
+pub(in crate::store) fn record(event: &TokenEvent) {
     record_token_change(event);
     telemetry::tokens_changed(event.action, event.tokens.count);
 }

@@ -4,6 +4,7 @@
 //! the email address, the metadata. A change that leaves a key exactly as it was is none, and the feed does not hear of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
@@ -29,6 +30,8 @@ pub struct KeyUpdate {
     pub metadata: Option<Map<String, Value>>,
     /// When the key ends. Counts as a change whatever it was before.
     pub expiration: Option<UnixMillis>,
+    /// How long after it was made a key may end, where its end is changed.
+    pub lifetime_max: Option<Duration>,
 }
 
 /// What became of one key.
@@ -47,6 +50,8 @@ pub enum UpdateRefusal {
     Expired,
     /// It was invalidated.
     Invalidated,
+    /// It would end later than any key may.
+    LivesTooLong,
     /// There is no such key, or it is somebody else's.
     NotFound,
 }
@@ -117,6 +122,9 @@ impl KeyUpdate {
         if key.expiration.is_some_and(|expiration| expiration < now) {
             return Err(UpdateRefusal::Expired);
         }
+        if self.expiration.is_some_and(|end| self.is_too_late(end, &key)) {
+            return Err(UpdateRefusal::LivesTooLong);
+        }
         let changed = StoredKey {
             owner: self.owner.clone(),
             limited_by: self.limited_by.clone(),
@@ -127,6 +135,14 @@ impl KeyUpdate {
         };
         let is_no_change = self.expiration.is_none() && changed == key;
         Ok((!is_no_change).then_some(changed))
+    }
+
+    /// Counted from when the key was made: otherwise a key could be kept alive for ever, a little at a time.
+    fn is_too_late(&self, end: UnixMillis, key: &StoredKey) -> bool {
+        self.lifetime_max.is_some_and(|max| {
+            let max = u64::try_from(max.as_millis()).unwrap_or(u64::MAX);
+            end.0 > key.creation.0.saturating_add(max)
+        })
     }
 
     fn is_of_the_owner(&self, key: &StoredKey) -> bool {
@@ -147,6 +163,7 @@ mod tests {
             role_descriptors: None,
             metadata: None,
             expiration: None,
+            lifetime_max: None,
         }
     }
 
@@ -171,6 +188,19 @@ mod tests {
         ] {
             assert_eq!(nothing().apply_to(found, now), outcome);
         }
+    }
+
+    #[test]
+    fn an_end_is_refused_that_is_later_than_any_key_may_have() {
+        let lifetime_max = Some(Duration::from_secs(2));
+        for (expiration, outcome) in [(2_001, true), (2_002, false)] {
+            let update = KeyUpdate { expiration: Some(UnixMillis(expiration)), lifetime_max, ..nothing() };
+            let applied = update.apply_to(Some(key("a")), NOW);
+            assert_eq!(applied.is_ok(), outcome, "{expiration}: {applied:?}");
+        }
+        let update = KeyUpdate { lifetime_max, metadata: Some(Map::new()), ..nothing() };
+        let old = StoredKey { expiration: None, ..key("a") };
+        assert!(update.apply_to(Some(old), NOW).is_ok(), "of an old key the end stays as it is");
     }
 
     // Contract, section 11: what counts as a change.

@@ -87,6 +87,7 @@ mod tests {
             role_descriptors: Some(key.role_descriptors),
             metadata: Some(key.metadata),
             expiration: None,
+            lifetime_max: None,
         };
         assert!(all.written_len() < 1_000);
         let without_metadata = KeyUpdate { metadata: None, ..all };

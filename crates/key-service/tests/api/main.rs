@@ -30,6 +30,7 @@ mod health;
 mod hostile_bodies;
 mod invalidate;
 mod jwt;
+mod lifetimes;
 mod limits;
 mod list;
 mod native_users;
@@ -47,6 +48,7 @@ mod run_as;
 #[path = "../../src/store/scratch.rs"]
 mod scratch;
 mod service;
+mod shut_out;
 mod tls;
 mod tokens;
 mod trail;

@@ -17,7 +17,8 @@ use latchkey_key_service::clock::Clock;
 use latchkey_key_service::randomness::SystemRandomness;
 use latchkey_key_service::security::jwt::JwtRealms;
 use latchkey_key_service::security::password::{PasswordChecker, PasswordHash};
-use latchkey_key_service::security::realm::Realms;
+use latchkey_key_service::security::realm::{RealmName, Realms};
+use latchkey_key_service::security::realm_chain::end_tokens_of_the_gone;
 use latchkey_key_service::security::user_file::UserFile;
 use latchkey_key_service::settings::ServiceSettings;
 use latchkey_key_service::store::KeyStore;
@@ -35,7 +36,7 @@ pub(crate) const BEGINNING: u64 = 1_767_225_600_000;
 pub(crate) const PASSWORD: &str = "correct horse";
 
 /// Users and what they may do; every name says it.
-const USERS: &str = r#"
+pub(crate) const USERS: &str = r#"
 [users.own]
 password_hash = "HASH"
 roles = ["own"]
@@ -82,6 +83,10 @@ roles = ["tokens"]
 password_hash = "HASH"
 roles = ["tokens"]
 
+[users.token-runner]
+password_hash = "HASH"
+roles = ["token-runner"]
+
 [users.disabled]
 password_hash = "HASH"
 roles = ["superuser"]
@@ -108,6 +113,10 @@ run_as = ["own", "nob*", "disabled"]
 [roles.tokens]
 cluster = ["manage_token", "manage_own_api_key"]
 
+[roles.token-runner]
+cluster = ["manage_token", "manage_own_api_key"]
+run_as = ["other-tokens"]
+
 [roles.feed]
 cluster = ["read_key_feed"]
 "#;
@@ -118,7 +127,9 @@ pub(crate) struct Service {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) stop: watch::Sender<bool>,
     router: Router,
-    _scratch: Scratch,
+    scratch: Arc<Scratch>,
+    realms: Realms,
+    order: Vec<RealmName>,
 }
 
 /// A clock that stands still until it is moved.
@@ -159,21 +170,39 @@ impl Service {
     }
 
     pub(crate) async fn with_jwt_realms(settings: ServiceSettings, jwt_realms: JwtRealms) -> Self {
-        let scratch = Scratch::new().await;
+        let scratch = Arc::new(Scratch::new().await);
+        let clock = Arc::new(ManualClock(AtomicU64::new(BEGINNING)));
+        Self::over(scratch, clock, settings, jwt_realms, USERS).await
+    }
+
+    /// Another service over the same store: a replica, or the same one after a restart. `users` is its users file.
+    pub(crate) async fn beside(&self, settings: ServiceSettings, users: &str) -> Self {
+        let (scratch, clock) = (Arc::clone(&self.scratch), Arc::clone(&self.clock));
+        Self::over(scratch, clock, settings, JwtRealms::default(), users).await
+    }
+
+    async fn over(
+        scratch: Arc<Scratch>,
+        clock: Arc<ManualClock>,
+        settings: ServiceSettings,
+        jwt_realms: JwtRealms,
+        users: &str,
+    ) -> Self {
         let epoch = Epoch::try_from("epoch".to_owned()).unwrap();
         let location = match &scratch.place {
             Place::File(file) => StoreLocation::File(file.clone()),
             Place::Database(url) => StoreLocation::Postgres(PostgresLocation::parse(url).unwrap()),
         };
         let store = KeyStore::open(&location, epoch).await.unwrap();
-        let clock = Arc::new(ManualClock(AtomicU64::new(BEGINNING)));
         let hash = cheap_hash();
-        let users = UserFile::parse(&USERS.replace("HASH", &hash)).unwrap();
+        let users = UserFile::parse(&users.replace("HASH", &hash)).unwrap();
         let elastic = PasswordHash::try_from(hash.as_str()).unwrap();
+        let realms = Realms::default().with_elastic(elastic).with_file(users.users);
+        let order = settings.realms.clone();
         let (stop, stopping) = watch::channel(false);
         let router = app(ServiceParts {
             store: store.clone(),
-            realms: Realms::default().with_elastic(elastic).with_file(users.users),
+            realms: realms.clone(),
             roles: users.roles,
             jwt_realms,
             passwords: PasswordChecker::new(2, &SystemRandomness).unwrap(),
@@ -182,7 +211,12 @@ impl Service {
             settings,
             stopping,
         });
-        Self { store, clock, stop, router, _scratch: scratch }
+        Self { store, clock, stop, router, scratch, realms, order }
+    }
+
+    /// What `latchkey` does when it starts.
+    pub(crate) async fn end_tokens_of_file_users_who_are_gone(&self) {
+        end_tokens_of_the_gone(&self.store, &self.realms, &self.order, self.clock.now()).await.unwrap();
     }
 
     pub(crate) fn anonymous(&self) -> Client<'_> {
@@ -340,7 +374,11 @@ impl Clock for ManualClock {
 
 /// A hash that costs next to nothing, so that tests can log in often.
 pub(crate) fn cheap_hash() -> String {
+    hash_with_salt("salt of the tests")
+}
+
+pub(crate) fn hash_with_salt(salt: &str) -> String {
     let params = Params::new(8, 1, 1, None).unwrap();
     let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    hasher.hash_password_with_salt(PASSWORD.as_bytes(), b"salt of the tests").unwrap().to_string()
+    hasher.hash_password_with_salt(PASSWORD.as_bytes(), salt.as_bytes()).unwrap().to_string()
 }

@@ -5,20 +5,21 @@ use axum::response::Response;
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
 
-use crate::api::api_key::issuing::{NewKey, expiration};
+use crate::api::api_key::issuing::NewKey;
 use crate::api::api_key::key_request::{self, add_problems_of_metadata, add_problems_of_name};
+use crate::api::api_key::lifetime::KeyEnd;
 use crate::api::authenticated::Authenticated;
 use crate::api::content::object_parser::{Field, ObjectParser};
 use crate::api::content::{Node, Token};
 use crate::api::error::{ApiError, ErrorCause, ErrorType, ValidationProblems};
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
-use crate::api::time_value::TimeValue;
 use crate::api::{Service, SharedService, answer};
 use crate::audit::ChangeAction;
 use crate::security::api_key;
 use crate::security::credential::encoded_api_key;
 use crate::security::request::ClusterRequest;
+use crate::settings::KeyPolicy;
 use crate::store::StoredKey;
 
 /// What is asked. Holds a secret in the clear, so it can neither be printed nor copied.
@@ -26,18 +27,8 @@ use crate::store::StoredKey;
 struct CloneRequest {
     api_key: String,
     name: Option<String>,
-    expiration: Expiration,
+    end: KeyEnd,
     metadata: Map<String, Value>,
-}
-
-/// When the new key ends.
-#[derive(Clone, Copy, Default)]
-enum Expiration {
-    After(TimeValue),
-    /// When the key ends that is cloned.
-    #[default]
-    AsTheSource,
-    Never,
 }
 
 const PARSER: ObjectParser<CloneRequest> = ObjectParser::new(
@@ -49,10 +40,7 @@ const PARSER: ObjectParser<CloneRequest> = ObjectParser::new(
             "expiration",
             &[Token::ValueString, Token::ValueNull],
             |request: &mut CloneRequest, node| {
-                request.expiration = match key_request::expiration(node.as_str())? {
-                    Some(after) => Expiration::After(after),
-                    None => Expiration::Never,
-                };
+                request.end = KeyEnd::said(node.as_str())?;
                 Ok(())
             },
         ),
@@ -78,7 +66,7 @@ pub(in crate::api) async fn clone(
     authenticated.authorize(&ClusterRequest::CloneKey)?;
     let now = service.clock.now();
     let source = service.source_of_clone(&request.api_key, now, &authenticated).await?;
-    let key = request.like(source, now);
+    let key = request.like(source, &service.settings.key_policy, now)?;
     let created = service.issue_one(key, ChangeAction::CloneApiKey, authenticated.actor(), now).await?;
     answer::ok(&created)
 }
@@ -95,19 +83,19 @@ impl CloneRequest {
     }
 
     /// Owner, role descriptors and limits are those of the source, as they were when it was made or last updated.
-    fn like(self, source: StoredKey, now: UnixMillis) -> NewKey {
-        NewKey {
+    fn like(self, source: StoredKey, policy: &KeyPolicy, now: UnixMillis) -> Result<NewKey, ErrorCause> {
+        let end = match self.end {
+            KeyEnd::Unsaid => source.expiration.map_or(KeyEnd::Unsaid, KeyEnd::At),
+            said => said,
+        };
+        Ok(NewKey {
             name: self.name.unwrap_or(source.name),
             owner: source.owner,
-            expiration: match self.expiration {
-                Expiration::After(after) => Some(expiration(now, after)),
-                Expiration::AsTheSource => source.expiration,
-                Expiration::Never => None,
-            },
+            expiration: end.of_new_key(policy, now)?,
             role_descriptors: source.role_descriptors,
             limited_by: source.limited_by,
             metadata: self.metadata,
-        }
+        })
     }
 }
 

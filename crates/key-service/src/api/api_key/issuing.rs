@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use crate::api::Service;
 use crate::api::api_key::key_request::KeyRequest;
 use crate::api::error::{ApiError, ErrorCause};
-use crate::api::time_value::TimeValue;
 use crate::audit::{Actor, ChangeAction};
 use crate::limits::KEY_ID_DRAWS_MAX;
 use crate::security::api_key::IssuedKey;
@@ -53,7 +52,7 @@ impl Service {
         Ok(NewKey {
             name: request.name,
             owner,
-            expiration: request.expiration.map(|after| expiration(now, after)),
+            expiration: request.end.of_new_key(&self.settings.key_policy, now)?,
             role_descriptors: request.role_descriptors,
             limited_by,
             metadata: request.metadata,
@@ -150,11 +149,4 @@ impl CreatedKey {
             encoded: issued.expose_encoded(),
         }
     }
-}
-
-/// Reckoned in whole seconds. A duration below zero has passed already; the last moment is that of Elasticsearch's signed
-/// numbers.
-pub(super) fn expiration(now: UnixMillis, after: TimeValue) -> UnixMillis {
-    let millis = after.whole_seconds().saturating_mul(1_000);
-    UnixMillis(now.0.saturating_add_signed(millis).min(i64::MAX.unsigned_abs()))
 }

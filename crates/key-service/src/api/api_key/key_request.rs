@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::api::api_key::lifetime::KeyEnd;
 use crate::api::content::object_parser::{Field, ObjectParser};
 use crate::api::content::{Node, Token};
 use crate::api::error::{ErrorCause, ValidationProblems};
@@ -13,7 +14,7 @@ use crate::security::role_descriptor::RoleDescriptors;
 #[derive(Debug, Default)]
 pub(super) struct KeyRequest {
     pub(super) name: String,
-    pub(super) expiration: Option<TimeValue>,
+    pub(super) end: KeyEnd,
     pub(super) role_descriptors: RoleDescriptors,
     pub(super) metadata: Map<String, Value>,
 }
@@ -22,7 +23,8 @@ pub(super) struct KeyRequest {
 #[derive(Debug, Default)]
 struct KeyBody {
     name: String,
-    expiration: Option<String>,
+    /// Absent, or `null`, or a duration.
+    expiration: Option<Option<String>>,
     role_descriptors: RoleDescriptors,
     metadata: Map<String, Value>,
 }
@@ -35,7 +37,8 @@ const PARSER: ObjectParser<KeyBody> = ObjectParser::new(
             body.role_descriptors = RoleDescriptors::parse(node)?;
             Ok(())
         }),
-        Field::string("expiration", |body: &mut KeyBody, text| body.expiration = Some(text)),
+        // Elasticsearch knows `null` of clones only. Here it is also how to say never where the settings give keys an end.
+        Field::string_or_null("expiration", |body: &mut KeyBody, text| body.expiration = Some(text)),
         Field::node("metadata", &[Token::StartObject], |body: &mut KeyBody, node| {
             body.metadata = metadata(node);
             Ok(())
@@ -49,10 +52,10 @@ impl KeyRequest {
     /// An expiration that is no duration is an error of the making of the request, not of its field.
     pub(super) fn parse(node: &Node) -> Result<Self, ErrorCause> {
         PARSER.parse_into(node, |body| {
-            let expiration = expiration(body.expiration.as_deref())?;
+            let end = body.expiration.map_or(Ok(KeyEnd::Unsaid), |said| KeyEnd::said(said.as_deref()))?;
             Ok(Self {
                 name: body.name,
-                expiration,
+                end,
                 role_descriptors: body.role_descriptors,
                 metadata: body.metadata,
             })

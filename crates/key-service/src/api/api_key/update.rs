@@ -7,8 +7,8 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::api_key::issuing::expiration;
 use crate::api::api_key::key_request::{self, add_problems_of_metadata};
+use crate::api::api_key::lifetime::expiration;
 use crate::api::authenticated::Authenticated;
 use crate::api::content::object_parser::{Field, ObjectParser};
 use crate::api::content::{Node, Token};
@@ -193,6 +193,7 @@ impl Service {
             role_descriptors: request.role_descriptors,
             metadata: request.metadata,
             expiration: request.expiration.map(|after| expiration(now, after)),
+            lifetime_max: self.settings.key_policy.max_lifetime,
         };
         Ok(self.store.update(request.ids, update, authenticated.actor(), now).await?)
     }
@@ -236,5 +237,8 @@ fn refused(id: &str, refusal: UpdateRefusal) -> ErrorCause {
         UpdateRefusal::Expired => {
             ErrorCause::illegal_argument(format!("cannot update expired API key [{id}]"))
         }
+        UpdateRefusal::LivesTooLong => ErrorCause::illegal_argument(format!(
+            "[expiration] of API key [{id}] is too late: no API key lives longer than [api_keys.max_lifetime] from when it was made"
+        )),
     }
 }

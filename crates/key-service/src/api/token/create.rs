@@ -1,5 +1,7 @@
 //! `POST /_security/oauth2/token`.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::Response;
 use latchkey_key_feed::UnixMillis;
@@ -15,14 +17,15 @@ use crate::api::token::grant::{Grant, PARSER};
 use crate::api::token::remove_dead_tokens;
 use crate::api::{Service, SharedService, answer};
 use crate::limits::TOKEN_EXCHANGES_MAX;
-use crate::security::authentication::{Authentication, AuthenticationFailure, Subject};
+use crate::security::authentication::{Authentication, AuthenticationFailure, Means, Subject};
 use crate::security::realm::RealmName;
 use crate::security::request::ClusterRequest;
+use crate::security::token::stamp::PasswordStamp;
 use crate::security::token::{
-    Exchange, IssuedTokens, Refresh, RefreshRefusal, SuccessorSeed, Token, exchange, later,
+    Exchange, IssuedTokens, Refresh, RefreshRefusal, SuccessorSeed, Token, TokenRejection, exchange, later,
 };
 use crate::store::KeyOwner;
-use crate::store::tokens::{NewToken, StoredToken, TokenClient, TokenSubject};
+use crate::store::tokens::{NewToken, StoredToken, TokenClient, TokenId, TokenSubject};
 
 /// In the order of Elasticsearch's own answer. The only answer that shows tokens.
 #[derive(Serialize)]
@@ -36,6 +39,25 @@ struct CreatedToken<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'static str>,
     authentication: Identity<'a>,
+}
+
+/// New tokens.
+struct Issue {
+    issued: IssuedTokens,
+    /// On whose behalf they act.
+    subject: Subject,
+    /// How long the access token lives.
+    lasts: Duration,
+}
+
+/// What new tokens are made from.
+struct Basis {
+    subject: TokenSubject,
+    client: TokenClient,
+    runner_stamp: Option<PasswordStamp>,
+    parent: Option<TokenId>,
+    /// When the credential ends that they are given for, if it ends.
+    ends: Option<UnixMillis>,
 }
 
 /// The one scope that tokens have.
@@ -57,7 +79,7 @@ pub(in crate::api) async fn create(
     };
     authenticated.authorize(&request)?;
     service.require_tokens()?;
-    let (issued, subject) = service.tokens_for(grant, &authenticated).await?;
+    let Issue { issued, subject, lasts } = service.tokens_for(grant, &authenticated).await?;
     remove_dead_tokens(&service);
     let proof = Proof::own(&subject);
     let roles = match &subject {
@@ -67,7 +89,7 @@ pub(in crate::api) async fn create(
     answer::ok(&CreatedToken {
         access_token: issued.access.expose(),
         r#type: "Bearer",
-        expires_in: service.settings.tokens.timeout.as_secs(),
+        expires_in: lasts.as_secs(),
         refresh_token: issued.refresh.as_ref().map(Token::expose),
         scope,
         authentication: identity(&subject, roles, &proof),
@@ -75,24 +97,20 @@ pub(in crate::api) async fn create(
 }
 
 impl Service {
-    /// Tokens, and on whose behalf they act.
-    async fn tokens_for(
-        &self,
-        grant: Grant,
-        authenticated: &Authenticated,
-    ) -> Result<(IssuedTokens, Subject), ApiError> {
+    async fn tokens_for(&self, grant: Grant, authenticated: &Authenticated) -> Result<Issue, ApiError> {
         match grant {
             Grant::Password(credential) => {
                 let now = self.clock.now();
                 let proven = self.authenticator.password(credential, authenticated.source(), now).await;
-                let user = proven.map_err(|failure| {
-                    authenticated.refuse_inner(failure, ClusterRequest::CreateToken.action(), self)
-                })?;
-                self.issue_tokens(&user, true, authenticated).await
+                let user = proven.map_err(|failure| self.refuse_grant(failure, authenticated))?;
+                let basis = Basis::proven(&user, authenticated);
+                self.issue_tokens(user.subject(), basis, true, authenticated).await
             }
             // Whoever can prove who he is any time needs nothing to refresh.
             Grant::ClientCredentials => {
-                self.issue_tokens(&authenticated.authentication, false, authenticated).await
+                let subject = authenticated.authentication.subject();
+                let basis = self.basis_of_client(authenticated).await?;
+                self.issue_tokens(subject, basis, false, authenticated).await
             }
             Grant::Kerberos => Err(ApiError::oauth(
                 OAuthError::UnsupportedGrantType,
@@ -102,34 +120,68 @@ impl Service {
         }
     }
 
+    /// What tokens are made from that are given for the caller's own credential. They end with it: otherwise one access token could
+    /// be turned into another for ever.
+    async fn basis_of_client(&self, authenticated: &Authenticated) -> Result<Basis, ApiError> {
+        let authentication = &authenticated.authentication;
+        match authentication.means() {
+            Means::Own => Ok(Basis::proven(authentication, authenticated)),
+            Means::Jwt { expiration } => {
+                Ok(Basis { ends: Some(*expiration), ..Basis::proven(authentication, authenticated) })
+            }
+            // Such a token would stand on three: the runner, whom the runner acts as, and whoever asked for the runner's token.
+            Means::Token(_) if authentication.is_run_as() => Err(ApiError::oauth(
+                OAuthError::InvalidRequest,
+                "run-as is not supported with the client_credentials grant_type and an access token",
+            )),
+            Means::Token(digest) => {
+                let parent = self.authenticator.living_token(digest, self.clock.now()).await;
+                let parent = parent.map_err(|failure| self.refuse_grant(failure, authenticated))?;
+                Ok(Basis {
+                    subject: parent.subject,
+                    client: parent.client,
+                    runner_stamp: parent.runner_stamp,
+                    parent: Some(parent.id),
+                    ends: Some(parent.access_expiration),
+                })
+            }
+        }
+    }
+
     async fn issue_tokens(
         &self,
-        authentication: &Authentication,
+        subject: &Subject,
+        basis: Basis,
         with_refresh: bool,
         authenticated: &Authenticated,
-    ) -> Result<(IssuedTokens, Subject), ApiError> {
-        let subject = authentication.subject();
+    ) -> Result<Issue, ApiError> {
         let issued =
             IssuedTokens::draw(self.randomness.as_ref(), with_refresh).map_err(ApiError::internal)?;
-        let token = self.new_token(&issued, token_subject(subject), client(authenticated), self.clock.now());
-        self.store.create_token(token, authenticated.actor()).await?;
-        Ok((issued, subject.clone()))
+        let now = self.clock.now();
+        let token = self.new_token(&issued, basis, now);
+        let lasts = Duration::from_millis(token.access_expiration.0.saturating_sub(now.0));
+        if !self.store.create_token(token, authenticated.actor()).await? {
+            return Err(self.refuse_grant(TokenRejection::Ended.into(), authenticated));
+        }
+        Ok(Issue { issued, subject: subject.clone(), lasts })
     }
 
     /// Exchanges a refresh token. When another request does the same at the same time, one of them makes the new pair and the
-    /// other finds it made.
-    async fn refresh(
-        &self,
-        text: &str,
-        authenticated: &Authenticated,
-    ) -> Result<(IssuedTokens, Subject), ApiError> {
+    /// other finds it made. One that comes back too late ends its family.
+    async fn refresh(&self, text: &str, authenticated: &Authenticated) -> Result<Issue, ApiError> {
         let presented = Token::<Refresh>::parse(text).ok_or(RefreshRefusal::Unknown)?;
         let digest = presented.digest();
         let client = client(authenticated);
         for _ in 0..TOKEN_EXCHANGES_MAX {
             let now = self.clock.now();
             let old = self.store.find_refresh_token(&digest).await?.ok_or(RefreshRefusal::Unknown)?;
-            let (seed, is_first) = match exchange(&old, &client, now)? {
+            let exchange = exchange(&old, &client, now);
+            if exchange == Err(RefreshRefusal::AlreadyRefreshed) {
+                self.store.end_token_family(&old, authenticated.actor(), now).await?;
+            }
+            let exchange = exchange?;
+            let subject = self.subject_of(&old, authenticated).await?;
+            let (seed, is_first) = match exchange {
                 Exchange::Again(seed) => (seed, false),
                 Exchange::First => {
                     (SuccessorSeed::draw(self.randomness.as_ref()).map_err(ApiError::internal)?, true)
@@ -137,53 +189,92 @@ impl Service {
             };
             let issued = presented.successors(&seed);
             if is_first {
-                let token = self.new_token(&issued, old.subject.clone(), client.clone(), now);
+                let token = self.new_token(&issued, Basis::exchanged(&old), now);
                 if !self.store.exchange_token(old.id, seed, token, authenticated.actor()).await? {
                     continue;
                 }
             }
-            return Ok((issued, self.subject_of(old, now).await?));
+            return Ok(Issue { issued, subject, lasts: self.settings.tokens.timeout });
         }
         Err(RefreshRefusal::Unknown.into())
     }
 
-    fn new_token(
-        &self,
-        issued: &IssuedTokens,
-        subject: TokenSubject,
-        client: TokenClient,
-        now: UnixMillis,
-    ) -> NewToken {
+    fn new_token(&self, issued: &IssuedTokens, basis: Basis, now: UnixMillis) -> NewToken {
+        let Basis { subject, client, runner_stamp, parent, ends } = basis;
+        let timeout = later(now, self.settings.tokens.timeout);
         NewToken {
             access: issued.access.digest(),
             refresh: issued.refresh.as_ref().map(Token::digest),
             creation: now,
-            access_expiration: later(now, self.settings.tokens.timeout),
+            access_expiration: ends.map_or(timeout, |ends| ends.min(timeout)),
             subject,
             client,
+            runner_stamp,
+            parent,
         }
     }
 
-    async fn subject_of(&self, token: StoredToken, now: UnixMillis) -> Result<Subject, ApiError> {
-        let subject = self.authenticator.subject_of(token, now).await;
-        subject.map_err(|failure| match failure {
-            AuthenticationFailure::Store(error) => error.into(),
-            _ => RefreshRefusal::Unknown.into(),
+    /// On whose behalf tokens act that are to be refreshed, if they still stand.
+    async fn subject_of(
+        &self,
+        token: &StoredToken,
+        authenticated: &Authenticated,
+    ) -> Result<Subject, ApiError> {
+        self.authenticator.subject_of(token, self.clock.now()).await.map_err(|failure| {
+            let has_ended = matches!(failure, AuthenticationFailure::RejectedToken(_));
+            // The trail hears of it either way.
+            let refused = authenticated.refuse_inner(failure, ClusterRequest::RefreshToken.action(), self);
+            if has_ended { RefreshRefusal::Invalidated.into() } else { refused }
         })
+    }
+
+    fn refuse_grant(&self, failure: AuthenticationFailure, authenticated: &Authenticated) -> ApiError {
+        authenticated.refuse_inner(failure, ClusterRequest::CreateToken.action(), self)
+    }
+}
+
+impl Basis {
+    /// For whom was just proven by a credential that does not end.
+    fn proven(authentication: &Authentication, authenticated: &Authenticated) -> Self {
+        let runner = authentication.is_run_as().then(|| authentication.authenticating());
+        Self {
+            subject: token_subject(authentication.subject()),
+            client: client(authenticated),
+            runner_stamp: runner.and_then(stamp),
+            parent: None,
+            ends: None,
+        }
+    }
+
+    /// For whom these are exchanged.
+    fn exchanged(old: &StoredToken) -> Self {
+        let (subject, client) = (old.subject.clone(), old.client.clone());
+        Self { subject, client, runner_stamp: old.runner_stamp, parent: None, ends: None }
     }
 }
 
 fn token_subject(subject: &Subject) -> TokenSubject {
     match subject {
-        Subject::User(user) => {
-            TokenSubject { user: KeyOwner::from(&**user), roles: user.roles.clone(), api_key: None }
-        }
+        Subject::User(user) => TokenSubject {
+            user: KeyOwner::from(&**user),
+            roles: user.roles.clone(),
+            api_key: None,
+            stamp: stamp(subject),
+        },
         Subject::ApiKey(key) => {
             let key = key.key();
             let RealmName { name: realm, realm_type } = RealmName::api_key();
             let user = KeyOwner { realm, realm_type: Some(realm_type), ..key.owner.clone() };
-            TokenSubject { user, roles: Vec::new(), api_key: Some(key.id.clone()) }
+            TokenSubject { user, roles: Vec::new(), api_key: Some(key.id.clone()), stamp: None }
         }
+    }
+}
+
+/// The stamp of the user's password, where there is one.
+fn stamp(subject: &Subject) -> Option<PasswordStamp> {
+    match subject {
+        Subject::ApiKey(_) => None,
+        Subject::User(user) => user.password.as_ref().map(PasswordStamp::of),
     }
 }
 

@@ -9,43 +9,59 @@ use crate::api::error::{ApiError, ErrorCause};
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::routing::NoBody;
+use crate::api::user::account::ShutOutRequest;
 use crate::api::user::{Reservation, invalid_part};
 use crate::api::{SharedService, answer};
 use crate::security::authentication::Subject;
 use crate::security::realm_chain::keeps_passwords;
 use crate::security::request::{ClusterRequest, SET_USER_ENABLED};
-use crate::store::directory::UserKind;
+use crate::store::directory::users::{Account, UserKind};
 
 pub(in crate::api) async fn enable(
     State(service): State<SharedService>,
     authenticated: Authenticated,
     path: PathTexts,
-    parameters: Parameters,
+    mut parameters: Parameters,
     _: NoBody,
 ) -> Result<Response, ApiError> {
-    set_enabled(&service, &authenticated, path, parameters, true).await
+    parameters.refresh()?;
+    parameters.finish()?;
+    let account = account(&service, &authenticated, path)?;
+    let (actor, now) = (authenticated.actor(), service.clock.now());
+    if service.store.enable_user(account, actor, now).await? {
+        return answer::ok(&Map::new());
+    }
+    Err(invalid_part("only existing users can be enabled").into())
 }
 
 pub(in crate::api) async fn disable(
     State(service): State<SharedService>,
     authenticated: Authenticated,
     path: PathTexts,
-    parameters: Parameters,
+    mut parameters: Parameters,
     _: NoBody,
 ) -> Result<Response, ApiError> {
-    set_enabled(&service, &authenticated, path, parameters, false).await
+    parameters.refresh()?;
+    let request = ShutOutRequest::read(&mut parameters, &service)?;
+    parameters.finish()?;
+    let account = account(&service, &authenticated, path)?;
+    let wait = request.begin(&account, &authenticated, &service)?;
+    let (actor, now) = (authenticated.actor(), service.clock.now());
+    let Some(left) = service.store.disable_user(account, request.keys(), actor, now).await? else {
+        return Err(invalid_part("only existing users can be disabled").into());
+    };
+    let working = left.working;
+    let keys = service.told_of_keys(left, wait, &authenticated).await?;
+    service.with_warning(answer::ok(&keys)?, working)
 }
 
-async fn set_enabled(
+/// Whose account it is, if the caller may change whether it is let in.
+fn account(
     service: &SharedService,
     authenticated: &Authenticated,
     mut path: PathTexts,
-    mut parameters: Parameters,
-    enabled: bool,
-) -> Result<Response, ApiError> {
+) -> Result<Account, ApiError> {
     let username = path.take("username");
-    parameters.refresh()?;
-    parameters.finish()?;
     authenticated.authorize(&ClusterRequest::Other(SET_USER_ENABLED))?;
     // Whoever locks himself out could not undo it.
     if is_own_account(authenticated, &username) {
@@ -60,12 +76,7 @@ async fn set_enabled(
         Some(Reservation::Service) => UserKind::Reserved,
         None => UserKind::Native,
     };
-    let (actor, now) = (authenticated.actor(), service.clock.now());
-    if service.store.set_enabled(username, kind, enabled, actor, now).await? {
-        return answer::ok(&Map::new());
-    }
-    let word = if enabled { "enabled" } else { "disabled" };
-    Err(invalid_part(format!("only existing users can be {word}")).into())
+    Ok(service.account(username, kind))
 }
 
 fn is_own_account(authenticated: &Authenticated, username: &str) -> bool {

@@ -15,7 +15,7 @@ use crate::api::{Service, SharedService, answer};
 use crate::security::authentication::Subject;
 use crate::security::realm_chain::keeps_passwords;
 use crate::security::request::ClusterRequest;
-use crate::store::directory::UserKind;
+use crate::store::directory::users::UserKind;
 
 pub(in crate::api) async fn change(
     State(service): State<SharedService>,
@@ -64,7 +64,7 @@ async fn change_of(
     }
     let hash = service.hashed(password).await?;
     let (actor, now) = (authenticated.actor(), service.clock.now());
-    if service.store.change_password(username.clone(), kind, hash, actor, now).await? {
+    if service.store.change_password(service.account(username.clone(), kind), hash, actor, now).await? {
         return answer::ok(&Map::new());
     }
     Err(service.not_a_native_user(&username).into())

@@ -11,11 +11,13 @@ use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;
+use crate::api::user::account::{KeysAnswer, ShutOutRequest};
 use crate::api::user::{NewPassword, Reservation, invalid_part, members, text, wrong_type};
 use crate::api::{Service, SharedService, answer};
 use crate::limits::NATIVE_USERS_MAX;
 use crate::security::request::{ClusterRequest, PUT_USER};
 use crate::security::role_descriptor::problem_of_name;
+use crate::store::directory::users::{KeysOfUser, UserKind};
 use crate::store::directory::{UserProfile, Written};
 
 /// What the body says.
@@ -32,6 +34,8 @@ struct PutBody {
 #[derive(Serialize)]
 struct PutAnswer {
     created: bool,
+    #[serde(flatten)]
+    keys: KeysAnswer,
 }
 
 pub(in crate::api) async fn put(
@@ -45,6 +49,7 @@ pub(in crate::api) async fn put(
     let body = PutBody::parse(&Node::parse_required(&body)?, &username)?;
     // Every later request sees the user, whatever is said here.
     parameters.refresh()?;
+    let request = ShutOutRequest::read(&mut parameters, &service)?;
     parameters.finish()?;
     body.validate()?;
     authenticated.authorize(&ClusterRequest::Other(PUT_USER))?;
@@ -61,10 +66,21 @@ pub(in crate::api) async fn put(
         metadata: body.metadata,
         enabled: body.enabled.unwrap_or(true),
     };
-    let now = service.clock.now();
-    match service.store.put_user(username, profile, password, authenticated.actor(), now).await? {
-        Written::Created => answer::ok(&PutAnswer { created: true }),
-        Written::Updated => answer::ok(&PutAnswer { created: false }),
+    let (actor, now) = (authenticated.actor(), service.clock.now());
+    let account = service.account(username, UserKind::Native);
+    let (mut keys, mut wait) = (KeysOfUser::Keep, None);
+    if !profile.enabled {
+        wait = request.begin(&account, &authenticated, &service)?;
+        keys = request.keys();
+    }
+    let (written, left) = service.store.put_user(account, profile, password, keys, actor, now).await?;
+    let working = left.working;
+    match written {
+        Written::Created | Written::Updated => {
+            let keys = service.told_of_keys(left, wait, &authenticated).await?;
+            let answer = PutAnswer { created: written == Written::Created, keys };
+            service.with_warning(answer::ok(&answer)?, working)
+        }
         Written::PasswordRequired => {
             Err(invalid_part("password must be specified unless you are updating an existing user").into())
         }

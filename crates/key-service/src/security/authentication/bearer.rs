@@ -5,10 +5,8 @@ use std::sync::Arc;
 use latchkey_key_feed::UnixMillis;
 
 use super::{Authentication, AuthenticationFailure, Authenticator, Means, Subject};
-use crate::security::api_key;
 use crate::security::credential::bearer::BearerCredential;
 use crate::security::jwt::VouchedUser;
-use crate::security::realm::User;
 use crate::security::token::{self, Access, Token, TokenDigest, TokenRejection};
 use crate::store::tokens::StoredToken;
 
@@ -62,11 +60,16 @@ impl Authenticator {
     ) -> Result<Authentication, AuthenticationFailure> {
         let token = Token::<Access>::parse(credential.token.expose()).ok_or(TokenRejection::Unknown)?;
         let digest = token.digest();
-        let subject = self.subject_of(self.living_token(&digest, now).await?, now).await?;
+        let subject = self.subject_of(&self.living_token(&digest, now).await?, now).await?;
         Ok(Authentication::of(subject, Means::Token(digest)))
     }
 
-    pub(super) async fn living_token(
+    /// What is stored of an access token that has not ended.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailure`] when there is none, or it has ended, or the store cannot tell.
+    pub async fn living_token(
         &self,
         digest: &TokenDigest<Access>,
         now: UnixMillis,
@@ -74,24 +77,5 @@ impl Authenticator {
         let token = self.store.find_access_token(digest).await?.ok_or(TokenRejection::Unknown)?;
         token::refuse_ended(&token, now)?;
         Ok(token)
-    }
-
-    /// On whose behalf a token acts: a user as the user was when the token was made; an API key as it is now. A key that has ended
-    /// takes its tokens with it.
-    ///
-    /// # Errors
-    ///
-    /// [`AuthenticationFailure`] when the key has ended, or the store cannot tell.
-    pub async fn subject_of(
-        &self,
-        token: StoredToken,
-        now: UnixMillis,
-    ) -> Result<Subject, AuthenticationFailure> {
-        let Some(id) = token.subject.api_key else {
-            return Ok(Subject::User(Arc::new(User::vouched(token.subject.user, token.subject.roles))));
-        };
-        let found = self.store.find_shared(id.as_str()).await?;
-        let key = api_key::of_token(id.as_str(), found, now).map_err(|_| TokenRejection::Ended)?;
-        Ok(Subject::ApiKey(Box::new(key)))
     }
 }

@@ -105,7 +105,7 @@ fn selected_together(endings: &[Change]) -> (KeyFilter, HashMap<&str, usize>) {
 }
 
 /// Ends keys, and gives the sequence number and the id of each, in the order of the numbers.
-async fn end(
+pub(super) async fn end(
     change: &mut Transaction,
     filter: &KeyFilter,
     at: UnixMillis,

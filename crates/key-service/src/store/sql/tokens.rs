@@ -1,12 +1,15 @@
 //! Making, finding and ending tokens.
 
+mod selection;
+
 use latchkey_key_feed::{KeyId, UnixMillis};
 
 use crate::audit::tokens::TokenEvent;
-use crate::limits::REFRESH_TOKEN_LIFE;
 use crate::security::token::SuccessorSeed;
+use crate::security::token::stamp::PasswordStamp;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
+use crate::store::sql::tokens::selection::selected;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, Turn};
 use crate::store::tokens::{
@@ -19,11 +22,19 @@ impl SqlStore {
         &self,
         token: &NewToken,
         event: &TokenEvent,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut change = self.begin_change(Turn::Tokens).await?;
-        insert(&mut change, token).await?;
+        let family = match token.parent {
+            None => None,
+            Some(parent) => match family_of_living(&mut change, parent).await? {
+                None => return Ok(false),
+                family => family,
+            },
+        };
+        insert(&mut change, token, family).await?;
         write_token_event(&mut change, event).await?;
-        change.commit().await
+        change.commit().await?;
+        Ok(true)
     }
 
     /// `column` is one of the two digests; never anything a client sent.
@@ -47,15 +58,14 @@ impl SqlStore {
         let mut change = self.begin_change(Turn::Tokens).await?;
         let marked = Query::new(
             "update token set refreshed_at = ?, successor_seed = ?
-             where token_id = ? and refreshed_at is null and refresh_invalidation is null",
+             where token_id = ? and refreshed_at is null and refresh_invalidation is null
+             returning coalesce(family, token_id) as family",
         )
         .bind(millis(token.creation))
         .bind(seed.as_bytes())
         .bind(old.0);
-        if change.execute(marked).await? == 0 {
-            return Ok(false);
-        }
-        insert(&mut change, token).await?;
+        let Some(row) = change.fetch_optional(marked).await? else { return Ok(false) };
+        insert(&mut change, token, Some(row.scalar()?)).await?;
         write_token_event(&mut change, event).await?;
         change.commit().await?;
         Ok(true)
@@ -68,30 +78,10 @@ impl SqlStore {
         event: &mut TokenEvent,
     ) -> Result<TokenInvalidation, StoreError> {
         let mut change = self.begin_change(Turn::Tokens).await?;
-        let found = selected(&mut change, selection, event.at).await?;
-        let mut done = TokenInvalidation::default();
-        for (column, all) in found {
-            let (dead, alive): (Vec<_>, Vec<_>) = all.into_iter().partition(|token| token.is_invalidated);
-            done.previously_invalidated += dead.len() as u64;
-            done.invalidated += alive.len() as u64;
-            if let (TokenSelection::Access(_) | TokenSelection::Refresh(_), Some(token)) =
-                (selection, alive.first())
-            {
-                event.tokens.username = Some(token.username.clone());
-                event.tokens.realm = Some(token.realm.clone());
-            }
-            let ids: Vec<i64> = alive.iter().map(|token| token.id).collect();
-            let mut query = Query::new("update token set ");
-            query.push(column).push(" = ").push_bind(millis(event.at));
-            query.push(" where token_id ").push_in_integers(&ids)?;
-            change.execute(query).await?;
+        let done = end_tokens(&mut change, selection, event).await?;
+        if done.invalidated > 0 {
+            change.commit().await?;
         }
-        if done.invalidated == 0 {
-            return Ok(done);
-        }
-        event.tokens.count = done.invalidated;
-        write_token_event(&mut change, event).await?;
-        change.commit().await?;
         Ok(done)
     }
 
@@ -133,88 +123,56 @@ impl SqlStore {
     }
 }
 
-/// A token that an invalidation is about.
-struct SelectedToken {
-    id: i64,
-    username: String,
-    realm: String,
-    is_invalidated: bool,
-}
-
-/// The tokens that an invalidation is about, by the column in which it is noted. Refresh tokens come first, so that they
-/// could not be exchanged in between (they cannot: it is one transaction; but the order is also that of Elasticsearch).
-async fn selected(
+/// Ends the selected tokens as part of a change, and writes the event with whose they were and how many, if there was one to end.
+/// The change must have the turn of tokens.
+pub(super) async fn end_tokens(
     change: &mut Transaction,
     selection: &TokenSelection,
-    now: UnixMillis,
-) -> Result<Vec<(&'static str, Vec<SelectedToken>)>, StoreError> {
-    const ACCESS: &str = "access_invalidation";
-    const REFRESH: &str = "refresh_invalidation";
-    let mut access = Query::new(columns(ACCESS));
-    let mut refresh = Query::new(columns(REFRESH));
-    match selection {
-        TokenSelection::Access(digest) => {
-            access.push("access_digest = ").push_bind(digest.as_bytes());
-            return Ok(vec![(ACCESS, fetch(change, access).await?)]);
+    event: &mut TokenEvent,
+) -> Result<TokenInvalidation, StoreError> {
+    let mut done = TokenInvalidation::default();
+    for (column, all) in selected(change, selection, event.at).await? {
+        let (dead, alive): (Vec<_>, Vec<_>) = all.into_iter().partition(|token| token.is_invalidated);
+        done.previously_invalidated += dead.len() as u64;
+        done.invalidated += alive.len() as u64;
+        if let (TokenSelection::Access(_) | TokenSelection::Refresh(_), Some(token)) =
+            (selection, alive.first())
+        {
+            event.tokens.username = Some(token.username.clone());
+            event.tokens.realm = Some(token.realm.clone());
         }
-        TokenSelection::Refresh(digest) => {
-            refresh.push("refresh_digest = ").push_bind(digest.as_bytes());
-            return Ok(vec![(REFRESH, fetch(change, refresh).await?)]);
-        }
-        TokenSelection::Of { username, realm } => {
-            push_living(&mut access, now);
-            push_living(&mut refresh, now);
-            refresh.push(" and refresh_digest is not null");
-            for query in [&mut access, &mut refresh] {
-                if let Some(username) = username {
-                    query.push(" and subject_username = ").push_bind(username.clone());
-                }
-                if let Some(realm) = realm {
-                    query.push(" and subject_realm = ").push_bind(realm.clone());
-                }
-            }
-        }
+        let ids: Vec<i64> = alive.iter().map(|token| token.id).collect();
+        let mut query = Query::new("update token set ");
+        query.push(column).push(" = ").push_bind(millis(event.at));
+        query.push(" where token_id ").push_in_integers(&ids)?;
+        change.execute(query).await?;
     }
-    Ok(vec![(REFRESH, fetch(change, refresh).await?), (ACCESS, fetch(change, access).await?)])
+    if done.invalidated > 0 {
+        event.tokens.count = done.invalidated;
+        write_token_event(change, event).await?;
+    }
+    Ok(done)
 }
 
-fn columns(invalidation: &'static str) -> String {
-    format!(
-        "select token_id, subject_username, subject_realm, {invalidation} is not null as is_invalidated
-         from token where "
-    )
+/// The family of a pair, unless its access token was invalidated.
+async fn family_of_living(
+    change: &mut Transaction,
+    TokenId(parent): TokenId,
+) -> Result<Option<i64>, StoreError> {
+    let family = "select coalesce(family, token_id) as family from token
+                  where token_id = ? and access_invalidation is null";
+    let row = change.fetch_optional(Query::new(family).bind(parent)).await?;
+    row.as_ref().map(Row::scalar).transpose()
 }
 
-/// Pairs of which at least one half can still be used.
-fn push_living(query: &mut Query, now: UnixMillis) {
-    let oldest = now.0.saturating_sub(u64::try_from(REFRESH_TOKEN_LIFE.as_millis()).unwrap_or(u64::MAX));
-    query.push("((access_invalidation is null and access_expiration > ").push_bind(millis(now));
-    query.push(") or (refresh_digest is not null and refresh_invalidation is null and creation > ");
-    query.push_bind(millis(UnixMillis(oldest))).push("))");
-}
-
-async fn fetch(change: &mut Transaction, query: Query) -> Result<Vec<SelectedToken>, StoreError> {
-    let rows = change.fetch_all(query).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(SelectedToken {
-                id: row.get("token_id")?,
-                username: row.get("subject_username")?,
-                realm: row.get("subject_realm")?,
-                is_invalidated: row.get("is_invalidated")?,
-            })
-        })
-        .collect()
-}
-
-async fn insert(change: &mut Transaction, token: &NewToken) -> Result<(), StoreError> {
-    let TokenSubject { user, roles, api_key } = &token.subject;
+async fn insert(change: &mut Transaction, token: &NewToken, family: Option<i64>) -> Result<(), StoreError> {
+    let TokenSubject { user, roles, api_key, stamp } = &token.subject;
     let insert = Query::new(
         "insert into token
            (creation, access_digest, access_expiration, refresh_digest, subject_username, subject_realm,
             subject_realm_type, subject_full_name, subject_email, subject_metadata, subject_roles, subject_api_key,
-            client_username, client_realm, client_api_key)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            client_username, client_realm, client_api_key, family, subject_stamp, runner_stamp)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(millis(token.creation))
     .bind(token.access.as_bytes())
@@ -230,7 +188,10 @@ async fn insert(change: &mut Transaction, token: &NewToken) -> Result<(), StoreE
     .bind(api_key.as_ref().map(KeyId::as_str))
     .bind(&token.client.username)
     .bind(&token.client.realm)
-    .bind(token.client.api_key.as_ref().map(KeyId::as_str));
+    .bind(token.client.api_key.as_ref().map(KeyId::as_str))
+    .bind(family)
+    .bind(stamp.as_ref().map(PasswordStamp::as_bytes))
+    .bind(token.runner_stamp.as_ref().map(PasswordStamp::as_bytes));
     change.execute(insert).await?;
     change.execute(Query::new("update token_state set used = true where not used")).await.map(|_| ())
 }
@@ -269,18 +230,27 @@ fn stored_token(row: &Row) -> Result<StoredToken, StoreError> {
             },
             roles: row.json("subject_roles")?,
             api_key: api_key(row, "subject_api_key")?,
+            stamp: stamp(row, "subject_stamp")?,
         },
         client: TokenClient {
             username: row.get("client_username")?,
             realm: row.get("client_realm")?,
             api_key: api_key(row, "client_api_key")?,
         },
+        runner_stamp: stamp(row, "runner_stamp")?,
     })
 }
 
 fn seed(row: &Row) -> Result<SuccessorSeed, StoreError> {
     let bytes = row.get::<&[u8]>("successor_seed")?;
     bytes.try_into().map(SuccessorSeed::from_bytes).map_err(|_| StoreError::Corrupt("seed"))
+}
+
+fn stamp(row: &Row, column: &'static str) -> Result<Option<PasswordStamp>, StoreError> {
+    let bytes = row.get::<Option<&[u8]>>(column)?;
+    bytes
+        .map(|bytes| bytes.try_into().map(PasswordStamp::from_bytes).map_err(|_| StoreError::Corrupt(column)))
+        .transpose()
 }
 
 fn api_key(row: &Row, column: &'static str) -> Result<Option<KeyId>, StoreError> {

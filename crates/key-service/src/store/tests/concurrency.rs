@@ -49,6 +49,7 @@ async fn write(store: KeyStore, writer: usize) -> Model {
                     role_descriptors: None,
                     metadata: None,
                     expiration: Some(expiration),
+                    lifetime_max: None,
                 };
                 store.update(vec![id.clone()], update, actor(), UnixMillis(2)).await.unwrap();
                 model.insert(id, Some(expiration));

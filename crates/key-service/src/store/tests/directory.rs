@@ -6,7 +6,8 @@ use crate::randomness::SystemRandomness;
 use crate::security::application_privilege::ApplicationPrivilege;
 use crate::security::password::{Password, PasswordHash};
 use crate::security::role_descriptor::RoleDescriptor;
-use crate::store::directory::{PrivilegeFilter, UserKind, UserProfile, Written};
+use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserKind};
+use crate::store::directory::{PrivilegeFilter, UserProfile, Written};
 use crate::store::tests::ScratchStore;
 use crate::store::{KeyFilter, StoreError};
 
@@ -14,6 +15,10 @@ const NOW: UnixMillis = UnixMillis(7);
 
 fn hash(password: &str) -> PasswordHash {
     PasswordHash::of(&Password::presented(password.as_bytes().to_vec()), &SystemRandomness).unwrap()
+}
+
+fn native(username: &str) -> Account {
+    Account { username: username.to_owned(), realm: "native".to_owned(), kind: UserKind::Native }
 }
 
 fn profile(role: &str) -> UserProfile {
@@ -39,7 +44,8 @@ fn privilege(name: &str) -> ApplicationPrivilege {
 async fn keeps_users_as_they_were_written() {
     let ScratchStore { store, place: _place } = ScratchStore::new().await;
     let put = async |role: &str, password: Option<PasswordHash>| {
-        store.put_user("alice".into(), profile(role), password, actor(), NOW).await.unwrap()
+        let keep = KeysOfUser::Keep;
+        store.put_user(native("alice"), profile(role), password, keep, actor(), NOW).await.unwrap().0
     };
     assert_eq!(put("a", None).await, Written::PasswordRequired);
     let first = hash("first");
@@ -48,7 +54,8 @@ async fn keeps_users_as_they_were_written() {
     let user = store.native_user("alice").await.unwrap().unwrap();
     assert_eq!((user.profile, user.password.to_string()), (profile("b"), first.to_string()));
     assert!(store.native_user("Alice").await.unwrap().is_none());
-    assert!(store.delete_user("alice".into(), actor(), NOW).await.unwrap());
+    let deleted = store.delete_user(native("alice"), KeysOfUser::Keep, actor(), NOW).await.unwrap();
+    assert_eq!(deleted, Some(KeysLeft::default()));
     assert!(store.native_users(None).await.unwrap().is_empty());
 }
 
@@ -57,14 +64,15 @@ async fn remembers_what_was_changed_of_a_reserved_user() {
     let ScratchStore { store, place: _place } = ScratchStore::new().await;
     let reserved = async || store.reserved_user("elastic").await.unwrap();
     assert!(reserved().await.is_none());
-    let kind = UserKind::Reserved;
-    assert!(store.set_enabled("elastic".into(), kind, false, actor(), NOW).await.unwrap());
+    let elastic = || Account::reserved("elastic");
+    let disabled = store.disable_user(elastic(), KeysOfUser::Keep, actor(), NOW).await.unwrap();
+    assert_eq!(disabled, Some(KeysLeft::default()));
     assert!(reserved().await.unwrap().password.is_none());
-    assert!(store.change_password("elastic".into(), kind, hash("x"), actor(), NOW).await.unwrap());
+    assert!(store.change_password(elastic(), hash("x"), actor(), NOW).await.unwrap());
     let kept = reserved().await.unwrap();
     assert!(kept.password.is_some());
     assert!(!kept.enabled, "another password lets nobody in again");
-    assert!(store.reset_reserved_user("elastic".into(), actor(), NOW).await.unwrap());
+    assert!(store.reset_reserved_user(elastic(), actor(), NOW).await.unwrap());
     assert!(reserved().await.is_none());
 }
 
@@ -98,13 +106,14 @@ async fn every_change_of_the_directory_is_in_the_trail() {
     let ScratchStore { store, place: _place } = ScratchStore::new().await;
     let password = Some(hash("x"));
     let role = RoleDescriptor::default;
-    store.put_user("u".into(), profile("r"), None, actor(), NOW).await.unwrap();
-    store.put_user("u".into(), profile("r"), password, actor(), NOW).await.unwrap();
-    store.set_enabled("u".into(), UserKind::Native, false, actor(), NOW).await.unwrap();
-    store.set_enabled("nobody".into(), UserKind::Native, false, actor(), NOW).await.unwrap();
-    store.change_password("u".into(), UserKind::Native, hash("y"), actor(), NOW).await.unwrap();
-    store.delete_user("u".into(), actor(), NOW).await.unwrap();
-    store.delete_user("u".into(), actor(), NOW).await.unwrap();
+    let keep = KeysOfUser::Keep;
+    store.put_user(native("u"), profile("r"), None, keep, actor(), NOW).await.unwrap();
+    store.put_user(native("u"), profile("r"), password, keep, actor(), NOW).await.unwrap();
+    store.disable_user(native("u"), keep, actor(), NOW).await.unwrap();
+    store.disable_user(native("nobody"), keep, actor(), NOW).await.unwrap();
+    store.change_password(native("u"), hash("y"), actor(), NOW).await.unwrap();
+    store.delete_user(native("u"), keep, actor(), NOW).await.unwrap();
+    store.delete_user(native("u"), keep, actor(), NOW).await.unwrap();
     store.put_role("r".into(), role(), actor(), NOW).await.unwrap();
     store.delete_role("r".into(), actor(), NOW).await.unwrap();
     store.delete_role("r".into(), actor(), NOW).await.unwrap();

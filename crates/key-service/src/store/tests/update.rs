@@ -12,6 +12,7 @@ fn update() -> KeyUpdate {
         role_descriptors: None,
         metadata: None,
         expiration: None,
+        lifetime_max: None,
     }
 }
 
@@ -56,6 +57,7 @@ async fn everything_that_an_update_may_change_is_stored() {
         role_descriptors: Some(roles(json!({}))),
         metadata: Some(object(json!({"a": [1, 2.5, null]}))),
         expiration: Some(UnixMillis(7_000)),
+        lifetime_max: None,
     };
     scratch.update(&["a"], changed.clone()).await;
     let expected = StoredKey {

@@ -16,6 +16,7 @@ pub(crate) fn stored_token(now: UnixMillis) -> StoredToken {
         exchanged: None,
         subject: subject("alice", "file"),
         client: client(),
+        runner_stamp: Some(PasswordStamp::from_bytes([8; 32])),
     }
 }
 
@@ -28,7 +29,12 @@ fn subject(username: &str, realm: &str) -> TokenSubject {
         email: None,
         metadata: Map::from_iter([("office".to_owned(), json!(7))]),
     };
-    TokenSubject { user, roles: vec!["own".to_owned()], api_key: None }
+    TokenSubject {
+        user,
+        roles: vec!["own".to_owned()],
+        api_key: None,
+        stamp: Some(PasswordStamp::from_bytes([7; 32])),
+    }
 }
 
 fn client() -> TokenClient {
@@ -54,7 +60,7 @@ struct Made {
 async fn make(store: &KeyStore, subject: TokenSubject, with_refresh: bool, at: u64) -> Made {
     let issued = IssuedTokens::draw(&SystemRandomness, with_refresh).unwrap();
     let token = new_token(&issued, subject, at);
-    store.create_token(token, actor()).await.unwrap();
+    assert!(store.create_token(token, actor()).await.unwrap());
     Made { access: issued.access.digest(), refresh: issued.refresh.map(|token| token.digest()) }
 }
 
@@ -66,6 +72,8 @@ fn new_token(issued: &IssuedTokens, subject: TokenSubject, at: u64) -> NewToken 
         access_expiration: UnixMillis(at + 1_200_000),
         subject,
         client: client(),
+        runner_stamp: Some(PasswordStamp::from_bytes([8; 32])),
+        parent: None,
     }
 }
 

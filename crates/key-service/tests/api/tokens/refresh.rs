@@ -1,5 +1,7 @@
 use super::*;
 
+const CLIENT_CREDENTIALS: &str = r#"{"grant_type":"client_credentials"}"#;
+
 // Contract 2.2: unknown or undecodable; expired or invalidated.
 #[tokio::test]
 async fn a_token_that_does_not_do_is_told_how() {
@@ -32,7 +34,7 @@ async fn a_token_that_does_not_do_is_told_how() {
     expired(&good.access).await;
 }
 
-// Contract 14.1: single use, the very same pair within 30 s, then refused; the old access token lives on.
+// Contract 14.1: single use, the very same pair within 30 s; the old access token lives on.
 #[tokio::test]
 async fn a_refresh_token_gives_one_new_pair() {
     let service = service().await;
@@ -49,13 +51,80 @@ async fn a_refresh_token_gives_one_new_pair() {
     }
     service.clock.advance_ms(30_000);
     assert_eq!(refresh(&client, &first.refresh).await.text, answer.text, "the very same");
-    service.clock.advance_ms(1);
+    assert_eq!(refresh(&client, &second.refresh).await.status, StatusCode::OK);
+}
+
+// RFC 9700, section 4.14.2: one of two who hold the same refresh token is a thief, and nobody can tell which.
+#[tokio::test]
+async fn a_refresh_token_that_comes_back_ends_its_family() {
+    let service = service().await;
+    let client = service.user("tokens");
+    let first = pair(&client, "own").await;
+    let another = pair(&client, "own").await;
+    let second = of(&refresh(&client, &first.refresh).await);
+    let third = of(&refresh(&client, &second.refresh).await);
+    service.clock.advance_ms(30_001);
     assert_oauth(
         &refresh(&client, &first.refresh).await,
         "invalid_grant",
         "token has already been refreshed more than 30 seconds in the past",
     );
-    assert_eq!(refresh(&client, &second.refresh).await.status, StatusCode::OK);
+    for pair in [&first, &second, &third] {
+        bearer(&service, &pair.access).get(WHO).await.assert_error(
+            401,
+            "security_exception",
+            "token expired",
+        );
+        assert_oauth(&refresh(&client, &pair.refresh).await, "invalid_grant", "token has been invalidated");
+    }
+    assert_eq!(bearer(&service, &another.access).get(WHO).await.status, StatusCode::OK, "of another grant");
+    assert_eq!(refresh(&client, &another.refresh).await.status, StatusCode::OK);
+}
+
+// Somebody else's client cannot end a family with a refresh token that it found.
+#[tokio::test]
+async fn a_refresh_token_that_comes_back_from_another_client_ends_nothing() {
+    let service = service().await;
+    let client = service.user("tokens");
+    let first = pair(&client, "own").await;
+    let second = of(&refresh(&client, &first.refresh).await);
+    service.clock.advance_ms(30_001);
+    assert_oauth(
+        &refresh(&service.user("other-tokens"), &first.refresh).await,
+        "invalid_grant",
+        "tokens must be refreshed by the creating client",
+    );
+    assert_eq!(bearer(&service, &second.access).get(WHO).await.status, StatusCode::OK);
+}
+
+// What an access token gives belongs to its family, and lives no longer: one could be turned into another for ever.
+#[tokio::test]
+async fn a_token_for_a_token_ends_with_it() {
+    let service = service().await;
+    let client = service.user("tokens");
+    let first = pair(&client, "tokens").await;
+    service.clock.advance_ms(1_000_000);
+    let answer = bearer(&service, &first.access).post(PATH, CLIENT_CREDENTIALS).await.json();
+    assert_eq!(answer["expires_in"], 200);
+    let derived = answer["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(bearer(&service, &derived).get(WHO).await.json()["username"], "tokens");
+    let again = bearer(&service, &derived).post(PATH, CLIENT_CREDENTIALS).await.json();
+    let again = again["access_token"].as_str().unwrap().to_owned();
+    refresh(&client, &first.refresh).await;
+    service.clock.advance_ms(30_001);
+    refresh(&client, &first.refresh).await;
+    for token in [&first.access, &derived, &again] {
+        bearer(&service, token).get(WHO).await.assert_error(401, "security_exception", "token expired");
+    }
+    let client = service.user("token-runner");
+    let by_password = client.post(PATH, CLIENT_CREDENTIALS).await.json();
+    assert_eq!(by_password["expires_in"], 1_200);
+    let token = by_password["access_token"].as_str().unwrap().to_owned();
+    assert_oauth(
+        &bearer(&service, &token).running_as("other-tokens").post(PATH, CLIENT_CREDENTIALS).await,
+        "invalid_request",
+        "run-as is not supported with the client_credentials grant_type and an access token",
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,105 @@
+//! Whose account a request changes, and what is told when somebody is let in no more.
+
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use axum::http::header::WARNING;
+use axum::response::Response;
+use latchkey_key_feed::KeyId;
+use serde::Serialize;
+
+use crate::api::Service;
+use crate::api::authenticated::Authenticated;
+use crate::api::edge_wait::{EdgesAnswer, wait_for_edges};
+use crate::api::error::{ApiError, ErrorCause};
+use crate::api::parameters::Parameters;
+use crate::api::root::COMPATIBLE_VERSION;
+use crate::feed::edge_wait::EdgeWait;
+use crate::security::realm::{NATIVE, RealmName};
+use crate::security::request::{ClusterRequest, KeySelection};
+use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserKind};
+
+/// The name of the parameter that says whether keys end with their owner.
+const WITH_KEYS: &str = "with_keys";
+
+/// What a request says besides whom it shuts out.
+pub(super) struct ShutOutRequest {
+    keys: KeysOfUser,
+    wait: Option<Duration>,
+}
+
+/// What became of somebody's keys, beside the usual fields of an answer. Nothing when no key was ended.
+#[derive(Default, Serialize)]
+pub(super) struct KeysAnswer {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    invalidated_api_keys: Vec<KeyId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edges: Option<EdgesAnswer>,
+}
+
+impl ShutOutRequest {
+    /// Reads the parameters. What they do not say, the settings do.
+    pub(super) fn read(parameters: &mut Parameters, service: &Service) -> Result<Self, ErrorCause> {
+        let end = parameters.boolean(WITH_KEYS, service.settings.key_policy.end_with_owner)?;
+        let keys = if end { KeysOfUser::End } else { KeysOfUser::Keep };
+        Ok(Self { keys, wait: wait_for_edges(parameters)? })
+    }
+
+    pub(super) fn keys(&self) -> KeysOfUser {
+        self.keys
+    }
+
+    /// Whether the caller may also end keys, where that is asked; and a place to wait for edges.
+    pub(super) fn begin<'a>(
+        &self,
+        account: &Account,
+        authenticated: &Authenticated,
+        service: &'a Service,
+    ) -> Result<Option<EdgeWait<'a>>, ApiError> {
+        if self.keys == KeysOfUser::End {
+            let (username, realm) = (Some(account.username.as_str()), Some(account.realm.as_str()));
+            let selection = KeySelection { ids: &[], username, realm, owner: false };
+            authenticated.authorize(&ClusterRequest::InvalidateKeys(selection))?;
+        }
+        service.edge_wait(self.wait)
+    }
+}
+
+impl Service {
+    /// The account of this name in the realm of native users, or of users who belong to the service.
+    pub(super) fn account(&self, username: String, kind: UserKind) -> Account {
+        if kind == UserKind::Reserved {
+            return Account::reserved(username);
+        }
+        let native = self.settings.realms.iter().find(|realm| realm.realm_type == NATIVE);
+        let realm = native.map_or_else(|| RealmName::native().name, |realm| realm.name.clone());
+        Account { username, realm, kind }
+    }
+
+    /// What to answer of the keys, once the change is durable.
+    pub(super) async fn told_of_keys(
+        &self,
+        left: KeysLeft,
+        wait: Option<EdgeWait<'_>>,
+        authenticated: &Authenticated,
+    ) -> Result<KeysAnswer, ApiError> {
+        let edges = self.edges_reached(wait, left.cursor, authenticated).await?;
+        Ok(KeysAnswer { invalidated_api_keys: left.ended, edges })
+    }
+
+    /// The answer with a warning, if keys go on working (RFC 7234, section 5.5.7). Elasticsearch's clients show those of an agent of
+    /// that name.
+    pub(super) fn with_warning(&self, mut answer: Response, working: u64) -> Result<Response, ApiError> {
+        if working == 0 {
+            return Ok(answer);
+        }
+        let agent = if self.settings.product_header { "Elasticsearch" } else { "Latchkey" };
+        let keys = if working == 1 { "1 API key".to_owned() } else { format!("{working} API keys") };
+        let verb = if working == 1 { "goes" } else { "go" };
+        let text = format!(
+            "299 {agent}-{COMPATIBLE_VERSION} \"{keys} of this user {verb} on working; {WITH_KEYS}=true invalidates them\""
+        );
+        answer.headers_mut().insert(WARNING, HeaderValue::try_from(text).map_err(ApiError::internal)?);
+        Ok(answer)
+    }
+}

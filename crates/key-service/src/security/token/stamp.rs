@@ -1,0 +1,46 @@
+//! What a token remembers of the password that proved its user, so that it ends with that password.
+//!
+//! Every hash of a password has a salt of its own. So a stamp differs after every change of the password, and when a user is made
+//! again under the same name, whoever keeps the user: the store or the users file.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::security::password::PasswordHash;
+
+/// Bytes of a stamp: SHA-256.
+pub const STAMP_LEN: usize = 32;
+
+/// What is hashed before the password's hash.
+const LABEL: &[u8] = b"latchkey password stamp";
+
+/// Stands for what is kept of a password.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PasswordStamp([u8; STAMP_LEN]);
+
+impl PasswordStamp {
+    /// The stamp of what is kept of a password.
+    #[must_use]
+    pub fn of(hash: &PasswordHash) -> Self {
+        Self(Sha256::new().chain_update(LABEL).chain_update(hash.to_string()).finalize().into())
+    }
+
+    /// A stamp as it was stored.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; STAMP_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordStamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordStamp")
+    }
+}

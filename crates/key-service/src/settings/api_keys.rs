@@ -1,0 +1,73 @@
+//! The settings of all keys that are made here.
+//!
+//! ```toml
+//! [api_keys]
+//! default_lifetime = "90d"     # of a key of which nobody says when it ends; without, it does not
+//! max_lifetime = "365d"        # no key lives longer
+//! end_with_owner = true        # whoever disables or deletes a user ends the user's keys, unless told otherwise
+//! ```
+
+use std::time::Duration;
+
+use crate::api::time_value::TimeValue;
+use crate::limits::{KEY_LIFETIME_MAX, KEY_LIFETIME_MIN};
+use crate::settings::section::Section;
+
+/// What holds for every key that is made here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyPolicy {
+    /// How long a key lives of which nobody says when it ends; `None` is for ever, as in Elasticsearch.
+    pub default_lifetime: Option<Duration>,
+    /// How long a key may live; `None` is for ever.
+    pub max_lifetime: Option<Duration>,
+    /// Whether the keys of a user who is disabled or deleted end with that, unless the request says otherwise.
+    pub end_with_owner: bool,
+}
+
+pub(super) fn read(mut section: Section<'_>) -> KeyPolicy {
+    let default_lifetime = lifetime(&mut section, "default_lifetime");
+    let max_lifetime = lifetime(&mut section, "max_lifetime");
+    let end_with_owner = section.flag("end_with_owner").unwrap_or_default();
+    if let (Some(default), Some(max)) = (default_lifetime, max_lifetime)
+        && default > max
+    {
+        section.problem("default_lifetime", "must not be longer than max_lifetime");
+    }
+    section.end();
+    KeyPolicy { default_lifetime, max_lifetime, end_with_owner }
+}
+
+fn lifetime(section: &mut Section<'_>, field: &'static str) -> Option<Duration> {
+    let text = section.text(field)?;
+    let lifetime = duration(text);
+    if lifetime.is_none() {
+        section.problem(field, "must be a duration between 1s and 36500d, such as 90d");
+    }
+    lifetime
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let lifetime = TimeValue::parse(text, "lifetime").ok()?.to_duration();
+    (KEY_LIFETIME_MIN..=KEY_LIFETIME_MAX).contains(&lifetime).then_some(lifetime)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_between_a_second_and_a_century() {
+        for (text, seconds) in [
+            ("1s", Some(1)),
+            ("90d", Some(90 * 86_400)),
+            ("36500d", Some(36_500 * 86_400)),
+            ("36501d", None),
+            ("999ms", None),
+            ("0", None),
+            ("-1", None),
+            ("90", None),
+        ] {
+            assert_eq!(duration(text), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The users that are managed over the REST interface, and what ends with one who is let in no more.
+//!
+//! Tokens end in the transaction of the change, for ever: to enable a user again, or to make one of the same name, gives nobody his
+//! old tokens back. Keys go on working, as Elasticsearch's do, unless whoever makes the change ends them in the same transaction.
+
+use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
+
+use super::{NativeUser, ReservedUser, UserProfile, Written, event};
+use crate::audit::Actor;
+use crate::audit::directory::DirectoryAction;
+use crate::security::password::PasswordHash;
+use crate::store::{KeyStore, StoreError};
+
+/// A user whose account is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The name within the realm.
+    pub username: String,
+    /// The realm, by which tokens and keys name the user.
+    pub realm: String,
+    /// Where it is kept.
+    pub kind: UserKind,
+}
+
+/// Which of the two kinds of users a change is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserKind {
+    /// Of the native realm. Changing one who does not exist changes nothing.
+    Native,
+    /// Belongs to the service, so always exists.
+    Reserved,
+}
+
+/// What is to become of the keys of a user who is let in no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeysOfUser {
+    /// They end in the same transaction.
+    End,
+    /// They go on working.
+    Keep,
+}
+
+/// What became of the keys of a user who is let in no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeysLeft {
+    /// The keys that were ended.
+    pub ended: Vec<KeyId>,
+    /// How many go on working.
+    pub working: u64,
+    /// Where the end of the keys left the feed; `None` when none was ended.
+    pub cursor: Option<Cursor>,
+}
+
+impl KeyStore {
+    /// The native user with this name.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn native_user(&self, username: &str) -> Result<Option<NativeUser>, StoreError> {
+        self.database.native_user(username).await
+    }
+
+    /// The native users with these names, or all of them, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn native_users(&self, names: Option<&[String]>) -> Result<Vec<NativeUser>, StoreError> {
+        self.database.native_users(names).await
+    }
+
+    /// What was changed of a user who belongs to the service; `None` while nothing was.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn reserved_user(&self, username: &str) -> Result<Option<ReservedUser>, StoreError> {
+        self.database.reserved_user(username).await
+    }
+
+    /// Makes a native user, or replaces all of one but, without a `password`, the password. One who is not enabled then is let in no
+    /// more, with what becomes of the keys.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nothing was written.
+    pub async fn put_user(
+        &self,
+        account: Account,
+        profile: UserProfile,
+        password: Option<PasswordHash>,
+        keys: KeysOfUser,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<(Written, KeysLeft), StoreError> {
+        let event = event(DirectoryAction::PutUser, vec![account.username.clone()], actor, now);
+        self.write(event, move |database, event| async move {
+            database.put_user(&account, &profile, password.as_ref(), keys, event).await
+        })
+        .await
+    }
+
+    /// Removes a native user, and tells what became of the keys; `None` when there was no such user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nothing was removed.
+    pub async fn delete_user(
+        &self,
+        account: Account,
+        keys: KeysOfUser,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<Option<KeysLeft>, StoreError> {
+        let event = event(DirectoryAction::DeleteUser, vec![account.username.clone()], actor, now);
+        self.write(
+            event,
+            move |database, event| async move { database.delete_user(&account, keys, event).await },
+        )
+        .await
+    }
+
+    /// Gives a user another password, and tells whether there is such a user. Tokens that the old one gave have ended then.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nothing was changed.
+    pub async fn change_password(
+        &self,
+        account: Account,
+        password: PasswordHash,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let event = event(DirectoryAction::ChangePassword, vec![account.username.clone()], actor, now);
+        self.write(event, move |database, event| async move {
+            database.change_password(&account, &password, event).await
+        })
+        .await
+    }
+
+    /// Lets a user in from now on, and tells whether there is such a user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nothing was changed.
+    pub async fn enable_user(
+        &self,
+        account: Account,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let event = event(DirectoryAction::EnableUser, vec![account.username.clone()], actor, now);
+        self.write(event, move |database, event| async move { database.enable_user(&account, event).await })
+            .await
+    }
+
+    /// Lets a user in no more, and tells what became of the keys; `None` when there is no such user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nothing was changed.
+    pub async fn disable_user(
+        &self,
+        account: Account,
+        keys: KeysOfUser,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<Option<KeysLeft>, StoreError> {
+        let event = event(DirectoryAction::DisableUser, vec![account.username.clone()], actor, now);
+        self.write(
+            event,
+            move |database, event| async move { database.disable_user(&account, keys, event).await },
+        )
+        .await
+    }
+
+    /// Forgets what was changed of a user who belongs to the service.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nothing was forgotten.
+    pub async fn reset_reserved_user(
+        &self,
+        account: Account,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let event = event(DirectoryAction::ResetUser, vec![account.username.clone()], actor, now);
+        self.write(event, move |database, event| async move {
+            database.reset_reserved_user(&account, event).await
+        })
+        .await
+    }
+}
+
+impl Account {
+    /// A user of the realm of users who belong to the service.
+    #[must_use]
+    pub fn reserved(username: impl Into<String>) -> Self {
+        let realm = crate::security::realm::RESERVED.to_owned();
+        Self { username: username.into(), realm, kind: UserKind::Reserved }
+    }
+}
