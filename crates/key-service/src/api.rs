@@ -33,6 +33,7 @@ pub mod time_value;
 mod token;
 mod unauthenticated;
 mod user;
+mod work;
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,13 +43,13 @@ use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 
 use crate::api::media_type::MediaTypeSettings;
+use crate::api::work::Workshop;
 use crate::clock::Clock;
 use crate::feed::{Feed, exchange};
-use crate::limits::SEARCHES_MAX;
 use crate::randomness::Randomness;
 use crate::remover::Remover;
 use crate::security::authentication::{Authenticator, Schemes};
@@ -97,8 +98,7 @@ struct Service {
     randomness: Arc<dyn Randomness>,
     settings: ServiceSettings,
     remover: Remover,
-    /// Turns of searches, which look at every key.
-    searches: Semaphore,
+    workshop: Workshop,
     recorded: PrometheusHandle,
 }
 
@@ -142,9 +142,9 @@ pub fn app(parts: ServiceParts) -> Router {
         store: parts.store,
         clock: parts.clock,
         randomness: parts.randomness,
+        workshop: Workshop::new(parts.settings.limits.answer_memory),
         settings: parts.settings,
         remover,
-        searches: Semaphore::new(SEARCHES_MAX),
         recorded: telemetry::recorder(),
     });
     let elasticsearch = Router::new()

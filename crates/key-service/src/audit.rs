@@ -11,6 +11,8 @@ pub mod tokens;
 
 use latchkey_key_feed::{KeyId, UnixMillis};
 
+use crate::effort::Overspent;
+use crate::lane::Cost;
 use crate::security::source::Source;
 
 /// The tracing target of every line of the trail.
@@ -93,6 +95,19 @@ pub struct FailureEvent<'a> {
     pub actor: &'a Actor,
     /// The status that was answered.
     pub status: u16,
+}
+
+/// Work that a request cost.
+#[derive(Clone, Debug)]
+pub struct CostEvent<'a> {
+    /// Who asked.
+    pub actor: &'a Actor,
+    /// The path of the request, without its query.
+    pub path: &'a str,
+    /// What kind of work it was.
+    pub lane: &'static str,
+    /// What it cost.
+    pub cost: &'a Cost,
 }
 
 /// Why a request was turned away.
@@ -238,6 +253,44 @@ pub fn record_failure(event: &FailureEvent<'_>) {
         run_as = actor.run_as.as_deref().map(shortened),
         path = event.path,
         source = actor.source.map(tracing::field::display),
+    );
+}
+
+/// Writes the line of a request that ran into a limit of its work.
+pub fn record_work_limit(event: &CostEvent<'_>) {
+    let CostEvent { actor, path, lane, cost } = event;
+    tracing::info!(
+        target: TARGET,
+        outcome = "refused",
+        reason = "work_limit",
+        limit = cost.overspent.map(Overspent::as_str),
+        lane,
+        steps = cost.steps,
+        bytes = cost.bytes,
+        took_ms = u64::try_from(cost.took.as_millis()).unwrap_or(u64::MAX),
+        username = actor.username,
+        realm = actor.realm,
+        api_key = actor.api_key.as_ref().map(KeyId::as_str),
+        run_as = actor.run_as.as_deref().map(shortened),
+        path,
+        source = actor.source.map(tracing::field::display),
+    );
+}
+
+/// Writes a line of the log, and not of the trail, about a request that was done and cost much.
+pub fn log_cost(event: &CostEvent<'_>) {
+    let CostEvent { actor, path, lane, cost } = event;
+    tracing::info!(
+        lane,
+        steps = cost.steps,
+        bytes = cost.bytes,
+        took_ms = u64::try_from(cost.took.as_millis()).unwrap_or(u64::MAX),
+        username = actor.username,
+        realm = actor.realm,
+        api_key = actor.api_key.as_ref().map(KeyId::as_str),
+        path,
+        source = actor.source.map(tracing::field::display),
+        "request_cost"
     );
 }
 

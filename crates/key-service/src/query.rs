@@ -12,6 +12,8 @@
 //! ```
 //! use latchkey_key_feed::UnixMillis;
 //! use latchkey_key_service::api::content::Node;
+//! use latchkey_key_service::effort::Effort;
+//! use latchkey_key_service::limits::SEARCH_ALLOWANCE;
 //! use latchkey_key_service::query::{SearchRequest, SearchableKey, TypedKeys};
 //! use serde_json::{Map, Value, json};
 //!
@@ -27,6 +29,7 @@
 //!     fn invalidation(&self) -> Option<UnixMillis> { None }
 //!     fn metadata(&self) -> &Map<String, Value> { &self.1 }
 //!     fn written_len(&self) -> usize { 100 }
+//!     fn held_len(&self) -> usize { 200 }
 //! }
 //!
 //! let body = Node::parse(br#"{"query":{"term":{"username":"alice"}},"sort":["creation"],"size":1}"#)?;
@@ -34,7 +37,8 @@
 //! request.check()?;
 //! let search = request.into_search()?;
 //! let keys = [Key("a", Map::new()), Key("b", Map::new())];
-//! let result = search.run(&keys, TypedKeys::Plain)?;
+//! let mut effort = Effort::alone(SEARCH_ALLOWANCE);
+//! let result = search.run(&keys, TypedKeys::Plain, &mut effort)?;
 //! assert_eq!((result.total, result.hits.len()), (2, 1));
 //! assert_eq!(result.hits[0].key.id(), "a");
 //! assert_eq!(result.hits[0].sort_values, [json!(1_767_225_600_000_u64)]);
@@ -57,12 +61,16 @@ use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
 
 use crate::api::error::ErrorCause;
+use crate::effort::Effort;
 use aggregation::{Aggregation, AggregationRun};
 use clause::Query;
 use page::Page;
 use sort::{OrderedValue, SortField};
 
 pub use request::SearchRequest;
+
+/// What each key costs that is looked at.
+const STEPS_PER_KEY: usize = 8;
 
 /// What a search looks at.
 pub trait SearchableKey {
@@ -88,6 +96,8 @@ pub trait SearchableKey {
     fn metadata(&self) -> &Map<String, Value>;
     /// The bytes that it takes in an answer, about.
     fn written_len(&self) -> usize;
+    /// The bytes that it takes in memory, about.
+    fn held_len(&self) -> usize;
 }
 
 /// A search that may begin.
@@ -130,34 +140,43 @@ impl Search {
     ///
     /// # Errors
     ///
-    /// `illegal_argument_exception` when the aggregations make more buckets than one answer may hold, or take more than one
-    /// search may cost, and when the keys up to the end of the page are longer than one answer may be.
-    pub fn run<I>(&self, keys: I, typed_keys: TypedKeys) -> Result<SearchResult<I::Item>, ErrorCause>
+    /// `illegal_argument_exception` when the aggregations make more buckets than one answer may hold, when the keys up to the end of
+    /// the page are longer than one answer may be, and when all of it takes more effort than there is.
+    pub fn run<I>(
+        &self,
+        keys: I,
+        typed_keys: TypedKeys,
+        effort: &mut Effort,
+    ) -> Result<SearchResult<I::Item>, ErrorCause>
     where
         I: IntoIterator<Item: SearchableKey>,
     {
         let mut total = 0_u64;
         let mut page = Page::new(self.from, self.size);
-        let mut aggregations = self.aggregations.as_deref().map(AggregationRun::new).transpose()?;
+        let aggregations = self.aggregations.as_deref();
+        let mut aggregations = aggregations.map(|all| AggregationRun::new(all, effort)).transpose()?;
         for (position, key) in keys.into_iter().enumerate() {
-            if !self.query.matches(&key) {
+            effort.spend(STEPS_PER_KEY)?;
+            if !self.query.matches(&key, effort)? {
                 continue;
             }
             total += 1;
             if let Some(run) = &mut aggregations {
-                run.collect(&key)?;
+                run.collect(&key, effort)?;
             }
-            let values: Vec<OrderedValue> =
-                self.sort.iter().map(|field| field.value_of(&key, position)).collect();
+            let mut values = Vec::with_capacity(self.sort.len());
+            for field in &self.sort {
+                values.push(field.value_of(&key, position, effort)?);
+            }
             if self.after.as_ref().is_none_or(|after| values > *after) {
-                page.offer(values, key)?;
+                page.offer(values, key, effort)?;
             }
         }
         let show = |values: &[OrderedValue]| {
             self.sort.iter().zip(values).map(|(field, value)| field.show(value)).collect()
         };
         let hits = page.into_hits(show);
-        let aggregations = aggregations.map(|run| run.into_json(typed_keys)).transpose()?;
+        let aggregations = aggregations.map(|run| run.into_json(typed_keys, effort)).transpose()?;
         Ok(SearchResult { total, hits, aggregations })
     }
 }
@@ -210,6 +229,10 @@ impl<K: SearchableKey + ?Sized> SearchableKey for &K {
 
     fn written_len(&self) -> usize {
         (**self).written_len()
+    }
+
+    fn held_len(&self) -> usize {
+        (**self).held_len()
     }
 }
 

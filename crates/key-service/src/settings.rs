@@ -15,6 +15,7 @@
 //!
 //! [limits]
 //! connections = 16384              # at once, and at once waiting for the feed; the system's limit of open files may be lower
+//! answer_megabytes = 256           # memory of all answers that are made or not read yet
 //! failed_logins_per_minute = 10    # wrong passwords that come back each minute to one source; 0: no limit
 //! trusted_proxies = []             # addresses or blocks whose X-Forwarded-For counts
 //! [edges]

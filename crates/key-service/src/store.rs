@@ -12,11 +12,11 @@ mod error;
 pub mod feed_text;
 mod group_commit;
 mod ledger;
-pub mod listing;
 pub mod location;
 mod lookups;
 pub mod removal;
 mod replicas;
+pub mod scan;
 mod sql;
 pub mod tokens;
 pub mod transfer;
@@ -41,6 +41,7 @@ use crate::store::location::StoreLocation;
 use crate::store::lookups::Lookups;
 use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
+use crate::store::scan::{KeyScan, ScanOrder};
 use crate::store::sql::SqlStore;
 
 pub use error::StoreError;
@@ -199,29 +200,19 @@ impl KeyStore {
         self.line.write(Change::new(Verb::Add(keys), event)).await.map(|_| ())
     }
 
-    /// The keys that pass the filter.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::TooManyKeys`] or [`StoreError::KeysTooLong`] rather than a list cut short.
-    pub async fn list(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, StoreError> {
-        self.database.list(filter).await
-    }
-
-    /// All keys that pass the filter, one after the other in the order in which they were made, however many there are. The last
-    /// is an error when the store could not tell the rest. Reading ends when the receiver goes.
+    /// The keys that pass the filter, one after the other. Reading ends when they are dropped.
     #[must_use]
-    pub fn scan(&self, filter: KeyFilter) -> mpsc::Receiver<Result<StoredKey, StoreError>> {
+    pub fn scan(&self, filter: KeyFilter, order: ScanOrder) -> KeyScan {
         let (sender, keys) = mpsc::channel(KEYS_SCANNED_AHEAD);
         let database = self.database.clone();
         let scan = async move {
-            if let Err(error) = database.scan(&filter, &sender).await {
+            if let Err(error) = database.scan(&filter, order, &sender).await {
                 // Nobody misses the error who does not listen any more.
                 let _ = sender.send(Err(error)).await;
             }
         };
         tokio::spawn(scan.in_current_span());
-        keys
+        KeyScan::new(keys)
     }
 
     /// Ends, for ever, the keys that pass the filter and were not invalidated yet, and tells which.

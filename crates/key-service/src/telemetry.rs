@@ -5,6 +5,7 @@
 pub mod connections;
 pub mod edges;
 pub mod tls;
+pub mod work;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -165,6 +166,7 @@ fn describe() {
     connections::describe();
     edges::describe();
     tls::describe();
+    work::describe();
 }
 
 /// What was counted, ready to be rendered. The process has one recorder; the first call installs it.

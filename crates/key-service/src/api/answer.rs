@@ -1,5 +1,7 @@
 //! Answers that are not errors.
 
+pub(super) mod text;
+
 use axum::body::Body;
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, VARY,

@@ -10,6 +10,7 @@ mod issuing;
 mod key_request;
 mod lifetime;
 mod list;
+mod listing;
 mod query;
 mod update;
 

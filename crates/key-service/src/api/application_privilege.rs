@@ -88,7 +88,8 @@ pub(super) async fn list(
         let of_application = shown.entry(privilege.application.clone()).or_default();
         of_application.insert(privilege.name.clone(), privilege);
     }
-    answer::with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }, &shown)
+    let status = if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    service.write_answer(&authenticated, status, shown).await
 }
 
 pub(super) async fn show_builtin(

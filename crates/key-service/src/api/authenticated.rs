@@ -13,6 +13,7 @@ use crate::api::request_context::RequestContext;
 use crate::api::unauthenticated::{Asked, challenges, unauthenticated};
 use crate::api::{Service, SharedService};
 use crate::audit::{self, Actor, Refusal, RefusalEvent};
+use crate::effort::Payer;
 use crate::security::anonymous::ANONYMOUS_REALM;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Schemes, Subject};
 use crate::security::caller::{Caller, Runner};
@@ -113,7 +114,11 @@ impl Authenticated {
                 Subject::User(user) => Runner::User { username: user.username.clone() },
             });
         }
-        Ok(Self { authentication, caller, roles, permission, refused_runner, origin })
+        let authenticated = Self { authentication, caller, roles, permission, refused_runner, origin };
+        if let Some(context) = &authenticated.origin.context {
+            context.note_payer(authenticated.payer());
+        }
+        Ok(authenticated)
     }
 
     /// Whether they may.
@@ -157,6 +162,19 @@ impl Authenticated {
         if let Some(context) = &self.origin.context {
             context.note_allowed(request.action(), || self.actor());
         }
+    }
+
+    /// On whose account the request costs what it costs: the user, also for his keys and for whom he acts as.
+    pub(super) fn payer(&self) -> Payer {
+        match self.authentication.authenticating() {
+            Subject::ApiKey(key) => Payer::new(&key.key().owner.username, &key.key().owner.realm),
+            Subject::User(user) => Payer::new(&user.username, &user.realm.name),
+        }
+    }
+
+    /// The path of the request, without its query.
+    pub(super) fn path(&self) -> &str {
+        self.origin.uri.path()
     }
 
     /// Where the request came from.

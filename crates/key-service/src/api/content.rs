@@ -6,7 +6,7 @@
 //!
 //! Accepted is JSON (RFC 8259) with `/* */` and `//` comments. Refused besides malformed JSON are duplicate names in one
 //! object (two readers of such a body could disagree about what it says), bytes that are not UTF-8, numbers of more than
-//! 100 digits or of an exponent of more than 99, and nesting deeper than [`BODY_DEPTH_MAX`].
+//! 100 digits or of an exponent of more than 99, nesting deeper than [`BODY_DEPTH_MAX`], and more than [`BODY_VALUES_MAX`] values.
 
 mod json;
 pub mod object_parser;
@@ -19,6 +19,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Number, Value};
 
 use super::error::{ErrorCause, ErrorType};
+use crate::limits::BODY_VALUES_MAX;
 
 pub use token::Token;
 
@@ -93,7 +94,16 @@ impl Node {
     ///
     /// `x_content_parse_exception` when it is not acceptable JSON.
     pub fn parse(body: &[u8]) -> Result<Option<Self>, ErrorCause> {
-        if body.is_empty() { Ok(None) } else { json::read(body).map(Some) }
+        if body.is_empty() { Ok(None) } else { Self::parse_within(BODY_VALUES_MAX, body).map(Some) }
+    }
+
+    /// Reads what is no body of a request, and may have so many values in it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::parse`].
+    pub(super) fn parse_within(values_max: usize, text: &[u8]) -> Result<Self, ErrorCause> {
+        json::read(text, values_max)
     }
 
     /// What kind of value this is, as error messages name it.

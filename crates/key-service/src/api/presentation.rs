@@ -14,6 +14,7 @@ use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use tokio::sync::Semaphore;
 
 use super::content::{Member, Node, NodeValue};
 use super::error::{ApiError, ErrorCause};
@@ -22,6 +23,18 @@ use crate::security::wildcard::Wildcard;
 
 /// Longest answer that is reshaped, in bytes; a longer one is sent as it is. Reshaping takes some ten times the memory.
 const RESHAPED_LEN_MAX: usize = 8 * 1024 * 1024;
+
+/// Most values of an answer that is reshaped; one with more is sent as it is. Each takes some hundred bytes meanwhile.
+const RESHAPED_VALUES_MAX: usize = 500_000;
+
+/// Most answers that are reshaped at once; others wait.
+const RESHAPED_AT_ONCE_MAX: usize = 2;
+
+/// From so many bytes on an answer is reshaped on a thread of its own.
+const RESHAPED_APART_LEN: u64 = 16 * 1024;
+
+/// Turns to reshape a long answer.
+static RESHAPING: Semaphore = Semaphore::const_new(RESHAPED_AT_ONCE_MAX);
 
 /// Most segments of all patterns together. Each is compared with each field of the answer.
 const SEGMENTS_MAX: usize = 100;
@@ -59,13 +72,27 @@ pub(super) async fn present(mut parameters: Parameters, request: Request, next: 
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    match to_bytes(body, RESHAPED_LEN_MAX).await {
+    match reshaped(presentation, body, len).await {
         Ok(bytes) => {
             parts.headers.remove(CONTENT_LENGTH);
-            Response::from_parts(parts, Body::from(presentation.apply(bytes)))
+            Response::from_parts(parts, Body::from(bytes))
         }
-        Err(error) => ApiError::internal(error).into_response(),
+        Err(error) => error.into_response(),
     }
+}
+
+/// A body of `len` bytes in its new shape. A long one waits for its turn before it is brought together in memory.
+async fn reshaped(presentation: Presentation, body: Body, len: u64) -> Result<Bytes, ApiError> {
+    if len < RESHAPED_APART_LEN {
+        return Ok(presentation.apply(to_bytes(body, RESHAPED_LEN_MAX).await.map_err(ApiError::internal)?));
+    }
+    let turn = RESHAPING.acquire().await.map_err(ApiError::internal)?;
+    let bytes = to_bytes(body, RESHAPED_LEN_MAX).await.map_err(ApiError::internal)?;
+    let reshaping = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        presentation.apply(bytes)
+    });
+    reshaping.await.map_err(ApiError::internal)
 }
 
 impl Presentation {
@@ -91,9 +118,9 @@ impl Presentation {
         self.kept.is_empty() && self.dropped.is_empty() && !self.is_pretty
     }
 
-    /// What cannot be read, since metadata nests too deep, stays as it is.
+    /// What cannot be read, since metadata nests too deep or has too many values, stays as it is.
     fn apply(&self, answer: Bytes) -> Bytes {
-        let Ok(Some(mut node)) = Node::parse(&answer) else { return answer };
+        let Ok(mut node) = Node::parse_within(RESHAPED_VALUES_MAX, &answer) else { return answer };
         drop_fields(&mut node, &rests(&self.dropped));
         if !self.kept.is_empty() && !keep_fields(&mut node, &rests(&self.kept)) {
             node.value = NodeValue::Object(Vec::new());

@@ -1,27 +1,61 @@
-//! The bytes of a request's body, within bounds of length and time.
+//! The bytes of a request's body, within bounds of length, time and memory.
 
-use axum::body::to_bytes;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
+use http_body_util::BodyExt as _;
 
+use crate::api::SharedService;
 use crate::api::error::{ApiError, ErrorCause, ErrorStatus, ErrorType};
-use crate::limits::{REQUEST_BODY_LEN_MAX, REQUEST_BODY_WAIT_MAX};
+use crate::api::request_context::RequestContext;
+use crate::effort::{Holding, Payer};
+use crate::limits::{BODY_HELD_PER_BYTE, LONG_BODY_LEN, REQUEST_BODY_LEN_MAX, REQUEST_BODY_WAIT_MAX};
 
 /// A body, whole; empty when there is none.
 pub(super) struct RequestBody(pub(super) Vec<u8>);
 
-impl<S: Send + Sync> FromRequest<S> for RequestBody {
+impl FromRequest<SharedService> for RequestBody {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
-        let body = to_bytes(request.into_body(), REQUEST_BODY_LEN_MAX);
-        match tokio::time::timeout(REQUEST_BODY_WAIT_MAX, body).await {
-            Ok(Ok(bytes)) => Ok(Self(bytes.into())),
-            Ok(Err(error)) if is_too_long(&error) => Err(ApiError::body_too_large(REQUEST_BODY_LEN_MAX)),
-            Ok(Err(_)) => Err(ErrorCause::new(ErrorType::Status, "the request body ended early").into()),
-            Err(_) => Err(too_slow()),
+    async fn from_request(request: Request, service: &SharedService) -> Result<Self, ApiError> {
+        let context = request.extensions().get::<RequestContext>().cloned();
+        // Only who asks pays; a route without authentication has short bodies.
+        let payer = context.as_ref().and_then(RequestContext::payer).cloned();
+        let held = service.workshop.bodies.holding(&payer.unwrap_or_else(|| Payer::new("", "")));
+        let (bytes, held) = read(request.into_body(), held, REQUEST_BODY_WAIT_MAX).await?;
+        if let Some(context) = context {
+            context.hold_body(held);
         }
+        Ok(Self(bytes))
     }
+}
+
+/// Reads a body. As it grows long, memory is taken for what will be made of it.
+async fn read(body: Body, held: Holding, wait_max: Duration) -> Result<(Vec<u8>, Holding), ApiError> {
+    let reading = collect(body, held);
+    tokio::time::timeout(wait_max, reading).await.unwrap_or_else(|_| Err(too_slow()))
+}
+
+async fn collect(mut body: Body, mut held: Holding) -> Result<(Vec<u8>, Holding), ApiError> {
+    if body.size_hint().lower() > REQUEST_BODY_LEN_MAX as u64 {
+        return Err(ApiError::body_too_large(REQUEST_BODY_LEN_MAX));
+    }
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let ended_early = |_| ErrorCause::new(ErrorType::Status, "the request body ended early");
+        let Ok(data) = frame.map_err(ended_early)?.into_data() else { continue };
+        if bytes.len() + data.len() > REQUEST_BODY_LEN_MAX {
+            return Err(ApiError::body_too_large(REQUEST_BODY_LEN_MAX));
+        }
+        if bytes.len() + data.len() > LONG_BODY_LEN {
+            let needed = (bytes.len() + data.len()) * BODY_HELD_PER_BYTE;
+            held.grow(needed.saturating_sub(held.len()))?;
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok((bytes, held))
 }
 
 fn too_slow() -> ApiError {
@@ -29,6 +63,27 @@ fn too_slow() -> ApiError {
     ApiError::new(status, ErrorCause::new(ErrorType::Status, "the request body took too long"))
 }
 
-fn is_too_long(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effort::SharedMemory;
+
+    async fn read_body(len: usize, memory: &SharedMemory) -> Result<Holding, ApiError> {
+        let held = memory.holding(&Payer::new("ann", "native"));
+        read(Body::from(vec![b'x'; len]), held, Duration::from_secs(60)).await.map(|(_, held)| held)
+    }
+
+    #[tokio::test]
+    async fn long_bodies_share_memory_and_short_ones_need_none() {
+        let needed = (LONG_BODY_LEN + 1) * BODY_HELD_PER_BYTE;
+        let memory = SharedMemory::new(needed, needed);
+        let short = read_body(LONG_BODY_LEN, &memory).await.unwrap();
+        assert_eq!(memory.held(), 0);
+        let long = read_body(LONG_BODY_LEN + 1, &memory).await.unwrap();
+        assert_eq!(memory.held(), needed);
+        let refusal = read_body(LONG_BODY_LEN + 1, &memory).await.unwrap_err();
+        assert_eq!(refusal.status().code(), StatusCode::TOO_MANY_REQUESTS);
+        drop((short, long));
+        assert!(read_body(LONG_BODY_LEN + 1, &memory).await.is_ok());
+    }
 }

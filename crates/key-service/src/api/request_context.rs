@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 use crate::api::SharedService;
 use crate::api::error::ApiError;
 use crate::audit::Actor;
+use crate::effort::{Holding, Payer};
 use crate::limits::{REQUEST_ID_LEN_MAX, REQUEST_ID_RANDOM_LEN};
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::security::source::Source;
@@ -31,6 +32,15 @@ pub(super) struct RequestContext {
     /// Where the request came from, if that is known.
     pub(super) source: Option<Source>,
     allowed: Arc<OnceLock<AllowedAction>>,
+    cost: Arc<Account>,
+}
+
+/// What the request costs, and whom.
+#[derive(Debug, Default)]
+struct Account {
+    payer: OnceLock<Payer>,
+    /// Memory of its body, until the request is answered.
+    body: OnceLock<Holding>,
 }
 
 /// Something that somebody may do, and therefore does.
@@ -72,12 +82,27 @@ pub(super) async fn identify(
 impl RequestContext {
     /// The context of a request from there, which was allowed nothing yet.
     pub(super) fn of(source: Option<Source>) -> Self {
-        Self { source, allowed: Arc::default() }
+        Self { source, allowed: Arc::default(), cost: Arc::default() }
     }
 
     /// Notes what the request was allowed to do. Only the first counts: what comes later is about the same deed.
     pub(super) fn note_allowed(&self, action: &str, actor: impl FnOnce() -> Actor) {
         self.allowed.get_or_init(|| AllowedAction { action: action.to_owned(), actor: actor() });
+    }
+
+    /// Notes who pays for what the request costs.
+    pub(super) fn note_payer(&self, payer: Payer) {
+        self.cost.payer.get_or_init(|| payer);
+    }
+
+    /// Who pays for what the request costs, once that is known.
+    pub(super) fn payer(&self) -> Option<&Payer> {
+        self.cost.payer.get()
+    }
+
+    /// Keeps the memory of the body until the request is answered.
+    pub(super) fn hold_body(&self, held: Holding) {
+        self.cost.body.get_or_init(|| held);
     }
 
     /// What the request was allowed to do, if anything so far.

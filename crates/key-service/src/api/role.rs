@@ -45,10 +45,12 @@ pub(super) async fn list(
     let is_asked = |name: &str| names.is_empty() || names.iter().any(|asked| asked == name);
     let stored = service.store.native_roles((!names.is_empty()).then_some(names.as_slice())).await?;
     let reserved = reserved();
-    let shown: BTreeMap<&str, &RoleDescriptor> =
-        stored.iter().chain(reserved.iter().filter(|(name, _)| is_asked(name))).collect();
+    let shown = stored.iter().chain(reserved.iter().filter(|(name, _)| is_asked(name)));
+    let shown: BTreeMap<String, RoleDescriptor> =
+        shown.map(|(name, role)| (name.to_owned(), role.clone())).collect();
     let is_missing = !names.is_empty() && shown.is_empty();
-    answer::with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }, &shown)
+    let status = if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    service.write_answer(&authenticated, status, shown).await
 }
 
 pub(super) async fn put(

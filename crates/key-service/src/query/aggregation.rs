@@ -17,9 +17,11 @@ use serde_json::{Map, Value, json};
 
 use super::clause::Query;
 use super::field::{Field, Term};
-use super::limits::{BUCKETS_MAX, COLLECTED_MAX, VISITS_MAX};
+use super::limits::{BUCKETS_MAX, COLLECTED_MAX};
 use super::{SearchableKey, TypedKeys};
 use crate::api::error::ErrorCause;
+use crate::effort::Effort;
+use crate::effort::json_len::value_len;
 use bucket::{Bucket, child_collectors};
 use composite::{Composite, CompositeKey};
 use range::Ranges;
@@ -72,7 +74,7 @@ struct Filters {
 /// The aggregations of one search at work.
 pub(super) struct AggregationRun<'a> {
     collectors: Vec<Collector<'a>>,
-    budget: Budget,
+    left: Left,
 }
 
 /// One aggregation at work, in one bucket of its parent.
@@ -90,35 +92,62 @@ enum State<'a> {
     Single(Bucket<'a>),
 }
 
-/// What is left of what one search may cost.
-struct Budget {
+/// What is left of the numbers of buckets.
+struct Left {
     collected: usize,
-    visits: usize,
     answered: usize,
 }
 
+/// What one search may still cost.
+struct Budget<'e> {
+    left: &'e mut Left,
+    effort: &'e mut Effort,
+}
+
+/// What a visit of a bucket costs.
+const STEPS_PER_VISIT: usize = 4;
+
+/// What a bucket, a distinct value or an aggregation at work takes in memory, besides its texts.
+const COLLECTED_LEN: usize = 100;
+
+/// What each of them takes in the answer, besides its texts.
+const ANSWERED_LEN: usize = 400;
+
 impl<'a> AggregationRun<'a> {
-    pub(super) fn new(aggregations: &'a [Aggregation]) -> Result<Self, ErrorCause> {
-        let mut budget = Budget { collected: COLLECTED_MAX, visits: VISITS_MAX, answered: BUCKETS_MAX };
-        let collectors = child_collectors(aggregations, &mut budget)?;
-        Ok(Self { collectors, budget })
+    pub(super) fn new(aggregations: &'a [Aggregation], effort: &mut Effort) -> Result<Self, ErrorCause> {
+        let mut left = Left { collected: COLLECTED_MAX, answered: BUCKETS_MAX };
+        let collectors = child_collectors(aggregations, &mut Budget { left: &mut left, effort })?;
+        Ok(Self { collectors, left })
     }
 
     /// Counts one key.
-    pub(super) fn collect<K: SearchableKey + ?Sized>(&mut self, key: &K) -> Result<(), ErrorCause> {
-        self.collectors.iter_mut().try_for_each(|collector| collector.collect(key, &mut self.budget))
+    pub(super) fn collect<K: SearchableKey + ?Sized>(
+        &mut self,
+        key: &K,
+        effort: &mut Effort,
+    ) -> Result<(), ErrorCause> {
+        let mut budget = Budget { left: &mut self.left, effort };
+        self.collectors.iter_mut().try_for_each(|collector| collector.collect(key, &mut budget))
     }
 
     /// The answer.
-    pub(super) fn into_json(mut self, typed_keys: TypedKeys) -> Result<Value, ErrorCause> {
-        bucket::show_all(self.collectors, typed_keys, &mut self.budget).map(Value::Object)
+    pub(super) fn into_json(
+        mut self,
+        typed_keys: TypedKeys,
+        effort: &mut Effort,
+    ) -> Result<Value, ErrorCause> {
+        let mut budget = Budget { left: &mut self.left, effort };
+        bucket::show_all(self.collectors, typed_keys, &mut budget).map(Value::Object)
     }
 }
 
 impl<'a> Collector<'a> {
-    fn new(aggregation: &'a Aggregation, budget: &mut Budget) -> Result<Self, ErrorCause> {
+    fn new(aggregation: &'a Aggregation, budget: &mut Budget<'_>) -> Result<Self, ErrorCause> {
         let places =
             |count| -> Vec<Bucket<'a>> { std::iter::repeat_with(Bucket::default).take(count).collect() };
+        budget.effort.spend(STEPS_PER_VISIT)?;
+        budget.effort.hold(COLLECTED_LEN)?;
+        budget.collect(aggregation.kind.places())?;
         let state = match &aggregation.kind {
             AggregationKind::Cardinality(_) => State::Distinct(HashSet::new()),
             AggregationKind::Composite(_) => State::ByCombination(BTreeMap::new()),
@@ -128,32 +157,45 @@ impl<'a> Collector<'a> {
             AggregationKind::Terms(_) => State::ByTerm(HashMap::new()),
             AggregationKind::ValueCount(_) => State::Count(0),
         };
-        if let State::ByPlace(buckets) = &state {
-            budget.collect(buckets.len())?;
-        }
         Ok(Self { aggregation, state })
     }
 
-    fn collect<K: SearchableKey + ?Sized>(&mut self, key: &K, budget: &mut Budget) -> Result<(), ErrorCause> {
+    fn collect<K: SearchableKey + ?Sized>(
+        &mut self,
+        key: &K,
+        budget: &mut Budget<'_>,
+    ) -> Result<(), ErrorCause> {
         budget.visit()?;
         let children = self.aggregation.children.as_slice();
         match (&self.aggregation.kind, &mut self.state) {
             (AggregationKind::Cardinality(source), State::Distinct(terms)) => {
-                let before = terms.len();
-                terms.extend(source.terms(key));
-                budget.collect(terms.len() - before)
+                for term in source.terms(key, budget.effort)? {
+                    let len = term.held_len();
+                    budget.effort.read(len)?;
+                    if terms.insert(term) {
+                        budget.effort.hold(len)?;
+                        budget.collect(1)?;
+                    }
+                }
+                Ok(())
             }
             (AggregationKind::Composite(composite), State::ByCombination(buckets)) => {
                 composite.collect(key, children, buckets, budget)
             }
-            (AggregationKind::Filter(query), State::Single(bucket)) if query.matches(key) => {
-                bucket.collect(key, children, budget)
+            (AggregationKind::Filter(query), State::Single(bucket)) => {
+                if query.matches(key, budget.effort)? {
+                    bucket.collect(key, children, budget)?;
+                }
+                Ok(())
             }
             (AggregationKind::Filters(filters), State::ByPlace(buckets)) => {
                 filters.collect(key, children, buckets, budget)
             }
-            (AggregationKind::Missing(source), State::Single(bucket)) if source.terms(key).is_empty() => {
-                bucket.collect(key, children, budget)
+            (AggregationKind::Missing(source), State::Single(bucket)) => {
+                if source.terms(key, budget.effort)?.is_empty() {
+                    bucket.collect(key, children, budget)?;
+                }
+                Ok(())
             }
             (AggregationKind::Range(ranges), State::ByPlace(buckets)) => {
                 ranges.collect(key, children, buckets, budget)
@@ -162,10 +204,10 @@ impl<'a> Collector<'a> {
                 terms.collect(key, children, buckets, budget)
             }
             (AggregationKind::ValueCount(source), State::Count(count)) => {
-                *count += source.terms(key).len() as u64;
+                *count += source.terms(key, budget.effort)?.len() as u64;
                 Ok(())
             }
-            // A key that the filter does not match, or that has a value; a state is made for its kind.
+            // A state is made for its kind.
             _ => Ok(()),
         }
     }
@@ -180,7 +222,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn into_json(self, typed_keys: TypedKeys, budget: &mut Budget) -> Result<Value, ErrorCause> {
+    fn into_json(self, typed_keys: TypedKeys, budget: &mut Budget<'_>) -> Result<Value, ErrorCause> {
         let children = self.aggregation.children.as_slice();
         let mut shown = match (&self.aggregation.kind, self.state) {
             (AggregationKind::Composite(composite), State::ByCombination(buckets)) => {
@@ -201,6 +243,7 @@ impl<'a> Collector<'a> {
             (_, State::ByCombination(_) | State::ByPlace(_) | State::ByTerm(_)) => Map::new(),
         };
         if let Some(meta) = &self.aggregation.meta {
+            budget.effort.hold(value_len(meta))?;
             shown.insert("meta".to_owned(), meta.clone());
         }
         Ok(Value::Object(shown))
@@ -218,6 +261,15 @@ impl Aggregation {
 }
 
 impl AggregationKind {
+    /// How many buckets it has from the start.
+    fn places(&self) -> usize {
+        match self {
+            Self::Filters(filters) => filters.bucket_count(),
+            Self::Range(ranges) => ranges.len(),
+            _ => 0,
+        }
+    }
+
     /// The type of the answer; terms of moments and truths are numbers.
     fn answer_type(&self) -> &'static str {
         match self {
@@ -244,11 +296,11 @@ impl Filters {
         key: &K,
         children: &'a [Aggregation],
         buckets: &mut [Bucket<'a>],
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<(), ErrorCause> {
         let mut is_other = true;
         for ((_, query), bucket) in self.queries.iter().zip(&mut *buckets) {
-            if query.matches(key) {
+            if query.matches(key, budget.effort)? {
                 is_other = false;
                 bucket.collect(key, children, budget)?;
             }
@@ -264,11 +316,12 @@ impl Filters {
         buckets: Vec<Bucket<'_>>,
         children: &[Aggregation],
         typed_keys: TypedKeys,
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<Map<String, Value>, ErrorCause> {
         let names = self.queries.iter().map(|(name, _)| name).chain(&self.other);
         let mut shown = Vec::new();
         for (name, bucket) in names.zip(buckets) {
+            budget.effort.hold(name.len())?;
             let fields = bucket.into_json(Map::new(), children, typed_keys, budget)?;
             shown.push((name.clone(), Value::Object(fields)));
         }
@@ -276,19 +329,21 @@ impl Filters {
     }
 }
 
-impl Budget {
+impl Budget<'_> {
     fn collect(&mut self, count: usize) -> Result<(), ErrorCause> {
-        spend(&mut self.collected, count, || {
+        spend(&mut self.left.collected, count, || {
             format!("Aggregations collect more than [{COLLECTED_MAX}] buckets and distinct values")
-        })
+        })?;
+        Ok(self.effort.hold(COLLECTED_LEN.saturating_mul(count))?)
     }
 
     fn visit(&mut self) -> Result<(), ErrorCause> {
-        spend(&mut self.visits, 1, || format!("Aggregations visit more than [{VISITS_MAX}] buckets"))
+        Ok(self.effort.spend(STEPS_PER_VISIT)?)
     }
 
     fn answer(&mut self) -> Result<(), ErrorCause> {
-        spend(&mut self.answered, 1, || too_many_buckets(BUCKETS_MAX + 1))
+        spend(&mut self.left.answered, 1, || too_many_buckets(BUCKETS_MAX + 1))?;
+        Ok(self.effort.hold(ANSWERED_LEN)?)
     }
 }
 

@@ -8,6 +8,7 @@ use std::ops::{Bound, RangeBounds};
 use super::SearchableKey;
 use super::field::{DateField, Field, TextField};
 use super::wildcard::WildcardPattern;
+use crate::effort::{Effort, Overspent};
 
 /// A query.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,17 +81,28 @@ impl Query {
     }
 
     /// Whether a key matches. Recursion ends where reading refused to nest deeper.
-    pub(super) fn matches<K: SearchableKey + ?Sized>(&self, key: &K) -> bool {
-        match self {
-            Self::Bool(query) => query.matches(key),
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when that takes more effort to find out than there is.
+    pub(super) fn matches<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        effort: &mut Effort,
+    ) -> Result<bool, Overspent> {
+        effort.spend(1)?;
+        Ok(match self {
+            Self::Bool(query) => return query.matches(key, effort),
             Self::Date(field, ranges) => field.of(key).is_some_and(|moment| ranges.contain(moment)),
             Self::Everything => true,
-            Self::Exists(field) => field.exists(key),
+            Self::Exists(field) => return field.exists(key, effort),
             Self::Ids(ids) => ids.contains(key.id()),
             Self::Invalidated(invalidated) => key.invalidation().is_some() == *invalidated,
             Self::Nothing => false,
-            Self::Text(field, test) => field.any(key, &mut |text| test.passes(text)),
-        }
+            Self::Text(field, test) => {
+                return field.any(key, effort, &mut |text, effort| test.passes(text, effort));
+            }
+        })
     }
 }
 
@@ -116,11 +128,25 @@ impl DateRanges {
 }
 
 impl BoolQuery {
-    fn matches<K: SearchableKey + ?Sized>(&self, key: &K) -> bool {
-        let mut should = self.should.iter().filter(|query| query.matches(key));
-        self.must.iter().all(|query| query.matches(key))
-            && !self.must_not.iter().any(|query| query.matches(key))
-            && (self.should_min == 0 || should.nth(self.should_min - 1).is_some())
+    fn matches<K: SearchableKey + ?Sized>(&self, key: &K, effort: &mut Effort) -> Result<bool, Overspent> {
+        for query in &self.must {
+            if !query.matches(key, effort)? {
+                return Ok(false);
+            }
+        }
+        for query in &self.must_not {
+            if query.matches(key, effort)? {
+                return Ok(false);
+            }
+        }
+        let mut missing = self.should_min;
+        for query in &self.should {
+            if missing == 0 {
+                break;
+            }
+            missing -= usize::from(query.matches(key, effort)?);
+        }
+        Ok(missing == 0)
     }
 }
 
@@ -130,12 +156,16 @@ impl TextTest {
         Self::OneOf(HashSet::from([text]))
     }
 
-    fn passes(&self, text: &str) -> bool {
-        match self {
+    fn passes(&self, text: &str, effort: &mut Effort) -> Result<bool, Overspent> {
+        effort.read(text.len())?;
+        Ok(match self {
             Self::Near { text: expected, edits } => {
                 // An edit changes the length by one character at most, of four bytes at most.
-                text.len().abs_diff(expected.len()) <= 4 * edits
-                    && strsim::osa_distance(text, expected) <= *edits
+                if text.len().abs_diff(expected.len()) > 4 * edits {
+                    return Ok(false);
+                }
+                effort.spend(text.len() * expected.len())?;
+                strsim::osa_distance(text, expected) <= *edits
             }
             Self::OneOf(texts) => texts.contains(text),
             Self::Prefix(prefix) => text.starts_with(prefix.as_str()),
@@ -143,9 +173,12 @@ impl TextTest {
                 let range = (from.as_ref().map(String::as_str), to.as_ref().map(String::as_str));
                 RangeBounds::<&str>::contains(&range, &text)
             }
-            Self::Wildcard(pattern) => pattern.matches(text),
-            Self::InLowerCase(test) => test.passes(&text.to_lowercase()),
-        }
+            Self::Wildcard(pattern) => return pattern.matches(text, effort),
+            Self::InLowerCase(test) => {
+                effort.spend(text.len())?;
+                return test.passes(&text.to_lowercase(), effort);
+            }
+        })
     }
 }
 

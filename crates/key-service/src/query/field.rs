@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use super::SearchableKey;
 use super::limits::FIELD_NAME_LEN_MAX;
 use crate::api::error::ErrorCause;
+use crate::effort::{Allowance, Effort, Overspent};
 
 /// What the names of metadata fields begin with.
 const METADATA_PREFIX: &str = "metadata.";
@@ -35,6 +36,12 @@ const NAMES: [&str; 9] = [
     "type",
     "username",
 ];
+
+/// What each value of a field costs that is kept for a while.
+const STEPS_PER_TERM: usize = 8;
+
+/// Whether a text is what is looked for.
+pub(super) type TestOfText<'a> = dyn FnMut(&str, &mut Effort) -> Result<bool, Overspent> + 'a;
 
 /// A field, by the type of its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,11 +129,23 @@ impl Field {
             return Self::named(pattern).into_iter().collect();
         }
         let pattern = super::wildcard::WildcardPattern::of_names(pattern);
-        NAMES.iter().filter(|name| pattern.matches(name)).filter_map(|name| Self::named(name).ok()).collect()
+        // The names are short and few.
+        let mut effort = Effort::alone(Allowance { steps: u64::MAX, bytes: 0 });
+        let mut is_meant = |name: &&&str| pattern.matches(name, &mut effort).unwrap_or(false);
+        NAMES.iter().filter(&mut is_meant).filter_map(|name| Self::named(name).ok()).collect()
     }
 
     /// The distinct values of a key, in ascending order.
-    pub(super) fn terms<K: SearchableKey + ?Sized>(&self, key: &K) -> BTreeSet<Term> {
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when looking at all of them takes more effort than there is.
+    pub(super) fn terms<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        effort: &mut Effort,
+    ) -> Result<BTreeSet<Term>, Overspent> {
+        effort.spend(1)?;
         let mut terms = BTreeSet::new();
         match self {
             Self::Date(field) => terms.extend(field.of(key).map(Term::Number)),
@@ -134,21 +153,31 @@ impl Field {
                 terms.insert(Term::Boolean(key.invalidation().is_some()));
             }
             Self::Text(field) => {
-                field.any(key, &mut |text| {
+                field.any(key, effort, &mut |text, effort| {
+                    effort.spend(STEPS_PER_TERM)?;
+                    effort.read(text.len())?;
                     terms.insert(Term::Text(text.to_owned()));
-                    false
-                });
+                    Ok(false)
+                })?;
             }
         }
-        terms
+        Ok(terms)
     }
 
     /// Whether a key has a value.
-    pub(super) fn exists<K: SearchableKey + ?Sized>(&self, key: &K) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when looking for one takes more effort than there is.
+    pub(super) fn exists<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        effort: &mut Effort,
+    ) -> Result<bool, Overspent> {
         match self {
-            Self::Date(field) => field.of(key).is_some(),
-            Self::Invalidated => true,
-            Self::Text(field) => field.any(key, &mut |_| true),
+            Self::Date(field) => Ok(field.of(key).is_some()),
+            Self::Invalidated => Ok(true),
+            Self::Text(field) => field.any(key, effort, &mut |_, _| Ok(true)),
         }
     }
 
@@ -177,19 +206,37 @@ impl DateField {
 
 impl TextField {
     /// Whether some value of a key passes the test.
-    pub(super) fn any<K: SearchableKey + ?Sized>(&self, key: &K, test: &mut dyn FnMut(&str) -> bool) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when looking at the values, or the test, takes more effort than there is.
+    pub(super) fn any<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        effort: &mut Effort,
+        test: &mut TestOfText<'_>,
+    ) -> Result<bool, Overspent> {
         match self {
-            Self::AllMetadata => any_value(key.metadata(), test),
-            Self::Metadata(path) => any_at(key.metadata(), path, test),
-            Self::Name => test(key.name()),
-            Self::RealmName => test(key.realm_name()),
-            Self::Type => test(key.key_type()),
-            Self::Username => test(key.username()),
+            Self::AllMetadata => any_value(key.metadata(), effort, test),
+            Self::Metadata(path) => any_at(key.metadata(), path, effort, test),
+            Self::Name => test(key.name(), effort),
+            Self::RealmName => test(key.realm_name(), effort),
+            Self::Type => test(key.key_type(), effort),
+            Self::Username => test(key.username(), effort),
         }
     }
 }
 
 impl Term {
+    /// The bytes it takes in memory.
+    pub(super) fn held_len(&self) -> usize {
+        let text = match self {
+            Self::Boolean(_) | Self::Number(_) => 0,
+            Self::Text(text) => text.len(),
+        };
+        size_of::<Self>() + text
+    }
+
     /// The value in an answer, when it is not written in a format.
     pub(super) fn to_json(&self) -> Value {
         match self {
@@ -230,52 +277,96 @@ pub(super) fn truth(text: &str) -> Result<bool, ErrorCause> {
 }
 
 /// The values anywhere below an object. Bodies and stores limit how deep it is.
-fn any_value(object: &Map<String, Value>, test: &mut dyn FnMut(&str) -> bool) -> bool {
-    object.values().any(|value| any_below(value, test))
+fn any_value(
+    object: &Map<String, Value>,
+    effort: &mut Effort,
+    test: &mut TestOfText<'_>,
+) -> Result<bool, Overspent> {
+    any_of(object.values(), effort, &mut |value, effort| any_below(value, effort, test))
 }
 
-fn any_below(value: &Value, test: &mut dyn FnMut(&str) -> bool) -> bool {
+fn any_below(value: &Value, effort: &mut Effort, test: &mut TestOfText<'_>) -> Result<bool, Overspent> {
     match value {
-        Value::Array(elements) => elements.iter().any(|element| any_below(element, test)),
-        Value::Object(object) => any_value(object, test),
-        leaf => passes(leaf, test),
+        Value::Array(elements) => {
+            any_of(elements.iter(), effort, &mut |element, effort| any_below(element, effort, test))
+        }
+        Value::Object(object) => any_value(object, effort, test),
+        leaf => passes(leaf, effort, test),
     }
 }
 
 /// The values at a path. A name may itself contain dots, so every way to split the path is followed.
-fn any_at(object: &Map<String, Value>, path: &str, test: &mut dyn FnMut(&str) -> bool) -> bool {
-    if object.get(path).is_some_and(|value| any_element(value, test)) {
-        return true;
+fn any_at(
+    object: &Map<String, Value>,
+    path: &str,
+    effort: &mut Effort,
+    test: &mut TestOfText<'_>,
+) -> Result<bool, Overspent> {
+    effort.read(path.len())?;
+    if let Some(value) = object.get(path)
+        && any_element(value, effort, test)?
+    {
+        return Ok(true);
     }
-    path.match_indices('.').any(|(dot, _)| {
+    for (dot, _) in path.match_indices('.') {
+        effort.read(dot)?;
         let (name, rest) = (path.get(..dot).unwrap_or_default(), path.get(dot + 1..).unwrap_or_default());
-        object.get(name).is_some_and(|value| any_inside(value, rest, test))
-    })
+        if let Some(value) = object.get(name)
+            && any_inside(value, rest, effort, test)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The values at a path inside an object, or inside the objects of an array.
-fn any_inside(value: &Value, path: &str, test: &mut dyn FnMut(&str) -> bool) -> bool {
+fn any_inside(
+    value: &Value,
+    path: &str,
+    effort: &mut Effort,
+    test: &mut TestOfText<'_>,
+) -> Result<bool, Overspent> {
     match value {
-        Value::Object(object) => any_at(object, path, test),
-        Value::Array(elements) => elements.iter().any(|element| any_inside(element, path, test)),
-        _ => false,
+        Value::Object(object) => any_at(object, path, effort, test),
+        Value::Array(elements) => {
+            any_of(elements.iter(), effort, &mut |element, effort| any_inside(element, path, effort, test))
+        }
+        _ => Ok(false),
     }
 }
 
 /// A value, or the elements of an array, but nothing inside of objects.
-fn any_element(value: &Value, test: &mut dyn FnMut(&str) -> bool) -> bool {
+fn any_element(value: &Value, effort: &mut Effort, test: &mut TestOfText<'_>) -> Result<bool, Overspent> {
     match value {
-        Value::Array(elements) => elements.iter().any(|element| any_element(element, test)),
-        Value::Object(_) => false,
-        leaf => passes(leaf, test),
+        Value::Array(elements) => {
+            any_of(elements.iter(), effort, &mut |element, effort| any_element(element, effort, test))
+        }
+        Value::Object(_) => Ok(false),
+        leaf => passes(leaf, effort, test),
     }
 }
 
-fn passes(leaf: &Value, test: &mut dyn FnMut(&str) -> bool) -> bool {
+/// Whether one of the values passes; each is charged.
+fn any_of<'a>(
+    values: impl Iterator<Item = &'a Value>,
+    effort: &mut Effort,
+    test: &mut dyn FnMut(&'a Value, &mut Effort) -> Result<bool, Overspent>,
+) -> Result<bool, Overspent> {
+    for value in values {
+        effort.spend(1)?;
+        if test(value, effort)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn passes(leaf: &Value, effort: &mut Effort, test: &mut TestOfText<'_>) -> Result<bool, Overspent> {
     match leaf {
-        Value::String(text) => test(text),
-        Value::Bool(value) => test(if *value { "true" } else { "false" }),
-        Value::Number(number) => test(&number.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => false,
+        Value::String(text) => test(text, effort),
+        Value::Bool(value) => test(if *value { "true" } else { "false" }, effort),
+        Value::Number(number) => test(&number.to_string(), effort),
+        Value::Null | Value::Array(_) | Value::Object(_) => Ok(false),
     }
 }

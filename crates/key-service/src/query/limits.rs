@@ -52,13 +52,9 @@ pub const AGGREGATION_DEPTH_MAX: usize = 10;
 /// Most buckets of one answer: Elasticsearch's default (`search.max_buckets`).
 pub const BUCKETS_MAX: usize = 65_536;
 
-/// Most buckets and distinct values that the aggregations of one search may collect before the best are chosen. At some
-/// 200 bytes each that is 200 MB, and ten for each key of a listing.
+/// Most buckets and distinct values that the aggregations of one search may collect before the best are chosen: ten for each key of a
+/// listing. What they take in memory is charged besides.
 pub const COLLECTED_MAX: usize = 1_000_000;
-
-/// Most buckets that may be visited, by all keys together: an aggregation at the top visits one for each value of each key,
-/// and each level below multiplies that. At some 100 ns each that is ten seconds.
-pub const VISITS_MAX: usize = 100_000_000;
 
 const _: () = assert!(SIZE_DEFAULT <= RESULT_WINDOW_MAX);
 const _: () = assert!(BUCKETS_MAX <= COLLECTED_MAX);

@@ -7,6 +7,7 @@ use super::limits::HITS_LEN_MAX;
 use super::sort::OrderedValue;
 use super::{Hit, SearchableKey};
 use crate::api::error::ErrorCause;
+use crate::effort::Effort;
 
 /// Keeps the first `from + size` hits of however many are offered.
 pub(super) struct Page<K> {
@@ -22,6 +23,8 @@ pub(super) struct Page<K> {
 struct Candidate<K> {
     values: Vec<OrderedValue>,
     key: K,
+    /// The bytes that it holds in memory.
+    held_len: usize,
 }
 
 impl<K: SearchableKey> Page<K> {
@@ -33,15 +36,29 @@ impl<K: SearchableKey> Page<K> {
     ///
     /// # Errors
     ///
-    /// `illegal_argument_exception` when those that are kept become longer than [`HITS_LEN_MAX`].
-    pub(super) fn offer(&mut self, values: Vec<OrderedValue>, key: K) -> Result<(), ErrorCause> {
-        let candidate = Candidate { values, key };
+    /// `illegal_argument_exception` when those that are kept become longer than [`HITS_LEN_MAX`], or take more effort than there is.
+    pub(super) fn offer(
+        &mut self,
+        values: Vec<OrderedValue>,
+        key: K,
+        effort: &mut Effort,
+    ) -> Result<(), ErrorCause> {
+        let values_len: usize = values.iter().map(OrderedValue::held_len).sum();
+        // A comparison in each level of the heap reads both texts as far as they are alike.
+        let levels = self.kept.len().max(1).ilog2() as usize + 1;
+        effort.spend(levels)?;
+        effort.read(levels * values_len)?;
+        let held_len = values_len + key.held_len();
+        let candidate = Candidate { values, key, held_len };
         if self.kept.len() < self.window {
+            effort.hold(held_len)?;
             self.len = self.len.saturating_add(candidate.key.written_len());
             self.kept.push(candidate);
         } else if let Some(mut last) = self.kept.peek_mut()
             && candidate < *last
         {
+            effort.hold(held_len)?;
+            effort.release(last.held_len);
             self.len = self.len.saturating_sub(last.key.written_len());
             self.len = self.len.saturating_add(candidate.key.written_len());
             *last = candidate;

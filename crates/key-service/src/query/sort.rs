@@ -17,6 +17,7 @@ use super::field::{Field, Term, truth};
 use super::reading::scalar_text;
 use crate::api::content::{Node, NodeValue};
 use crate::api::error::ErrorCause;
+use crate::effort::{Effort, Overspent};
 
 pub(super) use request::{read_search_after, read_sort};
 
@@ -59,13 +60,32 @@ pub(super) enum OrderedValue {
     AbsentLast,
 }
 
+impl OrderedValue {
+    /// The bytes it takes in memory.
+    pub(super) fn held_len(&self) -> usize {
+        match self {
+            Self::AbsentFirst | Self::AbsentLast => size_of::<Self>(),
+            Self::Ascending(term) | Self::Descending(Reverse(term)) => size_of::<Self>() + term.held_len(),
+        }
+    }
+}
+
 impl SortField {
     /// The value of a key that is the `position`-th among those searched.
-    pub(super) fn value_of<K: SearchableKey + ?Sized>(&self, key: &K, position: usize) -> OrderedValue {
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when finding it takes more effort than there is.
+    pub(super) fn value_of<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        position: usize,
+        effort: &mut Effort,
+    ) -> Result<OrderedValue, Overspent> {
         let term = match &self.source {
             SortSource::Position => Some(Term::Number(i64::try_from(position).unwrap_or(i64::MAX))),
             SortSource::Field(field) => {
-                let mut terms = field.terms(key);
+                let mut terms = field.terms(key, effort)?;
                 let term = if self.takes_greatest { terms.pop_last() } else { terms.pop_first() };
                 // Elasticsearch sorts truths as the numbers 0 and 1.
                 term.map(
@@ -73,7 +93,7 @@ impl SortField {
                 )
             }
         };
-        self.ordered(term)
+        Ok(self.ordered(term))
     }
 
     /// The value in an answer.

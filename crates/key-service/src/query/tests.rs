@@ -13,6 +13,8 @@ use serde_json::{Map, Value, json};
 use super::{Search, SearchRequest, SearchResult, SearchableKey, TypedKeys};
 use crate::api::content::Node;
 use crate::api::error::ErrorCause;
+use crate::effort::Effort;
+use crate::limits::SEARCH_ALLOWANCE;
 
 /// 2026-01-15T12:00:00Z.
 const NOW: UnixMillis = UnixMillis(1_768_478_400_000);
@@ -74,6 +76,15 @@ impl SearchableKey for TestKey {
         let len = self.metadata.get("len").and_then(Value::as_u64).unwrap_or(100);
         usize::try_from(len).unwrap()
     }
+
+    fn held_len(&self) -> usize {
+        1_000
+    }
+}
+
+/// What one search may cost.
+fn effort() -> Effort {
+    Effort::alone(SEARCH_ALLOWANCE)
 }
 
 /// In the order of the index.
@@ -116,7 +127,7 @@ fn prepare(body: &str) -> Result<Search, ErrorCause> {
 #[track_caller]
 fn search(body: &str) -> SearchResult<TestKey> {
     let search = prepare(body).unwrap_or_else(|error| panic!("{body}: {error:?}"));
-    search.run(keys(), TypedKeys::Plain).unwrap()
+    search.run(keys(), TypedKeys::Plain, &mut effort()).unwrap()
 }
 
 /// The ids on the page, in order.

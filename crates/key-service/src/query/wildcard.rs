@@ -2,6 +2,7 @@
 
 use super::limits::PATTERN_LEN_MAX;
 use crate::api::error::ErrorCause;
+use crate::effort::{Effort, Overspent};
 
 /// A pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +49,17 @@ impl WildcardPattern {
     /// Whether the whole text is of this pattern.
     ///
     /// When a piece does not fit, only the last `*` needs to take one character more, so the time is at most the product of
-    /// both lengths.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    /// both lengths. That is much where the text is a long one of metadata: each comparison is charged.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when there is not as much effort.
+    pub(super) fn matches(&self, text: &str, effort: &mut Effort) -> Result<bool, Overspent> {
         let mut pieces = self.0.as_slice();
         let mut chars = text.chars();
         let mut retry: Option<(&[Piece], std::str::Chars<'_>)> = None;
         loop {
+            effort.spend(1)?;
             match (pieces.split_first(), chars.clone().next()) {
                 (Some((Piece::Any, after)), _) => {
                     retry = Some((after, chars.clone()));
@@ -63,11 +69,11 @@ impl WildcardPattern {
                     pieces = after;
                     chars.next();
                 }
-                (None, None) => return true,
+                (None, None) => return Ok(true),
                 _ => {
-                    let Some((after, taken)) = &mut retry else { return false };
+                    let Some((after, taken)) = &mut retry else { return Ok(false) };
                     if taken.next().is_none() {
-                        return false;
+                        return Ok(false);
                     }
                     pieces = after;
                     chars = taken.clone();
@@ -90,6 +96,7 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effort::Allowance;
 
     #[test]
     fn a_star_is_any_text_and_a_question_mark_one_character() {
@@ -112,8 +119,23 @@ mod tests {
             (r"a\", r"a\", true),
         ];
         for (pattern, text, expected) in rows {
-            assert_eq!(WildcardPattern::parse(pattern).unwrap().matches(text), expected, "{pattern} {text}");
+            let matches = WildcardPattern::parse(pattern).unwrap().matches(text, &mut effort(1_000));
+            assert_eq!(matches, Ok(expected), "{pattern} {text}");
         }
+    }
+
+    fn effort(steps: u64) -> Effort {
+        Effort::alone(Allowance { steps, bytes: 0 })
+    }
+
+    #[test]
+    fn a_long_text_costs_what_it_takes_to_compare() {
+        let text = "a".repeat(900_000);
+        let plain = WildcardPattern::parse("*b*").unwrap();
+        assert_eq!(plain.matches(&text, &mut effort(2_000_000)), Ok(false));
+        let hostile = WildcardPattern::parse(&format!("*{}b*", "a".repeat(900))).unwrap();
+        let outcome = hostile.matches(&text, &mut effort(2_000_000));
+        assert_eq!(outcome, Err(Overspent::Steps { steps_max: 2_000_000 }));
     }
 
     #[test]

@@ -15,13 +15,17 @@ use super::caller::Caller;
 use super::privilege::{ClusterPrivilege, IndexPrivilege, KeyReach};
 use super::request::ClusterRequest;
 use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors};
-use super::wildcard::{Effort, NameSet, covers};
+use super::wildcard::{NameSet, covers};
+use crate::effort::{Effort, Overspent};
 
-pub use check::{ApplicationQuestion, IndexQuestion, PrivilegesAnswer, PrivilegesQuestion};
+pub use check::{ApplicationQuestion, IndexQuestion, NoAnswer, PrivilegesAnswer, PrivilegesQuestion};
 pub use denial::{denial, run_as_denial, run_as_refusal};
 
 /// Indices that hold security data or running searches. A pattern does not stand for them unless it is said to.
 const RESTRICTED_INDICES: [&str; 3] = [".security", ".security-*", ".async-search*"];
+
+/// What a pattern costs that is read, besides its characters.
+const STEPS_PER_PATTERN: usize = 16;
 
 /// What one or two sides together allow.
 #[derive(Clone, Debug)]
@@ -138,53 +142,76 @@ impl Permission {
         self.cluster.iter().filter_map(|privilege| privilege.reach(request, caller)).max()
     }
 
-    fn has_cluster(&self, asked: &ClusterPrivilege, effort: &mut Effort) -> bool {
+    fn has_cluster(&self, asked: &ClusterPrivilege, effort: &mut Effort) -> Result<bool, Overspent> {
         asked.is_covered_by(&self.cluster, effort)
     }
 
     /// Who has an index privilege.
-    fn index_holders(&self, asked: &IndexPrivilege, effort: &mut Effort) -> IndexHolders<'_> {
-        let holders = asked.actions().split().map(|actions| {
-            self.indices
-                .iter()
-                .filter(|grant| covers(&grant.actions.iter().collect::<Vec<_>>(), &actions, effort))
-                .map(|grant| &grant.names)
-                .collect()
-        });
-        IndexHolders(holders.collect())
+    fn index_holders(
+        &self,
+        asked: &IndexPrivilege,
+        effort: &mut Effort,
+    ) -> Result<IndexHolders<'_>, Overspent> {
+        let mut holders = Vec::new();
+        for actions in asked.actions().split() {
+            effort.spend(1 + actions.patterns() + self.indices.len())?;
+            let mut names = Vec::new();
+            for grant in &self.indices {
+                if covers(&grant.actions.iter().collect::<Vec<_>>(), &actions, effort)? {
+                    names.push(&grant.names);
+                }
+            }
+            holders.push(names);
+        }
+        Ok(IndexHolders(holders))
     }
 
-    /// Where an application's privilege is held. Nowhere, when it takes too much work to find out.
+    /// Where an application's privilege is held.
     fn application_resources(
         &self,
         application: &str,
         privilege: &str,
         registered: &RegisteredPrivileges,
         effort: &mut Effort,
-    ) -> Vec<&NameSet> {
+    ) -> Result<Vec<&NameSet>, Overspent> {
+        effort.read(application.len() + privilege.len())?;
         let asked_application = NameSet::new([application], []);
         let asked = match registered.actions(application, privilege) {
-            Some(actions) if effort.spend(actions.len()).is_none() => return Vec::new(),
-            Some(actions) => NameSet::new(actions.iter().map(String::as_str), []),
+            Some(actions) => patterns(actions.iter(), effort)?,
             None => NameSet::new([privilege], []),
         };
-        self.applications
-            .iter()
-            .filter(|grant| {
-                covers(&[&grant.applications], &asked_application, effort)
-                    && grant
-                        .actions(application, registered, effort)
-                        .is_some_and(|actions| covers(&[&actions], &asked, effort))
-            })
-            .map(|grant| &grant.resources)
-            .collect()
+        let mut resources = Vec::new();
+        for grant in &self.applications {
+            if covers(&[&grant.applications], &asked_application, effort)?
+                && covers(&[&grant.actions(application, registered, effort)?], &asked, effort)?
+            {
+                resources.push(&grant.resources);
+            }
+        }
+        Ok(resources)
     }
+}
+
+/// The set of these patterns. Each is copied and read.
+fn patterns<'a>(
+    texts: impl Iterator<Item = &'a String> + Clone,
+    effort: &mut Effort,
+) -> Result<NameSet, Overspent> {
+    for text in texts.clone() {
+        effort.spend(STEPS_PER_PATTERN + text.len())?;
+    }
+    Ok(NameSet::new(texts.map(String::as_str), []))
 }
 
 impl IndexHolders<'_> {
     /// Whether the grants that have some of the actions together have all names, for each pattern of actions.
-    fn have(&self, names: &NameSet, effort: &mut Effort) -> bool {
-        self.0.iter().all(|grants| covers(grants, names, effort))
+    fn have(&self, names: &NameSet, effort: &mut Effort) -> Result<bool, Overspent> {
+        for grants in &self.0 {
+            if !covers(grants, names, effort)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -209,20 +236,16 @@ impl ApplicationGrant {
     }
 
     /// What it grants inside an application: a name that is registered there stands for its actions, and every name for
-    /// itself. `None` when that is too much to look at.
+    /// itself.
     fn actions(
         &self,
         application: &str,
         registered: &RegisteredPrivileges,
         effort: &mut Effort,
-    ) -> Option<NameSet> {
+    ) -> Result<NameSet, Overspent> {
         effort.spend(self.privileges.len())?;
-        let mut granted: Vec<&String> = self.privileges.iter().collect();
-        for actions in self.privileges.iter().filter_map(|name| registered.actions(application, name)) {
-            effort.spend(actions.len())?;
-            granted.extend(actions);
-        }
-        Some(NameSet::new(granted.into_iter().map(String::as_str), []))
+        let named = self.privileges.iter().filter_map(|name| registered.actions(application, name));
+        patterns(self.privileges.iter().chain(named.flatten()), effort)
     }
 }
 

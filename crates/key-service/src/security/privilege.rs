@@ -11,7 +11,8 @@ use std::sync::LazyLock;
 
 use super::caller::Caller;
 use super::request::ClusterRequest;
-use super::wildcard::{Effort, NameSet, Wildcard, covers};
+use super::wildcard::{NameSet, Wildcard, covers};
+use crate::effort::{Effort, Overspent};
 
 /// A privilege over what is not an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,9 +69,6 @@ static INDEX: LazyLock<Vec<IndexPrivilege>> = LazyLock::new(|| {
         .collect()
 });
 
-/// What a raw pattern over cluster actions lies within.
-static CLUSTER_ACTIONS: LazyLock<NameSet> = LazyLock::new(|| names::CLUSTER_ACTIONS.actions());
-
 impl ClusterPrivilege {
     /// The privilege of this name, whatever its case, or the pattern.
     ///
@@ -82,13 +80,13 @@ impl ClusterPrivilege {
         if let Some(named) = CLUSTER.iter().find(|privilege| privilege.name == lowered) {
             return Ok(named.clone());
         }
-        let actions = NameSet::new([lowered.as_str()], []);
-        let is_pattern = lowered.contains(':')
-            && Wildcard::new(&lowered).is_understood()
-            && covers(&[&*CLUSTER_ACTIONS], &actions, &mut Effort::for_one_request());
-        if !is_pattern {
+        let pattern = Wildcard::new(&lowered);
+        // A wildcard can stand for what no action begins with, so the text before it must be enough.
+        let prefix = pattern.prefix();
+        if !names::CLUSTER_PREFIXES.iter().any(|known| prefix.starts_with(known)) {
             return Err(UnknownPrivilege { kind: Kind::Cluster, name: name.to_owned() });
         }
+        let actions = NameSet::new([lowered.as_str()], []);
         Ok(Self { name: lowered, actions, reach: KeyReach::All })
     }
 
@@ -125,14 +123,21 @@ impl ClusterPrivilege {
     /// Whether `granted` together allow whatever this allows.
     ///
     /// A privilege that reaches only the caller's own keys gives nothing but itself: what it allows depends on the request.
-    #[must_use]
-    pub fn is_covered_by(&self, granted: &[Self], effort: &mut Effort) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when that takes more effort to show than there is.
+    pub fn is_covered_by(&self, granted: &[Self], effort: &mut Effort) -> Result<bool, Overspent> {
+        effort.spend(granted.len())?;
+        if granted.contains(self) {
+            return Ok(true);
+        }
         let unconditional: Vec<&NameSet> = granted
             .iter()
             .filter(|privilege| privilege.reach == KeyReach::All)
             .map(|privilege| &privilege.actions)
             .collect();
-        granted.contains(self) || covers(&unconditional, &self.actions, effort)
+        covers(&unconditional, &self.actions, effort)
     }
 
     /// Its name, in lower case.

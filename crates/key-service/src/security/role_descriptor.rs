@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::api::content::Node;
 use crate::api::error::ErrorCause;
+use crate::limits::PROBLEMS_TOLD_MAX;
 
 pub use parser::problem_of_name;
 pub use validation::{REMOTE_CLUSTER_PRIVILEGES, Stars, problem_of_application_name};
@@ -184,7 +185,7 @@ impl RoleDescriptors {
     /// Everything about them that makes no sense, for the list of a failed validation.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
-        self.0.values().flat_map(validation::problems).collect()
+        self.0.values().flat_map(validation::problems).take(PROBLEMS_TOLD_MAX).collect()
     }
 
     /// Whether a key that asks for another key may give it these: there is at least one, and none grants anything.

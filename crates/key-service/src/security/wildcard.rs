@@ -13,7 +13,7 @@ mod coverage;
 
 use std::fmt;
 
-pub use coverage::{Effort, covers};
+pub use coverage::covers;
 
 /// Longest pattern that stands for something, in bytes. Names of indices end at 255 bytes (Elasticsearch, "Create index"), and a
 /// pattern may escape each.
@@ -83,6 +83,19 @@ impl Wildcard {
         matches!(self.meaning, Meaning::Parts(_))
     }
 
+    /// The text that every name it stands for begins with: what is before its first wildcard.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        let Meaning::Parts(parts) = &self.meaning else { return String::new() };
+        parts
+            .iter()
+            .map_while(|part| match part {
+                Part::Char(char) => Some(*char),
+                Part::AnyChar | Part::AnyText => None,
+            })
+            .collect()
+    }
+
     /// The only name it stands for, when it has no wildcard.
     #[must_use]
     pub fn only_name(&self) -> Option<String> {
@@ -121,6 +134,12 @@ impl NameSet {
     pub fn contains(&self, name: &str) -> bool {
         self.includes.iter().any(|pattern| pattern.matches(name))
             && !self.excludes.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// How many patterns it has.
+    #[must_use]
+    pub fn patterns(&self) -> usize {
+        self.includes.len() + self.excludes.len()
     }
 
     /// The sets that make up this one, a pattern each.

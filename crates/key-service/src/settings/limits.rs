@@ -5,12 +5,13 @@
 //! connections = 16384                                  # at once; of every 16, the requests on 15 may wait for the feed
 //! connections_per_source = 8192                        # of one address; half of them all when left out
 //! failed_logins_per_minute = 10                        # 0 for no limit
+//! answer_megabytes = 256                               # memory of all answers that are made or not read yet
 //! trusted_proxies = ["10.0.0.0/8", "2001:db8::7"]      # their X-Forwarded-For says where a request came from
 //! ```
 
 use crate::limits::{
-    CONNECTIONS_DEFAULT, CONNECTIONS_MAX, CONNECTIONS_PER_KEPT, FAILED_LOGINS_PER_MINUTE_DEFAULT,
-    FAILED_LOGINS_PER_MINUTE_MAX,
+    ANSWER_MEMORY_DEFAULT, ANSWER_MEMORY_MAX, ANSWER_MEMORY_MIN, CONNECTIONS_DEFAULT, CONNECTIONS_MAX,
+    CONNECTIONS_PER_KEPT, FAILED_LOGINS_PER_MINUTE_DEFAULT, FAILED_LOGINS_PER_MINUTE_MAX,
 };
 use crate::security::login_throttle::FailedLoginRate;
 use crate::security::source::AddressBlock;
@@ -23,6 +24,8 @@ pub struct LimitSettings {
     pub connections: u32,
     /// How many of them may be one source's. At least 1.
     pub connections_per_source: u32,
+    /// Bytes that all answers may take together.
+    pub answer_memory: usize,
     /// How often a password from one source may be wrong; `None` for no limit.
     pub failed_logins: Option<FailedLoginRate>,
     /// The proxies in front of the service that say where a request came from.
@@ -36,6 +39,7 @@ impl Default for LimitSettings {
         Self {
             connections: CONNECTIONS_DEFAULT,
             connections_per_source: share_of_a_source(CONNECTIONS_DEFAULT),
+            answer_memory: ANSWER_MEMORY_DEFAULT,
             failed_logins,
             trusted_proxies: Vec::new(),
         }
@@ -59,10 +63,11 @@ pub(super) fn read(mut section: Section<'_>) -> LimitSettings {
     let connections = connections(&mut section, "connections").unwrap_or(CONNECTIONS_DEFAULT);
     let connections_per_source = self::connections(&mut section, "connections_per_source");
     let connections_per_source = connections_per_source.unwrap_or(share_of_a_source(connections));
+    let answer_memory = answer_memory(&mut section);
     let failed_logins = failed_logins(&mut section);
     let trusted_proxies = trusted_proxies(&mut section);
     section.end();
-    LimitSettings { connections, connections_per_source, failed_logins, trusted_proxies }
+    LimitSettings { connections, connections_per_source, answer_memory, failed_logins, trusted_proxies }
 }
 
 fn connections(section: &mut Section<'_>, field: &'static str) -> Option<u32> {
@@ -72,6 +77,18 @@ fn connections(section: &mut Section<'_>, field: &'static str) -> Option<u32> {
         section.problem(field, format!("must be from 1 to {CONNECTIONS_MAX}"));
     }
     number
+}
+
+fn answer_memory(section: &mut Section<'_>) -> usize {
+    const FIELD: &str = "answer_megabytes";
+    const MEGABYTE: usize = 1024 * 1024;
+    let Some(number) = section.integer(FIELD) else { return ANSWER_MEMORY_DEFAULT };
+    let len = usize::try_from(number).ok().and_then(|number| number.checked_mul(MEGABYTE));
+    len.filter(|len| (ANSWER_MEMORY_MIN..=ANSWER_MEMORY_MAX).contains(len)).unwrap_or_else(|| {
+        let (least, most) = (ANSWER_MEMORY_MIN / MEGABYTE, ANSWER_MEMORY_MAX / MEGABYTE);
+        section.problem(FIELD, format!("must be from {least} to {most}"));
+        ANSWER_MEMORY_DEFAULT
+    })
 }
 
 fn failed_logins(section: &mut Section<'_>) -> Option<FailedLoginRate> {

@@ -10,16 +10,6 @@ pub enum StoreError {
     Corrupt(&'static str),
     /// A key with this id exists.
     IdTaken,
-    /// More keys match than one answer may carry.
-    TooManyKeys {
-        /// How many it may carry.
-        keys_max: u32,
-    },
-    /// The keys that match are longer than one answer may be.
-    KeysTooLong {
-        /// How many bytes it may have.
-        len_max: usize,
-    },
     /// A text holds the character NUL, which PostgreSQL does not keep.
     NulInText,
     /// A text is longer than PostgreSQL can find again.
@@ -52,14 +42,12 @@ impl StoreError {
         match self {
             Self::Corrupt(_) => "corrupt",
             Self::IdTaken => "id_taken",
-            Self::KeysTooLong { .. } => "keys_too_long",
             Self::NulInText => "nul_in_text",
             Self::TextTooLong => "text_too_long",
             Self::NotAStore => "not_a_store",
             Self::NewerVersion => "newer_version",
             Self::OlderVersion => "older_version",
             Self::TooManyChanges => "too_many_changes",
-            Self::TooManyKeys { .. } => "too_many_keys",
             Self::Unavailable(_) => "unavailable",
         }
     }
@@ -70,8 +58,6 @@ impl fmt::Display for StoreError {
         match self {
             Self::Corrupt(part) => write!(f, "what is stored as {part} is not readable"),
             Self::IdTaken => f.write_str("a key with this id exists"),
-            Self::KeysTooLong { len_max } => write!(f, "the keys that match are longer than {len_max} bytes"),
-            Self::TooManyKeys { keys_max } => write!(f, "more than {keys_max} keys match"),
             Self::NulInText => {
                 f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
             }

@@ -43,6 +43,7 @@ pub use postgres::edges::EdgeAnnouncements;
 
 pub(super) use import::Added;
 pub(super) use postgres::announcements::Announced;
+pub(super) use scan::UnreadKey;
 
 /// The connections to the database. Clones share them.
 #[derive(Clone)]

@@ -4,9 +4,13 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::effort::json_len::object_len;
 use crate::limits::REQUEST_BODY_LEN_MAX;
 use crate::store::StoredKey;
 use crate::store::update::KeyUpdate;
+
+/// How many bytes of memory a byte of a written role descriptor takes: its texts are short, and each is a `String` of its own.
+const HELD_PER_WRITTEN: usize = 4;
 
 /// Counts what is written to it.
 struct Counted(usize);
@@ -24,6 +28,17 @@ impl StoredKey {
             + json_len(&self.metadata)
             + json_len(&self.role_descriptors)
             + json_len(&self.limited_by)
+    }
+}
+
+impl StoredKey {
+    /// The bytes that this key takes in memory, about.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        let texts = self.name.len() + self.owner.username.len() + self.owner.realm.len();
+        let metadata = object_len(&self.metadata) + object_len(&self.owner.metadata);
+        let roles = json_len(&self.role_descriptors) + json_len(&self.limited_by);
+        size_of::<Self>() + texts + metadata + HELD_PER_WRITTEN * roles
     }
 }
 

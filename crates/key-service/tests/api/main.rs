@@ -37,6 +37,7 @@ mod native_users;
 mod openapi;
 #[path = "../../src/store/other_process.rs"]
 mod other_process;
+mod overload;
 mod privileges;
 mod process;
 mod query;

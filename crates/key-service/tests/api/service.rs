@@ -8,7 +8,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_key_feed::{Epoch, UnixMillis};
@@ -243,9 +243,14 @@ impl Service {
         self.presenting(format!("ApiKey {}", made.encoded))
     }
 
+    /// Sends a request exactly as it is, and reads nothing of the answer's body.
+    pub(crate) async fn send_unread(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     /// Sends a request exactly as it is.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.send_unread(request).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         // Only a compressed body is no text.
@@ -257,6 +262,13 @@ impl Service {
 impl Client<'_> {
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.request(Method::GET, path, None).await
+    }
+
+    /// The answer, of whose body nothing is read.
+    pub(crate) async fn get_unread(&self, path: &str) -> Response<Body> {
+        let request =
+            Request::get(path).header(AUTHORIZATION, self.authorization.as_deref().unwrap_or_default());
+        self.service.send_unread(request.body(Body::empty()).unwrap()).await
     }
 
     /// With one more header.

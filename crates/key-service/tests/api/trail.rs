@@ -301,3 +301,24 @@ async fn a_throttled_login_is_told_as_one() {
     assert_eq!((&last["outcome"], &last["reason"]), (&json!("throttled"), &json!("login_throttled")));
     assert_eq!(last["claimed"], "own");
 }
+
+// Whoever runs into a limit is named, and whoever comes near one.
+#[tokio::test(flavor = "current_thread")]
+async fn whoever_costs_most_is_named() {
+    let (log, _guard) = Log::begin();
+    let service = Service::new().await;
+    let made = service.elastic().make(r#"{"name":"x"}"#).await;
+    let question = |names: usize| {
+        let names: Vec<String> = (0..names).map(|n| format!("*{n}*a*b*")).collect();
+        json!({"index": [{"names": names, "privileges": ["all"]}]}).to_string()
+    };
+    let path = "/_security/user/_has_privileges";
+    assert_eq!(service.key(&made).post(path, &question(50_000)).await.status.as_u16(), 400);
+    let refused = log.audit_lines().into_iter().find(|line| line["reason"] == "work_limit").unwrap();
+    let field = |name: &str| refused[name].clone();
+    assert_eq!(
+        [field("outcome"), field("limit"), field("lane"), field("username"), field("api_key"), field("path")],
+        ["refused", "steps", "question", "elastic", made.id.as_str(), path].map(|text| json!(text))
+    );
+    assert_eq!(field("steps"), json!(32_000_000));
+}

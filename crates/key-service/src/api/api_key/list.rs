@@ -7,14 +7,17 @@ use latchkey_key_feed::UnixMillis;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::api::SharedService;
+use crate::api::api_key::listing::Listing;
 use crate::api::api_key::{name_pattern, owned_by};
 use crate::api::authenticated::Authenticated;
 use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
-use crate::api::{SharedService, answer};
+use crate::effort::Effort;
 use crate::security::request::{ClusterRequest, KeySelection};
 use crate::security::role_descriptor::RoleDescriptors;
+use crate::store::scan::ScanOrder;
 use crate::store::{KeyFilter, StoredKey};
 
 /// What is asked. Blank texts count as absent.
@@ -27,11 +30,6 @@ struct ListRequest {
     owner: bool,
     with_limited_by: bool,
     active_only: bool,
-}
-
-#[derive(Serialize)]
-struct Listing<'a> {
-    api_keys: Vec<ShownKey<'a>>,
 }
 
 /// In the order of Elasticsearch's own answer.
@@ -69,11 +67,19 @@ pub(in crate::api) async fn list(
         selection: request.selection(),
         with_limited_by: request.with_limited_by,
     })?;
-    let keys = service.store.list(&request.filter(&authenticated, service.clock.now())).await?;
-    let api_keys: Vec<_> = keys.iter().map(|key| shown(key, request.with_limited_by)).collect();
-    let status =
-        if api_keys.is_empty() && !request.ids.is_empty() { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    answer::with_status(status, &Listing { api_keys })
+    let filter = request.filter(&authenticated, service.clock.now());
+    let mut keys = service.store.scan(filter, ScanOrder::Creation);
+    let with_limited_by = request.with_limited_by;
+    let write = move |effort: &mut Effort| {
+        let mut listing = Listing::begin(with_limited_by, effort)?;
+        while let Some(key) = keys.blocking_next() {
+            listing.push(&key?)?;
+        }
+        listing.finish()
+    };
+    let (answer, has_keys) = service.work(&service.workshop.searches, &authenticated, write).await?;
+    let is_missing = !has_keys && !request.ids.is_empty();
+    Ok(answer.with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }))
 }
 
 impl ListRequest {

@@ -4,12 +4,14 @@
 //! different answers.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use latchkey_key_feed::UnixMillis;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::sync::mpsc::Receiver;
 
+use crate::api::SharedService;
+use crate::api::answer::text::{AnswerText, WrittenAnswer};
 use crate::api::api_key::list::{ShownKey, shown};
 use crate::api::api_key::owned_by;
 use crate::api::authenticated::Authenticated;
@@ -17,11 +19,12 @@ use crate::api::content::Node;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
-use crate::api::{Service, SharedService, answer};
-use crate::query::{Hit, Search, SearchRequest, SearchResult, SearchableKey, TypedKeys};
+use crate::effort::Effort;
+use crate::query::{Hit, SearchRequest, SearchResult, SearchableKey, TypedKeys};
 use crate::security::authentication::Subject;
 use crate::security::privilege::KeyReach;
 use crate::security::request::ClusterRequest;
+use crate::store::scan::{KeyScan, ScanOrder};
 use crate::store::{KeyFilter, StoreError, StoredKey};
 
 /// In the order of Elasticsearch's own answer.
@@ -31,7 +34,7 @@ struct Found<'a> {
     count: usize,
     api_keys: Vec<FoundKey<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aggregations: Option<Value>,
+    aggregations: Option<&'a Value>,
 }
 
 #[derive(Serialize)]
@@ -44,7 +47,7 @@ struct FoundKey<'a> {
 
 /// The keys of the store as they come in. Ends at the first one that cannot be read.
 struct ScannedKeys {
-    keys: Receiver<Result<StoredKey, StoreError>>,
+    keys: KeyScan,
     failure: Option<StoreError>,
 }
 
@@ -60,14 +63,34 @@ pub(in crate::api) async fn query(
     let typed_keys =
         if parameters.boolean("typed_keys", false)? { TypedKeys::Typed } else { TypedKeys::Plain };
     let body = parameters.body_or_source(body)?;
-    let request = SearchRequest::parse(Node::parse(&body)?.as_ref(), service.clock.now())?;
+    let now = service.clock.now();
+    let read = move |body: Option<&Node>| Ok(SearchRequest::parse(body, now)?);
+    let request = service.read_body(&authenticated, body, read).await?;
     parameters.finish()?;
     service.require_api_keys()?;
     request.check()?;
     let reach = authenticated.authorized_reach(&ClusterRequest::QueryKeys { with_limited_by })?;
     let search = request.into_search()?;
-    let result = service.search(search, filter(&authenticated, reach), typed_keys).await?;
-    answer::ok(&Found {
+    let keys = service.store.scan(filter(&authenticated, reach), ScanOrder::Insertion);
+    let mut keys = ScannedKeys { keys, failure: None };
+    let look = move |effort: &mut Effort| {
+        let result = search.run(&mut keys, typed_keys, effort);
+        match keys.failure {
+            Some(failure) => Err(failure.into()),
+            None => write(&result?, with_limited_by, effort),
+        }
+    };
+    let answer = service.work(&service.workshop.searches, &authenticated, look).await?;
+    Ok(answer.with_status(StatusCode::OK))
+}
+
+fn write(
+    result: &SearchResult<StoredKey>,
+    with_limited_by: bool,
+    effort: &mut Effort,
+) -> Result<WrittenAnswer, ApiError> {
+    let mut text = AnswerText::new(effort);
+    text.push_json(&Found {
         total: result.total,
         count: result.hits.len(),
         api_keys: result
@@ -75,8 +98,9 @@ pub(in crate::api) async fn query(
             .iter()
             .map(|Hit { key, sort_values }| FoundKey { key: shown(key, with_limited_by), _sort: sort_values })
             .collect(),
-        aggregations: result.aggregations,
-    })
+        aggregations: result.aggregations.as_ref(),
+    })?;
+    Ok(text.finish())
 }
 
 /// An API key owns no keys: all it may call its own is itself.
@@ -90,33 +114,11 @@ fn filter(authenticated: &Authenticated, reach: KeyReach) -> KeyFilter {
     }
 }
 
-impl Service {
-    /// Looks at every key once, on a thread where that keeps no other request waiting. Only so many searches run at once; others
-    /// wait for their turn.
-    async fn search(
-        &self,
-        search: Search,
-        filter: KeyFilter,
-        typed_keys: TypedKeys,
-    ) -> Result<SearchResult<StoredKey>, ApiError> {
-        let _turn = self.searches.acquire().await.map_err(ApiError::internal)?;
-        let mut keys = ScannedKeys { keys: self.store.scan(filter), failure: None };
-        let running = tokio::task::spawn_blocking(move || {
-            let result = search.run(&mut keys, typed_keys);
-            match keys.failure {
-                Some(failure) => Err(ApiError::from(failure)),
-                None => result.map_err(ApiError::from),
-            }
-        });
-        running.await.map_err(ApiError::internal)?
-    }
-}
-
 impl Iterator for ScannedKeys {
     type Item = StoredKey;
 
     fn next(&mut self) -> Option<StoredKey> {
-        match self.keys.blocking_recv()? {
+        match self.keys.blocking_next()? {
             Ok(key) => Some(key),
             Err(failure) => {
                 self.failure = Some(failure);
@@ -161,5 +163,9 @@ impl SearchableKey for StoredKey {
 
     fn written_len(&self) -> usize {
         Self::written_len(self)
+    }
+
+    fn held_len(&self) -> usize {
+        Self::held_len(self)
     }
 }

@@ -13,8 +13,14 @@ use crate::api::error::ErrorCause;
 
 type Reader<'a> = JsonStreamReader<&'a [u8]>;
 
-/// Reads exactly one value, to the end of the bytes.
-pub(super) fn read(body: &[u8]) -> Result<Node, ErrorCause> {
+/// How many values may still come.
+struct ValuesLeft {
+    left: usize,
+    max: usize,
+}
+
+/// Reads exactly one value, to the end of the bytes. It may have `values_max` values in it.
+pub(super) fn read(body: &[u8], values_max: usize) -> Result<Node, ErrorCause> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
     let settings = ReaderSettings {
         allow_comments: true,
@@ -24,7 +30,8 @@ pub(super) fn read(body: &[u8]) -> Result<Node, ErrorCause> {
     };
     let mut reader = JsonStreamReader::new_custom(text.as_bytes(), settings);
     let explain = |error| unreadable(text, error);
-    let node = read_value(&mut reader, &explain)?;
+    let mut values = ValuesLeft { left: values_max, max: values_max };
+    let node = read_value(&mut reader, &mut values, &explain)?;
     reader.consume_trailing_whitespace().map_err(explain)?;
     Ok(node)
 }
@@ -32,13 +39,15 @@ pub(super) fn read(body: &[u8]) -> Result<Node, ErrorCause> {
 /// Recursion ends where the reader refuses to nest deeper.
 fn read_value(
     reader: &mut Reader<'_>,
+    values: &mut ValuesLeft,
     explain: &impl Fn(ReaderError) -> ErrorCause,
 ) -> Result<Node, ErrorCause> {
     let value_type = reader.peek().map_err(explain)?;
     let position = position(&reader.current_position(false));
+    values.take(position)?;
     let value = match value_type {
-        ValueType::Array => read_array(reader, explain)?,
-        ValueType::Object => read_object(reader, explain)?,
+        ValueType::Array => read_array(reader, values, explain)?,
+        ValueType::Object => read_object(reader, values, explain)?,
         ValueType::String => NodeValue::String(reader.next_string().map_err(explain)?),
         ValueType::Number => {
             let digits = reader.next_number_as_string().map_err(explain)?;
@@ -58,12 +67,13 @@ fn read_value(
 
 fn read_array(
     reader: &mut Reader<'_>,
+    values: &mut ValuesLeft,
     explain: &impl Fn(ReaderError) -> ErrorCause,
 ) -> Result<NodeValue, ErrorCause> {
     let mut elements = Vec::new();
     reader.begin_array().map_err(explain)?;
     while reader.has_next().map_err(explain)? {
-        elements.push(read_value(reader, explain)?);
+        elements.push(read_value(reader, values, explain)?);
     }
     reader.end_array().map_err(explain)?;
     Ok(NodeValue::Array(elements))
@@ -71,6 +81,7 @@ fn read_array(
 
 fn read_object(
     reader: &mut Reader<'_>,
+    values: &mut ValuesLeft,
     explain: &impl Fn(ReaderError) -> ErrorCause,
 ) -> Result<NodeValue, ErrorCause> {
     let mut members = Vec::new();
@@ -82,11 +93,22 @@ fn read_object(
         if !names.insert(name.clone()) {
             return Err(position.complain(format_args!("Duplicate field '{name}'")));
         }
-        let value = read_value(reader, explain)?;
+        let value = read_value(reader, values, explain)?;
         members.push(Member { name, position, value });
     }
     reader.end_object().map_err(explain)?;
     Ok(NodeValue::Object(members))
+}
+
+impl ValuesLeft {
+    /// A value takes some hundred bytes of memory while it is read, however short it is.
+    fn take(&mut self, at: Position) -> Result<(), ErrorCause> {
+        let left = self.left.checked_sub(1);
+        self.left = left.ok_or_else(|| {
+            at.complain(format_args!("Document has more values than the maximum allowed ({})", self.max))
+        })?;
+        Ok(())
+    }
 }
 
 /// The words of Elasticsearch's JSON library where they are simple to say, and a plain sentence where not.

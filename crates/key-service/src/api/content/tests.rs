@@ -227,3 +227,12 @@ fn prints_no_value_of_a_body() {
     let printed = format!("{node:?} {:?} {:?}", node.value, node.members().unwrap());
     assert!(!printed.contains("hunter2"), "{printed}");
 }
+
+#[test]
+fn refuses_at_one_value_past_the_limit() {
+    let body = |values: usize| format!("[{}1]", "1,".repeat(values - 2));
+    assert!(Node::parse(body(BODY_VALUES_MAX).as_bytes()).is_ok());
+    let refusal = Node::parse(body(BODY_VALUES_MAX + 1).as_bytes()).unwrap_err();
+    let expected = "Document has more values than the maximum allowed (131072)";
+    assert!(refusal.reason().ends_with(expected), "{refusal}");
+}

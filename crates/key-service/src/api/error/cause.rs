@@ -13,6 +13,8 @@ use super::ErrorStatus;
 pub enum ErrorType {
     /// `action_request_validation_exception`: the request as a whole makes no sense.
     ActionRequestValidation,
+    /// `circuit_breaking_exception`: others hold the memory that the request needs.
+    CircuitBreaking,
     /// `es_rejected_execution_exception`: too busy.
     EsRejectedExecution,
     /// `exception`: anything unforeseen.
@@ -37,6 +39,8 @@ pub enum ErrorType {
     Security,
     /// `status_exception`: a status and nothing more.
     Status,
+    /// `timeout_exception`: it took too long.
+    Timeout,
     /// `validation_exception`: a part of the request makes no sense.
     Validation,
     /// `x_content_parse_exception`: the body has the wrong shape.
@@ -58,6 +62,7 @@ impl ErrorType {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ActionRequestValidation => "action_request_validation_exception",
+            Self::CircuitBreaking => "circuit_breaking_exception",
             Self::EsRejectedExecution => "es_rejected_execution_exception",
             Self::Exception => "exception",
             Self::FeatureNotEnabled => "feature_not_enabled_exception",
@@ -70,6 +75,7 @@ impl ErrorType {
             Self::ResourceNotFound => "resource_not_found_exception",
             Self::Security => "security_exception",
             Self::Status => "status_exception",
+            Self::Timeout => "timeout_exception",
             Self::Validation => "validation_exception",
             Self::XContentParse => "x_content_parse_exception",
         }
@@ -89,10 +95,11 @@ impl ErrorType {
             | Self::Status
             | Self::Validation
             | Self::XContentParse => ErrorStatus::BAD_REQUEST,
-            Self::EsRejectedExecution => ErrorStatus::TOO_MANY_REQUESTS,
+            Self::CircuitBreaking | Self::EsRejectedExecution => ErrorStatus::TOO_MANY_REQUESTS,
             Self::Exception | Self::IllegalState => ErrorStatus::INTERNAL_SERVER_ERROR,
             Self::ResourceNotFound => ErrorStatus::NOT_FOUND,
             Self::Security => ErrorStatus::FORBIDDEN,
+            Self::Timeout => ErrorStatus::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -100,12 +107,14 @@ impl ErrorType {
     /// argument, for one, is only ever shown as `caused_by`.
     fn is_elasticsearchs_own(self) -> bool {
         match self {
-            Self::FeatureNotEnabled
+            Self::CircuitBreaking
+            | Self::FeatureNotEnabled
             | Self::Parse
             | Self::Parsing
             | Self::ResourceNotFound
             | Self::Security
-            | Self::Status => true,
+            | Self::Status
+            | Self::Timeout => true,
             Self::ActionRequestValidation
             | Self::EsRejectedExecution
             | Self::Exception

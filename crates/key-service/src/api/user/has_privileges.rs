@@ -1,16 +1,21 @@
 //! `GET` and `POST /_security/user/_has_privileges`, and with the caller's own name before it.
 
+use std::sync::Arc;
+
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
+use crate::api::SharedService;
+use crate::api::answer::text::AnswerText;
 use crate::api::authenticated::Authenticated;
 use crate::api::content::Node;
 use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;
-use crate::api::{SharedService, answer};
+use crate::effort::Effort;
 use crate::security::application_privilege::RegisteredPrivileges;
 use crate::security::permission::{PrivilegesAnswer, PrivilegesQuestion};
 use crate::security::request::ClusterRequest;
@@ -52,9 +57,13 @@ async fn check_of(
     mut parameters: Parameters,
     body: Vec<u8>,
 ) -> Result<Response, ApiError> {
-    let body = Node::parse(&parameters.body_or_source(body)?)?
-        .ok_or_else(|| ErrorCause::parse("request body or source parameter is required"))?;
-    let question = PrivilegesQuestion::parse(&body, username)?;
+    let body = parameters.body_or_source(body)?;
+    let whose = username.to_owned();
+    let read = move |body: Option<&Node>| {
+        let missing = || ErrorCause::parse("request body or source parameter is required");
+        Ok(PrivilegesQuestion::parse(body.ok_or_else(missing)?, &whose)?)
+    };
+    let question = service.read_body(authenticated, body, read).await?;
     parameters.finish()?;
     validate(&question)?;
     authenticated.authorize(&ClusterRequest::CheckPrivileges { username })?;
@@ -63,11 +72,15 @@ async fn check_of(
         return Err(ErrorCause::illegal_argument(reason).into());
     }
     let registered = registered(service, &question).await?;
-    let answer = authenticated
-        .permission
-        .answer(&question, &registered)
-        .map_err(|unknown| ErrorCause::illegal_argument(unknown.to_string()))?;
-    answer::ok(&CheckAnswer { username, answer })
+    let (permission, username) = (Arc::clone(&authenticated.permission), username.to_owned());
+    let look = move |effort: &mut Effort| {
+        let answer = permission.answer(&question, &registered, effort).map_err(ErrorCause::from)?;
+        let mut text = AnswerText::new(effort);
+        text.push_json(&CheckAnswer { username: &username, answer })?;
+        Ok(text.finish())
+    };
+    let answer = service.work(&service.workshop.questions, authenticated, look).await?;
+    Ok(answer.with_status(StatusCode::OK))
 }
 
 fn validate(question: &PrivilegesQuestion) -> Result<(), ErrorCause> {

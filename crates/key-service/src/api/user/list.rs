@@ -13,7 +13,7 @@ use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::routing::NoBody;
-use crate::api::{Service, SharedService, answer};
+use crate::api::{Service, SharedService};
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::realm::{ELASTIC, RealmName, User};
 use crate::security::realm_chain::user_of;
@@ -49,7 +49,7 @@ pub(in crate::api) async fn list(
     let status = if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK };
     let shown: BTreeMap<String, ShownUser> =
         users.into_iter().map(|user| (user.username.clone(), ShownUser::from(user))).collect();
-    answer::with_status(status, &shown)
+    service.write_answer(&authenticated, status, shown).await
 }
 
 impl Service {

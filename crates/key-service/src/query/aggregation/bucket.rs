@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Aggregation, Budget, Collector};
+use super::{ANSWERED_LEN, Aggregation, Budget, Collector};
 use crate::api::error::ErrorCause;
 use crate::query::{SearchableKey, TypedKeys};
 
@@ -18,7 +18,7 @@ impl<'a> Bucket<'a> {
         &mut self,
         key: &K,
         children: &'a [Aggregation],
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<(), ErrorCause> {
         budget.visit()?;
         if self.count == 0 {
@@ -41,7 +41,7 @@ impl<'a> Bucket<'a> {
         mut fields: Map<String, Value>,
         children: &[Aggregation],
         typed_keys: TypedKeys,
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<Map<String, Value>, ErrorCause> {
         budget.answer()?;
         fields.insert("doc_count".to_owned(), json!(self.count));
@@ -58,7 +58,7 @@ impl<'a> Bucket<'a> {
 /// The aggregations at work, for a new bucket.
 pub(super) fn child_collectors<'a>(
     children: &'a [Aggregation],
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
 ) -> Result<Vec<Collector<'a>>, ErrorCause> {
     children.iter().map(|child| Collector::new(child, budget)).collect()
 }
@@ -67,9 +67,10 @@ pub(super) fn child_collectors<'a>(
 pub(super) fn show_all(
     collectors: Vec<Collector<'_>>,
     typed_keys: TypedKeys,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
 ) -> Result<Map<String, Value>, ErrorCause> {
     let show = |collector: Collector<'_>| {
+        budget.effort.hold(ANSWERED_LEN + collector.aggregation.name.len())?;
         let name = collector.aggregation.shown_name(typed_keys);
         collector.into_json(typed_keys, budget).map(|shown| (name, shown))
     };

@@ -1,6 +1,7 @@
 //! The aggregation `composite`: a bucket for each combination of values, in order, page by page.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
@@ -11,6 +12,7 @@ use super::source::{SourceBody, ValueSource};
 use super::{Aggregation, AggregationKind, Budget, too_many_buckets};
 use crate::api::content::{Member, Node, NodeValue};
 use crate::api::error::ErrorCause;
+use crate::effort::{Effort, Overspent};
 use crate::query::field::{Field, Term};
 use crate::query::limits::BUCKETS_MAX;
 use crate::query::reading::{Reading, boolean_of, parsing, text_of};
@@ -59,30 +61,60 @@ impl Composite {
         key: &K,
         children: &'a [Aggregation],
         buckets: &mut BTreeMap<CompositeKey, Bucket<'a>>,
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<(), ErrorCause> {
+        let mut passing = 0;
+        for combination in self.combinations(key, &mut passing, budget)? {
+            let len = held_len(&combination);
+            let levels = buckets.len().max(1).ilog2() as usize + 1;
+            budget.effort.read(levels * len)?;
+            if self.after.as_ref().is_none_or(|after| combination > *after) {
+                let bucket = match buckets.entry(combination) {
+                    Entry::Occupied(bucket) => bucket.into_mut(),
+                    Entry::Vacant(place) => {
+                        budget.effort.hold(len)?;
+                        place.insert(Bucket::default())
+                    }
+                };
+                bucket.collect(key, children, budget)?;
+            }
+        }
+        budget.effort.release(passing);
+        Ok(())
+    }
+
+    /// All combinations of the values of one key. There may be too many of one alone, and each holds its texts: they are charged
+    /// before they are made, and what they hold is added to `held`.
+    fn combinations<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        held: &mut usize,
+        budget: &mut Budget<'_>,
+    ) -> Result<Vec<CompositeKey>, ErrorCause> {
         let mut combinations: Vec<CompositeKey> = vec![Vec::new()];
         for source in &self.sources {
-            let values = source.ordered_values(key);
+            let values = source.ordered_values(key, budget.effort)?;
             let mut longer = Vec::new();
+            let (shorter_held, mut longer_held) = (*held, 0);
             for combination in &combinations {
+                let combination_len = held_len(combination);
                 for value in &values {
                     budget.visit()?;
-                    // Of one key alone there may be too many.
                     if longer.len() >= BUCKETS_MAX {
                         return Err(ErrorCause::illegal_argument(too_many_buckets(longer.len() + 1)));
                     }
+                    let len = combination_len + value.held_len();
+                    budget.effort.read(len)?;
+                    budget.effort.hold(len)?;
+                    longer_held += len;
                     longer.push(combination.iter().chain([value]).cloned().collect());
                 }
             }
             combinations = longer;
+            budget.effort.release(shorter_held);
+            *held = longer_held;
         }
-        for combination in combinations {
-            if self.after.as_ref().is_none_or(|after| combination > *after) {
-                buckets.entry(combination).or_default().collect(key, children, budget)?;
-            }
-        }
-        Ok(())
+        Ok(combinations)
     }
 
     pub(super) fn show(
@@ -90,11 +122,12 @@ impl Composite {
         buckets: BTreeMap<CompositeKey, Bucket<'_>>,
         children: &[Aggregation],
         typed_keys: TypedKeys,
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<Map<String, Value>, ErrorCause> {
         let mut answer = Map::new();
         let mut shown = Vec::new();
         for (combination, bucket) in buckets.into_iter().take(self.size) {
+            budget.effort.hold(2 * held_len(&combination))?;
             let key = self.show_key(&combination);
             let fields = Map::from_iter([("key".to_owned(), key.clone())]);
             shown.push(Value::Object(bucket.into_json(fields, children, typed_keys, budget)?));
@@ -111,12 +144,16 @@ impl Composite {
 }
 
 impl CompositeSource {
-    fn ordered_values<K: SearchableKey + ?Sized>(&self, key: &K) -> Vec<OrderedValue> {
-        let terms = self.values.terms(key);
+    fn ordered_values<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        effort: &mut Effort,
+    ) -> Result<Vec<OrderedValue>, Overspent> {
+        let terms = self.values.terms(key, effort)?;
         if terms.is_empty() && self.counts_missing {
-            return vec![self.absent()];
+            return Ok(vec![self.absent()]);
         }
-        terms.into_iter().map(|term| self.ordered(term)).collect()
+        Ok(terms.into_iter().map(|term| self.ordered(term)).collect())
     }
 
     fn ordered(&self, term: Term) -> OrderedValue {
@@ -157,6 +194,11 @@ impl CompositeSource {
             _ => self.values.read(&text_of(node)?).map(|term| self.ordered(term)),
         }
     }
+}
+
+/// The bytes that a combination takes in memory.
+fn held_len(combination: &CompositeKey) -> usize {
+    size_of::<CompositeKey>() + combination.iter().map(OrderedValue::held_len).sum::<usize>()
 }
 
 /// Reads the body. `parents` are the types of the aggregations around this one.

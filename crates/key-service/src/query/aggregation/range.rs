@@ -52,9 +52,10 @@ impl Ranges {
         key: &K,
         children: &'a [Aggregation],
         buckets: &mut [Bucket<'a>],
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<(), ErrorCause> {
-        for term in self.source.terms(key) {
+        for term in self.source.terms(key, budget.effort)? {
+            budget.effort.spend(self.ranges.len())?;
             let Term::Number(moment) = term else { continue };
             for (range, bucket) in self.ranges.iter().zip(&mut *buckets) {
                 if range.from.is_none_or(|from| moment >= from) && range.to.is_none_or(|to| moment < to) {
@@ -70,10 +71,11 @@ impl Ranges {
         buckets: Vec<Bucket<'_>>,
         children: &[Aggregation],
         typed_keys: TypedKeys,
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<Map<String, Value>, ErrorCause> {
         let mut shown = Vec::new();
         for (range, bucket) in self.ranges.iter().zip(buckets) {
+            budget.effort.hold(2 * range.key.len())?;
             let mut fields = Map::new();
             if !self.is_keyed {
                 fields.insert("key".to_owned(), json!(range.key));

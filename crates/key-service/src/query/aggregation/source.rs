@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::api::content::Member;
 use crate::api::error::ErrorCause;
+use crate::effort::{Effort, Overspent};
 use crate::query::SearchableKey;
 use crate::query::date::{Calendar, DateFormats, Rounding};
 use crate::query::field::{Field, Term, truth};
@@ -35,12 +36,21 @@ pub(super) struct SourceBody {
 
 impl ValueSource {
     /// The distinct values of a key.
-    pub(super) fn terms<K: SearchableKey + ?Sized>(&self, key: &K) -> BTreeSet<Term> {
-        let mut terms = self.field.terms(key);
-        if terms.is_empty() {
-            terms.extend(self.missing.clone());
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when looking at all of them takes more effort than there is.
+    pub(super) fn terms<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        effort: &mut Effort,
+    ) -> Result<BTreeSet<Term>, Overspent> {
+        let mut terms = self.field.terms(key, effort)?;
+        if let (true, Some(missing)) = (terms.is_empty(), &self.missing) {
+            effort.read(missing.held_len())?;
+            terms.insert(missing.clone());
         }
-        terms
+        Ok(terms)
     }
 
     /// A value from the request.

@@ -1,6 +1,7 @@
 //! The aggregation `terms`: a bucket for each value.
 
 use std::cmp::Ordering;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
@@ -64,13 +65,21 @@ impl Terms {
         key: &K,
         children: &'a [Aggregation],
         buckets: &mut HashMap<Term, Bucket<'a>>,
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<(), ErrorCause> {
-        for term in self.source.terms(key) {
+        for term in self.source.terms(key, budget.effort)? {
+            budget.effort.read(term.held_len())?;
             if self.include.as_ref().is_none_or(|include| include.contains(&term))
                 && !self.exclude.contains(&term)
             {
-                buckets.entry(term).or_default().collect(key, children, budget)?;
+                let bucket = match buckets.entry(term) {
+                    Entry::Occupied(bucket) => bucket.into_mut(),
+                    Entry::Vacant(place) => {
+                        budget.effort.hold(place.key().held_len())?;
+                        place.insert(Bucket::default())
+                    }
+                };
+                bucket.collect(key, children, budget)?;
             }
         }
         Ok(())
@@ -81,14 +90,16 @@ impl Terms {
         buckets: HashMap<Term, Bucket<'_>>,
         children: &[Aggregation],
         typed_keys: TypedKeys,
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<Map<String, Value>, ErrorCause> {
         let mut buckets: Vec<_> =
             buckets.into_iter().filter(|(_, bucket)| bucket.count >= self.count_min).collect();
+        self.charge_sorting(&buckets, children, budget)?;
         buckets.sort_by(|one, other| self.compare(one, other));
         let others: u64 = buckets.iter().skip(self.size).map(|(_, bucket)| bucket.count).sum();
         let mut shown = Vec::new();
         for (term, bucket) in buckets.into_iter().take(self.size) {
+            budget.effort.hold(term.held_len())?;
             let mut fields = self.source.show_key(&term);
             if self.shows_term_errors {
                 fields.insert("doc_count_error_upper_bound".to_owned(), json!(0));
@@ -100,6 +111,20 @@ impl Terms {
             ("sum_other_doc_count".to_owned(), json!(others)),
             ("buckets".to_owned(), Value::Array(shown)),
         ]))
+    }
+
+    /// Each comparison may look at every criterion, look for a child, and read both texts.
+    fn charge_sorting(
+        &self,
+        buckets: &[(Term, Bucket<'_>)],
+        children: &[Aggregation],
+        budget: &mut Budget<'_>,
+    ) -> Result<(), ErrorCause> {
+        let levels = buckets.len().max(1).ilog2() as usize + 1;
+        let each = 1 + self.orders.len() * (1 + children.len());
+        budget.effort.spend(buckets.len().saturating_mul(levels).saturating_mul(each))?;
+        let texts: usize = buckets.iter().map(|(term, _)| term.held_len()).sum();
+        Ok(budget.effort.read(texts.saturating_mul(levels))?)
     }
 
     /// Buckets that are alike otherwise are ordered by their values.

@@ -67,7 +67,9 @@ impl RangeBody {
                 Ok(Query::Text(field, test))
             }
             Field::Invalidated => {
-                let includes = |value| Ok(lies_above(&self.from, value)? && lies_below(&self.to, value)?);
+                let includes = |value| -> Result<bool, ErrorCause> {
+                    Ok(lies_above(&self.from, value)? && lies_below(&self.to, value)?)
+                };
                 let both = [(false, includes(false)?), (true, includes(true)?)];
                 let matching = both.into_iter().filter(|(_, included)| *included);
                 Ok(Query::any_of(matching.map(|(value, _)| Query::Invalidated(value)).collect()))

@@ -232,8 +232,12 @@ fn names_begin_with_types_when_asked_for() {
         "i": {"filter": {"match_all": {}}},
         "j": {"filters": {"filters": [{"match_all": {}}]}}
     }});
-    let answer =
-        prepare(&body.to_string()).unwrap().run(keys(), TypedKeys::Typed).unwrap().aggregations.unwrap();
+    let answer = prepare(&body.to_string())
+        .unwrap()
+        .run(keys(), TypedKeys::Typed, &mut effort())
+        .unwrap()
+        .aggregations
+        .unwrap();
     let names: Vec<&String> = answer.as_object().unwrap().keys().collect();
     let mut expected = [
         "sterms#a",
@@ -272,8 +276,8 @@ fn refuses_an_answer_of_too_many_buckets() {
     let body =
         json!({"size": 0, "aggs": {"names": {"terms": {"field": "name", "size": 100_000}}}}).to_string();
     let search = prepare(&body).unwrap();
-    assert!(search.run(keys(65_536), TypedKeys::Plain).is_ok());
-    let error = search.run(keys(65_537), TypedKeys::Plain).unwrap_err();
+    assert!(search.run(keys(65_536), TypedKeys::Plain, &mut effort()).is_ok());
+    let error = search.run(keys(65_537), TypedKeys::Plain, &mut effort()).unwrap_err();
     assert_eq!(
         error.reason(),
         "Trying to create too many buckets. Must be less than or equal to: [65536] but was [65537]."

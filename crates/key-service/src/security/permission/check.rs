@@ -1,13 +1,16 @@
 //! Questions about privileges, and their answers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
-use super::{EffectivePermission, RESTRICTED_INDICES};
+use super::{EffectivePermission, RESTRICTED_INDICES, STEPS_PER_PATTERN};
+use crate::api::error::ErrorCause;
+use crate::effort::{Effort, Overspent};
 use crate::security::application_privilege::RegisteredPrivileges;
 use crate::security::privilege::{ClusterPrivilege, IndexPrivilege, UnknownPrivilege};
-use crate::security::wildcard::{Effort, NameSet, Wildcard, covers};
+use crate::security::wildcard::{NameSet, Wildcard, covers};
 
 /// Which privileges somebody asks about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,33 +60,50 @@ pub struct PrivilegesAnswer {
     pub application: BTreeMap<String, BTreeMap<String, BTreeMap<String, bool>>>,
 }
 
+/// Why a question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// It takes more effort than there is.
+    Overspent(Overspent),
+    /// It names what is no privilege.
+    Unknown(UnknownPrivilege),
+}
+
+/// What an entry of an answer takes in memory besides its names.
+const ENTRY_LEN: usize = 96;
+
 impl EffectivePermission {
     /// Answers a question about privileges, given what applications have registered. Equal names in several parts of the
-    /// question share one entry, in which a privilege counts as held when all parts that ask for it find it held. A
-    /// question that takes too much work to answer gets a no where a yes could not be shown.
+    /// question share one entry, in which a privilege counts as held when all parts that ask for it find it held.
     ///
     /// # Errors
     ///
-    /// [`UnknownPrivilege`] for the first name that is none.
+    /// [`NoAnswer::Unknown`] for the first name that is no privilege, [`NoAnswer::Overspent`] for a question that takes too much work.
     pub fn answer(
         &self,
         question: &PrivilegesQuestion,
         registered: &RegisteredPrivileges,
-    ) -> Result<PrivilegesAnswer, UnknownPrivilege> {
-        let mut effort = Effort::for_one_request();
+        effort: &mut Effort,
+    ) -> Result<PrivilegesAnswer, NoAnswer> {
         let mut cluster = BTreeMap::new();
         for name in &question.cluster {
+            charge_names(&[name], effort)?;
             let asked = ClusterPrivilege::resolve(name)?;
-            cluster.insert(name.clone(), self.sides().all(|side| side.has_cluster(&asked, &mut effort)));
+            let mut held = true;
+            for side in self.sides() {
+                held = held && side.has_cluster(&asked, effort)?;
+            }
+            cluster.insert(name.clone(), held);
         }
         let mut index = BTreeMap::new();
         for block in &question.index {
-            self.answer_index(block, &mut index, &mut effort)?;
+            self.answer_index(block, &mut index, effort)?;
         }
         let mut application = BTreeMap::new();
         for block in &question.application {
+            charge_names(&[&block.application], effort)?;
             let entry = application.entry(block.application.clone()).or_default();
-            self.answer_application(block, registered, entry, &mut effort);
+            self.answer_application(block, registered, entry, effort)?;
         }
         let has_all_requested = cluster.values().all(|held| *held)
             && index.values().flat_map(BTreeMap::values).all(|held| *held)
@@ -96,13 +116,21 @@ impl EffectivePermission {
         block: &IndexQuestion,
         answer: &mut BTreeMap<String, BTreeMap<String, bool>>,
         effort: &mut Effort,
-    ) -> Result<(), UnknownPrivilege> {
+    ) -> Result<(), NoAnswer> {
         for privilege in &block.privileges {
+            effort.spend(STEPS_PER_PATTERN + privilege.len())?;
             let asked = IndexPrivilege::resolve(privilege)?;
-            let sides: Vec<_> = self.sides().map(|side| side.index_holders(&asked, effort)).collect();
+            let mut sides = Vec::new();
+            for side in self.sides() {
+                sides.push(side.index_holders(&asked, effort)?);
+            }
             for name in &block.names {
+                charge_names(&[name, privilege], effort)?;
                 let names = names_meant(name, block.allow_restricted_indices);
-                let held = sides.iter().all(|holders| holders.have(&names, effort));
+                let mut held = true;
+                for holders in &sides {
+                    held = held && holders.have(&names, effort)?;
+                }
                 note(answer.entry(name.clone()).or_default(), privilege, held);
             }
         }
@@ -115,20 +143,32 @@ impl EffectivePermission {
         registered: &RegisteredPrivileges,
         answer: &mut BTreeMap<String, BTreeMap<String, bool>>,
         effort: &mut Effort,
-    ) {
+    ) -> Result<(), Overspent> {
         let application = block.application.as_str();
         for privilege in &block.privileges {
-            let sides: Vec<_> = self
-                .sides()
-                .map(|side| side.application_resources(application, privilege, registered, effort))
-                .collect();
+            let mut sides = Vec::new();
+            for side in self.sides() {
+                sides.push(side.application_resources(application, privilege, registered, effort)?);
+            }
             for resource in &block.resources {
+                charge_names(&[resource, privilege], effort)?;
                 let resources = NameSet::new([resource.as_str()], []);
-                let held = sides.iter().all(|held| covers(held, &resources, effort));
-                note(answer.entry(resource.clone()).or_default(), privilege, held);
+                let mut is_held = true;
+                for held in &sides {
+                    is_held = is_held && covers(held, &resources, effort)?;
+                }
+                note(answer.entry(resource.clone()).or_default(), privilege, is_held);
             }
         }
+        Ok(())
     }
+}
+
+/// An entry of the answer: its names are read, copied, and held until it is sent.
+fn charge_names(names: &[&str], effort: &mut Effort) -> Result<(), Overspent> {
+    let len: usize = names.iter().map(|name| name.len()).sum();
+    effort.spend(STEPS_PER_PATTERN + len)?;
+    effort.hold(ENTRY_LEN + len)
 }
 
 /// A restricted index that is named outright is meant in any case, a pattern stands for it only when it is said to.
@@ -141,3 +181,35 @@ fn names_meant(name: &str, allow_restricted_indices: bool) -> NameSet {
 fn note(answer: &mut BTreeMap<String, bool>, privilege: &str, held: bool) {
     answer.entry(privilege.to_owned()).and_modify(|before| *before &= held).or_insert(held);
 }
+
+impl From<Overspent> for NoAnswer {
+    fn from(overspent: Overspent) -> Self {
+        Self::Overspent(overspent)
+    }
+}
+
+impl From<UnknownPrivilege> for NoAnswer {
+    fn from(unknown: UnknownPrivilege) -> Self {
+        Self::Unknown(unknown)
+    }
+}
+
+impl From<NoAnswer> for ErrorCause {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            NoAnswer::Overspent(overspent) => overspent.into(),
+            NoAnswer::Unknown(unknown) => Self::illegal_argument(unknown.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overspent(overspent) => overspent.fmt(f),
+            Self::Unknown(unknown) => unknown.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NoAnswer {}

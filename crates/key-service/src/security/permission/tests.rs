@@ -11,6 +11,11 @@ use crate::security::caller::{CallerKind, Runner};
 use crate::security::request::KeySelection;
 use crate::security::wildcard::Wildcard;
 
+/// What one request may cost.
+fn effort() -> Effort {
+    Effort::alone(crate::limits::QUESTION_ALLOWANCE)
+}
+
 fn roles(roles: Value) -> RoleDescriptors {
     RoleDescriptors::parse(&Node::parse_required(roles.to_string().as_bytes()).unwrap()).unwrap()
 }
@@ -119,7 +124,7 @@ fn a_restricted_role_opens_nothing() {
     assert!(!permission.allows_run_as("bob"));
     assert!(
         !permission
-            .answer(&index("i", &["read"]), &RegisteredPrivileges::default())
+            .answer(&index("i", &["read"]), &RegisteredPrivileges::default(), &mut effort())
             .unwrap()
             .has_all_requested
     );
@@ -197,14 +202,19 @@ fn a_pattern_of_indices_must_be_covered_whole() {
     ];
     for (blocks, name, privilege, held) in rows {
         let permission = EffectivePermission::of_user(&role(json!({ "indices": blocks })));
-        let answer = permission.answer(&index(name, &[privilege]), &RegisteredPrivileges::default()).unwrap();
+        let answer = permission
+            .answer(&index(name, &[privilege]), &RegisteredPrivileges::default(), &mut effort())
+            .unwrap();
         assert_eq!(answer.index[name][privilege], held, "{blocks} {name} {privilege}");
     }
     let everywhere = IndexQuestion { allow_restricted_indices: true, ..index("*", &["all"]).index.remove(0) };
     let question = PrivilegesQuestion { index: vec![everywhere], ..PrivilegesQuestion::default() };
     let answer = |blocks| {
-        EffectivePermission::of_user(&role(json!({ "indices": blocks })))
-            .answer(&question, &RegisteredPrivileges::default())
+        EffectivePermission::of_user(&role(json!({ "indices": blocks }))).answer(
+            &question,
+            &RegisteredPrivileges::default(),
+            &mut effort(),
+        )
     };
     assert!(!answer(&star).unwrap().has_all_requested);
     assert!(answer(&star_all).unwrap().has_all_requested);
@@ -230,14 +240,16 @@ fn answers_as_elasticsearch_does() {
     question.index.extend(index("a", &["write"]).index);
     question.cluster = vec!["monitor".into(), "all".into()];
     assert_eq!(
-        serde_json::to_string(&permission.answer(&question, &RegisteredPrivileges::default()).unwrap())
-            .unwrap(),
+        serde_json::to_string(
+            &permission.answer(&question, &RegisteredPrivileges::default(), &mut effort()).unwrap()
+        )
+        .unwrap(),
         r#"{"has_all_requested":false,"cluster":{"all":false,"monitor":true},"index":{"a":{"read":true,"write":false}},"application":{}}"#
     );
     question.cluster.push("zzz".into());
     assert!(
         permission
-            .answer(&question, &RegisteredPrivileges::default())
+            .answer(&question, &RegisteredPrivileges::default(), &mut effort())
             .unwrap_err()
             .to_string()
             .starts_with("unknown cluster privilege [zzz].")
@@ -308,7 +320,7 @@ proptest! {
         for name in INDICES {
             for action in INDEX_ACTIONS {
                 let expected = both(model_index(&assigned, name, action), model_index(&limited_by, name, action));
-                let answer = permission.answer(&index(name, &[action]), &RegisteredPrivileges::default()).unwrap();
+                let answer = permission.answer(&index(name, &[action]), &RegisteredPrivileges::default(), &mut effort()).unwrap();
                 prop_assert_eq!(answer.has_all_requested, expected, "{} {}", name, action);
             }
         }
@@ -323,11 +335,11 @@ proptest! {
         privilege in select(&INDEX_PRIVILEGES[..]),
     ) {
         let permission = EffectivePermission::of_key(&assigned, &limited_by);
-        if permission.answer(&index(pattern, &[privilege]), &RegisteredPrivileges::default()).unwrap().has_all_requested {
+        if permission.answer(&index(pattern, &[privilege]), &RegisteredPrivileges::default(), &mut effort()).unwrap().has_all_requested {
             let asked = IndexPrivilege::resolve(privilege).unwrap();
             for name in INDICES.into_iter().filter(|name| Wildcard::new(pattern).matches(name)) {
                 for action in INDEX_ACTIONS.into_iter().filter(|action| asked.actions().contains(action)) {
-                    let again = permission.answer(&index(name, &[action]), &RegisteredPrivileges::default());
+                    let again = permission.answer(&index(name, &[action]), &RegisteredPrivileges::default(), &mut effort());
                     prop_assert!(again.unwrap().has_all_requested);
                 }
             }

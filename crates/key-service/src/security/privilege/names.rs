@@ -25,14 +25,15 @@ impl Named {
     }
 }
 
+/// What the actions that are not of an index begin with.
+pub(super) const CLUSTER_PREFIXES: [&str; 3] =
+    ["cluster:", "indices:admin/template/", "indices:admin/index_template/"];
+
 /// All actions that are not of an index.
 const EVERY_CLUSTER_ACTION: &[&str] =
     &["cluster:*", "indices:admin/template/*", "indices:admin/index_template/*"];
 
 const DELEGATE_PKI: &str = "cluster:admin/xpack/security/delegate_pki";
-
-/// What a raw pattern over cluster actions lies within.
-pub(super) const CLUSTER_ACTIONS: Named = Named::new("", EVERY_CLUSTER_ACTION);
 
 /// The one privilege that looks at whose keys a request reaches. First of all in the order of breadth.
 pub(super) const MANAGE_OWN_API_KEY: Named = Named::new(

@@ -1,6 +1,7 @@
 //! What makes no sense in a role descriptor that could be read.
 
 use super::{IndexPrivileges, RoleDescriptor};
+use crate::limits::PROBLEMS_TOLD_MAX;
 use crate::security::privilege::{ClusterPrivilege, IndexPrivilege};
 
 /// The workflows that a role can be restricted to.
@@ -15,16 +16,17 @@ const APPLICATION_PREFIX_CHARS_MIN: usize = 3;
 /// Characters that an application's name may not have after its first hyphen or underscore.
 const APPLICATION_SUFFIX_REFUSED: &str = "\\/*?\"<>|,";
 
-/// All complaints about a descriptor, in the order in which Elasticsearch looks for them.
+/// The complaints about a descriptor, in the order in which Elasticsearch looks for them, and no more than are told.
 pub(super) fn problems(role: &RoleDescriptor) -> Vec<String> {
     let mut problems: Vec<String> = role
         .cluster
         .iter()
         .filter_map(|name| ClusterPrivilege::resolve(name).err())
         .map(|unknown| unknown.to_string())
+        .take(PROBLEMS_TOLD_MAX)
         .collect();
     let blocks = role.indices.iter().chain(role.remote_indices.iter().map(|block| &block.indices));
-    problems.extend(blocks.flat_map(index_problems));
+    problems.extend(blocks.flat_map(index_problems).take(PROBLEMS_TOLD_MAX));
     for block in &role.remote_cluster {
         let unknown =
             block.privileges.iter().filter(|name| !REMOTE_CLUSTER_PRIVILEGES.contains(&name.as_str()));
@@ -34,6 +36,9 @@ pub(super) fn problems(role: &RoleDescriptor) -> Vec<String> {
                 REMOTE_CLUSTER_PRIVILEGES.join(", ")
             )
         }));
+    }
+    if problems.len() >= PROBLEMS_TOLD_MAX {
+        return problems;
     }
     for block in &role.applications {
         problems.extend(problem_of_application_name(&block.application, Stars::Allowed));

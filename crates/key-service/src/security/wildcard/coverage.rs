@@ -8,55 +8,56 @@
 use std::collections::HashSet;
 
 use super::{Meaning, NameSet, Part, Wildcard};
+use crate::effort::{Effort, Overspent};
 
-/// Most positions that one request's questions may step through. A pattern with many `*` has states without measure, so the
-/// work must end somewhere: this is some hundredths of a second, and some ten megabytes. Comparing a name with an ordinary pattern
-/// is one step, and showing that `logs-*` covers `logs-2024-*` some twenty.
-const STEPS_MAX: usize = 250_000;
+/// What one position of one pattern costs in each state: it is looked at, copied and looked up. Comparing a name with an ordinary
+/// pattern is some ten steps, and showing that `logs-*` covers `logs-2024-*` some hundred.
+const STEPS_PER_POSITION: usize = 16;
 
-/// How many comparisons of a character of a name with a part of a pattern count as one step.
-const COMPARISONS_PER_STEP: usize = 256;
+/// What a comparison of a name with a pattern costs besides its characters.
+const STEPS_PER_COMPARISON: usize = 8;
 
-/// The work that may still be spent on questions. When it is used up, nothing more counts as covered.
-#[derive(Debug)]
-pub struct Effort {
-    steps_left: usize,
-}
+/// How many comparisons of a character of a name with a part of a pattern count as one step. Only hostile patterns take as many as the
+/// product of both lengths.
+const COMPARISONS_PER_STEP: usize = 16;
 
-/// Whether every name in `asked` is in one of `grants`, as far as `effort` suffices to show.
-#[must_use]
-pub fn covers(grants: &[&NameSet], asked: &NameSet, effort: &mut Effort) -> bool {
-    asked.includes.iter().all(|pattern| match pattern.only_name() {
-        Some(name) => {
-            let excludes = asked.excludes.iter();
-            let patterns = grants.iter().flat_map(|grant| grant.includes.iter().chain(&grant.excludes));
-            effort.compare(&name, patterns.chain(excludes.clone())).is_some()
-                && (excludes.clone().any(|exclude| exclude.matches(&name))
-                    || grants.iter().any(|grant| grant.contains(&name)))
+/// Whether every name in `asked` is in one of `grants`.
+///
+/// # Errors
+///
+/// [`Overspent`] when that takes more effort to show than there is.
+pub fn covers(grants: &[&NameSet], asked: &NameSet, effort: &mut Effort) -> Result<bool, Overspent> {
+    for pattern in &asked.includes {
+        let is_covered = match pattern.only_name() {
+            Some(name) => {
+                let excludes = asked.excludes.iter();
+                let patterns = grants.iter().flat_map(|grant| grant.includes.iter().chain(&grant.excludes));
+                charge_comparisons(&name, patterns.chain(excludes.clone()), effort)?;
+                excludes.clone().any(|exclude| exclude.matches(&name))
+                    || grants.iter().any(|grant| grant.contains(&name))
+            }
+            None => match Question::new(grants, pattern, &asked.excludes, effort)? {
+                Some(question) => question.is_covered(effort)?,
+                None => false,
+            },
+        };
+        if !is_covered {
+            return Ok(false);
         }
-        None => Question::new(grants, pattern, &asked.excludes)
-            .is_some_and(|question| question.is_covered(effort)),
-    })
+    }
+    Ok(true)
 }
 
-impl Effort {
-    /// What one request may cost.
-    #[must_use]
-    pub fn for_one_request() -> Self {
-        Self { steps_left: STEPS_MAX }
+fn charge_comparisons<'a>(
+    name: &str,
+    patterns: impl Iterator<Item = &'a Wildcard>,
+    effort: &mut Effort,
+) -> Result<(), Overspent> {
+    effort.read(name.len())?;
+    for pattern in patterns {
+        effort.spend(STEPS_PER_COMPARISON + name.len() * pattern.text.len() / COMPARISONS_PER_STEP)?;
     }
-
-    /// For comparing a name with patterns.
-    fn compare<'a>(&mut self, name: &str, patterns: impl Iterator<Item = &'a Wildcard>) -> Option<()> {
-        let steps = patterns.map(|pattern| 1 + name.len() * pattern.text.len() / COMPARISONS_PER_STEP).sum();
-        self.spend(steps)
-    }
-
-    /// `None` when it is used up.
-    pub(in crate::security) fn spend(&mut self, steps: usize) -> Option<()> {
-        self.steps_left = self.steps_left.checked_sub(steps)?;
-        Some(())
-    }
+    Ok(())
 }
 
 /// One asked pattern against all grants.
@@ -82,40 +83,69 @@ struct State {
 /// The positions in one pattern that the text so far can have led to, in ascending order.
 type Positions = Vec<usize>;
 
+impl State {
+    /// The bytes it takes in memory, about.
+    fn len(&self) -> usize {
+        let len = |all: &[Positions]| -> usize {
+            all.iter().map(|positions| size_of::<Positions>() + size_of_val(positions.as_slice())).sum()
+        };
+        let grants = self.grants.iter().map(|(includes, excludes)| len(includes) + len(excludes));
+        size_of::<Self>() + len(&self.asked) + len(&self.asked_excludes) + grants.sum::<usize>()
+    }
+}
+
 impl<'a> Question<'a> {
     /// `None` when the asked pattern, or what is excepted from a grant, is not understood.
-    fn new(grants: &[&'a NameSet], asked: &'a Wildcard, asked_excludes: &'a [Wildcard]) -> Option<Self> {
-        let Meaning::Parts(asked) = &asked.meaning else { return None };
-        let grants: Vec<Grant<'a>> = grants
-            .iter()
-            .map(|grant| {
-                let excludes = understood(&grant.excludes);
-                let is_whole = excludes.len() == grant.excludes.len();
-                is_whole.then(|| Grant { includes: understood(&grant.includes), excludes })
-            })
-            .collect::<Option<_>>()?;
-        Some(Self { asked: vec![asked], asked_excludes: understood(asked_excludes), grants })
+    fn new(
+        grants: &[&'a NameSet],
+        asked: &'a Wildcard,
+        asked_excludes: &'a [Wildcard],
+        effort: &mut Effort,
+    ) -> Result<Option<Self>, Overspent> {
+        let Meaning::Parts(asked) = &asked.meaning else { return Ok(None) };
+        let mut understood_grants = Vec::new();
+        for grant in grants {
+            effort.spend(STEPS_PER_POSITION * (grant.includes.len() + grant.excludes.len() + 1))?;
+            let excludes = understood(&grant.excludes);
+            if excludes.len() < grant.excludes.len() {
+                return Ok(None);
+            }
+            understood_grants.push(Grant { includes: understood(&grant.includes), excludes });
+        }
+        effort.spend(STEPS_PER_POSITION * (asked_excludes.len() + 1))?;
+        let asked_excludes = understood(asked_excludes);
+        Ok(Some(Self { asked: vec![asked], asked_excludes, grants: understood_grants }))
     }
 
-    fn is_covered(&self, effort: &mut Effort) -> bool {
+    fn is_covered(&self, effort: &mut Effort) -> Result<bool, Overspent> {
+        let mut held = 0;
+        let is_covered = self.meets_no_counterexample(effort, &mut held);
+        effort.release(held);
+        is_covered
+    }
+
+    fn meets_no_counterexample(&self, effort: &mut Effort, held: &mut usize) -> Result<bool, Overspent> {
         let start = self.start();
         let mut seen = HashSet::from([start.clone()]);
         let mut waiting = vec![start];
         while let Some(state) = waiting.pop() {
             if self.asked_has(&state) && !self.granted(&state) {
-                return false;
+                return Ok(false);
             }
             if self.is_settled(&state) {
                 continue;
             }
             for char in self.next_chars(&state) {
-                let Some(next) = self.step(&state, char, effort) else { return false };
+                let next = self.step(&state, char, effort)?;
+                let len = 2 * next.len();
+                effort.hold(len)?;
+                *held += len;
                 if seen.insert(next.clone()) {
                     waiting.push(next);
                 }
             }
         }
-        true
+        Ok(true)
     }
 
     fn start(&self) -> State {
@@ -131,14 +161,14 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// The state after one more character; `None` when too many steps were taken.
-    fn step(&self, state: &State, char: Option<char>, effort: &mut Effort) -> Option<State> {
-        let mut step = |patterns: &[&[Part]], all: &[Positions]| -> Option<Vec<Positions>> {
+    /// The state after one more character.
+    fn step(&self, state: &State, char: Option<char>, effort: &mut Effort) -> Result<State, Overspent> {
+        let mut step = |patterns: &[&[Part]], all: &[Positions]| -> Result<Vec<Positions>, Overspent> {
             let positions: usize = all.iter().map(|positions| positions.len() + 1).sum();
-            effort.spend(positions)?;
-            Some(patterns.iter().zip(all).map(|(parts, from)| advance(parts, from, char)).collect())
+            effort.spend(STEPS_PER_POSITION * positions)?;
+            Ok(patterns.iter().zip(all).map(|(parts, from)| advance(parts, from, char)).collect())
         };
-        Some(State {
+        Ok(State {
             asked: step(&self.asked, &state.asked)?,
             asked_excludes: step(&self.asked_excludes, &state.asked_excludes)?,
             grants: self
@@ -146,9 +176,9 @@ impl<'a> Question<'a> {
                 .iter()
                 .zip(&state.grants)
                 .map(|(grant, (includes, excludes))| {
-                    Some((step(&grant.includes, includes)?, step(&grant.excludes, excludes)?))
+                    Ok((step(&grant.includes, includes)?, step(&grant.excludes, excludes)?))
                 })
-                .collect::<Option<_>>()?,
+                .collect::<Result<_, Overspent>>()?,
         })
     }
 

@@ -2,17 +2,14 @@
 
 use std::collections::HashMap;
 
-use futures_util::TryStreamExt as _;
 use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
 use crate::audit::ChangeEvent;
-use crate::limits::KEYS_LISTED_MAX;
 use crate::store::change::{Change, Done, Verb};
-use crate::store::listing::Listing;
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
 use crate::store::sql::rows::insert_rows;
-use crate::store::sql::transaction::{Transaction, in_time};
+use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, take_seqs, write_events};
 use crate::store::{KeyFilter, NamePattern, StoreError, StoredKey};
 
@@ -31,19 +28,6 @@ impl SqlStore {
             ids => query.push_in_texts(ids)?,
         };
         self.fetch_all(query).await?.iter().map(Row::stored_key).collect()
-    }
-
-    pub(in crate::store) async fn list(&self, filter: &KeyFilter) -> Result<Vec<StoredKey>, StoreError> {
-        let mut query = Query::new("select ");
-        query.push(KEY_COLUMNS).push(" from api_key where true");
-        push_filter(&mut query, filter)?;
-        query.push(" order by creation, id limit ").push_bind(i64::from(KEYS_LISTED_MAX) + 1);
-        let mut listing = Listing::default();
-        let mut rows = self.fetch(query)?;
-        while let Some(row) = in_time(rows.try_next()).await? {
-            listing.push(row.stored_key()?)?;
-        }
-        Ok(listing.into_keys())
     }
 }
 

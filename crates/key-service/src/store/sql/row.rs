@@ -52,6 +52,15 @@ impl Row {
         self.at(0)
     }
 
+    /// The bytes of what clients chose of a key, as [`KEY_COLUMNS`] have it.
+    pub(super) fn texts_len(&self) -> Result<usize, StoreError> {
+        let mut len = 0;
+        for column in ["name", "owner_metadata", "role_descriptors", "limited_by", "metadata"] {
+            len += self.get::<&str>(column)?.len();
+        }
+        Ok(len)
+    }
+
     pub(super) fn stored_key(&self) -> Result<StoredKey, StoreError> {
         Ok(StoredKey {
             id: self.key_id()?,

@@ -8,6 +8,7 @@ use crate::security::password::{Password, PasswordHash};
 use crate::security::role_descriptor::RoleDescriptor;
 use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserKind};
 use crate::store::directory::{PrivilegeFilter, UserProfile, Written};
+use crate::store::scan::ScanOrder;
 use crate::store::tests::ScratchStore;
 use crate::store::{KeyFilter, StoreError};
 
@@ -97,7 +98,7 @@ async fn a_name_of_any_length_is_kept_or_refused_whole() {
     owned.owner.username = name.clone();
     store.create(owned.clone(), actor(), NOW).await.unwrap();
     let of_owner = KeyFilter { username: Some(name), ..KeyFilter::default() };
-    assert_eq!(store.list(&of_owner).await.unwrap(), [owned]);
+    assert_eq!(store.scan(of_owner, ScanOrder::Creation).all().await.unwrap(), [owned]);
 }
 
 /// The trail has a row for each change and none for what changed nothing.

@@ -1,8 +1,16 @@
 use super::*;
+use crate::store::scan::ScanOrder;
 use crate::store::{NamePattern, StoreError};
 
 async fn ids(store: &KeyStore, filter: KeyFilter) -> Vec<String> {
-    store.list(&filter).await.unwrap().into_iter().map(|key| key.id.to_string()).collect()
+    store
+        .scan(filter, ScanOrder::Creation)
+        .all()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|key| key.id.to_string())
+        .collect()
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::feed_pages::Followed;
 use super::*;
 use crate::store::removal::RemovalPolicy;
+use crate::store::scan::ScanOrder;
 
 /// Keys go once they have been dead for 100 ms; every run is due.
 const POLICY: RemovalPolicy =
@@ -22,7 +23,7 @@ impl ScratchStore {
     }
 
     async fn ids(&self) -> Vec<String> {
-        let keys = self.store.list(&KeyFilter::default()).await.unwrap();
+        let keys = self.store.scan(KeyFilter::default(), ScanOrder::Creation).all().await.unwrap();
         keys.iter().map(|key| key.id.to_string()).collect()
     }
 }
@@ -177,7 +178,7 @@ proptest! {
             }
             while followed.read_on(&scratch.store, 2).await {}
             let filter = KeyFilter { active_at: Some(UnixMillis(0)), ..KeyFilter::default() };
-            let stored = scratch.store.list(&filter).await.unwrap();
+            let stored = scratch.store.scan(filter, ScanOrder::Creation).all().await.unwrap();
             let mut stored: Vec<KeyId> = stored.into_iter().map(|key| key.id).collect();
             stored.sort();
             let held: Vec<KeyId> = followed.keys.keys().cloned().collect();

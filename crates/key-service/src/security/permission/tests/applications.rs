@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
+use super::effort;
 use super::{role, roles};
 use crate::security::application_privilege::{ApplicationPrivilege, RegisteredPrivileges};
 use crate::security::permission::{ApplicationQuestion, EffectivePermission, PrivilegesQuestion};
@@ -40,7 +41,7 @@ fn applications_are_answered_by_resource() {
             resources: vec![resource.to_owned()],
         };
         let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
-        let answer = permission.answer(&question, &RegisteredPrivileges::default()).unwrap();
+        let answer = permission.answer(&question, &RegisteredPrivileges::default(), &mut effort()).unwrap();
         assert_eq!(answer.application[application][resource][privilege], held, "{application} {privilege}");
     }
 }
@@ -79,7 +80,8 @@ fn a_registered_name_stands_for_its_actions() {
             resources: vec!["r".to_owned()],
         };
         let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
-        let answer = EffectivePermission::of_user(&roles).answer(&question, &registered).unwrap();
+        let answer =
+            EffectivePermission::of_user(&roles).answer(&question, &registered, &mut effort()).unwrap();
         assert_eq!(answer.has_all_requested, held, "{granted} {asked}");
     }
 }
@@ -132,7 +134,7 @@ proptest! {
                     resources: vec![resource.to_owned()],
                 };
                 let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
-                let answer = permission.answer(&question, &RegisteredPrivileges::default()).unwrap();
+                let answer = permission.answer(&question, &RegisteredPrivileges::default(), &mut effort()).unwrap();
                 prop_assert_eq!(answer.has_all_requested, expected, "{} {} {}", application, action, resource);
             }
         }

@@ -1,0 +1,147 @@
+//! Work that a request costs: in a lane, on the account of whoever asks, and told to the operator when it is much.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::api::Service;
+use crate::api::answer::text::AnswerText;
+use crate::api::authenticated::Authenticated;
+use crate::api::content::Node;
+use crate::api::error::ApiError;
+use crate::audit::{self, CostEvent};
+use crate::effort::{Effort, Overspent, SharedMemory};
+use crate::lane::{Cost, Lane, LaneBounds};
+use crate::limits::{
+    BODY_MEMORY, COSTLY_SHARE, LONG_BODY_LEN, QUESTION_ALLOWANCE, QUESTIONS_MAX, QUESTIONS_PER_PAYER_MAX,
+    SEARCH_ALLOWANCE, SEARCHES_MAX, SEARCHES_PER_PAYER_MAX,
+};
+use crate::telemetry;
+
+/// Where work of requests is done, and the memory that its answers share.
+pub(super) struct Workshop {
+    /// Searches and listings: they hold a connection to the store.
+    pub(super) searches: Lane,
+    /// Questions about privileges, and long bodies.
+    pub(super) questions: Lane,
+    pub(super) memory: SharedMemory,
+    /// What long bodies of requests share.
+    pub(super) bodies: SharedMemory,
+}
+
+impl Workshop {
+    /// One whose answers share so many bytes.
+    pub(super) fn new(answer_memory: usize) -> Self {
+        let searches = LaneBounds {
+            turns_max: SEARCHES_MAX,
+            payer_turns_max: SEARCHES_PER_PAYER_MAX,
+            allowance: SEARCH_ALLOWANCE,
+        };
+        let questions = LaneBounds {
+            turns_max: QUESTIONS_MAX,
+            payer_turns_max: QUESTIONS_PER_PAYER_MAX,
+            allowance: QUESTION_ALLOWANCE,
+        };
+        let workshop = Self {
+            searches: Lane::new("search", searches),
+            questions: Lane::new("question", questions),
+            // Whoever reads nothing of what he asks for leaves a quarter to others.
+            memory: SharedMemory::new(answer_memory, answer_memory / 4 * 3),
+            bodies: SharedMemory::new(BODY_MEMORY, BODY_MEMORY / 4 * 3),
+        };
+        for lane in workshop.lanes() {
+            telemetry::work::begin_at_zero(lane.name());
+        }
+        workshop
+    }
+
+    pub(super) fn lanes(&self) -> [&Lane; 2] {
+        [&self.searches, &self.questions]
+    }
+}
+
+impl Service {
+    /// Does a piece of work for somebody, off the threads that serve requests.
+    ///
+    /// # Errors
+    ///
+    /// Those of the work, and [`Overspent`] when it is not done.
+    pub(super) async fn work<T, F>(
+        &self,
+        lane: &Lane,
+        authenticated: &Authenticated,
+        work: F,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Effort) -> Result<T, ApiError> + Send + 'static,
+    {
+        let (name, allowance) = (lane.name(), lane.allowance());
+        let (actor, path) = (authenticated.actor(), authenticated.path().to_owned());
+        let tell = move |cost: &Cost| {
+            telemetry::work::work_ended(name, cost);
+            let event = CostEvent { actor: &actor, path: &path, lane: name, cost };
+            if cost.overspent.is_some_and(|overspent| overspent != Overspent::Gone) {
+                audit::record_work_limit(&event);
+            } else if cost.steps >= allowance.steps / COSTLY_SHARE
+                || cost.bytes as u64 >= allowance.bytes as u64 / COSTLY_SHARE
+            {
+                audit::log_cost(&event);
+            }
+        };
+        lane.run(&authenticated.payer(), &self.workshop.memory, work, tell).await
+    }
+
+    /// Writes an answer of any length, off the threads that serve requests.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when it is not written.
+    pub(super) async fn write_answer<T>(
+        &self,
+        authenticated: &Authenticated,
+        status: StatusCode,
+        answer: T,
+    ) -> Result<Response, ApiError>
+    where
+        T: Serialize + Send + 'static,
+    {
+        let write = move |effort: &mut Effort| {
+            let mut text = AnswerText::new(effort);
+            text.push_json(&answer)?;
+            Ok(text.finish())
+        };
+        Ok(self.work(&self.workshop.questions, authenticated, write).await?.with_status(status))
+    }
+
+    /// Reads the body of somebody's request: a long one off the threads that serve requests.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Node::parse`].
+    pub(super) async fn read_body<T, F>(
+        &self,
+        authenticated: &Authenticated,
+        body: Vec<u8>,
+        read: F,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(Option<&Node>) -> Result<T, ApiError> + Send + 'static,
+    {
+        if body.len() < LONG_BODY_LEN {
+            return read(Node::parse(&body)?.as_ref());
+        }
+        let reading = move |effort: &mut Effort| {
+            effort.read(body.len())?;
+            read(Node::parse(&body)?.as_ref())
+        };
+        self.work(&self.workshop.questions, authenticated, reading).await
+    }
+}
+
+impl From<Overspent> for ApiError {
+    fn from(overspent: Overspent) -> Self {
+        crate::api::error::ErrorCause::from(overspent).into()
+    }
+}

@@ -1,0 +1,294 @@
+//! What a piece of work may cost, charged where the work is done.
+//!
+//! Work is counted in steps, and what it keeps in bytes. Whoever loops over what a client chose charges each turn before taking it, also
+//! while it only builds or reads something. The same charge looks whether the work is still wanted: an [`Effort`] ends when its client is
+//! gone or its time is over. So nothing that takes an effort can run for longer than its allowance says, and nothing else may loop over
+//! what clients chose.
+//!
+//! ```
+//! use latchkey_key_service::effort::{Allowance, Effort, Overspent};
+//!
+//! let mut effort = Effort::alone(Allowance { steps: 10, bytes: 1_000 });
+//! assert_eq!(effort.spend(10), Ok(()));
+//! assert_eq!(effort.spend(1), Err(Overspent::Steps { steps_max: 10 }));
+//! ```
+
+mod halt;
+pub mod json_len;
+mod memory;
+
+use std::fmt;
+
+use crate::api::error::{ErrorCause, ErrorType};
+
+pub use halt::{Halt, HaltReason};
+pub use memory::{Holding, Payer, SharedMemory};
+
+/// How many bytes are looked at in one step where they are only compared, hashed or copied in a row.
+const BYTES_PER_STEP: usize = 32;
+
+/// How many bytes an effort takes of what all share at a time.
+const SLAB_LEN: usize = 64 * 1024;
+
+/// What a piece of work may cost at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Steps. One is a comparison of a character with a part of a pattern, a look at one value, or a look at 32 bytes in a row: some
+    /// nanoseconds.
+    pub steps: u64,
+    /// Bytes that are held at once.
+    pub bytes: usize,
+}
+
+/// What a piece of work may still cost.
+#[derive(Debug)]
+pub struct Effort {
+    allowance: Allowance,
+    steps: u64,
+    bytes: usize,
+    bytes_most: usize,
+    halt: Halt,
+    /// What was taken of the memory that all share, if there is such.
+    holding: Option<Holding>,
+    overspent: Option<Overspent>,
+}
+
+/// Why a piece of work ended before it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overspent {
+    /// It needs more bytes at once than it may hold.
+    Bytes {
+        /// How many it may.
+        bytes_max: usize,
+    },
+    /// Too many of its kind wait already.
+    Crowded,
+    /// Nobody waits for it any more.
+    Gone,
+    /// Its time is over.
+    Late,
+    /// Others hold the memory that it needs.
+    Memory,
+    /// It takes more steps than it may.
+    Steps {
+        /// How many it may.
+        steps_max: u64,
+    },
+}
+
+impl Effort {
+    /// An effort for work whose memory is shared with others, and that `halt` ends.
+    #[must_use]
+    pub fn new(allowance: Allowance, halt: Halt, holding: Holding) -> Self {
+        Self { halt, holding: Some(holding), ..Self::alone(allowance) }
+    }
+
+    /// An effort that nobody ends, for work that shares its memory with nobody.
+    #[must_use]
+    pub fn alone(allowance: Allowance) -> Self {
+        let halt = Halt::default();
+        Self { allowance, steps: 0, bytes: 0, bytes_most: 0, halt, holding: None, overspent: None }
+    }
+
+    /// Charges steps that are about to be taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when there are not as many left, or the work is not wanted any more.
+    pub fn spend(&mut self, steps: usize) -> Result<(), Overspent> {
+        self.steps = self.steps.saturating_add(steps as u64);
+        if self.steps > self.allowance.steps {
+            return Err(self.end(Overspent::Steps { steps_max: self.allowance.steps }));
+        }
+        match self.halt.reason() {
+            None => Ok(()),
+            Some(HaltReason::Gone) => Err(self.end(Overspent::Gone)),
+            Some(HaltReason::Late) => Err(self.end(Overspent::Late)),
+        }
+    }
+
+    /// Charges a look at so many bytes in a row.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::spend`].
+    pub fn read(&mut self, len: usize) -> Result<(), Overspent> {
+        self.spend(1 + len / BYTES_PER_STEP)
+    }
+
+    /// Charges bytes that are about to be held.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when it would hold more than it may, or others hold what it needs.
+    pub fn hold(&mut self, len: usize) -> Result<(), Overspent> {
+        let bytes = self.bytes.saturating_add(len);
+        if bytes > self.allowance.bytes {
+            return Err(self.end(Overspent::Bytes { bytes_max: self.allowance.bytes }));
+        }
+        if let Some(holding) = &mut self.holding
+            && bytes > holding.len()
+        {
+            let slab = (bytes - holding.len()).max(SLAB_LEN);
+            if let Err(overspent) = holding.grow(slab) {
+                return Err(self.end(overspent));
+            }
+        }
+        self.bytes = bytes;
+        self.bytes_most = self.bytes_most.max(bytes);
+        Ok(())
+    }
+
+    /// Gives back bytes that are held no more.
+    pub fn release(&mut self, len: usize) {
+        self.bytes = self.bytes.saturating_sub(len);
+        if let Some(holding) = &mut self.holding
+            && holding.len() > self.bytes + 2 * SLAB_LEN
+        {
+            holding.shrink_to(self.bytes + SLAB_LEN);
+        }
+    }
+
+    /// A holding of `len` bytes that outlives the effort, out of the same memory: for an answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent::Memory`] when others hold it.
+    pub fn keep(&mut self, len: usize) -> Result<Option<Holding>, Overspent> {
+        let Some(holding) = &self.holding else { return Ok(None) };
+        match holding.another(len) {
+            Ok(kept) => Ok(Some(kept)),
+            Err(overspent) => Err(self.end(overspent)),
+        }
+    }
+
+    /// The steps that were taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps.min(self.allowance.steps)
+    }
+
+    /// The most bytes that were held at once.
+    #[must_use]
+    pub fn bytes_most(&self) -> usize {
+        self.bytes_most
+    }
+
+    /// Why the work ended early, if it did.
+    #[must_use]
+    pub fn overspent(&self) -> Option<Overspent> {
+        self.overspent
+    }
+
+    fn end(&mut self, overspent: Overspent) -> Overspent {
+        *self.overspent.get_or_insert(overspent)
+    }
+}
+
+impl Overspent {
+    /// The word that metrics and the log use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bytes { .. } => "bytes",
+            Self::Crowded => "crowded",
+            Self::Gone => "gone",
+            Self::Late => "late",
+            Self::Memory => "memory",
+            Self::Steps { .. } => "steps",
+        }
+    }
+}
+
+impl fmt::Display for Overspent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes { bytes_max } => {
+                write!(f, "the request needs more than [{bytes_max}] bytes of memory; ask for less at once")
+            }
+            Self::Crowded => f.write_str("too many requests of this kind wait already"),
+            Self::Gone => f.write_str("the client is gone"),
+            Self::Late => f.write_str("the request took too long"),
+            Self::Memory => {
+                f.write_str("[answers] Data too large: other requests hold the memory that this one needs")
+            }
+            Self::Steps { steps_max } => {
+                write!(f, "the request takes more than [{steps_max}] steps of work; ask for less at once")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Overspent {}
+
+/// What is too large by itself is the client's mistake (400). What only comes at a bad time may be tried again (429, 503).
+impl From<Overspent> for ErrorCause {
+    fn from(overspent: Overspent) -> Self {
+        let error_type = match overspent {
+            Overspent::Bytes { .. } | Overspent::Steps { .. } => ErrorType::IllegalArgument,
+            Overspent::Crowded => ErrorType::EsRejectedExecution,
+            Overspent::Gone | Overspent::Late => ErrorType::Timeout,
+            Overspent::Memory => ErrorType::CircuitBreaking,
+        };
+        Self::new(error_type, overspent.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALLOWANCE: Allowance = Allowance { steps: 100, bytes: 1_000 };
+
+    #[test]
+    fn ends_at_one_past_each_limit() {
+        let mut effort = Effort::alone(ALLOWANCE);
+        assert_eq!((effort.spend(100), effort.hold(1_000)), (Ok(()), Ok(())));
+        assert_eq!(effort.overspent(), None);
+        assert_eq!(effort.hold(1), Err(Overspent::Bytes { bytes_max: 1_000 }));
+        effort.release(1);
+        assert_eq!(effort.hold(1), Ok(()));
+        assert!(effort.spend(1).is_err());
+        // The first reason counts.
+        assert_eq!(effort.overspent(), Some(Overspent::Bytes { bytes_max: 1_000 }));
+        assert_eq!((effort.steps(), effort.bytes_most()), (100, 1_000));
+    }
+
+    #[test]
+    fn no_number_is_too_large_to_be_charged() {
+        let mut effort = Effort::alone(ALLOWANCE);
+        assert!(effort.spend(usize::MAX).is_err());
+        assert!(effort.spend(usize::MAX).is_err());
+        assert!(effort.hold(usize::MAX).is_err());
+        assert!(effort.read(usize::MAX).is_err());
+    }
+
+    #[test]
+    fn the_next_charge_after_a_halt_ends_the_work() {
+        for (reason, expected) in [(HaltReason::Gone, Overspent::Gone), (HaltReason::Late, Overspent::Late)] {
+            let halt = Halt::default();
+            let memory = SharedMemory::new(10_000, 10_000);
+            let mut effort = Effort::new(ALLOWANCE, halt.clone(), memory.holding(&Payer::new("a", "r")));
+            assert_eq!(effort.spend(1), Ok(()));
+            halt.stop(reason);
+            assert_eq!(effort.spend(1), Err(expected));
+        }
+    }
+
+    #[test]
+    fn what_an_effort_holds_is_given_back_with_it() {
+        let memory = SharedMemory::new(10 * SLAB_LEN, 10 * SLAB_LEN);
+        let allowance = Allowance { steps: 1, bytes: usize::MAX };
+        let mut effort = Effort::new(allowance, Halt::default(), memory.holding(&Payer::new("a", "r")));
+        effort.hold(9 * SLAB_LEN).unwrap();
+        assert_eq!(memory.held(), 9 * SLAB_LEN);
+        effort.release(8 * SLAB_LEN);
+        assert_eq!(memory.held(), 2 * SLAB_LEN);
+        let kept = effort.keep(10).unwrap();
+        assert_eq!(effort.hold(10 * SLAB_LEN), Err(Overspent::Memory));
+        drop(effort);
+        assert_eq!(memory.held(), 10);
+        drop(kept);
+        assert_eq!(memory.held(), 0);
+    }
+}

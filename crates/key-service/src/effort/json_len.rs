@@ -1,0 +1,27 @@
+//! The bytes that JSON takes in memory, about.
+
+use serde_json::{Map, Value};
+
+/// What a value takes besides its texts.
+const VALUE_LEN: usize = size_of::<Value>();
+
+/// What a member of an object takes besides its name and its value.
+const MEMBER_LEN: usize = 32;
+
+/// Of a value with all that is in it.
+#[must_use]
+pub fn value_len(value: &Value) -> usize {
+    VALUE_LEN
+        + match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Array(elements) => elements.iter().map(value_len).sum(),
+            Value::Object(object) => object_len(object),
+        }
+}
+
+/// Of an object with all that is in it.
+#[must_use]
+pub fn object_len(object: &Map<String, Value>) -> usize {
+    object.iter().map(|(name, value)| MEMBER_LEN + name.len() + value_len(value)).sum()
+}

@@ -1,0 +1,178 @@
+//! Memory that requests share: bounded for all of them together, and for those of one caller.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Overspent;
+
+/// On whose account something is taken: a user, who also pays for his keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Payer {
+    username: Arc<str>,
+    realm: Arc<str>,
+}
+
+/// Bytes that requests may hold. Clones share them.
+#[derive(Clone, Debug)]
+pub struct SharedMemory(Arc<Pool>);
+
+#[derive(Debug)]
+struct Pool {
+    all_max: usize,
+    payer_max: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_payer: HashMap<Payer, usize>,
+}
+
+/// Bytes that were taken. They are given back when this is dropped.
+#[derive(Debug)]
+pub struct Holding {
+    pool: Arc<Pool>,
+    payer: Payer,
+    len: usize,
+}
+
+impl Payer {
+    /// The user with this name in this realm.
+    #[must_use]
+    pub fn new(username: &str, realm: &str) -> Self {
+        Self { username: username.into(), realm: realm.into() }
+    }
+}
+
+impl SharedMemory {
+    /// Memory of `all_max` bytes, of which one payer may hold `payer_max`.
+    #[must_use]
+    pub fn new(all_max: usize, payer_max: usize) -> Self {
+        Self(Arc::new(Pool { all_max, payer_max, taken: Mutex::default() }))
+    }
+
+    /// An empty holding on this account.
+    #[must_use]
+    pub fn holding(&self, payer: &Payer) -> Holding {
+        Holding { pool: Arc::clone(&self.0), payer: payer.clone(), len: 0 }
+    }
+
+    /// How many bytes are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.0.taken().all
+    }
+}
+
+impl Holding {
+    /// How many bytes it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Takes more.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent::Memory`] when there is not as much; it then holds what it held before.
+    pub fn grow(&mut self, len: usize) -> Result<(), Overspent> {
+        self.pool.take(&self.payer, len)?;
+        self.len += len;
+        Ok(())
+    }
+
+    /// Gives back what it holds beyond `len`.
+    pub fn shrink_to(&mut self, len: usize) {
+        let surplus = self.len.saturating_sub(len);
+        self.pool.give_back(&self.payer, surplus);
+        self.len -= surplus;
+    }
+
+    /// Another one on the same account, of `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent::Memory`] when there is not as much.
+    pub fn another(&self, len: usize) -> Result<Self, Overspent> {
+        self.pool.take(&self.payer, len)?;
+        Ok(Self { pool: Arc::clone(&self.pool), payer: self.payer.clone(), len })
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.pool.give_back(&self.payer, self.len);
+    }
+}
+
+impl Pool {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, payer: &Payer, len: usize) -> Result<(), Overspent> {
+        let mut taken = self.taken();
+        let all = taken.all.saturating_add(len);
+        let of_payer = taken.by_payer.get(payer).copied().unwrap_or(0).saturating_add(len);
+        if all > self.all_max || of_payer > self.payer_max {
+            return Err(Overspent::Memory);
+        }
+        taken.all = all;
+        taken.by_payer.insert(payer.clone(), of_payer);
+        Ok(())
+    }
+
+    fn give_back(&self, payer: &Payer, len: usize) {
+        let mut taken = self.taken();
+        taken.all = taken.all.saturating_sub(len);
+        if let Entry::Occupied(mut of_payer) = taken.by_payer.entry(payer.clone()) {
+            let left = of_payer.get().saturating_sub(len);
+            if left == 0 {
+                of_payer.remove();
+            } else {
+                of_payer.insert(left);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_together_and_each_alone_have_a_limit() {
+        let memory = SharedMemory::new(100, 60);
+        let (ann, bob) = (Payer::new("ann", "native"), Payer::new("bob", "native"));
+        let mut of_ann = memory.holding(&ann);
+        assert_eq!(of_ann.grow(60), Ok(()));
+        assert_eq!(memory.holding(&ann).grow(1), Err(Overspent::Memory));
+        let mut of_bob = memory.holding(&bob);
+        assert_eq!(of_bob.grow(41), Err(Overspent::Memory));
+        assert_eq!(of_bob.grow(40), Ok(()));
+        assert_eq!((memory.held(), of_bob.len()), (100, 40));
+        of_ann.shrink_to(10);
+        assert_eq!(memory.held(), 50);
+        assert!(of_bob.another(20).is_ok());
+        drop((of_ann, of_bob));
+        assert_eq!(memory.held(), 0);
+        assert!(memory.0.taken().by_payer.is_empty(), "whoever holds nothing is forgotten");
+    }
+
+    #[test]
+    fn a_namesake_in_another_realm_is_somebody_else() {
+        let memory = SharedMemory::new(100, 50);
+        let mut one = memory.holding(&Payer::new("ann", "native"));
+        let mut other = memory.holding(&Payer::new("ann", "file"));
+        assert_eq!((one.grow(50), other.grow(50)), (Ok(()), Ok(())));
+    }
+}

@@ -1,0 +1,229 @@
+//! Where work waits for its turn on a thread of its own, off the threads that serve requests.
+//!
+//! A lane has a few turns for all, fewer for one payer, and a bounded number of places to wait in. The turn goes with the work and not
+//! with the request: when a client hangs up, the work is told to end, and its turn is free once it has ended. So no more of it runs at
+//! once than the lane says, whatever clients do; and the threads that the lanes take are a named few of those that the process has.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::effort::{Allowance, Effort, Halt, HaltReason, Overspent, Payer, SharedMemory};
+use crate::limits::{WORK_TURN_WAIT_MAX, WORK_WAIT_MAX, WORK_WAITING_MAX, WORK_WAITING_PER_PAYER_MAX};
+
+/// A bounded number of threads for one kind of work.
+#[derive(Debug)]
+pub struct Lane {
+    name: &'static str,
+    bounds: LaneBounds,
+    turns: Arc<Semaphore>,
+    /// Those who run and those who wait.
+    places: Arc<Semaphore>,
+    payers: Arc<Payers>,
+}
+
+/// How much of one kind of work there may be at once.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneBounds {
+    /// Most that runs.
+    pub turns_max: usize,
+    /// Most that runs for one payer.
+    pub payer_turns_max: usize,
+    /// What each piece may cost.
+    pub allowance: Allowance,
+}
+
+/// What a piece of work has cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Steps that were taken.
+    pub steps: u64,
+    /// The most bytes that were held at once.
+    pub bytes: usize,
+    /// From its turn to its end.
+    pub took: Duration,
+    /// Why it ended early, if it did.
+    pub overspent: Option<Overspent>,
+}
+
+/// Who has work in a lane.
+#[derive(Debug, Default)]
+struct Payers(Mutex<HashMap<Payer, Account>>);
+
+#[derive(Debug)]
+struct Account {
+    turns: Arc<Semaphore>,
+    places_taken: usize,
+}
+
+/// A place in a lane. Work that has one waits or runs.
+struct Place {
+    payer: Payer,
+    payers: Arc<Payers>,
+    _of_all: OwnedSemaphorePermit,
+}
+
+/// What work takes along to its thread.
+struct Turn {
+    _of_all: OwnedSemaphorePermit,
+    _of_payer: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+/// Tells work that its client is gone, unless the client has got an answer.
+struct Client(Halt);
+
+impl Lane {
+    /// A lane within these bounds. Its name is for metrics and the log.
+    #[must_use]
+    pub fn new(name: &'static str, bounds: LaneBounds) -> Self {
+        Self {
+            name,
+            bounds,
+            turns: Arc::new(Semaphore::new(bounds.turns_max)),
+            places: Arc::new(Semaphore::new(bounds.turns_max + WORK_WAITING_MAX)),
+            payers: Arc::default(),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What each piece of work may cost.
+    #[must_use]
+    pub fn allowance(&self) -> Allowance {
+        self.bounds.allowance
+    }
+
+    /// How many pieces of work run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.bounds.turns_max.saturating_sub(self.turns.available_permits())
+    }
+
+    /// Does a piece of work when it is its turn. When the future is dropped, the work is told to end. `tell` hears what it has cost,
+    /// also when nobody waits for it any more.
+    ///
+    /// # Errors
+    ///
+    /// Those of the work, and [`Overspent`] when it had no turn or took too long.
+    pub async fn run<T, E, F, G>(
+        &self,
+        payer: &Payer,
+        memory: &SharedMemory,
+        work: F,
+        tell: G,
+    ) -> Result<T, E>
+    where
+        G: FnOnce(&Cost) + Send + 'static,
+        T: Send + 'static,
+        E: From<Overspent> + Send + 'static,
+        F: FnOnce(&mut Effort) -> Result<T, E> + Send + 'static,
+    {
+        let turn = match self.turn(payer).await {
+            Ok(turn) => turn,
+            Err(overspent) => {
+                tell(&Cost { overspent: Some(overspent), ..Cost::default() });
+                return Err(overspent.into());
+            }
+        };
+        let begun = Instant::now();
+        let halt = Halt::default();
+        let client = Client(halt.clone());
+        let mut effort = Effort::new(self.bounds.allowance, halt, memory.holding(payer));
+        // Lines of the work go where those of its request go.
+        let (log, span) = (tracing::dispatcher::get_default(Clone::clone), tracing::Span::current());
+        let running = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let work = || {
+                let outcome = work(&mut effort);
+                let (steps, bytes, overspent) = (effort.steps(), effort.bytes_most(), effort.overspent());
+                tell(&Cost { steps, bytes, took: begun.elapsed(), overspent });
+                outcome
+            };
+            tracing::dispatcher::with_default(&log, || span.in_scope(work))
+        });
+        match timeout(WORK_WAIT_MAX, running).await {
+            Ok(Ok(outcome)) => outcome,
+            // The work has panicked, or the service stops: nobody will finish it.
+            Ok(Err(_)) => Err(Overspent::Gone.into()),
+            Err(_) => {
+                client.0.stop(HaltReason::Late);
+                Err(Overspent::Late.into())
+            }
+        }
+    }
+
+    /// Waits for a turn: first among the payer's own, so that nobody stands behind all the work of another.
+    async fn turn(&self, payer: &Payer) -> Result<Turn, Overspent> {
+        let place = self.place(payer)?;
+        let of_payer = self.payers.turns_of(payer, self.bounds.payer_turns_max);
+        let turns = async {
+            let of_payer = of_payer.acquire_owned().await;
+            (of_payer, Arc::clone(&self.turns).acquire_owned().await)
+        };
+        match timeout(WORK_TURN_WAIT_MAX, turns).await {
+            Ok((Ok(of_payer), Ok(of_all))) => {
+                Ok(Turn { _of_all: of_all, _of_payer: of_payer, _place: place })
+            }
+            _ => Err(Overspent::Crowded),
+        }
+    }
+
+    fn place(&self, payer: &Payer) -> Result<Place, Overspent> {
+        let of_all = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Overspent::Crowded)?;
+        self.payers.take_place(payer, self.bounds.payer_turns_max)?;
+        Ok(Place { payer: payer.clone(), payers: Arc::clone(&self.payers), _of_all: of_all })
+    }
+}
+
+impl Payers {
+    fn take_place(&self, payer: &Payer, turns_max: usize) -> Result<(), Overspent> {
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = accounts.entry(payer.clone()).or_insert_with(|| Account::new(turns_max));
+        if account.places_taken >= turns_max + WORK_WAITING_PER_PAYER_MAX {
+            return Err(Overspent::Crowded);
+        }
+        account.places_taken += 1;
+        Ok(())
+    }
+
+    fn turns_of(&self, payer: &Payer, turns_max: usize) -> Arc<Semaphore> {
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&accounts.entry(payer.clone()).or_insert_with(|| Account::new(turns_max)).turns)
+    }
+}
+
+impl Account {
+    fn new(turns_max: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(turns_max)), places_taken: 0 }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut accounts = self.payers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut account) = accounts.entry(self.payer.clone()) {
+            account.get_mut().places_taken -= 1;
+            if account.get().places_taken == 0 {
+                account.remove();
+            }
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.stop(HaltReason::Gone);
+    }
+}
+
+#[cfg(test)]
+mod tests;

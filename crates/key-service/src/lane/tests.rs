@@ -1,0 +1,110 @@
+use std::sync::mpsc;
+
+use super::*;
+
+const BOUNDS: LaneBounds = LaneBounds {
+    turns_max: 2,
+    payer_turns_max: 1,
+    allowance: Allowance { steps: u64::MAX, bytes: usize::MAX },
+};
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn lane() -> Arc<Lane> {
+    Arc::new(Lane::new("test", BOUNDS))
+}
+
+fn payer(name: &str) -> Payer {
+    Payer::new(name, "native")
+}
+
+/// Work that says when it begins, and then goes on until it is told to end.
+fn endless(
+    lane: &Arc<Lane>,
+    name: &str,
+    begun: &mpsc::Sender<String>,
+) -> tokio::task::JoinHandle<Result<(), Overspent>> {
+    let (lane, payer, name, begun) = (Arc::clone(lane), payer(name), name.to_owned(), begun.clone());
+    tokio::spawn(async move {
+        let memory = SharedMemory::new(0, 0);
+        let work = move |effort: &mut Effort| {
+            begun.send(name).unwrap();
+            loop {
+                effort.spend(1)?;
+                std::thread::yield_now();
+            }
+        };
+        lane.run(&payer, &memory, work, |_| ()).await
+    })
+}
+
+/// Waits off the threads that serve requests.
+async fn next(begun: mpsc::Receiver<String>) -> (String, mpsc::Receiver<String>) {
+    tokio::task::spawn_blocking(move || (begun.recv_timeout(PATIENCE).unwrap(), begun)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_turn_is_free_once_the_work_has_ended_and_not_when_its_client_goes() {
+    let lane = lane();
+    let (sender, begun) = mpsc::channel();
+    let first = endless(&lane, "ann", &sender);
+    let (who, begun) = next(begun).await;
+    assert_eq!((who.as_str(), lane.running()), ("ann", 1));
+    // Her next piece of work waits for the first, which ends because its client hangs up.
+    let second = endless(&lane, "ann", &sender);
+    first.abort();
+    let (who, begun) = next(begun).await;
+    assert_eq!((who.as_str(), lane.running()), ("ann", 1));
+    second.abort();
+    drop(begun);
+}
+
+#[tokio::test]
+async fn nobody_stands_behind_all_the_work_of_another() {
+    let lane = lane();
+    let (sender, begun) = mpsc::channel();
+    let of_ann: Vec<_> = (0..10).map(|_| endless(&lane, "ann", &sender)).collect();
+    let (_, begun) = next(begun).await;
+    let of_bob = endless(&lane, "bob", &sender);
+    let (who, begun) = next(begun).await;
+    assert_eq!((who.as_str(), lane.running()), ("bob", 2));
+    for task in of_ann.iter().chain([&of_bob]) {
+        task.abort();
+    }
+    drop(begun);
+}
+
+#[tokio::test]
+async fn whoever_finds_no_place_is_refused_at_once() {
+    let lane = lane();
+    let places: Vec<_> =
+        (0..=WORK_WAITING_PER_PAYER_MAX).map(|_| lane.place(&payer("ann")).unwrap()).collect();
+    let memory = SharedMemory::new(0, 0);
+    let (told, cost) = mpsc::channel();
+    let tell = move |cost: &Cost| told.send(*cost).unwrap();
+    let outcome = lane.run(&payer("ann"), &memory, |_| Ok::<_, Overspent>(1), tell).await;
+    assert_eq!(outcome, Err(Overspent::Crowded));
+    assert_eq!(cost.recv().unwrap().overspent, Some(Overspent::Crowded));
+    assert_eq!(lane.run(&payer("bob"), &memory, |_| Ok::<_, Overspent>(2), |_| ()).await, Ok(2));
+    drop(places);
+    assert_eq!(lane.run(&payer("ann"), &memory, |_| Ok::<_, Overspent>(3), |_| ()).await, Ok(3));
+    assert!(lane.payers.0.lock().unwrap().is_empty(), "whoever has nothing to do is forgotten");
+}
+
+#[tokio::test]
+async fn tells_what_work_has_cost() {
+    let lane = Lane::new("test", LaneBounds { allowance: Allowance { steps: 5, bytes: 9 }, ..BOUNDS });
+    let memory = SharedMemory::new(100_000, 100_000);
+    let work = |effort: &mut Effort| {
+        effort.hold(9)?;
+        effort.spend(3)?;
+        effort.spend(3)
+    };
+    let (told, cost) = mpsc::channel();
+    let outcome = lane.run(&payer("ann"), &memory, work, move |cost| told.send(*cost).unwrap()).await;
+    let cost = cost.recv().unwrap();
+    assert_eq!(outcome, Err(Overspent::Steps { steps_max: 5 }));
+    assert_eq!((cost.steps, cost.bytes, cost.overspent), (5, 9, Some(Overspent::Steps { steps_max: 5 })));
+    assert_eq!(memory.held(), 0);
+}
