@@ -29,7 +29,8 @@ use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::headers::HeaderPairs;
 use crate::identity::{IdentityField, KeyIdentity};
 use crate::table::{
-    Found, Page, Place, RecordShape, RecordText, SharedStore, TableReader, Unreadable, are_texts, text_in,
+    Found, Page, Place, RecordShape, RecordText, SharedStore, TableAge, TableReader, Unreadable, are_texts,
+    text_in,
 };
 
 /// What becomes of a request.
@@ -106,11 +107,12 @@ pub enum Patience {
 }
 
 impl Freshness {
-    /// The freshness of a table of that age in milliseconds.
+    /// The freshness of a table of that age. It serves for as long as the operator allows, and no longer than the service was told.
     #[must_use]
-    pub fn of(age_ms: u64, limits: &StalenessLimits) -> Self {
-        let age = Duration::from_millis(age_ms);
-        if age >= limits.refuse_after {
+    pub fn of(age: TableAge, limits: &StalenessLimits) -> Self {
+        let TableAge { ms, serves_ms } = age;
+        let age = Duration::from_millis(ms);
+        if age >= limits.refuse_after || ms >= serves_ms {
             Self::TooOld
         } else if age >= limits.stale_after {
             Self::Stale
@@ -157,8 +159,8 @@ fn verify<S: SharedStore>(
 ) -> Result<Option<(VerifiedRecord, Freshness)>, Denial> {
     let unavailable = Denial::Unavailable;
     let unreadable = |Unreadable| unavailable(Unavailable::TableUnreadable);
-    let freshness = match table.age_ms(now.monotonic).map_err(unreadable)? {
-        Some(age_ms) => Freshness::of(age_ms, limits),
+    let freshness = match table.age(now.monotonic).map_err(unreadable)? {
+        Some(age) => Freshness::of(age, limits),
         None if patience == Patience::Left => return Ok(None),
         None => return Err(unavailable(Unavailable::TableAbsent)),
     };

@@ -96,6 +96,28 @@ pub const FIRST_TICK_MS: u64 = 1;
 /// When a client that was refused for lack of a table may ask again, in milliseconds: the follower has tried a few times by then.
 pub const RETRY_AFTER_MS: u64 = 1_000;
 
+/// How long the follower leaves a service alone that has told it everything up to the end of its credential, in milliseconds: as long as after many
+/// failures. The credential may be mended, and nothing else is to be had.
+pub const CREDENTIAL_ENDED_MS: u64 = BACKOFF_MS_MAX;
+
+/// How long a plugin that ends stays among those that count, in milliseconds: ten ticks. The one that takes its place has ticked by then, and so the
+/// table is not given up between the two.
+pub const LINGER_MS: u64 = 10 * TICK_MS;
+
+/// How long a plugin that ends waits for the answer to its goodbye, in milliseconds. Its VM stays alive for as long.
+pub const GOODBYE_MS: u64 = 2_000;
+
+/// Most tables that the directory of a process lists, each with 16 bytes. A proxy has one or two, and another for each change of the key service's place or
+/// of what the upstream is told.
+pub const TABLES_MAX: usize = 64;
+
+/// Time between two looks at the tables of the process, in milliseconds.
+pub const TABLE_LOOK_MS: u64 = 1_000;
+
+/// After how many looks at a table that gives no sign of life it is cleared: a minute, six hundred ticks. Looks are counted and not time, because
+/// a process that was stopped has not looked either.
+pub const TABLE_SILENT_LOOKS: u32 = 60;
+
 /// First delay after a failed poll, in milliseconds; each further failure doubles it.
 pub const BACKOFF_MS_MIN: u64 = 100;
 

@@ -29,7 +29,8 @@ pub const TABLE_CURSOR: &str = "latchkey.table.cursor";
 /// The number of the live generation; 0 before the first table.
 pub const TABLE_GENERATION: &str = "latchkey.table.generation";
 
-/// Moves whenever the table has changed; its size means nothing. VMs forget by it what they keep of the table.
+/// Moves whenever the table has changed; its size means nothing. VMs forget by it what they keep of the table. A period and a number follow, which are drawn
+/// for the tables of one `vm_id`: whoever does not know the number cannot set it.
 pub const TABLE_STAMP: &str = "latchkey.table.stamp";
 
 /// Requests for the feed that were sent.
@@ -52,6 +53,9 @@ pub const FEED_ROWS_SET_ASIDE: &str = "latchkey.feed.rows_set_aside";
 
 /// The number of the VM that follows the feed; 0 when none does.
 pub const FEED_FOLLOWER: &str = "latchkey.feed.follower";
+
+/// 1 when the key service says that the key with which this edge reads the feed has ended; 0 otherwise.
+pub const FEED_CREDENTIAL_ENDED: &str = "latchkey.feed.credential_ended";
 
 /// The counter of requests refused for that reason.
 #[must_use]

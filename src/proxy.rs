@@ -11,6 +11,7 @@
 
 mod abi;
 mod feed_call;
+mod leaving;
 mod local_reply;
 mod plugin;
 mod request_filter;

@@ -9,6 +9,7 @@
 //! | Sending     | the call was made             |                                                       | Polling     |
 //! | Sending     | the call could not be made    | counts a failure                                      | BackingOff or Watching |
 //! | Polling     | a page of the live table      | applies it, advances the header, asks on              | Sending     |
+//! | Polling     | the last page of a credential that has ended | applies it; acknowledges it, then waits for a better one | Sending, then BackingOff |
 //! | Polling     | a reset, another epoch, a table outgrown or unreadable | begins a load from cursor 0  | Sending     |
 //! | Polling     | the first page of a load      | puts it aside for the generation being built, asks on | Sending     |
 //! | Polling     | a page of a load, more follow | asks on, and puts it aside while the next is on its way | Sending   |
@@ -25,36 +26,50 @@
 //! That is why a new generation is swept before the next request, whoever the follower then is. A request of a load (after 0, or with
 //! `purged`) acknowledges nothing: the table before it may still be read.
 
+mod answering;
 mod back_off;
+mod departure;
 mod edge_name;
+mod housekeeping;
+mod instance;
 mod lease;
 mod note;
 mod poll;
 mod reading;
+mod register;
 
 use std::mem;
 
-use latchkey_key_feed::{FeedHead, MonotonicMillis};
+use latchkey_key_feed::MonotonicMillis;
 
 use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, FIRST_FOLLOWERS, IDLE_FIRST_MS, LEASE_MS};
-use crate::table::{Changes, LiveTable, Progress, SharedNames, SharedStore, TableWriter, WriteError};
+use crate::table::{Changes, LiveTable, SharedNames, SharedStore, TableWriter, WriteError};
 
 use reading::{Load, LoadEnd, Reading, is_interrupted};
 
-pub use edge_name::{EdgeName, ProcessNumber};
+pub use departure::Departure;
+pub use edge_name::EdgeName;
+pub use housekeeping::Housekeeping;
+pub use instance::Instance;
 pub use lease::{Candidate, FollowerId, Lease};
 pub use note::{LoadReason, Note, PollFailure};
 pub use poll::{FeedRequest, Poll};
+pub use register::{Register, TableNumber};
 
 /// One candidate for following the feed: every VM has one, and the lease decides which of them works.
 pub struct Follower<S> {
     id: FollowerId,
     lease: Lease<S>,
+    register: Register<S>,
     table: TableWriter<S>,
     request: FeedRequest,
+    /// For how long the last request said that keys may be admitted by its answer, in milliseconds.
+    announced_ms: u64,
     state: State,
     /// Failures in a row, by this follower and those it took over from.
     failures: u32,
+    /// Whether the service said last that the credential has ended.
+    credential_ended: bool,
     /// Until when the lease is left to others.
     stands_back_until: MonotonicMillis,
     /// Whether requests wait while this VM works.
@@ -112,10 +127,13 @@ impl<S: SharedStore + Clone> Follower<S> {
         Self {
             id,
             lease: Lease::new(store.clone(), names),
+            register: Register::new(store.clone(), names),
             table: TableWriter::new(store, names.clone()),
             request,
+            announced_ms: 0,
             state: State::Watching,
             failures: 0,
+            credential_ended: false,
             stands_back_until: now.plus_millis(stands_back_ms),
             candidate: Candidate::Idle,
             took_as: Candidate::Idle,
@@ -237,7 +255,9 @@ impl<S: SharedStore> Follower<S> {
 
     fn ask(&mut self, reading: Reading, step: &mut Step) {
         let wait_ms = reading.wait_ms(&self.request);
-        step.poll = Some(self.request.poll(reading.cursor(), reading.epoch(), reading.purged(), wait_ms));
+        self.announced_ms = self.register.refuse_after_ms();
+        let (after, epoch, purged) = (reading.cursor(), reading.epoch(), reading.purged());
+        step.poll = Some(self.request.poll(after, epoch, purged, wait_ms, self.announced_ms));
         self.state = State::Sending { reading };
     }
 
@@ -300,16 +320,16 @@ impl<S: SharedStore> Follower<S> {
             Err(failure) => return self.fail(failure, reading, now, jitter, step),
         };
         note_set_aside(&changes, step);
+        if !page.ended {
+            self.failures = 0;
+        }
         let written = match reading {
-            Reading::Following { live, .. } => self.follow(&live, &page, &changes, now, step),
+            Reading::Following { live, .. } => self.follow(live, &page, &changes, now, step),
             Reading::Loading { load, .. } if is_interrupted(load.as_ref(), &page) => {
                 return self.fail(PollFailure::LoadInterrupted, Reading::load(), now, jitter, step);
             }
             Reading::Loading { load, .. } => self.collect(load, &page, &changes, now, step),
         };
-        if written.is_ok() {
-            self.failures = 0;
-        }
         self.go_on_after(written, now, step);
     }
 
@@ -318,82 +338,6 @@ impl<S: SharedStore> Follower<S> {
             Ok(()) => {}
             Err(WriteError::Unreadable) => self.load(LoadReason::Unreadable, now, step),
             Err(WriteError::Deposed) => step.notes.push(Note::StoppedFollowing),
-        }
-    }
-
-    fn follow(
-        &mut self,
-        live: &LiveTable,
-        page: &FeedHead,
-        changes: &Changes,
-        now: MonotonicMillis,
-        step: &mut Step,
-    ) -> Result<(), WriteError> {
-        if page.reset || page.epoch != live.epoch {
-            self.load(LoadReason::Reset, now, step);
-            return Ok(());
-        }
-        self.table.apply(live, changes)?;
-        let current_at = (!page.more).then_some(now);
-        let live = self.table.advance(live, page.cursor, page.total, current_at)?;
-        step.notes.push(Note::Applied { rows: changes.count() });
-        if live.is_outgrown_by(page.total) {
-            self.load(LoadReason::Outgrown, now, step);
-        } else {
-            self.ask(Reading::Following { live, confirmed: true }, step);
-        }
-        Ok(())
-    }
-
-    fn collect(
-        &mut self,
-        load: Option<Load>,
-        page: &FeedHead,
-        changes: &Changes,
-        now: MonotonicMillis,
-        step: &mut Step,
-    ) -> Result<(), WriteError> {
-        let mut load = match load {
-            Some(begun) => begun,
-            None => Load::begun(self.table.begin(page.total)?, page),
-        };
-        self.table.collect(&mut load.build, changes)?;
-        if page.more {
-            self.ask(Reading::Loading { load: Some(load), cursor: page.cursor }, step);
-        } else {
-            let end = LoadEnd { cursor: page.cursor, keys: page.total, at: now };
-            self.lay_out(load, end, now, step);
-        }
-        Ok(())
-    }
-
-    fn lay_out(&mut self, mut load: Load, end: LoadEnd, now: MonotonicMillis, step: &mut Step) {
-        let written = self.table.lay_out(&mut load.build).and_then(|progress| match progress {
-            Progress::Continues => {
-                self.state = State::LayingOut { load, end };
-                Ok(())
-            }
-            Progress::Done => self.publish(&load, end, step),
-        });
-        self.go_on_after(written, now, step);
-    }
-
-    fn publish(&mut self, load: &Load, end: LoadEnd, step: &mut Step) -> Result<(), WriteError> {
-        let live = self.table.publish(&load.build, &load.epoch, end.cursor, end.keys, end.at)?;
-        step.notes.push(Note::Loaded { generation: live.generation, keys: live.keys });
-        if live.unswept_pages > 0 {
-            self.state = State::Sweeping { live };
-        } else {
-            self.ask(Reading::Following { live, confirmed: true }, step);
-        }
-        Ok(())
-    }
-
-    fn sweep(&mut self, live: &LiveTable, step: &mut Step) {
-        match self.table.sweep(live) {
-            Ok((Progress::Continues, live)) => self.state = State::Sweeping { live },
-            Ok((Progress::Done, live)) => self.ask(Reading::Following { live, confirmed: false }, step),
-            Err(WriteError::Deposed | WriteError::Unreadable) => step.notes.push(Note::StoppedFollowing),
         }
     }
 
@@ -406,8 +350,13 @@ impl<S: SharedStore> Follower<S> {
         step: &mut Step,
     ) {
         step.notes.push(Note::Failed(failure));
+        let delay_ms = back_off::delay_ms(self.failures.saturating_add(1), jitter);
+        self.back_off(delay_ms, reading, now, step);
+    }
+
+    fn back_off(&mut self, delay_ms: u64, reading: Reading, now: MonotonicMillis, step: &mut Step) {
         self.failures = self.failures.saturating_add(1);
-        let until = now.plus_millis(back_off::delay_ms(self.failures, jitter));
+        let until = now.plus_millis(delay_ms);
         if self.failures.is_multiple_of(FAILURES_BEFORE_HANDOVER) {
             self.lease.hand_over(self.id, until, self.failures);
             self.stands_back_until = until.plus_millis(LEASE_MS);

@@ -27,6 +27,8 @@
 mod build;
 mod bytes;
 mod changes;
+mod clearing;
+mod directory;
 mod encoding;
 mod header;
 mod hot_pages;
@@ -39,13 +41,17 @@ mod writer;
 
 pub use build::Build;
 pub use changes::{Changes, SetAside};
-pub use header::{Generation, LiveTable, Slot, TableHeader};
+pub use clearing::Clearing;
+pub use directory::Directory;
+pub use header::{Generation, LiveTable, Refresh, Slot, TableAge, TableHeader};
 pub use page::{Page, Place, Unreadable};
 pub use reader::TableReader;
 pub use record::{Found, RecordView, are_texts, text_in};
 pub use record_shape::{RecordShape, RecordText};
-pub use shared_store::{Entry, FeedIdentity, SharedNames, SharedStore, Stamp, SwapLost, Version};
-pub use writer::{Progress, TableWriter, WriteError};
+pub use shared_store::{
+    Entry, FeedIdentity, SharedNames, SharedStore, Stamp, SwapLost, TableIdentity, Version,
+};
+pub use writer::{FeedStanding, Progress, TableWriter, WriteError};
 
 #[cfg(test)]
 pub(crate) mod fake_store;

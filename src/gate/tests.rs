@@ -4,7 +4,7 @@ use latchkey_key_feed::limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, MonotonicMillis};
 
 use super::*;
-use crate::table::fake_store::{FakeSharedData, build, key, live, removed, shape};
+use crate::table::fake_store::{FakeSharedData, build, key, live, refreshed_at, removed, shape};
 use crate::table::{FeedIdentity, SharedNames, TableWriter};
 
 /// The clocks are far apart, so that whoever mixes them up is found.
@@ -31,7 +31,15 @@ fn load(shared: &FakeSharedData, rows: &[FeedRow]) {
     let writer = TableWriter::new(shared.clone(), names());
     let build = build(&writer, rows);
     let epoch = Epoch::try_from("e".to_owned()).unwrap();
-    writer.publish(&build, &epoch, Cursor(rows.len() as u64), rows.len() as u64, NOW.monotonic).unwrap();
+    writer
+        .publish(
+            &build,
+            &epoch,
+            Cursor(rows.len() as u64),
+            rows.len() as u64,
+            Some(refreshed_at(NOW.monotonic)),
+        )
+        .unwrap();
 }
 
 fn authorization(id: &str, secret: &str) -> HeaderPairs {

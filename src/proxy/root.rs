@@ -73,10 +73,11 @@ impl RootContext for FilterRoot {
     }
 }
 
+/// All requests of this configuration have ended.
 impl Drop for FilterRoot {
     fn drop(&mut self) {
         if let Some(plugin) = &self.plugin {
-            plugin.resign();
+            plugin.leave();
         }
     }
 }

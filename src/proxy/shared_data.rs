@@ -2,6 +2,10 @@
 //!
 //! Envoy's gauges are the process's: adding to one is atomic and seen by every thread at once, reading one hands over no memory, and nothing resets
 //! it as `/reset_counters` does a counter. One that the operator's `stats_matcher` rejects reads 0 for ever.
+//!
+//! A gauge is set by whoever knows its name, plugins of other `vm_id`s too, and one that was set back to where it stood would keep old pages in use after
+//! their change was acknowledged, until the next tick forgets them. So the name has a random number in it, which stands in shared data: only plugins
+//! of the same `vm_id` can read it, and they could write the table itself.
 
 use std::cell::Cell;
 
@@ -9,8 +13,9 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
 use super::abi;
+use crate::limits::SWAP_TRIES_MAX;
 use crate::metrics;
-use crate::table::{Entry, SharedStore, Stamp, SwapLost, Version};
+use crate::table::{Entry, SharedNames, SharedStore, Stamp, SwapLost, Version};
 
 /// proxy-wasm shared data of this VM's namespace.
 #[derive(Clone, Copy)]
@@ -31,9 +36,29 @@ const CREATE: u32 = u32::MAX;
 impl EnvoySharedData {
     /// Also moves the stamp, so that the next VM knows it for shared.
     pub(super) fn new() -> Self {
-        let this = Self { stamp: hostcalls::define_metric(MetricType::Gauge, metrics::TABLE_STAMP).ok() };
+        let mut this = Self { stamp: None };
+        if let Some(number) = this.stamp_number() {
+            let name = format!("{}.{number:016x}", metrics::TABLE_STAMP);
+            this.stamp = hostcalls::define_metric(MetricType::Gauge, &name).ok();
+        }
         this.move_stamp();
         this
+    }
+
+    /// The number in the name of the stamp, which the first VM of the namespace draws.
+    fn stamp_number(&self) -> Option<u64> {
+        let name = SharedNames::stamp();
+        for _ in 0..SWAP_TRIES_MAX {
+            let entry = self.read(&name);
+            if let Ok(drawn) = entry.bytes.try_into().map(u64::from_le_bytes) {
+                return Some(drawn);
+            }
+            let drawn = abi::random();
+            if self.swap(&name, &drawn.to_le_bytes(), entry.version).is_ok() {
+                return Some(drawn);
+            }
+        }
+        None
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Note {
     },
     /// This VM follows the feed from now on.
     BeganFollowing,
+    /// The service says that the credential of the feed has ended, or takes it again. Told when that changes, not with every answer.
+    CredentialEnded(bool),
     /// A request for the feed did not bring a page.
     Failed(PollFailure),
     /// A generation is whole and live.
@@ -73,6 +75,11 @@ impl fmt::Display for Note {
         match self {
             Self::Applied { rows } => write!(f, "applied {rows} changes"),
             Self::BeganFollowing => f.write_str("this VM follows the feed from now on"),
+            Self::CredentialEnded(true) => f.write_str(
+                "the key with which this edge reads the feed has ended (invalidated or expired): all changes up to its end are applied, no later \
+                 ones will come, and the table grows old until the edge is given another key",
+            ),
+            Self::CredentialEnded(false) => f.write_str("the key with which this edge reads the feed is taken again"),
             Self::Failed(failure) => write!(f, "the feed could not be read: {failure}"),
             Self::Loaded { generation, keys } => {
                 write!(f, "the table is loaded: generation {}, {keys} keys", generation.0)
@@ -113,6 +120,12 @@ impl fmt::Display for PollFailure {
             Self::NotSent => {
                 f.write_str("the host would not send the request: is the cluster known and ready?")
             }
+            Self::Refused { status: 401 } => f.write_str(
+                "the answer was status 401: the key service does not take the key of this edge (it does not exist, has ended, or the secret is wrong)",
+            ),
+            Self::Refused { status: 403 } => f.write_str(
+                "the answer was status 403: the key of this edge may not read the feed, or not under the name of this edge",
+            ),
             Self::Refused { status } => write!(f, "the answer was status {status}"),
         }
     }

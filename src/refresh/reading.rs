@@ -1,9 +1,9 @@
 //! What the follower reads answers into, and what that makes it ask.
 
-use latchkey_key_feed::{Cursor, Epoch, FeedHead, MonotonicMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedHead};
 
 use super::poll::FeedRequest;
-use crate::table::{Build, LiveTable};
+use crate::table::{Build, LiveTable, Refresh};
 
 /// What the answers are read into.
 pub(super) enum Reading {
@@ -35,8 +35,8 @@ pub(super) struct UnreadAnswer {
 pub(super) struct LoadEnd {
     pub(super) cursor: Cursor,
     pub(super) keys: u64,
-    /// When the service said that nothing follows.
-    pub(super) at: MonotonicMillis,
+    /// The answer after which nothing followed; `None` when that was because the credential has ended.
+    pub(super) refreshed: Option<Refresh>,
 }
 
 impl Load {

@@ -12,11 +12,11 @@
 
 use std::mem;
 
-use latchkey_key_feed::{Cursor, Epoch, MonotonicMillis};
+use latchkey_key_feed::{Cursor, Epoch};
 
 use super::bytes::Unread;
 use super::changes::{Change, Changes, ChangesIn};
-use super::header::{Generation, LiveTable, Slot, page_index};
+use super::header::{Generation, LiveTable, Refresh, Slot, page_index};
 use super::page::{Page, Unreadable};
 use super::shared_store::{SharedStore, Version};
 use super::writer::{Progress, TableWriter, WriteError};
@@ -130,23 +130,25 @@ impl<S: SharedStore> TableWriter<S> {
         Ok(())
     }
 
-    /// Makes a finished build the live table.
+    /// Makes a finished build the live table. One without a refresh holds all that a credential could still read before it ended: it is as old as the
+    /// table that it replaces, and takes no other place.
     ///
     /// # Errors
     ///
-    /// [`WriteError::Deposed`] when another build was begun after this one.
+    /// [`WriteError::Deposed`] when another build was begun after this one, or there is no table for one without a refresh to replace.
     pub fn publish(
         &self,
         build: &Build,
         epoch: &Epoch,
         cursor: Cursor,
         keys: u64,
-        now: MonotonicMillis,
+        refreshed: Option<Refresh>,
     ) -> Result<LiveTable, WriteError> {
         let header = self.change_header(&|header| {
             if header.allotted != build.generation {
                 return Err(WriteError::Deposed);
             }
+            let before = header.live.as_ref().map(|live| live.refreshed);
             header.live = Some(LiveTable {
                 generation: build.generation,
                 slot: build.slot,
@@ -155,7 +157,8 @@ impl<S: SharedStore> TableWriter<S> {
                 epoch: epoch.clone(),
                 cursor,
                 keys,
-                refreshed_at: now,
+                refreshed: refreshed.or(before).ok_or(WriteError::Deposed)?,
+                credential_ended: refreshed.is_none(),
             });
             Ok(())
         })?;

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, Owner, Salt, SecretDigest,
+    Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt, SecretDigest,
 };
 use serde_json::Map;
 
 use super::{
-    Build, Changes, Entry, Page, Progress, RecordShape, RecordText, SharedStore, Stamp, SwapLost,
+    Build, Changes, Entry, Page, Progress, RecordShape, RecordText, Refresh, SharedStore, Stamp, SwapLost,
     TableWriter, Version, text_in,
 };
 
@@ -99,6 +99,11 @@ impl SharedStore for FakeSharedData {
         self.let_others_run();
         self.stamp.set(self.stamp.get() + 1);
     }
+}
+
+/// A refresh at that moment, by which keys may be admitted for a day.
+pub(crate) fn refreshed_at(at: MonotonicMillis) -> Refresh {
+    Refresh { at, serves_ms: 24 * 60 * 60 * 1_000 }
 }
 
 /// The secret of every key made here is `secret of <id>`.

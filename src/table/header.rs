@@ -23,6 +23,8 @@ pub enum Slot {
 pub struct TableHeader {
     /// The highest generation number handed out so far.
     pub allotted: Generation,
+    /// The binary logarithm of the most pages that a build was ever begun with: whoever clears the table away looks for no more.
+    pub largest_page_bits: u8,
     /// The table that readers use; `None` before the first has been loaded.
     pub live: Option<LiveTable>,
 }
@@ -45,7 +47,28 @@ pub struct LiveTable {
     /// How many keys it holds.
     pub keys: u64,
     /// When the service last said that nothing further had changed.
-    pub refreshed_at: MonotonicMillis,
+    pub refreshed: Refresh,
+    /// Whether the service says that the credential of whoever asked has ended: nothing newer than `cursor` comes by it.
+    pub credential_ended: bool,
+}
+
+/// An answer that made the table current.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// When it came.
+    pub at: MonotonicMillis,
+    /// For how long the service was told that keys may be admitted after it, in milliseconds. No plugin admits for longer, whatever it is configured to:
+    /// the service counts this process as one that may admit until then, and not a moment longer.
+    pub serves_ms: u64,
+}
+
+/// How old a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableAge {
+    /// Milliseconds since its last refresh.
+    pub ms: u64,
+    /// The age at which it must not serve any more, in milliseconds, as the service was told.
+    pub serves_ms: u64,
 }
 
 impl Generation {
@@ -91,8 +114,9 @@ impl TableHeader {
             return Some(Self::default());
         }
         let allotted = Generation(unread.u32()?);
+        let largest_page_bits = unread.u8().filter(|bits| *bits <= PAGE_BITS_MAX)?;
         let live = if unread.0.is_empty() { None } else { Some(LiveTable::decode(unread)?) };
-        Some(Self { allotted, live })
+        Some(Self { allotted, largest_page_bits, live })
     }
 
     /// The bytes that [`Self::decode`] reads.
@@ -100,6 +124,7 @@ impl TableHeader {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
         out.extend_from_slice(&self.allotted.0.to_le_bytes());
+        out.push(self.largest_page_bits);
         if let Some(live) = &self.live {
             live.encode(&mut out);
         }
@@ -120,10 +145,10 @@ impl LiveTable {
         self.page_bits < page_bits_for(keys) && keys >> self.page_bits > KEYS_PER_PAGE_MAX
     }
 
-    /// Milliseconds since the service last said that the table is current.
+    /// How old it is.
     #[must_use]
-    pub fn age_ms(&self, now: MonotonicMillis) -> u64 {
-        now.millis_since(self.refreshed_at)
+    pub fn age(&self, now: MonotonicMillis) -> TableAge {
+        TableAge { ms: now.millis_since(self.refreshed.at), serves_ms: self.refreshed.serves_ms }
     }
 
     fn decode(mut unread: Unread<'_>) -> Option<Self> {
@@ -133,9 +158,20 @@ impl LiveTable {
         let unswept_pages = unread.u32()?;
         let cursor = Cursor(unread.u64()?);
         let keys = unread.u64()?;
-        let refreshed_at = MonotonicMillis(unread.u64()?);
+        let refreshed = Refresh { at: MonotonicMillis(unread.u64()?), serves_ms: unread.u64()? };
+        let credential_ended = unread.u8()? != 0;
         let epoch = Epoch::try_from(unread.text()?.to_owned()).ok()?;
-        Some(Self { generation, slot, page_bits, unswept_pages, epoch, cursor, keys, refreshed_at })
+        Some(Self {
+            generation,
+            slot,
+            page_bits,
+            unswept_pages,
+            epoch,
+            cursor,
+            keys,
+            refreshed,
+            credential_ended,
+        })
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -148,7 +184,9 @@ impl LiveTable {
         out.extend_from_slice(&self.unswept_pages.to_le_bytes());
         out.extend_from_slice(&self.cursor.0.to_le_bytes());
         out.extend_from_slice(&self.keys.to_le_bytes());
-        out.extend_from_slice(&self.refreshed_at.0.to_le_bytes());
+        out.extend_from_slice(&self.refreshed.at.0.to_le_bytes());
+        out.extend_from_slice(&self.refreshed.serves_ms.to_le_bytes());
+        out.push(u8::from(self.credential_ended));
         // An epoch is shorter than 2^16 bytes (`EPOCH_LEN_MAX`), so its length always fits.
         let _ = push_text(out, self.epoch.as_str());
     }
@@ -190,14 +228,15 @@ mod tests {
             epoch: Epoch::try_from("e".to_owned()).unwrap(),
             cursor: Cursor(99),
             keys: 3,
-            refreshed_at: MonotonicMillis(1_000),
+            refreshed: Refresh { at: MonotonicMillis(1_000), serves_ms: 45_000 },
+            credential_ended: true,
         }
     }
 
     #[test]
     fn a_header_survives_its_layout() {
         for live in [None, Some(live())] {
-            let header = TableHeader { allotted: Generation(9), live };
+            let header = TableHeader { allotted: Generation(9), largest_page_bits: 5, live };
             assert_eq!(TableHeader::decode(&header.encode()), Some(header));
         }
         assert_eq!(TableHeader::decode(b""), Some(TableHeader::default()));
@@ -205,9 +244,9 @@ mod tests {
 
     #[test]
     fn a_table_ages_from_its_last_refresh() {
-        assert_eq!(live().age_ms(MonotonicMillis(1_500)), 500);
+        assert_eq!(live().age(MonotonicMillis(1_500)), TableAge { ms: 500, serves_ms: 45_000 });
         // Another VM has refreshed it since this one read the clock.
-        assert_eq!(live().age_ms(MonotonicMillis(999)), 0);
+        assert_eq!(live().age(MonotonicMillis(999)).ms, 0);
     }
 
     #[test]

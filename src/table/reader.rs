@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use latchkey_key_feed::{KeyId, MonotonicMillis};
 
-use super::header::{LiveTable, TableHeader};
+use super::header::{LiveTable, TableAge, TableHeader};
 use super::hot_pages::HotPages;
 use super::page::{Page, Unreadable};
 use super::record_shape::RecordShape;
@@ -45,13 +45,13 @@ impl<S: SharedStore> TableReader<S> {
         self.look_at_live(now, LiveTable::clone)
     }
 
-    /// How old the live table is at `now`, in milliseconds; `None` before the first table is whole.
+    /// How old the live table is at `now`; `None` before the first table is whole.
     ///
     /// # Errors
     ///
     /// [`Unreadable`] when something else wrote the header.
-    pub fn age_ms(&self, now: MonotonicMillis) -> Result<Option<u64>, Unreadable> {
-        self.look_at_live(now, |live| live.age_ms(now))
+    pub fn age(&self, now: MonotonicMillis) -> Result<Option<TableAge>, Unreadable> {
+        self.look_at_live(now, |live| live.age(now))
     }
 
     /// The page that holds the key of that id if any does; `None` before the first table is whole.

@@ -61,9 +61,14 @@ pub struct SwapLost;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedIdentity([u8; 8]);
 
+/// Which table of a namespace: that of a feed, with records of one shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableIdentity([u8; 8]);
+
 /// The names of all entries of one table, and what its records hold, which is part of them.
 #[derive(Clone, Debug)]
 pub struct SharedNames {
+    table: TableIdentity,
     prefix: String,
     shape: Rc<RecordShape>,
 }
@@ -77,12 +82,30 @@ impl FeedIdentity {
             hash.update(part.len().to_le_bytes());
             hash.update(part.as_bytes());
         }
-        let mut identity = [0; 8];
-        for (to, from) in identity.iter_mut().zip(hash.finalize()) {
-            *to = from;
-        }
-        Self(identity)
+        Self(beginning_of(hash))
     }
+}
+
+impl TableIdentity {
+    /// The identity with those bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
+}
+
+fn beginning_of(hash: Sha256) -> [u8; 8] {
+    let mut beginning = [0; 8];
+    for (to, from) in beginning.iter_mut().zip(hash.finalize()) {
+        *to = from;
+    }
+    beginning
 }
 
 impl SharedNames {
@@ -95,19 +118,47 @@ impl SharedNames {
         let mut hash = Sha256::new();
         hash.update(feed.0);
         shape.hash_into(&mut hash);
-        let mut prefix = format!("latchkey{}:", Self::LAYOUT);
-        for byte in hash.finalize().iter().take(feed.0.len()) {
+        Self::with(TableIdentity(beginning_of(hash)), shape)
+    }
+
+    /// The names for a table of which nothing else is known: enough to clear it away.
+    #[must_use]
+    pub fn of_table(table: TableIdentity) -> Self {
+        Self::with(table, RecordShape::default())
+    }
+
+    fn with(table: TableIdentity, shape: RecordShape) -> Self {
+        let mut prefix = Self::common("");
+        for byte in table.0 {
             // Writing to a String cannot fail.
             let _ = write!(prefix, "{byte:02x}");
         }
         prefix.push(':');
-        Self { prefix, shape: Rc::new(shape) }
+        Self { table, prefix, shape: Rc::new(shape) }
+    }
+
+    /// Which table.
+    #[must_use]
+    pub fn table(&self) -> TableIdentity {
+        self.table
     }
 
     /// What the records of the table hold.
     #[must_use]
     pub fn shape(&self) -> &Rc<RecordShape> {
         &self.shape
+    }
+
+    /// Name of the list of all tables of the namespace.
+    #[must_use]
+    pub fn directory() -> String {
+        Self::common("tables")
+    }
+
+    /// Name of the number by which the change stamp of the namespace is called.
+    #[must_use]
+    pub fn stamp() -> String {
+        Self::common("stamp")
     }
 
     /// Name of the table header.
@@ -128,10 +179,10 @@ impl SharedNames {
         self.entry("followers")
     }
 
-    /// Name of the number that tells this process from others.
+    /// Name of the entry in which the plugins of the table count themselves.
     #[must_use]
-    pub fn process_number(&self) -> String {
-        self.entry("process")
+    pub fn register(&self) -> String {
+        self.entry("plugins")
     }
 
     /// Name of a page.
@@ -163,6 +214,10 @@ impl SharedNames {
         }
     }
 
+    fn common(name: &str) -> String {
+        format!("latchkey{}:{name}", Self::LAYOUT)
+    }
+
     fn entry(&self, name: &str) -> String {
         [self.prefix.as_str(), name].concat()
     }
@@ -178,7 +233,14 @@ mod tests {
     #[test]
     fn no_two_entries_share_a_name() {
         let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"), RecordShape::default());
-        let single = [names.header(), names.lease(), names.follower_counter(), names.process_number()];
+        let single = [
+            SharedNames::directory(),
+            SharedNames::stamp(),
+            names.header(),
+            names.lease(),
+            names.follower_counter(),
+            names.register(),
+        ];
         let mut seen = HashSet::from(single.clone());
         assert_eq!(seen.len(), single.len());
         for index in (0..10_000).chain([u32::MAX]) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, MonotonicMillis};
 use proptest::prelude::*;
 
-use super::fake_store::{FakeSharedData, build, changes, key, live, removed, shape, text_of};
+use super::fake_store::{FakeSharedData, build, changes, key, live, refreshed_at, removed, shape, text_of};
 use super::*;
 use crate::limits::HEADER_LIFE_MS;
 
@@ -43,7 +43,7 @@ impl Process {
     fn load(&self, rows: &[FeedRow]) -> LiveTable {
         let build = build(&self.writer, rows);
         let cursor = rows.last().map_or(Cursor(0), FeedRow::seq);
-        self.writer.publish(&build, &epoch(), cursor, rows.len() as u64, NOW).unwrap()
+        self.writer.publish(&build, &epoch(), cursor, rows.len() as u64, Some(refreshed_at(NOW))).unwrap()
     }
 
     fn apply(&self, table: &LiveTable, rows: &[FeedRow]) -> Result<(), WriteError> {
@@ -68,7 +68,7 @@ fn there_is_no_table_before_a_build_is_whole() {
     let reader = process.reader();
     let build = build(&process.writer, &[live(1, key("k"))]);
     assert_eq!(reader.page_for(&id("k"), NOW), Ok(None));
-    process.writer.publish(&build, &epoch(), Cursor(1), 1, NOW).unwrap();
+    process.writer.publish(&build, &epoch(), Cursor(1), 1, Some(refreshed_at(NOW))).unwrap();
     assert!(holds(&reader, "k", NOW));
 }
 
@@ -122,7 +122,10 @@ fn an_abandoned_build_is_never_seen_and_its_follower_is_stopped() {
     let reader = process.reader();
     assert!(!holds(&reader, "ghost", NOW));
     assert_eq!(process.writer.lay_out(&mut unfinished), Err(WriteError::Deposed));
-    assert_eq!(process.writer.publish(&abandoned, &epoch(), Cursor(3), 1, NOW), Err(WriteError::Deposed));
+    assert_eq!(
+        process.writer.publish(&abandoned, &epoch(), Cursor(3), 1, Some(refreshed_at(NOW))),
+        Err(WriteError::Deposed)
+    );
 }
 
 #[test]
@@ -139,7 +142,7 @@ fn a_deposed_follower_cannot_undo_a_revocation() {
 fn the_cursor_never_goes_back() {
     let process = Process::new();
     let table = process.load(&[live(7, key("k"))]);
-    let later = process.writer.advance(&table, Cursor(3), 0, None).unwrap();
+    let later = process.writer.advance(&table, Cursor(3), 0, FeedStanding::MoreFollows).unwrap();
     assert_eq!((later.cursor, later.keys), (Cursor(7), 1));
 }
 

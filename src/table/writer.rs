@@ -1,12 +1,12 @@
 //! Changing the table. Only the follower does, but nothing breaks if two VMs believe that they are it.
 
-use latchkey_key_feed::{Cursor, FeedHead, InvalidFeedPage, MonotonicMillis};
+use latchkey_key_feed::{Cursor, FeedHead, InvalidFeedPage};
 
 use super::build::Build;
 use super::changes::{Change, Changes};
-use super::header::{Generation, LiveTable, TableHeader, page_bits_for, page_index};
+use super::header::{Generation, LiveTable, Refresh, TableHeader, page_bits_for, page_index};
 use super::page::{Page, Unreadable};
-use super::shared_store::{SharedNames, SharedStore, Version};
+use super::shared_store::{SharedNames, SharedStore, TableIdentity, Version};
 use crate::limits::{SWAP_TRIES_MAX, SWEEP_PAGES_PER_TICK};
 
 /// Applies the feed to the table.
@@ -22,6 +22,17 @@ pub enum WriteError {
     Deposed,
     /// Something other than this filter wrote the entries. A new generation replaces them.
     Unreadable,
+}
+
+/// Where an answer has left the follower in the feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedStanding {
+    /// More rows wait.
+    MoreFollows,
+    /// At its end: the table is current.
+    Current(Refresh),
+    /// Where the credential ended. What came after that is for others, so the table is not current.
+    CredentialEnded,
 }
 
 /// How far work has come that is done in slices.
@@ -45,6 +56,11 @@ impl<S: SharedStore> TableWriter<S> {
         Self { store, names }
     }
 
+    /// Which table it writes.
+    pub fn identity(&self) -> TableIdentity {
+        self.names.table()
+    }
+
     /// The live table, if there is one. An unreadable header counts as none: the next build replaces it.
     pub fn live(&self) -> Option<LiveTable> {
         self.header().0.live
@@ -65,11 +81,13 @@ impl<S: SharedStore> TableWriter<S> {
     ///
     /// [`WriteError::Deposed`] when other VMs keep beginning builds of their own.
     pub fn begin(&self, keys: u64) -> Result<Build, WriteError> {
+        let page_bits = page_bits_for(keys);
         let header = self.change_header(&|header| {
             header.allotted = header.allotted.next();
+            header.largest_page_bits = header.largest_page_bits.max(page_bits);
             Ok(())
         })?;
-        Ok(Build::new(header.allotted, header.idle_slot(), page_bits_for(keys)))
+        Ok(Build::new(header.allotted, header.idle_slot(), page_bits))
     }
 
     /// Applies changes, in the order of the feed, to the pages of the live table. They are few for so many pages, so each is written by itself.
@@ -103,7 +121,7 @@ impl<S: SharedStore> TableWriter<S> {
         Err(WriteError::Deposed)
     }
 
-    /// Notes in the header how far the live table has been brought, and at `refreshed_at`, if given, that it is current.
+    /// Notes in the header how far an answer has brought the live table.
     ///
     /// # Errors
     ///
@@ -113,14 +131,21 @@ impl<S: SharedStore> TableWriter<S> {
         live: &LiveTable,
         cursor: Cursor,
         keys: u64,
-        refreshed_at: Option<MonotonicMillis>,
+        standing: FeedStanding,
     ) -> Result<LiveTable, WriteError> {
         self.change_live(live.generation, &|live| {
             if cursor >= live.cursor {
                 live.cursor = cursor;
                 live.keys = keys;
             }
-            live.refreshed_at = refreshed_at.unwrap_or(live.refreshed_at);
+            match standing {
+                FeedStanding::MoreFollows => {}
+                FeedStanding::Current(refreshed) => {
+                    live.refreshed = refreshed;
+                    live.credential_ended = false;
+                }
+                FeedStanding::CredentialEnded => live.credential_ended = true,
+            }
         })
     }
 

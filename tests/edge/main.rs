@@ -10,10 +10,14 @@
 mod acknowledgement;
 mod authentication;
 mod company;
+mod credential;
 mod credentials;
+mod departure;
+mod dynamic;
 mod feed_faults;
 mod following;
 mod identity;
+mod instances;
 mod life_of_a_key;
 mod mutations;
 mod protocols;

@@ -146,7 +146,7 @@ pub(crate) fn options(
     config.set_cluster_address("upstream", upstream.address()).unwrap();
     edit(&mut config);
     let environment = vec![(FEED_CREDENTIAL_VARIABLE.to_owned(), encoded("edge", FEED_SECRET))];
-    EnvoyOptions { config, concurrency: 2, environment, filter_log_level: "info" }
+    EnvoyOptions { config, concurrency: 2, arguments: Vec::new(), environment, filter_log_level: "info" }
 }
 
 /// Sets one member of the plugin configuration, which a pointer names.
@@ -187,6 +187,11 @@ pub(crate) fn key_of_bytes(id: &str, secret: &[u8]) -> KeyRecord {
 /// What a client presents for this id and secret.
 pub(crate) fn encoded(id: &str, secret: impl AsRef<[u8]>) -> String {
     STANDARD.encode([id.as_bytes(), b":", secret.as_ref()].concat())
+}
+
+/// The value of a parameter of a request for the feed.
+pub(crate) fn parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {
+    target.split(['?', '&']).find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// A feed's name.

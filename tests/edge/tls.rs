@@ -117,8 +117,14 @@ fn done(directory: &Path, command: &str) -> String {
 fn started(config: EnvoyConfig, credential: &Value) -> EnvoyProcess {
     let environment =
         vec![(FEED_CREDENTIAL_VARIABLE.to_owned(), credential["encoded"].as_str().unwrap().to_owned())];
-    EnvoyProcess::start(&EnvoyOptions { config, concurrency: 2, environment, filter_log_level: "info" })
-        .unwrap()
+    EnvoyProcess::start(&EnvoyOptions {
+        config,
+        concurrency: 2,
+        arguments: Vec::new(),
+        environment,
+        filter_log_level: "info",
+    })
+    .unwrap()
 }
 
 fn answers(envoy: &EnvoyProcess, key: &Value, status: u16) {

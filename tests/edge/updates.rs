@@ -1,30 +1,15 @@
 //! Configuration that changes while requests pass.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use latchkey_local_stack::envoy::{EnvoyOptions, EnvoyProcess};
-use latchkey_local_stack::envoy_config::EnvoyConfig;
 use latchkey_local_stack::fake_key_service::{FakeKeyService, FeedManner};
 use latchkey_local_stack::http::{Request, http1};
-use latchkey_local_stack::upstream::Upstream;
 use latchkey_local_stack::wait;
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
 
-use crate::stage::{self, configure, encoded, epoch, key};
-
-/// An edge whose listener comes from a file.
-struct Dynamic {
-    envoy: EnvoyProcess,
-    keys: FakeKeyService,
-    upstream: Upstream,
-    directory: TempDir,
-    listener: Value,
-    version: u32,
-}
+use crate::dynamic::Dynamic;
+use crate::stage::{configure, encoded, epoch, key};
 
 #[test]
 fn requests_pass_while_the_configuration_changes() {
@@ -115,61 +100,4 @@ fn a_bad_configuration_is_refused_and_the_old_one_stays() {
         let answer = http1::exchange(edge, &Request::get("/refused-update").api_key(&credential)).unwrap();
         assert_eq!(answer.status, status);
     }
-}
-
-impl Dynamic {
-    /// An edge that admits the key `id`.
-    fn start() -> Self {
-        let keys = FakeKeyService::start(epoch("first")).unwrap();
-        keys.put(key("id", "secret"));
-        let dynamic = Self::following(keys, |_| {});
-        let edge = dynamic.envoy.listener().unwrap();
-        wait::until("the edge has read the feed", || {
-            let answer = http1::exchange(edge, &Request::get("/ready").api_key(&encoded("id", "secret")))?;
-            Ok((answer.status == 200).then_some(()))
-        })
-        .unwrap();
-        dynamic
-    }
-
-    fn following(keys: FakeKeyService, edit: impl FnOnce(&mut EnvoyConfig)) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let upstream = Upstream::start(([127, 0, 0, 1], 0).into()).unwrap();
-        let mut listener = Value::Null;
-        let file = listeners_file(directory.path());
-        let options: EnvoyOptions = stage::options(keys.address(), &upstream, |config| {
-            edit(config);
-            let bootstrap = config.bootstrap();
-            listener = bootstrap["static_resources"]["listeners"][0].clone();
-            bootstrap["static_resources"].as_object_mut().unwrap().remove("listeners");
-            bootstrap["dynamic_resources"] =
-                json!({"lds_config": {"path_config_source": {"path": file}, "resource_api_version": "V3"}});
-        });
-        write_listener(directory.path(), &listener, 0);
-        let envoy = EnvoyProcess::start(&options).unwrap();
-        Self { envoy, keys, upstream, directory, listener, version: 0 }
-    }
-
-    /// Replaces the listener by the first one with these edits.
-    fn update(&mut self, edit: impl FnOnce(&mut EnvoyConfig)) {
-        let mut config = EnvoyConfig::local().unwrap();
-        *config.listener().unwrap() = self.listener.clone();
-        edit(&mut config);
-        self.version += 1;
-        write_listener(self.directory.path(), config.listener().unwrap(), self.version);
-    }
-}
-
-fn listeners_file(directory: &Path) -> PathBuf {
-    directory.join("listeners.json")
-}
-
-/// Envoy watches for the file to be moved into place.
-fn write_listener(directory: &Path, listener: &Value, version: u32) {
-    let mut resource = listener.clone();
-    resource["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-    let written = directory.join("listeners.json.new");
-    fs::write(&written, json!({"version_info": version.to_string(), "resources": [resource]}).to_string())
-        .unwrap();
-    fs::rename(written, listeners_file(directory)).unwrap();
 }

@@ -89,6 +89,7 @@ pub fn envoy(config: EdgeConfig, workers: u32, place: Place) -> Result<EnvoyProc
     let options = EnvoyOptions {
         config: config.finished(),
         concurrency: workers,
+        arguments: Vec::new(),
         environment: Vec::new(),
         filter_log_level: "warning",
     };

@@ -15,7 +15,7 @@ use latchkey_filter::gate::{self, Patience, Verdict};
 use latchkey_filter::headers::HeaderPairs;
 use latchkey_filter::identity::IdentityHeaders;
 use latchkey_filter::table::{
-    Changes, FeedIdentity, Progress, RecordShape, SharedNames, TableReader, TableWriter,
+    Changes, FeedIdentity, Progress, RecordShape, Refresh, SharedNames, TableReader, TableWriter,
 };
 use latchkey_key_feed::{
     Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt,
@@ -37,6 +37,8 @@ pub struct Case {
 /// Keys of the table: those of one page of the feed.
 const KEYS: u64 = 1_000;
 const SECRET: &str = "0123456789abcdefghijkl";
+const REFRESHED: Refresh = Refresh { at: NOW.monotonic, serves_ms: 3_600_000 };
+
 const NOW: Moment = Moment { wall: UnixMillis(1_767_225_600_000), monotonic: MonotonicMillis(1_000_000) };
 const LIMITS: StalenessLimits =
     StalenessLimits { stale_after: Duration::from_secs(60), refuse_after: Duration::from_secs(3_600) };
@@ -211,7 +213,7 @@ fn build(writer: &TableWriter<MemoryStore>, answer: &[u8]) -> Result<()> {
     let mut build = writer.begin(KEYS).map_err(failed)?;
     writer.collect(&mut build, &read(answer)?).map_err(failed)?;
     while writer.lay_out(&mut build).map_err(failed)? == Progress::Continues {}
-    writer.publish(&build, &epoch()?, Cursor(KEYS), KEYS, NOW.monotonic).map_err(failed)?;
+    writer.publish(&build, &epoch()?, Cursor(KEYS), KEYS, Some(REFRESHED)).map_err(failed)?;
     Ok(())
 }
 

@@ -22,6 +22,8 @@ pub struct EnvoyOptions {
     pub config: EnvoyConfig,
     /// Number of worker threads.
     pub concurrency: u32,
+    /// Arguments of its command line besides ours.
+    pub arguments: Vec<String>,
     /// Variables of its environment besides ours.
     pub environment: Vec<(String, String)>,
     /// The level from which the filter's log appears. Envoy's own appears from `warning`.
@@ -69,6 +71,7 @@ impl EnvoyProcess {
             .args(["--component-log-level", &format!("wasm:{}", options.filter_log_level)])
             .args(["--log-format", "[%t][%l][%n] %v"])
             .args(["--file-flush-interval-msec", "50"])
+            .args(&options.arguments)
             .envs(options.environment.iter().map(|(name, value)| (name, value)));
         let mut process = ChildProcess::start("envoy", command, directory.path())?;
         let admin = EnvoyAdmin { address: admin_address_of(&mut process, &admin_address)? };

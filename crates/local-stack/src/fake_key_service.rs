@@ -58,6 +58,8 @@ struct Feed {
     rows: Vec<FeedRow>,
     /// The highest change that was forgotten. Followers behind it must load again.
     purged: Cursor,
+    /// The change that ended the key of whoever asks.
+    ended_at: Option<Cursor>,
     page_len: usize,
     manner: FeedManner,
     requests: Vec<String>,
@@ -96,6 +98,7 @@ impl FakeKeyService {
             cursor: Cursor(0),
             rows: Vec::new(),
             purged: Cursor(0),
+            ended_at: None,
             page_len: usize::MAX,
             manner: FeedManner::Truthful,
             requests: Vec::new(),
@@ -146,6 +149,16 @@ impl FakeKeyService {
             feed.cursor = Cursor(feed.cursor.0 + 1);
             feed.purged = feed.cursor;
         });
+    }
+
+    /// Lets the latest change so far be the one that ended the key of whoever asks: what comes later is not for it.
+    pub fn end_credential(&self) {
+        self.change(|feed| feed.ended_at = Some(feed.cursor));
+    }
+
+    /// Takes the key of whoever asks again.
+    pub fn mend_credential(&self) {
+        self.change(|feed| feed.ended_at = None);
     }
 
     /// Becomes another feed with only these keys, as a restored store is.
@@ -212,7 +225,7 @@ impl Shared {
         loop {
             let page = feed.page(asked);
             let left = deadline.saturating_duration_since(Instant::now());
-            let told = page.reset || page.cursor != asked.after;
+            let told = page.reset || page.ended || page.cursor != asked.after;
             if told || left.is_zero() || feed.stopping || feed.manner != FeedManner::Truthful {
                 return page;
             }
@@ -235,10 +248,11 @@ impl Feed {
         let loading = after == Cursor(0) || asked.load_began_at == Some(self.purged);
         let total = self.rows.iter().filter(|row| matches!(row, FeedRow::Live { .. })).count() as u64;
         let reset = after > self.cursor || (after < self.purged && !loading);
-        let rows = self.rows.iter().filter(|row| row.seq() > after && !reset);
+        let end = self.ended_at.unwrap_or(self.cursor);
+        let rows = self.rows.iter().filter(|row| row.seq() > after && row.seq() <= end && !reset);
         let keys: Vec<_> = rows.clone().take(self.page_len).cloned().collect();
         let more = rows.count() > keys.len();
-        let cursor = if more { keys.last().map_or(self.cursor, FeedRow::seq) } else { self.cursor };
+        let cursor = if more { keys.last().map_or(end, FeedRow::seq) } else { end };
         FeedPage {
             epoch: self.epoch.clone(),
             cursor,
@@ -246,7 +260,7 @@ impl Feed {
             total,
             more,
             reset,
-            ended: false,
+            ended: self.ended_at.is_some() && !more,
             keys,
         }
     }

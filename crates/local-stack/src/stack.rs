@@ -184,6 +184,7 @@ fn envoy_options(config: EnvoyConfig, options: StackOptions, feed_key: &CreatedK
     EnvoyOptions {
         config,
         concurrency: options.concurrency,
+        arguments: Vec::new(),
         environment: vec![(FEED_CREDENTIAL_VARIABLE.to_owned(), feed_key.encoded.clone())],
         filter_log_level: options.filter_log_level,
     }

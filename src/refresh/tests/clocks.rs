@@ -72,7 +72,7 @@ impl ClockedEdge {
     }
 
     fn true_age_ms(&self) -> u64 {
-        self.edge.live().unwrap().age_ms(self.clocks.true_monotonic())
+        self.edge.live().unwrap().age(self.clocks.true_monotonic()).ms
     }
 }
 

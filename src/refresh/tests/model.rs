@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, MonotonicMillis};
 
 use crate::clock::fake_clocks::START;
-use crate::refresh::{Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Poll, Step};
+use crate::refresh::{
+    Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Instance, Poll, Register, Step,
+};
 use crate::table::fake_store::{FakeSharedData, key, live, removed, shape};
 use crate::table::{FeedIdentity, LiveTable, SharedNames, TableReader, TableWriter};
 
@@ -93,6 +95,9 @@ pub(super) struct Vm {
     pub(super) notes: Vec<String>,
 }
 
+/// The longest time for which a plugin of the process admits after a refresh.
+pub(super) const REFUSE_AFTER_MS: u64 = 3_600_000;
+
 pub(super) fn names() -> SharedNames {
     SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"), shape())
 }
@@ -100,9 +105,11 @@ pub(super) fn names() -> SharedNames {
 impl Edge {
     pub(super) fn new(vms: usize) -> Self {
         let shared = FakeSharedData::default();
+        let number = Register::new(shared.clone(), &names()).enter(7, REFUSE_AFTER_MS).unwrap();
         let request = FeedRequest {
             path: "/_latchkey/feed".to_owned(),
             edge: "edge".to_owned(),
+            instance: Instance::of(number, b"vm", names().table()),
             wait_ms: 20_000,
             fetch_timeout_ms: 5_000,
         };

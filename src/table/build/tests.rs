@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use latchkey_key_feed::{FeedRow, KeyId};
+use latchkey_key_feed::{FeedRow, KeyId, MonotonicMillis};
 
 use super::*;
 use crate::table::RecordText;
-use crate::table::fake_store::{FakeSharedData, build, changes, key, live, removed, shape, text_of};
+use crate::table::fake_store::{
+    FakeSharedData, build, changes, key, live, refreshed_at, removed, shape, text_of,
+};
 use crate::table::{FeedIdentity, SharedNames, TableReader};
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
@@ -26,7 +28,7 @@ impl Process {
 
     fn publish(&self, build: &Build) -> Result<LiveTable, WriteError> {
         let epoch = Epoch::try_from("epoch".to_owned()).unwrap();
-        self.writer.publish(build, &epoch, Cursor(KEYS), KEYS, NOW)
+        self.writer.publish(build, &epoch, Cursor(KEYS), KEYS, Some(refreshed_at(NOW)))
     }
 
     fn filled_runs(&self) -> usize {

@@ -4,9 +4,13 @@ use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, MonotonicMillis};
 use proptest::prelude::*;
 
 use super::*;
-use crate::table::fake_store::{FakeSharedData, build, changes, key, live, removed, shape, text_of};
+use crate::table::fake_store::{
+    FakeSharedData, build, changes, key, live, refreshed_at, removed, shape, text_of,
+};
 use crate::table::header::Generation;
-use crate::table::{FeedIdentity, LiveTable, Progress, RecordText, SharedNames, TableReader, TableWriter};
+use crate::table::{
+    FeedIdentity, FeedStanding, LiveTable, Progress, RecordText, SharedNames, TableReader, TableWriter,
+};
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
 
@@ -42,7 +46,7 @@ impl Process {
         let writers = [(); 2].map(|()| TableWriter::new(shared.clone(), names.clone()));
         let readers = [(); 2].map(|()| TableReader::new(shared.clone(), names.clone()));
         let first = build(&writers[0], &[as_of(1)]);
-        let live = writers[0].publish(&first, &epoch(), Cursor(1), 1, NOW).unwrap();
+        let live = writers[0].publish(&first, &epoch(), Cursor(1), 1, Some(refreshed_at(NOW))).unwrap();
         Rc::new(Self {
             shared,
             readers,
@@ -86,7 +90,9 @@ impl Process {
     fn apply(&self, vm: usize) {
         let (live, made) = (self.live.borrow().clone(), self.made.get());
         let applied = self.writers[vm].apply(&live, &changes(&[as_of(made)]));
-        if applied.is_ok() && self.writers[vm].advance(&live, Cursor(made), 1, None).is_ok() {
+        if applied.is_ok()
+            && self.writers[vm].advance(&live, Cursor(made), 1, FeedStanding::MoreFollows).is_ok()
+        {
             self.acknowledge(made);
         }
     }
@@ -94,7 +100,9 @@ impl Process {
     fn load(&self, vm: usize) {
         let (writer, made) = (&self.writers[vm], self.made.get());
         let build = build(writer, &[as_of(made)]);
-        let Ok(mut live) = writer.publish(&build, &epoch(), Cursor(made), 1, NOW) else { return };
+        let Ok(mut live) = writer.publish(&build, &epoch(), Cursor(made), 1, Some(refreshed_at(NOW))) else {
+            return;
+        };
         *self.live.borrow_mut() = live.clone();
         loop {
             match writer.sweep(&live) {

@@ -1,0 +1,123 @@
+//! What becomes of a page of the feed: of the live table, or of a load.
+
+use std::mem;
+
+use latchkey_key_feed::{FeedHead, MonotonicMillis};
+
+use super::reading::{Load, LoadEnd, Reading};
+use super::{Follower, LoadReason, Note, State, Step};
+use crate::limits::CREDENTIAL_ENDED_MS;
+use crate::table::{Changes, FeedStanding, LiveTable, Progress, Refresh, SharedStore, WriteError};
+
+impl<S: SharedStore> Follower<S> {
+    pub(super) fn follow(
+        &mut self,
+        before: LiveTable,
+        page: &FeedHead,
+        changes: &Changes,
+        now: MonotonicMillis,
+        step: &mut Step,
+    ) -> Result<(), WriteError> {
+        if page.reset || page.epoch != before.epoch {
+            self.load(LoadReason::Reset, now, step);
+            return Ok(());
+        }
+        self.table.apply(&before, changes)?;
+        let standing = match (page.more, page.ended) {
+            (true, _) => FeedStanding::MoreFollows,
+            (false, true) => FeedStanding::CredentialEnded,
+            (false, false) => FeedStanding::Current(self.refreshed(now)),
+        };
+        let live = self.table.advance(&before, page.cursor, page.total, standing)?;
+        step.notes.push(Note::Applied { rows: changes.count() });
+        self.credential_ended = before.credential_ended;
+        self.note_credential(live.credential_ended, step);
+        match standing {
+            // One more request acknowledges what has just come, and there is nothing else to ask for.
+            FeedStanding::CredentialEnded if page.cursor == before.cursor => {
+                self.wait_for_credential(Reading::Following { live, confirmed: false }, now, step);
+            }
+            FeedStanding::CredentialEnded => self.ask(Reading::Following { live, confirmed: false }, step),
+            _ if live.is_outgrown_by(page.total) => self.load(LoadReason::Outgrown, now, step),
+            _ => self.ask(Reading::Following { live, confirmed: true }, step),
+        }
+        Ok(())
+    }
+
+    pub(super) fn collect(
+        &mut self,
+        load: Option<Load>,
+        page: &FeedHead,
+        changes: &Changes,
+        now: MonotonicMillis,
+        step: &mut Step,
+    ) -> Result<(), WriteError> {
+        let has_ended = page.ended && !page.more;
+        if !page.more {
+            self.note_credential(page.ended, step);
+        }
+        if has_ended && self.table.live().is_none() {
+            // Nobody ever said that such a table is current, so there is no age at which it could begin.
+            self.wait_for_credential(Reading::load(), now, step);
+            return Ok(());
+        }
+        let mut load = match load {
+            Some(begun) => begun,
+            None => Load::begun(self.table.begin(page.total)?, page),
+        };
+        self.table.collect(&mut load.build, changes)?;
+        if page.more {
+            self.ask(Reading::Loading { load: Some(load), cursor: page.cursor }, step);
+        } else {
+            let refreshed = (!has_ended).then(|| self.refreshed(now));
+            let end = LoadEnd { cursor: page.cursor, keys: page.total, refreshed };
+            self.lay_out(load, end, now, step);
+        }
+        Ok(())
+    }
+
+    fn refreshed(&self, now: MonotonicMillis) -> Refresh {
+        Refresh { at: now, serves_ms: self.announced_ms }
+    }
+
+    fn note_credential(&mut self, ended: bool, step: &mut Step) {
+        if mem::replace(&mut self.credential_ended, ended) != ended {
+            step.notes.push(Note::CredentialEnded(ended));
+        }
+    }
+
+    /// Asks again after a while: the credential may be mended. Now and then it is another VM's turn, which may have a newer one.
+    fn wait_for_credential(&mut self, reading: Reading, now: MonotonicMillis, step: &mut Step) {
+        self.back_off(CREDENTIAL_ENDED_MS, reading, now, step);
+    }
+
+    pub(super) fn lay_out(&mut self, mut load: Load, end: LoadEnd, now: MonotonicMillis, step: &mut Step) {
+        let written = self.table.lay_out(&mut load.build).and_then(|progress| match progress {
+            Progress::Continues => {
+                self.state = State::LayingOut { load, end };
+                Ok(())
+            }
+            Progress::Done => self.publish(&load, end, step),
+        });
+        self.go_on_after(written, now, step);
+    }
+
+    fn publish(&mut self, load: &Load, end: LoadEnd, step: &mut Step) -> Result<(), WriteError> {
+        let live = self.table.publish(&load.build, &load.epoch, end.cursor, end.keys, end.refreshed)?;
+        step.notes.push(Note::Loaded { generation: live.generation, keys: live.keys });
+        if live.unswept_pages > 0 {
+            self.state = State::Sweeping { live };
+        } else {
+            self.ask(Reading::Following { live, confirmed: true }, step);
+        }
+        Ok(())
+    }
+
+    pub(super) fn sweep(&mut self, live: &LiveTable, step: &mut Step) {
+        match self.table.sweep(live) {
+            Ok((Progress::Continues, live)) => self.state = State::Sweeping { live },
+            Ok((Progress::Done, live)) => self.ask(Reading::Following { live, confirmed: false }, step),
+            Err(WriteError::Deposed | WriteError::Unreadable) => step.notes.push(Note::StoppedFollowing),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Clearing tables that nobody uses any more.
+//!
+//! The last plugin of a table clears it when it ends ([`Departure`](super::Departure)), unless its VM died. So every plugin gives signs of life in
+//! the directory of the process, and whoever follows a feed looks whether all others still do.
+
+use latchkey_key_feed::MonotonicMillis;
+
+use crate::limits::{TABLE_LOOK_MS, TABLE_SILENT_LOOKS};
+use crate::table::{Clearing, Directory, Progress, SharedNames, SharedStore, TableIdentity, TableWriter};
+
+/// The housekeeping of one plugin.
+pub struct Housekeeping<S> {
+    store: S,
+    directory: Directory<S>,
+    own: TableIdentity,
+    next_look: MonotonicMillis,
+    silent: Vec<SilentTable>,
+    clearing: Option<(TableIdentity, TableWriter<S>, Clearing)>,
+}
+
+/// A table that has given no sign of life since it was first looked at.
+struct SilentTable {
+    table: TableIdentity,
+    beat: MonotonicMillis,
+    looks: u32,
+}
+
+impl<S: SharedStore + Clone> Housekeeping<S> {
+    /// The housekeeping of a plugin of that table.
+    pub fn new(store: S, own: TableIdentity) -> Self {
+        let directory = Directory::new(store.clone());
+        let next_look = MonotonicMillis::default();
+        Self { store, directory, own, next_look, silent: Vec::new(), clearing: None }
+    }
+
+    /// Time has passed. Gives a sign of life, and does a slice of what else there is to do if this plugin follows its feed.
+    pub fn tick(&mut self, is_following: bool, now: MonotonicMillis) {
+        if let Some((cleared, table, clearing)) = &mut self.clearing {
+            if table.clear(clearing) == Progress::Done {
+                self.directory.remove(*cleared);
+                self.clearing = None;
+            }
+            return;
+        }
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now.plus_millis(TABLE_LOOK_MS);
+        self.directory.beat(self.own, now, TABLE_LOOK_MS);
+        if is_following {
+            self.look();
+        } else {
+            self.silent.clear();
+        }
+    }
+
+    /// Whether the next tick has work to do, and should come soon.
+    pub fn is_busy(&self) -> bool {
+        self.clearing.is_some()
+    }
+
+    fn look(&mut self) {
+        let mut silent = Vec::new();
+        for listed in self.directory.tables().into_iter().filter(|listed| listed.table != self.own) {
+            let before =
+                self.silent.iter().find(|seen| seen.table == listed.table && seen.beat == listed.beat);
+            let looks = before.map_or(0, |seen| seen.looks) + 1;
+            silent.push(SilentTable { table: listed.table, beat: listed.beat, looks });
+        }
+        self.silent = silent;
+        let Some(gone) = self.silent.iter().find(|seen| seen.looks >= TABLE_SILENT_LOOKS) else { return };
+        let table = TableWriter::new(self.store.clone(), SharedNames::of_table(gone.table));
+        if let Ok(clearing) = table.close() {
+            self.clearing = Some((gone.table, table, clearing));
+        }
+    }
+}

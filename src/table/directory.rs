@@ -1,0 +1,125 @@
+//! Which tables there are in this namespace of shared data, and when each last gave a sign of life.
+//!
+//! Every plugin of a table gives the signs, so a table that gives none any more has no plugin left and can be cleared. That happens when the
+//! last one could not do it itself, because its VM has died.
+
+use latchkey_key_feed::MonotonicMillis;
+
+use super::shared_store::{SharedNames, SharedStore, TableIdentity, Version};
+use crate::limits::{SWAP_TRIES_MAX, TABLES_MAX};
+
+/// The entry that lists the tables.
+pub struct Directory<S> {
+    store: S,
+}
+
+/// One table of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedTable {
+    /// Which table.
+    pub table: TableIdentity,
+    /// When a plugin of it last gave a sign of life.
+    pub beat: MonotonicMillis,
+}
+
+/// An identity of 8 bytes and a moment of 8.
+const LISTED_LEN: usize = 16;
+
+impl<S: SharedStore> Directory<S> {
+    /// The directory of the namespace that the store is.
+    pub fn new(store: S) -> Self {
+        Self { store }
+    }
+
+    /// All tables that are listed.
+    pub fn tables(&self) -> Vec<ListedTable> {
+        self.read().0
+    }
+
+    /// Gives a sign of life, unless a plugin of the table did within the last `pause_ms`. A table for which there is no place any more is not listed, and so
+    /// never cleared by others.
+    pub fn beat(&self, table: TableIdentity, now: MonotonicMillis, pause_ms: u64) {
+        self.change(&|tables| {
+            let has_room = tables.len() < TABLES_MAX;
+            match tables.iter_mut().find(|listed| listed.table == table) {
+                Some(listed) if now.millis_since(listed.beat) < pause_ms => return false,
+                Some(listed) => listed.beat = now,
+                None if has_room => tables.push(ListedTable { table, beat: now }),
+                None => return false,
+            }
+            true
+        });
+    }
+
+    /// Takes a table off the list.
+    pub fn remove(&self, table: TableIdentity) {
+        self.change(&|tables| {
+            let before = tables.len();
+            tables.retain(|listed| listed.table != table);
+            tables.len() < before
+        });
+    }
+
+    /// Writes the list if `change` says that it has changed. One that loses every time is changed by the next look.
+    fn change(&self, change: &dyn Fn(&mut Vec<ListedTable>) -> bool) {
+        for _ in 0..SWAP_TRIES_MAX {
+            let (mut tables, version) = self.read();
+            if !change(&mut tables) {
+                return;
+            }
+            let bytes: Vec<u8> = tables.iter().flat_map(ListedTable::encode).collect();
+            if self.store.swap(&SharedNames::directory(), &bytes, version).is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn read(&self) -> (Vec<ListedTable>, Version) {
+        let entry = self.store.read(&SharedNames::directory());
+        (entry.bytes.chunks_exact(LISTED_LEN).filter_map(ListedTable::decode).collect(), entry.version)
+    }
+}
+
+impl ListedTable {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (table, rest) = bytes.split_first_chunk::<8>()?;
+        let (beat, _) = rest.split_first_chunk::<8>()?;
+        let beat = MonotonicMillis(u64::from_le_bytes(*beat));
+        Some(Self { table: TableIdentity::from_bytes(*table), beat })
+    }
+
+    fn encode(&self) -> impl Iterator<Item = u8> + use<> {
+        self.table.to_bytes().into_iter().chain(self.beat.0.to_le_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::fake_store::FakeSharedData;
+
+    fn table(number: usize) -> TableIdentity {
+        TableIdentity::from_bytes(number.to_le_bytes())
+    }
+
+    #[test]
+    fn a_table_is_listed_once_with_its_last_sign_of_life() {
+        let directory = Directory::new(FakeSharedData::default());
+        for (number, now) in [(1, 10), (2, 10), (1, 15), (1, 25)] {
+            directory.beat(table(number), MonotonicMillis(now), 10);
+        }
+        let listed = |number, beat| ListedTable { table: table(number), beat: MonotonicMillis(beat) };
+        assert_eq!(directory.tables(), [listed(1, 25), listed(2, 10)]);
+        directory.remove(table(1));
+        assert_eq!(directory.tables(), [listed(2, 10)]);
+    }
+
+    #[test]
+    fn the_list_is_bounded() {
+        let directory = Directory::new(FakeSharedData::default());
+        for number in 0..2 * TABLES_MAX {
+            directory.beat(table(number), MonotonicMillis(1), 10);
+        }
+        assert_eq!(directory.tables().len(), TABLES_MAX);
+    }
+}
