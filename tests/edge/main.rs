@@ -9,6 +9,7 @@
 
 mod acknowledgement;
 mod authentication;
+mod clock;
 mod company;
 mod credential;
 mod credentials;

@@ -67,6 +67,10 @@ fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {
         .map(EdgeName::try_from)
         .transpose()
         .map_err(|invalid| ErrorCause::illegal_argument(format!("[edge]: {invalid}")))?;
+    // Newer edges say as which of their tables they ask, for how long it may admit, and when it leaves.
+    for said in ["instance", "refuse_after", "leaving"] {
+        let _ = parameters.text(said);
+    }
     parameters.finish()?;
     Ok(FeedRequest { after, epoch, purged, rows_max, wait, edge })
 }
