@@ -26,6 +26,15 @@ pub enum InvalidKeyId {
 }
 
 impl KeyId {
+    /// Whether a text can be a key id.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKeyId`] when it cannot.
+    pub fn check(text: &str) -> Result<(), InvalidKeyId> {
+        check(text)
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,8 +1,8 @@
 //! How large a row of the feed is, and how large one may be.
 //!
-//! An edge writes the texts of a key as header values into a record of at most [`RECORD_LEN_MAX`] bytes. Filters differ in what they write: a
-//! filter of version 0.1 writes every value of the metadata with its whole dotted path. What is counted here is that, the most of all, and it
-//! is counted without being written: a long name around many values comes to far more than was sent.
+//! An edge writes the texts of a key as header values into a record of at most [`RECORD_LEN_MAX`] bytes. Filters differ in what they write: the
+//! first ones wrote every value of the metadata with its whole dotted path, later ones write what they are told to, at most twice. What is
+//! counted here is the most that any of them writes, and it is counted without being written: a long name around many values comes to far more than was sent.
 //!
 //! What is read here is read as an edge reads it, so that what passes here can be read there.
 
@@ -43,8 +43,10 @@ pub struct MetadataSize {
     pub depth: usize,
     /// Bytes of the longest dotted path.
     pub path_len: usize,
-    /// Bytes of all paths and all header values.
+    /// Bytes of all paths and all header values, each with its length before it.
     pub record_len: usize,
+    /// The same without the paths.
+    pub values_len: usize,
 }
 
 /// What the texts of a row come to, in bytes. Names are counted as header values.
@@ -132,6 +134,13 @@ impl MetadataSize {
         Ok(size)
     }
 
+    /// Bytes of what a filter writes of it at most: each value with its path, as the first filters did, or each twice, where one header tells it
+    /// only when it is vouched for and another in any case.
+    #[must_use]
+    pub fn len_max(&self) -> usize {
+        self.record_len.max(self.values_len.saturating_mul(2))
+    }
+
     /// Everything about it that is more than a new key may have.
     pub fn problems(&self) -> impl Iterator<Item = RowProblem> {
         [
@@ -158,8 +167,13 @@ impl MetadataSize {
             self.path_len = self.path_len.max(path.unwrap_or(name_len));
             let value_len = self.read_value(lexer.ws_peek().ok_or(Malformed)?, lexer, path, depth)?;
             if let (Some(path), Some(value_len)) = (path, value_len) {
-                let len = path.saturating_add(value_len).saturating_add(2 * TEXT_LEN_BYTES);
-                self.record_len = self.record_len.saturating_add(len);
+                let value_len = value_len.saturating_add(TEXT_LEN_BYTES);
+                self.values_len = self.values_len.saturating_add(value_len);
+                self.record_len = self
+                    .record_len
+                    .saturating_add(value_len)
+                    .saturating_add(path)
+                    .saturating_add(TEXT_LEN_BYTES);
             }
             Ok::<_, Malformed>(())
         })
@@ -210,26 +224,28 @@ impl MetadataSize {
 }
 
 impl RowSize {
-    /// Bytes of all texts, as an edge of any version writes them at most. A key without role descriptors has those of its owner twice.
-    #[must_use]
-    pub fn texts_len(&self) -> usize {
-        let roles = if self.roles.count == 0 { self.limited_by } else { self.roles };
-        [
-            self.id_len,
-            self.name_len,
-            self.owner_len,
-            roles.value_len,
-            self.limited_by.value_len,
-            self.metadata.record_len,
-        ]
-        .into_iter()
-        .fold(0, usize::saturating_add)
+    /// Bytes of all texts, as the first filters wrote them. A key without role descriptors has those of its owner twice.
+    fn record_len(&self) -> usize {
+        self.texts_len(self.metadata.record_len)
     }
 
-    /// Whether every edge can hold it.
+    /// Bytes of all texts, as a filter of any version and configuration writes them at most.
+    #[must_use]
+    pub fn len_max(&self) -> usize {
+        self.texts_len(self.metadata.len_max())
+    }
+
+    fn texts_len(&self, of_metadata: usize) -> usize {
+        let roles = if self.roles.count == 0 { self.limited_by } else { self.roles };
+        [self.id_len, self.name_len, self.owner_len, roles.value_len, self.limited_by.value_len, of_metadata]
+            .into_iter()
+            .fold(0, usize::saturating_add)
+    }
+
+    /// Whether an edge can hold it that tells nothing twice. A key that was made before there were limits may be as large as that.
     #[must_use]
     pub fn fits_a_record(&self) -> bool {
-        self.texts_len() <= RECORD_LEN_MAX - RECORD_FRAME_LEN
+        self.record_len() <= RECORD_LEN_MAX - RECORD_FRAME_LEN
     }
 
     /// Everything about it that is more than a new key may have.
@@ -242,7 +258,7 @@ impl RowSize {
         if self.limited_by.count > ROLE_NAMES_MAX {
             problems.push(RowProblem::OwnerRoles(self.limited_by.count));
         }
-        if self.texts_len() > ROW_LEN_MAX {
+        if self.len_max() > ROW_LEN_MAX {
             problems.push(RowProblem::Texts(Box::new(*self)));
         }
         problems
@@ -273,10 +289,10 @@ impl fmt::Display for RowProblem {
             }
             Self::Texts(size) => write!(
                 f,
-                "the key has {} bytes as header values, at most {ROW_LEN_MAX} are allowed: metadata has {} with the \
-                 paths of its fields, role_descriptors {}, the owner's roles {}, the owner's name and realm {}, name {}",
-                size.texts_len(),
-                size.metadata.record_len,
+                "the key has {} bytes as header values, at most {ROW_LEN_MAX} are allowed: metadata has {}, \
+                 role_descriptors {}, the owner's roles {}, the owner's name and realm {}, name {}",
+                size.len_max(),
+                size.metadata.len_max(),
                 size.roles.value_len,
                 size.limited_by.value_len,
                 size.owner_len,

@@ -51,15 +51,16 @@ fn counts_what_was_not_sent_but_would_be_written() {
 fn counts_letters_beyond_ascii_as_a_header_has_them() {
     let size = metadata(&json!({"team": "鍵".repeat(3_700)}));
     assert_eq!(size.record_len, "team".len() + 3_700 * 9 + 4);
+    assert_eq!(size.len_max(), 2 * (3_700 * 9 + 2));
 }
 
 #[test]
 fn a_key_without_descriptors_counts_its_owners_roles_twice() {
     let limited_by = ListSize::of_names(["ops", "dev"]);
     assert_eq!(limited_by, ListSize { count: 2, value_len: 7 });
-    assert_eq!(RowSize { limited_by, ..RowSize::default() }.texts_len(), 14);
+    assert_eq!(RowSize { limited_by, ..RowSize::default() }.len_max(), 14);
     let roles = ListSize::of_json(r#"["a"]"#).unwrap();
-    assert_eq!(RowSize { limited_by, roles, ..RowSize::default() }.texts_len(), 8);
+    assert_eq!(RowSize { limited_by, roles, ..RowSize::default() }.len_max(), 8);
 }
 
 #[test]
@@ -130,6 +131,8 @@ proptest! {
         let expected: usize = fields.iter().map(|(path, value)| path.len() + value.len() + 4).sum();
         let size = metadata(&metadata_value);
         prop_assert_eq!(size.record_len, expected);
+        let values: usize = fields.iter().map(|(_, value)| value.len() + 2).sum();
+        prop_assert_eq!(size.values_len, values);
         prop_assert!(size.values >= fields.len());
         let longest = fields.iter().map(|(path, _)| path.len()).max().unwrap_or_default();
         prop_assert!(size.path_len >= longest);
