@@ -18,8 +18,8 @@ use crate::store::transfer::{Entry, EntryCounts};
 /// What the first line calls the format.
 const FORMAT: &str = "latchkey-export";
 
-/// The version that is written and read. It rises when an older reader would lose something.
-const VERSION: u64 = 1;
+/// The version that is written; every earlier one is read too. It rises when an older reader would lose something.
+const VERSION: u64 = 2;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +128,7 @@ impl<R: BufRead> ExportReader<R> {
             Ok(Kind { format, version }) if format == FORMAT && version > VERSION => {
                 return Err(reader.invalid(Problem::NewerVersion(version)));
             }
-            Ok(Kind { format, version: VERSION }) if format == FORMAT => {}
+            Ok(Kind { format, version: 1..=VERSION }) if format == FORMAT => {}
             _ => return Err(reader.invalid(Problem::NotAnExport)),
         }
         let header = serde_json::from_slice(&text).map_err(|error| reader.unreadable(&error))?;
@@ -200,7 +200,7 @@ impl fmt::Display for InvalidExport {
             Problem::Miscounted => f.write_str("counts other entries than those before it"),
             Problem::MoreAfterEnd => f.write_str("comes after the line that ends the file"),
             Problem::NewerVersion(version) => {
-                write!(f, "is of version {version} of the format; this Latchkey reads {VERSION}")
+                write!(f, "is of version {version} of the format; this Latchkey reads 1 to {VERSION}")
             }
             Problem::NotAnExport => f.write_str("does not begin an export of Latchkey"),
             Problem::TooLong => write!(f, "is longer than {EXPORT_LINE_LEN_MAX} bytes"),

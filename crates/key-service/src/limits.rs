@@ -1,5 +1,7 @@
 //! Every limit of the service: named, with its unit, and where the number comes from.
 
+pub mod rows;
+
 use std::time::Duration;
 
 use crate::effort::Allowance;
@@ -397,7 +399,7 @@ pub const GROUP_KEYS_MAX: usize = 256;
 pub const GROUP_LEN_MAX: usize = 4 * 1024 * 1024;
 
 /// Most rows that one statement of a group adds; a power of two. PostgreSQL takes 65,535 parameters a statement, SQLite 32,766, and a
-/// key has 19.
+/// key has 23.
 pub const ROWS_AT_ONCE_MAX: usize = 64;
 
 /// How long a change waits for those of other replicas before it is given up.
@@ -425,7 +427,7 @@ pub const DATABASE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);
 pub const ENTRIES_EXPORTED_AHEAD: usize = 256;
 
 /// Most keys of an import that are written by one statement, and most names in one event of the trail. PostgreSQL takes 65,535
-/// parameters a statement, SQLite 32,766, and a key has 19.
+/// parameters a statement, SQLite 32,766, and a key has 23.
 pub const ENTRIES_IMPORTED_AT_ONCE_MAX: usize = 250;
 
 /// From so many bytes of texts on, keys of an import are written without waiting for more.

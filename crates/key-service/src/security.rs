@@ -20,4 +20,5 @@ pub mod roles;
 pub mod source;
 pub mod token;
 pub mod user_file;
+pub mod vouching;
 pub mod wildcard;

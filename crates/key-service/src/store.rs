@@ -11,6 +11,7 @@ pub mod edges;
 mod error;
 pub mod feed_text;
 mod group_commit;
+pub mod key_size;
 mod ledger;
 pub mod location;
 mod lookups;
@@ -33,6 +34,7 @@ use tracing::Instrument as _;
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
 use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::security::role_descriptor::RoleDescriptors;
+use crate::security::vouching::Vouching;
 use crate::store::change::{Change, Changed, Verb};
 use crate::store::feed_text::FeedText;
 use crate::store::group_commit::GroupCommit;
@@ -85,6 +87,8 @@ pub struct StoredKey {
     pub limited_by: RoleDescriptors,
     /// What its maker attached to it.
     pub metadata: Map<String, Value>,
+    /// What of it somebody vouches for.
+    pub vouching: Vouching,
 }
 
 /// The owner of a key, as the owner was when the key was made.
@@ -117,6 +121,14 @@ pub struct KeyFilter {
     pub realm: Option<String>,
     /// Only keys that may be used at this moment.
     pub active_at: Option<UnixMillis>,
+}
+
+impl StoredKey {
+    /// Those of its own role descriptors that somebody vouches for, by name.
+    #[must_use]
+    pub fn vouched_roles(&self) -> Vec<&str> {
+        self.vouching.vouched_names(&self.role_descriptors, &self.limited_by)
+    }
 }
 
 /// Which names are meant. Names differ by case.
@@ -272,7 +284,9 @@ impl KeyStore {
         position: impl Into<FeedPosition>,
         rows_max: u32,
     ) -> Result<FeedText, StoreError> {
-        self.database.feed_page(position.into(), rows_max).await
+        let page = self.database.feed_page(position.into(), rows_max).await?;
+        page.rows.withheld().report();
+        Ok(page)
     }
 
     /// Whoever holds this is woken by every change that is committed after the call. To miss none, call it before reading.

@@ -27,6 +27,7 @@ const KEYS_REMOVED: &str = "latchkey_keys_removed_total";
 const KEYS_UPDATED: &str = "latchkey_keys_updated_total";
 const FEED_POLLS_WAITING: &str = "latchkey_feed_polls_waiting";
 const FEED_ROWS: &str = "latchkey_feed_rows_total";
+const FEED_ROWS_WITHHELD: &str = "latchkey_feed_rows_withheld_total";
 const LOGINS_THROTTLED: &str = "latchkey_logins_throttled_total";
 const AUTHENTICATION_UNAVAILABLE: &str = "latchkey_authentication_unavailable_total";
 const REFUSALS: &str = "latchkey_authentication_failures_total";
@@ -106,6 +107,11 @@ pub fn feed_rows_served(count: usize) {
     counter!(FEED_ROWS).increment(count as u64);
 }
 
+/// So many keys of a page that was read are told as removed, because no edge could hold or read them; `reason` is out of a fixed set.
+pub fn feed_rows_withheld(reason: &'static str, count: usize) {
+    counter!(FEED_ROWS_WITHHELD, "reason" => reason).increment(count as u64);
+}
+
 /// Somebody was not authenticated; `reason` is out of a fixed set.
 pub fn authentication_failed(reason: &'static str) {
     counter!(REFUSALS, "reason" => reason).increment(1);
@@ -152,6 +158,10 @@ fn describe() {
     describe_counter!(DIRECTORY_CHANGES, "Changes of users, roles and application privileges, by action.");
     describe_gauge!(FEED_POLLS_WAITING, "Requests for the key feed that wait for a change.");
     describe_counter!(FEED_ROWS, "Rows of the key feed served.");
+    describe_counter!(
+        FEED_ROWS_WITHHELD,
+        "API keys in pages that were read of which edges are told that they were removed, by reason."
+    );
     describe_counter!(
         LOGINS_THROTTLED,
         "Logins refused with 429 after too many failed ones from the same source."
@@ -216,6 +226,9 @@ fn begin_at_zero() {
     }
     for error in [StoreError::Corrupt(""), StoreError::IdTaken, StoreError::Unavailable("".into())] {
         counter!(STORE_ERRORS, "kind" => error.kind()).increment(0);
+    }
+    for reason in ["too_large", "unreadable"] {
+        feed_rows_withheld(reason, 0);
     }
     gauge!(FEED_POLLS_WAITING).increment(0);
 }

@@ -25,9 +25,13 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<(), CommandFailed> {
         store.close().await;
         Ok(found)
     })?;
+    let one_line = |text: &String| harmless(&text.replace('\n', "; "));
     if let Some(first) = found.problems.first() {
+        for problem in found.problems.iter().skip(1) {
+            write_out(format!("{}\n", one_line(problem)).as_bytes())?;
+        }
         let count = found.problems.len();
-        let problem = harmless(&first.replace('\n', "; "));
+        let problem = one_line(first);
         return Err(CommandFailed::new(format!(
             "the store {location} is damaged ({count} problems): {problem}"
         )));
@@ -38,5 +42,19 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<(), CommandFailed> {
             "The store {location} is sound: {counts}; {live} of the keys not invalidated; epoch {epoch}.\n"
         )
         .as_bytes(),
+    )?;
+    let too_large: Vec<String> = found.too_large.iter().map(one_line).collect();
+    write_out(told_of_too_large(&too_large).as_bytes())
+}
+
+/// Which keys no edge can hold, and what is to be done, for people; nothing when there is none.
+pub(super) fn told_of_too_large(keys: &[String]) -> String {
+    if keys.is_empty() {
+        return String::new();
+    }
+    let list: String = keys.iter().map(|key| format!("  {key}\n")).collect();
+    format!(
+        "Edges refuse these keys, because they are too large for them:\n{list}The owner of one mends it with \
+         PUT /_security/api_key/ID and smaller metadata; else it is of no use, and may be invalidated.\n"
     )
 }

@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::audit::Actor;
 use crate::cli::CommandFailed;
+use crate::cli::check::told_of_too_large;
 use crate::cli::report::{harmless, write_out};
 use crate::cli::running::new_epoch;
 use crate::cli::store_arguments::{StoreArguments, block_on};
@@ -35,14 +36,15 @@ pub(super) fn run(arguments: &ImportArguments) -> Result<(), CommandFailed> {
     let path = &arguments.file;
     let invalid = |invalid: InvalidExport| CommandFailed::new(format!("{}: {invalid}", path.display()));
     let mut file = File::open(path).map_err(|error| CommandFailed::io("open", path, &error))?;
+    let mut too_large = Vec::new();
     for entry in entries(&file).map_err(invalid)? {
-        entry.map_err(invalid)?;
+        too_large.extend(entry.map_err(invalid)?.why_no_edge_holds_it().map(|key| harmless(&key)));
     }
     file.seek(SeekFrom::Start(0)).map_err(|error| not_twice(path, &error))?;
     let place = arguments.store.take()?;
     let when_there = if arguments.skip_existing { WhenThere::Skip } else { WhenThere::Refuse };
     let imported = block_on(import(&place.location()?, entries(&file).map_err(invalid)?, when_there))?;
-    write_out(format!("Imported {}.\n", told(&imported)).as_bytes())
+    write_out(format!("Imported {}.\n{}", told(&imported), told_of_too_large(&too_large)).as_bytes())
 }
 
 fn entries(file: &File) -> Result<ExportReader<BufReader<&File>>, InvalidExport> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::security::application_privilege::ApplicationPrivilege;
 use crate::security::password::PasswordHash;
 use crate::security::role_descriptor::{RoleDescriptor, RoleDescriptors};
+use crate::security::vouching::Vouching;
 use crate::store::directory::{NativeUser, ReservedUser, UserProfile};
 use crate::store::transfer::{Entry, EntryCounts};
 use crate::store::{KeyOwner, StoredKey};
@@ -80,6 +81,9 @@ pub(super) struct ApiKeyLine {
     role_descriptors: RoleDescriptors,
     limited_by: RoleDescriptors,
     metadata: Map<String, Value>,
+    /// Version 1 has neither of these two.
+    roles_vouched: Option<bool>,
+    metadata_vouched: Option<bool>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -174,6 +178,8 @@ impl From<StoredKey> for ApiKeyLine {
             role_descriptors: key.role_descriptors,
             limited_by: key.limited_by,
             metadata: key.metadata,
+            roles_vouched: Some(key.vouching.roles),
+            metadata_vouched: Some(key.vouching.metadata),
         }
     }
 }
@@ -181,6 +187,7 @@ impl From<StoredKey> for ApiKeyLine {
 impl From<ApiKeyLine> for StoredKey {
     fn from(line: ApiKeyLine) -> Self {
         let OwnerLine { username, realm, realm_type, full_name, email, metadata } = line.owner;
+        let of_owner = Vouching::of_owner(&line.limited_by);
         Self {
             id: line.id,
             salt: line.salt,
@@ -193,6 +200,10 @@ impl From<ApiKeyLine> for StoredKey {
             role_descriptors: line.role_descriptors,
             limited_by: line.limited_by,
             metadata: line.metadata,
+            vouching: Vouching {
+                roles: line.roles_vouched.unwrap_or(of_owner.roles),
+                metadata: line.metadata_vouched.unwrap_or(of_owner.metadata),
+            },
         }
     }
 }

@@ -1,10 +1,8 @@
-use latchkey_key_feed::Epoch;
-
 use super::*;
 
-const HEADER: &str = r#"{"format":"latchkey-export","version":1,"epoch":"e","at":1767225600000}"#;
+const HEADER: &str = r#"{"format":"latchkey-export","version":2,"epoch":"e","at":1767225600000}"#;
 const RESERVED: &str = r#"{"reserved_user":{"username":"elastic","password_hash":null,"enabled":true}}"#;
-const KEY: &str = r#"{"api_key":{"id":"a","salt":"AwMDAwMDAwMDAwMDAwMDAw==","digest":"AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=","name":"n","owner":{"username":"u","realm":"r","realm_type":null,"full_name":null,"email":null,"metadata":{}},"creation":1,"expiration":2,"invalidation":null,"role_descriptors":{},"limited_by":{"r":{"cluster":["all"],"indices":[],"applications":[],"run_as":[],"metadata":{},"transient_metadata":{"enabled":true}}},"metadata":{"x":[1.5]}}}"#;
+const KEY: &str = r#"{"api_key":{"id":"a","salt":"AwMDAwMDAwMDAwMDAwMDAw==","digest":"AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=","name":"n","owner":{"username":"u","realm":"r","realm_type":null,"full_name":null,"email":null,"metadata":{}},"creation":1,"expiration":2,"invalidation":null,"role_descriptors":{},"limited_by":{"r":{"cluster":["all"],"indices":[],"applications":[],"run_as":[],"metadata":{},"transient_metadata":{"enabled":true}}},"metadata":{"x":[1.5]},"roles_vouched":true,"metadata_vouched":true}}"#;
 const END: &str =
     r#"{"end":{"users":0,"reserved_users":1,"roles":0,"application_privileges":0,"api_keys":1}}"#;
 
@@ -19,25 +17,46 @@ fn read(text: &str) -> Result<usize, String> {
     Ok(entries.len())
 }
 
-// What was written by an earlier version stays readable, and is written the same.
-#[test]
-fn reads_and_writes_the_format_of_version_1() {
-    let file = text(&[HEADER, RESERVED, KEY, END]);
+/// A file of version 1, in which nothing was said of who vouches.
+fn of_version_1(key: &str) -> String {
+    let header = HEADER.replace("\"version\":2", "\"version\":1");
+    let key = key.replace(r#","roles_vouched":true,"metadata_vouched":true"#, "");
+    text(&[&header, RESERVED, &key, END])
+}
+
+/// The file with what was read of another.
+fn written_again(file: &str) -> String {
     let (header, entries) = ExportReader::begin(file.as_bytes()).unwrap();
-    let expected = Header::new(Epoch::try_from("e".to_owned()).unwrap(), UnixMillis(1_767_225_600_000));
-    assert_eq!(header, expected);
+    assert_eq!((header.epoch.as_str(), header.at), ("e", UnixMillis(1_767_225_600_000)));
     let mut written = Vec::new();
-    let mut writer = ExportWriter::begin(&mut written, &header).unwrap();
+    let mut writer = ExportWriter::begin(&mut written, &Header::new(header.epoch, header.at)).unwrap();
     for entry in entries {
         writer.write(entry.unwrap()).unwrap();
     }
     writer.end().unwrap();
-    assert_eq!(String::from_utf8(written).unwrap(), file);
+    String::from_utf8(written).unwrap()
+}
+
+#[test]
+fn reads_what_it_writes() {
+    let file = text(&[HEADER, RESERVED, KEY, END]);
+    assert_eq!(written_again(&file), file);
+    assert!(!HEADER.contains("\"version\":1"));
+}
+
+// What was written by an earlier version stays readable. The owner, who may do everything, is held to have vouched; one who may not is not.
+#[test]
+fn reads_the_format_of_version_1() {
+    let file = text(&[HEADER, RESERVED, KEY, END]);
+    assert_eq!(written_again(&of_version_1(KEY)), file);
+    let of_little = |text: &str| text.replace("[\"all\"]", "[\"monitor\"]");
+    let not_vouched = of_little(&file).replace("vouched\":true", "vouched\":false");
+    assert_eq!(written_again(&of_version_1(&of_little(KEY))), not_vouched);
 }
 
 #[test]
 fn names_the_line_that_is_wrong_and_never_quotes_it() {
-    let later = HEADER.replace("\"version\":1", "\"version\":2,\"more\":true");
+    let later = HEADER.replace("\"version\":2", "\"version\":3,\"more\":true");
     let bad_salt = KEY.replace("AwMDAwMDAwMDAwMDAwMDAw==", "hunter2");
     let bad_hash = RESERVED.replace("null", "\"hunter2\"");
     let unknown_field = KEY.replace("\"expiration\"", "\"hunter2\"");
@@ -46,7 +65,7 @@ fn names_the_line_that_is_wrong_and_never_quotes_it() {
         (&[][..], "line 1: does not begin an export of Latchkey"),
         (&["hunter2"], "line 1: does not begin an export of Latchkey"),
         (&[KEY], "line 1: does not begin an export of Latchkey"),
-        (&[&later], "line 1: is of version 2 of the format; this Latchkey reads 1"),
+        (&[&later], "line 1: is of version 3 of the format; this Latchkey reads 1 to 2"),
         (&[HEADER], "line 2: the file ends here, before the line that counts its entries"),
         (&[HEADER, RESERVED, KEY], "line 4: the file ends here, before the line that counts its entries"),
         (&[HEADER, "{\"role\":{\"name\":\"hunter2"], "line 2: is not JSON, at column "),

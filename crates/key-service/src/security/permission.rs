@@ -107,6 +107,13 @@ impl EffectivePermission {
         by_privilege.max(is_open.then_some(KeyReach::Own))
     }
 
+    /// Whether it has one of the privileges by which somebody can give a user any role. A pattern over actions does not count.
+    #[must_use]
+    pub fn manages_security(&self) -> bool {
+        self.is_anybody
+            && self.sides().all(|side| side.cluster.iter().any(ClusterPrivilege::manages_security))
+    }
+
     /// Whether it allows to run as this user.
     #[must_use]
     pub fn allows_run_as(&self, username: &str) -> bool {

@@ -140,6 +140,12 @@ impl ClusterPrivilege {
         covers(&unconditional, &self.actions, effort)
     }
 
+    /// Whether it is one by which somebody can give a user any role.
+    #[must_use]
+    pub fn manages_security(&self) -> bool {
+        matches!(self.name.as_str(), "all" | "manage_security")
+    }
+
     /// Its name, in lower case.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -177,6 +177,12 @@ impl RoleDescriptors {
         self.0.keys().map(String::as_str)
     }
 
+    /// The descriptor of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&RoleDescriptor> {
+        self.0.get(name)
+    }
+
     /// The names and descriptors, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RoleDescriptor)> {
         self.0.iter().map(|(name, role)| (name.as_str(), role))

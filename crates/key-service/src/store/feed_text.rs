@@ -1,14 +1,16 @@
 //! A page of the feed in the form in which it is sent.
 //!
-//! What the store holds as JSON goes out as it is, once it is seen to be JSON: nothing between the database and the follower looks into the
-//! metadata of a key. The form is that of [`latchkey_key_feed::FeedPage`], which reads it again.
+//! What the store holds as JSON goes out as it is, once it is seen that edges can read and hold it; it is not taken apart for that. The form is that of [`latchkey_key_feed::FeedPage`], which reads it again.
+
+mod withheld;
 
 use latchkey_key_feed::limits::{DIGEST_LEN, SALT_LEN};
 use latchkey_key_feed::{Cursor, Epoch, Salt, SecretDigest};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::store::StoreError;
+
+pub use withheld::{WhyWithheld, Withheld};
 
 /// Bytes that a page has beside its rows, at most: seven names, an epoch, four numbers and two booleans.
 const FRAME_LEN_MAX: usize = 256;
@@ -44,6 +46,7 @@ pub struct RowsText {
     text: Vec<u8>,
     count: usize,
     last: Option<Cursor>,
+    withheld: Withheld,
 }
 
 /// What the store holds of a key, as far as the feed carries it.
@@ -53,7 +56,8 @@ pub(super) struct FeedKey<'a> {
     pub(super) seq: Cursor,
     /// Whether it was invalidated.
     pub(super) is_ended: bool,
-    pub(super) secret: Secret,
+    /// `None` when it is not readable.
+    pub(super) secret: Option<Secret>,
     /// In milliseconds since 1970.
     pub(super) expiration: Option<i64>,
     pub(super) id: &'a str,
@@ -62,8 +66,11 @@ pub(super) struct FeedKey<'a> {
     pub(super) realm: &'a str,
     /// These are JSON.
     pub(super) roles: &'a str,
+    pub(super) vouched_roles: &'a str,
     pub(super) limited_by: &'a str,
     pub(super) metadata: &'a str,
+    /// Whether somebody vouches for the metadata.
+    pub(super) is_metadata_vouched: bool,
 }
 
 /// What is kept of a key's secret.
@@ -125,19 +132,40 @@ impl RowsText {
         self.last
     }
 
+    /// The keys of which not all is told.
+    #[must_use]
+    pub fn withheld(&self) -> &Withheld {
+        &self.withheld
+    }
+
     /// Bytes of all rows.
     pub(super) fn text_len(&self) -> usize {
         self.text.len()
     }
 
-    /// Adds a key, which must come after the rows that are there.
+    /// Adds a key, which must come after the rows that are there. One that edges cannot hold or read is added as removed.
     pub(super) fn push(&mut self, key: &FeedKey<'_>) -> Result<(), StoreError> {
         if key.is_ended {
             return self.push_removed(key.seq, key.id);
         }
+        let secret = key.secret.as_ref().filter(|_| key.expiration.is_none_or(|end| end >= 0));
+        match (key.why_withheld(), secret) {
+            (None, Some(secret)) => self.push_live(key, secret),
+            (why, _) => {
+                self.withheld.note(key.id, why.unwrap_or(WhyWithheld::Unreadable));
+                self.push_removed(key.seq, key.id)
+            }
+        }
+    }
+
+    fn push_live(&mut self, key: &FeedKey<'_>, secret: &Secret) -> Result<(), StoreError> {
+        if !withheld::is_id(key.id) {
+            self.withheld.note(key.id, WhyWithheld::Unreadable);
+            return Ok(());
+        }
         self.begin_row(key.seq, key.id)?;
-        self.field("salt", &key.secret.salt)?;
-        self.field("digest", &key.secret.digest)?;
+        self.field("salt", &secret.salt)?;
+        self.field("digest", &secret.digest)?;
         if let Some(expiration) = key.expiration {
             self.field("expiration", &expiration)?;
         }
@@ -147,10 +175,16 @@ impl RowsText {
         write(&mut self.text, key.username)?;
         self.field("realm", key.realm)?;
         self.text.push(b'}');
-        self.json("roles", key.roles)?;
-        self.json("limited_by", key.limited_by)?;
+        self.json("roles", key.roles);
+        if key.vouched_roles != "[]" {
+            self.json("vouched_roles", key.vouched_roles);
+        }
+        self.json("limited_by", key.limited_by);
         if key.metadata != "{}" {
-            self.json("metadata", key.metadata)?;
+            self.json("metadata", key.metadata);
+            if key.is_metadata_vouched {
+                self.json("metadata_vouched", "true");
+            }
         }
         self.text.push(b'}');
         Ok(())
@@ -158,6 +192,9 @@ impl RowsText {
 
     /// Adds a key that has ended or was removed for good, which must come after the rows that are there.
     pub(super) fn push_removed(&mut self, seq: Cursor, id: &str) -> Result<(), StoreError> {
+        if !withheld::is_id(id) {
+            return Ok(());
+        }
         self.begin_row(seq, id)?;
         self.field("removed", &true)?;
         self.text.push(b'}');
@@ -185,12 +222,10 @@ impl RowsText {
         write(&mut self.text, value)
     }
 
-    /// Adds what the store holds as JSON. It is not looked into, but what is none would stop every follower.
-    fn json(&mut self, name: &'static str, text: &str) -> Result<(), StoreError> {
-        serde_json::from_str::<&RawValue>(text).map_err(|_| StoreError::Corrupt(name))?;
+    /// Adds what is known to be JSON.
+    fn json(&mut self, name: &str, text: &str) {
         self.name(name);
         self.text.extend_from_slice(text.as_bytes());
-        Ok(())
     }
 
     /// Begins a field that is not the first. No name of one needs an escape.
@@ -206,15 +241,14 @@ pub(super) const SECRET_DIGITS: usize = 2 * (SALT_LEN + DIGEST_LEN);
 
 impl Secret {
     /// Of the columns of a key.
-    pub(super) fn of_bytes(salt: &[u8], digest: &[u8]) -> Result<Self, StoreError> {
-        let salt = salt.try_into().map_err(|_| StoreError::Corrupt("salt"))?;
-        let digest = digest.try_into().map_err(|_| StoreError::Corrupt("digest"))?;
-        Ok(Self { salt: Salt::from_bytes(salt), digest: SecretDigest::from_bytes(digest) })
+    pub(super) fn of_bytes(salt: &[u8], digest: &[u8]) -> Option<Self> {
+        let (salt, digest) = (salt.try_into().ok()?, digest.try_into().ok()?);
+        Some(Self { salt: Salt::from_bytes(salt), digest: SecretDigest::from_bytes(digest) })
     }
 
     /// Of the two in hexadecimal, one behind the other.
-    pub(super) fn of_digits(digits: &str) -> Result<Self, StoreError> {
-        let bytes: [u8; SALT_LEN + DIGEST_LEN] = bytes_of(digits).ok_or(StoreError::Corrupt("digest"))?;
+    pub(super) fn of_digits(digits: &str) -> Option<Self> {
+        let bytes: [u8; SALT_LEN + DIGEST_LEN] = bytes_of(digits)?;
         let (salt, digest) = bytes.split_at(SALT_LEN);
         Self::of_bytes(salt, digest)
     }
@@ -251,44 +285,4 @@ fn write<T: Serialize + ?Sized>(json: &mut Vec<u8>, value: &T) -> Result<(), Sto
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_of_either_case_are_read_and_nothing_else_is() {
-        assert_eq!(bytes_of("00fF9aA0"), Some([0x00, 0xff, 0x9a, 0xa0]));
-        for wrong in
-            ["", "00", "0000000", "000000000", "0000000g", "000000/0", "000000:0", "0000000@", "000000\u{e9}"]
-        {
-            assert_eq!(bytes_of::<4>(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_json_or_comes_too_late_is_refused() {
-        let key = FeedKey {
-            seq: Cursor(2),
-            is_ended: false,
-            secret: Secret::of_digits(&"0".repeat(SECRET_DIGITS)).unwrap(),
-            expiration: None,
-            id: "a",
-            name: "a",
-            username: "alice",
-            realm: "file",
-            roles: "[]",
-            limited_by: "[]",
-            metadata: "{}",
-        };
-        assert!(RowsText::default().push(&key).is_ok());
-        let mut after_three = RowsText::default();
-        after_three.push_removed(Cursor(3), "b").unwrap();
-        assert!(matches!(after_three.push(&key), Err(StoreError::Corrupt("order of changes"))));
-        for metadata in ["", "{", "{}}", "{\"a\":1},\"roles\":[]"] {
-            let key = FeedKey { metadata, secret: Secret::of_bytes(&[0; 16], &[0; 32]).unwrap(), ..key };
-            assert!(
-                matches!(RowsText::default().push(&key), Err(StoreError::Corrupt("metadata"))),
-                "{metadata}"
-            );
-        }
-    }
-}
+mod tests;

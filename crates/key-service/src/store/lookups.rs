@@ -26,6 +26,9 @@ struct Gathered {
     is_reading: bool,
 }
 
+/// Keys by their ids, or why one is not readable.
+type Found = Vec<(String, Result<StoredKey, StoreError>)>;
+
 #[derive(Debug)]
 struct Asked {
     id: String,
@@ -56,7 +59,8 @@ impl Lookups {
     async fn find(&self, database: &SqlStore, id: &str) -> Result<Option<Arc<StoredKey>>, StoreError> {
         if id.contains('\0') {
             // A database may refuse it, and then everybody who is asked for with it.
-            return Ok(database.find_all(vec![id.to_owned()]).await?.pop().map(Arc::new));
+            let found = database.find_all(vec![id.to_owned()]).await?.pop();
+            return found.map(|(_, key)| key.map(Arc::new)).transpose();
         }
         let (answer, answered) = oneshot::channel();
         let begins = {
@@ -91,14 +95,14 @@ impl Lookups {
 }
 
 /// Tells everybody what was found. Nobody misses an answer who does not listen any more.
-fn answer(asked: Vec<Asked>, found: Result<Vec<StoredKey>, StoreError>) {
+fn answer(asked: Vec<Asked>, found: Result<Found, StoreError>) {
     match found {
-        Ok(keys) => {
-            let keys: Vec<Arc<StoredKey>> = keys.into_iter().map(Arc::new).collect();
-            let keys: HashMap<&str, &Arc<StoredKey>> =
-                keys.iter().map(|key| (key.id.as_str(), key)).collect();
+        Ok(found) => {
+            let keys: HashMap<String, Result<Arc<StoredKey>, Arc<StoreError>>> =
+                found.into_iter().map(|(id, key)| (id, key.map(Arc::new).map_err(Arc::new))).collect();
             for Asked { id, answer } in asked {
-                let _ = answer.send(Ok(keys.get(id.as_str()).map(|key| Arc::clone(key))));
+                let key = keys.get(&id).map(|key| key.as_ref().map(Arc::clone)).transpose();
+                let _ = answer.send(key.map_err(StoreError::of_shared));
             }
         }
         Err(error) => {

@@ -23,6 +23,7 @@ mod sqlite;
 mod tokens;
 mod transaction;
 mod update;
+mod vouching;
 
 use std::fmt;
 
@@ -84,6 +85,7 @@ impl SqlStore {
         let first = "insert into feed_state (singleton, epoch, seq, purged_through, keys_live)
                      values (1, ?, 1, 0, 0) on conflict do nothing";
         store.write(Query::new(first).bind(epoch.as_str())).await?;
+        store.decide_vouching().await?;
         Ok(store)
     }
 

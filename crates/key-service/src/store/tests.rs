@@ -9,12 +9,14 @@ mod removal;
 mod replicas;
 mod transfer;
 mod update;
+mod vouching;
 
 use latchkey_key_feed::{Epoch, FeedPage, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, json};
 
 use crate::audit::Actor;
 use crate::security::role_descriptor::RoleDescriptors;
+use crate::security::vouching::Vouching;
 use crate::store::location::{PostgresLocation, StoreLocation};
 use crate::store::scratch::{Place, Scratch};
 use crate::store::{FeedPosition, KeyFilter, KeyOwner, KeyStore, StoreError, StoredKey};
@@ -106,6 +108,7 @@ pub(crate) fn key(id: &str) -> StoredKey {
         role_descriptors: roles(json!({"reader": {"cluster": ["monitor"]}})),
         limited_by: roles(json!({"ops": {"cluster": ["all"]}, "dev": {}})),
         metadata: object(json!({"team": {"name": "x", "size": 2.5}})),
+        vouching: Vouching { roles: true, metadata: false },
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Soundness {
     pub counts: EntryCounts,
     /// How many of the keys are not invalidated.
     pub keys_live: u64,
+    /// Keys that no edge can hold, each with what is too large of it.
+    pub too_large: Vec<String>,
     /// What is wrong; nothing when the store is sound.
     pub problems: Vec<String>,
 }
@@ -115,6 +117,20 @@ impl Entry {
             Self::ApplicationPrivilege(privilege) => format!("the application privilege {privilege}"),
             Self::ApiKey(key) => name_of_key(&key.id),
         }
+    }
+}
+
+impl Entry {
+    /// Of an API key that lives and that no edge can hold: who it is, and what is too large.
+    #[must_use]
+    pub fn why_no_edge_holds_it(&self) -> Option<String> {
+        let Self::ApiKey(key) = self else { return None };
+        if key.invalidation.is_some() || key.fits_a_record() {
+            return None;
+        }
+        let problems = key.problems_of_row().join("; ");
+        let (name, owner) = (name_of_key(&key.id), &key.owner);
+        Some(format!("{name} of {} in {}: {problems}", owner.username, owner.realm))
     }
 }
 
@@ -166,24 +182,32 @@ impl StoreReader {
         Ok((epoch, entries))
     }
 
-    /// Reads everything, and compares it with what the store says of itself.
+    /// Reads everything, and compares it with what the store says of itself. Nothing is counted when a key is not readable.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when something is not readable, or the store does not answer.
+    /// [`StoreError`] when something else is not readable, or the store does not answer.
     pub async fn check(&self) -> Result<Soundness, StoreError> {
         let mut snapshot = self.database.begin_export().await?;
         let mut problems = snapshot.problems().await?;
         problems.extend(snapshot.miscounts().await?);
-        let (epoch, mut entries) = self.entries().await?;
         let mut counts = EntryCounts::default();
         let mut keys_live = 0;
+        let unreadable = snapshot.unreadable_keys().await?;
+        if !unreadable.is_empty() {
+            problems.extend(unreadable);
+            let epoch = snapshot.epoch().await?;
+            return Ok(Soundness { epoch, counts, keys_live, too_large: Vec::new(), problems });
+        }
+        let (epoch, mut entries) = self.entries().await?;
+        let mut too_large = Vec::new();
         while let Some(entry) = entries.recv().await {
             let entry = entry?;
             counts.count(&entry);
             keys_live += u64::from(matches!(&entry, Entry::ApiKey(key) if key.invalidation.is_none()));
+            too_large.extend(entry.why_no_edge_holds_it());
         }
-        Ok(Soundness { epoch, counts, keys_live, problems })
+        Ok(Soundness { epoch, counts, keys_live, too_large, problems })
     }
 
     /// Writes a copy of an SQLite store, as of this moment, into a file that is empty. It is not yet on disk when this returns.

@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
 use crate::security::role_descriptor::RoleDescriptors;
+use crate::security::vouching::Vouching;
 use crate::store::change::{Change, Changed, Verb};
 use crate::store::group_commit::GroupCommit;
 use crate::store::ledger::KeyLedger;
@@ -32,6 +33,8 @@ pub struct KeyUpdate {
     pub expiration: Option<UnixMillis>,
     /// How long after it was made a key may end, where its end is changed.
     pub lifetime_max: Option<Duration>,
+    /// Whether whoever asks for this may manage security: then he vouches for what he writes.
+    pub is_vouched: bool,
 }
 
 /// What became of one key.
@@ -44,7 +47,7 @@ pub enum KeyChange {
 }
 
 /// Why a key was not changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpdateRefusal {
     /// Its time is over.
     Expired,
@@ -54,6 +57,8 @@ pub enum UpdateRefusal {
     LivesTooLong,
     /// There is no such key, or it is somebody else's.
     NotFound,
+    /// An edge could not hold what it would become: these are the complaints.
+    TooLarge(Vec<String>),
 }
 
 /// An id, and what became of the key.
@@ -109,7 +114,7 @@ impl KeyUpdate {
     ///
     /// # Errors
     ///
-    /// [`UpdateRefusal`], the first that applies in this order: not found, invalidated, expired.
+    /// [`UpdateRefusal`], the first that applies in this order: not found, invalidated, expired, too large.
     pub fn apply_to(
         &self,
         found: Option<StoredKey>,
@@ -126,6 +131,10 @@ impl KeyUpdate {
             return Err(UpdateRefusal::LivesTooLong);
         }
         let changed = StoredKey {
+            vouching: Vouching {
+                roles: self.vouches_for(&self.role_descriptors, &key.role_descriptors, key.vouching.roles),
+                metadata: self.vouches_for(&self.metadata, &key.metadata, key.vouching.metadata),
+            },
             owner: self.owner.clone(),
             limited_by: self.limited_by.clone(),
             role_descriptors: self.role_descriptors.clone().unwrap_or_else(|| key.role_descriptors.clone()),
@@ -134,7 +143,19 @@ impl KeyUpdate {
             ..key.clone()
         };
         let is_no_change = self.expiration.is_none() && changed == key;
-        Ok((!is_no_change).then_some(changed))
+        if is_no_change {
+            return Ok(None);
+        }
+        let problems = changed.problems_of_row();
+        if problems.is_empty() { Ok(Some(changed)) } else { Err(UpdateRefusal::TooLarge(problems)) }
+    }
+
+    /// Whether somebody vouches for a part of the key once it was changed: whoever writes it, or who did before where it stays as it is.
+    fn vouches_for<T: PartialEq>(&self, written: &Option<T>, before: &T, was_vouched: bool) -> bool {
+        match written {
+            Some(written) => self.is_vouched || (was_vouched && written == before),
+            None => was_vouched,
+        }
     }
 
     /// Counted from when the key was made: otherwise a key could be kept alive for ever, a little at a time.
@@ -152,7 +173,11 @@ impl KeyUpdate {
 
 #[cfg(test)]
 mod tests {
+    use latchkey_key_feed::limits::ROW_LEN_MAX;
+    use serde_json::json;
+
     use super::*;
+    use crate::security::role_descriptor::RoleDescriptor;
     use crate::store::tests::key;
 
     fn nothing() -> KeyUpdate {
@@ -164,6 +189,7 @@ mod tests {
             metadata: None,
             expiration: None,
             lifetime_max: None,
+            is_vouched: false,
         }
     }
 
@@ -225,5 +251,59 @@ mod tests {
             assert_eq!((&changed.id, changed.salt, changed.digest), (&key.id, key.salt, key.digest));
             assert_eq!((&changed.name, changed.creation), (&key.name, key.creation));
         }
+    }
+
+    #[test]
+    fn nobody_vouches_any_more_for_what_its_owner_has_written_anew() {
+        let both = StoredKey { vouching: Vouching { roles: true, metadata: true }, ..key("a") };
+        let neither = StoredKey { vouching: Vouching::default(), ..key("a") };
+        let roles = || Some(serde_json::from_value(json!({"admin": {}})).unwrap());
+        let metadata = || json!({"tenant": "acme"}).as_object().cloned();
+        let after = |found: &StoredKey, update: KeyUpdate| {
+            let changed = update.apply_to(Some(found.clone()), NOW).unwrap().unwrap_or_else(|| found.clone());
+            (changed.vouching.roles, changed.vouching.metadata)
+        };
+        let with_roles = || KeyUpdate { role_descriptors: roles(), ..nothing() };
+        let with_metadata = || KeyUpdate { metadata: metadata(), ..nothing() };
+        assert_eq!(after(&both, with_roles()), (false, true));
+        assert_eq!(after(&both, with_metadata()), (true, false));
+        assert_eq!(after(&both, KeyUpdate { expiration: Some(NOW), ..nothing() }), (true, true));
+        let same = KeyUpdate {
+            role_descriptors: Some(both.role_descriptors.clone()),
+            metadata: Some(both.metadata.clone()),
+            ..nothing()
+        };
+        assert_eq!(
+            same.apply_to(Some(both.clone()), NOW),
+            Ok(None),
+            "what stays as it was is not written anew"
+        );
+        let vouched = |update| KeyUpdate { is_vouched: true, ..update };
+        assert_eq!(after(&neither, vouched(with_roles())), (true, false));
+        assert_eq!(after(&neither, vouched(with_metadata())), (false, true));
+        assert_eq!(after(&neither, vouched(same)), (true, true));
+        assert_eq!(
+            after(&neither, vouched(KeyUpdate { expiration: Some(NOW), ..nothing() })),
+            (false, false)
+        );
+    }
+
+    // The roles of the owner come to the key with any update, and a new one may be as large as a key can be, not more.
+    #[test]
+    fn an_update_that_would_make_a_key_too_large_is_refused_and_one_that_mends_it_is_not() {
+        let metadata = |len: usize| json!({"x": "y".repeat(len)}).as_object().unwrap().clone();
+        let too_large = StoredKey { metadata: metadata(ROW_LEN_MAX), ..key("a") };
+        let update = KeyUpdate { expiration: Some(NOW), ..nothing() };
+        let refused = update.apply_to(Some(too_large.clone()), NOW);
+        let Err(UpdateRefusal::TooLarge(problems)) = refused else { panic!("{refused:?}") };
+        assert!(problems[0].contains("bytes as header values"), "{problems:?}");
+        assert_eq!(nothing().apply_to(Some(too_large.clone()), NOW), Ok(None));
+        let mended = KeyUpdate { metadata: Some(metadata(10)), ..nothing() };
+        assert!(mended.apply_to(Some(too_large), NOW).unwrap().is_some());
+        let roles = (0..2_000).map(|number| (number.to_string(), RoleDescriptor::default()));
+        let many = KeyUpdate { limited_by: roles.collect(), ..nothing() };
+        let refused = many.apply_to(Some(key("a")), NOW);
+        let Err(UpdateRefusal::TooLarge(problems)) = refused else { panic!("{refused:?}") };
+        assert_eq!(problems, ["the owner has 2000 roles, at most 1024 are allowed"]);
     }
 }

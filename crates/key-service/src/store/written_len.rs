@@ -53,7 +53,7 @@ impl KeyUpdate {
     }
 }
 
-fn json_len<T: Serialize>(value: &T) -> usize {
+pub(super) fn json_len<T: Serialize>(value: &T) -> usize {
     let mut counted = Counted(0);
     match serde_json::to_writer(&mut counted, value) {
         Ok(()) => counted.0,
@@ -103,6 +103,7 @@ mod tests {
             metadata: Some(key.metadata),
             expiration: None,
             lifetime_max: None,
+            is_vouched: false,
         };
         assert!(all.written_len() < 1_000);
         let without_metadata = KeyUpdate { metadata: None, ..all };

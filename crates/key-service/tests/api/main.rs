@@ -45,6 +45,7 @@ mod realms;
 mod removal;
 mod roles;
 mod root;
+mod row_limits;
 mod run_as;
 #[path = "../../src/store/scratch.rs"]
 mod scratch;
@@ -54,4 +55,5 @@ mod tls;
 mod tokens;
 mod trail;
 mod update;
+mod vouching;
 mod wait_for_edges;

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
 use latchkey_key_service::audit::Actor;
 use latchkey_key_service::security::role_descriptor::RoleDescriptors;
+use latchkey_key_service::security::vouching::Vouching;
 use latchkey_key_service::settings::ServiceSettings;
 use latchkey_key_service::store::{KeyOwner, StoredKey};
 use serde_json::{Map, Value, json};
@@ -58,6 +59,7 @@ async fn add_key(service: &Service, id: &str, metadata: Map<String, Value>) {
         role_descriptors: RoleDescriptors::default(),
         limited_by: RoleDescriptors::default(),
         metadata,
+        vouching: Vouching::default(),
     };
     service.store.create(key, Actor::operator(), UnixMillis(BEGINNING)).await.unwrap();
 }

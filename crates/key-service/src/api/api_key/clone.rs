@@ -19,6 +19,7 @@ use crate::audit::ChangeAction;
 use crate::security::api_key;
 use crate::security::credential::encoded_api_key;
 use crate::security::request::ClusterRequest;
+use crate::security::vouching::Vouching;
 use crate::settings::KeyPolicy;
 use crate::store::StoredKey;
 
@@ -66,7 +67,8 @@ pub(in crate::api) async fn clone(
     authenticated.authorize(&ClusterRequest::CloneKey)?;
     let now = service.clock.now();
     let source = service.source_of_clone(&request.api_key, now, &authenticated).await?;
-    let key = request.like(source, &service.settings.key_policy, now)?;
+    let vouching = Vouching::by(&authenticated.permission);
+    let key = request.like(source, vouching, &service.settings.key_policy, now)?;
     let created = service.issue_one(key, ChangeAction::CloneApiKey, authenticated.actor(), now).await?;
     answer::ok(&created)
 }
@@ -82,8 +84,15 @@ impl CloneRequest {
         problems.into_result()
     }
 
-    /// Owner, role descriptors and limits are those of the source, as they were when it was made or last updated.
-    fn like(self, source: StoredKey, policy: &KeyPolicy, now: UnixMillis) -> Result<NewKey, ErrorCause> {
+    /// Owner, role descriptors and limits are those of the source, as they were when it was made or last updated, and so is who vouches for
+    /// the descriptors. The metadata is the caller's.
+    fn like(
+        self,
+        source: StoredKey,
+        caller: Vouching,
+        policy: &KeyPolicy,
+        now: UnixMillis,
+    ) -> Result<NewKey, ErrorCause> {
         let end = match self.end {
             KeyEnd::Unsaid => source.expiration.map_or(KeyEnd::Unsaid, KeyEnd::At),
             said => said,
@@ -95,6 +104,7 @@ impl CloneRequest {
             role_descriptors: source.role_descriptors,
             limited_by: source.limited_by,
             metadata: self.metadata,
+            vouching: Vouching { roles: source.vouching.roles, metadata: caller.metadata },
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::api::request_body::RequestBody;
 use crate::api::{SharedService, answer};
 use crate::audit::ChangeAction;
 use crate::security::request::ClusterRequest;
+use crate::security::vouching::Vouching;
 
 pub(in crate::api) async fn create(
     State(service): State<SharedService>,
@@ -29,7 +30,8 @@ pub(in crate::api) async fn create(
     problems.into_result()?;
     authenticated.authorize(&ClusterRequest::CreateKey)?;
     let now = service.clock.now();
-    let key = service.new_key(authenticated.authentication.subject(), request, now).await?;
+    let vouching = Vouching::by(&authenticated.permission);
+    let key = service.new_key(authenticated.authentication.subject(), request, vouching, now).await?;
     let created = service.issue_one(key, ChangeAction::CreateApiKey, authenticated.actor(), now).await?;
     answer::ok(&created)
 }

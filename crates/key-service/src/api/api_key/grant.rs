@@ -1,8 +1,8 @@
 //! `POST` and `PUT /_security/api_key/grant`, and `POST /_security/api_key/_bulk_grant`: keys for somebody else, whose own
 //! credentials the request carries.
 //!
-//! The key belongs to whom the credentials prove, or to the user whom that one runs as. What the caller may do does not
-//! matter for the key, and the caller is named in the trail only.
+//! The key belongs to whom the credentials prove, or to the user whom that one runs as. What the caller may do matters only for who
+//! [vouches](crate::security::vouching) for what the request says of the key, and the caller is named in the trail only.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -21,6 +21,7 @@ use crate::api::{SharedService, answer};
 use crate::audit::ChangeAction;
 use crate::limits::KEYS_GRANTED_MAX;
 use crate::security::request::ClusterRequest;
+use crate::security::vouching::Vouching;
 
 /// What the body says.
 #[derive(Default)]
@@ -100,7 +101,8 @@ pub(in crate::api) async fn grant(
     authenticated.authorize(&ClusterRequest::GrantKey)?;
     let grantee = service.grantee(grant, &ClusterRequest::GrantKey, &authenticated).await?;
     let now = service.clock.now();
-    let key = service.new_key(&grantee, key, now).await?;
+    let vouching = Vouching::by(&authenticated.permission);
+    let key = service.new_key(&grantee, key, vouching, now).await?;
     let created = service.issue_one(key, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
     answer::ok(&created)
 }
@@ -119,9 +121,10 @@ pub(in crate::api) async fn bulk_grant(
     authenticated.authorize(&ClusterRequest::BulkGrantKeys)?;
     let grantee = service.grantee(grant, &ClusterRequest::BulkGrantKeys, &authenticated).await?;
     let now = service.clock.now();
+    let vouching = Vouching::by(&authenticated.permission);
     let mut new_keys = Vec::with_capacity(keys.len());
     for key in keys {
-        new_keys.push(service.new_key(&grantee, key, now).await?);
+        new_keys.push(service.new_key(&grantee, key, vouching, now).await?);
     }
     let created = service.issue(new_keys, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
     answer::ok(&Created { created })

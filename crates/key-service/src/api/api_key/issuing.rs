@@ -6,13 +6,14 @@ use serde_json::{Map, Value};
 
 use crate::api::Service;
 use crate::api::api_key::key_request::KeyRequest;
-use crate::api::error::{ApiError, ErrorCause};
+use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
 use crate::audit::{Actor, ChangeAction};
 use crate::limits::KEY_ID_DRAWS_MAX;
 use crate::security::api_key::IssuedKey;
 use crate::security::authentication::Subject;
 use crate::security::realm::RealmName;
 use crate::security::role_descriptor::RoleDescriptors;
+use crate::security::vouching::Vouching;
 use crate::store::{KeyOwner, StoreError, StoredKey};
 
 /// A key before it has an id and a secret.
@@ -24,6 +25,7 @@ pub(super) struct NewKey {
     pub(super) role_descriptors: RoleDescriptors,
     pub(super) limited_by: RoleDescriptors,
     pub(super) metadata: Map<String, Value>,
+    pub(super) vouching: Vouching,
 }
 
 /// A key and its secret, which only one answer ever shows. In the order of Elasticsearch's own answer.
@@ -38,7 +40,8 @@ pub(super) struct CreatedKey {
 }
 
 impl Service {
-    /// The key that a request asks to have made on behalf of `subject`, within what that one may do at this moment.
+    /// The key that a request asks to have made on behalf of `subject`, within what that one may do at this moment. `vouching` is by whoever
+    /// wrote the request.
     ///
     /// A key that makes a key makes a powerless one, which can authenticate and nothing else: otherwise a key could outlive
     /// its own end.
@@ -46,6 +49,7 @@ impl Service {
         &self,
         subject: &Subject,
         request: KeyRequest,
+        vouching: Vouching,
         now: UnixMillis,
     ) -> Result<NewKey, ApiError> {
         let (owner, limited_by) = self.owner(subject, &request.role_descriptors).await?;
@@ -56,6 +60,7 @@ impl Service {
             role_descriptors: request.role_descriptors,
             limited_by,
             metadata: request.metadata,
+            vouching,
         })
     }
 
@@ -83,7 +88,7 @@ impl Service {
         }
     }
 
-    /// Gives keys their ids and secrets and stores them, all or none.
+    /// Gives keys their ids and secrets and stores them, all or none. One that an edge could not hold is refused.
     pub(super) async fn issue(
         &self,
         keys: Vec<NewKey>,
@@ -94,11 +99,14 @@ impl Service {
         for _ in 0..KEY_ID_DRAWS_MAX {
             let mut created = Vec::with_capacity(keys.len());
             let mut stored = Vec::with_capacity(keys.len());
+            let mut problems = ValidationProblems::new();
             for key in &keys {
                 let (shown, kept) = self.draw(key, now)?;
+                problems.extend(kept.problems_of_size());
                 created.push(shown);
                 stored.push(kept);
             }
+            problems.into_result()?;
             match self.store.add(stored, action, actor.clone(), now).await {
                 Ok(()) => return Ok(created),
                 Err(StoreError::IdTaken) => {}
@@ -134,6 +142,7 @@ impl Service {
             role_descriptors: key.role_descriptors.clone(),
             limited_by: key.limited_by.clone(),
             metadata: key.metadata.clone(),
+            vouching: key.vouching,
         };
         Ok((CreatedKey::new(&issued, key), stored))
     }

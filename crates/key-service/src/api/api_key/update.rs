@@ -25,6 +25,7 @@ use crate::security::request::ClusterRequest;
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::store::KeyOwner;
 use crate::store::change::Changed;
+use crate::store::key_size::{problems_of_descriptors, problems_of_metadata};
 use crate::store::update::{KeyChange, KeyUpdate, UpdateOutcome, UpdateRefusal};
 
 /// What the body says. Of one key there are no ids in it.
@@ -186,6 +187,10 @@ impl Service {
         }
         let limited_by = self.roles.of_user(user).await?.descriptors;
         limited_by.refuse_restricted_owner()?;
+        let mut problems = ValidationProblems::new();
+        problems.extend(request.metadata.iter().flat_map(problems_of_metadata));
+        problems.extend(problems_of_descriptors(request.role_descriptors.as_ref(), &limited_by));
+        problems.into_result()?;
         let now = self.clock.now();
         let update = KeyUpdate {
             owner: KeyOwner::from(&**user),
@@ -194,6 +199,7 @@ impl Service {
             metadata: request.metadata,
             expiration: request.expiration.map(|after| expiration(now, after)),
             lifetime_max: self.settings.key_policy.max_lifetime,
+            is_vouched: authenticated.permission.manages_security(),
         };
         Ok(self.store.update(request.ids, update, authenticated.actor(), now).await?)
     }
@@ -233,6 +239,11 @@ fn refused(id: &str, refusal: UpdateRefusal) -> ErrorCause {
         ),
         UpdateRefusal::Invalidated => {
             ErrorCause::illegal_argument(format!("cannot update invalidated API key [{id}]"))
+        }
+        UpdateRefusal::TooLarge(problems) => {
+            let mut all = ValidationProblems::new();
+            all.extend(problems);
+            all.into_cause()
         }
         UpdateRefusal::Expired => {
             ErrorCause::illegal_argument(format!("cannot update expired API key [{id}]"))

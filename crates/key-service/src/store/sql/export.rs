@@ -87,6 +87,19 @@ impl Export {
         Ok(if found == ["ok"] { Vec::new() } else { found })
     }
 
+    /// The keys that are not readable, and what of them.
+    pub(in crate::store) async fn unreadable_keys(&mut self) -> Result<Vec<String>, StoreError> {
+        let mut rows =
+            self.snapshot.fetch(Query::new(format!("select {KEY_COLUMNS} from api_key order by rowid")))?;
+        let mut found = Vec::new();
+        while let Some(row) = in_time(rows.try_next()).await? {
+            if let Err(error) = row.stored_key() {
+                found.push(format!("the API key {}: {error}", row.get::<String>("id")?));
+            }
+        }
+        Ok(found)
+    }
+
     /// Where the position of the feed and the keys contradict each other.
     pub(in crate::store) async fn miscounts(&mut self) -> Result<Vec<String>, StoreError> {
         let compared = "select

@@ -19,8 +19,21 @@ use crate::store::sql::transaction::Transaction;
 pub(super) const SEPARATOR: char = '\u{1f}';
 
 /// The columns that hold texts of any length.
-const TEXTS: [&str; 7] =
-    ["id", "name", "owner_username", "owner_realm", "role_names", "limited_by_names", "metadata"];
+const TEXTS: [&str; 8] = [
+    "id",
+    "name",
+    "owner_username",
+    "owner_realm",
+    "role_names",
+    "vouched_role_names",
+    "limited_by_names",
+    "metadata",
+];
+
+/// What somebody vouches for, as far as it was decided for the latest change of a key: two columns.
+pub(super) const VOUCHED: &str =
+    "case when vouched_seq = seq then vouched_role_names else '[]' end as vouched_role_names,
+    coalesce(metadata_vouched and vouched_seq = seq, false) as is_metadata_vouched";
 
 /// Past every number that a store can give to a change.
 pub(super) const END: Cursor = Cursor(i64::MAX as u64);
@@ -52,7 +65,8 @@ pub(super) struct Keys {
 
 /// The columns of many keys, each as one text.
 pub(super) struct Joined<'a> {
-    /// Three of each key, with commas between: sequence number, expiration or nothing, and something when it has ended.
+    /// Four of each key, with commas between: sequence number, expiration or nothing, something when it has ended, and something when somebody
+    /// vouches for its metadata.
     pub(super) numbers: &'a str,
     /// Salts and digests in hexadecimal, with nothing between.
     pub(super) secrets: &'a str,
@@ -141,18 +155,19 @@ async fn keys_after(snapshot: &mut Transaction, after: Cursor, wanted: usize) ->
     let mut query = Query::new("select count(*), coalesce(max(seq), 0), coalesce(max(is_long), 0)");
     query.push(
         ", coalesce(string_agg(seq || ',' || coalesce(cast(expiration as text), '') || ','
-             || case when invalidation is null then '' else 'x' end, ','), ''), coalesce(string_agg(",
+             || case when invalidation is null then ',' else 'x,' end
+             || case when is_metadata_vouched then 'v' else '' end, ','), ''), coalesce(string_agg(",
     );
     query.push_hex("salt").push(" || ").push_hex("digest").push(", ''), '')");
     for text in TEXTS {
         query.push(format!(", coalesce(string_agg({text}, '{SEPARATOR}') filter (where is_long = 0), '')"));
     }
     query.push(format!(
-        " from (select seq, expiration, invalidation, salt, digest, {}, case when 0",
-        TEXTS.join(", ")
+        " from (select seq, expiration, invalidation, salt, digest, {VOUCHED}, {}, case when 0",
+        TEXTS.iter().filter(|text| **text != "vouched_role_names").copied().collect::<Vec<_>>().join(", ")
     ));
     for text in TEXTS {
-        query.push(format!(" + octet_length({text})"));
+        query.push(format!(" + coalesce(octet_length({text}), 0)"));
     }
     // The bytes of a text are counted without reading it.
     query.push(" > ").push_bind(number(FEED_TEXTS_LEN_AT_ONCE)?);

@@ -8,7 +8,7 @@ use crate::limits::FEED_ROWS_LEN_MAX;
 use crate::store::StoreError;
 use crate::store::feed_text::{FeedKey, RowsText, SECRET_DIGITS, Secret};
 use crate::store::sql::feed_parts::{
-    END, Part, Removed, SEPARATOR, is_anything_after, latest_removed, number, read_part,
+    END, Part, Removed, SEPARATOR, VOUCHED, is_anything_after, latest_removed, number, read_part,
 };
 use crate::store::sql::query::Query;
 use crate::store::sql::row::cursor;
@@ -89,11 +89,11 @@ impl Gathered {
         snapshot: &mut Transaction,
         mut part: Part,
     ) -> Result<(), StoreError> {
-        let query = Query::new(
+        let query = Query::new(format!(
             "select seq, invalidation is not null, salt, digest, expiration, id, name, owner_username, owner_realm, role_names,
-                    limited_by_names, metadata
+                    limited_by_names, metadata, {VOUCHED}
              from api_key where seq > ? order by seq limit ?",
-        );
+        ));
         let mut keys = snapshot.fetch(query.bind(number(part.after.0)?).bind(number(part.wanted)?))?;
         while !self.is_full()
             && let Some(row) = keys.try_next().await?
@@ -101,7 +101,7 @@ impl Gathered {
             let key = FeedKey {
                 seq: cursor(row.at(0)?)?,
                 is_ended: row.at(1)?,
-                secret: Secret::of_bytes(row.at(2)?, row.at(3)?)?,
+                secret: Secret::of_bytes(row.at(2)?, row.at(3)?),
                 expiration: row.at(4)?,
                 id: row.at(5)?,
                 name: row.at(6)?,
@@ -110,6 +110,8 @@ impl Gathered {
                 roles: row.at(9)?,
                 limited_by: row.at(10)?,
                 metadata: row.at(11)?,
+                vouched_roles: row.at(12)?,
+                is_metadata_vouched: row.at(13)?,
             };
             self.push(&key, &mut part.removed)?;
         }
@@ -122,24 +124,27 @@ impl Gathered {
         let mut texts = joined.texts.map(|text| text.split(SEPARATOR));
         for _ in 0..part.keys.count {
             let mut number = || numbers.next().unwrap_or_default();
-            let (seq, expiration, is_ended) = (number(), number(), !number().is_empty());
+            let (seq, expiration) = (number(), number());
+            let (is_ended, is_metadata_vouched) = (!number().is_empty(), !number().is_empty());
             let expiration = (!expiration.is_empty()).then(|| parsed(expiration)).transpose()?;
             let secret = secrets.split_at_checked(SECRET_DIGITS).ok_or(StoreError::Corrupt("digest"))?;
             secrets = secret.1;
-            let [id, name, username, realm, roles, limited_by, metadata] =
+            let [id, name, username, realm, roles, vouched_roles, limited_by, metadata] =
                 texts.each_mut().map(|text| text.next().unwrap_or_default());
             let key = FeedKey {
                 seq: cursor(parsed(seq)?)?,
                 is_ended,
-                secret: Secret::of_digits(secret.0)?,
+                secret: Secret::of_digits(secret.0),
                 expiration,
                 id,
                 name,
                 username,
                 realm,
                 roles,
+                vouched_roles,
                 limited_by,
                 metadata,
+                is_metadata_vouched,
             };
             self.push(&key, &mut part.removed)?;
         }

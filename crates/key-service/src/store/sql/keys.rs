@@ -14,11 +14,12 @@ use crate::store::sql::{SqlStore, take_seqs, write_events};
 use crate::store::{KeyFilter, NamePattern, StoreError, StoredKey};
 
 impl SqlStore {
-    /// The keys that have one of these ids, dead or alive, in any order. An id may be there twice.
+    /// The keys that have one of these ids, dead or alive, in any order, each by its id. An id may be there twice. A key that is not readable
+    /// is trouble for who asks for it, not for the others.
     pub(in crate::store) async fn find_all(
         &self,
         mut ids: Vec<String>,
-    ) -> Result<Vec<StoredKey>, StoreError> {
+    ) -> Result<Vec<(String, Result<StoredKey, StoreError>)>, StoreError> {
         ids.sort_unstable();
         ids.dedup();
         let mut query = Query::new("select ");
@@ -27,7 +28,8 @@ impl SqlStore {
             [id] => query.push("= ").push_bind(id),
             ids => query.push_in_texts(ids)?,
         };
-        self.fetch_all(query).await?.iter().map(Row::stored_key).collect()
+        let rows = self.fetch_all(query).await?;
+        rows.iter().map(|row| Ok((row.get("id")?, row.stored_key()))).collect()
     }
 }
 
@@ -126,11 +128,11 @@ fn number_of(keys: usize) -> Result<i64, StoreError> {
 pub(super) const INSERT_KEYS: &str = "insert into api_key
      (id, creation, salt, digest, owner_username, owner_realm, owner_realm_type, owner_full_name, owner_email,
       owner_metadata, name, expiration, role_descriptors, role_names, limited_by, limited_by_names, metadata, seq,
-      invalidation)
+      invalidation, roles_vouched, metadata_vouched, vouched_role_names, vouched_seq)
    values ";
 
 /// The values of one key, in the order of [`INSERT_KEYS`].
-pub(super) fn key_values(key: &StoredKey, seq: i64) -> Result<[Parameter; 19], StoreError> {
+pub(super) fn key_values(key: &StoredKey, seq: i64) -> Result<[Parameter; 23], StoreError> {
     let role_names: Vec<&str> = key.role_descriptors.names().collect();
     let limited_by_names: Vec<&str> = key.limited_by.names().collect();
     Ok([
@@ -153,6 +155,10 @@ pub(super) fn key_values(key: &StoredKey, seq: i64) -> Result<[Parameter; 19], S
         json_text(&key.metadata)?.into(),
         seq.into(),
         key.invalidation.map(millis).into(),
+        key.vouching.roles.into(),
+        key.vouching.metadata.into(),
+        json_text(&key.vouched_roles())?.into(),
+        seq.into(),
     ])
 }
 

@@ -30,6 +30,7 @@ pub(super) fn sqlite() -> Migrator {
         (2, "native realm", include_str!("../../../migrations/sqlite/0002_native_realm.sql")),
         (3, "tokens", include_str!("../../../migrations/sqlite/0003_tokens.sql")),
         (4, "key removal", include_str!("../../../migrations/sqlite/0004_key_removal.sql")),
+        (6, "vouching", include_str!("../../../migrations/sqlite/0006_vouching.sql")),
         (8, "token families", include_str!("../../../migrations/sqlite/0008_token_families.sql")),
     ])
 }
@@ -41,6 +42,7 @@ pub(super) fn postgres() -> Migrator {
         (3, "tokens", include_str!("../../../migrations/postgres/0003_tokens.sql")),
         (4, "key removal", include_str!("../../../migrations/postgres/0004_key_removal.sql")),
         (5, "edges", include_str!("../../../migrations/postgres/0005_edges.sql")),
+        (6, "vouching", include_str!("../../../migrations/postgres/0006_vouching.sql")),
         (8, "token families", include_str!("../../../migrations/postgres/0008_token_families.sql")),
     ])
 }

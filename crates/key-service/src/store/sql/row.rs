@@ -8,12 +8,13 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
+use crate::security::vouching::Vouching;
 use crate::store::{KeyOwner, StoreError, StoredKey};
 
 /// The columns that [`Row::stored_key`] reads.
 pub(super) const KEY_COLUMNS: &str = "id, salt, digest, name, owner_username, owner_realm, owner_realm_type, \
      owner_full_name, owner_email, owner_metadata, creation, expiration, invalidation, role_descriptors, \
-     limited_by, metadata";
+     limited_by, metadata, roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided";
 
 /// A row of either database.
 pub(super) enum Row {
@@ -61,7 +62,15 @@ impl Row {
         Ok(len)
     }
 
+    /// A key that is not readable is named in the log.
     pub(super) fn stored_key(&self) -> Result<StoredKey, StoreError> {
+        self.read_key().inspect_err(|error| {
+            let id = self.get::<String>("id").unwrap_or_default();
+            tracing::error!(key_id = ?id, %error, "an API key in the store is not readable");
+        })
+    }
+
+    fn read_key(&self) -> Result<StoredKey, StoreError> {
         Ok(StoredKey {
             id: self.key_id()?,
             salt: self.salt()?,
@@ -81,7 +90,17 @@ impl Row {
             role_descriptors: self.json("role_descriptors")?,
             limited_by: self.json("limited_by")?,
             metadata: self.json("metadata")?,
+            vouching: self.vouching()?,
         })
+    }
+
+    /// What was decided for an earlier change of the key does not count.
+    fn vouching(&self) -> Result<Vouching, StoreError> {
+        if self.get::<Option<bool>>("is_vouching_decided")? != Some(true) {
+            return Ok(Vouching::default());
+        }
+        let vouched = |column| Ok::<_, StoreError>(self.get::<Option<bool>>(column)? == Some(true));
+        Ok(Vouching { roles: vouched("roles_vouched")?, metadata: vouched("metadata_vouched")? })
     }
 
     pub(super) fn key_id(&self) -> Result<KeyId, StoreError> {

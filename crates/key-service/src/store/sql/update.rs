@@ -63,7 +63,7 @@ async fn write(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<us
     let update = Query::new(
         "update api_key set owner_realm_type = ?, owner_full_name = ?, owner_email = ?, owner_metadata = ?,
            expiration = ?, role_descriptors = ?, role_names = ?, limited_by = ?, limited_by_names = ?,
-           metadata = ?, seq = ?
+           metadata = ?, roles_vouched = ?, metadata_vouched = ?, vouched_role_names = ?, vouched_seq = ?, seq = ?
          where id = ?",
     )
     .bind(&key.owner.realm_type)
@@ -76,6 +76,10 @@ async fn write(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<us
     .bind(limited_by)
     .bind(json_text(&limited_by_names)?)
     .bind(metadata)
+    .bind(key.vouching.roles)
+    .bind(key.vouching.metadata)
+    .bind(json_text(&key.vouched_roles())?)
+    .bind(seq)
     .bind(seq)
     .bind(key.id.as_str());
     change.execute(update).await.map(|_| len)

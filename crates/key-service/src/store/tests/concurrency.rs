@@ -50,6 +50,7 @@ async fn write(store: KeyStore, writer: usize) -> Model {
                     metadata: None,
                     expiration: Some(expiration),
                     lifetime_max: None,
+                    is_vouched: false,
                 };
                 store.update(vec![id.clone()], update, actor(), UnixMillis(2)).await.unwrap();
                 model.insert(id, Some(expiration));

@@ -13,6 +13,7 @@ fn update() -> KeyUpdate {
         metadata: None,
         expiration: None,
         lifetime_max: None,
+        is_vouched: false,
     }
 }
 
@@ -58,6 +59,7 @@ async fn everything_that_an_update_may_change_is_stored() {
         metadata: Some(object(json!({"a": [1, 2.5, null]}))),
         expiration: Some(UnixMillis(7_000)),
         lifetime_max: None,
+        is_vouched: true,
     };
     scratch.update(&["a"], changed.clone()).await;
     let expected = StoredKey {
@@ -66,6 +68,7 @@ async fn everything_that_an_update_may_change_is_stored() {
         role_descriptors: changed.role_descriptors.unwrap(),
         metadata: changed.metadata.unwrap(),
         expiration: changed.expiration,
+        vouching: Vouching { roles: true, metadata: true },
         ..before
     };
     assert_eq!(scratch.store.find("a").await.unwrap(), Some(expected));
@@ -80,8 +83,8 @@ async fn an_update_of_long_keys_is_made_in_parts_and_leaves_none_out() {
         scratch.create(id).await;
     }
     let before = scratch.store.latest().await.unwrap();
-    let long = Some(object(json!({"long": "x".repeat(GROUP_LEN_MAX / 2)})));
-    let update = KeyUpdate { metadata: long, ..update() };
+    let metadata = object(json!({"long": "x".repeat(GROUP_LEN_MAX / 2)}));
+    let update = KeyUpdate { owner: KeyOwner { metadata, ..update().owner }, ..update() };
     let changed = scratch.store.update(ids.clone(), update, actor(), UnixMillis(5)).await.unwrap();
     let updated: Vec<UpdateOutcome> = ids.into_iter().map(|id| (id, Ok(KeyChange::Updated))).collect();
     assert_eq!(changed.outcome, updated);

@@ -1,0 +1,94 @@
+//! Keys that the feed cannot tell as they are.
+//!
+//! One row that an edge cannot read would make it refuse the whole page, and with it every later change. So such a key is told as if it were
+//! removed: the edges refuse it, which is the safe side, and everything else goes on. It is counted, and named in the log.
+
+use latchkey_key_feed::{KeyId, ListSize, MetadataSize, RowSize, header_value};
+
+use super::FeedKey;
+use crate::limits::rows::WITHHELD_KEYS_NAMED_MAX;
+use crate::telemetry;
+
+/// Why a key is told as if it were removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyWithheld {
+    /// No edge could hold it. It was made when nothing was refused for its size.
+    TooLarge,
+    /// What is stored of it is not what was stored.
+    Unreadable,
+}
+
+/// The keys of one page that are told so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Withheld {
+    too_large: usize,
+    unreadable: usize,
+    /// The ids of the first of them.
+    ids: Vec<String>,
+}
+
+impl FeedKey<'_> {
+    /// Why it cannot be told as it is, if it cannot.
+    pub(super) fn why_withheld(&self) -> Option<WhyWithheld> {
+        match self.row_size() {
+            None => Some(WhyWithheld::Unreadable),
+            Some(size) if !size.fits_a_record() => Some(WhyWithheld::TooLarge),
+            Some(_) => None,
+        }
+    }
+
+    /// `None` when an edge could not read it.
+    fn row_size(&self) -> Option<RowSize> {
+        ListSize::of_json(self.vouched_roles).ok()?;
+        Some(RowSize {
+            id_len: self.id.len(),
+            name_len: header_value::encoded_len(self.name),
+            owner_len: header_value::encoded_len(self.username) + header_value::encoded_len(self.realm),
+            roles: ListSize::of_json(self.roles).ok()?,
+            limited_by: ListSize::of_json(self.limited_by).ok()?,
+            metadata: MetadataSize::of_json(self.metadata).ok()?,
+        })
+    }
+}
+
+/// Whether an edge reads it as an id. What has none cannot even be told as removed; nobody could present it either.
+pub(super) fn is_id(id: &str) -> bool {
+    KeyId::check(id).is_ok()
+}
+
+impl Withheld {
+    pub(super) fn note(&mut self, id: &str, why: WhyWithheld) {
+        match why {
+            WhyWithheld::TooLarge => self.too_large += 1,
+            WhyWithheld::Unreadable => self.unreadable += 1,
+        }
+        if self.ids.len() < WITHHELD_KEYS_NAMED_MAX {
+            self.ids.push(id.to_owned());
+        }
+    }
+
+    /// Counts them, and names them in the log.
+    pub fn report(&self) {
+        let Self { too_large, unreadable, ids } = self;
+        if ids.is_empty() {
+            return;
+        }
+        telemetry::feed_rows_withheld("too_large", *too_large);
+        telemetry::feed_rows_withheld("unreadable", *unreadable);
+        tracing::warn!(
+            too_large,
+            unreadable,
+            key_ids = ?ids,
+            "edges are told that these API keys were removed, because they could not hold or read them; `latchkey check` lists all of them"
+        );
+    }
+}
+
+#[cfg(test)]
+impl Withheld {
+    pub(super) fn of(id: &str, why: WhyWithheld) -> Self {
+        let mut withheld = Self::default();
+        withheld.note(id, why);
+        withheld
+    }
+}

@@ -1,0 +1,76 @@
+//! How large a key is that is to be stored: every edge must be able to hold it.
+
+use latchkey_key_feed::{ListSize, MetadataSize, RowProblem, RowSize, header_value};
+use serde_json::{Map, Value};
+
+use crate::limits::rows::DESCRIPTORS_LEN_MAX;
+use crate::security::role_descriptor::RoleDescriptors;
+use crate::store::StoredKey;
+use crate::store::written_len::json_len;
+
+impl StoredKey {
+    /// Everything about it that is more than a key may have, for the list of a failed validation.
+    #[must_use]
+    pub fn problems_of_size(&self) -> Vec<String> {
+        let mut problems = problems_of_descriptors(Some(&self.role_descriptors), &self.limited_by);
+        problems.extend(self.problems_of_row());
+        problems
+    }
+
+    /// Everything about it that is more than an edge may be sent of a new key.
+    #[must_use]
+    pub fn problems_of_row(&self) -> Vec<String> {
+        match self.row_size() {
+            Some(size) => size.problems().iter().map(ToString::to_string).collect(),
+            None => vec![too_deep()],
+        }
+    }
+
+    /// Whether every edge can hold it. The feed tells of a key that none can as if it were removed.
+    #[must_use]
+    pub fn fits_a_record(&self) -> bool {
+        self.row_size().is_some_and(|size| size.fits_a_record())
+    }
+
+    /// `None` when its metadata cannot be read by an edge.
+    fn row_size(&self) -> Option<RowSize> {
+        Some(RowSize {
+            id_len: self.id.as_str().len(),
+            name_len: header_value::encoded_len(&self.name),
+            owner_len: header_value::encoded_len(&self.owner.username)
+                + header_value::encoded_len(&self.owner.realm),
+            roles: ListSize::of_names(self.role_descriptors.names()),
+            limited_by: ListSize::of_names(self.limited_by.names()),
+            metadata: metadata_size(&self.metadata)?,
+        })
+    }
+}
+
+/// Everything about metadata alone that is more than a key may have.
+#[must_use]
+pub fn problems_of_metadata(metadata: &Map<String, Value>) -> Vec<String> {
+    let Some(metadata) = metadata_size(metadata) else { return vec![too_deep()] };
+    RowSize { metadata, ..RowSize::default() }.problems().iter().map(ToString::to_string).collect()
+}
+
+/// What of role descriptors is longer than it may be. Only their names reach the edges; the rest is stored with each key.
+#[must_use]
+pub fn problems_of_descriptors(own: Option<&RoleDescriptors>, limited_by: &RoleDescriptors) -> Vec<String> {
+    [("role_descriptors", own), ("the roles of the owner", Some(limited_by))]
+        .into_iter()
+        .filter_map(|(what, roles)| Some((what, json_len(roles?))))
+        .filter(|(_, len)| *len > DESCRIPTORS_LEN_MAX)
+        .map(|(what, len)| {
+            format!("{what} have {len} bytes as JSON, at most {DESCRIPTORS_LEN_MAX} are allowed")
+        })
+        .collect()
+}
+
+/// `None` when an edge could not read it.
+fn metadata_size(metadata: &Map<String, Value>) -> Option<MetadataSize> {
+    MetadataSize::of_json(&serde_json::to_string(metadata).ok()?).ok()
+}
+
+fn too_deep() -> String {
+    RowProblem::MetadataDepth(latchkey_key_feed::limits::JSON_DEPTH_MAX).to_string()
+}
