@@ -7,6 +7,7 @@
 #![expect(clippy::panic, reason = "a failing test may panic")]
 #![expect(clippy::indexing_slicing, reason = "a failing test may panic")]
 
+mod accepted_rows;
 mod acknowledgement;
 mod authentication;
 mod clock;

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::http::{Request, Response};
-use crate::key_service::CreatedKey;
+use crate::key_service::{CreatedKey, KeyServiceClient};
 use crate::output;
 use crate::stack::{LocalStack, Ports, StackMark, StackOptions, with_status};
 use crate::wait;
@@ -81,6 +81,7 @@ impl<W: Write> Story<'_, W> {
 
         self.step("the key is presented", || identity(stack, &key))?;
         self.step("a client forges identity headers", || forged_identity(stack, &key))?;
+        self.step("a user calls her own key an admin", || self_made_admin(stack))?;
         self.step("the right id with a wrong secret", || wrong_secret(stack, &key))?;
         self.step("a key that lived for a second", || expired(stack, &short_lived))?;
         self.step("the key is revoked", || revoked(stack, &key))?;
@@ -156,6 +157,23 @@ fn forged_identity(stack: &LocalStack, key: &CreatedKey) -> Result<String> {
     let answer = with_status(200, stack.ask(&request)?)?;
     ensure!(!answer.text().contains("mallory"), "a forged header reached the upstream: {}", answer.text());
     Ok(format!("200, and none of {} forgeries arrives", names.len()))
+}
+
+/// A name that somebody gives to what she makes herself is no role of hers.
+fn self_made_admin(stack: &LocalStack) -> Result<String> {
+    let root = stack.key_service.client();
+    let role = json!({"cluster": ["manage_own_api_key"]});
+    with_status(200, root.send(Request::new("PUT", "/_security/role/key-maker").json(&role))?)?;
+    let user = json!({"password": "wonderland", "roles": ["key-maker"]});
+    with_status(200, root.send(Request::new("PUT", "/_security/user/alice").json(&user))?)?;
+    let alice = KeyServiceClient::of_user(root.address(), "alice", "wonderland");
+    let key = stack.admitted_key_of(&alice, &json!({"name": "mine", "role_descriptors": {"admin": {}}}))?;
+    let answer = with_status(200, get(stack, "/demo/self-made", &key.encoded)?)?;
+    let seen = identity_headers(&answer)?;
+    ensure!(seen.contains(&("x-api-key-owner".to_owned(), "alice".to_owned())), "nobody's key: {seen:?}");
+    let roles = seen.iter().find(|(name, _)| name == "x-api-key-roles");
+    ensure!(roles.is_none(), "the upstream was told {roles:?}");
+    Ok("200, and no x-api-key-roles: admin".to_owned())
 }
 
 fn wrong_secret(stack: &LocalStack, key: &CreatedKey) -> Result<String> {

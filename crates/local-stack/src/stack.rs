@@ -9,7 +9,7 @@ use crate::child_process::LogMark;
 use crate::envoy::{EnvoyOptions, EnvoyProcess};
 use crate::envoy_config::EnvoyConfig;
 use crate::http::{Request, Response, http1};
-use crate::key_service::{CreatedKey, KeyServiceProcess};
+use crate::key_service::{CreatedKey, KeyServiceClient, KeyServiceProcess};
 use crate::port;
 use crate::scratch_directory::ScratchDirectory;
 use crate::upstream::Upstream;
@@ -139,7 +139,16 @@ impl LocalStack {
     ///
     /// When the service makes none, or the edge goes on refusing it.
     pub fn admitted_key(&self, body: &Value) -> Result<CreatedKey> {
-        let key = self.key_service.client().create_key(body)?;
+        self.admitted_key_of(self.key_service.client(), body)
+    }
+
+    /// The same for somebody else.
+    ///
+    /// # Errors
+    ///
+    /// When the service makes none, or the edge goes on refusing it.
+    pub fn admitted_key_of(&self, maker: &KeyServiceClient, body: &Value) -> Result<CreatedKey> {
+        let key = maker.create_key(body)?;
         wait::until("the edge admits a new key", || {
             let answer = self.ask(&Request::get("/is-it-known-yet").api_key(&key.encoded))?;
             Ok((answer.status == 200).then_some(()))
