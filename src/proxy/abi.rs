@@ -17,7 +17,7 @@ unsafe extern "C" {
         arguments_size: usize,
         results_data: *mut *mut u8,
         results_size: *mut usize,
-    ) -> Status;
+    ) -> u32;
     fn proxy_get_current_time_nanoseconds(nanoseconds: *mut u64) -> Status;
     fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size: *mut usize) -> Status;
     fn proxy_remove_header_map_value(map: MapType, name_data: *const u8, name_size: usize) -> Status;
@@ -160,7 +160,8 @@ pub(super) fn declare_text_state(name: &str) -> Result<(), HostFailed> {
         // SAFETY: as in `header_pairs`.
         drop(unsafe { Vec::from_raw_parts(data, size, size) });
     }
-    done(status)
+    // A number, because a host that does not have the call, or does not allow it, says so in ways that the SDK has no name for.
+    if status == Status::Ok as u32 { Ok(()) } else { Err(HostFailed) }
 }
 
 fn done(status: Status) -> Result<(), HostFailed> {

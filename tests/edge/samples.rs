@@ -110,13 +110,24 @@ fn the_rule_by_owner_shuts_out_whom_it_names() {
         record
     };
     let owners = [("alice", "native"), ("mallory", "native"), ("mallory", "file"), ("trudy", "native")];
-    let stage = Stage::with_keys(owners.map(|(owner, realm)| owned_by(owner, realm)).to_vec(), |config| {
+    let with_rule = |config: &mut EnvoyConfig| {
         let filters = config.connection_manager().unwrap()["http_filters"].as_array_mut().unwrap();
         filters.insert(filters.len() - 1, sample("envoy/rbac.yaml"));
+    };
+    let records = owners.map(|(owner, realm)| owned_by(owner, realm)).to_vec();
+    let statuses = |stage: &Stage| {
+        owners.map(|(owner, realm)| stage.status_for(&encoded(&format!("{owner}-{realm}"), "secret")))
+    };
+    // Where the values cannot be declared as texts, the gate works, and a condition that compares texts does not hold.
+    let undeclared = Stage::with_keys(records.clone(), |config| {
+        with_rule(config);
+        let allowed = &mut config.gate().unwrap()["capability_restriction_config"]["allowed_capabilities"];
+        allowed.as_object_mut().unwrap().remove("proxy_call_foreign_function").unwrap();
     });
-    let statuses =
-        owners.map(|(owner, realm)| stage.status_for(&encoded(&format!("{owner}-{realm}"), "secret")));
-    assert_eq!(statuses, [200, 403, 200, 403]);
+    assert_eq!(statuses(&undeclared), [200, 403, 200, 200]);
+
+    let stage = Stage::with_keys(records, with_rule);
+    assert_eq!(statuses(&stage), [200, 403, 200, 403]);
     // The same value is a text to the access log.
     let path = "/logged-too";
     stage.send(&latchkey_local_stack::http::Request::get(path).api_key(&encoded("trudy-native", "secret")));
