@@ -29,7 +29,7 @@ pub struct WireRow<'a> {
 
 /// What a row says of its key.
 #[derive(Debug)]
-#[expect(
+#[allow(
     clippy::large_enum_variant,
     reason = "a row lives for a moment, and nearly all are live: a box would be an allocation each"
 )]
