@@ -6,12 +6,13 @@ use std::process::{Command, Output};
 
 use latchkey_filter::config::Config;
 use latchkey_local_stack::envoy_config::EnvoyConfig;
+use latchkey_local_stack::fake_key_service::FakeKeyService;
 use latchkey_local_stack::places;
 use latchkey_local_stack::stack::FEED_CREDENTIAL_VARIABLE;
 use latchkey_trim_module::{surface, trim};
 use serde_json::{Value, json};
 
-use crate::stage::{FEED_SECRET, Stage, encoded, key};
+use crate::stage::{FEED_SECRET, Stage, configure, encoded, epoch, key};
 
 #[test]
 fn the_local_configuration_is_understood() {
@@ -62,17 +63,18 @@ fn the_filter_is_allowed_what_it_needs_and_nothing_else() {
     }
 }
 
+// The host answers such a call without doing anything.
 #[test]
-fn a_filter_that_is_not_allowed_a_call_is_not_loaded() {
-    let mut config = EnvoyConfig::local().unwrap();
-    let allowed = &mut config.gate().unwrap()["capability_restriction_config"]["allowed_capabilities"];
-    allowed.as_object_mut().unwrap().remove("proxy_send_local_response").unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("envoy.json");
-    std::fs::write(&path, config.rendered()).unwrap();
-    let validated = validated(&path);
-    let said = String::from_utf8_lossy(&validated.stderr);
-    assert!(!validated.status.success() && said.contains("proxy_send_local_response"), "{said}");
+fn what_the_filter_is_not_allowed_does_not_happen() {
+    let keys = FakeKeyService::start(epoch("unheard")).unwrap();
+    let stage = Stage::start(keys, |config| {
+        configure(config, "/start_up_wait", json!("0s"));
+        let restriction = &mut config.gate().unwrap()["capability_restriction_config"];
+        let allowed = restriction["allowed_capabilities"].as_object_mut().unwrap();
+        allowed.remove("proxy_http_call").unwrap();
+    });
+    assert_eq!(stage.status_for(&encoded("id", "secret")), 503);
+    assert_eq!(stage.keys.requests(), Vec::<String>::new());
 }
 
 #[test]
