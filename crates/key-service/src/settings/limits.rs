@@ -113,3 +113,19 @@ fn trusted_proxies(section: &mut Section<'_>) -> Vec<AddressBlock> {
         Vec::new()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_source_and_no_waiting_takes_every_connection() {
+        for (connections, of_a_source, waiting) in
+            [(1, 1, 1), (2, 1, 2), (64, 32, 60), (16_384, 8_192, 15_360)]
+        {
+            assert_eq!(share_of_a_source(connections), of_a_source);
+            let settings = LimitSettings { connections, ..LimitSettings::default() };
+            assert_eq!(settings.feed_requests_waiting(), waiting);
+        }
+    }
+}

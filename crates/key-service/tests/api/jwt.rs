@@ -327,3 +327,27 @@ async fn a_shared_secret_signs_and_another_proves_the_client() {
     let wrong = sign("another secret that is long enough...");
     assert_refused(&ask(&wrong, Some("SharedSecret client secret")).await, "another secret");
 }
+
+// Whoever has a good token is not blamed for keys that nobody could read, neither by the realm whose keys they are nor by the next.
+#[tokio::test]
+async fn keys_out_of_reach_are_trouble_of_the_service_whatever_another_realm_says() {
+    let (key, another) = (ProviderKey::p256("one"), ProviderKey::p256("two"));
+    let away = Provider::serving(&[&key]).await;
+    away.serve(StatusCode::INTERNAL_SERVER_ERROR, String::new());
+    let other = Provider::serving(&[&another]).await;
+    let of = |name: &str, provider: &Provider| JwtRealmSettings {
+        name: name.to_owned(),
+        ..settings(provider.location())
+    };
+    let realms = JwtRealms::new(vec![of("away", &away), of("other", &other)]).unwrap();
+    let service = Service::with_jwt_realms(ServiceSettings::default(), realms).await;
+    assert_eq!(present(&service, &key.sign(&claims(json!({})))).await.status, 503);
+    assert_eq!(present(&service, &another.sign(&claims(json!({})))).await.status, 200);
+    let metrics = service.anonymous().get("/metrics").await.text;
+    let counted = r#"latchkey_authentication_unavailable_total{reason="jwt_keys_unavailable"}"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    assert!(
+        !metrics.contains(r#"authentication_failures_total{reason="jwt_keys_unavailable"}"#),
+        "{metrics}"
+    );
+}
