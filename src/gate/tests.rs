@@ -192,6 +192,17 @@ fn each_question_has_its_clock() {
 }
 
 #[test]
+fn a_table_serves_no_longer_than_the_service_was_told() {
+    // The operator allows more now, and the service does not know it yet.
+    let told = TableAge { ms: 45_000, serves_ms: 45_000 };
+    assert_eq!(Freshness::of(told, &LIMITS), Freshness::TooOld);
+    assert_eq!(Freshness::of(TableAge { ms: 44_999, ..told }, &LIMITS), Freshness::Fresh);
+    // Another plugin of the table may admit for longer than this one.
+    let patient = TableAge { ms: 3_600_000, serves_ms: u64::MAX };
+    assert_eq!(Freshness::of(patient, &LIMITS), Freshness::TooOld);
+}
+
+#[test]
 fn a_missing_or_bad_credential_is_told_whatever_the_table_is() {
     let empty = FakeSharedData::default();
     assert_eq!(outcome(&decide_at(&empty, &HeaderPairs::default(), NOW)), "credential_missing");

@@ -1,6 +1,8 @@
 //! Followers against a service that behaves as the feed is specified, and against one that does not.
 
 mod clocks;
+mod credential;
+mod departure;
 mod loading;
 mod model;
 

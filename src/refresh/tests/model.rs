@@ -6,7 +6,7 @@ use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, MonotonicMillis
 
 use crate::clock::fake_clocks::START;
 use crate::refresh::{
-    Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Instance, Poll, Register, Step,
+    Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Instance, Poll, Register, Step, TableNumber,
 };
 use crate::table::fake_store::{FakeSharedData, key, live, removed, shape};
 use crate::table::{FeedIdentity, LiveTable, SharedNames, TableReader, TableWriter};
@@ -18,11 +18,20 @@ pub(super) struct Service {
     pub(super) rows: BTreeMap<KeyId, FeedRow>,
     pub(super) purged_until: u64,
     pub(super) rows_per_page: usize,
+    /// The change that ended the key of whoever asks.
+    pub(super) ended_at: Option<u64>,
 }
 
 impl Service {
     pub(super) fn new() -> Self {
-        Self { epoch: "first", seq: 0, rows: BTreeMap::new(), purged_until: 0, rows_per_page: 1_000 }
+        Self {
+            epoch: "first",
+            seq: 0,
+            rows: BTreeMap::new(),
+            purged_until: 0,
+            rows_per_page: 1_000,
+            ended_at: None,
+        }
     }
 
     pub(super) fn create(&mut self, id: &str) {
@@ -53,12 +62,13 @@ impl Service {
         let epoch = poll.path.split("&epoch=").nth(1).and_then(|rest| rest.split('&').next());
         let is_of_another = after > 0 && epoch.is_some_and(|epoch| epoch != self.epoch);
         let reset = is_of_another || after < self.purged_until && !is_load || after > self.seq;
-        let mut keys: Vec<_> =
-            self.rows.values().filter(|row| !reset && row.seq().0 > after).cloned().collect();
+        let end = self.ended_at.unwrap_or(self.seq);
+        let is_asked = |row: &&FeedRow| !reset && row.seq().0 > after && row.seq().0 <= end;
+        let mut keys: Vec<_> = self.rows.values().filter(is_asked).cloned().collect();
         keys.sort_by_key(FeedRow::seq);
         let more = keys.len() > self.rows_per_page;
         keys.truncate(self.rows_per_page);
-        let cursor = if more { keys.last().unwrap().seq() } else { Cursor(self.seq) };
+        let cursor = if more { keys.last().unwrap().seq() } else { Cursor(end) };
         let page = FeedPage {
             epoch: Epoch::try_from(self.epoch.to_owned()).unwrap(),
             cursor,
@@ -66,7 +76,7 @@ impl Service {
             total: self.live_ids().len() as u64,
             more,
             reset,
-            ended: false,
+            ended: self.ended_at.is_some() && !more,
             keys,
         };
         serde_json::to_vec(&page).unwrap()
@@ -102,17 +112,21 @@ pub(super) fn names() -> SharedNames {
     SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"), shape())
 }
 
+pub(super) fn request(number: TableNumber) -> FeedRequest {
+    FeedRequest {
+        path: "/_latchkey/feed".to_owned(),
+        edge: "edge".to_owned(),
+        instance: Instance::of(number, b"vm", names().table()),
+        wait_ms: 20_000,
+        fetch_timeout_ms: 5_000,
+    }
+}
+
 impl Edge {
     pub(super) fn new(vms: usize) -> Self {
         let shared = FakeSharedData::default();
         let number = Register::new(shared.clone(), &names()).enter(7, REFUSE_AFTER_MS).unwrap();
-        let request = FeedRequest {
-            path: "/_latchkey/feed".to_owned(),
-            edge: "edge".to_owned(),
-            instance: Instance::of(number, b"vm", names().table()),
-            wait_ms: 20_000,
-            fetch_timeout_ms: 5_000,
-        };
+        let request = request(number);
         let vms = (0..vms).map(|_| {
             let id = FollowerId::allot(&shared, &names());
             let follower = Follower::new(id, shared.clone(), &names(), request.clone(), START);
