@@ -73,8 +73,8 @@ impl Plugin {
         }
     }
 
-    /// Whether it has a table to keep fresh.
-    pub(super) fn follows(&self) -> bool {
+    /// Whether it has a table to keep fresh. One that looks at no credential ticks for those that have left alone.
+    fn follows(&self) -> bool {
         self.config.authentication != Authentication::Off
     }
 

@@ -44,11 +44,8 @@ impl RootContext for FilterRoot {
         let json = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size).ok().flatten();
         match Config::parse(&json.unwrap_or_default(), |name| std::env::var(name).ok()) {
             Ok(config) => {
-                let plugin = Plugin::new(config, self.context_id);
-                if plugin.follows() {
-                    let _ = hostcalls::set_tick_period(Duration::from_millis(FIRST_TICK_MS));
-                }
-                self.plugin = Some(Rc::new(plugin));
+                self.plugin = Some(Rc::new(Plugin::new(config, self.context_id)));
+                let _ = hostcalls::set_tick_period(Duration::from_millis(FIRST_TICK_MS));
                 true
             }
             Err(invalid) => {

@@ -1,6 +1,7 @@
 //! What is left of a table, and what the key service hears, when its last plugin ends.
 
 use latchkey_local_stack::fake_key_service::FakeKeyService;
+use latchkey_local_stack::http::{Request, http1};
 use latchkey_local_stack::wait;
 use serde_json::json;
 
@@ -39,4 +40,23 @@ fn an_edge_that_is_sent_to_another_key_service_says_goodbye_to_the_first() {
     let other = other_keys.requests().last().unwrap().clone();
     assert_ne!(parameter(&other, "instance"), Some(instance));
     dynamic.await_admitted();
+}
+
+#[test]
+fn an_edge_that_is_told_to_look_at_no_credential_says_goodbye() {
+    let keys = FakeKeyService::start(epoch("first")).unwrap();
+    keys.put(key("id", "secret"));
+    let mut dynamic = Dynamic::hasty(keys, |_| {});
+    dynamic.await_admitted();
+    dynamic.update(|config| configure(config, "/authentication", json!("off")));
+    wait::until("the edge says goodbye", || Ok((!goodbyes(&dynamic.keys).is_empty()).then_some(()))).unwrap();
+    assert_eq!(
+        dynamic.keys.requests().last(),
+        Some(&goodbyes(&dynamic.keys)[0]),
+        "it asks after its goodbye"
+    );
+    let edge = dynamic.envoy.listener().unwrap();
+    let answer = http1::exchange(edge, &Request::get("/off").header("x-api-key-owner", "mallory")).unwrap();
+    assert_eq!(answer.status, 200);
+    assert!(!answer.text().contains("mallory"), "the upstream tells what it saw: {}", answer.text());
 }

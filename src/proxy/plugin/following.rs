@@ -64,7 +64,9 @@ impl Plugin {
         let tick = self.clock.tick();
         if let Ok(tick) = tick {
             leaving::go_on(tick.now.monotonic);
-            self.follow(tick);
+            if self.follows() {
+                self.follow(tick);
+            }
         }
         self.wake_waiting(tick.map(|tick| tick.now));
         self.set_tick_period();
