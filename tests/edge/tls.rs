@@ -143,7 +143,7 @@ fn the_edge_follows_a_key_service_over_mutual_tls() {
     let roles = r#"{"edge": {"cluster": ["read_key_feed"]}}"#;
     fs::write(service.directory.path().join("roles.json"), roles).unwrap();
     let feed_key = service.ask("key create edge --role-descriptors roles.json");
-    let key = service.ask("key create ci");
+    let key = service.ask("key create ci --all-my-rights");
 
     let envoy = started(service.edge(&upstream), &feed_key);
     answers(&envoy, &key, 200);
@@ -155,7 +155,7 @@ fn the_edge_follows_a_key_service_over_mutual_tls() {
 fn the_edge_believes_nobody_else_of_the_same_authority() {
     let service = SecuredService::start();
     let upstream = Upstream::start(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    let key = service.ask("key create ci");
+    let key = service.ask("key create ci --all-my-rights");
     let mut config = service.edge(&upstream);
     let context = &mut config.cluster("key_service").unwrap()["transport_socket"]["typed_config"];
     context["common_tls_context"]["validation_context"]["match_typed_subject_alt_names"][0]["matcher"] =

@@ -7,6 +7,7 @@ mod backup;
 mod check;
 mod client_tls;
 mod completions;
+mod confirmation;
 mod connection;
 mod data_directory;
 mod dev;

@@ -1,19 +1,23 @@
 //! `latchkey key`: making, listing and ending API keys of a running service.
 
-mod edge_wait;
+pub(super) mod edge_wait;
+mod hits;
+mod invalidate;
 mod list;
+mod traits;
 
 use std::path::PathBuf;
 
 use axum::http::Method;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
-use crate::cli::json_input;
 use crate::cli::key::edge_wait::{EdgeWaitArguments, EdgesReached};
+use crate::cli::key::invalidate::{InvalidateArguments, invalidate};
+use crate::cli::key::traits::{KeyTraits, NewKeyTraits};
 use crate::cli::report::{Fields, Report, date, harmless};
 use crate::cli::secret_input::secret;
 use crate::cli::service_client::{Answer, ServiceClient, path};
@@ -52,7 +56,7 @@ struct CreateArguments {
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     name: String,
     #[command(flatten)]
-    traits: KeyTraits,
+    traits: NewKeyTraits,
 }
 
 #[derive(Debug, Args)]
@@ -73,7 +77,7 @@ struct GrantArguments {
     #[arg(long, value_name = "USER")]
     run_as: Option<String>,
     #[command(flatten)]
-    traits: KeyTraits,
+    traits: NewKeyTraits,
 }
 
 #[derive(Debug, Args)]
@@ -87,50 +91,8 @@ struct UpdateArguments {
     edges: EdgeWaitArguments,
 }
 
-/// What a key is besides a name.
-#[derive(Debug, Args)]
-struct KeyTraits {
-    /// After what time from now the key ends, such as 30d, 12h or 90m.
-    #[arg(long, value_name = "DURATION")]
-    expires_in: Option<String>,
-    /// A JSON file of role descriptors by name: what the key may do. Without, it may do what its owner may. - is stdin.
-    #[arg(long, value_name = "FILE")]
-    role_descriptors: Option<PathBuf>,
-    /// A text to keep with the key. May be given several times.
-    #[arg(long, value_name = "NAME=TEXT", value_parser = named_text)]
-    metadata: Vec<(String, String)>,
-}
-
-#[derive(Debug, Args)]
-struct InvalidateArguments {
-    #[command(flatten)]
-    keys: KeyChoice,
-    #[command(flatten)]
-    edges: EdgeWaitArguments,
-}
-
-/// Which keys are meant.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
-struct KeyChoice {
-    /// Ids of keys.
-    #[arg(conflicts_with_all = ["name", "username", "realm"], value_parser = NonEmptyStringValueParser::new())]
-    ids: Vec<String>,
-    /// Keys of this name; * stands for any text.
-    #[arg(long, conflicts_with_all = ["username", "realm"])]
-    name: Option<String>,
-    /// Keys of this user.
-    #[arg(long, value_name = "USER", conflicts_with = "mine")]
-    username: Option<String>,
-    /// Keys of the users of this realm.
-    #[arg(long, conflicts_with = "mine")]
-    realm: Option<String>,
-    /// Keys of whoever asks.
-    #[arg(long)]
-    mine: bool,
-}
-
 pub(super) fn run(arguments: KeyArguments) -> Result<(), CommandFailed> {
+    arguments.command.check()?;
     let service = arguments.connection.open()?;
     let now = SystemClock.now();
     let as_json = arguments.connection.json;
@@ -145,10 +107,23 @@ pub(super) fn run(arguments: KeyArguments) -> Result<(), CommandFailed> {
     report.print(as_json)
 }
 
+impl KeyCommand {
+    /// Refuses what is refused whoever asks, before a password is typed in vain.
+    fn check(&self) -> Result<(), CommandFailed> {
+        match self {
+            Self::Create(CreateArguments { traits, .. }) | Self::Grant(GrantArguments { traits, .. }) => {
+                traits.require_rights()
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report, CommandFailed> {
     let mut body = arguments.traits.body()?;
     body.insert("name".to_owned(), json!(arguments.name));
-    service.ask(Method::POST, KEYS, Some(&Value::Object(body))).map(created)
+    let answer = service.ask(Method::POST, KEYS, Some(&Value::Object(body)))?;
+    Ok(created(answer, &arguments.traits))
 }
 
 fn grant(service: &ServiceClient, arguments: &GrantArguments) -> Result<Report, CommandFailed> {
@@ -169,13 +144,14 @@ fn grant(service: &ServiceClient, arguments: &GrantArguments) -> Result<Report, 
         fields.insert("api_key".to_owned(), Value::Object(key));
         fields.extend(arguments.run_as.iter().map(|user| ("run_as".to_owned(), json!(user))));
     }
-    service.ask(Method::POST, &format!("{KEYS}/grant"), Some(&body)).map(created)
+    let answer = service.ask(Method::POST, &format!("{KEYS}/grant"), Some(&body))?;
+    Ok(created(answer, &arguments.traits))
 }
 
 /// Prints what was done, and then fails if not every edge is known to have applied it.
 fn update(service: &ServiceClient, arguments: &UpdateArguments, as_json: bool) -> Result<(), CommandFailed> {
     let id = &arguments.id;
-    let body = Value::Object(arguments.traits.body()?);
+    let body = Value::Object(arguments.traits.changes()?);
     let path = arguments.edges.ask_in(&path(&["_security", "api_key", id]));
     let answer = service.ask(Method::PUT, &path, Some(&body))?;
     let is_changed = answer.json.get("updated") == Some(&Value::Bool(true));
@@ -186,45 +162,11 @@ fn update(service: &ServiceClient, arguments: &UpdateArguments, as_json: bool) -
     edges.map_or(Ok(()), |edges| edges.require_all())
 }
 
-/// Prints what was ended, and then fails if that is not all that was named, or not every edge is known to have applied it.
-fn invalidate(
-    service: &ServiceClient,
-    arguments: &InvalidateArguments,
-    as_json: bool,
-) -> Result<(), CommandFailed> {
-    let body = arguments.keys.body();
-    let answer = service.ask(Method::DELETE, &arguments.edges.ask_in(KEYS), Some(&body))?;
-    let ended: Vec<&str> = answer
-        .json
-        .get("invalidated_api_keys")
-        .and_then(Value::as_array)
-        .map(|ids| ids.iter().filter_map(Value::as_str).collect())
-        .unwrap_or_default();
-    let plural = if ended.len() == 1 { "" } else { "s" };
-    let mut text = format!("Invalidated {} key{plural}.\n", ended.len());
-    for id in &ended {
-        text.push_str(&format!("  {}\n", harmless(id)));
-    }
-    let missed: Vec<&str> =
-        arguments.keys.ids.iter().map(String::as_str).filter(|id| !ended.contains(id)).collect();
-    let edges = EdgesReached::of(&answer.json);
-    text.extend(edges.as_ref().map(EdgesReached::told));
-    Report { text, json: answer.text.clone() }.print(as_json)?;
-    let mut complaints = Vec::new();
-    if !missed.is_empty() {
-        complaints.push(format!(
-            "not invalidated, because there is no such key or it is invalid already: {}",
-            missed.join(", ")
-        ));
-    }
-    complaints.extend(edges.and_then(|edges| edges.require_all().err()).map(|failed| failed.to_string()));
-    if complaints.is_empty() { Ok(()) } else { Err(CommandFailed::new(complaints.join("; "))) }
-}
-
 /// A new key, for whoever made it. This is the only time that its secret is seen.
-fn created(answer: Answer) -> Report {
+fn created(answer: Answer, traits: &NewKeyTraits) -> Report {
     let text = |field: &str| answer.json.get(field).and_then(Value::as_str).unwrap_or_default();
     let expiration = answer.json.get("expiration").and_then(Value::as_u64);
+    traits.warn(expiration.is_some());
     let mut fields = Fields::default();
     fields.add("id", text("id"));
     fields.add("name", text("name"));
@@ -236,44 +178,4 @@ fn created(answer: Answer) -> Report {
         text("encoded")
     );
     Report { text, json: answer.text }
-}
-
-impl KeyChoice {
-    /// The body of an invalidation.
-    fn body(&self) -> Value {
-        let mut body = Map::new();
-        let mut add =
-            |name: &str, value: Option<Value>| body.extend(value.map(|value| (name.to_owned(), value)));
-        add("ids", (!self.ids.is_empty()).then(|| json!(self.ids)));
-        add("name", self.name.as_ref().map(|name| json!(name)));
-        add("username", self.username.as_ref().map(|name| json!(name)));
-        add("realm_name", self.realm.as_ref().map(|name| json!(name)));
-        add("owner", self.mine.then_some(Value::Bool(true)));
-        Value::Object(body)
-    }
-}
-
-impl KeyTraits {
-    /// The fields of a request's body.
-    fn body(&self) -> Result<Map<String, Value>, CommandFailed> {
-        let mut body = Map::new();
-        if let Some(duration) = &self.expires_in {
-            body.insert("expiration".to_owned(), json!(duration));
-        }
-        if let Some(file) = &self.role_descriptors {
-            body.insert("role_descriptors".to_owned(), Value::Object(json_input::object(file)?));
-        }
-        if !self.metadata.is_empty() {
-            let texts = self.metadata.iter().map(|(name, text)| (name.clone(), json!(text)));
-            body.insert("metadata".to_owned(), Value::Object(texts.collect()));
-        }
-        Ok(body)
-    }
-}
-
-fn named_text(argument: &str) -> Result<(String, String), String> {
-    match argument.split_once('=') {
-        Some((name, text)) if !name.is_empty() => Ok((name.to_owned(), text.to_owned())),
-        _ => Err("must be NAME=TEXT".to_owned()),
-    }
 }

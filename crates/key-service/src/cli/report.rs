@@ -121,6 +121,11 @@ pub(super) fn harmless(text: &str) -> String {
     shown
 }
 
+/// `1 key`, `2 keys`.
+pub(super) fn counted(keys: usize) -> String {
+    format!("{keys} key{}", if keys == 1 { "" } else { "s" })
+}
+
 /// A moment, in milliseconds since 1970, as a date and time of day in UTC. One beyond the calendar stays a number.
 pub(super) fn date(unix_ms: u64) -> String {
     let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());

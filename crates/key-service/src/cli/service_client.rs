@@ -5,8 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
-use axum::http::{HeaderValue, Method, Request, StatusCode};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, WARNING};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use form_urlencoded::{Serializer, byte_serialize};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
@@ -46,6 +46,15 @@ pub(super) struct Answer {
     pub(super) text: String,
     /// The same, read.
     pub(super) json: Value,
+    /// The texts of the service's warnings.
+    pub(super) warnings: Vec<String>,
+}
+
+/// What came over the wire.
+struct Received {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 impl ServiceClient {
@@ -78,17 +87,17 @@ impl ServiceClient {
         let request = self.request(method, path, body)?;
         let exchange = self.exchange(request);
         let answered = self.runtime.block_on(async { tokio::time::timeout(ANSWER_WAIT_MAX, exchange).await });
-        let (status, bytes) = match answered {
+        let received = match answered {
             Ok(exchanged) => exchanged?,
             Err(_) => {
                 let seconds = ANSWER_WAIT_MAX.as_secs();
                 return Err(CommandFailed::new(format!("{} did not answer within {seconds} s", self.place)));
             }
         };
-        Answer::read(status, &bytes)
+        Answer::read(&received)
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CommandFailed> {
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Received, CommandFailed> {
         let place = &self.place;
         let unreachable = |error: io::Error| CommandFailed::new(format!("could not reach {place}: {error}"));
         let stream = TcpStream::connect((place.host.as_str(), place.port)).await.map_err(unreachable)?;
@@ -133,16 +142,25 @@ impl fmt::Debug for ServiceClient {
 }
 
 impl Answer {
-    fn read(status: StatusCode, bytes: &[u8]) -> Result<Self, CommandFailed> {
-        let text = String::from_utf8_lossy(bytes).into_owned();
+    fn read(received: &Received) -> Result<Self, CommandFailed> {
+        let status = received.status;
+        let text = String::from_utf8_lossy(&received.body).into_owned();
         let read = serde_json::from_str::<Value>(&text).ok();
         let is_answer = status.is_success() || status == StatusCode::NOT_FOUND;
         match read {
-            Some(json) if is_answer && json.get("error").is_none() => Ok(Self { status, text, json }),
+            Some(json) if is_answer && json.get("error").is_none() => {
+                Ok(Self { status, text, json, warnings: warnings(&received.headers) })
+            }
             Some(json) => Err(refusal(status, &json)),
             None => Err(CommandFailed::new(format!("{status}, and no JSON: is this a key service?"))),
         }
     }
+}
+
+/// The texts of warnings, which stand in quotes (RFC 7234, section 5.5).
+fn warnings(headers: &HeaderMap) -> Vec<String> {
+    let all = headers.get_all(WARNING).iter().filter_map(|warning| warning.to_str().ok());
+    all.filter_map(|warning| warning.split('"').nth(1)).map(harmless).collect()
 }
 
 /// A path of these parts, each encoded (RFC 3986, section 3.3).
@@ -171,7 +189,7 @@ async fn converse<S>(
     place: &Place,
     stream: S,
     request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Bytes), CommandFailed>
+) -> Result<Received, CommandFailed>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -187,11 +205,11 @@ where
             return Err(lost(place, ended.as_ref().unwrap_or(&error)));
         }
     };
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), ANSWER_LEN_MAX).collect().await;
+    let (parts, body) = answer.into_parts();
+    let body = Limited::new(body, ANSWER_LEN_MAX).collect().await;
     let body = body.map_err(|error| CommandFailed::new(format!("could not read the answer: {error}")))?;
     connection.abort();
-    Ok((status, body.to_bytes()))
+    Ok(Received { status: parts.status, headers: parts.headers, body: body.to_bytes() })
 }
 
 fn lost(place: &Place, error: &hyper::Error) -> CommandFailed {

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
+use crate::cli::key::edge_wait::EdgeWaitArguments;
 use crate::cli::report::{Fields, Report, Table, harmless};
 
 #[derive(Debug, Args)]
@@ -32,10 +33,10 @@ enum UserCommand {
     /// Add a user. The password is asked for, or is a line of stdin.
     #[command(visible_alias = "add")]
     Create(CreateArguments),
-    /// Remove a user. Keys that the user made stay.
-    Delete(NameArguments),
-    /// Let a user in no more.
-    Disable(NameArguments),
+    /// Remove a user. The user's tokens end; keys stay, unless --with-keys says otherwise.
+    Delete(ShutOutArguments),
+    /// Let a user in no more. The user's tokens end; keys stay, unless --with-keys says otherwise.
+    Disable(ShutOutArguments),
     /// Let a user in again.
     Enable(NameArguments),
     /// List the users.
@@ -69,12 +70,25 @@ struct NameArguments {
     name: String,
 }
 
+/// Who is let in no more, and what ends with that.
+#[derive(Debug, Args)]
+struct ShutOutArguments {
+    /// The user's name.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    name: String,
+    /// Also invalidate the user's keys, and those that these made.
+    #[arg(long)]
+    with_keys: bool,
+    #[command(flatten)]
+    edges: EdgeWaitArguments,
+}
+
 pub(super) fn run(arguments: UserArguments) -> Result<(), CommandFailed> {
-    let report = match &arguments.file {
-        Some(path) => users_file::run(path, &arguments.command)?,
-        None => native::run(&arguments.connection.open()?, &arguments.command)?,
-    };
-    report.print(arguments.connection.json)
+    let as_json = arguments.connection.json;
+    match &arguments.file {
+        Some(path) => users_file::run(path, &arguments.command)?.print(as_json),
+        None => native::run(&arguments.connection.open()?, &arguments.command, as_json),
+    }
 }
 
 /// Users by name, each as the service shows a user.

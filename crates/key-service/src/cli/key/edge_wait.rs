@@ -7,8 +7,8 @@ use crate::cli::CommandFailed;
 use crate::cli::report::harmless;
 use crate::cli::service_client::with_query;
 
-#[derive(Debug, Args)]
-pub(super) struct EdgeWaitArguments {
+#[derive(Clone, Debug, Default, Args)]
+pub(in crate::cli) struct EdgeWaitArguments {
     /// Wait until every live edge has applied the change, for at most this long, such as 5s. Fails when some have not.
     #[arg(long, value_name = "DURATION")]
     wait_for_edges: Option<String>,
@@ -16,7 +16,7 @@ pub(super) struct EdgeWaitArguments {
 
 /// How far a change has come.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct EdgesReached {
+pub(in crate::cli) struct EdgesReached {
     total: u64,
     applied: u64,
     missing: Vec<String>,
@@ -25,14 +25,14 @@ pub(super) struct EdgesReached {
 
 impl EdgeWaitArguments {
     /// The path with the wait, if there is one.
-    pub(super) fn ask_in(&self, path: &str) -> String {
+    pub(in crate::cli) fn ask_in(&self, path: &str) -> String {
         with_query(path, &[("wait_for_edges", self.wait_for_edges.as_deref())])
     }
 }
 
 impl EdgesReached {
     /// What an answer says, if it was asked.
-    pub(super) fn of(answer: &Value) -> Option<Self> {
+    pub(in crate::cli) fn of(answer: &Value) -> Option<Self> {
         let edges = answer.get("edges")?;
         let number = |field: &str| edges.get(field).and_then(Value::as_u64).unwrap_or_default();
         let missing = edges.get("missing").and_then(Value::as_array).into_iter().flatten();
@@ -48,7 +48,7 @@ impl EdgesReached {
     }
 
     /// One line for people.
-    pub(super) fn told(&self) -> String {
+    pub(in crate::cli) fn told(&self) -> String {
         format!("Applied by {} of {} live edges.\n", self.applied, self.total)
     }
 
@@ -57,7 +57,7 @@ impl EdgesReached {
     /// # Errors
     ///
     /// Which have not, or that the service may not know of all.
-    pub(super) fn require_all(&self) -> Result<(), CommandFailed> {
+    pub(in crate::cli) fn require_all(&self) -> Result<(), CommandFailed> {
         let missing = self.total.saturating_sub(self.applied);
         if missing > 0 {
             let named = if self.missing.is_empty() { "" } else { ": " };

@@ -22,10 +22,23 @@ fn an_error_of_the_service_is_one_line() {
         ("{}", "the service answers 403 Forbidden"),
         ("<html>", "403 Forbidden, and no JSON: is this a key service?"),
     ] {
-        let failed = Answer::read(StatusCode::FORBIDDEN, body.as_bytes()).unwrap_err();
+        let failed = read(StatusCode::FORBIDDEN, body.as_bytes()).unwrap_err();
         assert_eq!(failed.to_string(), line, "{body}");
     }
     let error = br#"{"error":"gone","status":404}"#;
-    assert!(Answer::read(StatusCode::NOT_FOUND, error).is_err());
-    assert_eq!(Answer::read(StatusCode::NOT_FOUND, b"{}").unwrap().status, StatusCode::NOT_FOUND);
+    assert!(read(StatusCode::NOT_FOUND, error).is_err());
+    assert_eq!(read(StatusCode::NOT_FOUND, b"{}").unwrap().status, StatusCode::NOT_FOUND);
+}
+
+fn read(status: StatusCode, body: &[u8]) -> Result<Answer, CommandFailed> {
+    Answer::read(&Received { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body) })
+}
+
+#[test]
+fn a_warning_is_the_text_in_its_quotes() {
+    let mut headers = HeaderMap::new();
+    for warning in ["299 Elasticsearch-9.1.0 \"2 keys go on\"", "299 x", "299 y \"a\u{9}b\" \"c\""] {
+        headers.append(WARNING, HeaderValue::from_str(warning).unwrap());
+    }
+    assert_eq!(warnings(&headers), ["2 keys go on", "a\\tb"]);
 }

@@ -4,38 +4,46 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::cli::CommandFailed;
-use crate::cli::report::Report;
+use crate::cli::key::edge_wait::EdgesReached;
+use crate::cli::report::{Report, counted};
 use crate::cli::secret_input::new_password;
-use crate::cli::service_client::{Answer, ServiceClient, path};
-use crate::cli::user::{CreateArguments, UserCommand, done, listed, shown};
+use crate::cli::service_client::{Answer, ServiceClient, path, with_query};
+use crate::cli::user::{CreateArguments, ShutOutArguments, UserCommand, done, listed, shown};
 use crate::security::password::Password;
 
-pub(super) fn run(service: &ServiceClient, command: &UserCommand) -> Result<Report, CommandFailed> {
-    match command {
-        UserCommand::Create(arguments) => create(service, arguments),
-        UserCommand::Delete(user) => delete(service, &user.name),
+pub(super) fn run(
+    service: &ServiceClient,
+    command: &UserCommand,
+    as_json: bool,
+) -> Result<(), CommandFailed> {
+    let report = match command {
+        UserCommand::Create(arguments) => create(service, arguments)?,
+        UserCommand::Delete(user) => {
+            return shut_out(service, user, ("Removed", Method::DELETE, &place_of(&user.name, &[])), as_json);
+        }
         UserCommand::Disable(user) => {
-            let answer = service.ask(Method::PUT, &place_of(&user.name, &["_disable"]), None)?;
-            Ok(done("Disabled", &user.name, answer.text))
+            let place = place_of(&user.name, &["_disable"]);
+            return shut_out(service, user, ("Disabled", Method::PUT, &place), as_json);
         }
         UserCommand::Enable(user) => {
             let answer = service.ask(Method::PUT, &place_of(&user.name, &["_enable"]), None)?;
-            Ok(done("Enabled", &user.name, answer.text))
+            done("Enabled", &user.name, answer.text)
         }
         UserCommand::List => {
             let answer = service.ask(Method::GET, "/_security/user", None)?;
-            Ok(listed(&users(&answer), answer.text))
+            listed(&users(&answer), answer.text)
         }
         UserCommand::Passwd(user) => {
             let body = json!({"password": text_of(&new_password(&user.name)?)});
             let answer = service.ask(Method::PUT, &place_of(&user.name, &["_password"]), Some(&body))?;
-            Ok(done("Changed the password of", &user.name, answer.text))
+            done("Changed the password of", &user.name, answer.text)
         }
         UserCommand::Show(user) => {
             let answer = service.ask(Method::GET, &place_of(&user.name, &[]), None)?;
-            shown(&users(&answer), &user.name, answer.text)
+            shown(&users(&answer), &user.name, answer.text)?
         }
-    }
+    };
+    report.print(as_json)
 }
 
 /// The service would replace a user of that name, so it is asked first whether there is one.
@@ -54,12 +62,36 @@ fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report
     Ok(done("Added", &arguments.name, answer.text))
 }
 
-fn delete(service: &ServiceClient, name: &str) -> Result<Report, CommandFailed> {
-    let answer = service.ask(Method::DELETE, &place_of(name, &[]), None)?;
+/// Says what was done and what becomes of the user's keys, and then fails if not every edge is known to refuse those that ended.
+fn shut_out(
+    service: &ServiceClient,
+    user: &ShutOutArguments,
+    (what, method, place): (&str, Method, &str),
+    as_json: bool,
+) -> Result<(), CommandFailed> {
+    let place = with_query(place, &[("with_keys", user.with_keys.then_some("true"))]);
+    let answer = service.ask(method, &user.edges.ask_in(&place), None)?;
     if answer.status == StatusCode::NOT_FOUND {
-        return Err(CommandFailed::new(format!("there is no user {name}")));
+        return Err(CommandFailed::new(format!("there is no user {}", user.name)));
     }
-    Ok(done("Removed", name, answer.text))
+    let mut report = done(what, &user.name, answer.text);
+    let ended = answer.json.get("invalidated_api_keys").and_then(Value::as_array).map_or(0, Vec::len);
+    if ended > 0 {
+        report.text.push_str(&format!("Invalidated {} of this user.\n", counted(ended)));
+    }
+    for warning in &answer.warnings {
+        // The flag by which this command says it.
+        let warning = warning.replace("with_keys=true", "--with-keys");
+        if as_json {
+            tracing::warn!("{warning}");
+        } else {
+            report.text.push_str(&format!("{warning}.\n"));
+        }
+    }
+    let edges = EdgesReached::of(&answer.json);
+    report.text.extend(edges.as_ref().map(EdgesReached::told));
+    report.print(as_json)?;
+    edges.map_or(Ok(()), |edges| edges.require_all())
 }
 
 fn place_of(name: &str, rest: &[&str]) -> String {

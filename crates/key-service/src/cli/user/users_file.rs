@@ -9,7 +9,7 @@ use crate::cli::CommandFailed;
 use crate::cli::report::Report;
 use crate::cli::secret_input::new_password;
 use crate::cli::user::users_file_edit::{NewUser, UsersFileEdit};
-use crate::cli::user::{CreateArguments, UserCommand, done, listed, shown};
+use crate::cli::user::{CreateArguments, ShutOutArguments, UserCommand, done, listed, shown};
 use crate::randomness::SystemRandomness;
 use crate::security::password::PasswordHash;
 use crate::security::user_file::UserFile;
@@ -19,11 +19,15 @@ pub(super) fn run(path: &Path, command: &UserCommand) -> Result<Report, CommandF
     match command {
         UserCommand::Create(arguments) => create(path, arguments),
         UserCommand::Delete(user) => {
+            refuse_keys(user)?;
             UsersFileEdit::open(path, false)?.remove(&user.name)?;
+            warn_of_keys(&user.name);
             Ok(done("Removed", &user.name, json!({"found": true}).to_string()))
         }
         UserCommand::Disable(user) => {
+            refuse_keys(user)?;
             UsersFileEdit::open(path, false)?.set(&user.name, "enabled", false)?;
+            warn_of_keys(&user.name);
             Ok(done("Disabled", &user.name, nothing()))
         }
         UserCommand::Enable(user) => {
@@ -47,6 +51,24 @@ pub(super) fn run(path: &Path, command: &UserCommand) -> Result<Report, CommandF
             shown(&only, &user.name, Value::Object(only.clone()).to_string())
         }
     }
+}
+
+/// A file knows no keys.
+fn refuse_keys(user: &ShutOutArguments) -> Result<(), CommandFailed> {
+    if !user.with_keys {
+        return Ok(());
+    }
+    Err(CommandFailed::new(format!(
+        "a users file knows no keys: end them with `latchkey key invalidate --username {} --realm file`",
+        user.name
+    )))
+}
+
+fn warn_of_keys(name: &str) {
+    tracing::warn!(
+        "the service reads the file when it starts, and keys of this user go on working: latchkey key invalidate \
+         --username {name} --realm file ends them"
+    );
 }
 
 fn create(path: &Path, arguments: &CreateArguments) -> Result<Report, CommandFailed> {

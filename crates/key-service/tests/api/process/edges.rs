@@ -17,7 +17,7 @@ async fn shows_the_edges_and_fails_when_one_has_not_applied_a_change() {
     let service = DevProcess::start(data.path());
     assert_eq!(told(&mut asking(&service), &["edges"], "").lines().count(), 3, "headings and a sum");
 
-    let id = answered(&mut asking(&service), &["key", "create", "ci"], "")["id"].clone();
+    let id = answered(&mut asking(&service), &["key", "create", "ci", "--role=ci"], "")["id"].clone();
     let id = id.as_str().unwrap();
     follow(&service, "edge-a", 2).await;
     follow(&service, "edge-b", 1).await;

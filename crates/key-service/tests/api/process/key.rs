@@ -14,7 +14,7 @@ fn makes_lists_shows_and_ends_keys() {
 
     let made = told(
         &mut asking(&service),
-        &["key", "create", "ci", "--expires-in=30d", "--role-descriptors", &roles, "--metadata", "team=red"],
+        &["key", "create", "ci", "--expires=30d", "--role-descriptors", &roles, "--metadata", "team=red"],
         "",
     );
     let field = |name: &str| {
@@ -51,14 +51,14 @@ fn makes_lists_shows_and_ends_keys() {
 fn prints_the_json_of_the_service_for_scripts() {
     let data = tempfile::tempdir().unwrap();
     let service = DevProcess::start(data.path());
-    let made = answered(&mut asking(&service), &["key", "create", "ci"], "");
+    let made = answered(&mut asking(&service), &["key", "create", "ci", "--all-my-rights"], "");
     let id = made["id"].as_str().unwrap();
     assert!(made["encoded"].is_string());
     let listed = answered(&mut asking(&service), &["key", "list"], "");
     assert_eq!(listed["api_keys"][0]["id"], id);
     let shown = answered(&mut asking(&service), &["key", "show", id, "--limited-by"], "");
     assert_eq!(shown["api_keys"][0]["limited_by"][0]["superuser"]["cluster"], json!(["all"]));
-    let ended = answered(&mut asking(&service), &["key", "invalidate", "--mine"], "");
+    let ended = answered(&mut asking(&service), &["key", "invalidate", "--mine", "--yes"], "");
     assert_eq!(ended["invalidated_api_keys"], json!([id]));
 }
 
@@ -66,7 +66,7 @@ fn prints_the_json_of_the_service_for_scripts() {
 fn takes_the_credential_from_wherever_no_other_user_can_see_it() {
     let data = tempfile::tempdir().unwrap();
     let service = DevProcess::start(data.path());
-    let made = answered(&mut asking(&service), &["key", "create", "admin"], "");
+    let made = answered(&mut asking(&service), &["key", "create", "admin", "--all-my-rights"], "");
     let encoded = made["encoded"].as_str().unwrap();
     let password = service.password.as_ref().unwrap();
     let (key_file, password_file) = (data.path().join("key"), data.path().join("password"));
@@ -109,7 +109,7 @@ fn complains_on_one_line_and_fails() {
     let service = DevProcess::start(data.path());
     for (arguments, expected) in [
         (
-            &["key", "create", "_ci"][..],
+            &["key", "create", "_ci", "--role=ci"][..],
             "latchkey: the service answers 400 Bad Request, action_request_validation_exception: \
              Validation Failed: 1: api key name may not begin with an underscore;",
         ),
@@ -137,6 +137,117 @@ fn complains_on_one_line_and_fails() {
 fn escapes_what_a_terminal_would_obey() {
     let data = tempfile::tempdir().unwrap();
     let service = DevProcess::start(data.path());
-    told(&mut asking(&service), &["key", "create", "a\u{1b}[2Jb"], "");
+    told(&mut asking(&service), &["key", "create", "a\u{1b}[2Jb", "--role=a"], "");
     assert!(told(&mut asking(&service), &["key", "list"], "").contains("a\\u{1b}[2Jb"));
+}
+
+// Seen: the documented line made a key that could do everything, for ever.
+#[test]
+fn makes_no_key_of_which_nobody_says_what_it_may() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    let (empty, password) = (data.path().join("empty.json"), data.path().join("password"));
+    fs::write(&empty, "{}").unwrap();
+    fs::write(&password, service.password.as_ref().unwrap()).unwrap();
+    let password = format!("--grantee-password-file={}", password.display());
+    for arguments in [&["key", "create", "ci"][..], &["key", "grant", "ci", "--for=elastic", &password]] {
+        let complaint = complaint(&mut asking(&service), arguments, "");
+        assert!(complaint.starts_with("latchkey: say what the key may do here: --role LABEL"), "{complaint}");
+        let label = answered(&mut asking(&service), &[arguments, &["--role=ci", "--role=shop"]].concat(), "");
+        let shown = answered(&mut asking(&service), &["key", "show", label["id"].as_str().unwrap()], "");
+        let roles = shown["api_keys"][0]["role_descriptors"].as_object().unwrap();
+        assert_eq!(roles.keys().collect::<Vec<_>>(), ["ci", "shop"]);
+        assert!(roles["ci"]["cluster"].as_array().unwrap().is_empty(), "{shown}");
+        let mut all = asking(&service);
+        let output = run(all.args([arguments, &["--all-my-rights", "--json"]].concat()), "");
+        let warned = text(&output.stderr);
+        assert!(warned.contains("may do everything that its owner may do"), "{warned}");
+        assert!(warned.contains("the key never ends"), "{warned}");
+    }
+    let nothing = format!("--role-descriptors={}", empty.display());
+    let complaint = complaint(&mut asking(&service), &["key", "create", "ci", &nothing], "");
+    assert!(complaint.contains("the file has no role descriptor"), "{complaint}");
+}
+
+#[test]
+fn a_key_ends_when_that_is_said() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    for (expires, ends) in [("--expires=1h", true), ("--expires-in=1h", true), ("--expires=never", false)] {
+        let made = answered(&mut asking(&service), &["key", "create", "ci", "--role=ci", expires], "");
+        assert_eq!(made.get("expiration").is_some(), ends, "{expires}: {made}");
+        let id = made["id"].as_str().unwrap();
+        let update = ["key", "update", id, "--expires=never"];
+        assert!(complaint(&mut asking(&service), &update, "").contains("keeps one"));
+        told(&mut asking(&service), &["key", "update", id, "--expires=2h"], "");
+    }
+}
+
+/// A key that may do nothing but read the feed, and two others; their ids.
+fn fleet(service: &DevProcess, directory: &std::path::Path) -> [String; 3] {
+    let feed = directory.join("feed.json");
+    fs::write(&feed, r#"{"edge":{"cluster":["read_key_feed"]}}"#).unwrap();
+    let feed = format!("--role-descriptors={}", feed.display());
+    [("edge-a", feed.as_str()), ("ci-1", "--role=ci"), ("ci-2", "--role=ci")].map(|(name, rights)| {
+        let made = answered(&mut asking(service), &["key", "create", name, rights], "");
+        made["id"].as_str().unwrap().to_owned()
+    })
+}
+
+fn alive(service: &DevProcess) -> usize {
+    told(&mut asking(service), &["key", "list", "--active"], "").lines().count() - 1
+}
+
+// Seen: to end one's keys cut the edges off, with every revoked key alive in them.
+#[test]
+fn a_choice_that_may_hit_many_is_told_and_asked_and_spares_the_edges() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    let [edge, first, second] = fleet(&service, data.path());
+    for choice in [&["--name=*"][..], &["--mine"], &["--username=elastic"], &["--realm=reserved"]] {
+        let arguments = [&["key", "invalidate"], choice].concat();
+        let refused = complaint(&mut asking(&service), &arguments, "");
+        assert_eq!(
+            refused,
+            format!(
+                "latchkey: this would invalidate 2 keys; --edges-too for the own keys of edges as well: edge-a ({edge}): \
+                 say --yes to do it, or --dry-run to see which"
+            ),
+            "{choice:?}"
+        );
+        let dry = answered(&mut asking(&service), &[&arguments[..], &["--dry-run"]].concat(), "");
+        assert_eq!(dry["would_spare"], json!([edge]));
+        assert_eq!(dry["would_invalidate"].as_array().unwrap().len(), 2);
+        let dry = told(&mut asking(&service), &[&arguments[..], &["--dry-run", "--edges-too"]].concat(), "");
+        assert!(dry.contains(&format!("3 keys, among them the own keys of edges: edge-a ({edge})")), "{dry}");
+    }
+    let refused = complaint(&mut asking(&service), &["key", "invalidate", "--name=ci-*"], "");
+    assert!(refused.starts_with("latchkey: this would invalidate 2 keys: say --yes"), "{refused}");
+    assert_eq!(alive(&service), 3);
+
+    let ended = told(&mut asking(&service), &["key", "invalidate", "--name=*", "--yes"], "");
+    assert!(ended.starts_with("Invalidated 2 keys.\n"), "{ended}");
+    assert!(ended.contains(&first) && ended.contains(&second), "{ended}");
+    assert!(ended.ends_with(&format!("Spared the own keys of edges: edge-a ({edge}).\n")), "{ended}");
+    assert_eq!(alive(&service), 1);
+    let ended = answered(&mut asking(&service), &["key", "invalidate", "--mine", "--yes", "--edges-too"], "");
+    assert_eq!(ended["invalidated_api_keys"], json!([edge]));
+    assert_eq!(alive(&service), 0);
+}
+
+#[test]
+fn what_is_named_outright_is_ended_unasked_and_an_edges_own_key_with_a_warning() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    let [edge, first, _] = fleet(&service, data.path());
+    told(&mut asking(&service), &["key", "invalidate", "--name=ci-2"], "");
+    let output = run(asking(&service).args(["key", "invalidate", &first]), "");
+    assert!(output.status.success() && text(&output.stderr).is_empty(), "{}", text(&output.stderr));
+    let dry = told(&mut asking(&service), &["key", "invalidate", &edge, "--dry-run"], "");
+    assert!(dry.contains("among them the own keys of edges: edge-a"), "{dry}");
+    let output = run(asking(&service).args(["key", "invalidate", &edge]), "");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let warned = text(&output.stderr);
+    assert!(warned.contains("hears of no later revocation") && warned.contains("edge-a"), "{warned}");
+    assert_eq!(alive(&service), 0);
 }

@@ -27,7 +27,7 @@ async fn keys_and_users_are_let_in_after_a_move_and_ended_keys_are_not() {
     let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = new.path().join("export.jsonl");
     let service = DevProcess::start(old.path());
-    let make = |name| answered(&mut asking(&service), &["key", "create", name], "");
+    let make = |name| answered(&mut asking(&service), &["key", "create", name, "--all-my-rights"], "");
     let (kept, ended) = (make("kept"), make("ended"));
     told(&mut asking(&service), &["user", "create", "alice"], "correct horse");
     told(&mut asking(&service), &["key", "invalidate", "--name", "ended"], "");
@@ -75,7 +75,7 @@ fn an_import_that_is_refused_says_why_and_writes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (data, file) = (directory.path().join("data"), directory.path().join("export.jsonl"));
     let service = DevProcess::start(&data);
-    let made = answered(&mut asking(&service), &["key", "create", "hunter2"], "");
+    let made = answered(&mut asking(&service), &["key", "create", "hunter2", "--all-my-rights"], "");
     let exported = export(&data);
     let import = |text: &str, data: &Path| {
         fs::write(&file, text).unwrap();
@@ -111,10 +111,10 @@ async fn a_backup_of_a_running_service_is_whole_and_a_restored_one_gets_another_
     let directory = tempfile::tempdir().unwrap();
     let (data, copy) = (directory.path().join("data"), directory.path().join("copy.db"));
     let service = DevProcess::start(&data);
-    told(&mut asking(&service), &["key", "create", "kept"], "");
+    told(&mut asking(&service), &["key", "create", "kept", "--all-my-rights"], "");
     told(latchkey().arg("backup").arg("--data").arg(&data).arg("--output").arg(&copy), &[], "");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
-    told(&mut asking(&service), &["key", "create", "lost"], "");
+    told(&mut asking(&service), &["key", "create", "lost", "--all-my-rights"], "");
     let password = service.password.clone().unwrap();
     let feed = async |service: &DevProcess, after: u64| -> Value {
         let path = format!("/_latchkey/feed?after={after}");

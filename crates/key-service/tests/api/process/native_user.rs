@@ -49,3 +49,32 @@ fn never_replaces_a_user_and_says_who_is_missing() {
         assert!(complaint.starts_with(expected), "{complaint}");
     }
 }
+
+#[test]
+fn says_what_becomes_of_the_keys_of_who_is_let_in_no_more() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    told(&mut asking(&service), &["user", "create", "alice", "--role=superuser"], "correct horse\n");
+    let make = || {
+        let mut alice = asking(&service);
+        alice.env("LATCHKEY_USER", "alice").env("LATCHKEY_PASSWORD", "correct horse");
+        told(&mut alice, &["key", "create", "ci", "--role=ci"], "");
+    };
+    make();
+    make();
+    let told_of = |arguments: &[&str]| told(&mut asking(&service), arguments, "");
+    assert_eq!(
+        told_of(&["user", "disable", "alice"]),
+        "Disabled the user alice.\n2 API keys of this user go on working; --with-keys invalidates them.\n"
+    );
+    assert_eq!(
+        told_of(&["user", "disable", "alice", "--with-keys"]),
+        "Disabled the user alice.\nInvalidated 2 keys of this user.\n"
+    );
+    told_of(&["user", "enable", "alice"]);
+    make();
+    assert_eq!(
+        told_of(&["user", "delete", "alice", "--with-keys"]),
+        "Removed the user alice.\nInvalidated 1 key of this user.\n"
+    );
+}

@@ -59,7 +59,7 @@ fn every_command_about_stores_prints_what_the_page_shows() {
     .unwrap();
     let mut service = Some(DevProcess::start(&data));
     for name in ["a", "b"] {
-        told(&mut asking(service.as_ref().unwrap()), &["key", "create", name], "");
+        told(&mut asking(service.as_ref().unwrap()), &["key", "create", name, "--role=r"], "");
     }
     let page = fs::read_to_string(PAGE).unwrap();
     let (_, from) = page.split_once(SECTIONS.0).unwrap();

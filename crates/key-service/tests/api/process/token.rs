@@ -35,8 +35,11 @@ fn makes_keys_for_others_from_their_credentials() {
     let data = tempfile::tempdir().unwrap();
     let service = DevProcess::start(data.path());
     told(&mut asking(&service), &["user", "create", "alice", "--role=superuser"], "correct horse");
-    let granted =
-        answered(&mut asking(&service), &["key", "grant", "hers", "--for=alice"], "correct horse\n");
+    let granted = answered(
+        &mut asking(&service),
+        &["key", "grant", "hers", "--role=hers", "--for=alice"],
+        "correct horse\n",
+    );
     let id = granted["id"].as_str().unwrap();
     let shown = answered(&mut asking(&service), &["key", "show", id], "");
     assert_eq!(shown["api_keys"][0]["username"], "alice");
@@ -53,9 +56,14 @@ fn makes_keys_for_others_from_their_credentials() {
 
     let token = answered(&mut asking(&service), &["token", "get"], "");
     let token = token["access_token"].as_str().unwrap();
-    let granted = told(&mut asking(&service), &["key", "grant", "mine", "--access-token-file=-"], token);
+    let granted =
+        told(&mut asking(&service), &["key", "grant", "mine", "--role=mine", "--access-token-file=-"], token);
     assert!(granted.contains("shown this once"), "{granted}");
-    let refused = complaint(&mut asking(&service), &["key", "grant", "no", "--for=alice"], "wrong horse\n");
+    let refused = complaint(
+        &mut asking(&service),
+        &["key", "grant", "no", "--role=no", "--for=alice"],
+        "wrong horse\n",
+    );
     assert!(refused.starts_with("latchkey: the service answers 403 Forbidden, "), "{refused}");
     assert!(!refused.contains("wrong horse"));
 }
