@@ -13,7 +13,7 @@
 //! use latchkey_key_feed::UnixMillis;
 //! use latchkey_key_service::api::content::Node;
 //! use latchkey_key_service::effort::Effort;
-//! use latchkey_key_service::limits::SEARCH_ALLOWANCE;
+//! use latchkey_key_service::limits::work::SEARCH_ALLOWANCE;
 //! use latchkey_key_service::query::{SearchRequest, SearchableKey, TypedKeys};
 //! use serde_json::{Map, Value, json};
 //!

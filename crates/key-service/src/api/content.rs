@@ -19,7 +19,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Number, Value};
 
 use super::error::{ErrorCause, ErrorType};
-use crate::limits::BODY_VALUES_MAX;
+use crate::limits::work::BODY_VALUES_MAX;
 
 pub use token::Token;
 

@@ -11,7 +11,8 @@ use crate::api::SharedService;
 use crate::api::error::{ApiError, ErrorCause, ErrorStatus, ErrorType};
 use crate::api::request_context::RequestContext;
 use crate::effort::{Holding, Payer};
-use crate::limits::{BODY_HELD_PER_BYTE, LONG_BODY_LEN, REQUEST_BODY_LEN_MAX, REQUEST_BODY_WAIT_MAX};
+use crate::limits::work::{BODY_HELD_PER_BYTE, LONG_BODY_LEN};
+use crate::limits::{REQUEST_BODY_LEN_MAX, REQUEST_BODY_WAIT_MAX};
 
 /// A body, whole; empty when there is none.
 pub(super) struct RequestBody(pub(super) Vec<u8>);

@@ -12,7 +12,7 @@ use crate::api::error::ApiError;
 use crate::audit::{self, CostEvent};
 use crate::effort::{Effort, Overspent, SharedMemory};
 use crate::lane::{Cost, Lane, LaneBounds};
-use crate::limits::{
+use crate::limits::work::{
     BODY_MEMORY, COSTLY_SHARE, LONG_BODY_LEN, QUESTION_ALLOWANCE, QUESTIONS_MAX, QUESTIONS_PER_PAYER_MAX,
     SEARCH_ALLOWANCE, SEARCHES_MAX, SEARCHES_PER_PAYER_MAX,
 };

@@ -1,6 +1,7 @@
 //! Searches over a handful of keys.
 
 mod aggregations;
+mod cost;
 mod properties;
 mod queries;
 mod refusals;
@@ -14,7 +15,7 @@ use super::{Search, SearchRequest, SearchResult, SearchableKey, TypedKeys};
 use crate::api::content::Node;
 use crate::api::error::ErrorCause;
 use crate::effort::Effort;
-use crate::limits::SEARCH_ALLOWANCE;
+use crate::limits::work::SEARCH_ALLOWANCE;
 
 /// 2026-01-15T12:00:00Z.
 const NOW: UnixMillis = UnixMillis(1_768_478_400_000);

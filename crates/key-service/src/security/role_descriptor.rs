@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::api::content::Node;
 use crate::api::error::ErrorCause;
-use crate::limits::PROBLEMS_TOLD_MAX;
+use crate::limits::work::PROBLEMS_TOLD_MAX;
 
 pub use parser::problem_of_name;
 pub use validation::{REMOTE_CLUSTER_PRIVILEGES, Stars, problem_of_application_name};

@@ -9,9 +9,10 @@
 //! trusted_proxies = ["10.0.0.0/8", "2001:db8::7"]      # their X-Forwarded-For says where a request came from
 //! ```
 
+use crate::limits::work::{ANSWER_MEMORY_DEFAULT, ANSWER_MEMORY_MAX, ANSWER_MEMORY_MIN};
 use crate::limits::{
-    ANSWER_MEMORY_DEFAULT, ANSWER_MEMORY_MAX, ANSWER_MEMORY_MIN, CONNECTIONS_DEFAULT, CONNECTIONS_MAX,
-    CONNECTIONS_PER_KEPT, FAILED_LOGINS_PER_MINUTE_DEFAULT, FAILED_LOGINS_PER_MINUTE_MAX,
+    CONNECTIONS_DEFAULT, CONNECTIONS_MAX, CONNECTIONS_PER_KEPT, FAILED_LOGINS_PER_MINUTE_DEFAULT,
+    FAILED_LOGINS_PER_MINUTE_MAX,
 };
 use crate::security::login_throttle::FailedLoginRate;
 use crate::security::source::AddressBlock;

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::api::error::ApiError;
 use crate::effort::{Effort, Holding};
-use crate::limits::{ANSWER_PIECE_LEN, ANSWER_READ_WAIT_MAX};
+use crate::limits::work::{ANSWER_PIECE_LEN, ANSWER_READ_WAIT_MAX};
 use crate::telemetry;
 
 /// Length of the first piece: most answers have no other.

@@ -13,7 +13,7 @@ use crate::security::wildcard::Wildcard;
 
 /// What one request may cost.
 fn effort() -> Effort {
-    Effort::alone(crate::limits::QUESTION_ALLOWANCE)
+    Effort::alone(crate::limits::work::QUESTION_ALLOWANCE)
 }
 
 fn roles(roles: Value) -> RoleDescriptors {

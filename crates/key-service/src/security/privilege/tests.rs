@@ -1,5 +1,5 @@
 use super::*;
-use crate::limits::QUESTION_ALLOWANCE;
+use crate::limits::work::QUESTION_ALLOWANCE;
 use crate::security::caller::CallerKind;
 use crate::security::request::KeySelection;
 

@@ -1,7 +1,7 @@
 //! What makes no sense in a role descriptor that could be read.
 
 use super::{IndexPrivileges, RoleDescriptor};
-use crate::limits::PROBLEMS_TOLD_MAX;
+use crate::limits::work::PROBLEMS_TOLD_MAX;
 use crate::security::privilege::{ClusterPrivilege, IndexPrivilege};
 
 /// The workflows that a role can be restricted to.

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::effort::{Allowance, Effort, Overspent};
-use crate::limits::QUESTION_ALLOWANCE;
+use crate::limits::work::QUESTION_ALLOWANCE;
 
 fn covers(grants: &[&NameSet], asked: &NameSet) -> bool {
     super::covers(grants, asked, &mut Effort::alone(QUESTION_ALLOWANCE)).unwrap()

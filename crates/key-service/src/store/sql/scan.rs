@@ -7,7 +7,8 @@ use futures_util::TryStreamExt as _;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::{KEYS_LISTED_MAX, KEYS_SCANNED_AHEAD_LEN_MAX};
+use crate::limits::KEYS_LISTED_MAX;
+use crate::limits::work::KEYS_SCANNED_AHEAD_LEN_MAX;
 use crate::store::scan::ScanOrder;
 use crate::store::sql::SqlStore;
 use crate::store::sql::keys::push_filter;
