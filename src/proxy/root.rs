@@ -44,7 +44,9 @@ impl RootContext for FilterRoot {
         let json = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size).ok().flatten();
         match Config::parse(&json.unwrap_or_default(), |name| std::env::var(name).ok()) {
             Ok(config) => {
-                self.plugin = Some(Rc::new(Plugin::new(config, self.context_id)));
+                if let Some(before) = self.plugin.replace(Rc::new(Plugin::new(config, self.context_id))) {
+                    before.leave();
+                }
                 let _ = hostcalls::set_tick_period(Duration::from_millis(FIRST_TICK_MS));
                 true
             }
