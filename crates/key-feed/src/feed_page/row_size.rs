@@ -1,8 +1,9 @@
 //! How large a row of the feed is, and how large one may be.
 //!
-//! An edge writes the texts of a key as header values into a record of at most [`RECORD_LEN_MAX`] bytes. Filters differ in what they write: the
-//! first ones wrote every value of the metadata with its whole dotted path, later ones write what they are told to, at most twice. What is
-//! counted here is the most that any of them writes, and it is counted without being written: a long name around many values comes to far more than was sent.
+//! An edge writes the texts of a key as header values into a record of at most [`RECORD_LEN_MAX`] bytes.
+//! Filters differ in what they write: the first ones wrote every value of the metadata with its whole dotted path,
+//! later ones write what they are told to, at most twice. What is counted here is the most that any of them writes,
+//! and it is counted without being written: a long name around many values comes to far more than was sent.
 //!
 //! What is read here is read as an edge reads it, so that what passes here can be read there.
 

@@ -38,7 +38,7 @@ fn long_question() -> String {
 }
 
 /// A key as an older version took it: with any metadata.
-async fn add_key(service: &Service, id: &str, metadata: Map<String, Value>) {
+pub(crate) async fn add_key(service: &Service, id: &str, metadata: Map<String, Value>) {
     let salt = Salt::from_bytes([3; 16]);
     let key = StoredKey {
         id: KeyId::try_from(id).unwrap(),
