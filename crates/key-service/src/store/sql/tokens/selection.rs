@@ -67,9 +67,9 @@ pub(super) async fn selected(
             refresh.push(" and refresh_digest is not null");
             for query in [&mut access, &mut refresh] {
                 query.push(" and ((subject_realm = ").push_bind(realm);
-                query.push(" and subject_username not ").push_in_texts(usernames)?;
-                query.push(") or (client_realm = ").push_bind(realm);
-                query.push(" and client_username not ").push_in_texts(usernames)?.push("))");
+                query.push(" and not (subject_username ").push_in_texts(usernames)?;
+                query.push(")) or (client_realm = ").push_bind(realm);
+                query.push(" and not (client_username ").push_in_texts(usernames)?.push(")))");
             }
         }
         TokenSelection::Of { username, realm } => {
