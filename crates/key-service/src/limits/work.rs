@@ -13,8 +13,8 @@ pub const SEARCHES_MAX: usize = STORE_READERS_MAX as usize / 2;
 pub const SEARCHES_PER_PAYER_MAX: usize = SEARCHES_MAX / 2;
 
 /// What one search or listing may cost. A comparison of a query with a key takes some ten nanoseconds, so that a million keys can be
-/// compared with some hundred clauses, in about a second of one processor. Its memory is that of the largest page, twice.
-pub const SEARCH_ALLOWANCE: Allowance = Allowance { steps: 100_000_000, bytes: 2 * KEYS_LISTED_LEN_MAX };
+/// compared with some hundred clauses, in about a second of one processor. Its memory is that of the largest page, two and a half times.
+pub const SEARCH_ALLOWANCE: Allowance = Allowance { steps: 100_000_000, bytes: 5 * KEYS_LISTED_LEN_MAX / 2 };
 
 /// Most bytes of rows that a search or listing has been sent and has not looked at yet. A longer row comes alone.
 pub const KEYS_SCANNED_AHEAD_LEN_MAX: usize = 2 * 1024 * 1024;

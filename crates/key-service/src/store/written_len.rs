@@ -10,7 +10,7 @@ use crate::store::StoredKey;
 use crate::store::update::KeyUpdate;
 
 /// How many bytes of memory a byte of a written role descriptor takes: its texts are short, and each is a `String` of its own.
-const HELD_PER_WRITTEN: usize = 4;
+const HELD_PER_WRITTEN: usize = 2;
 
 /// Counts what is written to it.
 struct Counted(usize);

@@ -113,7 +113,7 @@ async fn combinations_of_long_values_are_refused_before_they_take_memory() {
     service.user("own").post(SEARCH, &body).await.assert_error(
         400,
         "illegal_argument_exception",
-        "the request needs more than [134217728] bytes of memory; ask for less at once",
+        "the request needs more than [167772160] bytes of memory; ask for less at once",
     );
 }
 
