@@ -9,6 +9,9 @@
 //! monotonic clock too. A step that is too small to be told from a late tick makes a request's time wrong by at most [`TICK_LATE_MS_MAX`], until the next
 //! tick notes a new pair.
 //!
+//! The monotonic clock stands still while the machine sleeps. A table therefore notes when it was refreshed by both clocks, and admits nobody while
+//! either of them finds it too old.
+//!
 //! A clock that fails is not 0 o'clock: there is no time then, and so no verdict but a refusal.
 
 use std::cell::Cell;

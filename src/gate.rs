@@ -6,6 +6,7 @@
 //! |------------|-----------------------------------------|---------|
 //! | credential | missing or malformed                    | 401     |
 //! | table      | none yet                                | wait, then 503 |
+//! | table      | too old by the wall clock alone: the clock was set forward, or the machine slept | wait, then 503 |
 //! | table      | older than the operator allows, unreadable | 503  |
 //! | record     | no key of that id, or a removed one     | 401     |
 //! | record     | its credential is not known             | 503     |
@@ -110,7 +111,7 @@ impl Freshness {
     /// The freshness of a table of that age. It serves for as long as the operator allows, and no longer than the service was told.
     #[must_use]
     pub fn of(age: TableAge, limits: &StalenessLimits) -> Self {
-        let TableAge { ms, serves_ms } = age;
+        let TableAge { ms, serves_ms, .. } = age;
         let age = Duration::from_millis(ms);
         if age >= limits.refuse_after || ms >= serves_ms {
             Self::TooOld
@@ -159,12 +160,18 @@ fn verify<S: SharedStore>(
 ) -> Result<Option<(VerifiedRecord, Freshness)>, Denial> {
     let unavailable = Denial::Unavailable;
     let unreadable = |Unreadable| unavailable(Unavailable::TableUnreadable);
-    let freshness = match table.age(now.monotonic).map_err(unreadable)? {
-        Some(age) => Freshness::of(age, limits),
+    let age = match table.age(now).map_err(unreadable)? {
+        Some(age) => age,
         None if patience == Patience::Left => return Ok(None),
         None => return Err(unavailable(Unavailable::TableAbsent)),
     };
-    if freshness == Freshness::TooOld {
+    let freshness = Freshness::of(age, limits);
+    let may_have_slept = Freshness::of(age.by_wall_clock(), limits) == Freshness::TooOld;
+    if may_have_slept && freshness != Freshness::TooOld && patience == Patience::Left {
+        // The follower asks at once, and its answer tells.
+        return Ok(None);
+    }
+    if may_have_slept || freshness == Freshness::TooOld {
         return Err(unavailable(Unavailable::TableTooOld));
     }
     let page = table.page_for(&credential.id, now.monotonic).map_err(unreadable)?;

@@ -42,6 +42,7 @@ use std::mem;
 
 use latchkey_key_feed::MonotonicMillis;
 
+use crate::clock::Moment;
 use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, FIRST_FOLLOWERS, IDLE_FIRST_MS, LEASE_MS};
 use crate::table::{Changes, LiveTable, SharedNames, SharedStore, TableWriter, WriteError};
 
@@ -201,11 +202,11 @@ impl<S: SharedStore> Follower<S> {
     }
 
     /// A call has ended. An answer that is not awaited, because the call was given up meanwhile, is dropped.
-    pub fn answered(&mut self, call: CallId, answer: Answer<'_>, now: MonotonicMillis, jitter: u64) -> Step {
+    pub fn answered(&mut self, call: CallId, answer: Answer<'_>, now: Moment, jitter: u64) -> Step {
         let mut step = Step::default();
         match mem::replace(&mut self.state, State::Watching) {
             State::Polling { call: awaited, reading, .. } if awaited == call => {
-                if let Some(reading) = self.catch_up(reading, now, jitter, &mut step) {
+                if let Some(reading) = self.catch_up(reading, now.monotonic, jitter, &mut step) {
                     self.read(reading, answer, now, jitter, &mut step);
                 }
             }
@@ -295,14 +296,7 @@ impl<S: SharedStore> Follower<S> {
         None
     }
 
-    fn read(
-        &mut self,
-        reading: Reading,
-        answer: Answer<'_>,
-        now: MonotonicMillis,
-        jitter: u64,
-        step: &mut Step,
-    ) {
+    fn read(&mut self, reading: Reading, answer: Answer<'_>, now: Moment, jitter: u64, step: &mut Step) {
         let mut reading = reading;
         let page = match answer {
             Answer::Lost => Err(PollFailure::Lost),
@@ -317,7 +311,7 @@ impl<S: SharedStore> Follower<S> {
         };
         let (page, changes) = match page {
             Ok(read) => read,
-            Err(failure) => return self.fail(failure, reading, now, jitter, step),
+            Err(failure) => return self.fail(failure, reading, now.monotonic, jitter, step),
         };
         note_set_aside(&changes, step);
         if !page.ended {
@@ -326,11 +320,11 @@ impl<S: SharedStore> Follower<S> {
         let written = match reading {
             Reading::Following { live, .. } => self.follow(live, &page, &changes, now, step),
             Reading::Loading { load, .. } if is_interrupted(load.as_ref(), &page) => {
-                return self.fail(PollFailure::LoadInterrupted, Reading::load(), now, jitter, step);
+                return self.fail(PollFailure::LoadInterrupted, Reading::load(), now.monotonic, jitter, step);
             }
             Reading::Loading { load, .. } => self.collect(load, &page, &changes, now, step),
         };
-        self.go_on_after(written, now, step);
+        self.go_on_after(written, now.monotonic, step);
     }
 
     fn go_on_after(&mut self, written: Result<(), WriteError>, now: MonotonicMillis, step: &mut Step) {

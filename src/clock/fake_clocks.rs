@@ -41,6 +41,11 @@ impl FakeClocks {
         self.0.monotonic.set(self.0.monotonic.get().plus_millis(millis));
     }
 
+    /// The machine sleeps: one clock goes on without the other.
+    pub(crate) fn sleep(&self, millis: u64) {
+        self.0.wall.set(self.0.wall.get().plus_millis(millis));
+    }
+
     /// Somebody sets the wall clock.
     pub(crate) fn step(&self, millis: i64) {
         self.0.wall.set(UnixMillis(self.0.wall.get().0.saturating_add_signed(millis)));
@@ -52,6 +57,10 @@ impl FakeClocks {
 
     pub(crate) fn lose_monotonic(&self) {
         self.0.monotonic_fails.set(true);
+    }
+
+    pub(crate) fn true_wall(&self) -> UnixMillis {
+        self.0.wall.get()
     }
 
     pub(crate) fn true_monotonic(&self) -> MonotonicMillis {

@@ -32,13 +32,7 @@ fn load(shared: &FakeSharedData, rows: &[FeedRow]) {
     let build = build(&writer, rows);
     let epoch = Epoch::try_from("e".to_owned()).unwrap();
     writer
-        .publish(
-            &build,
-            &epoch,
-            Cursor(rows.len() as u64),
-            rows.len() as u64,
-            Some(refreshed_at(NOW.monotonic)),
-        )
+        .publish(&build, &epoch, Cursor(rows.len() as u64), rows.len() as u64, Some(refreshed_at(NOW)))
         .unwrap();
 }
 
@@ -184,21 +178,31 @@ fn each_question_has_its_clock() {
     let set_back = |passed_ms: u64| Moment { wall: UnixMillis(NOW.wall.0 - 3_600_000), ..later(passed_ms) };
     assert_eq!(outcome(&decide_at(&shared_data(), &headers, set_back(3_599_999))), "admitted");
     assert_eq!(outcome(&decide_at(&shared_data(), &headers, set_back(3_600_000))), "table_too_old");
-    // It was set forward: the table is none the older.
-    let set_forward = Moment { wall: later(86_400_000).wall, ..NOW };
+    // It was set forward: what has expired by it has expired.
+    let set_forward = Moment { wall: later(60_000).wall, ..NOW };
     let active = authorization("active", &secret_of("active"));
     assert_eq!(outcome(&decide_at(&shared_data(), &active, set_forward)), "admitted");
     assert_eq!(outcome(&decide_at(&shared_data(), &headers, set_forward)), "key_expired");
 }
 
 #[test]
+fn where_the_machine_may_have_slept_a_request_waits_for_the_next_answer() {
+    let (shared, headers) = (shared_data(), authorization("active", &secret_of("active")));
+    let table = TableReader::new(shared, names());
+    let woken = Moment { wall: later(3_600_000).wall, ..NOW };
+    let decide_with = |patience| decide(&headers, Authentication::Required, &table, &LIMITS, patience, woken);
+    assert_eq!(outcome(&decide_with(Patience::Left)), "waits");
+    assert_eq!(outcome(&decide_with(Patience::Over)), "table_too_old");
+}
+
+#[test]
 fn a_table_serves_no_longer_than_the_service_was_told() {
     // The operator allows more now, and the service does not know it yet.
-    let told = TableAge { ms: 45_000, serves_ms: 45_000 };
+    let told = TableAge { ms: 45_000, wall_ms: 0, serves_ms: 45_000 };
     assert_eq!(Freshness::of(told, &LIMITS), Freshness::TooOld);
     assert_eq!(Freshness::of(TableAge { ms: 44_999, ..told }, &LIMITS), Freshness::Fresh);
     // Another plugin of the table may admit for longer than this one.
-    let patient = TableAge { ms: 3_600_000, serves_ms: u64::MAX };
+    let patient = TableAge { ms: 3_600_000, wall_ms: 0, serves_ms: u64::MAX };
     assert_eq!(Freshness::of(patient, &LIMITS), Freshness::TooOld);
 }
 

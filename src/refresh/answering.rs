@@ -6,6 +6,7 @@ use latchkey_key_feed::{FeedHead, MonotonicMillis};
 
 use super::reading::{Load, LoadEnd, Reading};
 use super::{Follower, LoadReason, Note, State, Step};
+use crate::clock::Moment;
 use crate::limits::CREDENTIAL_ENDED_MS;
 use crate::table::{Changes, FeedStanding, LiveTable, Progress, Refresh, SharedStore, WriteError};
 
@@ -15,11 +16,11 @@ impl<S: SharedStore> Follower<S> {
         before: LiveTable,
         page: &FeedHead,
         changes: &Changes,
-        now: MonotonicMillis,
+        now: Moment,
         step: &mut Step,
     ) -> Result<(), WriteError> {
         if page.reset || page.epoch != before.epoch {
-            self.load(LoadReason::Reset, now, step);
+            self.load(LoadReason::Reset, now.monotonic, step);
             return Ok(());
         }
         self.table.apply(&before, changes)?;
@@ -35,10 +36,10 @@ impl<S: SharedStore> Follower<S> {
         match standing {
             // One more request acknowledges what has just come, and there is nothing else to ask for.
             FeedStanding::CredentialEnded if page.cursor == before.cursor => {
-                self.wait_for_credential(Reading::Following { live, confirmed: false }, now, step);
+                self.wait_for_credential(Reading::Following { live, confirmed: false }, now.monotonic, step);
             }
             FeedStanding::CredentialEnded => self.ask(Reading::Following { live, confirmed: false }, step),
-            _ if live.is_outgrown_by(page.total) => self.load(LoadReason::Outgrown, now, step),
+            _ if live.is_outgrown_by(page.total) => self.load(LoadReason::Outgrown, now.monotonic, step),
             _ => self.ask(Reading::Following { live, confirmed: true }, step),
         }
         Ok(())
@@ -49,7 +50,7 @@ impl<S: SharedStore> Follower<S> {
         load: Option<Load>,
         page: &FeedHead,
         changes: &Changes,
-        now: MonotonicMillis,
+        now: Moment,
         step: &mut Step,
     ) -> Result<(), WriteError> {
         let has_ended = page.ended && !page.more;
@@ -58,7 +59,7 @@ impl<S: SharedStore> Follower<S> {
         }
         if has_ended && self.table.live().is_none() {
             // Nobody ever said that such a table is current, so there is no age at which it could begin.
-            self.wait_for_credential(Reading::load(), now, step);
+            self.wait_for_credential(Reading::load(), now.monotonic, step);
             return Ok(());
         }
         let mut load = match load {
@@ -71,12 +72,12 @@ impl<S: SharedStore> Follower<S> {
         } else {
             let refreshed = (!has_ended).then(|| self.refreshed(now));
             let end = LoadEnd { cursor: page.cursor, keys: page.total, refreshed };
-            self.lay_out(load, end, now, step);
+            self.lay_out(load, end, now.monotonic, step);
         }
         Ok(())
     }
 
-    fn refreshed(&self, now: MonotonicMillis) -> Refresh {
+    fn refreshed(&self, now: Moment) -> Refresh {
         Refresh { at: now, serves_ms: self.announced_ms }
     }
 

@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt, SecretDigest,
+    Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt,
+    SecretDigest, UnixMillis,
 };
 use serde_json::Map;
+
+use crate::clock::Moment;
 
 use super::{
     Build, Changes, Entry, Page, Progress, RecordShape, RecordText, Refresh, SharedStore, Stamp, SwapLost,
@@ -101,8 +104,13 @@ impl SharedStore for FakeSharedData {
     }
 }
 
+/// That moment by both clocks, which are far apart.
+pub(crate) fn at(monotonic: MonotonicMillis) -> Moment {
+    Moment { monotonic, wall: UnixMillis(1_700_000_000_000).plus_millis(monotonic.0) }
+}
+
 /// A refresh at that moment, by which keys may be admitted for a day.
-pub(crate) fn refreshed_at(at: MonotonicMillis) -> Refresh {
+pub(crate) fn refreshed_at(at: Moment) -> Refresh {
     Refresh { at, serves_ms: 24 * 60 * 60 * 1_000 }
 }
 

@@ -1,8 +1,9 @@
 //! The table header: which generation is live, and how far and how fresh it is.
 
-use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis};
+use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis, UnixMillis};
 
 use super::bytes::{Unread, push_text};
+use crate::clock::Moment;
 use crate::limits::{KEYS_PER_PAGE, KEYS_PER_PAGE_MAX, PAGE_BITS_MAX, PAGE_BITS_MIN};
 
 /// The number of one build of the table. Every build has its own, whether it was finished or not.
@@ -55,8 +56,8 @@ pub struct LiveTable {
 /// An answer that made the table current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refresh {
-    /// When it came.
-    pub at: MonotonicMillis,
+    /// When it came, by both clocks.
+    pub at: Moment,
     /// For how long the service was told that keys may be admitted after it, in milliseconds. No plugin admits for longer, whatever it is configured to:
     /// the service counts this process as one that may admit until then, and not a moment longer.
     pub serves_ms: u64,
@@ -65,10 +66,21 @@ pub struct Refresh {
 /// How old a table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableAge {
-    /// Milliseconds since its last refresh.
+    /// Milliseconds since its last refresh, by the monotonic clock.
     pub ms: u64,
+    /// The same by the wall clock. It is more where the clock was set forward, or where the machine slept, which the monotonic clock does not count. The
+    /// two cannot be told apart.
+    pub wall_ms: u64,
     /// The age at which it must not serve any more, in milliseconds, as the service was told.
     pub serves_ms: u64,
+}
+
+impl TableAge {
+    /// The age as the wall clock has it.
+    #[must_use]
+    pub fn by_wall_clock(self) -> Self {
+        Self { ms: self.wall_ms, ..self }
+    }
 }
 
 impl Generation {
@@ -147,8 +159,13 @@ impl LiveTable {
 
     /// How old it is.
     #[must_use]
-    pub fn age(&self, now: MonotonicMillis) -> TableAge {
-        TableAge { ms: now.millis_since(self.refreshed.at), serves_ms: self.refreshed.serves_ms }
+    pub fn age(&self, now: Moment) -> TableAge {
+        let Refresh { at, serves_ms } = self.refreshed;
+        TableAge {
+            ms: now.monotonic.millis_since(at.monotonic),
+            wall_ms: now.wall.millis_since(at.wall),
+            serves_ms,
+        }
     }
 
     fn decode(mut unread: Unread<'_>) -> Option<Self> {
@@ -158,7 +175,8 @@ impl LiveTable {
         let unswept_pages = unread.u32()?;
         let cursor = Cursor(unread.u64()?);
         let keys = unread.u64()?;
-        let refreshed = Refresh { at: MonotonicMillis(unread.u64()?), serves_ms: unread.u64()? };
+        let at = Moment { monotonic: MonotonicMillis(unread.u64()?), wall: UnixMillis(unread.u64()?) };
+        let refreshed = Refresh { at, serves_ms: unread.u64()? };
         let credential_ended = unread.u8()? != 0;
         let epoch = Epoch::try_from(unread.text()?.to_owned()).ok()?;
         Some(Self {
@@ -184,7 +202,8 @@ impl LiveTable {
         out.extend_from_slice(&self.unswept_pages.to_le_bytes());
         out.extend_from_slice(&self.cursor.0.to_le_bytes());
         out.extend_from_slice(&self.keys.to_le_bytes());
-        out.extend_from_slice(&self.refreshed.at.0.to_le_bytes());
+        out.extend_from_slice(&self.refreshed.at.monotonic.0.to_le_bytes());
+        out.extend_from_slice(&self.refreshed.at.wall.0.to_le_bytes());
         out.extend_from_slice(&self.refreshed.serves_ms.to_le_bytes());
         out.push(u8::from(self.credential_ended));
         // An epoch is shorter than 2^16 bytes (`EPOCH_LEN_MAX`), so its length always fits.
@@ -219,6 +238,11 @@ mod tests {
 
     use super::*;
 
+    /// A moment, with clocks that are far apart.
+    fn at(millis: u64) -> Moment {
+        Moment { monotonic: MonotonicMillis(millis), wall: UnixMillis(1_700_000_000_000 + millis) }
+    }
+
     fn live() -> LiveTable {
         LiveTable {
             generation: Generation(7),
@@ -228,7 +252,7 @@ mod tests {
             epoch: Epoch::try_from("e".to_owned()).unwrap(),
             cursor: Cursor(99),
             keys: 3,
-            refreshed: Refresh { at: MonotonicMillis(1_000), serves_ms: 45_000 },
+            refreshed: Refresh { at: at(1_000), serves_ms: 45_000 },
             credential_ended: true,
         }
     }
@@ -244,9 +268,9 @@ mod tests {
 
     #[test]
     fn a_table_ages_from_its_last_refresh() {
-        assert_eq!(live().age(MonotonicMillis(1_500)), TableAge { ms: 500, serves_ms: 45_000 });
+        assert_eq!(live().age(at(1_500)), TableAge { ms: 500, wall_ms: 500, serves_ms: 45_000 });
         // Another VM has refreshed it since this one read the clock.
-        assert_eq!(live().age(MonotonicMillis(999)).ms, 0);
+        assert_eq!(live().age(at(999)).ms, 0);
     }
 
     #[test]

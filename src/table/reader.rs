@@ -10,6 +10,7 @@ use super::hot_pages::HotPages;
 use super::page::{Page, Unreadable};
 use super::record_shape::RecordShape;
 use super::shared_store::{SharedNames, SharedStore};
+use crate::clock::Moment;
 use crate::limits::{GENERATION_HOPS_MAX, HEADER_LIFE_MS};
 
 /// One VM's view of the table.
@@ -50,8 +51,8 @@ impl<S: SharedStore> TableReader<S> {
     /// # Errors
     ///
     /// [`Unreadable`] when something else wrote the header.
-    pub fn age(&self, now: MonotonicMillis) -> Result<Option<TableAge>, Unreadable> {
-        self.look_at_live(now, |live| live.age(now))
+    pub fn age(&self, now: Moment) -> Result<Option<TableAge>, Unreadable> {
+        self.look_at_live(now.monotonic, |live| live.age(now))
     }
 
     /// The page that holds the key of that id if any does; `None` before the first table is whole.

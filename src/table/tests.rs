@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, MonotonicMillis};
 use proptest::prelude::*;
 
-use super::fake_store::{FakeSharedData, build, changes, key, live, refreshed_at, removed, shape, text_of};
+use super::fake_store::{
+    FakeSharedData, at, build, changes, key, live, refreshed_at, removed, shape, text_of,
+};
 use super::*;
 use crate::limits::HEADER_LIFE_MS;
 
@@ -43,7 +45,7 @@ impl Process {
     fn load(&self, rows: &[FeedRow]) -> LiveTable {
         let build = build(&self.writer, rows);
         let cursor = rows.last().map_or(Cursor(0), FeedRow::seq);
-        self.writer.publish(&build, &epoch(), cursor, rows.len() as u64, Some(refreshed_at(NOW))).unwrap()
+        self.writer.publish(&build, &epoch(), cursor, rows.len() as u64, Some(refreshed_at(at(NOW)))).unwrap()
     }
 
     fn apply(&self, table: &LiveTable, rows: &[FeedRow]) -> Result<(), WriteError> {
@@ -68,7 +70,7 @@ fn there_is_no_table_before_a_build_is_whole() {
     let reader = process.reader();
     let build = build(&process.writer, &[live(1, key("k"))]);
     assert_eq!(reader.page_for(&id("k"), NOW), Ok(None));
-    process.writer.publish(&build, &epoch(), Cursor(1), 1, Some(refreshed_at(NOW))).unwrap();
+    process.writer.publish(&build, &epoch(), Cursor(1), 1, Some(refreshed_at(at(NOW)))).unwrap();
     assert!(holds(&reader, "k", NOW));
 }
 
@@ -123,7 +125,7 @@ fn an_abandoned_build_is_never_seen_and_its_follower_is_stopped() {
     assert!(!holds(&reader, "ghost", NOW));
     assert_eq!(process.writer.lay_out(&mut unfinished), Err(WriteError::Deposed));
     assert_eq!(
-        process.writer.publish(&abandoned, &epoch(), Cursor(3), 1, Some(refreshed_at(NOW))),
+        process.writer.publish(&abandoned, &epoch(), Cursor(3), 1, Some(refreshed_at(at(NOW)))),
         Err(WriteError::Deposed)
     );
 }

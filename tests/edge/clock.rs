@@ -100,7 +100,11 @@ fn a_clock_set_back_before_the_service_is_reachable_does_not_stop_the_edge() {
 fn a_clock_that_is_set_keeps_no_revocation_away_and_refuses_nobody() {
     let keys = FakeKeyService::start(epoch("first")).unwrap();
     keys.put(key("id", "secret"));
-    let edge = Shifted::start(keys, impatient);
+    let edge = Shifted::start(keys, |config| {
+        impatient(config);
+        // After a step forward, requests wait for the next answer of the service: the machine may have slept.
+        configure(config, "/start_up_wait", json!("5s"));
+    });
     let good = encoded("id", "secret");
     edge.stage.await_admitted(&good);
     for (number, hours) in [-2, 3, -26].into_iter().enumerate() {
@@ -134,4 +138,21 @@ fn a_clock_set_back_lets_no_table_serve_for_longer() {
     edge.set_clock(0);
     assert_eq!(edge.stage.status_for(&good), 503);
     assert!(!edge.stage.envoy.log().stderr().contains("fresh again"));
+}
+
+#[test]
+fn a_clock_that_is_far_ahead_admits_nobody_before_the_service_has_answered() {
+    let keys = FakeKeyService::start(epoch("first")).unwrap();
+    keys.put(key("id", "secret"));
+    let edge = Shifted::start(keys, |config| {
+        impatient(config);
+        configure(config, "/staleness/refuse_after", json!("1h"));
+    });
+    let good = encoded("id", "secret");
+    edge.stage.await_admitted(&good);
+    edge.stage.keys.behave(FeedManner::Closing);
+    edge.set_clock(2 * HOURS);
+    assert_eq!(edge.stage.status_for(&good), 503);
+    edge.stage.keys.behave(FeedManner::Truthful);
+    edge.stage.await_admitted(&good);
 }

@@ -11,7 +11,7 @@ use super::super::feed_call;
 use super::super::leaving;
 use super::super::shared_data::EnvoySharedData;
 use super::{Plugin, millis};
-use crate::clock::Tick;
+use crate::clock::{Moment, Tick};
 use crate::gate::Freshness;
 use crate::limits::{TICK_BUSY_MS, TICK_MS};
 use crate::refresh::{
@@ -77,14 +77,14 @@ impl Plugin {
         if leaving::answered(call) {
             return;
         }
-        let (Some(mut follower), Ok(now)) = (self.following.follower(), self.clock.monotonic()) else {
+        let (Some(mut follower), Ok(now)) = (self.following.follower(), self.clock.now()) else {
             return;
         };
         let step = feed_call::with_answer(num_headers, body_size, |answer| {
             follower.answered(call, answer, now, jitter())
         });
         drop(follower);
-        self.carry_out(step, now);
+        self.carry_out(step, now.monotonic);
         self.set_tick_period();
     }
 
@@ -113,7 +113,7 @@ impl Plugin {
         self.carry_out(step, now);
         let is_following = joined.follower.borrow().current(now) == Some(self.following.id);
         joined.housekeeping.borrow_mut().tick(is_following, now);
-        self.report(now);
+        self.report(tick.now);
     }
 
     /// What the plugin has since its first tick. `None` when others kept writing the register, to be tried again with the next.
@@ -189,10 +189,10 @@ impl Plugin {
     }
 
     /// Shows the state of the table, and warns when its freshness has changed.
-    fn report(&self, now: MonotonicMillis) {
-        let follower = self.following.follower().and_then(|follower| follower.current(now));
+    fn report(&self, now: Moment) {
+        let follower = self.following.follower().and_then(|follower| follower.current(now.monotonic));
         self.stats.feed_follower.set(follower.map_or(0, |id| u64::from(id.0)));
-        let Ok(Some(live)) = self.table.live(now) else { return };
+        let Ok(Some(live)) = self.table.live(now.monotonic) else { return };
         let age = live.age(now);
         self.stats.credential_ended.set(u64::from(live.credential_ended));
         self.stats.table_age_ms.set(age.ms);

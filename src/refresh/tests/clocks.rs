@@ -8,15 +8,15 @@ use proptest::prelude::*;
 
 use super::a_current_edge;
 use super::model::{Edge, Service, names};
-use crate::clock::VmClock;
 use crate::clock::fake_clocks::FakeClocks;
+use crate::clock::{Moment, VmClock};
 use crate::config::{Authentication, StalenessLimits};
 use crate::gate::{self, Patience, Verdict};
 use crate::headers::HeaderPairs;
 use crate::limits::{BACKOFF_MS_MAX, HEADER_LIFE_MS, LEASE_MS, TICK_LATE_MS_MAX};
 use crate::refresh::Answer;
-use crate::table::TableReader;
 use crate::table::fake_store::FakeSharedData;
+use crate::table::{TableAge, TableReader};
 
 const LIMITS: StalenessLimits =
     StalenessLimits { stale_after: Duration::from_secs(30), refuse_after: Duration::from_secs(45) };
@@ -33,6 +33,7 @@ struct ClockedEdge {
 enum Event {
     Pass(u64),
     Step(i64),
+    Sleep(u64),
     Tick(usize),
     Answer(usize),
     Lose(usize),
@@ -47,14 +48,21 @@ impl ClockedEdge {
         Self { edge, clocks, vm_clocks, readers }
     }
 
+    fn answer(&mut self, vm: usize, service: &Service) {
+        self.edge.wall = self.clocks.true_wall();
+        self.edge.answer(vm, service);
+    }
+
     fn pass(&mut self, millis: u64) {
         self.clocks.pass(millis);
         self.edge.now = self.clocks.true_monotonic();
+        self.edge.wall = self.clocks.true_wall();
     }
 
     fn tick(&mut self, vm: usize) {
         let tick = self.vm_clocks[vm].tick().unwrap();
-        assert_eq!(tick.now.monotonic, self.edge.now);
+        self.edge.wall = self.clocks.true_wall();
+        assert_eq!(tick.now, self.edge.moment());
         if tick.clock_stepped {
             self.edge.vms[vm].follower.ask_at_once();
         }
@@ -63,16 +71,19 @@ impl ClockedEdge {
 
     /// Whether the VM admits the key `k` now.
     fn admits(&self, vm: usize) -> bool {
+        matches!(self.decide(vm, Patience::Over), Verdict::Admit(_))
+    }
+
+    fn decide(&self, vm: usize, patience: Patience) -> Verdict {
         let encoded = STANDARD.encode("k:secret of k");
         let headers = HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))]);
         let now = self.vm_clocks[vm].now().unwrap();
-        let verdict =
-            gate::decide(&headers, Authentication::Required, &self.readers[vm], &LIMITS, Patience::Over, now);
-        matches!(verdict, Verdict::Admit(_))
+        gate::decide(&headers, Authentication::Required, &self.readers[vm], &LIMITS, patience, now)
     }
 
-    fn true_age_ms(&self) -> u64 {
-        self.edge.live().unwrap().age(self.clocks.true_monotonic()).ms
+    fn true_age(&self) -> TableAge {
+        let now = Moment { monotonic: self.clocks.true_monotonic(), wall: self.clocks.true_wall() };
+        self.edge.live().unwrap().age(now)
     }
 }
 
@@ -103,6 +114,28 @@ fn a_follower_that_backs_off_asks_at_once_too() {
     assert!(edge.pending_path(0).contains("wait=0ms"));
 }
 
+#[test]
+fn a_machine_that_slept_admits_nobody_by_what_it_had_before_and_asks_first() {
+    let mut service = Service::new();
+    service.create("k");
+    let mut edge = ClockedEdge::new(1);
+    edge.edge.catch_up(0, &service);
+    edge.pass(0);
+    edge.tick(0);
+    assert!(edge.admits(0));
+    edge.clocks.sleep(2 * LIMITS.refuse_after.as_millis() as u64);
+    // Also before the first tick, and after it.
+    for _ in 0..2 {
+        assert!(matches!(edge.decide(0, Patience::Left), Verdict::Wait));
+        assert!(!edge.admits(0));
+        edge.tick(0);
+    }
+    edge.tick(0);
+    edge.answer(0, &service);
+    edge.pass(HEADER_LIFE_MS);
+    assert!(edge.admits(0));
+}
+
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (1..12_000_u64).prop_map(Event::Pass),
@@ -110,6 +143,7 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (0..2_usize).prop_map(Event::Tick),
         3 => (0..2_usize).prop_map(Event::Answer),
         2 => (0..2_usize).prop_map(Event::Lose),
+        1 => (1..7_200_000_u64).prop_map(Event::Sleep),
         8 => (0..2_usize).prop_map(Event::Request),
     ]
 }
@@ -128,19 +162,22 @@ proptest! {
             match event {
                 Event::Pass(millis) => edge.pass(millis),
                 Event::Step(millis) => edge.clocks.step(millis),
+                Event::Sleep(millis) => edge.clocks.sleep(millis),
                 Event::Tick(vm) => edge.tick(vm),
-                Event::Answer(vm) => edge.edge.answer(vm, &service),
+                Event::Answer(vm) => edge.answer(vm, &service),
                 Event::Lose(vm) if edge.edge.vms[vm].pending.is_some() => edge.edge.fail(vm, Answer::Lost),
                 Event::Lose(_) => {}
                 Event::Request(vm) => {
                     let refuse_after_ms = LIMITS.refuse_after.as_millis() as u64;
-                    let age_ms = edge.true_age_ms();
+                    let age = edge.true_age();
+                    let oldest_ms = age.ms.max(age.wall_ms);
                     let is_admitted = edge.admits(vm);
-                    prop_assert!(!is_admitted || age_ms < refuse_after_ms + TICK_LATE_MS_MAX, "{age_ms}");
-                    // A VM that refused by the header before the last refresh reads it again soon.
-                    let is_just_refreshed = age_ms < HEADER_LIFE_MS + TICK_LATE_MS_MAX;
-                    let is_old = age_ms + TICK_LATE_MS_MAX >= refuse_after_ms;
-                    prop_assert!(is_admitted || is_old || is_just_refreshed, "{age_ms}");
+                    // A VM that decided by the header before the last refresh reads it again soon.
+                    let is_just_refreshed = age.ms < HEADER_LIFE_MS + TICK_LATE_MS_MAX;
+                    let is_young = oldest_ms < refuse_after_ms + TICK_LATE_MS_MAX;
+                    prop_assert!(!is_admitted || is_young || is_just_refreshed, "{age:?}");
+                    let is_old = oldest_ms + TICK_LATE_MS_MAX >= refuse_after_ms;
+                    prop_assert!(is_admitted || is_old || is_just_refreshed, "{age:?}");
                 }
             }
         }
@@ -150,7 +187,7 @@ proptest! {
             edge.pass(100);
             for vm in 0..2 {
                 edge.tick(vm);
-                edge.edge.answer(vm, &service);
+                edge.answer(vm, &service);
             }
         }
         prop_assert!(edge.edge.holds("later") && edge.admits(0) && edge.admits(1));

@@ -19,7 +19,7 @@ fn an_edge_whose_key_has_ended() -> (Edge, Service) {
 fn all_up_to_the_end_is_applied_and_acknowledged_and_the_table_ages() {
     let (mut edge, service) = an_edge_whose_key_has_ended();
     assert!(!edge.holds("k") && !edge.holds("later"));
-    assert!(edge.live().unwrap().age(edge.now).ms >= 1_000, "the last page counted as a refresh");
+    assert!(edge.live().unwrap().age(edge.moment()).ms >= 1_000, "the last page counted as a refresh");
     assert!(edge.pending_path(0).contains("after=2&limit=1000&wait=0ms"), "{}", edge.pending_path(0));
     edge.answer(0, &service);
     assert_eq!(edge.pending_path(0), "", "there is nothing else to ask for");

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, MonotonicMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, MonotonicMillis, UnixMillis};
 
-use crate::clock::fake_clocks::START;
+use crate::clock::Moment;
+use crate::clock::fake_clocks::{START, WALL_START};
 use crate::refresh::{
     Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Instance, Poll, Register, Step, TableNumber,
 };
@@ -93,6 +94,7 @@ pub(super) struct Edge {
     pub(super) shared: FakeSharedData,
     pub(super) vms: Vec<Vm>,
     pub(super) now: MonotonicMillis,
+    pub(super) wall: UnixMillis,
     pub(super) calls: u32,
 }
 
@@ -132,11 +134,16 @@ impl Edge {
             let follower = Follower::new(id, shared.clone(), &names(), request.clone(), START);
             Vm { follower, serves: false, pending: None, notes: Vec::new() }
         });
-        Self { vms: vms.collect(), shared, now: START, calls: 0 }
+        Self { vms: vms.collect(), shared, now: START, wall: WALL_START, calls: 0 }
     }
 
     pub(super) fn pass(&mut self, millis: u64) {
         self.now = self.now.plus_millis(millis);
+        self.wall = self.wall.plus_millis(millis);
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        Moment { monotonic: self.now, wall: self.wall }
     }
 
     pub(super) fn tick(&mut self, vm: usize) {
@@ -157,7 +164,8 @@ impl Edge {
     }
 
     pub(super) fn deliver(&mut self, vm: usize, call: CallId, answer: Answer<'_>) {
-        let step = self.vms[vm].follower.answered(call, answer, self.now, 0);
+        let now = self.moment();
+        let step = self.vms[vm].follower.answered(call, answer, now, 0);
         self.carry_out(vm, step);
     }
 

@@ -7,7 +7,7 @@ use latchkey_key_feed::{FeedRow, KeyId, MonotonicMillis};
 use super::*;
 use crate::table::RecordText;
 use crate::table::fake_store::{
-    FakeSharedData, build, changes, key, live, refreshed_at, removed, shape, text_of,
+    FakeSharedData, at, build, changes, key, live, refreshed_at, removed, shape, text_of,
 };
 use crate::table::{FeedIdentity, SharedNames, TableReader};
 
@@ -28,7 +28,7 @@ impl Process {
 
     fn publish(&self, build: &Build) -> Result<LiveTable, WriteError> {
         let epoch = Epoch::try_from("epoch".to_owned()).unwrap();
-        self.writer.publish(build, &epoch, Cursor(KEYS), KEYS, Some(refreshed_at(NOW)))
+        self.writer.publish(build, &epoch, Cursor(KEYS), KEYS, Some(refreshed_at(at(NOW))))
     }
 
     fn filled_runs(&self) -> usize {

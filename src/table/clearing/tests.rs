@@ -1,7 +1,7 @@
 use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis};
 
 use super::*;
-use crate::table::fake_store::{FakeSharedData, build, changes, key, live, refreshed_at};
+use crate::table::fake_store::{FakeSharedData, at, build, changes, key, live, refreshed_at};
 use crate::table::{FeedIdentity, Found, RecordShape, SharedNames, TableReader};
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
@@ -14,7 +14,7 @@ fn load(writer: &TableWriter<FakeSharedData>, keys: u64) {
     let rows: Vec<_> = (1..=keys).map(|seq| live(seq, key(&format!("key-{seq}")))).collect();
     let build = build(writer, &rows);
     let epoch = Epoch::try_from("e".to_owned()).unwrap();
-    let mut live = writer.publish(&build, &epoch, Cursor(keys), keys, Some(refreshed_at(NOW))).unwrap();
+    let mut live = writer.publish(&build, &epoch, Cursor(keys), keys, Some(refreshed_at(at(NOW)))).unwrap();
     while let (Progress::Continues, next) = writer.sweep(&live).unwrap() {
         live = next;
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::table::fake_store::{
-    FakeSharedData, build, changes, key, live, refreshed_at, removed, shape, text_of,
+    FakeSharedData, at, build, changes, key, live, refreshed_at, removed, shape, text_of,
 };
 use crate::table::header::Generation;
 use crate::table::{
@@ -46,7 +46,7 @@ impl Process {
         let writers = [(); 2].map(|()| TableWriter::new(shared.clone(), names.clone()));
         let readers = [(); 2].map(|()| TableReader::new(shared.clone(), names.clone()));
         let first = build(&writers[0], &[as_of(1)]);
-        let live = writers[0].publish(&first, &epoch(), Cursor(1), 1, Some(refreshed_at(NOW))).unwrap();
+        let live = writers[0].publish(&first, &epoch(), Cursor(1), 1, Some(refreshed_at(at(NOW)))).unwrap();
         Rc::new(Self {
             shared,
             readers,
@@ -100,7 +100,8 @@ impl Process {
     fn load(&self, vm: usize) {
         let (writer, made) = (&self.writers[vm], self.made.get());
         let build = build(writer, &[as_of(made)]);
-        let Ok(mut live) = writer.publish(&build, &epoch(), Cursor(made), 1, Some(refreshed_at(NOW))) else {
+        let Ok(mut live) = writer.publish(&build, &epoch(), Cursor(made), 1, Some(refreshed_at(at(NOW))))
+        else {
             return;
         };
         *self.live.borrow_mut() = live.clone();
