@@ -41,7 +41,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
@@ -49,7 +49,7 @@ use tower_http::compression::CompressionLayer;
 use crate::api::media_type::MediaTypeSettings;
 use crate::api::work::Workshop;
 use crate::clock::Clock;
-use crate::feed::{Feed, exchange};
+use crate::feed::Feed;
 use crate::randomness::Randomness;
 use crate::remover::Remover;
 use crate::security::authentication::{Authenticator, Schemes};
@@ -115,11 +115,9 @@ pub fn app(parts: ServiceParts) -> Router {
     };
     let anonymous = parts.settings.anonymous.clone();
     let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
-    let edges_live_for = parts.settings.edges.live_for;
     let waiters_max = parts.settings.limits.feed_requests_waiting();
-    let feed = Feed::new(parts.store.clone(), parts.stopping, edges_live_for, waiters_max, parts.clock.now());
-    let feed = Arc::new(feed);
-    exchange::begin(&feed, Arc::clone(&parts.clock), edges_live_for);
+    let (edges, clock) = (parts.settings.edges.rules(), Arc::clone(&parts.clock));
+    let feed = Arc::new(Feed::new(parts.store.clone(), parts.stopping, edges, waiters_max, clock));
     let service = Arc::new(Service {
         feed,
         authenticator: Authenticator::new(
@@ -176,6 +174,8 @@ pub fn app(parts: ServiceParts) -> Router {
 fn latchkey_routes() -> Router<SharedService> {
     Router::new()
         .route("/_latchkey/edges", get(edges::list))
+        .route("/_latchkey/edges/_api_key/{id}", delete(edges::forget_key))
+        .route("/_latchkey/edges/{name}", delete(edges::forget_name))
         .route("/_latchkey/feed", get(feed::show))
         .route("/_latchkey/openapi.json", get(openapi::show))
 }

@@ -1,6 +1,7 @@
 //! Where the time comes from. Every rule takes the moment as an argument; this is who is asked for it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use latchkey_key_feed::UnixMillis;
 
@@ -8,6 +9,27 @@ use latchkey_key_feed::UnixMillis;
 pub trait Clock: Send + Sync {
     /// The moment at which it is asked.
     fn now(&self) -> UnixMillis;
+
+    /// The same moment by a clock that only moves forward.
+    fn steady(&self) -> SteadyMillis;
+
+    /// The same moment by both.
+    fn moment(&self) -> Moment {
+        Moment { wall: self.now(), steady: self.steady() }
+    }
+}
+
+/// Milliseconds of a clock that only moves forward, since an origin of this process. It means nothing to another process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SteadyMillis(pub u64);
+
+/// One moment by two clocks: the one on the wall, which others share and which may be set, and one that only moves forward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// By the clock on the wall.
+    pub wall: UnixMillis,
+    /// By the clock that only moves forward.
+    pub steady: SteadyMillis,
 }
 
 /// The clock of the machine.
@@ -19,5 +41,74 @@ impl Clock for SystemClock {
     fn now(&self) -> UnixMillis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn steady(&self) -> SteadyMillis {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        let since = ORIGIN.get_or_init(Instant::now).elapsed();
+        SteadyMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl SteadyMillis {
+    /// So much later.
+    #[must_use]
+    pub fn plus(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// How long after another moment this one is; 0 when it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A clock that moves when it is told to, and whose wall can be set.
+    #[derive(Debug, Default)]
+    pub(crate) struct ManualClock(Mutex<Moment>);
+
+    impl ManualClock {
+        /// Both clocks at the same number.
+        pub(crate) fn at(millis: u64) -> Self {
+            Self(Mutex::new(moment(millis)))
+        }
+
+        pub(crate) fn advance(&self, millis: u64) {
+            let mut now = self.0.lock().unwrap();
+            *now = Moment { wall: now.wall.plus_millis(millis), steady: now.steady.plus(millis) };
+        }
+
+        /// Sets the clock on the wall.
+        pub(crate) fn set_wall(&self, wall: u64) {
+            self.0.lock().unwrap().wall = UnixMillis(wall);
+        }
+    }
+
+    impl Clock for ManualClock {
+        fn now(&self) -> UnixMillis {
+            self.0.lock().unwrap().wall
+        }
+
+        fn steady(&self) -> SteadyMillis {
+            self.0.lock().unwrap().steady
+        }
+    }
+
+    /// A moment at which both clocks read the same.
+    pub(crate) fn moment(millis: u64) -> Moment {
+        Moment { wall: UnixMillis(millis), steady: SteadyMillis(millis) }
+    }
+
+    #[test]
+    fn the_steady_clock_of_the_machine_does_not_go_back() {
+        let before = SystemClock.steady();
+        assert!(SystemClock.steady() >= before);
     }
 }

@@ -5,34 +5,35 @@
 //! the answer is the empty page it had read. The number of requests that wait is bounded: one more is refused, and its
 //! follower backs off.
 
+pub mod edge_id;
 pub mod edge_name;
 pub mod edge_wait;
 pub mod edges;
-pub mod exchange;
+mod exchange;
 pub mod fleet;
+mod last_page;
 mod propagation;
 mod readings;
+pub mod register;
 pub mod shared_page;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::feed::edge_name::EdgeName;
-use crate::feed::edges::{EdgeLedger, EdgeSighting};
+use crate::clock::Clock;
+use crate::feed::edges::{ClaimRefusal, EdgeRules, EdgeSighting};
 use crate::feed::propagation::RecentChanges;
 use crate::feed::readings::{Listener, Newness, Place, Readings};
+use crate::feed::register::{ClaimFailure, EdgeRegister};
 use crate::feed::shared_page::SharedPage;
 use crate::limits::EDGE_WAITERS_MAX;
 use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
-
-/// Where the feed of a store stands before its first change.
-const BEGINNING: Cursor = Cursor(1);
 
 /// The feed of one store.
 #[derive(Debug)]
@@ -42,10 +43,7 @@ pub struct Feed {
     waiters_max: usize,
     places: Semaphore,
     edge_places: Semaphore,
-    edges: Mutex<EdgeLedger>,
-    /// Counts up whenever the ledger has news.
-    edge_news: watch::Sender<u64>,
-    recent: Arc<Mutex<RecentChanges>>,
+    edges: Arc<EdgeRegister>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -62,13 +60,17 @@ pub struct FeedRequest {
     pub rows_max: u32,
     /// How long to wait for a change when there is none; zero answers at once.
     pub wait: Duration,
-    /// Which edge asks, if it says so.
-    pub edge: Option<EdgeName>,
+    /// Which edge asks, if it says so. What it acknowledges is said by the rest.
+    pub edge: Option<EdgeSighting>,
+    /// Whether nothing of this edge admits any more: it says goodbye.
+    pub is_leaving: bool,
 }
 
 /// Why the feed was not answered.
 #[derive(Debug)]
 pub enum FeedRefusal {
+    /// The edge may not ask so.
+    Claim(ClaimRefusal),
     /// The store did not answer.
     Store(StoreError),
     /// So many requests wait, and no more may.
@@ -78,63 +80,65 @@ pub enum FeedRefusal {
 }
 
 impl Feed {
-    /// The feed of a store, from within a runtime of tokio. Requests stop waiting once `stopping` holds `true`. Edges are live for
-    /// `edges_live_for` after each request. Before that time is over, counted from `now`, there may be some of which this feed has
-    /// not heard, unless the store is as empty as one of which nobody can have read anything. At most `waiters_max` requests wait.
+    /// The feed of a store, from within a runtime of tokio. Requests stop waiting once `stopping` holds `true`. At most
+    /// `waiters_max` requests wait.
     #[must_use]
     pub fn new(
         store: KeyStore,
         stopping: watch::Receiver<bool>,
-        edges_live_for: Duration,
+        edges: EdgeRules,
         waiters_max: usize,
-        now: UnixMillis,
+        clock: Arc<dyn Clock>,
     ) -> Self {
-        let has_history = *store.changes().borrow() > BEGINNING;
-        let unheard_for = if has_history { edges_live_for } else { Duration::ZERO };
-        let complete_from = now.plus_millis(u64::try_from(unheard_for.as_millis()).unwrap_or(u64::MAX));
         let recent = Arc::default();
-        let epoch = store.epoch();
         tokio::spawn(note_changes(store.changes(), Arc::clone(&recent)));
+        let edges = EdgeRegister::begin(store.clone(), edges, clock, recent);
+        exchange::begin(&edges);
         Self {
             readings: Readings::new(store.clone()),
             store,
             waiters_max,
             places: Semaphore::new(waiters_max),
             edge_places: Semaphore::new(EDGE_WAITERS_MAX),
-            edges: Mutex::new(EdgeLedger::new(epoch, edges_live_for, complete_from)),
-            edge_news: watch::Sender::new(0),
-            recent,
+            edges,
             stopping,
         }
+    }
+
+    /// What is known of the edges.
+    #[must_use]
+    pub fn edges(&self) -> &EdgeRegister {
+        &self.edges
     }
 
     /// The changes after the follower's cursor, waiting for one if there is none.
     ///
     /// # Errors
     ///
-    /// [`FeedRefusal`] when the store does not answer, or too many requests wait.
-    pub async fn answer(
-        &self,
-        request: FeedRequest,
-        now: UnixMillis,
-    ) -> Result<Arc<SharedPage>, FeedRefusal> {
+    /// [`FeedRefusal`] when the edge may not ask so, the store does not answer, or too many requests wait.
+    pub async fn answer(&self, request: &FeedRequest) -> Result<Arc<SharedPage>, FeedRefusal> {
         let began = Instant::now();
+        match &request.edge {
+            Some(edge) if request.is_leaving => drop(self.edges.leave(&edge.id, &edge.holder).await?),
+            // Before anything is read for it: what is read may be what it goes by from now on.
+            Some(edge) => self.edges.admit(edge, request.wait).await?,
+            None => {}
+        }
         let heard = *self.store.changes().borrow();
         let mut listener = self.readings.stand(request.place());
         let newness = if request.wait.is_zero() { Newness::ReadNow } else { Newness::Holds(heard) };
         let page = request.given(listener.page(newness).await?)?;
-        self.hear(&request, self.acknowledged(&request, &page), now);
-        if request.wait.is_zero() || has_news(&page, request.after) {
+        self.hear(request, self.acknowledged(request, &page));
+        if request.wait.is_zero() || request.is_leaving || has_news(&page, request.after) {
             if page.more {
                 self.readings.read_ahead(request.place().after(&page));
             }
             return Ok(page);
         }
-        let page = self.wait_for_news(&request, page, listener, began + request.wait).await?;
-        // The answer makes the edge's table fresh: from now on it may be out of reach for as long as after a request. It
-        // acknowledges nothing more.
-        let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.hear(&request, Cursor(0), now.plus_millis(waited_ms));
+        let page = self.wait_for_news(request, page, listener, began + request.wait).await?;
+        // The answer makes the edge's table fresh: from now on it may admit for as long as after a request. It acknowledges nothing
+        // more.
+        self.hear(request, Cursor(0));
         Ok(page)
     }
 
@@ -165,17 +169,10 @@ impl Feed {
         if request.acknowledges(page) && is_of_this_epoch { request.after } else { Cursor(0) }
     }
 
-    fn hear(&self, request: &FeedRequest, acknowledged: Cursor, now: UnixMillis) {
-        if let Some(name) = request.edge.clone() {
-            self.see(EdgeSighting { name, acknowledged, seen: now });
+    fn hear(&self, request: &FeedRequest, acknowledged: Cursor) {
+        if let Some(edge) = request.edge.as_ref().filter(|_| !request.is_leaving) {
+            self.edges.see(EdgeSighting { acknowledged, ..edge.clone() }, 0);
         }
-    }
-
-    /// The ledger, of the epoch that the store has by now. One whose holder panicked is still a ledger: each entry is written whole.
-    fn ledger(&self) -> MutexGuard<'_, EdgeLedger> {
-        let mut ledger = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.turn_to(&self.store.epoch());
-        ledger
     }
 }
 
@@ -219,9 +216,19 @@ impl From<StoreError> for FeedRefusal {
     }
 }
 
+impl From<ClaimFailure> for FeedRefusal {
+    fn from(failure: ClaimFailure) -> Self {
+        match failure {
+            ClaimFailure::Refused(refusal) => Self::Claim(refusal),
+            ClaimFailure::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl fmt::Display for FeedRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Claim(refusal) => refusal.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::TooManyWaiting(waiters_max) => {
                 write!(f, "{waiters_max} requests for the key feed wait already")

@@ -20,6 +20,10 @@
 //! trusted_proxies = []             # addresses or blocks whose X-Forwarded-For counts
 //! [edges]
 //! live_for = "90s"                 # how long after its last request an edge counts as live
+//! refuse_after_default = "1h"      # how long an edge may admit after an answer, if it does not say
+//! refuse_after_max = "365d"        # the longest that it may say
+//! instances_per_key = 1024         # how many instances of edges one credential may have
+//! refresh_waits_for = "0s"         # how long refresh=wait_for waits for live edges
 //!
 //! [xpack.security.authc]           # names and meaning are Elasticsearch's
 //! api_key.enabled = true           # off: the endpoints refuse, and the ApiKey scheme is not looked at

@@ -36,6 +36,7 @@ use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::security::vouching::Vouching;
 use crate::store::change::{Change, Changed, Verb};
+use crate::store::edges::KnownEdges;
 use crate::store::feed_text::FeedText;
 use crate::store::group_commit::GroupCommit;
 use crate::store::ledger::{ChangeHealth, Health, KeyLedger};
@@ -59,6 +60,7 @@ pub struct KeyStore {
     /// Where changes of keys wait for each other.
     line: GroupCommit<KeyLedger>,
     health: ChangeHealth,
+    edges_at_opening: Arc<KnownEdges>,
     _replicas: Arc<Option<Hearing>>,
 }
 
@@ -172,7 +174,9 @@ impl KeyStore {
             KeyLedger { database: database.clone(), changes: Arc::clone(&changes), health: health.clone() };
         let line = GroupCommit::begin(ledger);
         let lookups = Lookups::default();
-        Ok(Self { database, lookups, epoch, changes, line, health, _replicas: Arc::new(replicas) })
+        let edges_at_opening = Arc::new(database.known_edges().await?);
+        let replicas = Arc::new(replicas);
+        Ok(Self { database, lookups, epoch, changes, line, health, edges_at_opening, _replicas: replicas })
     }
 
     /// Which feed this store's is.
@@ -192,10 +196,10 @@ impl KeyStore {
     ///
     /// [`StoreError::IdTaken`] when another key has its id.
     pub async fn create(&self, key: StoredKey, actor: Actor, now: UnixMillis) -> Result<(), StoreError> {
-        self.add(vec![key], ChangeAction::CreateApiKey, actor, now).await
+        self.add(vec![key], ChangeAction::CreateApiKey, actor, now).await.map(|_| ())
     }
 
-    /// Adds keys, all or none. `action` is how they came about.
+    /// Adds keys, all or none, and tells where that left the feed. `action` is how they came about.
     ///
     /// # Errors
     ///
@@ -206,10 +210,10 @@ impl KeyStore {
         action: ChangeAction,
         actor: Actor,
         now: UnixMillis,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Cursor>, StoreError> {
         let key_ids = keys.iter().map(|key| key.id.clone()).collect();
         let event = ChangeEvent { at: now, action, actor, key_ids };
-        self.line.write(Change::new(Verb::Add(keys), event)).await.map(|_| ())
+        Ok(self.line.write(Change::new(Verb::Add(keys), event)).await?.cursor())
     }
 
     /// The keys that pass the filter, one after the other. Reading ends when they are dropped.
@@ -287,6 +291,29 @@ impl KeyStore {
         let page = self.database.feed_page(position.into(), rows_max).await?;
         page.rows.withheld().report();
         Ok(page)
+    }
+
+    /// The changes after a position up to another, as the last that is for somebody whose key has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn feed_page_through(
+        &self,
+        after: Cursor,
+        through: Cursor,
+        rows_max: u32,
+    ) -> Result<FeedText, StoreError> {
+        self.database.feed_page_through(after, through, rows_max).await
+    }
+
+    /// Where the change ended that ended this key; `None` when it was not invalidated.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn end_of(&self, id: &KeyId) -> Result<Option<Cursor>, StoreError> {
+        self.database.end_of(id).await
     }
 
     /// Whoever holds this is woken by every change that is committed after the call. To miss none, call it before reading.

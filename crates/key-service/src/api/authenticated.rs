@@ -15,6 +15,7 @@ use crate::api::{Service, SharedService};
 use crate::audit::{self, Actor, Refusal, RefusalEvent};
 use crate::effort::Payer;
 use crate::security::anonymous::ANONYMOUS_REALM;
+use crate::security::api_key::EndedKey;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Schemes, Subject};
 use crate::security::caller::{Caller, Runner};
 use crate::security::permission::{EffectivePermission, denial, run_as_refusal};
@@ -46,6 +47,13 @@ pub(super) struct Proven {
     origin: Origin,
 }
 
+/// A request of which nobody is proven to be the sender. The trail does not know of it yet.
+#[derive(Debug)]
+pub(super) struct Unproven {
+    failure: AuthenticationFailure,
+    origin: Origin,
+}
+
 /// Where a request came from, and to which path.
 #[derive(Clone, Debug)]
 struct Origin {
@@ -69,6 +77,18 @@ impl FromRequestParts<SharedService> for Authenticated {
 
 impl Authenticated {
     async fn prove(parts: &Parts, service: &SharedService) -> Result<Self, ApiError> {
+        Self::try_proving(parts, service).await?.map_err(|unproven| unproven.refuse(service))
+    }
+
+    /// The same for a request that may be of use although nobody is proven to have sent it.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub(super) async fn try_proving(
+        parts: &Parts,
+        service: &SharedService,
+    ) -> Result<Result<Self, Unproven>, ApiError> {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let context = parts.extensions.get::<RequestContext>().cloned();
         let settings = &service.settings;
@@ -82,12 +102,11 @@ impl Authenticated {
                 .as_ref()
                 .is_some_and(|anonymous| !anonymous.authz_exception),
         };
-        let authentication = service
-            .authenticator
-            .authenticate(&parts.headers, origin.source, service.clock.now())
-            .await
-            .map_err(|failure| refused(failure, &origin, service))?;
-        Self::new(authentication, origin, service).await.map_err(ApiError::from)
+        let now = service.clock.now();
+        match service.authenticator.authenticate(&parts.headers, origin.source, now).await {
+            Ok(authentication) => Ok(Ok(Self::new(authentication, origin, service).await?)),
+            Err(failure) => Ok(Err(Unproven { failure, origin })),
+        }
     }
 
     /// Looks up what they may do. Whoever tries to act as somebody he may not act as, may do nothing.
@@ -195,11 +214,7 @@ impl Authenticated {
     }
 
     fn record_forbidden(&self, request: &ClusterRequest<'_>) {
-        audit::record_refusal(&RefusalEvent {
-            path: self.origin.uri.path(),
-            source: self.origin.source,
-            refusal: Refusal::Forbidden { action: request.action(), actor: &self.actor() },
-        });
+        self.origin.record_forbidden(request, &self.actor());
     }
 
     /// Whether an anonymous caller is told 401 in place of 403 (Elasticsearch,
@@ -247,24 +262,73 @@ impl Proven {
     ///
     /// # Errors
     ///
-    /// 401 when a key has ended or a user has gone meanwhile, 403 when they may not any more.
+    /// 403 when they may not any more. When a key has ended or a user has gone meanwhile, nobody is proven to be there.
     pub(super) async fn recheck(
         &self,
         request: &ClusterRequest<'_>,
         service: &SharedService,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Result<(), Unproven>, ApiError> {
         let rechecked = async {
-            let renewed = service.authenticator.renewed(&self.authentication, service.clock.now()).await;
-            let authentication = renewed.map_err(|failure| refused(failure, &self.origin, service))?;
-            Authenticated::new(authentication, self.origin.clone(), service).await?.authorize(request)
+            match service.authenticator.renewed(&self.authentication, service.clock.now()).await {
+                Ok(authentication) => {
+                    let renewed = Authenticated::new(authentication, self.origin.clone(), service).await?;
+                    renewed.authorize(request).map(Ok)
+                }
+                Err(failure) => Ok(Err(Unproven { failure, origin: self.origin.clone() })),
+            }
         };
         // Nor must one that still waits keep room for what comes then.
         Box::pin(rechecked).await
     }
 
+    /// The key by which the sender was proven, if it has ended since.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub(super) async fn key_ended_since(&self, service: &Service) -> Result<Option<EndedKey>, ApiError> {
+        Ok(service.authenticator.key_ended_since(&self.authentication, service.clock.now()).await?)
+    }
+
+    /// 403 for this reason, which the trail then knows of.
+    pub(super) fn forbid(&self, request: &ClusterRequest<'_>, reason: String) -> ApiError {
+        self.origin.record_forbidden(request, &self.actor());
+        ApiError::unauthorized(reason)
+    }
+
     /// For the trail.
     pub(super) fn actor(&self) -> Actor {
         actor(&self.authentication, &self.origin)
+    }
+}
+
+impl Unproven {
+    /// The answer, of which the trail then knows: 401 and how to do better, or what else the failure is.
+    pub(super) fn refuse(self, service: &SharedService) -> ApiError {
+        refused(self.failure, &self.origin, service)
+    }
+
+    /// Whether the credential is a key that has ended.
+    pub(super) fn is_of_ended_key(&self) -> bool {
+        use crate::security::api_key::KeyRejection::{Expired, Invalidated};
+        matches!(&self.failure, AuthenticationFailure::RejectedKey(Expired(_) | Invalidated(_)))
+    }
+
+    /// For the trail: who asks with this key.
+    pub(super) fn actor(&self, key: &EndedKey) -> Actor {
+        let (realm, key) = (RealmName::api_key().name, key.key());
+        let username = key.owner.username.clone();
+        Actor { username, realm, api_key: Some(key.id.clone()), run_as: None, source: self.origin.source }
+    }
+}
+
+impl Origin {
+    fn record_forbidden(&self, request: &ClusterRequest<'_>, actor: &Actor) {
+        audit::record_refusal(&RefusalEvent {
+            path: self.uri.path(),
+            source: self.source,
+            refusal: Refusal::Forbidden { action: request.action(), actor },
+        });
     }
 }
 

@@ -1,15 +1,17 @@
 //! The parameter `wait_for_edges`: to hold the answer to a change back until every edge has applied it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use latchkey_key_feed::Cursor;
+use latchkey_key_feed::{Cursor, UnixMillis};
 use serde::Serialize;
 
 use crate::api::Service;
 use crate::api::authenticated::Authenticated;
 use crate::api::error::{ApiError, ErrorCause};
-use crate::api::parameters::Parameters;
+use crate::api::parameters::{Parameters, Refresh};
 use crate::feed::edge_wait::{EdgeWait, EdgesReached};
+use crate::feed::edges::{MayAdmit, Waiting};
 use crate::limits::{EDGE_WAIT_MAX, EDGES_MISSING_NAMED_MAX};
 use crate::security::request::{ClusterRequest, GET_EDGES};
 
@@ -21,11 +23,33 @@ const WAIT_FOR_EDGES: &str = "wait_for_edges";
 pub(super) struct EdgesAnswer {
     total: usize,
     applied: usize,
-    /// Sorted, at most [`EDGES_MISSING_NAMED_MAX`]. Absent for whoever may not see the edges: to end a key of one's own does not take
-    /// knowing the names of proxies.
+    /// Sorted, of at most [`EDGES_MISSING_NAMED_MAX`] instances. Absent for whoever may not see the edges: to end a key of one's own
+    /// does not take knowing the names of proxies.
     #[serde(skip_serializing_if = "Option::is_none")]
-    missing: Option<Vec<String>>,
+    missing: Option<BTreeSet<String>>,
     complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    may_admit: Option<Vec<MayAdmitAnswer>>,
+    /// The last moment at which one of them may, whether named or not; absent when none may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    may_admit_until: Option<UnixMillis>,
+}
+
+/// An instance that may admit by what was before the change.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct MayAdmitAnswer {
+    name: String,
+    instance: String,
+    last_seen: UnixMillis,
+    until: UnixMillis,
+}
+
+/// Waiting for edges that somebody asked for, in one way or another.
+pub(super) struct AskedWait<'a> {
+    wait: EdgeWait<'a>,
+    /// Whether the answer says how far the change has come.
+    is_told: bool,
+    waiting: Waiting,
 }
 
 /// How long to wait; `None` when it is not asked for.
@@ -46,8 +70,32 @@ impl Service {
     /// # Errors
     ///
     /// 429 when too many wait.
-    pub(super) fn edge_wait(&self, wait: Option<Duration>) -> Result<Option<EdgeWait<'_>>, ApiError> {
-        Ok(wait.map(|wait| self.feed.edge_wait(wait)).transpose()?)
+    pub(super) fn edge_wait(&self, wait: Option<Duration>) -> Result<Option<AskedWait<'_>>, ApiError> {
+        let Some(wait) = wait else { return Ok(None) };
+        let wait = self.feed.edge_wait(wait)?;
+        Ok(Some(AskedWait { wait, is_told: true, waiting: Waiting::ForAll }))
+    }
+
+    /// The same for keys that are yet to be made: only live edges matter, since one that does not know a key refuses it. With
+    /// `refresh=wait_for` it is waited for live edges where the operator chose so.
+    ///
+    /// # Errors
+    ///
+    /// 429 when too many wait, unless it was asked for by `refresh` alone.
+    pub(super) fn edge_wait_of_new(
+        &self,
+        wait: Option<Duration>,
+        refresh: Option<Refresh>,
+    ) -> Result<Option<AskedWait<'_>>, ApiError> {
+        if let Some(asked) = self.edge_wait(wait)? {
+            return Ok(Some(AskedWait { waiting: Waiting::ForLive, ..asked }));
+        }
+        let wait = self.settings.edges.refresh_waits_for;
+        if refresh != Some(Refresh::WaitFor) || wait.is_zero() {
+            return Ok(None);
+        }
+        let wait = self.feed.edge_wait(wait).ok();
+        Ok(wait.map(|wait| AskedWait { wait, is_told: false, waiting: Waiting::ForLive }))
     }
 
     /// What to answer once a change is durable: after the wait, or at once without a place.
@@ -57,25 +105,40 @@ impl Service {
     /// When the store cannot tell its latest change.
     pub(super) async fn edges_reached(
         &self,
-        wait: Option<EdgeWait<'_>>,
+        asked: Option<AskedWait<'_>>,
         change: Option<Cursor>,
         authenticated: &Authenticated,
     ) -> Result<Option<EdgesAnswer>, ApiError> {
-        let Some(wait) = wait else { return Ok(None) };
-        let reached = wait.until_applied(change, self.clock.now()).await?;
+        let Some(AskedWait { wait, is_told, waiting }) = asked else { return Ok(None) };
+        let reached = wait.until_applied(change, waiting).await?;
         let may_see_names = authenticated.may(&ClusterRequest::Other(GET_EDGES));
-        Ok(Some(EdgesAnswer::of(&reached, may_see_names)))
+        Ok(is_told.then(|| EdgesAnswer::of(&reached, may_see_names)))
     }
 }
 
 impl EdgesAnswer {
-    fn of(EdgesReached { total, missing, is_complete }: &EdgesReached, may_see_names: bool) -> Self {
-        let named = missing.iter().take(EDGES_MISSING_NAMED_MAX).map(|name| name.as_str().to_owned());
+    fn of(reached: &EdgesReached, may_see_names: bool) -> Self {
+        let EdgesReached { total, missing, .. } = reached;
+        let named = || missing.iter().take(EDGES_MISSING_NAMED_MAX);
+        let may_admit = may_see_names && !missing.is_empty();
         Self {
             total: *total,
             applied: total.saturating_sub(missing.len()),
-            missing: may_see_names.then(|| named.collect()),
-            complete: *is_complete,
+            missing: may_see_names.then(|| named().map(|edge| edge.id.name.as_str().to_owned()).collect()),
+            complete: reached.is_complete(),
+            may_admit: may_admit.then(|| named().map(MayAdmitAnswer::of).collect()),
+            may_admit_until: missing.iter().map(|edge| edge.until).max(),
+        }
+    }
+}
+
+impl MayAdmitAnswer {
+    fn of(MayAdmit { id, seen, until }: &MayAdmit) -> Self {
+        Self {
+            name: id.name.as_str().to_owned(),
+            instance: id.instance_shown().to_owned(),
+            last_seen: *seen,
+            until: *until,
         }
     }
 }
@@ -83,6 +146,7 @@ impl EdgesAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feed::edge_id::{EdgeId, InstanceId};
     use crate::feed::edge_name::EdgeName;
 
     #[test]
@@ -105,13 +169,25 @@ mod tests {
 
     #[test]
     fn names_some_of_the_missing_and_counts_all() {
-        let name = |number: usize| EdgeName::try_from(format!("e{number:04}")).unwrap();
-        let missing: Vec<EdgeName> = (0..EDGES_MISSING_NAMED_MAX + 5).map(name).collect();
-        let reached = EdgesReached { total: missing.len() + 2, missing, is_complete: true };
+        let edge = |number: usize| MayAdmit {
+            id: EdgeId {
+                name: EdgeName::try_from(format!("e{:04}", number / 2)).unwrap(),
+                instance: InstanceId::try_from(format!("{number:032x}")).unwrap(),
+            },
+            seen: UnixMillis(5),
+            until: UnixMillis(10 + number as u64),
+        };
+        let missing: Vec<MayAdmit> = (0..EDGES_MISSING_NAMED_MAX + 5).map(edge).collect();
+        let reached = EdgesReached { total: missing.len() + 2, missing, is_sure: true };
         let answer = EdgesAnswer::of(&reached, true);
         assert_eq!((answer.total, answer.applied), (EDGES_MISSING_NAMED_MAX + 7, 2));
-        let named = answer.missing.unwrap();
-        assert_eq!((named.len(), named[0].as_str()), (EDGES_MISSING_NAMED_MAX, "e0000"));
-        assert_eq!(EdgesAnswer::of(&reached, false).missing, None);
+        assert!(!answer.complete);
+        let may_admit = answer.may_admit.unwrap();
+        assert_eq!((may_admit.len(), may_admit[1].name.as_str()), (EDGES_MISSING_NAMED_MAX, "e0000"));
+        assert_eq!(answer.missing.unwrap().len(), EDGES_MISSING_NAMED_MAX / 2, "each name once");
+        assert_eq!(answer.may_admit_until, Some(UnixMillis(10 + EDGES_MISSING_NAMED_MAX as u64 + 4)));
+        let without_names = EdgesAnswer::of(&reached, false);
+        assert_eq!((without_names.missing, without_names.may_admit), (None, None));
+        assert_eq!(without_names.may_admit_until, answer.may_admit_until);
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /_latchkey/edges`: which edges follow the feed, and how far each has come.
+//! `GET /_latchkey/edges`: which edges follow the feed, and how far each has come; and `DELETE`, to forget those that are gone.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -8,12 +8,15 @@ use serde::Serialize;
 use crate::api::SharedService;
 use crate::api::answer;
 use crate::api::authenticated::Authenticated;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, ErrorCause};
 use crate::api::parameters::Parameters;
+use crate::api::path_text::PathTexts;
 use crate::api::routing::NoBody;
-use crate::feed::edges::EdgeStatus;
+use crate::audit::feed::{EdgesForgottenEvent, record_forgotten};
+use crate::feed::edge_name::EdgeName;
+use crate::feed::edges::{EdgeState, EdgeStatus, Forgetting};
 use crate::feed::fleet::Fleet;
-use crate::security::request::{ClusterRequest, GET_EDGES};
+use crate::security::request::{ClusterRequest, FORGET_EDGES, GET_EDGES};
 
 #[derive(Serialize)]
 struct FleetAnswer<'a> {
@@ -23,16 +26,29 @@ struct FleetAnswer<'a> {
     total: usize,
     live: usize,
     current: usize,
+    silent: usize,
     edges: Vec<EdgeAnswer<'a>>,
 }
 
 #[derive(Serialize)]
 struct EdgeAnswer<'a> {
     name: &'a str,
+    instance: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<&'a str>,
     cursor: Cursor,
     lag: u64,
     last_seen: UnixMillis,
     live: bool,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<UnixMillis>,
+}
+
+#[derive(Serialize)]
+struct ForgottenAnswer {
+    forgotten: usize,
+    live: usize,
 }
 
 pub(super) async fn list(
@@ -43,8 +59,57 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     parameters.finish()?;
     authenticated.authorize(&ClusterRequest::Other(GET_EDGES))?;
-    let fleet = service.feed.fleet(service.clock.now()).await?;
+    let fleet = service.feed.edges().fleet().await?;
     answer::ok(&FleetAnswer::of(&fleet))
+}
+
+/// Forgets the instances of a name.
+pub(super) async fn forget_name(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut path: PathTexts,
+    parameters: Parameters,
+    _: NoBody,
+) -> Result<Response, ApiError> {
+    parameters.finish()?;
+    let name = EdgeName::try_from(path.take("name"));
+    let name = name.map_err(|invalid| ErrorCause::illegal_argument(invalid.to_string()))?;
+    forget(&service, &authenticated, &Forgetting::Name(name)).await
+}
+
+/// Forgets the instances that ask with a key.
+pub(super) async fn forget_key(
+    State(service): State<SharedService>,
+    authenticated: Authenticated,
+    mut path: PathTexts,
+    parameters: Parameters,
+    _: NoBody,
+) -> Result<Response, ApiError> {
+    parameters.finish()?;
+    forget(&service, &authenticated, &Forgetting::Key(path.take("id"))).await
+}
+
+async fn forget(
+    service: &SharedService,
+    authenticated: &Authenticated,
+    forgetting: &Forgetting,
+) -> Result<Response, ApiError> {
+    authenticated.authorize(&ClusterRequest::Other(FORGET_EDGES))?;
+    let outcome = service.feed.edges().forget(forgetting).await?;
+    let answer = ForgottenAnswer { forgotten: outcome.forgotten.len(), live: outcome.live };
+    let (edge, key) = match forgetting {
+        Forgetting::Name(name) => (Some(name.as_str()), None),
+        Forgetting::Key(key) => (None, Some(key.as_str())),
+    };
+    let actor = &authenticated.actor();
+    record_forgotten(&EdgesForgottenEvent {
+        actor,
+        edge,
+        key,
+        forgotten: answer.forgotten,
+        live: answer.live,
+    });
+    answer::ok(&answer)
 }
 
 impl<'a> FleetAnswer<'a> {
@@ -56,19 +121,29 @@ impl<'a> FleetAnswer<'a> {
             total: fleet.counts.known,
             live: fleet.counts.live,
             current: fleet.counts.current,
+            silent: fleet.counts.silent,
             edges: fleet.edges.iter().map(EdgeAnswer::of).collect(),
         }
     }
 }
 
 impl<'a> EdgeAnswer<'a> {
-    fn of(EdgeStatus { sighting, lag, is_live }: &'a EdgeStatus) -> Self {
+    fn of(EdgeStatus { id, holder, acknowledged, seen, lag, state }: &'a EdgeStatus) -> Self {
+        let (word, until) = match state {
+            EdgeState::Live => ("live", None),
+            EdgeState::Silent { until } => ("silent", Some(*until)),
+            EdgeState::Gone => ("gone", None),
+        };
         Self {
-            name: sighting.name.as_str(),
-            cursor: sighting.acknowledged,
+            name: id.name.as_str(),
+            instance: id.instance_shown(),
+            api_key: holder.key.as_ref().map(|key| key.as_str()),
+            cursor: *acknowledged,
             lag: *lag,
-            last_seen: sighting.seen,
-            live: *is_live,
+            last_seen: *seen,
+            live: *state == EdgeState::Live,
+            state: word,
+            until,
         }
     }
 }

@@ -2,51 +2,161 @@
 
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::Response;
 use latchkey_key_feed::{Cursor, Epoch};
 
 use crate::api::SharedService;
 use crate::api::answer::{self, KnownTags};
-use crate::api::authenticated::Authenticated;
+use crate::api::authenticated::{Authenticated, Unproven};
 use crate::api::error::{ApiError, ErrorCause};
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::audit::{self, feed::FeedReadEvent};
+use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
 use crate::feed::edge_name::EdgeName;
+use crate::feed::edges::{ClaimRefusal, EdgeSighting};
 use crate::feed::{FeedRefusal, FeedRequest};
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
+use crate::security::api_key::EndedKey;
+use crate::security::permission::EffectivePermission;
 use crate::security::request::ClusterRequest;
+use crate::security::roles::caller_of_key;
+use crate::settings::EdgeSettings;
 use crate::telemetry;
+
+/// Who asks for the feed.
+pub(super) enum FeedCaller {
+    /// Somebody who is proven to be there.
+    Living(Box<Authenticated>),
+    /// Whoever holds a key that has ended.
+    Ended(Box<FormerCaller>),
+}
+
+/// Whoever holds a key that has ended. There may be a last page for him; otherwise he is nobody.
+pub(super) struct FormerCaller {
+    key: EndedKey,
+    unproven: Unproven,
+}
+
+impl FromRequestParts<SharedService> for FeedCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &SharedService) -> Result<Self, ApiError> {
+        // On the heap, and gone with the proof: a handler that waits must not keep room for it.
+        Box::pin(async {
+            let unproven = match Authenticated::try_proving(parts, service).await? {
+                Ok(authenticated) => return Ok(Self::Living(Box::new(authenticated))),
+                Err(unproven) => unproven,
+            };
+            let mut ended = None;
+            if unproven.is_of_ended_key() {
+                ended = service.authenticator.ended_key(&parts.headers, service.clock.now()).await?;
+            }
+            match ended {
+                Some(key) => Ok(Self::Ended(Box::new(FormerCaller { key, unproven }))),
+                None => Err(unproven.refuse(service)),
+            }
+        })
+        .await
+    }
+}
 
 pub(super) async fn show(
     State(service): State<SharedService>,
-    authenticated: Authenticated,
+    caller: FeedCaller,
     parameters: Parameters,
     headers: HeaderMap,
     _: NoBody,
 ) -> Result<Response, ApiError> {
-    let request = feed_request(parameters)?;
+    let edges = service.settings.edges;
+    let authenticated = match caller {
+        FeedCaller::Living(authenticated) => authenticated,
+        FeedCaller::Ended(former) => {
+            let holder = former.holder();
+            return match feed_request(parameters, holder, &edges) {
+                Ok(request) => former.last_page(&request, &service, &KnownTags::of(&headers)).await,
+                Err(_) => Err(former.unproven.refuse(&service)),
+            };
+        }
+    };
+    let holder = Holder::of(authenticated.authentication.authenticating());
+    let request = feed_request(parameters, holder, &edges)?;
     authenticated.authorize(&ClusterRequest::ReadKeyFeed)?;
-    let (after, edge) = (request.after, request.edge.clone());
     // Thousands wait here: nobody holds on to anything of his request that is not needed afterwards.
     let proven = authenticated.into_proven();
     let known = KnownTags::of(&headers);
     drop(headers);
-    let page = service.feed.answer(request, service.clock.now()).await?;
-    proven.recheck(&ClusterRequest::ReadKeyFeed, &service).await?;
+    let page = match service.feed.answer(&request).await {
+        Ok(page) => page,
+        Err(FeedRefusal::Claim(refusal @ ClaimRefusal::NameTaken { .. })) => {
+            return Err(proven.forbid(&ClusterRequest::ReadKeyFeed, refusal.to_string()));
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
+    if let Err(unproven) = proven.recheck(&ClusterRequest::ReadKeyFeed, &service).await? {
+        // The change that this request was waiting for may have ended its own key.
+        return match proven.key_ended_since(&service).await? {
+            Some(key) => FormerCaller { key, unproven }.last_page(&request, &service, &known).await,
+            None => Err(unproven.refuse(&service)),
+        };
+    }
     telemetry::feed_rows_served(page.rows);
     audit::feed::record_read(&FeedReadEvent {
         actor: &proven.actor(),
-        edge: edge.as_ref().map(EdgeName::as_str),
-        after,
+        edge: edge_name(&request),
+        after: request.after,
         keys: page.rows,
+        key_has_ended: false,
     });
     answer::page_unless_known(&page, &known)
 }
 
-fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {
+impl FormerCaller {
+    fn holder(&self) -> Holder {
+        let key = self.key.key();
+        let (username, realm) = (key.owner.username.clone(), key.owner.realm.clone());
+        Holder { key: Some(key.id.clone()), username, realm }
+    }
+
+    /// What leads up to the end of the key, if he is the edge that followed by it; otherwise 401, as everywhere.
+    async fn last_page(
+        self,
+        request: &FeedRequest,
+        service: &SharedService,
+        known: &KnownTags,
+    ) -> Result<Response, ApiError> {
+        let key = self.key.key();
+        let permission = EffectivePermission::of_key(&key.role_descriptors, &key.limited_by);
+        if !permission.allows(&ClusterRequest::ReadKeyFeed, &caller_of_key(key)) {
+            return Err(self.unproven.refuse(service));
+        }
+        let page = service.feed.last_page(request, key).await.map_err(ApiError::from)?;
+        let Some(page) = page else { return Err(self.unproven.refuse(service)) };
+        telemetry::feed_rows_served(page.rows);
+        telemetry::edges::last_page_served();
+        audit::feed::record_read(&FeedReadEvent {
+            actor: &self.unproven.actor(&self.key),
+            edge: edge_name(request),
+            after: request.after,
+            keys: page.rows,
+            key_has_ended: true,
+        });
+        answer::page_unless_known(&page, known)
+    }
+}
+
+fn edge_name(request: &FeedRequest) -> Option<&str> {
+    request.edge.as_ref().map(|edge| edge.id.name.as_str())
+}
+
+fn feed_request(
+    mut parameters: Parameters,
+    holder: Holder,
+    edges: &EdgeSettings,
+) -> Result<FeedRequest, ErrorCause> {
     let after = Cursor(parameters.whole_number("after")?.unwrap_or(0));
     let epoch = parameters
         .text("epoch")
@@ -62,17 +172,54 @@ fn feed_request(mut parameters: Parameters) -> Result<FeedRequest, ErrorCause> {
             FEED_WAIT_MAX.as_secs()
         )));
     }
-    let edge = parameters
-        .text("edge")
-        .map(EdgeName::try_from)
-        .transpose()
-        .map_err(|invalid| ErrorCause::illegal_argument(format!("[edge]: {invalid}")))?;
-    // Newer edges say as which of their tables they ask, for how long it may admit, and when it leaves.
-    for said in ["instance", "refuse_after", "leaving"] {
-        let _ = parameters.text(said);
+    let edge = edge(&mut parameters, holder, edges)?;
+    let is_leaving = parameters.boolean("leaving", false)?;
+    if is_leaving && edge.is_none() {
+        return Err(needs_edge("leaving"));
     }
     parameters.finish()?;
-    Ok(FeedRequest { after, epoch, purged, rows_max, wait, edge })
+    Ok(FeedRequest { after, epoch, purged, rows_max, wait, edge, is_leaving })
+}
+
+/// Which edge asks, if it says so.
+fn edge(
+    parameters: &mut Parameters,
+    holder: Holder,
+    edges: &EdgeSettings,
+) -> Result<Option<EdgeSighting>, ErrorCause> {
+    let invalid = |name: &str, problem: &dyn std::fmt::Display| {
+        ErrorCause::illegal_argument(format!("[{name}]: {problem}"))
+    };
+    let name = parameters.text("edge").map(EdgeName::try_from).transpose();
+    let name = name.map_err(|problem| invalid("edge", &problem))?;
+    let instance = parameters.text("instance").map(InstanceId::try_from).transpose();
+    let instance = instance.map_err(|problem| invalid("instance", &problem))?;
+    let refuse_after = parameters.time_value("refuse_after")?.map(|after| after.to_duration());
+    if refuse_after.is_some_and(|after| after > edges.refuse_after_max) {
+        return Err(ErrorCause::illegal_argument(format!(
+            "[refuse_after] must not exceed {}s, which is edges.refuse_after_max",
+            edges.refuse_after_max.as_secs()
+        )));
+    }
+    let Some(name) = name else {
+        let extra = [("instance", instance.is_some()), ("refuse_after", refuse_after.is_some())];
+        return extra
+            .iter()
+            .find(|(_, is_said)| *is_said)
+            .map_or(Ok(None), |(name, _)| Err(needs_edge(name)));
+    };
+    let refuse_after = refuse_after.unwrap_or(edges.refuse_after_default);
+    let instance = instance.unwrap_or_else(|| InstanceId::of_holder(&holder));
+    Ok(Some(EdgeSighting {
+        id: EdgeId { name, instance },
+        holder,
+        refuse_after_ms: u64::try_from(refuse_after.as_millis()).unwrap_or(u64::MAX),
+        acknowledged: Cursor(0),
+    }))
+}
+
+fn needs_edge(parameter: &str) -> ErrorCause {
+    ErrorCause::illegal_argument(format!("[{parameter}] needs an [edge]"))
 }
 
 fn rows_max(limit: Option<u64>) -> Result<u32, ErrorCause> {
@@ -87,7 +234,7 @@ impl From<FeedRefusal> for ApiError {
     fn from(refusal: FeedRefusal) -> Self {
         match refusal {
             FeedRefusal::Store(error) => error.into(),
-            FeedRefusal::TooManyWaiting(_) | FeedRefusal::TooManyEdgeWaits => {
+            FeedRefusal::Claim(_) | FeedRefusal::TooManyWaiting(_) | FeedRefusal::TooManyEdgeWaits => {
                 Self::too_busy(refusal.to_string())
             }
         }
@@ -99,7 +246,10 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Result<FeedRequest, String> {
-        feed_request(Parameters::new("/_latchkey/feed", query)).map_err(|error| error.reason().to_owned())
+        let holder = Holder { key: None, username: "feed".into(), realm: "file".into() };
+        let edges = EdgeSettings { refuse_after_max: Duration::from_secs(7_200), ..EdgeSettings::default() };
+        feed_request(Parameters::new("/_latchkey/feed", query), holder, &edges)
+            .map_err(|error| error.reason().to_owned())
     }
 
     #[test]
@@ -108,9 +258,21 @@ mod tests {
         assert_eq!((asked.after, asked.rows_max, asked.wait), (Cursor(7), 10_000, Duration::from_secs(60)));
         assert_eq!(asked.purged, Some(Cursor(3)));
         assert_eq!(asked.epoch, Epoch::try_from("e/1".to_owned()).ok());
-        assert_eq!(asked.edge, EdgeName::try_from("envoy-1".to_owned()).ok());
+        assert_eq!(edge_name(&asked), Some("envoy-1"));
+        assert!(!asked.is_leaving);
         let nothing = read("").unwrap();
         assert_eq!((nothing.after, nothing.rows_max, nothing.wait), (Cursor(0), 1_000, Duration::ZERO));
+    }
+
+    #[test]
+    fn an_edge_says_which_instance_it_is_and_how_long_it_admits_and_an_older_filter_does_not() {
+        let instance = "0123456789abcdef0123456789abcdef";
+        let asked = read(&format!("edge=e&instance={instance}&refuse_after=1500ms&leaving=true")).unwrap();
+        assert!(asked.is_leaving);
+        let edge = asked.edge.unwrap();
+        assert_eq!((edge.id.instance.as_str(), edge.refuse_after_ms), (instance, 1_500));
+        let older = read("edge=e").unwrap().edge.unwrap();
+        assert_eq!((older.id.instance.as_str(), older.refuse_after_ms), ("user:file:feed", 3_600_000));
     }
 
     #[test]
@@ -122,6 +284,13 @@ mod tests {
             ("wait=61s", "[wait] must not exceed 60s"),
             ("edge=", "[edge]: the name of an edge has 1 to 256 bytes and no control characters"),
             ("epoch=", "[epoch]: an epoch has 1 to 64 bytes"),
+            ("edge=e&instance=x", "[instance]: an instance is 32 lower-case hexadecimal digits"),
+            (
+                "edge=e&refuse_after=7201s",
+                "[refuse_after] must not exceed 7200s, which is edges.refuse_after_max",
+            ),
+            ("leaving=true", "[leaving] needs an [edge]"),
+            ("refuse_after=1s", "[refuse_after] needs an [edge]"),
             ("after=-1", "Failed to parse int parameter [after] with value [-1]"),
             (
                 "wayt=1s",

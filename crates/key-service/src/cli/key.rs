@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
-use crate::cli::key::edge_wait::{EdgeWaitArguments, EdgesReached};
+use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::invalidate::{InvalidateArguments, invalidate};
 use crate::cli::key::traits::{KeyTraits, NewKeyTraits};
 use crate::cli::report::{Fields, Report, date, harmless};
@@ -57,6 +57,8 @@ struct CreateArguments {
     name: String,
     #[command(flatten)]
     traits: NewKeyTraits,
+    #[command(flatten)]
+    edges: EdgeWaitArguments,
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +80,8 @@ struct GrantArguments {
     run_as: Option<String>,
     #[command(flatten)]
     traits: NewKeyTraits,
+    #[command(flatten)]
+    edges: EdgeWaitArguments,
 }
 
 #[derive(Debug, Args)]
@@ -97,8 +101,8 @@ pub(super) fn run(arguments: KeyArguments) -> Result<(), CommandFailed> {
     let now = SystemClock.now();
     let as_json = arguments.connection.json;
     let report = match arguments.command {
-        KeyCommand::Create(arguments) => create(&service, &arguments)?,
-        KeyCommand::Grant(arguments) => grant(&service, &arguments)?,
+        KeyCommand::Create(arguments) => return create(&service, &arguments, as_json),
+        KeyCommand::Grant(arguments) => return grant(&service, &arguments, as_json),
         KeyCommand::Invalidate(arguments) => return invalidate(&service, &arguments, as_json),
         KeyCommand::List(arguments) => list::list(&service, &arguments, now)?,
         KeyCommand::Show(arguments) => list::show(&service, &arguments, now)?,
@@ -119,14 +123,14 @@ impl KeyCommand {
     }
 }
 
-fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report, CommandFailed> {
+fn create(service: &ServiceClient, arguments: &CreateArguments, as_json: bool) -> Result<(), CommandFailed> {
     let mut body = arguments.traits.body()?;
     body.insert("name".to_owned(), json!(arguments.name));
-    let answer = service.ask(Method::POST, KEYS, Some(&Value::Object(body)))?;
-    Ok(created(answer, &arguments.traits))
+    let path = arguments.edges.ask_in(KEYS);
+    created(service.ask(Method::POST, &path, Some(&Value::Object(body)))?, &arguments.traits, as_json)
 }
 
-fn grant(service: &ServiceClient, arguments: &GrantArguments) -> Result<Report, CommandFailed> {
+fn grant(service: &ServiceClient, arguments: &GrantArguments, as_json: bool) -> Result<(), CommandFailed> {
     let mut body = match (&arguments.grantee, arguments.access_token_file.as_deref()) {
         (Some(user), _) => {
             let what = format!("password of {user}");
@@ -144,8 +148,8 @@ fn grant(service: &ServiceClient, arguments: &GrantArguments) -> Result<Report, 
         fields.insert("api_key".to_owned(), Value::Object(key));
         fields.extend(arguments.run_as.iter().map(|user| ("run_as".to_owned(), json!(user))));
     }
-    let answer = service.ask(Method::POST, &format!("{KEYS}/grant"), Some(&body))?;
-    Ok(created(answer, &arguments.traits))
+    let path = arguments.edges.ask_in(&format!("{KEYS}/grant"));
+    created(service.ask(Method::POST, &path, Some(&body))?, &arguments.traits, as_json)
 }
 
 /// Prints what was done, and then fails if not every edge is known to have applied it.
@@ -157,13 +161,15 @@ fn update(service: &ServiceClient, arguments: &UpdateArguments, as_json: bool) -
     let is_changed = answer.json.get("updated") == Some(&Value::Bool(true));
     let told = if is_changed { "Updated the key" } else { "There was nothing to change in the key" };
     let edges = EdgesReached::of(&answer.json);
-    let reached = edges.as_ref().map(EdgesReached::told).unwrap_or_default();
+    let reached = edges.as_ref().map(|edges| edges.told(Before::HasTheOldKey, SystemClock.now()));
+    let reached = reached.unwrap_or_default();
     Report { text: format!("{told} {}.\n{reached}", harmless(id)), json: answer.text }.print(as_json)?;
     edges.map_or(Ok(()), |edges| edges.require_all())
 }
 
-/// A new key, for whoever made it. This is the only time that its secret is seen.
-fn created(answer: Answer, traits: &NewKeyTraits) -> Report {
+/// Prints a new key for whoever made it, the only time that its secret is seen; and then fails if not every live edge is known to have
+/// it.
+fn created(answer: Answer, traits: &NewKeyTraits, as_json: bool) -> Result<(), CommandFailed> {
     let text = |field: &str| answer.json.get(field).and_then(Value::as_str).unwrap_or_default();
     let expiration = answer.json.get("expiration").and_then(Value::as_u64);
     traits.warn(expiration.is_some());
@@ -172,10 +178,14 @@ fn created(answer: Answer, traits: &NewKeyTraits) -> Report {
     fields.add("name", text("name"));
     fields.add("expires", expiration.map_or_else(|| "never".to_owned(), date));
     fields.add("credential", text("encoded"));
+    let edges = EdgesReached::of(&answer.json);
+    let reached = edges.as_ref().map(|edges| edges.told(Before::LacksTheKey, SystemClock.now()));
     let text = format!(
-        "Made a key.\n\n{}\nThe credential is shown this once. It is presented as\n\n  Authorization: ApiKey {}\n",
+        "Made a key.\n\n{}\nThe credential is shown this once. It is presented as\n\n  Authorization: ApiKey {}\n{}",
         fields.into_text(),
-        text("encoded")
+        text("encoded"),
+        reached.map_or_else(String::new, |reached| format!("\n{reached}"))
     );
-    Report { text, json: answer.text }
+    Report { text, json: answer.text }.print(as_json)?;
+    edges.map_or(Ok(()), |edges| edges.require_all())
 }

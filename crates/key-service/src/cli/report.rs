@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use jiff::Timestamp;
+use latchkey_key_feed::UnixMillis;
 
 use crate::cli::CommandFailed;
 
@@ -130,6 +131,15 @@ pub(super) fn counted(keys: usize) -> String {
 pub(super) fn date(unix_ms: u64) -> String {
     let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     moment.map_or_else(|| unix_ms.to_string(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// The same without the date, if it is that of `now`.
+pub(super) fn time_of_day(unix_ms: u64, now: UnixMillis) -> String {
+    let (moment, today) = (date(unix_ms), date(now.0));
+    match (moment.split_once('T'), today.split_once('T')) {
+        (Some((day, time)), Some((today, _))) if day == today => time.to_owned(),
+        _ => moment,
+    }
 }
 
 #[cfg(test)]

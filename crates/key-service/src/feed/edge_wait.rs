@@ -1,17 +1,19 @@
 //! Waiting until a change has reached every edge.
 //!
-//! Whoever waits takes a place before making the change, so that a request that is turned away has changed nothing. Waited for are
-//! the edges that are live once the change is durable. One that is silent meanwhile, or is forgotten, stays missing. One that comes
+//! Whoever waits takes a place before making the change, so that a request that is turned away has changed nothing. The change has to
+//! reach the instances that may admit by what was before, once it is durable. Waited for are those of them that are live; one that is
+//! silent is named at once, with the time until which it may admit, because nobody knows whether it comes back. One that comes
 //! meanwhile is not waited for: it loads the store as it is by now, with the change.
 
 use std::time::Duration;
 
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::Cursor;
 use tokio::sync::SemaphorePermit;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::feed::edge_name::EdgeName;
+use crate::feed::edges::{MayAdmit, Waiting};
 use crate::feed::{Feed, FeedRefusal};
+use crate::limits::EDGE_WAIT_LOOK_INTERVAL;
 use crate::store::StoreError;
 use crate::telemetry::edges::{WaitOutcome, edges_waited_for};
 
@@ -23,15 +25,15 @@ pub struct EdgeWait<'a> {
     wait: Duration,
 }
 
-/// Which edges a change has reached.
+/// Which instances a change has reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgesReached {
-    /// How many edges were live when the change was durable.
+    /// How many it had to reach when it was durable.
     pub total: usize,
-    /// Those of them that have not acknowledged it, sorted.
-    pub missing: Vec<EdgeName>,
-    /// Whether every live edge is among them. It is not sure for one live window after the start.
-    pub is_complete: bool,
+    /// Those of them that have not acknowledged it, and may admit by what was before; sorted.
+    pub missing: Vec<MayAdmit>,
+    /// Whether every edge that may admit is among them.
+    pub is_sure: bool,
 }
 
 impl Feed {
@@ -47,7 +49,7 @@ impl Feed {
 }
 
 impl EdgeWait<'_> {
-    /// Waits until every live edge has applied a change that is durable. Without one, because everything was as it was to be, that
+    /// Waits until the edges have applied a change that is durable. Without one, because everything was as it was to be, that
     /// is the latest change there is: so whoever asks a second time learns how the first change fares.
     ///
     /// # Errors
@@ -56,32 +58,51 @@ impl EdgeWait<'_> {
     pub async fn until_applied(
         self,
         change: Option<Cursor>,
-        now: UnixMillis,
+        waiting: Waiting,
     ) -> Result<EdgesReached, StoreError> {
         let change = match change {
             Some(change) => change,
             None => self.feed.store.latest().await?,
         };
+        let register = &self.feed.edges;
         let began = Instant::now();
-        let mut news = self.feed.edge_news();
-        let (total, missing, is_complete) = {
-            let mut ledger = self.feed.ledger();
-            let (total, missing) = ledger.wait_for(change, now);
-            (total, missing, ledger.is_complete(now))
-        };
+        let mut news = register.news();
+        // An edge that another replica answered before the change is in the store by now.
+        let has_heard = register.hear_others().await;
+        let (total, missing) = register.ledger().wait_for(change, waiting, register.now());
         let mut stopping = self.feed.stopping.clone();
         let outcome = loop {
-            if missing.is_none() {
+            if missing.is_settled() {
                 break if total == 0 { WaitOutcome::NoneLive } else { WaitOutcome::All };
             }
             tokio::select! {
                 Ok(()) = news.changed() => {}
                 () = sleep_until(began + self.wait) => break WaitOutcome::TimedOut,
+                () = sleep(EDGE_WAIT_LOOK_INTERVAL) => {
+                    let _ = register.ledger().still_missing(&missing, register.now());
+                }
                 _ = stopping.wait_for(|stopping| *stopping) => break WaitOutcome::Stopped,
             }
         };
+        let now = register.now();
+        let ledger = register.ledger();
+        let missing = ledger.still_missing(&missing, now);
+        let is_sure = has_heard && ledger.is_sure(now);
+        drop(ledger);
+        let outcome = match outcome {
+            WaitOutcome::All if !missing.is_empty() => WaitOutcome::Silent,
+            outcome => outcome,
+        };
         edges_waited_for(outcome, began.elapsed());
-        Ok(EdgesReached { total, missing: missing.names(), is_complete })
+        Ok(EdgesReached { total, missing, is_sure })
+    }
+}
+
+impl EdgesReached {
+    /// Whether nothing admits by what was before the change any more.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.is_sure && self.missing.is_empty()
     }
 }
 

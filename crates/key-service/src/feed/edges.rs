@@ -1,106 +1,185 @@
-//! Which edges follow the feed, and how far each has come.
+//! Which edges follow the feed, how far each has come, and until when each may admit by what it was told.
 //!
-//! An acknowledgement is a promise about all workers of a process, and within one epoch it stays true: tables only move forward,
-//! and a process that starts again begins with a table at least as new. So what is known of an edge only rises, and it does not
-//! matter in which order, how often, or by which replica a promise is heard.
+//! What is counted are instances: the tables of processes ([`EdgeId`]). Two processes of one name, or two tables of one process, are two.
 //!
-//! An edge is live while it was seen within the live window. One that is not may still admit by an old table, for as long as its
-//! configuration lets a table serve (`staleness.refuse_after`).
+//! An acknowledgement is a promise about all that reads one table, and within one epoch it stays true: tables only move forward. So what is
+//! known of an instance only rises, and it does not matter in which order, how often, or by which replica a promise is heard.
+//!
+//! An instance may admit by what it has for as long after an answer as it says itself (`staleness.refuse_after`). The answer may arrive
+//! as late as it waits for one. Until then it counts, whether it is heard of or not. That time is measured by a clock that only moves forward. The store keeps it by the clock on
+//! the wall, since there is no other that outlives a process; it is turned once, when it is read, and a later step of that clock
+//! changes nothing. Of two times that are told of one instance the later counts.
 
-use std::collections::btree_map::Entry;
+mod claim;
+mod leaving;
+mod missing;
+mod stored;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::Weak;
 
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
-use crate::feed::edge_name::EdgeName;
-use crate::limits::EDGES_MAX;
+use crate::clock::{Moment, SteadyMillis};
+use crate::feed::edge_id::{EdgeId, Holder};
+use crate::limits::EDGE_ANSWER_MARGIN;
 
-/// What is known of each edge; at most [`EDGES_MAX`] of them.
+pub use claim::ClaimRefusal;
+pub use leaving::{Forgetting, Forgotten};
+pub use missing::{MayAdmit, Missing, Waiting};
+
+/// What is known of each instance; at most [`crate::limits::EDGES_MAX`] of them.
 #[derive(Debug)]
 pub struct EdgeLedger {
     epoch: Epoch,
-    edges: BTreeMap<EdgeName, EdgeProgress>,
-    live_for_ms: u64,
-    /// Until then an edge may be live that is not in here.
-    incomplete_until: UnixMillis,
+    edges: BTreeMap<EdgeId, EdgeProgress>,
+    rules: EdgeRules,
+    /// Until then an edge may admit that is not in here.
+    unsure_until: SteadyMillis,
+    /// Edges that asked before then may not be in here, as the store said last.
+    known_since: UnixMillis,
     /// How many times an edge asked this replica.
     heard: u64,
+    /// How many instances each credential has.
+    instances: BTreeMap<Holder, usize>,
+    counted: SteadyMillis,
+    /// Whose rows are to be written.
+    unstored: BTreeSet<EdgeId>,
     /// What is waited for, as long as somebody does.
     missing: Vec<Weak<Missing>>,
 }
 
-/// The edges that were live when somebody began to wait for a change, and have not applied it since. News of one edge takes that one out,
-/// however many there are.
-#[derive(Debug)]
-pub struct Missing {
-    change: Cursor,
-    edges: Mutex<BTreeSet<EdgeName>>,
+/// What the operator chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EdgeRules {
+    /// How long after its last request an instance counts as live.
+    pub live_for_ms: u64,
+    /// How long one may admit of which it is not known.
+    pub refuse_after_ms: u64,
+    /// How many instances one credential may have.
+    pub instances_per_key_max: usize,
 }
 
-/// What somebody heard of an edge at one moment.
+/// What this replica has heard from an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeSighting {
-    /// Which edge.
-    pub name: EdgeName,
+    /// Which.
+    pub id: EdgeId,
+    /// Whose credential it asked with.
+    pub holder: Holder,
+    /// For how long after an answer it may admit, in milliseconds.
+    pub refuse_after_ms: u64,
     /// It has applied every change up to here; 0 when it said nothing of that.
     pub acknowledged: Cursor,
-    /// When it asked, by the clock of whom it asked.
-    pub seen: UnixMillis,
 }
 
 /// What a sighting has told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
-    /// What the edge had acknowledged before; `None` when it was not known.
+    /// What the instance had acknowledged before; `None` when it was not known.
     pub before: Option<Cursor>,
-    /// Whether it took back, for the first time, what it had promised. No single process does: two share a name.
+    /// Whether it took back, for the first time, what it had promised. No single table does: two share an identity.
     pub took_back: bool,
-    /// Whether a live edge had to be forgotten for it, since there are more than [`EDGES_MAX`].
-    pub crowded_out: bool,
+    /// Whether its row has to be written before it is answered.
+    pub needs_row: bool,
 }
 
-/// An edge for whoever looks after it.
+/// An instance for whoever looks after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeStatus {
-    /// The edge, how far it has come, and when it last asked.
-    pub sighting: EdgeSighting,
+    /// Which.
+    pub id: EdgeId,
+    /// Whose credential it asks with.
+    pub holder: Holder,
+    /// It has applied every change up to here.
+    pub acknowledged: Cursor,
+    /// When it last asked.
+    pub seen: UnixMillis,
     /// How many changes it has yet to apply.
     pub lag: u64,
-    /// Whether it was seen within the live window.
-    pub is_live: bool,
+    /// How it is.
+    pub state: EdgeState,
+}
+
+/// How an instance is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EdgeState {
+    /// It was seen within the live window.
+    Live,
+    /// It was not, and may admit by what it has until then.
+    Silent {
+        /// By the clock on the wall.
+        until: UnixMillis,
+    },
+    /// It admits nothing any more.
+    Gone,
 }
 
 /// The ledger in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EdgeCounts {
-    /// Edges that are remembered.
+    /// Instances that are remembered.
     pub known: usize,
     /// Those of them that are live.
     pub live: usize,
     /// Live ones that have acknowledged every change.
     pub current: usize,
+    /// Those that are not live and may admit.
+    pub silent: usize,
     /// The changes that the last of the live ones has yet to apply.
     pub lag_max: u64,
 }
 
 #[derive(Debug)]
 struct EdgeProgress {
+    holder: Holder,
+    /// Whether the key of the holder is known to have ended.
+    holder_ended: bool,
+    refuse_after_ms: u64,
     acknowledged: Cursor,
     seen: UnixMillis,
+    live_until: SteadyMillis,
+    /// It may admit until then.
+    until: SteadyMillis,
+    has_left: bool,
+    /// Whether it was told that nothing newer is for it.
+    has_ended: bool,
     /// The value of `heard` when it last asked this replica; 0 when it never did.
     heard: u64,
     took_back: bool,
+    stored: Stored,
+}
+
+/// What the store's row of an instance says.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stored {
+    /// Whether there is one, and it is right about all that does not rise.
+    is_right: bool,
+    /// Until when it lets the instance admit: by the clock on the wall, and as it was turned when it was written or read.
+    until: UnixMillis,
+    steady_until: SteadyMillis,
+    /// Whether it has a promise of this epoch.
+    has_promise: bool,
+    /// The latest `until` that this replica has written or read: one beyond it is another's.
+    told_until: UnixMillis,
 }
 
 impl EdgeLedger {
-    /// An empty ledger of promises about the feed of this epoch. Edges are live for `live_for` after each request; until `incomplete_until`, some may not have asked yet.
+    /// An empty ledger of promises about the feed of this epoch.
     #[must_use]
-    pub fn new(epoch: Epoch, live_for: Duration, incomplete_until: UnixMillis) -> Self {
-        let live_for_ms = u64::try_from(live_for.as_millis()).unwrap_or(u64::MAX);
-        let (edges, missing) = (BTreeMap::new(), Vec::new());
-        Self { epoch, edges, live_for_ms, incomplete_until, heard: 0, missing }
+    pub fn new(epoch: Epoch, rules: EdgeRules) -> Self {
+        Self {
+            epoch,
+            edges: BTreeMap::new(),
+            rules,
+            unsure_until: SteadyMillis(0),
+            known_since: UnixMillis(0),
+            heard: 0,
+            instances: BTreeMap::new(),
+            counted: SteadyMillis(0),
+            unstored: BTreeSet::new(),
+            missing: Vec::new(),
+        }
     }
 
     /// Of which feed the promises are.
@@ -118,170 +197,183 @@ impl EdgeLedger {
         for progress in self.edges.values_mut() {
             progress.acknowledged = Cursor(0);
             progress.took_back = false;
+            progress.stored.has_promise = false;
         }
     }
 
-    /// Notes that until then there may be live edges of which only others know.
-    pub fn doubt_until(&mut self, moment: UnixMillis) {
-        self.incomplete_until = self.incomplete_until.max(moment);
+    /// Notes that until then an edge may admit that is not in here.
+    pub fn doubt_until(&mut self, moment: SteadyMillis) {
+        self.unsure_until = self.unsure_until.max(moment);
     }
 
-    /// Notes that an edge asked this replica.
-    pub fn see(&mut self, sighting: EdgeSighting) -> Heard {
+    /// Whether every edge that may admit is known.
+    #[must_use]
+    pub fn is_sure(&self, now: Moment) -> bool {
+        now.steady >= self.unsure_until
+    }
+
+    /// Notes that an instance asked this replica, which will answer it within `answered_in_ms`.
+    pub fn see(&mut self, sighting: EdgeSighting, answered_in_ms: u64, now: Moment) -> Heard {
+        let EdgeSighting { id, holder, refuse_after_ms, acknowledged } = sighting;
+        self.tell_waiting(&id, acknowledged);
         self.heard += 1;
-        let heard = self.heard;
-        self.add(sighting, heard)
-    }
-
-    /// Notes what others have heard, and says whether any of it was news.
-    pub fn merge(&mut self, sightings: impl IntoIterator<Item = EdgeSighting>) -> bool {
-        let mut is_news = false;
-        for sighting in sightings {
-            let acknowledged = sighting.acknowledged;
-            is_news |= self.add(sighting, 0).is_news(acknowledged);
+        let until = now.steady.plus(answered_in_ms).plus(ANSWER_MARGIN_MS).plus(refuse_after_ms);
+        let live_until = now.steady.plus(self.rules.live_for_ms);
+        let before = self.edges.get(&id).map(|progress| progress.acknowledged);
+        if before.is_none() {
+            *self.instances.entry(holder.clone()).or_default() += 1;
         }
-        is_news
+        let heard = self.heard;
+        let progress = self.edges.entry(id.clone()).or_insert_with(|| EdgeProgress::new(holder.clone()));
+        let is_other =
+            progress.has_left || progress.holder != holder || progress.refuse_after_ms != refuse_after_ms;
+        if is_other {
+            progress.stored.is_right = false;
+            progress.holder_ended &= progress.holder == holder;
+        }
+        progress.holder = holder;
+        progress.refuse_after_ms = refuse_after_ms;
+        progress.has_left = false;
+        // A key that has ended does not come back: whoever asks otherwise has another.
+        progress.has_ended = false;
+        let known = progress.acknowledged;
+        let takes_back = acknowledged != Cursor(0) && acknowledged < known;
+        let took_back = takes_back && !progress.took_back;
+        progress.took_back |= takes_back;
+        progress.acknowledged = known.max(acknowledged);
+        progress.seen = progress.seen.max(now.wall);
+        progress.live_until = progress.live_until.max(live_until);
+        progress.until = progress.until.max(until);
+        progress.heard = heard;
+        let needs_row = !progress.is_stored_until(progress.remaining(now), now);
+        let is_first_promise = progress.acknowledged != Cursor(0) && !progress.stored.has_promise;
+        if needs_row || is_first_promise {
+            self.unstored.insert(id);
+        }
+        Heard { before, took_back, needs_row }
     }
 
-    /// What this replica itself has heard since `version`, and the version to ask with next time; 0 is the beginning.
-    #[must_use]
-    pub fn changed_since(&self, version: u64) -> (u64, Vec<EdgeSighting>) {
-        let changed = self.edges.iter().filter(|(_, progress)| progress.heard > version);
-        (self.heard, changed.map(sighting).collect())
+    /// Notes a promise of an instance that is given nothing new: it goes on to age.
+    pub fn note_promise(&mut self, id: &EdgeId, acknowledged: Cursor, now: Moment) {
+        self.tell_waiting(id, acknowledged);
+        self.heard += 1;
+        let live_until = now.steady.plus(self.rules.live_for_ms);
+        if let Some(progress) = self.edges.get_mut(id) {
+            progress.acknowledged = progress.acknowledged.max(acknowledged);
+            progress.seen = progress.seen.max(now.wall);
+            progress.live_until = progress.live_until.max(live_until);
+            progress.heard = self.heard;
+        }
     }
 
-    /// Begins to wait for a change: how many edges are live, and those of them that have not applied it.
+    /// All instances, sorted, where `latest` is the position of the latest change.
     #[must_use]
-    pub fn wait_for(&mut self, change: Cursor, now: UnixMillis) -> (usize, Arc<Missing>) {
-        let live = self.edges.iter().filter(|(_, progress)| self.is_live(progress, now));
-        let (total, missing) = live.fold((0, BTreeSet::new()), |(total, mut missing), (name, progress)| {
-            if progress.acknowledged < change {
-                missing.insert(name.clone());
-            }
-            (total + 1, missing)
-        });
-        let missing = Arc::new(Missing { change, edges: Mutex::new(missing) });
-        self.missing.push(Arc::downgrade(&missing));
-        (total, missing)
-    }
-
-    /// Whether every edge that is live is known.
-    #[must_use]
-    pub fn is_complete(&self, now: UnixMillis) -> bool {
-        now >= self.incomplete_until
-    }
-
-    /// All edges, sorted by name, where `latest` is the position of the latest change.
-    #[must_use]
-    pub fn list(&self, latest: Cursor, now: UnixMillis) -> Vec<EdgeStatus> {
-        let status = |(name, progress): (&EdgeName, &EdgeProgress)| EdgeStatus {
-            sighting: sighting((name, progress)),
+    pub fn list(&self, latest: Cursor, now: Moment) -> Vec<EdgeStatus> {
+        let status = |(id, progress): (&EdgeId, &EdgeProgress)| EdgeStatus {
+            id: id.clone(),
+            holder: progress.holder.clone(),
+            acknowledged: progress.acknowledged,
+            seen: progress.seen,
             lag: progress.lag(latest),
-            is_live: self.is_live(progress, now),
+            state: progress.state(now),
         };
         self.edges.iter().map(status).collect()
     }
 
     /// The ledger in numbers, where `latest` is the position of the latest change.
     #[must_use]
-    pub fn counts(&self, latest: Cursor, now: UnixMillis) -> EdgeCounts {
+    pub fn counts(&self, latest: Cursor, now: Moment) -> EdgeCounts {
         let mut counts = EdgeCounts { known: self.edges.len(), ..EdgeCounts::default() };
-        for progress in self.edges.values().filter(|progress| self.is_live(progress, now)) {
-            let lag = progress.lag(latest);
-            counts.live += 1;
-            counts.current += usize::from(lag == 0);
-            counts.lag_max = counts.lag_max.max(lag);
+        for progress in self.edges.values() {
+            match progress.state(now) {
+                EdgeState::Live => {
+                    let lag = progress.lag(latest);
+                    counts.live += 1;
+                    counts.current += usize::from(lag == 0);
+                    counts.lag_max = counts.lag_max.max(lag);
+                }
+                EdgeState::Silent { .. } => counts.silent += 1,
+                EdgeState::Gone => {}
+            }
         }
         counts
     }
 
-    fn add(&mut self, EdgeSighting { name, acknowledged, seen }: EdgeSighting, heard: u64) -> Heard {
-        self.missing
-            .retain(|missing| missing.upgrade().is_some_and(|missing| missing.hear(&name, acknowledged)));
-        let crowded_out =
-            self.edges.len() >= EDGES_MAX && !self.edges.contains_key(&name) && { self.make_room(seen) };
-        match self.edges.entry(name) {
-            Entry::Vacant(place) => {
-                place.insert(EdgeProgress { acknowledged, seen, heard, took_back: false });
-                Heard { before: None, took_back: false, crowded_out }
-            }
-            Entry::Occupied(mut known) => {
-                let progress = known.get_mut();
-                let before = progress.acknowledged;
-                let takes_back = acknowledged != Cursor(0) && acknowledged < before;
-                let took_back = takes_back && !progress.took_back;
-                progress.took_back |= takes_back;
-                progress.acknowledged = before.max(acknowledged);
-                progress.seen = progress.seen.max(seen);
-                progress.heard = progress.heard.max(heard);
-                Heard { before: Some(before), took_back, crowded_out }
-            }
-        }
-    }
-
-    /// Forgets the edge not seen for longest, and says whether it was live. Then the ledger is not complete for as long as that edge
-    /// would have been live.
-    fn make_room(&mut self, now: UnixMillis) -> bool {
-        let unseen = self.edges.iter().min_by_key(|(_, progress)| progress.seen);
-        let Some((name, progress)) = unseen.map(|(name, progress)| (name.clone(), progress)) else {
-            return false;
-        };
-        let was_live = self.is_live(progress, now);
-        if was_live {
-            self.doubt_until(now.plus_millis(self.live_for_ms));
-        }
-        self.edges.remove(&name);
-        was_live
-    }
-
-    /// One seen in the future, by another clock, is live.
-    fn is_live(&self, progress: &EdgeProgress, now: UnixMillis) -> bool {
-        now.0.saturating_sub(progress.seen.0) <= self.live_for_ms
+    /// What an instance that asks with this credential has acknowledged; `None` when it is not known, or asks with another.
+    #[must_use]
+    pub fn acknowledged_by(&self, id: &EdgeId, holder: &Holder) -> Option<Cursor> {
+        let progress = self.edges.get(id).filter(|progress| progress.holder == *holder && !progress.has_left);
+        progress.map(|progress| progress.acknowledged)
     }
 }
 
-impl Missing {
-    /// Whether every edge has applied the change.
-    #[must_use]
-    pub fn is_none(&self) -> bool {
-        self.edges().is_empty()
-    }
-
-    /// The edges that have not applied it, sorted.
-    #[must_use]
-    pub fn names(&self) -> Vec<EdgeName> {
-        self.edges().iter().cloned().collect()
-    }
-
-    /// Takes out an edge that has come so far. Always true: there is somebody to take it out for.
-    fn hear(&self, name: &EdgeName, acknowledged: Cursor) -> bool {
-        if acknowledged >= self.change {
-            self.edges().remove(name);
-        }
-        true
-    }
-
-    fn edges(&self) -> MutexGuard<'_, BTreeSet<EdgeName>> {
-        self.edges.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// Milliseconds of [`EDGE_ANSWER_MARGIN`].
+const ANSWER_MARGIN_MS: u64 = EDGE_ANSWER_MARGIN.as_secs() * 1_000;
 
 impl EdgeProgress {
+    fn new(holder: Holder) -> Self {
+        Self {
+            holder,
+            holder_ended: false,
+            refuse_after_ms: 0,
+            acknowledged: Cursor(0),
+            seen: UnixMillis(0),
+            live_until: SteadyMillis(0),
+            until: SteadyMillis(0),
+            has_left: false,
+            has_ended: false,
+            heard: 0,
+            took_back: false,
+            stored: Stored::default(),
+        }
+    }
+
     fn lag(&self, latest: Cursor) -> u64 {
         latest.0.saturating_sub(self.acknowledged.0)
+    }
+
+    /// Whether it may admit by what it has.
+    fn may_admit(&self, now: Moment) -> bool {
+        !self.has_left && self.until > now.steady
+    }
+
+    fn is_live(&self, now: Moment) -> bool {
+        !self.has_left && self.live_until >= now.steady
+    }
+
+    /// For how long it may admit, in milliseconds.
+    fn remaining(&self, now: Moment) -> u64 {
+        if self.has_left { 0 } else { self.until.since(now.steady) }
+    }
+
+    /// Until when it may admit, by the clock on the wall.
+    fn until(&self, now: Moment) -> UnixMillis {
+        now.wall.plus_millis(self.remaining(now))
+    }
+
+    fn state(&self, now: Moment) -> EdgeState {
+        if self.is_live(now) {
+            EdgeState::Live
+        } else if self.may_admit(now) {
+            EdgeState::Silent { until: self.until(now) }
+        } else {
+            EdgeState::Gone
+        }
+    }
+
+    /// Whether the store will remember for so long that it may admit, whichever clock it goes by.
+    fn is_stored_until(&self, ahead_ms: u64, now: Moment) -> bool {
+        let Stored { is_right, until, steady_until, .. } = self.stored;
+        is_right && until >= now.wall.plus_millis(ahead_ms) && steady_until >= now.steady.plus(ahead_ms)
     }
 }
 
 impl Heard {
-    /// Whether the edge is new, or has come further, where `acknowledged` is what it said this time.
+    /// Whether the instance is new, or has come further, where `acknowledged` is what it said this time.
     #[must_use]
     pub fn is_news(&self, acknowledged: Cursor) -> bool {
         self.before.is_none_or(|before| acknowledged > before)
     }
-}
-
-fn sighting((name, progress): (&EdgeName, &EdgeProgress)) -> EdgeSighting {
-    EdgeSighting { name: name.clone(), acknowledged: progress.acknowledged, seen: progress.seen }
 }
 
 #[cfg(test)]

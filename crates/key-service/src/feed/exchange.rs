@@ -2,114 +2,99 @@
 //!
 //! An edge asks one replica at a time, and its promise counts at all of them. What this replica has heard is written to the store at
 //! once when it is news, and now and then to say that an edge still lives; what the others have heard is read when they
-//! announce it, and now and then in case an announcement was missed. While one writing or reading is under way, more news
-//! gathers for the next.
+//! announce it, when somebody is about to say how far a change has come, and now and then in case an announcement was missed. While
+//! one writing or reading is under way, more news gathers for the next.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 
-use crate::clock::Clock;
-use crate::feed::Feed;
-use crate::feed::edge_name::EdgeName;
-use crate::feed::edges::EdgeSighting;
-use crate::limits::{EDGE_EXCHANGE_PAUSE, EDGE_ROW_LIFE, EDGE_SIGHT_INTERVAL, STORE_LOOK_INTERVAL};
+use crate::feed::register::EdgeRegister;
+use crate::limits::{EDGE_EXCHANGE_PAUSE, EDGE_SIGHT_INTERVAL, STORE_LOOK_INTERVAL};
 use crate::store::StoreError;
-use crate::store::edges::{EdgeAnnouncements, EdgeRow};
+use crate::store::edges::EdgeAnnouncements;
 
 /// How long a replica that could not hear of the others' edges doubts that it knows all: until it has surely tried again.
 const EDGE_DOUBT_MS: u64 = 2 * EDGE_SIGHT_INTERVAL.as_secs() * 1_000;
 
-/// Begins the exchange, from within a runtime of tokio. It ends with the feed. A store that nobody else uses needs none.
-pub fn begin(feed: &Arc<Feed>, clock: Arc<dyn Clock>, edges_live_for: Duration) {
-    if feed.store.may_have_replicas() {
-        tokio::spawn(keep_telling(Arc::downgrade(feed)));
-        tokio::spawn(keep_hearing(Arc::downgrade(feed), Arc::clone(&clock)));
-        tokio::spawn(keep_forgetting(Arc::downgrade(feed), clock, edges_live_for.max(EDGE_ROW_LIFE)));
+/// Begins the exchange, from within a runtime of tokio. It ends with the register. A store that nobody else uses needs none.
+pub(super) fn begin(register: &Arc<EdgeRegister>) {
+    if register.store.may_have_replicas() {
+        tokio::spawn(keep_telling(Arc::downgrade(register)));
+        tokio::spawn(keep_hearing(Arc::downgrade(register), Arc::clone(&register.reading_asked)));
     }
 }
 
-async fn keep_telling(feed: Weak<Feed>) {
-    let Some(mut news) = feed.upgrade().map(|feed| feed.edge_news()) else { return };
+async fn keep_telling(register: Weak<EdgeRegister>) {
+    let Some(mut news) = register.upgrade().map(|register| register.news()) else { return };
     let mut told = 0;
     loop {
         // Without news there is still something to say: who is alive.
         let _ = timeout(EDGE_SIGHT_INTERVAL, news.changed()).await;
         news.borrow_and_update();
-        let Some(feed) = feed.upgrade() else { return };
-        // Before what is told: a promise about an older epoch must not be told as one about this.
-        let epoch = feed.store.epoch();
-        let (version, sightings) = feed.own_sightings_since(told);
-        if !sightings.is_empty() {
-            let rows: Vec<EdgeRow> = sightings.into_iter().map(row).collect();
-            match feed.store.tell_of_edges(&epoch, &rows).await {
+        let Some(register) = register.upgrade() else { return };
+        // The rows say of which epoch their promises are: one about an older is not told as one about this.
+        let (version, rows) = register.ledger().changed_since(told, register.now());
+        if !rows.is_empty() {
+            match register.store.tell_of_edges(&rows).await {
                 Ok(()) => told = version,
                 Err(error) => complain("could not tell of edges", &error),
             }
         }
-        drop(feed);
+        drop(register);
         sleep(EDGE_EXCHANGE_PAUSE).await;
     }
 }
 
-async fn keep_hearing(feed: Weak<Feed>, clock: Arc<dyn Clock>) {
+async fn keep_hearing(register: Weak<EdgeRegister>, asked: Arc<Notify>) {
     let mut announcements = None;
     loop {
-        let Some(feed) = feed.upgrade() else { return };
+        let Some(register) = register.upgrade() else { return };
         if announcements.is_none() {
-            announcements = feed.store.edge_announcements().await.unwrap_or_default();
+            announcements = register.store.edge_announcements().await.unwrap_or_default();
         }
-        let epoch = feed.store.epoch();
-        match feed.store.edges_told_of(&epoch).await {
-            Ok(rows) => feed.merge_sightings(&epoch, rows.into_iter().filter_map(sighting).collect()),
+        let number = register.begin_reading();
+        match register.store.edges_told_of().await {
+            Ok(known) => {
+                let is_news = register.ledger().merge(known, register.now());
+                register.end_reading(number);
+                if is_news {
+                    register.tell_news();
+                }
+            }
             Err(error) => {
-                feed.doubt_edges_until(clock.now().plus_millis(EDGE_DOUBT_MS));
+                register.ledger().doubt_until(register.now().steady.plus(EDGE_DOUBT_MS));
                 complain("could not hear of edges", &error);
             }
         }
-        drop(feed);
+        drop(register);
         sleep(EDGE_EXCHANGE_PAUSE).await;
-        announcements = announced(announcements).await;
+        announcements = announced(announcements, &asked).await;
     }
 }
 
-/// Waits for an announcement, or for the time after which one looks anyway. Announcements whose connection is lost are given up.
-async fn announced(announcements: Option<EdgeAnnouncements>) -> Option<EdgeAnnouncements> {
-    let Some(mut announcements) = announcements else {
-        sleep(STORE_LOOK_INTERVAL).await;
+/// Waits for an announcement, or until somebody asks, or for the time after which one looks anyway. Announcements whose connection is
+/// lost are given up.
+async fn announced(
+    mut announcements: Option<EdgeAnnouncements>,
+    asked: &Notify,
+) -> Option<EdgeAnnouncements> {
+    let Some(listening) = announcements.as_mut() else {
+        let _ = timeout(STORE_LOOK_INTERVAL, asked.notified()).await;
         return None;
     };
-    match timeout(STORE_LOOK_INTERVAL, announcements.next()).await {
-        Ok(Err(_)) => None,
-        Ok(Ok(())) | Err(_) => Some(announcements),
+    tokio::select! {
+        outcome = listening.next() => if outcome.is_err() { return None },
+        () = asked.notified() => {}
+        () = sleep(STORE_LOOK_INTERVAL) => {}
     }
-}
-
-async fn keep_forgetting(feed: Weak<Feed>, clock: Arc<dyn Clock>, life: Duration) {
-    let mut ticks = interval(EDGE_ROW_LIFE / 24);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(feed) = feed.upgrade() else { return };
-        let unseen_since = clock.now().minus(life);
-        if let Err(error) = feed.store.forget_edges(unseen_since).await {
-            complain("could not forget edges", &error);
-        }
-    }
+    announcements
 }
 
 /// Nothing is lost but time: it is tried again.
 fn complain(what: &'static str, error: &StoreError) {
     tracing::debug!(error = error as &dyn std::error::Error, "{what}");
-}
-
-fn row(EdgeSighting { name, acknowledged, seen }: EdgeSighting) -> EdgeRow {
-    EdgeRow { name: name.as_str().to_owned(), acknowledged, seen }
-}
-
-fn sighting(EdgeRow { name, acknowledged, seen }: EdgeRow) -> Option<EdgeSighting> {
-    Some(EdgeSighting { name: EdgeName::try_from(name).ok()?, acknowledged, seen })
 }
 
 #[cfg(test)]

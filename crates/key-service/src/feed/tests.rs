@@ -1,5 +1,8 @@
 use super::*;
-use crate::feed::edges::EdgeCounts;
+use crate::clock::tests::ManualClock;
+use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
+use crate::feed::edge_name::EdgeName;
+use crate::feed::edges::{EdgeCounts, EdgeSighting};
 use crate::store::tests::ScratchStore;
 
 /// Long enough that a test which waits for it has failed.
@@ -9,19 +12,29 @@ const FOR_EVER: Duration = Duration::from_secs(600);
 const WAITERS_MAX: usize = 2_000;
 
 fn request(after: u64, wait: Duration) -> FeedRequest {
-    FeedRequest { after: Cursor(after), epoch: None, purged: None, rows_max: 10, wait, edge: None }
+    let (after, edge) = (Cursor(after), None);
+    FeedRequest { after, epoch: None, purged: None, rows_max: 10, wait, edge, is_leaving: false }
 }
 
+pub(super) const RULES: EdgeRules =
+    EdgeRules { live_for_ms: 90_000, refuse_after_ms: 3_600_000, instances_per_key_max: 4 };
+
 fn feed(scratch: &ScratchStore) -> (Feed, watch::Sender<bool>) {
+    let (feed, _, stop) = feed_with_clock(scratch);
+    (feed, stop)
+}
+
+fn feed_with_clock(scratch: &ScratchStore) -> (Feed, Arc<ManualClock>, watch::Sender<bool>) {
     let (stop, stopping) = watch::channel(false);
-    (Feed::new(scratch.store.clone(), stopping, Duration::from_secs(90), WAITERS_MAX, UnixMillis(0)), stop)
+    let clock = Arc::new(ManualClock::at(1));
+    (Feed::new(scratch.store.clone(), stopping, RULES, WAITERS_MAX, clock.clone()), clock, stop)
 }
 
 #[tokio::test]
 async fn a_load_never_waits() {
     let scratch = ScratchStore::new().await;
     let (feed, _stop) = feed(&scratch);
-    let page = feed.answer(request(0, FOR_EVER), UnixMillis(1)).await.unwrap();
+    let page = feed.answer(&request(0, FOR_EVER)).await.unwrap();
     assert_eq!((page.cursor, page.rows), (Cursor(1), 0));
 }
 
@@ -29,7 +42,8 @@ async fn a_load_never_waits() {
 async fn a_waiting_request_is_answered_by_the_next_change() {
     let scratch = ScratchStore::new().await;
     let (feed, _stop) = feed(&scratch);
-    let (page, ()) = tokio::join!(feed.answer(request(1, FOR_EVER), UnixMillis(1)), async {
+    let asked = request(1, FOR_EVER);
+    let (page, ()) = tokio::join!(feed.answer(&asked), async {
         tokio::task::yield_now().await;
         scratch.create("a").await;
     });
@@ -43,8 +57,8 @@ async fn no_wake_up_is_lost_between_reading_and_waiting() {
     let mut after = 1;
     for number in 0..100 {
         let id = format!("k{number}");
-        let (page, _) =
-            tokio::join!(feed.answer(request(after, FOR_EVER), UnixMillis(1)), scratch.create(&id));
+        let asked = request(after, FOR_EVER);
+        let (page, _) = tokio::join!(feed.answer(&asked), scratch.create(&id));
         after = page.unwrap().cursor.0;
     }
     assert_eq!(after, 101);
@@ -54,7 +68,7 @@ async fn no_wake_up_is_lost_between_reading_and_waiting() {
 async fn an_idle_wait_ends_empty() {
     let scratch = ScratchStore::new().await;
     let (feed, _stop) = feed(&scratch);
-    let page = feed.answer(request(1, Duration::from_millis(20)), UnixMillis(1)).await.unwrap();
+    let page = feed.answer(&request(1, Duration::from_millis(20))).await.unwrap();
     assert_eq!((page.cursor, page.rows, page.reset), (Cursor(1), 0, false));
 }
 
@@ -62,7 +76,8 @@ async fn an_idle_wait_ends_empty() {
 async fn stopping_answers_whoever_waits() {
     let scratch = ScratchStore::new().await;
     let (feed, stop) = feed(&scratch);
-    let (page, ()) = tokio::join!(feed.answer(request(1, FOR_EVER), UnixMillis(1)), async {
+    let asked = request(1, FOR_EVER);
+    let (page, ()) = tokio::join!(feed.answer(&asked), async {
         tokio::task::yield_now().await;
         stop.send_replace(true);
     });
@@ -75,13 +90,17 @@ async fn turns_away_one_waiter_too_many() {
     let (feed, _stop) = feed(&scratch);
     let all = u32::try_from(WAITERS_MAX).unwrap();
     let _taken = feed.places.acquire_many(all).await.unwrap();
-    let refusal = feed.answer(request(1, FOR_EVER), UnixMillis(1)).await;
+    let refusal = feed.answer(&request(1, FOR_EVER)).await;
     assert!(matches!(refusal, Err(FeedRefusal::TooManyWaiting(WAITERS_MAX))));
-    assert!(feed.answer(request(0, FOR_EVER), UnixMillis(1)).await.is_ok(), "a load needs no place");
+    assert!(feed.answer(&request(0, FOR_EVER)).await.is_ok(), "a load needs no place");
 }
 
-fn edge() -> EdgeName {
-    EdgeName::try_from("envoy-1".to_owned()).unwrap()
+fn edge() -> Option<EdgeSighting> {
+    let holder = Holder { key: None, username: "feed".into(), realm: "file".into() };
+    let name = EdgeName::try_from("envoy-1".to_owned()).unwrap();
+    let instance = InstanceId::of_holder(&holder);
+    let id = EdgeId { name, instance };
+    Some(EdgeSighting { id, holder, refuse_after_ms: 60_000, acknowledged: Cursor(0) })
 }
 
 fn epoch(name: &str) -> Option<Epoch> {
@@ -90,10 +109,9 @@ fn epoch(name: &str) -> Option<Epoch> {
 
 /// What the feed holds acknowledged by the edge once it has asked so.
 async fn acknowledged(feed: &Feed, asked: FeedRequest) -> u64 {
-    let asked = FeedRequest { edge: Some(edge()), ..asked };
-    feed.answer(asked, UnixMillis(1)).await.unwrap();
-    let known = feed.fleet(UnixMillis(1)).await.unwrap().edges;
-    known.iter().map(|status| status.sighting.acknowledged.0).sum()
+    feed.answer(&FeedRequest { edge: edge(), ..asked }).await.unwrap();
+    let known = feed.edges().fleet().await.unwrap().edges;
+    known.iter().map(|status| status.acknowledged.0).sum()
 }
 
 #[tokio::test]
@@ -101,10 +119,10 @@ async fn asking_acknowledges() {
     let scratch = ScratchStore::new().await;
     let (feed, _stop) = feed(&scratch);
     assert_eq!(acknowledged(&feed, request(0, FOR_EVER)).await, 0);
-    let counts = |current| EdgeCounts { known: 1, live: 1, current, lag_max: 1 - current as u64 };
-    assert_eq!(feed.edge_counts(Cursor(1), UnixMillis(2)), counts(0));
+    let counts = |current| EdgeCounts { known: 1, live: 1, current, silent: 0, lag_max: 1 - current as u64 };
+    assert_eq!(feed.edges().counts(Cursor(1)), counts(0));
     assert_eq!(acknowledged(&feed, request(1, Duration::ZERO)).await, 1);
-    assert_eq!(feed.edge_counts(Cursor(1), UnixMillis(2)), counts(1));
+    assert_eq!(feed.edges().counts(Cursor(1)), counts(1));
 }
 
 #[tokio::test]
@@ -133,44 +151,64 @@ async fn a_follower_of_another_epoch_is_reset_at_once_and_a_load_never() {
     scratch.create("a").await;
     let (feed, _stop) = feed(&scratch);
     let other = FeedRequest { epoch: epoch("another"), ..request(2, FOR_EVER) };
-    let page = feed.answer(other.clone(), UnixMillis(1)).await.unwrap();
+    let page = feed.answer(&other).await.unwrap();
     assert_eq!((page.reset, page.more, page.cursor, page.rows), (true, false, Cursor(0), 0));
-    let load = FeedRequest { after: Cursor(0), ..other };
-    let page = feed.answer(load, UnixMillis(1)).await.unwrap();
+    let load = FeedRequest { after: Cursor(0), ..other.clone() };
+    let page = feed.answer(&load).await.unwrap();
     assert_eq!((page.reset, page.rows), (false, 1));
 }
 
 #[tokio::test]
-async fn an_edge_is_seen_when_it_asks_and_again_when_it_is_answered() {
+async fn an_edge_may_admit_from_when_its_answer_may_have_come() {
     let scratch = ScratchStore::new().await;
-    let (feed, _stop) = feed(&scratch);
-    let asked = FeedRequest { edge: Some(edge()), ..request(1, FOR_EVER) };
-    let waits_at_least = Duration::from_millis(5);
-    let seen = async || feed.fleet(UnixMillis(0)).await.unwrap().edges[0].sighting.seen;
-    let (_, while_it_waits) = tokio::join!(feed.answer(asked, UnixMillis(7)), async {
-        feed.edge_news().changed().await.unwrap();
-        let seen = seen().await;
-        tokio::time::sleep(waits_at_least).await;
+    let (feed, clock, _stop) = feed_with_clock(&scratch);
+    let asked = FeedRequest { edge: edge(), ..request(1, Duration::from_secs(60)) };
+    let mut news = feed.edges.news();
+    let (page, ()) = tokio::join!(feed.answer(&asked), async {
+        news.changed().await.unwrap();
+        clock.advance(50_000);
         scratch.create("a").await;
-        seen
     });
-    assert_eq!(while_it_waits, UnixMillis(7));
-    assert!(seen().await >= UnixMillis(12));
+    page.unwrap();
+    let counts = || {
+        let now = feed.edges.now();
+        feed.edges.ledger().wait_for(Cursor(9), edges::Waiting::ForAll, now).0
+    };
+    // It waits for 60 s, the call may take 60 s more, and 60 s after its end it admits no more.
+    clock.advance(129_999);
+    assert_eq!(counts(), 1);
+    clock.advance(1);
+    assert_eq!(counts(), 0);
 }
 
 #[tokio::test]
-async fn what_one_replica_hands_out_another_takes_in() {
+async fn an_edge_is_durable_before_it_is_answered_and_asking_again_writes_nothing() {
     let scratch = ScratchStore::new().await;
-    let ((one, _stop), (other, _stop_other)) = (feed(&scratch), feed(&scratch));
-    let mut news = other.edge_news();
-    assert_eq!(acknowledged(&one, request(1, Duration::ZERO)).await, 1);
-    let (version, sightings) = one.own_sightings_since(0);
-    other.merge_sightings(&other.store.epoch(), sightings.clone());
-    assert!(news.has_changed().unwrap());
-    assert_eq!(other.fleet(UnixMillis(1)).await.unwrap(), one.fleet(UnixMillis(1)).await.unwrap());
-    assert_eq!(other.own_sightings_since(0).1, [], "what was taken in is not handed out again");
-    assert_eq!(one.own_sightings_since(version).1, []);
-    news.mark_unchanged();
-    other.merge_sightings(&other.store.epoch(), sightings);
-    assert!(!news.has_changed().unwrap(), "the same again is no news");
+    let (feed, clock, _stop) = feed_with_clock(&scratch);
+    let asked = FeedRequest { edge: edge(), ..request(0, Duration::ZERO) };
+    feed.answer(&asked).await.unwrap();
+    let rows = scratch.store.edges_told_of().await.unwrap().rows;
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((&row.id, row.refuse_after_ms), (&edge().unwrap().id, 60_000));
+    assert!(row.may_admit_until.0 >= 120_000 + 600_000, "{row:?}");
+    clock.advance(120_000);
+    feed.answer(&asked).await.unwrap();
+    assert_eq!(scratch.store.edges_told_of().await.unwrap().rows[0].may_admit_until, row.may_admit_until);
+    clock.advance(600_000);
+    feed.answer(&asked).await.unwrap();
+    let renewed = scratch.store.edges_told_of().await.unwrap().rows[0].may_admit_until;
+    assert!(renewed.0 >= 720_001 + 120_000, "{renewed:?}");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_ahead_makes_the_store_remember_for_longer() {
+    let scratch = ScratchStore::new().await;
+    let (feed, clock, _stop) = feed_with_clock(&scratch);
+    feed.answer(&FeedRequest { edge: edge(), ..request(0, Duration::ZERO) }).await.unwrap();
+    clock.advance(30_000);
+    clock.set_wall(50_000_000);
+    let now = feed.edges.now();
+    feed.edges.ledger().sweep(now);
+    let rows = feed.edges.ledger().take_unstored(now);
+    assert!(rows[0].may_admit_until.0 >= 50_000_000 + 90_000, "{rows:?}");
 }

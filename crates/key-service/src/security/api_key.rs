@@ -42,6 +42,10 @@ pub struct KeptSecret {
 #[derive(Clone, Debug)]
 pub struct VerifiedKey(Arc<StoredKey>);
 
+/// A key whose secret was presented, and which has ended. It proves nothing but what it was.
+#[derive(Clone, Debug)]
+pub struct EndedKey(Arc<StoredKey>);
+
 /// Why a credential is not a usable key, in the order of the checks (Elasticsearch, `ApiKeyService`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyRejection {
@@ -109,6 +113,41 @@ impl VerifiedKey {
     pub fn renewed(&self, found: Option<Arc<StoredKey>>, now: UnixMillis) -> Result<Self, KeyRejection> {
         refuse_ended(self.0.id.as_str(), found, now).map(Self)
     }
+}
+
+impl EndedKey {
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &Arc<StoredKey> {
+        &self.0
+    }
+
+    /// The key that was verified a while ago, if it has ended since.
+    #[must_use]
+    pub fn of_verified(
+        verified: &VerifiedKey,
+        found: Option<Arc<StoredKey>>,
+        now: UnixMillis,
+    ) -> Option<Self> {
+        let is_same = |key: &Arc<StoredKey>| (key.salt, key.digest) == (verified.0.salt, verified.0.digest);
+        found.filter(|key| is_same(key) && has_ended(key, now)).map(Self)
+    }
+}
+
+/// The key that a credential proves and that has ended, if `found` is the key with its id.
+#[must_use]
+pub fn verify_ended(
+    credential: &ApiKeyCredential,
+    found: Option<Arc<StoredKey>>,
+    now: UnixMillis,
+) -> Option<EndedKey> {
+    let key = found?;
+    let secret_matches = key.digest.matches(&key.salt, &credential.secret);
+    (secret_matches && has_ended(&key, now)).then_some(EndedKey(key))
+}
+
+fn has_ended(key: &StoredKey, now: UnixMillis) -> bool {
+    key.invalidation.is_some() || Standing::of(key.expiration, now) == Standing::Expired
 }
 
 /// The key that a credential proves, if `found` is the key with its id.
@@ -271,6 +310,29 @@ mod tests {
             assert_eq!(rejection.to_string(), words);
         }
         assert!(verify(&right, Some(key), UnixMillis(10)).is_ok());
+    }
+
+    #[test]
+    fn only_the_right_secret_proves_what_a_key_was() {
+        let (issued, key) = issue(1);
+        let right = credential(&issued, issued.expose_secret());
+        let expired = StoredKey { expiration: Some(UnixMillis(10)), ..key.clone() };
+        let ended = StoredKey { invalidation: Some(UnixMillis(5)), ..key.clone() };
+        for (credential, found, proves) in [
+            (&right, Some(&ended), true),
+            (&right, Some(&expired), true),
+            (&right, Some(&key), false),
+            (&right, None, false),
+            (&credential(&issued, "wrong"), Some(&ended), false),
+        ] {
+            let found = found.cloned().map(Arc::new);
+            assert_eq!(verify_ended(credential, found, UnixMillis(10)).is_some(), proves);
+        }
+        let verified = verify(&right, Some(key.clone()), UnixMillis(1)).unwrap();
+        let since = |found: StoredKey| EndedKey::of_verified(&verified, Some(Arc::new(found)), UnixMillis(5));
+        assert!(since(ended.clone()).is_some());
+        assert!(since(key).is_none());
+        assert!(since(StoredKey { salt: Salt::from_bytes([9; 16]), ..ended }).is_none(), "another secret");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, HeaderName};
 use latchkey_key_feed::UnixMillis;
 
 use crate::security::anonymous::{self, AnonymousAccess};
-use crate::security::api_key::{self, VerifiedKey};
+use crate::security::api_key::{self, EndedKey, VerifiedKey};
 use crate::security::credential::{ApiKeyCredential, Presented, presented};
 use crate::security::jwt::{JwtRealms, JwtRejection};
 use crate::security::login_throttle::LoginThrottle;
@@ -27,7 +27,7 @@ use crate::security::realm::User;
 use crate::security::realm_chain::RealmChain;
 use crate::security::source::Source;
 use crate::security::token::{Access, TokenDigest};
-use crate::store::KeyStore;
+use crate::store::{KeyStore, StoreError};
 
 pub use failure::{AuthenticationFailure, UserRejection};
 
@@ -168,6 +168,45 @@ impl Authenticator {
             Means::Token(digest) => self.subject_of(&self.living_token(digest, now).await?, now).await?,
         };
         Ok(Authentication { authenticating, means: authentication.means.clone(), run_as })
+    }
+
+    /// The key that these headers prove and that has ended: what it was, not who asks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn ended_key(
+        &self,
+        headers: &HeaderMap,
+        now: UnixMillis,
+    ) -> Result<Option<EndedKey>, StoreError> {
+        let Ok(Some(Presented::ApiKey(credential))) = presented(headers, self.schemes.api_keys) else {
+            return Ok(None);
+        };
+        if headers.contains_key(RUN_AS_HEADER) {
+            return Ok(None);
+        }
+        let found = self.store.find_shared(&credential.id).await?;
+        Ok(api_key::verify_ended(&credential, found, now))
+    }
+
+    /// The key by which somebody was authenticated a while ago, if it has ended since.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn key_ended_since(
+        &self,
+        authentication: &Authentication,
+        now: UnixMillis,
+    ) -> Result<Option<EndedKey>, StoreError> {
+        let Authentication { authenticating: Subject::ApiKey(key), means: Means::Own, run_as: None } =
+            authentication
+        else {
+            return Ok(None);
+        };
+        let found = self.store.find_shared(key.key().id.as_str()).await?;
+        Ok(EndedKey::of_verified(key, found, now))
     }
 
     async fn renewed_subject(

@@ -99,6 +99,9 @@ pub const GET_BUILTIN_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege
 /// The action of showing which edges follow the feed. Latchkey's own: it tells no secret, so whoever may monitor may.
 pub const GET_EDGES: &str = "cluster:monitor/latchkey/edges";
 
+/// The action of forgetting edges. Under security: what is forgotten is not missed any more when a key is ended.
+pub const FORGET_EDGES: &str = "cluster:admin/xpack/security/key_feed/forget_edges";
+
 /// The action behind [`ClusterRequest::Authenticate`]; refusals to run as somebody name it too.
 pub const AUTHENTICATE: &str = "cluster:admin/xpack/security/user/authenticate";
 

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use crate::api::time_value::TimeValue;
-use crate::limits::{EDGES_LIVE_FOR_DEFAULT, EDGES_LIVE_FOR_MAX, FEED_WAIT_MAX};
+use crate::feed::edges::EdgeRules;
+use crate::limits::{
+    EDGE_INSTANCES_PER_KEY_DEFAULT, EDGE_REFUSE_AFTER_DEFAULT, EDGE_REFUSE_AFTER_MAX, EDGE_WAIT_MAX,
+    EDGES_LIVE_FOR_DEFAULT, EDGES_LIVE_FOR_MAX, EDGES_MAX, FEED_WAIT_MAX,
+};
 use crate::settings::section::Section;
 
 /// How the edges are looked after.
@@ -11,30 +15,121 @@ use crate::settings::section::Section;
 pub struct EdgeSettings {
     /// How long after its last request an edge counts as live. Longer than a request may wait, or an idle edge would not.
     pub live_for: Duration,
+    /// For how long after an answer an edge may admit that does not say it.
+    pub refuse_after_default: Duration,
+    /// The longest that an edge may say.
+    pub refuse_after_max: Duration,
+    /// How many instances of edges one credential may have.
+    pub instances_per_key: usize,
+    /// How long `refresh=wait_for` waits for live edges; zero is not at all.
+    pub refresh_waits_for: Duration,
+}
+
+impl EdgeSettings {
+    /// What the ledger of edges goes by.
+    #[must_use]
+    pub fn rules(&self) -> EdgeRules {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        EdgeRules {
+            live_for_ms: millis(self.live_for),
+            refuse_after_ms: millis(self.refuse_after_default),
+            instances_per_key_max: self.instances_per_key,
+        }
+    }
 }
 
 impl Default for EdgeSettings {
     fn default() -> Self {
-        Self { live_for: EDGES_LIVE_FOR_DEFAULT }
+        Self {
+            live_for: EDGES_LIVE_FOR_DEFAULT,
+            refuse_after_default: EDGE_REFUSE_AFTER_DEFAULT,
+            refuse_after_max: EDGE_REFUSE_AFTER_MAX,
+            instances_per_key: EDGE_INSTANCES_PER_KEY_DEFAULT,
+            refresh_waits_for: Duration::ZERO,
+        }
     }
 }
 
 pub(super) fn read(mut section: Section<'_>) -> EdgeSettings {
     let defaults = EdgeSettings::default();
-    let live_for = match section.text("live_for") {
-        None => defaults.live_for,
-        Some(text) => live_for(text).unwrap_or_else(|| {
-            section.problem("live_for", "must be a duration above 60s and up to 365d, such as 90s");
-            defaults.live_for
-        }),
+    let refuse_after = "must be a duration from 1s to 365d, such as 1h";
+    let section_of = &mut section;
+    let settings = EdgeSettings {
+        live_for: duration(
+            section_of,
+            "live_for",
+            defaults.live_for,
+            live_for,
+            "must be a duration above 60s and up to 365d, such as 90s",
+        ),
+        refuse_after_default: duration(
+            section_of,
+            "refuse_after_default",
+            defaults.refuse_after_default,
+            refuse_after_of,
+            refuse_after,
+        ),
+        refuse_after_max: duration(
+            section_of,
+            "refuse_after_max",
+            defaults.refuse_after_max,
+            refuse_after_of,
+            refuse_after,
+        ),
+        instances_per_key: instances_per_key(section_of),
+        refresh_waits_for: duration(
+            section_of,
+            "refresh_waits_for",
+            defaults.refresh_waits_for,
+            refresh_waits_for,
+            "must be a duration of at most 60s, such as 5s; 0 is not to wait",
+        ),
     };
+    if settings.refuse_after_default > settings.refuse_after_max {
+        section.problem("refuse_after_default", "must not be longer than refuse_after_max");
+    }
     section.end();
-    EdgeSettings { live_for }
+    settings
+}
+
+fn duration(
+    section: &mut Section<'_>,
+    name: &'static str,
+    default: Duration,
+    read: fn(&str) -> Option<Duration>,
+    belongs: &str,
+) -> Duration {
+    let Some(text) = section.text(name) else { return default };
+    read(text).unwrap_or_else(|| {
+        section.problem(name, belongs);
+        default
+    })
+}
+
+fn instances_per_key(section: &mut Section<'_>) -> usize {
+    const FIELD: &str = "instances_per_key";
+    let Some(number) = section.integer(FIELD) else { return EDGE_INSTANCES_PER_KEY_DEFAULT };
+    let number = usize::try_from(number).ok().filter(|number| (1..=EDGES_MAX).contains(number));
+    number.unwrap_or_else(|| {
+        section.problem(FIELD, format!("must be from 1 to {EDGES_MAX}"));
+        EDGE_INSTANCES_PER_KEY_DEFAULT
+    })
 }
 
 fn live_for(text: &str) -> Option<Duration> {
     let live_for = TimeValue::parse(text, "live_for").ok()?.to_duration();
     (live_for > FEED_WAIT_MAX && live_for <= EDGES_LIVE_FOR_MAX).then_some(live_for)
+}
+
+fn refuse_after_of(text: &str) -> Option<Duration> {
+    let refuse_after = TimeValue::parse(text, "refuse_after").ok()?.to_duration();
+    (refuse_after >= Duration::from_secs(1) && refuse_after <= EDGE_REFUSE_AFTER_MAX).then_some(refuse_after)
+}
+
+fn refresh_waits_for(text: &str) -> Option<Duration> {
+    let wait = TimeValue::parse(text, "refresh_waits_for").ok()?.to_duration();
+    // Elsewhere -1 is a time that has passed; here it would read as one.
+    (wait <= EDGE_WAIT_MAX && !text.trim().starts_with('-')).then_some(wait)
 }
 
 #[cfg(test)]
@@ -54,6 +149,16 @@ mod tests {
             ("90", None),
         ] {
             assert_eq!(live_for(text), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_edge_admits_for_a_time_that_a_filter_can_be_told() {
+        for (text, seconds) in [("1s", Some(1)), ("365d", Some(365 * 86_400)), ("366d", None), ("0s", None)] {
+            assert_eq!(refuse_after_of(text), seconds.map(Duration::from_secs), "{text}");
+        }
+        for (text, seconds) in [("0", Some(0)), ("60s", Some(60)), ("61s", None), ("-1", None)] {
+            assert_eq!(refresh_waits_for(text), seconds.map(Duration::from_secs), "{text}");
         }
     }
 }

@@ -1,23 +1,44 @@
-//! What replicas tell each other, through the database, of the edges that they have heard.
+//! What is durable of the edges, and what replicas tell each other of them through the database.
 //!
-//! Nothing of it has to be durable: an edge that lives is heard of again. What counts is that the others hear of a promise within
-//! milliseconds.
+//! That an instance exists, and until when it may admit, has to be durable: it must not be forgotten. What it has acknowledged need
+//! not be: an edge that lives is heard of again, and until then it counts as one that has not. What counts there is that
+//! other replicas hear of a promise within milliseconds.
 
-use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
+use latchkey_key_feed::{Cursor, UnixMillis};
 
+use crate::feed::edge_id::{EdgeId, Holder};
 use crate::store::{KeyStore, StoreError};
 
 pub use crate::store::sql::EdgeAnnouncements;
 
-/// What is known of one edge.
+/// What is known of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeRow {
-    /// What it calls itself.
-    pub name: String,
+    /// Which.
+    pub id: EdgeId,
+    /// Whose credential it asks with.
+    pub holder: Holder,
+    /// For how long after an answer it may admit, in milliseconds.
+    pub refuse_after_ms: u64,
+    /// Of which feed its promise is.
+    pub epoch: String,
     /// It has applied every change up to here.
     pub acknowledged: Cursor,
     /// When it last asked.
     pub seen: UnixMillis,
+    /// It may admit until then at most.
+    pub may_admit_until: UnixMillis,
+    /// Whether it has said goodbye or was forgotten since.
+    pub has_left: bool,
+}
+
+/// What the store knows of edges.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownEdges {
+    /// The instances.
+    pub rows: Vec<EdgeRow>,
+    /// There may be edges that asked before this moment, and not since, and are not among the instances.
+    pub begun: UnixMillis,
 }
 
 impl KeyStore {
@@ -27,32 +48,47 @@ impl KeyStore {
         self.database.may_have_replicas()
     }
 
-    /// Tells the others of these edges, and what they have promised about the feed of this epoch. What the others have heard that
+    /// What was known of edges when the store was opened.
+    #[must_use]
+    pub fn edges_at_opening(&self) -> &KnownEdges {
+        &self.edges_at_opening
+    }
+
+    /// Makes durable that these instances exist, until when each may admit, and whether it has left. What others have written that
     /// goes further stays.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when nobody was told.
-    pub async fn tell_of_edges(&self, epoch: &Epoch, edges: &[EdgeRow]) -> Result<(), StoreError> {
-        self.database.write_edges(epoch.as_str(), edges).await
+    /// [`StoreError`] when nothing is durable.
+    pub async fn keep_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
+        self.database.keep_edges(edges).await
     }
 
-    /// What all replicas have heard of the edges that follow the feed of this epoch; of those seen last when there are too many.
+    /// Tells other replicas what these instances have acknowledged and when they asked. It need not be durable.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nobody was told.
+    pub async fn tell_of_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
+        self.database.tell_of_edges(edges).await
+    }
+
+    /// What all replicas have written of the edges; of those seen last when there are too many.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn edges_told_of(&self, epoch: &Epoch) -> Result<Vec<EdgeRow>, StoreError> {
-        self.database.read_edges(epoch.as_str()).await
+    pub async fn edges_told_of(&self) -> Result<KnownEdges, StoreError> {
+        self.database.known_edges().await
     }
 
-    /// Forgets edges that nobody has seen since then.
+    /// Drops instances that left before the one moment, and those that could not admit any more at the other.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when none was forgotten.
-    pub async fn forget_edges(&self, unseen_since: UnixMillis) -> Result<(), StoreError> {
-        self.database.delete_edges(unseen_since).await
+    /// [`StoreError`] when none was dropped.
+    pub async fn drop_edges(&self, left_by: UnixMillis, ended_by: UnixMillis) -> Result<(), StoreError> {
+        self.database.drop_edges(left_by, ended_by).await
     }
 
     /// What tells whenever a replica has told of edges; `None` when the database announces nothing.

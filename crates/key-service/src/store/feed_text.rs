@@ -12,7 +12,7 @@ use crate::store::StoreError;
 
 pub use withheld::{WhyWithheld, Withheld};
 
-/// Bytes that a page has beside its rows, at most: seven names, an epoch, four numbers and two booleans.
+/// Bytes that a page has beside its rows, at most: eight names, an epoch, four numbers and three booleans.
 const FRAME_LEN_MAX: usize = 256;
 
 /// Bytes for which room is made with the first row of a page: some dozens of rows.
@@ -35,6 +35,8 @@ pub struct FeedText {
     pub more: bool,
     /// Whether the position asked for is useless, and the follower must load again from 0.
     pub reset: bool,
+    /// Whether nothing after this page is for whoever asked, whose key has ended.
+    pub ended: bool,
     /// The changes, in ascending sequence.
     pub rows: RowsText,
 }
@@ -89,6 +91,8 @@ struct Frame<'a> {
     total: u64,
     more: bool,
     reset: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    ended: bool,
 }
 
 impl FeedText {
@@ -96,7 +100,7 @@ impl FeedText {
     #[must_use]
     pub fn reset_of(epoch: Epoch, latest: Cursor, purged: Cursor, total: u64) -> Self {
         let rows = RowsText::default();
-        Self { epoch, latest, cursor: Cursor(0), purged, total, more: false, reset: true, rows }
+        Self { epoch, latest, cursor: Cursor(0), purged, total, more: false, reset: true, ended: false, rows }
     }
 
     /// The whole page.
@@ -105,10 +109,17 @@ impl FeedText {
     ///
     /// None that can happen: the frame has a JSON form.
     pub fn to_json(&self) -> Result<Vec<u8>, StoreError> {
-        let Self { epoch, latest: _, cursor, purged, total, more, reset, rows } = self;
+        let Self { epoch, latest: _, cursor, purged, total, more, reset, ended, rows } = self;
         let mut json = Vec::with_capacity(FRAME_LEN_MAX + rows.text.len());
-        let frame =
-            Frame { epoch, cursor: *cursor, purged: *purged, total: *total, more: *more, reset: *reset };
+        let frame = Frame {
+            epoch,
+            cursor: *cursor,
+            purged: *purged,
+            total: *total,
+            more: *more,
+            reset: *reset,
+            ended: *ended,
+        };
         write(&mut json, &frame)?;
         // In place of the brace that ends the frame.
         json.pop();

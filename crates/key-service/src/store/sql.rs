@@ -4,6 +4,7 @@
 //! `postgres`), how a parameter is spelt (`query`), and the types of columns (the migrations).
 
 mod directory;
+mod edges;
 mod error;
 mod export;
 mod feed;
@@ -40,7 +41,7 @@ use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::rows::insert_rows;
 use crate::store::sql::transaction::{Rows, Transaction, in_time};
 
-pub use postgres::edges::EdgeAnnouncements;
+pub use edges::EdgeAnnouncements;
 
 pub(super) use import::Added;
 pub(super) use postgres::announcements::Announced;

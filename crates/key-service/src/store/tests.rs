@@ -34,6 +34,11 @@ impl ScratchStore {
         Self { store, place }
     }
 
+    /// The same store, opened once more.
+    pub(crate) async fn another_opening(&self) -> KeyStore {
+        open(&self.place, "of no opening").await
+    }
+
     pub(crate) async fn create(&self, id: &str) -> StoredKey {
         let key = key(id);
         self.store.create(key.clone(), actor(), UnixMillis(1)).await.unwrap();

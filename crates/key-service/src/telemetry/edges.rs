@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::feed::edges::EdgeCounts;
+use crate::feed::edges::{ClaimRefusal, EdgeCounts};
 
 const EDGES: &str = "latchkey_feed_edges";
 const EDGES_LIVE: &str = "latchkey_feed_edges_live";
 const EDGES_CURRENT: &str = "latchkey_feed_edges_current";
+const EDGES_SILENT: &str = "latchkey_feed_edges_silent";
+const CLAIMS_REFUSED: &str = "latchkey_feed_edges_refused_total";
+const LAST_PAGES: &str = "latchkey_feed_last_pages_total";
 const EDGES_LAG_MAX: &str = "latchkey_feed_edges_lag_max";
 const WAITS: &str = "latchkey_edge_waits_total";
 
@@ -25,10 +28,12 @@ pub(super) const SECONDS_BUCKETS: [f64; 12] =
 /// How a wait for edges ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitOutcome {
-    /// Every live edge had the change.
+    /// Every edge had the change.
     All,
-    /// There was no live edge.
+    /// There was no edge.
     NoneLive,
+    /// Every live edge had the change, and one that is silent may have missed it.
+    Silent,
     /// The service was told to stop.
     Stopped,
     /// The time was over.
@@ -40,6 +45,7 @@ impl WaitOutcome {
         match self {
             Self::All => "all",
             Self::NoneLive => "none_live",
+            Self::Silent => "silent",
             Self::Stopped => "stopped",
             Self::TimedOut => "timed_out",
         }
@@ -51,7 +57,23 @@ pub fn edges_counted(counts: EdgeCounts) {
     gauge!(EDGES).set(counts.known as f64);
     gauge!(EDGES_LIVE).set(counts.live as f64);
     gauge!(EDGES_CURRENT).set(counts.current as f64);
+    gauge!(EDGES_SILENT).set(counts.silent as f64);
     gauge!(EDGES_LAG_MAX).set(counts.lag_max as f64);
+}
+
+/// An edge was refused the feed for how it asked.
+pub fn claim_refused(refusal: &ClaimRefusal) {
+    let reason = match refusal {
+        ClaimRefusal::NameTaken { .. } => "name_taken",
+        ClaimRefusal::TooMany => "too_many",
+        ClaimRefusal::TooManyOfHolder(_) => "too_many_of_key",
+    };
+    counter!(CLAIMS_REFUSED, "reason" => reason).increment(1);
+}
+
+/// An edge whose key has ended was given the last that is for it.
+pub fn last_page_served() {
+    counter!(LAST_PAGES).increment(1);
 }
 
 /// A change was acknowledged by an edge, so long after this replica had heard of it.
@@ -66,9 +88,15 @@ pub fn edges_waited_for(outcome: WaitOutcome, took: Duration) {
 }
 
 pub(super) fn describe() {
-    describe_gauge!(EDGES, "Edges that follow the key feed, or did lately.");
+    describe_gauge!(EDGES, "Instances of edges that follow the key feed, or did lately.");
     describe_gauge!(EDGES_LIVE, "Edges seen within edges.live_for.");
     describe_gauge!(EDGES_CURRENT, "Live edges that have acknowledged every change.");
+    describe_gauge!(EDGES_SILENT, "Edges that are not live and may still admit by what they were last told.");
+    describe_counter!(
+        CLAIMS_REFUSED,
+        "Requests of edges that were refused, by reason: name_taken, too_many, too_many_of_key."
+    );
+    describe_counter!(LAST_PAGES, "Pages for edges whose key has ended.");
     describe_gauge!(EDGES_LAG_MAX, "Changes that the last of the live edges has yet to acknowledge.");
     describe_histogram!(
         PROPAGATION_SECONDS,
@@ -77,7 +105,7 @@ pub(super) fn describe() {
     );
     describe_counter!(
         WAITS,
-        "Requests that waited for edges, by outcome: all, none_live, stopped, timed_out."
+        "Requests that waited for edges, by outcome: all, none_live, silent, stopped, timed_out."
     );
     describe_histogram!(WAIT_SECONDS, Unit::Seconds, "How long requests waited for edges.");
 }

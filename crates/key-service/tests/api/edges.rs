@@ -21,8 +21,8 @@ async fn acknowledged(service: &Service) -> u64 {
 async fn lists_the_edges_by_name_and_how_far_each_has_come() {
     let service = Service::new().await;
     service.elastic().make(r#"{"name":"one"}"#).await;
-    let mut late = Follower::current(&service, "late").await;
-    Follower::current(&service, "gone").await;
+    let mut late = Follower::current(&service, "x-late").await;
+    Follower::current(&service, "silent").await;
     service.clock.advance_ms(90_001);
     late.ask("").await;
     service.elastic().make(r#"{"name":"two"}"#).await;
@@ -31,11 +31,14 @@ async fn lists_the_edges_by_name_and_how_far_each_has_come() {
     assert_eq!(
         fleet(&service).await,
         json!({
-            "epoch": "epoch", "cursor": 3, "complete": true, "total": 3, "live": 2, "current": 1,
+            "epoch": "epoch", "cursor": 3, "complete": true, "total": 3, "live": 2, "current": 1, "silent": 1,
             "edges": [
-                {"name": "early", "cursor": 3, "lag": 0, "last_seen": now, "live": true},
-                {"name": "gone", "cursor": 2, "lag": 1, "last_seen": BEGINNING, "live": false},
-                {"name": "late", "cursor": 2, "lag": 1, "last_seen": now, "live": true},
+                {"name": "early", "instance": "early", "cursor": 3, "lag": 0, "last_seen": now, "live": true, "state": "live"},
+                {
+                    "name": "silent", "instance": "silent", "cursor": 2, "lag": 1, "last_seen": BEGINNING, "live": false,
+                    "state": "silent", "until": BEGINNING + 3_660_000,
+                },
+                {"name": "x-late", "instance": "x-late", "cursor": 2, "lag": 1, "last_seen": now, "live": true, "state": "live"},
             ],
         })
     );
@@ -96,7 +99,7 @@ async fn the_fleet_is_measured_without_a_name() {
     edge.apply().await;
     let metrics = service.anonymous().get("/metrics").await.text;
     // The process has one recorder for all tests, so its gauges may be another's.
-    for name in ["latchkey_feed_edges_live", "latchkey_feed_edges_current", "latchkey_feed_edges_lag_max"] {
+    for name in ["latchkey_feed_edges_live", "latchkey_feed_edges_silent", "latchkey_feed_edges_lag_max"] {
         assert!(metrics.contains(&format!("\n{name} ")), "{name}\n{metrics}");
     }
     assert!(metrics.contains("latchkey_feed_propagation_seconds_bucket"), "{metrics}");

@@ -3,22 +3,49 @@
 use axum::http::StatusCode;
 use latchkey_key_feed::{Cursor, FeedPage};
 
-use crate::service::{Client, Service};
+use crate::service::{Answer, Client, Service};
 
 /// An edge that asks when it is told to, and remembers how far it has come.
 pub(crate) struct Follower<'a> {
     client: Client<'a>,
     name: &'a str,
+    /// What it says of itself besides its name.
+    identity: String,
     pub(crate) cursor: u64,
 }
 
 impl<'a> Follower<'a> {
     /// An edge that has loaded everything and has said so.
     pub(crate) async fn current(service: &'a Service, name: &'a str) -> Self {
-        let mut follower = Self { client: service.user("feed"), name, cursor: 0 };
-        follower.ask("").await;
-        follower.ask("").await;
+        let mut follower = Self { client: service.user("feed"), name, identity: String::new(), cursor: 0 };
+        follower.load().await;
         follower
+    }
+
+    /// The same by a client of its own, as an instance with this number that admits for so long after an answer.
+    pub(crate) async fn instance(
+        client: Client<'a>,
+        name: &'a str,
+        number: u128,
+        refuse_after: &str,
+    ) -> Self {
+        let identity = format!("&epoch=epoch&instance={number:032x}&refuse_after={refuse_after}");
+        let mut follower = Self { client, name, identity, cursor: 0 };
+        follower.load().await;
+        follower
+    }
+
+    async fn load(&mut self) {
+        self.ask("").await;
+        self.ask("").await;
+    }
+
+    /// The same edge by another client.
+    pub(crate) fn by<'b>(&self, client: Client<'b>) -> Follower<'b>
+    where
+        'a: 'b,
+    {
+        Follower { client, name: self.name, identity: self.identity.clone(), cursor: self.cursor }
     }
 
     /// Asks for what comes after what it has, takes it, and says so.
@@ -36,9 +63,14 @@ impl<'a> Follower<'a> {
 
     /// Asks whatever it likes, and takes nothing.
     pub(crate) async fn page(&self, after: u64, more: &str) -> FeedPage {
-        let name = self.name;
-        let answer = self.client.get(&format!("/_latchkey/feed?after={after}&edge={name}{more}")).await;
+        let answer = self.answer(after, more).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         FeedPage::parse(answer.text.as_bytes(), Cursor(after)).unwrap()
+    }
+
+    /// The same, whatever is answered.
+    pub(crate) async fn answer(&self, after: u64, more: &str) -> Answer {
+        let Self { name, identity, .. } = self;
+        self.client.get(&format!("/_latchkey/feed?after={after}&edge={name}{identity}{more}")).await
     }
 }

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_key_feed::{Epoch, UnixMillis};
 use latchkey_key_service::api::{ServiceParts, app};
-use latchkey_key_service::clock::Clock;
+use latchkey_key_service::clock::{Clock, SteadyMillis};
 use latchkey_key_service::randomness::SystemRandomness;
 use latchkey_key_service::security::jwt::JwtRealms;
 use latchkey_key_service::security::password::{PasswordChecker, PasswordHash};
@@ -133,7 +133,10 @@ pub(crate) struct Service {
 }
 
 /// A clock that stands still until it is moved.
-pub(crate) struct ManualClock(AtomicU64);
+pub(crate) struct ManualClock {
+    wall: AtomicU64,
+    steady: AtomicU64,
+}
 
 /// Somebody, or nobody, who asks a service.
 #[derive(Clone)]
@@ -171,14 +174,28 @@ impl Service {
 
     pub(crate) async fn with_jwt_realms(settings: ServiceSettings, jwt_realms: JwtRealms) -> Self {
         let scratch = Arc::new(Scratch::new().await);
-        let clock = Arc::new(ManualClock(AtomicU64::new(BEGINNING)));
-        Self::over(scratch, clock, settings, jwt_realms, USERS).await
+        let clock = ManualClock { wall: AtomicU64::new(BEGINNING), steady: AtomicU64::new(0) };
+        Self::over(scratch, Arc::new(clock), settings, jwt_realms, USERS).await
     }
 
     /// Another service over the same store: a replica, or the same one after a restart. `users` is its users file.
     pub(crate) async fn beside(&self, settings: ServiceSettings, users: &str) -> Self {
         let (scratch, clock) = (Arc::clone(&self.scratch), Arc::clone(&self.clock));
         Self::over(scratch, clock, settings, JwtRealms::default(), users).await
+    }
+
+    /// The service that is started anew over the same store. Its steady clock begins anew too.
+    pub(crate) async fn restart(self, settings: ServiceSettings) -> Self {
+        let Self { store, clock, scratch, .. } = self;
+        store.close().await;
+        let wall = AtomicU64::new(clock.now().0);
+        let clock = Arc::new(ManualClock { wall, steady: AtomicU64::new(0) });
+        Self::over(scratch, clock, settings, JwtRealms::default(), USERS).await
+    }
+
+    /// Whether the tests run over a database that replicas can share.
+    pub(crate) fn may_have_replicas(&self) -> bool {
+        self.store.may_have_replicas()
     }
 
     async fn over(
@@ -241,6 +258,13 @@ impl Service {
 
     pub(crate) fn key(&self, made: &Made) -> Client<'_> {
         self.presenting(format!("ApiKey {}", made.encoded))
+    }
+
+    /// How far an edge has come, as the service knows it.
+    pub(crate) async fn feed_cursor(&self, edge: &str) -> u64 {
+        let fleet = self.elastic().get("/_latchkey/edges").await.json();
+        let edges = fleet["edges"].as_array().unwrap();
+        edges.iter().find(|listed| listed["name"] == edge).unwrap()["cursor"].as_u64().unwrap()
     }
 
     /// Sends a request exactly as it is, and reads nothing of the answer's body.
@@ -322,7 +346,12 @@ impl Client<'_> {
 
     /// Makes a key, which must succeed.
     pub(crate) async fn make(&self, body: &str) -> Made {
-        let answer = self.post("/_security/api_key", body).await;
+        self.make_at("/_security/api_key", body).await
+    }
+
+    /// The same with parameters.
+    pub(crate) async fn make_at(&self, path: &str, body: &str) -> Made {
+        let answer = self.post(path, body).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         let json = answer.json();
         let text = |field: &str| json[field].as_str().unwrap().to_owned();
@@ -374,13 +403,23 @@ impl Answer {
 
 impl ManualClock {
     pub(crate) fn advance_ms(&self, millis: u64) {
-        self.0.fetch_add(millis, Ordering::Relaxed);
+        self.wall.fetch_add(millis, Ordering::Relaxed);
+        self.steady.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    /// Sets the clock on the wall: the steady one knows nothing of it.
+    pub(crate) fn set_wall(&self, wall: u64) {
+        self.wall.store(wall, Ordering::Relaxed);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> UnixMillis {
-        UnixMillis(self.0.load(Ordering::Relaxed))
+        UnixMillis(self.wall.load(Ordering::Relaxed))
+    }
+
+    fn steady(&self) -> SteadyMillis {
+        SteadyMillis(self.steady.load(Ordering::Relaxed))
     }
 }
 

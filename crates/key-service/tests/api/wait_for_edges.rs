@@ -1,11 +1,14 @@
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
 use futures_util::future::join_all;
 use latchkey_key_service::limits::EDGE_WAITERS_MAX;
+use latchkey_key_service::settings::{EdgeSettings, ServiceSettings};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::follower::Follower;
-use crate::service::{Answer, Client, Service};
+use crate::service::{Answer, BEGINNING, Client, PASSWORD, Service};
 
 const KEYS: &str = "/_security/api_key";
 
@@ -13,8 +16,19 @@ async fn invalidate(client: &Client<'_>, id: &str, wait: &str) -> Answer {
     client.delete(&format!("{KEYS}?wait_for_edges={wait}"), &json!({"ids": [id]}).to_string()).await
 }
 
+/// What is said of edges that have not been heard of since the beginning, if they are missing.
 fn edges(total: usize, applied: usize, missing: &[&str]) -> Value {
-    json!({"total": total, "applied": applied, "missing": missing, "complete": true})
+    let until = BEGINNING + 3_660_000;
+    let mut edges =
+        json!({"total": total, "applied": applied, "missing": missing, "complete": missing.is_empty()});
+    if !missing.is_empty() {
+        let may_admit = missing
+            .iter()
+            .map(|name| json!({"name": name, "instance": name, "last_seen": BEGINNING, "until": until}));
+        edges["may_admit"] = may_admit.collect();
+        edges["may_admit_until"] = json!(until);
+    }
+    edges
 }
 
 #[tokio::test]
@@ -69,12 +83,15 @@ async fn an_edge_that_loads_or_follows_another_feed_is_missing() {
 }
 
 #[tokio::test]
-async fn an_edge_that_is_silent_for_too_long_is_not_waited_for_and_one_that_comes_later_neither() {
+async fn an_edge_that_is_silent_is_named_until_it_can_admit_no_more_and_one_that_comes_later_is_not_waited_for()
+ {
     let service = Service::new().await;
     let elastic = service.elastic();
     let id = elastic.make(r#"{"name":"a"}"#).await.id;
     Follower::current(&service, "silent").await;
     service.clock.advance_ms(90_001);
+    assert_eq!(invalidate(&elastic, &id, "60s").await.json()["edges"], edges(1, 0, &["silent"]));
+    service.clock.advance_ms(3_660_000 - 90_001);
     assert_eq!(invalidate(&elastic, &id, "60s").await.json()["edges"], edges(0, 0, &[]));
     let waits = Follower::current(&service, "waits").await;
     let (answer, ()) = tokio::join!(
@@ -89,7 +106,7 @@ async fn an_edge_that_is_silent_for_too_long_is_not_waited_for_and_one_that_come
         }
     );
     let told = &answer.json()["edges"];
-    assert!(*told == edges(1, 0, &["waits"]), "{told}");
+    assert_eq!(told["missing"], json!(["waits"]));
 }
 
 #[tokio::test]
@@ -108,7 +125,67 @@ async fn an_update_waits_too() {
     let body = json!({"ids": [id, "nobody"], "metadata": {"a": 2}}).to_string();
     let answer = elastic.post(&several, &body).await.json();
     assert_eq!((&answer["updated"], &answer["errors"]["count"]), (&json!([id]), &json!(1)));
-    assert_eq!(answer["edges"], edges(1, 0, &["edge"]));
+    assert_eq!(
+        (&answer["edges"]["missing"], &answer["edges"]["complete"]),
+        (&json!(["edge"]), &json!(false))
+    );
+}
+
+#[tokio::test]
+async fn a_new_key_waits_for_the_live_edges_alone() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    Follower::current(&service, "silent").await;
+    service.clock.advance_ms(90_001);
+    let mut edge = Follower::current(&service, "edge").await;
+    let source = elastic.make(r#"{"name":"source"}"#).await;
+    edge.apply().await;
+    let key = r#"{"name":"a"}"#;
+    let grant = |field: &str, key: Value| {
+        json!({"grant_type": "password", "username": "own", "password": PASSWORD, field: key}).to_string()
+    };
+    for (path, body) in [
+        (KEYS.to_owned(), key.to_owned()),
+        (format!("{KEYS}/clone"), json!({"api_key": source.encoded}).to_string()),
+        (format!("{KEYS}/grant"), grant("api_key", json!({"name": "a"}))),
+        (format!("{KEYS}/_bulk_grant"), grant("api_keys", json!([{"name": "a"}, {"name": "b"}]))),
+    ] {
+        let waiting = format!("{path}?wait_for_edges=60s");
+        let (answer, ()) = tokio::join!(elastic.post(&waiting, &body), edge.apply());
+        assert_eq!(answer.json()["edges"], edges(1, 1, &[]), "{path}: {}", answer.text);
+        let late = elastic.post(&format!("{path}?wait_for_edges=0"), &body).await.json();
+        assert_eq!(
+            (&late["edges"]["total"], &late["edges"]["missing"]),
+            (&json!(1), &json!(["edge"])),
+            "{path}"
+        );
+        edge.apply().await;
+        let usual = elastic.post(&path, &body).await.json();
+        assert!(usual["error"].is_null() && usual.get("edges").is_none(), "{usual}");
+        edge.apply().await;
+    }
+}
+
+#[tokio::test]
+async fn refresh_waits_for_live_edges_where_the_operator_says_so() {
+    let settings = EdgeSettings { refresh_waits_for: Duration::from_secs(60), ..EdgeSettings::default() };
+    let service = Service::with(ServiceSettings { edges: settings, ..ServiceSettings::default() }).await;
+    let elastic = service.elastic();
+    let mut edge = Follower::current(&service, "edge").await;
+    let before = edge.cursor;
+    let made = async {
+        let answer = elastic.post(&format!("{KEYS}?refresh=wait_for"), r#"{"name":"a"}"#).await;
+        (answer.status, answer.json().get("edges").cloned(), service.feed_cursor("edge").await)
+    };
+    let (told, ()) = tokio::join!(made, edge.apply());
+    assert_eq!(told, (StatusCode::OK, None, before + 1));
+    // Nobody applies these.
+    for query in ["", "?refresh=true", "?refresh=false"] {
+        elastic.make_at(&format!("{KEYS}{query}"), r#"{"name":"a"}"#).await;
+    }
+    let not_asked = Service::new().await;
+    Follower::current(&not_asked, "edge").await;
+    not_asked.elastic().make_at(&format!("{KEYS}?refresh=wait_for"), r#"{"name":"a"}"#).await;
 }
 
 #[tokio::test]
@@ -134,7 +211,12 @@ async fn who_may_not_list_the_edges_is_told_how_many_and_not_which() {
     let body = json!({"ids": [id], "owner": true}).to_string();
     let answer = somebody.delete(&format!("{KEYS}?wait_for_edges=0"), &body).await;
     assert_eq!(answer.json()["invalidated_api_keys"], json!([id]));
-    assert_eq!(answer.json()["edges"], json!({"total": 1, "applied": 0, "complete": true}));
+    assert_eq!(
+        answer.json()["edges"],
+        json!({
+            "total": 1, "applied": 0, "complete": false, "may_admit_until": BEGINNING + 3_660_000,
+        })
+    );
 }
 
 #[tokio::test]
@@ -144,6 +226,7 @@ async fn a_wait_that_is_too_long_changes_nothing() {
     let made = elastic.make(r#"{"name":"a"}"#).await;
     let body = json!({"ids": [made.id]}).to_string();
     for (method, path, body) in [
+        (Method::POST, KEYS.to_owned(), r#"{"name":"never made"}"#),
         (Method::DELETE, KEYS.to_owned(), body.as_str()),
         (Method::PUT, format!("{KEYS}/{}", made.id), r#"{"metadata":{"a":1}}"#),
         (Method::POST, format!("{KEYS}/_bulk_update"), body.as_str()),

@@ -5,12 +5,13 @@ use axum::response::Response;
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
 
-use crate::api::api_key::issuing::NewKey;
+use crate::api::api_key::issuing::{CreatedKeyAnswer, NewKey};
 use crate::api::api_key::key_request::{self, add_problems_of_metadata, add_problems_of_name};
 use crate::api::api_key::lifetime::KeyEnd;
 use crate::api::authenticated::Authenticated;
 use crate::api::content::object_parser::{Field, ObjectParser};
 use crate::api::content::{Node, Token};
+use crate::api::edge_wait::wait_for_edges;
 use crate::api::error::{ApiError, ErrorCause, ErrorType, ValidationProblems};
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
@@ -59,8 +60,9 @@ pub(in crate::api) async fn clone(
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let request = PARSER.parse(&Node::parse_required(&body)?)?;
+    let wait = wait_for_edges(&mut parameters)?;
     // Every later read sees the key, whatever is said here.
-    parameters.refresh()?;
+    let refresh = parameters.refresh()?;
     parameters.finish()?;
     service.require_api_keys()?;
     request.validate()?;
@@ -69,8 +71,10 @@ pub(in crate::api) async fn clone(
     let source = service.source_of_clone(&request.api_key, now, &authenticated).await?;
     let vouching = Vouching::by(&authenticated.permission);
     let key = request.like(source, vouching, &service.settings.key_policy, now)?;
-    let created = service.issue_one(key, ChangeAction::CloneApiKey, authenticated.actor(), now).await?;
-    answer::ok(&created)
+    let wait = service.edge_wait_of_new(wait, refresh)?;
+    let issued = service.issue_one(key, ChangeAction::CloneApiKey, authenticated.actor(), now).await?;
+    let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
+    answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }
 
 impl CloneRequest {

@@ -3,9 +3,11 @@
 use axum::extract::State;
 use axum::response::Response;
 
+use crate::api::api_key::issuing::CreatedKeyAnswer;
 use crate::api::api_key::key_request::KeyRequest;
 use crate::api::authenticated::Authenticated;
 use crate::api::content::Node;
+use crate::api::edge_wait::wait_for_edges;
 use crate::api::error::{ApiError, ValidationProblems};
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
@@ -21,8 +23,9 @@ pub(in crate::api) async fn create(
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let request = KeyRequest::parse(&Node::parse_required(&body)?)?;
+    let wait = wait_for_edges(&mut parameters)?;
     // Every later read sees the key, whatever is said here.
-    parameters.refresh()?;
+    let refresh = parameters.refresh()?;
     parameters.finish()?;
     service.require_api_keys()?;
     let mut problems = ValidationProblems::new();
@@ -32,6 +35,8 @@ pub(in crate::api) async fn create(
     let now = service.clock.now();
     let vouching = Vouching::by(&authenticated.permission);
     let key = service.new_key(authenticated.authentication.subject(), request, vouching, now).await?;
-    let created = service.issue_one(key, ChangeAction::CreateApiKey, authenticated.actor(), now).await?;
-    answer::ok(&created)
+    let wait = service.edge_wait_of_new(wait, refresh)?;
+    let issued = service.issue_one(key, ChangeAction::CreateApiKey, authenticated.actor(), now).await?;
+    let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
+    answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }

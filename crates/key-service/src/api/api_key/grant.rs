@@ -8,11 +8,12 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::api::api_key::issuing::CreatedKey;
+use crate::api::api_key::issuing::{CreatedKey, CreatedKeyAnswer};
 use crate::api::api_key::key_request::KeyRequest;
 use crate::api::authenticated::Authenticated;
 use crate::api::content::object_parser::{Field, ObjectParser};
 use crate::api::content::{Node, Token};
+use crate::api::edge_wait::{EdgesAnswer, wait_for_edges};
 use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
 use crate::api::grant::{Grant, GrantBody};
 use crate::api::parameters::Parameters;
@@ -82,6 +83,8 @@ const BULK_PARSER: ObjectParser<GrantKeysBody> = ObjectParser::new(
 #[derive(Serialize)]
 struct Created {
     created: Vec<CreatedKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edges: Option<EdgesAnswer>,
 }
 
 pub(in crate::api) async fn grant(
@@ -91,8 +94,9 @@ pub(in crate::api) async fn grant(
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let GrantKeysBody { grant, mut keys } = PARSER.parse(&Node::parse_required(&body)?)?;
+    let wait = wait_for_edges(&mut parameters)?;
     // Every later read sees the key, whatever is said here.
-    parameters.refresh()?;
+    let refresh = parameters.refresh()?;
     parameters.finish()?;
     service.require_api_keys()?;
     // What is not said of the key is missing in it.
@@ -103,8 +107,10 @@ pub(in crate::api) async fn grant(
     let now = service.clock.now();
     let vouching = Vouching::by(&authenticated.permission);
     let key = service.new_key(&grantee, key, vouching, now).await?;
-    let created = service.issue_one(key, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
-    answer::ok(&created)
+    let wait = service.edge_wait_of_new(wait, refresh)?;
+    let issued = service.issue_one(key, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
+    let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
+    answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }
 
 pub(in crate::api) async fn bulk_grant(
@@ -114,7 +120,8 @@ pub(in crate::api) async fn bulk_grant(
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let GrantKeysBody { grant, keys } = BULK_PARSER.parse(&Node::parse_required(&body)?)?;
-    parameters.refresh()?;
+    let wait = wait_for_edges(&mut parameters)?;
+    let refresh = parameters.refresh()?;
     parameters.finish()?;
     service.require_api_keys()?;
     let grant = validate(grant, problems_of_several(&keys))?;
@@ -126,8 +133,10 @@ pub(in crate::api) async fn bulk_grant(
     for key in keys {
         new_keys.push(service.new_key(&grantee, key, vouching, now).await?);
     }
-    let created = service.issue(new_keys, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
-    answer::ok(&Created { created })
+    let wait = service.edge_wait_of_new(wait, refresh)?;
+    let issued = service.issue(new_keys, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
+    let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
+    answer::ok(&Created { created: issued.created, edges })
 }
 
 fn problems_of_several(keys: &[KeyRequest]) -> Vec<String> {

@@ -1,11 +1,12 @@
 //! Making keys: for the caller, for somebody else, or like another key.
 
-use latchkey_key_feed::UnixMillis;
+use latchkey_key_feed::{Cursor, UnixMillis};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::api::Service;
 use crate::api::api_key::key_request::KeyRequest;
+use crate::api::edge_wait::EdgesAnswer;
 use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
 use crate::audit::{Actor, ChangeAction};
 use crate::limits::KEY_ID_DRAWS_MAX;
@@ -37,6 +38,21 @@ pub(super) struct CreatedKey {
     expiration: Option<UnixMillis>,
     api_key: String,
     encoded: String,
+}
+
+/// The answer of one new key.
+#[derive(Serialize)]
+pub(super) struct CreatedKeyAnswer {
+    #[serde(flatten)]
+    pub(super) key: CreatedKey,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) edges: Option<EdgesAnswer>,
+}
+
+/// Keys that were made, and where that left the feed.
+pub(super) struct Issued<T> {
+    pub(super) created: T,
+    pub(super) cursor: Option<Cursor>,
 }
 
 impl Service {
@@ -95,7 +111,7 @@ impl Service {
         action: ChangeAction,
         actor: Actor,
         now: UnixMillis,
-    ) -> Result<Vec<CreatedKey>, ApiError> {
+    ) -> Result<Issued<Vec<CreatedKey>>, ApiError> {
         for _ in 0..KEY_ID_DRAWS_MAX {
             let mut created = Vec::with_capacity(keys.len());
             let mut stored = Vec::with_capacity(keys.len());
@@ -108,7 +124,7 @@ impl Service {
             }
             problems.into_result()?;
             match self.store.add(stored, action, actor.clone(), now).await {
-                Ok(()) => return Ok(created),
+                Ok(cursor) => return Ok(Issued { created, cursor }),
                 Err(StoreError::IdTaken) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -123,9 +139,12 @@ impl Service {
         action: ChangeAction,
         actor: Actor,
         now: UnixMillis,
-    ) -> Result<CreatedKey, ApiError> {
-        let created = self.issue(vec![key], action, actor, now).await?;
-        created.into_iter().next().ok_or_else(|| ApiError::internal("one key was issued and none came back"))
+    ) -> Result<Issued<CreatedKey>, ApiError> {
+        let Issued { created, cursor } = self.issue(vec![key], action, actor, now).await?;
+        match created.into_iter().next() {
+            Some(created) => Ok(Issued { created, cursor }),
+            None => Err(ApiError::internal("one key was issued and none came back")),
+        }
     }
 
     fn draw(&self, key: &NewKey, now: UnixMillis) -> Result<(CreatedKey, StoredKey), ApiError> {

@@ -10,11 +10,10 @@ use serde::Serialize;
 
 use crate::api::Service;
 use crate::api::authenticated::Authenticated;
-use crate::api::edge_wait::{EdgesAnswer, wait_for_edges};
+use crate::api::edge_wait::{AskedWait, EdgesAnswer, wait_for_edges};
 use crate::api::error::{ApiError, ErrorCause};
 use crate::api::parameters::Parameters;
 use crate::api::root::COMPATIBLE_VERSION;
-use crate::feed::edge_wait::EdgeWait;
 use crate::security::realm::{NATIVE, RealmName};
 use crate::security::request::{ClusterRequest, KeySelection};
 use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserKind};
@@ -55,7 +54,7 @@ impl ShutOutRequest {
         account: &Account,
         authenticated: &Authenticated,
         service: &'a Service,
-    ) -> Result<Option<EdgeWait<'a>>, ApiError> {
+    ) -> Result<Option<AskedWait<'a>>, ApiError> {
         if self.keys == KeysOfUser::End {
             let (username, realm) = (Some(account.username.as_str()), Some(account.realm.as_str()));
             let selection = KeySelection { ids: &[], username, realm, owner: false };
@@ -80,7 +79,7 @@ impl Service {
     pub(super) async fn told_of_keys(
         &self,
         left: KeysLeft,
-        wait: Option<EdgeWait<'_>>,
+        wait: Option<AskedWait<'_>>,
         authenticated: &Authenticated,
     ) -> Result<KeysAnswer, ApiError> {
         let edges = self.edges_reached(wait, left.cursor, authenticated).await?;

@@ -14,10 +14,11 @@ use serde_json::{Map, Value, json};
 use crate::cli::CommandFailed;
 use crate::cli::confirmation::confirmed;
 use crate::cli::key::KEYS;
-use crate::cli::key::edge_wait::{EdgeWaitArguments, EdgesReached};
+use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::hits::{Hits, names};
 use crate::cli::report::{Report, counted, harmless};
 use crate::cli::service_client::ServiceClient;
+use crate::clock::{Clock as _, SystemClock};
 
 /// Most ids in one request: as text well below what a body may hold.
 const IDS_AT_ONCE_MAX: usize = 5_000;
@@ -255,7 +256,7 @@ impl Ended {
         json.entry("error_count").or_insert(json!(0));
         let json = Value::Object(json);
         let edges = EdgesReached::of(&json);
-        text.extend(edges.as_ref().map(EdgesReached::told));
+        text.extend(edges.as_ref().map(|edges| edges.told(Before::AdmitsTheKey, SystemClock.now())));
         Report { text, json: json.to_string() }.print(as_json)?;
         complaints.extend(edges.and_then(|edges| edges.require_all().err()).map(|failed| failed.to_string()));
         if complaints.is_empty() { Ok(()) } else { Err(CommandFailed::new(complaints.join("; "))) }

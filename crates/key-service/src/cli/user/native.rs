@@ -4,11 +4,12 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::cli::CommandFailed;
-use crate::cli::key::edge_wait::EdgesReached;
+use crate::cli::key::edge_wait::{Before, EdgesReached};
 use crate::cli::report::{Report, counted};
 use crate::cli::secret_input::new_password;
 use crate::cli::service_client::{Answer, ServiceClient, path, with_query};
 use crate::cli::user::{CreateArguments, ShutOutArguments, UserCommand, done, listed, shown};
+use crate::clock::{Clock as _, SystemClock};
 use crate::security::password::Password;
 
 pub(super) fn run(
@@ -89,7 +90,7 @@ fn shut_out(
         }
     }
     let edges = EdgesReached::of(&answer.json);
-    report.text.extend(edges.as_ref().map(EdgesReached::told));
+    report.text.extend(edges.as_ref().map(|edges| edges.told(Before::AdmitsTheKey, SystemClock.now())));
     report.print(as_json)?;
     edges.map_or(Ok(()), |edges| edges.require_all())
 }

@@ -1,113 +1,163 @@
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use super::*;
+use crate::clock::tests::ManualClock;
+use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
+use crate::feed::edge_name::EdgeName;
 use crate::feed::edges::EdgeSighting;
+use crate::feed::tests::RULES;
 use crate::store::tests::ScratchStore;
 
 /// Long enough that a test which waits for it has failed.
 const FOR_EVER: Duration = Duration::from_secs(600);
 
-const LIVE_FOR: Duration = Duration::from_millis(100);
+struct Watched {
+    feed: Feed,
+    clock: Arc<ManualClock>,
+    scratch: ScratchStore,
+    stop: watch::Sender<bool>,
+}
 
-async fn feed(keys: &[&str]) -> (Feed, ScratchStore, watch::Sender<bool>) {
+async fn feed(keys: &[&str]) -> Watched {
     let scratch = ScratchStore::new().await;
     for key in keys {
         scratch.create(key).await;
     }
     let (stop, stopping) = watch::channel(false);
-    (Feed::new(scratch.store.clone(), stopping, LIVE_FOR, 10, UnixMillis(0)), scratch, stop)
+    let clock = Arc::new(ManualClock::at(1_000));
+    let feed = Feed::new(scratch.store.clone(), stopping, RULES, 10, clock.clone());
+    Watched { feed, clock, scratch, stop }
 }
 
-fn edge(name: &str) -> EdgeName {
-    EdgeName::try_from(name.to_owned()).unwrap()
+impl Watched {
+    /// An edge has come so far.
+    fn see(&self, name: &str, acknowledged: u64) {
+        self.feed.edges.see(at(name, acknowledged), 0);
+    }
+
+    async fn reached(&self, wait: Duration, change: Option<u64>) -> (usize, Vec<String>, bool) {
+        let wait = self.feed.edge_wait(wait).unwrap();
+        told(&wait.until_applied(change.map(Cursor), Waiting::ForAll).await.unwrap())
+    }
 }
 
-fn at(name: &str, acknowledged: u64, seen: u64) -> EdgeSighting {
-    EdgeSighting { name: edge(name), acknowledged: Cursor(acknowledged), seen: UnixMillis(seen) }
+fn at(name: &str, acknowledged: u64) -> EdgeSighting {
+    let holder = Holder { key: None, username: name.into(), realm: "file".into() };
+    let instance = InstanceId::of_holder(&holder);
+    let id = EdgeId { name: EdgeName::try_from(name.to_owned()).unwrap(), instance };
+    EdgeSighting { id, holder, refuse_after_ms: 600_000, acknowledged: Cursor(acknowledged) }
 }
 
-fn reached(total: usize, missing: &[&str]) -> EdgesReached {
-    EdgesReached { total, missing: missing.iter().map(|name| edge(name)).collect(), is_complete: true }
+fn told(reached: &EdgesReached) -> (usize, Vec<String>, bool) {
+    let missing = reached.missing.iter().map(|edge| edge.id.name.as_str().to_owned()).collect();
+    (reached.total, missing, reached.is_complete())
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 #[tokio::test]
-async fn ends_when_the_last_live_edge_has_acknowledged() {
-    let (feed, _scratch, _stop) = feed(&[]).await;
+async fn ends_when_the_last_edge_has_acknowledged() {
+    let watched = feed(&[]).await;
     for name in ["a", "b"] {
-        feed.see(at(name, 4, 1_000));
+        watched.see(name, 4);
     }
-    feed.see(at("gone", 4, 1));
-    let wait = feed.edge_wait(FOR_EVER).unwrap().until_applied(Some(Cursor(5)), UnixMillis(1_000));
-    let (outcome, ()) = tokio::join!(wait, async {
+    let (reached, ()) = tokio::join!(watched.reached(FOR_EVER, Some(5)), async {
         tokio::task::yield_now().await;
-        feed.see(at("b", 5, 1_001));
+        watched.see("b", 5);
         tokio::task::yield_now().await;
-        // Another replica has heard of this one, and of one that came later.
-        feed.merge_sightings(&feed.store.epoch(), vec![at("a", 6, 1_001), at("late", 0, 1_001)]);
+        watched.see("a", 6);
+        watched.see("late", 0);
     });
-    assert_eq!(outcome.unwrap(), reached(2, &[]));
+    assert_eq!(reached, (2, names(&[]), true));
 }
 
 #[tokio::test]
-async fn names_who_is_missing_when_the_time_is_over_also_when_it_is_forgotten_meanwhile() {
-    let (feed, _scratch, _stop) = feed(&[]).await;
+async fn names_who_is_missing_when_the_time_is_over() {
+    let watched = feed(&[]).await;
     for name in ["c", "b", "a"] {
-        feed.see(at(name, 4, 1_000));
+        watched.see(name, 4);
     }
-    let wait =
-        feed.edge_wait(Duration::from_millis(30)).unwrap().until_applied(Some(Cursor(5)), UnixMillis(1_000));
-    let (outcome, ()) = tokio::join!(wait, async {
+    let (reached, ()) = tokio::join!(watched.reached(Duration::from_millis(30), Some(5)), async {
         tokio::task::yield_now().await;
-        feed.see(at("b", 5, 1_000));
-        tokio::task::yield_now().await;
-        let crowd = (0..crate::limits::EDGES_MAX).map(|number| at(&format!("z{number}"), 9, 2_000));
-        feed.merge_sightings(&feed.store.epoch(), crowd.collect());
+        watched.see("b", 5);
     });
-    // "b" was counted before it was forgotten.
-    assert_eq!(outcome.unwrap(), reached(3, &["a", "c"]));
+    assert_eq!(reached, (3, names(&["a", "c"]), false));
 }
 
 #[tokio::test]
 async fn a_change_that_was_none_waits_for_the_latest() {
-    let (feed, _scratch, _stop) = feed(&["one", "two"]).await;
-    feed.see(at("a", 2, 1_000));
-    feed.see(at("b", 3, 1_000));
-    let wait = feed.edge_wait(Duration::ZERO).unwrap().until_applied(None, UnixMillis(1_000));
-    assert_eq!(wait.await.unwrap(), reached(2, &["a"]));
+    let watched = feed(&["one", "two"]).await;
+    watched.see("a", 2);
+    watched.see("b", 3);
+    assert_eq!(watched.reached(Duration::ZERO, None).await, (2, names(&["a"]), false));
 }
 
 #[tokio::test]
-async fn without_a_live_edge_there_is_nothing_to_wait_for() {
-    let (feed, _scratch, _stop) = feed(&[]).await;
-    feed.see(at("gone", 1, 1));
-    let wait = feed.edge_wait(FOR_EVER).unwrap().until_applied(Some(Cursor(5)), UnixMillis(1_000));
-    assert_eq!(wait.await.unwrap(), reached(0, &[]));
+async fn one_that_is_silent_is_named_at_once_until_it_can_admit_no_more() {
+    let watched = feed(&[]).await;
+    watched.see("gone", 1);
+    watched.clock.advance(90_001);
+    let wait = watched.feed.edge_wait(FOR_EVER).unwrap();
+    let reached = wait.until_applied(Some(Cursor(5)), Waiting::ForAll).await.unwrap();
+    assert_eq!(told(&reached), (1, names(&["gone"]), false));
+    assert_eq!((reached.missing[0].seen.0, reached.missing[0].until.0), (1_000, 1_000 + 660_000));
+    let wait = watched.feed.edge_wait(FOR_EVER).unwrap();
+    let of_new = wait.until_applied(Some(Cursor(5)), Waiting::ForLive).await.unwrap();
+    assert_eq!(told(&of_new), (0, names(&[]), true), "it refuses a key that it does not know");
+    watched.clock.advance(660_000);
+    assert_eq!(watched.reached(FOR_EVER, Some(5)).await, (0, names(&[]), true));
 }
 
 #[tokio::test]
-async fn says_that_edges_may_be_unknown_for_one_window_after_the_start_with_a_store_that_was_used() {
-    let (feed, _scratch, _stop) = feed(&["used"]).await;
-    for (now, is_complete) in [(99, false), (100, true)] {
-        let wait = feed.edge_wait(FOR_EVER).unwrap().until_applied(None, UnixMillis(now));
-        assert_eq!(wait.await.unwrap().is_complete, is_complete, "{now}");
+async fn a_clock_set_back_or_ahead_changes_nothing() {
+    let watched = feed(&[]).await;
+    watched.see("silent", 1);
+    watched.clock.advance(90_001);
+    for wall in [0, 1, 50_000_000] {
+        watched.clock.set_wall(wall);
+        assert_eq!(watched.reached(FOR_EVER, Some(5)).await, (1, names(&["silent"]), false), "{wall}");
     }
+    watched.clock.advance(570_000);
+    watched.clock.set_wall(0);
+    assert_eq!(watched.reached(FOR_EVER, Some(5)).await, (0, names(&[]), true));
+}
+
+#[tokio::test]
+async fn what_is_stored_is_known_after_a_start_and_nothing_is_doubted() {
+    let watched = feed(&["used"]).await;
+    watched.feed.edges.admit(&at("cut-off", 1), Duration::ZERO).await.unwrap();
+    let (_stop, stopping) = watch::channel(false);
+    let store = watched.scratch.another_opening().await;
+    let clock = Arc::new(ManualClock::at(91_001 + 1_000));
+    let again = Feed::new(store, stopping, RULES, 10, clock.clone());
+    let wait = again.edge_wait(FOR_EVER).unwrap();
+    let reached = wait.until_applied(None, Waiting::ForAll).await.unwrap();
+    assert_eq!(told(&reached), (1, names(&["cut-off"]), false));
+    assert!(reached.is_sure);
+    clock.advance(660_000 + 660_000);
+    let wait = again.edge_wait(FOR_EVER).unwrap();
+    let reached = wait.until_applied(None, Waiting::ForAll).await.unwrap();
+    assert_eq!(told(&reached), (0, names(&[]), true));
 }
 
 #[tokio::test]
 async fn stopping_ends_the_wait() {
-    let (feed, _scratch, stop) = feed(&[]).await;
-    feed.see(at("a", 4, 1_000));
-    let wait = feed.edge_wait(FOR_EVER).unwrap().until_applied(Some(Cursor(5)), UnixMillis(1_000));
-    let (outcome, ()) = tokio::join!(wait, async {
+    let watched = feed(&[]).await;
+    watched.see("a", 4);
+    let (reached, ()) = tokio::join!(watched.reached(FOR_EVER, Some(5)), async {
         tokio::task::yield_now().await;
-        stop.send_replace(true);
+        watched.stop.send_replace(true);
     });
-    assert_eq!(outcome.unwrap(), reached(1, &["a"]));
+    assert_eq!(reached, (1, names(&["a"]), false));
 }
 
 #[tokio::test]
 async fn turns_away_one_too_many_and_takes_the_next_when_one_has_gone() {
-    let (feed, _scratch, _stop) = feed(&[]).await;
+    let Watched { feed, scratch: _scratch, stop: _stop, .. } = feed(&[]).await;
     let mut taken: Vec<EdgeWait<'_>> = Vec::new();
     for _ in 0..crate::limits::EDGE_WAITERS_MAX {
         taken.push(feed.edge_wait(FOR_EVER).unwrap());

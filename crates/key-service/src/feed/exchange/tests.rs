@@ -1,30 +1,44 @@
-use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
+use std::time::Duration;
+
+use latchkey_key_feed::{Cursor, UnixMillis};
 use tokio::sync::watch;
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::feed::Feed;
+use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
+use crate::feed::edge_name::EdgeName;
+use crate::feed::edges::{EdgeSighting, Waiting};
+use crate::feed::tests::RULES;
 use crate::store::KeyStore;
+use crate::store::edges::EdgeRow;
 use crate::store::tests::ScratchStore;
 
 /// Long enough that a test which waits for it has failed.
 const FOR_EVER: Duration = Duration::from_secs(600);
 
 /// A replica's feed, in exchange with the others.
-fn exchanging(store: KeyStore) -> (Arc<Feed>, watch::Sender<bool>) {
+fn exchanging(store: KeyStore) -> (Feed, watch::Sender<bool>) {
     let (stop, stopping) = watch::channel(false);
-    let feed = Arc::new(Feed::new(store, stopping, FOR_EVER, 10, UnixMillis(0)));
-    begin(&feed, Arc::new(SystemClock), FOR_EVER);
-    (feed, stop)
+    (Feed::new(store, stopping, RULES, 10, Arc::new(SystemClock)), stop)
 }
 
 fn at(name: &str, acknowledged: u64) -> EdgeSighting {
-    let name = EdgeName::try_from(name.to_owned()).unwrap();
-    EdgeSighting { name, acknowledged: Cursor(acknowledged), seen: SystemClock.now() }
+    let holder = Holder { key: None, username: name.into(), realm: "file".into() };
+    let instance = InstanceId::of_holder(&holder);
+    let id = EdgeId { name: EdgeName::try_from(name.to_owned()).unwrap(), instance };
+    EdgeSighting { id, holder, refuse_after_ms: 600_000, acknowledged: Cursor(acknowledged) }
+}
+
+impl Feed {
+    async fn admit(&self, sighting: EdgeSighting) {
+        self.edges.admit(&sighting, Duration::ZERO).await.unwrap();
+    }
 }
 
 async fn known(feed: &Feed, count: usize) {
-    let mut news = feed.edge_news();
-    while feed.edge_counts(Cursor(1), SystemClock.now()).live < count {
+    let mut news = feed.edges.news();
+    while feed.edges().counts(Cursor(1)).live < count {
         news.changed().await.unwrap();
     }
 }
@@ -34,52 +48,89 @@ async fn what_one_replica_hears_counts_at_the_others() {
     let scratch = ScratchStore::in_postgres().await;
     let (one, _stop_one) = exchanging(scratch.store.clone());
     let (other, _stop_other) = exchanging(scratch.another_replica().await);
-    one.see(at("a", 1));
-    other.see(at("b", 1));
+    one.admit(at("a", 1)).await;
+    other.admit(at("b", 1)).await;
     for feed in [&one, &other] {
         known(feed, 2).await;
     }
-    let wait = one.edge_wait(FOR_EVER).unwrap().until_applied(Some(Cursor(5)), SystemClock.now());
+    let wait = one.edge_wait(FOR_EVER).unwrap().until_applied(Some(Cursor(5)), Waiting::ForAll);
     let (reached, ()) = tokio::join!(wait, async {
-        other.see(at("b", 5));
-        one.see(at("a", 7));
+        other.admit(at("b", 5)).await;
+        one.admit(at("a", 7)).await;
     });
     let reached = reached.unwrap();
-    assert_eq!((reached.total, reached.missing), (2, Vec::new()));
+    assert_eq!((reached.total, &reached.missing, reached.is_complete()), (2, &Vec::new(), true));
+}
+
+#[tokio::test]
+async fn an_edge_that_another_replica_has_answered_is_never_missed() {
+    let scratch = ScratchStore::in_postgres().await;
+    let (one, _stop_one) = exchanging(scratch.store.clone());
+    let (other, _stop_other) = exchanging(scratch.another_replica().await);
+    for number in 1..=20 {
+        other.admit(at(&format!("e{number}"), 1)).await;
+        let wait = one.edge_wait(Duration::ZERO).unwrap();
+        let reached = wait.until_applied(Some(Cursor(5)), Waiting::ForAll).await.unwrap();
+        assert_eq!((reached.total, reached.missing.len()), (number, number));
+    }
+}
+
+#[tokio::test]
+async fn a_goodbye_to_one_replica_is_heard_by_the_others() {
+    let scratch = ScratchStore::in_postgres().await;
+    let (one, _stop_one) = exchanging(scratch.store.clone());
+    let (other, _stop_other) = exchanging(scratch.another_replica().await);
+    one.admit(at("a", 1)).await;
+    known(&other, 1).await;
+    let edge = at("a", 1);
+    assert!(one.edges.leave(&edge.id, &edge.holder).await.unwrap());
+    let wait = other.edge_wait(FOR_EVER).unwrap();
+    let reached = wait.until_applied(Some(Cursor(5)), Waiting::ForAll).await.unwrap();
+    assert_eq!((reached.total, reached.is_complete()), (0, true));
 }
 
 #[tokio::test]
 async fn a_replica_that_starts_knows_what_the_others_have_heard() {
     let scratch = ScratchStore::in_postgres().await;
     let (one, _stop) = exchanging(scratch.store.clone());
-    one.see(at("a", 4));
-    let epoch = scratch.store.epoch();
-    while scratch.store.edges_told_of(&epoch).await.unwrap().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    one.admit(at("a", 4)).await;
     let (late, _stop_late) = exchanging(scratch.another_replica().await);
-    known(&late, 1).await;
-    let wait = late.edge_wait(FOR_EVER).unwrap().until_applied(Some(Cursor(4)), SystemClock.now());
+    assert_eq!(late.edges().counts(Cursor(1)).live, 1, "from the beginning");
+    let wait = late.edge_wait(FOR_EVER).unwrap().until_applied(Some(Cursor(4)), Waiting::ForAll);
     assert_eq!(wait.await.unwrap().missing, Vec::new());
 }
 
 #[tokio::test]
-async fn promises_only_rise_and_edges_that_nobody_sees_are_forgotten() {
-    let scratch = ScratchStore::in_postgres().await;
-    let store = &scratch.store;
-    let epoch = store.epoch();
-    let edge = |acknowledged, seen| EdgeRow {
-        name: "a \"quoted\" name".to_owned(),
-        acknowledged: Cursor(acknowledged),
-        seen: UnixMillis(seen),
-    };
-    store.tell_of_edges(&epoch, &[edge(7, 20)]).await.unwrap();
-    store.tell_of_edges(&epoch, &[edge(5, 30)]).await.unwrap();
-    assert_eq!(store.edges_told_of(&epoch).await.unwrap(), [edge(7, 30)]);
-    let restored = Epoch::try_from("restored".to_owned()).unwrap();
-    assert_eq!(store.edges_told_of(&restored).await.unwrap(), [], "promises about another feed");
-    store.forget_edges(UnixMillis(30)).await.unwrap();
-    assert_eq!(store.edges_told_of(&epoch).await.unwrap().len(), 1);
-    store.forget_edges(UnixMillis(31)).await.unwrap();
-    assert_eq!(store.edges_told_of(&epoch).await.unwrap(), []);
+async fn what_is_written_only_rises_and_edges_that_are_gone_are_dropped() {
+    for scratch in [ScratchStore::new().await, ScratchStore::in_postgres().await] {
+        let store = &scratch.store;
+        let edge = |acknowledged, seen, until, epoch: &str| {
+            let EdgeSighting { id, holder, refuse_after_ms, .. } = at("a \"quoted\" name", 0);
+            let (acknowledged, seen) = (Cursor(acknowledged), UnixMillis(seen));
+            let (epoch, may_admit_until) = (epoch.to_owned(), UnixMillis(until));
+            EdgeRow {
+                id,
+                holder,
+                refuse_after_ms,
+                epoch,
+                acknowledged,
+                seen,
+                may_admit_until,
+                has_left: false,
+            }
+        };
+        let rows = async || store.edges_told_of().await.unwrap().rows;
+        store.keep_edges(&[edge(7, 20, 100, "e")]).await.unwrap();
+        store.keep_edges(&[edge(5, 30, 90, "e")]).await.unwrap();
+        assert_eq!(rows().await, [edge(7, 30, 100, "e")]);
+        store.keep_edges(&[edge(2, 10, 90, "restored")]).await.unwrap();
+        assert_eq!(rows().await, [edge(2, 30, 100, "restored")], "promises about another feed");
+        store.drop_edges(UnixMillis(1_000), UnixMillis(100)).await.unwrap();
+        assert_eq!(rows().await.len(), 1);
+        store.drop_edges(UnixMillis(0), UnixMillis(101)).await.unwrap();
+        assert_eq!(rows().await, []);
+        store.keep_edges(&[EdgeRow { has_left: true, ..edge(7, 20, 100, "e") }]).await.unwrap();
+        store.drop_edges(UnixMillis(21), UnixMillis(0)).await.unwrap();
+        assert_eq!(rows().await, []);
+    }
 }

@@ -1,13 +1,14 @@
 //! The keys in the order of their latest change.
 
-use latchkey_key_feed::{Cursor, Epoch};
+use latchkey_key_feed::{Cursor, Epoch, KeyId};
 
 use crate::store::feed_text::{FeedText, RowsText};
 use crate::store::sql::SqlStore;
+use crate::store::sql::feed_parts::number;
 use crate::store::sql::feed_rows::changes_after;
 use crate::store::sql::query::Query;
-use crate::store::sql::row::Row;
-use crate::store::sql::transaction::in_time;
+use crate::store::sql::row::{Row, cursor};
+use crate::store::sql::transaction::{Transaction, in_time};
 use crate::store::{FeedPosition, StoreError};
 
 /// Where the feed stands.
@@ -40,6 +41,7 @@ impl SqlStore {
             total: state.keys_live,
             more: false,
             reset: false,
+            ended: false,
             rows: RowsText::default(),
         };
         // A follower before the purge may hold keys whose removal is forgotten, unless it has been loading since the purge. A cursor from
@@ -57,6 +59,74 @@ impl SqlStore {
         }
         Ok(page)
     }
+}
+
+impl SqlStore {
+    /// What comes after a position up to another, at most `rows_max` rows of it, as the last that is for somebody.
+    pub(in crate::store) async fn feed_page_through(
+        &self,
+        after: Cursor,
+        through: Cursor,
+        rows_max: u32,
+    ) -> Result<FeedText, StoreError> {
+        let mut snapshot = self.begin_snapshot().await?;
+        let state = feed_state(&snapshot.fetch_one(Query::new(FEED_STATE)).await?)?;
+        let FeedState { epoch, latest, purged_through: purged, keys_live: total } = state;
+        if after < purged || after > latest {
+            return Ok(FeedText::reset_of(epoch, latest, purged, total));
+        }
+        let wanted = rows_between(&mut snapshot, after, through, rows_max).await?;
+        let mut page = FeedText {
+            epoch,
+            latest,
+            cursor: after.max(through),
+            purged,
+            total,
+            more: false,
+            reset: false,
+            ended: true,
+            rows: RowsText::default(),
+        };
+        if wanted == 0 {
+            return Ok(page);
+        }
+        // The rows ascend, so the first of them are those up to there.
+        let rows_max = rows_max.min(wanted);
+        (page.rows, _) = in_time(changes_after(&mut snapshot, after, rows_max)).await?;
+        let is_all = usize::try_from(wanted).is_ok_and(|wanted| page.rows.count() >= wanted);
+        if let (false, Some(last)) = (is_all, page.rows.last()) {
+            (page.cursor, page.more, page.ended) = (last, true, false);
+        }
+        Ok(page)
+    }
+
+    /// The sequence number at which the change ended that ended this key; `None` when none did.
+    pub(in crate::store) async fn end_of(&self, id: &KeyId) -> Result<Option<Cursor>, StoreError> {
+        let end =
+            "select coalesce(ended_through, seq) from api_key where id = ? and invalidation is not null";
+        let row = self.fetch_optional(Query::new(end).bind(id.as_str())).await?;
+        row.map(|row| cursor(row.scalar()?)).transpose()
+    }
+}
+
+/// How many rows there are between two positions; if there are more than `rows_max`, one more than that.
+async fn rows_between(
+    snapshot: &mut Transaction,
+    after: Cursor,
+    through: Cursor,
+    rows_max: u32,
+) -> Result<u32, StoreError> {
+    let (after, through) = (number(after.0)?, number(through.0)?);
+    let limit = i64::from(rows_max) + 1;
+    let mut count = 0_i64;
+    for table in ["api_key", "removed_key"] {
+        let query = Query::new(format!(
+            "select count(*) from (select 1 as one from {table} where seq > ? and seq <= ? order by seq limit ?) as between_them"
+        ));
+        let query = query.bind(after).bind(through).bind(limit);
+        count += snapshot.fetch_one(query).await?.scalar::<i64>()?;
+    }
+    u32::try_from(count.min(limit)).map_err(|_| StoreError::Corrupt("number of changes"))
 }
 
 const FEED_STATE: &str = "select epoch, seq, purged_through, keys_live from feed_state";

@@ -10,6 +10,7 @@ use crate::audit::directory::DirectoryEvent;
 use crate::limits::{ENTRIES_IMPORTED_AT_ONCE_MAX, ENTRIES_IMPORTED_LEN_MAX};
 use crate::store::directory::{NativeUser, ReservedUser};
 use crate::store::sql::directory::{insert_application_privilege, rows_in, write_directory_event};
+use crate::store::sql::edges::begin_knowing_edges;
 use crate::store::sql::keys::{INSERT_KEYS, key_values};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor, json_text};
@@ -69,6 +70,8 @@ impl SqlStore {
     ) -> Result<Cursor, StoreError> {
         let mut change = self.begin_change(Turn::Keys).await?;
         change.execute(Query::new("update feed_state set epoch = ?").bind(epoch.as_str())).await?;
+        // A store that was restored has forgotten the edges that came since it was copied.
+        begin_knowing_edges(&mut change, event.at).await?;
         let latest = take_seqs(&mut change, 1, 0).await?;
         write_event(&mut change, event).await?;
         self.commit(change).await?;

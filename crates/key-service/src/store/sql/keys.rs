@@ -103,7 +103,9 @@ pub(super) async fn end(
     push_filter(&mut query, filter)?;
     query.push(") update api_key set invalidation = ").push_bind(millis(at));
     query.push(
-        ", seq = (select seq from feed_state) + ended.position from ended where api_key.id = ended.id
+        ", seq = (select seq from feed_state) + ended.position,
+           ended_through = (select seq from feed_state) + (select count(*) from ended)
+         from ended where api_key.id = ended.id
          returning api_key.id as id, api_key.seq as seq",
     );
     let rows = change.fetch_all(query).await?;

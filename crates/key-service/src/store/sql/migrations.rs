@@ -31,6 +31,7 @@ pub(super) fn sqlite() -> Migrator {
         (3, "tokens", include_str!("../../../migrations/sqlite/0003_tokens.sql")),
         (4, "key removal", include_str!("../../../migrations/sqlite/0004_key_removal.sql")),
         (6, "vouching", include_str!("../../../migrations/sqlite/0006_vouching.sql")),
+        (7, "edge instances", include_str!("../../../migrations/sqlite/0007_edge_instances.sql")),
         (8, "token families", include_str!("../../../migrations/sqlite/0008_token_families.sql")),
     ])
 }
@@ -43,6 +44,7 @@ pub(super) fn postgres() -> Migrator {
         (4, "key removal", include_str!("../../../migrations/postgres/0004_key_removal.sql")),
         (5, "edges", include_str!("../../../migrations/postgres/0005_edges.sql")),
         (6, "vouching", include_str!("../../../migrations/postgres/0006_vouching.sql")),
+        (7, "edge instances", include_str!("../../../migrations/postgres/0007_edge_instances.sql")),
         (8, "token families", include_str!("../../../migrations/postgres/0008_token_families.sql")),
     ])
 }

@@ -5,7 +5,6 @@
 //! a transaction whose owner has fallen silent.
 
 pub(super) mod announcements;
-pub(super) mod edges;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Postgres};

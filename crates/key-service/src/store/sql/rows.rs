@@ -11,6 +11,16 @@ pub(super) async fn insert_rows<const N: usize>(
     insert: &'static str,
     rows: Vec<[Parameter; N]>,
 ) -> Result<(), StoreError> {
+    upsert_rows(change, insert, rows, "").await
+}
+
+/// The same, where `conflict` says what becomes of a row that is there already.
+pub(super) async fn upsert_rows<const N: usize>(
+    change: &mut Transaction,
+    insert: &'static str,
+    rows: Vec<[Parameter; N]>,
+    conflict: &'static str,
+) -> Result<(), StoreError> {
     let mut rows = rows.into_iter();
     while rows.len() > 0 {
         let count = rows_at_once(rows.len());
@@ -21,6 +31,7 @@ pub(super) async fn insert_rows<const N: usize>(
             }
             statement.push_values(row);
         }
+        statement.push(conflict);
         change.execute(statement).await?;
     }
     Ok(())

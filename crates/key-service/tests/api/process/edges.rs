@@ -5,7 +5,11 @@ use super::{DevProcess, answered, asking, complaint, http_client, run, text, tol
 
 /// An edge asks for what comes after a cursor.
 async fn follow(service: &DevProcess, edge: &str, after: u64) {
-    let path = format!("/_latchkey/feed?after={after}&edge={edge}");
+    ask(service, &format!("after={after}&edge={edge}&refuse_after=7200s")).await;
+}
+
+async fn ask(service: &DevProcess, query: &str) {
+    let path = format!("/_latchkey/feed?{query}");
     let password = service.password.as_ref().unwrap();
     let answer = service.request(&http_client(), Method::GET, &path, password).send().await.unwrap();
     assert!(answer.status().is_success(), "{}", answer.status());
@@ -23,9 +27,9 @@ async fn shows_the_edges_and_fails_when_one_has_not_applied_a_change() {
     follow(&service, "edge-b", 1).await;
     let listed = told(&mut asking(&service), &["edges"], "");
     let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0].concat(), "NAMECURSORLAGLASTSEENLIVE");
-    assert_eq!((&rows[1][..3], rows[1][4]), (&["edge-a", "2", "0"][..], "yes"));
-    assert_eq!((&rows[2][..3], rows[2][4]), (&["edge-b", "1", "1"][..], "yes"));
+    assert_eq!(rows[0].concat(), "NAMEINSTANCECURSORLAGLASTSEENSTATE");
+    assert_eq!((&rows[1][..4], rows[1][5]), (&["edge-a", "edge-a", "2", "0"][..], "live"));
+    assert_eq!((&rows[2][..4], rows[2][5]), (&["edge-b", "edge-b", "1", "1"][..], "live"));
     assert!(listed.ends_with("\n1 of 2 live edges have applied every change.\n"), "{listed}");
     let json = answered(&mut asking(&service), &["edges"], "");
     assert_eq!(json["edges"][1]["name"], "edge-b");
@@ -33,13 +37,20 @@ async fn shows_the_edges_and_fails_when_one_has_not_applied_a_change() {
     let update = ["key", "update", id, "--metadata=a=b", "--wait-for-edges=1ms"];
     let late = run(asking(&service).args(update), "");
     assert!(!late.status.success());
-    assert_eq!(text(&late.stdout), format!("Updated the key {id}.\nApplied by 0 of 2 live edges.\n"));
-    assert_eq!(text(&late.stderr), "latchkey: not yet applied by 2 of 2 live edges: edge-a, edge-b\n");
+    let printed = text(&late.stdout);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[..2], [&format!("Updated the key {id}."), "Applied by 0 edges."]);
+    assert!(
+        lines[2].starts_with("edge-a, last seen ") && lines[3].starts_with("edge-b, last seen "),
+        "{printed}"
+    );
+    assert!(lines[2].contains("Z, may go by the key as it was until "), "{printed}");
+    assert_eq!(text(&late.stderr), "latchkey: not yet applied by 2 of 2 edges: edge-a, edge-b\n");
 
     follow(&service, "edge-a", 3).await;
     follow(&service, "edge-b", 3).await;
     let in_time = told(&mut asking(&service), &update, "");
-    assert!(in_time.ends_with("Applied by 2 of 2 live edges.\n"), "{in_time}");
+    assert!(in_time.ends_with("Applied by 2 edges.\n"), "{in_time}");
 
     let invalidate = ["key", "invalidate", id, "--wait-for-edges=1ms", "--json"];
     let late = run(asking(&service).args(invalidate), "");
@@ -48,10 +59,41 @@ async fn shows_the_edges_and_fails_when_one_has_not_applied_a_change() {
     assert_eq!(printed["edges"]["missing"], json!(["edge-a", "edge-b"]));
     let again = run(asking(&service).args(invalidate), "");
     let complaint_of_both =
-        format!("invalid already: {id}; not yet applied by 2 of 2 live edges: edge-a, edge-b\n");
+        format!("invalid already: {id}; not yet applied by 2 of 2 edges: edge-a, edge-b\n");
     assert!(text(&again.stderr).ends_with(&complaint_of_both), "{}", text(&again.stderr));
     let nothing = run(asking(&service).args(["key", "invalidate", "--wait-for-edges=1ms"]), "");
     assert_eq!(nothing.status.code(), Some(2), "a wait is no choice of keys");
     let too_long = complaint(&mut asking(&service), &["key", "update", id, "--wait-for-edges=2m"], "");
     assert!(too_long.ends_with("[wait_for_edges] must not exceed 60s"), "{too_long}");
+}
+
+#[tokio::test]
+async fn a_new_key_waits_for_edges_and_an_edge_that_is_gone_is_forgotten() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    follow(&service, "edge-a", 1).await;
+    let create = ["key", "create", "ci", "--role=ci", "--expires=1h", "--wait-for-edges=1ms"];
+    let late = run(asking(&service).args(create), "");
+    assert!(!late.status.success());
+    let printed = text(&late.stdout);
+    assert!(
+        printed.contains("Authorization: ApiKey ") && printed.contains("\nApplied by 0 edges. edge-a, "),
+        "{printed}"
+    );
+    assert_eq!(text(&late.stderr), "latchkey: not yet applied by 1 of 1 edges: edge-a\n");
+
+    let kept = run(asking(&service).args(["edges", "forget", "edge-a"]), "");
+    assert!(!kept.status.success());
+    assert_eq!(text(&kept.stdout), "Forgot 0 instances.\n");
+    let complaint =
+        "latchkey: 1 instance still asks, and was not forgotten: stop the proxy, or end its key, first\n";
+    assert_eq!(text(&kept.stderr), complaint);
+    ask(&service, "after=1&edge=edge-a&leaving=true").await;
+    assert!(told(&mut asking(&service), &["edges"], "").contains("  gone\n"));
+    assert_eq!(told(&mut asking(&service), &["edges", "forget", "edge-a"], ""), "Forgot 0 instances.\n");
+    let in_time = told(&mut asking(&service), &create, "");
+    assert!(in_time.ends_with("\nApplied by 0 edges.\n"), "{in_time}");
+    assert_eq!(answered(&mut asking(&service), &["edges", "forget", "--key", "nobody"], "")["forgotten"], 0);
+    let both = run(asking(&service).args(["edges", "forget", "edge-a", "--key", "x"]), "");
+    assert_eq!(both.status.code(), Some(2));
 }

@@ -1,0 +1,139 @@
+//! Who may ask as which edge.
+//!
+//! An acknowledgement is worth what its sender is. A name belongs to the credential that uses it:
+//!
+//! * Another credential may use it once that one's key has ended, or nothing of its instances may admit any more, or they were forgotten.
+//! * Another credential of the same owner may use it as a further instance, so that an edge can be given a new key before the old one ends.
+//! * An instance that has drawn its identity takes it along to a new key of the same owner: nobody else knows it. Nothing else lets one
+//!   credential speak for an instance of another.
+//!
+//! So a stolen key can add instances, and can acknowledge for none that it has not added. How many it can add is bounded.
+
+use std::fmt;
+
+use super::{EdgeLedger, EdgeProgress, EdgeSighting};
+use crate::clock::Moment;
+use crate::feed::edge_id::{EdgeId, Holder};
+use crate::feed::edge_name::EdgeName;
+use crate::limits::{EDGE_NAME_HOLDERS_MAX, EDGE_SWEEP_INTERVAL, EDGES_MAX};
+
+/// Why an edge may not ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimRefusal {
+    /// The name is another's, unless the keys of all these have ended.
+    NameTaken {
+        /// The name.
+        name: EdgeName,
+        /// Those who use it.
+        holders: Vec<Holder>,
+    },
+    /// The ledger is full.
+    TooMany,
+    /// The credential has as many instances as it may.
+    TooManyOfHolder(usize),
+}
+
+impl EdgeLedger {
+    /// Whether an edge may ask so.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimRefusal`] when not.
+    pub fn claim(&mut self, asking: &EdgeSighting, now: Moment) -> Result<(), ClaimRefusal> {
+        let EdgeSighting { id, holder, .. } = asking;
+        let taken = |holders: Vec<Holder>| ClaimRefusal::NameTaken { name: id.name.clone(), holders };
+        if let Some(progress) = self.edges.get(id) {
+            let is_its_own = progress.holder == *holder || progress.holder.has_owner_of(holder);
+            let is_free = is_its_own || !progress.holds_its_name(now);
+            return if is_free { Ok(()) } else { Err(taken(vec![progress.holder.clone()])) };
+        }
+        let mut holders: Vec<Holder> = Vec::new();
+        for progress in self.of_name(&id.name).map(|(_, progress)| progress) {
+            let others = progress.holds_its_name(now) && !progress.holder.has_owner_of(holder);
+            if others && !holders.contains(&progress.holder) {
+                holders.push(progress.holder.clone());
+            }
+            if holders.len() >= EDGE_NAME_HOLDERS_MAX {
+                break;
+            }
+        }
+        if !holders.is_empty() {
+            return Err(taken(holders));
+        }
+        self.require_room(holder, now)
+    }
+
+    /// Notes that the keys of these holders have ended: their names are free.
+    pub fn note_ended(&mut self, name: &EdgeName, ended: &[Holder]) {
+        let ids: Vec<EdgeId> = self.of_name(name).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            if let Some(progress) = self.edges.get_mut(&id) {
+                progress.holder_ended |= ended.contains(&progress.holder);
+            }
+        }
+    }
+
+    /// Counts anew how many instances each credential has: those that admit nothing any more do not count.
+    pub(super) fn count_instances(&mut self, now: Moment) {
+        self.counted = now.steady;
+        self.instances.clear();
+        for progress in self.edges.values().filter(|progress| progress.may_admit(now)) {
+            *self.instances.entry(progress.holder.clone()).or_default() += 1;
+        }
+    }
+
+    fn require_room(&mut self, holder: &Holder, now: Moment) -> Result<(), ClaimRefusal> {
+        let instances_max = self.rules.instances_per_key_max;
+        let is_full = |ledger: &Self| {
+            ledger.edges.len() >= EDGES_MAX
+                || ledger.instances.get(holder).is_some_and(|count| *count >= instances_max)
+        };
+        // Whoever is turned away asks again, and must not make each time anybody count.
+        let is_old = now.steady.since(self.counted) >= EDGE_SWEEP_INTERVAL.as_secs() * 1_000;
+        if is_full(self) && is_old {
+            self.count_instances(now);
+            if self.edges.len() >= EDGES_MAX {
+                self.edges.retain(|_, progress| progress.may_admit(now));
+            }
+        }
+        if self.instances.get(holder).is_some_and(|count| *count >= instances_max) {
+            return Err(ClaimRefusal::TooManyOfHolder(instances_max));
+        }
+        if self.edges.len() >= EDGES_MAX { Err(ClaimRefusal::TooMany) } else { Ok(()) }
+    }
+
+    pub(super) fn of_name<'a>(
+        &'a self,
+        name: &'a EdgeName,
+    ) -> impl Iterator<Item = (&'a EdgeId, &'a EdgeProgress)> {
+        let first = EdgeId::first_of(name);
+        self.edges.range(first..).take_while(move |(id, _)| id.name == *name)
+    }
+}
+
+impl EdgeProgress {
+    /// Whether nobody but its holder may use its name.
+    fn holds_its_name(&self, now: Moment) -> bool {
+        self.may_admit(now) && !self.holder_ended
+    }
+}
+
+impl fmt::Display for ClaimRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameTaken { name, .. } => write!(
+                f,
+                "the edge [{}] asks with another credential, of another owner: give this proxy a name of its own, or end \
+                 the other key, or forget the edge",
+                name.as_str()
+            ),
+            Self::TooMany => write!(f, "{EDGES_MAX} instances of edges are known already"),
+            Self::TooManyOfHolder(instances_max) => write!(
+                f,
+                "this credential has {instances_max} instances of edges already, as many as edges.instances_per_key lets it"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ClaimRefusal {}

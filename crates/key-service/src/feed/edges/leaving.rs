@@ -1,0 +1,87 @@
+//! Edges that are no more: they have said goodbye, or whoever looks after them says so.
+
+use super::EdgeLedger;
+use crate::clock::Moment;
+use crate::feed::edge_id::{EdgeId, Holder};
+use crate::feed::edge_name::EdgeName;
+
+/// Which instances are to be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forgetting {
+    /// Those of this name.
+    Name(EdgeName),
+    /// Those that ask with the key of this id.
+    Key(String),
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Instances that were forgotten.
+    pub forgotten: Vec<EdgeId>,
+    /// Instances that were kept, because they still ask with a key that lives: nobody is gone who asks.
+    pub live: usize,
+}
+
+impl EdgeLedger {
+    /// An instance says that nothing of it admits any more. Only its own credential can say so; whether it did.
+    pub fn leave(&mut self, id: &EdgeId, holder: &Holder, now: Moment) -> bool {
+        let Some(progress) = self.edges.get_mut(id).filter(|progress| progress.holder == *holder) else {
+            return false;
+        };
+        progress.seen = progress.seen.max(now.wall);
+        self.let_go(id);
+        true
+    }
+
+    /// The credentials of the instances that are meant, to see whether their keys have ended.
+    #[must_use]
+    pub fn holders_of(&self, forgetting: &Forgetting) -> Vec<Holder> {
+        let mut holders: Vec<Holder> = Vec::new();
+        for (id, progress) in &self.edges {
+            if forgetting.means(id, &progress.holder) && !holders.contains(&progress.holder) {
+                holders.push(progress.holder.clone());
+            }
+        }
+        holders
+    }
+
+    /// Forgets the instances that are meant, but for those that live and whose key is not among the `ended`.
+    pub fn forget(&mut self, forgetting: &Forgetting, ended: &[Holder], now: Moment) -> Forgotten {
+        let mut outcome = Forgotten::default();
+        for (id, progress) in &mut self.edges {
+            if progress.has_left || !forgetting.means(id, &progress.holder) {
+                continue;
+            }
+            if progress.is_live(now) && !ended.contains(&progress.holder) {
+                outcome.live += 1;
+            } else {
+                progress.seen = progress.seen.max(now.wall);
+                outcome.forgotten.push(id.clone());
+            }
+        }
+        for id in &outcome.forgotten {
+            self.let_go(id);
+        }
+        outcome
+    }
+
+    /// From now on the instance admits nothing. The store is to be told.
+    fn let_go(&mut self, id: &EdgeId) {
+        if let Some(progress) = self.edges.get_mut(id) {
+            progress.has_left = true;
+            progress.stored.is_right = false;
+            self.unstored.insert(id.clone());
+        }
+        self.tell_waiting_of_end(id);
+    }
+}
+
+impl Forgetting {
+    fn means(&self, id: &EdgeId, holder: &Holder) -> bool {
+        match self {
+            Self::Name(name) => id.name == *name,
+            Self::Key(key) => holder.key.as_ref().is_some_and(|id| id.as_str() == key),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What the store keeps of the ledger, and what other replicas have written there.
+//!
+//! A row is written when an instance is new, when its credential or its `refuse_after` changes, when it promises for the first time, and when it
+//! leaves. The time until which it may admit is written [`EDGE_ROW_WINDOW`] ahead, and again once half of that is used up: a request
+//! that finds its answer covered writes nothing.
+
+use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
+
+use super::{ANSWER_MARGIN_MS, EdgeLedger, EdgeProgress, Stored};
+use crate::clock::Moment;
+use crate::feed::edge_id::EdgeId;
+use crate::limits::{EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_ROW_WINDOW, EDGES_MAX, FEED_WAIT_MAX};
+use crate::store::edges::{EdgeRow, KnownEdges};
+
+/// Milliseconds of [`EDGE_ROW_WINDOW`].
+const WINDOW_MS: u64 = EDGE_ROW_WINDOW.as_secs() * 1_000;
+
+/// Milliseconds of [`FEED_WAIT_MAX`].
+const WAIT_MS_MAX: u64 = FEED_WAIT_MAX.as_secs() * 1_000;
+
+impl EdgeLedger {
+    /// Takes in what the store knows, and says whether any of it was news.
+    pub fn merge(&mut self, known: KnownEdges, now: Moment) -> bool {
+        if known.begun != self.known_since {
+            self.known_since = known.begun;
+            let unknown_until = known.begun.plus_millis(self.rules.refuse_after_ms + ANSWER_MARGIN_MS);
+            self.doubt_until(now.steady.plus(unknown_until.0.saturating_sub(now.wall.0)));
+        }
+        let mut is_news = false;
+        for row in known.rows {
+            is_news |= self.merge_row(row, now);
+        }
+        is_news
+    }
+
+    /// What this replica itself has heard since `version`, and the version to ask with next time; 0 is the beginning.
+    #[must_use]
+    pub fn changed_since(&self, version: u64, now: Moment) -> (u64, Vec<EdgeRow>) {
+        let changed =
+            self.edges.iter().filter(|(_, progress)| progress.heard > version && progress.stored.is_right);
+        (self.heard, changed.map(|(id, progress)| self.row(id, progress, now)).collect())
+    }
+
+    /// The rows that have to be written. Whoever fails to write them gives them back with [`Self::put_back`].
+    pub fn take_unstored(&mut self, now: Moment) -> Vec<EdgeRow> {
+        let ids = std::mem::take(&mut self.unstored);
+        let known = ids.iter().filter_map(|id| self.edges.get_key_value(id));
+        let rows: Vec<EdgeRow> = known.map(|(id, progress)| self.row(id, progress, now)).collect();
+        for row in &rows {
+            if let Some(progress) = self.edges.get_mut(&row.id) {
+                progress.stored.told_until = progress.stored.told_until.max(row.may_admit_until);
+            }
+        }
+        rows
+    }
+
+    /// Notes that rows are to be written all the same.
+    pub fn put_back(&mut self, rows: Vec<EdgeRow>) {
+        self.unstored.extend(rows.into_iter().map(|row| row.id));
+    }
+
+    /// Notes that rows are durable.
+    pub fn note_stored(&mut self, rows: &[EdgeRow], now: Moment) {
+        for row in rows {
+            let has_promise = row.acknowledged != Cursor(0) && row.epoch == self.epoch.as_str();
+            let Some(progress) = self.edges.get_mut(&row.id) else { continue };
+            progress.stored.raise(row.may_admit_until, now);
+            progress.stored.is_right = progress.holder == row.holder
+                && progress.refuse_after_ms == row.refuse_after_ms
+                && progress.has_left == row.has_left;
+            progress.stored.has_promise |= has_promise;
+        }
+    }
+
+    /// Finds the rows that have to be written again soon, and drops instances that nobody has to hear of any more.
+    pub fn sweep(&mut self, now: Moment) {
+        let life_ms = |life: std::time::Duration| life.as_secs() * 1_000;
+        self.edges.retain(|_, progress| {
+            let life = if progress.has_left { life_ms(EDGE_LEFT_LIFE) } else { life_ms(EDGE_ROW_LIFE) };
+            let end = if progress.has_left { progress.live_until } else { progress.until };
+            end.plus(life) > now.steady
+        });
+        for (id, progress) in &self.edges {
+            // A live one may be answered any moment; a silent one has only to be remembered.
+            let ahead = if progress.is_live(now) {
+                progress.refuse_after_ms + ANSWER_MARGIN_MS + WAIT_MS_MAX + WINDOW_MS / 2
+            } else {
+                progress.remaining(now)
+            };
+            if progress.may_admit(now) && !progress.is_stored_until(ahead, now) {
+                self.unstored.insert(id.clone());
+            }
+        }
+        self.count_instances(now);
+    }
+
+    /// How an instance is to be stored.
+    fn row(&self, id: &EdgeId, progress: &EdgeProgress, now: Moment) -> EdgeRow {
+        let ahead = if progress.is_live(now) { WINDOW_MS + WAIT_MS_MAX } else { 0 };
+        EdgeRow {
+            id: id.clone(),
+            holder: progress.holder.clone(),
+            refuse_after_ms: progress.refuse_after_ms,
+            epoch: Epoch::as_str(&self.epoch).to_owned(),
+            acknowledged: progress.acknowledged,
+            seen: progress.seen,
+            may_admit_until: progress.until(now).plus_millis(ahead),
+            has_left: progress.has_left,
+        }
+    }
+
+    fn merge_row(&mut self, row: EdgeRow, now: Moment) -> bool {
+        let acknowledged = if row.epoch == self.epoch.as_str() { row.acknowledged } else { Cursor(0) };
+        if !self.edges.contains_key(&row.id) && (row.has_left || self.edges.len() >= EDGES_MAX) {
+            // One that is not known and has left is nobody. There are never more than may be, but for clocks that were set.
+            if !row.has_left {
+                self.doubt_until(now.steady.plus(row.may_admit_until.0.saturating_sub(now.wall.0)));
+            }
+            return false;
+        }
+        self.tell_waiting(&row.id, acknowledged);
+        let is_new = !self.edges.contains_key(&row.id);
+        if is_new {
+            *self.instances.entry(row.holder.clone()).or_default() += 1;
+        }
+        let progress =
+            self.edges.entry(row.id.clone()).or_insert_with(|| EdgeProgress::new(row.holder.clone()));
+        let has_come_further = acknowledged > progress.acknowledged;
+        progress.acknowledged = progress.acknowledged.max(acknowledged);
+        progress.stored.has_promise |= acknowledged != Cursor(0);
+        let mut has_left_now = false;
+        if self.unstored.contains(&row.id) {
+            // This replica knows better, and is about to write it.
+        } else if row.has_left {
+            has_left_now = row.seen >= progress.seen && !progress.has_left;
+            progress.has_left |= has_left_now;
+        } else {
+            progress.take_in(&row, self.rules.live_for_ms, now);
+        }
+        if has_left_now {
+            self.tell_waiting_of_end(&row.id);
+        }
+        is_new || has_come_further || has_left_now
+    }
+}
+
+impl EdgeProgress {
+    /// Takes in what another replica has written of an instance that has not left; or this one, before it began anew.
+    fn take_in(&mut self, row: &EdgeRow, live_for_ms: u64, now: Moment) {
+        if row.seen > self.seen || row.may_admit_until > self.stored.told_until {
+            self.seen = self.seen.max(row.seen);
+            self.holder_ended &= self.holder == row.holder;
+            self.holder = row.holder.clone();
+            self.refuse_after_ms = row.refuse_after_ms;
+            let age_ms = now.wall.0.saturating_sub(row.seen.0);
+            if age_ms <= live_for_ms {
+                self.live_until = self.live_until.max(now.steady.plus(live_for_ms - age_ms));
+            }
+            // Its own time is not known here, but no later than what was written.
+            self.until = self.until.max(now.steady.plus(row.may_admit_until.0.saturating_sub(now.wall.0)));
+        }
+        if self.has_left {
+            // Nobody has written that it came back: whoever hears of it next has to.
+            (self.has_left, self.stored.is_right) = (false, false);
+        } else {
+            self.stored.is_right |= self.holder == row.holder && self.refuse_after_ms == row.refuse_after_ms;
+        }
+        self.stored.told_until = self.stored.told_until.max(row.may_admit_until);
+        if row.may_admit_until > self.stored.until {
+            self.stored.raise(row.may_admit_until, now);
+        }
+    }
+}
+
+impl Stored {
+    fn raise(&mut self, until: UnixMillis, now: Moment) {
+        self.until = self.until.max(until);
+        let steady = now.steady.plus(until.0.saturating_sub(now.wall.0));
+        self.steady_until = self.steady_until.max(steady);
+    }
+}

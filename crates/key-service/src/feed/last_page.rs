@@ -1,0 +1,78 @@
+//! The last page for a key that has ended.
+//!
+//! A revocation may end the very key by which an edge follows. An edge that was refused from then on would go on admitting everything
+//! that was revoked with it. So it is served what leads up to the end of the change that ended its key, and nothing newer, and is told
+//! that this is the last.
+//!
+//! That must be of no use to whoever else holds the key. The page is only for an instance that asked with this key while it lived,
+//! and only for what comes after what that instance has acknowledged: never a load, nor another place than its own.
+
+use std::sync::Arc;
+
+use latchkey_key_feed::Cursor;
+
+use crate::feed::edges::EdgeSighting;
+use crate::feed::shared_page::SharedPage;
+use crate::feed::{Feed, FeedRefusal, FeedRequest};
+use crate::store::{StoreError, StoredKey};
+
+impl Feed {
+    /// The page for an edge whose key has ended; `None` when there is none for it.
+    ///
+    /// # Errors
+    ///
+    /// [`FeedRefusal`] when the store does not answer.
+    pub async fn last_page(
+        &self,
+        request: &FeedRequest,
+        key: &StoredKey,
+    ) -> Result<Option<Arc<SharedPage>>, FeedRefusal> {
+        let Some(edge) = &request.edge else { return Ok(None) };
+        let acknowledged = self.edges.ledger().acknowledged_by(&edge.id, &edge.holder);
+        let Some(acknowledged) = acknowledged else { return Ok(None) };
+        if request.is_leaving {
+            self.edges.leave(&edge.id, &edge.holder).await?;
+            let goodbye = self.store.feed_page_through(acknowledged, acknowledged, 1).await?;
+            return Ok(Some(Arc::new(SharedPage::of(&goodbye)?)));
+        }
+        if !self.is_at_its_place(request, acknowledged) {
+            return Ok(None);
+        }
+        let end = self.end_of(request.after, key).await?;
+        let page = self.store.feed_page_through(request.after, end, request.rows_max).await?;
+        let has_news = page.cursor != request.after;
+        // A filter that does not say which instance it is does not know what a last page is, and would ask for it again and again.
+        if page.reset || (!has_news && !edge.id.instance.is_drawn()) {
+            return Ok(None);
+        }
+        let promise = EdgeSighting { acknowledged: request.after, ..edge.clone() };
+        if edge.id.instance.is_drawn() {
+            // It knows that this makes its table no younger.
+            self.edges.note_promise(&promise);
+        } else {
+            self.edges.admit(&promise, request.wait).await?;
+        }
+        if !has_news {
+            // It has said all that it will ever say of this feed.
+            self.edges.ledger().note_last_page(&edge.id);
+        }
+        Ok(Some(Arc::new(SharedPage::of(&page)?)))
+    }
+
+    /// Whether it asks from where the instance has come to, in this feed.
+    fn is_at_its_place(&self, request: &FeedRequest, acknowledged: Cursor) -> bool {
+        request.purged.is_none()
+            && request.epoch.as_ref() == Some(&self.store.epoch())
+            && acknowledged != Cursor(0)
+            && request.after >= acknowledged
+    }
+
+    /// The end of the change that ended the key. Of one whose time was over it is not known which changes came before: nothing more is
+    /// for it.
+    async fn end_of(&self, after: Cursor, key: &StoredKey) -> Result<Cursor, StoreError> {
+        if key.invalidation.is_none() {
+            return Ok(after);
+        }
+        Ok(self.store.end_of(&key.id).await?.unwrap_or(after))
+    }
+}

@@ -1,0 +1,325 @@
+//! The register of edges: the ledger, the store's rows of it, and whoever waits for news of it.
+//!
+//! That an instance exists, and until when it may admit, is durable before it is answered: an edge that was answered and then never heard
+//! of again is not forgotten, whatever becomes of this process. One writing serves all who wait for one, and almost every request
+//! finds that nothing has to be written.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use latchkey_key_feed::Cursor;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+
+use crate::clock::{Clock, Moment};
+use crate::feed::edge_id::{EdgeId, Holder};
+use crate::feed::edges::{ClaimRefusal, EdgeLedger, EdgeRules, EdgeSighting, Forgetting, Forgotten, Heard};
+use crate::feed::propagation::RecentChanges;
+use crate::limits::{
+    EDGE_EXCHANGE_PAUSE, EDGE_HEARING_WAIT_MAX, EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_SWEEP_INTERVAL,
+};
+use crate::store::{KeyStore, StoreError};
+use crate::telemetry::edges::{change_reached_edge, claim_refused};
+
+/// What is known of the edges of one feed, in this process.
+pub struct EdgeRegister {
+    pub(super) store: KeyStore,
+    pub(super) clock: Arc<dyn Clock>,
+    ledger: Mutex<EdgeLedger>,
+    /// Counts up whenever the ledger has news.
+    news: watch::Sender<u64>,
+    pub(super) recent: Arc<Mutex<RecentChanges>>,
+    /// Who waits for rows to be durable.
+    writing: Mutex<Vec<oneshot::Sender<Result<(), Arc<StoreError>>>>>,
+    to_write: Arc<Notify>,
+    /// How many times the rows of other replicas were begun to be read, and up to which of them they are taken in.
+    readings_begun: Mutex<u64>,
+    pub(super) reading_asked: Arc<Notify>,
+    readings_done: watch::Sender<u64>,
+}
+
+impl EdgeRegister {
+    /// The register of a store, from within a runtime of tokio. Its tasks end with it.
+    pub(super) fn begin(
+        store: KeyStore,
+        rules: EdgeRules,
+        clock: Arc<dyn Clock>,
+        recent: Arc<Mutex<RecentChanges>>,
+    ) -> Arc<Self> {
+        let mut ledger = EdgeLedger::new(store.epoch(), rules);
+        ledger.merge(store.edges_at_opening().clone(), clock.moment());
+        let register = Arc::new(Self {
+            store,
+            clock,
+            ledger: Mutex::new(ledger),
+            news: watch::Sender::new(0),
+            recent,
+            writing: Mutex::default(),
+            to_write: Arc::default(),
+            readings_begun: Mutex::default(),
+            reading_asked: Arc::default(),
+            readings_done: watch::Sender::new(0),
+        });
+        tokio::spawn(keep_writing(Arc::downgrade(&register), Arc::clone(&register.to_write)));
+        tokio::spawn(keep_sweeping(Arc::downgrade(&register)));
+        register
+    }
+
+    /// Lets an edge ask, if it may under its name, and makes sure that it is remembered beyond the answer that it is given within
+    /// `wait`.
+    pub(super) async fn admit(&self, asking: &EdgeSighting, wait: Duration) -> Result<(), ClaimFailure> {
+        if let Err(refusal) = self.claim(asking) {
+            self.settle(asking, refusal).await?;
+        }
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let heard = self.see(asking.clone(), wait_ms);
+        if heard.needs_row
+            && let Err(error) = self.written().await
+        {
+            if heard.before.is_none() {
+                return Err(error.into());
+            }
+            // Better an edge that hears of revocations, and that a crash of this process would forget, than one that does not.
+            tracing::warn!(error = &error as &dyn std::error::Error, "an edge could not be noted");
+        }
+        Ok(())
+    }
+
+    /// Takes in what an edge has said to this replica.
+    pub(super) fn see(&self, sighting: EdgeSighting, answered_in_ms: u64) -> Heard {
+        let acknowledged = sighting.acknowledged;
+        let name = sighting.id.name.clone();
+        let heard = self.ledger().see(sighting, answered_in_ms, self.now());
+        if heard.took_back {
+            tracing::warn!(
+                edge = name.as_str(),
+                "an edge took back what it had acknowledged: do two processes share its name and credential?"
+            );
+        }
+        if heard.before == Some(Cursor(0)) && acknowledged != Cursor(0) {
+            self.to_write.notify_one();
+        }
+        self.time_changes(&heard, acknowledged);
+        if heard.is_news(acknowledged) {
+            self.tell_news();
+        }
+        heard
+    }
+
+    /// Takes in the promise of an edge that is given nothing new.
+    pub(super) fn note_promise(&self, promise: &EdgeSighting) {
+        self.ledger().note_promise(&promise.id, promise.acknowledged, self.now());
+        self.tell_news();
+    }
+
+    /// An edge says goodbye. Whether it was believed.
+    pub(super) async fn leave(&self, id: &EdgeId, holder: &Holder) -> Result<bool, StoreError> {
+        let has_left = self.ledger().leave(id, holder, self.now());
+        if has_left {
+            self.tell_news();
+            self.written().await?;
+        }
+        Ok(has_left)
+    }
+
+    /// Forgets instances that are gone: it is the word of whoever says so.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it may not be durable.
+    pub async fn forget(&self, forgetting: &Forgetting) -> Result<Forgotten, StoreError> {
+        let holders = self.ledger().holders_of(forgetting);
+        let ended = self.ended_of(holders).await?;
+        let forgotten = self.ledger().forget(forgetting, &ended, self.now());
+        if !forgotten.forgotten.is_empty() {
+            self.tell_news();
+            self.written().await?;
+        }
+        Ok(forgotten)
+    }
+
+    /// Whoever holds this is woken when an edge is new or has come further, whoever heard of it.
+    pub(super) fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    pub(super) fn tell_news(&self) {
+        self.news.send_modify(|news| *news = news.wrapping_add(1));
+    }
+
+    /// The ledger, of the epoch that the store has by now. One whose holder panicked is still a ledger: each entry is written whole.
+    pub(super) fn ledger(&self) -> MutexGuard<'_, EdgeLedger> {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.turn_to(&self.store.epoch());
+        ledger
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.clock.moment()
+    }
+
+    /// Takes in what other replicas have written by now, as far as that takes no longer than it may. Whether it did.
+    pub(super) async fn hear_others(&self) -> bool {
+        if !self.store.may_have_replicas() {
+            return true;
+        }
+        let wanted = *self.begun_readings() + 1;
+        let mut done = self.readings_done.subscribe();
+        self.reading_asked.notify_one();
+        timeout(EDGE_HEARING_WAIT_MAX, done.wait_for(|done| *done >= wanted)).await.is_ok()
+    }
+
+    /// Begins to read what others have written; the number is to be given back once that is taken in.
+    pub(super) fn begin_reading(&self) -> u64 {
+        let mut begun = self.begun_readings();
+        *begun += 1;
+        *begun
+    }
+
+    pub(super) fn end_reading(&self, number: u64) {
+        self.readings_done.send_replace(number);
+    }
+
+    fn begun_readings(&self) -> MutexGuard<'_, u64> {
+        self.readings_begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claim(&self, asking: &EdgeSighting) -> Result<(), ClaimRefusal> {
+        self.ledger().claim(asking, self.now())
+    }
+
+    /// A name is free once the keys of those who hold it have ended. Nobody else tells the ledger so.
+    async fn settle(&self, asking: &EdgeSighting, refusal: ClaimRefusal) -> Result<(), ClaimFailure> {
+        let outcome = match refusal {
+            ClaimRefusal::NameTaken { holders, name } => {
+                let ended = self.ended_of(holders).await?;
+                self.ledger().note_ended(&name, &ended);
+                self.claim(asking)
+            }
+            refusal => Err(refusal),
+        };
+        if let Err(refusal) = &outcome {
+            claim_refused(refusal);
+        }
+        Ok(outcome?)
+    }
+
+    /// Those of these holders whose keys have ended. A user has no end that could be looked up.
+    async fn ended_of(&self, holders: Vec<Holder>) -> Result<Vec<Holder>, StoreError> {
+        let now = self.clock.now();
+        let mut ended = Vec::new();
+        for holder in holders {
+            let Some(key) = &holder.key else { continue };
+            let found = self.store.find_shared(key.as_str()).await?;
+            let lives = found.is_some_and(|key| {
+                key.invalidation.is_none() && key.expiration.is_none_or(|expiration| expiration > now)
+            });
+            if !lives {
+                ended.push(holder);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Waits until what the ledger has to keep is durable.
+    async fn written(&self) -> Result<(), StoreError> {
+        let (sender, written) = oneshot::channel();
+        self.writers().push(sender);
+        self.to_write.notify_one();
+        let outcome = written.await.map_err(|gone| StoreError::Unavailable(gone.into()))?;
+        outcome.map_err(|error| StoreError::of_shared(&error))
+    }
+
+    fn writers(&self) -> MutexGuard<'_, Vec<oneshot::Sender<Result<(), Arc<StoreError>>>>> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what has to be written, for all who wait for it.
+    async fn write(&self) {
+        let waiting = std::mem::take(&mut *self.writers());
+        let now = self.now();
+        let rows = self.ledger().take_unstored(now);
+        let outcome = if rows.is_empty() { Ok(()) } else { self.store.keep_edges(&rows).await };
+        let outcome = match outcome {
+            Ok(()) => {
+                self.ledger().note_stored(&rows, now);
+                Ok(())
+            }
+            Err(error) => {
+                self.ledger().put_back(rows);
+                tracing::debug!(error = &error as &dyn std::error::Error, "could not keep edges");
+                Err(Arc::new(error))
+            }
+        };
+        for sender in waiting {
+            // Nobody misses the answer who does not listen any more.
+            let _ = sender.send(outcome.clone());
+        }
+    }
+
+    async fn sweep(&self) {
+        self.ledger().sweep(self.now());
+        // First what is to be kept is written, or a clock that was set could drop it.
+        if self.written().await.is_err() {
+            return;
+        }
+        let now = self.clock.now();
+        if let Err(error) = self.store.drop_edges(now.minus(EDGE_LEFT_LIFE), now.minus(EDGE_ROW_LIFE)).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "could not drop edges");
+        }
+    }
+
+    /// An edge that had acknowledged nothing before has loaded, which says nothing of how long a change takes.
+    fn time_changes(&self, heard: &Heard, acknowledged: Cursor) {
+        let Some(before) = heard.before.filter(|before| *before != Cursor(0)) else { return };
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.taken(before, acknowledged, Instant::now()).for_each(change_reached_edge);
+    }
+}
+
+/// Why an edge was not let in.
+#[derive(Debug)]
+pub(super) enum ClaimFailure {
+    Refused(ClaimRefusal),
+    Store(StoreError),
+}
+
+impl From<ClaimRefusal> for ClaimFailure {
+    fn from(refusal: ClaimRefusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for ClaimFailure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+async fn keep_writing(register: Weak<EdgeRegister>, to_write: Arc<Notify>) {
+    loop {
+        let asked = timeout(EDGE_SWEEP_INTERVAL, to_write.notified()).await;
+        let Some(register) = register.upgrade() else { return };
+        if asked.is_ok() {
+            register.write().await;
+        }
+        drop(register);
+        sleep(EDGE_EXCHANGE_PAUSE).await;
+    }
+}
+
+async fn keep_sweeping(register: Weak<EdgeRegister>) {
+    let mut ticks = interval_at(Instant::now() + EDGE_SWEEP_INTERVAL, EDGE_SWEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(register) = register.upgrade() else { return };
+        register.sweep().await;
+    }
+}
+
+impl std::fmt::Debug for EdgeRegister {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EdgeRegister").field("ledger", &self.ledger).finish_non_exhaustive()
+    }
+}

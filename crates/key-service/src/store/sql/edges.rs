@@ -1,0 +1,190 @@
+//! The table of edges.
+
+use latchkey_key_feed::{KeyId, UnixMillis};
+use sqlx::postgres::PgListener;
+
+use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
+use crate::feed::edge_name::EdgeName;
+use crate::limits::EDGES_MAX;
+use crate::store::StoreError;
+use crate::store::edges::{EdgeRow, KnownEdges};
+use crate::store::sql::query::{Parameter, Query};
+use crate::store::sql::row::{Row, millis};
+use crate::store::sql::rows::upsert_rows;
+use crate::store::sql::transaction::{Transaction, in_time};
+use crate::store::sql::{Connections, SqlStore, sqlite};
+
+/// What PostgreSQL calls the announcements that something new is known of edges.
+const CHANNEL: &str = "latchkey_edges";
+
+/// Tells when a replica has told of edges.
+#[derive(Debug)]
+pub struct EdgeAnnouncements(PgListener);
+
+/// The beginning of a statement that writes instances.
+const INSERT: &str = "insert into edge_instance as known
+     (name, instance, key_id, owner_username, owner_realm, refuse_after, epoch, acknowledged, seen, may_admit_until, has_left)
+   values ";
+
+/// Raises what is known of an instance that has a row. A promise about another feed counts for nothing in this one.
+macro_rules! raise {
+    ($more:literal) => {
+        concat!(
+            " on conflict (name, instance) do update set
+               acknowledged = case when known.epoch = excluded.epoch and known.acknowledged > excluded.acknowledged
+                 then known.acknowledged else excluded.acknowledged end,
+               epoch = excluded.epoch,
+               seen = case when known.seen > excluded.seen then known.seen else excluded.seen end",
+            $more
+        )
+    };
+}
+
+/// For what others are told.
+const RAISE_PROMISE: &str = raise!("");
+
+/// For what is to be kept.
+const RAISE_ALL: &str = raise!(
+    ", key_id = excluded.key_id, owner_username = excluded.owner_username, owner_realm = excluded.owner_realm,
+       refuse_after = excluded.refuse_after,
+       may_admit_until = case when known.may_admit_until > excluded.may_admit_until
+         then known.may_admit_until else excluded.may_admit_until end,
+       has_left = excluded.has_left"
+);
+
+impl EdgeAnnouncements {
+    /// Waits for the next announcement, or for a moment at which one may have been missed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the connection is lost.
+    pub async fn next(&mut self) -> Result<(), StoreError> {
+        self.0.try_recv().await?;
+        // One reading serves all that have come by now.
+        while self.0.next_buffered().is_some() {}
+        Ok(())
+    }
+}
+
+impl SqlStore {
+    pub(in crate::store) async fn known_edges(&self) -> Result<KnownEdges, StoreError> {
+        let begun = self.fetch_optional(Query::new("select begun from edge_knowledge")).await?;
+        let begun = begun.ok_or(StoreError::Corrupt("knowledge of edges"))?.moment("begun")?;
+        Ok(KnownEdges { rows: self.read_edges().await?, begun })
+    }
+
+    pub(in crate::store) async fn keep_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
+        let change = self.begin_edges().await?;
+        self.write_edges(change, edges, RAISE_ALL).await
+    }
+
+    pub(in crate::store) async fn tell_of_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
+        let Self::Postgres { .. } = self else { return Ok(()) };
+        let mut telling = self.begin_edges().await?;
+        // Nothing is lost when the database forgets it, and nobody should wait for its disk.
+        telling.execute(Query::new("set local synchronous_commit = off")).await?;
+        self.write_edges(telling, edges, RAISE_PROMISE).await
+    }
+
+    async fn write_edges(
+        &self,
+        mut change: Transaction,
+        edges: &[EdgeRow],
+        raise: &'static str,
+    ) -> Result<(), StoreError> {
+        // All replicas in one order, so that none waits for another that waits for it.
+        let mut edges: Vec<&EdgeRow> = edges.iter().collect();
+        edges.sort_by(|one, other| one.id.cmp(&other.id));
+        upsert_rows(&mut change, INSERT, edges.into_iter().map(values).collect(), raise).await?;
+        if let Self::Postgres { notifies: true, .. } = self {
+            change.execute(Query::new(format!("select pg_notify('{CHANNEL}', '')"))).await?;
+        }
+        change.commit().await
+    }
+
+    /// A transaction that waits for no change of keys but in SQLite, which has one writer.
+    async fn begin_edges(&self) -> Result<Transaction, StoreError> {
+        in_time(async {
+            Ok(match self {
+                Self::Postgres { connections, .. } => {
+                    Transaction::Postgres(connections.writer.begin().await?)
+                }
+                Self::Sqlite(connections) => {
+                    Transaction::Sqlite(connections.writer.begin_with(sqlite::BEGIN_CHANGE).await?)
+                }
+            })
+        })
+        .await
+    }
+
+    async fn read_edges(&self) -> Result<Vec<EdgeRow>, StoreError> {
+        let edges_max = i64::try_from(EDGES_MAX).unwrap_or(i64::MAX);
+        let query = Query::new("select * from edge_instance order by has_left, seen desc limit ?");
+        self.fetch_all(query.bind(edges_max)).await?.iter().map(edge_row).collect()
+    }
+
+    pub(in crate::store) async fn drop_edges(
+        &self,
+        left_by: UnixMillis,
+        ended_by: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let drop = "delete from edge_instance where (has_left = ? and seen < ?) or may_admit_until < ?";
+        let drop = Query::new(drop).bind(true).bind(millis(left_by)).bind(millis(ended_by));
+        self.write(drop).await.map(|_| ())
+    }
+
+    pub(in crate::store) async fn edge_announcements(&self) -> Result<Option<EdgeAnnouncements>, StoreError> {
+        let Self::Postgres { connections: Connections { readers, .. }, notifies: true } = self else {
+            return Ok(None);
+        };
+        let mut listener = PgListener::connect_with(readers).await?;
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        Ok(Some(EdgeAnnouncements(listener)))
+    }
+}
+
+/// Notes that edges which asked before this moment, and not since, may be missing in the list.
+pub(super) async fn begin_knowing_edges(change: &mut Transaction, now: UnixMillis) -> Result<(), StoreError> {
+    change.execute(Query::new("update edge_knowledge set begun = ?").bind(millis(now))).await.map(|_| ())
+}
+
+/// The values of one instance, in the order of [`INSERT`].
+fn values(row: &EdgeRow) -> [Parameter; 11] {
+    let EdgeRow { id, holder, refuse_after_ms, epoch, acknowledged, seen, may_admit_until, has_left } = row;
+    [
+        id.name.as_str().into(),
+        id.instance.as_str().into(),
+        holder.key.as_ref().map(KeyId::as_str).into(),
+        (&holder.username).into(),
+        (&holder.realm).into(),
+        millis(UnixMillis(*refuse_after_ms)).into(),
+        epoch.into(),
+        millis(UnixMillis(acknowledged.0)).into(),
+        millis(*seen).into(),
+        millis(*may_admit_until).into(),
+        (*has_left).into(),
+    ]
+}
+
+fn edge_row(row: &Row) -> Result<EdgeRow, StoreError> {
+    let name = EdgeName::try_from(row.get::<String>("name")?);
+    let key = row.get::<Option<String>>("key_id")?.map(KeyId::try_from).transpose();
+    Ok(EdgeRow {
+        id: EdgeId {
+            name: name.map_err(|_| StoreError::Corrupt("name of an edge"))?,
+            instance: InstanceId::of_stored(row.get("instance")?),
+        },
+        holder: Holder {
+            key: key.map_err(|_| StoreError::Corrupt("key of an edge"))?,
+            username: row.get("owner_username")?,
+            realm: row.get("owner_realm")?,
+        },
+        refuse_after_ms: row.moment("refuse_after")?.0,
+        epoch: row.get("epoch")?,
+        acknowledged: row.cursor("acknowledged")?,
+        seen: row.moment("seen")?,
+        may_admit_until: row.moment("may_admit_until")?,
+        has_left: row.get("has_left")?,
+    })
+}
