@@ -37,7 +37,7 @@ pub struct Case {
 /// Keys of the table: those of one page of the feed.
 const KEYS: u64 = 1_000;
 const SECRET: &str = "0123456789abcdefghijkl";
-const REFRESHED: Refresh = Refresh { at: NOW.monotonic, serves_ms: 3_600_000 };
+const REFRESHED: Refresh = Refresh { at: NOW, serves_ms: 3_600_000 };
 
 const NOW: Moment = Moment { wall: UnixMillis(1_767_225_600_000), monotonic: MonotonicMillis(1_000_000) };
 const LIMITS: StalenessLimits =

@@ -31,7 +31,7 @@ use crate::feed::propagation::RecentChanges;
 use crate::feed::readings::{Listener, Newness, Place, Readings};
 use crate::feed::register::{ClaimFailure, EdgeRegister};
 use crate::feed::shared_page::SharedPage;
-use crate::limits::EDGE_WAITERS_MAX;
+use crate::limits::edges::EDGE_WAITERS_MAX;
 use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
 

@@ -1,5 +1,7 @@
 //! Every limit of the service: named, with its unit, and where the number comes from.
 
+pub mod authentication;
+pub mod edges;
 pub mod rows;
 pub mod work;
 
@@ -100,84 +102,6 @@ pub const FEED_PAGES_AHEAD_MAX: usize = 2;
 /// ([`STORE_READERS_MAX`]).
 pub const FEED_READS_AHEAD_MAX: usize = 2;
 
-/// Longest name of an edge, in bytes: what the filter sends at most. A node id of Istio names type, address, pod and namespace twice,
-/// each of the last two of up to 63 bytes.
-pub const EDGE_NAME_LEN_MAX: usize = 256;
-
-/// Digits of the identity of an instance: 128 bits, which nobody guesses.
-pub const EDGE_INSTANCE_DIGITS: usize = 32;
-
-/// Digits of it that are shown: enough to tell the instances of one name apart, and too few to speak for one.
-pub const EDGE_INSTANCE_DIGITS_SHOWN: usize = 8;
-
-/// Most instances of edges that are remembered. One more is refused the feed: to forget another that may still admit would make every
-/// answer about the edges untrue.
-pub const EDGES_MAX: usize = 32_768;
-
-/// Most instances that one credential may have, when nothing is set: a fleet whose proxies share one, and each of which may run twice
-/// while it is replaced; and so few that a stolen credential does not fill the list.
-pub const EDGE_INSTANCES_PER_KEY_DEFAULT: usize = 1_024;
-
-/// How long an edge may admit by what it has, when it does not say it: the filter's own default of `staleness.refuse_after`.
-pub const EDGE_REFUSE_AFTER_DEFAULT: Duration = Duration::from_secs(60 * 60);
-
-/// Longest that an edge may say: what the filter's configuration takes.
-pub const EDGE_REFUSE_AFTER_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// How long after the wait of its request an answer may still arrive at an edge: the longest `fetch_timeout` of the filter, after which
-/// it gives the call up. The time for which an edge may admit begins when the answer arrives.
-pub const EDGE_ANSWER_MARGIN: Duration = Duration::from_secs(60);
-
-/// How much further ahead than it must be the time is written up to which an edge may admit. It is written again once half of that
-/// is used up, so an edge costs a row every five minutes and not one a request; after a crash an edge that is gone is held to
-/// admit for so much longer.
-pub const EDGE_ROW_WINDOW: Duration = Duration::from_secs(10 * 60);
-
-/// How often it is looked which rows have to be written again, and which edges may be dropped from the list.
-pub const EDGE_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
-
-/// How long an edge that said goodbye, or was forgotten, is kept for other replicas to hear of it, which look every second.
-pub const EDGE_LEFT_LIFE: Duration = Duration::from_secs(10 * 60);
-
-/// How long a wait for edges gives the exchange between replicas to bring what they know, at most.
-pub const EDGE_HEARING_WAIT_MAX: Duration = Duration::from_secs(2);
-
-/// Most holders of one name of an edge that are looked up to see whether their keys have ended.
-pub const EDGE_NAME_HOLDERS_MAX: usize = 16;
-
-/// How often a wait for edges looks whether one that it waits for cannot admit any more.
-pub const EDGE_WAIT_LOOK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long after its last request an edge counts as live, when nothing is set: the longest wait of a feed request, and time for a
-/// few tries after one that failed.
-pub const EDGES_LIVE_FOR_DEFAULT: Duration = Duration::from_secs(90);
-
-/// Most that may be set for it: the longest time for which a filter may be told to go on with its table.
-pub const EDGES_LIVE_FOR_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// Least time between two writings, or readings, of what replicas tell each other of edges: what a thousand edges say at once is a
-/// handful of statements.
-pub const EDGE_EXCHANGE_PAUSE: Duration = Duration::from_millis(10);
-
-/// How often replicas tell each other that an edge still asks, when there is nothing else to tell.
-pub const EDGE_SIGHT_INTERVAL: Duration = Duration::from_secs(5);
-
-/// How long an edge that cannot admit any more is listed.
-pub const EDGE_ROW_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Longest wait for edges to apply a change. Load balancers close idle connections after 60 seconds.
-pub const EDGE_WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// Most requests that may wait for edges at once. Each holds a connection and the names of the edges that it waits for.
-pub const EDGE_WAITERS_MAX: usize = 128;
-
-/// Most missing edges that one answer names; how many there are is told besides.
-pub const EDGES_MISSING_NAMED_MAX: usize = 100;
-
-/// Most changes of which it is remembered when they were heard of, to time how long edges take. An edge that is further behind is
-/// not timed for the older ones.
-pub const CHANGES_TIMED_MAX: usize = 1_024;
-
 /// Most keys that one listing answers. More are refused, because a list cut short would look complete.
 pub const KEYS_LISTED_MAX: u32 = 100_000;
 
@@ -218,12 +142,6 @@ pub const KEY_LIFETIME_MAX: Duration = Duration::from_secs(36_500 * 24 * 60 * 60
 /// Longest name of a key, in UTF-16 code units: Elasticsearch's limit.
 pub const KEY_NAME_LEN_MAX: usize = 256;
 
-/// Longest password, in bytes. Hashing reads all of it, so the length of a stranger's must end somewhere.
-pub const PASSWORD_LEN_MAX: usize = 1_024;
-
-/// Fewest characters of a password, as for Elasticsearch's native users.
-pub const PASSWORD_CHARS_MIN: usize = 6;
-
 /// Longest username, in characters: Elasticsearch's limit for native users.
 pub const USERNAME_CHARS_MAX: usize = 507;
 
@@ -239,110 +157,17 @@ pub const APPLICATION_PRIVILEGES_MAX: i64 = 10_000;
 /// Longest description of a role, in characters: Elasticsearch's limit.
 pub const ROLE_DESCRIPTION_CHARS_MAX: usize = 1_000;
 
-/// Most passwords that may wait for a thread to be verified or hashed. One takes some 25 ms, so the last waits a few seconds.
-pub const PASSWORDS_WAITING_MAX: usize = 128;
-
-/// Blocks of 1 KiB in a piece of memory that is kept for hashing: what a password takes that this service hashed. One piece is kept for
-/// each thread that hashes, of which there are half as many as processors.
-pub const HASHING_BLOCKS_KEPT: usize = 19 * 1024;
-
-/// Least blocks of a piece that is not kept, for a hash from elsewhere that asks for more memory. From 32 MiB on, glibc's allocator takes
-/// memory from the system and gives it back (`M_MMAP_THRESHOLD`, mallopt(3)); below, it may keep it for the thread.
-pub const HASHING_BLOCKS_UNKEPT_MIN: usize = 33 * 1024;
-
-/// Failed logins that come back each minute to one source when nothing is set. A guesser gets 14,400 tries a day, of which a password
-/// that is on no list of common ones has nothing to fear; who mistypes never notices.
-pub const FAILED_LOGINS_PER_MINUTE_DEFAULT: u32 = 10;
-
-/// Most that may be set for it: one each ten milliseconds, which is more than a thread can verify.
-pub const FAILED_LOGINS_PER_MINUTE_MAX: u32 = 6_000;
-
-/// Failed logins that one source may make at once: a dozen clients that all start with an old password, and some typing.
-pub const FAILED_LOGINS_BURST: u32 = 20;
-
-/// Most logins that may wait until others from the same source are decided. Each takes some 25 ms, so the last waits a few seconds.
-pub const LOGINS_WAITING_MAX: usize = PASSWORDS_WAITING_MAX;
-
-/// Most sources whose failed logins are remembered, at some 40 bytes each; the one with the fewest is forgotten for a new one.
-pub const FAILED_LOGIN_SOURCES_MAX: usize = 65_536;
-
 /// Longest id of a request that a client may choose, in bytes. Envoy's are UUIDs of 36, trace ids have 32.
 pub const REQUEST_ID_LEN_MAX: usize = 128;
 
 /// Random bytes of the id of a request whose client chose none: 128 bits.
 pub const REQUEST_ID_RANDOM_LEN: usize = 16;
 
-/// Bytes of a password's salt: what RFC 9106, section 3.1, recommends.
-pub const PASSWORD_SALT_LEN: usize = 16;
-
-/// Random bytes of a generated password: 128 bits.
-pub const PASSWORD_RANDOM_LEN: usize = 16;
-
 /// Bytes of a generated key id. Fifteen make 20 characters of Base64 without padding.
 pub const KEY_ID_RANDOM_LEN: usize = 15;
 
 /// Random bytes of a key's secret: 128 bits, 22 characters of Base64 without padding.
 pub const KEY_SECRET_RANDOM_LEN: usize = 16;
-
-/// Random bytes of an access or refresh token: 192 bits, 32 characters of Base64 without padding.
-pub const TOKEN_RANDOM_LEN: usize = 24;
-
-/// Shortest life of an access token that may be set (Elasticsearch, `xpack.security.authc.token.timeout`).
-pub const ACCESS_TOKEN_LIFE_MIN: Duration = Duration::from_secs(1);
-
-/// Longest life of an access token that may be set (Elasticsearch, `xpack.security.authc.token.timeout`).
-pub const ACCESS_TOKEN_LIFE_MAX: Duration = Duration::from_secs(60 * 60);
-
-/// Life of an access token when nothing is set (Elasticsearch, `xpack.security.authc.token.timeout`).
-pub const ACCESS_TOKEN_LIFE_DEFAULT: Duration = Duration::from_secs(20 * 60);
-
-/// Life of a refresh token; also how long a row of tokens is kept (Elasticsearch, `ExpiredTokenRemover`).
-pub const REFRESH_TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long after its first use a refresh token still gives the same pair again (Elasticsearch, `TokenService`).
-pub const REFRESH_GRACE_MAX: Duration = Duration::from_secs(30);
-
-/// How often a refresh token is tried when others use it at the same moment. The second time finds it used.
-pub const TOKEN_EXCHANGES_MAX: usize = 3;
-
-/// Shortest time between two searches for dead tokens (Elasticsearch, `xpack.security.authc.token.delete.interval`).
-pub const TOKEN_REMOVAL_INTERVAL: Duration = Duration::from_secs(30 * 60);
-
-/// Most dead tokens removed in one transaction, which keeps every other change waiting for some milliseconds.
-pub const TOKENS_REMOVED_MAX: u32 = 1_000;
-
-/// Longest JSON Web Token that is looked at, in bytes. The largest honest ones name some hundred groups.
-pub const JWT_LEN_MAX: usize = 16 * 1024;
-
-/// Most groups of one token that are looked at: more than any honest token of that length names.
-pub const JWT_GROUPS_MAX: usize = 1_000;
-
-/// Longest JSON Web Key Set, in bytes. A key with its certificates takes some 5 KiB.
-pub const JWKS_LEN_MAX: usize = 256 * 1024;
-
-/// Most keys of one set that are used. A provider has a handful: those in use, and the next.
-pub const JWKS_KEYS_MAX: usize = 32;
-
-/// Shortest RSA modulus that is used, in bytes: 2,048 bits (RFC 7518, section 3.3).
-pub const JWK_RSA_LEN_MIN: usize = 256;
-
-/// Longest RSA modulus that is used, in bytes: what the verification takes at most.
-pub const JWK_RSA_LEN_MAX: usize = 512;
-
-/// How old a key set may get before it is fetched again. Until the new one is there the old one counts.
-pub const JWKS_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
-
-/// Shortest time between two fetches of a key set, however many tokens name a key that is not in it.
-pub const JWKS_RETRY_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How long a fetch of a key set may take (Elasticsearch, `http.socket_timeout` of a JWT realm).
-pub const JWKS_FETCH_WAIT_MAX: Duration = Duration::from_secs(5);
-
-/// How far the clocks of provider and service may differ when nothing is set (Elasticsearch, `allowed_clock_skew`).
-pub const JWT_CLOCK_SKEW_DEFAULT: Duration = Duration::from_secs(60);
-
-/// Most that may be set for it: more would make expiry meaningless.
-pub const JWT_CLOCK_SKEW_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Random bytes of an epoch: 128 bits.
 pub const EPOCH_RANDOM_LEN: usize = 16;
@@ -412,8 +237,6 @@ pub const EXPORT_LINE_LEN_MAX: u64 = 128 * 1024 * 1024;
 /// and every secret must fit into the head of a request.
 pub const SECRET_LINE_LEN_MAX: u64 = REQUEST_HEAD_LEN_MAX as u64;
 
-// A row that is removed after the life of a refresh token must hold no access token that lives on.
-const _: () = assert!(ACCESS_TOKEN_LIFE_MAX.as_secs() < REFRESH_TOKEN_LIFE.as_secs());
 const _: () = assert!(2 * GROUP_LEN_MAX as u64 / 1_000_000 < STORE_STATEMENT_WAIT_MAX.as_secs());
 // Whoever may wait, waits no longer than the statement that it is part of.
 const _: () = assert!(STORE_LOCK_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.as_secs());
@@ -421,19 +244,12 @@ const _: () = assert!(STORE_BUSY_WAIT_MAX.as_secs() < STORE_STATEMENT_WAIT_MAX.a
 const _: () = assert!(ROWS_AT_ONCE_MAX.is_power_of_two());
 // A replica that has fallen silent loses its lock before the others give up.
 const _: () = assert!(STORE_SILENCE_MAX.as_secs() < STORE_LOCK_WAIT_MAX.as_secs());
-const _: () = assert!(EDGE_SIGHT_INTERVAL.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());
 const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
-const _: () = assert!(FEED_WAIT_MAX.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());
-const _: () =
-    assert!(EDGE_SWEEP_INTERVAL.as_secs() + FEED_WAIT_MAX.as_secs() < EDGE_ROW_WINDOW.as_secs() / 2);
-const _: () = assert!(EDGE_INSTANCES_PER_KEY_DEFAULT < EDGES_MAX);
 // A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.
 const _: () =
     assert!(FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::limits::FEED_ANSWER_LEN_MAX);
-const _: () =
-    assert!(FAILED_LOGINS_BURST > 0 && FAILED_LOGINS_PER_MINUTE_DEFAULT <= FAILED_LOGINS_PER_MINUTE_MAX);
 // At least one key fits, and what it takes while it is read.
 const _: () = assert!(KEYS_LISTED_LEN_MAX > 6 * REQUEST_BODY_LEN_MAX);
 const _: () = assert!(REQUEST_HEADERS_MAX < REQUEST_HEAD_LEN_MAX as usize);

@@ -12,7 +12,7 @@ use crate::api::error::{ApiError, ErrorCause};
 use crate::api::parameters::{Parameters, Refresh};
 use crate::feed::edge_wait::{EdgeWait, EdgesReached};
 use crate::feed::edges::{MayAdmit, Waiting};
-use crate::limits::{EDGE_WAIT_MAX, EDGES_MISSING_NAMED_MAX};
+use crate::limits::edges::{EDGE_WAIT_MAX, EDGES_MISSING_NAMED_MAX};
 use crate::security::request::{ClusterRequest, GET_EDGES};
 
 /// The name of the parameter.

@@ -5,7 +5,7 @@ use std::fmt;
 use latchkey_key_feed::KeyId;
 
 use crate::feed::edge_name::EdgeName;
-use crate::limits::{EDGE_INSTANCE_DIGITS, EDGE_INSTANCE_DIGITS_SHOWN};
+use crate::limits::edges::{EDGE_INSTANCE_DIGITS, EDGE_INSTANCE_DIGITS_SHOWN};
 use crate::security::authentication::Subject;
 
 /// One table of one process, as the service knows it.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::limits::EDGE_NAME_LEN_MAX;
+use crate::limits::edges::EDGE_NAME_LEN_MAX;
 
 /// The name by which an edge calls itself: 1 to [`EDGE_NAME_LEN_MAX`] bytes, none of them a control character, because names
 /// are logged and printed. Each process has its own; the service believes it.

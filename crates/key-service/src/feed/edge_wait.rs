@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::feed::edges::{MayAdmit, Waiting};
 use crate::feed::{Feed, FeedRefusal};
-use crate::limits::EDGE_WAIT_LOOK_INTERVAL;
+use crate::limits::edges::EDGE_WAIT_LOOK_INTERVAL;
 use crate::store::StoreError;
 use crate::telemetry::edges::{WaitOutcome, edges_waited_for};
 

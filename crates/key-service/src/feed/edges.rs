@@ -22,13 +22,13 @@ use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
 use crate::clock::{Moment, SteadyMillis};
 use crate::feed::edge_id::{EdgeId, Holder};
-use crate::limits::EDGE_ANSWER_MARGIN;
+use crate::limits::edges::EDGE_ANSWER_MARGIN;
 
 pub use claim::ClaimRefusal;
 pub use leaving::{Forgetting, Forgotten};
 pub use missing::{MayAdmit, Missing, Waiting};
 
-/// What is known of each instance; at most [`crate::limits::EDGES_MAX`] of them.
+/// What is known of each instance; at most [`crate::limits::edges::EDGES_MAX`] of them.
 #[derive(Debug)]
 pub struct EdgeLedger {
     epoch: Epoch,

@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::feed::register::EdgeRegister;
-use crate::limits::{EDGE_EXCHANGE_PAUSE, EDGE_SIGHT_INTERVAL, STORE_LOOK_INTERVAL};
+use crate::limits::STORE_LOOK_INTERVAL;
+use crate::limits::edges::{EDGE_EXCHANGE_PAUSE, EDGE_SIGHT_INTERVAL};
 use crate::store::StoreError;
 use crate::store::edges::EdgeAnnouncements;
 

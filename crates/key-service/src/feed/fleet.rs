@@ -17,7 +17,7 @@ pub struct Fleet {
     pub is_complete: bool,
     /// The edges in numbers.
     pub counts: EdgeCounts,
-    /// Sorted by name; at most [`crate::limits::EDGES_MAX`].
+    /// Sorted by name; at most [`crate::limits::edges::EDGES_MAX`].
     pub edges: Vec<EdgeStatus>,
 }
 

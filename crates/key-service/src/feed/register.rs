@@ -15,7 +15,7 @@ use crate::clock::{Clock, Moment};
 use crate::feed::edge_id::{EdgeId, Holder};
 use crate::feed::edges::{ClaimRefusal, EdgeLedger, EdgeRules, EdgeSighting, Forgetting, Forgotten, Heard};
 use crate::feed::propagation::RecentChanges;
-use crate::limits::{
+use crate::limits::edges::{
     EDGE_EXCHANGE_PAUSE, EDGE_HEARING_WAIT_MAX, EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_SWEEP_INTERVAL,
 };
 use crate::store::{KeyStore, StoreError};

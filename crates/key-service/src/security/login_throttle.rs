@@ -21,7 +21,9 @@ use std::time::Duration;
 
 use latchkey_key_feed::UnixMillis;
 
-use crate::limits::{FAILED_LOGIN_SOURCES_MAX, FAILED_LOGINS_BURST, FAILED_LOGINS_PER_MINUTE_MAX};
+use crate::limits::authentication::{
+    FAILED_LOGIN_SOURCES_MAX, FAILED_LOGINS_BURST, FAILED_LOGINS_PER_MINUTE_MAX,
+};
 use crate::security::source::{Network, Source};
 
 /// How often a password may be wrong.

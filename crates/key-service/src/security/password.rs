@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Semaphore;
 
-use crate::limits::{
+use crate::limits::authentication::{
     PASSWORD_CHARS_MIN, PASSWORD_LEN_MAX, PASSWORD_RANDOM_LEN, PASSWORD_SALT_LEN, PASSWORDS_WAITING_MAX,
 };
 use crate::randomness::{NoRandomness, Randomness, draw};

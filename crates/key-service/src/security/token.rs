@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use latchkey_key_feed::UnixMillis;
 use sha2::{Digest as _, Sha256};
 
-use crate::limits::{REFRESH_GRACE_MAX, REFRESH_TOKEN_LIFE, TOKEN_RANDOM_LEN};
+use crate::limits::authentication::{REFRESH_GRACE_MAX, REFRESH_TOKEN_LIFE, TOKEN_RANDOM_LEN};
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::store::tokens::{StoredToken, TokenClient};
 

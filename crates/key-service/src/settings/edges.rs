@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::api::time_value::TimeValue;
 use crate::feed::edges::EdgeRules;
-use crate::limits::{
+use crate::limits::FEED_WAIT_MAX;
+use crate::limits::edges::{
     EDGE_INSTANCES_PER_KEY_DEFAULT, EDGE_REFUSE_AFTER_DEFAULT, EDGE_REFUSE_AFTER_MAX, EDGE_WAIT_MAX,
-    EDGES_LIVE_FOR_DEFAULT, EDGES_LIVE_FOR_MAX, EDGES_MAX, FEED_WAIT_MAX,
+    EDGES_LIVE_FOR_DEFAULT, EDGES_LIVE_FOR_MAX, EDGES_MAX,
 };
 use crate::settings::section::Section;
 

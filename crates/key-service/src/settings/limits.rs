@@ -9,11 +9,9 @@
 //! trusted_proxies = ["10.0.0.0/8", "2001:db8::7"]      # their X-Forwarded-For says where a request came from
 //! ```
 
+use crate::limits::authentication::{FAILED_LOGINS_PER_MINUTE_DEFAULT, FAILED_LOGINS_PER_MINUTE_MAX};
 use crate::limits::work::{ANSWER_MEMORY_DEFAULT, ANSWER_MEMORY_MAX, ANSWER_MEMORY_MIN};
-use crate::limits::{
-    CONNECTIONS_DEFAULT, CONNECTIONS_MAX, CONNECTIONS_PER_KEPT, FAILED_LOGINS_PER_MINUTE_DEFAULT,
-    FAILED_LOGINS_PER_MINUTE_MAX,
-};
+use crate::limits::{CONNECTIONS_DEFAULT, CONNECTIONS_MAX, CONNECTIONS_PER_KEPT};
 use crate::security::login_throttle::FailedLoginRate;
 use crate::security::source::AddressBlock;
 use crate::settings::section::Section;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::api::time_value::TimeValue;
-use crate::limits::{ACCESS_TOKEN_LIFE_DEFAULT, ACCESS_TOKEN_LIFE_MAX, ACCESS_TOKEN_LIFE_MIN};
+use crate::limits::authentication::{
+    ACCESS_TOKEN_LIFE_DEFAULT, ACCESS_TOKEN_LIFE_MAX, ACCESS_TOKEN_LIFE_MIN,
+};
 use crate::settings::section::Section;
 
 /// What OAuth2 tokens are like.

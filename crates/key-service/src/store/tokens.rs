@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 
 use crate::audit::Actor;
 use crate::audit::tokens::{AuditedTokens, TokenAction, TokenEvent, record_token_change};
-use crate::limits::{REFRESH_TOKEN_LIFE, TOKEN_REMOVAL_INTERVAL, TOKENS_REMOVED_MAX};
+use crate::limits::authentication::{REFRESH_TOKEN_LIFE, TOKEN_REMOVAL_INTERVAL, TOKENS_REMOVED_MAX};
 use crate::security::token::stamp::PasswordStamp;
 use crate::security::token::{Access, Refresh, SuccessorSeed, TokenDigest};
 use crate::store::{KeyOwner, KeyStore, StoreError};

@@ -16,7 +16,7 @@ use crate::api::request_body::RequestBody;
 use crate::api::token::grant::{Grant, PARSER};
 use crate::api::token::remove_dead_tokens;
 use crate::api::{Service, SharedService, answer};
-use crate::limits::TOKEN_EXCHANGES_MAX;
+use crate::limits::authentication::TOKEN_EXCHANGES_MAX;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Means, Subject};
 use crate::security::realm::RealmName;
 use crate::security::request::ClusterRequest;

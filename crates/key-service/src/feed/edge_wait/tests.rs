@@ -159,7 +159,7 @@ async fn stopping_ends_the_wait() {
 async fn turns_away_one_too_many_and_takes_the_next_when_one_has_gone() {
     let Watched { feed, scratch: _scratch, stop: _stop, .. } = feed(&[]).await;
     let mut taken: Vec<EdgeWait<'_>> = Vec::new();
-    for _ in 0..crate::limits::EDGE_WAITERS_MAX {
+    for _ in 0..crate::limits::edges::EDGE_WAITERS_MAX {
         taken.push(feed.edge_wait(FOR_EVER).unwrap());
     }
     assert!(matches!(feed.edge_wait(FOR_EVER), Err(FeedRefusal::TooManyEdgeWaits)));

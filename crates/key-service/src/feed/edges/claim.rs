@@ -15,7 +15,7 @@ use super::{EdgeLedger, EdgeProgress, EdgeSighting};
 use crate::clock::Moment;
 use crate::feed::edge_id::{EdgeId, Holder};
 use crate::feed::edge_name::EdgeName;
-use crate::limits::{EDGE_NAME_HOLDERS_MAX, EDGE_SWEEP_INTERVAL, EDGES_MAX};
+use crate::limits::edges::{EDGE_NAME_HOLDERS_MAX, EDGE_SWEEP_INTERVAL, EDGES_MAX};
 
 /// Why an edge may not ask.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 use super::{ANSWER_MARGIN_MS, EdgeLedger, EdgeProgress, Stored};
 use crate::clock::Moment;
 use crate::feed::edge_id::EdgeId;
-use crate::limits::{EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_ROW_WINDOW, EDGES_MAX, FEED_WAIT_MAX};
+use crate::limits::FEED_WAIT_MAX;
+use crate::limits::edges::{EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_ROW_WINDOW, EDGES_MAX};
 use crate::store::edges::{EdgeRow, KnownEdges};
 
 /// Milliseconds of [`EDGE_ROW_WINDOW`].

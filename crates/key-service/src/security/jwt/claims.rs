@@ -6,7 +6,8 @@ use std::time::Duration;
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
 
-use crate::limits::{JWT_GROUPS_MAX, USERNAME_CHARS_MAX};
+use crate::limits::USERNAME_CHARS_MAX;
+use crate::limits::authentication::JWT_GROUPS_MAX;
 use crate::security::jwt::{JwtRejection, TokenType, VouchedUser, with_skew};
 use crate::security::realm::User;
 use crate::store::KeyOwner;

@@ -22,7 +22,9 @@ use latchkey_key_feed::UnixMillis;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::limits::{JWKS_FETCH_WAIT_MAX, JWKS_LEN_MAX, JWKS_REFRESH_INTERVAL, JWKS_RETRY_INTERVAL};
+use crate::limits::authentication::{
+    JWKS_FETCH_WAIT_MAX, JWKS_LEN_MAX, JWKS_REFRESH_INTERVAL, JWKS_RETRY_INTERVAL,
+};
 use crate::security::jwt::key_set::{InvalidKeySet, KeySet};
 use crate::security::jwt::{JwksLocation, NoFetcher};
 use crate::telemetry;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use latchkey_key_feed::UnixMillis;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::limits::LOGINS_WAITING_MAX;
+use crate::limits::authentication::LOGINS_WAITING_MAX;
 use crate::security::login_throttle::{LoginOutcome, LoginThrottle, NotNow, TooManyFailedLogins};
 use crate::security::source::Source;
 
@@ -106,7 +106,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::limits::FAILED_LOGINS_BURST;
+    use crate::limits::authentication::FAILED_LOGINS_BURST;
     use crate::security::login_throttle::FailedLoginRate;
 
     const NOW: UnixMillis = UnixMillis(1_767_225_600_000);

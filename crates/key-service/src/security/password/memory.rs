@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use argon2::Block;
 
-use crate::limits::{HASHING_BLOCKS_KEPT, HASHING_BLOCKS_UNKEPT_MIN};
+use crate::limits::authentication::{HASHING_BLOCKS_KEPT, HASHING_BLOCKS_UNKEPT_MIN};
 use crate::security::password::HashingFailed;
 
 /// The memory of all hashings of a service. It is made when first needed.

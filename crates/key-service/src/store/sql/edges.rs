@@ -5,7 +5,7 @@ use sqlx::postgres::PgListener;
 
 use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
 use crate::feed::edge_name::EdgeName;
-use crate::limits::EDGES_MAX;
+use crate::limits::edges::EDGES_MAX;
 use crate::store::StoreError;
 use crate::store::edges::{EdgeRow, KnownEdges};
 use crate::store::sql::query::{Parameter, Query};

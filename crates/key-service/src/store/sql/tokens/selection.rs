@@ -2,7 +2,7 @@
 
 use latchkey_key_feed::UnixMillis;
 
-use crate::limits::REFRESH_TOKEN_LIFE;
+use crate::limits::authentication::REFRESH_TOKEN_LIFE;
 use crate::store::StoreError;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::millis;
