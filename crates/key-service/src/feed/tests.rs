@@ -140,6 +140,10 @@ async fn only_a_whole_table_of_this_feed_is_an_acknowledgement() {
         ("the beginning of a load", asked(None, None, 0), 0),
         ("a cursor from the future", asked(epoch(&own), None, 4), 0),
     ] {
+        // A store of its own: what another feed has heard is written there.
+        let scratch = ScratchStore::new().await;
+        scratch.create("a").await;
+        scratch.create("b").await;
         let (feed, _stop) = feed(&scratch);
         assert_eq!(acknowledged(&feed, asked).await, expected, "{what}");
     }

@@ -66,7 +66,9 @@ async fn ends_when_the_last_edge_has_acknowledged() {
         watched.see(name, 4);
     }
     let (reached, ()) = tokio::join!(watched.reached(FOR_EVER, Some(5)), async {
-        tokio::task::yield_now().await;
+        while !watched.feed.edges.ledger().is_anybody_waiting() {
+            sleep(Duration::from_millis(1)).await;
+        }
         watched.see("b", 5);
         tokio::task::yield_now().await;
         watched.see("a", 6);

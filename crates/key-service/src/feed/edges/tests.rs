@@ -47,6 +47,11 @@ impl EdgeLedger {
         (total, self.names_of(&missing, now))
     }
 
+    /// Whether somebody waits for a change.
+    pub(in crate::feed) fn is_anybody_waiting(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
     fn names_of(&self, missing: &Missing, now: Moment) -> Vec<String> {
         let missing = self.still_missing(missing, now);
         missing.iter().map(|edge| edge.id.name.as_str().to_owned()).collect()
