@@ -161,7 +161,7 @@ fn update(service: &ServiceClient, arguments: &UpdateArguments, as_json: bool) -
     let is_changed = answer.json.get("updated") == Some(&Value::Bool(true));
     let told = if is_changed { "Updated the key" } else { "There was nothing to change in the key" };
     let edges = EdgesReached::of(&answer.json);
-    let reached = edges.as_ref().map(|edges| edges.told(Before::HasTheOldKey, SystemClock.now()));
+    let reached = edges.as_ref().map(|edges| edges.told(Before::IsOld, SystemClock.now()));
     let reached = reached.unwrap_or_default();
     Report { text: format!("{told} {}.\n{reached}", harmless(id)), json: answer.text }.print(as_json)?;
     edges.map_or(Ok(()), |edges| edges.require_all())
@@ -179,7 +179,7 @@ fn created(answer: Answer, traits: &NewKeyTraits, as_json: bool) -> Result<(), C
     fields.add("expires", expiration.map_or_else(|| "never".to_owned(), date));
     fields.add("credential", text("encoded"));
     let edges = EdgesReached::of(&answer.json);
-    let reached = edges.as_ref().map(|edges| edges.told(Before::LacksTheKey, SystemClock.now()));
+    let reached = edges.as_ref().map(|edges| edges.told(Before::Lacks, SystemClock.now()));
     let text = format!(
         "Made a key.\n\n{}\nThe credential is shown this once. It is presented as\n\n  Authorization: ApiKey {}\n{}",
         fields.into_text(),

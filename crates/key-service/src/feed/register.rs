@@ -30,7 +30,7 @@ pub struct EdgeRegister {
     news: watch::Sender<u64>,
     pub(super) recent: Arc<Mutex<RecentChanges>>,
     /// Who waits for rows to be durable.
-    writing: Mutex<Vec<oneshot::Sender<Result<(), Arc<StoreError>>>>>,
+    writing: Mutex<Vec<Writer>>,
     to_write: Arc<Notify>,
     /// How many times the rows of other replicas were begun to be read, and up to which of them they are taken in.
     readings_begun: Mutex<u64>,
@@ -230,7 +230,7 @@ impl EdgeRegister {
         outcome.map_err(|error| StoreError::of_shared(&error))
     }
 
-    fn writers(&self) -> MutexGuard<'_, Vec<oneshot::Sender<Result<(), Arc<StoreError>>>>> {
+    fn writers(&self) -> MutexGuard<'_, Vec<Writer>> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -276,6 +276,9 @@ impl EdgeRegister {
         recent.taken(before, acknowledged, Instant::now()).for_each(change_reached_edge);
     }
 }
+
+/// Somebody who waits for a writing, and is told how it ended.
+type Writer = oneshot::Sender<Result<(), Arc<StoreError>>>;
 
 /// Why an edge was not let in.
 #[derive(Debug)]

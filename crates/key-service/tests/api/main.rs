@@ -15,6 +15,7 @@
 
 mod authenticate;
 mod cache;
+mod cheap_hash;
 mod clone;
 mod connections;
 mod create;
@@ -35,6 +36,7 @@ mod last_page;
 mod lifetimes;
 mod limits;
 mod list;
+mod manual_clock;
 mod native_users;
 mod openapi;
 #[path = "../../src/store/other_process.rs"]

@@ -124,10 +124,10 @@ async fn refuses_users_that_make_no_sense() {
 #[tokio::test]
 async fn takes_a_password_that_was_hashed_before() {
     let service = Service::new().await;
-    let hash = json!({"password_hash": crate::service::cheap_hash(), "roles": []});
+    let hash = json!({"password_hash": crate::cheap_hash::cheap_hash(), "roles": []});
     assert_eq!(service.elastic().put("/_security/user/bob", &hash.to_string()).await.status, StatusCode::OK);
     assert_eq!(service.user("bob").get("/_security/_authenticate").await.status, StatusCode::OK);
-    let both = json!({"password": "123456", "password_hash": crate::service::cheap_hash(), "roles": []});
+    let both = json!({"password": "123456", "password_hash": crate::cheap_hash::cheap_hash(), "roles": []});
     service.elastic().put("/_security/user/bob", &both.to_string()).await.assert_error(
         400,
         "validation_exception",

@@ -1,19 +1,16 @@
 //! A service to ask, and the callers who ask it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use argon2::password_hash::PasswordHasher as _;
-use argon2::{Algorithm, Argon2, Params, Version};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use latchkey_key_feed::{Epoch, UnixMillis};
+use latchkey_key_feed::Epoch;
 use latchkey_key_service::api::{ServiceParts, app};
-use latchkey_key_service::clock::{Clock, SteadyMillis};
+use latchkey_key_service::clock::Clock as _;
 use latchkey_key_service::randomness::SystemRandomness;
 use latchkey_key_service::security::jwt::JwtRealms;
 use latchkey_key_service::security::password::{PasswordChecker, PasswordHash};
@@ -27,6 +24,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+use crate::cheap_hash::cheap_hash;
+use crate::manual_clock::ManualClock;
 use crate::scratch::{Place, Scratch};
 
 /// The moment at which every test begins: 2026-01-01T00:00:00Z.
@@ -132,12 +131,6 @@ pub(crate) struct Service {
     order: Vec<RealmName>,
 }
 
-/// A clock that stands still until it is moved.
-pub(crate) struct ManualClock {
-    wall: AtomicU64,
-    steady: AtomicU64,
-}
-
 /// Somebody, or nobody, who asks a service.
 #[derive(Clone)]
 pub(crate) struct Client<'a> {
@@ -174,7 +167,7 @@ impl Service {
 
     pub(crate) async fn with_jwt_realms(settings: ServiceSettings, jwt_realms: JwtRealms) -> Self {
         let scratch = Arc::new(Scratch::new().await);
-        let clock = ManualClock { wall: AtomicU64::new(BEGINNING), steady: AtomicU64::new(0) };
+        let clock = ManualClock::at(BEGINNING);
         Self::over(scratch, Arc::new(clock), settings, jwt_realms, USERS).await
     }
 
@@ -188,8 +181,7 @@ impl Service {
     pub(crate) async fn restart(self, settings: ServiceSettings) -> Self {
         let Self { store, clock, scratch, .. } = self;
         store.close().await;
-        let wall = AtomicU64::new(clock.now().0);
-        let clock = Arc::new(ManualClock { wall, steady: AtomicU64::new(0) });
+        let clock = Arc::new(ManualClock::at(clock.now().0));
         Self::over(scratch, clock, settings, JwtRealms::default(), USERS).await
     }
 
@@ -399,37 +391,4 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Vec<String> {
         self.headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
     }
-}
-
-impl ManualClock {
-    pub(crate) fn advance_ms(&self, millis: u64) {
-        self.wall.fetch_add(millis, Ordering::Relaxed);
-        self.steady.fetch_add(millis, Ordering::Relaxed);
-    }
-
-    /// Sets the clock on the wall: the steady one knows nothing of it.
-    pub(crate) fn set_wall(&self, wall: u64) {
-        self.wall.store(wall, Ordering::Relaxed);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> UnixMillis {
-        UnixMillis(self.wall.load(Ordering::Relaxed))
-    }
-
-    fn steady(&self) -> SteadyMillis {
-        SteadyMillis(self.steady.load(Ordering::Relaxed))
-    }
-}
-
-/// A hash that costs next to nothing, so that tests can log in often.
-pub(crate) fn cheap_hash() -> String {
-    hash_with_salt("salt of the tests")
-}
-
-pub(crate) fn hash_with_salt(salt: &str) -> String {
-    let params = Params::new(8, 1, 1, None).unwrap();
-    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    hasher.hash_password_with_salt(PASSWORD.as_bytes(), salt.as_bytes()).unwrap().to_string()
 }

@@ -22,11 +22,11 @@ pub(in crate::cli) struct EdgeWaitArguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Before {
     /// It may admit a key that has ended.
-    AdmitsTheKey,
+    Admits,
     /// It may go by what the key was.
-    HasTheOldKey,
+    IsOld,
     /// It does not know the key.
-    LacksTheKey,
+    Lacks,
 }
 
 /// How far a change has come.
@@ -59,9 +59,9 @@ impl EdgeWaitArguments {
 impl Before {
     const fn as_str(self) -> &'static str {
         match self {
-            Self::AdmitsTheKey => "may admit the key until",
-            Self::HasTheOldKey => "may go by the key as it was until",
-            Self::LacksTheKey => "may refuse the key until it asks again, or until",
+            Self::Admits => "may admit the key until",
+            Self::IsOld => "may go by the key as it was until",
+            Self::Lacks => "may refuse the key until it asks again, or until",
         }
     }
 }
@@ -229,7 +229,7 @@ mod tests {
                 "Applied by 0 edges. 1 edge may admit the key until 12:00:00Z.\n",
             ),
         ] {
-            assert_eq!(read(edges).told(Before::AdmitsTheKey, UnixMillis(NOON)), expected);
+            assert_eq!(read(edges).told(Before::Admits, UnixMillis(NOON)), expected);
         }
     }
 }

@@ -256,7 +256,7 @@ impl Ended {
         json.entry("error_count").or_insert(json!(0));
         let json = Value::Object(json);
         let edges = EdgesReached::of(&json);
-        text.extend(edges.as_ref().map(|edges| edges.told(Before::AdmitsTheKey, SystemClock.now())));
+        text.extend(edges.as_ref().map(|edges| edges.told(Before::Admits, SystemClock.now())));
         Report { text, json: json.to_string() }.print(as_json)?;
         complaints.extend(edges.and_then(|edges| edges.require_all().err()).map(|failed| failed.to_string()));
         if complaints.is_empty() { Ok(()) } else { Err(CommandFailed::new(complaints.join("; "))) }

@@ -90,7 +90,7 @@ fn shut_out(
         }
     }
     let edges = EdgesReached::of(&answer.json);
-    report.text.extend(edges.as_ref().map(|edges| edges.told(Before::AdmitsTheKey, SystemClock.now())));
+    report.text.extend(edges.as_ref().map(|edges| edges.told(Before::Admits, SystemClock.now())));
     report.print(as_json)?;
     edges.map_or(Ok(()), |edges| edges.require_all())
 }

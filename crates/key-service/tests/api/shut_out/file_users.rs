@@ -3,7 +3,7 @@
 use latchkey_key_service::security::realm::RealmName;
 
 use super::*;
-use crate::service::hash_with_salt;
+use crate::cheap_hash::hash_with_salt;
 
 /// The part of the users file about `own`.
 const OWN: &str = "[users.own]\npassword_hash = \"HASH\"";
