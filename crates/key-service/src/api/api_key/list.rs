@@ -68,9 +68,10 @@ pub(in crate::api) async fn list(
         with_limited_by: request.with_limited_by,
     })?;
     let filter = request.filter(&authenticated, service.clock.now());
-    let mut keys = service.store.scan(filter, ScanOrder::Creation);
-    let with_limited_by = request.with_limited_by;
+    let (store, with_limited_by) = (service.store.clone(), request.with_limited_by);
     let write = move |effort: &mut Effort| {
+        // Not before its turn: what waits for one must not hold a connection to the store.
+        let mut keys = store.scan(filter, ScanOrder::Creation);
         let mut listing = Listing::begin(with_limited_by, effort)?;
         while let Some(key) = keys.blocking_next() {
             listing.push(&key?)?;

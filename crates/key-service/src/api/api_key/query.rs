@@ -71,9 +71,10 @@ pub(in crate::api) async fn query(
     request.check()?;
     let reach = authenticated.authorized_reach(&ClusterRequest::QueryKeys { with_limited_by })?;
     let search = request.into_search()?;
-    let keys = service.store.scan(filter(&authenticated, reach), ScanOrder::Insertion);
-    let mut keys = ScannedKeys { keys, failure: None };
+    let (store, filter) = (service.store.clone(), filter(&authenticated, reach));
     let look = move |effort: &mut Effort| {
+        // Not before its turn: what waits for one must not hold a connection to the store.
+        let mut keys = ScannedKeys { keys: store.scan(filter, ScanOrder::Insertion), failure: None };
         let result = search.run(&mut keys, typed_keys, effort);
         match keys.failure {
             Some(failure) => Err(failure.into()),
