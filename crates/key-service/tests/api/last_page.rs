@@ -185,6 +185,10 @@ async fn an_older_filter_is_told_what_was_revoked_with_its_key_once() {
     let last = page(&ask(cursor).await, cursor);
     assert_eq!(last.keys.len(), 2);
     assert_eq!(ask(last.cursor.0).await.status, StatusCode::UNAUTHORIZED, "it would ask for ever");
+    let goodbye = service.key(&key).get("/_latchkey/feed?after=0&edge=older&leaving=true").await;
+    assert_eq!(goodbye.status, StatusCode::UNAUTHORIZED, "it never says so, but whoever has its key could");
+    let told = revoke(&service, json!({"ids": ["nobody"]}), "0").await["edges"].clone();
+    assert_eq!(told["total"], 1, "it may admit");
 }
 
 fn encoded(id: &str, secret: &str) -> String {
