@@ -73,7 +73,7 @@ impl KeyStore {
         self.database.tell_of_edges(edges).await
     }
 
-    /// What all replicas have written of the edges; of those seen last when there are too many.
+    /// What all replicas have written of the edges; of those that may admit for longest when there are too many.
     ///
     /// # Errors
     ///
