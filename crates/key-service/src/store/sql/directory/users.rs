@@ -258,7 +258,8 @@ async fn end_keys(
     event: &DirectoryEvent,
     ended: &mut Ended,
 ) -> Result<(), StoreError> {
-    for realm in realms_of_keys(account) {
+    // Its own come last. Among them may be the key of an edge, which is told of everything up to the end of what ended with it.
+    for realm in realms_of_keys(account).into_iter().rev() {
         let filter = KeyFilter {
             username: Some(account.username.clone()),
             realm: Some(realm),
