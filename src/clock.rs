@@ -1,16 +1,18 @@
 //! What time it is, and for which question.
 //!
-//! The host has two clocks. The *wall clock* says when a key expires, and may be set, back too. The *monotonic clock* only moves forward; every age and
-//! every deadline is counted with it. It is the same in all VMs of a machine, so shared data may hold its moments.
+//! The host has two clocks. The *wall clock* says when a key expires, and may be set, back too. The
+//! *monotonic clock* only moves forward; every age and every deadline is counted with it. It is the same in
+//! all VMs of a machine, so shared data may hold its moments.
 //!
-//! To read a clock is a call of the host, and a request makes one: it reads the wall clock. Every tick reads both and notes the pair, so a request knows
-//! the monotonic time as well: that of the last tick, and what the wall clock has moved on since then. That is the true time as long as nobody sets the
-//! wall clock between a tick and a request. If somebody does, the wall clock stands before the tick, or far after it, and then the request reads the
-//! monotonic clock too. A step that is too small to be told from a late tick makes a request's time wrong by at most [`TICK_LATE_MS_MAX`], until the next
-//! tick notes a new pair.
+//! To read a clock is a call of the host, and a request makes one: it reads the wall clock. Every tick reads
+//! both and notes the pair, so a request knows the monotonic time as well: that of the last tick, and what
+//! the wall clock has moved on since then. That is the true time as long as nobody sets the wall clock
+//! between a tick and a request. If somebody does, the wall clock stands before the tick, or far after it,
+//! and then the request reads the monotonic clock too. A step that is too small to be told from a late tick
+//! makes a request's time wrong by at most [`TICK_LATE_MS_MAX`], until the next tick notes a new pair.
 //!
-//! The monotonic clock stands still while the machine sleeps. A table therefore notes when it was refreshed by both clocks, and admits nobody while
-//! either of them finds it too old.
+//! The monotonic clock stands still while the machine sleeps. A table therefore notes when it was refreshed
+//! by both clocks, and admits nobody while either of them finds it too old.
 //!
 //! A clock that fails is not 0 o'clock: there is no time then, and so no verdict but a refusal.
 
@@ -110,7 +112,8 @@ impl<C: HostClocks> VmClock<C> {
 }
 
 impl Moment {
-    /// The monotonic time when the wall clock has gone on to `wall` since this moment; `None` if that does not look like time that has just passed.
+    /// The monotonic time when the wall clock has gone on to `wall` since this moment; `None` if that does
+    /// not look like time that has just passed.
     fn monotonic_at(self, wall: UnixMillis) -> Option<MonotonicMillis> {
         let passed_ms = wall.0.checked_sub(self.wall.0)?;
         (passed_ms <= TICK_LATE_MS_MAX).then(|| self.monotonic.plus_millis(passed_ms))

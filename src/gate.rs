@@ -1,4 +1,5 @@
-//! The decision: one total function from a request, the table, the operator's limits and the time to a verdict.
+//! The decision: one total function from a request, the table, the operator's limits and the time to a
+//! verdict.
 //!
 //! In this order, and the first thing that is wrong decides:
 //!
@@ -14,8 +15,9 @@
 //! | expiration | passed                                  | 401     |
 //! | record     | its identity cannot be told             | 503     |
 //!
-//! Nothing is admitted but by a [`VerifiedKey`], and this module is the only place that makes one. Where the operator makes authentication optional, a
-//! request without any credential passes without identity; one with a credential is decided as above. Where it is off, every request passes so.
+//! Nothing is admitted but by a [`VerifiedKey`], and this module is the only place that makes one. Where the
+//! operator makes authentication optional, a request without any credential passes without identity; one with
+//! a credential is decided as above. Where it is off, every request passes so.
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -43,7 +45,8 @@ pub enum Verdict {
     Pass,
     /// It ends here.
     Deny(Refusal),
-    /// No table has been loaded yet, and the request may wait for it.
+    /// No table has been loaded yet, or it may be too old, and the request may wait for the next answer of
+    /// the service.
     Wait,
 }
 
@@ -52,7 +55,8 @@ pub enum Verdict {
 pub struct Refusal {
     /// Why.
     pub denial: Denial,
-    /// The id of the credential, if there was a well-formed one. Whoever sent it has not proven that it is theirs.
+    /// The id of the credential, if there was a well-formed one. Whoever sent it has not proven that it is
+    /// theirs.
     pub claimed_id: Option<KeyId>,
 }
 
@@ -98,7 +102,7 @@ pub enum Freshness {
     TooOld,
 }
 
-/// Whether a request may wait for the first table.
+/// Whether a request may wait for a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     /// Its waiting time is not over.
@@ -108,7 +112,8 @@ pub enum Patience {
 }
 
 impl Freshness {
-    /// The freshness of a table of that age. It serves for as long as the operator allows, and no longer than the service was told.
+    /// The freshness of a table of that age. It serves for as long as the operator allows, and no longer than
+    /// the service was told.
     #[must_use]
     pub fn of(age: TableAge, limits: &StalenessLimits) -> Self {
         let TableAge { ms, serves_ms, .. } = age;
@@ -150,7 +155,7 @@ pub fn decide<S: SharedStore>(
     }
 }
 
-/// The record of the key that the credential proves; `None` when the request may wait for the first table.
+/// The record of the key that the credential proves; `None` when the request may wait for a table.
 fn verify<S: SharedStore>(
     credential: &Credential,
     table: &TableReader<S>,
@@ -234,7 +239,8 @@ impl VerifiedRecord {
     }
 }
 
-/// The denial of a credential that there is no digest for. It costs what a wrong secret costs, so that time does not tell them apart.
+/// The denial of a credential that there is no digest for. It costs what a wrong secret costs, so that time
+/// does not tell them apart.
 fn without_digest(credential: &Credential, denial: Denial) -> Denial {
     black_box(SecretDigest::DECOY.matches(&Salt::DECOY, &credential.secret));
     denial

@@ -104,7 +104,8 @@ pub const CREDENTIAL_ENDED_MS: u64 = BACKOFF_MS_MAX;
 /// table is not given up between the two.
 pub const LINGER_MS: u64 = 10 * TICK_MS;
 
-/// How long a plugin that ends waits for the answer to its goodbye, in milliseconds. Its VM stays alive for as long.
+/// How long the answer to the goodbye of a plugin that has ended is waited for, in milliseconds. Nothing is kept
+/// alive for it.
 pub const GOODBYE_MS: u64 = 2_000;
 
 /// Most tables that the directory of a process lists, each with 16 bytes. A proxy has one or two, and another for each change of the key service's place or

@@ -1,7 +1,8 @@
 //! The names of all metrics.
 //!
-//! Envoy shows them as `wasmcustom.<name>` at `/stats`, and without the prefix, dots as underscores, at `/stats/prometheus`. A name lives as
-//! long as the process, so nothing that a client or a key chooses is ever part of one.
+//! Envoy shows them as `wasmcustom.<name>` at `/stats`, and without the prefix, dots as underscores, at
+//! `/stats/prometheus`. A name lives as long as the process, so nothing that a client or a key chooses is
+//! ever part of one.
 
 use crate::denial::Denial;
 
@@ -14,7 +15,7 @@ pub const ADMITTED_STALE: &str = "latchkey.admitted_stale";
 /// Requests that passed without a key, because `authentication` is optional or off.
 pub const PASSED_WITHOUT_KEY: &str = "latchkey.passed_without_key";
 
-/// Requests that waited for the first table.
+/// Requests that waited for a table: for the first, or for the answer that shows whether one is too old.
 pub const WAITED: &str = "latchkey.waited";
 
 /// Keys in the table.
@@ -29,8 +30,9 @@ pub const TABLE_CURSOR: &str = "latchkey.table.cursor";
 /// The number of the live generation; 0 before the first table.
 pub const TABLE_GENERATION: &str = "latchkey.table.generation";
 
-/// Moves whenever the table has changed; its size means nothing. VMs forget by it what they keep of the table. A period and a number follow, which are drawn
-/// for the tables of one `vm_id`: whoever does not know the number cannot set it.
+/// Moves whenever the table has changed; its size means nothing. VMs forget by it what they keep of the
+/// table. A period and a number follow, which are drawn for the tables of one `vm_id`: whoever does not know
+/// the number cannot set it.
 pub const TABLE_STAMP: &str = "latchkey.table.stamp";
 
 /// Requests for the feed that were sent.

@@ -1,8 +1,10 @@
 //! Plugins of this VM that have ended, and the rest of their work.
 //!
-//! A plugin that ends cannot finish by itself: the host deletes its root context, and the calls of it. The ticks of the other plugins of the VM do it. Where
-//! there is none the VM ends too, at once (Envoy 1.39: a root context that asks for time in `proxy_on_done` gets none), and so all that is left is to count
-//! the plugin out. Its table then goes with the VM, or is taken on by the VMs that come, or is cleared by those of another feed.
+//! A plugin that ends cannot finish by itself: the host deletes its root context, and the calls of it. The
+//! ticks of the other plugins of the VM do it. Where there is none the VM ends too, at once (Envoy 1.39: a
+//! root context that asks for time in `proxy_on_done` gets none), and so all that is left is to count the
+//! plugin out. Its table then goes with the VM, or is taken on by the VMs that come, or is cleared by those
+//! of another feed.
 
 use std::cell::{Cell, RefCell};
 

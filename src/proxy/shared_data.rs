@@ -1,11 +1,13 @@
 //! The host's shared data as the table's store, and a gauge of the host's as its change stamp.
 //!
-//! Envoy's gauges are the process's: adding to one is atomic and seen by every thread at once, reading one hands over no memory, and nothing resets
-//! it as `/reset_counters` does a counter. One that the operator's `stats_matcher` rejects reads 0 for ever.
+//! Envoy's gauges are the process's: adding to one is atomic and seen by every thread at once, reading one
+//! hands over no memory, and nothing resets it as `/reset_counters` does a counter. One that the operator's
+//! `stats_matcher` rejects reads 0 for ever.
 //!
-//! A gauge is set by whoever knows its name, plugins of other `vm_id`s too, and one that was set back to where it stood would keep old pages in use after
-//! their change was acknowledged, until the next tick forgets them. So the name has a random number in it, which stands in shared data: only plugins
-//! of the same `vm_id` can read it, and they could write the table itself.
+//! A gauge is set by whoever knows its name, plugins of other `vm_id`s too, and one that was set back to
+//! where it stood would keep old pages in use after their change was acknowledged, until the next tick
+//! forgets them. So the name has a random number in it, which stands in shared data: only plugins of the same
+//! `vm_id` can read it, and they could write the table itself.
 
 use std::cell::Cell;
 
@@ -29,8 +31,9 @@ thread_local! {
     static OWN_MOVES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A number that no entry has: writing with it creates an absent entry, and loses against one that was created meanwhile. (The host counts from 1 over all
-/// entries of the process, and compares only where an entry exists.)
+/// A number that no entry has: writing with it creates an absent entry, and loses against one that was
+/// created meanwhile. (The host counts from 1 over all entries of the process, and compares only where an
+/// entry exists.)
 const CREATE: u32 = u32::MAX;
 
 impl EnvoySharedData {
@@ -76,14 +79,15 @@ impl SharedStore for EnvoySharedData {
         hostcalls::set_shared_data(name, Some(bytes), Some(cas)).map_err(|_| SwapLost)
     }
 
-    /// A stamp that nobody but this VM ever moved may be this VM's alone. In Envoy the VM of the main thread comes before those of the workers.
+    /// A stamp that nobody but this VM ever moved may be this VM's alone. In Envoy the VM of the main thread
+    /// comes before those of the workers.
     fn stamp(&self) -> Option<Stamp> {
         let value = hostcalls::get_metric(self.stamp?).ok()?;
         (value > OWN_MOVES.get()).then_some(Stamp(value))
     }
 
-    /// By a random distance: while Envoy restarts hot, the gauge holds the old process's too, and falls by that much when it ends. It must not come
-    /// to stand where it stood.
+    /// By a random distance: while Envoy restarts hot, the gauge holds the old process's too, and falls by
+    /// that much when it ends. It must not come to stand where it stood.
     fn move_stamp(&self) {
         let distance = abi::random() as u32 | 1;
         if let Some(stamp) = self.stamp

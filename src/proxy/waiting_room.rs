@@ -1,4 +1,4 @@
-//! Requests that wait for the first table.
+//! Requests that wait for the first table, or for the answer that shows whether one is too old.
 //!
 //! A VM can wake only its own requests, so each has a room of its own, and looks into it on its tick.
 

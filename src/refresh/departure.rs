@@ -8,14 +8,17 @@
 //! | Sending   | the call could not be made |                                                  | Over      |
 //! | Awaiting  | an answer, or no answer in time |                                             | Over      |
 //!
-//! The goodbye says that nothing of this instance admits any more. It is true whoever is left: before it is said, no table is live, every page is cleared and
-//! the change stamp has moved. A VM that still has a request finds no table, and a table that is loaded from here on is another instance's. So a count that
-//! is wrong can keep the goodbye from being said, but cannot make it false.
+//! The goodbye says that nothing of this instance admits any more. It is true whoever is left: before it is
+//! said, no table is live, every page is cleared and the change stamp has moved. A VM that still has a
+//! request finds no table, and a table that is loaded from here on is another instance's. So a count that is
+//! wrong can keep the goodbye from being said, but cannot make it false.
 //!
-//! The work of a plugin that has ended is done by another one of the same VM. When the whole VM ends there is nobody to do it.
+//! The work of a plugin that has ended is done by another one of the same VM. When the whole VM ends there is
+//! nobody to do it.
 //!
-//! A plugin that ends lingers first. A new configuration ends the old plugin of each VM and begins a new one, which counts itself in with its first tick;
-//! if the old ones left at once, the table could be given up between the two.
+//! A plugin that ends lingers first. A new configuration ends the old plugin of each VM and begins a new one,
+//! which counts itself in with its first tick; if the old ones left at once, the table could be given up
+//! between the two.
 
 use latchkey_key_feed::MonotonicMillis;
 
@@ -64,7 +67,8 @@ impl<S: SharedStore + Clone> Departure<S> {
 }
 
 impl<S: SharedStore> Departure<S> {
-    /// Time has passed. The request, if any, is to be sent now, and reported with [`Self::sent`] or [`Self::not_sent`].
+    /// Time has passed. The request, if any, is to be sent now, and reported with [`Self::sent`] or
+    /// [`Self::not_sent`].
     pub fn tick(&mut self, now: MonotonicMillis) -> Option<Poll> {
         match &mut self.state {
             State::Lingering { until } if now >= *until => {
@@ -92,7 +96,8 @@ impl<S: SharedStore> Departure<S> {
         self.state = State::Awaiting { call, until: now.plus_millis(GOODBYE_MS) };
     }
 
-    /// The host would not send the goodbye. The service learns of the end by itself, when nothing could be admitted any more.
+    /// The host would not send the goodbye. The service learns of the end by itself, when nothing could be
+    /// admitted any more.
     pub fn not_sent(&mut self) {
         self.state = State::Over;
     }

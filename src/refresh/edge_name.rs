@@ -1,6 +1,7 @@
 //! The name by which an operator knows a process that acknowledges what it has applied.
 //!
-//! Several tables may have one name; the service counts each of them ([`Instance`](super::Instance)). A process that has no name of its own draws one.
+//! Several tables may have one name; the service counts each of them ([`Instance`](super::Instance)). A
+//! process that has no name of its own draws one.
 
 use std::fmt::Write as _;
 
@@ -19,8 +20,9 @@ pub enum EdgeName {
 }
 
 impl EdgeName {
-    /// The configured name, else the node id, else one made of the number that was drawn for the table. A node id that the service would
-    /// not take for a name, because it is too long or has control characters, is told by its digest, so that two such stay two.
+    /// The configured name, else the node id, else one made of the number that was drawn for the table. A
+    /// node id that the service would not take for a name, because it is too long or has control characters,
+    /// is told by its digest, so that two such stay two.
     pub fn of(configured: Option<&str>, node_id: &[u8], drawn: TableNumber) -> Self {
         if let Some(configured) = configured {
             return Self::Given(configured.to_owned());

@@ -1,9 +1,9 @@
 //! As what a table acknowledges.
 //!
-//! The edge's name is the operator's, and several tables may share it: those of two `vm_id`s in one process, of two feeds, of two shapes of
-//! records, of the two processes of a hot
-//! restart, or of two proxies that were given one name. What one of them has applied the others may not have, so each has an identity of its own, by which
-//! the key service counts it.
+//! The edge's name is the operator's, and several tables may share it: those of two `vm_id`s in one process,
+//! of two feeds, of two shapes of records, of the two processes of a hot restart, or of two proxies that were
+//! given one name. What one of them has applied the others may not have, so each has an identity of its own,
+//! by which the key service counts it.
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,8 @@ pub struct Instance(String);
 const BYTES: usize = 16;
 
 impl Instance {
-    /// The identity of the table with that number, of the plugins with that `vm_id`, which has that identity within it.
+    /// The identity of the table with that number, of the plugins with that `vm_id`, which has that identity
+    /// within it.
     #[must_use]
     pub fn of(number: TableNumber, vm_id: &[u8], table: TableIdentity) -> Self {
         let mut hash = Sha256::new();

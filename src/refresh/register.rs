@@ -1,10 +1,12 @@
 //! The plugins of one table in one process count themselves.
 //!
-//! Every VM has a plugin for each configuration that follows the feed. The first to come draws a number for the table; all that come after share it, and
-//! say for how long they may admit after a refresh. The last to leave takes the number with it: whoever comes later is another instance.
+//! Every VM has a plugin for each configuration that follows the feed. The first to come draws a number for
+//! the table; all that come after share it, and say for how long they may admit after a refresh. The last to
+//! leave takes the number with it: whoever comes later is another instance.
 //!
-//! A plugin enters with its first tick, because a VM that only checks a configuration never ticks and never says that it leaves. A VM that dies does not
-//! say so either, so the count may stay too high. Then nobody is the last, and the goodbye is never said, which is safe.
+//! A plugin enters with its first tick, because a VM that only checks a configuration never ticks and never
+//! says that it leaves. A VM that dies does not say so either, so the count may stay too high. Then nobody is
+//! the last, and the goodbye is never said, which is safe.
 
 use crate::limits::SWAP_TRIES_MAX;
 use crate::table::{SharedNames, SharedStore};
@@ -36,8 +38,8 @@ impl<S: SharedStore> Register<S> {
         Self { store, name: names.register() }
     }
 
-    /// Counts a plugin in that may admit for so long after a refresh; `drawn` becomes the number of the table if nobody is there. `None` when others keep
-    /// writing: it is to be tried again.
+    /// Counts a plugin in that may admit for so long after a refresh; `drawn` becomes the number of the table
+    /// if nobody is there. `None` when others keep writing: it is to be tried again.
     pub fn enter(&self, drawn: u64, refuse_after_ms: u64) -> Option<TableNumber> {
         let entered = self.change(&|mut registered| {
             if registered.number == 0 {
@@ -62,7 +64,8 @@ impl<S: SharedStore> Register<S> {
         left.is_some_and(|registered| registered.number == 0)
     }
 
-    /// Counts a plugin out that had entered under that number, and keeps the number even if it was the last: whoever comes goes on as the same instance.
+    /// Counts a plugin out that had entered under that number, and keeps the number even if it was the last:
+    /// whoever comes goes on as the same instance.
     pub fn count_out(&self, number: TableNumber) {
         self.change(&|registered| {
             let plugins = registered.plugins.saturating_sub(1);

@@ -1,7 +1,8 @@
 //! Clearing a table away that nobody uses any more.
 //!
-//! Shared data has no delete, so what is left of a table is its names with nothing behind them, and a header without a table. It keeps the number of the
-//! last generation, so that a later table goes on from there and whoever still writes the old one is stopped.
+//! Shared data has no delete, so what is left of a table is its names with nothing behind them, and a header
+//! without a table. It keeps the number of the last generation, so that a later table goes on from there and
+//! whoever still writes the old one is stopped.
 
 use super::bytes::Unread;
 use super::header::{Generation, Slot};
@@ -21,8 +22,8 @@ pub struct Clearing {
 }
 
 impl<S: SharedStore> TableWriter<S> {
-    /// Lets no table be live, and stops every build. A reader that still has a header goes on until it finds its pages cleared, so nothing may be said of
-    /// it before [`Self::clear`] is done.
+    /// Lets no table be live, and stops every build. A reader that still has a header goes on until it finds
+    /// its pages cleared, so nothing may be said of it before [`Self::clear`] is done.
     ///
     /// # Errors
     ///
@@ -57,7 +58,8 @@ impl<S: SharedStore> TableWriter<S> {
         }
     }
 
-    /// Clears a slice of the runs; says with which to go on. Runs are written in order, so the first that is absent is the end.
+    /// Clears a slice of the runs; says with which to go on. Runs are written in order, so the first that is
+    /// absent is the end.
     fn clear_runs(&self, until: Generation, first: u32) -> Option<u32> {
         let end = first.saturating_add(SWEEP_PAGES_PER_TICK);
         let is_there = |run: &u32| self.clear_entry(until, &self.names.run(*run)) != Version::Absent;

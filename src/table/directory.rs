@@ -1,7 +1,7 @@
 //! Which tables there are in this namespace of shared data, and when each last gave a sign of life.
 //!
-//! Every plugin of a table gives the signs, so a table that gives none any more has no plugin left and can be cleared. That happens when the
-//! last one could not do it itself, because its VM has died.
+//! Every plugin of a table gives the signs, so a table that gives none any more has no plugin left and can be
+//! cleared. That happens when the last one could not do it itself, because its VM has died.
 
 use latchkey_key_feed::MonotonicMillis;
 
@@ -36,8 +36,8 @@ impl<S: SharedStore> Directory<S> {
         self.read().0
     }
 
-    /// Gives a sign of life, unless a plugin of the table did within the last `pause_ms`. A table for which there is no place any more is not listed, and so
-    /// never cleared by others.
+    /// Gives a sign of life, unless a plugin of the table did within the last `pause_ms`. A table for which
+    /// there is no place any more is not listed, and so never cleared by others.
     pub fn beat(&self, table: TableIdentity, now: MonotonicMillis, pause_ms: u64) {
         self.change(&|tables| {
             let has_room = tables.len() < TABLES_MAX;
@@ -60,7 +60,8 @@ impl<S: SharedStore> Directory<S> {
         });
     }
 
-    /// Writes the list if `change` says that it has changed. One that loses every time is changed by the next look.
+    /// Writes the list if `change` says that it has changed. One that loses every time is changed by the next
+    /// look.
     fn change(&self, change: &dyn Fn(&mut Vec<ListedTable>) -> bool) {
         for _ in 0..SWAP_TRIES_MAX {
             let (mut tables, version) = self.read();

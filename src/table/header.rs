@@ -24,7 +24,8 @@ pub enum Slot {
 pub struct TableHeader {
     /// The highest generation number handed out so far.
     pub allotted: Generation,
-    /// The binary logarithm of the most pages that a build was ever begun with: whoever clears the table away looks for no more.
+    /// The binary logarithm of the most pages that a build was ever begun with: whoever clears the table away
+    /// looks for no more.
     pub largest_page_bits: u8,
     /// The table that readers use; `None` before the first has been loaded.
     pub live: Option<LiveTable>,
@@ -49,7 +50,8 @@ pub struct LiveTable {
     pub keys: u64,
     /// When the service last said that nothing further had changed.
     pub refreshed: Refresh,
-    /// Whether the service says that the credential of whoever asked has ended: nothing newer than `cursor` comes by it.
+    /// Whether the service says that the credential of whoever asked has ended: nothing newer than `cursor`
+    /// comes by it.
     pub credential_ended: bool,
 }
 
@@ -58,8 +60,9 @@ pub struct LiveTable {
 pub struct Refresh {
     /// When it came, by both clocks.
     pub at: Moment,
-    /// For how long the service was told that keys may be admitted after it, in milliseconds. No plugin admits for longer, whatever it is configured to:
-    /// the service counts this process as one that may admit until then, and not a moment longer.
+    /// For how long the service was told that keys may be admitted after it, in milliseconds. No plugin
+    /// admits for longer, whatever it is configured to: the service counts this process as one that may admit
+    /// until then, and not a moment longer.
     pub serves_ms: u64,
 }
 
@@ -68,8 +71,8 @@ pub struct Refresh {
 pub struct TableAge {
     /// Milliseconds since its last refresh, by the monotonic clock.
     pub ms: u64,
-    /// The same by the wall clock. It is more where the clock was set forward, or where the machine slept, which the monotonic clock does not count. The
-    /// two cannot be told apart.
+    /// The same by the wall clock. It is more where the clock was set forward, or where the machine slept,
+    /// which the monotonic clock does not count. The two cannot be told apart.
     pub wall_ms: u64,
     /// The age at which it must not serve any more, in milliseconds, as the service was told.
     pub serves_ms: u64,
@@ -118,7 +121,8 @@ impl TableHeader {
         self.live.as_ref().map_or(Slot::A, |live| live.slot.other())
     }
 
-    /// Reads a header; `None` if the bytes are not one. No bytes are the header of a table that does not exist yet.
+    /// Reads a header; `None` if the bytes are not one. No bytes are the header of a table that does not
+    /// exist yet.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut unread = Unread(bytes);
@@ -211,10 +215,11 @@ impl LiveTable {
     }
 }
 
-/// The page of a key in a table of 2^`page_bits` pages: FNV-1a of the id, its high half folded into the low one.
+/// The page of a key in a table of 2^`page_bits` pages: FNV-1a of the id, its high half folded into the low
+/// one.
 ///
-/// The hash need not withstand an attacker. Only the key service makes ids, and a look-up of an id that it did not make costs the same
-/// wherever it lands.
+/// The hash need not withstand an attacker. Only the key service makes ids, and a look-up of an id that it
+/// did not make costs the same wherever it lands.
 pub(super) fn page_index(id: &str, page_bits: u8) -> u32 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;

@@ -1,7 +1,7 @@
 //! Somebody sets the clock of the machine while a proxy runs.
 //!
-//! A library that is preloaded shifts the wall clock of Envoy alone. It is compiled here, which takes a C compiler (`cc`); what it does is seen in the time
-//! of the access log.
+//! A library that is preloaded shifts the wall clock of Envoy alone. It is compiled here, which takes a C
+//! compiler (`cc`); what it does is seen in the time of the access log.
 
 use std::fs;
 use std::path::{Path, PathBuf};

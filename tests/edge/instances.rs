@@ -42,7 +42,6 @@ fn the_gates_of_two_vm_ids_are_two_instances_of_one_edge() {
         let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         assert!(instance.len() == 32 && instance.bytes().all(is_hex), "{instance}");
     }
-    // One that was told to have applied something has, whatever the other has.
     stage.assert_no_vm_died();
 }
 

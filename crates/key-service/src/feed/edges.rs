@@ -1,14 +1,18 @@
 //! Which edges follow the feed, how far each has come, and until when each may admit by what it was told.
 //!
-//! What is counted are instances: the tables of processes ([`EdgeId`]). Two processes of one name, or two tables of one process, are two.
+//! What is counted are instances: the tables of processes ([`EdgeId`]). Two processes of one name, or two
+//! tables of one process, are two.
 //!
-//! An acknowledgement is a promise about all that reads one table, and within one epoch it stays true: tables only move forward. So what is
-//! known of an instance only rises, and it does not matter in which order, how often, or by which replica a promise is heard.
+//! An acknowledgement is a promise about all that reads one table, and within one epoch it stays true: tables
+//! only move forward. So what is known of an instance only rises, and it does not matter in which order, how
+//! often, or by which replica a promise is heard.
 //!
-//! An instance may admit by what it has for as long after an answer as it says itself (`staleness.refuse_after`). The answer may arrive
-//! as late as it waits for one. Until then it counts, whether it is heard of or not. That time is measured by a clock that only moves forward. The store keeps it by the clock on
-//! the wall, since there is no other that outlives a process; it is turned once, when it is read, and a later step of that clock
-//! changes nothing. Of two times that are told of one instance the later counts.
+//! An instance may admit by what it has for as long after an answer as it says itself
+//! (`staleness.refuse_after`). The answer may arrive as late as the edge waits for one. Until then it counts,
+//! whether it is heard of or not. That time is measured by a clock that only moves forward. The store keeps
+//! it by the clock on the wall, since there is no other that outlives a process; it is turned into steady
+//! time once, when it is read, and a later step of that clock changes nothing. Of two times that are told of
+//! one instance the later counts.
 
 mod claim;
 mod leaving;
@@ -78,7 +82,8 @@ pub struct EdgeSighting {
 pub struct Heard {
     /// What the instance had acknowledged before; `None` when it was not known.
     pub before: Option<Cursor>,
-    /// Whether it took back, for the first time, what it had promised. No single table does: two share an identity.
+    /// Whether it took back, for the first time, what it had promised. No single table does: two share an
+    /// identity.
     pub took_back: bool,
     /// Whether its row has to be written before it is answered.
     pub needs_row: bool,
@@ -155,7 +160,8 @@ struct EdgeProgress {
 struct Stored {
     /// Whether there is one, and it is right about all that does not rise.
     is_right: bool,
-    /// Until when it lets the instance admit: by the clock on the wall, and as it was turned when it was written or read.
+    /// Until when it lets the instance admit: by the clock on the wall, and as it was turned when it was
+    /// written or read.
     until: UnixMillis,
     steady_until: SteadyMillis,
     /// Whether it has a promise of this epoch.
@@ -188,7 +194,8 @@ impl EdgeLedger {
         &self.epoch
     }
 
-    /// Turns to the feed of another epoch, if it is another. The edges live on; what they have promised was about the one before.
+    /// Turns to the feed of another epoch, if it is another. The edges live on; what they have promised was
+    /// about the one before.
     pub fn turn_to(&mut self, epoch: &Epoch) {
         if self.epoch == *epoch {
             return;
@@ -299,7 +306,8 @@ impl EdgeLedger {
         counts
     }
 
-    /// What an instance that asks with this credential has acknowledged; `None` when it is not known, or asks with another.
+    /// What an instance that asks with this credential has acknowledged; `None` when it is not known, or asks
+    /// with another.
     #[must_use]
     pub fn acknowledged_by(&self, id: &EdgeId, holder: &Holder) -> Option<Cursor> {
         let progress = self.edges.get(id).filter(|progress| progress.holder == *holder && !progress.has_left);

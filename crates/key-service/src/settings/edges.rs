@@ -54,32 +54,31 @@ impl Default for EdgeSettings {
 pub(super) fn read(mut section: Section<'_>) -> EdgeSettings {
     let defaults = EdgeSettings::default();
     let refuse_after = "must be a duration from 1s to 365d, such as 1h";
-    let section_of = &mut section;
     let settings = EdgeSettings {
         live_for: duration(
-            section_of,
+            &mut section,
             "live_for",
             defaults.live_for,
             live_for,
             "must be a duration above 60s and up to 365d, such as 90s",
         ),
         refuse_after_default: duration(
-            section_of,
+            &mut section,
             "refuse_after_default",
             defaults.refuse_after_default,
             refuse_after_of,
             refuse_after,
         ),
         refuse_after_max: duration(
-            section_of,
+            &mut section,
             "refuse_after_max",
             defaults.refuse_after_max,
             refuse_after_of,
             refuse_after,
         ),
-        instances_per_key: instances_per_key(section_of),
+        instances_per_key: instances_per_key(&mut section),
         refresh_waits_for: duration(
-            section_of,
+            &mut section,
             "refresh_waits_for",
             defaults.refresh_waits_for,
             refresh_waits_for,

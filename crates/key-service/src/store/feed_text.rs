@@ -1,6 +1,7 @@
 //! A page of the feed in the form in which it is sent.
 //!
-//! What the store holds as JSON goes out as it is, once it is seen that edges can read and hold it; it is not taken apart for that. The form is that of [`latchkey_key_feed::FeedPage`], which reads it again.
+//! What the store holds as JSON goes out as it is, once it is seen that edges can read and hold it; it is not
+//! taken apart for that. The form is that of [`latchkey_key_feed::FeedPage`], which reads it again.
 
 mod withheld;
 
@@ -154,7 +155,8 @@ impl RowsText {
         self.text.len()
     }
 
-    /// Adds a key, which must come after the rows that are there. One that edges cannot hold or read is added as removed.
+    /// Adds a key, which must come after the rows that are there. One that edges cannot hold or read is added
+    /// as removed.
     pub(super) fn push(&mut self, key: &FeedKey<'_>) -> Result<(), StoreError> {
         if key.is_ended {
             return self.push_removed(key.seq, key.id);

@@ -114,7 +114,7 @@ impl KeyUpdate {
     ///
     /// # Errors
     ///
-    /// [`UpdateRefusal`], the first that applies in this order: not found, invalidated, expired, too large.
+    /// [`UpdateRefusal`], the first that applies in this order: not found, invalidated, expired, lives too long, too large.
     pub fn apply_to(
         &self,
         found: Option<StoredKey>,

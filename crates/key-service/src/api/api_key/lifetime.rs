@@ -73,7 +73,7 @@ fn later(now: UnixMillis, after: Duration) -> UnixMillis {
 }
 
 /// A duration in the largest unit that shows it whole.
-pub(super) fn shown(duration: Duration) -> String {
+fn shown(duration: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     let seconds = duration.as_secs();
     let unit = UNITS.iter().find(|(size, _)| seconds.is_multiple_of(*size));

@@ -34,7 +34,7 @@ async fn a_token_that_does_not_do_is_told_how() {
     expired(&good.access).await;
 }
 
-// Contract 14.1: single use, the very same pair within 30 s; the old access token lives on.
+// As Elasticsearch does: single use, the very same pair within 30 s; the old access token lives on.
 #[tokio::test]
 async fn a_refresh_token_gives_one_new_pair() {
     let service = service().await;
