@@ -112,6 +112,12 @@ impl<C: HostClocks> VmClock<C> {
 }
 
 impl Moment {
+    /// This moment, or an earlier one by the monotonic clock.
+    #[must_use]
+    pub fn no_later_than(self, end: MonotonicMillis) -> Self {
+        Self { monotonic: self.monotonic.min(end), ..self }
+    }
+
     /// The monotonic time when the wall clock has gone on to `wall` since this moment; `None` if that does
     /// not look like time that has just passed.
     fn monotonic_at(self, wall: UnixMillis) -> Option<MonotonicMillis> {

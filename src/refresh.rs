@@ -205,9 +205,9 @@ impl<S: SharedStore> Follower<S> {
     pub fn answered(&mut self, call: CallId, answer: Answer<'_>, now: Moment, jitter: u64) -> Step {
         let mut step = Step::default();
         match mem::replace(&mut self.state, State::Watching) {
-            State::Polling { call: awaited, reading, .. } if awaited == call => {
+            State::Polling { call: awaited, until, reading } if awaited == call => {
                 if let Some(reading) = self.catch_up(reading, now.monotonic, jitter, &mut step) {
-                    self.read(reading, answer, now, jitter, &mut step);
+                    self.read(reading, answer, now.no_later_than(call_end(until)), jitter, &mut step);
                 }
             }
             other => {
@@ -367,6 +367,12 @@ fn note_set_aside<'c>(changes: &'c Changes, step: &mut Step) -> &'c Changes {
         step.notes.push(Note::SetAside(changes.set_aside().clone()));
     }
     changes
+}
+
+/// When the host gives up the call that is waited for until then. The service counts on a table being no younger than that, however late the host tells of
+/// the answer.
+fn call_end(waited_until: MonotonicMillis) -> MonotonicMillis {
+    MonotonicMillis(waited_until.0.saturating_sub(ANSWER_GRACE_MS))
 }
 
 #[cfg(test)]

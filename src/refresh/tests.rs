@@ -56,6 +56,16 @@ fn a_change_is_applied_by_the_answer_that_brings_it() {
 }
 
 #[test]
+fn an_answer_that_the_host_tells_late_makes_the_table_no_younger_than_its_call_could() {
+    let (mut edge, service) = a_current_edge();
+    let sent = edge.now;
+    edge.pass(26_000);
+    edge.answer(0, &service);
+    let call_end = sent.plus_millis(20_000 + 5_000);
+    assert!(edge.live().unwrap().refreshed.at.monotonic <= call_end);
+}
+
+#[test]
 fn says_of_which_epoch_its_cursor_is_and_says_nothing_when_it_begins() {
     let (mut edge, mut service) = a_current_edge();
     assert!(edge.pending_path(0).ends_with("&epoch=first"));

@@ -72,6 +72,33 @@ fn an_edge_that_hangs_is_named_and_a_retry_tells_when_it_has_applied_the_change(
 }
 
 #[test]
+fn every_key_that_is_revoked_together_with_the_edges_own_is_refused_within_the_wait() {
+    let stack = LocalStack::start(StackOptions::default(), |_| Ok(())).unwrap();
+    let mut workers = workers::connection_to_each(stack.envoy.admin()).unwrap();
+    let requests: Vec<Request> = (0..20)
+        .map(|_| stack.admitted_key(&json!({"name": "revoked"})).unwrap())
+        .map(|key| Request::get("/revoked").api_key(&key.encoded))
+        .collect();
+    let everything =
+        Request::new("DELETE", "/_security/api_key?wait_for_edges=20s").json(&json!({"name": "*"}));
+    let answer = stack.key_service.client().send(everything).unwrap().json().unwrap();
+    assert_eq!(answer["invalidated_api_keys"].as_array().unwrap().len(), requests.len() + 1, "{answer}");
+    assert_eq!(answer["edges"], json!({"total": 1, "applied": 1, "missing": [], "complete": true}));
+    for request in &requests {
+        assert_eq!(statuses(&mut workers, request), [401, 401], "acknowledged and admitted");
+    }
+    wait::until("the edge says why it grows old", || {
+        Ok(stack
+            .envoy
+            .log()
+            .stderr()
+            .contains("the key with which this edge reads the feed has ended")
+            .then_some(()))
+    })
+    .unwrap();
+}
+
+#[test]
 fn proxies_of_one_configuration_without_a_node_id_are_two_edges() {
     let stack = LocalStack::start(StackOptions::default(), without_node_id).unwrap();
     let _other = stack.another_edge(without_node_id).unwrap();

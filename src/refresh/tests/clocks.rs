@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use latchkey_key_feed::MonotonicMillis;
 use proptest::prelude::*;
 
 use super::a_current_edge;
@@ -27,6 +28,7 @@ struct ClockedEdge {
     clocks: FakeClocks,
     vm_clocks: Vec<VmClock<FakeClocks>>,
     readers: Vec<TableReader<FakeSharedData>>,
+    answered_at: MonotonicMillis,
 }
 
 #[derive(Clone, Debug)]
@@ -45,11 +47,13 @@ impl ClockedEdge {
         let (edge, clocks) = (Edge::new(vms), FakeClocks::new());
         let vm_clocks = (0..vms).map(|_| VmClock::new(clocks.clone())).collect();
         let readers = (0..vms).map(|_| TableReader::new(edge.shared.clone(), names())).collect();
-        Self { edge, clocks, vm_clocks, readers }
+        let answered_at = clocks.true_monotonic();
+        Self { edge, clocks, vm_clocks, readers, answered_at }
     }
 
     fn answer(&mut self, vm: usize, service: &Service) {
         self.edge.wall = self.clocks.true_wall();
+        self.answered_at = self.clocks.true_monotonic();
         self.edge.answer(vm, service);
     }
 
@@ -173,7 +177,8 @@ proptest! {
                     let oldest_ms = age.ms.max(age.wall_ms);
                     let is_admitted = edge.admits(vm);
                     // A VM that decided by the header before the last refresh reads it again soon.
-                    let is_just_refreshed = age.ms < HEADER_LIFE_MS + TICK_LATE_MS_MAX;
+                    let answered_ms = edge.clocks.true_monotonic().millis_since(edge.answered_at);
+                    let is_just_refreshed = answered_ms < HEADER_LIFE_MS + TICK_LATE_MS_MAX;
                     let is_young = oldest_ms < refuse_after_ms + TICK_LATE_MS_MAX;
                     prop_assert!(!is_admitted || is_young || is_just_refreshed, "{age:?}");
                     let is_old = oldest_ms + TICK_LATE_MS_MAX >= refuse_after_ms;

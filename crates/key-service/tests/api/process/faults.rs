@@ -179,7 +179,7 @@ fn service_on_a_small_disk(data: &Path, len: u64) -> Option<(DevProcess, PathBuf
         "-rm",
         "sh",
         "-ec",
-        "mount -t tmpfs -o \"size=$1\" tmpfs \"$2\"; shift 2; exec \"$@\"",
+        "mount -t tmpfs -o \"mode=0700,size=$1\" tmpfs \"$2\"; shift 2; exec \"$@\"",
         "sh",
     ]);
     command.arg(len.to_string()).arg(data).arg(program.get_program()).args(program.get_args());
@@ -239,7 +239,7 @@ fn a_full_disk_at_the_start_is_told_in_one_line() {
     let data = directory.path();
     let program = failing_dev(data);
     let mut command = Command::new("unshare");
-    let script = "mount -t tmpfs -o size=65536 tmpfs \"$1\" || exit 42; shift; exec \"$@\"";
+    let script = "mount -t tmpfs -o mode=0700,size=65536 tmpfs \"$1\" || exit 42; shift; exec \"$@\"";
     command
         .args(["-rm", "sh", "-c", script, "sh"])
         .arg(data)
