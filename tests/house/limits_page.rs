@@ -1,0 +1,111 @@
+//! `docs/limits.md` says what the code says: every row names its constant, and the number in the row is that of the constant.
+
+use std::collections::HashMap;
+use std::fs;
+
+use crate::{code, root};
+
+/// A constant as it is written.
+type Written = HashMap<String, String>;
+
+/// A number in bytes, milliseconds or pieces.
+type Number = u128;
+
+const UNITS: [(&str, Number); 9] = [
+    ("bytes", 1),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("ms", 1),
+    ("s", 1_000),
+    ("min", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+
+#[test]
+fn the_page_of_limits_says_what_the_code_says() {
+    let page = fs::read_to_string(root().join("docs/limits.md")).unwrap();
+    let constants = constants();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| What"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    assert!(rows.len() > 40, "only {} rows", rows.len());
+    for row in rows {
+        let [what, limit, _, named] = row.as_slice() else { panic!("not four cells: {row:?}") };
+        let name = named.trim_matches('`');
+        let value = value(name, &constants).unwrap_or_else(|| panic!("{what}: there is no constant {name}"));
+        assert_eq!(told(limit), Some(value), "{what}: {name}");
+    }
+}
+
+#[test]
+fn numbers_and_constants_are_read() {
+    let constants = [("KIB", "1_024"), ("A", "4 * KIB as usize / 2"), ("B", "Duration::from_secs(2 * 60)")];
+    let constants = constants.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+    assert_eq!(value("A", &constants), Some(2_048));
+    assert_eq!(value("B", &constants), Some(120_000));
+    assert_eq!(value("C", &constants), None);
+    assert_eq!(told("2 min"), Some(120_000));
+    assert_eq!(told("10,000"), Some(10_000));
+    assert_eq!(told("many"), None);
+}
+
+/// The number of a cell, such as `64 KiB`.
+fn told(cell: &str) -> Option<Number> {
+    let mut words = cell.split_whitespace();
+    let number: Number = words.next()?.replace(',', "").parse().ok()?;
+    let Some(unit) = words.next() else { return Some(number) };
+    UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| number * factor)
+}
+
+/// The constants of every file of limits.
+fn constants() -> Written {
+    let of_limits = code().filter(|(path, _)| path.ends_with("limits.rs"));
+    let texts: Vec<String> = of_limits.map(|(_, text)| text.replace("\n    ", " ")).collect();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    let written = lines.filter_map(|line| line.split_once("const ")?.1.split_once(": "));
+    written
+        .filter_map(|(name, rest)| {
+            let (_, value) = rest.split_once(" = ")?;
+            Some((name.to_owned(), value.trim_end_matches(';').to_owned()))
+        })
+        .collect()
+}
+
+fn value(name: &str, constants: &Written) -> Option<Number> {
+    let text = constants.get(name)?;
+    for (call, factor) in [("Duration::from_secs(", 1_000), ("Duration::from_millis(", 1)] {
+        if let Some(argument) = text.strip_prefix(call) {
+            return Some(computed(argument.trim_end_matches(')'), constants)? * factor);
+        }
+    }
+    computed(text, constants)
+}
+
+/// Products and quotients, from left to right.
+fn computed(text: &str, constants: &Written) -> Option<Number> {
+    let words = text.split_whitespace().filter(|word| !["as", "usize", "u32", "u64", "i64"].contains(word));
+    let mut result: Option<Number> = None;
+    let mut divides = false;
+    for word in words {
+        match word {
+            "*" => divides = false,
+            "/" => divides = true,
+            _ => {
+                let number = match word.replace('_', "").parse() {
+                    Ok(number) => number,
+                    Err(_) => value(word.rsplit("::").next()?, constants)?,
+                };
+                result = Some(match result {
+                    None => number,
+                    Some(left) if divides => left / number,
+                    Some(left) => left * number,
+                });
+            }
+        }
+    }
+    result
+}
