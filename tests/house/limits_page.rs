@@ -63,7 +63,9 @@ fn told(cell: &str) -> Option<Number> {
 
 /// The constants of every file of limits.
 fn constants() -> Written {
-    let of_limits = code().filter(|(path, _)| path.ends_with("limits.rs"));
+    let of_limits = code().filter(|(path, _)| {
+        path.ends_with("limits.rs") || path.parent().is_some_and(|p| p.ends_with("limits"))
+    });
     let texts: Vec<String> = of_limits.map(|(_, text)| text.replace("\n    ", " ")).collect();
     let lines = texts.iter().flat_map(|text| text.lines());
     let written = lines.filter_map(|line| line.split_once("const ")?.1.split_once(": "));
