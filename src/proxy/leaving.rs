@@ -46,19 +46,18 @@ pub(super) fn one_left(departure: Option<Departure<EnvoySharedData>>, service: &
 
 /// Time has passed. Called by a plugin with its own context, whose call a goodbye then is.
 pub(super) fn go_on(now: MonotonicMillis) {
-    LEAVERS.with_borrow_mut(|leavers| {
-        for Leaver { departure, service } in leavers.iter_mut() {
-            let Some(goodbye) = departure.tick(now) else { continue };
-            log::info!(
-                "the last plugin of a table has ended: the table is cleared, and the key service is told"
-            );
-            match feed_call::send(&goodbye, service) {
-                Ok(call) => departure.sent(call, now),
-                Err(feed_call::NotSent) => departure.not_sent(),
-            }
+    // Nothing is borrowed while the host is called: it could call back.
+    let mut leavers = LEAVERS.take();
+    for Leaver { departure, service } in &mut leavers {
+        let Some(goodbye) = departure.tick(now) else { continue };
+        log::info!("the last plugin of a table has ended: the table is cleared, and the key service is told");
+        match feed_call::send(&goodbye, service) {
+            Ok(call) => departure.sent(call, now),
+            Err(feed_call::NotSent) => departure.not_sent(),
         }
-        leavers.retain(|leaver| !leaver.departure.is_over());
-    });
+    }
+    leavers.retain(|leaver| !leaver.departure.is_over());
+    LEAVERS.with_borrow_mut(|others| others.append(&mut leavers));
 }
 
 /// Whether the call that has ended was a goodbye.

@@ -146,8 +146,11 @@ impl Plugin {
         for note in &step.notes {
             self.observe(note);
         }
-        let (Some(poll), Some(mut follower)) = (step.poll, self.following.follower()) else { return };
-        match feed_call::send(&poll, &self.config.key_service) {
+        let Some(poll) = step.poll else { return };
+        // The follower is not borrowed while the host is called: it could call back.
+        let sent = feed_call::send(&poll, &self.config.key_service);
+        let Some(mut follower) = self.following.follower() else { return };
+        match sent {
             Ok(call) => {
                 self.stats.feed_polls.add(1);
                 follower.sent(call, now);

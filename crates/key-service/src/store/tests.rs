@@ -11,6 +11,8 @@ mod transfer;
 mod update;
 mod vouching;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use latchkey_key_feed::{Epoch, FeedPage, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, json};
 
@@ -27,10 +29,14 @@ pub(crate) struct ScratchStore {
     pub(crate) place: Scratch,
 }
 
+/// How many stores were made.
+static MADE: AtomicU32 = AtomicU32::new(1);
+
 impl ScratchStore {
     pub(crate) async fn new() -> Self {
         let place = Scratch::new().await;
-        let store = open(&place, "epoch-1").await;
+        // Each store has an epoch of its own: those of one PostgreSQL hear each other's announcements, and tell them apart by it.
+        let store = open(&place, &format!("epoch-{}", MADE.fetch_add(1, Ordering::Relaxed))).await;
         Self { store, place }
     }
 
