@@ -127,23 +127,23 @@ async fn asking_acknowledges() {
 
 #[tokio::test]
 async fn only_a_whole_table_of_this_feed_is_an_acknowledgement() {
-    let scratch = ScratchStore::new().await;
-    let own = scratch.store.epoch().as_str().to_owned();
-    scratch.create("a").await;
-    scratch.create("b").await;
-    let asked = |epoch, purged, after| FeedRequest { epoch, purged, ..request(after, Duration::ZERO) };
-    for (what, asked, expected) in [
-        ("no epoch", asked(None, None, 2), 2),
-        ("this epoch", asked(epoch(&own), None, 2), 2),
-        ("another epoch", asked(epoch("another"), None, 2), 0),
-        ("a load that goes on", asked(epoch(&own), Some(Cursor(0)), 2), 0),
-        ("the beginning of a load", asked(None, None, 0), 0),
-        ("a cursor from the future", asked(epoch(&own), None, 4), 0),
-    ] {
+    type Case = (&'static str, Option<&'static str>, Option<Cursor>, u64, u64);
+    let cases: [Case; 6] = [
+        ("no epoch", None, None, 2, 2),
+        ("this epoch", Some("own"), None, 2, 2),
+        ("another epoch", Some("another"), None, 2, 0),
+        ("a load that goes on", Some("own"), Some(Cursor(0)), 2, 0),
+        ("the beginning of a load", None, None, 0, 0),
+        ("a cursor from the future", Some("own"), None, 4, 0),
+    ];
+    for (what, name, purged, after, expected) in cases {
         // A store of its own: what another feed has heard is written there.
         let scratch = ScratchStore::new().await;
         scratch.create("a").await;
         scratch.create("b").await;
+        let own = scratch.store.epoch();
+        let epoch = name.and_then(|name| if name == "own" { Some(own.clone()) } else { epoch(name) });
+        let asked = FeedRequest { epoch, purged, ..request(after, Duration::ZERO) };
         let (feed, _stop) = feed(&scratch);
         assert_eq!(acknowledged(&feed, asked).await, expected, "{what}");
     }
