@@ -175,8 +175,7 @@ impl Table {
                 least_missed = Some((answered, connection));
             }
         }
-        let Some((answered, connection)) = least_missed else { return false };
-        connections::closed(if answered == 0 { Closed::Silent } else { Closed::Idle });
+        let Some((_, connection)) = least_missed else { return false };
         connection.is_closing.store(true, Ordering::SeqCst);
         connection.close.notify_one();
         true
@@ -184,14 +183,31 @@ impl Table {
 }
 
 impl Place {
-    /// Ends when somebody else is to have the place.
+    /// Ends when somebody else is to have the place. The connection must then be closed before another request can begin on it.
     pub(super) async fn lost(&self) {
-        self.connection.close.notified().await;
+        let connection = &self.connection;
+        loop {
+            connection.close.notified().await;
+            let _table = self.shared.table();
+            // A request may have come meanwhile.
+            if connection.is_closing.load(Ordering::SeqCst) {
+                let was_answered = connection.answered.load(Ordering::SeqCst) != 0;
+                connections::closed(if was_answered { Closed::Idle } else { Closed::Silent });
+                return;
+            }
+        }
     }
 
-    /// A request has come.
+    /// A request has come. If the connection was to be closed, it is not: another one is looked for.
     pub(super) fn begin_request(self: &Arc<Self>) -> Busy {
+        // Whoever looks for a place does so behind the same lock, so none finds the connection idle at this moment.
+        let table = self.shared.table();
         self.connection.requests.fetch_add(1, Ordering::SeqCst);
+        let was_closing = self.connection.is_closing.swap(false, Ordering::SeqCst);
+        drop(table);
+        if was_closing {
+            self.shared.tell_change();
+        }
         Busy(Arc::clone(self))
     }
 }

@@ -95,6 +95,22 @@ async fn nobody_loses_a_place_while_a_request_is_answered() {
     assert!(waiting.now_or_never().flatten().is_some());
 }
 
+// It is told to go, and asks something before it hears of it.
+#[tokio::test]
+async fn a_request_that_comes_first_keeps_the_place_and_another_connection_goes() {
+    let places = places(2, 2);
+    let all: Vec<_> = (1..=2).map(|host| at_once(&places, &format!("198.51.100.{host}")).unwrap()).collect();
+    let waiting = places.admit(peer("198.51.100.3"));
+    tokio::pin!(waiting);
+    assert!(waiting.as_mut().now_or_never().is_none());
+    let busy = all[0].begin_request();
+    assert!(waiting.as_mut().now_or_never().is_none());
+    assert_eq!((is_lost(&all[0]), is_lost(&all[1])), (false, true));
+    drop(busy);
+    drop(all);
+    assert!(waiting.now_or_never().flatten().is_some());
+}
+
 #[tokio::test]
 async fn a_source_at_its_limit_loses_its_own_and_takes_none_of_others() {
     let places = places(100, 2);
