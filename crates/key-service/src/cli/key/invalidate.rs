@@ -142,24 +142,41 @@ fn invalidate_choice(
         ended.ask(service, &arguments.edges, &choice.body())?;
         return ended.finish("", Vec::new(), as_json);
     }
-    let chunks: Vec<Vec<&str>> = plan.targets.ids().chunks(IDS_AT_ONCE_MAX).map(<[&str]>::to_vec).collect();
-    for (number, ids) in chunks.iter().enumerate() {
+    let ids = plan.targets.ids();
+    let done = in_chunks(&ids, |ids, is_last| {
         // Whoever has applied the last change has applied all.
-        let wait =
-            if number + 1 == chunks.len() { arguments.edges.clone() } else { EdgeWaitArguments::default() };
-        ended.ask(service, &wait, &json!({ "ids": ids }))?;
-    }
-    let (_, since) = Hits::of(service, choice)?.split();
+        let wait = if is_last { arguments.edges.clone() } else { EdgeWaitArguments::default() };
+        ended.ask(service, &wait, &json!({ "ids": ids }))
+    });
+    // What was ended is told whatever comes then.
     let mut complaints = Vec::new();
-    if !since.is_empty() {
-        complaints.push(format!(
-            "{} made meanwhile and not invalidated, ask again: {}",
-            counted(since.len()),
-            names(since.iter())
-        ));
+    match done.and_then(|()| Hits::of(service, choice)) {
+        Ok(hits) => complaints.extend(made_meanwhile(&hits.split().1)),
+        Err(failed) if ended.ids.is_empty() => return Err(failed),
+        Err(failed) => complaints.push(format!("whether that is all is not known, ask again: {failed}")),
     }
     let spared = format!("Spared the own keys of edges: {}.\n", names(plan.spared.iter()));
     ended.finish(&spared, complaints, as_json)
+}
+
+/// Asks about ids, not too many at once, and says which time is the last. Ends with the first that fails.
+fn in_chunks(
+    ids: &[&str],
+    mut ask: impl FnMut(&[&str], bool) -> Result<(), CommandFailed>,
+) -> Result<(), CommandFailed> {
+    let last = ids.len().div_ceil(IDS_AT_ONCE_MAX);
+    ids.chunks(IDS_AT_ONCE_MAX).zip(1..).try_for_each(|(ids, number)| ask(ids, number == last))
+}
+
+fn made_meanwhile(since: &Hits) -> Option<String> {
+    let told = || {
+        format!(
+            "{} made meanwhile and not invalidated, ask again: {}",
+            counted(since.len()),
+            names(since.iter())
+        )
+    };
+    (!since.is_empty()).then(told)
 }
 
 fn warn_of_edges(hits: &Hits) {

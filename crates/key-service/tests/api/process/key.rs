@@ -1,6 +1,8 @@
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{DevProcess, answered, asking, complaint, latchkey, run, text, told};
 
@@ -233,6 +235,75 @@ fn a_choice_that_may_hit_many_is_told_and_asked_and_spares_the_edges() {
     let ended = answered(&mut asking(&service), &["key", "invalidate", "--mine", "--yes", "--edges-too"], "");
     assert_eq!(ended["invalidated_api_keys"], json!([edge]));
     assert_eq!(alive(&service), 0);
+}
+
+/// A service that has one key of an edge and so many others, invalidates as often as it is said and then fails. Where it listens.
+fn service_that_fails(others: usize, after: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let key = |id: String, privilege: &str| {
+        let rights = json!({"r": {"cluster": [privilege]}});
+        json!({"id": id, "name": "k", "username": "u", "realm": "r", "invalidated": false, "role_descriptors": rights})
+    };
+    let mut keys: Vec<_> = (0..others).map(|n| key(format!("id-{n}"), "monitor")).collect();
+    keys.push(key("edge".to_owned(), "read_key_feed"));
+    std::thread::spawn(move || {
+        let mut deletions = 0;
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (first, body) = read_request(&mut stream);
+            let (status, answer) = if first.starts_with("GET") {
+                (200, json!({ "api_keys": keys }))
+            } else if deletions < after {
+                deletions += 1;
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                (200, json!({"invalidated_api_keys": body["ids"]}))
+            } else {
+                (503, json!({"error": "gone", "status": 503}))
+            };
+            let answer = answer.to_string();
+            let head = format!(
+                "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                answer.len()
+            );
+            stream.get_mut().write_all((head + &answer).as_bytes()).unwrap();
+        }
+    });
+    url
+}
+
+/// The first line and the body.
+fn read_request(stream: &mut BufReader<TcpStream>) -> (String, Vec<u8>) {
+    let (mut first, mut len) = (String::new(), 0);
+    stream.read_line(&mut first).unwrap();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            len = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; len];
+    stream.read_exact(&mut body).unwrap();
+    (first, body)
+}
+
+// Too many for one request: of those that had been ended before one failed, nothing was said.
+#[test]
+fn what_was_ended_is_told_although_a_later_request_fails() {
+    let url = service_that_fails(5_001, 1);
+    let mut command = latchkey();
+    command.env("LATCHKEY_URL", &url).env("LATCHKEY_USER", "u").env("LATCHKEY_PASSWORD", "p");
+    let output = run(command.args(["key", "invalidate", "--name=*", "--yes"]), "");
+    assert!(!output.status.success());
+    let (told, complaint) = (text(&output.stdout), text(&output.stderr));
+    assert!(told.starts_with("Invalidated 5000 keys.\n  id-0\n"), "{told}");
+    assert!(told.contains("  id-4999\n") && !told.contains("id-5000"), "{complaint}");
+    let unknown = "whether that is all is not known, ask again: the service answers 503 ";
+    assert!(complaint.contains(unknown), "{complaint}");
 }
 
 #[test]
