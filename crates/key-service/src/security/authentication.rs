@@ -165,7 +165,7 @@ impl Authenticator {
             Means::Jwt { expiration } if now >= *expiration => return Err(JwtRejection::Expired.into()),
             Means::Jwt { .. } => subject.clone(),
             Means::Own => self.renewed_subject(subject, now).await?,
-            Means::Token(digest) => self.subject_of(&self.living_token(digest, now).await?, now).await?,
+            Means::Token(digest) => self.standing_of(digest, now).await?,
         };
         Ok(Authentication { authenticating, means: authentication.means.clone(), run_as })
     }

@@ -126,7 +126,7 @@ pub(crate) struct Service {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) stop: watch::Sender<bool>,
     router: Router,
-    scratch: Arc<Scratch>,
+    pub(crate) scratch: Arc<Scratch>,
     realms: Realms,
     order: Vec<RealmName>,
 }

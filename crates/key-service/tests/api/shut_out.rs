@@ -4,10 +4,15 @@ mod file_users;
 mod keys;
 mod others;
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use latchkey_key_service::settings::{ServiceSettings, TokenSettings};
 use serde_json::json;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection as _, Executor as _};
 
+use crate::scratch::Place;
 use crate::service::{Answer, Client, PASSWORD, Service, USERS};
 
 const TOKEN: &str = "/_security/oauth2/token";
@@ -202,4 +207,35 @@ async fn a_token_acts_by_the_roles_that_its_user_has_now() {
     assert_eq!((&who["roles"], &who["full_name"]), (&json!(["read"]), &json!("Alice")));
     let answer = refresh(&service.user("tokens"), &held.refresh).await.json();
     assert_eq!(answer["authentication"]["roles"], json!(["read"]));
+}
+
+// Proof and token are two looks at the store. Once enabled again, a user had a token of before.
+#[tokio::test]
+async fn a_user_who_is_shut_out_while_a_token_is_made_gets_none() {
+    let service = service().await;
+    // Where changes stand in one line, they can be made to wait.
+    let Place::File(file) = &service.scratch.place else { return };
+    let options = SqliteConnectOptions::new().filename(file);
+    let mut blocker = SqliteConnection::connect_with(&options).await.unwrap();
+    blocker.execute("begin immediate").await.unwrap();
+    let wait = |ms| tokio::time::sleep(Duration::from_millis(ms));
+    let grant = json!({"grant_type": "password", "username": "alice", "password": PASSWORD}).to_string();
+    let client = service.user("tokens");
+    let ((), granted, ()) = tokio::join!(
+        shut_out(&service, "disable"),
+        async {
+            wait(300).await;
+            client.post(TOKEN, &grant).await
+        },
+        async {
+            wait(900).await;
+            blocker.execute("commit").await.unwrap();
+        }
+    );
+    let enabled = service.elastic().put_nothing(&format!("{ALICE}/_enable")).await;
+    assert_eq!(enabled.status, StatusCode::OK, "{}", enabled.text);
+    if granted.status == StatusCode::OK {
+        assert_refused(&service, &of(&granted).access).await;
+    }
+    granted.assert_error(401, "security_exception", "token expired");
 }

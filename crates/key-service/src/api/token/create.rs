@@ -69,7 +69,8 @@ pub(in crate::api) async fn create(
     parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
-    let body = PARSER.parse(&Node::parse_required(&body)?)?;
+    let read = |body: &Node| PARSER.parse(body);
+    let body = service.read_required_body(&authenticated, body, read).await?;
     parameters.finish()?;
     let scope = body.has_scope().then_some(SCOPE);
     let grant = body.into_grant()?;
@@ -163,6 +164,9 @@ impl Service {
         if !self.store.create_token(token, authenticated.actor()).await? {
             return Err(self.refuse_grant(TokenRejection::Ended.into(), authenticated));
         }
+        // Whoever was shut out between the proof and now had no token that could be ended. Nobody holds this one yet.
+        let standing = self.authenticator.standing_of(&issued.access.digest(), now).await;
+        standing.map_err(|failure| self.refuse_grant(failure, authenticated))?;
         Ok(Issue { issued, subject: subject.clone(), lasts })
     }
 

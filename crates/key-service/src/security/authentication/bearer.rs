@@ -60,8 +60,21 @@ impl Authenticator {
     ) -> Result<Authentication, AuthenticationFailure> {
         let token = Token::<Access>::parse(credential.token.expose()).ok_or(TokenRejection::Unknown)?;
         let digest = token.digest();
-        let subject = self.subject_of(&self.living_token(&digest, now).await?, now).await?;
+        let subject = self.standing_of(&digest, now).await?;
         Ok(Authentication::of(subject, Means::Token(digest)))
+    }
+
+    /// On whose behalf an access token acts, if it has not ended and those on whom it stands are let in.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::living_token`] and [`Self::subject_of`].
+    pub async fn standing_of(
+        &self,
+        digest: &TokenDigest<Access>,
+        now: UnixMillis,
+    ) -> Result<Subject, AuthenticationFailure> {
+        self.subject_of(&self.living_token(digest, now).await?, now).await
     }
 
     /// What is stored of an access token that has not ended.

@@ -9,6 +9,8 @@ const KEYS: &str = "/_security/api_key";
 /// Keys of alice, one that a key of hers made, and one of somebody else.
 struct Keys {
     own: Vec<String>,
+    /// The id of the one that a key made.
+    derived: String,
     others: String,
 }
 
@@ -21,7 +23,8 @@ async fn keys(service: &Service) -> Keys {
     service.clock.advance_ms(1_000);
     let others = service.user("own").make(r#"{"name":"e"}"#).await;
     let _ = expired;
-    Keys { own: vec![first.encoded, second.encoded, derived.encoded], others: others.encoded }
+    let own = vec![first.encoded, second.encoded, derived.encoded];
+    Keys { own, derived: derived.id, others: others.encoded }
 }
 
 async fn assert_all(service: &Service, keys: &[String], status: u16) {
@@ -86,6 +89,8 @@ async fn keys_end_with_their_owner_when_that_is_asked() {
         let rows = page["keys"].as_array().unwrap();
         assert_eq!(rows.len(), 4);
         assert!(rows.iter().all(|row| row["removed"] == json!(true)), "{page}");
+        // The key of an edge may be among her own, and is told of what ended before it.
+        assert_eq!(rows[0]["id"], json!(keys.derived), "{page}");
     }
 }
 
