@@ -63,6 +63,8 @@ pub enum Overspent {
     },
     /// Too many of its kind wait already.
     Crowded,
+    /// It failed: it has panicked.
+    Failed,
     /// Nobody waits for it any more.
     Gone,
     /// Its time is over.
@@ -192,6 +194,7 @@ impl Overspent {
         match self {
             Self::Bytes { .. } => "bytes",
             Self::Crowded => "crowded",
+            Self::Failed => "failed",
             Self::Gone => "gone",
             Self::Late => "late",
             Self::Memory => "memory",
@@ -207,6 +210,7 @@ impl fmt::Display for Overspent {
                 write!(f, "the request needs more than [{bytes_max}] bytes of memory; ask for less at once")
             }
             Self::Crowded => f.write_str("too many requests of this kind wait already"),
+            Self::Failed => f.write_str("the work of the request failed"),
             Self::Gone => f.write_str("the client is gone"),
             Self::Late => f.write_str("the request took too long"),
             Self::Memory => {
@@ -221,12 +225,14 @@ impl fmt::Display for Overspent {
 
 impl std::error::Error for Overspent {}
 
-/// What is too large by itself is the client's mistake (400). What only comes at a bad time may be tried again (429, 503).
+/// What is too large by itself is the client's mistake (400). What only comes at a bad time may be tried again (429, 503). What failed is
+/// the service's mistake (500).
 impl From<Overspent> for ErrorCause {
     fn from(overspent: Overspent) -> Self {
         let error_type = match overspent {
             Overspent::Bytes { .. } | Overspent::Steps { .. } => ErrorType::IllegalArgument,
             Overspent::Crowded => ErrorType::EsRejectedExecution,
+            Overspent::Failed => ErrorType::Exception,
             Overspent::Gone | Overspent::Late => ErrorType::Timeout,
             Overspent::Memory => ErrorType::CircuitBreaking,
         };

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -143,8 +144,12 @@ impl Lane {
         let running = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let work = || {
-                let outcome = work(&mut effort);
-                let (steps, bytes, overspent) = (effort.steps(), effort.bytes_most(), effort.overspent());
+                // Work takes all that it changes along, so what a panic leaves half done goes with it. The panic itself is in the log.
+                let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut effort)));
+                let has_failed = outcome.is_err().then_some(Overspent::Failed);
+                let outcome = outcome.unwrap_or_else(|_| Err(Overspent::Failed.into()));
+                let (steps, bytes) = (effort.steps(), effort.bytes_most());
+                let overspent = has_failed.or(effort.overspent());
                 tell(&Cost { steps, bytes, took: begun.elapsed(), overspent });
                 outcome
             };
@@ -152,7 +157,7 @@ impl Lane {
         });
         match timeout(WORK_WAIT_MAX, running).await {
             Ok(Ok(outcome)) => outcome,
-            // The work has panicked, or the service stops: nobody will finish it.
+            // The service stops: nobody will do it.
             Ok(Err(_)) => Err(Overspent::Gone.into()),
             Err(_) => {
                 client.0.stop(HaltReason::Late);

@@ -112,10 +112,14 @@ pub(super) async fn put(
     mut parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
-    let privileges = parse(&Node::parse_required(&body)?)?;
+    let read = |body: &Node| {
+        let privileges = parse(body)?;
+        Ok((validate(&privileges), privileges))
+    };
+    let (validity, privileges) = service.read_required_body(&authenticated, body, read).await?;
     parameters.refresh()?;
     parameters.finish()?;
-    validate(&privileges)?;
+    validity?;
     authenticated.authorize(&ClusterRequest::Other(PUT_PRIVILEGES))?;
     let (actor, now) = (authenticated.actor(), service.clock.now());
     let names: Vec<(String, String)> =

@@ -78,6 +78,11 @@ pub struct Member {
     pub value: Node,
 }
 
+/// The complaint of a route that cannot do without a body.
+pub(super) fn missing_body() -> ErrorCause {
+    ErrorCause::parse("request body is required")
+}
+
 impl Node {
     /// Reads a body that a route cannot do without.
     ///
@@ -85,7 +90,7 @@ impl Node {
     ///
     /// `parse_exception` when there is no body, `x_content_parse_exception` when it is not acceptable JSON.
     pub fn parse_required(body: &[u8]) -> Result<Self, ErrorCause> {
-        Self::parse(body)?.ok_or_else(|| ErrorCause::parse("request body is required"))
+        Self::parse(body)?.ok_or_else(missing_body)
     }
 
     /// Reads a body; no bytes are no body.

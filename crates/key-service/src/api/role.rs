@@ -61,10 +61,15 @@ pub(super) async fn put(
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let name = path.take("name");
-    let role = RoleDescriptor::parse(&name, &Node::parse_required(&body)?)?;
+    let called = name.clone();
+    let read = move |body: &Node| {
+        let role = RoleDescriptor::parse(&called, body)?;
+        Ok((validate(&called, &role), role))
+    };
+    let (validity, role) = service.read_required_body(&authenticated, body, read).await?;
     parameters.refresh()?;
     parameters.finish()?;
-    validate(&name, &role)?;
+    validity?;
     authenticated.authorize(&ClusterRequest::Other(PUT_ROLE))?;
     let (actor, now) = (authenticated.actor(), service.clock.now());
     let created = match service.store.put_role(name, role, actor, now).await? {

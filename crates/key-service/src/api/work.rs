@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::api::Service;
 use crate::api::answer::text::AnswerText;
 use crate::api::authenticated::Authenticated;
-use crate::api::content::Node;
-use crate::api::error::ApiError;
+use crate::api::content::{Node, missing_body};
+use crate::api::error::{ApiError, ErrorCause};
 use crate::audit::{self, CostEvent};
 use crate::effort::{Effort, Overspent, SharedMemory};
 use crate::lane::{Cost, Lane, LaneBounds};
@@ -138,10 +138,30 @@ impl Service {
         };
         self.work(&self.workshop.questions, authenticated, reading).await
     }
+
+    /// The same for a route that cannot do without a body. `read` also looks for what is wrong with what it has read: that takes as
+    /// long as the body is.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Node::parse_required`].
+    pub(super) async fn read_required_body<T, F>(
+        &self,
+        authenticated: &Authenticated,
+        body: Vec<u8>,
+        read: F,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Node) -> Result<T, ErrorCause> + Send + 'static,
+    {
+        let read = move |body: Option<&Node>| Ok(read(body.ok_or_else(missing_body)?)?);
+        self.read_body(authenticated, body, read).await
+    }
 }
 
 impl From<Overspent> for ApiError {
     fn from(overspent: Overspent) -> Self {
-        crate::api::error::ErrorCause::from(overspent).into()
+        ErrorCause::from(overspent).into()
     }
 }

@@ -92,6 +92,23 @@ async fn whoever_finds_no_place_is_refused_at_once() {
     assert!(lane.payers.0.lock().unwrap().is_empty(), "whoever has nothing to do is forgotten");
 }
 
+// It was told that its client is gone, and nobody was told what it cost.
+#[tokio::test]
+async fn work_that_panics_has_failed_and_its_turn_is_free() {
+    let lane = lane();
+    let memory = SharedMemory::new(0, 0);
+    let (told, cost) = mpsc::channel();
+    let work = |effort: &mut Effort| -> Result<(), Overspent> {
+        effort.spend(3)?;
+        panic!("work that panics")
+    };
+    let outcome = lane.run(&payer("ann"), &memory, work, move |cost| told.send(*cost).unwrap()).await;
+    assert_eq!(outcome, Err(Overspent::Failed));
+    let cost = cost.recv().unwrap();
+    assert_eq!((cost.steps, cost.overspent), (3, Some(Overspent::Failed)));
+    assert_eq!(lane.run(&payer("ann"), &memory, |_| Ok::<_, Overspent>(1), |_| ()).await, Ok(1));
+}
+
 #[tokio::test]
 async fn tells_what_work_has_cost() {
     let lane = Lane::new("test", LaneBounds { allowance: Allowance { steps: 5, bytes: 9 }, ..BOUNDS });

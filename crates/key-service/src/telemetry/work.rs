@@ -37,6 +37,7 @@ pub fn begin_at_zero(lane: &'static str) {
     let limits = [
         Overspent::Bytes { bytes_max: 0 },
         Overspent::Crowded,
+        Overspent::Failed,
         Overspent::Gone,
         Overspent::Late,
         Overspent::Memory,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::http::StatusCode;
-use futures_util::future::join_all;
+use axum::http::{Method, StatusCode};
+use futures_util::future::{join_all, select_all};
 use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
 use latchkey_key_service::audit::Actor;
 use latchkey_key_service::security::role_descriptor::RoleDescriptors;
@@ -13,7 +13,7 @@ use latchkey_key_service::settings::ServiceSettings;
 use latchkey_key_service::store::{KeyOwner, StoredKey};
 use serde_json::{Map, Value, json};
 
-use crate::service::{BEGINNING, Service};
+use crate::service::{BEGINNING, PASSWORD, Service};
 
 const CHECK: &str = "/_security/user/_has_privileges";
 const LIST: &str = "/_security/api_key";
@@ -174,4 +174,84 @@ async fn complaints_are_told_up_to_a_number() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
         assert!(answer.len < 1_000_000, "{}", answer.len);
     }
+}
+
+/// Asks health, the feed and what reads the store, again and again until the attack is over. How often all were
+/// answered.
+async fn others_meanwhile<T>(service: &Service, attack: impl Future<Output = T>) -> (T, usize) {
+    let latest = service.store.latest().await.unwrap();
+    let feed = format!("/_latchkey/feed?after={}&epoch=epoch", latest.0);
+    let mut attack = std::pin::pin!(attack);
+    let mut answered = 0;
+    loop {
+        let others = async {
+            assert_eq!(service.anonymous().get("/healthz").await.status, StatusCode::OK);
+            assert_eq!(service.user("feed").get(&feed).await.status, StatusCode::OK);
+            assert_eq!(service.elastic().get("/_security/role/nothing").await.status, StatusCode::NOT_FOUND);
+        };
+        let mut others = std::pin::pin!(others);
+        tokio::select! {
+            outcome = &mut attack => {
+                others.await;
+                return (outcome, answered);
+            }
+            () = &mut others => answered += 1,
+        }
+    }
+}
+
+/// Almost a megabyte of role descriptors, of which the last has a privilege that does not exist.
+fn long_descriptors() -> Value {
+    let indices = json!([{"names": ["a*"], "privileges": ["read"]}]);
+    let role = |privilege: &str| json!({"cluster": [privilege], "indices": indices});
+    let mut roles: Map<String, Value> = (0..9_000).map(|n| (format!("r{n:04}"), role("monitor"))).collect();
+    roles.insert("z".to_owned(), role("nonsense"));
+    Value::Object(roles)
+}
+
+// Read where requests are served, each of these stopped everything for a third of a second.
+#[tokio::test]
+async fn long_bodies_keep_nobody_waiting_whatever_they_ask_for() {
+    let service = Service::new().await;
+    let roles = long_descriptors();
+    let key = json!({"name": "k", "role_descriptors": &roles});
+    let grant = |field: &str, keys: &Value| {
+        json!({"grant_type": "password", "username": "own", "password": PASSWORD, field: keys}).to_string()
+    };
+    let metadata = json!({"metadata": {"roles": &roles}, "roles": ["r"], "password": "short"});
+    for (method, path, body) in [
+        (Method::PUT, LIST, key.to_string()),
+        (Method::PUT, "/_security/api_key/grant", grant("api_key", &key)),
+        (Method::POST, "/_security/api_key/_bulk_grant", grant("api_keys", &json!([&key]))),
+        (Method::PUT, "/_security/api_key/id", json!({"role_descriptors": &roles}).to_string()),
+        (
+            Method::POST,
+            "/_security/api_key/_bulk_update",
+            json!({"ids": ["id"], "role_descriptors": &roles}).to_string(),
+        ),
+        (Method::PUT, "/_security/user/bob", metadata.to_string()),
+    ] {
+        let client = service.elastic();
+        let attack = join_all((0..ATTACKERS).map(|_| client.request(method.clone(), path, Some(&body))));
+        let (answers, others) = others_meanwhile(&service, attack).await;
+        for answer in answers {
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {}", answer.text);
+        }
+        assert!(others > 0, "{path}");
+    }
+}
+
+// Those that waited for their turn held every connection to the store.
+#[tokio::test]
+async fn searches_that_wait_keep_nobody_from_the_store() {
+    let service = Service::new().await;
+    for n in 0..70 {
+        add_key(&service, &format!("old{n}"), texts(vec!["ab".repeat(50_000)])).await;
+    }
+    let query = json!({"query": {"wildcard": {"metadata.t": "*a*c*"}}}).to_string();
+    let client = service.user("own");
+    let first_of_all = select_all((0..16).map(|_| Box::pin(client.post(SEARCH, &query))));
+    let ((first, ..), others) = others_meanwhile(&service, first_of_all).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.text);
+    assert!(others > 0);
 }

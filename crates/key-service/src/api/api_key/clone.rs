@@ -59,13 +59,17 @@ pub(in crate::api) async fn clone(
     mut parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
-    let request = PARSER.parse(&Node::parse_required(&body)?)?;
+    let read = |body: &Node| {
+        let request = PARSER.parse(body)?;
+        Ok((request.validate(), request))
+    };
+    let (validity, request) = service.read_required_body(&authenticated, body, read).await?;
     let wait = wait_for_edges(&mut parameters)?;
     // Every later read sees the key, whatever is said here.
     let refresh = parameters.refresh()?;
     parameters.finish()?;
     service.require_api_keys()?;
-    request.validate()?;
+    validity?;
     authenticated.authorize(&ClusterRequest::CloneKey)?;
     let now = service.clock.now();
     let source = service.source_of_clone(&request.api_key, now, &authenticated).await?;

@@ -22,14 +22,18 @@ pub(in crate::api) async fn create(
     mut parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
-    let request = KeyRequest::parse(&Node::parse_required(&body)?)?;
+    let read = |body: &Node| {
+        let request = KeyRequest::parse(body)?;
+        Ok((request.problems(), request))
+    };
+    let (found, request) = service.read_required_body(&authenticated, body, read).await?;
     let wait = wait_for_edges(&mut parameters)?;
     // Every later read sees the key, whatever is said here.
     let refresh = parameters.refresh()?;
     parameters.finish()?;
     service.require_api_keys()?;
     let mut problems = ValidationProblems::new();
-    problems.extend(request.problems());
+    problems.extend(found);
     problems.into_result()?;
     authenticated.authorize(&ClusterRequest::CreateKey)?;
     let now = service.clock.now();

@@ -93,15 +93,19 @@ pub(in crate::api) async fn grant(
     mut parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
-    let GrantKeysBody { grant, mut keys } = PARSER.parse(&Node::parse_required(&body)?)?;
+    let read = |body: &Node| {
+        let GrantKeysBody { grant, mut keys } = PARSER.parse(body)?;
+        // What is not said of the key is missing in it.
+        let key = keys.pop().unwrap_or_default();
+        Ok((grant, key.problems(), key))
+    };
+    let (grant, problems, key) = service.read_required_body(&authenticated, body, read).await?;
     let wait = wait_for_edges(&mut parameters)?;
     // Every later read sees the key, whatever is said here.
     let refresh = parameters.refresh()?;
     parameters.finish()?;
     service.require_api_keys()?;
-    // What is not said of the key is missing in it.
-    let key = keys.pop().unwrap_or_default();
-    let grant = validate(grant, key.problems())?;
+    let grant = validate(grant, problems)?;
     authenticated.authorize(&ClusterRequest::GrantKey)?;
     let grantee = service.grantee(grant, &ClusterRequest::GrantKey, &authenticated).await?;
     let now = service.clock.now();
@@ -119,12 +123,16 @@ pub(in crate::api) async fn bulk_grant(
     mut parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
-    let GrantKeysBody { grant, keys } = BULK_PARSER.parse(&Node::parse_required(&body)?)?;
+    let read = |body: &Node| {
+        let GrantKeysBody { grant, keys } = BULK_PARSER.parse(body)?;
+        Ok((grant, problems_of_several(&keys), keys))
+    };
+    let (grant, problems, keys) = service.read_required_body(&authenticated, body, read).await?;
     let wait = wait_for_edges(&mut parameters)?;
     let refresh = parameters.refresh()?;
     parameters.finish()?;
     service.require_api_keys()?;
-    let grant = validate(grant, problems_of_several(&keys))?;
+    let grant = validate(grant, problems)?;
     authenticated.authorize(&ClusterRequest::BulkGrantKeys)?;
     let grantee = service.grantee(grant, &ClusterRequest::BulkGrantKeys, &authenticated).await?;
     let now = service.clock.now();

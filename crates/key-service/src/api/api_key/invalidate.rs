@@ -57,7 +57,8 @@ pub(in crate::api) async fn invalidate(
     mut parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
-    let request = PARSER.parse_into(&Node::parse_required(&body)?, InvalidateRequest::build)?;
+    let read = |body: &Node| PARSER.parse_into(body, InvalidateRequest::build);
+    let request = service.read_required_body(&authenticated, body, read).await?;
     let wait = wait_for_edges(&mut parameters)?;
     parameters.finish()?;
     service.require_api_keys()?;

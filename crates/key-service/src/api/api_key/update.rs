@@ -103,15 +103,19 @@ pub(in crate::api) async fn update(
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let id = path.take("id");
-    let mut request = match Node::parse(&body)? {
-        Some(node) => PARSER.parse_into(&node, UpdateRequest::build)?,
-        None => UpdateRequest::build(UpdateBody::default())?,
+    let read = move |body: Option<&Node>| {
+        let mut request = match body {
+            Some(node) => PARSER.parse_into(node, UpdateRequest::build)?,
+            None => UpdateRequest::build(UpdateBody::default())?,
+        };
+        request.ids = vec![id];
+        Ok((request.validate(), request))
     };
-    request.ids = vec![id];
+    let (validity, request) = service.read_body(&authenticated, body, read).await?;
     let wait = wait_for_edges(&mut parameters)?;
     parameters.finish()?;
     service.require_api_keys()?;
-    request.validate()?;
+    validity?;
     authenticated.authorize(&ClusterRequest::UpdateKey)?;
     let wait = service.edge_wait(wait)?;
     let mut changed = service.change(&authenticated, request).await?;
@@ -131,11 +135,15 @@ pub(in crate::api) async fn bulk_update(
     mut parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
-    let request = BULK_PARSER.parse_into(&Node::parse_required(&body)?, UpdateRequest::build)?;
+    let read = |body: &Node| {
+        let request = BULK_PARSER.parse_into(body, UpdateRequest::build)?;
+        Ok((request.validate(), request))
+    };
+    let (validity, request) = service.read_required_body(&authenticated, body, read).await?;
     let wait = wait_for_edges(&mut parameters)?;
     parameters.finish()?;
     service.require_api_keys()?;
-    request.validate()?;
+    validity?;
     authenticated.authorize(&ClusterRequest::BulkUpdateKeys)?;
     let wait = service.edge_wait(wait)?;
     let changed = service.change(&authenticated, request).await?;

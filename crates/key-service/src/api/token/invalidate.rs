@@ -62,7 +62,8 @@ pub(in crate::api) async fn invalidate(
     parameters: Parameters,
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
-    let request = PARSER.parse_into(&Node::parse_required(&body)?, InvalidateRequest::build)?;
+    let read = |body: &Node| PARSER.parse_into(body, InvalidateRequest::build);
+    let request = service.read_required_body(&authenticated, body, read).await?;
     parameters.finish()?;
     request.validate()?;
     authenticated.authorize(&ClusterRequest::InvalidateToken)?;

@@ -25,7 +25,7 @@ pub(in crate::api) async fn change(
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let username = path.take("username");
-    change_of(&service, &authenticated, username, parameters, &body).await
+    change_of(&service, &authenticated, username, parameters, body).await
 }
 
 pub(in crate::api) async fn change_own(
@@ -35,7 +35,7 @@ pub(in crate::api) async fn change_own(
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let username = authenticated.authentication.username().to_owned();
-    change_of(&service, &authenticated, username, parameters, &body).await
+    change_of(&service, &authenticated, username, parameters, body).await
 }
 
 async fn change_of(
@@ -43,9 +43,9 @@ async fn change_of(
     authenticated: &Authenticated,
     username: String,
     mut parameters: Parameters,
-    body: &[u8],
+    body: Vec<u8>,
 ) -> Result<Response, ApiError> {
-    let password = parse(&Node::parse_required(body)?)?;
+    let password = service.read_required_body(authenticated, body, parse).await?;
     parameters.refresh()?;
     parameters.finish()?;
     let password = require(password)?;

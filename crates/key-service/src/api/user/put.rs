@@ -46,12 +46,17 @@ pub(in crate::api) async fn put(
     RequestBody(body): RequestBody,
 ) -> Result<Response, ApiError> {
     let username = path.take("username");
-    let body = PutBody::parse(&Node::parse_required(&body)?, &username)?;
+    let whose = username.clone();
+    let read = move |body: &Node| {
+        let body = PutBody::parse(body, &whose)?;
+        Ok((body.validate(), body))
+    };
+    let (validity, body) = service.read_required_body(&authenticated, body, read).await?;
     // Every later request sees the user, whatever is said here.
     parameters.refresh()?;
     let request = ShutOutRequest::read(&mut parameters, &service)?;
     parameters.finish()?;
-    body.validate()?;
+    validity?;
     authenticated.authorize(&ClusterRequest::Other(PUT_USER))?;
     let roles = body.roles.unwrap_or_default();
     service.refuse_names(&username, &roles)?;

@@ -1,7 +1,6 @@
 //! Edges that are no more: they have said goodbye, or whoever looks after them says so.
 
 use super::EdgeLedger;
-use super::room::noted_after;
 use crate::clock::Moment;
 use crate::feed::edge_id::{EdgeId, Holder};
 use crate::feed::edge_name::EdgeName;
@@ -30,7 +29,7 @@ impl EdgeLedger {
         let Some(progress) = self.edges.get_mut(id).filter(|progress| progress.holder == *holder) else {
             return false;
         };
-        progress.seen = noted_after(progress.seen, now);
+        progress.seen = progress.seen.max(now.wall);
         self.let_go(id);
         true
     }
@@ -57,7 +56,7 @@ impl EdgeLedger {
             if progress.is_live(now) && !ended.contains(&progress.holder) {
                 outcome.live += 1;
             } else {
-                progress.seen = noted_after(progress.seen, now);
+                progress.seen = progress.seen.max(now.wall);
                 outcome.forgotten.push(id.clone());
             }
         }
@@ -73,8 +72,6 @@ impl EdgeLedger {
             progress.has_left = true;
             progress.stored.is_right = false;
             self.unstored.insert(id.clone());
-            let holder = progress.holder.clone();
-            self.note_gone(&holder);
         }
         self.tell_waiting_of_end(id);
     }
