@@ -112,10 +112,16 @@ impl<C: HostClocks> VmClock<C> {
 }
 
 impl Moment {
-    /// This moment, or an earlier one by the monotonic clock.
+    /// This moment, or that one where it is earlier, by each clock for itself.
     #[must_use]
-    pub fn no_later_than(self, end: MonotonicMillis) -> Self {
-        Self { monotonic: self.monotonic.min(end), ..self }
+    pub fn no_later_than(self, end: Self) -> Self {
+        Self { wall: self.wall.min(end.wall), monotonic: self.monotonic.min(end.monotonic) }
+    }
+
+    /// The moment `millis` later.
+    #[must_use]
+    pub fn plus_millis(self, millis: u64) -> Self {
+        Self { wall: self.wall.plus_millis(millis), monotonic: self.monotonic.plus_millis(millis) }
     }
 
     /// The monotonic time when the wall clock has gone on to `wall` since this moment; `None` if that does

@@ -109,7 +109,7 @@ pub struct Step {
 enum State {
     Watching,
     Sending { reading: Reading },
-    Polling { call: CallId, until: MonotonicMillis, reading: Reading },
+    Polling { call: CallId, until: MonotonicMillis, call_end: Moment, reading: Reading },
     BackingOff { until: MonotonicMillis, reading: Reading },
     LayingOut { load: Load, end: LoadEnd },
     Sweeping { live: LiveTable },
@@ -160,9 +160,9 @@ impl<S: SharedStore> Follower<S> {
             State::BackingOff { until, reading } if now >= until => self.ask(reading, &mut step),
             State::LayingOut { load, end } => self.lay_out(load, end, now, &mut step),
             State::Sweeping { live } => self.sweep(&live, &mut step),
-            State::Polling { call, until, reading } => {
+            State::Polling { call, until, call_end, reading } => {
                 if let Some(reading) = self.catch_up(reading, now, jitter, &mut step) {
-                    self.state = State::Polling { call, until, reading };
+                    self.state = State::Polling { call, until, call_end, reading };
                 }
             }
             waiting @ (State::Sending { .. } | State::BackingOff { .. }) => self.state = waiting,
@@ -184,11 +184,12 @@ impl<S: SharedStore> Follower<S> {
     }
 
     /// The request of the last step is on its way.
-    pub fn sent(&mut self, call: CallId, now: MonotonicMillis) {
+    pub fn sent(&mut self, call: CallId, now: Moment) {
         if let State::Sending { reading } = mem::replace(&mut self.state, State::Watching) {
             let timeout_ms = self.request.timeout_ms(reading.wait_ms(&self.request));
-            self.state =
-                State::Polling { call, until: now.plus_millis(timeout_ms + ANSWER_GRACE_MS), reading };
+            let call_end = now.plus_millis(timeout_ms);
+            let until = call_end.monotonic.plus_millis(ANSWER_GRACE_MS);
+            self.state = State::Polling { call, until, call_end, reading };
         }
     }
 
@@ -205,9 +206,10 @@ impl<S: SharedStore> Follower<S> {
     pub fn answered(&mut self, call: CallId, answer: Answer<'_>, now: Moment, jitter: u64) -> Step {
         let mut step = Step::default();
         match mem::replace(&mut self.state, State::Watching) {
-            State::Polling { call: awaited, until, reading } if awaited == call => {
+            State::Polling { call: awaited, call_end, reading, .. } if awaited == call => {
                 if let Some(reading) = self.catch_up(reading, now.monotonic, jitter, &mut step) {
-                    self.read(reading, answer, now.no_later_than(call_end(until)), jitter, &mut step);
+                    // The service counts on no table being younger than the call could be, however late it is told here.
+                    self.read(reading, answer, now.no_later_than(call_end), jitter, &mut step);
                 }
             }
             other => {
@@ -367,12 +369,6 @@ fn note_set_aside<'c>(changes: &'c Changes, step: &mut Step) -> &'c Changes {
         step.notes.push(Note::SetAside(changes.set_aside().clone()));
     }
     changes
-}
-
-/// When the host gives up the call that is waited for until then. The service counts on a table being no younger than that, however late the host tells of
-/// the answer.
-fn call_end(waited_until: MonotonicMillis) -> MonotonicMillis {
-    MonotonicMillis(waited_until.0.saturating_sub(ANSWER_GRACE_MS))
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Plugin {
             follower.answered(call, answer, now, jitter())
         });
         drop(follower);
-        self.carry_out(step, now.monotonic);
+        self.carry_out(step, now);
         self.set_tick_period();
     }
 
@@ -110,7 +110,7 @@ impl Plugin {
             joined.follower.borrow_mut().ask_at_once();
         }
         let step = joined.follower.borrow_mut().tick(self.candidate.get(), now, jitter());
-        self.carry_out(step, now);
+        self.carry_out(step, tick.now);
         let is_following = joined.follower.borrow().current(now) == Some(self.following.id);
         joined.housekeeping.borrow_mut().tick(is_following, now);
         self.report(tick.now);
@@ -142,7 +142,7 @@ impl Plugin {
         }
     }
 
-    fn carry_out(&self, step: Step, now: MonotonicMillis) {
+    fn carry_out(&self, step: Step, now: Moment) {
         for note in &step.notes {
             self.observe(note);
         }
@@ -156,7 +156,7 @@ impl Plugin {
                 follower.sent(call, now);
             }
             Err(feed_call::NotSent) => {
-                let step = follower.not_sent(now, jitter());
+                let step = follower.not_sent(now.monotonic, jitter());
                 for note in &step.notes {
                     self.observe(note);
                 }

@@ -170,11 +170,12 @@ impl Edge {
     }
 
     pub(super) fn carry_out(&mut self, vm: usize, step: Step) {
+        let now = self.moment();
         let vm = &mut self.vms[vm];
         vm.notes.extend(step.notes.iter().map(|note| format!("{note:?}")));
         if let Some(poll) = step.poll {
             self.calls += 1;
-            vm.follower.sent(CallId(self.calls), self.now);
+            vm.follower.sent(CallId(self.calls), now);
             vm.pending = Some((CallId(self.calls), poll));
         }
     }
