@@ -16,6 +16,7 @@ mod propagation;
 mod readings;
 pub mod register;
 pub mod shared_page;
+mod wait_places;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +32,7 @@ use crate::feed::propagation::RecentChanges;
 use crate::feed::readings::{Listener, Newness, Place, Readings};
 use crate::feed::register::{ClaimFailure, EdgeRegister};
 use crate::feed::shared_page::SharedPage;
-use crate::limits::edges::EDGE_WAITERS_MAX;
+use crate::feed::wait_places::WaitPlaces;
 use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
 
@@ -42,7 +43,8 @@ pub struct Feed {
     readings: Readings,
     waiters_max: usize,
     places: Semaphore,
-    edge_places: Semaphore,
+    waits_for_all: WaitPlaces,
+    waits_for_live: WaitPlaces,
     edges: Arc<EdgeRegister>,
     stopping: watch::Receiver<bool>,
 }
@@ -75,8 +77,6 @@ pub enum FeedRefusal {
     Store(StoreError),
     /// So many requests wait, and no more may.
     TooManyWaiting(usize),
-    /// As many requests wait for edges as may.
-    TooManyEdgeWaits,
 }
 
 impl Feed {
@@ -99,7 +99,8 @@ impl Feed {
             store,
             waiters_max,
             places: Semaphore::new(waiters_max),
-            edge_places: Semaphore::new(EDGE_WAITERS_MAX),
+            waits_for_all: WaitPlaces::default(),
+            waits_for_live: WaitPlaces::default(),
             edges,
             stopping,
         }
@@ -232,9 +233,6 @@ impl fmt::Display for FeedRefusal {
             Self::Store(error) => error.fmt(f),
             Self::TooManyWaiting(waiters_max) => {
                 write!(f, "{waiters_max} requests for the key feed wait already")
-            }
-            Self::TooManyEdgeWaits => {
-                write!(f, "{EDGE_WAITERS_MAX} requests wait for edges already; nothing was changed")
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::api::Service;
 use crate::api::authenticated::Authenticated;
 use crate::api::error::{ApiError, ErrorCause};
 use crate::api::parameters::{Parameters, Refresh};
-use crate::feed::edge_wait::{EdgeWait, EdgesReached};
+use crate::feed::edge_wait::EdgesReached;
 use crate::feed::edges::{MayAdmit, Waiting};
 use crate::limits::edges::{EDGE_WAIT_MAX, EDGES_MISSING_NAMED_MAX};
 use crate::security::request::{ClusterRequest, GET_EDGES};
@@ -45,8 +45,8 @@ struct MayAdmitAnswer {
 }
 
 /// Waiting for edges that somebody asked for, in one way or another.
-pub(super) struct AskedWait<'a> {
-    wait: EdgeWait<'a>,
+pub(super) struct AskedWait {
+    wait: Duration,
     /// Whether the answer says how far the change has come.
     is_told: bool,
     waiting: Waiting,
@@ -65,52 +65,40 @@ pub(super) fn wait_for_edges(parameters: &mut Parameters) -> Result<Option<Durat
 }
 
 impl Service {
-    /// A place to wait for edges, to be taken before anything is changed.
-    ///
-    /// # Errors
-    ///
-    /// 429 when too many wait.
-    pub(super) fn edge_wait(&self, wait: Option<Duration>) -> Result<Option<AskedWait<'_>>, ApiError> {
-        let Some(wait) = wait else { return Ok(None) };
-        let wait = self.feed.edge_wait(wait)?;
-        Ok(Some(AskedWait { wait, is_told: true, waiting: Waiting::ForAll }))
+    /// To wait for edges after a change of keys that there are.
+    pub(super) fn edge_wait(&self, wait: Option<Duration>) -> Option<AskedWait> {
+        wait.map(|wait| AskedWait { wait, is_told: true, waiting: Waiting::ForAll })
     }
 
     /// The same for keys that are yet to be made: only live edges matter, since one that does not know a key refuses it. With
     /// `refresh=wait_for` it is waited for live edges where the operator chose so.
-    ///
-    /// # Errors
-    ///
-    /// 429 when too many wait, unless it was asked for by `refresh` alone.
     pub(super) fn edge_wait_of_new(
         &self,
         wait: Option<Duration>,
         refresh: Option<Refresh>,
-    ) -> Result<Option<AskedWait<'_>>, ApiError> {
-        if let Some(asked) = self.edge_wait(wait)? {
-            return Ok(Some(AskedWait { waiting: Waiting::ForLive, ..asked }));
+    ) -> Option<AskedWait> {
+        if let Some(asked) = self.edge_wait(wait) {
+            return Some(AskedWait { waiting: Waiting::ForLive, ..asked });
         }
         let wait = self.settings.edges.refresh_waits_for;
-        if refresh != Some(Refresh::WaitFor) || wait.is_zero() {
-            return Ok(None);
-        }
-        let wait = self.feed.edge_wait(wait).ok();
-        Ok(wait.map(|wait| AskedWait { wait, is_told: false, waiting: Waiting::ForLive }))
+        let is_asked = refresh == Some(Refresh::WaitFor) && !wait.is_zero();
+        is_asked.then_some(AskedWait { wait, is_told: false, waiting: Waiting::ForLive })
     }
 
-    /// What to answer once a change is durable: after the wait, or at once without a place.
+    /// What to answer once a change is durable: after the wait, or at once where too many wait.
     ///
     /// # Errors
     ///
     /// When the store cannot tell its latest change.
     pub(super) async fn edges_reached(
         &self,
-        asked: Option<AskedWait<'_>>,
+        asked: Option<AskedWait>,
         change: Option<Cursor>,
         authenticated: &Authenticated,
     ) -> Result<Option<EdgesAnswer>, ApiError> {
         let Some(AskedWait { wait, is_told, waiting }) = asked else { return Ok(None) };
-        let reached = wait.until_applied(change, waiting).await?;
+        let wait = self.feed.edge_wait(wait, waiting, &authenticated.payer());
+        let reached = wait.until_applied(change).await?;
         let may_see_names = authenticated.may(&ClusterRequest::Other(GET_EDGES));
         Ok(is_told.then(|| EdgesAnswer::of(&reached, may_see_names)))
     }

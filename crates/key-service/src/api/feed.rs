@@ -234,9 +234,7 @@ impl From<FeedRefusal> for ApiError {
     fn from(refusal: FeedRefusal) -> Self {
         match refusal {
             FeedRefusal::Store(error) => error.into(),
-            FeedRefusal::Claim(_) | FeedRefusal::TooManyWaiting(_) | FeedRefusal::TooManyEdgeWaits => {
-                Self::too_busy(refusal.to_string())
-            }
+            FeedRefusal::Claim(_) | FeedRefusal::TooManyWaiting(_) => Self::too_busy(refusal.to_string()),
         }
     }
 }

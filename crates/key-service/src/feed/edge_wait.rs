@@ -1,6 +1,6 @@
 //! Waiting until a change has reached every edge.
 //!
-//! Whoever waits takes a place before making the change, so that a request that is turned away has changed nothing. The change has to
+//! Whoever finds no place to wait is told at once how far the change has come: the change is made in any case. The change has to
 //! reach the instances that may admit by what was before, once it is durable. Waited for are those of them that are live; one that is
 //! silent is named at once, with the time until which it may admit, because nobody knows whether it comes back. One that comes
 //! meanwhile is not waited for: it loads the store as it is by now, with the change.
@@ -8,21 +8,23 @@
 use std::time::Duration;
 
 use latchkey_key_feed::Cursor;
-use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::effort::Payer;
+use crate::feed::Feed;
 use crate::feed::edges::{MayAdmit, Waiting};
-use crate::feed::{Feed, FeedRefusal};
+use crate::feed::wait_places::WaitPlace;
 use crate::limits::edges::EDGE_WAIT_LOOK_INTERVAL;
 use crate::store::StoreError;
 use crate::telemetry::edges::{WaitOutcome, edges_waited_for};
 
-/// The right to wait, for a change that is yet to be made.
+/// Waiting for a change.
 #[derive(Debug)]
 pub struct EdgeWait<'a> {
     feed: &'a Feed,
-    _place: SemaphorePermit<'a>,
+    place: Option<WaitPlace>,
     wait: Duration,
+    waiting: Waiting,
 }
 
 /// Which instances a change has reached.
@@ -37,14 +39,14 @@ pub struct EdgesReached {
 }
 
 impl Feed {
-    /// A place to wait for edges, for at most `wait` from when the change is durable.
-    ///
-    /// # Errors
-    ///
-    /// [`FeedRefusal::TooManyEdgeWaits`] when no place is free.
-    pub fn edge_wait(&self, wait: Duration) -> Result<EdgeWait<'_>, FeedRefusal> {
-        let place = self.edge_places.try_acquire().map_err(|_| FeedRefusal::TooManyEdgeWaits)?;
-        Ok(EdgeWait { feed: self, _place: place, wait })
+    /// To wait for edges, for at most `wait` from when the change is durable; not at all where no place is free for the payer. Those who wait for
+    /// new keys do not take the places of those who end keys.
+    pub fn edge_wait(&self, wait: Duration, waiting: Waiting, payer: &Payer) -> EdgeWait<'_> {
+        let places = match waiting {
+            Waiting::ForAll => &self.waits_for_all,
+            Waiting::ForLive => &self.waits_for_live,
+        };
+        EdgeWait { feed: self, place: places.take(payer), wait, waiting }
     }
 }
 
@@ -55,11 +57,7 @@ impl EdgeWait<'_> {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell its latest change.
-    pub async fn until_applied(
-        self,
-        change: Option<Cursor>,
-        waiting: Waiting,
-    ) -> Result<EdgesReached, StoreError> {
+    pub async fn until_applied(self, change: Option<Cursor>) -> Result<EdgesReached, StoreError> {
         let change = match change {
             Some(change) => change,
             None => self.feed.store.latest().await?,
@@ -69,11 +67,14 @@ impl EdgeWait<'_> {
         let mut news = register.news();
         // An edge that another replica answered before the change is in the store by now.
         let has_heard = register.hear_others().await;
-        let (total, missing) = register.ledger().wait_for(change, waiting, register.now());
+        let (total, missing) = register.ledger().wait_for(change, self.waiting, register.now());
         let mut stopping = self.feed.stopping.clone();
         let outcome = loop {
             if missing.is_settled() {
                 break if total == 0 { WaitOutcome::NoneLive } else { WaitOutcome::All };
+            }
+            if self.place.is_none() {
+                break WaitOutcome::Crowded;
             }
             tokio::select! {
                 Ok(()) = news.changed() => {}

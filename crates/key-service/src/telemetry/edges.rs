@@ -30,6 +30,8 @@ pub(super) const SECONDS_BUCKETS: [f64; 12] =
 pub enum WaitOutcome {
     /// Every edge had the change.
     All,
+    /// So many waited already that this one did not.
+    Crowded,
     /// There was no edge.
     NoneLive,
     /// Every live edge had the change, and one that is silent may have missed it.
@@ -44,6 +46,7 @@ impl WaitOutcome {
     const fn as_str(self) -> &'static str {
         match self {
             Self::All => "all",
+            Self::Crowded => "crowded",
             Self::NoneLive => "none_live",
             Self::Silent => "silent",
             Self::Stopped => "stopped",

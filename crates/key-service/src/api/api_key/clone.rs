@@ -75,7 +75,7 @@ pub(in crate::api) async fn clone(
     let source = service.source_of_clone(&request.api_key, now, &authenticated).await?;
     let vouching = Vouching::by(&authenticated.permission);
     let key = request.like(source, vouching, &service.settings.key_policy, now)?;
-    let wait = service.edge_wait_of_new(wait, refresh)?;
+    let wait = service.edge_wait_of_new(wait, refresh);
     let issued = service.issue_one(key, ChangeAction::CloneApiKey, authenticated.actor(), now).await?;
     let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })

@@ -39,7 +39,7 @@ pub(in crate::api) async fn create(
     let now = service.clock.now();
     let vouching = Vouching::by(&authenticated.permission);
     let key = service.new_key(authenticated.authentication.subject(), request, vouching, now).await?;
-    let wait = service.edge_wait_of_new(wait, refresh)?;
+    let wait = service.edge_wait_of_new(wait, refresh);
     let issued = service.issue_one(key, ChangeAction::CreateApiKey, authenticated.actor(), now).await?;
     let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })

@@ -111,7 +111,7 @@ pub(in crate::api) async fn grant(
     let now = service.clock.now();
     let vouching = Vouching::by(&authenticated.permission);
     let key = service.new_key(&grantee, key, vouching, now).await?;
-    let wait = service.edge_wait_of_new(wait, refresh)?;
+    let wait = service.edge_wait_of_new(wait, refresh);
     let issued = service.issue_one(key, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
     let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
@@ -141,7 +141,7 @@ pub(in crate::api) async fn bulk_grant(
     for key in keys {
         new_keys.push(service.new_key(&grantee, key, vouching, now).await?);
     }
-    let wait = service.edge_wait_of_new(wait, refresh)?;
+    let wait = service.edge_wait_of_new(wait, refresh);
     let issued = service.issue(new_keys, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
     let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
     answer::ok(&Created { created: issued.created, edges })

@@ -65,7 +65,7 @@ pub(in crate::api) async fn invalidate(
     request.validate()?;
     authenticated.authorize(&ClusterRequest::InvalidateKeys(request.selection()))?;
     let filter = request.filter(&authenticated);
-    let wait = service.edge_wait(wait)?;
+    let wait = service.edge_wait(wait);
     let ended = service.store.invalidate(filter, authenticated.actor(), service.clock.now()).await?;
     // As Elasticsearch does: whoever ends keys gives occasion to remove those that ended long ago.
     service.remover.run_soon();

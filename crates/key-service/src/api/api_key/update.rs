@@ -117,7 +117,7 @@ pub(in crate::api) async fn update(
     service.require_api_keys()?;
     validity?;
     authenticated.authorize(&ClusterRequest::UpdateKey)?;
-    let wait = service.edge_wait(wait)?;
+    let wait = service.edge_wait(wait);
     let mut changed = service.change(&authenticated, request).await?;
     match changed.outcome.pop() {
         Some((_, Ok(change))) => {
@@ -145,7 +145,7 @@ pub(in crate::api) async fn bulk_update(
     service.require_api_keys()?;
     validity?;
     authenticated.authorize(&ClusterRequest::BulkUpdateKeys)?;
-    let wait = service.edge_wait(wait)?;
+    let wait = service.edge_wait(wait);
     let changed = service.change(&authenticated, request).await?;
     let edges = service.edges_reached(wait, changed.cursor, &authenticated).await?;
     answer::ok(&BulkUpdated::of(changed.outcome, edges)?)

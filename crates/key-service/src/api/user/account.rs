@@ -54,13 +54,13 @@ impl ShutOutRequest {
         account: &Account,
         authenticated: &Authenticated,
         service: &'a Service,
-    ) -> Result<Option<AskedWait<'a>>, ApiError> {
+    ) -> Result<Option<AskedWait>, ApiError> {
         if self.keys == KeysOfUser::End {
             let (username, realm) = (Some(account.username.as_str()), Some(account.realm.as_str()));
             let selection = KeySelection { ids: &[], username, realm, owner: false };
             authenticated.authorize(&ClusterRequest::InvalidateKeys(selection))?;
         }
-        service.edge_wait(self.wait)
+        Ok(service.edge_wait(self.wait))
     }
 }
 
@@ -79,7 +79,7 @@ impl Service {
     pub(super) async fn told_of_keys(
         &self,
         left: KeysLeft,
-        wait: Option<AskedWait<'_>>,
+        wait: Option<AskedWait>,
         authenticated: &Authenticated,
     ) -> Result<KeysAnswer, ApiError> {
         let edges = self.edges_reached(wait, left.cursor, authenticated).await?;

@@ -38,8 +38,8 @@ impl Watched {
     }
 
     async fn reached(&self, wait: Duration, change: Option<u64>) -> (usize, Vec<String>, bool) {
-        let wait = self.feed.edge_wait(wait).unwrap();
-        told(&wait.until_applied(change.map(Cursor), Waiting::ForAll).await.unwrap())
+        let wait = self.feed.edge_wait(wait, Waiting::ForAll, &payer());
+        told(&wait.until_applied(change.map(Cursor)).await.unwrap())
     }
 }
 
@@ -103,12 +103,12 @@ async fn one_that_is_silent_is_named_at_once_until_it_can_admit_no_more() {
     let watched = feed(&[]).await;
     watched.see("gone", 1);
     watched.clock.advance(90_001);
-    let wait = watched.feed.edge_wait(FOR_EVER).unwrap();
-    let reached = wait.until_applied(Some(Cursor(5)), Waiting::ForAll).await.unwrap();
+    let wait = watched.feed.edge_wait(FOR_EVER, Waiting::ForAll, &payer());
+    let reached = wait.until_applied(Some(Cursor(5))).await.unwrap();
     assert_eq!(told(&reached), (1, names(&["gone"]), false));
     assert_eq!((reached.missing[0].seen.0, reached.missing[0].until.0), (1_000, 1_000 + 660_000));
-    let wait = watched.feed.edge_wait(FOR_EVER).unwrap();
-    let of_new = wait.until_applied(Some(Cursor(5)), Waiting::ForLive).await.unwrap();
+    let wait = watched.feed.edge_wait(FOR_EVER, Waiting::ForLive, &payer());
+    let of_new = wait.until_applied(Some(Cursor(5))).await.unwrap();
     assert_eq!(told(&of_new), (0, names(&[]), true), "it refuses a key that it does not know");
     watched.clock.advance(660_000);
     assert_eq!(watched.reached(FOR_EVER, Some(5)).await, (0, names(&[]), true));
@@ -136,13 +136,13 @@ async fn what_is_stored_is_known_after_a_start_and_nothing_is_doubted() {
     let store = watched.scratch.another_opening().await;
     let clock = Arc::new(ManualClock::at(91_001 + 1_000));
     let again = Feed::new(store, stopping, RULES, 10, clock.clone());
-    let wait = again.edge_wait(FOR_EVER).unwrap();
-    let reached = wait.until_applied(None, Waiting::ForAll).await.unwrap();
+    let wait = again.edge_wait(FOR_EVER, Waiting::ForAll, &payer());
+    let reached = wait.until_applied(None).await.unwrap();
     assert_eq!(told(&reached), (1, names(&["cut-off"]), false));
     assert!(reached.is_sure);
     clock.advance(660_000 + 660_000);
-    let wait = again.edge_wait(FOR_EVER).unwrap();
-    let reached = wait.until_applied(None, Waiting::ForAll).await.unwrap();
+    let wait = again.edge_wait(FOR_EVER, Waiting::ForAll, &payer());
+    let reached = wait.until_applied(None).await.unwrap();
     assert_eq!(told(&reached), (0, names(&[]), true));
 }
 
@@ -158,13 +158,24 @@ async fn stopping_ends_the_wait() {
 }
 
 #[tokio::test]
-async fn turns_away_one_too_many_and_takes_the_next_when_one_has_gone() {
-    let Watched { feed, scratch: _scratch, stop: _stop, .. } = feed(&[]).await;
-    let mut taken: Vec<EdgeWait<'_>> = Vec::new();
-    for _ in 0..crate::limits::edges::EDGE_WAITERS_MAX {
-        taken.push(feed.edge_wait(FOR_EVER).unwrap());
-    }
-    assert!(matches!(feed.edge_wait(FOR_EVER), Err(FeedRefusal::TooManyEdgeWaits)));
-    taken.pop();
-    assert!(feed.edge_wait(FOR_EVER).is_ok());
+async fn one_who_waits_too_often_is_told_at_once_and_keeps_nobody_else_from_waiting() {
+    let watched = feed(&[]).await;
+    watched.see("a", 4);
+    let places: Vec<EdgeWait<'_>> = (0..crate::limits::edges::EDGE_WAITERS_PER_PAYER_MAX)
+        .map(|_| watched.feed.edge_wait(FOR_EVER, Waiting::ForAll, &payer()))
+        .collect();
+    let one_more = watched.feed.edge_wait(FOR_EVER, Waiting::ForAll, &payer());
+    let reached = one_more.until_applied(Some(Cursor(5))).await.unwrap();
+    assert_eq!(told(&reached), (1, names(&["a"]), false));
+    let other = watched.feed.edge_wait(FOR_EVER, Waiting::ForAll, &Payer::new("other", "native"));
+    let (reached, ()) = tokio::join!(other.until_applied(Some(Cursor(5))), async {
+        tokio::task::yield_now().await;
+        watched.see("a", 5);
+    });
+    assert!(reached.unwrap().is_complete());
+    drop(places);
+}
+
+fn payer() -> Payer {
+    Payer::new("elastic", "reserved")
 }

@@ -5,6 +5,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::effort::Payer;
 use crate::feed::Feed;
 use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
 use crate::feed::edge_name::EdgeName;
@@ -53,7 +54,7 @@ async fn what_one_replica_hears_counts_at_the_others() {
     for feed in [&one, &other] {
         known(feed, 2).await;
     }
-    let wait = one.edge_wait(FOR_EVER).unwrap().until_applied(Some(Cursor(5)), Waiting::ForAll);
+    let wait = one.edge_wait(FOR_EVER, Waiting::ForAll, &payer()).until_applied(Some(Cursor(5)));
     let (reached, ()) = tokio::join!(wait, async {
         other.admit(at("b", 5)).await;
         one.admit(at("a", 7)).await;
@@ -69,8 +70,8 @@ async fn an_edge_that_another_replica_has_answered_is_never_missed() {
     let (other, _stop_other) = exchanging(scratch.another_replica().await);
     for number in 1..=20 {
         other.admit(at(&format!("e{number}"), 1)).await;
-        let wait = one.edge_wait(Duration::ZERO).unwrap();
-        let reached = wait.until_applied(Some(Cursor(5)), Waiting::ForAll).await.unwrap();
+        let wait = one.edge_wait(Duration::ZERO, Waiting::ForAll, &payer());
+        let reached = wait.until_applied(Some(Cursor(5))).await.unwrap();
         assert_eq!((reached.total, reached.missing.len()), (number, number));
     }
 }
@@ -84,8 +85,8 @@ async fn a_goodbye_to_one_replica_is_heard_by_the_others() {
     known(&other, 1).await;
     let edge = at("a", 1);
     assert!(one.edges.leave(&edge.id, &edge.holder).await.unwrap());
-    let wait = other.edge_wait(FOR_EVER).unwrap();
-    let reached = wait.until_applied(Some(Cursor(5)), Waiting::ForAll).await.unwrap();
+    let wait = other.edge_wait(FOR_EVER, Waiting::ForAll, &payer());
+    let reached = wait.until_applied(Some(Cursor(5))).await.unwrap();
     assert_eq!((reached.total, reached.is_complete()), (0, true));
 }
 
@@ -96,7 +97,7 @@ async fn a_replica_that_starts_knows_what_the_others_have_heard() {
     one.admit(at("a", 4)).await;
     let (late, _stop_late) = exchanging(scratch.another_replica().await);
     assert_eq!(late.edges().counts(Cursor(1)).live, 1, "from the beginning");
-    let wait = late.edge_wait(FOR_EVER).unwrap().until_applied(Some(Cursor(4)), Waiting::ForAll);
+    let wait = late.edge_wait(FOR_EVER, Waiting::ForAll, &payer()).until_applied(Some(Cursor(4)));
     assert_eq!(wait.await.unwrap().missing, Vec::new());
 }
 
@@ -133,4 +134,8 @@ async fn what_is_written_only_rises_and_edges_that_are_gone_are_dropped() {
         store.drop_edges(UnixMillis(21), UnixMillis(0)).await.unwrap();
         assert_eq!(rows().await, []);
     }
+}
+
+fn payer() -> Payer {
+    Payer::new("elastic", "reserved")
 }
