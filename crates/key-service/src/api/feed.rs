@@ -19,6 +19,7 @@ use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
 use crate::feed::edge_name::EdgeName;
 use crate::feed::edges::{ClaimRefusal, EdgeSighting};
 use crate::feed::{FeedRefusal, FeedRequest};
+use crate::limits::edges::EDGE_REFUSE_AFTER_MIN;
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
 use crate::security::api_key::EndedKey;
 use crate::security::permission::EffectivePermission;
@@ -174,8 +175,12 @@ fn feed_request(
     }
     let edge = edge(&mut parameters, holder, edges)?;
     let is_leaving = parameters.boolean("leaving", false)?;
-    if is_leaving && edge.is_none() {
-        return Err(needs_edge("leaving"));
+    match &edge {
+        None if is_leaving => return Err(needs("leaving", "edge")),
+        // What a filter is called that has drawn no identity can be guessed: another could say it in its
+        // place.
+        Some(edge) if is_leaving && !edge.id.instance.is_drawn() => return Err(needs("leaving", "instance")),
+        _ => {}
     }
     parameters.finish()?;
     Ok(FeedRequest { after, epoch, purged, rows_max, wait, edge, is_leaving })
@@ -195,6 +200,12 @@ fn edge(
     let instance = parameters.text("instance").map(InstanceId::try_from).transpose();
     let instance = instance.map_err(|problem| invalid("instance", &problem))?;
     let refuse_after = parameters.time_value("refuse_after")?.map(|after| after.to_duration());
+    if refuse_after.is_some_and(|after| after < EDGE_REFUSE_AFTER_MIN) {
+        return Err(ErrorCause::illegal_argument(format!(
+            "[refuse_after] must be at least {}s",
+            EDGE_REFUSE_AFTER_MIN.as_secs()
+        )));
+    }
     if refuse_after.is_some_and(|after| after > edges.refuse_after_max) {
         return Err(ErrorCause::illegal_argument(format!(
             "[refuse_after] must not exceed {}s, which is edges.refuse_after_max",
@@ -206,7 +217,7 @@ fn edge(
         return extra
             .iter()
             .find(|(_, is_said)| *is_said)
-            .map_or(Ok(None), |(name, _)| Err(needs_edge(name)));
+            .map_or(Ok(None), |(name, _)| Err(needs(name, "edge")));
     };
     let refuse_after = refuse_after.unwrap_or(edges.refuse_after_default);
     let instance = instance.unwrap_or_else(|| InstanceId::of_holder(&holder));
@@ -218,8 +229,8 @@ fn edge(
     }))
 }
 
-fn needs_edge(parameter: &str) -> ErrorCause {
-    ErrorCause::illegal_argument(format!("[{parameter}] needs an [edge]"))
+fn needs(parameter: &str, needed: &str) -> ErrorCause {
+    ErrorCause::illegal_argument(format!("[{parameter}] needs an [{needed}]"))
 }
 
 fn rows_max(limit: Option<u64>) -> Result<u32, ErrorCause> {
@@ -287,7 +298,10 @@ mod tests {
                 "edge=e&refuse_after=7201s",
                 "[refuse_after] must not exceed 7200s, which is edges.refuse_after_max",
             ),
+            ("edge=e&refuse_after=999ms", "[refuse_after] must be at least 1s"),
+            ("edge=e&refuse_after=0ms", "[refuse_after] must be at least 1s"),
             ("leaving=true", "[leaving] needs an [edge]"),
+            ("edge=e&leaving=true", "[leaving] needs an [instance]"),
             ("refuse_after=1s", "[refuse_after] needs an [edge]"),
             ("after=-1", "Failed to parse int parameter [after] with value [-1]"),
             (

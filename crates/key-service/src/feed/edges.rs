@@ -16,7 +16,9 @@
 
 mod claim;
 mod leaving;
+mod listing;
 mod missing;
+mod room;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,10 +28,14 @@ use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
 use crate::clock::{Moment, SteadyMillis};
 use crate::feed::edge_id::{EdgeId, Holder};
-use crate::limits::edges::EDGE_ANSWER_MARGIN;
+use crate::limits::edges::{EDGE_ANSWER_MARGIN, EDGE_SIGHT_INTERVAL};
+use crate::store::edges::GoneEdge;
+
+use room::{Share, noted_after};
 
 pub use claim::ClaimRefusal;
 pub use leaving::{Forgetting, Forgotten};
+pub use listing::{EdgeCounts, EdgeStatus};
 pub use missing::{MayAdmit, Missing, Waiting};
 
 /// What is known of each instance; at most [`crate::limits::edges::EDGES_MAX`] of them.
@@ -44,9 +50,14 @@ pub struct EdgeLedger {
     known_since: UnixMillis,
     /// How many times an edge asked this replica.
     heard: u64,
-    /// How many instances each credential has.
-    instances: BTreeMap<Holder, usize>,
-    counted: SteadyMillis,
+    /// What is remembered of each credential.
+    shares: BTreeMap<Holder, Share>,
+    /// No instance gives way to another before then.
+    none_gone_before: SteadyMillis,
+    /// What has given way, and of which the store is yet to be told.
+    dropped: BTreeMap<EdgeId, GoneEdge>,
+    /// The value of `heard` when the rows of other replicas were last taken in, and the time before that.
+    heard_at_merges: [u64; 2],
     /// Whose rows are to be written.
     unstored: BTreeSet<EdgeId>,
     /// What is waited for, as long as somebody does.
@@ -60,7 +71,7 @@ pub struct EdgeRules {
     pub live_for_ms: u64,
     /// How long one may admit of which it is not known.
     pub refuse_after_ms: u64,
-    /// How many instances one credential may have.
+    /// How many instances of one credential are remembered.
     pub instances_per_key_max: usize,
 }
 
@@ -89,23 +100,6 @@ pub struct Heard {
     pub needs_row: bool,
 }
 
-/// An instance for whoever looks after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EdgeStatus {
-    /// Which.
-    pub id: EdgeId,
-    /// Whose credential it asks with.
-    pub holder: Holder,
-    /// It has applied every change up to here.
-    pub acknowledged: Cursor,
-    /// When it last asked.
-    pub seen: UnixMillis,
-    /// How many changes it has yet to apply.
-    pub lag: u64,
-    /// How it is.
-    pub state: EdgeState,
-}
-
 /// How an instance is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EdgeState {
@@ -120,21 +114,6 @@ pub enum EdgeState {
     Gone,
 }
 
-/// The ledger in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EdgeCounts {
-    /// Instances that are remembered.
-    pub known: usize,
-    /// Those of them that are live.
-    pub live: usize,
-    /// Live ones that have acknowledged every change.
-    pub current: usize,
-    /// Those that are not live and may admit.
-    pub silent: usize,
-    /// The changes that the last of the live ones has yet to apply.
-    pub lag_max: u64,
-}
-
 #[derive(Debug)]
 struct EdgeProgress {
     holder: Holder,
@@ -146,6 +125,8 @@ struct EdgeProgress {
     live_until: SteadyMillis,
     /// It may admit until then.
     until: SteadyMillis,
+    /// It may admit until then by what this replica itself has answered.
+    answered_until: SteadyMillis,
     has_left: bool,
     /// Whether it was told that nothing newer is for it.
     has_ended: bool,
@@ -181,8 +162,10 @@ impl EdgeLedger {
             unsure_until: SteadyMillis(0),
             known_since: UnixMillis(0),
             heard: 0,
-            instances: BTreeMap::new(),
-            counted: SteadyMillis(0),
+            shares: BTreeMap::new(),
+            none_gone_before: SteadyMillis(0),
+            dropped: BTreeMap::new(),
+            heard_at_merges: [0; 2],
             unstored: BTreeSet::new(),
             missing: Vec::new(),
         }
@@ -227,9 +210,11 @@ impl EdgeLedger {
         let until = now.steady.plus(answered_in_ms).plus(ANSWER_MARGIN_MS).plus(refuse_after_ms);
         let live_until = now.steady.plus(self.rules.live_for_ms);
         let before = self.edges.get(&id).map(|progress| progress.acknowledged);
-        if before.is_none() {
-            *self.instances.entry(holder.clone()).or_default() += 1;
+        match self.edges.get(&id).map(|progress| progress.holder.clone()) {
+            Some(before) => self.count_as(&id, &before, &holder),
+            None => self.count_in(&id, &holder),
         }
+        self.dropped.remove(&id);
         let heard = self.heard;
         let progress = self.edges.entry(id.clone()).or_insert_with(|| EdgeProgress::new(holder.clone()));
         let is_other =
@@ -240,6 +225,8 @@ impl EdgeLedger {
         }
         progress.holder = holder;
         progress.refuse_after_ms = refuse_after_ms;
+        progress.seen =
+            if progress.has_left { noted_after(progress.seen, now) } else { progress.seen.max(now.wall) };
         progress.has_left = false;
         // A key that has ended does not come back: whoever asks otherwise has another.
         progress.has_ended = false;
@@ -248,11 +235,14 @@ impl EdgeLedger {
         let took_back = takes_back && !progress.took_back;
         progress.took_back |= takes_back;
         progress.acknowledged = known.max(acknowledged);
-        progress.seen = progress.seen.max(now.wall);
         progress.live_until = progress.live_until.max(live_until);
         progress.until = progress.until.max(until);
         progress.heard = heard;
-        let needs_row = !progress.is_stored_until(progress.remaining(now), now);
+        // A row that covers the answer may be another replica's, which knows that it has written further
+        // ahead than the edge may admit by its own answers. So it has to see that there is one by this.
+        let is_known_to_answer = progress.answered_until > now.steady.plus(TOLD_MARGIN_MS);
+        progress.answered_until = progress.answered_until.max(until);
+        let needs_row = !is_known_to_answer || !progress.is_stored_until(progress.remaining(now), now);
         let is_first_promise = progress.acknowledged != Cursor(0) && !progress.stored.has_promise;
         if needs_row || is_first_promise {
             self.unstored.insert(id);
@@ -273,39 +263,6 @@ impl EdgeLedger {
         }
     }
 
-    /// All instances, sorted, where `latest` is the position of the latest change.
-    #[must_use]
-    pub fn list(&self, latest: Cursor, now: Moment) -> Vec<EdgeStatus> {
-        let status = |(id, progress): (&EdgeId, &EdgeProgress)| EdgeStatus {
-            id: id.clone(),
-            holder: progress.holder.clone(),
-            acknowledged: progress.acknowledged,
-            seen: progress.seen,
-            lag: progress.lag(latest),
-            state: progress.state(now),
-        };
-        self.edges.iter().map(status).collect()
-    }
-
-    /// The ledger in numbers, where `latest` is the position of the latest change.
-    #[must_use]
-    pub fn counts(&self, latest: Cursor, now: Moment) -> EdgeCounts {
-        let mut counts = EdgeCounts { known: self.edges.len(), ..EdgeCounts::default() };
-        for progress in self.edges.values() {
-            match progress.state(now) {
-                EdgeState::Live => {
-                    let lag = progress.lag(latest);
-                    counts.live += 1;
-                    counts.current += usize::from(lag == 0);
-                    counts.lag_max = counts.lag_max.max(lag);
-                }
-                EdgeState::Silent { .. } => counts.silent += 1,
-                EdgeState::Gone => {}
-            }
-        }
-        counts
-    }
-
     /// What an instance that asks with this credential has acknowledged; `None` when it is not known, or asks
     /// with another.
     #[must_use]
@@ -314,6 +271,10 @@ impl EdgeLedger {
         progress.map(|progress| progress.acknowledged)
     }
 }
+
+/// How long before an answer of this replica is over the next is written again: longer than it takes until
+/// others are told of it.
+const TOLD_MARGIN_MS: u64 = 2 * EDGE_SIGHT_INTERVAL.as_secs() * 1_000;
 
 /// Milliseconds of [`EDGE_ANSWER_MARGIN`].
 const ANSWER_MARGIN_MS: u64 = EDGE_ANSWER_MARGIN.as_secs() * 1_000;
@@ -328,6 +289,7 @@ impl EdgeProgress {
             seen: UnixMillis(0),
             live_until: SteadyMillis(0),
             until: SteadyMillis(0),
+            answered_until: SteadyMillis(0),
             has_left: false,
             has_ended: false,
             heard: 0,

@@ -60,6 +60,7 @@ async fn keep_hearing(register: Weak<EdgeRegister>, asked: Arc<Notify>) {
             Ok(known) => {
                 let is_news = register.ledger().merge(known, register.now());
                 register.end_reading(number);
+                register.write_soon();
                 if is_news {
                     register.tell_news();
                 }

@@ -28,13 +28,14 @@ impl EdgeRegister {
     ///
     /// [`StoreError`] when the store cannot tell its latest change.
     pub async fn fleet(&self) -> Result<Fleet, StoreError> {
+        let has_heard = self.hear_others().await;
         let latest = self.store.latest().await?;
         let now = self.now();
         let ledger = self.ledger();
         Ok(Fleet {
             epoch: self.store.epoch(),
             latest,
-            is_complete: ledger.is_sure(now),
+            is_complete: has_heard && ledger.is_sure(now),
             counts: ledger.counts(latest, now),
             edges: ledger.list(latest, now),
         })

@@ -31,10 +31,6 @@ impl Feed {
         let acknowledged = self.edges.ledger().acknowledged_by(&edge.id, &edge.holder);
         let Some(acknowledged) = acknowledged else { return Ok(None) };
         if request.is_leaving {
-            // A filter that has drawn no identity never says goodbye, and whoever has its key could say it in its place.
-            if !edge.id.instance.is_drawn() {
-                return Ok(None);
-            }
             self.edges.leave(&edge.id, &edge.holder).await?;
             let goodbye = self.store.feed_page_through(acknowledged, acknowledged, 1).await?;
             return Ok(Some(Arc::new(SharedPage::of(&goodbye)?)));

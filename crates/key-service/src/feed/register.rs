@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use latchkey_key_feed::Cursor;
+use latchkey_key_feed::{Cursor, KeyId};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
@@ -128,6 +128,8 @@ impl EdgeRegister {
     ///
     /// [`StoreError`] when it may not be durable.
     pub async fn forget(&self, forgetting: &Forgetting) -> Result<Forgotten, StoreError> {
+        // What asks another replica still asks.
+        self.hear_others().await;
         let holders = self.ledger().holders_of(forgetting);
         let ended = self.ended_of(holders).await?;
         let forgotten = self.ledger().forget(forgetting, &ended, self.now());
@@ -200,8 +202,32 @@ impl EdgeRegister {
         };
         if let Err(refusal) = &outcome {
             claim_refused(refusal);
+            self.log_refusal(asking, refusal);
         }
         Ok(outcome?)
+    }
+
+    /// Names the credential that has as many instances as it may: it may be stolen.
+    fn log_refusal(&self, asking: &EdgeSighting, refusal: &ClaimRefusal) {
+        let EdgeSighting { id, holder, .. } = asking;
+        let ClaimRefusal::TooManyOfHolder(instances_max) = refusal else { return };
+        if self.ledger().tells_log_of(holder, self.now()) {
+            tracing::warn!(
+                key = holder.key.as_ref().map(KeyId::as_str),
+                owner = holder.username,
+                realm = holder.realm,
+                edge = id.name.as_str(),
+                instances_max,
+                "an edge was refused: its credential has as many instances as edges.instances_per_key lets it"
+            );
+        }
+    }
+
+    /// Has written soon what is to be kept and nobody waits for.
+    pub(super) fn write_soon(&self) {
+        if self.ledger().has_unwritten() {
+            self.to_write.notify_one();
+        }
     }
 
     /// Those of these holders whose keys have ended. A user has no end that could be looked up.
@@ -238,6 +264,14 @@ impl EdgeRegister {
     async fn write(&self) {
         let waiting = std::mem::take(&mut *self.writers());
         let now = self.now();
+        let dropped = self.ledger().take_dropped();
+        if !dropped.is_empty()
+            && let Err(error) = self.store.let_edges_go(&dropped).await
+        {
+            // Until that is written it counts for longer than it must.
+            self.ledger().put_back_dropped(dropped);
+            tracing::debug!(error = &error as &dyn std::error::Error, "could not note that edges are gone");
+        }
         let rows = self.ledger().take_unstored(now);
         let outcome = if rows.is_empty() { Ok(()) } else { self.store.keep_edges(&rows).await };
         let outcome = match outcome {

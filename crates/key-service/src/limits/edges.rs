@@ -14,16 +14,26 @@ pub const EDGE_INSTANCE_DIGITS: usize = 32;
 /// Digits of it that are shown: enough to tell the instances of one name apart, and too few to speak for one.
 pub const EDGE_INSTANCE_DIGITS_SHOWN: usize = 8;
 
-/// Most instances of edges that are remembered. One more is refused the feed: to forget another that may still admit would make every
-/// answer about the edges untrue.
+/// Most instances of edges that are remembered. For one more the oldest give way that can admit no more; if
+/// there is none, it is refused the feed: to forget another that may still admit would make every answer
+/// about the edges untrue.
 pub const EDGES_MAX: usize = 32_768;
 
 /// Most instances that one credential may have, when nothing is set: a fleet whose proxies share one, and each of which may run twice
 /// while it is replaced; and so few that a stolen credential does not fill the list.
 pub const EDGE_INSTANCES_PER_KEY_DEFAULT: usize = 1_024;
 
+/// Most instances that give way at once to one more in a list that is full.
+pub const EDGES_DROPPED_AT_ONCE_MAX: usize = 256;
+
+/// How often the log names a credential that has as many instances as it may and asks as one more.
+pub const EDGE_REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How long an edge may admit by what it has, when it does not say it: the filter's own default of `staleness.refuse_after`.
 pub const EDGE_REFUSE_AFTER_DEFAULT: Duration = Duration::from_secs(60 * 60);
+
+/// Shortest that an edge may say: what the filter's configuration takes.
+pub const EDGE_REFUSE_AFTER_MIN: Duration = Duration::from_secs(1);
 
 /// Longest that an edge may say: what the filter's configuration takes.
 pub const EDGE_REFUSE_AFTER_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);

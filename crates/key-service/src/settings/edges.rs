@@ -6,8 +6,8 @@ use crate::api::time_value::TimeValue;
 use crate::feed::edges::EdgeRules;
 use crate::limits::FEED_WAIT_MAX;
 use crate::limits::edges::{
-    EDGE_INSTANCES_PER_KEY_DEFAULT, EDGE_REFUSE_AFTER_DEFAULT, EDGE_REFUSE_AFTER_MAX, EDGE_WAIT_MAX,
-    EDGES_LIVE_FOR_DEFAULT, EDGES_LIVE_FOR_MAX, EDGES_MAX,
+    EDGE_INSTANCES_PER_KEY_DEFAULT, EDGE_REFUSE_AFTER_DEFAULT, EDGE_REFUSE_AFTER_MAX, EDGE_REFUSE_AFTER_MIN,
+    EDGE_WAIT_MAX, EDGES_LIVE_FOR_DEFAULT, EDGES_LIVE_FOR_MAX, EDGES_MAX,
 };
 use crate::settings::section::Section;
 
@@ -123,7 +123,7 @@ fn live_for(text: &str) -> Option<Duration> {
 
 fn refuse_after_of(text: &str) -> Option<Duration> {
     let refuse_after = TimeValue::parse(text, "refuse_after").ok()?.to_duration();
-    (refuse_after >= Duration::from_secs(1) && refuse_after <= EDGE_REFUSE_AFTER_MAX).then_some(refuse_after)
+    (refuse_after >= EDGE_REFUSE_AFTER_MIN && refuse_after <= EDGE_REFUSE_AFTER_MAX).then_some(refuse_after)
 }
 
 fn refresh_waits_for(text: &str) -> Option<Duration> {

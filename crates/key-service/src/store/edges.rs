@@ -32,6 +32,17 @@ pub struct EdgeRow {
     pub has_left: bool,
 }
 
+/// An instance that can admit no more, as far as whoever noted it knew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoneEdge {
+    /// Which.
+    pub id: EdgeId,
+    /// When it was last known to have asked.
+    pub seen: UnixMillis,
+    /// The latest that was known to be written of when it may admit.
+    pub may_admit_until: UnixMillis,
+}
+
 /// What the store knows of edges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownEdges {
@@ -62,6 +73,16 @@ impl KeyStore {
     /// [`StoreError`] when nothing is durable.
     pub async fn keep_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
         self.database.keep_edges(edges).await
+    }
+
+    /// Makes durable that these instances have left, but for those of which others have written more than was
+    /// known.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nothing is durable.
+    pub async fn let_edges_go(&self, gone: &[GoneEdge]) -> Result<(), StoreError> {
+        self.database.let_edges_go(gone).await
     }
 
     /// Tells other replicas what these instances have acknowledged and when they asked. It need not be durable.

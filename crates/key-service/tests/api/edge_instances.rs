@@ -186,6 +186,47 @@ async fn a_stolen_key_adds_so_many_edges_and_then_none_and_all_of_them_are_forgo
 }
 
 #[tokio::test]
+async fn edges_that_a_stolen_key_invents_for_a_moment_do_not_fill_the_list() {
+    let settings = || with_edges(EdgeSettings { instances_per_key: 5, ..EdgeSettings::default() });
+    let mut service = Service::with(settings()).await;
+    let stolen = service.elastic().make(FEED_KEY).await;
+    let silent = Follower::instance(service.user("feed"), "edge", 1, "1s").await.cursor;
+    let path = |minute: u64, number: u64| {
+        format!("/_latchkey/feed?after=1&edge=invented-{minute}-{number}&refuse_after=1s")
+    };
+    let zero = "/_latchkey/feed?after=1&edge=invented&refuse_after=0ms";
+    let reason = "[refuse_after] must be at least 1s";
+    service.key(&stolen).get(zero).await.assert_error(400, "illegal_argument_exception", reason);
+    for minute in 0..10 {
+        for number in 0..7 {
+            let status = service.key(&stolen).get(&path(minute, number)).await.status.as_u16();
+            assert_eq!(status, if number < 5 { 200 } else { 429 }, "{minute} {number}");
+        }
+        service.clock.advance_ms(61_000);
+    }
+    let listed = service.elastic().get(EDGES).await.json();
+    assert_eq!((&listed["total"], listed["edges"][0]["cursor"].as_u64()), (&json!(6), Some(silent)));
+    // Nor in the store, where each may be said to admit for longer.
+    for _ in 0..2 {
+        service = service.restart(settings()).await;
+        let listed = service.elastic().get(EDGES).await.json();
+        assert_eq!((&listed["total"], &listed["edges"][0]["name"]), (&json!(6), &json!("edge")));
+    }
+}
+
+#[tokio::test]
+async fn nobody_says_goodbye_for_an_older_filter() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let key = elastic.make(FEED_KEY).await;
+    let path = "/_latchkey/feed?after=1&edge=older";
+    assert_eq!(service.key(&key).get(path).await.status, StatusCode::OK);
+    let goodbye = service.key(&key).get(&format!("{path}&leaving=true")).await;
+    goodbye.assert_error(400, "illegal_argument_exception", "[leaving] needs an [instance]");
+    assert_eq!(revoked(&service, "nobody").await["total"], 1);
+}
+
+#[tokio::test]
 async fn an_edge_may_not_claim_to_admit_for_longer_than_the_operator_allows() {
     let edges =
         EdgeSettings { refuse_after_max: std::time::Duration::from_secs(7_200), ..EdgeSettings::default() };

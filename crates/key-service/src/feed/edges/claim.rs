@@ -15,7 +15,7 @@ use super::{EdgeLedger, EdgeProgress, EdgeSighting};
 use crate::clock::Moment;
 use crate::feed::edge_id::{EdgeId, Holder};
 use crate::feed::edge_name::EdgeName;
-use crate::limits::edges::{EDGE_NAME_HOLDERS_MAX, EDGE_SWEEP_INTERVAL, EDGES_MAX};
+use crate::limits::edges::{EDGE_NAME_HOLDERS_MAX, EDGES_MAX};
 
 /// Why an edge may not ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub enum ClaimRefusal {
 }
 
 impl EdgeLedger {
-    /// Whether an edge may ask so.
+    /// Whether an edge may ask so. There is room for it then.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl EdgeLedger {
         if !holders.is_empty() {
             return Err(taken(holders));
         }
-        self.require_room(holder, now)
+        self.make_room(holder, now)
     }
 
     /// Notes that the keys of these holders have ended: their names are free.
@@ -71,35 +71,6 @@ impl EdgeLedger {
                 progress.holder_ended |= ended.contains(&progress.holder);
             }
         }
-    }
-
-    /// Counts anew how many instances each credential has: those that admit nothing any more do not count.
-    pub(super) fn count_instances(&mut self, now: Moment) {
-        self.counted = now.steady;
-        self.instances.clear();
-        for progress in self.edges.values().filter(|progress| progress.may_admit(now)) {
-            *self.instances.entry(progress.holder.clone()).or_default() += 1;
-        }
-    }
-
-    fn require_room(&mut self, holder: &Holder, now: Moment) -> Result<(), ClaimRefusal> {
-        let instances_max = self.rules.instances_per_key_max;
-        let is_full = |ledger: &Self| {
-            ledger.edges.len() >= EDGES_MAX
-                || ledger.instances.get(holder).is_some_and(|count| *count >= instances_max)
-        };
-        // Whoever is turned away asks again, and must not make each time anybody count.
-        let is_old = now.steady.since(self.counted) >= EDGE_SWEEP_INTERVAL.as_secs() * 1_000;
-        if is_full(self) && is_old {
-            self.count_instances(now);
-            if self.edges.len() >= EDGES_MAX {
-                self.edges.retain(|_, progress| progress.may_admit(now));
-            }
-        }
-        if self.instances.get(holder).is_some_and(|count| *count >= instances_max) {
-            return Err(ClaimRefusal::TooManyOfHolder(instances_max));
-        }
-        if self.edges.len() >= EDGES_MAX { Err(ClaimRefusal::TooMany) } else { Ok(()) }
     }
 
     pub(super) fn of_name<'a>(

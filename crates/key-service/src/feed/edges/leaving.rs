@@ -1,6 +1,7 @@
 //! Edges that are no more: they have said goodbye, or whoever looks after them says so.
 
 use super::EdgeLedger;
+use super::room::noted_after;
 use crate::clock::Moment;
 use crate::feed::edge_id::{EdgeId, Holder};
 use crate::feed::edge_name::EdgeName;
@@ -29,7 +30,7 @@ impl EdgeLedger {
         let Some(progress) = self.edges.get_mut(id).filter(|progress| progress.holder == *holder) else {
             return false;
         };
-        progress.seen = progress.seen.max(now.wall);
+        progress.seen = noted_after(progress.seen, now);
         self.let_go(id);
         true
     }
@@ -56,7 +57,7 @@ impl EdgeLedger {
             if progress.is_live(now) && !ended.contains(&progress.holder) {
                 outcome.live += 1;
             } else {
-                progress.seen = progress.seen.max(now.wall);
+                progress.seen = noted_after(progress.seen, now);
                 outcome.forgotten.push(id.clone());
             }
         }
@@ -72,6 +73,8 @@ impl EdgeLedger {
             progress.has_left = true;
             progress.stored.is_right = false;
             self.unstored.insert(id.clone());
+            let holder = progress.holder.clone();
+            self.note_gone(&holder);
         }
         self.tell_waiting_of_end(id);
     }

@@ -1,16 +1,18 @@
 //! What the store keeps of the ledger, and what other replicas have written there.
 //!
-//! A row is written when an instance is new, when its credential or its `refuse_after` changes, when it promises for the first time, and when it
-//! leaves. The time until which it may admit is written [`EDGE_ROW_WINDOW`] ahead, and again once half of that is used up: a request
-//! that finds its answer covered writes nothing.
+//! A row is written when an instance is new, when this replica answers it and had not lately, when its
+//! credential or its `refuse_after` changes, when it promises for the first time, and when it leaves. The
+//! time until which it may admit is written [`EDGE_ROW_WINDOW`] ahead, and again once half of that is used
+//! up: a request that finds its answer covered writes nothing.
 
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
+use super::room::noted_after;
 use super::{ANSWER_MARGIN_MS, EdgeLedger, EdgeProgress, Stored};
 use crate::clock::Moment;
 use crate::feed::edge_id::EdgeId;
 use crate::limits::FEED_WAIT_MAX;
-use crate::limits::edges::{EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_ROW_WINDOW, EDGES_MAX};
+use crate::limits::edges::{EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_ROW_WINDOW};
 use crate::store::edges::{EdgeRow, KnownEdges};
 
 /// Milliseconds of [`EDGE_ROW_WINDOW`].
@@ -31,6 +33,7 @@ impl EdgeLedger {
         for row in known.rows {
             is_news |= self.merge_row(row, now);
         }
+        self.heard_at_merges = [self.heard_at_merges[1], self.heard];
         is_news
     }
 
@@ -55,6 +58,12 @@ impl EdgeLedger {
         rows
     }
 
+    /// Whether there is anything that the store is yet to be told.
+    #[must_use]
+    pub fn has_unwritten(&self) -> bool {
+        !self.unstored.is_empty() || !self.dropped.is_empty()
+    }
+
     /// Notes that rows are to be written all the same.
     pub fn put_back(&mut self, rows: Vec<EdgeRow>) {
         self.unstored.extend(rows.into_iter().map(|row| row.id));
@@ -76,14 +85,19 @@ impl EdgeLedger {
     /// Finds the rows that have to be written again soon, and drops instances that nobody has to hear of any more.
     pub fn sweep(&mut self, now: Moment) {
         let life_ms = |life: std::time::Duration| life.as_secs() * 1_000;
-        self.edges.retain(|_, progress| {
+        let is_over = |progress: &EdgeProgress| {
             let life = if progress.has_left { life_ms(EDGE_LEFT_LIFE) } else { life_ms(EDGE_ROW_LIFE) };
             let end = if progress.has_left { progress.live_until } else { progress.until };
-            end.plus(life) > now.steady
-        });
+            end.plus(life) <= now.steady
+        };
+        let over = self.edges.iter().filter(|(_, progress)| is_over(progress));
+        let over: Vec<EdgeId> = over.map(|(id, _)| id.clone()).collect();
+        for id in &over {
+            self.remove(id);
+        }
         for (id, progress) in &self.edges {
-            // A live one may be answered any moment; a silent one has only to be remembered.
-            let ahead = if progress.is_live(now) {
+            // One that this replica has answered may be again, any moment; another has only to be remembered.
+            let ahead = if progress.is_live(now) && progress.answered_until > now.steady {
                 progress.refuse_after_ms + ANSWER_MARGIN_MS + WAIT_MS_MAX + WINDOW_MS / 2
             } else {
                 progress.remaining(now)
@@ -92,12 +106,10 @@ impl EdgeLedger {
                 self.unstored.insert(id.clone());
             }
         }
-        self.count_instances(now);
     }
 
     /// How an instance is to be stored.
     fn row(&self, id: &EdgeId, progress: &EdgeProgress, now: Moment) -> EdgeRow {
-        let ahead = if progress.is_live(now) { WINDOW_MS + WAIT_MS_MAX } else { 0 };
         EdgeRow {
             id: id.clone(),
             holder: progress.holder.clone(),
@@ -105,54 +117,71 @@ impl EdgeLedger {
             epoch: Epoch::as_str(&self.epoch).to_owned(),
             acknowledged: progress.acknowledged,
             seen: progress.seen,
-            may_admit_until: progress.until(now).plus_millis(ahead),
+            may_admit_until: progress.written_until(now),
             has_left: progress.has_left,
         }
     }
 
     fn merge_row(&mut self, row: EdgeRow, now: Moment) -> bool {
         let acknowledged = if row.epoch == self.epoch.as_str() { row.acknowledged } else { Cursor(0) };
-        if !self.edges.contains_key(&row.id) && (row.has_left || self.edges.len() >= EDGES_MAX) {
-            // One that is not known and has left is nobody. There are never more than may be, but for clocks that were set.
-            if !row.has_left {
-                self.doubt_until(now.steady.plus(row.may_admit_until.0.saturating_sub(now.wall.0)));
+        let holder_before = self.edges.get(&row.id).map(|progress| progress.holder.clone());
+        if holder_before.is_none() {
+            // One that is not known and has left is nobody.
+            if row.has_left || self.has_given_way(&row) {
+                return false;
             }
-            return false;
+            if !self.make_room_for_row(&row, now) {
+                // There are never more than may be that may admit, but for clocks that were set.
+                self.doubt_until(now.steady.plus(row.may_admit_until.0.saturating_sub(now.wall.0)));
+                return false;
+            }
+            self.count_in(&row.id, &row.holder);
         }
         self.tell_waiting(&row.id, acknowledged);
-        let is_new = !self.edges.contains_key(&row.id);
-        if is_new {
-            *self.instances.entry(row.holder.clone()).or_default() += 1;
-        }
+        let is_unstored = self.unstored.contains(&row.id);
+        let own_since = self.heard_at_merges[0];
         let progress =
             self.edges.entry(row.id.clone()).or_insert_with(|| EdgeProgress::new(row.holder.clone()));
         let has_come_further = acknowledged > progress.acknowledged;
         progress.acknowledged = progress.acknowledged.max(acknowledged);
         progress.stored.has_promise |= acknowledged != Cursor(0);
         let mut has_left_now = false;
-        if self.unstored.contains(&row.id) {
-            // This replica knows better, and is about to write it.
-        } else if row.has_left {
-            has_left_now = row.seen >= progress.seen && !progress.has_left;
-            progress.has_left |= has_left_now;
-        } else {
-            progress.take_in(&row, self.rules.live_for_ms, now);
+        if !row.has_left {
+            progress.take_in(&row, is_unstored, self.rules.live_for_ms, now);
+        } else if !is_unstored && !progress.has_left {
+            // The clock of whoever wrote it may have been set back since, so that it looks later than it was.
+            let is_in_doubt = progress.heard > own_since && row.seen > now.wall;
+            has_left_now = row.seen > progress.seen && !is_in_doubt;
+            progress.has_left = has_left_now;
+            if !has_left_now && progress.answered_until > now.steady {
+                // It asked this replica since. Others have to know.
+                progress.seen = noted_after(progress.seen.max(row.seen), now);
+                progress.stored.is_right = false;
+                self.unstored.insert(row.id.clone());
+            }
+        }
+        let holder = progress.holder.clone();
+        if let Some(before) = &holder_before {
+            self.count_as(&row.id, before, &holder);
         }
         if has_left_now {
+            self.note_gone(&holder);
             self.tell_waiting_of_end(&row.id);
         }
-        is_new || has_come_further || has_left_now
+        holder_before.is_none() || has_come_further || has_left_now
     }
 }
 
 impl EdgeProgress {
     /// Takes in what another replica has written of an instance that has not left; or this one, before it began anew.
-    fn take_in(&mut self, row: &EdgeRow, live_for_ms: u64, now: Moment) {
-        if row.seen > self.seen || row.may_admit_until > self.stored.told_until {
+    fn take_in(&mut self, row: &EdgeRow, is_unstored: bool, live_for_ms: u64, now: Moment) {
+        let is_newer = row.seen > self.seen || row.may_admit_until > self.stored.told_until;
+        if self.has_left && (is_unstored || !is_newer) {
+            // It was read before the goodbye was written.
+            return;
+        }
+        if is_newer {
             self.seen = self.seen.max(row.seen);
-            self.holder_ended &= self.holder == row.holder;
-            self.holder = row.holder.clone();
-            self.refuse_after_ms = row.refuse_after_ms;
             let age_ms = now.wall.0.saturating_sub(row.seen.0);
             if age_ms <= live_for_ms {
                 self.live_until = self.live_until.max(now.steady.plus(live_for_ms - age_ms));
@@ -160,16 +189,35 @@ impl EdgeProgress {
             // Its own time is not known here, but no later than what was written.
             self.until = self.until.max(now.steady.plus(row.may_admit_until.0.saturating_sub(now.wall.0)));
         }
+        // What this replica is about to write of the rest is right.
+        if is_newer && !is_unstored {
+            self.holder_ended &= self.holder == row.holder;
+            self.holder = row.holder.clone();
+            self.refuse_after_ms = row.refuse_after_ms;
+        }
         if self.has_left {
             // Nobody has written that it came back: whoever hears of it next has to.
             (self.has_left, self.stored.is_right) = (false, false);
-        } else {
+        } else if !is_unstored {
             self.stored.is_right |= self.holder == row.holder && self.refuse_after_ms == row.refuse_after_ms;
         }
         self.stored.told_until = self.stored.told_until.max(row.may_admit_until);
         if row.may_admit_until > self.stored.until {
             self.stored.raise(row.may_admit_until, now);
         }
+    }
+
+    /// Until when the store is to be told that it may admit: ahead of what this replica has answered, and no
+    /// earlier than what others have written.
+    fn written_until(&self, now: Moment) -> UnixMillis {
+        let until = self.until(now);
+        if self.has_left || !self.is_live(now) || self.answered_until <= now.steady {
+            return until;
+        }
+        let answered = now.wall.plus_millis(self.answered_until.since(now.steady));
+        // Later than everything that others have seen, so that they see it.
+        let seen_by_others = self.stored.told_until.plus_millis(1);
+        until.max(answered.plus_millis(WINDOW_MS + WAIT_MS_MAX)).max(seen_by_others)
     }
 }
 

@@ -9,10 +9,10 @@ use crate::effort::Payer;
 use crate::feed::Feed;
 use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
 use crate::feed::edge_name::EdgeName;
-use crate::feed::edges::{EdgeSighting, Waiting};
+use crate::feed::edges::{EdgeSighting, Forgetting, Waiting};
 use crate::feed::tests::RULES;
 use crate::store::KeyStore;
-use crate::store::edges::EdgeRow;
+use crate::store::edges::{EdgeRow, GoneEdge};
 use crate::store::tests::ScratchStore;
 
 /// Long enough that a test which waits for it has failed.
@@ -91,6 +91,25 @@ async fn a_goodbye_to_one_replica_is_heard_by_the_others() {
 }
 
 #[tokio::test]
+async fn a_listing_and_a_forgetting_know_what_the_others_have_answered() {
+    let scratch = ScratchStore::in_postgres().await;
+    let (one, _stop_one) = exchanging(scratch.store.clone());
+    let (other, _stop_other) = exchanging(scratch.another_replica().await);
+    for number in 1..=20 {
+        let edge = at(&format!("e{number:02}"), 1);
+        other.admit(edge.clone()).await;
+        let fleet = one.edges().fleet().await.unwrap();
+        assert_eq!((fleet.counts.live, fleet.is_complete), (number, true));
+    }
+    for number in 21..=40 {
+        let edge = at(&format!("e{number:02}"), 1);
+        other.admit(edge.clone()).await;
+        let forgotten = one.edges().forget(&Forgetting::Name(edge.id.name)).await.unwrap();
+        assert_eq!(forgotten.live, 1, "it still asks");
+    }
+}
+
+#[tokio::test]
 async fn a_replica_that_starts_knows_what_the_others_have_heard() {
     let scratch = ScratchStore::in_postgres().await;
     let (one, _stop) = exchanging(scratch.store.clone());
@@ -130,6 +149,18 @@ async fn what_is_written_only_rises_and_edges_that_are_gone_are_dropped() {
         assert_eq!(rows().await.len(), 1);
         store.drop_edges(UnixMillis(0), UnixMillis(101)).await.unwrap();
         assert_eq!(rows().await, []);
+        let gone = |seen, until| GoneEdge {
+            id: at("a \"quoted\" name", 0).id,
+            seen: UnixMillis(seen),
+            may_admit_until: UnixMillis(until),
+        };
+        store.keep_edges(&[edge(7, 20, 100, "e")]).await.unwrap();
+        store.let_edges_go(&[gone(19, 100)]).await.unwrap();
+        store.let_edges_go(&[gone(20, 99)]).await.unwrap();
+        assert_eq!(rows().await, [edge(7, 20, 100, "e")], "another replica knows more of it");
+        store.let_edges_go(&[gone(20, 100)]).await.unwrap();
+        assert_eq!(rows().await, [EdgeRow { has_left: true, ..edge(7, 21, 100, "e") }]);
+        store.drop_edges(UnixMillis(22), UnixMillis(0)).await.unwrap();
         store.keep_edges(&[EdgeRow { has_left: true, ..edge(7, 20, 100, "e") }]).await.unwrap();
         store.drop_edges(UnixMillis(21), UnixMillis(0)).await.unwrap();
         assert_eq!(rows().await, []);

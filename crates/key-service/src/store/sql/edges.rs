@@ -7,7 +7,7 @@ use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
 use crate::feed::edge_name::EdgeName;
 use crate::limits::edges::EDGES_MAX;
 use crate::store::StoreError;
-use crate::store::edges::{EdgeRow, KnownEdges};
+use crate::store::edges::{EdgeRow, GoneEdge, KnownEdges};
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, millis};
 use crate::store::sql::rows::upsert_rows;
@@ -76,6 +76,20 @@ impl SqlStore {
     pub(in crate::store) async fn keep_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
         let change = self.begin_edges().await?;
         self.write_edges(change, edges, RAISE_ALL).await
+    }
+
+    pub(in crate::store) async fn let_edges_go(&self, gone: &[GoneEdge]) -> Result<(), StoreError> {
+        let mut change = self.begin_edges().await?;
+        let mut gone: Vec<&GoneEdge> = gone.iter().collect();
+        gone.sort_by(|one, other| one.id.cmp(&other.id));
+        for GoneEdge { id, seen, may_admit_until } in gone {
+            let leave = "update edge_instance set has_left = ?, seen = seen + 1
+                 where name = ? and instance = ? and seen <= ? and may_admit_until <= ? and has_left = ?";
+            let leave = Query::new(leave).bind(true).bind(id.name.as_str()).bind(id.instance.as_str());
+            let leave = leave.bind(millis(*seen)).bind(millis(*may_admit_until)).bind(false);
+            change.execute(leave).await?;
+        }
+        change.commit().await
     }
 
     pub(in crate::store) async fn tell_of_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {

@@ -71,7 +71,8 @@ async fn shows_the_edges_and_fails_when_one_has_not_applied_a_change() {
 async fn a_new_key_waits_for_edges_and_an_edge_that_is_gone_is_forgotten() {
     let data = tempfile::tempdir().unwrap();
     let service = DevProcess::start(data.path());
-    follow(&service, "edge-a", 1).await;
+    let edge = format!("after=1&edge=edge-a&instance={:032x}", 1);
+    ask(&service, &edge).await;
     let create = ["key", "create", "ci", "--role=ci", "--expires=1h", "--wait-for-edges=1ms"];
     let late = run(asking(&service).args(create), "");
     assert!(!late.status.success());
@@ -88,7 +89,7 @@ async fn a_new_key_waits_for_edges_and_an_edge_that_is_gone_is_forgotten() {
     let complaint =
         "latchkey: 1 instance still asks, and was not forgotten: stop the proxy, or end its key, first\n";
     assert_eq!(text(&kept.stderr), complaint);
-    ask(&service, "after=1&edge=edge-a&leaving=true").await;
+    ask(&service, &format!("{edge}&leaving=true")).await;
     assert!(told(&mut asking(&service), &["edges"], "").contains("  gone\n"));
     assert_eq!(told(&mut asking(&service), &["edges", "forget", "edge-a"], ""), "Forgot 0 instances.\n");
     let in_time = told(&mut asking(&service), &create, "");

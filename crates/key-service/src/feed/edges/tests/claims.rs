@@ -74,9 +74,59 @@ fn one_key_has_so_many_instances_and_others_are_not_touched() {
     assert!(ledger.lets_in(&asking("e0", 1, "stolen", "mallory"), moment(1)), "known ones go on");
     assert!(ledger.lets_in(&asking("edge", 1, "one", "alice"), moment(1)));
     assert_eq!(ledger.waits_for(1, moment(1)).0, 4);
-    // Looked at anew once in a while, and not for each that is turned away.
-    assert!(ledger.claim(&one_more, moment(59_999)).is_err());
-    assert!(ledger.claim(&one_more, moment(125_000)).is_ok(), "those can admit no more");
+    assert!(ledger.claim(&one_more, moment(64_999)).is_err());
+    assert!(ledger.claim(&one_more, moment(65_000)).is_ok(), "those can admit no more");
+}
+
+#[test]
+fn what_is_gone_of_a_key_gives_way_to_its_own_and_takes_nobody_elses_place() {
+    let mut ledger = ledger();
+    let briefly = |edge: &str, instance, key, owner| EdgeSighting {
+        refuse_after_ms: 1_000,
+        ..asking(edge, instance, key, owner)
+    };
+    assert!(ledger.lets_in(&briefly("edge", 1, "one", "alice"), moment(0)));
+    for minute in 0..100 {
+        let now = moment(minute * 61_000);
+        for number in 0..3 {
+            let invented = briefly(&format!("e{minute}"), number, "stolen", "mallory");
+            assert!(ledger.lets_in(&invented, now), "{minute} {number}");
+        }
+        let one_more = briefly("more", 1, "stolen", "mallory");
+        assert_eq!(ledger.claim(&one_more, now), Err(ClaimRefusal::TooManyOfHolder(3)));
+        assert_eq!(ledger.counts(Cursor(0), now).known, 4, "{minute}");
+        let gone = ledger.take_dropped();
+        assert_eq!(gone.len(), if minute == 0 { 0 } else { 3 }, "they are gone in the store too");
+    }
+    assert_eq!(ledger.state_of("edge", moment(6_100_000)), EdgeState::Gone, "another's is listed on");
+}
+
+#[test]
+fn who_left_gives_way_at_once_and_the_oldest_first() {
+    let mut ledger = ledger();
+    for number in 0..3 {
+        assert!(ledger.lets_in(&asking("e", number, "one", "alice"), moment(number as u64)));
+    }
+    assert!(ledger.claim(&asking("e", 3, "one", "alice"), moment(3)).is_err());
+    for number in [1, 0] {
+        ledger.leave(&id("e", number), &holder("one", "alice"), moment(4));
+    }
+    assert!(ledger.lets_in(&asking("e", 3, "one", "alice"), moment(5)));
+    let left: Vec<EdgeId> = ledger.list(Cursor(0), moment(5)).into_iter().map(|status| status.id).collect();
+    assert_eq!(left, [id("e", 1), id("e", 2), id("e", 3)]);
+    let rotated = asking("e", 2, "two", "alice");
+    assert!(ledger.lets_in(&rotated, moment(6)), "it counts for its new key");
+    assert!(ledger.lets_in(&asking("e", 4, "one", "alice"), moment(6)));
+    assert_eq!(ledger.counts(Cursor(0), moment(6)).known, 4);
+}
+
+#[test]
+fn the_log_is_told_of_a_key_that_has_too_many_once_a_minute() {
+    let mut ledger = ledger();
+    let stolen = holder("stolen", "mallory");
+    ledger.lets_in(&asking("e", 0, "stolen", "mallory"), moment(0));
+    let told = [0, 1, 59_999, 60_000, 60_001].map(|time| ledger.tells_log_of(&stolen, moment(time)));
+    assert_eq!(told, [true, false, false, true, false]);
 }
 
 #[test]
@@ -125,5 +175,6 @@ fn a_full_ledger_turns_away_who_is_new_and_forgets_nobody_who_may_admit() {
     assert_eq!(ledger.claim(&at("one more", 1), moment(64_999)), Err(ClaimRefusal::TooMany));
     assert_eq!(ledger.waits_for(1, moment(64_999)).0, crate::limits::edges::EDGES_MAX);
     assert!(ledger.claim(&at("7", 1), moment(64_999)).is_ok());
-    assert!(ledger.claim(&at("one more", 1), moment(125_000)).is_ok());
+    assert!(ledger.claim(&at("one more", 1), moment(65_000)).is_ok(), "at once when one is gone");
+    assert!(ledger.counts(Cursor(1), moment(65_000)).known >= crate::limits::edges::EDGES_MAX - 256);
 }

@@ -162,6 +162,130 @@ fn a_goodbye_is_not_undone_by_a_row_that_was_read_before_it() {
 }
 
 #[test]
+fn an_answer_by_another_replica_is_seen_though_what_this_one_wrote_ahead_covers_it() {
+    let (mut one, mut other) = (ledger(), ledger());
+    one.see(at("a", 4), 0, moment(0));
+    other.merge(known(one.store(moment(0))), moment(1));
+    // It was cut off, is gone by what the one has answered, and comes back to the other.
+    assert_eq!(one.waits_for(5, moment(65_000)).0, 0);
+    assert!(other.see(at("a", 4), 0, moment(66_000)).needs_row);
+    let rows = other.store(moment(66_000));
+    one.merge(known(rows.clone()), moment(66_001));
+    assert_eq!(one.waits_for(5, moment(66_001)), (1, vec!["a".to_owned()]));
+    // The same with a clock that was set back: what is written is later than what was.
+    let (mut one, mut other) = (ledger(), ledger());
+    let set_back = |steady| Moment { wall: UnixMillis(steady), steady: SteadyMillis(steady) };
+    let before = Moment { wall: UnixMillis(9_000_000), steady: SteadyMillis(0) };
+    one.see(at("a", 4), 0, before);
+    other.merge(known(one.store(before)), before);
+    assert!(other.see(at("a", 4), 0, set_back(66_000)).needs_row);
+    one.merge(known(other.store(set_back(66_000))), set_back(66_001));
+    assert_eq!(one.waits_for(5, set_back(66_001)).0, 1);
+}
+
+#[test]
+fn an_answer_that_was_almost_over_is_written_again() {
+    let (mut one, mut other) = (ledger(), ledger());
+    other.see(at("a", 4), 0, moment(0));
+    one.merge(known(other.store(moment(0))), moment(1));
+    one.see(at("a", 4), 0, moment(2));
+    other.merge(known(one.store(moment(2))), moment(3));
+    assert!(!other.see(at("a", 4), 0, moment(10_000)).needs_row);
+    assert!(other.see(at("a", 4), 0, moment(70_000)).needs_row, "others may hear of it too late");
+}
+
+#[test]
+fn replicas_that_answer_in_turn_do_not_raise_the_time_by_more_than_is_written_ahead() {
+    let (mut one, mut other) = (ledger(), ledger());
+    let mut rows = Vec::new();
+    for turn in 0..40 {
+        let now = moment(turn * 66_000);
+        let (answering, hearing) =
+            if turn % 2 == 0 { (&mut one, &mut other) } else { (&mut other, &mut one) };
+        answering.merge(known(rows), now);
+        answering.see(at("a", 4), 0, now);
+        answering.sweep(now);
+        rows = answering.store(now);
+        hearing.merge(known(rows.clone()), now);
+        hearing.sweep(now);
+        assert_eq!(hearing.store(now), [], "{turn}: nobody answered it here");
+    }
+    let last = moment(39 * 66_000);
+    let (_, missing) = one.wait_for(Cursor(5), Waiting::ForAll, last);
+    let MayAdmit { until, .. } = one.still_missing(&missing, last)[0];
+    assert!(until.0 <= last.wall.0 + 65_000 + 720_000 + 100, "{}", until.0 - last.wall.0);
+}
+
+#[test]
+fn gone_rows_take_no_room_from_others_and_those_that_may_admit_are_never_left_out() {
+    let mut writer = EdgeLedger::new(epoch("first"), EdgeRules { instances_per_key_max: 10, ..RULES });
+    for number in 0..10 {
+        writer.see(EdgeSighting { id: id("a", number), ..at("a", 1) }, 0, moment(0));
+    }
+    let rows = writer.store(moment(0));
+    let mut ledger = ledger();
+    let over = rows[0].may_admit_until.0;
+    ledger.merge(known(rows.clone()), moment(over));
+    assert_eq!(ledger.counts(Cursor(1), moment(over)).known, 3, "three of a key are remembered");
+    ledger.see(EdgeSighting { id: id("a", 77), ..at("a", 1) }, 0, moment(over));
+    let living: Vec<EdgeRow> = rows
+        .iter()
+        .map(|row| EdgeRow {
+            id: EdgeId { name: name("b"), ..row.id.clone() },
+            may_admit_until: UnixMillis(over + 9),
+            ..row.clone()
+        })
+        .collect();
+    ledger.merge(known(living), moment(over));
+    assert_eq!(ledger.waits_for(5, moment(over)).0, 11, "all that may admit");
+    assert_eq!(ledger.counts(Cursor(1), moment(over)).known, 11, "and none that is gone");
+    let one_more = EdgeSighting { id: id("a", 78), ..at("a", 1) };
+    assert_eq!(ledger.claim(&one_more, moment(over)), Err(ClaimRefusal::TooManyOfHolder(3)));
+}
+
+#[test]
+fn what_has_given_way_is_not_taken_in_again_unless_others_have_answered_it() {
+    let mut ledger = EdgeLedger::new(epoch("first"), EdgeRules { instances_per_key_max: 1, ..RULES });
+    ledger.see(at("a", 1), 0, moment(0));
+    let [row] = ledger.store(moment(0)).try_into().unwrap();
+    let next = EdgeSighting { id: id("a", 2), ..at("a", 1) };
+    ledger.claim(&next, moment(65_000)).unwrap();
+    ledger.see(next, 0, moment(65_000));
+    assert!(row.may_admit_until > UnixMillis(65_000), "it is written ahead");
+    assert!(ledger.has_unwritten());
+    assert!(!ledger.merge(known(vec![row.clone()]), moment(65_001)));
+    assert_eq!(ledger.waits_for(5, moment(65_001)).0, 1);
+    let gone = ledger.take_dropped();
+    assert_eq!(gone.iter().map(|gone| gone.id.clone()).collect::<Vec<_>>(), [id("a", 1)]);
+    ledger.put_back_dropped(gone);
+    let answered = EdgeRow { may_admit_until: row.may_admit_until.plus_millis(1), ..row };
+    assert!(ledger.merge(known(vec![answered]), moment(65_002)));
+    assert_eq!(ledger.waits_for(5, moment(65_002)).0, 2);
+}
+
+#[test]
+fn a_goodbye_does_not_win_over_a_later_sighting_though_the_clock_was_set_back() {
+    let set_back = |steady| Moment { wall: UnixMillis(500 + steady), steady: SteadyMillis(steady) };
+    let edge = at("a", 1);
+    let (mut one, mut other) = (ledger(), ledger());
+    one.see(edge.clone(), 0, moment(1_000));
+    other.merge(known(one.store(moment(1_000))), moment(1_001));
+    one.leave(&edge.id, &edge.holder, moment(1_002));
+    let goodbye = one.store(moment(1_002));
+    // It comes back where it said goodbye, whose own reading is older than that.
+    one.see(edge.clone(), 0, set_back(1_100));
+    let back = one.store(set_back(1_100));
+    one.merge(known(goodbye.clone()), set_back(1_101));
+    assert_eq!(one.waits_for(5, set_back(1_101)).0, 1);
+    // Or where nobody has heard of the goodbye.
+    other.see(edge, 0, set_back(1_102));
+    other.merge(known(goodbye), set_back(1_103));
+    assert_eq!(other.waits_for(5, set_back(1_103)).0, 1);
+    let [again] = other.store(set_back(1_103)).try_into().unwrap();
+    assert!(!again.has_left && again.seen > back[0].seen, "and all hear of it");
+}
+
+#[test]
 fn drops_who_has_been_gone_for_long() {
     let mut ledger = ledger();
     ledger.see(at("a", 1), 0, moment(0));

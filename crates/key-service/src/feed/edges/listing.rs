@@ -1,0 +1,74 @@
+//! What the ledger knows, for whoever looks after the edges.
+
+use latchkey_key_feed::{Cursor, UnixMillis};
+
+use super::{EdgeLedger, EdgeProgress, EdgeState};
+use crate::clock::Moment;
+use crate::feed::edge_id::{EdgeId, Holder};
+
+/// An instance for whoever looks after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeStatus {
+    /// Which.
+    pub id: EdgeId,
+    /// Whose credential it asks with.
+    pub holder: Holder,
+    /// It has applied every change up to here.
+    pub acknowledged: Cursor,
+    /// When it last asked.
+    pub seen: UnixMillis,
+    /// How many changes it has yet to apply.
+    pub lag: u64,
+    /// How it is.
+    pub state: EdgeState,
+}
+
+/// The ledger in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EdgeCounts {
+    /// Instances that are remembered.
+    pub known: usize,
+    /// Those of them that are live.
+    pub live: usize,
+    /// Live ones that have acknowledged every change.
+    pub current: usize,
+    /// Those that are not live and may admit.
+    pub silent: usize,
+    /// The changes that the last of the live ones has yet to apply.
+    pub lag_max: u64,
+}
+
+impl EdgeLedger {
+    /// All instances, sorted, where `latest` is the position of the latest change.
+    #[must_use]
+    pub fn list(&self, latest: Cursor, now: Moment) -> Vec<EdgeStatus> {
+        let status = |(id, progress): (&EdgeId, &EdgeProgress)| EdgeStatus {
+            id: id.clone(),
+            holder: progress.holder.clone(),
+            acknowledged: progress.acknowledged,
+            seen: progress.seen,
+            lag: progress.lag(latest),
+            state: progress.state(now),
+        };
+        self.edges.iter().map(status).collect()
+    }
+
+    /// The ledger in numbers, where `latest` is the position of the latest change.
+    #[must_use]
+    pub fn counts(&self, latest: Cursor, now: Moment) -> EdgeCounts {
+        let mut counts = EdgeCounts { known: self.edges.len(), ..EdgeCounts::default() };
+        for progress in self.edges.values() {
+            match progress.state(now) {
+                EdgeState::Live => {
+                    let lag = progress.lag(latest);
+                    counts.live += 1;
+                    counts.current += usize::from(lag == 0);
+                    counts.lag_max = counts.lag_max.max(lag);
+                }
+                EdgeState::Silent { .. } => counts.silent += 1,
+                EdgeState::Gone => {}
+            }
+        }
+        counts
+    }
+}

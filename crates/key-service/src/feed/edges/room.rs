@@ -1,0 +1,200 @@
+//! Room in the ledger: how many instances of each credential are remembered, and which of them give way.
+//!
+//! An instance that can admit no more is remembered for a day, so that it is listed. It counts like the
+//! others: else whoever holds one stolen key, and says a short time to refuse, would fill the ledger with
+//! such. But it is the first to go. A credential that has as many as it may loses its own oldest, and a
+//! ledger that is full loses the oldest of all, before anybody is refused. What gives way is noted as gone in
+//! the store, where it may be said to admit for longer, because that time is written ahead.
+
+use std::collections::BTreeSet;
+
+use latchkey_key_feed::UnixMillis;
+
+use super::{ClaimRefusal, EdgeLedger, EdgeProgress};
+use crate::clock::{Moment, SteadyMillis};
+use crate::feed::edge_id::{EdgeId, Holder};
+use crate::limits::edges::{EDGE_REFUSAL_LOG_INTERVAL, EDGES_DROPPED_AT_ONCE_MAX, EDGES_MAX};
+use crate::store::edges::{EdgeRow, GoneEdge};
+
+/// What is remembered of one credential.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    ids: BTreeSet<EdgeId>,
+    /// None of its instances gives way before then.
+    none_gone_before: SteadyMillis,
+    /// Until then the log has been told that it has as many as it may.
+    logged_until: SteadyMillis,
+}
+
+impl EdgeLedger {
+    /// Makes room for one more instance of a credential.
+    pub(super) fn make_room(&mut self, holder: &Holder, now: Moment) -> Result<(), ClaimRefusal> {
+        if !self.make_room_of(holder, now) {
+            return Err(ClaimRefusal::TooManyOfHolder(self.rules.instances_per_key_max));
+        }
+        if self.make_room_of_all(now) { Ok(()) } else { Err(ClaimRefusal::TooMany) }
+    }
+
+    /// Makes room for an instance of which another replica has written. One that may admit is taken in though
+    /// its credential has too many: to leave it out would make every answer untrue.
+    pub(super) fn make_room_for_row(&mut self, row: &EdgeRow, now: Moment) -> bool {
+        if row.may_admit_until <= now.wall {
+            return self.edges.len() < EDGES_MAX && self.remembered_of(&row.holder) < self.instances_max();
+        }
+        self.make_room_of(&row.holder, now);
+        self.make_room_of_all(now)
+    }
+
+    /// Whether a row is of an instance that has just given way, and tells nothing newer.
+    pub(super) fn has_given_way(&self, row: &EdgeRow) -> bool {
+        let newer = |gone: &GoneEdge| row.may_admit_until > gone.may_admit_until || row.seen > gone.seen;
+        self.dropped.get(&row.id).is_some_and(|gone| !newer(gone))
+    }
+
+    /// What has given way, to be noted in the store. Whoever fails to do so gives it back with
+    /// [`Self::put_back_dropped`].
+    #[must_use]
+    pub fn take_dropped(&mut self) -> Vec<GoneEdge> {
+        std::mem::take(&mut self.dropped).into_values().collect()
+    }
+
+    /// Notes that this is yet to be noted in the store.
+    pub fn put_back_dropped(&mut self, dropped: Vec<GoneEdge>) {
+        for gone in dropped {
+            if !self.edges.contains_key(&gone.id) {
+                self.dropped.entry(gone.id.clone()).or_insert(gone);
+            }
+        }
+    }
+
+    /// Whether the log is to be told that a credential has as many as it may: once a minute for each.
+    pub fn tells_log_of(&mut self, holder: &Holder, now: Moment) -> bool {
+        let Some(share) = self.shares.get_mut(holder) else { return true };
+        let is_due = now.steady >= share.logged_until;
+        if is_due {
+            share.logged_until = now.steady.plus(EDGE_REFUSAL_LOG_INTERVAL.as_secs() * 1_000);
+        }
+        is_due
+    }
+
+    /// Notes that an instance is remembered, of this credential.
+    pub(super) fn count_in(&mut self, id: &EdgeId, holder: &Holder) {
+        self.shares.entry(holder.clone()).or_default().ids.insert(id.clone());
+        self.note_gone(holder);
+    }
+
+    /// Notes that an instance asks with another credential than before.
+    pub(super) fn count_as(&mut self, id: &EdgeId, before: &Holder, holder: &Holder) {
+        if before != holder {
+            self.count_out(id, before);
+            self.count_in(id, holder);
+        }
+    }
+
+    /// Notes that an instance of this credential may have gone.
+    pub(super) fn note_gone(&mut self, holder: &Holder) {
+        self.none_gone_before = SteadyMillis(0);
+        if let Some(share) = self.shares.get_mut(holder) {
+            share.none_gone_before = SteadyMillis(0);
+        }
+    }
+
+    /// Remembers an instance no more.
+    pub(super) fn remove(&mut self, id: &EdgeId) -> Option<EdgeProgress> {
+        let progress = self.edges.remove(id)?;
+        self.unstored.remove(id);
+        self.count_out(id, &progress.holder);
+        Some(progress)
+    }
+
+    fn count_out(&mut self, id: &EdgeId, holder: &Holder) {
+        let Some(share) = self.shares.get_mut(holder) else { return };
+        share.ids.remove(id);
+        if share.ids.is_empty() {
+            self.shares.remove(holder);
+        }
+    }
+
+    fn instances_max(&self) -> usize {
+        self.rules.instances_per_key_max
+    }
+
+    fn remembered_of(&self, holder: &Holder) -> usize {
+        self.shares.get(holder).map_or(0, |share| share.ids.len())
+    }
+
+    /// Whoever is turned away asks again, and must not make anybody look each time: it is known when the next
+    /// may give way.
+    fn make_room_of(&mut self, holder: &Holder, now: Moment) -> bool {
+        let instances_max = self.instances_max();
+        let Some(share) = self.shares.get_mut(holder) else { return true };
+        let Some(excess) = (share.ids.len() + 1).checked_sub(instances_max).filter(|excess| *excess > 0)
+        else {
+            return true;
+        };
+        if now.steady < share.none_gone_before {
+            return false;
+        }
+        let known = share.ids.iter().filter_map(|id| self.edges.get_key_value(id));
+        let (gone, next) = oldest_gone(known, excess, now);
+        share.none_gone_before = next;
+        self.give_way(&gone) == excess
+    }
+
+    fn make_room_of_all(&mut self, now: Moment) -> bool {
+        if self.edges.len() < EDGES_MAX {
+            return true;
+        }
+        if now.steady < self.none_gone_before {
+            return false;
+        }
+        let (gone, next) = oldest_gone(self.edges.iter(), EDGES_DROPPED_AT_ONCE_MAX, now);
+        self.none_gone_before = next;
+        self.give_way(&gone);
+        self.edges.len() < EDGES_MAX
+    }
+
+    /// How many of these have given way: what the store is yet to be told of is bounded too.
+    fn give_way(&mut self, ids: &[EdgeId]) -> usize {
+        let mut count = 0;
+        for id in ids {
+            if self.dropped.len() >= EDGES_MAX {
+                break;
+            }
+            let Some(progress) = self.remove(id) else { continue };
+            let may_admit_until = progress.stored.told_until;
+            let gone = GoneEdge { id: id.clone(), seen: progress.seen, may_admit_until };
+            self.dropped.insert(id.clone(), gone);
+            count += 1;
+        }
+        count
+    }
+}
+
+/// Those that can admit no more, the oldest first and so many at most; and before when no other is gone.
+fn oldest_gone<'a>(
+    known: impl Iterator<Item = (&'a EdgeId, &'a EdgeProgress)>,
+    count_max: usize,
+    now: Moment,
+) -> (Vec<EdgeId>, SteadyMillis) {
+    let mut next = SteadyMillis(u64::MAX);
+    let mut gone: Vec<(SteadyMillis, &EdgeId)> = Vec::new();
+    for (id, progress) in known {
+        if progress.may_admit(now) {
+            next = next.min(progress.until);
+        } else {
+            gone.push((progress.live_until, id));
+        }
+    }
+    gone.sort_unstable();
+    if gone.len() > count_max {
+        next = SteadyMillis(0);
+    }
+    (gone.into_iter().take(count_max).map(|(_, id)| id.clone()).collect(), next)
+}
+
+/// When an instance is next noted to have asked, or to have left: later than whatever was noted of it before,
+/// also when the clock on the wall was set back. So it is known of a goodbye and a return which came last.
+pub(super) fn noted_after(seen: UnixMillis, now: Moment) -> UnixMillis {
+    seen.plus_millis(1).max(now.wall)
+}
