@@ -14,6 +14,7 @@ use latchkey_key_feed::{KeyId, UnixMillis};
 use crate::effort::Overspent;
 use crate::lane::Cost;
 use crate::security::source::Source;
+use crate::store::footing::Footing;
 
 /// The tracing target of every line of the trail.
 pub const TARGET: &str = "audit";
@@ -37,6 +38,8 @@ pub struct Actor {
     pub run_as: Option<String>,
     /// Where the request came from, when that is known.
     pub source: Option<Source>,
+    /// What must still hold when something is written that this one asked for.
+    pub footings: Vec<Footing>,
 }
 
 /// Something done to keys.
@@ -150,14 +153,29 @@ impl Actor {
             api_key: None,
             run_as: None,
             source: None,
+            footings: Vec::new(),
         }
+    }
+
+    /// The same, where the change stands on this as well.
+    #[must_use]
+    pub fn standing_on(mut self, footing: impl IntoIterator<Item = Footing>) -> Self {
+        self.footings.extend(footing);
+        self
     }
 
     /// Whoever works on the store itself: may read and write its files, or knows the password of its database.
     #[must_use]
     pub fn operator() -> Self {
         let here = "_operator".to_owned();
-        Self { username: here.clone(), realm: here, api_key: None, run_as: None, source: None }
+        Self {
+            username: here.clone(),
+            realm: here,
+            api_key: None,
+            run_as: None,
+            source: None,
+            footings: Vec::new(),
+        }
     }
 }
 

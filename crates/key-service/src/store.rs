@@ -10,6 +10,7 @@ pub mod directory;
 pub mod edges;
 mod error;
 pub mod feed_text;
+pub mod footing;
 mod group_commit;
 pub mod key_size;
 mod ledger;

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OriginalUri};
-use axum::http::Uri;
 use axum::http::request::Parts;
+use axum::http::{Method, Uri};
 
 use crate::api::error::ApiError;
 use crate::api::request_context::RequestContext;
@@ -41,7 +41,7 @@ pub(super) struct Authenticated {
 }
 
 /// Whoever sent a request that waits. What they may do is looked up anew once it has waited.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Proven {
     authentication: Authentication,
     origin: Origin,
@@ -71,7 +71,12 @@ impl FromRequestParts<SharedService> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, service: &SharedService) -> Result<Self, ApiError> {
         // On the heap, and gone with the proof: a handler that waits must not keep room for it.
-        Box::pin(Self::prove(parts, service)).await
+        let proven = Box::pin(Self::prove(parts, service)).await?;
+        // A body may take its time, and then it is asked again whether they still are who they were.
+        if parts.method != Method::GET && !proven.is_anonymous() {
+            parts.extensions.insert(proven.proof());
+        }
+        Ok(proven)
     }
 }
 
@@ -239,6 +244,10 @@ impl Authenticated {
         Proven { authentication, origin: Origin { uri, ..origin } }
     }
 
+    fn proof(&self) -> Proven {
+        Proven { authentication: self.authentication.clone(), origin: self.origin.clone() }
+    }
+
     /// The error for a credential inside the request that authenticates nobody, which the trail then knows of. `action` is what
     /// the credential was given for.
     pub(super) fn refuse_inner(
@@ -281,6 +290,18 @@ impl Proven {
         Box::pin(rechecked).await
     }
 
+    /// Refuses a request whose sender is let in no more.
+    ///
+    /// # Errors
+    ///
+    /// As of a credential that never was one, which the trail then knows of.
+    pub(super) async fn require(&self, service: &SharedService) -> Result<(), ApiError> {
+        match service.authenticator.renewed(&self.authentication, service.clock.now()).await {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(refused(failure, &self.origin, service)),
+        }
+    }
+
     /// The key by which the sender was proven, if it has ended since.
     ///
     /// # Errors
@@ -318,7 +339,14 @@ impl Unproven {
     pub(super) fn actor(&self, key: &EndedKey) -> Actor {
         let (realm, key) = (RealmName::api_key().name, key.key());
         let username = key.owner.username.clone();
-        Actor { username, realm, api_key: Some(key.id.clone()), run_as: None, source: self.origin.source }
+        Actor {
+            username,
+            realm,
+            api_key: Some(key.id.clone()),
+            run_as: None,
+            source: self.origin.source,
+            footings: Vec::new(),
+        }
     }
 }
 
@@ -340,7 +368,8 @@ fn actor(authentication: &Authentication, origin: &Origin) -> Actor {
     };
     let run_as = authentication.is_run_as().then(|| authentication.username().to_owned());
     let username = authenticating.username().to_owned();
-    Actor { username, realm, api_key, run_as, source: origin.source }
+    let footings = authentication.footings();
+    Actor { username, realm, api_key, run_as, source: origin.source, footings }
 }
 
 /// Somebody as a caller, and what he may do.

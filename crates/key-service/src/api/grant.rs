@@ -13,6 +13,7 @@ use crate::security::credential::bearer::{BearerCredential, BearerText, ClientSe
 use crate::security::password::Password;
 use crate::security::permission::run_as_denial;
 use crate::security::request::ClusterRequest;
+use crate::store::footing::Footing;
 
 /// What a body says about somebody. Holds secrets in the clear, so it can neither be printed nor copied.
 #[derive(Default)]
@@ -120,7 +121,7 @@ impl GrantBody {
 }
 
 impl Service {
-    /// On whose behalf a request acts: whom the credentials prove, or whom that one runs as.
+    /// On whose behalf a request acts: whom the credentials prove, or whom that one runs as; and what that stands on.
     ///
     /// # Errors
     ///
@@ -131,7 +132,7 @@ impl Service {
         grant: Grant,
         request: &ClusterRequest<'_>,
         authenticated: &Authenticated,
-    ) -> Result<Subject, ApiError> {
+    ) -> Result<(Subject, Vec<Footing>), ApiError> {
         let Grant { proof, run_as } = grant;
         let now = self.clock.now();
         let proven = match proof {
@@ -145,8 +146,12 @@ impl Service {
             inner.inside_403("Failed to authenticate api key grant")
         })?;
         match run_as {
-            None => Ok(proven.subject().clone()),
-            Some(username) => self.run_as(proven.subject(), &username, authenticated).await,
+            None => Ok((proven.subject().clone(), proven.footings())),
+            Some(username) => {
+                let target = self.run_as(proven.subject(), &username, authenticated).await?;
+                let footings = proven.footings().into_iter().chain(target.footing()).collect();
+                Ok((target, footings))
+            }
         }
     }
 

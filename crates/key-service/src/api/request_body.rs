@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 
 use crate::api::SharedService;
+use crate::api::authenticated::Proven;
 use crate::api::error::{ApiError, ErrorCause, ErrorStatus, ErrorType};
 use crate::api::request_context::RequestContext;
 use crate::effort::{Holding, Payer};
@@ -21,6 +22,7 @@ impl FromRequest<SharedService> for RequestBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, service: &SharedService) -> Result<Self, ApiError> {
+        let sender = request.extensions().get::<Proven>().cloned();
         let context = request.extensions().get::<RequestContext>().cloned();
         // Only who asks pays; a route without authentication has short bodies.
         let payer = context.as_ref().and_then(RequestContext::payer).cloned();
@@ -28,6 +30,10 @@ impl FromRequest<SharedService> for RequestBody {
         let (bytes, held) = read(request.into_body(), held, REQUEST_BODY_WAIT_MAX).await?;
         if let Some(context) = context {
             context.hold_body(held);
+        }
+        // The sender chose when the body ends. Users of the users file and of other realms are not asked for again after this.
+        if let Some(sender) = sender.filter(|_| !bytes.is_empty()) {
+            Box::pin(sender.require(service)).await?;
         }
         Ok(Self(bytes))
     }

@@ -1,6 +1,7 @@
 //! What a client learns of the store's trouble.
 
 use crate::api::error::{ApiError, ErrorCause};
+use crate::api::unauthenticated::shut_out;
 use crate::store::StoreError;
 use crate::telemetry;
 
@@ -10,6 +11,10 @@ impl From<StoreError> for ApiError {
         match &error {
             StoreError::NulInText | StoreError::TextTooLong => {
                 ErrorCause::illegal_argument(error.to_string()).into()
+            }
+            StoreError::ShutOut => {
+                telemetry::authentication_failed(error.kind());
+                shut_out()
             }
             StoreError::TooManyChanges | StoreError::Unavailable(_) => {
                 telemetry::store_failed(&error);

@@ -74,6 +74,12 @@ pub(super) fn unauthenticated(
     }
 }
 
+/// The answer when whoever was authenticated is let in no more at the moment of the deed.
+pub(super) fn shut_out() -> ApiError {
+    let schemes = Schemes { api_keys: true, tokens: true, jwt: true };
+    ApiError::unauthenticated(REJECTED, &challenges(schemes), &[])
+}
+
 /// What would do, in Elasticsearch's order.
 pub(super) fn challenges(schemes: Schemes) -> Vec<Challenge> {
     let mut challenges = vec![Challenge::Basic];

@@ -9,6 +9,7 @@
 
 mod bearer;
 mod failure;
+mod footing;
 mod password;
 mod token_standing;
 

@@ -14,6 +14,8 @@ pub enum StoreError {
     NulInText,
     /// A text is longer than PostgreSQL can find again.
     TextTooLong,
+    /// Whoever asked for it was let in no more when it was to be written.
+    ShutOut,
     /// As many changes wait as may.
     TooManyChanges,
     /// What is there is no store of Latchkey.
@@ -47,6 +49,7 @@ impl StoreError {
             Self::NotAStore => "not_a_store",
             Self::NewerVersion => "newer_version",
             Self::OlderVersion => "older_version",
+            Self::ShutOut => "shut_out",
             Self::TooManyChanges => "too_many_changes",
             Self::Unavailable(_) => "unavailable",
         }
@@ -62,6 +65,7 @@ impl fmt::Display for StoreError {
                 f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
             }
             Self::TextTooLong => f.write_str("a name is longer than this store can keep"),
+            Self::ShutOut => f.write_str("whoever asked for it is let in no more"),
             Self::TooManyChanges => f.write_str("too many changes wait to be written"),
             Self::NotAStore => f.write_str("it is no store of Latchkey"),
             Self::NewerVersion => {

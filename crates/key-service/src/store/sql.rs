@@ -10,6 +10,7 @@ mod export;
 mod feed;
 mod feed_parts;
 mod feed_rows;
+mod footing;
 mod group;
 mod import;
 mod keys;

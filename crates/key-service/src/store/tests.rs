@@ -2,6 +2,7 @@ mod concurrency;
 mod directory;
 mod epoch;
 mod feed_pages;
+mod footing;
 mod groups;
 mod keys;
 mod postgres;
@@ -95,7 +96,14 @@ fn location(scratch: &Scratch) -> StoreLocation {
 }
 
 fn actor() -> Actor {
-    Actor { username: "elastic".into(), realm: "reserved".into(), api_key: None, run_as: None, source: None }
+    Actor {
+        username: "elastic".into(),
+        realm: "reserved".into(),
+        api_key: None,
+        run_as: None,
+        source: None,
+        footings: Vec::new(),
+    }
 }
 
 pub(crate) fn key(id: &str) -> StoredKey {

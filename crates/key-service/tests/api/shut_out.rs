@@ -2,6 +2,7 @@
 
 mod file_users;
 mod keys;
+mod late;
 mod others;
 
 use std::time::Duration;
@@ -237,5 +238,6 @@ async fn a_user_who_is_shut_out_while_a_token_is_made_gets_none() {
     if granted.status == StatusCode::OK {
         assert_refused(&service, &of(&granted).access).await;
     }
-    granted.assert_error(401, "security_exception", "token expired");
+    let reason = "unable to authenticate with provided credentials and anonymous access is not allowed for this request";
+    granted.assert_error(401, "security_exception", reason);
 }

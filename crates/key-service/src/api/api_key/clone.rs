@@ -23,6 +23,7 @@ use crate::security::request::ClusterRequest;
 use crate::security::vouching::Vouching;
 use crate::settings::KeyPolicy;
 use crate::store::StoredKey;
+use crate::store::footing::Footing;
 
 /// What is asked. Holds a secret in the clear, so it can neither be printed nor copied.
 #[derive(Default)]
@@ -73,10 +74,11 @@ pub(in crate::api) async fn clone(
     authenticated.authorize(&ClusterRequest::CloneKey)?;
     let now = service.clock.now();
     let source = service.source_of_clone(&request.api_key, now, &authenticated).await?;
+    let actor = authenticated.actor().standing_on([Footing::Key(source.id.clone())]);
     let vouching = Vouching::by(&authenticated.permission);
     let key = request.like(source, vouching, &service.settings.key_policy, now)?;
     let wait = service.edge_wait_of_new(wait, refresh);
-    let issued = service.issue_one(key, ChangeAction::CloneApiKey, authenticated.actor(), now).await?;
+    let issued = service.issue_one(key, ChangeAction::CloneApiKey, actor, now).await?;
     let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }

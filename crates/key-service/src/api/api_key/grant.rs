@@ -107,12 +107,13 @@ pub(in crate::api) async fn grant(
     service.require_api_keys()?;
     let grant = validate(grant, problems)?;
     authenticated.authorize(&ClusterRequest::GrantKey)?;
-    let grantee = service.grantee(grant, &ClusterRequest::GrantKey, &authenticated).await?;
+    let (grantee, footings) = service.grantee(grant, &ClusterRequest::GrantKey, &authenticated).await?;
     let now = service.clock.now();
+    let actor = authenticated.actor().standing_on(footings);
     let vouching = Vouching::by(&authenticated.permission);
     let key = service.new_key(&grantee, key, vouching, now).await?;
     let wait = service.edge_wait_of_new(wait, refresh);
-    let issued = service.issue_one(key, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
+    let issued = service.issue_one(key, ChangeAction::GrantApiKeys, actor, now).await?;
     let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }
@@ -134,15 +135,16 @@ pub(in crate::api) async fn bulk_grant(
     service.require_api_keys()?;
     let grant = validate(grant, problems)?;
     authenticated.authorize(&ClusterRequest::BulkGrantKeys)?;
-    let grantee = service.grantee(grant, &ClusterRequest::BulkGrantKeys, &authenticated).await?;
+    let (grantee, footings) = service.grantee(grant, &ClusterRequest::BulkGrantKeys, &authenticated).await?;
     let now = service.clock.now();
+    let actor = authenticated.actor().standing_on(footings);
     let vouching = Vouching::by(&authenticated.permission);
     let mut new_keys = Vec::with_capacity(keys.len());
     for key in keys {
         new_keys.push(service.new_key(&grantee, key, vouching, now).await?);
     }
     let wait = service.edge_wait_of_new(wait, refresh);
-    let issued = service.issue(new_keys, ChangeAction::GrantApiKeys, authenticated.actor(), now).await?;
+    let issued = service.issue(new_keys, ChangeAction::GrantApiKeys, actor, now).await?;
     let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
     answer::ok(&Created { created: issued.created, edges })
 }

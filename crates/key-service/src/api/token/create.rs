@@ -16,6 +16,7 @@ use crate::api::request_body::RequestBody;
 use crate::api::token::grant::{Grant, PARSER};
 use crate::api::token::remove_dead_tokens;
 use crate::api::{Service, SharedService, answer};
+use crate::audit::Actor;
 use crate::limits::authentication::TOKEN_EXCHANGES_MAX;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Means, Subject};
 use crate::security::realm::RealmName;
@@ -105,13 +106,14 @@ impl Service {
                 let proven = self.authenticator.password(credential, authenticated.source(), now).await;
                 let user = proven.map_err(|failure| self.refuse_grant(failure, authenticated))?;
                 let basis = Basis::proven(&user, authenticated);
-                self.issue_tokens(user.subject(), basis, true, authenticated).await
+                let actor = authenticated.actor().standing_on(user.footings());
+                self.issue_tokens(user.subject(), basis, true, actor, authenticated).await
             }
             // Whoever can prove who he is any time needs nothing to refresh.
             Grant::ClientCredentials => {
                 let subject = authenticated.authentication.subject();
                 let basis = self.basis_of_client(authenticated).await?;
-                self.issue_tokens(subject, basis, false, authenticated).await
+                self.issue_tokens(subject, basis, false, authenticated.actor(), authenticated).await
             }
             Grant::Kerberos => Err(ApiError::oauth(
                 OAuthError::UnsupportedGrantType,
@@ -154,6 +156,7 @@ impl Service {
         subject: &Subject,
         basis: Basis,
         with_refresh: bool,
+        actor: Actor,
         authenticated: &Authenticated,
     ) -> Result<Issue, ApiError> {
         let issued =
@@ -161,7 +164,7 @@ impl Service {
         let now = self.clock.now();
         let token = self.new_token(&issued, basis, now);
         let lasts = Duration::from_millis(token.access_expiration.0.saturating_sub(now.0));
-        if !self.store.create_token(token, authenticated.actor()).await? {
+        if !self.store.create_token(token, actor).await? {
             return Err(self.refuse_grant(TokenRejection::Ended.into(), authenticated));
         }
         // Whoever was shut out between the proof and now had no token that could be ended. Nobody holds this one yet.

@@ -49,6 +49,7 @@ fn actor() -> Actor {
         api_key: None,
         run_as: None,
         source: None,
+        footings: Vec::new(),
     }
 }
 

@@ -1,0 +1,32 @@
+//! What a change stands on: whoever asked for it must still be let in when it is written.
+//!
+//! A credential is checked when the headers of a request have come. The body may take its time, and the change may wait for its turn.
+//! Meanwhile the user may be shut out, or the key may end. So the transaction that writes the change asks once more, at its beginning
+//! and with the turn that also those have who shut a user out or end a key: either the change comes first, and what it made ends with
+//! the user, or it comes too late and nothing is written.
+
+use latchkey_key_feed::KeyId;
+
+use crate::security::token::stamp::PasswordStamp;
+use crate::security::token::{Access, TokenDigest};
+use crate::store::directory::users::UserKind;
+
+/// Something that must still hold.
+///
+/// Of users of the users file, of realms for JSON Web Tokens and of the anonymous user the store knows nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Footing {
+    /// A key that was not invalidated.
+    Key(KeyId),
+    /// An access token that was not invalidated.
+    Token(TokenDigest<Access>),
+    /// A user who exists and is enabled.
+    User {
+        /// Where it is kept.
+        kind: UserKind,
+        /// The name within the realm.
+        username: String,
+        /// The stamp of the password that proved the user; then it must still be the password.
+        stamp: Option<PasswordStamp>,
+    },
+}

@@ -1,0 +1,71 @@
+//! Asking, inside the transaction of a change, whether whoever asked for it is still let in.
+
+use crate::audit::Actor;
+use crate::security::token::stamp::PasswordStamp;
+use crate::store::StoreError;
+use crate::store::directory::users::UserKind;
+use crate::store::footing::Footing;
+use crate::store::sql::directory::users::{native_user, reserved_user};
+use crate::store::sql::query::Query;
+use crate::store::sql::transaction::Transaction;
+use crate::store::sql::{SqlStore, Turn};
+
+impl SqlStore {
+    /// A change that this one asks for, if still let in.
+    pub(super) async fn begin_change_by(&self, turn: Turn, actor: &Actor) -> Result<Transaction, StoreError> {
+        let mut change = self.begin_change(turn).await?;
+        require(&mut change, std::iter::once(actor)).await?;
+        Ok(change)
+    }
+}
+
+/// Asks of all of them, and of each footing once.
+///
+/// # Errors
+///
+/// [`StoreError::ShutOut`] when one of them is let in no more.
+pub(super) async fn require<'a>(
+    change: &mut Transaction,
+    actors: impl Iterator<Item = &'a Actor>,
+) -> Result<(), StoreError> {
+    let mut held: Vec<&Footing> = Vec::new();
+    for footing in actors.flat_map(|actor| &actor.footings) {
+        if held.contains(&footing) {
+            continue;
+        }
+        if !holds(change, footing).await? {
+            return Err(StoreError::ShutOut);
+        }
+        held.push(footing);
+    }
+    Ok(())
+}
+
+async fn holds(change: &mut Transaction, footing: &Footing) -> Result<bool, StoreError> {
+    match footing {
+        Footing::Key(id) => {
+            let lives = "select 1 from api_key where id = ? and invalidation is null";
+            Ok(change.fetch_optional(Query::new(lives).bind(id.as_str())).await?.is_some())
+        }
+        Footing::Token(digest) => {
+            let lives = "select 1 from token where access_digest = ? and access_invalidation is null";
+            Ok(change.fetch_optional(Query::new(lives).bind(digest.as_bytes())).await?.is_some())
+        }
+        Footing::User { kind: UserKind::Native, username, stamp } => {
+            let row = Query::new("select * from native_user where username = ?").bind(username);
+            let Some(row) = change.fetch_optional(row).await? else { return Ok(false) };
+            let user = native_user(&row)?;
+            Ok(user.profile.enabled && stamp.is_none_or(|stamp| PasswordStamp::of(&user.password) == stamp))
+        }
+        Footing::User { kind: UserKind::Reserved, username, stamp } => {
+            let row = Query::new("select * from reserved_user where username = ?").bind(username);
+            // Such a user always exists, and has no row while nothing was changed.
+            let Some(row) = change.fetch_optional(row).await? else { return Ok(true) };
+            let user = reserved_user(&row)?;
+            // Without a stored password it is the one that the service was started with.
+            let stored = user.password.as_ref().map(PasswordStamp::of);
+            let is_same = stamp.zip(stored).is_none_or(|(stamp, stored)| stamp == stored);
+            Ok(user.enabled && is_same)
+        }
+    }
+}
