@@ -177,7 +177,11 @@ pub(super) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> Str
         }
     }
     let query = query.finish();
-    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    if query.is_empty() {
+        return path.to_owned();
+    }
+    let joint = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{joint}{query}")
 }
 
 /// A form writes a space as `+`, which in a path is a plus.

@@ -136,6 +136,10 @@ impl TryFrom<Line> for Content {
                 let ApplicationPrivilegeLine { application, name, actions, metadata } = line;
                 Entry::ApplicationPrivilege(ApplicationPrivilege { application, name, actions, metadata })
             }
+            // Such an id could not be shown, and no service ever drew one.
+            Line::ApiKey(key) if key.id.as_str().contains(char::is_control) => {
+                return Err(InvalidEntry { part: "id" });
+            }
             Line::ApiKey(key) => Entry::ApiKey(Box::new((*key).into())),
             Line::End(counts) => return Ok(Self::End(counts)),
         }))

@@ -60,6 +60,7 @@ fn names_the_line_that_is_wrong_and_never_quotes_it() {
     let bad_salt = KEY.replace("AwMDAwMDAwMDAwMDAwMDAw==", "hunter2");
     let bad_hash = RESERVED.replace("null", "\"hunter2\"");
     let unknown_field = KEY.replace("\"expiration\"", "\"hunter2\"");
+    let bad_id = KEY.replace(r#""id":"a""#, r#""id":"hunter2\u001b[2J""#);
     let fewer = END.replace("\"api_keys\":1", "\"api_keys\":2");
     for (lines, expected) in [
         (&[][..], "line 1: does not begin an export of Latchkey"),
@@ -74,6 +75,7 @@ fn names_the_line_that_is_wrong_and_never_quotes_it() {
         (&[HEADER, RESERVED, &bad_salt], "line 3: is not an entry, at column "),
         (&[HEADER, &unknown_field], "line 2: is not an entry, at column "),
         (&[HEADER, &bad_hash], "line 2: password_hash is not valid"),
+        (&[HEADER, &bad_id], "line 2: id is not valid"),
         (&[HEADER, KEY, END], "line 3: counts other entries than those before it"),
         (&[HEADER, RESERVED, KEY, &fewer], "line 4: counts other entries than those before it"),
         (&[HEADER, RESERVED, KEY, END, KEY], "line 5: comes after the line that ends the file"),

@@ -247,6 +247,15 @@ pub fn exchange(
     }
 }
 
+/// Whether a refresh token that comes from this client was copied: it was exchanged before, and this is not the client that asks again
+/// because it did not get the answer (RFC 9700, section 4.14.2).
+#[must_use]
+pub fn was_copied(token: &StoredToken, client: &TokenClient, now: UnixMillis) -> bool {
+    let lives = now.0 < later(token.creation, REFRESH_TOKEN_LIFE).0 && token.refresh_invalidation.is_none();
+    let is_asked_again = |at| token.client == *client && now.0 <= later(at, REFRESH_GRACE_MAX).0;
+    lives && token.exchanged.is_some_and(|(at, _)| !is_asked_again(at))
+}
+
 /// Refuses an access token that has ended.
 ///
 /// # Errors

@@ -24,6 +24,7 @@ use crate::security::request::ClusterRequest;
 use crate::security::token::stamp::PasswordStamp;
 use crate::security::token::{
     Exchange, IssuedTokens, Refresh, RefreshRefusal, SuccessorSeed, Token, TokenRejection, exchange, later,
+    was_copied,
 };
 use crate::store::KeyOwner;
 use crate::store::tokens::{NewToken, StoredToken, TokenClient, TokenId, TokenSubject};
@@ -174,7 +175,7 @@ impl Service {
     }
 
     /// Exchanges a refresh token. When another request does the same at the same time, one of them makes the new pair and the
-    /// other finds it made. One that comes back too late ends its family.
+    /// other finds it made. One that comes back too late, or from another client, ends its family.
     async fn refresh(&self, text: &str, authenticated: &Authenticated) -> Result<Issue, ApiError> {
         let presented = Token::<Refresh>::parse(text).ok_or(RefreshRefusal::Unknown)?;
         let digest = presented.digest();
@@ -182,11 +183,10 @@ impl Service {
         for _ in 0..TOKEN_EXCHANGES_MAX {
             let now = self.clock.now();
             let old = self.store.find_refresh_token(&digest).await?.ok_or(RefreshRefusal::Unknown)?;
-            let exchange = exchange(&old, &client, now);
-            if exchange == Err(RefreshRefusal::AlreadyRefreshed) {
+            if was_copied(&old, &client, now) {
                 self.store.end_token_family(&old, authenticated.actor(), now).await?;
             }
-            let exchange = exchange?;
+            let exchange = exchange(&old, &client, now)?;
             let subject = self.subject_of(&old, authenticated).await?;
             let (seed, is_first) = match exchange {
                 Exchange::Again(seed) => (seed, false),

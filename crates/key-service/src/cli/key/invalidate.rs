@@ -129,7 +129,7 @@ fn invalidate_choice(
         // Too many to be listed, or not to be seen. Everything is meant, and nobody wants to be asked.
         Err(_) if arguments.yes && arguments.edges_too && !arguments.dry_run => {
             ended.ask(service, &arguments.edges, &choice.body())?;
-            return ended.finish("", Vec::new(), as_json);
+            return ended.finish_choice("", Vec::new(), as_json);
         }
         Err(failed) => return Err(failed),
     };
@@ -140,7 +140,7 @@ fn invalidate_choice(
     if plan.spared.is_empty() {
         warn_of_edges(&plan.targets);
         ended.ask(service, &arguments.edges, &choice.body())?;
-        return ended.finish("", Vec::new(), as_json);
+        return ended.finish_choice("", Vec::new(), as_json);
     }
     let ids = plan.targets.ids();
     let done = in_chunks(&ids, |ids, is_last| {
@@ -156,7 +156,7 @@ fn invalidate_choice(
         Err(failed) => complaints.push(format!("whether that is all is not known, ask again: {failed}")),
     }
     let spared = format!("Spared the own keys of edges: {}.\n", names(plan.spared.iter()));
-    ended.finish(&spared, complaints, as_json)
+    ended.finish_choice(&spared, complaints, as_json)
 }
 
 /// Asks about ids, not too many at once, and says which time is the last. Ends with the first that fails.
@@ -277,6 +277,23 @@ impl Ended {
         Report { text, json: json.to_string() }.print(as_json)?;
         complaints.extend(edges.and_then(|edges| edges.require_all().err()).map(|failed| failed.to_string()));
         if complaints.is_empty() { Ok(()) } else { Err(CommandFailed::new(complaints.join("; "))) }
+    }
+
+    /// The same for a choice, which is meant to hit something. `spared` tells of the keys that were not to be hit.
+    fn finish_choice(
+        self,
+        spared: &str,
+        mut complaints: Vec<String>,
+        as_json: bool,
+    ) -> Result<(), CommandFailed> {
+        if self.ids.is_empty() {
+            complaints.push(match spared {
+                "" => "nothing was invalidated, because this hits no key that is valid".to_owned(),
+                _ => "nothing was invalidated, because this hits only the own keys of edges: --edges-too ends them"
+                    .to_owned(),
+            });
+        }
+        self.finish(spared, complaints, as_json)
     }
 }
 

@@ -232,6 +232,17 @@ fn a_choice_that_may_hit_many_is_told_and_asked_and_spares_the_edges() {
     assert!(ended.contains(&first) && ended.contains(&second), "{ended}");
     assert!(ended.ends_with(&format!("Spared the own keys of edges: edge-a ({edge}).\n")), "{ended}");
     assert_eq!(alive(&service), 1);
+    for (choice, why) in [
+        ("--name=edge-a", "only the own keys of edges: --edges-too ends them"),
+        ("--name=*", "only the own keys of edges: --edges-too ends them"),
+        ("--name=nobody", "no key that is valid"),
+    ] {
+        let output = run(asking(&service).args(["key", "invalidate", choice, "--yes"]), "");
+        assert!(!output.status.success(), "{choice}: {}", text(&output.stdout));
+        let complaint = format!("latchkey: nothing was invalidated, because this hits {why}\n");
+        assert_eq!(text(&output.stderr), complaint);
+    }
+    assert_eq!(alive(&service), 1);
     let ended = answered(&mut asking(&service), &["key", "invalidate", "--mine", "--yes", "--edges-too"], "");
     assert_eq!(ended["invalidated_api_keys"], json!([edge]));
     assert_eq!(alive(&service), 0);

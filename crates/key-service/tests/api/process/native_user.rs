@@ -74,7 +74,13 @@ fn says_what_becomes_of_the_keys_of_who_is_let_in_no_more() {
     told_of(&["user", "enable", "alice"]);
     make();
     assert_eq!(
-        told_of(&["user", "delete", "alice", "--with-keys"]),
-        "Removed the user alice.\nInvalidated 1 key of this user.\n"
+        told_of(&["user", "disable", "alice", "--with-keys", "--wait-for-edges", "1s"]),
+        "Disabled the user alice.\nInvalidated 1 key of this user.\nApplied by 0 edges.\n"
+    );
+    told_of(&["user", "enable", "alice"]);
+    make();
+    assert_eq!(
+        told_of(&["user", "delete", "alice", "--with-keys", "--wait-for-edges", "1s"]),
+        "Removed the user alice.\nInvalidated 1 key of this user.\nApplied by 0 edges.\n"
     );
 }

@@ -83,18 +83,26 @@ async fn a_refresh_token_that_comes_back_ends_its_family() {
 
 // Somebody else's client cannot end a family with a refresh token that it found.
 #[tokio::test]
-async fn a_refresh_token_that_comes_back_from_another_client_ends_nothing() {
+async fn a_used_refresh_token_that_comes_from_another_client_ends_its_family() {
     let service = service().await;
     let client = service.user("tokens");
-    let first = pair(&client, "own").await;
-    let second = of(&refresh(&client, &first.refresh).await);
-    service.clock.advance_ms(30_001);
-    assert_oauth(
-        &refresh(&service.user("other-tokens"), &first.refresh).await,
-        "invalid_grant",
-        "tokens must be refreshed by the creating client",
-    );
-    assert_eq!(bearer(&service, &second.access).get(WHO).await.status, StatusCode::OK);
+    for later_ms in [0, 30_001] {
+        let first = pair(&client, "own").await;
+        let second = of(&refresh(&client, &first.refresh).await);
+        service.clock.advance_ms(later_ms);
+        assert_oauth(
+            &refresh(&service.user("other-tokens"), &first.refresh).await,
+            "invalid_grant",
+            "tokens must be refreshed by the creating client",
+        );
+        let answer = bearer(&service, &second.access).get(WHO).await;
+        answer.assert_error(401, "security_exception", "token expired");
+        assert_oauth(&refresh(&client, &second.refresh).await, "invalid_grant", "token has been invalidated");
+    }
+    // One that was never used is refused to others, and stays as it is.
+    let fresh = pair(&client, "own").await;
+    refresh(&service.user("other-tokens"), &fresh.refresh).await;
+    assert_eq!(refresh(&client, &fresh.refresh).await.status, StatusCode::OK);
 }
 
 // What an access token gives belongs to its family, and lives no longer: one could be turned into another for ever.
