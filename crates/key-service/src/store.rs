@@ -308,6 +308,15 @@ impl KeyStore {
         self.database.feed_page_through(after, through, rows_max).await
     }
 
+    /// The last change by then that ended a key; `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn last_ended_by(&self, moment: UnixMillis) -> Result<Option<Cursor>, StoreError> {
+        self.database.last_ended_by(moment).await
+    }
+
     /// Where the change ended that ended this key; `None` when it was not invalidated.
     ///
     /// # Errors

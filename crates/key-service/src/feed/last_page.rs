@@ -67,12 +67,14 @@ impl Feed {
             && request.after >= acknowledged
     }
 
-    /// The end of the change that ended the key. Of one whose time was over it is not known which changes came before: nothing more is
-    /// for it.
+    /// The end of the change that ended the key. Of one whose time was over, the last change before that ended a key: the store knows when keys were
+    /// ended, and not when they were changed otherwise.
     async fn end_of(&self, after: Cursor, key: &StoredKey) -> Result<Cursor, StoreError> {
-        if key.invalidation.is_none() {
-            return Ok(after);
-        }
-        Ok(self.store.end_of(&key.id).await?.unwrap_or(after))
+        let end = match (key.invalidation, key.expiration) {
+            (Some(_), _) => self.store.end_of(&key.id).await?,
+            (None, Some(expiration)) => self.store.last_ended_by(expiration).await?,
+            (None, None) => None,
+        };
+        Ok(end.unwrap_or(after).max(after))
     }
 }

@@ -125,16 +125,20 @@ async fn an_edge_says_goodbye_with_a_key_that_has_ended() {
 }
 
 #[tokio::test]
-async fn an_expired_key_is_told_that_it_is_over_and_nothing_else() {
+async fn an_expired_key_is_told_what_was_revoked_before_its_end_and_nothing_else() {
     let service = Service::new().await;
     let body = FEED_KEY.replace("\"name\"", "\"expiration\":\"1h\",\"name\"");
     let key = service.elastic().make(&body).await;
-    let other = service.elastic().make(r#"{"name":"a"}"#).await.id;
+    let before = service.elastic().make(r#"{"name":"before"}"#).await.id;
+    let after = service.elastic().make(r#"{"name":"after"}"#).await.id;
     let edge = Follower::instance(service.key(&key), "edge", 1, "7200s").await;
+    revoke(&service, json!({"ids": [before]}), "0").await;
     service.clock.advance_ms(3_600_001);
-    revoke(&service, json!({"ids": [other]}), "0").await;
+    revoke(&service, json!({"ids": [after]}), "0").await;
     let last = page(&edge.answer(edge.cursor, "").await, edge.cursor);
-    assert!(last.ended && last.keys.is_empty() && last.cursor.0 == edge.cursor);
+    assert_eq!((last.ended, last.more, removed(&last)), (true, false, vec![before]));
+    let over = page(&edge.answer(last.cursor.0, "").await, last.cursor.0);
+    assert!(over.ended && over.keys.is_empty() && over.cursor == last.cursor);
 }
 
 #[tokio::test]

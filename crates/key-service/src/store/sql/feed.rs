@@ -1,13 +1,13 @@
 //! The keys in the order of their latest change.
 
-use latchkey_key_feed::{Cursor, Epoch, KeyId};
+use latchkey_key_feed::{Cursor, Epoch, KeyId, UnixMillis};
 
 use crate::store::feed_text::{FeedText, RowsText};
 use crate::store::sql::SqlStore;
 use crate::store::sql::feed_parts::number;
 use crate::store::sql::feed_rows::changes_after;
 use crate::store::sql::query::Query;
-use crate::store::sql::row::{Row, cursor};
+use crate::store::sql::row::{Row, cursor, millis};
 use crate::store::sql::transaction::{Transaction, in_time};
 use crate::store::{FeedPosition, StoreError};
 
@@ -105,6 +105,17 @@ impl SqlStore {
         let end =
             "select coalesce(ended_through, seq) from api_key where id = ? and invalidation is not null";
         let row = self.fetch_optional(Query::new(end).bind(id.as_str())).await?;
+        row.map(|row| cursor(row.scalar()?)).transpose()
+    }
+
+    /// The sequence number of the last key that was invalidated by then; `None` when none was.
+    pub(in crate::store) async fn last_ended_by(
+        &self,
+        moment: UnixMillis,
+    ) -> Result<Option<Cursor>, StoreError> {
+        let last = "select seq from api_key where invalidation is not null and invalidation <= ?
+                    order by seq desc limit 1";
+        let row = self.fetch_optional(Query::new(last).bind(millis(moment))).await?;
         row.map(|row| cursor(row.scalar()?)).transpose()
     }
 }
