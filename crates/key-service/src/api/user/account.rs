@@ -49,11 +49,11 @@ impl ShutOutRequest {
     }
 
     /// Whether the caller may also end keys, where that is asked; and a place to wait for edges.
-    pub(super) fn begin<'a>(
+    pub(super) fn begin(
         &self,
         account: &Account,
         authenticated: &Authenticated,
-        service: &'a Service,
+        service: &Service,
     ) -> Result<Option<AskedWait>, ApiError> {
         if self.keys == KeysOfUser::End {
             let (username, realm) = (Some(account.username.as_str()), Some(account.realm.as_str()));
