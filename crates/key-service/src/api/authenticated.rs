@@ -2,12 +2,15 @@
 //!
 //! This is the one place that answers a failed authentication and a lacking permission, and that writes both to the trail.
 
+mod refusal;
+
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{Method, Uri};
 
+use crate::api::authenticated::refusal::{record, refused};
 use crate::api::error::ApiError;
 use crate::api::request_context::RequestContext;
 use crate::api::unauthenticated::{Asked, challenges, unauthenticated};
@@ -25,7 +28,6 @@ use crate::security::request::ClusterRequest;
 use crate::security::roles::{UserRoles, caller_of_key};
 use crate::security::source::Source;
 use crate::store::StoreError;
-use crate::telemetry;
 
 /// Whoever sent the request, and what they may do.
 #[derive(Debug)]
@@ -392,33 +394,4 @@ impl Standing {
             }
         }
     }
-}
-
-fn refused(failure: AuthenticationFailure, origin: &Origin, service: &SharedService) -> ApiError {
-    record(&failure, origin);
-    let uri = origin.uri.path_and_query().map_or("/", |path| path.as_str());
-    unauthenticated(failure, Asked::Request(uri), service.authenticator.schemes())
-}
-
-fn record(failure: &AuthenticationFailure, origin: &Origin) {
-    let reason = failure.kind();
-    let refusal = match failure {
-        trouble if trouble.is_trouble() => Refusal::Unavailable { reason },
-        AuthenticationFailure::Throttled { username, .. } => Refusal::Throttled { claimed: username },
-        AuthenticationFailure::RejectedKey(rejection) => {
-            Refusal::Unauthenticated { reason, claimed: Some(rejection.claimed_id()) }
-        }
-        AuthenticationFailure::RejectedUser { username, .. } => {
-            Refusal::Unauthenticated { reason, claimed: Some(username) }
-        }
-        _ => Refusal::Unauthenticated { reason, claimed: None },
-    };
-    match refusal {
-        Refusal::Unavailable { reason } => telemetry::authentication_unavailable(reason),
-        Refusal::Throttled { .. } => telemetry::login_throttled(),
-        Refusal::Unauthenticated { .. } | Refusal::Forbidden { .. } => {
-            telemetry::authentication_failed(reason)
-        }
-    }
-    audit::record_refusal(&RefusalEvent { path: origin.uri.path(), source: origin.source, refusal });
 }

@@ -22,6 +22,9 @@ const SEARCH: &str = "/_security/_query/api_key";
 /// How many send the same hostile request at once.
 const ATTACKERS: usize = 8;
 
+/// How often an attack is repeated that left nobody else a turn.
+const ATTACKS_MAX: usize = 20;
+
 /// A user whose role has ten thousand patterns.
 async fn make_user_of_many_patterns(service: &Service) {
     let names: Vec<String> = (0..10_000).map(|n| format!("n{n}-*")).collect();
@@ -232,10 +235,18 @@ async fn long_bodies_keep_nobody_waiting_whatever_they_ask_for() {
         (Method::PUT, "/_security/user/bob", metadata.to_string()),
     ] {
         let client = service.elastic();
-        let attack = join_all((0..ATTACKERS).map(|_| client.request(method.clone(), path, Some(&body))));
-        let (answers, others) = others_meanwhile(&service, attack).await;
-        for answer in answers {
-            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {}", answer.text);
+        let mut others = 0;
+        // On a busy machine the others may have no turn in one attack. Where bodies are read in their way they have none in any.
+        for _ in 0..ATTACKS_MAX {
+            let attack = join_all((0..ATTACKERS).map(|_| client.request(method.clone(), path, Some(&body))));
+            let (answers, answered) = others_meanwhile(&service, attack).await;
+            for answer in answers {
+                assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {}", answer.text);
+            }
+            others += answered;
+            if others > 0 {
+                break;
+            }
         }
         assert!(others > 0, "{path}");
     }

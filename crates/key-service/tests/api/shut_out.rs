@@ -10,9 +10,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use latchkey_key_service::settings::{ServiceSettings, TokenSettings};
 use serde_json::json;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection as _, Executor as _};
 
+use crate::other_process::OtherProcess;
 use crate::scratch::Place;
 use crate::service::{Answer, Client, PASSWORD, Service, USERS};
 
@@ -216,9 +215,8 @@ async fn a_user_who_is_shut_out_while_a_token_is_made_gets_none() {
     let service = service().await;
     // Where changes stand in one line, they can be made to wait.
     let Place::File(file) = &service.scratch.place else { return };
-    let options = SqliteConnectOptions::new().filename(file);
-    let mut blocker = SqliteConnection::connect_with(&options).await.unwrap();
-    blocker.execute("begin immediate").await.unwrap();
+    let mut blocker = OtherProcess::with(file).await;
+    blocker.run("begin immediate").await;
     let wait = |ms| tokio::time::sleep(Duration::from_millis(ms));
     let grant = json!({"grant_type": "password", "username": "alice", "password": PASSWORD}).to_string();
     let client = service.user("tokens");
@@ -230,7 +228,7 @@ async fn a_user_who_is_shut_out_while_a_token_is_made_gets_none() {
         },
         async {
             wait(900).await;
-            blocker.execute("commit").await.unwrap();
+            blocker.run("commit").await;
         }
     );
     let enabled = service.elastic().put_nothing(&format!("{ALICE}/_enable")).await;
