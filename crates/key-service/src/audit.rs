@@ -11,7 +11,7 @@ pub mod tokens;
 
 use latchkey_key_feed::{KeyId, UnixMillis};
 
-use crate::effort::Overspent;
+use latchkey_effort::Overspent;
 use crate::lane::Cost;
 use crate::security::source::Source;
 use crate::store::footing::Footing;

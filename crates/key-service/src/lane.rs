@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::effort::{Allowance, Effort, Halt, HaltReason, Overspent, Payer, SharedMemory};
+use latchkey_effort::{Allowance, Effort, Halt, HaltReason, Overspent, Payer, SharedMemory};
 use crate::limits::work::{WORK_TURN_WAIT_MAX, WORK_WAIT_MAX, WORK_WAITING_MAX, WORK_WAITING_PER_PAYER_MAX};
 
 /// A bounded number of threads for one kind of work.

@@ -8,7 +8,6 @@ pub mod api;
 pub mod audit;
 pub mod cli;
 pub mod clock;
-pub mod effort;
 pub mod export_file;
 pub mod feed;
 pub mod file_modes;

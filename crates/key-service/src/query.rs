@@ -11,8 +11,8 @@
 //!
 //! ```
 //! use latchkey_key_feed::UnixMillis;
-//! use latchkey_key_service::api::content::Node;
-//! use latchkey_key_service::effort::Effort;
+//! use latchkey_elastic::content::Node;
+//! use latchkey_effort::Effort;
 //! use latchkey_key_service::limits::work::SEARCH_ALLOWANCE;
 //! use latchkey_key_service::query::{SearchRequest, SearchableKey, TypedKeys};
 //! use serde_json::{Map, Value, json};
@@ -60,8 +60,8 @@ mod wildcard;
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
 
-use crate::api::error::ErrorCause;
-use crate::effort::Effort;
+use latchkey_elastic::ErrorCause;
+use latchkey_effort::Effort;
 use aggregation::{Aggregation, AggregationRun};
 use clause::Query;
 use page::Page;

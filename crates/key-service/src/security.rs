@@ -21,4 +21,3 @@ pub mod source;
 pub mod token;
 pub mod user_file;
 pub mod vouching;
-pub mod wildcard;

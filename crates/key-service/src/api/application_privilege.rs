@@ -9,9 +9,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::authenticated::Authenticated;
-use crate::api::content::object_parser::{Field, ObjectParser};
-use crate::api::content::{Member, Node, Token};
-use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::content::{Member, Node, Token};
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;

@@ -16,7 +16,7 @@ use crate::api::request_context::RequestContext;
 use crate::api::unauthenticated::{Asked, challenges, unauthenticated};
 use crate::api::{Service, SharedService};
 use crate::audit::{self, Actor, Refusal, RefusalEvent};
-use crate::effort::Payer;
+use latchkey_effort::Payer;
 use crate::security::anonymous::ANONYMOUS_REALM;
 use crate::security::api_key::EndedKey;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Schemes, Subject};

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::api::Service;
 use crate::api::authenticated::Authenticated;
-use crate::api::error::{ApiError, ErrorCause};
+use latchkey_elastic::ErrorCause;
+use crate::api::error::ApiError;
 use crate::api::parameters::{Parameters, Refresh};
 use crate::feed::edge_wait::EdgesReached;
 use crate::feed::edges::{MayAdmit, Waiting};

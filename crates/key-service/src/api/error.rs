@@ -8,20 +8,17 @@
 //! only HTTP knows: a status that cannot be a success, headers, and which of the three body shapes is used. What went wrong
 //! inside the service goes to the log, never to the client.
 
-mod cause;
 mod challenge;
 mod envelope;
-mod validation;
 
 use std::error::Error;
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use latchkey_elastic::{ErrorCause, ErrorType};
 use serde_json::Value;
 
-pub use cause::{ErrorCause, ErrorType};
 pub use challenge::Challenge;
-pub use validation::ValidationProblems;
 
 /// A status that says failure: 4xx or 5xx, so that an error cannot be sent as a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,7 +314,28 @@ impl ApiError {
 /// 400, or whatever status goes with the type.
 impl From<ErrorCause> for ApiError {
     fn from(cause: ErrorCause) -> Self {
-        Self::new(cause.error_type().status(), cause)
+        Self::new(usual_status(cause.error_type()), cause)
+    }
+}
+
+/// The status that usually goes with it. A security error is 403 unless it is made with challenges.
+fn usual_status(error_type: ErrorType) -> ErrorStatus {
+    match error_type {
+        ErrorType::ActionRequestValidation
+        | ErrorType::FeatureNotEnabled
+        | ErrorType::IllegalArgument
+        | ErrorType::MediaTypeHeader
+        | ErrorType::NumberFormat
+        | ErrorType::Parse
+        | ErrorType::Parsing
+        | ErrorType::Status
+        | ErrorType::Validation
+        | ErrorType::XContentParse => ErrorStatus::BAD_REQUEST,
+        ErrorType::CircuitBreaking | ErrorType::EsRejectedExecution => ErrorStatus::TOO_MANY_REQUESTS,
+        ErrorType::Exception | ErrorType::IllegalState => ErrorStatus::INTERNAL_SERVER_ERROR,
+        ErrorType::ResourceNotFound => ErrorStatus::NOT_FOUND,
+        ErrorType::Security => ErrorStatus::FORBIDDEN,
+        ErrorType::Timeout => ErrorStatus::SERVICE_UNAVAILABLE,
     }
 }
 

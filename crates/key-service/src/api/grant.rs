@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::api::Service;
 use crate::api::authenticated::Authenticated;
-use crate::api::content::Node;
-use crate::api::content::object_parser::{Field, ObjectParser};
-use crate::api::error::{ApiError, ErrorCause, ErrorType};
+use latchkey_elastic::content::Node;
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::{ErrorCause, ErrorType};
+use crate::api::error::ApiError;
 use crate::security::authentication::Subject;
 use crate::security::credential::BasicCredential;
 use crate::security::credential::bearer::{BearerCredential, BearerText, ClientSecret};

@@ -12,7 +12,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::error::{ApiError, ErrorCause, ErrorType};
+use latchkey_elastic::{ErrorCause, ErrorType};
+use super::error::ApiError;
 
 /// The major versions of Elasticsearch whose clients are understood: the current one and the one before.
 pub const COMPATIBLE_VERSIONS: [u8; 2] = [9, 8];

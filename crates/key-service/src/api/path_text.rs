@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
-use crate::api::error::{ApiError, ErrorCause};
+use latchkey_elastic::ErrorCause;
+use crate::api::error::ApiError;
 
 /// The variable parts of a path by name, percent-decoded.
 pub(super) struct PathTexts(HashMap<String, String>);

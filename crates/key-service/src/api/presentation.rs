@@ -16,10 +16,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::Semaphore;
 
-use super::content::{Member, Node, NodeValue};
-use super::error::{ApiError, ErrorCause};
+use latchkey_elastic::content::{Member, Node, NodeValue};
+use latchkey_elastic::ErrorCause;
+use super::error::ApiError;
 use super::parameters::Parameters;
-use crate::security::wildcard::Wildcard;
+use latchkey_elastic::wildcard::Wildcard;
 
 /// Longest answer that is reshaped, in bytes; a longer one is sent as it is. Reshaping takes some ten times the memory.
 const RESHAPED_LEN_MAX: usize = 8 * 1024 * 1024;

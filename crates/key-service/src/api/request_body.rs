@@ -9,9 +9,10 @@ use http_body_util::BodyExt as _;
 
 use crate::api::SharedService;
 use crate::api::authenticated::Proven;
-use crate::api::error::{ApiError, ErrorCause, ErrorStatus, ErrorType};
+use latchkey_elastic::{ErrorCause, ErrorType};
+use crate::api::error::{ApiError, ErrorStatus};
 use crate::api::request_context::RequestContext;
-use crate::effort::{Holding, Payer};
+use latchkey_effort::{Holding, Payer};
 use crate::limits::work::{BODY_HELD_PER_BYTE, LONG_BODY_LEN};
 use crate::limits::{REQUEST_BODY_LEN_MAX, REQUEST_BODY_WAIT_MAX};
 
@@ -73,7 +74,7 @@ fn too_slow() -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effort::SharedMemory;
+    use latchkey_effort::SharedMemory;
 
     async fn read_body(len: usize, memory: &SharedMemory) -> Result<Holding, ApiError> {
         let held = memory.holding(&Payer::new("ann", "native"));

@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use crate::api::SharedService;
 use crate::api::error::ApiError;
 use crate::audit::Actor;
-use crate::effort::{Holding, Payer};
+use latchkey_effort::{Holding, Payer};
 use crate::limits::{REQUEST_ID_LEN_MAX, REQUEST_ID_RANDOM_LEN};
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::security::source::Source;

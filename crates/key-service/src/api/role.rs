@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use crate::api::answer::found;
 use crate::api::authenticated::Authenticated;
-use crate::api::content::Node;
-use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
+use latchkey_elastic::content::Node;
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::api::error::{ApiError, Challenge, ErrorCause, ErrorStatus, ErrorType};
+use latchkey_elastic::{ErrorCause, ErrorType};
+use crate::api::error::{ApiError, Challenge, ErrorStatus};
 use crate::security::authentication::{AuthenticationFailure, Schemes};
 use crate::security::credential::MalformedCredential;
 use crate::security::jwt::JwtRejection;

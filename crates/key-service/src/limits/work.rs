@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::effort::Allowance;
+use latchkey_effort::Allowance;
 use crate::limits::{KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_MAX, STORE_READERS_MAX};
 
 /// Most searches and listings of keys that run at once; others wait. Half of the connections that read the store, so that requests and
@@ -67,9 +67,6 @@ pub const BODY_HELD_PER_BYTE: usize = 16;
 
 /// Bytes that all long bodies may take together while their requests are answered: sixteen of the longest.
 pub const BODY_MEMORY: usize = 16 * BODY_HELD_PER_BYTE * REQUEST_BODY_LEN_MAX;
-
-/// Most values of a body: twice as many as a `terms` query takes. Each takes some hundred bytes while it is read.
-pub const BODY_VALUES_MAX: usize = 131_072;
 
 /// Most complaints about one request that are told. Each may name all privileges there are.
 pub const PROBLEMS_TOLD_MAX: usize = 100;

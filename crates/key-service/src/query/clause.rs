@@ -8,7 +8,7 @@ use std::ops::{Bound, RangeBounds};
 use super::SearchableKey;
 use super::field::{DateField, Field, TextField};
 use super::wildcard::WildcardPattern;
-use crate::effort::{Effort, Overspent};
+use latchkey_effort::{Effort, Overspent};
 
 /// A query.
 #[derive(Clone, Debug, PartialEq)]

@@ -19,7 +19,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Timestamp, Zoned};
 use latchkey_key_feed::UnixMillis;
 
-use crate::api::error::ErrorCause;
+use latchkey_elastic::ErrorCause;
 
 pub(super) use format::DateFormats;
 

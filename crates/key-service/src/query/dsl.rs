@@ -13,8 +13,8 @@ mod simple_query_string;
 use super::clause::Query;
 use super::limits::QUERY_DEPTH_MAX;
 use super::reading::{Reading, parsing};
-use crate::api::content::Node;
-use crate::api::error::ErrorCause;
+use latchkey_elastic::content::Node;
+use latchkey_elastic::ErrorCause;
 
 /// Queries of Elasticsearch that keys cannot be searched with.
 const UNSUPPORTED: [&str; 48] = [

@@ -18,8 +18,8 @@ use serde_json::{Map, Value};
 
 use super::SearchableKey;
 use super::limits::FIELD_NAME_LEN_MAX;
-use crate::api::error::ErrorCause;
-use crate::effort::{Allowance, Effort, Overspent};
+use latchkey_elastic::ErrorCause;
+use latchkey_effort::{Allowance, Effort, Overspent};
 
 /// What the names of metadata fields begin with.
 const METADATA_PREFIX: &str = "metadata.";

@@ -6,8 +6,8 @@ use std::collections::BinaryHeap;
 use super::limits::HITS_LEN_MAX;
 use super::sort::OrderedValue;
 use super::{Hit, SearchableKey};
-use crate::api::error::ErrorCause;
-use crate::effort::Effort;
+use latchkey_elastic::ErrorCause;
+use latchkey_effort::Effort;
 
 /// Keeps the first `from + size` hits of however many are offered.
 pub(super) struct Page<K> {

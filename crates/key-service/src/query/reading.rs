@@ -10,8 +10,8 @@ use latchkey_key_feed::UnixMillis;
 use serde_json::Value;
 
 use super::limits::{AGGREGATIONS_MAX, CLAUSES_MAX};
-use crate::api::content::{Member, Node, NodeValue, Position};
-use crate::api::error::{ErrorCause, ErrorType};
+use latchkey_elastic::content::{Member, Node, NodeValue, Position};
+use latchkey_elastic::{ErrorCause, ErrorType};
 
 /// The state of reading one body.
 #[derive(Clone, Debug, Default)]

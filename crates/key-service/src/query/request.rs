@@ -9,9 +9,9 @@ use super::dsl::read_query;
 use super::limits::{RESULT_WINDOW_MAX, SIZE_DEFAULT};
 use super::reading::Reading;
 use super::sort::{SortField, read_after, read_search_after, read_sort};
-use crate::api::content::object_parser::{Field, ObjectParser};
-use crate::api::content::{Node, Token};
-use crate::api::error::{ErrorCause, ValidationProblems};
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::content::{Node, Token};
+use latchkey_elastic::{ErrorCause, ValidationProblems};
 
 /// A search as it was asked for.
 #[derive(Clone, Debug, Default)]

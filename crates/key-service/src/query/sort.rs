@@ -15,9 +15,9 @@ use super::SearchableKey;
 use super::date::{Calendar, Rounding};
 use super::field::{Field, Term, truth};
 use super::reading::scalar_text;
-use crate::api::content::{Node, NodeValue};
-use crate::api::error::ErrorCause;
-use crate::effort::{Effort, Overspent};
+use latchkey_elastic::content::{Node, NodeValue};
+use latchkey_elastic::ErrorCause;
+use latchkey_effort::{Effort, Overspent};
 
 pub(super) use request::{read_search_after, read_sort};
 

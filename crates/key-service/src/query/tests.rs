@@ -12,9 +12,9 @@ use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value, json};
 
 use super::{Search, SearchRequest, SearchResult, SearchableKey, TypedKeys};
-use crate::api::content::Node;
-use crate::api::error::ErrorCause;
-use crate::effort::Effort;
+use latchkey_elastic::content::Node;
+use latchkey_elastic::ErrorCause;
+use latchkey_effort::Effort;
 use crate::limits::work::SEARCH_ALLOWANCE;
 
 /// 2026-01-15T12:00:00Z.

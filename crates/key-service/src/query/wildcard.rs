@@ -1,8 +1,8 @@
 //! Patterns in which `*` stands for any text and `?` for one character.
 
 use super::limits::PATTERN_LEN_MAX;
-use crate::api::error::ErrorCause;
-use crate::effort::{Effort, Overspent};
+use latchkey_elastic::ErrorCause;
+use latchkey_effort::{Effort, Overspent};
 
 /// A pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effort::Allowance;
+    use latchkey_effort::Allowance;
 
     #[test]
     fn a_star_is_any_text_and_a_question_mark_one_character() {

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::error::ValidationProblems;
+use latchkey_elastic::ValidationProblems;
 use crate::security::role_descriptor::{Stars, problem_of_application_name};
 
 /// A registered privilege. It serializes as Elasticsearch shows it.

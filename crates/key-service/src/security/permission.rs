@@ -15,8 +15,8 @@ use super::caller::Caller;
 use super::privilege::{ClusterPrivilege, IndexPrivilege, KeyReach};
 use super::request::ClusterRequest;
 use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors};
-use super::wildcard::{NameSet, covers};
-use crate::effort::{Effort, Overspent};
+use latchkey_elastic::wildcard::{NameSet, covers};
+use latchkey_effort::{Effort, Overspent};
 
 pub use check::{ApplicationQuestion, IndexQuestion, NoAnswer, PrivilegesAnswer, PrivilegesQuestion};
 pub use denial::{denial, run_as_denial, run_as_refusal};

@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 
 use super::caller::Caller;
 use super::request::ClusterRequest;
-use super::wildcard::{NameSet, Wildcard, covers};
-use crate::effort::{Effort, Overspent};
+use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
+use latchkey_effort::{Effort, Overspent};
 
 /// A privilege over what is not an index.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::api::content::Node;
-use crate::api::error::ErrorCause;
+use latchkey_elastic::content::Node;
+use latchkey_elastic::ErrorCause;
 use crate::limits::work::PROBLEMS_TOLD_MAX;
 
 pub use parser::problem_of_name;

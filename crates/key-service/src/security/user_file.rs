@@ -18,7 +18,7 @@
 use serde_json::{Map, Value};
 use toml_edit::{Item, TableLike};
 
-use crate::api::content::Node;
+use latchkey_elastic::content::Node;
 use crate::limits::USERNAME_CHARS_MAX;
 use crate::security::password::PasswordHash;
 use crate::security::realm::{ELASTIC, RealmName, User};

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::api::time_value::TimeValue;
+use latchkey_elastic::TimeValue;
 use crate::limits::{KEY_LIFETIME_MAX, KEY_LIFETIME_MIN};
 use crate::settings::section::Section;
 

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use crate::api::time_value::TimeValue;
+use latchkey_elastic::TimeValue;
 use crate::security::anonymous::{ANONYMOUS_USERNAME, AnonymousAccess};
 use crate::security::jwt::JwtRealmSettings;
 use crate::security::realm::{ELASTIC, FILE, NATIVE, RealmName};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::time_value::TimeValue;
+use latchkey_elastic::TimeValue;
 use crate::feed::edges::EdgeRules;
 use crate::limits::FEED_WAIT_MAX;
 use crate::limits::edges::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::time_value::TimeValue;
+use latchkey_elastic::TimeValue;
 use crate::limits::authentication::{
     ACCESS_TOKEN_LIFE_DEFAULT, ACCESS_TOKEN_LIFE_MAX, ACCESS_TOKEN_LIFE_MIN,
 };

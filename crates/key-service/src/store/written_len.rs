@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::effort::json_len::object_len;
+use latchkey_effort::json_len::object_len;
 use crate::limits::REQUEST_BODY_LEN_MAX;
 use crate::store::StoredKey;
 use crate::store::update::KeyUpdate;

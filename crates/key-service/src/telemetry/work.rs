@@ -2,7 +2,7 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
-use crate::effort::Overspent;
+use latchkey_effort::Overspent;
 use crate::lane::{Cost, Lane};
 
 const STEPS: &str = "latchkey_work_steps_total";

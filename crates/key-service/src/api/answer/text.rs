@@ -18,7 +18,7 @@ use hyper::body::{Frame, SizeHint};
 use serde::Serialize;
 
 use crate::api::error::ApiError;
-use crate::effort::{Effort, Holding};
+use latchkey_effort::{Effort, Holding};
 use crate::limits::work::{ANSWER_PIECE_LEN, ANSWER_READ_WAIT_MAX};
 use crate::telemetry;
 
@@ -202,7 +202,7 @@ mod tests {
     use axum::body::to_bytes;
 
     use super::*;
-    use crate::effort::{Allowance, Halt, Payer, SharedMemory};
+    use latchkey_effort::{Allowance, Halt, Payer, SharedMemory};
 
     const PIECES: usize = 5;
 

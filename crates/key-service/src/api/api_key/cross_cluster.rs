@@ -2,7 +2,8 @@
 //! this service, so there are none.
 
 use crate::api::authenticated::Authenticated;
-use crate::api::error::{ApiError, ErrorCause};
+use latchkey_elastic::ErrorCause;
+use crate::api::error::ApiError;
 use crate::security::request::ClusterRequest;
 
 const CREATE: &str = "cluster:admin/xpack/security/cross_cluster/api_key/create";

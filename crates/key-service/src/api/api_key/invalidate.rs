@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use crate::api::api_key::{name_pattern, owned_by};
 use crate::api::authenticated::Authenticated;
-use crate::api::content::Node;
-use crate::api::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::content::Node;
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use crate::api::edge_wait::{EdgesAnswer, wait_for_edges};
-use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
 use crate::api::{SharedService, answer};

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 
 use crate::api::api_key::lifetime::KeyEnd;
-use crate::api::content::object_parser::{Field, ObjectParser};
-use crate::api::content::{Node, Token};
-use crate::api::error::{ErrorCause, ValidationProblems};
-use crate::api::time_value::TimeValue;
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::content::{Node, Token};
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use latchkey_elastic::TimeValue;
 use crate::limits::KEY_NAME_LEN_MAX;
 use crate::security::role_descriptor::RoleDescriptors;
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use latchkey_key_feed::UnixMillis;
 
-use crate::api::error::ErrorCause;
-use crate::api::time_value::TimeValue;
+use latchkey_elastic::ErrorCause;
+use latchkey_elastic::TimeValue;
 use crate::settings::KeyPolicy;
 
 /// When a key is to end.

@@ -2,8 +2,9 @@
 
 use crate::api::answer::text::{AnswerText, WrittenAnswer};
 use crate::api::api_key::list::shown;
-use crate::api::error::{ApiError, ErrorCause};
-use crate::effort::Effort;
+use latchkey_elastic::ErrorCause;
+use crate::api::error::ApiError;
+use latchkey_effort::Effort;
 use crate::limits::{KEYS_LISTED_LEN_MAX, KEYS_LISTED_MAX};
 use crate::store::StoredKey;
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::api::authenticate::{Identity, Proof, identity};
 use crate::api::authenticated::Authenticated;
-use crate::api::content::Node;
+use latchkey_elastic::content::Node;
 use crate::api::error::{ApiError, OAuthError};
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::api::content::object_parser::{Field, ObjectParser};
-use crate::api::error::{ApiError, ErrorCause, OAuthError, ValidationProblems};
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use crate::api::error::{ApiError, OAuthError};
 use crate::security::credential::BasicCredential;
 use crate::security::password::Password;
 

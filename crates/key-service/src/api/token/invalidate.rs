@@ -10,9 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::api::authenticated::Authenticated;
-use crate::api::content::Node;
-use crate::api::content::object_parser::{Field, ObjectParser};
-use crate::api::error::{ApiError, ErrorCause, ErrorStatus, ErrorType, ValidationProblems};
+use latchkey_elastic::content::Node;
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::{ErrorCause, ErrorType, ValidationProblems};
+use crate::api::error::{ApiError, ErrorStatus};
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
 use crate::api::token::remove_dead_tokens;

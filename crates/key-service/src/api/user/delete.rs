@@ -6,7 +6,8 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::api::authenticated::Authenticated;
-use crate::api::error::{ApiError, ErrorCause};
+use latchkey_elastic::ErrorCause;
+use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::routing::NoBody;

@@ -5,8 +5,9 @@ use axum::response::Response;
 use serde_json::Map;
 
 use crate::api::authenticated::Authenticated;
-use crate::api::content::Node;
-use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
+use latchkey_elastic::content::Node;
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;

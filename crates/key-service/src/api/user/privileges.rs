@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::api::answer;
 use crate::api::authenticated::Authenticated;
-use crate::api::error::{ApiError, ErrorCause};
+use latchkey_elastic::ErrorCause;
+use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::security::authentication::Subject;

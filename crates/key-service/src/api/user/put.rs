@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::api::authenticated::Authenticated;
-use crate::api::content::{Member, Node, NodeValue};
-use crate::api::error::{ApiError, ErrorCause, ValidationProblems};
+use latchkey_elastic::content::{Member, Node, NodeValue};
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::effort::Payer;
+use latchkey_effort::Payer;
 use crate::feed::Feed;
 use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
 use crate::feed::edge_name::EdgeName;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{ANSWERED_LEN, Aggregation, Budget, Collector};
-use crate::api::error::ErrorCause;
+use latchkey_elastic::ErrorCause;
 use crate::query::{SearchableKey, TypedKeys};
 
 /// A bucket. The aggregations inside are made with its first key: most buckets of a deep tree never see one.

@@ -2,8 +2,8 @@
 
 use super::source::SourceBody;
 use super::{Aggregation, AggregationKind, Filters, composite, range, terms};
-use crate::api::content::{Member, Node, NodeValue};
-use crate::api::error::{ErrorCause, ErrorType};
+use latchkey_elastic::content::{Member, Node, NodeValue};
+use latchkey_elastic::{ErrorCause, ErrorType};
 use crate::query::dsl::read_query;
 use crate::query::limits::AGGREGATION_DEPTH_MAX;
 use crate::query::reading::{Reading, boolean_of, members_of, parsing, text_of};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::api::content::Member;
-use crate::api::error::ErrorCause;
-use crate::effort::{Effort, Overspent};
+use latchkey_elastic::content::Member;
+use latchkey_elastic::ErrorCause;
+use latchkey_effort::{Effort, Overspent};
 use crate::query::SearchableKey;
 use crate::query::date::{Calendar, DateFormats, Rounding};
 use crate::query::field::{Field, Term, truth};

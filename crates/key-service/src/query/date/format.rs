@@ -19,7 +19,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 
 use super::Rounding;
-use crate::api::error::ErrorCause;
+use latchkey_elastic::ErrorCause;
 
 /// The formats of the date fields (Elasticsearch, `DateFieldMapper`).
 const OF_FIELDS: &str = "strict_date_optional_time||epoch_millis";

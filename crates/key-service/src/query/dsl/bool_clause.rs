@@ -1,9 +1,9 @@
 //! The query `bool`.
 
 use super::{minimum_should_match, read_query};
-use crate::api::content::object_parser::{Field, ObjectParser};
-use crate::api::content::{Node, Token};
-use crate::api::error::ErrorCause;
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::content::{Node, Token};
+use latchkey_elastic::ErrorCause;
 use crate::query::clause::{BoolQuery, Query};
 use crate::query::reading::{Reading, boolean_of, check_boost, text_of};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::error::ErrorCause;
+use latchkey_elastic::ErrorCause;
 use crate::query::clause::{DateRanges, Query, TextTest};
 use crate::query::date::{Calendar, Rounding};
 use crate::query::field::{Field, truth};

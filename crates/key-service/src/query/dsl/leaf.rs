@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::compare;
-use crate::api::content::object_parser::{Field as BodyField, ObjectParser};
-use crate::api::content::{Member, Node, NodeValue, Token};
-use crate::api::error::ErrorCause;
+use latchkey_elastic::content::object_parser::{Field as BodyField, ObjectParser};
+use latchkey_elastic::content::{Member, Node, NodeValue, Token};
+use latchkey_elastic::ErrorCause;
 use crate::query::clause::Query;
 use crate::query::date::Calendar;
 use crate::query::field::Field;

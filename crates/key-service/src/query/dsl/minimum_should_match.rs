@@ -9,7 +9,7 @@
 //! A negative amount is how many may fail. A condition holds when there are more clauses than its number; the last that
 //! holds counts, and when none does, all must match (Elasticsearch, `Queries#calculateMinShouldMatch`).
 
-use crate::api::error::{ErrorCause, ErrorType};
+use latchkey_elastic::{ErrorCause, ErrorType};
 
 /// The number for `clauses` clauses. It may be larger than that; then nothing matches.
 ///

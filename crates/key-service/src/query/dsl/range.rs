@@ -3,8 +3,8 @@
 use std::ops::Bound;
 
 use super::leaf::{only_field, unsupported_option};
-use crate::api::content::{Node, NodeValue};
-use crate::api::error::ErrorCause;
+use latchkey_elastic::content::{Node, NodeValue};
+use latchkey_elastic::ErrorCause;
 use crate::query::clause::{DateRanges, Query, TextTest};
 use crate::query::date::{Calendar, DateFormats, Rounding};
 use crate::query::field::{Field, truth};

@@ -7,8 +7,8 @@ mod syntax;
 
 use super::leaf::unsupported_option;
 use super::{compare, minimum_should_match};
-use crate::api::content::{Node, NodeValue};
-use crate::api::error::ErrorCause;
+use latchkey_elastic::content::{Node, NodeValue};
+use latchkey_elastic::ErrorCause;
 use crate::query::clause::Query;
 use crate::query::date::Calendar;
 use crate::query::field::Field;

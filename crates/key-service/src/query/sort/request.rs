@@ -1,9 +1,9 @@
 //! Reading `sort`.
 
 use super::{Missing, SortField, SortSource};
-use crate::api::content::object_parser::{Field as BodyField, ObjectParser};
-use crate::api::content::{Node, NodeValue, Token};
-use crate::api::error::ErrorCause;
+use latchkey_elastic::content::object_parser::{Field as BodyField, ObjectParser};
+use latchkey_elastic::content::{Node, NodeValue, Token};
+use latchkey_elastic::ErrorCause;
 use crate::query::date::{Calendar, DateFormats};
 use crate::query::field::Field;
 use crate::query::limits::SORT_FIELDS_MAX;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::effort::{Allowance, Halt, HaltReason, Overspent, Payer, SharedMemory};
+use latchkey_effort::{Allowance, Halt, HaltReason, Overspent, Payer, SharedMemory};
 
 /// A key with texts of this length in its metadata.
 fn key_with_texts(id: &str, texts: usize, len: usize) -> TestKey {

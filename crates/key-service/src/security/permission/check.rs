@@ -6,11 +6,11 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{EffectivePermission, RESTRICTED_INDICES, STEPS_PER_PATTERN};
-use crate::api::error::ErrorCause;
-use crate::effort::{Effort, Overspent};
+use latchkey_elastic::ErrorCause;
+use latchkey_effort::{Effort, Overspent};
 use crate::security::application_privilege::RegisteredPrivileges;
 use crate::security::privilege::{ClusterPrivilege, IndexPrivilege, UnknownPrivilege};
-use crate::security::wildcard::{NameSet, Wildcard, covers};
+use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
 
 /// Which privileges somebody asks about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::content::Node;
+use latchkey_elastic::content::Node;
 use crate::security::caller::{CallerKind, Runner};
 use crate::security::request::KeySelection;
-use crate::security::wildcard::Wildcard;
+use latchkey_elastic::wildcard::Wildcard;
 
 /// What one request may cost.
 fn effort() -> Effort {

@@ -8,8 +8,8 @@ use super::{
     ApplicationPrivileges, FieldSecurity, IndexPrivileges, ROLE_NAME_CHARS_MAX, RemoteClusterPrivileges,
     RemoteIndexPrivileges, Restriction, RoleDescriptor,
 };
-use crate::api::content::{Member, Node, NodeValue};
-use crate::api::error::{ErrorCause, ErrorType, ValidationProblems};
+use latchkey_elastic::content::{Member, Node, NodeValue};
+use latchkey_elastic::{ErrorCause, ErrorType, ValidationProblems};
 
 /// An object of role descriptors by name.
 pub(super) fn role_descriptors(node: &Node) -> Result<BTreeMap<String, RoleDescriptor>, ErrorCause> {

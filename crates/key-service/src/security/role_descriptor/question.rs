@@ -1,8 +1,8 @@
 //! Reading questions about privileges, which look like role descriptors (Elasticsearch, `RoleDescriptor#parsePrivilegesToCheck`).
 
 use super::parser::{Place, application_block, each, index_block, optional_texts};
-use crate::api::content::Node;
-use crate::api::error::ErrorCause;
+use latchkey_elastic::content::Node;
+use latchkey_elastic::ErrorCause;
 use crate::security::permission::{ApplicationQuestion, IndexQuestion, PrivilegesQuestion};
 
 impl PrivilegesQuestion {

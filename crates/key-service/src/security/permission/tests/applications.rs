@@ -8,7 +8,7 @@ use super::{role, roles};
 use crate::security::application_privilege::{ApplicationPrivilege, RegisteredPrivileges};
 use crate::security::permission::{ApplicationQuestion, EffectivePermission, PrivilegesQuestion};
 use crate::security::role_descriptor::RoleDescriptors;
-use crate::security::wildcard::Wildcard;
+use latchkey_elastic::wildcard::Wildcard;
 
 #[test]
 fn applications_are_answered_by_resource() {

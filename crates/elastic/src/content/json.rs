@@ -9,7 +9,7 @@ use struson::reader::{
 };
 
 use super::{BODY_DEPTH_MAX, Member, Node, NodeValue, Position};
-use crate::api::error::ErrorCause;
+use crate::ErrorCause;
 
 type Reader<'a> = JsonStreamReader<&'a [u8]>;
 

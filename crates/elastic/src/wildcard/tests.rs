@@ -2,8 +2,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::effort::{Allowance, Effort, Overspent};
-use crate::limits::work::QUESTION_ALLOWANCE;
+use latchkey_effort::{Allowance, Effort, Overspent};
+
+/// What one of these questions may cost.
+const QUESTION_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, bytes: 32 * 1024 * 1024 };
 
 fn covers(grants: &[&NameSet], asked: &NameSet) -> bool {
     super::covers(grants, asked, &mut Effort::alone(QUESTION_ALLOWANCE)).unwrap()

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::error::ErrorCause;
+use crate::ErrorCause;
 
 /// A duration, in the unit it was given in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -143,7 +143,7 @@ impl NameSet {
     }
 
     /// The sets that make up this one, a pattern each.
-    pub(super) fn split(&self) -> impl Iterator<Item = Self> {
+    pub fn split(&self) -> impl Iterator<Item = Self> {
         self.includes
             .iter()
             .map(|include| Self { includes: vec![include.clone()], excludes: self.excludes.clone() })

@@ -18,14 +18,16 @@ use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 use serde_json::{Number, Value};
 
-use super::error::{ErrorCause, ErrorType};
-use crate::limits::work::BODY_VALUES_MAX;
+use crate::{ErrorCause, ErrorType};
 
 pub use token::Token;
 
 /// Deepest nesting of arrays and objects in a body. `serde_json` stops at 128, and what a body holds must be readable again
 /// after it was stored inside a few levels more.
 pub const BODY_DEPTH_MAX: u32 = 100;
+
+/// Most values of a body: twice as many as a `terms` query takes. Each takes some hundred bytes while it is read.
+pub const BODY_VALUES_MAX: usize = 131_072;
 
 /// Where a value begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +81,8 @@ pub struct Member {
 }
 
 /// The complaint of a route that cannot do without a body.
-pub(super) fn missing_body() -> ErrorCause {
+#[must_use]
+pub fn missing_body() -> ErrorCause {
     ErrorCause::parse("request body is required")
 }
 
@@ -107,7 +110,7 @@ impl Node {
     /// # Errors
     ///
     /// As of [`Self::parse`].
-    pub(super) fn parse_within(values_max: usize, text: &[u8]) -> Result<Self, ErrorCause> {
+    pub fn parse_within(values_max: usize, text: &[u8]) -> Result<Self, ErrorCause> {
         json::read(text, values_max)
     }
 

@@ -6,7 +6,7 @@
 //! what clients chose.
 //!
 //! ```
-//! use latchkey_key_service::effort::{Allowance, Effort, Overspent};
+//! use crate::{Allowance, Effort, Overspent};
 //!
 //! let mut effort = Effort::alone(Allowance { steps: 10, bytes: 1_000 });
 //! assert_eq!(effort.spend(10), Ok(()));
@@ -18,8 +18,6 @@ pub mod json_len;
 mod memory;
 
 use std::fmt;
-
-use crate::api::error::{ErrorCause, ErrorType};
 
 pub use halt::{Halt, HaltReason};
 pub use memory::{Holding, Payer, SharedMemory};
@@ -224,21 +222,6 @@ impl fmt::Display for Overspent {
 }
 
 impl std::error::Error for Overspent {}
-
-/// What is too large by itself is the client's mistake (400). What only comes at a bad time may be tried again (429, 503). What failed is
-/// the service's mistake (500).
-impl From<Overspent> for ErrorCause {
-    fn from(overspent: Overspent) -> Self {
-        let error_type = match overspent {
-            Overspent::Bytes { .. } | Overspent::Steps { .. } => ErrorType::IllegalArgument,
-            Overspent::Crowded => ErrorType::EsRejectedExecution,
-            Overspent::Failed => ErrorType::Exception,
-            Overspent::Gone | Overspent::Late => ErrorType::Timeout,
-            Overspent::Memory => ErrorType::CircuitBreaking,
-        };
-        Self::new(error_type, overspent.to_string())
-    }
-}
 
 #[cfg(test)]
 mod tests {

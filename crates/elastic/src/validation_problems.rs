@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{ErrorCause, ErrorType};
+use crate::{ErrorCause, ErrorType};
 
 /// What is wrong with a request as a whole, gathered before anything is refused: `Validation Failed: 1: a;2: b;`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,8 @@ const UNKNOWN_LEN_MAX: usize = 128;
 
 /// The end of the sentence about an unknown name, such as `did you mean [ids]?` or `did you mean any of [name, names]?`.
 /// `None` when no known name comes near.
-pub(super) fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+#[must_use]
+pub fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     if unknown.len() > UNKNOWN_LEN_MAX {
         return None;
     }

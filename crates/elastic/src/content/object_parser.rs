@@ -4,8 +4,8 @@
 //! where they go.
 //!
 //! ```
-//! use latchkey_key_service::api::content::Node;
-//! use latchkey_key_service::api::content::object_parser::{Field, ObjectParser};
+//! use crate::content::Node;
+//! use crate::content::object_parser::{Field, ObjectParser};
 //!
 //! #[derive(Default)]
 //! struct Cloak {
@@ -31,9 +31,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::api::content::{Member, Node, NodeValue, Token};
-use crate::api::error::{ErrorCause, ErrorType};
-use crate::api::suggestion::did_you_mean;
+use crate::content::{Member, Node, NodeValue, Token};
+use crate::{ErrorCause, ErrorType};
+use crate::suggestion::did_you_mean;
 
 /// Reads an object into a `T` that starts out as its default.
 #[derive(Debug)]

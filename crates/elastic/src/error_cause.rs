@@ -6,7 +6,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::ErrorStatus;
+use latchkey_effort::Overspent;
 
 /// The `type` of an error: an exception class of Elasticsearch in snake case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,28 +78,6 @@ impl ErrorType {
             Self::Timeout => "timeout_exception",
             Self::Validation => "validation_exception",
             Self::XContentParse => "x_content_parse_exception",
-        }
-    }
-
-    /// The status that usually goes with it. A security error is 403 unless it is made with challenges.
-    #[must_use]
-    pub fn status(self) -> ErrorStatus {
-        match self {
-            Self::ActionRequestValidation
-            | Self::FeatureNotEnabled
-            | Self::IllegalArgument
-            | Self::MediaTypeHeader
-            | Self::NumberFormat
-            | Self::Parse
-            | Self::Parsing
-            | Self::Status
-            | Self::Validation
-            | Self::XContentParse => ErrorStatus::BAD_REQUEST,
-            Self::CircuitBreaking | Self::EsRejectedExecution => ErrorStatus::TOO_MANY_REQUESTS,
-            Self::Exception | Self::IllegalState => ErrorStatus::INTERNAL_SERVER_ERROR,
-            Self::ResourceNotFound => ErrorStatus::NOT_FOUND,
-            Self::Security => ErrorStatus::FORBIDDEN,
-            Self::Timeout => ErrorStatus::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -194,7 +172,7 @@ impl ErrorCause {
     }
 
     /// The fields of this cause, without what caused it.
-    pub(super) fn serialize_shallow<M: serde::ser::SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+    pub fn serialize_shallow<M: serde::ser::SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry("type", self.error_type.as_str())?;
         map.serialize_entry("reason", &self.reason)?;
         for (field, value) in &self.extras {
@@ -213,6 +191,21 @@ impl Serialize for ErrorCause {
             map.serialize_entry("caused_by", cause)?;
         }
         map.end()
+    }
+}
+
+/// What is too large by itself is the client's mistake (400). What only comes at a bad time may be tried again (429, 503). What failed is
+/// the service's mistake (500).
+impl From<Overspent> for ErrorCause {
+    fn from(overspent: Overspent) -> Self {
+        let error_type = match overspent {
+            Overspent::Bytes { .. } | Overspent::Steps { .. } => ErrorType::IllegalArgument,
+            Overspent::Crowded => ErrorType::EsRejectedExecution,
+            Overspent::Failed => ErrorType::Exception,
+            Overspent::Gone | Overspent::Late => ErrorType::Timeout,
+            Overspent::Memory => ErrorType::CircuitBreaking,
+        };
+        Self::new(error_type, overspent.to_string())
     }
 }
 
