@@ -34,8 +34,8 @@ use tracing::Instrument as _;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
 use crate::limits::KEYS_SCANNED_AHEAD;
-use crate::security::role_descriptor::RoleDescriptors;
-use crate::security::vouching::Vouching;
+use latchkey_privileges::role_descriptor::RoleDescriptors;
+use latchkey_privileges::vouching::Vouching;
 use crate::store::change::{Change, Changed, Verb};
 use crate::store::edges::KnownEdges;
 use crate::store::feed_text::FeedText;

@@ -19,12 +19,12 @@ use crate::api::request_body::RequestBody;
 use crate::api::routing::NoBody;
 use crate::api::{SharedService, answer};
 use crate::limits::APPLICATION_PRIVILEGES_MAX;
-use crate::security::application_privilege::ApplicationPrivilege;
-use crate::security::privilege::{ClusterPrivilege, IndexPrivilege};
-use crate::security::request::{
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::privilege::{ClusterPrivilege, IndexPrivilege};
+use latchkey_privileges::cluster_request::{
     ClusterRequest, DELETE_PRIVILEGES, GET_BUILTIN_PRIVILEGES, GET_PRIVILEGES, PUT_PRIVILEGES,
 };
-use crate::security::role_descriptor::REMOTE_CLUSTER_PRIVILEGES;
+use latchkey_privileges::role_descriptor::REMOTE_CLUSTER_PRIVILEGES;
 use crate::store::directory::PrivilegeFilter;
 
 const PARSER: ObjectParser<ApplicationPrivilege> = ObjectParser::new(

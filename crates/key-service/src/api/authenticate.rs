@@ -11,7 +11,7 @@ use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::security::authentication::{Means, Subject};
 use crate::security::realm::{RealmName, User};
-use crate::security::request::ClusterRequest;
+use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::store::StoredKey;
 
 /// In the order of Elasticsearch's own answer.

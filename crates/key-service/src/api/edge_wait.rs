@@ -14,7 +14,7 @@ use crate::api::parameters::{Parameters, Refresh};
 use crate::feed::edge_wait::EdgesReached;
 use crate::feed::edges::{MayAdmit, Waiting};
 use crate::limits::edges::{EDGE_WAIT_MAX, EDGES_MISSING_NAMED_MAX};
-use crate::security::request::{ClusterRequest, GET_EDGES};
+use latchkey_privileges::cluster_request::{ClusterRequest, GET_EDGES};
 
 /// The name of the parameter.
 const WAIT_FOR_EDGES: &str = "wait_for_edges";

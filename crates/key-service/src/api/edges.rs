@@ -17,7 +17,7 @@ use crate::audit::feed::{EdgesForgottenEvent, record_forgotten};
 use crate::feed::edge_name::EdgeName;
 use crate::feed::edges::{EdgeState, EdgeStatus, Forgetting};
 use crate::feed::fleet::Fleet;
-use crate::security::request::{ClusterRequest, FORGET_EDGES, GET_EDGES};
+use latchkey_privileges::cluster_request::{ClusterRequest, FORGET_EDGES, GET_EDGES};
 
 #[derive(Serialize)]
 struct FleetAnswer<'a> {

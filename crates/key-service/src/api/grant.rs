@@ -12,8 +12,8 @@ use crate::security::authentication::Subject;
 use crate::security::credential::BasicCredential;
 use crate::security::credential::bearer::{BearerCredential, BearerText, ClientSecret};
 use crate::security::password::Password;
-use crate::security::permission::run_as_denial;
-use crate::security::request::ClusterRequest;
+use latchkey_privileges::permission::run_as_denial;
+use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::store::footing::Footing;
 
 /// What a body says about somebody. Holds secrets in the clear, so it can neither be printed nor copied.

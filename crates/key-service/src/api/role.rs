@@ -18,8 +18,8 @@ use crate::api::request_body::RequestBody;
 use crate::api::routing::NoBody;
 use crate::api::{SharedService, answer};
 use crate::limits::{NATIVE_ROLES_MAX, ROLE_DESCRIPTION_CHARS_MAX};
-use crate::security::request::{ClusterRequest, DELETE_ROLE, GET_ROLES, PUT_ROLE};
-use crate::security::role_descriptor::{RoleDescriptor, RoleDescriptors};
+use latchkey_privileges::cluster_request::{ClusterRequest, DELETE_ROLE, GET_ROLES, PUT_ROLE};
+use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use crate::security::roles::{SUPERUSER, reserved};
 use crate::store::directory::Written;
 

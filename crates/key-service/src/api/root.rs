@@ -10,7 +10,7 @@ use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
-use crate::security::request::ClusterRequest;
+use latchkey_privileges::cluster_request::ClusterRequest;
 
 /// The version of Elasticsearch whose REST interface this is.
 pub(super) const COMPATIBLE_VERSION: &str = "9.1.0";

@@ -4,10 +4,10 @@ use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::security::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use crate::security::password::PasswordHash;
-use crate::security::role_descriptor::{RoleDescriptor, RoleDescriptors};
-use crate::security::vouching::Vouching;
+use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
+use latchkey_privileges::vouching::Vouching;
 use crate::store::directory::{NativeUser, ReservedUser, UserProfile};
 use crate::store::transfer::{Entry, EntryCounts};
 use crate::store::{KeyOwner, StoredKey};

@@ -67,6 +67,3 @@ pub const BODY_HELD_PER_BYTE: usize = 16;
 
 /// Bytes that all long bodies may take together while their requests are answered: sixteen of the longest.
 pub const BODY_MEMORY: usize = 16 * BODY_HELD_PER_BYTE * REQUEST_BODY_LEN_MAX;
-
-/// Most complaints about one request that are told. Each may name all privileges there are.
-pub const PROBLEMS_TOLD_MAX: usize = 100;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::security::permission::EffectivePermission;
+use latchkey_privileges::permission::EffectivePermission;
 use crate::store::StoredKey;
 
 /// What the key may do that was asked for last. Edges often hold one key and come together: they share a reading of it, and so they
@@ -28,7 +28,7 @@ impl LatestKeyPermission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::security::role_descriptor::RoleDescriptors;
+    use latchkey_privileges::role_descriptor::RoleDescriptors;
     use crate::store::tests::key;
 
     #[test]

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::security::caller::{Caller, CallerKind};
-use crate::security::permission::EffectivePermission;
+use latchkey_privileges::caller::{Caller, CallerKind};
+use latchkey_privileges::permission::EffectivePermission;
 use crate::security::realm::{RealmName, User};
-use crate::security::role_descriptor::{
+use latchkey_privileges::role_descriptor::{
     ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors,
 };
 use crate::store::{KeyStore, StoreError, StoredKey};

@@ -22,7 +22,7 @@ use latchkey_elastic::content::Node;
 use crate::limits::USERNAME_CHARS_MAX;
 use crate::security::password::PasswordHash;
 use crate::security::realm::{ELASTIC, RealmName, User};
-use crate::security::role_descriptor::{RoleDescriptor, RoleDescriptors};
+use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use crate::security::roles::{Roles, SUPERUSER};
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 

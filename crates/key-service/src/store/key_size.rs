@@ -4,7 +4,7 @@ use latchkey_key_feed::{ListSize, MetadataSize, RowProblem, RowSize, header_valu
 use serde_json::{Map, Value};
 
 use crate::limits::rows::DESCRIPTORS_LEN_MAX;
-use crate::security::role_descriptor::RoleDescriptors;
+use latchkey_privileges::role_descriptor::RoleDescriptors;
 use crate::store::StoredKey;
 use crate::store::written_len::json_len;
 

@@ -18,8 +18,8 @@ use latchkey_key_feed::{Epoch, FeedPage, KeyId, KeySecret, Salt, SecretDigest, U
 use serde_json::{Map, json};
 
 use crate::audit::Actor;
-use crate::security::role_descriptor::RoleDescriptors;
-use crate::security::vouching::Vouching;
+use latchkey_privileges::role_descriptor::RoleDescriptors;
+use latchkey_privileges::vouching::Vouching;
 use crate::store::location::{PostgresLocation, StoreLocation};
 use crate::store::scratch::{Place, Scratch};
 use crate::store::{FeedPosition, KeyFilter, KeyOwner, KeyStore, StoreError, StoredKey};

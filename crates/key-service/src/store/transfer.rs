@@ -15,8 +15,8 @@ use crate::limits::{
     APPLICATION_PRIVILEGES_MAX, ENTRIES_EXPORTED_AHEAD, ENTRIES_IMPORTED_AT_ONCE_MAX, NATIVE_ROLES_MAX,
     NATIVE_USERS_MAX,
 };
-use crate::security::application_privilege::ApplicationPrivilege;
-use crate::security::role_descriptor::RoleDescriptor;
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::role_descriptor::RoleDescriptor;
 use crate::store::directory::{NativeUser, ReservedUser};
 use crate::store::location::StoreLocation;
 use crate::store::sql::{Added, SqlStore};

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
-use crate::security::role_descriptor::RoleDescriptors;
-use crate::security::vouching::Vouching;
+use latchkey_privileges::role_descriptor::RoleDescriptors;
+use latchkey_privileges::vouching::Vouching;
 use crate::store::change::{Change, Changed, Verb};
 use crate::store::group_commit::GroupCommit;
 use crate::store::ledger::KeyLedger;
@@ -177,7 +177,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::security::role_descriptor::RoleDescriptor;
+    use latchkey_privileges::role_descriptor::RoleDescriptor;
     use crate::store::tests::key;
 
     fn nothing() -> KeyUpdate {

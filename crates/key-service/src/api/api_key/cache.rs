@@ -15,7 +15,7 @@ use crate::api::path_text::PathTexts;
 use crate::api::root::{CLUSTER_NAME, NODE_NAME};
 use crate::api::routing::NoBody;
 use crate::api::{SharedService, answer};
-use crate::security::request::ClusterRequest;
+use latchkey_privileges::cluster_request::ClusterRequest;
 
 /// In the order of Elasticsearch's own answer.
 #[derive(Serialize)]

@@ -14,8 +14,8 @@ use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
 use crate::api::{SharedService, answer};
 use crate::audit::ChangeAction;
-use crate::security::request::ClusterRequest;
-use crate::security::vouching::Vouching;
+use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::vouching::Vouching;
 
 pub(in crate::api) async fn create(
     State(service): State<SharedService>,

@@ -4,7 +4,7 @@
 use crate::api::authenticated::Authenticated;
 use latchkey_elastic::ErrorCause;
 use crate::api::error::ApiError;
-use crate::security::request::ClusterRequest;
+use latchkey_privileges::cluster_request::ClusterRequest;
 
 const CREATE: &str = "cluster:admin/xpack/security/cross_cluster/api_key/create";
 const UPDATE: &str = "cluster:admin/xpack/security/cross_cluster/api_key/update";

@@ -2,7 +2,7 @@
 //! credentials the request carries.
 //!
 //! The key belongs to whom the credentials prove, or to the user whom that one runs as. What the caller may do matters only for who
-//! [vouches](crate::security::vouching) for what the request says of the key, and the caller is named in the trail only.
+//! [vouches](latchkey_privileges::vouching) for what the request says of the key, and the caller is named in the trail only.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -22,8 +22,8 @@ use crate::api::request_body::RequestBody;
 use crate::api::{SharedService, answer};
 use crate::audit::ChangeAction;
 use crate::limits::KEYS_GRANTED_MAX;
-use crate::security::request::ClusterRequest;
-use crate::security::vouching::Vouching;
+use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::vouching::Vouching;
 
 /// What the body says.
 #[derive(Default)]

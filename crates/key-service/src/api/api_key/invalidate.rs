@@ -15,7 +15,7 @@ use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
 use crate::api::{SharedService, answer};
-use crate::security::request::{ClusterRequest, KeySelection};
+use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
 use crate::store::KeyFilter;
 
 /// What is asked. Blank texts count as absent.

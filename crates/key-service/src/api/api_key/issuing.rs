@@ -14,8 +14,8 @@ use crate::limits::KEY_ID_DRAWS_MAX;
 use crate::security::api_key::IssuedKey;
 use crate::security::authentication::Subject;
 use crate::security::realm::RealmName;
-use crate::security::role_descriptor::RoleDescriptors;
-use crate::security::vouching::Vouching;
+use latchkey_privileges::role_descriptor::RoleDescriptors;
+use latchkey_privileges::vouching::Vouching;
 use crate::store::{KeyOwner, StoreError, StoredKey};
 
 /// A key before it has an id and a secret.

@@ -8,7 +8,7 @@ use latchkey_elastic::content::{Node, Token};
 use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_elastic::TimeValue;
 use crate::limits::KEY_NAME_LEN_MAX;
-use crate::security::role_descriptor::RoleDescriptors;
+use latchkey_privileges::role_descriptor::RoleDescriptors;
 
 /// What is asked.
 #[derive(Debug, Default)]

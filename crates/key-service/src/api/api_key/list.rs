@@ -16,8 +16,8 @@ use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use latchkey_effort::Effort;
-use crate::security::request::{ClusterRequest, KeySelection};
-use crate::security::role_descriptor::RoleDescriptors;
+use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
+use latchkey_privileges::role_descriptor::RoleDescriptors;
 use crate::store::scan::ScanOrder;
 use crate::store::{KeyFilter, StoredKey};
 

@@ -22,8 +22,8 @@ use crate::api::request_body::RequestBody;
 use latchkey_effort::Effort;
 use crate::query::{Hit, SearchRequest, SearchResult, SearchableKey, TypedKeys};
 use crate::security::authentication::Subject;
-use crate::security::privilege::KeyReach;
-use crate::security::request::ClusterRequest;
+use latchkey_privileges::privilege::KeyReach;
+use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::store::scan::{KeyScan, ScanOrder};
 use crate::store::{KeyFilter, StoreError, StoredKey};
 

@@ -1,4 +1,5 @@
 use axum::response::IntoResponse as _;
+use latchkey_elastic::ValidationProblems;
 use serde_json::json;
 
 use super::*;

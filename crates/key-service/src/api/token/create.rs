@@ -20,7 +20,7 @@ use crate::audit::Actor;
 use crate::limits::authentication::TOKEN_EXCHANGES_MAX;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Means, Subject};
 use crate::security::realm::RealmName;
-use crate::security::request::ClusterRequest;
+use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::security::token::stamp::PasswordStamp;
 use crate::security::token::{
     Exchange, IssuedTokens, Refresh, RefreshRefusal, SuccessorSeed, Token, TokenRejection, exchange, later,

@@ -18,7 +18,7 @@ use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
 use crate::api::token::remove_dead_tokens;
 use crate::api::{Service, SharedService, answer};
-use crate::security::request::ClusterRequest;
+use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::security::token::{Access, Refresh, Token};
 use crate::store::tokens::{TokenInvalidation, TokenSelection};
 

@@ -16,7 +16,7 @@ use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::root::COMPATIBLE_VERSION;
 use crate::security::realm::{NATIVE, RealmName};
-use crate::security::request::{ClusterRequest, KeySelection};
+use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
 use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserKind};
 
 /// The name of the parameter that says whether keys end with their owner.

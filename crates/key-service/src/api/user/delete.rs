@@ -14,7 +14,7 @@ use crate::api::routing::NoBody;
 use crate::api::user::Reservation;
 use crate::api::user::account::{KeysAnswer, ShutOutRequest};
 use crate::api::{SharedService, answer};
-use crate::security::request::{ClusterRequest, DELETE_USER};
+use latchkey_privileges::cluster_request::{ClusterRequest, DELETE_USER};
 use crate::store::directory::users::UserKind;
 
 #[derive(Serialize)]

@@ -15,7 +15,7 @@ use crate::api::user::{Reservation, invalid_part};
 use crate::api::{SharedService, answer};
 use crate::security::authentication::Subject;
 use crate::security::realm_chain::keeps_passwords;
-use crate::security::request::{ClusterRequest, SET_USER_ENABLED};
+use latchkey_privileges::cluster_request::{ClusterRequest, SET_USER_ENABLED};
 use crate::store::directory::users::{Account, UserKind};
 
 pub(in crate::api) async fn enable(

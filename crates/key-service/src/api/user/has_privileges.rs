@@ -17,10 +17,10 @@ use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;
 use latchkey_effort::Effort;
-use crate::security::application_privilege::RegisteredPrivileges;
-use crate::security::permission::{PrivilegesAnswer, PrivilegesQuestion};
-use crate::security::request::ClusterRequest;
-use crate::security::role_descriptor::{Stars, problem_of_application_name};
+use latchkey_privileges::application_privilege::RegisteredPrivileges;
+use latchkey_privileges::permission::{PrivilegesAnswer, PrivilegesQuestion};
+use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::role_descriptor::{Stars, problem_of_application_name};
 use crate::store::directory::PrivilegeFilter;
 
 #[derive(Serialize)]

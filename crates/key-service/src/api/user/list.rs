@@ -17,7 +17,7 @@ use crate::api::{Service, SharedService};
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::realm::{ELASTIC, RealmName, User};
 use crate::security::realm_chain::user_of;
-use crate::security::request::{ClusterRequest, GET_USERS};
+use latchkey_privileges::cluster_request::{ClusterRequest, GET_USERS};
 use crate::store::StoreError;
 
 /// In the order of Elasticsearch's own answer.

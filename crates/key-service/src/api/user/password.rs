@@ -15,7 +15,7 @@ use crate::api::user::{NewPassword, Reservation, invalid_part, members};
 use crate::api::{Service, SharedService, answer};
 use crate::security::authentication::Subject;
 use crate::security::realm_chain::keeps_passwords;
-use crate::security::request::ClusterRequest;
+use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::store::directory::users::UserKind;
 
 pub(in crate::api) async fn change(

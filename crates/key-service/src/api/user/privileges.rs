@@ -13,8 +13,8 @@ use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::security::authentication::Subject;
-use crate::security::request::ClusterRequest;
-use crate::security::role_descriptor::{
+use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::role_descriptor::{
     FieldSecurity, IndexPrivileges, RemoteClusterPrivileges, RemoteIndexPrivileges, RoleDescriptor,
     RoleDescriptors,
 };

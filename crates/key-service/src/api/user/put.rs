@@ -16,8 +16,8 @@ use crate::api::user::account::{KeysAnswer, ShutOutRequest};
 use crate::api::user::{NewPassword, Reservation, invalid_part, members, text, wrong_type};
 use crate::api::{Service, SharedService, answer};
 use crate::limits::NATIVE_USERS_MAX;
-use crate::security::request::{ClusterRequest, PUT_USER};
-use crate::security::role_descriptor::problem_of_name;
+use latchkey_privileges::cluster_request::{ClusterRequest, PUT_USER};
+use latchkey_privileges::role_descriptor::problem_of_name;
 use crate::store::directory::users::{KeysOfUser, UserKind};
 use crate::store::directory::{UserProfile, Written};
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::audit::directory::DirectoryEvent;
 use crate::limits::{APPLICATION_PRIVILEGES_MAX, NATIVE_ROLES_MAX};
-use crate::security::application_privilege::ApplicationPrivilege;
-use crate::security::role_descriptor::{RoleDescriptor, RoleDescriptors};
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use crate::store::StoreError;
 use crate::store::directory::{PrivilegeFilter, Recorded, Written};
 use crate::store::sql::query::Query;

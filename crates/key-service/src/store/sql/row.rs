@@ -8,7 +8,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
-use crate::security::vouching::Vouching;
+use latchkey_privileges::vouching::Vouching;
 use crate::store::{KeyOwner, StoreError, StoredKey};
 
 /// The columns that [`Row::stored_key`] reads.

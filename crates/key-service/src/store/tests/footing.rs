@@ -7,7 +7,7 @@ use super::{actor, key};
 use crate::audit::{Actor, ChangeAction};
 use crate::randomness::SystemRandomness;
 use crate::security::password::{Password, PasswordHash};
-use crate::security::role_descriptor::RoleDescriptor;
+use latchkey_privileges::role_descriptor::RoleDescriptor;
 use crate::security::token::stamp::PasswordStamp;
 use crate::store::directory::UserProfile;
 use crate::store::directory::users::{Account, KeysOfUser, UserKind};

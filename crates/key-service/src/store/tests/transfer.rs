@@ -6,9 +6,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::export_file::{ExportWriter, Header};
-use crate::security::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use crate::security::password::PasswordHash;
-use crate::security::role_descriptor::RoleDescriptor;
+use latchkey_privileges::role_descriptor::RoleDescriptor;
 use crate::store::StoreError;
 use crate::store::directory::{NativeUser, ReservedUser, UserProfile};
 use crate::store::transfer::{Entry, EntryCounts, ImportError, StoreReader, WhenThere};

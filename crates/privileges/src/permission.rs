@@ -13,7 +13,7 @@ mod denial;
 use super::application_privilege::RegisteredPrivileges;
 use super::caller::Caller;
 use super::privilege::{ClusterPrivilege, IndexPrivilege, KeyReach};
-use super::request::ClusterRequest;
+use super::cluster_request::ClusterRequest;
 use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors};
 use latchkey_elastic::wildcard::{NameSet, covers};
 use latchkey_effort::{Effort, Overspent};

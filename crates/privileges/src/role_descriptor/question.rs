@@ -3,7 +3,7 @@
 use super::parser::{Place, application_block, each, index_block, optional_texts};
 use latchkey_elastic::content::Node;
 use latchkey_elastic::ErrorCause;
-use crate::security::permission::{ApplicationQuestion, IndexQuestion, PrivilegesQuestion};
+use crate::permission::{ApplicationQuestion, IndexQuestion, PrivilegesQuestion};
 
 impl PrivilegesQuestion {
     /// Reads the body of a question about what `username` may do.

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::effort;
 use super::{role, roles};
-use crate::security::application_privilege::{ApplicationPrivilege, RegisteredPrivileges};
-use crate::security::permission::{ApplicationQuestion, EffectivePermission, PrivilegesQuestion};
-use crate::security::role_descriptor::RoleDescriptors;
+use crate::application_privilege::{ApplicationPrivilege, RegisteredPrivileges};
+use crate::permission::{ApplicationQuestion, EffectivePermission, PrivilegesQuestion};
+use crate::role_descriptor::RoleDescriptors;
 use latchkey_elastic::wildcard::Wildcard;
 
 #[test]

@@ -1,8 +1,7 @@
 //! What makes no sense in a role descriptor that could be read.
 
-use super::{IndexPrivileges, RoleDescriptor};
-use crate::limits::work::PROBLEMS_TOLD_MAX;
-use crate::security::privilege::{ClusterPrivilege, IndexPrivilege};
+use super::{IndexPrivileges, PROBLEMS_TOLD_MAX, RoleDescriptor};
+use crate::privilege::{ClusterPrivilege, IndexPrivilege};
 
 /// The workflows that a role can be restricted to.
 const WORKFLOWS: [&str; 1] = ["search_application_query"];

@@ -15,10 +15,12 @@ use serde_json::{Map, Value};
 
 use latchkey_elastic::content::Node;
 use latchkey_elastic::ErrorCause;
-use crate::limits::work::PROBLEMS_TOLD_MAX;
 
 pub use parser::problem_of_name;
 pub use validation::{REMOTE_CLUSTER_PRIVILEGES, Stars, problem_of_application_name};
+
+/// Most complaints about one request that are told. Each may name all privileges there are.
+pub const PROBLEMS_TOLD_MAX: usize = 100;
 
 /// Longest name of a role, in characters (Elasticsearch 8.15; older versions allow 1024).
 pub const ROLE_NAME_CHARS_MAX: usize = 507;

@@ -1,7 +1,7 @@
 use super::*;
-use crate::limits::work::QUESTION_ALLOWANCE;
-use crate::security::caller::CallerKind;
-use crate::security::request::KeySelection;
+use crate::QUESTION_ALLOWANCE;
+use crate::caller::CallerKind;
+use crate::cluster_request::KeySelection;
 
 fn contains(wide: &ClusterPrivilege, narrow: &ClusterPrivilege) -> bool {
     covers(&[&wide.actions], &narrow.actions, &mut Effort::alone(QUESTION_ALLOWANCE)).unwrap()

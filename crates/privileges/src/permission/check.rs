@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::{EffectivePermission, RESTRICTED_INDICES, STEPS_PER_PATTERN};
 use latchkey_elastic::ErrorCause;
 use latchkey_effort::{Effort, Overspent};
-use crate::security::application_privilege::RegisteredPrivileges;
-use crate::security::privilege::{ClusterPrivilege, IndexPrivilege, UnknownPrivilege};
+use crate::application_privilege::RegisteredPrivileges;
+use crate::privilege::{ClusterPrivilege, IndexPrivilege, UnknownPrivilege};
 use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
 
 /// Which privileges somebody asks about.

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use latchkey_elastic::content::Node;
-use crate::security::caller::{CallerKind, Runner};
-use crate::security::request::KeySelection;
+use crate::caller::{CallerKind, Runner};
+use crate::cluster_request::KeySelection;
 use latchkey_elastic::wildcard::Wildcard;
 
 /// What one request may cost.
 fn effort() -> Effort {
-    Effort::alone(crate::limits::work::QUESTION_ALLOWANCE)
+    Effort::alone(crate::QUESTION_ALLOWANCE)
 }
 
 fn roles(roles: Value) -> RoleDescriptors {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use latchkey_elastic::ValidationProblems;
-use crate::security::role_descriptor::{Stars, problem_of_application_name};
+use crate::role_descriptor::{Stars, problem_of_application_name};
 
 /// A registered privilege. It serializes as Elasticsearch shows it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

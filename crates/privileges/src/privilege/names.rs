@@ -1,6 +1,6 @@
 //! The names of privileges and the actions they stand for (Elasticsearch, "Security privileges").
 
-use crate::security::request::GET_EDGES;
+use crate::cluster_request::GET_EDGES;
 use latchkey_elastic::wildcard::NameSet;
 
 /// A privilege's name, and its actions: all that the patterns include, but for those that others exclude.

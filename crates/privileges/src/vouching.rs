@@ -5,8 +5,8 @@
 //! the owner such a role. The same goes for metadata. Who wrote it is the caller of the request, not the owner on whose behalf a key
 //! was granted.
 
-use crate::security::permission::EffectivePermission;
-use crate::security::role_descriptor::RoleDescriptors;
+use crate::permission::EffectivePermission;
+use crate::role_descriptor::RoleDescriptors;
 
 /// What of a key was written by somebody who was allowed to manage security.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use super::caller::Caller;
-use super::request::ClusterRequest;
+use super::cluster_request::ClusterRequest;
 use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
 use latchkey_effort::{Effort, Overspent};
 

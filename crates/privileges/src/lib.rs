@@ -1,0 +1,20 @@
+//! The pure question: may they?
+//!
+//! A [`RoleDescriptor`](role_descriptor::RoleDescriptor) grants [privileges](privilege), which are patterns over actions. What somebody may
+//! do by all of his roles is his [`EffectivePermission`](permission::EffectivePermission). It is asked about a
+//! [`ClusterRequest`](cluster_request::ClusterRequest) of a [`Caller`](caller::Caller), or about privileges by name.
+//!
+//! All of it is pure and builds for WebAssembly, so that an edge can decide by the very code that decides in the key service.
+
+pub mod application_privilege;
+pub mod caller;
+pub mod cluster_request;
+pub mod permission;
+pub mod privilege;
+pub mod role_descriptor;
+pub mod vouching;
+
+/// What one question of a test may cost.
+#[cfg(test)]
+const QUESTION_ALLOWANCE: latchkey_effort::Allowance =
+    latchkey_effort::Allowance { steps: 32_000_000, bytes: 32 * 1024 * 1024 };
