@@ -10,12 +10,11 @@ use latchkey_key_feed::{
 };
 use serde_json::Map;
 
-use crate::clock::Moment;
-
 use super::{
     Build, Changes, Entry, Page, Progress, RecordShape, RecordText, Refresh, SharedStore, Stamp, SwapLost,
     TableWriter, Version, text_in,
 };
+use crate::clock::Moment;
 
 /// A value and its compare-and-swap number.
 type Valued = (Vec<u8>, u32);

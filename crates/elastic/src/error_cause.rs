@@ -2,11 +2,10 @@
 
 use std::fmt;
 
+use latchkey_effort::Overspent;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-
-use latchkey_effort::Overspent;
 
 /// The `type` of an error: an exception class of Elasticsearch in snake case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

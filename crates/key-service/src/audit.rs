@@ -9,9 +9,9 @@ pub mod feed;
 pub mod operations;
 pub mod tokens;
 
+use latchkey_effort::Overspent;
 use latchkey_key_feed::{KeyId, UnixMillis};
 
-use latchkey_effort::Overspent;
 use crate::lane::Cost;
 use crate::security::source::Source;
 use crate::store::footing::Footing;

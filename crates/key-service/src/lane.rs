@@ -10,10 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use latchkey_effort::{Allowance, Effort, Halt, HaltReason, Overspent, Payer, SharedMemory};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use latchkey_effort::{Allowance, Effort, Halt, HaltReason, Overspent, Payer, SharedMemory};
 use crate::limits::work::{WORK_TURN_WAIT_MAX, WORK_WAIT_MAX, WORK_WAITING_MAX, WORK_WAITING_PER_PAYER_MAX};
 
 /// A bounded number of threads for one kind of work.

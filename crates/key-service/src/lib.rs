@@ -15,7 +15,6 @@ pub mod lane;
 pub mod limits;
 pub mod log_line;
 pub mod pem_file;
-pub mod query;
 pub mod randomness;
 pub mod remover;
 pub mod security;

@@ -107,7 +107,7 @@ pub const KEYS_LISTED_MAX: u32 = 100_000;
 
 /// Most bytes of keys that one listing, or one page of a search, may hold, counted as they would be written. An honest key takes some
 /// 500, so that is as much as [`KEYS_LISTED_MAX`] of them take; but the metadata of a key can be as long as a request body.
-pub const KEYS_LISTED_LEN_MAX: usize = 64 * 1024 * 1024;
+pub const KEYS_LISTED_LEN_MAX: usize = latchkey_query::limits::HITS_LEN_MAX;
 
 /// Most keys that are looked up by one statement: half a second's worth of edges that come back together, in some milliseconds.
 pub const KEYS_LOOKED_UP_MAX: usize = 1_000;

@@ -28,14 +28,14 @@ mod written_len;
 use std::sync::Arc;
 
 use latchkey_key_feed::{Cursor, Epoch, KeyId, Salt, SecretDigest, UnixMillis};
+use latchkey_privileges::role_descriptor::RoleDescriptors;
+use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
 use crate::limits::KEYS_SCANNED_AHEAD;
-use latchkey_privileges::role_descriptor::RoleDescriptors;
-use latchkey_privileges::vouching::Vouching;
 use crate::store::change::{Change, Changed, Verb};
 use crate::store::edges::KnownEdges;
 use crate::store::feed_text::FeedText;

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use latchkey_elastic::ValidationProblems;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use latchkey_elastic::ValidationProblems;
 use crate::role_descriptor::{Stars, problem_of_application_name};
 
 /// A registered privilege. It serializes as Elasticsearch shows it.

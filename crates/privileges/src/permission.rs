@@ -10,13 +10,14 @@
 mod check;
 mod denial;
 
+use latchkey_effort::{Effort, Overspent};
+use latchkey_elastic::wildcard::{NameSet, covers};
+
 use super::application_privilege::RegisteredPrivileges;
 use super::caller::Caller;
-use super::privilege::{ClusterPrivilege, IndexPrivilege, KeyReach};
 use super::cluster_request::ClusterRequest;
+use super::privilege::{ClusterPrivilege, IndexPrivilege, KeyReach};
 use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors};
-use latchkey_elastic::wildcard::{NameSet, covers};
-use latchkey_effort::{Effort, Overspent};
 
 pub use check::{ApplicationQuestion, IndexQuestion, NoAnswer, PrivilegesAnswer, PrivilegesQuestion};
 pub use denial::{denial, run_as_denial, run_as_refusal};

@@ -9,10 +9,11 @@ mod names;
 use std::fmt;
 use std::sync::LazyLock;
 
+use latchkey_effort::{Effort, Overspent};
+use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
+
 use super::caller::Caller;
 use super::cluster_request::ClusterRequest;
-use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
-use latchkey_effort::{Effort, Overspent};
 
 /// A privilege over what is not an index.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,11 +10,10 @@ mod validation;
 
 use std::collections::BTreeMap;
 
+use latchkey_elastic::ErrorCause;
+use latchkey_elastic::content::Node;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
-
-use latchkey_elastic::content::Node;
-use latchkey_elastic::ErrorCause;
 
 pub use parser::problem_of_name;
 pub use validation::{REMOTE_CLUSTER_PRIVILEGES, Stars, problem_of_application_name};

@@ -32,8 +32,8 @@
 //! ```
 
 use crate::content::{Member, Node, NodeValue, Token};
-use crate::{ErrorCause, ErrorType};
 use crate::suggestion::did_you_mean;
+use crate::{ErrorCause, ErrorType};
 
 /// Reads an object into a `T` that starts out as its default.
 #[derive(Debug)]

@@ -7,8 +7,9 @@
 
 use std::collections::HashSet;
 
-use super::{Meaning, NameSet, Part, Wildcard};
 use latchkey_effort::{Effort, Overspent};
+
+use super::{Meaning, NameSet, Part, Wildcard};
 
 /// What one position of one pattern costs in each state: it is looked at, copied and looked up. Comparing a name with an ordinary
 /// pattern is some ten steps, and showing that `logs-*` covers `logs-2024-*` some hundred.

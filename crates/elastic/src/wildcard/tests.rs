@@ -1,8 +1,8 @@
+use latchkey_effort::{Allowance, Effort, Overspent};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use latchkey_effort::{Allowance, Effort, Overspent};
 
 /// What one of these questions may cost.
 const QUESTION_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, bytes: 32 * 1024 * 1024 };

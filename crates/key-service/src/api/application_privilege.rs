@@ -5,13 +5,19 @@ use std::collections::{BTreeMap, HashSet};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::content::{Member, Node, Token};
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::cluster_request::{
+    ClusterRequest, DELETE_PRIVILEGES, GET_BUILTIN_PRIVILEGES, GET_PRIVILEGES, PUT_PRIVILEGES,
+};
+use latchkey_privileges::privilege::{ClusterPrivilege, IndexPrivilege};
+use latchkey_privileges::role_descriptor::REMOTE_CLUSTER_PRIVILEGES;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::object_parser::{Field, ObjectParser};
-use latchkey_elastic::content::{Member, Node, Token};
-use latchkey_elastic::{ErrorCause, ValidationProblems};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
@@ -19,12 +25,6 @@ use crate::api::request_body::RequestBody;
 use crate::api::routing::NoBody;
 use crate::api::{SharedService, answer};
 use crate::limits::APPLICATION_PRIVILEGES_MAX;
-use latchkey_privileges::application_privilege::ApplicationPrivilege;
-use latchkey_privileges::privilege::{ClusterPrivilege, IndexPrivilege};
-use latchkey_privileges::cluster_request::{
-    ClusterRequest, DELETE_PRIVILEGES, GET_BUILTIN_PRIVILEGES, GET_PRIVILEGES, PUT_PRIVILEGES,
-};
-use latchkey_privileges::role_descriptor::REMOTE_CLUSTER_PRIVILEGES;
 use crate::store::directory::PrivilegeFilter;
 
 const PARSER: ObjectParser<ApplicationPrivilege> = ObjectParser::new(

@@ -1,6 +1,7 @@
 //! `GET /_security/_authenticate`: who am I?
 
 use axum::response::Response;
+use latchkey_privileges::cluster_request::ClusterRequest;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -11,7 +12,6 @@ use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::security::authentication::{Means, Subject};
 use crate::security::realm::{RealmName, User};
-use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::store::StoredKey;
 
 /// In the order of Elasticsearch's own answer.

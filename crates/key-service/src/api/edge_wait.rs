@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use latchkey_elastic::ErrorCause;
 use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_privileges::cluster_request::{ClusterRequest, GET_EDGES};
 use serde::Serialize;
 
 use crate::api::Service;
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::ErrorCause;
 use crate::api::error::ApiError;
 use crate::api::parameters::{Parameters, Refresh};
 use crate::feed::edge_wait::EdgesReached;
 use crate::feed::edges::{MayAdmit, Waiting};
 use crate::limits::edges::{EDGE_WAIT_MAX, EDGES_MISSING_NAMED_MAX};
-use latchkey_privileges::cluster_request::{ClusterRequest, GET_EDGES};
 
 /// The name of the parameter.
 const WAIT_FOR_EDGES: &str = "wait_for_edges";

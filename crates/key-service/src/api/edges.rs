@@ -2,13 +2,14 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use latchkey_elastic::ErrorCause;
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
+use latchkey_privileges::cluster_request::{ClusterRequest, FORGET_EDGES, GET_EDGES};
 use serde::Serialize;
 
 use crate::api::SharedService;
 use crate::api::answer;
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::ErrorCause;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
@@ -17,7 +18,6 @@ use crate::audit::feed::{EdgesForgottenEvent, record_forgotten};
 use crate::feed::edge_name::EdgeName;
 use crate::feed::edges::{EdgeState, EdgeStatus, Forgetting};
 use crate::feed::fleet::Fleet;
-use latchkey_privileges::cluster_request::{ClusterRequest, FORGET_EDGES, GET_EDGES};
 
 #[derive(Serialize)]
 struct FleetAnswer<'a> {

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::api::Service;
-use crate::api::authenticated::Authenticated;
 use latchkey_elastic::content::Node;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::{ErrorCause, ErrorType};
+use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::permission::run_as_denial;
+
+use crate::api::Service;
+use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::security::authentication::Subject;
 use crate::security::credential::BasicCredential;
 use crate::security::credential::bearer::{BearerCredential, BearerText, ClientSecret};
 use crate::security::password::Password;
-use latchkey_privileges::permission::run_as_denial;
-use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::store::footing::Footing;
 
 /// What a body says about somebody. Holds secrets in the clear, so it can neither be printed nor copied.

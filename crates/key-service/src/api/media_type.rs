@@ -11,8 +11,8 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-
 use latchkey_elastic::{ErrorCause, ErrorType};
+
 use super::error::ApiError;
 
 /// The major versions of Elasticsearch whose clients are understood: the current one and the one before.

@@ -8,11 +8,11 @@ use std::fmt;
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
-
 use latchkey_elastic::ErrorCause;
-use super::error::ApiError;
-use latchkey_elastic::suggestion::did_you_mean;
 use latchkey_elastic::TimeValue;
+use latchkey_elastic::suggestion::did_you_mean;
+
+use super::error::ApiError;
 
 /// Names that every route accepts. Only `filter_path` and `pretty` change the answer; a layer in front of all routes sees to
 /// that.

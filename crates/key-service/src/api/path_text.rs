@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-
 use latchkey_elastic::ErrorCause;
+
 use crate::api::error::ApiError;
 
 /// The variable parts of a path by name, percent-decoded.

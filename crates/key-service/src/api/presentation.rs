@@ -14,13 +14,13 @@ use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use latchkey_elastic::ErrorCause;
+use latchkey_elastic::content::{Member, Node, NodeValue};
+use latchkey_elastic::wildcard::Wildcard;
 use tokio::sync::Semaphore;
 
-use latchkey_elastic::content::{Member, Node, NodeValue};
-use latchkey_elastic::ErrorCause;
 use super::error::ApiError;
 use super::parameters::Parameters;
-use latchkey_elastic::wildcard::Wildcard;
 
 /// Longest answer that is reshaped, in bytes; a longer one is sent as it is. Reshaping takes some ten times the memory.
 const RESHAPED_LEN_MAX: usize = 8 * 1024 * 1024;

@@ -6,13 +6,13 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
+use latchkey_effort::{Holding, Payer};
+use latchkey_elastic::{ErrorCause, ErrorType};
 
 use crate::api::SharedService;
 use crate::api::authenticated::Proven;
-use latchkey_elastic::{ErrorCause, ErrorType};
 use crate::api::error::{ApiError, ErrorStatus};
 use crate::api::request_context::RequestContext;
-use latchkey_effort::{Holding, Payer};
 use crate::limits::work::{BODY_HELD_PER_BYTE, LONG_BODY_LEN};
 use crate::limits::{REQUEST_BODY_LEN_MAX, REQUEST_BODY_WAIT_MAX};
 

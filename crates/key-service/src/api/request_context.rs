@@ -13,12 +13,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey_effort::{Holding, Payer};
 use tracing::Instrument as _;
 
 use crate::api::SharedService;
 use crate::api::error::ApiError;
 use crate::audit::Actor;
-use latchkey_effort::{Holding, Payer};
 use crate::limits::{REQUEST_ID_LEN_MAX, REQUEST_ID_RANDOM_LEN};
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::security::source::Source;

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_elastic::content::Node;
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use latchkey_privileges::cluster_request::{ClusterRequest, DELETE_ROLE, GET_ROLES, PUT_ROLE};
+use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use serde::Serialize;
 
 use crate::api::answer::found;
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::Node;
-use latchkey_elastic::{ErrorCause, ValidationProblems};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
@@ -18,8 +20,6 @@ use crate::api::request_body::RequestBody;
 use crate::api::routing::NoBody;
 use crate::api::{SharedService, answer};
 use crate::limits::{NATIVE_ROLES_MAX, ROLE_DESCRIPTION_CHARS_MAX};
-use latchkey_privileges::cluster_request::{ClusterRequest, DELETE_ROLE, GET_ROLES, PUT_ROLE};
-use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use crate::security::roles::{SUPERUSER, reserved};
 use crate::store::directory::Written;
 

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use latchkey_privileges::cluster_request::ClusterRequest;
 use serde::Serialize;
 
 use crate::api::SharedService;
@@ -10,7 +11,6 @@ use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
-use latchkey_privileges::cluster_request::ClusterRequest;
 
 /// The version of Elasticsearch whose REST interface this is.
 pub(super) const COMPATIBLE_VERSION: &str = "9.1.0";

@@ -8,8 +8,8 @@ use axum::http::header::ALLOW;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-
 use latchkey_elastic::ErrorCause;
+
 use super::error::ApiError;
 use super::media_type::{MediaTypeSettings, has_body, negotiate};
 use super::presentation::present;

@@ -1,6 +1,7 @@
 //! What a client learns of the store's trouble.
 
 use latchkey_elastic::ErrorCause;
+
 use crate::api::error::ApiError;
 use crate::api::unauthenticated::shut_out;
 use crate::store::StoreError;

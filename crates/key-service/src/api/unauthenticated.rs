@@ -3,6 +3,7 @@
 use std::fmt;
 
 use latchkey_elastic::{ErrorCause, ErrorType};
+
 use crate::api::error::{ApiError, Challenge, ErrorStatus};
 use crate::security::authentication::{AuthenticationFailure, Schemes};
 use crate::security::credential::MalformedCredential;

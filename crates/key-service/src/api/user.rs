@@ -19,9 +19,10 @@ pub(super) use put::put;
 
 use std::fmt;
 
-use crate::api::Service;
 use latchkey_elastic::content::{Member, Node};
 use latchkey_elastic::{ErrorCause, ErrorType};
+
+use crate::api::Service;
 use crate::api::error::ApiError;
 use crate::security::password::{HashRefusal, InvalidPassword, Password, PasswordHash};
 use crate::security::realm::ELASTIC;

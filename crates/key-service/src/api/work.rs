@@ -2,16 +2,16 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_effort::{Effort, Overspent, SharedMemory};
+use latchkey_elastic::ErrorCause;
+use latchkey_elastic::content::{Node, missing_body};
 use serde::Serialize;
 
 use crate::api::Service;
 use crate::api::answer::text::AnswerText;
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::{Node, missing_body};
-use latchkey_elastic::ErrorCause;
 use crate::api::error::ApiError;
 use crate::audit::{self, CostEvent};
-use latchkey_effort::{Effort, Overspent, SharedMemory};
 use crate::lane::{Cost, Lane, LaneBounds};
 use crate::limits::work::{
     BODY_MEMORY, COSTLY_SHARE, LONG_BODY_LEN, QUESTION_ALLOWANCE, QUESTIONS_MAX, QUESTIONS_PER_PAYER_MAX,

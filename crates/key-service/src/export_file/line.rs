@@ -1,13 +1,13 @@
 //! An entry as a line. These shapes are the format: a field that is renamed here breaks every file that was written before.
 
 use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
+use latchkey_privileges::vouching::Vouching;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use crate::security::password::PasswordHash;
-use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
-use latchkey_privileges::vouching::Vouching;
 use crate::store::directory::{NativeUser, ReservedUser, UserProfile};
 use crate::store::transfer::{Entry, EntryCounts};
 use crate::store::{KeyOwner, StoredKey};

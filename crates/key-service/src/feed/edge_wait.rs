@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
+use latchkey_effort::Payer;
 use latchkey_key_feed::Cursor;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use latchkey_effort::Payer;
 use crate::feed::Feed;
 use crate::feed::edges::{MayAdmit, Waiting};
 use crate::feed::wait_places::WaitPlace;

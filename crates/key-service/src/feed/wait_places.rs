@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use latchkey_effort::Payer;
+
 use crate::limits::edges::{EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PAYER_MAX};
 
 /// The places for one kind of waiting. Clones are the same places.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use latchkey_effort::Allowance;
+
 use crate::limits::{KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_MAX, STORE_READERS_MAX};
 
 /// Most searches and listings of keys that run at once; others wait. Half of the connections that read the store, so that requests and

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use latchkey_privileges::permission::EffectivePermission;
+
 use crate::store::StoredKey;
 
 /// What the key may do that was asked for last. Edges often hold one key and come together: they share a reading of it, and so they
@@ -28,8 +29,8 @@ impl LatestKeyPermission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latchkey_privileges::role_descriptor::RoleDescriptors;
     use crate::store::tests::key;
+    use latchkey_privileges::role_descriptor::RoleDescriptors;
 
     #[test]
     fn each_reading_of_a_key_has_a_permission_of_its_own() {

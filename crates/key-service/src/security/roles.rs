@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use serde_json::{Map, Value};
-
 use latchkey_privileges::caller::{Caller, CallerKind};
 use latchkey_privileges::permission::EffectivePermission;
-use crate::security::realm::{RealmName, User};
 use latchkey_privileges::role_descriptor::{
     ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors,
 };
+use serde_json::{Map, Value};
+
+use crate::security::realm::{RealmName, User};
 use crate::store::{KeyStore, StoreError, StoredKey};
 
 /// The role that may do everything.

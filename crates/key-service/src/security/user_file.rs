@@ -15,14 +15,14 @@
 //!
 //! It is read when the service starts. All of its mistakes are reported together.
 
+use latchkey_elastic::content::Node;
+use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use serde_json::{Map, Value};
 use toml_edit::{Item, TableLike};
 
-use latchkey_elastic::content::Node;
 use crate::limits::USERNAME_CHARS_MAX;
 use crate::security::password::PasswordHash;
 use crate::security::realm::{ELASTIC, RealmName, User};
-use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use crate::security::roles::{Roles, SUPERUSER};
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 

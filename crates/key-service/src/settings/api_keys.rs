@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use latchkey_elastic::TimeValue;
+
 use crate::limits::{KEY_LIFETIME_MAX, KEY_LIFETIME_MIN};
 use crate::settings::section::Section;
 

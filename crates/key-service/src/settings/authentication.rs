@@ -14,6 +14,7 @@
 use std::time::Duration;
 
 use latchkey_elastic::TimeValue;
+
 use crate::security::anonymous::{ANONYMOUS_USERNAME, AnonymousAccess};
 use crate::security::jwt::JwtRealmSettings;
 use crate::security::realm::{ELASTIC, FILE, NATIVE, RealmName};

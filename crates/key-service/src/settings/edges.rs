@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use latchkey_elastic::TimeValue;
+
 use crate::feed::edges::EdgeRules;
 use crate::limits::FEED_WAIT_MAX;
 use crate::limits::edges::{

@@ -18,8 +18,8 @@
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
-
 use latchkey_elastic::TimeValue;
+
 use crate::limits::authentication::{JWT_CLOCK_SKEW_DEFAULT, JWT_CLOCK_SKEW_MAX};
 use crate::security::credential::bearer::ClientSecret;
 use crate::security::jwt::claims::ClaimRules;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use latchkey_elastic::TimeValue;
+
 use crate::limits::authentication::{
     ACCESS_TOKEN_LIFE_DEFAULT, ACCESS_TOKEN_LIFE_MAX, ACCESS_TOKEN_LIFE_MIN,
 };

@@ -8,15 +8,15 @@ pub mod users;
 use std::collections::BTreeMap;
 
 use latchkey_key_feed::UnixMillis;
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
 use crate::audit::directory::{self, DirectoryAction, DirectoryEvent};
 use crate::audit::tokens::TokenEvent;
 use crate::audit::{self, Actor};
-use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use crate::security::password::PasswordHash;
-use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use crate::store::change::Committed;
 use crate::store::sql::SqlStore;
 use crate::store::{KeyStore, StoreError, tokens};

@@ -1,10 +1,10 @@
 //! How large a key is that is to be stored: every edge must be able to hold it.
 
 use latchkey_key_feed::{ListSize, MetadataSize, RowProblem, RowSize, header_value};
+use latchkey_privileges::role_descriptor::RoleDescriptors;
 use serde_json::{Map, Value};
 
 use crate::limits::rows::DESCRIPTORS_LEN_MAX;
-use latchkey_privileges::role_descriptor::RoleDescriptors;
 use crate::store::StoredKey;
 use crate::store::written_len::json_len;
 

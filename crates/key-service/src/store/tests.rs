@@ -15,11 +15,11 @@ mod vouching;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use latchkey_key_feed::{Epoch, FeedPage, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
+use latchkey_privileges::role_descriptor::RoleDescriptors;
+use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, json};
 
 use crate::audit::Actor;
-use latchkey_privileges::role_descriptor::RoleDescriptors;
-use latchkey_privileges::vouching::Vouching;
 use crate::store::location::{PostgresLocation, StoreLocation};
 use crate::store::scratch::{Place, Scratch};
 use crate::store::{FeedPosition, KeyFilter, KeyOwner, KeyStore, StoreError, StoredKey};

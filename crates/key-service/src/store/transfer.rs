@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::Path;
 
 use latchkey_key_feed::{Epoch, KeyId, UnixMillis};
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::role_descriptor::RoleDescriptor;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -15,8 +17,6 @@ use crate::limits::{
     APPLICATION_PRIVILEGES_MAX, ENTRIES_EXPORTED_AHEAD, ENTRIES_IMPORTED_AT_ONCE_MAX, NATIVE_ROLES_MAX,
     NATIVE_USERS_MAX,
 };
-use latchkey_privileges::application_privilege::ApplicationPrivilege;
-use latchkey_privileges::role_descriptor::RoleDescriptor;
 use crate::store::directory::{NativeUser, ReservedUser};
 use crate::store::location::StoreLocation;
 use crate::store::sql::{Added, SqlStore};

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_key_feed::UnixMillis;
+use latchkey_privileges::role_descriptor::RoleDescriptors;
+use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
-use latchkey_privileges::role_descriptor::RoleDescriptors;
-use latchkey_privileges::vouching::Vouching;
 use crate::store::change::{Change, Changed, Verb};
 use crate::store::group_commit::GroupCommit;
 use crate::store::ledger::KeyLedger;
@@ -177,8 +177,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use latchkey_privileges::role_descriptor::RoleDescriptor;
     use crate::store::tests::key;
+    use latchkey_privileges::role_descriptor::RoleDescriptor;
 
     fn nothing() -> KeyUpdate {
         let key = key("a");

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
+use latchkey_effort::json_len::object_len;
 use serde::Serialize;
 
-use latchkey_effort::json_len::object_len;
 use crate::limits::REQUEST_BODY_LEN_MAX;
 use crate::store::StoredKey;
 use crate::store::update::KeyUpdate;

@@ -1,8 +1,8 @@
 //! What is counted of the work that requests cost.
 
+use latchkey_effort::Overspent;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
-use latchkey_effort::Overspent;
 use crate::lane::{Cost, Lane};
 
 const STEPS: &str = "latchkey_work_steps_total";

@@ -7,10 +7,10 @@ use axum::http::{Method, StatusCode};
 use futures_util::future::{join_all, select_all};
 use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
 use latchkey_key_service::audit::Actor;
-use latchkey_privileges::role_descriptor::RoleDescriptors;
-use latchkey_privileges::vouching::Vouching;
 use latchkey_key_service::settings::ServiceSettings;
 use latchkey_key_service::store::{KeyOwner, StoredKey};
+use latchkey_privileges::role_descriptor::RoleDescriptors;
+use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, Value, json};
 
 use crate::service::{BEGINNING, PASSWORD, Service};

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use issuing::Issued;
 use latchkey_key_service::clock::SystemClock;
 use latchkey_key_service::server;
 use latchkey_key_service::server::places::ConnectionLimits;
@@ -24,8 +25,6 @@ use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-
-use issuing::Issued;
 
 /// A listener with TLS in front of a router that says only that it is there. Its files can be changed under it.
 struct Secured {

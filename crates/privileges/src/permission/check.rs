@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use latchkey_effort::{Effort, Overspent};
+use latchkey_elastic::ErrorCause;
+use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
 use serde::Serialize;
 
 use super::{EffectivePermission, RESTRICTED_INDICES, STEPS_PER_PATTERN};
-use latchkey_elastic::ErrorCause;
-use latchkey_effort::{Effort, Overspent};
 use crate::application_privilege::RegisteredPrivileges;
 use crate::privilege::{ClusterPrivilege, IndexPrivilege, UnknownPrivilege};
-use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
 
 /// Which privileges somebody asks about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! The words of a refusal.
 
 use crate::caller::Caller;
-use crate::privilege::ClusterPrivilege;
 use crate::cluster_request::{AUTHENTICATE, ClusterRequest};
+use crate::privilege::ClusterPrivilege;
 
 /// Why a caller may not do something, and which privileges would let him (Elasticsearch, `AuthorizationDenialMessages`):
 /// `action [a] is unauthorized for user [u] with effective roles [r], this action is granted by the cluster privileges [p,q]`.

@@ -1,15 +1,15 @@
 mod applications;
 
+use latchkey_elastic::content::Node;
+use latchkey_elastic::wildcard::Wildcard;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::*;
-use latchkey_elastic::content::Node;
 use crate::caller::{CallerKind, Runner};
 use crate::cluster_request::KeySelection;
-use latchkey_elastic::wildcard::Wildcard;
 
 /// What one request may cost.
 fn effort() -> Effort {

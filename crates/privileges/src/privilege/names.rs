@@ -1,7 +1,8 @@
 //! The names of privileges and the actions they stand for (Elasticsearch, "Security privileges").
 
-use crate::cluster_request::GET_EDGES;
 use latchkey_elastic::wildcard::NameSet;
+
+use crate::cluster_request::GET_EDGES;
 
 /// A privilege's name, and its actions: all that the patterns include, but for those that others exclude.
 pub(super) struct Named {

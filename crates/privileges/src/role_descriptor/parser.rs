@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use latchkey_elastic::content::{Member, Node, NodeValue};
+use latchkey_elastic::{ErrorCause, ErrorType, ValidationProblems};
 use serde_json::{Map, Value};
 
 use super::{
     ApplicationPrivileges, FieldSecurity, IndexPrivileges, ROLE_NAME_CHARS_MAX, RemoteClusterPrivileges,
     RemoteIndexPrivileges, Restriction, RoleDescriptor,
 };
-use latchkey_elastic::content::{Member, Node, NodeValue};
-use latchkey_elastic::{ErrorCause, ErrorType, ValidationProblems};
 
 /// An object of role descriptors by name.
 pub(super) fn role_descriptors(node: &Node) -> Result<BTreeMap<String, RoleDescriptor>, ErrorCause> {

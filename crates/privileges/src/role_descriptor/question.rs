@@ -1,8 +1,9 @@
 //! Reading questions about privileges, which look like role descriptors (Elasticsearch, `RoleDescriptor#parsePrivilegesToCheck`).
 
-use super::parser::{Place, application_block, each, index_block, optional_texts};
-use latchkey_elastic::content::Node;
 use latchkey_elastic::ErrorCause;
+use latchkey_elastic::content::Node;
+
+use super::parser::{Place, application_block, each, index_block, optional_texts};
 use crate::permission::{ApplicationQuestion, IndexQuestion, PrivilegesQuestion};
 
 impl PrivilegesQuestion {

@@ -15,10 +15,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Frame, SizeHint};
+use latchkey_effort::{Effort, Holding};
 use serde::Serialize;
 
 use crate::api::error::ApiError;
-use latchkey_effort::{Effort, Holding};
 use crate::limits::work::{ANSWER_PIECE_LEN, ANSWER_READ_WAIT_MAX};
 use crate::telemetry;
 

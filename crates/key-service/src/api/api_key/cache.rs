@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
+use latchkey_privileges::cluster_request::ClusterRequest;
 use serde::Serialize;
 
 use crate::api::authenticated::Authenticated;
@@ -15,7 +16,6 @@ use crate::api::path_text::PathTexts;
 use crate::api::root::{CLUSTER_NAME, NODE_NAME};
 use crate::api::routing::NoBody;
 use crate::api::{SharedService, answer};
-use latchkey_privileges::cluster_request::ClusterRequest;
 
 /// In the order of Elasticsearch's own answer.
 #[derive(Serialize)]

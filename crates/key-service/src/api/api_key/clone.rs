@@ -2,17 +2,19 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::content::{Node, Token};
+use latchkey_elastic::{ErrorCause, ErrorType, ValidationProblems};
 use latchkey_key_feed::UnixMillis;
+use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, Value};
 
 use crate::api::api_key::issuing::{CreatedKeyAnswer, NewKey};
 use crate::api::api_key::key_request::{self, add_problems_of_metadata, add_problems_of_name};
 use crate::api::api_key::lifetime::KeyEnd;
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::object_parser::{Field, ObjectParser};
-use latchkey_elastic::content::{Node, Token};
 use crate::api::edge_wait::wait_for_edges;
-use latchkey_elastic::{ErrorCause, ErrorType, ValidationProblems};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
@@ -20,8 +22,6 @@ use crate::api::{Service, SharedService, answer};
 use crate::audit::ChangeAction;
 use crate::security::api_key;
 use crate::security::credential::encoded_api_key;
-use latchkey_privileges::cluster_request::ClusterRequest;
-use latchkey_privileges::vouching::Vouching;
 use crate::settings::KeyPolicy;
 use crate::store::StoredKey;
 use crate::store::footing::Footing;

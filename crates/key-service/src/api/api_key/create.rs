@@ -2,20 +2,20 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use latchkey_elastic::ValidationProblems;
+use latchkey_elastic::content::Node;
+use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::vouching::Vouching;
 
 use crate::api::api_key::issuing::CreatedKeyAnswer;
 use crate::api::api_key::key_request::KeyRequest;
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::Node;
 use crate::api::edge_wait::wait_for_edges;
-use latchkey_elastic::ValidationProblems;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
 use crate::api::{SharedService, answer};
 use crate::audit::ChangeAction;
-use latchkey_privileges::cluster_request::ClusterRequest;
-use latchkey_privileges::vouching::Vouching;
 
 pub(in crate::api) async fn create(
     State(service): State<SharedService>,

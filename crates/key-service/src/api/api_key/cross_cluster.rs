@@ -1,10 +1,11 @@
 //! `/_security/cross_cluster/api_key`: keys by which one cluster of Elasticsearch searches another. There is no cluster behind
 //! this service, so there are none.
 
-use crate::api::authenticated::Authenticated;
 use latchkey_elastic::ErrorCause;
-use crate::api::error::ApiError;
 use latchkey_privileges::cluster_request::ClusterRequest;
+
+use crate::api::authenticated::Authenticated;
+use crate::api::error::ApiError;
 
 const CREATE: &str = "cluster:admin/xpack/security/cross_cluster/api_key/create";
 const UPDATE: &str = "cluster:admin/xpack/security/cross_cluster/api_key/update";

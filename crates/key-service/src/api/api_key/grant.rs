@@ -6,15 +6,17 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::content::{Node, Token};
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::vouching::Vouching;
 use serde::Serialize;
 
 use crate::api::api_key::issuing::{CreatedKey, CreatedKeyAnswer};
 use crate::api::api_key::key_request::KeyRequest;
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::object_parser::{Field, ObjectParser};
-use latchkey_elastic::content::{Node, Token};
 use crate::api::edge_wait::{EdgesAnswer, wait_for_edges};
-use latchkey_elastic::{ErrorCause, ValidationProblems};
 use crate::api::error::ApiError;
 use crate::api::grant::{Grant, GrantBody};
 use crate::api::parameters::Parameters;
@@ -22,8 +24,6 @@ use crate::api::request_body::RequestBody;
 use crate::api::{SharedService, answer};
 use crate::audit::ChangeAction;
 use crate::limits::KEYS_GRANTED_MAX;
-use latchkey_privileges::cluster_request::ClusterRequest;
-use latchkey_privileges::vouching::Vouching;
 
 /// What the body says.
 #[derive(Default)]

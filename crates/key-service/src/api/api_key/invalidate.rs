@@ -2,20 +2,20 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use latchkey_elastic::content::Node;
+use latchkey_elastic::content::object_parser::{Field, ObjectParser};
+use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_key_feed::KeyId;
+use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
 use serde::Serialize;
 
 use crate::api::api_key::{name_pattern, owned_by};
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::Node;
-use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use crate::api::edge_wait::{EdgesAnswer, wait_for_edges};
-use latchkey_elastic::{ErrorCause, ValidationProblems};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
 use crate::api::{SharedService, answer};
-use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
 use crate::store::KeyFilter;
 
 /// What is asked. Blank texts count as absent.

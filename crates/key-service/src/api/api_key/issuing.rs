@@ -1,21 +1,21 @@
 //! Making keys: for the caller, for somebody else, or like another key.
 
+use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_privileges::role_descriptor::RoleDescriptors;
+use latchkey_privileges::vouching::Vouching;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::api::Service;
 use crate::api::api_key::key_request::KeyRequest;
 use crate::api::edge_wait::EdgesAnswer;
-use latchkey_elastic::{ErrorCause, ValidationProblems};
 use crate::api::error::ApiError;
 use crate::audit::{Actor, ChangeAction};
 use crate::limits::KEY_ID_DRAWS_MAX;
 use crate::security::api_key::IssuedKey;
 use crate::security::authentication::Subject;
 use crate::security::realm::RealmName;
-use latchkey_privileges::role_descriptor::RoleDescriptors;
-use latchkey_privileges::vouching::Vouching;
 use crate::store::{KeyOwner, StoreError, StoredKey};
 
 /// A key before it has an id and a secret.

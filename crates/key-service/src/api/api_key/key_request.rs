@@ -1,14 +1,14 @@
 //! What a request says about a key that is to be made: the body of a create request, and the object `api_key` of a grant.
 
-use serde_json::{Map, Value};
-
-use crate::api::api_key::lifetime::KeyEnd;
+use latchkey_elastic::TimeValue;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::content::{Node, Token};
 use latchkey_elastic::{ErrorCause, ValidationProblems};
-use latchkey_elastic::TimeValue;
-use crate::limits::KEY_NAME_LEN_MAX;
 use latchkey_privileges::role_descriptor::RoleDescriptors;
+use serde_json::{Map, Value};
+
+use crate::api::api_key::lifetime::KeyEnd;
+use crate::limits::KEY_NAME_LEN_MAX;
 
 /// What is asked.
 #[derive(Debug, Default)]

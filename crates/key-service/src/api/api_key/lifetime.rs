@@ -8,10 +8,10 @@
 
 use std::time::Duration;
 
-use latchkey_key_feed::UnixMillis;
-
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::TimeValue;
+use latchkey_key_feed::UnixMillis;
+
 use crate::settings::KeyPolicy;
 
 /// When a key is to end.

@@ -3,7 +3,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_effort::Effort;
+use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_key_feed::UnixMillis;
+use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
+use latchkey_privileges::role_descriptor::RoleDescriptors;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -11,13 +15,9 @@ use crate::api::SharedService;
 use crate::api::api_key::listing::Listing;
 use crate::api::api_key::{name_pattern, owned_by};
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::{ErrorCause, ValidationProblems};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
-use latchkey_effort::Effort;
-use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
-use latchkey_privileges::role_descriptor::RoleDescriptors;
 use crate::store::scan::ScanOrder;
 use crate::store::{KeyFilter, StoredKey};
 

@@ -1,10 +1,11 @@
 //! The text of a listing, within bounds of keys and bytes: a list cut short would look complete.
 
+use latchkey_effort::Effort;
+use latchkey_elastic::ErrorCause;
+
 use crate::api::answer::text::{AnswerText, WrittenAnswer};
 use crate::api::api_key::list::shown;
-use latchkey_elastic::ErrorCause;
 use crate::api::error::ApiError;
-use latchkey_effort::Effort;
 use crate::limits::{KEYS_LISTED_LEN_MAX, KEYS_LISTED_MAX};
 use crate::store::StoredKey;
 

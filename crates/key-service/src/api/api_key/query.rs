@@ -6,7 +6,12 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_effort::Effort;
+use latchkey_elastic::content::Node;
 use latchkey_key_feed::UnixMillis;
+use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::privilege::KeyReach;
+use latchkey_query::{Hit, SearchRequest, SearchResult, SearchableKey, TypedKeys};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -15,15 +20,10 @@ use crate::api::answer::text::{AnswerText, WrittenAnswer};
 use crate::api::api_key::list::{ShownKey, shown};
 use crate::api::api_key::owned_by;
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::Node;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
-use latchkey_effort::Effort;
-use crate::query::{Hit, SearchRequest, SearchResult, SearchableKey, TypedKeys};
 use crate::security::authentication::Subject;
-use latchkey_privileges::privilege::KeyReach;
-use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::store::scan::{KeyScan, ScanOrder};
 use crate::store::{KeyFilter, StoreError, StoredKey};
 

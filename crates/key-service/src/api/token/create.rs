@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
+use latchkey_elastic::content::Node;
 use latchkey_key_feed::UnixMillis;
+use latchkey_privileges::cluster_request::ClusterRequest;
 use serde::Serialize;
 
 use crate::api::authenticate::{Identity, Proof, identity};
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::Node;
 use crate::api::error::{ApiError, OAuthError};
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
@@ -20,7 +21,6 @@ use crate::audit::Actor;
 use crate::limits::authentication::TOKEN_EXCHANGES_MAX;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Means, Subject};
 use crate::security::realm::RealmName;
-use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::security::token::stamp::PasswordStamp;
 use crate::security::token::{
     Exchange, IssuedTokens, Refresh, RefreshRefusal, SuccessorSeed, Token, TokenRejection, exchange, later,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::{ErrorCause, ValidationProblems};
+
 use crate::api::error::{ApiError, OAuthError};
 use crate::security::credential::BasicCredential;
 use crate::security::password::Password;

@@ -7,18 +7,18 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
-
-use crate::api::authenticated::Authenticated;
 use latchkey_elastic::content::Node;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::{ErrorCause, ErrorType, ValidationProblems};
+use latchkey_privileges::cluster_request::ClusterRequest;
+use serde::Serialize;
+
+use crate::api::authenticated::Authenticated;
 use crate::api::error::{ApiError, ErrorStatus};
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
 use crate::api::token::remove_dead_tokens;
 use crate::api::{Service, SharedService, answer};
-use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::security::token::{Access, Refresh, Token};
 use crate::store::tokens::{TokenInvalidation, TokenSelection};
 

@@ -5,18 +5,18 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 use axum::http::header::WARNING;
 use axum::response::Response;
+use latchkey_elastic::ErrorCause;
 use latchkey_key_feed::KeyId;
+use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
 use serde::Serialize;
 
 use crate::api::Service;
 use crate::api::authenticated::Authenticated;
 use crate::api::edge_wait::{AskedWait, EdgesAnswer, wait_for_edges};
-use latchkey_elastic::ErrorCause;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::root::COMPATIBLE_VERSION;
 use crate::security::realm::{NATIVE, RealmName};
-use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
 use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserKind};
 
 /// The name of the parameter that says whether keys end with their owner.

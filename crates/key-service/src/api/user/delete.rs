@@ -3,10 +3,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_elastic::ErrorCause;
+use latchkey_privileges::cluster_request::{ClusterRequest, DELETE_USER};
 use serde::Serialize;
 
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::ErrorCause;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
@@ -14,7 +15,6 @@ use crate::api::routing::NoBody;
 use crate::api::user::Reservation;
 use crate::api::user::account::{KeysAnswer, ShutOutRequest};
 use crate::api::{SharedService, answer};
-use latchkey_privileges::cluster_request::{ClusterRequest, DELETE_USER};
 use crate::store::directory::users::UserKind;
 
 #[derive(Serialize)]

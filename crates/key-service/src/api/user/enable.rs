@@ -2,10 +2,11 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use latchkey_elastic::ErrorCause;
+use latchkey_privileges::cluster_request::{ClusterRequest, SET_USER_ENABLED};
 use serde_json::Map;
 
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::ErrorCause;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
@@ -15,7 +16,6 @@ use crate::api::user::{Reservation, invalid_part};
 use crate::api::{SharedService, answer};
 use crate::security::authentication::Subject;
 use crate::security::realm_chain::keeps_passwords;
-use latchkey_privileges::cluster_request::{ClusterRequest, SET_USER_ENABLED};
 use crate::store::directory::users::{Account, UserKind};
 
 pub(in crate::api) async fn enable(

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_effort::Effort;
+use latchkey_elastic::content::Node;
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use latchkey_privileges::application_privilege::RegisteredPrivileges;
+use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::permission::{PrivilegesAnswer, PrivilegesQuestion};
+use latchkey_privileges::role_descriptor::{Stars, problem_of_application_name};
 use serde::Serialize;
 
 use crate::api::SharedService;
 use crate::api::answer::text::AnswerText;
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::Node;
-use latchkey_elastic::{ErrorCause, ValidationProblems};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;
-use latchkey_effort::Effort;
-use latchkey_privileges::application_privilege::RegisteredPrivileges;
-use latchkey_privileges::permission::{PrivilegesAnswer, PrivilegesQuestion};
-use latchkey_privileges::cluster_request::ClusterRequest;
-use latchkey_privileges::role_descriptor::{Stars, problem_of_application_name};
 use crate::store::directory::PrivilegeFilter;
 
 #[derive(Serialize)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_privileges::cluster_request::{ClusterRequest, GET_USERS};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -17,7 +18,6 @@ use crate::api::{Service, SharedService};
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::realm::{ELASTIC, RealmName, User};
 use crate::security::realm_chain::user_of;
-use latchkey_privileges::cluster_request::{ClusterRequest, GET_USERS};
 use crate::store::StoreError;
 
 /// In the order of Elasticsearch's own answer.

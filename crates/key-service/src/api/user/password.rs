@@ -2,11 +2,12 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use latchkey_elastic::content::Node;
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use latchkey_privileges::cluster_request::ClusterRequest;
 use serde_json::Map;
 
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::Node;
-use latchkey_elastic::{ErrorCause, ValidationProblems};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
@@ -15,7 +16,6 @@ use crate::api::user::{NewPassword, Reservation, invalid_part, members};
 use crate::api::{Service, SharedService, answer};
 use crate::security::authentication::Subject;
 use crate::security::realm_chain::keeps_passwords;
-use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::store::directory::users::UserKind;
 
 pub(in crate::api) async fn change(

@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use axum::response::Response;
-use serde::Serialize;
-use serde_json::{Map, Value};
-
-use crate::api::answer;
-use crate::api::authenticated::Authenticated;
 use latchkey_elastic::ErrorCause;
-use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::routing::NoBody;
-use crate::security::authentication::Subject;
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::role_descriptor::{
     FieldSecurity, IndexPrivileges, RemoteClusterPrivileges, RemoteIndexPrivileges, RoleDescriptor,
     RoleDescriptors,
 };
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::api::answer;
+use crate::api::authenticated::Authenticated;
+use crate::api::error::ApiError;
+use crate::api::parameters::Parameters;
+use crate::api::routing::NoBody;
+use crate::security::authentication::Subject;
 
 /// In the order of Elasticsearch's own answer.
 #[derive(Serialize)]

@@ -2,12 +2,14 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use latchkey_elastic::content::{Member, Node, NodeValue};
+use latchkey_elastic::{ErrorCause, ValidationProblems};
+use latchkey_privileges::cluster_request::{ClusterRequest, PUT_USER};
+use latchkey_privileges::role_descriptor::problem_of_name;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::api::authenticated::Authenticated;
-use latchkey_elastic::content::{Member, Node, NodeValue};
-use latchkey_elastic::{ErrorCause, ValidationProblems};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
@@ -16,8 +18,6 @@ use crate::api::user::account::{KeysAnswer, ShutOutRequest};
 use crate::api::user::{NewPassword, Reservation, invalid_part, members, text, wrong_type};
 use crate::api::{Service, SharedService, answer};
 use crate::limits::NATIVE_USERS_MAX;
-use latchkey_privileges::cluster_request::{ClusterRequest, PUT_USER};
-use latchkey_privileges::role_descriptor::problem_of_name;
 use crate::store::directory::users::{KeysOfUser, UserKind};
 use crate::store::directory::{UserProfile, Written};
 

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
+use latchkey_effort::Payer;
 use latchkey_key_feed::{Cursor, UnixMillis};
 use tokio::sync::watch;
 
 use super::*;
 use crate::clock::SystemClock;
-use latchkey_effort::Payer;
 use crate::feed::Feed;
 use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
 use crate::feed::edge_name::EdgeName;

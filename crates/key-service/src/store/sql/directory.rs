@@ -4,10 +4,11 @@ pub(super) mod users;
 
 use std::collections::BTreeMap;
 
-use crate::audit::directory::DirectoryEvent;
-use crate::limits::{APPLICATION_PRIVILEGES_MAX, NATIVE_ROLES_MAX};
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
+
+use crate::audit::directory::DirectoryEvent;
+use crate::limits::{APPLICATION_PRIVILEGES_MAX, NATIVE_ROLES_MAX};
 use crate::store::StoreError;
 use crate::store::directory::{PrivilegeFilter, Recorded, Written};
 use crate::store::sql::query::Query;

@@ -2,13 +2,13 @@
 
 use latchkey_key_feed::limits::{DIGEST_LEN, SALT_LEN};
 use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis};
+use latchkey_privileges::vouching::Vouching;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
 
-use latchkey_privileges::vouching::Vouching;
 use crate::store::{KeyOwner, StoreError, StoredKey};
 
 /// The columns that [`Row::stored_key`] reads.

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
-
-use crate::limits::rows::KEYS_DECIDED_AT_ONCE_MAX;
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use latchkey_privileges::vouching::Vouching;
+
+use crate::limits::rows::KEYS_DECIDED_AT_ONCE_MAX;
 use crate::store::StoreError;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text};

@@ -1,11 +1,11 @@
 use latchkey_key_feed::UnixMillis;
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::role_descriptor::RoleDescriptor;
 use serde_json::{Map, json};
 
 use super::{actor, key, object};
 use crate::randomness::SystemRandomness;
-use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use crate::security::password::{Password, PasswordHash};
-use latchkey_privileges::role_descriptor::RoleDescriptor;
 use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserKind};
 use crate::store::directory::{PrivilegeFilter, UserProfile, Written};
 use crate::store::scan::ScanOrder;

@@ -1,13 +1,13 @@
 //! Nothing is written that was asked for by somebody who is let in no more when it is written.
 
 use latchkey_key_feed::{KeyId, UnixMillis};
+use latchkey_privileges::role_descriptor::RoleDescriptor;
 use serde_json::Map;
 
 use super::{actor, key};
 use crate::audit::{Actor, ChangeAction};
 use crate::randomness::SystemRandomness;
 use crate::security::password::{Password, PasswordHash};
-use latchkey_privileges::role_descriptor::RoleDescriptor;
 use crate::security::token::stamp::PasswordStamp;
 use crate::store::directory::UserProfile;
 use crate::store::directory::users::{Account, KeysOfUser, UserKind};

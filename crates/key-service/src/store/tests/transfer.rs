@@ -1,14 +1,14 @@
 use std::convert::Infallible;
 
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::role_descriptor::RoleDescriptor;
 use proptest::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
 use crate::export_file::{ExportWriter, Header};
-use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use crate::security::password::PasswordHash;
-use latchkey_privileges::role_descriptor::RoleDescriptor;
 use crate::store::StoreError;
 use crate::store::directory::{NativeUser, ReservedUser, UserProfile};
 use crate::store::transfer::{Entry, EntryCounts, ImportError, StoreReader, WhenThere};

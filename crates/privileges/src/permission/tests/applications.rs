@@ -1,3 +1,4 @@
+use latchkey_elastic::wildcard::Wildcard;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -8,7 +9,6 @@ use super::{role, roles};
 use crate::application_privilege::{ApplicationPrivilege, RegisteredPrivileges};
 use crate::permission::{ApplicationQuestion, EffectivePermission, PrivilegesQuestion};
 use crate::role_descriptor::RoleDescriptors;
-use latchkey_elastic::wildcard::Wildcard;
 
 #[test]
 fn applications_are_answered_by_resource() {

@@ -1,0 +1,199 @@
+//! Queries, and which keys they match.
+//!
+//! Nothing is scored: all that is asked of a query is yes or no.
+
+use std::collections::HashSet;
+use std::ops::{Bound, RangeBounds};
+
+use latchkey_effort::{Effort, Overspent};
+
+use super::SearchableKey;
+use super::field::{DateField, Field, TextField};
+use super::wildcard::WildcardPattern;
+
+/// A query.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Query {
+    /// A combination of others.
+    Bool(Box<BoolQuery>),
+    /// Keys with a moment in one of these ranges.
+    Date(DateField, DateRanges),
+    /// Every key.
+    Everything,
+    /// Keys with any value in the field.
+    Exists(Field),
+    /// Keys with one of these ids.
+    Ids(HashSet<String>),
+    /// Keys that were invalidated, or that were not.
+    Invalidated(bool),
+    /// No key.
+    Nothing,
+    /// Keys with a text that passes the test.
+    Text(TextField, TextTest),
+}
+
+/// Ranges of moments in milliseconds since 1970, both ends included: in ascending order, and apart from each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DateRanges(Vec<(i64, i64)>);
+
+/// A combination of queries.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct BoolQuery {
+    /// All of these match; `must` and `filter` differ only in scores.
+    pub(super) must: Vec<Query>,
+    /// None of these matches.
+    pub(super) must_not: Vec<Query>,
+    /// At least so many of `should` match.
+    pub(super) should_min: usize,
+    /// Of these at least `should_min` match.
+    pub(super) should: Vec<Query>,
+}
+
+/// What a text is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum TextTest {
+    /// It is at most so many edits away.
+    Near { text: String, edits: usize },
+    /// It is one of these.
+    OneOf(HashSet<String>),
+    /// It begins so.
+    Prefix(String),
+    /// It lies between these in the order of its bytes.
+    Range(Bound<String>, Bound<String>),
+    /// It is of this pattern.
+    Wildcard(WildcardPattern),
+    /// In lower case it passes the test.
+    InLowerCase(Box<Self>),
+}
+
+impl Query {
+    /// Matches where one of these does.
+    pub(super) fn any_of(mut queries: Vec<Self>) -> Self {
+        match queries.len() {
+            0 => Self::Nothing,
+            1 => queries.pop().unwrap_or(Self::Nothing),
+            _ => Self::Bool(Box::new(BoolQuery { should: queries, should_min: 1, ..BoolQuery::default() })),
+        }
+    }
+
+    /// Matches where this one does not.
+    pub(super) fn not(self) -> Self {
+        Self::Bool(Box::new(BoolQuery { must_not: vec![self], ..BoolQuery::default() }))
+    }
+
+    /// Whether a key matches. Recursion ends where reading refused to nest deeper.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when that takes more effort to find out than there is.
+    pub(super) fn matches<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        effort: &mut Effort,
+    ) -> Result<bool, Overspent> {
+        effort.spend(1)?;
+        Ok(match self {
+            Self::Bool(query) => return query.matches(key, effort),
+            Self::Date(field, ranges) => field.of(key).is_some_and(|moment| ranges.contain(moment)),
+            Self::Everything => true,
+            Self::Exists(field) => return field.exists(key, effort),
+            Self::Ids(ids) => ids.contains(key.id()),
+            Self::Invalidated(invalidated) => key.invalidation().is_some() == *invalidated,
+            Self::Nothing => false,
+            Self::Text(field, test) => {
+                return field.any(key, effort, &mut |text, effort| test.passes(text, effort));
+            }
+        })
+    }
+}
+
+impl DateRanges {
+    /// The moments that lie in some of these ranges.
+    pub(super) fn new(mut ranges: Vec<(i64, i64)>) -> Self {
+        ranges.retain(|(from, to)| from <= to);
+        ranges.sort_unstable();
+        ranges.dedup_by(|next, last| {
+            let overlaps = next.0 <= last.1;
+            if overlaps {
+                last.1 = last.1.max(next.1);
+            }
+            overlaps
+        });
+        Self(ranges)
+    }
+
+    fn contain(&self, moment: i64) -> bool {
+        let first_open = self.0.partition_point(|(_, to)| *to < moment);
+        self.0.get(first_open).is_some_and(|(from, _)| *from <= moment)
+    }
+}
+
+impl BoolQuery {
+    fn matches<K: SearchableKey + ?Sized>(&self, key: &K, effort: &mut Effort) -> Result<bool, Overspent> {
+        for query in &self.must {
+            if !query.matches(key, effort)? {
+                return Ok(false);
+            }
+        }
+        for query in &self.must_not {
+            if query.matches(key, effort)? {
+                return Ok(false);
+            }
+        }
+        let mut missing = self.should_min;
+        for query in &self.should {
+            if missing == 0 {
+                break;
+            }
+            missing -= usize::from(query.matches(key, effort)?);
+        }
+        Ok(missing == 0)
+    }
+}
+
+impl TextTest {
+    /// The test for this one text.
+    pub(super) fn equals(text: String) -> Self {
+        Self::OneOf(HashSet::from([text]))
+    }
+
+    fn passes(&self, text: &str, effort: &mut Effort) -> Result<bool, Overspent> {
+        effort.read(text.len())?;
+        Ok(match self {
+            Self::Near { text: expected, edits } => {
+                // An edit changes the length by one character at most, of four bytes at most.
+                if text.len().abs_diff(expected.len()) > 4 * edits {
+                    return Ok(false);
+                }
+                effort.spend(text.len() * expected.len())?;
+                strsim::osa_distance(text, expected) <= *edits
+            }
+            Self::OneOf(texts) => texts.contains(text),
+            Self::Prefix(prefix) => text.starts_with(prefix.as_str()),
+            Self::Range(from, to) => {
+                let range = (from.as_ref().map(String::as_str), to.as_ref().map(String::as_str));
+                RangeBounds::<&str>::contains(&range, &text)
+            }
+            Self::Wildcard(pattern) => return pattern.matches(text, effort),
+            Self::InLowerCase(test) => {
+                effort.spend(text.len())?;
+                return test.passes(&text.to_lowercase(), effort);
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_overlap_become_one() {
+        let ranges = DateRanges::new(vec![(5, 9), (1, 3), (3, 4), (20, 10), (6, 7), (i64::MAX, i64::MAX)]);
+        assert_eq!(ranges, DateRanges(vec![(1, 4), (5, 9), (i64::MAX, i64::MAX)]));
+        let inside: Vec<i64> = (-1..12).filter(|moment| ranges.contain(*moment)).collect();
+        assert_eq!(inside, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert!(ranges.contain(i64::MAX));
+        assert!(!DateRanges::new(Vec::new()).contain(0));
+    }
+}

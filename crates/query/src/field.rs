@@ -1,0 +1,372 @@
+//! The fields that may be asked for, and what a key holds in them.
+//!
+//! | Name | Holds |
+//! |---|---|
+//! | `name`, `username`, `realm_name`, `type` | one text |
+//! | `creation`, `expiration`, `invalidation` | a moment; the last two may be absent |
+//! | `invalidated` | whether there is an invalidation |
+//! | `metadata.<path>` | the values at that path, each as a text; names of nested objects are joined by dots |
+//! | `metadata` | all values of the metadata, wherever they are |
+//!
+//! Arrays hold each of their elements, `null` is no value, and an object is no value of its own path (Elasticsearch, the
+//! flattened field type). An id can only be asked for with the query `ids`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use latchkey_effort::{Allowance, Effort, Overspent};
+use latchkey_elastic::ErrorCause;
+use serde_json::{Map, Value};
+
+use super::SearchableKey;
+use super::limits::FIELD_NAME_LEN_MAX;
+
+/// What the names of metadata fields begin with.
+const METADATA_PREFIX: &str = "metadata.";
+
+/// The names of all fields but those inside of the metadata.
+const NAMES: [&str; 9] = [
+    "creation",
+    "expiration",
+    "invalidated",
+    "invalidation",
+    "metadata",
+    "name",
+    "realm_name",
+    "type",
+    "username",
+];
+
+/// What each value of a field costs that is kept for a while.
+const STEPS_PER_TERM: usize = 8;
+
+/// Whether a text is what is looked for.
+pub(super) type TestOfText<'a> = dyn FnMut(&str, &mut Effort) -> Result<bool, Overspent> + 'a;
+
+/// A field, by the type of its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    /// Moments, in milliseconds since 1970.
+    Date(DateField),
+    /// Whether the key was invalidated.
+    Invalidated,
+    /// Texts, compared byte by byte.
+    Text(TextField),
+}
+
+/// A field that holds a moment or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DateField {
+    Creation,
+    Expiration,
+    Invalidation,
+}
+
+/// A field that holds texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TextField {
+    /// Every value of the metadata.
+    AllMetadata,
+    /// The values of the metadata at this path.
+    Metadata(String),
+    Name,
+    RealmName,
+    Type,
+    Username,
+}
+
+/// A value of a field. Within one field all are of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Term {
+    Boolean(bool),
+    /// A moment in milliseconds since 1970, or a position.
+    Number(i64),
+    Text(String),
+}
+
+impl Field {
+    /// The field with this name.
+    ///
+    /// # Errors
+    ///
+    /// `illegal_argument_exception` when there is none that may be asked for.
+    pub(super) fn named(name: &str) -> Result<Self, ErrorCause> {
+        if name.len() > FIELD_NAME_LEN_MAX {
+            return Err(ErrorCause::illegal_argument(format!(
+                "A field name of more than [{FIELD_NAME_LEN_MAX}] bytes is not allowed for querying or aggregation"
+            )));
+        }
+        if name.contains('*') {
+            return Err(ErrorCause::illegal_argument(format!(
+                "Field name pattern [{name}] is not allowed for querying or aggregation"
+            )));
+        }
+        Ok(match name {
+            "creation" => Self::Date(DateField::Creation),
+            "expiration" => Self::Date(DateField::Expiration),
+            "invalidated" => Self::Invalidated,
+            "invalidation" => Self::Date(DateField::Invalidation),
+            "metadata" => Self::Text(TextField::AllMetadata),
+            "name" => Self::Text(TextField::Name),
+            "realm_name" => Self::Text(TextField::RealmName),
+            "type" => Self::Text(TextField::Type),
+            "username" => Self::Text(TextField::Username),
+            _ => match name.strip_prefix(METADATA_PREFIX) {
+                Some(path) => Self::Text(TextField::Metadata(path.to_owned())),
+                None => {
+                    return Err(ErrorCause::illegal_argument(format!(
+                        "Field [{name}] is not allowed for querying or aggregation"
+                    )));
+                }
+            },
+        })
+    }
+
+    /// The fields whose names match a pattern in which `*` stands for anything. Fields inside of the metadata are not
+    /// enumerated: a name without `*` finds them.
+    pub(super) fn matching(pattern: &str) -> Vec<Self> {
+        if !pattern.contains('*') {
+            return Self::named(pattern).into_iter().collect();
+        }
+        let pattern = super::wildcard::WildcardPattern::of_names(pattern);
+        // The names are short and few.
+        let mut effort = Effort::alone(Allowance { steps: u64::MAX, bytes: 0 });
+        let mut is_meant = |name: &&&str| pattern.matches(name, &mut effort).unwrap_or(false);
+        NAMES.iter().filter(&mut is_meant).filter_map(|name| Self::named(name).ok()).collect()
+    }
+
+    /// The distinct values of a key, in ascending order.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when looking at all of them takes more effort than there is.
+    pub(super) fn terms<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        effort: &mut Effort,
+    ) -> Result<BTreeSet<Term>, Overspent> {
+        effort.spend(1)?;
+        let mut terms = BTreeSet::new();
+        match self {
+            Self::Date(field) => terms.extend(field.of(key).map(Term::Number)),
+            Self::Invalidated => {
+                terms.insert(Term::Boolean(key.invalidation().is_some()));
+            }
+            Self::Text(field) => {
+                field.any(key, effort, &mut |text, effort| {
+                    effort.spend(STEPS_PER_TERM)?;
+                    effort.read(text.len())?;
+                    terms.insert(Term::Text(text.to_owned()));
+                    Ok(false)
+                })?;
+            }
+        }
+        Ok(terms)
+    }
+
+    /// Whether a key has a value.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when looking for one takes more effort than there is.
+    pub(super) fn exists<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        effort: &mut Effort,
+    ) -> Result<bool, Overspent> {
+        match self {
+            Self::Date(field) => Ok(field.of(key).is_some()),
+            Self::Invalidated => Ok(true),
+            Self::Text(field) => field.any(key, effort, &mut |_, _| Ok(true)),
+        }
+    }
+
+    /// The type, as error messages call it.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Date(_) => "date",
+            Self::Invalidated => "boolean",
+            Self::Text(TextField::AllMetadata | TextField::Metadata(_)) => "flattened",
+            Self::Text(_) => "keyword",
+        }
+    }
+}
+
+impl DateField {
+    /// The moment, in milliseconds since 1970.
+    pub(super) fn of<K: SearchableKey + ?Sized>(self, key: &K) -> Option<i64> {
+        let moment = match self {
+            Self::Creation => Some(key.creation()),
+            Self::Expiration => key.expiration(),
+            Self::Invalidation => key.invalidation(),
+        };
+        moment.map(|moment| i64::try_from(moment.0).unwrap_or(i64::MAX))
+    }
+}
+
+impl TextField {
+    /// Whether some value of a key passes the test.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when looking at the values, or the test, takes more effort than there is.
+    pub(super) fn any<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        effort: &mut Effort,
+        test: &mut TestOfText<'_>,
+    ) -> Result<bool, Overspent> {
+        match self {
+            Self::AllMetadata => any_value(key.metadata(), effort, test),
+            Self::Metadata(path) => any_at(key.metadata(), path, effort, test),
+            Self::Name => test(key.name(), effort),
+            Self::RealmName => test(key.realm_name(), effort),
+            Self::Type => test(key.key_type(), effort),
+            Self::Username => test(key.username(), effort),
+        }
+    }
+}
+
+impl Term {
+    /// The bytes it takes in memory.
+    pub(super) fn held_len(&self) -> usize {
+        let text = match self {
+            Self::Boolean(_) | Self::Number(_) => 0,
+            Self::Text(text) => text.len(),
+        };
+        size_of::<Self>() + text
+    }
+
+    /// The value in an answer, when it is not written in a format.
+    pub(super) fn to_json(&self) -> Value {
+        match self {
+            Self::Boolean(value) => Value::from(*value),
+            Self::Number(number) => Value::from(*number),
+            Self::Text(text) => Value::from(text.as_str()),
+        }
+    }
+}
+
+/// The name, as it is asked for.
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Date(DateField::Creation) => "creation",
+            Self::Date(DateField::Expiration) => "expiration",
+            Self::Date(DateField::Invalidation) => "invalidation",
+            Self::Invalidated => "invalidated",
+            Self::Text(TextField::AllMetadata) => "metadata",
+            Self::Text(TextField::Metadata(path)) => return write!(f, "{METADATA_PREFIX}{path}"),
+            Self::Text(TextField::Name) => "name",
+            Self::Text(TextField::RealmName) => "realm_name",
+            Self::Text(TextField::Type) => "type",
+            Self::Text(TextField::Username) => "username",
+        })
+    }
+}
+
+/// A value of a boolean field, from a request: `true` or `false`; an empty text is false (Elasticsearch, `BooleanFieldMapper`).
+pub(super) fn truth(text: &str) -> Result<bool, ErrorCause> {
+    match text {
+        "true" => Ok(true),
+        "false" | "" => Ok(false),
+        other => Err(ErrorCause::illegal_argument(format!(
+            "Can't parse boolean value [{other}], expected [true] or [false]"
+        ))),
+    }
+}
+
+/// The values anywhere below an object. Bodies and stores limit how deep it is.
+fn any_value(
+    object: &Map<String, Value>,
+    effort: &mut Effort,
+    test: &mut TestOfText<'_>,
+) -> Result<bool, Overspent> {
+    any_of(object.values(), effort, &mut |value, effort| any_below(value, effort, test))
+}
+
+fn any_below(value: &Value, effort: &mut Effort, test: &mut TestOfText<'_>) -> Result<bool, Overspent> {
+    match value {
+        Value::Array(elements) => {
+            any_of(elements.iter(), effort, &mut |element, effort| any_below(element, effort, test))
+        }
+        Value::Object(object) => any_value(object, effort, test),
+        leaf => passes(leaf, effort, test),
+    }
+}
+
+/// The values at a path. A name may itself contain dots, so every way to split the path is followed.
+fn any_at(
+    object: &Map<String, Value>,
+    path: &str,
+    effort: &mut Effort,
+    test: &mut TestOfText<'_>,
+) -> Result<bool, Overspent> {
+    effort.read(path.len())?;
+    if let Some(value) = object.get(path)
+        && any_element(value, effort, test)?
+    {
+        return Ok(true);
+    }
+    for (dot, _) in path.match_indices('.') {
+        effort.read(dot)?;
+        let (name, rest) = (path.get(..dot).unwrap_or_default(), path.get(dot + 1..).unwrap_or_default());
+        if let Some(value) = object.get(name)
+            && any_inside(value, rest, effort, test)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The values at a path inside an object, or inside the objects of an array.
+fn any_inside(
+    value: &Value,
+    path: &str,
+    effort: &mut Effort,
+    test: &mut TestOfText<'_>,
+) -> Result<bool, Overspent> {
+    match value {
+        Value::Object(object) => any_at(object, path, effort, test),
+        Value::Array(elements) => {
+            any_of(elements.iter(), effort, &mut |element, effort| any_inside(element, path, effort, test))
+        }
+        _ => Ok(false),
+    }
+}
+
+/// A value, or the elements of an array, but nothing inside of objects.
+fn any_element(value: &Value, effort: &mut Effort, test: &mut TestOfText<'_>) -> Result<bool, Overspent> {
+    match value {
+        Value::Array(elements) => {
+            any_of(elements.iter(), effort, &mut |element, effort| any_element(element, effort, test))
+        }
+        Value::Object(_) => Ok(false),
+        leaf => passes(leaf, effort, test),
+    }
+}
+
+/// Whether one of the values passes; each is charged.
+fn any_of<'a>(
+    values: impl Iterator<Item = &'a Value>,
+    effort: &mut Effort,
+    test: &mut dyn FnMut(&'a Value, &mut Effort) -> Result<bool, Overspent>,
+) -> Result<bool, Overspent> {
+    for value in values {
+        effort.spend(1)?;
+        if test(value, effort)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn passes(leaf: &Value, effort: &mut Effort, test: &mut TestOfText<'_>) -> Result<bool, Overspent> {
+    match leaf {
+        Value::String(text) => test(text, effort),
+        Value::Bool(value) => test(if *value { "true" } else { "false" }, effort),
+        Value::Number(number) => test(&number.to_string(), effort),
+        Value::Null | Value::Array(_) | Value::Object(_) => Ok(false),
+    }
+}

@@ -1,0 +1,239 @@
+//! Searching keys: Elasticsearch's query language, as far as it applies to them.
+//!
+//! A search goes through three steps, because the first two lie before the caller's authorization and the third after it:
+//!
+//! 1. [`SearchRequest::parse`] reads a body; what has the wrong shape is refused.
+//! 2. [`SearchRequest::check`] refuses numbers that make no sense (`action_request_validation_exception`).
+//! 3. [`SearchRequest::into_search`] refuses what may not be asked for, and what is read only when a search begins: fields,
+//!    dates, the size of the result.
+//!
+//! [`Search::run`] then looks at every key once. It holds the hits of one page, and the buckets of the aggregations.
+//!
+//! ```
+//! use latchkey_key_feed::UnixMillis;
+//! use latchkey_elastic::content::Node;
+//! use latchkey_effort::{Allowance, Effort};
+//! use latchkey_query::{SearchRequest, SearchableKey, TypedKeys};
+//! use serde_json::{Map, Value, json};
+//!
+//! struct Key(&'static str, Map<String, Value>);
+//!
+//! impl SearchableKey for Key {
+//!     fn id(&self) -> &str { self.0 }
+//!     fn name(&self) -> &str { "ci" }
+//!     fn username(&self) -> &str { "alice" }
+//!     fn realm_name(&self) -> &str { "native" }
+//!     fn creation(&self) -> UnixMillis { UnixMillis(1_767_225_600_000) }
+//!     fn expiration(&self) -> Option<UnixMillis> { None }
+//!     fn invalidation(&self) -> Option<UnixMillis> { None }
+//!     fn metadata(&self) -> &Map<String, Value> { &self.1 }
+//!     fn written_len(&self) -> usize { 100 }
+//!     fn held_len(&self) -> usize { 200 }
+//! }
+//!
+//! let body = Node::parse(br#"{"query":{"term":{"username":"alice"}},"sort":["creation"],"size":1}"#)?;
+//! let request = SearchRequest::parse(body.as_ref(), UnixMillis(1_767_225_700_000))?;
+//! request.check()?;
+//! let search = request.into_search()?;
+//! let keys = [Key("a", Map::new()), Key("b", Map::new())];
+//! let mut effort = Effort::alone(Allowance { steps: 1_000, bytes: 100_000 });
+//! let result = search.run(&keys, TypedKeys::Plain, &mut effort)?;
+//! assert_eq!((result.total, result.hits.len()), (2, 1));
+//! assert_eq!(result.hits[0].key.id(), "a");
+//! assert_eq!(result.hits[0].sort_values, [json!(1_767_225_600_000_u64)]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod aggregation;
+mod clause;
+mod date;
+mod dsl;
+mod field;
+pub mod limits;
+mod page;
+mod reading;
+mod request;
+mod sort;
+mod wildcard;
+
+use latchkey_effort::Effort;
+use latchkey_elastic::ErrorCause;
+use latchkey_key_feed::UnixMillis;
+use serde_json::{Map, Value};
+
+use aggregation::{Aggregation, AggregationRun};
+use clause::Query;
+use page::Page;
+use sort::{OrderedValue, SortField};
+
+pub use request::SearchRequest;
+
+/// What each key costs that is looked at.
+const STEPS_PER_KEY: usize = 8;
+
+/// What a search looks at.
+pub trait SearchableKey {
+    /// The public half of the credential.
+    fn id(&self) -> &str;
+    /// The name its maker gave it.
+    fn name(&self) -> &str;
+    /// The owner's name.
+    fn username(&self) -> &str;
+    /// The owner's realm.
+    fn realm_name(&self) -> &str;
+    /// Which type of key it is.
+    fn key_type(&self) -> &str {
+        "rest"
+    }
+    /// When it was made.
+    fn creation(&self) -> UnixMillis;
+    /// When it ends; `None` is never.
+    fn expiration(&self) -> Option<UnixMillis>;
+    /// When it was invalidated; `None` while it was not.
+    fn invalidation(&self) -> Option<UnixMillis>;
+    /// What its maker attached to it.
+    fn metadata(&self) -> &Map<String, Value>;
+    /// The bytes that it takes in an answer, about.
+    fn written_len(&self) -> usize;
+    /// The bytes that it takes in memory, about.
+    fn held_len(&self) -> usize;
+}
+
+/// A search that may begin.
+#[derive(Clone, Debug)]
+pub struct Search {
+    query: Query,
+    from: usize,
+    size: usize,
+    sort: Vec<SortField>,
+    after: Option<Vec<OrderedValue>>,
+    aggregations: Option<Vec<Aggregation>>,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchResult<K> {
+    /// How many keys match, on this page or not.
+    pub total: u64,
+    /// The page.
+    pub hits: Vec<Hit<K>>,
+    /// The value of `aggregations` in the answer; `None` when none were asked for.
+    pub aggregations: Option<Value>,
+}
+
+/// A key on the page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit<K> {
+    /// The key.
+    pub key: K,
+    /// The value of `_sort` in the answer, one for each criterion; empty, and not to be shown, without a sort.
+    pub sort_values: Vec<Value>,
+}
+
+impl Search {
+    /// Looks at the keys the caller may see, and takes the best.
+    ///
+    /// Without a sort, and between keys that sort alike, the order is by creation, then by id. `_doc` is the position in
+    /// `keys`, so they are best given in that same order. With `typed_keys`, the names of aggregations in the answer begin
+    /// with their type.
+    ///
+    /// # Errors
+    ///
+    /// `illegal_argument_exception` when the aggregations make more buckets than one answer may hold, when the keys up to the end of
+    /// the page are longer than one answer may be, and when all of it takes more effort than there is.
+    pub fn run<I>(
+        &self,
+        keys: I,
+        typed_keys: TypedKeys,
+        effort: &mut Effort,
+    ) -> Result<SearchResult<I::Item>, ErrorCause>
+    where
+        I: IntoIterator<Item: SearchableKey>,
+    {
+        let mut total = 0_u64;
+        let mut page = Page::new(self.from, self.size);
+        let aggregations = self.aggregations.as_deref();
+        let mut aggregations = aggregations.map(|all| AggregationRun::new(all, effort)).transpose()?;
+        for (position, key) in keys.into_iter().enumerate() {
+            effort.spend(STEPS_PER_KEY)?;
+            if !self.query.matches(&key, effort)? {
+                continue;
+            }
+            total += 1;
+            if let Some(run) = &mut aggregations {
+                run.collect(&key, effort)?;
+            }
+            let mut values = Vec::with_capacity(self.sort.len());
+            for field in &self.sort {
+                values.push(field.value_of(&key, position, effort)?);
+            }
+            if self.after.as_ref().is_none_or(|after| values > *after) {
+                page.offer(values, key, effort)?;
+            }
+        }
+        let show = |values: &[OrderedValue]| {
+            self.sort.iter().zip(values).map(|(field, value)| field.show(value)).collect()
+        };
+        let hits = page.into_hits(show);
+        let aggregations = aggregations.map(|run| run.into_json(typed_keys, effort)).transpose()?;
+        Ok(SearchResult { total, hits, aggregations })
+    }
+}
+
+/// Whether the answer names the types of aggregations: the URL parameter `typed_keys`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TypedKeys {
+    /// `colours`.
+    Plain,
+    /// `sterms#colours`.
+    Typed,
+}
+
+impl<K: SearchableKey + ?Sized> SearchableKey for &K {
+    fn id(&self) -> &str {
+        (**self).id()
+    }
+
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn username(&self) -> &str {
+        (**self).username()
+    }
+
+    fn realm_name(&self) -> &str {
+        (**self).realm_name()
+    }
+
+    fn key_type(&self) -> &str {
+        (**self).key_type()
+    }
+
+    fn creation(&self) -> UnixMillis {
+        (**self).creation()
+    }
+
+    fn expiration(&self) -> Option<UnixMillis> {
+        (**self).expiration()
+    }
+
+    fn invalidation(&self) -> Option<UnixMillis> {
+        (**self).invalidation()
+    }
+
+    fn metadata(&self) -> &Map<String, Value> {
+        (**self).metadata()
+    }
+
+    fn written_len(&self) -> usize {
+        (**self).written_len()
+    }
+
+    fn held_len(&self) -> usize {
+        (**self).held_len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! The order of hits, and where a page begins.
+//!
+//! A key sorts by its least value in ascending and by its greatest in descending order, or as `mode` says. Where it has none
+//! it comes last, or as `missing` says. A moment that is missing shows as the largest or smallest number there is, a text
+//! as `null`, and both can be given back in `search_after` (Elasticsearch, `FieldSortBuilder`, `SearchAfterBuilder`).
+//! Hits whose values are all equal to those of `search_after` are passed over.
+
+mod request;
+
+use std::cmp::Reverse;
+
+use latchkey_effort::{Effort, Overspent};
+use latchkey_elastic::ErrorCause;
+use latchkey_elastic::content::{Node, NodeValue};
+use serde_json::Value;
+
+use super::SearchableKey;
+use super::date::{Calendar, Rounding};
+use super::field::{Field, Term, truth};
+use super::reading::scalar_text;
+
+pub(super) use request::{read_search_after, read_sort};
+
+/// One criterion.
+#[derive(Clone, Debug)]
+pub(super) struct SortField {
+    source: SortSource,
+    is_descending: bool,
+    missing: Missing,
+    takes_greatest: bool,
+    /// Set when moments are written in a format.
+    calendar: Option<Calendar>,
+    /// Reads moments.
+    reader: Calendar,
+}
+
+/// What to sort by.
+#[derive(Clone, Debug, PartialEq)]
+enum SortSource {
+    Field(Field),
+    /// The position among the keys searched: `_doc`.
+    Position,
+}
+
+/// Where a key without a value goes.
+#[derive(Clone, Debug, PartialEq)]
+enum Missing {
+    First,
+    Last,
+    /// Where this value would go.
+    Value(Term),
+}
+
+/// A value in the order that was asked for: smaller is earlier.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum OrderedValue {
+    AbsentFirst,
+    Ascending(Term),
+    Descending(Reverse<Term>),
+    AbsentLast,
+}
+
+impl OrderedValue {
+    /// The bytes it takes in memory.
+    pub(super) fn held_len(&self) -> usize {
+        match self {
+            Self::AbsentFirst | Self::AbsentLast => size_of::<Self>(),
+            Self::Ascending(term) | Self::Descending(Reverse(term)) => size_of::<Self>() + term.held_len(),
+        }
+    }
+}
+
+impl SortField {
+    /// The value of a key that is the `position`-th among those searched.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when finding it takes more effort than there is.
+    pub(super) fn value_of<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        position: usize,
+        effort: &mut Effort,
+    ) -> Result<OrderedValue, Overspent> {
+        let term = match &self.source {
+            SortSource::Position => Some(Term::Number(i64::try_from(position).unwrap_or(i64::MAX))),
+            SortSource::Field(field) => {
+                let mut terms = field.terms(key, effort)?;
+                let term = if self.takes_greatest { terms.pop_last() } else { terms.pop_first() };
+                // Elasticsearch sorts truths as the numbers 0 and 1.
+                term.map(
+                    |term| if let Term::Boolean(value) = term { Term::Number(value.into()) } else { term },
+                )
+            }
+        };
+        Ok(self.ordered(term))
+    }
+
+    /// The value in an answer.
+    pub(super) fn show(&self, value: &OrderedValue) -> Value {
+        let term = match value {
+            OrderedValue::AbsentFirst | OrderedValue::AbsentLast => return Value::Null,
+            OrderedValue::Ascending(term) | OrderedValue::Descending(Reverse(term)) => term,
+        };
+        match (term, &self.calendar) {
+            (Term::Number(millis), Some(calendar)) => Value::from(calendar.write(*millis)),
+            (term, _) => term.to_json(),
+        }
+    }
+
+    /// A value of `search_after`, which may be what [`Self::show`] returned.
+    pub(super) fn read_after(&self, node: &Node) -> Result<OrderedValue, ErrorCause> {
+        if node.value == NodeValue::Null {
+            return Ok(self.ordered(None));
+        }
+        let text = scalar_text(node).unwrap_or_default();
+        self.read_term(&text).map(|term| self.ordered(Some(term))).map_err(|cause| {
+            ErrorCause::illegal_argument(format!(
+                "Failed to parse search_after value for field [{}].",
+                self.name()
+            ))
+            .caused_by(cause)
+        })
+    }
+
+    fn name(&self) -> String {
+        match &self.source {
+            SortSource::Field(field) => field.to_string(),
+            SortSource::Position => "_doc".to_owned(),
+        }
+    }
+
+    /// A whole number is a moment even where a format is asked for: this is how one beyond the calendar is written.
+    fn read_term(&self, text: &str) -> Result<Term, ErrorCause> {
+        let number = || text.parse().map(Term::Number);
+        match &self.source {
+            SortSource::Field(Field::Text(_)) => Ok(Term::Text(text.to_owned())),
+            SortSource::Field(Field::Invalidated) => {
+                number().or_else(|_| truth(text).map(|value| Term::Number(value.into())))
+            }
+            SortSource::Field(Field::Date(_)) => {
+                let calendar = self.calendar.as_ref().unwrap_or(&self.reader);
+                calendar
+                    .read(text, Rounding::Down)
+                    .map(Term::Number)
+                    .or_else(|cause| number().map_err(|_| cause))
+            }
+            SortSource::Position => {
+                number().map_err(|_| ErrorCause::illegal_argument(format!("[{text}] is not a position")))
+            }
+        }
+    }
+
+    fn ordered(&self, term: Option<Term>) -> OrderedValue {
+        let is_number = !matches!(self.source, SortSource::Field(Field::Text(_)));
+        let term = term.or_else(|| match &self.missing {
+            Missing::Value(term) => Some(term.clone()),
+            // The number that comes first or last in this direction.
+            Missing::First if is_number => {
+                Some(Term::Number(if self.is_descending { i64::MAX } else { i64::MIN }))
+            }
+            Missing::Last if is_number => {
+                Some(Term::Number(if self.is_descending { i64::MIN } else { i64::MAX }))
+            }
+            Missing::First | Missing::Last => None,
+        });
+        match term {
+            Some(term) if self.is_descending => OrderedValue::Descending(Reverse(term)),
+            Some(term) => OrderedValue::Ascending(term),
+            None if self.missing == Missing::First => OrderedValue::AbsentFirst,
+            None => OrderedValue::AbsentLast,
+        }
+    }
+}
+
+/// Reads `search_after`, one value for each criterion.
+pub(super) fn read_after(nodes: &[Node], fields: &[SortField]) -> Result<Vec<OrderedValue>, ErrorCause> {
+    if fields.is_empty() {
+        return Err(ErrorCause::illegal_argument("Sort must contain at least one field."));
+    }
+    if nodes.len() != fields.len() {
+        return Err(ErrorCause::illegal_argument(format!(
+            "search_after has {} value(s) but sort has {}.",
+            nodes.len(),
+            fields.len()
+        )));
+    }
+    nodes.iter().zip(fields).map(|(node, field)| field.read_after(node)).collect()
+}

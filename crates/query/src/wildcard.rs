@@ -1,0 +1,151 @@
+//! Patterns in which `*` stands for any text and `?` for one character.
+
+use latchkey_effort::{Effort, Overspent};
+use latchkey_elastic::ErrorCause;
+
+use super::limits::PATTERN_LEN_MAX;
+
+/// A pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct WildcardPattern(Vec<Piece>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece {
+    Exactly(char),
+    One,
+    Any,
+}
+
+impl WildcardPattern {
+    /// Reads a pattern; a backslash makes the next character an ordinary one (Lucene, `WildcardQuery`).
+    ///
+    /// # Errors
+    ///
+    /// `illegal_argument_exception` when it is longer than [`PATTERN_LEN_MAX`].
+    pub(super) fn parse(text: &str) -> Result<Self, ErrorCause> {
+        if text.len() > PATTERN_LEN_MAX {
+            return Err(ErrorCause::illegal_argument(format!(
+                "The length of the pattern [{}] has exceeded the allowed maximum of [{PATTERN_LEN_MAX}]",
+                text.len()
+            )));
+        }
+        let mut pieces = Vec::new();
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            pieces.push(match c {
+                '*' => Piece::Any,
+                '?' => Piece::One,
+                '\\' => Piece::Exactly(chars.next().unwrap_or('\\')),
+                c => Piece::Exactly(c),
+            });
+        }
+        Ok(Self(pieces))
+    }
+
+    /// A pattern of field names: only `*` has a meaning.
+    pub(super) fn of_names(text: &str) -> Self {
+        Self(text.chars().map(|c| if c == '*' { Piece::Any } else { Piece::Exactly(c) }).collect())
+    }
+
+    /// Whether the whole text is of this pattern.
+    ///
+    /// When a piece does not fit, only the last `*` needs to take one character more, so the time is at most the product of
+    /// both lengths. That is much where the text is a long one of metadata: each comparison is charged.
+    ///
+    /// # Errors
+    ///
+    /// [`Overspent`] when there is not as much effort.
+    pub(super) fn matches(&self, text: &str, effort: &mut Effort) -> Result<bool, Overspent> {
+        let mut pieces = self.0.as_slice();
+        let mut chars = text.chars();
+        let mut retry: Option<(&[Piece], std::str::Chars<'_>)> = None;
+        loop {
+            effort.spend(1)?;
+            match (pieces.split_first(), chars.clone().next()) {
+                (Some((Piece::Any, after)), _) => {
+                    retry = Some((after, chars.clone()));
+                    pieces = after;
+                }
+                (Some((piece, after)), Some(c)) if piece.is(c) => {
+                    pieces = after;
+                    chars.next();
+                }
+                (None, None) => return Ok(true),
+                _ => {
+                    let Some((after, taken)) = &mut retry else { return Ok(false) };
+                    if taken.next().is_none() {
+                        return Ok(false);
+                    }
+                    pieces = after;
+                    chars = taken.clone();
+                }
+            }
+        }
+    }
+}
+
+impl Piece {
+    fn is(self, c: char) -> bool {
+        match self {
+            Self::Exactly(expected) => expected == c,
+            Self::One => true,
+            Self::Any => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latchkey_effort::Allowance;
+
+    #[test]
+    fn a_star_is_any_text_and_a_question_mark_one_character() {
+        // Pattern, text, whether it matches.
+        let rows = [
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("?", "", false),
+            ("?", "é", true),
+            ("a*c", "ac", true),
+            ("a*c", "abcbc", true),
+            ("a*c", "abcb", false),
+            ("*ab*ab*", "aabxab", true),
+            ("*ab*ab*", "aab", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            (r"a\*c", "a*c", true),
+            (r"a\*c", "abc", false),
+            (r"a\", r"a\", true),
+        ];
+        for (pattern, text, expected) in rows {
+            let matches = WildcardPattern::parse(pattern).unwrap().matches(text, &mut effort(1_000));
+            assert_eq!(matches, Ok(expected), "{pattern} {text}");
+        }
+    }
+
+    fn effort(steps: u64) -> Effort {
+        Effort::alone(Allowance { steps, bytes: 0 })
+    }
+
+    #[test]
+    fn a_long_text_costs_what_it_takes_to_compare() {
+        let text = "a".repeat(900_000);
+        let plain = WildcardPattern::parse("*b*").unwrap();
+        assert_eq!(plain.matches(&text, &mut effort(2_000_000)), Ok(false));
+        let hostile = WildcardPattern::parse(&format!("*{}b*", "a".repeat(900))).unwrap();
+        let outcome = hostile.matches(&text, &mut effort(2_000_000));
+        assert_eq!(outcome, Err(Overspent::Steps { steps_max: 2_000_000 }));
+    }
+
+    #[test]
+    fn refuses_an_overlong_pattern() {
+        assert!(WildcardPattern::parse(&"*".repeat(PATTERN_LEN_MAX)).is_ok());
+        let reason = WildcardPattern::parse(&"*".repeat(PATTERN_LEN_MAX + 1)).unwrap_err();
+        assert_eq!(
+            reason.reason(),
+            "The length of the pattern [1001] has exceeded the allowed maximum of [1000]"
+        );
+    }
+}
