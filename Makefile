@@ -33,13 +33,13 @@ bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes).
 	@cargo build --release -p latchkey-key-service -p latchkey-benches
 	@LATCHKEY_PATH=target/release/latchkey target/release/bench $(if $(QUICK),--quick) $(BENCH)
 
-lint: tools ## Check format, clippy (native and wasm), documentation, licences, house rules.
+lint: tools ## Check format, clippy (native and wasm), documentation, dependencies, house rules.
+	@tools/bring-cargo-deny
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
-	@tools/filter-cargo clippy --quiet -p latchkey-filter -p latchkey-empty-filter -p latchkey-calls-filter --lib -- -D warnings
+	@tools/filter-cargo clippy --quiet -p latchkey-filter -p latchkey-empty-filter -p latchkey-calls-filter -p latchkey-privileges --lib -- -D warnings
 	@RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
-	else echo 'lint: cargo-deny is not installed, so licences and bans were not checked'; fi
+	@tools/check-dependencies
 	@cargo test --quiet --test house
 	@echo 'lint: clean'
 
