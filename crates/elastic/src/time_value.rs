@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn reads_durations_in_whole_seconds() {
-        // Contract 5.2: text, seconds.
+        // Elasticsearch, `TimeValue#parseTimeValue`, cut to whole seconds: text, seconds.
         let rows = [
             ("10s", 10),
             ("10S", 10),
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn refuses_in_the_words_of_elasticsearch() {
-        // Contract 5.2: text, reason.
+        // Elasticsearch, `TimeValue#parseTimeValue`: text, reason.
         let unit = |text| {
             format!(
                 "failed to parse setting [expiration] with value [{text}] as a time value: unit is missing or unrecognized"

@@ -62,7 +62,8 @@ fn chain(result: Result<Request, ErrorCause>) -> String {
 
 #[test]
 fn reads_what_is_declared() {
-    // Contract 1.3, strictness.
+    // Texts are JSON strings only; booleans and integers also take their text; one text does for an array of
+    // texts.
     let rows: [(&str, Request); 9] = [
         ("{}", Request::default()),
         (r#"{"ids":"a"}"#, Request { ids: vec!["a".into()], ..Request::default() }),
@@ -87,7 +88,7 @@ fn reads_what_is_declared() {
 
 #[test]
 fn names_the_first_mistake_and_its_place() {
-    // Contract 1.3: body, and the chain of causes.
+    // Elasticsearch, `ObjectParser` and `ConstructingObjectParser`: body, and the chain of causes.
     let rows = [
         ("", "parse_exception: request body is required"),
         ("[]", "x_content_parse_exception: [1:1] [the_request] Expected START_OBJECT but was: START_ARRAY"),
@@ -169,7 +170,7 @@ fn wraps_what_the_request_object_refuses() {
 
 #[test]
 fn refuses_what_is_not_json() {
-    // Contract 1.2, malformed JSON.
+    // Comments are allowed, a field that comes twice is not (Elasticsearch, `JsonXContentImpl`).
     let rows: [(&[u8], &str); 12] = [
         (b"{", "[1:2] Unexpected end-of-input"),
         (b"  ", "[1:3] Unexpected end-of-input"),

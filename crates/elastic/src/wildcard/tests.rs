@@ -128,7 +128,7 @@ fn an_overlong_pattern_or_name_is_not_looked_at() {
 
 #[test]
 fn a_whole_pattern_must_be_covered() {
-    // Contract 13.2: grants (`-` before what is excepted), what is asked, whether it is covered.
+    // Grants (`-` before what is excepted), what is asked, whether it is covered.
     let rows: [(&[&str], &str, bool); 16] = [
         (&["*"], "*", true),
         (&["logs-*"], "logs-*", true),

@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn refuses_what_nobody_took() {
-        // Contract 1.4: query, reason.
+        // Elasticsearch, `BaseRestHandler#unrecognized`: query, reason.
         let rows = [
             ("", None),
             ("id=a&owner=true&pretty&human&filter_path=x&error_trace&format=json", None),
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_boolean_is_true_false_or_nothing() {
-        // Contract 1.4: query, default, value.
+        // Elasticsearch, `Booleans#parseBoolean`: query, default, value.
         let rows = [
             ("", false, Some(false)),
             ("", true, Some(true)),
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn refresh_has_three_values() {
-        // Contract 1.4.
+        // Elasticsearch, `WriteRequest.RefreshPolicy#parse`.
         let rows = [
             ("", Ok(None)),
             ("refresh", Ok(Some(Refresh::Immediate))),

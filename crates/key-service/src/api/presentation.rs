@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn keeps_and_drops_what_the_patterns_lead_to() {
-        // Contract 1.4.
+        // Elasticsearch, "Response filtering".
         let answer = r#"{"api_keys":[{"id":"1","name":"n","metadata":{"id":7}},{"name":"m"}],"total":2}"#;
         let rows = [
             ("total", r#"{"total":2}"#),

@@ -268,7 +268,6 @@ mod tests {
         }
     }
 
-    // Contract, section 5.1.
     #[test]
     fn an_issued_key_has_the_formats_of_elasticsearch() {
         let (issued, _) = issue(1_767_225_600_000);
@@ -290,7 +289,8 @@ mod tests {
         assert!(bytes(&later) > bytes(&one));
     }
 
-    // Contract, section 2.3, rows 3 to 8 and the consequences below the table.
+    // Invalidated before wrong, wrong before expired (Elasticsearch,
+    // `ApiKeyService#validateApiKeyCredentials`).
     #[test]
     fn rejects_in_the_order_of_elasticsearch() {
         let (issued, key) = issue(1);

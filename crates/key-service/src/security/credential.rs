@@ -184,7 +184,7 @@ mod tests {
         }
     }
 
-    // Contract, sections 2.1 and 2.3, rows 1 and 2.
+    // The words are those of Java's `Base64.Decoder`, which clients see of Elasticsearch.
     #[test]
     fn tells_each_way_a_key_is_malformed() {
         for (value, words) in [

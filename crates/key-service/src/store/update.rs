@@ -195,7 +195,8 @@ mod tests {
 
     const NOW: UnixMillis = UnixMillis(1_000);
 
-    // Contract, section 11: the order of the checks, and the boundary of expiry.
+    // Elasticsearch, `ApiKeyService#validateForUpdate`. A key can still be updated in the millisecond in
+    // which it expires.
     #[test]
     fn refuses_in_the_order_of_elasticsearch() {
         let dead = StoredKey { invalidation: Some(UnixMillis(2)), ..key("a") };
@@ -229,7 +230,7 @@ mod tests {
         assert!(update.apply_to(Some(old), NOW).is_ok(), "of an old key the end stays as it is");
     }
 
-    // Contract, section 11: what counts as a change.
+    // Elasticsearch, `ApiKeyService#isNoop`.
     #[test]
     fn a_change_that_changes_nothing_is_none_unless_it_sets_the_expiration() {
         let key = key("a");

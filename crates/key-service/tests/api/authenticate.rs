@@ -4,7 +4,6 @@ use crate::service::Service;
 
 const PATH: &str = "/_security/_authenticate";
 
-// Contract 13.1, column "User".
 #[tokio::test]
 async fn tells_a_user_who_he_is() {
     let service = Service::new().await;
@@ -21,7 +20,7 @@ async fn tells_a_user_who_he_is() {
     );
 }
 
-// Contract 13.1, column "API key": the owner as he was, his metadata and not the key's, no roles.
+// The owner as he was, his metadata and not the key's, no roles.
 #[tokio::test]
 async fn tells_a_key_whose_it_is() {
     let service = Service::new().await;
@@ -36,7 +35,7 @@ async fn tells_a_key_whose_it_is() {
     );
 }
 
-// Contract 4: no privilege is needed.
+// No privilege is needed.
 #[tokio::test]
 async fn anybody_may_ask() {
     let service = Service::new().await;

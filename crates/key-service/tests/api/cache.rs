@@ -2,7 +2,7 @@ use axum::http::Method;
 
 use crate::service::Service;
 
-// Contract 12.
+// The JavaScript client sends commas as `%2C`.
 #[tokio::test]
 async fn clearing_answers_as_one_node_whatever_is_named() {
     let service = Service::new().await;
@@ -18,7 +18,6 @@ async fn clearing_answers_as_one_node_whatever_is_named() {
     }
 }
 
-// Contract 12, 3, 1.4, 1.5.
 #[tokio::test]
 async fn refuses_who_may_not_and_what_does_not_belong() {
     let service = Service::new().await;

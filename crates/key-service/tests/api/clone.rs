@@ -13,7 +13,6 @@ fn body(made: &Made, more: Value) -> String {
     body.to_string()
 }
 
-// Contract 9.3.
 #[tokio::test]
 async fn a_clone_has_the_powers_and_the_owner_of_its_source() {
     let service = Service::new().await;
@@ -48,7 +47,7 @@ async fn a_clone_has_the_powers_and_the_owner_of_its_source() {
     }
 }
 
-// Contract 9.3, 1.1.
+// A text that is no credential is 400, a credential that proves nothing 403.
 #[tokio::test]
 async fn refuses_what_is_no_credential_and_what_proves_nothing() {
     let service = Service::new().await;
@@ -82,7 +81,6 @@ async fn refuses_what_is_no_credential_and_what_proves_nothing() {
     );
 }
 
-// Contract 9.3, 1.3, 6.1.
 #[tokio::test]
 async fn refuses_bad_bodies() {
     let service = Service::new().await;

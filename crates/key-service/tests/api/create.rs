@@ -8,7 +8,6 @@ use crate::service::{BEGINNING, Service};
 
 const PATH: &str = "/_security/api_key";
 
-// Contract 5.1, 6.2.
 #[tokio::test]
 async fn answers_the_new_key_in_elasticsearchs_form_and_order() {
     let service = Service::new().await;
@@ -27,7 +26,6 @@ async fn answers_the_new_key_in_elasticsearchs_form_and_order() {
     );
 }
 
-// Contract 6.2: no expiration field for a key that never ends.
 #[tokio::test]
 async fn a_key_without_an_end_shows_none() {
     let service = Service::new().await;
@@ -35,7 +33,6 @@ async fn a_key_without_an_end_shows_none() {
     assert_eq!(created.get("expiration"), None);
 }
 
-// Contract 5.1: names need not be unique; 6: every refresh value.
 #[tokio::test]
 async fn names_may_repeat_and_refresh_is_accepted() {
     let service = Service::new().await;
@@ -50,7 +47,6 @@ async fn names_may_repeat_and_refresh_is_accepted() {
     );
 }
 
-// Contract 1.3, 6.1.
 #[tokio::test]
 async fn refuses_bodies_of_the_wrong_shape() {
     let service = Service::new().await;
@@ -83,7 +79,7 @@ async fn refuses_bodies_of_the_wrong_shape() {
     }
 }
 
-// Contract 6.1: the table of validation messages, numbered together.
+// Elasticsearch, `AbstractCreateApiKeyRequest#validate`: all complaints are numbered together.
 #[tokio::test]
 async fn lists_what_is_wrong_with_the_request_as_a_whole() {
     let service = Service::new().await;
@@ -114,7 +110,7 @@ async fn lists_what_is_wrong_with_the_request_as_a_whole() {
     }
 }
 
-// Contract 5.2, 1.3: the real message is the cause.
+// The parser says which field it is, its cause what is wrong.
 #[tokio::test]
 async fn refuses_expirations_that_are_no_duration() {
     let service = Service::new().await;
@@ -144,7 +140,7 @@ async fn refuses_expirations_that_are_no_duration() {
     }
 }
 
-// Contract 5.2: whole seconds; a key may be expired from the start.
+// Parts of a second are cut off. A key may be expired from the start.
 #[tokio::test]
 async fn reckons_expirations_in_whole_seconds() {
     let service = Service::new().await;
@@ -160,7 +156,6 @@ async fn reckons_expirations_in_whole_seconds() {
     assert_eq!(service.key(&dead).get("/_security/_authenticate").await.status, StatusCode::UNAUTHORIZED);
 }
 
-// Contract 6.4.
 #[tokio::test]
 async fn refuses_role_descriptors_that_are_none() {
     let service = Service::new().await;
@@ -175,7 +170,6 @@ async fn refuses_role_descriptors_that_are_none() {
     assert!(reason.starts_with("Validation Failed: 1: unknown cluster privilege [mange]."), "{reason}");
 }
 
-// Contract 1.1: which error wins.
 #[tokio::test]
 async fn authentication_comes_before_the_body_and_the_body_before_authorization() {
     let service = Service::new().await;
@@ -192,7 +186,7 @@ async fn authentication_comes_before_the_body_and_the_body_before_authorization(
     assert_eq!(service.user("nothing").post(PATH, r#"{"name":"x"}"#).await.status, StatusCode::FORBIDDEN);
 }
 
-// Contract 3, 4: who may make a key, and the words for who may not.
+// Who may make a key, and the words for who may not.
 #[tokio::test]
 async fn needs_a_privilege_that_makes_keys() {
     let service = Service::new().await;
@@ -215,7 +209,6 @@ async fn needs_a_privilege_that_makes_keys() {
     assert!(refused.error().2.contains("for user [nothing] with effective roles [],"), "{}", refused.text);
 }
 
-// Contract 6.5, 4: a key makes only powerless keys.
 #[tokio::test]
 async fn a_key_makes_powerless_keys_only() {
     let service = Service::new().await;
@@ -248,7 +241,7 @@ async fn a_key_makes_powerless_keys_only() {
     assert_eq!(service.key(&child).post(PATH, grandchild).await.status, StatusCode::FORBIDDEN);
 }
 
-// Contract 4: effective is what was assigned, as far as the owner could do it when the key was made.
+// The rights of a key are what was assigned, as far as its owner could do it when the key was made.
 #[tokio::test]
 async fn a_key_can_do_what_it_was_given_and_its_owner_could() {
     let service = Service::new().await;
@@ -268,7 +261,6 @@ async fn a_key_can_do_what_it_was_given_and_its_owner_could() {
     }
 }
 
-// Contract 5.3.
 #[tokio::test]
 async fn without_api_keys_the_endpoints_say_so() {
     let service = Service::with(ServiceSettings { api_keys: false, ..ServiceSettings::default() }).await;

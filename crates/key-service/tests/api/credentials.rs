@@ -13,7 +13,7 @@ const REJECTED: &str =
     "unable to authenticate with provided credentials and anonymous access is not allowed for this request";
 const BASIC: &str = "Basic realm=\"security\", charset=\"UTF-8\"";
 
-/// That an answer is the 401 for this cause, with the challenges in the headers and twice in the body (contract 2.2, 2.4).
+/// That an answer is the 401 for this cause, with the challenges in the headers and twice in the body.
 #[track_caller]
 fn assert_refused(answer: &Answer, reason: &str, unsuccessful: Option<&str>, challenges: &[&str]) {
     answer.assert_error(401, "security_exception", reason);
@@ -31,7 +31,7 @@ fn assert_refused(answer: &Answer, reason: &str, unsuccessful: Option<&str>, cha
     assert_eq!(error["root_cause"].as_array().unwrap().len(), 1);
 }
 
-// Contract 2.1, 2.2: absent, a scheme alone, a scheme nobody knows. The URI is shown with its query.
+// Absent, a scheme alone, an unknown scheme. The URI is shown with its query.
 #[tokio::test]
 async fn without_a_credential_the_answer_says_so() {
     let service = Service::new().await;
@@ -52,7 +52,6 @@ async fn without_a_credential_the_answer_says_so() {
     }
 }
 
-// Contract 2.3, rows 1 and 2.
 #[tokio::test]
 async fn a_malformed_key_is_told_how() {
     let service = Service::new().await;
@@ -70,7 +69,8 @@ async fn a_malformed_key_is_told_how() {
     }
 }
 
-// Contract 2.3, rows 3 to 8, and the consequences below the table.
+// An invalidated key with a wrong secret is told to be invalidated, an expired one with a wrong secret to
+// have a wrong secret.
 #[tokio::test]
 async fn a_key_that_does_not_do_is_told_why() {
     let service = Service::new().await;
@@ -97,7 +97,6 @@ async fn a_key_that_does_not_do_is_told_why() {
     refused(present("wrong"), &format!("api key [{id}] has been invalidated")).await;
 }
 
-// Contract 2.1.
 #[tokio::test]
 async fn accepts_every_spelling_of_a_good_key() {
     let service = Service::new().await;
@@ -118,7 +117,7 @@ async fn accepts_every_spelling_of_a_good_key() {
     assert_refused(&answer, REJECTED, Some("API key: Illegal base64 character 5f"), &[BASIC, "ApiKey"]);
 }
 
-// Contract 2.2: one reason for a wrong password, an unknown and a disabled user.
+// One reason for a wrong password, an unknown and a disabled user.
 #[tokio::test]
 async fn a_user_who_is_refused_is_not_told_why() {
     let service = Service::new().await;
@@ -134,7 +133,7 @@ async fn a_user_who_is_refused_is_not_told_why() {
     }
 }
 
-// Contract 2.1, 2.2: the challenge lists only Basic.
+// The challenge lists only Basic.
 #[tokio::test]
 async fn a_malformed_basic_credential_is_told_how() {
     let service = Service::new().await;
@@ -146,7 +145,7 @@ async fn a_malformed_basic_credential_is_told_how() {
     }
 }
 
-// Contract 2.1: with the service off, the scheme is not looked at and not offered.
+// Without API keys, the scheme is not looked at and not offered.
 #[tokio::test]
 async fn without_api_keys_nobody_is_offered_one() {
     let service = Service::with(ServiceSettings { api_keys: false, ..ServiceSettings::default() }).await;
@@ -171,7 +170,7 @@ async fn refuses_two_authorization_headers() {
     );
 }
 
-// Contract 15: clients look for the product on successes only.
+// Clients look for the product on successes only.
 #[tokio::test]
 async fn a_refusal_does_not_name_the_product() {
     let service = Service::new().await;

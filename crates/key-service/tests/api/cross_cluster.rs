@@ -1,6 +1,7 @@
 use crate::service::Service;
 
-// Contract 11, 1.1, 1.5: out of scope, and said so to whoever might.
+// They are not supported, which is told to callers who could make them; others get the usual 401, 403 and
+// 405.
 #[tokio::test]
 async fn there_are_no_cross_cluster_keys() {
     let service = Service::new().await;

@@ -16,7 +16,7 @@ async fn page(client: &Client<'_>, after: u64, query: &str) -> FeedPage {
     FeedPage::parse(answer.text.as_bytes(), Cursor(after)).unwrap()
 }
 
-// Design 3: every field of a row, and a digest that verifies the issued secret.
+// Every field of a row, and a digest that verifies the issued secret.
 #[tokio::test]
 async fn a_row_is_all_that_an_edge_needs() {
     let service = Service::new().await;
@@ -38,7 +38,7 @@ async fn a_row_is_all_that_an_edge_needs() {
     assert_eq!(json!(record.metadata), json!({"team": "x"}));
 }
 
-// Design 3: an invalidated key is a row with `removed`, at its new number; an expired one stays.
+// An invalidated key is a row with `removed`, at its new sequence number.
 #[tokio::test]
 async fn an_ended_key_is_removed_and_an_expired_one_stays() {
     let service = Service::new().await;
@@ -55,7 +55,7 @@ async fn an_ended_key_is_removed_and_an_expired_one_stays() {
     assert_eq!(load.keys.len(), 2);
 }
 
-// Design 3: the same query is the load and the delta, in pages of any size.
+// The same query is the first load and the later changes.
 #[tokio::test]
 async fn pages_of_any_size_make_the_same_table() {
     let service = Service::new().await;
@@ -84,7 +84,7 @@ async fn pages_of_any_size_make_the_same_table() {
     assert_eq!(tables[0].1.len(), 17);
 }
 
-// Design 3: reading needs `read_key_feed`, which manage_security and all contain.
+// `manage_security` and `all` contain `read_key_feed`.
 #[tokio::test]
 async fn needs_the_privilege_to_read_the_feed() {
     let service = Service::new().await;
@@ -125,7 +125,7 @@ async fn a_bad_parameter_refuses_the_whole_request() {
     }
 }
 
-// Design 3: a cursor that means nothing here is told to load again.
+// A follower whose cursor the store never reached is told to load again.
 #[tokio::test]
 async fn a_cursor_from_the_future_is_reset() {
     let service = Service::new().await;
@@ -134,7 +134,7 @@ async fn a_cursor_from_the_future_is_reset() {
     assert!(page.keys.is_empty());
 }
 
-// Design 3: `wait` is a long poll; the answer comes with the change.
+// `wait` is a long poll: the answer comes with the change.
 #[tokio::test]
 async fn a_waiting_request_is_answered_by_a_change() {
     let service = Service::new().await;
@@ -178,7 +178,7 @@ async fn a_follower_that_is_revoked_while_it_waits_gets_no_rows() {
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text);
 }
 
-// Design 3: a cache in front asks whether its copy is still good, and is told so without the rows.
+// A cache in front asks whether its copy is still good, and the answer has no rows.
 #[tokio::test]
 async fn an_unchanged_page_is_not_sent_again() {
     let service = Service::new().await;
@@ -200,7 +200,7 @@ async fn an_unchanged_page_is_not_sent_again() {
     assert_ne!(changed.header("etag").concat(), tag);
 }
 
-// Design 3: rows are repetitive, and whoever asks gets them compressed.
+// Rows repeat themselves, so compression is worth it.
 #[tokio::test]
 async fn a_page_is_compressed_for_whoever_asks() {
     let service = Service::new().await;

@@ -11,7 +11,8 @@ fn grant(username: &str, api_key: Value) -> Value {
     json!({"grant_type": "password", "username": username, "password": PASSWORD, "api_key": api_key})
 }
 
-// Contract 9.1, 9.2: the owner is the target, and the grantor is nobody to the key.
+// The owner is the grantee. The key keeps nothing of the grantor, who cannot update it or find it as an own
+// key.
 #[tokio::test]
 async fn a_granted_key_belongs_to_the_grantee() {
     let service = Service::new().await;
@@ -45,7 +46,7 @@ async fn a_granted_key_belongs_to_the_grantee() {
     assert_eq!(service.user("security").put(&path, "{}").await.status, StatusCode::NOT_FOUND);
 }
 
-// Contract 9.2: the target needs no privileges.
+// The grantee needs no privileges.
 #[tokio::test]
 async fn whoever_holds_credentials_can_be_granted_a_key() {
     let service = Service::new().await;
@@ -58,7 +59,7 @@ async fn whoever_holds_credentials_can_be_granted_a_key() {
     }
 }
 
-// Contract 3, 4, 9.2: not even for oneself.
+// `manage_own_api_key` does not do, not even for oneself.
 #[tokio::test]
 async fn managing_ones_own_keys_is_not_enough() {
     let service = Service::new().await;
@@ -74,7 +75,7 @@ async fn managing_ones_own_keys_is_not_enough() {
     several.assert_error(403, "security_exception", &format!("{action} {subject}, {granted}"));
 }
 
-// Contract 9.2: 403, with the inner error inside.
+// 403, with the inner error inside.
 #[tokio::test]
 async fn credentials_that_prove_nobody_are_forbidden_and_not_unauthenticated() {
     let service = Service::new().await;
@@ -97,7 +98,7 @@ async fn credentials_that_prove_nobody_are_forbidden_and_not_unauthenticated() {
     assert_eq!(service.elastic().get("/_security/api_key").await.ids(), Vec::<String>::new());
 }
 
-// Contract 9.1, 9.2, 6.5: a token of a user, of a key, and none at all.
+// A token of a user, of a key, and none at all.
 #[tokio::test]
 async fn an_access_token_proves_the_grantee() {
     let tokens = TokenSettings { enabled: true, ..TokenSettings::default() };
@@ -141,7 +142,6 @@ async fn an_access_token_proves_the_grantee() {
     );
 }
 
-// Contract 9.1, 9.2.
 #[tokio::test]
 async fn the_grantee_may_run_as_another() {
     let service = Service::new().await;
@@ -174,7 +174,8 @@ async fn the_grantee_may_run_as_another() {
     }
 }
 
-// Contract 9.1: the complaints about the key come first, all are numbered together.
+// The complaints about the key come first, all are numbered together (Elasticsearch,
+// `GrantApiKeyRequest#validate`).
 #[tokio::test]
 async fn lists_every_complaint_in_order() {
     let service = Service::new().await;
@@ -213,7 +214,6 @@ async fn lists_every_complaint_in_order() {
     }
 }
 
-// Contract 9.1, 1.3.
 #[tokio::test]
 async fn refuses_bad_bodies() {
     let service = Service::new().await;
@@ -273,7 +273,6 @@ async fn refuses_bad_bodies() {
     assert!(user.post(PATH, &password).await.error().2.contains("[client_authentication] is not supported"));
 }
 
-// Contract 9.3.
 #[tokio::test]
 async fn grants_several_keys_or_none() {
     let service = Service::new().await;

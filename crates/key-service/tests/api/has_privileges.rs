@@ -5,7 +5,7 @@ use crate::service::Service;
 
 const PATH: &str = "/_security/user/_has_privileges";
 
-// Contract 13.2: the answer's form; names in several blocks share an entry.
+// Names in several blocks share an entry.
 #[tokio::test]
 async fn answers_by_privilege_index_and_application() {
     let service = Service::new().await;
@@ -36,7 +36,7 @@ async fn answers_by_privilege_index_and_application() {
     );
 }
 
-// Contract 13.2, row by row.
+// Elasticsearch, `RoleDescriptor#parsePrivilegesToCheck`, `HasPrivilegesRequest#validate`.
 #[tokio::test]
 async fn refuses_questions_that_make_no_sense() {
     let service = Service::new().await;
@@ -87,7 +87,6 @@ async fn refuses_questions_that_make_no_sense() {
     assert!(reason.starts_with("unknown cluster privilege [zzz]. "), "{reason}");
 }
 
-// Contract 13.2, last row, and 4: only about oneself.
 #[tokio::test]
 async fn nobody_asks_about_somebody_else() {
     let service = Service::new().await;
@@ -105,7 +104,7 @@ async fn nobody_asks_about_somebody_else() {
     );
 }
 
-// Contract 13.2: of a key, what its own and its owner's roles have in common, under the owner's name.
+// What the key's own and its owner's roles have in common, under the owner's name.
 #[tokio::test]
 async fn a_key_is_answered_about_the_intersection() {
     let service = Service::new().await;

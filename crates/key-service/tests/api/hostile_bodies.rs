@@ -16,7 +16,7 @@ const ENDPOINTS: [(Method, &str); 6] = [
     (Method::PUT, "/_security/privilege"),
 ];
 
-// Contract 1.2, 1.3: whatever the bytes, the error is the body's, and nothing was changed.
+// Whatever the bytes, the error is the body's, and nothing was changed.
 #[tokio::test]
 async fn no_body_is_too_strange_to_be_refused() {
     let service = Service::new().await;
@@ -53,7 +53,6 @@ async fn no_body_is_too_strange_to_be_refused() {
     }
 }
 
-// Contract 1.4, 1.5.
 #[tokio::test]
 async fn unknown_parameters_and_methods_are_refused() {
     let service = Service::new().await;

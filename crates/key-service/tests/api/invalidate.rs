@@ -5,7 +5,6 @@ use crate::service::Service;
 
 const PATH: &str = "/_security/api_key";
 
-// Contract 8.2.
 #[tokio::test]
 async fn ends_a_key_for_ever() {
     let service = Service::new().await;
@@ -29,7 +28,7 @@ async fn ends_a_key_for_ever() {
     );
 }
 
-// Contract 8.1, 8.2: a bare string, several, partly unknown; expired keys can be ended.
+// A bare string, several, partly unknown; expired keys can be ended.
 #[tokio::test]
 async fn takes_one_id_or_several_known_or_not() {
     let service = Service::new().await;
@@ -41,7 +40,7 @@ async fn takes_one_id_or_several_known_or_not() {
     assert_eq!(some["invalidated_api_keys"], json!([other]));
 }
 
-// Contract 8.1: name with a trailing star, username, realm, owner.
+// Name with a trailing star, username, realm, owner.
 #[tokio::test]
 async fn selects_by_name_and_owner() {
     let service = Service::new().await;
@@ -66,7 +65,7 @@ async fn selects_by_name_and_owner() {
     }
 }
 
-// Contract 8.1.
+// Elasticsearch, `InvalidateApiKeyRequest#validate`.
 #[tokio::test]
 async fn refuses_requests_that_select_nothing_or_contradict() {
     let service = Service::new().await;
@@ -95,7 +94,8 @@ async fn refuses_requests_that_select_nothing_or_contradict() {
     }
 }
 
-// Contract 8.1: the request object refuses its ids while it is made.
+// Elasticsearch validates the ids while the request object is made, so the parser's error is around the
+// complaint.
 #[tokio::test]
 async fn refuses_ids_that_are_none() {
     let service = Service::new().await;
@@ -120,7 +120,6 @@ async fn refuses_ids_that_are_none() {
     }
 }
 
-// Contract 8.1, 1.3.
 #[tokio::test]
 async fn refuses_bodies_of_the_wrong_shape() {
     let service = Service::new().await;
@@ -142,7 +141,7 @@ async fn refuses_bodies_of_the_wrong_shape() {
     }
 }
 
-// Contract 8.3, 4.
+// Elasticsearch, `ManageOwnApiKeyClusterPrivilege`.
 #[tokio::test]
 async fn whoever_may_manage_own_keys_must_say_that_they_are_own() {
     let service = Service::new().await;
@@ -169,7 +168,6 @@ async fn whoever_may_manage_own_keys_must_say_that_they_are_own() {
     assert_eq!(by_name["invalidated_api_keys"], json!([second]));
 }
 
-// Contract 3, 4.
 #[tokio::test]
 async fn needs_a_privilege_that_ends_keys() {
     let service = Service::new().await;
@@ -187,7 +185,6 @@ async fn needs_a_privilege_that_ends_keys() {
     );
 }
 
-// Contract 4, 8.3: API key as the caller.
 #[tokio::test]
 async fn a_key_may_end_itself_and_no_other() {
     let service = Service::new().await;

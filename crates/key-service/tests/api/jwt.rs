@@ -167,7 +167,7 @@ fn assert_refused(answer: &Answer, case: &str) {
     assert_eq!(answer.header("www-authenticate").len(), 3, "{case}");
 }
 
-// Contract 13.1: like any other user, of the realm that vouched.
+// Shown like any other user, with the realm that verified the token.
 #[tokio::test]
 async fn a_signed_token_authenticates_its_user() {
     let key = ProviderKey::p256("one");

@@ -5,7 +5,7 @@ use crate::service::{BEGINNING, Service};
 
 const PATH: &str = "/_security/api_key";
 
-// Contract 7.2: fields, their order, and what is absent.
+// Fields, their order, and what is absent.
 #[tokio::test]
 async fn shows_a_key_as_elasticsearch_does() {
     let service = Service::new().await;
@@ -26,7 +26,7 @@ async fn shows_a_key_as_elasticsearch_does() {
     );
 }
 
-// Contract 7.2: with_limited_by is an array of one object.
+// `limited_by` is an array of one object.
 #[tokio::test]
 async fn shows_what_the_owner_could_do_when_asked() {
     let service = Service::new().await;
@@ -39,7 +39,6 @@ async fn shows_what_the_owner_could_do_when_asked() {
     assert_eq!(limited_by[0]["own"]["cluster"], json!(["manage_own_api_key", "monitor"]));
 }
 
-// Contract 5.5, 7.2: dead keys stay visible, and when they ended.
 #[tokio::test]
 async fn shows_dead_keys_unless_asked_for_active_ones() {
     let service = Service::new().await;
@@ -59,7 +58,7 @@ async fn shows_dead_keys_unless_asked_for_active_ones() {
     assert_eq!((not_active.status, not_active.text.as_str()), (StatusCode::NOT_FOUND, r#"{"api_keys":[]}"#));
 }
 
-// Contract 7.2: 404 with a body for an id, 200 for every other filter that matches nothing.
+// 404 with a body for an id, 200 for every other filter that matches nothing.
 #[tokio::test]
 async fn an_unknown_id_is_not_found_and_an_unknown_name_is_an_empty_list() {
     let service = Service::new().await;
@@ -71,7 +70,6 @@ async fn an_unknown_id_is_not_found_and_an_unknown_name_is_an_empty_list() {
     }
 }
 
-// Contract 7.1.
 #[tokio::test]
 async fn selects_by_name_owner_and_realm() {
     let service = Service::new().await;
@@ -103,7 +101,7 @@ async fn selects_by_name_owner_and_realm() {
     }
 }
 
-// Contract 7.1, 1.4.
+// Elasticsearch, `GetApiKeyRequest#validate`.
 #[tokio::test]
 async fn refuses_parameters_that_contradict_or_do_not_exist() {
     let service = Service::new().await;
@@ -144,7 +142,7 @@ async fn refuses_parameters_that_contradict_or_do_not_exist() {
     );
 }
 
-// Contract 7.3, 4: who gets what; never a list cut to what one may see.
+// A list is never cut silently to what the caller may see (Elasticsearch, `ManageOwnApiKeyClusterPrivilege`).
 #[tokio::test]
 async fn whoever_may_manage_own_keys_must_ask_for_own_keys() {
     let service = Service::new().await;
@@ -172,7 +170,6 @@ async fn whoever_may_manage_own_keys_must_ask_for_own_keys() {
     }
 }
 
-// Contract 3: the list of privileges depends on the request.
 #[tokio::test]
 async fn a_refusal_names_the_privileges_that_would_do() {
     let service = Service::new().await;
@@ -195,7 +192,6 @@ async fn a_refusal_names_the_privileges_that_would_do() {
     }
 }
 
-// Contract 4: API key as the caller.
 #[tokio::test]
 async fn a_key_sees_itself_and_no_other() {
     let service = Service::new().await;

@@ -1,10 +1,8 @@
-//! The REST interface from outside: each file is an endpoint or a theme, written from the contract with Elasticsearch's
-//! clients. Requests go straight to the router, over a real store in a directory of their own; `process` starts the binary.
+//! The REST interface from outside: each file is an endpoint or a theme. Requests go straight to the router,
+//! over a real store in a directory of their own; `process` starts the binary.
 //!
-//! `Contract n` above a case says what of Elasticsearch's behaviour it holds the service to: 1 what all requests share, 2 credentials,
-//! 3 the words of a 403, 4 privileges, 5 formats and settings, 6 create, 7 get, 8 invalidate, 9 grant and clone, 10 query, 11 update,
-//! 12 clear cache, 13 authenticate and has-privileges, 14 tokens, 15 what the official clients check. `Design n` is
-//! Latchkey's own: 3 is the change feed.
+//! The tests hold the service to what Elasticsearch answers, as `docs/elasticsearch.md` sums it up. A comment above
+//! a case names the class of Elasticsearch that has the rule, where the rule is not plain from the case.
 
 #![expect(
     clippy::unwrap_used,

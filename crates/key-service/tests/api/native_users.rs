@@ -11,7 +11,7 @@ fn invalid(problem: &str) -> String {
     format!("Validation Failed: 1: {problem};")
 }
 
-// Public documentation, "Create or update users" and "Get users"; contract 13.1.
+// Public documentation, "Create or update users" and "Get users".
 #[tokio::test]
 async fn a_user_is_made_shown_and_let_in() {
     let service = Service::new().await;
@@ -29,13 +29,13 @@ async fn a_user_is_made_shown_and_let_in() {
         alice.get("/_security/_authenticate").await.text,
         r#"{"username":"alice","roles":["own","absent"],"full_name":"Alice","email":"a@example.org","metadata":{"office":7},"enabled":true,"authentication_realm":{"name":"native","type":"native"},"lookup_realm":{"name":"native","type":"native"},"authentication_type":"realm"}"#
     );
-    // Contract 3: assigned roles that do not exist are named.
+    // Assigned roles that do not exist are named.
     alice.get("/_security/user").await.assert_error(
         403,
         "security_exception",
         "action [cluster:admin/xpack/security/user/get] is unauthorized for user [alice] with effective roles [own] (assigned roles [absent] were not found), this action is granted by the cluster privileges [read_security,manage_security,all]",
     );
-    // Contract 6.6: the owner of a key is of the native realm.
+    // The owner of a key is of the native realm.
     let made = alice.make(r#"{"name":"mine"}"#).await;
     let shown = alice.get("/_security/api_key?owner=true").await.json();
     assert_eq!(
@@ -73,7 +73,8 @@ async fn lists_all_or_the_named() {
     assert_eq!(service.elastic().get("/_security/user/%FF").await.status, StatusCode::BAD_REQUEST);
 }
 
-// Elasticsearch, `PutUserRequestBuilder`, `PutUserRequest#validate`, `TransportPutUserAction`, in the order of contract 1.1.
+// Elasticsearch, `PutUserRequestBuilder`, `PutUserRequest#validate`, `TransportPutUserAction`: body, then
+// request, then execution.
 #[tokio::test]
 async fn refuses_users_that_make_no_sense() {
     let service = Service::new().await;
@@ -166,7 +167,7 @@ async fn who_is_disabled_or_gone_is_not_let_in() {
         assert_eq!((answer.status, answer.json()), (status, json!({ "found": found })));
     }
     assert_eq!(alice.get("/_security/_authenticate").await.status, StatusCode::UNAUTHORIZED);
-    // Contract 4: keys outlive their owner.
+    // Keys outlive their owner.
     assert_eq!(service.key(&made).get("/_security/_authenticate").await.status, StatusCode::OK);
 }
 
@@ -207,7 +208,8 @@ async fn nobody_is_enabled_who_is_not_there_or_asks_for_himself() {
     assert_eq!(elastic.get("/_security/_authenticate").await.status, StatusCode::OK);
 }
 
-// Contract 4: the same-user rule for passwords. The reserved user's stored password takes the place of the first one.
+// No privilege is needed (Elasticsearch, `RBACEngine#checkSameUserPermissions`). The reserved user's stored
+// password takes the place of the first one.
 #[tokio::test]
 async fn users_change_their_own_passwords() {
     let service = Service::new().await;
@@ -299,7 +301,6 @@ async fn refuses_password_bodies_that_make_no_sense() {
     assert_eq!(service.elastic().get("/_security/_authenticate").await.status, StatusCode::OK);
 }
 
-// Contract 3: who may not, is told who might.
 #[tokio::test]
 async fn only_who_may_manage_security_changes_users() {
     let service = Service::new().await;

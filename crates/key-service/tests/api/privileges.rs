@@ -110,7 +110,7 @@ async fn names_the_built_in_privileges() {
     }
 }
 
-// Public documentation, "Get user privileges"; contract 13.2, last paragraph.
+// Public documentation, "Get user privileges". A key with role descriptors of its own cannot ask.
 #[tokio::test]
 async fn tells_callers_what_they_may_do() {
     let service = Service::new().await;

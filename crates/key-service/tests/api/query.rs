@@ -5,7 +5,6 @@ use crate::service::{BEGINNING, Service};
 
 const PATH: &str = "/_security/_query/api_key";
 
-// Contract 10.5, 7.2: the fields of the answer and their order.
 #[tokio::test]
 async fn answers_as_elasticsearch_does() {
     let service = Service::new().await;
@@ -35,7 +34,6 @@ async fn answers_as_elasticsearch_does() {
     }
 }
 
-// Contract 10, 1.4: the parameters of the URL.
 #[tokio::test]
 async fn takes_its_parameters() {
     let service = Service::new().await;
@@ -53,7 +51,7 @@ async fn takes_its_parameters() {
     assert_eq!(with_body["count"], 0);
 }
 
-// Contract 10.6, 4: the same question has different answers, and nobody is told.
+// The same query has different answers for different callers, and the answer does not say so.
 #[tokio::test]
 async fn everybody_finds_the_keys_they_may_see() {
     let service = Service::new().await;
@@ -99,7 +97,6 @@ async fn everybody_finds_the_keys_they_may_see() {
     );
 }
 
-// Contract 10.1: pages, and dead keys are found too.
 #[tokio::test]
 async fn pages_through_all_keys_dead_or_alive() {
     let service = Service::new().await;
@@ -135,7 +132,7 @@ async fn pages_through_all_keys_dead_or_alive() {
     assert_eq!((&none["total"], &none["count"]), (&json!(25), &json!(0)));
 }
 
-// Contract 1.1, 10.1, 10.2, 10.3: which of several errors wins.
+// Which of several errors wins.
 #[tokio::test]
 async fn refuses_what_it_cannot_search_by() {
     let service = Service::new().await;

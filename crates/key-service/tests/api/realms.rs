@@ -49,7 +49,7 @@ async fn a_realm_that_is_switched_off_lets_nobody_in() {
     assert_eq!(service.user("own").get(PATH).await.status, StatusCode::OK);
 }
 
-// Contract 2.1: never in place of a token or a key, well-formed or not, nor of a wrong password.
+// Never in place of a token or a key, well-formed or not, nor of a wrong password.
 #[tokio::test]
 async fn anonymous_access_is_never_in_place_of_a_credential() {
     let service = anonymous(&["own"], true).await;

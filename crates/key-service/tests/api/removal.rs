@@ -5,7 +5,7 @@ use crate::service::Service;
 
 const WEEK_MS: u64 = 7 * 24 * 3_600_000;
 
-// Contract 5.5: whoever invalidates gives occasion to remove what ended a retention period ago.
+// There is no other occasion for a removal (Elasticsearch, `InactiveApiKeysRemover`).
 #[tokio::test]
 async fn an_invalidation_removes_what_has_been_dead_for_a_week() {
     let service = Service::new().await;

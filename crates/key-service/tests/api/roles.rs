@@ -5,7 +5,7 @@ use crate::service::Service;
 
 const KEEPER: &str = r#"{"cluster":["manage_own_api_key"],"indices":[{"names":"logs-*","privileges":["read"],"query":{"match_all":{}}}],"run_as":["own"],"metadata":{"v":1},"description":"keeps keys"}"#;
 
-// Public documentation, "Create or update roles", "Get roles", "Delete roles"; contract 7.2 for the form.
+// Public documentation, "Create or update roles", "Get roles", "Delete roles".
 #[tokio::test]
 async fn a_role_is_made_shown_and_removed() {
     let service = Service::new().await;
@@ -79,7 +79,7 @@ async fn a_role_of_the_file_goes_before_a_stored_one() {
     assert_eq!(service.user("own").get("/_security/user").await.status, StatusCode::FORBIDDEN);
 }
 
-// Contract 6.4, without `failed to parse field`, since the role is the whole body.
+// There is no `failed to parse field` around the cause, because the role is the whole body.
 #[tokio::test]
 async fn refuses_roles_that_make_no_sense() {
     let service = Service::new().await;

@@ -3,7 +3,7 @@ use latchkey_key_service::settings::ServiceSettings;
 
 use crate::service::Service;
 
-// Contract 15: what clients read of it.
+// The fields that the official clients read.
 #[tokio::test]
 async fn greets_as_elasticsearch_does() {
     let service = Service::new().await;
@@ -41,7 +41,7 @@ async fn needs_the_privilege_to_monitor() {
     assert_eq!(service.anonymous().get("/").await.status, StatusCode::UNAUTHORIZED);
 }
 
-// Contract 15: a product name is a trademark matter too, so it can be left out.
+// The name of a product is a trademark, so it can be left out.
 #[tokio::test]
 async fn the_product_header_can_be_switched_off() {
     let service =
@@ -49,7 +49,6 @@ async fn the_product_header_can_be_switched_off() {
     assert_eq!(service.elastic().get("/").await.header("x-elastic-product"), Vec::<String>::new());
 }
 
-// Contract 1.5.
 #[tokio::test]
 async fn explains_paths_and_methods_that_do_not_exist() {
     let service = Service::new().await;

@@ -5,7 +5,7 @@ use crate::service::Service;
 
 const PATH: &str = "/_security/_authenticate";
 
-// Contract 13.1: the target's name, the runner's realm, the target's realm.
+// The target's name, the runner's realm, the target's realm.
 #[tokio::test]
 async fn acts_as_another_user() {
     let service = Service::new().await;
@@ -14,12 +14,12 @@ async fn acts_as_another_user() {
         answer.text,
         r#"{"username":"own","roles":["own"],"full_name":"Owen Own","email":"own@example.org","metadata":{"office":7},"enabled":true,"authentication_realm":{"name":"reserved","type":"reserved"},"lookup_realm":{"name":"file","type":"file"},"authentication_type":"realm"}"#
     );
-    // Contract 6.5, 6.6: the key is an ordinary one of the target's.
+    // The key is an ordinary one of the target's.
     let made = service.elastic().running_as("own").make(r#"{"name":"x"}"#).await;
     assert_eq!(service.user("own").get("/_security/api_key?owner=true").await.ids(), [made.id]);
 }
 
-// Contract 2.5: an API key may, when what it may do includes it.
+// An API key may, when what it may do includes it.
 #[tokio::test]
 async fn a_key_acts_as_another_user() {
     let service = Service::new().await;
@@ -37,7 +37,8 @@ async fn a_key_acts_as_another_user() {
     );
 }
 
-// Contract 2.5, 3: refused when it comes to permissions, even for what anybody may do, and alike for users nobody knows.
+// Refused when privileges are checked, even for what anybody may do. The answer does not tell whether the
+// target exists.
 #[tokio::test]
 async fn is_refused_where_it_is_not_granted() {
     let service = Service::new().await;
@@ -58,7 +59,6 @@ async fn is_refused_where_it_is_not_granted() {
     );
 }
 
-// Contract 2.5: an empty name is refused with 401; so is a user who is not let in.
 #[tokio::test]
 async fn is_refused_without_a_name_or_for_a_disabled_user() {
     let service = Service::new().await;

@@ -64,7 +64,7 @@ fn assert_counts(answer: &Answer, status: u16, invalidated: u64, previously: u64
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (status, body.as_str()));
 }
 
-// Contract 14.1: the fields in their order; 13.1: the copy of the identity says realm, the token itself says token.
+// The copy of the identity in the answer says `realm`; of the token itself `_authenticate` says `token`.
 #[tokio::test]
 async fn answers_a_grant_by_password_in_elasticsearchs_form_and_order() {
     let service = service().await;
@@ -91,7 +91,7 @@ async fn answers_a_grant_by_password_in_elasticsearchs_form_and_order() {
     assert_eq!(bearer(&service, &access).get(WHO).await.text, identity("token"));
 }
 
-// Contract 14.1: whatever scope is asked for, the answer names the one there is.
+// Whatever scope is asked for, the answer names the one there is.
 #[tokio::test]
 async fn names_the_scope_when_one_was_asked_for() {
     let service = service().await;
@@ -106,7 +106,7 @@ async fn names_the_scope_when_one_was_asked_for() {
     }
 }
 
-// Contract 14.1: every row of the validation table, in the form of OAuth.
+// Elasticsearch, `CreateTokenRequest#validate`, in the form of RFC 6749, section 5.2.
 #[tokio::test]
 async fn refuses_grants_with_fields_missing_or_excess() {
     let service = service().await;
@@ -154,7 +154,7 @@ async fn refuses_grants_with_fields_missing_or_excess() {
              4: refresh_token is not supported with the client_credentials grant_type;",
         ),
     ] {
-        // Contract 1.1: what is wrong with the request comes before what the caller may do.
+        // The request is validated before the caller is authorized.
         for caller in ["tokens", "nothing"] {
             let answer = service.user(caller).post(PATH, &body.to_string()).await;
             assert_oauth(&answer, code, &format!("Validation Failed: {problems}"));
@@ -168,7 +168,7 @@ async fn refuses_grants_with_fields_missing_or_excess() {
     );
 }
 
-// Contract 14.1, 1.3: errors of shape are in the usual envelope. Nothing they quote is a value.
+// Errors of shape are in the usual envelope. They never quote a value.
 #[tokio::test]
 async fn refuses_bodies_of_the_wrong_shape() {
     let service = service().await;
@@ -240,7 +240,6 @@ async fn refuses_bodies_of_the_wrong_shape() {
     );
 }
 
-// Contract 3: who may, in the words of the refusal.
 #[tokio::test]
 async fn only_who_may_manage_tokens_makes_refreshes_or_ends_them() {
     let service = service().await;
@@ -273,7 +272,7 @@ async fn only_who_may_manage_tokens_makes_refreshes_or_ends_them() {
     );
 }
 
-// Contract 14.1: an ordinary 401, which names the action.
+// The error is not in OAuth's form, and names the action.
 #[tokio::test]
 async fn a_wrong_password_inside_the_grant_is_an_ordinary_401() {
     let service = service().await;
@@ -287,7 +286,7 @@ async fn a_wrong_password_inside_the_grant_is_an_ordinary_401() {
     assert_eq!(answer.header("www-authenticate").len(), 3);
 }
 
-// Contract 5.3, 2.4: off by default; then the scheme is not looked at, and not offered.
+// Off by default; then the scheme is not looked at, and not offered.
 #[tokio::test]
 async fn without_the_service_there_are_no_tokens() {
     let service = Service::new().await;

@@ -21,7 +21,6 @@ fn assert_updated(answer: &Answer, updated: bool) {
     assert_eq!((answer.status, answer.text.clone()), (StatusCode::OK, format!("{{\"updated\":{updated}}}")));
 }
 
-// Contract 11: what is omitted stays, what is given replaces.
 #[tokio::test]
 async fn changes_what_is_given_and_keeps_the_rest() {
     let service = Service::new().await;
@@ -53,7 +52,7 @@ async fn changes_what_is_given_and_keeps_the_rest() {
     );
 }
 
-// Contract 11: nothing at all would change.
+// `updated` is false when neither the given fields nor the owner's roles differ from what is stored.
 #[tokio::test]
 async fn a_change_that_changes_nothing_is_said_to_be_none() {
     let service = Service::new().await;
@@ -71,7 +70,7 @@ async fn a_change_that_changes_nothing_is_said_to_be_none() {
     }
 }
 
-// Contract 11, the feed: the edge shows the new roles, and hears nothing of what changes nothing.
+// The edge shows the new roles, and hears nothing of what changes nothing.
 #[tokio::test]
 async fn edges_hear_of_an_update() {
     let service = Service::new().await;
@@ -93,7 +92,7 @@ async fn edges_hear_of_an_update() {
     assert_eq!((&quiet["cursor"], &quiet["keys"]), (&page["cursor"], &json!([])));
 }
 
-// Contract 11: every row of the table of errors, for one key and for several.
+// The same errors for one key as for several.
 #[tokio::test]
 async fn refuses_keys_that_are_not_there_not_ones_own_or_dead() {
     let service = Service::new().await;
@@ -139,7 +138,6 @@ async fn refuses_keys_that_are_not_there_not_ones_own_or_dead() {
     );
 }
 
-// Contract 11: the fields of the answer and their order.
 #[tokio::test]
 async fn several_keys_are_changed_in_one_go() {
     let service = Service::new().await;
@@ -156,7 +154,7 @@ async fn several_keys_are_changed_in_one_go() {
     assert_eq!(single.text, format!(r#"{{"updated":["{}"],"noops":[]}}"#, one.id));
 }
 
-// Contract 11, 4: validation, then permission, then who asks.
+// Validation, then permission, then whether the caller is a key.
 #[tokio::test]
 async fn checks_in_the_order_of_elasticsearch() {
     let service = Service::new().await;
@@ -188,7 +186,7 @@ async fn checks_in_the_order_of_elasticsearch() {
     assert_eq!(service.anonymous().put(&path(&made), "nonsense").await.status, StatusCode::UNAUTHORIZED);
 }
 
-// Contract 1.3, 6.4, 11: no bad body is a failure of the service, and none changes anything.
+// No bad body is a failure of the service, and none changes anything.
 #[tokio::test]
 async fn refuses_bad_bodies_and_changes_nothing() {
     let service = Service::new().await;

@@ -46,7 +46,7 @@ fn index(name: &str, privileges: &[&str]) -> PrivilegesQuestion {
 
 #[test]
 fn a_key_may_do_what_both_sides_grant() {
-    // Contract 4: assigned, limited by, whether creating a key and following the feed are allowed.
+    // Assigned, limited by, whether creating a key and following the feed are allowed.
     let own = json!({"r": {"cluster": ["manage_own_api_key"]}});
     let security = json!({"r": {"cluster": ["manage_security"]}});
     let split = json!({"a": {"cluster": ["manage_own_api_key"]}, "b": {"cluster": ["read_key_feed"]}});
@@ -69,7 +69,6 @@ fn a_key_may_do_what_both_sides_grant() {
 
 #[test]
 fn a_key_without_privileges_still_sees_itself() {
-    // Contract 4: API key as the caller.
     let permission = EffectivePermission::of_key(&role(json!({})), &RoleDescriptors::default());
     let ids = ["k1".to_owned()];
     let selection = KeySelection { ids: &ids, ..KeySelection::default() };
@@ -80,7 +79,7 @@ fn a_key_without_privileges_still_sees_itself() {
 
 #[test]
 fn a_search_reaches_no_further_than_either_side() {
-    // Contract 10.6: assigned, limited by, whose keys are shown.
+    // Assigned, limited by, whose keys are shown.
     let rows = [
         ("manage_own_api_key", "all", Some(KeyReach::Own)),
         ("all", "manage_own_api_key", Some(KeyReach::Own)),
@@ -103,7 +102,6 @@ fn a_search_reaches_no_further_than_either_side() {
 
 #[test]
 fn run_as_must_match_on_both_sides() {
-    // Contract 4.
     let permission =
         EffectivePermission::of_key(&role(json!({"run_as": ["a*"]})), &role(json!({"run_as": ["*b"]})));
     assert!(permission.allows_run_as("ab"));
@@ -132,7 +130,7 @@ fn a_restricted_role_opens_nothing() {
 
 #[test]
 fn a_refusal_says_who_may_not_and_who_might() {
-    // Contract 3.
+    // Elasticsearch, `AuthorizationDenialMessages`.
     let granted = "this action is granted by the cluster privileges";
     let create = "action [cluster:admin/xpack/security/api_key/create] is unauthorized for";
     let create_granted = format!("{granted} [manage_own_api_key,manage_api_key,manage_security,all]");
@@ -166,7 +164,7 @@ fn a_refusal_says_who_may_not_and_who_might() {
         denial(&ClusterRequest::Other("indices:data/read/search"), &key()),
         "action [indices:data/read/search] is unauthorized for API key id [k1] of user [alice]"
     );
-    // Contract 9.2.
+    // The words for a user whom a grant would run as another.
     assert_eq!(
         run_as_denial(&user(&["r"]), "bob"),
         "action [cluster:admin/xpack/security/user/authenticate] is unauthorized for user [alice] with effective roles [r], because user [alice] is unauthorized to run as [bob]"
@@ -175,7 +173,7 @@ fn a_refusal_says_who_may_not_and_who_might() {
 
 #[test]
 fn a_pattern_of_indices_must_be_covered_whole() {
-    // Contract 13.2: index blocks, asked name, asked privilege, whether it is held.
+    // Index blocks, asked name, asked privilege, whether it is held.
     let logs = json!([{"names": ["logs-*"], "privileges": ["read"]}]);
     let halves =
         json!([{"names": ["a*"], "privileges": ["read", "write"]}, {"names": ["*"], "privileges": ["read"]}]);
@@ -232,7 +230,7 @@ fn who_is_nobody_may_not_even_do_what_anybody_may() {
 
 #[test]
 fn answers_as_elasticsearch_does() {
-    // Contract 13.2: the shape, and repeated names merged into one entry.
+    // The shape, and repeated names merged into one entry.
     let permission = EffectivePermission::of_user(&role(json!({
         "cluster": ["monitor"], "indices": [{"names": ["a"], "privileges": ["read"]}],
     })));

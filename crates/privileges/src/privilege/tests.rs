@@ -49,7 +49,8 @@ fn no_name_is_given_twice() {
 
 #[test]
 fn lists_who_could_have_done_it() {
-    // Contract 3: request by a user, privileges that allow it.
+    // From the narrowest privilege to the widest, as clients compare the whole text: request by a user,
+    // privileges that allow it.
     let own = KeySelection { owner: true, ..KeySelection::default() };
     let all = KeySelection::default();
     let rows = [
@@ -86,7 +87,8 @@ fn lists_who_could_have_done_it() {
 
 #[test]
 fn managing_ones_own_keys_depends_on_the_request() {
-    // Contract 4, 7.3 and 8.3: caller, request, whether `manage_own_api_key` suffices.
+    // Elasticsearch, `ManageOwnApiKeyClusterPrivilege`: caller, request, whether `manage_own_api_key`
+    // suffices.
     let own = ClusterPrivilege::resolve("manage_own_api_key").unwrap();
     let (me, other) = ([String::from("self")], [String::from("other")]);
     let both = [String::from("self"), String::from("other")];
@@ -132,7 +134,7 @@ fn managing_ones_own_keys_depends_on_the_request() {
 
 #[test]
 fn some_requests_need_no_privilege() {
-    // Contract 4: the "same user" rule.
+    // Elasticsearch, `RBACEngine#checkSameUserPermissions`.
     let (me, other) = ([String::from("self")], [String::from("other")]);
     let by_id = KeySelection { ids: &me, ..KeySelection::default() };
     let rows = [
@@ -153,7 +155,7 @@ fn some_requests_need_no_privilege() {
 
 #[test]
 fn covers_what_it_contains() {
-    // Contract 4: granted, asked, whether it is covered.
+    // Granted, asked, whether it is covered.
     let rows = [
         ("all", "manage_security", true),
         ("all", "manage", true),
@@ -187,7 +189,7 @@ fn covers_what_it_contains() {
 
 #[test]
 fn refuses_names_it_does_not_know() {
-    // Contract 6.4.
+    // Elasticsearch, `ClusterPrivilegeResolver#resolve`: neither a name nor a pattern over actions.
     for name in ["", "superuser", "monitor ", "*", "indices:data/read/*", "clusters:*", "/cluster:.*/", "a:b"]
     {
         let message = ClusterPrivilege::resolve(name).unwrap_err().to_string();

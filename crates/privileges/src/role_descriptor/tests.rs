@@ -20,7 +20,7 @@ fn chain(body: &str) -> String {
 
 #[test]
 fn shows_an_empty_role_in_full() {
-    // Contract 7.2.
+    // Clients compare this object as a whole.
     let shown = serde_json::to_string(&parse(r#"{"r":{}}"#).unwrap()).unwrap();
     assert_eq!(
         shown,
@@ -30,7 +30,7 @@ fn shows_an_empty_role_in_full() {
 
 #[test]
 fn shows_what_was_given_in_the_order_of_elasticsearch() {
-    // Contract 6.3 and 7.2: `index` is shown as `indices`, a query as text, a single text as an array.
+    // `index` is shown as `indices`, a query as text, a single text as an array.
     let given = r#"{"r":{
         "description":"d","cluster":"monitor","run_as":["a*"],"type":"role","transient_metadata":{"x":1},
         "global":{"application":{"manage":{"applications":["a-*"]}}},
@@ -67,7 +67,7 @@ fn what_is_stored_reads_back_the_same() {
 
 #[test]
 fn refuses_what_it_does_not_understand() {
-    // Contract 6.4: role descriptors, chain of causes.
+    // Elasticsearch, `RoleDescriptor#parse`: role descriptors, chain of causes.
     let block = "parse_exception: failed to parse indices privileges for role [r].";
     let rows = [
         (r#"{"r":{"zzz":1}}"#, "parse_exception: failed to parse role [r]. unexpected field [zzz]".to_owned()),
@@ -111,7 +111,7 @@ fn refuses_what_it_does_not_understand() {
 
 #[test]
 fn refuses_names_that_are_not_printable_ascii() {
-    // Contract 6.4.
+    // Elasticsearch, `Validation.Roles`.
     let longest = "r".repeat(ROLE_NAME_CHARS_MAX);
     for name in ["r", "a b", "{}!", &longest] {
         assert!(parse(&json!({ name: {} }).to_string()).is_ok(), "{name}");
@@ -125,7 +125,7 @@ fn refuses_names_that_are_not_printable_ascii() {
 
 #[test]
 fn lists_what_makes_no_sense() {
-    // Contract 6.4: role, how each complaint begins.
+    // Elasticsearch, `RoleDescriptorRequestValidator`: role, how each complaint begins.
     let rows: [(&str, &[&str]); 9] = [
         (r#"{"cluster":["all","cluster:monitor/*"]}"#, &[]),
         (r#"{"cluster":["x","y"]}"#, &["unknown cluster privilege [x].", "unknown cluster privilege [y]."]),
@@ -157,7 +157,8 @@ fn lists_what_makes_no_sense() {
 
 #[test]
 fn applications_have_names_of_a_certain_form() {
-    // Contract 13.2: name, whether it is one in a role, and in a question.
+    // Elasticsearch, `ApplicationPrivilege#validateApplicationName`: name, whether it is one in a role, and
+    // in a question.
     let rows = [
         ("app", true, true),
         ("myApp2-prod.eu", true, true),
@@ -181,7 +182,7 @@ fn applications_have_names_of_a_certain_form() {
 
 #[test]
 fn a_derived_key_gets_nothing_and_must_say_so() {
-    // Contract 6.5.
+    // Every descriptor must be empty, its metadata too, and there must be one.
     let rows = [
         ("{}", false),
         (r#"{"r":{}}"#, true),
@@ -199,7 +200,7 @@ fn a_derived_key_gets_nothing_and_must_say_so() {
 
 #[test]
 fn a_restricted_role_stands_alone() {
-    // Contract 6.4: role descriptors, complaint of a key, complaint of an owner.
+    // Role descriptors, complaint of a key, complaint of an owner.
     let restricted = r#"{"restriction":{"workflows":["search_application_query"]}}"#;
     let rows = [
         (r#"{"a":{},"b":{}}"#.to_owned(), None, false),

@@ -12,7 +12,6 @@ fn terms_answer(buckets: &Value, others: u64) -> Value {
     json!({"doc_count_error_upper_bound": 0, "sum_other_doc_count": others, "buckets": buckets})
 }
 
-// Contract, section 10.4.
 #[test]
 fn terms_are_counted() {
     let bucket = |key: &str, count: u64| json!({"key": key, "doc_count": count});
@@ -68,7 +67,6 @@ fn terms_are_counted() {
     }
 }
 
-// Contract, section 10.4.
 #[test]
 fn single_numbers_are_counted() {
     let rows = [
@@ -88,7 +86,6 @@ fn single_numbers_are_counted() {
     }
 }
 
-// Contract, section 10.4.
 #[test]
 fn ranges_begin_inside_and_end_outside() {
     let ranges =
@@ -113,7 +110,6 @@ fn ranges_begin_inside_and_end_outside() {
     );
 }
 
-// Contract, section 10.4.
 #[test]
 fn filters_have_names_or_places() {
     let (alice, blue) = (json!({"term": {"username": "alice"}}), json!({"term": {"metadata.team": "blue"}}));
@@ -137,7 +133,6 @@ fn filters_have_names_or_places() {
     }
 }
 
-// Contract, section 10.4.
 #[test]
 fn composite_buckets_come_page_by_page() {
     let sources = json!([
@@ -191,7 +186,6 @@ fn composite_keys_are_shown_raw_unless_a_format_is_asked_for() {
     }
 }
 
-// Contract, section 10.4.
 #[test]
 fn aggregations_nest() {
     let body = json!({
@@ -217,7 +211,7 @@ fn aggregations_nest() {
     );
 }
 
-// Contract, section 10.4: the names say the types when `typed_keys` is asked for.
+// Elasticsearch, parameter `typed_keys`.
 #[test]
 fn names_begin_with_types_when_asked_for() {
     let body = json!({"aggregations": {

@@ -7,7 +7,6 @@ fn check(rows: &[(&str, &str)]) {
     }
 }
 
-// Contract, section 10.2.
 #[test]
 fn an_absent_query_matches_every_key() {
     assert_eq!(ids(&search("")), "abcde");
@@ -15,7 +14,6 @@ fn an_absent_query_matches_every_key() {
     check(&[(r#"{"match_all":{}}"#, "abcde"), (r#"{"match_all":{"boost":2,"_name":"all"}}"#, "abcde")]);
 }
 
-// Contract, section 10.2; keywords are compared byte by byte.
 #[test]
 fn keywords_match_whole_and_by_case() {
     check(&[
@@ -43,7 +41,7 @@ fn keywords_match_whole_and_by_case() {
     ]);
 }
 
-// Contract, section 10.3: the keys were made 48, 36, 13, 12 and 0 hours before noon of 2026-01-15.
+// The keys were made 48, 36, 13, 12 and 0 hours before noon of 2026-01-15.
 #[test]
 fn dates_are_numbers_texts_or_math() {
     check(&[
@@ -73,7 +71,6 @@ fn dates_are_numbers_texts_or_math() {
     ]);
 }
 
-// Contract, section 10.3.
 #[test]
 fn invalidated_is_a_truth() {
     check(&[
@@ -86,7 +83,7 @@ fn invalidated_is_a_truth() {
     ]);
 }
 
-// Contract, section 10.3: every leaf is compared as a text.
+// Every leaf is compared as a text.
 #[test]
 fn metadata_is_flattened() {
     check(&[
@@ -109,7 +106,6 @@ fn metadata_is_flattened() {
     ]);
 }
 
-// Contract, section 10.2.
 #[test]
 fn bool_combines() {
     let team = r#"{"term":{"metadata.team":"blue"}}"#;
@@ -142,7 +138,6 @@ fn bool_combines() {
     }
 }
 
-// Contract, section 10.1.
 #[test]
 fn a_page_is_cut_from_all_hits() {
     // Body, ids, total.

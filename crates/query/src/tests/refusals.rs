@@ -8,7 +8,6 @@ fn in_query(cause: &str) -> String {
     format!("{SHAPE}[1:10] [query_api_key_request_payload] failed to parse field [query] <- {cause}")
 }
 
-// Contract, sections 1.3 and 10.1.
 #[test]
 fn refuses_a_body_of_the_wrong_shape() {
     let in_field = |column: u8, field: &str, cause: &str| {
@@ -80,7 +79,6 @@ fn refuses_a_body_of_the_wrong_shape() {
     }
 }
 
-// Contract, sections 1.2 and 10.2.
 #[test]
 fn refuses_a_malformed_query() {
     let rows = [
@@ -142,7 +140,8 @@ fn check_refused(rows: &[(&str, &str)]) {
     }
 }
 
-// Contract, section 10.3.
+// Elasticsearch, `ApiKeyFieldNameTranslators`: field names are those of the query, not those of the answer or
+// of the index.
 #[test]
 fn refuses_fields_that_may_not_be_asked_for() {
     let rows = [
@@ -168,7 +167,7 @@ fn refuses_fields_that_may_not_be_asked_for() {
     }
 }
 
-// Contract, sections 10.2 and 10.4.
+// Elasticsearch, `ApiKeyBoolQueryBuilder`, `ApiKeyAggregationsBuilder`.
 #[test]
 fn refuses_what_is_not_supported() {
     check_refused(&[
@@ -205,7 +204,6 @@ fn refuses_what_is_not_supported() {
     ]);
 }
 
-// Contract, sections 10.1 and 10.3.
 #[test]
 fn refuses_values_that_do_not_fit() {
     check_refused(&[
@@ -268,7 +266,7 @@ fn refuses_what_is_no_date() {
     );
 }
 
-// Contract, sections 1.1 and 10.1: numbers are checked before the caller is authorized, fields after.
+// Numbers are checked before the caller is authorized, fields after.
 #[test]
 fn refuses_in_the_order_of_elasticsearch() {
     let negative = |name: &str| format!("[{name}] parameter cannot be negative but was [-1]");

@@ -7,7 +7,6 @@ fn sorted(body: &str) -> (String, Value) {
     (ids(&result), json!(values))
 }
 
-// Contract, section 10.1.
 #[test]
 fn hits_come_in_the_order_asked_for() {
     // Sort, ids.
@@ -40,7 +39,7 @@ fn hits_come_in_the_order_asked_for() {
     }
 }
 
-// Contract, section 10.5: raw values, and dates formatted only when asked for.
+// Dates are formatted only when a format is asked for.
 #[test]
 fn sort_values_are_shown_raw() {
     // Sort, values of the hits that have the username bob.
@@ -67,7 +66,7 @@ fn sort_values_are_shown_raw() {
     }
 }
 
-// Contract, section 10.1: texts are accepted for dates and numbers.
+// Texts are accepted for dates and numbers.
 #[test]
 fn a_page_begins_after_the_values_given() {
     // Sort, values, ids.

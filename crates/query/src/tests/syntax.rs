@@ -1,6 +1,6 @@
 use super::*;
 
-// Contract, section 10.2: without fields all of them are searched, and a word of another type is no mistake.
+// Without fields all of them are searched, and a word that does not fit the type of a field is no mistake.
 #[test]
 fn a_simple_query_string_searches_words() {
     // Text, ids.

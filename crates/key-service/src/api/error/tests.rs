@@ -10,7 +10,8 @@ fn body(error: &ApiError) -> Value {
 
 #[test]
 fn a_plain_error_is_its_own_root() {
-    // Contract 1.2.
+    // Elasticsearch, `ElasticsearchException#generateFailureXContent`: even a plain error has a root cause,
+    // which clients read.
     let error = ApiError::not_found("no API key owned by requesting user found for ID [x]");
     let cause = json!({"type": "resource_not_found_exception", "reason": "no API key owned by requesting user found for ID [x]"});
     assert_eq!(
@@ -25,7 +26,7 @@ fn a_plain_error_is_its_own_root() {
 #[test]
 fn the_root_is_the_innermost_parse_error_or_own_error() {
     use ErrorType::{IllegalArgument, Parse, Security, Validation, XContentParse};
-    // Contract 1.2: types from the outermost to the innermost, and which one is the root.
+    // Types from the outermost to the innermost, and which one is the root.
     let rows: [(&[ErrorType], usize); 8] = [
         (&[IllegalArgument], 0),
         (&[XContentParse, IllegalArgument], 0),
@@ -49,7 +50,7 @@ fn the_root_is_the_innermost_parse_error_or_own_error() {
 
 #[test]
 fn a_401_carries_its_challenges_as_headers_and_in_the_body() {
-    // Contract 2.2 and 2.4: the shape captured from a real server.
+    // The shape captured from a real server.
     let error = ApiError::unauthenticated(
         "unable to authenticate with provided credentials and anonymous access is not allowed for this request",
         &[Challenge::Basic, Challenge::Bearer, Challenge::ApiKey],
@@ -101,7 +102,7 @@ fn a_403_has_no_challenge() {
 #[test]
 fn writes_the_flat_bodies() {
     let rows = [
-        // Contract 1.5.
+        // Elasticsearch, `RestController`.
         (
             ApiError::no_handler(&Method::GET, "/x?y"),
             400,
@@ -122,7 +123,7 @@ fn writes_the_flat_bodies() {
             406,
             json!({"error": "Content-Type header [text/plain] is not supported", "status": 406}),
         ),
-        // Contract 14.1.
+        // RFC 6749, section 5.2.
         (
             ApiError::oauth(OAuthError::InvalidGrant, "token has been invalidated"),
             400,
@@ -152,7 +153,7 @@ fn an_inner_cause_is_not_shown() {
 
 #[test]
 fn complaints_are_numbered() {
-    // Contract 1.2: a semicolon after each, and no space.
+    // Elasticsearch, `ValidationException`: a semicolon after each, and no space.
     let mut problems = ValidationProblems::new();
     assert_eq!(problems.clone().into_result(), Ok(()));
     problems.add("a");

@@ -40,7 +40,7 @@ fn request(method: &str, uri: &str, accept: &str, content_type: &str, body: &'st
 
 #[tokio::test]
 async fn mirrors_the_type_that_was_asked_for() {
-    // Contract 1.5 and 15: Accept, Content-Type, body, type of the answer.
+    // Accept, Content-Type, body, type of the answer.
     let rows = [
         ("", "", "", "application/json"),
         ("*/*", "", "", "application/json"),
@@ -70,7 +70,8 @@ async fn mirrors_the_type_that_was_asked_for() {
 
 #[tokio::test]
 async fn refuses_media_types_it_does_not_speak() {
-    // Contract 1.5: Accept, Content-Type, body, status, part of the reason.
+    // Elasticsearch, `RestController` and `RestRequest`: Accept, Content-Type, body, status, part of the
+    // reason.
     let rows = [
         ("", "", "{}", 406, "Content-Type header is missing"),
         ("", "text/plain", "{}", 406, "Content-Type header [text/plain] is not supported"),
@@ -114,7 +115,7 @@ async fn the_product_can_be_left_unnamed() {
 
 #[tokio::test]
 async fn routes_that_miss_say_so() {
-    // Contract 1.5: method, URI, status, body.
+    // Elasticsearch, `RestController`: method, URI, status, body.
     let rows = [
         ("GET", "/x?a=b", 400, json!({"error": "no handler found for uri [/x?a=b] and method [GET]"})),
         (
@@ -139,7 +140,6 @@ async fn routes_that_miss_say_so() {
 
 #[tokio::test]
 async fn refuses_a_body_where_none_belongs() {
-    // Contract 1.4.
     let (status, _, shown) = send(request("GET", "/bare?x=y", "", "application/json", "{}")).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(shown["error"]["reason"], "request [GET /bare] does not support having a body");
@@ -148,7 +148,6 @@ async fn refuses_a_body_where_none_belongs() {
 
 #[tokio::test]
 async fn reshapes_answers_and_errors_as_the_url_asks() {
-    // Contract 1.4.
     let (status, _, shown) = send(request("GET", "/x?filter_path=zzz", "", "", "")).await;
     assert_eq!((status, shown), (StatusCode::BAD_REQUEST, json!({})));
     let request = request("GET", "/x?filter_path=error&pretty", "", "", "");

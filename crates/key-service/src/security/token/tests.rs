@@ -43,7 +43,7 @@ fn successors_follow_from_seed_and_token_together() {
     assert_ne!(shown(other.successors(&seed)).0, access);
 }
 
-// Contract, sections 14.1 and 14.3.
+// Elasticsearch, `TokenService#checkTokenDocumentForRefresh`.
 #[test]
 fn a_refresh_token_is_exchanged_once_in_a_day_and_by_who_asked_for_it() {
     let seed = SuccessorSeed([1; 32]);

@@ -28,7 +28,7 @@ impl ScratchStore {
     }
 }
 
-// Contract, section 5.5.
+// Elasticsearch, `InactiveApiKeysRemover`.
 #[tokio::test]
 async fn removes_keys_that_have_been_dead_for_the_retention_period() {
     let scratch = ScratchStore::new().await;

@@ -122,7 +122,7 @@ async fn a_refresh_token_is_exchanged_once() {
     assert!(scratch.store.find_access_token(&second_access).await.unwrap().is_none());
 }
 
-// Contract, section 14.2: one grant by password counts two, one half leaves the other.
+// A grant by password counts two, and each half ends without the other.
 #[tokio::test]
 async fn ends_the_selected_halves_and_counts_them() {
     let scratch = ScratchStore::new().await;
@@ -163,7 +163,6 @@ async fn ends_the_selected_halves_and_counts_them() {
     );
 }
 
-// Contract, section 14.3.
 #[tokio::test]
 async fn removes_what_is_a_day_old_at_most_every_half_hour() {
     let scratch = ScratchStore::new().await;

@@ -1,6 +1,6 @@
 use super::*;
 
-// Contract 14.2: what is sent with what.
+// Elasticsearch, `InvalidateTokenRequest#validate`.
 #[tokio::test]
 async fn refuses_invalidations_that_select_nothing_or_too_much() {
     let service = service().await;
@@ -30,7 +30,7 @@ async fn refuses_invalidations_that_select_nothing_or_too_much() {
     }
 }
 
-// Contract 14.2: before the first token, and after.
+// The answer differs before the first token was ever made, and after.
 #[tokio::test]
 async fn a_token_nobody_knows_is_not_found() {
     let service = service().await;
@@ -48,7 +48,7 @@ async fn a_token_nobody_knows_is_not_found() {
     assert_eq!(bearer(&service, &made.access).get(WHO).await.status, StatusCode::OK);
 }
 
-// Contract 14.2: counts by token, user and realm.
+// A grant by password made two tokens.
 #[tokio::test]
 async fn ends_tokens_by_token_user_and_realm_and_counts_them() {
     let service = service().await;

@@ -2,7 +2,7 @@ use super::*;
 
 const CLIENT_CREDENTIALS: &str = r#"{"grant_type":"client_credentials"}"#;
 
-// Contract 2.2: unknown or undecodable; expired or invalidated.
+// Unknown or undecodable; expired or invalidated.
 #[tokio::test]
 async fn a_token_that_does_not_do_is_told_how() {
     let service = service().await;
@@ -146,7 +146,7 @@ async fn a_refresh_token_used_at_once_by_many_gives_all_the_same_pair() {
     }
 }
 
-// Contract 14.1: the table of invalid_grant.
+// Elasticsearch, `TokenService#checkTokenDocumentForRefresh`.
 #[tokio::test]
 async fn a_refresh_token_that_does_not_do_is_told_why() {
     let service = service().await;
@@ -176,7 +176,7 @@ async fn a_refresh_token_that_does_not_do_is_told_why() {
     assert_oauth(&refresh(&client, &made.refresh).await, "invalid_grant", "token document has expired");
 }
 
-// Contract 14.1, 6.5, 13.1: a token got by an API key is that key, and ends with it.
+// The token has the rights of the key, is shown as the key, and ends with it.
 #[tokio::test]
 async fn a_token_of_an_api_key_acts_as_that_key() {
     let service = service().await;

@@ -12,7 +12,7 @@ use crate::role_descriptor::RoleDescriptors;
 
 #[test]
 fn applications_are_answered_by_resource() {
-    // Contract 13.2: application, privilege, resource, whether it is held.
+    // Application, privilege, resource, whether it is held.
     let permission = EffectivePermission::of_key(
         &role(json!({"applications": [
             {"application": "shop", "privileges": ["read", "data:write/*"], "resources": ["items/*"]},
