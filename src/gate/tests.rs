@@ -227,7 +227,7 @@ fn without_a_table_a_request_waits_and_then_is_refused() {
 fn foreign_bytes_in_shared_data_are_trouble_and_not_a_bad_key() {
     let shared = shared_data();
     let headers = authorization("active", &secret_of("active"));
-    shared.overwrite(&names().header(), b"?");
+    shared.overwrite(names().header(), b"?");
     assert_eq!(outcome(&decide_at(&shared, &headers, NOW)), "table_unreadable");
 }
 

@@ -6,6 +6,7 @@ use proxy_wasm::types::{MapType, Status};
 
 use crate::clock::{ClockFailed, HostClocks};
 use crate::headers::HeaderPairs;
+use crate::table::{Entry, Version};
 
 #[link(wasm_import_module = "env")]
 #[expect(unsafe_code, reason = "the host's functions are foreign")]
@@ -19,6 +20,20 @@ unsafe extern "C" {
         results_size: *mut usize,
     ) -> u32;
     fn proxy_get_current_time_nanoseconds(nanoseconds: *mut u64) -> Status;
+    fn proxy_get_shared_data(
+        name_data: *const u8,
+        name_size: usize,
+        value_data: *mut *mut u8,
+        value_size: *mut usize,
+        cas: *mut u32,
+    ) -> Status;
+    fn proxy_set_shared_data(
+        name_data: *const u8,
+        name_size: usize,
+        value_data: *const u8,
+        value_size: usize,
+        cas: u32,
+    ) -> Status;
     fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size: *mut usize) -> Status;
     fn proxy_remove_header_map_value(map: MapType, name_data: *const u8, name_size: usize) -> Status;
     fn proxy_replace_header_map_value(
@@ -101,13 +116,7 @@ pub(super) fn header_pairs(map: MapType) -> Result<HeaderPairs, HostFailed> {
     // SAFETY: both places live until the call is over, and the host writes nothing else.
     let status = unsafe { proxy_get_header_map_pairs(map, &mut data, &mut size) };
     done(status)?;
-    let bytes = if data.is_null() {
-        Vec::new()
-    } else {
-        // SAFETY: the host asked `proxy_on_memory_allocate` for `size` bytes, which made them as a boxed slice of that length by the global
-        // allocator; it filled them, and they are ours now.
-        unsafe { Vec::from_raw_parts(data, size, size) }
-    };
+    let bytes = taken(data, size);
     HeaderPairs::read(bytes).ok_or(HostFailed)
 }
 
@@ -156,12 +165,41 @@ pub(super) fn declare_text_state(name: &str) -> Result<(), HostFailed> {
             &mut size,
         )
     };
-    if !data.is_null() {
-        // SAFETY: as in `header_pairs`.
-        drop(unsafe { Vec::from_raw_parts(data, size, size) });
-    }
+    drop(taken(data, size));
     // A number, because a host that does not have the call, or does not allow it, says so in ways that the SDK has no name for.
     if status == Status::Ok as u32 { Ok(()) } else { Err(HostFailed) }
+}
+
+/// An entry of shared data.
+#[expect(unsafe_code, reason = "calls the host, which hands over memory")]
+pub(super) fn shared_data(name: &[u8]) -> Entry {
+    let (mut data, mut size, mut cas) = (std::ptr::null_mut(), 0, 0);
+    // SAFETY: every pointer is that of a live buffer or place; the host copies the name before it returns, and writes nothing else.
+    let status = unsafe { proxy_get_shared_data(name.as_ptr(), name.len(), &mut data, &mut size, &mut cas) };
+    let bytes = taken(data, size);
+    match done(status) {
+        // The host counts from 1.
+        Ok(()) if cas != 0 => Entry { bytes, version: Version::Cas(cas) },
+        Ok(()) | Err(HostFailed) => Entry { bytes, version: Version::Absent },
+    }
+}
+
+/// Writes an entry of shared data if it is still of that number.
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn set_shared_data(name: &[u8], bytes: &[u8], cas: u32) -> Result<(), HostFailed> {
+    // SAFETY: every pointer is that of a live buffer and goes with its length; the host copies all of them before it returns.
+    done(unsafe { proxy_set_shared_data(name.as_ptr(), name.len(), bytes.as_ptr(), bytes.len(), cas) })
+}
+
+/// The memory that the host has handed over.
+#[expect(unsafe_code, reason = "the host's memory becomes ours")]
+fn taken(data: *mut u8, size: usize) -> Vec<u8> {
+    if data.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: the host asked `proxy_on_memory_allocate` for `size` bytes, which made them as a boxed slice of that length by the global allocator;
+    // it filled them, and they are ours now.
+    unsafe { Vec::from_raw_parts(data, size, size) }
 }
 
 fn done(status: Status) -> Result<(), HostFailed> {

@@ -14,10 +14,10 @@ use std::cell::Cell;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
-use super::abi;
+use super::abi::{self, HostFailed};
 use crate::limits::SWAP_TRIES_MAX;
 use crate::metrics;
-use crate::table::{Entry, SharedNames, SharedStore, Stamp, SwapLost, Version};
+use crate::table::{Entry, EntryName, SharedStore, Stamp, SwapLost, Version};
 
 /// proxy-wasm shared data of this VM's namespace.
 #[derive(Clone, Copy)]
@@ -50,14 +50,14 @@ impl EnvoySharedData {
 
     /// The number in the name of the stamp, which the first VM of the namespace draws.
     fn stamp_number(&self) -> Option<u64> {
-        let name = SharedNames::stamp();
+        let name = EntryName::StampNumber;
         for _ in 0..SWAP_TRIES_MAX {
-            let entry = self.read(&name);
+            let entry = self.read(name);
             if let Ok(drawn) = entry.bytes.try_into().map(u64::from_le_bytes) {
                 return Some(drawn);
             }
             let drawn = abi::random();
-            if self.swap(&name, &drawn.to_le_bytes(), entry.version).is_ok() {
+            if self.swap(name, &drawn.to_le_bytes(), entry.version).is_ok() {
                 return Some(drawn);
             }
         }
@@ -66,17 +66,16 @@ impl EnvoySharedData {
 }
 
 impl SharedStore for EnvoySharedData {
-    fn read(&self, name: &str) -> Entry {
-        let (bytes, cas) = hostcalls::get_shared_data(name).unwrap_or_default();
-        Entry { bytes: bytes.unwrap_or_default(), version: cas.map_or(Version::Absent, Version::Cas) }
+    fn read(&self, name: EntryName) -> Entry {
+        abi::shared_data(name.text().as_bytes())
     }
 
-    fn swap(&self, name: &str, bytes: &[u8], read_at: Version) -> Result<(), SwapLost> {
+    fn swap(&self, name: EntryName, bytes: &[u8], read_at: Version) -> Result<(), SwapLost> {
         let cas = match read_at {
             Version::Absent => CREATE,
             Version::Cas(cas) => cas,
         };
-        hostcalls::set_shared_data(name, Some(bytes), Some(cas)).map_err(|_| SwapLost)
+        abi::set_shared_data(name.text().as_bytes(), bytes, cas).map_err(|HostFailed| SwapLost)
     }
 
     /// A stamp that nobody but this VM ever moved may be this VM's alone. In Envoy the VM of the main thread

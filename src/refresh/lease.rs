@@ -8,7 +8,7 @@
 use latchkey_key_feed::MonotonicMillis;
 
 use crate::limits::{IDLE_FIRST_MS, LEASE_MS, SWAP_TRIES_MAX};
-use crate::table::{SharedNames, SharedStore, Version};
+use crate::table::{EntryName, SharedNames, SharedStore, TableEntry, Version};
 
 /// The number of a follower within its process, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct FollowerId(pub u32);
 /// The entry, seen by one VM.
 pub struct Lease<S> {
     store: S,
-    name: String,
+    name: EntryName,
 }
 
 /// Who asks for the lease.
@@ -40,13 +40,13 @@ struct Terms {
 impl FollowerId {
     /// A number that no other follower of this process has.
     pub fn allot(store: &impl SharedStore, names: &SharedNames) -> Self {
-        let name = names.follower_counter();
+        let name = names.entry(TableEntry::FollowerCounter);
         let mut last = 0;
         for _ in 0..SWAP_TRIES_MAX {
-            let entry = store.read(&name);
+            let entry = store.read(name);
             last = entry.bytes.try_into().map_or(0, u32::from_le_bytes);
             let next = last.wrapping_add(1).max(1);
-            if store.swap(&name, &next.to_le_bytes(), entry.version).is_ok() {
+            if store.swap(name, &next.to_le_bytes(), entry.version).is_ok() {
                 return Self(next);
             }
         }
@@ -58,7 +58,7 @@ impl FollowerId {
 impl<S: SharedStore> Lease<S> {
     /// The lease of the table with those names.
     pub fn new(store: S, names: &SharedNames) -> Self {
-        Self { store, name: names.lease() }
+        Self { store, name: names.entry(TableEntry::Lease) }
     }
 
     /// Takes the lease if it is free, and says how many failures in a row preceded; `None` if it is not.
@@ -102,12 +102,12 @@ impl<S: SharedStore> Lease<S> {
     }
 
     fn read(&self) -> (Terms, Version) {
-        let entry = self.store.read(&self.name);
+        let entry = self.store.read(self.name);
         (Terms::decode(&entry.bytes).unwrap_or_default(), entry.version)
     }
 
     fn write(&self, terms: Terms, read_at: Version) -> bool {
-        self.store.swap(&self.name, &terms.encode(), read_at).is_ok()
+        self.store.swap(self.name, &terms.encode(), read_at).is_ok()
     }
 }
 

@@ -9,13 +9,13 @@
 //! the last, and the goodbye is never said, which is safe.
 
 use crate::limits::SWAP_TRIES_MAX;
-use crate::table::{SharedNames, SharedStore};
+use crate::table::{EntryName, SharedNames, SharedStore, TableEntry};
 
 /// The entry, seen by one plugin.
 #[derive(Clone)]
 pub struct Register<S> {
     store: S,
-    name: String,
+    name: EntryName,
 }
 
 /// The number of a table, which its plugins share and no other table of any process has.
@@ -35,7 +35,7 @@ struct Registered {
 impl<S: SharedStore> Register<S> {
     /// The register of the table with those names.
     pub fn new(store: S, names: &SharedNames) -> Self {
-        Self { store, name: names.register() }
+        Self { store, name: names.entry(TableEntry::Register) }
     }
 
     /// Counts a plugin in that may admit for so long after a refresh; `drawn` becomes the number of the table
@@ -79,14 +79,14 @@ impl<S: SharedStore> Register<S> {
     }
 
     fn read(&self) -> Registered {
-        Registered::decode(&self.store.read(&self.name).bytes).unwrap_or_default()
+        Registered::decode(&self.store.read(self.name).bytes).unwrap_or_default()
     }
 
     fn change(&self, change: &dyn Fn(Registered) -> Option<Registered>) -> Option<Registered> {
         for _ in 0..SWAP_TRIES_MAX {
-            let entry = self.store.read(&self.name);
+            let entry = self.store.read(self.name);
             let changed = change(Registered::decode(&entry.bytes).unwrap_or_default())?;
-            if self.store.swap(&self.name, &changed.encode(), entry.version).is_ok() {
+            if self.store.swap(self.name, &changed.encode(), entry.version).is_ok() {
                 return Some(changed);
             }
         }

@@ -16,6 +16,7 @@ use latchkey_key_feed::{Cursor, Epoch};
 
 use super::bytes::Unread;
 use super::changes::{Change, Changes, ChangesIn};
+use super::entry_name::EntryName;
 use super::header::{Generation, LiveTable, Refresh, Slot, page_index};
 use super::page::{Page, Unreadable};
 use super::shared_store::{SharedStore, Version};
@@ -172,18 +173,18 @@ impl<S: SharedStore> TableWriter<S> {
             return Ok(());
         };
         let name = self.names.page(build.slot, index);
-        self.write_of_generation(build.generation, &name, &bytes)
+        self.write_of_generation(build.generation, name, &bytes)
     }
 
     fn write_run(&self, generation: Generation, run: u32, bytes: &[u8]) -> Result<(), WriteError> {
-        self.write_of_generation(generation, &self.names.run(run), bytes)
+        self.write_of_generation(generation, self.names.run(run), bytes)
     }
 
     /// Writes an entry that begins with its generation, unless a later one has it.
     fn write_of_generation(
         &self,
         generation: Generation,
-        name: &str,
+        name: EntryName,
         bytes: &[u8],
     ) -> Result<(), WriteError> {
         for _ in 0..SWAP_TRIES_MAX {
@@ -199,23 +200,23 @@ impl<S: SharedStore> TableWriter<S> {
     }
 
     fn read_run(&self, generation: Generation, run: u32) -> Result<Vec<u8>, WriteError> {
-        let bytes = self.store.read(&self.names.run(run)).bytes;
+        let bytes = self.store.read(self.names.run(run)).bytes;
         if generation_of(&bytes) == Some(generation) { Ok(bytes) } else { Err(WriteError::Deposed) }
     }
 
     fn clear_run(&self, generation: Generation, run: u32) {
         let name = self.names.run(run);
-        let entry = self.store.read(&name);
+        let entry = self.store.read(name);
         if generation_of(&entry.bytes) <= Some(generation) {
             // A run that is written meanwhile is of a later build, and is not ours to clear.
-            let _ = self.store.swap(&name, &[], entry.version);
+            let _ = self.store.swap(name, &[], entry.version);
         }
     }
 
     /// Clears the runs of earlier builds that this one did not write over.
     fn clear_leftovers(&self, build: &Build) {
         for run in build.runs.. {
-            let entry = self.store.read(&self.names.run(run));
+            let entry = self.store.read(self.names.run(run));
             if entry.version == Version::Absent {
                 return;
             }

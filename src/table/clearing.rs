@@ -5,6 +5,7 @@
 //! whoever still writes the old one is stopped.
 
 use super::bytes::Unread;
+use super::entry_name::EntryName;
 use super::header::{Generation, Slot};
 use super::shared_store::{SharedStore, Version};
 use super::writer::{Progress, TableWriter, WriteError};
@@ -43,7 +44,7 @@ impl<S: SharedStore> TableWriter<S> {
         let end = clearing.pages.min(clearing.next_page.saturating_add(SWEEP_PAGES_PER_TICK / 2));
         for index in clearing.next_page..end {
             for slot in [Slot::A, Slot::B] {
-                self.clear_entry(clearing.until, &self.names.page(slot, index));
+                self.clear_entry(clearing.until, self.names.page(slot, index));
             }
         }
         clearing.next_page = end;
@@ -62,13 +63,13 @@ impl<S: SharedStore> TableWriter<S> {
     /// absent is the end.
     fn clear_runs(&self, until: Generation, first: u32) -> Option<u32> {
         let end = first.saturating_add(SWEEP_PAGES_PER_TICK);
-        let is_there = |run: &u32| self.clear_entry(until, &self.names.run(*run)) != Version::Absent;
+        let is_there = |run: &u32| self.clear_entry(until, self.names.run(*run)) != Version::Absent;
         let cleared = (first..end).take_while(is_there).count() as u64;
         (cleared == u64::from(end - first)).then_some(end)
     }
 
     /// Empties a page or a run, unless it is of a later generation. Says what stood there.
-    fn clear_entry(&self, until: Generation, name: &str) -> Version {
+    fn clear_entry(&self, until: Generation, name: EntryName) -> Version {
         let entry = self.store.read(name);
         if Unread(&entry.bytes).u32().is_some_and(|generation| Generation(generation) <= until) {
             // One that is written meanwhile is of a later generation.

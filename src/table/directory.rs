@@ -5,7 +5,8 @@
 
 use latchkey_key_feed::MonotonicMillis;
 
-use super::shared_store::{SharedNames, SharedStore, TableIdentity, Version};
+use super::entry_name::EntryName;
+use super::shared_store::{SharedStore, TableIdentity, Version};
 use crate::limits::{SWAP_TRIES_MAX, TABLES_MAX};
 
 /// The entry that lists the tables.
@@ -69,14 +70,14 @@ impl<S: SharedStore> Directory<S> {
                 return;
             }
             let bytes: Vec<u8> = tables.iter().flat_map(ListedTable::encode).collect();
-            if self.store.swap(&SharedNames::directory(), &bytes, version).is_ok() {
+            if self.store.swap(EntryName::Directory, &bytes, version).is_ok() {
                 return;
             }
         }
     }
 
     fn read(&self) -> (Vec<ListedTable>, Version) {
-        let entry = self.store.read(&SharedNames::directory());
+        let entry = self.store.read(EntryName::Directory);
         (entry.bytes.chunks_exact(LISTED_LEN).filter_map(ListedTable::decode).collect(), entry.version)
     }
 }

@@ -11,8 +11,8 @@ use latchkey_key_feed::{
 use serde_json::Map;
 
 use super::{
-    Build, Changes, Entry, Page, Progress, RecordShape, RecordText, Refresh, SharedStore, Stamp, SwapLost,
-    TableWriter, Version, text_in,
+    Build, Changes, Entry, EntryName, Page, Progress, RecordShape, RecordText, Refresh, SharedStore, Stamp,
+    SwapLost, TableWriter, Version, text_in,
 };
 use crate::clock::Moment;
 
@@ -22,7 +22,7 @@ type Valued = (Vec<u8>, u32);
 /// One process's shared data. Clones see the same data, as VMs do.
 #[derive(Clone, Default)]
 pub(crate) struct FakeSharedData {
-    entries: Rc<RefCell<BTreeMap<String, Valued>>>,
+    entries: Rc<RefCell<BTreeMap<EntryName, Valued>>>,
     last_cas: Rc<RefCell<u32>>,
     stamp: Rc<Cell<u64>>,
     stamp_is_lost: Rc<Cell<bool>>,
@@ -35,10 +35,10 @@ type Meanwhile = Box<dyn FnOnce()>;
 
 impl FakeSharedData {
     /// Writes whatever stood there, as a foreign plugin might.
-    pub(crate) fn overwrite(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn overwrite(&self, name: EntryName, bytes: &[u8]) {
         *self.last_cas.borrow_mut() += 1;
         let cas = *self.last_cas.borrow();
-        self.entries.borrow_mut().insert(name.to_owned(), (bytes.to_vec(), cas));
+        self.entries.borrow_mut().insert(name, (bytes.to_vec(), cas));
     }
 
     /// Before each call of the store from now on, another VM does the next of these.
@@ -69,22 +69,22 @@ impl FakeSharedData {
     }
 
     /// Names of all entries there ever were.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.entries.borrow().keys().cloned().collect()
+    pub(crate) fn names(&self) -> Vec<EntryName> {
+        self.entries.borrow().keys().copied().collect()
     }
 }
 
 impl SharedStore for FakeSharedData {
-    fn read(&self, name: &str) -> Entry {
+    fn read(&self, name: EntryName) -> Entry {
         self.let_others_run();
         self.reads.set(self.reads.get() + 1);
-        match self.entries.borrow().get(name) {
+        match self.entries.borrow().get(&name) {
             None => Entry { bytes: Vec::new(), version: Version::Absent },
             Some((bytes, cas)) => Entry { bytes: bytes.clone(), version: Version::Cas(*cas) },
         }
     }
 
-    fn swap(&self, name: &str, bytes: &[u8], read_at: Version) -> Result<(), SwapLost> {
+    fn swap(&self, name: EntryName, bytes: &[u8], read_at: Version) -> Result<(), SwapLost> {
         if self.read(name).version != read_at {
             return Err(SwapLost);
         }

@@ -11,7 +11,7 @@ use crate::limits::{KEYS_PER_PAGE, KEYS_PER_PAGE_MAX, PAGE_BITS_MAX, PAGE_BITS_M
 pub struct Generation(pub u32);
 
 /// One of the two sets of pages that generations use in turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Slot {
     /// The first set.
     A,
@@ -101,15 +101,6 @@ impl Slot {
         match self {
             Self::A => Self::B,
             Self::B => Self::A,
-        }
-    }
-
-    /// The letter that stands for the slot in names and layouts.
-    #[must_use]
-    pub fn letter(self) -> char {
-        match self {
-            Self::A => 'a',
-            Self::B => 'b',
         }
     }
 }

@@ -75,7 +75,7 @@ impl<S: SharedStore> TableReader<S> {
         }
         for _ in 0..GENERATION_HOPS_MAX {
             let (generation, slot, index) = at;
-            let page = Page::decode(self.store.read(&self.names.page(slot, index)).bytes)?;
+            let page = Page::decode(self.store.read(self.names.page(slot, index)).bytes)?;
             if page.generation == generation {
                 let page = Rc::new(page);
                 if stamp.is_some() {
@@ -117,7 +117,7 @@ impl<S: SharedStore> TableReader<S> {
     }
 
     fn read_header(&self, now: MonotonicMillis) -> Result<(), Unreadable> {
-        let header = TableHeader::decode(&self.store.read(&self.names.header()).bytes).ok_or(Unreadable)?;
+        let header = TableHeader::decode(&self.store.read(self.names.header()).bytes).ok_or(Unreadable)?;
         *self.header.borrow_mut() = header.live.map(|live| KnownHeader { live, read_at: now });
         Ok(())
     }

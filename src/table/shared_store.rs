@@ -1,24 +1,24 @@
 //! What the table needs of the place it lives in, and the names it uses there.
 
-use std::fmt::Write as _;
 use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::entry_name::{EntryName, TableEntry};
 use super::header::Slot;
 use super::record_shape::RecordShape;
 
 /// Data shared by all VMs of a process, entry by entry, with compare-and-swap. (proxy-wasm: `get_shared_data`, `set_shared_data`.)
 pub trait SharedStore {
     /// The entry of that name. An absent entry has no bytes.
-    fn read(&self, name: &str) -> Entry;
+    fn read(&self, name: EntryName) -> Entry;
 
     /// Writes the entry if it is still of that version.
     ///
     /// # Errors
     ///
     /// [`SwapLost`] when somebody wrote it meanwhile; nothing is changed then.
-    fn swap(&self, name: &str, bytes: &[u8], read_at: Version) -> Result<(), SwapLost>;
+    fn swap(&self, name: EntryName, bytes: &[u8], read_at: Version) -> Result<(), SwapLost>;
 
     /// The process's change stamp; `None` while nothing proves that this VM would see it move, and nothing may be kept then.
     fn stamp(&self) -> Option<Stamp>;
@@ -62,14 +62,13 @@ pub struct SwapLost;
 pub struct FeedIdentity([u8; 8]);
 
 /// Which table of a namespace: that of a feed, with records of one shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableIdentity([u8; 8]);
 
 /// The names of all entries of one table, and what its records hold, which is part of them.
 #[derive(Clone, Debug)]
 pub struct SharedNames {
     table: TableIdentity,
-    prefix: String,
     shape: Rc<RecordShape>,
 }
 
@@ -109,32 +108,19 @@ fn beginning_of(hash: Sha256) -> [u8; 8] {
 }
 
 impl SharedNames {
-    /// The version of the layout of everything in shared data. VMs of two releases in one process keep to their own entries.
-    const LAYOUT: &str = "3";
-
     /// The names for the table of that feed whose records have that shape.
     #[must_use]
     pub fn of(feed: &FeedIdentity, shape: RecordShape) -> Self {
         let mut hash = Sha256::new();
         hash.update(feed.0);
         shape.hash_into(&mut hash);
-        Self::with(TableIdentity(beginning_of(hash)), shape)
+        Self { table: TableIdentity(beginning_of(hash)), shape: Rc::new(shape) }
     }
 
     /// The names for a table of which nothing else is known: enough to clear it away.
     #[must_use]
     pub fn of_table(table: TableIdentity) -> Self {
-        Self::with(table, RecordShape::default())
-    }
-
-    fn with(table: TableIdentity, shape: RecordShape) -> Self {
-        let mut prefix = Self::common("");
-        for byte in table.0 {
-            // Writing to a String cannot fail.
-            let _ = write!(prefix, "{byte:02x}");
-        }
-        prefix.push(':');
-        Self { table, prefix, shape: Rc::new(shape) }
+        Self { table, shape: Rc::default() }
     }
 
     /// Which table.
@@ -149,77 +135,28 @@ impl SharedNames {
         &self.shape
     }
 
-    /// Name of the list of all tables of the namespace.
+    /// Name of an entry of the table.
     #[must_use]
-    pub fn directory() -> String {
-        Self::common("tables")
-    }
-
-    /// Name of the number by which the change stamp of the namespace is called.
-    #[must_use]
-    pub fn stamp() -> String {
-        Self::common("stamp")
+    pub fn entry(&self, entry: TableEntry) -> EntryName {
+        EntryName::OfTable(self.table, entry)
     }
 
     /// Name of the table header.
     #[must_use]
-    pub fn header(&self) -> String {
-        self.entry("header")
-    }
-
-    /// Name of the follower's lease.
-    #[must_use]
-    pub fn lease(&self) -> String {
-        self.entry("lease")
-    }
-
-    /// Name of the counter that numbers the followers.
-    #[must_use]
-    pub fn follower_counter(&self) -> String {
-        self.entry("followers")
-    }
-
-    /// Name of the entry in which the plugins of the table count themselves.
-    #[must_use]
-    pub fn register(&self) -> String {
-        self.entry("plugins")
+    pub fn header(&self) -> EntryName {
+        self.entry(TableEntry::Header)
     }
 
     /// Name of a page.
     #[must_use]
-    pub fn page(&self, slot: Slot, index: u32) -> String {
-        self.numbered(slot.letter(), index)
+    pub fn page(&self, slot: Slot, index: u32) -> EntryName {
+        self.entry(TableEntry::Page(slot, index))
     }
 
     /// Name of a run of a load.
     #[must_use]
-    pub fn run(&self, number: u32) -> String {
-        // No slot has this letter, and no single entry's name is this letter and hexadecimal digits.
-        self.numbered('r', number)
-    }
-
-    fn numbered(&self, kind: char, number: u32) -> String {
-        const HEX: [char; 16] =
-            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-        let mut name = String::with_capacity(self.prefix.len() + 9);
-        name.push_str(&self.prefix);
-        name.push(kind);
-        let mut rest = number;
-        loop {
-            name.push(HEX.get(rest as usize & 15).copied().unwrap_or_default());
-            rest >>= 4;
-            if rest == 0 {
-                return name;
-            }
-        }
-    }
-
-    fn common(name: &str) -> String {
-        format!("latchkey{}:{name}", Self::LAYOUT)
-    }
-
-    fn entry(&self, name: &str) -> String {
-        [self.prefix.as_str(), name].concat()
+    pub fn run(&self, number: u32) -> EntryName {
+        self.entry(TableEntry::Run(number))
     }
 }
 
@@ -231,26 +168,6 @@ mod tests {
     use crate::table::RecordText;
 
     #[test]
-    fn no_two_entries_share_a_name() {
-        let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"), RecordShape::default());
-        let single = [
-            SharedNames::directory(),
-            SharedNames::stamp(),
-            names.header(),
-            names.lease(),
-            names.follower_counter(),
-            names.register(),
-        ];
-        let mut seen = HashSet::from(single.clone());
-        assert_eq!(seen.len(), single.len());
-        for index in (0..10_000).chain([u32::MAX]) {
-            assert!(seen.insert(names.page(Slot::A, index)));
-            assert!(seen.insert(names.page(Slot::B, index)));
-            assert!(seen.insert(names.run(index)));
-        }
-    }
-
-    #[test]
     fn feeds_that_differ_in_one_part_differ_in_identity() {
         let feeds = [
             ("c", "a", "/p"),
@@ -260,9 +177,9 @@ mod tests {
             ("ca", "", "/p"),
             ("", "ca", "/p"),
         ];
-        let prefix = |(c, a, p)| SharedNames::of(&FeedIdentity::of(c, a, p), RecordShape::default()).prefix;
-        let prefixes: HashSet<_> = feeds.into_iter().map(prefix).collect();
-        assert_eq!(prefixes.len(), feeds.len());
+        let table = |(c, a, p)| SharedNames::of(&FeedIdentity::of(c, a, p), RecordShape::default()).table();
+        let tables: HashSet<_> = feeds.into_iter().map(table).collect();
+        assert_eq!(tables.len(), feeds.len());
     }
 
     #[test]
@@ -281,10 +198,10 @@ mod tests {
             vec![metadata("ab", false)],
         ];
         let feed = FeedIdentity::of("c", "a", "/p");
-        let prefix = |texts: &Vec<_>| SharedNames::of(&feed, RecordShape::of(texts.clone())).prefix;
-        let prefixes: HashSet<_> = shapes.iter().map(prefix).collect();
-        assert_eq!(prefixes.len(), shapes.len());
+        let table = |texts: &Vec<_>| SharedNames::of(&feed, RecordShape::of(texts.clone())).table();
+        let tables: HashSet<_> = shapes.iter().map(table).collect();
+        assert_eq!(tables.len(), shapes.len());
         let swapped = vec![RecordText::Roles, RecordText::Name, RecordText::Roles];
-        assert_eq!(prefix(&swapped), prefix(&vec![RecordText::Name, RecordText::Roles]));
+        assert_eq!(table(&swapped), table(&vec![RecordText::Name, RecordText::Roles]));
     }
 }

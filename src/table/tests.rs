@@ -153,7 +153,7 @@ fn garbage_in_shared_data_is_trouble_and_not_an_unknown_key() {
     let process = Process::new();
     let table = process.load(&[live(1, key("k"))]);
     let page = names().page(table.slot, table.page_of(&id("k")));
-    process.shared.overwrite(&page, b"?");
+    process.shared.overwrite(page, b"?");
     assert_eq!(process.reader().page_for(&id("k"), NOW), Err(Unreadable));
     let change = [live(2, key("k"))];
     assert_eq!(process.apply(&table, &change), Err(WriteError::Unreadable));
@@ -168,7 +168,7 @@ fn garbage_in_shared_data_is_trouble_and_not_an_unknown_key() {
 #[test]
 fn a_garbage_header_is_trouble_until_a_build_replaces_it() {
     let process = Process::new();
-    process.shared.overwrite(&names().header(), b"???");
+    process.shared.overwrite(names().header(), b"???");
     assert_eq!(process.reader().live(NOW), Err(Unreadable));
     process.load(&[live(1, key("k"))]);
     assert!(holds(&process.reader(), "k", NOW));

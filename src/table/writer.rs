@@ -105,7 +105,7 @@ impl<S: SharedStore> TableWriter<S> {
     fn apply_one(&self, live: &LiveTable, change: Change<'_>, forgotten: Cursor) -> Result<(), WriteError> {
         let name = self.names.page(live.slot, page_index(change.id, live.page_bits));
         for _ in 0..SWAP_TRIES_MAX {
-            let entry = self.store.read(&name);
+            let entry = self.store.read(name);
             let mut page = Page::decode(entry.bytes)?;
             if page.generation > live.generation {
                 return Err(WriteError::Deposed);
@@ -114,7 +114,7 @@ impl<S: SharedStore> TableWriter<S> {
                 page = Page::empty(live.generation);
             }
             let Some(bytes) = page.with(live.generation, &[change], forgotten)? else { return Ok(()) };
-            if self.store.swap(&name, &bytes, entry.version).is_ok() {
+            if self.store.swap(name, &bytes, entry.version).is_ok() {
                 return Ok(());
             }
         }
@@ -166,11 +166,11 @@ impl<S: SharedStore> TableWriter<S> {
 
     fn clear_page(&self, live: &LiveTable, index: u32) {
         let name = self.names.page(live.slot.other(), index);
-        let entry = self.store.read(&name);
+        let entry = self.store.read(name);
         let is_older = Page::decode(entry.bytes).is_ok_and(|page| page.generation < live.generation);
         // A page that is written meanwhile belongs to a later build, and is not ours to clear.
         if is_older && entry.version != Version::Absent {
-            let _ = self.store.swap(&name, &[], entry.version);
+            let _ = self.store.swap(name, &[], entry.version);
         }
     }
 
@@ -197,7 +197,7 @@ impl<S: SharedStore> TableWriter<S> {
         for _ in 0..SWAP_TRIES_MAX {
             let (mut header, version) = self.header();
             change(&mut header)?;
-            if self.store.swap(&self.names.header(), &header.encode(), version).is_ok() {
+            if self.store.swap(self.names.header(), &header.encode(), version).is_ok() {
                 return Ok(header);
             }
         }
@@ -205,7 +205,7 @@ impl<S: SharedStore> TableWriter<S> {
     }
 
     fn header(&self) -> (TableHeader, Version) {
-        let entry = self.store.read(&self.names.header());
+        let entry = self.store.read(self.names.header());
         (TableHeader::decode(&entry.bytes).unwrap_or_default(), entry.version)
     }
 }

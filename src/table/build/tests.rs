@@ -32,7 +32,7 @@ impl Process {
     }
 
     fn filled_runs(&self) -> usize {
-        (0..1_000).filter(|run| !self.shared.read(&names().run(*run)).bytes.is_empty()).count()
+        (0..1_000).filter(|run| !self.shared.read(names().run(*run)).bytes.is_empty()).count()
     }
 }
 
@@ -117,6 +117,6 @@ fn garbage_among_the_runs_ends_the_load_and_is_never_laid_out() {
     process.writer.collect(&mut build, &changes(&rows(1..=KEYS))).unwrap();
     let run = names().run(build.partitions[0].runs[0]);
     let head = build.generation.0.to_le_bytes();
-    process.shared.overwrite(&run, &[&head[..], b"garbage"].concat());
+    process.shared.overwrite(run, &[&head[..], b"garbage"].concat());
     assert_eq!(process.writer.lay_out(&mut build), Err(WriteError::Unreadable));
 }
