@@ -84,6 +84,40 @@ fn nothing_is_left_to_do() {
 }
 
 #[test]
+fn every_page_that_is_cited_is_in_the_repository() {
+    let is_page = |path: &Path| path.extension().is_some_and(|extension| extension == "md");
+    let pages: Vec<_> = tracked().map(|(path, _)| path).filter(|path| is_page(path)).collect();
+    let is_of_path = |letter: char| letter.is_alphanumeric() || "._-/".contains(letter);
+    for (path, text) in tracked() {
+        let is_code = path.extension().is_some_and(|extension| extension == "rs");
+        let prose = text.lines().filter(|line| !is_code || line.trim_start().starts_with("//"));
+        let words = prose.flat_map(|line| line.split(|letter| !is_of_path(letter))).map(Path::new);
+        for cited in words.filter(|word| is_page(word)) {
+            let exists = pages.iter().any(|page| page.file_name() == cited.file_name());
+            assert!(exists, "{} cites {}, which is not in the repository", path.display(), cited.display());
+        }
+    }
+}
+
+#[test]
+fn rules_are_said_and_not_cited_by_number() {
+    // In two halves, so that this file does not find itself. A page that is known by a number is not in the repository.
+    let pages = [concat!("con", "tract"), concat!("des", "ign")];
+    for (path, text) in tracked() {
+        let text = text.to_lowercase();
+        let words: Vec<_> = text
+            .split(|letter: char| !letter.is_alphanumeric() && letter != '.')
+            .filter(|word| !word.is_empty())
+            .collect();
+        let cited = words.windows(3).find(|three| {
+            let number = if three[1].starts_with("section") { three[2] } else { three[1] };
+            pages.contains(&three[0]) && number.starts_with(|letter: char| letter.is_ascii_digit())
+        });
+        assert!(cited.is_none(), "{} cites {cited:?}: say the rule itself", path.display());
+    }
+}
+
+#[test]
 fn every_sample_configuration_is_loaded_by_a_test() {
     let tests: String = code()
         .filter(|(path, _)| path.starts_with("tests") && !path.starts_with("tests/house"))
