@@ -61,12 +61,10 @@ fn told(cell: &str) -> Option<Number> {
     UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| number * factor)
 }
 
-/// The constants of every file of limits.
+/// The constants of the code that ships.
 fn constants() -> Written {
-    let of_limits = code().filter(|(path, _)| {
-        path.ends_with("limits.rs") || path.parent().is_some_and(|p| p.ends_with("limits"))
-    });
-    let texts: Vec<String> = of_limits.map(|(_, text)| text.replace("\n    ", " ")).collect();
+    let shipped = code().filter(|(path, _)| path.starts_with("src") || path.starts_with("crates"));
+    let texts: Vec<String> = shipped.map(|(_, text)| text.replace("\n    ", " ")).collect();
     let lines = texts.iter().flat_map(|text| text.lines());
     let written = lines.filter_map(|line| line.split_once("const ")?.1.split_once(": "));
     written

@@ -100,6 +100,16 @@ fn every_page_that_is_cited_is_in_the_repository() {
 }
 
 #[test]
+fn the_glossary_names_files_that_exist() {
+    let glossary = fs::read_to_string(root().join("docs/glossary.md")).unwrap();
+    let named: Vec<_> = glossary.split('`').filter(|text| text.ends_with(".rs")).collect();
+    assert!(named.len() > 40, "only {}", named.len());
+    for name in named {
+        assert!(root().join(name).is_file(), "the glossary names {name}, which does not exist");
+    }
+}
+
+#[test]
 fn rules_are_said_and_not_cited_by_number() {
     // In two halves, so that this file does not find itself. A page that is known by a number is not in the repository.
     let pages = [concat!("con", "tract"), concat!("des", "ign")];
