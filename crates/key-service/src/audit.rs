@@ -1,8 +1,9 @@
-//! The trail: who changed what, who read the keys, who was refused, and who was let down.
+//! The audit log: who changed what, who read keys, who was refused, and whose request failed.
 //!
-//! A change is a row of the store, written in the change's own transaction, and once that is durable a line of the log. A
-//! refusal, a failure and a reading are lines only. Lines go to the tracing target `audit`, which the binary writes as JSON; inside a request each has the request's id.
-//! Neither rows nor lines ever carry a secret, a password or an `Authorization` header.
+//! A change is a row of the store, written in the same transaction, and a line of the log once that is
+//! durable. A refusal, a failure and a reading are lines only. Lines go to the tracing target `audit`, which
+//! the binary writes as JSON; inside a request each has the request's id. Neither rows nor lines ever carry a
+//! secret, a password or an `Authorization` header.
 
 pub mod directory;
 pub mod feed;
@@ -16,7 +17,7 @@ use crate::lane::Cost;
 use crate::security::source::Source;
 use crate::store::footing::Footing;
 
-/// The tracing target of every line of the trail.
+/// The tracing target of every line of the audit log.
 pub const TARGET: &str = "audit";
 
 /// Most key ids in one line; a change of more keys is written as several lines.
@@ -36,9 +37,9 @@ pub struct Actor {
     pub api_key: Option<KeyId>,
     /// The user on whose behalf the request was made, when that is somebody else (run-as).
     pub run_as: Option<String>,
-    /// Where the request came from, when that is known.
+    /// The address that the request came from, if known.
     pub source: Option<Source>,
-    /// What must still hold when something is written that this one asked for.
+    /// What must still be valid when a change for this actor is written.
     pub footings: Vec<Footing>,
 }
 
@@ -116,25 +117,25 @@ pub struct CostEvent<'a> {
 /// Why a request was turned away.
 #[derive(Clone, Debug)]
 pub enum Refusal<'a> {
-    /// Somebody whose password was not looked at, because too many from the same source were wrong (429).
+    /// A login whose password was not checked, because too many from the same source were wrong (429).
     Throttled {
         /// The username that was claimed.
         claimed: &'a str,
     },
-    /// Somebody of whom the service could not tell who it is, because something that it needs is out of reach or overloaded (503).
-    /// Nothing is said of the credential, which may be good.
+    /// A credential that could not be checked, because something that the service needs is out of reach or
+    /// overloaded (503). The credential may be good.
     Unavailable {
         /// What was missing, out of a bounded set.
         reason: &'static str,
     },
-    /// Nobody the service knows (401).
+    /// Not authenticated (401).
     Unauthenticated {
         /// The cause, out of a bounded set.
         reason: &'static str,
         /// The username or key id that was claimed, if one was.
         claimed: Option<&'a str>,
     },
-    /// Known, but not allowed to (403).
+    /// Authenticated, but not allowed (403).
     Forbidden {
         /// The Elasticsearch action.
         action: &'a str,
@@ -144,7 +145,7 @@ pub enum Refusal<'a> {
 }
 
 impl Actor {
-    /// The service itself, in what it does unasked.
+    /// The service itself, for what it does without a request.
     #[must_use]
     pub fn service() -> Self {
         Self {
@@ -157,14 +158,14 @@ impl Actor {
         }
     }
 
-    /// The same, where the change stands on this as well.
+    /// The same, where the change depends on this as well.
     #[must_use]
     pub fn standing_on(mut self, footing: impl IntoIterator<Item = Footing>) -> Self {
         self.footings.extend(footing);
         self
     }
 
-    /// Whoever works on the store itself: may read and write its files, or knows the password of its database.
+    /// An operator who works on the store itself, with access to its files or to its database.
     #[must_use]
     pub fn operator() -> Self {
         let here = "_operator".to_owned();
@@ -257,7 +258,7 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
     }
 }
 
-/// Writes the line of a failure. Of a change that failed nothing is left: it is all or nothing.
+/// Writes the line of a failure. A change that failed has left nothing behind.
 pub fn record_failure(event: &FailureEvent<'_>) {
     let actor = event.actor;
     tracing::info!(
@@ -295,7 +296,7 @@ pub fn record_work_limit(event: &CostEvent<'_>) {
     );
 }
 
-/// Writes a line of the log, and not of the trail, about a request that was done and cost much.
+/// Writes a line of the log, and not of the audit log, about a request that was done and cost much.
 pub fn log_cost(event: &CostEvent<'_>) {
     let CostEvent { actor, path, lane, cost } = event;
     tracing::info!(

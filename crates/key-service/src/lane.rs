@@ -1,8 +1,9 @@
-//! Where work waits for its turn on a thread of its own, off the threads that serve requests.
+//! Bounded pools of threads for long work, apart from the threads that serve requests.
 //!
-//! A lane has a few turns for all, fewer for one payer, and a bounded number of places to wait in. The turn goes with the work and not
-//! with the request: when a client hangs up, the work is told to end, and its turn is free once it has ended. So no more of it runs at
-//! once than the lane says, whatever clients do; and the threads that the lanes take are a named few of those that the process has.
+//! A lane has a few permits to run, fewer for one payer, and a bounded queue. The permit belongs to the work
+//! and not to the request: when a client hangs up, the work is told to end, and its permit is free once it
+//! has ended. So never more work runs at once than the lane allows, whatever clients do, and the lanes use
+//! only a known number of the process's threads.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -22,7 +23,7 @@ pub struct Lane {
     name: &'static str,
     bounds: LaneBounds,
     turns: Arc<Semaphore>,
-    /// Those who run and those who wait.
+    /// Permits to be in the lane: to run or to wait.
     places: Arc<Semaphore>,
     payers: Arc<Payers>,
 }
@@ -32,7 +33,7 @@ pub struct Lane {
 pub struct LaneBounds {
     /// Most that runs.
     pub turns_max: usize,
-    /// Most that runs for one payer.
+    /// Most pieces of work that run at once for one payer.
     pub payer_turns_max: usize,
     /// What each piece may cost.
     pub allowance: Allowance,
@@ -51,7 +52,7 @@ pub struct Cost {
     pub overspent: Option<Overspent>,
 }
 
-/// Who has work in a lane.
+/// The payers that have work in a lane.
 #[derive(Debug, Default)]
 struct Payers(Mutex<HashMap<Payer, Account>>);
 
@@ -61,14 +62,14 @@ struct Account {
     places_taken: usize,
 }
 
-/// A place in a lane. Work that has one waits or runs.
+/// The permit to be in a lane. Work that has one waits or runs.
 struct Place {
     payer: Payer,
     payers: Arc<Payers>,
     _of_all: OwnedSemaphorePermit,
 }
 
-/// What work takes along to its thread.
+/// The permits to run, which the work holds until it ends.
 struct Turn {
     _of_all: OwnedSemaphorePermit,
     _of_payer: OwnedSemaphorePermit,
@@ -109,12 +110,12 @@ impl Lane {
         self.bounds.turns_max.saturating_sub(self.turns.available_permits())
     }
 
-    /// Does a piece of work when it is its turn. When the future is dropped, the work is told to end. `tell` hears what it has cost,
-    /// also when nobody waits for it any more.
+    /// Does a piece of work once it has a permit to run. When the future is dropped, the work is told to end.
+    /// `tell` is called with what it has cost, also when no caller waits any more.
     ///
     /// # Errors
     ///
-    /// Those of the work, and [`Overspent`] when it had no turn or took too long.
+    /// Those of the work, and [`Overspent`] when it got no permit or took too long.
     pub async fn run<T, E, F, G>(
         &self,
         payer: &Payer,
@@ -144,7 +145,8 @@ impl Lane {
         let running = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let work = || {
-                // Work takes all that it changes along, so what a panic leaves half done goes with it. The panic itself is in the log.
+                // The work owns everything that it changes, so a panic leaves nothing half done behind. The
+                // panic itself is in the log.
                 let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut effort)));
                 let has_failed = outcome.is_err().then_some(Overspent::Failed);
                 let outcome = outcome.unwrap_or_else(|_| Err(Overspent::Failed.into()));
@@ -157,7 +159,7 @@ impl Lane {
         });
         match timeout(WORK_WAIT_MAX, running).await {
             Ok(Ok(outcome)) => outcome,
-            // The service stops: nobody will do it.
+            // The service stops, so the work will not be done.
             Ok(Err(_)) => Err(Overspent::Gone.into()),
             Err(_) => {
                 client.0.stop(HaltReason::Late);
@@ -166,7 +168,8 @@ impl Lane {
         }
     }
 
-    /// Waits for a turn: first among the payer's own, so that nobody stands behind all the work of another.
+    /// Waits for a permit: first among the payer's own work, so that nobody waits behind all the work of
+    /// another payer.
     async fn turn(&self, payer: &Payer) -> Result<Turn, Overspent> {
         let place = self.place(payer)?;
         let of_payer = self.payers.turns_of(payer, self.bounds.payer_turns_max);

@@ -1,9 +1,10 @@
-//! Where keys live: durable, in the order of their changes, with the trail of who changed them.
+//! The store of keys: durable, in the order of their changes, with an audit log of who changed them.
 //!
-//! The verbs speak of keys, never of rows. A change takes the next sequence numbers from the store's counter, writes the keys
-//! and its audit event, all or nothing, and is on disk before anyone hears of it. Those that come at the same time share a transaction
-//! (`group_commit`). A change runs to its end even when the caller goes away, and then wakes whoever waits for changes. Only
-//! this module's own rooms know which database it is.
+//! Its methods speak of keys, never of rows. A change takes the next sequence numbers from the store's
+//! counter and writes the keys and its audit event, all or nothing. It is on disk before anybody is told of
+//! it. Changes that come at the same time share a transaction (`group_commit`). A change runs to its end even
+//! when the caller goes away, and then wakes whoever waits for changes. Only the submodules of this one know
+//! which database it is.
 
 pub mod change;
 pub mod directory;
@@ -58,7 +59,7 @@ pub struct KeyStore {
     /// Which feed it is. Another process may begin another.
     epoch: Arc<watch::Sender<Epoch>>,
     changes: Arc<watch::Sender<Cursor>>,
-    /// Where changes of keys wait for each other.
+    /// The queue of changes of keys.
     line: GroupCommit<KeyLedger>,
     health: ChangeHealth,
     edges_at_opening: Arc<KnownEdges>,
@@ -224,7 +225,7 @@ impl KeyStore {
         let database = self.database.clone();
         let scan = async move {
             if let Err(error) = database.scan(&filter, order, &sender).await {
-                // Nobody misses the error who does not listen any more.
+                // The receiver is gone, so the error is not needed.
                 let _ = sender.send(Err(error)).await;
             }
         };
@@ -294,7 +295,7 @@ impl KeyStore {
         Ok(page)
     }
 
-    /// The changes after a position up to another, as the last that is for somebody whose key has ended.
+    /// The changes between two positions, as the last page for a follower whose key has ended.
     ///
     /// # Errors
     ///
@@ -317,7 +318,7 @@ impl KeyStore {
         self.database.last_ended_by(moment).await
     }
 
-    /// Where the change ended that ended this key; `None` when it was not invalidated.
+    /// The last sequence number of the change that invalidated this key; `None` when it was not invalidated.
     ///
     /// # Errors
     ///
@@ -326,7 +327,8 @@ impl KeyStore {
         self.database.end_of(id).await
     }
 
-    /// Whoever holds this is woken by every change that is committed after the call. To miss none, call it before reading.
+    /// The receiver is woken by every change that is committed after this call. Call it before reading, so
+    /// that no change is missed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Cursor> {
         self.changes.subscribe()
@@ -341,8 +343,8 @@ impl KeyStore {
         Ok(self.database.feed_state().await?.latest)
     }
 
-    /// Whether the store answers and takes changes. It counts as not taking any for [`RETRY_PAUSE`](crate::limits::RETRY_PAUSE) after one failed;
-    /// then one is tried.
+    /// Whether the store answers and takes changes. After a change has failed the store counts as taking none
+    /// for [`RETRY_PAUSE`](crate::limits::RETRY_PAUSE); then a change is tried.
     ///
     /// # Errors
     ///

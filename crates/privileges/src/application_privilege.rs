@@ -63,7 +63,7 @@ impl FromIterator<ApplicationPrivilege> for RegisteredPrivileges {
     }
 }
 
-/// As the trail names it.
+/// As the audit log names it.
 impl fmt::Display for ApplicationPrivilege {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.application, self.name)

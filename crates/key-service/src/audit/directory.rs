@@ -1,4 +1,4 @@
-//! The trail of users, roles and application privileges.
+//! The audit log of users, roles and application privileges.
 
 use latchkey_key_feed::{KeyId, UnixMillis};
 
@@ -13,7 +13,7 @@ pub struct DirectoryEvent {
     pub action: DirectoryAction,
     /// By whom.
     pub actor: Actor,
-    /// To whom or what, by name.
+    /// The names of what it was done to.
     pub subjects: Vec<String>,
 }
 

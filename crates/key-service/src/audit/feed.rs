@@ -1,4 +1,5 @@
-//! The trail of readings: who was given keys over the change feed. What the feed gives are digests, never secrets.
+//! The audit log of readings: who was given keys over the change feed. What the feed gives are digests, never
+//! secrets.
 
 use latchkey_key_feed::{Cursor, KeyId};
 
@@ -9,7 +10,7 @@ use crate::audit::{Actor, TARGET};
 pub struct FeedReadEvent<'a> {
     /// Who.
     pub actor: &'a Actor,
-    /// What the reader calls itself, if it said so.
+    /// The name of the edge, if it gave one.
     pub edge: Option<&'a str>,
     /// After which change it asked.
     pub after: Cursor,

@@ -1,4 +1,4 @@
-//! The trail of what an operator does to a store as a whole. It names no key: a store may have a million.
+//! The audit log of what an operator does to a store as a whole. It names no key: a store may have a million.
 
 use crate::audit::{ChangeEvent, TARGET};
 use crate::store::transfer::EntryCounts;

@@ -1,4 +1,5 @@
-//! The trail of tokens: who had which made, and who ended whose. No token, nor anything it could be found by, is in it.
+//! The audit log of tokens: who made tokens for whom, and who ended whose. It holds no token, and nothing by
+//! which one could be found.
 
 use latchkey_key_feed::{KeyId, UnixMillis};
 use serde::Serialize;
@@ -31,7 +32,7 @@ pub enum TokenAction {
     RefreshToken,
 }
 
-/// Tokens, as far as the trail tells.
+/// Tokens, as far as the audit log tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AuditedTokens {
     /// On whose behalf they act, or acted; absent when they were not chosen by it.

@@ -286,7 +286,7 @@ impl EdgeRegister {
             }
         };
         for sender in waiting {
-            // Nobody misses the answer who does not listen any more.
+            // The receiver is gone, so the answer is not needed.
             let _ = sender.send(outcome.clone());
         }
     }

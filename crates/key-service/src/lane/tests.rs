@@ -92,7 +92,7 @@ async fn whoever_finds_no_place_is_refused_at_once() {
     assert!(lane.payers.0.lock().unwrap().is_empty(), "whoever has nothing to do is forgotten");
 }
 
-// It was told that its client is gone, and nobody was told what it cost.
+// The work was told that its client is gone, and its cost was not reported.
 #[tokio::test]
 async fn work_that_panics_has_failed_and_its_turn_is_free() {
     let lane = lane();

@@ -208,7 +208,7 @@ fn refuse_ended(
 }
 
 impl KeyRejection {
-    /// Its kind, out of a fixed set, for metrics and the trail.
+    /// Its kind, out of a fixed set, for metrics and the audit log.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {

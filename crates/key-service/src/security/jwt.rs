@@ -92,7 +92,7 @@ pub struct VouchedUser {
     pub expiration: UnixMillis,
 }
 
-/// Why a token vouches for nobody. For the trail; clients are never told which.
+/// Why a token vouches for nobody. For the audit log; clients are never told which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JwtRejection {
     /// It is signed with an algorithm that is not allowed.
@@ -277,7 +277,7 @@ impl HmacKey {
 }
 
 impl JwtRejection {
-    /// Its kind, out of a fixed set, for metrics and the trail.
+    /// Its kind, out of a fixed set, for metrics and the audit log.
     #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {

@@ -101,8 +101,8 @@ pub enum RefreshRefusal {
 pub enum TokenRejection {
     /// Its time is over, or it was invalidated, or the API key it acts as has ended.
     Ended,
-    /// The user it acts for, or who asked for it, is let in no more, or has another password. Clients are told the same as of one that
-    /// has ended.
+    /// The user it acts for, or who asked for it, is no longer let in, or has another password. Clients are
+    /// told the same as of one that has ended.
     ShutOut,
     /// There is no such token.
     Unknown,
@@ -275,7 +275,7 @@ pub fn later(moment: UnixMillis, after: std::time::Duration) -> UnixMillis {
 }
 
 impl TokenRejection {
-    /// Its kind, out of a fixed set, for metrics and the trail.
+    /// Its kind, out of a fixed set, for metrics and the audit log.
     #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {

@@ -16,9 +16,9 @@ pub(super) type Committed = (Cursor, ChangeEvent);
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) verb: Verb,
-    /// What the trail says of it. The ids of the keys are filled in once they are known.
+    /// Its entry in the audit log. The ids of the keys are filled in once they are known.
     pub(super) event: ChangeEvent,
-    /// The request that asked for it: the line of the trail has its id.
+    /// The request that asked for it: the entry in the audit log has its id.
     pub(super) span: Span,
 }
 
@@ -31,7 +31,7 @@ pub(super) enum Verb {
     Invalidate(KeyFilter),
     /// Remove some of the keys that were dead at this moment.
     RemoveDead(UnixMillis),
-    /// Change keys, by id: the first of them, and of the others as many as make no long transaction.
+    /// Change keys, by id: the first one, and as many of the others as fit into a short transaction.
     Update(Vec<String>, Arc<KeyUpdate>),
 }
 
@@ -40,7 +40,8 @@ pub(super) enum Verb {
 pub(super) struct Done {
     /// The change; `None` when there was nothing to change.
     pub(super) change: Option<Committed>,
-    /// Of an update: what became of each key, in the order of the ids. There are fewer than ids when the rest is left to a later change.
+    /// Of an update: the outcome for each key, in the order of the ids. There are fewer outcomes than ids
+    /// when the rest is left to a later change.
     pub(super) updates: Vec<UpdateOutcome>,
 }
 
@@ -49,7 +50,8 @@ pub(super) struct Done {
 pub struct Changed<T> {
     /// What was done, or why not.
     pub outcome: T,
-    /// Where the change left the feed: whoever has applied everything up to here has applied it. `None` when nothing was changed.
+    /// The cursor after the change: an edge that has applied everything up to here has applied it. `None`
+    /// when nothing was changed.
     pub cursor: Option<Cursor>,
 }
 
@@ -78,7 +80,7 @@ impl Change {
         }
     }
 
-    /// How many bytes of texts it brings, at most, as JSON. What ends keys brings none.
+    /// How many bytes of text it writes at most, as JSON. A change that only invalidates keys writes none.
     pub(super) fn written_len(&self) -> usize {
         match &self.verb {
             Verb::Add(keys) => keys.iter().map(StoredKey::written_len).sum(),
@@ -93,7 +95,7 @@ impl Done {
         Self { change, updates: Vec::new() }
     }
 
-    /// Where the change left the feed.
+    /// The cursor after the change.
     pub(super) fn cursor(&self) -> Option<Cursor> {
         self.change.as_ref().map(|(cursor, _)| *cursor)
     }

@@ -48,7 +48,7 @@ pub struct UserProfile {
     pub enabled: bool,
 }
 
-/// What was changed of a user who belongs to the service itself.
+/// What was changed about a built-in user.
 #[derive(Clone, Debug)]
 pub struct ReservedUser {
     /// The password, when it was changed.
@@ -60,13 +60,13 @@ pub struct ReservedUser {
 /// What came of writing an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// There was none of this name.
+    /// An entry of this name did not exist, and was created.
     Created,
-    /// There was one, which was replaced.
+    /// An entry of this name existed, and was replaced.
     Updated,
-    /// There was none, and there are as many as there may be. Nothing was written.
+    /// The entry would be new, and there are as many as there may be. Nothing was written.
     Full,
-    /// There was none, and a user cannot be made without a password. Nothing was written.
+    /// The user would be new, and a new user needs a password. Nothing was written.
     PasswordRequired,
 }
 
@@ -160,7 +160,8 @@ impl KeyStore {
         .await
     }
 
-    /// Removes privileges of an application, all that are there, and tells of each name whether it was.
+    /// Removes those of these privileges of an application that exist, and tells for each name whether it
+    /// existed.
     ///
     /// # Errors
     ///
@@ -180,8 +181,8 @@ impl KeyStore {
         .await
     }
 
-    /// Runs a change to its end in a task of its own, and writes it to the log once it is durable. The verb gives the
-    /// event back when it changed something.
+    /// Runs a change to its end in a task of its own, and logs it once it is durable. `verb` returns the
+    /// event when it changed something.
     async fn write<T, F, Fut>(&self, event: DirectoryEvent, verb: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -204,7 +205,7 @@ impl KeyStore {
 }
 
 impl KeyStore {
-    /// Wakes whoever waits for changes of keys, and writes the lines of the trail.
+    /// Wakes whoever waits for changes of keys, and writes the lines of the audit log.
     fn tell_of(&self, Recorded { event, tokens, keys }: &Recorded) {
         if let Some((cursor, ended)) = keys {
             self.announce(*cursor);

@@ -1,8 +1,8 @@
 //! What is durable of the edges, and what replicas tell each other of them through the database.
 //!
-//! That an instance exists, and until when it may admit, has to be durable: it must not be forgotten. What it has acknowledged need
-//! not be: an edge that lives is heard of again, and until then it counts as one that has not. What counts there is that
-//! other replicas hear of a promise within milliseconds.
+//! It has to be durable that an instance exists and until when it may admit, so that it is never forgotten.
+//! What an instance has acknowledged need not be durable: a live edge acknowledges again, and until then it
+//! counts as missing. It is enough that other replicas learn of an acknowledgement within milliseconds.
 
 use latchkey_key_feed::{Cursor, UnixMillis};
 
@@ -20,7 +20,7 @@ pub struct EdgeRow {
     pub holder: Holder,
     /// For how long after an answer it may admit, in milliseconds.
     pub refuse_after_ms: u64,
-    /// Of which feed its promise is.
+    /// The epoch of its acknowledgement.
     pub epoch: String,
     /// It has applied every change up to here.
     pub acknowledged: Cursor,
@@ -32,7 +32,7 @@ pub struct EdgeRow {
     pub has_left: bool,
 }
 
-/// An instance that can admit no more, as far as whoever noted it knew.
+/// An instance that can admit no more, as far as the replica knew that wrote this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GoneEdge {
     /// Which.
@@ -48,7 +48,7 @@ pub struct GoneEdge {
 pub struct KnownEdges {
     /// The instances.
     pub rows: Vec<EdgeRow>,
-    /// There may be edges that asked before this moment, and not since, and are not among the instances.
+    /// Edges that asked before this moment, and not since, may be missing among the instances.
     pub begun: UnixMillis,
 }
 
@@ -65,8 +65,8 @@ impl KeyStore {
         &self.edges_at_opening
     }
 
-    /// Makes durable that these instances exist, until when each may admit, and whether it has left. What others have written that
-    /// goes further stays.
+    /// Makes durable that these instances exist, until when each may admit, and whether it has left. A later
+    /// time that another replica has written stays.
     ///
     /// # Errors
     ///
@@ -75,8 +75,8 @@ impl KeyStore {
         self.database.keep_edges(edges).await
     }
 
-    /// Makes durable that these instances have left, but for those of which others have written more than was
-    /// known.
+    /// Makes durable that these instances have left, except for those about which another replica has written
+    /// something later.
     ///
     /// # Errors
     ///
@@ -94,7 +94,8 @@ impl KeyStore {
         self.database.tell_of_edges(edges).await
     }
 
-    /// What all replicas have written of the edges; of those that may admit for longest when there are too many.
+    /// What all replicas have written about the edges. When there are too many, those that may admit for
+    /// longest are returned.
     ///
     /// # Errors
     ///
@@ -112,7 +113,7 @@ impl KeyStore {
         self.database.drop_edges(left_by, ended_by).await
     }
 
-    /// What tells whenever a replica has told of edges; `None` when the database announces nothing.
+    /// Announcements that a replica has written about edges; `None` when the database announces nothing.
     ///
     /// # Errors
     ///

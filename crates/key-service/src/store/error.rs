@@ -14,11 +14,11 @@ pub enum StoreError {
     NulInText,
     /// A text is longer than PostgreSQL can find again.
     TextTooLong,
-    /// Whoever asked for it was let in no more when it was to be written.
+    /// The user, key or token that asked for the change was shut out or had ended before it was written.
     ShutOut,
-    /// As many changes wait as may.
+    /// The queue of changes is full.
     TooManyChanges,
-    /// What is there is no store of Latchkey.
+    /// It is not a store of Latchkey.
     NotAStore,
     /// The store was made by a newer version.
     NewerVersion,
@@ -29,7 +29,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// For one of several who asked the same, and are all told of the same trouble.
+    /// For one of several callers that are answered with the same failure.
     #[must_use]
     pub fn of_shared(error: &Arc<Self>) -> Self {
         match error.as_ref() {
@@ -38,7 +38,7 @@ impl StoreError {
         }
     }
 
-    /// Its kind, out of a bounded set, for metrics.
+    /// The kind of the error, from a bounded set, for metrics.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! A page of the feed in the form in which it is sent.
 //!
-//! What the store holds as JSON goes out as it is, once it is seen that edges can read and hold it; it is not
-//! taken apart for that. The form is that of [`latchkey_key_feed::FeedPage`], which reads it again.
+//! JSON of the store is sent as it is, after a check that edges can read and hold it. It is not parsed into
+//! values for that. The form is that of [`latchkey_key_feed::FeedPage`], which reads it again.
 
 mod withheld;
 
@@ -36,7 +36,7 @@ pub struct FeedText {
     pub more: bool,
     /// Whether the position asked for is useless, and the follower must load again from 0.
     pub reset: bool,
-    /// Whether nothing after this page is for whoever asked, whose key has ended.
+    /// Whether this is the last page, because the follower's key has ended.
     pub ended: bool,
     /// The changes, in ascending sequence.
     pub rows: RowsText,
@@ -97,7 +97,7 @@ struct Frame<'a> {
 }
 
 impl FeedText {
-    /// What a follower is told whose position means nothing in this feed.
+    /// The page for a follower whose position means nothing in this feed.
     #[must_use]
     pub fn reset_of(epoch: Epoch, latest: Cursor, purged: Cursor, total: u64) -> Self {
         let rows = RowsText::default();
@@ -155,8 +155,8 @@ impl RowsText {
         self.text.len()
     }
 
-    /// Adds a key, which must come after the rows that are there. One that edges cannot hold or read is added
-    /// as removed.
+    /// Adds a key, which must come after the rows so far. A key that edges cannot hold or read is added as
+    /// removed.
     pub(super) fn push(&mut self, key: &FeedKey<'_>) -> Result<(), StoreError> {
         if key.is_ended {
             return self.push_removed(key.seq, key.id);
@@ -203,7 +203,7 @@ impl RowsText {
         Ok(())
     }
 
-    /// Adds a key that has ended or was removed for good, which must come after the rows that are there.
+    /// Adds a key that has ended or was removed for good, which must come after the rows so far.
     pub(super) fn push_removed(&mut self, seq: Cursor, id: &str) -> Result<(), StoreError> {
         if !withheld::is_id(id) {
             return Ok(());
@@ -286,7 +286,7 @@ fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// Marks a letter that is no digit, in a bit that none has.
 const NO_DIGIT: u8 = 0x10;
 
-/// A hexadecimal digit, without a branch that a million of them could mislead.
+/// A hexadecimal digit. There is no branch, because branch prediction would fail often.
 const fn digit(letter: u8) -> u8 {
     let (decimal, alphabetic) = (letter.wrapping_sub(b'0'), (letter | 0x20).wrapping_sub(b'a'));
     let of_decimal = if decimal < 10 { decimal } else { NO_DIGIT };

@@ -1,9 +1,10 @@
-//! What a change stands on: whoever asked for it must still be let in when it is written.
+//! What a change depends on: the user, key or token that asked for it must still be valid when it is written.
 //!
-//! A credential is checked when the headers of a request have come. The body may take its time, and the change may wait for its turn.
-//! Meanwhile the user may be shut out, or the key may end. So the transaction that writes the change asks once more, at its beginning
-//! and with the turn that also those have who shut a user out or end a key: either the change comes first, and what it made ends with
-//! the user, or it comes too late and nothing is written.
+//! A credential is checked when the headers of a request have come. The body may arrive later, and the change
+//! may wait in a queue. Meanwhile the user may be disabled, or the key may be invalidated. So the transaction
+//! that writes the change checks once more at its beginning. It holds the lock that disabling a user and
+//! invalidating a key need too. So either the change comes first, and what it created ends with the user, or
+//! it comes too late and nothing is written.
 
 use latchkey_key_feed::KeyId;
 
@@ -13,7 +14,7 @@ use crate::store::directory::users::UserKind;
 
 /// Something that must still hold.
 ///
-/// Of users of the users file, of realms for JSON Web Tokens and of the anonymous user the store knows nothing.
+/// The store knows nothing of users of the users file, of JWT realms and of the anonymous user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Footing {
     /// A key that was not invalidated.

@@ -1,10 +1,10 @@
-//! Where changes wait for each other, so that many share one transaction and one wait for the disk.
+//! The queue in which changes wait, so that many share one transaction and one wait for the disk.
 //!
-//! A change goes to the end of a line. One task takes from its front whatever waits there, as a group, has the group written, and
-//! hands each change its own outcome: after the commit, never before it. While a group is being written the next one gathers, so
-//! groups grow with the load, and a change that comes alone waits for nobody.
+//! A change goes to the end of the queue. One task takes what waits at its front as a group, writes the
+//! group, and gives each change its own outcome, after the commit and never before it. While a group is
+//! written the next one gathers, so groups grow with the load. A change that comes alone waits for nothing.
 //!
-//! What is in the line is done whether or not anybody still waits for the answer.
+//! A change in the queue is made whether or not somebody still waits for the answer.
 
 use std::error::Error;
 use std::fmt;
@@ -20,7 +20,7 @@ use crate::store::StoreError;
 pub(super) trait Ledger: Send + Sync + 'static {
     /// What waits.
     type Change: Send + 'static;
-    /// What becomes of a change that was written.
+    /// The outcome of a change that was written.
     type Outcome: Send + 'static;
 
     /// How many keys a change is about; [`usize::MAX`] when nobody knows.
@@ -37,21 +37,21 @@ pub(super) trait Ledger: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Result<Self::Outcome, StoreError>>, StoreError>> + Send;
 }
 
-/// The end of the line. Clones are of the same line, which lasts as long as one of them.
+/// The sender of the queue. The queue lasts as long as one of its clones.
 pub(super) struct GroupCommit<L: Ledger> {
     line: mpsc::Sender<Waiting<L>>,
 }
 
-/// A change in the line, and who wants to know of it.
+/// A change in the queue, and the channel for its outcome.
 struct Waiting<L: Ledger> {
     change: L::Change,
     answer: oneshot::Sender<Result<L::Outcome, StoreError>>,
 }
 
-/// The front of the line.
+/// The receiver of the queue.
 struct Front<L: Ledger> {
     line: mpsc::Receiver<Waiting<L>>,
-    /// What was found too large for the group before it, and begins the next.
+    /// A change that was too large for the last group, and begins the next one.
     next: Option<Waiting<L>>,
 }
 
@@ -60,20 +60,20 @@ struct Front<L: Ledger> {
 struct GroupFailed(Arc<dyn Error + Send + Sync>);
 
 impl<L: Ledger> GroupCommit<L> {
-    /// Opens a line to this ledger.
+    /// Opens a queue to this ledger.
     pub(super) fn begin(ledger: L) -> Self {
         let (line, changes) = mpsc::channel(CHANGES_WAITING_MAX);
         tokio::spawn(write_groups(Arc::new(ledger), Front { line: changes, next: None }));
         Self { line }
     }
 
-    /// Puts a change at the end of the line, and waits until it is durable. Once this was polled the change is made, also when the
-    /// caller goes away.
+    /// Puts a change into the queue, and waits until it is durable. Once this was polled the change is made,
+    /// even if the caller goes away.
     ///
     /// # Errors
     ///
-    /// [`StoreError::TooManyChanges`] when the line is full; the change was not made. Else why it was not made, or, where the commit
-    /// itself failed, why nobody knows.
+    /// [`StoreError::TooManyChanges`] when the queue is full; the change was not made then. Other errors say
+    /// why it was not made; when the commit itself failed, it is not known whether it was.
     pub(super) async fn write(&self, change: L::Change) -> Result<L::Outcome, StoreError> {
         let (answer, written) = oneshot::channel();
         self.line.try_send(Waiting { change, answer }).map_err(|refused| match refused {
@@ -89,7 +89,7 @@ async fn write_groups<L: Ledger>(ledger: Arc<L>, mut front: Front<L>) {
         let (changes, answers): (Vec<_>, Vec<_>) =
             group.into_iter().map(|waiting| (waiting.change, waiting.answer)).unzip();
         let ledger = Arc::clone(&ledger);
-        // In a task of its own, so that the line outlives whatever becomes of a group.
+        // In a task of its own, so that the queue survives when writing a group panics.
         let written = tokio::spawn(async move { ledger.write(changes).await });
         let outcomes = match written.await {
             Ok(Ok(outcomes)) => outcomes,
@@ -97,14 +97,15 @@ async fn write_groups<L: Ledger>(ledger: Arc<L>, mut front: Front<L>) {
             Err(error) => GroupFailed(Arc::new(error)).for_each(answers.len()),
         };
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
-            // Whoever has gone does not miss it.
+            // The receiver is gone, so the outcome is not needed.
             let _ = answer.send(outcome);
         }
     }
 }
 
 impl<L: Ledger> Front<L> {
-    /// Waits for a change, and takes what waits behind it as long as the group stays small. `None` once the line has ended.
+    /// Waits for a change, and takes what waits behind it as long as the group stays small. `None` once the
+    /// queue is closed.
     async fn next_group(&mut self) -> Option<Vec<Waiting<L>>> {
         let first = match self.next.take() {
             Some(first) => first,
@@ -114,7 +115,7 @@ impl<L: Ledger> Front<L> {
         let mut group = vec![first];
         while keys < GROUP_KEYS_MAX && len < GROUP_LEN_MAX {
             let Ok(next) = self.line.try_recv() else { break };
-            // A change that is about no key is work all the same.
+            // A change of no key still takes a statement.
             keys = keys.saturating_add(L::keys_of(&next.change).max(1));
             len = len.saturating_add(L::len_of(&next.change));
             if keys > GROUP_KEYS_MAX || len > GROUP_LEN_MAX {
@@ -145,7 +146,7 @@ impl Error for GroupFailed {
     }
 }
 
-// By hand, because a derived one would ask the ledger itself to be cloned.
+// By hand, because a derived `Clone` would require it of the ledger.
 impl<L: Ledger> Clone for GroupCommit<L> {
     fn clone(&self) -> Self {
         Self { line: self.line.clone() }

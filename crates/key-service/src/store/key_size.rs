@@ -1,4 +1,4 @@
-//! How large a key is that is to be stored: every edge must be able to hold it.
+//! The size of a key that is to be stored: every edge must be able to hold it.
 
 use latchkey_key_feed::{ListSize, MetadataSize, RowProblem, RowSize, header_value};
 use latchkey_privileges::role_descriptor::RoleDescriptors;
@@ -9,7 +9,7 @@ use crate::store::StoredKey;
 use crate::store::written_len::json_len;
 
 impl StoredKey {
-    /// Everything about it that is more than a key may have, for the list of a failed validation.
+    /// All limits that it exceeds, as messages of a failed validation.
     #[must_use]
     pub fn problems_of_size(&self) -> Vec<String> {
         let mut problems = problems_of_descriptors(Some(&self.role_descriptors), &self.limited_by);
@@ -17,7 +17,7 @@ impl StoredKey {
         problems
     }
 
-    /// Everything about it that is more than an edge may be sent of a new key.
+    /// All limits of what the feed sends that it exceeds.
     #[must_use]
     pub fn problems_of_row(&self) -> Vec<String> {
         match self.row_size() {
@@ -26,7 +26,7 @@ impl StoredKey {
         }
     }
 
-    /// Whether every edge can hold it. The feed tells of a key that none can as if it were removed.
+    /// Whether every edge can hold it. The feed says that a key is removed if not.
     #[must_use]
     pub fn fits_a_record(&self) -> bool {
         self.row_size().is_some_and(|size| size.fits_a_record())
@@ -46,14 +46,15 @@ impl StoredKey {
     }
 }
 
-/// Everything about metadata alone that is more than a key may have.
+/// All limits that metadata alone exceeds.
 #[must_use]
 pub fn problems_of_metadata(metadata: &Map<String, Value>) -> Vec<String> {
     let Some(metadata) = metadata_size(metadata) else { return vec![too_deep()] };
     RowSize { metadata, ..RowSize::default() }.problems().iter().map(ToString::to_string).collect()
 }
 
-/// What of role descriptors is longer than it may be. Only their names reach the edges; the rest is stored with each key.
+/// All limits that role descriptors exceed. Only their names reach the edges; the rest is stored with each
+/// key.
 #[must_use]
 pub fn problems_of_descriptors(own: Option<&RoleDescriptors>, limited_by: &RoleDescriptors) -> Vec<String> {
     [("role_descriptors", own), ("the roles of the owner", Some(limited_by))]

@@ -14,18 +14,18 @@ use crate::store::sql::SqlStore;
 use crate::store::{StoreError, replicas};
 use crate::telemetry;
 
-/// The keys of the database, and whoever waits for their changes.
+/// The keys of the database, and the channel that announces their changes.
 pub(super) struct KeyLedger {
     pub(super) database: SqlStore,
     pub(super) changes: Arc<watch::Sender<Cursor>>,
     pub(super) health: ChangeHealth,
 }
 
-/// Whether the database takes changes, as far as the latest one told. Clones share it.
+/// Whether the database takes changes, according to the latest one. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ChangeHealth(Arc<Mutex<Option<Instant>>>);
 
-/// What the latest change told.
+/// The outcome of the latest change.
 pub(super) enum Health {
     /// It went through.
     Good,

@@ -1,8 +1,8 @@
 //! Finding keys by their ids, as many at once as are asked for.
 //!
-//! Each look-up is answered from a reading that began after it was asked, so it sees every change that was durable by then. While one
-//! reading is under way, those who ask gather for the next, which is one statement for all of them. Ten thousand edges that prove
-//! who they are at the same moment cost a handful of readings.
+//! Each look-up is answered by a read that began after it was asked, so it sees every change that was durable
+//! by then. While one read is under way, new look-ups gather for the next, which is one statement for all of
+//! them. Ten thousand edges that authenticate at the same moment cost a handful of reads.
 
 use std::collections::HashMap;
 use std::mem;
@@ -22,7 +22,7 @@ pub(super) struct Lookups(Arc<Mutex<Gathered>>);
 #[derive(Debug, Default)]
 struct Gathered {
     asked: Vec<Asked>,
-    /// Whether a task reads, and will come for what has gathered.
+    /// Whether a task is reading, and will then read what has gathered.
     is_reading: bool,
 }
 
@@ -58,7 +58,7 @@ impl KeyStore {
 impl Lookups {
     async fn find(&self, database: &SqlStore, id: &str) -> Result<Option<Arc<StoredKey>>, StoreError> {
         if id.contains('\0') {
-            // A database may refuse it, and then everybody who is asked for with it.
+            // A database may refuse this id, and with it all others of the same statement.
             let found = database.find_all(vec![id.to_owned()]).await?.pop();
             return found.map(|(_, key)| key.map(Arc::new)).transpose();
         }
@@ -81,7 +81,7 @@ impl Lookups {
         }
     }
 
-    /// Those who have gathered; nothing more to do without any.
+    /// The look-ups that have gathered; without any the task ends.
     fn next(&self) -> Option<Vec<Asked>> {
         let mut gathered = self.gathered();
         let count = gathered.asked.len().min(KEYS_LOOKED_UP_MAX);
@@ -94,7 +94,7 @@ impl Lookups {
     }
 }
 
-/// Tells everybody what was found. Nobody misses an answer who does not listen any more.
+/// Answers all look-ups. The receiver is gone, so the answer is not needed.
 fn answer(asked: Vec<Asked>, found: Result<Found, StoreError>) {
     match found {
         Ok(found) => {

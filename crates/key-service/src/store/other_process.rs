@@ -1,4 +1,4 @@
-//! What another process may do to the file of an SQLite store. Only tests of this crate's outside include this file.
+//! What another process may do to the file of an SQLite store. Only integration tests include this file.
 
 use std::path::Path;
 

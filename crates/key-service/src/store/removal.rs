@@ -21,13 +21,14 @@ impl Default for RemovalPolicy {
 }
 
 impl RemovalPolicy {
-    /// Keys that were dead at this moment may go; `None` when the clock has not run for as long as they stay.
+    /// Keys that were dead at this moment may be removed; `None` when the retention period reaches back
+    /// before 1970.
     #[must_use]
     pub fn dead_since(&self, now: UnixMillis) -> Option<UnixMillis> {
         now.0.checked_sub(whole_millis(self.retention)).map(UnixMillis)
     }
 
-    /// The latest moment at which the last run may have begun for another to be due.
+    /// Another run is due if the last one began at this moment or earlier.
     #[must_use]
     pub fn last_run_until(&self, now: UnixMillis) -> UnixMillis {
         UnixMillis(now.0.saturating_sub(whole_millis(self.interval)))

@@ -1,7 +1,8 @@
-//! Hearing of the changes that other replicas make to the same store.
+//! Learning of the changes that other replicas make to the same store.
 //!
-//! An announcement of the database tells of a change in a millisecond. As a net below it, the position of the feed is looked
-//! up every [`STORE_LOOK_INTERVAL`]: an announcement may be lost with its connection, and some databases make none.
+//! An announcement of the database (`NOTIFY`) arrives within a millisecond. In addition, the position of the
+//! feed is read every [`STORE_LOOK_INTERVAL`], because an announcement can be lost with its connection, and
+//! some databases make none.
 
 use std::sync::Arc;
 
@@ -14,13 +15,13 @@ use crate::limits::STORE_LOOK_INTERVAL;
 use crate::store::StoreError;
 use crate::store::sql::{Announced, SqlStore};
 
-/// The tasks that hear of the others' changes. They end with this value.
+/// The tasks that learn of the others' changes. They end when this value is dropped.
 #[derive(Debug)]
 pub(super) struct Hearing {
     tasks: [JoinHandle<()>; 2],
 }
 
-/// Tells whoever waits for changes that the feed has come to here.
+/// Tells those who wait for changes how far the feed is.
 pub(super) fn announce(changes: &watch::Sender<Cursor>, cursor: Cursor) {
     changes.send_if_modified(|latest| {
         let is_news = cursor > *latest;
@@ -71,7 +72,7 @@ async fn keep_looking(database: SqlStore, feed: HeardFeed) {
 async fn keep_listening(database: SqlStore, feed: HeardFeed) {
     loop {
         match feed.listen(&database).await {
-            // The database has no announcements; looking has to do.
+            // The database has no announcements; reading the position at intervals must do.
             Ok(()) => return,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "announcements were interrupted");
@@ -82,15 +83,15 @@ async fn keep_listening(database: SqlStore, feed: HeardFeed) {
 }
 
 impl HeardFeed {
-    /// Looks epoch and position of the feed up. A position that has gone back belongs to a store that was restored, and is
-    /// news too.
+    /// Reads the epoch and position of the feed. A position that has gone back belongs to a store that was
+    /// restored, and is announced too.
     async fn look(&self, database: &SqlStore) {
         match database.feed_state().await {
             Ok(state) => {
                 self.epoch.send_if_modified(|epoch| replaced(epoch, state.epoch));
                 self.changes.send_if_modified(|latest| replaced(latest, state.latest));
             }
-            // Whoever needs the store finds out by himself; here nothing is lost but time.
+            // A request that needs the store fails by itself; here only time is lost.
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "could not look for changes");
             }
@@ -99,7 +100,7 @@ impl HeardFeed {
 
     async fn listen(&self, database: &SqlStore) -> Result<(), StoreError> {
         let Some(mut announcements) = database.announcements().await? else { return Ok(()) };
-        // What happened before anybody listened.
+        // What happened before this task listened.
         self.look(database).await;
         loop {
             match announcements.next().await? {

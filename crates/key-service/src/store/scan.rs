@@ -8,7 +8,7 @@ use crate::store::{StoreError, StoredKey};
 /// In which order keys are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanOrder {
-    /// By the moment they were made, then by id, and at most one more than a listing may have.
+    /// By creation, then by id, and at most one more than a listing may have.
     Creation,
     /// As they were added, however many there are.
     Insertion,
@@ -23,8 +23,8 @@ impl KeyScan {
         Self(keys)
     }
 
-    /// The next key. The last is an error when the store could not tell the rest. Must not be called on a thread that serves requests:
-    /// it waits, and what was written as JSON is read here.
+    /// The next key. The last item is an error when the store could not read the rest. Must not be called on
+    /// a thread that serves requests: it blocks, and JSON is parsed here.
     pub fn blocking_next(&mut self) -> Option<Result<StoredKey, StoreError>> {
         self.0.blocking_recv().map(|unread| unread?.read())
     }

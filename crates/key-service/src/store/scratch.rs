@@ -1,5 +1,5 @@
-//! A place for a store that nothing else uses: an SQLite file, or with `LATCHKEY_TEST_DATABASE` a schema of that PostgreSQL
-//! database. The tests of this crate's outside include this file too.
+//! A location for a store that nothing else uses: an SQLite file, or with `LATCHKEY_TEST_DATABASE` a schema
+//! of that PostgreSQL database. Integration tests include this file too.
 
 use std::any::Any;
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ use tempfile::TempDir;
 /// Names the PostgreSQL database that tests use: a connection URI.
 const DATABASE_VARIABLE: &str = "LATCHKEY_TEST_DATABASE";
 
-/// A place; the file goes when this goes, the schema when its server goes.
+/// A location. The file is deleted when this is dropped, the schema when its server ends.
 pub(crate) struct Scratch {
     pub(crate) place: Place,
     _directory: TempDir,
-    /// What has to live as long as the place.
+    /// What has to live as long as the location.
     _server: Option<Arc<dyn Any + Send + Sync>>,
 }
 

@@ -127,8 +127,8 @@ impl SqlStore {
         }
     }
 
-    /// A transaction in which nobody else changes what it is about. It waits for its turn first, so that everything that it
-    /// reads stays as it is until it commits.
+    /// A transaction with a lock on what it changes. It waits for the lock first, so that everything it reads
+    /// stays as it is until it commits.
     async fn begin_change(&self, turn: Turn) -> Result<Transaction, StoreError> {
         match self {
             Self::Postgres { connections, .. } => {
@@ -179,7 +179,7 @@ impl SqlStore {
         .await
     }
 
-    /// Makes a change that changes nothing, to see whether changes can be made.
+    /// Makes an empty change, to see whether changes can be made.
     pub(super) async fn try_a_change(&self) -> Result<(), StoreError> {
         self.write(Query::new("update feed_state set keys_live = keys_live")).await.map(|_| ())
     }
@@ -216,8 +216,8 @@ impl SqlStore {
 }
 
 impl Turn {
-    /// Begins a change in PostgreSQL and waits for its turn, by locking a row that is always there. Each later statement sees what
-    /// was committed before it, and there is nobody else to commit.
+    /// Begins a change in PostgreSQL and waits for its lock, which is that of a row that always exists. Each
+    /// later statement sees what was committed before it, and no other change can commit meanwhile.
     const fn begin(self) -> &'static str {
         match self {
             Self::Keys => "begin isolation level read committed; select seq from feed_state for update",
@@ -235,12 +235,12 @@ impl Turn {
 }
 
 impl Transaction {
-    /// Waits for another turn, besides the one that the change began with. Only a change that began with the turn of keys may take
-    /// that of tokens: two that waited for each other would wait for ever.
+    /// Waits for a second lock, besides the one that the change began with. Only a change that began with the
+    /// lock of keys may take the lock of tokens, so that no two changes wait for each other for ever.
     async fn also_take(&mut self, turn: Turn) -> Result<(), StoreError> {
         match self {
             Self::Postgres(_) => self.fetch_one(Query::new(turn.row())).await.map(|_| ()),
-            // The one writing connection has every turn.
+            // SQLite's one writing connection has every lock.
             Self::Sqlite(_) => Ok(()),
         }
     }
@@ -263,7 +263,7 @@ async fn write_event(change: &mut Transaction, event: &ChangeEvent) -> Result<()
     insert_rows(change, INSERT_EVENTS, vec![event_values(event)?]).await
 }
 
-/// The beginning of a statement that adds events of keys to the trail.
+/// The beginning of a statement that adds events of keys to the audit log.
 const INSERT_EVENTS: &str = "insert into audit_event
      (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, at, action, key_ids)
    values ";
@@ -284,7 +284,7 @@ fn event_values(event: &ChangeEvent) -> Result<[Parameter; 8], StoreError> {
     ])
 }
 
-/// The actor as the trail keeps it: username, realm, API key, run-as, source address.
+/// The actor as the audit log keeps it: username, realm, API key, run-as, source address.
 fn actor_values(actor: &Actor) -> [Parameter; 5] {
     [
         (&actor.username).into(),
@@ -296,13 +296,13 @@ fn actor_values(actor: &Actor) -> [Parameter; 5] {
 }
 
 impl Query {
-    /// Gives the next five `?` what the trail keeps of the actor.
+    /// Binds the next five `?` to what the audit log keeps of the actor.
     fn bind_actor(self, actor: &Actor) -> Self {
         actor_values(actor).into_iter().fold(self, Self::bind)
     }
 }
 
-// By hand, because a derived one would ask the databases themselves to be cloned.
+// By hand, because a derived `Clone` would require it of the databases.
 impl<DB: sqlx::Database> Clone for Connections<DB> {
     fn clone(&self) -> Self {
         Self { writer: self.writer.clone(), readers: self.readers.clone() }
@@ -320,7 +320,7 @@ impl fmt::Debug for SqlStore {
 
 #[cfg(test)]
 impl SqlStore {
-    /// The trail: action, username and key ids of each event.
+    /// The audit log: action, username and key ids of each event.
     pub(super) async fn events(&self) -> Vec<(String, String, String)> {
         let trail = self.trail("key_ids").await;
         trail
@@ -329,13 +329,13 @@ impl SqlStore {
             .collect()
     }
 
-    /// The trail: action and subjects of each event.
+    /// The audit log: action and subjects of each event.
     pub(super) async fn directory_events(&self) -> Vec<(String, String)> {
         let trail = self.trail("subjects").await;
         trail.iter().map(|row| (column(row, "action"), column(row, "subjects"))).collect()
     }
 
-    /// The trail of tokens: action and tokens of each event.
+    /// The audit log of tokens: action and tokens of each event.
     pub(super) async fn token_events(&self) -> Vec<(String, String)> {
         let trail = self.trail("tokens").await;
         trail.iter().map(|row| (column(row, "action"), column(row, "tokens"))).collect()
@@ -351,7 +351,7 @@ impl SqlStore {
         self.write(Query::new("update feed_state set seq = ?").bind(seq)).await.unwrap();
     }
 
-    /// Adds a key and then stays silent until the database has had enough; only then goes on.
+    /// Adds a key and then waits until the database ends the transaction for its silence; only then goes on.
     pub(super) async fn begin_unfinished_change(
         &self,
         id: &str,
@@ -367,7 +367,7 @@ impl SqlStore {
     pub(super) async fn cut_connections(&self) {
         let cut = "select pg_terminate_backend(pid) from pg_stat_activity
                    where application_name = current_setting('application_name') and pid <> pg_backend_pid()";
-        // Whoever asks may be hit himself, by another who asks.
+        // The connection that asks may itself be cut, by another that asks at the same time.
         let _ = self.fetch_all(Query::new(cut)).await;
     }
 

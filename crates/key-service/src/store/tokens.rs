@@ -30,7 +30,8 @@ pub struct NewToken {
     pub client: TokenClient,
     /// The stamp of the client's password, where the client runs as the subject.
     pub runner_stamp: Option<PasswordStamp>,
-    /// The tokens by whose access token these were asked for, if it was one. Of an exchange, the exchanged ones count.
+    /// The pair whose access token asked for these, if an access token did. An exchanged pair inherits this
+    /// from the pair before it.
     pub parent: Option<TokenId>,
 }
 
@@ -92,16 +93,17 @@ pub enum TokenSelection {
     Access(TokenDigest<Access>),
     /// All that live and descend from the same grant as these.
     Family(TokenId),
-    /// All that live and that an account gave rise to: those that act for it, and those that it asked for.
+    /// All living tokens that act for an account or that the account asked for.
     HeldBy {
         /// The account's username.
         username: String,
         /// The account's realm.
         realm: String,
-        /// Of what it asked for for others, which.
+        /// Which of the tokens that it asked for on behalf of others.
         asked_for: AskedFor,
     },
-    /// All that live and that accounts of this realm gave rise to, but for these accounts.
+    /// All living tokens that act for, or were asked for by, accounts of this realm, except for these
+    /// accounts.
     HeldByOthers {
         /// The realm.
         realm: String,
@@ -122,9 +124,9 @@ pub enum TokenSelection {
 /// Which of the tokens that an account asked for on behalf of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AskedFor {
-    /// All of them: the account is let in no more.
+    /// All of them: the account is shut out.
     All,
-    /// Those that its own password alone gave, because it ran as the other: the password is another now.
+    /// Those that its own password alone gave, by run-as: the account has another password now.
     ByItsPassword,
 }
 
@@ -271,8 +273,8 @@ impl KeyStore {
         self.database.has_had_tokens().await
     }
 
-    /// Removes tokens that are dead for good, some at a time, unless they were looked for a short while ago; tells how many
-    /// were removed.
+    /// Removes dead tokens, some at a time, unless a removal ran a short while ago; returns how many were
+    /// removed.
     ///
     /// # Errors
     ///
@@ -311,7 +313,7 @@ fn event_of(token: &NewToken, action: TokenAction, actor: Actor) -> TokenEvent {
     TokenEvent { at: token.creation, action, actor, tokens }
 }
 
-/// Tells of a change that is durable.
+/// Logs a change that is durable.
 pub(in crate::store) fn record(event: &TokenEvent) {
     record_token_change(event);
     telemetry::tokens_changed(event.action, event.tokens.count);

@@ -1,6 +1,7 @@
-//! What moves between stores: everything durable but tokens, which live a day at most, and the trail, which tells of one store.
+//! What moves between stores: everything durable but tokens, which live a day at most, and the audit log,
+//! which tells of one store.
 //!
-//! It leaves a store as of one moment, also while a service uses the store, and enters another all or nothing.
+//! An export shows one moment, also while a service uses the store. An import is all or nothing.
 
 use std::fmt;
 use std::path::Path;
@@ -27,7 +28,7 @@ use crate::store::{KeyStore, StoreError, StoredKey};
 pub enum Entry {
     /// A user of the native realm.
     User(Box<NativeUser>),
-    /// What was changed of a user who belongs to the service, by the username.
+    /// What was changed about a built-in user, by the username.
     ReservedUser(String, Box<ReservedUser>),
     /// A role, by its name.
     Role(String, Box<RoleDescriptor>),
@@ -43,7 +44,7 @@ pub enum Entry {
 pub struct EntryCounts {
     /// Users of the native realm.
     pub users: u64,
-    /// Users who belong to the service and were changed.
+    /// Built-in users that were changed.
     pub reserved_users: u64,
     /// Roles.
     pub roles: u64,
@@ -65,20 +66,20 @@ pub enum WhenThere {
 /// Why nothing was imported.
 #[derive(Debug)]
 pub enum ImportError<E> {
-    /// The entries did not come to their end.
+    /// Reading the entries failed.
     Source(E),
     /// The store has an entry of this kind and name.
     AlreadyThere(String),
     /// A text of this entry holds the character NUL, which PostgreSQL does not keep.
     NulInText(String),
-    /// The store would hold more of these than it may.
+    /// The store would hold more entries of this kind than it may.
     TooMany {
         /// What.
         what: &'static str,
         /// How many it may hold.
         count_max: i64,
     },
-    /// The store did not do it.
+    /// The store failed.
     Store(StoreError),
 }
 
@@ -88,7 +89,7 @@ pub struct StoreReader {
     pub(in crate::store) database: SqlStore,
 }
 
-/// What a store was found to hold.
+/// The result of an integrity check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Soundness {
     /// Which feed it is.
@@ -163,8 +164,9 @@ impl StoreReader {
         Ok(Self { database: SqlStore::open_to_read(location).await? })
     }
 
-    /// Which feed the store's is, and everything that it holds at this moment: the keys last, in the order in which they were
-    /// made. The last entry is an error when the store could not tell the rest. Reading ends when the receiver goes.
+    /// The epoch of the feed, and everything that the store holds at this moment, keys last and in the order
+    /// in which they were made. The last entry is an error when the store could not read the rest. Reading
+    /// ends when the receiver is dropped.
     ///
     /// # Errors
     ///
@@ -175,7 +177,7 @@ impl StoreReader {
         let epoch = snapshot.epoch().await?;
         tokio::spawn(async move {
             if let Err(error) = snapshot.send_entries(&sender).await {
-                // Nobody misses the error who does not listen any more.
+                // The receiver is gone, so the error is not needed.
                 let _ = sender.send(Err(error)).await;
             }
         });
@@ -281,8 +283,8 @@ impl KeyStore {
         Ok(counts)
     }
 
-    /// Gives the feed another name, so that every edge forgets the cursors that it has and loads again. To be called when the
-    /// store may have gone back in time, as one that was restored from a backup has.
+    /// Gives the feed another name, so that every edge forgets the cursors that it has and loads again. Call
+    /// it when the store may have gone back in time, such as after a restore from a backup.
     ///
     /// # Errors
     ///
@@ -297,7 +299,7 @@ impl KeyStore {
     }
 }
 
-/// Who and what was added besides keys, for the trail. There are not so many that memory would suffer.
+/// What was added besides keys, for the audit log. There are few enough to hold in memory.
 #[derive(Debug, Default)]
 struct ImportedNames {
     users: Vec<String>,
@@ -313,7 +315,7 @@ impl ImportedNames {
             Entry::ReservedUser(username, _) => self.reserved_users.push(username.clone()),
             Entry::Role(name, _) => self.roles.push(name.clone()),
             Entry::ApplicationPrivilege(privilege) => self.privileges.push(privilege.to_string()),
-            // These have events of their own.
+            // Keys have events of their own.
             Entry::ApiKey(_) => {}
         }
     }

@@ -1,7 +1,7 @@
-//! Changing keys that live: what may be changed, what else changes with it, and when nothing does.
+//! Changing living keys: what may be changed, what else changes with it, and when nothing changes.
 //!
-//! Whatever a change is about, it also takes over what is known of the owner by now: what the owner may do, the full name,
-//! the email address, the metadata. A change that leaves a key exactly as it was is none, and the feed does not hear of it.
+//! Every change also copies the owner's present data to the key: roles, full name, email address and
+//! metadata. A change that leaves a key exactly as it was is no change, and does not appear in the feed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::store::group_commit::GroupCommit;
 use crate::store::ledger::KeyLedger;
 use crate::store::{KeyOwner, KeyStore, StoreError, StoredKey};
 
-/// What is to become of keys. A field that is `None` stays as it is.
+/// What to change. A field that is `None` stays as it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyUpdate {
     /// The owner, as the owner is now. Only keys of this username in this realm are changed.
@@ -33,14 +33,14 @@ pub struct KeyUpdate {
     pub expiration: Option<UnixMillis>,
     /// How long after it was made a key may end, where its end is changed.
     pub lifetime_max: Option<Duration>,
-    /// Whether whoever asks for this may manage security: then he vouches for what he writes.
+    /// Whether the caller may manage security, and so vouches for what the update writes.
     pub is_vouched: bool,
 }
 
 /// What became of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyChange {
-    /// It is as it was, because that is how it was to be.
+    /// It is as it was: the update asked for what is stored already.
     Unchanged,
     /// It is another.
     Updated,
@@ -53,11 +53,11 @@ pub enum UpdateRefusal {
     Expired,
     /// It was invalidated.
     Invalidated,
-    /// It would end later than any key may.
+    /// It would end later than `api_keys.max_lifetime` allows.
     LivesTooLong,
     /// There is no such key, or it is somebody else's.
     NotFound,
-    /// An edge could not hold what it would become: these are the complaints.
+    /// An edge could not hold the changed key: these are the complaints.
     TooLarge(Vec<String>),
 }
 
@@ -65,8 +65,8 @@ pub enum UpdateRefusal {
 pub type UpdateOutcome = (String, Result<KeyChange, UpdateRefusal>);
 
 impl KeyStore {
-    /// Changes the keys with these ids that the owner has and that live, and tells what became of each. Many long keys are changed in
-    /// parts, each of which is all or nothing.
+    /// Changes those of the keys with these ids that are alive and belong to the owner, and tells the outcome
+    /// for each id. Many long keys are changed in parts, each of which is all or nothing.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ async fn update_in_parts(
 }
 
 impl KeyUpdate {
-    /// What the key that was found is to become; `None` when it is that already.
+    /// The changed key; `None` when nothing changes.
     ///
     /// A key may still be changed in the very millisecond in which it expires (Elasticsearch,
     /// `ApiKeyService#validateForUpdate`).
@@ -150,7 +150,8 @@ impl KeyUpdate {
         if problems.is_empty() { Ok(Some(changed)) } else { Err(UpdateRefusal::TooLarge(problems)) }
     }
 
-    /// Whether somebody vouches for a part of the key once it was changed: whoever writes it, or who did before where it stays as it is.
+    /// Whether somebody vouches for a part of the key after the change: the caller, or, where it stays as it
+    /// is, whoever did before.
     fn vouches_for<T: PartialEq>(&self, written: &Option<T>, before: &T, was_vouched: bool) -> bool {
         match written {
             Some(written) => self.is_vouched || (was_vouched && written == before),

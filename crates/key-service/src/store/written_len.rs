@@ -1,4 +1,4 @@
-//! How many bytes keys take where they are written.
+//! The sizes of keys in answers and in memory.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,8 @@ use crate::limits::REQUEST_BODY_LEN_MAX;
 use crate::store::StoredKey;
 use crate::store::update::KeyUpdate;
 
-/// How many bytes of memory a byte of a written role descriptor takes: its texts are short, and each is a `String` of its own.
+/// Bytes of memory per byte of a role descriptor's JSON: its texts are short, and each is a `String` of its
+/// own.
 const HELD_PER_WRITTEN: usize = 2;
 
 /// Counts what is written to it.
@@ -57,7 +58,7 @@ pub(super) fn json_len<T: Serialize>(value: &T) -> usize {
     let mut counted = Counted(0);
     match serde_json::to_writer(&mut counted, value) {
         Ok(()) => counted.0,
-        // What has no JSON form cannot be answered either.
+        // A value without a JSON form is never sent either.
         Err(_) => usize::MAX / 8,
     }
 }

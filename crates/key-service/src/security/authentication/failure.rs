@@ -24,7 +24,8 @@ pub enum AuthenticationFailure {
     RejectedUser {
         /// The username, as sent.
         username: String,
-        /// Whether it is a password of an enabled user that was wrong; for the trail, never for the client.
+        /// Whether it is a password of an enabled user that was wrong; for the audit log, never for the
+        /// client.
         cause: UserRejection,
     },
     /// Too many passwords wait to be verified.
@@ -58,7 +59,7 @@ pub enum UserRejection {
 }
 
 impl AuthenticationFailure {
-    /// Its kind, out of a fixed set, for metrics and the trail.
+    /// Its kind, out of a fixed set, for metrics and the audit log.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -36,7 +36,8 @@ impl Authenticator {
     ///
     /// # Errors
     ///
-    /// [`AuthenticationFailure`] when the subject or the client is let in no more, or the store cannot tell.
+    /// [`AuthenticationFailure`] when the subject or the client is no longer let in, or the store cannot
+    /// tell.
     pub async fn subject_of(
         &self,
         token: &StoredToken,
@@ -59,7 +60,7 @@ impl Authenticator {
         Ok(Subject::User(Arc::new(user)))
     }
 
-    /// Refuses a token whose client is let in no more.
+    /// Refuses a token whose client is no longer let in.
     async fn require_client(
         &self,
         token: &StoredToken,

@@ -1,7 +1,8 @@
-//! The users that are managed over the REST interface, and what ends with one who is let in no more.
+//! The users that are managed over the REST interface, and what ends when one of them is shut out.
 //!
-//! Tokens end in the transaction of the change, for ever: to enable a user again, or to make one of the same name, gives nobody his
-//! old tokens back. Keys go on working, as Elasticsearch's do, unless whoever makes the change ends them in the same transaction.
+//! To shut a user out is to disable or delete the user. The user's tokens end in the same transaction, for
+//! ever: they stay ended when the user is enabled again, or when another user of the same name is created.
+//! Keys go on working, as in Elasticsearch, unless the change ends them in the same transaction.
 
 use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
@@ -27,11 +28,11 @@ pub struct Account {
 pub enum UserKind {
     /// Of the native realm. Changing one who does not exist changes nothing.
     Native,
-    /// Belongs to the service, so always exists.
+    /// A built-in user, which always exists.
     Reserved,
 }
 
-/// What is to become of the keys of a user who is let in no more.
+/// What happens to the keys of a user who is shut out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeysOfUser {
     /// They end in the same transaction.
@@ -40,14 +41,14 @@ pub enum KeysOfUser {
     Keep,
 }
 
-/// What became of the keys of a user who is let in no more.
+/// What happened to the keys of a user who was shut out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeysLeft {
     /// The keys that were ended.
     pub ended: Vec<KeyId>,
     /// How many go on working.
     pub working: u64,
-    /// Where the end of the keys left the feed; `None` when none was ended.
+    /// The cursor after the keys were ended; `None` when none was.
     pub cursor: Option<Cursor>,
 }
 
@@ -70,7 +71,7 @@ impl KeyStore {
         self.database.native_users(names).await
     }
 
-    /// What was changed of a user who belongs to the service; `None` while nothing was.
+    /// What was changed about a built-in user; `None` while nothing was.
     ///
     /// # Errors
     ///
@@ -79,8 +80,8 @@ impl KeyStore {
         self.database.reserved_user(username).await
     }
 
-    /// Makes a native user, or replaces all of one but, without a `password`, the password. One who is not enabled then is let in no
-    /// more, with what becomes of the keys.
+    /// Creates or replaces a native user. Without a `password` the user keeps the old one. A user who is not
+    /// enabled then is shut out; the answer says what happened to the keys.
     ///
     /// # Errors
     ///
@@ -101,7 +102,7 @@ impl KeyStore {
         .await
     }
 
-    /// Removes a native user, and tells what became of the keys; `None` when there was no such user.
+    /// Removes a native user, and tells what happened to the keys; `None` when there was no such user.
     ///
     /// # Errors
     ///
@@ -121,7 +122,8 @@ impl KeyStore {
         .await
     }
 
-    /// Gives a user another password, and tells whether there is such a user. Tokens that the old one gave have ended then.
+    /// Gives a user another password, and tells whether there is such a user. Tokens that the old password
+    /// gave end with that.
     ///
     /// # Errors
     ///
@@ -140,7 +142,7 @@ impl KeyStore {
         .await
     }
 
-    /// Lets a user in from now on, and tells whether there is such a user.
+    /// Enables a user, and tells whether there is such a user.
     ///
     /// # Errors
     ///
@@ -156,7 +158,7 @@ impl KeyStore {
             .await
     }
 
-    /// Lets a user in no more, and tells what became of the keys; `None` when there is no such user.
+    /// Disables a user, and tells what happened to the keys; `None` when there is no such user.
     ///
     /// # Errors
     ///
@@ -176,7 +178,7 @@ impl KeyStore {
         .await
     }
 
-    /// Forgets what was changed of a user who belongs to the service.
+    /// Resets a built-in user to what it was at the first start.
     ///
     /// # Errors
     ///
@@ -196,7 +198,7 @@ impl KeyStore {
 }
 
 impl Account {
-    /// A user of the realm of users who belong to the service.
+    /// A built-in user, of the realm `reserved`.
     #[must_use]
     pub fn reserved(username: impl Into<String>) -> Self {
         let realm = crate::security::realm::RESERVED.to_owned();

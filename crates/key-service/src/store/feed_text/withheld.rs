@@ -1,7 +1,8 @@
-//! Keys that the feed cannot tell as they are.
+//! Keys that the feed cannot send as they are.
 //!
-//! One row that an edge cannot read would make it refuse the whole page, and with it every later change. So such a key is told as if it were
-//! removed: the edges refuse it, which is the safe side, and everything else goes on. It is counted, and named in the log.
+//! An edge that cannot read one row would refuse the whole page, and with it every later change. So the feed
+//! says that such a key was removed: edges refuse the key, which is safe, and the feed goes on. The key is
+//! counted, and named in the log.
 
 use latchkey_key_feed::{KeyId, ListSize, MetadataSize, RowSize, header_value};
 
@@ -9,7 +10,7 @@ use super::FeedKey;
 use crate::limits::rows::WITHHELD_KEYS_NAMED_MAX;
 use crate::telemetry;
 
-/// Why a key is told as if it were removed.
+/// Why the feed says that a key was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhyWithheld {
     /// No edge could hold it. It was made when nothing was refused for its size.
@@ -51,7 +52,8 @@ impl FeedKey<'_> {
     }
 }
 
-/// Whether an edge reads it as an id. What has none cannot even be told as removed; nobody could present it either.
+/// Whether an edge can read it as an id. A row without an id cannot be sent at all; nobody can present such a
+/// key either.
 pub(super) fn is_id(id: &str) -> bool {
     KeyId::check(id).is_ok()
 }

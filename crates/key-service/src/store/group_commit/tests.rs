@@ -6,7 +6,7 @@ use tokio::task::{JoinHandle, yield_now};
 
 use super::*;
 
-/// Keeps groups as they come, each only once it is let.
+/// Records groups, and writes each only when the test allows it.
 struct Notebook {
     groups: Mutex<Vec<Vec<Note>>>,
     lets: Semaphore,
@@ -56,7 +56,7 @@ impl Ledger for Arc<Notebook> {
     }
 }
 
-/// A line, and the book at its front.
+/// A queue, and the ledger behind it.
 struct Scene {
     line: GroupCommit<Arc<Notebook>>,
     book: Arc<Notebook>,
@@ -65,7 +65,7 @@ struct Scene {
 type Written = JoinHandle<Result<Note, StoreError>>;
 
 impl Scene {
-    /// A line of which a first change is being written, behind which others gather.
+    /// A queue whose first change is being written, while others gather behind it.
     async fn busy() -> (Self, Written) {
         let book = Arc::new(Notebook { groups: Mutex::default(), lets: Semaphore::new(0) });
         let scene = Self { line: GroupCommit::begin(Arc::clone(&book)), book };
@@ -73,7 +73,7 @@ impl Scene {
         (scene, first)
     }
 
-    /// Puts a change into the line. The tests have one thread, so it is there when this returns.
+    /// Puts a change into the queue. The tests have one thread, so it is there when this returns.
     async fn submit(&self, note: Note) -> Written {
         let line = self.line.clone();
         let written = tokio::spawn(async move { line.write(note).await });
@@ -209,7 +209,7 @@ async fn a_full_line_refuses_what_it_has_no_place_for_and_does_the_rest() {
     let mut waiting = Vec::new();
     for _ in 0..CHANGES_WAITING_MAX {
         let mut caller = Box::pin(scene.line.write(Small(1)));
-        // Polled once: it stands in the line.
+        // Polled once: it is in the queue.
         select(&mut caller, ready(())).await;
         waiting.push(caller);
     }

@@ -16,7 +16,7 @@ use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, Turn};
 
-/// What a change came to, and what was done if it changed something.
+/// The outcome of a change, and its event if it changed something.
 type Change<T> = Result<(T, Option<Recorded>), StoreError>;
 
 impl SqlStore {

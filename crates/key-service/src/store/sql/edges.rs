@@ -17,7 +17,7 @@ use crate::store::sql::{Connections, SqlStore, sqlite};
 /// What PostgreSQL calls the announcements that something new is known of edges.
 const CHANNEL: &str = "latchkey_edges";
 
-/// Tells when a replica has told of edges.
+/// Tells when a replica has written about edges.
 #[derive(Debug)]
 pub struct EdgeAnnouncements(PgListener);
 
@@ -26,7 +26,8 @@ const INSERT: &str = "insert into edge_instance as known
      (name, instance, key_id, owner_username, owner_realm, refuse_after, epoch, acknowledged, seen, may_admit_until, has_left)
    values ";
 
-/// Raises what is known of an instance that has a row. A promise about another feed counts for nothing in this one.
+/// Raises what is known of an instance that has a row. An acknowledgement of another epoch does not count in
+/// this one.
 macro_rules! raise {
     ($more:literal) => {
         concat!(
@@ -60,7 +61,7 @@ impl EdgeAnnouncements {
     /// [`StoreError`] when the connection is lost.
     pub async fn next(&mut self) -> Result<(), StoreError> {
         self.0.try_recv().await?;
-        // One reading serves all that have come by now.
+        // One read serves all announcements that have come by now.
         while self.0.next_buffered().is_some() {}
         Ok(())
     }
@@ -95,7 +96,7 @@ impl SqlStore {
     pub(in crate::store) async fn tell_of_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
         let Self::Postgres { .. } = self else { return Ok(()) };
         let mut telling = self.begin_edges().await?;
-        // Nothing is lost when the database forgets it, and nobody should wait for its disk.
+        // Nothing is lost when the database forgets it, so the commit does not wait for the disk.
         telling.execute(Query::new("set local synchronous_commit = off")).await?;
         self.write_edges(telling, edges, RAISE_PROMISE).await
     }
@@ -106,7 +107,7 @@ impl SqlStore {
         edges: &[EdgeRow],
         raise: &'static str,
     ) -> Result<(), StoreError> {
-        // All replicas in one order, so that none waits for another that waits for it.
+        // All replicas write in one order, so that no two wait for each other.
         let mut edges: Vec<&EdgeRow> = edges.iter().collect();
         edges.sort_by(|one, other| one.id.cmp(&other.id));
         upsert_rows(&mut change, INSERT, edges.into_iter().map(values).collect(), raise).await?;
@@ -116,7 +117,7 @@ impl SqlStore {
         change.commit().await
     }
 
-    /// A transaction that waits for no change of keys but in SQLite, which has one writer.
+    /// A transaction that does not wait for changes of keys, except in SQLite, which has one writer.
     async fn begin_edges(&self) -> Result<Transaction, StoreError> {
         in_time(async {
             Ok(match self {

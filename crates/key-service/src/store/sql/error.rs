@@ -9,7 +9,7 @@ use crate::store::StoreError;
 const NOT_A_STORE: [&str; 3] = ["26", "1", "42P01"];
 
 impl StoreError {
-    /// The same, of a store that is being opened: the database may be none, or lack our tables.
+    /// The same for a store that is being opened: the file may not be a database, or may lack our tables.
     pub(super) fn not_a_store(self) -> Self {
         let Self::Unavailable(cause) = &self else { return self };
         match cause.downcast_ref() {

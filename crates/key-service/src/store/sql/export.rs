@@ -25,7 +25,7 @@ impl SqlStore {
         Ok(Export { snapshot: self.begin_snapshot().await? })
     }
 
-    /// Writes a copy into an empty file. It may take as long as it needs: nobody waits for it.
+    /// Writes a copy into an empty file. There is no time limit, because no request waits for it.
     pub(in crate::store) async fn copy_into(&self, file: &Path) -> Result<(), StoreError> {
         let Self::Sqlite(connections) = self else {
             return Err(StoreError::Unavailable("only a store in SQLite is one file".into()));
@@ -43,7 +43,7 @@ impl Export {
         Epoch::try_from(row.scalar::<String>()?).map_err(|_| StoreError::Corrupt("epoch"))
     }
 
-    /// Sends everything. Ends early when nobody listens any more.
+    /// Sends everything. Ends early when the receiver is gone.
     pub(in crate::store) async fn send_entries(
         &mut self,
         entries: &Sender<Result<Entry, StoreError>>,
@@ -100,7 +100,7 @@ impl Export {
         Ok(found)
     }
 
-    /// Where the position of the feed and the keys contradict each other.
+    /// Contradictions between the position of the feed and the keys.
     pub(in crate::store) async fn miscounts(&mut self) -> Result<Vec<String>, StoreError> {
         let compared = "select
              feed_state.keys_live <> (select count(*) from api_key where invalidation is null) as miscounted,

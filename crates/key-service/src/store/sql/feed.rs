@@ -25,7 +25,7 @@ impl SqlStore {
         feed_state(&row.ok_or(StoreError::Corrupt("position of the feed"))?)
     }
 
-    /// Position and rows are read in one transaction, so that they are of one moment.
+    /// Position and rows are read in one transaction, so that they show one moment.
     pub(in crate::store) async fn feed_page(
         &self,
         FeedPosition { after, purged }: FeedPosition,
@@ -62,7 +62,7 @@ impl SqlStore {
 }
 
 impl SqlStore {
-    /// What comes after a position up to another, at most `rows_max` rows of it, as the last that is for somebody.
+    /// At most `rows_max` rows between two positions, as the last page for a follower.
     pub(in crate::store) async fn feed_page_through(
         &self,
         after: Cursor,
@@ -100,7 +100,7 @@ impl SqlStore {
         Ok(page)
     }
 
-    /// The sequence number at which the change ended that ended this key; `None` when none did.
+    /// The last sequence number of the change that invalidated this key; `None` when it was not invalidated.
     pub(in crate::store) async fn end_of(&self, id: &KeyId) -> Result<Option<Cursor>, StoreError> {
         let end =
             "select coalesce(ended_through, seq) from api_key where id = ? and invalidation is not null";

@@ -1,9 +1,10 @@
 //! Parts of the feed, read many keys at once.
 //!
-//! A row that goes through the driver by itself costs several times what reading it does. So the database joins what many keys have
-//! in a column to one text, and hands over all their columns as one row. The texts are taken apart at [`SEPARATOR`]; where a text of a
-//! key holds that itself there are more parts than keys, and then those keys come one by one. So do keys whose texts are long: a page
-//! that ends for its length has then not been held as a whole.
+//! Passing a row through the driver costs several times what reading it does. So the database joins each
+//! column of many keys into one text, and returns all columns as one row. The texts are split at
+//! [`SEPARATOR`]. If a text of a key contains the separator, there are more parts than keys, and these keys
+//! are read one by one. So are keys with long texts, so that memory is not filled with keys beyond the end of
+//! the page.
 
 use std::collections::VecDeque;
 
@@ -15,7 +16,7 @@ use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor};
 use crate::store::sql::transaction::Transaction;
 
-/// What stands between the texts of two keys: a letter that nobody writes (ASCII, unit separator).
+/// Separates the texts of two keys: a character that does not occur in practice (ASCII, unit separator).
 pub(super) const SEPARATOR: char = '\u{1f}';
 
 /// The columns that hold texts of any length.
@@ -30,7 +31,7 @@ const TEXTS: [&str; 8] = [
     "metadata",
 ];
 
-/// What somebody vouches for, as far as it was decided for the latest change of a key: two columns.
+/// What somebody vouches for, if that was decided for the latest change of the key: two columns.
 pub(super) const VOUCHED: &str =
     "case when vouched_seq = seq then vouched_role_names else '[]' end as vouched_role_names,
     coalesce(metadata_vouched and vouched_seq = seq, false) as is_metadata_vouched";
@@ -50,14 +51,14 @@ pub(super) struct Part {
 /// Keys that were removed for good, in the order of their removal.
 pub(super) struct Removed {
     pub(super) keys: VecDeque<(Cursor, String)>,
-    /// Past it there may be more of them: a key from past it is not to be a row yet.
+    /// There may be more removed keys past it, so a key past it must not become a row yet.
     pub(super) horizon: Cursor,
 }
 
 /// Many keys.
 pub(super) struct Keys {
     pub(super) count: usize,
-    /// Whether their columns can be taken apart again. If not, they are to be read one by one.
+    /// Whether their columns can be split again. If not, the keys must be read one by one.
     pub(super) are_joined: bool,
     last: Cursor,
     row: Row,
@@ -96,7 +97,7 @@ pub(super) async fn read_part(
     Ok(Part { after, wanted, keys, removed: Removed { keys: removed, horizon } })
 }
 
-/// Where keys were last removed for good; 0 when none was, as far as the store remembers.
+/// The position at which keys were last removed for good; 0 when none was, as far as the store remembers.
 pub(super) async fn latest_removed(snapshot: &mut Transaction) -> Result<Cursor, StoreError> {
     let query = Query::new("select coalesce(max(seq), 0) from removed_key");
     cursor(snapshot.fetch_one(query).await?.scalar()?)
@@ -150,8 +151,8 @@ impl Joined<'_> {
 }
 
 async fn keys_after(snapshot: &mut Transaction, after: Cursor, wanted: usize) -> Result<Keys, StoreError> {
-    // The rows within come in order, because their number is limited by it, and so they are joined; to ask for that again would sort
-    // them again. Whether it is so is seen when they become rows.
+    // The inner rows come in order, because `limit` needs the order, and are joined in it. Another `order by`
+    // would sort them again. The order is checked when they become rows.
     let mut query = Query::new("select count(*), coalesce(max(seq), 0), coalesce(max(is_long), 0)");
     query.push(
         ", coalesce(string_agg(seq || ',' || coalesce(cast(expiration as text), '') || ','

@@ -38,7 +38,7 @@ pub(super) async fn changes_after(
         } else if horizon == END || room_after == 0 {
             page.push_joined(part)?;
         } else {
-            // The database reads on while these become rows.
+            // The database reads the next keys while these become rows.
             let gathering = spawn_blocking(move || page.push_joined(part).map(|()| page));
             next = Some(read_part(snapshot, horizon, room_after, removed_through).await?);
             page = gathering.await.map_err(|failed| StoreError::Unavailable(failed.into()))??;

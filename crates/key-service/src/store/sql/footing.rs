@@ -1,4 +1,5 @@
-//! Asking, inside the transaction of a change, whether whoever asked for it is still let in.
+//! Checks, inside the transaction of a change, whether the user, key or token that asked for it is still
+//! valid.
 
 use crate::audit::Actor;
 use crate::security::token::stamp::PasswordStamp;
@@ -11,7 +12,7 @@ use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, Turn};
 
 impl SqlStore {
-    /// A change that this one asks for, if still let in.
+    /// Begins a change for this actor, if what the actor depends on is still valid.
     pub(super) async fn begin_change_by(&self, turn: Turn, actor: &Actor) -> Result<Transaction, StoreError> {
         let mut change = self.begin_change(turn).await?;
         require(&mut change, std::iter::once(actor)).await?;
@@ -19,11 +20,11 @@ impl SqlStore {
     }
 }
 
-/// Asks of all of them, and of each footing once.
+/// Checks each footing of all of them once.
 ///
 /// # Errors
 ///
-/// [`StoreError::ShutOut`] when one of them is let in no more.
+/// [`StoreError::ShutOut`] when one of them is no longer let in.
 pub(super) async fn require<'a>(
     change: &mut Transaction,
     actors: impl Iterator<Item = &'a Actor>,
@@ -59,10 +60,10 @@ async fn holds(change: &mut Transaction, footing: &Footing) -> Result<bool, Stor
         }
         Footing::User { kind: UserKind::Reserved, username, stamp } => {
             let row = Query::new("select * from reserved_user where username = ?").bind(username);
-            // Such a user always exists, and has no row while nothing was changed.
+            // A built-in user always exists, and has no row while nothing was changed.
             let Some(row) = change.fetch_optional(row).await? else { return Ok(true) };
             let user = reserved_user(&row)?;
-            // Without a stored password it is the one that the service was started with.
+            // Without a stored password the user has the one that the service was started with.
             let stored = user.password.as_ref().map(PasswordStamp::of);
             let is_same = stamp.zip(stored).is_none_or(|(stamp, stored)| stamp == stored);
             Ok(user.enabled && is_same)

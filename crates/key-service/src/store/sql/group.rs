@@ -1,7 +1,8 @@
 //! Writing a group of changes in one transaction.
 //!
-//! Neighbours of one kind share their statements as well. What is refused is undone to a savepoint; neighbours that shared its
-//! statements are then written one by one, so that only the one at fault is refused.
+//! Neighbouring changes of one kind share their statements as well. A change that is refused is undone to a
+//! savepoint; changes that shared its statements are then written one by one, so that only the faulty one is
+//! refused.
 
 use std::slice;
 
@@ -13,9 +14,9 @@ use crate::store::{KeyFilter, StoreError};
 
 /// Where a change begins.
 const BEGIN: &str = "savepoint change";
-/// Undoes what was done since then.
+/// Undoes what was done since the savepoint.
 const UNDO: &str = "rollback to savepoint change";
-/// Forgets where it began, in a transaction that goes on.
+/// Drops the savepoint, in a transaction that goes on.
 const END: &str = "release savepoint change";
 
 impl SqlStore {
@@ -69,7 +70,8 @@ async fn try_writing(
     transaction.execute(Query::new(BEGIN)).await?;
     let written = write(transaction, changes).await;
     if let Err(refusal) = written {
-        // A database that is in trouble ends the transaction by itself, and then there is nothing to go back to.
+        // After some errors a database ends the transaction by itself, and then the savepoint does not exist
+        // any more.
         if transaction.execute(Query::new(UNDO)).await.is_err() {
             return Err(refusal);
         }

@@ -43,7 +43,7 @@ pub(in crate::store) enum Added {
 }
 
 impl SqlStore {
-    /// Begins an import. `event` is what the trail says of its keys, without their ids.
+    /// Begins an import. `event` is what the audit log says of its keys, without their ids.
     pub(in crate::store) async fn begin_import(&self, event: ChangeEvent) -> Result<Import, StoreError> {
         let mut change = self.begin_change(Turn::Keys).await?;
         let seq = take_seqs(&mut change, 0, 0).await?;
@@ -51,7 +51,7 @@ impl SqlStore {
         Ok(Import { change, event, statement, waiting: Vec::new(), seq, added: 0, live: 0 })
     }
 
-    /// Makes the import durable, and tells where the feed stands then, and how many keys were added.
+    /// Makes the import durable, and tells the position of the feed after it and how many keys were added.
     pub(in crate::store) async fn commit_import(
         &self,
         Import { mut change, seq, added, live, .. }: Import,
@@ -62,7 +62,7 @@ impl SqlStore {
         Ok((cursor(latest)?, added))
     }
 
-    /// Names the feed anew. That is a change, so that whoever waits for one is answered.
+    /// Gives the feed another name. That counts as a change, so that followers who wait are answered.
     pub(in crate::store) async fn begin_epoch(
         &self,
         epoch: &Epoch,

@@ -14,8 +14,8 @@ use crate::store::sql::{SqlStore, take_seqs, write_events};
 use crate::store::{KeyFilter, NamePattern, StoreError, StoredKey};
 
 impl SqlStore {
-    /// The keys that have one of these ids, dead or alive, in any order, each by its id. An id may be there twice. A key that is not readable
-    /// is trouble for who asks for it, not for the others.
+    /// The keys that have one of these ids, dead or alive, in any order, each by its id. An id may be there
+    /// twice. A key that is not readable is an error for its own look-up, not for the others.
     pub(in crate::store) async fn find_all(
         &self,
         mut ids: Vec<String>,
@@ -75,7 +75,7 @@ pub(super) async fn invalidate(
     Ok(done)
 }
 
-/// What changes select together, and of each key that they name, which of them names it first.
+/// What the changes select together, and for each named key the first change that names it.
 fn selected_together(endings: &[Change]) -> (KeyFilter, HashMap<&str, usize>) {
     if let [Change { verb: Verb::Invalidate(filter), .. }] = endings {
         return (filter.clone(), HashMap::new());

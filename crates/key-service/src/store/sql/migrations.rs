@@ -1,4 +1,4 @@
-//! How each database comes to have its tables.
+//! Migrations: how the tables of each database are made and changed.
 //!
 //! Migrations are only ever added. Their text is part of the binary, and its checksum is kept in the store, so an altered one
 //! is refused. Replicas that start together take turns: PostgreSQL's migrations hold a lock, and SQLite has one process.
@@ -12,7 +12,8 @@ use crate::store::sql::row::Row;
 /// Which migrations a store has had.
 pub(super) const APPLIED: &str = "select version, checksum from _sqlx_migrations order by version";
 
-/// Refuses a store that has not had just the migrations of this version. `applied` are the rows of [`APPLIED`].
+/// Refuses a store that has had fewer or other migrations than this version has. `applied` are the rows of
+/// [`APPLIED`].
 pub(super) fn refuse_another_version(applied: &[Row], known: &Migrator) -> Result<(), StoreError> {
     let mut known = known.iter();
     for row in applied {

@@ -1,8 +1,8 @@
 //! The connections to one PostgreSQL database, which several replicas of the service may share.
 //!
-//! A change begins by locking the row that holds the counter, so changes of all replicas come one after the other, and
-//! sequence numbers become visible in the order in which they were taken. No replica can keep that lock: the database ends
-//! a transaction whose owner has fallen silent.
+//! A change begins by locking the row that holds the counter, so changes of all replicas come one after the
+//! other, and sequence numbers become visible in the order in which they were taken. No replica can keep that
+//! lock for ever: the database ends a transaction of an idle session.
 
 pub(super) mod announcements;
 
@@ -34,7 +34,7 @@ pub(super) async fn open(options: PgConnectOptions) -> Result<Connections<Postgr
     Ok(Connections { writer, readers })
 }
 
-/// Connections none of which can write. Reading a large store takes its time, which is nothing to be logged.
+/// Connections that cannot write. Reading a large store may take long, so slow statements are not logged.
 pub(super) fn open_to_read(options: PgConnectOptions) -> Connections<Postgres> {
     let options = options.options([("default_transaction_read_only", "on")]).disable_statement_logging();
     let readers = PgPoolOptions::new()
@@ -44,7 +44,8 @@ pub(super) fn open_to_read(options: PgConnectOptions) -> Connections<Postgres> {
     Connections { writer: readers.clone(), readers }
 }
 
-/// On a connection of its own: a migration of a large table may take longer than any change, and waits for that of another replica.
+/// On a connection of its own: a migration of a large table may take longer than any change, and waits while
+/// another replica migrates.
 async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
     let mut connection = in_time(async { Ok(PgConnection::connect_with(options).await?) }).await?;
     migrations::postgres().run(&mut connection).await?;

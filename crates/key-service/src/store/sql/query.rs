@@ -26,13 +26,14 @@ pub(super) struct Query {
 enum Part {
     /// Text with a `?` for each parameter.
     Text(Cow<'static, str>),
-    /// That what was said before is among what an expression makes of each `value` of a list, which is one parameter.
+    /// The expression before this is one of the values of a list, which is one parameter; each is mapped by
+    /// an expression over `value`.
     Members(&'static str),
     /// The bytes of a column in hexadecimal, of either case.
     Hex(&'static str),
 }
 
-/// What a statement is given. The type of an absent value is said too, because PostgreSQL asks for it.
+/// A parameter. An absent value has a type too, because PostgreSQL needs one.
 #[derive(Clone, Debug)]
 pub(super) enum Parameter {
     Boolean(bool),
@@ -125,8 +126,8 @@ impl Query {
         Ok(sqlx::query_with(AssertSqlSafe(text), arguments))
     }
 
-    /// For PostgreSQL, which numbers its parameters and keeps no text that holds a NUL. It takes an array for short, and looks its
-    /// members up in an index; of a list in a subquery it would rather read the whole table.
+    /// For PostgreSQL, which numbers its parameters and stores no text with a NUL. It expects an array to be
+    /// short and looks its members up in an index; for a list in a subquery it would read the whole table.
     pub(super) fn into_postgres(
         self,
     ) -> Result<sqlx::query::Query<'static, Postgres, PgArguments>, StoreError> {

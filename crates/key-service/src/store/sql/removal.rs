@@ -1,9 +1,10 @@
 //! Removing keys for good.
 //!
-//! No edge may keep a key that is gone. The edges were told of an invalidated key when it was invalidated; one that slept
-//! since then is caught by the purge mark, which is raised to the sequence number of what was removed. An expired key is
-//! still in the tables of the edges: removing it is a change of the feed with a number of its own, which is forgotten, and
-//! the purge mark raised to it, only after another retention period.
+//! No edge may keep a key that is removed. Edges learned of an invalidated key when it was invalidated. An
+//! edge that was away since then must load again, because the purge mark is raised to the sequence number of
+//! what was removed. An expired key is still in the tables of the edges: removing it is a change of the feed
+//! with a number of its own, which is forgotten, and the purge mark raised to it, only after another
+//! retention period.
 
 use latchkey_key_feed::{KeyId, UnixMillis};
 
@@ -27,7 +28,7 @@ impl SqlStore {
         let last = self.fetch_optional(Query::new("select begun from removal_run")).await?;
         let last: Option<i64> = last.as_ref().map(Row::scalar).transpose()?;
         let until = policy.last_run_until(now);
-        // A run that is yet to come was noted by a clock that was put back since.
+        // A last run in the future was noted by a clock that was set back since.
         if last.is_some_and(|last| last > millis(until) && last <= millis(now)) {
             return Ok(false);
         }
@@ -69,7 +70,7 @@ pub(super) async fn remove_dead_keys(
     Ok(Done::of(Some((cursor(latest)?, event))))
 }
 
-/// Drops removals that every edge that is still there has heard of, and returns their numbers.
+/// Drops removals that are older than the retention period, and returns their numbers.
 async fn forget_removals(change: &mut Transaction, before: UnixMillis) -> Result<Vec<i64>, StoreError> {
     let forgotten = Query::new(
         "delete from removed_key where seq in (select seq from removed_key where removed <= ? limit ?)

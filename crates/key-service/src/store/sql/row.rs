@@ -1,4 +1,4 @@
-//! Between columns and the words of the store.
+//! Converts columns to the types of the store.
 
 use latchkey_key_feed::limits::{DIGEST_LEN, SALT_LEN};
 use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis};

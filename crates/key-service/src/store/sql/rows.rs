@@ -14,7 +14,7 @@ pub(super) async fn insert_rows<const N: usize>(
     upsert_rows(change, insert, rows, "").await
 }
 
-/// The same, where `conflict` says what becomes of a row that is there already.
+/// The same, where `conflict` says what happens to a row that exists already.
 pub(super) async fn upsert_rows<const N: usize>(
     change: &mut Transaction,
     insert: &'static str,
@@ -37,8 +37,8 @@ pub(super) async fn upsert_rows<const N: usize>(
     Ok(())
 }
 
-/// How many of so many rows, which are some, the next statement adds. Powers of two, so that a connection meets only a handful of
-/// statements, however many rows come together, and keeps them all prepared.
+/// How many of the given rows the next statement adds: a power of two. So a connection sees only a handful of
+/// different statements, and keeps all of them prepared.
 fn rows_at_once(rows: usize) -> usize {
     if rows >= ROWS_AT_ONCE_MAX { ROWS_AT_ONCE_MAX } else { 1 << rows.max(1).ilog2() }
 }

@@ -31,7 +31,7 @@ impl UnreadKey {
 }
 
 impl SqlStore {
-    /// Sends the keys that pass the filter. Ends early when nobody listens any more.
+    /// Sends the keys that pass the filter. Ends early when the receiver is gone.
     pub(in crate::store) async fn scan(
         &self,
         filter: &KeyFilter,

@@ -1,8 +1,9 @@
 //! The connections to one SQLite file.
 //!
-//! Write-ahead logging lets readers go on while one connection writes; `synchronous=FULL` makes a commit wait for the disk,
-//! because a revocation that a power cut forgets is a key that comes back. There is exactly one writing connection, and its
-//! transactions begin by taking the write lock, so sequence numbers are taken and committed in one order.
+//! Write-ahead logging lets readers go on while one connection writes; `synchronous=FULL` makes a commit wait
+//! for the disk, because a revocation that a power cut forgets is a key that comes back. There is exactly one
+//! writing connection, and its transactions begin with the write lock, so sequence numbers are taken and
+//! committed in one order.
 
 use std::path::Path;
 
@@ -15,7 +16,8 @@ use crate::limits::{STORE_BUSY_WAIT_MAX, STORE_CONNECTION_WAIT_MAX, STORE_READER
 use crate::store::StoreError;
 use crate::store::sql::{Connections, migrations};
 
-/// Begins a transaction that has the write lock from its first moment, so that it cannot fail to get it half-way.
+/// Begins a transaction that has the write lock from its first moment, so that it cannot fail later for lack
+/// of it.
 pub(super) const BEGIN_CHANGE: &str = "begin immediate";
 
 pub(super) async fn open(file: &Path) -> Result<Connections<Sqlite>, StoreError> {
@@ -38,16 +40,17 @@ pub(super) async fn open(file: &Path) -> Result<Connections<Sqlite>, StoreError>
     Ok(Connections { writer, readers })
 }
 
-/// Whether a connection that is given back can begin another transaction. When the disk is full SQLite ends a transaction by itself,
-/// and the driver, whose own end then fails, believes for ever to be inside it: such a connection is closed, and another opened.
+/// Whether a connection that is given back can begin another transaction. When the disk is full, SQLite ends
+/// a transaction by itself. The driver's own rollback then fails, and the driver believes that the
+/// transaction goes on. Such a connection is closed, and another one opened.
 async fn is_of_use(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     // Waits for the end of a transaction that was dropped.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
 
-/// Connections none of which can write. Others may use the file meanwhile. Reading a large store takes its time, which is nothing
-/// to be logged.
+/// Connections that cannot write. Others may use the file meanwhile. Reading a large store may take long, so
+/// slow statements are not logged.
 pub(super) fn open_to_read(file: &Path) -> Connections<Sqlite> {
     let options = SqliteConnectOptions::new()
         .filename(file)

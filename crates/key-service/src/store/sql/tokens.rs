@@ -71,7 +71,7 @@ impl SqlStore {
         Ok(true)
     }
 
-    /// Fills in whose tokens they were, and how many, for the trail. Nothing is written when none was ended.
+    /// Fills in whose tokens they were and how many, for the audit log. Writes nothing when none was ended.
     pub(in crate::store) async fn invalidate_tokens(
         &self,
         selection: &TokenSelection,
@@ -100,7 +100,7 @@ impl SqlStore {
         if self.fetch_optional(Query::new(is_due).bind(millis(latest_before))).await?.is_none() {
             return Ok(false);
         }
-        // Asked again while writing: of several that found it due, one goes on.
+        // Checked again in the writing transaction, so that only one of several replicas goes on.
         let noted = Query::new(
             "update token_state set latest_removal = ? where latest_removal is null or latest_removal <= ?",
         )
@@ -123,8 +123,8 @@ impl SqlStore {
     }
 }
 
-/// Ends the selected tokens as part of a change, and writes the event with whose they were and how many, if there was one to end.
-/// The change must have the turn of tokens.
+/// Ends the selected tokens as part of a change, and writes the event with whose they were and how many, if
+/// there was one to end. The change must hold the lock of tokens.
 pub(super) async fn end_tokens(
     change: &mut Transaction,
     selection: &TokenSelection,

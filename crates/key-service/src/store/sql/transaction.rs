@@ -66,7 +66,8 @@ impl Transaction {
         })
     }
 
-    /// Makes it durable. After an error nobody knows whether it is: the connection may have been lost on the way back.
+    /// Makes it durable. After an error it is unknown whether it is: the connection may have been lost before
+    /// the answer came.
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         in_time(async {
             match self {
@@ -79,8 +80,8 @@ impl Transaction {
     }
 }
 
-/// What a statement comes to, unless it takes longer than any may: a database that is gone without a word must not keep a
-/// request for ever.
+/// The result of a statement, within the time limit: a database that has gone silent must not hold a request
+/// for ever.
 pub(super) async fn in_time<T>(
     statement: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {

@@ -1,7 +1,7 @@
 //! Deciding who vouches for keys that were made, or changed, by a version that did not know of it.
 //!
-//! That is done once, when the store is opened. No key changes for the feed by it: a filter that knows of vouching loads all keys when it starts,
-//! and is started after the service.
+//! That is done once, when the store is opened. It is no change in the feed: a filter that knows of vouching
+//! loads all keys when it starts, and it is started after the service was upgraded.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::store::sql::{SqlStore, Turn};
 type Decision = (bool, bool, String);
 
 impl SqlStore {
-    /// Decides it for every key that lives and of which it is not known.
+    /// Decides it for every key that is alive and undecided.
     pub(super) async fn decide_vouching(&self) -> Result<(), StoreError> {
         let mut decided = 0;
         loop {
@@ -65,7 +65,7 @@ async fn undecided(change: &mut Transaction) -> Result<BTreeMap<Decision, Vec<St
     Ok(decisions)
 }
 
-/// For what is not readable nobody vouches.
+/// A key that is not readable is not vouched for.
 fn decision(row: &Row) -> Result<Decision, StoreError> {
     let own = row.json::<RoleDescriptors>("role_descriptors").unwrap_or_default();
     let limited_by = row.json::<RoleDescriptors>("limited_by").unwrap_or_default();

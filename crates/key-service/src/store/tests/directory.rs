@@ -101,7 +101,7 @@ async fn a_name_of_any_length_is_kept_or_refused_whole() {
     assert_eq!(store.scan(of_owner, ScanOrder::Creation).all().await.unwrap(), [owned]);
 }
 
-/// The trail has a row for each change and none for what changed nothing.
+/// The audit log has a row for each change and none for what changed nothing.
 #[tokio::test]
 async fn every_change_of_the_directory_is_in_the_trail() {
     let ScratchStore { store, place: _place } = ScratchStore::new().await;

@@ -1,4 +1,4 @@
-//! Nothing is written that was asked for by somebody who is let in no more when it is written.
+//! Nothing is written that was asked for by somebody who is no longer let in when it is written.
 
 use latchkey_key_feed::{KeyId, UnixMillis};
 use latchkey_privileges::role_descriptor::RoleDescriptor;

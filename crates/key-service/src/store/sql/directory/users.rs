@@ -1,7 +1,8 @@
-//! The tables of users, and what ends with a user who is let in no more.
+//! The tables of users, and what ends when a user is shut out.
 //!
-//! Whoever changes an account has the turn of keys. To end tokens it also takes the turn of tokens, always in this order: a grant that
-//! is being made is ended, and one that comes later finds the account changed.
+//! A change of an account holds the lock of keys. To end tokens it also takes the lock of tokens, always in
+//! this order. So a token that is being made at the same time is ended, and a later one finds the account
+//! changed.
 
 use crate::audit::directory::DirectoryEvent;
 use crate::audit::tokens::{AuditedTokens, TokenAction, TokenEvent};
@@ -146,7 +147,7 @@ impl SqlStore {
         self.commit_account_if(done > 0, change, event, ended).await
     }
 
-    /// Runs a statement by which an account is let in no more, and ends what ends with that.
+    /// Runs a statement that shuts an account out, and ends what ends with that.
     async fn shut_out_by(
         &self,
         statement: Query,
@@ -233,8 +234,9 @@ async fn end_tokens_of(
     Ok((done.invalidated > 0).then_some(ended))
 }
 
-/// The realms in which keys name an account as their owner: its own, and that of keys which its keys made. These keep the username
-/// and not the realm, so those of a namesake in another realm count too.
+/// The realms under which keys name an account as their owner: its own, and the one of keys that its keys
+/// made (`_es_api_key`). The latter do not keep the owner's realm, so those of a user with the same name in
+/// another realm count too.
 fn realms_of_keys(account: &Account) -> [String; 2] {
     [account.realm.clone(), RealmName::api_key().name]
 }
@@ -258,7 +260,8 @@ async fn end_keys(
     event: &DirectoryEvent,
     ended: &mut Ended,
 ) -> Result<(), StoreError> {
-    // Its own come last. Among them may be the key of an edge, which is told of everything up to the end of what ended with it.
+    // The account's own keys come last. Among them may be the key of an edge, whose last page reaches up to
+    // the end of this change.
     for realm in realms_of_keys(account).into_iter().rev() {
         let filter = KeyFilter {
             username: Some(account.username.clone()),

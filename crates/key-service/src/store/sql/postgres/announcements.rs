@@ -1,7 +1,7 @@
-//! How a change that one replica makes is heard of by the others, at once: `NOTIFY` and `LISTEN`.
+//! How replicas learn at once of each other's changes: `NOTIFY` and `LISTEN`.
 //!
-//! An announcement leaves with the commit. It only saves time: where it is lost, or where the database has no such thing,
-//! the others find the change when they next look.
+//! An announcement is sent with the commit. It only saves time: if it is lost, or the database has none, the
+//! others find the change at their next look.
 
 use latchkey_key_feed::{Cursor, Epoch};
 use sqlx::Postgres;
@@ -22,7 +22,7 @@ pub(in crate::store) struct Announcements {
 /// What was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Announced {
-    /// The feed of this name has come to here.
+    /// The feed with this epoch has reached this position.
     Change { epoch: Epoch, cursor: Cursor },
     /// Something may have been missed.
     Gap,
@@ -33,7 +33,7 @@ pub(in crate::store::sql) fn announcement() -> Query {
     Query::new(format!("select pg_notify('{CHANNEL}', epoch || ' ' || seq) from feed_state"))
 }
 
-/// Whether the database makes announcements. One without them is as good, only slower: the others find a change when they next look.
+/// Whether the database makes announcements. Without them the others find a change later, at their next look.
 pub(in crate::store::sql) async fn are_possible(
     connections: &Connections<Postgres>,
 ) -> Result<bool, StoreError> {

@@ -17,8 +17,8 @@ pub(super) struct SelectedToken {
     pub(super) is_invalidated: bool,
 }
 
-/// The tokens that an invalidation is about, by the column in which it is noted. Refresh tokens come first, so that they
-/// could not be exchanged in between (they cannot: it is one transaction; but the order is also that of Elasticsearch).
+/// The tokens that an invalidation is about, by the column in which it is noted. Refresh tokens come first,
+/// as in Elasticsearch.
 pub(super) async fn selected(
     change: &mut Transaction,
     selection: &TokenSelection,
@@ -93,7 +93,7 @@ fn columns(invalidation: &'static str) -> String {
     )
 }
 
-/// Narrows both to pairs that live, and to what `condition` says.
+/// Restricts both to pairs that are alive and match `condition`.
 fn push_living_halves(
     access: &mut Query,
     refresh: &mut Query,
