@@ -1,9 +1,10 @@
-//! The change feed as it is served: read a page, and if it is empty wait for a change. What followers ask tells how far each has come.
+//! The change feed as it is served: read a page, and if it is empty wait for a change. The requests of
+//! followers acknowledge what they have applied.
 //!
-//! A waiting request subscribes to changes before it reads the store, so a change that is committed in between wakes it and none
-//! is missed. It ends with the first change, with the end of its wait, or when the service stops; in the last two cases
-//! the answer is the empty page it had read. The number of requests that wait is bounded: one more is refused, and its
-//! follower backs off.
+//! A waiting request subscribes to changes before it reads the store, so a change that is committed in
+//! between wakes it and none is missed. It ends with the first change, with the end of its wait, or when the
+//! service stops; in the last two cases the answer is the empty page that it had read. The number of waiting
+//! requests is bounded: one more is refused, and its follower backs off.
 
 pub mod edge_id;
 pub mod edge_name;
@@ -62,7 +63,7 @@ pub struct FeedRequest {
     pub rows_max: u32,
     /// How long to wait for a change when there is none; zero answers at once.
     pub wait: Duration,
-    /// Which edge asks, if it says so. What it acknowledges is said by the rest.
+    /// Which edge asks, if it says so. The other fields say what it acknowledges.
     pub edge: Option<EdgeSighting>,
     /// Whether nothing of this edge admits any more: it says goodbye.
     pub is_leaving: bool,
@@ -71,11 +72,11 @@ pub struct FeedRequest {
 /// Why the feed was not answered.
 #[derive(Debug)]
 pub enum FeedRefusal {
-    /// The edge may not ask so.
+    /// The edge may not ask under this name or instance.
     Claim(ClaimRefusal),
     /// The store did not answer.
     Store(StoreError),
-    /// So many requests wait, and no more may.
+    /// As many requests wait as may.
     TooManyWaiting(usize),
 }
 
@@ -121,7 +122,7 @@ impl Feed {
         let began = Instant::now();
         match &request.edge {
             Some(edge) if request.is_leaving => drop(self.edges.leave(&edge.id, &edge.holder).await?),
-            // Before anything is read for it: what is read may be what it goes by from now on.
+            // Before anything is read for it, because the edge may admit by what is read from now on.
             Some(edge) => self.edges.admit(edge, request.wait).await?,
             None => {}
         }
@@ -137,8 +138,8 @@ impl Feed {
             return Ok(page);
         }
         let page = self.wait_for_news(request, page, listener, began + request.wait).await?;
-        // The answer makes the edge's table fresh: from now on it may admit for as long as after a request. It acknowledges nothing
-        // more.
+        // The answer makes the edge's table fresh, so it may admit for as long as after a new request. It
+        // acknowledges nothing more.
         self.hear(request, Cursor(0));
         Ok(page)
     }
@@ -164,7 +165,7 @@ impl Feed {
         Ok(page)
     }
 
-    /// How much a request promises: 0 is nothing.
+    /// What a request acknowledges: 0 is nothing.
     fn acknowledged(&self, request: &FeedRequest, page: &SharedPage) -> Cursor {
         let is_of_this_epoch = page.epoch == self.store.epoch();
         if request.acknowledges(page) && is_of_this_epoch { request.after } else { Cursor(0) }
@@ -178,8 +179,9 @@ impl Feed {
 }
 
 impl FeedRequest {
-    /// Whether it promises that the edge admits by nothing older than `after`, where `page` is what it is answered. A load promises
-    /// nothing before it is whole, because the table before it still serves; nor does a cursor that means nothing here.
+    /// Whether it acknowledges that the edge admits by nothing older than `after`, when `page` is the answer.
+    /// A load acknowledges nothing before it is whole, because the table before it still serves. A cursor
+    /// that is answered with a reset acknowledges nothing either.
     fn acknowledges(&self, page: &SharedPage) -> bool {
         self.after != Cursor(0) && self.purged.is_none() && !page.reset
     }
@@ -189,7 +191,7 @@ impl FeedRequest {
         Place { position, rows_max: self.rows_max }
     }
 
-    /// What the follower is given of a page. One of another feed than the store's is told to load again.
+    /// The page for this follower. A follower of another epoch is told to load again.
     fn given(&self, page: Arc<SharedPage>) -> Result<Arc<SharedPage>, StoreError> {
         let is_of_another =
             self.after != Cursor(0) && self.epoch.as_ref().is_some_and(|epoch| *epoch != page.epoch);
@@ -197,7 +199,7 @@ impl FeedRequest {
     }
 }
 
-/// Notes when changes are heard of, as long as there is a store that could tell of any.
+/// Notes when changes become known, until the store is closed.
 async fn note_changes(mut changes: watch::Receiver<Cursor>, recent: Arc<Mutex<RecentChanges>>) {
     while changes.changed().await.is_ok() {
         let cursor = *changes.borrow_and_update();
@@ -205,8 +207,8 @@ async fn note_changes(mut changes: watch::Receiver<Cursor>, recent: Arc<Mutex<Re
     }
 }
 
-/// Whether a page tells a follower at `after` anything. A store's positions begin at 1, so a load from 0 always has news, be the
-/// store as empty as it may.
+/// Whether a page has news for a follower at `after`. A store's positions begin at 1, so a load from 0 always
+/// has news, even of an empty store.
 fn has_news(page: &SharedPage, after: Cursor) -> bool {
     page.reset || page.cursor != after
 }

@@ -11,14 +11,15 @@ use crate::security::authentication::Subject;
 /// One table of one process, as the service knows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EdgeId {
-    /// What the edge calls itself.
+    /// The name of the edge.
     pub name: EdgeName,
-    /// Which of those that call themselves so.
+    /// Which of the instances of this name.
     pub instance: InstanceId,
 }
 
-/// The identity of a table: [`EDGE_INSTANCE_DIGITS`] lower-case hexadecimal digits that its process has drawn, and nobody can guess. A
-/// filter that is older than these is known by its credential instead: whatever asks with it under one name is one instance.
+/// The identity of a table: [`EDGE_INSTANCE_DIGITS`] lower-case hexadecimal digits that its process has drawn
+/// and nobody can guess. An older filter has none and is known by its credential instead: all that asks with
+/// one credential under one name is one instance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InstanceId(String);
 
@@ -38,7 +39,7 @@ pub struct Holder {
 }
 
 impl InstanceId {
-    /// What an instance is called that has drawn nothing.
+    /// The identity of an instance that has drawn none.
     #[must_use]
     pub fn of_holder(holder: &Holder) -> Self {
         Self(match &holder.key {
@@ -59,7 +60,7 @@ impl InstanceId {
         &self.0
     }
 
-    /// Whether its process has drawn it, so that whoever presents it is that process.
+    /// Whether its process has drawn it, so that only that process can present it.
     #[must_use]
     pub fn is_drawn(&self) -> bool {
         is_drawn(&self.0)
@@ -67,14 +68,14 @@ impl InstanceId {
 }
 
 impl EdgeId {
-    /// What comes before every instance of a name.
+    /// An id that sorts before every instance of a name.
     #[must_use]
     pub fn first_of(name: &EdgeName) -> Self {
         Self { name: name.clone(), instance: InstanceId(String::new()) }
     }
 
-    /// What people are shown of the instance: its first digits, which say which one it is and let nobody speak for it; of an older
-    /// filter the name of the edge.
+    /// What is shown of the instance: its first digits, which identify it and cannot be used to ask as it;
+    /// for an older filter the name of the edge.
     #[must_use]
     pub fn instance_shown(&self) -> &str {
         match self.instance.0.get(..EDGE_INSTANCE_DIGITS_SHOWN) {
@@ -85,7 +86,7 @@ impl EdgeId {
 }
 
 impl Holder {
-    /// Who has proven to be there.
+    /// The holder for this caller.
     #[must_use]
     pub fn of(subject: &Subject) -> Self {
         match subject {

@@ -1,15 +1,15 @@
-//! What an edge calls itself.
+//! Names of edges.
 
 use std::fmt;
 
 use crate::limits::edges::EDGE_NAME_LEN_MAX;
 
-/// The name by which an edge calls itself: 1 to [`EDGE_NAME_LEN_MAX`] bytes, none of them a control character, because names
-/// are logged and printed. Each process has its own; the service believes it.
+/// The name of an edge: 1 to [`EDGE_NAME_LEN_MAX`] bytes, none of them a control character, because names are
+/// logged and printed. The operator chooses it, and the service believes it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EdgeName(String);
 
-/// A text that is no name of an edge.
+/// A text that cannot be the name of an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidEdgeName;
 

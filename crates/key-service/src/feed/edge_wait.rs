@@ -1,9 +1,10 @@
 //! Waiting until a change has reached every edge.
 //!
-//! Whoever finds no place to wait is told at once how far the change has come: the change is made in any case. The change has to
-//! reach the instances that may admit by what was before, once it is durable. Waited for are those of them that are live; one that is
-//! silent is named at once, with the time until which it may admit, because nobody knows whether it comes back. One that comes
-//! meanwhile is not waited for: it loads the store as it is by now, with the change.
+//! The change is made in any case. A request without a permit to wait is answered at once with how far the
+//! change has come. The change has to reach the instances that may admit by what was before it. The request
+//! waits for the live ones among them. A silent instance is named at once, with the time until which it may
+//! admit, because it may never come back. A new instance is not waited for: it loads the store with the
+//! change in it.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub struct EdgeWait<'a> {
     waiting: Waiting,
 }
 
-/// Which instances a change has reached.
+/// How far a change has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgesReached {
     /// How many it had to reach when it was durable.
@@ -39,8 +40,9 @@ pub struct EdgesReached {
 }
 
 impl Feed {
-    /// To wait for edges, for at most `wait` from when the change is durable; not at all where no place is free for the payer. Those who wait for
-    /// new keys do not take the places of those who end keys.
+    /// Takes a permit to wait for edges, for at most `wait` from when the change is durable. Without a free
+    /// permit the request will not wait. Requests that make keys do not take the permits of those that end
+    /// keys.
     pub fn edge_wait(&self, wait: Duration, waiting: Waiting, payer: &Payer) -> EdgeWait<'_> {
         let places = match waiting {
             Waiting::ForAll => &self.waits_for_all,
@@ -51,8 +53,8 @@ impl Feed {
 }
 
 impl EdgeWait<'_> {
-    /// Waits until the edges have applied a change that is durable. Without one, because everything was as it was to be, that
-    /// is the latest change there is: so whoever asks a second time learns how the first change fares.
+    /// Waits until the edges have applied a durable change. When the request changed nothing, it waits for
+    /// the latest change of the store: so a repeated request tells how the first one fares.
     ///
     /// # Errors
     ///
@@ -65,7 +67,7 @@ impl EdgeWait<'_> {
         let register = &self.feed.edges;
         let began = Instant::now();
         let mut news = register.news();
-        // An edge that another replica answered before the change is in the store by now.
+        // An edge that another replica answered before the change is in the store now.
         let has_heard = register.hear_others().await;
         let (total, missing) = register.ledger().wait_for(change, self.waiting, register.now());
         let mut stopping = self.feed.stopping.clone();
@@ -100,7 +102,7 @@ impl EdgeWait<'_> {
 }
 
 impl EdgesReached {
-    /// Whether nothing admits by what was before the change any more.
+    /// Whether no edge admits by what was before the change any more.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.is_sure && self.missing.is_empty()

@@ -1,18 +1,18 @@
 //! Which edges follow the feed, how far each has come, and until when each may admit by what it was told.
 //!
-//! What is counted are instances: the tables of processes ([`EdgeId`]). Two processes of one name, or two
-//! tables of one process, are two.
+//! The ledger counts instances, which are the tables of processes ([`EdgeId`]). Two processes of one name are
+//! two instances, and so are two tables of one process.
 //!
-//! An acknowledgement is a promise about all that reads one table, and within one epoch it stays true: tables
-//! only move forward. So what is known of an instance only rises, and it does not matter in which order, how
-//! often, or by which replica a promise is heard.
+//! An acknowledgement is a promise about all VMs that read one table. Within one epoch it stays true, because
+//! tables only move forward. So the cursor of an instance only rises, and it does not matter in which order,
+//! how often, or by which replica an acknowledgement is received.
 //!
-//! An instance may admit by what it has for as long after an answer as it says itself
-//! (`staleness.refuse_after`). The answer may arrive as late as the edge waits for one. Until then it counts,
-//! whether it is heard of or not. That time is measured by a clock that only moves forward. The store keeps
-//! it by the clock on the wall, since there is no other that outlives a process; it is turned into steady
-//! time once, when it is read, and a later step of that clock changes nothing. Of two times that are told of
-//! one instance the later counts.
+//! After an answer, an instance may admit by its table for as long as it says itself
+//! (`staleness.refuse_after`). The answer may arrive as late as the edge waits for one. Until then the
+//! instance counts, whether it asks again or not. This time is measured by a monotonic clock. The store keeps
+//! it in wall-clock time, because no monotonic clock outlives a process. It is converted once, when it is
+//! read, so a later step of the wall clock changes nothing. If two times are known for one instance, the
+//! later one counts.
 
 mod claim;
 mod leaving;
@@ -44,9 +44,9 @@ pub struct EdgeLedger {
     epoch: Epoch,
     edges: BTreeMap<EdgeId, EdgeProgress>,
     rules: EdgeRules,
-    /// Until then an edge may admit that is not in here.
+    /// Until then an edge may admit that is not in this ledger.
     unsure_until: SteadyMillis,
-    /// Edges that asked before then may not be in here, as the store said last.
+    /// Edges that asked before then may be missing in this ledger, according to the store.
     known_since: UnixMillis,
     /// How many times an edge asked this replica.
     heard: u64,
@@ -54,13 +54,13 @@ pub struct EdgeLedger {
     shares: BTreeMap<Holder, Share>,
     /// No instance gives way to another before then.
     none_gone_before: SteadyMillis,
-    /// What has given way, and of which the store is yet to be told.
+    /// Instances that were dropped, which has to be written to the store.
     dropped: BTreeMap<EdgeId, GoneEdge>,
-    /// The value of `heard` when the rows of other replicas were last taken in, and the time before that.
+    /// The value of `heard` when the rows of other replicas were last read, and the time before that.
     heard_at_merges: [u64; 2],
-    /// Whose rows are to be written.
+    /// The instances whose rows have to be written.
     unstored: BTreeSet<EdgeId>,
-    /// What is waited for, as long as somebody does.
+    /// The cursors that requests wait for.
     missing: Vec<Weak<Missing>>,
 }
 
@@ -69,13 +69,13 @@ pub struct EdgeLedger {
 pub struct EdgeRules {
     /// How long after its last request an instance counts as live.
     pub live_for_ms: u64,
-    /// How long one may admit of which it is not known.
+    /// How long an instance may admit that does not say so.
     pub refuse_after_ms: u64,
     /// How many instances of one credential are remembered.
     pub instances_per_key_max: usize,
 }
 
-/// What this replica has heard from an instance.
+/// A request of an instance to this replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeSighting {
     /// Which.
@@ -84,17 +84,17 @@ pub struct EdgeSighting {
     pub holder: Holder,
     /// For how long after an answer it may admit, in milliseconds.
     pub refuse_after_ms: u64,
-    /// It has applied every change up to here; 0 when it said nothing of that.
+    /// It has applied every change up to here; 0 when it acknowledged nothing.
     pub acknowledged: Cursor,
 }
 
-/// What a sighting has told.
+/// What was learned from a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// What the instance had acknowledged before; `None` when it was not known.
     pub before: Option<Cursor>,
-    /// Whether it took back, for the first time, what it had promised. No single table does: two share an
-    /// identity.
+    /// Whether its cursor went back, for the first time. A single table never goes back, so two tables share
+    /// an identity.
     pub took_back: bool,
     /// Whether its row has to be written before it is answered.
     pub needs_row: bool,
@@ -105,9 +105,9 @@ pub struct Heard {
 pub enum EdgeState {
     /// It was seen within the live window.
     Live,
-    /// It was not, and may admit by what it has until then.
+    /// It was not seen within the live window, and may admit until then.
     Silent {
-        /// By the clock on the wall.
+        /// In wall-clock time.
         until: UnixMillis,
     },
     /// It admits nothing any more.
@@ -128,7 +128,7 @@ struct EdgeProgress {
     /// It may admit until then by what this replica itself has answered.
     answered_until: SteadyMillis,
     has_left: bool,
-    /// Whether it was told that nothing newer is for it.
+    /// Whether it was given its last page.
     has_ended: bool,
     /// The value of `heard` when it last asked this replica; 0 when it never did.
     heard: u64,
@@ -139,20 +139,20 @@ struct EdgeProgress {
 /// What the store's row of an instance says.
 #[derive(Clone, Copy, Debug, Default)]
 struct Stored {
-    /// Whether there is one, and it is right about all that does not rise.
+    /// Whether there is a row, and its fields that do not only rise (holder, `refuse_after`) are right.
     is_right: bool,
-    /// Until when it lets the instance admit: by the clock on the wall, and as it was turned when it was
-    /// written or read.
+    /// Until when the instance may admit according to the row: in wall-clock time, and in monotonic time as
+    /// converted when it was written or read.
     until: UnixMillis,
     steady_until: SteadyMillis,
-    /// Whether it has a promise of this epoch.
+    /// Whether the row has an acknowledgement of this epoch.
     has_promise: bool,
-    /// The latest `until` that this replica has written or read: one beyond it is another's.
+    /// The latest `until` that this replica has written or read. A later one was written by another replica.
     told_until: UnixMillis,
 }
 
 impl EdgeLedger {
-    /// An empty ledger of promises about the feed of this epoch.
+    /// An empty ledger for the feed of this epoch.
     #[must_use]
     pub fn new(epoch: Epoch, rules: EdgeRules) -> Self {
         Self {
@@ -171,14 +171,14 @@ impl EdgeLedger {
         }
     }
 
-    /// Of which feed the promises are.
+    /// The epoch of the acknowledgements.
     #[must_use]
     pub fn epoch(&self) -> &Epoch {
         &self.epoch
     }
 
-    /// Turns to the feed of another epoch, if it is another. The edges live on; what they have promised was
-    /// about the one before.
+    /// Switches to another epoch, if it is another one. The edges stay; their acknowledgements were about the
+    /// old epoch.
     pub fn turn_to(&mut self, epoch: &Epoch) {
         if self.epoch == *epoch {
             return;
@@ -191,7 +191,7 @@ impl EdgeLedger {
         }
     }
 
-    /// Notes that until then an edge may admit that is not in here.
+    /// Notes that until then an edge may admit that is not in this ledger.
     pub fn doubt_until(&mut self, moment: SteadyMillis) {
         self.unsure_until = self.unsure_until.max(moment);
     }
@@ -228,7 +228,7 @@ impl EdgeLedger {
         progress.seen =
             if progress.has_left { noted_after(progress.seen, now) } else { progress.seen.max(now.wall) };
         progress.has_left = false;
-        // A key that has ended does not come back: whoever asks otherwise has another.
+        // A key that has ended never becomes valid again, so this request has another key.
         progress.has_ended = false;
         let known = progress.acknowledged;
         let takes_back = acknowledged != Cursor(0) && acknowledged < known;
@@ -238,8 +238,8 @@ impl EdgeLedger {
         progress.live_until = progress.live_until.max(live_until);
         progress.until = progress.until.max(until);
         progress.heard = heard;
-        // A row that covers the answer may be another replica's, which knows that it has written further
-        // ahead than the edge may admit by its own answers. So it has to see that there is one by this.
+        // The row that covers this answer may be another replica's. That replica takes the row as written
+        // ahead for its own answers only, so it has to see that this replica answers too.
         let is_known_to_answer = progress.answered_until > now.steady.plus(TOLD_MARGIN_MS);
         progress.answered_until = progress.answered_until.max(until);
         let needs_row = !is_known_to_answer || !progress.is_stored_until(progress.remaining(now), now);
@@ -250,7 +250,7 @@ impl EdgeLedger {
         Heard { before, took_back, needs_row }
     }
 
-    /// Notes a promise of an instance that is given nothing new: it goes on to age.
+    /// Notes an acknowledgement of an instance that gets no new page: its table goes on to age.
     pub fn note_promise(&mut self, id: &EdgeId, acknowledged: Cursor, now: Moment) {
         self.tell_waiting(id, acknowledged);
         self.heard += 1;
@@ -263,8 +263,8 @@ impl EdgeLedger {
         }
     }
 
-    /// What an instance that asks with this credential has acknowledged; `None` when it is not known, or asks
-    /// with another.
+    /// What an instance has acknowledged that asks with this credential; `None` when it is unknown, or asks
+    /// with another credential.
     #[must_use]
     pub fn acknowledged_by(&self, id: &EdgeId, holder: &Holder) -> Option<Cursor> {
         let progress = self.edges.get(id).filter(|progress| progress.holder == *holder && !progress.has_left);
@@ -272,8 +272,8 @@ impl EdgeLedger {
     }
 }
 
-/// How long before an answer of this replica is over the next is written again: longer than it takes until
-/// others are told of it.
+/// How long before the end of what is written the row is written again: longer than it takes until other
+/// replicas read it.
 const TOLD_MARGIN_MS: u64 = 2 * EDGE_SIGHT_INTERVAL.as_secs() * 1_000;
 
 /// Milliseconds of [`EDGE_ANSWER_MARGIN`].
@@ -302,7 +302,7 @@ impl EdgeProgress {
         latest.0.saturating_sub(self.acknowledged.0)
     }
 
-    /// Whether it may admit by what it has.
+    /// Whether it may admit by its table.
     fn may_admit(&self, now: Moment) -> bool {
         !self.has_left && self.until > now.steady
     }
@@ -316,7 +316,7 @@ impl EdgeProgress {
         if self.has_left { 0 } else { self.until.since(now.steady) }
     }
 
-    /// Until when it may admit, by the clock on the wall.
+    /// Until when it may admit, in wall-clock time.
     fn until(&self, now: Moment) -> UnixMillis {
         now.wall.plus_millis(self.remaining(now))
     }
@@ -331,7 +331,7 @@ impl EdgeProgress {
         }
     }
 
-    /// Whether the store will remember for so long that it may admit, whichever clock it goes by.
+    /// Whether the store's row covers this time, by both clocks.
     fn is_stored_until(&self, ahead_ms: u64, now: Moment) -> bool {
         let Stored { is_right, until, steady_until, .. } = self.stored;
         is_right && until >= now.wall.plus_millis(ahead_ms) && steady_until >= now.steady.plus(ahead_ms)

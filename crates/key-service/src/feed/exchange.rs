@@ -1,9 +1,9 @@
-//! Replicas tell each other of the edges that they hear.
+//! Replicas exchange what they know of edges.
 //!
-//! An edge asks one replica at a time, and its promise counts at all of them. What this replica has heard is written to the store at
-//! once when it is news, and now and then to say that an edge still lives; what the others have heard is read when they
-//! announce it, when somebody is about to say how far a change has come, and now and then in case an announcement was missed. While
-//! one writing or reading is under way, more news gathers for the next.
+//! An edge asks one replica at a time, and its acknowledgement counts at all of them. This replica writes
+//! news to the store at once, and now and then writes which edges are live. It reads what the others have
+//! written when they announce it, before it says how far a change has come, and now and then in case an
+//! announcement was lost. While one write or read is under way, more news gathers for the next.
 
 use std::sync::{Arc, Weak};
 
@@ -16,10 +16,12 @@ use crate::limits::edges::{EDGE_EXCHANGE_PAUSE, EDGE_SIGHT_INTERVAL};
 use crate::store::StoreError;
 use crate::store::edges::EdgeAnnouncements;
 
-/// How long a replica that could not hear of the others' edges doubts that it knows all: until it has surely tried again.
+/// How long a replica that could not read the others' rows says that it may not know every edge: until it has
+/// tried again.
 const EDGE_DOUBT_MS: u64 = 2 * EDGE_SIGHT_INTERVAL.as_secs() * 1_000;
 
-/// Begins the exchange, from within a runtime of tokio. It ends with the register. A store that nobody else uses needs none.
+/// Starts the exchange, from within a tokio runtime. It ends with the register. A store without replicas
+/// needs none.
 pub(super) fn begin(register: &Arc<EdgeRegister>) {
     if register.store.may_have_replicas() {
         tokio::spawn(keep_telling(Arc::downgrade(register)));
@@ -31,11 +33,12 @@ async fn keep_telling(register: Weak<EdgeRegister>) {
     let Some(mut news) = register.upgrade().map(|register| register.news()) else { return };
     let mut told = 0;
     loop {
-        // Without news there is still something to say: who is alive.
+        // Without news there is still something to write: which edges are live.
         let _ = timeout(EDGE_SIGHT_INTERVAL, news.changed()).await;
         news.borrow_and_update();
         let Some(register) = register.upgrade() else { return };
-        // The rows say of which epoch their promises are: one about an older is not told as one about this.
+        // The rows name the epoch of their acknowledgements, so one of an older epoch is not taken for one of
+        // this epoch.
         let (version, rows) = register.ledger().changed_since(told, register.now());
         if !rows.is_empty() {
             match register.store.tell_of_edges(&rows).await {
@@ -76,8 +79,8 @@ async fn keep_hearing(register: Weak<EdgeRegister>, asked: Arc<Notify>) {
     }
 }
 
-/// Waits for an announcement, or until somebody asks, or for the time after which one looks anyway. Announcements whose connection is
-/// lost are given up.
+/// Waits for an announcement, for a request that needs the rows, or until the next regular read. After a lost
+/// connection there are no more announcements.
 async fn announced(
     mut announcements: Option<EdgeAnnouncements>,
     asked: &Notify,
@@ -94,7 +97,7 @@ async fn announced(
     announcements
 }
 
-/// Nothing is lost but time: it is tried again.
+/// Only time is lost: it is tried again.
 fn complain(what: &'static str, error: &StoreError) {
     tracing::debug!(error = error as &dyn std::error::Error, "{what}");
 }

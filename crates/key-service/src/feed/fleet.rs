@@ -1,4 +1,4 @@
-//! What a feed knows of its edges, for whoever asks.
+//! What a feed knows of its edges.
 
 use latchkey_key_feed::{Cursor, Epoch};
 
@@ -9,7 +9,7 @@ use crate::store::StoreError;
 /// All edges at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fleet {
-    /// Which feed the cursors are of.
+    /// The epoch of the cursors.
     pub epoch: Epoch,
     /// The position of the latest change.
     pub latest: Cursor,

@@ -1,11 +1,12 @@
 //! The last page for a key that has ended.
 //!
-//! A revocation may end the very key by which an edge follows. An edge that was refused from then on would go on admitting everything
-//! that was revoked with it. So it is served what leads up to the end of the change that ended its key, and nothing newer, and is told
-//! that this is the last.
+//! A revocation may end the very key with which an edge reads the feed. If the edge were refused from then
+//! on, it would go on admitting all keys that were revoked with it. So the edge is served all changes up to
+//! the end of the change that ended its key, and nothing newer, and is told that this is the last page.
 //!
-//! That must be of no use to whoever else holds the key. The page is only for an instance that asked with this key while it lived,
-//! and only for what comes after what that instance has acknowledged: never a load, nor another place than its own.
+//! That must be useless to anybody else who holds the key. The page is only for an instance that asked with
+//! this key while it was valid, and only for what comes after that instance's acknowledgement: never for a
+//! load, and never from another cursor.
 
 use std::sync::Arc;
 
@@ -41,25 +42,25 @@ impl Feed {
         let end = self.end_of(request.after, key).await?;
         let page = self.store.feed_page_through(request.after, end, request.rows_max).await?;
         let has_news = page.cursor != request.after;
-        // A filter that does not say which instance it is does not know what a last page is, and would ask for it again and again.
+        // A filter that names no instance does not know last pages, and would ask for one again and again.
         if page.reset || (!has_news && !edge.id.instance.is_drawn()) {
             return Ok(None);
         }
         let promise = EdgeSighting { acknowledged: request.after, ..edge.clone() };
         if edge.id.instance.is_drawn() {
-            // It knows that this makes its table no younger.
+            // The edge knows that a last page does not make its table fresh.
             self.edges.note_promise(&promise);
         } else {
             self.edges.admit(&promise, request.wait).await?;
         }
         if !has_news {
-            // It has said all that it will ever say of this feed.
+            // This was its last acknowledgement of this feed.
             self.edges.ledger().note_last_page(&edge.id);
         }
         Ok(Some(Arc::new(SharedPage::of(&page)?)))
     }
 
-    /// Whether it asks from where the instance has come to, in this feed.
+    /// Whether it asks from the cursor that the instance has acknowledged, in this epoch.
     fn is_at_its_place(&self, request: &FeedRequest, acknowledged: Cursor) -> bool {
         request.purged.is_none()
             && request.epoch.as_ref() == Some(&self.store.epoch())
@@ -67,8 +68,8 @@ impl Feed {
             && request.after >= acknowledged
     }
 
-    /// The end of the change that ended the key. Of one whose time was over, the last change before that ended a key: the store knows when keys were
-    /// ended, and not when they were changed otherwise.
+    /// The end of the change that ended the key. For an expired key it is the last change before its
+    /// expiration that ended a key: the store keeps the time of invalidations, and not of other changes.
     async fn end_of(&self, after: Cursor, key: &StoredKey) -> Result<Cursor, StoreError> {
         let end = match (key.invalidation, key.expiration) {
             (Some(_), _) => self.store.end_of(&key.id).await?,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::limits::edges::CHANGES_TIMED_MAX;
 
-/// When this replica heard of each of the latest changes; at most [`CHANGES_TIMED_MAX`] of them.
+/// When this replica learned of each of the latest changes; at most [`CHANGES_TIMED_MAX`] of them.
 #[derive(Debug, Default)]
 pub(super) struct RecentChanges {
     /// Ascending in both.
@@ -16,7 +16,7 @@ pub(super) struct RecentChanges {
 }
 
 impl RecentChanges {
-    /// Notes that the feed has come to `cursor`. One that it had come to before is no change.
+    /// Notes that the feed has reached `cursor`. A cursor that it had reached before is no change.
     pub(super) fn hear(&mut self, cursor: Cursor, at: Instant) {
         if self.heard.back().is_some_and(|(last, _)| *last >= cursor) {
             return;
@@ -27,7 +27,8 @@ impl RecentChanges {
         self.heard.push_back((cursor, at));
     }
 
-    /// How long each change took to an edge that had everything up to `before` and now has everything up to `reached`.
+    /// How long each change took to reach an edge that had everything up to `before` and now has everything
+    /// up to `reached`.
     pub(super) fn taken(
         &self,
         before: Cursor,

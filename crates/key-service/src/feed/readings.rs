@@ -1,17 +1,18 @@
-//! Readings of the store, each shared by all who ask for the same.
+//! Reads of the store, each shared by all requests for the same page (single flight).
 //!
-//! For every place at which followers stand there is one keeper, a task that reads the page of that place when somebody comes, and
-//! again with every change while somebody waits there. What it has read it tells all at once: ten thousand followers that wait at the
-//! same place cost one reading and one text.
+//! For every cursor at which followers wait there is one task, the keeper. It reads the page after that
+//! cursor when a request comes, and again with every change while a request waits there. All of them get the
+//! same page: ten thousand followers that wait at the same cursor cost one read and one text.
 //!
-//! What a request is given is never older than it may be:
+//! A page is never older than its request allows:
 //!
-//! * Who would wait for changes is given a page that holds every change this process has heard of, as whoever changes something is
-//!   answered only when it is heard of; what is heard of later wakes the keeper. Who would not wait is given what was read after he
-//!   asked, because another replica may know more.
-//! * A page after which more follows may be older: it is what a slower follower would have read, whose next request brings what
-//!   has changed since. Such pages stay for [`FEED_PAGE_LIFE`], for others who load at the same time, unless something was purged
-//!   or another epoch began: whoever loads with what was before would have to begin again.
+//! * A request that would wait gets a page with every change that this process knows of. That is enough,
+//!   because a change is answered only once the process knows of it, and a later one wakes the keeper. A
+//!   request that would not wait gets what was read after it came, because another replica may know more.
+//! * A page after which more follows may be older: a slower follower would have read the same, and its next
+//!   request brings what has changed since. Such pages are kept for [`FEED_PAGE_LIFE`], for others that load
+//!   at the same time. They are dropped when something was purged or another epoch began, because a load with
+//!   older pages would have to begin again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +25,7 @@ use crate::feed::shared_page::SharedPage;
 use crate::limits::{FEED_PAGE_LIFE, FEED_PAGES_AHEAD_MAX, FEED_PAGES_KEPT_MAX, FEED_READS_AHEAD_MAX};
 use crate::store::{FeedPosition, KeyStore, StoreError};
 
-/// Where followers stand who are to be told the same.
+/// What a request asks for. Followers with equal ones get the same page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) position: FeedPosition,
@@ -36,12 +37,12 @@ pub(super) struct Place {
 pub(super) enum Newness {
     /// It holds every change up to here.
     Holds(Cursor),
-    /// Its reading began when this was asked, or later.
+    /// Its read began when the request came, or later.
     ReadNow,
 }
 
 impl Place {
-    /// Where a follower stands once it has taken this page, after which more follows.
+    /// What a follower asks next once it has this page, after which more follows.
     pub(super) fn after(self, page: &SharedPage) -> Self {
         let FeedPosition { after, purged } = self.position;
         let purged = if after == Cursor(0) { Some(page.purged) } else { purged };
@@ -63,7 +64,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Places {
     keepers: HashMap<Place, Arc<Keeper>>,
-    /// Those that have read a page after which more follows, the oldest first; at most [`FEED_PAGES_KEPT_MAX`].
+    /// The pages that are kept because more follow after them, the oldest first; at most
+    /// [`FEED_PAGES_KEPT_MAX`].
     kept: VecDeque<(Instant, Place, Arc<Keeper>)>,
     /// The epoch and the purge that their pages are of.
     history: Option<(Epoch, Cursor)>,
@@ -72,7 +74,7 @@ struct Places {
 #[derive(Debug)]
 struct Keeper {
     told: watch::Sender<Option<Told>>,
-    /// Somebody wants a page that is read now.
+    /// A request needs a page that is read now.
     asked: Notify,
 }
 
@@ -95,7 +97,7 @@ impl Readings {
         Self(Arc::new(Shared { store, places: Mutex::default(), reads_ahead }))
     }
 
-    /// Comes to a place, from within a runtime of tokio.
+    /// Joins the keeper of a cursor, from within a tokio runtime.
     pub(super) fn stand(&self, place: Place) -> Listener {
         let mut places = self.0.places();
         let keeper = places.keepers.entry(place).or_insert_with(|| {
@@ -106,14 +108,15 @@ impl Readings {
         Listener { told: keeper.told.subscribe(), keeper: Arc::clone(keeper) }
     }
 
-    /// Reads what somebody who loads will ask next, while he is busy with the page before: the page of this place and the ones after it,
-    /// at most [`FEED_PAGES_AHEAD_MAX`], without a pause between them. Does nothing while enough is being read ahead.
+    /// Reads ahead for a follower that loads, while it applies the page before: the page after this cursor
+    /// and the next ones, at most [`FEED_PAGES_AHEAD_MAX`], without a pause. Does nothing while enough is
+    /// being read ahead.
     pub(super) fn read_ahead(&self, mut place: Place) {
         let Ok(turn) = Arc::clone(&self.0.reads_ahead).try_acquire_owned() else { return };
         let readings = self.clone();
         tokio::spawn(async move {
             for _ in 0..FEED_PAGES_AHEAD_MAX {
-                // Who asks for it next is told of any trouble.
+                // The next request for the page gets the error, if there is one.
                 match readings.stand(place).page(Newness::Holds(Cursor(0))).await {
                     Ok(page) if page.more => place = place.after(&page),
                     _ => break,
@@ -132,7 +135,7 @@ impl Listener {
         if let Some(told) = told.as_ref().filter(|told| told.is_enough(newness, asked)) {
             return told.outcome();
         }
-        // A keeper that has just begun reads anyway, but maybe from a moment before.
+        // A keeper that has just begun reads anyway, but its read may have begun a moment before.
         if told.is_some() || matches!(newness, Newness::ReadNow) {
             self.keeper.asked.notify_one();
         }
@@ -144,7 +147,7 @@ impl Listener {
         }
     }
 
-    /// The next page that is read at this place.
+    /// The next page that is read after this cursor.
     pub(super) async fn next(&mut self) -> Result<Arc<SharedPage>, StoreError> {
         self.next_told().await?.outcome()
     }
@@ -160,7 +163,7 @@ impl Listener {
 }
 
 impl Told {
-    /// Trouble is news enough for everybody.
+    /// An error answers every waiting request.
     fn is_enough(&self, newness: Newness, asked: Instant) -> bool {
         let Ok(page) = &self.outcome else { return true };
         page.more
@@ -180,7 +183,7 @@ impl Told {
     }
 }
 
-/// Reads the page of a place as often as somebody needs it, until nobody is there any more.
+/// Reads the page after a cursor as often as a request needs it, until no request is left.
 async fn keep(shared: Arc<Shared>, place: Place, keeper: Arc<Keeper>) {
     let mut changes = shared.store.changes();
     loop {
@@ -189,7 +192,7 @@ async fn keep(shared: Arc<Shared>, place: Place, keeper: Arc<Keeper>) {
         let told = Told { began, outcome: shared.read(place).await };
         let (is_last, has_more) = (told.outcome.is_err(), told.has_more());
         if is_last {
-            // Whoever comes next is to try anew.
+            // The next request tries again.
             shared.forget(place, &keeper);
         }
         keeper.told.send_replace(Some(told));
@@ -226,7 +229,7 @@ impl Shared {
 
     fn forget_if_alone(&self, place: Place, keeper: &Arc<Keeper>) -> bool {
         let mut places = self.places();
-        // Who comes, comes while holding the lock.
+        // Requests join while they hold the lock.
         let is_alone = keeper.told.receiver_count() == 0;
         if is_alone {
             places.remove(place, keeper);
@@ -236,7 +239,8 @@ impl Shared {
 }
 
 impl Places {
-    /// Forgets pages of another epoch, or from before a purge. Who is told of them by a keeper is told to load again with his next request.
+    /// Drops pages of another epoch, or from before a purge. A follower that still got one from a keeper is
+    /// told to load again at its next request.
     fn turn_to(&mut self, epoch: &Epoch, purged: Cursor) {
         let history = Some((epoch.clone(), purged));
         if self.history != history {
@@ -247,7 +251,7 @@ impl Places {
         }
     }
 
-    /// Keeps a page of a load for others, in place of the oldest when there are enough.
+    /// Keeps a page of a load for others. The oldest is dropped when there are enough.
     fn keep(&mut self, place: Place, keeper: Arc<Keeper>) {
         self.kept.push_back((Instant::now(), place, keeper));
         if self.kept.len() > FEED_PAGES_KEPT_MAX {

@@ -1,8 +1,8 @@
-//! The register of edges: the ledger, the store's rows of it, and whoever waits for news of it.
+//! The register of edges: the ledger, its rows in the store, and the requests that wait for news of it.
 //!
-//! That an instance exists, and until when it may admit, is durable before it is answered: an edge that was answered and then never heard
-//! of again is not forgotten, whatever becomes of this process. One writing serves all who wait for one, and almost every request
-//! finds that nothing has to be written.
+//! Before an instance is answered, it is durable that it exists and until when it may admit. So an edge that
+//! was answered and never asks again is not forgotten, even if this process crashes. One write serves all
+//! requests that wait for one, and for most requests nothing has to be written.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -29,10 +29,11 @@ pub struct EdgeRegister {
     /// Counts up whenever the ledger has news.
     news: watch::Sender<u64>,
     pub(super) recent: Arc<Mutex<RecentChanges>>,
-    /// Who waits for rows to be durable.
+    /// The requests that wait for rows to be durable.
     writing: Mutex<Vec<Writer>>,
     to_write: Arc<Notify>,
-    /// How many times the rows of other replicas were begun to be read, and up to which of them they are taken in.
+    /// How many reads of other replicas' rows were started, and which is the last one whose rows are in the
+    /// ledger.
     readings_begun: Mutex<u64>,
     pub(super) reading_asked: Arc<Notify>,
     readings_done: watch::Sender<u64>,
@@ -65,8 +66,8 @@ impl EdgeRegister {
         register
     }
 
-    /// Lets an edge ask, if it may under its name, and makes sure that it is remembered beyond the answer that it is given within
-    /// `wait`.
+    /// Admits the request of an edge, if it may ask under its name, and makes durable that it may admit after
+    /// the answer, which it gets within `wait`.
     pub(super) async fn admit(&self, asking: &EdgeSighting, wait: Duration) -> Result<(), ClaimFailure> {
         if let Err(refusal) = self.claim(asking) {
             self.settle(asking, refusal).await?;
@@ -79,13 +80,14 @@ impl EdgeRegister {
             if heard.before.is_none() {
                 return Err(error.into());
             }
-            // Better an edge that hears of revocations, and that a crash of this process would forget, than one that does not.
+            // An edge that learns of revocations, and that a crash of this process would forget, is better
+            // than one that does not learn of them.
             tracing::warn!(error = &error as &dyn std::error::Error, "an edge could not be noted");
         }
         Ok(())
     }
 
-    /// Takes in what an edge has said to this replica.
+    /// Notes what an edge has said to this replica.
     pub(super) fn see(&self, sighting: EdgeSighting, answered_in_ms: u64) -> Heard {
         let acknowledged = sighting.acknowledged;
         let name = sighting.id.name.clone();
@@ -106,13 +108,13 @@ impl EdgeRegister {
         heard
     }
 
-    /// Takes in the promise of an edge that is given nothing new.
+    /// Notes the acknowledgement of an edge that gets no new page.
     pub(super) fn note_promise(&self, promise: &EdgeSighting) {
         self.ledger().note_promise(&promise.id, promise.acknowledged, self.now());
         self.tell_news();
     }
 
-    /// An edge says goodbye. Whether it was believed.
+    /// An edge says goodbye. Returns whether it was believed.
     pub(super) async fn leave(&self, id: &EdgeId, holder: &Holder) -> Result<bool, StoreError> {
         let has_left = self.ledger().leave(id, holder, self.now());
         if has_left {
@@ -122,13 +124,13 @@ impl EdgeRegister {
         Ok(has_left)
     }
 
-    /// Forgets instances that are gone: it is the word of whoever says so.
+    /// Forgets instances that an operator says are gone.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when it may not be durable.
     pub async fn forget(&self, forgetting: &Forgetting) -> Result<Forgotten, StoreError> {
-        // What asks another replica still asks.
+        // An instance that asks another replica counts as asking.
         self.hear_others().await;
         let holders = self.ledger().holders_of(forgetting);
         let ended = self.ended_of(holders).await?;
@@ -140,7 +142,7 @@ impl EdgeRegister {
         Ok(forgotten)
     }
 
-    /// Whoever holds this is woken when an edge is new or has come further, whoever heard of it.
+    /// The receiver is woken when an edge is new or has acknowledged more, at any replica.
     pub(super) fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }
@@ -149,7 +151,8 @@ impl EdgeRegister {
         self.news.send_modify(|news| *news = news.wrapping_add(1));
     }
 
-    /// The ledger, of the epoch that the store has by now. One whose holder panicked is still a ledger: each entry is written whole.
+    /// The ledger, for the present epoch of the store. It is usable after a panic of its holder, because each
+    /// entry is written whole.
     pub(super) fn ledger(&self) -> MutexGuard<'_, EdgeLedger> {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         ledger.turn_to(&self.store.epoch());
@@ -160,7 +163,7 @@ impl EdgeRegister {
         self.clock.moment()
     }
 
-    /// Takes in what other replicas have written by now, as far as that takes no longer than it may. Whether it did.
+    /// Reads what other replicas have written by now. Returns whether that was done in time.
     pub(super) async fn hear_others(&self) -> bool {
         if !self.store.may_have_replicas() {
             return true;
@@ -171,7 +174,7 @@ impl EdgeRegister {
         timeout(EDGE_HEARING_WAIT_MAX, done.wait_for(|done| *done >= wanted)).await.is_ok()
     }
 
-    /// Begins to read what others have written; the number is to be given back once that is taken in.
+    /// Begins to read what others have written. Give the number back once the rows are in the ledger.
     pub(super) fn begin_reading(&self) -> u64 {
         let mut begun = self.begun_readings();
         *begun += 1;
@@ -190,7 +193,7 @@ impl EdgeRegister {
         self.ledger().claim(asking, self.now())
     }
 
-    /// A name is free once the keys of those who hold it have ended. Nobody else tells the ledger so.
+    /// A name is free once the keys of its holders have ended. Only this function tells the ledger so.
     async fn settle(&self, asking: &EdgeSighting, refusal: ClaimRefusal) -> Result<(), ClaimFailure> {
         let outcome = match refusal {
             ClaimRefusal::NameTaken { holders, name } => {
@@ -207,7 +210,7 @@ impl EdgeRegister {
         Ok(outcome?)
     }
 
-    /// Names the credential that has as many instances as it may: it may be stolen.
+    /// Logs the credential that has as many instances as it may: it may be stolen.
     fn log_refusal(&self, asking: &EdgeSighting, refusal: &ClaimRefusal) {
         let EdgeSighting { id, holder, .. } = asking;
         let ClaimRefusal::TooManyOfHolder(instances_max) = refusal else { return };
@@ -223,14 +226,14 @@ impl EdgeRegister {
         }
     }
 
-    /// Has written soon what is to be kept and nobody waits for.
+    /// Has rows written soon that no request waits for.
     pub(super) fn write_soon(&self) {
         if self.ledger().has_unwritten() {
             self.to_write.notify_one();
         }
     }
 
-    /// Those of these holders whose keys have ended. A user has no end that could be looked up.
+    /// Those of these holders whose keys have ended. A user holder never counts as ended.
     async fn ended_of(&self, holders: Vec<Holder>) -> Result<Vec<Holder>, StoreError> {
         let now = self.clock.now();
         let mut ended = Vec::new();
@@ -260,7 +263,7 @@ impl EdgeRegister {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what has to be written, for all who wait for it.
+    /// Writes what has to be written, for all requests that wait for it.
     async fn write(&self) {
         let waiting = std::mem::take(&mut *self.writers());
         let now = self.now();
@@ -268,7 +271,7 @@ impl EdgeRegister {
         if !dropped.is_empty()
             && let Err(error) = self.store.let_edges_go(&dropped).await
         {
-            // Until that is written it counts for longer than it must.
+            // Until that is written the instance only counts for longer than it must.
             self.ledger().put_back_dropped(dropped);
             tracing::debug!(error = &error as &dyn std::error::Error, "could not note that edges are gone");
         }
@@ -293,7 +296,7 @@ impl EdgeRegister {
 
     async fn sweep(&self) {
         self.ledger().sweep(self.now());
-        // First what is to be kept is written, or a clock that was set could drop it.
+        // Rows that must be kept are written first, or a clock that was set could drop them.
         if self.written().await.is_err() {
             return;
         }
@@ -303,7 +306,7 @@ impl EdgeRegister {
         }
     }
 
-    /// An edge that had acknowledged nothing before has loaded, which says nothing of how long a change takes.
+    /// The first acknowledgement of an edge follows a load, which says nothing about how long a change takes.
     fn time_changes(&self, heard: &Heard, acknowledged: Cursor) {
         let Some(before) = heard.before.filter(|before| *before != Cursor(0)) else { return };
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -311,10 +314,10 @@ impl EdgeRegister {
     }
 }
 
-/// Somebody who waits for a writing, and is told how it ended.
+/// A request that waits for a write, and gets its outcome.
 type Writer = oneshot::Sender<Result<(), Arc<StoreError>>>;
 
-/// Why an edge was not let in.
+/// Why the request of an edge was refused.
 #[derive(Debug)]
 pub(super) enum ClaimFailure {
     Refused(ClaimRefusal),

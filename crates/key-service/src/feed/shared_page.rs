@@ -1,4 +1,4 @@
-//! A page of the feed as it is sent, once made for all who ask for it.
+//! A page of the feed as it is sent, made once for all requests for it.
 
 use axum::body::Bytes;
 use base64::Engine as _;
@@ -49,7 +49,7 @@ impl SharedPage {
         })
     }
 
-    /// What a follower is told whose position means nothing in this feed.
+    /// The page for a follower whose position means nothing in this feed.
     pub(super) fn reset(&self) -> Result<Self, StoreError> {
         Self::of(&FeedText::reset_of(self.epoch.clone(), self.latest, self.purged, self.total))
     }

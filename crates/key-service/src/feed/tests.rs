@@ -107,7 +107,7 @@ fn epoch(name: &str) -> Option<Epoch> {
     Epoch::try_from(name.to_owned()).ok()
 }
 
-/// What the feed holds acknowledged by the edge once it has asked so.
+/// What the edge has acknowledged after this request.
 async fn acknowledged(feed: &Feed, asked: FeedRequest) -> u64 {
     feed.answer(&FeedRequest { edge: edge(), ..asked }).await.unwrap();
     let known = feed.edges().fleet().await.unwrap().edges;
@@ -137,7 +137,7 @@ async fn only_a_whole_table_of_this_feed_is_an_acknowledgement() {
         ("a cursor from the future", Some("own"), None, 4, 0),
     ];
     for (what, name, purged, after, expected) in cases {
-        // A store of its own: what another feed has heard is written there.
+        // A store of its own, because other feeds write what they know to theirs.
         let scratch = ScratchStore::new().await;
         scratch.create("a").await;
         scratch.create("b").await;

@@ -1,7 +1,7 @@
-//! Places for requests that wait for edges: a bounded number, and a share of it for each who pays.
+//! Permits for requests that wait for edges: a bounded number, and a share of it for each payer.
 //!
-//! A request without a place is not refused. The change that it asks for is made all the same, and it is told at once how far the change has come: nobody
-//! must be able to keep a revocation from being made by waiting for other things.
+//! A request without a permit is not refused. Its change is made all the same, and the answer says at once
+//! how far the change has come. Otherwise waiting requests could prevent a revocation.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +10,11 @@ use latchkey_effort::Payer;
 
 use crate::limits::edges::{EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PAYER_MAX};
 
-/// The places for one kind of waiting. Clones are the same places.
+/// The permits for one kind of waiting. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WaitPlaces(Arc<Mutex<HashMap<Payer, usize>>>);
 
-/// One place, which is free again when this goes.
+/// One permit, which is returned on drop.
 #[derive(Debug)]
 pub(super) struct WaitPlace {
     places: WaitPlaces,
@@ -22,7 +22,7 @@ pub(super) struct WaitPlace {
 }
 
 impl WaitPlaces {
-    /// A place, if there is one and the payer does not have his share yet.
+    /// A permit, if one is free and the payer does not have its share yet.
     pub(super) fn take(&self, payer: &Payer) -> Option<WaitPlace> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_payer = taken.get(payer).copied().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Whoever sends no credential, where the operator lets such a caller in.
+//! Anonymous access: requests without a credential, where the operator allows them.
 //!
-//! Anonymous access is off unless the operator gives the anonymous user a role. Its roles then also count for every
-//! other user: whoever shows who he is must not be able to do less than somebody who does not (Elasticsearch,
-//! "Enabling anonymous access").
+//! Anonymous access is off unless the operator gives the anonymous user a role. Its roles then also count for
+//! every other user, because an authenticated user must not be able to do less than an anonymous one
+//! (Elasticsearch, "Enabling anonymous access").
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -44,8 +44,8 @@ impl AnonymousAccess {
     }
 }
 
-/// Whether a request without a usable credential may count as the anonymous user's: not one that carries a token or an
-/// API key of any kind, whose sender means to be somebody (Elasticsearch, `AuthenticatorChain`).
+/// Whether a request without a usable credential may count as the anonymous user's. A request with a token or
+/// an API key of any form does not (Elasticsearch, `AuthenticatorChain`).
 #[must_use]
 pub fn may_stand_in(headers: &HeaderMap) -> bool {
     headers.get_all(AUTHORIZATION).iter().all(|value| {

@@ -1,4 +1,4 @@
-//! The rules of keys: how one is made, what makes one genuine.
+//! The rules of keys: how a key is made, and when a credential is valid.
 //!
 //! A key's id is 15 bytes, its secret 128 random bits. The id begins with the time, so that new keys lie next to each other in
 //! the store's index, and ends in random bytes. The secret is shown once, in the answer that issues it; what is kept is a
@@ -42,7 +42,7 @@ pub struct KeptSecret {
 #[derive(Clone, Debug)]
 pub struct VerifiedKey(Arc<StoredKey>);
 
-/// A key whose secret was presented, and which has ended. It proves nothing but what it was.
+/// A key that has ended, and whose secret was presented. It authenticates nobody.
 #[derive(Clone, Debug)]
 pub struct EndedKey(Arc<StoredKey>);
 
@@ -55,7 +55,7 @@ pub enum KeyRejection {
     Invalidated(KeyId),
     /// The secret is not the key's.
     WrongSecret(KeyId),
-    /// The key's time is over.
+    /// The key has expired.
     Expired(KeyId),
 }
 
@@ -71,7 +71,7 @@ impl IssuedKey {
         for (byte, of_time) in id.iter_mut().zip(time.iter().skip(time.len() - ID_TIME_LEN)) {
             *byte = *of_time;
         }
-        // Letters of base64url are never a colon, and 20 are never too many.
+        // Base64url has no colon, and 20 characters are within the limit.
         let id = KeyId::try_from(URL_SAFE_NO_PAD.encode(id)).map_err(|_| NoRandomness)?;
         let secret = URL_SAFE_NO_PAD.encode(draw::<KEY_SECRET_RANDOM_LEN>(randomness)?);
         let salt = Salt::from_bytes(draw::<SALT_LEN>(randomness)?);
@@ -105,7 +105,7 @@ impl VerifiedKey {
         &self.0
     }
 
-    /// The same key as it is stored now.
+    /// The same key in its present state.
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ pub fn of_token(
 ///
 /// # Errors
 ///
-/// [`KeyRejection`] when there is none, or it was invalidated, or its time is over.
+/// [`KeyRejection`] when there is none, or it was invalidated or has expired.
 fn refuse_ended(
     id: &str,
     found: Option<Arc<StoredKey>>,
@@ -208,7 +208,7 @@ fn refuse_ended(
 }
 
 impl KeyRejection {
-    /// Its kind, out of a fixed set, for metrics and the audit log.
+    /// The kind of the rejection, from a fixed set, for metrics and the audit log.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -1,11 +1,12 @@
 //! Who is asking.
 //!
-//! Four kinds of credential are known: an API key and an access token, checked against the store; a username with a password,
-//! checked by the realms; and a JSON Web Token, checked by the realms of its issuer. Trouble of the store is a failure of its own,
-//! never a bad credential. What authenticates is a proof: [`Authentication`] can only be made here.
+//! Four kinds of credential are known: an API key and an access token, checked against the store; a username
+//! with a password, checked by the realms; and a JSON Web Token, checked by the realms of its issuer. A
+//! failure of the store is an error of its own, never a bad credential. [`Authentication`] is a proof: it can
+//! only be made here.
 //!
-//! Whoever is authenticated may ask to act as another user (run-as). Whether he may is a question of permissions, which comes
-//! later, and until then a user whom nobody knows looks like any other.
+//! An authenticated caller may ask to act as another user (run-as). Whether that is allowed is decided later,
+//! with the permissions; until then an unknown target looks like any other.
 
 mod bearer;
 mod failure;
@@ -43,7 +44,7 @@ pub struct Authenticator {
     jwt_realms: JwtRealms,
     anonymous: Option<AnonymousAccess>,
     schemes: Schemes,
-    /// `None` where passwords may be wrong as often as anybody likes.
+    /// `None` where failed logins are not limited.
     attempts: Option<Arc<LoginAttempts>>,
 }
 
@@ -83,7 +84,7 @@ pub enum Means {
 /// The user to act as.
 #[derive(Clone, Debug)]
 struct RunAs {
-    /// The user; one without roles when nobody knows the name.
+    /// The user; one without roles when the name is unknown.
     target: Subject,
     is_known: bool,
 }
@@ -124,11 +125,11 @@ impl Authenticator {
         &self.realms
     }
 
-    /// Who sent a request with these headers, from there.
+    /// Authenticates a request by its headers and source address.
     ///
     /// # Errors
     ///
-    /// [`AuthenticationFailure`] when nobody is proven to have.
+    /// [`AuthenticationFailure`] when the credential is missing or not valid.
     pub async fn authenticate(
         &self,
         headers: &HeaderMap,
@@ -145,11 +146,12 @@ impl Authenticator {
         Ok(Authentication { run_as, ..proven })
     }
 
-    /// What was proven a while ago, as it is now: a key or a token may have ended meanwhile, a user may have gone or have other roles.
+    /// Authenticates again what was authenticated a while ago: a key or a token may have ended meanwhile, a
+    /// user may be gone or have other roles.
     ///
     /// # Errors
     ///
-    /// [`AuthenticationFailure`] when it does not hold any more.
+    /// [`AuthenticationFailure`] when it is no longer valid.
     pub async fn renewed(
         &self,
         authentication: &Authentication,
@@ -171,7 +173,7 @@ impl Authenticator {
         Ok(Authentication { authenticating, means: authentication.means.clone(), run_as })
     }
 
-    /// The key that these headers prove and that has ended: what it was, not who asks.
+    /// The ended key whose secret is in these headers. It does not authenticate the request.
     ///
     /// # Errors
     ///
@@ -191,7 +193,7 @@ impl Authenticator {
         Ok(api_key::verify_ended(&credential, found, now))
     }
 
-    /// The key by which somebody was authenticated a while ago, if it has ended since.
+    /// The key that authenticated a request a while ago, if it has ended since.
     ///
     /// # Errors
     ///
@@ -230,7 +232,7 @@ impl Authenticator {
         Err(AuthenticationFailure::RejectedUser { username: user.username.clone(), cause })
     }
 
-    /// The anonymous user, where there is one and the request carries nothing that says otherwise.
+    /// The anonymous user, if there is one and the request carries no credential.
     fn stand_in(&self, headers: &HeaderMap) -> Result<Authentication, AuthenticationFailure> {
         match &self.anonymous {
             Some(anonymous) if anonymous::may_stand_in(headers) => {
@@ -290,7 +292,7 @@ impl Authentication {
         self.run_as.as_ref().map_or(&self.authenticating, |run_as| &run_as.target)
     }
 
-    /// By what it was proven who asks.
+    /// The means of authentication.
     #[must_use]
     pub fn means(&self) -> &Means {
         &self.means
@@ -302,7 +304,7 @@ impl Authentication {
         &self.authenticating
     }
 
-    /// Whether it was a password, not a key or a token that somebody else may hold by now.
+    /// Whether it was a password, and not a key or a token, which somebody else may have by now.
     #[must_use]
     pub fn came_with_password(&self) -> bool {
         matches!(&self.authenticating, Subject::User(user) if user.password.is_some())
@@ -314,7 +316,7 @@ impl Authentication {
         self.run_as.is_some()
     }
 
-    /// Whether some realm knows whom this is about; only of a user to act as it may not be so.
+    /// Whether a realm knows the user. Only the target of a run-as can be unknown.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.run_as.as_ref().is_none_or(|run_as| run_as.is_known)

@@ -4,10 +4,11 @@
 //! authorization = "ApiKey" SP base64(id ":" secret) / "Basic" SP base64(username ":" password) / "Bearer" SP token
 //! ```
 //!
-//! The scheme is case-insensitive (RFC 9110, section 11.1) and exactly one space follows it; what follows an `ApiKey` or
-//! `Bearer` scheme is taken verbatim, what follows a `Basic` scheme is trimmed. Base64 is the standard alphabet with optional padding, read
-//! as Java's basic decoder reads it, because its texts are part of the answer a client sees. Absent, present and wrong
-//! are three answers: an unknown scheme, or a scheme without a credential, is absent.
+//! The scheme is case-insensitive (RFC 9110, section 11.1) and exactly one space follows it; what follows an
+//! `ApiKey` or `Bearer` scheme is taken verbatim, what follows a `Basic` scheme is trimmed. Base64 is the
+//! standard alphabet with optional padding, read as Java's basic decoder reads it, because its texts are part
+//! of the answer a client sees. There are three outcomes: absent, present and malformed. An unknown scheme,
+//! and a scheme without a credential, count as absent.
 
 use std::fmt;
 
@@ -54,7 +55,7 @@ pub struct BasicCredential {
 /// Why a header is not a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MalformedCredential {
-    /// What follows `ApiKey` is not Base64; says so in the words of Java's decoder.
+    /// What follows `ApiKey` is not Base64. The text is that of Java's decoder.
     ApiKeyEncoding(String),
     /// What follows `ApiKey` holds no colon, or begins with one.
     ApiKeyValue,
@@ -62,7 +63,8 @@ pub enum MalformedCredential {
     BasicEncoding,
     /// What follows `Basic` holds no colon.
     BasicValue,
-    /// More than one `Authorization` header. Which of them counts would be a guess, and a proxy in front may guess another.
+    /// More than one `Authorization` header. To choose one would be a guess, and a proxy in front may choose
+    /// another.
     SeveralHeaders,
 }
 
@@ -70,7 +72,7 @@ pub enum MalformedCredential {
 ///
 /// # Errors
 ///
-/// [`MalformedCredential`] when there is one and it is wrong.
+/// [`MalformedCredential`] when there is one and it is malformed.
 pub fn presented(headers: &HeaderMap, api_keys: bool) -> Result<Option<Presented>, MalformedCredential> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
@@ -99,11 +101,11 @@ pub fn presented(headers: &HeaderMap, api_keys: bool) -> Result<Option<Presented
     Ok(None)
 }
 
-/// The credential that is the Base64 of an id and a secret, wherever it stood.
+/// Decodes the Base64 of an id and a secret, from a header or a body.
 ///
 /// # Errors
 ///
-/// [`MalformedCredential`] when it is none.
+/// [`MalformedCredential`] when it is malformed.
 pub fn encoded_api_key(encoded: &str) -> Result<ApiKeyCredential, MalformedCredential> {
     api_key(encoded.as_bytes())
 }
@@ -134,7 +136,7 @@ fn basic(base64: &[u8]) -> Result<BasicCredential, MalformedCredential> {
     })
 }
 
-/// Both sides of the first colon.
+/// Splits at the first colon.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = bytes.iter().position(|byte| *byte == b':')?;
     let (left, right) = bytes.split_at_checked(colon)?;
@@ -184,7 +186,7 @@ mod tests {
         }
     }
 
-    // The words are those of Java's `Base64.Decoder`, which clients see of Elasticsearch.
+    // The texts are those of Java's `Base64.Decoder`, which Elasticsearch shows to clients.
     #[test]
     fn tells_each_way_a_key_is_malformed() {
         for (value, words) in [

@@ -1,12 +1,12 @@
-//! Users whom an OpenID Connect provider vouches for, with JSON Web Tokens (RFC 7519).
+//! JWT realms: users of an OpenID Connect provider, authenticated by JSON Web Tokens (RFC 7519).
 //!
-//! A realm trusts one issuer. Its tokens are taken when they are signed by a key of the issuer with an algorithm the operator
-//! allowed, are meant for this audience, and are neither expired nor of the future. What a token says of its user is mapped
-//! to roles by the operator's table: a group that is not in it grants nothing.
+//! A realm trusts one issuer. A token is accepted when it is signed by a key of the issuer with an algorithm
+//! that the operator allows, is meant for this audience, and is neither expired nor from the future. The
+//! operator's settings map groups to roles: a group that is not in them grants nothing.
 //!
-//! Claims count only after the signature was verified; before that, header and issuer are looked at to find the realm and
-//! the key. The algorithm `none` is never one that an operator can allow, and a key is only used with algorithms of its own
-//! kind, so a public key never serves as a shared secret.
+//! Claims count only after the signature was verified; before that, only header and issuer are read, to find
+//! the realm and the key. The algorithm `none` is never one that an operator can allow, and a key is only
+//! used with algorithms of its own kind, so a public key never serves as a shared secret.
 
 pub mod claims;
 pub mod key_set;
@@ -83,7 +83,7 @@ struct JwtRealm {
     shared: KeySet,
 }
 
-/// A user, and until when the token vouches.
+/// A user, and until when the token is valid.
 #[derive(Debug)]
 pub struct VouchedUser {
     /// The user.
@@ -92,7 +92,7 @@ pub struct VouchedUser {
     pub expiration: UnixMillis,
 }
 
-/// Why a token vouches for nobody. For the audit log; clients are never told which.
+/// Why a token is refused. For the audit log; clients are never told which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JwtRejection {
     /// It is signed with an algorithm that is not allowed.
@@ -109,9 +109,9 @@ pub enum JwtRejection {
     Issuer,
     /// The issuer's keys could not be fetched yet.
     KeysUnavailable,
-    /// Its header says that something must be understood which is not.
+    /// Its header has a critical extension that is not known.
     Malformed,
-    /// Its time has not begun.
+    /// It is not valid yet.
     NotYetValid,
     /// No key of the issuer made its signature.
     Signature,
@@ -123,7 +123,7 @@ pub enum JwtRejection {
 #[derive(Debug)]
 pub struct NoFetcher(std::io::Error);
 
-/// A token that has the form of one. Nothing it says is proven.
+/// A text in the form of a token. Nothing in it is verified.
 struct UnprovenJwt<'a> {
     text: &'a str,
     header: Header,
@@ -153,11 +153,11 @@ impl JwtRealms {
         self.0.iter().any(|realm| realm.settings.name == name)
     }
 
-    /// Whom a token vouches for; `None` when it is no JSON Web Token, or there is no realm.
+    /// The user of a token; `None` when the text is no JSON Web Token, or there is no realm.
     ///
     /// # Errors
     ///
-    /// [`JwtRejection`] when it is one and vouches for nobody.
+    /// [`JwtRejection`] when it is a JSON Web Token and not valid.
     pub async fn authenticate(
         &self,
         credential: &BearerCredential,
@@ -169,7 +169,8 @@ impl JwtRealms {
         for realm in self.0.iter().filter(|realm| issuer == Some(realm.settings.allowed_issuer.as_str())) {
             match realm.authenticate(&token, credential.client_secret.as_ref(), now).await {
                 Ok(user) => return Ok(Some(user)),
-                // What one realm could not look at, no other can call bad.
+                // When one realm could not check the token, the refusal of another realm does not make it
+                // bad.
                 Err(_) if rejection == JwtRejection::KeysUnavailable => {}
                 Err(refused) => rejection = refused,
             }
@@ -177,7 +178,7 @@ impl JwtRealms {
         Err(rejection)
     }
 
-    /// Whether a realm would look at this token.
+    /// Whether a realm would check this token.
     #[must_use]
     pub fn knows_the_form_of(&self, credential: &BearerCredential) -> bool {
         self.recognize(credential).is_some()
@@ -277,7 +278,7 @@ impl HmacKey {
 }
 
 impl JwtRejection {
-    /// Its kind, out of a fixed set, for metrics and the audit log.
+    /// The kind of the rejection, from a fixed set, for metrics and the audit log.
     #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {
@@ -296,7 +297,7 @@ impl JwtRejection {
     }
 }
 
-/// A moment, put off by how far clocks may differ.
+/// A moment, moved by the allowed clock skew.
 fn with_skew(end: UnixMillis, skew: Duration) -> UnixMillis {
     UnixMillis(end.0.saturating_add(u64::try_from(skew.as_millis()).unwrap_or(u64::MAX)))
 }

@@ -1,4 +1,4 @@
-//! What the holders of a key may do, worked out once for all who hold the same reading of it.
+//! The permission of a key, computed once for all requests that share one read of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,13 +6,14 @@ use latchkey_privileges::permission::EffectivePermission;
 
 use crate::store::StoredKey;
 
-/// What the key may do that was asked for last. Edges often hold one key and come together: they share a reading of it, and so they
-/// share this. Another reading, however equal, is worked out anew, so nothing here is ever older than the key itself.
+/// The permission of the key that was used last. Edges often use one key at the same time. They share a read
+/// of it, and so they share this. For another read, however equal, it is computed anew, so it is never older
+/// than the key itself.
 #[derive(Debug, Default)]
 pub struct LatestKeyPermission(Mutex<Option<(Arc<StoredKey>, Arc<EffectivePermission>)>>);
 
 impl LatestKeyPermission {
-    /// What the holder of this reading of a key may do.
+    /// The permission for this read of a key.
     #[must_use]
     pub fn of(&self, key: &Arc<StoredKey>) -> Arc<EffectivePermission> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();

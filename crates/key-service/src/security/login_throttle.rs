@@ -1,16 +1,17 @@
-//! How often a password may be wrong, by where it comes from.
+//! Limits failed logins of each source.
 //!
-//! Each source has a bucket of failed logins, which fills up again at a steady rate. A login takes one out when it begins, before its
-//! password is looked at, and gives it back when the password was right; when there is none left, no password from there is looked
-//! at. So no more are looked at than the rate allows, however many come at once. A right password gives back no more than it
-//! took: whoever has one account must not buy himself tries at another. While the last ones of a bucket are taken by logins that are not
-//! decided yet, others wait for those ([`attempts`]): people behind one address may all log in at once.
+//! Each source has a token bucket of failed logins, which fills up at a steady rate. A login takes a token
+//! when it begins, before its password is checked, and gives it back when the password was right. When no
+//! token is left, no password of this source is checked. So no more passwords are checked than the rate
+//! allows, however many come at once. A right password gives back only its own token, so that the owner of
+//! one account cannot gain tries at another. While the last tokens are held by undecided logins, others wait
+//! for those ([`attempts`]), so that people behind one address can all log in at once.
 //!
-//! Only passwords count. API keys and tokens are random and cannot be guessed, and whoever uses one must not suffer from a stranger
-//! behind the same address.
+//! Only passwords count. API keys and tokens are random and cannot be guessed, and their users must not
+//! suffer from a stranger behind the same address.
 //!
-//! A bucket is one moment: when it will be full again; and the number of logins that have begun. One that is full needs no entry, so
-//! the table holds those with recent failures only, and has room for so many.
+//! A bucket is the moment at which it will be full again, and the number of undecided logins. A full bucket
+//! needs no entry, so the table holds only sources with recent failures, up to a limit.
 
 pub mod attempts;
 
@@ -45,37 +46,37 @@ pub struct LoginThrottle {
     buckets: HashMap<Option<Network>, Bucket>,
 }
 
-/// What is missing in a bucket.
+/// A bucket that is not full.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
-    /// When what failed has come back.
+    /// When all failed logins have come back.
     full_at: UnixMillis,
     /// How many logins have begun and are not decided.
     begun: u32,
 }
 
-/// Why a password from there is not looked at.
+/// Why a password from this source is not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotNow {
-    /// There were too many failed logins from there.
+    /// There were too many failed logins from this source.
     Refused(TooManyFailedLogins),
-    /// Other logins from there have to be decided first.
+    /// Other logins from this source have to be decided first.
     Undecided,
 }
 
-/// What became of a login.
+/// The outcome of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginOutcome {
-    /// The password was wrong, or whoever sent it did not wait to hear.
+    /// The password was wrong, or the client hung up before the answer.
     Failed,
-    /// The password was right, or was not looked at.
+    /// The password was right, or was not checked.
     Harmless,
 }
 
 /// There were too many failed logins from there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyFailedLogins {
-    /// When the next may be tried.
+    /// When the next login may be tried.
     pub retry_after: Duration,
 }
 
@@ -95,11 +96,12 @@ impl LoginThrottle {
         Self { interval_ms: 60_000 / u64::from(rate.per_minute.get()), buckets: HashMap::new() }
     }
 
-    /// Takes one out of the bucket, before a password from there is looked at. Whoever began a login must end it.
+    /// Takes a token out of the bucket, before a password is checked. Every login that was begun must be
+    /// ended.
     ///
     /// # Errors
     ///
-    /// [`NotNow`] when there is none left: nothing was begun then.
+    /// [`NotNow`] when no token is left: the login has not begun then.
     pub fn begin(&mut self, source: Option<Source>, now: UnixMillis) -> Result<(), NotNow> {
         let network = source.map(Network::of);
         let bucket = self.buckets.get(&network).copied().unwrap_or_default();
@@ -133,8 +135,8 @@ impl LoginThrottle {
         }
     }
 
-    /// The time until what failed has come back. Never more than an empty bucket takes, so that a clock which is set back locks nobody
-    /// out for longer.
+    /// The time until all failed logins have come back. Never more than an empty bucket takes, so that a
+    /// clock that was set back locks nobody out for longer.
     fn missing_ms(&self, bucket: Bucket, now: UnixMillis) -> u64 {
         bucket.full_at.0.saturating_sub(now.0).min(self.capacity_ms())
     }
@@ -151,8 +153,8 @@ impl LoginThrottle {
         self.buckets.insert(network, bucket);
     }
 
-    /// Forgets the sources whose buckets are full, or else the one that is nearest to it. One with logins that are not decided is
-    /// kept: there are no more of those than open requests.
+    /// Drops the sources whose buckets are full, or else the one that is nearest to it. A source with
+    /// undecided logins is kept: there are no more of those than open requests.
     fn make_room(&mut self, now: UnixMillis) {
         self.buckets.retain(|_, bucket| bucket.begun > 0 || bucket.full_at.0 > now.0);
         if self.buckets.len() < FAILED_LOGIN_SOURCES_MAX {

@@ -1,8 +1,8 @@
-//! Passwords, and what is kept of them.
+//! Passwords and their hashes.
 //!
-//! People choose passwords, so what is kept is slow to try: Argon2id (RFC 9106). Verifying takes a thread for some
-//! milliseconds, therefore it happens off the threads that serve requests, on a bounded number of threads, with a bounded
-//! number of requests waiting for one. A user nobody knows costs the same as a wrong password.
+//! People choose passwords, so hashes must be slow to try: Argon2id (RFC 9106). Verifying takes a thread for
+//! some milliseconds. Therefore it happens apart from the threads that serve requests, on a bounded number of
+//! threads with a bounded queue. An unknown user costs the same as a wrong password.
 
 mod memory;
 
@@ -33,7 +33,7 @@ const STORED_PASSES_MAX: u32 = 16;
 /// A password in the clear.
 pub struct Password(Vec<u8>);
 
-/// What is kept of a password: an Argon2id hash in the PHC string format.
+/// The hash of a password: Argon2id in the PHC string format.
 #[derive(Clone)]
 pub struct PasswordHash(phc::PasswordHash);
 
@@ -108,7 +108,7 @@ impl Password {
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into_bytes()))
     }
 
-    /// The bytes of the password. Named so that a search finds every place that looks.
+    /// The bytes of the password. The name lets a search find every use.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
@@ -147,7 +147,7 @@ impl PasswordHash {
     ///
     /// # Errors
     ///
-    /// [`HashingFailed`] when there is no memory for it: then nobody knows.
+    /// [`HashingFailed`] when there is no memory for it: the password was not checked then.
     fn matches(&self, password: &Password, memory: &HashingMemory) -> Result<bool, HashingFailed> {
         let (Some(salt), Some(hash)) = (&self.0.salt, &self.0.hash) else { return Ok(false) };
         let params = Params::try_from(&self.0).map_err(|_| HashingFailed)?;
@@ -162,7 +162,7 @@ impl PasswordChecker {
     ///
     /// # Errors
     ///
-    /// [`HashingFailed`] when the hash for users nobody knows cannot be made.
+    /// [`HashingFailed`] when the hash for unknown users cannot be made.
     pub fn new(threads: usize, randomness: &dyn Randomness) -> Result<Self, HashingFailed> {
         let unguessable = Password::generated(randomness).map_err(|_| HashingFailed)?;
         let salt = draw(randomness).map_err(|_| HashingFailed)?;
@@ -189,7 +189,8 @@ impl PasswordChecker {
         let known = stored.is_some();
         let hash = stored.unwrap_or(&self.decoy).clone();
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| Saturated)?;
-        // The permit goes with the work: a caller that hangs up frees its place, but the thread is busy until the end.
+        // The permit belongs to the work: a caller that hangs up leaves the queue, but the thread is busy
+        // until the end.
         let memory = Arc::clone(&self.memory);
         let matches = tokio::task::spawn_blocking(move || {
             let _busy = thread;

@@ -1,4 +1,4 @@
-//! Who vouches for a username, and what is known of a user.
+//! Realms and users.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub struct RealmName {
 pub struct User {
     /// The name within the realm.
     pub username: String,
-    /// The realm that vouches for it.
+    /// The realm that knows the user.
     pub realm: RealmName,
     /// The full name, if there is one.
     pub full_name: Option<String>,
@@ -32,9 +32,9 @@ pub struct User {
     pub metadata: Map<String, Value>,
     /// The names of the user's roles. A role that does not exist grants nothing.
     pub roles: Vec<String>,
-    /// A user that is not enabled is not let in.
+    /// A user that is not enabled cannot log in.
     pub enabled: bool,
-    /// What is kept of the password; `None` for a user whom no password proves, such as one that a token vouches for.
+    /// The hash of the password; `None` for a user who came without one, such as by a token.
     pub password: Option<PasswordHash>,
 }
 
@@ -46,7 +46,7 @@ pub struct Realms {
 }
 
 impl RealmName {
-    /// The realm of users that belong to the service itself, such as `elastic`.
+    /// The realm of built-in users, such as `elastic`.
     #[must_use]
     pub fn reserved() -> Self {
         Self { name: RESERVED.to_owned(), realm_type: RESERVED.to_owned() }
@@ -87,7 +87,7 @@ impl User {
         }
     }
 
-    /// A user whom something other than a password vouches for: an access token, or a realm elsewhere.
+    /// A user who was authenticated without a password: by an access token or a JSON Web Token.
     #[must_use]
     pub fn vouched(known: KeyOwner, roles: Vec<String>) -> Self {
         let realm_type = known.realm_type.unwrap_or_default();
@@ -103,7 +103,7 @@ impl User {
         }
     }
 
-    /// Somebody of this name whom no realm knows, and who may do nothing.
+    /// A user whom no realm knows, and who may do nothing.
     #[must_use]
     pub fn nobody(username: String) -> Self {
         Self {
@@ -139,7 +139,7 @@ pub const FILE: &str = "file";
 /// The type, and the usual name, of the realm of the users that are managed over the interface.
 pub const NATIVE: &str = "native";
 
-/// The type and name of the realm of users that belong to the service itself.
+/// The type and name of the realm of built-in users.
 pub const RESERVED: &str = "reserved";
 
 /// The name of the super-user, which no other realm may have.

@@ -6,8 +6,8 @@
 //! | file | the users file, read when the service starts | in the order that the operator chose |
 //! | native | the store, read at every request | likewise |
 //!
-//! A realm whose user has another password leaves the question to the next (Elasticsearch, `RealmsAuthenticator`). A
-//! username that no realm knows costs one verification, as a wrong password does.
+//! When a realm's user has another password, the next realm is asked (Elasticsearch, `RealmsAuthenticator`).
+//! A username that no realm knows costs one verification, as a wrong password does.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::store::directory::NativeUser;
 use crate::store::tokens::TokenSelection;
 use crate::store::{KeyStore, StoreError};
 
-/// Knows users, wherever they are kept.
+/// Finds users in all realms.
 #[derive(Clone, Debug)]
 pub struct RealmChain {
     store: KeyStore,
@@ -50,7 +50,7 @@ impl RealmChain {
     ///
     /// # Errors
     ///
-    /// [`AuthenticationFailure`] when there is none who is let in.
+    /// [`AuthenticationFailure`] when there is none who is enabled.
     pub async fn authenticate(
         &self,
         credential: BasicCredential,
@@ -75,7 +75,7 @@ impl RealmChain {
         Err(AuthenticationFailure::RejectedUser { username, cause })
     }
 
-    /// The user of this name, in the first realm that knows it, let in or not.
+    /// The user of this name in the first realm that knows it, enabled or not.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl RealmChain {
         Ok(self.candidates(username).await?.into_iter().next())
     }
 
-    /// The user of this name in the realm of this name, as he is now.
+    /// The user of this name in this realm, as it is now.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl RealmChain {
         anonymous.map(AnonymousAccess::user)
     }
 
-    /// The user of the users file with this name, if that is asked.
+    /// The user of the users file with this name, if the file realm is enabled.
     #[must_use]
     pub fn file_user(&self, username: &str) -> Option<User> {
         let realm = self.order.iter().find(|realm| realm.realm_type == FILE)?;
@@ -142,8 +142,8 @@ impl RealmChain {
     }
 }
 
-/// Ends the tokens of users who have left the users file, or are disabled in it, since it was last read. They would be refused anyway,
-/// but not after the user came back.
+/// Ends the tokens of users who were removed from the users file or disabled in it since it was last read.
+/// These tokens would be refused anyway, but would work again once the user came back.
 ///
 /// # Errors
 ///

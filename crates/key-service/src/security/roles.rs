@@ -19,8 +19,8 @@ pub const SUPERUSER: &str = "superuser";
 #[derive(Clone, Debug)]
 pub struct Roles(BTreeMap<String, RoleDescriptor>);
 
-/// Finds the roles of users, of whatever realm. A name means the built-in role, else that of the users file, else that of the
-/// store.
+/// Finds the roles of users of all realms. A name means the built-in role, else that of the users file, else
+/// that of the store.
 #[derive(Clone, Debug)]
 pub struct RoleResolver {
     fixed: Roles,
@@ -64,8 +64,8 @@ impl Roles {
 }
 
 impl RoleResolver {
-    /// A resolver over the roles that the service was started with and those of the store. `shared` are the names of roles that
-    /// every user has besides his own: the anonymous user's.
+    /// A resolver over the roles that the service was started with and those of the store. `shared` are the
+    /// names of roles that every user has besides its own: the anonymous user's.
     #[must_use]
     pub fn new(fixed: Roles, store: KeyStore, shared: Vec<String>) -> Self {
         Self { fixed, store, shared }
@@ -108,7 +108,7 @@ impl UserRoles {
         }
     }
 
-    /// What somebody with these roles may do.
+    /// The permission of these roles.
     #[must_use]
     pub fn permission(&self) -> EffectivePermission {
         EffectivePermission::of_user(&self.descriptors)

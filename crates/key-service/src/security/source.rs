@@ -1,8 +1,9 @@
-//! Where a request came from, also when a proxy of the operator's stands between.
+//! Where a request came from, also when it came through a trusted proxy.
 //!
-//! A proxy appends the address of whoever asked it to the header `X-Forwarded-For`. What stands to the left of that came with the
-//! request and may be anything. So the list is read from the right, through the proxies that the operator trusts, to the first
-//! address that is not one of them; of a peer that is no such proxy the header says nothing.
+//! A proxy appends the address of its client to the header `X-Forwarded-For`. What is to the left of that
+//! came with the request and may be anything. So the list is read from the right, over the proxies that the
+//! operator trusts, to the first address that is not one of them. If the peer is not a trusted proxy, the
+//! header is ignored.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -18,16 +19,16 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub struct Source {
     /// The address. One that IPv6 maps to an IPv4 address is that address.
     pub address: IpAddr,
-    /// The port, which proxies seldom tell.
+    /// The port, which proxies seldom add.
     pub port: Option<u16>,
 }
 
-/// What one subscriber has at least, and what therefore counts as one where sources are counted: an IPv4 address, or the first 64 bits of
-/// an IPv6 address.
+/// The unit in which sources are counted, because one subscriber has at least that much: an IPv4 address, or
+/// the first 64 bits of an IPv6 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network(IpAddr);
 
-/// An address, or all addresses that begin alike (CIDR): `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
+/// An address, or a block of addresses (CIDR): `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressBlock {
     first: IpAddr,
@@ -35,12 +36,12 @@ pub struct AddressBlock {
     prefix_bits: u8,
 }
 
-/// A text that is no block of addresses.
+/// A text that is not a block of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidAddressBlock;
 
 impl Source {
-    /// Where the request of this peer with these headers came from. Where the header does not say it in a form that can be read, the
+    /// Where the request of this peer with these headers came from. If the header cannot be read, it is the
     /// peer itself.
     #[must_use]
     pub fn of(peer: SocketAddr, headers: &HeaderMap, trusted: &[AddressBlock]) -> Self {

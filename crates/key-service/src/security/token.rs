@@ -1,14 +1,16 @@
-//! The rules of OAuth2 tokens: what one is, how one is made and kept, and when a refresh token may be exchanged.
+//! The rules of OAuth2 tokens: how they are made and stored, and when a refresh token may be exchanged.
 //!
-//! A token is 192 random bits, shown as standard Base64. Only its SHA-256 is kept, with a label that differs between access
-//! and refresh tokens, so that neither ever passes for the other.
+//! A token is 192 random bits, shown as standard Base64. Only its SHA-256 is stored, with a label that
+//! differs between access and refresh tokens, so that neither can be used as the other.
 //!
-//! A refresh token is exchanged once. A client whose answer was lost may ask again within [`REFRESH_GRACE_MAX`] and gets the
-//! very same pair: the new tokens are SHA-256 of a stored random seed and the presented refresh token. So whoever reads the
-//! store cannot make them, and whoever holds an old refresh token cannot either.
+//! A refresh token is exchanged once. A client whose answer was lost may ask again within
+//! [`REFRESH_GRACE_MAX`] and gets the very same pair: the new tokens are SHA-256 of a stored random seed and
+//! the presented refresh token. So they cannot be made from the store alone, nor from an old refresh token
+//! alone.
 //!
-//! A refresh token that comes back later than that was copied: one of two holders is a thief, and nobody can tell which. Then the
-//! whole family ends, that is all tokens that descend from the same grant (RFC 9700, section 4.14.2).
+//! A refresh token that comes back later than that was copied: one of its two holders is a thief, and it is
+//! unknown which. Then the whole family ends, that is all tokens that descend from the same grant (RFC 9700,
+//! section 4.14.2).
 
 pub mod stamp;
 
@@ -36,14 +38,14 @@ pub struct Token<K> {
     kind: PhantomData<K>,
 }
 
-/// What is kept of a token.
+/// The digest of a token, as it is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TokenDigest<K> {
     bytes: [u8; TOKEN_DIGEST_LEN],
     kind: PhantomData<K>,
 }
 
-/// What tells two kinds of token apart.
+/// The kind of a token.
 pub trait TokenKind {
     /// What is hashed before the token.
     const DIGEST_LABEL: &'static [u8];
@@ -68,7 +70,7 @@ pub struct SuccessorSeed([u8; SUCCESSOR_SEED_LEN]);
 pub struct IssuedTokens {
     /// Authenticates requests.
     pub access: Token<Access>,
-    /// Is exchanged for the next pair; absent for a client that can simply ask again.
+    /// The token that is exchanged for the next pair; absent for a client that can authenticate again.
     pub refresh: Option<Token<Refresh>>,
 }
 
@@ -90,19 +92,19 @@ pub enum RefreshRefusal {
     Expired,
     /// It was invalidated.
     Invalidated,
-    /// Somebody else asked for it.
+    /// Another client asked for it.
     OtherClient,
     /// There is no such token.
     Unknown,
 }
 
-/// Why an access token does not authenticate anybody.
+/// Why an access token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenRejection {
-    /// Its time is over, or it was invalidated, or the API key it acts as has ended.
+    /// It has expired or was invalidated, or the API key that it acts as has ended.
     Ended,
-    /// The user it acts for, or who asked for it, is no longer let in, or has another password. Clients are
-    /// told the same as of one that has ended.
+    /// Its subject or its client is no longer valid or has another password. Clients get the same answer as
+    /// for a token that has ended.
     ShutOut,
     /// There is no such token.
     Unknown,
@@ -118,7 +120,7 @@ impl<K: TokenKind> Token<K> {
         Ok(Self { bytes: draw(randomness)?, kind: PhantomData })
     }
 
-    /// The token that a client presents; nothing for a text that is none of this service's.
+    /// The token that a client presents; `None` for a text that is not a token of this service.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text).ok()?;
@@ -247,8 +249,8 @@ pub fn exchange(
     }
 }
 
-/// Whether a refresh token that comes from this client was copied: it was exchanged before, and this is not the client that asks again
-/// because it did not get the answer (RFC 9700, section 4.14.2).
+/// Whether a refresh token was copied: it was exchanged before, and this is not the same client that asks
+/// again because it did not get the answer (RFC 9700, section 4.14.2).
 #[must_use]
 pub fn was_copied(token: &StoredToken, client: &TokenClient, now: UnixMillis) -> bool {
     let lives = now.0 < later(token.creation, REFRESH_TOKEN_LIFE).0 && token.refresh_invalidation.is_none();
@@ -275,7 +277,7 @@ pub fn later(moment: UnixMillis, after: std::time::Duration) -> UnixMillis {
 }
 
 impl TokenRejection {
-    /// Its kind, out of a fixed set, for metrics and the audit log.
+    /// The kind of the refusal, from a fixed set, for metrics and the audit log.
     #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {

@@ -26,7 +26,7 @@ use crate::security::realm::{ELASTIC, RealmName, User};
 use crate::security::roles::{Roles, SUPERUSER};
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 
-/// Users and roles, read whole and found good.
+/// Users and roles of a file without mistakes.
 #[derive(Clone, Debug)]
 pub struct UserFile {
     /// The users.
@@ -108,7 +108,7 @@ fn roles(root: &mut Section<'_>, problems: &Problems) -> Vec<(String, RoleDescri
     defined
 }
 
-/// Reads a role as a request would have it, so that a file takes what the interface takes.
+/// Reads a role as in a request, so that a file takes what the interface takes.
 fn role_descriptors(name: String, role: Map<String, Value>) -> Result<RoleDescriptors, String> {
     let named = Map::from_iter([(name, Value::Object(role))]);
     let text = serde_json::to_vec(&named).map_err(|_| "is no JSON".to_owned())?;
@@ -135,7 +135,7 @@ fn json_object(table: &dyn TableLike) -> Map<String, Value> {
     table.iter().map(|(name, item)| (name.to_owned(), json(item))).collect()
 }
 
-/// TOML as JSON. Times, which JSON does not have, become the text they were written as.
+/// Converts TOML to JSON. Times, which JSON does not have, become text as written.
 fn json(item: &Item) -> Value {
     if let Some(table) = item.as_table_like() {
         return Value::Object(json_object(table));

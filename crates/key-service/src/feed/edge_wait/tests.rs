@@ -32,7 +32,7 @@ async fn feed(keys: &[&str]) -> Watched {
 }
 
 impl Watched {
-    /// An edge has come so far.
+    /// An edge acknowledges this cursor.
     fn see(&self, name: &str, acknowledged: u64) {
         self.feed.edges.see(at(name, acknowledged), 0);
     }

@@ -1,13 +1,15 @@
-//! Who may ask as which edge.
+//! Which credential may ask as which edge.
 //!
-//! An acknowledgement is worth what its sender is. A name belongs to the credential that uses it:
+//! An acknowledgement can only be trusted if its sender can. So a name belongs to the credential that uses
+//! it:
 //!
-//! * Another credential may use it once that one's key has ended, or nothing of its instances may admit any more, or they were forgotten.
+//! * Another credential may use the name once the key of the first has ended, or its instances can admit no
+//!   more, or they were forgotten.
 //! * Another credential of the same owner may use it as a further instance, so that an edge can be given a new key before the old one ends.
-//! * An instance that has drawn its identity takes it along to a new key of the same owner: nobody else knows it. Nothing else lets one
-//!   credential speak for an instance of another.
+//! * An instance that has drawn its identity keeps it with a new key of the same owner, because nobody else
+//!   knows it. In no other way can one credential acknowledge for an instance of another.
 //!
-//! So a stolen key can add instances, and can acknowledge for none that it has not added. How many it can add is bounded.
+//! So a stolen key can add instances, a bounded number, and can acknowledge only for those that it has added.
 
 use std::fmt;
 
@@ -17,10 +19,10 @@ use crate::feed::edge_id::{EdgeId, Holder};
 use crate::feed::edge_name::EdgeName;
 use crate::limits::edges::{EDGE_NAME_HOLDERS_MAX, EDGES_MAX};
 
-/// Why an edge may not ask.
+/// Why an edge is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimRefusal {
-    /// The name is another's, unless the keys of all these have ended.
+    /// Other credentials use the name, unless the keys of all these have ended.
     NameTaken {
         /// The name.
         name: EdgeName,
@@ -34,7 +36,7 @@ pub enum ClaimRefusal {
 }
 
 impl EdgeLedger {
-    /// Whether an edge may ask so. There is room for it then.
+    /// Whether an edge may ask under this name. If so, there is room for it afterwards.
     ///
     /// # Errors
     ///
@@ -83,7 +85,7 @@ impl EdgeLedger {
 }
 
 impl EdgeProgress {
-    /// Whether nobody but its holder may use its name.
+    /// Whether only its holder may use its name.
     fn holds_its_name(&self, now: Moment) -> bool {
         self.may_admit(now) && !self.holder_ended
     }

@@ -1,4 +1,4 @@
-//! Edges that are no more: they have said goodbye, or whoever looks after them says so.
+//! Edges that are gone: they have said goodbye, or an operator says so.
 
 use super::EdgeLedger;
 use super::room::noted_after;
@@ -20,12 +20,13 @@ pub enum Forgetting {
 pub struct Forgotten {
     /// Instances that were forgotten.
     pub forgotten: Vec<EdgeId>,
-    /// Instances that were kept, because they still ask with a key that lives: nobody is gone who asks.
+    /// Instances that were kept, because they still ask with a valid key.
     pub live: usize,
 }
 
 impl EdgeLedger {
-    /// An instance says that nothing of it admits any more. Only its own credential can say so; whether it did.
+    /// An instance says goodbye: nothing of it admits any more. Returns whether it was believed: only its own
+    /// credential can say so.
     pub fn leave(&mut self, id: &EdgeId, holder: &Holder, now: Moment) -> bool {
         let Some(progress) = self.edges.get_mut(id).filter(|progress| progress.holder == *holder) else {
             return false;
@@ -35,7 +36,7 @@ impl EdgeLedger {
         true
     }
 
-    /// The credentials of the instances that are meant, to see whether their keys have ended.
+    /// The credentials of the selected instances, to check whether their keys have ended.
     #[must_use]
     pub fn holders_of(&self, forgetting: &Forgetting) -> Vec<Holder> {
         let mut holders: Vec<Holder> = Vec::new();
@@ -47,7 +48,7 @@ impl EdgeLedger {
         holders
     }
 
-    /// Forgets the instances that are meant, but for those that live and whose key is not among the `ended`.
+    /// Forgets the selected instances, except for live ones whose key is not among the `ended`.
     pub fn forget(&mut self, forgetting: &Forgetting, ended: &[Holder], now: Moment) -> Forgotten {
         let mut outcome = Forgotten::default();
         for (id, progress) in &mut self.edges {
@@ -67,7 +68,7 @@ impl EdgeLedger {
         outcome
     }
 
-    /// From now on the instance admits nothing. The store is to be told.
+    /// From now on the instance admits nothing. That has to be written to the store.
     fn let_go(&mut self, id: &EdgeId) {
         if let Some(progress) = self.edges.get_mut(id) {
             progress.has_left = true;

@@ -1,4 +1,4 @@
-//! What the ledger knows, for whoever looks after the edges.
+//! The list of edges for operators.
 
 use latchkey_key_feed::{Cursor, UnixMillis};
 
@@ -6,7 +6,7 @@ use super::{EdgeLedger, EdgeProgress, EdgeState};
 use crate::clock::Moment;
 use crate::feed::edge_id::{EdgeId, Holder};
 
-/// An instance for whoever looks after it.
+/// An instance in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeStatus {
     /// Which.
@@ -32,7 +32,7 @@ pub struct EdgeCounts {
     pub live: usize,
     /// Live ones that have acknowledged every change.
     pub current: usize,
-    /// Those that are not live and may admit.
+    /// Those that are silent: not live, but may still admit.
     pub silent: usize,
     /// The changes that the last of the live ones has yet to apply.
     pub lag_max: u64,

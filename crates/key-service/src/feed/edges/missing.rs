@@ -12,18 +12,18 @@ use crate::feed::edge_id::EdgeId;
 /// Which instances a change has to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
-    /// All that may admit by what was before: one that is silent too.
+    /// All that may admit by what was before, also silent ones.
     ForAll,
-    /// Those that are live. What a silent one does not know of, a new key, it refuses.
+    /// The live ones. A silent one refuses a key that it does not know, so a new key need not reach it.
     ForLive,
 }
 
-/// The instances that had not applied a change when somebody began to wait for it, and have not since. News of one takes that one
-/// out, however many there are.
+/// The instances that have not applied a change since a request began to wait for it. An acknowledgement
+/// removes one instance, and costs the same however many there are.
 #[derive(Debug)]
 pub struct Missing {
     change: Cursor,
-    /// Each, and whether it is waited for: one that is silent is only named.
+    /// Each instance, and whether the request waits for it: a silent one is only named.
     edges: Mutex<BTreeMap<EdgeId, bool>>,
 }
 
@@ -63,7 +63,8 @@ impl EdgeLedger {
         (total, missing)
     }
 
-    /// Those that are missing still, with what is known of them. What cannot admit any more is taken out.
+    /// Those that are still missing, with what is known of them. Instances that can admit no more are
+    /// removed.
     #[must_use]
     pub fn still_missing(&self, missing: &Missing, now: Moment) -> Vec<MayAdmit> {
         let mut named = Vec::new();
@@ -79,7 +80,7 @@ impl EdgeLedger {
         named
     }
 
-    /// Notes that an instance was told the last that is for it. It is not waited for any more.
+    /// Notes that an instance was given its last page. The request does not wait for it any more.
     pub fn note_last_page(&mut self, id: &EdgeId) {
         if let Some(progress) = self.edges.get_mut(id) {
             progress.has_ended = true;
@@ -107,7 +108,7 @@ impl EdgeLedger {
 }
 
 impl Missing {
-    /// Whether nobody is waited for any more. Some may be missing for whom it is of no use to wait.
+    /// Whether the wait is over. Silent instances may still be missing.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         !self.edges().values().any(|is_waited_for| *is_waited_for)

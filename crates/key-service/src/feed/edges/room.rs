@@ -1,10 +1,10 @@
-//! Room in the ledger: how many instances of each credential are remembered, and which of them give way.
+//! Room in the ledger: how many instances of each credential are kept, and which of them are dropped first.
 //!
-//! An instance that can admit no more is remembered for a day, so that it is listed. It counts like the
-//! others: else whoever holds one stolen key, and says a short time to refuse, would fill the ledger with
-//! such. But it is the first to go. A credential that has as many as it may loses its own oldest, and a
-//! ledger that is full loses the oldest of all, before anybody is refused. What gives way is noted as gone in
-//! the store, where it may be said to admit for longer, because that time is written ahead.
+//! An instance that can admit no more is kept for a day, so that it is listed. It counts like the others:
+//! otherwise the holder of one stolen key could fill the ledger with instances of a short `refuse_after`. But
+//! it is dropped first. A credential that has as many instances as it may loses its own oldest one, and a
+//! full ledger loses the oldest of all, before any request is refused. A dropped instance is marked as gone
+//! in the store, because its row there may still say that it admits: that time is written ahead.
 
 use std::collections::BTreeSet;
 
@@ -20,9 +20,9 @@ use crate::store::edges::{EdgeRow, GoneEdge};
 #[derive(Debug, Default)]
 pub(super) struct Share {
     ids: BTreeSet<EdgeId>,
-    /// None of its instances gives way before then.
+    /// None of its instances can be dropped before then.
     none_gone_before: SteadyMillis,
-    /// Until then the log has been told that it has as many as it may.
+    /// Until then the log does not repeat that it has as many as it may.
     logged_until: SteadyMillis,
 }
 
@@ -35,8 +35,8 @@ impl EdgeLedger {
         if self.make_room_of_all(now) { Ok(()) } else { Err(ClaimRefusal::TooMany) }
     }
 
-    /// Makes room for an instance of which another replica has written. One that may admit is taken in though
-    /// its credential has too many: to leave it out would make every answer untrue.
+    /// Makes room for an instance that another replica has written. One that may admit is kept even if its
+    /// credential has too many: without it answers about edges would be wrong.
     pub(super) fn make_room_for_row(&mut self, row: &EdgeRow, now: Moment) -> bool {
         if row.may_admit_until <= now.wall {
             return self.edges.len() < EDGES_MAX && self.remembered_of(&row.holder) < self.instances_max();
@@ -45,13 +45,13 @@ impl EdgeLedger {
         self.make_room_of_all(now)
     }
 
-    /// Whether a row is of an instance that has just given way, and tells nothing newer.
+    /// Whether a row is of an instance that was just dropped, and has nothing newer.
     pub(super) fn has_given_way(&self, row: &EdgeRow) -> bool {
         let newer = |gone: &GoneEdge| row.may_admit_until > gone.may_admit_until || row.seen > gone.seen;
         self.dropped.get(&row.id).is_some_and(|gone| !newer(gone))
     }
 
-    /// What has given way, to be noted in the store. Whoever fails to do so gives it back with
+    /// The dropped instances, to be marked in the store. If that fails, give them back with
     /// [`Self::put_back_dropped`].
     #[must_use]
     pub fn take_dropped(&mut self) -> Vec<GoneEdge> {
@@ -67,7 +67,7 @@ impl EdgeLedger {
         }
     }
 
-    /// Whether the log is to be told that a credential has as many as it may: once a minute for each.
+    /// Whether to log that a credential has as many instances as it may: once a minute for each credential.
     pub fn tells_log_of(&mut self, holder: &Holder, now: Moment) -> bool {
         let Some(share) = self.shares.get_mut(holder) else { return true };
         let is_due = now.steady >= share.logged_until;
@@ -91,7 +91,7 @@ impl EdgeLedger {
         }
     }
 
-    /// Notes that an instance of this credential may have gone.
+    /// Notes that an instance of this credential may be gone.
     pub(super) fn note_gone(&mut self, holder: &Holder) {
         self.none_gone_before = SteadyMillis(0);
         if let Some(share) = self.shares.get_mut(holder) {
@@ -99,7 +99,7 @@ impl EdgeLedger {
         }
     }
 
-    /// Remembers an instance no more.
+    /// Removes an instance.
     pub(super) fn remove(&mut self, id: &EdgeId) -> Option<EdgeProgress> {
         let progress = self.edges.remove(id)?;
         self.unstored.remove(id);
@@ -123,8 +123,8 @@ impl EdgeLedger {
         self.shares.get(holder).map_or(0, |share| share.ids.len())
     }
 
-    /// Whoever is turned away asks again, and must not make anybody look each time: it is known when the next
-    /// may give way.
+    /// A refused edge asks again and again, which must not cost a search each time. So the time is kept at
+    /// which the next instance can be dropped.
     fn make_room_of(&mut self, holder: &Holder, now: Moment) -> bool {
         let instances_max = self.instances_max();
         let Some(share) = self.shares.get_mut(holder) else { return true };
@@ -154,7 +154,7 @@ impl EdgeLedger {
         self.edges.len() < EDGES_MAX
     }
 
-    /// How many of these have given way: what the store is yet to be told of is bounded too.
+    /// How many of these were dropped: what has to be written to the store is bounded too.
     fn give_way(&mut self, ids: &[EdgeId]) -> usize {
         let mut count = 0;
         for id in ids {
@@ -171,7 +171,8 @@ impl EdgeLedger {
     }
 }
 
-/// Those that can admit no more, the oldest first and so many at most; and before when no other is gone.
+/// At most so many of the instances that can admit no more, the oldest first; and the time before which no
+/// other one will be gone.
 fn oldest_gone<'a>(
     known: impl Iterator<Item = (&'a EdgeId, &'a EdgeProgress)>,
     count_max: usize,
@@ -193,8 +194,8 @@ fn oldest_gone<'a>(
     (gone.into_iter().take(count_max).map(|(_, id)| id.clone()).collect(), next)
 }
 
-/// When an instance is next noted to have asked, or to have left: later than whatever was noted of it before,
-/// also when the clock on the wall was set back. So it is known of a goodbye and a return which came last.
+/// The time to note for an instance that asks or leaves: always later than the time noted before, even if the
+/// wall clock was set back. So of a goodbye and a return it is known which came last.
 pub(super) fn noted_after(seen: UnixMillis, now: Moment) -> UnixMillis {
     seen.plus_millis(1).max(now.wall)
 }

@@ -1,9 +1,9 @@
-//! What the store keeps of the ledger, and what other replicas have written there.
+//! The ledger's rows in the store, and the rows that other replicas have written.
 //!
-//! A row is written when an instance is new, when this replica answers it and had not lately, when its
-//! credential or its `refuse_after` changes, when it promises for the first time, and when it leaves. The
-//! time until which it may admit is written [`EDGE_ROW_WINDOW`] ahead, and again once half of that is used
-//! up: a request that finds its answer covered writes nothing.
+//! A row is written when an instance is new, when this replica answers it and had not done so lately, when
+//! its credential or its `refuse_after` changes, when it acknowledges for the first time, and when it leaves.
+//! The time until which it may admit is written [`EDGE_ROW_WINDOW`] ahead, and again once half of that has
+//! passed. So most requests write nothing.
 
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
@@ -22,7 +22,7 @@ const WINDOW_MS: u64 = EDGE_ROW_WINDOW.as_secs() * 1_000;
 const WAIT_MS_MAX: u64 = FEED_WAIT_MAX.as_secs() * 1_000;
 
 impl EdgeLedger {
-    /// Takes in what the store knows, and says whether any of it was news.
+    /// Reads the rows of the store into the ledger, and returns whether any of them was news.
     pub fn merge(&mut self, known: KnownEdges, now: Moment) -> bool {
         if known.begun != self.known_since {
             self.known_since = known.begun;
@@ -37,7 +37,8 @@ impl EdgeLedger {
         is_news
     }
 
-    /// What this replica itself has heard since `version`, and the version to ask with next time; 0 is the beginning.
+    /// What this replica itself has learned since `version`, and the version for the next call; 0 is the
+    /// beginning.
     #[must_use]
     pub fn changed_since(&self, version: u64, now: Moment) -> (u64, Vec<EdgeRow>) {
         let changed =
@@ -45,7 +46,7 @@ impl EdgeLedger {
         (self.heard, changed.map(|(id, progress)| self.row(id, progress, now)).collect())
     }
 
-    /// The rows that have to be written. Whoever fails to write them gives them back with [`Self::put_back`].
+    /// The rows that have to be written. If that fails, give them back with [`Self::put_back`].
     pub fn take_unstored(&mut self, now: Moment) -> Vec<EdgeRow> {
         let ids = std::mem::take(&mut self.unstored);
         let known = ids.iter().filter_map(|id| self.edges.get_key_value(id));
@@ -58,7 +59,7 @@ impl EdgeLedger {
         rows
     }
 
-    /// Whether there is anything that the store is yet to be told.
+    /// Whether there is anything to write.
     #[must_use]
     pub fn has_unwritten(&self) -> bool {
         !self.unstored.is_empty() || !self.dropped.is_empty()
@@ -82,7 +83,7 @@ impl EdgeLedger {
         }
     }
 
-    /// Finds the rows that have to be written again soon, and drops instances that nobody has to hear of any more.
+    /// Finds the rows that have to be written again soon, and drops instances that are gone for long.
     pub fn sweep(&mut self, now: Moment) {
         let life_ms = |life: std::time::Duration| life.as_secs() * 1_000;
         let is_over = |progress: &EdgeProgress| {
@@ -96,7 +97,8 @@ impl EdgeLedger {
             self.remove(id);
         }
         for (id, progress) in &self.edges {
-            // One that this replica has answered may be again, any moment; another has only to be remembered.
+            // This replica may answer an instance again that it has answered; of other instances it only
+            // keeps what is known.
             let ahead = if progress.is_live(now) && progress.answered_until > now.steady {
                 progress.refuse_after_ms + ANSWER_MARGIN_MS + WAIT_MS_MAX + WINDOW_MS / 2
             } else {
@@ -126,12 +128,12 @@ impl EdgeLedger {
         let acknowledged = if row.epoch == self.epoch.as_str() { row.acknowledged } else { Cursor(0) };
         let holder_before = self.edges.get(&row.id).map(|progress| progress.holder.clone());
         if holder_before.is_none() {
-            // One that is not known and has left is nobody.
+            // An unknown instance that has left is ignored.
             if row.has_left || self.has_given_way(&row) {
                 return false;
             }
             if !self.make_room_for_row(&row, now) {
-                // There are never more than may be that may admit, but for clocks that were set.
+                // There are never more than the limit that may admit, unless clocks were set.
                 self.doubt_until(now.steady.plus(row.may_admit_until.0.saturating_sub(now.wall.0)));
                 return false;
             }
@@ -149,12 +151,13 @@ impl EdgeLedger {
         if !row.has_left {
             progress.take_in(&row, is_unstored, self.rules.live_for_ms, now);
         } else if !is_unstored && !progress.has_left {
-            // The clock of whoever wrote it may have been set back since, so that it looks later than it was.
+            // The clock of the replica that wrote it may have been set back since, so that the time looks
+            // later than it was.
             let is_in_doubt = progress.heard > own_since && row.seen > now.wall;
             has_left_now = row.seen > progress.seen && !is_in_doubt;
             progress.has_left = has_left_now;
             if !has_left_now && progress.answered_until > now.steady {
-                // It asked this replica since. Others have to know.
+                // It has asked this replica since, which others have to know.
                 progress.seen = noted_after(progress.seen.max(row.seen), now);
                 progress.stored.is_right = false;
                 self.unstored.insert(row.id.clone());
@@ -173,7 +176,8 @@ impl EdgeLedger {
 }
 
 impl EdgeProgress {
-    /// Takes in what another replica has written of an instance that has not left; or this one, before it began anew.
+    /// Merges a row of an instance that has not left, which another replica has written, or this one before a
+    /// restart.
     fn take_in(&mut self, row: &EdgeRow, is_unstored: bool, live_for_ms: u64, now: Moment) {
         let is_newer = row.seen > self.seen || row.may_admit_until > self.stored.told_until;
         if self.has_left && (is_unstored || !is_newer) {
@@ -189,14 +193,14 @@ impl EdgeProgress {
             // Its own time is not known here, but no later than what was written.
             self.until = self.until.max(now.steady.plus(row.may_admit_until.0.saturating_sub(now.wall.0)));
         }
-        // What this replica is about to write of the rest is right.
+        // The row that this replica is about to write is right about the rest.
         if is_newer && !is_unstored {
             self.holder_ended &= self.holder == row.holder;
             self.holder = row.holder.clone();
             self.refuse_after_ms = row.refuse_after_ms;
         }
         if self.has_left {
-            // Nobody has written that it came back: whoever hears of it next has to.
+            // No replica has written that it came back, so the next one that it asks must.
             (self.has_left, self.stored.is_right) = (false, false);
         } else if !is_unstored {
             self.stored.is_right |= self.holder == row.holder && self.refuse_after_ms == row.refuse_after_ms;
@@ -207,15 +211,15 @@ impl EdgeProgress {
         }
     }
 
-    /// Until when the store is to be told that it may admit: ahead of what this replica has answered, and no
-    /// earlier than what others have written.
+    /// The time to write until which it may admit: ahead of what this replica has answered, and no earlier
+    /// than what others have written.
     fn written_until(&self, now: Moment) -> UnixMillis {
         let until = self.until(now);
         if self.has_left || !self.is_live(now) || self.answered_until <= now.steady {
             return until;
         }
         let answered = now.wall.plus_millis(self.answered_until.since(now.steady));
-        // Later than everything that others have seen, so that they see it.
+        // Later than everything that others have read, so that they read it too.
         let seen_by_others = self.stored.told_until.plus_millis(1);
         until.max(answered.plus_millis(WINDOW_MS + WAIT_MS_MAX)).max(seen_by_others)
     }

@@ -47,7 +47,7 @@ impl EdgeLedger {
         (total, self.names_of(&missing, now))
     }
 
-    /// Whether somebody waits for a change.
+    /// Whether a request still waits for a change.
     pub(in crate::feed) fn is_anybody_waiting(&self) -> bool {
         !self.missing.is_empty()
     }
@@ -243,8 +243,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    // The model keeps, of each instance, the last moment of true time at which it may admit, and the most it ever said. The ledger never
-    // misses one of those, however its wall is set while it runs; and while the process lives it names no other.
+    // The model keeps, for each instance, the last moment of true time at which it may admit, and the highest
+    // cursor it acknowledged. The ledger never misses such an instance, however the wall clock is set while
+    // it runs; and while the process runs it names no other.
     #[test]
     fn no_instance_that_may_admit_is_ever_missed(steps in steps(), change in 1_u64..20) {
         let mut ledger = ledger();
@@ -275,7 +276,7 @@ proptest! {
                     prop_assert_eq!(now.steady, steady_before);
                 }
             }
-            // What the register does: it writes what is asked for, and looks now and then.
+            // What the register does: it writes what is asked for, and reads the store now and then.
             ledger.sweep(now);
             let unstored = ledger.take_unstored(now);
             ledger.note_stored(&unstored, now);

@@ -34,7 +34,7 @@ async fn whoever_comes_later_is_given_what_was_read_before_while_it_is_new_enoug
     assert!(Arc::ptr_eq(&same, &page));
     let read_now = readings.stand(place(1, 10)).page(Newness::ReadNow).await.unwrap();
     assert!(!Arc::ptr_eq(&read_now, &page));
-    // Another process has changed the store, and nobody has told yet.
+    // Another process has changed the store, and has not announced it yet.
     scratch.set_latest(7).await;
     let heard_of = readings.stand(place(1, 10)).page(Newness::Holds(Cursor(7))).await.unwrap();
     assert_eq!(heard_of.cursor, Cursor(7));
@@ -60,7 +60,7 @@ async fn a_change_between_reading_and_waiting_is_not_lost() {
         let after = 1 + number;
         let mut listener = readings.stand(place(after, 10));
         let mut page = listener.page(ANY).await.unwrap();
-        // Whether it is heard of before or after the listener begins to wait.
+        // Whether it is announced before or after the listener begins to wait.
         scratch.create(&format!("k{number}")).await;
         if number % 2 == 0 {
             tokio::task::yield_now().await;
@@ -102,7 +102,7 @@ async fn no_more_pages_of_loads_stay_than_may() {
     for after in 1..count {
         assert!(readings.stand(place(after, 1)).page(ANY).await.unwrap().more);
     }
-    // A page is told before it is kept.
+    // A page is sent before it is kept.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }

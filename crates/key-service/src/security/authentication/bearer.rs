@@ -11,12 +11,12 @@ use crate::security::token::{self, Access, Token, TokenDigest, TokenRejection};
 use crate::store::tokens::StoredToken;
 
 impl Authenticator {
-    /// Whom an access token stands for, when it comes inside of a request: a grant. What `credential` says of the client counts
-    /// for tokens of realms that ask for it, and is refused with others.
+    /// Authenticates an access token in the body of a grant. The proof of the client in `credential` counts
+    /// for tokens of realms that require it, and is refused with other tokens.
     ///
     /// # Errors
     ///
-    /// [`AuthenticationFailure`] when it stands for nobody.
+    /// [`AuthenticationFailure`] when the token is not valid.
     pub async fn access_token(
         &self,
         credential: BearerCredential,
@@ -64,7 +64,7 @@ impl Authenticator {
         Ok(Authentication::of(subject, Means::Token(digest)))
     }
 
-    /// On whose behalf an access token acts, if it has not ended and those on whom it stands are let in.
+    /// On whose behalf an access token acts, if it has not ended and its subject and client are still valid.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Why nobody is known to be asking.
+//! Why authentication failed.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub enum AuthenticationFailure {
     Malformed(MalformedCredential),
     /// There is no credential.
     Missing,
-    /// The JSON Web Token vouches for nobody.
+    /// The JSON Web Token is not valid.
     RejectedJwt(JwtRejection),
     /// The API key cannot be used.
     RejectedKey(KeyRejection),
@@ -24,17 +24,16 @@ pub enum AuthenticationFailure {
     RejectedUser {
         /// The username, as sent.
         username: String,
-        /// Whether it is a password of an enabled user that was wrong; for the audit log, never for the
-        /// client.
+        /// Whether the password of an enabled user was wrong; for the audit log, never for the client.
         cause: UserRejection,
     },
     /// Too many passwords wait to be verified.
     Saturated,
-    /// Too many passwords from the same source were wrong; this one was not looked at.
+    /// Too many passwords from the same source were wrong; this one was not checked.
     Throttled {
         /// The username, as sent.
         username: String,
-        /// When the next may be tried.
+        /// When the next login may be tried.
         retry_after: Duration,
     },
     /// The access token cannot be used.
@@ -59,7 +58,7 @@ pub enum UserRejection {
 }
 
 impl AuthenticationFailure {
-    /// Its kind, out of a fixed set, for metrics and the audit log.
+    /// The kind of the failure, from a fixed set, for metrics and the audit log.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -81,7 +80,7 @@ impl AuthenticationFailure {
 }
 
 impl AuthenticationFailure {
-    /// Whether the service could not tell who asks. That is trouble of its own, and says nothing of the credential.
+    /// Whether the service could not check the credential, which may be good.
     #[must_use]
     pub const fn is_trouble(&self) -> bool {
         match self {

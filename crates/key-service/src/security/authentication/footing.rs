@@ -1,4 +1,4 @@
-//! What a proof of who is asking stands on, as far as the store can tell later.
+//! What an authentication depends on, as far as the store can check it later.
 
 use super::{Authentication, Means, Subject};
 use crate::security::realm::{NATIVE, RESERVED};
@@ -7,7 +7,7 @@ use crate::store::directory::users::UserKind;
 use crate::store::footing::Footing;
 
 impl Authentication {
-    /// What must still hold when something is written that this one asked for.
+    /// What must still be valid when a change for this caller is written.
     #[must_use]
     pub fn footings(&self) -> Vec<Footing> {
         let mut footings = Vec::new();
@@ -23,7 +23,7 @@ impl Authentication {
 }
 
 impl Subject {
-    /// What must hold for this one to be let in.
+    /// What must be valid for this subject.
     #[must_use]
     pub fn footing(&self) -> Option<Footing> {
         match self.footing_by_proof()? {
@@ -32,7 +32,7 @@ impl Subject {
         }
     }
 
-    /// The same, where a password was the proof: it must still be the password.
+    /// The same for a login by password, which must still be the user's password.
     #[must_use]
     pub fn footing_by_proof(&self) -> Option<Footing> {
         let user = match self {

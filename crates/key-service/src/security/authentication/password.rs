@@ -8,8 +8,8 @@ use crate::security::login_throttle::attempts::{LoginAttempt, LoginRefusal};
 use crate::security::source::Source;
 
 impl Authenticator {
-    /// Who has this username and this password. Nothing is looked at while too many from the same source were wrong, or may turn out
-    /// to be.
+    /// The user with this username and this password. No password is checked while too many from the same
+    /// source were wrong, or could turn out to be wrong.
     ///
     /// # Errors
     ///
@@ -29,7 +29,7 @@ impl Authenticator {
         Ok(Authentication::of(Subject::User(outcome?), Means::Own))
     }
 
-    /// Counts the login before its password is looked at; `None` where nothing is counted.
+    /// Counts the login before its password is checked; `None` where nothing is counted.
     async fn attempt(
         &self,
         credential: &BasicCredential,

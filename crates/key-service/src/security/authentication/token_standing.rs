@@ -1,8 +1,9 @@
-//! On whose behalf a token acts, and whether those on whom it stands are still let in.
+//! On whose behalf a token acts, and whether its subject and its client are still valid.
 //!
-//! A token stands on two: the subject, for whom it acts, and the client, who asked for it. Both are looked up whenever it is used, in
-//! the store and in the users file and never in a cache. So a user who was disabled or deleted is out at every replica from the
-//! moment of the change on, whatever tokens there are, and a token whose user has another password has ended.
+//! A token depends on two: the subject, for whom it acts, and the client, who asked for it. Both are looked
+//! up whenever it is used, in the store and in the users file and never in a cache. So a user who was
+//! disabled or deleted is shut out at every replica from the moment of the change on, and a token whose user
+//! has another password has ended.
 //!
 //! | who | is let in while |
 //! |---|---|
@@ -26,18 +27,17 @@ use crate::store::tokens::{StoredToken, TokenClient};
 struct Named<'a> {
     realm: &'a str,
     username: &'a str,
-    /// The stamp of the password of that time, where the token remembers it.
+    /// The stamp of the password at that time, if the token keeps it.
     stamp: Option<PasswordStamp>,
 }
 
 impl Authenticator {
-    /// On whose behalf a token acts: a user or an API key as it is now; of a user of a realm for JSON Web Tokens, as the user was when
+    /// On whose behalf a token acts: a user or an API key as it is now; a user of a JWT realm as it was when
     /// the token was made.
     ///
     /// # Errors
     ///
-    /// [`AuthenticationFailure`] when the subject or the client is no longer let in, or the store cannot
-    /// tell.
+    /// [`AuthenticationFailure`] when the subject or the client is no longer valid, or the store cannot tell.
     pub async fn subject_of(
         &self,
         token: &StoredToken,
@@ -55,12 +55,12 @@ impl Authenticator {
             return Ok(Subject::User(Arc::new(User::vouched(user.clone(), subject.roles.clone()))));
         }
         let named = Named { realm: &user.realm, username: &user.username, stamp: subject.stamp };
-        // A token is no password, though it was one that gave it.
+        // A user who comes with a token has not shown a password.
         let user = User { password: None, ..self.let_in(&named).await? };
         Ok(Subject::User(Arc::new(user)))
     }
 
-    /// Refuses a token whose client is no longer let in.
+    /// Refuses a token whose client is no longer valid.
     async fn require_client(
         &self,
         token: &StoredToken,
@@ -86,7 +86,7 @@ impl Authenticator {
         Ok(api_key::of_token(id.as_str(), found, now).map_err(|_| TokenRejection::Ended)?)
     }
 
-    /// The user, if there is one who is let in and has the password of that time.
+    /// The user, if it exists, is enabled and has the password of that time.
     async fn let_in(&self, named: &Named<'_>) -> Result<User, AuthenticationFailure> {
         let found = self.realms.find_in(named.realm, named.username).await?;
         let found = found.filter(|user| {

@@ -1,16 +1,16 @@
-//! What a request presents as `Bearer` (RFC 6750, section 2.1), and with it as the client that sends it.
+//! `Bearer` credentials (RFC 6750, section 2.1), and the proof of the client that sends one.
 
 use std::fmt;
 
 use axum::http::HeaderMap;
 use subtle::ConstantTimeEq as _;
 
-/// A token of some kind, perhaps with a proof of who sends it.
+/// A token of some kind, perhaps with a proof of the client.
 #[derive(Debug)]
 pub struct BearerCredential {
     /// The token.
     pub token: BearerText,
-    /// What proves the client, if anything does. Only some realms ask for it.
+    /// The proof of the client, if there is one. Only some realms require it.
     pub client_secret: Option<ClientSecret>,
 }
 
@@ -41,7 +41,7 @@ impl BearerText {
         Self(text.to_owned())
     }
 
-    /// The text. Named so that a search finds every place that looks.
+    /// The text. The name lets a search find every use.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -55,7 +55,7 @@ impl ClientSecret {
         Self(text.to_owned())
     }
 
-    /// Whether it is the same, in a time that tells only the length.
+    /// Whether both are equal. The comparison takes a time that depends on the length only.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()

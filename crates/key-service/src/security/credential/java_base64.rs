@@ -1,7 +1,7 @@
 //! Base64 as Java's basic decoder (`java.util.Base64.getDecoder()`) accepts and refuses it.
 //!
-//! Padding may be absent, but if present must be right; the unused bits of the last character are not looked at. The words
-//! of a refusal reach Elasticsearch's clients, so they are Java's.
+//! Padding may be absent, but must be right if present; the unused bits of the last character are ignored.
+//! Elasticsearch's clients see the text of a refusal, so it is Java's.
 
 use std::fmt;
 

@@ -12,7 +12,7 @@ use crate::security::jwt::{JwtRejection, TokenType, VouchedUser, with_skew};
 use crate::security::realm::User;
 use crate::store::KeyOwner;
 
-/// What a realm makes of claims.
+/// The settings of a realm about claims.
 #[derive(Clone, Debug)]
 pub struct ClaimRules {
     /// Who a token must be meant for: one of the claim `aud` must be one of these.
@@ -73,7 +73,7 @@ impl ClaimRules {
         Ok(VouchedUser { user: User::vouched(known, self.roles(claims)?), expiration })
     }
 
-    /// Until when a token counts. It must say when it was made and when it ends (Elasticsearch does not take one that does not).
+    /// Until when a token is valid. It must say when it was issued and when it expires, as in Elasticsearch.
     fn current_until(
         &self,
         claims: &Map<String, Value>,
@@ -146,7 +146,7 @@ fn moment(claims: &Map<String, Value>, claim: &str) -> Result<Option<UnixMillis>
         return Ok(Some(UnixMillis(seconds.saturating_mul(1_000))));
     }
     match value.as_f64() {
-        // From a float to an integer is cut at the integer's bounds.
+        // A cast from a float saturates at the integer's bounds.
         Some(seconds) if seconds >= 0.0 => Ok(Some(UnixMillis((seconds * 1_000.0) as u64))),
         _ => Err(JwtRejection::Claim),
     }

@@ -71,7 +71,7 @@ impl KeySet {
 #[must_use]
 pub fn verify(keys: &KeySet, token: &str, header: &Header) -> Option<Map<String, Value>> {
     let mut validation = Validation::new(header.alg);
-    // What a claim must say depends on the realm and on the time, which come in from outside: see `claims`.
+    // Claims are checked in `claims`, which gets the realm's settings and the time as arguments.
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_nbf = false;

@@ -1,8 +1,8 @@
 //! Where an issuer's keys come from: a file or a URL, read when first needed and again from time to time.
 //!
-//! A set that was read once counts until a newer one is read, however long its source is out of reach: a provider that is
-//! down must not lock everybody out, and its keys are no less its own. Nobody can make the service ask more often than
-//! once in [`JWKS_RETRY_INTERVAL`].
+//! A set that was read once is used until a newer one is read, however long its source is out of reach: a
+//! provider that is down must not lock everybody out. The source is asked at most once in
+//! [`JWKS_RETRY_INTERVAL`], whatever clients send.
 
 use std::fmt;
 use std::fs::File;
@@ -39,7 +39,7 @@ pub struct KeySource {
     reading: Mutex<()>,
 }
 
-/// Fetches key sets. It follows no redirect: that would let whoever answers for the provider once name another host.
+/// Fetches key sets. It follows no redirect, which could name another host.
 type Fetcher = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
 /// What was read so far.
@@ -156,7 +156,7 @@ impl KeySource {
         tracing::warn!(realm = self.realm, error = %unreadable, "the keys of an issuer could not be read");
     }
 
-    /// What is behind the lock is whole at every moment, so a thread that died with it has spoilt nothing.
+    /// The value behind the lock is consistent at every moment, so a poisoned lock can be used.
     fn known(&self) -> Known {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -177,7 +177,7 @@ fn may_try(known: &Known, now: UnixMillis) -> bool {
     is_past(known.tried_at, JWKS_RETRY_INTERVAL, now)
 }
 
-/// Whether something happened that long ago, or never did.
+/// Whether something happened at least that long ago, or never did.
 fn is_past(moment: Option<UnixMillis>, age: Duration, now: UnixMillis) -> bool {
     moment.is_none_or(|moment| u128::from(now.0.saturating_sub(moment.0)) >= age.as_millis())
 }

@@ -1,4 +1,4 @@
-//! Logins that have begun: each is ended when it goes, and those that must wait for others do.
+//! Logins that have begun: each is ended when it is dropped, and logins that must wait for others wait.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,8 @@ pub struct LoginAttempts {
     waiting: Semaphore,
 }
 
-/// A login whose password may be looked at. When it goes without a word it has failed: whoever hangs up has not shown a right password.
+/// A login whose password may be checked. When it is dropped without an outcome it has failed: a client that
+/// hangs up has not shown a right password.
 #[derive(Debug)]
 pub struct LoginAttempt<'a> {
     attempts: &'a LoginAttempts,
@@ -47,11 +48,11 @@ impl LoginAttempts {
         }
     }
 
-    /// Begins a login from there, once others are decided that might take the last tries.
+    /// Begins a login from a source, once other logins are decided that might take the last tokens.
     ///
     /// # Errors
     ///
-    /// [`LoginRefusal`] when its password must not be looked at.
+    /// [`LoginRefusal`] when its password must not be checked.
     pub async fn begin(
         &self,
         source: Option<Source>,
@@ -59,7 +60,7 @@ impl LoginAttempts {
     ) -> Result<LoginAttempt<'_>, LoginRefusal> {
         let mut place = None;
         loop {
-            // From before the question on, so that no answer in between is missed.
+            // Subscribed before the check, so that no notification in between is missed.
             let decided = self.decided.notified();
             match self.throttle().begin(source, now) {
                 Ok(()) => break,
@@ -74,14 +75,14 @@ impl LoginAttempts {
         Ok(LoginAttempt { attempts: self, source, began: now, outcome: LoginOutcome::Failed })
     }
 
-    /// What is behind the lock is whole at every moment, so a panic elsewhere does not spoil it.
+    /// The value behind the lock is consistent at every moment, so a poisoned lock can be used.
     fn throttle(&self) -> MutexGuard<'_, LoginThrottle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LoginAttempt<'_> {
-    /// The password was right, or it was not looked at.
+    /// The password was right, or was not checked.
     pub fn give_back(mut self) {
         self.outcome = LoginOutcome::Harmless;
     }
@@ -119,7 +120,7 @@ mod tests {
         Some("192.0.2.1".parse().unwrap())
     }
 
-    /// So many logins at once, each of which takes a while. Returns how many were looked at.
+    /// So many logins at once, each of which takes a while. Returns how many passwords were checked.
     async fn at_once(attempts: &Arc<LoginAttempts>, logins: u32, are_right: bool) -> u32 {
         let looked_at = Arc::new(AtomicU32::new(0));
         let logins = (0..logins).map(|_| {

@@ -22,7 +22,7 @@ fn at(millis: u64) -> UnixMillis {
     UnixMillis(BEGINNING + millis)
 }
 
-/// A login with a wrong password, if one is looked at.
+/// A login with a wrong password, if it is checked.
 fn fail(throttle: &mut LoginThrottle, source: Option<Source>, now: UnixMillis) -> Result<(), NotNow> {
     throttle.begin(source, now)?;
     throttle.end(source, now, LoginOutcome::Failed);
@@ -36,7 +36,7 @@ fn exhaust(throttle: &mut LoginThrottle, address: &str, now: UnixMillis) {
     }
 }
 
-/// How long until a password would be looked at.
+/// How long until a password would be checked.
 fn wait_ms(throttle: &mut LoginThrottle, address: &str, now: UnixMillis) -> u128 {
     match throttle.begin(source(address), now) {
         Ok(()) => {
@@ -68,7 +68,7 @@ fn right_passwords_cost_nothing() {
     assert!(throttle.buckets.is_empty());
 }
 
-// Otherwise, of a thousand that come at once, all would be let in before the first has failed.
+// Otherwise a thousand logins that come at once would all be checked before the first has failed.
 #[test]
 fn a_login_counts_from_its_beginning() {
     let mut throttle = throttle();
@@ -148,7 +148,8 @@ fn a_rate_is_a_number_of_failed_logins_within_its_limit() {
 }
 
 proptest! {
-    // Whatever is done when: in no stretch of time do more fail than the burst, and what comes back in that time.
+    // Whatever happens at which time: in no period do more logins fail than the burst and what comes back in
+    // that period.
     #[test]
     fn no_stretch_of_time_has_more_failures_than_burst_and_rate(
         per_minute in 1_u32..=FAILED_LOGINS_PER_MINUTE_MAX,

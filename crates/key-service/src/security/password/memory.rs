@@ -1,8 +1,8 @@
 //! The memory that a hashing fills.
 //!
-//! Argon2 fills some 19 MiB for each password. An allocator keeps what a thread gave back for that thread, so a service whose passwords
-//! are hashed on many threads would keep as many such blocks for good. Here they are kept on purpose, few, and used again by whoever
-//! hashes next: there are never more than hashings at once.
+//! Argon2 fills some 19 MiB for each password. An allocator keeps freed memory for the thread that freed it,
+//! so a service that hashes on many threads would keep one such block for each. Here the blocks are kept on
+//! purpose and used again: there are never more than hashings at once.
 
 use std::fmt;
 use std::hint::black_box;
@@ -25,7 +25,7 @@ struct Pieces {
     made: usize,
 }
 
-/// A piece in use. It goes back empty of what was written to it.
+/// A block in use. It is filled with zeros before it is given back.
 struct Piece<'a> {
     memory: &'a HashingMemory,
     blocks: Vec<Block>,
@@ -62,7 +62,7 @@ impl HashingMemory {
         Ok(Piece { memory: self, blocks, used })
     }
 
-    /// What is behind the lock is whole at every moment, so a thread that died with it has spoilt nothing.
+    /// The value behind the lock is consistent at every moment, so a poisoned lock can be used.
     fn pieces(&self) -> MutexGuard<'_, Pieces> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,7 +70,7 @@ impl HashingMemory {
 
 impl Drop for Piece<'_> {
     fn drop(&mut self) {
-        // From what is left in it, passwords could be tried without the memory that makes trying slow.
+        // From what is left in a block, passwords could be tried without the memory that makes trying slow.
         if let Some(used) = self.blocks.get_mut(..self.used) {
             used.fill(Block::new());
         }

@@ -51,7 +51,7 @@ async fn there_is_memory_for_as_many_hashings_as_there_are_threads() {
     assert!(["HashingMemory(1 pieces)", "HashingMemory(2 pieces)"].contains(&made.as_str()), "{made}");
 }
 
-// What was hashed before the memory was kept is a password still, also with parameters of its own.
+// Older hashes still verify, also those with other parameters.
 #[tokio::test]
 async fn hashes_of_elsewhere_are_verified_by_their_own_parameters() {
     let checker = PasswordChecker::new(1, &SystemRandomness).unwrap();

@@ -1,7 +1,7 @@
-//! What a token remembers of the password that proved its user, so that it ends with that password.
+//! What a token keeps of the password that gave it, so that it ends with that password.
 //!
-//! Every hash of a password has a salt of its own. So a stamp differs after every change of the password, and when a user is made
-//! again under the same name, whoever keeps the user: the store or the users file.
+//! Every hash of a password has a salt of its own. So the stamp changes with every change of the password,
+//! and when a user of the same name is created again, in the store or in the users file.
 
 use std::fmt;
 
@@ -15,12 +15,12 @@ pub const STAMP_LEN: usize = 32;
 /// What is hashed before the password's hash.
 const LABEL: &[u8] = b"latchkey password stamp";
 
-/// Stands for what is kept of a password.
+/// A digest of a password's hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PasswordStamp([u8; STAMP_LEN]);
 
 impl PasswordStamp {
-    /// The stamp of what is kept of a password.
+    /// The stamp of a password's hash.
     #[must_use]
     pub fn of(hash: &PasswordHash) -> Self {
         Self(Sha256::new().chain_update(LABEL).chain_update(hash.to_string()).finalize().into())

@@ -5,7 +5,7 @@ fn asking(edge: &str, instance: u128, key: &str, owner: &str) -> EdgeSighting {
     EdgeSighting { id: id(edge, instance), holder: holder(key, owner), ..at(edge, 0) }
 }
 
-/// An edge of an older filter, which says no instance.
+/// An edge of an older filter, which names no instance.
 fn of_older(edge: &str, key: &str, owner: &str) -> EdgeSighting {
     let holder = holder(key, owner);
     let id = EdgeId { name: name(edge), instance: InstanceId::of_holder(&holder) };
@@ -47,7 +47,7 @@ fn a_new_key_of_the_same_owner_rotates_an_edge_and_acknowledges_for_no_other_ins
     let promise = EdgeSighting { acknowledged: Cursor(9), ..asking("a", 2, "new", "ops") };
     ledger.see(promise, 0, moment(2));
     assert_eq!(ledger.waits_for(9, moment(2)), (2, vec!["a".to_owned()]), "the old instance has not");
-    // A proxy that is given the key while it runs: the instance, which nobody else knows, goes along.
+    // A proxy that gets a new key while it runs keeps its instance, which nobody else knows.
     assert!(ledger.lets_in(&asking("a", 1, "new", "ops"), moment(3)));
     let promise = EdgeSighting { acknowledged: Cursor(9), ..asking("a", 1, "new", "ops") };
     ledger.see(promise, 0, moment(3));

@@ -68,7 +68,7 @@ fn another_process_knows_from_the_store_what_may_admit() {
     before.see(at("a", 4), 0, moment(1_000));
     let rows = before.store(moment(1_000));
     let mut after = ledger();
-    // It has another steady clock.
+    // It has another monotonic clock.
     let now = |wall| Moment { wall: UnixMillis(wall), steady: SteadyMillis(wall - 1_000) };
     assert!(after.merge(known(rows.clone()), now(1_200)));
     assert!(after.is_sure(now(1_200)));
@@ -86,7 +86,7 @@ fn edges_of_which_nothing_was_written_make_a_ledger_doubt_for_as_long_as_one_may
     let begun = UnixMillis(100_000);
     ledger.merge(KnownEdges { rows: Vec::new(), begun }, moment(100_000));
     assert!(!ledger.is_sure(moment(160_999)));
-    // Read again after the wall was set back.
+    // Read again after the wall clock was set back.
     let later = Moment { wall: UnixMillis(0), steady: SteadyMillis(160_999) };
     ledger.merge(KnownEdges { rows: Vec::new(), begun }, later);
     assert!(ledger.is_sure(moment(161_000)));
@@ -107,7 +107,7 @@ fn what_others_have_answered_counts_whatever_their_clocks_say() {
     let mut ledger = ledger();
     ledger.see(at("a", 4), 0, moment(100_000));
     let [row] = ledger.store(moment(100_000)).try_into().unwrap();
-    // The other's clock was set back: it writes an older sight, and a later end.
+    // The clock of the other replica was set back: it writes an older request, and a later end.
     let until = UnixMillis(row.may_admit_until.0 + 60_000);
     let others = EdgeRow { seen: UnixMillis(1), may_admit_until: until, ..row };
     ledger.merge(known(vec![others]), moment(110_000));
@@ -166,7 +166,7 @@ fn an_answer_by_another_replica_is_seen_though_what_this_one_wrote_ahead_covers_
     let (mut one, mut other) = (ledger(), ledger());
     one.see(at("a", 4), 0, moment(0));
     other.merge(known(one.store(moment(0))), moment(1));
-    // It was cut off, is gone by what the one has answered, and comes back to the other.
+    // It was cut off and is gone according to the first replica, and comes back to the other one.
     assert_eq!(one.waits_for(5, moment(65_000)).0, 0);
     assert!(other.see(at("a", 4), 0, moment(66_000)).needs_row);
     let rows = other.store(moment(66_000));
@@ -272,12 +272,12 @@ fn a_goodbye_does_not_win_over_a_later_sighting_though_the_clock_was_set_back() 
     other.merge(known(one.store(moment(1_000))), moment(1_001));
     one.leave(&edge.id, &edge.holder, moment(1_002));
     let goodbye = one.store(moment(1_002));
-    // It comes back where it said goodbye, whose own reading is older than that.
+    // It comes back to the replica to which it said goodbye, whose last read of the store is older.
     one.see(edge.clone(), 0, set_back(1_100));
     let back = one.store(set_back(1_100));
     one.merge(known(goodbye.clone()), set_back(1_101));
     assert_eq!(one.waits_for(5, set_back(1_101)).0, 1);
-    // Or where nobody has heard of the goodbye.
+    // Or to a replica that does not know of the goodbye.
     other.see(edge, 0, set_back(1_102));
     other.merge(known(goodbye), set_back(1_103));
     assert_eq!(other.waits_for(5, set_back(1_103)).0, 1);
