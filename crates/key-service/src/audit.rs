@@ -87,6 +87,19 @@ pub struct RefusalEvent<'a> {
     pub refusal: Refusal<'a>,
 }
 
+/// A change that was refused when it was to be written: somebody on whom it stands was shut out after the request had come.
+#[derive(Clone, Debug)]
+pub struct ShutOutEvent<'a> {
+    /// What was asked, as the trail calls it once it is done.
+    pub action: &'static str,
+    /// Who asked.
+    pub actor: &'a Actor,
+    /// Why it was refused, out of a bounded set.
+    pub reason: &'static str,
+    /// The user or the key that is let in no more, if it has a name.
+    pub claimed: Option<&'a str>,
+}
+
 /// A request that was allowed and could not be done: the service failed.
 #[derive(Clone, Debug)]
 pub struct FailureEvent<'a> {
@@ -255,6 +268,23 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
             source,
         ),
     }
+}
+
+/// Writes the line of a change that came too late.
+pub fn record_shut_out(event: &ShutOutEvent<'_>) {
+    let actor = event.actor;
+    tracing::info!(
+        target: TARGET,
+        outcome = "unauthenticated",
+        reason = event.reason,
+        claimed = event.claimed.map(shortened),
+        action = event.action,
+        username = actor.username,
+        realm = actor.realm,
+        api_key = actor.api_key.as_ref().map(KeyId::as_str),
+        run_as = actor.run_as.as_deref().map(shortened),
+        source = actor.source.map(tracing::field::display),
+    );
 }
 
 /// Writes the line of a failure. Of a change that failed nothing is left: it is all or nothing.

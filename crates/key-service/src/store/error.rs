@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::store::footing::Footing;
+
 /// Why the store did not do it.
 #[derive(Debug)]
 pub enum StoreError {
@@ -14,8 +16,8 @@ pub enum StoreError {
     NulInText,
     /// A text is longer than PostgreSQL can find again.
     TextTooLong,
-    /// Whoever asked for it was let in no more when it was to be written.
-    ShutOut,
+    /// Whoever asked for it was let in no more when it was to be written: this did not hold.
+    ShutOut(Footing),
     /// As many changes wait as may.
     TooManyChanges,
     /// What is there is no store of Latchkey.
@@ -49,7 +51,7 @@ impl StoreError {
             Self::NotAStore => "not_a_store",
             Self::NewerVersion => "newer_version",
             Self::OlderVersion => "older_version",
-            Self::ShutOut => "shut_out",
+            Self::ShutOut(_) => "shut_out",
             Self::TooManyChanges => "too_many_changes",
             Self::Unavailable(_) => "unavailable",
         }
@@ -65,7 +67,7 @@ impl fmt::Display for StoreError {
                 f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
             }
             Self::TextTooLong => f.write_str("a name is longer than this store can keep"),
-            Self::ShutOut => f.write_str("whoever asked for it is let in no more"),
+            Self::ShutOut(_) => f.write_str("whoever asked for it is let in no more"),
             Self::TooManyChanges => f.write_str("too many changes wait to be written"),
             Self::NotAStore => f.write_str("it is no store of Latchkey"),
             Self::NewerVersion => {

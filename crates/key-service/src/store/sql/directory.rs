@@ -37,7 +37,7 @@ impl SqlStore {
         role: &RoleDescriptor,
         event: DirectoryEvent,
     ) -> Change<Written> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let exists = "select exists (select 1 from native_role where name = ?)";
         let exists: bool = change.fetch_one(Query::new(exists).bind(name)).await?.scalar()?;
         if !exists && rows_in(&mut change, "native_role").await? >= NATIVE_ROLES_MAX {
@@ -77,7 +77,7 @@ impl SqlStore {
         privileges: &[ApplicationPrivilege],
         event: DirectoryEvent,
     ) -> Change<Option<Vec<bool>>> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let mut created = Vec::new();
         for privilege in privileges {
             created.push(put_application_privilege(&mut change, privilege).await?);
@@ -94,7 +94,7 @@ impl SqlStore {
         names: Vec<String>,
         event: DirectoryEvent,
     ) -> Change<BTreeMap<String, bool>> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let mut found = BTreeMap::new();
         for name in names {
             let removed = Query::new("delete from application_privilege where application = ? and name = ?");
@@ -106,7 +106,7 @@ impl SqlStore {
     }
 
     async fn delete_one(&self, statement: &'static str, name: &str, event: DirectoryEvent) -> Change<bool> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let removed = change.execute(Query::new(statement).bind(name)).await?;
         commit_if(removed > 0, change, event).await
     }

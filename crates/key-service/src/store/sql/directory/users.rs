@@ -59,7 +59,7 @@ impl SqlStore {
     ) -> Change<(Written, KeysLeft)> {
         let username = &account.username;
         let nothing = |written| Ok(((written, KeysLeft::default()), None));
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let exists = "select exists (select 1 from native_user where username = ?)";
         let exists: bool = change.fetch_one(Query::new(exists).bind(username)).await?.scalar()?;
         if !exists && password.is_none() {
@@ -104,7 +104,7 @@ impl SqlStore {
         account: &Account,
         event: DirectoryEvent,
     ) -> Change<bool> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let done = change.execute(set_enabled(account, true)).await?;
         self.commit_account_if(done > 0, change, event, Ended::default()).await
     }
@@ -137,7 +137,7 @@ impl SqlStore {
 
     /// Runs a statement that gives an account another password, and ends what the old one gave.
     async fn change_proof(&self, statement: Query, account: &Account, event: DirectoryEvent) -> Change<bool> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let done = change.execute(statement).await?;
         let mut ended = Ended::default();
         if done > 0 {
@@ -154,7 +154,7 @@ impl SqlStore {
         keys: KeysOfUser,
         event: DirectoryEvent,
     ) -> Change<Option<KeysLeft>> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         if change.execute(statement).await? == 0 {
             return Ok((None, None));
         }
