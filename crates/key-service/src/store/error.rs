@@ -26,7 +26,7 @@ pub enum StoreError {
     NewerVersion,
     /// The store is of an older version, and is not to be changed.
     OlderVersion,
-    /// The database did not do its part. For the log, never for a client.
+    /// The database failed. For the log, never for a client.
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for StoreError {
             Self::OlderVersion => f.write_str(
                 "it is of an older version of Latchkey; start the service once to bring it up to date",
             ),
-            Self::Unavailable(_) => f.write_str("the database did not do its part"),
+            Self::Unavailable(_) => f.write_str("the database failed"),
         }
     }
 }
