@@ -101,7 +101,7 @@ impl ServiceClient {
         let place = &self.place;
         let unreachable = |error: io::Error| {
             CommandFailed::new(format!(
-                "could not reach {place}: {error} (does the service run there? --url or LATCHKEY_URL says where it is)"
+                "could not reach {place}: {error}; does the service run there? --url or LATCHKEY_URL says where it is"
             ))
         };
         let stream = TcpStream::connect((place.host.as_str(), place.port)).await.map_err(unreachable)?;
@@ -252,7 +252,7 @@ fn refusal(status: StatusCode, json: &Value) -> CommandFailed {
         line.push_str(&format!(" ({cause})"));
     }
     if status == StatusCode::UNAUTHORIZED {
-        line.push_str(" (is the credential of this service, right, and not ended?)");
+        line.push_str(" (is this the right credential for this service, and has it not ended?)");
     }
     CommandFailed::new(harmless(&line).replace('\n', " "))
 }

@@ -125,7 +125,10 @@ fn complains_on_one_line_and_fails() {
     }
     let stranger = complaint(asking(&service).env("LATCHKEY_PASSWORD", "hunter2"), &["key", "list"], "");
     assert!(stranger.starts_with("latchkey: the service answers 401 Unauthorized, security_exception: "));
-    assert!(stranger.ends_with(" (is the credential of this service, right, and not ended?)"), "{stranger}");
+    assert!(
+        stranger.ends_with(" (is this the right credential for this service, and has it not ended?)"),
+        "{stranger}"
+    );
     assert!(!stranger.contains("hunter2"));
     let silent =
         complaint(latchkey().env("LATCHKEY_URL", &service.url), &["key", "list", "--user=elastic"], "");
