@@ -11,7 +11,7 @@ pub mod tokens;
 
 use latchkey_key_feed::{KeyId, UnixMillis};
 
-use crate::effort::Overspent;
+use crate::effort::{Overspent, Payer};
 use crate::lane::Cost;
 use crate::security::source::Source;
 use crate::store::footing::Footing;
@@ -157,6 +157,12 @@ pub enum Refusal<'a> {
 }
 
 impl Actor {
+    /// On whose account the changes wait that it asks for.
+    #[must_use]
+    pub fn payer(&self) -> Payer {
+        Payer::new(&self.username, &self.realm)
+    }
+
     /// The service itself, in what it does unasked.
     #[must_use]
     pub fn service() -> Self {

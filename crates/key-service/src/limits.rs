@@ -119,8 +119,8 @@ pub const KEYS_SCANNED_AHEAD: usize = 64;
 /// a length.
 pub const KEYS_GRANTED_MAX: usize = 1_000;
 
-/// Most keys that one request may update: what Elasticsearch finds at once (`index.max_result_window`). They are changed in as few
-/// transactions as [`GROUP_LEN_MAX`] lets, for each of which other changes wait.
+/// Most keys that one request may update: what Elasticsearch finds at once (`index.max_result_window`). They are changed in parts of
+/// [`GROUP_KEYS_MAX`] keys or [`GROUP_LEN_MAX`] bytes, between which other changes are made.
 pub const KEYS_UPDATED_MAX: usize = 10_000;
 
 /// Most dead keys of each kind that are removed in one transaction, for which other changes wait: a few milliseconds.
@@ -184,6 +184,16 @@ pub const STORE_WRITERS_MAX: u32 = 4;
 /// Most changes of keys that wait to be written; a further one is refused. Thousands are written in a second, so the last
 /// of them still waits for less than a client does.
 pub const CHANGES_WAITING_MAX: usize = 4_096;
+
+/// Most of them that one user asks for, so that others find a place. Invalidations of keys have as many places of their own.
+pub const CHANGES_WAITING_PER_PAYER_MAX: usize = CHANGES_WAITING_MAX / 4;
+
+/// Most changes that fill a group alone and are in the line at once, one for each who asks. Others wait before it.
+pub const LARGE_CHANGES_MAX: usize = 4;
+
+/// Most changes of the directory that are made or wait for the store at once, one for each who asks, and as many of tokens. So a change of
+/// keys waits for a few of them, however many are asked for.
+pub const SIDE_CHANGES_MAX: usize = 2;
 
 /// Most keys that the changes of one group are about, so that neither the first of them nor another replica waits for long. A larger
 /// change is a group of its own.

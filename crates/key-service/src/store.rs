@@ -6,6 +6,7 @@
 //! this module's own rooms know which database it is.
 
 pub mod change;
+mod change_line;
 pub mod directory;
 pub mod edges;
 mod error;
@@ -33,13 +34,13 @@ use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
-use crate::limits::KEYS_SCANNED_AHEAD;
+use crate::limits::{KEYS_SCANNED_AHEAD, SIDE_CHANGES_MAX};
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::security::vouching::Vouching;
 use crate::store::change::{Change, Changed, Verb};
+use crate::store::change_line::ChangeLine;
 use crate::store::edges::KnownEdges;
 use crate::store::feed_text::FeedText;
-use crate::store::group_commit::GroupCommit;
 use crate::store::ledger::{ChangeHealth, Health, KeyLedger};
 use crate::store::location::StoreLocation;
 use crate::store::lookups::Lookups;
@@ -47,6 +48,7 @@ use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
 use crate::store::scan::{KeyScan, ScanOrder};
 use crate::store::sql::SqlStore;
+use crate::turns::Turns;
 
 pub use error::StoreError;
 
@@ -59,7 +61,10 @@ pub struct KeyStore {
     epoch: Arc<watch::Sender<Epoch>>,
     changes: Arc<watch::Sender<Cursor>>,
     /// Where changes of keys wait for each other.
-    line: GroupCommit<KeyLedger>,
+    line: ChangeLine,
+    /// Changes of the directory and of tokens pass the line of keys, a few at a time.
+    directory_turns: Turns,
+    token_turns: Turns,
     health: ChangeHealth,
     edges_at_opening: Arc<KnownEdges>,
     _replicas: Arc<Option<Hearing>>,
@@ -173,11 +178,22 @@ impl KeyStore {
         let health = ChangeHealth::default();
         let ledger =
             KeyLedger { database: database.clone(), changes: Arc::clone(&changes), health: health.clone() };
-        let line = GroupCommit::begin(ledger);
+        let line = ChangeLine::begin(ledger);
         let lookups = Lookups::default();
         let edges_at_opening = Arc::new(database.known_edges().await?);
         let replicas = Arc::new(replicas);
-        Ok(Self { database, lookups, epoch, changes, line, health, edges_at_opening, _replicas: replicas })
+        Ok(Self {
+            database,
+            lookups,
+            epoch,
+            changes,
+            line,
+            directory_turns: Turns::new(SIDE_CHANGES_MAX, 1),
+            token_turns: Turns::new(SIDE_CHANGES_MAX, 1),
+            health,
+            edges_at_opening,
+            _replicas: replicas,
+        })
     }
 
     /// Which feed this store's is.

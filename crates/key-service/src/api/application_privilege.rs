@@ -132,7 +132,7 @@ pub(super) async fn put(
     for ((application, name), created) in names.into_iter().zip(created) {
         answer.entry(application).or_default().insert(name, Created { created });
     }
-    answer::ok(&answer)
+    service.write_answer(&authenticated, StatusCode::OK, answer).await
 }
 
 pub(super) async fn delete(

@@ -22,6 +22,7 @@ use std::fmt;
 use crate::api::Service;
 use crate::api::content::{Member, Node};
 use crate::api::error::{ApiError, ErrorCause, ErrorType};
+use crate::effort::Payer;
 use crate::security::password::{HashRefusal, InvalidPassword, Password, PasswordHash};
 use crate::security::realm::ELASTIC;
 
@@ -64,14 +65,15 @@ impl NewPassword {
 
 impl Service {
     /// What is kept of a new password. Hashing a chosen one takes a thread for some time.
-    async fn hashed(&self, password: NewPassword) -> Result<PasswordHash, ApiError> {
+    async fn hashed(&self, password: NewPassword, maker: &Payer) -> Result<PasswordHash, ApiError> {
         match password {
             NewPassword::Hashed(hash) => Ok(*hash),
             NewPassword::Chosen(password) => {
-                self.passwords.hash(password, self.randomness.as_ref()).await.map_err(|refusal| match refusal
-                {
-                    HashRefusal::Saturated => ApiError::too_busy(refusal.to_string()),
-                    HashRefusal::Failed => ApiError::internal(refusal),
+                self.passwords.hash(password, maker, self.randomness.as_ref()).await.map_err(|refusal| {
+                    match refusal {
+                        HashRefusal::Saturated => ApiError::too_busy(refusal.to_string()),
+                        HashRefusal::Failed => ApiError::internal(refusal),
+                    }
                 })
             }
         }

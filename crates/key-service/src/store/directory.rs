@@ -189,8 +189,10 @@ impl KeyStore {
         Fut: Future<Output = Result<(T, Option<Recorded>), StoreError>> + Send + 'static,
     {
         let store = self.clone();
+        let payer = event.actor.payer();
         let verb = verb(self.database.clone(), event);
         let change = async move {
+            let _turn = store.directory_turns.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
             let done = verb.await;
             store.health.note(&done);
             let (outcome, changed) = done?;

@@ -4,6 +4,8 @@
 //! hands each change its own outcome: after the commit, never before it. While a group is being written the next one gathers, so
 //! groups grow with the load, and a change that comes alone waits for nobody.
 //!
+//! What is urgent goes first, so that it never waits for all the others. After a group of nothing else, one of the others is due.
+//!
 //! What is in the line is done whether or not anybody still waits for the answer.
 
 use std::error::Error;
@@ -23,6 +25,9 @@ pub(super) trait Ledger: Send + Sync + 'static {
     /// What becomes of a change that was written.
     type Outcome: Send + 'static;
 
+    /// Whether a change goes before others.
+    fn is_urgent(change: &Self::Change) -> bool;
+
     /// How many keys a change is about; [`usize::MAX`] when nobody knows.
     fn keys_of(change: &Self::Change) -> usize;
 
@@ -39,7 +44,8 @@ pub(super) trait Ledger: Send + Sync + 'static {
 
 /// The end of the line. Clones are of the same line, which lasts as long as one of them.
 pub(super) struct GroupCommit<L: Ledger> {
-    line: mpsc::Sender<Waiting<L>>,
+    urgent: mpsc::Sender<Waiting<L>>,
+    others: mpsc::Sender<Waiting<L>>,
 }
 
 /// A change in the line, and who wants to know of it.
@@ -50,9 +56,24 @@ struct Waiting<L: Ledger> {
 
 /// The front of the line.
 struct Front<L: Ledger> {
-    line: mpsc::Receiver<Waiting<L>>,
-    /// What was found too large for the group before it, and begins the next.
-    next: Option<Waiting<L>>,
+    urgent: Row<L>,
+    others: Row<L>,
+    /// Whether the group before had none of the others.
+    others_are_due: bool,
+}
+
+/// Changes in the order in which they came.
+struct Row<L: Ledger> {
+    changes: mpsc::Receiver<Waiting<L>>,
+    /// What was found too large for the group before it.
+    first: Option<Waiting<L>>,
+}
+
+/// What is written together.
+struct Group<L: Ledger> {
+    changes: Vec<Waiting<L>>,
+    keys: usize,
+    len: usize,
 }
 
 /// Why a group failed, as each of its changes is told.
@@ -62,9 +83,12 @@ struct GroupFailed(Arc<dyn Error + Send + Sync>);
 impl<L: Ledger> GroupCommit<L> {
     /// Opens a line to this ledger.
     pub(super) fn begin(ledger: L) -> Self {
-        let (line, changes) = mpsc::channel(CHANGES_WAITING_MAX);
-        tokio::spawn(write_groups(Arc::new(ledger), Front { line: changes, next: None }));
-        Self { line }
+        let (urgent, urgent_changes) = mpsc::channel(CHANGES_WAITING_MAX);
+        let (others, other_changes) = mpsc::channel(CHANGES_WAITING_MAX);
+        let (urgent_row, other_row) = (Row::of(urgent_changes), Row::of(other_changes));
+        let front = Front { urgent: urgent_row, others: other_row, others_are_due: false };
+        tokio::spawn(write_groups(Arc::new(ledger), front));
+        Self { urgent, others }
     }
 
     /// Puts a change at the end of the line, and waits until it is durable. Once this was polled the change is made, also when the
@@ -76,7 +100,8 @@ impl<L: Ledger> GroupCommit<L> {
     /// itself failed, why nobody knows.
     pub(super) async fn write(&self, change: L::Change) -> Result<L::Outcome, StoreError> {
         let (answer, written) = oneshot::channel();
-        self.line.try_send(Waiting { change, answer }).map_err(|refused| match refused {
+        let line = if L::is_urgent(&change) { &self.urgent } else { &self.others };
+        line.try_send(Waiting { change, answer }).map_err(|refused| match refused {
             TrySendError::Full(_) => StoreError::TooManyChanges,
             TrySendError::Closed(_) => StoreError::Unavailable("nobody writes changes any more".into()),
         })?;
@@ -106,24 +131,60 @@ async fn write_groups<L: Ledger>(ledger: Arc<L>, mut front: Front<L>) {
 impl<L: Ledger> Front<L> {
     /// Waits for a change, and takes what waits behind it as long as the group stays small. `None` once the line has ended.
     async fn next_group(&mut self) -> Option<Vec<Waiting<L>>> {
-        let first = match self.next.take() {
-            Some(first) => first,
-            None => self.line.recv().await?,
-        };
-        let (mut keys, mut len) = (L::keys_of(&first.change), L::len_of(&first.change));
-        let mut group = vec![first];
-        while keys < GROUP_KEYS_MAX && len < GROUP_LEN_MAX {
-            let Ok(next) = self.line.try_recv() else { break };
-            // A change that is about no key is work all the same.
-            keys = keys.saturating_add(L::keys_of(&next.change).max(1));
-            len = len.saturating_add(L::len_of(&next.change));
-            if keys > GROUP_KEYS_MAX || len > GROUP_LEN_MAX {
-                self.next = Some(next);
-                break;
+        let mut group = Group::of(self.first().await?);
+        for row in [&mut self.urgent, &mut self.others] {
+            while let Some(next) = row.next() {
+                if let Err(next) = group.add(next) {
+                    row.first = Some(next);
+                    break;
+                }
             }
-            group.push(next);
         }
-        Some(group)
+        self.others_are_due = group.changes.iter().all(|waiting| L::is_urgent(&waiting.change));
+        Some(group.changes)
+    }
+
+    async fn first(&mut self) -> Option<Waiting<L>> {
+        let Self { urgent, others, others_are_due } = self;
+        let (one, other) = if *others_are_due { (others, urgent) } else { (urgent, others) };
+        match one.next().or_else(|| other.next()) {
+            Some(first) => Some(first),
+            None => tokio::select! {
+                Some(first) = one.changes.recv() => Some(first),
+                Some(first) = other.changes.recv() => Some(first),
+                else => None,
+            },
+        }
+    }
+}
+
+impl<L: Ledger> Row<L> {
+    fn of(changes: mpsc::Receiver<Waiting<L>>) -> Self {
+        Self { changes, first: None }
+    }
+
+    fn next(&mut self) -> Option<Waiting<L>> {
+        self.first.take().or_else(|| self.changes.try_recv().ok())
+    }
+}
+
+impl<L: Ledger> Group<L> {
+    fn of(first: Waiting<L>) -> Self {
+        let (keys, len) = (L::keys_of(&first.change), L::len_of(&first.change));
+        Self { changes: vec![first], keys, len }
+    }
+
+    /// Takes one more, or gives back what would make the group too large.
+    fn add(&mut self, next: Waiting<L>) -> Result<(), Waiting<L>> {
+        // A change that is about no key is work all the same.
+        let keys = self.keys.saturating_add(L::keys_of(&next.change).max(1));
+        let len = self.len.saturating_add(L::len_of(&next.change));
+        if keys > GROUP_KEYS_MAX || len > GROUP_LEN_MAX {
+            return Err(next);
+        }
+        (self.keys, self.len) = (keys, len);
+        self.changes.push(next);
+        Ok(())
     }
 }
 
@@ -148,7 +209,7 @@ impl Error for GroupFailed {
 // By hand, because a derived one would ask the ledger itself to be cloned.
 impl<L: Ledger> Clone for GroupCommit<L> {
     fn clone(&self) -> Self {
-        Self { line: self.line.clone() }
+        Self { urgent: self.urgent.clone(), others: self.others.clone() }
     }
 }
 

@@ -43,6 +43,10 @@ impl Ledger for KeyLedger {
         change.keys()
     }
 
+    fn is_urgent(change: &Change) -> bool {
+        change.ends_keys()
+    }
+
     fn len_of(change: &Change) -> usize {
         change.written_len()
     }

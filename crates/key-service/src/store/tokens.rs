@@ -7,6 +7,7 @@ use tracing::Instrument as _;
 
 use crate::audit::Actor;
 use crate::audit::tokens::{AuditedTokens, TokenAction, TokenEvent, record_token_change};
+use crate::effort::Payer;
 use crate::limits::authentication::{REFRESH_TOKEN_LIFE, TOKEN_REMOVAL_INTERVAL, TOKENS_REMOVED_MAX};
 use crate::security::token::stamp::PasswordStamp;
 use crate::security::token::{Access, Refresh, SuccessorSeed, TokenDigest};
@@ -144,9 +145,10 @@ impl KeyStore {
     ///
     /// [`StoreError`] when they were not stored.
     pub async fn create_token(&self, token: NewToken, actor: Actor) -> Result<bool, StoreError> {
+        let payer = actor.payer();
         let event = event_of(&token, TokenAction::CreateToken, actor);
         let database = self.database.clone();
-        to_its_end(async move {
+        self.to_its_end(payer, async move {
             let is_made = database.create_token(&token, &event).await?;
             if is_made {
                 record(&event);
@@ -193,9 +195,10 @@ impl KeyStore {
         token: NewToken,
         actor: Actor,
     ) -> Result<bool, StoreError> {
+        let payer = actor.payer();
         let event = event_of(&token, TokenAction::RefreshToken, actor);
         let database = self.database.clone();
-        to_its_end(async move {
+        self.to_its_end(payer, async move {
             let exchanged = database.exchange_token(old, &seed, &token, &event).await?;
             if exchanged {
                 record(&event);
@@ -251,8 +254,9 @@ impl KeyStore {
         selection: TokenSelection,
         mut event: TokenEvent,
     ) -> Result<TokenInvalidation, StoreError> {
+        let payer = event.actor.payer();
         let database = self.database.clone();
-        to_its_end(async move {
+        self.to_its_end(payer, async move {
             let done = database.invalidate_tokens(&selection, &mut event).await?;
             if done.invalidated > 0 {
                 record(&event);
@@ -260,6 +264,21 @@ impl KeyStore {
             Ok(done)
         })
         .await
+    }
+
+    /// When it is the payer's turn, and in a task of its own: a caller that hangs up must not lose the audit line of a change that is already
+    /// durable.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        payer: Payer,
+        change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turns = self.token_turns.clone();
+        let change = async move {
+            let _turn = turns.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
+            change.await
+        };
+        tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?
     }
 
     /// Whether a token was ever made in this store.
@@ -315,13 +334,6 @@ fn event_of(token: &NewToken, action: TokenAction, actor: Actor) -> TokenEvent {
 pub(in crate::store) fn record(event: &TokenEvent) {
     record_token_change(event);
     telemetry::tokens_changed(event.action, event.tokens.count);
-}
-
-/// In a task of its own: a caller that hangs up must not lose the audit line of a change that is already durable.
-async fn to_its_end<T: Send + 'static>(
-    change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?
 }
 
 #[cfg(test)]
