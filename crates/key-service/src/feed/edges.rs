@@ -9,15 +9,16 @@
 //!
 //! An instance may admit by what it has for as long after an answer as it says itself
 //! (`staleness.refuse_after`). The answer may arrive as late as the edge waits for one. Until then it counts,
-//! whether it is heard of or not. That time is measured by a clock that only moves forward. The store keeps
-//! it by the clock on the wall, since there is no other that outlives a process; it is turned into steady
-//! time once, when it is read, and a later step of that clock changes nothing. Of two times that are told of
-//! one instance the later counts.
+//! whether it is heard of or not. That time is measured by a clock that only moves forward. Such a clock does
+//! not outlive a process, and no clock on the wall can be trusted: so the store keeps for how long an instance
+//! may admit from when that was noted, and whoever reads it counts so long from when he reads. Of two times
+//! that are told of one instance the later counts.
 
 mod claim;
 mod leaving;
 mod listing;
 mod missing;
+mod noting;
 mod room;
 mod stored;
 
@@ -48,6 +49,8 @@ pub struct EdgeLedger {
     unsure_until: SteadyMillis,
     /// Edges that asked before then may not be in here, as the store said last.
     known_since: UnixMillis,
+    /// Of which such moment the store was told that it is of no matter any more.
+    known_again: UnixMillis,
     /// How many times an edge asked this replica.
     heard: u64,
     /// What is remembered of each credential.
@@ -141,10 +144,12 @@ struct EdgeProgress {
 struct Stored {
     /// Whether there is one, and it is right about all that does not rise.
     is_right: bool,
-    /// Until when it lets the instance admit: by the clock on the wall, and as it was turned when it was
-    /// written or read.
+    /// Until when it lets the instance admit: by the clock on the wall of whoever wrote it, and counted from
+    /// when it was written or read.
     until: UnixMillis,
     steady_until: SteadyMillis,
+    /// For how long it lets it admit, whenever it is read.
+    for_ms: u64,
     /// Whether it has a promise of this epoch.
     has_promise: bool,
     /// The latest `until` that this replica has written or read: one beyond it is another's.
@@ -161,6 +166,7 @@ impl EdgeLedger {
             rules,
             unsure_until: SteadyMillis(0),
             known_since: UnixMillis(0),
+            known_again: UnixMillis(0),
             heard: 0,
             shares: BTreeMap::new(),
             none_gone_before: SteadyMillis(0),
@@ -242,7 +248,7 @@ impl EdgeLedger {
         // ahead than the edge may admit by its own answers. So it has to see that there is one by this.
         let is_known_to_answer = progress.answered_until > now.steady.plus(TOLD_MARGIN_MS);
         progress.answered_until = progress.answered_until.max(until);
-        let needs_row = !is_known_to_answer || !progress.is_stored_until(progress.remaining(now), now);
+        let needs_row = !is_known_to_answer || !progress.is_remembered_for(progress.remaining(now), now);
         let is_first_promise = progress.acknowledged != Cursor(0) && !progress.stored.has_promise;
         if needs_row || is_first_promise {
             self.unstored.insert(id);
@@ -331,10 +337,14 @@ impl EdgeProgress {
         }
     }
 
-    /// Whether the store will remember for so long that it may admit, whichever clock it goes by.
+    /// Whether the store will remember for so long that it may admit.
+    fn is_remembered_for(&self, ahead_ms: u64, now: Moment) -> bool {
+        self.stored.is_right && self.stored.steady_until >= now.steady.plus(ahead_ms)
+    }
+
+    /// Whether it will also say so by the clock on the wall, by which it sorts.
     fn is_stored_until(&self, ahead_ms: u64, now: Moment) -> bool {
-        let Stored { is_right, until, steady_until, .. } = self.stored;
-        is_right && until >= now.wall.plus_millis(ahead_ms) && steady_until >= now.steady.plus(ahead_ms)
+        self.is_remembered_for(ahead_ms, now) && self.stored.until >= now.wall.plus_millis(ahead_ms)
     }
 }
 

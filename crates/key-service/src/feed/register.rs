@@ -293,14 +293,31 @@ impl EdgeRegister {
 
     async fn sweep(&self) {
         self.ledger().sweep(self.now());
-        // First what is to be kept is written, or a clock that was set could drop it.
+        // First what is to be kept is written.
         if self.written().await.is_err() {
             return;
         }
-        let now = self.clock.now();
-        if let Err(error) = self.store.drop_edges(now.minus(EDGE_LEFT_LIFE), now.minus(EDGE_ROW_LIFE)).await {
+        if let Err(error) = self.tidy_store().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "could not drop edges");
         }
+    }
+
+    /// Makes what the store knows no more and no longer than it has to be.
+    async fn tidy_store(&self) -> Result<(), StoreError> {
+        let now = self.now();
+        let times = self.ledger().take_times_to_shorten(now);
+        if !times.is_empty() {
+            self.store.shorten_edge_times(&times).await?;
+        }
+        let over = self.ledger().unknown_that_are_over(now);
+        if let Some(begun) = over {
+            self.store.know_all_edges(begun).await?;
+            self.ledger().note_known_again(begun);
+        }
+        // A clock that was set must not drop what counts.
+        let counting = self.ledger().earliest_row_that_counts(now);
+        let ended_by = now.wall.minus(EDGE_ROW_LIFE).min(counting);
+        self.store.drop_edges(now.wall.minus(EDGE_LEFT_LIFE), ended_by).await
     }
 
     /// An edge that had acknowledged nothing before has loaded, which says nothing of how long a change takes.

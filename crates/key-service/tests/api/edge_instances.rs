@@ -284,3 +284,24 @@ async fn what_one_replica_knows_of_edges_all_know() {
     let answer = edge.by(other.key(&stranger)).answer(1, "").await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
 }
+
+#[tokio::test]
+async fn a_service_that_starts_with_a_wrong_clock_misses_nobody_and_names_nobody_for_much_longer() {
+    let mut service = Service::new().await;
+    let id = service.elastic().make(r#"{"name":"a"}"#).await.id;
+    Follower::instance(service.user("feed"), "edge", 1, "3600s").await;
+    let mut wall = BEGINNING;
+    for wrong in [BEGINNING + 86_400_000, BEGINNING - 7_200_000, 0, BEGINNING + 7_500_000] {
+        service.clock.set_wall(wrong);
+        service = service.restart(ServiceSettings::default()).await;
+        let told = revoked(&service, &id).await;
+        assert_eq!((&told["complete"], &told["missing"]), (&json!(false), &json!(["edge"])), "{wrong}");
+        // The clock is set right, and nothing changes.
+        wall += 60_000;
+        service.clock.set_wall(wall);
+        let until = revoked(&service, &id).await["may_admit_until"].as_u64().unwrap();
+        assert!((wall + 3_420_000..=wall + 4_320_000).contains(&until), "{wrong}: {until}");
+    }
+    service.clock.advance_ms(4_320_000);
+    assert_eq!(revoked(&service, &id).await["complete"], true);
+}

@@ -38,7 +38,7 @@ impl EdgeLedger {
     /// Makes room for an instance of which another replica has written. One that may admit is taken in though
     /// its credential has too many: to leave it out would make every answer untrue.
     pub(super) fn make_room_for_row(&mut self, row: &EdgeRow, now: Moment) -> bool {
-        if row.may_admit_until <= now.wall {
+        if row.may_admit_for_ms() == 0 {
             return self.edges.len() < EDGES_MAX && self.remembered_of(&row.holder) < self.instances_max();
         }
         self.make_room_of(&row.holder, now);

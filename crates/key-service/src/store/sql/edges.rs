@@ -7,7 +7,7 @@ use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
 use crate::feed::edge_name::EdgeName;
 use crate::limits::edges::EDGES_MAX;
 use crate::store::StoreError;
-use crate::store::edges::{EdgeRow, GoneEdge, KnownEdges};
+use crate::store::edges::{EdgeRow, EdgeTime, GoneEdge, KnownEdges};
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, millis};
 use crate::store::sql::rows::upsert_rows;
@@ -23,7 +23,8 @@ pub struct EdgeAnnouncements(PgListener);
 
 /// The beginning of a statement that writes instances.
 const INSERT: &str = "insert into edge_instance as known
-     (name, instance, key_id, owner_username, owner_realm, refuse_after, epoch, acknowledged, seen, may_admit_until, has_left)
+     (name, instance, key_id, owner_username, owner_realm, refuse_after, epoch, acknowledged, seen, may_admit_until,
+      has_left, noted)
    values ";
 
 /// Raises what is known of an instance that has a row. A promise about another feed counts for nothing in this one.
@@ -43,12 +44,18 @@ macro_rules! raise {
 /// For what others are told.
 const RAISE_PROMISE: &str = raise!("");
 
-/// For what is to be kept.
+/// For what is to be kept. The longer time counts, and is put before the later end.
 const RAISE_ALL: &str = raise!(
     ", key_id = excluded.key_id, owner_username = excluded.owner_username, owner_realm = excluded.owner_realm,
        refuse_after = excluded.refuse_after,
        may_admit_until = case when known.may_admit_until > excluded.may_admit_until
          then known.may_admit_until else excluded.may_admit_until end,
+       noted = case when known.may_admit_until > excluded.may_admit_until
+           then known.may_admit_until else excluded.may_admit_until end
+         - case when known.may_admit_until - coalesce(known.noted, known.seen)
+             > excluded.may_admit_until - excluded.noted
+           then known.may_admit_until - coalesce(known.noted, known.seen)
+           else excluded.may_admit_until - excluded.noted end,
        has_left = excluded.has_left"
 );
 
@@ -90,6 +97,28 @@ impl SqlStore {
             change.execute(leave).await?;
         }
         change.commit().await
+    }
+
+    pub(in crate::store) async fn shorten_edge_times(&self, times: &[EdgeTime]) -> Result<(), StoreError> {
+        let mut change = self.begin_edges().await?;
+        let mut times: Vec<&EdgeTime> = times.iter().collect();
+        times.sort_by(|one, other| one.id.cmp(&other.id));
+        for EdgeTime { id, seen, may_admit_until, may_admit_for_ms } in times {
+            let shorten = "update edge_instance set noted = may_admit_until - ?
+                 where name = ? and instance = ? and seen <= ? and may_admit_until <= ? and has_left = ?
+                   and coalesce(noted, seen) < may_admit_until - ?";
+            let may_admit_for = millis(UnixMillis(*may_admit_for_ms));
+            let shorten = Query::new(shorten).bind(may_admit_for);
+            let shorten = shorten.bind(id.name.as_str()).bind(id.instance.as_str()).bind(millis(*seen));
+            let shorten = shorten.bind(millis(*may_admit_until)).bind(false).bind(may_admit_for);
+            change.execute(shorten).await?;
+        }
+        change.commit().await
+    }
+
+    pub(in crate::store) async fn know_all_edges(&self, begun: UnixMillis) -> Result<(), StoreError> {
+        let know = Query::new("update edge_knowledge set begun = 0 where begun = ?").bind(millis(begun));
+        self.write(know).await.map(|_| ())
     }
 
     pub(in crate::store) async fn tell_of_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
@@ -165,8 +194,9 @@ pub(super) async fn begin_knowing_edges(change: &mut Transaction, now: UnixMilli
 }
 
 /// The values of one instance, in the order of [`INSERT`].
-fn values(row: &EdgeRow) -> [Parameter; 11] {
-    let EdgeRow { id, holder, refuse_after_ms, epoch, acknowledged, seen, may_admit_until, has_left } = row;
+fn values(row: &EdgeRow) -> [Parameter; 12] {
+    let EdgeRow { id, holder, refuse_after_ms, epoch, acknowledged, .. } = row;
+    let EdgeRow { seen, may_admit_until, noted, has_left, .. } = row;
     [
         id.name.as_str().into(),
         id.instance.as_str().into(),
@@ -179,6 +209,7 @@ fn values(row: &EdgeRow) -> [Parameter; 11] {
         millis(*seen).into(),
         millis(*may_admit_until).into(),
         (*has_left).into(),
+        millis(*noted).into(),
     ]
 }
 
@@ -199,6 +230,7 @@ fn edge_row(row: &Row) -> Result<EdgeRow, StoreError> {
         epoch: row.get("epoch")?,
         acknowledged: row.cursor("acknowledged")?,
         seen: row.moment("seen")?,
+        noted: row.moment_if_any("noted")?.map_or_else(|| row.moment("seen"), Ok)?,
         may_admit_until: row.moment("may_admit_until")?,
         has_left: row.get("has_left")?,
     })
