@@ -59,6 +59,9 @@ pub struct EdgeLedger {
     none_gone_before: SteadyMillis,
     /// What has given way, and of which the store is yet to be told.
     dropped: BTreeMap<EdgeId, GoneEdge>,
+    /// Of which the store was told since the rows of other replicas were last taken in, and before that: what
+    /// is being read may be older.
+    dropped_before: [BTreeMap<EdgeId, GoneEdge>; 2],
     /// The value of `heard` when the rows of other replicas were last taken in, and the time before that.
     heard_at_merges: [u64; 2],
     /// Whose rows are to be written.
@@ -124,6 +127,8 @@ struct EdgeProgress {
     holder_ended: bool,
     refuse_after_ms: u64,
     acknowledged: Cursor,
+    /// Whether it has ever promised anything, of whichever feed.
+    has_promised: bool,
     seen: UnixMillis,
     live_until: SteadyMillis,
     /// It may admit until then.
@@ -171,6 +176,7 @@ impl EdgeLedger {
             shares: BTreeMap::new(),
             none_gone_before: SteadyMillis(0),
             dropped: BTreeMap::new(),
+            dropped_before: Default::default(),
             heard_at_merges: [0; 2],
             unstored: BTreeSet::new(),
             missing: Vec::new(),
@@ -241,6 +247,7 @@ impl EdgeLedger {
         let took_back = takes_back && !progress.took_back;
         progress.took_back |= takes_back;
         progress.acknowledged = known.max(acknowledged);
+        progress.has_promised |= acknowledged != Cursor(0);
         progress.live_until = progress.live_until.max(live_until);
         progress.until = progress.until.max(until);
         progress.heard = heard;
@@ -292,6 +299,7 @@ impl EdgeProgress {
             holder_ended: false,
             refuse_after_ms: 0,
             acknowledged: Cursor(0),
+            has_promised: false,
             seen: UnixMillis(0),
             live_until: SteadyMillis(0),
             until: SteadyMillis(0),

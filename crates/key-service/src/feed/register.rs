@@ -264,13 +264,18 @@ impl EdgeRegister {
     async fn write(&self) {
         let waiting = std::mem::take(&mut *self.writers());
         let now = self.now();
-        let dropped = self.ledger().take_dropped();
-        if !dropped.is_empty()
-            && let Err(error) = self.store.let_edges_go(&dropped).await
-        {
-            // Until that is written it counts for longer than it must.
-            self.ledger().put_back_dropped(dropped);
-            tracing::debug!(error = &error as &dyn std::error::Error, "could not note that edges are gone");
+        let dropped = self.ledger().dropped();
+        if !dropped.is_empty() {
+            match self.store.let_edges_go(&dropped).await {
+                Ok(()) => self.ledger().note_let_go(dropped, self.store.may_have_replicas()),
+                // Until that is written it counts for longer than it must.
+                Err(error) => {
+                    tracing::debug!(
+                        error = &error as &dyn std::error::Error,
+                        "could not note that edges are gone"
+                    );
+                }
+            }
         }
         let rows = self.ledger().take_unstored(now);
         let outcome = if rows.is_empty() { Ok(()) } else { self.store.keep_edges(&rows).await };

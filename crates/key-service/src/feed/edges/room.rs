@@ -48,23 +48,35 @@ impl EdgeLedger {
     /// Whether a row is of an instance that has just given way, and tells nothing newer.
     pub(super) fn has_given_way(&self, row: &EdgeRow) -> bool {
         let newer = |gone: &GoneEdge| row.may_admit_until > gone.may_admit_until || row.seen > gone.seen;
-        self.dropped.get(&row.id).is_some_and(|gone| !newer(gone))
+        let given_way = [&self.dropped].into_iter().chain(&self.dropped_before);
+        given_way.filter_map(|gone| gone.get(&row.id)).any(|gone| !newer(gone))
     }
 
-    /// What has given way, to be noted in the store. Whoever fails to do so gives it back with
-    /// [`Self::put_back_dropped`].
+    /// What has given way, to be noted in the store. Whoever has done so says it with [`Self::note_let_go`].
     #[must_use]
-    pub fn take_dropped(&mut self) -> Vec<GoneEdge> {
-        std::mem::take(&mut self.dropped).into_values().collect()
+    pub fn dropped(&self) -> Vec<GoneEdge> {
+        self.dropped.values().cloned().collect()
     }
 
-    /// Notes that this is yet to be noted in the store.
-    pub fn put_back_dropped(&mut self, dropped: Vec<GoneEdge>) {
-        for gone in dropped {
-            if !self.edges.contains_key(&gone.id) {
-                self.dropped.entry(gone.id.clone()).or_insert(gone);
+    /// Notes that the store knows that these are gone. Where other replicas write too, a reading that has begun
+    /// may still bring what it knew before.
+    pub fn note_let_go(&mut self, gone: Vec<GoneEdge>, are_rows_read: bool) {
+        for gone in gone {
+            if self.dropped.get(&gone.id) != Some(&gone) {
+                continue;
+            }
+            self.dropped.remove(&gone.id);
+            let [latest, _] = &mut self.dropped_before;
+            if are_rows_read && latest.len() < EDGES_MAX {
+                latest.insert(gone.id.clone(), gone);
             }
         }
+    }
+
+    /// Notes that the rows of other replicas were taken in: the next reading begins after this one.
+    pub(super) fn note_rows_taken_in(&mut self) {
+        let [latest, before] = &mut self.dropped_before;
+        *before = std::mem::take(latest);
     }
 
     /// Whether the log is to be told that a credential has as many as it may: once a minute for each.
@@ -113,6 +125,11 @@ impl EdgeLedger {
         if share.ids.is_empty() {
             self.shares.remove(holder);
         }
+    }
+
+    /// How many instances the credential has that has the most.
+    pub(super) fn most_of_one_holder(&self) -> usize {
+        self.shares.values().map(|share| share.ids.len()).max().unwrap_or_default()
     }
 
     fn instances_max(&self) -> usize {

@@ -39,6 +39,7 @@ impl EdgeLedger {
             is_news |= self.merge_row(row, now);
         }
         self.heard_at_merges = [self.heard_at_merges[1], self.heard];
+        self.note_rows_taken_in();
         is_news
     }
 
@@ -152,6 +153,7 @@ impl EdgeLedger {
             self.edges.entry(row.id.clone()).or_insert_with(|| EdgeProgress::new(row.holder.clone()));
         let has_come_further = acknowledged > progress.acknowledged;
         progress.acknowledged = progress.acknowledged.max(acknowledged);
+        progress.has_promised |= row.acknowledged != Cursor(0);
         progress.stored.has_promise |= acknowledged != Cursor(0);
         let mut has_left_now = false;
         if !row.has_left {

@@ -156,7 +156,7 @@ fn lists_each_instance_with_how_far_it_has_come_and_counts_them() {
         })
         .collect();
     assert_eq!(rows, [("a".to_owned(), 7, 1, false), ("b".to_owned(), 5, 3, true)]);
-    let counts = EdgeCounts { known: 2, live: 1, current: 0, silent: 1, lag_max: 3 };
+    let counts = EdgeCounts { known: 2, live: 1, current: 0, silent: 1, lag_max: 3, of_key_max: 1 };
     assert_eq!(ledger.counts(Cursor(8), moment(103)), counts);
 }
 

@@ -235,3 +235,47 @@ fn edge_row(row: &Row) -> Result<EdgeRow, StoreError> {
         has_left: row.get("has_left")?,
     })
 }
+
+#[cfg(test)]
+impl SqlStore {
+    /// As if these rows had been written by a version that says nothing of when.
+    async fn forget_when_noted(&self) {
+        self.write(Query::new("update edge_instance set noted = null")).await.unwrap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latchkey_key_feed::Cursor;
+
+    use super::*;
+    use crate::store::tests::ScratchStore;
+
+    #[tokio::test]
+    async fn a_row_of_an_older_version_counts_from_when_the_edge_was_seen() {
+        for scratch in [ScratchStore::new().await, ScratchStore::in_postgres().await] {
+            let database = &scratch.store.database;
+            let holder = Holder { key: None, username: "feed".into(), realm: "file".into() };
+            let row = |seen, noted, until| EdgeRow {
+                id: EdgeId {
+                    name: EdgeName::try_from("edge".to_owned()).unwrap(),
+                    instance: InstanceId::of_holder(&holder),
+                },
+                holder: holder.clone(),
+                refuse_after_ms: 1,
+                epoch: "e".to_owned(),
+                acknowledged: Cursor(1),
+                seen: UnixMillis(seen),
+                may_admit_until: UnixMillis(until),
+                noted: UnixMillis(noted),
+                has_left: false,
+            };
+            let stored = async || database.known_edges().await.unwrap().rows.remove(0);
+            database.keep_edges(&[row(100, 150, 300)]).await.unwrap();
+            database.forget_when_noted().await;
+            assert_eq!(stored().await, row(100, 100, 300));
+            database.keep_edges(&[row(400, 400, 500)]).await.unwrap();
+            assert_eq!(stored().await, row(400, 300, 500), "the longer time");
+        }
+    }
+}

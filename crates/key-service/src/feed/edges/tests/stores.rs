@@ -355,9 +355,13 @@ fn what_has_given_way_is_not_taken_in_again_unless_others_have_answered_it() {
     assert!(ledger.has_unwritten());
     assert!(!ledger.merge(known(vec![row.clone()]), moment(65_001)));
     assert_eq!(ledger.waits_for(5, moment(65_001)).0, 1);
-    let gone = ledger.take_dropped();
+    let gone = ledger.dropped();
     assert_eq!(gone.iter().map(|gone| gone.id.clone()).collect::<Vec<_>>(), [id("a", 1)]);
-    ledger.put_back_dropped(gone);
+    // Nor by a reading that had begun before the store was told.
+    ledger.note_let_go(gone, true);
+    assert_eq!(ledger.dropped(), []);
+    assert!(!ledger.merge(known(vec![row.clone()]), moment(65_001)));
+    assert_eq!(ledger.waits_for(5, moment(65_001)).0, 1);
     let answered = EdgeRow { may_admit_until: row.may_admit_until.plus_millis(1), ..row };
     assert!(ledger.merge(known(vec![answered]), moment(65_002)));
     assert_eq!(ledger.waits_for(5, moment(65_002)).0, 2);
