@@ -1,4 +1,5 @@
 mod claims;
+mod clocks;
 mod stores;
 
 use proptest::prelude::*;
