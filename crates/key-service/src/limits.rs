@@ -145,10 +145,10 @@ pub const KEY_NAME_LEN_MAX: usize = 256;
 /// Longest username, in characters: Elasticsearch's limit for native users.
 pub const USERNAME_CHARS_MAX: usize = 507;
 
-/// Most users of the native realm. A listing holds all of them in memory, at some 500 bytes each.
+/// Most users of the native realm. A listing holds the text of all of them, at some 500 bytes each.
 pub const NATIVE_USERS_MAX: i64 = 100_000;
 
-/// Most roles that are managed over the interface. A listing holds all of them in memory.
+/// Most roles that are managed over the interface. A listing holds the text of all of them.
 pub const NATIVE_ROLES_MAX: i64 = 10_000;
 
 /// Most application privileges. A question about privileges reads all of an application.
@@ -213,6 +213,9 @@ pub const STORE_LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How long a replica may be silent within a change before PostgreSQL takes the lock from it, in which the others wait.
 pub const STORE_SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// How often whoever waits for a place looks again whether a client has taken nothing of its answer for long.
+pub const PLACE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a statement may take before it is given up.
 pub const STORE_STATEMENT_WAIT_MAX: Duration = Duration::from_secs(15);

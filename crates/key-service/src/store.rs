@@ -30,11 +30,10 @@ use std::sync::Arc;
 
 use latchkey_key_feed::{Cursor, Epoch, KeyId, Salt, SecretDigest, UnixMillis};
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, watch};
-use tracing::Instrument as _;
+use tokio::sync::watch;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
-use crate::limits::{KEYS_SCANNED_AHEAD, SIDE_CHANGES_MAX};
+use crate::limits::SIDE_CHANGES_MAX;
 use crate::security::role_descriptor::RoleDescriptors;
 use crate::security::vouching::Vouching;
 use crate::store::change::{Change, Changed, Verb};
@@ -46,7 +45,6 @@ use crate::store::location::StoreLocation;
 use crate::store::lookups::Lookups;
 use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
-use crate::store::scan::{KeyScan, ScanOrder};
 use crate::store::sql::SqlStore;
 use crate::turns::Turns;
 
@@ -231,21 +229,6 @@ impl KeyStore {
         let key_ids = keys.iter().map(|key| key.id.clone()).collect();
         let event = ChangeEvent { at: now, action, actor, key_ids };
         Ok(self.line.write(Change::new(Verb::Add(keys), event)).await?.cursor())
-    }
-
-    /// The keys that pass the filter, one after the other. Reading ends when they are dropped.
-    #[must_use]
-    pub fn scan(&self, filter: KeyFilter, order: ScanOrder) -> KeyScan {
-        let (sender, keys) = mpsc::channel(KEYS_SCANNED_AHEAD);
-        let database = self.database.clone();
-        let scan = async move {
-            if let Err(error) = database.scan(&filter, order, &sender).await {
-                // Nobody misses the error who does not listen any more.
-                let _ = sender.send(Err(error)).await;
-            }
-        };
-        tokio::spawn(scan.in_current_span());
-        KeyScan::new(keys)
     }
 
     /// Ends, for ever, the keys that pass the filter and were not invalidated yet, and tells which.

@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::api::answer::text::{AnswerText, WrittenAnswer};
 use crate::api::authenticated::Authenticated;
 use crate::api::content::object_parser::{Field, ObjectParser};
 use crate::api::content::{Member, Node, Token};
@@ -17,6 +18,7 @@ use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;
 use crate::api::routing::NoBody;
 use crate::api::{SharedService, answer};
+use crate::effort::Effort;
 use crate::limits::APPLICATION_PRIVILEGES_MAX;
 use crate::security::application_privilege::ApplicationPrivilege;
 use crate::security::privilege::{ClusterPrivilege, IndexPrivilege};
@@ -25,6 +27,7 @@ use crate::security::request::{
 };
 use crate::security::role_descriptor::REMOTE_CLUSTER_PRIVILEGES;
 use crate::store::directory::PrivilegeFilter;
+use crate::store::scan::Scan;
 
 const PARSER: ObjectParser<ApplicationPrivilege> = ObjectParser::new(
     "application-privilege",
@@ -81,15 +84,36 @@ pub(super) async fn list(
         applications: application.map(|application| vec![application]),
         names: (!names.is_empty()).then(|| names.clone()),
     };
-    let privileges = service.store.application_privileges(&filter).await?;
-    let is_missing = !names.is_empty() && privileges.is_empty();
-    let mut shown: ByApplication<ApplicationPrivilege> = BTreeMap::new();
-    for privilege in privileges {
-        let of_application = shown.entry(privilege.application.clone()).or_default();
-        of_application.insert(privilege.name.clone(), privilege);
+    let store = service.store.clone();
+    let write = move |effort: &mut Effort| write_all(store.scan_privileges(&filter), effort);
+    let (answer, has_any) = service.work(&service.workshop.searches, &authenticated, write).await?;
+    let is_missing = !names.is_empty() && !has_any;
+    Ok(answer.with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }))
+}
+
+/// Writes privileges as they come, which is in the order of their applications.
+fn write_all(
+    mut privileges: Scan<ApplicationPrivilege>,
+    effort: &mut Effort,
+) -> Result<(WrittenAnswer, bool), ApiError> {
+    let mut text = AnswerText::new(effort);
+    let mut latest: Option<String> = None;
+    while let Some(privilege) = privileges.blocking_next() {
+        let privilege = privilege?;
+        if latest.as_ref() == Some(&privilege.application) {
+            text.push(",")?;
+        } else {
+            text.push(if latest.is_none() { "{" } else { "}," })?;
+            text.push_json(&privilege.application)?;
+            text.push(":{")?;
+            latest = Some(privilege.application.clone());
+        }
+        text.push_json(&privilege.name)?;
+        text.push(":")?;
+        text.push_json(&privilege)?;
     }
-    let status = if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    service.write_answer(&authenticated, status, shown).await
+    text.push(if latest.is_none() { "{}" } else { "}}" })?;
+    Ok((text.finish(), latest.is_some()))
 }
 
 pub(super) async fn show_builtin(

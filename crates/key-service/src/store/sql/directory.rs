@@ -9,7 +9,7 @@ use crate::limits::{APPLICATION_PRIVILEGES_MAX, NATIVE_ROLES_MAX};
 use crate::security::application_privilege::ApplicationPrivilege;
 use crate::security::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use crate::store::StoreError;
-use crate::store::directory::{PrivilegeFilter, Recorded, Written};
+use crate::store::directory::{Recorded, Written};
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::rows::upsert_rows;
@@ -22,12 +22,10 @@ type Change<T> = Result<(T, Option<Recorded>), StoreError>;
 impl SqlStore {
     pub(in crate::store) async fn native_roles(
         &self,
-        names: Option<&[String]>,
+        names: &[String],
     ) -> Result<RoleDescriptors, StoreError> {
-        let mut query = Query::new("select name, descriptor from native_role");
-        if let Some(names) = names {
-            query.push(" where name ").push_in_texts(names)?;
-        }
+        let mut query = Query::new("select name, descriptor from native_role where name ");
+        query.push_in_texts(names)?;
         let rows = self.fetch_all(query).await?;
         rows.iter().map(|row| Ok((row.get("name")?, row.json("descriptor")?))).collect()
     }
@@ -55,22 +53,6 @@ impl SqlStore {
 
     pub(in crate::store) async fn delete_role(&self, name: &str, event: DirectoryEvent) -> Change<bool> {
         self.delete_one("delete from native_role where name = ?", name, event).await
-    }
-
-    pub(in crate::store) async fn application_privileges(
-        &self,
-        filter: &PrivilegeFilter,
-    ) -> Result<Vec<ApplicationPrivilege>, StoreError> {
-        let mut query =
-            Query::new("select application, name, actions, metadata from application_privilege where true");
-        if let Some(applications) = &filter.applications {
-            query.push(" and application ").push_in_texts(applications)?;
-        }
-        if let Some(names) = &filter.names {
-            query.push(" and name ").push_in_texts(names)?;
-        }
-        query.push(" order by application, name");
-        self.fetch_all(query).await?.iter().map(application_privilege).collect()
     }
 
     pub(in crate::store) async fn put_application_privileges(

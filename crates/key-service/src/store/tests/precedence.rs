@@ -119,7 +119,7 @@ async fn a_full_set_of_application_privileges_is_written_and_told_by_name() {
     let created = put(many).await.unwrap().unwrap();
     let expected: Vec<bool> = (0..501).map(|number| number != 7 && number != 500).collect();
     assert_eq!(created, expected);
-    let stored = scratch.store.application_privileges(&PrivilegeFilter::default()).await.unwrap();
+    let stored = scratch.store.scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
     assert_eq!(stored.len(), 500);
     for privilege in stored {
         let action = if privilege.name == "p0" { "newest:*" } else { "new:*" };

@@ -29,18 +29,6 @@ impl SqlStore {
         self.fetch_optional(query).await?.as_ref().map(native_user).transpose()
     }
 
-    pub(in crate::store) async fn native_users(
-        &self,
-        names: Option<&[String]>,
-    ) -> Result<Vec<NativeUser>, StoreError> {
-        let mut query = Query::new("select * from native_user");
-        if let Some(names) = names {
-            query.push(" where username ").push_in_texts(names)?;
-        }
-        query.push(" order by username");
-        self.fetch_all(query).await?.iter().map(native_user).collect()
-    }
-
     pub(in crate::store) async fn reserved_user(
         &self,
         username: &str,
