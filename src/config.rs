@@ -251,7 +251,10 @@ impl fmt::Display for Problem {
             Self::TooMany { max } => write!(f, "has more than {max} fields"),
             Self::Twice => f.write_str("is given twice"),
             Self::Unknown => f.write_str("is not a known field"),
-            Self::VariableUnset => f.write_str("names a variable that is not set where the filter runs"),
+            Self::VariableUnset => f.write_str(
+                "names a variable that is not set where the filter runs: set it for the proxy, and name it in \
+                 vm_config.environment_variables (in Istio, vmConfig.env)",
+            ),
         }
     }
 }

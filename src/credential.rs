@@ -1,7 +1,7 @@
 //! The credential inside a request.
 //!
 //! ```abnf
-//! authorization = scheme [ SP encoded ]       ; surrounding white space is not part of it (RFC 9110, section 5.5)
+//! authorization = scheme SP encoded           ; surrounding white space is not part of it (RFC 9110, section 5.5)
 //! scheme        = "ApiKey"                    ; in any case (RFC 9110, section 11.1)
 //! encoded       = 1*( ALPHA / DIGIT / "+" / "/" ) *2"="
 //!                                             ; Base64 (RFC 4648, section 4) of `credential`
@@ -14,8 +14,10 @@
 //! character are not looked at. These are the rules of Elasticsearch (`ApiKeyService#getCredentialsFromHeader` and Java's
 //! basic Base64 decoder), so that what its clients send means here what it means there.
 //!
-//! A request has no credential, one, or a malformed one, and these are three answers. The scheme alone and any other scheme are
-//! none. Two `authorization` headers are malformed whatever they hold: another reader of the request could pick the
+//! A request has no credential, one, or a malformed one, and these are three answers. Any other scheme is none. The scheme is a token
+//! (RFC 9110, section 5.6.2): it ends before the first character that no token has, and that has to be a space. So the scheme alone, or
+//! with a tab after it, is malformed: Elasticsearch takes that for no credential, but where a key is optional, whoever means to show one
+//! must not pass as nobody. Two `authorization` headers are malformed whatever they hold: another reader of the request could pick the
 //! other one. Envoy joins them with a comma before the filter runs, so a comma in a value that names this scheme is malformed
 //! too; no Base64 has one.
 
@@ -47,12 +49,16 @@ pub enum MalformedCredential {
     ColonMissing,
     /// There are several `authorization` headers, or several values joined into one.
     Duplicate,
+    /// Nothing follows the scheme.
+    Empty,
     /// The colon comes first.
     IdEmpty,
     /// The id is not UTF-8.
     IdNotUtf8,
     /// The id is longer than any key's ([`latchkey_key_feed::limits::KEY_ID_LEN_MAX`]).
     IdTooLong,
+    /// Something else than a space follows the scheme, such as a tab.
+    SpaceMissing,
     /// The Base64 text is longer than [`CREDENTIAL_LEN_MAX`].
     TooLong,
 }
@@ -74,9 +80,11 @@ impl MalformedCredential {
             Self::BadBase64 => "credential_bad_base64",
             Self::ColonMissing => "credential_colon_missing",
             Self::Duplicate => "credential_duplicate",
+            Self::Empty => "credential_empty",
             Self::IdEmpty => "credential_id_empty",
             Self::IdNotUtf8 => "credential_id_not_utf8",
             Self::IdTooLong => "credential_id_too_long",
+            Self::SpaceMissing => "credential_space_missing",
             Self::TooLong => "credential_too_long",
         }
     }
@@ -106,9 +114,11 @@ pub fn extract(headers: &HeaderPairs) -> Result<Option<Credential>, MalformedCre
     if value.contains(&b',') && names_scheme(value) {
         return Err(MalformedCredential::Duplicate);
     }
-    match encoded_part(value) {
-        None | Some([]) => Ok(None),
-        Some(encoded) => decode(encoded).map(Some),
+    match after_scheme(value) {
+        None => Ok(None),
+        Some([]) => Err(MalformedCredential::Empty),
+        Some([b' ', encoded @ ..]) => decode(encoded).map(Some),
+        Some(_) => Err(MalformedCredential::SpaceMissing),
     }
 }
 
@@ -148,27 +158,38 @@ fn values(headers: &HeaderPairs) -> impl Iterator<Item = &[u8]> {
         .map(|(_, value)| trimmed(value))
 }
 
-/// What follows the scheme and one space; `None` under any other scheme.
-fn encoded_part(value: &[u8]) -> Option<&[u8]> {
+/// What follows the scheme; `None` under any other scheme.
+fn after_scheme(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
-    if !scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) {
-        return None;
-    }
-    match rest {
-        [] => Some(rest),
-        [b' ', encoded @ ..] => Some(encoded),
-        _ => None,
-    }
+    let ends = !rest.first().is_some_and(|byte| is_of_token(*byte));
+    (scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && ends).then_some(rest)
 }
 
 /// Whether the scheme begins any of the values that were joined by commas.
 fn names_scheme(value: &[u8]) -> bool {
-    value.split(|byte| *byte == b',').map(trimmed).any(|part| {
-        part.split_at_checked(SCHEME.len()).is_some_and(|(scheme, rest)| {
-            scheme.eq_ignore_ascii_case(SCHEME.as_bytes())
-                && !rest.first().is_some_and(u8::is_ascii_alphanumeric)
-        })
-    })
+    value.split(|byte| *byte == b',').any(|part| after_scheme(trimmed(part)).is_some())
+}
+
+/// Whether a token may hold this (RFC 9110, section 5.6.2, `tchar`).
+const fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
 }
 
 /// Without the white space around it, as RFC 9110 (section 5.6.3) means it: not all that Rust would call white space.

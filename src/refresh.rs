@@ -46,7 +46,7 @@ use crate::clock::Moment;
 use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, FIRST_FOLLOWERS, IDLE_FIRST_MS, LEASE_MS};
 use crate::table::{Changes, LiveTable, SharedNames, SharedStore, TableWriter, WriteError};
 
-use reading::{Load, LoadEnd, Reading, is_interrupted};
+use reading::{Load, LoadEnd, Reading};
 
 pub use departure::Departure;
 pub use edge_name::EdgeName;
@@ -315,13 +315,16 @@ impl<S: SharedStore> Follower<S> {
             Ok(read) => read,
             Err(failure) => return self.fail(failure, reading, now.monotonic, jitter, step),
         };
-        note_set_aside(&changes, step);
+        // Rows of another feed come again with its load, and are named then.
+        if reading.is_of(&page) {
+            note_set_aside(&changes, step);
+        }
         if !page.ended {
             self.failures = 0;
         }
         let written = match reading {
             Reading::Following { live, .. } => self.follow(live, &page, &changes, now, step),
-            Reading::Loading { load, .. } if is_interrupted(load.as_ref(), &page) => {
+            reading @ Reading::Loading { .. } if !reading.is_of(&page) => {
                 return self.fail(PollFailure::LoadInterrupted, Reading::load(), now.monotonic, jitter, step);
             }
             Reading::Loading { load, .. } => self.collect(load, &page, &changes, now, step),

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::credential::SCHEME;
+use crate::credential::{MalformedCredential, SCHEME};
 use crate::denial::{Denial, Unauthenticated};
 use crate::headers::HeaderPairs;
 use crate::limits::REPLY_PATH_LEN_MAX;
@@ -100,9 +100,13 @@ impl Reply {
 /// What the client may know.
 fn public_reason(denial: Denial, request: &HeaderPairs) -> String {
     match denial {
-        Denial::Unauthenticated(Unauthenticated::CredentialMissing) => {
-            ["missing authentication credentials for REST request [", &path(request), "]"].concat()
-        }
+        // To Elasticsearch these are no credentials, and it says so.
+        Denial::Unauthenticated(
+            Unauthenticated::CredentialMissing
+            | Unauthenticated::CredentialMalformed(
+                MalformedCredential::Empty | MalformedCredential::SpaceMissing,
+            ),
+        ) => ["missing authentication credentials for REST request [", &path(request), "]"].concat(),
         Denial::Unauthenticated(
             Unauthenticated::CredentialMalformed(_)
             | Unauthenticated::KeyExpired

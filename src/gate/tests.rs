@@ -117,7 +117,8 @@ fn where_authentication_is_optional_only_a_request_without_credential_passes() {
     let authorized = |value: &str| HeaderPairs::from_iter([("authorization", value)]);
     assert_eq!(optional(&HeaderPairs::default()), "passes");
     assert_eq!(optional(&authorized("Bearer token")), "passes");
-    assert_eq!(optional(&authorized("ApiKey")), "passes");
+    assert_eq!(optional(&authorized("ApiKey")), "credential_empty");
+    assert_eq!(optional(&authorized("apikey\taWQ6c2VjcmV0")), "credential_space_missing");
     assert_eq!(optional(&authorization("active", &secret_of("active"))), "admitted");
     assert_eq!(optional(&authorization("active", "wrong")), "secret_wrong");
     assert_eq!(optional(&authorization("revoked", "any")), "key_revoked");

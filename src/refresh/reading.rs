@@ -75,6 +75,11 @@ impl Reading {
         }
     }
 
+    /// Whether a page goes on with this. Otherwise the feed has become another one since it was begun.
+    pub(super) fn is_of(&self, page: &FeedHead) -> bool {
+        !page.reset && self.epoch().is_none_or(|epoch| *epoch == page.epoch)
+    }
+
     /// Which feed the cursor is of; `None` before anything was read.
     pub(super) fn epoch(&self) -> Option<&Epoch> {
         match self {
@@ -105,9 +110,4 @@ impl Reading {
             loading @ Self::Loading { .. } => loading,
         }
     }
-}
-
-/// Whether the feed became another one since the load was begun.
-pub(super) fn is_interrupted(load: Option<&Load>, page: &FeedHead) -> bool {
-    page.reset || load.is_some_and(|load| load.epoch != page.epoch)
 }

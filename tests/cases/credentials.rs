@@ -28,6 +28,8 @@ const ID_SECRET: Outcome = Outcome::Credential { id: "id", secret: b"secret" };
 
 const BAD_BASE64: Outcome = Outcome::Malformed("credential_bad_base64");
 const DUPLICATE: Outcome = Outcome::Malformed("credential_duplicate");
+const EMPTY: Outcome = Outcome::Malformed("credential_empty");
+const SPACE_MISSING: Outcome = Outcome::Malformed("credential_space_missing");
 
 /// The cases.
 pub(crate) const CASES: &[Case] = &[
@@ -73,13 +75,24 @@ pub(crate) const CASES: &[Case] = &[
     // None.
     ("no header", &[], Outcome::Absent),
     ("empty header", &[b""], Outcome::Absent),
-    ("scheme alone", &[b"ApiKey"], Outcome::Absent),
-    ("scheme and a space", &[b"ApiKey "], Outcome::Absent),
     ("another scheme", &[b"Basic aWQ6c2VjcmV0"], Outcome::Absent),
     ("another scheme that begins alike", &[b"ApiKeys aWQ6c2VjcmV0"], Outcome::Absent),
+    ("another scheme, of a name with a hyphen", &[b"ApiKey-v2 aWQ6c2VjcmV0"], Outcome::Absent),
+    ("another scheme that ends alike", &[b"MyApiKey aWQ6c2VjcmV0"], Outcome::Absent),
+    ("the scheme as the credential of another", &[b"Bearer ApiKey"], Outcome::Absent),
     ("no scheme", &[b"aWQ6c2VjcmV0"], Outcome::Absent),
-    // Elasticsearch knows the scheme only with a space after it.
-    ("tab for space", &[b"ApiKey\taWQ6c2VjcmV0"], Outcome::Absent),
+    // The scheme and no space after it. To Elasticsearch this is no credential, and to the gate none that is good.
+    ("scheme alone", &[b"ApiKey"], EMPTY),
+    ("scheme alone, in lower case", &[b"apikey"], EMPTY),
+    ("scheme and a space", &[b"ApiKey "], EMPTY),
+    ("scheme and a tab", &[b"ApiKey\t"], EMPTY),
+    ("tab for space", &[b"ApiKey\taWQ6c2VjcmV0"], SPACE_MISSING),
+    ("tab for space, in upper case", &[b"APIKEY\taWQ6c2VjcmV0"], SPACE_MISSING),
+    ("tab before the space", &[b"ApiKey\t aWQ6c2VjcmV0"], SPACE_MISSING),
+    ("tab after the space", &[b"ApiKey \taWQ6c2VjcmV0"], BAD_BASE64),
+    ("colon for space", &[b"ApiKey:aWQ6c2VjcmV0"], SPACE_MISSING),
+    ("equals sign for space", &[b"ApiKey=aWQ6c2VjcmV0"], SPACE_MISSING),
+    ("a byte beyond ASCII for space", &[b"ApiKey\xA0aWQ6c2VjcmV0"], SPACE_MISSING),
     // Commas belong to the syntax of other schemes.
     ("another scheme with a comma", &[b"Digest realm=\"a\", nonce=\"b\""], Outcome::Absent),
     // Several. (Of an empty header beside another nothing is left once Envoy has joined them, so no row has one.)
@@ -88,8 +101,13 @@ pub(crate) const CASES: &[Case] = &[
     ("two headers, the first of another scheme", &[b"Basic YTpi", b"ApiKey aWQ6c2VjcmV0"], DUPLICATE),
     ("two headers, the second of another scheme", &[b"ApiKey aWQ6c2VjcmV0", b"Basic YTpi"], DUPLICATE),
     ("two headers, one the scheme alone", &[b"ApiKey", b"Basic YTpi"], DUPLICATE),
+    ("two headers, both the scheme alone", &[b"ApiKey", b"ApiKey"], DUPLICATE),
+    ("two headers, one with a tab for space", &[b"Bearer t", b"ApiKey\taWQ6c2VjcmV0"], DUPLICATE),
+    ("three headers, one the scheme alone", &[b"Bearer t", b"Basic YTpi", b"apikey"], DUPLICATE),
     ("joined by a comma", &[b"ApiKey aWQ6c2VjcmV0,ApiKey b3RoZXI6c2VjcmV0"], DUPLICATE),
     ("joined by a comma and a space", &[b"Basic YTpi, apikey aWQ6c2VjcmV0"], DUPLICATE),
     ("joined with a second credential of no scheme", &[b"ApiKey aWQ6c2VjcmV0,aWQ6c2VjcmV0"], DUPLICATE),
+    ("the scheme alone joined to another", &[b"Bearer t, ApiKey"], DUPLICATE),
+    ("a comma for space", &[b"ApiKey,aWQ6c2VjcmV0"], DUPLICATE),
     ("a comma at the end", &[b"ApiKey aWQ6c2VjcmV0,"], DUPLICATE),
 ];

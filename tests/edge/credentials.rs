@@ -8,7 +8,7 @@ use latchkey_key_feed::limits::KEY_ID_LEN_MAX;
 use latchkey_local_stack::http::{Request, Response, http2};
 use serde_json::json;
 
-use crate::stage::{self, Stage, encoded, key, key_of_bytes};
+use crate::stage::{self, Stage, configure, encoded, key, key_of_bytes};
 
 #[path = "../cases/credentials.rs"]
 mod cases;
@@ -37,6 +37,26 @@ fn every_case_means_at_the_edge_what_it_means_to_the_parser() {
             }
             Outcome::Absent => refused(&stage, name, &request, "latchkey_credential_missing"),
             Outcome::Malformed(reason) => refused(&stage, name, &request, &format!("latchkey_{reason}")),
+        }
+    }
+    stage.assert_no_vm_died();
+}
+
+// Seen: with a tab for the space, a request passed as nobody where a key is optional.
+#[test]
+fn where_a_key_is_optional_whoever_shows_a_malformed_one_is_refused() {
+    let stage = Stage::with_keys(Vec::new(), |config| {
+        configure(config, "/authentication", json!("optional"));
+    });
+    stage.await_table();
+    for (index, (name, values, outcome)) in CASES.iter().enumerate() {
+        let path = format!("/optional-{index}");
+        let request =
+            values.iter().fold(Request::get(&path), |request, value| request.header("authorization", value));
+        match outcome {
+            Outcome::Absent => assert_eq!(stage.send(&request).status, 200, "{name}"),
+            Outcome::Malformed(reason) => refused(&stage, name, &request, &format!("latchkey_{reason}")),
+            Outcome::Credential { .. } => refused(&stage, name, &request, "latchkey_key_unknown"),
         }
     }
     stage.assert_no_vm_died();

@@ -8,6 +8,15 @@ use serde_json::json;
 use crate::dynamic::Dynamic;
 use crate::stage::{configure, epoch, key, parameter};
 
+/// Keys of a table that comes to several MB.
+const KEYS: usize = 4_000;
+
+/// Bytes of text that the table holds of each.
+const NAME_LEN: usize = 2_000;
+
+/// What the tables of [`KEYS`] keys hold at least.
+const TABLE_LEN: u64 = (KEYS * NAME_LEN) as u64;
+
 fn goodbyes(keys: &FakeKeyService) -> Vec<String> {
     let requests = keys.requests();
     requests.into_iter().filter(|target| parameter(target, "leaving").is_some()).collect()
@@ -59,4 +68,46 @@ fn an_edge_that_is_told_to_look_at_no_credential_says_goodbye() {
     let answer = http1::exchange(edge, &Request::get("/off").header("x-api-key-owner", "mallory")).unwrap();
     assert_eq!(answer.status, 200);
     assert!(!answer.text().contains("mallory"), "the upstream tells what it saw: {}", answer.text());
+}
+
+/// Bytes that Envoy has in use (`/memory`, of its allocator).
+fn allocated(dynamic: &Dynamic) -> u64 {
+    let answer = dynamic.envoy.admin().get("/memory").unwrap().json().unwrap();
+    answer["allocated"].as_str().unwrap().parse().unwrap()
+}
+
+fn keys_with_long_names() -> FakeKeyService {
+    let keys = FakeKeyService::start(epoch("first")).unwrap();
+    let records = (0..KEYS).map(|number| {
+        let mut record = key(&format!("key-{number}"), "secret");
+        record.name = format!("{number:0>NAME_LEN$}");
+        record
+    });
+    keys.restore(epoch("first"), records.chain([key("id", "secret")]).collect());
+    keys
+}
+
+// Seen: the tables of the authorities that were configured before stayed for the life of the process.
+#[test]
+fn tables_that_nobody_uses_any_more_hold_no_memory() {
+    let mut dynamic = Dynamic::hasty(keys_with_long_names(), |_| {});
+    dynamic.await_admitted();
+    let first = allocated(&dynamic);
+    assert!(first > TABLE_LEN, "the table itself is not seen: {first} bytes");
+    let mut replaced_by = |round: usize| {
+        let said = goodbyes(&dynamic.keys).len();
+        dynamic.update(|config| {
+            configure(config, "/key_service/authority", json!(format!("round-{round}.example")));
+        });
+        wait::until("the table that was left is cleared", || {
+            Ok((goodbyes(&dynamic.keys).len() > said).then_some(()))
+        })
+        .unwrap();
+        dynamic.await_admitted();
+        allocated(&dynamic)
+    };
+    let held: Vec<u64> = (0..8).map(&mut replaced_by).collect();
+    // While one table takes the place of another there are two of them.
+    let most = held.iter().max().unwrap();
+    assert!(*most < first + 3 * TABLE_LEN, "at first {first} bytes, and then {held:?}");
 }

@@ -6,7 +6,7 @@
 //! what clients chose.
 //!
 //! ```
-//! use latchkey_effort::{Allowance, Effort, Overspent};
+//! use crate::{Allowance, Effort, Overspent};
 //!
 //! let mut effort = Effort::alone(Allowance { steps: 10, bytes: 1_000 });
 //! assert_eq!(effort.spend(10), Ok(()));

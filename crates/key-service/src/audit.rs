@@ -11,6 +11,7 @@ pub mod operations;
 pub mod tokens;
 
 use latchkey_effort::Overspent;
+use latchkey_effort::Payer;
 use latchkey_key_feed::{KeyId, UnixMillis};
 
 use crate::lane::Cost;
@@ -88,6 +89,19 @@ pub struct RefusalEvent<'a> {
     pub refusal: Refusal<'a>,
 }
 
+/// A change that was refused when it was to be written: somebody on whom it stands was shut out after the request had come.
+#[derive(Clone, Debug)]
+pub struct ShutOutEvent<'a> {
+    /// What was asked, as the trail calls it once it is done.
+    pub action: &'static str,
+    /// Who asked.
+    pub actor: &'a Actor,
+    /// Why it was refused, out of a bounded set.
+    pub reason: &'static str,
+    /// The user or the key that is let in no more, if it has a name.
+    pub claimed: Option<&'a str>,
+}
+
 /// A request that was allowed and could not be done: the service failed.
 #[derive(Clone, Debug)]
 pub struct FailureEvent<'a> {
@@ -145,7 +159,13 @@ pub enum Refusal<'a> {
 }
 
 impl Actor {
-    /// The service itself, for what it does without a request.
+    /// On whose account the changes wait that it asks for.
+    #[must_use]
+    pub fn payer(&self) -> Payer {
+        Payer::new(&self.username, &self.realm)
+    }
+
+    /// The service itself, in what it does unasked.
     #[must_use]
     pub fn service() -> Self {
         Self {
@@ -258,7 +278,24 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
     }
 }
 
-/// Writes the line of a failure. A change that failed has left nothing behind.
+/// Writes the line of a change that came too late.
+pub fn record_shut_out(event: &ShutOutEvent<'_>) {
+    let actor = event.actor;
+    tracing::info!(
+        target: TARGET,
+        outcome = "unauthenticated",
+        reason = event.reason,
+        claimed = event.claimed.map(shortened),
+        action = event.action,
+        username = actor.username,
+        realm = actor.realm,
+        api_key = actor.api_key.as_ref().map(KeyId::as_str),
+        run_as = actor.run_as.as_deref().map(shortened),
+        source = actor.source.map(tracing::field::display),
+    );
+}
+
+/// Writes the line of a failure. Of a change that failed nothing is left: it is all or nothing.
 pub fn record_failure(event: &FailureEvent<'_>) {
     let actor = event.actor;
     tracing::info!(

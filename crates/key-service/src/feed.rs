@@ -17,12 +17,12 @@ mod propagation;
 mod readings;
 pub mod register;
 pub mod shared_page;
-mod wait_places;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use latchkey_effort::Payer;
 use latchkey_key_feed::{Cursor, Epoch};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
@@ -33,7 +33,7 @@ use crate::feed::propagation::RecentChanges;
 use crate::feed::readings::{Listener, Newness, Place, Readings};
 use crate::feed::register::{ClaimFailure, EdgeRegister};
 use crate::feed::shared_page::SharedPage;
-use crate::feed::wait_places::WaitPlaces;
+use crate::shares::Shares;
 use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
 
@@ -44,8 +44,8 @@ pub struct Feed {
     readings: Readings,
     waiters_max: usize,
     places: Semaphore,
-    waits_for_all: WaitPlaces,
-    waits_for_live: WaitPlaces,
+    waits_for_all: Shares<Payer>,
+    waits_for_live: Shares<Payer>,
     edges: Arc<EdgeRegister>,
     stopping: watch::Receiver<bool>,
 }
@@ -100,8 +100,8 @@ impl Feed {
             store,
             waiters_max,
             places: Semaphore::new(waiters_max),
-            waits_for_all: WaitPlaces::default(),
-            waits_for_live: WaitPlaces::default(),
+            waits_for_all: Self::wait_places(),
+            waits_for_live: Self::wait_places(),
             edges,
             stopping,
         }

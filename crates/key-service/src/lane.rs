@@ -5,27 +5,21 @@
 //! has ended. So never more work runs at once than the lane allows, whatever clients do, and the lanes use
 //! only a known number of the process's threads.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use latchkey_effort::{Allowance, Effort, Halt, HaltReason, Overspent, Payer, SharedMemory};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::limits::work::{WORK_TURN_WAIT_MAX, WORK_WAIT_MAX, WORK_WAITING_MAX, WORK_WAITING_PER_PAYER_MAX};
+use crate::limits::work::WORK_WAIT_MAX;
+use crate::turns::Turns;
 
 /// A bounded number of threads for one kind of work.
 #[derive(Debug)]
 pub struct Lane {
     name: &'static str,
     bounds: LaneBounds,
-    turns: Arc<Semaphore>,
-    /// Permits to be in the lane: to run or to wait.
-    places: Arc<Semaphore>,
-    payers: Arc<Payers>,
+    turns: Turns,
 }
 
 /// How much of one kind of work there may be at once.
@@ -52,30 +46,6 @@ pub struct Cost {
     pub overspent: Option<Overspent>,
 }
 
-/// The payers that have work in a lane.
-#[derive(Debug, Default)]
-struct Payers(Mutex<HashMap<Payer, Account>>);
-
-#[derive(Debug)]
-struct Account {
-    turns: Arc<Semaphore>,
-    places_taken: usize,
-}
-
-/// The permit to be in a lane. Work that has one waits or runs.
-struct Place {
-    payer: Payer,
-    payers: Arc<Payers>,
-    _of_all: OwnedSemaphorePermit,
-}
-
-/// The permits to run, which the work holds until it ends.
-struct Turn {
-    _of_all: OwnedSemaphorePermit,
-    _of_payer: OwnedSemaphorePermit,
-    _place: Place,
-}
-
 /// Tells work that its client is gone, unless the client has got an answer.
 struct Client(Halt);
 
@@ -83,13 +53,7 @@ impl Lane {
     /// A lane within these bounds. Its name is for metrics and the log.
     #[must_use]
     pub fn new(name: &'static str, bounds: LaneBounds) -> Self {
-        Self {
-            name,
-            bounds,
-            turns: Arc::new(Semaphore::new(bounds.turns_max)),
-            places: Arc::new(Semaphore::new(bounds.turns_max + WORK_WAITING_MAX)),
-            payers: Arc::default(),
-        }
+        Self { name, bounds, turns: Turns::new(bounds.turns_max, bounds.payer_turns_max) }
     }
 
     /// The name.
@@ -107,7 +71,7 @@ impl Lane {
     /// How many pieces of work run.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.bounds.turns_max.saturating_sub(self.turns.available_permits())
+        self.turns.taken()
     }
 
     /// Does a piece of work once it has a permit to run. When the future is dropped, the work is told to end.
@@ -129,7 +93,7 @@ impl Lane {
         E: From<Overspent> + Send + 'static,
         F: FnOnce(&mut Effort) -> Result<T, E> + Send + 'static,
     {
-        let turn = match self.turn(payer).await {
+        let turn = match self.turns.take(payer).await {
             Ok(turn) => turn,
             Err(overspent) => {
                 tell(&Cost { overspent: Some(overspent), ..Cost::default() });
@@ -164,64 +128,6 @@ impl Lane {
             Err(_) => {
                 client.0.stop(HaltReason::Late);
                 Err(Overspent::Late.into())
-            }
-        }
-    }
-
-    /// Waits for a permit: first among the payer's own work, so that nobody waits behind all the work of
-    /// another payer.
-    async fn turn(&self, payer: &Payer) -> Result<Turn, Overspent> {
-        let place = self.place(payer)?;
-        let of_payer = self.payers.turns_of(payer, self.bounds.payer_turns_max);
-        let turns = async {
-            let of_payer = of_payer.acquire_owned().await;
-            (of_payer, Arc::clone(&self.turns).acquire_owned().await)
-        };
-        match timeout(WORK_TURN_WAIT_MAX, turns).await {
-            Ok((Ok(of_payer), Ok(of_all))) => {
-                Ok(Turn { _of_all: of_all, _of_payer: of_payer, _place: place })
-            }
-            _ => Err(Overspent::Crowded),
-        }
-    }
-
-    fn place(&self, payer: &Payer) -> Result<Place, Overspent> {
-        let of_all = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Overspent::Crowded)?;
-        self.payers.take_place(payer, self.bounds.payer_turns_max)?;
-        Ok(Place { payer: payer.clone(), payers: Arc::clone(&self.payers), _of_all: of_all })
-    }
-}
-
-impl Payers {
-    fn take_place(&self, payer: &Payer, turns_max: usize) -> Result<(), Overspent> {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts.entry(payer.clone()).or_insert_with(|| Account::new(turns_max));
-        if account.places_taken >= turns_max + WORK_WAITING_PER_PAYER_MAX {
-            return Err(Overspent::Crowded);
-        }
-        account.places_taken += 1;
-        Ok(())
-    }
-
-    fn turns_of(&self, payer: &Payer, turns_max: usize) -> Arc<Semaphore> {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&accounts.entry(payer.clone()).or_insert_with(|| Account::new(turns_max)).turns)
-    }
-}
-
-impl Account {
-    fn new(turns_max: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(turns_max)), places_taken: 0 }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut accounts = self.payers.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut account) = accounts.entry(self.payer.clone()) {
-            account.get_mut().places_taken -= 1;
-            if account.get().places_taken == 0 {
-                account.remove();
             }
         }
     }

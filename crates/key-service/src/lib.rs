@@ -20,5 +20,7 @@ pub mod remover;
 pub mod security;
 pub mod server;
 pub mod settings;
+pub mod shares;
 pub mod store;
 pub mod telemetry;
+pub mod turns;

@@ -119,8 +119,8 @@ pub const KEYS_SCANNED_AHEAD: usize = 64;
 /// a length.
 pub const KEYS_GRANTED_MAX: usize = 1_000;
 
-/// Most keys that one request may update: what Elasticsearch finds at once (`index.max_result_window`). They are changed in as few
-/// transactions as [`GROUP_LEN_MAX`] lets, for each of which other changes wait.
+/// Most keys that one request may update: what Elasticsearch finds at once (`index.max_result_window`). They are changed in parts of
+/// [`GROUP_KEYS_MAX`] keys or [`GROUP_LEN_MAX`] bytes, between which other changes are made.
 pub const KEYS_UPDATED_MAX: usize = 10_000;
 
 /// Most dead keys of each kind that are removed in one transaction, for which other changes wait: a few milliseconds.
@@ -145,10 +145,10 @@ pub const KEY_NAME_LEN_MAX: usize = 256;
 /// Longest username, in characters: Elasticsearch's limit for native users.
 pub const USERNAME_CHARS_MAX: usize = 507;
 
-/// Most users of the native realm. A listing holds all of them in memory, at some 500 bytes each.
+/// Most users of the native realm. A listing holds the text of all of them, at some 500 bytes each.
 pub const NATIVE_USERS_MAX: i64 = 100_000;
 
-/// Most roles that are managed over the interface. A listing holds all of them in memory.
+/// Most roles that are managed over the interface. A listing holds the text of all of them.
 pub const NATIVE_ROLES_MAX: i64 = 10_000;
 
 /// Most application privileges. A question about privileges reads all of an application.
@@ -185,6 +185,16 @@ pub const STORE_WRITERS_MAX: u32 = 4;
 /// of them still waits for less than a client does.
 pub const CHANGES_WAITING_MAX: usize = 4_096;
 
+/// Most of them that one user asks for, so that others find a place. Invalidations of keys have as many places of their own.
+pub const CHANGES_WAITING_PER_PAYER_MAX: usize = CHANGES_WAITING_MAX / 4;
+
+/// Most changes that fill a group alone and are in the line at once, one for each who asks. Others wait before it.
+pub const LARGE_CHANGES_MAX: usize = 4;
+
+/// Most changes of the directory that are made or wait for the store at once, one for each who asks, and as many of tokens. So a change of
+/// keys waits for a few of them, however many are asked for.
+pub const SIDE_CHANGES_MAX: usize = 2;
+
 /// Most keys that the changes of one group are about, so that neither the first of them nor another replica waits for long. A larger
 /// change is a group of its own.
 pub const GROUP_KEYS_MAX: usize = 256;
@@ -203,6 +213,9 @@ pub const STORE_LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How long a replica may be silent within a change before PostgreSQL takes the lock from it, in which the others wait.
 pub const STORE_SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// How often whoever waits for a place looks again whether a client has taken nothing of its answer for long.
+pub const PLACE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a statement may take before it is given up.
 pub const STORE_STATEMENT_WAIT_MAX: Duration = Duration::from_secs(15);

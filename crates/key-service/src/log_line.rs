@@ -204,6 +204,6 @@ pub(crate) mod tests {
             let error = crate::store::StoreError::Unavailable("the disk is full".into());
             tracing::error!(error = &error as &dyn Error, "failed");
         });
-        assert_eq!(lines[0]["error"], "the database did not do its part: the disk is full");
+        assert_eq!(lines[0]["error"], "the database failed: the disk is full");
     }
 }

@@ -7,6 +7,7 @@
 //! which database it is.
 
 pub mod change;
+mod change_line;
 pub mod directory;
 pub mod edges;
 mod error;
@@ -32,22 +33,21 @@ use latchkey_key_feed::{Cursor, Epoch, KeyId, Salt, SecretDigest, UnixMillis};
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, watch};
-use tracing::Instrument as _;
+use tokio::sync::watch;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
-use crate::limits::KEYS_SCANNED_AHEAD;
+use crate::limits::SIDE_CHANGES_MAX;
 use crate::store::change::{Change, Changed, Verb};
+use crate::store::change_line::ChangeLine;
 use crate::store::edges::KnownEdges;
 use crate::store::feed_text::FeedText;
-use crate::store::group_commit::GroupCommit;
 use crate::store::ledger::{ChangeHealth, Health, KeyLedger};
 use crate::store::location::StoreLocation;
 use crate::store::lookups::Lookups;
 use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
-use crate::store::scan::{KeyScan, ScanOrder};
 use crate::store::sql::SqlStore;
+use crate::turns::Turns;
 
 pub use error::StoreError;
 
@@ -59,8 +59,11 @@ pub struct KeyStore {
     /// Which feed it is. Another process may begin another.
     epoch: Arc<watch::Sender<Epoch>>,
     changes: Arc<watch::Sender<Cursor>>,
-    /// The queue of changes of keys.
-    line: GroupCommit<KeyLedger>,
+    /// Where changes of keys wait for each other.
+    line: ChangeLine,
+    /// Changes of the directory and of tokens pass the line of keys, a few at a time.
+    directory_turns: Turns,
+    token_turns: Turns,
     health: ChangeHealth,
     edges_at_opening: Arc<KnownEdges>,
     _replicas: Arc<Option<Hearing>>,
@@ -174,11 +177,22 @@ impl KeyStore {
         let health = ChangeHealth::default();
         let ledger =
             KeyLedger { database: database.clone(), changes: Arc::clone(&changes), health: health.clone() };
-        let line = GroupCommit::begin(ledger);
+        let line = ChangeLine::begin(ledger);
         let lookups = Lookups::default();
         let edges_at_opening = Arc::new(database.known_edges().await?);
         let replicas = Arc::new(replicas);
-        Ok(Self { database, lookups, epoch, changes, line, health, edges_at_opening, _replicas: replicas })
+        Ok(Self {
+            database,
+            lookups,
+            epoch,
+            changes,
+            line,
+            directory_turns: Turns::new(SIDE_CHANGES_MAX, 1),
+            token_turns: Turns::new(SIDE_CHANGES_MAX, 1),
+            health,
+            edges_at_opening,
+            _replicas: replicas,
+        })
     }
 
     /// Which feed this store's is.
@@ -216,21 +230,6 @@ impl KeyStore {
         let key_ids = keys.iter().map(|key| key.id.clone()).collect();
         let event = ChangeEvent { at: now, action, actor, key_ids };
         Ok(self.line.write(Change::new(Verb::Add(keys), event)).await?.cursor())
-    }
-
-    /// The keys that pass the filter, one after the other. Reading ends when they are dropped.
-    #[must_use]
-    pub fn scan(&self, filter: KeyFilter, order: ScanOrder) -> KeyScan {
-        let (sender, keys) = mpsc::channel(KEYS_SCANNED_AHEAD);
-        let database = self.database.clone();
-        let scan = async move {
-            if let Err(error) = database.scan(&filter, order, &sender).await {
-                // The receiver is gone, so the error is not needed.
-                let _ = sender.send(Err(error)).await;
-            }
-        };
-        tokio::spawn(scan.in_current_span());
-        KeyScan::new(keys)
     }
 
     /// Ends, for ever, the keys that pass the filter and were not invalidated yet, and tells which.

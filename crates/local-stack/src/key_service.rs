@@ -29,6 +29,7 @@ pub struct KeyServiceProcess {
 pub struct KeyServiceClient {
     address: SocketAddr,
     authorization: String,
+    password: String,
 }
 
 /// A key as it is shown once, to whoever made it.
@@ -136,7 +137,7 @@ impl KeyServiceClient {
     #[must_use]
     pub fn of_user(address: SocketAddr, username: &str, password: &str) -> Self {
         let authorization = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
-        Self { address, authorization }
+        Self { address, authorization, password: password.to_owned() }
     }
 
     /// Where the service is.
@@ -187,6 +188,12 @@ impl KeyServiceClient {
     #[must_use]
     pub fn authorization(&self) -> &str {
         &self.authorization
+    }
+
+    /// The password of that user.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        &self.password
     }
 
     /// Sends a request with the credentials of the first user.

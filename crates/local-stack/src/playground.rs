@@ -45,6 +45,7 @@ impl Playground {
         writeln!(out, "upstream     http://{}", self.stack.upstream.address())?;
         writeln!(out, "Envoy admin  http://{}", self.stack.envoy.admin().address())?;
         writeln!(out, "API key      {} (id {})", self.key.encoded, self.key.id)?;
+        writeln!(out, "user         elastic, password {}", self.stack.key_service.client().password())?;
         writeln!(out)?;
         writeln!(out, "curl -i http://{edge}/")?;
         writeln!(out, "curl -i -H 'Authorization: ApiKey {}' http://{edge}/", self.key.encoded)?;
@@ -53,6 +54,11 @@ impl Playground {
             "curl -s -H 'Authorization: {}' -H 'Content-Type: application/json' -X DELETE http://{service}/_security/api_key -d '{{\"ids\":[\"{}\"]}}'",
             self.stack.key_service.client().authorization(),
             self.key.id
+        )?;
+        writeln!(
+            out,
+            "LATCHKEY_PASSWORD={} target/debug/latchkey key list --url http://{service} --user elastic",
+            self.stack.key_service.client().password()
         )?;
         writeln!(out)?;
         writeln!(out, "Ctrl-C ends everything.")?;

@@ -45,6 +45,15 @@ impl ApplicationPrivilege {
     }
 }
 
+impl ApplicationPrivilege {
+    /// The bytes that it takes in memory without its metadata, about.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        let texts = [&self.application, &self.name].into_iter().chain(&self.actions);
+        size_of::<Self>() + texts.map(|text| size_of::<String>() + text.len()).sum::<usize>()
+    }
+}
+
 impl RegisteredPrivileges {
     /// The actions that a name stands for; `None` for a name that is not registered.
     #[must_use]

@@ -4,6 +4,7 @@ use super::a_current_edge;
 use super::model::{Edge, Service};
 use crate::limits::{BACKOFF_MS_MAX, FIRST_FOLLOWERS, IDLE_FIRST_MS};
 use crate::refresh::Answer;
+use crate::table::fake_store::{key, live};
 
 #[test]
 fn a_load_asks_for_what_follows_before_it_reads_an_answer() {
@@ -115,4 +116,84 @@ fn the_vms_of_workers_let_the_first_ones_begin() {
     edge.pass(IDLE_FIRST_MS);
     edge.tick(last);
     assert!(edge.pending_path(last).contains("after=0&"), "none of them came");
+}
+
+#[test]
+fn a_page_with_more_rows_than_were_asked_for_is_applied_whole_and_counted_once() {
+    let mut service = Service::new();
+    service.rows_per_page = 4_000;
+    for number in 0..3_000 {
+        service.create(&format!("key-{number}"));
+    }
+    let mut edge = Edge::new(1);
+    edge.catch_up(0, &service);
+    assert_eq!(edge.live().unwrap().keys, 3_000);
+    assert!(edge.holds("key-0") && edge.holds("key-2999"));
+    for number in 0..2_000 {
+        service.invalidate(&format!("key-{number}"));
+    }
+    edge.catch_up(0, &service);
+    let live = edge.live().unwrap();
+    assert_eq!((live.keys, live.cursor.0), (1_000, 5_000));
+    assert!(!edge.holds("key-0") && !edge.holds("key-1999") && edge.holds("key-2000"));
+}
+
+impl Service {
+    /// Makes a key that no record can hold.
+    fn create_too_large(&mut self, id: &str) {
+        self.seq += 1;
+        let mut key = key(id);
+        key.name = "n".repeat(70_000);
+        self.put(live(self.seq, key));
+    }
+}
+
+impl Edge {
+    /// Of how many rows it was said that they were set aside.
+    fn set_aside(&self) -> usize {
+        self.vms[0].notes.iter().filter(|note| note.contains("SetAside { count: 1,")).count()
+    }
+}
+
+#[test]
+fn a_row_that_is_set_aside_is_named_when_it_is_told_and_takes_one_place() {
+    let mut service = Service::new();
+    service.rows_per_page = 1;
+    service.create("a");
+    service.create_too_large("large");
+    service.create("b");
+    let mut edge = Edge::new(1);
+    edge.tick(0);
+    edge.answer(0, &service);
+    edge.answer(0, &service);
+    // An answer that was put off and asked for again.
+    let (call, _) = edge.vms[0].pending.take().unwrap();
+    edge.deliver(0, call, Answer::Lost);
+    edge.pass(BACKOFF_MS_MAX);
+    edge.catch_up(0, &service);
+    assert_eq!((edge.set_aside(), edge.live().unwrap().keys), (1, 3));
+    // The same key is changed and is too large still.
+    service.create_too_large("large");
+    edge.catch_up(0, &service);
+    assert_eq!((edge.set_aside(), edge.live().unwrap().keys), (2, 3));
+    assert!(edge.holds("a") && edge.holds("b"));
+    service.invalidate("large");
+    edge.catch_up(0, &service);
+    assert_eq!((edge.set_aside(), edge.live().unwrap().keys), (2, 2));
+}
+
+#[test]
+fn a_row_of_another_feed_is_named_once_when_that_is_loaded() {
+    let (mut edge, mut service) = a_current_edge();
+    service.create_too_large("large");
+    let (call, poll) = edge.vms[0].pending.take().unwrap();
+    service.epoch = "second";
+    // What a service answers that does not look at the epoch.
+    let mut answering = Service { seq: service.seq, epoch: "first", ..Service::new() };
+    answering.rows = service.rows.clone();
+    let page = String::from_utf8(answering.answer(&poll)).unwrap().replace("\"first\"", "\"second\"");
+    edge.deliver(0, call, Answer::Page(page.as_bytes()));
+    assert_eq!(edge.set_aside(), 0);
+    edge.catch_up(0, &service);
+    assert_eq!((edge.set_aside(), edge.live().unwrap().keys), (1, 2));
 }

@@ -1,8 +1,9 @@
 //! Answers that are not errors.
 
+pub(super) mod members;
 pub(super) mod text;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, VARY,
 };
@@ -26,6 +27,13 @@ pub(super) fn ok<T: Serialize>(answer: &T) -> Result<Response, ApiError> {
     with_status(StatusCode::OK, answer)
 }
 
+/// 200 with this text, which is JSON already.
+pub(super) fn ok_text(text: Bytes) -> Response {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// This as JSON, with a status of the caller's choice.
 ///
 /// # Errors
@@ -33,9 +41,8 @@ pub(super) fn ok<T: Serialize>(answer: &T) -> Result<Response, ApiError> {
 /// 500 when it has no JSON form.
 pub(super) fn with_status<T: Serialize>(status: StatusCode, answer: &T) -> Result<Response, ApiError> {
     let body = serde_json::to_vec(answer).map_err(ApiError::internal)?;
-    let mut response = Response::new(Body::from(body));
+    let mut response = ok_text(body.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_effort::Effort;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::content::{Member, Node, Token};
 use latchkey_elastic::{ErrorCause, ValidationProblems};
@@ -17,6 +18,7 @@ use latchkey_privileges::role_descriptor::REMOTE_CLUSTER_PRIVILEGES;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::api::answer::text::{AnswerText, WrittenAnswer};
 use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
@@ -26,6 +28,7 @@ use crate::api::routing::NoBody;
 use crate::api::{SharedService, answer};
 use crate::limits::APPLICATION_PRIVILEGES_MAX;
 use crate::store::directory::PrivilegeFilter;
+use crate::store::scan::Scan;
 
 const PARSER: ObjectParser<ApplicationPrivilege> = ObjectParser::new(
     "application-privilege",
@@ -82,15 +85,36 @@ pub(super) async fn list(
         applications: application.map(|application| vec![application]),
         names: (!names.is_empty()).then(|| names.clone()),
     };
-    let privileges = service.store.application_privileges(&filter).await?;
-    let is_missing = !names.is_empty() && privileges.is_empty();
-    let mut shown: ByApplication<ApplicationPrivilege> = BTreeMap::new();
-    for privilege in privileges {
-        let of_application = shown.entry(privilege.application.clone()).or_default();
-        of_application.insert(privilege.name.clone(), privilege);
+    let store = service.store.clone();
+    let write = move |effort: &mut Effort| write_all(store.scan_privileges(&filter), effort);
+    let (answer, has_any) = service.work(&service.workshop.searches, &authenticated, write).await?;
+    let is_missing = !names.is_empty() && !has_any;
+    Ok(answer.with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }))
+}
+
+/// Writes privileges as they come, which is in the order of their applications.
+fn write_all(
+    mut privileges: Scan<ApplicationPrivilege>,
+    effort: &mut Effort,
+) -> Result<(WrittenAnswer, bool), ApiError> {
+    let mut text = AnswerText::new(effort);
+    let mut latest: Option<String> = None;
+    while let Some(privilege) = privileges.blocking_next() {
+        let privilege = privilege?;
+        if latest.as_ref() == Some(&privilege.application) {
+            text.push(",")?;
+        } else {
+            text.push(if latest.is_none() { "{" } else { "}," })?;
+            text.push_json(&privilege.application)?;
+            text.push(":{")?;
+            latest = Some(privilege.application.clone());
+        }
+        text.push_json(&privilege.name)?;
+        text.push(":")?;
+        text.push_json(&privilege)?;
     }
-    let status = if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    service.write_answer(&authenticated, status, shown).await
+    text.push(if latest.is_none() { "{}" } else { "}}" })?;
+    Ok((text.finish(), latest.is_some()))
 }
 
 pub(super) async fn show_builtin(
@@ -133,7 +157,7 @@ pub(super) async fn put(
     for ((application, name), created) in names.into_iter().zip(created) {
         answer.entry(application).or_default().insert(name, Created { created });
     }
-    answer::ok(&answer)
+    service.write_answer(&authenticated, StatusCode::OK, answer).await
 }
 
 pub(super) async fn delete(

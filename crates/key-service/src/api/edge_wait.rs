@@ -41,6 +41,8 @@ pub(super) struct EdgesAnswer {
 struct MayAdmitAnswer {
     name: String,
     instance: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<String>,
     last_seen: UnixMillis,
     until: UnixMillis,
 }
@@ -122,10 +124,11 @@ impl EdgesAnswer {
 }
 
 impl MayAdmitAnswer {
-    fn of(MayAdmit { id, seen, until }: &MayAdmit) -> Self {
+    fn of(MayAdmit { id, key, seen, until }: &MayAdmit) -> Self {
         Self {
             name: id.name.as_str().to_owned(),
             instance: id.instance_shown().to_owned(),
+            api_key: key.as_ref().map(|key| key.as_str().to_owned()),
             last_seen: *seen,
             until: *until,
         }
@@ -163,6 +166,7 @@ mod tests {
                 name: EdgeName::try_from(format!("e{:04}", number / 2)).unwrap(),
                 instance: InstanceId::try_from(format!("{number:032x}")).unwrap(),
             },
+            key: (number == 1).then(|| "stolen".to_owned().try_into().unwrap()),
             seen: UnixMillis(5),
             until: UnixMillis(10 + number as u64),
         };
@@ -173,6 +177,10 @@ mod tests {
         assert!(!answer.complete);
         let may_admit = answer.may_admit.unwrap();
         assert_eq!((may_admit.len(), may_admit[1].name.as_str()), (EDGES_MISSING_NAMED_MAX, "e0000"));
+        assert_eq!(
+            (may_admit[0].api_key.as_deref(), may_admit[1].api_key.as_deref()),
+            (None, Some("stolen"))
+        );
         assert_eq!(answer.missing.unwrap().len(), EDGES_MISSING_NAMED_MAX / 2, "each name once");
         assert_eq!(answer.may_admit_until, Some(UnixMillis(10 + EDGES_MISSING_NAMED_MAX as u64 + 4)));
         let without_names = EdgesAnswer::of(&reached, false);

@@ -6,6 +6,7 @@
 
 use std::sync::LazyLock;
 
+use axum::body::Bytes;
 use axum::response::Response;
 use serde_json::{Map, Value};
 
@@ -27,19 +28,20 @@ const RESOURCES: [&str; 6] = [
     include_str!("openapi/user.json"),
 ];
 
-/// Read once. Empty only when a file is no JSON, which a test would see.
-static DOCUMENT: LazyLock<Option<Value>> = LazyLock::new(|| {
+/// Written once, and the same text for all who ask: whoever asks often and reads nothing holds no memory. Empty only when a file is no
+/// JSON, which a test would see.
+static DOCUMENT: LazyLock<Option<Bytes>> = LazyLock::new(|| {
     let mut document = serde_json::from_str(FRAME).ok()?;
     for resource in RESOURCES {
         add(&mut document, serde_json::from_str(resource).ok()?);
     }
-    Some(document)
+    serde_json::to_vec(&document).ok().map(Bytes::from)
 });
 
 pub(super) async fn show(parameters: Parameters, _: NoBody) -> Result<Response, ApiError> {
     parameters.finish()?;
     match &*DOCUMENT {
-        Some(document) => answer::ok(document),
+        Some(document) => Ok(answer::ok_text(document.clone())),
         None => Err(ApiError::internal("the description of the interface is no JSON")),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_effort::Effort;
 use latchkey_elastic::content::Node;
 use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_privileges::cluster_request::{ClusterRequest, DELETE_ROLE, GET_ROLES, PUT_ROLE};
@@ -12,6 +13,7 @@ use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use serde::Serialize;
 
 use crate::api::answer::found;
+use crate::api::answer::members::Members;
 use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
@@ -44,14 +46,24 @@ pub(super) async fn list(
     parameters.finish()?;
     authenticated.authorize(&ClusterRequest::Other(GET_ROLES))?;
     let is_asked = |name: &str| names.is_empty() || names.iter().any(|asked| asked == name);
-    let stored = service.store.native_roles((!names.is_empty()).then_some(names.as_slice())).await?;
-    let reserved = reserved();
-    let shown = stored.iter().chain(reserved.iter().filter(|(name, _)| is_asked(name)));
-    let shown: BTreeMap<String, RoleDescriptor> =
-        shown.map(|(name, role)| (name.to_owned(), role.clone())).collect();
-    let is_missing = !names.is_empty() && shown.is_empty();
-    let status = if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    service.write_answer(&authenticated, status, shown).await
+    let reserved: BTreeMap<String, RoleDescriptor> = reserved()
+        .iter()
+        .filter(|(name, _)| is_asked(name))
+        .map(|(name, role)| (name.to_owned(), role.clone()))
+        .collect();
+    let is_for_all = names.is_empty();
+    let store = service.store.clone();
+    let write = move |effort: &mut Effort| {
+        let mut roles = store.scan_roles((!names.is_empty()).then_some(names.as_slice()));
+        let mut shown = Members::begin(reserved, effort)?;
+        while let Some(role) = roles.blocking_next() {
+            let (name, role) = role?;
+            shown.push(&name, &role)?;
+        }
+        shown.finish()
+    };
+    let (answer, has_any) = service.work(&service.workshop.searches, &authenticated, write).await?;
+    Ok(answer.with_status(if has_any || is_for_all { StatusCode::OK } else { StatusCode::NOT_FOUND }))
 }
 
 pub(super) async fn put(

@@ -14,10 +14,8 @@ impl From<StoreError> for ApiError {
             StoreError::NulInText | StoreError::TextTooLong => {
                 ErrorCause::illegal_argument(error.to_string()).into()
             }
-            StoreError::ShutOut => {
-                telemetry::authentication_failed(error.kind());
-                shut_out()
-            }
+            // The store has told of it.
+            StoreError::ShutOut(_) => shut_out(),
             StoreError::TooManyChanges | StoreError::Unavailable(_) => {
                 telemetry::store_failed(&error);
                 Self::unavailable(error)

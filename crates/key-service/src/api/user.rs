@@ -19,6 +19,7 @@ pub(super) use put::put;
 
 use std::fmt;
 
+use latchkey_effort::Payer;
 use latchkey_elastic::content::{Member, Node};
 use latchkey_elastic::{ErrorCause, ErrorType};
 
@@ -66,14 +67,15 @@ impl NewPassword {
 
 impl Service {
     /// What is kept of a new password. Hashing a chosen one takes a thread for some time.
-    async fn hashed(&self, password: NewPassword) -> Result<PasswordHash, ApiError> {
+    async fn hashed(&self, password: NewPassword, maker: &Payer) -> Result<PasswordHash, ApiError> {
         match password {
             NewPassword::Hashed(hash) => Ok(*hash),
             NewPassword::Chosen(password) => {
-                self.passwords.hash(password, self.randomness.as_ref()).await.map_err(|refusal| match refusal
-                {
-                    HashRefusal::Saturated => ApiError::too_busy(refusal.to_string()),
-                    HashRefusal::Failed => ApiError::internal(refusal),
+                self.passwords.hash(password, maker, self.randomness.as_ref()).await.map_err(|refusal| {
+                    match refusal {
+                        HashRefusal::Saturated => ApiError::too_busy(refusal.to_string()),
+                        HashRefusal::Failed => ApiError::internal(refusal),
+                    }
                 })
             }
         }

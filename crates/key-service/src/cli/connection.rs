@@ -42,7 +42,8 @@ pub(super) struct ConnectionArguments {
     /// A file with the password of that user.
     #[arg(long, global = true, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Ask with the API key in this file (its field "encoded"), whatever --user says. It may also be in LATCHKEY_API_KEY.
+    /// Ask with the API key in this file (its field "encoded"), whatever --user says. Where no user is named, it may also be in
+    /// LATCHKEY_API_KEY.
     #[arg(long, global = true, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
     #[command(flatten)]

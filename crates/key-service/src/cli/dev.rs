@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::{DataDirectory, replace_file};
-use crate::cli::running::{self, Entrance, ServicePlan, StorePlace};
+use crate::cli::running::{self, Entrance, ServicePlan, StorePlace, address_and_port};
 use crate::randomness::SystemRandomness;
 use crate::security::jwt::JwtRealms;
 use crate::security::password::{Password, PasswordHash};
@@ -33,7 +33,7 @@ pub(super) struct DevArguments {
     #[arg(long, default_value = "latchkey-data", value_name = "DIRECTORY")]
     data: PathBuf,
     /// Loopback address and port to listen on; port 0 picks a free one.
-    #[arg(long, default_value_t = LISTEN_DEFAULT, value_name = "ADDRESS")]
+    #[arg(long, default_value_t = LISTEN_DEFAULT, value_name = "ADDRESS", value_parser = address_and_port)]
     listen: SocketAddr,
     /// Print one line of JSON when ready, and nothing else.
     #[arg(long)]
@@ -144,7 +144,9 @@ fn announce(readiness: &Readiness<'_>, json: bool) -> Result<(), CommandFailed> 
 
 fn told(Readiness { url, username, password, data }: &Readiness<'_>) -> String {
     let password = match password {
-        Some(password) => format!("{password}   (shown this once; valid as long as the directory is)"),
+        Some(password) => {
+            format!("{password}   (shown this once; it stays valid at every later start with this directory)")
+        }
         None => format!(
             "the one of the first start, or what it was changed to   (lost? stop, remove {PASSWORD_FILE} from the directory, start again)"
         ),

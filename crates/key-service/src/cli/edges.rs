@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
-use crate::cli::report::{Report, Table, date};
+use crate::cli::report::{Report, Table, date, harmless};
 use crate::cli::service_client::{ServiceClient, path};
 
 #[derive(Debug, Args)]
@@ -25,9 +25,10 @@ enum EdgesCommand {
 }
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 struct ForgetArguments {
-    /// The name of the edge.
-    #[arg(required_unless_present = "key", conflicts_with = "key", value_parser = NonEmptyStringValueParser::new())]
+    /// The name of the edge, as `latchkey edges` shows it.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// The id of a key: every edge that asks with it is gone.
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
@@ -56,15 +57,35 @@ fn forget_edges(
     };
     let answer = service.ask(Method::DELETE, &asked, None)?;
     let (forgotten, live) = (number(&answer.json, "forgotten"), number(&answer.json, "live"));
+    if let (Some(name), 0, 0) = (&arguments.name, forgotten, live) {
+        require_known(service, name)?;
+    }
     let text = format!("Forgot {forgotten} instance{}.\n", if forgotten == 1 { "" } else { "s" });
     Report { text, json: answer.text }.print(as_json)?;
     if live > 0 {
-        let who = if live == 1 { "instance still asks, and was" } else { "instances still ask, and were" };
-        return Err(CommandFailed::new(format!(
-            "{live} {who} not forgotten: stop the proxy, or end its key, first"
-        )));
+        let (who, whose) = if live == 1 {
+            ("instance still asks, and is", "it is gone, stop its proxy, or end its")
+        } else {
+            ("instances still ask, and are", "they are gone, stop their proxies, or end their")
+        };
+        return Err(CommandFailed::new(format!("{live} {who} kept: before you say that {whose} key")));
     }
     Ok(())
+}
+
+/// Fails if no edge of this name is listed, not even as gone: then it is probably misspelt.
+fn require_known(service: &ServiceClient, name: &str) -> Result<(), CommandFailed> {
+    let fleet = service.ask(Method::GET, &path(&["_latchkey", "edges"]), None)?.json;
+    let edges = fleet.get("edges").and_then(Value::as_array);
+    let is_known =
+        edges.into_iter().flatten().any(|edge| edge.get("name").and_then(Value::as_str) == Some(name));
+    if is_known {
+        return Ok(());
+    }
+    Err(CommandFailed::new(format!(
+        "the service knows no edge {}: `latchkey edges` lists those that it knows",
+        harmless(name)
+    )))
 }
 
 fn told(fleet: &Value) -> String {

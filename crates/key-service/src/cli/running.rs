@@ -167,9 +167,20 @@ impl Entrance {
     }
 }
 
+/// Reads the argument of `--listen`.
+pub(super) fn address_and_port(argument: &str) -> Result<SocketAddr, String> {
+    argument.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:9200".to_owned())
+}
+
 fn bound(address: SocketAddr) -> Result<std::net::TcpListener, CommandFailed> {
-    std::net::TcpListener::bind(address)
-        .map_err(|error| CommandFailed::new(format!("could not listen on {address}: {error}")))
+    std::net::TcpListener::bind(address).map_err(|error| {
+        let hint = if error.kind() == io::ErrorKind::AddrInUse {
+            "; --listen takes another address or port, and port 0 picks a free one"
+        } else {
+            ""
+        };
+        CommandFailed::new(format!("could not listen on {address}: {error}{hint}"))
+    })
 }
 
 fn no_sockets(error: &io::Error) -> CommandFailed {

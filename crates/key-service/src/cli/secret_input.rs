@@ -55,11 +55,23 @@ pub(super) fn secret(
             None => ask(what)?,
         },
     };
-    if secret.0.is_empty() {
-        Err(CommandFailed::new(format!("nothing was given as: {what}")))
-    } else {
-        Ok(secret)
-    }
+    if secret.0.is_empty() { Err(missing(file, variable, what)) } else { Ok(secret) }
+}
+
+/// Says where a secret is looked for that nobody gave.
+fn missing(file: Option<&Path>, variable: Option<&str>, what: &str) -> CommandFailed {
+    let file = file.filter(|path| *path != Path::new("-"));
+    CommandFailed::new(match (file, variable) {
+        (Some(path), _) => format!("there is no {what} in {}: its first line is empty", path.display()),
+        (None, Some(variable)) => {
+            format!(
+                "there is no {what}: put it into {variable}, into a file that is named, or on a line of stdin"
+            )
+        }
+        (None, None) => {
+            format!("there is no {what}: put it into a file that is named, or on a line of stdin")
+        }
+    })
 }
 
 /// The secret in this variable. An empty one is none.

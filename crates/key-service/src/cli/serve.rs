@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
-use crate::cli::running::{self, Entrance, ServicePlan, StorePlace};
+use crate::cli::running::{self, Entrance, ServicePlan, StorePlace, address_and_port};
 use crate::cli::secret_input::from_file;
 use crate::clock::SystemClock;
 use crate::file_modes::{refuse_written_by_all, warn_if_read_by_all, warn_if_replaced_by_all};
@@ -31,7 +31,7 @@ pub(super) struct ServeArguments {
     #[arg(short = 'E', value_name = "PATH=VALUE")]
     settings: Vec<String>,
     /// Address and port to listen on; wins over all settings.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address_and_port)]
     listen: Option<SocketAddr>,
     /// The directory of the store; wins over all settings.
     #[arg(long, value_name = "DIRECTORY")]
@@ -100,9 +100,20 @@ fn read(
     let sources = Sources::read(flags, env::vars_os(), config.zip(text.as_deref()), &problems);
     let settings = Settings::read(&sources, problems, overrides)
         .map_err(|invalid| CommandFailed::new(format!("the settings have mistakes:\n{invalid}")))?;
+    if !settings.users.exists() {
+        return Err(no_users(&settings.users));
+    }
     let users = UserFile::parse(&trusted_text_of(&settings.users)?)
         .map_err(|invalid| CommandFailed::invalid_file(&settings.users, &invalid))?;
     Ok((settings, users))
+}
+
+/// Without a user nobody is let in, so the first one is made before the first start.
+fn no_users(path: &Path) -> CommandFailed {
+    let path = path.display();
+    CommandFailed::new(format!(
+        "there is no users file {path}: `latchkey user create NAME --role superuser --file {path}` makes one with a first user"
+    ))
 }
 
 /// What a file says that decides who is let in.

@@ -99,7 +99,11 @@ impl ServiceClient {
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Received, CommandFailed> {
         let place = &self.place;
-        let unreachable = |error: io::Error| CommandFailed::new(format!("could not reach {place}: {error}"));
+        let unreachable = |error: io::Error| {
+            CommandFailed::new(format!(
+                "could not reach {place}: {error}; does the service run there? --url or LATCHKEY_URL says where it is"
+            ))
+        };
         let stream = TcpStream::connect((place.host.as_str(), place.port)).await.map_err(unreachable)?;
         let Some(connector) = &self.tls else {
             return converse(place, stream, request).await;
@@ -246,6 +250,9 @@ fn refusal(status: StatusCode, json: &Value) -> CommandFailed {
     }
     if let Some(cause) = error.get("caused_by").and_then(|cause| text(cause, "reason")) {
         line.push_str(&format!(" ({cause})"));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        line.push_str(" (is this the right credential for this service, and has it not ended?)");
     }
     CommandFailed::new(harmless(&line).replace('\n', " "))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::{DataDirectory, existing_store_file};
@@ -11,9 +11,10 @@ use crate::cli::secret_input::from_file;
 use crate::store::location::{PostgresLocation, StoreLocation, names_a_password};
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("place").args(["data", "store"]).required(true))]
 pub(super) struct StoreArguments {
     /// The data directory of an SQLite store.
-    #[arg(long, value_name = "DIRECTORY", required_unless_present = "store", conflicts_with = "store")]
+    #[arg(long, value_name = "DIRECTORY")]
     data: Option<PathBuf>,
     /// The URL of a PostgreSQL store, without a password: postgres://user@host/database.
     #[arg(long, value_name = "URL")]

@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::feed::Feed;
 use crate::feed::edges::{MayAdmit, Waiting};
-use crate::feed::wait_places::WaitPlace;
-use crate::limits::edges::EDGE_WAIT_LOOK_INTERVAL;
+use crate::limits::edges::{EDGE_WAIT_LOOK_INTERVAL, EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PAYER_MAX};
+use crate::shares::{Share, Shares};
 use crate::store::StoreError;
 use crate::telemetry::edges::{WaitOutcome, edges_waited_for};
 
@@ -23,7 +23,7 @@ use crate::telemetry::edges::{WaitOutcome, edges_waited_for};
 #[derive(Debug)]
 pub struct EdgeWait<'a> {
     feed: &'a Feed,
-    place: Option<WaitPlace>,
+    place: Option<Share<Payer>>,
     wait: Duration,
     waiting: Waiting,
 }
@@ -40,9 +40,14 @@ pub struct EdgesReached {
 }
 
 impl Feed {
-    /// Takes a permit to wait for edges, for at most `wait` from when the change is durable. Without a free
-    /// permit the request will not wait. Requests that make keys do not take the permits of those that end
-    /// keys.
+    /// Places for those who wait for edges. A request without one is not refused: the change that it asks for is made all the same, and it is
+    /// told at once how far the change has come. Nobody must be able to keep a revocation from being made by waiting for other things.
+    pub(super) fn wait_places() -> Shares<Payer> {
+        Shares::new(EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PAYER_MAX)
+    }
+
+    /// To wait for edges, for at most `wait` from when the change is durable; not at all where no place is free for the payer. Those who wait for
+    /// new keys do not take the places of those who end keys.
     pub fn edge_wait(&self, wait: Duration, waiting: Waiting, payer: &Payer) -> EdgeWait<'_> {
         let places = match waiting {
             Waiting::ForAll => &self.waits_for_all,

@@ -7,17 +7,18 @@
 //! tables only move forward. So the cursor of an instance only rises, and it does not matter in which order,
 //! how often, or by which replica an acknowledgement is received.
 //!
-//! After an answer, an instance may admit by its table for as long as it says itself
-//! (`staleness.refuse_after`). The answer may arrive as late as the edge waits for one. Until then the
-//! instance counts, whether it asks again or not. This time is measured by a monotonic clock. The store keeps
-//! it in wall-clock time, because no monotonic clock outlives a process. It is converted once, when it is
-//! read, so a later step of the wall clock changes nothing. If two times are known for one instance, the
-//! later one counts.
+//! An instance may admit by what it has for as long after an answer as it says itself
+//! (`staleness.refuse_after`). The answer may arrive as late as the edge waits for one. Until then it counts,
+//! whether it is heard of or not. That time is measured by a clock that only moves forward. Such a clock does
+//! not outlive a process, and no clock on the wall can be trusted: so the store keeps for how long an instance
+//! may admit from when that was noted, and whoever reads it counts so long from when he reads. Of two times
+//! that are told of one instance the later counts.
 
 mod claim;
 mod leaving;
 mod listing;
 mod missing;
+mod noting;
 mod room;
 mod stored;
 
@@ -48,6 +49,8 @@ pub struct EdgeLedger {
     unsure_until: SteadyMillis,
     /// Edges that asked before then may be missing in this ledger, according to the store.
     known_since: UnixMillis,
+    /// Of which such moment the store was told that it is of no matter any more.
+    known_again: UnixMillis,
     /// How many times an edge asked this replica.
     heard: u64,
     /// What is remembered of each credential.
@@ -56,7 +59,10 @@ pub struct EdgeLedger {
     none_gone_before: SteadyMillis,
     /// Instances that were dropped, which has to be written to the store.
     dropped: BTreeMap<EdgeId, GoneEdge>,
-    /// The value of `heard` when the rows of other replicas were last read, and the time before that.
+    /// Of which the store was told since the rows of other replicas were last taken in, and before that: what
+    /// is being read may be older.
+    dropped_before: [BTreeMap<EdgeId, GoneEdge>; 2],
+    /// The value of `heard` when the rows of other replicas were last taken in, and the time before that.
     heard_at_merges: [u64; 2],
     /// The instances whose rows have to be written.
     unstored: BTreeSet<EdgeId>,
@@ -121,6 +127,8 @@ struct EdgeProgress {
     holder_ended: bool,
     refuse_after_ms: u64,
     acknowledged: Cursor,
+    /// Whether it has ever promised anything, of whichever feed.
+    has_promised: bool,
     seen: UnixMillis,
     live_until: SteadyMillis,
     /// It may admit until then.
@@ -141,11 +149,13 @@ struct EdgeProgress {
 struct Stored {
     /// Whether there is a row, and its fields that do not only rise (holder, `refuse_after`) are right.
     is_right: bool,
-    /// Until when the instance may admit according to the row: in wall-clock time, and in monotonic time as
-    /// converted when it was written or read.
+    /// Until when it lets the instance admit: by the clock on the wall of whoever wrote it, and counted from
+    /// when it was written or read.
     until: UnixMillis,
     steady_until: SteadyMillis,
-    /// Whether the row has an acknowledgement of this epoch.
+    /// For how long it lets it admit, whenever it is read.
+    for_ms: u64,
+    /// Whether it has a promise of this epoch.
     has_promise: bool,
     /// The latest `until` that this replica has written or read. A later one was written by another replica.
     told_until: UnixMillis,
@@ -161,10 +171,12 @@ impl EdgeLedger {
             rules,
             unsure_until: SteadyMillis(0),
             known_since: UnixMillis(0),
+            known_again: UnixMillis(0),
             heard: 0,
             shares: BTreeMap::new(),
             none_gone_before: SteadyMillis(0),
             dropped: BTreeMap::new(),
+            dropped_before: Default::default(),
             heard_at_merges: [0; 2],
             unstored: BTreeSet::new(),
             missing: Vec::new(),
@@ -235,6 +247,7 @@ impl EdgeLedger {
         let took_back = takes_back && !progress.took_back;
         progress.took_back |= takes_back;
         progress.acknowledged = known.max(acknowledged);
+        progress.has_promised |= acknowledged != Cursor(0);
         progress.live_until = progress.live_until.max(live_until);
         progress.until = progress.until.max(until);
         progress.heard = heard;
@@ -242,7 +255,7 @@ impl EdgeLedger {
         // ahead for its own answers only, so it has to see that this replica answers too.
         let is_known_to_answer = progress.answered_until > now.steady.plus(TOLD_MARGIN_MS);
         progress.answered_until = progress.answered_until.max(until);
-        let needs_row = !is_known_to_answer || !progress.is_stored_until(progress.remaining(now), now);
+        let needs_row = !is_known_to_answer || !progress.is_remembered_for(progress.remaining(now), now);
         let is_first_promise = progress.acknowledged != Cursor(0) && !progress.stored.has_promise;
         if needs_row || is_first_promise {
             self.unstored.insert(id);
@@ -286,6 +299,7 @@ impl EdgeProgress {
             holder_ended: false,
             refuse_after_ms: 0,
             acknowledged: Cursor(0),
+            has_promised: false,
             seen: UnixMillis(0),
             live_until: SteadyMillis(0),
             until: SteadyMillis(0),
@@ -331,10 +345,14 @@ impl EdgeProgress {
         }
     }
 
-    /// Whether the store's row covers this time, by both clocks.
+    /// Whether the store will remember for so long that it may admit.
+    fn is_remembered_for(&self, ahead_ms: u64, now: Moment) -> bool {
+        self.stored.is_right && self.stored.steady_until >= now.steady.plus(ahead_ms)
+    }
+
+    /// Whether it will also say so by the clock on the wall, by which it sorts.
     fn is_stored_until(&self, ahead_ms: u64, now: Moment) -> bool {
-        let Stored { is_right, until, steady_until, .. } = self.stored;
-        is_right && until >= now.wall.plus_millis(ahead_ms) && steady_until >= now.steady.plus(ahead_ms)
+        self.is_remembered_for(ahead_ms, now) && self.stored.until >= now.wall.plus_millis(ahead_ms)
     }
 }
 

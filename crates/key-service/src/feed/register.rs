@@ -267,13 +267,18 @@ impl EdgeRegister {
     async fn write(&self) {
         let waiting = std::mem::take(&mut *self.writers());
         let now = self.now();
-        let dropped = self.ledger().take_dropped();
-        if !dropped.is_empty()
-            && let Err(error) = self.store.let_edges_go(&dropped).await
-        {
-            // Until that is written the instance only counts for longer than it must.
-            self.ledger().put_back_dropped(dropped);
-            tracing::debug!(error = &error as &dyn std::error::Error, "could not note that edges are gone");
+        let dropped = self.ledger().dropped();
+        if !dropped.is_empty() {
+            match self.store.let_edges_go(&dropped).await {
+                Ok(()) => self.ledger().note_let_go(dropped, self.store.may_have_replicas()),
+                // Until that is written it counts for longer than it must.
+                Err(error) => {
+                    tracing::debug!(
+                        error = &error as &dyn std::error::Error,
+                        "could not note that edges are gone"
+                    );
+                }
+            }
         }
         let rows = self.ledger().take_unstored(now);
         let outcome = if rows.is_empty() { Ok(()) } else { self.store.keep_edges(&rows).await };
@@ -296,17 +301,34 @@ impl EdgeRegister {
 
     async fn sweep(&self) {
         self.ledger().sweep(self.now());
-        // Rows that must be kept are written first, or a clock that was set could drop them.
+        // First what is to be kept is written.
         if self.written().await.is_err() {
             return;
         }
-        let now = self.clock.now();
-        if let Err(error) = self.store.drop_edges(now.minus(EDGE_LEFT_LIFE), now.minus(EDGE_ROW_LIFE)).await {
+        if let Err(error) = self.tidy_store().await {
             tracing::debug!(error = &error as &dyn std::error::Error, "could not drop edges");
         }
     }
 
-    /// The first acknowledgement of an edge follows a load, which says nothing about how long a change takes.
+    /// Makes what the store knows no more and no longer than it has to be.
+    async fn tidy_store(&self) -> Result<(), StoreError> {
+        let now = self.now();
+        let times = self.ledger().take_times_to_shorten(now);
+        if !times.is_empty() {
+            self.store.shorten_edge_times(&times).await?;
+        }
+        let over = self.ledger().unknown_that_are_over(now);
+        if let Some(begun) = over {
+            self.store.know_all_edges(begun).await?;
+            self.ledger().note_known_again(begun);
+        }
+        // A clock that was set must not drop what counts.
+        let counting = self.ledger().earliest_row_that_counts(now);
+        let ended_by = now.wall.minus(EDGE_ROW_LIFE).min(counting);
+        self.store.drop_edges(now.wall.minus(EDGE_LEFT_LIFE), ended_by).await
+    }
+
+    /// An edge that had acknowledged nothing before has loaded, which says nothing of how long a change takes.
     fn time_changes(&self, heard: &Heard, acknowledged: Cursor) {
         let Some(before) = heard.before.filter(|before| *before != Cursor(0)) else { return };
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);

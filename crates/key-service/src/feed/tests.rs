@@ -119,7 +119,14 @@ async fn asking_acknowledges() {
     let scratch = ScratchStore::new().await;
     let (feed, _stop) = feed(&scratch);
     assert_eq!(acknowledged(&feed, request(0, FOR_EVER)).await, 0);
-    let counts = |current| EdgeCounts { known: 1, live: 1, current, silent: 0, lag_max: 1 - current as u64 };
+    let counts = |current| EdgeCounts {
+        known: 1,
+        live: 1,
+        current,
+        silent: 0,
+        lag_max: 1 - current as u64,
+        of_key_max: 1,
+    };
     assert_eq!(feed.edges().counts(Cursor(1)), counts(0));
     assert_eq!(acknowledged(&feed, request(1, Duration::ZERO)).await, 1);
     assert_eq!(feed.edges().counts(Cursor(1)), counts(1));

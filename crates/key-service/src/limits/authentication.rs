@@ -8,8 +8,13 @@ pub const PASSWORD_LEN_MAX: usize = 1_024;
 /// Fewest characters of a password, as for Elasticsearch's native users.
 pub const PASSWORD_CHARS_MIN: usize = 6;
 
-/// Most passwords that may wait for a thread to be verified or hashed. One takes some 25 ms, so the last waits a few seconds.
-pub const PASSWORDS_WAITING_MAX: usize = 128;
+/// Most passwords that may wait for a thread to be verified, and as many new ones to be hashed. One takes some 25 ms, so the last waits a few
+/// seconds.
+pub const PASSWORDS_WAITING_MAX: usize = 256;
+
+/// Most of them from one source, for one username, and of new ones by one user, so that others find a place. Forty people behind one
+/// address who log in at once find one, too.
+pub const PASSWORDS_WAITING_SHARE_MAX: usize = PASSWORDS_WAITING_MAX / 4;
 
 /// Blocks of 1 KiB in a piece of memory that is kept for hashing: what a password takes that this service hashed. One piece is kept for
 /// each thread that hashes, of which there are half as many as processors.
@@ -29,8 +34,11 @@ pub const FAILED_LOGINS_PER_MINUTE_MAX: u32 = 6_000;
 /// Failed logins that one source may make at once: a dozen clients that all start with an old password, and some typing.
 pub const FAILED_LOGINS_BURST: u32 = 20;
 
-/// Most logins that may wait until others from the same source are decided. Each takes some 25 ms, so the last waits a few seconds.
+/// Most logins that may wait until others from their source are decided. Each takes some 25 ms, so the last waits a few seconds.
 pub const LOGINS_WAITING_MAX: usize = PASSWORDS_WAITING_MAX;
+
+/// Most of them from one source.
+pub const LOGINS_WAITING_PER_SOURCE_MAX: usize = PASSWORDS_WAITING_SHARE_MAX;
 
 /// Most sources whose failed logins are remembered, at some 40 bytes each; the one with the fewest is forgotten for a new one.
 pub const FAILED_LOGIN_SOURCES_MAX: usize = 65_536;

@@ -47,6 +47,9 @@ pub const EDGE_ANSWER_MARGIN: Duration = Duration::from_secs(60);
 /// admit for so much longer.
 pub const EDGE_ROW_WINDOW: Duration = Duration::from_secs(10 * 60);
 
+/// Most instances of which it is noted at once how much less time they have left. It is noted when a row says five minutes more.
+pub const EDGE_TIMES_NOTED_AT_ONCE_MAX: usize = 1_024;
+
 /// How often it is looked which rows have to be written again, and which edges may be dropped from the list.
 pub const EDGE_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 

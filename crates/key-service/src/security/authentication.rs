@@ -32,6 +32,7 @@ use crate::security::token::{Access, TokenDigest};
 use crate::store::{KeyStore, StoreError};
 
 pub use failure::{AuthenticationFailure, UserRejection};
+pub use footing::OwnerShutOut;
 
 /// The header that names the user to act as (Elasticsearch, `AuthenticationServiceField.RUN_AS_USER_HEADER`).
 const RUN_AS_HEADER: HeaderName = HeaderName::from_static("es-security-runas-user");

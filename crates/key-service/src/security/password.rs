@@ -1,25 +1,30 @@
 //! Passwords and their hashes.
 //!
-//! People choose passwords, so hashes must be slow to try: Argon2id (RFC 9106). Verifying takes a thread for
-//! some milliseconds. Therefore it happens apart from the threads that serve requests, on a bounded number of
-//! threads with a bounded queue. An unknown user costs the same as a wrong password.
+//! People choose passwords, so what is kept is slow to try: Argon2id (RFC 9106). Verifying takes a thread for some
+//! milliseconds, therefore it happens off the threads that serve requests, on a bounded number of threads, with a bounded
+//! number of requests waiting for one, of which no source and no username has all. A user nobody knows costs the same as a wrong password.
 
 mod memory;
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey_effort::Payer;
 use tokio::sync::Semaphore;
 
 use crate::limits::authentication::{
     PASSWORD_CHARS_MIN, PASSWORD_LEN_MAX, PASSWORD_RANDOM_LEN, PASSWORD_SALT_LEN, PASSWORDS_WAITING_MAX,
+    PASSWORDS_WAITING_SHARE_MAX,
 };
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::security::password::memory::HashingMemory;
+use crate::security::source::{Network, Source};
+use crate::shares::{Share, Shares};
 
 /// Memory of one hashing, in KiB: the first choice of OWASP's password storage cheat sheet, and the crate's default.
 const MEMORY_KIB: u32 = Params::DEFAULT_M_COST;
@@ -41,9 +46,19 @@ pub struct PasswordHash(phc::PasswordHash);
 #[derive(Clone, Debug)]
 pub struct PasswordChecker {
     threads: Arc<Semaphore>,
-    places: Arc<Semaphore>,
+    sources: Shares<Option<Network>>,
+    usernames: Shares<String>,
+    makers: Shares<Payer>,
     memory: Arc<HashingMemory>,
     decoy: PasswordHash,
+}
+
+/// A login that has a place among those whose passwords are looked at.
+#[derive(Debug)]
+pub struct Login<'a> {
+    checker: &'a PasswordChecker,
+    _source: Share<Option<Network>>,
+    _username: Share<String>,
 }
 
 /// Why a text is not a password that a user may have.
@@ -170,37 +185,26 @@ impl PasswordChecker {
         let memory = HashingMemory::default();
         Ok(Self {
             threads: Arc::new(Semaphore::new(threads)),
-            places: Arc::new(Semaphore::new(threads + PASSWORDS_WAITING_MAX)),
+            sources: places(threads),
+            usernames: places(threads),
+            makers: places(threads),
             decoy: PasswordHash::salted(&unguessable, salt, &memory)?,
             memory: Arc::new(memory),
         })
     }
 
-    /// Whether `stored` is the hash of `password`; without a stored hash no, at the same cost.
+    /// A place for a login from there with this username. Neither takes all of them.
     ///
     /// # Errors
     ///
-    /// [`Saturated`] when too many wait already: nothing was verified then.
-    pub async fn check(&self, stored: Option<&PasswordHash>, password: Password) -> Result<bool, Saturated> {
-        let _place = self.places.try_acquire().map_err(|_| Saturated)?;
-        if password.0.len() > PASSWORD_LEN_MAX {
-            return Ok(false);
-        }
-        let known = stored.is_some();
-        let hash = stored.unwrap_or(&self.decoy).clone();
-        let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| Saturated)?;
-        // The permit belongs to the work: a caller that hangs up leaves the queue, but the thread is busy
-        // until the end.
-        let memory = Arc::clone(&self.memory);
-        let matches = tokio::task::spawn_blocking(move || {
-            let _busy = thread;
-            hash.matches(&password, &memory)
-        });
-        let matches = matches.await.map_err(|_| Saturated)?.map_err(|HashingFailed| Saturated)?;
-        Ok(matches && known)
+    /// [`Saturated`] when too many wait already, of all or of one of the two.
+    pub fn login(&self, source: Option<Source>, username: &str) -> Result<Login<'_>, Saturated> {
+        let source = self.sources.take(&source.map(Network::of)).ok_or(Saturated)?;
+        let username = self.usernames.take(&username.to_owned()).ok_or(Saturated)?;
+        Ok(Login { checker: self, _source: source, _username: username })
     }
 
-    /// The hash of a new password under a fresh salt.
+    /// The hash of a new password under a fresh salt, for whoever makes it.
     ///
     /// # Errors
     ///
@@ -208,9 +212,10 @@ impl PasswordChecker {
     pub async fn hash(
         &self,
         password: Password,
+        maker: &Payer,
         randomness: &dyn Randomness,
     ) -> Result<PasswordHash, HashRefusal> {
-        let _place = self.places.try_acquire().map_err(|_| HashRefusal::Saturated)?;
+        let _place = self.makers.take(maker).ok_or(HashRefusal::Saturated)?;
         let salt = draw(randomness).map_err(|_| HashRefusal::Failed)?;
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| HashRefusal::Saturated)?;
         let memory = Arc::clone(&self.memory);
@@ -220,6 +225,35 @@ impl PasswordChecker {
         });
         hash.await.map_err(|_| HashRefusal::Saturated)?.map_err(|HashingFailed| HashRefusal::Failed)
     }
+}
+
+impl Login<'_> {
+    /// Whether `stored` is the hash of `password`; without a stored hash no, at the same cost.
+    ///
+    /// # Errors
+    ///
+    /// [`Saturated`] when there is no memory: nothing was verified then.
+    pub async fn check(&self, stored: Option<&PasswordHash>, password: Password) -> Result<bool, Saturated> {
+        if password.0.len() > PASSWORD_LEN_MAX {
+            return Ok(false);
+        }
+        let known = stored.is_some();
+        let hash = stored.unwrap_or(&self.checker.decoy).clone();
+        let thread = Arc::clone(&self.checker.threads).acquire_owned().await.map_err(|_| Saturated)?;
+        // The permit goes with the work: a caller that hangs up frees its place, but the thread is busy until the end.
+        let memory = Arc::clone(&self.checker.memory);
+        let matches = tokio::task::spawn_blocking(move || {
+            let _busy = thread;
+            hash.matches(&password, &memory)
+        });
+        let matches = matches.await.map_err(|_| Saturated)?.map_err(|HashingFailed| Saturated)?;
+        Ok(matches && known)
+    }
+}
+
+/// Places to hash on so many threads, and to wait.
+fn places<K: Clone + Eq + Hash>(threads: usize) -> Shares<K> {
+    Shares::new(threads + PASSWORDS_WAITING_MAX, threads + PASSWORDS_WAITING_SHARE_MAX)
 }
 
 /// The hash of a password, in so many bytes.

@@ -19,6 +19,7 @@ use crate::security::authentication::{AuthenticationFailure, UserRejection};
 use crate::security::credential::BasicCredential;
 use crate::security::password::{Password, PasswordChecker};
 use crate::security::realm::{ELASTIC, FILE, NATIVE, RESERVED, RealmName, Realms, User};
+use crate::security::source::Source;
 use crate::store::directory::NativeUser;
 use crate::store::tokens::TokenSelection;
 use crate::store::{KeyStore, StoreError};
@@ -46,7 +47,7 @@ impl RealmChain {
         Self { store, realms, order, anonymous, passwords }
     }
 
-    /// The user to whom this username and this password belong.
+    /// The user to whom this username and this password belong, which come from there.
     ///
     /// # Errors
     ///
@@ -54,13 +55,15 @@ impl RealmChain {
     pub async fn authenticate(
         &self,
         credential: BasicCredential,
+        source: Option<Source>,
     ) -> Result<Arc<User>, AuthenticationFailure> {
         let BasicCredential { username, password } = credential;
+        let login = self.passwords.login(source, &username)?;
         let candidates = self.candidates(&username).await?;
         let mut cause = UserRejection::Unknown;
         for user in &candidates {
             let again = Password::presented(password.expose().to_vec());
-            if self.passwords.check(user.password.as_ref(), again).await? {
+            if login.check(user.password.as_ref(), again).await? {
                 if user.enabled {
                     return Ok(Arc::new(user.clone()));
                 }
@@ -70,7 +73,7 @@ impl RealmChain {
             cause = UserRejection::WrongPassword;
         }
         if candidates.is_empty() {
-            self.passwords.check(None, password).await?;
+            login.check(None, password).await?;
         }
         Err(AuthenticationFailure::RejectedUser { username, cause })
     }

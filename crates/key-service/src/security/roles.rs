@@ -84,7 +84,7 @@ impl RoleResolver {
         let stored = if unfixed.is_empty() {
             RoleDescriptors::default()
         } else {
-            self.store.native_roles(Some(&unfixed)).await?
+            self.store.native_roles(&unfixed).await?
         };
         let mut found: BTreeMap<String, RoleDescriptor> =
             stored.iter().map(|(name, role)| (name.to_owned(), role.clone())).collect();

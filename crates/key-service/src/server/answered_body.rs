@@ -1,4 +1,4 @@
-//! The body of an answer, which tells when it is written: until then its connection is busy.
+//! The body of an answer, which tells when it is written: until then its connection is busy, as long as the client takes something of it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,12 +11,13 @@ use crate::server::places::Busy;
 /// A body whose connection is busy for as long as it lives.
 pub(super) struct AnsweredBody {
     body: Body,
-    _busy: Busy,
+    busy: Busy,
 }
 
 impl AnsweredBody {
-    pub(super) fn new(body: Body, busy: Busy) -> Self {
-        Self { body, _busy: busy }
+    pub(super) fn new(body: Body, mut busy: Busy) -> Self {
+        busy.begin_sending();
+        Self { body, busy }
     }
 }
 
@@ -28,7 +29,11 @@ impl HttpBody for AnsweredBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_ready() {
+            self.busy.note_progress();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -3,7 +3,7 @@
 //! There are so many places. Whoever comes when all are taken gets that of a connection on which nothing goes on: first of one that has
 //! not asked anything yet, the oldest of them, then of one that was answered and has been idle for longest. So no number of clients
 //! that say nothing, that begin a handshake or half a head, keeps others out. A connection whose request is being answered, or waits
-//! for the feed, is never closed for another.
+//! for the feed, is never closed for another, unless its client has taken nothing of an answer for long.
 //!
 //! One source has so many of them at most, and loses its own first. This machine and proxies that the operator trusts are not counted:
 //! many clients come from there.
@@ -12,9 +12,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
+use crate::limits::PLACE_LOOK_INTERVAL;
+use crate::limits::work::ANSWER_READ_WAIT_MAX;
 use crate::security::source::{AddressBlock, Network, Source};
 use crate::telemetry::connections::{self, Closed};
 
@@ -40,7 +44,10 @@ pub(super) struct Place {
 }
 
 /// A request on a connection, until its answer is written.
-pub(super) struct Busy(Arc<Place>);
+pub(super) struct Busy {
+    place: Arc<Place>,
+    is_sending: bool,
+}
 
 struct Shared {
     limits: ConnectionLimits,
@@ -50,6 +57,8 @@ struct Shared {
     is_awaited: AtomicBool,
     /// Grows by one with every answer; orders what is idle.
     answers: AtomicU64,
+    /// What progress is counted from.
+    began: Instant,
 }
 
 #[derive(Default)]
@@ -62,7 +71,12 @@ struct Table {
 struct Connection {
     /// `None` where sources are not counted.
     counted_as: Option<Network>,
+    /// Those whose answers are not there yet.
     requests: AtomicU32,
+    /// Answers that are being sent.
+    sending: AtomicU32,
+    /// When its client last took something of one, in milliseconds.
+    progress: AtomicU64,
     /// When it was last answered; 0 for never.
     answered: AtomicU64,
     is_closing: AtomicBool,
@@ -86,6 +100,7 @@ impl Places {
             changed: Notify::new(),
             is_awaited: AtomicBool::new(false),
             answers: AtomicU64::new(1),
+            began: Instant::now(),
         }))
     }
 
@@ -107,7 +122,8 @@ impl Places {
                     tracing::debug!(%source, "a connection was closed: its source has as many as it may");
                     return None;
                 }
-                Admission::Later => changed.await,
+                // A client that takes nothing of an answer tells nobody when that has lasted for long.
+                Admission::Later => drop(timeout(PLACE_LOOK_INTERVAL, changed).await),
             }
         }
     }
@@ -119,18 +135,20 @@ impl Shared {
         let mut table = self.table();
         let of_source = counted_as.and_then(|network| table.counted.get(&network)).copied().unwrap_or(0);
         if of_source >= self.limits.from_one_source {
-            return match table.make_room(|connection| connection.counted_as == counted_as) {
+            return match table.make_room(self.now(), |connection| connection.counted_as == counted_as) {
                 true => Admission::Later,
                 false => Admission::Refused,
             };
         }
         if table.connections.len() >= self.limits.all {
-            table.make_room(|_| true);
+            table.make_room(self.now(), |_| true);
             return Admission::Later;
         }
         let connection = Arc::new(Connection {
             counted_as,
             requests: AtomicU32::new(0),
+            sending: AtomicU32::new(0),
+            progress: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             is_closing: AtomicBool::new(false),
             close: Notify::new(),
@@ -142,6 +160,10 @@ impl Shared {
             *table.counted.entry(network).or_default() += 1;
         }
         Admission::Place(Place { number, connection, shared: Arc::clone(self) })
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn counts(&self, source: Source) -> bool {
@@ -161,9 +183,17 @@ impl Shared {
     }
 }
 
+impl Connection {
+    fn is_busy(&self, now: u64) -> bool {
+        let stalled = now.saturating_sub(self.progress.load(Ordering::SeqCst));
+        let is_read = u128::from(stalled) < ANSWER_READ_WAIT_MAX.as_millis();
+        self.requests.load(Ordering::SeqCst) > 0 || (self.sending.load(Ordering::SeqCst) > 0 && is_read)
+    }
+}
+
 impl Table {
     /// Closes the connection among these that is least missed, unless one of them is on its way out already. Whether one will go.
-    fn make_room(&self, is_candidate: impl Fn(&Connection) -> bool) -> bool {
+    fn make_room(&self, now: u64, is_candidate: impl Fn(&Connection) -> bool) -> bool {
         let mut least_missed: Option<(u64, &Arc<Connection>)> = None;
         for connection in self.connections.values().filter(|connection| is_candidate(connection)) {
             if connection.is_closing.load(Ordering::SeqCst) {
@@ -171,7 +201,7 @@ impl Table {
             }
             let answered = connection.answered.load(Ordering::SeqCst);
             let is_less = least_missed.is_none_or(|(least, _)| answered < least);
-            if is_less && connection.requests.load(Ordering::SeqCst) == 0 {
+            if is_less && !connection.is_busy(now) {
                 least_missed = Some((answered, connection));
             }
         }
@@ -208,7 +238,7 @@ impl Place {
         if was_closing {
             self.shared.tell_change();
         }
-        Busy(Arc::clone(self))
+        Busy { place: Arc::clone(self), is_sending: false }
     }
 }
 
@@ -229,11 +259,29 @@ impl Drop for Place {
     }
 }
 
+impl Busy {
+    /// The answer is there: from now on it is the client's turn.
+    pub(super) fn begin_sending(&mut self) {
+        self.note_progress();
+        if !std::mem::replace(&mut self.is_sending, true) {
+            self.place.connection.sending.fetch_add(1, Ordering::SeqCst);
+            self.place.connection.requests.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// The client has taken something of the answer.
+    pub(super) fn note_progress(&self) {
+        let Place { connection, shared, .. } = &*self.place;
+        connection.progress.store(shared.now(), Ordering::SeqCst);
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
-        let Place { connection, shared, .. } = &*self.0;
+        let Place { connection, shared, .. } = &*self.place;
         connection.answered.store(shared.answers.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
-        if connection.requests.fetch_sub(1, Ordering::SeqCst) == 1 {
+        let count = if self.is_sending { &connection.sending } else { &connection.requests };
+        if count.fetch_sub(1, Ordering::SeqCst) == 1 {
             shared.tell_change();
         }
     }

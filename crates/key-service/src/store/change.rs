@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use latchkey_effort::Payer;
 use latchkey_key_feed::{Cursor, UnixMillis};
 use tracing::Span;
 
 use crate::audit::ChangeEvent;
+use crate::limits::GROUP_KEYS_MAX;
+use crate::shares::Share;
 use crate::store::update::{KeyUpdate, UpdateOutcome};
 use crate::store::{KeyFilter, StoredKey};
 
@@ -20,6 +23,8 @@ pub(super) struct Change {
     pub(super) event: ChangeEvent,
     /// The request that asked for it: the entry in the audit log has its id.
     pub(super) span: Span,
+    /// Its place among those that wait.
+    pub(super) place: Option<Share<Payer>>,
 }
 
 /// What is to be done.
@@ -58,7 +63,7 @@ pub struct Changed<T> {
 impl Change {
     /// A change that the current request asks for.
     pub(super) fn new(verb: Verb, event: ChangeEvent) -> Self {
-        Self { verb, event, span: Span::current() }
+        Self { verb, event, span: Span::current(), place: None }
     }
 
     /// The keys that it adds.
@@ -80,7 +85,22 @@ impl Change {
         }
     }
 
-    /// How many bytes of text it writes at most, as JSON. A change that only invalidates keys writes none.
+    /// On whose account it waits.
+    pub(super) fn payer(&self) -> Payer {
+        self.event.actor.payer()
+    }
+
+    /// Whether it ends keys.
+    pub(super) fn ends_keys(&self) -> bool {
+        matches!(self.verb, Verb::Invalidate(_))
+    }
+
+    /// Whether it fills a group alone.
+    pub(super) fn is_large(&self) -> bool {
+        self.keys() >= GROUP_KEYS_MAX
+    }
+
+    /// How many bytes of texts it brings, at most, as JSON. What ends keys brings none.
     pub(super) fn written_len(&self) -> usize {
         match &self.verb {
             Verb::Add(keys) => keys.iter().map(StoredKey::written_len).sum(),

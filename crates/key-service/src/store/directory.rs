@@ -91,12 +91,12 @@ pub(in crate::store) struct Recorded {
 }
 
 impl KeyStore {
-    /// The native roles with these names, or all of them, in the order of their names.
+    /// The native roles with these names.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn native_roles(&self, names: Option<&[String]>) -> Result<RoleDescriptors, StoreError> {
+    pub async fn native_roles(&self, names: &[String]) -> Result<RoleDescriptors, StoreError> {
         self.database.native_roles(names).await
     }
 
@@ -126,18 +126,6 @@ impl KeyStore {
         let event = event(DirectoryAction::DeleteRole, vec![name.clone()], actor, now);
         self.write(event, move |database, event| async move { database.delete_role(&name, event).await })
             .await
-    }
-
-    /// The application privileges that pass the filter, in the order of application and name.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the store cannot tell.
-    pub async fn application_privileges(
-        &self,
-        filter: &PrivilegeFilter,
-    ) -> Result<Vec<ApplicationPrivilege>, StoreError> {
-        self.database.application_privileges(filter).await
     }
 
     /// Makes or replaces application privileges, all or none, and tells of each whether it is new. `None` when there would
@@ -190,8 +178,10 @@ impl KeyStore {
         Fut: Future<Output = Result<(T, Option<Recorded>), StoreError>> + Send + 'static,
     {
         let store = self.clone();
+        let payer = event.actor.payer();
         let verb = verb(self.database.clone(), event);
         let change = async move {
+            let _turn = store.directory_turns.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
             let done = verb.await;
             store.health.note(&done);
             let (outcome, changed) = done?;

@@ -26,13 +26,28 @@ pub struct EdgeRow {
     pub acknowledged: Cursor,
     /// When it last asked.
     pub seen: UnixMillis,
-    /// It may admit until then at most.
+    /// It may admit until then at most, by the clock of whoever wrote it.
     pub may_admit_until: UnixMillis,
+    /// When that was written, by the same clock.
+    pub noted: UnixMillis,
     /// Whether it has said goodbye or was forgotten since.
     pub has_left: bool,
 }
 
-/// An instance that can admit no more, as far as the replica knew that wrote this.
+/// For how long an instance may admit from now on, as far as whoever notes it knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeTime {
+    /// Which.
+    pub id: EdgeId,
+    /// When it was last known to have asked.
+    pub seen: UnixMillis,
+    /// The latest that was known to be written of when it may admit.
+    pub may_admit_until: UnixMillis,
+    /// For how long it may.
+    pub may_admit_for_ms: u64,
+}
+
+/// An instance that can admit no more, as far as whoever noted it knew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GoneEdge {
     /// Which.
@@ -48,8 +63,16 @@ pub struct GoneEdge {
 pub struct KnownEdges {
     /// The instances.
     pub rows: Vec<EdgeRow>,
-    /// Edges that asked before this moment, and not since, may be missing among the instances.
+    /// There may be edges that asked before this moment, and not since, and are not among the instances; 0 when there are none.
     pub begun: UnixMillis,
+}
+
+impl EdgeRow {
+    /// For how long it may admit from when that was noted: whatever the clock said of whoever noted it, and says of whoever reads it.
+    #[must_use]
+    pub fn may_admit_for_ms(&self) -> u64 {
+        self.may_admit_until.0.saturating_sub(self.noted.0)
+    }
 }
 
 impl KeyStore {
@@ -83,6 +106,25 @@ impl KeyStore {
     /// [`StoreError`] when nothing is durable.
     pub async fn let_edges_go(&self, gone: &[GoneEdge]) -> Result<(), StoreError> {
         self.database.let_edges_go(gone).await
+    }
+
+    /// Makes durable for how long these instances may admit from now on, where that is shorter than what was noted, but for those of
+    /// which others have written more than was known. If it is not durable, they count for longer.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when nothing is durable.
+    pub async fn shorten_edge_times(&self, times: &[EdgeTime]) -> Result<(), StoreError> {
+        self.database.shorten_edge_times(times).await
+    }
+
+    /// Notes that no edge can admit any more that asked before that moment, of [`KnownEdges::begun`], and not since.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it is not durable.
+    pub async fn know_all_edges(&self, begun: UnixMillis) -> Result<(), StoreError> {
+        self.database.know_all_edges(begun).await
     }
 
     /// Tells other replicas what these instances have acknowledged and when they asked. It need not be durable.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::store::footing::Footing;
+
 /// Why the store did not do it.
 #[derive(Debug)]
 pub enum StoreError {
@@ -14,9 +16,9 @@ pub enum StoreError {
     NulInText,
     /// A text is longer than PostgreSQL can find again.
     TextTooLong,
-    /// The user, key or token that asked for the change was shut out or had ended before it was written.
-    ShutOut,
-    /// The queue of changes is full.
+    /// Whoever asked for it was let in no more when it was to be written: this did not hold.
+    ShutOut(Footing),
+    /// As many changes wait as may.
     TooManyChanges,
     /// It is not a store of Latchkey.
     NotAStore,
@@ -24,7 +26,7 @@ pub enum StoreError {
     NewerVersion,
     /// The store is of an older version, and is not to be changed.
     OlderVersion,
-    /// The database did not do its part. For the log, never for a client.
+    /// The database failed. For the log, never for a client.
     Unavailable(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -49,7 +51,7 @@ impl StoreError {
             Self::NotAStore => "not_a_store",
             Self::NewerVersion => "newer_version",
             Self::OlderVersion => "older_version",
-            Self::ShutOut => "shut_out",
+            Self::ShutOut(_) => "shut_out",
             Self::TooManyChanges => "too_many_changes",
             Self::Unavailable(_) => "unavailable",
         }
@@ -65,7 +67,7 @@ impl fmt::Display for StoreError {
                 f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
             }
             Self::TextTooLong => f.write_str("a name is longer than this store can keep"),
-            Self::ShutOut => f.write_str("whoever asked for it is let in no more"),
+            Self::ShutOut(_) => f.write_str("whoever asked for it is let in no more"),
             Self::TooManyChanges => f.write_str("too many changes wait to be written"),
             Self::NotAStore => f.write_str("it is no store of Latchkey"),
             Self::NewerVersion => {
@@ -74,7 +76,7 @@ impl fmt::Display for StoreError {
             Self::OlderVersion => f.write_str(
                 "it is of an older version of Latchkey; start the service once to bring it up to date",
             ),
-            Self::Unavailable(_) => f.write_str("the database did not do its part"),
+            Self::Unavailable(_) => f.write_str("the database failed"),
         }
     }
 }

@@ -8,9 +8,12 @@
 
 use latchkey_key_feed::KeyId;
 
+use crate::audit::{self, Actor, ShutOutEvent};
 use crate::security::token::stamp::PasswordStamp;
 use crate::security::token::{Access, TokenDigest};
+use crate::store::StoreError;
 use crate::store::directory::users::UserKind;
+use crate::telemetry;
 
 /// Something that must still hold.
 ///
@@ -30,4 +33,29 @@ pub enum Footing {
         /// The stamp of the password that proved the user; then it must still be the password.
         stamp: Option<PasswordStamp>,
     },
+}
+
+impl Footing {
+    /// The name of the user or the id of the key; an access token has no name.
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Key(id) => Some(id.as_str()),
+            Self::Token(_) => None,
+            Self::User { username, .. } => Some(username),
+        }
+    }
+}
+
+/// Tells the trail and the metrics of a change that was refused because somebody is let in no more. The store does it and not who answers,
+/// so that nobody keeps it out of the trail by hanging up.
+pub(super) fn tell_if_shut_out<T>(outcome: &Result<T, StoreError>, action: &'static str, actor: &Actor) {
+    if let Err(error @ StoreError::ShutOut(footing)) = outcome {
+        telemetry::authentication_failed(error.kind());
+        audit::record_shut_out(&ShutOutEvent {
+            action,
+            actor,
+            reason: error.kind(),
+            claimed: footing.name(),
+        });
+    }
 }

@@ -4,7 +4,9 @@
 //! group, and gives each change its own outcome, after the commit and never before it. While a group is
 //! written the next one gathers, so groups grow with the load. A change that comes alone waits for nothing.
 //!
-//! A change in the queue is made whether or not somebody still waits for the answer.
+//! What is urgent goes first, so that it never waits for all the others. After a group of nothing else, one of the others is due.
+//!
+//! What is in the line is done whether or not anybody still waits for the answer.
 
 use std::error::Error;
 use std::fmt;
@@ -23,6 +25,9 @@ pub(super) trait Ledger: Send + Sync + 'static {
     /// The outcome of a change that was written.
     type Outcome: Send + 'static;
 
+    /// Whether a change goes before others.
+    fn is_urgent(change: &Self::Change) -> bool;
+
     /// How many keys a change is about; [`usize::MAX`] when nobody knows.
     fn keys_of(change: &Self::Change) -> usize;
 
@@ -39,7 +44,8 @@ pub(super) trait Ledger: Send + Sync + 'static {
 
 /// The sender of the queue. The queue lasts as long as one of its clones.
 pub(super) struct GroupCommit<L: Ledger> {
-    line: mpsc::Sender<Waiting<L>>,
+    urgent: mpsc::Sender<Waiting<L>>,
+    others: mpsc::Sender<Waiting<L>>,
 }
 
 /// A change in the queue, and the channel for its outcome.
@@ -50,9 +56,24 @@ struct Waiting<L: Ledger> {
 
 /// The receiver of the queue.
 struct Front<L: Ledger> {
-    line: mpsc::Receiver<Waiting<L>>,
-    /// A change that was too large for the last group, and begins the next one.
-    next: Option<Waiting<L>>,
+    urgent: Row<L>,
+    others: Row<L>,
+    /// Whether the group before had none of the others.
+    others_are_due: bool,
+}
+
+/// Changes in the order in which they came.
+struct Row<L: Ledger> {
+    changes: mpsc::Receiver<Waiting<L>>,
+    /// What was found too large for the group before it.
+    first: Option<Waiting<L>>,
+}
+
+/// What is written together.
+struct Group<L: Ledger> {
+    changes: Vec<Waiting<L>>,
+    keys: usize,
+    len: usize,
 }
 
 /// Why a group failed, as each of its changes is told.
@@ -62,9 +83,12 @@ struct GroupFailed(Arc<dyn Error + Send + Sync>);
 impl<L: Ledger> GroupCommit<L> {
     /// Opens a queue to this ledger.
     pub(super) fn begin(ledger: L) -> Self {
-        let (line, changes) = mpsc::channel(CHANGES_WAITING_MAX);
-        tokio::spawn(write_groups(Arc::new(ledger), Front { line: changes, next: None }));
-        Self { line }
+        let (urgent, urgent_changes) = mpsc::channel(CHANGES_WAITING_MAX);
+        let (others, other_changes) = mpsc::channel(CHANGES_WAITING_MAX);
+        let (urgent_row, other_row) = (Row::of(urgent_changes), Row::of(other_changes));
+        let front = Front { urgent: urgent_row, others: other_row, others_are_due: false };
+        tokio::spawn(write_groups(Arc::new(ledger), front));
+        Self { urgent, others }
     }
 
     /// Puts a change into the queue, and waits until it is durable. Once this was polled the change is made,
@@ -76,7 +100,8 @@ impl<L: Ledger> GroupCommit<L> {
     /// why it was not made; when the commit itself failed, it is not known whether it was.
     pub(super) async fn write(&self, change: L::Change) -> Result<L::Outcome, StoreError> {
         let (answer, written) = oneshot::channel();
-        self.line.try_send(Waiting { change, answer }).map_err(|refused| match refused {
+        let line = if L::is_urgent(&change) { &self.urgent } else { &self.others };
+        line.try_send(Waiting { change, answer }).map_err(|refused| match refused {
             TrySendError::Full(_) => StoreError::TooManyChanges,
             TrySendError::Closed(_) => StoreError::Unavailable("nobody writes changes any more".into()),
         })?;
@@ -107,24 +132,60 @@ impl<L: Ledger> Front<L> {
     /// Waits for a change, and takes what waits behind it as long as the group stays small. `None` once the
     /// queue is closed.
     async fn next_group(&mut self) -> Option<Vec<Waiting<L>>> {
-        let first = match self.next.take() {
-            Some(first) => first,
-            None => self.line.recv().await?,
-        };
-        let (mut keys, mut len) = (L::keys_of(&first.change), L::len_of(&first.change));
-        let mut group = vec![first];
-        while keys < GROUP_KEYS_MAX && len < GROUP_LEN_MAX {
-            let Ok(next) = self.line.try_recv() else { break };
-            // A change of no key still takes a statement.
-            keys = keys.saturating_add(L::keys_of(&next.change).max(1));
-            len = len.saturating_add(L::len_of(&next.change));
-            if keys > GROUP_KEYS_MAX || len > GROUP_LEN_MAX {
-                self.next = Some(next);
-                break;
+        let mut group = Group::of(self.first().await?);
+        for row in [&mut self.urgent, &mut self.others] {
+            while let Some(next) = row.next() {
+                if let Err(next) = group.add(next) {
+                    row.first = Some(next);
+                    break;
+                }
             }
-            group.push(next);
         }
-        Some(group)
+        self.others_are_due = group.changes.iter().all(|waiting| L::is_urgent(&waiting.change));
+        Some(group.changes)
+    }
+
+    async fn first(&mut self) -> Option<Waiting<L>> {
+        let Self { urgent, others, others_are_due } = self;
+        let (one, other) = if *others_are_due { (others, urgent) } else { (urgent, others) };
+        match one.next().or_else(|| other.next()) {
+            Some(first) => Some(first),
+            None => tokio::select! {
+                Some(first) = one.changes.recv() => Some(first),
+                Some(first) = other.changes.recv() => Some(first),
+                else => None,
+            },
+        }
+    }
+}
+
+impl<L: Ledger> Row<L> {
+    fn of(changes: mpsc::Receiver<Waiting<L>>) -> Self {
+        Self { changes, first: None }
+    }
+
+    fn next(&mut self) -> Option<Waiting<L>> {
+        self.first.take().or_else(|| self.changes.try_recv().ok())
+    }
+}
+
+impl<L: Ledger> Group<L> {
+    fn of(first: Waiting<L>) -> Self {
+        let (keys, len) = (L::keys_of(&first.change), L::len_of(&first.change));
+        Self { changes: vec![first], keys, len }
+    }
+
+    /// Takes one more, or gives back what would make the group too large.
+    fn add(&mut self, next: Waiting<L>) -> Result<(), Waiting<L>> {
+        // A change that is about no key is work all the same.
+        let keys = self.keys.saturating_add(L::keys_of(&next.change).max(1));
+        let len = self.len.saturating_add(L::len_of(&next.change));
+        if keys > GROUP_KEYS_MAX || len > GROUP_LEN_MAX {
+            return Err(next);
+        }
+        (self.keys, self.len) = (keys, len);
+        self.changes.push(next);
+        Ok(())
     }
 }
 
@@ -149,7 +210,7 @@ impl Error for GroupFailed {
 // By hand, because a derived `Clone` would require it of the ledger.
 impl<L: Ledger> Clone for GroupCommit<L> {
     fn clone(&self) -> Self {
-        Self { line: self.line.clone() }
+        Self { urgent: self.urgent.clone(), others: self.others.clone() }
     }
 }
 

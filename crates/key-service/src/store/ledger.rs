@@ -6,12 +6,12 @@ use std::time::Instant;
 use latchkey_key_feed::Cursor;
 use tokio::sync::watch;
 
-use crate::audit;
+use crate::audit::{self, ChangeEvent};
 use crate::limits::RETRY_PAUSE;
 use crate::store::change::{Change, Done};
 use crate::store::group_commit::Ledger;
 use crate::store::sql::SqlStore;
-use crate::store::{StoreError, replicas};
+use crate::store::{StoreError, footing, replicas};
 use crate::telemetry;
 
 /// The keys of the database, and the channel that announces their changes.
@@ -43,6 +43,10 @@ impl Ledger for KeyLedger {
         change.keys()
     }
 
+    fn is_urgent(change: &Change) -> bool {
+        change.ends_keys()
+    }
+
     fn len_of(change: &Change) -> usize {
         change.written_len()
     }
@@ -57,6 +61,8 @@ impl Ledger for KeyLedger {
             replicas::announce(&self.changes, latest);
         }
         for (change, outcome) in group.iter().zip(&outcomes) {
+            let ChangeEvent { action, actor, .. } = &change.event;
+            change.span.in_scope(|| footing::tell_if_shut_out(outcome, action.as_str(), actor));
             if let Ok(Done { change: Some((_, event)), .. }) = outcome {
                 change.span.in_scope(|| audit::record_change(event));
                 telemetry::keys_changed(event.action, event.key_ids.len());

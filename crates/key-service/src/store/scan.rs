@@ -1,9 +1,14 @@
-//! Keys as they are read, one after the other.
+//! What is stored, as it is read, one after the other.
 
-use tokio::sync::mpsc::Receiver;
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::role_descriptor::RoleDescriptor;
+use tokio::sync::mpsc::{Receiver, channel};
+use tracing::Instrument as _;
 
-use crate::store::sql::UnreadKey;
-use crate::store::{StoreError, StoredKey};
+use crate::limits::KEYS_SCANNED_AHEAD;
+use crate::store::directory::{NativeUser, PrivilegeFilter};
+use crate::store::sql::{Selection, SqlStore, Unread};
+use crate::store::{KeyFilter, KeyStore, StoreError, StoredKey};
 
 /// In which order keys are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,28 +19,69 @@ pub enum ScanOrder {
     Insertion,
 }
 
-/// The keys that pass a filter. Reading ends when this is dropped.
+/// What passes a filter. Reading ends when this is dropped.
 #[derive(Debug)]
-pub struct KeyScan(Receiver<Result<UnreadKey, StoreError>>);
+pub struct Scan<T>(Receiver<Result<Unread<T>, StoreError>>);
 
-impl KeyScan {
-    pub(super) fn new(keys: Receiver<Result<UnreadKey, StoreError>>) -> Self {
-        Self(keys)
+/// The keys that pass a filter.
+pub type KeyScan = Scan<StoredKey>;
+
+impl KeyStore {
+    /// The keys that pass the filter, one after the other.
+    #[must_use]
+    pub fn scan(&self, filter: KeyFilter, order: ScanOrder) -> KeyScan {
+        Scan::begin(self.database.clone(), Selection::of_keys(&filter, order))
     }
 
-    /// The next key. The last item is an error when the store could not read the rest. Must not be called on
-    /// a thread that serves requests: it blocks, and JSON is parsed here.
-    pub fn blocking_next(&mut self) -> Option<Result<StoredKey, StoreError>> {
+    /// The native users with these names, or all of them, in the order of their names.
+    #[must_use]
+    pub fn scan_users(&self, names: Option<&[String]>) -> Scan<NativeUser> {
+        Scan::begin(self.database.clone(), Selection::of_users(names))
+    }
+
+    /// The native roles with these names, or all of them, in the order of their names.
+    #[must_use]
+    pub fn scan_roles(&self, names: Option<&[String]>) -> Scan<(String, RoleDescriptor)> {
+        Scan::begin(self.database.clone(), Selection::of_roles(names))
+    }
+
+    /// The application privileges that pass the filter, in the order of application and name.
+    #[must_use]
+    pub fn scan_privileges(&self, filter: &PrivilegeFilter) -> Scan<ApplicationPrivilege> {
+        Scan::begin(self.database.clone(), Selection::of_privileges(filter))
+    }
+}
+
+impl<T: 'static> Scan<T> {
+    fn begin(database: SqlStore, selection: Result<Selection<T>, StoreError>) -> Self {
+        let (sender, rows) = channel(KEYS_SCANNED_AHEAD);
+        let scan = async move {
+            let scanned = match selection {
+                Ok(selection) => database.scan(selection, &sender).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = scanned {
+                // Nobody misses the error who does not listen any more.
+                let _ = sender.send(Err(error)).await;
+            }
+        };
+        tokio::spawn(scan.in_current_span());
+        Self(rows)
+    }
+
+    /// The next one. The last is an error when the store could not tell the rest. Must not be called on a thread that serves requests:
+    /// it waits, and what was written as JSON is read here.
+    pub fn blocking_next(&mut self) -> Option<Result<T, StoreError>> {
         self.0.blocking_recv().map(|unread| unread?.read())
     }
 
     /// All of them.
     #[cfg(test)]
-    pub(crate) async fn all(mut self) -> Result<Vec<StoredKey>, StoreError> {
-        let mut keys = Vec::new();
+    pub(crate) async fn all(mut self) -> Result<Vec<T>, StoreError> {
+        let mut all = Vec::new();
         while let Some(unread) = self.0.recv().await {
-            keys.push(unread?.read()?);
+            all.push(unread?.read()?);
         }
-        Ok(keys)
+        Ok(all)
     }
 }

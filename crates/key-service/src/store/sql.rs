@@ -46,7 +46,7 @@ pub use edges::EdgeAnnouncements;
 
 pub(super) use import::Added;
 pub(super) use postgres::announcements::Announced;
-pub(super) use scan::UnreadKey;
+pub(super) use scan::{Selection, Unread};
 
 /// The connections to the database. Clones share them.
 #[derive(Clone)]

@@ -6,6 +6,7 @@ mod footing;
 mod groups;
 mod keys;
 mod postgres;
+mod precedence;
 mod removal;
 mod replicas;
 mod transfer;

@@ -2,6 +2,7 @@
 //!
 //! As with keys, a change is one transaction with its audit event, and runs to its end even when the caller goes away.
 
+use latchkey_effort::Payer;
 use latchkey_key_feed::{KeyId, UnixMillis};
 use tracing::Instrument as _;
 
@@ -146,9 +147,10 @@ impl KeyStore {
     ///
     /// [`StoreError`] when they were not stored.
     pub async fn create_token(&self, token: NewToken, actor: Actor) -> Result<bool, StoreError> {
+        let payer = actor.payer();
         let event = event_of(&token, TokenAction::CreateToken, actor);
         let database = self.database.clone();
-        to_its_end(async move {
+        self.to_its_end(payer, async move {
             let is_made = database.create_token(&token, &event).await?;
             if is_made {
                 record(&event);
@@ -195,9 +197,10 @@ impl KeyStore {
         token: NewToken,
         actor: Actor,
     ) -> Result<bool, StoreError> {
+        let payer = actor.payer();
         let event = event_of(&token, TokenAction::RefreshToken, actor);
         let database = self.database.clone();
-        to_its_end(async move {
+        self.to_its_end(payer, async move {
             let exchanged = database.exchange_token(old, &seed, &token, &event).await?;
             if exchanged {
                 record(&event);
@@ -253,8 +256,9 @@ impl KeyStore {
         selection: TokenSelection,
         mut event: TokenEvent,
     ) -> Result<TokenInvalidation, StoreError> {
+        let payer = event.actor.payer();
         let database = self.database.clone();
-        to_its_end(async move {
+        self.to_its_end(payer, async move {
             let done = database.invalidate_tokens(&selection, &mut event).await?;
             if done.invalidated > 0 {
                 record(&event);
@@ -262,6 +266,21 @@ impl KeyStore {
             Ok(done)
         })
         .await
+    }
+
+    /// When it is the payer's turn, and in a task of its own: a caller that hangs up must not lose the audit line of a change that is already
+    /// durable.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        payer: Payer,
+        change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turns = self.token_turns.clone();
+        let change = async move {
+            let _turn = turns.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
+            change.await
+        };
+        tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?
     }
 
     /// Whether a token was ever made in this store.
@@ -317,13 +336,6 @@ fn event_of(token: &NewToken, action: TokenAction, actor: Actor) -> TokenEvent {
 pub(in crate::store) fn record(event: &TokenEvent) {
     record_token_change(event);
     telemetry::tokens_changed(event.action, event.tokens.count);
-}
-
-/// In a task of its own: a caller that hangs up must not lose the audit line of a change that is already durable.
-async fn to_its_end<T: Send + 'static>(
-    change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?
 }
 
 #[cfg(test)]

@@ -13,9 +13,8 @@ use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
+use crate::limits::GROUP_KEYS_MAX;
 use crate::store::change::{Change, Changed, Verb};
-use crate::store::group_commit::GroupCommit;
-use crate::store::ledger::KeyLedger;
 use crate::store::{KeyOwner, KeyStore, StoreError, StoredKey};
 
 /// What to change. A field that is `None` stays as it is.
@@ -65,8 +64,8 @@ pub enum UpdateRefusal {
 pub type UpdateOutcome = (String, Result<KeyChange, UpdateRefusal>);
 
 impl KeyStore {
-    /// Changes those of the keys with these ids that are alive and belong to the owner, and tells the outcome
-    /// for each id. Many long keys are changed in parts, each of which is all or nothing.
+    /// Changes the keys with these ids that the owner has and that live, and tells what became of each. Many keys are changed in parts, each
+    /// of which is all or nothing; between two of them others have their turn. An id that is none of the owner's is not written about.
     ///
     /// # Errors
     ///
@@ -80,30 +79,43 @@ impl KeyStore {
     ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
         let event = ChangeEvent { at: now, action: ChangeAction::UpdateApiKeys, actor, key_ids: Vec::new() };
         // In a task of its own, so that no part is left out when the caller goes away.
-        let parts = update_in_parts(self.line.clone(), ids, Arc::new(update), event);
+        let (store, update) = (self.clone(), Arc::new(update));
+        let parts = async move { store.update_in_parts(ids, update, event).await };
         let updated = tokio::spawn(parts.in_current_span()).await;
         updated.map_err(|failed| StoreError::Unavailable(failed.into()))?
     }
-}
-
-async fn update_in_parts(
-    line: GroupCommit<KeyLedger>,
-    mut ids: Vec<String>,
-    update: Arc<KeyUpdate>,
-    event: ChangeEvent,
-) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
-    let mut all = Changed { outcome: Vec::with_capacity(ids.len()), cursor: None };
-    while !ids.is_empty() {
-        let verb = Verb::Update(ids.clone(), Arc::clone(&update));
-        let mut part = line.write(Change::new(verb, event.clone())).await?;
-        if part.updates.is_empty() || part.updates.len() > ids.len() {
-            return Err(StoreError::Corrupt("outcome of a change"));
+    async fn update_in_parts(
+        &self,
+        ids: Vec<String>,
+        update: Arc<KeyUpdate>,
+        event: ChangeEvent,
+    ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
+        // The owner of a key stays the same, so nobody needs to be kept from changing it meanwhile.
+        let owned = {
+            let _turn = self.line.turn(&event.actor.payer()).await?;
+            self.database.owned_by(&ids, &update.owner).await?
+        };
+        let mut left: Vec<String> = ids.iter().filter(|id| owned.contains(*id)).cloned().collect();
+        let mut updated = Vec::with_capacity(left.len());
+        let mut cursor = None;
+        while !left.is_empty() {
+            let part: Vec<String> = left.iter().take(GROUP_KEYS_MAX).cloned().collect();
+            let verb = Verb::Update(part, Arc::clone(&update));
+            let mut part = self.line.write(Change::new(verb, event.clone())).await?;
+            if part.updates.is_empty() || part.updates.len() > left.len() {
+                return Err(StoreError::Corrupt("outcome of a change"));
+            }
+            left.drain(..part.updates.len());
+            cursor = part.cursor().or(cursor);
+            updated.append(&mut part.updates);
         }
-        ids.drain(..part.updates.len());
-        all.cursor = part.cursor().or(all.cursor);
-        all.outcome.append(&mut part.updates);
+        let mut updated = updated.into_iter();
+        let outcome = ids.into_iter().map(|id| match owned.contains(&id) {
+            true => updated.next().ok_or(StoreError::Corrupt("outcome of a change")),
+            false => Ok((id, Err(UpdateRefusal::NotFound))),
+        });
+        Ok(Changed { outcome: outcome.collect::<Result<_, _>>()?, cursor })
     }
-    Ok(all)
 }
 
 impl KeyUpdate {

@@ -10,6 +10,7 @@ const EDGES: &str = "latchkey_feed_edges";
 const EDGES_LIVE: &str = "latchkey_feed_edges_live";
 const EDGES_CURRENT: &str = "latchkey_feed_edges_current";
 const EDGES_SILENT: &str = "latchkey_feed_edges_silent";
+const EDGES_OF_KEY_MAX: &str = "latchkey_feed_edges_of_one_key_max";
 const CLAIMS_REFUSED: &str = "latchkey_feed_edges_refused_total";
 const LAST_PAGES: &str = "latchkey_feed_last_pages_total";
 const EDGES_LAG_MAX: &str = "latchkey_feed_edges_lag_max";
@@ -61,6 +62,7 @@ pub fn edges_counted(counts: EdgeCounts) {
     gauge!(EDGES_LIVE).set(counts.live as f64);
     gauge!(EDGES_CURRENT).set(counts.current as f64);
     gauge!(EDGES_SILENT).set(counts.silent as f64);
+    gauge!(EDGES_OF_KEY_MAX).set(counts.of_key_max as f64);
     gauge!(EDGES_LAG_MAX).set(counts.lag_max as f64);
 }
 
@@ -95,6 +97,7 @@ pub(super) fn describe() {
     describe_gauge!(EDGES_LIVE, "Edges seen within edges.live_for.");
     describe_gauge!(EDGES_CURRENT, "Live edges that have acknowledged every change.");
     describe_gauge!(EDGES_SILENT, "Edges that are not live and may still admit by what they were last told.");
+    describe_gauge!(EDGES_OF_KEY_MAX, "Instances of edges of the credential that has the most.");
     describe_counter!(
         CLAIMS_REFUSED,
         "Requests of edges that were refused, by reason: name_taken, too_many, too_many_of_key."

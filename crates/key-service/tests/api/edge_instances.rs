@@ -284,3 +284,86 @@ async fn what_one_replica_knows_of_edges_all_know() {
     let answer = edge.by(other.key(&stranger)).answer(1, "").await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
 }
+
+#[tokio::test]
+async fn a_service_that_starts_with_a_wrong_clock_misses_nobody_and_names_nobody_for_much_longer() {
+    let mut service = Service::new().await;
+    let id = service.elastic().make(r#"{"name":"a"}"#).await.id;
+    Follower::instance(service.user("feed"), "edge", 1, "3600s").await;
+    let mut wall = BEGINNING;
+    for wrong in [BEGINNING + 86_400_000, BEGINNING - 7_200_000, 0, BEGINNING + 7_500_000] {
+        service.clock.set_wall(wrong);
+        service = service.restart(ServiceSettings::default()).await;
+        let told = revoked(&service, &id).await;
+        assert_eq!((&told["complete"], &told["missing"]), (&json!(false), &json!(["edge"])), "{wrong}");
+        // The clock is set right, and nothing changes.
+        wall += 60_000;
+        service.clock.set_wall(wall);
+        let until = revoked(&service, &id).await["may_admit_until"].as_u64().unwrap();
+        assert!((wall + 3_420_000..=wall + 4_320_000).contains(&until), "{wrong}: {until}");
+    }
+    service.clock.advance_ms(4_320_000);
+    assert_eq!(revoked(&service, &id).await["complete"], true);
+}
+
+#[tokio::test]
+async fn a_stolen_key_that_takes_names_does_not_keep_the_edge_of_another_owner_away() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    let stolen = elastic.make(FEED_KEY).await;
+    let squatter = Follower::instance(service.key(&stolen), "elsewhere", 7, "3600s").await;
+    let squat = "/_latchkey/feed?after=0&limit=1&edge=edge&instance=00000000000000000000000000000009&refuse_after=365d";
+    assert_eq!(service.key(&stolen).get(squat).await.status, StatusCode::OK);
+    let mut edge = Follower::instance(service.user("feed"), "edge", 1, "3600s").await;
+    let id = elastic.make(r#"{"name":"a"}"#).await.id;
+    revoked(&service, &id).await;
+    edge.apply().await;
+    let told = revoked(&service, &id).await;
+    assert_eq!((&told["applied"], &told["missing"]), (&json!(1), &json!(["edge", "elsewhere"])), "all count");
+    let keys = told["may_admit"].as_array().unwrap().iter().map(|edge| edge["api_key"].clone());
+    assert_eq!(keys.collect::<Vec<_>>(), [json!(stolen.id), json!(stolen.id)], "it says whose they are");
+    // From now on the name is the edge's.
+    refused_name(&edge.by(service.key(&stolen)).answer(1, "").await).await;
+
+    elastic.delete(KEYS, &json!({"ids": [stolen.id]}).to_string()).await;
+    let answer = squatter.answer(squatter.cursor, "").await;
+    assert_eq!(answer.status, StatusCode::OK, "its last page: {}", answer.text);
+    let forgotten = forget(&service, &format!("/_api_key/{}", stolen.id)).await;
+    assert_eq!(forgotten, json!({"forgotten": 2, "live": 0}));
+    edge.apply().await;
+    assert_eq!(revoked(&service, &id).await["complete"], true);
+}
+
+#[tokio::test]
+async fn an_edge_whose_stolen_key_is_full_goes_on_with_a_new_key_of_its_owner() {
+    let settings = || with_edges(EdgeSettings { instances_per_key: 3, ..EdgeSettings::default() });
+    let service = Service::with(settings()).await;
+    let elastic = service.elastic();
+    let stolen = elastic.make(FEED_KEY).await;
+    let edge = Follower::instance(service.key(&stolen), "edge", 1, "3600s").await;
+    for number in 2..5 {
+        let path = format!("/_latchkey/feed?after=1&edge=e&instance={number:032x}&refuse_after=365d");
+        let status = service.key(&stolen).get(&path).await.status;
+        assert_eq!(status.as_u16(), if number < 4 { 200 } else { 429 });
+    }
+    assert_eq!(edge.answer(edge.cursor, "").await.status, StatusCode::OK, "the edge goes on");
+    // It starts anew: another instance, and no place for it.
+    let again = format!("/_latchkey/feed?edge=edge&instance={:032x}", 9);
+    let reason = service.key(&stolen).get(&again).await.error().2;
+    assert!(
+        reason.contains("as edges.instances_per_key lets it") && reason.contains("forget its edges"),
+        "{reason}"
+    );
+    let metrics = service.anonymous().get("/metrics").await.text;
+    assert!(metrics.contains("\nlatchkey_feed_edges_of_one_key_max "), "{metrics}");
+    // What the runbook says.
+    let new = elastic.make(FEED_KEY).await;
+    assert_eq!(service.key(&new).get(&again).await.status, StatusCode::OK);
+    elastic.delete(KEYS, &json!({"ids": [stolen.id]}).to_string()).await;
+    let forgotten = forget(&service, &format!("/_api_key/{}", stolen.id)).await;
+    assert_eq!(forgotten, json!({"forgotten": 3, "live": 0}));
+    let listed = service.elastic().get(EDGES).await.json();
+    let states = listed["edges"].as_array().unwrap().iter().map(|edge| edge["state"].clone());
+    let gone = states.filter(|state| state == "gone").count();
+    assert_eq!((gone, &listed["live"]), (3, &json!(1)));
+}

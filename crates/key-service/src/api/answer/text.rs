@@ -198,6 +198,15 @@ impl AsRef<[u8]> for Piece {
 }
 
 #[cfg(test)]
+impl WrittenAnswer {
+    /// All of it.
+    pub(in crate::api) fn to_text(&self) -> String {
+        let bytes = self.0.iter().flat_map(|piece| piece.iter().copied()).collect();
+        String::from_utf8(bytes).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
 

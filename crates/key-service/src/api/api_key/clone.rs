@@ -21,6 +21,7 @@ use crate::api::request_body::RequestBody;
 use crate::api::{Service, SharedService, answer};
 use crate::audit::ChangeAction;
 use crate::security::api_key;
+use crate::security::authentication::OwnerShutOut;
 use crate::security::credential::encoded_api_key;
 use crate::settings::KeyPolicy;
 use crate::store::StoredKey;
@@ -75,7 +76,9 @@ pub(in crate::api) async fn clone(
     authenticated.authorize(&ClusterRequest::CloneKey)?;
     let now = service.clock.now();
     let source = service.source_of_clone(&request.api_key, now, &authenticated).await?;
-    let actor = authenticated.actor().standing_on([Footing::Key(source.id.clone())]);
+    let owner = service.footing_of_owner(&source, &authenticated).await?;
+    let footings = owner.into_iter().chain([Footing::Key(source.id.clone())]);
+    let actor = authenticated.actor().standing_on(footings);
     let vouching = Vouching::by(&authenticated.permission);
     let key = request.like(source, vouching, &service.settings.key_policy, now)?;
     let wait = service.edge_wait_of_new(wait, refresh);
@@ -121,6 +124,22 @@ impl CloneRequest {
 }
 
 impl Service {
+    /// What the owner of the source stands on. Whoever is shut out keeps the keys that there are, and gets no new ones by another's hand.
+    async fn footing_of_owner(
+        &self,
+        source: &StoredKey,
+        authenticated: &Authenticated,
+    ) -> Result<Option<Footing>, ApiError> {
+        let owner = &source.owner;
+        self.authenticator.footing_of_owner(owner).await?.map_err(|OwnerShutOut| {
+            let (id, username, realm) = (&source.id, &owner.username, &owner.realm);
+            authenticated.forbid(
+                &ClusterRequest::CloneKey,
+                format!("the owner [{username}] of API key [{id}], of realm [{realm}], is disabled or does not exist any more"),
+            )
+        })
+    }
+
     async fn source_of_clone(
         &self,
         encoded: &str,

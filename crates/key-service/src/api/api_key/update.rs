@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_effort::Effort;
 use latchkey_elastic::TimeValue;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::content::{Node, Token};
@@ -13,6 +15,7 @@ use latchkey_privileges::role_descriptor::RoleDescriptors;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::api::answer::text::AnswerText;
 use crate::api::api_key::key_request::{self, add_problems_of_metadata};
 use crate::api::api_key::lifetime::expiration;
 use crate::api::authenticated::Authenticated;
@@ -22,7 +25,7 @@ use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;
 use crate::api::{Service, SharedService, answer};
-use crate::limits::KEYS_UPDATED_MAX;
+use crate::limits::{GROUP_KEYS_MAX, KEYS_UPDATED_MAX};
 use crate::security::authentication::Subject;
 use crate::store::KeyOwner;
 use crate::store::change::Changed;
@@ -149,7 +152,16 @@ pub(in crate::api) async fn bulk_update(
     let wait = service.edge_wait(wait);
     let changed = service.change(&authenticated, request).await?;
     let edges = service.edges_reached(wait, changed.cursor, &authenticated).await?;
-    answer::ok(&BulkUpdated::of(changed.outcome, edges)?)
+    if changed.outcome.len() < GROUP_KEYS_MAX {
+        return answer::ok(&BulkUpdated::of(changed.outcome, edges)?);
+    }
+    let write = move |effort: &mut Effort| {
+        effort.spend(changed.outcome.len())?;
+        let mut text = AnswerText::new(effort);
+        text.push_json(&BulkUpdated::of(changed.outcome, edges)?)?;
+        Ok(text.finish())
+    };
+    Ok(service.work(&service.workshop.questions, &authenticated, write).await?.with_status(StatusCode::OK))
 }
 
 impl UpdateRequest {

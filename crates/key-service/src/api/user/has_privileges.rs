@@ -21,6 +21,7 @@ use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;
+use crate::store::KeyStore;
 use crate::store::directory::PrivilegeFilter;
 
 #[derive(Serialize)]
@@ -72,9 +73,10 @@ async fn check_of(
         let reason = "users may only check the privileges of their own account";
         return Err(ErrorCause::illegal_argument(reason).into());
     }
-    let registered = registered(service, &question).await?;
+    let store = service.store.clone();
     let (permission, username) = (Arc::clone(&authenticated.permission), username.to_owned());
     let look = move |effort: &mut Effort| {
+        let registered = registered(&store, &question, effort)?;
         let answer = permission.answer(&question, &registered, effort).map_err(ErrorCause::from)?;
         let mut text = AnswerText::new(effort);
         text.push_json(&CheckAnswer { username: &username, answer })?;
@@ -98,14 +100,24 @@ fn validate(question: &PrivilegesQuestion) -> Result<(), ErrorCause> {
 }
 
 /// What the applications in question have registered.
-async fn registered(
-    service: &SharedService,
+fn registered(
+    store: &KeyStore,
     question: &PrivilegesQuestion,
+    effort: &mut Effort,
 ) -> Result<RegisteredPrivileges, ApiError> {
     if question.application.is_empty() {
         return Ok(RegisteredPrivileges::default());
     }
     let applications = question.application.iter().map(|block| block.application.clone()).collect();
     let filter = PrivilegeFilter { applications: Some(applications), names: None };
-    Ok(service.store.application_privileges(&filter).await?.into_iter().collect())
+    let mut privileges = store.scan_privileges(&filter);
+    let charged = std::iter::from_fn(|| {
+        let privilege = privileges.blocking_next()?;
+        Some(privilege.map_err(ApiError::from).and_then(|privilege| {
+            effort.hold(privilege.held_len())?;
+            effort.read(privilege.held_len())?;
+            Ok(privilege)
+        }))
+    });
+    charged.collect()
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_effort::Effort;
 use latchkey_privileges::cluster_request::{ClusterRequest, GET_USERS};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::api::answer::members::Members;
 use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
@@ -43,28 +45,37 @@ pub(in crate::api) async fn list(
     parameters.boolean("with_profile_uid", false)?;
     parameters.finish()?;
     authenticated.authorize(&ClusterRequest::Other(GET_USERS))?;
-    let users = service.users((!names.is_empty()).then_some(names.as_slice())).await?;
+    let of_the_service = service.users_of_the_service(&names).await?;
+    let is_for_all = names.is_empty();
+    let store = service.store.clone();
+    let write = move |effort: &mut Effort| {
+        let mut users = store.scan_users((!names.is_empty()).then_some(names.as_slice()));
+        let mut shown = Members::begin(of_the_service, effort)?;
+        while let Some(user) = users.blocking_next() {
+            let user = user_of(user?, RealmName::native());
+            shown.push(&user.username.clone(), &ShownUser::from(user))?;
+        }
+        shown.finish()
+    };
+    let (answer, has_any) = service.work(&service.workshop.searches, &authenticated, write).await?;
     // Who asks for nobody in particular is answered with nobody; who asks for somebody has not found him.
-    let is_missing = !names.is_empty() && users.is_empty();
-    let status = if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    let shown: BTreeMap<String, ShownUser> =
-        users.into_iter().map(|user| (user.username.clone(), ShownUser::from(user))).collect();
-    service.write_answer(&authenticated, status, shown).await
+    Ok(answer.with_status(if has_any || is_for_all { StatusCode::OK } else { StatusCode::NOT_FOUND }))
 }
 
 impl Service {
-    /// The users that are managed over the interface, or those of them that are named.
-    async fn users(&self, names: Option<&[String]>) -> Result<Vec<User>, StoreError> {
-        let is_asked = |username: &str| names.is_none_or(|names| names.iter().any(|name| name == username));
+    /// The users that belong to the service, or those of them that are named.
+    async fn users_of_the_service(
+        &self,
+        names: &[String],
+    ) -> Result<BTreeMap<String, ShownUser>, StoreError> {
+        let is_asked = |username: &str| names.is_empty() || names.iter().any(|name| name == username);
         let mut users = Vec::new();
         if is_asked(ELASTIC) {
             users.push(self.authenticator.realms().elastic().await?);
         }
         let anonymous = self.settings.anonymous.as_ref().map(AnonymousAccess::user);
         users.extend(anonymous.filter(|user| is_asked(&user.username)));
-        let native = self.store.native_users(names).await?;
-        users.extend(native.into_iter().map(|user| user_of(user, RealmName::native())));
-        Ok(users)
+        Ok(users.into_iter().map(|user| (user.username.clone(), ShownUser::from(user))).collect())
     }
 }
 

@@ -63,7 +63,7 @@ async fn change_of(
     if kind == UserKind::Native && service.store.native_user(&username).await?.is_none() {
         return Err(service.not_a_native_user(&username).into());
     }
-    let hash = service.hashed(password).await?;
+    let hash = service.hashed(password, &authenticated.payer()).await?;
     let (actor, now) = (authenticated.actor(), service.clock.now());
     if service.store.change_password(service.account(username.clone(), kind), hash, actor, now).await? {
         return answer::ok(&Map::new());

@@ -62,7 +62,7 @@ pub(in crate::api) async fn put(
     let roles = body.roles.unwrap_or_default();
     service.refuse_names(&username, &roles)?;
     let password = match body.password {
-        Some(password) => Some(service.hashed(password).await?),
+        Some(password) => Some(service.hashed(password, &authenticated.payer()).await?),
         None => None,
     };
     let profile = UserProfile {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use latchkey_elastic::TimeValue;
 use latchkey_key_feed::UnixMillis;
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use crate::cli::service_client::with_query;
 pub(in crate::cli) struct EdgeWaitArguments {
     /// Wait until every edge that is connected has applied the change, for at most this long, such as 5s. Fails when some edge may
     /// not have, and says which, and until when.
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait_for_edges: Option<String>,
 }
 
@@ -47,6 +48,14 @@ struct Missing {
     instance: String,
     last_seen: u64,
     until: u64,
+}
+
+/// The service would refuse it too, in Elasticsearch's words, which do not name the units.
+fn duration(argument: &str) -> Result<String, String> {
+    match TimeValue::parse(argument, "wait_for_edges") {
+        Err(_) => Err("must be a whole number and one of the units ms, s and m, such as 5s".to_owned()),
+        Ok(_) => Ok(argument.to_owned()),
+    }
 }
 
 impl EdgeWaitArguments {

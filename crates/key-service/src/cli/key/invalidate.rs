@@ -97,7 +97,10 @@ fn invalidate_named(
 ) -> Result<(), CommandFailed> {
     let hits = Hits::named(service, &arguments.keys.ids);
     if arguments.dry_run {
-        return Plan { targets: hits?, spared: Hits::default() }.show(as_json);
+        let plan = Plan { targets: hits?, spared: Hits::default() };
+        plan.show(as_json)?;
+        return missed(&arguments.keys.ids, &plan.targets.ids())
+            .map_or(Ok(()), |it| Err(CommandFailed::new(it)));
     }
     // Whoever may end keys but not see them is not warned.
     if let Ok(hits) = hits {
@@ -105,16 +108,21 @@ fn invalidate_named(
     }
     let mut ended = Ended::default();
     ended.ask(service, &arguments.edges, &arguments.keys.body())?;
-    let missed = arguments.keys.ids.iter().filter(|id| !ended.ids.contains(id));
-    let missed: Vec<&str> = missed.map(String::as_str).collect();
-    let mut complaints = Vec::new();
-    if !missed.is_empty() {
-        complaints.push(format!(
+    let ids: Vec<&str> = ended.ids.iter().map(String::as_str).collect();
+    let complaints = missed(&arguments.keys.ids, &ids).into_iter().collect();
+    ended.finish("", complaints, as_json)
+}
+
+/// A complaint about what was named and is not among these.
+fn missed(named: &[String], hit: &[&str]) -> Option<String> {
+    let missed: Vec<&str> = named.iter().map(String::as_str).filter(|id| !hit.contains(id)).collect();
+    let told = || {
+        format!(
             "not invalidated, because there is no such key or it is invalid already: {}",
             missed.join(", ")
-        ));
-    }
-    ended.finish("", complaints, as_json)
+        )
+    };
+    (!missed.is_empty()).then(told)
 }
 
 fn invalidate_choice(

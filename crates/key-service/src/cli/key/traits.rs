@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use latchkey_elastic::TimeValue;
 use serde_json::{Map, Value, json};
 
 use crate::cli::CommandFailed;
@@ -16,7 +17,7 @@ const NEVER: &str = "never";
 #[derive(Debug, Args)]
 pub(super) struct KeyTraits {
     /// When the key ends: after a time from now, such as 30d, 12h or 90m, or never. Without, as the service's settings say.
-    #[arg(long, visible_alias = "expires-in", value_name = "DURATION|never")]
+    #[arg(long, visible_alias = "expires-in", value_name = "DURATION|never", value_parser = duration_or_never)]
     expires: Option<String>,
     /// A JSON file of role descriptors by name: what the key may do. - is stdin.
     #[arg(long, value_name = "FILE")]
@@ -118,6 +119,17 @@ impl NewKeyTraits {
         if !ends {
             tracing::warn!("the key never ends: --expires 30d makes one that does");
         }
+    }
+}
+
+/// The service would refuse it too, in Elasticsearch's words, which do not name the units.
+fn duration_or_never(argument: &str) -> Result<String, String> {
+    match TimeValue::parse(argument, "expiration") {
+        Err(_) if argument != NEVER => {
+            Err("must be a whole number and one of the units s, m, h and d, such as 30d, or the word never"
+                .to_owned())
+        }
+        _ => Ok(argument.to_owned()),
     }
 }
 

@@ -3,8 +3,8 @@
 //! An acknowledgement can only be trusted if its sender can. So a name belongs to the credential that uses
 //! it:
 //!
-//! * Another credential may use the name once the key of the first has ended, or its instances can admit no
-//!   more, or they were forgotten.
+//! * Another credential may use it once that one's key has ended, or nothing of its instances may admit any more, or they were forgotten.
+//! * A credential that has promised nothing under it does not keep others away. Both are counted, and none can speak for the other.
 //! * Another credential of the same owner may use it as a further instance, so that an edge can be given a new key before the old one ends.
 //! * An instance that has drawn its identity keeps it with a new key of the same owner, because nobody else
 //!   knows it. In no other way can one credential acknowledge for an instance of another.
@@ -51,7 +51,8 @@ impl EdgeLedger {
         }
         let mut holders: Vec<Holder> = Vec::new();
         for progress in self.of_name(&id.name).map(|(_, progress)| progress) {
-            let others = progress.holds_its_name(now) && !progress.holder.has_owner_of(holder);
+            let is_held = progress.holds_its_name(now) && progress.has_promised;
+            let others = is_held && !progress.holder.has_owner_of(holder);
             if others && !holders.contains(&progress.holder) {
                 holders.push(progress.holder.clone());
             }
@@ -85,7 +86,7 @@ impl EdgeLedger {
 }
 
 impl EdgeProgress {
-    /// Whether only its holder may use its name.
+    /// Whether nobody but its holder may ask as this instance.
     fn holds_its_name(&self, now: Moment) -> bool {
         self.may_admit(now) && !self.holder_ended
     }
@@ -103,7 +104,8 @@ impl fmt::Display for ClaimRefusal {
             Self::TooMany => write!(f, "{EDGES_MAX} instances of edges are known already"),
             Self::TooManyOfHolder(instances_max) => write!(
                 f,
-                "this credential has {instances_max} instances of edges already, as many as edges.instances_per_key lets it"
+                "this credential has {instances_max} instances of edges already, as many as edges.instances_per_key lets it: \
+                 give each proxy a key of its own; if this one was stolen, invalidate it and forget its edges"
             ),
         }
     }

@@ -36,6 +36,8 @@ pub struct EdgeCounts {
     pub silent: usize,
     /// The changes that the last of the live ones has yet to apply.
     pub lag_max: u64,
+    /// The most that one credential has.
+    pub of_key_max: usize,
 }
 
 impl EdgeLedger {
@@ -56,7 +58,8 @@ impl EdgeLedger {
     /// The ledger in numbers, where `latest` is the position of the latest change.
     #[must_use]
     pub fn counts(&self, latest: Cursor, now: Moment) -> EdgeCounts {
-        let mut counts = EdgeCounts { known: self.edges.len(), ..EdgeCounts::default() };
+        let (known, of_key_max) = (self.edges.len(), self.most_of_one_holder());
+        let mut counts = EdgeCounts { known, of_key_max, ..EdgeCounts::default() };
         for progress in self.edges.values() {
             match progress.state(now) {
                 EdgeState::Live => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
 use super::EdgeLedger;
 use crate::clock::Moment;
@@ -32,6 +32,8 @@ pub struct Missing {
 pub struct MayAdmit {
     /// Which.
     pub id: EdgeId,
+    /// The API key that it asks with; `None` when that is a user.
+    pub key: Option<KeyId>,
     /// When it last asked.
     pub seen: UnixMillis,
     /// Until when it may, if it is not heard of again.
@@ -72,6 +74,7 @@ impl EdgeLedger {
             let progress = self.edges.get(id).filter(|progress| progress.may_admit(now));
             named.extend(progress.map(|progress| MayAdmit {
                 id: id.clone(),
+                key: progress.holder.key.clone(),
                 seen: progress.seen,
                 until: progress.until(now),
             }));

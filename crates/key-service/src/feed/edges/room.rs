@@ -38,7 +38,7 @@ impl EdgeLedger {
     /// Makes room for an instance that another replica has written. One that may admit is kept even if its
     /// credential has too many: without it answers about edges would be wrong.
     pub(super) fn make_room_for_row(&mut self, row: &EdgeRow, now: Moment) -> bool {
-        if row.may_admit_until <= now.wall {
+        if row.may_admit_for_ms() == 0 {
             return self.edges.len() < EDGES_MAX && self.remembered_of(&row.holder) < self.instances_max();
         }
         self.make_room_of(&row.holder, now);
@@ -48,26 +48,38 @@ impl EdgeLedger {
     /// Whether a row is of an instance that was just dropped, and has nothing newer.
     pub(super) fn has_given_way(&self, row: &EdgeRow) -> bool {
         let newer = |gone: &GoneEdge| row.may_admit_until > gone.may_admit_until || row.seen > gone.seen;
-        self.dropped.get(&row.id).is_some_and(|gone| !newer(gone))
+        let given_way = [&self.dropped].into_iter().chain(&self.dropped_before);
+        given_way.filter_map(|gone| gone.get(&row.id)).any(|gone| !newer(gone))
     }
 
-    /// The dropped instances, to be marked in the store. If that fails, give them back with
-    /// [`Self::put_back_dropped`].
+    /// What has given way, to be noted in the store. Whoever has done so says it with [`Self::note_let_go`].
     #[must_use]
-    pub fn take_dropped(&mut self) -> Vec<GoneEdge> {
-        std::mem::take(&mut self.dropped).into_values().collect()
+    pub fn dropped(&self) -> Vec<GoneEdge> {
+        self.dropped.values().cloned().collect()
     }
 
-    /// Notes that this is yet to be noted in the store.
-    pub fn put_back_dropped(&mut self, dropped: Vec<GoneEdge>) {
-        for gone in dropped {
-            if !self.edges.contains_key(&gone.id) {
-                self.dropped.entry(gone.id.clone()).or_insert(gone);
+    /// Notes that the store knows that these are gone. Where other replicas write too, a reading that has begun
+    /// may still bring what it knew before.
+    pub fn note_let_go(&mut self, gone: Vec<GoneEdge>, are_rows_read: bool) {
+        for gone in gone {
+            if self.dropped.get(&gone.id) != Some(&gone) {
+                continue;
+            }
+            self.dropped.remove(&gone.id);
+            let [latest, _] = &mut self.dropped_before;
+            if are_rows_read && latest.len() < EDGES_MAX {
+                latest.insert(gone.id.clone(), gone);
             }
         }
     }
 
-    /// Whether to log that a credential has as many instances as it may: once a minute for each credential.
+    /// Notes that the rows of other replicas were taken in: the next reading begins after this one.
+    pub(super) fn note_rows_taken_in(&mut self) {
+        let [latest, before] = &mut self.dropped_before;
+        *before = std::mem::take(latest);
+    }
+
+    /// Whether the log is to be told that a credential has as many as it may: once a minute for each.
     pub fn tells_log_of(&mut self, holder: &Holder, now: Moment) -> bool {
         let Some(share) = self.shares.get_mut(holder) else { return true };
         let is_due = now.steady >= share.logged_until;
@@ -113,6 +125,11 @@ impl EdgeLedger {
         if share.ids.is_empty() {
             self.shares.remove(holder);
         }
+    }
+
+    /// How many instances the credential has that has the most.
+    pub(super) fn most_of_one_holder(&self) -> usize {
+        self.shares.values().map(|share| share.ids.len()).max().unwrap_or_default()
     }
 
     fn instances_max(&self) -> usize {

@@ -1,9 +1,12 @@
 //! The ledger's rows in the store, and the rows that other replicas have written.
 //!
-//! A row is written when an instance is new, when this replica answers it and had not done so lately, when
-//! its credential or its `refuse_after` changes, when it acknowledges for the first time, and when it leaves.
-//! The time until which it may admit is written [`EDGE_ROW_WINDOW`] ahead, and again once half of that has
-//! passed. So most requests write nothing.
+//! A row is written when an instance is new, when this replica answers it and had not lately, when its
+//! credential or its `refuse_after` changes, when it promises for the first time, and when it leaves. The
+//! time until which it may admit is written [`EDGE_ROW_WINDOW`] ahead, and again once half of that is used
+//! up: a request that finds its answer covered writes nothing.
+//!
+//! A row is read as a length of time. When the machine starts with a wrong clock, nobody is dropped and nobody
+//! counts for longer.
 
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
@@ -26,14 +29,17 @@ impl EdgeLedger {
     pub fn merge(&mut self, known: KnownEdges, now: Moment) -> bool {
         if known.begun != self.known_since {
             self.known_since = known.begun;
-            let unknown_until = known.begun.plus_millis(self.rules.refuse_after_ms + ANSWER_MARGIN_MS);
-            self.doubt_until(now.steady.plus(unknown_until.0.saturating_sub(now.wall.0)));
+            if known.begun != UnixMillis(0) {
+                let unknown_for = self.rules.refuse_after_ms + ANSWER_MARGIN_MS;
+                self.doubt_until(now.steady.plus(unknown_for));
+            }
         }
         let mut is_news = false;
         for row in known.rows {
             is_news |= self.merge_row(row, now);
         }
         self.heard_at_merges = [self.heard_at_merges[1], self.heard];
+        self.note_rows_taken_in();
         is_news
     }
 
@@ -75,7 +81,7 @@ impl EdgeLedger {
         for row in rows {
             let has_promise = row.acknowledged != Cursor(0) && row.epoch == self.epoch.as_str();
             let Some(progress) = self.edges.get_mut(&row.id) else { continue };
-            progress.stored.raise(row.may_admit_until, now);
+            progress.stored.raise(row, now);
             progress.stored.is_right = progress.holder == row.holder
                 && progress.refuse_after_ms == row.refuse_after_ms
                 && progress.has_left == row.has_left;
@@ -97,14 +103,14 @@ impl EdgeLedger {
             self.remove(id);
         }
         for (id, progress) in &self.edges {
-            // This replica may answer an instance again that it has answered; of other instances it only
-            // keeps what is known.
-            let ahead = if progress.is_live(now) && progress.answered_until > now.steady {
-                progress.refuse_after_ms + ANSWER_MARGIN_MS + WAIT_MS_MAX + WINDOW_MS / 2
+            // One that this replica has answered may be again, any moment; another has only to be remembered.
+            let is_noted = if progress.is_answered(now) {
+                let ahead = progress.refuse_after_ms + ANSWER_MARGIN_MS + WAIT_MS_MAX + WINDOW_MS / 2;
+                progress.is_stored_until(ahead, now)
             } else {
-                progress.remaining(now)
+                progress.is_remembered_for(progress.remaining(now), now)
             };
-            if progress.may_admit(now) && !progress.is_stored_until(ahead, now) {
+            if progress.may_admit(now) && !is_noted {
                 self.unstored.insert(id.clone());
             }
         }
@@ -112,6 +118,7 @@ impl EdgeLedger {
 
     /// How an instance is to be stored.
     fn row(&self, id: &EdgeId, progress: &EdgeProgress, now: Moment) -> EdgeRow {
+        let may_admit_until = progress.written_until(now);
         EdgeRow {
             id: id.clone(),
             holder: progress.holder.clone(),
@@ -119,7 +126,8 @@ impl EdgeLedger {
             epoch: Epoch::as_str(&self.epoch).to_owned(),
             acknowledged: progress.acknowledged,
             seen: progress.seen,
-            may_admit_until: progress.written_until(now),
+            may_admit_until,
+            noted: UnixMillis(may_admit_until.0.saturating_sub(progress.noted_for_ms(now))),
             has_left: progress.has_left,
         }
     }
@@ -133,8 +141,8 @@ impl EdgeLedger {
                 return false;
             }
             if !self.make_room_for_row(&row, now) {
-                // There are never more than the limit that may admit, unless clocks were set.
-                self.doubt_until(now.steady.plus(row.may_admit_until.0.saturating_sub(now.wall.0)));
+                // There are never more than may be that may admit, but for clocks that were set.
+                self.doubt_until(now.steady.plus(row.may_admit_for_ms()));
                 return false;
             }
             self.count_in(&row.id, &row.holder);
@@ -146,6 +154,7 @@ impl EdgeLedger {
             self.edges.entry(row.id.clone()).or_insert_with(|| EdgeProgress::new(row.holder.clone()));
         let has_come_further = acknowledged > progress.acknowledged;
         progress.acknowledged = progress.acknowledged.max(acknowledged);
+        progress.has_promised |= row.acknowledged != Cursor(0);
         progress.stored.has_promise |= acknowledged != Cursor(0);
         let mut has_left_now = false;
         if !row.has_left {
@@ -190,8 +199,8 @@ impl EdgeProgress {
             if age_ms <= live_for_ms {
                 self.live_until = self.live_until.max(now.steady.plus(live_for_ms - age_ms));
             }
-            // Its own time is not known here, but no later than what was written.
-            self.until = self.until.max(now.steady.plus(row.may_admit_until.0.saturating_sub(now.wall.0)));
+            // Its own time is not known here, but it is no longer than what was written.
+            self.until = self.until.max(now.steady.plus(row.may_admit_for_ms()));
         }
         // The row that this replica is about to write is right about the rest.
         if is_newer && !is_unstored {
@@ -207,28 +216,37 @@ impl EdgeProgress {
         }
         self.stored.told_until = self.stored.told_until.max(row.may_admit_until);
         if row.may_admit_until > self.stored.until {
-            self.stored.raise(row.may_admit_until, now);
+            self.stored.raise(row, now);
         }
     }
 
-    /// The time to write until which it may admit: ahead of what this replica has answered, and no earlier
-    /// than what others have written.
-    fn written_until(&self, now: Moment) -> UnixMillis {
-        let until = self.until(now);
-        if self.has_left || !self.is_live(now) || self.answered_until <= now.steady {
-            return until;
+    /// For how long the store is to be told that it may admit: ahead of what this replica has answered.
+    pub(super) fn noted_for_ms(&self, now: Moment) -> u64 {
+        let remaining = self.remaining(now);
+        if !self.is_answered(now) {
+            return remaining;
         }
-        let answered = now.wall.plus_millis(self.answered_until.since(now.steady));
-        // Later than everything that others have read, so that they read it too.
-        let seen_by_others = self.stored.told_until.plus_millis(1);
-        until.max(answered.plus_millis(WINDOW_MS + WAIT_MS_MAX)).max(seen_by_others)
+        remaining.max(self.answered_until.since(now.steady).saturating_add(WINDOW_MS + WAIT_MS_MAX))
+    }
+
+    /// Until when that is by the clock on the wall. Of one that this replica answers it is later than
+    /// everything that others have seen, so that they see it.
+    fn written_until(&self, now: Moment) -> UnixMillis {
+        let until = now.wall.plus_millis(self.noted_for_ms(now));
+        if self.is_answered(now) { until.max(self.stored.told_until.plus_millis(1)) } else { until }
+    }
+
+    /// Whether this replica has answered it lately, and may answer it again any moment.
+    fn is_answered(&self, now: Moment) -> bool {
+        self.is_live(now) && self.answered_until > now.steady
     }
 }
 
 impl Stored {
-    fn raise(&mut self, until: UnixMillis, now: Moment) {
-        self.until = self.until.max(until);
-        let steady = now.steady.plus(until.0.saturating_sub(now.wall.0));
-        self.steady_until = self.steady_until.max(steady);
+    /// Takes in what a row says of the time. The store keeps the longest that it was told.
+    fn raise(&mut self, row: &EdgeRow, now: Moment) {
+        self.until = self.until.max(row.may_admit_until);
+        self.for_ms = self.for_ms.max(row.may_admit_for_ms());
+        self.steady_until = self.steady_until.max(now.steady.plus(row.may_admit_for_ms()));
     }
 }

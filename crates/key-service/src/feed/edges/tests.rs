@@ -1,4 +1,5 @@
 mod claims;
+mod clocks;
 mod stores;
 
 use proptest::prelude::*;
@@ -7,6 +8,7 @@ use super::*;
 use crate::clock::tests::moment;
 use crate::feed::edge_id::InstanceId;
 use crate::feed::edge_name::EdgeName;
+use crate::store::edges::{EdgeRow, EdgeTime, KnownEdges};
 
 const RULES: EdgeRules = EdgeRules { live_for_ms: 100, refuse_after_ms: 1_000, instances_per_key_max: 3 };
 
@@ -155,7 +157,7 @@ fn lists_each_instance_with_how_far_it_has_come_and_counts_them() {
         })
         .collect();
     assert_eq!(rows, [("a".to_owned(), 7, 1, false), ("b".to_owned(), 5, 3, true)]);
-    let counts = EdgeCounts { known: 2, live: 1, current: 0, silent: 1, lag_max: 3 };
+    let counts = EdgeCounts { known: 2, live: 1, current: 0, silent: 1, lag_max: 3, of_key_max: 1 };
     assert_eq!(ledger.counts(Cursor(8), moment(103)), counts);
 }
 
@@ -226,8 +228,10 @@ enum Step {
     SetWall {
         wall: u64,
     },
-    /// A new process begins with what the store has.
-    StartAnew,
+    /// A new process begins with what the store has, and with whatever its clock says.
+    StartAnew {
+        wall: u64,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -237,22 +241,43 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         ),
         2 => (0_u64..80_000).prop_map(|millis| Step::Pass { millis }),
         1 => (0_u64..10_000_000).prop_map(|wall| Step::SetWall { wall }),
-        1 => Just(Step::StartAnew),
+        1 => (0_u64..10_000_000).prop_map(|wall| Step::StartAnew { wall }),
     ];
     prop::collection::vec(step, 0..60)
 }
 
+/// The row of an instance in a store that had one, or none, and is given another, as the store's statements make it.
+fn kept(known: Option<EdgeRow>, row: EdgeRow) -> EdgeRow {
+    let Some(known) = known else { return row };
+    let until = known.may_admit_until.max(row.may_admit_until);
+    EdgeRow {
+        acknowledged: known.acknowledged.max(row.acknowledged),
+        seen: known.seen.max(row.seen),
+        may_admit_until: until,
+        noted: UnixMillis(until.0 - known.may_admit_for_ms().max(row.may_admit_for_ms())),
+        ..row
+    }
+}
+
+/// The row of which it is noted how much less time is left.
+fn shortened(row: &EdgeRow, time: &EdgeTime) -> EdgeRow {
+    let is_known = row.seen <= time.seen && row.may_admit_until <= time.may_admit_until && !row.has_left;
+    let for_ms = row.may_admit_for_ms().min(time.may_admit_for_ms);
+    let noted = UnixMillis(row.may_admit_until.0 - for_ms);
+    EdgeRow { noted: if is_known { noted } else { row.noted }, ..row.clone() }
+}
+
 proptest! {
-    // The model keeps, for each instance, the last moment of true time at which it may admit, and the highest
-    // cursor it acknowledged. The ledger never misses such an instance, however the wall clock is set while
-    // it runs; and while the process runs it names no other.
+    // The model keeps, of each instance, the last moment of true time at which it may admit, and the most it ever said. The ledger never
+    // misses one of those, however its wall is set, while it runs or while it does not; while the process lives it names no other, and
+    // for each start none for more than five minutes longer than it is ahead.
     #[test]
     fn no_instance_that_may_admit_is_ever_missed(steps in steps(), change in 1_u64..20) {
         let mut ledger = ledger();
         let mut now = moment(5_000_000);
         let mut model: BTreeMap<EdgeId, (u64, u64)> = BTreeMap::new();
-        let mut rows: BTreeMap<EdgeId, crate::store::edges::EdgeRow> = BTreeMap::new();
-        let mut has_begun_anew = false;
+        let mut rows: BTreeMap<EdgeId, EdgeRow> = BTreeMap::new();
+        let mut starts = 0;
         for step in steps {
             match step {
                 Step::See { edge, instance, acknowledged, refuse_after_ms } => {
@@ -267,13 +292,12 @@ proptest! {
                     now = Moment { wall: now.wall.plus_millis(millis), steady: now.steady.plus(millis) };
                 }
                 Step::SetWall { wall } => now.wall = UnixMillis(wall),
-                Step::StartAnew => {
-                    has_begun_anew = true;
-                    let steady_before = now.steady;
+                Step::StartAnew { wall } => {
+                    starts += 1;
+                    now.wall = UnixMillis(wall);
                     ledger = self::ledger();
                     let rows = rows.values().cloned().collect();
-                    ledger.merge(crate::store::edges::KnownEdges { rows, begun: UnixMillis(0) }, now);
-                    prop_assert_eq!(now.steady, steady_before);
+                    ledger.merge(KnownEdges { rows, begun: UnixMillis(0) }, now);
                 }
             }
             // What the register does: it writes what is asked for, and reads the store now and then.
@@ -281,23 +305,28 @@ proptest! {
             let unstored = ledger.take_unstored(now);
             ledger.note_stored(&unstored, now);
             for row in unstored {
-                let known = rows.entry(row.id.clone()).or_insert_with(|| row.clone());
-                let until = known.may_admit_until.max(row.may_admit_until);
-                let acknowledged = known.acknowledged.max(row.acknowledged);
-                *known = crate::store::edges::EdgeRow { may_admit_until: until, acknowledged, ..row };
+                rows.insert(row.id.clone(), kept(rows.get(&row.id).cloned(), row));
+            }
+            for time in ledger.take_times_to_shorten(now) {
+                let row = rows.get_mut(&time.id).unwrap();
+                *row = shortened(row, &time);
             }
             let (_, missing) = ledger.wait_for(Cursor(change), Waiting::ForAll, now);
             let named: BTreeSet<EdgeId> =
                 ledger.still_missing(&missing, now).into_iter().map(|edge| edge.id).collect();
-            let expected: BTreeSet<EdgeId> = model
-                .iter()
-                .filter(|(_, (until, acknowledged))| *until > now.steady.0 && *acknowledged < change)
-                .map(|(id, _)| id.clone())
-                .collect();
+            let may_admit_for_longer = |longer_ms: u64| -> BTreeSet<EdgeId> {
+                let counts = |(until, acknowledged): &(u64, u64)| {
+                    until + longer_ms > now.steady.0 && *acknowledged < change
+                };
+                model.iter().filter(|(_, known)| counts(known)).map(|(id, _)| id.clone()).collect()
+            };
+            let expected = may_admit_for_longer(0);
             prop_assert!(named.is_superset(&expected), "{named:?} lacks some of {expected:?}");
-            if !has_begun_anew {
-                prop_assert_eq!(named, expected);
-            }
+            let ahead_ms = if starts == 0 { 0 } else { 720_000 + starts * 300_000 };
+            prop_assert!(named.is_subset(&may_admit_for_longer(ahead_ms)), "{named:?} has more than {expected:?}");
+            // Nor does the store drop it.
+            let earliest = ledger.earliest_row_that_counts(now);
+            prop_assert!(expected.iter().all(|id| rows[id].may_admit_until >= earliest));
         }
     }
 }

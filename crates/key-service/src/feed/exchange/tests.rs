@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use latchkey_effort::Payer;
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 use tokio::sync::watch;
 
 use super::*;
+use crate::audit::Actor;
 use crate::clock::SystemClock;
 use crate::feed::Feed;
 use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
@@ -12,7 +13,7 @@ use crate::feed::edge_name::EdgeName;
 use crate::feed::edges::{EdgeSighting, Forgetting, Waiting};
 use crate::feed::tests::RULES;
 use crate::store::KeyStore;
-use crate::store::edges::{EdgeRow, GoneEdge};
+use crate::store::edges::{EdgeRow, EdgeTime, GoneEdge};
 use crate::store::tests::ScratchStore;
 
 /// Long enough that a test which waits for it has failed.
@@ -136,6 +137,7 @@ async fn what_is_written_only_rises_and_edges_that_are_gone_are_dropped() {
                 acknowledged,
                 seen,
                 may_admit_until,
+                noted: UnixMillis(until - 40),
                 has_left: false,
             }
         };
@@ -164,6 +166,67 @@ async fn what_is_written_only_rises_and_edges_that_are_gone_are_dropped() {
         store.keep_edges(&[EdgeRow { has_left: true, ..edge(7, 20, 100, "e") }]).await.unwrap();
         store.drop_edges(UnixMillis(21), UnixMillis(0)).await.unwrap();
         assert_eq!(rows().await, []);
+    }
+}
+
+#[tokio::test]
+async fn the_longest_time_is_kept_whatever_the_clocks_said_and_is_made_shorter_unless_others_know_more() {
+    for scratch in [ScratchStore::new().await, ScratchStore::in_postgres().await] {
+        let store = &scratch.store;
+        let EdgeSighting { id, holder, refuse_after_ms, .. } = at("a", 0);
+        let row = |seen, noted, until| EdgeRow {
+            id: id.clone(),
+            holder: holder.clone(),
+            refuse_after_ms,
+            epoch: "e".to_owned(),
+            acknowledged: Cursor(1),
+            seen: UnixMillis(seen),
+            may_admit_until: UnixMillis(until),
+            noted: UnixMillis(noted),
+            has_left: false,
+        };
+        let stored = async || {
+            let row = store.edges_told_of().await.unwrap().rows.remove(0);
+            (row.seen.0, row.may_admit_until.0, row.may_admit_for_ms())
+        };
+        for (written, expected) in [
+            (row(100, 100, 200), (100, 200, 100)),
+            (row(5_000, 5_000, 5_050), (5_000, 5_050, 100)),
+            (row(10, 10, 160), (5_000, 5_050, 150)),
+            (row(10, 10, 20), (5_000, 5_050, 150)),
+        ] {
+            store.keep_edges(&[written]).await.unwrap();
+            assert_eq!(stored().await, expected);
+        }
+        let time = |seen, until, may_admit_for_ms| {
+            let (seen, may_admit_until) = (UnixMillis(seen), UnixMillis(until));
+            EdgeTime { id: id.clone(), seen, may_admit_until, may_admit_for_ms }
+        };
+        for (time, expected) in [
+            (time(4_999, 5_050, 7), 150),
+            (time(5_000, 5_049, 7), 150),
+            (time(5_000, 5_050, 151), 150),
+            (time(5_000, 5_050, 7), 7),
+            (time(9_000, 9_000, 0), 0),
+        ] {
+            store.shorten_edge_times(&[time]).await.unwrap();
+            assert_eq!(stored().await, (5_000, 5_050, expected));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_known_of_edges_is_forgotten_once_it_is_over() {
+    for scratch in [ScratchStore::new().await, ScratchStore::in_postgres().await] {
+        let store = &scratch.store;
+        let begun = async || store.edges_told_of().await.unwrap().begun;
+        let epoch = Epoch::try_from("next".to_owned()).unwrap();
+        store.begin_epoch(epoch, Actor::operator(), UnixMillis(7)).await.unwrap();
+        assert_eq!(begun().await, UnixMillis(7));
+        store.know_all_edges(UnixMillis(6)).await.unwrap();
+        assert_eq!(begun().await, UnixMillis(7), "it is of another time");
+        store.know_all_edges(UnixMillis(7)).await.unwrap();
+        assert_eq!(begun().await, UnixMillis(0));
     }
 }
 

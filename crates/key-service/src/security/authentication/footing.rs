@@ -1,10 +1,17 @@
 //! What an authentication depends on, as far as the store can check it later.
 
-use super::{Authentication, Means, Subject};
-use crate::security::realm::{NATIVE, RESERVED};
+use std::sync::Arc;
+
+use super::{Authentication, Authenticator, Means, Subject};
+use crate::security::realm::{NATIVE, RESERVED, RealmName};
 use crate::security::token::stamp::PasswordStamp;
 use crate::store::directory::users::UserKind;
 use crate::store::footing::Footing;
+use crate::store::{KeyOwner, StoreError};
+
+/// The owner of a key is let in no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerShutOut;
 
 impl Authentication {
     /// What must still be valid when a change for this caller is written.
@@ -19,6 +26,34 @@ impl Authentication {
             footings.extend(self.subject().footing());
         }
         footings
+    }
+}
+
+impl Authenticator {
+    /// What must hold for the owner of a key to be let in. Of a user of a realm for JSON Web Tokens this service knows nothing. The owner of
+    /// a key that a key made is known by name alone.
+    ///
+    /// # Errors
+    ///
+    /// The outer error when the store cannot tell.
+    pub async fn footing_of_owner(
+        &self,
+        owner: &KeyOwner,
+    ) -> Result<Result<Option<Footing>, OwnerShutOut>, StoreError> {
+        if self.jwt_realms.has(&owner.realm) {
+            return Ok(Ok(None));
+        }
+        let is_derived = owner.realm == RealmName::api_key().name;
+        let found = if is_derived {
+            self.realms.find(&owner.username).await?
+        } else {
+            self.realms.find_in(&owner.realm, &owner.username).await?
+        };
+        Ok(match found {
+            Some(user) if user.enabled => Ok(Subject::User(Arc::new(user)).footing()),
+            None if is_derived && self.schemes().jwt => Ok(None),
+            Some(_) | None => Err(OwnerShutOut),
+        })
     }
 }
 

@@ -21,7 +21,7 @@ impl Authenticator {
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
         let attempt = self.attempt(&credential, source, now).await?;
-        let outcome = self.realms.authenticate(credential).await;
+        let outcome = self.realms.authenticate(credential, source).await;
         let was_wrong = matches!(outcome, Err(AuthenticationFailure::RejectedUser { .. }));
         if let Some(attempt) = attempt.filter(|_| !was_wrong) {
             attempt.give_back();

@@ -4,18 +4,19 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use latchkey_key_feed::UnixMillis;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
-use crate::limits::authentication::LOGINS_WAITING_MAX;
+use crate::limits::authentication::{LOGINS_WAITING_MAX, LOGINS_WAITING_PER_SOURCE_MAX};
 use crate::security::login_throttle::{LoginOutcome, LoginThrottle, NotNow, TooManyFailedLogins};
-use crate::security::source::Source;
+use crate::security::source::{Network, Source};
+use crate::shares::Shares;
 
 /// The throttle, as all requests share it.
 pub struct LoginAttempts {
     throttle: Mutex<LoginThrottle>,
     /// Wakes those who wait for others.
     decided: Notify,
-    waiting: Semaphore,
+    waiting: Shares<Option<Network>>,
 }
 
 /// A login whose password may be checked. When it is dropped without an outcome it has failed: a client that
@@ -33,7 +34,7 @@ pub struct LoginAttempt<'a> {
 pub enum LoginRefusal {
     /// There were too many failed logins from there.
     Throttled(TooManyFailedLogins),
-    /// Too many logins wait for others already.
+    /// Too many logins wait for others already, of all or from there.
     TooManyWaiting,
 }
 
@@ -44,7 +45,7 @@ impl LoginAttempts {
         Self {
             throttle: Mutex::new(throttle),
             decided: Notify::new(),
-            waiting: Semaphore::new(LOGINS_WAITING_MAX),
+            waiting: Shares::new(LOGINS_WAITING_MAX, LOGINS_WAITING_PER_SOURCE_MAX),
         }
     }
 
@@ -68,7 +69,8 @@ impl LoginAttempts {
                 Err(NotNow::Undecided) => {}
             }
             if place.is_none() {
-                place = Some(self.waiting.try_acquire().map_err(|_| LoginRefusal::TooManyWaiting)?);
+                let taken = self.waiting.take(&source.map(Network::of));
+                place = Some(taken.ok_or(LoginRefusal::TooManyWaiting)?);
             }
             decided.await;
         }
@@ -150,7 +152,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn right_passwords_at_once_are_all_looked_at() {
         let attempts = attempts();
-        let logins = FAILED_LOGINS_BURST + u32::try_from(LOGINS_WAITING_MAX).unwrap();
+        let logins = FAILED_LOGINS_BURST + u32::try_from(LOGINS_WAITING_PER_SOURCE_MAX).unwrap();
         assert_eq!(at_once(&attempts, logins, true).await, logins);
         assert_eq!(at_once(&attempts, 400, false).await, FAILED_LOGINS_BURST, "and gave nothing besides");
     }
@@ -165,14 +167,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_so_many_wait_for_others() {
+    async fn one_source_leaves_places_to_wait_in_to_others() {
         let attempts = attempts();
+        let other = Some("192.0.2.2".parse().unwrap());
         let mut begun = Vec::new();
-        for _ in 0..FAILED_LOGINS_BURST {
-            begun.push(attempts.begin(source(), NOW).await.unwrap());
+        for source in [source(), other] {
+            for _ in 0..FAILED_LOGINS_BURST {
+                begun.push(attempts.begin(source, NOW).await.unwrap());
+            }
         }
-        let _others =
-            attempts.waiting.acquire_many(u32::try_from(LOGINS_WAITING_MAX).unwrap()).await.unwrap();
+        let network = source().map(Network::of);
+        let _waiting: Vec<_> = (0..).map_while(|_| attempts.waiting.take(&network)).collect();
         assert_eq!(attempts.begin(source(), NOW).await.unwrap_err(), LoginRefusal::TooManyWaiting);
+        let waits =
+            tokio::time::timeout(std::time::Duration::from_millis(1), attempts.begin(other, NOW)).await;
+        assert!(waits.is_err(), "it was told at once: {waits:?}");
     }
 }

@@ -15,21 +15,49 @@ async fn knows_the_right_password_and_no_other() {
     let checker = PasswordChecker::new(1, &SystemRandomness).unwrap();
     let hash = PasswordHash::of(&password("correct horse"), &SystemRandomness).unwrap();
     let stored = PasswordHash::try_from(hash.to_string().as_str()).unwrap();
-    assert_eq!(checker.check(Some(&stored), password("correct horse")).await, Ok(true));
-    assert_eq!(checker.check(Some(&stored), password("correct hors")).await, Ok(false));
-    assert_eq!(checker.check(None, password("correct horse")).await, Ok(false));
+    assert_eq!(check(&checker, Some(&stored), password("correct horse")).await, Ok(true));
+    assert_eq!(check(&checker, Some(&stored), password("correct hors")).await, Ok(false));
+    assert_eq!(check(&checker, None, password("correct horse")).await, Ok(false));
+}
+
+async fn check(
+    checker: &PasswordChecker,
+    stored: Option<&PasswordHash>,
+    password: Password,
+) -> Result<bool, Saturated> {
+    checker.login(None, "ann")?.check(stored, password).await
+}
+
+fn maker() -> Payer {
+    Payer::new("ann", "native")
+}
+
+// One source that guessed took all places, and nobody could log in.
+#[tokio::test]
+async fn one_source_and_one_username_leave_places_to_others() {
+    let checker = PasswordChecker::new(1, &SystemRandomness).unwrap();
+    let source = |number: usize| Some(format!("192.0.2.{number}").parse().unwrap());
+    let share = 1 + PASSWORDS_WAITING_SHARE_MAX;
+    let of_one_source: Vec<_> =
+        (0..).map_while(|number| checker.login(source(1), &number.to_string()).ok()).collect();
+    assert_eq!(of_one_source.len(), share);
+    let for_one_user: Vec<_> = (2..).map_while(|number| checker.login(source(number), "ann").ok()).collect();
+    assert_eq!(for_one_user.len(), share);
+    assert!(checker.login(source(2), "ann").is_err());
+    let login = checker.login(source(2), "bob").unwrap();
+    assert_eq!(login.check(None, password("x")).await, Ok(false));
+    drop(of_one_source);
+    assert!(checker.login(source(1), "bob").is_ok());
 }
 
 #[tokio::test]
 async fn turns_away_whom_it_has_no_place_for() {
     let checker = PasswordChecker::new(1, &SystemRandomness).unwrap();
-    let all = u32::try_from(1 + PASSWORDS_WAITING_MAX).unwrap();
-    let taken = checker.places.acquire_many(all).await.unwrap();
-    assert_eq!(checker.check(None, password("x")).await, Err(Saturated));
-    let hashed = checker.hash(password("x"), &SystemRandomness).await;
+    let taken: Vec<_> = (0..).map_while(|_| checker.makers.take(&maker())).collect();
+    let hashed = checker.hash(password("x"), &maker(), &SystemRandomness).await;
     assert_eq!(hashed.map(|_| ()), Err(HashRefusal::Saturated));
     drop(taken);
-    assert_eq!(checker.check(None, password("x")).await, Ok(false));
+    assert!(checker.hash(password("x"), &maker(), &SystemRandomness).await.is_ok());
 }
 
 // Of forty logins at once only as many hold memory as there are threads, and none is left beyond that.
@@ -41,7 +69,7 @@ async fn there_is_memory_for_as_many_hashings_as_there_are_threads() {
     for _ in 0..3 {
         let logins = (0..40).map(|_| {
             let (checker, cheap) = (checker.clone(), cheap.clone());
-            tokio::spawn(async move { checker.check(Some(&cheap), password("wrong")).await })
+            tokio::spawn(async move { check(&checker, Some(&cheap), password("wrong")).await })
         });
         for login in logins.collect::<Vec<_>>() {
             assert_eq!(login.await.unwrap(), Ok(false));
@@ -60,10 +88,10 @@ async fn hashes_of_elsewhere_are_verified_by_their_own_parameters() {
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let hash = hasher.hash_password_with_salt(b"correct horse", b"salt of the tests").unwrap();
         let stored = PasswordHash::try_from(hash.to_string().as_str()).unwrap();
-        assert_eq!(checker.check(Some(&stored), password("correct horse")).await, Ok(true));
-        assert_eq!(checker.check(Some(&stored), password("wrong")).await, Ok(false));
+        assert_eq!(check(&checker, Some(&stored), password("correct horse")).await, Ok(true));
+        assert_eq!(check(&checker, Some(&stored), password("wrong")).await, Ok(false));
     }
-    let own = checker.hash(password("correct horse"), &SystemRandomness).await.unwrap();
+    let own = checker.hash(password("correct horse"), &maker(), &SystemRandomness).await.unwrap();
     assert!(argon2::PasswordVerifier::verify_password(&Argon2::default(), b"correct horse", &own.0).is_ok());
 }
 

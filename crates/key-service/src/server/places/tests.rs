@@ -76,6 +76,21 @@ async fn of_those_that_were_answered_the_one_that_is_idle_for_longest_goes() {
     assert_eq!(comes(&places, "198.51.100.3", all).await.1, [1]);
 }
 
+// Over HTTP/2 a client that opens no window kept its place for good.
+#[tokio::test]
+async fn whoever_reads_nothing_of_an_answer_loses_the_place_after_a_while() {
+    let places = places(2, 2);
+    let all: Vec<_> = (1..=2).map(|host| at_once(&places, &format!("198.51.100.{host}")).unwrap()).collect();
+    let waiting = all[0].begin_request();
+    let mut unread = all[1].begin_request();
+    unread.begin_sending();
+    assert_eq!(comes(&places, "198.51.100.3", all.clone()).await.1, [0_u64; 0], "it may still be read");
+    let later = places.0.now() + u64::try_from(ANSWER_READ_WAIT_MAX.as_millis()).unwrap();
+    assert!(places.0.table().make_room(later, |_| true));
+    assert_eq!(comes(&places, "198.51.100.3", all).await.1, [1], "the other waits for an answer");
+    drop((waiting, unread));
+}
+
 #[tokio::test]
 async fn nobody_loses_a_place_while_a_request_is_answered() {
     let places = places(1, 1);

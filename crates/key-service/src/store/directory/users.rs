@@ -62,16 +62,7 @@ impl KeyStore {
         self.database.native_user(username).await
     }
 
-    /// The native users with these names, or all of them, in the order of their names.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the store cannot tell.
-    pub async fn native_users(&self, names: Option<&[String]>) -> Result<Vec<NativeUser>, StoreError> {
-        self.database.native_users(names).await
-    }
-
-    /// What was changed about a built-in user; `None` while nothing was.
+    /// What was changed of a user who belongs to the service; `None` while nothing was.
     ///
     /// # Errors
     ///

@@ -16,6 +16,8 @@ struct Notebook {
 enum Note {
     /// Told apart by its number.
     Small(u32),
+    /// Goes before others, and is about so many keys.
+    Urgent(usize),
     /// About so many keys.
     Large(usize),
     /// Brings so many bytes.
@@ -28,14 +30,18 @@ enum Note {
     Panicking,
 }
 
-use Note::{Failing, Large, Long, Panicking, Refused, Small};
+use Note::{Failing, Large, Long, Panicking, Refused, Small, Urgent};
 
 impl Ledger for Arc<Notebook> {
     type Change = Note;
     type Outcome = Note;
 
     fn keys_of(note: &Note) -> usize {
-        if let Large(keys) = note { *keys } else { 1 }
+        if let Large(keys) | Urgent(keys) = note { *keys } else { 1 }
+    }
+
+    fn is_urgent(note: &Note) -> bool {
+        matches!(note, Urgent(_))
     }
 
     fn len_of(note: &Note) -> usize {
@@ -178,6 +184,29 @@ async fn a_group_ends_where_it_would_grow_too_large_and_nobody_is_passed_over() 
         vec![Small(2), half],
         vec![half, half],
         vec![Small(3)],
+    ];
+    assert_eq!(scene.groups(), expected);
+}
+
+#[tokio::test]
+async fn what_is_urgent_passes_all_others_and_does_not_keep_them_for_ever() {
+    let (scene, _first) = Scene::busy().await;
+    let (large, urgent) = (Large(GROUP_KEYS_MAX), Urgent(GROUP_KEYS_MAX));
+    let mut waiting = scene.submit_all(&[large, large, large]).await;
+    waiting.extend(scene.submit_all(&[Urgent(1), urgent, urgent, urgent]).await);
+    scene.let_groups_be_written();
+    for change in waiting {
+        change.await.unwrap().unwrap();
+    }
+    let expected = [
+        vec![Small(0)],
+        vec![Urgent(1)],
+        vec![large],
+        vec![urgent],
+        vec![large],
+        vec![urgent],
+        vec![large],
+        vec![urgent],
     ];
     assert_eq!(scene.groups(), expected);
 }

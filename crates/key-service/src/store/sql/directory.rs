@@ -2,7 +2,7 @@
 
 pub(super) mod users;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
@@ -10,9 +10,10 @@ use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use crate::audit::directory::DirectoryEvent;
 use crate::limits::{APPLICATION_PRIVILEGES_MAX, NATIVE_ROLES_MAX};
 use crate::store::StoreError;
-use crate::store::directory::{PrivilegeFilter, Recorded, Written};
-use crate::store::sql::query::Query;
+use crate::store::directory::{Recorded, Written};
+use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, json_text, millis};
+use crate::store::sql::rows::upsert_rows;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, Turn};
 
@@ -22,12 +23,10 @@ type Change<T> = Result<(T, Option<Recorded>), StoreError>;
 impl SqlStore {
     pub(in crate::store) async fn native_roles(
         &self,
-        names: Option<&[String]>,
+        names: &[String],
     ) -> Result<RoleDescriptors, StoreError> {
-        let mut query = Query::new("select name, descriptor from native_role");
-        if let Some(names) = names {
-            query.push(" where name ").push_in_texts(names)?;
-        }
+        let mut query = Query::new("select name, descriptor from native_role where name ");
+        query.push_in_texts(names)?;
         let rows = self.fetch_all(query).await?;
         rows.iter().map(|row| Ok((row.get("name")?, row.json("descriptor")?))).collect()
     }
@@ -38,7 +37,7 @@ impl SqlStore {
         role: &RoleDescriptor,
         event: DirectoryEvent,
     ) -> Change<Written> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let exists = "select exists (select 1 from native_role where name = ?)";
         let exists: bool = change.fetch_one(Query::new(exists).bind(name)).await?.scalar()?;
         if !exists && rows_in(&mut change, "native_role").await? >= NATIVE_ROLES_MAX {
@@ -57,35 +56,26 @@ impl SqlStore {
         self.delete_one("delete from native_role where name = ?", name, event).await
     }
 
-    pub(in crate::store) async fn application_privileges(
-        &self,
-        filter: &PrivilegeFilter,
-    ) -> Result<Vec<ApplicationPrivilege>, StoreError> {
-        let mut query =
-            Query::new("select application, name, actions, metadata from application_privilege where true");
-        if let Some(applications) = &filter.applications {
-            query.push(" and application ").push_in_texts(applications)?;
-        }
-        if let Some(names) = &filter.names {
-            query.push(" and name ").push_in_texts(names)?;
-        }
-        query.push(" order by application, name");
-        self.fetch_all(query).await?.iter().map(application_privilege).collect()
-    }
-
     pub(in crate::store) async fn put_application_privileges(
         &self,
         privileges: &[ApplicationPrivilege],
         event: DirectoryEvent,
     ) -> Change<Option<Vec<bool>>> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
-        let mut created = Vec::new();
-        for privilege in privileges {
-            created.push(put_application_privilege(&mut change, privilege).await?);
-        }
-        if rows_in(&mut change, "application_privilege").await? > APPLICATION_PRIVILEGES_MAX {
+        // All that can be made ready before is, because others wait for the change.
+        let latest: BTreeMap<PrivilegeName, &ApplicationPrivilege> =
+            privileges.iter().map(|privilege| (name_of(privilege), privilege)).collect();
+        let rows = latest.values().map(|privilege| privilege_values(privilege)).collect::<Result<_, _>>()?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
+        let mut known = known_beside(&mut change, &latest).await?;
+        let new = i64::try_from(latest.keys().filter(|name| !known.contains(*name)).count());
+        let before = rows_in(&mut change, "application_privilege").await?;
+        if before.saturating_add(new.unwrap_or(i64::MAX)) > APPLICATION_PRIVILEGES_MAX {
             return Ok((None, None));
         }
+        let conflict = " on conflict (application, name) do update
+            set actions = excluded.actions, metadata = excluded.metadata";
+        upsert_rows(&mut change, INSERT_PRIVILEGES, rows, conflict).await?;
+        let created = privileges.iter().map(|privilege| known.insert(name_of(privilege))).collect();
         Ok((Some(created), Some(commit(change, event).await?)))
     }
 
@@ -95,51 +85,67 @@ impl SqlStore {
         names: Vec<String>,
         event: DirectoryEvent,
     ) -> Change<BTreeMap<String, bool>> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
-        let mut found = BTreeMap::new();
-        for name in names {
-            let removed = Query::new("delete from application_privilege where application = ? and name = ?");
-            let removed = change.execute(removed.bind(application).bind(&name)).await?;
-            found.entry(name).and_modify(|before| *before |= removed > 0).or_insert(removed > 0);
-        }
+        // No privilege has a name with a NUL, which PostgreSQL would refuse.
+        let stored: Vec<String> = names.iter().filter(|name| !name.contains('\0')).cloned().collect();
+        let mut removal =
+            Query::new("delete from application_privilege where application = ?").bind(application);
+        removal.push(" and name ").push_in_texts(&stored)?.push(" returning name");
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
+        let removed = change.fetch_all(removal).await?;
+        let removed: HashSet<String> =
+            removed.iter().map(|row| row.get("name")).collect::<Result<_, StoreError>>()?;
+        let found: BTreeMap<String, bool> =
+            names.into_iter().map(|name| (name.clone(), removed.contains(&name))).collect();
         let (_, done) = commit_if(found.values().any(|found| *found), change, event).await?;
         Ok((found, done))
     }
 
     async fn delete_one(&self, statement: &'static str, name: &str, event: DirectoryEvent) -> Change<bool> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let removed = change.execute(Query::new(statement).bind(name)).await?;
         commit_if(removed > 0, change, event).await
     }
 }
 
-/// Writes one privilege, and tells whether it is new.
-async fn put_application_privilege(
+/// The application of a privilege, and its name.
+type PrivilegeName = (String, String);
+
+fn name_of(privilege: &ApplicationPrivilege) -> PrivilegeName {
+    (privilege.application.clone(), privilege.name.clone())
+}
+
+/// The privileges of these applications that are there.
+async fn known_beside(
     change: &mut Transaction,
-    privilege: &ApplicationPrivilege,
-) -> Result<bool, StoreError> {
-    let exists =
-        Query::new("select exists (select 1 from application_privilege where application = ? and name = ?)")
-            .bind(&privilege.application)
-            .bind(&privilege.name);
-    let exists: bool = change.fetch_one(exists).await?.scalar()?;
-    let mut statement = insert_application_privilege(privilege)?;
-    statement.push(
-        " on conflict (application, name) do update
-            set actions = excluded.actions, metadata = excluded.metadata",
-    );
-    change.execute(statement).await?;
-    Ok(!exists)
+    privileges: &BTreeMap<PrivilegeName, &ApplicationPrivilege>,
+) -> Result<HashSet<PrivilegeName>, StoreError> {
+    let mut applications: Vec<String> =
+        privileges.keys().map(|(application, _)| application.clone()).collect();
+    applications.dedup();
+    let mut query = Query::new("select application, name from application_privilege where application ");
+    query.push_in_texts(&applications)?;
+    let rows = change.fetch_all(query).await?;
+    rows.iter().map(|row| Ok((row.get("application")?, row.get("name")?))).collect()
+}
+
+/// The beginning of a statement that adds privileges.
+const INSERT_PRIVILEGES: &str =
+    "insert into application_privilege (application, name, actions, metadata) values ";
+
+/// The values of one privilege, in the order of [`INSERT_PRIVILEGES`].
+fn privilege_values(privilege: &ApplicationPrivilege) -> Result<[Parameter; 4], StoreError> {
+    Ok([
+        (&privilege.application).into(),
+        (&privilege.name).into(),
+        json_text(&privilege.actions)?.into(),
+        json_text(&privilege.metadata)?.into(),
+    ])
 }
 
 pub(super) fn insert_application_privilege(privilege: &ApplicationPrivilege) -> Result<Query, StoreError> {
-    Ok(Query::new(
-        "insert into application_privilege (application, name, actions, metadata) values (?, ?, ?, ?)",
-    )
-    .bind(&privilege.application)
-    .bind(&privilege.name)
-    .bind(json_text(&privilege.actions)?)
-    .bind(json_text(&privilege.metadata)?))
+    let mut statement = Query::new(INSERT_PRIVILEGES);
+    statement.push_values(privilege_values(privilege)?);
+    Ok(statement)
 }
 
 async fn commit_if(changed: bool, change: Transaction, event: DirectoryEvent) -> Change<bool> {

@@ -7,7 +7,7 @@ use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
 use crate::feed::edge_name::EdgeName;
 use crate::limits::edges::EDGES_MAX;
 use crate::store::StoreError;
-use crate::store::edges::{EdgeRow, GoneEdge, KnownEdges};
+use crate::store::edges::{EdgeRow, EdgeTime, GoneEdge, KnownEdges};
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, millis};
 use crate::store::sql::rows::upsert_rows;
@@ -23,7 +23,8 @@ pub struct EdgeAnnouncements(PgListener);
 
 /// The beginning of a statement that writes instances.
 const INSERT: &str = "insert into edge_instance as known
-     (name, instance, key_id, owner_username, owner_realm, refuse_after, epoch, acknowledged, seen, may_admit_until, has_left)
+     (name, instance, key_id, owner_username, owner_realm, refuse_after, epoch, acknowledged, seen, may_admit_until,
+      has_left, noted)
    values ";
 
 /// Raises what is known of an instance that has a row. An acknowledgement of another epoch does not count in
@@ -44,12 +45,18 @@ macro_rules! raise {
 /// For what others are told.
 const RAISE_PROMISE: &str = raise!("");
 
-/// For what is to be kept.
+/// For what is to be kept. The longer time counts, and is put before the later end.
 const RAISE_ALL: &str = raise!(
     ", key_id = excluded.key_id, owner_username = excluded.owner_username, owner_realm = excluded.owner_realm,
        refuse_after = excluded.refuse_after,
        may_admit_until = case when known.may_admit_until > excluded.may_admit_until
          then known.may_admit_until else excluded.may_admit_until end,
+       noted = case when known.may_admit_until > excluded.may_admit_until
+           then known.may_admit_until else excluded.may_admit_until end
+         - case when known.may_admit_until - coalesce(known.noted, known.seen)
+             > excluded.may_admit_until - excluded.noted
+           then known.may_admit_until - coalesce(known.noted, known.seen)
+           else excluded.may_admit_until - excluded.noted end,
        has_left = excluded.has_left"
 );
 
@@ -91,6 +98,28 @@ impl SqlStore {
             change.execute(leave).await?;
         }
         change.commit().await
+    }
+
+    pub(in crate::store) async fn shorten_edge_times(&self, times: &[EdgeTime]) -> Result<(), StoreError> {
+        let mut change = self.begin_edges().await?;
+        let mut times: Vec<&EdgeTime> = times.iter().collect();
+        times.sort_by(|one, other| one.id.cmp(&other.id));
+        for EdgeTime { id, seen, may_admit_until, may_admit_for_ms } in times {
+            let shorten = "update edge_instance set noted = may_admit_until - ?
+                 where name = ? and instance = ? and seen <= ? and may_admit_until <= ? and has_left = ?
+                   and coalesce(noted, seen) < may_admit_until - ?";
+            let may_admit_for = millis(UnixMillis(*may_admit_for_ms));
+            let shorten = Query::new(shorten).bind(may_admit_for);
+            let shorten = shorten.bind(id.name.as_str()).bind(id.instance.as_str()).bind(millis(*seen));
+            let shorten = shorten.bind(millis(*may_admit_until)).bind(false).bind(may_admit_for);
+            change.execute(shorten).await?;
+        }
+        change.commit().await
+    }
+
+    pub(in crate::store) async fn know_all_edges(&self, begun: UnixMillis) -> Result<(), StoreError> {
+        let know = Query::new("update edge_knowledge set begun = 0 where begun = ?").bind(millis(begun));
+        self.write(know).await.map(|_| ())
     }
 
     pub(in crate::store) async fn tell_of_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
@@ -166,8 +195,9 @@ pub(super) async fn begin_knowing_edges(change: &mut Transaction, now: UnixMilli
 }
 
 /// The values of one instance, in the order of [`INSERT`].
-fn values(row: &EdgeRow) -> [Parameter; 11] {
-    let EdgeRow { id, holder, refuse_after_ms, epoch, acknowledged, seen, may_admit_until, has_left } = row;
+fn values(row: &EdgeRow) -> [Parameter; 12] {
+    let EdgeRow { id, holder, refuse_after_ms, epoch, acknowledged, .. } = row;
+    let EdgeRow { seen, may_admit_until, noted, has_left, .. } = row;
     [
         id.name.as_str().into(),
         id.instance.as_str().into(),
@@ -180,6 +210,7 @@ fn values(row: &EdgeRow) -> [Parameter; 11] {
         millis(*seen).into(),
         millis(*may_admit_until).into(),
         (*has_left).into(),
+        millis(*noted).into(),
     ]
 }
 
@@ -200,7 +231,52 @@ fn edge_row(row: &Row) -> Result<EdgeRow, StoreError> {
         epoch: row.get("epoch")?,
         acknowledged: row.cursor("acknowledged")?,
         seen: row.moment("seen")?,
+        noted: row.moment_if_any("noted")?.map_or_else(|| row.moment("seen"), Ok)?,
         may_admit_until: row.moment("may_admit_until")?,
         has_left: row.get("has_left")?,
     })
+}
+
+#[cfg(test)]
+impl SqlStore {
+    /// As if these rows had been written by a version that says nothing of when.
+    async fn forget_when_noted(&self) {
+        self.write(Query::new("update edge_instance set noted = null")).await.unwrap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latchkey_key_feed::Cursor;
+
+    use super::*;
+    use crate::store::tests::ScratchStore;
+
+    #[tokio::test]
+    async fn a_row_of_an_older_version_counts_from_when_the_edge_was_seen() {
+        for scratch in [ScratchStore::new().await, ScratchStore::in_postgres().await] {
+            let database = &scratch.store.database;
+            let holder = Holder { key: None, username: "feed".into(), realm: "file".into() };
+            let row = |seen, noted, until| EdgeRow {
+                id: EdgeId {
+                    name: EdgeName::try_from("edge".to_owned()).unwrap(),
+                    instance: InstanceId::of_holder(&holder),
+                },
+                holder: holder.clone(),
+                refuse_after_ms: 1,
+                epoch: "e".to_owned(),
+                acknowledged: Cursor(1),
+                seen: UnixMillis(seen),
+                may_admit_until: UnixMillis(until),
+                noted: UnixMillis(noted),
+                has_left: false,
+            };
+            let stored = async || database.known_edges().await.unwrap().rows.remove(0);
+            database.keep_edges(&[row(100, 150, 300)]).await.unwrap();
+            database.forget_when_noted().await;
+            assert_eq!(stored().await, row(100, 100, 300));
+            database.keep_edges(&[row(400, 400, 500)]).await.unwrap();
+            assert_eq!(stored().await, row(400, 300, 500), "the longer time");
+        }
+    }
 }

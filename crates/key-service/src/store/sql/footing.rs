@@ -5,17 +5,24 @@ use crate::audit::Actor;
 use crate::security::token::stamp::PasswordStamp;
 use crate::store::StoreError;
 use crate::store::directory::users::UserKind;
-use crate::store::footing::Footing;
+use crate::store::footing::{self, Footing};
 use crate::store::sql::directory::users::{native_user, reserved_user};
 use crate::store::sql::query::Query;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, Turn};
 
 impl SqlStore {
-    /// Begins a change for this actor, if what the actor depends on is still valid.
-    pub(super) async fn begin_change_by(&self, turn: Turn, actor: &Actor) -> Result<Transaction, StoreError> {
+    /// A change that this one asks for, if still let in. If not, the trail says who asked for what: `action`.
+    pub(super) async fn begin_change_by(
+        &self,
+        turn: Turn,
+        action: &'static str,
+        actor: &Actor,
+    ) -> Result<Transaction, StoreError> {
         let mut change = self.begin_change(turn).await?;
-        require(&mut change, std::iter::once(actor)).await?;
+        let required = require(&mut change, std::iter::once(actor)).await;
+        footing::tell_if_shut_out(&required, action, actor);
+        required?;
         Ok(change)
     }
 }
@@ -35,7 +42,7 @@ pub(super) async fn require<'a>(
             continue;
         }
         if !holds(change, footing).await? {
-            return Err(StoreError::ShutOut);
+            return Err(StoreError::ShutOut(footing.clone()));
         }
         held.push(footing);
     }

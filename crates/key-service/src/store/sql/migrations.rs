@@ -34,6 +34,7 @@ pub(super) fn sqlite() -> Migrator {
         (6, "vouching", include_str!("../../../migrations/sqlite/0006_vouching.sql")),
         (7, "edge instances", include_str!("../../../migrations/sqlite/0007_edge_instances.sql")),
         (8, "token families", include_str!("../../../migrations/sqlite/0008_token_families.sql")),
+        (9, "edge time", include_str!("../../../migrations/sqlite/0009_edge_time.sql")),
     ])
 }
 
@@ -47,6 +48,7 @@ pub(super) fn postgres() -> Migrator {
         (6, "vouching", include_str!("../../../migrations/postgres/0006_vouching.sql")),
         (7, "edge instances", include_str!("../../../migrations/postgres/0007_edge_instances.sql")),
         (8, "token families", include_str!("../../../migrations/postgres/0008_token_families.sql")),
+        (9, "edge time", include_str!("../../../migrations/postgres/0009_edge_time.sql")),
     ])
 }
 

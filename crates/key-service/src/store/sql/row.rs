@@ -53,11 +53,11 @@ impl Row {
         self.at(0)
     }
 
-    /// The bytes of what clients chose of a key, as [`KEY_COLUMNS`] have it.
-    pub(super) fn texts_len(&self) -> Result<usize, StoreError> {
+    /// The bytes of the texts in these columns.
+    pub(super) fn texts_len(&self, columns: &[&str]) -> Result<usize, StoreError> {
         let mut len = 0;
-        for column in ["name", "owner_metadata", "role_descriptors", "limited_by", "metadata"] {
-            len += self.get::<&str>(column)?.len();
+        for column in columns {
+            len += self.get::<Option<&str>>(column)?.map_or(0, str::len);
         }
         Ok(len)
     }

@@ -1,43 +1,45 @@
-//! Reading keys one after the other.
+//! Reading what is stored one after the other.
 
 use std::fmt;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::role_descriptor::RoleDescriptor;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::KEYS_LISTED_MAX;
 use crate::limits::work::KEYS_SCANNED_AHEAD_LEN_MAX;
+use crate::store::directory::{NativeUser, PrivilegeFilter};
 use crate::store::scan::ScanOrder;
 use crate::store::sql::SqlStore;
+use crate::store::sql::directory::application_privilege;
+use crate::store::sql::directory::users::native_user;
 use crate::store::sql::keys::push_filter;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row};
 use crate::store::sql::transaction::in_time;
 use crate::store::{KeyFilter, StoreError, StoredKey};
 
-/// A key as the database has it: what is JSON in it is still text.
-pub(in crate::store) struct UnreadKey {
+/// What is to be read, and how.
+pub(in crate::store) struct Selection<T> {
+    query: Query,
+    /// The columns with what clients chose.
+    texts: &'static [&'static str],
+    read: fn(&Row) -> Result<T, StoreError>,
+}
+
+/// A row as the database has it: what is JSON in it is still text.
+pub(in crate::store) struct Unread<T> {
     row: Row,
+    read: fn(&Row) -> Result<T, StoreError>,
     /// Its share of the bytes that may wait to be read.
     _ahead: OwnedSemaphorePermit,
 }
 
-impl UnreadKey {
-    pub(in crate::store) fn read(self) -> Result<StoredKey, StoreError> {
-        self.row.stored_key()
-    }
-}
-
-impl SqlStore {
-    /// Sends the keys that pass the filter. Ends early when the receiver is gone.
-    pub(in crate::store) async fn scan(
-        &self,
-        filter: &KeyFilter,
-        order: ScanOrder,
-        keys: &Sender<Result<UnreadKey, StoreError>>,
-    ) -> Result<(), StoreError> {
+impl Selection<StoredKey> {
+    pub(in crate::store) fn of_keys(filter: &KeyFilter, order: ScanOrder) -> Result<Self, StoreError> {
         let mut query = Query::new("select ");
         query.push(KEY_COLUMNS).push(" from api_key where true");
         push_filter(&mut query, filter)?;
@@ -47,14 +49,71 @@ impl SqlStore {
             }
             ScanOrder::Insertion => query.push(" order by rowid"),
         };
+        let texts = &["name", "owner_metadata", "role_descriptors", "limited_by", "metadata"];
+        Ok(Self { query, texts, read: Row::stored_key })
+    }
+}
+
+impl Selection<NativeUser> {
+    pub(in crate::store) fn of_users(names: Option<&[String]>) -> Result<Self, StoreError> {
+        let mut query = Query::new("select * from native_user");
+        if let Some(names) = names {
+            query.push(" where username ").push_in_texts(names)?;
+        }
+        query.push(" order by username");
+        Ok(Self { query, texts: &["roles", "full_name", "email", "metadata"], read: native_user })
+    }
+}
+
+impl Selection<(String, RoleDescriptor)> {
+    pub(in crate::store) fn of_roles(names: Option<&[String]>) -> Result<Self, StoreError> {
+        let mut query = Query::new("select name, descriptor from native_role");
+        if let Some(names) = names {
+            query.push(" where name ").push_in_texts(names)?;
+        }
+        query.push(" order by name");
+        let read = |row: &Row| Ok((row.get("name")?, row.json("descriptor")?));
+        Ok(Self { query, texts: &["descriptor"], read })
+    }
+}
+
+impl Selection<ApplicationPrivilege> {
+    pub(in crate::store) fn of_privileges(filter: &PrivilegeFilter) -> Result<Self, StoreError> {
+        let mut query =
+            Query::new("select application, name, actions, metadata from application_privilege where true");
+        if let Some(applications) = &filter.applications {
+            query.push(" and application ").push_in_texts(applications)?;
+        }
+        if let Some(names) = &filter.names {
+            query.push(" and name ").push_in_texts(names)?;
+        }
+        query.push(" order by application, name");
+        Ok(Self { query, texts: &["actions", "metadata"], read: application_privilege })
+    }
+}
+
+impl<T> Unread<T> {
+    pub(in crate::store) fn read(self) -> Result<T, StoreError> {
+        (self.read)(&self.row)
+    }
+}
+
+impl SqlStore {
+    /// Sends what is selected. Ends early when nobody listens any more.
+    pub(in crate::store) async fn scan<T>(
+        &self,
+        selection: Selection<T>,
+        unread: &Sender<Result<Unread<T>, StoreError>>,
+    ) -> Result<(), StoreError> {
+        let Selection { query, texts, read } = selection;
         let ahead = Arc::new(Semaphore::new(KEYS_SCANNED_AHEAD_LEN_MAX));
         let mut rows = self.fetch(query)?;
         while let Some(row) = in_time(rows.try_next()).await? {
-            let len = row.texts_len()?.clamp(1, KEYS_SCANNED_AHEAD_LEN_MAX);
+            let len = row.texts_len(texts)?.clamp(1, KEYS_SCANNED_AHEAD_LEN_MAX);
             let len = u32::try_from(len).unwrap_or(u32::MAX);
             // The semaphore is never closed.
             let Ok(permit) = Arc::clone(&ahead).acquire_many_owned(len).await else { break };
-            if keys.send(Ok(UnreadKey { row, _ahead: permit })).await.is_err() {
+            if unread.send(Ok(Unread { row, read, _ahead: permit })).await.is_err() {
                 break;
             }
         }
@@ -62,8 +121,8 @@ impl SqlStore {
     }
 }
 
-impl fmt::Debug for UnreadKey {
+impl<T> fmt::Debug for Unread<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UnreadKey")
+        f.write_str("Unread")
     }
 }

@@ -23,7 +23,7 @@ impl SqlStore {
         token: &NewToken,
         event: &TokenEvent,
     ) -> Result<bool, StoreError> {
-        let mut change = self.begin_change_by(Turn::Tokens, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Tokens, event.action.as_str(), &event.actor).await?;
         let family = match token.parent {
             None => None,
             Some(parent) => match family_of_living(&mut change, parent).await? {
@@ -55,7 +55,7 @@ impl SqlStore {
         token: &NewToken,
         event: &TokenEvent,
     ) -> Result<bool, StoreError> {
-        let mut change = self.begin_change_by(Turn::Tokens, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Tokens, event.action.as_str(), &event.actor).await?;
         let marked = Query::new(
             "update token set refreshed_at = ?, successor_seed = ?
              where token_id = ? and refreshed_at is null and refresh_invalidation is null

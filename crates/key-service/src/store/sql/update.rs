@@ -1,18 +1,37 @@
 //! Changing keys that live.
 
+use std::collections::HashSet;
+
 use crate::audit::ChangeEvent;
 use crate::limits::GROUP_LEN_MAX;
 use crate::store::change::Done;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{take_seqs, write_event};
+use crate::store::sql::{SqlStore, take_seqs, write_event};
 use crate::store::update::{KeyChange, KeyUpdate};
-use crate::store::{StoreError, StoredKey};
+use crate::store::{KeyOwner, StoreError, StoredKey};
+
+impl SqlStore {
+    /// Those of these ids that are of keys of this owner, alive or dead.
+    pub(in crate::store) async fn owned_by(
+        &self,
+        ids: &[String],
+        owner: &KeyOwner,
+    ) -> Result<HashSet<String>, StoreError> {
+        // No key has an id with a NUL, which PostgreSQL would refuse.
+        let ids: Vec<String> = ids.iter().filter(|id| !id.contains('\0')).cloned().collect();
+        let mut query = Query::new("select id from api_key where id ");
+        query.push_in_texts(&ids)?;
+        query.push(" and owner_username = ").push_bind(&owner.username);
+        query.push(" and owner_realm = ").push_bind(&owner.realm);
+        self.fetch_all(query).await?.iter().map(|row| row.get("id")).collect()
+    }
+}
 
 /// Changes the keys with these ids, each under a sequence number of its own, and fills in the event's ids. Stops once
-/// [`GROUP_LEN_MAX`] bytes are written: keys can be long, and a transaction that writes many of them would outlast what a statement may
-/// take.
+/// [`GROUP_LEN_MAX`] bytes are read or written: keys can be long, and a transaction that writes many of them would outlast what a statement
+/// may take.
 pub(super) async fn update(
     change: &mut Transaction,
     ids: &[String],
@@ -28,10 +47,11 @@ pub(super) async fn update(
             break;
         }
         let found = find_for_change(change, id).await?;
+        let found_len = found.as_ref().map_or(0, StoredKey::written_len);
         let outcome = match update.apply_to(found, event.at) {
             Ok(Some(key)) => {
                 let seq = take_seqs(change, 1, 0).await?;
-                len = len.saturating_add(write(change, &key, seq).await?);
+                len = len.saturating_add(write(change, &key, seq).await?.saturating_sub(found_len));
                 event.key_ids.push(key.id);
                 last = Some(seq);
                 Ok(KeyChange::Updated)
@@ -39,6 +59,7 @@ pub(super) async fn update(
             Ok(None) => Ok(KeyChange::Unchanged),
             Err(refusal) => Err(refusal),
         };
+        len = len.saturating_add(found_len);
         updates.push((id.clone(), outcome));
     }
     let Some(last) = last else { return Ok(Done { change: None, updates }) };

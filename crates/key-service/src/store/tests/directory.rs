@@ -57,7 +57,7 @@ async fn keeps_users_as_they_were_written() {
     assert!(store.native_user("Alice").await.unwrap().is_none());
     let deleted = store.delete_user(native("alice"), KeysOfUser::Keep, actor(), NOW).await.unwrap();
     assert_eq!(deleted, Some(KeysLeft::default()));
-    assert!(store.native_users(None).await.unwrap().is_empty());
+    assert!(store.scan_users(None).all().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_name_of_any_length_is_kept_or_refused_whole() {
     let name: String =
         (0_u64..2_000).map(|number| format!("{:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     let put = store.put_application_privileges(vec![privilege("p"), privilege(&name)], actor(), NOW).await;
-    let kept = store.application_privileges(&PrivilegeFilter::default()).await.unwrap();
+    let kept = store.scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
     match put {
         Ok(_) => assert_eq!(kept.len(), 2),
         Err(error) => {
@@ -123,7 +123,7 @@ async fn every_change_of_the_directory_is_in_the_trail() {
     let names = vec!["q".to_owned(), "z".to_owned()];
     let found = store.delete_application_privileges("shop".into(), names, actor(), NOW).await.unwrap();
     assert_eq!(found.into_iter().collect::<Vec<_>>(), [("q".to_owned(), true), ("z".to_owned(), false)]);
-    let left = store.application_privileges(&PrivilegeFilter::default()).await.unwrap();
+    let left = store.scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
     assert_eq!(left, [privilege("p")]);
 
     let trail: Vec<(String, String)> = store.database.directory_events().await;

@@ -2,10 +2,12 @@
 
 use latchkey_key_feed::{KeyId, UnixMillis};
 use latchkey_privileges::role_descriptor::RoleDescriptor;
-use serde_json::Map;
+use serde_json::{Map, Value, json};
+use tracing::Instrument as _;
 
 use super::{actor, key};
 use crate::audit::{Actor, ChangeAction};
+use crate::log_line::tests::Log;
 use crate::randomness::SystemRandomness;
 use crate::security::password::{Password, PasswordHash};
 use crate::security::token::stamp::PasswordStamp;
@@ -44,7 +46,7 @@ async fn makes_a_key(store: &KeyStore, actor: Actor) -> bool {
     let id = format!("k{}", store.parsed_page(latchkey_key_feed::Cursor(0), 100).await.unwrap().cursor.0);
     match store.create(key(&id), actor, NOW).await {
         Ok(()) => true,
-        Err(StoreError::ShutOut) => {
+        Err(StoreError::ShutOut(_)) => {
             assert!(store.find(&id).await.unwrap().is_none());
             false
         }
@@ -100,7 +102,7 @@ async fn who_is_shut_out_takes_nothing_from_the_others_of_a_group() {
     let add = async |id: &str, actor| store.add(vec![key(id)], ChangeAction::CreateApiKey, actor, NOW).await;
     let (first, refused, last) = tokio::join!(add("a", actor()), add("b", nobody()), add("c", actor()));
     assert!(first.is_ok() && last.is_ok());
-    assert!(matches!(refused, Err(StoreError::ShutOut)), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::ShutOut(_))), "{refused:?}");
     assert!(store.find("b").await.unwrap().is_none());
     assert!(store.find("a").await.unwrap().is_some() && store.find("c").await.unwrap().is_some());
 }
@@ -111,10 +113,71 @@ async fn who_is_shut_out_changes_no_user_and_no_role() {
     let own = || by(UserKind::Native, "alice", Some(stamp));
     store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap();
     let password = store.change_password(alice(), hash("y"), own(), NOW).await;
-    assert!(matches!(password, Err(StoreError::ShutOut)), "{password:?}");
-    assert!(matches!(store.enable_user(alice(), own(), NOW).await, Err(StoreError::ShutOut)));
+    assert!(matches!(password, Err(StoreError::ShutOut(_))), "{password:?}");
+    assert!(matches!(store.enable_user(alice(), own(), NOW).await, Err(StoreError::ShutOut(_))));
     let role = store.put_role("r".to_owned(), RoleDescriptor::default(), own(), NOW).await;
-    assert!(matches!(role, Err(StoreError::ShutOut)), "{role:?}");
+    assert!(matches!(role, Err(StoreError::ShutOut(_))), "{role:?}");
     let kept = store.native_user("alice").await.unwrap().unwrap();
     assert!(!kept.profile.enabled && PasswordStamp::of(&kept.password) == stamp);
+}
+
+// What comes too late is in the trail like any refusal, whether or not somebody waits for the answer.
+#[tokio::test]
+async fn who_is_shut_out_is_in_the_trail() {
+    let (ScratchStore { store, place: _place }, stamp) = with_alice().await;
+    store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap();
+    store.create(key("parent"), actor(), NOW).await.unwrap();
+    let ids = KeyFilter { ids: Some(vec!["parent".to_owned()]), ..KeyFilter::default() };
+    store.invalidate(ids, actor(), NOW).await.unwrap();
+    let (log, _guard) = Log::begin();
+    let from_there = |footing| Actor { source: "192.0.2.1".parse().ok(), ..actor().standing_on([footing]) };
+    let kind = UserKind::Native;
+    let alice_alone = Footing::User { kind, username: "alice".to_owned(), stamp: Some(stamp) };
+    let parent = Footing::Key(KeyId::try_from("parent").unwrap());
+    let span = tracing::error_span!("request", request_id = "r-1");
+    async {
+        // With neighbours, so that all are written together first and one by one then.
+        let add =
+            async |id: &str, actor| store.add(vec![key(id)], ChangeAction::CreateApiKey, actor, NOW).await;
+        let (good, by_alice, by_key) = tokio::join!(
+            add("a", actor()),
+            add("b", from_there(alice_alone.clone())),
+            add("c", from_there(parent))
+        );
+        assert!(good.is_ok() && by_alice.is_err() && by_key.is_err());
+        store.enable_user(alice(), from_there(alice_alone.clone()), NOW).await.unwrap_err();
+        // Whoever hangs up is in it too.
+        let gone = store.put_role("r".to_owned(), RoleDescriptor::default(), from_there(alice_alone), NOW);
+        tokio::select! {
+            biased;
+            outcome = gone => panic!("{outcome:?}"),
+            () = async {} => {}
+        }
+    }
+    .instrument(span)
+    .await;
+    let refused = || log.lines().into_iter().filter(|line| line["outcome"] == "unauthenticated");
+    while refused().count() < 4 {
+        tokio::task::yield_now().await;
+    }
+    let told: Vec<[Value; 3]> =
+        refused().map(|line| ["action", "claimed", "reason"].map(|field| line[field].clone())).collect();
+    let told_of = |action, claimed| [json!(action), json!(claimed), json!("shut_out")];
+    assert_eq!(
+        told,
+        [
+            told_of("create_api_key", "alice"),
+            told_of("create_api_key", "parent"),
+            told_of("enable_user", "alice"),
+            told_of("put_role", "alice"),
+        ]
+    );
+    for line in refused() {
+        let who = ["target", "username", "source", "request_id"].map(|field| line[field].clone());
+        assert_eq!(
+            who,
+            [json!("audit"), json!(actor().username), json!("192.0.2.1"), json!("r-1")],
+            "{line}"
+        );
+    }
 }

@@ -86,15 +86,19 @@ async fn a_new_key_waits_for_edges_and_an_edge_that_is_gone_is_forgotten() {
     let kept = run(asking(&service).args(["edges", "forget", "edge-a"]), "");
     assert!(!kept.status.success());
     assert_eq!(text(&kept.stdout), "Forgot 0 instances.\n");
-    let complaint =
-        "latchkey: 1 instance still asks, and was not forgotten: stop the proxy, or end its key, first\n";
-    assert_eq!(text(&kept.stderr), complaint);
+    let still = "latchkey: 1 instance still asks, and is kept: before you say that it is gone, stop its proxy, or end its key\n";
+    assert_eq!(text(&kept.stderr), still);
     ask(&service, &format!("{edge}&leaving=true")).await;
     assert!(told(&mut asking(&service), &["edges"], "").contains("  gone\n"));
     assert_eq!(told(&mut asking(&service), &["edges", "forget", "edge-a"], ""), "Forgot 0 instances.\n");
     let in_time = told(&mut asking(&service), &create, "");
     assert!(in_time.ends_with("\nApplied by 0 edges.\n"), "{in_time}");
     assert_eq!(answered(&mut asking(&service), &["edges", "forget", "--key", "nobody"], "")["forgotten"], 0);
+    let misspelt = complaint(&mut asking(&service), &["edges", "forget", "edge-aa"], "");
+    assert_eq!(
+        misspelt,
+        "latchkey: the service knows no edge edge-aa: `latchkey edges` lists those that it knows"
+    );
     let both = run(asking(&service).args(["edges", "forget", "edge-a", "--key", "x"]), "");
     assert_eq!(both.status.code(), Some(2));
 }

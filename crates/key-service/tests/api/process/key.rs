@@ -125,10 +125,17 @@ fn complains_on_one_line_and_fails() {
     }
     let stranger = complaint(asking(&service).env("LATCHKEY_PASSWORD", "hunter2"), &["key", "list"], "");
     assert!(stranger.starts_with("latchkey: the service answers 401 Unauthorized, security_exception: "));
+    assert!(
+        stranger.ends_with(" (is this the right credential for this service, and has it not ended?)"),
+        "{stranger}"
+    );
     assert!(!stranger.contains("hunter2"));
     let silent =
         complaint(latchkey().env("LATCHKEY_URL", &service.url), &["key", "list", "--user=elastic"], "");
-    assert_eq!(silent, "latchkey: nothing was given as: password of elastic");
+    assert_eq!(
+        silent,
+        "latchkey: there is no password of elastic: put it into LATCHKEY_PASSWORD, into a file that is named, or on a line of stdin"
+    );
     let unnamed = complaint(&mut latchkey(), &["key", "list", "--password-file=/none"], "");
     assert!(unnamed.starts_with("latchkey: --password-file needs --user"), "{unnamed}");
     let nobody = complaint(&mut latchkey(), &["key", "list"], "");

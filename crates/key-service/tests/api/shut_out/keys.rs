@@ -123,3 +123,45 @@ async fn the_answer_waits_for_the_edges_when_that_is_asked() {
     let alive = listed["api_keys"].as_array().unwrap().iter().filter(|key| key["invalidated"] == false);
     assert_eq!(alive.count(), 1, "somebody else's");
 }
+
+// Seen: whoever may grant keys made a new one of a user who was disabled, out of one that she still had.
+#[tokio::test]
+async fn nobody_clones_a_key_for_an_owner_who_is_let_in_no_more() {
+    for (way, _) in WAYS {
+        let service = service().await;
+        let keys = keys(&service).await;
+        let clone = async |key: &str| {
+            let body = json!({"api_key": key}).to_string();
+            service.user("grant").post("/_security/api_key/clone", &body).await
+        };
+        assert_eq!(clone(&keys.own[0]).await.status, StatusCode::OK);
+        shut_out_by(&service, way, "").await;
+        for key in &keys.own {
+            let answer = clone(key).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.text);
+            let reason = answer.json()["error"]["reason"].as_str().unwrap().to_owned();
+            assert!(reason.starts_with("the owner [alice] of API key ["), "{reason}");
+        }
+        assert_eq!(clone(&keys.others).await.status, StatusCode::OK);
+        let_in_again(&service).await;
+        for key in &keys.own {
+            assert_eq!(clone(key).await.status, StatusCode::OK);
+        }
+    }
+}
+
+// As in Elasticsearch: a key that a key made has no privileges of its own and does not end with it. One request ends all of them.
+#[tokio::test]
+async fn what_a_key_made_outlives_it_and_is_ended_by_its_realm() {
+    let service = service().await;
+    let keys = keys(&service).await;
+    let security = service.user("security");
+    security.delete(KEYS, r#"{"name":"a"}"#).await;
+    assert_all(&service, &keys.own[..1], 401).await;
+    assert_all(&service, &keys.own[1..], 200).await;
+    let made = r#"{"realm_name":"_es_api_key","username":"alice"}"#;
+    let ended = security.delete(KEYS, made).await.json();
+    assert_eq!(ended["invalidated_api_keys"], json!([keys.derived]));
+    assert_all(&service, &keys.own[2..], 401).await;
+    assert_all(&service, &keys.own[1..2], 200).await;
+}

@@ -2,7 +2,7 @@ use super::*;
 
 /// An instance that asks with this key of this owner.
 fn asking(edge: &str, instance: u128, key: &str, owner: &str) -> EdgeSighting {
-    EdgeSighting { id: id(edge, instance), holder: holder(key, owner), ..at(edge, 0) }
+    EdgeSighting { id: id(edge, instance), holder: holder(key, owner), ..at(edge, 1) }
 }
 
 /// An edge of an older filter, which names no instance.
@@ -36,6 +36,23 @@ fn a_name_is_its_holders_until_nothing_of_it_may_admit_or_its_key_has_ended() {
     assert!(ledger.claim(&stranger, moment(65_000)).is_ok());
     ledger.note_ended(&name("a"), &[holder("one", "alice")]);
     assert!(ledger.lets_in(&stranger, moment(1)), "the key has ended");
+}
+
+#[test]
+fn who_has_promised_nothing_keeps_nobody_from_a_name_and_all_count() {
+    let mut ledger = ledger();
+    let squatting = EdgeSighting { acknowledged: Cursor(0), ..asking("a", 1, "stolen", "mallory") };
+    assert!(ledger.lets_in(&squatting, moment(0)));
+    let edge = asking("a", 2, "one", "alice");
+    assert!(ledger.lets_in(&edge, moment(1)));
+    assert_eq!(ledger.waits_for(1, moment(1)), (2, vec!["a".to_owned()]), "it may admit all the same");
+    let as_it = EdgeSighting { id: id("a", 1), ..edge.clone() };
+    assert!(ledger.claim(&as_it, moment(1)).is_err(), "nobody speaks for it");
+    let others = EdgeSighting { id: id("a", 3), ..squatting };
+    assert!(ledger.claim(&others, moment(1)).is_err(), "the edge has promised");
+    // Of a feed that was begun anew nobody has promised anything yet.
+    ledger.turn_to(&epoch("second"));
+    assert!(ledger.claim(&others, moment(1)).is_err(), "the name is held on");
 }
 
 #[test]
@@ -95,8 +112,9 @@ fn what_is_gone_of_a_key_gives_way_to_its_own_and_takes_nobody_elses_place() {
         let one_more = briefly("more", 1, "stolen", "mallory");
         assert_eq!(ledger.claim(&one_more, now), Err(ClaimRefusal::TooManyOfHolder(3)));
         assert_eq!(ledger.counts(Cursor(0), now).known, 4, "{minute}");
-        let gone = ledger.take_dropped();
+        let gone = ledger.dropped();
         assert_eq!(gone.len(), if minute == 0 { 0 } else { 3 }, "they are gone in the store too");
+        ledger.note_let_go(gone, false);
     }
     assert_eq!(ledger.state_of("edge", moment(6_100_000)), EdgeState::Gone, "another's is listed on");
 }

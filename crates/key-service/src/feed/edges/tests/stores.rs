@@ -1,13 +1,12 @@
 use super::*;
-use crate::store::edges::{EdgeRow, KnownEdges};
 
-fn known(rows: Vec<EdgeRow>) -> KnownEdges {
+pub(super) fn known(rows: Vec<EdgeRow>) -> KnownEdges {
     KnownEdges { rows, begun: UnixMillis(0) }
 }
 
 impl EdgeLedger {
     /// Writes what is to be written.
-    fn store(&mut self, now: Moment) -> Vec<EdgeRow> {
+    pub(super) fn store(&mut self, now: Moment) -> Vec<EdgeRow> {
         let rows = self.take_unstored(now);
         self.note_stored(&rows, now);
         rows
@@ -76,7 +75,7 @@ fn another_process_knows_from_the_store_what_may_admit() {
     assert_eq!(after.waits_for(4, now(1_200)), (1, vec![]));
     assert!(matches!(after.state_of("a", now(1_200)), EdgeState::Silent { .. }));
     assert_eq!(after.waits_for(5, now(65_999)).0, 1);
-    assert_eq!(after.waits_for(5, now(126_000 + 661_000)).0, 0, "no longer than was written");
+    assert_eq!(after.waits_for(5, now(1_200 + 125_000 + 600_000)).0, 0, "no longer than was written");
     assert!(!after.merge(known(rows), now(1_300)), "the same again is no news");
 }
 
@@ -84,12 +83,60 @@ fn another_process_knows_from_the_store_what_may_admit() {
 fn edges_of_which_nothing_was_written_make_a_ledger_doubt_for_as_long_as_one_may_admit() {
     let mut ledger = ledger();
     let begun = UnixMillis(100_000);
-    ledger.merge(KnownEdges { rows: Vec::new(), begun }, moment(100_000));
+    // It does not matter what the clock says.
+    let now = |steady, wall| Moment { wall: UnixMillis(wall), steady: SteadyMillis(steady) };
+    ledger.merge(KnownEdges { rows: Vec::new(), begun }, now(100_000, 9_000_000));
     assert!(!ledger.is_sure(moment(160_999)));
-    // Read again after the wall clock was set back.
-    let later = Moment { wall: UnixMillis(0), steady: SteadyMillis(160_999) };
-    ledger.merge(KnownEdges { rows: Vec::new(), begun }, later);
+    assert_eq!(ledger.unknown_that_are_over(moment(160_999)), None);
+    ledger.merge(KnownEdges { rows: Vec::new(), begun }, now(160_999, 0));
     assert!(ledger.is_sure(moment(161_000)));
+    assert_eq!(ledger.unknown_that_are_over(moment(161_000)), Some(begun), "which the store is told");
+    ledger.note_known_again(begun);
+    assert_eq!(ledger.unknown_that_are_over(moment(161_001)), None);
+    let next = UnixMillis(200_000);
+    ledger.merge(KnownEdges { rows: Vec::new(), begun: next }, moment(200_000));
+    assert!(!ledger.is_sure(moment(260_999)));
+    ledger.merge(known(Vec::new()), moment(261_000));
+    assert!(ledger.is_sure(moment(261_000)));
+}
+
+#[test]
+fn the_store_is_told_how_much_less_time_is_left_and_a_start_does_not_count_it_anew() {
+    let mut one = ledger();
+    let longer = EdgeSighting { refuse_after_ms: 3_600_000, ..at("a", 4) };
+    one.see(longer.clone(), 0, moment(0));
+    let [mut row] = one.store(moment(0)).try_into().unwrap();
+    for minute in 1..=61 {
+        let now = moment(minute * 60_000);
+        one.sweep(now);
+        assert_eq!(one.store(now), [], "{minute}");
+        for time in one.take_times_to_shorten(now) {
+            row = shortened(&row, &time);
+        }
+        let left = row.may_admit_for_ms();
+        let may_admit_for = 3_660_000 - now.steady.0;
+        assert!((may_admit_for..may_admit_for + 300_000).contains(&left), "{minute}: {left}");
+    }
+    assert_eq!(row.may_admit_for_ms(), 0);
+    let mut other = ledger();
+    other.merge(known(vec![row]), moment(3_660_001));
+    assert_eq!(other.waits_for(5, moment(3_660_001)).0, 0);
+    assert_eq!(other.counts(Cursor(4), moment(3_660_001)).known, 1, "it is listed");
+}
+
+#[test]
+fn an_answer_after_the_store_was_told_that_less_time_is_left_is_written() {
+    let mut ledger = ledger();
+    let longer = EdgeSighting { refuse_after_ms: 3_600_000, ..at("a", 4) };
+    ledger.see(longer.clone(), 0, moment(0));
+    let [row] = ledger.store(moment(0)).try_into().unwrap();
+    assert_eq!(ledger.take_times_to_shorten(moment(0)), []);
+    let [time] = ledger.take_times_to_shorten(moment(300_000)).try_into().unwrap();
+    assert!(ledger.see(longer, 0, moment(300_001)).needs_row);
+    let [again] = ledger.store(moment(300_001)).try_into().unwrap();
+    // In whichever order the store is told.
+    assert_eq!(shortened(&kept(Some(row.clone()), again.clone()), &time).may_admit_for_ms(), 4_320_000);
+    assert_eq!(kept(Some(shortened(&row, &time)), again).may_admit_for_ms(), 4_320_000);
 }
 
 #[test]
@@ -109,10 +156,11 @@ fn what_others_have_answered_counts_whatever_their_clocks_say() {
     let [row] = ledger.store(moment(100_000)).try_into().unwrap();
     // The clock of the other replica was set back: it writes an older request, and a later end.
     let until = UnixMillis(row.may_admit_until.0 + 60_000);
-    let others = EdgeRow { seen: UnixMillis(1), may_admit_until: until, ..row };
+    let noted = UnixMillis(until.0 - 80_000);
+    let others = EdgeRow { seen: UnixMillis(1), may_admit_until: until, noted, ..row };
     ledger.merge(known(vec![others]), moment(110_000));
-    assert_eq!(ledger.waits_for(5, moment(until.0 - 1)).0, 1);
-    assert_eq!(ledger.waits_for(5, moment(until.0)).0, 0);
+    assert_eq!(ledger.waits_for(5, moment(189_999)).0, 1);
+    assert_eq!(ledger.waits_for(5, moment(190_000)).0, 0);
 }
 
 #[test]
@@ -225,7 +273,8 @@ fn gone_rows_take_no_room_from_others_and_those_that_may_admit_are_never_left_ou
     let rows = writer.store(moment(0));
     let mut ledger = ledger();
     let over = rows[0].may_admit_until.0;
-    ledger.merge(known(rows.clone()), moment(over));
+    let gone = rows.iter().map(|row| EdgeRow { noted: row.may_admit_until, ..row.clone() }).collect();
+    ledger.merge(known(gone), moment(over));
     assert_eq!(ledger.counts(Cursor(1), moment(over)).known, 3, "three of a key are remembered");
     ledger.see(EdgeSighting { id: id("a", 77), ..at("a", 1) }, 0, moment(over));
     let living: Vec<EdgeRow> = rows
@@ -233,6 +282,7 @@ fn gone_rows_take_no_room_from_others_and_those_that_may_admit_are_never_left_ou
         .map(|row| EdgeRow {
             id: EdgeId { name: name("b"), ..row.id.clone() },
             may_admit_until: UnixMillis(over + 9),
+            noted: UnixMillis(over),
             ..row.clone()
         })
         .collect();
@@ -255,9 +305,13 @@ fn what_has_given_way_is_not_taken_in_again_unless_others_have_answered_it() {
     assert!(ledger.has_unwritten());
     assert!(!ledger.merge(known(vec![row.clone()]), moment(65_001)));
     assert_eq!(ledger.waits_for(5, moment(65_001)).0, 1);
-    let gone = ledger.take_dropped();
+    let gone = ledger.dropped();
     assert_eq!(gone.iter().map(|gone| gone.id.clone()).collect::<Vec<_>>(), [id("a", 1)]);
-    ledger.put_back_dropped(gone);
+    // Nor by a reading that had begun before the store was told.
+    ledger.note_let_go(gone, true);
+    assert_eq!(ledger.dropped(), []);
+    assert!(!ledger.merge(known(vec![row.clone()]), moment(65_001)));
+    assert_eq!(ledger.waits_for(5, moment(65_001)).0, 1);
     let answered = EdgeRow { may_admit_until: row.may_admit_until.plus_millis(1), ..row };
     assert!(ledger.merge(known(vec![answered]), moment(65_002)));
     assert_eq!(ledger.waits_for(5, moment(65_002)).0, 2);

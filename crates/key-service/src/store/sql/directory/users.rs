@@ -30,18 +30,6 @@ impl SqlStore {
         self.fetch_optional(query).await?.as_ref().map(native_user).transpose()
     }
 
-    pub(in crate::store) async fn native_users(
-        &self,
-        names: Option<&[String]>,
-    ) -> Result<Vec<NativeUser>, StoreError> {
-        let mut query = Query::new("select * from native_user");
-        if let Some(names) = names {
-            query.push(" where username ").push_in_texts(names)?;
-        }
-        query.push(" order by username");
-        self.fetch_all(query).await?.iter().map(native_user).collect()
-    }
-
     pub(in crate::store) async fn reserved_user(
         &self,
         username: &str,
@@ -60,7 +48,7 @@ impl SqlStore {
     ) -> Change<(Written, KeysLeft)> {
         let username = &account.username;
         let nothing = |written| Ok(((written, KeysLeft::default()), None));
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let exists = "select exists (select 1 from native_user where username = ?)";
         let exists: bool = change.fetch_one(Query::new(exists).bind(username)).await?.scalar()?;
         if !exists && password.is_none() {
@@ -105,7 +93,7 @@ impl SqlStore {
         account: &Account,
         event: DirectoryEvent,
     ) -> Change<bool> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let done = change.execute(set_enabled(account, true)).await?;
         self.commit_account_if(done > 0, change, event, Ended::default()).await
     }
@@ -138,7 +126,7 @@ impl SqlStore {
 
     /// Runs a statement that gives an account another password, and ends what the old one gave.
     async fn change_proof(&self, statement: Query, account: &Account, event: DirectoryEvent) -> Change<bool> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let done = change.execute(statement).await?;
         let mut ended = Ended::default();
         if done > 0 {
@@ -155,7 +143,7 @@ impl SqlStore {
         keys: KeysOfUser,
         event: DirectoryEvent,
     ) -> Change<Option<KeysLeft>> {
-        let mut change = self.begin_change_by(Turn::Keys, &event.actor).await?;
+        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         if change.execute(statement).await? == 0 {
             return Ok((None, None));
         }

@@ -1,0 +1,90 @@
+//! Places of which there is a bounded number, and a share of it for each who may take them.
+//!
+//! Nobody waits for a place: whoever finds none is told so at once. Whoever has his share leaves the rest to others.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Places of one kind. Clones are the same places.
+#[derive(Clone, Debug)]
+pub struct Shares<K: Eq + Hash>(Arc<Places<K>>);
+
+/// One place, which is free again when this goes.
+#[derive(Debug)]
+pub struct Share<K: Eq + Hash> {
+    places: Arc<Places<K>>,
+    holder: K,
+}
+
+#[derive(Debug)]
+struct Places<K: Eq + Hash> {
+    all_max: usize,
+    each_max: usize,
+    taken: Mutex<Taken<K>>,
+}
+
+#[derive(Debug)]
+struct Taken<K: Eq + Hash> {
+    all: usize,
+    by_holder: HashMap<K, usize>,
+}
+
+impl<K: Clone + Eq + Hash> Shares<K> {
+    /// So many places, of which one holder may have so many.
+    #[must_use]
+    pub fn new(all_max: usize, each_max: usize) -> Self {
+        let taken = Mutex::new(Taken { all: 0, by_holder: HashMap::new() });
+        Self(Arc::new(Places { all_max, each_max, taken }))
+    }
+
+    /// A place, if there is one and the holder does not have his share yet.
+    #[must_use]
+    pub fn take(&self, holder: &K) -> Option<Share<K>> {
+        let mut taken = self.0.taken();
+        let of_holder = taken.by_holder.get(holder).copied().unwrap_or_default();
+        if of_holder >= self.0.each_max || taken.all >= self.0.all_max {
+            return None;
+        }
+        taken.by_holder.insert(holder.clone(), of_holder + 1);
+        taken.all += 1;
+        Some(Share { places: Arc::clone(&self.0), holder: holder.clone() })
+    }
+}
+
+impl<K: Eq + Hash> Places<K> {
+    /// What is behind the lock is whole at every moment, so a thread that died with it has spoilt nothing.
+    fn taken(&self) -> MutexGuard<'_, Taken<K>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Eq + Hash> Drop for Share<K> {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        taken.all = taken.all.saturating_sub(1);
+        match taken.by_holder.get_mut(&self.holder) {
+            Some(1) | None => {
+                taken.by_holder.remove(&self.holder);
+            }
+            Some(count) => *count -= 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_has_more_than_his_share_and_all_together_no_more_than_there_are() {
+        let shares = Shares::new(6, 2);
+        let take = |holder: usize| (0..).map_while(|_| shares.take(&holder)).collect::<Vec<_>>();
+        let mut taken: Vec<Vec<Share<usize>>> = (0..5).map(take).collect();
+        assert_eq!(taken.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2, 0, 0]);
+        taken[0].pop();
+        assert!(shares.take(&5).is_some());
+        drop(taken);
+        assert!(shares.0.taken().by_holder.is_empty(), "whoever has none is forgotten");
+    }
+}
