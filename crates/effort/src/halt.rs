@@ -1,13 +1,13 @@
-//! Telling work that it is not wanted any more.
+//! Cancellation of work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// A sign that work looks at wherever it charges. Clones are the same sign.
+/// A flag that work checks wherever it charges. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Halt(Arc<AtomicU8>);
 
-/// Why work is not wanted any more.
+/// Why work is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HaltReason {
     /// Its client is gone.
@@ -23,11 +23,11 @@ impl Halt {
             HaltReason::Gone => 1,
             HaltReason::Late => 2,
         };
-        // Whoever comes second changes nothing.
+        // A second reason changes nothing.
         let _ = self.0.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Why it is to end, if it is.
+    /// Why the work must end, if it must.
     #[must_use]
     pub fn reason(&self) -> Option<HaltReason> {
         match self.0.load(Ordering::Relaxed) {

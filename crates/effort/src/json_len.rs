@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
-/// What a value takes besides its texts.
+/// The bytes of a value besides its texts.
 const VALUE_LEN: usize = size_of::<Value>();
 
-/// What a member of an object takes besides its name and its value.
+/// The bytes of a member of an object besides its name and its value.
 const MEMBER_LEN: usize = 32;
 
-/// Of a value with all that is in it.
+/// The bytes of a value with all that is in it.
 #[must_use]
 pub fn value_len(value: &Value) -> usize {
     VALUE_LEN
@@ -20,7 +20,7 @@ pub fn value_len(value: &Value) -> usize {
         }
 }
 
-/// Of an object with all that is in it.
+/// The bytes of an object with all that is in it.
 #[must_use]
 pub fn object_len(object: &Map<String, Value>) -> usize {
     object.iter().map(|(name, value)| MEMBER_LEN + name.len() + value_len(value)).sum()

@@ -1,9 +1,9 @@
-//! What a piece of work may cost, charged where the work is done.
+//! Budgets of work, charged where the work is done.
 //!
-//! Work is counted in steps, and what it keeps in bytes. Whoever loops over what a client chose charges each turn before taking it, also
-//! while it only builds or reads something. The same charge looks whether the work is still wanted: an [`Effort`] ends when its client is
-//! gone or its time is over. So nothing that takes an effort can run for longer than its allowance says, and nothing else may loop over
-//! what clients chose.
+//! Work is counted in steps, and the memory that it holds in bytes. A loop over what a client chose charges
+//! each turn before it takes it, also while it only builds or reads something. The same charge checks whether
+//! the work was cancelled: an [`Effort`] ends when its client is gone or its time is over. So nothing that
+//! takes an effort can run for longer than its allowance, and nothing else may loop over what clients chose.
 //!
 //! ```
 //! use crate::{Allowance, Effort, Overspent};
@@ -22,17 +22,17 @@ use std::fmt;
 pub use halt::{Halt, HaltReason};
 pub use memory::{Holding, Payer, SharedMemory};
 
-/// How many bytes are looked at in one step where they are only compared, hashed or copied in a row.
+/// How many bytes count as one step where they are only compared, hashed or copied in a row.
 const BYTES_PER_STEP: usize = 32;
 
-/// How many bytes an effort takes of what all share at a time.
+/// How many bytes an effort takes of the shared memory at a time.
 const SLAB_LEN: usize = 64 * 1024;
 
 /// What a piece of work may cost at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// Steps. One is a comparison of a character with a part of a pattern, a look at one value, or a look at 32 bytes in a row: some
-    /// nanoseconds.
+    /// Steps. One step is to compare a character with a part of a pattern, to read one value, or to read 32
+    /// bytes in a row: some nanoseconds.
     pub steps: u64,
     /// Bytes that are held at once.
     pub bytes: usize,
@@ -46,7 +46,7 @@ pub struct Effort {
     bytes: usize,
     bytes_most: usize,
     halt: Halt,
-    /// What was taken of the memory that all share, if there is such.
+    /// What was taken of the shared memory, if the work shares memory.
     holding: Option<Holding>,
     overspent: Option<Overspent>,
 }
@@ -59,15 +59,15 @@ pub enum Overspent {
         /// How many it may.
         bytes_max: usize,
     },
-    /// Too many of its kind wait already.
+    /// The queue of such work is full.
     Crowded,
     /// It failed: it has panicked.
     Failed,
-    /// Nobody waits for it any more.
+    /// Its client is gone.
     Gone,
     /// Its time is over.
     Late,
-    /// Others hold the memory that it needs.
+    /// The shared memory that it needs is taken.
     Memory,
     /// It takes more steps than it may.
     Steps {
@@ -83,7 +83,7 @@ impl Effort {
         Self { halt, holding: Some(holding), ..Self::alone(allowance) }
     }
 
-    /// An effort that nobody ends, for work that shares its memory with nobody.
+    /// An effort without cancellation and shared memory.
     #[must_use]
     pub fn alone(allowance: Allowance) -> Self {
         let halt = Halt::default();
@@ -94,7 +94,7 @@ impl Effort {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when there are not as many left, or the work is not wanted any more.
+    /// [`Overspent`] when there are not as many left, or the work was cancelled.
     pub fn spend(&mut self, steps: usize) -> Result<(), Overspent> {
         self.steps = self.steps.saturating_add(steps as u64);
         if self.steps > self.allowance.steps {
@@ -107,7 +107,7 @@ impl Effort {
         }
     }
 
-    /// Charges a look at so many bytes in a row.
+    /// Charges the reading of so many bytes in a row.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl Effort {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when it would hold more than it may, or others hold what it needs.
+    /// [`Overspent`] when it would hold more than it may, or the shared memory is taken.
     pub fn hold(&mut self, len: usize) -> Result<(), Overspent> {
         let bytes = self.bytes.saturating_add(len);
         if bytes > self.allowance.bytes {
@@ -139,7 +139,7 @@ impl Effort {
         Ok(())
     }
 
-    /// Gives back bytes that are held no more.
+    /// Gives back bytes.
     pub fn release(&mut self, len: usize) {
         self.bytes = self.bytes.saturating_sub(len);
         if let Some(holding) = &mut self.holding
@@ -153,7 +153,7 @@ impl Effort {
     ///
     /// # Errors
     ///
-    /// [`Overspent::Memory`] when others hold it.
+    /// [`Overspent::Memory`] when the shared memory is taken.
     pub fn keep(&mut self, len: usize) -> Result<Option<Holding>, Overspent> {
         let Some(holding) = &self.holding else { return Ok(None) };
         match holding.another(len) {
@@ -186,7 +186,7 @@ impl Effort {
 }
 
 impl Overspent {
-    /// The word that metrics and the log use.
+    /// The name for metrics and the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Overspent;
 
-/// On whose account something is taken: a user, who also pays for his keys.
+/// The account to which something is charged: a user, also for that user's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Payer {
     username: Arc<str>,

@@ -1,12 +1,14 @@
 //! Request bodies: JSON with positions, and parsers that report mistakes as Elasticsearch does.
 //!
-//! [`Node::parse`] reads a whole body into a tree in which every value knows where it stood; an
-//! [`ObjectParser`](object_parser::ObjectParser) then reads an object of that tree field by field, in the order of the
-//! document, and stops at the first mistake. Malformed JSON anywhere in the body is reported before anything else.
+//! [`Node::parse`] reads a whole body into a tree in which every value has its position; an
+//! [`ObjectParser`](object_parser::ObjectParser) then reads an object of that tree field by field, in the
+//! order of the document, and stops at the first mistake. Malformed JSON anywhere in the body is reported
+//! before anything else.
 //!
-//! Accepted is JSON (RFC 8259) with `/* */` and `//` comments. Refused besides malformed JSON are duplicate names in one
-//! object (two readers of such a body could disagree about what it says), bytes that are not UTF-8, numbers of more than
-//! 100 digits or of an exponent of more than 99, nesting deeper than [`BODY_DEPTH_MAX`], and more than [`BODY_VALUES_MAX`] values.
+//! A body is JSON (RFC 8259), with `/* */` and `//` comments. Besides malformed JSON these are refused:
+//! duplicate names in one object (two readers of such a body could disagree about what it says), bytes that
+//! are not UTF-8, numbers with more than 100 digits or an exponent of more than 99, nesting deeper than
+//! [`BODY_DEPTH_MAX`], and more than [`BODY_VALUES_MAX`] values.
 
 mod json;
 pub mod object_parser;
@@ -80,14 +82,14 @@ pub struct Member {
     pub value: Node,
 }
 
-/// The complaint of a route that cannot do without a body.
+/// The error of a route that requires a body.
 #[must_use]
 pub fn missing_body() -> ErrorCause {
     ErrorCause::parse("request body is required")
 }
 
 impl Node {
-    /// Reads a body that a route cannot do without.
+    /// Reads a body that is required.
     ///
     /// # Errors
     ///
@@ -96,7 +98,7 @@ impl Node {
         Self::parse(body)?.ok_or_else(missing_body)
     }
 
-    /// Reads a body; no bytes are no body.
+    /// Reads a body; without bytes there is none.
     ///
     /// # Errors
     ///
@@ -105,7 +107,7 @@ impl Node {
         if body.is_empty() { Ok(None) } else { Self::parse_within(BODY_VALUES_MAX, body).map(Some) }
     }
 
-    /// Reads what is no body of a request, and may have so many values in it.
+    /// Reads JSON that is not the body of a request, with a limit of values of its own.
     ///
     /// # Errors
     ///
@@ -211,21 +213,21 @@ impl Serialize for Node {
     }
 }
 
-/// Says only where and what kind: a body may hold passwords and tokens.
+/// Shows only position and kind: a body may hold passwords and tokens.
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {}", self.token(), self.position)
     }
 }
 
-/// Says only the kind, like [`Node`].
+/// Shows only the kind, like [`Node`].
 impl fmt::Debug for NodeValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NodeValue")
     }
 }
 
-/// Says the name, and of the value only the kind, like [`Node`].
+/// Shows the name, and only the kind of the value, like [`Node`].
 impl fmt::Debug for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {:?}", self.name, self.value)

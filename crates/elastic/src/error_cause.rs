@@ -20,7 +20,7 @@ pub enum ErrorType {
     Exception,
     /// `feature_not_enabled_exception`.
     FeatureNotEnabled,
-    /// `illegal_argument_exception`: a bad value, or a rule of the business.
+    /// `illegal_argument_exception`: a bad value, or a broken rule.
     IllegalArgument,
     /// `illegal_state_exception`: a value that has no text where text is needed.
     IllegalState,
@@ -46,7 +46,7 @@ pub enum ErrorType {
     XContentParse,
 }
 
-/// Why something failed, in the words for the client.
+/// Why something failed, as the client is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ErrorCause {
     error_type: ErrorType,
@@ -156,8 +156,8 @@ impl ErrorCause {
         self.caused_by.as_deref()
     }
 
-    /// The one to be named in `root_cause`: the innermost that is a parse error or of Elasticsearch's own
-    /// (Elasticsearch, `ElasticsearchException#guessRootCauses`).
+    /// The cause for `root_cause`: the innermost one that is a parse error or an exception class of
+    /// Elasticsearch's own (Elasticsearch, `ElasticsearchException#guessRootCauses`).
     #[must_use]
     pub fn root(&self) -> &Self {
         let is_body_shape = self.error_type == ErrorType::XContentParse;
@@ -181,7 +181,7 @@ impl ErrorCause {
     }
 }
 
-/// As it stands in `caused_by` and in `error_details`.
+/// The form in `caused_by` and in `error_details`.
 impl Serialize for ErrorCause {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -193,8 +193,8 @@ impl Serialize for ErrorCause {
     }
 }
 
-/// What is too large by itself is the client's mistake (400). What only comes at a bad time may be tried again (429, 503). What failed is
-/// the service's mistake (500).
+/// A request that is too large by itself is the client's mistake (400). A request that comes at a bad time
+/// may be tried again (429, 503). Work that failed is the service's mistake (500).
 impl From<Overspent> for ErrorCause {
     fn from(overspent: Overspent) -> Self {
         let error_type = match overspent {

@@ -1,5 +1,5 @@
-//! Elasticsearch's ways that have nothing to do with HTTP: how a request body is read, what an error says, how a time value and a
-//! wildcard are written.
+//! Elasticsearch's rules that have nothing to do with HTTP: how a request body is read, what an error says,
+//! how time values and wildcards are written.
 //!
 //! All of it is pure: no IO, no clock, no random bytes.
 

@@ -1,15 +1,15 @@
 //! "Did you mean": the known names that resemble an unknown one.
 
-/// Names further from the unknown one than this are not worth suggesting. 0 is nothing in common, 1 is equal
-/// (Elasticsearch, `BaseRestHandler` and `SuggestingErrorOnUnknown`).
+/// Least similarity of a suggestion. 0 is nothing in common, 1 is equal (Elasticsearch, `BaseRestHandler` and
+/// `SuggestingErrorOnUnknown`).
 const LIKENESS_MIN: f64 = 0.5;
 
 /// Longest unknown name that is compared, in bytes. All names of the interface are shorter than half of it, so a longer
 /// one resembles none of them; comparing costs time in proportion to its length.
 const UNKNOWN_LEN_MAX: usize = 128;
 
-/// The end of the sentence about an unknown name, such as `did you mean [ids]?` or `did you mean any of [name, names]?`.
-/// `None` when no known name comes near.
+/// The end of the sentence about an unknown name, such as `did you mean [ids]?` or
+/// `did you mean any of [name, names]?`. `None` when no known name is similar.
 #[must_use]
 pub fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     if unknown.len() > UNKNOWN_LEN_MAX {

@@ -5,8 +5,8 @@
 //! unit       = "nanos" / "micros" / "ms" / "s" / "m" / "h" / "d"
 //! ```
 //!
-//! Units may be in capitals, except `m`: `M` means months elsewhere and is refused here. Spaces around the parts do not
-//! count. `-1` of any unit is allowed, and long past; anything below is not.
+//! Units may be in capitals, except `m`: `M` means months elsewhere and is refused here. Spaces around the
+//! parts do not count. `-1` of any unit is allowed; it lies in the past. Anything below is refused.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl TimeValue {
     pub fn parse(text: &str, setting: &str) -> Result<Self, ErrorCause> {
         let lowered = text.trim().to_ascii_lowercase();
         for (ending, unit) in UNITS {
-            // Of all units only minutes look at the case, and at the text before it is trimmed.
+            // Only for minutes do case and spaces matter.
             let seen = if unit == TimeUnit::Minutes { text } else { lowered.as_str() };
             if seen.ends_with(ending) {
                 let digits = lowered.strip_suffix(ending).unwrap_or(&lowered).trim();
@@ -69,13 +69,13 @@ impl TimeValue {
         )))
     }
 
-    /// The duration in whole seconds, cut towards zero: expirations are reckoned in these.
+    /// The duration in whole seconds, cut towards zero, which is the unit of expirations.
     #[must_use]
     pub fn whole_seconds(self) -> i64 {
         self.unit.in_seconds(self.amount)
     }
 
-    /// The duration; nothing for -1.
+    /// The duration; `None` for -1.
     #[must_use]
     pub fn to_duration(self) -> Duration {
         let amount = u64::try_from(self.amount).unwrap_or(0);
@@ -104,7 +104,7 @@ impl TimeValue {
 }
 
 impl TimeUnit {
-    /// The end of time rather than an overflow.
+    /// Saturates instead of an overflow.
     fn in_seconds(self, amount: i64) -> i64 {
         match self {
             Self::Nanos => amount / 1_000_000_000,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{ErrorCause, ErrorType};
 
-/// What is wrong with a request as a whole, gathered before anything is refused: `Validation Failed: 1: a;2: b;`.
+/// All problems of a request, gathered before it is refused: `Validation Failed: 1: a;2: b;`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValidationProblems(Vec<String>);
 
@@ -38,7 +38,7 @@ impl ValidationProblems {
         &self.0
     }
 
-    /// Nothing, when there is no complaint.
+    /// `Ok` when there is no complaint.
     ///
     /// # Errors
     ///

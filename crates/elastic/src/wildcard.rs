@@ -4,10 +4,10 @@
 //! pattern = *( "*" / "?" / "\" any / any )
 //! ```
 //!
-//! `*` stands for any text, also none, `?` for one character, and a backslash takes away the meaning of what follows it.
-//! Elasticsearch also reads `/…/` as a regular expression of its own dialect. Here such a pattern is kept but stands for
-//! no name at all, so it never grants anything; and so does an overlong one, since patterns come from clients and looking at
-//! them costs time.
+//! `*` matches any text, also an empty one, `?` matches one character, and a backslash escapes the next
+//! character. Elasticsearch also reads `/…/` as a regular expression of its own dialect. Here such a pattern
+//! is kept but matches no name at all, so it never grants anything. The same goes for an overlong pattern,
+//! because patterns come from clients and matching costs time.
 
 mod coverage;
 
@@ -15,11 +15,12 @@ use std::fmt;
 
 pub use coverage::covers;
 
-/// Longest pattern that stands for something, in bytes. Names of indices end at 255 bytes (Elasticsearch, "Create index"), and a
-/// pattern may escape each.
+/// Longest pattern that is evaluated, in bytes. Names of indices end at 255 bytes (Elasticsearch, "Create
+/// index"), and a pattern may escape each.
 pub const PATTERN_LEN_MAX: usize = 1024;
 
-/// Longest name that a pattern can stand for, in bytes. The longest honest ones are usernames of 507 characters, four bytes each.
+/// Longest name that a pattern can match, in bytes. The longest real names are usernames of 507 characters,
+/// four bytes each.
 pub const NAME_LEN_MAX: usize = 2048;
 
 /// One pattern.
@@ -77,7 +78,7 @@ impl Wildcard {
         }
     }
 
-    /// Whether it is known what it stands for, as it is not of a regular expression.
+    /// Whether it is evaluated: a regular expression is not.
     #[must_use]
     pub fn is_understood(&self) -> bool {
         matches!(self.meaning, Meaning::Parts(_))
@@ -155,7 +156,7 @@ fn parts(text: &str) -> Vec<Part> {
     let mut chars = text.chars();
     while let Some(char) = chars.next() {
         match char {
-            // Two in a row say no more than one.
+            // Two in a row match no more than one.
             '*' if parts.last() == Some(&Part::AnyText) => {}
             '*' => parts.push(Part::AnyText),
             '?' => parts.push(Part::AnyChar),
@@ -166,8 +167,8 @@ fn parts(text: &str) -> Vec<Part> {
     parts
 }
 
-/// In time proportional to the product of both lengths at worst: after a mismatch it goes back to the latest `*` only, and
-/// lets that stand for one character more.
+/// Takes time proportional to the product of both lengths at worst: after a mismatch it goes back to the
+/// latest `*` only, and lets it match one character more.
 fn matches(mut parts: &[Part], name: &str) -> bool {
     let mut chars = name.chars();
     let mut latest_any: Option<(&[Part], std::str::Chars<'_>)> = None;

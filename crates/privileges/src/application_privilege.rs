@@ -1,7 +1,7 @@
 //! Privileges that applications register: a name that stands for patterns over the application's own actions.
 //!
-//! No action of this service belongs to an application. A role grants such privileges, and whoever serves the application
-//! asks whether somebody has them (`_has_privileges`).
+//! No action of this service belongs to an application. Roles grant such privileges, and an application asks
+//! whether a caller has them (`_has_privileges`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +30,7 @@ pub struct ApplicationPrivilege {
 pub struct RegisteredPrivileges(BTreeMap<String, BTreeMap<String, Vec<String>>>);
 
 impl ApplicationPrivilege {
-    /// Adds everything about it that makes no sense (Elasticsearch, `PutPrivilegesRequest#validate`).
+    /// Adds everything that is invalid about it (Elasticsearch, `PutPrivilegesRequest#validate`).
     pub fn add_problems(&self, problems: &mut ValidationProblems) {
         problems.extend(problem_of_application_name(&self.application, Stars::Refused));
         problems.extend(problem_of_name(&self.name));
@@ -72,7 +72,7 @@ impl FromIterator<ApplicationPrivilege> for RegisteredPrivileges {
     }
 }
 
-/// As the audit log names it.
+/// The name in the audit log.
 impl fmt::Display for ApplicationPrivilege {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.application, self.name)
@@ -88,7 +88,7 @@ fn problem_of_name(name: &str) -> Option<String> {
     })
 }
 
-/// A name without one of those signs would be taken for a privilege's.
+/// An action without one of these characters would be taken for the name of a privilege.
 fn problem_of_action(action: &str) -> Option<String> {
     let is_visible = action.chars().all(|letter| letter.is_ascii_graphic());
     let complaint = if !is_visible {

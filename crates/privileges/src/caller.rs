@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-/// Who makes a request. With run-as this is the user who is impersonated, whatever credential the runner used.
+/// The caller of a request. With run-as this is the user to act as, whatever credential the runner used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The username; of an API key, its owner's; of a service account, `namespace/name`.
     pub username: String,
-    /// The realm that vouches for the username.
+    /// The realm of the user.
     pub realm: String,
     /// What kind of caller it is.
     pub kind: CallerKind,
-    /// Who runs as this caller, if somebody does.
+    /// The runner, if the request is a run-as.
     pub run_by: Option<Runner>,
 }
 
@@ -62,7 +62,7 @@ impl Caller {
     }
 }
 
-/// As the subject of a refusal: `user [u] with effective roles [r1,r2]`, `API key id [i] of user [u]`, ….
+/// The subject of a refusal: `user [u] with effective roles [r1,r2]`, `API key id [i] of user [u]`, ….
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { username, kind, run_by, .. } = self;

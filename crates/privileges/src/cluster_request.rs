@@ -14,15 +14,15 @@ pub enum ClusterRequest<'a> {
     BulkUpdateKeys,
     /// Give a user another password.
     ChangePassword {
-        /// Whether it is the caller's own, and the caller has just shown the old one.
+        /// Whether it is the caller's own password, and the caller has just shown the old one.
         is_own: bool,
     },
-    /// May this user do that?
+    /// Ask what this user may do.
     CheckPrivileges {
         /// Which user.
         username: &'a str,
     },
-    /// Forget what is cached of keys.
+    /// Clear the cache of keys.
     ClearKeyCache,
     /// Create a key with the powers of another one.
     CloneKey,
@@ -47,7 +47,7 @@ pub enum ClusterRequest<'a> {
     ListOwnPrivileges,
     /// Anything else, by the name of its action.
     Other(&'a str),
-    /// Search keys. Whoever may only manage keys of his own is shown no others.
+    /// Search keys. A caller who may only manage its own keys sees no others.
     QueryKeys {
         /// Whether to show what the owners could do.
         with_limited_by: bool,
@@ -79,7 +79,7 @@ pub const GET_USERS: &str = "cluster:admin/xpack/security/user/get";
 pub const PUT_USER: &str = "cluster:admin/xpack/security/user/put";
 /// The action of removing a user.
 pub const DELETE_USER: &str = "cluster:admin/xpack/security/user/delete";
-/// The action of letting a user in, or no longer.
+/// The action of enabling or disabling a user.
 pub const SET_USER_ENABLED: &str = "cluster:admin/xpack/security/user/set_enabled";
 /// The action of showing roles.
 pub const GET_ROLES: &str = "cluster:admin/xpack/security/role/get";
@@ -96,13 +96,13 @@ pub const DELETE_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/dele
 /// The action of showing the names of the built-in privileges.
 pub const GET_BUILTIN_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege/builtin/get";
 
-/// The action of showing which edges follow the feed. Latchkey's own: it tells no secret, so whoever may monitor may.
+/// The action of listing edges. Latchkey's own. It shows no secret, so `monitor` is enough.
 pub const GET_EDGES: &str = "cluster:monitor/latchkey/edges";
 
-/// The action of forgetting edges. Under security: what is forgotten is not missed any more when a key is ended.
+/// The action of forgetting edges. It belongs to security, because no revocation waits for a forgotten edge.
 pub const FORGET_EDGES: &str = "cluster:admin/xpack/security/key_feed/forget_edges";
 
-/// The action behind [`ClusterRequest::Authenticate`]; refusals to run as somebody name it too.
+/// The action of [`ClusterRequest::Authenticate`]; a refused run-as names it too.
 pub const AUTHENTICATE: &str = "cluster:admin/xpack/security/user/authenticate";
 
 impl<'a> ClusterRequest<'a> {
@@ -126,15 +126,15 @@ impl<'a> ClusterRequest<'a> {
             Self::ListOwnPrivileges => "cluster:admin/xpack/security/user/list_privileges",
             Self::Other(action) => action,
             Self::QueryKeys { .. } => "cluster:admin/xpack/security/api_key/query",
-            // Under security, so that `manage_security` contains it and `manage` does not.
+            // It belongs to security, so that `manage_security` contains it and `manage` does not.
             Self::ReadKeyFeed => "cluster:admin/xpack/security/key_feed/read",
             Self::RefreshToken => "cluster:admin/xpack/security/token/refresh",
             Self::UpdateKey => "cluster:admin/xpack/security/api_key/update",
         }
     }
 
-    /// Whether anybody who is authenticated may do it: learn who one is and what one may do, change one's password, and,
-    /// for a key, look at itself (Elasticsearch, `RBACEngine#checkSameUserPermissions`).
+    /// Whether every authenticated caller may do it: see its own identity and privileges, change its own
+    /// password, and, as a key, get itself (Elasticsearch, `RBACEngine#checkSameUserPermissions`).
     #[must_use]
     pub fn is_open_to(&self, caller: &Caller) -> bool {
         match self {
@@ -163,7 +163,7 @@ impl<'a> ClusterRequest<'a> {
 }
 
 impl KeySelection<'_> {
-    /// An API key owns no keys: what it may call its own is itself.
+    /// An API key owns no keys; its own key is itself.
     fn is_of_own_keys(&self, caller: &Caller) -> bool {
         if caller.api_key_id().is_some() {
             return self.is_the_calling_key(caller);

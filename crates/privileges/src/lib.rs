@@ -1,8 +1,10 @@
-//! The pure question: may they?
+//! Authorization: whether a caller may do something.
 //!
-//! A [`RoleDescriptor`](role_descriptor::RoleDescriptor) grants [privileges](privilege), which are patterns over actions. What somebody may
-//! do by all of his roles is his [`EffectivePermission`](permission::EffectivePermission). It is asked about a
-//! [`ClusterRequest`](cluster_request::ClusterRequest) of a [`Caller`](caller::Caller), or about privileges by name.
+//! A [`RoleDescriptor`](role_descriptor::RoleDescriptor) grants [privileges](privilege), which are patterns
+//! over actions. All roles of a caller together make an
+//! [`EffectivePermission`](permission::EffectivePermission). It decides about a
+//! [`ClusterRequest`](cluster_request::ClusterRequest) of a [`Caller`](caller::Caller), or about privileges
+//! by name.
 //!
 //! All of it is pure and builds for WebAssembly, so that an edge can decide by the very code that decides in the key service.
 

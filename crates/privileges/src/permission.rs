@@ -1,11 +1,11 @@
-//! What a caller may do, all things considered.
+//! What a caller may do by all of its roles.
 //!
-//! The role descriptors of one side are united: what any of them grants is granted. A key has two sides, what was assigned
-//! to it and what its owner could do when it was made, and only what both grant is granted. Nothing else grants anything:
-//! a descriptor that is not understood, or is restricted to a workflow, opens nothing here.
+//! The role descriptors of one side are united: what any of them grants is granted. A key has two sides, its
+//! own descriptors and the roles of its owner when it was made, and only what both sides grant is granted. A
+//! descriptor that is not understood, or is restricted to a workflow, grants nothing here.
 //!
-//! A question about a pattern, such as `logs-*`, is answered for the whole pattern: every name it stands for must be
-//! granted.
+//! A question about a pattern, such as `logs-*`, is answered for the whole pattern: every name that it
+//! matches must be granted.
 
 mod check;
 mod denial;
@@ -22,19 +22,20 @@ use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescrip
 pub use check::{ApplicationQuestion, IndexQuestion, NoAnswer, PrivilegesAnswer, PrivilegesQuestion};
 pub use denial::{denial, run_as_denial, run_as_refusal};
 
-/// Indices that hold security data or running searches. A pattern does not stand for them unless it is said to.
+/// Restricted indices: they hold security data or running searches. A pattern does not match them unless
+/// `allow_restricted_indices` is set.
 const RESTRICTED_INDICES: [&str; 3] = [".security", ".security-*", ".async-search*"];
 
-/// What a pattern costs that is read, besides its characters.
+/// The cost of reading a pattern, besides its characters.
 const STEPS_PER_PATTERN: usize = 16;
 
 /// What one or two sides together allow.
 #[derive(Clone, Debug)]
 pub struct EffectivePermission {
-    /// `false` for somebody who may not even do what anybody may.
+    /// `false` for a caller who may not even do what every authenticated caller may.
     is_anybody: bool,
     granted: Permission,
-    /// What the owner of a key could do, if the key has descriptors of its own.
+    /// The limit of a key that has descriptors of its own: the owner's roles.
     limit: Option<Permission>,
 }
 
@@ -71,14 +72,14 @@ impl EffectivePermission {
         Self { is_anybody: true, granted: Permission::of(roles), limit: None }
     }
 
-    /// What somebody may do who is not who he says: nothing at all.
+    /// The permission of a refused run-as: nothing at all.
     #[must_use]
     pub fn nothing() -> Self {
         Self { is_anybody: false, ..Self::of_user(&RoleDescriptors::default()) }
     }
 
-    /// What a key may do: what was assigned to it, within what its owner could do. A key to which nothing was assigned may
-    /// do all that its owner could.
+    /// The permission of a key: its own descriptors, limited by its owner's roles. A key without descriptors
+    /// may do what these roles grant.
     #[must_use]
     pub fn of_key(assigned: &RoleDescriptors, limited_by: &RoleDescriptors) -> Self {
         if assigned.is_empty() {
@@ -95,20 +96,21 @@ impl EffectivePermission {
 
     /// Whose keys a request may reach; `None` when the request is not allowed.
     ///
-    /// A search for keys is allowed to whoever may manage his own, and must then show him no others.
+    /// `manage_own_api_key` is enough for a search, which must then show the caller's own keys only.
     #[must_use]
     pub fn reach(&self, request: &ClusterRequest<'_>, caller: &Caller) -> Option<KeyReach> {
         let granted = self.granted.reach(request, caller);
         let by_privilege = match &self.limit {
             None => granted,
-            // Nothing is less than any reach, so the smaller of two is what both sides allow.
+            // `None` sorts before every reach, so the smaller of two is what both sides allow.
             Some(limit) => granted.min(limit.reach(request, caller)),
         };
         let is_open = self.is_anybody && request.is_open_to(caller);
         by_privilege.max(is_open.then_some(KeyReach::Own))
     }
 
-    /// Whether it has one of the privileges by which somebody can give a user any role. A pattern over actions does not count.
+    /// Whether it has one of the privileges by which a caller can give a user any role. A pattern over
+    /// actions does not count.
     #[must_use]
     pub fn manages_security(&self) -> bool {
         self.is_anybody
@@ -129,7 +131,8 @@ impl EffectivePermission {
 
 impl Permission {
     fn of(roles: &RoleDescriptors) -> Self {
-        // No request to this service belongs to a workflow, so what is restricted to one never applies.
+        // No request to this service belongs to a workflow, so a role that is restricted to one never
+        // applies.
         let roles: Vec<&RoleDescriptor> =
             roles.iter().map(|(_, role)| role).filter(|role| !role.is_restricted()).collect();
         let cluster = roles.iter().flat_map(|role| &role.cluster);
@@ -154,7 +157,7 @@ impl Permission {
         asked.is_covered_by(&self.cluster, effort)
     }
 
-    /// Who has an index privilege.
+    /// The grants of an index privilege.
     fn index_holders(
         &self,
         asked: &IndexPrivilege,
@@ -243,8 +246,8 @@ impl ApplicationGrant {
         }
     }
 
-    /// What it grants inside an application: a name that is registered there stands for its actions, and every name for
-    /// itself.
+    /// What a privilege grants inside an application: a registered name grants its actions, and every name
+    /// grants itself.
     fn actions(
         &self,
         application: &str,

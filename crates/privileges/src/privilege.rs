@@ -1,8 +1,8 @@
 //! Named privileges, and patterns over actions that serve as privileges.
 //!
-//! A privilege is a set of action names. Elasticsearch's names are all known here, so that role descriptors made for it are
-//! accepted; where this service has no such action, the name merely opens nothing. A name with a colon is not looked up: it
-//! is itself a pattern over actions, taken as it is written.
+//! A privilege is a set of action names. All of Elasticsearch's names are known here, so that role
+//! descriptors made for it are accepted; a name without an action in this service grants nothing. A name with
+//! a colon is itself a pattern over actions.
 
 mod names;
 
@@ -30,16 +30,17 @@ pub struct IndexPrivilege {
     actions: NameSet,
 }
 
-/// Whose keys a request may reach; the narrower stands first.
+/// Whose keys a request may reach; the narrower reach is the smaller one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyReach {
-    /// Those of the caller: of a user the keys that he owns, of a key only itself.
+    /// The caller's own: for a user the keys that it owns, for a key only itself.
     Own,
     /// All.
     All,
 }
 
-/// A text that is neither a privilege's name nor a pattern over actions. Displays what Elasticsearch says about it.
+/// A text that is neither a privilege's name nor a pattern over actions. It displays as Elasticsearch's error
+/// message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownPrivilege {
     kind: Kind,
@@ -82,7 +83,8 @@ impl ClusterPrivilege {
             return Ok(named.clone());
         }
         let pattern = Wildcard::new(&lowered);
-        // A wildcard can stand for what no action begins with, so the text before it must be enough.
+        // A wildcard could match what no action begins with, so the text before it must contain a whole
+        // prefix.
         let prefix = pattern.prefix();
         if !names::CLUSTER_PREFIXES.iter().any(|known| prefix.starts_with(known)) {
             return Err(UnknownPrivilege { kind: Kind::Cluster, name: name.to_owned() });
@@ -121,9 +123,10 @@ impl ClusterPrivilege {
         self.reach(request, caller).is_some()
     }
 
-    /// Whether `granted` together allow whatever this allows.
+    /// Whether `granted` together allow everything that this privilege allows.
     ///
-    /// A privilege that reaches only the caller's own keys gives nothing but itself: what it allows depends on the request.
+    /// A privilege that reaches only the caller's own keys covers nothing but itself, because what it allows
+    /// depends on the request.
     ///
     /// # Errors
     ///
@@ -141,7 +144,7 @@ impl ClusterPrivilege {
         covers(&unconditional, &self.actions, effort)
     }
 
-    /// Whether it is one by which somebody can give a user any role.
+    /// Whether it is one by which a caller can give a user any role.
     #[must_use]
     pub fn manages_security(&self) -> bool {
         matches!(self.name.as_str(), "all" | "manage_security")

@@ -1,8 +1,8 @@
 //! Role descriptors: what a role, or a key, may do.
 //!
-//! They are read from requests with Elasticsearch's messages (see [`RoleDescriptors::parse`]), stored and shown in one and
-//! the same form, and judged in two steps: what cannot be understood is refused while it is read, what makes no sense is
-//! listed by [`RoleDescriptors::problems`].
+//! They are read from requests with Elasticsearch's messages (see [`RoleDescriptors::parse`]), and stored and
+//! shown in the same form. They are checked in two steps: a wrong shape is refused while it is read, and
+//! invalid values are listed by [`RoleDescriptors::problems`].
 
 mod parser;
 mod question;
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 pub use parser::problem_of_name;
 pub use validation::{REMOTE_CLUSTER_PRIVILEGES, Stars, problem_of_application_name};
 
-/// Most complaints about one request that are told. Each may name all privileges there are.
+/// Most complaints in one answer. Each may list all privileges.
 pub const PROBLEMS_TOLD_MAX: usize = 100;
 
 /// Longest name of a role, in characters (Elasticsearch 8.15; older versions allow 1024).
@@ -35,7 +35,8 @@ pub struct RoleDescriptor {
     /// Privileges over what is not an index.
     #[serde(default)]
     pub cluster: Vec<String>,
-    /// Privileges that are limited to some applications. Kept and shown; no action of this service looks at them.
+    /// Privileges that are limited to some applications. Stored and shown; no action of this service uses
+    /// them.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub global: Map<String, Value>,
     /// Privileges over indices.
@@ -50,7 +51,7 @@ pub struct RoleDescriptor {
     /// Whatever its maker attached to it.
     #[serde(default)]
     pub metadata: Map<String, Value>,
-    /// Shown and otherwise without meaning here.
+    /// A text for people.
     #[serde(default, skip_deserializing)]
     pub transient_metadata: TransientMetadata,
     /// Privileges over indices of other clusters. Kept and shown.
@@ -80,7 +81,7 @@ pub struct IndexPrivileges {
     /// Which documents: a query as JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// Whether the patterns also stand for indices that hold security data.
+    /// Whether the patterns also match indices that hold security data.
     #[serde(default)]
     pub allow_restricted_indices: bool,
 }
@@ -129,7 +130,7 @@ pub struct RemoteClusterPrivileges {
 /// What a role is restricted to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Restriction {
-    /// The only workflows in which the role means anything.
+    /// The only workflows in which the role grants anything.
     pub workflows: Vec<String>,
 }
 
@@ -189,19 +190,19 @@ impl RoleDescriptors {
         self.0.iter().map(|(name, role)| (name.as_str(), role))
     }
 
-    /// Everything about them that makes no sense, for the list of a failed validation.
+    /// All invalid values, for the list of a failed validation.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         self.0.values().flat_map(validation::problems).take(PROBLEMS_TOLD_MAX).collect()
     }
 
-    /// Whether a key that asks for another key may give it these: there is at least one, and none grants anything.
+    /// Whether a key may create another key with these: there is at least one, and none grants anything.
     #[must_use]
     pub fn are_explicitly_powerless(&self) -> bool {
         !self.0.is_empty() && self.0.values().all(RoleDescriptor::is_empty)
     }
 
-    /// Refuses descriptors for a key of which one is restricted and which are several.
+    /// Refuses several descriptors for a key if one of them is restricted.
     ///
     /// # Errors
     ///
@@ -250,7 +251,7 @@ impl RoleDescriptor {
         }
     }
 
-    /// Whether it grants nothing and says nothing: metadata counts, a description does not.
+    /// Whether it grants nothing and has no metadata. A description does not matter.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.cluster.is_empty()
@@ -264,7 +265,7 @@ impl RoleDescriptor {
             && self.restriction.is_none()
     }
 
-    /// Whether it means something in some workflows only.
+    /// Whether it is restricted to some workflows.
     #[must_use]
     pub fn is_restricted(&self) -> bool {
         self.restriction.is_some()

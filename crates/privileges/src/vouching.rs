@@ -1,14 +1,15 @@
-//! What of a key is a fact, and what its maker merely says.
+//! Which data of a key are facts, and which are claims of its maker.
 //!
-//! Whoever makes a key names its role descriptors and writes its metadata as he likes. Somebody *vouches* for a name when the owner has
-//! a role of that name with that very content, or when whoever wrote the descriptors was allowed to manage security, who could have given
-//! the owner such a role. The same goes for metadata. Who wrote it is the caller of the request, not the owner on whose behalf a key
-//! was granted.
+//! The maker of a key is free in the names of its role descriptors and in its metadata. A name is *vouched
+//! for* when the owner has a role of that name with the very same content, or when the writer of the
+//! descriptors was allowed to manage security and so could have given the owner such a role. Metadata is
+//! vouched for when its writer was allowed to manage security. The writer is the caller of the request, not
+//! the owner for whom a key was granted.
 
 use crate::permission::EffectivePermission;
 use crate::role_descriptor::RoleDescriptors;
 
-/// What of a key was written by somebody who was allowed to manage security.
+/// Which data of a key were written by a caller who was allowed to manage security.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vouching {
     /// Its role descriptors.
@@ -18,20 +19,21 @@ pub struct Vouching {
 }
 
 impl Vouching {
-    /// Of a key of an earlier version, of which it is not known who wrote it: the owner counts as the writer, as it mostly was.
+    /// For a key of an earlier version, whose writer is unknown: the owner counts as the writer, which is
+    /// mostly right.
     #[must_use]
     pub fn of_owner(limited_by: &RoleDescriptors) -> Self {
         Self::by(&EffectivePermission::of_user(limited_by))
     }
 
-    /// Of what is written by somebody who may do this.
+    /// For what a caller with this permission writes.
     #[must_use]
     pub fn by(writer: &EffectivePermission) -> Self {
         let may = writer.manages_security();
         Self { roles: may, metadata: may }
     }
 
-    /// The names of role descriptors that somebody vouches for, of a key whose owner is limited to these roles.
+    /// The names of role descriptors that are vouched for, of a key that is limited by these roles.
     #[must_use]
     pub fn vouched_names<'a>(
         self,
@@ -79,7 +81,7 @@ mod tests {
         assert_eq!(Vouching::by(&EffectivePermission::nothing()), Vouching::default());
     }
 
-    // A key that may do everything within an owner who may little is as little.
+    // A key with all rights is limited by an owner with few rights.
     #[test]
     fn of_a_key_both_sides_count() {
         let (all, little) =

@@ -1,8 +1,8 @@
-//! Aggregations: counting the keys that a search matches, by what they hold.
+//! Aggregations: counting the keys that a search matches, by their values.
 //!
-//! Every aggregation looks at each matching key once. One that makes buckets hands the key on to the aggregations below it,
-//! in each bucket the key belongs to. An answer is written as Elasticsearch writes it; counts are exact, so their
-//! error bounds are 0.
+//! Every aggregation reads each matching key once. One that makes buckets hands the key on to the
+//! aggregations below it, in each bucket the key belongs to. An answer is written as Elasticsearch writes it;
+//! counts are exact, so their error bounds are 0.
 
 mod bucket;
 mod composite;
@@ -37,7 +37,7 @@ pub(super) struct Aggregation {
     name: String,
     kind: AggregationKind,
     children: Vec<Self>,
-    /// Given back as it came.
+    /// Returned as it was sent.
     meta: Option<Value>,
 }
 
@@ -72,13 +72,13 @@ struct Filters {
     other: Option<String>,
 }
 
-/// The aggregations of one search at work.
+/// The running aggregations of one search.
 pub(super) struct AggregationRun<'a> {
     collectors: Vec<Collector<'a>>,
     left: Left,
 }
 
-/// One aggregation at work, in one bucket of its parent.
+/// One running aggregation, in one bucket of its parent.
 struct Collector<'a> {
     aggregation: &'a Aggregation,
     state: State<'a>,
@@ -93,7 +93,7 @@ enum State<'a> {
     Single(Bucket<'a>),
 }
 
-/// What is left of the numbers of buckets.
+/// How many buckets may still be made.
 struct Left {
     collected: usize,
     answered: usize,
@@ -105,13 +105,13 @@ struct Budget<'e> {
     effort: &'e mut Effort,
 }
 
-/// What a visit of a bucket costs.
+/// The cost of visiting a bucket.
 const STEPS_PER_VISIT: usize = 4;
 
-/// What a bucket, a distinct value or an aggregation at work takes in memory, besides its texts.
+/// The memory of a bucket, a distinct value or a running aggregation, besides its texts.
 const COLLECTED_LEN: usize = 100;
 
-/// What each of them takes in the answer, besides its texts.
+/// The bytes of each of them in the answer, besides its texts.
 const ANSWERED_LEN: usize = 400;
 
 impl<'a> AggregationRun<'a> {
@@ -271,7 +271,7 @@ impl AggregationKind {
         }
     }
 
-    /// The type of the answer; terms of moments and truths are numbers.
+    /// The type of the answer; terms of dates and booleans are numbers.
     fn answer_type(&self) -> &'static str {
         match self {
             Self::Cardinality(_) => "cardinality",

@@ -1,6 +1,6 @@
 //! Queries, and which keys they match.
 //!
-//! Nothing is scored: all that is asked of a query is yes or no.
+//! Nothing is scored: a query only says yes or no.
 
 use std::collections::HashSet;
 use std::ops::{Bound, RangeBounds};
@@ -24,7 +24,7 @@ pub(super) enum Query {
     Exists(Field),
     /// Keys with one of these ids.
     Ids(HashSet<String>),
-    /// Keys that were invalidated, or that were not.
+    /// Keys that were invalidated, or keys that were not.
     Invalidated(bool),
     /// No key.
     Nothing,
@@ -32,7 +32,7 @@ pub(super) enum Query {
     Text(TextField, TextTest),
 }
 
-/// Ranges of moments in milliseconds since 1970, both ends included: in ascending order, and apart from each other.
+/// Ranges of moments in milliseconds since 1970, both ends included, in ascending order and without overlaps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DateRanges(Vec<(i64, i64)>);
 
@@ -45,7 +45,7 @@ pub(super) struct BoolQuery {
     pub(super) must_not: Vec<Query>,
     /// At least so many of `should` match.
     pub(super) should_min: usize,
-    /// Of these at least `should_min` match.
+    /// At least `should_min` of these match.
     pub(super) should: Vec<Query>,
 }
 
@@ -85,7 +85,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when that takes more effort to find out than there is.
+    /// [`Overspent`] when that takes more effort than there is.
     pub(super) fn matches<K: SearchableKey + ?Sized>(
         &self,
         key: &K,

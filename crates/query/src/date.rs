@@ -6,9 +6,9 @@
 //! unit      = "y" / "M" / "w" / "d" / "h" / "H" / "m" / "s"
 //! ```
 //!
-//! What a date leaves out is filled in: with the least values when the moment is where something begins, with the greatest
-//! when it is where something ends, to the millisecond. `/` rounds likewise. With operations the date itself is always
-//! filled with the least (Elasticsearch, `JavaDateMathParser`).
+//! Parts that a date leaves out are filled in: with the least values for the beginning of a range, with the
+//! greatest for its end, to the millisecond. `/` rounds likewise. With operations the date itself is always
+//! filled with the least values (Elasticsearch, `JavaDateMathParser`).
 
 mod format;
 #[cfg(test)]
@@ -31,7 +31,7 @@ pub(super) enum Rounding {
     Up,
 }
 
-/// Reads and writes moments: in which formats, in which time zone, and when is `now`.
+/// How moments are read and written: the formats, the time zone, and the value of `now`.
 #[derive(Clone, Debug)]
 pub(super) struct Calendar {
     formats: DateFormats,
@@ -68,7 +68,7 @@ impl Calendar {
     ///
     /// # Errors
     ///
-    /// `parse_exception` when the text is no moment.
+    /// `parse_exception` when the text is not a moment.
     pub(super) fn read(&self, text: &str, rounding: Rounding) -> Result<i64, ErrorCause> {
         if let Some(math) = text.strip_prefix("now") {
             let now = i64::try_from(self.now.0).unwrap_or(i64::MAX);
@@ -193,7 +193,7 @@ impl Unit {
     }
 }
 
-/// The first operation of `rest`, and what follows. `math` is the whole, for the error.
+/// The first operation of `rest`, and what follows. `math` is the whole text, for the error.
 fn operation<'a>(rest: &'a str, math: &str) -> Result<(Operation, &'a str), ErrorCause> {
     let mut chars = rest.chars();
     let operator = chars.next();

@@ -1,7 +1,7 @@
 //! Reading queries: from the body to a [`Query`].
 //!
-//! A name that is no query at all is a mistake of the body. A query that exists in Elasticsearch, but that keys cannot be
-//! searched with, is refused when the search begins, and what is inside of it is not looked at.
+//! An unknown query is a mistake of the body. A query that exists in Elasticsearch but is not supported for
+//! keys is refused when the search begins, and its inside is not read.
 
 mod bool_clause;
 mod compare;
@@ -17,7 +17,7 @@ use super::clause::Query;
 use super::limits::QUERY_DEPTH_MAX;
 use super::reading::{Reading, parsing};
 
-/// Queries of Elasticsearch that keys cannot be searched with.
+/// Queries of Elasticsearch that are not supported for keys.
 const UNSUPPORTED: [&str; 48] = [
     "boosting",
     "combined_fields",

@@ -1,4 +1,4 @@
-//! The fields that may be asked for, and what a key holds in them.
+//! The fields of a search, and their values in a key.
 //!
 //! | Name | Holds |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | `metadata.<path>` | the values at that path, each as a text; names of nested objects are joined by dots |
 //! | `metadata` | all values of the metadata, wherever they are |
 //!
-//! Arrays hold each of their elements, `null` is no value, and an object is no value of its own path (Elasticsearch, the
-//! flattened field type). An id can only be asked for with the query `ids`.
+//! An array counts as each of its elements, `null` is no value, and an object is not a value of its own path
+//! (Elasticsearch, the flattened field type). Ids can only be searched with the query `ids`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use super::SearchableKey;
 use super::limits::FIELD_NAME_LEN_MAX;
 
-/// What the names of metadata fields begin with.
+/// The prefix of the names of metadata fields.
 const METADATA_PREFIX: &str = "metadata.";
 
 /// The names of all fields but those inside of the metadata.
@@ -37,10 +37,10 @@ const NAMES: [&str; 9] = [
     "username",
 ];
 
-/// What each value of a field costs that is kept for a while.
+/// The cost of each value that is kept for a while.
 const STEPS_PER_TERM: usize = 8;
 
-/// Whether a text is what is looked for.
+/// A test of a text.
 pub(super) type TestOfText<'a> = dyn FnMut(&str, &mut Effort) -> Result<bool, Overspent> + 'a;
 
 /// A field, by the type of its values.
@@ -75,7 +75,7 @@ pub(super) enum TextField {
     Username,
 }
 
-/// A value of a field. Within one field all are of one kind.
+/// A value of a field. All values of a field are of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Term {
     Boolean(bool),
@@ -89,7 +89,7 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// `illegal_argument_exception` when there is none that may be asked for.
+    /// `illegal_argument_exception` when it may not be used in a search.
     pub(super) fn named(name: &str) -> Result<Self, ErrorCause> {
         if name.len() > FIELD_NAME_LEN_MAX {
             return Err(ErrorCause::illegal_argument(format!(
@@ -139,7 +139,7 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when looking at all of them takes more effort than there is.
+    /// [`Overspent`] when reading all of them takes more effort than there is.
     pub(super) fn terms<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
@@ -168,7 +168,7 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when looking for one takes more effort than there is.
+    /// [`Overspent`] when the search for one takes more effort than there is.
     pub(super) fn exists<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
@@ -209,7 +209,7 @@ impl TextField {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when looking at the values, or the test, takes more effort than there is.
+    /// [`Overspent`] when reading the values, or the test, takes more effort than there is.
     pub(super) fn any<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
@@ -247,7 +247,7 @@ impl Term {
     }
 }
 
-/// The name, as it is asked for.
+/// The name in a search.
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -276,7 +276,7 @@ pub(super) fn truth(text: &str) -> Result<bool, ErrorCause> {
     }
 }
 
-/// The values anywhere below an object. Bodies and stores limit how deep it is.
+/// The values at all depths of an object. Its depth is limited by the limit of bodies.
 fn any_value(
     object: &Map<String, Value>,
     effort: &mut Effort,

@@ -1,13 +1,15 @@
-//! Searching keys: Elasticsearch's query language, as far as it applies to them.
+//! Searching keys with Elasticsearch's query language, as far as it applies to keys.
 //!
-//! A search goes through three steps, because the first two lie before the caller's authorization and the third after it:
+//! A search is checked in three steps. The first two come before the caller's authorization and the third
+//! after it:
 //!
-//! 1. [`SearchRequest::parse`] reads a body; what has the wrong shape is refused.
-//! 2. [`SearchRequest::check`] refuses numbers that make no sense (`action_request_validation_exception`).
-//! 3. [`SearchRequest::into_search`] refuses what may not be asked for, and what is read only when a search begins: fields,
-//!    dates, the size of the result.
+//! 1. [`SearchRequest::parse`] reads a body and refuses a wrong shape.
+//! 2. [`SearchRequest::check`] refuses invalid numbers (`action_request_validation_exception`).
+//! 3. [`SearchRequest::into_search`] refuses what is not supported, and what is read only when a search
+//!    begins: fields, dates, the size of the result.
 //!
-//! [`Search::run`] then looks at every key once. It holds the hits of one page, and the buckets of the aggregations.
+//! [`Search::run`] then reads every key once. It holds the hits of one page, and the buckets of the
+//! aggregations.
 //!
 //! ```
 //! use latchkey_key_feed::UnixMillis;
@@ -68,10 +70,10 @@ use sort::{OrderedValue, SortField};
 
 pub use request::SearchRequest;
 
-/// What each key costs that is looked at.
+/// The cost of reading a key.
 const STEPS_PER_KEY: usize = 8;
 
-/// What a search looks at.
+/// A key as a search sees it.
 pub trait SearchableKey {
     /// The public half of the credential.
     fn id(&self) -> &str;
@@ -131,7 +133,7 @@ pub struct Hit<K> {
 }
 
 impl Search {
-    /// Looks at the keys the caller may see, and takes the best.
+    /// Searches the keys that the caller may see, and takes the first ones in the order.
     ///
     /// Without a sort, and between keys that sort alike, the order is by creation, then by id. `_doc` is the position in
     /// `keys`, so they are best given in that same order. With `typed_keys`, the names of aggregations in the answer begin

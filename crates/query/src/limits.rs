@@ -1,17 +1,17 @@
-//! What one search may cost. Beyond a limit a search is refused, never cut short.
+//! Limits of one search. Beyond a limit a search is refused, never cut short.
 
 /// Hits of a page when the request names no size: Elasticsearch's default.
 pub const SIZE_DEFAULT: usize = 10;
 
-/// Most hits that may be passed over and shown, `from` and `size` together: Elasticsearch's default
+/// Most hits up to the end of a page, `from` and `size` together: Elasticsearch's default
 /// (`index.max_result_window`). So many are held in memory.
 pub const RESULT_WINDOW_MAX: usize = 10_000;
 
 /// Most bytes of the hits that are held in memory.
 pub const HITS_LEN_MAX: usize = 64 * 1024 * 1024;
 
-/// Most clauses in all queries of one search: Elasticsearch's least (`indices.query.bool.max_clause_count`). Each costs a
-/// look at every key.
+/// Most clauses in all queries of one search: the least that Elasticsearch allows
+/// (`indices.query.bool.max_clause_count`). Each is evaluated for every key.
 pub const CLAUSES_MAX: usize = 1_024;
 
 /// Deepest nesting of queries: Elasticsearch's default (`indices.query.bool.max_nested_depth`).
@@ -36,14 +36,14 @@ pub const GROUP_DEPTH_MAX: usize = 30;
 /// Longest name of a field, in bytes. Every way to split a path at its dots is followed.
 pub const FIELD_NAME_LEN_MAX: usize = 1_024;
 
-/// Longest text of a simple query string, in bytes. Looking for what closes a parenthesis makes reading it take time in
-/// proportion to the square.
+/// Longest text of a simple query string, in bytes. Searching for closing parentheses makes reading take time
+/// in proportion to the square.
 pub const QUERY_STRING_LEN_MAX: usize = 4_096;
 
-/// Most fields to sort by. There are eight, and metadata; each is held for every hit of the window.
+/// Most fields to sort by. There are eight besides metadata; each value is held for every hit of the window.
 pub const SORT_FIELDS_MAX: usize = 32;
 
-/// Most aggregations of one search, on all levels. Each costs a look at every key.
+/// Most aggregations of one search, on all levels. Each is evaluated for every key.
 pub const AGGREGATIONS_MAX: usize = 256;
 
 /// Deepest nesting of aggregations. Each level is a call on the stack, and multiplies the buckets of the one above.

@@ -1,4 +1,5 @@
-//! The page of a result: the best hits, and no more of them in memory than the page needs, and no more than so many bytes.
+//! The page of a result: the first hits in the order. No more hits are held than the page needs, and no more
+//! than a limit of bytes.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -37,7 +38,8 @@ impl<K: SearchableKey> Page<K> {
     ///
     /// # Errors
     ///
-    /// `illegal_argument_exception` when those that are kept become longer than [`HITS_LEN_MAX`], or take more effort than there is.
+    /// `illegal_argument_exception` when the kept ones become longer than [`HITS_LEN_MAX`], or take more
+    /// effort than there is.
     pub(super) fn offer(
         &mut self,
         values: Vec<OrderedValue>,
@@ -45,7 +47,7 @@ impl<K: SearchableKey> Page<K> {
         effort: &mut Effort,
     ) -> Result<(), ErrorCause> {
         let values_len: usize = values.iter().map(OrderedValue::held_len).sum();
-        // A comparison in each level of the heap reads both texts as far as they are alike.
+        // A comparison in each level of the heap reads both texts as far as they are equal.
         let levels = self.kept.len().max(1).ilog2() as usize + 1;
         effort.spend(levels)?;
         effort.read(levels * values_len)?;

@@ -1,8 +1,9 @@
-//! Reading a search: what every part of it needs, and what is found out on the way.
+//! The state of reading a search.
 //!
-//! Elasticsearch checks a body in two steps. A body of the wrong shape is refused while it is read; a field that may not be
-//! asked for, a query that is not supported or a date that is none is refused only when the search begins, after the
-//! caller was authorized. Reading therefore ends at a mistake of the first kind, and keeps the first of the second kind.
+//! Elasticsearch checks a body in two steps. A wrong shape is refused while the body is read. A field that
+//! may not be searched, a query that is not supported or a malformed date is refused only when the search
+//! begins, after the caller was authorized. Therefore reading ends at a mistake of the first kind, and keeps
+//! the first mistake of the second kind.
 
 use std::fmt;
 
@@ -18,7 +19,7 @@ use super::limits::{AGGREGATIONS_MAX, CLAUSES_MAX};
 pub(super) struct Reading {
     /// The moment that `now` means.
     pub(super) now: UnixMillis,
-    /// How many queries lie around what is read.
+    /// The depth of nested queries.
     pub(super) query_depth: usize,
     clauses: usize,
     aggregations: usize,
@@ -44,7 +45,7 @@ impl Reading {
         })
     }
 
-    /// Counts one more thing that is compared with every key, and says whether there may be one.
+    /// Counts one more clause, and returns whether it is within the limit.
     pub(super) fn take_clause(&mut self) -> bool {
         self.clauses += 1;
         let is_allowed = self.clauses <= CLAUSES_MAX;
@@ -115,7 +116,7 @@ pub(super) fn boolean_of(node: &Node) -> Result<bool, ErrorCause> {
     }
 }
 
-/// A number, or a text that is one. Scores order nothing here, so a boost is only checked.
+/// A number, or a text that is one. There are no scores here, so a boost is only checked.
 pub(super) fn check_boost(node: &Node) -> Result<(), ErrorCause> {
     let text = text_of(node)?;
     match text.parse::<f32>() {

@@ -55,7 +55,7 @@ const REQUEST: ObjectParser<SearchRequest> = ObjectParser::new(
 );
 
 impl SearchRequest {
-    /// Reads a body; no body asks for everything. `now` is what the word means in dates.
+    /// Reads a body; without one all keys match. `now` is the value of `now` in dates.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl SearchRequest {
     ///
     /// # Errors
     ///
-    /// `illegal_argument_exception` or `parse_exception` for the first thing that may not be asked for.
+    /// `illegal_argument_exception` or `parse_exception` for the first thing that is not allowed.
     pub fn into_search(self) -> Result<Search, ErrorCause> {
         if let Some(refusal) = self.reading.into_refusal() {
             return Err(refusal);
@@ -121,7 +121,7 @@ impl SearchRequest {
     }
 }
 
-/// Negative numbers were refused by [`SearchRequest::check`]; whoever skipped it sees an empty page.
+/// Negative numbers were refused by [`SearchRequest::check`]; without it they count as 0.
 fn count(number: Option<i64>, default: usize) -> usize {
     number
         .map_or(default, |number| if number < 0 { 0 } else { usize::try_from(number).unwrap_or(usize::MAX) })

@@ -1,9 +1,10 @@
 //! The order of hits, and where a page begins.
 //!
-//! A key sorts by its least value in ascending and by its greatest in descending order, or as `mode` says. Where it has none
-//! it comes last, or as `missing` says. A moment that is missing shows as the largest or smallest number there is, a text
-//! as `null`, and both can be given back in `search_after` (Elasticsearch, `FieldSortBuilder`, `SearchAfterBuilder`).
-//! Hits whose values are all equal to those of `search_after` are passed over.
+//! A key sorts by its least value in ascending and by its greatest in descending order, or as `mode` says. A
+//! key without a value comes last, or as `missing` says. A missing date is shown as the largest or smallest
+//! number, a missing text as `null`, and both can be sent in `search_after` (Elasticsearch,
+//! `FieldSortBuilder`, `SearchAfterBuilder`). Hits whose values are all equal to those of `search_after` are
+//! skipped.
 
 mod request;
 
@@ -47,11 +48,11 @@ enum SortSource {
 enum Missing {
     First,
     Last,
-    /// Where this value would go.
+    /// The position of this value.
     Value(Term),
 }
 
-/// A value in the order that was asked for: smaller is earlier.
+/// A value in the order of the sort: smaller is earlier.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum OrderedValue {
     AbsentFirst,
@@ -75,7 +76,7 @@ impl SortField {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when finding it takes more effort than there is.
+    /// [`Overspent`] when reading it takes more effort than there is.
     pub(super) fn value_of<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
@@ -87,7 +88,7 @@ impl SortField {
             SortSource::Field(field) => {
                 let mut terms = field.terms(key, effort)?;
                 let term = if self.takes_greatest { terms.pop_last() } else { terms.pop_first() };
-                // Elasticsearch sorts truths as the numbers 0 and 1.
+                // Elasticsearch sorts booleans as the numbers 0 and 1.
                 term.map(
                     |term| if let Term::Boolean(value) = term { Term::Number(value.into()) } else { term },
                 )
@@ -130,7 +131,7 @@ impl SortField {
         }
     }
 
-    /// A whole number is a moment even where a format is asked for: this is how one beyond the calendar is written.
+    /// A whole number is a date even with a `format`: dates beyond the calendar are written so.
     fn read_term(&self, text: &str) -> Result<Term, ErrorCause> {
         let number = || text.parse().map(Term::Number);
         match &self.source {

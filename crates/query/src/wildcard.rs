@@ -1,4 +1,4 @@
-//! Patterns in which `*` stands for any text and `?` for one character.
+//! Patterns in which `*` matches any text and `?` one character.
 
 use latchkey_effort::{Effort, Overspent};
 use latchkey_elastic::ErrorCause;
@@ -17,7 +17,7 @@ enum Piece {
 }
 
 impl WildcardPattern {
-    /// Reads a pattern; a backslash makes the next character an ordinary one (Lucene, `WildcardQuery`).
+    /// Reads a pattern; a backslash escapes the next character (Lucene, `WildcardQuery`).
     ///
     /// # Errors
     ///
@@ -47,14 +47,14 @@ impl WildcardPattern {
         Self(text.chars().map(|c| if c == '*' { Piece::Any } else { Piece::Exactly(c) }).collect())
     }
 
-    /// Whether the whole text is of this pattern.
+    /// Whether the whole text matches.
     ///
-    /// When a piece does not fit, only the last `*` needs to take one character more, so the time is at most the product of
-    /// both lengths. That is much where the text is a long one of metadata: each comparison is charged.
+    /// After a mismatch only the last `*` needs to match one character more, so the time is at most the
+    /// product of both lengths. That is much for a long text of metadata, so each comparison is charged.
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when there is not as much effort.
+    /// [`Overspent`] when that takes more effort than there is.
     pub(super) fn matches(&self, text: &str, effort: &mut Effort) -> Result<bool, Overspent> {
         let mut pieces = self.0.as_slice();
         let mut chars = text.chars();

@@ -111,7 +111,7 @@ impl ValuesLeft {
     }
 }
 
-/// The words of Elasticsearch's JSON library where they are simple to say, and a plain sentence where not.
+/// The text of Elasticsearch's JSON library where that is easy to reproduce, and a plain sentence elsewhere.
 fn unreadable(text: &str, error: ReaderError) -> ErrorCause {
     match error {
         ReaderError::SyntaxError(error) => {
@@ -128,11 +128,12 @@ fn unreadable(text: &str, error: ReaderError) -> ErrorCause {
         ReaderError::UnsupportedNumberValue { location, .. } => {
             position(&location).complain("Numeric value out of range")
         }
-        // The bytes are in memory, and values are read as the type they were seen to have.
+        // Other errors cannot happen: the bytes are in memory, and a value is read by the type that was
+        // peeked.
         ReaderError::UnexpectedValueType { location, .. }
         | ReaderError::UnexpectedStructure { location, .. }
         | ReaderError::IoError { location, .. } => position(&location).complain("Unreadable content"),
-        // The library may learn to refuse more; what it says holds no values of the body.
+        // A later version of the library may have more errors; their text holds no values of the body.
         _ => Position { line: 1, column: 1 }.complain("Unreadable content"),
     }
 }

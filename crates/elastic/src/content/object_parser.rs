@@ -51,7 +51,7 @@ pub struct Field<T> {
     sink: Sink<T>,
 }
 
-/// What a field takes, and where it puts it.
+/// What a field takes, and where the value goes.
 #[derive(Debug)]
 enum Sink<T> {
     Boolean(fn(&mut T, bool)),
@@ -161,7 +161,7 @@ impl<T> ObjectParser<T> {
         Self { name, fields }
     }
 
-    /// The error of a request object that could not be made of what was parsed: its cause says why
+    /// The error when a request object cannot be built from what was parsed; its cause says why
     /// (Elasticsearch, `ConstructingObjectParser`).
     #[must_use]
     pub fn failed_to_build(&self, cause: ErrorCause) -> ErrorCause {
@@ -183,7 +183,7 @@ impl<T: Default> ObjectParser<T> {
         Ok(target)
     }
 
-    /// Reads an object and makes a request of it.
+    /// Reads an object and builds a request from it.
     ///
     /// # Errors
     ///

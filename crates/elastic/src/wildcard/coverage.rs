@@ -1,9 +1,9 @@
 //! Whether every name of one set is in at least one of several others.
 //!
-//! Patterns are read as automata whose states are positions in the pattern. All of them step together over every text
-//! that the asked pattern can spell; a text that the asked set has and no other set has proves that it is not covered.
-//! The number of texts is without end, that of states is not: characters that occur in no pattern are all alike, and a
-//! state that was seen before needs no second look.
+//! Patterns are run as automata whose states are positions in the pattern. All of them step together over
+//! every text that the asked pattern can match. A text in the asked set that is in no other set proves that
+//! it is not covered. There are infinitely many texts, but finitely many states: all characters that occur in
+//! no pattern are equivalent, and a state that was seen before is not visited again.
 
 use std::collections::HashSet;
 
@@ -11,8 +11,8 @@ use latchkey_effort::{Effort, Overspent};
 
 use super::{Meaning, NameSet, Part, Wildcard};
 
-/// What one position of one pattern costs in each state: it is looked at, copied and looked up. Comparing a name with an ordinary
-/// pattern is some ten steps, and showing that `logs-*` covers `logs-2024-*` some hundred.
+/// The cost of one position of one pattern in each state: it is read, copied and looked up. Comparing a name
+/// with an ordinary pattern is some ten steps, and showing that `logs-*` covers `logs-2024-*` some hundred.
 const STEPS_PER_POSITION: usize = 16;
 
 /// What a comparison of a name with a pattern costs besides its characters.
@@ -73,7 +73,7 @@ struct Grant<'a> {
     excludes: Vec<&'a [Part]>,
 }
 
-/// Where all patterns of a question stand.
+/// The state of all patterns of a question.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct State {
     asked: Vec<Positions>,
@@ -207,11 +207,12 @@ impl<'a> Question<'a> {
         })
     }
 
-    /// The characters that can come next and make a difference; `None` stands for all that no pattern waits for.
+    /// The characters that can come next and make a difference; `None` stands for all that occur in no
+    /// pattern.
     fn next_chars(&self, state: &State) -> Vec<Option<char>> {
         let asked: Vec<Part> = awaited(&self.asked, &state.asked).collect();
         let mut chars: Vec<Option<char>> = asked.iter().map(named).collect();
-        // Behind a wildcard of the asked pattern, whatever another pattern waits for can come too.
+        // After a wildcard of the asked pattern, every character that another pattern expects can come too.
         if chars.contains(&None) {
             chars.extend(awaited(&self.asked_excludes, &state.asked_excludes).map(|part| named(&part)));
             for (grant, (includes, excludes)) in self.grants.iter().zip(&state.grants) {
@@ -241,7 +242,7 @@ fn named(part: &Part) -> Option<char> {
     }
 }
 
-/// The patterns whose meaning is known.
+/// The patterns that are evaluated.
 fn understood(patterns: &[Wildcard]) -> Vec<&[Part]> {
     patterns
         .iter()

@@ -27,7 +27,7 @@ fn texts() -> Vec<String> {
     texts
 }
 
-/// Does what [`Wildcard::matches`] does, in the plainest way.
+/// A simple implementation of [`Wildcard::matches`], to compare with.
 fn matches_plainly(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
@@ -183,7 +183,7 @@ fn gives_up_on_hostile_patterns() {
     assert_eq!(super::covers(&[&grant], &asked, &mut effort), Err(Overspent::Bytes { bytes_max: 100_000 }));
 }
 
-// To read the patterns costs too: of many that are never stepped through, and of names that are granted nothing.
+// Reading patterns costs too: many patterns that are never run, and names that nothing is granted for.
 #[test]
 fn whatever_is_looked_at_is_charged() {
     let few = NameSet::new(["logs-*"], []);

@@ -12,7 +12,7 @@ use super::{EffectivePermission, RESTRICTED_INDICES, STEPS_PER_PATTERN};
 use crate::application_privilege::RegisteredPrivileges;
 use crate::privilege::{ClusterPrivilege, IndexPrivilege, UnknownPrivilege};
 
-/// Which privileges somebody asks about.
+/// Privileges that a request asks about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrivilegesQuestion {
     /// Privileges over what is not an index.
@@ -26,11 +26,11 @@ pub struct PrivilegesQuestion {
 /// Privileges over some indices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IndexQuestion {
-    /// Names of indices, or patterns; of a pattern all names are meant.
+    /// Names of indices, or patterns. For a pattern, all names that it matches are meant.
     pub names: Vec<String>,
     /// Names of privileges, or patterns over actions.
     pub privileges: Vec<String>,
-    /// Whether patterns also stand for restricted indices.
+    /// Whether patterns also match restricted indices.
     pub allow_restricted_indices: bool,
 }
 
@@ -41,13 +41,14 @@ pub struct ApplicationQuestion {
     pub application: String,
     /// Names of privileges, or patterns over actions.
     ///
-    /// A registered name stands for its actions. One that is not stands for itself: a role that lists it grants it.
+    /// A registered name means its actions. A name that is not registered means itself: a role that lists it
+    /// grants it.
     pub privileges: Vec<String>,
     /// Names of resources, or patterns.
     pub resources: Vec<String>,
 }
 
-/// Which of the privileges are held. It serializes as Elasticsearch's answer, but for the username before it.
+/// Which of the privileges are held. It serializes as Elasticsearch's answer without the username.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PrivilegesAnswer {
     /// Whether all are.
@@ -65,7 +66,7 @@ pub struct PrivilegesAnswer {
 pub enum NoAnswer {
     /// It takes more effort than there is.
     Overspent(Overspent),
-    /// It names what is no privilege.
+    /// It names something that is not a privilege.
     Unknown(UnknownPrivilege),
 }
 
@@ -171,7 +172,8 @@ fn charge_names(names: &[&str], effort: &mut Effort) -> Result<(), Overspent> {
     effort.hold(ENTRY_LEN + len)
 }
 
-/// A restricted index that is named outright is meant in any case, a pattern stands for it only when it is said to.
+/// A restricted index that is named exactly is meant in any case; a pattern matches it only with
+/// `allow_restricted_indices`.
 fn names_meant(name: &str, allow_restricted_indices: bool) -> NameSet {
     let is_pattern = Wildcard::new(name).only_name().is_none();
     let excepted: &[&str] = if is_pattern && !allow_restricted_indices { &RESTRICTED_INDICES } else { &[] };

@@ -1,10 +1,11 @@
-//! The words of a refusal.
+//! Texts of refusals.
 
 use crate::caller::Caller;
 use crate::cluster_request::{AUTHENTICATE, ClusterRequest};
 use crate::privilege::ClusterPrivilege;
 
-/// Why a caller may not do something, and which privileges would let him (Elasticsearch, `AuthorizationDenialMessages`):
+/// Why a caller may not do something, and which privileges would allow it (Elasticsearch,
+/// `AuthorizationDenialMessages`):
 /// `action [a] is unauthorized for user [u] with effective roles [r], this action is granted by the cluster privileges [p,q]`.
 #[must_use]
 pub fn denial(request: &ClusterRequest<'_>, caller: &Caller) -> String {
@@ -19,13 +20,13 @@ pub fn denial(request: &ClusterRequest<'_>, caller: &Caller) -> String {
     )
 }
 
-/// Why a caller may not run as somebody.
+/// Why a caller may not run as a user.
 #[must_use]
 pub fn run_as_denial(caller: &Caller, target: &str) -> String {
     run_as_refusal(AUTHENTICATE, caller, target)
 }
 
-/// Why a caller may not do something as somebody else.
+/// Why a caller may not do something as another user.
 #[must_use]
 pub fn run_as_refusal(action: &str, caller: &Caller, target: &str) -> String {
     let username = &caller.username;

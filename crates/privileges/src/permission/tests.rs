@@ -278,7 +278,7 @@ fn some_roles() -> impl Strategy<Value = RoleDescriptors> {
         .prop_map(|list| roles(list.into_iter().enumerate().map(|(n, role)| (n.to_string(), role)).collect()))
 }
 
-/// Whether some role grants one action on one index, in the plainest way.
+/// A simple implementation, to compare with: whether some role grants one action on one index.
 fn model_index(roles: &RoleDescriptors, name: &str, action: &str) -> bool {
     roles.iter().any(|(_, role)| {
         role.indices.iter().any(|block| {
@@ -324,7 +324,8 @@ proptest! {
         }
     }
 
-    /// An answer about a pattern or a named privilege may be a cautious no, but a yes holds for every name and action in it.
+    /// An answer about a pattern or a named privilege may be no without need, but a yes holds for every name
+    /// and action in it.
     #[test]
     fn a_yes_about_a_pattern_holds_for_all_it_stands_for(
         assigned in some_roles(),

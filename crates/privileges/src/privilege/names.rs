@@ -4,7 +4,7 @@ use latchkey_elastic::wildcard::NameSet;
 
 use crate::cluster_request::GET_EDGES;
 
-/// A privilege's name, and its actions: all that the patterns include, but for those that others exclude.
+/// A privilege's name, and its actions: all that the first patterns include and the second do not exclude.
 pub(super) struct Named {
     pub(super) name: &'static str,
     includes: &'static [&'static str],
@@ -26,7 +26,7 @@ impl Named {
     }
 }
 
-/// What the actions that are not of an index begin with.
+/// Prefixes of actions that are not of an index.
 pub(super) const CLUSTER_PREFIXES: [&str; 3] =
     ["cluster:", "indices:admin/template/", "indices:admin/index_template/"];
 
@@ -36,7 +36,7 @@ const EVERY_CLUSTER_ACTION: &[&str] =
 
 const DELEGATE_PKI: &str = "cluster:admin/xpack/security/delegate_pki";
 
-/// The one privilege that looks at whose keys a request reaches. First of all in the order of breadth.
+/// The one privilege that depends on whose keys a request reaches. It is the narrowest of all.
 pub(super) const MANAGE_OWN_API_KEY: Named = Named::new(
     "manage_own_api_key",
     &[
@@ -226,12 +226,13 @@ pub(super) const CLUSTER: &[Named] = &[
     Named::new("manage_watcher", &["cluster:admin/xpack/watcher/*", "cluster:monitor/xpack/watcher/*"]),
     Named::new("monitor", &["cluster:monitor/*"]),
     Named::new("manage_security", &["cluster:admin/xpack/security/*", GET_EDGES]).except(&[DELEGATE_PKI]),
-    // Whoever manages the cluster does not thereby manage who may do so.
+    // `manage` does not contain security, as in Elasticsearch.
     Named::new("manage", EVERY_CLUSTER_ACTION).except(&["cluster:admin/xpack/security/*"]),
     Named::new("all", EVERY_CLUSTER_ACTION),
 ];
 
-/// Those over indices. What concerns failure stores has names of its own, so that access to data does not open them.
+/// Index privileges. Actions on failure stores have names of their own, so that access to data does not
+/// include them.
 pub(super) const INDEX: &[Named] = &[
     Named::new("all", &["indices:*", "internal:transport/proxy/indices:*", "failure_store:*"]),
     Named::new("auto_configure", &["indices:admin/auto_create", "indices:admin/mapping/auto_put"]),

@@ -40,8 +40,8 @@ fn refuse_illegal_name(name: &str) -> Result<(), ErrorCause> {
     problems.into_result_of(ErrorType::Validation)
 }
 
-/// What is wrong with the name of a `Role` or a `User`: it is printable ASCII, without spaces at its ends (Elasticsearch,
-/// `Validation`).
+/// The complaint about the name of a `Role` or a `User`, which must be printable ASCII without spaces at its
+/// ends (Elasticsearch, `Validation`).
 #[must_use]
 pub fn problem_of_name(kind: &str, name: &str) -> Option<String> {
     let is_legal = (1..=ROLE_NAME_CHARS_MAX).contains(&name.len())
@@ -68,7 +68,7 @@ fn role(name: &str, node: &Node) -> Result<RoleDescriptor, ErrorCause> {
             }
             "global" => role.global = global(place, member)?,
             "metadata" => role.metadata = map(place, member)?,
-            // What keeps a user's session alive is never a key's business; read so that mistakes show, and dropped.
+            // This field never matters for a key. It is read so that mistakes are reported, and dropped.
             "transient_metadata" => drop(map(place, member)?),
             "type" => {}
             "remote_indices" => {

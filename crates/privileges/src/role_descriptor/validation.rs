@@ -1,4 +1,4 @@
-//! What makes no sense in a role descriptor that could be read.
+//! Invalid values in role descriptors.
 
 use super::{IndexPrivileges, PROBLEMS_TOLD_MAX, RoleDescriptor};
 use crate::privilege::{ClusterPrivilege, IndexPrivilege};
@@ -15,7 +15,7 @@ const APPLICATION_PREFIX_CHARS_MIN: usize = 3;
 /// Characters that an application's name may not have after its first hyphen or underscore.
 const APPLICATION_SUFFIX_REFUSED: &str = "\\/*?\"<>|,";
 
-/// The complaints about a descriptor, in the order in which Elasticsearch looks for them, and no more than are told.
+/// The complaints about a descriptor, in Elasticsearch's order, up to the limit of one answer.
 pub(super) fn problems(role: &RoleDescriptor) -> Vec<String> {
     let mut problems: Vec<String> = role
         .cluster
@@ -69,11 +69,12 @@ fn index_problems(block: &IndexPrivileges) -> impl Iterator<Item = String> {
 pub enum Stars {
     /// As in a role.
     Allowed,
-    /// As in a question about privileges.
+    /// No, as in `_has_privileges`.
     Refused,
 }
 
-/// What is wrong with the name of an application (Elasticsearch, `ApplicationPrivilege#validateApplicationName`).
+/// The complaint about the name of an application (Elasticsearch,
+/// `ApplicationPrivilege#validateApplicationName`).
 ///
 /// ```text
 /// name   = prefix [ ("-" / "_") suffix ]
@@ -101,7 +102,7 @@ pub fn problem_of_application_name(name: &str, stars: Stars) -> Option<String> {
             "An application name prefix must match the pattern ^[a-z][A-Za-z0-9]*$ (found '{prefix}')"
         ));
     }
-    // What a pattern begins with may be cut short.
+    // The prefix of a pattern may be short.
     if !is_pattern && prefix.len() < APPLICATION_PREFIX_CHARS_MIN {
         return Some(format!(
             "An application name prefix must be at least {APPLICATION_PREFIX_CHARS_MIN} characters (found '{prefix}')"
@@ -115,7 +116,8 @@ pub fn problem_of_application_name(name: &str, stars: Stars) -> Option<String> {
     None
 }
 
-/// What is wrong with the name of an application's privilege: it is a plain name, or a pattern over actions.
+/// The complaint about the name of an application's privilege, which must be a plain name or a pattern over
+/// actions.
 fn problem_of_application_privilege(name: &str) -> Option<String> {
     let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char));

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use super::{ANSWERED_LEN, Aggregation, Budget, Collector};
 use crate::{SearchableKey, TypedKeys};
 
-/// A bucket. The aggregations inside are made with its first key: most buckets of a deep tree never see one.
+/// A bucket. The aggregations inside are made with its first key, because most buckets of a deep tree never
+/// get one.
 #[derive(Default)]
 pub(super) struct Bucket<'a> {
     pub(super) count: u64,
@@ -29,7 +30,7 @@ impl<'a> Bucket<'a> {
         self.collectors.iter_mut().try_for_each(|collector| collector.collect(key, budget))
     }
 
-    /// What the aggregation of this name says, to order buckets by.
+    /// The value of the aggregation of this name, to order buckets by.
     pub(super) fn number_of(&self, child: &str) -> u64 {
         let collector = self.collectors.iter().find(|collector| collector.aggregation.name == child);
         collector.map_or(0, Collector::number)
@@ -55,7 +56,7 @@ impl<'a> Bucket<'a> {
     }
 }
 
-/// The aggregations at work, for a new bucket.
+/// The running aggregations of a new bucket.
 pub(super) fn child_collectors<'a>(
     children: &'a [Aggregation],
     budget: &mut Budget<'_>,

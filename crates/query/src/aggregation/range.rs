@@ -82,7 +82,7 @@ impl Ranges {
             }
             for (name, moment) in [("from", range.from), ("to", range.to)] {
                 let Some(moment) = moment else { continue };
-                // Elasticsearch reckons ranges in floating point, and so writes 1.7E12.
+                // Elasticsearch computes ranges in floating point, and so writes 1.7E12.
                 fields.insert(name.to_owned(), json!(moment as f64));
                 fields.insert(format!("{name}_as_string"), json!(self.source.calendar.write(moment)));
             }
@@ -169,7 +169,7 @@ impl RangeBody<'_> {
 fn moment(node: &Node, source: &ValueSource) -> Result<Option<i64>, ErrorCause> {
     match &node.value {
         NodeValue::Null => Ok(None),
-        // A number beyond the ends of time stays there.
+        // A number beyond the range of dates saturates.
         NodeValue::Number { number, .. } => {
             Ok(number.as_i64().or(number.as_f64().map(|number| number as i64)))
         }

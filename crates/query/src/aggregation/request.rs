@@ -12,7 +12,7 @@ use crate::reading::{Reading, boolean_of, members_of, parsing, text_of};
 /// The name of the bucket for keys that no filter matches: Elasticsearch's.
 const OTHER_BUCKET: &str = "_other_";
 
-/// Aggregations of Elasticsearch that keys cannot be counted with.
+/// Aggregations of Elasticsearch that are not supported for keys.
 const UNSUPPORTED: [&str; 42] = [
     "adjacency_matrix",
     "auto_date_histogram",
@@ -58,7 +58,7 @@ const UNSUPPORTED: [&str; 42] = [
     "weighted_avg",
 ];
 
-/// Those that work on the answers of others.
+/// Pipeline aggregations, which work on the results of others.
 const PIPELINES: [&str; 20] = [
     "avg_bucket",
     "bucket_count_ks_test",
@@ -102,7 +102,7 @@ pub(crate) fn read_aggregations(
     Ok(aggregations)
 }
 
-/// `None` when what was asked for is refused when the search begins.
+/// `None` for an aggregation that is refused when the search begins.
 fn read_aggregation(
     member: &Member,
     parents: &[&str],
@@ -273,7 +273,8 @@ fn read_filters(body: &Node, reading: &mut Reading) -> Result<Filters, ErrorCaus
     Ok(filters)
 }
 
-/// Why an aggregation of this type is refused when the search begins; one that is none is a mistake of the body.
+/// Why an aggregation of this type is refused when the search begins. An unknown type is a mistake of the
+/// body.
 fn unsupported(name: &str, typed: &Member, aggregation_type: &str) -> Result<ErrorCause, ErrorCause> {
     if PIPELINES.contains(&aggregation_type) {
         let complaint = format!("Unsupported aggregation of type [{aggregation_type}]");

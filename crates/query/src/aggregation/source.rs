@@ -1,4 +1,4 @@
-//! Where an aggregation takes its values from, and how it writes them.
+//! Sources: where an aggregation takes its values from, and how it writes them.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::reading::{Reading, text_of};
 #[derive(Clone, Debug)]
 pub(super) struct ValueSource {
     pub(super) field: Field,
-    /// Stands for the value of a key that has none.
+    /// The value of a key that has none.
     pub(super) missing: Option<Term>,
     /// Reads and writes moments.
     pub(super) calendar: Calendar,
@@ -39,7 +39,7 @@ impl ValueSource {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when looking at all of them takes more effort than there is.
+    /// [`Overspent`] when reading all of them takes more effort than there is.
     pub(super) fn terms<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
@@ -62,7 +62,7 @@ impl ValueSource {
         }
     }
 
-    /// The fields `key` and `key_as_string` of a bucket: truths are the numbers 0 and 1 there.
+    /// The fields `key` and `key_as_string` of a bucket. Booleans are the numbers 0 and 1 there.
     pub(super) fn show_key(&self, term: &Term) -> Map<String, Value> {
         let (key, text) = match term {
             Term::Boolean(value) => (Value::from(u8::from(*value)), Some(value.to_string())),
@@ -75,7 +75,7 @@ impl ValueSource {
 }
 
 impl SourceBody {
-    /// Takes an option if it is one of a source, and says whether it was.
+    /// Takes an option if it is one of a source, and returns whether it was.
     pub(super) fn take(&mut self, member: &Member) -> Result<bool, ErrorCause> {
         let place = match member.name.as_str() {
             "field" => &mut self.field,

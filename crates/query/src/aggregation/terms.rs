@@ -113,7 +113,7 @@ impl Terms {
         ]))
     }
 
-    /// Each comparison may look at every criterion, look for a child, and read both texts.
+    /// Each comparison may use every criterion, search for a child, and read both texts.
     fn charge_sorting(
         &self,
         buckets: &[(Term, Bucket<'_>)],
@@ -237,7 +237,7 @@ fn read_order(node: &Node) -> Result<TermsOrder, ErrorCause> {
     Ok(TermsOrder { by, is_descending })
 }
 
-/// Exact values. A pattern, or one of several partitions, is refused when the search begins.
+/// Exact values. Patterns and partitions are refused when the search begins.
 fn values(member: &Member, reading: &mut Reading) -> Result<Vec<String>, ErrorCause> {
     if member.value.elements().is_none() {
         reading.refuse(ErrorCause::illegal_argument(format!(

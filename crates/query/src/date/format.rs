@@ -88,7 +88,7 @@ struct DateParts {
     offset_seconds: Option<i32>,
 }
 
-/// Eats a text from its front.
+/// Reads a text from its front.
 struct Scanner<'a>(&'a str);
 
 impl DateFormats {
@@ -254,7 +254,7 @@ impl Scanner<'_> {
         rest.is_some()
     }
 
-    /// A number of so many digits; as many as there are, up to `most`.
+    /// A number with as many digits as there are, up to `most`.
     fn number(&mut self, fewest: usize, most: usize) -> Option<i32> {
         let count = self.0.bytes().take(most).take_while(u8::is_ascii_digit).count();
         if count < fewest {

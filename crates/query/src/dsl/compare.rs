@@ -1,4 +1,4 @@
-//! Comparing a field with a value from the request: what each type of field makes of it.
+//! Comparing a field with a value from the request, for each type of field.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use crate::date::{Calendar, Rounding};
 use crate::field::{Field, truth};
 use crate::wildcard::WildcardPattern;
 
-/// The field holds this value. A date names all milliseconds that it leaves open: `2026` is a whole year.
+/// The field has this value. A date means all milliseconds of the period that it names: `2026` is a whole
+/// year.
 pub(super) fn equals(
     field: Field,
     text: &str,
@@ -48,7 +49,7 @@ pub(super) fn equals_any(field: Field, texts: Vec<String>, calendar: &Calendar) 
     }
 }
 
-/// The field holds a text that begins so.
+/// The field holds a text with this prefix.
 pub(super) fn begins_with(field: Field, prefix: &str, ignores_case: bool) -> Result<Query, ErrorCause> {
     match field {
         Field::Text(field) => Ok(Query::Text(field, folded(prefix, ignores_case, TextTest::Prefix))),
@@ -56,7 +57,7 @@ pub(super) fn begins_with(field: Field, prefix: &str, ignores_case: bool) -> Res
     }
 }
 
-/// The field holds a text of this pattern.
+/// The field holds a text that matches this pattern.
 pub(super) fn is_like(field: Field, pattern: &str, ignores_case: bool) -> Result<Query, ErrorCause> {
     let Field::Text(field) = field else { return Err(only_texts("wildcard", &field)) };
     let pattern = if ignores_case { pattern.to_lowercase() } else { pattern.to_owned() };
@@ -64,7 +65,7 @@ pub(super) fn is_like(field: Field, pattern: &str, ignores_case: bool) -> Result
     Ok(Query::Text(field, if ignores_case { TextTest::InLowerCase(Box::new(test)) } else { test }))
 }
 
-/// The field holds a text that is at most so many edits away.
+/// The field holds a text that differs by at most so many edits.
 pub(super) fn is_near(field: Field, text: &str, edits: usize) -> Result<Query, ErrorCause> {
     match field {
         Field::Text(field) => Ok(Query::Text(field, TextTest::Near { text: text.to_owned(), edits })),

@@ -125,8 +125,8 @@ pub(super) fn read_terms(body: &Node, reading: &mut Reading) -> Result<Query, Er
     Ok(reading.settle(query, Query::Nothing))
 }
 
-/// `{"<field>":<text>}` or `{"<field>":{"query":<text>,…}}`. The fields are not analyzed, so this is [`read_term`] with
-/// other options; those that would make it more than that are refused.
+/// `{"<field>":<text>}` or `{"<field>":{"query":<text>,…}}`. The fields are not analyzed, so this is
+/// [`read_term`] with other options. Options that would mean more are refused.
 pub(super) fn read_match(body: &Node, reading: &mut Reading) -> Result<Query, ErrorCause> {
     let (field, value) = only_field("match", body)?;
     let mut text = scalar_text(value);

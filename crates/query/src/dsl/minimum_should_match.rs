@@ -6,8 +6,9 @@
 //! amount        = integer / integer "%"
 //! ```
 //!
-//! A negative amount is how many may fail. A condition holds when there are more clauses than its number; the last that
-//! holds counts, and when none does, all must match (Elasticsearch, `Queries#calculateMinShouldMatch`).
+//! A negative amount is how many may fail to match. A condition applies when there are more clauses than its
+//! number. The last one that applies counts; if none does, all clauses must match (Elasticsearch,
+//! `Queries#calculateMinShouldMatch`).
 
 use latchkey_elastic::{ErrorCause, ErrorType};
 
@@ -15,7 +16,7 @@ use latchkey_elastic::{ErrorCause, ErrorType};
 ///
 /// # Errors
 ///
-/// `number_format_exception` when the specification is none.
+/// `number_format_exception` when the specification is malformed.
 pub(super) fn count(specification: &str, clauses: usize) -> Result<usize, ErrorCause> {
     let clauses = i64::try_from(clauses).unwrap_or(i64::MAX);
     let count = if specification.contains('<') {

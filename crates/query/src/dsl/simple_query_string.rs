@@ -1,7 +1,8 @@
 //! The query `simple_query_string`: its options. What its text means is read in [`syntax`].
 //!
-//! A word is looked for in every field asked for, without fields in all of them. A field of another type than the word is
-//! no mistake then; with fields it is one unless `lenient` is set (Elasticsearch, `SimpleQueryStringBuilder`).
+//! A word is searched in the named fields, or without any in all fields. If all fields are searched, a word
+//! that does not fit the type of a field is no mistake. With named fields it is one unless `lenient` is set
+//! (Elasticsearch, `SimpleQueryStringBuilder`).
 
 mod syntax;
 
@@ -150,7 +151,7 @@ impl Words for FieldWords<'_> {
     }
 }
 
-/// `name^5` counts five times in scores, which order nothing here.
+/// `name^5` changes scores, which do not exist here.
 fn without_boost(field: &str) -> &str {
     field.split_once('^').map_or(field, |(name, _)| name)
 }
@@ -165,7 +166,7 @@ fn operator(text: &str) -> Result<Operator, ErrorCause> {
     }
 }
 
-/// Names joined by `|`, or their sum as a number, of which only -1, all of them, is allowed here.
+/// Names joined by `|`, or a sum of flags as a number, of which only -1 (all flags) is allowed here.
 fn flags(node: &Node) -> Result<Flags, ErrorCause> {
     if let NodeValue::Number { digits, .. } = &node.value
         && digits == "-1"

@@ -128,7 +128,7 @@ impl SortBody {
         }
     }
 
-    /// Only metadata holds several values, and those are texts: there is nothing to add up.
+    /// Only metadata has several values, and these are texts, which have no sum.
     fn takes_greatest(&self, source: &SortSource, is_descending: bool) -> Result<bool, ErrorCause> {
         match self.mode.as_deref() {
             None => Ok(is_descending),
@@ -143,7 +143,7 @@ impl SortBody {
     }
 }
 
-/// Reads `search_after` as far as its shape goes.
+/// Reads `search_after` and checks its shape.
 pub(crate) fn read_search_after(node: &Node) -> Result<Vec<Node>, ErrorCause> {
     let elements = node.elements().unwrap_or_default();
     if elements.is_empty() {

@@ -1,4 +1,4 @@
-//! What searches may cost: nothing is looped over or kept that is not charged.
+//! The cost of searches: every loop and everything that is kept is charged.
 
 use std::cell::Cell;
 

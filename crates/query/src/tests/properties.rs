@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A truth about one key, in the query language and in plain Rust.
+/// A condition on one key, in the query language and in plain Rust.
 #[derive(Clone, Debug)]
 enum Model {
     Username(&'static str),
@@ -125,13 +125,13 @@ fn criterion() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Names with a meaning somewhere in a search.
+/// Names that mean something in a search.
 const WORDS: &str = "query bool must should must_not minimum_should_match term terms range gte lt format time_zone prefix \
     wildcard exists field match simple_query_string fields ids values value sort order missing mode search_after aggs \
     filters filter composite sources after date_range ranges from to size cardinality name creation expiration \
     invalidated metadata metadata.team match_all _doc boost include keyed other_bucket_key";
 
-/// Values with a meaning somewhere, and some at the edges of one.
+/// Values that mean something in a search, and boundary values.
 const TEXTS: [&str; 19] = [
     "now-1d/d",
     "2026-01-15T",
@@ -154,7 +154,7 @@ const TEXTS: [&str; 19] = [
     "true",
 ];
 
-/// JSON that is often nearly a search.
+/// JSON that often resembles a search.
 fn nearly_a_search() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(WORDS.split_whitespace().collect::<Vec<_>>()).prop_map(str::to_owned);
     let text = prop_oneof![word.clone(), prop::sample::select(&TEXTS[..]).prop_map(str::to_owned), ".{0,12}"];
@@ -193,7 +193,7 @@ proptest! {
         mut sort in prop::collection::vec(criterion(), 0..3),
         size in 1_usize..5,
     ) {
-        // The position makes every key's values its own, so that none is passed over.
+        // The position makes the values of every key unique, so that none is skipped.
         sort.push(json!("_doc"));
         let whole = prepare(&json!({"sort": sort, "size": 100}).to_string()).unwrap();
         let whole = whole.run(&keys, TypedKeys::Plain, &mut effort()).unwrap();

@@ -319,7 +319,7 @@ fn refuses_more_than_a_search_may_cost() {
     assert!(refusal(&aggregations(11)).ends_with("Aggregations may be nested at most [10] deep"));
 }
 
-// What is counted is what is held: a long key that a better one pushes off the page makes room.
+// Only what is held counts: a long key that leaves the page makes room.
 #[test]
 fn a_page_is_refused_at_one_byte_past_its_limit() {
     let of_lens = |lens: [usize; 3]| {

@@ -103,7 +103,8 @@ fn some_roles() -> impl Strategy<Value = RoleDescriptors> {
         .prop_map(|list| roles(list.into_iter().enumerate().map(|(n, role)| (n.to_string(), role)).collect()))
 }
 
-/// Whether some role grants one action of an application on one resource, in the plainest way.
+/// A simple implementation, to compare with: whether some role grants one action of an application on one
+/// resource.
 fn model(roles: &RoleDescriptors, application: &str, action: &str, resource: &str) -> bool {
     let matches = |patterns: &[String], name: &str| patterns.iter().any(|it| Wildcard::new(it).matches(name));
     roles.iter().any(|(_, role)| {

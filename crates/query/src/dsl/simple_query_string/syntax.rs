@@ -5,12 +5,12 @@
 //! word  = *character [ "*" / "~" [ digits ] ]
 //! ```
 //!
-//! `+` is and, `|` is or, and where neither stands it is the default operator; they bind from left to right, without precedence. `-` negates what
-//! follows it directly. A word ends in `*` for a prefix and in `~` for words nearby; a backslash makes the next character an
-//! ordinary one. Any text is a query: an operator without an operand is skipped, and so is a quote or parenthesis
-//! that nothing closes (Lucene, `SimpleQueryParser`).
+//! `+` means and, `|` means or, and no operator means the default one; they bind from left to right, without
+//! precedence. `-` negates what follows it directly. A word ends in `*` for a prefix search and in `~` for a
+//! fuzzy search; a backslash escapes the next character. Any text is a query: an operator without an operand
+//! is skipped, and so is a quote or parenthesis that is not closed (Lucene, `SimpleQueryParser`).
 //!
-//! Fields are not analyzed, so a phrase is one word with blanks, and how far apart its words may be means nothing.
+//! Fields are not analyzed, so a phrase is one word with blanks, and its slop means nothing.
 
 use crate::clause::{BoolQuery, Query};
 use crate::limits::{FUZZY_EDITS_MAX, GROUP_DEPTH_MAX};
@@ -22,7 +22,7 @@ pub(super) enum Operator {
     Or,
 }
 
-/// Which signs have a meaning.
+/// Which operators are enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flags(u16);
 
@@ -32,7 +32,7 @@ pub(super) struct Understood {
     pub(super) query: Query,
     /// Whether it combines several operands, rather than being one.
     pub(super) is_combined: bool,
-    /// Whether groups nest too deeply; the query lacks those that do.
+    /// Whether groups nest too deeply. The query lacks the groups that do.
     pub(super) is_too_deep: bool,
 }
 
@@ -40,9 +40,9 @@ pub(super) struct Understood {
 pub(super) trait Words {
     /// Keys with this word.
     fn word(&mut self, text: &str) -> Query;
-    /// Keys with a word that begins so.
+    /// Keys with a word with this prefix.
     fn prefix(&mut self, text: &str) -> Query;
-    /// Keys with a word at most so many edits away.
+    /// Keys with a word that differs by at most so many edits.
     fn near(&mut self, text: &str, edits: usize) -> Query;
 }
 
@@ -85,7 +85,7 @@ impl Flags {
     }
 }
 
-/// Reads the text; nothing to look for matches nothing, and `*` alone everything.
+/// Reads the text. A text without words matches nothing, and `*` alone matches everything.
 pub(super) fn read(text: &str, flags: Flags, default: Operator, words: &mut impl Words) -> Understood {
     if text.trim() == "*" {
         return Understood { query: Query::Everything, is_combined: false, is_too_deep: false };
@@ -150,7 +150,8 @@ impl<'t, W: Words> Reader<'t, '_, W> {
         Some(combined)
     }
 
-    /// What a sign means between operands: `Some(None)` for a blank, and for a parenthesis that closes nothing.
+    /// The operator between operands: `Some(None)` for a blank, and for a closing parenthesis without an
+    /// opening one.
     fn operator(&self, sign: char) -> Option<Option<Operator>> {
         match sign {
             '+' if self.flags.has(Flags::AND) => Some(Some(Operator::And)),
@@ -165,7 +166,7 @@ impl<'t, W: Words> Reader<'t, '_, W> {
         self.rest = self.rest.strip_prefix(c).unwrap_or(self.rest);
     }
 
-    /// What lies between this parenthesis and the one that closes it; nothing when none does.
+    /// The text between this parenthesis and the one that closes it; `None` when it is not closed.
     fn parenthesis(&mut self) -> Option<Query> {
         self.skip('(');
         let close = self.closing_parenthesis()?;
@@ -199,7 +200,7 @@ impl<'t, W: Words> Reader<'t, '_, W> {
         None
     }
 
-    /// What lies between this quote and the next.
+    /// The text between this quote and the next.
     fn phrase(&mut self) -> Option<Query> {
         self.skip('"');
         let mut text = String::new();
@@ -220,7 +221,7 @@ impl<'t, W: Words> Reader<'t, '_, W> {
         (!text.is_empty()).then(|| self.words.word(&text))
     }
 
-    /// Everything up to a sign.
+    /// Everything up to an operator.
     fn word(&mut self) -> Option<Query> {
         let mut text = String::new();
         let mut is_prefix = false;
@@ -279,7 +280,7 @@ impl<'t, W: Words> Reader<'t, '_, W> {
 }
 
 impl Combined {
-    /// An operator counts when something stands before it, and the first of several does.
+    /// An operator counts if an operand is before it. Of several operators the first counts.
     fn expect(&mut self, operator: Option<Operator>) {
         if self.query.is_some() {
             self.next = self.next.or(operator);
