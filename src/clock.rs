@@ -138,6 +138,4 @@ impl Moment {
 }
 
 #[cfg(test)]
-pub(crate) mod fake_clocks;
-#[cfg(test)]
 mod tests;

@@ -28,7 +28,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use latchkey_key_feed::{InvalidKeyId, KeyId, KeySecret};
 
-use crate::headers::HeaderPairs;
+use crate::headers::Headers;
 use crate::limits::CREDENTIAL_LEN_MAX;
 
 /// What a client presents.
@@ -103,7 +103,7 @@ impl std::error::Error for MalformedCredential {}
 /// # Errors
 ///
 /// [`MalformedCredential`] when there is something that is meant as a credential and cannot be read as exactly one.
-pub fn extract(headers: &HeaderPairs) -> Result<Option<Credential>, MalformedCredential> {
+pub fn extract(headers: &impl Headers) -> Result<Option<Credential>, MalformedCredential> {
     let mut value = None;
     for other in values(headers) {
         if value.replace(other).is_some() {
@@ -124,7 +124,7 @@ pub fn extract(headers: &HeaderPairs) -> Result<Option<Credential>, MalformedCre
 
 /// Whether a request carries anything of this scheme, well-formed or not: what must not reach the upstream.
 #[must_use]
-pub fn is_present(headers: &HeaderPairs) -> bool {
+pub fn is_present(headers: &impl Headers) -> bool {
     values(headers).any(names_scheme)
 }
 
@@ -151,7 +151,7 @@ pub fn decode(encoded: &[u8]) -> Result<Credential, MalformedCredential> {
     Ok(Credential { id, secret: KeySecret::presented(secret) })
 }
 
-fn values(headers: &HeaderPairs) -> impl Iterator<Item = &[u8]> {
+fn values(headers: &impl Headers) -> impl Iterator<Item = &[u8]> {
     headers
         .iter()
         .filter(|(name, _)| name.eq_ignore_ascii_case(HEADER.as_bytes()))

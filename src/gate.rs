@@ -20,27 +20,23 @@
 //! a credential is decided as above. Where it is off, every request passes so.
 
 use std::hint::black_box;
-use std::rc::Rc;
 use std::time::Duration;
 
-use latchkey_key_feed::{KeyId, Salt, SecretDigest, Standing, UnixMillis};
+use latchkey_key_feed::{KeyId, Salt, SecretDigest, Standing, UnixMillis, header_value};
 
 use crate::clock::Moment;
 use crate::config::{Authentication, StalenessLimits};
 use crate::credential::{self, Credential};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
-use crate::headers::HeaderPairs;
+use crate::headers::Headers;
 use crate::identity::{IdentityField, KeyIdentity};
-use crate::table::{
-    Found, Page, Place, RecordShape, RecordText, SharedStore, TableAge, TableReader, Unreadable, are_texts,
-    text_in,
-};
+use crate::table::{Found, KeyRecord, KeyTable, RecordText, TableAge, Texts, Unreadable};
 
 /// What becomes of a request.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum Verdict<R> {
     /// It goes upstream as this key.
-    Admit(Admission),
+    Admit(Admission<R>),
     /// It goes upstream as nobody.
     Pass,
     /// It ends here.
@@ -62,34 +58,32 @@ pub struct Refusal {
 
 /// A request that may pass, and why.
 #[derive(Debug)]
-pub struct Admission {
+pub struct Admission<R> {
     /// The key it acts for.
-    pub key: VerifiedKey,
+    pub key: VerifiedKey<R>,
     /// How current the table was.
     pub freshness: Freshness,
 }
 
 /// Proof that a client presented the secret of a key that is active.
 #[derive(Debug)]
-pub struct VerifiedKey {
+pub struct VerifiedKey<R> {
     id: KeyId,
-    record: VerifiedRecord,
+    record: VerifiedRecord<R>,
 }
 
 /// The record of a key whose secret was presented.
 #[derive(Debug)]
-struct VerifiedRecord {
-    /// The page the key was found in; it is read in place.
-    page: Rc<Page>,
-    /// Where its texts are, so that its record is looked for once a request.
-    texts: Place,
-    /// Which texts they are.
-    shape: Rc<RecordShape>,
+struct VerifiedRecord<R> {
+    record: R,
     /// The expiration as a header shows it: milliseconds since 1970, as Elasticsearch writes it.
     expiration: Option<String>,
     /// The id as a header shows it, where that differs.
     encoded_id: Option<String>,
 }
+
+/// What a credential has come to that proves a key.
+type Verified<R> = (VerifiedRecord<R>, Freshness);
 
 /// How current the table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,14 +123,14 @@ impl Freshness {
 }
 
 /// Decides about a request with these headers.
-pub fn decide<S: SharedStore>(
-    headers: &HeaderPairs,
+pub fn decide<T: KeyTable>(
+    headers: &impl Headers,
     authentication: Authentication,
-    table: &TableReader<S>,
+    table: &T,
     limits: &StalenessLimits,
     patience: Patience,
     now: Moment,
-) -> Verdict {
+) -> Verdict<T::Record> {
     if authentication == Authentication::Off {
         return Verdict::Pass;
     }
@@ -156,13 +150,13 @@ pub fn decide<S: SharedStore>(
 }
 
 /// The record of the key that the credential proves; `None` when the request may wait for a table.
-fn verify<S: SharedStore>(
+fn verify<T: KeyTable>(
     credential: &Credential,
-    table: &TableReader<S>,
+    table: &T,
     limits: &StalenessLimits,
     patience: Patience,
     now: Moment,
-) -> Result<Option<(VerifiedRecord, Freshness)>, Denial> {
+) -> Result<Option<Verified<T::Record>>, Denial> {
     let unavailable = Denial::Unavailable;
     let unreadable = |Unreadable| unavailable(Unavailable::TableUnreadable);
     let age = match table.age(now).map_err(unreadable)? {
@@ -179,17 +173,17 @@ fn verify<S: SharedStore>(
     if may_have_slept || freshness == Freshness::TooOld {
         return Err(unavailable(Unavailable::TableTooOld));
     }
-    let page = table.page_for(&credential.id, now.monotonic).map_err(unreadable)?;
-    let page = page.ok_or(unavailable(Unavailable::TableAbsent))?;
-    let record = VerifiedRecord::of(page, table.shape(), credential, now.wall)?;
+    let found = table.find(&credential.id, now.monotonic).map_err(unreadable)?;
+    let found = found.ok_or(unavailable(Unavailable::TableAbsent))?;
+    let record = VerifiedRecord::of(found, credential, now.wall)?;
     Ok(Some((record, freshness)))
 }
 
-fn unauthenticated(reason: Unauthenticated) -> Verdict {
+fn unauthenticated<R>(reason: Unauthenticated) -> Verdict<R> {
     Verdict::Deny(Refusal { denial: Denial::Unauthenticated(reason), claimed_id: None })
 }
 
-impl VerifiedKey {
+impl<R> VerifiedKey<R> {
     /// The id of the key.
     #[must_use]
     pub fn id(&self) -> &KeyId {
@@ -197,17 +191,11 @@ impl VerifiedKey {
     }
 }
 
-impl VerifiedRecord {
-    /// The record of the key that the credential proves, if the page holds it and it is active.
-    fn of(
-        page: Rc<Page>,
-        shape: &Rc<RecordShape>,
-        credential: &Credential,
-        now: UnixMillis,
-    ) -> Result<Self, Denial> {
-        let unreadable = Denial::Unavailable(Unavailable::TableUnreadable);
+impl<R: KeyRecord> VerifiedRecord<R> {
+    /// The record of the key that the credential proves, if it is one and active.
+    fn of(found: Found<R>, credential: &Credential, now: UnixMillis) -> Result<Self, Denial> {
         let set_aside = Denial::Unavailable(Unavailable::RowSetAside);
-        let record = match page.find(&credential.id).map_err(|Unreadable| unreadable)? {
+        let record = match found {
             Found::Key(record) => record,
             Found::Nothing => {
                 return Err(without_digest(credential, unauthentic(Unauthenticated::KeyUnknown)));
@@ -223,19 +211,16 @@ impl VerifiedRecord {
         if Standing::of(record.expiration(), now) == Standing::Expired {
             return Err(unauthentic(Unauthenticated::KeyExpired));
         }
-        let texts = record.texts().ok_or(set_aside)?;
-        // A record whose texts cannot be read would be admitted without its identity.
-        if !are_texts(texts, shape.texts().len()) {
-            return Err(unreadable);
+        match record.texts() {
+            Texts::Whole => {}
+            Texts::SetAside => return Err(set_aside),
+            // A record whose texts cannot be read would be admitted without its identity.
+            Texts::Unreadable => return Err(Denial::Unavailable(Unavailable::TableUnreadable)),
         }
-        let texts = page.place_of(texts);
         let expiration = record.expiration().map(|end| end.0.to_string());
-        let encoded_id = record.encoded_id();
-        Ok(Self { page, texts, shape: Rc::clone(shape), expiration, encoded_id })
-    }
-
-    fn text(&self, is_meant: impl Fn(&RecordText) -> bool) -> Option<&str> {
-        text_in(self.page.bytes_at(self.texts), self.shape.place_of(is_meant)?)
+        let id = credential.id.as_str();
+        let encoded_id = header_value::needs_encoding(id).then(|| header_value::encode(id));
+        Ok(Self { record, expiration, encoded_id })
     }
 }
 
@@ -250,20 +235,20 @@ fn unauthentic(reason: Unauthenticated) -> Denial {
     Denial::Unauthenticated(reason)
 }
 
-impl KeyIdentity for VerifiedKey {
+impl<R: KeyRecord> KeyIdentity for VerifiedKey<R> {
     fn value(&self, field: IdentityField) -> Option<&str> {
         match field {
             IdentityField::Id => Some(self.record.encoded_id.as_deref().unwrap_or(self.id.as_str())),
             IdentityField::Expiration => self.record.expiration.as_deref(),
             _ => {
                 let meant = field.record_text()?;
-                self.record.text(|text| *text == meant)
+                self.record.record.text(|text| *text == meant)
             }
         }
     }
 
     fn metadata(&self, path: &str, claims: bool) -> Option<&str> {
-        self.record.text(|text| matches!(text, RecordText::Metadata { path: other, claims: with } if other == path && *with == claims))
+        self.record.record.text(|text| matches!(text, RecordText::Metadata { path: other, claims: with } if other == path && *with == claims))
     }
 }
 

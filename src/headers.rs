@@ -7,7 +7,18 @@
 //! This is the header map of the proxy-wasm ABI 0.2.1; numbers are little-endian. Nothing is copied on the request path: names and values
 //! are slices of the buffer. Both are the bytes they are. A proxy passes only names that HTTP allows, but nothing here depends on it.
 
-/// Headers or trailers: all of them, in order, whatever their names.
+/// Headers or trailers: all of them, in order, whatever their names. A host lends its own, or hands them over.
+pub trait Headers {
+    /// Each name with its value.
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])>;
+
+    /// The value of the first header of that name, in any case.
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+}
+
+/// Headers in the buffer in which a proxy-wasm host hands them over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderPairs {
     /// Nothing, or whole: every length in it is that of a text that is there.
@@ -45,16 +56,22 @@ impl HeaderPairs {
         Pairs::of(&self.bytes).unwrap_or_default()
     }
 
-    /// The value of the first header of that name, in any case.
+    /// The buffer of a map without headers.
     #[must_use]
-    pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    pub const fn empty_map() -> [u8; NUMBER_LEN] {
+        [0; NUMBER_LEN]
     }
 
     /// The buffer, as the host takes it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+impl Headers for HeaderPairs {
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        Self::iter(self)
     }
 }
 

@@ -9,10 +9,11 @@
 //! Only what must change is edited, because any edit makes Envoy choose the route again. The host removes and replaces a
 //! header by its name in any case, all of its copies at once, and the edits count on that.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::credential;
-use crate::headers::HeaderPairs;
+use crate::headers::Headers;
 use crate::limits::HEADER_NAME_LEN_MAX;
 use crate::table::{RecordShape, RecordText};
 
@@ -65,10 +66,10 @@ pub struct IdentityHeaders {
 }
 
 /// A change to the headers of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderEdit<'a> {
     /// Take away all headers of this name.
-    Remove(&'a [u8]),
+    Remove(Cow<'a, [u8]>),
     /// Let this be the only header of this name.
     Set(&'a str, &'a str),
 }
@@ -176,22 +177,29 @@ impl IdentityHeaders {
     #[must_use]
     pub fn edits<'a, K: KeyIdentity>(
         &'a self,
-        client: &'a HeaderPairs,
+        client: &impl Headers,
         admitted: Option<&'a K>,
         forward_credential: bool,
     ) -> Vec<HeaderEdit<'a>> {
         let remove_credential = !forward_credential && credential::is_present(client);
         let mut edits = Vec::with_capacity(self.owned.len() + 1);
         for (name, _) in client.iter() {
-            let remove = match self.owner_of(name) {
+            let known = match self.owner_of(name) {
                 // A header that is set replaces the client's, so only a look-alike is left to remove.
-                Some(header) => {
-                    header.value(admitted).is_none() || !name.eq_ignore_ascii_case(header.name.as_bytes())
+                Some(header)
+                    if header.value(admitted).is_some()
+                        && name.eq_ignore_ascii_case(header.name.as_bytes()) =>
+                {
+                    continue;
                 }
-                None => remove_credential && name.eq_ignore_ascii_case(credential::HEADER.as_bytes()),
+                Some(header) => header.name.as_str(),
+                None if remove_credential && name.eq_ignore_ascii_case(credential::HEADER.as_bytes()) => {
+                    credential::HEADER
+                }
+                None => continue,
             };
-            if remove && !edits.iter().any(|edit: &HeaderEdit<'_>| edit.removes(name)) {
-                edits.push(HeaderEdit::Remove(name));
+            if !edits.iter().any(|edit: &HeaderEdit<'_>| edit.removes(name)) {
+                edits.push(HeaderEdit::Remove(kept(name, known)));
             }
         }
         for header in &self.owned {
@@ -314,6 +322,11 @@ fn check(name: &str) -> Result<(), InvalidHeaderName> {
 /// Whether the byte may stand in a header name (RFC 9110, section 5.6.2, `tchar`) and is not a capital.
 fn is_lower_case_token(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// A name that stays when the client's headers go, which they do with the first edit where they are lent.
+fn kept<'a>(name: &[u8], known: &'a str) -> Cow<'a, [u8]> {
+    if name == known.as_bytes() { Cow::Borrowed(known.as_bytes()) } else { Cow::Owned(name.to_vec()) }
 }
 
 /// The bit of its length; all the long ones share the last.

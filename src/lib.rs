@@ -13,22 +13,18 @@ pub mod clock;
 pub mod config;
 pub mod credential;
 pub mod denial;
+pub mod filter;
 pub mod gate;
 pub mod headers;
+pub mod host;
 pub mod identity;
 pub mod limits;
 pub mod metrics;
 pub mod refresh;
 pub mod reply;
 pub mod table;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 #[cfg(target_arch = "wasm32")]
 mod proxy;
-
-/// What the host calls first.
-#[cfg(target_arch = "wasm32")]
-mod entry {
-    proxy_wasm::main! {{
-        crate::proxy::start();
-    }}
-}

@@ -1,7 +1,7 @@
-//! The only room that talks to the proxy. It translates between the host's calls and the pure modules, and holds no rule about
-//! keys: a rule found here is in the wrong room.
+//! The proxy-wasm host: it translates between the calls of the ABI and [`crate::host`], and holds no rule. A rule found here is in the wrong room.
 //!
-//! One [`plugin::Plugin`] stands behind each configuration; the root context brings it ticks and answers, request contexts bring it requests.
+//! The ABI is spoken by hand and not through its SDK, which copies each header twice, panics on answers that it does not expect, and looks each
+//! context up in three maps.
 //!
 //! What the host does and this room relies on (Envoy 1.39):
 //!
@@ -10,23 +10,8 @@
 //! * Ticks, calls and their answers belong to a root context. A new configuration makes a new one, and both run until the old one's requests have ended.
 
 mod abi;
-mod feed_call;
-mod leaving;
-mod local_reply;
-mod plugin;
-mod request_filter;
-mod root;
+mod callbacks;
+mod contexts;
+mod envoy_host;
+mod requests;
 mod shared_data;
-mod stats;
-mod waiting_room;
-
-use proxy_wasm::types::LogLevel;
-
-use self::root::FilterRoot;
-
-/// Called by the host once for each VM, before anything else.
-pub(crate) fn start() {
-    // Also installs the hook that logs a panic; so it comes first.
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|context_id| Box::new(FilterRoot::new(context_id)));
-}

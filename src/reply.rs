@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::credential::{MalformedCredential, SCHEME};
 use crate::denial::{Denial, Unauthenticated};
-use crate::headers::HeaderPairs;
+use crate::headers::Headers;
 use crate::limits::REPLY_PATH_LEN_MAX;
 
 /// A local reply, ready to be sent.
@@ -77,9 +77,9 @@ impl From<Denial> for DenyStatus {
 }
 
 impl Reply {
-    /// The answer to a refused request. `retry_after` is when asking again may help; only a 503 tells it.
+    /// The answer to a refused request, whose headers may be unknown. `retry_after` is when asking again may help; only a 503 tells it.
     #[must_use]
-    pub fn to(denial: Denial, request: &HeaderPairs, retry_after: Duration) -> Self {
+    pub fn to(denial: Denial, request: Option<&impl Headers>, retry_after: Duration) -> Self {
         let status = DenyStatus::from(denial);
         let reason = public_reason(denial, request);
         let mut headers = vec![match status {
@@ -98,7 +98,7 @@ impl Reply {
 }
 
 /// What the client may know.
-fn public_reason(denial: Denial, request: &HeaderPairs) -> String {
+fn public_reason(denial: Denial, request: Option<&impl Headers>) -> String {
     match denial {
         // To Elasticsearch these are no credentials, and it says so.
         Denial::Unauthenticated(
@@ -134,8 +134,8 @@ fn envelope(status: DenyStatus, reason: &str) -> String {
 }
 
 /// The path and query of the request as text, cut to a length that costs little to send.
-fn path(request: &HeaderPairs) -> String {
-    let path = request.first(":path").unwrap_or_default();
+fn path(request: Option<&impl Headers>) -> String {
+    let path = request.and_then(|request| request.first(":path")).unwrap_or_default();
     match path.get(..REPLY_PATH_LEN_MAX) {
         Some(start) if path.len() > REPLY_PATH_LEN_MAX => {
             // The cut may have left half a character.
@@ -153,9 +153,9 @@ fn whole_seconds(duration: Duration) -> u64 {
 }
 
 /// Whether Envoy takes the request for gRPC (`Grpc::Common::hasGrpcContentType`): gRPC-Web, for one, is not.
-fn is_grpc(request: &HeaderPairs) -> bool {
+fn is_grpc(request: Option<&impl Headers>) -> bool {
     request
-        .first("content-type")
+        .and_then(|request| request.first("content-type"))
         .and_then(|value| value.strip_prefix(b"application/grpc"))
         .is_some_and(|rest| matches!(rest, [] | [b'+', ..]))
 }

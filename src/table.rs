@@ -33,7 +33,9 @@ mod encoding;
 mod entry_name;
 mod header;
 mod hot_pages;
+mod key_table;
 mod page;
+mod paged_record;
 mod reader;
 mod record;
 mod record_shape;
@@ -46,9 +48,11 @@ pub use clearing::Clearing;
 pub use directory::Directory;
 pub use entry_name::{EntryName, EntryText, TableEntry};
 pub use header::{Generation, LiveTable, Refresh, Slot, TableAge, TableHeader};
+pub use key_table::{Found, KeyRecord, KeyTable, Texts};
 pub use page::{Page, Place, Unreadable};
+pub use paged_record::PagedRecord;
 pub use reader::TableReader;
-pub use record::{Found, RecordView, are_texts, text_in};
+pub use record::{RecordView, text_in};
 pub use record_shape::{RecordShape, RecordText};
 pub use shared_store::{
     Entry, FeedIdentity, SharedNames, SharedStore, Stamp, SwapLost, TableIdentity, Version,
@@ -56,6 +60,6 @@ pub use shared_store::{
 pub use writer::{FeedStanding, Progress, TableWriter, WriteError};
 
 #[cfg(test)]
-pub(crate) mod fake_store;
+pub(crate) mod sample_keys;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,6 @@
 
 mod cases;
 mod instructions;
-mod store;
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
-use super::fake_clocks::{FakeClocks, START, WALL_START};
 use super::*;
 use crate::limits::TICK_MS;
+use crate::testing::{FakeClocks, START, WALL_START};
 
 #[test]
 fn a_request_after_a_tick_reads_one_clock_and_knows_both() {

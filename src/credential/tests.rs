@@ -3,6 +3,7 @@ use latchkey_key_feed::limits::KEY_ID_LEN_MAX;
 use proptest::prelude::*;
 
 use super::*;
+use crate::headers::HeaderPairs;
 
 #[path = "../../tests/cases/credentials.rs"]
 mod cases;
@@ -49,7 +50,10 @@ fn refuses_two_authorization_headers_whatever_they_hold_and_however_they_are_spe
         [("Bearer a", "Basic YTpi"), ("", ""), ("", credential), (credential, ""), (credential, credential)]
     {
         let pairs = [("Authorization", first), ("x-other", ""), ("AUTHORIZATION", second)];
-        assert_eq!(extract(&pairs.into_iter().collect()).unwrap_err(), MalformedCredential::Duplicate);
+        assert_eq!(
+            extract(&pairs.into_iter().collect::<HeaderPairs>()).unwrap_err(),
+            MalformedCredential::Duplicate
+        );
     }
 }
 

@@ -4,8 +4,10 @@ use latchkey_key_feed::limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, MonotonicMillis};
 
 use super::*;
-use crate::table::fake_store::{FakeSharedData, build, key, live, refreshed_at, removed, shape};
-use crate::table::{FeedIdentity, SharedNames, TableWriter};
+use crate::headers::HeaderPairs;
+use crate::table::sample_keys::{build, key, live, refreshed_at, removed, shape};
+use crate::table::{FeedIdentity, PagedRecord, SharedNames, TableReader, TableWriter};
+use crate::testing::FakeSharedData;
 
 /// The clocks are far apart, so that whoever mixes them up is found.
 const NOW: Moment = Moment { wall: UnixMillis(1_000_000_000), monotonic: MonotonicMillis(5_000_000) };
@@ -49,7 +51,7 @@ fn later(millis: u64) -> Moment {
     Moment { wall: NOW.wall.plus_millis(millis), monotonic: NOW.monotonic.plus_millis(millis) }
 }
 
-fn decide_at(shared: &FakeSharedData, headers: &HeaderPairs, now: Moment) -> Verdict {
+fn decide_at(shared: &FakeSharedData, headers: &HeaderPairs, now: Moment) -> Verdict<PagedRecord> {
     decide_if(Authentication::Required, shared, headers, now)
 }
 
@@ -58,13 +60,13 @@ fn decide_if(
     shared: &FakeSharedData,
     headers: &HeaderPairs,
     now: Moment,
-) -> Verdict {
+) -> Verdict<PagedRecord> {
     let table = TableReader::new(shared.clone(), names());
     decide(headers, authentication, &table, &LIMITS, Patience::Left, now)
 }
 
 /// The verdict in a word: "admitted", "passes", "waits", or the reason of the denial.
-fn outcome(verdict: &Verdict) -> &'static str {
+fn outcome(verdict: &Verdict<PagedRecord>) -> &'static str {
     match verdict {
         Verdict::Admit(_) => "admitted",
         Verdict::Pass => "passes",

@@ -1,54 +1,126 @@
-//! Calls of the host on the path of every request, made by hand: the SDK copies each header twice and each path of a property, and panics on an
-//! answer it does not expect. Here the host's buffer is read where it is, and a call that fails is a value.
+//! The calls of the proxy-wasm ABI 0.2.1 and of WASI. The host's buffers are read where they are, and a call that fails is a value.
 
-use latchkey_key_feed::{MonotonicMillis, UnixMillis};
-use proxy_wasm::types::{MapType, Status};
+use std::ptr;
 
-use crate::clock::{ClockFailed, HostClocks};
 use crate::headers::HeaderPairs;
-use crate::table::{Entry, Version};
+use crate::host::HostFailed;
+
+/// A map of headers, by its number in the ABI.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(super) enum Map {
+    RequestHeaders = 0,
+    RequestTrailers = 1,
+    CallResponseHeaders = 6,
+}
+
+/// A buffer, by its number in the ABI.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(super) enum Buffer {
+    CallResponseBody = 4,
+    PluginConfiguration = 7,
+}
+
+/// A kind of metric, by its number in the ABI.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(super) enum Metric {
+    Counter = 0,
+    Gauge = 1,
+}
+
+/// What every call answers when all went well.
+const OK: u32 = 0;
+
+/// The number of the stream that leads to the upstream.
+const REQUEST_STREAM: u32 = 0;
+
+/// WASI's number of the clock that only moves forward.
+const MONOTONIC: u32 = 1;
+
+/// What WASI answers when all went well.
+const WASI_SUCCESS: i32 = 0;
 
 #[link(wasm_import_module = "env")]
 #[expect(unsafe_code, reason = "the host's functions are foreign")]
 unsafe extern "C" {
     fn proxy_call_foreign_function(
-        name_data: *const u8,
+        name: *const u8,
         name_size: usize,
-        arguments_data: *const u8,
+        arguments: *const u8,
         arguments_size: usize,
-        results_data: *mut *mut u8,
+        results: *mut *mut u8,
         results_size: *mut usize,
     ) -> u32;
-    fn proxy_get_current_time_nanoseconds(nanoseconds: *mut u64) -> Status;
+    fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size_max: usize,
+        bytes: *mut *mut u8,
+        bytes_size: *mut usize,
+    ) -> u32;
+    fn proxy_get_current_time_nanoseconds(nanoseconds: *mut u64) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, pairs: *mut *mut u8, pairs_size: *mut usize) -> u32;
+    fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        value: *mut *mut u8,
+        value_size: *mut usize,
+    ) -> u32;
     fn proxy_get_shared_data(
-        name_data: *const u8,
+        name: *const u8,
         name_size: usize,
-        value_data: *mut *mut u8,
+        value: *mut *mut u8,
         value_size: *mut usize,
         cas: *mut u32,
-    ) -> Status;
-    fn proxy_set_shared_data(
-        name_data: *const u8,
+    ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_ms: u32,
+        call: *mut u32,
+    ) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_log(level: u32, message: *const u8, message_size: usize) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
         name_size: usize,
-        value_data: *const u8,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_set_shared_data(
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
         value_size: usize,
         cas: u32,
-    ) -> Status;
-    fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, size: *mut usize) -> Status;
-    fn proxy_remove_header_map_value(map: MapType, name_data: *const u8, name_size: usize) -> Status;
-    fn proxy_replace_header_map_value(
-        map: MapType,
-        name_data: *const u8,
-        name_size: usize,
-        value_data: *const u8,
-        value_size: usize,
-    ) -> Status;
-    fn proxy_set_property(
-        path_data: *const u8,
-        path_size: usize,
-        value_data: *const u8,
-        value_size: usize,
-    ) -> Status;
+    ) -> u32;
+    fn proxy_set_tick_period_milliseconds(period_ms: u32) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -58,150 +130,202 @@ unsafe extern "C" {
     fn random_get(buffer: *mut u8, size: usize) -> i32;
 }
 
-/// The host would not do what it was asked for.
-pub(super) struct HostFailed;
+// SAFETY of every call below: a pointer that goes with a length is that of a live buffer of that length, which the host copies before it
+// returns; a pointer without one is that of a live place, into which the host writes one value and nothing else.
 
-/// WASI's number of the clock that only moves forward.
-const MONOTONIC: u32 = 1;
-
-/// What WASI answers when all went well.
-const WASI_SUCCESS: i32 = 0;
-
-const NANOS_PER_MILLI: u64 = 1_000_000;
-
-/// The clocks of the host.
-#[derive(Debug)]
-pub(super) struct EnvoyClocks;
-
-impl HostClocks for EnvoyClocks {
-    #[expect(unsafe_code, reason = "calls the host, which writes a number")]
-    fn wall(&self) -> Result<UnixMillis, ClockFailed> {
-        let mut nanos = 0;
-        // SAFETY: the place lives until the call is over, and the host writes nothing else.
-        let status = unsafe { proxy_get_current_time_nanoseconds(&mut nanos) };
-        done(status).map_err(|HostFailed| ClockFailed)?;
-        Ok(UnixMillis(nanos / NANOS_PER_MILLI))
-    }
-
-    fn monotonic(&self) -> Result<MonotonicMillis, ClockFailed> {
-        Ok(MonotonicMillis(monotonic_nanos()? / NANOS_PER_MILLI))
-    }
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, HostFailed> {
+    handed_over(|results, size| unsafe {
+        let (name, arguments) = (name.as_bytes(), arguments);
+        let (name_data, arguments_data) = (name.as_ptr(), arguments.as_ptr());
+        proxy_call_foreign_function(name_data, name.len(), arguments_data, arguments.len(), results, size)
+    })
 }
 
-#[expect(unsafe_code, reason = "calls the host, which writes a number")]
-fn monotonic_nanos() -> Result<u64, ClockFailed> {
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn continue_request() -> Result<(), HostFailed> {
+    done(unsafe { proxy_continue_stream(REQUEST_STREAM) })
+}
+
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn define_metric(kind: Metric, name: &str) -> Result<u32, HostFailed> {
+    let mut id = 0;
+    done(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut id) })?;
+    Ok(id)
+}
+
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn buffer(buffer: Buffer, size: usize) -> Result<Vec<u8>, HostFailed> {
+    handed_over(|data, data_size| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, size, data, data_size) })
+}
+
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn wall_clock_nanos() -> Result<u64, HostFailed> {
     let mut nanos = 0;
-    // SAFETY: the place lives until the call is over, and the host writes nothing else.
+    done(unsafe { proxy_get_current_time_nanoseconds(&mut nanos) })?;
+    Ok(nanos)
+}
+
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn monotonic_nanos() -> Result<u64, HostFailed> {
+    let mut nanos = 0;
     let errno = unsafe { clock_time_get(MONOTONIC, 1, &mut nanos) };
-    if errno == WASI_SUCCESS { Ok(nanos) } else { Err(ClockFailed) }
+    if errno == WASI_SUCCESS { Ok(nanos) } else { Err(HostFailed) }
 }
 
 /// A random number. Where the host has none, the nanoseconds of its clock, which differ between VMs and moments.
-#[expect(unsafe_code, reason = "calls the host, which fills a buffer")]
+#[expect(unsafe_code, reason = "calls the host")]
 pub(super) fn random() -> u64 {
     let mut bytes = [0; 8];
-    // SAFETY: the buffer lives until the call is over, and its length goes with it.
     let errno = unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
     if errno == WASI_SUCCESS { u64::from_le_bytes(bytes) } else { monotonic_nanos().unwrap_or_default() }
 }
 
-/// All headers of a map.
-///
-/// # Errors
-///
-/// When the host has no such map, or hands over something that is none.
-#[expect(unsafe_code, reason = "calls the host, which hands over memory")]
-pub(super) fn header_pairs(map: MapType) -> Result<HeaderPairs, HostFailed> {
-    let (mut data, mut size) = (std::ptr::null_mut(), 0);
-    // SAFETY: both places live until the call is over, and the host writes nothing else.
-    let status = unsafe { proxy_get_header_map_pairs(map, &mut data, &mut size) };
-    done(status)?;
-    let bytes = taken(data, size);
+/// All headers of a map. Fails when the host has no such map, or hands over something that is none.
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn header_pairs(map: Map) -> Result<HeaderPairs, HostFailed> {
+    let bytes = handed_over(|pairs, size| unsafe { proxy_get_header_map_pairs(map as u32, pairs, size) })?;
     HeaderPairs::read(bytes).ok_or(HostFailed)
 }
 
 /// Removes all headers of that name, in any case. That there was none is no failure.
 #[expect(unsafe_code, reason = "calls the host")]
-pub(super) fn remove_header(map: MapType, name: &[u8]) -> Result<(), HostFailed> {
-    // SAFETY: the pointer is that of a live buffer and goes with its length; the host copies it before it returns.
-    done(unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) })
+pub(super) fn remove_header(map: Map, name: &[u8]) -> Result<(), HostFailed> {
+    done(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
 }
 
 /// Lets this be the only header of that name, in any case.
 #[expect(unsafe_code, reason = "calls the host")]
-pub(super) fn set_header(map: MapType, name: &str, value: &str) -> Result<(), HostFailed> {
-    // SAFETY: every pointer is that of a live buffer and goes with its length; the host copies all of them before it returns.
+pub(super) fn set_header(map: Map, name: &str, value: &str) -> Result<(), HostFailed> {
+    let (name, value) = (name.as_bytes(), value.as_bytes());
     done(unsafe {
-        proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+        proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
     })
 }
 
-/// Tells the rest of the proxy, in filter state `wasm.` and this name.
 #[expect(unsafe_code, reason = "calls the host")]
-pub(super) fn set_filter_state(name: &str, value: &str) -> Result<(), HostFailed> {
-    // SAFETY: every pointer is that of a live buffer and goes with its length; the host copies all of them before it returns.
-    done(unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+pub(super) fn metric(id: u32) -> Result<u64, HostFailed> {
+    let mut value = 0;
+    done(unsafe { proxy_get_metric(id, &mut value) })?;
+    Ok(value)
 }
 
-/// Lets the filter state `wasm.` and this name be a text to whoever reads it, and not mere bytes, which equal no text in CEL. To be called in a root
-/// context. A host that does not know how goes on with bytes, and one that was told before says no.
-#[expect(unsafe_code, reason = "calls the host, which hands over memory")]
-pub(super) fn declare_text_state(name: &str) -> Result<(), HostFailed> {
-    const FUNCTION: &str = "declare_property";
-    // `DeclarePropertyArguments` of Envoy (source/extensions/common/wasm/declare_property.proto): `name` is field 1, `type` field 3, and its
-    // value 1 is a text. What is left out is as it is without declaration: written as often as one likes, and gone with the stream.
-    // Longer lengths are written in several bytes.
-    let Some(len) = u8::try_from(name.len()).ok().filter(|len| *len < 0x80) else { return Err(HostFailed) };
-    let arguments = [&[0x0A, len], name.as_bytes(), &[0x18, 1]].concat();
-    let (mut data, mut size) = (std::ptr::null_mut(), 0);
-    // SAFETY: every pointer is that of a live buffer or place and goes with its length; the host copies what it reads before it returns.
-    let status = unsafe {
-        proxy_call_foreign_function(
-            FUNCTION.as_ptr(),
-            FUNCTION.len(),
-            arguments.as_ptr(),
-            arguments.len(),
-            &mut data,
-            &mut size,
-        )
-    };
-    drop(taken(data, size));
-    // A number, because a host that does not have the call, or does not allow it, says so in ways that the SDK has no name for.
-    if status == Status::Ok as u32 { Ok(()) } else { Err(HostFailed) }
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn increment_metric(id: u32, by: i64) -> Result<(), HostFailed> {
+    done(unsafe { proxy_increment_metric(id, by) })
 }
 
-/// An entry of shared data.
-#[expect(unsafe_code, reason = "calls the host, which hands over memory")]
-pub(super) fn shared_data(name: &[u8]) -> Entry {
-    let (mut data, mut size, mut cas) = (std::ptr::null_mut(), 0, 0);
-    // SAFETY: every pointer is that of a live buffer or place; the host copies the name before it returns, and writes nothing else.
-    let status = unsafe { proxy_get_shared_data(name.as_ptr(), name.len(), &mut data, &mut size, &mut cas) };
-    let bytes = taken(data, size);
-    match done(status) {
-        // The host counts from 1.
-        Ok(()) if cas != 0 => Entry { bytes, version: Version::Cas(cas) },
-        Ok(()) | Err(HostFailed) => Entry { bytes, version: Version::Absent },
-    }
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn record_metric(id: u32, value: u64) -> Result<(), HostFailed> {
+    done(unsafe { proxy_record_metric(id, value) })
 }
 
-/// Writes an entry of shared data if it is still of that number.
+/// A property. A zero byte separates the names of its path.
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn property(path: &str) -> Result<Vec<u8>, HostFailed> {
+    handed_over(|value, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), value, size) })
+}
+
+/// Sets a property, which other parts of the proxy find in filter state `wasm.` and this path.
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn set_property(path: &str, value: &str) -> Result<(), HostFailed> {
+    done(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
+}
+
+/// An entry of shared data, and its number for compare-and-swap.
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn shared_data(name: &[u8]) -> Result<(Vec<u8>, u32), HostFailed> {
+    let mut cas = 0;
+    let bytes = handed_over(|value, size| unsafe {
+        proxy_get_shared_data(name.as_ptr(), name.len(), value, size, &mut cas)
+    })?;
+    Ok((bytes, cas))
+}
+
+/// Writes an entry of shared data if it still has that number.
 #[expect(unsafe_code, reason = "calls the host")]
 pub(super) fn set_shared_data(name: &[u8], bytes: &[u8], cas: u32) -> Result<(), HostFailed> {
-    // SAFETY: every pointer is that of a live buffer and goes with its length; the host copies all of them before it returns.
     done(unsafe { proxy_set_shared_data(name.as_ptr(), name.len(), bytes.as_ptr(), bytes.len(), cas) })
 }
 
-/// The memory that the host has handed over.
-#[expect(unsafe_code, reason = "the host's memory becomes ours")]
-fn taken(data: *mut u8, size: usize) -> Vec<u8> {
-    if data.is_null() {
-        return Vec::new();
-    }
-    // SAFETY: the host asked `proxy_on_memory_allocate` for `size` bytes, which made them as a boxed slice of that length by the global allocator;
-    // it filled them, and they are ours now.
-    unsafe { Vec::from_raw_parts(data, size, size) }
+/// Sends a request without body and trailers.
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn http_call(cluster: &str, headers: &HeaderPairs, timeout_ms: u32) -> Result<u32, HostFailed> {
+    let (headers, trailers) = (headers.as_bytes(), HeaderPairs::empty_map());
+    let mut call = 0;
+    done(unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            ptr::null(),
+            0,
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout_ms,
+            &mut call,
+        )
+    })?;
+    Ok(call)
 }
 
-fn done(status: Status) -> Result<(), HostFailed> {
-    if status == Status::Ok { Ok(()) } else { Err(HostFailed) }
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn log(level: u32, message: &str) {
+    // There is nowhere to tell that this has failed.
+    let _ = unsafe { proxy_log(level, message.as_ptr(), message.len()) };
+}
+
+/// Ends the request that is current. The host sends the response when the callback is over.
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn send_local_response(
+    status: u32,
+    details: &str,
+    body: &str,
+    headers: &HeaderPairs,
+    grpc_status: i32,
+) -> Result<(), HostFailed> {
+    let headers = headers.as_bytes();
+    done(unsafe {
+        proxy_send_local_response(
+            status,
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            grpc_status,
+        )
+    })
+}
+
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn set_effective_context(context: u32) -> Result<(), HostFailed> {
+    done(unsafe { proxy_set_effective_context(context) })
+}
+
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn set_tick_period(period_ms: u32) -> Result<(), HostFailed> {
+    done(unsafe { proxy_set_tick_period_milliseconds(period_ms) })
+}
+
+/// What a call hands over; no bytes where it hands over nothing.
+#[expect(unsafe_code, reason = "the host's memory becomes ours")]
+fn handed_over(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, HostFailed> {
+    let (mut data, mut size) = (ptr::null_mut(), 0);
+    let status = call(&mut data, &mut size);
+    let bytes = if data.is_null() {
+        Vec::new()
+    } else {
+        // SAFETY: the host asked `proxy_on_memory_allocate` for `size` bytes, which made them as a boxed slice of that length by the global
+        // allocator; it filled them, and they are ours now.
+        unsafe { Vec::from_raw_parts(data, size, size) }
+    };
+    done(status)?;
+    Ok(bytes)
+}
+
+fn done(status: u32) -> Result<(), HostFailed> {
+    if status == OK { Ok(()) } else { Err(HostFailed) }
 }

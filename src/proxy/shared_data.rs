@@ -11,20 +11,12 @@
 
 use std::cell::Cell;
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::MetricType;
-
-use super::abi::{self, HostFailed};
+use super::abi::{self, Metric};
+use super::envoy_host::EnvoyHost;
+use crate::host::HostFailed;
 use crate::limits::SWAP_TRIES_MAX;
 use crate::metrics;
 use crate::table::{Entry, EntryName, SharedStore, Stamp, SwapLost, Version};
-
-/// proxy-wasm shared data of this VM's namespace.
-#[derive(Clone, Copy)]
-pub(super) struct EnvoySharedData {
-    /// The gauge, unless the host would not define it.
-    stamp: Option<u32>,
-}
 
 thread_local! {
     /// By how much this VM has moved the stamp.
@@ -36,38 +28,40 @@ thread_local! {
 /// entry exists.)
 const CREATE: u32 = u32::MAX;
 
-impl EnvoySharedData {
-    /// Also moves the stamp, so that the next VM knows it for shared.
-    pub(super) fn new() -> Self {
-        let mut this = Self { stamp: None };
-        if let Some(number) = this.stamp_number() {
-            let name = format!("{}.{number:016x}", metrics::TABLE_STAMP);
-            this.stamp = hostcalls::define_metric(MetricType::Gauge, &name).ok();
-        }
-        this.move_stamp();
-        this
-    }
-
-    /// The number in the name of the stamp, which the first VM of the namespace draws.
-    fn stamp_number(&self) -> Option<u64> {
-        let name = EntryName::StampNumber;
-        for _ in 0..SWAP_TRIES_MAX {
-            let entry = self.read(name);
-            if let Ok(drawn) = entry.bytes.try_into().map(u64::from_le_bytes) {
-                return Some(drawn);
-            }
-            let drawn = abi::random();
-            if self.swap(name, &drawn.to_le_bytes(), entry.version).is_ok() {
-                return Some(drawn);
-            }
-        }
-        None
-    }
+/// The host with its stamp. Also moves it, so that the next VM knows it for shared.
+pub(super) fn with_stamp(host: EnvoyHost) -> EnvoyHost {
+    let stamp = stamp_number(host).and_then(|number| {
+        let name = format!("{}.{number:016x}", metrics::TABLE_STAMP);
+        abi::define_metric(Metric::Gauge, &name).ok()
+    });
+    let host = EnvoyHost { stamp, ..host };
+    host.move_stamp();
+    host
 }
 
-impl SharedStore for EnvoySharedData {
+/// The number in the name of the stamp, which the first VM of the namespace draws.
+fn stamp_number(host: EnvoyHost) -> Option<u64> {
+    for _ in 0..SWAP_TRIES_MAX {
+        let entry = host.read(EntryName::StampNumber);
+        if let Ok(drawn) = entry.bytes.try_into().map(u64::from_le_bytes) {
+            return Some(drawn);
+        }
+        let drawn = abi::random();
+        if host.swap(EntryName::StampNumber, &drawn.to_le_bytes(), entry.version).is_ok() {
+            return Some(drawn);
+        }
+    }
+    None
+}
+
+impl SharedStore for EnvoyHost {
     fn read(&self, name: EntryName) -> Entry {
-        abi::shared_data(name.text().as_bytes())
+        match abi::shared_data(name.text().as_bytes()) {
+            // The host counts from 1.
+            Ok((bytes, cas @ 1..)) => Entry { bytes, version: Version::Cas(cas) },
+            Ok((bytes, 0)) => Entry { bytes, version: Version::Absent },
+            Err(HostFailed) => Entry { bytes: Vec::new(), version: Version::Absent },
+        }
     }
 
     fn swap(&self, name: EntryName, bytes: &[u8], read_at: Version) -> Result<(), SwapLost> {
@@ -81,7 +75,7 @@ impl SharedStore for EnvoySharedData {
     /// A stamp that nobody but this VM ever moved may be this VM's alone. In Envoy the VM of the main thread
     /// comes before those of the workers.
     fn stamp(&self) -> Option<Stamp> {
-        let value = hostcalls::get_metric(self.stamp?).ok()?;
+        let value = abi::metric(self.stamp?).ok()?;
         (value > OWN_MOVES.get()).then_some(Stamp(value))
     }
 
@@ -90,7 +84,7 @@ impl SharedStore for EnvoySharedData {
     fn move_stamp(&self) {
         let distance = abi::random() as u32 | 1;
         if let Some(stamp) = self.stamp
-            && hostcalls::increment_metric(stamp, i64::from(distance)).is_ok()
+            && abi::increment_metric(stamp, i64::from(distance)).is_ok()
         {
             OWN_MOVES.set(OWN_MOVES.get().saturating_add(u64::from(distance)));
         }

@@ -136,8 +136,8 @@ impl Terms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::fake_store::FakeSharedData;
     use crate::table::{FeedIdentity, RecordShape};
+    use crate::testing::FakeSharedData;
 
     const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
     const ONE: FollowerId = FollowerId(1);

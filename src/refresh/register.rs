@@ -115,8 +115,8 @@ impl Registered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::fake_store::FakeSharedData;
     use crate::table::{FeedIdentity, RecordShape};
+    use crate::testing::FakeSharedData;
 
     fn register() -> Register<FakeSharedData> {
         let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"), RecordShape::default());

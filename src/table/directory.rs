@@ -98,7 +98,7 @@ impl ListedTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::fake_store::FakeSharedData;
+    use crate::testing::FakeSharedData;
 
     fn table(number: usize) -> TableIdentity {
         TableIdentity::from_bytes(number.to_le_bytes())

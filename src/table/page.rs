@@ -10,7 +10,8 @@ use latchkey_key_feed::{Cursor, KeyId};
 
 use super::bytes::Unread;
 use super::header::Generation;
-use super::record::{Found, is_of, split_record};
+use super::key_table::Found;
+use super::record::{RecordView, is_of, split_record};
 
 /// The bytes of a page, as the store handed them over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Page {
     /// # Errors
     ///
     /// [`Unreadable`] when the bytes are not records.
-    pub fn find(&self, id: &KeyId) -> Result<Found<'_>, Unreadable> {
+    pub fn find(&self, id: &KeyId) -> Result<Found<RecordView<'_>>, Unreadable> {
         let mut unread = self.records();
         while !unread.0.is_empty() {
             let (_, body) = split_record(&mut unread).ok_or(Unreadable)?;

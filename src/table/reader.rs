@@ -7,8 +7,9 @@ use latchkey_key_feed::{KeyId, MonotonicMillis};
 
 use super::header::{LiveTable, TableAge, TableHeader};
 use super::hot_pages::HotPages;
+use super::key_table::{Found, KeyTable};
 use super::page::{Page, Unreadable};
-use super::record_shape::RecordShape;
+use super::paged_record::{PagedParts, PagedRecord};
 use super::shared_store::{SharedNames, SharedStore};
 use crate::clock::Moment;
 use crate::limits::{GENERATION_HOPS_MAX, HEADER_LIFE_MS};
@@ -32,11 +33,6 @@ impl<S: SharedStore> TableReader<S> {
         Self { store, names, header: RefCell::new(None), hot: RefCell::default() }
     }
 
-    /// What the records of the table hold.
-    pub fn shape(&self) -> &Rc<RecordShape> {
-        self.names.shape()
-    }
-
     /// The live table, from a header at most [`HEADER_LIFE_MS`] old; `None` before the first table is whole.
     ///
     /// # Errors
@@ -44,15 +40,6 @@ impl<S: SharedStore> TableReader<S> {
     /// [`Unreadable`] when something else wrote the header.
     pub fn live(&self, now: MonotonicMillis) -> Result<Option<LiveTable>, Unreadable> {
         self.look_at_live(now, LiveTable::clone)
-    }
-
-    /// How old the live table is at `now`; `None` before the first table is whole.
-    ///
-    /// # Errors
-    ///
-    /// [`Unreadable`] when something else wrote the header.
-    pub fn age(&self, now: Moment) -> Result<Option<TableAge>, Unreadable> {
-        self.look_at_live(now.monotonic, |live| live.age(now))
     }
 
     /// The page that holds the key of that id if any does; `None` before the first table is whole.
@@ -120,5 +107,20 @@ impl<S: SharedStore> TableReader<S> {
         let header = TableHeader::decode(&self.store.read(self.names.header()).bytes).ok_or(Unreadable)?;
         *self.header.borrow_mut() = header.live.map(|live| KnownHeader { live, read_at: now });
         Ok(())
+    }
+}
+
+impl<S: SharedStore> KeyTable for TableReader<S> {
+    type Record = PagedRecord;
+
+    /// From a header at most [`HEADER_LIFE_MS`] old.
+    fn age(&self, now: Moment) -> Result<Option<TableAge>, Unreadable> {
+        self.look_at_live(now.monotonic, |live| live.age(now))
+    }
+
+    fn find(&self, id: &KeyId, now: MonotonicMillis) -> Result<Option<Found<PagedRecord>>, Unreadable> {
+        let Some(page) = self.page_for(id, now)? else { return Ok(None) };
+        let found = page.find(id)?.map(|record| PagedParts::of(&page, record));
+        Ok(Some(found.map(|parts| parts.in_page(page, self.names.shape()))))
     }
 }

@@ -13,9 +13,10 @@
 //! computes nothing. A key that is too long or without credential has been set aside: it is refused as "unavailable", never as unknown. What is
 //! left of a removed key only tells whoever looks at a refusal that the key was revoked, so it may be dropped at any time.
 
-use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis, header_value};
+use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis};
 
 use super::bytes::Unread;
+use super::key_table::Found;
 
 /// What kind of record it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,23 +32,9 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// Where the length of a record ends and the record begins.
 pub(super) const LEN_BYTES: usize = 4;
 
-/// What a page knows of an id.
-#[derive(Clone, Copy)]
-pub enum Found<'a> {
-    /// The key, with its credential.
-    Key(RecordView<'a>),
-    /// A key whose row could not be used.
-    SetAside,
-    /// A key that was removed.
-    Removed,
-    /// Nothing: there is no key of that id, or none any more.
-    Nothing,
-}
-
 /// A key as it stands in a page.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct RecordView<'a> {
-    id: &'a str,
     expiration: u64,
     salt: Salt,
     digest: SecretDigest,
@@ -72,20 +59,11 @@ impl RecordKind {
     }
 }
 
-impl<'a> Found<'a> {
-    /// The key, if it is one with a credential.
-    #[must_use]
-    pub fn key(self) -> Option<RecordView<'a>> {
-        match self {
-            Self::Key(record) => Some(record),
-            Self::SetAside | Self::Removed | Self::Nothing => None,
-        }
-    }
-
+impl<'a> Found<RecordView<'a>> {
     /// Reads a record; `None` when the bytes are not one.
     pub(super) fn decode(body: &'a [u8]) -> Option<Self> {
         let mut unread = Unread(body);
-        let id = unread.text()?;
+        unread.text()?;
         let kind = RecordKind::of(unread.u8()?)?;
         match kind {
             RecordKind::Removed => return Some(Self::Removed),
@@ -93,7 +71,6 @@ impl<'a> Found<'a> {
             RecordKind::Whole | RecordKind::TooLong => {}
         }
         Some(Self::Key(RecordView {
-            id,
             expiration: unread.u64()?,
             salt: Salt::from_bytes(unread.array()?),
             digest: SecretDigest::from_bytes(unread.array()?),
@@ -103,18 +80,6 @@ impl<'a> Found<'a> {
 }
 
 impl<'a> RecordView<'a> {
-    /// The id, as it is presented.
-    #[must_use]
-    pub fn id(&self) -> &'a str {
-        self.id
-    }
-
-    /// The id as the value of a header, where that is not the id itself.
-    #[must_use]
-    pub fn encoded_id(&self) -> Option<String> {
-        header_value::needs_encoding(self.id).then(|| header_value::encode(self.id))
-    }
-
     /// The salt of the digest.
     #[must_use]
     pub fn salt(&self) -> &Salt {
@@ -141,8 +106,7 @@ impl<'a> RecordView<'a> {
 }
 
 /// Whether the bytes are so many texts and nothing else.
-#[must_use]
-pub fn are_texts(bytes: &[u8], count: usize) -> bool {
+pub(super) fn are_texts(bytes: &[u8], count: usize) -> bool {
     let mut unread = Unread(bytes);
     (0..count).all(|_| unread.text().is_some()) && unread.0.is_empty()
 }

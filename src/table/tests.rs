@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, MonotonicMillis};
 use proptest::prelude::*;
 
-use super::fake_store::{
-    FakeSharedData, at, build, changes, key, live, refreshed_at, removed, shape, text_of,
-};
+use super::sample_keys::{at, build, changes, key, live, refreshed_at, removed, shape, text_of};
 use super::*;
 use crate::limits::HEADER_LIFE_MS;
+use crate::testing::FakeSharedData;
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
 /// Within the life of a header read at [`NOW`].

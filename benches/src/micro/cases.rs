@@ -17,12 +17,11 @@ use latchkey_filter::identity::IdentityHeaders;
 use latchkey_filter::table::{
     Changes, FeedIdentity, Progress, RecordShape, Refresh, SharedNames, TableReader, TableWriter,
 };
+use latchkey_filter::testing::FakeSharedData;
 use latchkey_key_feed::{
     Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt,
     SecretDigest, UnixMillis,
 };
-
-use super::store::MemoryStore;
 
 /// One of them, ready to run as often as one likes.
 pub struct Case {
@@ -105,13 +104,13 @@ impl Case {
 /// A table of [`KEYS`] keys, and a VM that reads it.
 struct Edge {
     answer: Vec<u8>,
-    reader: TableReader<MemoryStore>,
+    reader: TableReader<FakeSharedData>,
 }
 
 impl Edge {
     fn new() -> Result<Self> {
         let answer = serde_json::to_vec(&page((1..=KEYS).map(|seq| row(seq, seq - 1)).collect())?)?;
-        let store = MemoryStore::default();
+        let store = FakeSharedData::default();
         build(&TableWriter::new(store.clone(), names()), &answer)?;
         Ok(Self { answer, reader: TableReader::new(store, names()) })
     }
@@ -181,14 +180,14 @@ fn reading_a_page(answer: &[u8]) -> Result<Case> {
 fn building_a_table(answer: &[u8]) -> Case {
     let answer = answer.to_vec();
     let run = Box::new(move || {
-        let _ = black_box(build(&TableWriter::new(MemoryStore::default(), names()), &answer));
+        let _ = black_box(build(&TableWriter::new(FakeSharedData::default(), names()), &answer));
     });
     case("table-build", "reading it and building a table of it", run)
 }
 
 /// The same key changes again and again, as the feed would tell of it.
 fn applying_a_change() -> Result<Case> {
-    let writer = TableWriter::new(MemoryStore::default(), names());
+    let writer = TableWriter::new(FakeSharedData::default(), names());
     let rows = (1..=KEYS).map(|seq| row(seq, seq - 1)).collect();
     build(&writer, &serde_json::to_vec(&page(rows)?)?)?;
     let live = writer.live().context("there is a table")?;
@@ -208,7 +207,7 @@ fn read(answer: &[u8]) -> Result<Changes> {
     Ok(Changes::read(answer, Cursor(0), &shape()).map_err(|error| anyhow::anyhow!("{error}"))?.1)
 }
 
-fn build(writer: &TableWriter<MemoryStore>, answer: &[u8]) -> Result<()> {
+fn build(writer: &TableWriter<FakeSharedData>, answer: &[u8]) -> Result<()> {
     let failed = |error| anyhow::anyhow!("building a table: {error:?}");
     let mut build = writer.begin(KEYS).map_err(failed)?;
     writer.collect(&mut build, &read(answer)?).map_err(failed)?;

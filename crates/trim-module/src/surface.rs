@@ -5,10 +5,10 @@
 ///
 /// `proxy_on_request_body` and `proxy_on_request_trailers` look idle and are not: without them a request that waits for the first
 /// key table would go on to the upstream when its body arrives (Envoy, `allow_on_headers_stop_iteration`).
-/// `proxy_on_delete` is where the SDK forgets a request.
+/// `proxy_on_delete` is where a request is forgotten.
 pub const EXPORTS: &[&[&str]] = &[
     &["memory"],
-    // The SDK calls it `malloc` on one target and by its name in the ABI on others.
+    // Filters of the SDK call it `malloc` on one target and by its name in the ABI on others.
     &["proxy_on_memory_allocate", "malloc"],
     &["_initialize"],
     &["proxy_abi_version_0_2_1"],

@@ -9,15 +9,15 @@ use proptest::prelude::*;
 
 use super::a_current_edge;
 use super::model::{Edge, Service, names};
-use crate::clock::fake_clocks::FakeClocks;
 use crate::clock::{Moment, VmClock};
 use crate::config::{Authentication, StalenessLimits};
 use crate::gate::{self, Patience, Verdict};
 use crate::headers::HeaderPairs;
 use crate::limits::{BACKOFF_MS_MAX, HEADER_LIFE_MS, LEASE_MS, TICK_LATE_MS_MAX};
 use crate::refresh::Answer;
-use crate::table::fake_store::FakeSharedData;
-use crate::table::{TableAge, TableReader};
+use crate::table::{PagedRecord, TableAge, TableReader};
+use crate::testing::FakeClocks;
+use crate::testing::FakeSharedData;
 
 const LIMITS: StalenessLimits =
     StalenessLimits { stale_after: Duration::from_secs(30), refuse_after: Duration::from_secs(45) };
@@ -78,7 +78,7 @@ impl ClockedEdge {
         matches!(self.decide(vm, Patience::Over), Verdict::Admit(_))
     }
 
-    fn decide(&self, vm: usize, patience: Patience) -> Verdict {
+    fn decide(&self, vm: usize, patience: Patience) -> Verdict<PagedRecord> {
         let encoded = STANDARD.encode("k:secret of k");
         let headers = HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))]);
         let now = self.vm_clocks[vm].now().unwrap();

@@ -4,8 +4,8 @@ use super::a_current_edge;
 use super::model::{Edge, REFUSE_AFTER_MS, names, request};
 use crate::limits::{GOODBYE_MS, LINGER_MS, TABLE_LOOK_MS, TABLE_SILENT_LOOKS};
 use crate::refresh::{CallId, Departure, Housekeeping, Poll, Register, TableNumber};
-use crate::table::fake_store::FakeSharedData;
 use crate::table::{Directory, SharedNames, TableIdentity};
+use crate::testing::FakeSharedData;
 
 fn enter(edge: &Edge, drawn: u64) -> TableNumber {
     Register::new(edge.shared.clone(), &names()).enter(drawn, REFUSE_AFTER_MS).unwrap()

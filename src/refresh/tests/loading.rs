@@ -4,7 +4,7 @@ use super::a_current_edge;
 use super::model::{Edge, Service};
 use crate::limits::{BACKOFF_MS_MAX, FIRST_FOLLOWERS, IDLE_FIRST_MS};
 use crate::refresh::Answer;
-use crate::table::fake_store::{key, live};
+use crate::table::sample_keys::{key, live};
 
 #[test]
 fn a_load_asks_for_what_follows_before_it_reads_an_answer() {

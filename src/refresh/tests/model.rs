@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, MonotonicMillis, UnixMillis};
 
 use crate::clock::Moment;
-use crate::clock::fake_clocks::{START, WALL_START};
 use crate::refresh::{
     Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Instance, Poll, Register, Step, TableNumber,
 };
-use crate::table::fake_store::{FakeSharedData, key, live, removed, shape};
+use crate::table::sample_keys::{key, live, removed, shape};
 use crate::table::{FeedIdentity, LiveTable, SharedNames, TableReader, TableWriter};
+use crate::testing::FakeSharedData;
+use crate::testing::{START, WALL_START};
 
 /// A key service: the latest row of each key, in the order of change.
 pub(super) struct Service {

@@ -6,10 +6,9 @@ use latchkey_key_feed::{FeedRow, KeyId, MonotonicMillis};
 
 use super::*;
 use crate::table::RecordText;
-use crate::table::fake_store::{
-    FakeSharedData, at, build, changes, key, live, refreshed_at, removed, shape, text_of,
-};
+use crate::table::sample_keys::{at, build, changes, key, live, refreshed_at, removed, shape, text_of};
 use crate::table::{FeedIdentity, SharedNames, TableReader};
+use crate::testing::FakeSharedData;
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
 /// More than one partition, and more than one run of each.

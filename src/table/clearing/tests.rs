@@ -1,8 +1,9 @@
 use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis};
 
 use super::*;
-use crate::table::fake_store::{FakeSharedData, at, build, changes, key, live, refreshed_at};
+use crate::table::sample_keys::{at, build, changes, key, live, refreshed_at};
 use crate::table::{FeedIdentity, Found, RecordShape, SharedNames, TableReader};
+use crate::testing::FakeSharedData;
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::table::fake_store::{changes, changes_after_forgetting, key, live, removed, shape, text_of};
+use crate::table::sample_keys::{changes, changes_after_forgetting, key, live, removed, shape, text_of};
 use crate::table::{Changes, Found};
 
 const GENERATION: Generation = Generation(3);
@@ -51,7 +51,7 @@ fn fields(object: Value) -> serde_json::Map<String, Value> {
 fn finds_a_key_among_others() {
     let page = page(&[live(1, key("one")), live(2, key("two")), live(3, key("three"))]);
     assert_eq!(page.generation, GENERATION);
-    assert_eq!(page.find(&id("two")).unwrap().key().unwrap().id(), "two");
+    assert_eq!(text_of(&page, "two", &RecordText::Name).as_deref(), Some("name-of-two"));
     assert_eq!((found(&page, "four"), found(&page, "tw")), ("nothing", "nothing"));
 }
 
@@ -275,7 +275,7 @@ proptest! {
     fn no_bytes_make_it_panic(bytes: Vec<u8>) {
         if let Ok(page) = Page::decode(bytes) {
             let found = page.find(&id("k")).ok().and_then(Found::key).and_then(|view| view.texts());
-            let _ = found.map(|texts| (crate::table::are_texts(texts, 3), crate::table::text_in(texts, 2).map(str::len)));
+            let _ = found.map(|texts| (crate::table::record::are_texts(texts, 3), crate::table::text_in(texts, 2).map(str::len)));
             let _ = page.with(GENERATION, &changes(&[live(u64::MAX, key("k"))]).iter().collect::<Vec<_>>(), Cursor(7));
         }
     }
@@ -298,6 +298,6 @@ proptest! {
         prop_assert_eq!(rows.set_aside().count, usize::from(is_set_aside));
         prop_assert_eq!(found(&page, "two"), "key");
         let view = page.find(&id("one")).unwrap().key().unwrap();
-        prop_assert!(view.texts().is_none_or(|texts| crate::table::are_texts(texts, shape().texts().len())));
+        prop_assert!(view.texts().is_none_or(|texts| crate::table::record::are_texts(texts, shape().texts().len())));
     }
 }

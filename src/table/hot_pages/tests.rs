@@ -4,13 +4,12 @@ use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, MonotonicMillis};
 use proptest::prelude::*;
 
 use super::*;
-use crate::table::fake_store::{
-    FakeSharedData, at, build, changes, key, live, refreshed_at, removed, shape, text_of,
-};
 use crate::table::header::Generation;
+use crate::table::sample_keys::{at, build, changes, key, live, refreshed_at, removed, shape, text_of};
 use crate::table::{
     FeedIdentity, FeedStanding, LiveTable, Progress, RecordText, SharedNames, TableReader, TableWriter,
 };
+use crate::testing::FakeSharedData;
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
 

@@ -5,15 +5,16 @@ use std::rc::Rc;
 
 use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 
-use super::{ClockFailed, HostClocks};
+use crate::clock::{ClockFailed, HostClocks};
 
-/// What they say at first: far apart, so that whoever mixes them up is found.
-pub(crate) const START: MonotonicMillis = MonotonicMillis(1_000_000_000);
-pub(crate) const WALL_START: UnixMillis = UnixMillis(1_700_000_000_000);
+/// What the monotonic clock says at first: far from the other, so that whoever mixes them up is found.
+pub const START: MonotonicMillis = MonotonicMillis(1_000_000_000);
+/// What the wall clock says at first.
+pub const WALL_START: UnixMillis = UnixMillis(1_700_000_000_000);
 
 /// The clocks of one machine. Clones are the same clocks, as its VMs see them.
 #[derive(Clone, Debug)]
-pub(crate) struct FakeClocks(Rc<Both>);
+pub struct FakeClocks(Rc<Both>);
 
 #[derive(Debug)]
 struct Both {
@@ -25,7 +26,9 @@ struct Both {
 }
 
 impl FakeClocks {
-    pub(crate) fn new() -> Self {
+    /// Clocks at the beginning.
+    #[must_use]
+    pub fn new() -> Self {
         Self(Rc::new(Both {
             wall: Cell::new(WALL_START),
             monotonic: Cell::new(START),
@@ -36,39 +39,53 @@ impl FakeClocks {
     }
 
     /// Time passes.
-    pub(crate) fn pass(&self, millis: u64) {
+    pub fn pass(&self, millis: u64) {
         self.0.wall.set(self.0.wall.get().plus_millis(millis));
         self.0.monotonic.set(self.0.monotonic.get().plus_millis(millis));
     }
 
     /// The machine sleeps: one clock goes on without the other.
-    pub(crate) fn sleep(&self, millis: u64) {
+    pub fn sleep(&self, millis: u64) {
         self.0.wall.set(self.0.wall.get().plus_millis(millis));
     }
 
     /// Somebody sets the wall clock.
-    pub(crate) fn step(&self, millis: i64) {
+    pub fn step(&self, millis: i64) {
         self.0.wall.set(UnixMillis(self.0.wall.get().0.saturating_add_signed(millis)));
     }
 
-    pub(crate) fn lose_wall(&self) {
+    /// The wall clock fails from now on.
+    pub fn lose_wall(&self) {
         self.0.wall_fails.set(true);
     }
 
-    pub(crate) fn lose_monotonic(&self) {
+    /// The monotonic clock fails from now on.
+    pub fn lose_monotonic(&self) {
         self.0.monotonic_fails.set(true);
     }
 
-    pub(crate) fn true_wall(&self) -> UnixMillis {
+    /// What the wall clock would say.
+    #[must_use]
+    pub fn true_wall(&self) -> UnixMillis {
         self.0.wall.get()
     }
 
-    pub(crate) fn true_monotonic(&self) -> MonotonicMillis {
+    /// What the monotonic clock would say.
+    #[must_use]
+    pub fn true_monotonic(&self) -> MonotonicMillis {
         self.0.monotonic.get()
     }
 
-    pub(crate) fn monotonic_reads(&self) -> usize {
+    /// How often the monotonic clock was read.
+    #[must_use]
+    pub fn monotonic_reads(&self) -> usize {
         self.0.monotonic_reads.get()
+    }
+}
+
+impl Default for FakeClocks {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

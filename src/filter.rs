@@ -1,0 +1,254 @@
+//! The rules of the filter over a [`Host`]: what becomes of a request whatever the host does, and of the table between requests.
+//!
+//! | part | decides |
+//! |------|---------|
+//! | [`Root`] | which configuration is at work |
+//! | [`RequestFilter`] | which parts of a request may move on |
+//! | [`Filter`] | one configuration in one VM: requests in this file, what happens between them in `following` |
+//! | [`Vm`] | who finishes the work of a plugin that has ended |
+//!
+//! A request passes only after each of its owned headers was set or removed. Where the host fails before that, the request is refused; where it
+//! would not even send the refusal, the request stays held.
+
+mod feed_call;
+mod following;
+mod held_requests;
+mod leaving;
+mod request;
+mod root;
+mod stats;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use latchkey_key_feed::{MonotonicMillis, header_value};
+
+use self::following::Following;
+use self::held_requests::HeldRequests;
+use self::stats::Stats;
+use crate::clock::{ClockFailed, Moment, VmClock};
+use crate::config::{Authentication, Config};
+use crate::denial::{Denial, Unavailable};
+use crate::gate::{self, Admission, Freshness, Patience, Refusal, Verdict, VerifiedKey};
+use crate::headers::Headers;
+use crate::host::{Host, HostFailed, HostRequest, LogLevel, RequestId};
+use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity};
+use crate::limits::RETRY_AFTER_MS;
+use crate::refresh::Candidate;
+use crate::reply::Reply;
+use crate::table::{FeedIdentity, PagedRecord, SharedNames, TableReader};
+
+pub use leaving::Vm;
+pub use request::{Flow, RequestFilter};
+pub use root::Root;
+
+/// One configuration at work in one VM.
+pub struct Filter<H: Host> {
+    host: H,
+    vm: Rc<Vm<H>>,
+    config: Config,
+    table: TableReader<H>,
+    following: Following<H>,
+    clock: VmClock<H>,
+    held: HeldRequests,
+    stats: Stats<H>,
+    tick_ms: Cell<u64>,
+    freshness: Cell<Option<Freshness>>,
+    /// Whether this VM has seen a request. The one of Envoy's main thread never does.
+    candidate: Cell<Candidate>,
+}
+
+/// What has become of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handled {
+    /// It may go upstream, changed as it must be.
+    Passed,
+    /// It has been answered.
+    Replied,
+    /// It is still to be decided.
+    Waits,
+}
+
+impl<H: Host> Filter<H> {
+    fn new(host: H, vm: Rc<Vm<H>>, config: Config) -> Self {
+        let service = &config.key_service;
+        let feed = FeedIdentity::of(&service.cluster, &service.authority, &service.path);
+        let names = SharedNames::of(&feed, config.identity.record_shape());
+        declare_filter_state(&host, &config);
+        vm.one_came();
+        Self {
+            following: Following::new(&host, names.clone()),
+            clock: VmClock::new(host.clone()),
+            table: TableReader::new(host.clone(), names),
+            held: HeldRequests::default(),
+            stats: Stats::define(host.clone()),
+            tick_ms: Cell::new(0),
+            freshness: Cell::new(None),
+            candidate: Cell::new(Candidate::Idle),
+            host,
+            vm,
+            config,
+        }
+    }
+
+    /// Whether it has a table to keep fresh. One that looks at no credential ticks for those that have left alone.
+    fn follows(&self) -> bool {
+        self.config.authentication != Authentication::Off
+    }
+
+    /// Decides about a request, and carries the verdict out.
+    fn handle(&self, id: RequestId, request: &mut H::Request) -> Handled {
+        self.candidate.set(Candidate::Serving);
+        let Ok(now) = self.clock.now() else { return self.refuse_for_the_host(request) };
+        let until = now.monotonic.plus_millis(millis(self.config.start_up_wait));
+        let handled = self.decide(request, until, now);
+        if handled == Handled::Waits {
+            self.stats.add(self.stats.waited, 1);
+            self.held.hold(id, until);
+        }
+        handled
+    }
+
+    /// Removes from the trailers of a request what an upstream could take for our headers.
+    fn clean_trailers(&self, request: &mut H::Request) -> Result<(), HostFailed> {
+        let trailers = request.trailers()?;
+        let is_owned = |(name, _): &(&[u8], &[u8])| self.config.identity.is_owned(name);
+        let owned: Vec<_> = trailers.iter().filter(is_owned).map(|(name, _)| name.to_vec()).collect();
+        drop(trailers);
+        owned.iter().try_for_each(|name| request.remove_trailer(name))
+    }
+
+    /// Decides about a request that may wait `until` then.
+    fn decide(&self, request: &mut H::Request, until: MonotonicMillis, now: Moment) -> Handled {
+        let patience = if now.monotonic < until { Patience::Left } else { Patience::Over };
+        let Ok(headers) = request.headers() else { return self.refuse_for_the_host(request) };
+        let authentication = self.config.authentication;
+        match gate::decide(&headers, authentication, &self.table, &self.config.staleness, patience, now) {
+            Verdict::Admit(Admission { key, freshness }) => {
+                let edits = self.edits(Some(&key), &headers);
+                drop(headers);
+                match edit(request, &edits).and_then(|()| self.tell(&key, request)) {
+                    Ok(()) => self.admit(freshness),
+                    Err(HostFailed) => self.refuse_for_the_host(request),
+                }
+            }
+            Verdict::Pass => {
+                let edits = self.edits(None::<&VerifiedKey<PagedRecord>>, &headers);
+                drop(headers);
+                match edit(request, &edits) {
+                    Ok(()) => self.pass(),
+                    Err(HostFailed) => self.refuse_for_the_host(request),
+                }
+            }
+            Verdict::Deny(Refusal { denial, claimed_id }) => {
+                let reply = reply_to(denial, Some(&headers));
+                drop(headers);
+                if let Some(id) = claimed_id.filter(|_| self.config.identity.filter_state().claimed_id) {
+                    // The log misses a name where the host would not take it; the request is refused all the same.
+                    let _ = request.set_filter_state(CLAIMED_ID_STATE, &header_value::encode(id.as_str()));
+                }
+                self.refuse(denial, &reply, request)
+            }
+            Verdict::Wait => Handled::Waits,
+        }
+    }
+
+    /// What lets the upstream read the identity of the key and no other. A credential that is not looked at is not ours to remove.
+    fn edits<'a, K: KeyIdentity>(
+        &'a self,
+        key: Option<&'a K>,
+        headers: &impl Headers,
+    ) -> Vec<HeaderEdit<'a>> {
+        let forward = self.config.forward_credential || self.config.authentication == Authentication::Off;
+        self.config.identity.edits(headers, key, forward)
+    }
+
+    /// Tells the identity to the rest of the proxy.
+    fn tell(&self, key: &impl KeyIdentity, request: &mut H::Request) -> Result<(), HostFailed> {
+        for field in &self.config.identity.filter_state().fields {
+            if let Some(value) = key.value(*field).filter(|value| !value.is_empty()) {
+                request.set_filter_state(field.filter_state(), value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pass(&self) -> Handled {
+        self.stats.add(self.stats.passed_without_key, 1);
+        Handled::Passed
+    }
+
+    fn admit(&self, freshness: Freshness) -> Handled {
+        self.stats.add(self.stats.admitted, 1);
+        if freshness == Freshness::Stale {
+            self.stats.add(self.stats.admitted_stale, 1);
+        }
+        Handled::Passed
+    }
+
+    fn refuse(&self, denial: Denial, reply: &Reply, request: &mut H::Request) -> Handled {
+        self.stats.count_denied(denial);
+        if let Err(HostFailed) = request.reply(reply) {
+            let status = reply.status;
+            self.host.log(LogLevel::Error, format_args!("the host would not send a {status} reply"));
+        }
+        Handled::Replied
+    }
+
+    /// A request without an answer to who it is, or with a header of ours that still is the client's, must not reach the upstream.
+    fn refuse_for_the_host(&self, request: &mut H::Request) -> Handled {
+        let denial = Denial::Unavailable(Unavailable::HostFailed);
+        let reply = reply_to(denial, request.headers().ok().as_ref());
+        self.refuse(denial, &reply, request)
+    }
+
+    /// Looks whether the requests that wait can be decided now, in the order in which they came.
+    fn wake_waiting(&self, now: Result<Moment, ClockFailed>) {
+        for (id, until) in self.held.undecided() {
+            let handled = self.host.with_held(id, |request| {
+                let handled = match now {
+                    Ok(now) => self.decide(request, until, now),
+                    Err(ClockFailed) => self.refuse_for_the_host(request),
+                };
+                if handled == Handled::Passed {
+                    self.held.remove(id);
+                    let _ = request.resume();
+                }
+                handled
+            });
+            match handled {
+                Ok(Handled::Waits | Handled::Passed) => {}
+                // One that the host knows no more has ended. Were it there all the same, nothing of it may pass.
+                Ok(Handled::Replied) | Err(HostFailed) => self.held.refuse(id),
+            }
+        }
+    }
+}
+
+fn edit(request: &mut impl HostRequest, edits: &[HeaderEdit<'_>]) -> Result<(), HostFailed> {
+    edits.iter().try_for_each(|edit| match edit {
+        HeaderEdit::Remove(name) => request.remove_header(name),
+        HeaderEdit::Set(name, value) => request.set_header(name, value),
+    })
+}
+
+fn reply_to(denial: Denial, headers: Option<&impl Headers>) -> Reply {
+    Reply::to(denial, headers, Duration::from_millis(RETRY_AFTER_MS))
+}
+
+/// Makes texts of what is told in filter state, where the host can. Where it cannot, or was told before, nothing is lost but that.
+fn declare_filter_state(host: &impl Host, config: &Config) {
+    let filter_state = config.identity.filter_state();
+    let fields = filter_state.fields.iter().map(|field| field.filter_state());
+    for name in fields.chain(filter_state.claimed_id.then_some(CLAIMED_ID_STATE)) {
+        let _ = host.declare_text_state(name);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

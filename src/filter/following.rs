@@ -1,0 +1,251 @@
+//! How a plugin keeps the table: it joins the others of its table, follows the feed when it is its turn, and leaves.
+
+use std::cell::{OnceCell, RefCell, RefMut};
+use std::time::Duration;
+
+use latchkey_key_feed::MonotonicMillis;
+
+use super::{Filter, feed_call, millis};
+use crate::clock::{Moment, Tick};
+use crate::gate::Freshness;
+use crate::host::{Host, HostAnswer, HostFailed, LogLevel};
+use crate::limits::{TICK_BUSY_MS, TICK_MS};
+use crate::refresh::{
+    CallId, Departure, EdgeName, FeedRequest, Follower, FollowerId, Housekeeping, Instance, LoadReason, Note,
+    Register, Step, TableNumber,
+};
+use crate::table::SharedNames;
+
+/// What a plugin has for following the feed.
+pub(super) struct Following<H> {
+    names: SharedNames,
+    id: FollowerId,
+    /// From the first tick on. A VM that only checks a configuration never ticks.
+    joined: OnceCell<Joined<H>>,
+}
+
+/// A plugin that counts among those of its table.
+struct Joined<H> {
+    number: TableNumber,
+    request: FeedRequest,
+    follower: RefCell<Follower<H>>,
+    housekeeping: RefCell<Housekeeping<H>>,
+}
+
+impl<H: Host> Following<H> {
+    pub(super) fn new(host: &H, names: SharedNames) -> Self {
+        let id = FollowerId::allot(host, &names);
+        Self { names, id, joined: OnceCell::new() }
+    }
+
+    fn follower(&self) -> Option<RefMut<'_, Follower<H>>> {
+        Some(self.joined.get()?.follower.borrow_mut())
+    }
+
+    fn is_busy(&self) -> bool {
+        let Some(joined) = self.joined.get() else { return false };
+        joined.follower.borrow().is_busy() || joined.housekeeping.borrow().is_busy()
+    }
+}
+
+impl<H: Host> Filter<H> {
+    /// Time has passed.
+    pub(super) fn tick(&self) {
+        self.table.forget_kept();
+        let tick = self.clock.tick();
+        if let Ok(tick) = tick {
+            self.vm.go_on(&self.host, tick.now.monotonic);
+            if self.follows() {
+                self.follow(tick);
+            }
+        }
+        self.wake_waiting(tick.map(|tick| tick.now));
+        self.set_tick_period();
+    }
+
+    /// Time has passed, and this configuration was replaced. Says whether requests still wait for it.
+    pub(super) fn finish_waiting(&self) -> bool {
+        self.table.forget_kept();
+        self.wake_waiting(self.clock.now());
+        !self.held.undecided().is_empty()
+    }
+
+    /// A call to the service has ended.
+    pub(super) fn answered(&self, call: CallId, answer: &impl HostAnswer) {
+        if self.vm.answered(call) {
+            return;
+        }
+        let (Some(mut follower), Ok(now)) = (self.following.follower(), self.clock.now()) else {
+            return;
+        };
+        let step = feed_call::with_answer(answer, |answer| {
+            // The random number only spreads retries.
+            follower.answered(call, answer, now, self.host.random())
+        });
+        drop(follower);
+        self.carry_out(step, now);
+        self.set_tick_period();
+    }
+
+    /// The root context ends, and no request of it is left: another VM may follow at once.
+    pub(super) fn leave(&self) {
+        let Following { names, joined, .. } = &self.following;
+        let departure = match (joined.get(), self.clock.monotonic()) {
+            (Some(joined), Ok(now)) => {
+                joined.follower.borrow_mut().resign(now);
+                let request = joined.request.clone();
+                Some(Departure::begin(&self.host, names.clone(), joined.number, request, now))
+            }
+            _ => None,
+        };
+        self.vm.one_left(departure, &self.config.key_service);
+    }
+
+    fn follow(&self, tick: Tick) {
+        let now = tick.now.monotonic;
+        let Some(joined) = self.join(now) else { return };
+        if tick.clock_stepped {
+            self.host.log(
+                LogLevel::Warn,
+                format_args!("the clock was set, or the machine slept: the key service is asked at once"),
+            );
+            joined.follower.borrow_mut().ask_at_once();
+        }
+        let step = joined.follower.borrow_mut().tick(self.candidate.get(), now, self.host.random());
+        self.carry_out(step, tick.now);
+        let is_following = joined.follower.borrow().current(now) == Some(self.following.id);
+        joined.housekeeping.borrow_mut().tick(is_following, now);
+        self.report(tick.now);
+    }
+
+    /// What the plugin has since its first tick. `None` when others kept writing the register, to be tried again with the next.
+    fn join(&self, now: MonotonicMillis) -> Option<&Joined<H>> {
+        let Following { names, id, joined } = &self.following;
+        let host = &self.host;
+        if joined.get().is_none() {
+            let refuse_after_ms = millis(self.config.staleness.refuse_after);
+            let number = Register::new(host.clone(), names).enter(host.random(), refuse_after_ms)?;
+            let request = self.feed_request(number);
+            let follower = Follower::new(*id, host.clone(), names, request.clone(), now);
+            let housekeeping = RefCell::new(Housekeeping::new(host.clone(), names.table()));
+            let _ = joined.set(Joined { number, request, follower: RefCell::new(follower), housekeeping });
+        }
+        joined.get()
+    }
+
+    fn feed_request(&self, number: TableNumber) -> FeedRequest {
+        let service = &self.config.key_service;
+        let vm_id = self.host.vm_id().unwrap_or_default();
+        FeedRequest {
+            path: service.path.clone(),
+            edge: self.edge_name(number),
+            instance: Instance::of(number, &vm_id, self.following.names.table()),
+            wait_ms: millis(service.wait),
+            fetch_timeout_ms: millis(service.fetch_timeout),
+        }
+    }
+
+    fn carry_out(&self, step: Step, now: Moment) {
+        for note in &step.notes {
+            self.observe(note);
+        }
+        let Some(poll) = step.poll else { return };
+        // The follower is not borrowed while the host is called: it could call back.
+        let sent = feed_call::send(&self.host, &poll, &self.config.key_service);
+        let Some(mut follower) = self.following.follower() else { return };
+        match sent {
+            Ok(call) => {
+                self.stats.add(self.stats.feed_polls, 1);
+                follower.sent(call, now);
+            }
+            Err(HostFailed) => {
+                let step = follower.not_sent(now.monotonic, self.host.random());
+                for note in &step.notes {
+                    self.observe(note);
+                }
+            }
+        }
+    }
+
+    fn observe(&self, note: &Note) {
+        match note {
+            Note::Applied { rows } => self.stats.add(self.stats.feed_rows, *rows),
+            Note::BeganFollowing | Note::Loaded { .. } | Note::StoppedFollowing => {
+                self.host.log(LogLevel::Info, format_args!("{note}"))
+            }
+            Note::CredentialEnded(ended) => {
+                self.stats.set(self.stats.credential_ended, u64::from(*ended));
+                if *ended {
+                    self.host.log(LogLevel::Error, format_args!("{note}"))
+                } else {
+                    self.host.log(LogLevel::Info, format_args!("{note}"))
+                }
+            }
+            Note::Failed(_) => {
+                self.stats.add(self.stats.feed_failures, 1);
+                self.host.log(LogLevel::Warn, format_args!("{note}"));
+            }
+            Note::LoadBegan(reason) => {
+                self.stats.add(self.stats.feed_loads, 1);
+                if *reason == LoadReason::Reset {
+                    self.stats.add(self.stats.feed_resets, 1);
+                }
+                self.host.log(LogLevel::Info, format_args!("{note}"));
+            }
+            Note::SetAside(rows) => {
+                self.stats.add(self.stats.feed_rows_set_aside, rows.count);
+                self.host.log(LogLevel::Warn, format_args!("{note}"));
+            }
+            Note::UnexpectedAnswer => self.host.log(LogLevel::Warn, format_args!("{note}")),
+        }
+    }
+
+    /// Shows the state of the table, and warns when its freshness has changed.
+    fn report(&self, now: Moment) {
+        let follower = self.following.follower().and_then(|follower| follower.current(now.monotonic));
+        self.stats.set(self.stats.feed_follower, follower.map_or(0, |id| u64::from(id.0)));
+        let Ok(Some(live)) = self.table.live(now.monotonic) else { return };
+        let age = live.age(now);
+        self.stats.set(self.stats.credential_ended, u64::from(live.credential_ended));
+        self.stats.set(self.stats.table_age_ms, age.ms);
+        self.stats.set(self.stats.table_cursor, live.cursor.0);
+        self.stats.set(self.stats.table_generation, u64::from(live.generation.0));
+        self.stats.set(self.stats.table_keys, live.keys);
+        let freshness = Freshness::of(age, &self.config.staleness);
+        match (self.freshness.replace(Some(freshness)), freshness) {
+            (Some(before), after) if before == after => {}
+            (None | Some(_), Freshness::Stale) => self
+                .host
+                .log(LogLevel::Warn, format_args!("the table is stale, and serves while it is allowed to")),
+            (None | Some(_), Freshness::TooOld) => {
+                self.host.log(LogLevel::Error, format_args!("the table is too old: requests are refused"))
+            }
+            (None, Freshness::Fresh) => {}
+            (Some(_), Freshness::Fresh) => {
+                self.host.log(LogLevel::Info, format_args!("the table is fresh again"))
+            }
+        }
+    }
+
+    fn set_tick_period(&self) {
+        let tick_ms = if self.following.is_busy() || self.vm.is_busy() { TICK_BUSY_MS } else { TICK_MS };
+        if self.tick_ms.replace(tick_ms) != tick_ms {
+            let _ = self.host.set_tick_period(Duration::from_millis(tick_ms));
+        }
+    }
+
+    /// The name of this process for the operator. A process that nobody has named is heard of in the log.
+    fn edge_name(&self, drawn: TableNumber) -> String {
+        let node_id = self.host.node_id().unwrap_or_default();
+        let name = EdgeName::of(self.config.edge.as_deref(), &node_id, drawn);
+        if let EdgeName::Drawn(name) = &name {
+            self.host.log(
+                LogLevel::Warn,
+                format_args!(
+                    "this proxy has no node id, so the key service knows it as {name} until it restarts: set `edge`"
+                ),
+            );
+        }
+        name.into_text()
+    }
+}

@@ -1,0 +1,91 @@
+//! Plugins of a VM that have ended, and the rest of their work.
+//!
+//! A plugin that ends cannot finish by itself: the host deletes its root context, and the calls of it. The
+//! ticks of the other plugins of the VM do it. Where there is none the VM ends too, at once (Envoy 1.39: a
+//! root context that asks for time in `proxy_on_done` gets none), and so all that is left is to count the
+//! plugin out. Its table then goes with the VM, or is taken on by the VMs that come, or is cleared by those
+//! of another feed.
+
+use std::cell::{Cell, RefCell};
+
+use latchkey_key_feed::MonotonicMillis;
+
+use super::feed_call;
+use crate::config::KeyService;
+use crate::host::{Host, HostFailed, LogLevel};
+use crate::refresh::{CallId, Departure};
+
+/// What the plugins of one VM have in common.
+pub struct Vm<H> {
+    /// How many there are.
+    plugins: Cell<u32>,
+    leavers: RefCell<Vec<Leaver<H>>>,
+}
+
+/// One plugin that has ended.
+struct Leaver<H> {
+    departure: Departure<H>,
+    /// Where to say goodbye, and as whom.
+    service: KeyService,
+}
+
+impl<H: Host> Vm<H> {
+    /// A VM without plugins.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { plugins: Cell::new(0), leavers: RefCell::new(Vec::new()) }
+    }
+
+    /// A plugin of this VM has begun.
+    pub(super) fn one_came(&self) {
+        self.plugins.set(self.plugins.get().saturating_add(1));
+    }
+
+    /// A plugin of this VM has ended; it has a departure if it had joined its table.
+    pub(super) fn one_left(&self, departure: Option<Departure<H>>, service: &KeyService) {
+        self.plugins.set(self.plugins.get().saturating_sub(1));
+        let Some(departure) = departure else { return };
+        if self.plugins.get() == 0 {
+            departure.without_goodbye();
+            return;
+        }
+        self.leavers.borrow_mut().push(Leaver { departure, service: service.clone() });
+    }
+
+    /// Time has passed. Called by a plugin with its own host, whose call a goodbye then is.
+    pub(super) fn go_on(&self, host: &H, now: MonotonicMillis) {
+        // Nothing is borrowed while the host is called: it could call back.
+        let mut leavers = self.leavers.take();
+        for Leaver { departure, service } in &mut leavers {
+            let Some(goodbye) = departure.tick(now) else { continue };
+            host.log(
+                LogLevel::Info,
+                format_args!(
+                    "the last plugin of a table has ended: the table is cleared, and the key service is told"
+                ),
+            );
+            match feed_call::send(host, &goodbye, service) {
+                Ok(call) => departure.sent(call, now),
+                Err(HostFailed) => departure.not_sent(),
+            }
+        }
+        leavers.retain(|leaver| !leaver.departure.is_over());
+        self.leavers.borrow_mut().append(&mut leavers);
+    }
+
+    /// Whether the call that has ended was a goodbye.
+    pub(super) fn answered(&self, call: CallId) -> bool {
+        self.leavers.borrow_mut().iter_mut().any(|leaver| leaver.departure.answered(call))
+    }
+
+    /// Whether the next tick has work to do, and should come soon.
+    pub(super) fn is_busy(&self) -> bool {
+        self.leavers.borrow().iter().any(|leaver| leaver.departure.is_busy())
+    }
+}
+
+impl<H: Host> Default for Vm<H> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

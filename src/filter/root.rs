@@ -1,0 +1,78 @@
+//! Which configuration is at work.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Filter, RequestFilter, Vm};
+use crate::config::Config;
+use crate::host::{Host, HostAnswer, LogLevel, RequestId};
+use crate::limits::FIRST_TICK_MS;
+use crate::refresh::CallId;
+
+/// One plugin of one VM: ticks, calls and their answers belong to it.
+pub struct Root<H: Host> {
+    host: H,
+    vm: Rc<Vm<H>>,
+    /// Absent until a configuration has been accepted; requests are refused without one.
+    filter: Option<Rc<Filter<H>>>,
+    /// Those that were replaced while requests waited for them.
+    replaced: Vec<Rc<Filter<H>>>,
+}
+
+impl<H: Host> Root<H> {
+    /// A plugin without a configuration.
+    pub fn new(host: H, vm: Rc<Vm<H>>) -> Self {
+        Self { host, vm, filter: None, replaced: Vec::new() }
+    }
+
+    /// A configuration has come; says whether it is accepted. One that is not changes nothing.
+    pub fn configure(&mut self, json: &[u8], environment: impl Fn(&str) -> Option<String>) -> bool {
+        match Config::parse(json, environment) {
+            Ok(config) => {
+                let filter = Filter::new(self.host.clone(), Rc::clone(&self.vm), config);
+                if let Some(before) = self.filter.replace(Rc::new(filter)) {
+                    before.leave();
+                    self.replaced.push(before);
+                }
+                // A host that would not tick keeps requests waiting, and so denies them.
+                let _ = self.host.set_tick_period(Duration::from_millis(FIRST_TICK_MS));
+                true
+            }
+            Err(invalid) => {
+                self.host.log(LogLevel::Error, format_args!("{invalid}"));
+                false
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self) {
+        if let Some(filter) = &self.filter {
+            filter.tick();
+        }
+        // What waited for a configuration is decided by that one.
+        self.replaced.retain(|filter| filter.finish_waiting());
+    }
+
+    /// A call to the service has ended.
+    pub fn answered(&self, call: CallId, answer: &impl HostAnswer) {
+        if let Some(filter) = &self.filter {
+            filter.answered(call, answer);
+        }
+    }
+
+    /// A request has come.
+    #[must_use]
+    pub fn request(&self, id: RequestId) -> RequestFilter<H> {
+        RequestFilter::new(id, self.filter.clone())
+    }
+}
+
+/// All requests of this plugin have ended.
+impl<H: Host> Drop for Root<H> {
+    fn drop(&mut self) {
+        if let Some(filter) = &self.filter {
+            filter.leave();
+        }
+    }
+}

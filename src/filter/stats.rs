@@ -1,0 +1,89 @@
+//! Every metric of the filter.
+
+use std::cell::RefCell;
+
+use crate::denial::Denial;
+use crate::host::{HostMetrics, MetricId};
+use crate::metrics;
+
+/// Where the filter counts.
+pub(super) struct Stats<H> {
+    host: H,
+    pub(super) admitted: Counter,
+    pub(super) admitted_stale: Counter,
+    pub(super) passed_without_key: Counter,
+    pub(super) waited: Counter,
+    pub(super) feed_polls: Counter,
+    pub(super) feed_failures: Counter,
+    pub(super) feed_loads: Counter,
+    pub(super) feed_resets: Counter,
+    pub(super) feed_rows: Counter,
+    pub(super) feed_rows_set_aside: Counter,
+    pub(super) feed_follower: Gauge,
+    pub(super) credential_ended: Gauge,
+    pub(super) table_age_ms: Gauge,
+    pub(super) table_cursor: Gauge,
+    pub(super) table_generation: Gauge,
+    pub(super) table_keys: Gauge,
+    /// By reason, from the first time it happened in this VM.
+    denied: RefCell<Vec<(Denial, Counter)>>,
+}
+
+/// A number that only grows. One that the host would not define counts nothing.
+#[derive(Clone, Copy)]
+pub(super) struct Counter(Option<MetricId>);
+
+/// A number that comes and goes.
+#[derive(Clone, Copy)]
+pub(super) struct Gauge(Option<MetricId>);
+
+impl<H: HostMetrics> Stats<H> {
+    pub(super) fn define(host: H) -> Self {
+        let counter = |name| Counter(host.define_counter(name).ok());
+        let gauge = |name| Gauge(host.define_gauge(name).ok());
+        Self {
+            admitted: counter(metrics::ADMITTED),
+            admitted_stale: counter(metrics::ADMITTED_STALE),
+            passed_without_key: counter(metrics::PASSED_WITHOUT_KEY),
+            waited: counter(metrics::WAITED),
+            feed_polls: counter(metrics::FEED_POLLS),
+            feed_failures: counter(metrics::FEED_FAILURES),
+            feed_loads: counter(metrics::FEED_LOADS),
+            feed_resets: counter(metrics::FEED_RESETS),
+            feed_rows: counter(metrics::FEED_ROWS),
+            feed_rows_set_aside: counter(metrics::FEED_ROWS_SET_ASIDE),
+            feed_follower: gauge(metrics::FEED_FOLLOWER),
+            credential_ended: gauge(metrics::FEED_CREDENTIAL_ENDED),
+            table_age_ms: gauge(metrics::TABLE_AGE_MS),
+            table_cursor: gauge(metrics::TABLE_CURSOR),
+            table_generation: gauge(metrics::TABLE_GENERATION),
+            table_keys: gauge(metrics::TABLE_KEYS),
+            denied: RefCell::new(Vec::new()),
+            host,
+        }
+    }
+
+    /// A number that cannot be counted is missing from the metrics, and that is all.
+    pub(super) fn add(&self, Counter(id): Counter, count: usize) {
+        if let (Some(id), Ok(count @ 1..)) = (id, u64::try_from(count)) {
+            let _ = self.host.add_to_counter(id, count);
+        }
+    }
+
+    pub(super) fn set(&self, Gauge(id): Gauge, value: u64) {
+        if let Some(id) = id {
+            let _ = self.host.set_gauge(id, value);
+        }
+    }
+
+    pub(super) fn count_denied(&self, denial: Denial) {
+        let mut denied = self.denied.borrow_mut();
+        let known = denied.iter().find(|(reason, _)| *reason == denial).map(|(_, counter)| *counter);
+        let counter = known.unwrap_or_else(|| {
+            let counter = Counter(self.host.define_counter(&metrics::denied(denial)).ok());
+            denied.push((denial, counter));
+            counter
+        });
+        self.add(counter, 1);
+    }
+}

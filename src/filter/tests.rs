@@ -1,0 +1,8 @@
+//! The rules of the filter, over a host that does as it is told.
+
+mod departure;
+mod fail_closed;
+mod following;
+mod model;
+mod requests;
+mod waiting;

@@ -1,0 +1,141 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::model::{Edge, authorization, least, with};
+use crate::filter::Flow;
+use crate::host::RequestId;
+use crate::limits::TICK_MS;
+use crate::metrics;
+use crate::table::sample_keys::{key, live};
+use crate::testing::HostCall;
+
+#[test]
+fn requests_that_came_before_the_table_are_woken_in_the_order_in_which_they_came() {
+    let mut edge = Edge::new(&least());
+    for id in [5, 3, 9] {
+        assert_eq!(edge.good_request(id), Flow::Hold);
+    }
+    assert_eq!(edge.host.metric(metrics::WAITED), 3);
+    edge.tick();
+    assert_eq!(edge.resumed(), [0; 0]);
+    edge.answer(&[live(1, key("good"))], 1);
+    edge.tick();
+    assert_eq!(edge.resumed(), [5, 3, 9]);
+    for id in [5, 3, 9] {
+        assert_eq!(edge.state(id).values("x-api-key-id"), ["good"]);
+        assert_eq!((edge.body(id), edge.trailers(id, &[])), (Flow::Continue, Flow::Continue));
+    }
+    edge.tick();
+    assert_eq!(edge.resumed(), [5, 3, 9], "each is woken once");
+}
+
+#[test]
+fn the_body_and_the_trailers_of_a_request_wait_with_it() {
+    let mut edge = Edge::new(&least());
+    edge.good_request(1);
+    assert_eq!((edge.body(1), edge.trailers(1, &[])), (Flow::Hold, Flow::Hold));
+    edge.tick();
+    assert_eq!((edge.body(1), edge.trailers(1, &[])), (Flow::Hold, Flow::Hold));
+}
+
+#[test]
+fn a_request_that_waited_and_is_refused_stays_held() {
+    let mut edge = Edge::new(&least());
+    edge.request(1, &[("authorization", &authorization("good", "wrong"))]);
+    edge.good_request(2);
+    edge.tick();
+    edge.answer(&[live(1, key("good"))], 1);
+    edge.tick();
+    assert_eq!(edge.reply(1), Some((401, "latchkey_secret_wrong".to_owned())));
+    assert_eq!((edge.body(1), edge.trailers(1, &[])), (Flow::Hold, Flow::Hold));
+    assert_eq!(edge.resumed(), [2]);
+}
+
+#[test]
+fn who_has_waited_enough_is_refused_once() {
+    let mut edge = Edge::new(&with("start_up_wait", json!("1s")));
+    edge.good_request(1);
+    for _ in 0..9 {
+        edge.tick();
+    }
+    assert_eq!(edge.reply(1), None);
+    edge.tick();
+    assert_eq!(edge.reply(1), Some((503, "latchkey_table_absent".to_owned())));
+    assert_eq!(edge.body(1), Flow::Hold);
+    edge.tick();
+    assert_eq!(edge.host.metric("latchkey.denied.reason.table_absent"), 1);
+}
+
+#[test]
+fn while_the_clock_fails_those_who_wait_are_refused() {
+    let mut edge = Edge::new(&least());
+    edge.good_request(1);
+    edge.host.fail_all(HostCall::Wall);
+    edge.tick();
+    assert_eq!(edge.reply(1), Some((503, "latchkey_host_failed".to_owned())));
+    assert_eq!((edge.resumed(), edge.body(1)), (vec![], Flow::Hold));
+}
+
+#[test]
+fn a_request_that_the_host_knows_no_more_keeps_nobody_from_being_woken() {
+    let mut edge = Edge::new(&least());
+    edge.good_request(1);
+    edge.good_request(2);
+    edge.host.end(RequestId(1));
+    edge.tick();
+    edge.answer(&[live(1, key("good"))], 1);
+    edge.tick();
+    assert_eq!(edge.resumed(), [2]);
+}
+
+#[test]
+fn a_request_that_has_ended_is_not_woken() {
+    let mut edge = Edge::new(&least());
+    edge.good_request(1);
+    edge.requests.clear();
+    edge.tick();
+    edge.answer(&[live(1, key("good"))], 1);
+    edge.tick();
+    assert_eq!(edge.resumed(), [0; 0]);
+}
+
+#[test]
+fn a_configuration_that_comes_while_requests_wait_decides_about_later_ones_only() {
+    let mut edge = Edge::new(&least());
+    assert_eq!(edge.good_request(1), Flow::Hold);
+    let later = with("identity", json!({"headers": {"id": "x-key"}}));
+    assert!(edge.root.configure(later.to_string().as_bytes(), |_| None));
+    assert_eq!(edge.good_request(2), Flow::Hold);
+    edge.tick();
+    edge.answer(&[live(1, key("good"))], 1);
+    edge.tick();
+    assert_eq!(edge.resumed(), [2, 1]);
+    assert_eq!(
+        (edge.state(2).values("x-key"), edge.state(2).values("x-api-key-id")),
+        (vec!["good".to_owned()], vec![])
+    );
+    assert_eq!(
+        (edge.state(1).values("x-key"), edge.state(1).values("x-api-key-id")),
+        (vec![], vec!["good".to_owned()])
+    );
+}
+
+#[test]
+fn a_configuration_that_is_refused_changes_nothing() {
+    let mut edge = Edge::loaded(&least());
+    assert!(!edge.root.configure(b"{", |_| None));
+    assert_eq!(edge.host.logged("the configuration is refused").len(), 1);
+    assert_eq!(edge.good_request(1), Flow::Continue);
+}
+
+#[test]
+fn those_who_wait_for_a_configuration_that_was_replaced_are_refused_in_time() {
+    let mut edge = Edge::new(&with("start_up_wait", json!("1s")));
+    edge.good_request(1);
+    assert!(edge.root.configure(least().to_string().as_bytes(), |_| None));
+    edge.host.clocks().pass(u64::try_from(Duration::from_secs(1).as_millis()).unwrap() - TICK_MS);
+    edge.tick();
+    assert_eq!(edge.reply(1), Some((503, "latchkey_table_absent".to_owned())));
+    assert_eq!(edge.body(1), Flow::Hold);
+}

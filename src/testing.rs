@@ -1,0 +1,11 @@
+//! A proxy that does as it is told, for tests, simulations and benches.
+
+mod fake_clocks;
+mod fake_host;
+mod fake_request;
+mod fake_shared_data;
+
+pub use fake_clocks::{FakeClocks, START, WALL_START};
+pub use fake_host::{FakeHost, HostCall, SentCall};
+pub use fake_request::{FakeAnswer, FakeRequest, LentHeaders, RequestState};
+pub use fake_shared_data::FakeSharedData;
