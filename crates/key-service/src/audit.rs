@@ -92,13 +92,13 @@ pub struct RefusalEvent<'a> {
 /// A change that was refused when it was to be written: somebody on whom it stands was shut out after the request had come.
 #[derive(Clone, Debug)]
 pub struct ShutOutEvent<'a> {
-    /// What was asked, as the trail calls it once it is done.
+    /// What was asked, as the audit log calls it once it is done.
     pub action: &'static str,
     /// Who asked.
     pub actor: &'a Actor,
     /// Why it was refused, out of a bounded set.
     pub reason: &'static str,
-    /// The user or the key that is let in no more, if it has a name.
+    /// The user or the key that is no longer let in, if it has a name.
     pub claimed: Option<&'a str>,
 }
 
@@ -165,7 +165,7 @@ impl Actor {
         Payer::new(&self.username, &self.realm)
     }
 
-    /// The service itself, in what it does unasked.
+    /// The service itself, for what it does without a request.
     #[must_use]
     pub fn service() -> Self {
         Self {
@@ -295,7 +295,7 @@ pub fn record_shut_out(event: &ShutOutEvent<'_>) {
     );
 }
 
-/// Writes the line of a failure. Of a change that failed nothing is left: it is all or nothing.
+/// Writes the line of a failure. A change that failed has left nothing behind.
 pub fn record_failure(event: &FailureEvent<'_>) {
     let actor = event.actor;
     tracing::info!(

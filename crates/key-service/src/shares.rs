@@ -1,16 +1,17 @@
-//! Places of which there is a bounded number, and a share of it for each who may take them.
+//! A bounded number of permits, of which each holder can take a share.
 //!
-//! Nobody waits for a place: whoever finds none is told so at once. Whoever has his share leaves the rest to others.
+//! Nobody waits for a permit: without a free one the answer is no at once. A holder that has its share gets
+//! no more, so the rest is left to others.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Places of one kind. Clones are the same places.
+/// Permits of one kind. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Shares<K: Eq + Hash>(Arc<Places<K>>);
 
-/// One place, which is free again when this goes.
+/// One permit, which is returned on drop.
 #[derive(Debug)]
 pub struct Share<K: Eq + Hash> {
     places: Arc<Places<K>>,
@@ -31,14 +32,14 @@ struct Taken<K: Eq + Hash> {
 }
 
 impl<K: Clone + Eq + Hash> Shares<K> {
-    /// So many places, of which one holder may have so many.
+    /// So many permits, of which one holder may have so many.
     #[must_use]
     pub fn new(all_max: usize, each_max: usize) -> Self {
         let taken = Mutex::new(Taken { all: 0, by_holder: HashMap::new() });
         Self(Arc::new(Places { all_max, each_max, taken }))
     }
 
-    /// A place, if there is one and the holder does not have his share yet.
+    /// A permit, if one is free and the holder does not have its share yet.
     #[must_use]
     pub fn take(&self, holder: &K) -> Option<Share<K>> {
         let mut taken = self.0.taken();
@@ -53,7 +54,7 @@ impl<K: Clone + Eq + Hash> Shares<K> {
 }
 
 impl<K: Eq + Hash> Places<K> {
-    /// What is behind the lock is whole at every moment, so a thread that died with it has spoilt nothing.
+    /// The value behind the lock is consistent at every moment, so a poisoned lock can be used.
     fn taken(&self) -> MutexGuard<'_, Taken<K>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }

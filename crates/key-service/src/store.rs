@@ -59,9 +59,9 @@ pub struct KeyStore {
     /// Which feed it is. Another process may begin another.
     epoch: Arc<watch::Sender<Epoch>>,
     changes: Arc<watch::Sender<Cursor>>,
-    /// Where changes of keys wait for each other.
+    /// The queue of changes of keys.
     line: ChangeLine,
-    /// Changes of the directory and of tokens pass the line of keys, a few at a time.
+    /// Changes of the directory and of tokens do not use the queue of keys; a few are made at a time.
     directory_turns: Turns,
     token_turns: Turns,
     health: ChangeHealth,

@@ -1,6 +1,8 @@
-//! Turns at something that few may do at once: a few for all, fewer for each who pays, and a bounded number of places to wait in.
+//! Permits for something that only a few may do at once: a few for all, fewer for each payer, and a bounded
+//! queue.
 //!
-//! Whoever waits stands first among his own and only then among all. So nobody stands behind all that another wants to have done.
+//! A request waits first among those of its payer and only then among all. So nobody waits behind all the
+//! work of another payer.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -41,7 +43,7 @@ struct Account {
     places_taken: usize,
 }
 
-/// A place to wait in, which is kept with the turn.
+/// A permit to wait, which is kept with the permit to run.
 #[derive(Debug)]
 pub(super) struct Place {
     payer: Payer,
@@ -50,7 +52,7 @@ pub(super) struct Place {
 }
 
 impl Turns {
-    /// So many turns at once for all, and for each who pays.
+    /// So many permits at once for all, and for each payer.
     #[must_use]
     pub fn new(all_max: usize, payer_max: usize) -> Self {
         Self {

@@ -40,14 +40,16 @@ pub struct EdgesReached {
 }
 
 impl Feed {
-    /// Places for those who wait for edges. A request without one is not refused: the change that it asks for is made all the same, and it is
-    /// told at once how far the change has come. Nobody must be able to keep a revocation from being made by waiting for other things.
+    /// Permits for requests that wait for edges. A request without a permit is not refused: its change is
+    /// made all the same, and the answer says at once how far the change has come. Otherwise waiting requests
+    /// could prevent a revocation.
     pub(super) fn wait_places() -> Shares<Payer> {
         Shares::new(EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PAYER_MAX)
     }
 
-    /// To wait for edges, for at most `wait` from when the change is durable; not at all where no place is free for the payer. Those who wait for
-    /// new keys do not take the places of those who end keys.
+    /// Takes a permit to wait for edges, for at most `wait` from when the change is durable. Without a free
+    /// permit the request will not wait. Requests that make keys do not take the permits of those that end
+    /// keys.
     pub fn edge_wait(&self, wait: Duration, waiting: Waiting, payer: &Payer) -> EdgeWait<'_> {
         let places = match waiting {
             Waiting::ForAll => &self.waits_for_all,

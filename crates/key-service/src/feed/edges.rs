@@ -62,7 +62,7 @@ pub struct EdgeLedger {
     /// Of which the store was told since the rows of other replicas were last taken in, and before that: what
     /// is being read may be older.
     dropped_before: [BTreeMap<EdgeId, GoneEdge>; 2],
-    /// The value of `heard` when the rows of other replicas were last taken in, and the time before that.
+    /// The value of `heard` when the rows of other replicas were last read, and the time before that.
     heard_at_merges: [u64; 2],
     /// The instances whose rows have to be written.
     unstored: BTreeSet<EdgeId>,
@@ -155,7 +155,7 @@ struct Stored {
     steady_until: SteadyMillis,
     /// For how long it lets it admit, whenever it is read.
     for_ms: u64,
-    /// Whether it has a promise of this epoch.
+    /// Whether the row has an acknowledgement of this epoch.
     has_promise: bool,
     /// The latest `until` that this replica has written or read. A later one was written by another replica.
     told_until: UnixMillis,

@@ -271,7 +271,7 @@ impl EdgeRegister {
         if !dropped.is_empty() {
             match self.store.let_edges_go(&dropped).await {
                 Ok(()) => self.ledger().note_let_go(dropped, self.store.may_have_replicas()),
-                // Until that is written it counts for longer than it must.
+                // Until that is written the instance only counts for longer than it must.
                 Err(error) => {
                     tracing::debug!(
                         error = &error as &dyn std::error::Error,
@@ -310,7 +310,7 @@ impl EdgeRegister {
         }
     }
 
-    /// Makes what the store knows no more and no longer than it has to be.
+    /// Reduces the rows of the store to what is still needed.
     async fn tidy_store(&self) -> Result<(), StoreError> {
         let now = self.now();
         let times = self.ledger().take_times_to_shorten(now);
@@ -322,13 +322,13 @@ impl EdgeRegister {
             self.store.know_all_edges(begun).await?;
             self.ledger().note_known_again(begun);
         }
-        // A clock that was set must not drop what counts.
+        // A clock that was set must not drop instances that count.
         let counting = self.ledger().earliest_row_that_counts(now);
         let ended_by = now.wall.minus(EDGE_ROW_LIFE).min(counting);
         self.store.drop_edges(now.wall.minus(EDGE_LEFT_LIFE), ended_by).await
     }
 
-    /// An edge that had acknowledged nothing before has loaded, which says nothing of how long a change takes.
+    /// The first acknowledgement of an edge follows a load, which says nothing about how long a change takes.
     fn time_changes(&self, heard: &Heard, acknowledged: Cursor) {
         let Some(before) = heard.before.filter(|before| *before != Cursor(0)) else { return };
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);

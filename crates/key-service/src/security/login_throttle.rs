@@ -73,7 +73,7 @@ pub enum LoginOutcome {
     Harmless,
 }
 
-/// There were too many failed logins from there.
+/// There were too many failed logins from this source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyFailedLogins {
     /// When the next login may be tried.

@@ -1,8 +1,9 @@
 //! Passwords and their hashes.
 //!
-//! People choose passwords, so what is kept is slow to try: Argon2id (RFC 9106). Verifying takes a thread for some
-//! milliseconds, therefore it happens off the threads that serve requests, on a bounded number of threads, with a bounded
-//! number of requests waiting for one, of which no source and no username has all. A user nobody knows costs the same as a wrong password.
+//! People choose passwords, so hashes must be slow to try: Argon2id (RFC 9106). Verifying takes a thread for
+//! some milliseconds. Therefore it happens apart from the threads that serve requests, on a bounded number of
+//! threads with a bounded queue, of which each source and each username has only a share. An unknown user
+//! costs the same as a wrong password.
 
 mod memory;
 
@@ -53,7 +54,7 @@ pub struct PasswordChecker {
     decoy: PasswordHash,
 }
 
-/// A login that has a place among those whose passwords are looked at.
+/// The permit of a login to have its password checked.
 #[derive(Debug)]
 pub struct Login<'a> {
     checker: &'a PasswordChecker,
@@ -193,11 +194,11 @@ impl PasswordChecker {
         })
     }
 
-    /// A place for a login from there with this username. Neither takes all of them.
+    /// A permit for a login from this source with this username. Both have only a share of the permits.
     ///
     /// # Errors
     ///
-    /// [`Saturated`] when too many wait already, of all or of one of the two.
+    /// [`Saturated`] when too many wait already, in total or for one of the two.
     pub fn login(&self, source: Option<Source>, username: &str) -> Result<Login<'_>, Saturated> {
         let source = self.sources.take(&source.map(Network::of)).ok_or(Saturated)?;
         let username = self.usernames.take(&username.to_owned()).ok_or(Saturated)?;
@@ -240,7 +241,8 @@ impl Login<'_> {
         let known = stored.is_some();
         let hash = stored.unwrap_or(&self.checker.decoy).clone();
         let thread = Arc::clone(&self.checker.threads).acquire_owned().await.map_err(|_| Saturated)?;
-        // The permit goes with the work: a caller that hangs up frees its place, but the thread is busy until the end.
+        // The permit belongs to the work: a caller that hangs up leaves the queue, but the thread is busy
+        // until the end.
         let memory = Arc::clone(&self.checker.memory);
         let matches = tokio::task::spawn_blocking(move || {
             let _busy = thread;
@@ -251,7 +253,7 @@ impl Login<'_> {
     }
 }
 
-/// Places to hash on so many threads, and to wait.
+/// Permits to hash on so many threads, and to wait.
 fn places<K: Clone + Eq + Hash>(threads: usize) -> Shares<K> {
     Shares::new(threads + PASSWORDS_WAITING_MAX, threads + PASSWORDS_WAITING_SHARE_MAX)
 }

@@ -100,7 +100,7 @@ impl Change {
         self.keys() >= GROUP_KEYS_MAX
     }
 
-    /// How many bytes of texts it brings, at most, as JSON. What ends keys brings none.
+    /// How many bytes of text it writes at most, as JSON. A change that only invalidates keys writes none.
     pub(super) fn written_len(&self) -> usize {
         match &self.verb {
             Verb::Add(keys) => keys.iter().map(StoredKey::written_len).sum(),

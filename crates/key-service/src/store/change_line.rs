@@ -1,7 +1,8 @@
-//! The way of a change of keys to the line in which changes are written.
+//! Admission of changes of keys to the queue in which they are written.
 //!
-//! Invalidations have places of their own, and go first (`group_commit`). Nobody takes all places, and of changes that fill a group
-//! alone one is in the line for each who asks: whoever asks for many large ones waits for himself, and others pass.
+//! Invalidations have permits of their own, and go first (`group_commit`). No payer can take all permits. Of
+//! changes that fill a group alone, the queue holds one for each payer: a payer with many large changes waits
+//! for its own, and others pass.
 
 use latchkey_effort::Payer;
 use tracing::Instrument as _;
@@ -14,7 +15,7 @@ use crate::store::group_commit::GroupCommit;
 use crate::store::ledger::KeyLedger;
 use crate::turns::{Turn, Turns};
 
-/// Where changes of keys wait for each other. Clones are the same line.
+/// The queue of changes of keys. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct ChangeLine {
     line: GroupCommit<KeyLedger>,
@@ -22,7 +23,7 @@ pub(super) struct ChangeLine {
     others: Way,
 }
 
-/// How a kind of changes comes to the line.
+/// The permits of a kind of changes.
 #[derive(Clone, Debug)]
 struct Way {
     places: Shares<Payer>,
@@ -30,12 +31,12 @@ struct Way {
 }
 
 impl ChangeLine {
-    /// Opens a line to this ledger.
+    /// Opens a queue to this ledger.
     pub(super) fn begin(ledger: KeyLedger) -> Self {
         Self { line: GroupCommit::begin(ledger), invalidations: Way::new(), others: Way::new() }
     }
 
-    /// A turn to look up what a large change of other things than the end of keys is about.
+    /// A permit to look up what a large change is about that is not an invalidation.
     ///
     /// # Errors
     ///
@@ -52,7 +53,7 @@ impl ChangeLine {
     pub(super) async fn write(&self, mut change: Change) -> Result<Done, StoreError> {
         let payer = change.payer();
         let Way { places, large } = if change.ends_keys() { &self.invalidations } else { &self.others };
-        // The place goes with the change, which is made also when the caller has gone.
+        // The permit belongs to the change, which is made even if the caller is gone.
         change.place = Some(places.take(&payer).ok_or(StoreError::TooManyChanges)?);
         if !change.is_large() {
             return self.line.write(change).await;

@@ -26,7 +26,7 @@ pub struct EdgeRow {
     pub acknowledged: Cursor,
     /// When it last asked.
     pub seen: UnixMillis,
-    /// It may admit until then at most, by the clock of whoever wrote it.
+    /// It may admit until then at most, by the clock of the replica that wrote it.
     pub may_admit_until: UnixMillis,
     /// When that was written, by the same clock.
     pub noted: UnixMillis,
@@ -34,7 +34,7 @@ pub struct EdgeRow {
     pub has_left: bool,
 }
 
-/// For how long an instance may admit from now on, as far as whoever notes it knows.
+/// For how long an instance may admit from now on, as far as the writer knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeTime {
     /// Which.
@@ -47,7 +47,7 @@ pub struct EdgeTime {
     pub may_admit_for_ms: u64,
 }
 
-/// An instance that can admit no more, as far as whoever noted it knew.
+/// An instance that can admit no more, as far as the replica knew that wrote this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GoneEdge {
     /// Which.
@@ -63,12 +63,14 @@ pub struct GoneEdge {
 pub struct KnownEdges {
     /// The instances.
     pub rows: Vec<EdgeRow>,
-    /// There may be edges that asked before this moment, and not since, and are not among the instances; 0 when there are none.
+    /// Edges that asked before this moment, and not since, may be missing among the instances; 0 when none
+    /// can be missing.
     pub begun: UnixMillis,
 }
 
 impl EdgeRow {
-    /// For how long it may admit from when that was noted: whatever the clock said of whoever noted it, and says of whoever reads it.
+    /// For how long it may admit from when that was noted. A length of time does not depend on the clocks of
+    /// the writer and the reader.
     #[must_use]
     pub fn may_admit_for_ms(&self) -> u64 {
         self.may_admit_until.0.saturating_sub(self.noted.0)
@@ -108,8 +110,9 @@ impl KeyStore {
         self.database.let_edges_go(gone).await
     }
 
-    /// Makes durable for how long these instances may admit from now on, where that is shorter than what was noted, but for those of
-    /// which others have written more than was known. If it is not durable, they count for longer.
+    /// Makes durable for how long these instances may admit from now on, where that is shorter than the row,
+    /// except for those about which another replica has written something later. If it is not durable, they
+    /// only count for longer.
     ///
     /// # Errors
     ///
@@ -118,7 +121,8 @@ impl KeyStore {
         self.database.shorten_edge_times(times).await
     }
 
-    /// Notes that no edge can admit any more that asked before that moment, of [`KnownEdges::begun`], and not since.
+    /// Notes that edges that asked before the moment of [`KnownEdges::begun`], and not since, can admit no
+    /// more.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use crate::store::footing::Footing;
 /// Why the store did not do it.
 #[derive(Debug)]
 pub enum StoreError {
-    /// What is stored is not what was stored: the text says which part.
+    /// The stored data is damaged: the text says which part.
     Corrupt(&'static str),
     /// A key with this id exists.
     IdTaken,
@@ -16,9 +16,9 @@ pub enum StoreError {
     NulInText,
     /// A text is longer than PostgreSQL can find again.
     TextTooLong,
-    /// Whoever asked for it was let in no more when it was to be written: this did not hold.
+    /// What the change depends on was no longer valid when it was to be written.
     ShutOut(Footing),
-    /// As many changes wait as may.
+    /// The queue of changes is full.
     TooManyChanges,
     /// It is not a store of Latchkey.
     NotAStore,

@@ -46,8 +46,9 @@ impl Footing {
     }
 }
 
-/// Tells the trail and the metrics of a change that was refused because somebody is let in no more. The store does it and not who answers,
-/// so that nobody keeps it out of the trail by hanging up.
+/// Records in the audit log and the metrics that a change was refused because its user, key or token was no
+/// longer valid. The store does this and not the request handler, so that a client cannot prevent the line by
+/// hanging up.
 pub(super) fn tell_if_shut_out<T>(outcome: &Result<T, StoreError>, action: &'static str, actor: &Actor) {
     if let Err(error @ StoreError::ShutOut(footing)) = outcome {
         telemetry::authentication_failed(error.kind());

@@ -4,9 +4,10 @@
 //! group, and gives each change its own outcome, after the commit and never before it. While a group is
 //! written the next one gathers, so groups grow with the load. A change that comes alone waits for nothing.
 //!
-//! What is urgent goes first, so that it never waits for all the others. After a group of nothing else, one of the others is due.
+//! Urgent changes go first, so that they never wait for all the others. After a group of urgent changes only,
+//! one of the others is due.
 //!
-//! What is in the line is done whether or not anybody still waits for the answer.
+//! A change in the queue is made whether or not somebody still waits for the answer.
 
 use std::error::Error;
 use std::fmt;
@@ -58,14 +59,14 @@ struct Waiting<L: Ledger> {
 struct Front<L: Ledger> {
     urgent: Row<L>,
     others: Row<L>,
-    /// Whether the group before had none of the others.
+    /// Whether the last group had urgent changes only.
     others_are_due: bool,
 }
 
 /// Changes in the order in which they came.
 struct Row<L: Ledger> {
     changes: mpsc::Receiver<Waiting<L>>,
-    /// What was found too large for the group before it.
+    /// A change that was too large for the last group.
     first: Option<Waiting<L>>,
 }
 
@@ -177,7 +178,7 @@ impl<L: Ledger> Group<L> {
 
     /// Takes one more, or gives back what would make the group too large.
     fn add(&mut self, next: Waiting<L>) -> Result<(), Waiting<L>> {
-        // A change that is about no key is work all the same.
+        // A change of no key still takes a statement.
         let keys = self.keys.saturating_add(L::keys_of(&next.change).max(1));
         let len = self.len.saturating_add(L::len_of(&next.change));
         if keys > GROUP_KEYS_MAX || len > GROUP_LEN_MAX {

@@ -61,7 +61,7 @@ impl<T: 'static> Scan<T> {
                 Err(error) => Err(error),
             };
             if let Err(error) = scanned {
-                // Nobody misses the error who does not listen any more.
+                // The receiver is gone, so the error is not needed.
                 let _ = sender.send(Err(error)).await;
             }
         };

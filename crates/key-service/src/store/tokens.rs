@@ -268,8 +268,8 @@ impl KeyStore {
         .await
     }
 
-    /// When it is the payer's turn, and in a task of its own: a caller that hangs up must not lose the audit line of a change that is already
-    /// durable.
+    /// Once the payer has a permit, and in a task of its own: a caller that hangs up must not lose the audit
+    /// line of a durable change.
     async fn to_its_end<T: Send + 'static>(
         &self,
         payer: Payer,

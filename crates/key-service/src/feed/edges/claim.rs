@@ -3,7 +3,8 @@
 //! An acknowledgement can only be trusted if its sender can. So a name belongs to the credential that uses
 //! it:
 //!
-//! * Another credential may use it once that one's key has ended, or nothing of its instances may admit any more, or they were forgotten.
+//! * Another credential may use the name once the key of the first has ended, or its instances can admit no
+//!   more, or they were forgotten.
 //! * A credential that has promised nothing under it does not keep others away. Both are counted, and none can speak for the other.
 //! * Another credential of the same owner may use it as a further instance, so that an edge can be given a new key before the old one ends.
 //! * An instance that has drawn its identity keeps it with a new key of the same owner, because nobody else

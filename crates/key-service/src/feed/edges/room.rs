@@ -52,14 +52,14 @@ impl EdgeLedger {
         given_way.filter_map(|gone| gone.get(&row.id)).any(|gone| !newer(gone))
     }
 
-    /// What has given way, to be noted in the store. Whoever has done so says it with [`Self::note_let_go`].
+    /// The dropped instances, to be marked in the store. Call [`Self::note_let_go`] once that is done.
     #[must_use]
     pub fn dropped(&self) -> Vec<GoneEdge> {
         self.dropped.values().cloned().collect()
     }
 
-    /// Notes that the store knows that these are gone. Where other replicas write too, a reading that has begun
-    /// may still bring what it knew before.
+    /// Notes that the store has these marked as gone. With other replicas, a read that has begun may still
+    /// bring their old rows.
     pub fn note_let_go(&mut self, gone: Vec<GoneEdge>, are_rows_read: bool) {
         for gone in gone {
             if self.dropped.get(&gone.id) != Some(&gone) {
@@ -73,13 +73,13 @@ impl EdgeLedger {
         }
     }
 
-    /// Notes that the rows of other replicas were taken in: the next reading begins after this one.
+    /// Notes that the rows of other replicas were read: the next read begins after this one.
     pub(super) fn note_rows_taken_in(&mut self) {
         let [latest, before] = &mut self.dropped_before;
         *before = std::mem::take(latest);
     }
 
-    /// Whether the log is to be told that a credential has as many as it may: once a minute for each.
+    /// Whether to log that a credential has as many instances as it may: once a minute for each credential.
     pub fn tells_log_of(&mut self, holder: &Holder, now: Moment) -> bool {
         let Some(share) = self.shares.get_mut(holder) else { return true };
         let is_due = now.steady >= share.logged_until;
@@ -89,7 +89,7 @@ impl EdgeLedger {
         is_due
     }
 
-    /// Notes that an instance is remembered, of this credential.
+    /// Notes that an instance of this credential is kept.
     pub(super) fn count_in(&mut self, id: &EdgeId, holder: &Holder) {
         self.shares.entry(holder.clone()).or_default().ids.insert(id.clone());
         self.note_gone(holder);
@@ -127,7 +127,7 @@ impl EdgeLedger {
         }
     }
 
-    /// How many instances the credential has that has the most.
+    /// The number of instances of the credential that has the most.
     pub(super) fn most_of_one_holder(&self) -> usize {
         self.shares.values().map(|share| share.ids.len()).max().unwrap_or_default()
     }

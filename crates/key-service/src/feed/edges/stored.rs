@@ -1,12 +1,12 @@
 //! The ledger's rows in the store, and the rows that other replicas have written.
 //!
-//! A row is written when an instance is new, when this replica answers it and had not lately, when its
-//! credential or its `refuse_after` changes, when it promises for the first time, and when it leaves. The
-//! time until which it may admit is written [`EDGE_ROW_WINDOW`] ahead, and again once half of that is used
-//! up: a request that finds its answer covered writes nothing.
+//! A row is written when an instance is new, when this replica answers it and had not done so lately, when
+//! its credential or its `refuse_after` changes, when it acknowledges for the first time, and when it leaves.
+//! The time until which it may admit is written [`EDGE_ROW_WINDOW`] ahead, and again once half of that has
+//! passed. So most requests write nothing.
 //!
-//! A row is read as a length of time. When the machine starts with a wrong clock, nobody is dropped and nobody
-//! counts for longer.
+//! A row is read as a length of time. So when the machine starts with a wrong clock, no instance is dropped
+//! and none counts for longer.
 
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
@@ -103,7 +103,8 @@ impl EdgeLedger {
             self.remove(id);
         }
         for (id, progress) in &self.edges {
-            // One that this replica has answered may be again, any moment; another has only to be remembered.
+            // This replica may answer an instance again that it has answered; of other instances it only
+            // keeps what is known.
             let is_noted = if progress.is_answered(now) {
                 let ahead = progress.refuse_after_ms + ANSWER_MARGIN_MS + WAIT_MS_MAX + WINDOW_MS / 2;
                 progress.is_stored_until(ahead, now)
@@ -141,7 +142,7 @@ impl EdgeLedger {
                 return false;
             }
             if !self.make_room_for_row(&row, now) {
-                // There are never more than may be that may admit, but for clocks that were set.
+                // There are never more than the limit that may admit, unless clocks were set.
                 self.doubt_until(now.steady.plus(row.may_admit_for_ms()));
                 return false;
             }
@@ -220,7 +221,7 @@ impl EdgeProgress {
         }
     }
 
-    /// For how long the store is to be told that it may admit: ahead of what this replica has answered.
+    /// The time to write for which it may admit: ahead of what this replica has answered.
     pub(super) fn noted_for_ms(&self, now: Moment) -> u64 {
         let remaining = self.remaining(now);
         if !self.is_answered(now) {
@@ -229,8 +230,8 @@ impl EdgeProgress {
         remaining.max(self.answered_until.since(now.steady).saturating_add(WINDOW_MS + WAIT_MS_MAX))
     }
 
-    /// Until when that is by the clock on the wall. Of one that this replica answers it is later than
-    /// everything that others have seen, so that they see it.
+    /// The end of that time by the wall clock. For an instance that this replica answers it is later than
+    /// everything that others have read, so that they read it too.
     fn written_until(&self, now: Moment) -> UnixMillis {
         let until = now.wall.plus_millis(self.noted_for_ms(now));
         if self.is_answered(now) { until.max(self.stored.told_until.plus_millis(1)) } else { until }
@@ -243,7 +244,7 @@ impl EdgeProgress {
 }
 
 impl Stored {
-    /// Takes in what a row says of the time. The store keeps the longest that it was told.
+    /// Merges the time of a row. The store keeps the longest time that was written.
     fn raise(&mut self, row: &EdgeRow, now: Moment) {
         self.until = self.until.max(row.may_admit_until);
         self.for_ms = self.for_ms.max(row.may_admit_for_ms());

@@ -9,7 +9,7 @@ use crate::security::password::Saturated;
 use crate::security::token::TokenRejection;
 use crate::store::StoreError;
 
-/// Why nobody is known to be asking.
+/// Why authentication failed.
 #[derive(Debug)]
 pub enum AuthenticationFailure {
     /// There is a credential that cannot be read.

@@ -9,7 +9,7 @@ use crate::store::directory::users::UserKind;
 use crate::store::footing::Footing;
 use crate::store::{KeyOwner, StoreError};
 
-/// The owner of a key is let in no more.
+/// The owner of a key is shut out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnerShutOut;
 
@@ -30,8 +30,8 @@ impl Authentication {
 }
 
 impl Authenticator {
-    /// What must hold for the owner of a key to be let in. Of a user of a realm for JSON Web Tokens this service knows nothing. The owner of
-    /// a key that a key made is known by name alone.
+    /// What must be valid for the owner of a key. This service knows nothing of users of JWT realms. The
+    /// owner of a key that another key made is known by name alone.
     ///
     /// # Errors
     ///

@@ -62,7 +62,7 @@ impl KeyStore {
         self.database.native_user(username).await
     }
 
-    /// What was changed of a user who belongs to the service; `None` while nothing was.
+    /// What was changed about a built-in user; `None` while nothing was.
     ///
     /// # Errors
     ///

@@ -12,7 +12,8 @@ use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, Turn};
 
 impl SqlStore {
-    /// A change that this one asks for, if still let in. If not, the trail says who asked for what: `action`.
+    /// Begins a change for this actor, if what the actor depends on is still valid. If not, the audit log
+    /// says who asked for what: `action`.
     pub(super) async fn begin_change_by(
         &self,
         turn: Turn,

@@ -99,7 +99,7 @@ impl<T> Unread<T> {
 }
 
 impl SqlStore {
-    /// Sends what is selected. Ends early when nobody listens any more.
+    /// Sends what is selected. Ends early when the receiver is gone.
     pub(in crate::store) async fn scan<T>(
         &self,
         selection: Selection<T>,

@@ -121,7 +121,7 @@ async fn who_is_shut_out_changes_no_user_and_no_role() {
     assert!(!kept.profile.enabled && PasswordStamp::of(&kept.password) == stamp);
 }
 
-// What comes too late is in the trail like any refusal, whether or not somebody waits for the answer.
+// What comes too late is in the audit log like any refusal, whether or not somebody waits for the answer.
 #[tokio::test]
 async fn who_is_shut_out_is_in_the_trail() {
     let (ScratchStore { store, place: _place }, stamp) = with_alice().await;

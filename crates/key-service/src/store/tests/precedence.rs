@@ -1,4 +1,4 @@
-//! Who waits for whom when many want to change something.
+//! The order of changes under load.
 
 use latchkey_key_feed::Cursor;
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
@@ -23,7 +23,7 @@ fn update() -> KeyUpdate {
 }
 
 impl ScratchStore {
-    /// The actions of the trail but for the first ones.
+    /// The actions of the audit log but for the first ones.
     async fn actions_after(&self, count: usize) -> Vec<String> {
         let events = self.store.database.events().await;
         events.into_iter().skip(count).map(|(action, ..)| action).collect()
@@ -68,7 +68,7 @@ async fn an_update_of_keys_that_are_not_the_owners_does_not_wait_for_a_change() 
     assert_eq!(scratch.store.latest().await.unwrap(), Cursor(before.0 + 1), "the held one alone");
 }
 
-// Whatever one user wants to have changed, the revocations of others stood behind all of it.
+// Before, the revocations of others waited behind all changes of one user.
 #[tokio::test]
 async fn an_invalidation_does_not_stand_behind_all_changes_of_roles_that_another_asks_for() {
     let scratch = ScratchStore::new().await;
