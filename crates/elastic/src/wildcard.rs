@@ -30,7 +30,7 @@ pub struct Wildcard {
     meaning: Meaning,
 }
 
-/// What a pattern stands for.
+/// What a pattern matches.
 #[derive(Clone, PartialEq, Eq)]
 enum Meaning {
     Parts(Vec<Part>),
@@ -69,7 +69,7 @@ impl Wildcard {
         &self.text
     }
 
-    /// Whether it stands for this name.
+    /// Whether it matches this name.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         match &self.meaning {
@@ -84,7 +84,7 @@ impl Wildcard {
         matches!(self.meaning, Meaning::Parts(_))
     }
 
-    /// The text that every name it stands for begins with: what is before its first wildcard.
+    /// The text before its first wildcard, with which every matching name begins.
     #[must_use]
     pub fn prefix(&self) -> String {
         let Meaning::Parts(parts) = &self.meaning else { return String::new() };
@@ -97,7 +97,7 @@ impl Wildcard {
             .collect()
     }
 
-    /// The only name it stands for, when it has no wildcard.
+    /// The only name that it matches, when it has no wildcard.
     #[must_use]
     pub fn only_name(&self) -> Option<String> {
         let Meaning::Parts(parts) = &self.meaning else { return None };
@@ -112,7 +112,7 @@ impl Wildcard {
 }
 
 impl NameSet {
-    /// The names that one of `includes` stands for and none of `excludes`.
+    /// The names that one of `includes` matches and none of `excludes`.
     #[must_use]
     pub fn new<'a>(
         includes: impl IntoIterator<Item = &'a str>,

@@ -68,7 +68,7 @@ pub enum ChangeAction {
     CreateApiKey,
     /// Keys were made for somebody else.
     GrantApiKeys,
-    /// Keys were brought from another store.
+    /// Keys were imported from another store.
     ImportApiKeys,
     /// Keys were ended for ever.
     InvalidateApiKeys,
@@ -89,20 +89,21 @@ pub struct RefusalEvent<'a> {
     pub refusal: Refusal<'a>,
 }
 
-/// A change that was refused when it was to be written: somebody on whom it stands was shut out after the request had come.
+/// A change that was refused when it was to be written: its user, key or token ended after the request had
+/// come.
 #[derive(Clone, Debug)]
 pub struct ShutOutEvent<'a> {
-    /// What was asked, as the audit log calls it once it is done.
+    /// The action, under its name in the audit log.
     pub action: &'static str,
     /// Who asked.
     pub actor: &'a Actor,
-    /// Why it was refused, out of a bounded set.
+    /// Why it was refused, from a bounded set.
     pub reason: &'static str,
-    /// The user or the key that is no longer let in, if it has a name.
+    /// The user or the key that is no longer valid, if it has a name.
     pub claimed: Option<&'a str>,
 }
 
-/// A request that was allowed and could not be done: the service failed.
+/// A request that was allowed and failed.
 #[derive(Clone, Debug)]
 pub struct FailureEvent<'a> {
     /// The path of the request, without its query.
@@ -159,7 +160,7 @@ pub enum Refusal<'a> {
 }
 
 impl Actor {
-    /// On whose account the changes wait that it asks for.
+    /// The payer in the queue of changes.
     #[must_use]
     pub fn payer(&self) -> Payer {
         Payer::new(&self.username, &self.realm)
@@ -201,7 +202,7 @@ impl Actor {
 }
 
 impl ChangeAction {
-    /// The word that the store and the log use.
+    /// The name in the store and the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -333,7 +334,7 @@ pub fn record_work_limit(event: &CostEvent<'_>) {
     );
 }
 
-/// Writes a line of the log, and not of the audit log, about a request that was done and cost much.
+/// Logs, outside of the audit log, a request that was done and cost much.
 pub fn log_cost(event: &CostEvent<'_>) {
     let CostEvent { actor, path, lane, cost } = event;
     tracing::info!(

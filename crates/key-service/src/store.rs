@@ -3,7 +3,7 @@
 //! Its methods speak of keys, never of rows. A change takes the next sequence numbers from the store's
 //! counter and writes the keys and its audit event, all or nothing. It is on disk before anybody is told of
 //! it. Changes that come at the same time share a transaction (`group_commit`). A change runs to its end even
-//! when the caller goes away, and then wakes whoever waits for changes. Only the submodules of this one know
+//! when the caller goes away, and then wakes those who wait for changes. Only the submodules of this one know
 //! which database it is.
 
 pub mod change;
@@ -94,7 +94,7 @@ pub struct StoredKey {
     pub limited_by: RoleDescriptors,
     /// What its maker attached to it.
     pub metadata: Map<String, Value>,
-    /// What of it somebody vouches for.
+    /// Which of its data are vouched for.
     pub vouching: Vouching,
 }
 
@@ -131,7 +131,7 @@ pub struct KeyFilter {
 }
 
 impl StoredKey {
-    /// Those of its own role descriptors that somebody vouches for, by name.
+    /// Those of its own role descriptors that are vouched for, by name.
     #[must_use]
     pub fn vouched_roles(&self) -> Vec<&str> {
         self.vouching.vouched_names(&self.role_descriptors, &self.limited_by)
@@ -333,7 +333,7 @@ impl KeyStore {
         self.changes.subscribe()
     }
 
-    /// The position of the latest change that is durable, whoever made it.
+    /// The position of the latest durable change of any replica.
     ///
     /// # Errors
     ///

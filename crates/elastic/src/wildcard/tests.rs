@@ -91,7 +91,7 @@ fn longer_text_is_missing(grants: &[NameSet], asked: &NameSet) -> bool {
 
 #[test]
 fn reads_patterns() {
-    // Pattern, name, whether it stands for it.
+    // Pattern, name, whether it matches.
     let rows = [
         ("", "", true),
         ("", "a", false),
@@ -106,7 +106,7 @@ fn reads_patterns() {
         (r"a\*", "a*", true),
         (r"a\*", "ab", false),
         (r"a\", r"a\", true),
-        // A regular expression stands for nothing, not even for itself.
+        // A regular expression matches nothing, not even itself.
         ("/a.*/", "ab", false),
         ("/a.*/", "/a.*/", false),
         ("/", "/", true),

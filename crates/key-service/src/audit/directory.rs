@@ -28,9 +28,9 @@ pub enum DirectoryAction {
     DeleteRole,
     /// A user was removed.
     DeleteUser,
-    /// A user is no longer let in.
+    /// A user was disabled.
     DisableUser,
-    /// A user is let in again.
+    /// A user was enabled again.
     EnableUser,
     /// Application privileges were brought from another store.
     ImportPrivileges,

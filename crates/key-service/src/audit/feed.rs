@@ -5,7 +5,7 @@ use latchkey_key_feed::{Cursor, KeyId};
 
 use crate::audit::{Actor, TARGET};
 
-/// A page of the feed that somebody was given.
+/// A page of the feed that was sent.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedReadEvent<'a> {
     /// Who.
@@ -20,7 +20,7 @@ pub struct FeedReadEvent<'a> {
     pub key_has_ended: bool,
 }
 
-/// Edges that somebody says are gone.
+/// Edges that an operator says are gone.
 #[derive(Clone, Debug)]
 pub struct EdgesForgottenEvent<'a> {
     /// Who.
@@ -35,7 +35,7 @@ pub struct EdgesForgottenEvent<'a> {
     pub live: usize,
 }
 
-/// Writes the line of a page that has keys. An empty one tells nobody anything, and there are as many as edges and waits.
+/// Writes the line of a page with keys. Empty pages have no line: they show nothing, and there are very many.
 pub fn record_read(event: &FeedReadEvent<'_>) {
     if event.keys == 0 && !event.key_has_ended {
         return;

@@ -54,7 +54,7 @@ impl InstanceId {
         Self(text)
     }
 
-    /// The whole of it, for the store alone: whoever knows it can speak for the instance.
+    /// The whole identity, only for the store: with it, one could acknowledge for the instance.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! Which edges follow the feed, how far each has come, and until when each may admit by what it was told.
+//! Which edges follow the feed, what each has acknowledged, and until when each may admit by its table.
 //!
 //! The ledger counts instances, which are the tables of processes ([`EdgeId`]). Two processes of one name are
 //! two instances, and so are two tables of one process.
@@ -7,12 +7,12 @@
 //! tables only move forward. So the cursor of an instance only rises, and it does not matter in which order,
 //! how often, or by which replica an acknowledgement is received.
 //!
-//! An instance may admit by what it has for as long after an answer as it says itself
-//! (`staleness.refuse_after`). The answer may arrive as late as the edge waits for one. Until then it counts,
-//! whether it is heard of or not. That time is measured by a clock that only moves forward. Such a clock does
-//! not outlive a process, and no clock on the wall can be trusted: so the store keeps for how long an instance
-//! may admit from when that was noted, and whoever reads it counts so long from when he reads. Of two times
-//! that are told of one instance the later counts.
+//! After an answer, an instance may admit by its table for as long as it says itself
+//! (`staleness.refuse_after`). The answer may arrive as late as the edge waits for one. Until then the
+//! instance counts, whether it asks again or not. This time is measured by a monotonic clock. Such a clock
+//! does not outlive a process, and a wall clock can be wrong. So the store keeps a length of time: for how
+//! long an instance may admit from when that was written. A reader counts it from the moment of reading. If
+//! two times are known for one instance, the later one counts.
 
 mod claim;
 mod leaving;
@@ -49,18 +49,18 @@ pub struct EdgeLedger {
     unsure_until: SteadyMillis,
     /// Edges that asked before then may be missing in this ledger, according to the store.
     known_since: UnixMillis,
-    /// Of which such moment the store was told that it is of no matter any more.
+    /// The latest such moment for which the store has noted that it does not matter any more.
     known_again: UnixMillis,
     /// How many times an edge asked this replica.
     heard: u64,
     /// What is remembered of each credential.
     shares: BTreeMap<Holder, Share>,
-    /// No instance gives way to another before then.
+    /// No instance can be dropped for another before then.
     none_gone_before: SteadyMillis,
     /// Instances that were dropped, which has to be written to the store.
     dropped: BTreeMap<EdgeId, GoneEdge>,
-    /// Of which the store was told since the rows of other replicas were last taken in, and before that: what
-    /// is being read may be older.
+    /// Instances whose rows were written since the rows of other replicas were last read, and before that: a
+    /// read that is under way may have older rows.
     dropped_before: [BTreeMap<EdgeId, GoneEdge>; 2],
     /// The value of `heard` when the rows of other replicas were last read, and the time before that.
     heard_at_merges: [u64; 2],
@@ -127,7 +127,7 @@ struct EdgeProgress {
     holder_ended: bool,
     refuse_after_ms: u64,
     acknowledged: Cursor,
-    /// Whether it has ever promised anything, of whichever feed.
+    /// Whether it has ever acknowledged anything, in any epoch.
     has_promised: bool,
     seen: UnixMillis,
     live_until: SteadyMillis,
@@ -149,11 +149,11 @@ struct EdgeProgress {
 struct Stored {
     /// Whether there is a row, and its fields that do not only rise (holder, `refuse_after`) are right.
     is_right: bool,
-    /// Until when it lets the instance admit: by the clock on the wall of whoever wrote it, and counted from
-    /// when it was written or read.
+    /// Until when the instance may admit according to the row: by the wall clock of the writer, and counted
+    /// from when it was written or read.
     until: UnixMillis,
     steady_until: SteadyMillis,
-    /// For how long it lets it admit, whenever it is read.
+    /// For how long the instance may admit according to the row, counted from when it is read.
     for_ms: u64,
     /// Whether the row has an acknowledgement of this epoch.
     has_promise: bool,
@@ -345,19 +345,19 @@ impl EdgeProgress {
         }
     }
 
-    /// Whether the store will remember for so long that it may admit.
+    /// Whether the store's row covers this length of time.
     fn is_remembered_for(&self, ahead_ms: u64, now: Moment) -> bool {
         self.stored.is_right && self.stored.steady_until >= now.steady.plus(ahead_ms)
     }
 
-    /// Whether it will also say so by the clock on the wall, by which it sorts.
+    /// Whether the row covers it also in wall-clock time, by which rows are sorted.
     fn is_stored_until(&self, ahead_ms: u64, now: Moment) -> bool {
         self.is_remembered_for(ahead_ms, now) && self.stored.until >= now.wall.plus_millis(ahead_ms)
     }
 }
 
 impl Heard {
-    /// Whether the instance is new, or has come further, where `acknowledged` is what it said this time.
+    /// Whether the instance is new, or has acknowledged more than before.
     #[must_use]
     pub fn is_news(&self, acknowledged: Cursor) -> bool {
         self.before.is_none_or(|before| acknowledged > before)

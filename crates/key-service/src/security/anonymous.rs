@@ -23,7 +23,7 @@ pub struct AnonymousAccess {
     pub username: String,
     /// The names of the roles; never empty.
     pub roles: Vec<String>,
-    /// Whether the anonymous user is told 403 when it may not do something, rather than 401.
+    /// Whether the anonymous user gets 403 for what it may not do, rather than 401.
     pub authz_exception: bool,
 }
 

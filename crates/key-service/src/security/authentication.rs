@@ -68,7 +68,7 @@ pub struct Authentication {
     run_as: Option<RunAs>,
 }
 
-/// By what somebody was authenticated.
+/// The means of an authentication.
 #[derive(Clone, Debug)]
 pub enum Means {
     /// A credential of the subject's own: its password, or the key itself.
@@ -93,7 +93,7 @@ struct RunAs {
 /// Who is asking.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// Whoever holds an API key. Acts on behalf of the key's owner.
+    /// The holder of an API key, who acts on behalf of the key's owner.
     ApiKey(Box<VerifiedKey>),
     /// A user with a password.
     User(Arc<User>),
@@ -311,7 +311,7 @@ impl Authentication {
         matches!(&self.authenticating, Subject::User(user) if user.password.is_some())
     }
 
-    /// Whether somebody acts as another user.
+    /// Whether the caller acts as another user.
     #[must_use]
     pub fn is_run_as(&self) -> bool {
         self.run_as.is_some()

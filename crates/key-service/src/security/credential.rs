@@ -4,11 +4,13 @@
 //! authorization = "ApiKey" SP base64(id ":" secret) / "Basic" SP base64(username ":" password) / "Bearer" SP token
 //! ```
 //!
-//! The scheme is case-insensitive (RFC 9110, section 11.1) and exactly one space follows it; what follows an `ApiKey` or
-//! `Bearer` scheme is taken verbatim, what follows a `Basic` scheme is trimmed. Base64 is the standard alphabet with optional padding, read
-//! as Java's basic decoder reads it, because its texts are part of the answer a client sees. Absent, present and wrong
-//! are three answers: an unknown scheme, or a scheme without a space and a credential after it, is absent. So it is in Elasticsearch
-//! (`Authenticator#extractCredentialFromHeaderValue`); whoever comes so is asked who he is, or is the anonymous user where there is one.
+//! The scheme is case-insensitive (RFC 9110, section 11.1) and exactly one space follows it; what follows an
+//! `ApiKey` or `Bearer` scheme is taken verbatim, what follows a `Basic` scheme is trimmed. Base64 is the
+//! standard alphabet with optional padding, read as Java's basic decoder reads it, because its texts are part
+//! of the answer a client sees. There are three outcomes, absent, present and malformed: an unknown scheme,
+//! or a scheme without a space and a credential after it, is absent, as in Elasticsearch
+//! (`Authenticator#extractCredentialFromHeaderValue`). Such a request gets 401, or is the anonymous user's
+//! where there is one.
 
 use std::fmt;
 

@@ -205,7 +205,7 @@ impl PasswordChecker {
         Ok(Login { checker: self, _source: source, _username: username })
     }
 
-    /// The hash of a new password under a fresh salt, for whoever makes it.
+    /// The hash of a new password under a fresh salt, for the user who sets it.
     ///
     /// # Errors
     ///

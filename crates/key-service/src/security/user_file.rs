@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// The block of TOML in a text that begins with a user, also when it stands in comments.
+    /// The block of TOML in a text that begins with a user, also inside of comments.
     fn example(text: &str) -> String {
         let lines = text.lines().map(|line| line.trim_start_matches("//!").trim_start());
         let block =

@@ -1,7 +1,8 @@
 //! Users, roles and application privileges that are managed over the REST interface.
 //!
-//! Together they are called the directory. As with keys, a change is one transaction with its audit event. Whoever
-//! authenticates or authorizes reads the directory anew, so that a change counts from the next request on.
+//! Together they are called the directory. As with keys, a change is one transaction with its audit event.
+//! Each authentication and authorization reads the directory anew, so that a change counts from the next
+//! request on.
 
 pub mod users;
 
@@ -44,7 +45,7 @@ pub struct UserProfile {
     pub email: Option<String>,
     /// Whatever was attached to the user.
     pub metadata: Map<String, Value>,
-    /// Whether the user is let in.
+    /// Whether the user is enabled.
     pub enabled: bool,
 }
 
@@ -53,7 +54,7 @@ pub struct UserProfile {
 pub struct ReservedUser {
     /// The password, when it was changed.
     pub password: Option<PasswordHash>,
-    /// Whether the user is let in.
+    /// Whether the user is enabled.
     pub enabled: bool,
 }
 
@@ -195,7 +196,7 @@ impl KeyStore {
 }
 
 impl KeyStore {
-    /// Wakes whoever waits for changes of keys, and writes the lines of the audit log.
+    /// Announces the change of keys, and writes the lines of the audit log.
     fn tell_of(&self, Recorded { event, tokens, keys }: &Recorded) {
         if let Some((cursor, ended)) = keys {
             self.announce(*cursor);

@@ -135,7 +135,7 @@ impl KeyStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when nobody was told.
+    /// [`StoreError`] when it was not written.
     pub async fn tell_of_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
         self.database.tell_of_edges(edges).await
     }

@@ -72,7 +72,7 @@ pub(super) struct FeedKey<'a> {
     pub(super) vouched_roles: &'a str,
     pub(super) limited_by: &'a str,
     pub(super) metadata: &'a str,
-    /// Whether somebody vouches for the metadata.
+    /// Whether the metadata is vouched for.
     pub(super) is_metadata_vouched: bool,
 }
 
@@ -144,7 +144,7 @@ impl RowsText {
         self.last
     }
 
-    /// The keys of which not all is told.
+    /// The withheld keys.
     #[must_use]
     pub fn withheld(&self) -> &Withheld {
         &self.withheld

@@ -29,7 +29,7 @@ pub(super) trait Ledger: Send + Sync + 'static {
     /// Whether a change goes before others.
     fn is_urgent(change: &Self::Change) -> bool;
 
-    /// How many keys a change is about; [`usize::MAX`] when nobody knows.
+    /// How many keys a change is about; [`usize::MAX`] when that is unknown.
     fn keys_of(change: &Self::Change) -> usize;
 
     /// How many bytes of texts a change brings, at most.
@@ -77,7 +77,7 @@ struct Group<L: Ledger> {
     len: usize,
 }
 
-/// Why a group failed, as each of its changes is told.
+/// Why a group failed, for each of its changes.
 #[derive(Clone, Debug)]
 struct GroupFailed(Arc<dyn Error + Send + Sync>);
 

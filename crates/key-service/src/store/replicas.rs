@@ -31,7 +31,7 @@ pub(super) fn announce(changes: &watch::Sender<Cursor>, cursor: Cursor) {
 }
 
 impl Hearing {
-    /// `None` when nobody else can change the store.
+    /// `None` when no other process can change the store.
     pub(super) fn begin(
         database: &SqlStore,
         epoch: &Arc<watch::Sender<Epoch>>,

@@ -202,7 +202,7 @@ impl SqlStore {
         in_time(self.fetch(query)?.try_collect()).await
     }
 
-    /// The rows one after the other. Whoever reads them bounds the time.
+    /// The rows one after the other. The reader bounds the time.
     fn fetch(&self, query: Query) -> Result<Rows<'_>, StoreError> {
         Ok(match self {
             Self::Postgres { connections, .. } => {
@@ -346,7 +346,7 @@ impl SqlStore {
         self.fetch_all(Query::new(query)).await.unwrap()
     }
 
-    /// As if changes had been made up to here, and nobody told of them.
+    /// As if changes had been made up to here without an announcement.
     pub(super) async fn set_latest(&self, seq: i64) {
         self.write(Query::new("update feed_state set seq = ?").bind(seq)).await.unwrap();
     }

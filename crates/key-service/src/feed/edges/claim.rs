@@ -5,7 +5,8 @@
 //!
 //! * Another credential may use the name once the key of the first has ended, or its instances can admit no
 //!   more, or they were forgotten.
-//! * A credential that has promised nothing under it does not keep others away. Both are counted, and none can speak for the other.
+//! * A credential that has acknowledged nothing under the name does not block others. Both are counted, and
+//!   neither can acknowledge for the other.
 //! * Another credential of the same owner may use it as a further instance, so that an edge can be given a new key before the old one ends.
 //! * An instance that has drawn its identity keeps it with a new key of the same owner, because nobody else
 //!   knows it. In no other way can one credential acknowledge for an instance of another.
@@ -87,7 +88,7 @@ impl EdgeLedger {
 }
 
 impl EdgeProgress {
-    /// Whether nobody but its holder may ask as this instance.
+    /// Whether only its holder may ask as this instance.
     fn holds_its_name(&self, now: Moment) -> bool {
         self.may_admit(now) && !self.holder_ended
     }

@@ -1,7 +1,7 @@
-//! What the store is told now and then of the time that has passed.
+//! Shortening the times in the store as time passes.
 //!
-//! A row says for how long an instance may admit from when it is read. If that were not made shorter while the
-//! time passes, an instance that is gone would count anew after each start.
+//! A row says for how long an instance may admit from when it is read. If that were not shortened as time
+//! passes, an instance that is gone would count anew after each restart.
 
 use latchkey_key_feed::UnixMillis;
 
@@ -10,11 +10,11 @@ use crate::clock::Moment;
 use crate::limits::edges::{EDGE_ROW_WINDOW, EDGE_TIMES_NOTED_AT_ONCE_MAX};
 use crate::store::edges::EdgeTime;
 
-/// How much longer than it must be a time may be that is noted.
+/// How much longer than needed a time in the store may be.
 const EXCESS_MS_MAX: u64 = EDGE_ROW_WINDOW.as_secs() * 1_000 / 2;
 
 impl EdgeLedger {
-    /// Instances of which the store says a much longer time than they may admit, and is to be told what is left.
+    /// Instances whose rows have a much longer time than they may admit, with what is left of it.
     #[must_use]
     pub fn take_times_to_shorten(&mut self, now: Moment) -> Vec<EdgeTime> {
         let mut times = Vec::new();
@@ -23,7 +23,8 @@ impl EdgeLedger {
                 break;
             }
             let Some(may_admit_for_ms) = progress.time_to_note(now) else { continue };
-            // From now on: an answer that comes while this is written goes beyond it, and is written after it.
+            // Counted from now: an answer that comes while this is written needs a longer time, and is
+            // written after it.
             progress.stored.for_ms = may_admit_for_ms;
             progress.stored.steady_until =
                 progress.stored.steady_until.min(now.steady.plus(may_admit_for_ms));
@@ -33,22 +34,22 @@ impl EdgeLedger {
         times
     }
 
-    /// Rows that end no earlier than this may be of instances that may admit.
+    /// Rows that end at this moment or later may be of instances that may admit.
     #[must_use]
     pub fn earliest_row_that_counts(&self, now: Moment) -> UnixMillis {
         let counting = self.edges.values().filter(|progress| progress.may_admit(now));
         counting.map(|progress| progress.stored.told_until).min().unwrap_or(UnixMillis(u64::MAX))
     }
 
-    /// Since when it was not known of every edge that had asked, once that is of no matter any more, because none
-    /// of those that are not known can admit. Whoever has told the store says so with [`Self::note_known_again`].
+    /// The moment since which edges may be missing, once it does not matter any more because no missing edge
+    /// can still admit. Call [`Self::note_known_again`] once this is written to the store.
     #[must_use]
     pub fn unknown_that_are_over(&self, now: Moment) -> Option<UnixMillis> {
         let is_over = self.known_since != self.known_again && self.is_sure(now);
         (is_over && self.known_since != UnixMillis(0)).then_some(self.known_since)
     }
 
-    /// Notes that the store knows that this is of no matter any more.
+    /// Notes that the store has noted that this moment does not matter any more.
     pub fn note_known_again(&mut self, begun: UnixMillis) {
         self.known_again = begun;
     }

@@ -107,7 +107,7 @@ impl KeySource {
         self.known().keys.filter(differs)
     }
 
-    /// Reads the set, unless somebody just did. Several that want it wait for the one that does it.
+    /// Reads the set, unless it was read just now. Requests that need it at the same time wait for one read.
     async fn read_again(&self, now: UnixMillis) {
         let _one_at_a_time = self.reading.lock().await;
         if !may_try(&self.known(), now) {

@@ -32,7 +32,7 @@ fn maker() -> Payer {
     Payer::new("ann", "native")
 }
 
-// One source that guessed took all places, and nobody could log in.
+// Before, one guessing source took all permits, and nobody could log in.
 #[tokio::test]
 async fn one_source_and_one_username_leave_places_to_others() {
     let checker = PasswordChecker::new(1, &SystemRandomness).unwrap();

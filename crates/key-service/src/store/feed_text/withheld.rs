@@ -19,7 +19,7 @@ pub enum WhyWithheld {
     Unreadable,
 }
 
-/// The keys of one page that are told so.
+/// The withheld keys of one page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Withheld {
     too_large: usize,

@@ -50,7 +50,7 @@ fn who_has_promised_nothing_keeps_nobody_from_a_name_and_all_count() {
     assert!(ledger.claim(&as_it, moment(1)).is_err(), "nobody speaks for it");
     let others = EdgeSighting { id: id("a", 3), ..squatting };
     assert!(ledger.claim(&others, moment(1)).is_err(), "the edge has promised");
-    // Of a feed that was begun anew nobody has promised anything yet.
+    // In a new epoch nobody has acknowledged anything yet.
     ledger.turn_to(&epoch("second"));
     assert!(ledger.claim(&others, moment(1)).is_err(), "the name is held on");
 }
