@@ -37,7 +37,7 @@ use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity};
 use crate::limits::RETRY_AFTER_MS;
 use crate::refresh::Candidate;
 use crate::reply::Reply;
-use crate::table::{FeedIdentity, PagedRecord, SharedNames, TableReader};
+use crate::table::{FeedIdentity, KeyTable, SharedNames};
 
 pub use leaving::Vm;
 pub use request::{Flow, RequestFilter};
@@ -48,7 +48,7 @@ pub struct Filter<H: Host> {
     host: H,
     vm: Rc<Vm<H>>,
     config: Config,
-    table: TableReader<H>,
+    table: H::Table,
     following: Following<H>,
     clock: VmClock<H>,
     held: HeldRequests,
@@ -78,9 +78,9 @@ impl<H: Host> Filter<H> {
         declare_filter_state(&host, &config);
         vm.one_came();
         Self {
-            following: Following::new(&host, names.clone()),
+            table: host.table(&names),
+            following: Following::new(&host, names),
             clock: VmClock::new(host.clone()),
-            table: TableReader::new(host.clone(), names),
             held: HeldRequests::default(),
             stats: Stats::define(host.clone()),
             tick_ms: Cell::new(0),
@@ -134,7 +134,7 @@ impl<H: Host> Filter<H> {
                 }
             }
             Verdict::Pass => {
-                let edits = self.edits(None::<&VerifiedKey<PagedRecord>>, &headers);
+                let edits = self.edits(None::<&VerifiedKey<<H::Table as KeyTable>::Record>>, &headers);
                 drop(headers);
                 match edit(request, &edits) {
                     Ok(()) => self.pass(),

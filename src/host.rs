@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use crate::clock::HostClocks;
 use crate::headers::Headers;
-use crate::refresh::CallId;
+use crate::refresh::{CallId, FeedSink};
 use crate::reply::Reply;
-use crate::table::SharedStore;
+use crate::table::{KeyTable, SharedNames, SharedStore};
 
 /// The host would not do what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,18 @@ pub struct HttpCall<'a> {
 pub trait Host: HostClocks + HostMetrics + SharedStore + Clone {
     /// The request that is looked at.
     type Request: HostRequest;
+
+    /// The keys, as requests need them.
+    type Table: KeyTable;
+
+    /// The same table, as the feed is applied to it.
+    type Sink: FeedSink;
+
+    /// The table with those names.
+    fn table(&self, names: &SharedNames) -> Self::Table;
+
+    /// The table with those names, to apply the feed to it.
+    fn sink(&self, names: &SharedNames) -> Self::Sink;
 
     /// Looks at a request that was held.
     ///

@@ -37,6 +37,7 @@ mod note;
 mod poll;
 mod reading;
 mod register;
+mod sink;
 
 use std::mem;
 
@@ -44,7 +45,7 @@ use latchkey_key_feed::MonotonicMillis;
 
 use crate::clock::Moment;
 use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, FIRST_FOLLOWERS, IDLE_FIRST_MS, LEASE_MS};
-use crate::table::{Changes, LiveTable, SharedNames, SharedStore, TableWriter, WriteError};
+use crate::table::{Changes, LiveFeed, WriteError};
 
 use reading::{Load, LoadEnd, Reading};
 
@@ -56,17 +57,16 @@ pub use lease::{Candidate, FollowerId, Lease};
 pub use note::{LoadReason, Note, PollFailure};
 pub use poll::{FeedRequest, Poll};
 pub use register::{Register, TableNumber};
+pub use sink::{FeedSink, FollowerTurn, PagedSink};
 
 /// One candidate for following the feed: every VM has one, and the lease decides which of them works.
-pub struct Follower<S> {
+pub struct Follower<K: FeedSink> {
     id: FollowerId,
-    lease: Lease<S>,
-    register: Register<S>,
-    table: TableWriter<S>,
+    sink: K,
     request: FeedRequest,
     /// For how long the last request said that keys may be admitted by its answer, in milliseconds.
     announced_ms: u64,
-    state: State,
+    state: State<K>,
     /// Failures in a row, by this follower and those it took over from.
     failures: u32,
     /// Whether the service said last that the credential has ended.
@@ -106,30 +106,22 @@ pub struct Step {
     pub notes: Vec<Note>,
 }
 
-enum State {
+enum State<K: FeedSink> {
     Watching,
-    Sending { reading: Reading },
-    Polling { call: CallId, until: MonotonicMillis, call_end: Moment, reading: Reading },
-    BackingOff { until: MonotonicMillis, reading: Reading },
-    LayingOut { load: Load, end: LoadEnd },
-    Sweeping { live: LiveTable },
+    Sending { reading: Reading<K> },
+    Polling { call: CallId, until: MonotonicMillis, call_end: Moment, reading: Reading<K> },
+    BackingOff { until: MonotonicMillis, reading: Reading<K> },
+    LayingOut { load: Load<K>, end: LoadEnd },
+    Sweeping { live: K::Live },
 }
 
-impl<S: SharedStore + Clone> Follower<S> {
+impl<K: FeedSink> Follower<K> {
     /// A follower that watches for its turn. Those of the first VMs come first: see [`FIRST_FOLLOWERS`].
-    pub fn new(
-        id: FollowerId,
-        store: S,
-        names: &SharedNames,
-        request: FeedRequest,
-        now: MonotonicMillis,
-    ) -> Self {
+    pub fn new(id: FollowerId, sink: K, request: FeedRequest, now: MonotonicMillis) -> Self {
         let stands_back_ms = if id.0 > FIRST_FOLLOWERS { IDLE_FIRST_MS } else { 0 };
         Self {
             id,
-            lease: Lease::new(store.clone(), names),
-            register: Register::new(store.clone(), names),
-            table: TableWriter::new(store, names.clone()),
+            sink,
             request,
             announced_ms: 0,
             state: State::Watching,
@@ -140,14 +132,12 @@ impl<S: SharedStore + Clone> Follower<S> {
             took_as: Candidate::Idle,
         }
     }
-}
 
-impl<S: SharedStore> Follower<S> {
     /// Time has passed. `jitter` is any random number.
     pub fn tick(&mut self, candidate: Candidate, now: MonotonicMillis, jitter: u64) -> Step {
         let mut step = Step::default();
         self.candidate = candidate;
-        if !matches!(self.state, State::Watching) && !self.lease.renew(self.id, now) {
+        if !matches!(self.state, State::Watching) && !self.sink.keep(self.id, now) {
             self.state = State::Watching;
             step.notes.push(Note::StoppedFollowing);
             return step;
@@ -223,7 +213,7 @@ impl<S: SharedStore> Follower<S> {
     /// Gives the lease up at once, if it is held: this VM's plugin ends.
     pub fn resign(&mut self, now: MonotonicMillis) {
         if !matches!(mem::replace(&mut self.state, State::Watching), State::Watching) {
-            self.lease.hand_over(self.id, now, self.failures);
+            self.sink.hand_over(self.id, now, self.failures);
         }
     }
 
@@ -238,27 +228,27 @@ impl<S: SharedStore> Follower<S> {
 
     /// Which follower holds the lease now, if any.
     pub fn current(&self, now: MonotonicMillis) -> Option<FollowerId> {
-        self.lease.holder(now)
+        self.sink.holder(now)
     }
 
     fn try_to_follow(&mut self, now: MonotonicMillis, step: &mut Step) {
         if now < self.stands_back_until {
             return;
         }
-        let Some(failures) = self.lease.take(self.id, self.candidate, now) else { return };
+        let Some(failures) = self.sink.take(self.id, self.candidate, now) else { return };
         self.failures = failures;
         self.took_as = self.candidate;
         step.notes.push(Note::BeganFollowing);
-        match self.table.live() {
+        match self.sink.live() {
             None => self.load(LoadReason::NoTable, now, step),
-            Some(live) if live.unswept_pages > 0 => self.state = State::Sweeping { live },
+            Some(live) if !live.is_swept() => self.state = State::Sweeping { live },
             Some(live) => self.ask(Reading::Following { live, confirmed: false }, step),
         }
     }
 
-    fn ask(&mut self, reading: Reading, step: &mut Step) {
+    fn ask(&mut self, reading: Reading<K>, step: &mut Step) {
         let wait_ms = reading.wait_ms(&self.request);
-        self.announced_ms = self.register.refuse_after_ms();
+        self.announced_ms = self.sink.refuse_after_ms();
         let (after, epoch, purged) = (reading.cursor(), reading.epoch(), reading.purged());
         step.poll = Some(self.request.poll(after, epoch, purged, wait_ms, self.announced_ms));
         self.state = State::Sending { reading };
@@ -267,7 +257,7 @@ impl<S: SharedStore> Follower<S> {
     /// Begins to load, or leaves the lease, and so the load, to a VM on which no request waits. If none takes it, a VM that serves does.
     fn load(&mut self, reason: LoadReason, now: MonotonicMillis, step: &mut Step) {
         if (self.took_as, self.candidate) == (Candidate::Idle, Candidate::Serving) {
-            self.lease.hand_over(self.id, now, self.failures);
+            self.sink.hand_over(self.id, now, self.failures);
             step.notes.push(Note::StoppedFollowing);
             return;
         }
@@ -278,15 +268,15 @@ impl<S: SharedStore> Follower<S> {
     /// Reads the answer that was put off, if one was; `None` when this ended the reading.
     fn catch_up(
         &mut self,
-        mut reading: Reading,
+        mut reading: Reading<K>,
         now: MonotonicMillis,
         jitter: u64,
         step: &mut Step,
-    ) -> Option<Reading> {
+    ) -> Option<Reading<K>> {
         let Reading::Loading { load: Some(load), cursor } = &mut reading else { return Some(reading) };
         let Some(unread) = load.unread.take() else { return Some(reading) };
-        match self.table.read(&unread.bytes, unread.after) {
-            Ok((_, changes)) => match self.table.collect(&mut load.build, note_set_aside(&changes, step)) {
+        match self.sink.read(&unread.bytes, unread.after) {
+            Ok((_, changes)) => match self.sink.collect(&mut load.build, note_set_aside(&changes, step)) {
                 Ok(()) => return Some(reading),
                 lost => self.go_on_after(lost, now, step),
             },
@@ -298,7 +288,7 @@ impl<S: SharedStore> Follower<S> {
         None
     }
 
-    fn read(&mut self, reading: Reading, answer: Answer<'_>, now: Moment, jitter: u64, step: &mut Step) {
+    fn read(&mut self, reading: Reading<K>, answer: Answer<'_>, now: Moment, jitter: u64, step: &mut Step) {
         let mut reading = reading;
         let page = match answer {
             Answer::Lost => Err(PollFailure::Lost),
@@ -308,7 +298,7 @@ impl<S: SharedStore> Follower<S> {
                     Ok(next) => return self.ask(next, step),
                     Err(reading) => reading,
                 };
-                self.table.read(bytes, reading.cursor()).map_err(PollFailure::Invalid)
+                self.sink.read(bytes, reading.cursor()).map_err(PollFailure::Invalid)
             }
         };
         let (page, changes) = match page {
@@ -343,7 +333,7 @@ impl<S: SharedStore> Follower<S> {
     fn fail(
         &mut self,
         failure: PollFailure,
-        reading: Reading,
+        reading: Reading<K>,
         now: MonotonicMillis,
         jitter: u64,
         step: &mut Step,
@@ -353,11 +343,11 @@ impl<S: SharedStore> Follower<S> {
         self.back_off(delay_ms, reading, now, step);
     }
 
-    fn back_off(&mut self, delay_ms: u64, reading: Reading, now: MonotonicMillis, step: &mut Step) {
+    fn back_off(&mut self, delay_ms: u64, reading: Reading<K>, now: MonotonicMillis, step: &mut Step) {
         self.failures = self.failures.saturating_add(1);
         let until = now.plus_millis(delay_ms);
         if self.failures.is_multiple_of(FAILURES_BEFORE_HANDOVER) {
-            self.lease.hand_over(self.id, until, self.failures);
+            self.sink.hand_over(self.id, until, self.failures);
             self.stands_back_until = until.plus_millis(LEASE_MS);
             step.notes.push(Note::StoppedFollowing);
         } else {

@@ -48,7 +48,7 @@ pub use clearing::Clearing;
 pub use directory::Directory;
 pub use entry_name::{EntryName, EntryText, TableEntry};
 pub use header::{Generation, LiveTable, Refresh, Slot, TableAge, TableHeader};
-pub use key_table::{Found, KeyRecord, KeyTable, Texts};
+pub use key_table::{Found, KeyRecord, KeyTable, LiveFeed, Texts};
 pub use page::{Page, Place, Unreadable};
 pub use paged_record::PagedRecord;
 pub use reader::TableReader;

@@ -14,10 +14,10 @@ use crate::refresh::{
     CallId, Departure, EdgeName, FeedRequest, Follower, FollowerId, Housekeeping, Instance, LoadReason, Note,
     Register, Step, TableNumber,
 };
-use crate::table::SharedNames;
+use crate::table::{KeyTable, LiveFeed, SharedNames};
 
 /// What a plugin has for following the feed.
-pub(super) struct Following<H> {
+pub(super) struct Following<H: Host> {
     names: SharedNames,
     id: FollowerId,
     /// From the first tick on. A VM that only checks a configuration never ticks.
@@ -25,10 +25,10 @@ pub(super) struct Following<H> {
 }
 
 /// A plugin that counts among those of its table.
-struct Joined<H> {
+struct Joined<H: Host> {
     number: TableNumber,
     request: FeedRequest,
-    follower: RefCell<Follower<H>>,
+    follower: RefCell<Follower<H::Sink>>,
     housekeeping: RefCell<Housekeeping<H>>,
 }
 
@@ -38,7 +38,7 @@ impl<H: Host> Following<H> {
         Self { names, id, joined: OnceCell::new() }
     }
 
-    fn follower(&self) -> Option<RefMut<'_, Follower<H>>> {
+    fn follower(&self) -> Option<RefMut<'_, Follower<H::Sink>>> {
         Some(self.joined.get()?.follower.borrow_mut())
     }
 
@@ -94,7 +94,7 @@ impl<H: Host> Filter<H> {
             (Some(joined), Ok(now)) => {
                 joined.follower.borrow_mut().resign(now);
                 let request = joined.request.clone();
-                Some(Departure::begin(&self.host, names.clone(), joined.number, request, now))
+                Some(Departure::begin(&self.host, names, self.host.sink(names), joined.number, request, now))
             }
             _ => None,
         };
@@ -126,7 +126,7 @@ impl<H: Host> Filter<H> {
             let refuse_after_ms = millis(self.config.staleness.refuse_after);
             let number = Register::new(host.clone(), names).enter(host.random(), refuse_after_ms)?;
             let request = self.feed_request(number);
-            let follower = Follower::new(*id, host.clone(), names, request.clone(), now);
+            let follower = Follower::new(*id, host.sink(names), request.clone(), now);
             let housekeeping = RefCell::new(Housekeeping::new(host.clone(), names.table()));
             let _ = joined.set(Joined { number, request, follower: RefCell::new(follower), housekeeping });
         }
@@ -206,11 +206,11 @@ impl<H: Host> Filter<H> {
         self.stats.set(self.stats.feed_follower, follower.map_or(0, |id| u64::from(id.0)));
         let Ok(Some(live)) = self.table.live(now.monotonic) else { return };
         let age = live.age(now);
-        self.stats.set(self.stats.credential_ended, u64::from(live.credential_ended));
+        self.stats.set(self.stats.credential_ended, u64::from(live.credential_ended()));
         self.stats.set(self.stats.table_age_ms, age.ms);
-        self.stats.set(self.stats.table_cursor, live.cursor.0);
-        self.stats.set(self.stats.table_generation, u64::from(live.generation.0));
-        self.stats.set(self.stats.table_keys, live.keys);
+        self.stats.set(self.stats.table_cursor, live.cursor().0);
+        self.stats.set(self.stats.table_generation, u64::from(live.generation().0));
+        self.stats.set(self.stats.table_keys, live.keys());
         let freshness = Freshness::of(age, &self.config.staleness);
         match (self.freshness.replace(Some(freshness)), freshness) {
             (Some(before), after) if before == after => {}

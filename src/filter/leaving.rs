@@ -16,15 +16,15 @@ use crate::host::{Host, HostFailed, LogLevel};
 use crate::refresh::{CallId, Departure};
 
 /// What the plugins of one VM have in common.
-pub struct Vm<H> {
+pub struct Vm<H: Host> {
     /// How many there are.
     plugins: Cell<u32>,
     leavers: RefCell<Vec<Leaver<H>>>,
 }
 
 /// One plugin that has ended.
-struct Leaver<H> {
-    departure: Departure<H>,
+struct Leaver<H: Host> {
+    departure: Departure<H, H::Sink>,
     /// Where to say goodbye, and as whom.
     service: KeyService,
 }
@@ -42,7 +42,7 @@ impl<H: Host> Vm<H> {
     }
 
     /// A plugin of this VM has ended; it has a departure if it had joined its table.
-    pub(super) fn one_left(&self, departure: Option<Departure<H>>, service: &KeyService) {
+    pub(super) fn one_left(&self, departure: Option<Departure<H, H::Sink>>, service: &KeyService) {
         self.plugins.set(self.plugins.get().saturating_sub(1));
         let Some(departure) = departure else { return };
         if self.plugins.get() == 0 {

@@ -11,7 +11,8 @@ use super::shared_data;
 use crate::clock::{ClockFailed, HostClocks};
 use crate::headers::HeaderPairs;
 use crate::host::{Host, HostFailed, HostMetrics, HttpCall, LogLevel, MetricId, RequestId};
-use crate::refresh::CallId;
+use crate::refresh::{CallId, PagedSink};
+use crate::table::{SharedNames, TableReader};
 
 /// Envoy, as one root context sees it.
 #[derive(Clone, Copy)]
@@ -64,6 +65,16 @@ impl HostMetrics for EnvoyHost {
 
 impl Host for EnvoyHost {
     type Request = EnvoyRequest;
+    type Table = TableReader<Self>;
+    type Sink = PagedSink<Self>;
+
+    fn table(&self, names: &SharedNames) -> TableReader<Self> {
+        TableReader::new(*self, names.clone())
+    }
+
+    fn sink(&self, names: &SharedNames) -> PagedSink<Self> {
+        PagedSink::new(*self, names)
+    }
 
     fn with_held<T>(
         &self,

@@ -5,37 +5,38 @@ use std::mem;
 use latchkey_key_feed::{FeedHead, MonotonicMillis};
 
 use super::reading::{Load, LoadEnd, Reading};
+use super::sink::FeedSink;
 use super::{Follower, LoadReason, Note, State, Step};
 use crate::clock::Moment;
 use crate::limits::CREDENTIAL_ENDED_MS;
-use crate::table::{Changes, FeedStanding, LiveTable, Progress, Refresh, SharedStore, WriteError};
+use crate::table::{Changes, FeedStanding, LiveFeed, Progress, Refresh, WriteError};
 
-impl<S: SharedStore> Follower<S> {
+impl<K: FeedSink> Follower<K> {
     pub(super) fn follow(
         &mut self,
-        before: LiveTable,
+        before: K::Live,
         page: &FeedHead,
         changes: &Changes,
         now: Moment,
         step: &mut Step,
     ) -> Result<(), WriteError> {
-        if page.reset || page.epoch != before.epoch {
+        if page.reset || page.epoch != *before.epoch() {
             self.load(LoadReason::Reset, now.monotonic, step);
             return Ok(());
         }
-        self.table.apply(&before, changes)?;
+        self.sink.apply(&before, changes)?;
         let standing = match (page.more, page.ended) {
             (true, _) => FeedStanding::MoreFollows,
             (false, true) => FeedStanding::CredentialEnded,
             (false, false) => FeedStanding::Current(self.refreshed(now)),
         };
-        let live = self.table.advance(&before, page.cursor, page.total, standing)?;
+        let live = self.sink.advance(&before, page.cursor, page.total, standing)?;
         step.notes.push(Note::Applied { rows: changes.count() });
-        self.credential_ended = before.credential_ended;
-        self.note_credential(live.credential_ended, step);
+        self.credential_ended = before.credential_ended();
+        self.note_credential(live.credential_ended(), step);
         match standing {
             // One more request acknowledges what has just come, and there is nothing else to ask for.
-            FeedStanding::CredentialEnded if page.cursor == before.cursor => {
+            FeedStanding::CredentialEnded if page.cursor == before.cursor() => {
                 self.wait_for_credential(Reading::Following { live, confirmed: false }, now.monotonic, step);
             }
             FeedStanding::CredentialEnded => self.ask(Reading::Following { live, confirmed: false }, step),
@@ -47,7 +48,7 @@ impl<S: SharedStore> Follower<S> {
 
     pub(super) fn collect(
         &mut self,
-        load: Option<Load>,
+        load: Option<Load<K>>,
         page: &FeedHead,
         changes: &Changes,
         now: Moment,
@@ -57,16 +58,16 @@ impl<S: SharedStore> Follower<S> {
         if !page.more {
             self.note_credential(page.ended, step);
         }
-        if has_ended && self.table.live().is_none() {
+        if has_ended && self.sink.live().is_none() {
             // Nobody ever said that such a table is current, so there is no age at which it could begin.
             self.wait_for_credential(Reading::load(), now.monotonic, step);
             return Ok(());
         }
         let mut load = match load {
             Some(begun) => begun,
-            None => Load::begun(self.table.begin(page.total)?, page),
+            None => Load::begun(self.sink.begin(page.total)?, page),
         };
-        self.table.collect(&mut load.build, changes)?;
+        self.sink.collect(&mut load.build, changes)?;
         if page.more {
             self.ask(Reading::Loading { load: Some(load), cursor: page.cursor }, step);
         } else {
@@ -88,12 +89,12 @@ impl<S: SharedStore> Follower<S> {
     }
 
     /// Asks again after a while: the credential may be mended. Now and then it is another VM's turn, which may have a newer one.
-    fn wait_for_credential(&mut self, reading: Reading, now: MonotonicMillis, step: &mut Step) {
+    fn wait_for_credential(&mut self, reading: Reading<K>, now: MonotonicMillis, step: &mut Step) {
         self.back_off(CREDENTIAL_ENDED_MS, reading, now, step);
     }
 
-    pub(super) fn lay_out(&mut self, mut load: Load, end: LoadEnd, now: MonotonicMillis, step: &mut Step) {
-        let written = self.table.lay_out(&mut load.build).and_then(|progress| match progress {
+    pub(super) fn lay_out(&mut self, mut load: Load<K>, end: LoadEnd, now: MonotonicMillis, step: &mut Step) {
+        let written = self.sink.lay_out(&mut load.build).and_then(|progress| match progress {
             Progress::Continues => {
                 self.state = State::LayingOut { load, end };
                 Ok(())
@@ -103,19 +104,19 @@ impl<S: SharedStore> Follower<S> {
         self.go_on_after(written, now, step);
     }
 
-    fn publish(&mut self, load: &Load, end: LoadEnd, step: &mut Step) -> Result<(), WriteError> {
-        let live = self.table.publish(&load.build, &load.epoch, end.cursor, end.keys, end.refreshed)?;
-        step.notes.push(Note::Loaded { generation: live.generation, keys: live.keys });
-        if live.unswept_pages > 0 {
-            self.state = State::Sweeping { live };
-        } else {
+    fn publish(&mut self, load: &Load<K>, end: LoadEnd, step: &mut Step) -> Result<(), WriteError> {
+        let live = self.sink.publish(&load.build, &load.epoch, end.cursor, end.keys, end.refreshed)?;
+        step.notes.push(Note::Loaded { generation: live.generation(), keys: live.keys() });
+        if live.is_swept() {
             self.ask(Reading::Following { live, confirmed: true }, step);
+        } else {
+            self.state = State::Sweeping { live };
         }
         Ok(())
     }
 
-    pub(super) fn sweep(&mut self, live: &LiveTable, step: &mut Step) {
-        match self.table.sweep(live) {
+    pub(super) fn sweep(&mut self, live: &K::Live, step: &mut Step) {
+        match self.sink.sweep(live) {
             Ok((Progress::Continues, live)) => self.state = State::Sweeping { live },
             Ok((Progress::Done, live)) => self.ask(Reading::Following { live, confirmed: false }, step),
             Err(WriteError::Deposed | WriteError::Unreadable) => step.notes.push(Note::StoppedFollowing),

@@ -25,40 +25,44 @@ use latchkey_key_feed::MonotonicMillis;
 use super::CallId;
 use super::poll::{FeedRequest, Poll};
 use super::register::{Register, TableNumber};
+use super::sink::FeedSink;
 use crate::limits::{GOODBYE_MS, LINGER_MS};
-use crate::table::{Clearing, Directory, Progress, SharedNames, SharedStore, TableWriter};
+use crate::table::{Directory, Progress, SharedNames, SharedStore, TableIdentity};
 
 /// One plugin on its way out.
-pub struct Departure<S> {
+pub struct Departure<S, K: FeedSink> {
     register: Register<S>,
     directory: Directory<S>,
-    table: TableWriter<S>,
+    sink: K,
+    table: TableIdentity,
     number: TableNumber,
     request: FeedRequest,
-    state: State,
+    state: State<K::Clearing>,
 }
 
-enum State {
+enum State<C> {
     Lingering { until: MonotonicMillis },
-    Clearing(Clearing),
+    Clearing(C),
     Sending,
     Awaiting { call: CallId, until: MonotonicMillis },
     Over,
 }
 
-impl<S: SharedStore + Clone> Departure<S> {
+impl<S: SharedStore + Clone, K: FeedSink> Departure<S, K> {
     /// Begins to leave the table that was entered with that number.
     pub fn begin(
         store: &S,
-        names: SharedNames,
+        names: &SharedNames,
+        sink: K,
         number: TableNumber,
         request: FeedRequest,
         now: MonotonicMillis,
     ) -> Self {
         Self {
-            register: Register::new(store.clone(), &names),
+            register: Register::new(store.clone(), names),
             directory: Directory::new(store.clone()),
-            table: TableWriter::new(store.clone(), names),
+            sink,
+            table: names.table(),
             number,
             request,
             state: State::Lingering { until: now.plus_millis(LINGER_MS) },
@@ -66,7 +70,7 @@ impl<S: SharedStore + Clone> Departure<S> {
     }
 }
 
-impl<S: SharedStore> Departure<S> {
+impl<S: SharedStore, K: FeedSink> Departure<S, K> {
     /// Time has passed. The request, if any, is to be sent now, and reported with [`Self::sent`] or
     /// [`Self::not_sent`].
     pub fn tick(&mut self, now: MonotonicMillis) -> Option<Poll> {
@@ -76,10 +80,10 @@ impl<S: SharedStore> Departure<S> {
                 None
             }
             State::Clearing(clearing) => {
-                if self.table.clear(clearing) == Progress::Continues {
+                if self.sink.clear(clearing) == Progress::Continues {
                     return None;
                 }
-                self.directory.remove(self.table.identity());
+                self.directory.remove(self.table);
                 self.state = State::Sending;
                 Some(self.request.goodbye())
             }
@@ -126,11 +130,11 @@ impl<S: SharedStore> Departure<S> {
         matches!(self.state, State::Clearing(_))
     }
 
-    fn count_out(&self) -> State {
+    fn count_out(&self) -> State<K::Clearing> {
         if !self.register.leave(self.number) {
             return State::Over;
         }
-        match self.table.close() {
+        match self.sink.close() {
             Ok(clearing) => State::Clearing(clearing),
             // Somebody writes the header all the time, so somebody is there.
             Err(_) => State::Over,

@@ -3,19 +3,20 @@
 use latchkey_key_feed::{Cursor, Epoch, FeedHead};
 
 use super::poll::FeedRequest;
-use crate::table::{Build, LiveTable, Refresh};
+use super::sink::FeedSink;
+use crate::table::{LiveFeed, Refresh};
 
 /// What the answers are read into.
-pub(super) enum Reading {
+pub(super) enum Reading<K: FeedSink> {
     /// The live table. A confirmed one waits for changes; an unconfirmed one asks first whether it is current.
-    Following { live: LiveTable, confirmed: bool },
+    Following { live: K::Live, confirmed: bool },
     /// A generation being built; the first page, which tells the size, begins it.
-    Loading { load: Option<Load>, cursor: Cursor },
+    Loading { load: Option<Load<K>>, cursor: Cursor },
 }
 
 /// A load as it was begun.
-pub(super) struct Load {
-    pub(super) build: Build,
+pub(super) struct Load<K: FeedSink> {
+    pub(super) build: K::Load,
     pub(super) epoch: Epoch,
     /// What the service had forgotten by then.
     pub(super) purged: Cursor,
@@ -39,13 +40,13 @@ pub(super) struct LoadEnd {
     pub(super) refreshed: Option<Refresh>,
 }
 
-impl Load {
-    pub(super) fn begun(build: Build, first: &FeedHead) -> Self {
+impl<K: FeedSink> Load<K> {
+    pub(super) fn begun(build: K::Load, first: &FeedHead) -> Self {
         Self { build, epoch: first.epoch.clone(), purged: first.purged, unread: None }
     }
 }
 
-impl Reading {
+impl<K: FeedSink> Reading<K> {
     pub(super) fn load() -> Self {
         Self::Loading { load: None, cursor: Cursor(0) }
     }
@@ -70,7 +71,7 @@ impl Reading {
 
     pub(super) fn cursor(&self) -> Cursor {
         match self {
-            Self::Following { live, .. } => live.cursor,
+            Self::Following { live, .. } => live.cursor(),
             Self::Loading { cursor, .. } => *cursor,
         }
     }
@@ -83,7 +84,7 @@ impl Reading {
     /// Which feed the cursor is of; `None` before anything was read.
     pub(super) fn epoch(&self) -> Option<&Epoch> {
         match self {
-            Self::Following { live, .. } => Some(&live.epoch),
+            Self::Following { live, .. } => Some(live.epoch()),
             Self::Loading { load, .. } => load.as_ref().map(|load| &load.epoch),
         }
     }

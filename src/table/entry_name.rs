@@ -48,8 +48,6 @@ const PREFIX: &[u8] = b"latchkey3:";
 /// The prefix, the identity of a table in 16 digits, a colon, and 9 bytes: a letter with 8 digits, or a word.
 const TEXT_LEN_MAX: usize = PREFIX.len() + 16 + 1 + 9;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
 impl EntryName {
     /// The name as a text. No two names have the same.
     #[must_use]
@@ -61,10 +59,11 @@ impl EntryName {
             Self::StampNumber => return text.with(b"stamp"),
             Self::OfTable(table, entry) => (table, entry),
         };
-        for byte in table.to_bytes() {
-            text.push(hex(byte >> 4));
-            text.push(hex(byte));
+        let mut digits = [0; 16];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(table.to_bytes()) {
+            pair.copy_from_slice(&[hex(byte >> 4), hex(byte)]);
         }
+        text.push_all(&digits);
         text.push(b':');
         match entry {
             TableEntry::Header => text.with(b"header"),
@@ -94,8 +93,10 @@ impl EntryText {
     }
 
     fn push_all(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.push(*byte);
+        let end = self.len + bytes.len();
+        if let Some(place) = self.bytes.get_mut(self.len..end) {
+            place.copy_from_slice(bytes);
+            self.len = end;
         }
     }
 
@@ -120,7 +121,8 @@ impl EntryText {
 
 /// The digit of the low half of a byte.
 fn hex(byte: u8) -> u8 {
-    HEX.get(usize::from(byte & 15)).copied().unwrap_or_default()
+    let low = byte & 15;
+    if low < 10 { b'0' + low } else { b'a' - 10 + low }
 }
 
 #[cfg(test)]

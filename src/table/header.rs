@@ -3,6 +3,7 @@
 use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis, UnixMillis};
 
 use super::bytes::{Unread, push_text};
+use super::key_table::LiveFeed;
 use crate::clock::Moment;
 use crate::limits::{KEYS_PER_PAGE, KEYS_PER_PAGE_MAX, PAGE_BITS_MAX, PAGE_BITS_MIN};
 
@@ -203,6 +204,40 @@ impl LiveTable {
         out.push(u8::from(self.credential_ended));
         // An epoch is shorter than 2^16 bytes (`EPOCH_LEN_MAX`), so its length always fits.
         let _ = push_text(out, self.epoch.as_str());
+    }
+}
+
+impl LiveFeed for LiveTable {
+    fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    fn keys(&self) -> u64 {
+        self.keys
+    }
+
+    fn age(&self, now: Moment) -> TableAge {
+        Self::age(self, now)
+    }
+
+    fn credential_ended(&self) -> bool {
+        self.credential_ended
+    }
+
+    fn is_swept(&self) -> bool {
+        self.unswept_pages == 0
+    }
+
+    fn is_outgrown_by(&self, keys: u64) -> bool {
+        Self::is_outgrown_by(self, keys)
     }
 }
 

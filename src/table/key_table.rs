@@ -1,8 +1,8 @@
 //! The key table as a request needs it, whatever it is kept in.
 
-use latchkey_key_feed::{KeyId, MonotonicMillis, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis, Salt, SecretDigest, UnixMillis};
 
-use super::header::TableAge;
+use super::header::{Generation, TableAge};
 use super::page::Unreadable;
 use super::record_shape::RecordText;
 use crate::clock::Moment;
@@ -11,6 +11,16 @@ use crate::clock::Moment;
 pub trait KeyTable {
     /// A record with whatever it stands in, so that it is read in place for as long as it is needed.
     type Record: KeyRecord;
+
+    /// A table that readers use.
+    type Live: LiveFeed;
+
+    /// The live table; `None` before the first is whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] when something else wrote into the table.
+    fn live(&self, now: MonotonicMillis) -> Result<Option<Self::Live>, Unreadable>;
 
     /// How old the live table is at `now`; `None` before the first table is whole.
     ///
@@ -25,6 +35,36 @@ pub trait KeyTable {
     ///
     /// [`Unreadable`] when something else wrote into the table.
     fn find(&self, id: &KeyId, now: MonotonicMillis) -> Result<Option<Found<Self::Record>>, Unreadable>;
+
+    /// Forgets what is kept of the table besides the table itself. Done on every tick.
+    fn forget_kept(&self);
+}
+
+/// How far a live table is.
+pub trait LiveFeed {
+    /// Its number.
+    fn generation(&self) -> Generation;
+
+    /// Which feed it was read from.
+    fn epoch(&self) -> &Epoch;
+
+    /// How far the feed has been applied.
+    fn cursor(&self) -> Cursor;
+
+    /// How many keys it holds.
+    fn keys(&self) -> u64;
+
+    /// How old it is.
+    fn age(&self, now: Moment) -> TableAge;
+
+    /// Whether the service says that the credential of whoever asked has ended: nothing newer than the cursor comes by it.
+    fn credential_ended(&self) -> bool;
+
+    /// Whether nothing is left of the table that it has replaced.
+    fn is_swept(&self) -> bool;
+
+    /// Whether so many keys ask for a larger table.
+    fn is_outgrown_by(&self, keys: u64) -> bool;
 }
 
 /// A key as a table holds it.

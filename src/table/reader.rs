@@ -33,15 +33,6 @@ impl<S: SharedStore> TableReader<S> {
         Self { store, names, header: RefCell::new(None), hot: RefCell::default() }
     }
 
-    /// The live table, from a header at most [`HEADER_LIFE_MS`] old; `None` before the first table is whole.
-    ///
-    /// # Errors
-    ///
-    /// [`Unreadable`] when something else wrote the header.
-    pub fn live(&self, now: MonotonicMillis) -> Result<Option<LiveTable>, Unreadable> {
-        self.look_at_live(now, LiveTable::clone)
-    }
-
     /// The page that holds the key of that id if any does; `None` before the first table is whole.
     ///
     /// # Errors
@@ -81,12 +72,6 @@ impl<S: SharedStore> TableReader<S> {
         Err(Unreadable)
     }
 
-    /// Forgets the pages that are kept. Done on every tick, it is the net below the stamp: should a host ever lose a move of it, a change is in
-    /// force a tick later all the same.
-    pub fn forget_kept(&self) {
-        self.hot.borrow_mut().forget();
-    }
-
     fn look_at_live<T>(
         &self,
         now: MonotonicMillis,
@@ -112,6 +97,12 @@ impl<S: SharedStore> TableReader<S> {
 
 impl<S: SharedStore> KeyTable for TableReader<S> {
     type Record = PagedRecord;
+    type Live = LiveTable;
+
+    /// The live table, from a header at most [`HEADER_LIFE_MS`] old; `None` before the first table is whole.
+    fn live(&self, now: MonotonicMillis) -> Result<Option<LiveTable>, Unreadable> {
+        self.look_at_live(now, LiveTable::clone)
+    }
 
     /// From a header at most [`HEADER_LIFE_MS`] old.
     fn age(&self, now: Moment) -> Result<Option<TableAge>, Unreadable> {
@@ -122,5 +113,11 @@ impl<S: SharedStore> KeyTable for TableReader<S> {
         let Some(page) = self.page_for(id, now)? else { return Ok(None) };
         let found = page.find(id)?.map(|record| PagedParts::of(&page, record));
         Ok(Some(found.map(|parts| parts.in_page(page, self.names.shape()))))
+    }
+
+    /// Forgets the pages that are kept. Done on every tick, it is the net below the stamp: should a host ever lose a move of it, a change is in
+    /// force a tick later all the same.
+    fn forget_kept(&self) {
+        self.hot.borrow_mut().forget();
     }
 }

@@ -13,8 +13,8 @@ use super::fake_request::{FakeRequest, RequestState};
 use super::fake_shared_data::FakeSharedData;
 use crate::clock::{ClockFailed, HostClocks};
 use crate::host::{Host, HostFailed, HostMetrics, HttpCall, LogLevel, MetricId, RequestId};
-use crate::refresh::CallId;
-use crate::table::{Entry, EntryName, SharedStore, Stamp, SwapLost, Version};
+use crate::refresh::{CallId, PagedSink};
+use crate::table::{Entry, EntryName, SharedNames, SharedStore, Stamp, SwapLost, TableReader, Version};
 
 /// One root context of one VM. Clones are the same.
 #[derive(Clone)]
@@ -306,6 +306,16 @@ impl HostMetrics for FakeHost {
 
 impl Host for FakeHost {
     type Request = FakeRequest;
+    type Table = TableReader<Self>;
+    type Sink = PagedSink<Self>;
+
+    fn table(&self, names: &SharedNames) -> TableReader<Self> {
+        TableReader::new(self.clone(), names.clone())
+    }
+
+    fn sink(&self, names: &SharedNames) -> PagedSink<Self> {
+        PagedSink::new(self.clone(), names)
+    }
 
     fn with_held<T>(
         &self,

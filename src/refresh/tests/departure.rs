@@ -3,7 +3,7 @@
 use super::a_current_edge;
 use super::model::{Edge, REFUSE_AFTER_MS, names, request};
 use crate::limits::{GOODBYE_MS, LINGER_MS, TABLE_LOOK_MS, TABLE_SILENT_LOOKS};
-use crate::refresh::{CallId, Departure, Housekeeping, Poll, Register, TableNumber};
+use crate::refresh::{CallId, Departure, Housekeeping, PagedSink, Poll, Register, TableNumber};
 use crate::table::{Directory, SharedNames, TableIdentity};
 use crate::testing::FakeSharedData;
 
@@ -11,12 +11,22 @@ fn enter(edge: &Edge, drawn: u64) -> TableNumber {
     Register::new(edge.shared.clone(), &names()).enter(drawn, REFUSE_AFTER_MS).unwrap()
 }
 
-fn departure(edge: &Edge, number: TableNumber) -> Departure<FakeSharedData> {
-    Departure::begin(&edge.shared, names(), number, request(number), edge.now)
+fn departure(edge: &Edge, number: TableNumber) -> Departure<FakeSharedData, PagedSink<FakeSharedData>> {
+    Departure::begin(
+        &edge.shared,
+        &names(),
+        PagedSink::new(edge.shared.clone(), &names()),
+        number,
+        request(number),
+        edge.now,
+    )
 }
 
 /// Lets a plugin leave until it is over or has something to say.
-fn leave(edge: &mut Edge, departure: &mut Departure<FakeSharedData>) -> Option<Poll> {
+fn leave(
+    edge: &mut Edge,
+    departure: &mut Departure<FakeSharedData, PagedSink<FakeSharedData>>,
+) -> Option<Poll> {
     for _ in 0..100 {
         if let Some(goodbye) = departure.tick(edge.now) {
             return Some(goodbye);

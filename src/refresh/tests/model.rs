@@ -6,7 +6,8 @@ use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, MonotonicMillis
 
 use crate::clock::Moment;
 use crate::refresh::{
-    Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Instance, Poll, Register, Step, TableNumber,
+    Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Instance, PagedSink, Poll, Register, Step,
+    TableNumber,
 };
 use crate::table::sample_keys::{key, live, removed, shape};
 use crate::table::{FeedIdentity, LiveTable, SharedNames, TableReader, TableWriter};
@@ -100,7 +101,7 @@ pub(super) struct Edge {
 }
 
 pub(super) struct Vm {
-    pub(super) follower: Follower<FakeSharedData>,
+    pub(super) follower: Follower<PagedSink<FakeSharedData>>,
     /// Whether it has seen a request.
     pub(super) serves: bool,
     /// The request on its way.
@@ -132,7 +133,8 @@ impl Edge {
         let request = request(number);
         let vms = (0..vms).map(|_| {
             let id = FollowerId::allot(&shared, &names());
-            let follower = Follower::new(id, shared.clone(), &names(), request.clone(), START);
+            let follower =
+                Follower::new(id, PagedSink::new(shared.clone(), &names()), request.clone(), START);
             Vm { follower, serves: false, pending: None, notes: Vec::new() }
         });
         Self { vms: vms.collect(), shared, now: START, wall: WALL_START, calls: 0 }
