@@ -19,6 +19,7 @@ mod connections;
 mod create;
 mod credentials;
 mod cross_cluster;
+mod differences;
 mod edge_instances;
 mod edges;
 mod failed_logins;
