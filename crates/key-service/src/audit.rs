@@ -10,13 +10,12 @@ pub mod feed;
 pub mod operations;
 pub mod tokens;
 
-use latchkey_effort::Overspent;
-use latchkey_effort::Payer;
+use latchkey_effort::{Overspent, Payer};
 use latchkey_key_feed::{KeyId, UnixMillis};
 
 use crate::lane::Cost;
-use crate::security::source::Source;
-use crate::store::footing::Footing;
+use crate::model::footing::Footing;
+use crate::model::source::Source;
 
 /// The tracing target of every line of the audit log.
 pub const TARGET: &str = "audit";

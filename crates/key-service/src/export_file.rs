@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::export_file::line::{Content, InvalidEntry, Line};
 use crate::limits::EXPORT_LINE_LEN_MAX;
-use crate::store::transfer::{Entry, EntryCounts};
+use crate::model::entry_counts::EntryCounts;
+use crate::store::transfer::Entry;
 
 /// What the first line calls the format.
 const FORMAT: &str = "latchkey-export";
@@ -93,7 +94,7 @@ impl<W: Write> ExportWriter<W> {
     ///
     /// When it cannot be written.
     pub fn write(&mut self, entry: Entry) -> io::Result<()> {
-        self.counts.count(&entry);
+        entry.count_in(&mut self.counts);
         write_line(&mut self.file, &Line::from(entry))
     }
 
@@ -140,7 +141,7 @@ impl<R: BufRead> ExportReader<R> {
         let line: Line = serde_json::from_slice(&text).map_err(|error| self.unreadable(&error))?;
         match Content::try_from(line).map_err(|invalid| self.invalid(Problem::Invalid(invalid)))? {
             Content::Entry(entry) => {
-                self.counts.count(&entry);
+                entry.count_in(&mut self.counts);
                 Ok(Some(entry))
             }
             Content::End(counts) if counts != self.counts => Err(self.invalid(Problem::Miscounted)),

@@ -6,8 +6,6 @@
 //! service stops; in the last two cases the answer is the empty page that it had read. The number of waiting
 //! requests is bounded: one more is refused, and its follower backs off.
 
-pub mod edge_id;
-pub mod edge_name;
 pub mod edge_wait;
 pub mod edges;
 mod exchange;

@@ -14,6 +14,7 @@ pub mod file_modes;
 pub mod lane;
 pub mod limits;
 pub mod log_line;
+pub mod model;
 pub mod pem_file;
 pub mod randomness;
 pub mod remover;

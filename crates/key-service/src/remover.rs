@@ -39,7 +39,7 @@ impl Remover {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed dead API keys"),
             Err(error) => {
-                telemetry::store_failed(&error);
+                telemetry::store_failed(error.kind());
                 tracing::error!(error = &error as &dyn std::error::Error, "dead API keys were not removed");
             }
         }

@@ -11,6 +11,3 @@ pub mod password;
 pub mod realm;
 pub mod realm_chain;
 pub mod roles;
-pub mod source;
-pub mod token;
-pub mod user_file;

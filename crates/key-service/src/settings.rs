@@ -48,13 +48,14 @@ pub mod section;
 pub mod sources;
 mod store;
 mod tokens;
+pub mod users_file;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::model::realm_name::RealmName;
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::jwt::JwtRealmSettings;
-use crate::security::realm::RealmName;
 use crate::settings::http_ssl::HttpSslSettings;
 use crate::settings::section::{InvalidFile, Problems, Section};
 use crate::settings::sources::Sources;

@@ -29,14 +29,12 @@ mod written_len;
 
 use std::sync::Arc;
 
-use latchkey_key_feed::{Cursor, Epoch, KeyId, Salt, SecretDigest, UnixMillis};
-use latchkey_privileges::role_descriptor::RoleDescriptors;
-use latchkey_privileges::vouching::Vouching;
-use serde_json::{Map, Value};
+use latchkey_key_feed::{Cursor, Epoch, KeyId, UnixMillis};
 use tokio::sync::watch;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
 use crate::limits::SIDE_CHANGES_MAX;
+use crate::model::stored_key::StoredKey;
 use crate::store::change::{Change, Changed, Verb};
 use crate::store::change_line::ChangeLine;
 use crate::store::edges::KnownEdges;
@@ -69,52 +67,6 @@ pub struct KeyStore {
     _replicas: Arc<Option<Hearing>>,
 }
 
-/// A key, alive or dead, as it is stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredKey {
-    /// The public half of the credential.
-    pub id: KeyId,
-    /// The salt of the digest.
-    pub salt: Salt,
-    /// The digest of the secret.
-    pub digest: SecretDigest,
-    /// The name its maker gave it.
-    pub name: String,
-    /// On whose behalf it acts.
-    pub owner: KeyOwner,
-    /// When it was made.
-    pub creation: UnixMillis,
-    /// When it ends; `None` is never.
-    pub expiration: Option<UnixMillis>,
-    /// When it was invalidated; `None` while it was not.
-    pub invalidation: Option<UnixMillis>,
-    /// Its own role descriptors by name; empty when it inherits its owner's.
-    pub role_descriptors: RoleDescriptors,
-    /// Its owner's role descriptors when it was made, by name.
-    pub limited_by: RoleDescriptors,
-    /// What its maker attached to it.
-    pub metadata: Map<String, Value>,
-    /// Which of its data are vouched for.
-    pub vouching: Vouching,
-}
-
-/// The owner of a key, as the owner was when the key was made.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KeyOwner {
-    /// The name within the realm.
-    pub username: String,
-    /// The realm's name.
-    pub realm: String,
-    /// The realm's type, when it is known.
-    pub realm_type: Option<String>,
-    /// The full name, if there is one.
-    pub full_name: Option<String>,
-    /// The email address, if there is one.
-    pub email: Option<String>,
-    /// What the realm knows besides.
-    pub metadata: Map<String, Value>,
-}
-
 /// Which keys a listing or an invalidation is about: those that pass every condition that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyFilter {
@@ -128,14 +80,6 @@ pub struct KeyFilter {
     pub realm: Option<String>,
     /// Only keys that may be used at this moment.
     pub active_at: Option<UnixMillis>,
-}
-
-impl StoredKey {
-    /// Those of its own role descriptors that are vouched for, by name.
-    #[must_use]
-    pub fn vouched_roles(&self) -> Vec<&str> {
-        self.vouching.vouched_names(&self.role_descriptors, &self.limited_by)
-    }
 }
 
 /// Which names are meant. Names differ by case.

@@ -10,9 +10,10 @@ use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
+use crate::model::realm_name::RealmName;
+use crate::model::stored_key::StoredKey;
 use crate::security::authentication::{Means, Subject};
-use crate::security::realm::{RealmName, User};
-use crate::store::StoredKey;
+use crate::security::realm::User;
 
 /// In the order of Elasticsearch's own answer.
 #[derive(Serialize)]

@@ -21,12 +21,12 @@ use crate::api::request_context::RequestContext;
 use crate::api::unauthenticated::{Asked, challenges, unauthenticated};
 use crate::api::{Service, SharedService};
 use crate::audit::{self, Actor, Refusal, RefusalEvent};
+use crate::model::realm_name::RealmName;
+use crate::model::source::Source;
 use crate::security::anonymous::ANONYMOUS_REALM;
 use crate::security::api_key::EndedKey;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Schemes, Subject};
-use crate::security::realm::RealmName;
 use crate::security::roles::{UserRoles, caller_of_key};
-use crate::security::source::Source;
 use crate::store::StoreError;
 
 /// Whoever sent the request, and what they may do.

@@ -138,8 +138,8 @@ impl MayAdmitAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::edge_id::{EdgeId, InstanceId};
-    use crate::feed::edge_name::EdgeName;
+    use crate::model::edge_id::{EdgeId, InstanceId};
+    use crate::model::edge_name::EdgeName;
 
     #[test]
     fn a_wait_ends_at_its_limit() {

@@ -7,17 +7,16 @@ use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 use latchkey_privileges::cluster_request::{ClusterRequest, FORGET_EDGES, GET_EDGES};
 use serde::Serialize;
 
-use crate::api::SharedService;
-use crate::api::answer;
 use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::routing::NoBody;
+use crate::api::{SharedService, answer};
 use crate::audit::feed::{EdgesForgottenEvent, record_forgotten};
-use crate::feed::edge_name::EdgeName;
 use crate::feed::edges::{EdgeState, EdgeStatus, Forgetting};
 use crate::feed::fleet::Fleet;
+use crate::model::edge_name::EdgeName;
 
 #[derive(Serialize)]
 struct FleetAnswer<'a> {

@@ -18,12 +18,12 @@ use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::audit::{self, feed::FeedReadEvent};
-use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
-use crate::feed::edge_name::EdgeName;
 use crate::feed::edges::{ClaimRefusal, EdgeSighting};
 use crate::feed::{FeedRefusal, FeedRequest};
 use crate::limits::edges::EDGE_REFUSE_AFTER_MIN;
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
+use crate::model::edge_id::{EdgeId, Holder, InstanceId};
+use crate::model::edge_name::EdgeName;
 use crate::security::api_key::EndedKey;
 use crate::security::roles::caller_of_key;
 use crate::settings::EdgeSettings;
@@ -84,7 +84,7 @@ pub(super) async fn show(
             };
         }
     };
-    let holder = Holder::of(authenticated.authentication.authenticating());
+    let holder = authenticated.authentication.authenticating().holder();
     let request = feed_request(parameters, holder, &edges)?;
     authenticated.authorize(&ClusterRequest::ReadKeyFeed)?;
     // Thousands wait here: nobody holds on to anything of his request that is not needed afterwards.

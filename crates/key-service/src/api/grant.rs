@@ -11,11 +11,11 @@ use latchkey_privileges::permission::run_as_denial;
 use crate::api::Service;
 use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
+use crate::model::footing::Footing;
+use crate::model::password::Password;
 use crate::security::authentication::Subject;
 use crate::security::credential::BasicCredential;
 use crate::security::credential::bearer::{BearerCredential, BearerText, ClientSecret};
-use crate::security::password::Password;
-use crate::store::footing::Footing;
 
 /// What a body says about somebody. Holds secrets in the clear, so it can neither be printed nor copied.
 #[derive(Default)]

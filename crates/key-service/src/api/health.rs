@@ -4,13 +4,13 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
+use axum::response::Response;
 use latchkey_key_feed::Cursor;
 use serde::Serialize;
 
-use crate::api::SharedService;
-use crate::api::answer;
 use crate::api::error::ApiError;
+use crate::api::{SharedService, answer};
 use crate::telemetry;
 
 #[derive(Serialize)]
@@ -24,7 +24,7 @@ pub(super) async fn show(State(service): State<SharedService>) -> Result<Respons
         Ok(()) => answer::ok(&Health { status: "ready" }),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the store does not answer");
-            telemetry::store_failed(&error);
+            telemetry::store_failed(error.kind());
             answer::with_status(StatusCode::SERVICE_UNAVAILABLE, &Health { status: "store unavailable" })
         }
     }

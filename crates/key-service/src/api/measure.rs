@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use crate::api::request_context::{AllowedAction, RequestContext};
 use crate::audit::{self, FailureEvent};
-use crate::security::source::Source;
+use crate::model::source::Source;
 use crate::telemetry;
 
 /// The label of requests that no route has. Their paths are strangers' words, and there is no end of them.

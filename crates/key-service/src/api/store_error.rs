@@ -17,7 +17,7 @@ impl From<StoreError> for ApiError {
             // The store has told of it.
             StoreError::ShutOut(_) => shut_out(),
             StoreError::TooManyChanges | StoreError::Unavailable(_) => {
-                telemetry::store_failed(&error);
+                telemetry::store_failed(error.kind());
                 Self::unavailable(error)
             }
             StoreError::Corrupt(_)
@@ -25,7 +25,7 @@ impl From<StoreError> for ApiError {
             | StoreError::NewerVersion
             | StoreError::NotAStore
             | StoreError::OlderVersion => {
-                telemetry::store_failed(&error);
+                telemetry::store_failed(error.kind());
                 Self::internal(error)
             }
         }

@@ -5,10 +5,10 @@ use std::fmt;
 use latchkey_elastic::{ErrorCause, ErrorType};
 
 use crate::api::error::{ApiError, Challenge, ErrorStatus};
+use crate::model::token::TokenRejection;
 use crate::security::authentication::{AuthenticationFailure, Schemes};
 use crate::security::credential::MalformedCredential;
 use crate::security::jwt::JwtRejection;
-use crate::security::token::TokenRejection;
 
 /// What a credential was given for.
 #[derive(Clone, Copy, Debug)]

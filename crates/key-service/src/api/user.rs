@@ -25,7 +25,8 @@ use latchkey_elastic::{ErrorCause, ErrorType};
 
 use crate::api::Service;
 use crate::api::error::ApiError;
-use crate::security::password::{HashRefusal, InvalidPassword, Password, PasswordHash};
+use crate::model::password::{InvalidPassword, Password, PasswordHash};
+use crate::security::password::HashRefusal;
 use crate::security::realm::ELASTIC;
 
 /// A password that a request sets.

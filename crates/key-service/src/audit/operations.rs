@@ -1,7 +1,7 @@
 //! The audit log of what an operator does to a store as a whole. It names no key: a store may have a million.
 
 use crate::audit::{ChangeEvent, TARGET};
-use crate::store::transfer::EntryCounts;
+use crate::model::entry_counts::EntryCounts;
 
 /// Writes the line of an import that is durable.
 pub fn record_import(event: &ChangeEvent, counts: &EntryCounts) {

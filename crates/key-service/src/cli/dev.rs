@@ -3,10 +3,10 @@
 //! The super-user's password is drawn on the first start with a directory and printed once; the directory keeps its hash, so it
 //! stays valid on every later start. Users and roles may be added in the directory's `users.toml`.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use clap::Args;
 use serde::Serialize;
@@ -14,11 +14,11 @@ use serde::Serialize;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::{DataDirectory, replace_file};
 use crate::cli::running::{self, Entrance, ServicePlan, StorePlace, address_and_port};
+use crate::model::password::{Password, PasswordHash};
 use crate::randomness::SystemRandomness;
 use crate::security::jwt::JwtRealms;
-use crate::security::password::{Password, PasswordHash};
 use crate::security::realm::{ELASTIC, Realms};
-use crate::security::user_file::UserFile;
+use crate::settings::users_file::UserFile;
 use crate::settings::{LISTEN_DEFAULT, ServiceSettings, TokenSettings};
 
 /// The file in the data directory with the hash of the super-user's password.

@@ -3,7 +3,8 @@
 //! The file is read twice: once to see that it is whole and sound, and once to write it, in one transaction.
 
 use std::fs::File;
-use std::io::{self, BufReader, Seek as _, SeekFrom};
+use std::io::Seek as _;
+use std::io::{self, BufReader, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,11 +15,13 @@ use crate::cli::check::told_of_too_large;
 use crate::cli::report::{harmless, write_out};
 use crate::cli::running::new_epoch;
 use crate::cli::store_arguments::{StoreArguments, block_on};
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::Clock as _;
+use crate::clock::SystemClock;
 use crate::export_file::{ExportReader, InvalidExport};
+use crate::model::entry_counts::EntryCounts;
 use crate::store::KeyStore;
 use crate::store::location::StoreLocation;
-use crate::store::transfer::{EntryCounts, ImportError, WhenThere};
+use crate::store::transfer::{ImportError, WhenThere};
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArguments {

@@ -4,15 +4,15 @@
 //! Whatever is asked for is read from stdin when that is no terminal, one line for each secret, in the order in which a terminal
 //! would be asked.
 
-use std::env;
-use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io::BufRead as _;
+use std::io::IsTerminal as _;
 use std::path::Path;
+use std::{env, fmt, io};
 
 use crate::cli::CommandFailed;
 use crate::limits::SECRET_LINE_LEN_MAX;
-use crate::security::password::Password;
+use crate::model::password::Password;
 
 /// A password, a key or a token, on its way from whoever holds it to the service.
 pub(super) struct SecretText(String);

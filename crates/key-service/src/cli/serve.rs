@@ -1,10 +1,9 @@
 //! `latchkey serve`: the service as its settings say.
 
-use std::env;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{env, fs};
 
 use clap::Args;
 
@@ -16,10 +15,10 @@ use crate::clock::SystemClock;
 use crate::file_modes::{refuse_written_by_all, warn_if_read_by_all, warn_if_replaced_by_all};
 use crate::security::jwt::JwtRealms;
 use crate::security::realm::Realms;
-use crate::security::user_file::UserFile;
 use crate::server::tls::renewal::Certificates;
 use crate::settings::section::Problems;
 use crate::settings::sources::Sources;
+use crate::settings::users_file::UserFile;
 use crate::settings::{Overrides, Settings, StoreSettings};
 
 #[derive(Debug, Args)]

@@ -7,10 +7,11 @@ use latchkey_privileges::vouching::Vouching;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::security::password::PasswordHash;
-use crate::store::directory::{NativeUser, ReservedUser, UserProfile};
-use crate::store::transfer::{Entry, EntryCounts};
-use crate::store::{KeyOwner, StoredKey};
+use crate::model::entry_counts::EntryCounts;
+use crate::model::password::PasswordHash;
+use crate::model::stored_key::{KeyOwner, StoredKey};
+use crate::model::stored_user::{NativeUser, ReservedUser, UserProfile};
+use crate::store::transfer::Entry;
 
 /// Every line but the first, by its kind.
 #[derive(Serialize, Deserialize)]

@@ -28,15 +28,15 @@ use std::sync::Weak;
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
 use crate::clock::{Moment, SteadyMillis};
-use crate::feed::edge_id::{EdgeId, Holder};
 use crate::limits::edges::{EDGE_ANSWER_MARGIN, EDGE_SIGHT_INTERVAL};
+use crate::model::edge_id::{EdgeId, Holder};
 use crate::store::edges::GoneEdge;
 
 use room::{Share, noted_after};
 
 pub use claim::ClaimRefusal;
 pub use leaving::{Forgetting, Forgotten};
-pub use listing::{EdgeCounts, EdgeStatus};
+pub use listing::EdgeStatus;
 pub use missing::{MayAdmit, Missing, Waiting};
 
 /// What is known of each instance; at most [`crate::limits::edges::EDGES_MAX`] of them.

@@ -2,9 +2,10 @@
 
 use latchkey_key_feed::{Cursor, Epoch};
 
-use crate::feed::edges::{EdgeCounts, EdgeStatus};
+use crate::feed::edges::EdgeStatus;
 use crate::feed::register::EdgeRegister;
 use crate::store::StoreError;
+use crate::telemetry::edges::EdgeCounts;
 
 /// All edges at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]

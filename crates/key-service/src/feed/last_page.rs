@@ -15,7 +15,8 @@ use latchkey_key_feed::Cursor;
 use crate::feed::edges::EdgeSighting;
 use crate::feed::shared_page::SharedPage;
 use crate::feed::{Feed, FeedRefusal, FeedRequest};
-use crate::store::{StoreError, StoredKey};
+use crate::model::stored_key::StoredKey;
+use crate::store::StoreError;
 
 impl Feed {
     /// The page for an edge whose key has ended; `None` when there is none for it.

@@ -12,12 +12,12 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::clock::{Clock, Moment};
-use crate::feed::edge_id::{EdgeId, Holder};
 use crate::feed::edges::{ClaimRefusal, EdgeLedger, EdgeRules, EdgeSighting, Forgetting, Forgotten, Heard};
 use crate::feed::propagation::RecentChanges;
 use crate::limits::edges::{
     EDGE_EXCHANGE_PAUSE, EDGE_HEARING_WAIT_MAX, EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_SWEEP_INTERVAL,
 };
+use crate::model::edge_id::{EdgeId, Holder};
 use crate::store::{KeyStore, StoreError};
 use crate::telemetry::edges::{change_reached_edge, claim_refused};
 
@@ -204,7 +204,7 @@ impl EdgeRegister {
             refusal => Err(refusal),
         };
         if let Err(refusal) = &outcome {
-            claim_refused(refusal);
+            claim_refused(refusal.reason());
             self.log_refusal(asking, refusal);
         }
         Ok(outcome?)

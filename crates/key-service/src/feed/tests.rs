@@ -1,9 +1,10 @@
 use super::*;
 use crate::clock::tests::ManualClock;
-use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
-use crate::feed::edge_name::EdgeName;
-use crate::feed::edges::{EdgeCounts, EdgeSighting};
+use crate::feed::edges::EdgeSighting;
+use crate::model::edge_id::{EdgeId, Holder, InstanceId};
+use crate::model::edge_name::EdgeName;
 use crate::store::tests::ScratchStore;
+use crate::telemetry::edges::EdgeCounts;
 
 /// Long enough that a test which waits for it has failed.
 const FOR_EVER: Duration = Duration::from_secs(600);

@@ -8,7 +8,8 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use serde_json::{Map, Value};
 
-use crate::security::realm::{RealmName, User};
+use crate::model::realm_name::RealmName;
+use crate::security::realm::User;
 
 /// The name and the type of the anonymous user's realm (Elasticsearch, `AuthenticationField.ANONYMOUS_REALM_NAME`).
 pub const ANONYMOUS_REALM: &str = "__anonymous";

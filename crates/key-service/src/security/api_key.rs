@@ -13,9 +13,9 @@ use latchkey_key_feed::limits::SALT_LEN;
 use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, Standing, UnixMillis};
 
 use crate::limits::{KEY_ID_RANDOM_LEN, KEY_SECRET_RANDOM_LEN};
+use crate::model::stored_key::StoredKey;
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::security::credential::ApiKeyCredential;
-use crate::store::StoredKey;
 
 /// Bytes of the time at the start of an id: enough milliseconds for 8,900 years.
 const ID_TIME_LEN: usize = 6;

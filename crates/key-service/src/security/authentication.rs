@@ -19,6 +19,10 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderName};
 use latchkey_key_feed::UnixMillis;
 
+use crate::model::edge_id::Holder;
+use crate::model::source::Source;
+use crate::model::stored_key::KeyOwner;
+use crate::model::token::{Access, TokenDigest};
 use crate::security::anonymous::{self, AnonymousAccess};
 use crate::security::api_key::{self, EndedKey, VerifiedKey};
 use crate::security::credential::{ApiKeyCredential, Presented, presented};
@@ -27,8 +31,6 @@ use crate::security::login_throttle::LoginThrottle;
 use crate::security::login_throttle::attempts::LoginAttempts;
 use crate::security::realm::User;
 use crate::security::realm_chain::RealmChain;
-use crate::security::source::Source;
-use crate::security::token::{Access, TokenDigest};
 use crate::store::{KeyStore, StoreError};
 
 pub use failure::{AuthenticationFailure, UserRejection};
@@ -331,6 +333,20 @@ impl Authentication {
 }
 
 impl Subject {
+    /// As the holder of a credential with which an edge asks.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        match self {
+            Self::ApiKey(key) => {
+                let KeyOwner { username, realm, .. } = &key.key().owner;
+                Holder { key: Some(key.key().id.clone()), username: username.clone(), realm: realm.clone() }
+            }
+            Self::User(user) => {
+                Holder { key: None, username: user.username.clone(), realm: user.realm.name.clone() }
+            }
+        }
+    }
+
     /// The username: an API key's owner's.
     #[must_use]
     pub fn username(&self) -> &str {

@@ -18,7 +18,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use latchkey_key_feed::KeySecret;
 
-use crate::security::password::Password;
+use crate::model::password::Password;
 
 pub mod bearer;
 mod java_base64;

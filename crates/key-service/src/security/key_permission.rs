@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use latchkey_privileges::permission::EffectivePermission;
 
-use crate::store::StoredKey;
+use crate::model::stored_key::StoredKey;
 
 /// The permission of the key that was used last. Edges often use one key at the same time. They share a read
 /// of it, and so they share this. For another read, however equal, it is computed anew, so it is never older

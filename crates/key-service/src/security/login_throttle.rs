@@ -25,7 +25,7 @@ use latchkey_key_feed::UnixMillis;
 use crate::limits::authentication::{
     FAILED_LOGIN_SOURCES_MAX, FAILED_LOGINS_BURST, FAILED_LOGINS_PER_MINUTE_MAX,
 };
-use crate::security::source::{Network, Source};
+use crate::model::source::{Network, Source};
 
 /// How often a password may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,47 +1,22 @@
-//! Passwords and their hashes.
+//! When passwords are hashed and verified.
 //!
 //! People choose passwords, so hashes must be slow to try: Argon2id (RFC 9106). Verifying takes a thread for
 //! some milliseconds. Therefore it happens apart from the threads that serve requests, on a bounded number of
 //! threads with a bounded queue, of which each source and each username has only a share. An unknown user
 //! costs the same as a wrong password.
 
-mod memory;
-
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
-use argon2::{Algorithm, Argon2, Params, Version};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_effort::Payer;
 use tokio::sync::Semaphore;
 
-use crate::limits::authentication::{
-    PASSWORD_CHARS_MIN, PASSWORD_LEN_MAX, PASSWORD_RANDOM_LEN, PASSWORD_SALT_LEN, PASSWORDS_WAITING_MAX,
-    PASSWORDS_WAITING_SHARE_MAX,
-};
-use crate::randomness::{NoRandomness, Randomness, draw};
-use crate::security::password::memory::HashingMemory;
-use crate::security::source::{Network, Source};
+use crate::limits::authentication::{PASSWORD_LEN_MAX, PASSWORDS_WAITING_MAX, PASSWORDS_WAITING_SHARE_MAX};
+use crate::model::password::{HashingFailed, HashingMemory, Password, PasswordHash};
+use crate::model::source::{Network, Source};
+use crate::randomness::{Randomness, draw};
 use crate::shares::{Share, Shares};
-
-/// Memory of one hashing, in KiB: the first choice of OWASP's password storage cheat sheet, and the crate's default.
-const MEMORY_KIB: u32 = Params::DEFAULT_M_COST;
-
-/// Most memory, in KiB, that a stored hash may ask for: a hash from elsewhere must not be able to exhaust the machine.
-const STORED_MEMORY_KIB_MAX: u32 = 256 * 1024;
-
-/// Most passes over that memory that a stored hash may ask for.
-const STORED_PASSES_MAX: u32 = 16;
-
-/// A password in the clear.
-pub struct Password(Vec<u8>);
-
-/// The hash of a password: Argon2id in the PHC string format.
-#[derive(Clone)]
-pub struct PasswordHash(phc::PasswordHash);
 
 /// Hashes and verifies passwords, a few at a time. Clones share the threads.
 #[derive(Clone, Debug)]
@@ -62,23 +37,6 @@ pub struct Login<'a> {
     _username: Share<String>,
 }
 
-/// Why a text is not a password that a user may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InvalidPassword {
-    /// Longer than [`PASSWORD_LEN_MAX`] bytes.
-    TooLong,
-    /// Fewer than [`PASSWORD_CHARS_MIN`] characters.
-    TooShort,
-}
-
-/// A text that is not an Argon2id hash of bounded cost, in the PHC string format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidPasswordHash;
-
-/// Why a password could not be hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HashingFailed;
-
 /// Too many hashings wait for a thread already, or there is no memory for one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saturated;
@@ -90,87 +48,6 @@ pub enum HashRefusal {
     Failed,
     /// Too many hashings wait for a thread already.
     Saturated,
-}
-
-impl Password {
-    /// The password inside the credential that a client sent.
-    #[must_use]
-    pub fn presented(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// A password that somebody chose for a user.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidPassword`] when it is too short to be one, or too long to be hashed.
-    pub fn chosen(text: String) -> Result<Self, InvalidPassword> {
-        if text.chars().count() < PASSWORD_CHARS_MIN {
-            return Err(InvalidPassword::TooShort);
-        }
-        if text.len() > PASSWORD_LEN_MAX {
-            return Err(InvalidPassword::TooLong);
-        }
-        Ok(Self(text.into_bytes()))
-    }
-
-    /// A random password of 22 letters, digits, `-` and `_`.
-    ///
-    /// # Errors
-    ///
-    /// [`NoRandomness`] when the source has none.
-    pub fn generated(randomness: &dyn Randomness) -> Result<Self, NoRandomness> {
-        let bytes: [u8; PASSWORD_RANDOM_LEN] = draw(randomness)?;
-        Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into_bytes()))
-    }
-
-    /// The bytes of the password. The name lets a search find every use.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl PasswordHash {
-    /// The hash of a password under a fresh salt.
-    ///
-    /// # Errors
-    ///
-    /// [`HashingFailed`] when there is no randomness for the salt, or no memory.
-    pub fn of(password: &Password, randomness: &dyn Randomness) -> Result<Self, HashingFailed> {
-        let salt = draw(randomness).map_err(|_| HashingFailed)?;
-        Self::salted(password, salt, &HashingMemory::default())
-    }
-
-    fn salted(
-        password: &Password,
-        salt: [u8; PASSWORD_SALT_LEN],
-        memory: &HashingMemory,
-    ) -> Result<Self, HashingFailed> {
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT);
-        let salt = Salt::new(&salt).map_err(|_| HashingFailed)?;
-        let hash = output(&argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN, memory)?;
-        Ok(Self(phc::PasswordHash {
-            algorithm: Algorithm::Argon2id.ident(),
-            version: Some(Version::V0x13.into()),
-            params: ParamsString::try_from(argon2.params()).map_err(|_| HashingFailed)?,
-            salt: Some(salt),
-            hash: Some(hash),
-        }))
-    }
-
-    /// Whether this is the hash of `password`. Takes the time of a hashing, and compares in constant time.
-    ///
-    /// # Errors
-    ///
-    /// [`HashingFailed`] when there is no memory for it: the password was not checked then.
-    fn matches(&self, password: &Password, memory: &HashingMemory) -> Result<bool, HashingFailed> {
-        let (Some(salt), Some(hash)) = (&self.0.salt, &self.0.hash) else { return Ok(false) };
-        let params = Params::try_from(&self.0).map_err(|_| HashingFailed)?;
-        let version = self.0.version.map_or(Ok(Version::default()), Version::try_from);
-        let argon2 = Argon2::new(Algorithm::Argon2id, version.map_err(|_| HashingFailed)?, params);
-        Ok(output(&argon2, password, salt, hash.len(), memory)? == *hash)
-    }
 }
 
 impl PasswordChecker {
@@ -235,7 +112,7 @@ impl Login<'_> {
     ///
     /// [`Saturated`] when there is no memory: nothing was verified then.
     pub async fn check(&self, stored: Option<&PasswordHash>, password: Password) -> Result<bool, Saturated> {
-        if password.0.len() > PASSWORD_LEN_MAX {
+        if password.expose().len() > PASSWORD_LEN_MAX {
             return Ok(false);
         }
         let known = stored.is_some();
@@ -257,89 +134,6 @@ impl Login<'_> {
 fn places<K: Clone + Eq + Hash>(threads: usize) -> Shares<K> {
     Shares::new(threads + PASSWORDS_WAITING_MAX, threads + PASSWORDS_WAITING_SHARE_MAX)
 }
-
-/// The hash of a password, in so many bytes.
-fn output(
-    argon2: &Argon2<'_>,
-    password: &Password,
-    salt: &Salt,
-    len: usize,
-    memory: &HashingMemory,
-) -> Result<Output, HashingFailed> {
-    let mut buffer = [0; Output::MAX_LENGTH];
-    let out = buffer.get_mut(..len).ok_or(HashingFailed)?;
-    let hashed = memory.with(argon2.params().block_count(), |blocks| {
-        argon2.hash_password_into_with_memory(&password.0, salt, out, blocks)
-    })?;
-    hashed.map_err(|_| HashingFailed)?;
-    Output::new(buffer.get(..len).ok_or(HashingFailed)?).map_err(|_| HashingFailed)
-}
-
-impl TryFrom<&str> for PasswordHash {
-    type Error = InvalidPasswordHash;
-
-    fn try_from(text: &str) -> Result<Self, InvalidPasswordHash> {
-        let hash = phc::PasswordHash::new(text).map_err(|_| InvalidPasswordHash)?;
-        let cost = Params::try_from(&hash).map_err(|_| InvalidPasswordHash)?;
-        let bounded = cost.m_cost() <= STORED_MEMORY_KIB_MAX && cost.t_cost() <= STORED_PASSES_MAX;
-        let complete = hash.salt.is_some() && hash.hash.is_some();
-        if hash.algorithm == Algorithm::Argon2id.ident() && bounded && complete {
-            Ok(Self(hash))
-        } else {
-            Err(InvalidPasswordHash)
-        }
-    }
-}
-
-/// The PHC string: what is written to a users file.
-impl fmt::Display for PasswordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-impl fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordHash")
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password")
-    }
-}
-
-impl fmt::Display for InvalidPassword {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong => write!(f, "a password has at most {PASSWORD_LEN_MAX} bytes"),
-            Self::TooShort => write!(f, "a password has at least {PASSWORD_CHARS_MIN} characters"),
-        }
-    }
-}
-
-impl std::error::Error for InvalidPassword {}
-
-impl fmt::Display for InvalidPasswordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "not an Argon2id hash in the PHC string format with at most {STORED_MEMORY_KIB_MAX} KiB and \
-             {STORED_PASSES_MAX} passes; `latchkey user passwd --file` writes one"
-        )
-    }
-}
-
-impl std::error::Error for InvalidPasswordHash {}
-
-impl fmt::Display for HashingFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the password could not be hashed: no randomness, or no {MEMORY_KIB} KiB of memory")
-    }
-}
-
-impl std::error::Error for HashingFailed {}
 
 impl fmt::Display for HashRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,13 +14,15 @@ use std::sync::Arc;
 use latchkey_key_feed::UnixMillis;
 
 use crate::audit::Actor;
+use crate::model::password::Password;
+use crate::model::realm_name::{FILE, NATIVE, RESERVED, RealmName};
+use crate::model::source::Source;
+use crate::model::stored_user::NativeUser;
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::authentication::{AuthenticationFailure, UserRejection};
 use crate::security::credential::BasicCredential;
-use crate::security::password::{Password, PasswordChecker};
-use crate::security::realm::{ELASTIC, FILE, NATIVE, RESERVED, RealmName, Realms, User};
-use crate::security::source::Source;
-use crate::store::directory::NativeUser;
+use crate::security::password::PasswordChecker;
+use crate::security::realm::{ELASTIC, Realms, User};
 use crate::store::tokens::TokenSelection;
 use crate::store::{KeyStore, StoreError};
 

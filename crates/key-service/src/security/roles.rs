@@ -9,8 +9,10 @@ use latchkey_privileges::role_descriptor::{
 };
 use serde_json::{Map, Value};
 
-use crate::security::realm::{RealmName, User};
-use crate::store::{KeyStore, StoreError, StoredKey};
+use crate::model::realm_name::RealmName;
+use crate::model::stored_key::StoredKey;
+use crate::security::realm::User;
+use crate::store::{KeyStore, StoreError};
 
 /// The role that may do everything.
 pub const SUPERUSER: &str = "superuser";

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::limits::PLACE_LOOK_INTERVAL;
 use crate::limits::work::ANSWER_READ_WAIT_MAX;
-use crate::security::source::{AddressBlock, Network, Source};
+use crate::model::source::{AddressBlock, Network, Source};
 use crate::telemetry::connections::{self, Closed};
 
 /// How many connections there may be.

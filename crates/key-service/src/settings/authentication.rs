@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use latchkey_elastic::TimeValue;
 
+use crate::model::realm_name::{FILE, NATIVE, RealmName};
 use crate::security::anonymous::{ANONYMOUS_USERNAME, AnonymousAccess};
 use crate::security::jwt::JwtRealmSettings;
-use crate::security::realm::{ELASTIC, FILE, NATIVE, RealmName};
+use crate::security::realm::ELASTIC;
 use crate::settings::section::Section;
 use crate::settings::{TokenSettings, jwt, tokens};
 use crate::store::removal::RemovalPolicy;

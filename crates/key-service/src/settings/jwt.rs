@@ -21,10 +21,10 @@ use jsonwebtoken::Algorithm;
 use latchkey_elastic::TimeValue;
 
 use crate::limits::authentication::{JWT_CLOCK_SKEW_DEFAULT, JWT_CLOCK_SKEW_MAX};
+use crate::model::realm_name::RealmName;
 use crate::security::credential::bearer::ClientSecret;
 use crate::security::jwt::claims::ClaimRules;
 use crate::security::jwt::{HmacKey, JwksLocation, JwtRealmSettings, TokenType};
-use crate::security::realm::RealmName;
 use crate::settings::section::Section;
 
 /// The algorithms that may be allowed, by name. `none` is not one, and neither is a curve that the verification lacks.

@@ -12,8 +12,8 @@
 use crate::limits::authentication::{FAILED_LOGINS_PER_MINUTE_DEFAULT, FAILED_LOGINS_PER_MINUTE_MAX};
 use crate::limits::work::{ANSWER_MEMORY_DEFAULT, ANSWER_MEMORY_MAX, ANSWER_MEMORY_MIN};
 use crate::limits::{CONNECTIONS_DEFAULT, CONNECTIONS_MAX, CONNECTIONS_PER_KEPT};
+use crate::model::source::AddressBlock;
 use crate::security::login_throttle::FailedLoginRate;
-use crate::security::source::AddressBlock;
 use crate::settings::section::Section;
 
 /// What a client may do how often, and who tells which client it is.

@@ -8,9 +8,10 @@ use tracing::Span;
 
 use crate::audit::ChangeEvent;
 use crate::limits::GROUP_KEYS_MAX;
+use crate::model::stored_key::StoredKey;
 use crate::shares::Share;
+use crate::store::KeyFilter;
 use crate::store::update::{KeyUpdate, UpdateOutcome};
-use crate::store::{KeyFilter, StoredKey};
 
 /// A change that is durable: where it left the feed, and what it was.
 pub(super) type Committed = (Cursor, ChangeEvent);

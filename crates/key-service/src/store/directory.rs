@@ -11,52 +11,15 @@ use std::collections::BTreeMap;
 use latchkey_key_feed::UnixMillis;
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
-use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
 use crate::audit::directory::{self, DirectoryAction, DirectoryEvent};
 use crate::audit::tokens::TokenEvent;
 use crate::audit::{self, Actor};
-use crate::security::password::PasswordHash;
 use crate::store::change::Committed;
 use crate::store::sql::SqlStore;
 use crate::store::{KeyStore, StoreError, tokens};
 use crate::telemetry;
-
-/// A user of the native realm, as stored.
-#[derive(Clone, Debug)]
-pub struct NativeUser {
-    /// The name within the realm.
-    pub username: String,
-    /// What is kept of the password.
-    pub password: PasswordHash,
-    /// What else is known.
-    pub profile: UserProfile,
-}
-
-/// What is known of a native user besides name and password.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UserProfile {
-    /// The names of the roles.
-    pub roles: Vec<String>,
-    /// The full name, if there is one.
-    pub full_name: Option<String>,
-    /// The email address, if there is one.
-    pub email: Option<String>,
-    /// Whatever was attached to the user.
-    pub metadata: Map<String, Value>,
-    /// Whether the user is enabled.
-    pub enabled: bool,
-}
-
-/// What was changed about a built-in user.
-#[derive(Clone, Debug)]
-pub struct ReservedUser {
-    /// The password, when it was changed.
-    pub password: Option<PasswordHash>,
-    /// Whether the user is enabled.
-    pub enabled: bool,
-}
 
 /// What came of writing an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

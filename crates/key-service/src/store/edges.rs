@@ -6,7 +6,7 @@
 
 use latchkey_key_feed::{Cursor, UnixMillis};
 
-use crate::feed::edge_id::{EdgeId, Holder};
+use crate::model::edge_id::{EdgeId, Holder};
 use crate::store::{KeyStore, StoreError};
 
 pub use crate::store::sql::EdgeAnnouncements;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::store::footing::Footing;
+use crate::model::footing::Footing;
 
 /// Why the store did not do it.
 #[derive(Debug)]

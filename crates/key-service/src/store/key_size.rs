@@ -5,7 +5,7 @@ use latchkey_privileges::role_descriptor::RoleDescriptors;
 use serde_json::{Map, Value};
 
 use crate::limits::rows::DESCRIPTORS_LEN_MAX;
-use crate::store::StoredKey;
+use crate::model::stored_key::StoredKey;
 use crate::store::written_len::json_len;
 
 impl StoredKey {

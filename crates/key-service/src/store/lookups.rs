@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use crate::limits::KEYS_LOOKED_UP_MAX;
+use crate::model::stored_key::StoredKey;
 use crate::store::sql::SqlStore;
-use crate::store::{KeyStore, StoreError, StoredKey};
+use crate::store::{KeyStore, StoreError};
 
 /// What is asked and not answered yet.
 #[derive(Clone, Debug, Default)]

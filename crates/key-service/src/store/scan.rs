@@ -6,9 +6,11 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tracing::Instrument as _;
 
 use crate::limits::KEYS_SCANNED_AHEAD;
-use crate::store::directory::{NativeUser, PrivilegeFilter};
+use crate::model::stored_key::StoredKey;
+use crate::model::stored_user::NativeUser;
+use crate::store::directory::PrivilegeFilter;
 use crate::store::sql::{Selection, SqlStore, Unread};
-use crate::store::{KeyFilter, KeyStore, StoreError, StoredKey};
+use crate::store::{KeyFilter, KeyStore, StoreError};
 
 /// In which order keys are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,9 +21,10 @@ use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, json};
 
 use crate::audit::Actor;
+use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::location::{PostgresLocation, StoreLocation};
 use crate::store::scratch::{Place, Scratch};
-use crate::store::{FeedPosition, KeyFilter, KeyOwner, KeyStore, StoreError, StoredKey};
+use crate::store::{FeedPosition, KeyFilter, KeyStore, StoreError};
 
 /// A store of its own, in the database that the tests are run with.
 pub(crate) struct ScratchStore {

@@ -3,15 +3,17 @@
 //! As with keys, a change is one transaction with its audit event, and runs to its end even when the caller goes away.
 
 use latchkey_effort::Payer;
-use latchkey_key_feed::{KeyId, UnixMillis};
+use latchkey_key_feed::UnixMillis;
 use tracing::Instrument as _;
 
 use crate::audit::Actor;
 use crate::audit::tokens::{AuditedTokens, TokenAction, TokenEvent, record_token_change};
 use crate::limits::authentication::{REFRESH_TOKEN_LIFE, TOKEN_REMOVAL_INTERVAL, TOKENS_REMOVED_MAX};
-use crate::security::token::stamp::PasswordStamp;
-use crate::security::token::{Access, Refresh, SuccessorSeed, TokenDigest};
-use crate::store::{KeyOwner, KeyStore, StoreError};
+use crate::model::password_stamp::PasswordStamp;
+use crate::model::stored_key::KeyOwner;
+use crate::model::stored_token::{StoredToken, TokenClient, TokenId, TokenSubject};
+use crate::model::token::{Access, Refresh, SuccessorSeed, TokenDigest};
+use crate::store::{KeyStore, StoreError};
 use crate::telemetry;
 
 /// Tokens to be stored.
@@ -35,57 +37,6 @@ pub struct NewToken {
     /// from the pair before it.
     pub parent: Option<TokenId>,
 }
-
-/// On whose behalf tokens act, as it was when they were first made.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TokenSubject {
-    /// The user; of an API key, its owner, in the realm of API keys.
-    pub user: KeyOwner,
-    /// The names of the user's roles.
-    pub roles: Vec<String>,
-    /// The API key, when they act as one.
-    pub api_key: Option<KeyId>,
-    /// The stamp of the user's password, where there is one.
-    pub stamp: Option<PasswordStamp>,
-}
-
-/// Who asked for tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenClient {
-    /// The username; of an API key, its owner's.
-    pub username: String,
-    /// The realm; of an API key, that of API keys.
-    pub realm: String,
-    /// The API key, if it was one.
-    pub api_key: Option<KeyId>,
-}
-
-/// An access token, and the refresh token made with it, if any.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredToken {
-    /// What the store calls the pair.
-    pub id: TokenId,
-    /// When they were made.
-    pub creation: UnixMillis,
-    /// When the access token ends.
-    pub access_expiration: UnixMillis,
-    /// When the access token was invalidated; `None` while it was not.
-    pub access_invalidation: Option<UnixMillis>,
-    /// When the refresh token was invalidated; `None` while it was not.
-    pub refresh_invalidation: Option<UnixMillis>,
-    /// When the refresh token was exchanged, and what its successors come from; `None` while it was not.
-    pub exchanged: Option<(UnixMillis, SuccessorSeed)>,
-    /// On whose behalf they act.
-    pub subject: TokenSubject,
-    /// Who asked for them.
-    pub client: TokenClient,
-    /// The stamp of the client's password, where the client runs as the subject.
-    pub runner_stamp: Option<PasswordStamp>,
-}
-
-/// What the store calls a pair of tokens. Not secret, and never shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TokenId(pub(in crate::store) i64);
 
 /// Which tokens an invalidation is about.
 #[derive(Clone, Debug)]

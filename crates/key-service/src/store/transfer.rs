@@ -9,7 +9,6 @@ use std::path::Path;
 use latchkey_key_feed::{Epoch, KeyId, UnixMillis};
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::RoleDescriptor;
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::audit::directory::{DirectoryAction, DirectoryEvent};
@@ -18,10 +17,12 @@ use crate::limits::{
     APPLICATION_PRIVILEGES_MAX, ENTRIES_EXPORTED_AHEAD, ENTRIES_IMPORTED_AT_ONCE_MAX, NATIVE_ROLES_MAX,
     NATIVE_USERS_MAX,
 };
-use crate::store::directory::{NativeUser, ReservedUser};
+use crate::model::entry_counts::EntryCounts;
+use crate::model::stored_key::StoredKey;
+use crate::model::stored_user::{NativeUser, ReservedUser};
 use crate::store::location::StoreLocation;
 use crate::store::sql::{Added, SqlStore};
-use crate::store::{KeyStore, StoreError, StoredKey};
+use crate::store::{KeyStore, StoreError};
 
 /// One thing that moves.
 #[derive(Clone, Debug)]
@@ -36,22 +37,6 @@ pub enum Entry {
     ApplicationPrivilege(ApplicationPrivilege),
     /// An API key, alive or dead.
     ApiKey(Box<StoredKey>),
-}
-
-/// How many entries there are of each kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EntryCounts {
-    /// Users of the native realm.
-    pub users: u64,
-    /// Built-in users that were changed.
-    pub reserved_users: u64,
-    /// Roles.
-    pub roles: u64,
-    /// Application privileges.
-    pub application_privileges: u64,
-    /// API keys, dead ones included.
-    pub api_keys: u64,
 }
 
 /// What to do with an entry whose name the store has.
@@ -140,15 +125,15 @@ pub(in crate::store) fn name_of_key(id: &KeyId) -> String {
     format!("the API key {id}")
 }
 
-impl EntryCounts {
-    /// Counts one more.
-    pub fn count(&mut self, entry: &Entry) {
-        let count = match entry {
-            Entry::User(_) => &mut self.users,
-            Entry::ReservedUser(..) => &mut self.reserved_users,
-            Entry::Role(..) => &mut self.roles,
-            Entry::ApplicationPrivilege(_) => &mut self.application_privileges,
-            Entry::ApiKey(_) => &mut self.api_keys,
+impl Entry {
+    /// Counts it.
+    pub fn count_in(&self, counts: &mut EntryCounts) {
+        let count = match self {
+            Self::User(_) => &mut counts.users,
+            Self::ReservedUser(..) => &mut counts.reserved_users,
+            Self::Role(..) => &mut counts.roles,
+            Self::ApplicationPrivilege(_) => &mut counts.application_privileges,
+            Self::ApiKey(_) => &mut counts.api_keys,
         };
         *count += 1;
     }
@@ -205,7 +190,7 @@ impl StoreReader {
         let mut too_large = Vec::new();
         while let Some(entry) = entries.recv().await {
             let entry = entry?;
-            counts.count(&entry);
+            entry.count_in(&mut counts);
             keys_live += u64::from(matches!(&entry, Entry::ApiKey(key) if key.invalidation.is_none()));
             too_large.extend(entry.why_no_edge_holds_it());
         }

@@ -14,8 +14,9 @@ use tracing::Instrument as _;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
 use crate::limits::GROUP_KEYS_MAX;
+use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::change::{Change, Changed, Verb};
-use crate::store::{KeyOwner, KeyStore, StoreError, StoredKey};
+use crate::store::{KeyStore, StoreError};
 
 /// What to change. A field that is `None` stays as it is.
 #[derive(Clone, Debug, PartialEq)]

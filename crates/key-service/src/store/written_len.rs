@@ -6,7 +6,7 @@ use latchkey_effort::json_len::object_len;
 use serde::Serialize;
 
 use crate::limits::REQUEST_BODY_LEN_MAX;
-use crate::store::StoredKey;
+use crate::model::stored_key::StoredKey;
 use crate::store::update::KeyUpdate;
 
 /// Bytes of memory per byte of a role descriptor's JSON: its texts are short, and each is a `String` of its

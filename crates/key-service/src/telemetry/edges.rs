@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::feed::edges::{ClaimRefusal, EdgeCounts};
-
 const EDGES: &str = "latchkey_feed_edges";
 const EDGES_LIVE: &str = "latchkey_feed_edges_live";
 const EDGES_CURRENT: &str = "latchkey_feed_edges_current";
@@ -25,6 +23,23 @@ pub(super) const WAIT_SECONDS: &str = "latchkey_edge_wait_seconds";
 /// Upper bounds of both histograms, in seconds: from one round to an edge beside the service to the longest wait.
 pub(super) const SECONDS_BUCKETS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 20.0, 60.0];
+
+/// The edges in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EdgeCounts {
+    /// Instances that are remembered.
+    pub known: usize,
+    /// Those of them that are live.
+    pub live: usize,
+    /// Live ones that have acknowledged every change.
+    pub current: usize,
+    /// Those that are silent: not live, but may still admit.
+    pub silent: usize,
+    /// The changes that the last of the live ones has yet to apply.
+    pub lag_max: u64,
+    /// The most that one credential has.
+    pub of_key_max: usize,
+}
 
 /// How a wait for edges ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +82,7 @@ pub fn edges_counted(counts: EdgeCounts) {
 }
 
 /// An edge was refused the feed for how it asked.
-pub fn claim_refused(refusal: &ClaimRefusal) {
-    let reason = match refusal {
-        ClaimRefusal::NameTaken { .. } => "name_taken",
-        ClaimRefusal::TooMany => "too_many",
-        ClaimRefusal::TooManyOfHolder(_) => "too_many_of_key",
-    };
+pub fn claim_refused(reason: &'static str) {
     counter!(CLAIMS_REFUSED, "reason" => reason).increment(1);
 }
 

@@ -1,6 +1,6 @@
 use axum::http::StatusCode;
+use latchkey_key_service::model::realm_name::RealmName;
 use latchkey_key_service::security::anonymous::AnonymousAccess;
-use latchkey_key_service::security::realm::RealmName;
 use latchkey_key_service::settings::ServiceSettings;
 use serde_json::json;
 

@@ -20,12 +20,12 @@ use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
 use crate::api::{Service, SharedService, answer};
 use crate::audit::ChangeAction;
+use crate::model::footing::Footing;
+use crate::model::stored_key::StoredKey;
 use crate::security::api_key;
 use crate::security::authentication::OwnerShutOut;
 use crate::security::credential::encoded_api_key;
 use crate::settings::KeyPolicy;
-use crate::store::StoredKey;
-use crate::store::footing::Footing;
 
 /// What is asked. Holds a secret in the clear, so it can neither be printed nor copied.
 #[derive(Default)]

@@ -13,10 +13,11 @@ use crate::api::edge_wait::EdgesAnswer;
 use crate::api::error::ApiError;
 use crate::audit::{Actor, ChangeAction};
 use crate::limits::KEY_ID_DRAWS_MAX;
+use crate::model::realm_name::RealmName;
+use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::security::api_key::IssuedKey;
 use crate::security::authentication::Subject;
-use crate::security::realm::RealmName;
-use crate::store::{KeyOwner, StoreError, StoredKey};
+use crate::store::StoreError;
 
 /// A key before it has an id and a secret.
 #[derive(Clone, Debug)]

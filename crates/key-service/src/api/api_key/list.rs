@@ -18,8 +18,9 @@ use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
+use crate::model::stored_key::StoredKey;
+use crate::store::KeyFilter;
 use crate::store::scan::ScanOrder;
-use crate::store::{KeyFilter, StoredKey};
 
 /// What is asked. Blank texts count as absent.
 #[derive(Debug)]

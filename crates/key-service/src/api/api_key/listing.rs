@@ -7,7 +7,7 @@ use crate::api::answer::text::{AnswerText, WrittenAnswer};
 use crate::api::api_key::list::shown;
 use crate::api::error::ApiError;
 use crate::limits::{KEYS_LISTED_LEN_MAX, KEYS_LISTED_MAX};
-use crate::store::StoredKey;
+use crate::model::stored_key::StoredKey;
 
 /// What to do about a listing that is too long.
 const FEWER: &str = "ask for fewer, for example by [name] or [username]";

@@ -23,9 +23,10 @@ use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
+use crate::model::stored_key::StoredKey;
 use crate::security::authentication::Subject;
 use crate::store::scan::{KeyScan, ScanOrder};
-use crate::store::{KeyFilter, StoreError, StoredKey};
+use crate::store::{KeyFilter, StoreError};
 
 /// In the order of Elasticsearch's own answer.
 #[derive(Serialize)]

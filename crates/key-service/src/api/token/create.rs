@@ -19,15 +19,16 @@ use crate::api::token::remove_dead_tokens;
 use crate::api::{Service, SharedService, answer};
 use crate::audit::Actor;
 use crate::limits::authentication::TOKEN_EXCHANGES_MAX;
-use crate::security::authentication::{Authentication, AuthenticationFailure, Means, Subject};
-use crate::security::realm::RealmName;
-use crate::security::token::stamp::PasswordStamp;
-use crate::security::token::{
+use crate::model::password_stamp::PasswordStamp;
+use crate::model::realm_name::RealmName;
+use crate::model::stored_key::KeyOwner;
+use crate::model::stored_token::{StoredToken, TokenClient, TokenId, TokenSubject};
+use crate::model::token::{
     Exchange, IssuedTokens, Refresh, RefreshRefusal, SuccessorSeed, Token, TokenRejection, exchange, later,
     was_copied,
 };
-use crate::store::KeyOwner;
-use crate::store::tokens::{NewToken, StoredToken, TokenClient, TokenId, TokenSubject};
+use crate::security::authentication::{Authentication, AuthenticationFailure, Means, Subject};
+use crate::store::tokens::NewToken;
 
 /// In the order of Elasticsearch's own answer. The only answer that shows tokens.
 #[derive(Serialize)]

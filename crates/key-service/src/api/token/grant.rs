@@ -6,8 +6,8 @@ use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::{ErrorCause, ValidationProblems};
 
 use crate::api::error::{ApiError, OAuthError};
+use crate::model::password::Password;
 use crate::security::credential::BasicCredential;
-use crate::security::password::Password;
 
 /// The body, field by field.
 #[derive(Default)]

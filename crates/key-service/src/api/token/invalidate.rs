@@ -19,7 +19,7 @@ use crate::api::parameters::Parameters;
 use crate::api::request_body::RequestBody;
 use crate::api::token::remove_dead_tokens;
 use crate::api::{Service, SharedService, answer};
-use crate::security::token::{Access, Refresh, Token};
+use crate::model::token::{Access, Refresh, Token};
 use crate::store::tokens::{TokenInvalidation, TokenSelection};
 
 /// What is asked. Of the tokens an empty text counts as absent, of the others a blank one.

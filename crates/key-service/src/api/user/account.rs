@@ -16,8 +16,9 @@ use crate::api::edge_wait::{AskedWait, EdgesAnswer, wait_for_edges};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::root::COMPATIBLE_VERSION;
-use crate::security::realm::{NATIVE, RealmName};
-use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserKind};
+use crate::model::realm_name::{NATIVE, RealmName};
+use crate::model::stored_user::UserKind;
+use crate::store::directory::users::{Account, KeysLeft, KeysOfUser};
 
 /// The name of the parameter that says whether keys end with their owner.
 const WITH_KEYS: &str = "with_keys";

@@ -15,7 +15,7 @@ use crate::api::routing::NoBody;
 use crate::api::user::Reservation;
 use crate::api::user::account::{KeysAnswer, ShutOutRequest};
 use crate::api::{SharedService, answer};
-use crate::store::directory::users::UserKind;
+use crate::model::stored_user::UserKind;
 
 #[derive(Serialize)]
 struct Deleted {

@@ -14,9 +14,10 @@ use crate::api::routing::NoBody;
 use crate::api::user::account::ShutOutRequest;
 use crate::api::user::{Reservation, invalid_part};
 use crate::api::{SharedService, answer};
+use crate::model::stored_user::UserKind;
 use crate::security::authentication::Subject;
 use crate::security::realm_chain::keeps_passwords;
-use crate::store::directory::users::{Account, UserKind};
+use crate::store::directory::users::Account;
 
 pub(in crate::api) async fn enable(
     State(service): State<SharedService>,

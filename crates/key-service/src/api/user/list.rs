@@ -17,8 +17,9 @@ use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::routing::NoBody;
 use crate::api::{Service, SharedService};
+use crate::model::realm_name::RealmName;
 use crate::security::anonymous::AnonymousAccess;
-use crate::security::realm::{ELASTIC, RealmName, User};
+use crate::security::realm::{ELASTIC, User};
 use crate::security::realm_chain::user_of;
 use crate::store::StoreError;
 

@@ -14,9 +14,9 @@ use crate::api::path_text::PathTexts;
 use crate::api::request_body::RequestBody;
 use crate::api::user::{NewPassword, Reservation, invalid_part, members};
 use crate::api::{Service, SharedService, answer};
+use crate::model::stored_user::UserKind;
 use crate::security::authentication::Subject;
 use crate::security::realm_chain::keeps_passwords;
-use crate::store::directory::users::UserKind;
 
 pub(in crate::api) async fn change(
     State(service): State<SharedService>,

@@ -18,8 +18,9 @@ use crate::api::user::account::{KeysAnswer, ShutOutRequest};
 use crate::api::user::{NewPassword, Reservation, invalid_part, members, text, wrong_type};
 use crate::api::{Service, SharedService, answer};
 use crate::limits::NATIVE_USERS_MAX;
-use crate::store::directory::users::{KeysOfUser, UserKind};
-use crate::store::directory::{UserProfile, Written};
+use crate::model::stored_user::{UserKind, UserProfile};
+use crate::store::directory::Written;
+use crate::store::directory::users::KeysOfUser;
 
 /// What the body says.
 #[derive(Default)]

@@ -9,8 +9,9 @@ use crate::cli::report::{Report, counted};
 use crate::cli::secret_input::new_password;
 use crate::cli::service_client::{Answer, ServiceClient, path, with_query};
 use crate::cli::user::{CreateArguments, ShutOutArguments, UserCommand, done, listed, shown};
-use crate::clock::{Clock as _, SystemClock};
-use crate::security::password::Password;
+use crate::clock::Clock as _;
+use crate::clock::SystemClock;
+use crate::model::password::Password;
 
 pub(super) fn run(
     service: &ServiceClient,

@@ -10,9 +10,9 @@ use crate::cli::report::Report;
 use crate::cli::secret_input::new_password;
 use crate::cli::user::users_file_edit::{NewUser, UsersFileEdit};
 use crate::cli::user::{CreateArguments, ShutOutArguments, UserCommand, done, listed, shown};
+use crate::model::password::PasswordHash;
 use crate::randomness::SystemRandomness;
-use crate::security::password::PasswordHash;
-use crate::security::user_file::UserFile;
+use crate::settings::users_file::UserFile;
 
 pub(super) fn run(path: &Path, command: &UserCommand) -> Result<Report, CommandFailed> {
     let nothing = || "{}".to_owned();

@@ -1,16 +1,15 @@
 //! Changing a users file without losing a comment in it.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use toml_edit::{Array, DocumentMut, Item, Table, Value, table, value};
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::replace_file;
-use crate::security::password::PasswordHash;
-use crate::security::user_file::UserFile;
+use crate::model::password::PasswordHash;
 use crate::settings::section::document;
+use crate::settings::users_file::UserFile;
 
 /// A users file, open to be changed.
 #[derive(Debug)]

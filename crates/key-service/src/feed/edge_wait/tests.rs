@@ -4,10 +4,10 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::clock::tests::ManualClock;
-use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
-use crate::feed::edge_name::EdgeName;
 use crate::feed::edges::EdgeSighting;
 use crate::feed::tests::RULES;
+use crate::model::edge_id::{EdgeId, Holder, InstanceId};
+use crate::model::edge_name::EdgeName;
 use crate::store::tests::ScratchStore;
 
 /// Long enough that a test which waits for it has failed.

@@ -17,9 +17,9 @@ use std::fmt;
 
 use super::{EdgeLedger, EdgeProgress, EdgeSighting};
 use crate::clock::Moment;
-use crate::feed::edge_id::{EdgeId, Holder};
-use crate::feed::edge_name::EdgeName;
 use crate::limits::edges::{EDGE_NAME_HOLDERS_MAX, EDGES_MAX};
+use crate::model::edge_id::{EdgeId, Holder};
+use crate::model::edge_name::EdgeName;
 
 /// Why an edge is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,18 @@ pub enum ClaimRefusal {
     TooMany,
     /// The credential has as many instances as it may.
     TooManyOfHolder(usize),
+}
+
+impl ClaimRefusal {
+    /// The reason, from a fixed set, for metrics.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::NameTaken { .. } => "name_taken",
+            Self::TooMany => "too_many",
+            Self::TooManyOfHolder(_) => "too_many_of_key",
+        }
+    }
 }
 
 impl EdgeLedger {

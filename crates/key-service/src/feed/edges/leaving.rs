@@ -3,8 +3,8 @@
 use super::EdgeLedger;
 use super::room::noted_after;
 use crate::clock::Moment;
-use crate::feed::edge_id::{EdgeId, Holder};
-use crate::feed::edge_name::EdgeName;
+use crate::model::edge_id::{EdgeId, Holder};
+use crate::model::edge_name::EdgeName;
 
 /// Which instances are to be forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use latchkey_key_feed::{Cursor, UnixMillis};
 
 use super::{EdgeLedger, EdgeProgress, EdgeState};
 use crate::clock::Moment;
-use crate::feed::edge_id::{EdgeId, Holder};
+use crate::model::edge_id::{EdgeId, Holder};
+use crate::telemetry::edges::EdgeCounts;
 
 /// An instance in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,23 +22,6 @@ pub struct EdgeStatus {
     pub lag: u64,
     /// How it is.
     pub state: EdgeState,
-}
-
-/// The ledger in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EdgeCounts {
-    /// Instances that are remembered.
-    pub known: usize,
-    /// Those of them that are live.
-    pub live: usize,
-    /// Live ones that have acknowledged every change.
-    pub current: usize,
-    /// Those that are silent: not live, but may still admit.
-    pub silent: usize,
-    /// The changes that the last of the live ones has yet to apply.
-    pub lag_max: u64,
-    /// The most that one credential has.
-    pub of_key_max: usize,
 }
 
 impl EdgeLedger {

@@ -7,7 +7,7 @@ use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
 use super::EdgeLedger;
 use crate::clock::Moment;
-use crate::feed::edge_id::EdgeId;
+use crate::model::edge_id::EdgeId;
 
 /// Which instances a change has to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use latchkey_key_feed::UnixMillis;
 
 use super::{ClaimRefusal, EdgeLedger, EdgeProgress};
 use crate::clock::{Moment, SteadyMillis};
-use crate::feed::edge_id::{EdgeId, Holder};
 use crate::limits::edges::{EDGE_REFUSAL_LOG_INTERVAL, EDGES_DROPPED_AT_ONCE_MAX, EDGES_MAX};
+use crate::model::edge_id::{EdgeId, Holder};
 use crate::store::edges::{EdgeRow, GoneEdge};
 
 /// What is remembered of one credential.

@@ -13,9 +13,9 @@ use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 use super::room::noted_after;
 use super::{ANSWER_MARGIN_MS, EdgeLedger, EdgeProgress, Stored};
 use crate::clock::Moment;
-use crate::feed::edge_id::EdgeId;
 use crate::limits::FEED_WAIT_MAX;
 use crate::limits::edges::{EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_ROW_WINDOW};
+use crate::model::edge_id::EdgeId;
 use crate::store::edges::{EdgeRow, KnownEdges};
 
 /// Milliseconds of [`EDGE_ROW_WINDOW`].

@@ -6,9 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::tests::moment;
-use crate::feed::edge_id::InstanceId;
-use crate::feed::edge_name::EdgeName;
+use crate::model::edge_id::InstanceId;
+use crate::model::edge_name::EdgeName;
 use crate::store::edges::{EdgeRow, EdgeTime, KnownEdges};
+use crate::telemetry::edges::EdgeCounts;
 
 const RULES: EdgeRules = EdgeRules { live_for_ms: 100, refuse_after_ms: 1_000, instances_per_key_max: 3 };
 

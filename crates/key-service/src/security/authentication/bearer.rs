@@ -5,10 +5,10 @@ use std::sync::Arc;
 use latchkey_key_feed::UnixMillis;
 
 use super::{Authentication, AuthenticationFailure, Authenticator, Means, Subject};
+use crate::model::stored_token::StoredToken;
+use crate::model::token::{self, Access, Token, TokenDigest, TokenRejection};
 use crate::security::credential::bearer::BearerCredential;
 use crate::security::jwt::VouchedUser;
-use crate::security::token::{self, Access, Token, TokenDigest, TokenRejection};
-use crate::store::tokens::StoredToken;
 
 impl Authenticator {
     /// Authenticates an access token in the body of a grant. The proof of the client in `credential` counts

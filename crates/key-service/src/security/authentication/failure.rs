@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::model::token::TokenRejection;
 use crate::security::api_key::KeyRejection;
 use crate::security::credential::MalformedCredential;
 use crate::security::jwt::JwtRejection;
 use crate::security::password::Saturated;
-use crate::security::token::TokenRejection;
 use crate::store::StoreError;
 
 /// Why authentication failed.

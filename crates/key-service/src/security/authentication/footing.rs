@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{Authentication, Authenticator, Means, Subject};
-use crate::security::realm::{NATIVE, RESERVED, RealmName};
-use crate::security::token::stamp::PasswordStamp;
-use crate::store::directory::users::UserKind;
-use crate::store::footing::Footing;
-use crate::store::{KeyOwner, StoreError};
+use crate::model::footing::Footing;
+use crate::model::password_stamp::PasswordStamp;
+use crate::model::realm_name::{NATIVE, RESERVED, RealmName};
+use crate::model::stored_key::KeyOwner;
+use crate::model::stored_user::UserKind;
+use crate::store::StoreError;
 
 /// The owner of a key is shut out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

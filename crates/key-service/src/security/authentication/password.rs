@@ -3,9 +3,9 @@
 use latchkey_key_feed::UnixMillis;
 
 use super::{Authentication, AuthenticationFailure, Authenticator, Means, Subject};
+use crate::model::source::Source;
 use crate::security::credential::BasicCredential;
 use crate::security::login_throttle::attempts::{LoginAttempt, LoginRefusal};
-use crate::security::source::Source;
 
 impl Authenticator {
     /// The user with this username and this password. No password is checked while too many from the same

@@ -17,11 +17,11 @@ use std::sync::Arc;
 use latchkey_key_feed::{KeyId, UnixMillis};
 
 use super::{AuthenticationFailure, Authenticator, Subject};
+use crate::model::password_stamp::PasswordStamp;
+use crate::model::stored_token::{StoredToken, TokenClient};
+use crate::model::token::TokenRejection;
 use crate::security::api_key::{self, VerifiedKey};
 use crate::security::realm::User;
-use crate::security::token::TokenRejection;
-use crate::security::token::stamp::PasswordStamp;
-use crate::store::tokens::{StoredToken, TokenClient};
 
 /// A user whom a token names.
 struct Named<'a> {

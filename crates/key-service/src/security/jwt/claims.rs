@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::limits::USERNAME_CHARS_MAX;
 use crate::limits::authentication::JWT_GROUPS_MAX;
+use crate::model::stored_key::KeyOwner;
 use crate::security::jwt::{JwtRejection, TokenType, VouchedUser, with_skew};
 use crate::security::realm::User;
-use crate::store::KeyOwner;
 
 /// The settings of a realm about claims.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use latchkey_key_feed::UnixMillis;
 use tokio::sync::Notify;
 
 use crate::limits::authentication::{LOGINS_WAITING_MAX, LOGINS_WAITING_PER_SOURCE_MAX};
+use crate::model::source::{Network, Source};
 use crate::security::login_throttle::{LoginOutcome, LoginThrottle, NotNow, TooManyFailedLogins};
-use crate::security::source::{Network, Source};
 use crate::shares::Shares;
 
 /// The throttle, as all requests share it.

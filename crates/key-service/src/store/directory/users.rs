@@ -6,10 +6,12 @@
 
 use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
-use super::{NativeUser, ReservedUser, UserProfile, Written, event};
+use super::{Written, event};
 use crate::audit::Actor;
 use crate::audit::directory::DirectoryAction;
-use crate::security::password::PasswordHash;
+use crate::model::password::PasswordHash;
+use crate::model::realm_name::RESERVED;
+use crate::model::stored_user::{NativeUser, ReservedUser, UserKind, UserProfile};
 use crate::store::{KeyStore, StoreError};
 
 /// A user whose account is changed.
@@ -21,15 +23,6 @@ pub struct Account {
     pub realm: String,
     /// Where it is kept.
     pub kind: UserKind,
-}
-
-/// Which of the two kinds of users a change is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserKind {
-    /// Of the native realm. Changing one who does not exist changes nothing.
-    Native,
-    /// A built-in user, which always exists.
-    Reserved,
 }
 
 /// What happens to the keys of a user who is shut out.
@@ -192,7 +185,7 @@ impl Account {
     /// A built-in user, of the realm `reserved`.
     #[must_use]
     pub fn reserved(username: impl Into<String>) -> Self {
-        let realm = crate::security::realm::RESERVED.to_owned();
+        let realm = RESERVED.to_owned();
         Self { username: username.into(), realm, kind: UserKind::Reserved }
     }
 }

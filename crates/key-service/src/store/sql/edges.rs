@@ -3,9 +3,9 @@
 use latchkey_key_feed::{KeyId, UnixMillis};
 use sqlx::postgres::PgListener;
 
-use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
-use crate::feed::edge_name::EdgeName;
 use crate::limits::edges::EDGES_MAX;
+use crate::model::edge_id::{EdgeId, Holder, InstanceId};
+use crate::model::edge_name::EdgeName;
 use crate::store::StoreError;
 use crate::store::edges::{EdgeRow, EdgeTime, GoneEdge, KnownEdges};
 use crate::store::sql::query::{Parameter, Query};

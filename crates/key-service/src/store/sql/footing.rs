@@ -2,14 +2,14 @@
 //! valid.
 
 use crate::audit::Actor;
-use crate::security::token::stamp::PasswordStamp;
-use crate::store::StoreError;
-use crate::store::directory::users::UserKind;
-use crate::store::footing::{self, Footing};
+use crate::model::footing::Footing;
+use crate::model::password_stamp::PasswordStamp;
+use crate::model::stored_user::UserKind;
 use crate::store::sql::directory::users::{native_user, reserved_user};
 use crate::store::sql::query::Query;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, Turn};
+use crate::store::{StoreError, footing};
 
 impl SqlStore {
     /// Begins a change for this actor, if what the actor depends on is still valid. If not, the audit log

@@ -8,7 +8,9 @@ use latchkey_key_feed::{Cursor, Epoch, KeyId};
 use crate::audit::ChangeEvent;
 use crate::audit::directory::DirectoryEvent;
 use crate::limits::{ENTRIES_IMPORTED_AT_ONCE_MAX, ENTRIES_IMPORTED_LEN_MAX};
-use crate::store::directory::{NativeUser, ReservedUser};
+use crate::model::stored_key::StoredKey;
+use crate::model::stored_user::{NativeUser, ReservedUser};
+use crate::store::StoreError;
 use crate::store::sql::directory::{insert_application_privilege, rows_in, write_directory_event};
 use crate::store::sql::edges::begin_knowing_edges;
 use crate::store::sql::keys::{INSERT_KEYS, key_values};
@@ -17,7 +19,6 @@ use crate::store::sql::row::{Row, cursor, json_text};
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, Turn, take_seqs, write_event};
 use crate::store::transfer::{Entry, ImportError, WhenThere, name_of_key};
-use crate::store::{StoreError, StoredKey};
 
 /// A transaction that adds entries. Nobody else changes keys meanwhile.
 pub(in crate::store) struct Import {

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
 use crate::audit::ChangeEvent;
+use crate::model::stored_key::StoredKey;
 use crate::store::change::{Change, Done, Verb};
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
 use crate::store::sql::rows::insert_rows;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, take_seqs, write_events};
-use crate::store::{KeyFilter, NamePattern, StoreError, StoredKey};
+use crate::store::{KeyFilter, NamePattern, StoreError};
 
 impl SqlStore {
     /// The keys that have one of these ids, dead or alive, in any order, each by its id. An id may be there

@@ -5,11 +5,13 @@ use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis};
 use latchkey_privileges::vouching::Vouching;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
+use sqlx::{Decode, Postgres, Sqlite, Type};
 
-use crate::store::{KeyOwner, StoreError, StoredKey};
+use crate::model::stored_key::{KeyOwner, StoredKey};
+use crate::store::StoreError;
 
 /// The columns that [`Row::stored_key`] reads.
 pub(super) const KEY_COLUMNS: &str = "id, salt, digest, name, owner_username, owner_realm, owner_realm_type, \

@@ -11,7 +11,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::KEYS_LISTED_MAX;
 use crate::limits::work::KEYS_SCANNED_AHEAD_LEN_MAX;
-use crate::store::directory::{NativeUser, PrivilegeFilter};
+use crate::model::stored_key::StoredKey;
+use crate::model::stored_user::NativeUser;
+use crate::store::directory::PrivilegeFilter;
 use crate::store::scan::ScanOrder;
 use crate::store::sql::SqlStore;
 use crate::store::sql::directory::application_privilege;
@@ -20,7 +22,7 @@ use crate::store::sql::keys::push_filter;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row};
 use crate::store::sql::transaction::in_time;
-use crate::store::{KeyFilter, StoreError, StoredKey};
+use crate::store::{KeyFilter, StoreError};
 
 /// What is to be read, and how.
 pub(in crate::store) struct Selection<T> {

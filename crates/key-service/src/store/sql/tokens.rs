@@ -5,17 +5,17 @@ mod selection;
 use latchkey_key_feed::{KeyId, UnixMillis};
 
 use crate::audit::tokens::TokenEvent;
-use crate::security::token::SuccessorSeed;
-use crate::security::token::stamp::PasswordStamp;
+use crate::model::password_stamp::PasswordStamp;
+use crate::model::stored_key::KeyOwner;
+use crate::model::stored_token::{StoredToken, TokenClient, TokenId, TokenSubject};
+use crate::model::token::SuccessorSeed;
+use crate::store::StoreError;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::tokens::selection::selected;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, Turn};
-use crate::store::tokens::{
-    NewToken, StoredToken, TokenClient, TokenId, TokenInvalidation, TokenSelection, TokenSubject,
-};
-use crate::store::{KeyOwner, StoreError};
+use crate::store::tokens::{NewToken, TokenInvalidation, TokenSelection};
 
 impl SqlStore {
     pub(in crate::store) async fn create_token(

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use crate::audit::ChangeEvent;
 use crate::limits::GROUP_LEN_MAX;
+use crate::model::stored_key::{KeyOwner, StoredKey};
+use crate::store::StoreError;
 use crate::store::change::Done;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, take_seqs, write_event};
 use crate::store::update::{KeyChange, KeyUpdate};
-use crate::store::{KeyOwner, StoreError, StoredKey};
 
 impl SqlStore {
     /// Those of these ids that are of keys of this owner, alive or dead.

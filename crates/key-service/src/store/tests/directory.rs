@@ -4,10 +4,11 @@ use latchkey_privileges::role_descriptor::RoleDescriptor;
 use serde_json::{Map, json};
 
 use super::{actor, key, object};
+use crate::model::password::{Password, PasswordHash};
+use crate::model::stored_user::{UserKind, UserProfile};
 use crate::randomness::SystemRandomness;
-use crate::security::password::{Password, PasswordHash};
-use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserKind};
-use crate::store::directory::{PrivilegeFilter, UserProfile, Written};
+use crate::store::directory::users::{Account, KeysLeft, KeysOfUser};
+use crate::store::directory::{PrivilegeFilter, Written};
 use crate::store::scan::ScanOrder;
 use crate::store::tests::ScratchStore;
 use crate::store::{KeyFilter, StoreError};

@@ -8,12 +8,12 @@ use tracing::Instrument as _;
 use super::{actor, key};
 use crate::audit::{Actor, ChangeAction};
 use crate::log_line::tests::Log;
+use crate::model::footing::Footing;
+use crate::model::password::{Password, PasswordHash};
+use crate::model::password_stamp::PasswordStamp;
+use crate::model::stored_user::{UserKind, UserProfile};
 use crate::randomness::SystemRandomness;
-use crate::security::password::{Password, PasswordHash};
-use crate::security::token::stamp::PasswordStamp;
-use crate::store::directory::UserProfile;
-use crate::store::directory::users::{Account, KeysOfUser, UserKind};
-use crate::store::footing::Footing;
+use crate::store::directory::users::{Account, KeysOfUser};
 use crate::store::tests::ScratchStore;
 use crate::store::{KeyFilter, KeyStore, StoreError};
 

@@ -8,10 +8,11 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::export_file::{ExportWriter, Header};
-use crate::security::password::PasswordHash;
+use crate::model::entry_counts::EntryCounts;
+use crate::model::password::PasswordHash;
+use crate::model::stored_user::{NativeUser, ReservedUser, UserProfile};
 use crate::store::StoreError;
-use crate::store::directory::{NativeUser, ReservedUser, UserProfile};
-use crate::store::transfer::{Entry, EntryCounts, ImportError, StoreReader, WhenThere};
+use crate::store::transfer::{Entry, ImportError, StoreReader, WhenThere};
 
 const HASH: &str =
     "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$ZGlnZXN0ZGlnZXN0ZGlnZXN0ZGlnZXN0ZGlnZXN0ZGk";

@@ -1,8 +1,10 @@
+use latchkey_key_feed::KeyId;
 use serde_json::{Map, json};
 
 use super::*;
+use crate::model::stored_token::{StoredToken, TokenClient, TokenId, TokenSubject};
+use crate::model::token::IssuedTokens;
 use crate::randomness::SystemRandomness;
-use crate::security::token::IssuedTokens;
 use crate::store::tests::ScratchStore;
 
 /// A pair that was just made.

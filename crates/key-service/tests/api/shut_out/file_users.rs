@@ -1,6 +1,6 @@
 //! Users of the users file, which is read when a service starts.
 
-use latchkey_key_service::security::realm::RealmName;
+use latchkey_key_service::model::realm_name::RealmName;
 
 use super::*;
 use crate::cheap_hash::hash_with_salt;

@@ -3,11 +3,12 @@
 use latchkey_key_feed::UnixMillis;
 
 use crate::limits::authentication::REFRESH_TOKEN_LIFE;
+use crate::model::stored_token::TokenId;
 use crate::store::StoreError;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::millis;
 use crate::store::sql::transaction::Transaction;
-use crate::store::tokens::{AskedFor, TokenId, TokenSelection};
+use crate::store::tokens::{AskedFor, TokenSelection};
 
 /// A token that an invalidation is about.
 pub(super) struct SelectedToken {

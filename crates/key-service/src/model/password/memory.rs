@@ -10,12 +10,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use argon2::Block;
 
+use super::HashingFailed;
 use crate::limits::authentication::{HASHING_BLOCKS_KEPT, HASHING_BLOCKS_UNKEPT_MIN};
-use crate::security::password::HashingFailed;
 
 /// The memory of all hashings of a service. It is made when first needed.
 #[derive(Default)]
-pub(super) struct HashingMemory(Mutex<Pieces>);
+pub struct HashingMemory(Mutex<Pieces>);
 
 #[derive(Default)]
 struct Pieces {
@@ -38,11 +38,7 @@ impl HashingMemory {
     /// # Errors
     ///
     /// [`HashingFailed`] when the system has no memory.
-    pub(super) fn with<T>(
-        &self,
-        blocks: usize,
-        work: impl FnOnce(&mut [Block]) -> T,
-    ) -> Result<T, HashingFailed> {
+    pub fn with<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> Result<T, HashingFailed> {
         let mut piece = self.piece(blocks)?;
         Ok(work(piece.blocks.get_mut(..blocks).ok_or(HashingFailed)?))
     }

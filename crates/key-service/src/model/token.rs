@@ -12,19 +12,18 @@
 //! unknown which. Then the whole family ends, that is all tokens that descend from the same grant (RFC 9700,
 //! section 4.14.2).
 
-pub mod stamp;
-
 use std::fmt;
 use std::marker::PhantomData;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_key_feed::UnixMillis;
-use sha2::{Digest as _, Sha256};
+use sha2::Digest as _;
+use sha2::Sha256;
 
 use crate::limits::authentication::{REFRESH_GRACE_MAX, REFRESH_TOKEN_LIFE, TOKEN_RANDOM_LEN};
+use crate::model::stored_token::{StoredToken, TokenClient};
 use crate::randomness::{NoRandomness, Randomness, draw};
-use crate::store::tokens::{StoredToken, TokenClient};
 
 /// Bytes of a digest: SHA-256.
 pub const TOKEN_DIGEST_LEN: usize = 32;

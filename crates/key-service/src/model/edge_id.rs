@@ -4,9 +4,8 @@ use std::fmt;
 
 use latchkey_key_feed::KeyId;
 
-use crate::feed::edge_name::EdgeName;
 use crate::limits::edges::{EDGE_INSTANCE_DIGITS, EDGE_INSTANCE_DIGITS_SHOWN};
-use crate::security::authentication::Subject;
+use crate::model::edge_name::EdgeName;
 
 /// One table of one process, as the service knows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,21 +85,6 @@ impl EdgeId {
 }
 
 impl Holder {
-    /// The holder for this caller.
-    #[must_use]
-    pub fn of(subject: &Subject) -> Self {
-        match subject {
-            Subject::ApiKey(key) => {
-                let key = key.key();
-                let (username, realm) = (key.owner.username.clone(), key.owner.realm.clone());
-                Self { key: Some(key.id.clone()), username, realm }
-            }
-            Subject::User(user) => {
-                Self { key: None, username: user.username.clone(), realm: user.realm.name.clone() }
-            }
-        }
-    }
-
     /// Whether both belong to one user.
     #[must_use]
     pub fn has_owner_of(&self, other: &Self) -> bool {

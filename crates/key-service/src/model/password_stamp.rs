@@ -5,9 +5,10 @@
 
 use std::fmt;
 
-use sha2::{Digest as _, Sha256};
+use sha2::Digest as _;
+use sha2::Sha256;
 
-use crate::security::password::PasswordHash;
+use crate::model::password::PasswordHash;
 
 /// Bytes of a stamp: SHA-256.
 pub const STAMP_LEN: usize = 32;

@@ -21,8 +21,9 @@ use serde_json::{Map, Value};
 use toml_edit::{Item, TableLike};
 
 use crate::limits::USERNAME_CHARS_MAX;
-use crate::security::password::PasswordHash;
-use crate::security::realm::{ELASTIC, RealmName, User};
+use crate::model::password::PasswordHash;
+use crate::model::realm_name::RealmName;
+use crate::security::realm::{ELASTIC, User};
 use crate::security::roles::{Roles, SUPERUSER};
 use crate::settings::section::{InvalidFile, Problems, Section, document};
 
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn reads_the_example_of_the_documentation() {
         let guide = include_str!("../../../../docs/key-service.md");
-        for example in [example(include_str!("user_file.rs")), example(guide)] {
+        for example in [example(include_str!("users_file.rs")), example(guide)] {
             let file = UserFile::parse(&example).unwrap();
             let alice = &file.users[0];
             assert_eq!((alice.username.as_str(), alice.enabled), ("alice", true));
