@@ -51,7 +51,7 @@ struct CommandLine {
     /// How much to log to stderr.
     #[arg(long, global = true, default_value = "info", value_name = "LEVEL", env = "LATCHKEY_LOG")]
     log: logging::Level,
-    /// How lines on stderr look. The trail is JSON in both.
+    /// How lines on stderr look. The audit log is JSON in both.
     #[arg(long, global = true, default_value = "text", value_name = "FORMAT", env = "LATCHKEY_LOG_FORMAT")]
     log_format: logging::LogFormat,
 }
@@ -75,7 +75,7 @@ enum Command {
     /// Write everything that a store holds into a file, for `import`.
     ///
     /// That is: all API keys, dead ones included, with the digests of their secrets; users with the hashes of their passwords; roles;
-    /// application privileges. Tokens, which live a day at most, and the trail stay behind. A service may use the store meanwhile.
+    /// application privileges. Tokens, which live a day at most, and the audit log stay behind. A service may use the store meanwhile.
     /// Keep the file as you keep the store: it holds no secret of a key, but weak passwords can be guessed from it.
     Export(export::ExportArguments),
     /// Bring what `export` wrote into a store, all of it or nothing.

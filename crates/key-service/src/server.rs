@@ -119,7 +119,7 @@ impl Connection {
         let place = Arc::clone(&self.place);
         tokio::select! {
             () = self.serve_to_its_end(tls, http, stopping) => {}
-            () = place.lost() => tracing::debug!("a connection was closed, for another to have its place"),
+            () = place.lost() => tracing::debug!("a connection was closed to make room for another"),
         }
     }
 

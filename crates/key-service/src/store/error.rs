@@ -67,9 +67,9 @@ impl fmt::Display for StoreError {
                 f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
             }
             Self::TextTooLong => f.write_str("a name is longer than this store can keep"),
-            Self::ShutOut(_) => f.write_str("whoever asked for it is let in no more"),
+            Self::ShutOut(_) => f.write_str("the user, key or token that asked for it is no longer valid"),
             Self::TooManyChanges => f.write_str("too many changes wait to be written"),
-            Self::NotAStore => f.write_str("it is no store of Latchkey"),
+            Self::NotAStore => f.write_str("it is not a store of Latchkey"),
             Self::NewerVersion => {
                 f.write_str("it was made by a newer version of Latchkey, or its migrations were altered")
             }

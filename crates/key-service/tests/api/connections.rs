@@ -88,7 +88,7 @@ async fn clients_that_keep_connections_for_later_keep_nobody_out() {
     assert!(listening.answers().await);
 }
 
-// Whoever waits for the feed, or for a change, is never cut off for somebody else.
+// A request that waits for the feed or for a change is never cut off to make room for another.
 #[tokio::test]
 async fn a_request_that_is_being_answered_keeps_its_connection() {
     let listening = listening().await;

@@ -69,8 +69,8 @@ async fn a_malformed_key_is_told_how() {
     }
 }
 
-// An invalidated key with a wrong secret is told to be invalidated, an expired one with a wrong secret to
-// have a wrong secret.
+// Of an invalidated key with a wrong secret the answer says that it was invalidated, of an expired one that
+// the secret is wrong.
 #[tokio::test]
 async fn a_key_that_does_not_do_is_told_why() {
     let service = Service::new().await;

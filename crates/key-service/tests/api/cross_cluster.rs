@@ -1,7 +1,6 @@
 use crate::service::Service;
 
-// They are not supported, which is told to callers who could make them; others get the usual 401, 403 and
-// 405.
+// They are not supported. Callers with the privilege get that answer; others get the usual 401, 403 and 405.
 #[tokio::test]
 async fn there_are_no_cross_cluster_keys() {
     let service = Service::new().await;

@@ -46,7 +46,7 @@ async fn a_cut_off_edge_counts_until_its_own_time_to_refuse_is_over_also_after_a
 
     let service = service.restart(ServiceSettings::default()).await;
     let told = revoked(&service, &id).await;
-    // What edge-a has acknowledged may be heard of only again.
+    // The acknowledgement of edge-a may become known only when it asks again.
     let missing = told["missing"].as_array().unwrap();
     assert_eq!((&told["complete"], missing.last()), (&json!(false), Some(&json!("edge-b"))));
     assert!(told["may_admit_until"].as_u64().unwrap() >= until, "{told}");

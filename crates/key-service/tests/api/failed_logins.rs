@@ -73,7 +73,7 @@ async fn a_source_with_too_many_failed_logins_waits_and_no_other_does() {
     assert!(!metrics.contains(r#"{reason="login_throttled"}"#), "a password was not looked at: {metrics}");
 }
 
-// All are let in before the first is decided, unless each counts from its beginning.
+// All would be checked before the first is decided, unless each counts from its beginning.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_wrong_passwords_that_come_at_once_no_more_are_looked_at() {
     let service = service().await;
@@ -95,7 +95,7 @@ async fn right_passwords_that_come_at_once_are_all_looked_at() {
     }
 }
 
-// Whoever has an account of his own must not buy himself tries at another.
+// The owner of one account must not gain tries at another.
 #[tokio::test]
 async fn a_good_login_takes_nothing_and_gives_nothing_back() {
     let service = service().await;
@@ -153,7 +153,7 @@ async fn failed_grants_count_and_are_refused() {
 async fn behind_a_trusted_proxy_the_source_is_whom_the_proxy_names() {
     let service = with_trusted_proxies(&["192.0.2.0/24"]).await;
     let from = |address: &'static str| [("x-forwarded-for", address)];
-    // What stands to the left is the client's own invention, and changes nothing.
+    // What is to the left was sent by the client, and changes nothing.
     for invented in ["198.51.100.9", "1.1.1.1, 198.51.100.9", "2.2.2.2, 198.51.100.9"] {
         fail(&service, 5, &from(invented)).await;
     }

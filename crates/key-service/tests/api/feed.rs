@@ -215,7 +215,7 @@ async fn a_page_is_compressed_for_whoever_asks() {
     assert!(plain.header("content-encoding").is_empty());
 }
 
-// Nor does a user who is no longer let in, or has lost the role, while he waits.
+// Nor does a user who was disabled or has lost the role while the request waits.
 #[tokio::test]
 async fn a_user_who_loses_access_while_he_waits_gets_no_rows() {
     let service = Service::new().await;

@@ -5,7 +5,7 @@ use latchkey_key_feed::{Cursor, FeedPage};
 
 use crate::service::{Answer, Client, Service};
 
-/// An edge that asks when it is told to, and remembers how far it has come.
+/// An edge that asks when the test says so, and remembers its cursor.
 pub(crate) struct Follower<'a> {
     client: Client<'a>,
     name: &'a str,

@@ -40,7 +40,7 @@ async fn a_granted_key_belongs_to_the_grantee() {
     let row = service.user("feed").get("/_latchkey/feed").await.json()["keys"][0].clone();
     assert_eq!(row["owner"], json!({"username": "own", "realm": "file"}));
     assert_eq!((&row["roles"], &row["limited_by"]), (&json!(["r"]), &json!(["own"])));
-    // The grantee may change it, whoever granted it may not.
+    // The grantee may change it, the grantor may not.
     let path = format!("/_security/api_key/{id}");
     assert_eq!(service.user("own").put(&path, "{}").await.status, StatusCode::OK);
     assert_eq!(service.user("security").put(&path, "{}").await.status, StatusCode::NOT_FOUND);
@@ -155,7 +155,7 @@ async fn the_grantee_may_run_as_another() {
     let key = service.elastic().get("/_security/api_key?with_limited_by").await.json()["api_keys"][0].clone();
     assert_eq!((&key["username"], &key["realm"]), (&json!("own"), &json!("file")));
     assert_eq!(key["limited_by"][0]["own"]["cluster"], json!(["manage_own_api_key", "monitor"]));
-    // Not permitted, not there, not let in.
+    // Not permitted, unknown, disabled.
     for (username, roles, target) in [
         ("runner", "runner", "elastic"),
         ("runner", "runner", "nobody"),
@@ -205,7 +205,7 @@ async fn lists_every_complaint_in_order() {
             "1: api key name is required;2: API key metadata keys may not start with [_];3: grant_type [x] is not supported;",
         ),
     ] {
-        // Whoever may do nothing is told of the complaints before.
+        // Validation comes before authorization.
         service.user("nothing").post(PATH, &body.to_string()).await.assert_error(
             400,
             "action_request_validation_exception",

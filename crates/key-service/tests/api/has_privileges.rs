@@ -116,7 +116,7 @@ async fn a_key_is_answered_about_the_intersection() {
     );
 }
 
-// A registered privilege stands for its actions.
+// A registered privilege means its actions.
 #[tokio::test]
 async fn registered_privileges_are_looked_up() {
     let service = Service::new().await;

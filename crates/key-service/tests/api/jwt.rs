@@ -37,7 +37,7 @@ struct ProviderKey {
     public: Value,
 }
 
-/// A provider that serves what it is told to, and counts how often it is asked.
+/// A provider that serves what the test says, and counts requests.
 #[derive(Clone)]
 struct Provider {
     url: String,
@@ -101,7 +101,7 @@ impl Provider {
 
 fn key_set(keys: &[&ProviderKey]) -> String {
     let mut all: Vec<&Value> = keys.iter().map(|key| &key.public).collect();
-    // A key of a kind that nobody here knows, which must not spoil the others.
+    // A key of an unknown kind, which must not make the others useless.
     let unknown = json!({"kty": "XYZ", "kid": "unknown", "use": "sig"});
     all.insert(0, &unknown);
     json!({"keys": all}).to_string()
@@ -328,7 +328,7 @@ async fn a_shared_secret_signs_and_another_proves_the_client() {
     assert_refused(&ask(&wrong, Some("SharedSecret client secret")).await, "another secret");
 }
 
-// Whoever has a good token is not blamed for keys that nobody could read, neither by the realm whose keys they are nor by the next.
+// A token whose realm could not read its keys is not called bad, neither by that realm nor by the next one.
 #[tokio::test]
 async fn keys_out_of_reach_are_trouble_of_the_service_whatever_another_realm_says() {
     let (key, another) = (ProviderKey::p256("one"), ProviderKey::p256("two"));

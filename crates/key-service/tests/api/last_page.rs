@@ -1,4 +1,4 @@
-//! A follower whose own key ends is told everything up to the change that ended it, and nothing newer.
+//! A follower whose own key ends gets everything up to the change that ended it, and nothing newer.
 
 use axum::http::StatusCode;
 use latchkey_key_feed::{Cursor, FeedPage, FeedRow};

@@ -44,7 +44,7 @@ async fn a_key_of_which_nobody_says_when_it_ends_ends_as_the_settings_say() {
     for (fields, expected) in [
         (json!({}), Some(7)),
         (json!({"expiration": "400d"}), Some(400)),
-        // Whoever wants a key that never ends has to say so.
+        // A key that never ends must be asked for explicitly.
         (json!({"expiration": null}), None),
     ] {
         for answer in made(&service, fields).await {
@@ -98,7 +98,7 @@ async fn neither_a_clone_nor_an_update_outlives_the_settings() {
         service.user("own").put(&format!("{KEYS}/{}", made.id), &body).await
     };
     assert_eq!(update("30d").await.status, 200);
-    // Counted from when the key was made: nobody keeps one alive a little at a time.
+    // Counted from when the key was made, so that it cannot be kept alive by repeated updates.
     service.clock.advance_ms(10 * DAY_MS);
     assert_eq!(update("20d").await.status, 200);
     update("21d").await.assert_error(

@@ -11,6 +11,7 @@
     reason = "a test ends when it is wrong"
 )]
 
+mod audit_log;
 mod authenticate;
 mod cache;
 mod cheap_hash;
@@ -56,7 +57,6 @@ mod service;
 mod shut_out;
 mod tls;
 mod tokens;
-mod trail;
 mod update;
 mod vouching;
 mod wait_for_edges;

@@ -200,7 +200,7 @@ async fn nobody_is_enabled_who_is_not_there_or_asks_for_himself() {
         "illegal_argument_exception",
         "user [elastic] is reserved and cannot be deleted",
     );
-    // The super-user can be locked out by another one, and let in again.
+    // The super-user can be disabled by another one, and enabled again.
     let security = service.user("security");
     assert_eq!(security.put_nothing("/_security/user/elastic/_disable").await.status, StatusCode::OK);
     assert_eq!(elastic.get("/_security/_authenticate").await.status, StatusCode::UNAUTHORIZED);
@@ -248,7 +248,7 @@ async fn passwords_are_not_changed_by_anybody_else() {
             "/_security/user/elastic/_password",
             "user [alice] with effective roles [own] (assigned roles [absent] were not found)".to_owned(),
         ),
-        // Of the file realm: nothing to be changed here, so nobody's own.
+        // A user of the file realm: its password cannot be changed here.
         (
             service.user("own"),
             "/_security/user/_password",

@@ -250,7 +250,7 @@ impl<'a> Operation<'a> {
         Request::builder().method(self.method.clone()).uri(format!("{path}?{query}"))
     }
 
-    /// Its example, by whoever may do everything.
+    /// Its example, by the super-user.
     async fn send(&self, service: &Service, query: &str) -> Answer {
         let request = self.request(query);
         let example = self.text.pointer("/requestBody/content/application~1json/example");

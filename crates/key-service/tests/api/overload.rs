@@ -22,7 +22,7 @@ const SEARCH: &str = "/_security/_query/api_key";
 /// How many send the same hostile request at once.
 const ATTACKERS: usize = 8;
 
-/// How often an attack is repeated that left nobody else a turn.
+/// How often an attack is repeated that once blocked all others.
 const ATTACKS_MAX: usize = 20;
 
 /// A user whose role has ten thousand patterns.
@@ -71,7 +71,7 @@ fn texts(texts: Vec<String>) -> Map<String, Value> {
     Map::from_iter([("t".to_owned(), json!(texts))])
 }
 
-// Health and feed are asked while eight such questions run: whoever asked them must not have been answered first.
+// Health and feed are asked while eight such questions run, which must not be answered first.
 #[tokio::test]
 async fn a_flood_of_hostile_questions_keeps_nobody_waiting() {
     let service = Service::new().await;

@@ -157,7 +157,7 @@ async fn refuses_what_it_cannot_search_by() {
             "sort doesn't support values of type: VALUE_STRING",
         ),
         (r#"{"sze":1}"#, 400, "x_content_parse_exception", parser),
-        // Whoever may search nothing hears of the shape, and no further.
+        // A caller without the privilege gets errors of shape, and no others.
         (
             r#"{"query":{"term":{"digest":"x"}}}"#,
             403,

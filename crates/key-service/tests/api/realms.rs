@@ -71,7 +71,7 @@ async fn anonymous_access_is_never_in_place_of_a_credential() {
         let answer = service.presenting(authorization).get(PATH).await;
         assert_eq!(answer.status.as_u16(), status, "{authorization}");
     }
-    // Nobody logs in as the anonymous user, nobody acts as somebody else without a credential.
+    // No login works for the anonymous user, and no request without a credential can act as another user.
     assert_eq!(service.basic("guest", "").get(PATH).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(service.anonymous().running_as("elastic").get(PATH).await.json()["username"], json!("guest"));
 }
@@ -93,7 +93,7 @@ async fn an_anonymous_caller_is_refused_or_asked_who_he_is() {
     assert_eq!(service.user("nothing").get(path).await.status, StatusCode::FORBIDDEN);
 }
 
-// Whoever shows who he is can do no less than somebody who does not.
+// An authenticated user can do no less than an anonymous one.
 #[tokio::test]
 async fn the_roles_of_the_anonymous_user_are_everybodys() {
     let service = anonymous(&["own"], true).await;

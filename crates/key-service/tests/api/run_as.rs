@@ -86,6 +86,6 @@ async fn a_role_grants_it_for_the_users_it_names() {
     let bob = service.basic("bob", "123456");
     assert_eq!(bob.running_as("own").get(PATH).await.status, StatusCode::OK);
     assert_eq!(bob.running_as("elastic").get(PATH).await.status, StatusCode::FORBIDDEN);
-    // What he may do is what the target may, not both.
+    // The rights are those of the target, not of both.
     assert_eq!(bob.running_as("own").get("/_security/user").await.status, StatusCode::FORBIDDEN);
 }

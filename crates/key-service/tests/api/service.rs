@@ -133,7 +133,7 @@ pub(crate) struct Service {
     order: Vec<RealmName>,
 }
 
-/// Somebody, or nobody, who asks a service.
+/// A caller of a service, with or without a credential.
 #[derive(Clone)]
 pub(crate) struct Client<'a> {
     service: &'a Service,

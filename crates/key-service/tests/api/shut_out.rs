@@ -1,4 +1,5 @@
-//! Who was shut out stays out: whoever is disabled, deleted or has another password holds tokens that nobody takes any more.
+//! A user who is shut out stays out: tokens of a user who is disabled, deleted or has another password are
+//! not accepted any more.
 
 mod file_users;
 mod keys;
@@ -73,7 +74,7 @@ async fn assert_works(service: &Service, token: &str) {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
 }
 
-/// Nobody takes this access token, neither as a credential nor inside of a grant.
+/// This access token is not accepted, neither as a credential nor inside of a grant.
 async fn assert_refused(service: &Service, token: &str) {
     let answer = bearer(service, token).get(WHO).await;
     answer.assert_error(401, "security_exception", "token expired");
@@ -91,7 +92,7 @@ async fn assert_not_refreshed(client: &Client<'_>, token: &str) {
     );
 }
 
-/// The ways in which a user is let in no more.
+/// The ways in which a user is shut out.
 async fn shut_out(service: &Service, way: &str) {
     let elastic = service.elastic();
     let answer = match way {
@@ -140,7 +141,8 @@ async fn a_user_who_is_let_in_no_more_has_no_tokens() {
     }
 }
 
-// What one replica is told, every other one heeds at once: users are looked up in the store, at every use of a token.
+// A change at one replica counts at every other one at once: users are looked up in the store at every use of
+// a token.
 #[tokio::test]
 async fn a_user_who_is_let_in_no_more_is_refused_at_every_replica() {
     let service = service().await;

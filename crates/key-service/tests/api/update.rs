@@ -70,7 +70,7 @@ async fn a_change_that_changes_nothing_is_said_to_be_none() {
     }
 }
 
-// The edge shows the new roles, and hears nothing of what changes nothing.
+// The edge shows the new roles, and an update without changes is not in the feed.
 #[tokio::test]
 async fn edges_hear_of_an_update() {
     let service = Service::new().await;

@@ -153,7 +153,7 @@ async fn of_a_key_that_makes_a_key_counts_what_it_may_do_itself() {
     }
 }
 
-// Whoever may act as the super-user may vouch as he may.
+// A caller who acts as the super-user vouches as the super-user does.
 #[tokio::test]
 async fn who_acts_as_somebody_else_vouches_as_that_one() {
     let service = Service::new().await;

@@ -16,7 +16,7 @@ async fn invalidate(client: &Client<'_>, id: &str, wait: &str) -> Answer {
     client.delete(&format!("{KEYS}?wait_for_edges={wait}"), &json!({"ids": [id]}).to_string()).await
 }
 
-/// What is said of edges that have not been heard of since the beginning, if they are missing.
+/// What the answer says about edges that have not asked since the service began.
 fn edges(total: usize, applied: usize, missing: &[&str]) -> Value {
     let until = BEGINNING + 3_660_000;
     let mut edges =

@@ -192,7 +192,7 @@ impl fmt::Display for Unreadable {
             Self::Status(status) => write!(f, "answered with status {status}"),
             Self::TooLong => write!(f, "longer than {JWKS_LEN_MAX} bytes"),
             Self::TooSlow => write!(f, "no whole answer within {} s", JWKS_FETCH_WAIT_MAX.as_secs()),
-            Self::Url => f.write_str("its URL is none"),
+            Self::Url => f.write_str("its URL is malformed"),
         }
     }
 }

@@ -102,7 +102,9 @@ impl Certificates {
             // Files can be slow, and here requests are answered.
             let looked = tokio::task::spawn_blocking(move || (self.look(), self)).await;
             let Ok((look, certificates)) = looked else {
-                tracing::error!("certificates are not renewed any more: looking at them broke off");
+                tracing::error!(
+                    "certificates are not renewed any more: the task that checks them has failed"
+                );
                 return;
             };
             self = certificates;

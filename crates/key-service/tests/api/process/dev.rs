@@ -165,7 +165,7 @@ async fn waiting_polls(service: &DevProcess, client: &Client) -> u64 {
     line.map_or(0, |line| line.split(' ').nth(1).unwrap().parse().unwrap())
 }
 
-// A password that was drawn, kept as a hash and told to nobody would lock everybody out.
+// A password that was drawn, stored as a hash and never printed would lock everybody out.
 #[test]
 fn a_password_that_could_not_be_told_is_drawn_again() {
     let data = tempfile::tempdir().unwrap();
@@ -185,7 +185,7 @@ fn a_password_that_could_not_be_told_is_drawn_again() {
     assert!(service.password.is_some(), "{}", service.line);
 }
 
-// Whoever may write there could make himself the super-user.
+// A user who can write there could become the super-user.
 #[test]
 fn what_everybody_may_write_is_not_used() {
     let data = tempfile::tempdir().unwrap();

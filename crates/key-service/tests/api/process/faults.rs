@@ -87,9 +87,9 @@ fn a_file_that_is_no_database_is_refused_in_one_line() {
     }
     fs::write(&file, [b'x'; 8_192]).unwrap();
     let refused = complaint(&mut failing_dev(directory.path()), &[], "");
-    assert!(refused.ends_with("latchkey.db: it is no store of Latchkey"), "{refused}");
+    assert!(refused.ends_with("latchkey.db: it is not a store of Latchkey"), "{refused}");
     let refused = complaint(latchkey().arg("check").arg("--data").arg(directory.path()), &[], "");
-    assert!(refused.ends_with("latchkey.db: it is no store of Latchkey"), "{refused}");
+    assert!(refused.ends_with("latchkey.db: it is not a store of Latchkey"), "{refused}");
     assert_eq!(fs::read(&file).unwrap(), [b'x'; 8_192]);
 }
 
@@ -125,7 +125,8 @@ fn a_file_that_may_not_be_written_is_refused_in_one_line() {
 #[tokio::test]
 async fn a_directory_that_may_not_be_written_is_refused_in_one_line() {
     let (directory, file) = used_store();
-    // Whoever closes a store last takes its log away; with one still there, nothing new has to be made in the directory.
+    // The last connection to a store deletes its write-ahead log when it closes. While that log exists, no
+    // new file is needed in the directory.
     let mut connection = OtherProcess::with(&file).await;
     connection.run("pragma wal_checkpoint(truncate)").await;
     connection.close().await;
@@ -167,7 +168,8 @@ async fn while_another_process_holds_the_lock_changes_are_refused_and_reads_go_o
     assert_eq!(listed(&service).await, ["before", "after"]);
 }
 
-/// A service whose data is on a disk of its own, of so many bytes, that nobody else sees. `None` where the system lets nobody mount.
+/// A service whose data is on a disk of its own, of so many bytes. `None` where the system does not allow to
+/// mount one.
 fn service_on_a_small_disk(data: &Path, len: u64) -> Option<(DevProcess, PathBuf)> {
     let may_mount = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "tmpfs"]).arg(data).status();
     if !may_mount.is_ok_and(|status| status.success()) {

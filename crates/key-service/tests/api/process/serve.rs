@@ -84,7 +84,7 @@ async fn serves_what_environment_and_flags_say() {
     service.wait().unwrap();
 }
 
-// Whoever reads the log reads all of it as JSON, also how it ended.
+// The whole log is JSON, also the last line about the end of the process.
 #[test]
 fn says_its_end_as_json_when_it_logs_json() {
     let refused =

@@ -52,7 +52,7 @@ async fn another_password_in_the_file_ends_what_the_old_one_gave() {
     assert_works(&restarted, &held.access).await;
 }
 
-// Whoever switches a realm off shuts all its users out.
+// A realm that is switched off shuts all its users out.
 #[tokio::test]
 async fn a_realm_that_is_gone_has_no_tokens() {
     let service = service().await;

@@ -1,4 +1,4 @@
-//! What becomes of the keys of a user who is let in no more.
+//! What happens to the keys of a user who is shut out.
 
 use latchkey_key_service::settings::KeyPolicy;
 
@@ -84,12 +84,12 @@ async fn keys_end_with_their_owner_when_that_is_asked() {
         assert_eq!(answer.json()["invalidated_api_keys"].as_array().unwrap().len(), 4, "{}", answer.text);
         assert_all(&service, &keys.own, 401).await;
         assert_all(&service, &[keys.others], 200).await;
-        // The feed hears of it as of any other revocation.
+        // It appears in the feed like any other revocation.
         let page = service.user("feed").get(&format!("/_latchkey/feed?after={}", before.0)).await.json();
         let rows = page["keys"].as_array().unwrap();
         assert_eq!(rows.len(), 4);
         assert!(rows.iter().all(|row| row["removed"] == json!(true)), "{page}");
-        // The key of an edge may be among her own, and is told of what ended before it.
+        // The key of an edge may be among the user's own; that edge gets what ended before it.
         assert_eq!(rows[0]["id"], json!(keys.derived), "{page}");
     }
 }
@@ -124,7 +124,7 @@ async fn the_answer_waits_for_the_edges_when_that_is_asked() {
     assert_eq!(alive.count(), 1, "somebody else's");
 }
 
-// Seen: whoever may grant keys made a new one of a user who was disabled, out of one that she still had.
+// Before, a caller with `grant_api_key` could clone a key of a disabled user.
 #[tokio::test]
 async fn nobody_clones_a_key_for_an_owner_who_is_let_in_no_more() {
     for (way, _) in WAYS {

@@ -1,4 +1,4 @@
-//! Whoever is shut out while a request is on its way does nothing with it any more.
+//! A request whose user is shut out while it is on its way changes nothing.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -126,7 +126,7 @@ async fn what_was_begun_with_a_key_is_not_done_once_the_key_was_invalidated() {
     );
 }
 
-// Also who grants keys to others does so only while let in; and nobody runs as one who is shut out.
+// The same goes for a grantor, and for a run-as to a user who is shut out.
 #[tokio::test]
 async fn nothing_is_made_by_or_as_one_who_was_disabled_meanwhile() {
     let service = service().await;

@@ -51,7 +51,7 @@ async fn a_token_ends_with_the_key_that_asked_for_it() {
     assert_refused(&service, &asked.access).await;
 }
 
-// A key goes on working when its owner is let in no more, and so does what it asked for in its own name.
+// A key goes on working when its owner is shut out, and so does what it asked for in its own name.
 #[tokio::test]
 async fn a_token_of_a_key_goes_as_the_key_goes() {
     let service = service().await;
@@ -77,7 +77,7 @@ async fn a_token_of_the_anonymous_user_ends_with_anonymous_access() {
     assert_refused(&closed, &held).await;
 }
 
-// The trail says who it was that nobody lets in.
+// The audit log names the user who was shut out.
 #[tokio::test]
 async fn the_counters_know_of_it() {
     let service = service().await;

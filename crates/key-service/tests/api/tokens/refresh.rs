@@ -54,7 +54,7 @@ async fn a_refresh_token_gives_one_new_pair() {
     assert_eq!(refresh(&client, &second.refresh).await.status, StatusCode::OK);
 }
 
-// RFC 9700, section 4.14.2: one of two who hold the same refresh token is a thief, and nobody can tell which.
+// RFC 9700, section 4.14.2: one of two holders of the same refresh token is a thief, and it is unknown which.
 #[tokio::test]
 async fn a_refresh_token_that_comes_back_ends_its_family() {
     let service = service().await;

@@ -250,7 +250,7 @@ async fn a_refusal_carries_the_id_of_its_request() {
     assert_eq!(nowhere.header("x-request-id"), ["r-3"]);
 }
 
-// Whoever is given keys is told of; a question that is answered with none is not.
+// A page with keys has a line, an empty page has none.
 #[tokio::test(flavor = "current_thread")]
 async fn readings_of_the_feed_are_logged() {
     let (log, _guard) = Log::begin();
@@ -265,7 +265,7 @@ async fn readings_of_the_feed_are_logged() {
     assert_eq!((&reading["after"], &reading["keys"]), (&json!(0), &json!(1)));
 }
 
-// Nobody is blamed for a store that is away: the credentials may all be good.
+// When the store does not answer, the lines name nobody, because the credentials may be good.
 #[tokio::test(flavor = "current_thread")]
 async fn trouble_of_the_store_is_told_as_trouble_and_of_nobody() {
     let (log, _guard) = Log::begin();
@@ -302,7 +302,7 @@ async fn a_throttled_login_is_told_as_one() {
     assert_eq!(last["claimed"], "own");
 }
 
-// Whoever runs into a limit is named, and whoever comes near one.
+// A caller who runs into a limit is named, and one who comes near it.
 #[tokio::test(flavor = "current_thread")]
 async fn whoever_costs_most_is_named() {
     let (log, _guard) = Log::begin();
