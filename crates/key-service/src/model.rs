@@ -1,4 +1,5 @@
-//! What all rooms speak of: keys, users, tokens and edges as they are, without where they are kept or who asks.
+//! The types that all other modules use: keys, users, tokens and edges, apart from how they are stored and
+//! requested.
 
 pub mod edge_id;
 pub mod edge_name;

@@ -47,7 +47,7 @@ impl InstanceId {
         })
     }
 
-    /// As the store has it.
+    /// From its form in the store.
     #[must_use]
     pub fn of_stored(text: String) -> Self {
         Self(text)

@@ -6,7 +6,7 @@ use crate::model::password_stamp::PasswordStamp;
 use crate::model::stored_user::UserKind;
 use crate::model::token::{Access, TokenDigest};
 
-/// Something that must still hold.
+/// Something that must still be valid.
 ///
 /// The store knows nothing of users of the users file, of JWT realms and of the anonymous user.
 #[derive(Clone, Debug, PartialEq, Eq)]

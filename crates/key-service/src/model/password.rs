@@ -1,6 +1,7 @@
-//! Passwords, and what is kept of them.
+//! Passwords and their hashes.
 //!
-//! People choose passwords, so what is kept is slow to try: Argon2id (RFC 9106). `security/password.rs` decides when one is hashed.
+//! People choose passwords, so hashes must be slow to try: Argon2id (RFC 9106). `security/password.rs`
+//! decides when one is hashed.
 
 mod memory;
 

@@ -9,7 +9,7 @@ use crate::model::token::SuccessorSeed;
 /// An access token, and the refresh token made with it, if any.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredToken {
-    /// What the store calls the pair.
+    /// The id of the pair.
     pub id: TokenId,
     /// When they were made.
     pub creation: UnixMillis,
@@ -53,6 +53,6 @@ pub struct TokenClient {
     pub api_key: Option<KeyId>,
 }
 
-/// What the store calls a pair of tokens. Not secret, and never shown.
+/// The id of a pair of tokens. Not secret, and never shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenId(pub(crate) i64);

@@ -9,7 +9,7 @@ use crate::model::password::PasswordHash;
 pub struct NativeUser {
     /// The name within the realm.
     pub username: String,
-    /// What is kept of the password.
+    /// The hash of the password.
     pub password: PasswordHash,
     /// What else is known.
     pub profile: UserProfile,
@@ -26,7 +26,7 @@ pub struct UserProfile {
     pub email: Option<String>,
     /// Whatever was attached to the user.
     pub metadata: Map<String, Value>,
-    /// Whether the user is let in.
+    /// Whether the user is enabled.
     pub enabled: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct UserProfile {
 pub struct ReservedUser {
     /// The password, when it was changed.
     pub password: Option<PasswordHash>,
-    /// Whether the user is let in.
+    /// Whether the user is enabled.
     pub enabled: bool,
 }
 

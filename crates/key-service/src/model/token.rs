@@ -132,7 +132,7 @@ impl<K: TokenKind> Token<K> {
         STANDARD.encode(self.bytes)
     }
 
-    /// What is kept of it.
+    /// Its digest.
     #[must_use]
     pub fn digest(&self) -> TokenDigest<K> {
         let hash = Sha256::new().chain_update(K::DIGEST_LABEL).chain_update(self.bytes).finalize();

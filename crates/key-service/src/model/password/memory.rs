@@ -19,7 +19,7 @@ pub struct HashingMemory(Mutex<Pieces>);
 
 #[derive(Default)]
 struct Pieces {
-    /// Those that nobody uses, filled with zeros.
+    /// The free ones, filled with zeros.
     idle: Vec<Vec<Block>>,
     /// How many there are, in use or not.
     made: usize,
