@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
-/// The processor time of a process so far, to the nanosecond: of all its threads, those that have ended included (POSIX,
-/// `clock_getcpuclockid`).
+/// The processor time of a process so far, to the nanosecond: of all its threads, those that have ended
+/// included (POSIX, `clock_getcpuclockid`).
 ///
 /// # Errors
 ///

@@ -60,7 +60,8 @@ impl Figure {
         Self { name: name.into(), value: samples.median(), unit, spread, target: None, met: None }
     }
 
-    /// How many times the one median is the other. The spread is what the ratio would move by if both moved by theirs, apart.
+    /// How many times the one median is the other. The spread is what the ratio would move by if both moved
+    /// by theirs, apart.
     ///
     /// # Errors
     ///

@@ -1,7 +1,9 @@
-//! How cost grows beyond what one machine can measure: to 100 million keys by arithmetic, to thousands of edges by simulation.
+//! How cost grows beyond what one machine can measure: to 100 million keys by arithmetic, to thousands of
+//! edges by simulation.
 //!
-//! Everything here is computed from costs that the same run has measured, and from assumptions that are named where they are made ([`keys`],
-//! [`edges`]). Nothing is fitted to a wished result: where a limit of the design is reached, the table says so.
+//! Everything here is computed from costs that the same run has measured, and from assumptions that are named
+//! where they are made ([`keys`], [`edges`]). Nothing is fitted to a wished result: where a limit of the
+//! design is reached, the table says so.
 
 use anyhow::Result;
 

@@ -1,8 +1,9 @@
-//! What an API key costs, measured: the filter beside its peers, and the key service, on one machine in one run.
+//! What an API key costs, measured: the filter beside its peers, and the key service, on one machine in one
+//! run.
 //!
-//! Everything runs as it would in earnest: a real Envoy, release builds, a load generator of its own. What is compared is
-//! measured in rounds that visit every contender, each round in another order, and reported as the median of the rounds
-//! with its spread ([`samples`]). `docs/performance.md` says what the numbers mean.
+//! Everything runs as it would in earnest: a real Envoy, release builds, a load generator of its own. What is
+//! compared is measured in rounds that visit every contender, each round in another order, and reported as
+//! the median of the rounds with its spread ([`samples`]). `docs/performance.md` says what the numbers mean.
 
 pub mod accounting;
 pub mod authoriser;

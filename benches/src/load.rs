@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use latchkey_local_stack::places;
 use serde::Deserialize;
 
-/// How long a run may take at most, in seconds. Each is ended from outside: wrk counts its time in whole seconds.
+/// How long a run may take at most, in seconds. Each is ended from outside: wrk counts its time in whole
+/// seconds.
 const UNTIL_ENDED_SECONDS: u32 = 240;
 
 /// Which credential a request gets.

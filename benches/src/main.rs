@@ -25,7 +25,8 @@ struct Arguments {
     /// Another build of the filter to measure beside this one.
     #[arg(long, value_name = "MODULE")]
     against: Option<PathBuf>,
-    /// Also write the tables and charts that the documentation shows: `docs/performance.md` and `docs/charts`.
+    /// Also write the tables and charts that the documentation shows: `docs/performance.md` and
+    /// `docs/charts`.
     #[arg(long, conflicts_with_all = ["only", "against"])]
     docs: bool,
 }

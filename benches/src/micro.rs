@@ -1,7 +1,8 @@
-//! The pure parts one by one: time by criterion, and instructions by callgrind, which a busy machine does not change.
+//! The pure parts one by one: time by criterion, and instructions by callgrind, which a busy machine does not
+//! change.
 //!
-//! They run as native code. Inside Envoy they are WebAssembly, and what a request costs there is mostly what the host's calls cost; see the
-//! section `accepted`.
+//! They run as native code. Inside Envoy they are WebAssembly, and what a request costs there is mostly what
+//! the host's calls cost; see the section `accepted`.
 
 mod cases;
 mod instructions;
@@ -20,8 +21,9 @@ use crate::report::{Report, Table};
 pub use cases::Case;
 use instructions::Instructions;
 
-/// How many samples criterion takes of a case, and how often it draws from them again for its estimate: a tenth of what it would by itself. These
-/// numbers are here to be compared with each other, not to find the last percent.
+/// How many samples criterion takes of a case, and how often it draws from them again for its estimate: a
+/// tenth of what it would by itself. These numbers are here to be compared with each other, not to find the
+/// last percent.
 const SAMPLES: usize = 20;
 const RESAMPLES: usize = 10_000;
 

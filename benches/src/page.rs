@@ -23,8 +23,8 @@ const END: &str = "<!-- end -->";
 ///
 /// # Errors
 ///
-/// When the page wants a table that the run does not have, or has no place for one: then it is left as it is. Also when it cannot be read
-/// or written.
+/// When the page wants a table that the run does not have, or has no place for one: then it is left as it is.
+/// Also when it cannot be read or written.
 pub fn fill(path: &Path, tables: &[Table]) -> Result<()> {
     let page = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let filled = filled(&page, tables).with_context(|| path.display().to_string())?;

@@ -30,7 +30,8 @@ impl Samples {
         }
     }
 
-    /// The median distance from the median: half of the numbers lie no farther from it. One odd round does not move it.
+    /// The median distance from the median: half of the numbers lie no farther from it. One odd round does
+    /// not move it.
     #[must_use]
     pub fn spread(&self) -> f64 {
         let median = self.median();
@@ -62,7 +63,8 @@ impl Samples {
     }
 }
 
-/// Round by round, `of` the two numbers of the same round: a slow moment of the machine falls on both, and so on neither.
+/// Round by round, `of` the two numbers of the same round: a slow moment of the machine falls on both, and so
+/// on neither.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! The key service by itself: changes and look-ups, the rows of its feed, and ten thousand followers that wait.
+//! The key service by itself: changes and look-ups, the rows of its feed, and ten thousand followers that
+//! wait.
 
 pub mod feed_rows;
 pub mod followers;

@@ -1,4 +1,5 @@
-//! The host calls of an accepted request, with constants for what the table would say: what no filter that tells as much in headers can cost less than.
+//! The host calls of an accepted request, with constants for what the table would say: what no filter that
+//! tells as much in headers can cost less than.
 
 #![cfg(target_arch = "wasm32")]
 

@@ -1,4 +1,5 @@
-//! `authoriser KEYS`: the authoriser that `bench` puts behind `ext_authz`, knowing that many keys. It prints where it listens.
+//! `authoriser KEYS`: the authoriser that `bench` puts behind `ext_authz`, knowing that many keys. It prints
+//! where it listens.
 
 use std::io::Write as _;
 use std::process::ExitCode;

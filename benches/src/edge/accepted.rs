@@ -162,7 +162,8 @@ fn tell_ratios(results: &[(Contender, Visits)], report: &mut Report) -> Result<(
             continue;
         }
         let (name, about) = (format!("accepted/ratio/{left}/{right}"), format!("{left} to {right}"));
-        // On a machine that is busy otherwise, what costs little may seem to cost nothing. Then nothing is told of it.
+        // On a machine that is busy otherwise, what costs little may seem to cost nothing. Then nothing is
+        // told of it.
         let Ok(figure) = Figure::ratio(name, &added(left)?, &added(right)?) else {
             table.row(about, ["lost in the noise".to_owned()]);
             continue;

@@ -74,7 +74,8 @@ pub fn all(bench: &Bench) -> Vec<Contender> {
     ALL.iter().copied().chain(against).collect()
 }
 
-/// An Envoy with a listener for everyone; `keys` are known to all, and the feed is read with `feed_credential`.
+/// An Envoy with a listener for everyone; `keys` are known to all, and the feed is read with
+/// `feed_credential`.
 ///
 /// # Errors
 ///

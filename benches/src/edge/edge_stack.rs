@@ -18,7 +18,8 @@ use crate::cores::{self, Place};
 use crate::edge::edge_config::EdgeConfig;
 use crate::key_set::KeySet;
 
-/// How long an Envoy may take until it admits its last key. The target for a million is 10 s; this ends a run that hangs.
+/// How long an Envoy may take until it admits its last key. The target for a million is 10 s; this ends a run
+/// that hangs.
 const LOAD_PATIENCE: Duration = Duration::from_secs(180);
 
 /// A key service with the keys of a set, in a copy of its store that goes with it.
@@ -32,7 +33,8 @@ pub struct KeyService {
 }
 
 impl KeyService {
-    /// Starts the release build with the keys of `keys`. Their store is made when it is not there, and then kept.
+    /// Starts the release build with the keys of `keys`. Their store is made when it is not there, and then
+    /// kept.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! How long a revoked key is still admitted: from the answer of its invalidation to the first refusal, at each worker.
+//! How long a revoked key is still admitted: from the answer of its invalidation to the first refusal, at
+//! each worker.
 
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use crate::samples::Samples;
 /// Worker threads of the Envoy, each of which is watched.
 const WORKERS: u32 = 2;
 
-/// The load beside which revocations are made: each of these connections asks, waits for its answer and then for [`PAUSE`].
+/// The load beside which revocations are made: each of these connections asks, waits for its answer and then
+/// for [`PAUSE`].
 const CONNECTIONS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(2);
 

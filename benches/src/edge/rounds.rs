@@ -1,9 +1,9 @@
 //! Rounds that visit every contender, each round in another order.
 //!
-//! A shared machine is slower for moments at a time, when neighbours work: the same instructions take up to twice as long, and
-//! that is accounted for as processor time. It is never faster than it is. So a round is several sweeps over all contenders,
-//! each visit short and each sweep in another order, and keeps of each contender the least that a visit found. The rounds
-//! then have a median and a spread like any measurement.
+//! A shared machine is slower for moments at a time, when neighbours work: the same instructions take up to
+//! twice as long, and that is accounted for as processor time. It is never faster than it is. So a round is
+//! several sweeps over all contenders, each visit short and each sweep in another order, and keeps of each
+//! contender the least that a visit found. The rounds then have a median and a spread like any measurement.
 
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ pub const BUSY_CONNECTIONS: u32 = 16;
 /// How long a visit lasts: thousands of requests, and short against the moods of a shared machine.
 const STAY: Duration = Duration::from_millis(150);
 
-/// In how many sweeps of a round latency is measured too. It needs fewer, because half of the answers decide it.
+/// In how many sweeps of a round latency is measured too. It needs fewer, because half of the answers decide
+/// it.
 const SWEEPS_WITH_LATENCY: usize = 2;
 
 /// Who is visited: a listener of one Envoy, with what is sent to it.
@@ -138,7 +139,8 @@ impl Visits {
     }
 }
 
-/// All indexes once: every turn begins elsewhere and takes another stride, so that nobody always follows the same.
+/// All indexes once: every turn begins elsewhere and takes another stride, so that nobody always follows the
+/// same.
 fn order(count: usize, turn: usize) -> Vec<usize> {
     let strides: Vec<_> = (1..count.max(2)).filter(|stride| common_divisor(*stride, count) == 1).collect();
     let stride = strides.get(turn % strides.len().max(1)).copied().unwrap_or(1);
@@ -156,7 +158,8 @@ fn visit(envoy: &EnvoyProcess, stop: &Stop, with_latency: bool, turn: usize) -> 
     let result = busy.run(STAY)?;
     let after = Accounts::of(envoy, stop)?;
     let answered = before.answers.until(&after.answers, stop.status)?;
-    // Wrk leaves while the last request of each connection is on its way, and may not have counted the one before.
+    // Wrk leaves while the last request of each connection is on its way, and may not have counted the one
+    // before.
     let on_their_way = 2 * u64::from(busy.connections);
     ensure!(
         answered >= result.requests && answered <= result.requests + on_their_way,

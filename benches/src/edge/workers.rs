@@ -1,4 +1,5 @@
-//! What workers cost: memory of the process for each key, and processor time of a request when all read one table.
+//! What workers cost: memory of the process for each key, and processor time of a request when all read one
+//! table.
 
 use anyhow::{Context as _, Result};
 

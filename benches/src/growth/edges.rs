@@ -2,11 +2,15 @@
 //!
 //! Assumptions, each of them on the unfavourable side where it matters:
 //!
-//! * A replica does all work of its followers on one core, one poll after another, in the order in which the polls become due.
-//! * An edge has one poll at a time. After an answer has travelled to it, it applies the change and asks again.
-//! * An answer carries every change that was committed before the replica began to write it. So changes that come faster than a fleet can
-//!   be told are told together, and an edge is never more than one round of the fleet behind.
-//! * Changes come at random, independent of each other (a Poisson process), from a fixed seed: the same run gives the same table.
+//! * A replica does all work of its followers on one core, one poll after another, in the order in which the
+//!   polls become due.
+//! * An edge has one poll at a time. After an answer has travelled to it, it applies the change and asks
+//!   again.
+//! * An answer carries every change that was committed before the replica began to write it. So changes that
+//!   come faster than a fleet can be told are told together, and an edge is never more than one round of the
+//!   fleet behind.
+//! * Changes come at random, independent of each other (a Poisson process), from a fixed seed: the same run
+//!   gives the same table.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -37,7 +41,8 @@ pub struct Propagation {
     pub busy: f64,
 }
 
-/// Something that happens at a moment, in microseconds since the start; of several at one moment, in this order.
+/// Something that happens at a moment, in microseconds since the start; of several at one moment, in this
+/// order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Change,

@@ -1,4 +1,5 @@
-//! How fast the feed hands out rows to followers that each ask for one page after the other, as a first load does.
+//! How fast the feed hands out rows to followers that each ask for one page after the other, as a first load
+//! does.
 
 use std::thread;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! Ten thousand followers that wait on one replica: what they cost while nothing happens, and how soon all hear of a change.
+//! Ten thousand followers that wait on one replica: what they cost while nothing happens, and how soon all
+//! hear of a change.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -55,7 +55,8 @@ impl Database {
         }
     }
 
-    /// Starts the release build on it, with the keys of a set if there is one. The data lie where `target` does, not in memory.
+    /// Starts the release build on it, with the keys of a set if there is one. The data lie where `target`
+    /// does, not in memory.
     ///
     /// # Errors
     ///

@@ -62,8 +62,8 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 }
 
 impl Throughput {
-    /// Lets the clients ask, one request after another each: so many keys each are made, then got, then invalidated. They show an API key,
-    /// which costs the service next to nothing to verify.
+    /// Lets the clients ask, one request after another each: so many keys each are made, then got, then
+    /// invalidated. They show an API key, which costs the service next to nothing to verify.
     fn add_round(&mut self, admin: &KeyServiceClient, requests: usize) -> Result<()> {
         let rights =
             json!({"name": "measures", "role_descriptors": {"all": {"cluster": ["manage_api_key"]}}});

@@ -24,11 +24,12 @@ use crate::{ErrorCause, ErrorType};
 
 pub use token::Token;
 
-/// Deepest nesting of arrays and objects in a body. `serde_json` stops at 128, and what a body holds must be readable again
-/// after it was stored inside a few levels more.
+/// Deepest nesting of arrays and objects in a body. `serde_json` stops at 128, and what a body holds must be
+/// readable again after it was stored inside a few levels more.
 pub const BODY_DEPTH_MAX: u32 = 100;
 
-/// Most values of a body: twice as many as a `terms` query takes. Each takes some hundred bytes while it is read.
+/// Most values of a body: twice as many as a `terms` query takes. Each takes some hundred bytes while it is
+/// read.
 pub const BODY_VALUES_MAX: usize = 131_072;
 
 /// Where a value begins.

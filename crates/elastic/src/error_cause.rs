@@ -80,8 +80,8 @@ impl ErrorType {
         }
     }
 
-    /// Whether Elasticsearch counts the type among its own, so that it can be the root of an error. An ordinary illegal
-    /// argument, for one, is only ever shown as `caused_by`.
+    /// Whether Elasticsearch counts the type among its own, so that it can be the root of an error. An
+    /// ordinary illegal argument, for one, is only ever shown as `caused_by`.
     fn is_elasticsearchs_own(self) -> bool {
         match self {
             Self::CircuitBreaking

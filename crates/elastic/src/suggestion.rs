@@ -4,8 +4,8 @@
 /// `SuggestingErrorOnUnknown`).
 const LIKENESS_MIN: f64 = 0.5;
 
-/// Longest unknown name that is compared, in bytes. All names of the interface are shorter than half of it, so a longer
-/// one resembles none of them; comparing costs time in proportion to its length.
+/// Longest unknown name that is compared, in bytes. All names of the interface are shorter than half of it,
+/// so a longer one resembles none of them; comparing costs time in proportion to its length.
 const UNKNOWN_LEN_MAX: usize = 128;
 
 /// The end of the sentence about an unknown name, such as `did you mean [ids]?` or

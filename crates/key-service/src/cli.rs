@@ -1,5 +1,5 @@
-//! The command `latchkey`: it runs a service (`dev`, `serve`), asks one that runs (`key`, `edges`, `user`, `role`, `token`), and works
-//! on a store itself (`export`, `import`, `backup`, `check`, `new-epoch`).
+//! The command `latchkey`: it runs a service (`dev`, `serve`), asks one that runs (`key`, `edges`, `user`,
+//! `role`, `token`), and works on a store itself (`export`, `import`, `backup`, `check`, `new-epoch`).
 //!
 //! No secret is ever an argument, because everybody on the machine can list those.
 
@@ -42,7 +42,8 @@ use crate::settings::section::InvalidFile;
 use crate::store::StoreError;
 use crate::store::location::StoreLocation;
 
-/// Latchkey's key service, which issues API keys and feeds them to the edges, and a client for daily work with it.
+/// Latchkey's key service, which issues API keys and feeds them to the edges, and a client for daily work
+/// with it.
 #[derive(Debug, Parser)]
 #[command(name = "latchkey", version, max_term_width = 100)]
 struct CommandLine {
@@ -58,7 +59,8 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the service for trying things out: one process, one directory, a super-user with a generated password.
+    /// Run the service for trying things out: one process, one directory, a super-user with a generated
+    /// password.
     Dev(dev::DevArguments),
     /// Run the service as its settings say: a file, the environment, flags.
     Serve(serve::ServeArguments),
@@ -74,13 +76,15 @@ enum Command {
     Token(token::TokenArguments),
     /// Write everything that a store holds into a file, for `import`.
     ///
-    /// That is: all API keys, dead ones included, with the digests of their secrets; users with the hashes of their passwords; roles;
-    /// application privileges. Tokens, which live a day at most, and the audit log stay behind. A service may use the store meanwhile.
-    /// Keep the file as you keep the store: it holds no secret of a key, but weak passwords can be guessed from it.
+    /// That is: all API keys, dead ones included, with the digests of their secrets; users with the hashes of
+    /// their passwords; roles; application privileges. Tokens, which live a day at most, and the audit log
+    /// stay behind. A service may use the store meanwhile. Keep the file as you keep the store: it holds no
+    /// secret of a key, but weak passwords can be guessed from it.
     Export(export::ExportArguments),
     /// Bring what `export` wrote into a store, all of it or nothing.
     ///
-    /// A service on a data directory must be stopped; on PostgreSQL it may run, but changes nothing meanwhile.
+    /// A service on a data directory must be stopped; on PostgreSQL it may run, but changes nothing
+    /// meanwhile.
     Import(import::ImportArguments),
     /// Copy an SQLite store into a file, also while a service uses it.
     Backup(backup::BackupArguments),
@@ -88,7 +92,8 @@ enum Command {
     Check(check::CheckArguments),
     /// Make every edge load all keys again, after a store was restored.
     ///
-    /// The feed gets a new name, and edges forget what they had read of it. A service on a data directory must be stopped.
+    /// The feed gets a new name, and edges forget what they had read of it. A service on a data directory
+    /// must be stopped.
     NewEpoch(epoch::EpochArguments),
     /// Print a script by which a shell completes this command.
     Completions(completions::CompletionsArguments),

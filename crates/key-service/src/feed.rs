@@ -79,8 +79,8 @@ pub enum FeedRefusal {
 }
 
 impl Feed {
-    /// The feed of a store, from within a runtime of tokio. Requests stop waiting once `stopping` holds `true`. At most
-    /// `waiters_max` requests wait.
+    /// The feed of a store, from within a runtime of tokio. Requests stop waiting once `stopping` holds
+    /// `true`. At most `waiters_max` requests wait.
     #[must_use]
     pub fn new(
         store: KeyStore,

@@ -1,8 +1,9 @@
 //! Whether others on this machine could change, or read, what the service trusts.
 //!
-//! Who can write the directory of the store, the users file, the settings or a certificate decides who is let in. So what everybody may write
-//! is refused, as sshd refuses such files (`StrictModes`). A group that may write is let be: Kubernetes gives volumes to one (`fsGroup`).
-//! What everybody may read although it is secret is complained of and used.
+//! Who can write the directory of the store, the users file, the settings or a certificate decides who is let
+//! in. So what everybody may write is refused, as sshd refuses such files (`StrictModes`). A group that may
+//! write is let be: Kubernetes gives volumes to one (`fsGroup`). What everybody may read although it is
+//! secret is complained of and used.
 
 use std::fmt;
 use std::fs;
@@ -15,7 +16,8 @@ const WRITE_BY_ALL: u32 = 0o002;
 /// The permission of everybody to read (`S_IROTH`).
 const READ_BY_ALL: u32 = 0o004;
 
-/// In a directory that everybody may write, only the owner of an entry may remove or rename it (`S_ISVTX`): `/tmp`.
+/// In a directory that everybody may write, only the owner of an entry may remove or rename it (`S_ISVTX`):
+/// `/tmp`.
 const STICKY: u32 = 0o1000;
 
 /// The bits of a mode that are permissions.
@@ -28,7 +30,8 @@ pub struct WrittenByAll {
     mode: u32,
 }
 
-/// Refuses a file or a directory that everybody may write. What cannot be looked at is somebody else's trouble: it cannot be read either.
+/// Refuses a file or a directory that everybody may write. What cannot be looked at is somebody else's
+/// trouble: it cannot be read either.
 ///
 /// # Errors
 ///
@@ -41,8 +44,9 @@ pub fn refuse_written_by_all(path: &Path) -> Result<(), WrittenByAll> {
     }
 }
 
-/// Complains of a directory above a file in which everybody could put another in its place. It is not refused: the volumes that
-/// Kubernetes makes for a pod are such directories, and whoever runs the service there may not change them.
+/// Complains of a directory above a file in which everybody could put another in its place. It is not
+/// refused: the volumes that Kubernetes makes for a pod are such directories, and whoever runs the service
+/// there may not change them.
 pub fn warn_if_replaced_by_all(path: &Path) {
     let Ok(path) = path.canonicalize() else { return };
     if let Some(directory) = path.ancestors().skip(1).find(|directory| lets_all_replace(directory)) {

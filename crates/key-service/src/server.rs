@@ -1,8 +1,9 @@
 //! The listener: connections in, answers out, and an end that loses no answer.
 //!
-//! Both HTTP/1.1 and HTTP/2 are served, over TLS ([`tls`]) or without, with bounds on heads, headers, streams, connections ([`places`]),
-//! handshakes and slow senders. Without TLS a client must know that HTTP/2 is spoken. When told to stop, the server takes no new connection, lets
-//! open requests finish, and gives up on the rest after a while.
+//! Both HTTP/1.1 and HTTP/2 are served, over TLS ([`tls`]) or without, with bounds on heads, headers,
+//! streams, connections ([`places`]), handshakes and slow senders. Without TLS a client must know that HTTP/2
+//! is spoken. When told to stop, the server takes no new connection, lets open requests finish, and gives up
+//! on the rest after a while.
 
 mod answered_body;
 mod first_bytes;
@@ -41,8 +42,8 @@ use crate::server::tls::TlsServer;
 /// How long to rest when the system has no socket to give, so as not to spin.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// Serves `app` on `listener`, over TLS if there is `tls`, on as many connections as the limits say, until `stopping` holds `true`, then as
-/// long as open requests need, within bounds.
+/// Serves `app` on `listener`, over TLS if there is `tls`, on as many connections as the limits say, until
+/// `stopping` holds `true`, then as long as open requests need, within bounds.
 pub async fn serve(
     listener: TcpListener,
     limits: ConnectionLimits,

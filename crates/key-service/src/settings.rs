@@ -189,7 +189,8 @@ fn listen(root: &mut Section<'_>) -> Option<SocketAddr> {
     address
 }
 
-/// A file or directory that must be said, if not by its own flag. Without either the problem is noted, and the result never used.
+/// A file or directory that must be said, if not by its own flag. Without either the problem is noted, and
+/// the result never used.
 fn file(root: &mut Section<'_>, field: &'static str, flag: Option<PathBuf>) -> PathBuf {
     if let Some(path) = flag {
         // The sources are still read, so that a mistake in them is found.

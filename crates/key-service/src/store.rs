@@ -194,7 +194,8 @@ impl KeyStore {
         Ok(Changed { outcome: done.change.map_or_else(Vec::new, |(_, event)| event.key_ids), cursor })
     }
 
-    /// Removes, for good, the keys that have been dead for the retention period, if a run is due. Returns how many.
+    /// Removes, for good, the keys that have been dead for the retention period, if a run is due. Returns how
+    /// many.
     ///
     /// # Errors
     ///

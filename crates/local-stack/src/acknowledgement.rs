@@ -1,4 +1,5 @@
-//! How long an invalidation takes that is answered only when every edge has applied it, and how long one that is answered at once.
+//! How long an invalidation takes that is answered only when every edge has applied it, and how long one that
+//! is answered at once.
 //!
 //! It is asked for with an API key: to verify a password takes longer than all the rest.
 
@@ -37,8 +38,8 @@ struct Bench<'a> {
 }
 
 impl AcknowledgementTimes {
-    /// Makes keys and invalidates them, one after another, while `edges` Envoys follow, the stack's own among them. After each
-    /// acknowledged answer every worker of every edge is asked once, and must refuse.
+    /// Makes keys and invalidates them, one after another, while `edges` Envoys follow, the stack's own among
+    /// them. After each acknowledged answer every worker of every edge is asked once, and must refuse.
     ///
     /// # Errors
     ///

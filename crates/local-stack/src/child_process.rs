@@ -1,7 +1,8 @@
 //! A process that ends when its owner does.
 //!
-//! Dropping the owner kills it. A guardian covers what dropping cannot: when this program itself is killed, the guardian's
-//! standard input closes and it kills the process. Without it, an interrupted test would leave an Envoy behind.
+//! Dropping the owner kills it. A guardian covers what dropping cannot: when this program itself is killed,
+//! the guardian's standard input closes and it kills the process. Without it, an interrupted test would leave
+//! an Envoy behind.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -41,7 +42,8 @@ pub struct LogMark {
 }
 
 impl ChildProcess {
-    /// Starts `command`; its output goes to `<name>.stdout` and `<name>.stderr` in `directory`, after what is there.
+    /// Starts `command`; its output goes to `<name>.stdout` and `<name>.stderr` in `directory`, after what is
+    /// there.
     ///
     /// # Errors
     ///
@@ -103,7 +105,8 @@ impl ChildProcess {
         &self.log
     }
 
-    /// Makes it hang (SIGSTOP): it does nothing any more and its connections stay open, until [`Self::resume`].
+    /// Makes it hang (SIGSTOP): it does nothing any more and its connections stay open, until
+    /// [`Self::resume`].
     ///
     /// # Errors
     ///
@@ -196,7 +199,8 @@ fn guardian_of(process: u32) -> Result<Child> {
         .context("starting the guardian of a process")
 }
 
-/// A process that does something about `what` (`$0`) once this program has gone. Ctrl-C at a terminal does not reach it.
+/// A process that does something about `what` (`$0`) once this program has gone. Ctrl-C at a terminal does
+/// not reach it.
 pub(crate) fn attendant(does: &str, what: &OsStr) -> Result<Child> {
     let script = format!("read -r _; {does}");
     let mut command = Command::new("sh");

@@ -1,6 +1,7 @@
 //! The story of a key, told with real requests: each step is performed, checked and printed.
 //!
-//! A step that does not hold ends the demo with an error and the logs of all processes, so that the demo is also a test.
+//! A step that does not hold ends the demo with an error and the logs of all processes, so that the demo is
+//! also a test.
 
 use std::io::Write;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! The configuration of an Envoy: `envoy/local.yaml` as it is checked in, with other addresses and another plugin configuration.
+//! The configuration of an Envoy: `envoy/local.yaml` as it is checked in, with other addresses and another
+//! plugin configuration.
 //!
 //! The file is edited as a structure, so that the file that is run by hand is also the file under test.
 
@@ -33,7 +34,8 @@ impl From<Value> for EnvoyConfig {
 }
 
 impl EnvoyConfig {
-    /// `envoy/local.yaml`, with the filter at its absolute path and every port of Envoy's own chosen by the system.
+    /// `envoy/local.yaml`, with the filter at its absolute path and every port of Envoy's own chosen by the
+    /// system.
     ///
     /// # Errors
     ///
@@ -59,8 +61,8 @@ impl EnvoyConfig {
         Ok(())
     }
 
-    /// Listens for clients at this port, alone: by default Envoy shares a port with every other process of the same user
-    /// (`enable_reuse_port`), and each would get some of the connections.
+    /// Listens for clients at this port, alone: by default Envoy shares a port with every other process of
+    /// the same user (`enable_reuse_port`), and each would get some of the connections.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
 //! A key service that serves the feed from memory, and badly on demand.
 //!
-//! What an edge does with a bad answer can only be seen when somebody gives one: garbage, half an answer, far too much, an
-//! error, or nothing at all. Between the faults it serves a true feed, so that a test can see the edge recover.
+//! What an edge does with a bad answer can only be seen when somebody gives one: garbage, half an answer, far
+//! too much, an error, or nothing at all. Between the faults it serves a true feed, so that a test can see
+//! the edge recover.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -151,7 +152,8 @@ impl FakeKeyService {
         });
     }
 
-    /// Lets the latest change so far be the one that ended the key of whoever asks: what comes later is not for it.
+    /// Lets the latest change so far be the one that ended the key of whoever asks: what comes later is not
+    /// for it.
     pub fn end_credential(&self) {
         self.change(|feed| feed.ended_at = Some(feed.cursor));
     }
@@ -218,7 +220,8 @@ impl Shared {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The page that was asked for, as soon as there is something to tell, the wait ends, or the manner changes.
+    /// The page that was asked for, as soon as there is something to tell, the wait ends, or the manner
+    /// changes.
     fn page(&self, asked: Asked) -> FeedPage {
         let deadline = Instant::now() + asked.wait;
         let mut feed = self.feed();

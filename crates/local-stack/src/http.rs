@@ -1,4 +1,5 @@
-//! Requests and answers as a client on the wire sees them: names and values in order, duplicates kept, any bytes.
+//! Requests and answers as a client on the wire sees them: names and values in order, duplicates kept, any
+//! bytes.
 
 pub mod http1;
 pub mod http2;
@@ -8,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-/// Longest wait for an answer. Longer than any wait that a test configures in the edge, and far longer than a healthy answer.
+/// Longest wait for an answer. Longer than any wait that a test configures in the edge, and far longer than a
+/// healthy answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The host that requests name. Nothing resolves it: connections go to addresses.

@@ -44,11 +44,13 @@ pub struct CreatedKey {
 }
 
 impl KeyServiceProcess {
-    /// Starts a key service at `listen`, with its data in `data` and its output in `logs`, and waits until it is ready.
+    /// Starts a key service at `listen`, with its data in `data` and its output in `logs`, and waits until it
+    /// is ready.
     ///
     /// # Errors
     ///
-    /// When it is not built, the address is taken, or `data` holds the data of an earlier start: its password was shown then.
+    /// When it is not built, the address is taken, or `data` holds the data of an earlier start: its password
+    /// was shown then.
     pub fn start(listen: SocketAddr, data: &Path, logs: &Path) -> Result<Self> {
         Self::start_program(&places::latchkey()?, listen, data, logs)
     }
@@ -82,7 +84,8 @@ impl KeyServiceProcess {
         self.process.kill();
     }
 
-    /// Begins another epoch, as after its store was restored: it is killed, and every edge that follows it loads anew when it is back.
+    /// Begins another epoch, as after its store was restored: it is killed, and every edge that follows it
+    /// loads anew when it is back.
     ///
     /// # Errors
     ///
@@ -225,7 +228,8 @@ fn spawned(program: &Path, listen: SocketAddr, data: &Path, logs: &Path) -> Resu
     ChildProcess::start_confidential("key-service", command, logs)
 }
 
-/// The line that the service prints once it is ready, leaving out the first `earlier` lines, which are of an earlier start.
+/// The line that the service prints once it is ready, leaving out the first `earlier` lines, which are of an
+/// earlier start.
 fn readiness(process: &mut ChildProcess, earlier: usize) -> Result<Value> {
     wait::until("the key service is ready", || {
         if let Some(status) = process.ended()? {

@@ -1,7 +1,8 @@
 //! A real Envoy, a real key service and a real upstream on one machine.
 //!
-//! Everything here is real processes and real sockets: the demo, the measurements and the end-to-end tests all stand on it.
-//! Ports are bound before they are told, conditions are awaited instead of times, and no process and no file outlives its owner.
+//! Everything here is real processes and real sockets: the demo, the measurements and the end-to-end tests
+//! all stand on it. Ports are bound before they are told, conditions are awaited instead of times, and no
+//! process and no file outlives its owner.
 
 pub mod acknowledgement;
 pub mod child_process;

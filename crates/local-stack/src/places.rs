@@ -18,7 +18,8 @@ pub fn repository() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-/// An Envoy: the one that `ENVOY_PATH` names, the one that `make tools` brought, one on the `PATH`, or func-e's.
+/// An Envoy: the one that `ENVOY_PATH` names, the one that `make tools` brought, one on the `PATH`, or
+/// func-e's.
 ///
 /// # Errors
 ///
@@ -56,7 +57,8 @@ pub fn latchkey() -> Result<PathBuf> {
     }
 }
 
-/// The directory of PostgreSQL's programs: where `make tools` brought them, where Debian keeps the newest, or one on the `PATH`.
+/// The directory of PostgreSQL's programs: where `make tools` brought them, where Debian keeps the newest, or
+/// one on the `PATH`.
 ///
 /// # Errors
 ///

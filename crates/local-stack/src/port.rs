@@ -1,12 +1,13 @@
-//! Ports that are taken by binding them, never by looking whether they are free: what is free now may be somebody else's in a moment.
+//! Ports that are taken by binding them, never by looking whether they are free: what is free now may be
+//! somebody else's in a moment.
 
 use std::io::{Error, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Result;
 
-/// Starts something at a port of the loopback interface, or where the system chooses when that is taken; `taken` then hears of it. Port 0
-/// leaves the choice to the system at once.
+/// Starts something at a port of the loopback interface, or where the system chooses when that is taken;
+/// `taken` then hears of it. Port 0 leaves the choice to the system at once.
 ///
 /// # Errors
 ///

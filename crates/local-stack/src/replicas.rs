@@ -126,7 +126,8 @@ fn spawned(number: usize, listen: SocketAddr, database: &str, directory: &Path) 
     ChildProcess::start(&name, command, directory)
 }
 
-/// The address that a replica logs once it takes requests, leaving out the first `earlier` bytes, which are of an earlier start.
+/// The address that a replica logs once it takes requests, leaving out the first `earlier` bytes, which are
+/// of an earlier start.
 fn readiness(process: &mut ChildProcess, earlier: usize) -> Result<SocketAddr> {
     wait::until("a replica is ready", || {
         if let Some(status) = process.ended()? {

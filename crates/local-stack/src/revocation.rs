@@ -1,4 +1,5 @@
-//! How long a revoked key is still admitted: from the answer of the invalidation to the first 401, at each worker.
+//! How long a revoked key is still admitted: from the answer of the invalidation to the first 401, at each
+//! worker.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,8 @@ pub struct RevocationTimes {
 }
 
 impl RevocationTimes {
-    /// Makes and revokes `runs` keys at `service`, one after another, watched at every worker of the edge that follows it.
+    /// Makes and revokes `runs` keys at `service`, one after another, watched at every worker of the edge
+    /// that follows it.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
 //! A directory for one run.
 //!
-//! Dropping it removes it. A janitor covers what dropping cannot: when this program is interrupted or killed, the janitor's standard
-//! input closes and it removes the directory. Without it, an interrupted demo would leave a store with its keys behind.
+//! Dropping it removes it. A janitor covers what dropping cannot: when this program is interrupted or killed,
+//! the janitor's standard input closes and it removes the directory. Without it, an interrupted demo would
+//! leave a store with its keys behind.
 
 use std::path::Path;
 use std::process::Child;
@@ -11,7 +12,8 @@ use tempfile::TempDir;
 
 use crate::child_process::attendant;
 
-/// Removes the directory `$0`. Processes that still write to it are killed meanwhile by guardians of theirs, so it may take several tries.
+/// Removes the directory `$0`. Processes that still write to it are killed meanwhile by guardians of theirs,
+/// so it may take several tries.
 const REMOVE: &str = "tries=0; while [ -e \"$0\" ] && [ $tries -lt 100 ]; do rm -rf -- \"$0\" 2>/dev/null; \
                       [ -e \"$0\" ] && sleep 0.1; tries=$((tries + 1)); done";
 

@@ -85,7 +85,8 @@ impl Default for StackOptions {
 }
 
 impl LocalStack {
-    /// Starts everything with `envoy/local.yaml` as `edit` changes it, and waits until the edge has a key table.
+    /// Starts everything with `envoy/local.yaml` as `edit` changes it, and waits until the edge has a key
+    /// table.
     ///
     /// # Errors
     ///
@@ -112,7 +113,8 @@ impl LocalStack {
         Ok(stack)
     }
 
-    /// Starts one more Envoy at ports of its own, with `envoy/local.yaml` as `edit` changes it, and waits until it has a key table.
+    /// Starts one more Envoy at ports of its own, with `envoy/local.yaml` as `edit` changes it, and waits
+    /// until it has a key table.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
 //! A service behind the edge: a real HTTP/1.1 and HTTP/2 server that shows what reached it.
 //!
-//! Each answer carries the request as the server saw it, so that whoever asked can compare the two. The server also remembers
-//! requests, because what a test of a gate wants to know most often is that nothing arrived.
+//! Each answer carries the request as the server saw it, so that whoever asked can compare the two. The
+//! server also remembers requests, because what a test of a gate wants to know most often is that nothing
+//! arrived.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -136,7 +137,8 @@ async fn accept(listener: TcpListener, memory: Memory) {
         let memory = Arc::clone(&memory);
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(request, Arc::clone(&memory)));
-            // A connection ends in an error whenever its client goes away first, which is no concern of the upstream.
+            // A connection ends in an error whenever its client goes away first, which is no concern of the
+            // upstream.
             let _ = auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service)
                 .await;

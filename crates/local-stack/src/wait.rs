@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// How long a condition may take before it is given up. A generous multiple of what the slowest machine needs, because
-/// reaching it only ever ends a failing run.
+/// How long a condition may take before it is given up. A generous multiple of what the slowest machine
+/// needs, because reaching it only ever ends a failing run.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Pause between two looks at a condition: short against anything a person notices.

@@ -1,7 +1,7 @@
 //! A connection to each worker thread of an Envoy.
 //!
-//! The kernel deals connections out to the workers, and nobody can ask for one. So connections are opened until each worker
-//! has one, and Envoy's own counters tell who got which.
+//! The kernel deals connections out to the workers, and nobody can ask for one. So connections are opened
+//! until each worker has one, and Envoy's own counters tell who got which.
 
 use std::collections::BTreeMap;
 

@@ -2,8 +2,8 @@
 
 use super::caller::Caller;
 
-/// A request for something that is not an index. Each has an action, whose name privileges are patterns over; for some
-/// privileges it also matters whose keys the request can reach.
+/// A request for something that is not an index. Each has an action, whose name privileges are patterns over;
+/// for some privileges it also matters whose keys the request can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClusterRequest<'a> {
     /// Who am I?

@@ -6,7 +6,8 @@
 //! [`ClusterRequest`](cluster_request::ClusterRequest) of a [`Caller`](caller::Caller), or about privileges
 //! by name.
 //!
-//! All of it is pure and builds for WebAssembly, so that an edge can decide by the very code that decides in the key service.
+//! All of it is pure and builds for WebAssembly, so that an edge can decide by the very code that decides in
+//! the key service.
 
 pub mod application_privilege;
 pub mod caller;

@@ -143,8 +143,8 @@ impl RoleDescriptors {
     ///
     /// # Errors
     ///
-    /// `parse_exception` or `validation_exception` for the first descriptor that is not understood. A field of an object
-    /// parser wraps it.
+    /// `parse_exception` or `validation_exception` for the first descriptor that is not understood. A field
+    /// of an object parser wraps it.
     pub fn parse(node: &Node) -> Result<Self, ErrorCause> {
         parser::role_descriptors(node).map(Self)
     }

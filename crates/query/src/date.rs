@@ -50,7 +50,8 @@ impl Calendar {
         Self { formats, ..self }
     }
 
-    /// The same in a time zone, which dates without an offset are in: an offset or a name such as `Europe/Oslo`.
+    /// The same in a time zone, which dates without an offset are in: an offset or a name such as
+    /// `Europe/Oslo`.
     ///
     /// # Errors
     ///

@@ -122,8 +122,8 @@ impl Field {
         })
     }
 
-    /// The fields whose names match a pattern in which `*` stands for anything. Fields inside of the metadata are not
-    /// enumerated: a name without `*` finds them.
+    /// The fields whose names match a pattern in which `*` stands for anything. Fields inside of the metadata
+    /// are not enumerated: a name without `*` finds them.
     pub(super) fn matching(pattern: &str) -> Vec<Self> {
         if !pattern.contains('*') {
             return Self::named(pattern).into_iter().collect();
@@ -265,7 +265,8 @@ impl fmt::Display for Field {
     }
 }
 
-/// A value of a boolean field, from a request: `true` or `false`; an empty text is false (Elasticsearch, `BooleanFieldMapper`).
+/// A value of a boolean field, from a request: `true` or `false`; an empty text is false (Elasticsearch,
+/// `BooleanFieldMapper`).
 pub(super) fn truth(text: &str) -> Result<bool, ErrorCause> {
     match text {
         "true" => Ok(true),

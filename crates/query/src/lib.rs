@@ -128,21 +128,23 @@ pub struct SearchResult<K> {
 pub struct Hit<K> {
     /// The key.
     pub key: K,
-    /// The value of `_sort` in the answer, one for each criterion; empty, and not to be shown, without a sort.
+    /// The value of `_sort` in the answer, one for each criterion; empty, and not to be shown, without a
+    /// sort.
     pub sort_values: Vec<Value>,
 }
 
 impl Search {
     /// Searches the keys that the caller may see, and takes the first ones in the order.
     ///
-    /// Without a sort, and between keys that sort alike, the order is by creation, then by id. `_doc` is the position in
-    /// `keys`, so they are best given in that same order. With `typed_keys`, the names of aggregations in the answer begin
-    /// with their type.
+    /// Without a sort, and between keys that sort alike, the order is by creation, then by id. `_doc` is the
+    /// position in `keys`, so they are best given in that same order. With `typed_keys`, the names of
+    /// aggregations in the answer begin with their type.
     ///
     /// # Errors
     ///
-    /// `illegal_argument_exception` when the aggregations make more buckets than one answer may hold, when the keys up to the end of
-    /// the page are longer than one answer may be, and when all of it takes more effort than there is.
+    /// `illegal_argument_exception` when the aggregations make more buckets than one answer may hold, when
+    /// the keys up to the end of the page are longer than one answer may be, and when all of it takes more
+    /// effort than there is.
     pub fn run<I>(
         &self,
         keys: I,

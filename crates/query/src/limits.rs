@@ -20,11 +20,12 @@ pub const QUERY_DEPTH_MAX: usize = 30;
 /// Most values of one `terms` query: Elasticsearch's default (`index.max_terms_count`).
 pub const TERMS_MAX: usize = 65_536;
 
-/// Longest pattern of a wildcard query, in bytes: Elasticsearch's default for patterns (`index.max_regex_length`). Matching
-/// takes time in proportion to the pattern's length and the value's.
+/// Longest pattern of a wildcard query, in bytes: Elasticsearch's default for patterns
+/// (`index.max_regex_length`). Matching takes time in proportion to the pattern's length and the value's.
 pub const PATTERN_LEN_MAX: usize = 1_000;
 
-/// Longest word of a fuzzy search, in characters: names of keys have no more. Comparing takes time in proportion to the square.
+/// Longest word of a fuzzy search, in characters: names of keys have no more. Comparing takes time in
+/// proportion to the square.
 pub const FUZZY_CHARS_MAX: usize = 256;
 
 /// Most edits of a fuzzy search: Lucene's (`LevenshteinAutomata.MAXIMUM_SUPPORTED_DISTANCE`).
@@ -46,14 +47,15 @@ pub const SORT_FIELDS_MAX: usize = 32;
 /// Most aggregations of one search, on all levels. Each is evaluated for every key.
 pub const AGGREGATIONS_MAX: usize = 256;
 
-/// Deepest nesting of aggregations. Each level is a call on the stack, and multiplies the buckets of the one above.
+/// Deepest nesting of aggregations. Each level is a call on the stack, and multiplies the buckets of the one
+/// above.
 pub const AGGREGATION_DEPTH_MAX: usize = 10;
 
 /// Most buckets of one answer: Elasticsearch's default (`search.max_buckets`).
 pub const BUCKETS_MAX: usize = 65_536;
 
-/// Most buckets and distinct values that the aggregations of one search may collect before the best are chosen: ten for each key of a
-/// listing. What they take in memory is charged besides.
+/// Most buckets and distinct values that the aggregations of one search may collect before the best are
+/// chosen: ten for each key of a listing. What they take in memory is charged besides.
 pub const COLLECTED_MAX: usize = 1_000_000;
 
 const _: () = assert!(SIZE_DEFAULT <= RESULT_WINDOW_MAX);

@@ -59,7 +59,8 @@ impl SearchRequest {
     ///
     /// # Errors
     ///
-    /// Mostly `x_content_parse_exception`, inside of it `parsing_exception` for mistakes in queries and aggregations.
+    /// Mostly `x_content_parse_exception`, inside of it `parsing_exception` for mistakes in queries and
+    /// aggregations.
     pub fn parse(body: Option<&Node>, now: UnixMillis) -> Result<Self, ErrorCause> {
         let mut request = Self { reading: Reading::new(now), ..Self::default() };
         if let Some(body) = body {

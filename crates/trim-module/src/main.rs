@@ -1,4 +1,5 @@
-//! `latchkey-trim-module IN OUT`: takes from a built filter what neither it nor the host uses ([`latchkey_trim_module`]).
+//! `latchkey-trim-module IN OUT`: takes from a built filter what neither it nor the host uses
+//! ([`latchkey_trim_module`]).
 
 use std::io::Write as _;
 use std::path::PathBuf;

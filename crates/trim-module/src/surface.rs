@@ -1,11 +1,12 @@
-//! What the filter and the host have to say to each other. A new call or callback is added here, and to the lists that a test
-//! compares with these: `capability_restriction_config` in `envoy/local.yaml` and in `docs/configuration.md`.
+//! What the filter and the host have to say to each other. A new call or callback is added here, and to the
+//! lists that a test compares with these: `capability_restriction_config` in `envoy/local.yaml` and in
+//! `docs/configuration.md`.
 
 /// What the host looks for in the module. Where there are several names, the host takes any of them.
 ///
-/// `proxy_on_request_body` and `proxy_on_request_trailers` look idle and are not: without them a request that waits for the first
-/// key table would go on to the upstream when its body arrives (Envoy, `allow_on_headers_stop_iteration`).
-/// `proxy_on_delete` is where a request is forgotten.
+/// `proxy_on_request_body` and `proxy_on_request_trailers` look idle and are not: without them a request that
+/// waits for the first key table would go on to the upstream when its body arrives (Envoy,
+/// `allow_on_headers_stop_iteration`). `proxy_on_delete` is where a request is forgotten.
 pub const EXPORTS: &[&[&str]] = &[
     &["memory"],
     // Filters of the SDK call it `malloc` on one target and by its name in the ABI on others.

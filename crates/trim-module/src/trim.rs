@@ -17,7 +17,8 @@ pub enum InvalidModule {
     Missing(Vec<&'static str>),
 }
 
-/// The module without the exports that are not used and the imports that are never called, and without all that only they could reach.
+/// The module without the exports that are not used and the imports that are never called, and without all
+/// that only they could reach.
 ///
 /// # Errors
 ///
@@ -60,9 +61,9 @@ fn parsed(wasm: &[u8]) -> Result<Module, InvalidModule> {
     Module::from_buffer(wasm).map_err(|error| InvalidModule::Malformed(error.to_string()))
 }
 
-/// Puts a trap in the place of every imported function that the filter never calls. They are methods of the SDK's traits, so tables of
-/// functions name them, and nothing can prove that nobody looks them up there. A call that was made all the same would end the VM, as one
-/// does that the host does not allow.
+/// Puts a trap in the place of every imported function that the filter never calls. They are methods of the
+/// SDK's traits, so tables of functions name them, and nothing can prove that nobody looks them up there. A
+/// call that was made all the same would end the VM, as one does that the host does not allow.
 fn forget_calls(module: &mut Module) -> Result<(), InvalidModule> {
     let never_called: Vec<FunctionId> = module
         .imports

@@ -1,7 +1,7 @@
 //! Objects of a body, declared field by field.
 //!
-//! A parser is a constant: its name, which error messages show, and its fields. Each field says which values it takes and
-//! where they go.
+//! A parser is a constant: its name, which error messages show, and its fields. Each field says which values
+//! it takes and where they go.
 //!
 //! ```
 //! use latchkey_elastic::content::Node;
@@ -90,7 +90,8 @@ impl<T> Field<T> {
         Self::new(name, Sink::StringOrNull(put))
     }
 
-    /// An array of texts, or one text alone. Elements that are numbers or booleans count as the text they were written as.
+    /// An array of texts, or one text alone. Elements that are numbers or booleans count as the text they
+    /// were written as.
     #[must_use]
     pub const fn string_array(name: &'static str, put: fn(&mut T, Vec<String>)) -> Self {
         Self::new(name, Sink::StringArray(put))
@@ -198,7 +199,8 @@ impl<T: Default> ObjectParser<T> {
 }
 
 impl<T> ObjectParser<T> {
-    /// Reads an object onto a target that holds something already, such as what its fields need in order to be read.
+    /// Reads an object onto a target that holds something already, such as what its fields need in order to
+    /// be read.
     ///
     /// # Errors
     ///

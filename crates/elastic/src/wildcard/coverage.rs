@@ -18,8 +18,8 @@ const STEPS_PER_POSITION: usize = 16;
 /// What a comparison of a name with a pattern costs besides its characters.
 const STEPS_PER_COMPARISON: usize = 8;
 
-/// How many comparisons of a character of a name with a part of a pattern count as one step. Only hostile patterns take as many as the
-/// product of both lengths.
+/// How many comparisons of a character of a name with a part of a pattern count as one step. Only hostile
+/// patterns take as many as the product of both lengths.
 const COMPARISONS_PER_STEP: usize = 16;
 
 /// Whether every name in `asked` is in one of `grants`.
@@ -193,8 +193,8 @@ impl<'a> Question<'a> {
         })
     }
 
-    /// Whether no continuation can be a counterexample: the asked pattern cannot be met any more, or a grant whose pattern
-    /// ends in `*` has been met, and nothing can be excepted from it any more.
+    /// Whether no continuation can be a counterexample: the asked pattern cannot be met any more, or a grant
+    /// whose pattern ends in `*` has been met, and nothing can be excepted from it any more.
     fn is_settled(&self, state: &State) -> bool {
         if state.asked.iter().all(Vec::is_empty) {
             return true;

@@ -11,7 +11,8 @@ fn covers(grants: &[&NameSet], asked: &NameSet) -> bool {
     super::covers(grants, asked, &mut Effort::alone(QUESTION_ALLOWANCE)).unwrap()
 }
 
-/// All texts over `abc` of up to five characters. No pattern of the tests names `c`, so it stands for all other characters.
+/// All texts over `abc` of up to five characters. No pattern of the tests names `c`, so it stands for all
+/// other characters.
 fn texts() -> Vec<String> {
     let mut texts = vec![String::new()];
     let mut from = 0;
@@ -61,8 +62,8 @@ proptest! {
         }
     }
 
-    /// Patterns of up to four parts that differ do so on a text of at most five characters, or on one that is a repetition
-    /// of such; the converse is therefore checked by counterexample only.
+    /// Patterns of up to four parts that differ do so on a text of at most five characters, or on one that is
+    /// a repetition of such; the converse is therefore checked by counterexample only.
     #[test]
     fn covers_exactly_when_no_text_is_missing(grants in vec(name_set(), 0..3), asked in name_set()) {
         let refs: Vec<&NameSet> = grants.iter().collect();
@@ -78,7 +79,8 @@ proptest! {
     }
 }
 
-/// Looks among texts of six to ten characters, over `a` and `c` alone or `b` and `c` alone or any of the three.
+/// Looks among texts of six to ten characters, over `a` and `c` alone or `b` and `c` alone or any of the
+/// three.
 fn longer_text_is_missing(grants: &[NameSet], asked: &NameSet) -> bool {
     let short = texts();
     short.iter().any(|head| {

@@ -24,7 +24,8 @@ pub struct TokenEvent {
 pub enum TokenAction {
     /// Tokens were made.
     CreateToken,
-    /// Tokens were ended for ever, because a refresh token that they descend from came back after it was exchanged.
+    /// Tokens were ended for ever, because a refresh token that they descend from came back after it was
+    /// exchanged.
     EndTokenFamily,
     /// Tokens were ended for ever.
     InvalidateTokens,

@@ -1,4 +1,5 @@
-//! TLS of the command line: whom it trusts, what it shows, and what it says when either side refuses the other.
+//! TLS of the command line: whom it trusts, what it shows, and what it says when either side refuses the
+//! other.
 
 use std::error::Error;
 use std::io;

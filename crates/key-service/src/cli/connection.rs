@@ -22,8 +22,8 @@ const API_KEY_VARIABLE: &str = "LATCHKEY_API_KEY";
 /// The variable with an access token.
 const ACCESS_TOKEN_VARIABLE: &str = "LATCHKEY_ACCESS_TOKEN";
 
-/// Where the service is and who asks: whatever is there first of `--api-key-file`, `--user`, `LATCHKEY_USER`, `LATCHKEY_API_KEY`
-/// and `LATCHKEY_ACCESS_TOKEN`.
+/// Where the service is and who asks: whatever is there first of `--api-key-file`, `--user`, `LATCHKEY_USER`,
+/// `LATCHKEY_API_KEY` and `LATCHKEY_ACCESS_TOKEN`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Service")]
 pub(super) struct ConnectionArguments {
@@ -42,8 +42,8 @@ pub(super) struct ConnectionArguments {
     /// A file with the password of that user.
     #[arg(long, global = true, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Ask with the API key in this file (its field "encoded"), whatever --user says. Where no user is named, it may also be in
-    /// LATCHKEY_API_KEY.
+    /// Ask with the API key in this file (its field "encoded"), whatever --user says. Where no user is named,
+    /// it may also be in LATCHKEY_API_KEY.
     #[arg(long, global = true, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
     #[command(flatten)]

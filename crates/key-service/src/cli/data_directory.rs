@@ -10,7 +10,8 @@ use crate::file_modes::{refuse_written_by_all, warn_if_replaced_by_all};
 
 /// A data directory that this process has to itself, for as long as this value lives.
 ///
-/// Two services on one directory would not wake each other's followers: a revocation would wait for the end of a poll.
+/// Two services on one directory would not wake each other's followers: a revocation would wait for the end
+/// of a poll.
 #[derive(Debug)]
 pub(super) struct DataDirectory {
     path: PathBuf,

@@ -1,7 +1,8 @@
 //! `latchkey dev`: the service for trying things out.
 //!
-//! The super-user's password is drawn on the first start with a directory and printed once; the directory keeps its hash, so it
-//! stays valid on every later start. Users and roles may be added in the directory's `users.toml`.
+//! The super-user's password is drawn on the first start with a directory and printed once; the directory
+//! keeps its hash, so it stays valid on every later start. Users and roles may be added in the directory's
+//! `users.toml`.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -58,7 +59,8 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
             arguments.listen.ip()
         )));
     }
-    // First of all: a password that was drawn for a service which then finds its port taken would never be told.
+    // First of all: a password that was drawn for a service which then finds its port taken would never be
+    // told.
     let entrance = Entrance::bind(arguments.listen)?;
     let data = DataDirectory::take(&arguments.data)?;
     let directory = data.path().to_owned();

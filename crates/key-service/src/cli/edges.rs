@@ -1,4 +1,5 @@
-//! `latchkey edges`: which edges follow a running service, and how far each has come; and forgetting those that are gone.
+//! `latchkey edges`: which edges follow a running service, and how far each has come; and forgetting those
+//! that are gone.
 
 use axum::http::Method;
 use clap::builder::NonEmptyStringValueParser;
@@ -20,7 +21,8 @@ pub(super) struct EdgesArguments {
 
 #[derive(Debug, Subcommand)]
 enum EdgesCommand {
-    /// Say that an edge is gone, so that nobody waits for it and revocations do not name it. It is your word that none of it runs.
+    /// Say that an edge is gone, so that nobody waits for it and revocations do not name it. It is your word
+    /// that none of it runs.
     Forget(ForgetArguments),
 }
 

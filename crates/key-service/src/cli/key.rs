@@ -46,7 +46,8 @@ enum KeyCommand {
     List(list::ListArguments),
     /// Show everything about a key but its secret.
     Show(list::ShowArguments),
-    /// Change what a key may do, its metadata or its end. Keys belong to whoever made them, and only they may.
+    /// Change what a key may do, its metadata or its end. Keys belong to whoever made them, and only they
+    /// may.
     Update(UpdateArguments),
 }
 
@@ -167,8 +168,8 @@ fn update(service: &ServiceClient, arguments: &UpdateArguments, as_json: bool) -
     edges.map_or(Ok(()), |edges| edges.require_all())
 }
 
-/// Prints a new key for whoever made it, the only time that its secret is seen; and then fails if not every live edge is known to have
-/// it.
+/// Prints a new key for whoever made it, the only time that its secret is seen; and then fails if not every
+/// live edge is known to have it.
 fn created(answer: Answer, traits: &NewKeyTraits, as_json: bool) -> Result<(), CommandFailed> {
     let text = |field: &str| answer.json.get(field).and_then(Value::as_str).unwrap_or_default();
     let expiration = answer.json.get("expiration").and_then(Value::as_u64);

@@ -1,4 +1,5 @@
-//! What goes to stderr: the trail as lines of JSON, everything else as lines for people, or all of it as JSON.
+//! What goes to stderr: the trail as lines of JSON, everything else as lines for people, or all of it as
+//! JSON.
 
 use std::io;
 use std::panic;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::data_directory::private_file;
 
-/// A file that takes the place of another once it is whole, readable to its owner alone. Dropped before, it leaves no trace.
+/// A file that takes the place of another once it is whole, readable to its owner alone. Dropped before, it
+/// leaves no trace.
 #[derive(Debug)]
 pub(super) struct ReplacedFile {
     file: File,

@@ -1,4 +1,5 @@
-//! What a command prints when it has done what it was asked: a text for people, or the service's JSON for scripts.
+//! What a command prints when it has done what it was asked: a text for people, or the service's JSON for
+//! scripts.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -105,7 +106,8 @@ impl Fields {
     }
 }
 
-/// The text with everything escaped by which it could move the cursor, change colours or turn the direction of what follows.
+/// The text with everything escaped by which it could move the cursor, change colours or turn the direction
+/// of what follows.
 pub(super) fn harmless(text: &str) -> String {
     let is_harmful = |letter: char| {
         (letter.is_control() && letter != '\n')
@@ -127,7 +129,8 @@ pub(super) fn counted(keys: usize) -> String {
     format!("{keys} key{}", if keys == 1 { "" } else { "s" })
 }
 
-/// A moment, in milliseconds since 1970, as a date and time of day in UTC. One beyond the calendar stays a number.
+/// A moment, in milliseconds since 1970, as a date and time of day in UTC. One beyond the calendar stays a
+/// number.
 pub(super) fn date(unix_ms: u64) -> String {
     let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     moment.map_or_else(|| unix_ms.to_string(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())

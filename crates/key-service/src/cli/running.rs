@@ -70,11 +70,13 @@ pub(super) struct ServicePlan {
     pub(super) roles: Roles,
     pub(super) jwt_realms: JwtRealms,
     pub(super) settings: ServiceSettings,
-    /// Whether the super-user's password was made just now, and whatever was stored of the super-user no longer counts.
+    /// Whether the super-user's password was made just now, and whatever was stored of the super-user no
+    /// longer counts.
     pub(super) elastic_is_new: bool,
 }
 
-/// Runs the service until it is told to stop. `ready` is called once, with the address, when requests are taken.
+/// Runs the service until it is told to stop. `ready` is called once, with the address, when requests are
+/// taken.
 pub(super) fn run(
     plan: ServicePlan,
     ready: impl FnOnce(SocketAddr) -> Result<(), CommandFailed>,
@@ -131,7 +133,8 @@ async fn serve(
     for task in [Some(upkeep), Some(removal), renewal].into_iter().flatten() {
         task.abort();
     }
-    // A request that outlived the server's patience may still hold a connection; nothing it does is acknowledged any more.
+    // A request that outlived the server's patience may still hold a connection; nothing it does is
+    // acknowledged any more.
     if tokio::time::timeout(SHUTDOWN_WAIT_MAX, store.close()).await.is_err() {
         tracing::warn!("stopped with the store still in use");
     }
@@ -197,7 +200,8 @@ impl StorePlace {
     }
 }
 
-/// TLS for the listener, and the task that keeps its certificates fresh. From here on `SIGHUP` no longer ends the process.
+/// TLS for the listener, and the task that keeps its certificates fresh. From here on `SIGHUP` no longer ends
+/// the process.
 fn secured(certificates: Certificates) -> Result<(TlsServer, JoinHandle<()>), CommandFailed> {
     let hang_up = signal(SignalKind::hangup()).map_err(|error| no_signals(&error))?;
     let tls = certificates.server(TLS_HANDSHAKE_WAIT_MAX);

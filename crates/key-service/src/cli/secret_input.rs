@@ -1,8 +1,8 @@
-//! Secrets from the person at the terminal, from a pipe, a file or the environment. Never from an argument: other users could
-//! list it.
+//! Secrets from the person at the terminal, from a pipe, a file or the environment. Never from an argument:
+//! other users could list it.
 //!
-//! Whatever is asked for is read from stdin when that is no terminal, one line for each secret, in the order in which a terminal
-//! would be asked.
+//! Whatever is asked for is read from stdin when that is no terminal, one line for each secret, in the order
+//! in which a terminal would be asked.
 
 use std::fs::File;
 use std::io::BufRead as _;
@@ -40,8 +40,8 @@ pub(super) fn new_password(username: &str) -> Result<Password, CommandFailed> {
     Password::chosen(first).map_err(|invalid| CommandFailed::new(invalid.to_string()))
 }
 
-/// The secret in this file, if one is named, else in this variable, if it is set, else what is answered. A file of the name `-`
-/// asks. An empty secret is none.
+/// The secret in this file, if one is named, else in this variable, if it is set, else what is answered. A
+/// file of the name `-` asks. An empty secret is none.
 pub(super) fn secret(
     file: Option<&Path>,
     variable: Option<&str>,

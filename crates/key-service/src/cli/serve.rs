@@ -26,7 +26,8 @@ pub(super) struct ServeArguments {
     /// The configuration file (TOML). Without one, flags and the environment say everything.
     #[arg(long, value_name = "FILE", env = "LATCHKEY_CONFIG")]
     config: Option<PathBuf>,
-    /// A setting, such as -E xpack.security.authc.api_key.enabled=false; wins over the environment (LATCHKEY_SETTING_…) and the file.
+    /// A setting, such as -E xpack.security.authc.api_key.enabled=false; wins over the environment
+    /// (LATCHKEY_SETTING_…) and the file.
     #[arg(short = 'E', value_name = "PATH=VALUE")]
     settings: Vec<String>,
     /// Address and port to listen on; wins over all settings.

@@ -1,4 +1,5 @@
-//! Asking a running service over its REST interface: one connection a command, HTTP/1.1, over TLS where the URL says so.
+//! Asking a running service over its REST interface: one connection a command, HTTP/1.1, over TLS where the
+//! URL says so.
 
 use std::fmt;
 use std::io;
@@ -26,7 +27,8 @@ use crate::cli::service_place::{Place, Scheme};
 /// Longest wait for a whole answer. The service itself gives up on anything within a minute.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(90);
 
-/// Longest answer that is read, in bytes. A listing has at most 100,000 keys, of some hundred bytes each plus metadata.
+/// Longest answer that is read, in bytes. A listing has at most 100,000 keys, of some hundred bytes each plus
+/// metadata.
 const ANSWER_LEN_MAX: usize = 256 * 1024 * 1024;
 
 /// A service, and the credential to show it.
@@ -221,7 +223,8 @@ where
 }
 
 fn lost(place: &Place, error: &hyper::Error) -> CommandFailed {
-    // The service may refuse the client's certificate when the client believes the handshake done (RFC 8446, section 4.4.2.4).
+    // The service may refuse the client's certificate when the client believes the handshake done (RFC 8446,
+    // section 4.4.2.4).
     client_tls::refusal(&place.to_string(), error).unwrap_or_else(|| {
         let hint =
             if error.is_parse() && place.scheme == Scheme::Http { " (is it https:// instead?)" } else { "" };
@@ -229,8 +232,8 @@ fn lost(place: &Place, error: &hyper::Error) -> CommandFailed {
     })
 }
 
-/// An error of the service on one line: its status, its type and its reason. They come as an object, as a text, or in the form
-/// of RFC 6749, section 5.2.
+/// An error of the service on one line: its status, its type and its reason. They come as an object, as a
+/// text, or in the form of RFC 6749, section 5.2.
 fn refusal(status: StatusCode, json: &Value) -> CommandFailed {
     let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
     let error = json.get("error").unwrap_or(&Value::Null);

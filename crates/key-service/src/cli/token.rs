@@ -26,7 +26,8 @@ pub(super) struct TokenArguments {
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// Get an access token: for whoever asks, for somebody whose password is asked for, or for a refresh token.
+    /// Get an access token: for whoever asks, for somebody whose password is asked for, or for a refresh
+    /// token.
     Get(GetArguments),
     /// End tokens.
     Invalidate(InvalidateArguments),

@@ -1,4 +1,5 @@
-//! `latchkey user`: the users of a running service, or with `--file` those of a users file. Every verb works on both.
+//! `latchkey user`: the users of a running service, or with `--file` those of a users file. Every verb works
+//! on both.
 //!
 //! A service that runs reads its users file when it starts.
 

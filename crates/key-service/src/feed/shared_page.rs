@@ -24,7 +24,8 @@ pub struct SharedPage {
     pub rows: usize,
     /// What is sent.
     pub body: Bytes,
-    /// The weak tag of the content: the same from every replica, and whether it is compressed on its way or not.
+    /// The weak tag of the content: the same from every replica, and whether it is compressed on its way or
+    /// not.
     pub tag: String,
     pub(super) latest: Cursor,
     pub(super) purged: Cursor,

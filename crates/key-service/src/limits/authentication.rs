@@ -8,39 +8,44 @@ pub const PASSWORD_LEN_MAX: usize = 1_024;
 /// Fewest characters of a password, as for Elasticsearch's native users.
 pub const PASSWORD_CHARS_MIN: usize = 6;
 
-/// Most passwords that may wait for a thread to be verified, and as many new ones to be hashed. One takes some 25 ms, so the last waits a few
-/// seconds.
+/// Most passwords that may wait for a thread to be verified, and as many new ones to be hashed. One takes
+/// some 25 ms, so the last waits a few seconds.
 pub const PASSWORDS_WAITING_MAX: usize = 256;
 
-/// Most of them from one source, for one username, and of new ones by one user, so that others find a place. Forty people behind one
-/// address who log in at once find one, too.
+/// Most of them from one source, for one username, and of new ones by one user, so that others find a place.
+/// Forty people behind one address who log in at once find one, too.
 pub const PASSWORDS_WAITING_SHARE_MAX: usize = PASSWORDS_WAITING_MAX / 4;
 
-/// Blocks of 1 KiB in a piece of memory that is kept for hashing: what a password takes that this service hashed. One piece is kept for
-/// each thread that hashes, of which there are half as many as processors.
+/// Blocks of 1 KiB in a piece of memory that is kept for hashing: what a password takes that this service
+/// hashed. One piece is kept for each thread that hashes, of which there are half as many as processors.
 pub const HASHING_BLOCKS_KEPT: usize = 19 * 1024;
 
-/// Least blocks of a piece that is not kept, for a hash from elsewhere that asks for more memory. From 32 MiB on, glibc's allocator takes
-/// memory from the system and gives it back (`M_MMAP_THRESHOLD`, mallopt(3)); below, it may keep it for the thread.
+/// Least blocks of a piece that is not kept, for a hash from elsewhere that asks for more memory. From 32 MiB
+/// on, glibc's allocator takes memory from the system and gives it back (`M_MMAP_THRESHOLD`, mallopt(3));
+/// below, it may keep it for the thread.
 pub const HASHING_BLOCKS_UNKEPT_MIN: usize = 33 * 1024;
 
-/// Failed logins that come back each minute to one source when nothing is set. A guesser gets 14,400 tries a day, of which a password
-/// that is on no list of common ones has nothing to fear; who mistypes never notices.
+/// Failed logins that come back each minute to one source when nothing is set. A guesser gets 14,400 tries a
+/// day, of which a password that is on no list of common ones has nothing to fear; who mistypes never
+/// notices.
 pub const FAILED_LOGINS_PER_MINUTE_DEFAULT: u32 = 10;
 
 /// Most that may be set for it: one each ten milliseconds, which is more than a thread can verify.
 pub const FAILED_LOGINS_PER_MINUTE_MAX: u32 = 6_000;
 
-/// Failed logins that one source may make at once: a dozen clients that all start with an old password, and some typing.
+/// Failed logins that one source may make at once: a dozen clients that all start with an old password, and
+/// some typing.
 pub const FAILED_LOGINS_BURST: u32 = 20;
 
-/// Most logins that may wait until others from their source are decided. Each takes some 25 ms, so the last waits a few seconds.
+/// Most logins that may wait until others from their source are decided. Each takes some 25 ms, so the last
+/// waits a few seconds.
 pub const LOGINS_WAITING_MAX: usize = PASSWORDS_WAITING_MAX;
 
 /// Most of them from one source.
 pub const LOGINS_WAITING_PER_SOURCE_MAX: usize = PASSWORDS_WAITING_SHARE_MAX;
 
-/// Most sources whose failed logins are remembered, at some 40 bytes each; the one with the fewest is forgotten for a new one.
+/// Most sources whose failed logins are remembered, at some 40 bytes each; the one with the fewest is
+/// forgotten for a new one.
 pub const FAILED_LOGIN_SOURCES_MAX: usize = 65_536;
 
 /// Bytes of a password's salt: what RFC 9106, section 3.1, recommends.
@@ -64,13 +69,15 @@ pub const ACCESS_TOKEN_LIFE_DEFAULT: Duration = Duration::from_secs(20 * 60);
 /// Life of a refresh token; also how long a row of tokens is kept (Elasticsearch, `ExpiredTokenRemover`).
 pub const REFRESH_TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long after its first use a refresh token still gives the same pair again (Elasticsearch, `TokenService`).
+/// How long after its first use a refresh token still gives the same pair again (Elasticsearch,
+/// `TokenService`).
 pub const REFRESH_GRACE_MAX: Duration = Duration::from_secs(30);
 
 /// How often a refresh token is tried when others use it at the same moment. The second time finds it used.
 pub const TOKEN_EXCHANGES_MAX: usize = 3;
 
-/// Shortest time between two searches for dead tokens (Elasticsearch, `xpack.security.authc.token.delete.interval`).
+/// Shortest time between two searches for dead tokens (Elasticsearch,
+/// `xpack.security.authc.token.delete.interval`).
 pub const TOKEN_REMOVAL_INTERVAL: Duration = Duration::from_secs(30 * 60);
 
 /// Most dead tokens removed in one transaction, which keeps every other change waiting for some milliseconds.
@@ -103,7 +110,8 @@ pub const JWKS_RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a fetch of a key set may take (Elasticsearch, `http.socket_timeout` of a JWT realm).
 pub const JWKS_FETCH_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// How far the clocks of provider and service may differ when nothing is set (Elasticsearch, `allowed_clock_skew`).
+/// How far the clocks of provider and service may differ when nothing is set (Elasticsearch,
+/// `allowed_clock_skew`).
 pub const JWT_CLOCK_SKEW_DEFAULT: Duration = Duration::from_secs(60);
 
 /// Most that may be set for it: more would make expiry meaningless.

@@ -19,10 +19,12 @@ use crate::randomness::{NoRandomness, Randomness, draw};
 
 pub use memory::HashingMemory;
 
-/// Memory of one hashing, in KiB: the first choice of OWASP's password storage cheat sheet, and the crate's default.
+/// Memory of one hashing, in KiB: the first choice of OWASP's password storage cheat sheet, and the crate's
+/// default.
 const MEMORY_KIB: u32 = Params::DEFAULT_M_COST;
 
-/// Most memory, in KiB, that a stored hash may ask for: a hash from elsewhere must not be able to exhaust the machine.
+/// Most memory, in KiB, that a stored hash may ask for: a hash from elsewhere must not be able to exhaust the
+/// machine.
 const STORED_MEMORY_KIB_MAX: u32 = 256 * 1024;
 
 /// Most passes over that memory that a stored hash may ask for.

@@ -37,7 +37,8 @@ impl RealmName {
         Self { name: NATIVE.to_owned(), realm_type: NATIVE.to_owned() }
     }
 
-    /// The realm of requests that present an API key (Elasticsearch, `AuthenticationField.API_KEY_REALM_NAME`).
+    /// The realm of requests that present an API key (Elasticsearch,
+    /// `AuthenticationField.API_KEY_REALM_NAME`).
     #[must_use]
     pub fn api_key() -> Self {
         Self { name: "_es_api_key".to_owned(), realm_type: "_es_api_key".to_owned() }

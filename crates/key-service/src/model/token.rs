@@ -222,7 +222,8 @@ impl IssuedTokens {
     }
 }
 
-/// How a refresh token is to be exchanged for this client, in Elasticsearch's order of checks (`TokenService`).
+/// How a refresh token is to be exchanged for this client, in Elasticsearch's order of checks
+/// (`TokenService`).
 ///
 /// # Errors
 ///

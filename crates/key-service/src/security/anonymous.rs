@@ -11,10 +11,12 @@ use serde_json::{Map, Value};
 use crate::model::realm_name::RealmName;
 use crate::security::realm::User;
 
-/// The name and the type of the anonymous user's realm (Elasticsearch, `AuthenticationField.ANONYMOUS_REALM_NAME`).
+/// The name and the type of the anonymous user's realm (Elasticsearch,
+/// `AuthenticationField.ANONYMOUS_REALM_NAME`).
 pub const ANONYMOUS_REALM: &str = "__anonymous";
 
-/// The anonymous user's name when the operator chooses none (Elasticsearch, `AnonymousUser.DEFAULT_ANONYMOUS_USERNAME`).
+/// The anonymous user's name when the operator chooses none (Elasticsearch,
+/// `AnonymousUser.DEFAULT_ANONYMOUS_USERNAME`).
 pub const ANONYMOUS_USERNAME: &str = "_anonymous";
 
 /// The anonymous user.

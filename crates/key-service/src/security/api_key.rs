@@ -1,8 +1,8 @@
 //! The rules of keys: how a key is made, and when a credential is valid.
 //!
-//! A key's id is 15 bytes, its secret 128 random bits. The id begins with the time, so that new keys lie next to each other in
-//! the store's index, and ends in random bytes. The secret is shown once, in the answer that issues it; what is kept is a
-//! salted digest.
+//! A key's id is 15 bytes, its secret 128 random bits. The id begins with the time, so that new keys lie next
+//! to each other in the store's index, and ends in random bytes. The secret is shown once, in the answer that
+//! issues it; what is kept is a salted digest.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ pub struct KeptSecret {
     pub digest: SecretDigest,
 }
 
-/// A key whose secret was presented, or a token that acts as it, and which may be used now. Made by [`verify`] and
-/// [`of_token`] alone.
+/// A key whose secret was presented, or a token that acts as it, and which may be used now. Made by
+/// [`verify`] and [`of_token`] alone.
 #[derive(Clone, Debug)]
 pub struct VerifiedKey(Arc<StoredKey>);
 
@@ -152,8 +152,9 @@ fn has_ended(key: &StoredKey, now: UnixMillis) -> bool {
 
 /// The key that a credential proves, if `found` is the key with its id.
 ///
-/// The order of the checks is Elasticsearch's, so an invalidated key with a wrong secret is told it was invalidated, and an
-/// expired one with a wrong secret that the secret is wrong. Every path hashes and compares once.
+/// The order of the checks is Elasticsearch's, so an invalidated key with a wrong secret is told it was
+/// invalidated, and an expired one with a wrong secret that the secret is wrong. Every path hashes and
+/// compares once.
 ///
 /// # Errors
 ///

@@ -70,7 +70,8 @@ pub enum MalformedCredential {
     SeveralHeaders,
 }
 
-/// The credential of a request. `api_keys` is whether the service takes API keys at all; when not, the scheme is unknown.
+/// The credential of a request. `api_keys` is whether the service takes API keys at all; when not, the scheme
+/// is unknown.
 ///
 /// # Errors
 ///

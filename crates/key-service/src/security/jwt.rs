@@ -28,7 +28,8 @@ use crate::security::jwt::key_set::{KeySet, verify};
 use crate::security::jwt::key_source::KeySource;
 use crate::security::realm::User;
 
-/// What a realm is like. The names are those of Elasticsearch's settings, `xpack.security.authc.realms.jwt.<name>.*`.
+/// What a realm is like. The names are those of Elasticsearch's settings,
+/// `xpack.security.authc.realms.jwt.<name>.*`.
 #[derive(Clone, Debug)]
 pub struct JwtRealmSettings {
     /// The name of the realm.
@@ -227,7 +228,8 @@ impl JwtRealm {
         settings.claims.user(&claims, &settings.name, settings.token_type, now)
     }
 
-    /// The claims, once the signature is verified. A key that is not in the set may be new: then the set is fetched again.
+    /// The claims, once the signature is verified. A key that is not in the set may be new: then the set is
+    /// fetched again.
     async fn proven_claims(
         &self,
         token: &UnprovenJwt<'_>,
@@ -256,8 +258,8 @@ impl TokenType {
         }
     }
 
-    /// Refuses a header that is not one of such a token, or that says something must be understood, because nothing beyond the
-    /// standard is (RFC 7515, section 4.1.11).
+    /// Refuses a header that is not one of such a token, or that says something must be understood, because
+    /// nothing beyond the standard is (RFC 7515, section 4.1.11).
     fn accept(self, header: &Header) -> Result<(), JwtRejection> {
         let typ = header.typ.as_deref().map(str::to_ascii_lowercase);
         let fits = match typ.as_deref() {

@@ -1,4 +1,5 @@
-//! The body of an answer, which tells when it is written: until then its connection is busy, as long as the client takes something of it.
+//! The body of an answer, which tells when it is written: until then its connection is busy, as long as the
+//! client takes something of it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,7 +1,7 @@
 //! A connection whose client must begin to speak within a time.
 //!
-//! Which version of HTTP a client speaks shows in its first bytes, and until they are there no other limit runs: clients that say
-//! nothing could hold all places for ever.
+//! Which version of HTTP a client speaks shows in its first bytes, and until they are there no other limit
+//! runs: clients that say nothing could hold all places for ever.
 
 use std::future::Future as _;
 use std::io;
@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// Bytes after which a client has begun to speak: the preface of HTTP/2 (RFC 9113, section 3.4). No request of HTTP/1.1 is shorter.
+/// Bytes after which a client has begun to speak: the preface of HTTP/2 (RFC 9113, section 3.4). No request
+/// of HTTP/1.1 is shorter.
 const FIRST_BYTES_LEN: usize = 24;
 
 /// A stream whose reading fails when its first bytes are not there in time.

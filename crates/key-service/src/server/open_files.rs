@@ -4,8 +4,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::limits::FILES_KEPT;
 
-/// Raises the limit of open files to the highest that the process may give itself, and tells how many of the connections that are
-/// `wanted` fit below it. The log has it when not all do.
+/// Raises the limit of open files to the highest that the process may give itself, and tells how many of the
+/// connections that are `wanted` fit below it. The log has it when not all do.
 #[must_use]
 pub fn connections_that_fit(wanted: usize) -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -28,8 +28,8 @@ pub fn connections_that_fit(wanted: usize) -> usize {
     fitting
 }
 
-/// How many connections fit below a limit of open files; `None` is no limit. One always does: a service that nobody reaches
-/// would tell nobody why.
+/// How many connections fit below a limit of open files; `None` is no limit. One always does: a service that
+/// nobody reaches would tell nobody why.
 fn fitting(wanted: usize, files: Option<u64>) -> usize {
     let Some(files) = files else { return wanted };
     let left = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(FILES_KEPT);

@@ -1,12 +1,13 @@
 //! Who has a place among the connections, and who loses it for somebody else.
 //!
-//! There are so many places. Whoever comes when all are taken gets that of a connection on which nothing goes on: first of one that has
-//! not asked anything yet, the oldest of them, then of one that was answered and has been idle for longest. So no number of clients
-//! that say nothing, that begin a handshake or half a head, keeps others out. A connection whose request is being answered, or waits
-//! for the feed, is never closed for another, unless its client has taken nothing of an answer for long.
+//! There are so many places. Whoever comes when all are taken gets that of a connection on which nothing goes
+//! on: first of one that has not asked anything yet, the oldest of them, then of one that was answered and
+//! has been idle for longest. So no number of clients that say nothing, that begin a handshake or half a
+//! head, keeps others out. A connection whose request is being answered, or waits for the feed, is never
+//! closed for another, unless its client has taken nothing of an answer for long.
 //!
-//! One source has so many of them at most, and loses its own first. This machine and proxies that the operator trusts are not counted:
-//! many clients come from there.
+//! One source has so many of them at most, and loses its own first. This machine and proxies that the
+//! operator trusts are not counted: many clients come from there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -104,7 +105,8 @@ impl Places {
         }))
     }
 
-    /// A place for a connection from there, as soon as there is one; `None` when its source has as many as it may.
+    /// A place for a connection from there, as soon as there is one; `None` when its source has as many as it
+    /// may.
     pub(super) async fn admit(&self, peer: SocketAddr) -> Option<Place> {
         let source = Source::from(peer);
         loop {
@@ -192,7 +194,8 @@ impl Connection {
 }
 
 impl Table {
-    /// Closes the connection among these that is least missed, unless one of them is on its way out already. Whether one will go.
+    /// Closes the connection among these that is least missed, unless one of them is on its way out already.
+    /// Whether one will go.
     fn make_room(&self, now: u64, is_candidate: impl Fn(&Connection) -> bool) -> bool {
         let mut least_missed: Option<(u64, &Arc<Connection>)> = None;
         for connection in self.connections.values().filter(|connection| is_candidate(connection)) {
@@ -213,7 +216,8 @@ impl Table {
 }
 
 impl Place {
-    /// Ends when somebody else is to have the place. The connection must then be closed before another request can begin on it.
+    /// Ends when somebody else is to have the place. The connection must then be closed before another
+    /// request can begin on it.
     pub(super) async fn lost(&self) {
         let connection = &self.connection;
         loop {
@@ -230,7 +234,8 @@ impl Place {
 
     /// A request has come. If the connection was to be closed, it is not: another one is looked for.
     pub(super) fn begin_request(self: &Arc<Self>) -> Busy {
-        // Whoever looks for a place does so behind the same lock, so none finds the connection idle at this moment.
+        // Whoever looks for a place does so behind the same lock, so none finds the connection idle at this
+        // moment.
         let table = self.shared.table();
         self.connection.requests.fetch_add(1, Ordering::SeqCst);
         let was_closing = self.connection.is_closing.swap(false, Ordering::SeqCst);

@@ -1,7 +1,7 @@
 //! TLS on the connections of the listener: the handshake, its limit, and what is counted when it fails.
 //!
-//! What is shown and what is trusted is read from files ([`files`]) and follows them without a restart ([`renewal`]). A connection
-//! keeps what it began with; only new ones see a change.
+//! What is shown and what is trusted is read from files ([`files`]) and follows them without a restart
+//! ([`renewal`]). A connection keeps what it began with; only new ones see a change.
 
 pub mod files;
 mod handshake_failure;
@@ -32,8 +32,8 @@ pub struct TlsServer {
 }
 
 impl TlsServer {
-    /// Brings TLS onto a connection, within the time that a handshake may take. Where that fails there is none any more: it is
-    /// counted, logged and closed.
+    /// Brings TLS onto a connection, within the time that a handshake may take. Where that fails there is
+    /// none any more: it is counted, logged and closed.
     pub async fn accept(&self, stream: TcpStream, peer: SocketAddr) -> Option<TlsStream<TcpStream>> {
         let config = Arc::clone(&self.config.borrow());
         let handshake = TlsAcceptor::from(config).accept(stream).into_fallible();
@@ -65,8 +65,8 @@ fn note(failure: &HandshakeFailure, peer: SocketAddr) {
     tracing::debug!(%peer, reason = failure.reason(), %failure, "a TLS handshake failed");
 }
 
-/// Closes a connection so that the client can read why. A socket that is closed with bytes unread is reset, and what was
-/// written before, here the alert, may be lost.
+/// Closes a connection so that the client can read why. A socket that is closed with bytes unread is reset,
+/// and what was written before, here the alert, may be lost.
 async fn part(mut stream: TcpStream) {
     let parted = async {
         stream.shutdown().await?;

@@ -21,7 +21,8 @@ pub struct KeyPolicy {
     pub default_lifetime: Option<Duration>,
     /// How long a key may live; `None` is for ever.
     pub max_lifetime: Option<Duration>,
-    /// Whether the keys of a user who is disabled or deleted end with that, unless the request says otherwise.
+    /// Whether the keys of a user who is disabled or deleted end with that, unless the request says
+    /// otherwise.
     pub end_with_owner: bool,
 }
 

@@ -15,7 +15,8 @@ use crate::settings::section::Section;
 /// How the edges are looked after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EdgeSettings {
-    /// How long after its last request an edge counts as live. Longer than a request may wait, or an idle edge would not.
+    /// How long after its last request an edge counts as live. Longer than a request may wait, or an idle
+    /// edge would not.
     pub live_for: Duration,
     /// For how long after an answer an edge may admit that does not say it.
     pub refuse_after_default: Duration,

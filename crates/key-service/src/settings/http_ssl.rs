@@ -33,7 +33,8 @@ pub struct HttpSslSettings {
     pub supported_protocols: Vec<&'static SupportedProtocolVersion>,
 }
 
-/// Whether clients show a certificate. The files (PEM) hold the authorities that sign those; there is at least one.
+/// Whether clients show a certificate. The files (PEM) hold the authorities that sign those; there is at
+/// least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientAuthentication {
     /// They are not asked for one.
@@ -80,7 +81,8 @@ fn client_authentication(section: &mut Section<'_>) -> ClientAuthentication {
     let of_authorities = match word {
         None | Some("none") => {
             if !authorities.is_empty() {
-                // Elasticsearch takes them. Here they would have no use, and who names them believes that clients are checked.
+                // Elasticsearch takes them. Here they would have no use, and who names them believes that
+                // clients are checked.
                 section.problem(AUTHORITIES, "has no use while client_authentication is none");
             }
             return ClientAuthentication::None;

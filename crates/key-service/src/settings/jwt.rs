@@ -27,7 +27,8 @@ use crate::security::jwt::claims::ClaimRules;
 use crate::security::jwt::{HmacKey, JwksLocation, JwtRealmSettings, TokenType};
 use crate::settings::section::Section;
 
-/// The algorithms that may be allowed, by name. `none` is not one, and neither is a curve that the verification lacks.
+/// The algorithms that may be allowed, by name. `none` is not one, and neither is a curve that the
+/// verification lacks.
 const ALGORITHMS: [(&str, Algorithm); 11] = [
     ("ES256", Algorithm::ES256),
     ("ES384", Algorithm::ES384),

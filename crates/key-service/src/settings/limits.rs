@@ -46,7 +46,8 @@ impl Default for LimitSettings {
 }
 
 impl LimitSettings {
-    /// How many requests for the feed may wait. Each may have a connection of its own, and some connections are kept for others.
+    /// How many requests for the feed may wait. Each may have a connection of its own, and some connections
+    /// are kept for others.
     #[must_use]
     pub fn feed_requests_waiting(&self) -> usize {
         (self.connections - self.connections / CONNECTIONS_PER_KEPT) as usize

@@ -1,10 +1,11 @@
 //! Reading settings so that every mistake is found in one go.
 //!
-//! A [`Section`] is a table being read: each field is taken once, by name and type, and whatever is left at the end is an unknown
-//! field. Mistakes name the path, what belongs there and who said it, never what stood there: it could be a secret.
+//! A [`Section`] is a table being read: each field is taken once, by name and type, and whatever is left at
+//! the end is an unknown field. Mistakes name the path, what belongs there and who said it, never what stood
+//! there: it could be a secret.
 //!
-//! Several sources may say the same table (`settings/sources.rs`). A section looks at all of them side by side: of each field the
-//! strongest source counts, and what has the wrong type is found in every one.
+//! Several sources may say the same table (`settings/sources.rs`). A section looks at all of them side by
+//! side: of each field the strongest source counts, and what has the wrong type is found in every one.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -185,7 +186,8 @@ impl<'a> Section<'a> {
         text
     }
 
-    /// A text that nobody else may read. Flags may not have it, because everybody on the machine can list those.
+    /// A text that nobody else may read. Flags may not have it, because everybody on the machine can list
+    /// those.
     pub fn secret(&mut self, field: &'static str) -> Option<&'a str> {
         let text = self.text(field);
         self.refuse_in_flags(

@@ -6,9 +6,10 @@
 //! | `LATCHKEY_SETTING_XPACK_SECURITY_AUTHC_API__KEY_ENABLED=false` | below | the current directory |
 //! | the file | TOML | the directory of the file |
 //!
-//! The stronger stand first. The name of a variable is the path in upper case behind the prefix, with `__` for `_` and `_` for a
-//! period, as Elasticsearch's container image reads `ES_SETTING_…`. Flags and variables know no types: their values are texts, which
-//! [`Section`](super::section::Section) reads as what the setting takes.
+//! The stronger stand first. The name of a variable is the path in upper case behind the prefix, with `__`
+//! for `_` and `_` for a period, as Elasticsearch's container image reads `ES_SETTING_…`. Flags and variables
+//! know no types: their values are texts, which [`Section`](super::section::Section) reads as what the
+//! setting takes.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -44,8 +45,8 @@ pub enum Origin {
 }
 
 impl Sources {
-    /// What the flags `-E`, the variables and the file say. Of the variables only those with the prefix are looked at. Mistakes in the
-    /// form are noted, and what has them is left out.
+    /// What the flags `-E`, the variables and the file say. Of the variables only those with the prefix are
+    /// looked at. Mistakes in the form are noted, and what has them is left out.
     #[must_use]
     pub fn read(
         flags: &[String],
@@ -83,7 +84,8 @@ impl Sources {
 }
 
 impl Origin {
-    /// Who said what stands at this path, as the operator knows it; `None` where there is only one who can have.
+    /// Who said what stands at this path, as the operator knows it; `None` where there is only one who can
+    /// have.
     #[must_use]
     pub fn name(&self, path: &str) -> Option<String> {
         match self {
@@ -118,8 +120,8 @@ fn variable(path: &str) -> String {
     format!("{VARIABLE_PREFIX}{}", path.replace('_', "__").replace('.', "_").to_uppercase())
 }
 
-/// The setting that a variable says, from its name behind the prefix; `None` when it says none. From the left, each pair of `_` is
-/// one, and any other is a period.
+/// The setting that a variable says, from its name behind the prefix; `None` when it says none. From the
+/// left, each pair of `_` is one, and any other is a period.
 fn path_of_variable(name: &str) -> Option<Vec<String>> {
     let known = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
     if !name.chars().all(known) {

@@ -19,7 +19,8 @@ pub struct TokenSettings {
 }
 
 impl Default for TokenSettings {
-    /// As in Elasticsearch, tokens are off unless the service itself speaks TLS: they cross the network with every request.
+    /// As in Elasticsearch, tokens are off unless the service itself speaks TLS: they cross the network with
+    /// every request.
     fn default() -> Self {
         Self { enabled: false, timeout: ACCESS_TOKEN_LIFE_DEFAULT }
     }

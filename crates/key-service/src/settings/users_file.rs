@@ -123,7 +123,8 @@ fn problem_of_username(username: &str) -> Option<String> {
     }
     let visible = |username: &str| username.chars().all(|letter| (' '..='~').contains(&letter));
     let chars = username.chars().count();
-    // Elasticsearch's rule for native users (`Validation.Users`). A colon would end the name inside a credential.
+    // Elasticsearch's rule for native users (`Validation.Users`). A colon would end the name inside a
+    // credential.
     if chars == 0 || chars > USERNAME_CHARS_MAX || !visible(username) || username.contains(':') {
         return Some(format!(
             "a username has 1 to {USERNAME_CHARS_MAX} printable ASCII characters and no colon"

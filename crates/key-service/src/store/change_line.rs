@@ -45,7 +45,8 @@ impl ChangeLine {
         self.others.large.take(payer).await.map_err(|_| StoreError::TooManyChanges)
     }
 
-    /// Makes a change, and waits until it is durable. Once this was polled the change is made, also when the caller goes away.
+    /// Makes a change, and waits until it is durable. Once this was polled the change is made, also when the
+    /// caller goes away.
     ///
     /// # Errors
     ///

@@ -92,8 +92,8 @@ impl KeyStore {
             .await
     }
 
-    /// Makes or replaces application privileges, all or none, and tells of each whether it is new. `None` when there would
-    /// be more than there may be.
+    /// Makes or replaces application privileges, all or none, and tells of each whether it is new. `None`
+    /// when there would be more than there may be.
     ///
     /// # Errors
     ///

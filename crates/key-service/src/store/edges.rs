@@ -131,7 +131,8 @@ impl KeyStore {
         self.database.know_all_edges(begun).await
     }
 
-    /// Tells other replicas what these instances have acknowledged and when they asked. It need not be durable.
+    /// Tells other replicas what these instances have acknowledged and when they asked. It need not be
+    /// durable.
     ///
     /// # Errors
     ///

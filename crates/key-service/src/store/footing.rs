@@ -10,8 +10,8 @@ use crate::audit::{self, Actor, ShutOutEvent};
 use crate::store::StoreError;
 use crate::telemetry;
 
-/// Tells the trail and the metrics of a change that was refused because somebody is let in no more. The store does it and not who answers,
-/// so that nobody keeps it out of the trail by hanging up.
+/// Tells the trail and the metrics of a change that was refused because somebody is let in no more. The store
+/// does it and not who answers, so that nobody keeps it out of the trail by hanging up.
 pub(super) fn tell_if_shut_out<T>(outcome: &Result<T, StoreError>, action: &'static str, actor: &Actor) {
     if let Err(error @ StoreError::ShutOut(footing)) = outcome {
         telemetry::authentication_failed(error.kind());

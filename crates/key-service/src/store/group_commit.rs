@@ -35,8 +35,9 @@ pub(super) trait Ledger: Send + Sync + 'static {
     /// How many bytes of texts a change brings, at most.
     fn len_of(change: &Self::Change) -> usize;
 
-    /// Writes changes, in their order and all in one transaction, and gives the outcome of each. A change that is refused leaves no
-    /// trace and takes nothing from the others. After an error none of them counts as written.
+    /// Writes changes, in their order and all in one transaction, and gives the outcome of each. A change
+    /// that is refused leaves no trace and takes nothing from the others. After an error none of them counts
+    /// as written.
     fn write(
         &self,
         group: Vec<Self::Change>,

@@ -71,8 +71,8 @@ impl<T: 'static> Scan<T> {
         Self(rows)
     }
 
-    /// The next one. The last is an error when the store could not tell the rest. Must not be called on a thread that serves requests:
-    /// it waits, and what was written as JSON is read here.
+    /// The next one. The last is an error when the store could not tell the rest. Must not be called on a
+    /// thread that serves requests: it waits, and what was written as JSON is read here.
     pub fn blocking_next(&mut self) -> Option<Result<T, StoreError>> {
         self.0.blocking_recv().map(|unread| unread?.read())
     }

@@ -1,7 +1,7 @@
 //! The store in a database: SQLite or PostgreSQL.
 //!
-//! Everything is written once, in the SQL that both understand. What differs is how connections are opened (`sqlite`,
-//! `postgres`), how a parameter is spelt (`query`), and the types of columns (the migrations).
+//! Everything is written once, in the SQL that both understand. What differs is how connections are opened
+//! (`sqlite`, `postgres`), how a parameter is spelt (`query`), and the types of columns (the migrations).
 
 mod directory;
 mod edges;
@@ -246,7 +246,8 @@ impl Transaction {
     }
 }
 
-/// Takes the next `count` sequence numbers and returns the last of them, and counts `live` keys more or fewer.
+/// Takes the next `count` sequence numbers and returns the last of them, and counts `live` keys more or
+/// fewer.
 async fn take_seqs(change: &mut Transaction, count: i64, live: i64) -> Result<i64, StoreError> {
     let taken = "update feed_state set seq = seq + ?, keys_live = keys_live + ? returning seq";
     change.fetch_one(Query::new(taken).bind(count).bind(live)).await?.scalar()

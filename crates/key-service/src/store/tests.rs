@@ -38,7 +38,8 @@ static MADE: AtomicU32 = AtomicU32::new(1);
 impl ScratchStore {
     pub(crate) async fn new() -> Self {
         let place = Scratch::new().await;
-        // Each store has an epoch of its own: those of one PostgreSQL hear each other's announcements, and tell them apart by it.
+        // Each store has an epoch of its own: those of one PostgreSQL hear each other's announcements, and
+        // tell them apart by it.
         let store = open(&place, &format!("epoch-{}", MADE.fetch_add(1, Ordering::Relaxed))).await;
         Self { store, place }
     }

@@ -1,6 +1,7 @@
 //! The tokens of the store: made, found by digest, exchanged, ended, and removed once they are dead.
 //!
-//! As with keys, a change is one transaction with its audit event, and runs to its end even when the caller goes away.
+//! As with keys, a change is one transaction with its audit event, and runs to its end even when the caller
+//! goes away.
 
 use latchkey_effort::Payer;
 use latchkey_key_feed::UnixMillis;
@@ -92,7 +93,8 @@ pub struct TokenInvalidation {
 }
 
 impl KeyStore {
-    /// Adds tokens. `false`, and nothing is added, when the access token by which they were asked for has been invalidated.
+    /// Adds tokens. `false`, and nothing is added, when the access token by which they were asked for has
+    /// been invalidated.
     ///
     /// # Errors
     ///
@@ -135,8 +137,8 @@ impl KeyStore {
         self.database.find_token("refresh_digest", digest.as_bytes()).await
     }
 
-    /// Exchanges the refresh token of the pair `old` for `token`, which was made from `seed`. `false`, and nothing is changed, when
-    /// it was exchanged or invalidated since it was read.
+    /// Exchanges the refresh token of the pair `old` for `token`, which was made from `seed`. `false`, and
+    /// nothing is changed, when it was exchanged or invalidated since it was read.
     ///
     /// # Errors
     ///
@@ -161,7 +163,8 @@ impl KeyStore {
         .await
     }
 
-    /// Ends, for ever, all tokens that descend from the same grant as these, whose refresh token came back after it was exchanged.
+    /// Ends, for ever, all tokens that descend from the same grant as these, whose refresh token came back
+    /// after it was exchanged.
     ///
     /// # Errors
     ///

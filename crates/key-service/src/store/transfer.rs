@@ -169,7 +169,8 @@ impl StoreReader {
         Ok((epoch, entries))
     }
 
-    /// Reads everything, and compares it with what the store says of itself. Nothing is counted when a key is not readable.
+    /// Reads everything, and compares it with what the store says of itself. Nothing is counted when a key is
+    /// not readable.
     ///
     /// # Errors
     ///
@@ -197,7 +198,8 @@ impl StoreReader {
         Ok(Soundness { epoch, counts, keys_live, too_large, problems })
     }
 
-    /// Writes a copy of an SQLite store, as of this moment, into a file that is empty. It is not yet on disk when this returns.
+    /// Writes a copy of an SQLite store, as of this moment, into a file that is empty. It is not yet on disk
+    /// when this returns.
     ///
     /// # Errors
     ///
@@ -213,8 +215,9 @@ impl StoreReader {
 }
 
 impl KeyStore {
-    /// Adds entries as they were in another store, all or none, and tells how many. Keys get the next sequence numbers, in the order
-    /// of the entries; nothing else of them changes. No other change is made meanwhile.
+    /// Adds entries as they were in another store, all or none, and tells how many. Keys get the next
+    /// sequence numbers, in the order of the entries; nothing else of them changes. No other change is made
+    /// meanwhile.
     ///
     /// # Errors
     ///

@@ -65,12 +65,14 @@ pub enum UpdateRefusal {
 pub type UpdateOutcome = (String, Result<KeyChange, UpdateRefusal>);
 
 impl KeyStore {
-    /// Changes the keys with these ids that the owner has and that live, and tells what became of each. Many keys are changed in parts, each
-    /// of which is all or nothing; between two of them others have their turn. An id that is none of the owner's is not written about.
+    /// Changes the keys with these ids that the owner has and that live, and tells what became of each. Many
+    /// keys are changed in parts, each of which is all or nothing; between two of them others have their
+    /// turn. An id that is none of the owner's is not written about.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when some were not changed. Parts before them stay; to ask again for the same changes nothing more in these.
+    /// [`StoreError`] when some were not changed. Parts before them stay; to ask again for the same changes
+    /// nothing more in these.
     pub async fn update(
         &self,
         ids: Vec<String>,
@@ -127,7 +129,8 @@ impl KeyUpdate {
     ///
     /// # Errors
     ///
-    /// [`UpdateRefusal`], the first that applies in this order: not found, invalidated, expired, lives too long, too large.
+    /// [`UpdateRefusal`], the first that applies in this order: not found, invalidated, expired, lives too
+    /// long, too large.
     pub fn apply_to(
         &self,
         found: Option<StoredKey>,
@@ -303,7 +306,8 @@ mod tests {
         );
     }
 
-    // The roles of the owner come to the key with any update, and a new one may be as large as a key can be, not more.
+    // The roles of the owner come to the key with any update, and a new one may be as large as a key can be,
+    // not more.
     #[test]
     fn an_update_that_would_make_a_key_too_large_is_refused_and_one_that_mends_it_is_not() {
         let metadata = |len: usize| json!({"x": "y".repeat(len)}).as_object().unwrap().clone();

@@ -44,7 +44,8 @@ impl StoredKey {
 }
 
 impl KeyUpdate {
-    /// The bytes of what a key of this update is written with, at most: what the update does not bring was once brought by one body.
+    /// The bytes of what a key of this update is written with, at most: what the update does not bring was
+    /// once brought by one body.
     pub(super) fn written_len(&self) -> usize {
         let kept_or = |brought: Option<usize>| brought.unwrap_or(REQUEST_BODY_LEN_MAX);
         json_len(&self.owner.metadata)

@@ -13,8 +13,8 @@ use super::{ANSWER_TIMEOUT, AUTHORITY, Fields, Request, Response};
 ///
 /// # Errors
 ///
-/// When nobody listens, the request cannot be written in HTTP/2, the stream is reset before an answer, or none comes within
-/// [`ANSWER_TIMEOUT`].
+/// When nobody listens, the request cannot be written in HTTP/2, the stream is reset before an answer, or
+/// none comes within [`ANSWER_TIMEOUT`].
 pub fn exchange(address: SocketAddr, request: &Request) -> Result<Response> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -74,12 +74,14 @@ pub enum NoAnswer {
 const ENTRY_LEN: usize = 96;
 
 impl EffectivePermission {
-    /// Answers a question about privileges, given what applications have registered. Equal names in several parts of the
-    /// question share one entry, in which a privilege counts as held when all parts that ask for it find it held.
+    /// Answers a question about privileges, given what applications have registered. Equal names in several
+    /// parts of the question share one entry, in which a privilege counts as held when all parts that ask for
+    /// it find it held.
     ///
     /// # Errors
     ///
-    /// [`NoAnswer::Unknown`] for the first name that is no privilege, [`NoAnswer::Overspent`] for a question that takes too much work.
+    /// [`NoAnswer::Unknown`] for the first name that is no privilege, [`NoAnswer::Overspent`] for a question
+    /// that takes too much work.
     pub fn answer(
         &self,
         question: &PrivilegesQuestion,

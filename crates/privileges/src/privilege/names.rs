@@ -49,7 +49,8 @@ pub(super) const MANAGE_OWN_API_KEY: Named = Named::new(
     ],
 );
 
-/// From the narrowest to the widest: a privilege stands before all that contain it. Refusals list them in this order.
+/// From the narrowest to the widest: a privilege stands before all that contain it. Refusals list them in
+/// this order.
 pub(super) const CLUSTER: &[Named] = &[
     Named::new("none", &[]),
     Named::new("cancel_task", &["cluster:admin/tasks/cancel"]),

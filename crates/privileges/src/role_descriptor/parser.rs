@@ -1,4 +1,5 @@
-//! Reading role descriptors, with the messages of Elasticsearch's hand-written parser (`RoleDescriptor#parse`).
+//! Reading role descriptors, with the messages of Elasticsearch's hand-written parser
+//! (`RoleDescriptor#parse`).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Reading questions about privileges, which look like role descriptors (Elasticsearch, `RoleDescriptor#parsePrivilegesToCheck`).
+//! Reading questions about privileges, which look like role descriptors (Elasticsearch,
+//! `RoleDescriptor#parsePrivilegesToCheck`).
 
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::Node;

@@ -83,8 +83,8 @@ impl Composite {
         Ok(())
     }
 
-    /// All combinations of the values of one key. There may be too many of one alone, and each holds its texts: they are charged
-    /// before they are made, and what they hold is added to `held`.
+    /// All combinations of the values of one key. There may be too many of one alone, and each holds its
+    /// texts: they are charged before they are made, and what they hold is added to `held`.
     fn combinations<K: SearchableKey + ?Sized>(
         &self,
         key: &K,

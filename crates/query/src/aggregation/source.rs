@@ -94,8 +94,8 @@ impl SourceBody {
         Ok(true)
     }
 
-    /// The source; `name` is the aggregation's. A field that may not be asked for is refused when the search begins, and
-    /// then there is no source.
+    /// The source; `name` is the aggregation's. A field that may not be asked for is refused when the search
+    /// begins, and then there is no source.
     pub(super) fn into_source(
         self,
         name: &str,

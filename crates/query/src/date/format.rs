@@ -8,9 +8,9 @@
 //! | `date_time`, `date_time_no_millis`, `date_hour_minute_second`, `date`, `year_month`, `year` | with all their digits; also with `strict_` in front |
 //! | `basic_date`, `basic_date_time`, `basic_date_time_no_millis` | without separators |
 //!
-//! Letters of patterns: `y` or `u` year, `M` month, `d` day, `H` hour, `m` minute, `s` second, `S` fraction, `X`, `x` or `Z`
-//! offset; `'…'` is literal. Names of months and days, week dates and halves of days are not supported.
-//! Several formats are joined by `||`: reading tries each, writing uses the first.
+//! Letters of patterns: `y` or `u` year, `M` month, `d` day, `H` hour, `m` minute, `s` second, `S` fraction,
+//! `X`, `x` or `Z` offset; `'…'` is literal. Names of months and days, week dates and halves of days are not
+//! supported. Several formats are joined by `||`: reading tries each, writing uses the first.
 
 use std::fmt::{self, Write as _};
 

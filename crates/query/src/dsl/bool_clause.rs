@@ -58,8 +58,8 @@ pub(super) fn read(node: &Node, reading: &mut Reading) -> Result<Query, ErrorCau
 }
 
 impl BoolBody {
-    /// Without `must` and `filter` at least one of `should` must match, whatever `minimum_should_match` says (Lucene,
-    /// `BooleanQuery`).
+    /// Without `must` and `filter` at least one of `should` must match, whatever `minimum_should_match` says
+    /// (Lucene, `BooleanQuery`).
     fn into_query(self, reading: &mut Reading) -> Query {
         if !self.adjusts_pure_negative
             && self.must.is_empty()

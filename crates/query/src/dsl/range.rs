@@ -91,8 +91,8 @@ impl RangeBody {
 }
 
 impl Limit {
-    /// The first moment that a lower bound includes: `gte` the beginning of what the date names, `gt` the moment after its
-    /// end. `None` when there is no such moment.
+    /// The first moment that a lower bound includes: `gte` the beginning of what the date names, `gt` the
+    /// moment after its end. `None` when there is no such moment.
     fn first(&self, calendar: &Calendar) -> Result<Option<i64>, ErrorCause> {
         if self.is_included {
             calendar.read(&self.text, Rounding::Down).map(Some)
@@ -101,8 +101,8 @@ impl Limit {
         }
     }
 
-    /// The last moment that an upper bound includes: `lte` the end of what the date names, `lt` the moment before its
-    /// beginning.
+    /// The last moment that an upper bound includes: `lte` the end of what the date names, `lt` the moment
+    /// before its beginning.
     fn last(&self, calendar: &Calendar) -> Result<Option<i64>, ErrorCause> {
         if self.is_included {
             calendar.read(&self.text, Rounding::Up).map(Some)

@@ -13,8 +13,8 @@ use crate::cli::service_client::with_query;
 
 #[derive(Clone, Debug, Default, Args)]
 pub(in crate::cli) struct EdgeWaitArguments {
-    /// Wait until every edge that is connected has applied the change, for at most this long, such as 5s. Fails when some edge may
-    /// not have, and says which, and until when.
+    /// Wait until every edge that is connected has applied the change, for at most this long, such as 5s.
+    /// Fails when some edge may not have, and says which, and until when.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait_for_edges: Option<String>,
 }

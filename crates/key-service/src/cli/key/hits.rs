@@ -140,7 +140,8 @@ impl Hit {
     }
 }
 
-/// Whether to read the feed is all that a key may do: because of its own role descriptors, or of what its owner could do.
+/// Whether to read the feed is all that a key may do: because of its own role descriptors, or of what its
+/// owner could do.
 fn may_only_read_the_feed(key: &Value) -> bool {
     let empty = Map::new();
     let own = key.get("role_descriptors").and_then(Value::as_object).unwrap_or(&empty);

@@ -1,10 +1,12 @@
 //! `latchkey key invalidate`.
 //!
-//! Ids say outright which keys are meant. Every other choice may hit keys that nobody had in mind, and among them the keys by which
-//! edges read the feed. So it is first told what a choice hits, and asked; and the edges' own keys are spared.
+//! Ids say outright which keys are meant. Every other choice may hit keys that nobody had in mind, and among
+//! them the keys by which edges read the feed. So it is first told what a choice hits, and asked; and the
+//! edges' own keys are spared.
 //!
-//! To spare some, the others are ended by their ids. A key that is made between the listing and the end is then missed, which is found
-//! out by listing again and told. Where there is nobody to spare, the service is given the choice itself, and misses none.
+//! To spare some, the others are ended by their ids. A key that is made between the listing and the end is
+//! then missed, which is found out by listing again and told. Where there is nobody to spare, the service is
+//! given the choice itself, and misses none.
 
 use axum::http::Method;
 use clap::Args;
@@ -33,7 +35,8 @@ pub(super) struct InvalidateArguments {
     /// Only say what would be invalidated.
     #[arg(long)]
     dry_run: bool,
-    /// Also keys that may do nothing but read the feed: the edges' own, without which an edge hears of no revocation any more.
+    /// Also keys that may do nothing but read the feed: the edges' own, without which an edge hears of no
+    /// revocation any more.
     #[arg(long)]
     edges_too: bool,
     #[command(flatten)]
@@ -269,7 +272,8 @@ impl Ended {
         Ok(())
     }
 
-    /// Prints what was ended, and then fails if that is not all that was meant, or not every edge is known to have applied it.
+    /// Prints what was ended, and then fails if that is not all that was meant, or not every edge is known to
+    /// have applied it.
     fn finish(self, more: &str, mut complaints: Vec<String>, as_json: bool) -> Result<(), CommandFailed> {
         let Self { ids, mut json } = self;
         let mut text = format!("Invalidated {}.\n", counted(ids.len()));
@@ -287,7 +291,8 @@ impl Ended {
         if complaints.is_empty() { Ok(()) } else { Err(CommandFailed::new(complaints.join("; "))) }
     }
 
-    /// The same for a choice, which is meant to hit something. `spared` tells of the keys that were not to be hit.
+    /// The same for a choice, which is meant to hit something. `spared` tells of the keys that were not to be
+    /// hit.
     fn finish_choice(
         self,
         spared: &str,

@@ -16,13 +16,15 @@ const NEVER: &str = "never";
 /// What a key is besides a name. What is not said stays as it is.
 #[derive(Debug, Args)]
 pub(super) struct KeyTraits {
-    /// When the key ends: after a time from now, such as 30d, 12h or 90m, or never. Without, as the service's settings say.
+    /// When the key ends: after a time from now, such as 30d, 12h or 90m, or never. Without, as the service's
+    /// settings say.
     #[arg(long, visible_alias = "expires-in", value_name = "DURATION|never", value_parser = duration_or_never)]
     expires: Option<String>,
     /// A JSON file of role descriptors by name: what the key may do. - is stdin.
     #[arg(long, value_name = "FILE")]
     role_descriptors: Option<PathBuf>,
-    /// A role of the key that is a name and gives no right: a label, for whoever is behind the gate. May be given several times.
+    /// A role of the key that is a name and gives no right: a label, for whoever is behind the gate. May be
+    /// given several times.
     #[arg(
         long = "role",
         value_name = "LABEL",
@@ -79,7 +81,8 @@ impl KeyTraits {
 }
 
 impl NewKeyTraits {
-    /// Refuses a key of which nobody has said what it may do: without a word it could do everything that its owner can.
+    /// Refuses a key of which nobody has said what it may do: without a word it could do everything that its
+    /// owner can.
     ///
     /// # Errors
     ///

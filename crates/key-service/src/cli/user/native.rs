@@ -64,7 +64,8 @@ fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report
     Ok(done("Added", &arguments.name, answer.text))
 }
 
-/// Says what was done and what becomes of the user's keys, and then fails if not every edge is known to refuse those that ended.
+/// Says what was done and what becomes of the user's keys, and then fails if not every edge is known to
+/// refuse those that ended.
 fn shut_out(
     service: &ServiceClient,
     user: &ShutOutArguments,

@@ -7,7 +7,8 @@
 //!   more, or they were forgotten.
 //! * A credential that has acknowledged nothing under the name does not block others. Both are counted, and
 //!   neither can acknowledge for the other.
-//! * Another credential of the same owner may use it as a further instance, so that an edge can be given a new key before the old one ends.
+//! * Another credential of the same owner may use it as a further instance, so that an edge can be given a
+//!   new key before the old one ends.
 //! * An instance that has drawn its identity keeps it with a new key of the same owner, because nobody else
 //!   knows it. In no other way can one credential acknowledge for an instance of another.
 //!

@@ -41,7 +41,8 @@ pub struct MayAdmit {
 }
 
 impl EdgeLedger {
-    /// Begins to wait for a change: how many instances it has to reach, and those of them that have not applied it.
+    /// Begins to wait for a change: how many instances it has to reach, and those of them that have not
+    /// applied it.
     #[must_use]
     pub fn wait_for(&mut self, change: Cursor, waiting: Waiting, now: Moment) -> (usize, Arc<Missing>) {
         let mut total = 0;

@@ -247,7 +247,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..60)
 }
 
-/// The row of an instance in a store that had one, or none, and is given another, as the store's statements make it.
+/// The row of an instance in a store that had one, or none, and is given another, as the store's statements
+/// make it.
 fn kept(known: Option<EdgeRow>, row: EdgeRow) -> EdgeRow {
     let Some(known) = known else { return row };
     let until = known.may_admit_until.max(row.may_admit_until);
@@ -269,9 +270,10 @@ fn shortened(row: &EdgeRow, time: &EdgeTime) -> EdgeRow {
 }
 
 proptest! {
-    // The model keeps, of each instance, the last moment of true time at which it may admit, and the most it ever said. The ledger never
-    // misses one of those, however its wall is set, while it runs or while it does not; while the process lives it names no other, and
-    // for each start none for more than five minutes longer than it is ahead.
+    // The model keeps, of each instance, the last moment of true time at which it may admit, and the most it
+    // ever said. The ledger never misses one of those, however its wall is set, while it runs or while it
+    // does not; while the process lives it names no other, and for each start none for more than five minutes
+    // longer than it is ahead.
     #[test]
     fn no_instance_that_may_admit_is_ever_missed(steps in steps(), change in 1_u64..20) {
         let mut ledger = ledger();

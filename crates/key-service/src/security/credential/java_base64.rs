@@ -81,7 +81,8 @@ mod tests {
 
     use super::*;
 
-    // The rows follow Java's decode0: padding after one letter is met with six bits in hand, after none with a full unit.
+    // The rows follow Java's decode0: padding after one letter is met with six bits in hand, after none with
+    // a full unit.
     #[test]
     fn decodes_and_refuses_as_java_does() {
         for (text, expected) in [

@@ -45,8 +45,8 @@ const RSA: [Algorithm; 6] = [
 const HMAC: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
 impl KeySet {
-    /// The public keys of a JSON Web Key Set. Keys that are not for signatures, too weak or not understood are left out, and so
-    /// are all symmetric ones, which have no place in a public set.
+    /// The public keys of a JSON Web Key Set. Keys that are not for signatures, too weak or not understood
+    /// are left out, and so are all symmetric ones, which have no place in a public set.
     ///
     /// # Errors
     ///
@@ -66,8 +66,8 @@ impl KeySet {
     }
 }
 
-/// The claims of a token whose signature a key of the set made. A token that names a key is tried with that key alone, unless
-/// the key is the shared secret, which has no name.
+/// The claims of a token whose signature a key of the set made. A token that names a key is tried with that
+/// key alone, unless the key is the shared secret, which has no name.
 #[must_use]
 pub fn verify(keys: &KeySet, token: &str, header: &Header) -> Option<Map<String, Value>> {
     let mut validation = Validation::new(header.alg);

@@ -1,7 +1,7 @@
 //! The files of TLS, and what they come to: a configuration that is whole, or every reason why there is none.
 //!
-//! Nothing is taken by halves: a certificate without its key, or with authorities that cannot be read, would lock out clients that
-//! the set before it let in.
+//! Nothing is taken by halves: a certificate without its key, or with authorities that cannot be read, would
+//! lock out clients that the set before it let in.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,8 @@ impl TlsFiles {
     pub(super) fn fingerprint(&self) -> Fingerprint {
         let mut digest = Sha256::new();
         for text in [&self.certificate, &self.key].into_iter().chain(&self.authorities) {
-            // With its length, so that nothing can move from the end of one file to the beginning of the next unseen.
+            // With its length, so that nothing can move from the end of one file to the beginning of the next
+            // unseen.
             digest.update(text.len().to_be_bytes());
             digest.update(text);
         }

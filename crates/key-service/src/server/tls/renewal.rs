@@ -1,7 +1,9 @@
-//! Certificates that follow their files: looked at every so often and when somebody asks, put to use when they are good.
+//! Certificates that follow their files: looked at every so often and when somebody asks, put to use when
+//! they are good.
 //!
-//! What the files hold is compared, not when they were written: Kubernetes replaces a secret by turning a symbolic link. A set that
-//! cannot be used changes nothing. It is counted at every look, so that an alert can see that it lasts, and logged once.
+//! What the files hold is compared, not when they were written: Kubernetes replaces a secret by turning a
+//! symbolic link. A set that cannot be used changes nothing. It is counted at every look, so that an alert
+//! can see that it lasts, and logged once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -55,7 +57,8 @@ impl Certificates {
         Ok(Self { settings, clock, in_use, fingerprint: files.fingerprint(), ends_at_s, complaint: None })
     }
 
-    /// What speaks TLS with these certificates, as they are at the time of each handshake. A handshake may take so long.
+    /// What speaks TLS with these certificates, as they are at the time of each handshake. A handshake may
+    /// take so long.
     #[must_use]
     pub fn server(&self, handshake_wait_max: Duration) -> TlsServer {
         TlsServer { config: self.in_use.subscribe(), handshake_wait_max }

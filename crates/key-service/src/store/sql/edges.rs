@@ -163,7 +163,8 @@ impl SqlStore {
 
     async fn read_edges(&self) -> Result<Vec<EdgeRow>, StoreError> {
         let edges_max = i64::try_from(EDGES_MAX).unwrap_or(i64::MAX);
-        // Rows of instances that are gone stay for a day, and there may be any number of them. They must not hide one that may admit.
+        // Rows of instances that are gone stay for a day, and there may be any number of them. They must not
+        // hide one that may admit.
         let query = Query::new("select * from edge_instance order by has_left, may_admit_until desc limit ?");
         self.fetch_all(query.bind(edges_max)).await?.iter().map(edge_row).collect()
     }

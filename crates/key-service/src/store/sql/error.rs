@@ -4,8 +4,8 @@ use sqlx::migrate::MigrateError;
 
 use crate::store::StoreError;
 
-/// What SQLite says of a file that is no database (`SQLITE_NOTADB`), and of a table that is not there (`SQLITE_ERROR`); and what
-/// PostgreSQL says of such a table (`undefined_table`).
+/// What SQLite says of a file that is no database (`SQLITE_NOTADB`), and of a table that is not there
+/// (`SQLITE_ERROR`); and what PostgreSQL says of such a table (`undefined_table`).
 const NOT_A_STORE: [&str; 3] = ["26", "1", "42P01"];
 
 impl StoreError {
@@ -23,8 +23,8 @@ impl StoreError {
     }
 }
 
-/// What PostgreSQL says when a text is longer than an index can hold (manual, appendix A: `program_limit_exceeded`). SQLite has no such
-/// code.
+/// What PostgreSQL says when a text is longer than an index can hold (manual, appendix A:
+/// `program_limit_exceeded`). SQLite has no such code.
 const LIMIT_EXCEEDED: &str = "54000";
 
 impl From<sqlx::Error> for StoreError {

@@ -44,8 +44,8 @@ impl SqlStore {
             ended: false,
             rows: RowsText::default(),
         };
-        // A follower before the purge may hold keys whose removal is forgotten, unless it has been loading since the purge. A cursor from
-        // the future belongs to a store that was since restored from a copy.
+        // A follower before the purge may hold keys whose removal is forgotten, unless it has been loading
+        // since the purge. A cursor from the future belongs to a store that was since restored from a copy.
         let is_load = after == Cursor(0) || purged == Some(state.purged_through);
         if (after < state.purged_through && !is_load) || after > state.latest {
             return Ok(FeedText::reset_of(page.epoch, page.latest, page.purged, page.total));

@@ -66,8 +66,8 @@ pub(super) struct Keys {
 
 /// The columns of many keys, each as one text.
 pub(super) struct Joined<'a> {
-    /// Four of each key, with commas between: sequence number, expiration or nothing, something when it has ended, and something when somebody
-    /// vouches for its metadata.
+    /// Four of each key, with commas between: sequence number, expiration or nothing, something when it has
+    /// ended, and something when somebody vouches for its metadata.
     pub(super) numbers: &'a str,
     /// Salts and digests in hexadecimal, with nothing between.
     pub(super) secrets: &'a str,
@@ -75,7 +75,8 @@ pub(super) struct Joined<'a> {
     pub(super) texts: [&'a str; TEXTS.len()],
 }
 
-/// The part of the feed after a position that has at most `room` keys. `removed_through` is where keys were last removed for good.
+/// The part of the feed after a position that has at most `room` keys. `removed_through` is where keys were
+/// last removed for good.
 pub(super) async fn read_part(
     snapshot: &mut Transaction,
     after: Cursor,
@@ -143,7 +144,8 @@ impl Keys {
 }
 
 impl Joined<'_> {
-    /// Whether each text has as many parts as there are keys. A separator within a text of a key makes one more.
+    /// Whether each text has as many parts as there are keys. A separator within a text of a key makes one
+    /// more.
     fn has_parts(&self, count: usize) -> bool {
         let separators = |text: &str| text.bytes().filter(|byte| *byte == SEPARATOR as u8).count();
         self.texts.iter().all(|text| separators(text) == count.saturating_sub(1))

@@ -20,7 +20,8 @@ const UNDO: &str = "rollback to savepoint change";
 const END: &str = "release savepoint change";
 
 impl SqlStore {
-    /// Writes changes in their order, and gives the outcome of each. After an error none of them counts as written.
+    /// Writes changes in their order, and gives the outcome of each. After an error none of them counts as
+    /// written.
     pub(in crate::store) async fn write_group(
         &self,
         group: &[Change],

@@ -52,8 +52,9 @@ pub(super) async fn add(change: &mut Transaction, additions: &[Change]) -> Resul
     Ok(done)
 }
 
-/// Ends the keys that these changes select, each key under a sequence number of its own, and fills in the events' ids. What is ended
-/// together is ended at one moment. More than one change may only name keys, and a key is ended by the first that names it.
+/// Ends the keys that these changes select, each key under a sequence number of its own, and fills in the
+/// events' ids. What is ended together is ended at one moment. More than one change may only name keys, and a
+/// key is ended by the first that names it.
 pub(super) async fn invalidate(
     change: &mut Transaction,
     endings: &[Change],

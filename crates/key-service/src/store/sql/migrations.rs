@@ -1,7 +1,8 @@
 //! Migrations: how the tables of each database are made and changed.
 //!
-//! Migrations are only ever added. Their text is part of the binary, and its checksum is kept in the store, so an altered one
-//! is refused. Replicas that start together take turns: PostgreSQL's migrations hold a lock, and SQLite has one process.
+//! Migrations are only ever added. Their text is part of the binary, and its checksum is kept in the store,
+//! so an altered one is refused. Replicas that start together take turns: PostgreSQL's migrations hold a
+//! lock, and SQLite has one process.
 
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};

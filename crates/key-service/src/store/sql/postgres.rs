@@ -52,7 +52,8 @@ async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
     Ok(connection.close().await?)
 }
 
-/// How a session that writes is set. A commit is on disk before it is answered, whatever the database does for others.
+/// How a session that writes is set. A commit is on disk before it is answered, whatever the database does
+/// for others.
 fn writing() -> sqlx::SqlStr {
     use sqlx::SqlSafeStr as _;
     let session = format!(

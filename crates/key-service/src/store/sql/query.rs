@@ -1,7 +1,7 @@
 //! A statement and its parameters, as both databases understand it.
 //!
-//! Statements are written once, in the SQL that SQLite and PostgreSQL share; a parameter is a `?`. What the two spell
-//! differently is in this file and in the migrations, nowhere else.
+//! Statements are written once, in the SQL that SQLite and PostgreSQL share; a parameter is a `?`. What the
+//! two spell differently is in this file and in the migrations, nowhere else.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -43,8 +43,8 @@ impl SqlStore {
     }
 }
 
-/// Removes keys that were dead at `dead_since`, at most [`KEYS_REMOVED_AT_ONCE_MAX`] of each kind, so that no other change
-/// waits for long, and fills in the event's ids. No change once there is nothing left to remove.
+/// Removes keys that were dead at `dead_since`, at most [`KEYS_REMOVED_AT_ONCE_MAX`] of each kind, so that no
+/// other change waits for long, and fills in the event's ids. No change once there is nothing left to remove.
 pub(super) async fn remove_dead_keys(
     change: &mut Transaction,
     dead_since: UnixMillis,

@@ -30,9 +30,9 @@ impl SqlStore {
     }
 }
 
-/// Changes the keys with these ids, each under a sequence number of its own, and fills in the event's ids. Stops once
-/// [`GROUP_LEN_MAX`] bytes are read or written: keys can be long, and a transaction that writes many of them would outlast what a statement
-/// may take.
+/// Changes the keys with these ids, each under a sequence number of its own, and fills in the event's ids.
+/// Stops once [`GROUP_LEN_MAX`] bytes are read or written: keys can be long, and a transaction that writes
+/// many of them would outlast what a statement may take.
 pub(super) async fn update(
     change: &mut Transaction,
     ids: &[String],

@@ -106,7 +106,8 @@ mod tests {
     use crate::store::location::StoreLocation;
     use crate::store::sql::migrations;
 
-    /// Three keys as the version before wrote them: of somebody who may do everything, of somebody who may little, and one that was invalidated.
+    /// Three keys as the version before wrote them: of somebody who may do everything, of somebody who may
+    /// little, and one that was invalidated.
     const KEYS: &str = r#"
         insert into feed_state (singleton, epoch, seq, purged_through, keys_live) values (1, 'old', 4, 0, 2);
         insert into api_key

@@ -67,7 +67,8 @@ async fn write(store: KeyStore, writer: usize) -> Model {
     model
 }
 
-/// Follows the feed as an edge does until it has come to the end, and remembers every place at which it stood.
+/// Follows the feed as an edge does until it has come to the end, and remembers every place at which it
+/// stood.
 async fn follow(store: KeyStore, rows_max: u32, mut end: watch::Receiver<Option<Cursor>>) -> Vec<Followed> {
     let mut changes = store.changes();
     let mut places = vec![Followed::default()];

@@ -67,7 +67,8 @@ async fn back_up(scratch: &ScratchStore) -> Option<tempfile::TempDir> {
     }
 }
 
-/// Puts the backup in place. A file must be closed for that, so the store is opened again; a database stays in use.
+/// Puts the backup in place. A file must be closed for that, so the store is opened again; a database stays
+/// in use.
 async fn restore(scratch: &mut ScratchStore, backup: Option<tempfile::TempDir>) {
     match &scratch.place.place {
         Place::File(file) => {
@@ -94,8 +95,8 @@ async fn run(url: &str, statements: &'static str) {
     sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
 }
 
-/// A store that was backed up with the key `kept`, then had `lost` made and `kept` ended, of which a follower knows, and was then
-/// restored; `others` more keys were made after that.
+/// A store that was backed up with the key `kept`, then had `lost` made and `kept` ended, of which a follower
+/// knows, and was then restored; `others` more keys were made after that.
 async fn restored(others: usize) -> (ScratchStore, Follower) {
     let mut scratch = ScratchStore::new().await;
     scratch.create("kept").await;

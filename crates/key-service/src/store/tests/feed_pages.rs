@@ -127,7 +127,8 @@ async fn a_page_ends_before_it_is_too_long_for_the_proxy() {
     let keys = 12;
     for number in 0..keys {
         let mut key = key(&format!("k{number}"));
-        // Within two lists it is no header, and so an edge holds it. It can be no longer than a body, in a store of an earlier version.
+        // Within two lists it is no header, and so an edge holds it. It can be no longer than a body, in a
+        // store of an earlier version.
         key.metadata.insert("blob".into(), json!([["x".repeat(REQUEST_BODY_LEN_MAX - 100)]]));
         scratch.store.create(key, actor(), UnixMillis(1)).await.unwrap();
     }

@@ -24,7 +24,8 @@ fn ending(ids: &[&str], at: u64) -> Change {
     change(Verb::Invalidate(KeyFilter { ids, ..KeyFilter::default() }), at)
 }
 
-/// Where a change left the feed, and the keys that it was about, if it was one; the error where it was refused.
+/// Where a change left the feed, and the keys that it was about, if it was one; the error where it was
+/// refused.
 type Told = Result<Option<(u64, Vec<String>)>, String>;
 
 fn told(outcomes: Vec<Result<Done, StoreError>>) -> Vec<Told> {

@@ -3,7 +3,8 @@ use latchkey_key_feed::{Cursor, FeedRow};
 use super::*;
 use crate::store::transfer::StoreReader;
 
-/// Of each key that lives: its id, the role descriptors that somebody vouches for, and whether somebody does for its metadata.
+/// Of each key that lives: its id, the role descriptors that somebody vouches for, and whether somebody does
+/// for its metadata.
 async fn told(store: &KeyStore) -> Vec<(String, String, bool)> {
     let page = store.parsed_page(Cursor(0), 100).await.unwrap();
     let live = page.keys.into_iter().filter_map(|row| match row {
