@@ -43,7 +43,7 @@ mod shared_store;
 mod writer;
 
 pub use build::Build;
-pub use changes::{Changes, SetAside};
+pub use changes::{Change, Changes, SetAside};
 pub use clearing::Clearing;
 pub use directory::Directory;
 pub use entry_name::{EntryName, EntryText, TableEntry};
@@ -52,7 +52,7 @@ pub use key_table::{Found, KeyRecord, KeyTable, LiveFeed, Texts};
 pub use page::{Page, Place, Unreadable};
 pub use paged_record::PagedRecord;
 pub use reader::TableReader;
-pub use record::{RecordView, text_in};
+pub use record::{RecordView, are_texts, text_in};
 pub use record_shape::{RecordShape, RecordText};
 pub use shared_store::{
     Entry, FeedIdentity, SharedNames, SharedStore, Stamp, SwapLost, TableIdentity, Version,

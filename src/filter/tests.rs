@@ -4,5 +4,6 @@ mod departure;
 mod fail_closed;
 mod following;
 mod model;
+mod observing;
 mod requests;
 mod waiting;

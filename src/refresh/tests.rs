@@ -5,6 +5,7 @@ mod credential;
 mod departure;
 mod loading;
 mod model;
+mod plain_memory;
 
 use proptest::prelude::*;
 

@@ -35,12 +35,14 @@ pub struct SetAside {
 }
 
 /// One change.
-#[derive(Clone, Copy)]
-pub(super) struct Change<'a> {
-    pub(super) seq: Cursor,
-    pub(super) id: &'a str,
-    /// What takes the place of the key's record in its page: nothing, once the key is removed.
-    pub(super) record: Option<&'a [u8]>,
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// Its place in the feed. It applies only where nothing later was applied.
+    pub seq: Cursor,
+    /// The key that has changed.
+    pub id: &'a str,
+    /// What takes the place of the key's record ([`Found::read`](super::Found::read)): nothing, once the key is removed.
+    pub record: Option<&'a [u8]>,
     /// The whole change, to be put aside.
     pub(super) bytes: &'a [u8],
 }
@@ -97,7 +99,8 @@ impl Changes {
         self.count
     }
 
-    pub(super) fn iter(&self) -> ChangesIn<'_> {
+    /// The changes, in the order of the feed.
+    pub fn iter(&self) -> impl Iterator<Item = Change<'_>> {
         ChangesIn::of(&self.bytes)
     }
 }

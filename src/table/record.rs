@@ -60,6 +60,13 @@ impl RecordKind {
 }
 
 impl<'a> Found<RecordView<'a>> {
+    /// Reads the record of a change; `None` when the bytes are not one.
+    #[must_use]
+    pub fn read(record: &'a [u8]) -> Option<Self> {
+        let (_, body) = split_record(&mut Unread(record))?;
+        Self::decode(body)
+    }
+
     /// Reads a record; `None` when the bytes are not one.
     pub(super) fn decode(body: &'a [u8]) -> Option<Self> {
         let mut unread = Unread(body);
@@ -106,7 +113,8 @@ impl<'a> RecordView<'a> {
 }
 
 /// Whether the bytes are so many texts and nothing else.
-pub(super) fn are_texts(bytes: &[u8], count: usize) -> bool {
+#[must_use]
+pub fn are_texts(bytes: &[u8], count: usize) -> bool {
     let mut unread = Unread(bytes);
     (0..count).all(|_| unread.text().is_some()) && unread.0.is_empty()
 }
