@@ -108,6 +108,12 @@ impl FakeHost {
         }))
     }
 
+    /// How many there are that hold this root context, whoever asks included.
+    #[must_use]
+    pub fn holders(&self) -> usize {
+        Rc::strong_count(&self.0)
+    }
+
     /// The shared data of the process.
     #[must_use]
     pub fn shared(&self) -> &FakeSharedData {

@@ -96,6 +96,7 @@ fn an_answer_that_cannot_be_read_is_a_failure_and_changes_nothing() {
         edge.answer(&[live(1, key("good"))], 1);
         assert_eq!(edge.host.metric(metrics::FEED_FAILURES), 1, "{failing:?}");
         assert_eq!(edge.host.metric(metrics::TABLE_KEYS), 0, "{failing:?}");
+        assert_eq!(edge.host.logged("without a whole answer").len(), 1, "{failing:?}");
     }
     let mut edge = Edge::new(&least());
     edge.tick();

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::model::{Edge, authorization, least, with};
 use crate::filter::Flow;
 use crate::host::RequestId;
-use crate::limits::TICK_MS;
+use crate::limits::{IDLE_FIRST_MS, TICK_MS};
 use crate::metrics;
 use crate::table::sample_keys::{key, live};
 use crate::testing::HostCall;
@@ -119,6 +119,18 @@ fn a_configuration_that_comes_while_requests_wait_decides_about_later_ones_only(
         (edge.state(1).values("x-key"), edge.state(1).values("x-api-key-id")),
         (vec![], vec!["good".to_owned()])
     );
+}
+
+#[test]
+fn a_configuration_that_is_replaced_leaves_the_feed_to_its_successor_at_once() {
+    let mut edge = Edge::loaded(&least());
+    let before = edge.host.sent().len();
+    assert!(edge.root.configure(least().to_string().as_bytes(), |_| None));
+    assert_eq!(edge.good_request(1), Flow::Continue, "its table is there already");
+    for _ in 0..=IDLE_FIRST_MS / TICK_MS {
+        edge.tick();
+    }
+    assert_eq!(edge.host.sent().len(), before + 1);
 }
 
 #[test]
