@@ -7,6 +7,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use latchkey_key_feed::credential::SCHEME;
+
 use crate::credential;
 use crate::identity::{IdentityHeaders, IdentitySource, InvalidHeaderName};
 
@@ -200,7 +202,7 @@ impl FeedCredential {
     /// The value of the `authorization` header. Secret: the caller sends it and does nothing else with it.
     #[must_use]
     pub fn header_value(&self) -> String {
-        [credential::SCHEME, " ", &self.0].concat()
+        [SCHEME, " ", &self.0].concat()
     }
 }
 

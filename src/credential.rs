@@ -1,31 +1,16 @@
 //! The credential inside a request.
 //!
-//! ```abnf
-//! authorization = scheme SP encoded           ; surrounding white space is not part of it (RFC 9110, section 5.5)
-//! scheme        = "ApiKey"                    ; in any case (RFC 9110, section 11.1)
-//! encoded       = 1*( ALPHA / DIGIT / "+" / "/" ) *2"="
-//!                                             ; Base64 (RFC 4648, section 4) of `credential`
-//! credential    = id ":" secret               ; split at the first colon
-//! id            = 1*( any character of UTF-8 but ":" )
-//! secret        = *OCTET
-//! ```
-//!
-//! Exactly one space follows the scheme. Padding may be left out, but if there is any it is right; the unused bits of the last
-//! character are not looked at. These are the rules of Elasticsearch (`ApiKeyService#getCredentialsFromHeader` and Java's
-//! basic Base64 decoder), so that what its clients send means here what it means there.
-//!
-//! A request has no credential, one, or a malformed one, and these are three answers. Any other scheme is none. The scheme is a token
-//! (RFC 9110, section 5.6.2): it ends before the first character that no token has, and that has to be a space. So the scheme alone, or
-//! with a tab after it, is malformed: Elasticsearch takes that for no credential, but where a key is optional, whoever means to show one
-//! must not pass as nobody. Two `authorization` headers are malformed whatever they hold: another reader of the request could pick the
-//! other one. Envoy joins them with a comma before the filter runs, so a comma in a value that names this scheme is malformed
-//! too; no Base64 has one.
+//! [`latchkey_key_feed::credential`] reads one value of the header. What a request as a whole presents is
+//! decided here: no credential, one, or a malformed one. These are three answers, and there is no fourth. Any
+//! other scheme is no credential. The scheme alone, or with a tab after it, is malformed: Elasticsearch takes
+//! that for no credential, but where a key is optional, whoever means to show one must not pass as nobody.
+//! Two `authorization` headers are malformed whatever they hold: another reader of the request could pick the
+//! other one. Envoy joins them with a comma before the filter runs, so a comma in a value that names this
+//! scheme is malformed too; no Base64 has one.
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use latchkey_key_feed::credential::{Authorization, DecodedCredential, HEADER, UndecodableCredential};
 use latchkey_key_feed::{InvalidKeyId, KeyId, KeySecret};
 
 use crate::headers::Headers;
@@ -63,15 +48,6 @@ pub enum MalformedCredential {
     TooLong,
 }
 
-/// Name of the header, in lower case.
-pub const HEADER: &str = "authorization";
-
-/// Name of the scheme, as a challenge spells it.
-pub const SCHEME: &str = "ApiKey";
-
-static UNPADDED: GeneralPurpose = decoder(DecodePaddingMode::RequireNone);
-static PADDED: GeneralPurpose = decoder(DecodePaddingMode::RequireCanonical);
-
 impl MalformedCredential {
     /// The reason in snake case: a metric's label and a response-code detail, never shown to the client.
     #[must_use]
@@ -102,7 +78,8 @@ impl std::error::Error for MalformedCredential {}
 ///
 /// # Errors
 ///
-/// [`MalformedCredential`] when there is something that is meant as a credential and cannot be read as exactly one.
+/// [`MalformedCredential`] when there is something that is meant as a credential and cannot be read as
+/// exactly one.
 pub fn extract(headers: &impl Headers) -> Result<Option<Credential>, MalformedCredential> {
     let mut value = None;
     for other in values(headers) {
@@ -111,21 +88,21 @@ pub fn extract(headers: &impl Headers) -> Result<Option<Credential>, MalformedCr
         }
     }
     let Some(value) = value else { return Ok(None) };
-    if value.contains(&b',') && names_scheme(value) {
+    if value.contains(&b',') && Authorization::names_scheme(value) {
         return Err(MalformedCredential::Duplicate);
     }
-    match after_scheme(value) {
-        None => Ok(None),
-        Some([]) => Err(MalformedCredential::Empty),
-        Some([b' ', encoded @ ..]) => decode(encoded).map(Some),
-        Some(_) => Err(MalformedCredential::SpaceMissing),
+    match Authorization::read(value) {
+        Authorization::Encoded(encoded) => decode(encoded).map(Some),
+        Authorization::OtherScheme => Ok(None),
+        Authorization::SchemeAlone => Err(MalformedCredential::Empty),
+        Authorization::SpaceMissing => Err(MalformedCredential::SpaceMissing),
     }
 }
 
 /// Whether a request carries anything of this scheme, well-formed or not: what must not reach the upstream.
 #[must_use]
 pub fn is_present(headers: &impl Headers) -> bool {
-    values(headers).any(names_scheme)
+    values(headers).any(Authorization::names_scheme)
 }
 
 /// Reads what follows the scheme: the Base64 of id, colon and secret.
@@ -137,73 +114,28 @@ pub fn decode(encoded: &[u8]) -> Result<Credential, MalformedCredential> {
     if encoded.len() > CREDENTIAL_LEN_MAX {
         return Err(MalformedCredential::TooLong);
     }
-    let decoder = if encoded.ends_with(b"=") { &PADDED } else { &UNPADDED };
-    let mut id = decoder.decode(encoded).map_err(|_| MalformedCredential::BadBase64)?;
-    let colon = id.iter().position(|byte| *byte == b':').ok_or(MalformedCredential::ColonMissing)?;
-    let secret = id.split_off(colon + 1);
-    id.truncate(colon);
+    let DecodedCredential { id, secret } = DecodedCredential::decode(encoded)?;
     let id = String::from_utf8(id).map_err(|_| MalformedCredential::IdNotUtf8)?;
     let id = KeyId::try_from(id).map_err(|invalid| match invalid {
         // What comes before the first colon has none.
         InvalidKeyId::Empty | InvalidKeyId::HasColon => MalformedCredential::IdEmpty,
         InvalidKeyId::TooLong => MalformedCredential::IdTooLong,
     })?;
-    Ok(Credential { id, secret: KeySecret::presented(secret) })
+    Ok(Credential { id, secret })
 }
 
 fn values(headers: &impl Headers) -> impl Iterator<Item = &[u8]> {
-    headers
-        .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case(HEADER.as_bytes()))
-        .map(|(_, value)| trimmed(value))
+    headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER.as_bytes())).map(|(_, value)| value)
 }
 
-/// What follows the scheme; `None` under any other scheme.
-fn after_scheme(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
-    let ends = !rest.first().is_some_and(|byte| is_of_token(*byte));
-    (scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && ends).then_some(rest)
-}
-
-/// Whether the scheme begins any of the values that were joined by commas.
-fn names_scheme(value: &[u8]) -> bool {
-    value.split(|byte| *byte == b',').any(|part| after_scheme(trimmed(part)).is_some())
-}
-
-/// Whether a token may hold this (RFC 9110, section 5.6.2, `tchar`).
-const fn is_of_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
-}
-
-/// Without the white space around it, as RFC 9110 (section 5.6.3) means it: not all that Rust would call white space.
-fn trimmed(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
+impl From<UndecodableCredential> for MalformedCredential {
+    fn from(undecodable: UndecodableCredential) -> Self {
+        match undecodable {
+            UndecodableCredential::ColonMissing => Self::ColonMissing,
+            UndecodableCredential::IdEmpty => Self::IdEmpty,
+            UndecodableCredential::NotBase64 => Self::BadBase64,
+        }
     }
-    value
-}
-
-const fn decoder(padding: DecodePaddingMode) -> GeneralPurpose {
-    let config =
-        GeneralPurposeConfig::new().with_decode_padding_mode(padding).with_decode_allow_trailing_bits(true);
-    GeneralPurpose::new(&alphabet::STANDARD, config)
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use latchkey_key_feed::credential::HEADER;
+
 use crate::credential;
 use crate::headers::Headers;
 use crate::limits::HEADER_NAME_LEN_MAX;
@@ -193,9 +195,7 @@ impl IdentityHeaders {
                     continue;
                 }
                 Some(header) => header.name.as_str(),
-                None if remove_credential && name.eq_ignore_ascii_case(credential::HEADER.as_bytes()) => {
-                    credential::HEADER
-                }
+                None if remove_credential && name.eq_ignore_ascii_case(HEADER.as_bytes()) => HEADER,
                 None => continue,
             };
             if !edits.iter().any(|edit: &HeaderEdit<'_>| edit.removes(name)) {

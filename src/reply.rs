@@ -8,7 +8,9 @@
 
 use std::time::Duration;
 
-use crate::credential::{MalformedCredential, SCHEME};
+use latchkey_key_feed::credential::SCHEME;
+
+use crate::credential::MalformedCredential;
 use crate::denial::{Denial, Unauthenticated};
 use crate::headers::Headers;
 use crate::limits::REPLY_PATH_LEN_MAX;

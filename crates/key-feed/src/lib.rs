@@ -7,6 +7,7 @@
 //! Invariants of this crate: it performs no IO, reads no clock and draws no random numbers, so that it behaves the same
 //! in the service, in the proxy and in a test.
 
+pub mod credential;
 mod feed_page;
 pub mod header_value;
 mod key_id;

@@ -1,14 +1,17 @@
 //! What a request presents in its `Authorization` header.
 //!
 //! ```text
-//! authorization = "ApiKey" SP base64(id ":" secret) / "Basic" SP base64(username ":" password) / "Bearer" SP token
+//! authorization = "ApiKey" SP base64(id ":" secret)
+//!               / "Basic" SP base64(username ":" password)
+//!               / "Bearer" SP token
 //! ```
 //!
 //! The scheme is case-insensitive (RFC 9110, section 11.1) and exactly one space follows it; what follows an
-//! `ApiKey` or `Bearer` scheme is taken verbatim, what follows a `Basic` scheme is trimmed. Base64 is the
-//! standard alphabet with optional padding, read as Java's basic decoder reads it, because its texts are part
-//! of the answer a client sees. There are three outcomes, absent, present and malformed: an unknown scheme,
-//! or a scheme without a space and a credential after it, is absent, as in Elasticsearch
+//! `ApiKey` or `Bearer` scheme is taken verbatim, what follows a `Basic` scheme is trimmed. `ApiKey` is read
+//! by [`latchkey_key_feed::credential`], as at the edge. Base64 is the standard alphabet with optional
+//! padding, read as Java's basic decoder reads it, because its texts are part of the answer a client sees.
+//! There are three outcomes, absent, present and malformed: an unknown scheme, or a scheme without a space
+//! and a credential after it, is absent, as in Elasticsearch
 //! (`Authenticator#extractCredentialFromHeaderValue`). Such a request gets 401, or is the anonymous user's
 //! where there is one.
 
@@ -17,11 +20,13 @@ use std::fmt;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use latchkey_key_feed::KeySecret;
+use latchkey_key_feed::credential::{
+    Authorization, Base64Refusal, DecodedCredential, UndecodableCredential, decode_base64,
+};
 
 use crate::model::password::Password;
 
 pub mod bearer;
-mod java_base64;
 
 use bearer::{BearerCredential, BearerText};
 
@@ -58,7 +63,7 @@ pub struct BasicCredential {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MalformedCredential {
     /// What follows `ApiKey` is not Base64. The text is that of Java's decoder.
-    ApiKeyEncoding(String),
+    ApiKeyEncoding(Base64Refusal),
     /// What follows `ApiKey` holds no colon, or begins with one.
     ApiKeyValue,
     /// What follows `Basic` is not Base64.
@@ -85,11 +90,11 @@ pub fn presented(headers: &HeaderMap, api_keys: bool) -> Result<Option<Presented
         return Err(MalformedCredential::SeveralHeaders);
     }
     let value = value.as_bytes();
-    if let Some(credential) = after_scheme(value, b"ApiKey ")
+    // A scheme without a space or without a credential is absent here, and malformed at the edge.
+    if let Authorization::Encoded(encoded) = Authorization::read(value)
         && api_keys
-        && !credential.is_empty()
     {
-        return api_key(credential).map(|credential| Some(Presented::ApiKey(credential)));
+        return api_key(encoded).map(|credential| Some(Presented::ApiKey(credential)));
     }
     if let Some(credential) = after_scheme(value, b"Bearer ")
         && !credential.is_empty()
@@ -118,20 +123,22 @@ fn after_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-fn api_key(base64: &[u8]) -> Result<ApiKeyCredential, MalformedCredential> {
-    let bytes = java_base64::decode(base64)
-        .map_err(|refusal| MalformedCredential::ApiKeyEncoding(refusal.to_string()))?;
-    match split(&bytes) {
-        Some((id, secret)) if !id.is_empty() => Ok(ApiKeyCredential {
-            id: String::from_utf8_lossy(id).into_owned(),
-            secret: KeySecret::presented(secret.to_vec()),
-        }),
-        _ => Err(MalformedCredential::ApiKeyValue),
-    }
+fn api_key(encoded: &[u8]) -> Result<ApiKeyCredential, MalformedCredential> {
+    let DecodedCredential { id, secret } =
+        DecodedCredential::decode(encoded).map_err(|undecodable| match undecodable {
+            UndecodableCredential::NotBase64 => {
+                MalformedCredential::ApiKeyEncoding(Base64Refusal::of(encoded))
+            }
+            UndecodableCredential::ColonMissing | UndecodableCredential::IdEmpty => {
+                MalformedCredential::ApiKeyValue
+            }
+        })?;
+    // Java replaces what is not UTF-8, and such an id is an unknown one.
+    Ok(ApiKeyCredential { id: String::from_utf8_lossy(&id).into_owned(), secret })
 }
 
 fn basic(base64: &[u8]) -> Result<BasicCredential, MalformedCredential> {
-    let bytes = java_base64::decode(base64).map_err(|_| MalformedCredential::BasicEncoding)?;
+    let bytes = decode_base64(base64).ok_or(MalformedCredential::BasicEncoding)?;
     let (username, password) = split(&bytes).ok_or(MalformedCredential::BasicValue)?;
     Ok(BasicCredential {
         username: String::from_utf8_lossy(username).into_owned(),
@@ -149,7 +156,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 impl fmt::Display for MalformedCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ApiKeyEncoding(refusal) => f.write_str(refusal),
+            Self::ApiKeyEncoding(refusal) => refusal.fmt(f),
             Self::ApiKeyValue => f.write_str("invalid ApiKey value"),
             Self::BasicEncoding => f.write_str("invalid basic authentication header encoding"),
             Self::BasicValue => f.write_str("invalid basic authentication header value"),
@@ -161,102 +168,4 @@ impl fmt::Display for MalformedCredential {
 impl std::error::Error for MalformedCredential {}
 
 #[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-
-    use super::*;
-
-    fn read(value: &str) -> Result<Option<Presented>, MalformedCredential> {
-        let mut headers = HeaderMap::new();
-        headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
-        presented(&headers, true)
-    }
-
-    #[test]
-    fn reads_every_spelling_of_a_key() {
-        for (scheme, base64) in [
-            ("ApiKey", STANDARD.encode("id:se:cret")),
-            ("apikey", STANDARD.encode("id:se:cret")),
-            ("APIKEY", STANDARD_NO_PAD.encode("id:se:cret")),
-        ] {
-            let Ok(Some(Presented::ApiKey(credential))) = read(&format!("{scheme} {base64}")) else {
-                panic!("{scheme} {base64}");
-            };
-            assert_eq!(credential.id, "id");
-            assert_eq!(credential.secret.expose(), b"se:cret", "split at the first colon");
-        }
-    }
-
-    // The texts are those of Java's `Base64.Decoder`, which Elasticsearch shows to clients.
-    #[test]
-    fn tells_each_way_a_key_is_malformed() {
-        for (value, words) in [
-            ("ApiKey id:secret".to_owned(), "Illegal base64 character 3a"),
-            ("ApiKey a_b:c".to_owned(), "Illegal base64 character 5f"),
-            ("ApiKey  aWQ6cw==".to_owned(), "Illegal base64 character 20"),
-            ("ApiKey aWQ6c".to_owned(), "Last unit does not have enough valid bits"),
-            ("ApiKey aWQ6cw=".to_owned(), "Input byte array has wrong 4-byte ending unit"),
-            (format!("ApiKey {}", STANDARD.encode("idsecret")), "invalid ApiKey value"),
-            (format!("ApiKey {}", STANDARD.encode(":secret")), "invalid ApiKey value"),
-        ] {
-            assert_eq!(read(&value).map(|_| ()).unwrap_err().to_string(), words, "{value}");
-        }
-    }
-
-    #[test]
-    fn an_empty_secret_is_for_the_store_to_refuse() {
-        assert!(matches!(read("ApiKey aWQ6"), Ok(Some(Presented::ApiKey(_)))));
-    }
-
-    #[test]
-    fn what_is_no_credential_is_absent() {
-        for value in [
-            "ApiKey",
-            "ApiKey ",
-            "ApiKey\taWQ6cw==",
-            "ApiKey=aWQ6cw==",
-            "Foo bar",
-            "Basic",
-            "Bearer",
-            "Bearer ",
-            "BearerX",
-            "ApiKeyaWQ6cw==",
-        ] {
-            assert!(matches!(read(value), Ok(None)), "{value}");
-        }
-        assert!(matches!(presented(&HeaderMap::new(), true), Ok(None)));
-    }
-
-    #[test]
-    fn without_the_key_service_the_scheme_is_unknown() {
-        let mut headers = HeaderMap::new();
-        headers.append(AUTHORIZATION, HeaderValue::from_static("ApiKey aWQ6cw=="));
-        assert!(matches!(presented(&headers, false), Ok(None)));
-    }
-
-    #[test]
-    fn a_basic_credential_is_trimmed_and_split_at_the_first_colon() {
-        let Ok(Some(Presented::Basic(credential))) = read("basic   YTpiOmM=  ") else {
-            panic!("a credential");
-        };
-        assert_eq!((credential.username.as_str(), credential.password.expose()), ("a", b"b:c".as_slice()));
-        assert_eq!(read("Basic YQ==").map(|_| ()), Err(MalformedCredential::BasicValue));
-        assert_eq!(read("Basic *").map(|_| ()), Err(MalformedCredential::BasicEncoding));
-    }
-
-    #[test]
-    fn refuses_two_authorization_headers() {
-        let mut headers = HeaderMap::new();
-        headers.append(AUTHORIZATION, HeaderValue::from_static("ApiKey aWQ6cw=="));
-        headers.append(AUTHORIZATION, HeaderValue::from_static("ApiKey aWQ6cw=="));
-        assert_eq!(presented(&headers, true).map(|_| ()), Err(MalformedCredential::SeveralHeaders));
-    }
-
-    #[test]
-    fn nothing_secret_is_printed() {
-        let printed = format!("{:?} {:?}", read("ApiKey aWQ6aHVudGVyMg=="), read("Basic YTpodW50ZXIy"));
-        assert!(!printed.contains("hunter2"), "{printed}");
-    }
-}
+mod tests;
