@@ -1,7 +1,8 @@
 //! Why a request was refused.
 //!
-//! The client reads one text for every bad key (see [`crate::reply`]); the precise reason goes to the metrics, the log and
-//! the response-code details. Trouble with the table is never told as a bad key, and a bad key never as trouble.
+//! The client reads one text for every bad key (see [`crate::reply`]); the precise reason goes to the
+//! metrics, the log and the response-code details. Trouble with the table is never told as a bad key, and a
+//! bad key never as trouble.
 
 use crate::credential::MalformedCredential;
 
@@ -47,7 +48,8 @@ pub enum Unavailable {
 }
 
 impl Denial {
-    /// The precise reason in snake case: a metric's label and a response-code detail, never shown to the client.
+    /// The precise reason in snake case: a metric's label and a response-code detail, never shown to the
+    /// client.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {

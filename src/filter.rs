@@ -1,4 +1,5 @@
-//! The rules of the filter over a [`Host`]: what becomes of a request whatever the host does, and of the table between requests.
+//! The rules of the filter over a [`Host`]: what becomes of a request whatever the host does, and of the
+//! table between requests.
 //!
 //! | part | decides |
 //! |------|---------|
@@ -7,8 +8,8 @@
 //! | [`Filter`] | one configuration in one VM: requests in this file, what happens between them in `following` |
 //! | [`Vm`] | who finishes the work of a plugin that has ended |
 //!
-//! A request passes only after each of its owned headers was set or removed. Where the host fails before that, the request is refused; where it
-//! would not even send the refusal, the request stays held.
+//! A request passes only after each of its owned headers was set or removed. Where the host fails before
+//! that, the request is refused; where it would not even send the refusal, the request stays held.
 
 mod feed_call;
 mod following;
@@ -92,7 +93,8 @@ impl<H: Host> Filter<H> {
         }
     }
 
-    /// Whether it has a table to keep fresh. One that looks at no credential ticks for those that have left alone.
+    /// Whether it has a table to keep fresh. One that looks at no credential ticks for those that have left
+    /// alone.
     fn follows(&self) -> bool {
         self.config.authentication != Authentication::Off
     }
@@ -145,7 +147,8 @@ impl<H: Host> Filter<H> {
                 let reply = reply_to(denial, Some(&headers));
                 drop(headers);
                 if let Some(id) = claimed_id.filter(|_| self.config.identity.filter_state().claimed_id) {
-                    // The log misses a name where the host would not take it; the request is refused all the same.
+                    // The log misses a name where the host would not take it; the request is refused all the
+                    // same.
                     let _ = request.set_filter_state(CLAIMED_ID_STATE, &header_value::encode(id.as_str()));
                 }
                 self.refuse(denial, &reply, request)
@@ -154,7 +157,8 @@ impl<H: Host> Filter<H> {
         }
     }
 
-    /// What lets the upstream read the identity of the key and no other. A credential that is not looked at is not ours to remove.
+    /// What lets the upstream read the identity of the key and no other. A credential that is not looked at
+    /// is not ours to remove.
     fn edits<'a, K: KeyIdentity>(
         &'a self,
         key: Option<&'a K>,
@@ -196,7 +200,8 @@ impl<H: Host> Filter<H> {
         Handled::Replied
     }
 
-    /// A request without an answer to who it is, or with a header of ours that still is the client's, must not reach the upstream.
+    /// A request without an answer to who it is, or with a header of ours that still is the client's, must
+    /// not reach the upstream.
     fn refuse_for_the_host(&self, request: &mut H::Request) -> Handled {
         let denial = Denial::Unavailable(Unavailable::HostFailed);
         let reply = reply_to(denial, request.headers().ok().as_ref());
@@ -219,7 +224,8 @@ impl<H: Host> Filter<H> {
             });
             match handled {
                 Ok(Handled::Waits | Handled::Passed) => {}
-                // One that the host knows no more has ended. Were it there all the same, nothing of it may pass.
+                // One that the host knows no more has ended. Were it there all the same, nothing of it may
+                // pass.
                 Ok(Handled::Replied) | Err(HostFailed) => self.held.refuse(id),
             }
         }
@@ -237,7 +243,8 @@ fn reply_to(denial: Denial, headers: Option<&impl Headers>) -> Reply {
     Reply::to(denial, headers, Duration::from_millis(RETRY_AFTER_MS))
 }
 
-/// Makes texts of what is told in filter state, where the host can. Where it cannot, or was told before, nothing is lost but that.
+/// Makes texts of what is told in filter state, where the host can. Where it cannot, or was told before,
+/// nothing is lost but that.
 fn declare_filter_state(host: &impl Host, config: &Config) {
     let filter_state = config.identity.filter_state();
     let fields = filter_state.fields.iter().map(|field| field.filter_state());

@@ -4,10 +4,12 @@
 //! number u32 | (name length u32, value length u32)* | (name, 0, value, 0)*
 //! ```
 //!
-//! This is the header map of the proxy-wasm ABI 0.2.1; numbers are little-endian. Nothing is copied on the request path: names and values
-//! are slices of the buffer. Both are the bytes they are. A proxy passes only names that HTTP allows, but nothing here depends on it.
+//! This is the header map of the proxy-wasm ABI 0.2.1; numbers are little-endian. Nothing is copied on the
+//! request path: names and values are slices of the buffer. Both are the bytes they are. A proxy passes only
+//! names that HTTP allows, but nothing here depends on it.
 
-/// Headers or trailers: all of them, in order, whatever their names. A host lends its own, or hands them over.
+/// Headers or trailers: all of them, in order, whatever their names. A host lends its own, or hands them
+/// over.
 pub trait Headers {
     /// Each name with its value.
     fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])>;
@@ -39,7 +41,8 @@ const NUMBER_LEN: usize = 4;
 const LENGTHS_LEN: usize = 2 * NUMBER_LEN;
 
 impl HeaderPairs {
-    /// Takes the host's buffer. No bytes are no headers; `None` when the buffer is not a header map and nothing else.
+    /// Takes the host's buffer. No bytes are no headers; `None` when the buffer is not a header map and
+    /// nothing else.
     #[must_use]
     pub fn read(bytes: Vec<u8>) -> Option<Self> {
         if bytes.is_empty() {

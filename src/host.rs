@@ -1,10 +1,11 @@
 //! What the rules of the filter need of a proxy.
 //!
-//! A [`Host`] is what one plugin of one VM can ask for at any time; a [`HostRequest`] is the request that a callback brings, or that was held and is
-//! looked at again. Both are translation and nothing else: whatever is decided is decided by [`crate::filter`].
+//! A [`Host`] is what one plugin of one VM can ask for at any time; a [`HostRequest`] is the request that a
+//! callback brings, or that was held and is looked at again. Both are translation and nothing else: whatever
+//! is decided is decided by [`crate::filter`].
 //!
-//! Every call that can fail returns a value. What a host can lend is lent: headers and the body of an answer are read where they are, and the
-//! borrow ends before anything is changed.
+//! Every call that can fail returns a value. What a host can lend is lent: headers and the body of an answer
+//! are read where they are, and the borrow ends before anything is changed.
 
 use std::fmt;
 use std::time::Duration;
@@ -81,7 +82,8 @@ pub trait Host: HostClocks + HostMetrics + SharedStore + Clone {
     ///
     /// # Errors
     ///
-    /// [`HostFailed`] when the cluster is unknown to this thread, has no healthy host, or has too many calls already.
+    /// [`HostFailed`] when the cluster is unknown to this thread, has no healthy host, or has too many calls
+    /// already.
     fn send(&self, call: &HttpCall<'_>) -> Result<CallId, HostFailed>;
 
     /// Asks for a tick every so often.
@@ -119,7 +121,8 @@ pub trait Host: HostClocks + HostMetrics + SharedStore + Clone {
     fn log(&self, level: LogLevel, message: fmt::Arguments<'_>);
 }
 
-/// Numbers that the proxy shows. Counters are the process's, whichever VM counts; a gauge shows the last value any VM set.
+/// Numbers that the proxy shows. Counters are the process's, whichever VM counts; a gauge shows the last
+/// value any VM set.
 pub trait HostMetrics {
     /// A number that only grows.
     ///
@@ -230,7 +233,8 @@ pub trait HostAnswer {
     ///
     /// # Errors
     ///
-    /// [`HostFailed`] when there are none: the call was reset, ran out of time after its headers, or had a body beyond the host's limit.
+    /// [`HostFailed`] when there are none: the call was reset, ran out of time after its headers, or had a
+    /// body beyond the host's limit.
     fn headers(&self) -> Result<Self::Headers<'_>, HostFailed>;
 
     /// The body of the answer.

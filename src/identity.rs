@@ -1,13 +1,13 @@
 //! Who the caller is, told to the upstream in headers.
 //!
-//! The filter owns a fixed list of header names. On every path, admitted or not, each of them ends up either set by the filter
-//! or absent: the upstream believes these headers, so a copy that a client sent must never reach it. The same goes
-//! for look-alikes. A CGI-style upstream turns `x_api_key_id` and `x.api.key.id` into the variable that `x-api-key-id`
-//! would become (RFC 3875, section 4.1.18), and some turn every character but letters and digits into `_`; two names look alike
-//! here when they are equal after that.
+//! The filter owns a fixed list of header names. On every path, admitted or not, each of them ends up either
+//! set by the filter or absent: the upstream believes these headers, so a copy that a client sent must never
+//! reach it. The same goes for look-alikes. A CGI-style upstream turns `x_api_key_id` and `x.api.key.id` into
+//! the variable that `x-api-key-id` would become (RFC 3875, section 4.1.18), and some turn every character
+//! but letters and digits into `_`; two names look alike here when they are equal after that.
 //!
-//! Only what must change is edited, because any edit makes Envoy choose the route again. The host removes and replaces a
-//! header by its name in any case, all of its copies at once, and the edits count on that.
+//! Only what must change is edited, because any edit makes Envoy choose the route again. The host removes and
+//! replaces a header by its name in any case, all of its copies at once, and the edits count on that.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,8 +25,8 @@ pub use field::IdentityField;
 
 /// A verified key, as far as the headers are concerned.
 ///
-/// Values are ready to be sent: encoded by [`latchkey_key_feed::header_value`]. `None` and the empty text both mean that there is nothing
-/// to tell.
+/// Values are ready to be sent: encoded by [`latchkey_key_feed::header_value`]. `None` and the empty text
+/// both mean that there is nothing to tell.
 pub trait KeyIdentity {
     /// The value of a field.
     fn value(&self, field: IdentityField) -> Option<&str>;
@@ -62,7 +62,8 @@ pub struct FilterState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityHeaders {
     owned: Vec<OwnedHeader>,
-    /// Bit n is set when a name of n bytes is owned. Most of a client's headers have another length, and are told from ours by that alone.
+    /// Bit n is set when a name of n bytes is owned. Most of a client's headers have another length, and are
+    /// told from ours by that alone.
     lengths: u64,
     filter_state: FilterState,
 }
@@ -91,15 +92,16 @@ pub enum InvalidHeaderName {
     TooLong,
 }
 
-/// A name, and what is told in it; `None` when its field is switched off and a client's copy is all there could be.
+/// A name, and what is told in it; `None` when its field is switched off and a client's copy is all there
+/// could be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct OwnedHeader {
     name: String,
     source: Option<IdentitySource>,
 }
 
-/// Names with a meaning of their own: framing and connection (RFC 9110, section 7.6.1; RFC 9112), the credential, and what
-/// Envoy tells the upstream about the connection.
+/// Names with a meaning of their own: framing and connection (RFC 9110, section 7.6.1; RFC 9112), the
+/// credential, and what Envoy tells the upstream about the connection.
 const RESERVED: &[&str] = &[
     "authorization",
     "connection",
@@ -127,7 +129,8 @@ const RESERVED: &[&str] = &[
     "x-request-id",
 ];
 
-/// Where the rest of the proxy finds the id that a refused request presented: filter state `wasm.` and this. Nobody has proven it.
+/// Where the rest of the proxy finds the id that a refused request presented: filter state `wasm.` and this.
+/// Nobody has proven it.
 pub const CLAIMED_ID_STATE: &str = "latchkey.claimed_id";
 
 /// Its name in the configuration.
@@ -137,8 +140,9 @@ pub const CLAIMED_ID: &str = "claimed_id";
 const RESERVED_PREFIXES: &[&str] = &["grpc-", "x-envoy-"];
 
 impl IdentityHeaders {
-    /// The headers to set, by name. The filter owns the default name of every field all the same, whether the field is switched off or told in
-    /// another header: an upstream that was written for the default goes on believing it.
+    /// The headers to set, by name. The filter owns the default name of every field all the same, whether the
+    /// field is switched off or told in another header: an upstream that was written for the default goes on
+    /// believing it.
     ///
     /// `filter_state` is what the rest of the proxy is told as well.
     ///
@@ -172,10 +176,11 @@ impl IdentityHeaders {
         Ok(Self::of(owned, filter_state))
     }
 
-    /// What to change so that the upstream reads the identity of `admitted` and nothing that the client made up; without a key,
-    /// that it reads no identity at all.
+    /// What to change so that the upstream reads the identity of `admitted` and nothing that the client made
+    /// up; without a key, that it reads no identity at all.
     ///
-    /// The credential goes too, unless `forward_credential`. Any other use of `authorization` is the upstream's.
+    /// The credential goes too, unless `forward_credential`. Any other use of `authorization` is the
+    /// upstream's.
     #[must_use]
     pub fn edits<'a, K: KeyIdentity>(
         &'a self,

@@ -6,9 +6,9 @@
 //!                                          request
 //! ```
 //!
-//! Every module but `proxy` is pure: the time, random numbers and the proxy's shared data come in as arguments. [`filter`] puts the others together
-//! over any [`host`], so all that matters is tested without a proxy. `proxy` is the proxy-wasm host: it holds no rule, and only exists in the
-//! WebAssembly build.
+//! Every module but `proxy` is pure: the time, random numbers and the proxy's shared data come in as
+//! arguments. [`filter`] puts the others together over any [`host`], so all that matters is tested without a
+//! proxy. `proxy` is the proxy-wasm host: it holds no rule, and only exists in the WebAssembly build.
 
 pub mod clock;
 pub mod config;

@@ -4,28 +4,31 @@ use std::time::Duration;
 
 use latchkey_key_feed::limits::KEY_ID_LEN_MAX;
 
-/// Longest Base64 text of a credential, in bytes. Ours have 60 (a 20-byte id, a colon, a 22-byte secret). Room is left for
-/// the longest id with a secret of 1000 bytes, and decoding plus hashing stays at a few microseconds for whoever asks.
+/// Longest Base64 text of a credential, in bytes. Ours have 60 (a 20-byte id, a colon, a 22-byte secret).
+/// Room is left for the longest id with a secret of 1000 bytes, and decoding plus hashing stays at a few
+/// microseconds for whoever asks.
 pub const CREDENTIAL_LEN_MAX: usize = 2048;
 
-/// Most bytes of a path that a refusal repeats to the client. A path may have 60 KiB (Envoy, `max_request_headers_kb`),
-/// and a refusal costs its sender more than us only while it is short.
+/// Most bytes of a path that a refusal repeats to the client. A path may have 60 KiB (Envoy,
+/// `max_request_headers_kb`), and a refusal costs its sender more than us only while it is short.
 pub const REPLY_PATH_LEN_MAX: usize = 256;
 
-/// Keys that a page of a fresh table holds on average. Eight records of 150 bytes make a page of about 1 KiB, which the host
-/// hands over in the time of a 200-byte one (1.5 microseconds; copying begins to show at 16 KiB).
+/// Keys that a page of a fresh table holds on average. Eight records of 150 bytes make a page of about 1 KiB,
+/// which the host hands over in the time of a 200-byte one (1.5 microseconds; copying begins to show at 16
+/// KiB).
 pub const KEYS_PER_PAGE: u64 = 8;
 
-/// Keys a page may hold on average before the table is built anew with more pages. Four times the aim, so that a growing
-/// fleet of keys is laid out again only every second doubling.
+/// Keys a page may hold on average before the table is built anew with more pages. Four times the aim, so
+/// that a growing fleet of keys is laid out again only every second doubling.
 pub const KEYS_PER_PAGE_MAX: u64 = 32;
 
-/// Binary logarithm of the pages that a load lays out at once: 512 pages, 4,096 keys at [`KEYS_PER_PAGE`]. That is 2 milliseconds of work,
-/// the longest that a load holds its thread.
+/// Binary logarithm of the pages that a load lays out at once: 512 pages, 4,096 keys at [`KEYS_PER_PAGE`].
+/// That is 2 milliseconds of work, the longest that a load holds its thread.
 pub const PAGES_PER_PARTITION_BITS: u8 = 9;
 
-/// Most bytes that a load holds back of a partition before it puts them into shared data. A partition of 4,096 records of 150 bytes fills forty
-/// of these; what all partitions hold back comes to 4 bytes a key, for as long as the VM lives.
+/// Most bytes that a load holds back of a partition before it puts them into shared data. A partition of
+/// 4,096 records of 150 bytes fills forty of these; what all partitions hold back comes to 4 bytes a key, for
+/// as long as the VM lives.
 pub const RUN_LEN: usize = 16 * 1024;
 
 /// Fewest page bits of a table: 16 pages. Smaller tables would save nothing and be rebuilt sooner.
@@ -34,103 +37,115 @@ pub const PAGE_BITS_MIN: u8 = 4;
 /// Most page bits of a table: 16.7 million pages, 134 million keys at [`KEYS_PER_PAGE`].
 pub const PAGE_BITS_MAX: u8 = 24;
 
-/// Most bytes that removed keys take in a page: about fifty of Latchkey's ids, so that for each key six removed ones can be told from unknown ones.
-/// A table that is full of them takes about twice as much memory.
+/// Most bytes that removed keys take in a page: about fifty of Latchkey's ids, so that for each key six
+/// removed ones can be told from unknown ones. A table that is full of them takes about twice as much memory.
 pub const REMOVED_LEN_MAX: usize = 2 * 1024;
 
 /// Most ids that are logged of the rows of one answer that were set aside. Their number is told whole.
 pub const SET_ASIDE_NAMED_MAX: usize = 16;
 
-/// How often a compare-and-swap of shared data is tried before the writer gives up. Only a deposed follower competes, and it
-/// stops at its first defeat.
+/// How often a compare-and-swap of shared data is tried before the writer gives up. Only a deposed follower
+/// competes, and it stops at its first defeat.
 pub const SWAP_TRIES_MAX: u32 = 8;
 
-/// How often a reader follows the table to a new generation within one look-up. Generations are minutes apart.
+/// How often a reader follows the table to a new generation within one look-up. Generations are minutes
+/// apart.
 pub const GENERATION_HOPS_MAX: u32 = 3;
 
-/// How long a VM uses the table header it has read, in milliseconds. It only ages the freshness that the VM sees:
-/// a page of another generation sends the reader back at once.
+/// How long a VM uses the table header it has read, in milliseconds. It only ages the freshness that the VM
+/// sees: a page of another generation sends the reader back at once.
 pub const HEADER_LIFE_MS: u64 = 250;
 
-/// Most pages that a VM keeps for itself. A thousand keys lie in so many at most; a page is about 1 KiB, so all are about 1 MiB of a VM.
+/// Most pages that a VM keeps for itself. A thousand keys lie in so many at most; a page is about 1 KiB, so
+/// all are about 1 MiB of a VM.
 pub const HOT_PAGES: usize = 1_024;
 
 /// Longest page that a VM keeps, in bytes: four times the common one. It bounds what a VM keeps to 4 MiB.
 pub const HOT_PAGE_LEN_MAX: usize = 4 * 1024;
 
-/// Pages of an old generation cleared in one tick: about 4 milliseconds of work, so that no request of the thread waits longer.
+/// Pages of an old generation cleared in one tick: about 4 milliseconds of work, so that no request of the
+/// thread waits longer.
 pub const SWEEP_PAGES_PER_TICK: u32 = 2_048;
 
-/// Rows asked of the feed at once: 1,000 apply in about 5 milliseconds, the longest the follower holds its thread.
+/// Rows asked of the feed at once: 1,000 apply in about 5 milliseconds, the longest the follower holds its
+/// thread.
 pub const FEED_ROWS_PER_POLL: u32 = 1_000;
 
-/// How long the follower's lease lasts without renewal, in milliseconds: thirty ticks. It bounds how long the feed stands still
-/// after the following VM has died.
+/// How long the follower's lease lasts without renewal, in milliseconds: thirty ticks. It bounds how long the
+/// feed stands still after the following VM has died.
 pub const LEASE_MS: u64 = 3_000;
 
-/// How many of the VMs of a process may follow at once, the others after [`IDLE_FIRST_MS`]: Envoy configures a canary VM, which never ticks, then the
-/// VM of its main thread, which never serves a request, then those of its workers.
+/// How many of the VMs of a process may follow at once, the others after [`IDLE_FIRST_MS`]: Envoy configures
+/// a canary VM, which never ticks, then the VM of its main thread, which never serves a request, then those
+/// of its workers.
 pub const FIRST_FOLLOWERS: u32 = 2;
 
-/// How long a VM that serves requests leaves a free lease to VMs that do not, in milliseconds: three of their ticks.
+/// How long a VM that serves requests leaves a free lease to VMs that do not, in milliseconds: three of their
+/// ticks.
 pub const IDLE_FIRST_MS: u64 = 300;
 
-/// Time between ticks of a VM, in milliseconds: how soon a waiting request sees the first table, and how soon a free lease is
-/// taken. A tick costs about 3 microseconds.
+/// Time between ticks of a VM, in milliseconds: how soon a waiting request sees the first table, and how soon
+/// a free lease is taken. A tick costs about 3 microseconds.
 pub const TICK_MS: u64 = 100;
 
 /// Time between ticks while there is work to do in slices, in milliseconds.
 pub const TICK_BUSY_MS: u64 = 1;
 
-/// By how much the wall clock may have moved on since the last tick for a request to tell the time by it alone, in milliseconds: ten ticks, so that a late
-/// tick costs no further call of the host. It is also the most by which setting the wall clock can make an age wrong, until the next tick.
+/// By how much the wall clock may have moved on since the last tick for a request to tell the time by it
+/// alone, in milliseconds: ten ticks, so that a late tick costs no further call of the host. It is also the
+/// most by which setting the wall clock can make an age wrong, until the next tick.
 pub const TICK_LATE_MS_MAX: u64 = 10 * TICK_MS;
 
-/// By how much the two clocks may drift apart between two ticks, in milliseconds, before the wall clock counts as set. NTP slews by at most half
-/// a millisecond a second (`adjtimex`, RFC 5905 section 11.3), and steps from 128 milliseconds on.
+/// By how much the two clocks may drift apart between two ticks, in milliseconds, before the wall clock
+/// counts as set. NTP slews by at most half a millisecond a second (`adjtimex`, RFC 5905 section 11.3), and
+/// steps from 128 milliseconds on.
 pub const CLOCK_STEP_MS: u64 = 1_000;
 
-/// Time until the first tick of a new configuration, in milliseconds: the feed is asked for at once, but not by a canary VM, which never ticks.
+/// Time until the first tick of a new configuration, in milliseconds: the feed is asked for at once, but not
+/// by a canary VM, which never ticks.
 pub const FIRST_TICK_MS: u64 = 1;
 
-/// When a client that was refused for lack of a table may ask again, in milliseconds: the follower has tried a few times by then.
+/// When a client that was refused for lack of a table may ask again, in milliseconds: the follower has tried
+/// a few times by then.
 pub const RETRY_AFTER_MS: u64 = 1_000;
 
-/// How long the follower leaves a service alone that has told it everything up to the end of its credential, in milliseconds: as long as after many
-/// failures. The credential may be mended, and nothing else is to be had.
+/// How long the follower leaves a service alone that has told it everything up to the end of its credential,
+/// in milliseconds: as long as after many failures. The credential may be mended, and nothing else is to be
+/// had.
 pub const CREDENTIAL_ENDED_MS: u64 = BACKOFF_MS_MAX;
 
-/// How long a plugin that ends stays among those that count, in milliseconds: ten ticks. The one that takes its place has ticked by then, and so the
-/// table is not given up between the two.
+/// How long a plugin that ends stays among those that count, in milliseconds: ten ticks. The one that takes
+/// its place has ticked by then, and so the table is not given up between the two.
 pub const LINGER_MS: u64 = 10 * TICK_MS;
 
-/// How long the answer to the goodbye of a plugin that has ended is waited for, in milliseconds. Nothing is kept
-/// alive for it.
+/// How long the answer to the goodbye of a plugin that has ended is waited for, in milliseconds. Nothing is
+/// kept alive for it.
 pub const GOODBYE_MS: u64 = 2_000;
 
-/// Most tables that the directory of a process lists, each with 16 bytes. A proxy has one or two, and another for each change of the key service's place or
-/// of what the upstream is told.
+/// Most tables that the directory of a process lists, each with 16 bytes. A proxy has one or two, and another
+/// for each change of the key service's place or of what the upstream is told.
 pub const TABLES_MAX: usize = 64;
 
 /// Time between two looks at the tables of the process, in milliseconds.
 pub const TABLE_LOOK_MS: u64 = 1_000;
 
-/// After how many looks at a table that gives no sign of life it is cleared: a minute, six hundred ticks. Looks are counted and not time, because
-/// a process that was stopped has not looked either.
+/// After how many looks at a table that gives no sign of life it is cleared: a minute, six hundred ticks.
+/// Looks are counted and not time, because a process that was stopped has not looked either.
 pub const TABLE_SILENT_LOOKS: u32 = 60;
 
 /// First delay after a failed poll, in milliseconds; each further failure doubles it.
 pub const BACKOFF_MS_MIN: u64 = 100;
 
-/// Longest delay after a failed poll, in milliseconds: how long an edge takes to notice that the service is back.
+/// Longest delay after a failed poll, in milliseconds: how long an edge takes to notice that the service is
+/// back.
 pub const BACKOFF_MS_MAX: u64 = 10_000;
 
-/// Failures in a row after which a follower hands its lease over: another VM may reach what this one cannot (a cluster that
-/// its thread does not know yet, a newer credential).
+/// Failures in a row after which a follower hands its lease over: another VM may reach what this one cannot
+/// (a cluster that its thread does not know yet, a newer credential).
 pub const FAILURES_BEFORE_HANDOVER: u32 = 3;
 
-/// How much longer than the call's own timeout the follower waits for its answer, in milliseconds. The host drops the answer of a call whose
-/// plugin was replaced meanwhile.
+/// How much longer than the call's own timeout the follower waits for its answer, in milliseconds. The host
+/// drops the answer of a call whose plugin was replaced meanwhile.
 pub const ANSWER_GRACE_MS: u64 = 2_000;
 
 /// Longest name of an identity header, in bytes. HTTP sets no limit; common names stay below 40.
@@ -142,8 +157,8 @@ pub const METADATA_HEADERS_MAX: usize = 32;
 /// Longest dotted path into a key's metadata, in bytes: room for a dozen nested names.
 pub const METADATA_PATH_LEN_MAX: usize = 256;
 
-/// Longest name of a cluster, in bytes. Istio builds it of a host name (at most 253 bytes, RFC 1035, section 2.3.4), a
-/// port, a subset and a direction.
+/// Longest name of a cluster, in bytes. Istio builds it of a host name (at most 253 bytes, RFC 1035, section
+/// 2.3.4), a port, a subset and a direction.
 pub const CLUSTER_LEN_MAX: usize = 512;
 
 /// Longest `:authority`, in bytes: a host name (at most 253, RFC 1035, section 2.3.4), a colon and a port.
@@ -177,8 +192,8 @@ pub const START_UP_WAIT_MAX: Duration = Duration::from_secs(5 * 60);
 /// Shortest age at which a table may be called stale or refused: that of the shortest long poll.
 pub const STALE_AFTER_MIN: Duration = Duration::from_secs(1);
 
-/// Longest age of a table by which requests are still admitted, and longest to call it fresh. Whoever wants more wants no
-/// revocation.
+/// Longest age of a table by which requests are still admitted, and longest to call it fresh. Whoever wants
+/// more wants no revocation.
 pub const REFUSE_AFTER_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const _: () = assert!(

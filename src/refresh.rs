@@ -1,7 +1,7 @@
 //! Following the feed: one VM of the process reads it and applies it to the table, for all of them.
 //!
-//! The follower performs no IO. It is told what happened and the time, and says what to ask the service next; the shell around it sends the
-//! request and brings the answer back.
+//! The follower performs no IO. It is told what happened and the time, and says what to ask the service next;
+//! the shell around it sends the request and brings the answer back.
 //!
 //! | state       | event                         | does                                                  | next        |
 //! |-------------|-------------------------------|-------------------------------------------------------|-------------|
@@ -20,11 +20,13 @@
 //! | Sweeping    | tick                          | clears a slice of the old generation                  | Sweeping, then Sending |
 //! | any but Watching | tick, another VM holds the lease |                                                | Watching    |
 //!
-//! A load is seconds of work, so a VM that has come to serve requests since it took the lease leaves the load to one that does not.
+//! A load is seconds of work, so a VM that has come to serve requests since it took the lease leaves the load
+//! to one that does not.
 //!
-//! What it asks is also what it acknowledges: a request after cursor N of an epoch says that no VM of the process admits by anything older.
-//! That is why a new generation is swept before the next request, whoever the follower then is. A request of a load (after 0, or with
-//! `purged`) acknowledges nothing: the table before it may still be read.
+//! What it asks is also what it acknowledges: a request after cursor N of an epoch says that no VM of the
+//! process admits by anything older. That is why a new generation is swept before the next request, whoever
+//! the follower then is. A request of a load (after 0, or with `purged`) acknowledges nothing: the table
+//! before it may still be read.
 
 mod answering;
 mod back_off;
@@ -160,8 +162,9 @@ impl<K: FeedSink> Follower<K> {
         step
     }
 
-    /// Asks with the next tick whether the table is current, whatever there was to wait for: the clock was set or the machine slept, and nobody knows
-    /// for how long. The answer to a request on its way is dropped. A load asks without a pause anyway.
+    /// Asks with the next tick whether the table is current, whatever there was to wait for: the clock was
+    /// set or the machine slept, and nobody knows for how long. The answer to a request on its way is
+    /// dropped. A load asks without a pause anyway.
     pub fn ask_at_once(&mut self) {
         self.state = match mem::replace(&mut self.state, State::Watching) {
             State::Polling { reading: reading @ Reading::Following { .. }, .. }
@@ -198,7 +201,8 @@ impl<K: FeedSink> Follower<K> {
         match mem::replace(&mut self.state, State::Watching) {
             State::Polling { call: awaited, call_end, reading, .. } if awaited == call => {
                 if let Some(reading) = self.catch_up(reading, now.monotonic, jitter, &mut step) {
-                    // The service counts on no table being younger than the call could be, however late it is told here.
+                    // The service counts on no table being younger than the call could be, however late it is
+                    // told here.
                     self.read(reading, answer, now.no_later_than(call_end), jitter, &mut step);
                 }
             }
@@ -254,7 +258,8 @@ impl<K: FeedSink> Follower<K> {
         self.state = State::Sending { reading };
     }
 
-    /// Begins to load, or leaves the lease, and so the load, to a VM on which no request waits. If none takes it, a VM that serves does.
+    /// Begins to load, or leaves the lease, and so the load, to a VM on which no request waits. If none takes
+    /// it, a VM that serves does.
     fn load(&mut self, reason: LoadReason, now: MonotonicMillis, step: &mut Step) {
         if (self.took_as, self.candidate) == (Candidate::Idle, Candidate::Serving) {
             self.sink.hand_over(self.id, now, self.failures);

@@ -1,10 +1,11 @@
 //! How a refusal looks to the client.
 //!
-//! The shape is Elasticsearch's error body, which its official clients take apart, and every bad key has the same words: what
-//! was wrong with it would help whoever guesses. The precise reason stands in the response-code details, for the access log.
+//! The shape is Elasticsearch's error body, which its official clients take apart, and every bad key has the
+//! same words: what was wrong with it would help whoever guesses. The precise reason stands in the
+//! response-code details, for the access log.
 //!
-//! A gRPC client reads no body. Envoy turns a local reply to it into trailers whose `grpc-message` is the body, so that is the
-//! bare reason then.
+//! A gRPC client reads no body. Envoy turns a local reply to it into trailers whose `grpc-message` is the
+//! body, so that is the bare reason then.
 
 use std::time::Duration;
 
@@ -79,7 +80,8 @@ impl From<Denial> for DenyStatus {
 }
 
 impl Reply {
-    /// The answer to a refused request, whose headers may be unknown. `retry_after` is when asking again may help; only a 503 tells it.
+    /// The answer to a refused request, whose headers may be unknown. `retry_after` is when asking again may
+    /// help; only a 503 tells it.
     #[must_use]
     pub fn to(denial: Denial, request: Option<&impl Headers>, retry_after: Duration) -> Self {
         let status = DenyStatus::from(denial);
@@ -120,8 +122,9 @@ fn public_reason(denial: Denial, request: Option<&impl Headers>) -> String {
     }
 }
 
-/// Elasticsearch's error body. Its Python client reads the message from the first root cause. Whoever floods the proxy with bad
-/// keys gets one of these each time, so it is put together from its parts and not from a tree.
+/// Elasticsearch's error body. Its Python client reads the message from the first root cause. Whoever floods
+/// the proxy with bad keys gets one of these each time, so it is put together from its parts and not from a
+/// tree.
 fn envelope(status: DenyStatus, reason: &str) -> String {
     let (kind, challenge, code) = match status {
         DenyStatus::Unauthorized401 => {

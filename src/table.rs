@@ -1,8 +1,8 @@
 //! The key table: all keys of one feed, once per Envoy process, in proxy-wasm shared data.
 //!
-//! The table is an array of 2^k pages, and a key lives in page `hash(id) mod 2^k`, so a look-up is one read of shared data.
-//! Shared data has no delete, therefore the set of names is bounded: two *slots* of pages, which generations use in turn, and the *runs* in which a
-//! load puts rows aside.
+//! The table is an array of 2^k pages, and a key lives in page `hash(id) mod 2^k`, so a look-up is one read
+//! of shared data. Shared data has no delete, therefore the set of names is bounded: two *slots* of pages,
+//! which generations use in turn, and the *runs* in which a load puts rows aside.
 //!
 //! | entry  | holds                                                        | written by |
 //! |--------|--------------------------------------------------------------|------------|
@@ -12,17 +12,23 @@
 //!
 //! What keeps it right whoever writes:
 //!
-//! * A page only moves forward. A change is applied only where its sequence number is higher than the page's, so a
-//!   follower that was deposed and does not know it can never bring a revoked key back.
-//! * A generation is built in the slot that nobody reads, and becomes live by one swap of the header, when it is whole.
-//! * Every build has a generation number of its own. A page of a higher one stops the writer; a page of a lower one is empty.
-//! * A reader believes a page only if its generation is the live one. Otherwise it reads the header again. The follower clears the old
-//!   slot before it acknowledges anything read in the new generation, so after an acknowledgement no VM can admit by an old page.
-//! * A reader may keep pages it has read, and counts on the change stamp: it looks at the stamp before it reads a page, and again before it uses a
-//!   kept one. A writer moves the stamp after it has found all changes in the pages, its own or another's, and before it writes the header from
-//!   which anybody could acknowledge them.
-//! * What its records hold is part of a table's name, so no VM reads a record in which another left something out.
-//! * The header's cursor is written after the pages: a successor applies again what is already there, and skips it.
+//! * A page only moves forward. A change is applied only where its sequence number is higher than the page's,
+//!   so a follower that was deposed and does not know it can never bring a revoked key back.
+//! * A generation is built in the slot that nobody reads, and becomes live by one swap of the header, when it
+//!   is whole.
+//! * Every build has a generation number of its own. A page of a higher one stops the writer; a page of a
+//!   lower one is empty.
+//! * A reader believes a page only if its generation is the live one. Otherwise it reads the header again.
+//!   The follower clears the old slot before it acknowledges anything read in the new generation, so after an
+//!   acknowledgement no VM can admit by an old page.
+//! * A reader may keep pages it has read, and counts on the change stamp: it looks at the stamp before it
+//!   reads a page, and again before it uses a kept one. A writer moves the stamp after it has found all
+//!   changes in the pages, its own or another's, and before it writes the header from which anybody could
+//!   acknowledge them.
+//! * What its records hold is part of a table's name, so no VM reads a record in which another left something
+//!   out.
+//! * The header's cursor is written after the pages: a successor applies again what is already there, and
+//!   skips it.
 
 mod build;
 mod bytes;

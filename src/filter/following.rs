@@ -1,4 +1,5 @@
-//! How a plugin keeps the table: it joins the others of its table, follows the feed when it is its turn, and leaves.
+//! How a plugin keeps the table: it joins the others of its table, follows the feed when it is its turn, and
+//! leaves.
 
 use std::cell::{OnceCell, RefCell, RefMut};
 use std::time::Duration;
@@ -118,7 +119,8 @@ impl<H: Host> Filter<H> {
         self.report(tick.now);
     }
 
-    /// What the plugin has since its first tick. `None` when others kept writing the register, to be tried again with the next.
+    /// What the plugin has since its first tick. `None` when others kept writing the register, to be tried
+    /// again with the next.
     fn join(&self, now: MonotonicMillis) -> Option<&Joined<H>> {
         let Following { names, id, joined } = &self.following;
         let host = &self.host;

@@ -70,8 +70,8 @@ impl<H: Host> RequestFilter<H> {
         self.hold_or_pass()
     }
 
-    /// A request that has not passed must not move on, whatever part of it arrives. With `allow_on_headers_stop_iteration` Envoy brings the body and
-    /// trailers while the headers are held.
+    /// A request that has not passed must not move on, whatever part of it arrives. With
+    /// `allow_on_headers_stop_iteration` Envoy brings the body and trailers while the headers are held.
     fn hold_or_pass(&self) -> Flow {
         let is_held = match (self.handled, &self.filter) {
             (Handled::Passed, _) => false,

@@ -18,7 +18,8 @@ fn names() -> SharedNames {
     SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"), shape())
 }
 
-/// A process whose table holds an active key, one that ends at [`NOW`] plus a second, one with far too long a name, and one that was revoked.
+/// A process whose table holds an active key, one that ends at [`NOW`] plus a second, one with far too long a
+/// name, and one that was revoked.
 fn shared_data() -> FakeSharedData {
     let shared = FakeSharedData::default();
     let mut ending = key("ending");
@@ -177,7 +178,8 @@ fn a_stale_table_serves_until_the_operators_limit() {
 #[test]
 fn each_question_has_its_clock() {
     let headers = authorization("ending", &secret_of("ending"));
-    // The wall clock was set back by an hour: the table is as old as it is, and a key that has expired is valid again.
+    // The wall clock was set back by an hour: the table is as old as it is, and a key that has expired is
+    // valid again.
     let set_back = |passed_ms: u64| Moment { wall: UnixMillis(NOW.wall.0 - 3_600_000), ..later(passed_ms) };
     assert_eq!(outcome(&decide_at(&shared_data(), &headers, set_back(3_599_999))), "admitted");
     assert_eq!(outcome(&decide_at(&shared_data(), &headers, set_back(3_600_000))), "table_too_old");

@@ -4,8 +4,9 @@ use crate::table::RecordText;
 
 /// What the filter can tell of every key.
 ///
-/// Whoever makes a key chooses its name, its metadata and the names of its role descriptors. The name is told as the claim that it is. Of the others
-/// only what somebody vouches for is told, unless the operator asks for claims.
+/// Whoever makes a key chooses its name, its metadata and the names of its role descriptors. The name is told
+/// as the claim that it is. Of the others only what somebody vouches for is told, unless the operator asks
+/// for claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityField {
     /// The key's id.
@@ -16,7 +17,8 @@ pub enum IdentityField {
     Owner,
     /// The realm of its owner.
     OwnerRealm,
-    /// Names of those of the key's own role descriptors that somebody vouches for, or of its owner's roles when it has none of its own; a list.
+    /// Names of those of the key's own role descriptors that somebody vouches for, or of its owner's roles
+    /// when it has none of its own; a list.
     Roles,
     /// Names of the rest of its own role descriptors; a list.
     ClaimedRoles,

@@ -1,4 +1,5 @@
-//! The calls of the proxy-wasm ABI 0.2.1 and of WASI. The host's buffers are read where they are, and a call that fails is a value.
+//! The calls of the proxy-wasm ABI 0.2.1 and of WASI. The host's buffers are read where they are, and a call
+//! that fails is a value.
 
 use std::ptr;
 
@@ -130,8 +131,9 @@ unsafe extern "C" {
     fn random_get(buffer: *mut u8, size: usize) -> i32;
 }
 
-// SAFETY of every call below: a pointer that goes with a length is that of a live buffer of that length, which the host copies before it
-// returns; a pointer without one is that of a live place, into which the host writes one value and nothing else.
+// SAFETY of every call below: a pointer that goes with a length is that of a live buffer of that length,
+// which the host copies before it returns; a pointer without one is that of a live place, into which the host
+// writes one value and nothing else.
 
 #[expect(unsafe_code, reason = "calls the host")]
 pub(super) fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, HostFailed> {
@@ -173,7 +175,8 @@ pub(super) fn monotonic_nanos() -> Result<u64, HostFailed> {
     if errno == WASI_SUCCESS { Ok(nanos) } else { Err(HostFailed) }
 }
 
-/// A random number. Where the host has none, the nanoseconds of its clock, which differ between VMs and moments.
+/// A random number. Where the host has none, the nanoseconds of its clock, which differ between VMs and
+/// moments.
 #[expect(unsafe_code, reason = "calls the host")]
 pub(super) fn random() -> u64 {
     let mut bytes = [0; 8];
@@ -318,8 +321,8 @@ fn handed_over(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec
     let bytes = if data.is_null() {
         Vec::new()
     } else {
-        // SAFETY: the host asked `proxy_on_memory_allocate` for `size` bytes, which made them as a boxed slice of that length by the global
-        // allocator; it filled them, and they are ours now.
+        // SAFETY: the host asked `proxy_on_memory_allocate` for `size` bytes, which made them as a boxed
+        // slice of that length by the global allocator; it filled them, and they are ours now.
         unsafe { Vec::from_raw_parts(data, size, size) }
     };
     done(status)?;

@@ -24,7 +24,8 @@ pub(super) struct EnvoyHost {
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
-/// Where the id of Envoy's node is: Envoy 1.39 knows it by its attribute `xds.node`, other hosts by the older `node`.
+/// Where the id of Envoy's node is: Envoy 1.39 knows it by its attribute `xds.node`, other hosts by the older
+/// `node`.
 const NODE_ID_PROPERTIES: [&str; 2] = ["xds\0node\0id", "node\0id"];
 
 impl EnvoyHost {
@@ -100,9 +101,10 @@ impl Host for EnvoyHost {
 
     /// Without it the state is mere bytes, which equal no text in CEL.
     fn declare_text_state(&self, name: &str) -> Result<(), HostFailed> {
-        // `DeclarePropertyArguments` of Envoy (source/extensions/common/wasm/declare_property.proto): `name` is field 1, `type` field 3, and its
-        // value 1 is a text. What is left out is as it is without declaration: written as often as one likes, and gone with the stream.
-        // Longer lengths are written in several bytes.
+        // `DeclarePropertyArguments` of Envoy (source/extensions/common/wasm/declare_property.proto): `name`
+        // is field 1, `type` field 3, and its value 1 is a text. What is left out is as it is without
+        // declaration: written as often as one likes, and gone with the stream. Longer lengths are written in
+        // several bytes.
         let len = u8::try_from(name.len()).ok().filter(|len| *len < 0x80).ok_or(HostFailed)?;
         let arguments = [&[0x0A, len], name.as_bytes(), &[0x18, 1]].concat();
         abi::call_foreign_function("declare_property", &arguments).map(drop)

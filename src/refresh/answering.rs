@@ -88,7 +88,8 @@ impl<K: FeedSink> Follower<K> {
         }
     }
 
-    /// Asks again after a while: the credential may be mended. Now and then it is another VM's turn, which may have a newer one.
+    /// Asks again after a while: the credential may be mended. Now and then it is another VM's turn, which
+    /// may have a newer one.
     fn wait_for_credential(&mut self, reading: Reading<K>, now: MonotonicMillis, step: &mut Step) {
         self.back_off(CREDENTIAL_ENDED_MS, reading, now, step);
     }

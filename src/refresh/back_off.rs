@@ -2,8 +2,9 @@
 
 use crate::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN};
 
-/// The delay before the next try, in milliseconds: doubled with each failure up to a limit, and spread over its upper half by `jitter`, any
-/// random number, so that edges which failed together do not come back together.
+/// The delay before the next try, in milliseconds: doubled with each failure up to a limit, and spread over
+/// its upper half by `jitter`, any random number, so that edges which failed together do not come back
+/// together.
 pub(super) fn delay_ms(failures: u32, jitter: u64) -> u64 {
     let doublings = failures.saturating_sub(1).min(u64::BITS - 1);
     let full =

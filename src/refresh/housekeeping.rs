@@ -1,7 +1,8 @@
 //! Clearing tables that nobody uses any more.
 //!
-//! The last plugin of a table clears it when it ends ([`Departure`](super::Departure)), unless its VM died. So every plugin gives signs of life in
-//! the directory of the process, and whoever follows a feed looks whether all others still do.
+//! The last plugin of a table clears it when it ends ([`Departure`](super::Departure)), unless its VM died.
+//! So every plugin gives signs of life in the directory of the process, and whoever follows a feed looks
+//! whether all others still do.
 
 use latchkey_key_feed::MonotonicMillis;
 
@@ -33,7 +34,8 @@ impl<S: SharedStore + Clone> Housekeeping<S> {
         Self { store, directory, own, next_look, silent: Vec::new(), clearing: None }
     }
 
-    /// Time has passed. Gives a sign of life, and does a slice of what else there is to do if this plugin follows its feed.
+    /// Time has passed. Gives a sign of life, and does a slice of what else there is to do if this plugin
+    /// follows its feed.
     pub fn tick(&mut self, is_following: bool, now: MonotonicMillis) {
         if let Some((cleared, table, clearing)) = &mut self.clearing {
             if table.clear(clearing) == Progress::Done {

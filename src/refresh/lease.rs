@@ -1,9 +1,10 @@
 //! Which VM follows: an entry of shared data that names it and ends by itself.
 //!
-//! The lease saves work and nothing more. If two VMs believe that they hold it, both read the feed and the pages sort it out.
+//! The lease saves work and nothing more. If two VMs believe that they hold it, both read the feed and the
+//! pages sort it out.
 //!
-//! After repeated failures the entry names nobody until the delay is over, so that the whole process backs off as one, and then
-//! whichever VM comes first may try.
+//! After repeated failures the entry names nobody until the delay is over, so that the whole process backs
+//! off as one, and then whichever VM comes first may try.
 
 use latchkey_key_feed::MonotonicMillis;
 

@@ -33,12 +33,13 @@ pub struct Poll {
 }
 
 impl FeedRequest {
-    /// The request for everything after `after`, held back for at most `wait_ms`. A load says with `purged` when it was begun.
+    /// The request for everything after `after`, held back for at most `wait_ms`. A load says with `purged`
+    /// when it was begun.
     ///
     /// Every request says for how long keys may be admitted after its answer, whatever becomes of this edge.
     ///
-    /// `epoch` is the feed that `after` was read from: of another feed the service takes it for no acknowledgement, and answers
-    /// with a reset at once instead of holding the request.
+    /// `epoch` is the feed that `after` was read from: of another feed the service takes it for no
+    /// acknowledgement, and answers with a reset at once instead of holding the request.
     #[must_use]
     pub fn poll(
         &self,
@@ -63,7 +64,8 @@ impl FeedRequest {
         Poll { path, timeout: Duration::from_millis(self.timeout_ms(wait_ms)) }
     }
 
-    /// The last request of this instance: nothing of it admits any more. It asks for nothing and acknowledges nothing.
+    /// The last request of this instance: nothing of it admits any more. It asks for nothing and acknowledges
+    /// nothing.
     #[must_use]
     pub fn goodbye(&self) -> Poll {
         let mut path = format!("{}?after=0&limit=1&wait=0ms", self.path);

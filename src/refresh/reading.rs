@@ -8,7 +8,8 @@ use crate::table::{LiveFeed, Refresh};
 
 /// What the answers are read into.
 pub(super) enum Reading<K: FeedSink> {
-    /// The live table. A confirmed one waits for changes; an unconfirmed one asks first whether it is current.
+    /// The live table. A confirmed one waits for changes; an unconfirmed one asks first whether it is
+    /// current.
     Following { live: K::Live, confirmed: bool },
     /// A generation being built; the first page, which tells the size, begins it.
     Loading { load: Option<Load<K>>, cursor: Cursor },
@@ -51,8 +52,8 @@ impl<K: FeedSink> Reading<K> {
         Self::Loading { load: None, cursor: Cursor(0) }
     }
 
-    /// Puts an answer of a load off, if its head tells what to ask next. So the service reads what follows while this VM works. Nothing is
-    /// acknowledged by asking: it is a load.
+    /// Puts an answer of a load off, if its head tells what to ask next. So the service reads what follows
+    /// while this VM works. Nothing is acknowledged by asking: it is a load.
     pub(super) fn put_off(self, answer: &[u8]) -> Result<Self, Self> {
         let Self::Loading { load: Some(mut load), cursor } = self else { return Err(self) };
         match FeedHead::peek(answer) {
@@ -97,7 +98,8 @@ impl<K: FeedSink> Reading<K> {
         }
     }
 
-    /// How long the service may hold its answer back. Only a table known to be current has nothing better to do than wait.
+    /// How long the service may hold its answer back. Only a table known to be current has nothing better to
+    /// do than wait.
     pub(super) fn wait_ms(&self, request: &FeedRequest) -> u64 {
         match self {
             Self::Following { confirmed: true, .. } => request.wait_ms,

@@ -1,7 +1,8 @@
 //! Where a follower puts what it reads, and whose turn it is to follow.
 //!
-//! A host whose VMs share nothing but entries of data has a lease, and a table of pages that a load fills in slices ([`PagedSink`]). A host with one
-//! follower and one table in plain memory has a turn that never ends, and may lay a load out at once.
+//! A host whose VMs share nothing but entries of data has a lease, and a table of pages that a load fills in
+//! slices ([`PagedSink`]). A host with one follower and one table in plain memory has a turn that never ends,
+//! and may lay a load out at once.
 
 use latchkey_key_feed::{Cursor, Epoch, FeedHead, InvalidFeedPage, MonotonicMillis};
 
@@ -72,11 +73,13 @@ pub trait FeedSink: FollowerTurn {
     /// [`WriteError`]; the load can only be dropped then.
     fn lay_out(&self, load: &mut Self::Load) -> Result<Progress, WriteError>;
 
-    /// Makes a finished load the live table. One without a refresh is as old as the table that it replaces, and takes no other place.
+    /// Makes a finished load the live table. One without a refresh is as old as the table that it replaces,
+    /// and takes no other place.
     ///
     /// # Errors
     ///
-    /// [`WriteError`] when another load was begun after this one, or there is no table for one without a refresh to replace.
+    /// [`WriteError`] when another load was begun after this one, or there is no table for one without a
+    /// refresh to replace.
     fn publish(
         &self,
         load: &Self::Load,
@@ -86,14 +89,16 @@ pub trait FeedSink: FollowerTurn {
         refreshed: Option<Refresh>,
     ) -> Result<Self::Live, WriteError>;
 
-    /// Clears a slice of what a published load has replaced. Until it is done nothing of the new table may be acknowledged.
+    /// Clears a slice of what a published load has replaced. Until it is done nothing of the new table may be
+    /// acknowledged.
     ///
     /// # Errors
     ///
     /// [`WriteError`] when the table is no longer the live one.
     fn sweep(&self, live: &Self::Live) -> Result<(Progress, Self::Live), WriteError>;
 
-    /// Applies changes to the live table, in the order of the feed. From the return on every reader sees them.
+    /// Applies changes to the live table, in the order of the feed. From the return on every reader sees
+    /// them.
     ///
     /// # Errors
     ///

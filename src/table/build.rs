@@ -1,14 +1,16 @@
 //! Building a whole generation, each page written once.
 //!
-//! The feed comes in the order of changes, which scatters over all pages. Written as it comes, every row would read and write a page that grows.
-//! So a load has two steps:
+//! The feed comes in the order of changes, which scatters over all pages. Written as it comes, every row
+//! would read and write a page that grows. So a load has two steps:
 //!
-//! 1. Collecting. Rows are put aside by *partition*, a range of neighbouring pages. What is put aside of a partition fills a buffer, and a full
-//!    buffer becomes a *run*, an entry of shared data: the VM's own memory never shrinks, and would hold the whole table.
+//! 1. Collecting. Rows are put aside by *partition*, a range of neighbouring pages. What is put aside of a
+//!    partition fills a buffer, and a full buffer becomes a *run*, an entry of shared data: the VM's own
+//!    memory never shrinks, and would hold the whole table.
 //! 2. Laying out. Partition by partition, its rows are read back and its pages are written.
 //!
-//! A run is of a generation, as a page is: a run of a higher one stops the writer, one of a lower one is written over. Runs are numbered from 0, so
-//! their names are bounded by the largest load, and those of a load that was given up are cleared by the next.
+//! A run is of a generation, as a page is: a run of a higher one stops the writer, one of a lower one is
+//! written over. Runs are numbered from 0, so their names are bounded by the largest load, and those of a
+//! load that was given up are cleared by the next.
 
 use std::mem;
 
@@ -131,12 +133,13 @@ impl<S: SharedStore> TableWriter<S> {
         Ok(())
     }
 
-    /// Makes a finished build the live table. One without a refresh holds all that a credential could still read before it ended: it is as old as the
-    /// table that it replaces, and takes no other place.
+    /// Makes a finished build the live table. One without a refresh holds all that a credential could still
+    /// read before it ended: it is as old as the table that it replaces, and takes no other place.
     ///
     /// # Errors
     ///
-    /// [`WriteError::Deposed`] when another build was begun after this one, or there is no table for one without a refresh to replace.
+    /// [`WriteError::Deposed`] when another build was begun after this one, or there is no table for one
+    /// without a refresh to replace.
     pub fn publish(
         &self,
         build: &Build,
@@ -166,8 +169,8 @@ impl<S: SharedStore> TableWriter<S> {
         header.live.ok_or(WriteError::Deposed)
     }
 
-    /// Nobody reads a slot in which a generation is built, so what is not a page there is written over. Of removed keys, a load brings those that
-    /// the service has not forgotten.
+    /// Nobody reads a slot in which a generation is built, so what is not a page there is written over. Of
+    /// removed keys, a load brings those that the service has not forgotten.
     fn write_page(&self, build: &Build, index: u32, changes: &[Change<'_>]) -> Result<(), WriteError> {
         let Some(bytes) = Page::empty(build.generation).with(build.generation, changes, Cursor(0))? else {
             return Ok(());

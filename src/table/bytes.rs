@@ -1,5 +1,5 @@
-//! Reading and writing the fixed layouts: little-endian integers and texts with a 16-bit length. Reads return `None` at the
-//! end of the bytes and can do nothing else wrong.
+//! Reading and writing the fixed layouts: little-endian integers and texts with a 16-bit length. Reads return
+//! `None` at the end of the bytes and can do nothing else wrong.
 
 /// Bytes still to be read.
 #[derive(Clone, Copy)]
@@ -38,7 +38,8 @@ impl<'a> Unread<'a> {
     }
 }
 
-/// Appends a text and its length; says `None`, and leaves the layout unfinished, when the length does not fit.
+/// Appends a text and its length; says `None`, and leaves the layout unfinished, when the length does not
+/// fit.
 pub(super) fn push_text(out: &mut Vec<u8>, text: &str) -> Option<()> {
     out.extend_from_slice(&u16::try_from(text.len()).ok()?.to_le_bytes());
     out.extend_from_slice(text.as_bytes());

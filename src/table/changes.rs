@@ -4,8 +4,8 @@
 //! change*: seq u64 | removed u8 | len u32 | record
 //! ```
 //!
-//! The record of a removed key is its id alone. From the answer to the pages nothing of a row is copied but these bytes, and a load puts
-//! them aside as they are (see `build.rs`).
+//! The record of a removed key is its id alone. From the answer to the pages nothing of a row is copied but
+//! these bytes, and a load puts them aside as they are (see `build.rs`).
 
 use latchkey_key_feed::{Cursor, FeedHead, InvalidFeedPage, WireState, header_value};
 
@@ -41,7 +41,8 @@ pub struct Change<'a> {
     pub seq: Cursor,
     /// The key that has changed.
     pub id: &'a str,
-    /// What takes the place of the key's record ([`Found::read`](super::Found::read)): nothing, once the key is removed.
+    /// What takes the place of the key's record ([`Found::read`](super::Found::read)): nothing, once the key
+    /// is removed.
     pub record: Option<&'a [u8]>,
     /// The whole change, to be put aside.
     pub(super) bytes: &'a [u8],

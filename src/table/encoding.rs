@@ -12,11 +12,12 @@ use super::record_shape::{RecordShape, RecordText};
 use crate::limits::{HOT_PAGE_LEN_MAX, REMOVED_LEN_MAX};
 
 impl Page {
-    /// The bytes of this page after `changes`, as a page of `generation`; `None` when they change nothing. Of removed keys it keeps what the
-    /// service has not `forgotten`.
+    /// The bytes of this page after `changes`, as a page of `generation`; `None` when they change nothing. Of
+    /// removed keys it keeps what the service has not `forgotten`.
     ///
-    /// A change whose sequence number is not higher than the page's has been applied already, together with every change between: followers
-    /// apply the feed in order. So a follower that is behind cannot undo what another has done.
+    /// A change whose sequence number is not higher than the page's has been applied already, together with
+    /// every change between: followers apply the feed in order. So a follower that is behind cannot undo what
+    /// another has done.
     ///
     /// # Errors
     ///
@@ -66,8 +67,8 @@ impl Page {
     }
 }
 
-/// Appends what is left of removed keys, as far as there is room. Behind the keys, so that no look-up of a key reads them; and
-/// never so much that a VM could not keep the page any more.
+/// Appends what is left of removed keys, as far as there is room. Behind the keys, so that no look-up of a
+/// key reads them; and never so much that a VM could not keep the page any more.
 fn push_removed<'i>(page: &mut Vec<u8>, latest_first: impl Iterator<Item = (Cursor, &'i str)>) {
     let end = (page.len() + REMOVED_LEN_MAX).min(HOT_PAGE_LEN_MAX);
     for (seq, id) in latest_first {
@@ -186,7 +187,8 @@ impl TextWriter<'_> {
         self.push(|items| texts.each(items))
     }
 
-    /// Appends those of `all` that are not in `these`. So many of these that no record could hold them are too many to look through.
+    /// Appends those of `all` that are not in `these`. So many of these that no record could hold them are
+    /// too many to look through.
     fn push_others(&mut self, all: WireTexts<'_>, these: WireTexts<'_>) -> Result<(), Malformed> {
         if these.count() > RECORD_LEN_MAX {
             return Err(Malformed);

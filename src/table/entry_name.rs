@@ -1,7 +1,7 @@
 //! The entries of shared data, named by type.
 //!
-//! A host with shared data of texts, as proxy-wasm has, renders a name to its text ([`EntryName::text`]). Another may hold each kind of entry in
-//! memory of its own.
+//! A host with shared data of texts, as proxy-wasm has, renders a name to its text ([`EntryName::text`]).
+//! Another may hold each kind of entry in memory of its own.
 
 use super::header::Slot;
 use super::shared_store::TableIdentity;
@@ -41,8 +41,8 @@ pub struct EntryText {
     len: usize,
 }
 
-/// What all texts begin with: whose they are, and the version of the layout of everything in shared data. VMs of two releases in one process keep
-/// to their own entries.
+/// What all texts begin with: whose they are, and the version of the layout of everything in shared data. VMs
+/// of two releases in one process keep to their own entries.
 const PREFIX: &[u8] = b"latchkey3:";
 
 /// The prefix, the identity of a table in 16 digits, a colon, and 9 bytes: a letter with 8 digits, or a word.

@@ -1,7 +1,8 @@
-//! Pages that a VM keeps for itself, so that a key in use costs no read of shared data and no turn at its lock.
+//! Pages that a VM keeps for itself, so that a key in use costs no read of shared data and no turn at its
+//! lock.
 //!
-//! What is kept is what shared data held, and is believed only while the process's change stamp stands where it stood before the page was read.
-//! The first look at a stamp that has moved forgets everything.
+//! What is kept is what shared data held, and is believed only while the process's change stamp stands where
+//! it stood before the page was read. The first look at a stamp that has moved forgets everything.
 
 use std::rc::Rc;
 
@@ -9,7 +10,8 @@ use super::page::Page;
 use super::shared_store::Stamp;
 use crate::limits::{HOT_PAGE_LEN_MAX, HOT_PAGES};
 
-/// A bounded number of pages. Each has one place, by its index; a page that comes takes the place of the one before it.
+/// A bounded number of pages. Each has one place, by its index; a page that comes takes the place of the one
+/// before it.
 #[derive(Default)]
 pub(super) struct HotPages {
     seen: Option<Stamp>,

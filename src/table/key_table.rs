@@ -57,7 +57,8 @@ pub trait LiveFeed {
     /// How old it is.
     fn age(&self, now: Moment) -> TableAge;
 
-    /// Whether the service says that the credential of whoever asked has ended: nothing newer than the cursor comes by it.
+    /// Whether the service says that the credential of whoever asked has ended: nothing newer than the cursor
+    /// comes by it.
     fn credential_ended(&self) -> bool;
 
     /// Whether nothing is left of the table that it has replaced.

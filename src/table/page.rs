@@ -4,7 +4,8 @@
 //! generation u32 | seq u64 | record*
 //! ```
 //!
-//! `seq` is the highest change applied to the page. It is what makes a write safe: see `encoding.rs`, which writes pages.
+//! `seq` is the highest change applied to the page. It is what makes a write safe: see `encoding.rs`, which
+//! writes pages.
 
 use latchkey_key_feed::{Cursor, KeyId};
 
@@ -74,7 +75,8 @@ impl Page {
         Ok(Found::Nothing)
     }
 
-    /// Where in the page a part of one of its records is: for [`Self::bytes_at`], which finds it again without reading the record.
+    /// Where in the page a part of one of its records is: for [`Self::bytes_at`], which finds it again
+    /// without reading the record.
     #[must_use]
     pub fn place_of(&self, part: &[u8]) -> Place {
         let start = part.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());

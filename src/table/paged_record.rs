@@ -14,7 +14,8 @@ use super::record_shape::{RecordShape, RecordText};
 pub struct PagedRecord {
     /// The page the key was found in; its texts are read in place.
     page: Rc<Page>,
-    /// Where they are, so that the record is looked for once a request; `None` when they were too long to keep.
+    /// Where they are, so that the record is looked for once a request; `None` when they were too long to
+    /// keep.
     texts: Option<Place>,
     /// Which texts they are.
     shape: Rc<RecordShape>,

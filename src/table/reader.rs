@@ -115,8 +115,8 @@ impl<S: SharedStore> KeyTable for TableReader<S> {
         Ok(Some(found.map(|parts| parts.in_page(page, self.names.shape()))))
     }
 
-    /// Forgets the pages that are kept. Done on every tick, it is the net below the stamp: should a host ever lose a move of it, a change is in
-    /// force a tick later all the same.
+    /// Forgets the pages that are kept. Done on every tick, it is the net below the stamp: should a host ever
+    /// lose a move of it, a change is in force a tick later all the same.
     fn forget_kept(&self) {
         self.hot.borrow_mut().forget();
     }

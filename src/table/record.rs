@@ -9,9 +9,10 @@
 //! removed:        seq u64                                         the key was removed by that change
 //! ```
 //!
-//! A text is a 16-bit length and UTF-8. Whatever becomes a header is stored as the header's value, percent-encoded already, so that a request
-//! computes nothing. A key that is too long or without credential has been set aside: it is refused as "unavailable", never as unknown. What is
-//! left of a removed key only tells whoever looks at a refusal that the key was revoked, so it may be dropped at any time.
+//! A text is a 16-bit length and UTF-8. Whatever becomes a header is stored as the header's value,
+//! percent-encoded already, so that a request computes nothing. A key that is too long or without credential
+//! has been set aside: it is refused as "unavailable", never as unknown. What is left of a removed key only
+//! tells whoever looks at a refusal that the key was revoked, so it may be dropped at any time.
 
 use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis};
 

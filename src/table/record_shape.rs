@@ -1,11 +1,13 @@
-//! What a record holds of a key besides its credential: the texts that the configuration tells somebody, and no others.
+//! What a record holds of a key besides its credential: the texts that the configuration tells somebody, and
+//! no others.
 //!
-//! A key may have far more to tell than anybody asks for. What nobody asks for is not kept: it would fill the table, and a key could be refused
-//! for the length of a text that is told to no one.
+//! A key may have far more to tell than anybody asks for. What nobody asks for is not kept: it would fill the
+//! table, and a key could be refused for the length of a text that is told to no one.
 //!
-//! The shape of its records is part of a table's name. Two configurations of one feed that tell different things have a table each, so that none
-//! ever reads a record in which another left something out; a configuration that tells something new loads its own. Those that tell the same
-//! share one, whatever their headers are called.
+//! The shape of its records is part of a table's name. Two configurations of one feed that tell different
+//! things have a table each, so that none ever reads a record in which another left something out; a
+//! configuration that tells something new loads its own. Those that tell the same share one, whatever their
+//! headers are called.
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +20,8 @@ pub enum RecordText {
     Owner,
     /// The owner's realm.
     OwnerRealm,
-    /// Those of the key's own role names that somebody vouches for, or its owner's roles when it has none of its own.
+    /// Those of the key's own role names that somebody vouches for, or its owner's roles when it has none of
+    /// its own.
     Roles,
     /// The rest of the key's own role names.
     ClaimedRoles,

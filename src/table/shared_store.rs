@@ -8,7 +8,8 @@ use super::entry_name::{EntryName, TableEntry};
 use super::header::Slot;
 use super::record_shape::RecordShape;
 
-/// Data shared by all VMs of a process, entry by entry, with compare-and-swap. (proxy-wasm: `get_shared_data`, `set_shared_data`.)
+/// Data shared by all VMs of a process, entry by entry, with compare-and-swap. (proxy-wasm:
+/// `get_shared_data`, `set_shared_data`.)
 pub trait SharedStore {
     /// The entry of that name. An absent entry has no bytes.
     fn read(&self, name: EntryName) -> Entry;
@@ -20,11 +21,12 @@ pub trait SharedStore {
     /// [`SwapLost`] when somebody wrote it meanwhile; nothing is changed then.
     fn swap(&self, name: EntryName, bytes: &[u8], read_at: Version) -> Result<(), SwapLost>;
 
-    /// The process's change stamp; `None` while nothing proves that this VM would see it move, and nothing may be kept then.
+    /// The process's change stamp; `None` while nothing proves that this VM would see it move, and nothing
+    /// may be kept then.
     fn stamp(&self) -> Option<Stamp>;
 
-    /// Moves the change stamp, for every VM of the process: what any of them has kept is read anew. Called after pages were written, and before
-    /// anything tells of it.
+    /// Moves the change stamp, for every VM of the process: what any of them has kept is read anew. Called
+    /// after pages were written, and before anything tells of it.
     fn move_stamp(&self);
 }
 
@@ -56,8 +58,8 @@ pub struct SwapLost;
 
 /// Which feed a table follows: where it comes from, not which epoch of it.
 ///
-/// Envoy keeps one namespace of shared data per `vm_id`, and Istio sets none, so tables of two key services meet in one namespace and
-/// must differ by name.
+/// Envoy keeps one namespace of shared data per `vm_id`, and Istio sets none, so tables of two key services
+/// meet in one namespace and must differ by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedIdentity([u8; 8]);
 

@@ -90,11 +90,13 @@ impl<S: SharedStore> TableWriter<S> {
         Ok(Build::new(header.allotted, header.idle_slot(), page_bits))
     }
 
-    /// Applies changes, in the order of the feed, to the pages of the live table. They are few for so many pages, so each is written by itself.
+    /// Applies changes, in the order of the feed, to the pages of the live table. They are few for so many
+    /// pages, so each is written by itself.
     ///
     /// # Errors
     ///
-    /// [`WriteError`]; the changes before the failure remain applied, which is harmless: they are applied again from the cursor, and skipped.
+    /// [`WriteError`]; the changes before the failure remain applied, which is harmless: they are applied
+    /// again from the cursor, and skipped.
     pub fn apply(&self, live: &LiveTable, changes: &Changes) -> Result<(), WriteError> {
         let applied = changes.iter().try_for_each(|change| self.apply_one(live, change, changes.forgotten));
         // Also where every change was there already: whoever wrote them may not have come this far.
@@ -189,7 +191,8 @@ impl<S: SharedStore> TableWriter<S> {
         header.live.ok_or(WriteError::Deposed)
     }
 
-    /// Changes the header as one, and says what it is then; `change` may be asked again, when somebody else was faster.
+    /// Changes the header as one, and says what it is then; `change` may be asked again, when somebody else
+    /// was faster.
     pub(super) fn change_header(
         &self,
         change: &dyn Fn(&mut TableHeader) -> Result<(), WriteError>,

@@ -1,4 +1,5 @@
-//! `docs/limits.md` says what the code says: every row names its constant, and the number in the row is that of the constant.
+//! `docs/limits.md` says what the code says: every row names its constant, and the number in the row is that
+//! of the constant.
 
 use std::collections::HashMap;
 use std::fs;

@@ -98,7 +98,8 @@ fn pages_about_the_code_name_files_that_exist() {
 
 #[test]
 fn rules_are_said_and_not_cited_by_number() {
-    // In two halves, so that this file does not find itself. A page that is known by a number is not in the repository.
+    // In two halves, so that this file does not find itself. A page that is known by a number is not in the
+    // repository.
     let pages = [concat!("con", "tract"), concat!("des", "ign")];
     for (path, text) in tracked() {
         let text = text.to_lowercase();
@@ -149,8 +150,8 @@ fn alerts_and_their_guide_name_only_metrics_that_exist() {
     }
 }
 
-/// The names of all metrics, as Prometheus has them: those of the service stand in its code as they are, those of the filter with
-/// periods. The reason of a denial is a label (`envoy/local.yaml`).
+/// The names of all metrics, as Prometheus has them: those of the service stand in its code as they are,
+/// those of the filter with periods. The reason of a denial is a label (`envoy/local.yaml`).
 fn metrics() -> Vec<String> {
     let names = |text: &str, begin: &str| -> Vec<String> {
         let texts = text.split('"').skip(1).step_by(2).filter(|text| text.starts_with(begin));

@@ -1,5 +1,5 @@
-//! Each call of the host fails in turn: a request may be refused or held then, but it never passes without its identity, nor with anything that
-//! a client made up.
+//! Each call of the host fails in turn: a request may be refused or held then, but it never passes without
+//! its identity, nor with anything that a client made up.
 
 use serde_json::json;
 
@@ -91,7 +91,8 @@ fn whichever_call_fails_a_bad_key_does_not_pass() {
     }
 }
 
-/// A plugin at the end of its first load, with a request that waits. The next tick makes the table live and wakes it.
+/// A plugin at the end of its first load, with a request that waits. The next tick makes the table live and
+/// wakes it.
 fn waiting() -> Edge {
     let mut edge = Edge::new(&least());
     assert_eq!(ask(&mut edge), Flow::Hold);

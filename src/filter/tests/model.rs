@@ -24,7 +24,8 @@ pub(super) struct Edge {
 /// Name and value of a header.
 pub(super) type Header = (&'static str, &'static str);
 
-/// What clients send to be taken for somebody else: in the names of the filter, and in names that an upstream may take for them.
+/// What clients send to be taken for somebody else: in the names of the filter, and in names that an upstream
+/// may take for them.
 pub(super) const FORGED: [Header; 4] = [
     ("x-api-key-id", "forged"),
     ("x-api-key-owner", "forged"),

@@ -186,7 +186,8 @@ proptest! {
                 }
             }
         }
-        // The service is there: however long ago and whatever the wall clock says, both VMs soon admit by a table that is current.
+        // The service is there: however long ago and whatever the wall clock says, both VMs soon admit by a
+        // table that is current.
         service.create("later");
         for _ in 0..2 * (BACKOFF_MS_MAX + LEASE_MS) / 100 {
             edge.pass(100);

@@ -1,4 +1,5 @@
-//! A table in plain memory, with one follower and without pages, lease, runs and stamp: what a host needs whose threads share memory.
+//! A table in plain memory, with one follower and without pages, lease, runs and stamp: what a host needs
+//! whose threads share memory.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
