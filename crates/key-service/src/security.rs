@@ -18,6 +18,7 @@ pub mod request;
 pub mod role_descriptor;
 pub mod roles;
 pub mod source;
+pub mod standing;
 pub mod token;
 pub mod user_file;
 pub mod vouching;

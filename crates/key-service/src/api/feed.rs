@@ -14,6 +14,7 @@ use crate::api::authenticated::{Authenticated, Unproven};
 use crate::api::error::{ApiError, ErrorCause};
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
+use crate::api::work::teller;
 use crate::audit::{self, feed::FeedReadEvent};
 use crate::feed::edge_id::{EdgeId, Holder, InstanceId};
 use crate::feed::edge_name::EdgeName;
@@ -22,9 +23,8 @@ use crate::feed::{FeedRefusal, FeedRequest};
 use crate::limits::edges::EDGE_REFUSE_AFTER_MIN;
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
 use crate::security::api_key::EndedKey;
-use crate::security::permission::EffectivePermission;
 use crate::security::request::ClusterRequest;
-use crate::security::roles::caller_of_key;
+use crate::security::standing::Standing;
 use crate::settings::EdgeSettings;
 use crate::telemetry;
 
@@ -118,7 +118,7 @@ pub(super) async fn show(
 impl FormerCaller {
     fn holder(&self) -> Holder {
         let key = self.key.key();
-        let (username, realm) = (key.owner.username.clone(), key.owner.realm.clone());
+        let (username, realm) = (key.username.clone(), key.realm.clone());
         Holder { key: Some(key.id.clone()), username, realm }
     }
 
@@ -130,8 +130,11 @@ impl FormerCaller {
         known: &KnownTags,
     ) -> Result<Response, ApiError> {
         let key = self.key.key();
-        let permission = EffectivePermission::of_key(&key.role_descriptors, &key.limited_by);
-        if !permission.allows(&ClusterRequest::ReadKeyFeed, &caller_of_key(key)) {
+        let standings = &service.standings;
+        let teller = || teller(standings.lane(), self.unproven.actor(&self.key), "/_latchkey/feed");
+        let Standing { caller, permission, .. } =
+            standings.of_key(key, teller).await.map_err(ApiError::from)?;
+        if !permission.allows(&ClusterRequest::ReadKeyFeed, &caller) {
             return Err(self.unproven.refuse(service));
         }
         let page = service.feed.last_page(request, key).await.map_err(ApiError::from)?;

@@ -10,7 +10,7 @@ use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
-use crate::security::request::ClusterRequest;
+use crate::security::request::{ClusterRequest, GET_MAIN};
 
 /// The version of Elasticsearch whose REST interface this is.
 pub(super) const COMPATIBLE_VERSION: &str = "9.1.0";
@@ -22,7 +22,6 @@ pub(super) const NODE_NAME: &str = "latchkey";
 pub(super) const CLUSTER_NAME: &str = "latchkey";
 
 /// The action behind this route, which the privilege `monitor` contains.
-const MAIN_ACTION: &str = "cluster:monitor/main";
 
 #[derive(Serialize)]
 struct Root<'a> {
@@ -53,7 +52,7 @@ pub(super) async fn show(
     _: NoBody,
 ) -> Result<Response, ApiError> {
     parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::Other(MAIN_ACTION))?;
+    authenticated.authorize(&ClusterRequest::Other(GET_MAIN))?;
     answer::ok(&Root {
         name: NODE_NAME,
         cluster_name: CLUSTER_NAME,

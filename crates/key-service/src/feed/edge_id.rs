@@ -91,7 +91,7 @@ impl Holder {
         match subject {
             Subject::ApiKey(key) => {
                 let key = key.key();
-                let (username, realm) = (key.owner.username.clone(), key.owner.realm.clone());
+                let (username, realm) = (key.username.clone(), key.realm.clone());
                 Self { key: Some(key.id.clone()), username, realm }
             }
             Subject::User(user) => {

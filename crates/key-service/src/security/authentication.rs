@@ -188,7 +188,7 @@ impl Authenticator {
         if headers.contains_key(RUN_AS_HEADER) {
             return Ok(None);
         }
-        let found = self.store.find_shared(&credential.id).await?;
+        let found = self.store.find_entry(&credential.id).await?;
         Ok(api_key::verify_ended(&credential, found, now))
     }
 
@@ -207,7 +207,7 @@ impl Authenticator {
         else {
             return Ok(None);
         };
-        let found = self.store.find_shared(key.key().id.as_str()).await?;
+        let found = self.store.find_entry(key.key().id.as_str()).await?;
         Ok(EndedKey::of_verified(key, found, now))
     }
 
@@ -218,7 +218,7 @@ impl Authenticator {
     ) -> Result<Subject, AuthenticationFailure> {
         let user = match subject {
             Subject::ApiKey(key) => {
-                let found = self.store.find_shared(key.key().id.as_str()).await?;
+                let found = self.store.find_entry(key.key().id.as_str()).await?;
                 return Ok(Subject::ApiKey(Box::new(key.renewed(found, now)?)));
             }
             Subject::User(user) => user,
@@ -274,7 +274,7 @@ impl Authenticator {
         credential: &ApiKeyCredential,
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
-        let found = self.store.find_shared(&credential.id).await?;
+        let found = self.store.find_entry(&credential.id).await?;
         let subject = Subject::ApiKey(Box::new(api_key::verify(credential, found, now)?));
         Ok(Authentication::of(subject, Means::Own))
     }
@@ -333,7 +333,7 @@ impl Subject {
     #[must_use]
     pub fn username(&self) -> &str {
         match self {
-            Self::ApiKey(key) => &key.key().owner.username,
+            Self::ApiKey(key) => &key.key().username,
             Self::User(user) => &user.username,
         }
     }

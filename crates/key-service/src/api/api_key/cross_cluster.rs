@@ -3,17 +3,14 @@
 
 use crate::api::authenticated::Authenticated;
 use crate::api::error::{ApiError, ErrorCause};
-use crate::security::request::ClusterRequest;
-
-const CREATE: &str = "cluster:admin/xpack/security/cross_cluster/api_key/create";
-const UPDATE: &str = "cluster:admin/xpack/security/cross_cluster/api_key/update";
+use crate::security::request::{CREATE_CROSS_CLUSTER_KEY, ClusterRequest, UPDATE_CROSS_CLUSTER_KEY};
 
 pub(in crate::api) async fn create(authenticated: Authenticated) -> ApiError {
-    refuse(&authenticated, CREATE)
+    refuse(&authenticated, CREATE_CROSS_CLUSTER_KEY)
 }
 
 pub(in crate::api) async fn update(authenticated: Authenticated) -> ApiError {
-    refuse(&authenticated, UPDATE)
+    refuse(&authenticated, UPDATE_CROSS_CLUSTER_KEY)
 }
 
 fn refuse(authenticated: &Authenticated, action: &str) -> ApiError {
