@@ -51,12 +51,12 @@ use crate::randomness::Randomness;
 use crate::remover::Remover;
 use crate::security::authentication::{Authenticator, Schemes};
 use crate::security::jwt::JwtRealms;
-use crate::security::key_permission::LatestKeyPermission;
 use crate::security::login_throttle::LoginThrottle;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
 use crate::security::realm_chain::RealmChain;
 use crate::security::roles::{RoleResolver, Roles};
+use crate::security::standing::Standings;
 use crate::settings::ServiceSettings;
 use crate::store::KeyStore;
 use crate::telemetry;
@@ -88,8 +88,7 @@ struct Service {
     store: KeyStore,
     feed: Arc<Feed>,
     authenticator: Authenticator,
-    roles: RoleResolver,
-    latest_key: LatestKeyPermission,
+    standings: Standings,
     passwords: PasswordChecker,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
@@ -115,6 +114,7 @@ pub fn app(parts: ServiceParts) -> Router {
     let waiters_max = parts.settings.limits.feed_requests_waiting();
     let (edges, clock) = (parts.settings.edges.rules(), Arc::clone(&parts.clock));
     let feed = Arc::new(Feed::new(parts.store.clone(), parts.stopping, edges, waiters_max, clock));
+    let resolver = RoleResolver::new(parts.roles, parts.store.clone(), shared_roles);
     let service = Arc::new(Service {
         feed,
         authenticator: Authenticator::new(
@@ -131,8 +131,7 @@ pub fn app(parts: ServiceParts) -> Router {
             schemes,
             parts.settings.limits.failed_logins.map(LoginThrottle::new),
         ),
-        roles: RoleResolver::new(parts.roles, parts.store.clone(), shared_roles),
-        latest_key: LatestKeyPermission::default(),
+        standings: Standings::new(parts.store.clone(), resolver),
         passwords: parts.passwords,
         store: parts.store,
         clock: parts.clock,
@@ -142,6 +141,9 @@ pub fn app(parts: ServiceParts) -> Router {
         remover,
         recorded: telemetry::recorder(),
     });
+    for lane in service.lanes() {
+        telemetry::work::begin_at_zero(lane.name());
+    }
     let elasticsearch = Router::new()
         .route("/", get(root::show))
         .route("/_security/_authenticate", get(authenticate::show))

@@ -74,8 +74,14 @@ impl Lane {
         self.turns.taken()
     }
 
-    /// Does a piece of work once it has a permit to run. When the future is dropped, the work is told to end.
-    /// `tell` is called with what it has cost, also when no caller waits any more.
+    /// A turn of which nothing is done.
+    #[cfg(test)]
+    pub(crate) async fn take_turn(&self, payer: &Payer) -> Result<crate::turns::Turn, Overspent> {
+        self.turns.take(payer).await
+    }
+
+    /// Does a piece of work when it is its turn. When the future is dropped, the work is told to end. `tell` hears what it has cost,
+    /// also when nobody waits for it any more.
     ///
     /// # Errors
     ///

@@ -11,3 +11,4 @@ pub mod password;
 pub mod realm;
 pub mod realm_chain;
 pub mod roles;
+pub mod standing;

@@ -14,6 +14,7 @@ mod error;
 pub mod feed_text;
 pub mod footing;
 mod group_commit;
+pub mod key_entry;
 pub mod key_size;
 mod ledger;
 pub mod location;
@@ -25,7 +26,7 @@ mod sql;
 pub mod tokens;
 pub mod transfer;
 pub mod update;
-mod written_len;
+pub mod written_len;
 
 use std::sync::Arc;
 

@@ -105,6 +105,51 @@ pub const FORGET_EDGES: &str = "cluster:admin/xpack/security/key_feed/forget_edg
 /// The action of [`ClusterRequest::Authenticate`]; a refused run-as names it too.
 pub const AUTHENTICATE: &str = "cluster:admin/xpack/security/user/authenticate";
 
+/// The action of asking what the service is.
+pub const GET_MAIN: &str = "cluster:monitor/main";
+/// The action of making a key for another cluster.
+pub const CREATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_cluster/api_key/create";
+/// The action of updating such a key.
+pub const UPDATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_cluster/api_key/update";
+
+/// The actions of all requests.
+pub const ACTIONS: [&str; 34] = [
+    AUTHENTICATE,
+    "cluster:admin/xpack/security/api_key/grant/bulk",
+    "cluster:admin/xpack/security/api_key/bulk_update",
+    "cluster:admin/xpack/security/user/change_password",
+    "cluster:admin/xpack/security/user/has_privileges",
+    "cluster:admin/xpack/security/cache/clear",
+    "cluster:admin/xpack/security/api_key/clone",
+    "cluster:admin/xpack/security/api_key/create",
+    "cluster:admin/xpack/security/token/create",
+    "cluster:admin/xpack/security/api_key/get",
+    "cluster:admin/xpack/security/api_key/grant",
+    "cluster:admin/xpack/security/api_key/invalidate",
+    "cluster:admin/xpack/security/token/invalidate",
+    "cluster:admin/xpack/security/user/list_privileges",
+    "cluster:admin/xpack/security/api_key/query",
+    "cluster:admin/xpack/security/key_feed/read",
+    "cluster:admin/xpack/security/token/refresh",
+    "cluster:admin/xpack/security/api_key/update",
+    GET_USERS,
+    PUT_USER,
+    DELETE_USER,
+    SET_USER_ENABLED,
+    GET_ROLES,
+    PUT_ROLE,
+    DELETE_ROLE,
+    GET_PRIVILEGES,
+    PUT_PRIVILEGES,
+    DELETE_PRIVILEGES,
+    GET_BUILTIN_PRIVILEGES,
+    GET_EDGES,
+    FORGET_EDGES,
+    GET_MAIN,
+    CREATE_CROSS_CLUSTER_KEY,
+    UPDATE_CROSS_CLUSTER_KEY,
+];
+
 impl<'a> ClusterRequest<'a> {
     /// The name of the action.
     #[must_use]

@@ -10,12 +10,15 @@
 mod check;
 mod denial;
 
-use latchkey_effort::{Effort, Overspent};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use latchkey_effort::{Effort, Holding, Overspent};
 use latchkey_elastic::wildcard::{NameSet, covers};
 
 use super::application_privilege::RegisteredPrivileges;
 use super::caller::Caller;
-use super::cluster_request::ClusterRequest;
+use super::cluster_request::{ACTIONS, ClusterRequest};
 use super::privilege::{ClusterPrivilege, IndexPrivilege, KeyReach};
 use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors};
 
@@ -30,28 +33,41 @@ const RESTRICTED_INDICES: [&str; 3] = [".security", ".security-*", ".async-searc
 const STEPS_PER_PATTERN: usize = 16;
 
 /// What one or two sides together allow.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct EffectivePermission {
     /// `false` for a caller who may not even do what every authenticated caller may.
     is_anybody: bool,
     granted: Permission,
     /// The limit of a key that has descriptors of its own: the owner's roles.
     limit: Option<Permission>,
+    /// The memory that was taken for it, if it is much.
+    _held: Option<Holding>,
 }
 
 /// What a set of role descriptors allows together.
 #[derive(Clone, Debug)]
 struct Permission {
     cluster: Vec<ClusterPrivilege>,
+    /// Which requests `cluster` allows, if that was found out beforehand.
+    decided: Option<Decided>,
     indices: Vec<IndexGrant>,
     applications: Vec<ApplicationGrant>,
     run_as: NameSet,
 }
 
+/// Which requests privileges allow.
+#[derive(Clone, Debug)]
+struct Decided {
+    /// The actions that are allowed whatever the request says.
+    allowed: Vec<&'static str>,
+    /// What else there is: whether it allows something depends on what the request says.
+    own: Option<ClusterPrivilege>,
+}
+
 #[derive(Clone, Debug)]
 struct IndexGrant {
     names: NameSet,
-    actions: Vec<NameSet>,
+    actions: Vec<Arc<NameSet>>,
 }
 
 /// For each pattern of actions that a privilege stands for, the names of the grants that have it.
@@ -69,7 +85,7 @@ impl EffectivePermission {
     /// What a user with these roles may do.
     #[must_use]
     pub fn of_user(roles: &RoleDescriptors) -> Self {
-        Self { is_anybody: true, granted: Permission::of(roles), limit: None }
+        Self { is_anybody: true, granted: Permission::of(roles), limit: None, _held: None }
     }
 
     /// The permission of a refused run-as: nothing at all.
@@ -85,7 +101,20 @@ impl EffectivePermission {
         if assigned.is_empty() {
             return Self::of_user(limited_by);
         }
-        Self { is_anybody: true, granted: Permission::of(assigned), limit: Some(Permission::of(limited_by)) }
+        let (granted, limit) = (Permission::of(assigned), Some(Permission::of(limited_by)));
+        Self { is_anybody: true, granted, limit, _held: None }
+    }
+
+    /// The same of somebody of whom much is said: which requests it allows is found out beforehand, so that each is judged at once. It
+    /// keeps the memory that was taken for it.
+    #[must_use]
+    pub fn decided(self, held: Option<Holding>) -> Self {
+        Self {
+            granted: self.granted.decided(),
+            limit: self.limit.map(Permission::decided),
+            _held: held,
+            ..self
+        }
     }
 
     /// Whether it allows a request.
@@ -99,12 +128,8 @@ impl EffectivePermission {
     /// `manage_own_api_key` is enough for a search, which must then show the caller's own keys only.
     #[must_use]
     pub fn reach(&self, request: &ClusterRequest<'_>, caller: &Caller) -> Option<KeyReach> {
-        let granted = self.granted.reach(request, caller);
-        let by_privilege = match &self.limit {
-            None => granted,
-            // `None` sorts before every reach, so the smaller of two is what both sides allow.
-            Some(limit) => granted.min(limit.reach(request, caller)),
-        };
+        // Nothing is less than any reach, so the smallest is what all sides allow.
+        let by_privilege = self.sides().map(|side| side.reach(request, caller)).min().flatten();
         let is_open = self.is_anybody && request.is_open_to(caller);
         by_privilege.max(is_open.then_some(KeyReach::Own))
     }
@@ -123,9 +148,10 @@ impl EffectivePermission {
         self.sides().all(|side| side.run_as.contains(username))
     }
 
-    /// What each side grants; only what all grant is granted.
+    /// What each side grants; only what all grant is granted. What a key was limited to stands first: somebody else wrote it, so that
+    /// nobody has his own patterns tried in vain.
     fn sides(&self) -> impl Iterator<Item = &Permission> {
-        std::iter::once(&self.granted).chain(&self.limit)
+        self.limit.iter().chain(std::iter::once(&self.granted))
     }
 }
 
@@ -135,10 +161,14 @@ impl Permission {
         // applies.
         let roles: Vec<&RoleDescriptor> =
             roles.iter().map(|(_, role)| role).filter(|role| !role.is_restricted()).collect();
+        // What is said often is kept once.
+        let mut seen = HashSet::new();
         let cluster = roles.iter().flat_map(|role| &role.cluster);
+        let cluster = cluster.filter(|name| seen.insert(name.to_ascii_lowercase()));
         let run_as = roles.iter().flat_map(|role| &role.run_as);
         Self {
             cluster: cluster.filter_map(|name| ClusterPrivilege::resolve(name).ok()).collect(),
+            decided: None,
             indices: roles.iter().flat_map(|role| &role.indices).map(IndexGrant::of).collect(),
             applications: roles
                 .iter()
@@ -149,7 +179,24 @@ impl Permission {
         }
     }
 
+    fn decided(self) -> Self {
+        let of_reach = |reach| self.cluster.iter().filter(move |privilege| privilege.widest() == reach);
+        let is_allowed = |action: &&str| of_reach(KeyReach::All).any(|privilege| privilege.has(action));
+        let allowed = ACTIONS.into_iter().filter(is_allowed).collect();
+        let own = of_reach(KeyReach::Own).next().cloned();
+        Self { decided: Some(Decided { allowed, own }), ..self }
+    }
+
     fn reach(&self, request: &ClusterRequest<'_>, caller: &Caller) -> Option<KeyReach> {
+        if let Some(decided) = &self.decided
+            && ACTIONS.contains(&request.action())
+        {
+            return match &decided.own {
+                _ if decided.allowed.contains(&request.action()) => Some(KeyReach::All),
+                Some(own) => own.reach(request, caller),
+                None => None,
+            };
+        }
         self.cluster.iter().filter_map(|privilege| privilege.reach(request, caller)).max()
     }
 
@@ -168,7 +215,7 @@ impl Permission {
             effort.spend(1 + actions.patterns() + self.indices.len())?;
             let mut names = Vec::new();
             for grant in &self.indices {
-                if covers(&grant.actions.iter().collect::<Vec<_>>(), &actions, effort)? {
+                if covers(&grant.actions.iter().map(AsRef::as_ref).collect::<Vec<_>>(), &actions, effort)? {
                     names.push(&grant.names);
                 }
             }
@@ -229,10 +276,12 @@ impl IndexHolders<'_> {
 impl IndexGrant {
     fn of(block: &IndexPrivileges) -> Self {
         let excepted: &[&str] = if block.allow_restricted_indices { &[] } else { &RESTRICTED_INDICES };
-        let privileges = block.privileges.iter().filter_map(|name| IndexPrivilege::resolve(name).ok());
+        let mut seen = HashSet::new();
+        let privileges = block.privileges.iter().filter(|name| seen.insert(name.to_ascii_lowercase()));
+        let privileges = privileges.filter_map(|name| IndexPrivilege::resolve(name).ok());
         Self {
             names: NameSet::new(block.names.iter().map(String::as_str), excepted.iter().copied()),
-            actions: privileges.map(|privilege| privilege.actions().clone()).collect(),
+            actions: privileges.map(IndexPrivilege::into_actions).collect(),
         }
     }
 }

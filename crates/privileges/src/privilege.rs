@@ -7,7 +7,7 @@
 mod names;
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use latchkey_effort::{Effort, Overspent};
 use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
@@ -27,7 +27,8 @@ pub struct ClusterPrivilege {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexPrivilege {
     name: String,
-    actions: NameSet,
+    /// Shared by all grants of it.
+    actions: Arc<NameSet>,
 }
 
 /// Whose keys a request may reach; the narrower reach is the smaller one.
@@ -67,7 +68,7 @@ static CLUSTER: LazyLock<Vec<ClusterPrivilege>> = LazyLock::new(|| {
 static INDEX: LazyLock<Vec<IndexPrivilege>> = LazyLock::new(|| {
     names::INDEX
         .iter()
-        .map(|name| IndexPrivilege { name: name.name.to_owned(), actions: name.actions() })
+        .map(|name| IndexPrivilege { name: name.name.to_owned(), actions: Arc::new(name.actions()) })
         .collect()
 });
 
@@ -115,6 +116,18 @@ impl ClusterPrivilege {
                 KeyReach::Own => request.stays_with_own_keys(caller),
             };
         is_allowed.then_some(self.reach)
+    }
+
+    /// Whose keys a request may reach by it at most.
+    #[must_use]
+    pub fn widest(&self) -> KeyReach {
+        self.reach
+    }
+
+    /// Whether an action is one of its.
+    #[must_use]
+    pub fn has(&self, action: &str) -> bool {
+        self.actions.contains(action)
     }
 
     /// Whether it allows a request.
@@ -172,7 +185,7 @@ impl IndexPrivilege {
         if !is_pattern {
             return Err(UnknownPrivilege { kind: Kind::Index, name: name.to_owned() });
         }
-        let actions = NameSet::new([lowered.as_str()], []);
+        let actions = Arc::new(NameSet::new([lowered.as_str()], []));
         Ok(Self { name: lowered, actions })
     }
 
@@ -186,6 +199,12 @@ impl IndexPrivilege {
     #[must_use]
     pub fn actions(&self) -> &NameSet {
         &self.actions
+    }
+
+    /// The actions it allows, to keep.
+    #[must_use]
+    pub fn into_actions(self) -> Arc<NameSet> {
+        self.actions
     }
 }
 

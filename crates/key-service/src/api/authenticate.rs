@@ -1,19 +1,24 @@
 //! `GET /_security/_authenticate`: who am I?
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::response::Response;
 use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::permission::EffectivePermission;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::answer;
 use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
+use crate::api::{Service, SharedService, answer};
 use crate::model::realm_name::RealmName;
 use crate::model::stored_key::StoredKey;
 use crate::security::authentication::{Means, Subject};
 use crate::security::realm::User;
+use crate::security::standing::WholeKey;
 
 /// In the order of Elasticsearch's own answer.
 #[derive(Serialize)]
@@ -44,6 +49,12 @@ struct PresentedKey<'a> {
     managed_by: &'static str,
 }
 
+/// Somebody with all that is known of them.
+pub(super) enum Identified {
+    ApiKey(WholeKey),
+    User(Arc<User>),
+}
+
 /// Who vouches for whom, and how: with run-as, the first realm is the runner's and the second that of the user he acts as.
 pub(super) struct Proof {
     authentication_realm: RealmName,
@@ -52,12 +63,15 @@ pub(super) struct Proof {
 }
 
 pub(super) async fn show(
-    authenticated: Authenticated,
+    State(service): State<SharedService>,
+    mut authenticated: Authenticated,
     parameters: Parameters,
     _: NoBody,
 ) -> Result<Response, ApiError> {
     parameters.finish()?;
     authenticated.authorize(&ClusterRequest::Authenticate)?;
+    // What it takes is given back before more is read.
+    authenticated.permission = Arc::new(EffectivePermission::nothing());
     let authentication = &authenticated.authentication;
     let proof = Proof {
         authentication_realm: realm_of(authentication.authenticating()),
@@ -69,7 +83,8 @@ pub(super) async fn show(
             (Means::Jwt { .. } | Means::Own, Subject::User(_)) => "realm",
         },
     };
-    answer::ok(&identity(authentication.subject(), &authenticated.roles.assigned, &proof))
+    let who = service.identified(authentication.subject(), &authenticated).await?;
+    answer::ok(&identity(&who, &authenticated.roles.assigned, &proof))
 }
 
 impl Proof {
@@ -87,10 +102,28 @@ impl Proof {
 }
 
 /// Who somebody is. `roles` are the user's; a key has none.
-pub(super) fn identity<'a>(subject: &'a Subject, roles: &'a [String], proof: &'a Proof) -> Identity<'a> {
-    match subject {
-        Subject::ApiKey(key) => identity_of_key(key.key(), proof),
-        Subject::User(user) => identity_of_user(user, roles, proof),
+pub(super) fn identity<'a>(who: &'a Identified, roles: &'a [String], proof: &'a Proof) -> Identity<'a> {
+    match who {
+        Identified::ApiKey(whole) => identity_of_key(&whole.key, proof),
+        Identified::User(user) => identity_of_user(user, roles, proof),
+    }
+}
+
+impl Service {
+    /// Somebody with all that is known of them.
+    ///
+    /// # Errors
+    ///
+    /// When it is not known.
+    pub(super) async fn identified(
+        &self,
+        subject: &Subject,
+        authenticated: &Authenticated,
+    ) -> Result<Identified, ApiError> {
+        Ok(match subject {
+            Subject::ApiKey(key) => Identified::ApiKey(self.whole_key(key, authenticated).await?),
+            Subject::User(user) => Identified::User(Arc::clone(user)),
+        })
     }
 }
 

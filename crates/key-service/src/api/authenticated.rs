@@ -19,6 +19,7 @@ use crate::api::authenticated::refusal::{record, refused};
 use crate::api::error::ApiError;
 use crate::api::request_context::RequestContext;
 use crate::api::unauthenticated::{Asked, challenges, unauthenticated};
+use crate::api::work::teller;
 use crate::api::{Service, SharedService};
 use crate::audit::{self, Actor, Refusal, RefusalEvent};
 use crate::model::realm_name::RealmName;
@@ -26,8 +27,8 @@ use crate::model::source::Source;
 use crate::security::anonymous::ANONYMOUS_REALM;
 use crate::security::api_key::EndedKey;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Schemes, Subject};
-use crate::security::roles::{UserRoles, caller_of_key};
-use crate::store::StoreError;
+use crate::security::roles::UserRoles;
+use crate::security::standing::{NoStanding, Standing};
 
 /// Whoever sent the request, and what they may do.
 #[derive(Debug)]
@@ -121,12 +122,14 @@ impl Authenticated {
         authentication: Authentication,
         origin: Origin,
         service: &SharedService,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, NoStanding> {
+        let standings = &service.standings;
+        let teller = || teller(standings.lane(), actor(&authentication, &origin), origin.uri.path());
         let Standing { mut caller, mut permission, roles } =
-            Standing::of(authentication.subject(), service).await?;
+            standings.of(authentication.subject(), teller).await?;
         let mut refused_runner = None;
         if authentication.is_run_as() {
-            let runner = Standing::of(authentication.authenticating(), service).await?;
+            let runner = standings.of(authentication.authenticating(), teller).await?;
             if !runner.permission.allows_run_as(&caller.username) {
                 permission = Arc::new(EffectivePermission::nothing());
                 refused_runner = Some(runner.caller);
@@ -135,7 +138,7 @@ impl Authenticated {
             }
             caller.run_by = Some(match authentication.authenticating() {
                 Subject::ApiKey(key) => {
-                    Runner::ApiKey { id: key.key().id.to_string(), owner: key.key().owner.username.clone() }
+                    Runner::ApiKey { id: key.key().id.to_string(), owner: key.key().username.clone() }
                 }
                 Subject::User(user) => Runner::User { username: user.username.clone() },
             });
@@ -193,7 +196,7 @@ impl Authenticated {
     /// On whose account the request costs what it costs: the user, also for his keys and for whom he acts as.
     pub(super) fn payer(&self) -> Payer {
         match self.authentication.authenticating() {
-            Subject::ApiKey(key) => Payer::new(&key.key().owner.username, &key.key().owner.realm),
+            Subject::ApiKey(key) => key.key().payer(),
             Subject::User(user) => Payer::new(&user.username, &user.realm.name),
         }
     }
@@ -340,7 +343,7 @@ impl Unproven {
     /// For the trail: who asks with this key.
     pub(super) fn actor(&self, key: &EndedKey) -> Actor {
         let (realm, key) = (RealmName::api_key().name, key.key());
-        let username = key.owner.username.clone();
+        let username = key.username.clone();
         Actor {
             username,
             realm,
@@ -372,26 +375,4 @@ fn actor(authentication: &Authentication, origin: &Origin) -> Actor {
     let username = authenticating.username().to_owned();
     let footings = authentication.footings();
     Actor { username, realm, api_key, run_as, source: origin.source, footings }
-}
-
-/// Somebody as a caller, and what he may do.
-struct Standing {
-    caller: Caller,
-    permission: Arc<EffectivePermission>,
-    roles: UserRoles,
-}
-
-impl Standing {
-    async fn of(subject: &Subject, service: &SharedService) -> Result<Self, StoreError> {
-        match subject {
-            Subject::ApiKey(key) => {
-                let (caller, permission) = (caller_of_key(key.key()), service.latest_key.of(key.key()));
-                Ok(Self { caller, permission, roles: UserRoles::default() })
-            }
-            Subject::User(user) => {
-                let roles = service.roles.of_user(user).await?;
-                Ok(Self { caller: roles.caller(user), permission: Arc::new(roles.permission()), roles })
-            }
-        }
-    }
 }

@@ -9,7 +9,6 @@ use axum::response::Response;
 use latchkey_elastic::ErrorCause;
 use latchkey_key_feed::{Cursor, Epoch};
 use latchkey_privileges::cluster_request::ClusterRequest;
-use latchkey_privileges::permission::EffectivePermission;
 
 use crate::api::SharedService;
 use crate::api::answer::{self, KnownTags};
@@ -17,6 +16,7 @@ use crate::api::authenticated::{Authenticated, Unproven};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
+use crate::api::work::teller;
 use crate::audit::{self, feed::FeedReadEvent};
 use crate::feed::edges::{ClaimRefusal, EdgeSighting};
 use crate::feed::{FeedRefusal, FeedRequest};
@@ -25,7 +25,7 @@ use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::model::edge_name::EdgeName;
 use crate::security::api_key::EndedKey;
-use crate::security::roles::caller_of_key;
+use crate::security::standing::Standing;
 use crate::settings::EdgeSettings;
 use crate::telemetry;
 
@@ -119,7 +119,7 @@ pub(super) async fn show(
 impl FormerCaller {
     fn holder(&self) -> Holder {
         let key = self.key.key();
-        let (username, realm) = (key.owner.username.clone(), key.owner.realm.clone());
+        let (username, realm) = (key.username.clone(), key.realm.clone());
         Holder { key: Some(key.id.clone()), username, realm }
     }
 
@@ -131,8 +131,11 @@ impl FormerCaller {
         known: &KnownTags,
     ) -> Result<Response, ApiError> {
         let key = self.key.key();
-        let permission = EffectivePermission::of_key(&key.role_descriptors, &key.limited_by);
-        if !permission.allows(&ClusterRequest::ReadKeyFeed, &caller_of_key(key)) {
+        let standings = &service.standings;
+        let teller = || teller(standings.lane(), self.unproven.actor(&self.key), "/_latchkey/feed");
+        let Standing { caller, permission, .. } =
+            standings.of_key(key, teller).await.map_err(ApiError::from)?;
+        if !permission.allows(&ClusterRequest::ReadKeyFeed, &caller) {
             return Err(self.unproven.refuse(service));
         }
         let page = service.feed.last_page(request, key).await.map_err(ApiError::from)?;

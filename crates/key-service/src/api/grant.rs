@@ -167,12 +167,12 @@ impl Service {
             let reason = "the provided grant credentials do not support run-as";
             return Err(ErrorCause::new(ErrorType::Status, reason).into());
         };
-        let roles = self.roles.of_user(user).await?;
+        let standing = self.standing_of_user(user, authenticated).await?;
         let target = self.authenticator.realms().find(username).await?;
-        match target.filter(|target| target.enabled && roles.permission().allows_run_as(username)) {
+        match target.filter(|target| target.enabled && standing.permission.allows_run_as(username)) {
             Some(target) => Ok(Subject::User(Arc::new(target))),
             None => {
-                let reason = run_as_denial(&roles.caller(user), username);
+                let reason = run_as_denial(&standing.caller, username);
                 Err(authenticated.forbid(&ClusterRequest::Authenticate, reason))
             }
         }

@@ -33,7 +33,7 @@ pub(super) async fn show(State(service): State<SharedService>) -> Result<Respons
 /// The counters in Prometheus' text format.
 pub(super) async fn show_metrics(State(service): State<SharedService>) -> Response {
     let latest: Cursor = *service.store.changes().borrow();
-    telemetry::work::work_counted(service.workshop.lanes(), service.workshop.memory.held());
+    telemetry::work::work_counted(service.lanes(), service.workshop.memory.held());
     telemetry::edges::edges_counted(service.feed.edges().counts(latest));
     let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (headers, service.recorded.render()).into_response()

@@ -2,15 +2,14 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::cluster_request::{ClusterRequest, GET_MAIN};
 use serde::Serialize;
 
-use crate::api::SharedService;
-use crate::api::answer;
 use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
+use crate::api::{SharedService, answer};
 
 /// The version of Elasticsearch whose REST interface this is.
 pub(super) const COMPATIBLE_VERSION: &str = "9.1.0";
@@ -22,7 +21,6 @@ pub(super) const NODE_NAME: &str = "latchkey";
 pub(super) const CLUSTER_NAME: &str = "latchkey";
 
 /// The action behind this route, which the privilege `monitor` contains.
-const MAIN_ACTION: &str = "cluster:monitor/main";
 
 #[derive(Serialize)]
 struct Root<'a> {
@@ -53,7 +51,7 @@ pub(super) async fn show(
     _: NoBody,
 ) -> Result<Response, ApiError> {
     parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::Other(MAIN_ACTION))?;
+    authenticated.authorize(&ClusterRequest::Other(GET_MAIN))?;
     answer::ok(&Root {
         name: NODE_NAME,
         cluster_name: CLUSTER_NAME,

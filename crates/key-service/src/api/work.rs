@@ -1,5 +1,7 @@
 //! Work that a request costs: in a lane, on the account of whoever asks, and told to the operator when it is much.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use latchkey_effort::{Effort, Overspent, SharedMemory};
@@ -11,12 +13,15 @@ use crate::api::Service;
 use crate::api::answer::text::AnswerText;
 use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
-use crate::audit::{self, CostEvent};
+use crate::audit::{self, Actor, CostEvent};
 use crate::lane::{Cost, Lane, LaneBounds};
 use crate::limits::work::{
     BODY_MEMORY, COSTLY_SHARE, LONG_BODY_LEN, QUESTION_ALLOWANCE, QUESTIONS_MAX, QUESTIONS_PER_PAYER_MAX,
     SEARCH_ALLOWANCE, SEARCHES_MAX, SEARCHES_PER_PAYER_MAX,
 };
+use crate::security::api_key::VerifiedKey;
+use crate::security::realm::User;
+use crate::security::standing::{NoStanding, Standing, WholeKey};
 use crate::telemetry;
 
 /// Where work of requests is done, and the memory that its answers share.
@@ -43,25 +48,21 @@ impl Workshop {
             payer_turns_max: QUESTIONS_PER_PAYER_MAX,
             allowance: QUESTION_ALLOWANCE,
         };
-        let workshop = Self {
+        Self {
             searches: Lane::new("search", searches),
             questions: Lane::new("question", questions),
             // Whoever reads nothing of what he asks for leaves a quarter to others.
             memory: SharedMemory::new(answer_memory, answer_memory / 4 * 3),
             bodies: SharedMemory::new(BODY_MEMORY, BODY_MEMORY / 4 * 3),
-        };
-        for lane in workshop.lanes() {
-            telemetry::work::begin_at_zero(lane.name());
         }
-        workshop
-    }
-
-    pub(super) fn lanes(&self) -> [&Lane; 2] {
-        [&self.searches, &self.questions]
     }
 }
 
 impl Service {
+    pub(super) fn lanes(&self) -> [&Lane; 3] {
+        [&self.workshop.searches, &self.workshop.questions, self.standings.lane()]
+    }
+
     /// Does a piece of work for somebody, off the threads that serve requests.
     ///
     /// # Errors
@@ -77,20 +78,36 @@ impl Service {
         T: Send + 'static,
         F: FnOnce(&mut Effort) -> Result<T, ApiError> + Send + 'static,
     {
-        let (name, allowance) = (lane.name(), lane.allowance());
-        let (actor, path) = (authenticated.actor(), authenticated.path().to_owned());
-        let tell = move |cost: &Cost| {
-            telemetry::work::work_ended(name, cost);
-            let event = CostEvent { actor: &actor, path: &path, lane: name, cost };
-            if cost.overspent.is_some_and(|overspent| overspent != Overspent::Gone) {
-                audit::record_work_limit(&event);
-            } else if cost.steps >= allowance.steps / COSTLY_SHARE
-                || cost.bytes as u64 >= allowance.bytes as u64 / COSTLY_SHARE
-            {
-                audit::log_cost(&event);
-            }
-        };
+        let tell = teller(lane, authenticated.actor(), authenticated.path());
         lane.run(&authenticated.payer(), &self.workshop.memory, work, tell).await
+    }
+
+    /// What a user may do, on the account of that user.
+    ///
+    /// # Errors
+    ///
+    /// When that is not known.
+    pub(super) async fn standing_of_user(
+        &self,
+        user: &Arc<User>,
+        authenticated: &Authenticated,
+    ) -> Result<Standing, ApiError> {
+        let teller = || teller(self.standings.lane(), authenticated.actor(), authenticated.path());
+        Ok(self.standings.of_user(user, teller).await?)
+    }
+
+    /// All of a key, on the account of its owner.
+    ///
+    /// # Errors
+    ///
+    /// When it is not known.
+    pub(super) async fn whole_key(
+        &self,
+        key: &VerifiedKey,
+        authenticated: &Authenticated,
+    ) -> Result<WholeKey, ApiError> {
+        let teller = || teller(self.standings.lane(), authenticated.actor(), authenticated.path());
+        Ok(self.standings.whole_key(key.key(), teller).await?)
     }
 
     /// Writes an answer of any length, off the threads that serve requests.
@@ -158,6 +175,31 @@ impl Service {
     {
         let read = move |body: Option<&Node>| Ok(read(body.ok_or_else(missing_body)?)?);
         self.read_body(authenticated, body, read).await
+    }
+}
+
+/// Tells the operator of what work in a lane has cost somebody, when it is much.
+pub(super) fn teller(lane: &Lane, actor: Actor, path: &str) -> impl FnOnce(&Cost) + Send + 'static + use<> {
+    let (name, allowance, path) = (lane.name(), lane.allowance(), path.to_owned());
+    move |cost: &Cost| {
+        telemetry::work::work_ended(name, cost);
+        let event = CostEvent { actor: &actor, path: &path, lane: name, cost };
+        if cost.overspent.is_some_and(|overspent| overspent != Overspent::Gone) {
+            audit::record_work_limit(&event);
+        } else if cost.steps >= allowance.steps / COSTLY_SHARE
+            || cost.bytes as u64 >= allowance.bytes as u64 / COSTLY_SHARE
+        {
+            audit::log_cost(&event);
+        }
+    }
+}
+
+impl From<NoStanding> for ApiError {
+    fn from(error: NoStanding) -> Self {
+        match error {
+            NoStanding::Store(error) => error.into(),
+            NoStanding::Overspent(overspent) => overspent.into(),
+        }
     }
 }
 

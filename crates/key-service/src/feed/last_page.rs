@@ -15,8 +15,8 @@ use latchkey_key_feed::Cursor;
 use crate::feed::edges::EdgeSighting;
 use crate::feed::shared_page::SharedPage;
 use crate::feed::{Feed, FeedRefusal, FeedRequest};
-use crate::model::stored_key::StoredKey;
 use crate::store::StoreError;
+use crate::store::key_entry::KeyEntry;
 
 impl Feed {
     /// The page for an edge whose key has ended; `None` when there is none for it.
@@ -27,7 +27,7 @@ impl Feed {
     pub async fn last_page(
         &self,
         request: &FeedRequest,
-        key: &StoredKey,
+        key: &KeyEntry,
     ) -> Result<Option<Arc<SharedPage>>, FeedRefusal> {
         let Some(edge) = &request.edge else { return Ok(None) };
         let acknowledged = self.edges.ledger().acknowledged_by(&edge.id, &edge.holder);
@@ -69,9 +69,9 @@ impl Feed {
             && request.after >= acknowledged
     }
 
-    /// The end of the change that ended the key. For an expired key it is the last change before its
-    /// expiration that ended a key: the store keeps the time of invalidations, and not of other changes.
-    async fn end_of(&self, after: Cursor, key: &StoredKey) -> Result<Cursor, StoreError> {
+    /// The end of the change that ended the key. Of one whose time was over, the last change before that ended a key: the store knows when keys were
+    /// ended, and not when they were changed otherwise.
+    async fn end_of(&self, after: Cursor, key: &KeyEntry) -> Result<Cursor, StoreError> {
         let end = match (key.invalidation, key.expiration) {
             (Some(_), _) => self.store.end_of(&key.id).await?,
             (None, Some(expiration)) => self.store.last_ended_by(expiration).await?,

@@ -239,7 +239,7 @@ impl EdgeRegister {
         let mut ended = Vec::new();
         for holder in holders {
             let Some(key) = &holder.key else { continue };
-            let found = self.store.find_shared(key.as_str()).await?;
+            let found = self.store.find_entry(key.as_str()).await?;
             let lives = found.is_some_and(|key| {
                 key.invalidation.is_none() && key.expiration.is_none_or(|expiration| expiration > now)
             });

@@ -70,6 +70,25 @@ pub const ANSWER_READ_WAIT_MAX: Duration = Duration::from_secs(30);
 /// From so many bytes on a body is read on a thread of its own: shorter ones take less than a millisecond.
 pub const LONG_BODY_LEN: usize = 16 * 1024;
 
+/// From so many bytes on, the texts of a key, or the roles of a user, are read on a thread of their own when somebody is authenticated.
+pub const LONG_TEXTS_LEN: usize = LONG_BODY_LEN;
+
+/// Most long keys and users with long roles that are read at once; others wait. They have turns of their own, so that searches and
+/// questions keep nobody from being authenticated.
+pub const LONG_STANDINGS_MAX: usize = 4;
+
+/// Most of them for one user and his keys, so that others find a turn.
+pub const LONG_STANDINGS_PER_PAYER_MAX: usize = 1;
+
+/// What reading one may cost. One that an older version or an import has left may be longer than a new one.
+pub const LONG_STANDING_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, bytes: LONG_STANDINGS_MEMORY };
+
+/// Bytes of memory that are taken for each byte of such texts, for as long as the request is answered.
+pub const STANDING_HELD_PER_BYTE: usize = 16;
+
+/// Bytes that they may take together: eight of the longest keys. One user and his keys may have half.
+pub const LONG_STANDINGS_MEMORY: usize = 256 * 1024 * 1024;
+
 /// Bytes of memory that are taken for each byte of a long body: the text, and the values that are made of it.
 pub const BODY_HELD_PER_BYTE: usize = 16;
 

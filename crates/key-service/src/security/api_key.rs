@@ -13,9 +13,9 @@ use latchkey_key_feed::limits::SALT_LEN;
 use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, Standing, UnixMillis};
 
 use crate::limits::{KEY_ID_RANDOM_LEN, KEY_SECRET_RANDOM_LEN};
-use crate::model::stored_key::StoredKey;
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::security::credential::ApiKeyCredential;
+use crate::store::key_entry::KeyEntry;
 
 /// Bytes of the time at the start of an id: enough milliseconds for 8,900 years.
 const ID_TIME_LEN: usize = 6;
@@ -40,11 +40,11 @@ pub struct KeptSecret {
 /// A key whose secret was presented, or a token that acts as it, and which may be used now. Made by
 /// [`verify`] and [`of_token`] alone.
 #[derive(Clone, Debug)]
-pub struct VerifiedKey(Arc<StoredKey>);
+pub struct VerifiedKey(Arc<KeyEntry>);
 
 /// A key that has ended, and whose secret was presented. It authenticates nobody.
 #[derive(Clone, Debug)]
-pub struct EndedKey(Arc<StoredKey>);
+pub struct EndedKey(Arc<KeyEntry>);
 
 /// Why a credential is not a usable key, in the order of the checks (Elasticsearch, `ApiKeyService`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl IssuedKey {
 impl VerifiedKey {
     /// The key.
     #[must_use]
-    pub fn key(&self) -> &Arc<StoredKey> {
+    pub fn key(&self) -> &Arc<KeyEntry> {
         &self.0
     }
 
@@ -110,7 +110,7 @@ impl VerifiedKey {
     /// # Errors
     ///
     /// [`KeyRejection`] when it has ended.
-    pub fn renewed(&self, found: Option<Arc<StoredKey>>, now: UnixMillis) -> Result<Self, KeyRejection> {
+    pub fn renewed(&self, found: Option<Arc<KeyEntry>>, now: UnixMillis) -> Result<Self, KeyRejection> {
         refuse_ended(self.0.id.as_str(), found, now).map(Self)
     }
 }
@@ -118,7 +118,7 @@ impl VerifiedKey {
 impl EndedKey {
     /// The key.
     #[must_use]
-    pub fn key(&self) -> &Arc<StoredKey> {
+    pub fn key(&self) -> &Arc<KeyEntry> {
         &self.0
     }
 
@@ -126,10 +126,10 @@ impl EndedKey {
     #[must_use]
     pub fn of_verified(
         verified: &VerifiedKey,
-        found: Option<Arc<StoredKey>>,
+        found: Option<Arc<KeyEntry>>,
         now: UnixMillis,
     ) -> Option<Self> {
-        let is_same = |key: &Arc<StoredKey>| (key.salt, key.digest) == (verified.0.salt, verified.0.digest);
+        let is_same = |key: &Arc<KeyEntry>| (key.salt, key.digest) == (verified.0.salt, verified.0.digest);
         found.filter(|key| is_same(key) && has_ended(key, now)).map(Self)
     }
 }
@@ -138,7 +138,7 @@ impl EndedKey {
 #[must_use]
 pub fn verify_ended(
     credential: &ApiKeyCredential,
-    found: Option<Arc<StoredKey>>,
+    found: Option<Arc<KeyEntry>>,
     now: UnixMillis,
 ) -> Option<EndedKey> {
     let key = found?;
@@ -146,7 +146,7 @@ pub fn verify_ended(
     (secret_matches && has_ended(&key, now)).then_some(EndedKey(key))
 }
 
-fn has_ended(key: &StoredKey, now: UnixMillis) -> bool {
+fn has_ended(key: &KeyEntry, now: UnixMillis) -> bool {
     key.invalidation.is_some() || Standing::of(key.expiration, now) == Standing::Expired
 }
 
@@ -161,10 +161,9 @@ fn has_ended(key: &StoredKey, now: UnixMillis) -> bool {
 /// [`KeyRejection`], the first check that fails.
 pub fn verify(
     credential: &ApiKeyCredential,
-    found: Option<impl Into<Arc<StoredKey>>>,
+    found: Option<Arc<KeyEntry>>,
     now: UnixMillis,
 ) -> Result<VerifiedKey, KeyRejection> {
-    let found = found.map(Into::into);
     let (salt, digest) =
         found.as_ref().map_or((Salt::DECOY, SecretDigest::DECOY), |key| (key.salt, key.digest));
     let secret_matches = digest.matches(&salt, &credential.secret);
@@ -182,7 +181,7 @@ pub fn verify(
 /// [`KeyRejection`] when there is none, or it has ended.
 pub fn of_token(
     id: &str,
-    found: Option<Arc<StoredKey>>,
+    found: Option<Arc<KeyEntry>>,
     now: UnixMillis,
 ) -> Result<VerifiedKey, KeyRejection> {
     refuse_ended(id, found, now).map(VerifiedKey)
@@ -195,9 +194,9 @@ pub fn of_token(
 /// [`KeyRejection`] when there is none, or it was invalidated or has expired.
 fn refuse_ended(
     id: &str,
-    found: Option<Arc<StoredKey>>,
+    found: Option<Arc<KeyEntry>>,
     now: UnixMillis,
-) -> Result<Arc<StoredKey>, KeyRejection> {
+) -> Result<Arc<KeyEntry>, KeyRejection> {
     let key = found.ok_or_else(|| KeyRejection::Unknown(id.to_owned()))?;
     if key.invalidation.is_some() {
         return Err(KeyRejection::Invalidated(key.id.clone()));
@@ -253,6 +252,7 @@ impl std::error::Error for KeyRejection {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::stored_key::StoredKey;
     use crate::randomness::SystemRandomness;
     use crate::store::tests::key;
 
@@ -260,6 +260,10 @@ mod tests {
         let (issued, kept) = IssuedKey::draw(&SystemRandomness, UnixMillis(now)).unwrap();
         let key = StoredKey { salt: kept.salt, digest: kept.digest, ..key(issued.id().as_str()) };
         (issued, key)
+    }
+
+    fn entry(key: StoredKey) -> Arc<KeyEntry> {
+        Arc::new(key.into())
     }
 
     fn credential(issued: &IssuedKey, secret: &str) -> ApiKeyCredential {
@@ -307,10 +311,10 @@ mod tests {
             (&wrong, Some(expired.clone()), format!("invalid credentials for API key [{id}]")),
             (&right, Some(expired), "api key is expired".to_owned()),
         ] {
-            let rejection = verify(credential, found, UnixMillis(10)).unwrap_err();
+            let rejection = verify(credential, found.map(entry), UnixMillis(10)).unwrap_err();
             assert_eq!(rejection.to_string(), words);
         }
-        assert!(verify(&right, Some(key), UnixMillis(10)).is_ok());
+        assert!(verify(&right, Some(entry(key)), UnixMillis(10)).is_ok());
     }
 
     #[test]
@@ -326,14 +330,25 @@ mod tests {
             (&right, None, false),
             (&credential(&issued, "wrong"), Some(&ended), false),
         ] {
-            let found = found.cloned().map(Arc::new);
+            let found = found.cloned().map(entry);
             assert_eq!(verify_ended(credential, found, UnixMillis(10)).is_some(), proves);
         }
-        let verified = verify(&right, Some(key.clone()), UnixMillis(1)).unwrap();
-        let since = |found: StoredKey| EndedKey::of_verified(&verified, Some(Arc::new(found)), UnixMillis(5));
+        let verified = verify(&right, Some(entry(key.clone())), UnixMillis(1)).unwrap();
+        let since = |found: StoredKey| EndedKey::of_verified(&verified, Some(entry(found)), UnixMillis(5));
         assert!(since(ended.clone()).is_some());
         assert!(since(key).is_none());
         assert!(since(StoredKey { salt: Salt::from_bytes([9; 16]), ..ended }).is_none(), "another secret");
+    }
+
+    // Of a long key nothing else is read before.
+    #[test]
+    fn a_key_of_which_only_the_entry_was_read_proves_as_much() {
+        let (issued, key) = issue(1);
+        let found = || Some(Arc::new(KeyEntry { whole: None, ..key.clone().into() }));
+        let right = credential(&issued, issued.expose_secret());
+        assert!(verify(&right, found(), UnixMillis(1)).is_ok());
+        let refused = verify(&credential(&issued, "wrong"), found(), UnixMillis(1)).unwrap_err();
+        assert_eq!(refused, KeyRejection::WrongSecret(issued.id().clone()));
     }
 
     #[test]

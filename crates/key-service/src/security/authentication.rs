@@ -21,7 +21,6 @@ use latchkey_key_feed::UnixMillis;
 
 use crate::model::edge_id::Holder;
 use crate::model::source::Source;
-use crate::model::stored_key::KeyOwner;
 use crate::model::token::{Access, TokenDigest};
 use crate::security::anonymous::{self, AnonymousAccess};
 use crate::security::api_key::{self, EndedKey, VerifiedKey};
@@ -192,7 +191,7 @@ impl Authenticator {
         if headers.contains_key(RUN_AS_HEADER) {
             return Ok(None);
         }
-        let found = self.store.find_shared(&credential.id).await?;
+        let found = self.store.find_entry(&credential.id).await?;
         Ok(api_key::verify_ended(&credential, found, now))
     }
 
@@ -211,7 +210,7 @@ impl Authenticator {
         else {
             return Ok(None);
         };
-        let found = self.store.find_shared(key.key().id.as_str()).await?;
+        let found = self.store.find_entry(key.key().id.as_str()).await?;
         Ok(EndedKey::of_verified(key, found, now))
     }
 
@@ -222,7 +221,7 @@ impl Authenticator {
     ) -> Result<Subject, AuthenticationFailure> {
         let user = match subject {
             Subject::ApiKey(key) => {
-                let found = self.store.find_shared(key.key().id.as_str()).await?;
+                let found = self.store.find_entry(key.key().id.as_str()).await?;
                 return Ok(Subject::ApiKey(Box::new(key.renewed(found, now)?)));
             }
             Subject::User(user) => user,
@@ -278,7 +277,7 @@ impl Authenticator {
         credential: &ApiKeyCredential,
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
-        let found = self.store.find_shared(&credential.id).await?;
+        let found = self.store.find_entry(&credential.id).await?;
         let subject = Subject::ApiKey(Box::new(api_key::verify(credential, found, now)?));
         Ok(Authentication::of(subject, Means::Own))
     }
@@ -338,8 +337,8 @@ impl Subject {
     pub fn holder(&self) -> Holder {
         match self {
             Self::ApiKey(key) => {
-                let KeyOwner { username, realm, .. } = &key.key().owner;
-                Holder { key: Some(key.key().id.clone()), username: username.clone(), realm: realm.clone() }
+                let key = key.key();
+                Holder { key: Some(key.id.clone()), username: key.username.clone(), realm: key.realm.clone() }
             }
             Self::User(user) => {
                 Holder { key: None, username: user.username.clone(), realm: user.realm.name.clone() }
@@ -351,7 +350,7 @@ impl Subject {
     #[must_use]
     pub fn username(&self) -> &str {
         match self {
-            Self::ApiKey(key) => &key.key().owner.username,
+            Self::ApiKey(key) => &key.key().username,
             Self::User(user) => &user.username,
         }
     }

@@ -4,26 +4,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use latchkey_privileges::permission::EffectivePermission;
 
-use crate::model::stored_key::StoredKey;
+use crate::store::key_entry::KeyEntry;
 
 /// The permission of the key that was used last. Edges often use one key at the same time. They share a read
 /// of it, and so they share this. For another read, however equal, it is computed anew, so it is never older
 /// than the key itself.
 #[derive(Debug, Default)]
-pub struct LatestKeyPermission(Mutex<Option<(Arc<StoredKey>, Arc<EffectivePermission>)>>);
+pub struct LatestKeyPermission(Mutex<Option<(Arc<KeyEntry>, Arc<EffectivePermission>)>>);
 
 impl LatestKeyPermission {
-    /// The permission for this read of a key.
+    /// What the holder of this reading of a key may do, if it was asked for last.
     #[must_use]
-    pub fn of(&self, key: &Arc<StoredKey>) -> Arc<EffectivePermission> {
+    pub fn known(&self, key: &Arc<KeyEntry>) -> Option<Arc<EffectivePermission>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, permission)) = known.filter(|(known, _)| Arc::ptr_eq(known, key)) {
-            return permission;
-        }
-        let permission = Arc::new(EffectivePermission::of_key(&key.role_descriptors, &key.limited_by));
-        let known = Some((Arc::clone(key), Arc::clone(&permission)));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;
-        permission
+        known.filter(|(known, _)| Arc::ptr_eq(known, key)).map(|(_, permission)| permission)
+    }
+
+    /// Keeps what the holder of this reading of a key may do.
+    pub fn keep(&self, key: &Arc<KeyEntry>, permission: &Arc<EffectivePermission>) {
+        let known = Some((Arc::clone(key), Arc::clone(permission)));
+        let before = {
+            let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *latest, known)
+        };
+        drop(before);
     }
 }
 
@@ -31,18 +35,18 @@ impl LatestKeyPermission {
 mod tests {
     use super::*;
     use crate::store::tests::key;
-    use latchkey_privileges::role_descriptor::RoleDescriptors;
 
     #[test]
     fn each_reading_of_a_key_has_a_permission_of_its_own() {
         let latest = LatestKeyPermission::default();
-        let before = Arc::new(key("a"));
-        let of_before = latest.of(&before);
-        assert!(Arc::ptr_eq(&latest.of(&before), &of_before));
-        let role_descriptors = RoleDescriptors::default();
-        let after = Arc::new(StoredKey { role_descriptors, ..key("a") });
-        let of_after = latest.of(&after);
-        assert!(!Arc::ptr_eq(&of_after, &of_before));
-        assert!(!Arc::ptr_eq(&latest.of(&Arc::new(key("a"))), &of_before), "equal is not the same");
+        let permission = || Arc::new(EffectivePermission::nothing());
+        let (before, of_before) = (Arc::new(KeyEntry::from(key("a"))), permission());
+        assert!(latest.known(&before).is_none());
+        latest.keep(&before, &of_before);
+        assert!(latest.known(&before).is_some_and(|known| Arc::ptr_eq(&known, &of_before)));
+        let after = Arc::new(KeyEntry::from(key("a")));
+        assert!(latest.known(&after).is_none(), "equal is not the same");
+        latest.keep(&after, &permission());
+        assert!(latest.known(&before).is_none());
     }
 }

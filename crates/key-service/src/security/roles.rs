@@ -10,8 +10,9 @@ use latchkey_privileges::role_descriptor::{
 use serde_json::{Map, Value};
 
 use crate::model::realm_name::RealmName;
-use crate::model::stored_key::StoredKey;
 use crate::security::realm::User;
+use crate::store::directory::UnreadRoles;
+use crate::store::key_entry::KeyEntry;
 use crate::store::{KeyStore, StoreError};
 
 /// The role that may do everything.
@@ -73,28 +74,57 @@ impl RoleResolver {
         Self { fixed, store, shared }
     }
 
-    /// The roles of a user, as they are now.
+    /// The roles of a user, as they are now; `None` when they are long, and have not been read.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn of_user(&self, user: &User) -> Result<UserRoles, StoreError> {
-        let mut seen = HashSet::new();
-        let assigned: Vec<String> =
-            user.roles.iter().chain(&self.shared).filter(|name| seen.insert(*name)).cloned().collect();
-        let unfixed: Vec<String> = assigned.iter().filter(|name| !self.fixed.has(name)).cloned().collect();
+    pub async fn of_user(&self, user: &User) -> Result<Option<UserRoles>, StoreError> {
+        let assigned = self.assigned(user);
+        let unfixed = self.unfixed(&assigned);
         let stored = if unfixed.is_empty() {
-            RoleDescriptors::default()
+            Some(RoleDescriptors::default())
         } else {
             self.store.native_roles(&unfixed).await?
         };
+        Ok(stored.map(|stored| self.together(assigned, &stored)))
+    }
+
+    /// Those roles of a user that the store has, as the database has them, however long.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn unread(&self, user: &User) -> Result<UnreadRoles, StoreError> {
+        self.store.unread_roles(&self.unfixed(&self.assigned(user))).await
+    }
+
+    /// The roles of a user, of which the store has these. That takes as long as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when one is not readable.
+    pub fn read(&self, user: &User, unread: UnreadRoles) -> Result<UserRoles, StoreError> {
+        Ok(self.together(self.assigned(user), &unread.read()?))
+    }
+
+    fn assigned(&self, user: &User) -> Vec<String> {
+        let mut seen = HashSet::new();
+        user.roles.iter().chain(&self.shared).filter(|name| seen.insert(*name)).cloned().collect()
+    }
+
+    fn unfixed(&self, assigned: &[String]) -> Vec<String> {
+        assigned.iter().filter(|name| !self.fixed.has(name)).cloned().collect()
+    }
+
+    fn together(&self, assigned: Vec<String>, stored: &RoleDescriptors) -> UserRoles {
         let mut found: BTreeMap<String, RoleDescriptor> =
             stored.iter().map(|(name, role)| (name.to_owned(), role.clone())).collect();
         for name in &assigned {
             found.extend(self.fixed.get(name).map(|role| (name.clone(), role.clone())));
         }
         let (names, missing) = assigned.iter().cloned().partition(|name| found.contains_key(name));
-        Ok(UserRoles { assigned, names, missing, descriptors: found.into_iter().collect() })
+        UserRoles { assigned, names, missing, descriptors: found.into_iter().collect() }
     }
 }
 
@@ -125,9 +155,9 @@ pub fn reserved() -> RoleDescriptors {
 
 /// A key as a caller.
 #[must_use]
-pub fn caller_of_key(key: &StoredKey) -> Caller {
+pub fn caller_of_key(key: &KeyEntry) -> Caller {
     Caller {
-        username: key.owner.username.clone(),
+        username: key.username.clone(),
         realm: RealmName::api_key().name,
         kind: CallerKind::ApiKey { id: key.id.to_string() },
         run_by: None,

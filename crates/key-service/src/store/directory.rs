@@ -21,6 +21,8 @@ use crate::store::sql::SqlStore;
 use crate::store::{KeyStore, StoreError, tokens};
 use crate::telemetry;
 
+pub use crate::store::sql::UnreadRoles;
+
 /// What came of writing an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -55,13 +57,22 @@ pub(in crate::store) struct Recorded {
 }
 
 impl KeyStore {
-    /// The native roles with these names.
+    /// The native roles with these names; `None` when their texts are long together, and have not been read.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn native_roles(&self, names: &[String]) -> Result<RoleDescriptors, StoreError> {
+    pub async fn native_roles(&self, names: &[String]) -> Result<Option<RoleDescriptors>, StoreError> {
         self.database.native_roles(names).await
+    }
+
+    /// The same as the database has them, however long. What is JSON in them is still text.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn unread_roles(&self, names: &[String]) -> Result<UnreadRoles, StoreError> {
+        self.database.unread_roles(names).await
     }
 
     /// Makes a role, or replaces one.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use crate::limits::KEYS_LOOKED_UP_MAX;
-use crate::model::stored_key::StoredKey;
+use crate::store::key_entry::KeyEntry;
 use crate::store::sql::SqlStore;
 use crate::store::{KeyStore, StoreError};
 
@@ -28,36 +28,27 @@ struct Gathered {
 }
 
 /// Keys by their ids, or why one is not readable.
-type Found = Vec<(String, Result<StoredKey, StoreError>)>;
+type Found = Vec<(String, Result<KeyEntry, StoreError>)>;
 
 #[derive(Debug)]
 struct Asked {
     id: String,
-    answer: oneshot::Sender<Result<Option<Arc<StoredKey>>, StoreError>>,
+    answer: oneshot::Sender<Result<Option<Arc<KeyEntry>>, StoreError>>,
 }
 
 impl KeyStore {
-    /// The key with this id, dead or alive.
+    /// The key with this id, dead or alive, shared by all who ask for it at the same moment.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
-        Ok(self.find_shared(id).await?.map(Arc::unwrap_or_clone))
-    }
-
-    /// The same, shared by all who ask for it at the same moment.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the store cannot tell.
-    pub async fn find_shared(&self, id: &str) -> Result<Option<Arc<StoredKey>>, StoreError> {
+    pub async fn find_entry(&self, id: &str) -> Result<Option<Arc<KeyEntry>>, StoreError> {
         self.lookups.find(&self.database, id).await
     }
 }
 
 impl Lookups {
-    async fn find(&self, database: &SqlStore, id: &str) -> Result<Option<Arc<StoredKey>>, StoreError> {
+    async fn find(&self, database: &SqlStore, id: &str) -> Result<Option<Arc<KeyEntry>>, StoreError> {
         if id.contains('\0') {
             // A database may refuse this id, and with it all others of the same statement.
             let found = database.find_all(vec![id.to_owned()]).await?.pop();
@@ -99,7 +90,7 @@ impl Lookups {
 fn answer(asked: Vec<Asked>, found: Result<Found, StoreError>) {
     match found {
         Ok(found) => {
-            let keys: HashMap<String, Result<Arc<StoredKey>, Arc<StoreError>>> =
+            let keys: HashMap<String, Result<Arc<KeyEntry>, Arc<StoreError>>> =
                 found.into_iter().map(|(id, key)| (id, key.map(Arc::new).map_err(Arc::new))).collect();
             for Asked { id, answer } in asked {
                 let key = keys.get(&id).map(|key| key.as_ref().map(Arc::clone)).transpose();

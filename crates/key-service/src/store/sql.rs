@@ -44,7 +44,9 @@ use crate::store::sql::transaction::{Rows, Transaction, in_time};
 
 pub use edges::EdgeAnnouncements;
 
+pub use directory::UnreadRoles;
 pub(super) use import::Added;
+pub use keys::UnreadKey;
 pub(super) use postgres::announcements::Announced;
 pub(super) use scan::{Selection, Unread};
 

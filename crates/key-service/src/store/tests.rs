@@ -98,7 +98,7 @@ fn location(scratch: &Scratch) -> StoreLocation {
     }
 }
 
-fn actor() -> Actor {
+pub(crate) fn actor() -> Actor {
     Actor {
         username: "elastic".into(),
         realm: "reserved".into(),

@@ -16,6 +16,11 @@ const HELD_PER_WRITTEN: usize = 2;
 /// Counts what is written to it.
 struct Counted(usize);
 
+/// Takes so many bytes, and no more.
+struct Bounded {
+    left: usize,
+}
+
 impl StoredKey {
     /// The bytes of what clients chose of this key, as JSON. The rest is short.
     #[must_use]
@@ -64,6 +69,23 @@ pub(super) fn json_len<T: Serialize>(value: &T) -> usize {
     }
 }
 
+/// Whether values have more bytes than this as JSON together. No more of them is written than that.
+pub fn are_longer_than<T: Serialize>(len_max: usize, values: impl IntoIterator<Item = T>) -> bool {
+    let mut bounded = Bounded { left: len_max };
+    values.into_iter().any(|value| serde_json::to_writer(&mut bounded, &value).is_err())
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Write for Counted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0 = self.0.saturating_add(bytes.len());
@@ -93,6 +115,14 @@ mod tests {
         for key_with_more in changed {
             assert!(key_with_more.written_len() >= key("k").written_len() + 990, "{key_with_more:?}");
         }
+    }
+
+    #[test]
+    fn several_values_are_long_together() {
+        let values = |count: usize| std::iter::repeat_n(json!({"a": "b"}), count);
+        assert!(!are_longer_than(18, values(2)));
+        assert!(are_longer_than(17, values(2)));
+        assert!(!are_longer_than(0, values(0)));
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod last_page;
 mod lifetimes;
 mod limits;
 mod list;
+mod long_keys;
 mod manual_clock;
 mod native_users;
 mod openapi;

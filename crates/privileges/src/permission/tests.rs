@@ -345,3 +345,49 @@ proptest! {
         }
     }
 }
+
+// What is found out beforehand is what would have been found.
+#[test]
+fn what_was_decided_beforehand_is_what_would_be_decided() {
+    let sides = [
+        json!([]),
+        json!(["manage_own_api_key"]),
+        json!(["all", "manage_own_api_key"]),
+        json!(["monitor", "cluster:admin/xpack/security/api_key/*"]),
+        json!(["manage_security", "MANAGE_SECURITY"]),
+        json!(["read_key_feed", "grant_api_key", "manage_token"]),
+    ];
+    let mine = KeySelection { owner: true, ..KeySelection::default() };
+    let mut requests: Vec<ClusterRequest<'_>> = ACTIONS.into_iter().map(ClusterRequest::Other).collect();
+    requests.extend([
+        ClusterRequest::CreateKey,
+        ClusterRequest::UpdateKey,
+        ClusterRequest::InvalidateKeys(mine),
+        ClusterRequest::InvalidateKeys(KeySelection::default()),
+        ClusterRequest::GetKeys { selection: mine, with_limited_by: false },
+        ClusterRequest::ReadKeyFeed,
+        ClusterRequest::Other("cluster:admin/of/no/request"),
+    ]);
+    for (assigned, limited_by) in sides.iter().flat_map(|one| sides.iter().map(move |other| (one, other))) {
+        let of = || {
+            let (assigned, limited_by) = (json!({"cluster": assigned}), json!({"cluster": limited_by}));
+            EffectivePermission::of_key(&role(assigned), &role(limited_by))
+        };
+        let (plain, decided) = (of(), of().decided(None));
+        for request in &requests {
+            for caller in [user(&[]), key()] {
+                let reach = |permission: &EffectivePermission| permission.reach(request, &caller);
+                assert_eq!(reach(&plain), reach(&decided), "{request:?} {assigned} {limited_by}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_said_often_is_kept_once() {
+    let often = |text: &str| vec![text.to_owned(); 1_000];
+    let block = json!({"names": ["a"], "privileges": often("manage")});
+    let permission =
+        EffectivePermission::of_user(&role(json!({"cluster": often("manage"), "indices": [block]})));
+    assert_eq!((permission.granted.cluster.len(), permission.granted.indices[0].actions.len()), (1, 1));
+}

@@ -1,5 +1,7 @@
 //! `PUT` and `POST /_security/api_key/clone`: a key with the powers of another, for whoever holds that one's credential.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
@@ -25,6 +27,7 @@ use crate::model::stored_key::StoredKey;
 use crate::security::api_key;
 use crate::security::authentication::OwnerShutOut;
 use crate::security::credential::encoded_api_key;
+use crate::security::standing::WholeKey;
 use crate::settings::KeyPolicy;
 
 /// What is asked. Holds a secret in the clear, so it can neither be printed nor copied.
@@ -82,7 +85,7 @@ pub(in crate::api) async fn clone(
     let vouching = Vouching::by(&authenticated.permission);
     let key = request.like(source, vouching, &service.settings.key_policy, now)?;
     let wait = service.edge_wait_of_new(wait, refresh);
-    let issued = service.issue_one(key, ChangeAction::CloneApiKey, actor, now).await?;
+    let issued = service.issue_one(key, ChangeAction::CloneApiKey, actor, now, &authenticated).await?;
     let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }
@@ -151,9 +154,12 @@ impl Service {
             ErrorCause::new(ErrorType::Status, format!("invalid API key credential: {malformed}"))
                 .caused_by(cause)
         })?;
-        let found = self.store.find(&credential.id).await?;
+        let found = self.store.find_entry(&credential.id).await?;
         match api_key::verify(&credential, found, now) {
-            Ok(verified) => Ok(verified.key().as_ref().clone()),
+            Ok(verified) => {
+                let WholeKey { key, .. } = self.whole_key(&verified, authenticated).await?;
+                Ok(Arc::unwrap_or_clone(key))
+            }
             Err(rejection) => {
                 let action = ClusterRequest::CloneKey.action();
                 let inner = authenticated.refuse_inner(rejection.into(), action, self);

@@ -39,9 +39,11 @@ pub(in crate::api) async fn create(
     authenticated.authorize(&ClusterRequest::CreateKey)?;
     let now = service.clock.now();
     let vouching = Vouching::by(&authenticated.permission);
-    let key = service.new_key(authenticated.authentication.subject(), request, vouching, now).await?;
+    let maker = service.maker(authenticated.authentication.subject(), &authenticated).await?;
+    let key = maker.new_key(request, vouching, &service.settings.key_policy, now)?;
     let wait = service.edge_wait_of_new(wait, refresh);
-    let issued = service.issue_one(key, ChangeAction::CreateApiKey, authenticated.actor(), now).await?;
+    let actor = authenticated.actor();
+    let issued = service.issue_one(key, ChangeAction::CreateApiKey, actor, now, &authenticated).await?;
     let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }

@@ -2,20 +2,19 @@
 //! this service, so there are none.
 
 use latchkey_elastic::ErrorCause;
-use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::cluster_request::{
+    CREATE_CROSS_CLUSTER_KEY, ClusterRequest, UPDATE_CROSS_CLUSTER_KEY,
+};
 
 use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 
-const CREATE: &str = "cluster:admin/xpack/security/cross_cluster/api_key/create";
-const UPDATE: &str = "cluster:admin/xpack/security/cross_cluster/api_key/update";
-
 pub(in crate::api) async fn create(authenticated: Authenticated) -> ApiError {
-    refuse(&authenticated, CREATE)
+    refuse(&authenticated, CREATE_CROSS_CLUSTER_KEY)
 }
 
 pub(in crate::api) async fn update(authenticated: Authenticated) -> ApiError {
-    refuse(&authenticated, UPDATE)
+    refuse(&authenticated, UPDATE_CROSS_CLUSTER_KEY)
 }
 
 fn refuse(authenticated: &Authenticated, action: &str) -> ApiError {

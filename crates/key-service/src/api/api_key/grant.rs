@@ -112,9 +112,10 @@ pub(in crate::api) async fn grant(
     let now = service.clock.now();
     let actor = authenticated.actor().standing_on(footings);
     let vouching = Vouching::by(&authenticated.permission);
-    let key = service.new_key(&grantee, key, vouching, now).await?;
+    let maker = service.maker(&grantee, &authenticated).await?;
+    let key = maker.new_key(key, vouching, &service.settings.key_policy, now)?;
     let wait = service.edge_wait_of_new(wait, refresh);
-    let issued = service.issue_one(key, ChangeAction::GrantApiKeys, actor, now).await?;
+    let issued = service.issue_one(key, ChangeAction::GrantApiKeys, actor, now, &authenticated).await?;
     let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }
@@ -140,12 +141,12 @@ pub(in crate::api) async fn bulk_grant(
     let now = service.clock.now();
     let actor = authenticated.actor().standing_on(footings);
     let vouching = Vouching::by(&authenticated.permission);
-    let mut new_keys = Vec::with_capacity(keys.len());
-    for key in keys {
-        new_keys.push(service.new_key(&grantee, key, vouching, now).await?);
-    }
+    let maker = service.maker(&grantee, &authenticated).await?;
+    let policy = &service.settings.key_policy;
+    let new_keys = keys.into_iter().map(|key| maker.new_key(key, vouching, policy, now));
+    let new_keys = new_keys.collect::<Result<Vec<_>, _>>()?;
     let wait = service.edge_wait_of_new(wait, refresh);
-    let issued = service.issue(new_keys, ChangeAction::GrantApiKeys, actor, now).await?;
+    let issued = service.issue(new_keys, ChangeAction::GrantApiKeys, actor, now, &authenticated).await?;
     let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
     answer::ok(&Created { created: issued.created, edges })
 }

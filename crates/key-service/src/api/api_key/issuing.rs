@@ -1,5 +1,7 @@
 //! Making keys: for the caller, for somebody else, or like another key.
 
+use std::sync::Arc;
+
 use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_key_feed::{Cursor, UnixMillis};
 use latchkey_privileges::role_descriptor::RoleDescriptors;
@@ -9,15 +11,20 @@ use serde_json::{Map, Value};
 
 use crate::api::Service;
 use crate::api::api_key::key_request::KeyRequest;
+use crate::api::authenticated::Authenticated;
 use crate::api::edge_wait::EdgesAnswer;
 use crate::api::error::ApiError;
 use crate::audit::{Actor, ChangeAction};
 use crate::limits::KEY_ID_DRAWS_MAX;
+use crate::limits::work::LONG_TEXTS_LEN;
 use crate::model::realm_name::RealmName;
 use crate::model::stored_key::{KeyOwner, StoredKey};
+use crate::randomness::Randomness;
 use crate::security::api_key::IssuedKey;
 use crate::security::authentication::Subject;
+use crate::settings::KeyPolicy;
 use crate::store::StoreError;
+use crate::store::written_len::are_longer_than;
 
 /// A key before it has an id and a secret.
 #[derive(Clone, Debug)]
@@ -51,6 +58,19 @@ pub(super) struct CreatedKeyAnswer {
     pub(super) edges: Option<EdgesAnswer>,
 }
 
+/// Somebody on whose behalf keys are made.
+pub(super) struct Maker {
+    owner: KeyOwner,
+    limited_by: RoleDescriptors,
+    is_key: bool,
+}
+
+/// Keys as the answer shows them, and as they are kept.
+struct Drawn {
+    shown: Vec<CreatedKey>,
+    kept: Vec<StoredKey>,
+}
+
 /// Keys that were made, and where that left the feed.
 pub(super) struct Issued<T> {
     pub(super) created: T,
@@ -58,75 +78,48 @@ pub(super) struct Issued<T> {
 }
 
 impl Service {
-    /// The key that a request asks to have made on behalf of `subject`, within what that one may do at this moment. `vouching` is by whoever
-    /// wrote the request.
-    ///
-    /// A key that makes a key makes a powerless one, which can authenticate and nothing else: otherwise a key could outlive
-    /// its own end.
-    pub(super) async fn new_key(
+    /// Somebody on whose behalf keys are to be made, within what that one may do at this moment.
+    pub(super) async fn maker(
         &self,
         subject: &Subject,
-        request: KeyRequest,
-        vouching: Vouching,
-        now: UnixMillis,
-    ) -> Result<NewKey, ApiError> {
-        let (owner, limited_by) = self.owner(subject, &request.role_descriptors).await?;
-        Ok(NewKey {
-            name: request.name,
-            owner,
-            expiration: request.end.of_new_key(&self.settings.key_policy, now)?,
-            role_descriptors: request.role_descriptors,
-            limited_by,
-            metadata: request.metadata,
-            vouching,
-        })
-    }
-
-    async fn owner(
-        &self,
-        subject: &Subject,
-        asked: &RoleDescriptors,
-    ) -> Result<(KeyOwner, RoleDescriptors), ApiError> {
-        asked.refuse_mixed_restrictions()?;
+        authenticated: &Authenticated,
+    ) -> Result<Maker, ApiError> {
         match subject {
             Subject::User(user) => {
-                let limited_by = self.roles.of_user(user).await?.descriptors;
-                limited_by.refuse_restricted_owner()?;
-                Ok((KeyOwner::from(&**user), limited_by))
+                let limited_by = self.standing_of_user(user, authenticated).await?.roles.descriptors;
+                Ok(Maker { owner: KeyOwner::from(&**user), limited_by, is_key: false })
             }
-            Subject::ApiKey(_) if !asked.are_explicitly_powerless() => Err(ErrorCause::illegal_argument(
-                "creating derived api keys requires an explicit role descriptor that is empty (has no privileges)",
-            )
-            .into()),
             Subject::ApiKey(key) => {
                 let RealmName { name: realm, realm_type } = RealmName::api_key();
-                let owner = KeyOwner { realm, realm_type: Some(realm_type), ..key.key().owner.clone() };
-                Ok((owner, RoleDescriptors::default()))
+                let owner = self.whole_key(key, authenticated).await?.key.owner.clone();
+                let owner = KeyOwner { realm, realm_type: Some(realm_type), ..owner };
+                Ok(Maker { owner, limited_by: RoleDescriptors::default(), is_key: true })
             }
         }
     }
 
-    /// Gives keys their ids and secrets and stores them, all or none. One that an edge could not hold is refused.
+    /// Gives keys their ids and secrets and stores them, all or none. One that an edge could not hold is refused. Long ones are measured
+    /// off the threads that serve requests.
     pub(super) async fn issue(
         &self,
         keys: Vec<NewKey>,
         action: ChangeAction,
         actor: Actor,
         now: UnixMillis,
+        authenticated: &Authenticated,
     ) -> Result<Issued<Vec<CreatedKey>>, ApiError> {
+        let keys = Arc::new(keys);
+        let are_long = are_longer_than(LONG_TEXTS_LEN, keys.iter().map(NewKey::texts));
         for _ in 0..KEY_ID_DRAWS_MAX {
-            let mut created = Vec::with_capacity(keys.len());
-            let mut stored = Vec::with_capacity(keys.len());
-            let mut problems = ValidationProblems::new();
-            for key in &keys {
-                let (shown, kept) = self.draw(key, now)?;
-                problems.extend(kept.problems_of_size());
-                created.push(shown);
-                stored.push(kept);
-            }
-            problems.into_result()?;
-            match self.store.add(stored, action, actor.clone(), now).await {
-                Ok(cursor) => return Ok(Issued { created, cursor }),
+            let (of, randomness) = (Arc::clone(&keys), Arc::clone(&self.randomness));
+            let draw = move || draw_all(&of, randomness.as_ref(), now);
+            let Drawn { shown, kept } = if are_long {
+                self.work(&self.workshop.questions, authenticated, move |_| draw()).await?
+            } else {
+                draw()?
+            };
+            match self.store.add(kept, action, actor.clone(), now).await {
+                Ok(cursor) => return Ok(Issued { created: shown, cursor }),
                 Err(StoreError::IdTaken) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -141,31 +134,91 @@ impl Service {
         action: ChangeAction,
         actor: Actor,
         now: UnixMillis,
+        authenticated: &Authenticated,
     ) -> Result<Issued<CreatedKey>, ApiError> {
-        let Issued { created, cursor } = self.issue(vec![key], action, actor, now).await?;
+        let Issued { created, cursor } = self.issue(vec![key], action, actor, now, authenticated).await?;
         match created.into_iter().next() {
             Some(created) => Ok(Issued { created, cursor }),
             None => Err(ApiError::internal("one key was issued and none came back")),
         }
     }
+}
 
-    fn draw(&self, key: &NewKey, now: UnixMillis) -> Result<(CreatedKey, StoredKey), ApiError> {
-        let (issued, kept) = IssuedKey::draw(self.randomness.as_ref(), now).map_err(ApiError::internal)?;
+impl Maker {
+    /// The key that a request asks to have made. `vouching` is by whoever wrote the request.
+    ///
+    /// A key that makes a key makes a powerless one, which can authenticate and nothing else: otherwise a key could outlive
+    /// its own end.
+    pub(super) fn new_key(
+        &self,
+        request: KeyRequest,
+        vouching: Vouching,
+        policy: &KeyPolicy,
+        now: UnixMillis,
+    ) -> Result<NewKey, ApiError> {
+        let asked = request.role_descriptors;
+        asked.refuse_mixed_restrictions()?;
+        if !self.is_key {
+            self.limited_by.refuse_restricted_owner()?;
+        } else if !asked.are_explicitly_powerless() {
+            return Err(ErrorCause::illegal_argument(
+                "creating derived api keys requires an explicit role descriptor that is empty (has no privileges)",
+            )
+            .into());
+        }
+        Ok(NewKey {
+            name: request.name,
+            owner: self.owner.clone(),
+            expiration: request.end.of_new_key(policy, now)?,
+            role_descriptors: asked,
+            limited_by: self.limited_by.clone(),
+            metadata: request.metadata,
+            vouching,
+        })
+    }
+}
+
+/// Draws ids and secrets. A key that an edge could not hold is complained of.
+fn draw_all(keys: &[NewKey], randomness: &dyn Randomness, now: UnixMillis) -> Result<Drawn, ApiError> {
+    let mut drawn = Drawn { shown: Vec::with_capacity(keys.len()), kept: Vec::with_capacity(keys.len()) };
+    let mut problems = ValidationProblems::new();
+    for key in keys {
+        let (shown, kept) = key.draw(randomness, now)?;
+        problems.extend(kept.problems_of_size());
+        drawn.shown.push(shown);
+        drawn.kept.push(kept);
+    }
+    problems.into_result()?;
+    Ok(drawn)
+}
+
+impl NewKey {
+    /// What of it can be long.
+    fn texts(&self) -> impl Serialize + '_ {
+        (&self.role_descriptors, &self.limited_by, &self.metadata, &self.owner.metadata)
+    }
+
+    fn draw(
+        &self,
+        randomness: &dyn Randomness,
+        now: UnixMillis,
+    ) -> Result<(CreatedKey, StoredKey), ApiError> {
+        let (issued, kept) = IssuedKey::draw(randomness, now).map_err(ApiError::internal)?;
         let stored = StoredKey {
             id: issued.id().clone(),
             salt: kept.salt,
             digest: kept.digest,
-            name: key.name.clone(),
-            owner: key.owner.clone(),
+            name: self.name.clone(),
+            owner: self.owner.clone(),
             creation: now,
-            expiration: key.expiration,
+            expiration: self.expiration,
             invalidation: None,
-            role_descriptors: key.role_descriptors.clone(),
-            limited_by: key.limited_by.clone(),
-            metadata: key.metadata.clone(),
-            vouching: key.vouching,
+            role_descriptors: self.role_descriptors.clone(),
+            limited_by: self.limited_by.clone(),
+            metadata: self.metadata.clone(),
+            vouching: self.vouching,
         };
-        Ok((CreatedKey::new(&issued, key), stored))
+        Ok((CreatedKey::new(&issued, self), stored))
     }
 }
 

@@ -205,7 +205,7 @@ impl Service {
         if let Some(roles) = &request.role_descriptors {
             roles.refuse_mixed_restrictions()?;
         }
-        let limited_by = self.roles.of_user(user).await?.descriptors;
+        let limited_by = self.standing_of_user(user, authenticated).await?.roles.descriptors;
         limited_by.refuse_restricted_owner()?;
         let mut problems = ValidationProblems::new();
         problems.extend(request.metadata.iter().flat_map(problems_of_metadata));

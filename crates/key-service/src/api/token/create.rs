@@ -86,6 +86,7 @@ pub(in crate::api) async fn create(
     let Issue { issued, subject, lasts } = service.tokens_for(grant, &authenticated).await?;
     remove_dead_tokens(&service);
     let proof = Proof::own(&subject);
+    let whole = service.identified(&subject, &authenticated).await?;
     let roles = match &subject {
         Subject::ApiKey(_) => &[][..],
         Subject::User(user) => &user.roles,
@@ -96,7 +97,7 @@ pub(in crate::api) async fn create(
         expires_in: lasts.as_secs(),
         refresh_token: issued.refresh.as_ref().map(Token::expose),
         scope,
-        authentication: identity(&subject, roles, &proof),
+        authentication: identity(&whole, roles, &proof),
     })
 }
 
@@ -272,7 +273,15 @@ fn token_subject(subject: &Subject) -> TokenSubject {
         Subject::ApiKey(key) => {
             let key = key.key();
             let RealmName { name: realm, realm_type } = RealmName::api_key();
-            let user = KeyOwner { realm, realm_type: Some(realm_type), ..key.owner.clone() };
+            // The key itself is looked up whenever the token is used, and with it what else is known of its owner.
+            let user = KeyOwner {
+                username: key.username.clone(),
+                realm,
+                realm_type: Some(realm_type),
+                full_name: None,
+                email: None,
+                metadata: serde_json::Map::new(),
+            };
             TokenSubject { user, roles: Vec::new(), api_key: Some(key.id.clone()), stamp: None }
         }
     }

@@ -1,10 +1,15 @@
 //! `GET /_security/user/_privileges`: what may I do?
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
+use latchkey_effort::Effort;
 use latchkey_elastic::ErrorCause;
 use latchkey_privileges::cluster_request::ClusterRequest;
+use latchkey_privileges::permission::EffectivePermission;
 use latchkey_privileges::role_descriptor::{
     FieldSecurity, IndexPrivileges, RemoteClusterPrivileges, RemoteIndexPrivileges, RoleDescriptor,
     RoleDescriptors,
@@ -12,12 +17,16 @@ use latchkey_privileges::role_descriptor::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::answer;
+use crate::api::SharedService;
+use crate::api::answer::text::AnswerText;
 use crate::api::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::security::authentication::Subject;
+use crate::security::standing::WholeKey;
+
+const HAS_OWN_DESCRIPTORS: &str = "Cannot retrieve privileges for API keys with assigned role descriptors. Please use the Get API key information API https://ela.st/es-api-get-api-key";
 
 /// In the order of Elasticsearch's own answer.
 #[derive(Serialize)]
@@ -60,23 +69,32 @@ struct ShownRemoteIndices<'a> {
 }
 
 pub(in crate::api) async fn show(
-    authenticated: Authenticated,
+    State(service): State<SharedService>,
+    mut authenticated: Authenticated,
     parameters: Parameters,
     _: NoBody,
 ) -> Result<Response, ApiError> {
     parameters.finish()?;
     authenticated.authorize(&ClusterRequest::ListOwnPrivileges)?;
-    match authenticated.authentication.subject() {
-        Subject::User(_) => answer::ok(&own_privileges(&authenticated.roles.descriptors)),
-        Subject::ApiKey(key) if key.key().role_descriptors.is_empty() => {
-            answer::ok(&own_privileges(&key.key().limited_by))
+    // What it takes is given back before more is read.
+    authenticated.permission = Arc::new(EffectivePermission::nothing());
+    let roles = match authenticated.authentication.subject() {
+        Subject::User(_) => std::mem::take(&mut authenticated.roles.descriptors),
+        Subject::ApiKey(key) => {
+            let WholeKey { key, .. } = &service.whole_key(key, &authenticated).await?;
+            if !key.role_descriptors.is_empty() {
+                // What two sides have in common cannot be written as one list.
+                return Err(ErrorCause::illegal_argument(HAS_OWN_DESCRIPTORS).into());
+            }
+            key.limited_by.clone()
         }
-        // What two sides have in common cannot be written as one list.
-        Subject::ApiKey(_) => Err(ErrorCause::illegal_argument(
-            "Cannot retrieve privileges for API keys with assigned role descriptors. Please use the Get API key information API https://ela.st/es-api-get-api-key",
-        )
-        .into()),
-    }
+    };
+    let write = move |effort: &mut Effort| {
+        let mut text = AnswerText::new(effort);
+        text.push_json(&own_privileges(&roles))?;
+        Ok(text.finish())
+    };
+    Ok(service.work(&service.workshop.questions, &authenticated, write).await?.with_status(StatusCode::OK))
 }
 
 fn own_privileges(roles: &RoleDescriptors) -> OwnPrivileges<'_> {

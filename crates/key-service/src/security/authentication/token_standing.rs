@@ -82,7 +82,7 @@ impl Authenticator {
     }
 
     async fn living_key(&self, id: &KeyId, now: UnixMillis) -> Result<VerifiedKey, AuthenticationFailure> {
-        let found = self.store.find_shared(id.as_str()).await?;
+        let found = self.store.find_entry(id.as_str()).await?;
         Ok(api_key::of_token(id.as_str(), found, now).map_err(|_| TokenRejection::Ended)?)
     }
 

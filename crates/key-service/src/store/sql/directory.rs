@@ -3,11 +3,13 @@
 pub(super) mod users;
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 
 use crate::audit::directory::DirectoryEvent;
+use crate::limits::work::LONG_TEXTS_LEN;
 use crate::limits::{APPLICATION_PRIVILEGES_MAX, NATIVE_ROLES_MAX};
 use crate::store::StoreError;
 use crate::store::directory::{Recorded, Written};
@@ -20,15 +22,67 @@ use crate::store::sql::{SqlStore, Turn};
 /// The outcome of a change, and its event if it changed something.
 type Change<T> = Result<(T, Option<Recorded>), StoreError>;
 
+/// Roles as the database has them: what is JSON in them is still text.
+pub struct UnreadRoles {
+    rows: Vec<Row>,
+    len: usize,
+}
+
+impl UnreadRoles {
+    /// The bytes of their texts.
+    #[must_use]
+    pub fn texts_len(&self) -> usize {
+        self.len
+    }
+
+    /// Reads them, which takes as long as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when one is not readable.
+    pub fn read(self) -> Result<RoleDescriptors, StoreError> {
+        read_roles(&self.rows)
+    }
+}
+
+fn read_roles(rows: &[Row]) -> Result<RoleDescriptors, StoreError> {
+    rows.iter().map(|row| Ok((row.get("name")?, row.json("descriptor")?))).collect()
+}
+
+impl fmt::Debug for UnreadRoles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UnreadRoles")
+    }
+}
+
 impl SqlStore {
     pub(in crate::store) async fn native_roles(
         &self,
         names: &[String],
-    ) -> Result<RoleDescriptors, StoreError> {
+    ) -> Result<Option<RoleDescriptors>, StoreError> {
+        let mut query = Query::new(
+            "select name, case when (select sum(octet_length(descriptor)) from native_role where name ",
+        );
+        query.push_in_texts(names)?.push(") < ").push_bind(LONG_TEXTS_LEN as i64);
+        query.push(" then descriptor end as descriptor from native_role where name ").push_in_texts(names)?;
+        let rows = self.fetch_all(query).await?;
+        for row in &rows {
+            if row.get::<Option<&str>>("descriptor")?.is_none() {
+                return Ok(None);
+            }
+        }
+        read_roles(&rows).map(Some)
+    }
+
+    pub(in crate::store) async fn unread_roles(&self, names: &[String]) -> Result<UnreadRoles, StoreError> {
         let mut query = Query::new("select name, descriptor from native_role where name ");
         query.push_in_texts(names)?;
         let rows = self.fetch_all(query).await?;
-        rows.iter().map(|row| Ok((row.get("name")?, row.json("descriptor")?))).collect()
+        let mut len = 0;
+        for row in &rows {
+            len += row.texts_len(&["descriptor"])?;
+        }
+        Ok(UnreadRoles { rows, len })
     }
 
     pub(in crate::store) async fn put_role(

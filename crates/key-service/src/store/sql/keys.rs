@@ -1,36 +1,74 @@
 //! Making, finding and ending keys.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
 use crate::audit::ChangeEvent;
 use crate::model::stored_key::StoredKey;
 use crate::store::change::{Change, Done, Verb};
+use crate::store::key_entry::KeyEntry;
 use crate::store::sql::query::{Parameter, Query};
-use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
+use crate::store::sql::row::{KEY_COLUMNS, Row, TEXT_COLUMNS, cursor, entry_columns, json_text, millis};
 use crate::store::sql::rows::insert_rows;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, take_seqs, write_events};
 use crate::store::{KeyFilter, NamePattern, StoreError};
 
+/// A key as the database has it: what is JSON in it is still text.
+pub struct UnreadKey {
+    row: Row,
+    len: usize,
+}
+
 impl SqlStore {
-    /// The keys that have one of these ids, dead or alive, in any order, each by its id. An id may be there
-    /// twice. A key that is not readable is an error for its own look-up, not for the others.
+    /// The keys that have one of these ids, dead or alive, in any order, each by its id. An id may be there twice. A key that is not readable
+    /// is trouble for who asks for it, not for the others. What is long of them stays in the database.
     pub(in crate::store) async fn find_all(
         &self,
         mut ids: Vec<String>,
-    ) -> Result<Vec<(String, Result<StoredKey, StoreError>)>, StoreError> {
+    ) -> Result<Vec<(String, Result<KeyEntry, StoreError>)>, StoreError> {
         ids.sort_unstable();
         ids.dedup();
         let mut query = Query::new("select ");
-        query.push(KEY_COLUMNS).push(" from api_key where id ");
+        query.push(entry_columns()).push(" from api_key where id ");
         match ids.as_slice() {
             [id] => query.push("= ").push_bind(id),
             ids => query.push_in_texts(ids)?,
         };
         let rows = self.fetch_all(query).await?;
-        rows.iter().map(|row| Ok((row.get("id")?, row.stored_key()))).collect()
+        rows.iter().map(|row| Ok((row.get("id")?, row.key_entry()))).collect()
+    }
+
+    pub(in crate::store) async fn find_unread(&self, id: &str) -> Result<Option<UnreadKey>, StoreError> {
+        let mut query = Query::new("select ");
+        query.push(KEY_COLUMNS).push(" from api_key where id = ").push_bind(id);
+        let row = self.fetch_optional(query).await?;
+        row.map(|row| Ok(UnreadKey { len: row.texts_len(&TEXT_COLUMNS)?, row })).transpose()
+    }
+}
+
+impl UnreadKey {
+    /// The bytes of its texts.
+    #[must_use]
+    pub fn texts_len(&self) -> usize {
+        self.len
+    }
+
+    /// Reads it, which takes as long as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it is not readable.
+    pub fn read(self) -> Result<StoredKey, StoreError> {
+        self.row.stored_key()
+    }
+}
+
+impl fmt::Debug for UnreadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UnreadKey")
     }
 }
 

@@ -9,14 +9,32 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Sqlite, Type};
+use tokio::sync::Mutex;
 
+use crate::limits::work::LONG_TEXTS_LEN;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::StoreError;
+use crate::store::key_entry::KeyEntry;
 
 /// The columns that [`Row::stored_key`] reads.
 pub(super) const KEY_COLUMNS: &str = "id, salt, digest, name, owner_username, owner_realm, owner_realm_type, \
      owner_full_name, owner_email, owner_metadata, creation, expiration, invalidation, role_descriptors, \
      limited_by, metadata, roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided";
+
+/// The columns that [`Row::key_entry`] reads: those of a key, without its texts when these are long.
+pub(super) fn entry_columns() -> String {
+    let len = TEXT_COLUMNS.map(|text| format!("coalesce(octet_length({text}), 0)")).join(" + ");
+    let is_short = format!("{len} < {LONG_TEXTS_LEN}");
+    let texts = TEXT_COLUMNS.map(|text| format!("case when {is_short} then {text} end as {text}")).join(", ");
+    format!(
+        "id, salt, digest, name, owner_username, owner_realm, owner_realm_type, creation, expiration, invalidation, \
+         roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided, {is_short} as is_short, {texts}"
+    )
+}
+
+/// The columns of a key that clients may make long.
+pub(super) const TEXT_COLUMNS: [&str; 6] =
+    ["owner_full_name", "owner_email", "owner_metadata", "role_descriptors", "limited_by", "metadata"];
 
 /// A row of either database.
 pub(super) enum Row {
@@ -62,6 +80,24 @@ impl Row {
             len += self.get::<Option<&str>>(column)?.map_or(0, str::len);
         }
         Ok(len)
+    }
+
+    /// A key of which long texts have not been read.
+    pub(super) fn key_entry(&self) -> Result<KeyEntry, StoreError> {
+        if self.get("is_short")? {
+            return self.stored_key().map(KeyEntry::from);
+        }
+        Ok(KeyEntry {
+            id: self.key_id()?,
+            salt: self.salt()?,
+            digest: self.digest()?,
+            username: self.get("owner_username")?,
+            realm: self.get("owner_realm")?,
+            expiration: self.moment_if_any("expiration")?,
+            invalidation: self.moment_if_any("invalidation")?,
+            whole: None,
+            rest: Mutex::default(),
+        })
     }
 
     /// A key that is not readable is named in the log.

@@ -1,0 +1,259 @@
+//! What somebody may do who has proven who he is.
+//!
+//! That follows from role descriptors, which may be megabytes: the roles of a user, or those of a key and of its owner. Short ones are
+//! read at once. Long ones are read in a lane of their own, on the account of the user: so whoever makes a long key, and asks with it
+//! as often as he can, waits for himself. The memory that is taken for what they say is given back when the request is answered.
+
+use std::fmt;
+use std::sync::Arc;
+
+use latchkey_effort::{Effort, Holding, Overspent, Payer, SharedMemory};
+use latchkey_privileges::caller::Caller;
+use latchkey_privileges::permission::EffectivePermission;
+use tokio::runtime::Handle;
+
+use crate::lane::{Cost, Lane, LaneBounds};
+use crate::limits::work::{
+    LONG_STANDING_ALLOWANCE, LONG_STANDINGS_MAX, LONG_STANDINGS_MEMORY, LONG_STANDINGS_PER_PAYER_MAX,
+    STANDING_HELD_PER_BYTE,
+};
+use crate::model::stored_key::StoredKey;
+use crate::security::authentication::Subject;
+use crate::security::key_permission::LatestKeyPermission;
+use crate::security::realm::User;
+use crate::security::roles::{RoleResolver, UserRoles, caller_of_key};
+use crate::store::key_entry::KeyEntry;
+use crate::store::{KeyStore, StoreError};
+
+/// Finds out what somebody may do.
+#[derive(Debug)]
+pub struct Standings {
+    store: KeyStore,
+    roles: RoleResolver,
+    latest_key: LatestKeyPermission,
+    /// Apart, so that long keys do not drive out that of the edges.
+    latest_long_key: LatestKeyPermission,
+    lane: Lane,
+    memory: SharedMemory,
+}
+
+/// Somebody as a caller, and what he may do.
+#[derive(Debug)]
+pub struct Standing {
+    /// Who he is.
+    pub caller: Caller,
+    /// What he may do.
+    pub permission: Arc<EffectivePermission>,
+    /// His roles; none when it is a key.
+    pub roles: UserRoles,
+}
+
+/// A key with all that it says.
+#[derive(Debug)]
+pub struct WholeKey {
+    /// The key.
+    pub key: Arc<StoredKey>,
+    _held: Option<Holding>,
+}
+
+/// Why it is not known what somebody may do.
+#[derive(Debug)]
+pub enum NoStanding {
+    /// The store cannot tell.
+    Store(StoreError),
+    /// It was not his turn.
+    Overspent(Overspent),
+}
+
+impl Standings {
+    /// With turns and memory of their own.
+    #[must_use]
+    pub fn new(store: KeyStore, roles: RoleResolver) -> Self {
+        let bounds = LaneBounds {
+            turns_max: LONG_STANDINGS_MAX,
+            payer_turns_max: LONG_STANDINGS_PER_PAYER_MAX,
+            allowance: LONG_STANDING_ALLOWANCE,
+        };
+        Self {
+            store,
+            roles,
+            latest_key: LatestKeyPermission::default(),
+            latest_long_key: LatestKeyPermission::default(),
+            lane: Lane::new("standing", bounds),
+            memory: SharedMemory::new(LONG_STANDINGS_MEMORY, LONG_STANDINGS_MEMORY / 2),
+        }
+    }
+
+    /// Where what is long is read.
+    #[must_use]
+    pub fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// What somebody may do. `teller` makes what hears of the cost, if there is one that is worth telling.
+    ///
+    /// # Errors
+    ///
+    /// [`NoStanding`] when that is not known.
+    pub async fn of<F, G>(&self, subject: &Subject, teller: F) -> Result<Standing, NoStanding>
+    where
+        F: FnOnce() -> G,
+        G: FnOnce(&Cost) + Send + 'static,
+    {
+        match subject {
+            Subject::ApiKey(key) => self.of_key(key.key(), teller).await,
+            Subject::User(user) => self.of_user(user, teller).await,
+        }
+    }
+
+    /// What the holder of a key may do, also of one that has ended.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::of`].
+    pub async fn of_key<F, G>(&self, entry: &Arc<KeyEntry>, teller: F) -> Result<Standing, NoStanding>
+    where
+        F: FnOnce() -> G,
+        G: FnOnce(&Cost) + Send + 'static,
+    {
+        let permission = match &entry.whole {
+            Some(key) => self.permission_of(entry, key),
+            None => self.permission_of_long(entry, teller).await?,
+        };
+        Ok(Standing { caller: caller_of_key(entry), permission, roles: UserRoles::default() })
+    }
+
+    fn permission_of(&self, entry: &Arc<KeyEntry>, key: &StoredKey) -> Arc<EffectivePermission> {
+        if let Some(known) = self.latest_key.known(entry) {
+            return known;
+        }
+        let permission = Arc::new(of_key(key));
+        self.latest_key.keep(entry, &permission);
+        permission
+    }
+
+    /// Whoever shares a reading waits for the first of them to work it out.
+    async fn permission_of_long<F, G>(
+        &self,
+        entry: &Arc<KeyEntry>,
+        teller: F,
+    ) -> Result<Arc<EffectivePermission>, NoStanding>
+    where
+        F: FnOnce() -> G,
+        G: FnOnce(&Cost) + Send + 'static,
+    {
+        let _first = entry.rest.lock().await;
+        if let Some(known) = self.latest_long_key.known(entry) {
+            return Ok(known);
+        }
+        let permission = |key: StoredKey, held| Arc::new(of_key(&key).decided(held));
+        let permission = self.read_key(entry, teller(), permission).await?;
+        self.latest_long_key.keep(entry, &permission);
+        Ok(permission)
+    }
+
+    /// What a user may do.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::of`].
+    pub async fn of_user<F, G>(&self, user: &Arc<User>, teller: F) -> Result<Standing, NoStanding>
+    where
+        F: FnOnce() -> G,
+        G: FnOnce(&Cost) + Send + 'static,
+    {
+        if let Some(roles) = self.roles.of_user(user).await? {
+            let permission = Arc::new(roles.permission());
+            return Ok(Standing { caller: roles.caller(user), permission, roles });
+        }
+        let (runtime, resolver, of_user) = (Handle::current(), self.roles.clone(), Arc::clone(user));
+        let read = move |effort: &mut Effort| {
+            let unread = runtime.block_on(resolver.unread(&of_user))?;
+            let held = charge(unread.texts_len(), effort)?;
+            let roles = resolver.read(&of_user, unread)?;
+            let permission = Arc::new(roles.permission().decided(held));
+            Ok::<_, NoStanding>((roles, permission))
+        };
+        let payer = Payer::new(&user.username, &user.realm.name);
+        let (roles, permission) = self.lane.run(&payer, &self.memory, read, teller()).await?;
+        Ok(Standing { caller: roles.caller(user), permission, roles })
+    }
+
+    /// All of a key.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::of`].
+    pub async fn whole_key<F, G>(&self, entry: &Arc<KeyEntry>, teller: F) -> Result<WholeKey, NoStanding>
+    where
+        F: FnOnce() -> G,
+        G: FnOnce(&Cost) + Send + 'static,
+    {
+        if let Some(key) = &entry.whole {
+            return Ok(WholeKey { key: Arc::clone(key), _held: None });
+        }
+        self.read_key(entry, teller(), |key, held| WholeKey { key: Arc::new(key), _held: held }).await
+    }
+
+    /// Reads a long key when it is its owner's turn, and makes something of it.
+    async fn read_key<T, F, G>(&self, entry: &Arc<KeyEntry>, tell: G, make: F) -> Result<T, NoStanding>
+    where
+        T: Send + 'static,
+        F: FnOnce(StoredKey, Option<Holding>) -> T + Send + 'static,
+        G: FnOnce(&Cost) + Send + 'static,
+    {
+        let (runtime, store, of_entry) = (Handle::current(), self.store.clone(), Arc::clone(entry));
+        let read = move |effort: &mut Effort| {
+            let unread = runtime.block_on(store.find_unread(of_entry.id.as_str()))?;
+            let unread = unread.ok_or_else(changed)?;
+            let held = charge(unread.texts_len(), effort)?;
+            let key = unread.read()?;
+            if !of_entry.is_of(&key) {
+                return Err(changed().into());
+            }
+            Ok(make(key, held))
+        };
+        self.lane.run(&entry.payer(), &self.memory, read, tell).await
+    }
+}
+
+fn of_key(key: &StoredKey) -> EffectivePermission {
+    EffectivePermission::of_key(&key.role_descriptors, &key.limited_by)
+}
+
+/// Takes the memory for what is made of texts. What an older version has left may be longer than anything new, and is still read.
+fn charge(texts_len: usize, effort: &mut Effort) -> Result<Option<Holding>, Overspent> {
+    effort.read(texts_len)?;
+    effort.keep(texts_len.saturating_mul(STANDING_HELD_PER_BYTE).min(LONG_STANDINGS_MEMORY / 2))
+}
+
+/// Between two readings another key has taken its place: whoever asks once more is told what is so now.
+fn changed() -> StoreError {
+    StoreError::Unavailable("the API key was replaced while it was read".into())
+}
+
+impl From<StoreError> for NoStanding {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Overspent> for NoStanding {
+    fn from(overspent: Overspent) -> Self {
+        Self::Overspent(overspent)
+    }
+}
+
+impl fmt::Display for NoStanding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Overspent(overspent) => overspent.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NoStanding {}
+
+#[cfg(test)]
+mod tests;

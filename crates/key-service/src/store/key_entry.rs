@@ -1,0 +1,89 @@
+//! A key as it is looked up by whoever is to be proven by it.
+//!
+//! Role descriptors and metadata may be megabytes, which anybody may have made and anybody may ask for. What a secret is compared with
+//! is short; so only that is read of a long key, and the rest once somebody has proven himself, where it keeps nobody waiting.
+
+use std::sync::Arc;
+
+use latchkey_effort::Payer;
+use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
+use tokio::sync::Mutex;
+
+use crate::model::stored_key::StoredKey;
+use crate::store::{KeyStore, StoreError};
+
+pub use crate::store::sql::UnreadKey;
+
+/// What a proof needs of a key, alive or dead, as it is stored.
+#[derive(Debug)]
+pub struct KeyEntry {
+    /// The public half of the credential.
+    pub id: KeyId,
+    /// The salt of the digest.
+    pub salt: Salt,
+    /// The digest of the secret.
+    pub digest: SecretDigest,
+    /// The owner's name within the realm.
+    pub username: String,
+    /// The owner's realm.
+    pub realm: String,
+    /// When it ends; `None` is never.
+    pub expiration: Option<UnixMillis>,
+    /// When it was invalidated; `None` while it was not.
+    pub invalidation: Option<UnixMillis>,
+    /// The whole key; `None` when its texts are long, and have not been read.
+    pub whole: Option<Arc<StoredKey>>,
+    /// Held by whoever reads the rest, for all who share this reading.
+    pub rest: Mutex<()>,
+}
+
+impl KeyEntry {
+    /// Who pays for what the key costs: its owner.
+    #[must_use]
+    pub fn payer(&self) -> Payer {
+        Payer::new(&self.username, &self.realm)
+    }
+
+    /// Whether this is the entry of a later reading of the same key.
+    #[must_use]
+    pub fn is_of(&self, key: &StoredKey) -> bool {
+        (&self.id, self.salt, self.digest) == (&key.id, key.salt, key.digest)
+    }
+}
+
+impl From<StoredKey> for KeyEntry {
+    fn from(key: StoredKey) -> Self {
+        Self {
+            id: key.id.clone(),
+            salt: key.salt,
+            digest: key.digest,
+            username: key.owner.username.clone(),
+            realm: key.owner.realm.clone(),
+            expiration: key.expiration,
+            invalidation: key.invalidation,
+            whole: Some(Arc::new(key)),
+            rest: Mutex::default(),
+        }
+    }
+}
+
+impl KeyStore {
+    /// The key with this id, dead or alive, as the database has it. What is JSON in it is still text.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn find_unread(&self, id: &str) -> Result<Option<UnreadKey>, StoreError> {
+        self.database.find_unread(id).await
+    }
+
+    /// The key with this id, dead or alive, whole.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    #[cfg(test)]
+    pub async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
+        self.find_unread(id).await?.map(UnreadKey::read).transpose()
+    }
+}
