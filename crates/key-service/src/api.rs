@@ -1,14 +1,14 @@
 //! The REST interface: how requests are read, and how answers and errors are written.
 //!
-//! One file a resource. A handler authenticates, reads the URL and the body, checks the request as a whole, authorizes,
-//! and calls one verb of the store, in this order: it decides which of several errors a client sees (Elasticsearch,
-//! `RestHandler`, `SecurityActionFilter`).
+//! One file a resource. A handler is given a call whose sender is known, reads the URL and the body, checks the request as
+//! a whole, authorizes, and calls one verb of the store. The types of [`call`] hold it to this order, which decides
+//! which of several errors a client sees (Elasticsearch, `RestHandler`, `SecurityActionFilter`).
 
 mod answer;
 mod api_key;
 mod application_privilege;
 mod authenticate;
-mod authenticated;
+pub mod call;
 mod edge_wait;
 mod edges;
 pub mod error;
@@ -21,7 +21,6 @@ mod openapi;
 pub mod parameters;
 mod path_text;
 mod presentation;
-mod request_body;
 mod request_context;
 mod role;
 mod root;
@@ -30,120 +29,23 @@ mod store_error;
 mod token;
 mod unauthenticated;
 mod user;
-mod work;
-
-use std::fmt;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{delete, get, post, put};
-use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 
+use crate::api::call::SharedService;
 use crate::api::media_type::MediaTypeSettings;
-use crate::api::work::Workshop;
-use crate::clock::Clock;
-use crate::feed::Feed;
-use crate::randomness::Randomness;
-use crate::remover::Remover;
-use crate::security::authentication::{Authenticator, Schemes};
-use crate::security::jwt::JwtRealms;
-use crate::security::login_throttle::LoginThrottle;
-use crate::security::password::PasswordChecker;
-use crate::security::realm::Realms;
-use crate::security::realm_chain::RealmChain;
-use crate::security::roles::{RoleResolver, Roles};
-use crate::security::standing::Standings;
-use crate::settings::ServiceSettings;
-use crate::store::KeyStore;
-use crate::telemetry;
-
-/// What a service is made of.
-pub struct ServiceParts {
-    /// Where keys live.
-    pub store: KeyStore,
-    /// Who may log in.
-    pub realms: Realms,
-    /// Who may log in with JSON Web Tokens.
-    pub jwt_realms: JwtRealms,
-    /// What the roles of users grant.
-    pub roles: Roles,
-    /// Who verifies passwords.
-    pub passwords: PasswordChecker,
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Where secrets come from.
-    pub randomness: Arc<dyn Randomness>,
-    /// What the operator chose.
-    pub settings: ServiceSettings,
-    /// Holds `true` once the service is to stop.
-    pub stopping: watch::Receiver<bool>,
-}
-
-/// What the handlers share.
-struct Service {
-    store: KeyStore,
-    feed: Arc<Feed>,
-    authenticator: Authenticator,
-    standings: Standings,
-    passwords: PasswordChecker,
-    clock: Arc<dyn Clock>,
-    randomness: Arc<dyn Randomness>,
-    settings: ServiceSettings,
-    remover: Remover,
-    workshop: Workshop,
-    recorded: PrometheusHandle,
-}
-
-type SharedService = Arc<Service>;
+use crate::api::request_context::Identification;
+use crate::service::Service;
 
 /// The whole interface of a service, from within a runtime of tokio.
-pub fn app(parts: ServiceParts) -> Router {
-    let product = parts.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));
-    let remover = Remover::new(parts.store.clone(), parts.settings.removal, Arc::clone(&parts.clock));
-    let schemes = Schemes {
-        api_keys: parts.settings.api_keys,
-        tokens: parts.settings.tokens.enabled,
-        jwt: !parts.jwt_realms.is_empty(),
-    };
-    let anonymous = parts.settings.anonymous.clone();
-    let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
-    let waiters_max = parts.settings.limits.feed_requests_waiting();
-    let (edges, clock) = (parts.settings.edges.rules(), Arc::clone(&parts.clock));
-    let feed = Arc::new(Feed::new(parts.store.clone(), parts.stopping, edges, waiters_max, clock));
-    let resolver = RoleResolver::new(parts.roles, parts.store.clone(), shared_roles);
-    let service = Arc::new(Service {
-        feed,
-        authenticator: Authenticator::new(
-            parts.store.clone(),
-            RealmChain::new(
-                parts.store.clone(),
-                parts.realms,
-                parts.settings.realms.clone(),
-                anonymous.clone(),
-                parts.passwords.clone(),
-            ),
-            parts.jwt_realms,
-            anonymous,
-            schemes,
-            parts.settings.limits.failed_logins.map(LoginThrottle::new),
-        ),
-        standings: Standings::new(parts.store.clone(), resolver),
-        passwords: parts.passwords,
-        store: parts.store,
-        clock: parts.clock,
-        randomness: parts.randomness,
-        workshop: Workshop::new(parts.settings.limits.answer_memory),
-        settings: parts.settings,
-        remover,
-        recorded: telemetry::recorder(),
-    });
-    for lane in service.lanes() {
-        telemetry::work::begin_at_zero(lane.name());
-    }
+pub fn app(service: Service) -> Router {
+    let product = service.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));
+    let identification = Identification::of(&service);
+    let service = SharedService::new(service);
     let elasticsearch = Router::new()
         .route("/", get(root::show))
         .route("/_security/_authenticate", get(authenticate::show))
@@ -157,16 +59,16 @@ pub fn app(parts: ServiceParts) -> Router {
         .route("/metrics", get(health::show_metrics))
         .route_layer(from_fn(measure::name_route));
     plain
-        .with_state(Arc::clone(&service))
+        .with_state(service.clone())
         .fallback_service(routing::with_manners(
-            elasticsearch.with_state(Arc::clone(&service)),
+            elasticsearch.with_state(service),
             MediaTypeSettings { product },
         ))
         .layer(from_fn(measure::measure))
         .layer(map_response(answer::forbid_storing))
         .layer(map_response(answer::say_when_to_retry))
         .layer(CompressionLayer::new())
-        .layer(from_fn_with_state(service, request_context::identify))
+        .layer(from_fn_with_state(identification, request_context::identify))
 }
 
 /// What Elasticsearch does not have.
@@ -224,10 +126,4 @@ fn directory_routes() -> Router<SharedService> {
             "/_security/privilege/{application}/{privilege}",
             get(application_privilege::list).delete(application_privilege::delete),
         )
-}
-
-impl fmt::Debug for ServiceParts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceParts").field("settings", &self.settings).finish_non_exhaustive()
-    }
 }

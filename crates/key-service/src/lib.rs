@@ -20,6 +20,7 @@ pub mod randomness;
 pub mod remover;
 pub mod security;
 pub mod server;
+pub mod service;
 pub mod settings;
 pub mod shares;
 pub mod store;

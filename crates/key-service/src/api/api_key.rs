@@ -23,17 +23,15 @@ pub(super) use list::list;
 pub(super) use query::query;
 pub(super) use update::{bulk_update, update};
 
-use crate::api::Service;
-use crate::api::authenticated::Authenticated;
+use crate::api::call::authenticated::Authenticated;
 use crate::api::error::{ApiError, Feature};
 use crate::security::authentication::Subject;
+use crate::settings::ServiceSettings;
 use crate::store::{KeyFilter, NamePattern};
 
-impl Service {
-    /// Whether there are API keys at all.
-    fn require_api_keys(&self) -> Result<(), ApiError> {
-        if self.settings.api_keys { Ok(()) } else { Err(ApiError::not_enabled(Feature::ApiKeys)) }
-    }
+/// Whether there are API keys at all.
+fn require_api_keys(settings: &ServiceSettings) -> Result<(), ApiError> {
+    if settings.api_keys { Ok(()) } else { Err(ApiError::not_enabled(Feature::ApiKeys)) }
 }
 
 /// A name, or with a star at its end the beginning of one; a star elsewhere is a letter.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use latchkey_effort::Effort;
@@ -18,14 +17,11 @@ use latchkey_privileges::role_descriptor::REMOTE_CLUSTER_PRIVILEGES;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::api::answer;
 use crate::api::answer::text::{AnswerText, WrittenAnswer};
-use crate::api::authenticated::Authenticated;
+use crate::api::call::Incoming;
+use crate::api::call::request_body::RequestBody;
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::path_text::PathTexts;
-use crate::api::request_body::RequestBody;
-use crate::api::routing::NoBody;
-use crate::api::{SharedService, answer};
 use crate::limits::APPLICATION_PRIVILEGES_MAX;
 use crate::store::directory::PrivilegeFilter;
 use crate::store::scan::Scan;
@@ -70,24 +66,17 @@ struct BuiltinPrivileges {
 /// Something of each privilege, by application and name.
 type ByApplication<T> = BTreeMap<String, BTreeMap<String, T>>;
 
-pub(super) async fn list(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    let application = Some(path.take("application")).filter(|name| !name.is_empty());
-    let names = path.names("privilege");
-    parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::Other(GET_PRIVILEGES))?;
+pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
+    let application = Some(call.path.take("application")).filter(|name| !name.is_empty());
+    let names = call.path.names("privilege");
+    let call = call.parsed()?.authorize(&ClusterRequest::Other(GET_PRIVILEGES))?;
     let filter = PrivilegeFilter {
         applications: application.map(|application| vec![application]),
         names: (!names.is_empty()).then(|| names.clone()),
     };
-    let store = service.store.clone();
+    let store = call.store.clone();
     let write = move |effort: &mut Effort| write_all(store.scan_privileges(&filter), effort);
-    let (answer, has_any) = service.work(&service.workshop.searches, &authenticated, write).await?;
+    let (answer, has_any) = call.search(write).await?;
     let is_missing = !names.is_empty() && !has_any;
     Ok(answer.with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }))
 }
@@ -117,13 +106,8 @@ fn write_all(
     Ok((text.finish(), latest.is_some()))
 }
 
-pub(super) async fn show_builtin(
-    authenticated: Authenticated,
-    parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::Other(GET_BUILTIN_PRIVILEGES))?;
+pub(super) async fn show_builtin(call: Incoming) -> Result<Response, ApiError> {
+    call.parsed()?.authorize(&ClusterRequest::Other(GET_BUILTIN_PRIVILEGES))?;
     answer::ok(&BuiltinPrivileges {
         cluster: ClusterPrivilege::names(),
         index: IndexPrivilege::names(),
@@ -131,25 +115,20 @@ pub(super) async fn show_builtin(
     })
 }
 
-pub(super) async fn put(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
+pub(super) async fn put(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let read = |body: &Node| {
         let privileges = parse(body)?;
         Ok((validate(&privileges), privileges))
     };
-    let (validity, privileges) = service.read_required_body(&authenticated, body, read).await?;
-    parameters.refresh()?;
-    parameters.finish()?;
+    let (validity, privileges) = call.read_required_body(read).await?;
+    call.parameters.refresh()?;
+    let call = call.parsed()?;
     validity?;
-    authenticated.authorize(&ClusterRequest::Other(PUT_PRIVILEGES))?;
-    let (actor, now) = (authenticated.actor(), service.clock.now());
+    let call = call.authorize(&ClusterRequest::Other(PUT_PRIVILEGES))?;
+    let (actor, now) = (call.actor(), call.now());
     let names: Vec<(String, String)> =
         privileges.iter().map(|it| (it.application.clone(), it.name.clone())).collect();
-    let Some(created) = service.store.put_application_privileges(privileges, actor, now).await? else {
+    let Some(created) = call.store.put_application_privileges(privileges, actor, now).await? else {
         let reason = format!("there can be {APPLICATION_PRIVILEGES_MAX} application privileges");
         return Err(ErrorCause::illegal_argument(reason).into());
     };
@@ -157,23 +136,16 @@ pub(super) async fn put(
     for ((application, name), created) in names.into_iter().zip(created) {
         answer.entry(application).or_default().insert(name, Created { created });
     }
-    service.write_answer(&authenticated, StatusCode::OK, answer).await
+    call.write_answer(StatusCode::OK, answer).await
 }
 
-pub(super) async fn delete(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    mut parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    let application = path.take("application");
-    let names = path.names("privilege");
-    parameters.refresh()?;
-    parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::Other(DELETE_PRIVILEGES))?;
-    let (actor, now) = (authenticated.actor(), service.clock.now());
-    let found = service.store.delete_application_privileges(application.clone(), names, actor, now).await?;
+pub(super) async fn delete(mut call: Incoming) -> Result<Response, ApiError> {
+    let application = call.path.take("application");
+    let names = call.path.names("privilege");
+    call.parameters.refresh()?;
+    let call = call.parsed()?.authorize(&ClusterRequest::Other(DELETE_PRIVILEGES))?;
+    let (actor, now) = (call.actor(), call.now());
+    let found = call.store.delete_application_privileges(application.clone(), names, actor, now).await?;
     let any = found.values().any(|found| *found);
     let shown: BTreeMap<String, Found> =
         found.into_iter().map(|(name, found)| (name, Found { found })).collect();

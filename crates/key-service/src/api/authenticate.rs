@@ -2,18 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_privileges::cluster_request::ClusterRequest;
-use latchkey_privileges::permission::EffectivePermission;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::authenticated::Authenticated;
+use crate::api::answer;
+use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::routing::NoBody;
-use crate::api::{Service, SharedService, answer};
 use crate::model::realm_name::RealmName;
 use crate::model::stored_key::StoredKey;
 use crate::security::authentication::{Means, Subject};
@@ -62,29 +58,23 @@ pub(super) struct Proof {
     authentication_type: &'static str,
 }
 
-pub(super) async fn show(
-    State(service): State<SharedService>,
-    mut authenticated: Authenticated,
-    parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::Authenticate)?;
+pub(super) async fn show(call: Incoming) -> Result<Response, ApiError> {
+    let mut call = call.parsed()?.authorize(&ClusterRequest::Authenticate)?;
     // What it takes is given back before more is read.
-    authenticated.permission = Arc::new(EffectivePermission::nothing());
-    let authentication = &authenticated.authentication;
+    call.authenticated.give_back_permission();
+    let authentication = &call.authenticated.authentication;
     let proof = Proof {
         authentication_realm: realm_of(authentication.authenticating()),
         lookup_realm: realm_of(authentication.subject()),
         authentication_type: match (authentication.means(), authentication.authenticating()) {
             (Means::Token(_), _) => "token",
             (Means::Jwt { .. } | Means::Own, Subject::ApiKey(_)) => "api_key",
-            (Means::Own, Subject::User(_)) if authenticated.is_anonymous() => "anonymous",
+            (Means::Own, Subject::User(_)) if call.authenticated.is_anonymous() => "anonymous",
             (Means::Jwt { .. } | Means::Own, Subject::User(_)) => "realm",
         },
     };
-    let who = service.identified(authentication.subject(), &authenticated).await?;
-    answer::ok(&identity(&who, &authenticated.roles.assigned, &proof))
+    let who = Identified::of(&call, authentication.subject()).await?;
+    answer::ok(&identity(&who, &call.authenticated.roles.assigned, &proof))
 }
 
 impl Proof {
@@ -109,20 +99,16 @@ pub(super) fn identity<'a>(who: &'a Identified, roles: &'a [String], proof: &'a 
     }
 }
 
-impl Service {
+impl Identified {
     /// Somebody with all that is known of them.
     ///
     /// # Errors
     ///
     /// When it is not known.
-    pub(super) async fn identified(
-        &self,
-        subject: &Subject,
-        authenticated: &Authenticated,
-    ) -> Result<Identified, ApiError> {
+    pub(super) async fn of(call: &Allowed, subject: &Subject) -> Result<Self, ApiError> {
         Ok(match subject {
-            Subject::ApiKey(key) => Identified::ApiKey(self.whole_key(key, authenticated).await?),
-            Subject::User(user) => Identified::User(Arc::clone(user)),
+            Subject::ApiKey(key) => Self::ApiKey(call.whole_key(key).await?),
+            Subject::User(user) => Self::User(Arc::clone(user)),
         })
     }
 }

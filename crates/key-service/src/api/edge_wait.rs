@@ -8,8 +8,7 @@ use latchkey_key_feed::{Cursor, UnixMillis};
 use latchkey_privileges::cluster_request::{ClusterRequest, GET_EDGES};
 use serde::Serialize;
 
-use crate::api::Service;
-use crate::api::authenticated::Authenticated;
+use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
 use crate::api::parameters::{Parameters, Refresh};
 use crate::feed::edge_wait::EdgesReached;
@@ -56,7 +55,7 @@ pub(super) struct AskedWait {
 }
 
 /// How long to wait; `None` when it is not asked for.
-pub(super) fn wait_for_edges(parameters: &mut Parameters) -> Result<Option<Duration>, ErrorCause> {
+fn wait_for_edges(parameters: &mut Parameters) -> Result<Option<Duration>, ErrorCause> {
     let wait = parameters.time_value(WAIT_FOR_EDGES)?.map(|wait| wait.to_duration());
     if wait.is_some_and(|wait| wait > EDGE_WAIT_MAX) {
         return Err(ErrorCause::illegal_argument(format!(
@@ -67,44 +66,43 @@ pub(super) fn wait_for_edges(parameters: &mut Parameters) -> Result<Option<Durat
     Ok(wait)
 }
 
-impl Service {
-    /// To wait for edges after a change of keys that there are.
-    pub(super) fn edge_wait(&self, wait: Option<Duration>) -> Option<AskedWait> {
-        wait.map(|wait| AskedWait { wait, is_told: true, waiting: Waiting::ForAll })
+impl AskedWait {
+    /// Reads whether to wait for edges after a change of keys that there are.
+    pub(super) fn read(parameters: &mut Parameters) -> Result<Option<Self>, ErrorCause> {
+        let wait = wait_for_edges(parameters)?;
+        Ok(wait.map(|wait| Self { wait, is_told: true, waiting: Waiting::ForAll }))
     }
 
     /// The same for keys that are yet to be made: only live edges matter, since one that does not know a key refuses it. With
-    /// `refresh=wait_for` it is waited for live edges where the operator chose so.
-    pub(super) fn edge_wait_of_new(
-        &self,
-        wait: Option<Duration>,
-        refresh: Option<Refresh>,
-    ) -> Option<AskedWait> {
-        if let Some(asked) = self.edge_wait(wait) {
-            return Some(AskedWait { waiting: Waiting::ForLive, ..asked });
+    /// `refresh=wait_for` it is waited for live edges where the operator chose so. Whatever else `refresh` says, every later
+    /// read sees the key.
+    pub(super) fn read_of_new<B>(call: &mut Incoming<B>) -> Result<Option<Self>, ErrorCause> {
+        let asked = Self::read(&mut call.parameters)?;
+        let refresh = call.parameters.refresh()?;
+        if let Some(asked) = asked {
+            return Ok(Some(Self { waiting: Waiting::ForLive, ..asked }));
         }
-        let wait = self.settings.edges.refresh_waits_for;
+        let wait = call.settings().edges.refresh_waits_for;
         let is_asked = refresh == Some(Refresh::WaitFor) && !wait.is_zero();
-        is_asked.then_some(AskedWait { wait, is_told: false, waiting: Waiting::ForLive })
+        Ok(is_asked.then_some(Self { wait, is_told: false, waiting: Waiting::ForLive }))
     }
+}
 
-    /// What to answer once a change is durable: after the wait, or at once where too many wait.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot tell its latest change.
-    pub(super) async fn edges_reached(
-        &self,
-        asked: Option<AskedWait>,
-        change: Option<Cursor>,
-        authenticated: &Authenticated,
-    ) -> Result<Option<EdgesAnswer>, ApiError> {
-        let Some(AskedWait { wait, is_told, waiting }) = asked else { return Ok(None) };
-        let wait = self.feed.edge_wait(wait, waiting, &authenticated.payer());
-        let reached = wait.until_applied(change).await?;
-        let may_see_names = authenticated.may(&ClusterRequest::Other(GET_EDGES));
-        Ok(is_told.then(|| EdgesAnswer::of(&reached, may_see_names)))
-    }
+/// What to answer once a change is durable: after the wait, or at once where too many wait.
+///
+/// # Errors
+///
+/// When the store cannot tell its latest change.
+pub(super) async fn edges_reached(
+    call: &Allowed,
+    asked: Option<AskedWait>,
+    change: Option<Cursor>,
+) -> Result<Option<EdgesAnswer>, ApiError> {
+    let Some(AskedWait { wait, is_told, waiting }) = asked else { return Ok(None) };
+    let wait = call.feed.edge_wait(wait, waiting, &call.authenticated.payer());
+    let reached = wait.until_applied(change).await?;
+    let may_see_names = call.authenticated.may(&ClusterRequest::Other(GET_EDGES));
+    Ok(is_told.then(|| EdgesAnswer::of(&reached, may_see_names)))
 }
 
 impl EdgesAnswer {

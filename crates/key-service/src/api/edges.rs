@@ -1,18 +1,14 @@
 //! `GET /_latchkey/edges`: which edges follow the feed, and how far each has come; and `DELETE`, to forget those that are gone.
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_elastic::ErrorCause;
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 use latchkey_privileges::cluster_request::{ClusterRequest, FORGET_EDGES, GET_EDGES};
 use serde::Serialize;
 
-use crate::api::authenticated::Authenticated;
+use crate::api::answer;
+use crate::api::call::{Incoming, Parsed};
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::path_text::PathTexts;
-use crate::api::routing::NoBody;
-use crate::api::{SharedService, answer};
 use crate::audit::feed::{EdgesForgottenEvent, record_forgotten};
 use crate::feed::edges::{EdgeState, EdgeStatus, Forgetting};
 use crate::feed::fleet::Fleet;
@@ -51,57 +47,36 @@ struct ForgottenAnswer {
     live: usize,
 }
 
-pub(super) async fn list(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::Other(GET_EDGES))?;
-    let fleet = service.feed.edges().fleet().await?;
+pub(super) async fn list(call: Incoming) -> Result<Response, ApiError> {
+    let call = call.parsed()?.authorize(&ClusterRequest::Other(GET_EDGES))?;
+    let fleet = call.feed.edges().fleet().await?;
     answer::ok(&FleetAnswer::of(&fleet))
 }
 
 /// Forgets the instances of a name.
-pub(super) async fn forget_name(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    parameters.finish()?;
-    let name = EdgeName::try_from(path.take("name"));
+pub(super) async fn forget_name(mut call: Incoming) -> Result<Response, ApiError> {
+    let name = call.path.take("name");
+    let call = call.parsed()?;
+    let name = EdgeName::try_from(name);
     let name = name.map_err(|invalid| ErrorCause::illegal_argument(invalid.to_string()))?;
-    forget(&service, &authenticated, &Forgetting::Name(name)).await
+    forget(call, &Forgetting::Name(name)).await
 }
 
 /// Forgets the instances that ask with a key.
-pub(super) async fn forget_key(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    parameters.finish()?;
-    forget(&service, &authenticated, &Forgetting::Key(path.take("id"))).await
+pub(super) async fn forget_key(mut call: Incoming) -> Result<Response, ApiError> {
+    let id = call.path.take("id");
+    forget(call.parsed()?, &Forgetting::Key(id)).await
 }
 
-async fn forget(
-    service: &SharedService,
-    authenticated: &Authenticated,
-    forgetting: &Forgetting,
-) -> Result<Response, ApiError> {
-    authenticated.authorize(&ClusterRequest::Other(FORGET_EDGES))?;
-    let outcome = service.feed.edges().forget(forgetting).await?;
+async fn forget(call: Parsed, forgetting: &Forgetting) -> Result<Response, ApiError> {
+    let call = call.authorize(&ClusterRequest::Other(FORGET_EDGES))?;
+    let outcome = call.feed.edges().forget(forgetting).await?;
     let answer = ForgottenAnswer { forgotten: outcome.forgotten.len(), live: outcome.live };
     let (edge, key) = match forgetting {
         Forgetting::Name(name) => (Some(name.as_str()), None),
         Forgetting::Key(key) => (None, Some(key.as_str())),
     };
-    let actor = &authenticated.actor();
+    let actor = &call.actor();
     record_forgotten(&EdgesForgottenEvent {
         actor,
         edge,

@@ -2,21 +2,16 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, State};
 use axum::http::HeaderMap;
-use axum::http::request::Parts;
 use axum::response::Response;
 use latchkey_elastic::ErrorCause;
 use latchkey_key_feed::{Cursor, Epoch};
 use latchkey_privileges::cluster_request::ClusterRequest;
 
-use crate::api::SharedService;
 use crate::api::answer::{self, KnownTags};
-use crate::api::authenticated::{Authenticated, Unproven};
+use crate::api::call::feed_call::{FeedCall, FormerCaller, Waiting};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
-use crate::api::routing::NoBody;
-use crate::api::work::teller;
 use crate::audit::{self, feed::FeedReadEvent};
 use crate::feed::edges::{ClaimRefusal, EdgeSighting};
 use crate::feed::{FeedRefusal, FeedRequest};
@@ -24,90 +19,39 @@ use crate::limits::edges::EDGE_REFUSE_AFTER_MIN;
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::model::edge_name::EdgeName;
-use crate::security::api_key::EndedKey;
-use crate::security::standing::Standing;
 use crate::settings::EdgeSettings;
 use crate::telemetry;
 
-/// Who asks for the feed.
-pub(super) enum FeedCaller {
-    /// Somebody who is proven to be there.
-    Living(Box<Authenticated>),
-    /// Whoever holds a key that has ended.
-    Ended(Box<FormerCaller>),
-}
-
-/// Whoever holds a key that has ended. There may be a last page for him; otherwise he is nobody.
-pub(super) struct FormerCaller {
-    key: EndedKey,
-    unproven: Unproven,
-}
-
-impl FromRequestParts<SharedService> for FeedCaller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, service: &SharedService) -> Result<Self, ApiError> {
-        // On the heap, and gone with the proof: a handler that waits must not keep room for it.
-        Box::pin(async {
-            let unproven = match Authenticated::try_proving(parts, service).await? {
-                Ok(authenticated) => return Ok(Self::Living(Box::new(authenticated))),
-                Err(unproven) => unproven,
-            };
-            let mut ended = None;
-            if unproven.is_of_ended_key() {
-                ended = service.authenticator.ended_key(&parts.headers, service.clock.now()).await?;
-            }
-            match ended {
-                Some(key) => Ok(Self::Ended(Box::new(FormerCaller { key, unproven }))),
-                None => Err(unproven.refuse(service)),
-            }
-        })
-        .await
-    }
-}
-
-pub(super) async fn show(
-    State(service): State<SharedService>,
-    caller: FeedCaller,
-    parameters: Parameters,
-    headers: HeaderMap,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    let edges = service.settings.edges;
-    let authenticated = match caller {
-        FeedCaller::Living(authenticated) => authenticated,
-        FeedCaller::Ended(former) => {
-            let holder = former.holder();
-            return match feed_request(parameters, holder, &edges) {
-                Ok(request) => former.last_page(&request, &service, &KnownTags::of(&headers)).await,
-                Err(_) => Err(former.unproven.refuse(&service)),
+pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response, ApiError> {
+    let call = match call {
+        FeedCall::Living(call) => call,
+        FeedCall::Ended(former, parameters) => {
+            let edges = former.settings().edges;
+            return match feed_request(parameters, former.holder(), &edges) {
+                Ok(request) => last_page(former, &request, &KnownTags::of(&headers)).await,
+                Err(_) => Err(former.refuse()),
             };
         }
     };
-    let holder = authenticated.authentication.authenticating().holder();
-    let request = feed_request(parameters, holder, &edges)?;
-    authenticated.authorize(&ClusterRequest::ReadKeyFeed)?;
-    // Thousands wait here: nobody holds on to anything of his request that is not needed afterwards.
-    let proven = authenticated.into_proven();
+    let holder = call.authenticated.authentication.authenticating().holder();
+    let edges = call.settings().edges;
+    let (request, call) = call.parsed_by(|parameters| feed_request(parameters, holder, &edges))?;
+    let call = Waiting::of(call.authorize(&ClusterRequest::ReadKeyFeed)?);
     let known = KnownTags::of(&headers);
     drop(headers);
-    let page = match service.feed.answer(&request).await {
+    let page = match call.feed().answer(&request).await {
         Ok(page) => page,
         Err(FeedRefusal::Claim(refusal @ ClaimRefusal::NameTaken { .. })) => {
-            return Err(proven.forbid(&ClusterRequest::ReadKeyFeed, refusal.to_string()));
+            return Err(call.forbid(&ClusterRequest::ReadKeyFeed, refusal.to_string()));
         }
         Err(refusal) => return Err(refusal.into()),
     };
-    if let Err(unproven) = proven.recheck(&ClusterRequest::ReadKeyFeed, &service).await? {
-        // The change that this request was waiting for may have ended its own key.
-        return match proven.key_ended_since(&service).await? {
-            Some(key) => FormerCaller { key, unproven }.last_page(&request, &service, &known).await,
-            None => Err(unproven.refuse(&service)),
-        };
+    if let Some(former) = call.recheck(&ClusterRequest::ReadKeyFeed).await? {
+        return last_page(Box::new(former), &request, &known).await;
     }
     telemetry::feed_rows_served(page.rows);
     audit::feed::record_read(&FeedReadEvent {
-        actor: &proven.actor(),
+        actor: &call.actor(),
         edge: edge_name(&request),
         after: request.after,
         keys: page.rows,
@@ -116,41 +60,23 @@ pub(super) async fn show(
     answer::page_unless_known(&page, &known)
 }
 
-impl FormerCaller {
-    fn holder(&self) -> Holder {
-        let key = self.key.key();
-        let (username, realm) = (key.username.clone(), key.realm.clone());
-        Holder { key: Some(key.id.clone()), username, realm }
-    }
-
-    /// What leads up to the end of the key, if he is the edge that followed by it; otherwise 401, as everywhere.
-    async fn last_page(
-        self,
-        request: &FeedRequest,
-        service: &SharedService,
-        known: &KnownTags,
-    ) -> Result<Response, ApiError> {
-        let key = self.key.key();
-        let standings = &service.standings;
-        let teller = || teller(standings.lane(), self.unproven.actor(&self.key), "/_latchkey/feed");
-        let Standing { caller, permission, .. } =
-            standings.of_key(key, teller).await.map_err(ApiError::from)?;
-        if !permission.allows(&ClusterRequest::ReadKeyFeed, &caller) {
-            return Err(self.unproven.refuse(service));
-        }
-        let page = service.feed.last_page(request, key).await.map_err(ApiError::from)?;
-        let Some(page) = page else { return Err(self.unproven.refuse(service)) };
-        telemetry::feed_rows_served(page.rows);
-        telemetry::edges::last_page_served();
-        audit::feed::record_read(&FeedReadEvent {
-            actor: &self.unproven.actor(&self.key),
-            edge: edge_name(request),
-            after: request.after,
-            keys: page.rows,
-            key_has_ended: true,
-        });
-        answer::page_unless_known(&page, known)
-    }
+/// The last page for whoever holds a key that has ended, or 401.
+async fn last_page(
+    former: Box<FormerCaller>,
+    request: &FeedRequest,
+    known: &KnownTags,
+) -> Result<Response, ApiError> {
+    let Some(page) = former.last_page(request).await? else { return Err(former.refuse()) };
+    telemetry::feed_rows_served(page.rows);
+    telemetry::edges::last_page_served();
+    audit::feed::record_read(&FeedReadEvent {
+        actor: &former.actor(),
+        edge: edge_name(request),
+        after: request.after,
+        keys: page.rows,
+        key_has_ended: true,
+    });
+    answer::page_unless_known(&page, known)
 }
 
 fn edge_name(request: &FeedRequest) -> Option<&str> {

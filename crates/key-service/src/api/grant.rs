@@ -8,8 +8,7 @@ use latchkey_elastic::{ErrorCause, ErrorType};
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::permission::run_as_denial;
 
-use crate::api::Service;
-use crate::api::authenticated::Authenticated;
+use crate::api::call::Allowed;
 use crate::api::error::ApiError;
 use crate::model::footing::Footing;
 use crate::model::password::Password;
@@ -122,59 +121,51 @@ impl GrantBody {
     }
 }
 
-impl Service {
-    /// On whose behalf a request acts: whom the credentials prove, or whom that one runs as; and what that stands on.
-    ///
-    /// # Errors
-    ///
-    /// 403 when they prove nobody, because the caller was authenticated; 403 and 400 when whom they prove may not run as the user,
-    /// or can run as nobody.
-    pub(super) async fn grantee(
-        &self,
-        grant: Grant,
-        request: &ClusterRequest<'_>,
-        authenticated: &Authenticated,
-    ) -> Result<(Subject, Vec<Footing>), ApiError> {
-        let Grant { proof, run_as } = grant;
-        let now = self.clock.now();
-        let proven = match proof {
-            Proof::Password(credential) => {
-                self.authenticator.password(credential, authenticated.source(), now).await
-            }
-            Proof::AccessToken(credential) => self.authenticator.access_token(credential, now).await,
-        };
-        let proven = proven.map_err(|failure| {
-            let inner = authenticated.refuse_inner(failure, request.action(), self);
-            inner.inside_403("Failed to authenticate api key grant")
-        })?;
-        match run_as {
-            None => Ok((proven.subject().clone(), proven.footings())),
-            Some(username) => {
-                let target = self.run_as(proven.subject(), &username, authenticated).await?;
-                let footings = proven.footings().into_iter().chain(target.footing()).collect();
-                Ok((target, footings))
-            }
+/// On whose behalf a request acts: whom the credentials prove, or whom that one runs as; and what that stands on.
+///
+/// # Errors
+///
+/// 403 when they prove nobody, because the caller was authenticated; 403 and 400 when whom they prove may not run as the user,
+/// or can run as nobody.
+pub(super) async fn grantee(
+    call: &Allowed,
+    grant: Grant,
+    request: &ClusterRequest<'_>,
+) -> Result<(Subject, Vec<Footing>), ApiError> {
+    let Grant { proof, run_as } = grant;
+    let now = call.now();
+    let proven = match proof {
+        Proof::Password(credential) => {
+            call.authenticator.password(credential, call.authenticated.source(), now).await
+        }
+        Proof::AccessToken(credential) => call.authenticator.access_token(credential, now).await,
+    };
+    let proven = proven.map_err(|failure| {
+        let inner = call.authenticated.refuse_inner(failure, request.action());
+        inner.inside_403("Failed to authenticate api key grant")
+    })?;
+    match run_as {
+        None => Ok((proven.subject().clone(), proven.footings())),
+        Some(username) => {
+            let target = runs_as(call, proven.subject(), &username).await?;
+            let footings = proven.footings().into_iter().chain(target.footing()).collect();
+            Ok((target, footings))
         }
     }
+}
 
-    async fn run_as(
-        &self,
-        runner: &Subject,
-        username: &str,
-        authenticated: &Authenticated,
-    ) -> Result<Subject, ApiError> {
-        let Subject::User(user) = runner else {
-            let reason = "the provided grant credentials do not support run-as";
-            return Err(ErrorCause::new(ErrorType::Status, reason).into());
-        };
-        let standing = self.standing_of_user(user, authenticated).await?;
-        let target = self.authenticator.realms().find(username).await?;
-        match target.filter(|target| target.enabled && standing.permission.allows_run_as(username)) {
-            Some(target) => Ok(Subject::User(Arc::new(target))),
-            None => {
-                let reason = run_as_denial(&standing.caller, username);
-                Err(authenticated.forbid(&ClusterRequest::Authenticate, reason))
-            }
+async fn runs_as(call: &Allowed, runner: &Subject, username: &str) -> Result<Subject, ApiError> {
+    let Subject::User(user) = runner else {
+        let reason = "the provided grant credentials do not support run-as";
+        return Err(ErrorCause::new(ErrorType::Status, reason).into());
+    };
+    let standing = call.standing_of_user(user).await?;
+    let target = call.authenticator.realms().find(username).await?;
+    match target.filter(|target| target.enabled && standing.permission.allows_run_as(username)) {
+        Some(target) => Ok(Subject::User(Arc::new(target))),
+        None => {
+            let reason = run_as_denial(&standing.caller, username);
+            Err(call.authenticated.forbid(&ClusterRequest::Authenticate, reason))
         }
     }
 }

@@ -9,8 +9,9 @@ use axum::response::Response;
 use latchkey_key_feed::Cursor;
 use serde::Serialize;
 
+use crate::api::answer;
+use crate::api::call::SharedService;
 use crate::api::error::ApiError;
-use crate::api::{SharedService, answer};
 use crate::telemetry;
 
 #[derive(Serialize)]
@@ -20,7 +21,7 @@ struct Health {
 
 /// 200 when the store answers and takes changes, 503 when not. That there is an answer at all says that the service lives.
 pub(super) async fn show(State(service): State<SharedService>) -> Result<Response, ApiError> {
-    match service.store.ping().await {
+    match service.open().store.ping().await {
         Ok(()) => answer::ok(&Health { status: "ready" }),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the store does not answer");
@@ -32,6 +33,7 @@ pub(super) async fn show(State(service): State<SharedService>) -> Result<Respons
 
 /// The counters in Prometheus' text format.
 pub(super) async fn show_metrics(State(service): State<SharedService>) -> Response {
+    let service = service.open();
     let latest: Cursor = *service.store.changes().borrow();
     telemetry::work::work_counted(service.lanes(), service.workshop.memory.held());
     telemetry::edges::edges_counted(service.feed.edges().counts(latest));

@@ -17,12 +17,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_effort::{Holding, Payer};
 use tracing::Instrument as _;
 
-use crate::api::SharedService;
 use crate::api::error::ApiError;
 use crate::audit::Actor;
 use crate::limits::{REQUEST_ID_LEN_MAX, REQUEST_ID_RANDOM_LEN};
-use crate::model::source::Source;
+use crate::model::source::{AddressBlock, Source};
 use crate::randomness::{NoRandomness, Randomness, draw};
+use crate::service::Service;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
@@ -51,19 +51,26 @@ pub(super) struct AllowedAction {
     pub(super) actor: Actor,
 }
 
+/// What it takes to identify a request.
+#[derive(Clone)]
+pub(super) struct Identification {
+    randomness: Arc<dyn Randomness>,
+    trusted_proxies: Arc<[AddressBlock]>,
+}
+
 /// Gives a request its id and its span, and the answer the id.
 pub(super) async fn identify(
-    State(service): State<SharedService>,
+    State(identification): State<Identification>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let id = match request_id(request.headers(), service.randomness.as_ref()) {
+    let id = match request_id(request.headers(), identification.randomness.as_ref()) {
         Ok(id) => id,
         Err(failure) => return ApiError::internal(failure).into_response(),
     };
     let opaque_id = well_formed(request.headers(), &OPAQUE_ID).map(copied);
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-    let trusted = &service.settings.limits.trusted_proxies;
+    let trusted = &identification.trusted_proxies;
     let source = peer.map(|peer| Source::of(peer, request.headers(), trusted));
     request.extensions_mut().insert(RequestContext::of(source));
     // Of the highest level, so that no choice of a level takes the id from the lines.
@@ -78,6 +85,13 @@ pub(super) async fn identify(
         response.headers_mut().insert(OPAQUE_ID, id);
     }
     response
+}
+
+impl Identification {
+    pub(super) fn of(service: &Service) -> Self {
+        let randomness = Arc::clone(&service.randomness);
+        Self { randomness, trusted_proxies: service.settings.limits.trusted_proxies.as_slice().into() }
+    }
 }
 
 impl RequestContext {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use latchkey_effort::Effort;
@@ -12,15 +11,12 @@ use latchkey_privileges::cluster_request::{ClusterRequest, DELETE_ROLE, GET_ROLE
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use serde::Serialize;
 
+use crate::api::answer;
 use crate::api::answer::found;
 use crate::api::answer::members::Members;
-use crate::api::authenticated::Authenticated;
+use crate::api::call::Incoming;
+use crate::api::call::request_body::RequestBody;
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::path_text::PathTexts;
-use crate::api::request_body::RequestBody;
-use crate::api::routing::NoBody;
-use crate::api::{SharedService, answer};
 use crate::limits::{NATIVE_ROLES_MAX, ROLE_DESCRIPTION_CHARS_MAX};
 use crate::security::roles::{SUPERUSER, reserved};
 use crate::store::directory::Written;
@@ -35,16 +31,9 @@ struct Created {
     created: bool,
 }
 
-pub(super) async fn list(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    let names = path.names("name");
-    parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::Other(GET_ROLES))?;
+pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
+    let names = call.path.names("name");
+    let call = call.parsed()?.authorize(&ClusterRequest::Other(GET_ROLES))?;
     let is_asked = |name: &str| names.is_empty() || names.iter().any(|asked| asked == name);
     let reserved: BTreeMap<String, RoleDescriptor> = reserved()
         .iter()
@@ -52,7 +41,7 @@ pub(super) async fn list(
         .map(|(name, role)| (name.to_owned(), role.clone()))
         .collect();
     let is_for_all = names.is_empty();
-    let store = service.store.clone();
+    let store = call.store.clone();
     let write = move |effort: &mut Effort| {
         let mut roles = store.scan_roles((!names.is_empty()).then_some(names.as_slice()));
         let mut shown = Members::begin(reserved, effort)?;
@@ -62,30 +51,24 @@ pub(super) async fn list(
         }
         shown.finish()
     };
-    let (answer, has_any) = service.work(&service.workshop.searches, &authenticated, write).await?;
+    let (answer, has_any) = call.search(write).await?;
     Ok(answer.with_status(if has_any || is_for_all { StatusCode::OK } else { StatusCode::NOT_FOUND }))
 }
 
-pub(super) async fn put(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    mut parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
-    let name = path.take("name");
+pub(super) async fn put(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
+    let name = call.path.take("name");
     let called = name.clone();
     let read = move |body: &Node| {
         let role = RoleDescriptor::parse(&called, body)?;
         Ok((validate(&called, &role), role))
     };
-    let (validity, role) = service.read_required_body(&authenticated, body, read).await?;
-    parameters.refresh()?;
-    parameters.finish()?;
+    let (validity, role) = call.read_required_body(read).await?;
+    call.parameters.refresh()?;
+    let call = call.parsed()?;
     validity?;
-    authenticated.authorize(&ClusterRequest::Other(PUT_ROLE))?;
-    let (actor, now) = (authenticated.actor(), service.clock.now());
-    let created = match service.store.put_role(name, role, actor, now).await? {
+    let call = call.authorize(&ClusterRequest::Other(PUT_ROLE))?;
+    let (actor, now) = (call.actor(), call.now());
+    let created = match call.store.put_role(name, role, actor, now).await? {
         Written::Created => true,
         Written::Updated => false,
         Written::Full | Written::PasswordRequired => {
@@ -96,22 +79,15 @@ pub(super) async fn put(
     answer::ok(&PutAnswer { role: Created { created } })
 }
 
-pub(super) async fn delete(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    mut parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    let name = path.take("name");
-    parameters.refresh()?;
-    parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::Other(DELETE_ROLE))?;
+pub(super) async fn delete(mut call: Incoming) -> Result<Response, ApiError> {
+    let name = call.path.take("name");
+    call.parameters.refresh()?;
+    let call = call.parsed()?.authorize(&ClusterRequest::Other(DELETE_ROLE))?;
     if name == SUPERUSER {
         let reason = format!("role [{name}] is reserved and cannot be deleted");
         return Err(ErrorCause::illegal_argument(reason).into());
     }
-    found(service.store.delete_role(name, authenticated.actor(), service.clock.now()).await?)
+    found(call.store.delete_role(name, call.actor(), call.now()).await?)
 }
 
 fn validate(name: &str, role: &RoleDescriptor) -> Result<(), ErrorCause> {

@@ -1,15 +1,12 @@
 //! `GET /` and `HEAD /`: what Elasticsearch's clients ask to see whether anyone is there.
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_privileges::cluster_request::{ClusterRequest, GET_MAIN};
 use serde::Serialize;
 
-use crate::api::authenticated::Authenticated;
+use crate::api::answer;
+use crate::api::call::Incoming;
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::routing::NoBody;
-use crate::api::{SharedService, answer};
 
 /// The version of Elasticsearch whose REST interface this is.
 pub(super) const COMPATIBLE_VERSION: &str = "9.1.0";
@@ -19,8 +16,6 @@ pub(super) const NODE_NAME: &str = "latchkey";
 
 /// What the service calls itself where Elasticsearch names a cluster.
 pub(super) const CLUSTER_NAME: &str = "latchkey";
-
-/// The action behind this route, which the privilege `monitor` contains.
 
 #[derive(Serialize)]
 struct Root<'a> {
@@ -44,18 +39,12 @@ struct Version {
     minimum_index_compatibility_version: &'static str,
 }
 
-pub(super) async fn show(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::Other(GET_MAIN))?;
+pub(super) async fn show(call: Incoming) -> Result<Response, ApiError> {
+    let call = call.parsed()?.authorize(&ClusterRequest::Other(GET_MAIN))?;
     answer::ok(&Root {
         name: NODE_NAME,
         cluster_name: CLUSTER_NAME,
-        cluster_uuid: service.store.epoch().as_str(),
+        cluster_uuid: call.store.epoch().as_str(),
         version: Version {
             number: COMPATIBLE_VERSION,
             build_flavor: "default",

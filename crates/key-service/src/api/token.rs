@@ -9,24 +9,18 @@ pub(super) use invalidate::invalidate;
 
 use tracing::Instrument as _;
 
+use crate::api::call::Allowed;
 use crate::api::error::{ApiError, Feature};
-use crate::api::{Service, SharedService};
 
-impl Service {
-    /// Whether there are tokens at all.
-    fn require_tokens(&self) -> Result<(), ApiError> {
-        if self.settings.tokens.enabled {
-            Ok(())
-        } else {
-            Err(ApiError::not_enabled(Feature::SecurityTokens))
-        }
-    }
+/// Whether there are tokens at all.
+fn require_tokens(call: &Allowed) -> Result<(), ApiError> {
+    if call.settings.tokens.enabled { Ok(()) } else { Err(ApiError::not_enabled(Feature::SecurityTokens)) }
 }
 
 /// Lets go of dead tokens once in a while. Nobody waits for it, and when it fails the next one finds them.
-fn remove_dead_tokens(service: &SharedService) {
-    let store = service.store.clone();
-    let now = service.clock.now();
+fn remove_dead_tokens(call: &Allowed) {
+    let store = call.store.clone();
+    let now = call.now();
     let removal = async move {
         if let Err(error) = store.remove_dead_tokens(now).await {
             tracing::warn!(%error, "dead tokens were not removed");

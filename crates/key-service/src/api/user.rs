@@ -23,7 +23,7 @@ use latchkey_effort::Payer;
 use latchkey_elastic::content::{Member, Node};
 use latchkey_elastic::{ErrorCause, ErrorType};
 
-use crate::api::Service;
+use crate::api::call::Allowed;
 use crate::api::error::ApiError;
 use crate::model::password::{InvalidPassword, Password, PasswordHash};
 use crate::security::password::HashRefusal;
@@ -66,31 +66,29 @@ impl NewPassword {
     }
 }
 
-impl Service {
-    /// What is kept of a new password. Hashing a chosen one takes a thread for some time.
-    async fn hashed(&self, password: NewPassword, maker: &Payer) -> Result<PasswordHash, ApiError> {
-        match password {
-            NewPassword::Hashed(hash) => Ok(*hash),
-            NewPassword::Chosen(password) => {
-                self.passwords.hash(password, maker, self.randomness.as_ref()).await.map_err(|refusal| {
-                    match refusal {
-                        HashRefusal::Saturated => ApiError::too_busy(refusal.to_string()),
-                        HashRefusal::Failed => ApiError::internal(refusal),
-                    }
-                })
-            }
+/// What is kept of a new password. Hashing a chosen one takes a thread for some time.
+async fn hashed(call: &Allowed, password: NewPassword, maker: &Payer) -> Result<PasswordHash, ApiError> {
+    match password {
+        NewPassword::Hashed(hash) => Ok(*hash),
+        NewPassword::Chosen(password) => {
+            call.passwords.hash(password, maker, call.randomness.as_ref()).await.map_err(|refusal| {
+                match refusal {
+                    HashRefusal::Saturated => ApiError::too_busy(refusal.to_string()),
+                    HashRefusal::Failed => ApiError::internal(refusal),
+                }
+            })
         }
     }
+}
 
-    /// Whether the name is that of the super-user or of the anonymous user.
-    fn reservation(&self, username: &str) -> Option<Reservation> {
-        if username == ELASTIC {
-            return Some(Reservation::Service);
-        }
-        let is_anonymous =
-            self.settings.anonymous.as_ref().is_some_and(|anonymous| anonymous.username == username);
-        is_anonymous.then_some(Reservation::Anonymous)
+/// Whether the name is that of the super-user or of the anonymous user.
+fn reservation(call: &Allowed, username: &str) -> Option<Reservation> {
+    if username == ELASTIC {
+        return Some(Reservation::Service);
     }
+    let is_anonymous =
+        call.settings.anonymous.as_ref().is_some_and(|anonymous| anonymous.username == username);
+    is_anonymous.then_some(Reservation::Anonymous)
 }
 
 /// Why a name is nobody's in the native realm.

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::api::{self, ServiceParts};
+use crate::api;
 use crate::audit::Actor;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
@@ -32,6 +32,7 @@ use crate::server::open_files::connections_that_fit;
 use crate::server::places::ConnectionLimits;
 use crate::server::tls::TlsServer;
 use crate::server::tls::renewal::Certificates;
+use crate::service::{Service, ServiceParts};
 use crate::settings::{LimitSettings, ServiceSettings};
 use crate::store::directory::users::Account;
 use crate::store::location::{PostgresLocation, StoreLocation};
@@ -110,7 +111,8 @@ async fn serve(
     let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let remover = Remover::new(store.clone(), plan.settings.removal, Arc::clone(&clock));
-    let parts = ServiceParts {
+    // This also installs the recorder, which must be there before anything is counted.
+    let app = api::app(Service::new(ServiceParts {
         store: store.clone(),
         realms: plan.realms,
         roles: plan.roles,
@@ -121,9 +123,7 @@ async fn serve(
         randomness: Arc::new(SystemRandomness),
         settings: plan.settings,
         stopping: stopping.clone(),
-    };
-    // This also installs the recorder, which must be there before anything is counted.
-    let app = api::app(parts);
+    }));
     let (tls, renewal) = plan.certificates.map(secured).transpose()?.unzip();
     let listener = plan.entrance.open()?;
     ready(listener.local_addr().map_err(|error| no_sockets(&error))?)?;

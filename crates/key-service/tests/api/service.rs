@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_key_feed::Epoch;
-use latchkey_key_service::api::{ServiceParts, app};
+use latchkey_key_service::api::app;
 use latchkey_key_service::clock::Clock as _;
 use latchkey_key_service::model::password::PasswordHash;
 use latchkey_key_service::model::realm_name::RealmName;
@@ -18,6 +18,7 @@ use latchkey_key_service::security::jwt::JwtRealms;
 use latchkey_key_service::security::password::PasswordChecker;
 use latchkey_key_service::security::realm::Realms;
 use latchkey_key_service::security::realm_chain::end_tokens_of_the_gone;
+use latchkey_key_service::service::{self, ServiceParts};
 use latchkey_key_service::settings::ServiceSettings;
 use latchkey_key_service::settings::users_file::UserFile;
 use latchkey_key_service::store::KeyStore;
@@ -211,7 +212,7 @@ impl Service {
         let realms = Realms::default().with_elastic(elastic).with_file(users.users);
         let order = settings.realms.clone();
         let (stop, stopping) = watch::channel(false);
-        let router = app(ServiceParts {
+        let router = app(service::Service::new(ServiceParts {
             store: store.clone(),
             realms: realms.clone(),
             roles: users.roles,
@@ -221,7 +222,7 @@ impl Service {
             randomness: Arc::new(SystemRandomness),
             settings,
             stopping,
-        });
+        }));
         Self { store, clock, stop, router, scratch, realms, order }
     }
 

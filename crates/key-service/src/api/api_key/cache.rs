@@ -4,18 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_privileges::cluster_request::ClusterRequest;
 use serde::Serialize;
 
-use crate::api::authenticated::Authenticated;
+use crate::api::answer;
+use crate::api::api_key::require_api_keys;
+use crate::api::call::Incoming;
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::path_text::PathTexts;
 use crate::api::root::{CLUSTER_NAME, NODE_NAME};
-use crate::api::routing::NoBody;
-use crate::api::{SharedService, answer};
 
 /// In the order of Elasticsearch's own answer.
 #[derive(Serialize)]
@@ -37,19 +34,13 @@ struct Node {
     name: &'static str,
 }
 
-pub(in crate::api) async fn clear_cache(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    _: PathTexts,
-    parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    parameters.finish()?;
-    service.require_api_keys()?;
-    authenticated.authorize(&ClusterRequest::ClearKeyCache)?;
+pub(in crate::api) async fn clear_cache(call: Incoming) -> Result<Response, ApiError> {
+    let call = call.parsed()?;
+    require_api_keys(call.settings())?;
+    let call = call.authorize(&ClusterRequest::ClearKeyCache)?;
     answer::ok(&Cleared {
         _nodes: NodeCounts { total: 1, successful: 1, failed: 0 },
         cluster_name: CLUSTER_NAME,
-        nodes: BTreeMap::from([(service.store.epoch().as_str(), Node { name: NODE_NAME })]),
+        nodes: BTreeMap::from([(call.store.epoch().as_str(), Node { name: NODE_NAME })]),
     })
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::content::{Node, Token};
@@ -12,22 +11,21 @@ use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, Value};
 
-use crate::api::api_key::issuing::{CreatedKeyAnswer, NewKey};
+use crate::api::answer;
+use crate::api::api_key::issuing::{CreatedKeyAnswer, NewKey, issue_one};
 use crate::api::api_key::key_request::{self, add_problems_of_metadata, add_problems_of_name};
 use crate::api::api_key::lifetime::KeyEnd;
-use crate::api::authenticated::Authenticated;
-use crate::api::edge_wait::wait_for_edges;
+use crate::api::api_key::require_api_keys;
+use crate::api::call::request_body::RequestBody;
+use crate::api::call::{Allowed, Incoming};
+use crate::api::edge_wait::{AskedWait, edges_reached};
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::request_body::RequestBody;
-use crate::api::{Service, SharedService, answer};
 use crate::audit::ChangeAction;
 use crate::model::footing::Footing;
 use crate::model::stored_key::StoredKey;
 use crate::security::api_key;
 use crate::security::authentication::OwnerShutOut;
 use crate::security::credential::encoded_api_key;
-use crate::security::standing::WholeKey;
 use crate::settings::KeyPolicy;
 
 /// What is asked. Holds a secret in the clear, so it can neither be printed nor copied.
@@ -59,34 +57,26 @@ const PARSER: ObjectParser<CloneRequest> = ObjectParser::new(
     ],
 );
 
-pub(in crate::api) async fn clone(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
+pub(in crate::api) async fn clone(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let read = |body: &Node| {
         let request = PARSER.parse(body)?;
         Ok((request.validate(), request))
     };
-    let (validity, request) = service.read_required_body(&authenticated, body, read).await?;
-    let wait = wait_for_edges(&mut parameters)?;
-    // Every later read sees the key, whatever is said here.
-    let refresh = parameters.refresh()?;
-    parameters.finish()?;
-    service.require_api_keys()?;
+    let (validity, request) = call.read_required_body(read).await?;
+    let wait = AskedWait::read_of_new(&mut call)?;
+    let call = call.parsed()?;
+    require_api_keys(call.settings())?;
     validity?;
-    authenticated.authorize(&ClusterRequest::CloneKey)?;
-    let now = service.clock.now();
-    let source = service.source_of_clone(&request.api_key, now, &authenticated).await?;
-    let owner = service.footing_of_owner(&source, &authenticated).await?;
+    let call = call.authorize(&ClusterRequest::CloneKey)?;
+    let now = call.now();
+    let source = source_of_clone(&call, &request.api_key, now).await?;
+    let owner = footing_of_owner(&call, &source).await?;
     let footings = owner.into_iter().chain([Footing::Key(source.id.clone())]);
-    let actor = authenticated.actor().standing_on(footings);
-    let vouching = Vouching::by(&authenticated.permission);
-    let key = request.like(source, vouching, &service.settings.key_policy, now)?;
-    let wait = service.edge_wait_of_new(wait, refresh);
-    let issued = service.issue_one(key, ChangeAction::CloneApiKey, actor, now, &authenticated).await?;
-    let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
+    let actor = call.actor().standing_on(footings);
+    let vouching = Vouching::by(call.authenticated.permission());
+    let key = request.like(source, vouching, &call.settings.key_policy, now)?;
+    let issued = issue_one(&call, key, ChangeAction::CloneApiKey, actor, now).await?;
+    let edges = edges_reached(&call, wait, issued.cursor).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }
 
@@ -126,45 +116,31 @@ impl CloneRequest {
     }
 }
 
-impl Service {
-    /// What the owner of the source stands on. Whoever is shut out keeps the keys that there are, and gets no new ones by another's hand.
-    async fn footing_of_owner(
-        &self,
-        source: &StoredKey,
-        authenticated: &Authenticated,
-    ) -> Result<Option<Footing>, ApiError> {
-        let owner = &source.owner;
-        self.authenticator.footing_of_owner(owner).await?.map_err(|OwnerShutOut| {
-            let (id, username, realm) = (&source.id, &owner.username, &owner.realm);
-            authenticated.forbid(
-                &ClusterRequest::CloneKey,
-                format!("the owner [{username}] of API key [{id}], of realm [{realm}], is disabled or does not exist any more"),
-            )
-        })
-    }
+/// What the owner of the source stands on. Whoever is shut out keeps the keys that there are, and gets no new ones by another's hand.
+async fn footing_of_owner(call: &Allowed, source: &StoredKey) -> Result<Option<Footing>, ApiError> {
+    let owner = &source.owner;
+    call.authenticator.footing_of_owner(owner).await?.map_err(|OwnerShutOut| {
+        let (id, username, realm) = (&source.id, &owner.username, &owner.realm);
+        call.authenticated.forbid(
+            &ClusterRequest::CloneKey,
+            format!("the owner [{username}] of API key [{id}], of realm [{realm}], is disabled or does not exist any more"),
+        )
+    })
+}
 
-    async fn source_of_clone(
-        &self,
-        encoded: &str,
-        now: UnixMillis,
-        authenticated: &Authenticated,
-    ) -> Result<StoredKey, ApiError> {
-        let credential = encoded_api_key(encoded).map_err(|malformed| {
-            let cause = ErrorCause::illegal_argument(malformed.to_string());
-            ErrorCause::new(ErrorType::Status, format!("invalid API key credential: {malformed}"))
-                .caused_by(cause)
-        })?;
-        let found = self.store.find_entry(&credential.id).await?;
-        match api_key::verify(&credential, found, now) {
-            Ok(verified) => {
-                let WholeKey { key, .. } = self.whole_key(&verified, authenticated).await?;
-                Ok(Arc::unwrap_or_clone(key))
-            }
-            Err(rejection) => {
-                let action = ClusterRequest::CloneKey.action();
-                let inner = authenticated.refuse_inner(rejection.into(), action, self);
-                Err(inner.inside_403("Failed to clone API key"))
-            }
+async fn source_of_clone(call: &Allowed, encoded: &str, now: UnixMillis) -> Result<StoredKey, ApiError> {
+    let credential = encoded_api_key(encoded).map_err(|malformed| {
+        let cause = ErrorCause::illegal_argument(malformed.to_string());
+        ErrorCause::new(ErrorType::Status, format!("invalid API key credential: {malformed}"))
+            .caused_by(cause)
+    })?;
+    let found = call.store.find_entry(&credential.id).await?;
+    match api_key::verify(&credential, found, now) {
+        Ok(verified) => Ok(Arc::unwrap_or_clone(call.whole_key(&verified).await?.key)),
+        Err(rejection) => {
+            let action = ClusterRequest::CloneKey.action();
+            let inner = call.authenticated.refuse_inner(rejection.into(), action);
+            Err(inner.inside_403("Failed to clone API key"))
         }
     }
 }

@@ -1,49 +1,40 @@
 //! `PUT` and `POST /_security/api_key`.
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_elastic::ValidationProblems;
 use latchkey_elastic::content::Node;
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::vouching::Vouching;
 
-use crate::api::api_key::issuing::CreatedKeyAnswer;
+use crate::api::answer;
+use crate::api::api_key::issuing::{CreatedKeyAnswer, Maker, issue_one};
 use crate::api::api_key::key_request::KeyRequest;
-use crate::api::authenticated::Authenticated;
-use crate::api::edge_wait::wait_for_edges;
+use crate::api::api_key::require_api_keys;
+use crate::api::call::Incoming;
+use crate::api::call::request_body::RequestBody;
+use crate::api::edge_wait::{AskedWait, edges_reached};
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::request_body::RequestBody;
-use crate::api::{SharedService, answer};
 use crate::audit::ChangeAction;
 
-pub(in crate::api) async fn create(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
+pub(in crate::api) async fn create(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let read = |body: &Node| {
         let request = KeyRequest::parse(body)?;
         Ok((request.problems(), request))
     };
-    let (found, request) = service.read_required_body(&authenticated, body, read).await?;
-    let wait = wait_for_edges(&mut parameters)?;
-    // Every later read sees the key, whatever is said here.
-    let refresh = parameters.refresh()?;
-    parameters.finish()?;
-    service.require_api_keys()?;
+    let (found, request) = call.read_required_body(read).await?;
+    let wait = AskedWait::read_of_new(&mut call)?;
+    let call = call.parsed()?;
+    require_api_keys(call.settings())?;
     let mut problems = ValidationProblems::new();
     problems.extend(found);
     problems.into_result()?;
-    authenticated.authorize(&ClusterRequest::CreateKey)?;
-    let now = service.clock.now();
-    let vouching = Vouching::by(&authenticated.permission);
-    let maker = service.maker(authenticated.authentication.subject(), &authenticated).await?;
-    let key = maker.new_key(request, vouching, &service.settings.key_policy, now)?;
-    let wait = service.edge_wait_of_new(wait, refresh);
-    let actor = authenticated.actor();
-    let issued = service.issue_one(key, ChangeAction::CreateApiKey, actor, now, &authenticated).await?;
-    let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
+    let call = call.authorize(&ClusterRequest::CreateKey)?;
+    let now = call.now();
+    let vouching = Vouching::by(call.authenticated.permission());
+    let subject = call.authenticated.authentication.subject();
+    let maker = Maker::of(&call, subject).await?;
+    let key = maker.new_key(request, vouching, &call.settings.key_policy, now)?;
+    let issued = issue_one(&call, key, ChangeAction::CreateApiKey, call.actor(), now).await?;
+    let edges = edges_reached(&call, wait, issued.cursor).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }

@@ -6,20 +6,20 @@ use latchkey_privileges::cluster_request::{
     CREATE_CROSS_CLUSTER_KEY, ClusterRequest, UPDATE_CROSS_CLUSTER_KEY,
 };
 
-use crate::api::authenticated::Authenticated;
+use crate::api::call::Parsed;
 use crate::api::error::ApiError;
 
-pub(in crate::api) async fn create(authenticated: Authenticated) -> ApiError {
-    refuse(&authenticated, CREATE_CROSS_CLUSTER_KEY)
+pub(in crate::api) async fn create(call: Parsed) -> ApiError {
+    refuse(call, CREATE_CROSS_CLUSTER_KEY)
 }
 
-pub(in crate::api) async fn update(authenticated: Authenticated) -> ApiError {
-    refuse(&authenticated, UPDATE_CROSS_CLUSTER_KEY)
+pub(in crate::api) async fn update(call: Parsed) -> ApiError {
+    refuse(call, UPDATE_CROSS_CLUSTER_KEY)
 }
 
-fn refuse(authenticated: &Authenticated, action: &str) -> ApiError {
-    match authenticated.authorize(&ClusterRequest::Other(action)) {
-        Ok(()) => ErrorCause::illegal_argument("cross-cluster API keys are not supported").into(),
+fn refuse(call: Parsed, action: &str) -> ApiError {
+    match call.authorize(&ClusterRequest::Other(action)) {
+        Ok(_) => ErrorCause::illegal_argument("cross-cluster API keys are not supported").into(),
         Err(refusal) => refusal,
     }
 }

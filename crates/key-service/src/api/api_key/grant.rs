@@ -4,7 +4,6 @@
 //! The key belongs to whom the credentials prove, or to the user whom that one runs as. What the caller may do matters only for who
 //! [vouches](latchkey_privileges::vouching) for what the request says of the key, and the caller is named in the trail only.
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::content::{Node, Token};
@@ -13,15 +12,15 @@ use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::vouching::Vouching;
 use serde::Serialize;
 
-use crate::api::api_key::issuing::{CreatedKey, CreatedKeyAnswer};
+use crate::api::answer;
+use crate::api::api_key::issuing::{CreatedKey, CreatedKeyAnswer, Maker, issue, issue_one};
 use crate::api::api_key::key_request::KeyRequest;
-use crate::api::authenticated::Authenticated;
-use crate::api::edge_wait::{EdgesAnswer, wait_for_edges};
+use crate::api::api_key::require_api_keys;
+use crate::api::call::Incoming;
+use crate::api::call::request_body::RequestBody;
+use crate::api::edge_wait::{AskedWait, EdgesAnswer, edges_reached};
 use crate::api::error::ApiError;
-use crate::api::grant::{Grant, GrantBody};
-use crate::api::parameters::Parameters;
-use crate::api::request_body::RequestBody;
-use crate::api::{SharedService, answer};
+use crate::api::grant::{Grant, GrantBody, grantee};
 use crate::audit::ChangeAction;
 use crate::limits::KEYS_GRANTED_MAX;
 
@@ -88,66 +87,51 @@ struct Created {
     edges: Option<EdgesAnswer>,
 }
 
-pub(in crate::api) async fn grant(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
+pub(in crate::api) async fn grant(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let read = |body: &Node| {
         let GrantKeysBody { grant, mut keys } = PARSER.parse(body)?;
         // What is not said of the key is missing in it.
         let key = keys.pop().unwrap_or_default();
         Ok((grant, key.problems(), key))
     };
-    let (grant, problems, key) = service.read_required_body(&authenticated, body, read).await?;
-    let wait = wait_for_edges(&mut parameters)?;
-    // Every later read sees the key, whatever is said here.
-    let refresh = parameters.refresh()?;
-    parameters.finish()?;
-    service.require_api_keys()?;
+    let (grant, problems, key) = call.read_required_body(read).await?;
+    let wait = AskedWait::read_of_new(&mut call)?;
+    let call = call.parsed()?;
+    require_api_keys(call.settings())?;
     let grant = validate(grant, problems)?;
-    authenticated.authorize(&ClusterRequest::GrantKey)?;
-    let (grantee, footings) = service.grantee(grant, &ClusterRequest::GrantKey, &authenticated).await?;
-    let now = service.clock.now();
-    let actor = authenticated.actor().standing_on(footings);
-    let vouching = Vouching::by(&authenticated.permission);
-    let maker = service.maker(&grantee, &authenticated).await?;
-    let key = maker.new_key(key, vouching, &service.settings.key_policy, now)?;
-    let wait = service.edge_wait_of_new(wait, refresh);
-    let issued = service.issue_one(key, ChangeAction::GrantApiKeys, actor, now, &authenticated).await?;
-    let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
+    let call = call.authorize(&ClusterRequest::GrantKey)?;
+    let (grantee, footings) = grantee(&call, grant, &ClusterRequest::GrantKey).await?;
+    let now = call.now();
+    let actor = call.actor().standing_on(footings);
+    let vouching = Vouching::by(call.authenticated.permission());
+    let maker = Maker::of(&call, &grantee).await?;
+    let key = maker.new_key(key, vouching, &call.settings.key_policy, now)?;
+    let issued = issue_one(&call, key, ChangeAction::GrantApiKeys, actor, now).await?;
+    let edges = edges_reached(&call, wait, issued.cursor).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }
 
-pub(in crate::api) async fn bulk_grant(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
+pub(in crate::api) async fn bulk_grant(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let read = |body: &Node| {
         let GrantKeysBody { grant, keys } = BULK_PARSER.parse(body)?;
         Ok((grant, problems_of_several(&keys), keys))
     };
-    let (grant, problems, keys) = service.read_required_body(&authenticated, body, read).await?;
-    let wait = wait_for_edges(&mut parameters)?;
-    let refresh = parameters.refresh()?;
-    parameters.finish()?;
-    service.require_api_keys()?;
+    let (grant, problems, keys) = call.read_required_body(read).await?;
+    let wait = AskedWait::read_of_new(&mut call)?;
+    let call = call.parsed()?;
+    require_api_keys(call.settings())?;
     let grant = validate(grant, problems)?;
-    authenticated.authorize(&ClusterRequest::BulkGrantKeys)?;
-    let (grantee, footings) = service.grantee(grant, &ClusterRequest::BulkGrantKeys, &authenticated).await?;
-    let now = service.clock.now();
-    let actor = authenticated.actor().standing_on(footings);
-    let vouching = Vouching::by(&authenticated.permission);
-    let maker = service.maker(&grantee, &authenticated).await?;
-    let policy = &service.settings.key_policy;
+    let call = call.authorize(&ClusterRequest::BulkGrantKeys)?;
+    let (grantee, footings) = grantee(&call, grant, &ClusterRequest::BulkGrantKeys).await?;
+    let now = call.now();
+    let actor = call.actor().standing_on(footings);
+    let vouching = Vouching::by(call.authenticated.permission());
+    let maker = Maker::of(&call, &grantee).await?;
+    let policy = &call.settings.key_policy;
     let new_keys = keys.into_iter().map(|key| maker.new_key(key, vouching, policy, now));
     let new_keys = new_keys.collect::<Result<Vec<_>, _>>()?;
-    let wait = service.edge_wait_of_new(wait, refresh);
-    let issued = service.issue(new_keys, ChangeAction::GrantApiKeys, actor, now, &authenticated).await?;
-    let edges = service.edges_reached(wait, issued.cursor, &authenticated).await?;
+    let issued = issue(&call, new_keys, ChangeAction::GrantApiKeys, actor, now).await?;
+    let edges = edges_reached(&call, wait, issued.cursor).await?;
     answer::ok(&Created { created: issued.created, edges })
 }
 

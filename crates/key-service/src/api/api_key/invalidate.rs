@@ -1,6 +1,5 @@
 //! `DELETE /_security/api_key`.
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_elastic::content::Node;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
@@ -9,13 +8,13 @@ use latchkey_key_feed::KeyId;
 use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
 use serde::Serialize;
 
-use crate::api::api_key::{name_pattern, owned_by};
-use crate::api::authenticated::Authenticated;
-use crate::api::edge_wait::{EdgesAnswer, wait_for_edges};
+use crate::api::answer;
+use crate::api::api_key::{name_pattern, owned_by, require_api_keys};
+use crate::api::call::Incoming;
+use crate::api::call::authenticated::Authenticated;
+use crate::api::call::request_body::RequestBody;
+use crate::api::edge_wait::{AskedWait, EdgesAnswer, edges_reached};
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::request_body::RequestBody;
-use crate::api::{SharedService, answer};
 use crate::store::KeyFilter;
 
 /// What is asked. Blank texts count as absent.
@@ -52,25 +51,19 @@ struct Invalidation {
     edges: Option<EdgesAnswer>,
 }
 
-pub(in crate::api) async fn invalidate(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
+pub(in crate::api) async fn invalidate(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let read = |body: &Node| PARSER.parse_into(body, InvalidateRequest::build);
-    let request = service.read_required_body(&authenticated, body, read).await?;
-    let wait = wait_for_edges(&mut parameters)?;
-    parameters.finish()?;
-    service.require_api_keys()?;
+    let request = call.read_required_body(read).await?;
+    let wait = AskedWait::read(&mut call.parameters)?;
+    let call = call.parsed()?;
+    require_api_keys(call.settings())?;
     request.validate()?;
-    authenticated.authorize(&ClusterRequest::InvalidateKeys(request.selection()))?;
-    let filter = request.filter(&authenticated);
-    let wait = service.edge_wait(wait);
-    let ended = service.store.invalidate(filter, authenticated.actor(), service.clock.now()).await?;
+    let call = call.authorize(&ClusterRequest::InvalidateKeys(request.selection()))?;
+    let filter = request.filter(&call.authenticated);
+    let ended = call.store.invalidate(filter, call.actor(), call.now()).await?;
     // As Elasticsearch does: whoever ends keys gives occasion to remove those that ended long ago.
-    service.remover.run_soon();
-    let edges = service.edges_reached(wait, ended.cursor, &authenticated).await?;
+    call.remover.run_soon();
+    let edges = edges_reached(&call, wait, ended.cursor).await?;
     answer::ok(&Invalidation {
         invalidated_api_keys: ended.outcome,
         previously_invalidated_api_keys: [],

@@ -9,9 +9,8 @@ use latchkey_privileges::vouching::Vouching;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::Service;
 use crate::api::api_key::key_request::KeyRequest;
-use crate::api::authenticated::Authenticated;
+use crate::api::call::Allowed;
 use crate::api::edge_wait::EdgesAnswer;
 use crate::api::error::ApiError;
 use crate::audit::{Actor, ChangeAction};
@@ -77,74 +76,23 @@ pub(super) struct Issued<T> {
     pub(super) cursor: Option<Cursor>,
 }
 
-impl Service {
+impl Maker {
     /// Somebody on whose behalf keys are to be made, within what that one may do at this moment.
-    pub(super) async fn maker(
-        &self,
-        subject: &Subject,
-        authenticated: &Authenticated,
-    ) -> Result<Maker, ApiError> {
+    pub(super) async fn of(call: &Allowed, subject: &Subject) -> Result<Self, ApiError> {
         match subject {
             Subject::User(user) => {
-                let limited_by = self.standing_of_user(user, authenticated).await?.roles.descriptors;
-                Ok(Maker { owner: KeyOwner::from(&**user), limited_by, is_key: false })
+                let limited_by = call.standing_of_user(user).await?.roles.descriptors;
+                Ok(Self { owner: KeyOwner::from(&**user), limited_by, is_key: false })
             }
             Subject::ApiKey(key) => {
                 let RealmName { name: realm, realm_type } = RealmName::api_key();
-                let owner = self.whole_key(key, authenticated).await?.key.owner.clone();
+                let owner = call.whole_key(key).await?.key.owner.clone();
                 let owner = KeyOwner { realm, realm_type: Some(realm_type), ..owner };
-                Ok(Maker { owner, limited_by: RoleDescriptors::default(), is_key: true })
+                Ok(Self { owner, limited_by: RoleDescriptors::default(), is_key: true })
             }
         }
     }
 
-    /// Gives keys their ids and secrets and stores them, all or none. One that an edge could not hold is refused. Long ones are measured
-    /// off the threads that serve requests.
-    pub(super) async fn issue(
-        &self,
-        keys: Vec<NewKey>,
-        action: ChangeAction,
-        actor: Actor,
-        now: UnixMillis,
-        authenticated: &Authenticated,
-    ) -> Result<Issued<Vec<CreatedKey>>, ApiError> {
-        let keys = Arc::new(keys);
-        let are_long = are_longer_than(LONG_TEXTS_LEN, keys.iter().map(NewKey::texts));
-        for _ in 0..KEY_ID_DRAWS_MAX {
-            let (of, randomness) = (Arc::clone(&keys), Arc::clone(&self.randomness));
-            let draw = move || draw_all(&of, randomness.as_ref(), now);
-            let Drawn { shown, kept } = if are_long {
-                self.work(&self.workshop.questions, authenticated, move |_| draw()).await?
-            } else {
-                draw()?
-            };
-            match self.store.add(kept, action, actor.clone(), now).await {
-                Ok(cursor) => return Ok(Issued { created: shown, cursor }),
-                Err(StoreError::IdTaken) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(StoreError::IdTaken.into())
-    }
-
-    /// The same for one key.
-    pub(super) async fn issue_one(
-        &self,
-        key: NewKey,
-        action: ChangeAction,
-        actor: Actor,
-        now: UnixMillis,
-        authenticated: &Authenticated,
-    ) -> Result<Issued<CreatedKey>, ApiError> {
-        let Issued { created, cursor } = self.issue(vec![key], action, actor, now, authenticated).await?;
-        match created.into_iter().next() {
-            Some(created) => Ok(Issued { created, cursor }),
-            None => Err(ApiError::internal("one key was issued and none came back")),
-        }
-    }
-}
-
-impl Maker {
     /// The key that a request asks to have made. `vouching` is by whoever wrote the request.
     ///
     /// A key that makes a key makes a powerless one, which can authenticate and nothing else: otherwise a key could outlive
@@ -175,6 +123,45 @@ impl Maker {
             metadata: request.metadata,
             vouching,
         })
+    }
+}
+
+/// Gives keys their ids and secrets and stores them, all or none. One that an edge could not hold is refused. Long ones are measured
+/// off the threads that serve requests.
+pub(super) async fn issue(
+    call: &Allowed,
+    keys: Vec<NewKey>,
+    action: ChangeAction,
+    actor: Actor,
+    now: UnixMillis,
+) -> Result<Issued<Vec<CreatedKey>>, ApiError> {
+    let keys = Arc::new(keys);
+    let are_long = are_longer_than(LONG_TEXTS_LEN, keys.iter().map(NewKey::texts));
+    for _ in 0..KEY_ID_DRAWS_MAX {
+        let (of, randomness) = (Arc::clone(&keys), Arc::clone(&call.randomness));
+        let draw = move || draw_all(&of, randomness.as_ref(), now);
+        let Drawn { shown, kept } = if are_long { call.question(move |_| draw()).await? } else { draw()? };
+        match call.store.add(kept, action, actor.clone(), now).await {
+            Ok(cursor) => return Ok(Issued { created: shown, cursor }),
+            Err(StoreError::IdTaken) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::IdTaken.into())
+}
+
+/// The same for one key.
+pub(super) async fn issue_one(
+    call: &Allowed,
+    key: NewKey,
+    action: ChangeAction,
+    actor: Actor,
+    now: UnixMillis,
+) -> Result<Issued<CreatedKey>, ApiError> {
+    let Issued { created, cursor } = issue(call, vec![key], action, actor, now).await?;
+    match created.into_iter().next() {
+        Some(created) => Ok(Issued { created, cursor }),
+        None => Err(ApiError::internal("one key was issued and none came back")),
     }
 }
 

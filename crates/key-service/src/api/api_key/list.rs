@@ -1,6 +1,5 @@
 //! `GET /_security/api_key`.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use latchkey_effort::Effort;
@@ -11,13 +10,12 @@ use latchkey_privileges::role_descriptor::RoleDescriptors;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::SharedService;
 use crate::api::api_key::listing::Listing;
-use crate::api::api_key::{name_pattern, owned_by};
-use crate::api::authenticated::Authenticated;
+use crate::api::api_key::{name_pattern, owned_by, require_api_keys};
+use crate::api::call::Incoming;
+use crate::api::call::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
-use crate::api::routing::NoBody;
 use crate::model::stored_key::StoredKey;
 use crate::store::KeyFilter;
 use crate::store::scan::ScanOrder;
@@ -56,21 +54,16 @@ pub(super) struct ShownKey<'a> {
     limited_by: Option<[&'a RoleDescriptors; 1]>,
 }
 
-pub(in crate::api) async fn list(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    let request = ListRequest::read(parameters)?;
-    service.require_api_keys()?;
+pub(in crate::api) async fn list(call: Incoming) -> Result<Response, ApiError> {
+    let (request, call) = call.parsed_by(ListRequest::read)?;
+    require_api_keys(call.settings())?;
     request.validate()?;
-    authenticated.authorize(&ClusterRequest::GetKeys {
+    let call = call.authorize(&ClusterRequest::GetKeys {
         selection: request.selection(),
         with_limited_by: request.with_limited_by,
     })?;
-    let filter = request.filter(&authenticated, service.clock.now());
-    let (store, with_limited_by) = (service.store.clone(), request.with_limited_by);
+    let filter = request.filter(&call.authenticated, call.now());
+    let (store, with_limited_by) = (call.store.clone(), request.with_limited_by);
     let write = move |effort: &mut Effort| {
         // Not before its turn: what waits for one must not hold a connection to the store.
         let mut keys = store.scan(filter, ScanOrder::Creation);
@@ -80,7 +73,7 @@ pub(in crate::api) async fn list(
         }
         listing.finish()
     };
-    let (answer, has_keys) = service.work(&service.workshop.searches, &authenticated, write).await?;
+    let (answer, has_keys) = call.search(write).await?;
     let is_missing = !has_keys && !request.ids.is_empty();
     Ok(answer.with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }))
 }

@@ -3,11 +3,9 @@
 //! Whoever may see all keys searches all. Whoever may manage his own searches those, without being told: the same question has
 //! different answers.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use latchkey_effort::Effort;
-use latchkey_elastic::content::Node;
 use latchkey_key_feed::UnixMillis;
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::privilege::KeyReach;
@@ -15,14 +13,13 @@ use latchkey_query::{Hit, SearchRequest, SearchResult, SearchableKey, TypedKeys}
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::SharedService;
 use crate::api::answer::text::{AnswerText, WrittenAnswer};
 use crate::api::api_key::list::{ShownKey, shown};
-use crate::api::api_key::owned_by;
-use crate::api::authenticated::Authenticated;
+use crate::api::api_key::{owned_by, require_api_keys};
+use crate::api::call::Incoming;
+use crate::api::call::authenticated::Authenticated;
+use crate::api::call::request_body::RequestBody;
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::request_body::RequestBody;
 use crate::model::stored_key::StoredKey;
 use crate::security::authentication::Subject;
 use crate::store::scan::{KeyScan, ScanOrder};
@@ -52,27 +49,21 @@ struct ScannedKeys {
     failure: Option<StoreError>,
 }
 
-pub(in crate::api) async fn query(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
-    let with_limited_by = parameters.boolean("with_limited_by", false)?;
+pub(in crate::api) async fn query(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
+    let with_limited_by = call.parameters.boolean("with_limited_by", false)?;
     // No user of this service has a profile, so there is never one to show.
-    parameters.boolean("with_profile_uid", false)?;
+    call.parameters.boolean("with_profile_uid", false)?;
     let typed_keys =
-        if parameters.boolean("typed_keys", false)? { TypedKeys::Typed } else { TypedKeys::Plain };
-    let body = parameters.body_or_source(body)?;
-    let now = service.clock.now();
-    let read = move |body: Option<&Node>| Ok(SearchRequest::parse(body, now)?);
-    let request = service.read_body(&authenticated, body, read).await?;
-    parameters.finish()?;
-    service.require_api_keys()?;
+        if call.parameters.boolean("typed_keys", false)? { TypedKeys::Typed } else { TypedKeys::Plain };
+    call.allow_source()?;
+    let now = call.received();
+    let request = call.read_body(move |body| SearchRequest::parse(body, now)).await?;
+    let call = call.parsed()?;
+    require_api_keys(call.settings())?;
     request.check()?;
-    let reach = authenticated.authorized_reach(&ClusterRequest::QueryKeys { with_limited_by })?;
+    let (call, reach) = call.authorize_reach(&ClusterRequest::QueryKeys { with_limited_by })?;
     let search = request.into_search()?;
-    let (store, filter) = (service.store.clone(), filter(&authenticated, reach));
+    let (store, filter) = (call.store.clone(), filter(&call.authenticated, reach));
     let look = move |effort: &mut Effort| {
         // Not before its turn: what waits for one must not hold a connection to the store.
         let mut keys = ScannedKeys { keys: store.scan(filter, ScanOrder::Insertion), failure: None };
@@ -82,7 +73,7 @@ pub(in crate::api) async fn query(
             None => write(&result?, with_limited_by, effort),
         }
     };
-    let answer = service.work(&service.workshop.searches, &authenticated, look).await?;
+    let answer = call.search(look).await?;
     Ok(answer.with_status(StatusCode::OK))
 }
 

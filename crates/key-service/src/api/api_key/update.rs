@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use latchkey_effort::Effort;
@@ -14,16 +13,15 @@ use latchkey_privileges::role_descriptor::RoleDescriptors;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::api::answer;
 use crate::api::answer::text::AnswerText;
 use crate::api::api_key::key_request::{self, add_problems_of_metadata};
 use crate::api::api_key::lifetime::expiration;
-use crate::api::authenticated::Authenticated;
-use crate::api::edge_wait::{EdgesAnswer, wait_for_edges};
+use crate::api::api_key::require_api_keys;
+use crate::api::call::request_body::RequestBody;
+use crate::api::call::{Allowed, Incoming};
+use crate::api::edge_wait::{AskedWait, EdgesAnswer, edges_reached};
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::path_text::PathTexts;
-use crate::api::request_body::RequestBody;
-use crate::api::{Service, SharedService, answer};
 use crate::limits::{GROUP_KEYS_MAX, KEYS_UPDATED_MAX};
 use crate::model::stored_key::KeyOwner;
 use crate::security::authentication::Subject;
@@ -98,14 +96,8 @@ struct UpdateErrors {
     details: Map<String, Value>,
 }
 
-pub(in crate::api) async fn update(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    mut parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
-    let id = path.take("id");
+pub(in crate::api) async fn update(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
+    let id = call.path.take("id");
     let read = move |body: Option<&Node>| {
         let mut request = match body {
             Some(node) => PARSER.parse_into(node, UpdateRequest::build)?,
@@ -114,17 +106,16 @@ pub(in crate::api) async fn update(
         request.ids = vec![id];
         Ok((request.validate(), request))
     };
-    let (validity, request) = service.read_body(&authenticated, body, read).await?;
-    let wait = wait_for_edges(&mut parameters)?;
-    parameters.finish()?;
-    service.require_api_keys()?;
+    let (validity, request) = call.read_body(read).await?;
+    let wait = AskedWait::read(&mut call.parameters)?;
+    let call = call.parsed()?;
+    require_api_keys(call.settings())?;
     validity?;
-    authenticated.authorize(&ClusterRequest::UpdateKey)?;
-    let wait = service.edge_wait(wait);
-    let mut changed = service.change(&authenticated, request).await?;
+    let call = call.authorize(&ClusterRequest::UpdateKey)?;
+    let mut changed = change(&call, request).await?;
     match changed.outcome.pop() {
         Some((_, Ok(change))) => {
-            let edges = service.edges_reached(wait, changed.cursor, &authenticated).await?;
+            let edges = edges_reached(&call, wait, changed.cursor).await?;
             answer::ok(&Updated { updated: change == KeyChange::Updated, edges })
         }
         Some((id, Err(refusal))) => Err(refused(&id, refusal).into()),
@@ -132,25 +123,19 @@ pub(in crate::api) async fn update(
     }
 }
 
-pub(in crate::api) async fn bulk_update(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
+pub(in crate::api) async fn bulk_update(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let read = |body: &Node| {
         let request = BULK_PARSER.parse_into(body, UpdateRequest::build)?;
         Ok((request.validate(), request))
     };
-    let (validity, request) = service.read_required_body(&authenticated, body, read).await?;
-    let wait = wait_for_edges(&mut parameters)?;
-    parameters.finish()?;
-    service.require_api_keys()?;
+    let (validity, request) = call.read_required_body(read).await?;
+    let wait = AskedWait::read(&mut call.parameters)?;
+    let call = call.parsed()?;
+    require_api_keys(call.settings())?;
     validity?;
-    authenticated.authorize(&ClusterRequest::BulkUpdateKeys)?;
-    let wait = service.edge_wait(wait);
-    let changed = service.change(&authenticated, request).await?;
-    let edges = service.edges_reached(wait, changed.cursor, &authenticated).await?;
+    let call = call.authorize(&ClusterRequest::BulkUpdateKeys)?;
+    let changed = change(&call, request).await?;
+    let edges = edges_reached(&call, wait, changed.cursor).await?;
     if changed.outcome.len() < GROUP_KEYS_MAX {
         return answer::ok(&BulkUpdated::of(changed.outcome, edges)?);
     }
@@ -160,7 +145,7 @@ pub(in crate::api) async fn bulk_update(
         text.push_json(&BulkUpdated::of(changed.outcome, edges)?)?;
         Ok(text.finish())
     };
-    Ok(service.work(&service.workshop.questions, &authenticated, write).await?.with_status(StatusCode::OK))
+    Ok(call.question(write).await?.with_status(StatusCode::OK))
 }
 
 impl UpdateRequest {
@@ -189,40 +174,34 @@ impl UpdateRequest {
     }
 }
 
-impl Service {
-    /// Whoever asks must be the owner as such: a key may not change keys, not even itself.
-    async fn change(
-        &self,
-        authenticated: &Authenticated,
-        request: UpdateRequest,
-    ) -> Result<Changed<Vec<UpdateOutcome>>, ApiError> {
-        let Subject::User(user) = authenticated.authentication.subject() else {
-            return Err(ErrorCause::illegal_argument(
-                "authentication via API key not supported: only the owner user can update an API key",
-            )
-            .into());
-        };
-        if let Some(roles) = &request.role_descriptors {
-            roles.refuse_mixed_restrictions()?;
-        }
-        let limited_by = self.standing_of_user(user, authenticated).await?.roles.descriptors;
-        limited_by.refuse_restricted_owner()?;
-        let mut problems = ValidationProblems::new();
-        problems.extend(request.metadata.iter().flat_map(problems_of_metadata));
-        problems.extend(problems_of_descriptors(request.role_descriptors.as_ref(), &limited_by));
-        problems.into_result()?;
-        let now = self.clock.now();
-        let update = KeyUpdate {
-            owner: KeyOwner::from(&**user),
-            limited_by,
-            role_descriptors: request.role_descriptors,
-            metadata: request.metadata,
-            expiration: request.expiration.map(|after| expiration(now, after)),
-            lifetime_max: self.settings.key_policy.max_lifetime,
-            is_vouched: authenticated.permission.manages_security(),
-        };
-        Ok(self.store.update(request.ids, update, authenticated.actor(), now).await?)
+/// Whoever asks must be the owner as such: a key may not change keys, not even itself.
+async fn change(call: &Allowed, request: UpdateRequest) -> Result<Changed<Vec<UpdateOutcome>>, ApiError> {
+    let Subject::User(user) = call.authenticated.authentication.subject() else {
+        return Err(ErrorCause::illegal_argument(
+            "authentication via API key not supported: only the owner user can update an API key",
+        )
+        .into());
+    };
+    if let Some(roles) = &request.role_descriptors {
+        roles.refuse_mixed_restrictions()?;
     }
+    let limited_by = call.standing_of_user(user).await?.roles.descriptors;
+    limited_by.refuse_restricted_owner()?;
+    let mut problems = ValidationProblems::new();
+    problems.extend(request.metadata.iter().flat_map(problems_of_metadata));
+    problems.extend(problems_of_descriptors(request.role_descriptors.as_ref(), &limited_by));
+    problems.into_result()?;
+    let now = call.now();
+    let update = KeyUpdate {
+        owner: KeyOwner::from(&**user),
+        limited_by,
+        role_descriptors: request.role_descriptors,
+        metadata: request.metadata,
+        expiration: request.expiration.map(|after| expiration(now, after)),
+        lifetime_max: call.settings.key_policy.max_lifetime,
+        is_vouched: call.authenticated.permission().manages_security(),
+    };
+    Ok(call.store.update(request.ids, update, call.actor(), now).await?)
 }
 
 impl BulkUpdated {

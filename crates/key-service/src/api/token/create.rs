@@ -2,21 +2,19 @@
 
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_elastic::content::Node;
 use latchkey_key_feed::UnixMillis;
 use latchkey_privileges::cluster_request::ClusterRequest;
 use serde::Serialize;
 
-use crate::api::authenticate::{Identity, Proof, identity};
-use crate::api::authenticated::Authenticated;
+use crate::api::answer;
+use crate::api::authenticate::{Identified, Identity, Proof, identity};
+use crate::api::call::request_body::RequestBody;
+use crate::api::call::{Allowed, Incoming};
 use crate::api::error::{ApiError, OAuthError};
-use crate::api::parameters::Parameters;
-use crate::api::request_body::RequestBody;
 use crate::api::token::grant::{Grant, PARSER};
-use crate::api::token::remove_dead_tokens;
-use crate::api::{Service, SharedService, answer};
+use crate::api::token::{remove_dead_tokens, require_tokens};
 use crate::audit::Actor;
 use crate::limits::authentication::TOKEN_EXCHANGES_MAX;
 use crate::model::password_stamp::PasswordStamp;
@@ -66,27 +64,22 @@ struct Basis {
 /// The one scope that tokens have.
 const SCOPE: &str = "full";
 
-pub(in crate::api) async fn create(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
+pub(in crate::api) async fn create(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let read = |body: &Node| PARSER.parse(body);
-    let body = service.read_required_body(&authenticated, body, read).await?;
-    parameters.finish()?;
+    let body = call.read_required_body(read).await?;
+    let call = call.parsed()?;
     let scope = body.has_scope().then_some(SCOPE);
     let grant = body.into_grant()?;
     let request = match grant {
         Grant::RefreshToken(_) => ClusterRequest::RefreshToken,
         Grant::ClientCredentials | Grant::Kerberos | Grant::Password(_) => ClusterRequest::CreateToken,
     };
-    authenticated.authorize(&request)?;
-    service.require_tokens()?;
-    let Issue { issued, subject, lasts } = service.tokens_for(grant, &authenticated).await?;
-    remove_dead_tokens(&service);
+    let call = call.authorize(&request)?;
+    require_tokens(&call)?;
+    let Issue { issued, subject, lasts } = tokens_for(&call, grant).await?;
+    remove_dead_tokens(&call);
     let proof = Proof::own(&subject);
-    let whole = service.identified(&subject, &authenticated).await?;
+    let whole = Identified::of(&call, &subject).await?;
     let roles = match &subject {
         Subject::ApiKey(_) => &[][..],
         Subject::User(user) => &user.roles,
@@ -101,154 +94,146 @@ pub(in crate::api) async fn create(
     })
 }
 
-impl Service {
-    async fn tokens_for(&self, grant: Grant, authenticated: &Authenticated) -> Result<Issue, ApiError> {
-        match grant {
-            Grant::Password(credential) => {
-                let now = self.clock.now();
-                let proven = self.authenticator.password(credential, authenticated.source(), now).await;
-                let user = proven.map_err(|failure| self.refuse_grant(failure, authenticated))?;
-                let basis = Basis::proven(&user, authenticated);
-                let actor = authenticated.actor().standing_on(user.footings());
-                self.issue_tokens(user.subject(), basis, true, actor, authenticated).await
-            }
-            // Whoever can prove who he is any time needs nothing to refresh.
-            Grant::ClientCredentials => {
-                let subject = authenticated.authentication.subject();
-                let basis = self.basis_of_client(authenticated).await?;
-                self.issue_tokens(subject, basis, false, authenticated.actor(), authenticated).await
-            }
-            Grant::Kerberos => Err(ApiError::oauth(
-                OAuthError::UnsupportedGrantType,
-                "grant_type [_kerberos] is not supported because there is no Kerberos realm",
-            )),
-            Grant::RefreshToken(text) => self.refresh(&text, authenticated).await,
+async fn tokens_for(call: &Allowed, grant: Grant) -> Result<Issue, ApiError> {
+    match grant {
+        Grant::Password(credential) => {
+            let now = call.now();
+            let proven = call.authenticator.password(credential, call.authenticated.source(), now).await;
+            let user = proven.map_err(|failure| refuse_grant(call, failure))?;
+            let basis = Basis::proven(&user, call);
+            let actor = call.actor().standing_on(user.footings());
+            issue_tokens(call, user.subject(), basis, true, actor).await
+        }
+        // Whoever can prove who he is any time needs nothing to refresh.
+        Grant::ClientCredentials => {
+            let subject = call.authenticated.authentication.subject();
+            let basis = basis_of_client(call).await?;
+            issue_tokens(call, subject, basis, false, call.actor()).await
+        }
+        Grant::Kerberos => Err(ApiError::oauth(
+            OAuthError::UnsupportedGrantType,
+            "grant_type [_kerberos] is not supported because there is no Kerberos realm",
+        )),
+        Grant::RefreshToken(text) => refresh(call, &text).await,
+    }
+}
+
+/// What tokens are made from that are given for the caller's own credential. They end with it: otherwise one access token could
+/// be turned into another for ever.
+async fn basis_of_client(call: &Allowed) -> Result<Basis, ApiError> {
+    let authentication = &call.authenticated.authentication;
+    match authentication.means() {
+        Means::Own => Ok(Basis::proven(authentication, call)),
+        Means::Jwt { expiration } => {
+            Ok(Basis { ends: Some(*expiration), ..Basis::proven(authentication, call) })
+        }
+        // Such a token would stand on three: the runner, whom the runner acts as, and whoever asked for the runner's token.
+        Means::Token(_) if authentication.is_run_as() => Err(ApiError::oauth(
+            OAuthError::InvalidRequest,
+            "run-as is not supported with the client_credentials grant_type and an access token",
+        )),
+        Means::Token(digest) => {
+            let parent = call.authenticator.living_token(digest, call.now()).await;
+            let parent = parent.map_err(|failure| refuse_grant(call, failure))?;
+            Ok(Basis {
+                subject: parent.subject,
+                client: parent.client,
+                runner_stamp: parent.runner_stamp,
+                parent: Some(parent.id),
+                ends: Some(parent.access_expiration),
+            })
         }
     }
+}
 
-    /// What tokens are made from that are given for the caller's own credential. They end with it: otherwise one access token could
-    /// be turned into another for ever.
-    async fn basis_of_client(&self, authenticated: &Authenticated) -> Result<Basis, ApiError> {
-        let authentication = &authenticated.authentication;
-        match authentication.means() {
-            Means::Own => Ok(Basis::proven(authentication, authenticated)),
-            Means::Jwt { expiration } => {
-                Ok(Basis { ends: Some(*expiration), ..Basis::proven(authentication, authenticated) })
+async fn issue_tokens(
+    call: &Allowed,
+    subject: &Subject,
+    basis: Basis,
+    with_refresh: bool,
+    actor: Actor,
+) -> Result<Issue, ApiError> {
+    let issued = IssuedTokens::draw(call.randomness.as_ref(), with_refresh).map_err(ApiError::internal)?;
+    let now = call.now();
+    let token = new_token(call, &issued, basis, now);
+    let lasts = Duration::from_millis(token.access_expiration.0.saturating_sub(now.0));
+    if !call.store.create_token(token, actor).await? {
+        return Err(refuse_grant(call, TokenRejection::Ended.into()));
+    }
+    // Whoever was shut out between the proof and now had no token that could be ended. Nobody holds this one yet.
+    let standing = call.authenticator.standing_of(&issued.access.digest(), now).await;
+    standing.map_err(|failure| refuse_grant(call, failure))?;
+    Ok(Issue { issued, subject: subject.clone(), lasts })
+}
+
+/// Exchanges a refresh token. When another request does the same at the same time, one of them makes the new pair and the
+/// other finds it made. One that comes back too late, or from another client, ends its family.
+async fn refresh(call: &Allowed, text: &str) -> Result<Issue, ApiError> {
+    let presented = Token::<Refresh>::parse(text).ok_or(RefreshRefusal::Unknown)?;
+    let digest = presented.digest();
+    let client = client(call);
+    for _ in 0..TOKEN_EXCHANGES_MAX {
+        let now = call.now();
+        let old = call.store.find_refresh_token(&digest).await?.ok_or(RefreshRefusal::Unknown)?;
+        if was_copied(&old, &client, now) {
+            call.store.end_token_family(&old, call.actor(), now).await?;
+        }
+        let exchange = exchange(&old, &client, now)?;
+        let subject = subject_of(call, &old).await?;
+        let (seed, is_first) = match exchange {
+            Exchange::Again(seed) => (seed, false),
+            Exchange::First => {
+                (SuccessorSeed::draw(call.randomness.as_ref()).map_err(ApiError::internal)?, true)
             }
-            // Such a token would stand on three: the runner, whom the runner acts as, and whoever asked for the runner's token.
-            Means::Token(_) if authentication.is_run_as() => Err(ApiError::oauth(
-                OAuthError::InvalidRequest,
-                "run-as is not supported with the client_credentials grant_type and an access token",
-            )),
-            Means::Token(digest) => {
-                let parent = self.authenticator.living_token(digest, self.clock.now()).await;
-                let parent = parent.map_err(|failure| self.refuse_grant(failure, authenticated))?;
-                Ok(Basis {
-                    subject: parent.subject,
-                    client: parent.client,
-                    runner_stamp: parent.runner_stamp,
-                    parent: Some(parent.id),
-                    ends: Some(parent.access_expiration),
-                })
+        };
+        let issued = presented.successors(&seed);
+        if is_first {
+            let token = new_token(call, &issued, Basis::exchanged(&old), now);
+            if !call.store.exchange_token(old.id, seed, token, call.actor()).await? {
+                continue;
             }
         }
+        return Ok(Issue { issued, subject, lasts: call.settings.tokens.timeout });
     }
+    Err(RefreshRefusal::Unknown.into())
+}
 
-    async fn issue_tokens(
-        &self,
-        subject: &Subject,
-        basis: Basis,
-        with_refresh: bool,
-        actor: Actor,
-        authenticated: &Authenticated,
-    ) -> Result<Issue, ApiError> {
-        let issued =
-            IssuedTokens::draw(self.randomness.as_ref(), with_refresh).map_err(ApiError::internal)?;
-        let now = self.clock.now();
-        let token = self.new_token(&issued, basis, now);
-        let lasts = Duration::from_millis(token.access_expiration.0.saturating_sub(now.0));
-        if !self.store.create_token(token, actor).await? {
-            return Err(self.refuse_grant(TokenRejection::Ended.into(), authenticated));
-        }
-        // Whoever was shut out between the proof and now had no token that could be ended. Nobody holds this one yet.
-        let standing = self.authenticator.standing_of(&issued.access.digest(), now).await;
-        standing.map_err(|failure| self.refuse_grant(failure, authenticated))?;
-        Ok(Issue { issued, subject: subject.clone(), lasts })
+fn new_token(call: &Allowed, issued: &IssuedTokens, basis: Basis, now: UnixMillis) -> NewToken {
+    let Basis { subject, client, runner_stamp, parent, ends } = basis;
+    let timeout = later(now, call.settings.tokens.timeout);
+    NewToken {
+        access: issued.access.digest(),
+        refresh: issued.refresh.as_ref().map(Token::digest),
+        creation: now,
+        access_expiration: ends.map_or(timeout, |ends| ends.min(timeout)),
+        subject,
+        client,
+        runner_stamp,
+        parent,
     }
+}
 
-    /// Exchanges a refresh token. When another request does the same at the same time, one of them makes the new pair and the
-    /// other finds it made. One that comes back too late, or from another client, ends its family.
-    async fn refresh(&self, text: &str, authenticated: &Authenticated) -> Result<Issue, ApiError> {
-        let presented = Token::<Refresh>::parse(text).ok_or(RefreshRefusal::Unknown)?;
-        let digest = presented.digest();
-        let client = client(authenticated);
-        for _ in 0..TOKEN_EXCHANGES_MAX {
-            let now = self.clock.now();
-            let old = self.store.find_refresh_token(&digest).await?.ok_or(RefreshRefusal::Unknown)?;
-            if was_copied(&old, &client, now) {
-                self.store.end_token_family(&old, authenticated.actor(), now).await?;
-            }
-            let exchange = exchange(&old, &client, now)?;
-            let subject = self.subject_of(&old, authenticated).await?;
-            let (seed, is_first) = match exchange {
-                Exchange::Again(seed) => (seed, false),
-                Exchange::First => {
-                    (SuccessorSeed::draw(self.randomness.as_ref()).map_err(ApiError::internal)?, true)
-                }
-            };
-            let issued = presented.successors(&seed);
-            if is_first {
-                let token = self.new_token(&issued, Basis::exchanged(&old), now);
-                if !self.store.exchange_token(old.id, seed, token, authenticated.actor()).await? {
-                    continue;
-                }
-            }
-            return Ok(Issue { issued, subject, lasts: self.settings.tokens.timeout });
-        }
-        Err(RefreshRefusal::Unknown.into())
-    }
+/// On whose behalf tokens act that are to be refreshed, if they still stand.
+async fn subject_of(call: &Allowed, token: &StoredToken) -> Result<Subject, ApiError> {
+    call.authenticator.subject_of(token, call.now()).await.map_err(|failure| {
+        let has_ended = matches!(failure, AuthenticationFailure::RejectedToken(_));
+        // The trail hears of it either way.
+        let refused = call.authenticated.refuse_inner(failure, ClusterRequest::RefreshToken.action());
+        if has_ended { RefreshRefusal::Invalidated.into() } else { refused }
+    })
+}
 
-    fn new_token(&self, issued: &IssuedTokens, basis: Basis, now: UnixMillis) -> NewToken {
-        let Basis { subject, client, runner_stamp, parent, ends } = basis;
-        let timeout = later(now, self.settings.tokens.timeout);
-        NewToken {
-            access: issued.access.digest(),
-            refresh: issued.refresh.as_ref().map(Token::digest),
-            creation: now,
-            access_expiration: ends.map_or(timeout, |ends| ends.min(timeout)),
-            subject,
-            client,
-            runner_stamp,
-            parent,
-        }
-    }
-
-    /// On whose behalf tokens act that are to be refreshed, if they still stand.
-    async fn subject_of(
-        &self,
-        token: &StoredToken,
-        authenticated: &Authenticated,
-    ) -> Result<Subject, ApiError> {
-        self.authenticator.subject_of(token, self.clock.now()).await.map_err(|failure| {
-            let has_ended = matches!(failure, AuthenticationFailure::RejectedToken(_));
-            // The trail hears of it either way.
-            let refused = authenticated.refuse_inner(failure, ClusterRequest::RefreshToken.action(), self);
-            if has_ended { RefreshRefusal::Invalidated.into() } else { refused }
-        })
-    }
-
-    fn refuse_grant(&self, failure: AuthenticationFailure, authenticated: &Authenticated) -> ApiError {
-        authenticated.refuse_inner(failure, ClusterRequest::CreateToken.action(), self)
-    }
+fn refuse_grant(call: &Allowed, failure: AuthenticationFailure) -> ApiError {
+    call.authenticated.refuse_inner(failure, ClusterRequest::CreateToken.action())
 }
 
 impl Basis {
     /// For whom was just proven by a credential that does not end.
-    fn proven(authentication: &Authentication, authenticated: &Authenticated) -> Self {
+    fn proven(authentication: &Authentication, call: &Allowed) -> Self {
         let runner = authentication.is_run_as().then(|| authentication.authenticating());
         Self {
             subject: token_subject(authentication.subject()),
-            client: client(authenticated),
+            client: client(call),
             runner_stamp: runner.and_then(stamp),
             parent: None,
             ends: None,
@@ -295,8 +280,8 @@ fn stamp(subject: &Subject) -> Option<PasswordStamp> {
     }
 }
 
-fn client(authenticated: &Authenticated) -> TokenClient {
-    let actor = authenticated.actor();
+fn client(call: &Allowed) -> TokenClient {
+    let actor = call.actor();
     TokenClient { username: actor.username, realm: actor.realm, api_key: actor.api_key }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine as _;
@@ -13,12 +12,11 @@ use latchkey_elastic::{ErrorCause, ErrorType, ValidationProblems};
 use latchkey_privileges::cluster_request::ClusterRequest;
 use serde::Serialize;
 
-use crate::api::authenticated::Authenticated;
+use crate::api::answer;
+use crate::api::call::request_body::RequestBody;
+use crate::api::call::{Allowed, Incoming};
 use crate::api::error::{ApiError, ErrorStatus};
-use crate::api::parameters::Parameters;
-use crate::api::request_body::RequestBody;
-use crate::api::token::remove_dead_tokens;
-use crate::api::{Service, SharedService, answer};
+use crate::api::token::{remove_dead_tokens, require_tokens};
 use crate::model::token::{Access, Refresh, Token};
 use crate::store::tokens::{TokenInvalidation, TokenSelection};
 
@@ -57,20 +55,15 @@ struct Invalidation {
     error_count: u64,
 }
 
-pub(in crate::api) async fn invalidate(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
+pub(in crate::api) async fn invalidate(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let read = |body: &Node| PARSER.parse_into(body, InvalidateRequest::build);
-    let request = service.read_required_body(&authenticated, body, read).await?;
-    parameters.finish()?;
+    let request = call.read_required_body(read).await?;
+    let call = call.parsed()?;
     request.validate()?;
-    authenticated.authorize(&ClusterRequest::InvalidateToken)?;
-    service.require_tokens()?;
-    let (done, status) = service.invalidate_tokens(request, &authenticated).await?;
-    remove_dead_tokens(&service);
+    let call = call.authorize(&ClusterRequest::InvalidateToken)?;
+    require_tokens(&call)?;
+    let (done, status) = invalidate_tokens(&call, request).await?;
+    remove_dead_tokens(&call);
     answer::with_status(
         status,
         &Invalidation {
@@ -81,30 +74,25 @@ pub(in crate::api) async fn invalidate(
     )
 }
 
-impl Service {
-    /// What was done, and how that is called: a single token that is unknown is not found.
-    async fn invalidate_tokens(
-        &self,
-        request: InvalidateRequest,
-        authenticated: &Authenticated,
-    ) -> Result<(TokenInvalidation, StatusCode), ApiError> {
-        let text = request.token.as_ref().or(request.refresh_token.as_ref()).cloned();
-        let done = match request.selection() {
-            Some(selection) => {
-                self.store.invalidate_tokens(selection, authenticated.actor(), self.clock.now()).await?
-            }
-            None => TokenInvalidation::default(),
-        };
-        let Some(text) = text.filter(|_| !done.found_any()) else {
-            return Ok((done, StatusCode::OK));
-        };
-        // Elasticsearch looks into an index that its first token makes.
-        if STANDARD.decode(text).is_ok() && !self.store.has_had_tokens().await? {
-            let cause = ErrorCause::new(ErrorType::Security, "failed to invalidate token");
-            return Err(ApiError::new(ErrorStatus::BAD_REQUEST, cause));
-        }
-        Ok((done, StatusCode::NOT_FOUND))
+/// What was done, and how that is called: a single token that is unknown is not found.
+async fn invalidate_tokens(
+    call: &Allowed,
+    request: InvalidateRequest,
+) -> Result<(TokenInvalidation, StatusCode), ApiError> {
+    let text = request.token.as_ref().or(request.refresh_token.as_ref()).cloned();
+    let done = match request.selection() {
+        Some(selection) => call.store.invalidate_tokens(selection, call.actor(), call.now()).await?,
+        None => TokenInvalidation::default(),
+    };
+    let Some(text) = text.filter(|_| !done.found_any()) else {
+        return Ok((done, StatusCode::OK));
+    };
+    // Elasticsearch looks into an index that its first token makes.
+    if STANDARD.decode(text).is_ok() && !call.store.has_had_tokens().await? {
+        let cause = ErrorCause::new(ErrorType::Security, "failed to invalidate token");
+        return Err(ApiError::new(ErrorStatus::BAD_REQUEST, cause));
     }
+    Ok((done, StatusCode::NOT_FOUND))
 }
 
 impl InvalidateRequest {

@@ -1,7 +1,5 @@
 //! Whose account a request changes, and what is told when somebody is let in no more.
 
-use std::time::Duration;
-
 use axum::http::HeaderValue;
 use axum::http::header::WARNING;
 use axum::response::Response;
@@ -10,11 +8,9 @@ use latchkey_key_feed::KeyId;
 use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
 use serde::Serialize;
 
-use crate::api::Service;
-use crate::api::authenticated::Authenticated;
-use crate::api::edge_wait::{AskedWait, EdgesAnswer, wait_for_edges};
+use crate::api::call::{Allowed, Incoming};
+use crate::api::edge_wait::{AskedWait, EdgesAnswer, edges_reached};
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
 use crate::api::root::COMPATIBLE_VERSION;
 use crate::model::realm_name::{NATIVE, RealmName};
 use crate::model::stored_user::UserKind;
@@ -26,7 +22,7 @@ const WITH_KEYS: &str = "with_keys";
 /// What a request says besides whom it shuts out.
 pub(super) struct ShutOutRequest {
     keys: KeysOfUser,
-    wait: Option<Duration>,
+    wait: Option<AskedWait>,
 }
 
 /// What became of somebody's keys, beside the usual fields of an answer. Nothing when no key was ended.
@@ -40,67 +36,60 @@ pub(super) struct KeysAnswer {
 
 impl ShutOutRequest {
     /// Reads the parameters. What they do not say, the settings do.
-    pub(super) fn read(parameters: &mut Parameters, service: &Service) -> Result<Self, ErrorCause> {
-        let end = parameters.boolean(WITH_KEYS, service.settings.key_policy.end_with_owner)?;
+    pub(super) fn read<B>(call: &mut Incoming<B>) -> Result<Self, ErrorCause> {
+        let default = call.settings().key_policy.end_with_owner;
+        let end = call.parameters.boolean(WITH_KEYS, default)?;
         let keys = if end { KeysOfUser::End } else { KeysOfUser::Keep };
-        Ok(Self { keys, wait: wait_for_edges(parameters)? })
+        Ok(Self { keys, wait: AskedWait::read(&mut call.parameters)? })
     }
 
-    pub(super) fn keys(&self) -> KeysOfUser {
-        self.keys
-    }
-
-    /// Whether the caller may also end keys, where that is asked; and a place to wait for edges.
+    /// What is to become of the keys, and the wait for edges; if the caller may also end keys, where that is asked.
     pub(super) fn begin(
-        &self,
+        self,
         account: &Account,
-        authenticated: &Authenticated,
-        service: &Service,
-    ) -> Result<Option<AskedWait>, ApiError> {
+        call: &Allowed,
+    ) -> Result<(KeysOfUser, Option<AskedWait>), ApiError> {
         if self.keys == KeysOfUser::End {
             let (username, realm) = (Some(account.username.as_str()), Some(account.realm.as_str()));
             let selection = KeySelection { ids: &[], username, realm, owner: false };
-            authenticated.authorize(&ClusterRequest::InvalidateKeys(selection))?;
+            call.authorize_too(&ClusterRequest::InvalidateKeys(selection))?;
         }
-        Ok(service.edge_wait(self.wait))
+        Ok((self.keys, self.wait))
     }
 }
 
-impl Service {
-    /// The account of this name in the realm of native users, or of users who belong to the service.
-    pub(super) fn account(&self, username: String, kind: UserKind) -> Account {
-        if kind == UserKind::Reserved {
-            return Account::reserved(username);
-        }
-        let native = self.settings.realms.iter().find(|realm| realm.realm_type == NATIVE);
-        let realm = native.map_or_else(|| RealmName::native().name, |realm| realm.name.clone());
-        Account { username, realm, kind }
+/// The account of this name in the realm of native users, or of users who belong to the service.
+pub(super) fn account(call: &Allowed, username: String, kind: UserKind) -> Account {
+    if kind == UserKind::Reserved {
+        return Account::reserved(username);
     }
+    let native = call.settings.realms.iter().find(|realm| realm.realm_type == NATIVE);
+    let realm = native.map_or_else(|| RealmName::native().name, |realm| realm.name.clone());
+    Account { username, realm, kind }
+}
 
-    /// What to answer of the keys, once the change is durable.
-    pub(super) async fn told_of_keys(
-        &self,
-        left: KeysLeft,
-        wait: Option<AskedWait>,
-        authenticated: &Authenticated,
-    ) -> Result<KeysAnswer, ApiError> {
-        let edges = self.edges_reached(wait, left.cursor, authenticated).await?;
-        Ok(KeysAnswer { invalidated_api_keys: left.ended, edges })
-    }
+/// What to answer of the keys, once the change is durable.
+pub(super) async fn told_of_keys(
+    call: &Allowed,
+    left: KeysLeft,
+    wait: Option<AskedWait>,
+) -> Result<KeysAnswer, ApiError> {
+    let edges = edges_reached(call, wait, left.cursor).await?;
+    Ok(KeysAnswer { invalidated_api_keys: left.ended, edges })
+}
 
-    /// The answer with a warning, if keys go on working (RFC 7234, section 5.5.7). Elasticsearch's clients show those of an agent of
-    /// that name.
-    pub(super) fn with_warning(&self, mut answer: Response, working: u64) -> Result<Response, ApiError> {
-        if working == 0 {
-            return Ok(answer);
-        }
-        let agent = if self.settings.product_header { "Elasticsearch" } else { "Latchkey" };
-        let keys = if working == 1 { "1 API key".to_owned() } else { format!("{working} API keys") };
-        let verb = if working == 1 { "goes" } else { "go" };
-        let text = format!(
-            "299 {agent}-{COMPATIBLE_VERSION} \"{keys} of this user {verb} on working; {WITH_KEYS}=true invalidates them\""
-        );
-        answer.headers_mut().insert(WARNING, HeaderValue::try_from(text).map_err(ApiError::internal)?);
-        Ok(answer)
+/// The answer with a warning, if keys go on working (RFC 7234, section 5.5.7). Elasticsearch's clients show those of an agent of
+/// that name.
+pub(super) fn with_warning(call: &Allowed, mut answer: Response, working: u64) -> Result<Response, ApiError> {
+    if working == 0 {
+        return Ok(answer);
     }
+    let agent = if call.settings.product_header { "Elasticsearch" } else { "Latchkey" };
+    let keys = if working == 1 { "1 API key".to_owned() } else { format!("{working} API keys") };
+    let verb = if working == 1 { "goes" } else { "go" };
+    let text = format!(
+        "299 {agent}-{COMPATIBLE_VERSION} \"{keys} of this user {verb} on working; {WITH_KEYS}=true invalidates them\""
+    );
+    answer.headers_mut().insert(WARNING, HeaderValue::try_from(text).map_err(ApiError::internal)?);
+    Ok(answer)
 }

@@ -1,76 +1,54 @@
 //! `PUT` and `POST /_security/user/{username}/_enable` and `/_disable`.
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_elastic::ErrorCause;
 use latchkey_privileges::cluster_request::{ClusterRequest, SET_USER_ENABLED};
 use serde_json::Map;
 
-use crate::api::authenticated::Authenticated;
+use crate::api::answer;
+use crate::api::call::{Allowed, Incoming, Parsed};
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::path_text::PathTexts;
-use crate::api::routing::NoBody;
-use crate::api::user::account::ShutOutRequest;
-use crate::api::user::{Reservation, invalid_part};
-use crate::api::{SharedService, answer};
+use crate::api::user::account::{ShutOutRequest, account, told_of_keys, with_warning};
+use crate::api::user::{Reservation, invalid_part, reservation};
 use crate::model::stored_user::UserKind;
 use crate::security::authentication::Subject;
 use crate::security::realm_chain::keeps_passwords;
 use crate::store::directory::users::Account;
 
-pub(in crate::api) async fn enable(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    path: PathTexts,
-    mut parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    parameters.refresh()?;
-    parameters.finish()?;
-    let account = account(&service, &authenticated, path)?;
-    let (actor, now) = (authenticated.actor(), service.clock.now());
-    if service.store.enable_user(account, actor, now).await? {
+pub(in crate::api) async fn enable(mut call: Incoming) -> Result<Response, ApiError> {
+    let username = call.path.take("username");
+    call.parameters.refresh()?;
+    let (account, call) = account_of(username, call.parsed()?)?;
+    if call.store.enable_user(account, call.actor(), call.now()).await? {
         return answer::ok(&Map::new());
     }
     Err(invalid_part("only existing users can be enabled").into())
 }
 
-pub(in crate::api) async fn disable(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    path: PathTexts,
-    mut parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    parameters.refresh()?;
-    let request = ShutOutRequest::read(&mut parameters, &service)?;
-    parameters.finish()?;
-    let account = account(&service, &authenticated, path)?;
-    let wait = request.begin(&account, &authenticated, &service)?;
-    let (actor, now) = (authenticated.actor(), service.clock.now());
-    let Some(left) = service.store.disable_user(account, request.keys(), actor, now).await? else {
+pub(in crate::api) async fn disable(mut call: Incoming) -> Result<Response, ApiError> {
+    let username = call.path.take("username");
+    call.parameters.refresh()?;
+    let request = ShutOutRequest::read(&mut call)?;
+    let (account, call) = account_of(username, call.parsed()?)?;
+    let (keys, wait) = request.begin(&account, &call)?;
+    let (actor, now) = (call.actor(), call.now());
+    let Some(left) = call.store.disable_user(account, keys, actor, now).await? else {
         return Err(invalid_part("only existing users can be disabled").into());
     };
     let working = left.working;
-    let keys = service.told_of_keys(left, wait, &authenticated).await?;
-    service.with_warning(answer::ok(&keys)?, working)
+    let keys = told_of_keys(&call, left, wait).await?;
+    with_warning(&call, answer::ok(&keys)?, working)
 }
 
 /// Whose account it is, if the caller may change whether it is let in.
-fn account(
-    service: &SharedService,
-    authenticated: &Authenticated,
-    mut path: PathTexts,
-) -> Result<Account, ApiError> {
-    let username = path.take("username");
-    authenticated.authorize(&ClusterRequest::Other(SET_USER_ENABLED))?;
+fn account_of(username: String, call: Parsed) -> Result<(Account, Allowed), ApiError> {
+    let call = call.authorize(&ClusterRequest::Other(SET_USER_ENABLED))?;
     // Whoever locks himself out could not undo it.
-    if is_own_account(authenticated, &username) {
+    if is_own_account(&call, &username) {
         let reason = "users may not update the enabled status of their own account";
         return Err(ErrorCause::illegal_argument(reason).into());
     }
-    let kind = match service.reservation(&username) {
+    let kind = match reservation(&call, &username) {
         Some(Reservation::Anonymous) => {
             let reason = format!("user [{username}] is anonymous and cannot be modified using the api");
             return Err(ErrorCause::illegal_argument(reason).into());
@@ -78,11 +56,11 @@ fn account(
         Some(Reservation::Service) => UserKind::Reserved,
         None => UserKind::Native,
     };
-    Ok(service.account(username, kind))
+    Ok((account(&call, username, kind), call))
 }
 
-fn is_own_account(authenticated: &Authenticated, username: &str) -> bool {
-    match authenticated.authentication.subject() {
+fn is_own_account(call: &Allowed, username: &str) -> bool {
+    match call.authenticated.authentication.subject() {
         Subject::ApiKey(_) => false,
         Subject::User(user) => keeps_passwords(&user.realm) && user.username == username,
     }

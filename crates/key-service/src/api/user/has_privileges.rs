@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use latchkey_effort::Effort;
@@ -14,13 +13,10 @@ use latchkey_privileges::permission::{PrivilegesAnswer, PrivilegesQuestion};
 use latchkey_privileges::role_descriptor::{Stars, problem_of_application_name};
 use serde::Serialize;
 
-use crate::api::SharedService;
 use crate::api::answer::text::AnswerText;
-use crate::api::authenticated::Authenticated;
+use crate::api::call::Incoming;
+use crate::api::call::request_body::RequestBody;
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::path_text::PathTexts;
-use crate::api::request_body::RequestBody;
 use crate::store::KeyStore;
 use crate::store::directory::PrivilegeFilter;
 
@@ -31,50 +27,33 @@ struct CheckAnswer<'a> {
     answer: PrivilegesAnswer,
 }
 
-pub(in crate::api) async fn check_own(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
-    let username = authenticated.authentication.username().to_owned();
-    check_of(&service, &authenticated, &username, parameters, body).await
+pub(in crate::api) async fn check_own(call: Incoming<RequestBody>) -> Result<Response, ApiError> {
+    let username = call.authenticated.authentication.username().to_owned();
+    check_of(call, username).await
 }
 
-pub(in crate::api) async fn check(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
-    let username = path.take("username");
-    check_of(&service, &authenticated, &username, parameters, body).await
+pub(in crate::api) async fn check(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
+    let username = call.path.take("username");
+    check_of(call, username).await
 }
 
-async fn check_of(
-    service: &SharedService,
-    authenticated: &Authenticated,
-    username: &str,
-    mut parameters: Parameters,
-    body: Vec<u8>,
-) -> Result<Response, ApiError> {
-    let body = parameters.body_or_source(body)?;
-    let whose = username.to_owned();
+async fn check_of(mut call: Incoming<RequestBody>, username: String) -> Result<Response, ApiError> {
+    call.allow_source()?;
+    let whose = username.clone();
     let read = move |body: Option<&Node>| {
         let missing = || ErrorCause::parse("request body or source parameter is required");
-        Ok(PrivilegesQuestion::parse(body.ok_or_else(missing)?, &whose)?)
+        PrivilegesQuestion::parse(body.ok_or_else(missing)?, &whose)
     };
-    let question = service.read_body(authenticated, body, read).await?;
-    parameters.finish()?;
+    let question = call.read_body(read).await?;
+    let call = call.parsed()?;
     validate(&question)?;
-    authenticated.authorize(&ClusterRequest::CheckPrivileges { username })?;
-    if username != authenticated.authentication.username() {
+    let call = call.authorize(&ClusterRequest::CheckPrivileges { username: &username })?;
+    if username != call.authenticated.authentication.username() {
         let reason = "users may only check the privileges of their own account";
         return Err(ErrorCause::illegal_argument(reason).into());
     }
-    let store = service.store.clone();
-    let (permission, username) = (Arc::clone(&authenticated.permission), username.to_owned());
+    let store = call.store.clone();
+    let permission = Arc::clone(call.authenticated.permission());
     let look = move |effort: &mut Effort| {
         let registered = registered(&store, &question, effort)?;
         let answer = permission.answer(&question, &registered, effort).map_err(ErrorCause::from)?;
@@ -82,7 +61,7 @@ async fn check_of(
         text.push_json(&CheckAnswer { username: &username, answer })?;
         Ok(text.finish())
     };
-    let answer = service.work(&service.workshop.questions, authenticated, look).await?;
+    let answer = call.question(look).await?;
     Ok(answer.with_status(StatusCode::OK))
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use latchkey_effort::Effort;
@@ -11,12 +10,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::api::answer::members::Members;
-use crate::api::authenticated::Authenticated;
+use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::path_text::PathTexts;
-use crate::api::routing::NoBody;
-use crate::api::{Service, SharedService};
 use crate::model::realm_name::RealmName;
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::realm::{ELASTIC, User};
@@ -34,21 +29,14 @@ struct ShownUser {
     enabled: bool,
 }
 
-pub(in crate::api) async fn list(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    mut parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    let names = path.names("username");
+pub(in crate::api) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
+    let names = call.path.names("username");
     // Nobody here has a profile, so nothing is shown of one.
-    parameters.boolean("with_profile_uid", false)?;
-    parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::Other(GET_USERS))?;
-    let of_the_service = service.users_of_the_service(&names).await?;
+    call.parameters.boolean("with_profile_uid", false)?;
+    let call = call.parsed()?.authorize(&ClusterRequest::Other(GET_USERS))?;
+    let of_the_service = users_of_the_service(&call, &names).await?;
     let is_for_all = names.is_empty();
-    let store = service.store.clone();
+    let store = call.store.clone();
     let write = move |effort: &mut Effort| {
         let mut users = store.scan_users((!names.is_empty()).then_some(names.as_slice()));
         let mut shown = Members::begin(of_the_service, effort)?;
@@ -58,26 +46,24 @@ pub(in crate::api) async fn list(
         }
         shown.finish()
     };
-    let (answer, has_any) = service.work(&service.workshop.searches, &authenticated, write).await?;
+    let (answer, has_any) = call.search(write).await?;
     // Who asks for nobody in particular is answered with nobody; who asks for somebody has not found him.
     Ok(answer.with_status(if has_any || is_for_all { StatusCode::OK } else { StatusCode::NOT_FOUND }))
 }
 
-impl Service {
-    /// The users that belong to the service, or those of them that are named.
-    async fn users_of_the_service(
-        &self,
-        names: &[String],
-    ) -> Result<BTreeMap<String, ShownUser>, StoreError> {
-        let is_asked = |username: &str| names.is_empty() || names.iter().any(|name| name == username);
-        let mut users = Vec::new();
-        if is_asked(ELASTIC) {
-            users.push(self.authenticator.realms().elastic().await?);
-        }
-        let anonymous = self.settings.anonymous.as_ref().map(AnonymousAccess::user);
-        users.extend(anonymous.filter(|user| is_asked(&user.username)));
-        Ok(users.into_iter().map(|user| (user.username.clone(), ShownUser::from(user))).collect())
+/// The users that belong to the service, or those of them that are named.
+async fn users_of_the_service(
+    call: &Allowed,
+    names: &[String],
+) -> Result<BTreeMap<String, ShownUser>, StoreError> {
+    let is_asked = |username: &str| names.is_empty() || names.iter().any(|name| name == username);
+    let mut users = Vec::new();
+    if is_asked(ELASTIC) {
+        users.push(call.authenticator.realms().elastic().await?);
     }
+    let anonymous = call.settings.anonymous.as_ref().map(AnonymousAccess::user);
+    users.extend(anonymous.filter(|user| is_asked(&user.username)));
+    Ok(users.into_iter().map(|user| (user.username.clone(), ShownUser::from(user))).collect())
 }
 
 impl From<User> for ShownUser {

@@ -1,58 +1,40 @@
 //! `PUT` and `POST /_security/user/{username}/_password`, and without a name for the caller's own.
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_elastic::content::Node;
 use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_privileges::cluster_request::ClusterRequest;
 use serde_json::Map;
 
-use crate::api::authenticated::Authenticated;
+use crate::api::answer;
+use crate::api::call::authenticated::Authenticated;
+use crate::api::call::request_body::RequestBody;
+use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::path_text::PathTexts;
-use crate::api::request_body::RequestBody;
-use crate::api::user::{NewPassword, Reservation, invalid_part, members};
-use crate::api::{Service, SharedService, answer};
+use crate::api::user::account::account;
+use crate::api::user::{NewPassword, Reservation, hashed, invalid_part, members, reservation};
 use crate::model::stored_user::UserKind;
 use crate::security::authentication::Subject;
 use crate::security::realm_chain::keeps_passwords;
 
-pub(in crate::api) async fn change(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
-    let username = path.take("username");
-    change_of(&service, &authenticated, username, parameters, body).await
+pub(in crate::api) async fn change(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
+    let username = call.path.take("username");
+    change_of(call, username).await
 }
 
-pub(in crate::api) async fn change_own(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
-    let username = authenticated.authentication.username().to_owned();
-    change_of(&service, &authenticated, username, parameters, body).await
+pub(in crate::api) async fn change_own(call: Incoming<RequestBody>) -> Result<Response, ApiError> {
+    let username = call.authenticated.authentication.username().to_owned();
+    change_of(call, username).await
 }
 
-async fn change_of(
-    service: &SharedService,
-    authenticated: &Authenticated,
-    username: String,
-    mut parameters: Parameters,
-    body: Vec<u8>,
-) -> Result<Response, ApiError> {
-    let password = service.read_required_body(authenticated, body, parse).await?;
-    parameters.refresh()?;
-    parameters.finish()?;
+async fn change_of(mut call: Incoming<RequestBody>, username: String) -> Result<Response, ApiError> {
+    let password = call.read_required_body(parse).await?;
+    call.parameters.refresh()?;
+    let call = call.parsed()?;
     let password = require(password)?;
-    let is_own = has_shown_password_of(authenticated, &username);
-    authenticated.authorize(&ClusterRequest::ChangePassword { is_own })?;
-    let kind = match service.reservation(&username) {
+    let is_own = has_shown_password_of(&call.authenticated, &username);
+    let call = call.authorize(&ClusterRequest::ChangePassword { is_own })?;
+    let kind = match reservation(&call, &username) {
         Some(Reservation::Anonymous) => {
             let reason = format!("user [{username}] is anonymous and cannot be modified via the API");
             return Err(ErrorCause::illegal_argument(reason).into());
@@ -60,27 +42,25 @@ async fn change_of(
         Some(Reservation::Service) => UserKind::Reserved,
         None => UserKind::Native,
     };
-    if kind == UserKind::Native && service.store.native_user(&username).await?.is_none() {
-        return Err(service.not_a_native_user(&username).into());
+    if kind == UserKind::Native && call.store.native_user(&username).await?.is_none() {
+        return Err(not_a_native_user(&call, &username).into());
     }
-    let hash = service.hashed(password, &authenticated.payer()).await?;
-    let (actor, now) = (authenticated.actor(), service.clock.now());
-    if service.store.change_password(service.account(username.clone(), kind), hash, actor, now).await? {
+    let hash = hashed(&call, password, &call.authenticated.payer()).await?;
+    let (actor, now) = (call.actor(), call.now());
+    if call.store.change_password(account(&call, username.clone(), kind), hash, actor, now).await? {
         return answer::ok(&Map::new());
     }
-    Err(service.not_a_native_user(&username).into())
+    Err(not_a_native_user(&call, &username).into())
 }
 
-impl Service {
-    fn not_a_native_user(&self, username: &str) -> ErrorCause {
-        match self.authenticator.realms().file_user(username) {
-            // Elasticsearch has no space there either.
-            Some(user) => invalid_part(format!(
-                "user [{username}] is a(n){}/{} user and cannot be managed via this API.",
-                user.realm.realm_type, user.realm.name
-            )),
-            None => invalid_part("user must exist in order to change password"),
-        }
+fn not_a_native_user(call: &Allowed, username: &str) -> ErrorCause {
+    match call.authenticator.realms().file_user(username) {
+        // Elasticsearch has no space there either.
+        Some(user) => invalid_part(format!(
+            "user [{username}] is a(n){}/{} user and cannot be managed via this API.",
+            user.realm.realm_type, user.realm.name
+        )),
+        None => invalid_part("user must exist in order to change password"),
     }
 }
 

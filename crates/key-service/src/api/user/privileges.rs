@@ -1,15 +1,12 @@
 //! `GET /_security/user/_privileges`: what may I do?
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use latchkey_effort::Effort;
 use latchkey_elastic::ErrorCause;
 use latchkey_privileges::cluster_request::ClusterRequest;
-use latchkey_privileges::permission::EffectivePermission;
 use latchkey_privileges::role_descriptor::{
     FieldSecurity, IndexPrivileges, RemoteClusterPrivileges, RemoteIndexPrivileges, RoleDescriptor,
     RoleDescriptors,
@@ -17,12 +14,9 @@ use latchkey_privileges::role_descriptor::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::SharedService;
 use crate::api::answer::text::AnswerText;
-use crate::api::authenticated::Authenticated;
+use crate::api::call::Incoming;
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::routing::NoBody;
 use crate::security::authentication::Subject;
 use crate::security::standing::WholeKey;
 
@@ -68,20 +62,14 @@ struct ShownRemoteIndices<'a> {
     clusters: &'a [String],
 }
 
-pub(in crate::api) async fn show(
-    State(service): State<SharedService>,
-    mut authenticated: Authenticated,
-    parameters: Parameters,
-    _: NoBody,
-) -> Result<Response, ApiError> {
-    parameters.finish()?;
-    authenticated.authorize(&ClusterRequest::ListOwnPrivileges)?;
+pub(in crate::api) async fn show(call: Incoming) -> Result<Response, ApiError> {
+    let mut call = call.parsed()?.authorize(&ClusterRequest::ListOwnPrivileges)?;
     // What it takes is given back before more is read.
-    authenticated.permission = Arc::new(EffectivePermission::nothing());
-    let roles = match authenticated.authentication.subject() {
-        Subject::User(_) => std::mem::take(&mut authenticated.roles.descriptors),
+    call.authenticated.give_back_permission();
+    let roles = match call.authenticated.authentication.subject() {
+        Subject::User(_) => std::mem::take(&mut call.authenticated.roles.descriptors),
         Subject::ApiKey(key) => {
-            let WholeKey { key, .. } = &service.whole_key(key, &authenticated).await?;
+            let WholeKey { key, .. } = &call.whole_key(key).await?;
             if !key.role_descriptors.is_empty() {
                 // What two sides have in common cannot be written as one list.
                 return Err(ErrorCause::illegal_argument(HAS_OWN_DESCRIPTORS).into());
@@ -94,7 +82,7 @@ pub(in crate::api) async fn show(
         text.push_json(&own_privileges(&roles))?;
         Ok(text.finish())
     };
-    Ok(service.work(&service.workshop.questions, &authenticated, write).await?.with_status(StatusCode::OK))
+    Ok(call.question(write).await?.with_status(StatusCode::OK))
 }
 
 fn own_privileges(roles: &RoleDescriptors) -> OwnPrivileges<'_> {

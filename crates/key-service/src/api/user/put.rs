@@ -1,6 +1,5 @@
 //! `PUT` and `POST /_security/user/{username}`.
 
-use axum::extract::State;
 use axum::response::Response;
 use latchkey_elastic::content::{Member, Node, NodeValue};
 use latchkey_elastic::{ErrorCause, ValidationProblems};
@@ -9,14 +8,14 @@ use latchkey_privileges::role_descriptor::problem_of_name;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::authenticated::Authenticated;
+use crate::api::answer;
+use crate::api::call::request_body::RequestBody;
+use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
-use crate::api::parameters::Parameters;
-use crate::api::path_text::PathTexts;
-use crate::api::request_body::RequestBody;
-use crate::api::user::account::{KeysAnswer, ShutOutRequest};
-use crate::api::user::{NewPassword, Reservation, invalid_part, members, text, wrong_type};
-use crate::api::{Service, SharedService, answer};
+use crate::api::user::account::{KeysAnswer, ShutOutRequest, account, told_of_keys, with_warning};
+use crate::api::user::{
+    NewPassword, Reservation, hashed, invalid_part, members, reservation, text, wrong_type,
+};
 use crate::limits::NATIVE_USERS_MAX;
 use crate::model::stored_user::{UserKind, UserProfile};
 use crate::store::directory::Written;
@@ -40,30 +39,24 @@ struct PutAnswer {
     keys: KeysAnswer,
 }
 
-pub(in crate::api) async fn put(
-    State(service): State<SharedService>,
-    authenticated: Authenticated,
-    mut path: PathTexts,
-    mut parameters: Parameters,
-    RequestBody(body): RequestBody,
-) -> Result<Response, ApiError> {
-    let username = path.take("username");
+pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
+    let username = call.path.take("username");
     let whose = username.clone();
     let read = move |body: &Node| {
         let body = PutBody::parse(body, &whose)?;
         Ok((body.validate(), body))
     };
-    let (validity, body) = service.read_required_body(&authenticated, body, read).await?;
+    let (validity, body) = call.read_required_body(read).await?;
     // Every later request sees the user, whatever is said here.
-    parameters.refresh()?;
-    let request = ShutOutRequest::read(&mut parameters, &service)?;
-    parameters.finish()?;
+    call.parameters.refresh()?;
+    let request = ShutOutRequest::read(&mut call)?;
+    let call = call.parsed()?;
     validity?;
-    authenticated.authorize(&ClusterRequest::Other(PUT_USER))?;
+    let call = call.authorize(&ClusterRequest::Other(PUT_USER))?;
     let roles = body.roles.unwrap_or_default();
-    service.refuse_names(&username, &roles)?;
+    refuse_names(&call, &username, &roles)?;
     let password = match body.password {
-        Some(password) => Some(service.hashed(password, &authenticated.payer()).await?),
+        Some(password) => Some(hashed(&call, password, &call.authenticated.payer()).await?),
         None => None,
     };
     let profile = UserProfile {
@@ -73,20 +66,19 @@ pub(in crate::api) async fn put(
         metadata: body.metadata,
         enabled: body.enabled.unwrap_or(true),
     };
-    let (actor, now) = (authenticated.actor(), service.clock.now());
-    let account = service.account(username, UserKind::Native);
+    let (actor, now) = (call.actor(), call.now());
+    let account = account(&call, username, UserKind::Native);
     let (mut keys, mut wait) = (KeysOfUser::Keep, None);
     if !profile.enabled {
-        wait = request.begin(&account, &authenticated, &service)?;
-        keys = request.keys();
+        (keys, wait) = request.begin(&account, &call)?;
     }
-    let (written, left) = service.store.put_user(account, profile, password, keys, actor, now).await?;
+    let (written, left) = call.store.put_user(account, profile, password, keys, actor, now).await?;
     let working = left.working;
     match written {
         Written::Created | Written::Updated => {
-            let keys = service.told_of_keys(left, wait, &authenticated).await?;
+            let keys = told_of_keys(&call, left, wait).await?;
             let answer = PutAnswer { created: written == Written::Created, keys };
-            service.with_warning(answer::ok(&answer)?, working)
+            with_warning(&call, answer::ok(&answer)?, working)
         }
         Written::PasswordRequired => {
             Err(invalid_part("password must be specified unless you are updating an existing user").into())
@@ -146,22 +138,20 @@ impl PutBody {
     }
 }
 
-impl Service {
-    /// Refuses names that nobody in the native realm can have (Elasticsearch, `TransportPutUserAction`).
-    fn refuse_names(&self, username: &str, roles: &[String]) -> Result<(), ErrorCause> {
-        let mut problems = ValidationProblems::new();
-        match self.reservation(username) {
-            Some(Reservation::Anonymous) => {
-                problems.add(format!("user [{username}] is anonymous and cannot be modified via the API"));
-            }
-            Some(Reservation::Service) => {
-                problems.add(format!("user [{username}] is reserved and only the password can be changed"));
-            }
-            None => problems.extend(problem_of_name("User", username)),
+/// Refuses names that nobody in the native realm can have (Elasticsearch, `TransportPutUserAction`).
+fn refuse_names(call: &Allowed, username: &str, roles: &[String]) -> Result<(), ErrorCause> {
+    let mut problems = ValidationProblems::new();
+    match reservation(call, username) {
+        Some(Reservation::Anonymous) => {
+            problems.add(format!("user [{username}] is anonymous and cannot be modified via the API"));
         }
-        problems.extend(roles.iter().filter_map(|role| problem_of_name("Role", role)));
-        problems.into_result()
+        Some(Reservation::Service) => {
+            problems.add(format!("user [{username}] is reserved and only the password can be changed"));
+        }
+        None => problems.extend(problem_of_name("User", username)),
     }
+    problems.extend(roles.iter().filter_map(|role| problem_of_name("Role", role)));
+    problems.into_result()
 }
 
 /// An array of names, or names with commas between.

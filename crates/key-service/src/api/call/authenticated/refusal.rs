@@ -1,17 +1,16 @@
 //! What becomes of a credential that proves nobody: the answer, the trail and the metrics.
 
 use super::Origin;
-use crate::api::SharedService;
 use crate::api::error::ApiError;
 use crate::api::unauthenticated::{Asked, unauthenticated};
 use crate::audit::{self, Refusal, RefusalEvent};
 use crate::security::authentication::AuthenticationFailure;
 use crate::telemetry;
 
-pub(super) fn refused(failure: AuthenticationFailure, origin: &Origin, service: &SharedService) -> ApiError {
+pub(super) fn refused(failure: AuthenticationFailure, origin: &Origin) -> ApiError {
     record(&failure, origin);
     let uri = origin.uri.path_and_query().map_or("/", |path| path.as_str());
-    unauthenticated(failure, Asked::Request(uri), service.authenticator.schemes())
+    unauthenticated(failure, Asked::Request(uri), origin.schemes)
 }
 
 pub(super) fn record(failure: &AuthenticationFailure, origin: &Origin) {

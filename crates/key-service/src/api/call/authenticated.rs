@@ -1,4 +1,4 @@
-//! The first step of every handler: who is asking; and the last before the deed: may they.
+//! Who is asking, and whether they may.
 //!
 //! This is the one place that answers a failed authentication and a lacking permission, and that writes both to the trail.
 
@@ -6,7 +6,7 @@ mod refusal;
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, OriginalUri};
+use axum::extract::OriginalUri;
 use axum::http::request::Parts;
 use axum::http::{Method, Uri};
 use latchkey_effort::Payer;
@@ -15,12 +15,12 @@ use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::permission::{EffectivePermission, denial, run_as_refusal};
 use latchkey_privileges::privilege::KeyReach;
 
-use crate::api::authenticated::refusal::{record, refused};
+use crate::api::call::SharedService;
+use crate::api::call::authenticated::refusal::{record, refused};
+use crate::api::call::work::teller;
 use crate::api::error::ApiError;
 use crate::api::request_context::RequestContext;
 use crate::api::unauthenticated::{Asked, challenges, unauthenticated};
-use crate::api::work::teller;
-use crate::api::{Service, SharedService};
 use crate::audit::{self, Actor, Refusal, RefusalEvent};
 use crate::model::realm_name::RealmName;
 use crate::model::source::Source;
@@ -29,15 +29,16 @@ use crate::security::api_key::EndedKey;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Schemes, Subject};
 use crate::security::roles::UserRoles;
 use crate::security::standing::{NoStanding, Standing};
+use crate::service::Service;
 
 /// Whoever sent the request, and what they may do.
 #[derive(Debug)]
-pub(super) struct Authenticated {
-    pub(super) authentication: Authentication,
-    pub(super) caller: Caller,
+pub(in crate::api) struct Authenticated {
+    pub(in crate::api) authentication: Authentication,
+    caller: Caller,
     /// The roles of the user on whose behalf the request is made; none when that is an API key.
-    pub(super) roles: UserRoles,
-    pub(super) permission: Arc<EffectivePermission>,
+    pub(in crate::api) roles: UserRoles,
+    permission: Arc<EffectivePermission>,
     /// Who tries to act as somebody he may not act as.
     refused_runner: Option<Caller>,
     origin: Origin,
@@ -69,33 +70,26 @@ struct Origin {
     asks_anonymous_who: bool,
 }
 
-impl FromRequestParts<SharedService> for Authenticated {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, service: &SharedService) -> Result<Self, ApiError> {
+impl Authenticated {
+    /// Whoever sent the request.
+    pub(super) async fn of(parts: &mut Parts, service: &SharedService) -> Result<Self, ApiError> {
         // On the heap, and gone with the proof: a handler that waits must not keep room for it.
-        let proven = Box::pin(Self::prove(parts, service)).await?;
+        let proven = Box::pin(Self::try_proving(parts, &service.0)).await?.map_err(Unproven::refuse)?;
         // A body may take its time, and then it is asked again whether they still are who they were.
         if parts.method != Method::GET && !proven.is_anonymous() {
             parts.extensions.insert(proven.proof());
         }
         Ok(proven)
     }
-}
 
-impl Authenticated {
-    async fn prove(parts: &Parts, service: &SharedService) -> Result<Self, ApiError> {
-        Self::try_proving(parts, service).await?.map_err(|unproven| unproven.refuse(service))
-    }
-
-    /// The same for a request that may be of use although nobody is proven to have sent it.
+    /// Whoever sent the request, which may be of use although nobody is proven to have sent it.
     ///
     /// # Errors
     ///
     /// When the store does not answer.
     pub(super) async fn try_proving(
         parts: &Parts,
-        service: &SharedService,
+        service: &Service,
     ) -> Result<Result<Self, Unproven>, ApiError> {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let context = parts.extensions.get::<RequestContext>().cloned();
@@ -121,7 +115,7 @@ impl Authenticated {
     async fn new(
         authentication: Authentication,
         origin: Origin,
-        service: &SharedService,
+        service: &Service,
     ) -> Result<Self, NoStanding> {
         let standings = &service.standings;
         let teller = || teller(standings.lane(), actor(&authentication, &origin), origin.uri.path());
@@ -164,8 +158,18 @@ impl Authenticated {
     }
 
     /// The same for an answer that tells more to some: the trail hears nothing of it.
-    pub(super) fn may(&self, request: &ClusterRequest<'_>) -> bool {
+    pub(in crate::api) fn may(&self, request: &ClusterRequest<'_>) -> bool {
         self.refused_runner.is_none() && self.permission.allows(request, &self.caller)
+    }
+
+    /// What they may do.
+    pub(in crate::api) fn permission(&self) -> &Arc<EffectivePermission> {
+        &self.permission
+    }
+
+    /// Gives back the memory that the permission takes, once all is decided.
+    pub(in crate::api) fn give_back_permission(&mut self) {
+        self.permission = Arc::new(EffectivePermission::nothing());
     }
 
     /// Whose keys the request may reach.
@@ -181,7 +185,7 @@ impl Authenticated {
     }
 
     /// 403 for this reason, which the trail then knows of.
-    pub(super) fn forbid(&self, request: &ClusterRequest<'_>, reason: String) -> ApiError {
+    pub(in crate::api) fn forbid(&self, request: &ClusterRequest<'_>, reason: String) -> ApiError {
         self.record_forbidden(request);
         ApiError::unauthorized(reason)
     }
@@ -194,7 +198,7 @@ impl Authenticated {
     }
 
     /// On whose account the request costs what it costs: the user, also for his keys and for whom he acts as.
-    pub(super) fn payer(&self) -> Payer {
+    pub(in crate::api) fn payer(&self) -> Payer {
         match self.authentication.authenticating() {
             Subject::ApiKey(key) => key.key().payer(),
             Subject::User(user) => Payer::new(&user.username, &user.realm.name),
@@ -207,7 +211,7 @@ impl Authenticated {
     }
 
     /// Where the request came from.
-    pub(super) fn source(&self) -> Option<Source> {
+    pub(in crate::api) fn source(&self) -> Option<Source> {
         self.origin.source
     }
 
@@ -234,7 +238,7 @@ impl Authenticated {
     }
 
     /// Whether nobody has said who he is.
-    pub(super) fn is_anonymous(&self) -> bool {
+    pub(in crate::api) fn is_anonymous(&self) -> bool {
         match self.authentication.authenticating() {
             Subject::ApiKey(_) => false,
             Subject::User(user) => user.realm.realm_type == ANONYMOUS_REALM,
@@ -255,14 +259,9 @@ impl Authenticated {
 
     /// The error for a credential inside the request that authenticates nobody, which the trail then knows of. `action` is what
     /// the credential was given for.
-    pub(super) fn refuse_inner(
-        &self,
-        failure: AuthenticationFailure,
-        action: &str,
-        service: &Service,
-    ) -> ApiError {
+    pub(in crate::api) fn refuse_inner(&self, failure: AuthenticationFailure, action: &str) -> ApiError {
         record(&failure, &self.origin);
-        unauthenticated(failure, Asked::Action(action), service.authenticator.schemes())
+        unauthenticated(failure, Asked::Action(action), self.origin.schemes)
     }
 
     /// For the trail.
@@ -280,7 +279,7 @@ impl Proven {
     pub(super) async fn recheck(
         &self,
         request: &ClusterRequest<'_>,
-        service: &SharedService,
+        service: &Service,
     ) -> Result<Result<(), Unproven>, ApiError> {
         let rechecked = async {
             match service.authenticator.renewed(&self.authentication, service.clock.now()).await {
@@ -300,10 +299,10 @@ impl Proven {
     /// # Errors
     ///
     /// As of a credential that never was one, which the trail then knows of.
-    pub(super) async fn require(&self, service: &SharedService) -> Result<(), ApiError> {
+    pub(super) async fn require(&self, service: &Service) -> Result<(), ApiError> {
         match service.authenticator.renewed(&self.authentication, service.clock.now()).await {
             Ok(_) => Ok(()),
-            Err(failure) => Err(refused(failure, &self.origin, service)),
+            Err(failure) => Err(refused(failure, &self.origin)),
         }
     }
 
@@ -330,8 +329,8 @@ impl Proven {
 
 impl Unproven {
     /// The answer, of which the trail then knows: 401 and how to do better, or what else the failure is.
-    pub(super) fn refuse(self, service: &SharedService) -> ApiError {
-        refused(self.failure, &self.origin, service)
+    pub(super) fn refuse(self) -> ApiError {
+        refused(self.failure, &self.origin)
     }
 
     /// Whether the credential is a key that has ended.

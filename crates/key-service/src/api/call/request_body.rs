@@ -8,16 +8,21 @@ use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 use latchkey_effort::{Holding, Payer};
 use latchkey_elastic::{ErrorCause, ErrorType};
+use latchkey_key_feed::UnixMillis;
 
-use crate::api::SharedService;
-use crate::api::authenticated::Proven;
+use crate::api::call::SharedService;
+use crate::api::call::authenticated::Proven;
 use crate::api::error::{ApiError, ErrorStatus};
 use crate::api::request_context::RequestContext;
 use crate::limits::work::{BODY_HELD_PER_BYTE, LONG_BODY_LEN};
 use crate::limits::{REQUEST_BODY_LEN_MAX, REQUEST_BODY_WAIT_MAX};
 
 /// A body, whole; empty when there is none.
-pub(super) struct RequestBody(pub(super) Vec<u8>);
+pub(in crate::api) struct RequestBody {
+    pub(super) bytes: Vec<u8>,
+    /// When it was whole.
+    pub(super) received: UnixMillis,
+}
 
 impl FromRequest<SharedService> for RequestBody {
     type Rejection = ApiError;
@@ -27,16 +32,16 @@ impl FromRequest<SharedService> for RequestBody {
         let context = request.extensions().get::<RequestContext>().cloned();
         // Only who asks pays; a route without authentication has short bodies.
         let payer = context.as_ref().and_then(RequestContext::payer).cloned();
-        let held = service.workshop.bodies.holding(&payer.unwrap_or_else(|| Payer::new("", "")));
+        let held = service.0.workshop.bodies.holding(&payer.unwrap_or_else(|| Payer::new("", "")));
         let (bytes, held) = read(request.into_body(), held, REQUEST_BODY_WAIT_MAX).await?;
         if let Some(context) = context {
             context.hold_body(held);
         }
         // The sender chose when the body ends. Users of the users file and of other realms are not asked for again after this.
         if let Some(sender) = sender.filter(|_| !bytes.is_empty()) {
-            Box::pin(sender.require(service)).await?;
+            Box::pin(sender.require(&service.0)).await?;
         }
-        Ok(Self(bytes))
+        Ok(Self { bytes, received: service.0.clock.now() })
     }
 }
 

@@ -1,0 +1,63 @@
+//! Work that a request costs: in a lane, on the account of whoever asks, and told to the operator when it is much.
+
+use latchkey_effort::{Effort, Overspent};
+use latchkey_elastic::ErrorCause;
+
+use crate::api::call::authenticated::Authenticated;
+use crate::api::error::ApiError;
+use crate::audit::{self, Actor, CostEvent};
+use crate::lane::{Cost, Lane};
+use crate::limits::work::COSTLY_SHARE;
+use crate::security::standing::NoStanding;
+use crate::service::Service;
+use crate::telemetry;
+
+/// Does a piece of work for somebody, off the threads that serve requests.
+///
+/// # Errors
+///
+/// Those of the work, and [`Overspent`] when it is not done.
+pub(super) async fn work<T, F>(
+    service: &Service,
+    lane: &Lane,
+    authenticated: &Authenticated,
+    work: F,
+) -> Result<T, ApiError>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Effort) -> Result<T, ApiError> + Send + 'static,
+{
+    let tell = teller(lane, authenticated.actor(), authenticated.path());
+    lane.run(&authenticated.payer(), &service.workshop.memory, work, tell).await
+}
+
+/// Tells the operator of what work in a lane has cost somebody, when it is much.
+pub(super) fn teller(lane: &Lane, actor: Actor, path: &str) -> impl FnOnce(&Cost) + Send + 'static + use<> {
+    let (name, allowance, path) = (lane.name(), lane.allowance(), path.to_owned());
+    move |cost: &Cost| {
+        telemetry::work::work_ended(name, cost);
+        let event = CostEvent { actor: &actor, path: &path, lane: name, cost };
+        if cost.overspent.is_some_and(|overspent| overspent != Overspent::Gone) {
+            audit::record_work_limit(&event);
+        } else if cost.steps >= allowance.steps / COSTLY_SHARE
+            || cost.bytes as u64 >= allowance.bytes as u64 / COSTLY_SHARE
+        {
+            audit::log_cost(&event);
+        }
+    }
+}
+
+impl From<NoStanding> for ApiError {
+    fn from(error: NoStanding) -> Self {
+        match error {
+            NoStanding::Store(error) => error.into(),
+            NoStanding::Overspent(overspent) => overspent.into(),
+        }
+    }
+}
+
+impl From<Overspent> for ApiError {
+    fn from(overspent: Overspent) -> Self {
+        ErrorCause::from(overspent).into()
+    }
+}
