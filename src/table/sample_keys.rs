@@ -4,7 +4,6 @@ use latchkey_key_feed::{
     Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt,
     SecretDigest, UnixMillis,
 };
-use serde_json::Map;
 
 use super::{Build, Changes, Page, Progress, RecordShape, RecordText, Refresh, TableWriter, text_in};
 use crate::clock::Moment;
@@ -38,7 +37,7 @@ pub(crate) fn key(id: &str) -> KeyRecord {
         roles: vec!["reader".to_owned()],
         vouched_roles: vec!["reader".to_owned()],
         limited_by: vec!["ops".to_owned()],
-        metadata: Map::new(),
+        metadata: "{}".to_owned(),
         metadata_vouched: true,
     }
 }
@@ -76,6 +75,11 @@ pub(crate) fn changes(rows: &[FeedRow]) -> Changes {
 
 /// The same of a service that has forgotten everything up to a change.
 pub(crate) fn changes_after_forgetting(purged: u64, rows: &[FeedRow]) -> Changes {
+    Changes::read(&answer(purged, rows), Cursor(0), &shape()).unwrap().1
+}
+
+/// The answer with these rows, of a service that has forgotten everything up to a change.
+pub(crate) fn answer(purged: u64, rows: &[FeedRow]) -> Vec<u8> {
     let page = FeedPage {
         epoch: Epoch::try_from("epoch".to_owned()).unwrap(),
         cursor: rows.last().map_or(Cursor(0), FeedRow::seq),
@@ -86,7 +90,7 @@ pub(crate) fn changes_after_forgetting(purged: u64, rows: &[FeedRow]) -> Changes
         ended: false,
         keys: rows.to_vec(),
     };
-    Changes::read(&serde_json::to_vec(&page).unwrap(), Cursor(0), &shape()).unwrap().1
+    page.to_json().unwrap()
 }
 
 /// A generation of these rows, ready to be published.

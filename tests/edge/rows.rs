@@ -1,6 +1,6 @@
 //! Rows that no record can hold: their keys are refused, and everybody else's go on.
 
-use latchkey_key_feed::{FeedRow, KeyId, KeyRecord};
+use latchkey_key_feed::{Cursor, FeedPage, FeedRow, KeyId, KeyRecord};
 use latchkey_local_stack::fake_key_service::{FakeKeyService, FeedManner};
 use latchkey_local_stack::http::Request;
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use crate::stage::{Stage, configure, encoded, epoch, key};
 
 fn with_metadata(id: &str, metadata: Value) -> KeyRecord {
     let mut record = key(id, "secret");
-    record.metadata = serde_json::from_value(metadata).unwrap();
+    record.metadata = metadata.to_string();
     record
 }
 
@@ -80,11 +80,18 @@ fn a_key_whose_texts_no_record_holds_is_refused_alone() {
 #[test]
 fn a_row_that_makes_no_sense_keeps_no_change_behind_it_away() {
     let row = |seq: u64, id: &str| {
-        serde_json::to_value(FeedRow::Live {
-            seq: latchkey_key_feed::Cursor(seq),
-            record: Box::new(key(id, "secret")),
-        })
-        .unwrap()
+        let row = FeedRow::Live { seq: Cursor(seq), record: Box::new(key(id, "secret")) };
+        let page = FeedPage {
+            epoch: epoch("first"),
+            cursor: Cursor(seq),
+            purged: Cursor(0),
+            total: 1,
+            more: false,
+            reset: false,
+            ended: false,
+            keys: vec![row],
+        };
+        serde_json::from_slice::<Value>(&page.to_json().unwrap()).unwrap()["keys"][0].take()
     };
     let spoiled = |seq: u64, id: &str, field: &str, value: Value| {
         let mut row = row(seq, id);

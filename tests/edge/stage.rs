@@ -179,7 +179,7 @@ pub(crate) fn key_of_bytes(id: &str, secret: &[u8]) -> KeyRecord {
         roles: vec!["reader".to_owned(), "writer".to_owned()],
         vouched_roles: vec!["reader".to_owned(), "writer".to_owned()],
         limited_by: vec!["ops".to_owned()],
-        metadata: serde_json::from_value(json!({"team": "search"})).unwrap(),
+        metadata: json!({"team": "search"}).to_string(),
         metadata_vouched: true,
     }
 }

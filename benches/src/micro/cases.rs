@@ -110,7 +110,7 @@ struct Edge {
 
 impl Edge {
     fn new() -> Result<Self> {
-        let answer = serde_json::to_vec(&page((1..=KEYS).map(|seq| row(seq, seq - 1)).collect())?)?;
+        let answer = page((1..=KEYS).map(|seq| row(seq, seq - 1)).collect())?.to_json()?;
         let store = FakeSharedData::default();
         build(&TableWriter::new(store.clone(), names()), &answer)?;
         Ok(Self { answer, reader: TableReader::new(store, names()) })
@@ -190,10 +190,10 @@ fn building_a_table(answer: &[u8]) -> Case {
 fn applying_a_change() -> Result<Case> {
     let writer = TableWriter::new(FakeSharedData::default(), names());
     let rows = (1..=KEYS).map(|seq| row(seq, seq - 1)).collect();
-    build(&writer, &serde_json::to_vec(&page(rows)?)?)?;
+    build(&writer, &page(rows)?.to_json()?)?;
     let live = writer.live().context("there is a table")?;
     let answers = (KEYS + 1..=2 * KEYS)
-        .map(|seq| Ok(serde_json::to_vec(&page(vec![row(seq, 7)])?)?))
+        .map(|seq| Ok(page(vec![row(seq, 7)])?.to_json()?))
         .collect::<Result<Vec<_>>>()?;
     let turn = Cell::new(0);
     let run = Box::new(move || {
@@ -259,7 +259,7 @@ fn row(seq: u64, number: u64) -> FeedRow {
         roles: vec!["reader".to_owned()],
         vouched_roles: vec!["reader".to_owned()],
         limited_by: vec!["ops".to_owned()],
-        metadata: serde_json::Map::new(),
+        metadata: "{}".to_owned(),
         metadata_vouched: true,
     };
     FeedRow::Live { seq: Cursor(seq), record: Box::new(record) }

@@ -1,7 +1,5 @@
 //! What an edge needs to know of one key.
 
-use serde_json::{Map, Value};
-
 use crate::{KeyId, Salt, SecretDigest, UnixMillis};
 
 /// A key that has not been invalidated, as the feed carries it.
@@ -21,13 +19,14 @@ pub struct KeyRecord {
     pub owner: Owner,
     /// Names of the key's own role descriptors; empty when it inherits all that its owner could do.
     pub roles: Vec<String>,
-    /// Those of `roles` that somebody vouches for: the owner has a role of that name and content, or whoever wrote the descriptors was allowed to
-    /// manage security. The others are claims of the key's maker. A key without roles of its own has its owner's, which are facts.
+    /// Those of `roles` that somebody vouches for: the owner has a role of that name and content, or whoever
+    /// wrote the descriptors was allowed to manage security. The others are claims of the key's maker. A key
+    /// without roles of its own has its owner's, which are facts.
     pub vouched_roles: Vec<String>,
     /// Names of the roles its owner had when the key was made or last updated.
     pub limited_by: Vec<String>,
-    /// Whatever its maker attached to it.
-    pub metadata: Map<String, Value>,
+    /// Whatever its maker attached to it: a JSON object.
+    pub metadata: String,
     /// Whether whoever wrote the metadata was allowed to manage security.
     pub metadata_vouched: bool,
 }

@@ -1,11 +1,11 @@
 //! The words that the key service and the filter share.
 //!
-//! A *key* is the whole record of an API key. Its *id* is public, its *secret* is shown once to the person who made
-//! it, and what both sides keep is a salted *digest* of the secret. The *feed* is all keys in the order of their latest
-//! change; a *cursor* says how far a follower has read it, an *epoch* which feed it is.
+//! A *key* is the whole record of an API key. Its *id* is public, its *secret* is shown once to the person
+//! who made it, and what both sides keep is a salted *digest* of the secret. The *feed* is all keys in the
+//! order of their latest change; a *cursor* says how far a follower has read it, an *epoch* which feed it is.
 //!
-//! Invariants of this crate: it performs no IO, reads no clock and draws no random numbers, so that it behaves the same
-//! in the service, in the proxy and in a test.
+//! Invariants of this crate: it performs no IO, reads no clock and draws no random numbers, so that it
+//! behaves the same in the service, in the proxy and in a test.
 
 pub mod credential;
 mod feed_page;
@@ -19,7 +19,8 @@ mod unix_millis;
 
 pub use feed_page::{
     Cursor, Epoch, FeedHead, FeedPage, FeedRow, InvalidEpoch, InvalidFeedPage, ListSize, Malformed,
-    MetadataSize, RowProblem, RowSize, WireKey, WireObject, WireRow, WireState, WireTexts,
+    MetadataSize, RowOutOfOrder, RowProblem, RowSize, UnwritablePage, WireKey, WireObject, WireRow,
+    WireState, WireTexts, WrittenRows,
 };
 pub use key_id::{InvalidKeyId, KeyId};
 pub use key_record::{KeyRecord, Owner, Standing};

@@ -193,7 +193,7 @@ impl FeedRequest {
     fn given(&self, page: Arc<SharedPage>) -> Result<Arc<SharedPage>, StoreError> {
         let is_of_another =
             self.after != Cursor(0) && self.epoch.as_ref().is_some_and(|epoch| *epoch != page.epoch);
-        if is_of_another { page.reset().map(Arc::new) } else { Ok(page) }
+        if is_of_another { Ok(Arc::new(page.reset())) } else { Ok(page) }
     }
 }
 

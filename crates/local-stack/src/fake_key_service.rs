@@ -289,8 +289,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
 
     let manner = shared.feed().manner.clone();
     if manner == FeedManner::Truthful {
-        let page =
-            serde_json::to_vec(&shared.page(Asked::in_target(&target))).map_err(std::io::Error::other)?;
+        let page = shared.page(Asked::in_target(&target)).to_json().map_err(std::io::Error::other)?;
         return answer(&mut stream, 200, page.len(), &page);
     }
     match manner {

@@ -91,7 +91,7 @@ impl Edge {
             ended: false,
             keys: rows.to_vec(),
         };
-        self.answer_with(200, serde_json::to_vec(&page).unwrap());
+        self.answer_with(200, page.to_json().unwrap());
     }
 
     pub(super) fn answer_with(&mut self, status: u16, body: Vec<u8>) {

@@ -23,7 +23,7 @@ fn page(change: impl FnOnce(&mut FeedPage)) -> Vec<u8> {
         keys: vec![removed(2, "good")],
     };
     change(&mut page);
-    serde_json::to_vec(&page).unwrap()
+    page.to_json().unwrap()
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Service {
             ended: self.ended_at.is_some() && !more,
             keys,
         };
-        serde_json::to_vec(&page).unwrap()
+        page.to_json().unwrap()
     }
 
     pub(super) fn live_ids(&self) -> Vec<String> {

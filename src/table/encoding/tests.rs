@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::table::sample_keys::{changes, changes_after_forgetting, key, live, removed, shape, text_of};
+use crate::table::sample_keys::{
+    answer, changes, changes_after_forgetting, key, live, removed, shape, text_of,
+};
 use crate::table::{Changes, Found};
 
 const GENERATION: Generation = Generation(3);
@@ -41,10 +43,6 @@ fn told(record: KeyRecord, text: &RecordText) -> Option<String> {
 
 fn metadata(path: &str, claims: bool) -> RecordText {
     RecordText::Metadata { path: path.to_owned(), claims }
-}
-
-fn fields(object: Value) -> serde_json::Map<String, Value> {
-    serde_json::from_value(object).unwrap()
 }
 
 #[test]
@@ -86,7 +84,7 @@ fn identity_is_stored_ready_to_be_a_header() {
     record.name = "näme, 100%".to_owned();
     record.roles = vec!["a,b".to_owned(), "c".to_owned()];
     record.vouched_roles = record.roles.clone();
-    record.metadata = fields(json!({"team": {"name": "x y", "ids": [1, true, "z"]}, "field": null}));
+    record.metadata = json!({"team": {"name": "x y", "ids": [1, true, "z"]}, "field": null}).to_string();
     assert_eq!(told(record.clone(), &RecordText::Name).unwrap(), "n%C3%A4me%2C%20100%25");
     assert_eq!(told(record.clone(), &RecordText::Roles).unwrap(), "a%2Cb,c");
     assert_eq!(told(record.clone(), &metadata("team.name", false)).unwrap(), "x%20y");
@@ -120,7 +118,7 @@ fn roles_that_nobody_vouches_for_are_claims() {
 #[test]
 fn metadata_that_nobody_vouches_for_is_told_as_a_claim_only() {
     let mut record = key("one");
-    record.metadata = fields(json!({"field": "acme"}));
+    record.metadata = json!({"field": "acme"}).to_string();
     assert_eq!(told(record.clone(), &metadata("field", false)).unwrap(), "acme");
     record.metadata_vouched = false;
     assert_eq!(told(record.clone(), &metadata("field", false)).unwrap(), "");
@@ -147,12 +145,9 @@ fn a_record_over_the_limit_keeps_its_credential_and_says_so() {
 fn what_nobody_asks_for_makes_no_record_too_long() {
     let mut record = key("one");
     record.name = "n".repeat(RECORD_LEN_MAX);
-    record.metadata = fields(json!({"other": "語".repeat(RECORD_LEN_MAX)}));
-    let answer = serde_json::to_vec(&json!({
-        "epoch": "e", "cursor": 1, "purged": 0, "total": 1, "more": false, "reset": false, "keys": [live(1, record)]
-    }));
+    record.metadata = json!({"other": "語".repeat(RECORD_LEN_MAX)}).to_string();
     let shape = RecordShape::of(vec![RecordText::Owner, metadata("field", true)]);
-    let (_, changes) = Changes::read(&answer.unwrap(), Cursor(0), &shape).unwrap();
+    let (_, changes) = Changes::read(&answer(0, &[live(1, record)]), Cursor(0), &shape).unwrap();
     assert_eq!(changes.set_aside().count, 0);
     assert!(changes.iter().map(|change| change.bytes.len()).sum::<usize>() < 200);
 }
@@ -253,7 +248,7 @@ proptest! {
             record.owner.username.clone_from(&texts[1]);
             record.roles = vec![texts[2].clone()];
             record.vouched_roles = record.roles.clone();
-            record.metadata.insert("field".to_owned(), json!(texts[3]));
+            record.metadata = json!({"field": texts[3]}).to_string();
             record.expiration = expiration.map(latchkey_key_feed::UnixMillis);
             record
         }).collect();
@@ -288,7 +283,7 @@ proptest! {
     #[test]
     fn no_key_has_a_longer_record_than_a_record_may_have(metadata in any_metadata(), name_len in 0..70_000_usize) {
         let mut record = key("one");
-        record.metadata = metadata;
+        record.metadata = json!(metadata).to_string();
         record.name = "n".repeat(name_len);
         let rows = changes(&[live(1, record), live(2, key("two"))]);
         prop_assert!(rows.iter().all(|change| change.record.unwrap().len() <= RECORD_LEN_MAX));

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::limits::{DIGEST_LEN, SALT_LEN};
-use crate::{Salt, SecretDigest, UnixMillis};
+use crate::{KeyId, KeyRecord, Owner, Salt, SecretDigest, UnixMillis};
 
 fn page(after: u64, body: &Value) -> Result<FeedPage, InvalidFeedPage> {
     FeedPage::parse(body.to_string().as_bytes(), Cursor(after))
@@ -27,6 +27,36 @@ fn reads_live_and_removed_keys() {
     let FeedRow::Live { record, .. } = &page.keys[1] else { panic!("the second row is live") };
     assert_eq!((record.name.as_str(), record.owner.username.as_str()), ("ci", "alice"));
     assert_eq!(record.expiration, None);
+}
+
+// The text as older services send it and older filters read it.
+#[test]
+fn a_page_is_written_as_it_always_was() {
+    const TEXT: &str = concat!(
+        r#"{"epoch":"e","cursor":9,"purged":1,"total":1,"more":false,"reset":false,"ended":true,"keys":["#,
+        r#"{"seq":8,"id":"gone","removed":true},"#,
+        r#"{"seq":9,"id":"here","salt":"AQEBAQEBAQEBAQEBAQEBAQ==","#,
+        r#""digest":"AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=","expiration":1767225600000,"name":"c\"i","#,
+        r#""owner":{"username":"alice","realm":"native"},"roles":["a","b"],"vouched_roles":["b"],"#,
+        r#""limited_by":["ops"],"metadata":{"team":"x"},"metadata_vouched":true}]}"#
+    );
+    let page = FeedPage::parse(TEXT.as_bytes(), Cursor(7)).unwrap();
+    let FeedRow::Live { record, .. } = &page.keys[1] else { panic!("the second row is live") };
+    assert_eq!((record.metadata.as_str(), record.metadata_vouched), (r#"{"team":"x"}"#, true));
+    assert_eq!(String::from_utf8(page.to_json().unwrap()).unwrap(), TEXT);
+}
+
+#[test]
+fn what_no_follower_could_read_is_not_written() {
+    let removed = |seq| FeedRow::Removed { seq: Cursor(seq), id: KeyId::try_from("k").unwrap() };
+    let mut page = page(0, &with_keys(5, false, &[])).unwrap();
+    page.keys = vec![removed(2), removed(2)];
+    assert_eq!(page.to_json(), Err(UnwritablePage::RowsOutOfOrder));
+    let body = json!({"epoch": "e", "cursor": 1, "purged": 0, "total": 1, "more": false, "reset": false, "keys": [live_row()]});
+    let mut page = FeedPage::parse(body.to_string().as_bytes(), Cursor(0)).unwrap();
+    let FeedRow::Live { record, .. } = &mut page.keys[0] else { panic!("the row is live") };
+    record.metadata = "{},\"removed\":true".to_owned();
+    assert_eq!(page.to_json(), Err(UnwritablePage::MetadataMalformed));
 }
 
 #[test]
@@ -103,7 +133,7 @@ prop_compose! {
             limited_by: roles.iter().rev().cloned().collect(),
             vouched_roles: roles.iter().skip(1).cloned().collect(),
             roles,
-            metadata: metadata.into_iter().map(|(key, value)| (key, json!(value))).collect(),
+            metadata: json!(metadata).to_string(),
             metadata_vouched,
         }
     }
@@ -128,7 +158,7 @@ proptest! {
             ended,
             keys,
         };
-        let received = FeedPage::parse(&serde_json::to_vec(&sent).unwrap(), Cursor(0)).unwrap();
+        let received = FeedPage::parse(&sent.to_json().unwrap(), Cursor(0)).unwrap();
         prop_assert_eq!(received, sent);
     }
 

@@ -1,16 +1,16 @@
-//! A row as it stands in an answer, read in place: texts are borrowed from the answer wherever they hold no escapes.
+//! A row as it stands in an answer, read in place: texts are borrowed from the answer wherever they hold no
+//! escapes.
 
 use std::borrow::Cow;
 
 use hifijson::SliceLexer;
 use hifijson::token::Lex as _;
-use serde_json::{Map, Value};
 
+use super::Cursor;
 use super::reading::{boolean, number, object, once, text};
 use super::skipping::skip;
 use super::wire_texts::{WireObject, WireTexts};
-use super::{Cursor, FeedRow};
-use crate::{KeyId, KeyRecord, Owner, Salt, SecretDigest, UnixMillis, key_id};
+use crate::{Salt, SecretDigest, UnixMillis, key_id};
 
 /// The bytes are not of the expected shape. Where this was noticed is known to the lexer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Malformed;
 pub struct WireRow<'a> {
     /// Sequence number of its latest change.
     pub seq: Cursor,
-    /// Which key; what [`KeyId`] allows.
+    /// Which key; what [`KeyId`](crate::KeyId) allows.
     pub id: Cow<'a, str>,
     /// What it looks like now.
     pub state: WireState<'a>,
@@ -38,11 +38,12 @@ pub enum WireState<'a> {
     Live(WireKey<'a>),
     /// The key has been removed.
     Removed,
-    /// The key exists, and the rest of the row is not what a key's is: a field is missing, stands twice, or holds something else.
+    /// The key exists, and the rest of the row is not what a key's is: a field is missing, stands twice, or
+    /// holds something else.
     Unusable,
 }
 
-/// A key that has not been removed; the fields are those of [`KeyRecord`].
+/// A key that has not been removed; the fields are those of [`KeyRecord`](crate::KeyRecord).
 #[derive(Debug)]
 pub struct WireKey<'a> {
     /// The salt of the digest.
@@ -88,7 +89,8 @@ struct Fields<'a> {
 }
 
 impl<'a> WireRow<'a> {
-    /// Reads a row. One that has a sequence number and an id is a row, whatever else is wrong with it: the feed goes on behind it.
+    /// Reads a row. One that has a sequence number and an id is a row, whatever else is wrong with it: the
+    /// feed goes on behind it.
     pub(super) fn read(next: u8, lexer: &mut SliceLexer<'a>) -> Result<Self, Malformed> {
         let start = lexer.as_slice();
         Self::read_whole(next, lexer).or_else(|Malformed| {
@@ -180,47 +182,4 @@ fn owner<'a>(next: u8, lexer: &mut SliceLexer<'a>) -> Result<(Cow<'a, str>, Cow<
         _ => skip(next, lexer),
     })?;
     username.zip(realm).ok_or(Malformed)
-}
-
-impl TryFrom<WireRow<'_>> for FeedRow {
-    type Error = Malformed;
-
-    fn try_from(row: WireRow<'_>) -> Result<Self, Malformed> {
-        let id = KeyId::try_from(&*row.id).map_err(|_| Malformed)?;
-        let key = match row.state {
-            WireState::Live(key) => key,
-            WireState::Removed => return Ok(Self::Removed { seq: row.seq, id }),
-            WireState::Unusable => return Err(Malformed),
-        };
-        let record = KeyRecord {
-            id,
-            salt: key.salt,
-            digest: key.digest,
-            expiration: key.expiration,
-            name: key.name.into_owned(),
-            owner: Owner { username: key.username.into_owned(), realm: key.realm.into_owned() },
-            roles: owned(key.roles)?,
-            vouched_roles: owned(key.vouched_roles)?,
-            limited_by: owned(key.limited_by)?,
-            metadata: fields_of(key.metadata)?,
-            metadata_vouched: key.metadata_vouched,
-        };
-        Ok(Self::Live { seq: row.seq, record: Box::new(record) })
-    }
-}
-
-fn owned(texts: WireTexts<'_>) -> Result<Vec<String>, Malformed> {
-    let mut owned = Vec::new();
-    texts.each(&mut |text| {
-        owned.push(text.to_owned());
-        Ok(())
-    })?;
-    Ok(owned)
-}
-
-fn fields_of(object: WireObject<'_>) -> Result<Map<String, Value>, Malformed> {
-    match object.as_bytes() {
-        [] => Ok(Map::new()),
-        bytes => serde_json::from_slice(bytes).map_err(|_| Malformed),
-    }
 }

@@ -1,7 +1,7 @@
 //! Texts and objects of a row that are read only where somebody asks for what is in them.
 //!
-//! A row may be as long as an answer. A list of it is kept as the bytes that stand there, because a list of a million empty texts would
-//! cost many times its bytes as a list in memory.
+//! A row may be as long as an answer. A list of it is kept as the bytes that stand there, because a list of a
+//! million empty texts would cost many times its bytes as a list in memory.
 
 use std::borrow::Cow;
 
@@ -11,6 +11,7 @@ use hifijson::str::Lex as _;
 use hifijson::token::Lex as _;
 
 use super::reading::{boolean, items, object, text};
+use super::row_size::{ListSize, MetadataSize};
 use super::skipping::{raw, skip};
 use super::wire_row::Malformed;
 
@@ -51,6 +52,21 @@ impl<'a> WireTexts<'a> {
         Ok(Self { raw, count })
     }
 
+    /// The texts of a JSON list, and what they come to as a header value.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] when it is no list of texts.
+    pub fn measured(json: &'a str) -> Result<(Self, ListSize), Malformed> {
+        let size = ListSize::of_json(json)?;
+        Ok((Self { raw: json.as_bytes(), count: size.count }, size))
+    }
+
+    /// The list as it stands in an answer.
+    pub(super) fn as_json(self) -> &'a [u8] {
+        if self.raw.is_empty() { b"[]" } else { self.raw }
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(self) -> usize {
@@ -71,7 +87,8 @@ impl<'a> WireTexts<'a> {
         }
     }
 
-    /// The texts of a metadata field: of a plain value, or of a list of such. `null`, and lists that hold objects, lists or `null`, are none.
+    /// The texts of a metadata field: of a plain value, or of a list of such. `null`, and lists that hold
+    /// objects, lists or `null`, are none.
     fn of_field(raw: &'a [u8]) -> Result<Option<Self>, Malformed> {
         let mut lexer = SliceLexer::new(raw);
         match lexer.ws_peek() {
@@ -95,12 +112,29 @@ impl<'a> WireObject<'a> {
         if next == b'{' { raw(next, lexer).map(Self) } else { Err(Malformed) }
     }
 
-    pub(super) fn as_bytes(self) -> &'a [u8] {
-        self.0
+    /// A JSON object, and what it comes to.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] when it is none, or one that is nested deeper than an edge reads.
+    pub fn measured(json: &'a str) -> Result<(Self, MetadataSize), Malformed> {
+        let size = MetadataSize::of_json(json)?;
+        Ok((Self(json.as_bytes()), size))
     }
 
-    /// For each dotted path the texts of the first field there that has any. A name may hold dots itself, so `a.b` finds both `{"a":{"b":…}}` and
-    /// `{"a.b":…}`, as in a flattened object of Elasticsearch.
+    /// The object as it stands in an answer.
+    pub(super) fn as_json(self) -> &'a [u8] {
+        if self.0.is_empty() { b"{}" } else { self.0 }
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.as_json() == b"{}"
+    }
+
+    /// For each dotted path the texts of the first field there that has any. A name may hold dots itself, so
+    /// `a.b` finds both `{"a":{"b":…}}` and `{"a.b":…}`, as in a flattened object of Elasticsearch.
     ///
     /// The object is read once, whatever the paths, and no text is built on the way.
     ///

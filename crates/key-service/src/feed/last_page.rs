@@ -35,16 +35,16 @@ impl Feed {
         if request.is_leaving {
             self.edges.leave(&edge.id, &edge.holder).await?;
             let goodbye = self.store.feed_page_through(acknowledged, acknowledged, 1).await?;
-            return Ok(Some(Arc::new(SharedPage::of(&goodbye)?)));
+            return Ok(Some(Arc::new(SharedPage::of(&goodbye))));
         }
         if !self.is_at_its_place(request, acknowledged) {
             return Ok(None);
         }
         let end = self.end_of(request.after, key).await?;
         let page = self.store.feed_page_through(request.after, end, request.rows_max).await?;
-        let has_news = page.cursor != request.after;
+        let has_news = page.head.cursor != request.after;
         // A filter that names no instance does not know last pages, and would ask for one again and again.
-        if page.reset || (!has_news && !edge.id.instance.is_drawn()) {
+        if page.head.reset || (!has_news && !edge.id.instance.is_drawn()) {
             return Ok(None);
         }
         let promise = EdgeSighting { acknowledged: request.after, ..edge.clone() };
@@ -58,7 +58,7 @@ impl Feed {
             // This was its last acknowledgement of this feed.
             self.edges.ledger().note_last_page(&edge.id);
         }
-        Ok(Some(Arc::new(SharedPage::of(&page)?)))
+        Ok(Some(Arc::new(SharedPage::of(&page))))
     }
 
     /// Whether it asks from the cursor that the instance has acknowledged, in this epoch.

@@ -219,8 +219,8 @@ impl Shared {
 
     async fn read(&self, place: Place) -> Result<Arc<SharedPage>, Arc<StoreError>> {
         let text = self.store.feed_page(place.position, place.rows_max).await?;
-        self.places().turn_to(&text.epoch, text.purged);
-        Ok(Arc::new(SharedPage::of(&text)?))
+        self.places().turn_to(&text.head.epoch, text.head.purged);
+        Ok(Arc::new(SharedPage::of(&text)))
     }
 
     fn forget(&self, place: Place, keeper: &Arc<Keeper>) {

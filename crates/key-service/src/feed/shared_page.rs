@@ -6,7 +6,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_key_feed::{Cursor, Epoch};
 use sha2::{Digest as _, Sha256};
 
-use crate::store::StoreError;
 use crate::store::feed_text::FeedText;
 
 /// A page with its bytes.
@@ -33,25 +32,25 @@ pub struct SharedPage {
 }
 
 impl SharedPage {
-    pub(super) fn of(text: &FeedText) -> Result<Self, StoreError> {
-        let body = text.to_json()?;
+    pub(super) fn of(text: &FeedText) -> Self {
+        let body = text.to_json();
         let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&body)));
-        Ok(Self {
-            epoch: text.epoch.clone(),
-            cursor: text.cursor,
-            more: text.more,
-            reset: text.reset,
+        Self {
+            epoch: text.head.epoch.clone(),
+            cursor: text.head.cursor,
+            more: text.head.more,
+            reset: text.head.reset,
             rows: text.rows.count(),
             body: Bytes::from(body),
             tag,
             latest: text.latest,
-            purged: text.purged,
-            total: text.total,
-        })
+            purged: text.head.purged,
+            total: text.head.total,
+        }
     }
 
     /// The page for a follower whose position means nothing in this feed.
-    pub(super) fn reset(&self) -> Result<Self, StoreError> {
+    pub(super) fn reset(&self) -> Self {
         Self::of(&FeedText::reset_of(self.epoch.clone(), self.latest, self.purged, self.total))
     }
 }

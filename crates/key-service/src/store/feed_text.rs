@@ -1,54 +1,32 @@
 //! A page of the feed in the form in which it is sent.
 //!
 //! JSON of the store is sent as it is, after a check that edges can read and hold it. It is not parsed into
-//! values for that. The form is that of [`latchkey_key_feed::FeedPage`], which reads it again.
+//! values for that. [`latchkey_key_feed`] writes the text, and reads it again at the edge.
 
 mod withheld;
 
 use latchkey_key_feed::limits::{DIGEST_LEN, SALT_LEN};
-use latchkey_key_feed::{Cursor, Epoch, Salt, SecretDigest};
-use serde::Serialize;
+use latchkey_key_feed::{Cursor, Epoch, FeedHead, KeyId, RowOutOfOrder, Salt, SecretDigest, WrittenRows};
 
 use crate::store::StoreError;
 
 pub use withheld::{WhyWithheld, Withheld};
 
-/// Bytes that a page has beside its rows, at most: eight names, an epoch, four numbers and three booleans.
-const FRAME_LEN_MAX: usize = 256;
-
-/// Bytes for which room is made with the first row of a page: some dozens of rows.
-const ROWS_LEN_FIRST: usize = 16 * 1024;
-
 /// What the feed has after a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedText {
-    /// Which feed this is.
-    pub epoch: Epoch,
+    /// What stands before the rows.
+    pub head: FeedHead,
     /// The latest change of the feed when it was read.
     pub latest: Cursor,
-    /// How far one has read after applying this page.
-    pub cursor: Cursor,
-    /// The highest change that the store has forgotten; 0 when it has forgotten none.
-    pub purged: Cursor,
-    /// How many keys the feed holds that are not removed.
-    pub total: u64,
-    /// Whether more rows wait after `cursor`.
-    pub more: bool,
-    /// Whether the position asked for is useless, and the follower must load again from 0.
-    pub reset: bool,
-    /// Whether this is the last page, because the follower's key has ended.
-    pub ended: bool,
     /// The changes, in ascending sequence.
     pub rows: RowsText,
 }
 
-/// Rows of a page, ready to be sent.
+/// Rows of a page, and which keys they say are removed because edges could not hold or read them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowsText {
-    /// Objects with commas between.
-    text: Vec<u8>,
-    count: usize,
-    last: Option<Cursor>,
+    written: WrittenRows,
     withheld: Withheld,
 }
 
@@ -83,51 +61,19 @@ pub(super) struct Secret {
     digest: SecretDigest,
 }
 
-/// What stands before the rows.
-#[derive(Serialize)]
-struct Frame<'a> {
-    epoch: &'a Epoch,
-    cursor: Cursor,
-    purged: Cursor,
-    total: u64,
-    more: bool,
-    reset: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    ended: bool,
-}
-
 impl FeedText {
     /// The page for a follower whose position means nothing in this feed.
     #[must_use]
     pub fn reset_of(epoch: Epoch, latest: Cursor, purged: Cursor, total: u64) -> Self {
-        let rows = RowsText::default();
-        Self { epoch, latest, cursor: Cursor(0), purged, total, more: false, reset: true, ended: false, rows }
+        let head =
+            FeedHead { epoch, cursor: Cursor(0), purged, total, more: false, reset: true, ended: false };
+        Self { head, latest, rows: RowsText::default() }
     }
 
     /// The whole page.
-    ///
-    /// # Errors
-    ///
-    /// None that can happen: the frame has a JSON form.
-    pub fn to_json(&self) -> Result<Vec<u8>, StoreError> {
-        let Self { epoch, latest: _, cursor, purged, total, more, reset, ended, rows } = self;
-        let mut json = Vec::with_capacity(FRAME_LEN_MAX + rows.text.len());
-        let frame = Frame {
-            epoch,
-            cursor: *cursor,
-            purged: *purged,
-            total: *total,
-            more: *more,
-            reset: *reset,
-            ended: *ended,
-        };
-        write(&mut json, &frame)?;
-        // In place of the brace that ends the frame.
-        json.pop();
-        json.extend_from_slice(b",\"keys\":[");
-        json.extend_from_slice(&rows.text);
-        json.extend_from_slice(b"]}");
-        Ok(json)
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        self.rows.written.to_page(&self.head)
     }
 }
 
@@ -135,13 +81,13 @@ impl RowsText {
     /// How many rows there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.count
+        self.written.count()
     }
 
     /// Sequence number of the last row.
     #[must_use]
     pub fn last(&self) -> Option<Cursor> {
-        self.last
+        self.written.last()
     }
 
     /// The withheld keys.
@@ -152,7 +98,7 @@ impl RowsText {
 
     /// Bytes of all rows.
     pub(super) fn text_len(&self) -> usize {
-        self.text.len()
+        self.written.json_len()
     }
 
     /// Adds a key, which must come after the rows so far. A key that edges cannot hold or read is added as
@@ -161,91 +107,32 @@ impl RowsText {
         if key.is_ended {
             return self.push_removed(key.seq, key.id);
         }
-        let secret = key.secret.as_ref().filter(|_| key.expiration.is_none_or(|end| end >= 0));
-        match (key.why_withheld(), secret) {
-            (None, Some(secret)) => self.push_live(key, secret),
-            (why, _) => {
-                self.withheld.note(key.id, why.unwrap_or(WhyWithheld::Unreadable));
+        // A row without an id cannot be sent at all; nobody can present such a key either.
+        match key.as_wire() {
+            Ok(wire) if KeyId::check(key.id).is_ok() => Ok(self.written.push_live(key.seq, key.id, &wire)?),
+            Ok(_) => {
+                self.withheld.note(key.id, WhyWithheld::Unreadable);
+                Ok(())
+            }
+            Err(why) => {
+                self.withheld.note(key.id, why);
                 self.push_removed(key.seq, key.id)
             }
         }
     }
 
-    fn push_live(&mut self, key: &FeedKey<'_>, secret: &Secret) -> Result<(), StoreError> {
-        if !withheld::is_id(key.id) {
-            self.withheld.note(key.id, WhyWithheld::Unreadable);
-            return Ok(());
-        }
-        self.begin_row(key.seq, key.id)?;
-        self.field("salt", &secret.salt)?;
-        self.field("digest", &secret.digest)?;
-        if let Some(expiration) = key.expiration {
-            self.field("expiration", &expiration)?;
-        }
-        self.field("name", key.name)?;
-        self.name("owner");
-        self.text.extend_from_slice(b"{\"username\":");
-        write(&mut self.text, key.username)?;
-        self.field("realm", key.realm)?;
-        self.text.push(b'}');
-        self.json("roles", key.roles);
-        if key.vouched_roles != "[]" {
-            self.json("vouched_roles", key.vouched_roles);
-        }
-        self.json("limited_by", key.limited_by);
-        if key.metadata != "{}" {
-            self.json("metadata", key.metadata);
-            if key.is_metadata_vouched {
-                self.json("metadata_vouched", "true");
-            }
-        }
-        self.text.push(b'}');
-        Ok(())
-    }
-
     /// Adds a key that has ended or was removed for good, which must come after the rows so far.
     pub(super) fn push_removed(&mut self, seq: Cursor, id: &str) -> Result<(), StoreError> {
-        if !withheld::is_id(id) {
+        if KeyId::check(id).is_err() {
             return Ok(());
         }
-        self.begin_row(seq, id)?;
-        self.field("removed", &true)?;
-        self.text.push(b'}');
-        Ok(())
+        Ok(self.written.push_removed(seq, id)?)
     }
+}
 
-    fn begin_row(&mut self, seq: Cursor, id: &str) -> Result<(), StoreError> {
-        if self.last.is_some_and(|last| seq <= last) {
-            return Err(StoreError::Corrupt("order of changes"));
-        }
-        if self.text.is_empty() {
-            self.text.reserve(ROWS_LEN_FIRST);
-        } else {
-            self.text.push(b',');
-        }
-        self.text.extend_from_slice(b"{\"seq\":");
-        write(&mut self.text, &seq)?;
-        self.count += 1;
-        self.last = Some(seq);
-        self.field("id", id)
-    }
-
-    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), StoreError> {
-        self.name(name);
-        write(&mut self.text, value)
-    }
-
-    /// Adds what is known to be JSON.
-    fn json(&mut self, name: &str, text: &str) {
-        self.name(name);
-        self.text.extend_from_slice(text.as_bytes());
-    }
-
-    /// Begins a field that is not the first. No name of one needs an escape.
-    fn name(&mut self, name: &str) {
-        self.text.extend_from_slice(b",\"");
-        self.text.extend_from_slice(name.as_bytes());
-        self.text.extend_from_slice(b"\":");
+impl From<RowOutOfOrder> for StoreError {
+    fn from(_: RowOutOfOrder) -> Self {
+        Self::Corrupt("order of changes")
     }
 }
 
@@ -291,10 +178,6 @@ const fn digit(letter: u8) -> u8 {
     let (decimal, alphabetic) = (letter.wrapping_sub(b'0'), (letter | 0x20).wrapping_sub(b'a'));
     let of_decimal = if decimal < 10 { decimal } else { NO_DIGIT };
     if alphabetic < 6 { alphabetic + 10 } else { of_decimal }
-}
-
-fn write<T: Serialize + ?Sized>(json: &mut Vec<u8>, value: &T) -> Result<(), StoreError> {
-    serde_json::to_writer(json, value).map_err(|error| StoreError::Unavailable(error.into()))
 }
 
 #[cfg(test)]

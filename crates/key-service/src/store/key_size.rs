@@ -1,6 +1,6 @@
 //! The size of a key that is to be stored: every edge must be able to hold it.
 
-use latchkey_key_feed::{ListSize, MetadataSize, RowProblem, RowSize, header_value};
+use latchkey_key_feed::{ListSize, MetadataSize, RowProblem, RowSize, WireObject, header_value};
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use serde_json::{Map, Value};
 
@@ -69,7 +69,7 @@ pub fn problems_of_descriptors(own: Option<&RoleDescriptors>, limited_by: &RoleD
 
 /// `None` when an edge could not read it.
 fn metadata_size(metadata: &Map<String, Value>) -> Option<MetadataSize> {
-    MetadataSize::of_json(&serde_json::to_string(metadata).ok()?).ok()
+    Some(WireObject::measured(&serde_json::to_string(metadata).ok()?).ok()?.1)
 }
 
 fn too_deep() -> String {

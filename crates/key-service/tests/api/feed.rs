@@ -35,7 +35,7 @@ async fn a_row_is_all_that_an_edge_needs() {
     assert_eq!((record.owner.username.as_str(), record.owner.realm.as_str()), ("own", "file"));
     assert_eq!(record.roles, ["reader", "writer"]);
     assert_eq!(record.limited_by, ["own"]);
-    assert_eq!(json!(record.metadata), json!({"team": "x"}));
+    assert_eq!(record.metadata, r#"{"team":"x"}"#);
 }
 
 // An invalidated key is a row with `removed`, at its new sequence number.

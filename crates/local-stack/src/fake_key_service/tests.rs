@@ -24,7 +24,7 @@ fn record(text: &str) -> KeyRecord {
         roles: Vec::new(),
         vouched_roles: Vec::new(),
         limited_by: Vec::new(),
-        metadata: serde_json::Map::new(),
+        metadata: "{}".to_owned(),
         metadata_vouched: true,
     }
 }

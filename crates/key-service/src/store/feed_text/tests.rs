@@ -39,9 +39,9 @@ fn followed(key: &FeedKey<'_>) -> (Vec<FeedRow>, Withheld) {
     rows.push(key).unwrap();
     let withheld = rows.withheld().clone();
     let epoch = Epoch::try_from("e".to_owned()).unwrap();
-    let text = FeedText { rows, ..FeedText::reset_of(epoch, Cursor(2), Cursor(0), 2) };
-    let text = FeedText { reset: false, cursor: Cursor(2), ..text };
-    (FeedPage::parse(&text.to_json().unwrap(), Cursor(0)).unwrap().keys, withheld)
+    let mut text = FeedText { rows, ..FeedText::reset_of(epoch, Cursor(2), Cursor(0), 2) };
+    (text.head.reset, text.head.cursor) = (false, Cursor(2));
+    (FeedPage::parse(&text.to_json(), Cursor(0)).unwrap().keys, withheld)
 }
 
 #[test]

@@ -4,9 +4,11 @@
 //! says that such a key was removed: edges refuse the key, which is safe, and the feed goes on. The key is
 //! counted, and named in the log.
 
-use latchkey_key_feed::{KeyId, ListSize, MetadataSize, RowSize, header_value};
+use std::borrow::Cow;
 
-use super::FeedKey;
+use latchkey_key_feed::{Malformed, RowSize, UnixMillis, WireKey, WireObject, WireTexts, header_value};
+
+use super::{FeedKey, Secret};
 use crate::limits::rows::WITHHELD_KEYS_NAMED_MAX;
 use crate::telemetry;
 
@@ -29,33 +31,45 @@ pub struct Withheld {
 }
 
 impl FeedKey<'_> {
-    /// Why it cannot be told as it is, if it cannot.
-    pub(super) fn why_withheld(&self) -> Option<WhyWithheld> {
-        match self.row_size() {
-            None => Some(WhyWithheld::Unreadable),
-            Some(size) if !size.fits_a_record() => Some(WhyWithheld::TooLarge),
-            Some(_) => None,
-        }
-    }
-
-    /// `None` when an edge could not read it.
-    fn row_size(&self) -> Option<RowSize> {
-        ListSize::of_json(self.vouched_roles).ok()?;
-        Some(RowSize {
+    /// The key as the feed tells it, or why it cannot be told as it is.
+    pub(super) fn as_wire(&self) -> Result<WireKey<'_>, WhyWithheld> {
+        let (roles, size_of_roles) = WireTexts::measured(self.roles)?;
+        let (vouched_roles, _) = WireTexts::measured(self.vouched_roles)?;
+        let (limited_by, size_of_limits) = WireTexts::measured(self.limited_by)?;
+        let (metadata, size_of_metadata) = WireObject::measured(self.metadata)?;
+        let size = RowSize {
             id_len: self.id.len(),
             name_len: header_value::encoded_len(self.name),
             owner_len: header_value::encoded_len(self.username) + header_value::encoded_len(self.realm),
-            roles: ListSize::of_json(self.roles).ok()?,
-            limited_by: ListSize::of_json(self.limited_by).ok()?,
-            metadata: MetadataSize::of_json(self.metadata).ok()?,
+            roles: size_of_roles,
+            limited_by: size_of_limits,
+            metadata: size_of_metadata,
+        };
+        if !size.fits_a_record() {
+            return Err(WhyWithheld::TooLarge);
+        }
+        let Secret { salt, digest } = *self.secret.as_ref().ok_or(WhyWithheld::Unreadable)?;
+        let expiration = self.expiration.map(u64::try_from).transpose();
+        Ok(WireKey {
+            salt,
+            digest,
+            expiration: expiration.map_err(|_| WhyWithheld::Unreadable)?.map(UnixMillis),
+            name: Cow::Borrowed(self.name),
+            username: Cow::Borrowed(self.username),
+            realm: Cow::Borrowed(self.realm),
+            roles,
+            vouched_roles,
+            limited_by,
+            metadata,
+            metadata_vouched: self.is_metadata_vouched && !metadata.is_empty(),
         })
     }
 }
 
-/// Whether an edge can read it as an id. A row without an id cannot be sent at all; nobody can present such a
-/// key either.
-pub(super) fn is_id(id: &str) -> bool {
-    KeyId::check(id).is_ok()
+impl From<Malformed> for WhyWithheld {
+    fn from(_: Malformed) -> Self {
+        Self::Unreadable
+    }
 }
 
 impl Withheld {

@@ -1,6 +1,6 @@
 //! The keys in the order of their latest change.
 
-use latchkey_key_feed::{Cursor, Epoch, KeyId, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedHead, KeyId, UnixMillis};
 
 use crate::store::feed_text::{FeedText, RowsText};
 use crate::store::sql::SqlStore;
@@ -33,29 +33,28 @@ impl SqlStore {
     ) -> Result<FeedText, StoreError> {
         let mut snapshot = self.begin_snapshot().await?;
         let state = feed_state(&snapshot.fetch_one(Query::new(FEED_STATE)).await?)?;
-        let mut page = FeedText {
+        let head = FeedHead {
             epoch: state.epoch,
-            latest: state.latest,
             cursor: state.latest,
             purged: state.purged_through,
             total: state.keys_live,
             more: false,
             reset: false,
             ended: false,
-            rows: RowsText::default(),
         };
         // A follower before the purge may hold keys whose removal is forgotten, unless it has been loading
         // since the purge. A cursor from the future belongs to a store that was since restored from a copy.
         let is_load = after == Cursor(0) || purged == Some(state.purged_through);
         if (after < state.purged_through && !is_load) || after > state.latest {
-            return Ok(FeedText::reset_of(page.epoch, page.latest, page.purged, page.total));
+            return Ok(FeedText::reset_of(head.epoch, state.latest, head.purged, head.total));
         }
+        let mut page = FeedText { head, latest: state.latest, rows: RowsText::default() };
         if after == state.latest {
             return Ok(page);
         }
-        (page.rows, page.more) = in_time(changes_after(&mut snapshot, after, rows_max)).await?;
-        if let (true, Some(last)) = (page.more, page.rows.last()) {
-            page.cursor = last;
+        (page.rows, page.head.more) = in_time(changes_after(&mut snapshot, after, rows_max)).await?;
+        if let (true, Some(last)) = (page.head.more, page.rows.last()) {
+            page.head.cursor = last;
         }
         Ok(page)
     }
@@ -76,17 +75,9 @@ impl SqlStore {
             return Ok(FeedText::reset_of(epoch, latest, purged, total));
         }
         let wanted = rows_between(&mut snapshot, after, through, rows_max).await?;
-        let mut page = FeedText {
-            epoch,
-            latest,
-            cursor: after.max(through),
-            purged,
-            total,
-            more: false,
-            reset: false,
-            ended: true,
-            rows: RowsText::default(),
-        };
+        let cursor = after.max(through);
+        let head = FeedHead { epoch, cursor, purged, total, more: false, reset: false, ended: true };
+        let mut page = FeedText { head, latest, rows: RowsText::default() };
         if wanted == 0 {
             return Ok(page);
         }
@@ -95,7 +86,7 @@ impl SqlStore {
         (page.rows, _) = in_time(changes_after(&mut snapshot, after, rows_max)).await?;
         let is_all = usize::try_from(wanted).is_ok_and(|wanted| page.rows.count() >= wanted);
         if let (false, Some(last)) = (is_all, page.rows.last()) {
-            (page.cursor, page.more, page.ended) = (last, true, false);
+            (page.head.cursor, page.head.more, page.head.ended) = (last, true, false);
         }
         Ok(page)
     }

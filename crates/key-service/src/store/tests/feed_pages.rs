@@ -87,7 +87,7 @@ async fn a_row_carries_what_an_edge_needs() {
     assert_eq!((&record.name, record.expiration), (&key.name, key.expiration));
     assert_eq!((record.owner.username.as_str(), record.owner.realm.as_str()), ("alice", "file"));
     assert_eq!((record.roles.as_slice(), record.limited_by.len()), (["reader".to_owned()].as_slice(), 2));
-    assert_eq!(record.metadata, key.metadata);
+    assert_eq!(record.metadata, json!(key.metadata).to_string());
     assert_eq!((page.cursor, page.total), (Cursor(4), 1));
 }
 
@@ -134,7 +134,7 @@ async fn a_page_ends_before_it_is_too_long_for_the_proxy() {
     }
     let page = scratch.store.parsed_page(Cursor(0), 1_000).await.unwrap();
     assert!(page.more);
-    let len = scratch.store.feed_page(Cursor(0), 1_000).await.unwrap().to_json().unwrap().len();
+    let len = scratch.store.feed_page(Cursor(0), 1_000).await.unwrap().to_json().len();
     assert!(len < FEED_ROWS_LEN_MAX + 2 * REQUEST_BODY_LEN_MAX, "{len}");
     let mut followed = Followed::default();
     followed.catch_up(&scratch.store, 1_000).await;
@@ -163,7 +163,7 @@ async fn keys_of_any_length_and_removed_ones_are_in_the_order_of_their_changes()
     for (number, row) in whole.keys.iter().enumerate() {
         let FeedRow::Live { seq, record } = row else { panic!("{row:?}") };
         assert_eq!((seq.0, record.id.as_str()), (number as u64 + 2, format!("k{number}").as_str()));
-        assert_eq!(record.metadata.contains_key("blob"), number % 7 == 3, "{number}");
+        assert_eq!(record.metadata.contains("\"blob\""), number % 7 == 3, "{number}");
         assert_eq!(record.name.contains('\u{2028}'), number % 5 == 2, "{number}");
         assert_eq!(record.name.ends_with('\u{1f}'), number % 11 == 6, "{number}");
     }
