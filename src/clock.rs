@@ -17,6 +17,7 @@
 //! A clock that fails is not 0 o'clock: there is no time then, and so no verdict but a refusal.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 
@@ -116,6 +117,12 @@ impl Moment {
     #[must_use]
     pub fn no_later_than(self, end: Self) -> Self {
         Self { wall: self.wall.min(end.wall), monotonic: self.monotonic.min(end.monotonic) }
+    }
+
+    /// The moment `duration` later.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self { wall: self.wall.plus(duration), monotonic: self.monotonic.plus(duration) }
     }
 
     /// The moment `millis` later.

@@ -1,12 +1,14 @@
 //! What the operator asks for.
 //!
-//! One JSON object, described field by field in `docs/configuration.md`. It is read once, when the proxy loads it, and either
-//! gives a [`Config`] in which everything holds, or one message that names every mistake by its path. The message never
-//! repeats a value: some are secret, and a secret may have been put in the wrong place.
+//! One JSON object, described field by field in `docs/configuration.md`. It is read once, when the proxy
+//! loads it, and either gives a [`Config`] in which everything holds, or one message that names every mistake
+//! by its path. The message never repeats a value: some are secret, and a secret may have been put in the
+//! wrong place.
 
 use std::fmt;
 use std::time::Duration;
 
+use latchkey_key_feed::EdgeName;
 use latchkey_key_feed::credential::SCHEME;
 
 use crate::credential;
@@ -41,7 +43,7 @@ pub struct Config {
     /// Whether the upstream gets the credential.
     pub forward_credential: bool,
     /// The name of this proxy process; `None` is the proxy's node id.
-    pub edge: Option<String>,
+    pub edge: Option<EdgeName>,
 }
 
 /// What a request needs to pass. Whatever it is, no request keeps an identity header that its client sent.
@@ -168,7 +170,8 @@ impl Config {
         let start_up_wait = reading.span(&START_UP_WAIT);
         let identity = identity(&mut reading);
         let forward_credential = reading.flag(&FORWARD_CREDENTIAL);
-        let edge = reading.text(&EDGE);
+        // A text of the allowed characters is a name.
+        let edge = reading.text(&EDGE).and_then(|text| EdgeName::try_from(text).ok());
 
         let problems = reading.into_problems();
         match (authentication, key_service, staleness, start_up_wait, identity) {
@@ -330,7 +333,8 @@ fn staleness(
     if refuse_after < stale_after {
         reading.note(REFUSE_AFTER.path, Problem::RefusesBeforeStale);
     }
-    // With nothing to tell, the service answers only when the wait is over, and only an answer makes the table fresh.
+    // With nothing to tell, the service answers only when the wait is over, and only an answer makes the
+    // table fresh.
     if stale_after <= wait?.saturating_add(fetch_timeout?) {
         reading.note(STALE_AFTER.path, Problem::StaleWhileIdle);
     }

@@ -69,7 +69,7 @@ pub const SWEEP_PAGES_PER_TICK: u32 = 2_048;
 
 /// Rows asked of the feed at once: 1,000 apply in about 5 milliseconds, the longest the follower holds its
 /// thread.
-pub const FEED_ROWS_PER_POLL: u32 = 1_000;
+pub const FEED_ROWS_PER_POLL: u64 = 1_000;
 
 /// How long the follower's lease lasts without renewal, in milliseconds: thirty ticks. It bounds how long the
 /// feed stands still after the following VM has died.
@@ -169,9 +169,6 @@ pub const FEED_PATH_LEN_MAX: usize = 256;
 
 /// Longest name of an environment variable, in bytes.
 pub const VARIABLE_LEN_MAX: usize = 256;
-
-/// Longest name of an edge, in bytes. A node id of Istio is about 100.
-pub const EDGE_LEN_MAX: usize = 256;
 
 /// Shortest long poll. A shorter one would ask the service more often than changes happen.
 pub const WAIT_MIN: Duration = Duration::from_secs(1);

@@ -31,17 +31,19 @@
 mod answering;
 mod back_off;
 mod departure;
-mod edge_name;
+
 mod housekeeping;
 mod instance;
 mod lease;
 mod note;
 mod poll;
+mod process_name;
 mod reading;
 mod register;
 mod sink;
 
 use std::mem;
+use std::time::Duration;
 
 use latchkey_key_feed::MonotonicMillis;
 
@@ -52,12 +54,12 @@ use crate::table::{Changes, LiveFeed, WriteError};
 use reading::{Load, LoadEnd, Reading};
 
 pub use departure::Departure;
-pub use edge_name::EdgeName;
 pub use housekeeping::Housekeeping;
-pub use instance::Instance;
+pub use instance::instance_of;
 pub use lease::{Candidate, FollowerId, Lease};
 pub use note::{LoadReason, Note, PollFailure};
-pub use poll::{FeedRequest, Poll};
+pub use poll::{FeedEndpoint, Poll};
+pub use process_name::ProcessName;
 pub use register::{Register, TableNumber};
 pub use sink::{FeedSink, FollowerTurn, PagedSink};
 
@@ -65,7 +67,7 @@ pub use sink::{FeedSink, FollowerTurn, PagedSink};
 pub struct Follower<K: FeedSink> {
     id: FollowerId,
     sink: K,
-    request: FeedRequest,
+    request: FeedEndpoint,
     /// For how long the last request said that keys may be admitted by its answer, in milliseconds.
     announced_ms: u64,
     state: State<K>,
@@ -119,7 +121,7 @@ enum State<K: FeedSink> {
 
 impl<K: FeedSink> Follower<K> {
     /// A follower that watches for its turn. Those of the first VMs come first: see [`FIRST_FOLLOWERS`].
-    pub fn new(id: FollowerId, sink: K, request: FeedRequest, now: MonotonicMillis) -> Self {
+    pub fn new(id: FollowerId, sink: K, request: FeedEndpoint, now: MonotonicMillis) -> Self {
         let stands_back_ms = if id.0 > FIRST_FOLLOWERS { IDLE_FIRST_MS } else { 0 };
         Self {
             id,
@@ -179,8 +181,7 @@ impl<K: FeedSink> Follower<K> {
     /// The request of the last step is on its way.
     pub fn sent(&mut self, call: CallId, now: Moment) {
         if let State::Sending { reading } = mem::replace(&mut self.state, State::Watching) {
-            let timeout_ms = self.request.timeout_ms(reading.wait_ms(&self.request));
-            let call_end = now.plus_millis(timeout_ms);
+            let call_end = now.plus(self.request.timeout(reading.wait(&self.request)));
             let until = call_end.monotonic.plus_millis(ANSWER_GRACE_MS);
             self.state = State::Polling { call, until, call_end, reading };
         }
@@ -251,10 +252,11 @@ impl<K: FeedSink> Follower<K> {
     }
 
     fn ask(&mut self, reading: Reading<K>, step: &mut Step) {
-        let wait_ms = reading.wait_ms(&self.request);
+        let wait = reading.wait(&self.request);
         self.announced_ms = self.sink.refuse_after_ms();
         let (after, epoch, purged) = (reading.cursor(), reading.epoch(), reading.purged());
-        step.poll = Some(self.request.poll(after, epoch, purged, wait_ms, self.announced_ms));
+        step.poll =
+            Some(self.request.poll(after, epoch, purged, wait, Duration::from_millis(self.announced_ms)));
         self.state = State::Sending { reading };
     }
 

@@ -1,16 +1,18 @@
 //! Every field of the configuration, in one table.
 //!
-//! The parser takes defaults and bounds from here, a name that is not here is unknown, and a test holds the table of
-//! `docs/configuration.md` to it. A default has its reason in that document.
+//! The parser takes defaults and bounds from here, a name that is not here is unknown, and a test holds the
+//! table of `docs/configuration.md` to it. A default has its reason in that document.
 
 use std::time::Duration;
+
+use latchkey_key_feed::limits::EDGE_NAME_LEN_MAX;
 
 use super::Authentication;
 use crate::identity::IdentityField;
 use crate::limits::{
-    AUTHORITY_LEN_MAX, CLUSTER_LEN_MAX, CREDENTIAL_LEN_MAX, EDGE_LEN_MAX, FEED_PATH_LEN_MAX,
-    FETCH_TIMEOUT_MAX, FETCH_TIMEOUT_MIN, REFUSE_AFTER_MAX, STALE_AFTER_MIN, START_UP_WAIT_MAX,
-    VARIABLE_LEN_MAX, WAIT_MAX, WAIT_MIN,
+    AUTHORITY_LEN_MAX, CLUSTER_LEN_MAX, CREDENTIAL_LEN_MAX, FEED_PATH_LEN_MAX, FETCH_TIMEOUT_MAX,
+    FETCH_TIMEOUT_MIN, REFUSE_AFTER_MAX, STALE_AFTER_MIN, START_UP_WAIT_MAX, VARIABLE_LEN_MAX, WAIT_MAX,
+    WAIT_MIN,
 };
 
 /// A field that may be given, by what it takes.
@@ -173,7 +175,8 @@ pub(super) static HEADERS: [HeaderField; 8] = [
     header("identity.headers.expiration", IdentityField::Expiration),
 ];
 
-/// Header names, and for each the dotted path of a metadata field to tell in it; in an object beside whether claims are told.
+/// Header names, and for each the dotted path of a metadata field to tell in it; in an object beside whether
+/// claims are told.
 pub(super) const METADATA_HEADERS: &str = "identity.metadata_headers";
 
 /// The dotted path, where a metadata header is an object.
@@ -182,7 +185,8 @@ pub(super) const METADATA_PATH: &str = "path";
 /// Whether the header tells what nobody vouches for.
 pub(super) const METADATA_CLAIMS: &str = "claims";
 
-/// The identity fields that are also written to filter state, for access logs, RBAC and rate limits. Each costs every request a call of the host.
+/// The identity fields that are also written to filter state, for access logs, RBAC and rate limits. Each
+/// costs every request a call of the host.
 pub(super) const FILTER_STATE: &str = "identity.filter_state";
 
 /// Whether the upstream gets the `authorization` header with the credential in it.
@@ -193,7 +197,7 @@ pub(super) static EDGE: TextField = TextField {
     path: "edge",
     words: "a name of letters, digits and - . _ ~ :",
     is_allowed: is_edge,
-    len_max: EDGE_LEN_MAX,
+    len_max: EDGE_NAME_LEN_MAX,
     default: None,
 };
 
@@ -246,8 +250,8 @@ fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The characters of `host [ ":" port ]` (RFC 3986, section 3.2.2), an IPv6 address in brackets included. Envoy clusters are
-/// often named with underscores, which resolvers accept too.
+/// The characters of `host [ ":" port ]` (RFC 3986, section 3.2.2), an IPv6 address in brackets included.
+/// Envoy clusters are often named with underscores, which resolvers accept too.
 fn is_authority(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte))
 }

@@ -1,3 +1,4 @@
+use latchkey_key_feed::EdgeName;
 use serde_json::{Value, json};
 
 use super::fields::{FIELDS, SpanField};
@@ -120,7 +121,10 @@ fn every_field_can_be_set() {
     assert_eq!(config.identity, IdentityHeaders::new(headers, filter_state).unwrap());
     assert_eq!(config.authentication, Authentication::Optional);
     assert!(config.forward_credential);
-    assert_eq!(config.edge.as_deref(), Some("sidecar~10.0.0.1~pod.ns~ns.svc.cluster.local"));
+    assert_eq!(
+        config.edge.as_ref().map(EdgeName::as_str),
+        Some("sidecar~10.0.0.1~pod.ns~ns.svc.cluster.local")
+    );
 }
 
 #[test]

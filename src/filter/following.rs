@@ -4,7 +4,7 @@
 use std::cell::{OnceCell, RefCell, RefMut};
 use std::time::Duration;
 
-use latchkey_key_feed::MonotonicMillis;
+use latchkey_key_feed::{EdgeName, MonotonicMillis};
 
 use super::{Filter, feed_call, millis};
 use crate::clock::{Moment, Tick};
@@ -12,8 +12,8 @@ use crate::gate::Freshness;
 use crate::host::{Host, HostAnswer, HostFailed, LogLevel};
 use crate::limits::{TICK_BUSY_MS, TICK_MS};
 use crate::refresh::{
-    CallId, Departure, EdgeName, FeedRequest, Follower, FollowerId, Housekeeping, Instance, LoadReason, Note,
-    Register, Step, TableNumber,
+    CallId, Departure, FeedEndpoint, Follower, FollowerId, Housekeeping, LoadReason, Note, ProcessName,
+    Register, Step, TableNumber, instance_of,
 };
 use crate::table::{KeyTable, LiveFeed, SharedNames};
 
@@ -28,7 +28,7 @@ pub(super) struct Following<H: Host> {
 /// A plugin that counts among those of its table.
 struct Joined<H: Host> {
     number: TableNumber,
-    request: FeedRequest,
+    request: FeedEndpoint,
     follower: RefCell<Follower<H::Sink>>,
     housekeeping: RefCell<Housekeeping<H>>,
 }
@@ -135,15 +135,15 @@ impl<H: Host> Filter<H> {
         joined.get()
     }
 
-    fn feed_request(&self, number: TableNumber) -> FeedRequest {
+    fn feed_request(&self, number: TableNumber) -> FeedEndpoint {
         let service = &self.config.key_service;
         let vm_id = self.host.vm_id().unwrap_or_default();
-        FeedRequest {
+        FeedEndpoint {
             path: service.path.clone(),
             edge: self.edge_name(number),
-            instance: Instance::of(number, &vm_id, self.following.names.table()),
-            wait_ms: millis(service.wait),
-            fetch_timeout_ms: millis(service.fetch_timeout),
+            instance: instance_of(number, &vm_id, self.following.names.table()),
+            wait: service.wait,
+            fetch_timeout: service.fetch_timeout,
         }
     }
 
@@ -237,10 +237,11 @@ impl<H: Host> Filter<H> {
     }
 
     /// The name of this process for the operator. A process that nobody has named is heard of in the log.
-    fn edge_name(&self, drawn: TableNumber) -> String {
+    fn edge_name(&self, drawn: TableNumber) -> EdgeName {
         let node_id = self.host.node_id().unwrap_or_default();
-        let name = EdgeName::of(self.config.edge.as_deref(), &node_id, drawn);
-        if let EdgeName::Drawn(name) = &name {
+        let name = ProcessName::of(self.config.edge.as_ref(), &node_id, drawn);
+        if let ProcessName::Drawn(name) = &name {
+            let name = name.as_str();
             self.host.log(
                 LogLevel::Warn,
                 format_args!(
@@ -248,6 +249,6 @@ impl<H: Host> Filter<H> {
                 ),
             );
         }
-        name.into_text()
+        name.into_name()
     }
 }

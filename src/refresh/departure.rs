@@ -23,7 +23,7 @@
 use latchkey_key_feed::MonotonicMillis;
 
 use super::CallId;
-use super::poll::{FeedRequest, Poll};
+use super::poll::{FeedEndpoint, Poll};
 use super::register::{Register, TableNumber};
 use super::sink::FeedSink;
 use crate::limits::{GOODBYE_MS, LINGER_MS};
@@ -36,7 +36,7 @@ pub struct Departure<S, K: FeedSink> {
     sink: K,
     table: TableIdentity,
     number: TableNumber,
-    request: FeedRequest,
+    request: FeedEndpoint,
     state: State<K::Clearing>,
 }
 
@@ -55,7 +55,7 @@ impl<S: SharedStore + Clone, K: FeedSink> Departure<S, K> {
         names: &SharedNames,
         sink: K,
         number: TableNumber,
-        request: FeedRequest,
+        request: FeedEndpoint,
         now: MonotonicMillis,
     ) -> Self {
         Self {

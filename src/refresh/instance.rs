@@ -5,42 +5,23 @@
 //! given one name. What one of them has applied the others may not have, so each has an identity of its own,
 //! by which the key service counts it.
 
-use std::fmt::Write as _;
-
+use latchkey_key_feed::EdgeInstance;
 use sha2::{Digest as _, Sha256};
 
 use super::register::TableNumber;
 use crate::table::TableIdentity;
 
-/// The identity of one table of one process: 32 lower-case hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Instance(String);
-
-/// How many bytes of the digest are told: 128 bits, so that no two tables of any fleet meet.
-const BYTES: usize = 16;
-
-impl Instance {
-    /// The identity of the table with that number, of the plugins with that `vm_id`, which has that identity
-    /// within it.
-    #[must_use]
-    pub fn of(number: TableNumber, vm_id: &[u8], table: TableIdentity) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(number.0.to_le_bytes());
-        hash.update(table.to_bytes());
-        hash.update(vm_id);
-        let mut text = String::with_capacity(2 * BYTES);
-        for byte in hash.finalize().into_iter().take(BYTES) {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text)
-    }
-
-    /// The identity as it is told.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// The identity of the table with that number, of the plugins with that `vm_id`, which has that identity
+/// within it. 128 bits are told, so that no two tables of any fleet meet.
+#[must_use]
+pub fn instance_of(number: TableNumber, vm_id: &[u8], table: TableIdentity) -> EdgeInstance {
+    let mut hash = Sha256::new();
+    hash.update(number.0.to_le_bytes());
+    hash.update(table.to_bytes());
+    hash.update(vm_id);
+    let hash: [u8; 32] = hash.finalize().into();
+    let (told, _) = hash.split_first_chunk().unwrap_or((&[0; 16], &[]));
+    EdgeInstance::from(*told)
 }
 
 #[cfg(test)]
@@ -55,15 +36,9 @@ mod tests {
         let told: HashSet<_> = all
             .map(|(number, vm_id, table)| {
                 let table = TableIdentity::from_bytes([table; 8]);
-                Instance::of(TableNumber(number), vm_id.as_bytes(), table).0
+                instance_of(TableNumber(number), vm_id.as_bytes(), table)
             })
             .into();
         assert_eq!(told.len(), all.len());
-        for text in told {
-            assert!(
-                text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
-                "{text}"
-            );
-        }
     }
 }

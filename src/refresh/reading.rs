@@ -1,8 +1,10 @@
 //! What the follower reads answers into, and what that makes it ask.
 
+use std::time::Duration;
+
 use latchkey_key_feed::{Cursor, Epoch, FeedHead};
 
-use super::poll::FeedRequest;
+use super::poll::FeedEndpoint;
 use super::sink::FeedSink;
 use crate::table::{LiveFeed, Refresh};
 
@@ -100,10 +102,10 @@ impl<K: FeedSink> Reading<K> {
 
     /// How long the service may hold its answer back. Only a table known to be current has nothing better to
     /// do than wait.
-    pub(super) fn wait_ms(&self, request: &FeedRequest) -> u64 {
+    pub(super) fn wait(&self, request: &FeedEndpoint) -> Duration {
         match self {
-            Self::Following { confirmed: true, .. } => request.wait_ms,
-            Self::Following { confirmed: false, .. } | Self::Loading { .. } => 0,
+            Self::Following { confirmed: true, .. } => request.wait,
+            Self::Following { confirmed: false, .. } | Self::Loading { .. } => Duration::ZERO,
         }
     }
 

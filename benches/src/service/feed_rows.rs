@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use latchkey_filter::limits::FEED_ROWS_PER_POLL;
+use latchkey_key_feed::{Cursor, FeedRequest};
 use latchkey_local_stack::http::Request;
 use latchkey_local_stack::http::http1::Http1Connection;
 use latchkey_local_stack::key_service::{CreatedKey, KeyServiceClient};
@@ -18,7 +19,7 @@ use crate::samples::Samples;
 use crate::service::place::Database;
 
 /// How it is read: the name of the figure, how many read at once, and how many rows they ask for.
-const WAYS: [(&str, usize, u32); 3] =
+const WAYS: [(&str, usize, u64); 3] =
     [("as-the-filter", 1, FEED_ROWS_PER_POLL), ("largest-pages", 1, 10_000), ("together", 4, 10_000)];
 
 /// What one reading of the whole feed found.
@@ -76,7 +77,7 @@ fn read_together(
     client: &KeyServiceClient,
     key: &CreatedKey,
     followers: usize,
-    rows_a_page: u32,
+    rows_a_page: u64,
 ) -> Result<Reading> {
     let readings = thread::scope(|scope| {
         let reading: Vec<_> =
@@ -91,12 +92,15 @@ fn read_together(
     }))
 }
 
-fn read_all(client: &KeyServiceClient, key: &CreatedKey, rows_a_page: u32) -> Result<Reading> {
+fn read_all(client: &KeyServiceClient, key: &CreatedKey, rows_a_page: u64) -> Result<Reading> {
     let mut connection = Http1Connection::open(client.address())?;
     let (mut reading, mut after) = (Reading { rows: 0, bytes: 0, seconds: 0.0 }, 0);
     let began = Instant::now();
     loop {
-        let path = format!("/_latchkey/feed?after={after}&limit={rows_a_page}");
+        let request =
+            FeedRequest { after: Cursor(after), limit: Some(rows_a_page), ..FeedRequest::default() };
+        let mut path = "/_latchkey/feed".to_owned();
+        request.push_query(&mut path);
         let answer = connection.exchange(&Request::get(&path).api_key(&key.encoded))?;
         ensure!(answer.status == 200, "{} {}", answer.status, answer.text());
         let body = answer.text();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use latchkey_key_feed::{AskingEdge, Cursor, EdgeName, FeedRequest};
 use latchkey_local_stack::key_service::{CreatedKey, KeyServiceClient};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,6 +23,9 @@ use crate::service::place::Database;
 
 /// How many connect at once: what the queue of a listener holds.
 const CONNECTING_MAX: usize = 64;
+
+/// How long a follower lets the service wait for a change: as long as it may.
+const WAIT: Duration = Duration::from_secs(60);
 
 /// Longest wait for anything here.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -113,17 +117,24 @@ struct Heard {
     times: Vec<f64>,
 }
 
-fn request(key: &CreatedKey, after: u64, wait: &str, edge: usize) -> String {
-    format!(
-        "GET /_latchkey/feed?after={after}&limit=1000&wait={wait}&edge=edge-{edge} HTTP/1.1\r\nhost: bench\r\n\
-         authorization: ApiKey {}\r\n\r\n",
-        key.encoded
-    )
+fn request(key: &CreatedKey, after: u64, wait: Duration, edge: usize) -> String {
+    let name = EdgeName::of_node_id(format!("edge-{edge}").as_bytes());
+    let request = FeedRequest {
+        after: Cursor(after),
+        limit: Some(1_000),
+        wait: Some(wait),
+        edge: Some(AskingEdge { name, instance: None, refuse_after: None }),
+        ..FeedRequest::default()
+    };
+    let mut path = "/_latchkey/feed".to_owned();
+    request.push_query(&mut path);
+    let encoded = &key.encoded;
+    format!("GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: ApiKey {encoded}\r\n\r\n")
 }
 
 async fn current_cursor(address: SocketAddr, key: &CreatedKey) -> Result<u64> {
     let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(request(key, 0, "0s", 0).as_bytes()).await?;
+    stream.write_all(request(key, 0, Duration::ZERO, 0).as_bytes()).await?;
     let body = answer(&mut stream).await?;
     let rest = body.split_once("\"cursor\":").context("an answer has a cursor")?.1;
     Ok(rest.split(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default().parse()?)
@@ -138,7 +149,7 @@ async fn wait_all(
 ) -> Result<Vec<TcpStream>> {
     let connecting = Arc::new(Semaphore::new(CONNECTING_MAX));
     let opening = (0..count).map(|edge| {
-        let (connecting, text) = (Arc::clone(&connecting), request(key, cursor, "60s", edge));
+        let (connecting, text) = (Arc::clone(&connecting), request(key, cursor, WAIT, edge));
         async move {
             let _turn = connecting.acquire().await?;
             let mut stream = TcpStream::connect(address).await.context("mind the limit of open files")?;
@@ -160,7 +171,7 @@ async fn wait_all(
 
 async fn ask_again(streams: &mut [TcpStream], key: &CreatedKey, cursor: u64) -> Result<()> {
     for (edge, stream) in streams.iter_mut().enumerate() {
-        stream.write_all(request(key, cursor, "60s", edge).as_bytes()).await?;
+        stream.write_all(request(key, cursor, WAIT, edge).as_bytes()).await?;
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     Ok(())

@@ -1,9 +1,10 @@
 //! Any text as the value of a header.
 //!
-//! Names of owners, roles and keys are free text. A line break would end the header, and a proxy that met one would refuse
-//! the request; bytes beyond ASCII mean something else to every reader (RFC 9110, section 5.5). So only visible ASCII is
-//! kept and the rest is percent-encoded (RFC 3986, section 2.1), byte by byte of its UTF-8. The comma is encoded too, so that
-//! it separates the items of a list and nothing else; a reader splits at commas first and decodes second.
+//! Names of owners, roles and keys are free text. A line break would end the header, and a proxy that met one
+//! would refuse the request; bytes beyond ASCII mean something else to every reader (RFC 9110, section 5.5).
+//! So only visible ASCII is kept and the rest is percent-encoded (RFC 3986, section 2.1), byte by byte of its
+//! UTF-8. The comma is encoded too, so that it separates the items of a list and nothing else; a reader
+//! splits at commas first and decodes second.
 
 /// The text with everything but visible ASCII, and `%` and `,`, percent-encoded.
 #[must_use]
@@ -19,7 +20,8 @@ pub fn needs_encoding(text: &str) -> bool {
     !text.bytes().all(stays)
 }
 
-/// How many bytes [`encode`] makes of the text. The key service bounds a key by what its texts come to in headers.
+/// How many bytes [`encode`] makes of the text. The key service bounds a key by what its texts come to in
+/// headers.
 #[must_use]
 pub fn encoded_len(text: &str) -> usize {
     text.bytes().map(|byte| if stays(byte) { 1 } else { 3 }).sum()
@@ -43,11 +45,16 @@ fn push_encoded(value: &mut String, text: &str) {
         if stays(byte) {
             value.push(char::from(byte));
         } else {
-            value.push('%');
-            value.push(upper_hex(byte >> 4));
-            value.push(upper_hex(byte & 0xF));
+            push_percent_encoded(value, byte);
         }
     }
+}
+
+/// Appends a byte as RFC 3986, section 2.1, writes it.
+pub(crate) fn push_percent_encoded(text: &mut String, byte: u8) {
+    text.push('%');
+    text.push(upper_hex(byte >> 4));
+    text.push(upper_hex(byte & 0xF));
 }
 
 fn stays(byte: u8) -> bool {

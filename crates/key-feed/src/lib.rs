@@ -8,7 +8,10 @@
 //! behaves the same in the service, in the proxy and in a test.
 
 pub mod credential;
+mod edge_instance;
+mod edge_name;
 mod feed_page;
+mod feed_request;
 pub mod header_value;
 mod key_id;
 mod key_record;
@@ -16,14 +19,21 @@ pub mod limits;
 mod monotonic_millis;
 mod secret;
 mod unix_millis;
+mod whole_millis;
 
+pub use edge_instance::{EdgeInstance, InvalidEdgeInstance};
+pub use edge_name::{EdgeName, InvalidEdgeName};
 pub use feed_page::{
     Cursor, Epoch, FeedHead, FeedPage, FeedRow, InvalidEpoch, InvalidFeedPage, ListSize, Malformed,
     MetadataSize, RowOutOfOrder, RowProblem, RowSize, UnwritablePage, WireKey, WireObject, WireRow,
     WireState, WireTexts, WrittenRows,
+};
+pub use feed_request::{
+    AskingEdge, FeedParameters, FeedRequest, InvalidFeedRequest, QueryText, UnreadableParameter,
 };
 pub use key_id::{InvalidKeyId, KeyId};
 pub use key_record::{KeyRecord, Owner, Standing};
 pub use monotonic_millis::MonotonicMillis;
 pub use secret::{InvalidSecretDigest, KeySecret, Salt, SecretDigest};
 pub use unix_millis::UnixMillis;
+pub use whole_millis::whole_millis;

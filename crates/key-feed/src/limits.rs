@@ -1,7 +1,7 @@
 //! Every limit of the vocabulary: named, with its unit, and where the number comes from.
 
-/// Longest key id, in bytes of UTF-8. Elasticsearch's ids have 20 characters; ids imported from elsewhere may be longer,
-/// and its document ids end at 512 bytes.
+/// Longest key id, in bytes of UTF-8. Elasticsearch's ids have 20 characters; ids imported from elsewhere may
+/// be longer, and its document ids end at 512 bytes.
 pub const KEY_ID_LEN_MAX: usize = 512;
 
 /// Length of a salt in bytes: 128 bits, the shortest that NIST SP 800-132 (section 5.1) accepts.
@@ -13,33 +13,43 @@ pub const DIGEST_LEN: usize = 32;
 /// Longest name of a feed, in bytes. A UUID has 36.
 pub const EPOCH_LEN_MAX: usize = 64;
 
+/// Longest name of an edge, in bytes. A node id of Istio names type, address, pod and namespace twice, each
+/// of the last two of up to 63 bytes.
+pub const EDGE_NAME_LEN_MAX: usize = 256;
+
+/// Digits of the identity of an instance: 128 bits, which nobody guesses.
+pub const EDGE_INSTANCE_DIGITS: usize = 32;
+
 /// Most bytes of one feed answer. Envoy buffers at most 32 MiB of an answer before it resets the call
 /// (`http.async_response_buffer_limit`).
 pub const FEED_ANSWER_LEN_MAX: usize = 32 * 1024 * 1024;
 
-/// Deepest nesting of a JSON value that is read. It is that of serde_json, with which the key service reads metadata; each level takes a
-/// frame of the stack.
+/// Deepest nesting of a JSON value that is read. It is that of serde_json, with which the key service reads
+/// metadata; each level takes a frame of the stack.
 pub const JSON_DEPTH_MAX: usize = 128;
 
-/// Most bytes of one key in the table of an edge. Its texts become request headers, and Envoy refuses requests whose headers exceed 60 KiB
-/// (`max_request_headers_kb`); half of that leaves room for the client's own.
+/// Most bytes of one key in the table of an edge. Its texts become request headers, and Envoy refuses
+/// requests whose headers exceed 60 KiB (`max_request_headers_kb`); half of that leaves room for the client's
+/// own.
 pub const RECORD_LEN_MAX: usize = 32 * 1024;
 
-/// Bytes of such a record beside the texts: salt, digest, expiration, flags and lengths take about a hundred, and what a later layout adds.
+/// Bytes of such a record beside the texts: salt, digest, expiration, flags and lengths take about a hundred,
+/// and what a later layout adds.
 pub const RECORD_FRAME_LEN: usize = 256;
 
-/// Most bytes that the texts of a new key come to as header values, with all of its metadata. It leaves an eighth of a record free, so that
-/// an edge of another version holds the key too.
+/// Most bytes that the texts of a new key come to as header values, with all of its metadata. It leaves an
+/// eighth of a record free, so that an edge of another version holds the key too.
 pub const ROW_LEN_MAX: usize = 28 * 1024;
 
 /// Most bytes of a new key's metadata as JSON. What Fleet and APM Server attach has some hundred.
 pub const METADATA_JSON_LEN_MAX: usize = 64 * 1024;
 
-/// Most values in a new key's metadata, at all depths together. Each may become a header, and a request has at most 100 of those.
+/// Most values in a new key's metadata, at all depths together. Each may become a header, and a request has
+/// at most 100 of those.
 pub const METADATA_VALUES_MAX: usize = 2_048;
 
-/// Deepest nesting of a new key's metadata, itself included. Elasticsearch indexes metadata as a flattened field, which is 20 deep at most
-/// (`depth_limit`).
+/// Deepest nesting of a new key's metadata, itself included. Elasticsearch indexes metadata as a flattened
+/// field, which is 20 deep at most (`depth_limit`).
 pub const METADATA_DEPTH_MAX: usize = 32;
 
 /// Longest dotted path to a value in a new key's metadata, in bytes. A filter can be told of paths of 256.

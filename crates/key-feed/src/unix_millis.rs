@@ -1,6 +1,10 @@
 //! A moment, as Elasticsearch writes moments.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::whole_millis;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 ///
@@ -10,16 +14,28 @@ use serde::{Deserialize, Serialize};
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
-    /// The milliseconds that have passed since `earlier`; 0 when the clock was set back meanwhile.
+    /// The time that has passed since `earlier`; none when the clock was set back meanwhile.
     #[must_use]
-    pub fn millis_since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
     /// The moment `duration` earlier; the beginning of time rather than an underflow.
     #[must_use]
-    pub fn minus(self, duration: core::time::Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(whole_millis(duration)))
+    }
+
+    /// The moment `duration` later; the end of time rather than an overflow.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(whole_millis(duration)))
+    }
+
+    /// The milliseconds that have passed since `earlier`; 0 when the clock was set back meanwhile.
+    #[must_use]
+    pub fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 
     /// The moment `millis` later; the end of time rather than an overflow.

@@ -50,7 +50,7 @@ pub struct Feed {
 
 /// What a follower asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FeedRequest {
+pub struct FollowerRequest {
     /// How far it has read, and thereby acknowledges.
     pub after: Cursor,
     /// Which feed it has read so far, if it says so. It does not matter to a load from 0.
@@ -116,7 +116,7 @@ impl Feed {
     /// # Errors
     ///
     /// [`FeedRefusal`] when the edge may not ask so, the store does not answer, or too many requests wait.
-    pub async fn answer(&self, request: &FeedRequest) -> Result<Arc<SharedPage>, FeedRefusal> {
+    pub async fn answer(&self, request: &FollowerRequest) -> Result<Arc<SharedPage>, FeedRefusal> {
         let began = Instant::now();
         match &request.edge {
             Some(edge) if request.is_leaving => drop(self.edges.leave(&edge.id, &edge.holder).await?),
@@ -145,7 +145,7 @@ impl Feed {
     /// The first page with news, or at the `end` the one that has none.
     async fn wait_for_news(
         &self,
-        request: &FeedRequest,
+        request: &FollowerRequest,
         mut page: Arc<SharedPage>,
         mut listener: Listener,
         end: Instant,
@@ -164,19 +164,19 @@ impl Feed {
     }
 
     /// What a request acknowledges: 0 is nothing.
-    fn acknowledged(&self, request: &FeedRequest, page: &SharedPage) -> Cursor {
+    fn acknowledged(&self, request: &FollowerRequest, page: &SharedPage) -> Cursor {
         let is_of_this_epoch = page.epoch == self.store.epoch();
         if request.acknowledges(page) && is_of_this_epoch { request.after } else { Cursor(0) }
     }
 
-    fn hear(&self, request: &FeedRequest, acknowledged: Cursor) {
+    fn hear(&self, request: &FollowerRequest, acknowledged: Cursor) {
         if let Some(edge) = request.edge.as_ref().filter(|_| !request.is_leaving) {
             self.edges.see(EdgeSighting { acknowledged, ..edge.clone() }, 0);
         }
     }
 }
 
-impl FeedRequest {
+impl FollowerRequest {
     /// Whether it acknowledges that the edge admits by nothing older than `after`, when `page` is the answer.
     /// A load acknowledges nothing before it is whole, because the table before it still serves. A cursor
     /// that is answered with a reset acknowledges nothing either.

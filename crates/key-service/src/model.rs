@@ -2,7 +2,6 @@
 //! requested.
 
 pub mod edge_id;
-pub mod edge_name;
 pub mod entry_counts;
 pub mod footing;
 pub mod password;

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord};
+use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRequest, FeedRow, KeyId, KeyRecord, QueryText};
 
 /// Longest that a long poll is held, whatever was asked for: short, so that stopping never takes long.
 const WAIT_MAX: Duration = Duration::from_secs(2);
@@ -65,15 +65,6 @@ struct Feed {
     manner: FeedManner,
     requests: Vec<String>,
     stopping: bool,
-}
-
-/// What a follower asks for.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    after: Cursor,
-    /// The `purged` with which the load began that this request goes on with.
-    load_began_at: Option<Cursor>,
-    wait: Duration,
 }
 
 impl FakeKeyService {
@@ -200,21 +191,6 @@ impl Drop for FakeKeyService {
     }
 }
 
-impl Asked {
-    fn in_target(target: &str) -> Self {
-        let parameter = |name: &str| target.split(['?', '&']).find_map(|pair| pair.strip_prefix(name));
-        let cursor = |name: &str| parameter(name).and_then(|text| text.parse().ok()).map(Cursor);
-        Self {
-            after: cursor("after=").unwrap_or_default(),
-            load_began_at: cursor("purged="),
-            wait: parameter("wait=")
-                .and_then(|text| text.strip_suffix("ms"))
-                .and_then(|ms| ms.parse().ok())
-                .map_or(Duration::ZERO, |ms| Duration::from_millis(ms).min(WAIT_MAX)),
-        }
-    }
-}
-
 impl Shared {
     fn feed(&self) -> MutexGuard<'_, Feed> {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
@@ -222,8 +198,8 @@ impl Shared {
 
     /// The page that was asked for, as soon as there is something to tell, the wait ends, or the manner
     /// changes.
-    fn page(&self, asked: Asked) -> FeedPage {
-        let deadline = Instant::now() + asked.wait;
+    fn page(&self, asked: &FeedRequest) -> FeedPage {
+        let deadline = Instant::now() + asked.wait.unwrap_or_default().min(WAIT_MAX);
         let mut feed = self.feed();
         loop {
             let page = feed.page(asked);
@@ -245,10 +221,10 @@ impl Feed {
         self.cursor
     }
 
-    fn page(&self, asked: Asked) -> FeedPage {
+    fn page(&self, asked: &FeedRequest) -> FeedPage {
         let after = asked.after;
         // Who began to load after the purge never saw what it forgot.
-        let loading = after == Cursor(0) || asked.load_began_at == Some(self.purged);
+        let loading = after == Cursor(0) || asked.purged == Some(self.purged);
         let total = self.rows.iter().filter(|row| matches!(row, FeedRow::Live { .. })).count() as u64;
         let reset = after > self.cursor || (after < self.purged && !loading);
         let end = self.ended_at.unwrap_or(self.cursor);
@@ -289,7 +265,10 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
 
     let manner = shared.feed().manner.clone();
     if manner == FeedManner::Truthful {
-        let page = shared.page(Asked::in_target(&target)).to_json().map_err(std::io::Error::other)?;
+        let Ok(asked) = FeedRequest::read(&mut QueryText::of_path(&target)) else {
+            return answer(&mut stream, 400, 2, b"{}");
+        };
+        let page = shared.page(&asked).to_json().map_err(std::io::Error::other)?;
         return answer(&mut stream, 200, page.len(), &page);
     }
     match manner {

@@ -1,13 +1,14 @@
 //! A key service that behaves as the feed is specified, and an Envoy process whose VMs follow it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRow, KeyId, MonotonicMillis, UnixMillis};
+use latchkey_key_feed::{Cursor, EdgeName, Epoch, FeedPage, FeedRow, KeyId, MonotonicMillis, UnixMillis};
 
 use crate::clock::Moment;
 use crate::refresh::{
-    Answer, CallId, Candidate, FeedRequest, Follower, FollowerId, Instance, PagedSink, Poll, Register, Step,
-    TableNumber,
+    Answer, CallId, Candidate, FeedEndpoint, Follower, FollowerId, PagedSink, Poll, Register, Step,
+    TableNumber, instance_of,
 };
 use crate::table::sample_keys::{key, live, removed, shape};
 use crate::table::{FeedIdentity, LiveTable, SharedNames, TableReader, TableWriter};
@@ -116,13 +117,13 @@ pub(super) fn names() -> SharedNames {
     SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"), shape())
 }
 
-pub(super) fn request(number: TableNumber) -> FeedRequest {
-    FeedRequest {
+pub(super) fn request(number: TableNumber) -> FeedEndpoint {
+    FeedEndpoint {
         path: "/_latchkey/feed".to_owned(),
-        edge: "edge".to_owned(),
-        instance: Instance::of(number, b"vm", names().table()),
-        wait_ms: 20_000,
-        fetch_timeout_ms: 5_000,
+        edge: EdgeName::try_from("edge".to_owned()).unwrap(),
+        instance: instance_of(number, b"vm", names().table()),
+        wait: Duration::from_secs(20),
+        fetch_timeout: Duration::from_secs(5),
     }
 }
 

@@ -23,8 +23,8 @@ const WAIT_FOR_EDGES: &str = "wait_for_edges";
 pub(super) struct EdgesAnswer {
     total: usize,
     applied: usize,
-    /// Sorted, of at most [`EDGES_MISSING_NAMED_MAX`] instances. Absent for whoever may not see the edges: to end a key of one's own
-    /// does not take knowing the names of proxies.
+    /// Sorted, of at most [`EDGES_MISSING_NAMED_MAX`] instances. Absent for whoever may not see the edges: to
+    /// end a key of one's own does not take knowing the names of proxies.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<BTreeSet<String>>,
     complete: bool,
@@ -73,9 +73,9 @@ impl AskedWait {
         Ok(wait.map(|wait| Self { wait, is_told: true, waiting: Waiting::ForAll }))
     }
 
-    /// The same for keys that are yet to be made: only live edges matter, since one that does not know a key refuses it. With
-    /// `refresh=wait_for` it is waited for live edges where the operator chose so. Whatever else `refresh` says, every later
-    /// read sees the key.
+    /// The same for keys that are yet to be made: only live edges matter, since one that does not know a key
+    /// refuses it. With `refresh=wait_for` it is waited for live edges where the operator chose so. Whatever
+    /// else `refresh` says, every later read sees the key.
     pub(super) fn read_of_new<B>(call: &mut Incoming<B>) -> Result<Option<Self>, ErrorCause> {
         let asked = Self::read(&mut call.parameters)?;
         let refresh = call.parameters.refresh()?;
@@ -135,9 +135,10 @@ impl MayAdmitAnswer {
 
 #[cfg(test)]
 mod tests {
+    use latchkey_key_feed::EdgeName;
+
     use super::*;
     use crate::model::edge_id::{EdgeId, InstanceId};
-    use crate::model::edge_name::EdgeName;
 
     #[test]
     fn a_wait_ends_at_its_limit() {

@@ -1,8 +1,9 @@
-//! `GET /_latchkey/edges`: which edges follow the feed, and how far each has come; and `DELETE`, to forget those that are gone.
+//! `GET /_latchkey/edges`: which edges follow the feed, and how far each has come; and `DELETE`, to forget
+//! those that are gone.
 
 use axum::response::Response;
 use latchkey_elastic::ErrorCause;
-use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
+use latchkey_key_feed::{Cursor, EdgeName, Epoch, UnixMillis};
 use latchkey_privileges::cluster_request::{ClusterRequest, FORGET_EDGES, GET_EDGES};
 use serde::Serialize;
 
@@ -12,7 +13,6 @@ use crate::api::error::ApiError;
 use crate::audit::feed::{EdgesForgottenEvent, record_forgotten};
 use crate::feed::edges::{EdgeState, EdgeStatus, Forgetting};
 use crate::feed::fleet::Fleet;
-use crate::model::edge_name::EdgeName;
 
 #[derive(Serialize)]
 struct FleetAnswer<'a> {

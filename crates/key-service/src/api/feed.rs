@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use latchkey_elastic::ErrorCause;
-use latchkey_key_feed::{Cursor, Epoch};
+use latchkey_key_feed::{AskingEdge, Cursor, FeedParameters, FeedRequest, InvalidFeedRequest, whole_millis};
 use latchkey_privileges::cluster_request::ClusterRequest;
 
 use crate::api::answer::{self, KnownTags};
@@ -14,11 +14,10 @@ use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::audit::{self, feed::FeedReadEvent};
 use crate::feed::edges::{ClaimRefusal, EdgeSighting};
-use crate::feed::{FeedRefusal, FeedRequest};
+use crate::feed::{FeedRefusal, FollowerRequest};
 use crate::limits::edges::EDGE_REFUSE_AFTER_MIN;
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
-use crate::model::edge_name::EdgeName;
 use crate::settings::EdgeSettings;
 use crate::telemetry;
 
@@ -27,7 +26,7 @@ pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response,
         FeedCall::Living(call) => call,
         FeedCall::Ended(former, parameters) => {
             let edges = former.settings().edges;
-            return match feed_request(parameters, former.holder(), &edges) {
+            return match follower_request(parameters, former.holder(), &edges) {
                 Ok(request) => last_page(former, &request, &KnownTags::of(&headers)).await,
                 Err(_) => Err(former.refuse()),
             };
@@ -35,7 +34,7 @@ pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response,
     };
     let holder = call.authenticated.authentication.authenticating().holder();
     let edges = call.settings().edges;
-    let (request, call) = call.parsed_by(|parameters| feed_request(parameters, holder, &edges))?;
+    let (request, call) = call.parsed_by(|parameters| follower_request(parameters, holder, &edges))?;
     let call = Waiting::of(call.authorize(&ClusterRequest::ReadKeyFeed)?);
     let known = KnownTags::of(&headers);
     drop(headers);
@@ -63,7 +62,7 @@ pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response,
 /// The last page for whoever holds a key that has ended, or 401.
 async fn last_page(
     former: Box<FormerCaller>,
-    request: &FeedRequest,
+    request: &FollowerRequest,
     known: &KnownTags,
 ) -> Result<Response, ApiError> {
     let Some(page) = former.last_page(request).await? else { return Err(former.refuse()) };
@@ -79,88 +78,76 @@ async fn last_page(
     answer::page_unless_known(&page, known)
 }
 
-fn edge_name(request: &FeedRequest) -> Option<&str> {
+fn edge_name(request: &FollowerRequest) -> Option<&str> {
     request.edge.as_ref().map(|edge| edge.id.name.as_str())
 }
 
-fn feed_request(
+fn follower_request(
     mut parameters: Parameters,
     holder: Holder,
     edges: &EdgeSettings,
-) -> Result<FeedRequest, ErrorCause> {
-    let after = Cursor(parameters.whole_number("after")?.unwrap_or(0));
-    let epoch = parameters
-        .text("epoch")
-        .map(Epoch::try_from)
-        .transpose()
-        .map_err(|invalid| ErrorCause::illegal_argument(format!("[epoch]: {invalid}")))?;
-    let purged = parameters.whole_number("purged")?.map(Cursor);
-    let rows_max = rows_max(parameters.whole_number("limit")?)?;
-    let wait = parameters.time_value("wait")?.map_or(Duration::ZERO, |wait| wait.to_duration());
+) -> Result<FollowerRequest, ErrorCause> {
+    let FeedRequest { after, limit, wait, edge, epoch, purged, is_leaving } =
+        FeedRequest::read(&mut parameters).map_err(|invalid| match invalid {
+            InvalidFeedRequest::Unreadable(cause) => cause,
+            problem => ErrorCause::illegal_argument(problem.to_string()),
+        })?;
+    let rows_max = rows_max(limit)?;
+    let wait = wait.unwrap_or_default();
     if wait > FEED_WAIT_MAX {
         return Err(ErrorCause::illegal_argument(format!(
             "[wait] must not exceed {}s",
             FEED_WAIT_MAX.as_secs()
         )));
     }
-    let edge = edge(&mut parameters, holder, edges)?;
-    let is_leaving = parameters.boolean("leaving", false)?;
-    match &edge {
-        None if is_leaving => return Err(needs("leaving", "edge")),
-        // What a filter is called that has drawn no identity can be guessed: another could say it in its
-        // place.
-        Some(edge) if is_leaving && !edge.id.instance.is_drawn() => return Err(needs("leaving", "instance")),
-        _ => {}
-    }
+    let edge = edge.map(|edge| sighting(edge, holder, edges)).transpose()?;
     parameters.finish()?;
-    Ok(FeedRequest { after, epoch, purged, rows_max, wait, edge, is_leaving })
+    Ok(FollowerRequest { after, epoch, purged, rows_max, wait, edge, is_leaving })
 }
 
-/// Which edge asks, if it says so.
-fn edge(
-    parameters: &mut Parameters,
-    holder: Holder,
-    edges: &EdgeSettings,
-) -> Result<Option<EdgeSighting>, ErrorCause> {
-    let invalid = |name: &str, problem: &dyn std::fmt::Display| {
-        ErrorCause::illegal_argument(format!("[{name}]: {problem}"))
-    };
-    let name = parameters.text("edge").map(EdgeName::try_from).transpose();
-    let name = name.map_err(|problem| invalid("edge", &problem))?;
-    let instance = parameters.text("instance").map(InstanceId::try_from).transpose();
-    let instance = instance.map_err(|problem| invalid("instance", &problem))?;
-    let refuse_after = parameters.time_value("refuse_after")?.map(|after| after.to_duration());
-    if refuse_after.is_some_and(|after| after < EDGE_REFUSE_AFTER_MIN) {
+/// The edge that asks, if it may admit for as long as it says.
+fn sighting(edge: AskingEdge, holder: Holder, edges: &EdgeSettings) -> Result<EdgeSighting, ErrorCause> {
+    let AskingEdge { name, instance, refuse_after } = edge;
+    let refuse_after = refuse_after.unwrap_or(edges.refuse_after_default);
+    if refuse_after < EDGE_REFUSE_AFTER_MIN {
         return Err(ErrorCause::illegal_argument(format!(
             "[refuse_after] must be at least {}s",
             EDGE_REFUSE_AFTER_MIN.as_secs()
         )));
     }
-    if refuse_after.is_some_and(|after| after > edges.refuse_after_max) {
+    if refuse_after > edges.refuse_after_max {
         return Err(ErrorCause::illegal_argument(format!(
             "[refuse_after] must not exceed {}s, which is edges.refuse_after_max",
             edges.refuse_after_max.as_secs()
         )));
     }
-    let Some(name) = name else {
-        let extra = [("instance", instance.is_some()), ("refuse_after", refuse_after.is_some())];
-        return extra
-            .iter()
-            .find(|(_, is_said)| *is_said)
-            .map_or(Ok(None), |(name, _)| Err(needs(name, "edge")));
-    };
-    let refuse_after = refuse_after.unwrap_or(edges.refuse_after_default);
-    let instance = instance.unwrap_or_else(|| InstanceId::of_holder(&holder));
-    Ok(Some(EdgeSighting {
+    let instance = instance.map_or_else(|| InstanceId::of_holder(&holder), InstanceId::from);
+    Ok(EdgeSighting {
         id: EdgeId { name, instance },
         holder,
-        refuse_after_ms: u64::try_from(refuse_after.as_millis()).unwrap_or(u64::MAX),
+        refuse_after_ms: whole_millis(refuse_after),
         acknowledged: Cursor(0),
-    }))
+    })
 }
 
-fn needs(parameter: &str, needed: &str) -> ErrorCause {
-    ErrorCause::illegal_argument(format!("[{parameter}] needs an [{needed}]"))
+impl FeedParameters for Parameters {
+    type Error = ErrorCause;
+
+    fn text(&mut self, name: &'static str) -> Option<String> {
+        Self::text(self, name)
+    }
+
+    fn whole_number(&mut self, name: &'static str) -> Result<Option<u64>, ErrorCause> {
+        Self::whole_number(self, name)
+    }
+
+    fn duration(&mut self, name: &'static str) -> Result<Option<Duration>, ErrorCause> {
+        Ok(self.time_value(name)?.map(|value| value.to_duration()))
+    }
+
+    fn switch(&mut self, name: &'static str) -> Result<bool, ErrorCause> {
+        self.boolean(name, false)
+    }
 }
 
 fn rows_max(limit: Option<u64>) -> Result<u32, ErrorCause> {
@@ -182,12 +169,14 @@ impl From<FeedRefusal> for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use latchkey_key_feed::Epoch;
+
     use super::*;
 
-    fn read(query: &str) -> Result<FeedRequest, String> {
+    fn read(query: &str) -> Result<FollowerRequest, String> {
         let holder = Holder { key: None, username: "feed".into(), realm: "file".into() };
         let edges = EdgeSettings { refuse_after_max: Duration::from_secs(7_200), ..EdgeSettings::default() };
-        feed_request(Parameters::new("/_latchkey/feed", query), holder, &edges)
+        follower_request(Parameters::new("/_latchkey/feed", query), holder, &edges)
             .map_err(|error| error.reason().to_owned())
     }
 

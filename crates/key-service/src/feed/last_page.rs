@@ -14,7 +14,7 @@ use latchkey_key_feed::Cursor;
 
 use crate::feed::edges::EdgeSighting;
 use crate::feed::shared_page::SharedPage;
-use crate::feed::{Feed, FeedRefusal, FeedRequest};
+use crate::feed::{Feed, FeedRefusal, FollowerRequest};
 use crate::store::StoreError;
 use crate::store::key_entry::KeyEntry;
 
@@ -26,7 +26,7 @@ impl Feed {
     /// [`FeedRefusal`] when the store does not answer.
     pub async fn last_page(
         &self,
-        request: &FeedRequest,
+        request: &FollowerRequest,
         key: &KeyEntry,
     ) -> Result<Option<Arc<SharedPage>>, FeedRefusal> {
         let Some(edge) = &request.edge else { return Ok(None) };
@@ -62,7 +62,7 @@ impl Feed {
     }
 
     /// Whether it asks from the cursor that the instance has acknowledged, in this epoch.
-    fn is_at_its_place(&self, request: &FeedRequest, acknowledged: Cursor) -> bool {
+    fn is_at_its_place(&self, request: &FollowerRequest, acknowledged: Cursor) -> bool {
         request.purged.is_none()
             && request.epoch.as_ref() == Some(&self.store.epoch())
             && acknowledged != Cursor(0)

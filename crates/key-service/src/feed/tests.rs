@@ -1,8 +1,9 @@
+use latchkey_key_feed::EdgeName;
+
 use super::*;
 use crate::clock::tests::ManualClock;
 use crate::feed::edges::EdgeSighting;
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
-use crate::model::edge_name::EdgeName;
 use crate::store::tests::ScratchStore;
 use crate::telemetry::edges::EdgeCounts;
 
@@ -12,9 +13,9 @@ const FOR_EVER: Duration = Duration::from_secs(600);
 /// How many may wait.
 const WAITERS_MAX: usize = 2_000;
 
-fn request(after: u64, wait: Duration) -> FeedRequest {
+fn request(after: u64, wait: Duration) -> FollowerRequest {
     let (after, edge) = (Cursor(after), None);
-    FeedRequest { after, epoch: None, purged: None, rows_max: 10, wait, edge, is_leaving: false }
+    FollowerRequest { after, epoch: None, purged: None, rows_max: 10, wait, edge, is_leaving: false }
 }
 
 pub(super) const RULES: EdgeRules =
@@ -109,8 +110,8 @@ fn epoch(name: &str) -> Option<Epoch> {
 }
 
 /// What the edge has acknowledged after this request.
-async fn acknowledged(feed: &Feed, asked: FeedRequest) -> u64 {
-    feed.answer(&FeedRequest { edge: edge(), ..asked }).await.unwrap();
+async fn acknowledged(feed: &Feed, asked: FollowerRequest) -> u64 {
+    feed.answer(&FollowerRequest { edge: edge(), ..asked }).await.unwrap();
     let known = feed.edges().fleet().await.unwrap().edges;
     known.iter().map(|status| status.acknowledged.0).sum()
 }
@@ -151,7 +152,7 @@ async fn only_a_whole_table_of_this_feed_is_an_acknowledgement() {
         scratch.create("b").await;
         let own = scratch.store.epoch();
         let epoch = name.and_then(|name| if name == "own" { Some(own.clone()) } else { epoch(name) });
-        let asked = FeedRequest { epoch, purged, ..request(after, Duration::ZERO) };
+        let asked = FollowerRequest { epoch, purged, ..request(after, Duration::ZERO) };
         let (feed, _stop) = feed(&scratch);
         assert_eq!(acknowledged(&feed, asked).await, expected, "{what}");
     }
@@ -162,10 +163,10 @@ async fn a_follower_of_another_epoch_is_reset_at_once_and_a_load_never() {
     let scratch = ScratchStore::new().await;
     scratch.create("a").await;
     let (feed, _stop) = feed(&scratch);
-    let other = FeedRequest { epoch: epoch("another"), ..request(2, FOR_EVER) };
+    let other = FollowerRequest { epoch: epoch("another"), ..request(2, FOR_EVER) };
     let page = feed.answer(&other).await.unwrap();
     assert_eq!((page.reset, page.more, page.cursor, page.rows), (true, false, Cursor(0), 0));
-    let load = FeedRequest { after: Cursor(0), ..other.clone() };
+    let load = FollowerRequest { after: Cursor(0), ..other.clone() };
     let page = feed.answer(&load).await.unwrap();
     assert_eq!((page.reset, page.rows), (false, 1));
 }
@@ -174,7 +175,7 @@ async fn a_follower_of_another_epoch_is_reset_at_once_and_a_load_never() {
 async fn an_edge_may_admit_from_when_its_answer_may_have_come() {
     let scratch = ScratchStore::new().await;
     let (feed, clock, _stop) = feed_with_clock(&scratch);
-    let asked = FeedRequest { edge: edge(), ..request(1, Duration::from_secs(60)) };
+    let asked = FollowerRequest { edge: edge(), ..request(1, Duration::from_secs(60)) };
     let mut news = feed.edges.news();
     let (page, ()) = tokio::join!(feed.answer(&asked), async {
         news.changed().await.unwrap();
@@ -197,7 +198,7 @@ async fn an_edge_may_admit_from_when_its_answer_may_have_come() {
 async fn an_edge_is_durable_before_it_is_answered_and_asking_again_writes_nothing() {
     let scratch = ScratchStore::new().await;
     let (feed, clock, _stop) = feed_with_clock(&scratch);
-    let asked = FeedRequest { edge: edge(), ..request(0, Duration::ZERO) };
+    let asked = FollowerRequest { edge: edge(), ..request(0, Duration::ZERO) };
     feed.answer(&asked).await.unwrap();
     let rows = scratch.store.edges_told_of().await.unwrap().rows;
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
@@ -216,7 +217,7 @@ async fn an_edge_is_durable_before_it_is_answered_and_asking_again_writes_nothin
 async fn a_clock_that_is_set_ahead_makes_the_store_remember_for_longer() {
     let scratch = ScratchStore::new().await;
     let (feed, clock, _stop) = feed_with_clock(&scratch);
-    feed.answer(&FeedRequest { edge: edge(), ..request(0, Duration::ZERO) }).await.unwrap();
+    feed.answer(&FollowerRequest { edge: edge(), ..request(0, Duration::ZERO) }).await.unwrap();
     clock.advance(30_000);
     clock.set_wall(50_000_000);
     let now = feed.edges.now();

@@ -4,14 +4,8 @@ use std::time::Duration;
 
 use crate::limits::FEED_WAIT_MAX;
 
-/// Longest name of an edge, in bytes: what the filter sends at most. A node id of Istio names type, address,
-/// pod and namespace twice, each of the last two of up to 63 bytes.
-pub const EDGE_NAME_LEN_MAX: usize = 256;
-
-/// Digits of the identity of an instance: 128 bits, which nobody guesses.
-pub const EDGE_INSTANCE_DIGITS: usize = 32;
-
-/// Digits of it that are shown: enough to tell the instances of one name apart, and too few to speak for one.
+/// Digits of the identity of an instance that are shown: enough to tell the instances of one name apart, and
+/// too few to speak for one.
 pub const EDGE_INSTANCE_DIGITS_SHOWN: usize = 8;
 
 /// Most instances of edges that are remembered. For one more the oldest give way that can admit no more; if

@@ -1,11 +1,8 @@
 //! Which edge asks: its name, which instance of it, and by whose credential.
 
-use std::fmt;
+use latchkey_key_feed::{EdgeInstance, EdgeName, InvalidEdgeInstance, KeyId};
 
-use latchkey_key_feed::KeyId;
-
-use crate::limits::edges::{EDGE_INSTANCE_DIGITS, EDGE_INSTANCE_DIGITS_SHOWN};
-use crate::model::edge_name::EdgeName;
+use crate::limits::edges::EDGE_INSTANCE_DIGITS_SHOWN;
 
 /// One table of one process, as the service knows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,15 +13,10 @@ pub struct EdgeId {
     pub instance: InstanceId,
 }
 
-/// The identity of a table: [`EDGE_INSTANCE_DIGITS`] lower-case hexadecimal digits that its process has drawn
-/// and nobody can guess. An older filter has none and is known by its credential instead: all that asks with
-/// one credential under one name is one instance.
+/// The identity of a table: an [`EdgeInstance`]. An older filter has drawn none and is known by its
+/// credential instead: all that asks with one credential under one name is one instance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InstanceId(String);
-
-/// A text that is no identity of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidInstanceId;
 
 /// Whose credential an edge asks with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +54,7 @@ impl InstanceId {
     /// Whether its process has drawn it, so that only that process can present it.
     #[must_use]
     pub fn is_drawn(&self) -> bool {
-        is_drawn(&self.0)
+        EdgeInstance::is(&self.0)
     }
 }
 
@@ -92,39 +84,30 @@ impl Holder {
     }
 }
 
-fn is_drawn(text: &str) -> bool {
-    text.len() == EDGE_INSTANCE_DIGITS && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+impl From<EdgeInstance> for InstanceId {
+    fn from(drawn: EdgeInstance) -> Self {
+        Self(drawn.into())
+    }
 }
 
 impl TryFrom<String> for InstanceId {
-    type Error = InvalidInstanceId;
+    type Error = InvalidEdgeInstance;
 
-    fn try_from(text: String) -> Result<Self, InvalidInstanceId> {
-        if is_drawn(&text) { Ok(Self(text)) } else { Err(InvalidInstanceId) }
+    fn try_from(text: String) -> Result<Self, InvalidEdgeInstance> {
+        EdgeInstance::try_from(text).map(Self::from)
     }
 }
-
-impl fmt::Display for InvalidInstanceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an instance is {EDGE_INSTANCE_DIGITS} lower-case hexadecimal digits")
-    }
-}
-
-impl std::error::Error for InvalidInstanceId {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_instance_is_a_number_of_lower_case_digits_and_shown_in_part() {
+    fn an_instance_is_shown_in_part() {
         let drawn = "0123456789abcdef0123456789abcdef";
         let name = EdgeName::try_from("edge".to_owned()).unwrap();
         let instance = InstanceId::try_from(drawn.to_owned()).unwrap();
         assert_eq!(EdgeId { name: name.clone(), instance }.instance_shown(), "01234567");
-        for wrong in ["", "0123", &drawn.to_uppercase(), &drawn.replace('0', "g"), &format!("{drawn}0")] {
-            assert_eq!(InstanceId::try_from(wrong.to_owned()), Err(InvalidInstanceId), "{wrong}");
-        }
         let holder = Holder { key: None, username: "feed".into(), realm: "file".into() };
         let of_older = InstanceId::of_holder(&holder);
         assert!(!of_older.is_drawn());

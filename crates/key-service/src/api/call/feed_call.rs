@@ -13,7 +13,7 @@ use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::audit::Actor;
 use crate::feed::shared_page::SharedPage;
-use crate::feed::{Feed, FeedRequest};
+use crate::feed::{Feed, FollowerRequest};
 use crate::model::edge_id::Holder;
 use crate::security::api_key::EndedKey;
 use crate::security::standing::Standing;
@@ -136,7 +136,7 @@ impl FormerCaller {
     /// When the store does not answer.
     pub(in crate::api) async fn last_page(
         &self,
-        request: &FeedRequest,
+        request: &FollowerRequest,
     ) -> Result<Option<Arc<SharedPage>>, ApiError> {
         let key = self.key.key();
         let standings = &self.service.0.standings;

@@ -2,12 +2,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use latchkey_key_feed::EdgeName;
+
 use super::*;
 use crate::clock::tests::ManualClock;
 use crate::feed::edges::EdgeSighting;
 use crate::feed::tests::RULES;
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
-use crate::model::edge_name::EdgeName;
 use crate::store::tests::ScratchStore;
 
 /// Long enough that a test which waits for it has failed.

@@ -16,11 +16,12 @@
 
 use std::fmt;
 
+use latchkey_key_feed::EdgeName;
+
 use super::{EdgeLedger, EdgeProgress, EdgeSighting};
 use crate::clock::Moment;
 use crate::limits::edges::{EDGE_NAME_HOLDERS_MAX, EDGES_MAX};
 use crate::model::edge_id::{EdgeId, Holder};
-use crate::model::edge_name::EdgeName;
 
 /// Why an edge is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

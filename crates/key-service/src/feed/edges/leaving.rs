@@ -1,10 +1,11 @@
 //! Edges that are gone: they have said goodbye, or an operator says so.
 
+use latchkey_key_feed::EdgeName;
+
 use super::EdgeLedger;
 use super::room::noted_after;
 use crate::clock::Moment;
 use crate::model::edge_id::{EdgeId, Holder};
-use crate::model::edge_name::EdgeName;
 
 /// Which instances are to be forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]

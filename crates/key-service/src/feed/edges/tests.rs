@@ -4,10 +4,11 @@ mod stores;
 
 use proptest::prelude::*;
 
+use latchkey_key_feed::EdgeName;
+
 use super::*;
 use crate::clock::tests::moment;
 use crate::model::edge_id::InstanceId;
-use crate::model::edge_name::EdgeName;
 use crate::store::edges::{EdgeRow, EdgeTime, KnownEdges};
 use crate::telemetry::edges::EdgeCounts;
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use latchkey_effort::Payer;
-use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
+use latchkey_key_feed::{Cursor, EdgeName, Epoch, UnixMillis};
 use tokio::sync::watch;
 
 use super::*;
@@ -11,7 +11,6 @@ use crate::feed::Feed;
 use crate::feed::edges::{EdgeSighting, Forgetting, Waiting};
 use crate::feed::tests::RULES;
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
-use crate::model::edge_name::EdgeName;
 use crate::store::KeyStore;
 use crate::store::edges::{EdgeRow, EdgeTime, GoneEdge};
 use crate::store::tests::ScratchStore;

@@ -1,11 +1,10 @@
 //! The table of edges.
 
-use latchkey_key_feed::{KeyId, UnixMillis};
+use latchkey_key_feed::{EdgeName, KeyId, UnixMillis};
 use sqlx::postgres::PgListener;
 
 use crate::limits::edges::EDGES_MAX;
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
-use crate::model::edge_name::EdgeName;
 use crate::store::StoreError;
 use crate::store::edges::{EdgeRow, EdgeTime, GoneEdge, KnownEdges};
 use crate::store::sql::query::{Parameter, Query};
