@@ -147,15 +147,6 @@ impl EnvoyProcess {
     pub fn resume(&self) -> Result<()> {
         self.process.resume()
     }
-
-    /// Whether it is still running.
-    ///
-    /// # Errors
-    ///
-    /// When the system cannot tell.
-    pub fn is_running(&mut self) -> Result<bool> {
-        Ok(self.process.ended()?.is_none())
-    }
 }
 
 impl EnvoyAdmin {

@@ -23,8 +23,6 @@ pub enum CallerKind {
         /// The id of the key.
         id: String,
     },
-    /// A service account.
-    ServiceAccount,
     /// A user, or a token of one.
     User {
         /// The names of the roles that the user has.
@@ -57,7 +55,7 @@ impl Caller {
     pub fn api_key_id(&self) -> Option<&str> {
         match &self.kind {
             CallerKind::ApiKey { id } => Some(id),
-            CallerKind::ServiceAccount | CallerKind::User { .. } => None,
+            CallerKind::User { .. } => None,
         }
     }
 }
@@ -74,7 +72,6 @@ impl fmt::Display for Caller {
                 write!(f, "user [{runner}] run as [{username}]")?;
             }
             (None, CallerKind::ApiKey { id }) => write!(f, "API key id [{id}] of user [{username}]")?,
-            (None, CallerKind::ServiceAccount) => write!(f, "service account [{username}]")?,
             (None, CallerKind::User { .. }) => write!(f, "user [{username}]")?,
         }
         let CallerKind::User { roles, roles_missing } = kind else { return Ok(()) };

@@ -149,25 +149,6 @@ impl RoleDescriptors {
         parser::role_descriptors(node).map(Self)
     }
 
-    /// Reads what was stored, which is what they serialize to.
-    ///
-    /// # Errors
-    ///
-    /// When it is something else.
-    pub fn from_map(stored: Map<String, Value>) -> Result<Self, serde_json::Error> {
-        serde_json::from_value(Value::Object(stored))
-    }
-
-    /// The form to store and to show.
-    #[must_use]
-    pub fn to_map(&self) -> Map<String, Value> {
-        // Role descriptors are texts, booleans and JSON values, which always serialize to an object.
-        match serde_json::to_value(self) {
-            Ok(Value::Object(map)) => map,
-            _ => Map::new(),
-        }
-    }
-
     /// Whether there is none: a key without descriptors inherits its owner's.
     #[must_use]
     pub fn is_empty(&self) -> bool {

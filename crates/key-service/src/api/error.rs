@@ -171,12 +171,6 @@ impl ApiError {
         }
     }
 
-    /// 404 for a key that does not exist, or not for this caller.
-    #[must_use]
-    pub fn not_found(reason: impl Into<String>) -> Self {
-        ErrorCause::new(ErrorType::ResourceNotFound, reason).into()
-    }
-
     /// 400 for a part of the service that is switched off.
     #[must_use]
     pub fn not_enabled(feature: Feature) -> Self {

@@ -68,15 +68,11 @@ pub(super) async fn put(mut call: Incoming<RequestBody>) -> Result<Response, Api
     validity?;
     let call = call.authorize(&ClusterRequest::Other(PUT_ROLE))?;
     let (actor, now) = (call.actor(), call.now());
-    let created = match call.store.put_role(name, role, actor, now).await? {
-        Written::Created => true,
-        Written::Updated => false,
-        Written::Full | Written::PasswordRequired => {
-            let reason = format!("there are {NATIVE_ROLES_MAX} roles already");
-            return Err(ErrorCause::illegal_argument(reason).into());
-        }
+    let Some(written) = call.store.put_role(name, role, actor, now).await? else {
+        let reason = format!("there are {NATIVE_ROLES_MAX} roles already");
+        return Err(ErrorCause::illegal_argument(reason).into());
     };
-    answer::ok(&PutAnswer { role: Created { created } })
+    answer::ok(&PutAnswer { role: Created { created: written == Written::Created } })
 }
 
 pub(super) async fn delete(mut call: Incoming) -> Result<Response, ApiError> {

@@ -30,10 +30,6 @@ pub enum Written {
     Created,
     /// An entry of this name existed, and was replaced.
     Updated,
-    /// The entry would be new, and there are as many as there may be. Nothing was written.
-    Full,
-    /// The user would be new, and a new user needs a password. Nothing was written.
-    PasswordRequired,
 }
 
 /// Which application privileges are meant: those that pass every condition that is set.
@@ -75,7 +71,7 @@ impl KeyStore {
         self.database.unread_roles(names).await
     }
 
-    /// Makes a role, or replaces one.
+    /// Makes a role, or replaces one. `None` when there would be more than there may be.
     ///
     /// # Errors
     ///
@@ -86,7 +82,7 @@ impl KeyStore {
         role: RoleDescriptor,
         actor: Actor,
         now: UnixMillis,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<Option<Written>, StoreError> {
         let event = event(DirectoryAction::PutRole, vec![name.clone()], actor, now);
         self.write(event, move |database, event| async move { database.put_role(&name, &role, event).await })
             .await

@@ -22,6 +22,8 @@ mod row;
 mod rows;
 mod scan;
 mod sqlite;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod transaction;
 mod update;
@@ -318,83 +320,4 @@ impl fmt::Debug for SqlStore {
             Self::Sqlite(_) => "SQLite",
         })
     }
-}
-
-#[cfg(test)]
-impl SqlStore {
-    /// The audit log: action, username and key ids of each event.
-    pub(super) async fn events(&self) -> Vec<(String, String, String)> {
-        let trail = self.trail("key_ids").await;
-        trail
-            .iter()
-            .map(|row| (column(row, "action"), column(row, "actor_username"), column(row, "key_ids")))
-            .collect()
-    }
-
-    /// The audit log: action and subjects of each event.
-    pub(super) async fn directory_events(&self) -> Vec<(String, String)> {
-        let trail = self.trail("subjects").await;
-        trail.iter().map(|row| (column(row, "action"), column(row, "subjects"))).collect()
-    }
-
-    /// The audit log of tokens: action and tokens of each event.
-    pub(super) async fn token_events(&self) -> Vec<(String, String)> {
-        let trail = self.trail("tokens").await;
-        trail.iter().map(|row| (column(row, "action"), column(row, "tokens"))).collect()
-    }
-
-    async fn trail(&self, present: &'static str) -> Vec<Row> {
-        let query = format!("select * from audit_event where {present} is not null order by event_id");
-        self.fetch_all(Query::new(query)).await.unwrap()
-    }
-
-    /// As if changes had been made up to here without an announcement.
-    pub(super) async fn set_latest(&self, seq: i64) {
-        self.write(Query::new("update feed_state set seq = ?").bind(seq)).await.unwrap();
-    }
-
-    /// Adds a key and then waits until the database ends the transaction for its silence; only then goes on.
-    pub(super) async fn begin_unfinished_change(
-        &self,
-        id: &str,
-    ) -> impl Future<Output = Result<(), StoreError>> + use<> {
-        let mut change = self.begin_change(Turn::Keys).await.unwrap();
-        let seq = take_seqs(&mut change, 1, 1).await.unwrap();
-        let key = keys::key_values(&crate::store::tests::key(id), seq).unwrap();
-        insert_rows(&mut change, keys::INSERT_KEYS, vec![key]).await.unwrap();
-        change.commit()
-    }
-
-    /// Cuts every connection that writes to this store, in the middle of whatever it does.
-    pub(super) async fn cut_connections(&self) {
-        let cut = "select pg_terminate_backend(pid) from pg_stat_activity
-                   where application_name = current_setting('application_name') and pid <> pg_backend_pid()";
-        // The connection that asks may itself be cut, by another that asks at the same time.
-        let _ = self.fetch_all(Query::new(cut)).await;
-    }
-
-    /// As if a key had been lost.
-    pub(super) async fn miscount(&self) {
-        self.write(Query::new("update feed_state set keys_live = keys_live + 1")).await.unwrap();
-    }
-
-    /// As if the rows up to here had been removed for good.
-    pub(super) async fn set_purged_through(&self, seq: i64) {
-        self.write(Query::new("update feed_state set purged_through = ?").bind(seq)).await.unwrap();
-    }
-}
-
-#[cfg(test)]
-impl SqlStore {
-    /// A key that was removed for good, as the latest change.
-    pub(super) async fn remember_removed(&self, id: &str, seq: i64) {
-        let removed = Query::new("insert into removed_key (seq, id, removed) values (?, ?, 1)");
-        self.write(removed.bind(seq).bind(id)).await.unwrap();
-        self.write(Query::new("update feed_state set seq = ?").bind(seq)).await.unwrap();
-    }
-}
-
-#[cfg(test)]
-fn column(row: &Row, name: &str) -> String {
-    row.get(name).unwrap()
 }

@@ -149,10 +149,6 @@ fn a_refusal_says_who_may_not_and_who_might() {
             by(Runner::ApiKey { id: "k2".into(), owner: "root".into() }),
             "API key id [k2] of user [root] run as [alice] with effective roles [r]",
         ),
-        (
-            Caller { username: "elastic/fleet".into(), kind: CallerKind::ServiceAccount, ..user(&[]) },
-            "service account [elastic/fleet]",
-        ),
     ];
     for (caller, subject) in rows {
         assert_eq!(

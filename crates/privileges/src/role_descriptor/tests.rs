@@ -61,7 +61,10 @@ fn what_is_stored_reads_back_the_same() {
         r#"{"b":{"cluster":["all"],"indices":[{"names":["i"],"privileges":["read"],"query":"{}"}]},"a":{"remote_indices":[{"names":["i"],"privileges":["all"],"clusters":["c"]}]}}"#,
     )
     .unwrap();
-    assert_eq!(RoleDescriptors::from_map(roles.to_map()).unwrap(), roles);
+    assert_eq!(
+        serde_json::from_value::<RoleDescriptors>(serde_json::to_value(&roles).unwrap()).unwrap(),
+        roles
+    );
     assert_eq!(roles.names().collect::<Vec<_>>(), ["a", "b"]);
 }
 

@@ -12,7 +12,8 @@ fn body(error: &ApiError) -> Value {
 fn a_plain_error_is_its_own_root() {
     // Elasticsearch, `ElasticsearchException#generateFailureXContent`: even a plain error has a root cause,
     // which clients read.
-    let error = ApiError::not_found("no API key owned by requesting user found for ID [x]");
+    let reason = "no API key owned by requesting user found for ID [x]";
+    let error = ApiError::from(ErrorCause::new(ErrorType::ResourceNotFound, reason));
     let cause = json!({"type": "resource_not_found_exception", "reason": "no API key owned by requesting user found for ID [x]"});
     assert_eq!(
         serde_json::to_string(&error).unwrap(),

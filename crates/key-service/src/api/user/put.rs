@@ -19,7 +19,7 @@ use crate::api::user::{
 use crate::limits::NATIVE_USERS_MAX;
 use crate::model::stored_user::{UserKind, UserProfile};
 use crate::store::directory::Written;
-use crate::store::directory::users::KeysOfUser;
+use crate::store::directory::users::{KeysOfUser, UserRefusal};
 
 /// What the body says.
 #[derive(Default)]
@@ -72,21 +72,19 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
     if !profile.enabled {
         (keys, wait) = request.begin(&account, &call)?;
     }
-    let (written, left) = call.store.put_user(account, profile, password, keys, actor, now).await?;
+    let written = call.store.put_user(account, profile, password, keys, actor, now).await?;
+    let (written, left) = written.map_err(|refusal| match refusal {
+        UserRefusal::PasswordRequired => {
+            invalid_part("password must be specified unless you are updating an existing user")
+        }
+        UserRefusal::Full => {
+            ErrorCause::illegal_argument(format!("there are {NATIVE_USERS_MAX} users already"))
+        }
+    })?;
     let working = left.working;
-    match written {
-        Written::Created | Written::Updated => {
-            let keys = told_of_keys(&call, left, wait).await?;
-            let answer = PutAnswer { created: written == Written::Created, keys };
-            with_warning(&call, answer::ok(&answer)?, working)
-        }
-        Written::PasswordRequired => {
-            Err(invalid_part("password must be specified unless you are updating an existing user").into())
-        }
-        Written::Full => {
-            Err(ErrorCause::illegal_argument(format!("there are {NATIVE_USERS_MAX} users already")).into())
-        }
-    }
+    let keys = told_of_keys(&call, left, wait).await?;
+    let answer = PutAnswer { created: written == Written::Created, keys };
+    with_warning(&call, answer::ok(&answer)?, working)
 }
 
 impl PutBody {

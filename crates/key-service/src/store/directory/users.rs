@@ -25,6 +25,15 @@ pub struct Account {
     pub kind: UserKind,
 }
 
+/// Why a user was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserRefusal {
+    /// The user would be new, and there are as many as there may be.
+    Full,
+    /// The user would be new, and a new user needs a password.
+    PasswordRequired,
+}
+
 /// What happens to the keys of a user who is shut out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeysOfUser {
@@ -78,7 +87,7 @@ impl KeyStore {
         keys: KeysOfUser,
         actor: Actor,
         now: UnixMillis,
-    ) -> Result<(Written, KeysLeft), StoreError> {
+    ) -> Result<Result<(Written, KeysLeft), UserRefusal>, StoreError> {
         let event = event(DirectoryAction::PutUser, vec![account.username.clone()], actor, now);
         self.write(event, move |database, event| async move {
             database.put_user(&account, &profile, password.as_ref(), keys, event).await

@@ -90,12 +90,12 @@ impl SqlStore {
         name: &str,
         role: &RoleDescriptor,
         event: DirectoryEvent,
-    ) -> Change<Written> {
+    ) -> Change<Option<Written>> {
         let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let exists = "select exists (select 1 from native_role where name = ?)";
         let exists: bool = change.fetch_one(Query::new(exists).bind(name)).await?.scalar()?;
         if !exists && rows_in(&mut change, "native_role").await? >= NATIVE_ROLES_MAX {
-            return Ok((Written::Full, None));
+            return Ok((None, None));
         }
         let statement = Query::new(
             "insert into native_role (name, descriptor) values (?, ?)
@@ -103,7 +103,7 @@ impl SqlStore {
         );
         change.execute(statement.bind(name).bind(json_text(role)?)).await?;
         let written = if exists { Written::Updated } else { Written::Created };
-        Ok((written, Some(commit(change, event).await?)))
+        Ok((Some(written), Some(commit(change, event).await?)))
     }
 
     pub(in crate::store) async fn delete_role(&self, name: &str, event: DirectoryEvent) -> Change<bool> {

@@ -7,7 +7,7 @@ use super::{actor, key, object};
 use crate::model::password::{Password, PasswordHash};
 use crate::model::stored_user::{UserKind, UserProfile};
 use crate::randomness::SystemRandomness;
-use crate::store::directory::users::{Account, KeysLeft, KeysOfUser};
+use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserRefusal};
 use crate::store::directory::{PrivilegeFilter, Written};
 use crate::store::scan::ScanOrder;
 use crate::store::tests::ScratchStore;
@@ -47,12 +47,12 @@ async fn keeps_users_as_they_were_written() {
     let ScratchStore { store, place: _place } = ScratchStore::new().await;
     let put = async |role: &str, password: Option<PasswordHash>| {
         let keep = KeysOfUser::Keep;
-        store.put_user(native("alice"), profile(role), password, keep, actor(), NOW).await.unwrap().0
+        store.put_user(native("alice"), profile(role), password, keep, actor(), NOW).await.unwrap()
     };
-    assert_eq!(put("a", None).await, Written::PasswordRequired);
+    assert_eq!(put("a", None).await, Err(UserRefusal::PasswordRequired));
     let first = hash("first");
-    assert_eq!(put("a", Some(first.clone())).await, Written::Created);
-    assert_eq!(put("b", None).await, Written::Updated);
+    assert_eq!(put("a", Some(first.clone())).await.unwrap().0, Written::Created);
+    assert_eq!(put("b", None).await.unwrap().0, Written::Updated);
     let user = store.native_user("alice").await.unwrap().unwrap();
     assert_eq!((user.profile, user.password.to_string()), (profile("b"), first.to_string()));
     assert!(store.native_user("Alice").await.unwrap().is_none());
@@ -109,8 +109,8 @@ async fn every_change_of_the_directory_is_in_the_trail() {
     let password = Some(hash("x"));
     let role = RoleDescriptor::default;
     let keep = KeysOfUser::Keep;
-    store.put_user(native("u"), profile("r"), None, keep, actor(), NOW).await.unwrap();
-    store.put_user(native("u"), profile("r"), password, keep, actor(), NOW).await.unwrap();
+    store.put_user(native("u"), profile("r"), None, keep, actor(), NOW).await.unwrap().unwrap_err();
+    store.put_user(native("u"), profile("r"), password, keep, actor(), NOW).await.unwrap().unwrap();
     store.disable_user(native("u"), keep, actor(), NOW).await.unwrap();
     store.disable_user(native("nobody"), keep, actor(), NOW).await.unwrap();
     store.change_password(native("u"), hash("y"), actor(), NOW).await.unwrap();

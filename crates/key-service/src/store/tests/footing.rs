@@ -38,7 +38,12 @@ async fn with_alice() -> (ScratchStore, PasswordStamp) {
     let profile = UserProfile { roles: Vec::new(), full_name, email, metadata, enabled: true };
     let password = hash("x");
     let stamp = PasswordStamp::of(&password);
-    scratch.store.put_user(alice(), profile, Some(password), KeysOfUser::Keep, actor(), NOW).await.unwrap();
+    scratch
+        .store
+        .put_user(alice(), profile, Some(password), KeysOfUser::Keep, actor(), NOW)
+        .await
+        .unwrap()
+        .unwrap();
     (scratch, stamp)
 }
 
@@ -62,11 +67,11 @@ async fn a_native_user_makes_keys_while_enabled_and_with_the_same_password() {
     store.change_password(alice(), hash("y"), actor(), NOW).await.unwrap();
     assert!(!makes_a_key(&store, native(Some(stamp))).await);
     assert!(makes_a_key(&store, native(None)).await);
-    store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap();
+    store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
     assert!(!makes_a_key(&store, native(None)).await);
     store.enable_user(alice(), actor(), NOW).await.unwrap();
     assert!(makes_a_key(&store, native(None)).await);
-    store.delete_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap();
+    store.delete_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
     assert!(!makes_a_key(&store, native(None)).await);
 }
 
@@ -80,7 +85,7 @@ async fn a_reserved_user_makes_keys_while_enabled_and_with_the_same_password() {
     store.change_password(elastic(), hash("second"), actor(), NOW).await.unwrap();
     assert!(!makes_a_key(&store, reserved(Some(first))).await);
     assert!(makes_a_key(&store, reserved(None)).await);
-    store.disable_user(elastic(), KeysOfUser::Keep, actor(), NOW).await.unwrap();
+    store.disable_user(elastic(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
     assert!(!makes_a_key(&store, reserved(None)).await);
 }
 
@@ -111,7 +116,7 @@ async fn who_is_shut_out_takes_nothing_from_the_others_of_a_group() {
 async fn who_is_shut_out_changes_no_user_and_no_role() {
     let (ScratchStore { store, place: _place }, stamp) = with_alice().await;
     let own = || by(UserKind::Native, "alice", Some(stamp));
-    store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap();
+    store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
     let password = store.change_password(alice(), hash("y"), own(), NOW).await;
     assert!(matches!(password, Err(StoreError::ShutOut(_))), "{password:?}");
     assert!(matches!(store.enable_user(alice(), own(), NOW).await, Err(StoreError::ShutOut(_))));
@@ -125,7 +130,7 @@ async fn who_is_shut_out_changes_no_user_and_no_role() {
 #[tokio::test]
 async fn who_is_shut_out_is_in_the_trail() {
     let (ScratchStore { store, place: _place }, stamp) = with_alice().await;
-    store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap();
+    store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
     store.create(key("parent"), actor(), NOW).await.unwrap();
     let ids = KeyFilter { ids: Some(vec!["parent".to_owned()]), ..KeyFilter::default() };
     store.invalidate(ids, actor(), NOW).await.unwrap();

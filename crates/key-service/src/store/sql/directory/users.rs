@@ -11,7 +11,7 @@ use crate::limits::NATIVE_USERS_MAX;
 use crate::model::password::PasswordHash;
 use crate::model::realm_name::RealmName;
 use crate::model::stored_user::{NativeUser, ReservedUser, UserKind, UserProfile};
-use crate::store::directory::users::{Account, KeysLeft, KeysOfUser};
+use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserRefusal};
 use crate::store::directory::{Recorded, Written};
 use crate::store::sql::directory::{Change, rows_in, write_directory_event};
 use crate::store::sql::query::Query;
@@ -46,17 +46,16 @@ impl SqlStore {
         password: Option<&PasswordHash>,
         keys: KeysOfUser,
         event: DirectoryEvent,
-    ) -> Change<(Written, KeysLeft)> {
+    ) -> Change<Result<(Written, KeysLeft), UserRefusal>> {
         let username = &account.username;
-        let nothing = |written| Ok(((written, KeysLeft::default()), None));
         let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
         let exists = "select exists (select 1 from native_user where username = ?)";
         let exists: bool = change.fetch_one(Query::new(exists).bind(username)).await?.scalar()?;
         if !exists && password.is_none() {
-            return nothing(Written::PasswordRequired);
+            return Ok((Err(UserRefusal::PasswordRequired), None));
         }
         if !exists && rows_in(&mut change, "native_user").await? >= NATIVE_USERS_MAX {
-            return nothing(Written::Full);
+            return Ok((Err(UserRefusal::Full), None));
         }
         change.execute(put(username, profile, password, exists)?).await?;
         let written = if exists { Written::Updated } else { Written::Created };
@@ -67,7 +66,7 @@ impl SqlStore {
             ended.tokens = end_tokens_of(&mut change, account, AskedFor::ByItsPassword, &event).await?;
         }
         let (left, done) = self.commit_account(change, event, ended).await?;
-        Ok(((written, left), done))
+        Ok((Ok((written, left)), done))
     }
 
     pub(in crate::store) async fn delete_user(
