@@ -16,7 +16,6 @@ mod readings;
 pub mod register;
 pub mod shared_page;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -68,13 +67,16 @@ pub struct FollowerRequest {
 }
 
 /// Why the feed was not answered.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum FeedRefusal {
     /// The edge may not ask under this name or instance.
+    #[error("{0}")]
     Claim(ClaimRefusal),
     /// The store did not answer.
-    Store(StoreError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// As many requests wait as may.
+    #[error("{0} requests for the key feed wait already")]
     TooManyWaiting(usize),
 }
 
@@ -211,12 +213,6 @@ fn has_news(page: &SharedPage, after: Cursor) -> bool {
     page.reset || page.cursor != after
 }
 
-impl From<StoreError> for FeedRefusal {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
 impl From<ClaimFailure> for FeedRefusal {
     fn from(failure: ClaimFailure) -> Self {
         match failure {
@@ -225,20 +221,6 @@ impl From<ClaimFailure> for FeedRefusal {
         }
     }
 }
-
-impl fmt::Display for FeedRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Claim(refusal) => refusal.fmt(f),
-            Self::Store(error) => error.fmt(f),
-            Self::TooManyWaiting(waiters_max) => {
-                write!(f, "{waiters_max} requests for the key feed wait already")
-            }
-        }
-    }
-}
-
-impl std::error::Error for FeedRefusal {}
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,6 @@
 //! write is let be: Kubernetes gives volumes to one (`fsGroup`). What everybody may read although it is
 //! secret is complained of and used.
 
-use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -24,7 +23,9 @@ const STICKY: u32 = 0o1000;
 const PERMISSIONS: u32 = 0o7777;
 
 /// A file or a directory that everybody may write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} may be written by everybody on this machine (mode {mode:04o}), and it decides who is let in. See that nobody has \
+     changed it, and take that away: chmod o-w {}", .path.display(), .path.display())]
 pub struct WrittenByAll {
     path: PathBuf,
     mode: u32,
@@ -77,19 +78,6 @@ fn lets_all_replace(directory: &Path) -> bool {
 fn mode(path: &Path) -> Option<u32> {
     fs::metadata(path).ok().map(|metadata| metadata.mode() & PERMISSIONS)
 }
-
-impl fmt::Display for WrittenByAll {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, mode) = (self.path.display(), self.mode);
-        write!(
-            f,
-            "{path} may be written by everybody on this machine (mode {mode:04o}), and it decides who is let in. See that nobody has \
-             changed it, and take that away: chmod o-w {path}"
-        )
-    }
-}
-
-impl std::error::Error for WrittenByAll {}
 
 #[cfg(test)]
 mod tests {

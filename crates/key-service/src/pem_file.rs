@@ -2,7 +2,6 @@
 //!
 //! No message about such a file repeats anything that it holds.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -15,21 +14,28 @@ use crate::file_modes::{WrittenByAll, refuse_written_by_all};
 use crate::limits::PEM_FILE_LEN_MAX;
 
 /// Why a file of certificates or keys cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum UnusablePem {
     /// A certificate is none that can be trusted as an authority.
+    #[error("holds a certificate that cannot be trusted: {0}")]
     Authority(rustls::Error),
     /// Somewhere it stops being PEM.
+    #[error("is not PEM all through")]
     Damaged,
     /// It has no certificate.
+    #[error("holds no certificate in PEM")]
     NoCertificate,
     /// It has no private key, or one behind a passphrase.
+    #[error("holds no private key in PEM without a passphrase")]
     NoPrivateKey,
     /// It is longer than any such file.
+    #[error("is longer than {PEM_FILE_LEN_MAX} bytes")]
     TooLong,
     /// It cannot be read.
+    #[error("cannot be read: {0}")]
     Unreadable(io::Error),
     /// Everybody may write it.
+    #[error("is not trusted: {0}")]
     WrittenByAll(WrittenByAll),
 }
 
@@ -83,22 +89,6 @@ pub fn trust(roots: &mut RootCertStore, text: &[u8]) -> Result<(), UnusablePem> 
     }
     Ok(())
 }
-
-impl fmt::Display for UnusablePem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Authority(error) => write!(f, "holds a certificate that cannot be trusted: {error}"),
-            Self::Damaged => f.write_str("is not PEM all through"),
-            Self::NoCertificate => f.write_str("holds no certificate in PEM"),
-            Self::NoPrivateKey => f.write_str("holds no private key in PEM without a passphrase"),
-            Self::TooLong => write!(f, "is longer than {PEM_FILE_LEN_MAX} bytes"),
-            Self::Unreadable(error) => write!(f, "cannot be read: {error}"),
-            Self::WrittenByAll(error) => write!(f, "is not trusted: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for UnusablePem {}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,5 @@
 //! Where random bytes come from.
 
-use std::fmt;
-
 /// Draws random bytes fit for secrets.
 pub trait Randomness: Send + Sync {
     /// Fills `bytes`.
@@ -17,7 +15,8 @@ pub trait Randomness: Send + Sync {
 pub struct SystemRandomness;
 
 /// The random source failed. Nothing secret may be made then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the system's random source failed")]
 pub struct NoRandomness;
 
 impl Randomness for SystemRandomness {
@@ -25,14 +24,6 @@ impl Randomness for SystemRandomness {
         getrandom::fill(bytes).map_err(|_| NoRandomness)
     }
 }
-
-impl fmt::Display for NoRandomness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the system's random source failed")
-    }
-}
-
-impl std::error::Error for NoRandomness {}
 
 /// Draws `LEN` random bytes.
 ///

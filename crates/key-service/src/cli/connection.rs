@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use axum::http::HeaderValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use http::HeaderValue;
 
 use crate::cli::CommandFailed;
 use crate::cli::client_tls::TlsArguments;

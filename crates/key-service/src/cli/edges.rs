@@ -1,9 +1,9 @@
 //! `latchkey edges`: which edges follow a running service, and how far each has come; and forgetting those
 //! that are gone.
 
-use axum::http::Method;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
+use http::Method;
 use serde_json::Value;
 
 use crate::cli::CommandFailed;

@@ -8,9 +8,9 @@ mod traits;
 
 use std::path::PathBuf;
 
-use axum::http::Method;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::cli::CommandFailed;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use axum::http::{Method, StatusCode};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::cli::CommandFailed;

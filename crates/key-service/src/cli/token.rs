@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use axum::http::{Method, StatusCode};
 use clap::{Args, Subcommand};
+use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::cli::CommandFailed;

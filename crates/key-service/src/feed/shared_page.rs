@@ -1,8 +1,8 @@
 //! A page of the feed as it is sent, made once for all requests for it.
 
-use axum::body::Bytes;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use latchkey_key_feed::{Cursor, Epoch};
 use sha2::{Digest as _, Sha256};
 

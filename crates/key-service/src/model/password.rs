@@ -11,6 +11,7 @@ use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
 use crate::limits::authentication::{
     PASSWORD_CHARS_MIN, PASSWORD_LEN_MAX, PASSWORD_RANDOM_LEN, PASSWORD_SALT_LEN,
@@ -30,27 +31,34 @@ const STORED_MEMORY_KIB_MAX: u32 = 256 * 1024;
 /// Most passes over that memory that a stored hash may ask for.
 const STORED_PASSES_MAX: u32 = 16;
 
-/// A password in the clear.
-pub struct Password(Vec<u8>);
+/// A password in the clear. Its memory is wiped when it is dropped.
+pub struct Password(Zeroizing<Vec<u8>>);
 
 /// The hash of a password: Argon2id in the PHC string format.
 #[derive(Clone)]
 pub struct PasswordHash(phc::PasswordHash);
 
 /// A text that is not an Argon2id hash of bounded cost, in the PHC string format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not an Argon2id hash in the PHC string format with at most {STORED_MEMORY_KIB_MAX} KiB and \
+     {STORED_PASSES_MAX} passes; `latchkey user passwd --file` writes one"
+)]
 pub struct InvalidPasswordHash;
 
 /// Why a password could not be hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the password could not be hashed: no randomness, or no {MEMORY_KIB} KiB of memory")]
 pub struct HashingFailed;
 
 /// Why a text is not a password that a user may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPassword {
     /// Longer than [`PASSWORD_LEN_MAX`] bytes.
+    #[error("a password has at most {PASSWORD_LEN_MAX} bytes")]
     TooLong,
     /// Fewer than [`PASSWORD_CHARS_MIN`] characters.
+    #[error("a password has at least {PASSWORD_CHARS_MIN} characters")]
     TooShort,
 }
 
@@ -58,7 +66,7 @@ impl Password {
     /// The password inside the credential that a client sent.
     #[must_use]
     pub fn presented(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(Zeroizing::new(bytes))
     }
 
     /// A password that somebody chose for a user.
@@ -73,7 +81,7 @@ impl Password {
         if text.len() > PASSWORD_LEN_MAX {
             return Err(InvalidPassword::TooLong);
         }
-        Ok(Self(text.into_bytes()))
+        Ok(Self::presented(text.into_bytes()))
     }
 
     /// A random password of 22 letters, digits, `-` and `_`.
@@ -83,7 +91,7 @@ impl Password {
     /// [`NoRandomness`] when the source has none.
     pub fn generated(randomness: &dyn Randomness) -> Result<Self, NoRandomness> {
         let bytes: [u8; PASSWORD_RANDOM_LEN] = draw(randomness)?;
-        Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into_bytes()))
+        Ok(Self::presented(URL_SAFE_NO_PAD.encode(bytes).into_bytes()))
     }
 
     /// The bytes of the password. The name lets a search find every use.
@@ -191,34 +199,3 @@ impl fmt::Debug for Password {
         f.write_str("Password")
     }
 }
-
-impl fmt::Display for InvalidPassword {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong => write!(f, "a password has at most {PASSWORD_LEN_MAX} bytes"),
-            Self::TooShort => write!(f, "a password has at least {PASSWORD_CHARS_MIN} characters"),
-        }
-    }
-}
-
-impl fmt::Display for InvalidPasswordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "not an Argon2id hash in the PHC string format with at most {STORED_MEMORY_KIB_MAX} KiB and \
-             {STORED_PASSES_MAX} passes; `latchkey user passwd --file` writes one"
-        )
-    }
-}
-
-impl fmt::Display for HashingFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the password could not be hashed: no randomness, or no {MEMORY_KIB} KiB of memory")
-    }
-}
-
-impl std::error::Error for InvalidPassword {}
-
-impl std::error::Error for InvalidPasswordHash {}
-
-impl std::error::Error for HashingFailed {}

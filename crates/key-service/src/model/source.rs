@@ -9,7 +9,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use axum::http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName};
+use ipnet::IpNet;
 
 /// The header to which proxies append.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -30,14 +31,11 @@ pub struct Network(IpAddr);
 
 /// An address, or a block of addresses (CIDR): `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressBlock {
-    first: IpAddr,
-    /// How many of the leading bits count.
-    prefix_bits: u8,
-}
+pub struct AddressBlock(IpNet);
 
 /// A text that is not a block of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an address, such as 10.0.0.7, nor a block of them, such as 10.0.0.0/8")]
 pub struct InvalidAddressBlock;
 
 impl Source {
@@ -112,17 +110,7 @@ impl AddressBlock {
     /// Whether the address is one of them.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.first, address) {
-            (IpAddr::V4(first), IpAddr::V4(address)) => {
-                let differing = u32::from(first) ^ u32::from(address);
-                differing.leading_zeros() >= u32::from(self.prefix_bits)
-            }
-            (IpAddr::V6(first), IpAddr::V6(address)) => {
-                let differing = u128::from(first) ^ u128::from(address);
-                differing.leading_zeros() >= u32::from(self.prefix_bits)
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
+        self.0.contains(&address)
     }
 }
 
@@ -130,24 +118,10 @@ impl FromStr for AddressBlock {
     type Err = InvalidAddressBlock;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddressBlock> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse().map_err(|_| InvalidAddressBlock)?)),
-            None => (text, None),
-        };
-        let first: IpAddr = address.parse().map_err(|_| InvalidAddressBlock)?;
-        let bits_max = if first.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = bits.unwrap_or(bits_max);
-        if prefix_bits > bits_max { Err(InvalidAddressBlock) } else { Ok(Self { first, prefix_bits }) }
+        let block = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        block.map(Self).map_err(|_| InvalidAddressBlock)
     }
 }
-
-impl fmt::Display for InvalidAddressBlock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an address, such as 10.0.0.7, nor a block of them, such as 10.0.0.0/8")
-    }
-}
-
-impl std::error::Error for InvalidAddressBlock {}
 
 #[cfg(test)]
 mod tests {
@@ -197,7 +171,7 @@ mod tests {
     #[test]
     fn a_header_that_is_no_text_is_malformed() {
         let mut headers = HeaderMap::new();
-        headers.append(FORWARDED_FOR, axum::http::HeaderValue::from_bytes(b"192.0.2.1, \xff").unwrap());
+        headers.append(FORWARDED_FOR, http::HeaderValue::from_bytes(b"192.0.2.1, \xff").unwrap());
         let peer = "10.0.0.1:5000".parse().unwrap();
         assert_eq!(Source::of(peer, &headers, &blocks(&["0.0.0.0/0"])), Source::from(peer));
     }

@@ -20,6 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use latchkey_key_feed::UnixMillis;
 use sha2::Digest as _;
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::limits::authentication::{REFRESH_GRACE_MAX, REFRESH_TOKEN_LIFE, TOKEN_RANDOM_LEN};
 use crate::model::stored_token::{StoredToken, TokenClient};
@@ -31,9 +32,9 @@ pub const TOKEN_DIGEST_LEN: usize = 32;
 /// Bytes of a seed.
 pub const SUCCESSOR_SEED_LEN: usize = 32;
 
-/// A token in the clear.
+/// A token in the clear. Its memory is wiped when it is dropped.
 pub struct Token<K> {
-    bytes: [u8; TOKEN_RANDOM_LEN],
+    bytes: Zeroizing<[u8; TOKEN_RANDOM_LEN]>,
     kind: PhantomData<K>,
 }
 
@@ -83,17 +84,22 @@ pub enum Exchange {
 }
 
 /// Why a refresh token is not exchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefreshRefusal {
     /// It was exchanged before, and not just now.
+    #[error("token has already been refreshed more than 30 seconds in the past")]
     AlreadyRefreshed,
     /// It is too old.
+    #[error("token document has expired")]
     Expired,
     /// It was invalidated.
+    #[error("token has been invalidated")]
     Invalidated,
     /// Another client asked for it.
+    #[error("tokens must be refreshed by the creating client")]
     OtherClient,
     /// There is no such token.
+    #[error("could not refresh the requested token")]
     Unknown,
 }
 
@@ -116,26 +122,26 @@ impl<K: TokenKind> Token<K> {
     ///
     /// [`NoRandomness`] when the source has none.
     pub fn draw(randomness: &dyn Randomness) -> Result<Self, NoRandomness> {
-        Ok(Self { bytes: draw(randomness)?, kind: PhantomData })
+        Ok(Self { bytes: Zeroizing::new(draw(randomness)?), kind: PhantomData })
     }
 
     /// The token that a client presents; `None` for a text that is not a token of this service.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes = STANDARD.decode(text).ok()?;
-        Some(Self { bytes: bytes.try_into().ok()?, kind: PhantomData })
+        let bytes = Zeroizing::new(STANDARD.decode(text).ok()?);
+        Some(Self { bytes: Zeroizing::new(bytes.as_slice().try_into().ok()?), kind: PhantomData })
     }
 
     /// The text for the one answer that shows it.
     #[must_use]
     pub fn expose(&self) -> String {
-        STANDARD.encode(self.bytes)
+        STANDARD.encode(*self.bytes)
     }
 
     /// Its digest.
     #[must_use]
     pub fn digest(&self) -> TokenDigest<K> {
-        let hash = Sha256::new().chain_update(K::DIGEST_LABEL).chain_update(self.bytes).finalize();
+        let hash = Sha256::new().chain_update(K::DIGEST_LABEL).chain_update(*self.bytes).finalize();
         TokenDigest { bytes: hash.into(), kind: PhantomData }
     }
 }
@@ -152,10 +158,10 @@ impl Token<Refresh> {
         let hash: [u8; TOKEN_DIGEST_LEN] = Sha256::new()
             .chain_update(K::SUCCESSOR_LABEL)
             .chain_update(seed.0)
-            .chain_update(self.bytes)
+            .chain_update(*self.bytes)
             .finalize()
             .into();
-        let mut bytes = [0; TOKEN_RANDOM_LEN];
+        let mut bytes = Zeroizing::new([0; TOKEN_RANDOM_LEN]);
         for (byte, hashed) in bytes.iter_mut().zip(hash) {
             *byte = hashed;
         }
@@ -303,19 +309,6 @@ impl<K> fmt::Debug for TokenDigest<K> {
 impl fmt::Debug for SuccessorSeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SuccessorSeed")
-    }
-}
-
-/// Elasticsearch's words.
-impl fmt::Display for RefreshRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AlreadyRefreshed => "token has already been refreshed more than 30 seconds in the past",
-            Self::Expired => "token document has expired",
-            Self::Invalidated => "token has been invalidated",
-            Self::OtherClient => "tokens must be refreshed by the creating client",
-            Self::Unknown => "could not refresh the requested token",
-        })
     }
 }
 

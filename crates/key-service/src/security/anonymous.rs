@@ -4,8 +4,8 @@
 //! every other user, because an authenticated user must not be able to do less than an anonymous one
 //! (Elasticsearch, "Enabling anonymous access").
 
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use serde_json::{Map, Value};
 
 use crate::model::realm_name::RealmName;

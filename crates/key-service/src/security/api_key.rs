@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use latchkey_key_feed::limits::SALT_LEN;
 use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, Standing, UnixMillis};
+use zeroize::Zeroizing;
 
 use crate::limits::{KEY_ID_RANDOM_LEN, KEY_SECRET_RANDOM_LEN};
 use crate::randomness::{NoRandomness, Randomness, draw};
@@ -22,10 +23,10 @@ const ID_TIME_LEN: usize = 6;
 
 /// A secret at the only moment when it may be shown.
 ///
-/// Not `Clone`, not `Serialize`: it goes from the random source into one answer.
+/// Not `Clone`, not `Serialize`: it goes from the random source into one answer. Its memory is wiped when it is dropped.
 pub struct IssuedKey {
     id: KeyId,
-    secret: String,
+    secret: Zeroizing<String>,
 }
 
 /// What is kept of an issued key's secret.
@@ -47,15 +48,19 @@ pub struct VerifiedKey(Arc<KeyEntry>);
 pub struct EndedKey(Arc<KeyEntry>);
 
 /// Why a credential is not a usable key, in the order of the checks (Elasticsearch, `ApiKeyService`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyRejection {
     /// No key has this id.
+    #[error("unable to find apikey with id {0}")]
     Unknown(String),
     /// The key was invalidated.
+    #[error("api key [{0}] has been invalidated")]
     Invalidated(KeyId),
     /// The secret is not the key's.
+    #[error("invalid credentials for API key [{0}]")]
     WrongSecret(KeyId),
     /// The key has expired.
+    #[error("api key is expired")]
     Expired(KeyId),
 }
 
@@ -73,9 +78,9 @@ impl IssuedKey {
         }
         // Base64url has no colon, and 20 characters are within the limit.
         let id = KeyId::try_from(URL_SAFE_NO_PAD.encode(id)).map_err(|_| NoRandomness)?;
-        let secret = URL_SAFE_NO_PAD.encode(draw::<KEY_SECRET_RANDOM_LEN>(randomness)?);
+        let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(draw::<KEY_SECRET_RANDOM_LEN>(randomness)?));
         let salt = Salt::from_bytes(draw::<SALT_LEN>(randomness)?);
-        let digest = SecretDigest::of(&salt, &KeySecret::presented(secret.clone().into_bytes()));
+        let digest = SecretDigest::of(&salt, &KeySecret::presented(secret.as_bytes().to_vec()));
         Ok((Self { id, secret }, KeptSecret { salt, digest }))
     }
 
@@ -94,7 +99,7 @@ impl IssuedKey {
     /// The credential as a client sends it after `ApiKey `: standard Base64 of `id:secret`.
     #[must_use]
     pub fn expose_encoded(&self) -> String {
-        STANDARD.encode(format!("{}:{}", self.id, self.secret))
+        STANDARD.encode(format!("{}:{}", self.id, self.expose_secret()))
     }
 }
 
@@ -234,20 +239,6 @@ impl fmt::Debug for IssuedKey {
         write!(f, "IssuedKey({})", self.id)
     }
 }
-
-/// Elasticsearch's words.
-impl fmt::Display for KeyRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown(id) => write!(f, "unable to find apikey with id {id}"),
-            Self::Invalidated(id) => write!(f, "api key [{id}] has been invalidated"),
-            Self::WrongSecret(id) => write!(f, "invalid credentials for API key [{id}]"),
-            Self::Expired(_) => f.write_str("api key is expired"),
-        }
-    }
-}
-
-impl std::error::Error for KeyRejection {}
 
 #[cfg(test)]
 mod tests {

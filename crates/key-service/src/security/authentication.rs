@@ -16,7 +16,7 @@ mod token_standing;
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName};
 use latchkey_key_feed::UnixMillis;
 
 use crate::model::edge_id::Holder;

@@ -15,10 +15,8 @@
 //! (`Authenticator#extractCredentialFromHeaderValue`). Such a request gets 401, or is the anonymous user's
 //! where there is one.
 
-use std::fmt;
-
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use latchkey_key_feed::KeySecret;
 use latchkey_key_feed::credential::{
     Authorization, Base64Refusal, DecodedCredential, UndecodableCredential, decode_base64,
@@ -60,18 +58,23 @@ pub struct BasicCredential {
 }
 
 /// Why a header is not a credential.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedCredential {
     /// What follows `ApiKey` is not Base64. The text is that of Java's decoder.
+    #[error("{0}")]
     ApiKeyEncoding(Base64Refusal),
     /// What follows `ApiKey` holds no colon, or begins with one.
+    #[error("invalid ApiKey value")]
     ApiKeyValue,
     /// What follows `Basic` is not Base64.
+    #[error("invalid basic authentication header encoding")]
     BasicEncoding,
     /// What follows `Basic` holds no colon.
+    #[error("invalid basic authentication header value")]
     BasicValue,
     /// More than one `Authorization` header. To choose one would be a guess, and a proxy in front may choose
     /// another.
+    #[error("several Authorization headers are not supported")]
     SeveralHeaders,
 }
 
@@ -152,20 +155,6 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (left, right) = bytes.split_at_checked(colon)?;
     Some((left, right.get(1..)?))
 }
-
-impl fmt::Display for MalformedCredential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ApiKeyEncoding(refusal) => refusal.fmt(f),
-            Self::ApiKeyValue => f.write_str("invalid ApiKey value"),
-            Self::BasicEncoding => f.write_str("invalid basic authentication header encoding"),
-            Self::BasicValue => f.write_str("invalid basic authentication header value"),
-            Self::SeveralHeaders => f.write_str("several Authorization headers are not supported"),
-        }
-    }
-}
-
-impl std::error::Error for MalformedCredential {}
 
 #[cfg(test)]
 mod tests;

@@ -121,8 +121,9 @@ pub enum JwtRejection {
 }
 
 /// Why a client for key sets could not be made.
-#[derive(Debug)]
-pub struct NoFetcher(std::io::Error);
+#[derive(Debug, thiserror::Error)]
+#[error("key sets cannot be fetched: {0}")]
+pub struct NoFetcher(#[source] std::io::Error);
 
 /// A text in the form of a token. Nothing in it is verified.
 struct UnprovenJwt<'a> {
@@ -317,15 +318,3 @@ impl fmt::Display for JwtRejection {
 }
 
 impl std::error::Error for JwtRejection {}
-
-impl fmt::Display for NoFetcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key sets cannot be fetched: {}", self.0)
-    }
-}
-
-impl std::error::Error for NoFetcher {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
-}

@@ -16,7 +16,6 @@
 pub mod attempts;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -74,7 +73,8 @@ pub enum LoginOutcome {
 }
 
 /// There were too many failed logins from this source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many failed logins")]
 pub struct TooManyFailedLogins {
     /// When the next login may be tried.
     pub retry_after: Duration,
@@ -167,14 +167,6 @@ impl LoginThrottle {
         }
     }
 }
-
-impl fmt::Display for TooManyFailedLogins {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too many failed logins")
-    }
-}
-
-impl std::error::Error for TooManyFailedLogins {}
 
 #[cfg(test)]
 mod tests;

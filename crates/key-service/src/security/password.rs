@@ -5,7 +5,6 @@
 //! threads with a bounded queue, of which each source and each username has only a share. An unknown user
 //! costs the same as a wrong password.
 
-use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -42,11 +41,13 @@ pub struct Login<'a> {
 pub struct Saturated;
 
 /// Why a new password was not hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashRefusal {
     /// It could not be.
+    #[error("{HashingFailed}")]
     Failed,
     /// Too many hashings wait for a thread already.
+    #[error("too many passwords wait to be hashed")]
     Saturated,
 }
 
@@ -134,17 +135,6 @@ impl Login<'_> {
 fn places<K: Clone + Eq + Hash>(threads: usize) -> Shares<K> {
     Shares::new(threads + PASSWORDS_WAITING_MAX, threads + PASSWORDS_WAITING_SHARE_MAX)
 }
-
-impl fmt::Display for HashRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failed => HashingFailed.fmt(f),
-            Self::Saturated => f.write_str("too many passwords wait to be hashed"),
-        }
-    }
-}
-
-impl std::error::Error for HashRefusal {}
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,6 @@
 //! read at once. Long ones are read in a lane of their own, on the account of the user: so whoever makes a long key, and asks with it
 //! as often as he can, waits for himself. The memory that is taken for what they say is given back when the request is answered.
 
-use std::fmt;
 use std::sync::Arc;
 
 use latchkey_effort::{Effort, Holding, Overspent, Payer, SharedMemory};
@@ -57,12 +56,14 @@ pub struct WholeKey {
 }
 
 /// Why it is not known what somebody may do.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum NoStanding {
     /// The store cannot tell.
-    Store(StoreError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// It was not his turn.
-    Overspent(Overspent),
+    #[error(transparent)]
+    Overspent(#[from] Overspent),
 }
 
 impl Standings {
@@ -231,29 +232,6 @@ fn charge(texts_len: usize, effort: &mut Effort) -> Result<Option<Holding>, Over
 fn changed() -> StoreError {
     StoreError::Unavailable("the API key was replaced while it was read".into())
 }
-
-impl From<StoreError> for NoStanding {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<Overspent> for NoStanding {
-    fn from(overspent: Overspent) -> Self {
-        Self::Overspent(overspent)
-    }
-}
-
-impl fmt::Display for NoStanding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Overspent(overspent) => overspent.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for NoStanding {}
 
 #[cfg(test)]
 mod tests;

@@ -1,33 +1,42 @@
 //! Why the store did not do what it was asked.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::model::footing::Footing;
 
 /// Why the store did not do it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The stored data is damaged: the text says which part.
+    #[error("what is stored as {0} is not readable")]
     Corrupt(&'static str),
     /// A key with this id exists.
+    #[error("a key with this id exists")]
     IdTaken,
     /// A text holds the character NUL, which PostgreSQL does not keep.
+    #[error("a text holds the character NUL (U+0000), which this store cannot keep")]
     NulInText,
     /// A text is longer than PostgreSQL can find again.
+    #[error("a name is longer than this store can keep")]
     TextTooLong,
     /// What the change depends on was no longer valid when it was to be written.
+    #[error("the user, key or token that asked for it is no longer valid")]
     ShutOut(Footing),
     /// The queue of changes is full.
+    #[error("too many changes wait to be written")]
     TooManyChanges,
     /// It is not a store of Latchkey.
+    #[error("it is not a store of Latchkey")]
     NotAStore,
     /// The store was made by a newer version.
+    #[error("it was made by a newer version of Latchkey, or its migrations were altered")]
     NewerVersion,
     /// The store is of an older version, and is not to be changed.
+    #[error("it is of an older version of Latchkey; start the service once to bring it up to date")]
     OlderVersion,
     /// The database failed. For the log, never for a client.
-    Unavailable(Box<dyn std::error::Error + Send + Sync>),
+    #[error("the database failed")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {
@@ -54,38 +63,6 @@ impl StoreError {
             Self::ShutOut(_) => "shut_out",
             Self::TooManyChanges => "too_many_changes",
             Self::Unavailable(_) => "unavailable",
-        }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Corrupt(part) => write!(f, "what is stored as {part} is not readable"),
-            Self::IdTaken => f.write_str("a key with this id exists"),
-            Self::NulInText => {
-                f.write_str("a text holds the character NUL (U+0000), which this store cannot keep")
-            }
-            Self::TextTooLong => f.write_str("a name is longer than this store can keep"),
-            Self::ShutOut(_) => f.write_str("the user, key or token that asked for it is no longer valid"),
-            Self::TooManyChanges => f.write_str("too many changes wait to be written"),
-            Self::NotAStore => f.write_str("it is not a store of Latchkey"),
-            Self::NewerVersion => {
-                f.write_str("it was made by a newer version of Latchkey, or its migrations were altered")
-            }
-            Self::OlderVersion => f.write_str(
-                "it is of an older version of Latchkey; start the service once to bring it up to date",
-            ),
-            Self::Unavailable(_) => f.write_str("the database failed"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unavailable(cause) => Some(cause.as_ref()),
-            _ => None,
         }
     }
 }

@@ -22,7 +22,8 @@ pub struct PostgresLocation {
 }
 
 /// A text that does not say where a PostgreSQL database is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a URL such as postgres://user@host/database")]
 pub struct InvalidDatabaseUrl;
 
 /// Whether a connection URI holds a password, in one of the two places where it may.
@@ -86,14 +87,6 @@ impl fmt::Debug for PostgresLocation {
         fmt::Display::fmt(self, f)
     }
 }
-
-impl fmt::Display for InvalidDatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("must be a URL such as postgres://user@host/database")
-    }
-}
-
-impl std::error::Error for InvalidDatabaseUrl {}
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-use axum::http::StatusCode;
+use http::StatusCode;
 use latchkey_key_service::settings::{ServiceSettings, TokenSettings};
 use serde_json::{Value, json};
 
@@ -256,7 +256,7 @@ async fn refuses_bad_bodies() {
     for body in ["[]", "x", r#"{"username":"a","username":"b"}"#] {
         assert_eq!(user.post(PATH, body).await.error().0, 400, "{body}");
     }
-    user.request(axum::http::Method::POST, PATH, None).await.assert_error(
+    user.request(http::Method::POST, PATH, None).await.assert_error(
         400,
         "parse_exception",
         "request body is required",

@@ -1,4 +1,4 @@
-use axum::http::StatusCode;
+use http::StatusCode;
 use latchkey_key_service::limits::{KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_MAX};
 use serde_json::{Map, json};
 
@@ -75,7 +75,7 @@ async fn an_authorization_header_of_any_bytes_is_refused() {
     for bytes in
         [b"ApiKey \xff\xfe".as_slice(), b"Basic \xff", b"\xff", b"ApiKey /////w==", b"Basic //86//8="]
     {
-        let request = axum::http::Request::get(PATH).header("authorization", bytes);
+        let request = http::Request::get(PATH).header("authorization", bytes);
         let answer = service.send(request.body(axum::body::Body::empty()).unwrap()).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{bytes:?}");
     }

@@ -1,4 +1,4 @@
-use axum::http::StatusCode;
+use http::StatusCode;
 use serde_json::json;
 
 use crate::service::{BEGINNING, Service};
@@ -134,7 +134,7 @@ async fn refuses_parameters_that_contradict_or_do_not_exist() {
             reason,
         );
     }
-    let with_body = service.elastic().request(axum::http::Method::GET, PATH, Some("{}")).await;
+    let with_body = service.elastic().request(http::Method::GET, PATH, Some("{}")).await;
     with_body.assert_error(
         400,
         "illegal_argument_exception",

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use axum::body::Body;
-use axum::http::header::ALLOW;
-use axum::http::{Method, Request, StatusCode};
+use http::header::ALLOW;
+use http::{Method, Request, StatusCode};
 use jsonschema::Validator;
 use latchkey_key_service::settings::{ServiceSettings, TokenSettings};
 use serde_json::{Value, json};
@@ -241,7 +241,7 @@ impl<'a> Operation<'a> {
         self.parameters.iter().copied().filter(move |parameter| parameter["in"] == place)
     }
 
-    fn request(&self, query: &str) -> axum::http::request::Builder {
+    fn request(&self, query: &str) -> http::request::Builder {
         let mut path = self.path.to_owned();
         for parameter in self.in_place("path") {
             let name = parameter["name"].as_str().unwrap();

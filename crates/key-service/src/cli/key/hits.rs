@@ -1,6 +1,6 @@
 //! Which keys a selection hits, and which of them are the edges' own.
 
-use axum::http::Method;
+use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::cli::CommandFailed;

@@ -8,9 +8,9 @@
 //! then missed, which is found out by listing again and told. Where there is nobody to spare, the service is
 //! given the choice itself, and misses none.
 
-use axum::http::Method;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::cli::CommandFailed;

@@ -1,8 +1,8 @@
 //! `latchkey key list` and `latchkey key show`.
 
-use axum::http::Method;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use http::Method;
 use latchkey_key_feed::UnixMillis;
 use serde_json::Value;
 

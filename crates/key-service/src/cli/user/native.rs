@@ -1,6 +1,6 @@
 //! The users that a running service manages itself.
 
-use axum::http::{Method, StatusCode};
+use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::cli::CommandFailed;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use axum::http::HeaderMap;
+use http::HeaderMap;
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 /// A token of some kind, perhaps with a proof of the client.
 #[derive(Debug)]
@@ -14,12 +15,13 @@ pub struct BearerCredential {
     pub client_secret: Option<ClientSecret>,
 }
 
-/// The text of a token, as sent.
-pub struct BearerText(String);
+/// The text of a token, as sent. Its memory is wiped when it is dropped.
+pub struct BearerText(Zeroizing<String>);
 
-/// The secret by which a client proves that it may present tokens of others.
+/// The secret by which a client proves that it may present tokens of others. Its memory is wiped when it is
+/// dropped.
 #[derive(Clone)]
-pub struct ClientSecret(String);
+pub struct ClientSecret(Zeroizing<String>);
 
 /// The header that carries it (Elasticsearch, `JwtRealm`).
 const CLIENT_HEADER: &str = "ES-Client-Authentication";
@@ -38,7 +40,7 @@ impl BearerText {
     /// The token that a client sent.
     #[must_use]
     pub fn presented(text: &str) -> Self {
-        Self(text.to_owned())
+        Self(Zeroizing::new(text.to_owned()))
     }
 
     /// The text. The name lets a search find every use.
@@ -52,7 +54,7 @@ impl ClientSecret {
     /// The secret that a client sent, or that is expected of it.
     #[must_use]
     pub fn presented(text: &str) -> Self {
-        Self(text.to_owned())
+        Self(Zeroizing::new(text.to_owned()))
     }
 
     /// Whether both are equal. The comparison takes a time that depends on the length only.
@@ -76,7 +78,7 @@ impl fmt::Debug for ClientSecret {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use http::HeaderValue;
 
     use super::*;
 

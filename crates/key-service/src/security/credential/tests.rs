@@ -1,6 +1,6 @@
-use axum::http::HeaderValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use http::HeaderValue;
 
 use super::*;
 

@@ -24,7 +24,8 @@ struct VerifyingKey {
 }
 
 /// A text that is no key set, or a set of which no key can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no JSON Web Key Set with a key that can be used")]
 pub struct InvalidKeySet;
 
 /// Read key by key, so that one of an unknown kind does not spoil the others (RFC 7517, section 5).
@@ -123,11 +124,3 @@ impl fmt::Debug for VerifyingKey {
         f.debug_struct("VerifyingKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for InvalidKeySet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no JSON Web Key Set with a key that can be used")
-    }
-}
-
-impl std::error::Error for InvalidKeySet {}

@@ -1,17 +1,18 @@
 //! Why a handshake failed: a word out of a small set for the counter, a sentence for the log.
 
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use rustls::{CertificateError, Error};
 
 /// Why there is no connection.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum HandshakeFailure {
     /// It broke off. Within the error is one of rustls, unless the client just went away.
+    #[error("{0}")]
     Broken(io::Error),
     /// It took longer than this.
+    #[error("no whole handshake within {} ms", .0.as_millis())]
     TooSlow(Duration),
 }
 
@@ -41,17 +42,6 @@ fn word(error: &Error) -> &'static str {
         _ => "malformed",
     }
 }
-
-impl fmt::Display for HandshakeFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Broken(error) => write!(f, "{error}"),
-            Self::TooSlow(limit) => write!(f, "no whole handshake within {} ms", limit.as_millis()),
-        }
-    }
-}
-
-impl std::error::Error for HandshakeFailure {}
 
 #[cfg(test)]
 mod tests {
