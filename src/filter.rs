@@ -103,7 +103,7 @@ impl<H: Host> Filter<H> {
     fn handle(&self, id: RequestId, request: &mut H::Request) -> Handled {
         self.candidate.set(Candidate::Serving);
         let Ok(now) = self.clock.now() else { return self.refuse_for_the_host(request) };
-        let until = now.monotonic.plus_millis(millis(self.config.start_up_wait));
+        let until = now.monotonic.plus(self.config.start_up_wait);
         let handled = self.decide(request, until, now);
         if handled == Handled::Waits {
             self.stats.add(self.stats.waited, 1);
@@ -251,10 +251,6 @@ fn declare_filter_state(host: &impl Host, config: &Config) {
     for name in fields.chain(filter_state.claimed_id.then_some(CLAIMED_ID_STATE)) {
         let _ = host.declare_text_state(name);
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use latchkey_key_feed::whole_millis;
+
 /// The units, the largest first: what one is called, and its milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
@@ -18,7 +20,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
 
 /// Writes a duration in the largest unit that divides its milliseconds.
 pub(super) fn write(duration: Duration) -> String {
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let millis = whole_millis(duration);
     let (unit, factor) = UNITS
         .into_iter()
         .find(|(_, factor)| millis > 0 && millis.is_multiple_of(*factor))

@@ -4,9 +4,9 @@
 use std::cell::{OnceCell, RefCell, RefMut};
 use std::time::Duration;
 
-use latchkey_key_feed::{EdgeName, MonotonicMillis};
+use latchkey_key_feed::{EdgeName, MonotonicMillis, whole_millis};
 
-use super::{Filter, feed_call, millis};
+use super::{Filter, feed_call};
 use crate::clock::{Moment, Tick};
 use crate::gate::Freshness;
 use crate::host::{Host, HostAnswer, HostFailed, LogLevel};
@@ -125,7 +125,7 @@ impl<H: Host> Filter<H> {
         let Following { names, id, joined } = &self.following;
         let host = &self.host;
         if joined.get().is_none() {
-            let refuse_after_ms = millis(self.config.staleness.refuse_after);
+            let refuse_after_ms = whole_millis(self.config.staleness.refuse_after);
             let number = Register::new(host.clone(), names).enter(host.random(), refuse_after_ms)?;
             let request = self.feed_request(number);
             let follower = Follower::new(*id, host.sink(names), request.clone(), now);

@@ -11,7 +11,7 @@ pub mod operations;
 pub mod tokens;
 
 use latchkey_effort::{Overspent, Payer};
-use latchkey_key_feed::{KeyId, UnixMillis};
+use latchkey_key_feed::{KeyId, UnixMillis, whole_millis};
 
 use crate::lane::Cost;
 use crate::model::footing::Footing;
@@ -323,7 +323,7 @@ pub fn record_work_limit(event: &CostEvent<'_>) {
         lane,
         steps = cost.steps,
         bytes = cost.bytes,
-        took_ms = u64::try_from(cost.took.as_millis()).unwrap_or(u64::MAX),
+        took_ms = whole_millis(cost.took),
         username = actor.username,
         realm = actor.realm,
         api_key = actor.api_key.as_ref().map(KeyId::as_str),
@@ -340,7 +340,7 @@ pub fn log_cost(event: &CostEvent<'_>) {
         lane,
         steps = cost.steps,
         bytes = cost.bytes,
-        took_ms = u64::try_from(cost.took.as_millis()).unwrap_or(u64::MAX),
+        took_ms = whole_millis(cost.took),
         username = actor.username,
         realm = actor.realm,
         api_key = actor.api_key.as_ref().map(KeyId::as_str),

@@ -3,15 +3,16 @@
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use latchkey_key_feed::UnixMillis;
+use latchkey_key_feed::{MonotonicMillis, UnixMillis, whole_millis};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
     /// The moment at which it is asked.
     fn now(&self) -> UnixMillis;
 
-    /// The same moment by a clock that only moves forward.
-    fn steady(&self) -> SteadyMillis;
+    /// The same moment by a clock that only moves forward, since an origin of this process. It means nothing to another
+    /// process.
+    fn steady(&self) -> MonotonicMillis;
 
     /// The same moment by both.
     fn moment(&self) -> Moment {
@@ -19,17 +20,13 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// Milliseconds of a clock that only moves forward, since an origin of this process. It means nothing to another process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SteadyMillis(pub u64);
-
 /// One moment by two clocks: the one on the wall, which others share and which may be set, and one that only moves forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
     /// By the clock on the wall.
     pub wall: UnixMillis,
     /// By the clock that only moves forward.
-    pub steady: SteadyMillis,
+    pub steady: MonotonicMillis,
 }
 
 /// The clock of the machine.
@@ -40,27 +37,13 @@ impl Clock for SystemClock {
     /// A clock set before 1970 reads as 1970.
     fn now(&self) -> UnixMillis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        UnixMillis(whole_millis(since))
     }
 
-    fn steady(&self) -> SteadyMillis {
+    fn steady(&self) -> MonotonicMillis {
         static ORIGIN: OnceLock<Instant> = OnceLock::new();
         let since = ORIGIN.get_or_init(Instant::now).elapsed();
-        SteadyMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-    }
-}
-
-impl SteadyMillis {
-    /// So much later.
-    #[must_use]
-    pub fn plus(self, millis: u64) -> Self {
-        Self(self.0.saturating_add(millis))
-    }
-
-    /// How long after another moment this one is; 0 when it is not after it.
-    #[must_use]
-    pub fn since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
+        MonotonicMillis(whole_millis(since))
     }
 }
 
@@ -82,7 +65,7 @@ pub(crate) mod tests {
 
         pub(crate) fn advance(&self, millis: u64) {
             let mut now = self.0.lock().unwrap();
-            *now = Moment { wall: now.wall.plus_millis(millis), steady: now.steady.plus(millis) };
+            *now = Moment { wall: now.wall.plus_millis(millis), steady: now.steady.plus_millis(millis) };
         }
 
         /// Sets the clock on the wall.
@@ -96,14 +79,14 @@ pub(crate) mod tests {
             self.0.lock().unwrap().wall
         }
 
-        fn steady(&self) -> SteadyMillis {
+        fn steady(&self) -> MonotonicMillis {
             self.0.lock().unwrap().steady
         }
     }
 
     /// A moment at which both clocks read the same.
     pub(crate) fn moment(millis: u64) -> Moment {
-        Moment { wall: UnixMillis(millis), steady: SteadyMillis(millis) }
+        Moment { wall: UnixMillis(millis), steady: MonotonicMillis(millis) }
     }
 
     #[test]

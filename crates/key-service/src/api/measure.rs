@@ -6,6 +6,7 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
+use latchkey_key_feed::whole_millis;
 
 use crate::api::request_context::{AllowedAction, RequestContext};
 use crate::audit::{self, FailureEvent};
@@ -59,7 +60,7 @@ pub(super) async fn measure(request: Request, next: Next) -> Response {
         method: &method,
         route,
         status: status.as_u16(),
-        duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        duration_ms: whole_millis(took),
         source: context.as_ref().and_then(|context| context.source),
     };
     if status.is_server_error() {

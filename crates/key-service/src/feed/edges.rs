@@ -25,9 +25,9 @@ mod stored;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Weak;
 
-use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, MonotonicMillis, UnixMillis};
 
-use crate::clock::{Moment, SteadyMillis};
+use crate::clock::Moment;
 use crate::limits::edges::{EDGE_ANSWER_MARGIN, EDGE_SIGHT_INTERVAL};
 use crate::model::edge_id::{EdgeId, Holder};
 use crate::store::edges::GoneEdge;
@@ -46,7 +46,7 @@ pub struct EdgeLedger {
     edges: BTreeMap<EdgeId, EdgeProgress>,
     rules: EdgeRules,
     /// Until then an edge may admit that is not in this ledger.
-    unsure_until: SteadyMillis,
+    unsure_until: MonotonicMillis,
     /// Edges that asked before then may be missing in this ledger, according to the store.
     known_since: UnixMillis,
     /// The latest such moment for which the store has noted that it does not matter any more.
@@ -56,7 +56,7 @@ pub struct EdgeLedger {
     /// What is remembered of each credential.
     shares: BTreeMap<Holder, Share>,
     /// No instance can be dropped for another before then.
-    none_gone_before: SteadyMillis,
+    none_gone_before: MonotonicMillis,
     /// Instances that were dropped, which has to be written to the store.
     dropped: BTreeMap<EdgeId, GoneEdge>,
     /// Instances whose rows were written since the rows of other replicas were last read, and before that: a
@@ -130,11 +130,11 @@ struct EdgeProgress {
     /// Whether it has ever acknowledged anything, in any epoch.
     has_promised: bool,
     seen: UnixMillis,
-    live_until: SteadyMillis,
+    live_until: MonotonicMillis,
     /// It may admit until then.
-    until: SteadyMillis,
+    until: MonotonicMillis,
     /// It may admit until then by what this replica itself has answered.
-    answered_until: SteadyMillis,
+    answered_until: MonotonicMillis,
     has_left: bool,
     /// Whether it was given its last page.
     has_ended: bool,
@@ -152,7 +152,7 @@ struct Stored {
     /// Until when the instance may admit according to the row: by the wall clock of the writer, and counted
     /// from when it was written or read.
     until: UnixMillis,
-    steady_until: SteadyMillis,
+    steady_until: MonotonicMillis,
     /// For how long the instance may admit according to the row, counted from when it is read.
     for_ms: u64,
     /// Whether the row has an acknowledgement of this epoch.
@@ -169,12 +169,12 @@ impl EdgeLedger {
             epoch,
             edges: BTreeMap::new(),
             rules,
-            unsure_until: SteadyMillis(0),
+            unsure_until: MonotonicMillis(0),
             known_since: UnixMillis(0),
             known_again: UnixMillis(0),
             heard: 0,
             shares: BTreeMap::new(),
-            none_gone_before: SteadyMillis(0),
+            none_gone_before: MonotonicMillis(0),
             dropped: BTreeMap::new(),
             dropped_before: Default::default(),
             heard_at_merges: [0; 2],
@@ -204,7 +204,7 @@ impl EdgeLedger {
     }
 
     /// Notes that until then an edge may admit that is not in this ledger.
-    pub fn doubt_until(&mut self, moment: SteadyMillis) {
+    pub fn doubt_until(&mut self, moment: MonotonicMillis) {
         self.unsure_until = self.unsure_until.max(moment);
     }
 
@@ -219,8 +219,9 @@ impl EdgeLedger {
         let EdgeSighting { id, holder, refuse_after_ms, acknowledged } = sighting;
         self.tell_waiting(&id, acknowledged);
         self.heard += 1;
-        let until = now.steady.plus(answered_in_ms).plus(ANSWER_MARGIN_MS).plus(refuse_after_ms);
-        let live_until = now.steady.plus(self.rules.live_for_ms);
+        let until =
+            now.steady.plus_millis(answered_in_ms).plus_millis(ANSWER_MARGIN_MS).plus_millis(refuse_after_ms);
+        let live_until = now.steady.plus_millis(self.rules.live_for_ms);
         let before = self.edges.get(&id).map(|progress| progress.acknowledged);
         match self.edges.get(&id).map(|progress| progress.holder.clone()) {
             Some(before) => self.count_as(&id, &before, &holder),
@@ -253,7 +254,7 @@ impl EdgeLedger {
         progress.heard = heard;
         // The row that covers this answer may be another replica's. That replica takes the row as written
         // ahead for its own answers only, so it has to see that this replica answers too.
-        let is_known_to_answer = progress.answered_until > now.steady.plus(TOLD_MARGIN_MS);
+        let is_known_to_answer = progress.answered_until > now.steady.plus_millis(TOLD_MARGIN_MS);
         progress.answered_until = progress.answered_until.max(until);
         let needs_row = !is_known_to_answer || !progress.is_remembered_for(progress.remaining(now), now);
         let is_first_promise = progress.acknowledged != Cursor(0) && !progress.stored.has_promise;
@@ -267,7 +268,7 @@ impl EdgeLedger {
     pub fn note_promise(&mut self, id: &EdgeId, acknowledged: Cursor, now: Moment) {
         self.tell_waiting(id, acknowledged);
         self.heard += 1;
-        let live_until = now.steady.plus(self.rules.live_for_ms);
+        let live_until = now.steady.plus_millis(self.rules.live_for_ms);
         if let Some(progress) = self.edges.get_mut(id) {
             progress.acknowledged = progress.acknowledged.max(acknowledged);
             progress.seen = progress.seen.max(now.wall);
@@ -301,9 +302,9 @@ impl EdgeProgress {
             acknowledged: Cursor(0),
             has_promised: false,
             seen: UnixMillis(0),
-            live_until: SteadyMillis(0),
-            until: SteadyMillis(0),
-            answered_until: SteadyMillis(0),
+            live_until: MonotonicMillis(0),
+            until: MonotonicMillis(0),
+            answered_until: MonotonicMillis(0),
             has_left: false,
             has_ended: false,
             heard: 0,
@@ -327,7 +328,7 @@ impl EdgeProgress {
 
     /// For how long it may admit, in milliseconds.
     fn remaining(&self, now: Moment) -> u64 {
-        if self.has_left { 0 } else { self.until.since(now.steady) }
+        if self.has_left { 0 } else { self.until.millis_since(now.steady) }
     }
 
     /// Until when it may admit, in wall-clock time.
@@ -347,7 +348,7 @@ impl EdgeProgress {
 
     /// Whether the store's row covers this length of time.
     fn is_remembered_for(&self, ahead_ms: u64, now: Moment) -> bool {
-        self.stored.is_right && self.stored.steady_until >= now.steady.plus(ahead_ms)
+        self.stored.is_right && self.stored.steady_until >= now.steady.plus_millis(ahead_ms)
     }
 
     /// Whether the row covers it also in wall-clock time, by which rows are sorted.

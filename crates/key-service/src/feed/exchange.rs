@@ -69,7 +69,7 @@ async fn keep_hearing(register: Weak<EdgeRegister>, asked: Arc<Notify>) {
                 }
             }
             Err(error) => {
-                register.ledger().doubt_until(register.now().steady.plus(EDGE_DOUBT_MS));
+                register.ledger().doubt_until(register.now().steady.plus_millis(EDGE_DOUBT_MS));
                 complain("could not hear of edges", &error);
             }
         }

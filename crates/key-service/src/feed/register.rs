@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use latchkey_key_feed::{Cursor, KeyId};
+use latchkey_key_feed::{Cursor, KeyId, whole_millis};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
@@ -72,8 +72,7 @@ impl EdgeRegister {
         if let Err(refusal) = self.claim(asking) {
             self.settle(asking, refusal).await?;
         }
-        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let heard = self.see(asking.clone(), wait_ms);
+        let heard = self.see(asking.clone(), whole_millis(wait));
         if heard.needs_row
             && let Err(error) = self.written().await
         {

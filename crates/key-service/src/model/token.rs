@@ -239,7 +239,7 @@ pub fn exchange(
     client: &TokenClient,
     now: UnixMillis,
 ) -> Result<Exchange, RefreshRefusal> {
-    if now.0 >= later(token.creation, REFRESH_TOKEN_LIFE).0 {
+    if now >= token.creation.plus(REFRESH_TOKEN_LIFE) {
         return Err(RefreshRefusal::Expired);
     }
     if token.refresh_invalidation.is_some() {
@@ -250,7 +250,7 @@ pub fn exchange(
     }
     match token.exchanged {
         None => Ok(Exchange::First),
-        Some((at, seed)) if now.0 <= later(at, REFRESH_GRACE_MAX).0 => Ok(Exchange::Again(seed)),
+        Some((at, seed)) if now <= at.plus(REFRESH_GRACE_MAX) => Ok(Exchange::Again(seed)),
         Some(_) => Err(RefreshRefusal::AlreadyRefreshed),
     }
 }
@@ -259,8 +259,8 @@ pub fn exchange(
 /// again because it did not get the answer (RFC 9700, section 4.14.2).
 #[must_use]
 pub fn was_copied(token: &StoredToken, client: &TokenClient, now: UnixMillis) -> bool {
-    let lives = now.0 < later(token.creation, REFRESH_TOKEN_LIFE).0 && token.refresh_invalidation.is_none();
-    let is_asked_again = |at| token.client == *client && now.0 <= later(at, REFRESH_GRACE_MAX).0;
+    let lives = now < token.creation.plus(REFRESH_TOKEN_LIFE) && token.refresh_invalidation.is_none();
+    let is_asked_again = |at: UnixMillis| token.client == *client && now <= at.plus(REFRESH_GRACE_MAX);
     lives && token.exchanged.is_some_and(|(at, _)| !is_asked_again(at))
 }
 
@@ -274,12 +274,6 @@ pub fn refuse_ended(token: &StoredToken, now: UnixMillis) -> Result<(), TokenRej
         return Err(TokenRejection::Ended);
     }
     Ok(())
-}
-
-/// A moment that long after another.
-#[must_use]
-pub fn later(moment: UnixMillis, after: std::time::Duration) -> UnixMillis {
-    UnixMillis(moment.0.saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)))
 }
 
 impl TokenRejection {

@@ -15,7 +15,6 @@ pub mod key_source;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Header};
 use latchkey_key_feed::UnixMillis;
@@ -298,11 +297,6 @@ impl JwtRejection {
             Self::Subject => "jwt_subject",
         }
     }
-}
-
-/// A moment, moved by the allowed clock skew.
-fn with_skew(end: UnixMillis, skew: Duration) -> UnixMillis {
-    UnixMillis(end.0.saturating_add(u64::try_from(skew.as_millis()).unwrap_or(u64::MAX)))
 }
 
 impl fmt::Debug for HmacKey {

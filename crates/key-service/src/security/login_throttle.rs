@@ -126,7 +126,7 @@ impl LoginThrottle {
         bucket.begun = bucket.begun.saturating_sub(1);
         if outcome == LoginOutcome::Failed {
             let missing_ms = self.missing_ms(bucket, now).saturating_add(self.interval_ms);
-            bucket.full_at = UnixMillis(now.0.saturating_add(missing_ms.min(self.capacity_ms())));
+            bucket.full_at = now.plus_millis(missing_ms.min(self.capacity_ms()));
         }
         if bucket.begun == 0 && self.missing_ms(bucket, now) == 0 {
             self.buckets.remove(&network);
@@ -138,7 +138,7 @@ impl LoginThrottle {
     /// The time until all failed logins have come back. Never more than an empty bucket takes, so that a
     /// clock that was set back locks nobody out for longer.
     fn missing_ms(&self, bucket: Bucket, now: UnixMillis) -> u64 {
-        bucket.full_at.0.saturating_sub(now.0).min(self.capacity_ms())
+        bucket.full_at.millis_since(now).min(self.capacity_ms())
     }
 
     /// The time in which an empty bucket fills up.

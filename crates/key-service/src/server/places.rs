@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use latchkey_key_feed::whole_millis;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -165,7 +166,7 @@ impl Shared {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        whole_millis(self.began.elapsed())
     }
 
     fn counts(&self, source: Source) -> bool {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use latchkey_elastic::TimeValue;
+use latchkey_key_feed::whole_millis;
 
 use crate::feed::edges::EdgeRules;
 use crate::limits::FEED_WAIT_MAX;
@@ -32,10 +33,9 @@ impl EdgeSettings {
     /// What the ledger of edges goes by.
     #[must_use]
     pub fn rules(&self) -> EdgeRules {
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         EdgeRules {
-            live_for_ms: millis(self.live_for),
-            refuse_after_ms: millis(self.refuse_after_default),
+            live_for_ms: whole_millis(self.live_for),
+            refuse_after_ms: whole_millis(self.refuse_after_default),
             instances_per_key_max: self.instances_per_key,
         }
     }

@@ -73,7 +73,7 @@ impl EdgeRow {
     /// the writer and the reader.
     #[must_use]
     pub fn may_admit_for_ms(&self) -> u64 {
-        self.may_admit_until.0.saturating_sub(self.noted.0)
+        self.may_admit_until.millis_since(self.noted)
     }
 }
 

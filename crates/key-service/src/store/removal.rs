@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey_key_feed::UnixMillis;
+use latchkey_key_feed::{UnixMillis, whole_millis};
 
 /// When dead keys go (Elasticsearch, `xpack.security.authc.api_key.delete.*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +31,6 @@ impl RemovalPolicy {
     /// Another run is due if the last one began at this moment or earlier.
     #[must_use]
     pub fn last_run_until(&self, now: UnixMillis) -> UnixMillis {
-        UnixMillis(now.0.saturating_sub(whole_millis(self.interval)))
+        now.minus(self.interval)
     }
-}
-
-fn whole_millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -253,9 +253,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when some may be left; the next search finds them.
     pub async fn remove_dead_tokens(&self, now: UnixMillis) -> Result<u64, StoreError> {
-        let before = |age: std::time::Duration| {
-            UnixMillis(now.0.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)))
-        };
+        let before = |age| now.minus(age);
         if !self.database.begin_token_removal(now, before(TOKEN_REMOVAL_INTERVAL)).await? {
             return Ok(0);
         }

@@ -177,10 +177,7 @@ impl KeyUpdate {
 
     /// Counted from when the key was made: otherwise a key could be kept alive for ever, a little at a time.
     fn is_too_late(&self, end: UnixMillis, key: &StoredKey) -> bool {
-        self.lifetime_max.is_some_and(|max| {
-            let max = u64::try_from(max.as_millis()).unwrap_or(u64::MAX);
-            end.0 > key.creation.0.saturating_add(max)
-        })
+        self.lifetime_max.is_some_and(|max| end > key.creation.plus(max))
     }
 
     fn is_of_the_owner(&self, key: &StoredKey) -> bool {

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use latchkey_key_feed::UnixMillis;
-use latchkey_key_service::clock::{Clock, SteadyMillis};
+use latchkey_key_feed::{MonotonicMillis, UnixMillis};
+use latchkey_key_service::clock::Clock;
 
 /// A clock that stands still until it is moved.
 pub(crate) struct ManualClock {
@@ -33,7 +33,7 @@ impl Clock for ManualClock {
         UnixMillis(self.wall.load(Ordering::Relaxed))
     }
 
-    fn steady(&self) -> SteadyMillis {
-        SteadyMillis(self.steady.load(Ordering::Relaxed))
+    fn steady(&self) -> MonotonicMillis {
+        MonotonicMillis(self.steady.load(Ordering::Relaxed))
     }
 }

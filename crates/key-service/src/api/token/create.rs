@@ -22,7 +22,7 @@ use crate::model::realm_name::RealmName;
 use crate::model::stored_key::KeyOwner;
 use crate::model::stored_token::{StoredToken, TokenClient, TokenId, TokenSubject};
 use crate::model::token::{
-    Exchange, IssuedTokens, Refresh, RefreshRefusal, SuccessorSeed, Token, TokenRejection, exchange, later,
+    Exchange, IssuedTokens, Refresh, RefreshRefusal, SuccessorSeed, Token, TokenRejection, exchange,
     was_copied,
 };
 use crate::security::authentication::{Authentication, AuthenticationFailure, Means, Subject};
@@ -156,7 +156,7 @@ async fn issue_tokens(
     let issued = IssuedTokens::draw(call.randomness.as_ref(), with_refresh).map_err(ApiError::internal)?;
     let now = call.now();
     let token = new_token(call, &issued, basis, now);
-    let lasts = Duration::from_millis(token.access_expiration.0.saturating_sub(now.0));
+    let lasts = token.access_expiration.since(now);
     if !call.store.create_token(token, actor).await? {
         return Err(refuse_grant(call, TokenRejection::Ended.into()));
     }
@@ -200,7 +200,7 @@ async fn refresh(call: &Allowed, text: &str) -> Result<Issue, ApiError> {
 
 fn new_token(call: &Allowed, issued: &IssuedTokens, basis: Basis, now: UnixMillis) -> NewToken {
     let Basis { subject, client, runner_stamp, parent, ends } = basis;
-    let timeout = later(now, call.settings.tokens.timeout);
+    let timeout = now.plus(call.settings.tokens.timeout);
     NewToken {
         access: issued.access.digest(),
         refresh: issued.refresh.as_ref().map(Token::digest),

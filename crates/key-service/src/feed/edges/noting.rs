@@ -27,7 +27,7 @@ impl EdgeLedger {
             // written after it.
             progress.stored.for_ms = may_admit_for_ms;
             progress.stored.steady_until =
-                progress.stored.steady_until.min(now.steady.plus(may_admit_for_ms));
+                progress.stored.steady_until.min(now.steady.plus_millis(may_admit_for_ms));
             let (seen, may_admit_until) = (progress.seen, progress.stored.told_until);
             times.push(EdgeTime { id: id.clone(), seen, may_admit_until, may_admit_for_ms });
         }

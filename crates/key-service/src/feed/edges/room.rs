@@ -8,10 +8,10 @@
 
 use std::collections::BTreeSet;
 
-use latchkey_key_feed::UnixMillis;
+use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 
 use super::{ClaimRefusal, EdgeLedger, EdgeProgress};
-use crate::clock::{Moment, SteadyMillis};
+use crate::clock::Moment;
 use crate::limits::edges::{EDGE_REFUSAL_LOG_INTERVAL, EDGES_DROPPED_AT_ONCE_MAX, EDGES_MAX};
 use crate::model::edge_id::{EdgeId, Holder};
 use crate::store::edges::{EdgeRow, GoneEdge};
@@ -21,9 +21,9 @@ use crate::store::edges::{EdgeRow, GoneEdge};
 pub(super) struct Share {
     ids: BTreeSet<EdgeId>,
     /// None of its instances can be dropped before then.
-    none_gone_before: SteadyMillis,
+    none_gone_before: MonotonicMillis,
     /// Until then the log does not repeat that it has as many as it may.
-    logged_until: SteadyMillis,
+    logged_until: MonotonicMillis,
 }
 
 impl EdgeLedger {
@@ -84,7 +84,7 @@ impl EdgeLedger {
         let Some(share) = self.shares.get_mut(holder) else { return true };
         let is_due = now.steady >= share.logged_until;
         if is_due {
-            share.logged_until = now.steady.plus(EDGE_REFUSAL_LOG_INTERVAL.as_secs() * 1_000);
+            share.logged_until = now.steady.plus_millis(EDGE_REFUSAL_LOG_INTERVAL.as_secs() * 1_000);
         }
         is_due
     }
@@ -105,9 +105,9 @@ impl EdgeLedger {
 
     /// Notes that an instance of this credential may be gone.
     pub(super) fn note_gone(&mut self, holder: &Holder) {
-        self.none_gone_before = SteadyMillis(0);
+        self.none_gone_before = MonotonicMillis(0);
         if let Some(share) = self.shares.get_mut(holder) {
-            share.none_gone_before = SteadyMillis(0);
+            share.none_gone_before = MonotonicMillis(0);
         }
     }
 
@@ -194,9 +194,9 @@ fn oldest_gone<'a>(
     known: impl Iterator<Item = (&'a EdgeId, &'a EdgeProgress)>,
     count_max: usize,
     now: Moment,
-) -> (Vec<EdgeId>, SteadyMillis) {
-    let mut next = SteadyMillis(u64::MAX);
-    let mut gone: Vec<(SteadyMillis, &EdgeId)> = Vec::new();
+) -> (Vec<EdgeId>, MonotonicMillis) {
+    let mut next = MonotonicMillis(u64::MAX);
+    let mut gone: Vec<(MonotonicMillis, &EdgeId)> = Vec::new();
     for (id, progress) in known {
         if progress.may_admit(now) {
             next = next.min(progress.until);
@@ -206,7 +206,7 @@ fn oldest_gone<'a>(
     }
     gone.sort_unstable();
     if gone.len() > count_max {
-        next = SteadyMillis(0);
+        next = MonotonicMillis(0);
     }
     (gone.into_iter().take(count_max).map(|(_, id)| id.clone()).collect(), next)
 }

@@ -31,7 +31,7 @@ impl EdgeLedger {
             self.known_since = known.begun;
             if known.begun != UnixMillis(0) {
                 let unknown_for = self.rules.refuse_after_ms + ANSWER_MARGIN_MS;
-                self.doubt_until(now.steady.plus(unknown_for));
+                self.doubt_until(now.steady.plus_millis(unknown_for));
             }
         }
         let mut is_news = false;
@@ -95,7 +95,7 @@ impl EdgeLedger {
         let is_over = |progress: &EdgeProgress| {
             let life = if progress.has_left { life_ms(EDGE_LEFT_LIFE) } else { life_ms(EDGE_ROW_LIFE) };
             let end = if progress.has_left { progress.live_until } else { progress.until };
-            end.plus(life) <= now.steady
+            end.plus_millis(life) <= now.steady
         };
         let over = self.edges.iter().filter(|(_, progress)| is_over(progress));
         let over: Vec<EdgeId> = over.map(|(id, _)| id.clone()).collect();
@@ -143,7 +143,7 @@ impl EdgeLedger {
             }
             if !self.make_room_for_row(&row, now) {
                 // There are never more than the limit that may admit, unless clocks were set.
-                self.doubt_until(now.steady.plus(row.may_admit_for_ms()));
+                self.doubt_until(now.steady.plus_millis(row.may_admit_for_ms()));
                 return false;
             }
             self.count_in(&row.id, &row.holder);
@@ -196,12 +196,12 @@ impl EdgeProgress {
         }
         if is_newer {
             self.seen = self.seen.max(row.seen);
-            let age_ms = now.wall.0.saturating_sub(row.seen.0);
+            let age_ms = now.wall.millis_since(row.seen);
             if age_ms <= live_for_ms {
-                self.live_until = self.live_until.max(now.steady.plus(live_for_ms - age_ms));
+                self.live_until = self.live_until.max(now.steady.plus_millis(live_for_ms - age_ms));
             }
             // Its own time is not known here, but it is no longer than what was written.
-            self.until = self.until.max(now.steady.plus(row.may_admit_for_ms()));
+            self.until = self.until.max(now.steady.plus_millis(row.may_admit_for_ms()));
         }
         // The row that this replica is about to write is right about the rest.
         if is_newer && !is_unstored {
@@ -227,7 +227,7 @@ impl EdgeProgress {
         if !self.is_answered(now) {
             return remaining;
         }
-        remaining.max(self.answered_until.since(now.steady).saturating_add(WINDOW_MS + WAIT_MS_MAX))
+        remaining.max(self.answered_until.millis_since(now.steady).saturating_add(WINDOW_MS + WAIT_MS_MAX))
     }
 
     /// The end of that time by the wall clock. For an instance that this replica answers it is later than
@@ -248,6 +248,6 @@ impl Stored {
     fn raise(&mut self, row: &EdgeRow, now: Moment) {
         self.until = self.until.max(row.may_admit_until);
         self.for_ms = self.for_ms.max(row.may_admit_for_ms());
-        self.steady_until = self.steady_until.max(now.steady.plus(row.may_admit_for_ms()));
+        self.steady_until = self.steady_until.max(now.steady.plus_millis(row.may_admit_for_ms()));
     }
 }

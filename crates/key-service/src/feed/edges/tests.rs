@@ -125,7 +125,7 @@ fn two_instances_of_one_name_are_two() {
 fn a_wall_clock_that_is_set_changes_nothing_that_is_known() {
     let mut ledger = ledger();
     ledger.see(at("a", 4), 0, moment(100_000));
-    let at_wall = |steady, wall| Moment { wall: UnixMillis(wall), steady: SteadyMillis(steady) };
+    let at_wall = |steady, wall| Moment { wall: UnixMillis(wall), steady: MonotonicMillis(steady) };
     for wall in [0, 100_000, 3_600_000] {
         assert_eq!(ledger.waits_for(5, at_wall(164_999, wall)).0, 1, "{wall}");
         assert_eq!(
@@ -180,8 +180,8 @@ fn a_promise_about_one_epoch_counts_for_nothing_in_the_next() {
 fn a_ledger_in_doubt_is_not_sure() {
     let mut ledger = ledger();
     assert!(ledger.is_sure(moment(1)));
-    ledger.doubt_until(SteadyMillis(5));
-    ledger.doubt_until(SteadyMillis(3));
+    ledger.doubt_until(MonotonicMillis(5));
+    ledger.doubt_until(MonotonicMillis(3));
     assert!(!ledger.is_sure(moment(4)));
     assert!(ledger.is_sure(moment(5)));
 }
@@ -293,7 +293,7 @@ proptest! {
                     known.1 = known.1.max(acknowledged);
                 }
                 Step::Pass { millis } => {
-                    now = Moment { wall: now.wall.plus_millis(millis), steady: now.steady.plus(millis) };
+                    now = Moment { wall: now.wall.plus_millis(millis), steady: now.steady.plus_millis(millis) };
                 }
                 Step::SetWall { wall } => now.wall = UnixMillis(wall),
                 Step::StartAnew { wall } => {

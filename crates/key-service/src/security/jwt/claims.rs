@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::limits::USERNAME_CHARS_MAX;
 use crate::limits::authentication::JWT_GROUPS_MAX;
 use crate::model::stored_key::KeyOwner;
-use crate::security::jwt::{JwtRejection, TokenType, VouchedUser, with_skew};
+use crate::security::jwt::{JwtRejection, TokenType, VouchedUser};
 use crate::security::realm::User;
 
 /// The settings of a realm about claims.
@@ -82,11 +82,11 @@ impl ClaimRules {
         let end = moment(claims, "exp")?.ok_or(JwtRejection::Claim)?;
         let made = moment(claims, "iat")?.ok_or(JwtRejection::Claim)?;
         let begin = moment(claims, "nbf")?.unwrap_or(made);
-        let latest = with_skew(now, self.allowed_clock_skew);
+        let latest = now.plus(self.allowed_clock_skew);
         if made.0 > latest.0 || begin.0 > latest.0 {
             return Err(JwtRejection::NotYetValid);
         }
-        let expiration = with_skew(end, self.allowed_clock_skew);
+        let expiration = end.plus(self.allowed_clock_skew);
         if now.0 >= expiration.0 { Err(JwtRejection::Expired) } else { Ok(expiration) }
     }
 

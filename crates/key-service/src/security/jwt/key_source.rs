@@ -179,7 +179,7 @@ fn may_try(known: &Known, now: UnixMillis) -> bool {
 
 /// Whether something happened at least that long ago, or never did.
 fn is_past(moment: Option<UnixMillis>, age: Duration, now: UnixMillis) -> bool {
-    moment.is_none_or(|moment| u128::from(now.0.saturating_sub(moment.0)) >= age.as_millis())
+    moment.is_none_or(|moment| now.since(moment) >= age)
 }
 
 impl fmt::Display for Unreadable {

@@ -7,11 +7,12 @@ use super::*;
 fn whoever_reads_a_row_counts_the_time_that_it_says_whatever_the_clocks_say() {
     let hour = 3_600_000;
     let mut writer = ledger();
-    let began = Moment { wall: UnixMillis(100 * hour), steady: SteadyMillis(0) };
+    let began = Moment { wall: UnixMillis(100 * hour), steady: MonotonicMillis(0) };
     writer.see(at("a", 4), 0, began);
     let rows = writer.store(began);
     for wall in [0, 97 * hour, 100 * hour, 103 * hour, 10_000 * hour] {
-        let now = |steady| Moment { wall: UnixMillis(wall + steady), steady: SteadyMillis(7_000 + steady) };
+        let now =
+            |steady| Moment { wall: UnixMillis(wall + steady), steady: MonotonicMillis(7_000 + steady) };
         let mut reader = ledger();
         reader.merge(known(rows.clone()), now(0));
         assert_eq!(reader.waits_for(5, now(64_999)), (1, vec!["a".to_owned()]), "{wall}");
@@ -26,7 +27,7 @@ fn whoever_reads_a_row_counts_the_time_that_it_says_whatever_the_clocks_say() {
 fn replicas_whose_clocks_differ_know_what_the_other_has_answered_and_raise_nothing_for_ever() {
     let skewed = |steady, ahead| Moment {
         wall: UnixMillis(10_000_000 + steady + ahead),
-        steady: SteadyMillis(steady),
+        steady: MonotonicMillis(steady),
     };
     let (mut one, mut other) = (ledger(), ledger());
     let mut row: Option<EdgeRow> = None;

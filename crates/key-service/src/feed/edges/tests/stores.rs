@@ -68,7 +68,7 @@ fn another_process_knows_from_the_store_what_may_admit() {
     let rows = before.store(moment(1_000));
     let mut after = ledger();
     // It has another monotonic clock.
-    let now = |wall| Moment { wall: UnixMillis(wall), steady: SteadyMillis(wall - 1_000) };
+    let now = |wall| Moment { wall: UnixMillis(wall), steady: MonotonicMillis(wall - 1_000) };
     assert!(after.merge(known(rows.clone()), now(1_200)));
     assert!(after.is_sure(now(1_200)));
     assert_eq!(after.waits_for(5, now(1_200)), (1, vec!["a".to_owned()]));
@@ -84,7 +84,7 @@ fn edges_of_which_nothing_was_written_make_a_ledger_doubt_for_as_long_as_one_may
     let mut ledger = ledger();
     let begun = UnixMillis(100_000);
     // It does not matter what the clock says.
-    let now = |steady, wall| Moment { wall: UnixMillis(wall), steady: SteadyMillis(steady) };
+    let now = |steady, wall| Moment { wall: UnixMillis(wall), steady: MonotonicMillis(steady) };
     ledger.merge(KnownEdges { rows: Vec::new(), begun }, now(100_000, 9_000_000));
     assert!(!ledger.is_sure(moment(160_999)));
     assert_eq!(ledger.unknown_that_are_over(moment(160_999)), None);
@@ -222,8 +222,8 @@ fn an_answer_by_another_replica_is_seen_though_what_this_one_wrote_ahead_covers_
     assert_eq!(one.waits_for(5, moment(66_001)), (1, vec!["a".to_owned()]));
     // The same with a clock that was set back: what is written is later than what was.
     let (mut one, mut other) = (ledger(), ledger());
-    let set_back = |steady| Moment { wall: UnixMillis(steady), steady: SteadyMillis(steady) };
-    let before = Moment { wall: UnixMillis(9_000_000), steady: SteadyMillis(0) };
+    let set_back = |steady| Moment { wall: UnixMillis(steady), steady: MonotonicMillis(steady) };
+    let before = Moment { wall: UnixMillis(9_000_000), steady: MonotonicMillis(0) };
     one.see(at("a", 4), 0, before);
     other.merge(known(one.store(before)), before);
     assert!(other.see(at("a", 4), 0, set_back(66_000)).needs_row);
@@ -319,7 +319,7 @@ fn what_has_given_way_is_not_taken_in_again_unless_others_have_answered_it() {
 
 #[test]
 fn a_goodbye_does_not_win_over_a_later_sighting_though_the_clock_was_set_back() {
-    let set_back = |steady| Moment { wall: UnixMillis(500 + steady), steady: SteadyMillis(steady) };
+    let set_back = |steady| Moment { wall: UnixMillis(500 + steady), steady: MonotonicMillis(steady) };
     let edge = at("a", 1);
     let (mut one, mut other) = (ledger(), ledger());
     one.see(edge.clone(), 0, moment(1_000));

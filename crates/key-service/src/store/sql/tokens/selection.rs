@@ -110,10 +110,10 @@ fn push_living_halves(
 
 /// Pairs of which at least one half can still be used.
 fn push_living(query: &mut Query, now: UnixMillis) {
-    let oldest = now.0.saturating_sub(u64::try_from(REFRESH_TOKEN_LIFE.as_millis()).unwrap_or(u64::MAX));
+    let oldest = now.minus(REFRESH_TOKEN_LIFE);
     query.push("((access_invalidation is null and access_expiration > ").push_bind(millis(now));
     query.push(") or (refresh_digest is not null and refresh_invalidation is null and creation > ");
-    query.push_bind(millis(UnixMillis(oldest))).push("))");
+    query.push_bind(millis(oldest)).push("))");
 }
 
 async fn fetch(change: &mut Transaction, query: Query) -> Result<Vec<SelectedToken>, StoreError> {
