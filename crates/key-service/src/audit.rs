@@ -5,10 +5,10 @@
 //! the binary writes as JSON; inside a request each has the request's id. Neither rows nor lines ever carry a
 //! secret, a password or an `Authorization` header.
 
-pub mod directory;
-pub mod feed;
-pub mod operations;
-pub mod tokens;
+pub(crate) mod directory;
+pub(crate) mod feed;
+pub(crate) mod operations;
+pub(crate) mod tokens;
 
 use latchkey_effort::{Overspent, Payer};
 use latchkey_key_feed::{KeyId, UnixMillis, whole_millis};

@@ -25,7 +25,7 @@ const VERSION: u64 = 2;
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Header {
+pub(crate) struct Header {
     format: String,
     version: u64,
     /// Which feed the store had.
@@ -36,14 +36,14 @@ pub struct Header {
 
 /// Writes a file, entry by entry.
 #[derive(Debug)]
-pub struct ExportWriter<W> {
+pub(crate) struct ExportWriter<W> {
     file: W,
     counts: EntryCounts,
 }
 
 /// Reads a file, entry by entry. After an error it must not be read on.
 #[derive(Debug)]
-pub struct ExportReader<R> {
+pub(crate) struct ExportReader<R> {
     file: R,
     line: u64,
     counts: EntryCounts,
@@ -51,7 +51,7 @@ pub struct ExportReader<R> {
 
 /// A line that cannot be read.
 #[derive(Debug)]
-pub struct InvalidExport {
+pub(crate) struct InvalidExport {
     line: u64,
     problem: Problem,
 }
@@ -72,7 +72,7 @@ enum Problem {
 impl Header {
     /// Of an export that begins now.
     #[must_use]
-    pub fn new(epoch: Epoch, at: UnixMillis) -> Self {
+    pub(crate) fn new(epoch: Epoch, at: UnixMillis) -> Self {
         Self { format: FORMAT.to_owned(), version: VERSION, epoch, at }
     }
 }
@@ -83,7 +83,7 @@ impl<W: Write> ExportWriter<W> {
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn begin(mut file: W, header: &Header) -> io::Result<Self> {
+    pub(crate) fn begin(mut file: W, header: &Header) -> io::Result<Self> {
         write_line(&mut file, header)?;
         Ok(Self { file, counts: EntryCounts::default() })
     }
@@ -93,7 +93,7 @@ impl<W: Write> ExportWriter<W> {
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn write(&mut self, entry: Entry) -> io::Result<()> {
+    pub(crate) fn write(&mut self, entry: Entry) -> io::Result<()> {
         entry.count_in(&mut self.counts);
         write_line(&mut self.file, &Line::from(entry))
     }
@@ -103,7 +103,7 @@ impl<W: Write> ExportWriter<W> {
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn end(mut self) -> io::Result<EntryCounts> {
+    pub(crate) fn end(mut self) -> io::Result<EntryCounts> {
         write_line(&mut self.file, &Line::End(self.counts))?;
         self.file.flush()?;
         Ok(self.counts)
@@ -116,7 +116,7 @@ impl<R: BufRead> ExportReader<R> {
     /// # Errors
     ///
     /// [`InvalidExport`] when it is none that this version reads.
-    pub fn begin(file: R) -> Result<(Header, Self), InvalidExport> {
+    pub(crate) fn begin(file: R) -> Result<(Header, Self), InvalidExport> {
         let mut reader = Self { file, line: 0, counts: EntryCounts::default() };
         let text = reader.next_text()?.ok_or_else(|| reader.invalid(Problem::NotAnExport))?;
         // Of a later version, only these two are known to be there.

@@ -6,15 +6,15 @@
 //! service stops; in the last two cases the answer is the empty page that it had read. The number of waiting
 //! requests is bounded: one more is refused, and its follower backs off.
 
-pub mod edge_wait;
-pub mod edges;
+pub(crate) mod edge_wait;
+pub(crate) mod edges;
 mod exchange;
-pub mod fleet;
+pub(crate) mod fleet;
 mod last_page;
 mod propagation;
 mod readings;
-pub mod register;
-pub mod shared_page;
+pub(crate) mod register;
+pub(crate) mod shared_page;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,7 +36,7 @@ use crate::telemetry::WaitingPoll;
 
 /// The feed of one store.
 #[derive(Debug)]
-pub struct Feed {
+pub(crate) struct Feed {
     store: KeyStore,
     readings: Readings,
     waiters_max: usize,
@@ -49,7 +49,7 @@ pub struct Feed {
 
 /// What a follower asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FollowerRequest {
+pub(crate) struct FollowerRequest {
     /// How far it has read, and thereby acknowledges.
     pub after: Cursor,
     /// Which feed it has read so far, if it says so. It does not matter to a load from 0.
@@ -84,7 +84,7 @@ impl Feed {
     /// The feed of a store, from within a runtime of tokio. Requests stop waiting once `stopping` holds
     /// `true`. At most `waiters_max` requests wait.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         store: KeyStore,
         stopping: watch::Receiver<bool>,
         edges: EdgeRules,
@@ -109,7 +109,7 @@ impl Feed {
 
     /// What is known of the edges.
     #[must_use]
-    pub fn edges(&self) -> &EdgeRegister {
+    pub(crate) fn edges(&self) -> &EdgeRegister {
         &self.edges
     }
 
@@ -118,7 +118,7 @@ impl Feed {
     /// # Errors
     ///
     /// [`FeedRefusal`] when the edge may not ask so, the store does not answer, or too many requests wait.
-    pub async fn answer(&self, request: &FollowerRequest) -> Result<Arc<SharedPage>, FeedRefusal> {
+    pub(crate) async fn answer(&self, request: &FollowerRequest) -> Result<Arc<SharedPage>, FeedRefusal> {
         let began = Instant::now();
         match &request.edge {
             Some(edge) if request.is_leaving => drop(self.edges.leave(&edge.id, &edge.holder).await?),

@@ -26,7 +26,7 @@ const PERMISSIONS: u32 = 0o7777;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} may be written by everybody on this machine (mode {mode:04o}), and it decides who is let in. See that nobody has \
      changed it, and take that away: chmod o-w {}", .path.display(), .path.display())]
-pub struct WrittenByAll {
+pub(crate) struct WrittenByAll {
     path: PathBuf,
     mode: u32,
 }
@@ -37,7 +37,7 @@ pub struct WrittenByAll {
 /// # Errors
 ///
 /// [`WrittenByAll`] when everybody may write it.
-pub fn refuse_written_by_all(path: &Path) -> Result<(), WrittenByAll> {
+pub(crate) fn refuse_written_by_all(path: &Path) -> Result<(), WrittenByAll> {
     let Ok(path) = path.canonicalize() else { return Ok(()) };
     match mode(&path).filter(|mode| mode & WRITE_BY_ALL != 0) {
         Some(mode) => Err(WrittenByAll { path, mode }),
@@ -48,7 +48,7 @@ pub fn refuse_written_by_all(path: &Path) -> Result<(), WrittenByAll> {
 /// Complains of a directory above a file in which everybody could put another in its place. It is not
 /// refused: the volumes that Kubernetes makes for a pod are such directories, and whoever runs the service
 /// there may not change them.
-pub fn warn_if_replaced_by_all(path: &Path) {
+pub(crate) fn warn_if_replaced_by_all(path: &Path) {
     let Ok(path) = path.canonicalize() else { return };
     if let Some(directory) = path.ancestors().skip(1).find(|directory| lets_all_replace(directory)) {
         tracing::warn!(
@@ -61,7 +61,7 @@ pub fn warn_if_replaced_by_all(path: &Path) {
 }
 
 /// Complains of a secret that everybody may read.
-pub fn warn_if_read_by_all(path: &Path) {
+pub(crate) fn warn_if_read_by_all(path: &Path) {
     if let Some(mode) = mode(path).filter(|mode| mode & READ_BY_ALL != 0) {
         tracing::warn!(
             path = %path.display(),

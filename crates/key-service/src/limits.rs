@@ -2,8 +2,8 @@
 
 pub mod authentication;
 pub mod edges;
-pub mod rows;
-pub mod work;
+pub(crate) mod rows;
+pub(crate) mod work;
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use crate::limits::PEM_FILE_LEN_MAX;
 
 /// Why a file of certificates or keys cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum UnusablePem {
+pub(crate) enum UnusablePem {
     /// A certificate is none that can be trusted as an authority.
     #[error("holds a certificate that cannot be trusted: {0}")]
     Authority(rustls::Error),
@@ -44,7 +44,7 @@ pub enum UnusablePem {
 /// # Errors
 ///
 /// [`UnusablePem`] when it cannot be read or is longer than [`PEM_FILE_LEN_MAX`].
-pub fn read(path: &Path) -> Result<Vec<u8>, UnusablePem> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, UnusablePem> {
     refuse_written_by_all(path).map_err(UnusablePem::WrittenByAll)?;
     let mut text = Vec::new();
     let file = File::open(path).map_err(UnusablePem::Unreadable)?;
@@ -57,7 +57,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, UnusablePem> {
 /// # Errors
 ///
 /// [`UnusablePem`] when there is none, or the text is damaged.
-pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, UnusablePem> {
+pub(crate) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, UnusablePem> {
     let certificates: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(text).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(UnusablePem::NoCertificate),
@@ -71,7 +71,7 @@ pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusabl
 /// # Errors
 ///
 /// [`UnusablePem`] when there is none, or the text is damaged.
-pub fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, UnusablePem> {
+pub(crate) fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, UnusablePem> {
     PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
         pem::Error::NoItemsFound => UnusablePem::NoPrivateKey,
         _ => UnusablePem::Damaged,
@@ -83,7 +83,7 @@ pub fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, UnusablePem> {
 /// # Errors
 ///
 /// [`UnusablePem`] when there is none, or one cannot be trusted, or the text is damaged.
-pub fn trust(roots: &mut RootCertStore, text: &[u8]) -> Result<(), UnusablePem> {
+pub(crate) fn trust(roots: &mut RootCertStore, text: &[u8]) -> Result<(), UnusablePem> {
     for certificate in certificates(text)? {
         roots.add(certificate).map_err(UnusablePem::Authority)?;
     }

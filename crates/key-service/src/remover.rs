@@ -16,7 +16,7 @@ use crate::telemetry;
 
 /// Removes the dead keys of one store.
 #[derive(Clone)]
-pub struct Remover {
+pub(crate) struct Remover {
     store: KeyStore,
     policy: RemovalPolicy,
     clock: Arc<dyn Clock>,
@@ -25,12 +25,12 @@ pub struct Remover {
 impl Remover {
     /// A remover that does nothing until it is asked.
     #[must_use]
-    pub fn new(store: KeyStore, policy: RemovalPolicy, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(store: KeyStore, policy: RemovalPolicy, clock: Arc<dyn Clock>) -> Self {
         Self { store, policy, clock }
     }
 
     /// Removes what is dead by now, if that is due. Trouble is counted and logged; the next run finds what this one left.
-    pub async fn run(&self) {
+    pub(crate) async fn run(&self) {
         self.run_as_of(self.clock.now()).await;
     }
 
@@ -46,14 +46,14 @@ impl Remover {
     }
 
     /// The same, without making the caller wait.
-    pub fn run_soon(&self) {
+    pub(crate) fn run_soon(&self) {
         let remover = self.clone();
         let now = self.clock.now();
         tokio::spawn(async move { remover.run_as_of(now).await });
     }
 
     /// Does so for ever.
-    pub async fn keep_running(self) {
+    pub(crate) async fn keep_running(self) {
         let pause = self.policy.interval.clamp(REMOVAL_CHECK_INTERVAL_MIN, REMOVAL_CHECK_INTERVAL_MAX);
         loop {
             self.run().await;

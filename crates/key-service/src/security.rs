@@ -1,14 +1,14 @@
 //! Who may do what.
 
 pub mod anonymous;
-pub mod api_key;
-pub mod authentication;
+pub(crate) mod api_key;
+pub(crate) mod authentication;
 pub mod credential;
 pub mod jwt;
-pub mod key_permission;
+pub(crate) mod key_permission;
 pub mod login_throttle;
 pub mod password;
 pub mod realm;
 pub mod realm_chain;
-pub mod roles;
-pub mod standing;
+pub(crate) mod roles;
+pub(crate) mod standing;

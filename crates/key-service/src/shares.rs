@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Permits of one kind. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Shares<K: Eq + Hash>(Arc<Places<K>>);
+pub(crate) struct Shares<K: Eq + Hash>(Arc<Places<K>>);
 
 /// One permit, which is returned on drop.
 #[derive(Debug)]
-pub struct Share<K: Eq + Hash> {
+pub(crate) struct Share<K: Eq + Hash> {
     places: Arc<Places<K>>,
     holder: K,
 }
@@ -34,14 +34,14 @@ struct Taken<K: Eq + Hash> {
 impl<K: Clone + Eq + Hash> Shares<K> {
     /// So many permits, of which one holder may have so many.
     #[must_use]
-    pub fn new(all_max: usize, each_max: usize) -> Self {
+    pub(crate) fn new(all_max: usize, each_max: usize) -> Self {
         let taken = Mutex::new(Taken { all: 0, by_holder: HashMap::new() });
         Self(Arc::new(Places { all_max, each_max, taken }))
     }
 
     /// A permit, if one is free and the holder does not have its share yet.
     #[must_use]
-    pub fn take(&self, holder: &K) -> Option<Share<K>> {
+    pub(crate) fn take(&self, holder: &K) -> Option<Share<K>> {
         let mut taken = self.0.taken();
         let of_holder = taken.by_holder.get(holder).copied().unwrap_or_default();
         if of_holder >= self.0.each_max || taken.all >= self.0.all_max {

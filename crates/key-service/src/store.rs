@@ -6,27 +6,27 @@
 //! when the caller goes away, and then wakes those who wait for changes. Only the submodules of this one know
 //! which database it is.
 
-pub mod change;
+pub(crate) mod change;
 mod change_line;
-pub mod directory;
-pub mod edges;
+pub(crate) mod directory;
+pub(crate) mod edges;
 mod error;
-pub mod feed_text;
-pub mod footing;
+pub(crate) mod feed_text;
+pub(crate) mod footing;
 mod group_commit;
-pub mod key_entry;
-pub mod key_size;
+pub(crate) mod key_entry;
+pub(crate) mod key_size;
 mod ledger;
 pub mod location;
 mod lookups;
-pub mod removal;
+pub(crate) mod removal;
 mod replicas;
-pub mod scan;
+pub(crate) mod scan;
 mod sql;
-pub mod tokens;
-pub mod transfer;
-pub mod update;
-pub mod written_len;
+pub(crate) mod tokens;
+pub(crate) mod transfer;
+pub(crate) mod update;
+pub(crate) mod written_len;
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ use crate::limits::work::{WORK_TURN_WAIT_MAX, WORK_WAITING_MAX, WORK_WAITING_PER
 
 /// The turns at one thing. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Turns {
+pub(crate) struct Turns {
     all_max: usize,
     payer_max: usize,
     all: Arc<Semaphore>,
@@ -27,7 +27,7 @@ pub struct Turns {
 
 /// A turn, which is free again when this goes.
 #[derive(Debug)]
-pub struct Turn {
+pub(crate) struct Turn {
     _of_all: OwnedSemaphorePermit,
     _of_payer: OwnedSemaphorePermit,
     _place: Place,
@@ -54,7 +54,7 @@ pub(super) struct Place {
 impl Turns {
     /// So many permits at once for all, and for each payer.
     #[must_use]
-    pub fn new(all_max: usize, payer_max: usize) -> Self {
+    pub(crate) fn new(all_max: usize, payer_max: usize) -> Self {
         Self {
             all_max,
             payer_max,
@@ -66,7 +66,7 @@ impl Turns {
 
     /// How many turns are taken.
     #[must_use]
-    pub fn taken(&self) -> usize {
+    pub(crate) fn taken(&self) -> usize {
         self.all_max.saturating_sub(self.all.available_permits())
     }
 
@@ -75,7 +75,7 @@ impl Turns {
     /// # Errors
     ///
     /// [`Overspent::Crowded`] when too many wait already, or it takes too long.
-    pub async fn take(&self, payer: &Payer) -> Result<Turn, Overspent> {
+    pub(crate) async fn take(&self, payer: &Payer) -> Result<Turn, Overspent> {
         let place = self.place(payer)?;
         let of_payer = self.payers.turns_of(payer, self.payer_max);
         let turns = async {

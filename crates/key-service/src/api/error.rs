@@ -18,7 +18,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use latchkey_elastic::{ErrorCause, ErrorType};
 use serde_json::Value;
 
-pub use challenge::Challenge;
+pub(crate) use challenge::Challenge;
 
 /// A status that says failure: 4xx or 5xx, so that an error cannot be sent as a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,14 +16,14 @@ use latchkey_elastic::{ErrorCause, ErrorType};
 use super::error::ApiError;
 
 /// The major versions of Elasticsearch whose clients are understood: the current one and the one before.
-pub const COMPATIBLE_VERSIONS: [u8; 2] = [9, 8];
+pub(crate) const COMPATIBLE_VERSIONS: [u8; 2] = [9, 8];
 
 /// The header by which Elasticsearch's clients know that they speak to Elasticsearch.
 const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
 
 /// What the layer adds to answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MediaTypeSettings {
+pub(crate) struct MediaTypeSettings {
     /// The value of `X-elastic-product` on every success; `None` leaves the header out. Elasticsearch's own clients refuse
     /// to work without it, and accept only `Elasticsearch`.
     pub product: Option<HeaderValue>,
@@ -31,7 +31,7 @@ pub struct MediaTypeSettings {
 
 /// The type of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerType {
+pub(crate) enum AnswerType {
     /// `application/json`.
     Json,
     /// `application/vnd.elasticsearch+json;compatible-with=N`.
@@ -66,7 +66,7 @@ impl Default for MediaTypeSettings {
 impl AnswerType {
     /// The header's value.
     #[must_use]
-    pub fn header_value(self) -> HeaderValue {
+    pub(crate) fn header_value(self) -> HeaderValue {
         match self {
             Self::Json => HeaderValue::from_static("application/json"),
             Self::Vendored(version) => {

@@ -20,7 +20,7 @@ const ALWAYS_ALLOWED: [&str; 5] = ["error_trace", "filter_path", "format", "huma
 
 /// What a request has after the question mark.
 #[derive(Clone)]
-pub struct Parameters {
+pub(crate) struct Parameters {
     path: String,
     given: BTreeMap<String, String>,
     asked: Vec<&'static str>,
@@ -28,7 +28,7 @@ pub struct Parameters {
 
 /// How soon a change must be visible to a search. Reads here always see earlier writes, so all of them are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refresh {
+pub(crate) enum Refresh {
     /// `true`, or no value at all.
     Immediate,
     /// `false`.
@@ -40,19 +40,19 @@ pub enum Refresh {
 impl Parameters {
     /// The parameters in `query`, of a request to `path`. Of a name that is repeated the last value counts.
     #[must_use]
-    pub fn new(path: &str, query: &str) -> Self {
+    pub(crate) fn new(path: &str, query: &str) -> Self {
         let given = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         Self { path: path.to_owned(), given, asked: Vec::new() }
     }
 
     /// A text as it was given.
-    pub fn text(&mut self, name: &'static str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         self.asked.push(name);
         self.given.remove(name)
     }
 
     /// A text that says something: blank counts as absent.
-    pub fn non_blank(&mut self, name: &'static str) -> Option<String> {
+    pub(crate) fn non_blank(&mut self, name: &'static str) -> Option<String> {
         self.text(name).filter(|text| !text.trim().is_empty())
     }
 
@@ -61,7 +61,7 @@ impl Parameters {
     /// # Errors
     ///
     /// `illegal_argument_exception` for anything but `true` and `false`.
-    pub fn boolean(&mut self, name: &'static str, default: bool) -> Result<bool, ErrorCause> {
+    pub(crate) fn boolean(&mut self, name: &'static str, default: bool) -> Result<bool, ErrorCause> {
         match self.text(name).as_deref() {
             None => Ok(default),
             Some("" | "true") => Ok(true),
@@ -77,7 +77,7 @@ impl Parameters {
     /// # Errors
     ///
     /// `illegal_argument_exception` for anything else.
-    pub fn whole_number(&mut self, name: &'static str) -> Result<Option<u64>, ErrorCause> {
+    pub(crate) fn whole_number(&mut self, name: &'static str) -> Result<Option<u64>, ErrorCause> {
         let Some(text) = self.text(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| {
             ErrorCause::illegal_argument(format!(
@@ -91,7 +91,7 @@ impl Parameters {
     /// # Errors
     ///
     /// `illegal_argument_exception` for anything else.
-    pub fn time_value(&mut self, name: &'static str) -> Result<Option<TimeValue>, ErrorCause> {
+    pub(crate) fn time_value(&mut self, name: &'static str) -> Result<Option<TimeValue>, ErrorCause> {
         self.text(name).map(|text| TimeValue::parse(&text, name)).transpose()
     }
 
@@ -100,7 +100,7 @@ impl Parameters {
     /// # Errors
     ///
     /// `illegal_argument_exception` for an unknown value.
-    pub fn refresh(&mut self) -> Result<Option<Refresh>, ErrorCause> {
+    pub(crate) fn refresh(&mut self) -> Result<Option<Refresh>, ErrorCause> {
         match self.text("refresh").as_deref() {
             None => Ok(None),
             Some("" | "true") => Ok(Some(Refresh::Immediate)),
@@ -117,7 +117,7 @@ impl Parameters {
     /// # Errors
     ///
     /// `illegal_argument_exception` when `source` comes without `source_content_type`, or with one that is not JSON.
-    pub fn body_or_source(&mut self, body: Vec<u8>) -> Result<Vec<u8>, ErrorCause> {
+    pub(crate) fn body_or_source(&mut self, body: Vec<u8>) -> Result<Vec<u8>, ErrorCause> {
         let source = self.text("source");
         let content_type = self.text("source_content_type");
         match (source, content_type) {
@@ -141,7 +141,7 @@ impl Parameters {
     /// # Errors
     ///
     /// `illegal_argument_exception` that names every such parameter.
-    pub fn finish(self) -> Result<(), ErrorCause> {
+    pub(crate) fn finish(self) -> Result<(), ErrorCause> {
         let unknown: Vec<String> = self
             .given
             .keys()

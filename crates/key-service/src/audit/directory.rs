@@ -6,7 +6,7 @@ use crate::audit::{Actor, TARGET};
 
 /// Something done to users, roles or application privileges.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirectoryEvent {
+pub(crate) struct DirectoryEvent {
     /// When.
     pub at: UnixMillis,
     /// What.
@@ -71,7 +71,7 @@ impl DirectoryAction {
 }
 
 /// Writes the line of a change to the directory that is durable.
-pub fn record_change(event: &DirectoryEvent) {
+pub(crate) fn record_change(event: &DirectoryEvent) {
     let actor = &event.actor;
     tracing::info!(
         target: TARGET,

@@ -7,7 +7,7 @@ use crate::audit::{Actor, TARGET};
 
 /// A page of the feed that was sent.
 #[derive(Clone, Copy, Debug)]
-pub struct FeedReadEvent<'a> {
+pub(crate) struct FeedReadEvent<'a> {
     /// Who.
     pub actor: &'a Actor,
     /// The name of the edge, if it gave one.
@@ -22,7 +22,7 @@ pub struct FeedReadEvent<'a> {
 
 /// Edges that an operator says are gone.
 #[derive(Clone, Debug)]
-pub struct EdgesForgottenEvent<'a> {
+pub(crate) struct EdgesForgottenEvent<'a> {
     /// Who.
     pub actor: &'a Actor,
     /// The name of the edges, if they were named.
@@ -36,7 +36,7 @@ pub struct EdgesForgottenEvent<'a> {
 }
 
 /// Writes the line of a page with keys. Empty pages have no line: they show nothing, and there are very many.
-pub fn record_read(event: &FeedReadEvent<'_>) {
+pub(crate) fn record_read(event: &FeedReadEvent<'_>) {
     if event.keys == 0 && !event.key_has_ended {
         return;
     }
@@ -58,7 +58,7 @@ pub fn record_read(event: &FeedReadEvent<'_>) {
 }
 
 /// Writes the line of edges that were forgotten.
-pub fn record_forgotten(event: &EdgesForgottenEvent<'_>) {
+pub(crate) fn record_forgotten(event: &EdgesForgottenEvent<'_>) {
     let actor = event.actor;
     tracing::info!(
         target: TARGET,

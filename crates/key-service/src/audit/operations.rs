@@ -4,7 +4,7 @@ use crate::audit::{ChangeEvent, TARGET};
 use crate::model::entry_counts::EntryCounts;
 
 /// Writes the line of an import that is durable.
-pub fn record_import(event: &ChangeEvent, counts: &EntryCounts) {
+pub(crate) fn record_import(event: &ChangeEvent, counts: &EntryCounts) {
     tracing::info!(
         target: TARGET,
         at_ms = event.at.0,
@@ -21,7 +21,7 @@ pub fn record_import(event: &ChangeEvent, counts: &EntryCounts) {
 }
 
 /// Writes the line of an epoch that has begun.
-pub fn record_epoch(event: &ChangeEvent) {
+pub(crate) fn record_epoch(event: &ChangeEvent) {
     tracing::info!(
         target: TARGET,
         at_ms = event.at.0,

@@ -8,7 +8,7 @@ use crate::audit::{Actor, TARGET};
 
 /// Something done to tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenEvent {
+pub(crate) struct TokenEvent {
     /// When.
     pub at: UnixMillis,
     /// What.
@@ -35,7 +35,7 @@ pub enum TokenAction {
 
 /// Tokens, as far as the audit log tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct AuditedTokens {
+pub(crate) struct AuditedTokens {
     /// On whose behalf they act, or acted; absent when they were not chosen by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
@@ -60,7 +60,7 @@ impl TokenAction {
 }
 
 /// Writes the line of a change that is durable.
-pub fn record_token_change(event: &TokenEvent) {
+pub(crate) fn record_token_change(event: &TokenEvent) {
     let TokenEvent { at, action, actor, tokens } = event;
     tracing::info!(
         target: TARGET,

@@ -21,7 +21,7 @@ use crate::telemetry::edges::{WaitOutcome, edges_waited_for};
 
 /// Waiting for a change.
 #[derive(Debug)]
-pub struct EdgeWait<'a> {
+pub(crate) struct EdgeWait<'a> {
     feed: &'a Feed,
     place: Option<Share<Payer>>,
     wait: Duration,
@@ -30,7 +30,7 @@ pub struct EdgeWait<'a> {
 
 /// How far a change has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EdgesReached {
+pub(crate) struct EdgesReached {
     /// How many it had to reach when it was durable.
     pub total: usize,
     /// Those of them that have not acknowledged it, and may admit by what was before; sorted.
@@ -50,7 +50,7 @@ impl Feed {
     /// Takes a permit to wait for edges, for at most `wait` from when the change is durable. Without a free
     /// permit the request will not wait. Requests that make keys do not take the permits of those that end
     /// keys.
-    pub fn edge_wait(&self, wait: Duration, waiting: Waiting, payer: &Payer) -> EdgeWait<'_> {
+    pub(crate) fn edge_wait(&self, wait: Duration, waiting: Waiting, payer: &Payer) -> EdgeWait<'_> {
         let places = match waiting {
             Waiting::ForAll => &self.waits_for_all,
             Waiting::ForLive => &self.waits_for_live,
@@ -66,7 +66,7 @@ impl EdgeWait<'_> {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell its latest change.
-    pub async fn until_applied(self, change: Option<Cursor>) -> Result<EdgesReached, StoreError> {
+    pub(crate) async fn until_applied(self, change: Option<Cursor>) -> Result<EdgesReached, StoreError> {
         let change = match change {
             Some(change) => change,
             None => self.feed.store.latest().await?,
@@ -111,7 +111,7 @@ impl EdgeWait<'_> {
 impl EdgesReached {
     /// Whether no edge admits by what was before the change any more.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.is_sure && self.missing.is_empty()
     }
 }

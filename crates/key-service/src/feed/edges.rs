@@ -34,14 +34,14 @@ use crate::store::edges::GoneEdge;
 
 use room::{Share, noted_after};
 
-pub use claim::ClaimRefusal;
-pub use leaving::{Forgetting, Forgotten};
-pub use listing::EdgeStatus;
-pub use missing::{MayAdmit, Missing, Waiting};
+pub(crate) use claim::ClaimRefusal;
+pub(crate) use leaving::{Forgetting, Forgotten};
+pub(crate) use listing::EdgeStatus;
+pub(crate) use missing::{MayAdmit, Missing, Waiting};
 
 /// What is known of each instance; at most [`crate::limits::edges::EDGES_MAX`] of them.
 #[derive(Debug)]
-pub struct EdgeLedger {
+pub(crate) struct EdgeLedger {
     epoch: Epoch,
     edges: BTreeMap<EdgeId, EdgeProgress>,
     rules: EdgeRules,
@@ -83,7 +83,7 @@ pub struct EdgeRules {
 
 /// A request of an instance to this replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EdgeSighting {
+pub(crate) struct EdgeSighting {
     /// Which.
     pub id: EdgeId,
     /// Whose credential it asked with.
@@ -96,7 +96,7 @@ pub struct EdgeSighting {
 
 /// What was learned from a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// What the instance had acknowledged before; `None` when it was not known.
     pub before: Option<Cursor>,
     /// Whether its cursor went back, for the first time. A single table never goes back, so two tables share
@@ -108,7 +108,7 @@ pub struct Heard {
 
 /// How an instance is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EdgeState {
+pub(crate) enum EdgeState {
     /// It was seen within the live window.
     Live,
     /// It was not seen within the live window, and may admit until then.
@@ -164,7 +164,7 @@ struct Stored {
 impl EdgeLedger {
     /// An empty ledger for the feed of this epoch.
     #[must_use]
-    pub fn new(epoch: Epoch, rules: EdgeRules) -> Self {
+    pub(crate) fn new(epoch: Epoch, rules: EdgeRules) -> Self {
         Self {
             epoch,
             edges: BTreeMap::new(),
@@ -183,15 +183,9 @@ impl EdgeLedger {
         }
     }
 
-    /// The epoch of the acknowledgements.
-    #[must_use]
-    pub fn epoch(&self) -> &Epoch {
-        &self.epoch
-    }
-
     /// Switches to another epoch, if it is another one. The edges stay; their acknowledgements were about the
     /// old epoch.
-    pub fn turn_to(&mut self, epoch: &Epoch) {
+    pub(crate) fn turn_to(&mut self, epoch: &Epoch) {
         if self.epoch == *epoch {
             return;
         }
@@ -204,18 +198,18 @@ impl EdgeLedger {
     }
 
     /// Notes that until then an edge may admit that is not in this ledger.
-    pub fn doubt_until(&mut self, moment: MonotonicMillis) {
+    pub(crate) fn doubt_until(&mut self, moment: MonotonicMillis) {
         self.unsure_until = self.unsure_until.max(moment);
     }
 
     /// Whether every edge that may admit is known.
     #[must_use]
-    pub fn is_sure(&self, now: Moment) -> bool {
+    pub(crate) fn is_sure(&self, now: Moment) -> bool {
         now.steady >= self.unsure_until
     }
 
     /// Notes that an instance asked this replica, which will answer it within `answered_in_ms`.
-    pub fn see(&mut self, sighting: EdgeSighting, answered_in_ms: u64, now: Moment) -> Heard {
+    pub(crate) fn see(&mut self, sighting: EdgeSighting, answered_in_ms: u64, now: Moment) -> Heard {
         let EdgeSighting { id, holder, refuse_after_ms, acknowledged } = sighting;
         self.tell_waiting(&id, acknowledged);
         self.heard += 1;
@@ -265,7 +259,7 @@ impl EdgeLedger {
     }
 
     /// Notes an acknowledgement of an instance that gets no new page: its table goes on to age.
-    pub fn note_promise(&mut self, id: &EdgeId, acknowledged: Cursor, now: Moment) {
+    pub(crate) fn note_promise(&mut self, id: &EdgeId, acknowledged: Cursor, now: Moment) {
         self.tell_waiting(id, acknowledged);
         self.heard += 1;
         let live_until = now.steady.plus_millis(self.rules.live_for_ms);
@@ -280,7 +274,7 @@ impl EdgeLedger {
     /// What an instance has acknowledged that asks with this credential; `None` when it is unknown, or asks
     /// with another credential.
     #[must_use]
-    pub fn acknowledged_by(&self, id: &EdgeId, holder: &Holder) -> Option<Cursor> {
+    pub(crate) fn acknowledged_by(&self, id: &EdgeId, holder: &Holder) -> Option<Cursor> {
         let progress = self.edges.get(id).filter(|progress| progress.holder == *holder && !progress.has_left);
         progress.map(|progress| progress.acknowledged)
     }
@@ -360,7 +354,7 @@ impl EdgeProgress {
 impl Heard {
     /// Whether the instance is new, or has acknowledged more than before.
     #[must_use]
-    pub fn is_news(&self, acknowledged: Cursor) -> bool {
+    pub(crate) fn is_news(&self, acknowledged: Cursor) -> bool {
         self.before.is_none_or(|before| acknowledged > before)
     }
 }

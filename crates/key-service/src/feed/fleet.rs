@@ -9,7 +9,7 @@ use crate::telemetry::edges::EdgeCounts;
 
 /// All edges at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     /// The epoch of the cursors.
     pub epoch: Epoch,
     /// The position of the latest change.
@@ -28,7 +28,7 @@ impl EdgeRegister {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell its latest change.
-    pub async fn fleet(&self) -> Result<Fleet, StoreError> {
+    pub(crate) async fn fleet(&self) -> Result<Fleet, StoreError> {
         let has_heard = self.hear_others().await;
         let latest = self.store.latest().await?;
         let now = self.now();
@@ -44,7 +44,7 @@ impl EdgeRegister {
 
     /// The edges in numbers, where `latest` is the position of the latest change.
     #[must_use]
-    pub fn counts(&self, latest: Cursor) -> EdgeCounts {
+    pub(crate) fn counts(&self, latest: Cursor) -> EdgeCounts {
         self.ledger().counts(latest, self.now())
     }
 }

@@ -24,7 +24,7 @@ impl Feed {
     /// # Errors
     ///
     /// [`FeedRefusal`] when the store does not answer.
-    pub async fn last_page(
+    pub(crate) async fn last_page(
         &self,
         request: &FollowerRequest,
         key: &KeyEntry,

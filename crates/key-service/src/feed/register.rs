@@ -22,7 +22,7 @@ use crate::store::{KeyStore, StoreError};
 use crate::telemetry::edges::{change_reached_edge, claim_refused};
 
 /// What is known of the edges of one feed, in this process.
-pub struct EdgeRegister {
+pub(crate) struct EdgeRegister {
     pub(super) store: KeyStore,
     pub(super) clock: Arc<dyn Clock>,
     ledger: Mutex<EdgeLedger>,
@@ -128,7 +128,7 @@ impl EdgeRegister {
     /// # Errors
     ///
     /// [`StoreError`] when it may not be durable.
-    pub async fn forget(&self, forgetting: &Forgetting) -> Result<Forgotten, StoreError> {
+    pub(crate) async fn forget(&self, forgetting: &Forgetting) -> Result<Forgotten, StoreError> {
         // An instance that asks another replica counts as asking.
         self.hear_others().await;
         let holders = self.ledger().holders_of(forgetting);

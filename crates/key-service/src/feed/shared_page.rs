@@ -10,7 +10,7 @@ use crate::store::feed_text::FeedText;
 
 /// A page with its bytes.
 #[derive(Debug)]
-pub struct SharedPage {
+pub(crate) struct SharedPage {
     /// Which feed this is.
     pub epoch: Epoch,
     /// How far one has read after applying this page.

@@ -8,89 +8,91 @@ use crate::limits::{KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_MAX, STORE_READERS_MAX
 
 /// Most searches and listings of keys that run at once; others wait. Half of the connections that read the
 /// store, so that requests and edges find one.
-pub const SEARCHES_MAX: usize = STORE_READERS_MAX as usize / 2;
+pub(crate) const SEARCHES_MAX: usize = STORE_READERS_MAX as usize / 2;
 
 /// Most of them that run at once for one user and his keys, so that others find a turn.
-pub const SEARCHES_PER_PAYER_MAX: usize = SEARCHES_MAX / 2;
+pub(crate) const SEARCHES_PER_PAYER_MAX: usize = SEARCHES_MAX / 2;
 
 /// What one search or listing may cost. A comparison of a query with a key takes some ten nanoseconds, so
 /// that a million keys can be compared with some hundred clauses, in about a second of one processor. Its
 /// memory is that of the largest page, two and a half times.
-pub const SEARCH_ALLOWANCE: Allowance = Allowance { steps: 100_000_000, bytes: 5 * KEYS_LISTED_LEN_MAX / 2 };
+pub(crate) const SEARCH_ALLOWANCE: Allowance =
+    Allowance { steps: 100_000_000, bytes: 5 * KEYS_LISTED_LEN_MAX / 2 };
 
 /// Most bytes of rows that a search or listing has been sent and has not looked at yet. A longer row comes
 /// alone.
-pub const KEYS_SCANNED_AHEAD_LEN_MAX: usize = 2 * 1024 * 1024;
+pub(crate) const KEYS_SCANNED_AHEAD_LEN_MAX: usize = 2 * 1024 * 1024;
 
 /// Most questions about privileges, and long bodies, that are looked at at once; others wait. They need a
 /// processor and nothing else.
-pub const QUESTIONS_MAX: usize = 4;
+pub(crate) const QUESTIONS_MAX: usize = 4;
 
 /// Most of them that are looked at at once for one user and his keys, so that others find a turn.
-pub const QUESTIONS_PER_PAYER_MAX: usize = QUESTIONS_MAX / 2;
+pub(crate) const QUESTIONS_PER_PAYER_MAX: usize = QUESTIONS_MAX / 2;
 
 /// What a question about privileges may cost. Kibana asks about some hundred privileges in some hundred
 /// spaces, which is two million steps; all of these take some tenths of a second.
-pub const QUESTION_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, bytes: 32 * 1024 * 1024 };
+pub(crate) const QUESTION_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, bytes: 32 * 1024 * 1024 };
 
 /// Most pieces of work of one kind that wait for a turn; a further one is refused with 429.
-pub const WORK_WAITING_MAX: usize = 1_024;
+pub(crate) const WORK_WAITING_MAX: usize = 1_024;
 
 /// Most of them that wait for one user and his keys.
-pub const WORK_WAITING_PER_PAYER_MAX: usize = 128;
+pub(crate) const WORK_WAITING_PER_PAYER_MAX: usize = 128;
 
 /// How long a piece of work may wait for its turn.
-pub const WORK_TURN_WAIT_MAX: Duration = Duration::from_secs(10);
+pub(crate) const WORK_TURN_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How long a piece of work may take, with what the store takes meanwhile. Load balancers close idle
 /// connections after 60 seconds.
-pub const WORK_WAIT_MAX: Duration = Duration::from_secs(60);
+pub(crate) const WORK_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Share of an allowance from which on whoever spends it is named in the log: one in so many.
-pub const COSTLY_SHARE: u64 = 4;
+pub(crate) const COSTLY_SHARE: u64 = 4;
 
 /// Bytes that all answers and what they are made of may take together, when nothing is set: four of the
 /// largest listings.
-pub const ANSWER_MEMORY_DEFAULT: usize = 256 * 1024 * 1024;
+pub(crate) const ANSWER_MEMORY_DEFAULT: usize = 256 * 1024 * 1024;
 
 /// Least that may be set for it: less than that and the largest listing would be refused.
-pub const ANSWER_MEMORY_MIN: usize = 2 * KEYS_LISTED_LEN_MAX;
+pub(crate) const ANSWER_MEMORY_MIN: usize = 2 * KEYS_LISTED_LEN_MAX;
 
 /// Most that may be set for it.
-pub const ANSWER_MEMORY_MAX: usize = 64 * 1024 * 1024 * 1024;
+pub(crate) const ANSWER_MEMORY_MAX: usize = 64 * 1024 * 1024 * 1024;
 
 /// Bytes of one piece of an answer, for which memory is taken before it is written and given back once it is
 /// sent.
-pub const ANSWER_PIECE_LEN: usize = 64 * 1024;
+pub(crate) const ANSWER_PIECE_LEN: usize = 64 * 1024;
 
 /// How long a client may take to read the next piece of a long answer. What he has not read by then is
 /// dropped.
-pub const ANSWER_READ_WAIT_MAX: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER_READ_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// From so many bytes on a body is read on a thread of its own: shorter ones take less than a millisecond.
-pub const LONG_BODY_LEN: usize = 16 * 1024;
+pub(crate) const LONG_BODY_LEN: usize = 16 * 1024;
 
 /// From so many bytes on, the texts of a key, or the roles of a user, are read on a thread of their own when somebody is authenticated.
-pub const LONG_TEXTS_LEN: usize = LONG_BODY_LEN;
+pub(crate) const LONG_TEXTS_LEN: usize = LONG_BODY_LEN;
 
 /// Most long keys and users with long roles that are read at once; others wait. They have turns of their own, so that searches and
 /// questions keep nobody from being authenticated.
-pub const LONG_STANDINGS_MAX: usize = 4;
+pub(crate) const LONG_STANDINGS_MAX: usize = 4;
 
 /// Most of them for one user and his keys, so that others find a turn.
-pub const LONG_STANDINGS_PER_PAYER_MAX: usize = 1;
+pub(crate) const LONG_STANDINGS_PER_PAYER_MAX: usize = 1;
 
 /// What reading one may cost. One that an older version or an import has left may be longer than a new one.
-pub const LONG_STANDING_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, bytes: LONG_STANDINGS_MEMORY };
+pub(crate) const LONG_STANDING_ALLOWANCE: Allowance =
+    Allowance { steps: 32_000_000, bytes: LONG_STANDINGS_MEMORY };
 
 /// Bytes of memory that are taken for each byte of such texts, for as long as the request is answered.
-pub const STANDING_HELD_PER_BYTE: usize = 16;
+pub(crate) const STANDING_HELD_PER_BYTE: usize = 16;
 
 /// Bytes that they may take together: eight of the longest keys. One user and his keys may have half.
-pub const LONG_STANDINGS_MEMORY: usize = 256 * 1024 * 1024;
+pub(crate) const LONG_STANDINGS_MEMORY: usize = 256 * 1024 * 1024;
 
 /// Bytes of memory that are taken for each byte of a long body: the text, and the values that are made of it.
-pub const BODY_HELD_PER_BYTE: usize = 16;
+pub(crate) const BODY_HELD_PER_BYTE: usize = 16;
 
 /// Bytes that all long bodies may take together while their requests are answered: sixteen of the longest.
-pub const BODY_MEMORY: usize = 16 * BODY_HELD_PER_BYTE * REQUEST_BODY_LEN_MAX;
+pub(crate) const BODY_MEMORY: usize = 16 * BODY_HELD_PER_BYTE * REQUEST_BODY_LEN_MAX;

@@ -11,7 +11,7 @@ use sha2::Sha256;
 use crate::model::password::PasswordHash;
 
 /// Bytes of a stamp: SHA-256.
-pub const STAMP_LEN: usize = 32;
+pub(crate) const STAMP_LEN: usize = 32;
 
 /// What is hashed before the password's hash.
 const LABEL: &[u8] = b"latchkey password stamp";

@@ -27,7 +27,7 @@ pub struct Source {
 /// The unit in which sources are counted, because one subscriber has at least that much: an IPv4 address, or
 /// the first 64 bits of an IPv6 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network(IpAddr);
+pub(crate) struct Network(IpAddr);
 
 /// An address, or a block of addresses (CIDR): `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Source {
 impl Network {
     /// The network of a source.
     #[must_use]
-    pub fn of(source: Source) -> Self {
+    pub(crate) fn of(source: Source) -> Self {
         Self(match source.address {
             IpAddr::V4(address) => IpAddr::V4(address),
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),

@@ -27,13 +27,13 @@ use crate::model::stored_token::{StoredToken, TokenClient};
 use crate::randomness::{NoRandomness, Randomness, draw};
 
 /// Bytes of a digest: SHA-256.
-pub const TOKEN_DIGEST_LEN: usize = 32;
+pub(crate) const TOKEN_DIGEST_LEN: usize = 32;
 
 /// Bytes of a seed.
-pub const SUCCESSOR_SEED_LEN: usize = 32;
+pub(crate) const SUCCESSOR_SEED_LEN: usize = 32;
 
 /// A token in the clear. Its memory is wiped when it is dropped.
-pub struct Token<K> {
+pub(crate) struct Token<K> {
     bytes: Zeroizing<[u8; TOKEN_RANDOM_LEN]>,
     kind: PhantomData<K>,
 }
@@ -46,7 +46,7 @@ pub struct TokenDigest<K> {
 }
 
 /// The kind of a token.
-pub trait TokenKind {
+pub(crate) trait TokenKind {
     /// What is hashed before the token.
     const DIGEST_LABEL: &'static [u8];
     /// What is hashed before seed and refresh token to make a successor of this kind.
@@ -67,7 +67,7 @@ pub struct SuccessorSeed([u8; SUCCESSOR_SEED_LEN]);
 
 /// Tokens at the only moment when they may be shown.
 #[derive(Debug)]
-pub struct IssuedTokens {
+pub(crate) struct IssuedTokens {
     /// Authenticates requests.
     pub access: Token<Access>,
     /// The token that is exchanged for the next pair; absent for a client that can authenticate again.
@@ -76,7 +76,7 @@ pub struct IssuedTokens {
 
 /// How a refresh token is to be exchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exchange {
+pub(crate) enum Exchange {
     /// For the first time.
     First,
     /// Again: for the very same tokens, which come from this seed.
@@ -121,26 +121,26 @@ impl<K: TokenKind> Token<K> {
     /// # Errors
     ///
     /// [`NoRandomness`] when the source has none.
-    pub fn draw(randomness: &dyn Randomness) -> Result<Self, NoRandomness> {
+    pub(crate) fn draw(randomness: &dyn Randomness) -> Result<Self, NoRandomness> {
         Ok(Self { bytes: Zeroizing::new(draw(randomness)?), kind: PhantomData })
     }
 
     /// The token that a client presents; `None` for a text that is not a token of this service.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes = Zeroizing::new(STANDARD.decode(text).ok()?);
         Some(Self { bytes: Zeroizing::new(bytes.as_slice().try_into().ok()?), kind: PhantomData })
     }
 
     /// The text for the one answer that shows it.
     #[must_use]
-    pub fn expose(&self) -> String {
+    pub(crate) fn expose(&self) -> String {
         STANDARD.encode(*self.bytes)
     }
 
     /// Its digest.
     #[must_use]
-    pub fn digest(&self) -> TokenDigest<K> {
+    pub(crate) fn digest(&self) -> TokenDigest<K> {
         let hash = Sha256::new().chain_update(K::DIGEST_LABEL).chain_update(*self.bytes).finalize();
         TokenDigest { bytes: hash.into(), kind: PhantomData }
     }
@@ -149,7 +149,7 @@ impl<K: TokenKind> Token<K> {
 impl Token<Refresh> {
     /// The tokens that this one is exchanged for.
     #[must_use]
-    pub fn successors(&self, seed: &SuccessorSeed) -> IssuedTokens {
+    pub(crate) fn successors(&self, seed: &SuccessorSeed) -> IssuedTokens {
         IssuedTokens { access: self.successor(seed), refresh: Some(self.successor(seed)) }
     }
 
@@ -222,7 +222,7 @@ impl IssuedTokens {
     /// # Errors
     ///
     /// [`NoRandomness`] when the source has none.
-    pub fn draw(randomness: &dyn Randomness, with_refresh: bool) -> Result<Self, NoRandomness> {
+    pub(crate) fn draw(randomness: &dyn Randomness, with_refresh: bool) -> Result<Self, NoRandomness> {
         let refresh = with_refresh.then(|| Token::draw(randomness)).transpose()?;
         Ok(Self { access: Token::draw(randomness)?, refresh })
     }
@@ -234,7 +234,7 @@ impl IssuedTokens {
 /// # Errors
 ///
 /// [`RefreshRefusal`], the first check that fails.
-pub fn exchange(
+pub(crate) fn exchange(
     token: &StoredToken,
     client: &TokenClient,
     now: UnixMillis,
@@ -258,7 +258,7 @@ pub fn exchange(
 /// Whether a refresh token was copied: it was exchanged before, and this is not the same client that asks
 /// again because it did not get the answer (RFC 9700, section 4.14.2).
 #[must_use]
-pub fn was_copied(token: &StoredToken, client: &TokenClient, now: UnixMillis) -> bool {
+pub(crate) fn was_copied(token: &StoredToken, client: &TokenClient, now: UnixMillis) -> bool {
     let lives = now < token.creation.plus(REFRESH_TOKEN_LIFE) && token.refresh_invalidation.is_none();
     let is_asked_again = |at: UnixMillis| token.client == *client && now <= at.plus(REFRESH_GRACE_MAX);
     lives && token.exchanged.is_some_and(|(at, _)| !is_asked_again(at))
@@ -269,7 +269,7 @@ pub fn was_copied(token: &StoredToken, client: &TokenClient, now: UnixMillis) ->
 /// # Errors
 ///
 /// [`TokenRejection::Ended`].
-pub fn refuse_ended(token: &StoredToken, now: UnixMillis) -> Result<(), TokenRejection> {
+pub(crate) fn refuse_ended(token: &StoredToken, now: UnixMillis) -> Result<(), TokenRejection> {
     if token.access_invalidation.is_some() || now.0 >= token.access_expiration.0 {
         return Err(TokenRejection::Ended);
     }

@@ -24,14 +24,14 @@ const ID_TIME_LEN: usize = 6;
 /// A secret at the only moment when it may be shown.
 ///
 /// Not `Clone`, not `Serialize`: it goes from the random source into one answer. Its memory is wiped when it is dropped.
-pub struct IssuedKey {
+pub(crate) struct IssuedKey {
     id: KeyId,
     secret: Zeroizing<String>,
 }
 
 /// What is kept of an issued key's secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeptSecret {
+pub(crate) struct KeptSecret {
     /// The salt.
     pub salt: Salt,
     /// The digest of salt and secret.
@@ -41,11 +41,11 @@ pub struct KeptSecret {
 /// A key whose secret was presented, or a token that acts as it, and which may be used now. Made by
 /// [`verify`] and [`of_token`] alone.
 #[derive(Clone, Debug)]
-pub struct VerifiedKey(Arc<KeyEntry>);
+pub(crate) struct VerifiedKey(Arc<KeyEntry>);
 
 /// A key that has ended, and whose secret was presented. It authenticates nobody.
 #[derive(Clone, Debug)]
-pub struct EndedKey(Arc<KeyEntry>);
+pub(crate) struct EndedKey(Arc<KeyEntry>);
 
 /// Why a credential is not a usable key, in the order of the checks (Elasticsearch, `ApiKeyService`).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +70,10 @@ impl IssuedKey {
     /// # Errors
     ///
     /// [`NoRandomness`] when the source has none.
-    pub fn draw(randomness: &dyn Randomness, now: UnixMillis) -> Result<(Self, KeptSecret), NoRandomness> {
+    pub(crate) fn draw(
+        randomness: &dyn Randomness,
+        now: UnixMillis,
+    ) -> Result<(Self, KeptSecret), NoRandomness> {
         let mut id: [u8; KEY_ID_RANDOM_LEN] = draw(randomness)?;
         let time = now.0.to_be_bytes();
         for (byte, of_time) in id.iter_mut().zip(time.iter().skip(time.len() - ID_TIME_LEN)) {
@@ -86,19 +89,19 @@ impl IssuedKey {
 
     /// The key's id.
     #[must_use]
-    pub fn id(&self) -> &KeyId {
+    pub(crate) fn id(&self) -> &KeyId {
         &self.id
     }
 
     /// The secret, for the one answer that shows it.
     #[must_use]
-    pub fn expose_secret(&self) -> &str {
+    pub(crate) fn expose_secret(&self) -> &str {
         &self.secret
     }
 
     /// The credential as a client sends it after `ApiKey `: standard Base64 of `id:secret`.
     #[must_use]
-    pub fn expose_encoded(&self) -> String {
+    pub(crate) fn expose_encoded(&self) -> String {
         STANDARD.encode(format!("{}:{}", self.id, self.expose_secret()))
     }
 }
@@ -106,7 +109,7 @@ impl IssuedKey {
 impl VerifiedKey {
     /// The key.
     #[must_use]
-    pub fn key(&self) -> &Arc<KeyEntry> {
+    pub(crate) fn key(&self) -> &Arc<KeyEntry> {
         &self.0
     }
 
@@ -115,7 +118,11 @@ impl VerifiedKey {
     /// # Errors
     ///
     /// [`KeyRejection`] when it has ended.
-    pub fn renewed(&self, found: Option<Arc<KeyEntry>>, now: UnixMillis) -> Result<Self, KeyRejection> {
+    pub(crate) fn renewed(
+        &self,
+        found: Option<Arc<KeyEntry>>,
+        now: UnixMillis,
+    ) -> Result<Self, KeyRejection> {
         refuse_ended(self.0.id.as_str(), found, now).map(Self)
     }
 }
@@ -123,13 +130,13 @@ impl VerifiedKey {
 impl EndedKey {
     /// The key.
     #[must_use]
-    pub fn key(&self) -> &Arc<KeyEntry> {
+    pub(crate) fn key(&self) -> &Arc<KeyEntry> {
         &self.0
     }
 
     /// The key that was verified a while ago, if it has ended since.
     #[must_use]
-    pub fn of_verified(
+    pub(crate) fn of_verified(
         verified: &VerifiedKey,
         found: Option<Arc<KeyEntry>>,
         now: UnixMillis,
@@ -141,7 +148,7 @@ impl EndedKey {
 
 /// The key that a credential proves and that has ended, if `found` is the key with its id.
 #[must_use]
-pub fn verify_ended(
+pub(crate) fn verify_ended(
     credential: &ApiKeyCredential,
     found: Option<Arc<KeyEntry>>,
     now: UnixMillis,
@@ -164,7 +171,7 @@ fn has_ended(key: &KeyEntry, now: UnixMillis) -> bool {
 /// # Errors
 ///
 /// [`KeyRejection`], the first check that fails.
-pub fn verify(
+pub(crate) fn verify(
     credential: &ApiKeyCredential,
     found: Option<Arc<KeyEntry>>,
     now: UnixMillis,
@@ -184,7 +191,7 @@ pub fn verify(
 /// # Errors
 ///
 /// [`KeyRejection`] when there is none, or it has ended.
-pub fn of_token(
+pub(crate) fn of_token(
     id: &str,
     found: Option<Arc<KeyEntry>>,
     now: UnixMillis,

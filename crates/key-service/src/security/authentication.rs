@@ -32,15 +32,15 @@ use crate::security::realm::User;
 use crate::security::realm_chain::RealmChain;
 use crate::store::{KeyStore, StoreError};
 
-pub use failure::{AuthenticationFailure, UserRejection};
-pub use footing::OwnerShutOut;
+pub(crate) use failure::{AuthenticationFailure, UserRejection};
+pub(crate) use footing::OwnerShutOut;
 
 /// The header that names the user to act as (Elasticsearch, `AuthenticationServiceField.RUN_AS_USER_HEADER`).
 const RUN_AS_HEADER: HeaderName = HeaderName::from_static("es-security-runas-user");
 
 /// Checks credentials.
 #[derive(Clone, Debug)]
-pub struct Authenticator {
+pub(crate) struct Authenticator {
     store: KeyStore,
     realms: RealmChain,
     jwt_realms: JwtRealms,
@@ -52,7 +52,7 @@ pub struct Authenticator {
 
 /// Which credentials count besides passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Schemes {
+pub(crate) struct Schemes {
     /// API keys.
     pub api_keys: bool,
     /// Access tokens of this service.
@@ -63,7 +63,7 @@ pub struct Schemes {
 
 /// Proof of who is asking.
 #[derive(Clone, Debug)]
-pub struct Authentication {
+pub(crate) struct Authentication {
     authenticating: Subject,
     means: Means,
     run_as: Option<RunAs>,
@@ -71,7 +71,7 @@ pub struct Authentication {
 
 /// The means of an authentication.
 #[derive(Clone, Debug)]
-pub enum Means {
+pub(crate) enum Means {
     /// A credential of the subject's own: its password, or the key itself.
     Own,
     /// A JSON Web Token.
@@ -93,7 +93,7 @@ struct RunAs {
 
 /// Who is asking.
 #[derive(Clone, Debug)]
-pub enum Subject {
+pub(crate) enum Subject {
     /// The holder of an API key, who acts on behalf of the key's owner.
     ApiKey(Box<VerifiedKey>),
     /// A user with a password.
@@ -103,7 +103,7 @@ pub enum Subject {
 impl Authenticator {
     /// An authenticator.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         store: KeyStore,
         realms: RealmChain,
         jwt_realms: JwtRealms,
@@ -117,13 +117,13 @@ impl Authenticator {
 
     /// Which credentials count besides passwords.
     #[must_use]
-    pub fn schemes(&self) -> Schemes {
+    pub(crate) fn schemes(&self) -> Schemes {
         self.schemes
     }
 
     /// The realms that it asks.
     #[must_use]
-    pub fn realms(&self) -> &RealmChain {
+    pub(crate) fn realms(&self) -> &RealmChain {
         &self.realms
     }
 
@@ -132,7 +132,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`AuthenticationFailure`] when the credential is missing or not valid.
-    pub async fn authenticate(
+    pub(crate) async fn authenticate(
         &self,
         headers: &HeaderMap,
         source: Option<Source>,
@@ -154,7 +154,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`AuthenticationFailure`] when it is no longer valid.
-    pub async fn renewed(
+    pub(crate) async fn renewed(
         &self,
         authentication: &Authentication,
         now: UnixMillis,
@@ -180,7 +180,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn ended_key(
+    pub(crate) async fn ended_key(
         &self,
         headers: &HeaderMap,
         now: UnixMillis,
@@ -200,7 +200,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn key_ended_since(
+    pub(crate) async fn key_ended_since(
         &self,
         authentication: &Authentication,
         now: UnixMillis,
@@ -290,43 +290,43 @@ impl Authentication {
 
     /// Who is asking: with run-as, the user to act as.
     #[must_use]
-    pub fn subject(&self) -> &Subject {
+    pub(crate) fn subject(&self) -> &Subject {
         self.run_as.as_ref().map_or(&self.authenticating, |run_as| &run_as.target)
     }
 
     /// The means of authentication.
     #[must_use]
-    pub fn means(&self) -> &Means {
+    pub(crate) fn means(&self) -> &Means {
         &self.means
     }
 
     /// Whose credential it was.
     #[must_use]
-    pub fn authenticating(&self) -> &Subject {
+    pub(crate) fn authenticating(&self) -> &Subject {
         &self.authenticating
     }
 
     /// Whether it was a password, and not a key or a token, which somebody else may have by now.
     #[must_use]
-    pub fn came_with_password(&self) -> bool {
+    pub(crate) fn came_with_password(&self) -> bool {
         matches!(&self.authenticating, Subject::User(user) if user.password.is_some())
     }
 
     /// Whether the caller acts as another user.
     #[must_use]
-    pub fn is_run_as(&self) -> bool {
+    pub(crate) fn is_run_as(&self) -> bool {
         self.run_as.is_some()
     }
 
     /// Whether a realm knows the user. Only the target of a run-as can be unknown.
     #[must_use]
-    pub fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         self.run_as.as_ref().is_none_or(|run_as| run_as.is_known)
     }
 
     /// The username on whose behalf the request is made: an API key's owner's.
     #[must_use]
-    pub fn username(&self) -> &str {
+    pub(crate) fn username(&self) -> &str {
         self.subject().username()
     }
 }
@@ -334,7 +334,7 @@ impl Authentication {
 impl Subject {
     /// As the holder of a credential with which an edge asks.
     #[must_use]
-    pub fn holder(&self) -> Holder {
+    pub(crate) fn holder(&self) -> Holder {
         match self {
             Self::ApiKey(key) => {
                 let key = key.key();
@@ -348,7 +348,7 @@ impl Subject {
 
     /// The username: an API key's owner's.
     #[must_use]
-    pub fn username(&self) -> &str {
+    pub(crate) fn username(&self) -> &str {
         match self {
             Self::ApiKey(key) => &key.key().username,
             Self::User(user) => &user.username,

@@ -10,18 +10,18 @@ use crate::store::key_entry::KeyEntry;
 /// of it, and so they share this. For another read, however equal, it is computed anew, so it is never older
 /// than the key itself.
 #[derive(Debug, Default)]
-pub struct LatestKeyPermission(Mutex<Option<(Arc<KeyEntry>, Arc<EffectivePermission>)>>);
+pub(crate) struct LatestKeyPermission(Mutex<Option<(Arc<KeyEntry>, Arc<EffectivePermission>)>>);
 
 impl LatestKeyPermission {
     /// What the holder of this reading of a key may do, if it was asked for last.
     #[must_use]
-    pub fn known(&self, key: &Arc<KeyEntry>) -> Option<Arc<EffectivePermission>> {
+    pub(crate) fn known(&self, key: &Arc<KeyEntry>) -> Option<Arc<EffectivePermission>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         known.filter(|(known, _)| Arc::ptr_eq(known, key)).map(|(_, permission)| permission)
     }
 
     /// Keeps what the holder of this reading of a key may do.
-    pub fn keep(&self, key: &Arc<KeyEntry>, permission: &Arc<EffectivePermission>) {
+    pub(crate) fn keep(&self, key: &Arc<KeyEntry>, permission: &Arc<EffectivePermission>) {
         let known = Some((Arc::clone(key), Arc::clone(permission)));
         let before = {
             let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);

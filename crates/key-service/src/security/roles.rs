@@ -16,7 +16,7 @@ use crate::store::key_entry::KeyEntry;
 use crate::store::{KeyStore, StoreError};
 
 /// The role that may do everything.
-pub const SUPERUSER: &str = "superuser";
+pub(crate) const SUPERUSER: &str = "superuser";
 
 /// The roles that the service is started with, by name: the built-in one, and those of the users file.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Roles(BTreeMap<String, RoleDescriptor>);
 /// Finds the roles of users of all realms. A name means the built-in role, else that of the users file, else
 /// that of the store.
 #[derive(Clone, Debug)]
-pub struct RoleResolver {
+pub(crate) struct RoleResolver {
     fixed: Roles,
     store: KeyStore,
     shared: Vec<String>,
@@ -33,7 +33,7 @@ pub struct RoleResolver {
 
 /// The roles of one user at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct UserRoles {
+pub(crate) struct UserRoles {
     /// The names of all roles that are assigned.
     pub assigned: Vec<String>,
     /// The names of those that exist.
@@ -70,7 +70,7 @@ impl RoleResolver {
     /// A resolver over the roles that the service was started with and those of the store. `shared` are the
     /// names of roles that every user has besides its own: the anonymous user's.
     #[must_use]
-    pub fn new(fixed: Roles, store: KeyStore, shared: Vec<String>) -> Self {
+    pub(crate) fn new(fixed: Roles, store: KeyStore, shared: Vec<String>) -> Self {
         Self { fixed, store, shared }
     }
 
@@ -79,7 +79,7 @@ impl RoleResolver {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn of_user(&self, user: &User) -> Result<Option<UserRoles>, StoreError> {
+    pub(crate) async fn of_user(&self, user: &User) -> Result<Option<UserRoles>, StoreError> {
         let assigned = self.assigned(user);
         let unfixed = self.unfixed(&assigned);
         let stored = if unfixed.is_empty() {
@@ -95,7 +95,7 @@ impl RoleResolver {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn unread(&self, user: &User) -> Result<UnreadRoles, StoreError> {
+    pub(crate) async fn unread(&self, user: &User) -> Result<UnreadRoles, StoreError> {
         self.store.unread_roles(&self.unfixed(&self.assigned(user))).await
     }
 
@@ -104,7 +104,7 @@ impl RoleResolver {
     /// # Errors
     ///
     /// [`StoreError`] when one is not readable.
-    pub fn read(&self, user: &User, unread: UnreadRoles) -> Result<UserRoles, StoreError> {
+    pub(crate) fn read(&self, user: &User, unread: UnreadRoles) -> Result<UserRoles, StoreError> {
         Ok(self.together(self.assigned(user), &unread.read()?))
     }
 
@@ -131,7 +131,7 @@ impl RoleResolver {
 impl UserRoles {
     /// A user with these roles, as a caller.
     #[must_use]
-    pub fn caller(&self, user: &User) -> Caller {
+    pub(crate) fn caller(&self, user: &User) -> Caller {
         Caller {
             username: user.username.clone(),
             realm: user.realm.name.clone(),
@@ -142,20 +142,20 @@ impl UserRoles {
 
     /// The permission of these roles.
     #[must_use]
-    pub fn permission(&self) -> EffectivePermission {
+    pub(crate) fn permission(&self) -> EffectivePermission {
         EffectivePermission::of_user(&self.descriptors)
     }
 }
 
 /// The roles that belong to the service, by name.
 #[must_use]
-pub fn reserved() -> RoleDescriptors {
+pub(crate) fn reserved() -> RoleDescriptors {
     RoleDescriptors::from_iter([(SUPERUSER.to_owned(), superuser())])
 }
 
 /// A key as a caller.
 #[must_use]
-pub fn caller_of_key(key: &KeyEntry) -> Caller {
+pub(crate) fn caller_of_key(key: &KeyEntry) -> Caller {
     Caller {
         username: key.username.clone(),
         realm: RealmName::api_key().name,

@@ -26,7 +26,7 @@ use crate::store::{KeyStore, StoreError};
 
 /// Finds out what somebody may do.
 #[derive(Debug)]
-pub struct Standings {
+pub(crate) struct Standings {
     store: KeyStore,
     roles: RoleResolver,
     latest_key: LatestKeyPermission,
@@ -38,7 +38,7 @@ pub struct Standings {
 
 /// Somebody as a caller, and what he may do.
 #[derive(Debug)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// Who he is.
     pub caller: Caller,
     /// What he may do.
@@ -49,7 +49,7 @@ pub struct Standing {
 
 /// A key with all that it says.
 #[derive(Debug)]
-pub struct WholeKey {
+pub(crate) struct WholeKey {
     /// The key.
     pub key: Arc<StoredKey>,
     _held: Option<Holding>,
@@ -69,7 +69,7 @@ pub enum NoStanding {
 impl Standings {
     /// With turns and memory of their own.
     #[must_use]
-    pub fn new(store: KeyStore, roles: RoleResolver) -> Self {
+    pub(crate) fn new(store: KeyStore, roles: RoleResolver) -> Self {
         let bounds = LaneBounds {
             turns_max: LONG_STANDINGS_MAX,
             payer_turns_max: LONG_STANDINGS_PER_PAYER_MAX,
@@ -87,7 +87,7 @@ impl Standings {
 
     /// Where what is long is read.
     #[must_use]
-    pub fn lane(&self) -> &Lane {
+    pub(crate) fn lane(&self) -> &Lane {
         &self.lane
     }
 
@@ -96,7 +96,7 @@ impl Standings {
     /// # Errors
     ///
     /// [`NoStanding`] when that is not known.
-    pub async fn of<F, G>(&self, subject: &Subject, teller: F) -> Result<Standing, NoStanding>
+    pub(crate) async fn of<F, G>(&self, subject: &Subject, teller: F) -> Result<Standing, NoStanding>
     where
         F: FnOnce() -> G,
         G: FnOnce(&Cost) + Send + 'static,
@@ -112,7 +112,7 @@ impl Standings {
     /// # Errors
     ///
     /// As of [`Self::of`].
-    pub async fn of_key<F, G>(&self, entry: &Arc<KeyEntry>, teller: F) -> Result<Standing, NoStanding>
+    pub(crate) async fn of_key<F, G>(&self, entry: &Arc<KeyEntry>, teller: F) -> Result<Standing, NoStanding>
     where
         F: FnOnce() -> G,
         G: FnOnce(&Cost) + Send + 'static,
@@ -158,7 +158,7 @@ impl Standings {
     /// # Errors
     ///
     /// As of [`Self::of`].
-    pub async fn of_user<F, G>(&self, user: &Arc<User>, teller: F) -> Result<Standing, NoStanding>
+    pub(crate) async fn of_user<F, G>(&self, user: &Arc<User>, teller: F) -> Result<Standing, NoStanding>
     where
         F: FnOnce() -> G,
         G: FnOnce(&Cost) + Send + 'static,
@@ -185,7 +185,11 @@ impl Standings {
     /// # Errors
     ///
     /// As of [`Self::of`].
-    pub async fn whole_key<F, G>(&self, entry: &Arc<KeyEntry>, teller: F) -> Result<WholeKey, NoStanding>
+    pub(crate) async fn whole_key<F, G>(
+        &self,
+        entry: &Arc<KeyEntry>,
+        teller: F,
+    ) -> Result<WholeKey, NoStanding>
     where
         F: FnOnce() -> G,
         G: FnOnce(&Cost) + Send + 'static,

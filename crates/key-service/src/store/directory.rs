@@ -4,7 +4,7 @@
 //! Each authentication and authorization reads the directory anew, so that a change counts from the next
 //! request on.
 
-pub mod users;
+pub(crate) mod users;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::store::sql::SqlStore;
 use crate::store::{KeyStore, StoreError, tokens};
 use crate::telemetry;
 
-pub use crate::store::sql::UnreadRoles;
+pub(crate) use crate::store::sql::UnreadRoles;
 
 /// What came of writing an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

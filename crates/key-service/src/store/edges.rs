@@ -9,7 +9,7 @@ use latchkey_key_feed::{Cursor, UnixMillis};
 use crate::model::edge_id::{EdgeId, Holder};
 use crate::store::{KeyStore, StoreError};
 
-pub use crate::store::sql::EdgeAnnouncements;
+pub(crate) use crate::store::sql::EdgeAnnouncements;
 
 /// What is known of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use latchkey_key_feed::{Cursor, Epoch, FeedHead, KeyId, RowOutOfOrder, Salt, Sec
 
 use crate::store::StoreError;
 
-pub use withheld::{WhyWithheld, Withheld};
+pub(crate) use withheld::{WhyWithheld, Withheld};
 
 /// What the feed has after a position.
 #[derive(Clone, Debug, PartialEq, Eq)]

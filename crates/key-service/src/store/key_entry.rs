@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use crate::model::stored_key::StoredKey;
 use crate::store::{KeyStore, StoreError};
 
-pub use crate::store::sql::UnreadKey;
+pub(crate) use crate::store::sql::UnreadKey;
 
 /// What a proof needs of a key, alive or dead, as it is stored.
 #[derive(Debug)]

@@ -48,7 +48,7 @@ impl StoredKey {
 
 /// All limits that metadata alone exceeds.
 #[must_use]
-pub fn problems_of_metadata(metadata: &Map<String, Value>) -> Vec<String> {
+pub(crate) fn problems_of_metadata(metadata: &Map<String, Value>) -> Vec<String> {
     let Some(metadata) = metadata_size(metadata) else { return vec![too_deep()] };
     RowSize { metadata, ..RowSize::default() }.problems().iter().map(ToString::to_string).collect()
 }
@@ -56,7 +56,10 @@ pub fn problems_of_metadata(metadata: &Map<String, Value>) -> Vec<String> {
 /// All limits that role descriptors exceed. Only their names reach the edges; the rest is stored with each
 /// key.
 #[must_use]
-pub fn problems_of_descriptors(own: Option<&RoleDescriptors>, limited_by: &RoleDescriptors) -> Vec<String> {
+pub(crate) fn problems_of_descriptors(
+    own: Option<&RoleDescriptors>,
+    limited_by: &RoleDescriptors,
+) -> Vec<String> {
     [("role_descriptors", own), ("the roles of the owner", Some(limited_by))]
         .into_iter()
         .filter_map(|(what, roles)| Some((what, json_len(roles?))))

@@ -26,7 +26,7 @@ pub enum ScanOrder {
 pub struct Scan<T>(Receiver<Result<Unread<T>, StoreError>>);
 
 /// The keys that pass a filter.
-pub type KeyScan = Scan<StoredKey>;
+pub(crate) type KeyScan = Scan<StoredKey>;
 
 impl KeyStore {
     /// The keys that pass the filter, one after the other.

@@ -44,10 +44,10 @@ use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::rows::insert_rows;
 use crate::store::sql::transaction::{Rows, Transaction, in_time};
 
-pub use directory::UnreadRoles;
-pub use edges::EdgeAnnouncements;
+pub(crate) use directory::UnreadRoles;
+pub(crate) use edges::EdgeAnnouncements;
 pub(super) use import::Added;
-pub use keys::UnreadKey;
+pub(crate) use keys::UnreadKey;
 pub(super) use postgres::announcements::Announced;
 pub(super) use scan::{Selection, Unread};
 

@@ -70,13 +70,13 @@ pub enum ImportError<E> {
 
 /// A store that is read and never changed. A service may use it meanwhile.
 #[derive(Clone, Debug)]
-pub struct StoreReader {
+pub(crate) struct StoreReader {
     pub(in crate::store) database: SqlStore,
 }
 
 /// The result of an integrity check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Soundness {
+pub(crate) struct Soundness {
     /// Which feed it is.
     pub epoch: Epoch,
     /// How many entries there are, all of them readable.
@@ -90,7 +90,7 @@ pub struct Soundness {
 }
 
 /// Everything that a store holds, one after the other.
-pub type Entries = mpsc::Receiver<Result<Entry, StoreError>>;
+pub(crate) type Entries = mpsc::Receiver<Result<Entry, StoreError>>;
 
 impl Entry {
     /// Kind and name, for people.
@@ -145,7 +145,7 @@ impl StoreReader {
     /// # Errors
     ///
     /// [`StoreError`] when there is none, or one of another version, or it cannot be opened.
-    pub async fn open(location: &StoreLocation) -> Result<Self, StoreError> {
+    pub(crate) async fn open(location: &StoreLocation) -> Result<Self, StoreError> {
         Ok(Self { database: SqlStore::open_to_read(location).await? })
     }
 
@@ -156,7 +156,7 @@ impl StoreReader {
     /// # Errors
     ///
     /// [`StoreError`] when the store does not answer.
-    pub async fn entries(&self) -> Result<(Epoch, Entries), StoreError> {
+    pub(crate) async fn entries(&self) -> Result<(Epoch, Entries), StoreError> {
         let (sender, entries) = mpsc::channel(ENTRIES_EXPORTED_AHEAD);
         let mut snapshot = self.database.begin_export().await?;
         let epoch = snapshot.epoch().await?;
@@ -175,7 +175,7 @@ impl StoreReader {
     /// # Errors
     ///
     /// [`StoreError`] when something else is not readable, or the store does not answer.
-    pub async fn check(&self) -> Result<Soundness, StoreError> {
+    pub(crate) async fn check(&self) -> Result<Soundness, StoreError> {
         let mut snapshot = self.database.begin_export().await?;
         let mut problems = snapshot.problems().await?;
         problems.extend(snapshot.miscounts().await?);
@@ -204,12 +204,12 @@ impl StoreReader {
     /// # Errors
     ///
     /// [`StoreError`] when there is no whole copy, or the store is not in SQLite.
-    pub async fn copy_into(&self, file: &Path) -> Result<(), StoreError> {
+    pub(crate) async fn copy_into(&self, file: &Path) -> Result<(), StoreError> {
         self.database.copy_into(file).await
     }
 
     /// Ends the connections.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.database.close().await;
     }
 }

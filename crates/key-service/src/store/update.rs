@@ -62,7 +62,7 @@ pub enum UpdateRefusal {
 }
 
 /// An id, and what became of the key.
-pub type UpdateOutcome = (String, Result<KeyChange, UpdateRefusal>);
+pub(crate) type UpdateOutcome = (String, Result<KeyChange, UpdateRefusal>);
 
 impl KeyStore {
     /// Changes the keys with these ids that the owner has and that live, and tells what became of each. Many

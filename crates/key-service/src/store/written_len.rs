@@ -70,7 +70,7 @@ pub(super) fn json_len<T: Serialize>(value: &T) -> usize {
 }
 
 /// Whether values have more bytes than this as JSON together. No more of them is written than that.
-pub fn are_longer_than<T: Serialize>(len_max: usize, values: impl IntoIterator<Item = T>) -> bool {
+pub(crate) fn are_longer_than<T: Serialize>(len_max: usize, values: impl IntoIterator<Item = T>) -> bool {
     let mut bounded = Bounded { left: len_max };
     values.into_iter().any(|value| serde_json::to_writer(&mut bounded, &value).is_err())
 }

@@ -57,7 +57,7 @@ impl EdgeLedger {
     /// # Errors
     ///
     /// [`ClaimRefusal`] when not.
-    pub fn claim(&mut self, asking: &EdgeSighting, now: Moment) -> Result<(), ClaimRefusal> {
+    pub(crate) fn claim(&mut self, asking: &EdgeSighting, now: Moment) -> Result<(), ClaimRefusal> {
         let EdgeSighting { id, holder, .. } = asking;
         let taken = |holders: Vec<Holder>| ClaimRefusal::NameTaken { name: id.name.clone(), holders };
         if let Some(progress) = self.edges.get(id) {
@@ -83,7 +83,7 @@ impl EdgeLedger {
     }
 
     /// Notes that the keys of these holders have ended: their names are free.
-    pub fn note_ended(&mut self, name: &EdgeName, ended: &[Holder]) {
+    pub(crate) fn note_ended(&mut self, name: &EdgeName, ended: &[Holder]) {
         let ids: Vec<EdgeId> = self.of_name(name).map(|(id, _)| id.clone()).collect();
         for id in ids {
             if let Some(progress) = self.edges.get_mut(&id) {

@@ -9,7 +9,7 @@ use crate::model::edge_id::{EdgeId, Holder};
 
 /// Which instances are to be forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Forgetting {
+pub(crate) enum Forgetting {
     /// Those of this name.
     Name(EdgeName),
     /// Those that ask with the key of this id.
@@ -18,7 +18,7 @@ pub enum Forgetting {
 
 /// What became of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Forgotten {
+pub(crate) struct Forgotten {
     /// Instances that were forgotten.
     pub forgotten: Vec<EdgeId>,
     /// Instances that were kept, because they still ask with a valid key.
@@ -28,7 +28,7 @@ pub struct Forgotten {
 impl EdgeLedger {
     /// An instance says goodbye: nothing of it admits any more. Returns whether it was believed: only its own
     /// credential can say so.
-    pub fn leave(&mut self, id: &EdgeId, holder: &Holder, now: Moment) -> bool {
+    pub(crate) fn leave(&mut self, id: &EdgeId, holder: &Holder, now: Moment) -> bool {
         let Some(progress) = self.edges.get_mut(id).filter(|progress| progress.holder == *holder) else {
             return false;
         };
@@ -39,7 +39,7 @@ impl EdgeLedger {
 
     /// The credentials of the selected instances, to check whether their keys have ended.
     #[must_use]
-    pub fn holders_of(&self, forgetting: &Forgetting) -> Vec<Holder> {
+    pub(crate) fn holders_of(&self, forgetting: &Forgetting) -> Vec<Holder> {
         let mut holders: Vec<Holder> = Vec::new();
         for (id, progress) in &self.edges {
             if forgetting.means(id, &progress.holder) && !holders.contains(&progress.holder) {
@@ -50,7 +50,7 @@ impl EdgeLedger {
     }
 
     /// Forgets the selected instances, except for live ones whose key is not among the `ended`.
-    pub fn forget(&mut self, forgetting: &Forgetting, ended: &[Holder], now: Moment) -> Forgotten {
+    pub(crate) fn forget(&mut self, forgetting: &Forgetting, ended: &[Holder], now: Moment) -> Forgotten {
         let mut outcome = Forgotten::default();
         for (id, progress) in &mut self.edges {
             if progress.has_left || !forgetting.means(id, &progress.holder) {

@@ -9,7 +9,7 @@ use crate::telemetry::edges::EdgeCounts;
 
 /// An instance in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EdgeStatus {
+pub(crate) struct EdgeStatus {
     /// Which.
     pub id: EdgeId,
     /// Whose credential it asks with.
@@ -27,7 +27,7 @@ pub struct EdgeStatus {
 impl EdgeLedger {
     /// All instances, sorted, where `latest` is the position of the latest change.
     #[must_use]
-    pub fn list(&self, latest: Cursor, now: Moment) -> Vec<EdgeStatus> {
+    pub(crate) fn list(&self, latest: Cursor, now: Moment) -> Vec<EdgeStatus> {
         let status = |(id, progress): (&EdgeId, &EdgeProgress)| EdgeStatus {
             id: id.clone(),
             holder: progress.holder.clone(),
@@ -41,7 +41,7 @@ impl EdgeLedger {
 
     /// The ledger in numbers, where `latest` is the position of the latest change.
     #[must_use]
-    pub fn counts(&self, latest: Cursor, now: Moment) -> EdgeCounts {
+    pub(crate) fn counts(&self, latest: Cursor, now: Moment) -> EdgeCounts {
         let (known, of_key_max) = (self.edges.len(), self.most_of_one_holder());
         let mut counts = EdgeCounts { known, of_key_max, ..EdgeCounts::default() };
         for progress in self.edges.values() {

@@ -11,7 +11,7 @@ use crate::model::edge_id::EdgeId;
 
 /// Which instances a change has to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiting {
+pub(crate) enum Waiting {
     /// All that may admit by what was before, also silent ones.
     ForAll,
     /// The live ones. A silent one refuses a key that it does not know, so a new key need not reach it.
@@ -21,7 +21,7 @@ pub enum Waiting {
 /// The instances that have not applied a change since a request began to wait for it. An acknowledgement
 /// removes one instance, and costs the same however many there are.
 #[derive(Debug)]
-pub struct Missing {
+pub(crate) struct Missing {
     change: Cursor,
     /// Each instance, and whether the request waits for it: a silent one is only named.
     edges: Mutex<BTreeMap<EdgeId, bool>>,
@@ -29,7 +29,7 @@ pub struct Missing {
 
 /// An instance that may admit by what was before a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MayAdmit {
+pub(crate) struct MayAdmit {
     /// Which.
     pub id: EdgeId,
     /// The API key that it asks with; `None` when that is a user.
@@ -44,7 +44,12 @@ impl EdgeLedger {
     /// Begins to wait for a change: how many instances it has to reach, and those of them that have not
     /// applied it.
     #[must_use]
-    pub fn wait_for(&mut self, change: Cursor, waiting: Waiting, now: Moment) -> (usize, Arc<Missing>) {
+    pub(crate) fn wait_for(
+        &mut self,
+        change: Cursor,
+        waiting: Waiting,
+        now: Moment,
+    ) -> (usize, Arc<Missing>) {
         let mut total = 0;
         let mut missing = BTreeMap::new();
         for (id, progress) in &self.edges {
@@ -69,7 +74,7 @@ impl EdgeLedger {
     /// Those that are still missing, with what is known of them. Instances that can admit no more are
     /// removed.
     #[must_use]
-    pub fn still_missing(&self, missing: &Missing, now: Moment) -> Vec<MayAdmit> {
+    pub(crate) fn still_missing(&self, missing: &Missing, now: Moment) -> Vec<MayAdmit> {
         let mut named = Vec::new();
         missing.edges().retain(|id, _| {
             let progress = self.edges.get(id).filter(|progress| progress.may_admit(now));
@@ -85,7 +90,7 @@ impl EdgeLedger {
     }
 
     /// Notes that an instance was given its last page. The request does not wait for it any more.
-    pub fn note_last_page(&mut self, id: &EdgeId) {
+    pub(crate) fn note_last_page(&mut self, id: &EdgeId) {
         if let Some(progress) = self.edges.get_mut(id) {
             progress.has_ended = true;
         }
@@ -114,7 +119,7 @@ impl EdgeLedger {
 impl Missing {
     /// Whether the wait is over. Silent instances may still be missing.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         !self.edges().values().any(|is_waited_for| *is_waited_for)
     }
 

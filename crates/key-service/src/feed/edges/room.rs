@@ -54,13 +54,13 @@ impl EdgeLedger {
 
     /// The dropped instances, to be marked in the store. Call [`Self::note_let_go`] once that is done.
     #[must_use]
-    pub fn dropped(&self) -> Vec<GoneEdge> {
+    pub(crate) fn dropped(&self) -> Vec<GoneEdge> {
         self.dropped.values().cloned().collect()
     }
 
     /// Notes that the store has these marked as gone. With other replicas, a read that has begun may still
     /// bring their old rows.
-    pub fn note_let_go(&mut self, gone: Vec<GoneEdge>, are_rows_read: bool) {
+    pub(crate) fn note_let_go(&mut self, gone: Vec<GoneEdge>, are_rows_read: bool) {
         for gone in gone {
             if self.dropped.get(&gone.id) != Some(&gone) {
                 continue;
@@ -80,7 +80,7 @@ impl EdgeLedger {
     }
 
     /// Whether to log that a credential has as many instances as it may: once a minute for each credential.
-    pub fn tells_log_of(&mut self, holder: &Holder, now: Moment) -> bool {
+    pub(crate) fn tells_log_of(&mut self, holder: &Holder, now: Moment) -> bool {
         let Some(share) = self.shares.get_mut(holder) else { return true };
         let is_due = now.steady >= share.logged_until;
         if is_due {

@@ -17,7 +17,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`AuthenticationFailure`] when the token is not valid.
-    pub async fn access_token(
+    pub(crate) async fn access_token(
         &self,
         credential: BearerCredential,
         now: UnixMillis,
@@ -69,7 +69,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// As of [`Self::living_token`] and [`Self::subject_of`].
-    pub async fn standing_of(
+    pub(crate) async fn standing_of(
         &self,
         digest: &TokenDigest<Access>,
         now: UnixMillis,
@@ -82,7 +82,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`AuthenticationFailure`] when there is none, or it has ended, or the store cannot tell.
-    pub async fn living_token(
+    pub(crate) async fn living_token(
         &self,
         digest: &TokenDigest<Access>,
         now: UnixMillis,

@@ -12,12 +12,12 @@ use crate::store::StoreError;
 
 /// The owner of a key is shut out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwnerShutOut;
+pub(crate) struct OwnerShutOut;
 
 impl Authentication {
     /// What must still be valid when a change for this caller is written.
     #[must_use]
-    pub fn footings(&self) -> Vec<Footing> {
+    pub(crate) fn footings(&self) -> Vec<Footing> {
         let mut footings = Vec::new();
         footings.extend(self.authenticating.footing_by_proof());
         if let Means::Token(digest) = &self.means {
@@ -37,7 +37,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// The outer error when the store cannot tell.
-    pub async fn footing_of_owner(
+    pub(crate) async fn footing_of_owner(
         &self,
         owner: &KeyOwner,
     ) -> Result<Result<Option<Footing>, OwnerShutOut>, StoreError> {
@@ -61,7 +61,7 @@ impl Authenticator {
 impl Subject {
     /// What must be valid for this subject.
     #[must_use]
-    pub fn footing(&self) -> Option<Footing> {
+    pub(crate) fn footing(&self) -> Option<Footing> {
         match self.footing_by_proof()? {
             Footing::User { kind, username, .. } => Some(Footing::User { kind, username, stamp: None }),
             footing => Some(footing),
@@ -70,7 +70,7 @@ impl Subject {
 
     /// The same for a login by password, which must still be the user's password.
     #[must_use]
-    pub fn footing_by_proof(&self) -> Option<Footing> {
+    pub(crate) fn footing_by_proof(&self) -> Option<Footing> {
         let user = match self {
             Self::ApiKey(key) => return Some(Footing::Key(key.key().id.clone())),
             Self::User(user) => user,

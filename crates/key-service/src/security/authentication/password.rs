@@ -14,7 +14,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`AuthenticationFailure`] when nobody has.
-    pub async fn password(
+    pub(crate) async fn password(
         &self,
         credential: BasicCredential,
         source: Option<Source>,

@@ -38,7 +38,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// [`AuthenticationFailure`] when the subject or the client is no longer valid, or the store cannot tell.
-    pub async fn subject_of(
+    pub(crate) async fn subject_of(
         &self,
         token: &StoredToken,
         now: UnixMillis,

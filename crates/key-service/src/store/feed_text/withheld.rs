@@ -14,7 +14,7 @@ use crate::telemetry;
 
 /// Why the feed says that a key was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhyWithheld {
+pub(crate) enum WhyWithheld {
     /// No edge could hold it. It was made when nothing was refused for its size.
     TooLarge,
     /// What is stored of it is not what was stored.
