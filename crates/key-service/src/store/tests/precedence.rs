@@ -1,5 +1,7 @@
 //! The order of changes under load.
 
+use std::time::Duration;
+
 use latchkey_key_feed::Cursor;
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::RoleDescriptor;
@@ -8,6 +10,9 @@ use super::*;
 use crate::limits::GROUP_KEYS_MAX;
 use crate::store::directory::PrivilegeFilter;
 use crate::store::update::{KeyChange, KeyUpdate, UpdateRefusal};
+
+/// Long enough for changes to come to where they wait, on a busy machine too.
+const UNTIL_ALL_WAIT: Duration = Duration::from_millis(500);
 
 fn update() -> KeyUpdate {
     let key = key("any");
@@ -84,13 +89,11 @@ async fn an_invalidation_does_not_stand_behind_all_changes_of_roles_that_another
             })
         })
         .collect();
-    // The tests have one thread: all of them have begun once this goes on.
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    // All of them, and then the invalidation, wait for the change that is held, before it goes on.
+    tokio::time::sleep(UNTIL_ALL_WAIT).await;
     let invalidation = async { scratch.invalidate("a").await };
     let (ended, held) = tokio::join!(invalidation, async {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(UNTIL_ALL_WAIT).await;
         held.await
     });
     held.unwrap();

@@ -5,7 +5,7 @@
 
 use latchkey_key_feed::{Cursor, Epoch};
 use sqlx::Postgres;
-use sqlx::postgres::{PgListener, PgNotification};
+use sqlx::postgres::PgListener;
 
 use crate::store::StoreError;
 use crate::store::sql::query::Query;
@@ -17,6 +17,8 @@ const CHANNEL: &str = "latchkey_changes";
 /// The announcements of every feed in a database, which may hold several in schemas of their own.
 pub(in crate::store) struct Announcements {
     listener: PgListener,
+    /// The schema of this store.
+    schema: String,
 }
 
 /// What was heard.
@@ -28,9 +30,12 @@ pub(in crate::store) enum Announced {
     Gap,
 }
 
-/// Announces the position of the feed once the transaction commits.
+/// Announces the position of the feed once the transaction commits. The schema says which of several stores in
+/// one database it is: a store that was restored beside its original has the same epoch until it begins another.
 pub(in crate::store::sql) fn announcement() -> Query {
-    Query::new(format!("select pg_notify('{CHANNEL}', epoch || ' ' || seq) from feed_state"))
+    Query::new(format!(
+        "select pg_notify('{CHANNEL}', epoch || ' ' || seq || ' ' || current_schema()) from feed_state"
+    ))
 }
 
 /// Whether the database makes announcements. Without them the others find a change later, at their next look.
@@ -54,11 +59,12 @@ impl SqlStore {
         let Self::Postgres { connections: Connections { readers, .. }, notifies: true } = self else {
             return Ok(None);
         };
+        let schema: String = sqlx::query_scalar("select current_schema()").fetch_one(readers).await?;
         let mut listener = PgListener::connect_with(readers).await?;
         // A lost connection is told, so that a gap is known.
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
-        Ok(Some(Announcements { listener }))
+        Ok(Some(Announcements { listener, schema }))
     }
 }
 
@@ -67,16 +73,35 @@ impl Announcements {
     pub(in crate::store) async fn next(&mut self) -> Result<Announced, StoreError> {
         loop {
             let Some(notification) = self.listener.try_recv().await? else { return Ok(Announced::Gap) };
-            if let Some(change) = change(&notification) {
+            if let Some(change) = change(notification.payload(), &self.schema) {
                 return Ok(change);
             }
         }
     }
 }
 
-/// What a notification says. The trial of [`are_possible`] says nothing.
-fn change(notification: &PgNotification) -> Option<Announced> {
-    let (epoch, seq) = notification.payload().split_once(' ')?;
-    let epoch = Epoch::try_from(epoch.to_owned()).ok()?;
-    Some(Announced::Change { epoch, cursor: Cursor(seq.parse().ok()?) })
+/// What a notification says to the store in this schema; `None` when it is about another store, or is the trial of
+/// [`are_possible`]. Services of before do not name a schema.
+fn change(payload: &str, schema: &str) -> Option<Announced> {
+    let mut words = payload.splitn(3, ' ');
+    let epoch = Epoch::try_from(words.next()?.to_owned()).ok()?;
+    let cursor = Cursor(words.next()?.parse().ok()?);
+    let is_ours = words.next().is_none_or(|named| named == schema);
+    is_ours.then_some(Announced::Change { epoch, cursor })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announcement_counts_for_the_store_that_it_names() {
+        let epoch = Epoch::try_from("e".to_owned()).unwrap();
+        let ours = Some(Announced::Change { epoch, cursor: Cursor(7) });
+        assert_eq!(change("e 7 public", "public"), ours);
+        assert_eq!(change("e 7", "public"), ours, "of a service of before");
+        for other in ["e 7 other", "", "e", "e x public"] {
+            assert_eq!(change(other, "public"), None, "{other}");
+        }
+    }
 }
