@@ -41,8 +41,8 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// How many times its bytes a page may cost. Records take up to three times as much as the texts they are made of, because a byte may become
-/// three (`%0A`), and twice that while the list of them grows.
+/// How many times its bytes a page may cost. Records take up to three times as much as the texts they are
+/// made of, because a byte may become three (`%0A`), and twice that while the list of them grows.
 const FACTOR: usize = 6;
 
 /// What a page may cost however short it is: a record that is being written, and the text of a header.

@@ -1,7 +1,7 @@
 //! Takes fields out of a JSON object and notes what is wrong with them.
 //!
-//! A mistake is noted and the reading goes on, so that an operator mends a configuration once. Whoever reads must refuse the
-//! whole when anything was noted.
+//! A mistake is noted and the reading goes on, so that an operator mends a configuration once. Whoever reads
+//! must refuse the whole when anything was noted.
 
 use std::time::Duration;
 
@@ -244,8 +244,8 @@ fn is_below(path: &str, parent: &str) -> bool {
     path.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// The path of a field inside an object. Names may be anything, so they are made fit to be printed; where a secret is due,
-/// one may stand in place of a name.
+/// The path of a field inside an object. Names may be anything, so they are made fit to be printed; where a
+/// secret is due, one may stand in place of a name.
 fn below(prefix: &str, name: &str) -> String {
     let name: String = header_value::encode(name).chars().take(SHOWN_LEN_MAX).collect();
     let path = if prefix.is_empty() { name } else { [prefix, &name].join(".") };

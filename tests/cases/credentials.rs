@@ -1,8 +1,8 @@
 //! What an `authorization` header means, case by case.
 //!
-//! Each row holds whether the filter's own code reads it or a whole proxy does: Envoy joins equal headers with a comma before
-//! the filter sees them, and trims the white space around a value. This file needs nothing but the language, so any test
-//! may include it.
+//! Each row holds whether the filter's own code reads it or a whole proxy does: Envoy joins equal headers
+//! with a comma before the filter sees them, and trims the white space around a value. This file needs
+//! nothing but the language, so any test may include it.
 
 /// The meaning of the `authorization` headers of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub(crate) enum Outcome {
         /// The private half.
         secret: &'static [u8],
     },
-    /// The request has something that is no single credential; this is the reason that metrics and details show.
+    /// The request has something that is no single credential; this is the reason that metrics and details
+    /// show.
     Malformed(&'static str),
 }
 
@@ -81,7 +82,8 @@ pub(crate) const CASES: &[Case] = &[
     ("another scheme that ends alike", &[b"MyApiKey aWQ6c2VjcmV0"], Outcome::Absent),
     ("the scheme as the credential of another", &[b"Bearer ApiKey"], Outcome::Absent),
     ("no scheme", &[b"aWQ6c2VjcmV0"], Outcome::Absent),
-    // The scheme and no space after it. To Elasticsearch this is no credential, and to the gate none that is good.
+    // The scheme and no space after it. To Elasticsearch this is no credential, and to the gate none that is
+    // good.
     ("scheme alone", &[b"ApiKey"], EMPTY),
     ("scheme alone, in lower case", &[b"apikey"], EMPTY),
     ("scheme and a space", &[b"ApiKey "], EMPTY),
@@ -95,7 +97,8 @@ pub(crate) const CASES: &[Case] = &[
     ("a byte beyond ASCII for space", &[b"ApiKey\xA0aWQ6c2VjcmV0"], SPACE_MISSING),
     // Commas belong to the syntax of other schemes.
     ("another scheme with a comma", &[b"Digest realm=\"a\", nonce=\"b\""], Outcome::Absent),
-    // Several. (Of an empty header beside another nothing is left once Envoy has joined them, so no row has one.)
+    // Several. (Of an empty header beside another nothing is left once Envoy has joined them, so no row has
+    // one.)
     ("two headers", &[b"ApiKey aWQ6c2VjcmV0", b"ApiKey b3RoZXI6c2VjcmV0"], DUPLICATE),
     ("the same header twice", &[b"ApiKey aWQ6c2VjcmV0", b"ApiKey aWQ6c2VjcmV0"], DUPLICATE),
     ("two headers, the first of another scheme", &[b"Basic YTpi", b"ApiKey aWQ6c2VjcmV0"], DUPLICATE),

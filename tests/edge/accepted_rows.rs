@@ -33,7 +33,8 @@ fn create(client: &KeyServiceClient, body: &Value) -> (u16, String) {
     (answer.status, answer.text())
 }
 
-/// Texts of all lengths up to where a key is refused, of letters that take one byte, nine or twelve in a header.
+/// Texts of all lengths up to where a key is refused, of letters that take one byte, nine or twelve in a
+/// header.
 fn text() -> impl Strategy<Value = String> {
     let letter = prop_oneof![Just("x"), Just("%"), Just("鍵"), Just("😀"), Just("\u{1}")];
     let len = prop_oneof![3 => 0_usize..40, 1 => 0_usize..2_000, 1 => 0_usize..15_000];

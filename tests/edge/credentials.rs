@@ -15,8 +15,8 @@ mod cases;
 
 use cases::{CASES, Outcome};
 
-/// Cases that Envoy turns into another before anybody sees them. It joins equal headers, and an empty one leaves no trace: the
-/// filter and the upstream both see the other value alone.
+/// Cases that Envoy turns into another before anybody sees them. It joins equal headers, and an empty one
+/// leaves no trace: the filter and the upstream both see the other value alone.
 const JOINED_WITHOUT_TRACE: [&str; 2] = ["two headers, the first empty", "two headers, the second empty"];
 
 const THE_OTHER: Outcome = Outcome::Credential { id: "id", secret: b"secret" };

@@ -1,4 +1,5 @@
-//! A key service that answers badly: the table that is there stays in force, and without one nobody is admitted.
+//! A key service that answers badly: the table that is there stays in force, and without one nobody is
+//! admitted.
 
 use latchkey_key_feed::limits::FEED_ANSWER_LEN_MAX;
 use latchkey_local_stack::fake_key_service::{FakeKeyService, FeedManner};

@@ -185,7 +185,8 @@ fn what_a_keys_maker_made_up_is_told_as_a_claim_or_not_at_all() {
 
 #[test]
 fn a_configuration_that_tells_more_has_what_it_tells() {
-    // Two gates of one process and one feed, of which one tells a metadata field: each tells its own, whoever came first.
+    // Two gates of one process and one feed, of which one tells a metadata field: each tells its own, whoever
+    // came first.
     let stage = Stage::with_keys(vec![key("id", "secret")], |config| {
         configure(config, "/identity/filter_state", json!(["id"]));
         let mut listener = config.listener().unwrap().clone();
@@ -228,7 +229,8 @@ fn good() -> String {
     encoded("anybody", "any-secret")
 }
 
-/// Ways to write a name that some server takes for the same. Names are in lower case in HTTP/2 (RFC 9113, section 8.2.1).
+/// Ways to write a name that some server takes for the same. Names are in lower case in HTTP/2 (RFC 9113,
+/// section 8.2.1).
 fn spellings(name: &str, protocol: &str) -> Vec<String> {
     let mixed = name.replacen('-', "_", 1);
     let mut spellings = vec![name.to_owned(), mixed];

@@ -1,7 +1,8 @@
 //! The filter inside a real Envoy.
 //!
-//! Most cases run against a key service that a test controls to the byte; the story of the demo, revocation and restarts run
-//! against the real one. Conditions are awaited and no time is asserted, so a slow machine is only slow.
+//! Most cases run against a key service that a test controls to the byte; the story of the demo, revocation
+//! and restarts run against the real one. Conditions are awaited and no time is asserted, so a slow machine
+//! is only slow.
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 #![expect(clippy::panic, reason = "a failing test may panic")]

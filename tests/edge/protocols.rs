@@ -5,7 +5,8 @@ use latchkey_local_stack::http::{Request, http2};
 
 use crate::stage::{self, encoded};
 
-/// An upload that no buffer between client and upstream holds: 4 MiB against windows and buffers of at most 1 MiB.
+/// An upload that no buffer between client and upstream holds: 4 MiB against windows and buffers of at most 1
+/// MiB.
 const UPLOAD_LEN: usize = 4 * 1024 * 1024;
 
 #[test]

@@ -1,4 +1,5 @@
-//! Three replicas of the key service on one PostgreSQL behind a real Envoy, and everything that may befall them.
+//! Three replicas of the key service on one PostgreSQL behind a real Envoy, and everything that may befall
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

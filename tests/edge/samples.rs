@@ -90,7 +90,8 @@ fn the_istio_plugins_are_understood() {
     }
 }
 
-/// Istio hands the plugin configuration over as text, sets no `vm_id`, and names the cluster of a service its own way.
+/// Istio hands the plugin configuration over as text, sets no `vm_id`, and names the cluster of a service its
+/// own way.
 fn works_in_envoy_as_istio_sets_it(plugin: &Value) {
     let cluster = plugin["spec"]["pluginConfig"]["key_service"]["cluster"].as_str().unwrap();
     assert!(cluster.starts_with("outbound|"), "{cluster}");
@@ -120,7 +121,8 @@ fn the_rule_by_owner_shuts_out_whom_it_names() {
     let statuses = |stage: &Stage| {
         owners.map(|(owner, realm)| stage.status_for(&encoded(&format!("{owner}-{realm}"), "secret")))
     };
-    // Where the values cannot be declared as texts, the gate works, and a condition that compares texts does not hold.
+    // Where the values cannot be declared as texts, the gate works, and a condition that compares texts does
+    // not hold.
     let undeclared = Stage::with_keys(records.clone(), |config| {
         with_rule(config);
         let allowed = &mut config.gate().unwrap()["capability_restriction_config"]["allowed_capabilities"];

@@ -13,7 +13,8 @@ use serde_json::json;
 
 use crate::stage::{self, Stage, configure, encoded, epoch, key};
 
-/// Fits the buffer that `envoy/local.yaml` gives a connection; a longer one would be answered with 413 while it waits like this.
+/// Fits the buffer that `envoy/local.yaml` gives a connection; a longer one would be answered with 413 while
+/// it waits like this.
 const BODY_LEN: usize = 10_000;
 
 /// Long enough that only the arrival of the table ends the wait.

@@ -1,4 +1,5 @@
-//! The edge follows a key service over mutual TLS, with the certificates of the guide and the cluster of the sample.
+//! The edge follows a key service over mutual TLS, with the certificates of the guide and the cluster of the
+//! sample.
 
 use std::fs;
 use std::net::SocketAddr;

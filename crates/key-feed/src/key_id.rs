@@ -8,8 +8,8 @@ use crate::limits::KEY_ID_LEN_MAX;
 
 /// The id of a key: opaque text, never empty, without a colon.
 ///
-/// A credential is `id:secret` and is split at its first colon (Elasticsearch, `ApiKeyService#getCredentialsFromHeader`),
-/// so an id with a colon could never be presented.
+/// A credential is `id:secret` and is split at its first colon (Elasticsearch,
+/// `ApiKeyService#getCredentialsFromHeader`), so an id with a colon could never be presented.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeyId(String);

@@ -1,6 +1,7 @@
 //! The private half of a credential, and what may be kept of it.
 //!
-//! A secret can be hashed; a digest can be stored, sent and compared. No way leads back, and nothing here prints a secret.
+//! A secret can be hashed; a digest can be stored, sent and compared. No way leads back, and nothing here
+//! prints a secret.
 
 use std::fmt;
 
@@ -12,7 +13,8 @@ use subtle::ConstantTimeEq as _;
 
 use crate::limits::{DIGEST_LEN, SALT_LEN};
 
-/// The secret of a key, as a client presents it. Any bytes: an empty or a binary secret is merely a wrong one.
+/// The secret of a key, as a client presents it. Any bytes: an empty or a binary secret is merely a wrong
+/// one.
 #[derive(Clone)]
 pub struct KeySecret(Vec<u8>);
 
@@ -23,8 +25,9 @@ pub struct Salt([u8; SALT_LEN]);
 
 /// `SHA-256(salt || secret)`: all that is ever stored of a secret.
 ///
-/// A fast hash is the right one here. Secrets are 128 random bits, so there is no dictionary to slow an attacker down in,
-/// and the proxy verifies one on every request. (Elasticsearch made the same choice, `ssha256`, in 8.18.)
+/// A fast hash is the right one here. Secrets are 128 random bits, so there is no dictionary to slow an
+/// attacker down in, and the proxy verifies one on every request. (Elasticsearch made the same choice,
+/// `ssha256`, in 8.18.)
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SecretDigest([u8; DIGEST_LEN]);
@@ -59,14 +62,15 @@ impl SecretDigest {
 
     /// Whether `secret` is the one this digest was made of.
     ///
-    /// The comparison takes the same time whatever the bytes. What remains visible is the length of the presented secret,
-    /// which is the caller's own.
+    /// The comparison takes the same time whatever the bytes. What remains visible is the length of the
+    /// presented secret, which is the caller's own.
     #[must_use]
     pub fn matches(&self, salt: &Salt, secret: &KeySecret) -> bool {
         self.0.ct_eq(&Self::of(salt, secret).0).into()
     }
 
-    /// The digest of no secret at all: compared against when a key is unknown, so that this costs what a wrong secret costs.
+    /// The digest of no secret at all: compared against when a key is unknown, so that this costs what a
+    /// wrong secret costs.
     pub const DECOY: Self = Self([0; DIGEST_LEN]);
 
     /// A digest read back from where it was stored.

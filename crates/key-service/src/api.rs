@@ -1,8 +1,9 @@
 //! The REST interface: how requests are read, and how answers and errors are written.
 //!
-//! One file a resource. A handler is given a call whose sender is known, reads the URL and the body, checks the request as
-//! a whole, authorizes, and calls one verb of the store. The types of [`call`] hold it to this order, which decides
-//! which of several errors a client sees (Elasticsearch, `RestHandler`, `SecurityActionFilter`).
+//! One file a resource. A handler is given a call whose sender is known, reads the URL and the body, checks
+//! the request as a whole, authorizes, and calls one verb of the store. The types of [`call`] hold it to this
+//! order, which decides which of several errors a client sees (Elasticsearch, `RestHandler`,
+//! `SecurityActionFilter`).
 
 mod answer;
 mod api_key;

@@ -10,8 +10,8 @@ pub trait Clock: Send + Sync {
     /// The moment at which it is asked.
     fn now(&self) -> UnixMillis;
 
-    /// The same moment by a clock that only moves forward, since an origin of this process. It means nothing to another
-    /// process.
+    /// The same moment by a clock that only moves forward, since an origin of this process. It means nothing
+    /// to another process.
     fn steady(&self) -> MonotonicMillis;
 
     /// The same moment by both.
@@ -20,7 +20,8 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// One moment by two clocks: the one on the wall, which others share and which may be set, and one that only moves forward.
+/// One moment by two clocks: the one on the wall, which others share and which may be set, and one that only
+/// moves forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
     /// By the clock on the wall.

@@ -1,7 +1,8 @@
 //! What a store holds, as a file: lines of JSON.
 //!
-//! The first line says what the file is, then comes one line an entry, and the last line counts them, so that a file that was cut off
-//! is noticed. A line that cannot be read is named by its number: what it holds may be a secret to whoever reads the complaint.
+//! The first line says what the file is, then comes one line an entry, and the last line counts them, so that
+//! a file that was cut off is noticed. A line that cannot be read is named by its number: what it holds may
+//! be a secret to whoever reads the complaint.
 
 mod line;
 
@@ -19,7 +20,8 @@ use crate::store::transfer::Entry;
 /// What the first line calls the format.
 const FORMAT: &str = "latchkey-export";
 
-/// The version that is written; every earlier one is read too. It rises when an older reader would lose something.
+/// The version that is written; every earlier one is read too. It rises when an older reader would lose
+/// something.
 const VERSION: u64 = 2;
 
 /// The first line.

@@ -80,8 +80,8 @@ impl Lane {
         self.turns.take(payer).await
     }
 
-    /// Does a piece of work when it is its turn. When the future is dropped, the work is told to end. `tell` hears what it has cost,
-    /// also when nobody waits for it any more.
+    /// Does a piece of work when it is its turn. When the future is dropped, the work is told to end. `tell`
+    /// hears what it has cost, also when nobody waits for it any more.
     ///
     /// # Errors
     ///

@@ -1,8 +1,10 @@
-//! The key service: issues, finds, changes and ends API keys with the REST API of Elasticsearch, and feeds them to the edges.
+//! The key service: issues, finds, changes and ends API keys with the REST API of Elasticsearch, and feeds
+//! them to the edges.
 //!
-//! Data runs one way: an operator's request goes through [`api`], which parses it, to one verb of the [`store`], which writes
-//! the change and its audit event and wakes the [`feed`]. Who may ask for what is decided in [`security`]. Time and random
-//! bytes come in from outside ([`clock`], [`randomness`]), so a test can hold them.
+//! Data runs one way: an operator's request goes through [`api`], which parses it, to one verb of the
+//! [`store`], which writes the change and its audit event and wakes the [`feed`]. Who may ask for what is
+//! decided in [`security`]. Time and random bytes come in from outside ([`clock`], [`randomness`]), so a test
+//! can hold them.
 
 pub mod api;
 pub mod audit;

@@ -4,8 +4,8 @@
 //! {"timestamp":"2026-01-01T00:00:00.000000Z","level":"INFO","target":"audit","action":"create_api_key", …, "request_id":"…"}
 //! ```
 //!
-//! The fields of an event stand beside its time, level, target and message; the fields of the spans around it too, which is how
-//! every line of a request carries the request's id.
+//! The fields of an event stand beside its time, level, target and message; the fields of the spans around it
+//! too, which is how every line of a request carries the request's id.
 
 use std::error::Error;
 use std::fmt;
@@ -120,8 +120,9 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A subscriber that lives as long as the process. While there is only one, tracing asks the thread that comes first to a place in the code whether that
-    /// is of interest, and a thread of another test, which has none, would say for all that it is not (tracing-core, `Dispatchers::rebuilder`).
+    /// A subscriber that lives as long as the process. While there is only one, tracing asks the thread that
+    /// comes first to a place in the code whether that is of interest, and a thread of another test, which
+    /// has none, would say for all that it is not (tracing-core, `Dispatchers::rebuilder`).
     static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
     /// What a thread logs, as JSON, at every level.

@@ -1,4 +1,5 @@
-//! Files of certificates and private keys (PEM, RFC 7468): what the service shows, and what both sides of TLS trust.
+//! Files of certificates and private keys (PEM, RFC 7468): what the service shows, and what both sides of TLS
+//! trust.
 //!
 //! No message about such a file repeats anything that it holds.
 

@@ -1,7 +1,8 @@
 //! Looks, now and then, for keys that have been dead for long enough, and removes them.
 //!
-//! Elasticsearch looks only when keys are invalidated. So does this service, and by a timer as well, so that one that is never
-//! asked to invalidate anything cleans up too. Both keep the same interval: the store notes when a run began.
+//! Elasticsearch looks only when keys are invalidated. So does this service, and by a timer as well, so that
+//! one that is never asked to invalidate anything cleans up too. Both keep the same interval: the store notes
+//! when a run began.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +30,8 @@ impl Remover {
         Self { store, policy, clock }
     }
 
-    /// Removes what is dead by now, if that is due. Trouble is counted and logged; the next run finds what this one left.
+    /// Removes what is dead by now, if that is due. Trouble is counted and logged; the next run finds what
+    /// this one left.
     pub(crate) async fn run(&self) {
         self.run_as_of(self.clock.now()).await;
     }

@@ -64,7 +64,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service, from within a runtime of tokio. This installs the recorder of metrics, if there is none yet.
+    /// A service, from within a runtime of tokio. This installs the recorder of metrics, if there is none
+    /// yet.
     #[must_use]
     pub fn new(parts: ServiceParts) -> Self {
         let ServiceParts { store, passwords, clock, settings, .. } = parts;

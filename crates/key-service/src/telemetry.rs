@@ -106,7 +106,8 @@ pub fn feed_rows_served(count: usize) {
     counter!(FEED_ROWS).increment(count as u64);
 }
 
-/// So many keys of a page that was read are told as removed, because no edge could hold or read them; `reason` is out of a fixed set.
+/// So many keys of a page that was read are told as removed, because no edge could hold or read them;
+/// `reason` is out of a fixed set.
 pub fn feed_rows_withheld(reason: &'static str, count: usize) {
     counter!(FEED_ROWS_WITHHELD, "reason" => reason).increment(count as u64);
 }
@@ -116,7 +117,8 @@ pub fn authentication_failed(reason: &'static str) {
     counter!(REFUSALS, "reason" => reason).increment(1);
 }
 
-/// The service could not tell who asks, because something that it needs is out of reach or overloaded; `reason` is out of a fixed set.
+/// The service could not tell who asks, because something that it needs is out of reach or overloaded;
+/// `reason` is out of a fixed set.
 pub fn authentication_unavailable(reason: &'static str) {
     counter!(AUTHENTICATION_UNAVAILABLE, "reason" => reason).increment(1);
 }
@@ -180,7 +182,8 @@ fn describe() {
 
 /// What was counted, ready to be rendered. The process has one recorder; the first call installs it.
 ///
-/// Somebody must call `run_upkeep` on it every few seconds, or the samples of histograms pile up until they are rendered.
+/// Somebody must call `run_upkeep` on it every few seconds, or the samples of histograms pile up until they
+/// are rendered.
 pub fn recorder() -> PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER.get_or_init(install).clone()
@@ -206,7 +209,8 @@ fn install() -> PrometheusHandle {
     handle
 }
 
-/// What has no labels, or few, is there from the start, so that a rate is known from the first event on and nothing looks absent.
+/// What has no labels, or few, is there from the start, so that a rate is known from the first event on and
+/// nothing looks absent.
 fn begin_at_zero() {
     let counters = [
         FEED_ROWS,

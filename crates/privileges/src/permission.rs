@@ -105,8 +105,8 @@ impl EffectivePermission {
         Self { is_anybody: true, granted, limit, _held: None }
     }
 
-    /// The same of somebody of whom much is said: which requests it allows is found out beforehand, so that each is judged at once. It
-    /// keeps the memory that was taken for it.
+    /// The same of somebody of whom much is said: which requests it allows is found out beforehand, so that
+    /// each is judged at once. It keeps the memory that was taken for it.
     #[must_use]
     pub fn decided(self, held: Option<Holding>) -> Self {
         Self {
@@ -148,8 +148,8 @@ impl EffectivePermission {
         self.sides().all(|side| side.run_as.contains(username))
     }
 
-    /// What each side grants; only what all grant is granted. What a key was limited to stands first: somebody else wrote it, so that
-    /// nobody has his own patterns tried in vain.
+    /// What each side grants; only what all grant is granted. What a key was limited to stands first:
+    /// somebody else wrote it, so that nobody has his own patterns tried in vain.
     fn sides(&self) -> impl Iterator<Item = &Permission> {
         self.limit.iter().chain(std::iter::once(&self.granted))
     }

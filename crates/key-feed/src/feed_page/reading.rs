@@ -1,4 +1,5 @@
-//! Reading an answer row by row, without a tree of it in between: a follower of a million keys reads one row after the other.
+//! Reading an answer row by row, without a tree of it in between: a follower of a million keys reads one row
+//! after the other.
 
 use std::borrow::Cow;
 
@@ -64,7 +65,8 @@ impl FeedHead {
     ///
     /// # Errors
     ///
-    /// [`InvalidFeedPage`] when the bytes are not such an answer. Rows that were passed before that are not to be applied either.
+    /// [`InvalidFeedPage`] when the bytes are not such an answer. Rows that were passed before that are not
+    /// to be applied either.
     pub fn read<'a>(bytes: &'a [u8], after: Cursor, take: TakeRow<'_, 'a>) -> Result<Self, InvalidFeedPage> {
         let mut lexer = SliceLexer::new(bytes);
         let (mut fields, mut order) = (Fields::default(), None);
@@ -81,8 +83,8 @@ impl FeedHead {
         Ok(head)
     }
 
-    /// What an answer says before its rows, when it says everything there, as the key service does. Nothing is checked: whoever looks ahead
-    /// still has to [`read`](Self::read).
+    /// What an answer says before its rows, when it says everything there, as the key service does. Nothing
+    /// is checked: whoever looks ahead still has to [`read`](Self::read).
     #[must_use]
     pub fn peek(bytes: &[u8]) -> Option<Self> {
         let mut lexer = SliceLexer::new(bytes);

@@ -1,9 +1,10 @@
 //! How large a row of the feed is, and how large one may be.
 //!
 //! An edge writes the texts of a key as header values into a record of at most [`RECORD_LEN_MAX`] bytes.
-//! Filters differ in what they write: the first ones wrote every value of the metadata with its whole dotted path,
-//! later ones write what they are told to, at most twice. What is counted here is the most that any of them writes,
-//! and it is counted without being written: a long name around many values comes to far more than was sent.
+//! Filters differ in what they write: the first ones wrote every value of the metadata with its whole dotted
+//! path, later ones write what they are told to, at most twice. What is counted here is the most that any of
+//! them writes, and it is counted without being written: a long name around many values comes to far more
+//! than was sent.
 //!
 //! What is read here is read as an edge reads it, so that what passes here can be read there.
 
@@ -135,8 +136,8 @@ impl MetadataSize {
         Ok(size)
     }
 
-    /// Bytes of what a filter writes of it at most: each value with its path, as the first filters did, or each twice, where one header tells it
-    /// only when it is vouched for and another in any case.
+    /// Bytes of what a filter writes of it at most: each value with its path, as the first filters did, or
+    /// each twice, where one header tells it only when it is vouched for and another in any case.
     #[must_use]
     pub fn len_max(&self) -> usize {
         self.record_len.max(self.values_len.saturating_mul(2))
@@ -154,7 +155,8 @@ impl MetadataSize {
         .flatten()
     }
 
-    /// Reads the fields of an object. `prefix` are the bytes of a path before the name of a field; there is no path to what lies in a list.
+    /// Reads the fields of an object. `prefix` are the bytes of a path before the name of a field; there is
+    /// no path to what lies in a list.
     fn read_fields(
         &mut self,
         lexer: &mut SliceLexer<'_>,
@@ -180,7 +182,8 @@ impl MetadataSize {
         })
     }
 
-    /// Reads a value at a path, and tells the bytes of its header value, if it has one: a plain value has, and a list of plain values.
+    /// Reads a value at a path, and tells the bytes of its header value, if it has one: a plain value has,
+    /// and a list of plain values.
     fn read_value(
         &mut self,
         next: u8,
@@ -225,7 +228,8 @@ impl MetadataSize {
 }
 
 impl RowSize {
-    /// Bytes of all texts, as the first filters wrote them. A key without role descriptors has those of its owner twice.
+    /// Bytes of all texts, as the first filters wrote them. A key without role descriptors has those of its
+    /// owner twice.
     fn record_len(&self) -> usize {
         self.texts_len(self.metadata.record_len)
     }
@@ -243,7 +247,8 @@ impl RowSize {
             .fold(0, usize::saturating_add)
     }
 
-    /// Whether an edge can hold it that tells nothing twice. A key that was made before there were limits may be as large as that.
+    /// Whether an edge can hold it that tells nothing twice. A key that was made before there were limits may
+    /// be as large as that.
     #[must_use]
     pub fn fits_a_record(&self) -> bool {
         self.record_len() <= RECORD_LEN_MAX - RECORD_FRAME_LEN

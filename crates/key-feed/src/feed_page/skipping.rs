@@ -7,8 +7,8 @@ use hifijson::{Read as _, SliceLexer};
 
 use super::wire_row::Malformed;
 
-/// Passes over the value that begins with `next`. Builds nothing, and keeps a byte for each level that is open: a value that is nested a million
-/// times costs a million bytes, and no stack.
+/// Passes over the value that begins with `next`. Builds nothing, and keeps a byte for each level that is
+/// open: a value that is nested a million times costs a million bytes, and no stack.
 pub(super) fn skip(next: u8, lexer: &mut SliceLexer<'_>) -> Result<(), Malformed> {
     let mut next = next;
     let mut open = Vec::new();
@@ -45,7 +45,8 @@ pub(super) fn raw<'a>(next: u8, lexer: &mut SliceLexer<'a>) -> Result<&'a [u8], 
     from.get(..from.len() - lexer.as_slice().len()).ok_or(Malformed)
 }
 
-/// Behind a value: closes what ends here, and says how the next value begins; `None` when nothing is open any more.
+/// Behind a value: closes what ends here, and says how the next value begins; `None` when nothing is open any
+/// more.
 fn next_item(open: &mut Vec<u8>, lexer: &mut SliceLexer<'_>) -> Result<Option<u8>, Malformed> {
     while let Some(end) = open.last().copied() {
         match lexer.ws_peek() {

@@ -46,7 +46,8 @@ pub(super) fn with_status<T: Serialize>(status: StatusCode, answer: &T) -> Resul
     Ok(response)
 }
 
-/// 200 with this page of the feed, or 304 when the caller has shown that he has it already (RFC 9110, section 13.1.2).
+/// 200 with this page of the feed, or 304 when the caller has shown that he has it already (RFC 9110, section
+/// 13.1.2).
 ///
 /// Only the caller's own cache may keep the answer, and must ask before it uses it.
 ///
@@ -95,13 +96,15 @@ pub(super) fn found(found: bool) -> Result<Response, ApiError> {
     with_status(status, &serde_json::json!({ "found": found }))
 }
 
-/// Answers carry secrets, digests and names: no cache on the way may keep one unless the answer says otherwise.
+/// Answers carry secrets, digests and names: no cache on the way may keep one unless the answer says
+/// otherwise.
 pub(super) async fn forbid_storing(mut response: Response) -> Response {
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
-/// Whoever is turned away because of trouble that passes is told when to come back (RFC 9110, section 10.2.3; RFC 6585, section 4).
+/// Whoever is turned away because of trouble that passes is told when to come back (RFC 9110, section 10.2.3;
+/// RFC 6585, section 4).
 pub(super) async fn say_when_to_retry(mut response: Response) -> Response {
     if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         response.headers_mut().entry(RETRY_AFTER).or_insert(HeaderValue::from(RETRY_PAUSE.as_secs()));

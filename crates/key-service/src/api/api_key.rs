@@ -42,7 +42,8 @@ fn name_pattern(name: &str) -> NamePattern {
     }
 }
 
-/// The same, for keys of the caller alone. What an API key calls its owner's is judged by the realm of that owner.
+/// The same, for keys of the caller alone. What an API key calls its owner's is judged by the realm of that
+/// owner.
 fn owned_by(authenticated: &Authenticated, filter: KeyFilter) -> KeyFilter {
     let (username, realm) = match authenticated.authentication.subject() {
         Subject::ApiKey(key) => (&key.key().username, &key.key().realm),

@@ -1,4 +1,5 @@
-//! `/_security/privilege`: the privileges that applications register, and the names of those that are built in.
+//! `/_security/privilege`: the privileges that applications register, and the names of those that are built
+//! in.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -51,7 +51,8 @@ pub(super) enum Identified {
     User(Arc<User>),
 }
 
-/// Who vouches for whom, and how: with run-as, the first realm is the runner's and the second that of the user he acts as.
+/// Who vouches for whom, and how: with run-as, the first realm is the runner's and the second that of the
+/// user he acts as.
 pub(super) struct Proof {
     authentication_realm: RealmName,
     lookup_realm: RealmName,

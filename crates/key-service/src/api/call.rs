@@ -1,9 +1,10 @@
 //! A request on its way through a handler, as three types.
 //!
-//! A handler takes an [`Incoming`] call: it is known who asks, and the handler reads the URL and the body. What is left
-//! is a [`Parsed`] call, which the handler checks as a whole. By authorizing it becomes an [`Allowed`] call, and only that one
-//! has the store, the feed, the clock, randomness, and the actor for the audit log. So a handler that forgets to
-//! authorize does not compile. The order of these steps is the order in which a client sees errors, and Elasticsearch's.
+//! A handler takes an [`Incoming`] call: it is known who asks, and the handler reads the URL and the body.
+//! What is left is a [`Parsed`] call, which the handler checks as a whole. By authorizing it becomes an
+//! [`Allowed`] call, and only that one has the store, the feed, the clock, randomness, and the actor for the
+//! audit log. So a handler that forgets to authorize does not compile. The order of these steps is the order
+//! in which a client sees errors, and Elasticsearch's.
 
 pub(super) mod authenticated;
 pub(super) mod feed_call;
@@ -54,8 +55,8 @@ pub(super) struct Incoming<B = NoBody> {
     service: SharedService,
 }
 
-/// A request whose URL and body were read. Whether the sender may is not decided, so there is no way from it to the store or
-/// to the actor. An allowed call has both:
+/// A request whose URL and body were read. Whether the sender may is not decided, so there is no way from it
+/// to the store or to the actor. An allowed call has both:
 ///
 /// ```
 /// use latchkey_key_service::{api::call::Allowed, service::Service};
@@ -105,8 +106,8 @@ impl SharedService {
         Self(Arc::new(service))
     }
 
-    /// What the service holds, for the routes that ask nobody who is asking: whether the service is ready, and what it has
-    /// counted. Every other way leads through [`Parsed::authorize`].
+    /// What the service holds, for the routes that ask nobody who is asking: whether the service is ready,
+    /// and what it has counted. Every other way leads through [`Parsed::authorize`].
     pub(super) fn open(&self) -> &Service {
         &self.0
     }
@@ -180,8 +181,8 @@ impl Incoming<RequestBody> {
         Ok(())
     }
 
-    /// Reads the body: a long one off the threads that serve requests. `read` also looks for what is wrong with what it
-    /// has read: that takes as long as the body is.
+    /// Reads the body: a long one off the threads that serve requests. `read` also looks for what is wrong
+    /// with what it has read: that takes as long as the body is.
     ///
     /// # Errors
     ///

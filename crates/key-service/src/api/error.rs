@@ -4,9 +4,9 @@
 //! {"error":{"root_cause":[{"type":"…","reason":"…"}],"type":"…","reason":"…","caused_by":{…}},"status":400}
 //! ```
 //!
-//! An [`ErrorCause`] is one `type` and `reason`, possibly caused by another; pure code returns it. An [`ApiError`] adds what
-//! only HTTP knows: a status that cannot be a success, headers, and which of the three body shapes is used. What went wrong
-//! inside the service goes to the log, never to the client.
+//! An [`ErrorCause`] is one `type` and `reason`, possibly caused by another; pure code returns it. An
+//! [`ApiError`] adds what only HTTP knows: a status that cannot be a success, headers, and which of the three
+//! body shapes is used. What went wrong inside the service goes to the log, never to the client.
 
 mod challenge;
 mod envelope;
@@ -42,7 +42,8 @@ pub struct ApiError {
 enum ErrorBody {
     /// The usual one, with `root_cause`.
     Envelope(ErrorCause),
-    /// `{"error":"<text>","status":N}`, for a few errors of the transport; the one for an unknown path has no status.
+    /// `{"error":"<text>","status":N}`, for a few errors of the transport; the one for an unknown path has no
+    /// status.
     Flat { text: String, shows_status: bool },
     /// `{"error":"<code>","error_description":"<text>"}` of the token endpoint (RFC 6749 section 5.2).
     OAuth { code: OAuthError, description: String },
@@ -128,7 +129,8 @@ impl ApiError {
         Self::of(status, ErrorBody::Envelope(cause))
     }
 
-    /// 401 with the challenges as headers, and once more inside the body, where Elasticsearch's clients look for them.
+    /// 401 with the challenges as headers, and once more inside the body, where Elasticsearch's clients look
+    /// for them.
     ///
     /// `unsuccessful` names each credential that was tried and failed, such as `API key: api key is expired`.
     #[must_use]
@@ -158,8 +160,8 @@ impl ApiError {
         Self::new(ErrorStatus::FORBIDDEN, ErrorCause::new(ErrorType::Security, reason))
     }
 
-    /// What becomes of an error about credentials inside a request, a grant or a clone: 403 around a 401, because the caller is
-    /// known; any other error stays what it is.
+    /// What becomes of an error about credentials inside a request, a grant or a clone: 403 around a 401,
+    /// because the caller is known; any other error stays what it is.
     #[must_use]
     pub fn inside_403(self, reason: &str) -> Self {
         match self.body {
@@ -217,7 +219,8 @@ impl ApiError {
         error
     }
 
-    /// 503 with `Retry-After`: the store cannot be reached. Never to be told apart from other outages, and never a 401.
+    /// 503 with `Retry-After`: the store cannot be reached. Never to be told apart from other outages, and
+    /// never a 401.
     #[must_use]
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let shown = ErrorCause::new(ErrorType::Status, "the service is temporarily unavailable");

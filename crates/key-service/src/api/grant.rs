@@ -121,12 +121,13 @@ impl GrantBody {
     }
 }
 
-/// On whose behalf a request acts: whom the credentials prove, or whom that one runs as; and what that stands on.
+/// On whose behalf a request acts: whom the credentials prove, or whom that one runs as; and what that stands
+/// on.
 ///
 /// # Errors
 ///
-/// 403 when they prove nobody, because the caller was authenticated; 403 and 400 when whom they prove may not run as the user,
-/// or can run as nobody.
+/// 403 when they prove nobody, because the caller was authenticated; 403 and 400 when whom they prove may not
+/// run as the user, or can run as nobody.
 pub(super) async fn grantee(
     call: &Allowed,
     grant: Grant,

@@ -1,5 +1,5 @@
-//! What is told of every request once it is answered: its time and its status are counted by method and route, it is a line of the
-//! log, and when it failed although it was allowed, a line of the trail.
+//! What is told of every request once it is answered: its time and its status are counted by method and
+//! route, it is a line of the log, and when it failed although it was allowed, a line of the trail.
 
 use std::time::Instant;
 
@@ -33,7 +33,8 @@ pub(super) async fn name_route(request: Request, next: Next) -> Response {
     response
 }
 
-/// A request and its answer, as far as the log tells. Of the path only the pattern, of the query nothing: a stranger's words, or secrets.
+/// A request and its answer, as far as the log tells. Of the path only the pattern, of the query nothing: a
+/// stranger's words, or secrets.
 struct Answered<'a> {
     method: &'a str,
     route: &'a str,

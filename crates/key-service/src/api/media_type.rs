@@ -1,8 +1,8 @@
 //! Which media types a request may use, and which one its answer has.
 //!
-//! Bodies are JSON in both directions, also under the vendor's name with a version, which Elasticsearch's clients send
-//! (`application/vnd.elasticsearch+json; compatible-with=9`). The answer mirrors the type that was asked for. Its other
-//! formats (YAML, CBOR, SMILE) are not spoken here.
+//! Bodies are JSON in both directions, also under the vendor's name with a version, which Elasticsearch's
+//! clients send (`application/vnd.elasticsearch+json; compatible-with=9`). The answer mirrors the type that
+//! was asked for. Its other formats (YAML, CBOR, SMILE) are not spoken here.
 
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
 /// What the layer adds to answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MediaTypeSettings {
-    /// The value of `X-elastic-product` on every success; `None` leaves the header out. Elasticsearch's own clients refuse
-    /// to work without it, and accept only `Elasticsearch`.
+    /// The value of `X-elastic-product` on every success; `None` leaves the header out. Elasticsearch's own
+    /// clients refuse to work without it, and accept only `Elasticsearch`.
     pub product: Option<HeaderValue>,
 }
 

@@ -1,7 +1,8 @@
 //! Parameters of the URL.
 //!
-//! A handler takes each parameter it knows by name, and then calls [`Parameters::finish`], which refuses whatever nobody
-//! took: a misspelt filter must not quietly select more keys. Some names are allowed everywhere.
+//! A handler takes each parameter it knows by name, and then calls [`Parameters::finish`], which refuses
+//! whatever nobody took: a misspelt filter must not quietly select more keys. Some names are allowed
+//! everywhere.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,8 +15,8 @@ use latchkey_elastic::suggestion::did_you_mean;
 
 use super::error::ApiError;
 
-/// Names that every route accepts. Only `filter_path` and `pretty` change the answer; a layer in front of all routes sees to
-/// that.
+/// Names that every route accepts. Only `filter_path` and `pretty` change the answer; a layer in front of all
+/// routes sees to that.
 const ALWAYS_ALLOWED: [&str; 5] = ["error_trace", "filter_path", "format", "human", "pretty"];
 
 /// What a request has after the question mark.
@@ -26,7 +27,8 @@ pub(crate) struct Parameters {
     asked: Vec<&'static str>,
 }
 
-/// How soon a change must be visible to a search. Reads here always see earlier writes, so all of them are the same.
+/// How soon a change must be visible to a search. Reads here always see earlier writes, so all of them are
+/// the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refresh {
     /// `true`, or no value at all.
@@ -112,11 +114,13 @@ impl Parameters {
         }
     }
 
-    /// The body, or what the parameter `source` holds in its place. For routes that take a body and allow both.
+    /// The body, or what the parameter `source` holds in its place. For routes that take a body and allow
+    /// both.
     ///
     /// # Errors
     ///
-    /// `illegal_argument_exception` when `source` comes without `source_content_type`, or with one that is not JSON.
+    /// `illegal_argument_exception` when `source` comes without `source_content_type`, or with one that is
+    /// not JSON.
     pub(crate) fn body_or_source(&mut self, body: Vec<u8>) -> Result<Vec<u8>, ErrorCause> {
         let source = self.text("source");
         let content_type = self.text("source_content_type");

@@ -6,8 +6,8 @@
 //! segment     = "**" / field name, with "*" for any text
 //! ```
 //!
-//! A pattern keeps the fields it leads to, with all that is in them; after `-` it drops them. `**` leads through any number
-//! of fields, and arrays are looked through. Patterns that drop go before those that keep.
+//! A pattern keeps the fields it leads to, with all that is in them; after `-` it drops them. `**` leads
+//! through any number of fields, and arrays are looked through. Patterns that drop go before those that keep.
 
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::Request;
@@ -22,10 +22,12 @@ use tokio::sync::Semaphore;
 use super::error::ApiError;
 use super::parameters::Parameters;
 
-/// Longest answer that is reshaped, in bytes; a longer one is sent as it is. Reshaping takes some ten times the memory.
+/// Longest answer that is reshaped, in bytes; a longer one is sent as it is. Reshaping takes some ten times
+/// the memory.
 const RESHAPED_LEN_MAX: usize = 8 * 1024 * 1024;
 
-/// Most values of an answer that is reshaped; one with more is sent as it is. Each takes some hundred bytes meanwhile.
+/// Most values of an answer that is reshaped; one with more is sent as it is. Each takes some hundred bytes
+/// meanwhile.
 const RESHAPED_VALUES_MAX: usize = 500_000;
 
 /// Most answers that are reshaped at once; others wait.
@@ -82,7 +84,8 @@ pub(super) async fn present(mut parameters: Parameters, request: Request, next: 
     }
 }
 
-/// A body of `len` bytes in its new shape. A long one waits for its turn before it is brought together in memory.
+/// A body of `len` bytes in its new shape. A long one waits for its turn before it is brought together in
+/// memory.
 async fn reshaped(presentation: Presentation, body: Body, len: u64) -> Result<Bytes, ApiError> {
     if len < RESHAPED_APART_LEN {
         return Ok(presentation.apply(to_bytes(body, RESHAPED_LEN_MAX).await.map_err(ApiError::internal)?));

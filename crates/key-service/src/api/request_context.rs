@@ -1,8 +1,9 @@
 //! What a request is known by, from its first byte to its answer: an id, and where it came from.
 //!
-//! The id is the client's own `X-Request-Id` where that has a form that can be logged, as Envoy's has, and otherwise drawn. The answer
-//! carries it, and so does every line of the log that the request gives rise to, because all of them are written inside its span.
-//! `X-Opaque-Id` is Elasticsearch's: what clients use to find their requests in its logs, given back as it came.
+//! The id is the client's own `X-Request-Id` where that has a form that can be logged, as Envoy's has, and
+//! otherwise drawn. The answer carries it, and so does every line of the log that the request gives rise to,
+//! because all of them are written inside its span. `X-Opaque-Id` is Elasticsearch's: what clients use to
+//! find their requests in its logs, given back as it came.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -100,7 +101,8 @@ impl RequestContext {
         Self { source, allowed: Arc::default(), cost: Arc::default() }
     }
 
-    /// Notes what the request was allowed to do. Only the first counts: what comes later is about the same deed.
+    /// Notes what the request was allowed to do. Only the first counts: what comes later is about the same
+    /// deed.
     pub(super) fn note_allowed(&self, action: &str, actor: impl FnOnce() -> Actor) {
         self.allowed.get_or_init(|| AllowedAction { action: action.to_owned(), actor: actor() });
     }
@@ -135,12 +137,14 @@ fn request_id(headers: &HeaderMap, randomness: &dyn Randomness) -> Result<Header
     HeaderValue::try_from(drawn).map_err(|_| NoRandomness)
 }
 
-/// The same in memory of its own. A clone would hold the buffer into which the request was read for as long as it waits.
+/// The same in memory of its own. A clone would hold the buffer into which the request was read for as long
+/// as it waits.
 fn copied(id: &HeaderValue) -> HeaderValue {
     HeaderValue::from_bytes(id.as_bytes()).unwrap_or_else(|_| id.clone())
 }
 
-/// An id that a client chose: short, visible ASCII, and one. It goes to the log, which nobody may forge lines of.
+/// An id that a client chose: short, visible ASCII, and one. It goes to the log, which nobody may forge lines
+/// of.
 fn well_formed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut ids = headers.get_all(name).iter();
     let id = ids.next()?;

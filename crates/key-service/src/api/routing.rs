@@ -18,11 +18,11 @@ use super::presentation::present;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoBody;
 
-/// The routes, behind everything they have in common. From outside in: media types are agreed on, the answer is
-/// reshaped as the URL asks, a wrong method is explained, the path is looked up.
+/// The routes, behind everything they have in common. From outside in: media types are agreed on, the answer
+/// is reshaped as the URL asks, a wrong method is explained, the path is looked up.
 ///
-/// The routes are a service inside the router that is returned, for only then has a 405 its `Allow` header when the layers
-/// see it. Layers that the routes already have do not run for a path that none of them has.
+/// The routes are a service inside the router that is returned, for only then has a 405 its `Allow` header
+/// when the layers see it. Layers that the routes already have do not run for a path that none of them has.
 pub(crate) fn with_manners(routes: Router, settings: MediaTypeSettings) -> Router {
     Router::new()
         .fallback_service(routes.fallback(no_handler))

@@ -1,4 +1,5 @@
-//! An entry as a line. These shapes are the format: a field that is renamed here breaks every file that was written before.
+//! An entry as a line. These shapes are the format: a field that is renamed here breaks every file that was
+//! written before.
 
 use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
 use latchkey_privileges::application_privilege::ApplicationPrivilege;

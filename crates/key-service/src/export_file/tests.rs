@@ -44,7 +44,8 @@ fn reads_what_it_writes() {
     assert!(!HEADER.contains("\"version\":1"));
 }
 
-// What was written by an earlier version stays readable. The owner, who may do everything, is held to have vouched; one who may not is not.
+// What was written by an earlier version stays readable. The owner, who may do everything, is held to have
+// vouched; one who may not is not.
 #[test]
 fn reads_the_format_of_version_1() {
     let file = text(&[HEADER, RESERVED, KEY, END]);

@@ -69,8 +69,8 @@ impl Feed {
             && request.after >= acknowledged
     }
 
-    /// The end of the change that ended the key. Of one whose time was over, the last change before that ended a key: the store knows when keys were
-    /// ended, and not when they were changed otherwise.
+    /// The end of the change that ended the key. Of one whose time was over, the last change before that
+    /// ended a key: the store knows when keys were ended, and not when they were changed otherwise.
     async fn end_of(&self, after: Cursor, key: &KeyEntry) -> Result<Cursor, StoreError> {
         let end = match (key.invalidation, key.expiration) {
             (Some(_), _) => self.store.end_of(&key.id).await?,

@@ -71,11 +71,12 @@ pub(crate) const ANSWER_READ_WAIT_MAX: Duration = Duration::from_secs(30);
 /// From so many bytes on a body is read on a thread of its own: shorter ones take less than a millisecond.
 pub(crate) const LONG_BODY_LEN: usize = 16 * 1024;
 
-/// From so many bytes on, the texts of a key, or the roles of a user, are read on a thread of their own when somebody is authenticated.
+/// From so many bytes on, the texts of a key, or the roles of a user, are read on a thread of their own when
+/// somebody is authenticated.
 pub(crate) const LONG_TEXTS_LEN: usize = LONG_BODY_LEN;
 
-/// Most long keys and users with long roles that are read at once; others wait. They have turns of their own, so that searches and
-/// questions keep nobody from being authenticated.
+/// Most long keys and users with long roles that are read at once; others wait. They have turns of their own,
+/// so that searches and questions keep nobody from being authenticated.
 pub(crate) const LONG_STANDINGS_MAX: usize = 4;
 
 /// Most of them for one user and his keys, so that others find a turn.

@@ -23,7 +23,8 @@ const ID_TIME_LEN: usize = 6;
 
 /// A secret at the only moment when it may be shown.
 ///
-/// Not `Clone`, not `Serialize`: it goes from the random source into one answer. Its memory is wiped when it is dropped.
+/// Not `Clone`, not `Serialize`: it goes from the random source into one answer. Its memory is wiped when it
+/// is dropped.
 pub(crate) struct IssuedKey {
     id: KeyId,
     secret: Zeroizing<String>,

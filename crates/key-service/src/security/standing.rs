@@ -1,8 +1,9 @@
 //! What somebody may do who has proven who he is.
 //!
-//! That follows from role descriptors, which may be megabytes: the roles of a user, or those of a key and of its owner. Short ones are
-//! read at once. Long ones are read in a lane of their own, on the account of the user: so whoever makes a long key, and asks with it
-//! as often as he can, waits for himself. The memory that is taken for what they say is given back when the request is answered.
+//! That follows from role descriptors, which may be megabytes: the roles of a user, or those of a key and of
+//! its owner. Short ones are read at once. Long ones are read in a lane of their own, on the account of the
+//! user: so whoever makes a long key, and asks with it as often as he can, waits for himself. The memory that
+//! is taken for what they say is given back when the request is answered.
 
 use std::sync::Arc;
 
@@ -226,7 +227,8 @@ fn of_key(key: &StoredKey) -> EffectivePermission {
     EffectivePermission::of_key(&key.role_descriptors, &key.limited_by)
 }
 
-/// Takes the memory for what is made of texts. What an older version has left may be longer than anything new, and is still read.
+/// Takes the memory for what is made of texts. What an older version has left may be longer than anything
+/// new, and is still read.
 fn charge(texts_len: usize, effort: &mut Effort) -> Result<Option<Holding>, Overspent> {
     effort.read(texts_len)?;
     effort.keep(texts_len.saturating_mul(STANDING_HELD_PER_BYTE).min(LONG_STANDINGS_MEMORY / 2))

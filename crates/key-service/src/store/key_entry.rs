@@ -1,7 +1,8 @@
 //! A key as it is looked up by whoever is to be proven by it.
 //!
-//! Role descriptors and metadata may be megabytes, which anybody may have made and anybody may ask for. What a secret is compared with
-//! is short; so only that is read of a long key, and the rest once somebody has proven himself, where it keeps nobody waiting.
+//! Role descriptors and metadata may be megabytes, which anybody may have made and anybody may ask for. What
+//! a secret is compared with is short; so only that is read of a long key, and the rest once somebody has
+//! proven himself, where it keeps nobody waiting.
 
 use std::sync::Arc;
 

@@ -20,7 +20,8 @@ pub(super) const PROPAGATION_SECONDS: &str = "latchkey_feed_propagation_seconds"
 /// Time that requests have waited for edges.
 pub(super) const WAIT_SECONDS: &str = "latchkey_edge_wait_seconds";
 
-/// Upper bounds of both histograms, in seconds: from one round to an edge beside the service to the longest wait.
+/// Upper bounds of both histograms, in seconds: from one round to an edge beside the service to the longest
+/// wait.
 pub(super) const SECONDS_BUCKETS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 20.0, 60.0];
 

@@ -15,8 +15,9 @@ use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::service::{Answer, PASSWORD, Service};
 
-/// A subscriber that lives as long as the process. While there is only one, tracing asks the thread that comes first to a place in the code whether that
-/// is of interest, and a thread of another test, which has none, would say for all that it is not (tracing-core, `Dispatchers::rebuilder`).
+/// A subscriber that lives as long as the process. While there is only one, tracing asks the thread that
+/// comes first to a place in the code whether that is of interest, and a thread of another test, which has
+/// none, would say for all that it is not (tracing-core, `Dispatchers::rebuilder`).
 static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
 /// Everything that is logged, at every level, as JSON lines.

@@ -16,7 +16,8 @@ use tokio::time::timeout;
 /// How many connections there may be.
 const PLACES: usize = 8;
 
-/// Bound of every wait: what takes so long has failed. Far shorter than any limit that would free a place by itself.
+/// Bound of every wait: what takes so long has failed. Far shorter than any limit that would free a place by
+/// itself.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// A listener, and what ends the requests to `/slow`.

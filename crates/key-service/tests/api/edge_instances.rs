@@ -1,4 +1,5 @@
-//! Which edges may admit, and until when: instances, what the service remembers of them, and who may speak for them.
+//! Which edges may admit, and until when: instances, what the service remembers of them, and who may speak
+//! for them.
 
 use axum::http::StatusCode;
 use latchkey_key_service::settings::{EdgeSettings, ServiceSettings};

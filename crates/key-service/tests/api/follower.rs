@@ -22,7 +22,8 @@ impl<'a> Follower<'a> {
         follower
     }
 
-    /// The same by a client of its own, as an instance with this number that admits for so long after an answer.
+    /// The same by a client of its own, as an instance with this number that admits for so long after an
+    /// answer.
     pub(crate) async fn instance(
         client: Client<'a>,
         name: &'a str,

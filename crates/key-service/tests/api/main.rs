@@ -1,8 +1,9 @@
 //! The REST interface from outside: each file is an endpoint or a theme. Requests go straight to the router,
 //! over a real store in a directory of their own; `process` starts the binary.
 //!
-//! The tests hold the service to what Elasticsearch answers, as `docs/elasticsearch.md` sums it up. A comment above
-//! a case names the class of Elasticsearch that has the rule, where the rule is not plain from the case.
+//! The tests hold the service to what Elasticsearch answers, as `docs/elasticsearch.md` sums it up. A comment
+//! above a case names the class of Elasticsearch that has the rule, where the rule is not plain from the
+//! case.
 
 #![expect(
     clippy::unwrap_used,

@@ -166,7 +166,8 @@ async fn answers_that_nobody_reads_are_bounded_for_all_together() {
     assert_eq!(elastic.get(LIST).await.ids().len(), 10);
 }
 
-// A complaint about a privilege names all that there are: a megabyte of unknown names would be answered with hundreds.
+// A complaint about a privilege names all that there are: a megabyte of unknown names would be answered with
+// hundreds.
 #[tokio::test]
 async fn complaints_are_told_up_to_a_number() {
     let service = Service::new().await;
@@ -179,8 +180,8 @@ async fn complaints_are_told_up_to_a_number() {
     }
 }
 
-/// Asks health, the feed and what reads the store, again and again until the attack is over. How often all were
-/// answered.
+/// Asks health, the feed and what reads the store, again and again until the attack is over. How often all
+/// were answered.
 async fn others_meanwhile<T>(service: &Service, attack: impl Future<Output = T>) -> (T, usize) {
     let latest = service.store.latest().await.unwrap();
     let feed = format!("/_latchkey/feed?after={}&epoch=epoch", latest.0);
@@ -236,7 +237,8 @@ async fn long_bodies_keep_nobody_waiting_whatever_they_ask_for() {
     ] {
         let client = service.elastic();
         let mut others = 0;
-        // On a busy machine the others may have no turn in one attack. Where bodies are read in their way they have none in any.
+        // On a busy machine the others may have no turn in one attack. Where bodies are read in their way
+        // they have none in any.
         for _ in 0..ATTACKS_MAX {
             let attack = join_all((0..ATTACKERS).map(|_| client.request(method.clone(), path, Some(&body))));
             let (answers, answered) = others_meanwhile(&service, attack).await;

@@ -174,7 +174,8 @@ impl Service {
         Self::over(scratch, Arc::new(clock), settings, jwt_realms, USERS).await
     }
 
-    /// Another service over the same store: a replica, or the same one after a restart. `users` is its users file.
+    /// Another service over the same store: a replica, or the same one after a restart. `users` is its users
+    /// file.
     pub(crate) async fn beside(&self, settings: ServiceSettings, users: &str) -> Self {
         let (scratch, clock) = (Arc::clone(&self.scratch), Arc::clone(&self.clock));
         Self::over(scratch, clock, settings, JwtRealms::default(), users).await

@@ -154,7 +154,8 @@ async fn a_user_who_is_let_in_no_more_is_refused_at_every_replica() {
     assert_not_refreshed(&replica.user("tokens"), &held.refresh).await;
 }
 
-// Elasticsearch keeps the access tokens. Here one can be turned into a refresh token's equal, so all end that the password gave.
+// Elasticsearch keeps the access tokens. Here one can be turned into a refresh token's equal, so all end that
+// the password gave.
 #[tokio::test]
 async fn another_password_ends_what_the_old_one_gave() {
     for way in ["other", "own", "put"] {

@@ -26,7 +26,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// A listener with TLS in front of a router that says only that it is there. Its files can be changed under it.
+/// A listener with TLS in front of a router that says only that it is there. Its files can be changed under
+/// it.
 struct Secured {
     address: SocketAddr,
     certificates: Certificates,

@@ -1,8 +1,8 @@
 //! `docs/api.md`, command by command, with curl against a real service.
 //!
-//! A block of the language `console` holds commands, each after a `$`, and under each what it prints. In what is shown, `…`
-//! stands for anything, and at the end of a list for more of it; a number of milliseconds for any time; and `$NAME` for a
-//! value that later commands have in a variable of that name.
+//! A block of the language `console` holds commands, each after a `$`, and under each what it prints. In what
+//! is shown, `…` stands for anything, and at the end of a list for more of it; a number of milliseconds for
+//! any time; and `$NAME` for a value that later commands have in a variable of that name.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,7 @@
 //! Elasticsearch's official clients, each scenario once with every one of them.
 //!
-//! A scenario is a script in each language, and tells the same sentences in all of them: one for each step that held.
+//! A scenario is a script in each language, and tells the same sentences in all of them: one for each step
+//! that held.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,7 +1,8 @@
-//! Long answers: written piece by piece, each within the memory that all answers share, and sent piece by piece.
+//! Long answers: written piece by piece, each within the memory that all answers share, and sent piece by
+//! piece.
 //!
-//! A piece holds its memory until it has been handed to the connection, so what clients do not read is bounded for all of them
-//! together. What nobody reads for long is dropped.
+//! A piece holds its memory until it has been handed to the connection, so what clients do not read is
+//! bounded for all of them together. What nobody reads for long is dropped.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};

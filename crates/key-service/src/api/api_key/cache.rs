@@ -1,6 +1,7 @@
 //! `POST /_security/api_key/{ids}/_clear_cache`.
 //!
-//! The service keeps no cache of keys: every request asks the store. So there is nothing to clear, and any id may be named.
+//! The service keeps no cache of keys: every request asks the store. So there is nothing to clear, and any id
+//! may be named.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! `PUT` and `POST /_security/api_key/clone`: a key with the powers of another, for whoever holds that one's credential.
+//! `PUT` and `POST /_security/api_key/clone`: a key with the powers of another, for whoever holds that one's
+//! credential.
 
 use std::sync::Arc;
 
@@ -91,8 +92,8 @@ impl CloneRequest {
         problems.into_result()
     }
 
-    /// Owner, role descriptors and limits are those of the source, as they were when it was made or last updated, and so is who vouches for
-    /// the descriptors. The metadata is the caller's.
+    /// Owner, role descriptors and limits are those of the source, as they were when it was made or last
+    /// updated, and so is who vouches for the descriptors. The metadata is the caller's.
     fn like(
         self,
         source: StoredKey,
@@ -116,7 +117,8 @@ impl CloneRequest {
     }
 }
 
-/// What the owner of the source stands on. Whoever is shut out keeps the keys that there are, and gets no new ones by another's hand.
+/// What the owner of the source stands on. Whoever is shut out keeps the keys that there are, and gets no new
+/// ones by another's hand.
 async fn footing_of_owner(call: &Allowed, source: &StoredKey) -> Result<Option<Footing>, ApiError> {
     let owner = &source.owner;
     call.authenticator.footing_of_owner(owner).await?.map_err(|OwnerShutOut| {

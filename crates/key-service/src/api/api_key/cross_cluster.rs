@@ -1,5 +1,5 @@
-//! `/_security/cross_cluster/api_key`: keys by which one cluster of Elasticsearch searches another. There is no cluster behind
-//! this service, so there are none.
+//! `/_security/cross_cluster/api_key`: keys by which one cluster of Elasticsearch searches another. There is
+//! no cluster behind this service, so there are none.
 
 use latchkey_elastic::ErrorCause;
 use latchkey_privileges::cluster_request::{

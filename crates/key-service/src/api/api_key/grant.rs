@@ -1,8 +1,9 @@
-//! `POST` and `PUT /_security/api_key/grant`, and `POST /_security/api_key/_bulk_grant`: keys for somebody else, whose own
-//! credentials the request carries.
+//! `POST` and `PUT /_security/api_key/grant`, and `POST /_security/api_key/_bulk_grant`: keys for somebody
+//! else, whose own credentials the request carries.
 //!
-//! The key belongs to whom the credentials prove, or to the user whom that one runs as. What the caller may do matters only for who
-//! [vouches](latchkey_privileges::vouching) for what the request says of the key, and the caller is named in the trail only.
+//! The key belongs to whom the credentials prove, or to the user whom that one runs as. What the caller may
+//! do matters only for who [vouches](latchkey_privileges::vouching) for what the request says of the key, and
+//! the caller is named in the trail only.
 
 use axum::response::Response;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};

@@ -44,7 +44,8 @@ const PARSER: ObjectParser<InvalidateRequest> = ObjectParser::new(
 #[derive(Serialize)]
 struct Invalidation {
     invalidated_api_keys: Vec<KeyId>,
-    /// Always empty: keys are selected and ended in one transaction, so none can be ended by another in between.
+    /// Always empty: keys are selected and ended in one transaction, so none can be ended by another in
+    /// between.
     previously_invalidated_api_keys: [KeyId; 0],
     error_count: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +74,8 @@ pub(in crate::api) async fn invalidate(mut call: Incoming<RequestBody>) -> Resul
 }
 
 impl InvalidateRequest {
-    /// The rules that Elasticsearch checks while it makes the request object (`InvalidateApiKeyRequest#validateIds`).
+    /// The rules that Elasticsearch checks while it makes the request object
+    /// (`InvalidateApiKeyRequest#validateIds`).
     fn build(self) -> Result<Self, ErrorCause> {
         let mut problems = ValidationProblems::new();
         if let Some(ids) = &self.ids {

@@ -95,8 +95,8 @@ impl Maker {
 
     /// The key that a request asks to have made. `vouching` is by whoever wrote the request.
     ///
-    /// A key that makes a key makes a powerless one, which can authenticate and nothing else: otherwise a key could outlive
-    /// its own end.
+    /// A key that makes a key makes a powerless one, which can authenticate and nothing else: otherwise a key
+    /// could outlive its own end.
     pub(super) fn new_key(
         &self,
         request: KeyRequest,
@@ -126,8 +126,8 @@ impl Maker {
     }
 }
 
-/// Gives keys their ids and secrets and stores them, all or none. One that an edge could not hold is refused. Long ones are measured
-/// off the threads that serve requests.
+/// Gives keys their ids and secrets and stores them, all or none. One that an edge could not hold is refused.
+/// Long ones are measured off the threads that serve requests.
 pub(super) async fn issue(
     call: &Allowed,
     keys: Vec<NewKey>,

@@ -1,4 +1,5 @@
-//! What a request says about a key that is to be made: the body of a create request, and the object `api_key` of a grant.
+//! What a request says about a key that is to be made: the body of a create request, and the object `api_key`
+//! of a grant.
 
 use latchkey_elastic::TimeValue;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
@@ -37,7 +38,8 @@ const PARSER: ObjectParser<KeyBody> = ObjectParser::new(
             body.role_descriptors = RoleDescriptors::parse(node)?;
             Ok(())
         }),
-        // Elasticsearch knows `null` of clones only. Here it is also how to say never where the settings give keys an end.
+        // Elasticsearch knows `null` of clones only. Here it is also how to say never where the settings give
+        // keys an end.
         Field::string_or_null("expiration", |body: &mut KeyBody, text| body.expiration = Some(text)),
         Field::node("metadata", &[Token::StartObject], |body: &mut KeyBody, node| {
             body.metadata = metadata(node);

@@ -61,8 +61,8 @@ impl KeyEnd {
     }
 }
 
-/// Reckoned in whole seconds. A duration below zero has passed already; the last moment is that of Elasticsearch's signed
-/// numbers.
+/// Reckoned in whole seconds. A duration below zero has passed already; the last moment is that of
+/// Elasticsearch's signed numbers.
 pub(super) fn expiration(now: UnixMillis, after: TimeValue) -> UnixMillis {
     let millis = after.whole_seconds().saturating_mul(1_000);
     UnixMillis(now.0.saturating_add_signed(millis).min(i64::MAX.unsigned_abs()))

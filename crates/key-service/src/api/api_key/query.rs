@@ -1,7 +1,7 @@
 //! `GET` and `POST /_security/_query/api_key`: searching keys.
 //!
-//! Whoever may see all keys searches all. Whoever may manage his own searches those, without being told: the same question has
-//! different answers.
+//! Whoever may see all keys searches all. Whoever may manage his own searches those, without being told: the
+//! same question has different answers.
 
 use axum::http::StatusCode;
 use axum::response::Response;

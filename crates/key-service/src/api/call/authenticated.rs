@@ -1,6 +1,7 @@
 //! Who is asking, and whether they may.
 //!
-//! This is the one place that answers a failed authentication and a lacking permission, and that writes both to the trail.
+//! This is the one place that answers a failed authentication and a lacking permission, and that writes both
+//! to the trail.
 
 mod refusal;
 
@@ -257,8 +258,8 @@ impl Authenticated {
         Proven { authentication: self.authentication.clone(), origin: self.origin.clone() }
     }
 
-    /// The error for a credential inside the request that authenticates nobody, which the trail then knows of. `action` is what
-    /// the credential was given for.
+    /// The error for a credential inside the request that authenticates nobody, which the trail then knows
+    /// of. `action` is what the credential was given for.
     pub(in crate::api) fn refuse_inner(&self, failure: AuthenticationFailure, action: &str) -> ApiError {
         record(&failure, &self.origin);
         unauthenticated(failure, Asked::Action(action), self.origin.schemes)
@@ -271,11 +272,13 @@ impl Authenticated {
 }
 
 impl Proven {
-    /// Whether they are still who they were when the request came and may still do it, for a request that has waited.
+    /// Whether they are still who they were when the request came and may still do it, for a request that has
+    /// waited.
     ///
     /// # Errors
     ///
-    /// 403 when they may not any more. When a key has ended or a user has gone meanwhile, nobody is proven to be there.
+    /// 403 when they may not any more. When a key has ended or a user has gone meanwhile, nobody is proven to
+    /// be there.
     pub(super) async fn recheck(
         &self,
         request: &ClusterRequest<'_>,

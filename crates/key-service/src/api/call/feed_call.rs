@@ -27,7 +27,8 @@ pub(in crate::api) enum FeedCall {
     Ended(Box<FormerCaller>, Parameters),
 }
 
-/// An allowed call that waits. Thousands do: it holds on to nothing of its request that is not needed afterwards.
+/// An allowed call that waits. Thousands do: it holds on to nothing of its request that is not needed
+/// afterwards.
 pub(in crate::api) struct Waiting {
     proven: Proven,
     service: SharedService,
@@ -90,8 +91,8 @@ impl Waiting {
         self.proven.forbid(request, reason)
     }
 
-    /// Whether the sender still may, after the wait. If his key has ended meanwhile, it is returned: the change that the
-    /// request was waiting for may have ended it.
+    /// Whether the sender still may, after the wait. If his key has ended meanwhile, it is returned: the
+    /// change that the request was waiting for may have ended it.
     ///
     /// # Errors
     ///
@@ -129,7 +130,8 @@ impl FormerCaller {
         self.unproven.refuse()
     }
 
-    /// What leads up to the end of the key, if he is the edge that followed by it and the key could read the feed.
+    /// What leads up to the end of the key, if he is the edge that followed by it and the key could read the
+    /// feed.
     ///
     /// # Errors
     ///

@@ -37,7 +37,8 @@ impl FromRequest<SharedService> for RequestBody {
         if let Some(context) = context {
             context.hold_body(held);
         }
-        // The sender chose when the body ends. Users of the users file and of other realms are not asked for again after this.
+        // The sender chose when the body ends. Users of the users file and of other realms are not asked for
+        // again after this.
         if let Some(sender) = sender.filter(|_| !bytes.is_empty()) {
             Box::pin(sender.require(&service.0)).await?;
         }

@@ -1,4 +1,5 @@
-//! Work that a request costs: in a lane, on the account of whoever asks, and told to the operator when it is much.
+//! Work that a request costs: in a lane, on the account of whoever asks, and told to the operator when it is
+//! much.
 
 use latchkey_effort::{Effort, Overspent};
 use latchkey_elastic::ErrorCause;

@@ -118,8 +118,8 @@ async fn tokens_for(call: &Allowed, grant: Grant) -> Result<Issue, ApiError> {
     }
 }
 
-/// What tokens are made from that are given for the caller's own credential. They end with it: otherwise one access token could
-/// be turned into another for ever.
+/// What tokens are made from that are given for the caller's own credential. They end with it: otherwise one
+/// access token could be turned into another for ever.
 async fn basis_of_client(call: &Allowed) -> Result<Basis, ApiError> {
     let authentication = &call.authenticated.authentication;
     match authentication.means() {
@@ -127,7 +127,8 @@ async fn basis_of_client(call: &Allowed) -> Result<Basis, ApiError> {
         Means::Jwt { expiration } => {
             Ok(Basis { ends: Some(*expiration), ..Basis::proven(authentication, call) })
         }
-        // Such a token would stand on three: the runner, whom the runner acts as, and whoever asked for the runner's token.
+        // Such a token would stand on three: the runner, whom the runner acts as, and whoever asked for the
+        // runner's token.
         Means::Token(_) if authentication.is_run_as() => Err(ApiError::oauth(
             OAuthError::InvalidRequest,
             "run-as is not supported with the client_credentials grant_type and an access token",
@@ -160,14 +161,15 @@ async fn issue_tokens(
     if !call.store.create_token(token, actor).await? {
         return Err(refuse_grant(call, TokenRejection::Ended.into()));
     }
-    // Whoever was shut out between the proof and now had no token that could be ended. Nobody holds this one yet.
+    // Whoever was shut out between the proof and now had no token that could be ended. Nobody holds this one
+    // yet.
     let standing = call.authenticator.standing_of(&issued.access.digest(), now).await;
     standing.map_err(|failure| refuse_grant(call, failure))?;
     Ok(Issue { issued, subject: subject.clone(), lasts })
 }
 
-/// Exchanges a refresh token. When another request does the same at the same time, one of them makes the new pair and the
-/// other finds it made. One that comes back too late, or from another client, ends its family.
+/// Exchanges a refresh token. When another request does the same at the same time, one of them makes the new
+/// pair and the other finds it made. One that comes back too late, or from another client, ends its family.
 async fn refresh(call: &Allowed, text: &str) -> Result<Issue, ApiError> {
     let presented = Token::<Refresh>::parse(text).ok_or(RefreshRefusal::Unknown)?;
     let digest = presented.digest();
@@ -258,7 +260,8 @@ fn token_subject(subject: &Subject) -> TokenSubject {
         Subject::ApiKey(key) => {
             let key = key.key();
             let RealmName { name: realm, realm_type } = RealmName::api_key();
-            // The key itself is looked up whenever the token is used, and with it what else is known of its owner.
+            // The key itself is looked up whenever the token is used, and with it what else is known of its
+            // owner.
             let user = KeyOwner {
                 username: key.username.clone(),
                 realm,

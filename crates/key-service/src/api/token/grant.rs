@@ -102,8 +102,8 @@ impl GrantBody {
     }
 }
 
-/// Which of two codes it is follows from the words, as in Elasticsearch (`RestGetTokenAction`): so a field that is excess is an
-/// unsupported grant type, and one that is missing is not.
+/// Which of two codes it is follows from the words, as in Elasticsearch (`RestGetTokenAction`): so a field
+/// that is excess is an unsupported grant type, and one that is missing is not.
 fn refused(problems: ValidationProblems) -> ApiError {
     let code = if problems.problems().iter().any(|problem| problem.contains("grant_type")) {
         OAuthError::UnsupportedGrantType

@@ -43,7 +43,8 @@ impl ShutOutRequest {
         Ok(Self { keys, wait: AskedWait::read(&mut call.parameters)? })
     }
 
-    /// What is to become of the keys, and the wait for edges; if the caller may also end keys, where that is asked.
+    /// What is to become of the keys, and the wait for edges; if the caller may also end keys, where that is
+    /// asked.
     pub(super) fn begin(
         self,
         account: &Account,
@@ -78,8 +79,8 @@ pub(super) async fn told_of_keys(
     Ok(KeysAnswer { invalidated_api_keys: left.ended, edges })
 }
 
-/// The answer with a warning, if keys go on working (RFC 7234, section 5.5.7). Elasticsearch's clients show those of an agent of
-/// that name.
+/// The answer with a warning, if keys go on working (RFC 7234, section 5.5.7). Elasticsearch's clients show
+/// those of an agent of that name.
 pub(super) fn with_warning(call: &Allowed, mut answer: Response, working: u64) -> Result<Response, ApiError> {
     if working == 0 {
         return Ok(answer);

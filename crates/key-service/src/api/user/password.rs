@@ -86,8 +86,8 @@ fn require(password: Option<NewPassword>) -> Result<NewPassword, ErrorCause> {
     password.ok_or_else(|| ErrorCause::parse("password is missing"))
 }
 
-/// Whether the caller is this user and came with a password, not with a key that somebody else may hold, of a realm whose
-/// passwords are kept here (Elasticsearch, `RBACEngine#checkChangePasswordAction`).
+/// Whether the caller is this user and came with a password, not with a key that somebody else may hold, of a
+/// realm whose passwords are kept here (Elasticsearch, `RBACEngine#checkChangePasswordAction`).
 fn has_shown_password_of(authenticated: &Authenticated, username: &str) -> bool {
     let Subject::User(user) = authenticated.authentication.subject() else { return false };
     authenticated.authentication.came_with_password()

@@ -23,8 +23,9 @@ pub struct UnreadKey {
 }
 
 impl SqlStore {
-    /// The keys that have one of these ids, dead or alive, in any order, each by its id. An id may be there twice. A key that is not readable
-    /// is trouble for who asks for it, not for the others. What is long of them stays in the database.
+    /// The keys that have one of these ids, dead or alive, in any order, each by its id. An id may be there
+    /// twice. A key that is not readable is trouble for who asks for it, not for the others. What is long of
+    /// them stays in the database.
     pub(in crate::store) async fn find_all(
         &self,
         mut ids: Vec<String>,

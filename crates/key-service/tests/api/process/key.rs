@@ -255,7 +255,8 @@ fn a_choice_that_may_hit_many_is_told_and_asked_and_spares_the_edges() {
     assert_eq!(alive(&service), 0);
 }
 
-/// A service that has one key of an edge and so many others, invalidates as often as it is said and then fails. Where it listens.
+/// A service that has one key of an edge and so many others, invalidates as often as it is said and then
+/// fails. Where it listens.
 fn service_that_fails(others: usize, after: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -150,7 +150,8 @@ async fn nobody_clones_a_key_for_an_owner_who_is_let_in_no_more() {
     }
 }
 
-// As in Elasticsearch: a key that a key made has no privileges of its own and does not end with it. One request ends all of them.
+// As in Elasticsearch: a key that a key made has no privileges of its own and does not end with it. One
+// request ends all of them.
 #[tokio::test]
 async fn what_a_key_made_outlives_it_and_is_ended_by_its_realm() {
     let service = service().await;

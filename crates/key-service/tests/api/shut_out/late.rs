@@ -151,7 +151,8 @@ async fn nothing_is_made_by_or_as_one_who_was_disabled_meanwhile() {
     );
 }
 
-// Whatever the order is in which they come: a key is made before the user is disabled and ends with her, or it is not made.
+// Whatever the order is in which they come: a key is made before the user is disabled and ends with her, or
+// it is not made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_key_is_left_of_a_user_who_makes_keys_while_she_is_disabled() {
     for _ in 0..5 {

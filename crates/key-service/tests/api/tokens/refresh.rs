@@ -105,7 +105,8 @@ async fn a_used_refresh_token_that_comes_from_another_client_ends_its_family() {
     assert_eq!(refresh(&client, &fresh.refresh).await.status, StatusCode::OK);
 }
 
-// What an access token gives belongs to its family, and lives no longer: one could be turned into another for ever.
+// What an access token gives belongs to its family, and lives no longer: one could be turned into another for
+// ever.
 #[tokio::test]
 async fn a_token_for_a_token_ends_with_it() {
     let service = service().await;

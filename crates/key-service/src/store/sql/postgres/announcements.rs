@@ -30,8 +30,9 @@ pub(in crate::store) enum Announced {
     Gap,
 }
 
-/// Announces the position of the feed once the transaction commits. The schema says which of several stores in
-/// one database it is: a store that was restored beside its original has the same epoch until it begins another.
+/// Announces the position of the feed once the transaction commits. The schema says which of several stores
+/// in one database it is: a store that was restored beside its original has the same epoch until it begins
+/// another.
 pub(in crate::store::sql) fn announcement() -> Query {
     Query::new(format!(
         "select pg_notify('{CHANNEL}', epoch || ' ' || seq || ' ' || current_schema()) from feed_state"
@@ -80,8 +81,8 @@ impl Announcements {
     }
 }
 
-/// What a notification says to the store in this schema; `None` when it is about another store, or is the trial of
-/// [`are_possible`]. Services of before do not name a schema.
+/// What a notification says to the store in this schema; `None` when it is about another store, or is the
+/// trial of [`are_possible`]. Services of before do not name a schema.
 fn change(payload: &str, schema: &str) -> Option<Announced> {
     let mut words = payload.splitn(3, ' ');
     let epoch = Epoch::try_from(words.next()?.to_owned()).ok()?;
