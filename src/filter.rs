@@ -35,7 +35,7 @@ use crate::gate::{self, Admission, Freshness, Patience, Refusal, Verdict, Verifi
 use crate::headers::Headers;
 use crate::host::{Host, HostFailed, HostRequest, LogLevel, RequestId};
 use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity};
-use crate::limits::RETRY_AFTER_MS;
+use crate::limits::{RETRY_AFTER_MS, SETTLED_PER_TICK_MAX};
 use crate::refresh::Candidate;
 use crate::reply::Reply;
 use crate::table::{FeedIdentity, KeyTable, SharedNames};
@@ -55,6 +55,8 @@ pub struct Filter<H: Host> {
     held: HeldRequests,
     stats: Stats<H>,
     tick_ms: Cell<u64>,
+    /// Whether the last tick left requests that may be settled by the next.
+    has_more_to_settle: Cell<bool>,
     freshness: Cell<Option<Freshness>>,
     /// Whether this VM has seen a request. The one of Envoy's main thread never does.
     candidate: Cell<Candidate>,
@@ -85,6 +87,7 @@ impl<H: Host> Filter<H> {
             held: HeldRequests::default(),
             stats: Stats::define(host.clone()),
             tick_ms: Cell::new(0),
+            has_more_to_settle: Cell::new(false),
             freshness: Cell::new(None),
             candidate: Cell::new(Candidate::Idle),
             host,
@@ -208,9 +211,16 @@ impl<H: Host> Filter<H> {
         self.refuse(denial, &reply, request)
     }
 
-    /// Looks whether the requests that wait can be decided now, in the order in which they came.
+    /// Looks whether the requests that wait can be decided now, in the order in which they came, and settles
+    /// at most [`SETTLED_PER_TICK_MAX`] of them.
     fn wake_waiting(&self, now: Result<Moment, ClockFailed>) {
+        let mut settled = 0;
+        self.has_more_to_settle.set(false);
         for (id, until) in self.held.undecided() {
+            if settled == SETTLED_PER_TICK_MAX {
+                self.has_more_to_settle.set(true);
+                break;
+            }
             let handled = self.host.with_held(id, |request| {
                 let handled = match now {
                     Ok(now) => self.decide(request, until, now),
@@ -222,6 +232,7 @@ impl<H: Host> Filter<H> {
                 }
                 handled
             });
+            settled += usize::from(handled != Ok(Handled::Waits));
             match handled {
                 Ok(Handled::Waits | Handled::Passed) => {}
                 // One that the host knows no more has ended. Were it there all the same, nothing of it may

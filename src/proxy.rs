@@ -7,7 +7,8 @@
 //! What the host does and this room relies on (Envoy 1.39):
 //!
 //! * Resuming a request and replying in its place happen after the callback that asked for it, so no callback
-//!   is ever re-entered.
+//!   is ever re-entered. Those that one callback asked for run one inside the end of the other, so it may ask
+//!   for few ([`crate::limits::SETTLED_PER_TICK_MAX`]).
 //! * A canary VM checks a configuration and vanishes, its calls with it. So nothing is asked of the service
 //!   before the first tick.
 //! * Ticks, calls and their answers belong to a root context. A new configuration makes a new one, and both

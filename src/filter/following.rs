@@ -230,7 +230,8 @@ impl<H: Host> Filter<H> {
     }
 
     fn set_tick_period(&self) {
-        let tick_ms = if self.following.is_busy() || self.vm.is_busy() { TICK_BUSY_MS } else { TICK_MS };
+        let is_busy = self.following.is_busy() || self.vm.is_busy() || self.has_more_to_settle.get();
+        let tick_ms = if is_busy { TICK_BUSY_MS } else { TICK_MS };
         if self.tick_ms.replace(tick_ms) != tick_ms {
             let _ = self.host.set_tick_period(Duration::from_millis(tick_ms));
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::model::{Edge, authorization, least, with};
 use crate::filter::Flow;
 use crate::host::RequestId;
-use crate::limits::{IDLE_FIRST_MS, TICK_MS};
+use crate::limits::{IDLE_FIRST_MS, SETTLED_PER_TICK_MAX, TICK_BUSY_MS, TICK_MS};
 use crate::metrics;
 use crate::table::sample_keys::{key, live};
 use crate::testing::HostCall;
@@ -50,6 +50,30 @@ fn a_request_that_waited_and_is_refused_stays_held() {
     assert_eq!(edge.reply(1), Some((401, "latchkey_secret_wrong".to_owned())));
     assert_eq!((edge.body(1), edge.trailers(1, &[])), (Flow::Hold, Flow::Hold));
     assert_eq!(edge.resumed(), [2]);
+}
+
+// Envoy ends each of them inside the end of the one before it: some 300 in one tick ended the VM.
+#[test]
+fn a_tick_settles_few_of_those_who_wait_and_the_next_comes_soon() {
+    let mut edge = Edge::new(&least());
+    let waiting = 2 * u32::try_from(SETTLED_PER_TICK_MAX).unwrap() + 1;
+    for id in 1..=waiting {
+        match id % 2 {
+            0 => edge.good_request(id),
+            _ => edge.request(id, &[("authorization", &authorization("good", "wrong"))]),
+        };
+    }
+    edge.tick();
+    edge.answer(&[live(1, key("good"))], 1);
+    let settled = |edge: &Edge| {
+        edge.resumed().len() + (1..=waiting).filter(|id| edge.reply(*id).is_some()).count()
+    };
+    for expected in [SETTLED_PER_TICK_MAX, 2 * SETTLED_PER_TICK_MAX, waiting as usize] {
+        edge.tick();
+        assert_eq!(settled(&edge), expected);
+        let soon = if expected < waiting as usize { TICK_BUSY_MS } else { TICK_MS };
+        assert_eq!(edge.host.tick_periods().last(), Some(&Duration::from_millis(soon)));
+    }
 }
 
 #[test]
