@@ -38,7 +38,7 @@ lint: tools ## Check format, clippy (native and wasm), documentation, dependenci
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
 	@tools/filter-cargo clippy --quiet -p latchkey-filter -p latchkey-empty-filter -p latchkey-calls-filter -p latchkey-privileges --lib -- -D warnings
-	@RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet
+	@RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --workspace --no-deps --document-private-items --quiet
 	@tools/check-dependencies
 	@cargo test --quiet --test house
 	@echo 'lint: clean'

@@ -65,9 +65,8 @@ fn a_tick_settles_few_of_those_who_wait_and_the_next_comes_soon() {
     }
     edge.tick();
     edge.answer(&[live(1, key("good"))], 1);
-    let settled = |edge: &Edge| {
-        edge.resumed().len() + (1..=waiting).filter(|id| edge.reply(*id).is_some()).count()
-    };
+    let settled =
+        |edge: &Edge| edge.resumed().len() + (1..=waiting).filter(|id| edge.reply(*id).is_some()).count();
     for expected in [SETTLED_PER_TICK_MAX, 2 * SETTLED_PER_TICK_MAX, waiting as usize] {
         edge.tick();
         assert_eq!(settled(&edge), expected);

@@ -35,6 +35,8 @@ pub(crate) struct Standings {
     latest_long_key: LatestKeyPermission,
     lane: Lane,
     memory: SharedMemory,
+    /// Apart: anybody may make long keys, and users get long roles only from those who manage security.
+    memory_of_users: SharedMemory,
 }
 
 /// Somebody as a caller, and what he may do.
@@ -83,6 +85,7 @@ impl Standings {
             latest_long_key: LatestKeyPermission::default(),
             lane: Lane::new("standing", bounds),
             memory: SharedMemory::new(LONG_STANDINGS_MEMORY, LONG_STANDINGS_MEMORY / 2),
+            memory_of_users: SharedMemory::new(LONG_STANDINGS_MEMORY, LONG_STANDINGS_MEMORY / 2),
         }
     }
 
@@ -177,7 +180,7 @@ impl Standings {
             Ok::<_, NoStanding>((roles, permission))
         };
         let payer = Payer::new(&user.username, &user.realm.name);
-        let (roles, permission) = self.lane.run(&payer, &self.memory, read, teller()).await?;
+        let (roles, permission) = self.lane.run(&payer, &self.memory_of_users, read, teller()).await?;
         Ok(Standing { caller: roles.caller(user), permission, roles })
     }
 
