@@ -6,6 +6,7 @@ use std::thread;
 use latchkey_local_stack::envoy::EnvoyProcess;
 use latchkey_local_stack::envoy_config::EnvoyConfig;
 use latchkey_local_stack::fake_key_service::{FakeKeyService, FeedManner};
+use latchkey_local_stack::http::http1::Http1Connection;
 use latchkey_local_stack::http::{Request, http1, http2};
 use latchkey_local_stack::upstream::Upstream;
 use latchkey_local_stack::wait;
@@ -53,6 +54,39 @@ fn requests_wait_for_the_first_table_and_then_pass() {
     let seen = upstream.requests_to("/waiting");
     assert_eq!(seen.iter().map(|request| request.body_len).collect::<Vec<_>>(), [4, 4]);
     assert!(upstream.requests_to("/waiting-bad").is_empty());
+}
+
+// Envoy ends each of them inside the end of the one before it: some 300 in one tick ended the worker's VM.
+#[test]
+fn however_many_wait_for_the_first_table_each_is_answered_and_no_vm_dies() {
+    const WAITING: usize = 1_200;
+    let address = free_address();
+    let upstream = Upstream::start(([127, 0, 0, 1], 0).into()).unwrap();
+    let options = stage::options(address, &upstream, |config| wait_at_start(config, WAIT_FOR_EVER));
+    let envoy = EnvoyProcess::start(&options).unwrap();
+    let edge = envoy.listener().unwrap();
+
+    let request = |number: usize| {
+        let secret = if number % 100 == 0 { "secret" } else { "wrong" };
+        http1::rendered(&Request::get("/many").api_key(&encoded("id", secret)))
+    };
+    let mut waiting: Vec<_> = (0..WAITING).map(|_| Http1Connection::open(edge).unwrap()).collect();
+    for (number, connection) in waiting.iter_mut().enumerate() {
+        connection.send(&request(number)).unwrap();
+    }
+    wait::until("all requests wait", || {
+        Ok((envoy.admin().stat("http.edge.downstream_rq_active")? == WAITING as u64).then_some(()))
+    })
+    .unwrap();
+
+    let keys = FakeKeyService::start_at(address, epoch("late")).unwrap();
+    keys.put(key("id", "secret"));
+    for (number, connection) in waiting.iter_mut().enumerate() {
+        let expected = if number % 100 == 0 { 200 } else { 401 };
+        assert_eq!(connection.receive().unwrap().status, expected, "request {number}");
+    }
+    let reloads = envoy.admin().stats(r"^wasm\..*vm_reload").unwrap();
+    assert!(reloads.values().all(|count| *count == 0), "a VM was reloaded: {reloads:?}");
 }
 
 #[test]
@@ -139,7 +173,7 @@ fn a_client_that_goes_away_while_it_waits_harms_nobody() {
     let stage = without_table(|config| wait_at_start(config, WAIT_FOR_EVER));
     let active = || stage.envoy.admin().stat("http.edge.downstream_rq_active").unwrap();
     for _ in 0..4 {
-        let mut connection = http1::Http1Connection::open(stage.address).unwrap();
+        let mut connection = Http1Connection::open(stage.address).unwrap();
         connection.send(&http1::rendered(&Request::get("/gone").api_key(&encoded("id", "secret")))).unwrap();
         stage.until("the request waits", || active() == 1);
         drop(connection);
