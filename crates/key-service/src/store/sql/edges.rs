@@ -44,18 +44,14 @@ macro_rules! raise {
 /// For what others are told.
 const RAISE_PROMISE: &str = raise!("");
 
-/// For what is to be kept. The longer time counts, and is put before the later end. A replica that finds an end
-/// no earlier than its own has not read that row yet, and goes one millisecond beyond it: otherwise nobody would
-/// see that this was written, and the replica that wrote the other end would make the time shorter.
+/// For what is to be kept. The longer time counts, and is put before the later end.
 const RAISE_ALL: &str = raise!(
     ", key_id = excluded.key_id, owner_username = excluded.owner_username, owner_realm = excluded.owner_realm,
        refuse_after = excluded.refuse_after,
-       may_admit_until = case when known.may_admit_until < excluded.may_admit_until
-         then excluded.may_admit_until
-         else known.may_admit_until + case when excluded.has_left then 0 else 1 end end,
-       noted = case when known.may_admit_until < excluded.may_admit_until
-           then excluded.may_admit_until
-           else known.may_admit_until + case when excluded.has_left then 0 else 1 end end
+       may_admit_until = case when known.may_admit_until > excluded.may_admit_until
+         then known.may_admit_until else excluded.may_admit_until end,
+       noted = case when known.may_admit_until > excluded.may_admit_until
+           then known.may_admit_until else excluded.may_admit_until end
          - case when known.may_admit_until - coalesce(known.noted, known.seen)
              > excluded.may_admit_until - excluded.noted
            then known.may_admit_until - coalesce(known.noted, known.seen)
