@@ -6,7 +6,7 @@
 //! takes an effort can run for longer than its allowance, and nothing else may loop over what clients chose.
 //!
 //! ```
-//! use crate::{Allowance, Effort, Overspent};
+//! use latchkey_effort::{Allowance, Effort, Overspent};
 //!
 //! let mut effort = Effort::alone(Allowance { steps: 10, bytes: 1_000 });
 //! assert_eq!(effort.spend(10), Ok(()));

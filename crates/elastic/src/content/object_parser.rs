@@ -4,8 +4,8 @@
 //! it takes and where they go.
 //!
 //! ```
-//! use crate::content::Node;
-//! use crate::content::object_parser::{Field, ObjectParser};
+//! use latchkey_elastic::content::Node;
+//! use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 //!
 //! #[derive(Default)]
 //! struct Cloak {
