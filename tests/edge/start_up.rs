@@ -67,7 +67,7 @@ fn however_many_wait_for_the_first_table_each_is_answered_and_no_vm_dies() {
     let edge = envoy.listener().unwrap();
 
     let request = |number: usize| {
-        let secret = if number % 100 == 0 { "secret" } else { "wrong" };
+        let secret = if number.is_multiple_of(100) { "secret" } else { "wrong" };
         http1::rendered(&Request::get("/many").api_key(&encoded("id", secret)))
     };
     let mut waiting: Vec<_> = (0..WAITING).map(|_| Http1Connection::open(edge).unwrap()).collect();
@@ -82,7 +82,7 @@ fn however_many_wait_for_the_first_table_each_is_answered_and_no_vm_dies() {
     let keys = FakeKeyService::start_at(address, epoch("late")).unwrap();
     keys.put(key("id", "secret"));
     for (number, connection) in waiting.iter_mut().enumerate() {
-        let expected = if number % 100 == 0 { 200 } else { 401 };
+        let expected = if number.is_multiple_of(100) { 200 } else { 401 };
         assert_eq!(connection.receive().unwrap().status, expected, "request {number}");
     }
     let reloads = envoy.admin().stats(r"^wasm\..*vm_reload").unwrap();
