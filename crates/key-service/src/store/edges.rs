@@ -30,6 +30,8 @@ pub struct EdgeRow {
     pub may_admit_until: UnixMillis,
     /// When that was written, by the same clock.
     pub noted: UnixMillis,
+    /// The latest `may_admit_until` that the writer had read before.
+    pub told: UnixMillis,
     /// Whether it has said goodbye or was forgotten since.
     pub has_left: bool,
 }

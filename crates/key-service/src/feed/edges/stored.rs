@@ -129,6 +129,7 @@ impl EdgeLedger {
             seen: progress.seen,
             may_admit_until,
             noted: UnixMillis(may_admit_until.0.saturating_sub(progress.noted_for_ms(now))),
+            told: progress.stored.until,
             has_left: progress.has_left,
         }
     }

@@ -252,7 +252,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// make it.
 fn kept(known: Option<EdgeRow>, row: EdgeRow) -> EdgeRow {
     let Some(known) = known else { return row };
-    let until = known.may_admit_until.max(row.may_admit_until);
+    let is_unread = known.may_admit_until > row.told;
+    let until = known.may_admit_until.max(row.may_admit_until).plus_millis(u64::from(is_unread));
     EdgeRow {
         acknowledged: known.acknowledged.max(row.acknowledged),
         seen: known.seen.max(row.seen),

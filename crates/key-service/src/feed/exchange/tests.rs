@@ -137,6 +137,7 @@ async fn what_is_written_only_rises_and_edges_that_are_gone_are_dropped() {
                 seen,
                 may_admit_until,
                 noted: UnixMillis(until - 40),
+                told: UnixMillis(1_000),
                 has_left: false,
             }
         };
@@ -182,6 +183,7 @@ async fn the_longest_time_is_kept_whatever_the_clocks_said_and_is_made_shorter_u
             seen: UnixMillis(seen),
             may_admit_until: UnixMillis(until),
             noted: UnixMillis(noted),
+            told: UnixMillis(10_000),
             has_left: false,
         };
         let stored = async || {
@@ -197,19 +199,24 @@ async fn the_longest_time_is_kept_whatever_the_clocks_said_and_is_made_shorter_u
             store.keep_edges(&[written]).await.unwrap();
             assert_eq!(stored().await, expected);
         }
+        // Whoever had not read the end that is there goes beyond it, with the longer time.
+        store.keep_edges(&[EdgeRow { told: UnixMillis(0), ..row(10, 10, 20) }]).await.unwrap();
+        assert_eq!(stored().await, (5_000, 5_051, 150));
+        store.keep_edges(&[row(10, 10, 20)]).await.unwrap();
+        assert_eq!(stored().await, (5_000, 5_051, 150), "once");
         let time = |seen, until, may_admit_for_ms| {
             let (seen, may_admit_until) = (UnixMillis(seen), UnixMillis(until));
             EdgeTime { id: id.clone(), seen, may_admit_until, may_admit_for_ms }
         };
         for (time, expected) in [
-            (time(4_999, 5_050, 7), 150),
-            (time(5_000, 5_049, 7), 150),
-            (time(5_000, 5_050, 151), 150),
-            (time(5_000, 5_050, 7), 7),
+            (time(4_999, 5_051, 7), 150),
+            (time(5_000, 5_050, 7), 150),
+            (time(5_000, 5_051, 151), 150),
+            (time(5_000, 5_051, 7), 7),
             (time(9_000, 9_000, 0), 0),
         ] {
             store.shorten_edge_times(&[time]).await.unwrap();
-            assert_eq!(stored().await, (5_000, 5_050, expected));
+            assert_eq!(stored().await, (5_000, 5_051, expected));
         }
     }
 }

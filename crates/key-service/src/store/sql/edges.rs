@@ -23,7 +23,7 @@ pub struct EdgeAnnouncements(PgListener);
 /// The beginning of a statement that writes instances.
 const INSERT: &str = "insert into edge_instance as known
      (name, instance, key_id, owner_username, owner_realm, refuse_after, epoch, acknowledged, seen, may_admit_until,
-      has_left, noted)
+      has_left, noted, told)
    values ";
 
 /// Raises what is known of an instance that has a row. An acknowledgement of another epoch does not count in
@@ -44,14 +44,19 @@ macro_rules! raise {
 /// For what others are told.
 const RAISE_PROMISE: &str = raise!("");
 
-/// For what is to be kept. The longer time counts, and is put before the later end.
+/// For what is to be kept. The longer time counts, and is put before the later end. A writer that had not read
+/// the end that is there goes beyond both: the replica that wrote it then reads that another one answers the edge
+/// too. Otherwise, where clocks differ, the later end would hide that.
 const RAISE_ALL: &str = raise!(
     ", key_id = excluded.key_id, owner_username = excluded.owner_username, owner_realm = excluded.owner_realm,
        refuse_after = excluded.refuse_after,
+       told = excluded.told,
        may_admit_until = case when known.may_admit_until > excluded.may_admit_until
-         then known.may_admit_until else excluded.may_admit_until end,
+           then known.may_admit_until else excluded.may_admit_until end
+         + case when known.may_admit_until > excluded.told then 1 else 0 end,
        noted = case when known.may_admit_until > excluded.may_admit_until
            then known.may_admit_until else excluded.may_admit_until end
+         + case when known.may_admit_until > excluded.told then 1 else 0 end
          - case when known.may_admit_until - coalesce(known.noted, known.seen)
              > excluded.may_admit_until - excluded.noted
            then known.may_admit_until - coalesce(known.noted, known.seen)
@@ -195,9 +200,9 @@ pub(super) async fn begin_knowing_edges(change: &mut Transaction, now: UnixMilli
 }
 
 /// The values of one instance, in the order of [`INSERT`].
-fn values(row: &EdgeRow) -> [Parameter; 12] {
+fn values(row: &EdgeRow) -> [Parameter; 13] {
     let EdgeRow { id, holder, refuse_after_ms, epoch, acknowledged, .. } = row;
-    let EdgeRow { seen, may_admit_until, noted, has_left, .. } = row;
+    let EdgeRow { seen, may_admit_until, noted, told, has_left, .. } = row;
     [
         id.name.as_str().into(),
         id.instance.as_str().into(),
@@ -211,6 +216,7 @@ fn values(row: &EdgeRow) -> [Parameter; 12] {
         millis(*may_admit_until).into(),
         (*has_left).into(),
         millis(*noted).into(),
+        millis(*told).into(),
     ]
 }
 
@@ -233,6 +239,7 @@ fn edge_row(row: &Row) -> Result<EdgeRow, StoreError> {
         seen: row.moment("seen")?,
         noted: row.moment_if_any("noted")?.map_or_else(|| row.moment("seen"), Ok)?,
         may_admit_until: row.moment("may_admit_until")?,
+        told: row.moment_if_any("told")?.unwrap_or(UnixMillis(0)),
         has_left: row.get("has_left")?,
     })
 }
@@ -269,6 +276,7 @@ mod tests {
                 seen: UnixMillis(seen),
                 may_admit_until: UnixMillis(until),
                 noted: UnixMillis(noted),
+                told: UnixMillis(1_000),
                 has_left: false,
             };
             let stored = async || database.known_edges().await.unwrap().rows.remove(0);

@@ -36,6 +36,7 @@ pub(super) fn sqlite() -> Migrator {
         (7, "edge instances", include_str!("../../../migrations/sqlite/0007_edge_instances.sql")),
         (8, "token families", include_str!("../../../migrations/sqlite/0008_token_families.sql")),
         (9, "edge time", include_str!("../../../migrations/sqlite/0009_edge_time.sql")),
+        (10, "edge told", include_str!("../../../migrations/sqlite/0010_edge_told.sql")),
     ])
 }
 
@@ -50,6 +51,7 @@ pub(super) fn postgres() -> Migrator {
         (7, "edge instances", include_str!("../../../migrations/postgres/0007_edge_instances.sql")),
         (8, "token families", include_str!("../../../migrations/postgres/0008_token_families.sql")),
         (9, "edge time", include_str!("../../../migrations/postgres/0009_edge_time.sql")),
+        (10, "edge told", include_str!("../../../migrations/postgres/0010_edge_told.sql")),
     ])
 }
 

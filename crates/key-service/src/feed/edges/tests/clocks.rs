@@ -54,3 +54,38 @@ fn replicas_whose_clocks_differ_know_what_the_other_has_answered_and_raise_nothi
         }
     }
 }
+
+// The later end hid that the other replica answers the edge, and the one called a revocation complete while it still admitted.
+#[test]
+fn a_replica_whose_clock_is_ahead_sees_that_another_answers_what_it_had_answered() {
+    let skewed = |steady, ahead| Moment {
+        wall: UnixMillis(10_000_000 + steady + ahead),
+        steady: MonotonicMillis(steady),
+    };
+    let (one, other) = (|steady| skewed(steady, 180_000), |steady| skewed(steady, 0));
+    let (mut ahead, mut right) = (ledger(), ledger());
+    let mut row = None;
+    let store = |ledger: &mut EdgeLedger, now, row: &mut Option<EdgeRow>| {
+        for written in ledger.store(now) {
+            *row = Some(kept(row.take(), written));
+        }
+    };
+    ahead.see(at("a", 4), 0, one(0));
+    store(&mut ahead, one(0), &mut row);
+    // The next request comes to the other replica, before it has read the row.
+    right.see(at("a", 4), 0, other(1));
+    store(&mut right, other(1), &mut row);
+    for steady in (10_000..=240_000).step_by(10_000) {
+        right.see(at("a", 4), 0, other(steady));
+        for (ledger, now) in [(&mut right, other(steady)), (&mut ahead, one(steady))] {
+            ledger.sweep(now);
+            store(ledger, now, &mut row);
+            for time in ledger.take_times_to_shorten(now) {
+                row = row.map(|row| shortened(&row, &time));
+            }
+            ledger.merge(known(row.clone().into_iter().collect()), now);
+        }
+        assert_eq!(ahead.waits_for(5, one(steady)).0, 1, "{steady}");
+        assert!(row.as_ref().is_some_and(|row| row.may_admit_for_ms() >= 65_000), "{steady}");
+    }
+}
