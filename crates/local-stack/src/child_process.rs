@@ -201,11 +201,19 @@ fn guardian_of(process: u32) -> Result<Child> {
 
 /// A process that does something about `what` (`$0`) once this program has gone. Ctrl-C at a terminal does
 /// not reach it.
-pub(crate) fn attendant(does: &str, what: &OsStr) -> Result<Child> {
-    let script = format!("read -r _; {does}");
+fn attendant(does: &str, what: &OsStr) -> Result<Child> {
+    attendant_by(&format!("read -r _; {does}"), what, Stdio::null())
+}
+
+/// The same for one that first does something else and tells of it.
+pub(crate) fn attendant_that_tells(first: &str, does: &str, what: &OsStr) -> Result<Child> {
+    attendant_by(&format!("{first}; read -r _; {does}"), what, Stdio::piped())
+}
+
+fn attendant_by(script: &str, what: &OsStr, output: Stdio) -> Result<Child> {
     let mut command = Command::new("sh");
     command.arg("-c").arg(script).arg(what).process_group(0);
-    Ok(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+    Ok(command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::null()).spawn()?)
 }
 
 fn text(path: &Path) -> String {

@@ -1,26 +1,30 @@
 //! A directory for one run.
 //!
-//! Dropping it removes it. A janitor covers what dropping cannot: when this program is interrupted or killed,
-//! the janitor's standard input closes and it removes the directory. Without it, an interrupted demo would
-//! leave a store with its keys behind.
+//! A janitor makes it and removes it again: a process that waits until its standard input closes, however this
+//! program ends. The directory is there only while its janitor is, so an interrupted demo never leaves a store
+//! with its keys behind.
 
-use std::path::Path;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::Child;
 
-use anyhow::{Context as _, Result};
-use tempfile::TempDir;
+use anyhow::{Context as _, Result, ensure};
 
-use crate::child_process::attendant;
+use crate::child_process::attendant_that_tells;
 
-/// Removes the directory `$0`. Processes that still write to it are killed meanwhile by guardians of theirs,
-/// so it may take several tries.
-const REMOVE: &str = "tries=0; while [ -e \"$0\" ] && [ $tries -lt 100 ]; do rm -rf -- \"$0\" 2>/dev/null; \
-                      [ -e \"$0\" ] && sleep 0.1; tries=$((tries + 1)); done";
+/// Makes a directory whose path begins with `$0` and tells it, in one line. Nobody may be there to read that.
+const MAKE: &str = "trap '' PIPE; directory=$(mktemp -d \"$0XXXXXXXX\") || exit 1; echo \"$directory\"";
+
+/// Removes the directory. Processes that still write to it are killed meanwhile by guardians of theirs, so it
+/// may take several tries.
+const REMOVE: &str = "tries=0; while [ -e \"$directory\" ] && [ $tries -lt 100 ]; do \
+                      rm -rf -- \"$directory\" 2>/dev/null; \
+                      [ -e \"$directory\" ] && sleep 0.1; tries=$((tries + 1)); done";
 
 /// A directory that goes with this program, however that ends.
 #[derive(Debug)]
 pub struct ScratchDirectory {
-    directory: TempDir,
+    path: PathBuf,
     janitor: Child,
 }
 
@@ -31,23 +35,28 @@ impl ScratchDirectory {
     ///
     /// When the system has no room for it.
     pub fn new(prefix: &str) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix(prefix).tempdir().context("making a directory")?;
-        let janitor =
-            attendant(REMOVE, directory.path().as_os_str()).context("starting the janitor of a directory")?;
-        Ok(Self { directory, janitor })
+        let begin = std::env::temp_dir().join(prefix);
+        let mut janitor = attendant_that_tells(MAKE, REMOVE, begin.as_os_str())
+            .context("starting the janitor of a directory")?;
+        let told = janitor.stdout.take().context("a janitor without output")?;
+        let mut line = String::new();
+        BufReader::new(told).read_line(&mut line).context("listening to a janitor")?;
+        let path = line.trim_end_matches('\n');
+        ensure!(!path.is_empty(), "making a directory {}…", begin.display());
+        Ok(Self { path: path.into(), janitor })
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.directory.path()
+        &self.path
     }
 }
 
 impl Drop for ScratchDirectory {
     fn drop(&mut self) {
-        // Either fails only for a janitor that has ended already. The directory goes by itself then.
-        let _ = self.janitor.kill();
+        drop(self.janitor.stdin.take());
+        // It fails only for a janitor that was killed; nobody removes the directory then.
         let _ = self.janitor.wait();
     }
 }
