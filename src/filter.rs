@@ -106,7 +106,8 @@ impl<H: Host> Filter<H> {
     fn handle(&self, id: RequestId, request: &mut H::Request) -> Handled {
         self.candidate.set(Candidate::Serving);
         let Ok(now) = self.clock.now() else { return self.refuse_for_the_host(request) };
-        let until = now.monotonic.plus(self.config.start_up_wait);
+        let wait = if self.held.are_full() { Duration::ZERO } else { self.config.start_up_wait };
+        let until = now.monotonic.plus(wait);
         let handled = self.decide(request, until, now);
         if handled == Handled::Waits {
             self.stats.add(self.stats.waited, 1);

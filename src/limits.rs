@@ -91,6 +91,10 @@ pub const TICK_MS: u64 = 100;
 /// Time between ticks while there is work to do in slices, in milliseconds.
 pub const TICK_BUSY_MS: u64 = 1;
 
+/// Most requests of one plugin in one VM that wait at once; a further one is answered as if its time were over.
+/// Each tick looks at all of them, which takes a tenth of a processor for so many.
+pub const WAITING_REQUESTS_MAX: usize = 4_096;
+
 /// Most waiting requests that one tick settles. Envoy 1.39 ends each request that was answered or resumed
 /// inside the end of the one before it, and some 300 of them use up V8's stack, which ends the VM. Other
 /// filters of the chain add frames of their own, so this is a tenth of that.

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use latchkey_key_feed::MonotonicMillis;
 
 use crate::host::RequestId;
+use crate::limits::WAITING_REQUESTS_MAX;
 
 /// The requests of one plugin that may not move on.
 #[derive(Default)]
@@ -22,6 +23,11 @@ struct Held {
 impl HeldRequests {
     pub(super) fn hold(&self, request: RequestId, until: MonotonicMillis) {
         self.0.borrow_mut().push(Held { request, until: Some(until) });
+    }
+
+    /// Whether as many wait as may.
+    pub(super) fn are_full(&self) -> bool {
+        self.0.borrow().len() >= WAITING_REQUESTS_MAX
     }
 
     /// The request may move on, or has ended.

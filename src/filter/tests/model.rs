@@ -115,6 +115,12 @@ impl Edge {
         self.request(id, &[(":path", "/"), ("authorization", &authorization)])
     }
 
+    /// Its client has gone.
+    pub(super) fn end(&mut self, id: u32) {
+        self.host.end(RequestId(id));
+        self.requests.remove(&RequestId(id));
+    }
+
     /// A part of its body arrives.
     pub(super) fn body(&self, id: u32) -> Flow {
         self.requests[&RequestId(id)].body()

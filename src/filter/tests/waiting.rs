@@ -5,7 +5,7 @@ use serde_json::json;
 use super::model::{Edge, authorization, least, with};
 use crate::filter::Flow;
 use crate::host::RequestId;
-use crate::limits::{IDLE_FIRST_MS, SETTLED_PER_TICK_MAX, TICK_BUSY_MS, TICK_MS};
+use crate::limits::{IDLE_FIRST_MS, SETTLED_PER_TICK_MAX, TICK_BUSY_MS, TICK_MS, WAITING_REQUESTS_MAX};
 use crate::metrics;
 use crate::table::sample_keys::{key, live};
 use crate::testing::HostCall;
@@ -73,6 +73,21 @@ fn a_tick_settles_few_of_those_who_wait_and_the_next_comes_soon() {
         let soon = if expected < waiting as usize { TICK_BUSY_MS } else { TICK_MS };
         assert_eq!(edge.host.tick_periods().last(), Some(&Duration::from_millis(soon)));
     }
+}
+
+#[test]
+fn whoever_comes_when_as_many_wait_as_may_is_told_to_come_back() {
+    let mut edge = Edge::new(&least());
+    let most = u32::try_from(WAITING_REQUESTS_MAX).unwrap();
+    for id in 1..=most {
+        assert_eq!(edge.good_request(id), Flow::Hold);
+    }
+    assert_eq!(edge.reply(most), None);
+    edge.good_request(most + 1);
+    assert_eq!(edge.reply(most + 1), Some((503, "latchkey_table_absent".to_owned())));
+    edge.end(1);
+    assert_eq!(edge.good_request(most + 2), Flow::Hold);
+    assert_eq!(edge.reply(most + 2), None, "there is room again");
 }
 
 #[test]
