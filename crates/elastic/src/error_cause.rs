@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use latchkey_effort::Overspent;
+use latchkey_budget::BudgetExceeded;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -195,16 +195,16 @@ impl Serialize for ErrorCause {
 
 /// A request that is too large by itself is the client's mistake (400). A request that comes at a bad time
 /// may be tried again (429, 503). Work that failed is the service's mistake (500).
-impl From<Overspent> for ErrorCause {
-    fn from(overspent: Overspent) -> Self {
-        let error_type = match overspent {
-            Overspent::Bytes { .. } | Overspent::Steps { .. } => ErrorType::IllegalArgument,
-            Overspent::Crowded => ErrorType::EsRejectedExecution,
-            Overspent::Failed => ErrorType::Exception,
-            Overspent::Gone | Overspent::Late => ErrorType::Timeout,
-            Overspent::Memory => ErrorType::CircuitBreaking,
+impl From<BudgetExceeded> for ErrorCause {
+    fn from(exceeded: BudgetExceeded) -> Self {
+        let error_type = match exceeded {
+            BudgetExceeded::Bytes { .. } | BudgetExceeded::Steps { .. } => ErrorType::IllegalArgument,
+            BudgetExceeded::Crowded => ErrorType::EsRejectedExecution,
+            BudgetExceeded::Failed => ErrorType::Exception,
+            BudgetExceeded::Gone | BudgetExceeded::Late => ErrorType::Timeout,
+            BudgetExceeded::Memory => ErrorType::CircuitBreaking,
         };
-        Self::new(error_type, overspent.to_string())
+        Self::new(error_type, exceeded.to_string())
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod feed;
 pub(crate) mod operations;
 pub(crate) mod tokens;
 
-use latchkey_effort::{Overspent, Payer};
+use latchkey_budget::{BudgetExceeded, Payer};
 use latchkey_key_feed::{KeyId, UnixMillis, whole_millis};
 
 use crate::lane::Cost;
@@ -319,7 +319,7 @@ pub fn record_work_limit(event: &CostEvent<'_>) {
         target: TARGET,
         outcome = "refused",
         reason = "work_limit",
-        limit = cost.overspent.map(Overspent::as_str),
+        limit = cost.exceeded.map(BudgetExceeded::as_str),
         lane,
         steps = cost.steps,
         bytes = cost.bytes,

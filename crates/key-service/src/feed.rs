@@ -19,7 +19,7 @@ pub(crate) mod shared_page;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use latchkey_effort::Payer;
+use latchkey_budget::Payer;
 use latchkey_key_feed::{Cursor, Epoch};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};

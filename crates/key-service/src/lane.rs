@@ -8,7 +8,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use latchkey_effort::{Allowance, Effort, Halt, HaltReason, Overspent, Payer, SharedMemory};
+use latchkey_budget::{
+    Allowance, Budget, BudgetExceeded, Cancellation, CancellationReason, Payer, SharedMemory,
+};
 use tokio::time::timeout;
 
 use crate::limits::work::WORK_WAIT_MAX;
@@ -43,11 +45,11 @@ pub struct Cost {
     /// From its turn to its end.
     pub took: Duration,
     /// Why it ended early, if it did.
-    pub overspent: Option<Overspent>,
+    pub exceeded: Option<BudgetExceeded>,
 }
 
 /// Tells work that its client is gone, unless the client has got an answer.
-struct Client(Halt);
+struct Client(Cancellation);
 
 impl Lane {
     /// A lane within these bounds. Its name is for metrics and the log.
@@ -76,7 +78,7 @@ impl Lane {
 
     /// A turn of which nothing is done.
     #[cfg(test)]
-    pub(crate) async fn take_turn(&self, payer: &Payer) -> Result<crate::turns::Turn, Overspent> {
+    pub(crate) async fn take_turn(&self, payer: &Payer) -> Result<crate::turns::Turn, BudgetExceeded> {
         self.turns.take(payer).await
     }
 
@@ -85,7 +87,7 @@ impl Lane {
     ///
     /// # Errors
     ///
-    /// Those of the work, and [`Overspent`] when it got no permit or took too long.
+    /// Those of the work, and [`BudgetExceeded`] when it got no permit or took too long.
     pub async fn run<T, E, F, G>(
         &self,
         payer: &Payer,
@@ -96,20 +98,20 @@ impl Lane {
     where
         G: FnOnce(&Cost) + Send + 'static,
         T: Send + 'static,
-        E: From<Overspent> + Send + 'static,
-        F: FnOnce(&mut Effort) -> Result<T, E> + Send + 'static,
+        E: From<BudgetExceeded> + Send + 'static,
+        F: FnOnce(&mut Budget) -> Result<T, E> + Send + 'static,
     {
         let turn = match self.turns.take(payer).await {
             Ok(turn) => turn,
-            Err(overspent) => {
-                tell(&Cost { overspent: Some(overspent), ..Cost::default() });
-                return Err(overspent.into());
+            Err(exceeded) => {
+                tell(&Cost { exceeded: Some(exceeded), ..Cost::default() });
+                return Err(exceeded.into());
             }
         };
         let begun = Instant::now();
-        let halt = Halt::default();
-        let client = Client(halt.clone());
-        let mut effort = Effort::new(self.bounds.allowance, halt, memory.holding(payer));
+        let cancellation = Cancellation::default();
+        let client = Client(cancellation.clone());
+        let mut budget = Budget::new(self.bounds.allowance, cancellation, memory.holding(payer));
         // Lines of the work go where those of its request go.
         let (log, span) = (tracing::dispatcher::get_default(Clone::clone), tracing::Span::current());
         let running = tokio::task::spawn_blocking(move || {
@@ -117,12 +119,12 @@ impl Lane {
             let work = || {
                 // The work owns everything that it changes, so a panic leaves nothing half done behind. The
                 // panic itself is in the log.
-                let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut effort)));
-                let has_failed = outcome.is_err().then_some(Overspent::Failed);
-                let outcome = outcome.unwrap_or_else(|_| Err(Overspent::Failed.into()));
-                let (steps, bytes) = (effort.steps(), effort.bytes_most());
-                let overspent = has_failed.or(effort.overspent());
-                tell(&Cost { steps, bytes, took: begun.elapsed(), overspent });
+                let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut budget)));
+                let has_failed = outcome.is_err().then_some(BudgetExceeded::Failed);
+                let outcome = outcome.unwrap_or_else(|_| Err(BudgetExceeded::Failed.into()));
+                let (steps, bytes) = (budget.steps(), budget.bytes_most());
+                let exceeded = has_failed.or(budget.exceeded());
+                tell(&Cost { steps, bytes, took: begun.elapsed(), exceeded });
                 outcome
             };
             tracing::dispatcher::with_default(&log, || span.in_scope(work))
@@ -130,10 +132,10 @@ impl Lane {
         match timeout(WORK_WAIT_MAX, running).await {
             Ok(Ok(outcome)) => outcome,
             // The service stops, so the work will not be done.
-            Ok(Err(_)) => Err(Overspent::Gone.into()),
+            Ok(Err(_)) => Err(BudgetExceeded::Gone.into()),
             Err(_) => {
-                client.0.stop(HaltReason::Late);
-                Err(Overspent::Late.into())
+                client.0.cancel(CancellationReason::Late);
+                Err(BudgetExceeded::Late.into())
             }
         }
     }
@@ -141,7 +143,7 @@ impl Lane {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.0.stop(HaltReason::Gone);
+        self.0.cancel(CancellationReason::Gone);
     }
 }
 

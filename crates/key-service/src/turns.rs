@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use latchkey_effort::{Overspent, Payer};
+use latchkey_budget::{BudgetExceeded, Payer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -74,8 +74,8 @@ impl Turns {
     ///
     /// # Errors
     ///
-    /// [`Overspent::Crowded`] when too many wait already, or it takes too long.
-    pub(crate) async fn take(&self, payer: &Payer) -> Result<Turn, Overspent> {
+    /// [`BudgetExceeded::Crowded`] when too many wait already, or it takes too long.
+    pub(crate) async fn take(&self, payer: &Payer) -> Result<Turn, BudgetExceeded> {
         let place = self.place(payer)?;
         let of_payer = self.payers.turns_of(payer, self.payer_max);
         let turns = async {
@@ -86,12 +86,12 @@ impl Turns {
             Ok((Ok(of_payer), Ok(of_all))) => {
                 Ok(Turn { _of_all: of_all, _of_payer: of_payer, _place: place })
             }
-            _ => Err(Overspent::Crowded),
+            _ => Err(BudgetExceeded::Crowded),
         }
     }
 
-    pub(super) fn place(&self, payer: &Payer) -> Result<Place, Overspent> {
-        let of_all = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Overspent::Crowded)?;
+    pub(super) fn place(&self, payer: &Payer) -> Result<Place, BudgetExceeded> {
+        let of_all = Arc::clone(&self.places).try_acquire_owned().map_err(|_| BudgetExceeded::Crowded)?;
         self.payers.take_place(payer, self.payer_max)?;
         Ok(Place { payer: payer.clone(), payers: Arc::clone(&self.payers), _of_all: of_all })
     }
@@ -104,11 +104,11 @@ impl Turns {
 }
 
 impl Payers {
-    fn take_place(&self, payer: &Payer, turns_max: usize) -> Result<(), Overspent> {
+    fn take_place(&self, payer: &Payer, turns_max: usize) -> Result<(), BudgetExceeded> {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let account = accounts.entry(payer.clone()).or_insert_with(|| Account::new(turns_max));
         if account.places_taken >= turns_max + WORK_WAITING_PER_PAYER_MAX {
-            return Err(Overspent::Crowded);
+            return Err(BudgetExceeded::Crowded);
         }
         account.places_taken += 1;
         Ok(())

@@ -19,5 +19,5 @@ pub mod vouching;
 
 /// What one question of a test may cost.
 #[cfg(test)]
-const QUESTION_ALLOWANCE: latchkey_effort::Allowance =
-    latchkey_effort::Allowance { steps: 32_000_000, bytes: 32 * 1024 * 1024 };
+const QUESTION_ALLOWANCE: latchkey_budget::Allowance =
+    latchkey_budget::Allowance { steps: 32_000_000, bytes: 32 * 1024 * 1024 };

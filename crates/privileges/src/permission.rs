@@ -13,7 +13,7 @@ mod denial;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use latchkey_effort::{Effort, Holding, Overspent};
+use latchkey_budget::{Budget, BudgetExceeded, Holding};
 use latchkey_elastic::wildcard::{NameSet, covers};
 
 use super::application_privilege::RegisteredPrivileges;
@@ -200,22 +200,22 @@ impl Permission {
         self.cluster.iter().filter_map(|privilege| privilege.reach(request, caller)).max()
     }
 
-    fn has_cluster(&self, asked: &ClusterPrivilege, effort: &mut Effort) -> Result<bool, Overspent> {
-        asked.is_covered_by(&self.cluster, effort)
+    fn has_cluster(&self, asked: &ClusterPrivilege, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
+        asked.is_covered_by(&self.cluster, budget)
     }
 
     /// The grants of an index privilege.
     fn index_holders(
         &self,
         asked: &IndexPrivilege,
-        effort: &mut Effort,
-    ) -> Result<IndexHolders<'_>, Overspent> {
+        budget: &mut Budget,
+    ) -> Result<IndexHolders<'_>, BudgetExceeded> {
         let mut holders = Vec::new();
         for actions in asked.actions().split() {
-            effort.spend(1 + actions.patterns() + self.indices.len())?;
+            budget.spend(1 + actions.patterns() + self.indices.len())?;
             let mut names = Vec::new();
             for grant in &self.indices {
-                if covers(&grant.actions.iter().map(AsRef::as_ref).collect::<Vec<_>>(), &actions, effort)? {
+                if covers(&grant.actions.iter().map(AsRef::as_ref).collect::<Vec<_>>(), &actions, budget)? {
                     names.push(&grant.names);
                 }
             }
@@ -230,18 +230,18 @@ impl Permission {
         application: &str,
         privilege: &str,
         registered: &RegisteredPrivileges,
-        effort: &mut Effort,
-    ) -> Result<Vec<&NameSet>, Overspent> {
-        effort.read(application.len() + privilege.len())?;
+        budget: &mut Budget,
+    ) -> Result<Vec<&NameSet>, BudgetExceeded> {
+        budget.read(application.len() + privilege.len())?;
         let asked_application = NameSet::new([application], []);
         let asked = match registered.actions(application, privilege) {
-            Some(actions) => patterns(actions.iter(), effort)?,
+            Some(actions) => patterns(actions.iter(), budget)?,
             None => NameSet::new([privilege], []),
         };
         let mut resources = Vec::new();
         for grant in &self.applications {
-            if covers(&[&grant.applications], &asked_application, effort)?
-                && covers(&[&grant.actions(application, registered, effort)?], &asked, effort)?
+            if covers(&[&grant.applications], &asked_application, budget)?
+                && covers(&[&grant.actions(application, registered, budget)?], &asked, budget)?
             {
                 resources.push(&grant.resources);
             }
@@ -253,19 +253,19 @@ impl Permission {
 /// The set of these patterns. Each is copied and read.
 fn patterns<'a>(
     texts: impl Iterator<Item = &'a String> + Clone,
-    effort: &mut Effort,
-) -> Result<NameSet, Overspent> {
+    budget: &mut Budget,
+) -> Result<NameSet, BudgetExceeded> {
     for text in texts.clone() {
-        effort.spend(STEPS_PER_PATTERN + text.len())?;
+        budget.spend(STEPS_PER_PATTERN + text.len())?;
     }
     Ok(NameSet::new(texts.map(String::as_str), []))
 }
 
 impl IndexHolders<'_> {
     /// Whether the grants that have some of the actions together have all names, for each pattern of actions.
-    fn have(&self, names: &NameSet, effort: &mut Effort) -> Result<bool, Overspent> {
+    fn have(&self, names: &NameSet, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
         for grants in &self.0 {
-            if !covers(grants, names, effort)? {
+            if !covers(grants, names, budget)? {
                 return Ok(false);
             }
         }
@@ -301,11 +301,11 @@ impl ApplicationGrant {
         &self,
         application: &str,
         registered: &RegisteredPrivileges,
-        effort: &mut Effort,
-    ) -> Result<NameSet, Overspent> {
-        effort.spend(self.privileges.len())?;
+        budget: &mut Budget,
+    ) -> Result<NameSet, BudgetExceeded> {
+        budget.spend(self.privileges.len())?;
         let named = self.privileges.iter().filter_map(|name| registered.actions(application, name));
-        patterns(self.privileges.iter().chain(named.flatten()), effort)
+        patterns(self.privileges.iter().chain(named.flatten()), budget)
     }
 }
 

@@ -9,7 +9,7 @@ mod names;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use latchkey_effort::{Effort, Overspent};
+use latchkey_budget::{Budget, BudgetExceeded};
 use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
 
 use super::caller::Caller;
@@ -143,9 +143,9 @@ impl ClusterPrivilege {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when that takes more effort to show than there is.
-    pub fn is_covered_by(&self, granted: &[Self], effort: &mut Effort) -> Result<bool, Overspent> {
-        effort.spend(granted.len())?;
+    /// [`BudgetExceeded`] when that takes more than the budget to show.
+    pub fn is_covered_by(&self, granted: &[Self], budget: &mut Budget) -> Result<bool, BudgetExceeded> {
+        budget.spend(granted.len())?;
         if granted.contains(self) {
             return Ok(true);
         }
@@ -154,7 +154,7 @@ impl ClusterPrivilege {
             .filter(|privilege| privilege.reach == KeyReach::All)
             .map(|privilege| &privilege.actions)
             .collect();
-        covers(&unconditional, &self.actions, effort)
+        covers(&unconditional, &self.actions, budget)
     }
 
     /// Whether it is one by which a caller can give a user any role.

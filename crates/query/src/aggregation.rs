@@ -13,8 +13,8 @@ mod terms;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use latchkey_effort::Effort;
-use latchkey_effort::json_len::value_len;
+use latchkey_budget::Budget;
+use latchkey_budget::json_len::value_len;
 use latchkey_elastic::ErrorCause;
 use serde_json::{Map, Value, json};
 
@@ -100,9 +100,9 @@ struct Left {
 }
 
 /// What one search may still cost.
-struct Budget<'e> {
+struct SearchBudget<'e> {
     left: &'e mut Left,
-    effort: &'e mut Effort,
+    work: &'e mut Budget,
 }
 
 /// The cost of visiting a bucket.
@@ -115,9 +115,9 @@ const COLLECTED_LEN: usize = 100;
 const ANSWERED_LEN: usize = 400;
 
 impl<'a> AggregationRun<'a> {
-    pub(super) fn new(aggregations: &'a [Aggregation], effort: &mut Effort) -> Result<Self, ErrorCause> {
+    pub(super) fn new(aggregations: &'a [Aggregation], work: &mut Budget) -> Result<Self, ErrorCause> {
         let mut left = Left { collected: COLLECTED_MAX, answered: BUCKETS_MAX };
-        let collectors = child_collectors(aggregations, &mut Budget { left: &mut left, effort })?;
+        let collectors = child_collectors(aggregations, &mut SearchBudget { left: &mut left, work })?;
         Ok(Self { collectors, left })
     }
 
@@ -125,29 +125,25 @@ impl<'a> AggregationRun<'a> {
     pub(super) fn collect<K: SearchableKey + ?Sized>(
         &mut self,
         key: &K,
-        effort: &mut Effort,
+        work: &mut Budget,
     ) -> Result<(), ErrorCause> {
-        let mut budget = Budget { left: &mut self.left, effort };
+        let mut budget = SearchBudget { left: &mut self.left, work };
         self.collectors.iter_mut().try_for_each(|collector| collector.collect(key, &mut budget))
     }
 
     /// The answer.
-    pub(super) fn into_json(
-        mut self,
-        typed_keys: TypedKeys,
-        effort: &mut Effort,
-    ) -> Result<Value, ErrorCause> {
-        let mut budget = Budget { left: &mut self.left, effort };
+    pub(super) fn into_json(mut self, typed_keys: TypedKeys, work: &mut Budget) -> Result<Value, ErrorCause> {
+        let mut budget = SearchBudget { left: &mut self.left, work };
         bucket::show_all(self.collectors, typed_keys, &mut budget).map(Value::Object)
     }
 }
 
 impl<'a> Collector<'a> {
-    fn new(aggregation: &'a Aggregation, budget: &mut Budget<'_>) -> Result<Self, ErrorCause> {
+    fn new(aggregation: &'a Aggregation, budget: &mut SearchBudget<'_>) -> Result<Self, ErrorCause> {
         let places =
             |count| -> Vec<Bucket<'a>> { std::iter::repeat_with(Bucket::default).take(count).collect() };
-        budget.effort.spend(STEPS_PER_VISIT)?;
-        budget.effort.hold(COLLECTED_LEN)?;
+        budget.work.spend(STEPS_PER_VISIT)?;
+        budget.work.hold(COLLECTED_LEN)?;
         budget.collect(aggregation.kind.places())?;
         let state = match &aggregation.kind {
             AggregationKind::Cardinality(_) => State::Distinct(HashSet::new()),
@@ -164,17 +160,17 @@ impl<'a> Collector<'a> {
     fn collect<K: SearchableKey + ?Sized>(
         &mut self,
         key: &K,
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<(), ErrorCause> {
         budget.visit()?;
         let children = self.aggregation.children.as_slice();
         match (&self.aggregation.kind, &mut self.state) {
             (AggregationKind::Cardinality(source), State::Distinct(terms)) => {
-                for term in source.terms(key, budget.effort)? {
+                for term in source.terms(key, budget.work)? {
                     let len = term.held_len();
-                    budget.effort.read(len)?;
+                    budget.work.read(len)?;
                     if terms.insert(term) {
-                        budget.effort.hold(len)?;
+                        budget.work.hold(len)?;
                         budget.collect(1)?;
                     }
                 }
@@ -184,7 +180,7 @@ impl<'a> Collector<'a> {
                 composite.collect(key, children, buckets, budget)
             }
             (AggregationKind::Filter(query), State::Single(bucket)) => {
-                if query.matches(key, budget.effort)? {
+                if query.matches(key, budget.work)? {
                     bucket.collect(key, children, budget)?;
                 }
                 Ok(())
@@ -193,7 +189,7 @@ impl<'a> Collector<'a> {
                 filters.collect(key, children, buckets, budget)
             }
             (AggregationKind::Missing(source), State::Single(bucket)) => {
-                if source.terms(key, budget.effort)?.is_empty() {
+                if source.terms(key, budget.work)?.is_empty() {
                     bucket.collect(key, children, budget)?;
                 }
                 Ok(())
@@ -205,7 +201,7 @@ impl<'a> Collector<'a> {
                 terms.collect(key, children, buckets, budget)
             }
             (AggregationKind::ValueCount(source), State::Count(count)) => {
-                *count += source.terms(key, budget.effort)?.len() as u64;
+                *count += source.terms(key, budget.work)?.len() as u64;
                 Ok(())
             }
             // A state is made for its kind.
@@ -223,7 +219,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn into_json(self, typed_keys: TypedKeys, budget: &mut Budget<'_>) -> Result<Value, ErrorCause> {
+    fn into_json(self, typed_keys: TypedKeys, budget: &mut SearchBudget<'_>) -> Result<Value, ErrorCause> {
         let children = self.aggregation.children.as_slice();
         let mut shown = match (&self.aggregation.kind, self.state) {
             (AggregationKind::Composite(composite), State::ByCombination(buckets)) => {
@@ -244,7 +240,7 @@ impl<'a> Collector<'a> {
             (_, State::ByCombination(_) | State::ByPlace(_) | State::ByTerm(_)) => Map::new(),
         };
         if let Some(meta) = &self.aggregation.meta {
-            budget.effort.hold(value_len(meta))?;
+            budget.work.hold(value_len(meta))?;
             shown.insert("meta".to_owned(), meta.clone());
         }
         Ok(Value::Object(shown))
@@ -297,11 +293,11 @@ impl Filters {
         key: &K,
         children: &'a [Aggregation],
         buckets: &mut [Bucket<'a>],
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<(), ErrorCause> {
         let mut is_other = true;
         for ((_, query), bucket) in self.queries.iter().zip(&mut *buckets) {
-            if query.matches(key, budget.effort)? {
+            if query.matches(key, budget.work)? {
                 is_other = false;
                 bucket.collect(key, children, budget)?;
             }
@@ -317,12 +313,12 @@ impl Filters {
         buckets: Vec<Bucket<'_>>,
         children: &[Aggregation],
         typed_keys: TypedKeys,
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<Map<String, Value>, ErrorCause> {
         let names = self.queries.iter().map(|(name, _)| name).chain(&self.other);
         let mut shown = Vec::new();
         for (name, bucket) in names.zip(buckets) {
-            budget.effort.hold(name.len())?;
+            budget.work.hold(name.len())?;
             let fields = bucket.into_json(Map::new(), children, typed_keys, budget)?;
             shown.push((name.clone(), Value::Object(fields)));
         }
@@ -330,21 +326,21 @@ impl Filters {
     }
 }
 
-impl Budget<'_> {
+impl SearchBudget<'_> {
     fn collect(&mut self, count: usize) -> Result<(), ErrorCause> {
         spend(&mut self.left.collected, count, || {
             format!("Aggregations collect more than [{COLLECTED_MAX}] buckets and distinct values")
         })?;
-        Ok(self.effort.hold(COLLECTED_LEN.saturating_mul(count))?)
+        Ok(self.work.hold(COLLECTED_LEN.saturating_mul(count))?)
     }
 
     fn visit(&mut self) -> Result<(), ErrorCause> {
-        Ok(self.effort.spend(STEPS_PER_VISIT)?)
+        Ok(self.work.spend(STEPS_PER_VISIT)?)
     }
 
     fn answer(&mut self) -> Result<(), ErrorCause> {
         spend(&mut self.left.answered, 1, || too_many_buckets(BUCKETS_MAX + 1))?;
-        Ok(self.effort.hold(ANSWERED_LEN)?)
+        Ok(self.work.hold(ANSWERED_LEN)?)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::ops::{Bound, RangeBounds};
 
-use latchkey_effort::{Effort, Overspent};
+use latchkey_budget::{Budget, BudgetExceeded};
 
 use super::SearchableKey;
 use super::field::{DateField, Field, TextField};
@@ -85,23 +85,23 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when that takes more effort than there is.
+    /// [`BudgetExceeded`] when that takes more than the budget.
     pub(super) fn matches<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
-        effort: &mut Effort,
-    ) -> Result<bool, Overspent> {
-        effort.spend(1)?;
+        budget: &mut Budget,
+    ) -> Result<bool, BudgetExceeded> {
+        budget.spend(1)?;
         Ok(match self {
-            Self::Bool(query) => return query.matches(key, effort),
+            Self::Bool(query) => return query.matches(key, budget),
             Self::Date(field, ranges) => field.of(key).is_some_and(|moment| ranges.contain(moment)),
             Self::Everything => true,
-            Self::Exists(field) => return field.exists(key, effort),
+            Self::Exists(field) => return field.exists(key, budget),
             Self::Ids(ids) => ids.contains(key.id()),
             Self::Invalidated(invalidated) => key.invalidation().is_some() == *invalidated,
             Self::Nothing => false,
             Self::Text(field, test) => {
-                return field.any(key, effort, &mut |text, effort| test.passes(text, effort));
+                return field.any(key, budget, &mut |text, budget| test.passes(text, budget));
             }
         })
     }
@@ -129,14 +129,18 @@ impl DateRanges {
 }
 
 impl BoolQuery {
-    fn matches<K: SearchableKey + ?Sized>(&self, key: &K, effort: &mut Effort) -> Result<bool, Overspent> {
+    fn matches<K: SearchableKey + ?Sized>(
+        &self,
+        key: &K,
+        budget: &mut Budget,
+    ) -> Result<bool, BudgetExceeded> {
         for query in &self.must {
-            if !query.matches(key, effort)? {
+            if !query.matches(key, budget)? {
                 return Ok(false);
             }
         }
         for query in &self.must_not {
-            if query.matches(key, effort)? {
+            if query.matches(key, budget)? {
                 return Ok(false);
             }
         }
@@ -145,7 +149,7 @@ impl BoolQuery {
             if missing == 0 {
                 break;
             }
-            missing -= usize::from(query.matches(key, effort)?);
+            missing -= usize::from(query.matches(key, budget)?);
         }
         Ok(missing == 0)
     }
@@ -157,15 +161,15 @@ impl TextTest {
         Self::OneOf(HashSet::from([text]))
     }
 
-    fn passes(&self, text: &str, effort: &mut Effort) -> Result<bool, Overspent> {
-        effort.read(text.len())?;
+    fn passes(&self, text: &str, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
+        budget.read(text.len())?;
         Ok(match self {
             Self::Near { text: expected, edits } => {
                 // An edit changes the length by one character at most, of four bytes at most.
                 if text.len().abs_diff(expected.len()) > 4 * edits {
                     return Ok(false);
                 }
-                effort.spend(text.len() * expected.len())?;
+                budget.spend(text.len() * expected.len())?;
                 strsim::osa_distance(text, expected) <= *edits
             }
             Self::OneOf(texts) => texts.contains(text),
@@ -174,10 +178,10 @@ impl TextTest {
                 let range = (from.as_ref().map(String::as_str), to.as_ref().map(String::as_str));
                 RangeBounds::<&str>::contains(&range, &text)
             }
-            Self::Wildcard(pattern) => return pattern.matches(text, effort),
+            Self::Wildcard(pattern) => return pattern.matches(text, budget),
             Self::InLowerCase(test) => {
-                effort.spend(text.len())?;
-                return test.passes(&text.to_lowercase(), effort);
+                budget.spend(text.len())?;
+                return test.passes(&text.to_lowercase(), budget);
             }
         })
     }

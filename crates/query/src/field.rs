@@ -14,7 +14,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use latchkey_effort::{Allowance, Effort, Overspent};
+use latchkey_budget::{Allowance, Budget, BudgetExceeded};
 use latchkey_elastic::ErrorCause;
 use serde_json::{Map, Value};
 
@@ -41,7 +41,7 @@ const NAMES: [&str; 9] = [
 const STEPS_PER_TERM: usize = 8;
 
 /// A test of a text.
-pub(super) type TestOfText<'a> = dyn FnMut(&str, &mut Effort) -> Result<bool, Overspent> + 'a;
+pub(super) type TestOfText<'a> = dyn FnMut(&str, &mut Budget) -> Result<bool, BudgetExceeded> + 'a;
 
 /// A field, by the type of its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,8 +130,8 @@ impl Field {
         }
         let pattern = super::wildcard::WildcardPattern::of_names(pattern);
         // The names are short and few.
-        let mut effort = Effort::alone(Allowance { steps: u64::MAX, bytes: 0 });
-        let mut is_meant = |name: &&&str| pattern.matches(name, &mut effort).unwrap_or(false);
+        let mut budget = Budget::alone(Allowance { steps: u64::MAX, bytes: 0 });
+        let mut is_meant = |name: &&&str| pattern.matches(name, &mut budget).unwrap_or(false);
         NAMES.iter().filter(&mut is_meant).filter_map(|name| Self::named(name).ok()).collect()
     }
 
@@ -139,13 +139,13 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when reading all of them takes more effort than there is.
+    /// [`BudgetExceeded`] when reading all of them takes more than the budget.
     pub(super) fn terms<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
-        effort: &mut Effort,
-    ) -> Result<BTreeSet<Term>, Overspent> {
-        effort.spend(1)?;
+        budget: &mut Budget,
+    ) -> Result<BTreeSet<Term>, BudgetExceeded> {
+        budget.spend(1)?;
         let mut terms = BTreeSet::new();
         match self {
             Self::Date(field) => terms.extend(field.of(key).map(Term::Number)),
@@ -153,9 +153,9 @@ impl Field {
                 terms.insert(Term::Boolean(key.invalidation().is_some()));
             }
             Self::Text(field) => {
-                field.any(key, effort, &mut |text, effort| {
-                    effort.spend(STEPS_PER_TERM)?;
-                    effort.read(text.len())?;
+                field.any(key, budget, &mut |text, budget| {
+                    budget.spend(STEPS_PER_TERM)?;
+                    budget.read(text.len())?;
                     terms.insert(Term::Text(text.to_owned()));
                     Ok(false)
                 })?;
@@ -168,16 +168,16 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when the search for one takes more effort than there is.
+    /// [`BudgetExceeded`] when the search for one takes more than the budget.
     pub(super) fn exists<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
-        effort: &mut Effort,
-    ) -> Result<bool, Overspent> {
+        budget: &mut Budget,
+    ) -> Result<bool, BudgetExceeded> {
         match self {
             Self::Date(field) => Ok(field.of(key).is_some()),
             Self::Invalidated => Ok(true),
-            Self::Text(field) => field.any(key, effort, &mut |_, _| Ok(true)),
+            Self::Text(field) => field.any(key, budget, &mut |_, _| Ok(true)),
         }
     }
 
@@ -209,20 +209,20 @@ impl TextField {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when reading the values, or the test, takes more effort than there is.
+    /// [`BudgetExceeded`] when reading the values, or the test, takes more than the budget.
     pub(super) fn any<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
-        effort: &mut Effort,
+        budget: &mut Budget,
         test: &mut TestOfText<'_>,
-    ) -> Result<bool, Overspent> {
+    ) -> Result<bool, BudgetExceeded> {
         match self {
-            Self::AllMetadata => any_value(key.metadata(), effort, test),
-            Self::Metadata(path) => any_at(key.metadata(), path, effort, test),
-            Self::Name => test(key.name(), effort),
-            Self::RealmName => test(key.realm_name(), effort),
-            Self::Type => test(key.key_type(), effort),
-            Self::Username => test(key.username(), effort),
+            Self::AllMetadata => any_value(key.metadata(), budget, test),
+            Self::Metadata(path) => any_at(key.metadata(), path, budget, test),
+            Self::Name => test(key.name(), budget),
+            Self::RealmName => test(key.realm_name(), budget),
+            Self::Type => test(key.key_type(), budget),
+            Self::Username => test(key.username(), budget),
         }
     }
 }
@@ -280,19 +280,19 @@ pub(super) fn truth(text: &str) -> Result<bool, ErrorCause> {
 /// The values at all depths of an object. Its depth is limited by the limit of bodies.
 fn any_value(
     object: &Map<String, Value>,
-    effort: &mut Effort,
+    budget: &mut Budget,
     test: &mut TestOfText<'_>,
-) -> Result<bool, Overspent> {
-    any_of(object.values(), effort, &mut |value, effort| any_below(value, effort, test))
+) -> Result<bool, BudgetExceeded> {
+    any_of(object.values(), budget, &mut |value, budget| any_below(value, budget, test))
 }
 
-fn any_below(value: &Value, effort: &mut Effort, test: &mut TestOfText<'_>) -> Result<bool, Overspent> {
+fn any_below(value: &Value, budget: &mut Budget, test: &mut TestOfText<'_>) -> Result<bool, BudgetExceeded> {
     match value {
         Value::Array(elements) => {
-            any_of(elements.iter(), effort, &mut |element, effort| any_below(element, effort, test))
+            any_of(elements.iter(), budget, &mut |element, budget| any_below(element, budget, test))
         }
-        Value::Object(object) => any_value(object, effort, test),
-        leaf => passes(leaf, effort, test),
+        Value::Object(object) => any_value(object, budget, test),
+        leaf => passes(leaf, budget, test),
     }
 }
 
@@ -300,20 +300,20 @@ fn any_below(value: &Value, effort: &mut Effort, test: &mut TestOfText<'_>) -> R
 fn any_at(
     object: &Map<String, Value>,
     path: &str,
-    effort: &mut Effort,
+    budget: &mut Budget,
     test: &mut TestOfText<'_>,
-) -> Result<bool, Overspent> {
-    effort.read(path.len())?;
+) -> Result<bool, BudgetExceeded> {
+    budget.read(path.len())?;
     if let Some(value) = object.get(path)
-        && any_element(value, effort, test)?
+        && any_element(value, budget, test)?
     {
         return Ok(true);
     }
     for (dot, _) in path.match_indices('.') {
-        effort.read(dot)?;
+        budget.read(dot)?;
         let (name, rest) = (path.get(..dot).unwrap_or_default(), path.get(dot + 1..).unwrap_or_default());
         if let Some(value) = object.get(name)
-            && any_inside(value, rest, effort, test)?
+            && any_inside(value, rest, budget, test)?
         {
             return Ok(true);
         }
@@ -325,49 +325,53 @@ fn any_at(
 fn any_inside(
     value: &Value,
     path: &str,
-    effort: &mut Effort,
+    budget: &mut Budget,
     test: &mut TestOfText<'_>,
-) -> Result<bool, Overspent> {
+) -> Result<bool, BudgetExceeded> {
     match value {
-        Value::Object(object) => any_at(object, path, effort, test),
+        Value::Object(object) => any_at(object, path, budget, test),
         Value::Array(elements) => {
-            any_of(elements.iter(), effort, &mut |element, effort| any_inside(element, path, effort, test))
+            any_of(elements.iter(), budget, &mut |element, budget| any_inside(element, path, budget, test))
         }
         _ => Ok(false),
     }
 }
 
 /// A value, or the elements of an array, but nothing inside of objects.
-fn any_element(value: &Value, effort: &mut Effort, test: &mut TestOfText<'_>) -> Result<bool, Overspent> {
+fn any_element(
+    value: &Value,
+    budget: &mut Budget,
+    test: &mut TestOfText<'_>,
+) -> Result<bool, BudgetExceeded> {
     match value {
         Value::Array(elements) => {
-            any_of(elements.iter(), effort, &mut |element, effort| any_element(element, effort, test))
+            any_of(elements.iter(), budget, &mut |element, budget| any_element(element, budget, test))
         }
         Value::Object(_) => Ok(false),
-        leaf => passes(leaf, effort, test),
+        leaf => passes(leaf, budget, test),
     }
 }
 
 /// Whether one of the values passes; each is charged.
 fn any_of<'a>(
     values: impl Iterator<Item = &'a Value>,
-    effort: &mut Effort,
-    test: &mut dyn FnMut(&'a Value, &mut Effort) -> Result<bool, Overspent>,
-) -> Result<bool, Overspent> {
+    budget: &mut Budget,
+    test: &mut dyn FnMut(&'a Value, &mut Budget) -> Result<bool, BudgetExceeded>,
+) -> Result<bool, BudgetExceeded> {
     for value in values {
-        effort.spend(1)?;
-        if test(value, effort)? {
+        budget.spend(1)?;
+        if test(value, budget)? {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn passes(leaf: &Value, effort: &mut Effort, test: &mut TestOfText<'_>) -> Result<bool, Overspent> {
+fn passes(leaf: &Value, budget: &mut Budget, test: &mut TestOfText<'_>) -> Result<bool, BudgetExceeded> {
     match leaf {
-        Value::String(text) => test(text, effort),
-        Value::Bool(value) => test(if *value { "true" } else { "false" }, effort),
-        Value::Number(number) => test(&number.to_string(), effort),
+        Value::String(text) => test(text, budget),
+        Value::Bool(value) => test(if *value { "true" } else { "false" }, budget),
+        Value::Number(number) => test(&number.to_string(), budget),
         Value::Null | Value::Array(_) | Value::Object(_) => Ok(false),
     }
 }

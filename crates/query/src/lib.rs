@@ -14,7 +14,7 @@
 //! ```
 //! use latchkey_key_feed::UnixMillis;
 //! use latchkey_elastic::content::Node;
-//! use latchkey_effort::{Allowance, Effort};
+//! use latchkey_budget::{Allowance, Budget};
 //! use latchkey_query::{SearchRequest, SearchableKey, TypedKeys};
 //! use serde_json::{Map, Value, json};
 //!
@@ -38,8 +38,8 @@
 //! request.check()?;
 //! let search = request.into_search()?;
 //! let keys = [Key("a", Map::new()), Key("b", Map::new())];
-//! let mut effort = Effort::alone(Allowance { steps: 1_000, bytes: 100_000 });
-//! let result = search.run(&keys, TypedKeys::Plain, &mut effort)?;
+//! let mut budget = Budget::alone(Allowance { steps: 1_000, bytes: 100_000 });
+//! let result = search.run(&keys, TypedKeys::Plain, &mut budget)?;
 //! assert_eq!((result.total, result.hits.len()), (2, 1));
 //! assert_eq!(result.hits[0].key.id(), "a");
 //! assert_eq!(result.hits[0].sort_values, [json!(1_767_225_600_000_u64)]);
@@ -58,7 +58,7 @@ mod request;
 mod sort;
 mod wildcard;
 
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_elastic::ErrorCause;
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
@@ -144,12 +144,12 @@ impl Search {
     ///
     /// `illegal_argument_exception` when the aggregations make more buckets than one answer may hold, when
     /// the keys up to the end of the page are longer than one answer may be, and when all of it takes more
-    /// effort than there is.
+    /// than the budget.
     pub fn run<I>(
         &self,
         keys: I,
         typed_keys: TypedKeys,
-        effort: &mut Effort,
+        budget: &mut Budget,
     ) -> Result<SearchResult<I::Item>, ErrorCause>
     where
         I: IntoIterator<Item: SearchableKey>,
@@ -157,29 +157,29 @@ impl Search {
         let mut total = 0_u64;
         let mut page = Page::new(self.from, self.size);
         let aggregations = self.aggregations.as_deref();
-        let mut aggregations = aggregations.map(|all| AggregationRun::new(all, effort)).transpose()?;
+        let mut aggregations = aggregations.map(|all| AggregationRun::new(all, budget)).transpose()?;
         for (position, key) in keys.into_iter().enumerate() {
-            effort.spend(STEPS_PER_KEY)?;
-            if !self.query.matches(&key, effort)? {
+            budget.spend(STEPS_PER_KEY)?;
+            if !self.query.matches(&key, budget)? {
                 continue;
             }
             total += 1;
             if let Some(run) = &mut aggregations {
-                run.collect(&key, effort)?;
+                run.collect(&key, budget)?;
             }
             let mut values = Vec::with_capacity(self.sort.len());
             for field in &self.sort {
-                values.push(field.value_of(&key, position, effort)?);
+                values.push(field.value_of(&key, position, budget)?);
             }
             if self.after.as_ref().is_none_or(|after| values > *after) {
-                page.offer(values, key, effort)?;
+                page.offer(values, key, budget)?;
             }
         }
         let show = |values: &[OrderedValue]| {
             self.sort.iter().zip(values).map(|(field, value)| field.show(value)).collect()
         };
         let hits = page.into_hits(show);
-        let aggregations = aggregations.map(|run| run.into_json(typed_keys, effort)).transpose()?;
+        let aggregations = aggregations.map(|run| run.into_json(typed_keys, budget)).transpose()?;
         Ok(SearchResult { total, hits, aggregations })
     }
 }

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_elastic::ErrorCause;
 
 use super::limits::HITS_LEN_MAX;
@@ -39,29 +39,29 @@ impl<K: SearchableKey> Page<K> {
     /// # Errors
     ///
     /// `illegal_argument_exception` when the kept ones become longer than [`HITS_LEN_MAX`], or take more
-    /// effort than there is.
+    /// than the budget.
     pub(super) fn offer(
         &mut self,
         values: Vec<OrderedValue>,
         key: K,
-        effort: &mut Effort,
+        budget: &mut Budget,
     ) -> Result<(), ErrorCause> {
         let values_len: usize = values.iter().map(OrderedValue::held_len).sum();
         // A comparison in each level of the heap reads both texts as far as they are equal.
         let levels = self.kept.len().max(1).ilog2() as usize + 1;
-        effort.spend(levels)?;
-        effort.read(levels * values_len)?;
+        budget.spend(levels)?;
+        budget.read(levels * values_len)?;
         let held_len = values_len + key.held_len();
         let candidate = Candidate { values, key, held_len };
         if self.kept.len() < self.window {
-            effort.hold(held_len)?;
+            budget.hold(held_len)?;
             self.len = self.len.saturating_add(candidate.key.written_len());
             self.kept.push(candidate);
         } else if let Some(mut last) = self.kept.peek_mut()
             && candidate < *last
         {
-            effort.hold(held_len)?;
-            effort.release(last.held_len);
+            budget.hold(held_len)?;
+            budget.release(last.held_len);
             self.len = self.len.saturating_sub(last.key.written_len());
             self.len = self.len.saturating_add(candidate.key.written_len());
             *last = candidate;

@@ -10,7 +10,7 @@ mod request;
 
 use std::cmp::Reverse;
 
-use latchkey_effort::{Effort, Overspent};
+use latchkey_budget::{Budget, BudgetExceeded};
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::{Node, NodeValue};
 use serde_json::Value;
@@ -76,17 +76,17 @@ impl SortField {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when reading it takes more effort than there is.
+    /// [`BudgetExceeded`] when reading it takes more than the budget.
     pub(super) fn value_of<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
         position: usize,
-        effort: &mut Effort,
-    ) -> Result<OrderedValue, Overspent> {
+        budget: &mut Budget,
+    ) -> Result<OrderedValue, BudgetExceeded> {
         let term = match &self.source {
             SortSource::Position => Some(Term::Number(i64::try_from(position).unwrap_or(i64::MAX))),
             SortSource::Field(field) => {
-                let mut terms = field.terms(key, effort)?;
+                let mut terms = field.terms(key, budget)?;
                 let term = if self.takes_greatest { terms.pop_last() } else { terms.pop_first() };
                 // Elasticsearch sorts booleans as the numbers 0 and 1.
                 term.map(

@@ -8,7 +8,7 @@ mod refusals;
 mod sorting;
 mod syntax;
 
-use latchkey_effort::{Allowance, Effort};
+use latchkey_budget::{Allowance, Budget};
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::Node;
 use latchkey_key_feed::UnixMillis;
@@ -86,8 +86,8 @@ impl SearchableKey for TestKey {
 }
 
 /// What one search may cost.
-fn effort() -> Effort {
-    Effort::alone(SEARCH_ALLOWANCE)
+fn budget() -> Budget {
+    Budget::alone(SEARCH_ALLOWANCE)
 }
 
 /// In the order of the index.
@@ -130,7 +130,7 @@ fn prepare(body: &str) -> Result<Search, ErrorCause> {
 #[track_caller]
 fn search(body: &str) -> SearchResult<TestKey> {
     let search = prepare(body).unwrap_or_else(|error| panic!("{body}: {error:?}"));
-    search.run(keys(), TypedKeys::Plain, &mut effort()).unwrap()
+    search.run(keys(), TypedKeys::Plain, &mut budget()).unwrap()
 }
 
 /// The ids on the page, in order.

@@ -1,6 +1,6 @@
 //! Patterns in which `*` matches any text and `?` one character.
 
-use latchkey_effort::{Effort, Overspent};
+use latchkey_budget::{Budget, BudgetExceeded};
 use latchkey_elastic::ErrorCause;
 
 use super::limits::PATTERN_LEN_MAX;
@@ -54,13 +54,13 @@ impl WildcardPattern {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when that takes more effort than there is.
-    pub(super) fn matches(&self, text: &str, effort: &mut Effort) -> Result<bool, Overspent> {
+    /// [`BudgetExceeded`] when that takes more than the budget.
+    pub(super) fn matches(&self, text: &str, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
         let mut pieces = self.0.as_slice();
         let mut chars = text.chars();
         let mut retry: Option<(&[Piece], std::str::Chars<'_>)> = None;
         loop {
-            effort.spend(1)?;
+            budget.spend(1)?;
             match (pieces.split_first(), chars.clone().next()) {
                 (Some((Piece::Any, after)), _) => {
                     retry = Some((after, chars.clone()));
@@ -97,7 +97,7 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latchkey_effort::Allowance;
+    use latchkey_budget::Allowance;
 
     #[test]
     fn a_star_is_any_text_and_a_question_mark_one_character() {
@@ -120,23 +120,23 @@ mod tests {
             (r"a\", r"a\", true),
         ];
         for (pattern, text, expected) in rows {
-            let matches = WildcardPattern::parse(pattern).unwrap().matches(text, &mut effort(1_000));
+            let matches = WildcardPattern::parse(pattern).unwrap().matches(text, &mut budget(1_000));
             assert_eq!(matches, Ok(expected), "{pattern} {text}");
         }
     }
 
-    fn effort(steps: u64) -> Effort {
-        Effort::alone(Allowance { steps, bytes: 0 })
+    fn budget(steps: u64) -> Budget {
+        Budget::alone(Allowance { steps, bytes: 0 })
     }
 
     #[test]
     fn a_long_text_costs_what_it_takes_to_compare() {
         let text = "a".repeat(900_000);
         let plain = WildcardPattern::parse("*b*").unwrap();
-        assert_eq!(plain.matches(&text, &mut effort(2_000_000)), Ok(false));
+        assert_eq!(plain.matches(&text, &mut budget(2_000_000)), Ok(false));
         let hostile = WildcardPattern::parse(&format!("*{}b*", "a".repeat(900))).unwrap();
-        let outcome = hostile.matches(&text, &mut effort(2_000_000));
-        assert_eq!(outcome, Err(Overspent::Steps { steps_max: 2_000_000 }));
+        let outcome = hostile.matches(&text, &mut budget(2_000_000));
+        assert_eq!(outcome, Err(BudgetExceeded::Steps { steps_max: 2_000_000 }));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use latchkey_effort::{Effort, Overspent};
+use latchkey_budget::{Budget, BudgetExceeded};
 
 use super::{Meaning, NameSet, Part, Wildcard};
 
@@ -26,19 +26,19 @@ const COMPARISONS_PER_STEP: usize = 16;
 ///
 /// # Errors
 ///
-/// [`Overspent`] when that takes more effort to show than there is.
-pub fn covers(grants: &[&NameSet], asked: &NameSet, effort: &mut Effort) -> Result<bool, Overspent> {
+/// [`BudgetExceeded`] when that takes more than the budget to show.
+pub fn covers(grants: &[&NameSet], asked: &NameSet, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
     for pattern in &asked.includes {
         let is_covered = match pattern.only_name() {
             Some(name) => {
                 let excludes = asked.excludes.iter();
                 let patterns = grants.iter().flat_map(|grant| grant.includes.iter().chain(&grant.excludes));
-                charge_comparisons(&name, patterns.chain(excludes.clone()), effort)?;
+                charge_comparisons(&name, patterns.chain(excludes.clone()), budget)?;
                 excludes.clone().any(|exclude| exclude.matches(&name))
                     || grants.iter().any(|grant| grant.contains(&name))
             }
-            None => match Question::new(grants, pattern, &asked.excludes, effort)? {
-                Some(question) => question.is_covered(effort)?,
+            None => match Question::new(grants, pattern, &asked.excludes, budget)? {
+                Some(question) => question.is_covered(budget)?,
                 None => false,
             },
         };
@@ -52,11 +52,11 @@ pub fn covers(grants: &[&NameSet], asked: &NameSet, effort: &mut Effort) -> Resu
 fn charge_comparisons<'a>(
     name: &str,
     patterns: impl Iterator<Item = &'a Wildcard>,
-    effort: &mut Effort,
-) -> Result<(), Overspent> {
-    effort.read(name.len())?;
+    budget: &mut Budget,
+) -> Result<(), BudgetExceeded> {
+    budget.read(name.len())?;
     for pattern in patterns {
-        effort.spend(STEPS_PER_COMPARISON + name.len() * pattern.text.len() / COMPARISONS_PER_STEP)?;
+        budget.spend(STEPS_PER_COMPARISON + name.len() * pattern.text.len() / COMPARISONS_PER_STEP)?;
     }
     Ok(())
 }
@@ -101,31 +101,31 @@ impl<'a> Question<'a> {
         grants: &[&'a NameSet],
         asked: &'a Wildcard,
         asked_excludes: &'a [Wildcard],
-        effort: &mut Effort,
-    ) -> Result<Option<Self>, Overspent> {
+        budget: &mut Budget,
+    ) -> Result<Option<Self>, BudgetExceeded> {
         let Meaning::Parts(asked) = &asked.meaning else { return Ok(None) };
         let mut understood_grants = Vec::new();
         for grant in grants {
-            effort.spend(STEPS_PER_POSITION * (grant.includes.len() + grant.excludes.len() + 1))?;
+            budget.spend(STEPS_PER_POSITION * (grant.includes.len() + grant.excludes.len() + 1))?;
             let excludes = understood(&grant.excludes);
             if excludes.len() < grant.excludes.len() {
                 return Ok(None);
             }
             understood_grants.push(Grant { includes: understood(&grant.includes), excludes });
         }
-        effort.spend(STEPS_PER_POSITION * (asked_excludes.len() + 1))?;
+        budget.spend(STEPS_PER_POSITION * (asked_excludes.len() + 1))?;
         let asked_excludes = understood(asked_excludes);
         Ok(Some(Self { asked: vec![asked], asked_excludes, grants: understood_grants }))
     }
 
-    fn is_covered(&self, effort: &mut Effort) -> Result<bool, Overspent> {
+    fn is_covered(&self, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
         let mut held = 0;
-        let is_covered = self.meets_no_counterexample(effort, &mut held);
-        effort.release(held);
+        let is_covered = self.meets_no_counterexample(budget, &mut held);
+        budget.release(held);
         is_covered
     }
 
-    fn meets_no_counterexample(&self, effort: &mut Effort, held: &mut usize) -> Result<bool, Overspent> {
+    fn meets_no_counterexample(&self, budget: &mut Budget, held: &mut usize) -> Result<bool, BudgetExceeded> {
         let start = self.start();
         let mut seen = HashSet::from([start.clone()]);
         let mut waiting = vec![start];
@@ -137,9 +137,9 @@ impl<'a> Question<'a> {
                 continue;
             }
             for char in self.next_chars(&state) {
-                let next = self.step(&state, char, effort)?;
+                let next = self.step(&state, char, budget)?;
                 let len = 2 * next.len();
-                effort.hold(len)?;
+                budget.hold(len)?;
                 *held += len;
                 if seen.insert(next.clone()) {
                     waiting.push(next);
@@ -163,10 +163,10 @@ impl<'a> Question<'a> {
     }
 
     /// The state after one more character.
-    fn step(&self, state: &State, char: Option<char>, effort: &mut Effort) -> Result<State, Overspent> {
-        let mut step = |patterns: &[&[Part]], all: &[Positions]| -> Result<Vec<Positions>, Overspent> {
+    fn step(&self, state: &State, char: Option<char>, budget: &mut Budget) -> Result<State, BudgetExceeded> {
+        let mut step = |patterns: &[&[Part]], all: &[Positions]| -> Result<Vec<Positions>, BudgetExceeded> {
             let positions: usize = all.iter().map(|positions| positions.len() + 1).sum();
-            effort.spend(STEPS_PER_POSITION * positions)?;
+            budget.spend(STEPS_PER_POSITION * positions)?;
             Ok(patterns.iter().zip(all).map(|(parts, from)| advance(parts, from, char)).collect())
         };
         Ok(State {
@@ -179,7 +179,7 @@ impl<'a> Question<'a> {
                 .map(|(grant, (includes, excludes))| {
                     Ok((step(&grant.includes, includes)?, step(&grant.excludes, excludes)?))
                 })
-                .collect::<Result<_, Overspent>>()?,
+                .collect::<Result<_, BudgetExceeded>>()?,
         })
     }
 

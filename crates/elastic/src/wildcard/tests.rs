@@ -1,4 +1,4 @@
-use latchkey_effort::{Allowance, Effort, Overspent};
+use latchkey_budget::{Allowance, Budget, BudgetExceeded};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use super::*;
 const QUESTION_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, bytes: 32 * 1024 * 1024 };
 
 fn covers(grants: &[&NameSet], asked: &NameSet) -> bool {
-    super::covers(grants, asked, &mut Effort::alone(QUESTION_ALLOWANCE)).unwrap()
+    super::covers(grants, asked, &mut Budget::alone(QUESTION_ALLOWANCE)).unwrap()
 }
 
 /// All texts over `abc` of up to five characters. No pattern of the tests names `c`, so it stands for all
@@ -179,10 +179,16 @@ fn gives_up_on_hostile_patterns() {
     let hostile: Vec<String> = (0..40).map(|n| format!("*a{}*b*", "?".repeat(n))).collect();
     let grant = NameSet::new(hostile.iter().map(String::as_str), []);
     let asked = NameSet::new(["*a*b*a*b*a"], []);
-    let mut effort = Effort::alone(Allowance { steps: 1_000_000, bytes: usize::MAX });
-    assert_eq!(super::covers(&[&grant], &asked, &mut effort), Err(Overspent::Steps { steps_max: 1_000_000 }));
-    let mut effort = Effort::alone(Allowance { steps: u64::MAX, bytes: 100_000 });
-    assert_eq!(super::covers(&[&grant], &asked, &mut effort), Err(Overspent::Bytes { bytes_max: 100_000 }));
+    let mut budget = Budget::alone(Allowance { steps: 1_000_000, bytes: usize::MAX });
+    assert_eq!(
+        super::covers(&[&grant], &asked, &mut budget),
+        Err(BudgetExceeded::Steps { steps_max: 1_000_000 })
+    );
+    let mut budget = Budget::alone(Allowance { steps: u64::MAX, bytes: 100_000 });
+    assert_eq!(
+        super::covers(&[&grant], &asked, &mut budget),
+        Err(BudgetExceeded::Bytes { bytes_max: 100_000 })
+    );
 }
 
 // Reading patterns costs too: many patterns that are never run, and names that nothing is granted for.
@@ -197,8 +203,8 @@ fn whatever_is_looked_at_is_charged() {
         (vec![], NameSet::new(["a"], []), 1),
         (vec![], NameSet::new(["a*"], []), 1),
     ] {
-        let mut effort = Effort::alone(QUESTION_ALLOWANCE);
-        super::covers(&grants, &asked, &mut effort).unwrap();
-        assert!(effort.steps() >= least, "{asked:?} {}", effort.steps());
+        let mut budget = Budget::alone(QUESTION_ALLOWANCE);
+        super::covers(&grants, &asked, &mut budget).unwrap();
+        assert!(budget.steps() >= least, "{asked:?} {}", budget.steps());
     }
 }

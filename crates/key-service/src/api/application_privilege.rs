@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::content::{Member, Node, Token};
 use latchkey_elastic::{ErrorCause, ValidationProblems};
@@ -76,7 +76,7 @@ pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
         names: (!names.is_empty()).then(|| names.clone()),
     };
     let store = call.store.clone();
-    let write = move |effort: &mut Effort| write_all(store.scan_privileges(&filter), effort);
+    let write = move |budget: &mut Budget| write_all(store.scan_privileges(&filter), budget);
     let (answer, has_any) = call.search(write).await?;
     let is_missing = !names.is_empty() && !has_any;
     Ok(answer.with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }))
@@ -85,9 +85,9 @@ pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
 /// Writes privileges as they come, which is in the order of their applications.
 fn write_all(
     mut privileges: Scan<ApplicationPrivilege>,
-    effort: &mut Effort,
+    budget: &mut Budget,
 ) -> Result<(WrittenAnswer, bool), ApiError> {
-    let mut text = AnswerText::new(effort);
+    let mut text = AnswerText::new(budget);
     let mut latest: Option<String> = None;
     while let Some(privilege) = privileges.blocking_next() {
         let privilege = privilege?;

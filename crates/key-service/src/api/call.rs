@@ -18,7 +18,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::{Node, missing_body};
 use latchkey_key_feed::UnixMillis;
@@ -199,8 +199,8 @@ impl Incoming<RequestBody> {
             return read();
         }
         let service = &self.service.0;
-        let reading = move |effort: &mut Effort| {
-            effort.read(len)?;
+        let reading = move |budget: &mut Budget| {
+            budget.read(len)?;
             read()
         };
         work(service, &service.workshop.questions, &self.authenticated, reading).await
@@ -301,11 +301,11 @@ impl Allowed {
     ///
     /// # Errors
     ///
-    /// Those of the work, and [`Overspent`](latchkey_effort::Overspent) when it is not done.
+    /// Those of the work, and [`BudgetExceeded`](latchkey_budget::BudgetExceeded) when it is not done.
     pub(super) async fn search<T, F>(&self, search: F) -> Result<T, ApiError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Effort) -> Result<T, ApiError> + Send + 'static,
+        F: FnOnce(&mut Budget) -> Result<T, ApiError> + Send + 'static,
     {
         work(self, &self.workshop.searches, &self.authenticated, search).await
     }
@@ -318,7 +318,7 @@ impl Allowed {
     pub(super) async fn question<T, F>(&self, question: F) -> Result<T, ApiError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Effort) -> Result<T, ApiError> + Send + 'static,
+        F: FnOnce(&mut Budget) -> Result<T, ApiError> + Send + 'static,
     {
         work(self, &self.workshop.questions, &self.authenticated, question).await
     }
@@ -327,13 +327,13 @@ impl Allowed {
     ///
     /// # Errors
     ///
-    /// [`Overspent`](latchkey_effort::Overspent) when it is not written.
+    /// [`BudgetExceeded`](latchkey_budget::BudgetExceeded) when it is not written.
     pub(super) async fn write_answer<T>(&self, status: StatusCode, answer: T) -> Result<Response, ApiError>
     where
         T: Serialize + Send + 'static,
     {
-        let write = move |effort: &mut Effort| {
-            let mut text = AnswerText::new(effort);
+        let write = move |budget: &mut Budget| {
+            let mut text = AnswerText::new(budget);
             text.push_json(&answer)?;
             Ok(text.finish())
         };

@@ -15,7 +15,7 @@ use axum::response::IntoResponse as _;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use latchkey_effort::{Holding, Payer};
+use latchkey_budget::{Holding, Payer};
 use tracing::Instrument as _;
 
 use crate::api::error::ApiError;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_elastic::content::Node;
 use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_privileges::cluster_request::{ClusterRequest, DELETE_ROLE, GET_ROLES, PUT_ROLE};
@@ -42,9 +42,9 @@ pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
         .collect();
     let is_for_all = names.is_empty();
     let store = call.store.clone();
-    let write = move |effort: &mut Effort| {
+    let write = move |budget: &mut Budget| {
         let mut roles = store.scan_roles((!names.is_empty()).then_some(names.as_slice()));
-        let mut shown = Members::begin(reserved, effort)?;
+        let mut shown = Members::begin(reserved, budget)?;
         while let Some(role) = roles.blocking_next() {
             let (name, role) = role?;
             shown.push(&name, &role)?;

@@ -19,7 +19,7 @@ pub(super) use put::put;
 
 use std::fmt;
 
-use latchkey_effort::Payer;
+use latchkey_budget::Payer;
 use latchkey_elastic::content::{Member, Node};
 use latchkey_elastic::{ErrorCause, ErrorType};
 

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use latchkey_effort::Payer;
+use latchkey_budget::Payer;
 use latchkey_key_feed::Cursor;
 use tokio::time::{Instant, sleep, sleep_until};
 

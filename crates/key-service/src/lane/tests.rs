@@ -25,14 +25,14 @@ fn endless(
     lane: &Arc<Lane>,
     name: &str,
     begun: &mpsc::Sender<String>,
-) -> tokio::task::JoinHandle<Result<(), Overspent>> {
+) -> tokio::task::JoinHandle<Result<(), BudgetExceeded>> {
     let (lane, payer, name, begun) = (Arc::clone(lane), payer(name), name.to_owned(), begun.clone());
     tokio::spawn(async move {
         let memory = SharedMemory::new(0, 0);
-        let work = move |effort: &mut Effort| {
+        let work = move |budget: &mut Budget| {
             begun.send(name).unwrap();
             loop {
-                effort.spend(1)?;
+                budget.spend(1)?;
                 std::thread::yield_now();
             }
         };
@@ -84,12 +84,12 @@ async fn whoever_finds_no_place_is_refused_at_once() {
     let memory = SharedMemory::new(0, 0);
     let (told, cost) = mpsc::channel();
     let tell = move |cost: &Cost| told.send(*cost).unwrap();
-    let outcome = lane.run(&payer("ann"), &memory, |_| Ok::<_, Overspent>(1), tell).await;
-    assert_eq!(outcome, Err(Overspent::Crowded));
-    assert_eq!(cost.recv().unwrap().overspent, Some(Overspent::Crowded));
-    assert_eq!(lane.run(&payer("bob"), &memory, |_| Ok::<_, Overspent>(2), |_| ()).await, Ok(2));
+    let outcome = lane.run(&payer("ann"), &memory, |_| Ok::<_, BudgetExceeded>(1), tell).await;
+    assert_eq!(outcome, Err(BudgetExceeded::Crowded));
+    assert_eq!(cost.recv().unwrap().exceeded, Some(BudgetExceeded::Crowded));
+    assert_eq!(lane.run(&payer("bob"), &memory, |_| Ok::<_, BudgetExceeded>(2), |_| ()).await, Ok(2));
     drop(places);
-    assert_eq!(lane.run(&payer("ann"), &memory, |_| Ok::<_, Overspent>(3), |_| ()).await, Ok(3));
+    assert_eq!(lane.run(&payer("ann"), &memory, |_| Ok::<_, BudgetExceeded>(3), |_| ()).await, Ok(3));
     assert!(lane.turns.are_idle(), "whoever has nothing to do is forgotten");
 }
 
@@ -99,30 +99,30 @@ async fn work_that_panics_has_failed_and_its_turn_is_free() {
     let lane = lane();
     let memory = SharedMemory::new(0, 0);
     let (told, cost) = mpsc::channel();
-    let work = |effort: &mut Effort| -> Result<(), Overspent> {
-        effort.spend(3)?;
+    let work = |budget: &mut Budget| -> Result<(), BudgetExceeded> {
+        budget.spend(3)?;
         panic!("work that panics")
     };
     let outcome = lane.run(&payer("ann"), &memory, work, move |cost| told.send(*cost).unwrap()).await;
-    assert_eq!(outcome, Err(Overspent::Failed));
+    assert_eq!(outcome, Err(BudgetExceeded::Failed));
     let cost = cost.recv().unwrap();
-    assert_eq!((cost.steps, cost.overspent), (3, Some(Overspent::Failed)));
-    assert_eq!(lane.run(&payer("ann"), &memory, |_| Ok::<_, Overspent>(1), |_| ()).await, Ok(1));
+    assert_eq!((cost.steps, cost.exceeded), (3, Some(BudgetExceeded::Failed)));
+    assert_eq!(lane.run(&payer("ann"), &memory, |_| Ok::<_, BudgetExceeded>(1), |_| ()).await, Ok(1));
 }
 
 #[tokio::test]
 async fn tells_what_work_has_cost() {
     let lane = Lane::new("test", LaneBounds { allowance: Allowance { steps: 5, bytes: 9 }, ..BOUNDS });
     let memory = SharedMemory::new(100_000, 100_000);
-    let work = |effort: &mut Effort| {
-        effort.hold(9)?;
-        effort.spend(3)?;
-        effort.spend(3)
+    let work = |budget: &mut Budget| {
+        budget.hold(9)?;
+        budget.spend(3)?;
+        budget.spend(3)
     };
     let (told, cost) = mpsc::channel();
     let outcome = lane.run(&payer("ann"), &memory, work, move |cost| told.send(*cost).unwrap()).await;
     let cost = cost.recv().unwrap();
-    assert_eq!(outcome, Err(Overspent::Steps { steps_max: 5 }));
-    assert_eq!((cost.steps, cost.bytes, cost.overspent), (5, 9, Some(Overspent::Steps { steps_max: 5 })));
+    assert_eq!(outcome, Err(BudgetExceeded::Steps { steps_max: 5 }));
+    assert_eq!((cost.steps, cost.bytes, cost.exceeded), (5, 9, Some(BudgetExceeded::Steps { steps_max: 5 })));
     assert_eq!(memory.held(), 0);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey_effort::Allowance;
+use latchkey_budget::Allowance;
 
 use crate::limits::{KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_MAX, STORE_READERS_MAX};
 

@@ -8,7 +8,7 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use latchkey_effort::Payer;
+use latchkey_budget::Payer;
 use tokio::sync::Semaphore;
 
 use crate::limits::authentication::{PASSWORD_LEN_MAX, PASSWORDS_WAITING_MAX, PASSWORDS_WAITING_SHARE_MAX};

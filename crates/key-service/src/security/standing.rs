@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use latchkey_effort::{Effort, Holding, Overspent, Payer, SharedMemory};
+use latchkey_budget::{Budget, BudgetExceeded, Holding, Payer, SharedMemory};
 use latchkey_privileges::caller::Caller;
 use latchkey_privileges::permission::EffectivePermission;
 use tokio::runtime::Handle;
@@ -66,7 +66,7 @@ pub enum NoStanding {
     Store(#[from] StoreError),
     /// It was not his turn.
     #[error(transparent)]
-    Overspent(#[from] Overspent),
+    BudgetExceeded(#[from] BudgetExceeded),
 }
 
 impl Standings {
@@ -172,9 +172,9 @@ impl Standings {
             return Ok(Standing { caller: roles.caller(user), permission, roles });
         }
         let (runtime, resolver, of_user) = (Handle::current(), self.roles.clone(), Arc::clone(user));
-        let read = move |effort: &mut Effort| {
+        let read = move |budget: &mut Budget| {
             let unread = runtime.block_on(resolver.unread(&of_user))?;
-            let held = charge(unread.texts_len(), effort)?;
+            let held = charge(unread.texts_len(), budget)?;
             let roles = resolver.read(&of_user, unread)?;
             let permission = Arc::new(roles.permission().decided(held));
             Ok::<_, NoStanding>((roles, permission))
@@ -212,10 +212,10 @@ impl Standings {
         G: FnOnce(&Cost) + Send + 'static,
     {
         let (runtime, store, of_entry) = (Handle::current(), self.store.clone(), Arc::clone(entry));
-        let read = move |effort: &mut Effort| {
+        let read = move |budget: &mut Budget| {
             let unread = runtime.block_on(store.find_unread(of_entry.id.as_str()))?;
             let unread = unread.ok_or_else(changed)?;
-            let held = charge(unread.texts_len(), effort)?;
+            let held = charge(unread.texts_len(), budget)?;
             let key = unread.read()?;
             if !of_entry.is_of(&key) {
                 return Err(changed().into());
@@ -232,9 +232,9 @@ fn of_key(key: &StoredKey) -> EffectivePermission {
 
 /// Takes the memory for what is made of texts. What an older version has left may be longer than anything
 /// new, and is still read.
-fn charge(texts_len: usize, effort: &mut Effort) -> Result<Option<Holding>, Overspent> {
-    effort.read(texts_len)?;
-    effort.keep(texts_len.saturating_mul(STANDING_HELD_PER_BYTE).min(LONG_STANDINGS_MEMORY / 2))
+fn charge(texts_len: usize, budget: &mut Budget) -> Result<Option<Holding>, BudgetExceeded> {
+    budget.read(texts_len)?;
+    budget.keep(texts_len.saturating_mul(STANDING_HELD_PER_BYTE).min(LONG_STANDINGS_MEMORY / 2))
 }
 
 /// Between two readings another key has taken its place: whoever asks once more is told what is so now.

@@ -1,6 +1,6 @@
 //! Where the work of requests is done, and the memory that it shares.
 
-use latchkey_effort::SharedMemory;
+use latchkey_budget::SharedMemory;
 
 use crate::lane::{Lane, LaneBounds};
 use crate::limits::work::{

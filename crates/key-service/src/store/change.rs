@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use latchkey_effort::Payer;
+use latchkey_budget::Payer;
 use latchkey_key_feed::{Cursor, UnixMillis};
 use tracing::Span;
 

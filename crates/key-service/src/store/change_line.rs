@@ -4,7 +4,7 @@
 //! changes that fill a group alone, the queue holds one for each payer: a payer with many large changes waits
 //! for its own, and others pass.
 
-use latchkey_effort::Payer;
+use latchkey_budget::Payer;
 use tracing::Instrument as _;
 
 use crate::limits::{CHANGES_WAITING_MAX, CHANGES_WAITING_PER_PAYER_MAX, LARGE_CHANGES_MAX};

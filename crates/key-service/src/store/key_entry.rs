@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use latchkey_effort::Payer;
+use latchkey_budget::Payer;
 use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
 use tokio::sync::Mutex;
 

@@ -3,7 +3,7 @@
 //! As with keys, a change is one transaction with its audit event, and runs to its end even when the caller
 //! goes away.
 
-use latchkey_effort::Payer;
+use latchkey_budget::Payer;
 use latchkey_key_feed::UnixMillis;
 use tracing::Instrument as _;
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use latchkey_effort::json_len::object_len;
+use latchkey_budget::json_len::object_len;
 use serde::Serialize;
 
 use crate::limits::REQUEST_BODY_LEN_MAX;

@@ -1,6 +1,6 @@
 //! What is counted of the work that requests cost.
 
-use latchkey_effort::Overspent;
+use latchkey_budget::BudgetExceeded;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::lane::{Cost, Lane};
@@ -14,8 +14,8 @@ const ANSWERS_DROPPED: &str = "latchkey_answers_dropped_total";
 /// A piece of work has ended.
 pub fn work_ended(lane: &'static str, cost: &Cost) {
     counter!(STEPS, "lane" => lane).increment(cost.steps);
-    if let Some(overspent) = cost.overspent {
-        counter!(REFUSED, "lane" => lane, "limit" => overspent.as_str()).increment(1);
+    if let Some(exceeded) = cost.exceeded {
+        counter!(REFUSED, "lane" => lane, "limit" => exceeded.as_str()).increment(1);
     }
 }
 
@@ -35,13 +35,13 @@ pub fn work_counted<'a>(lanes: impl IntoIterator<Item = &'a Lane>, answer_memory
 /// Every limit is there from the start, so that a rate is known from the first refusal on.
 pub fn begin_at_zero(lane: &'static str) {
     let limits = [
-        Overspent::Bytes { bytes_max: 0 },
-        Overspent::Crowded,
-        Overspent::Failed,
-        Overspent::Gone,
-        Overspent::Late,
-        Overspent::Memory,
-        Overspent::Steps { steps_max: 0 },
+        BudgetExceeded::Bytes { bytes_max: 0 },
+        BudgetExceeded::Crowded,
+        BudgetExceeded::Failed,
+        BudgetExceeded::Gone,
+        BudgetExceeded::Late,
+        BudgetExceeded::Memory,
+        BudgetExceeded::Steps { steps_max: 0 },
     ];
     for limit in limits {
         counter!(REFUSED, "lane" => lane, "limit" => limit.as_str()).increment(0);

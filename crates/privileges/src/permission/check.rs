@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use latchkey_effort::{Effort, Overspent};
+use latchkey_budget::{Budget, BudgetExceeded};
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
 use serde::Serialize;
@@ -64,8 +64,8 @@ pub struct PrivilegesAnswer {
 /// Why a question has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// It takes more effort than there is.
-    Overspent(Overspent),
+    /// It takes more than the budget.
+    BudgetExceeded(BudgetExceeded),
     /// It names something that is not a privilege.
     Unknown(UnknownPrivilege),
 }
@@ -80,33 +80,33 @@ impl EffectivePermission {
     ///
     /// # Errors
     ///
-    /// [`NoAnswer::Unknown`] for the first name that is no privilege, [`NoAnswer::Overspent`] for a question
-    /// that takes too much work.
+    /// [`NoAnswer::Unknown`] for the first name that is no privilege, [`NoAnswer::BudgetExceeded`] for a
+    /// question that takes more than the budget.
     pub fn answer(
         &self,
         question: &PrivilegesQuestion,
         registered: &RegisteredPrivileges,
-        effort: &mut Effort,
+        budget: &mut Budget,
     ) -> Result<PrivilegesAnswer, NoAnswer> {
         let mut cluster = BTreeMap::new();
         for name in &question.cluster {
-            charge_names(&[name], effort)?;
+            charge_names(&[name], budget)?;
             let asked = ClusterPrivilege::resolve(name)?;
             let mut held = true;
             for side in self.sides() {
-                held = held && side.has_cluster(&asked, effort)?;
+                held = held && side.has_cluster(&asked, budget)?;
             }
             cluster.insert(name.clone(), held);
         }
         let mut index = BTreeMap::new();
         for block in &question.index {
-            self.answer_index(block, &mut index, effort)?;
+            self.answer_index(block, &mut index, budget)?;
         }
         let mut application = BTreeMap::new();
         for block in &question.application {
-            charge_names(&[&block.application], effort)?;
+            charge_names(&[&block.application], budget)?;
             let entry = application.entry(block.application.clone()).or_default();
-            self.answer_application(block, registered, entry, effort)?;
+            self.answer_application(block, registered, entry, budget)?;
         }
         let has_all_requested = cluster.values().all(|held| *held)
             && index.values().flat_map(BTreeMap::values).all(|held| *held)
@@ -118,21 +118,21 @@ impl EffectivePermission {
         &self,
         block: &IndexQuestion,
         answer: &mut BTreeMap<String, BTreeMap<String, bool>>,
-        effort: &mut Effort,
+        budget: &mut Budget,
     ) -> Result<(), NoAnswer> {
         for privilege in &block.privileges {
-            effort.spend(STEPS_PER_PATTERN + privilege.len())?;
+            budget.spend(STEPS_PER_PATTERN + privilege.len())?;
             let asked = IndexPrivilege::resolve(privilege)?;
             let mut sides = Vec::new();
             for side in self.sides() {
-                sides.push(side.index_holders(&asked, effort)?);
+                sides.push(side.index_holders(&asked, budget)?);
             }
             for name in &block.names {
-                charge_names(&[name, privilege], effort)?;
+                charge_names(&[name, privilege], budget)?;
                 let names = names_meant(name, block.allow_restricted_indices);
                 let mut held = true;
                 for holders in &sides {
-                    held = held && holders.have(&names, effort)?;
+                    held = held && holders.have(&names, budget)?;
                 }
                 note(answer.entry(name.clone()).or_default(), privilege, held);
             }
@@ -145,20 +145,20 @@ impl EffectivePermission {
         block: &ApplicationQuestion,
         registered: &RegisteredPrivileges,
         answer: &mut BTreeMap<String, BTreeMap<String, bool>>,
-        effort: &mut Effort,
-    ) -> Result<(), Overspent> {
+        budget: &mut Budget,
+    ) -> Result<(), BudgetExceeded> {
         let application = block.application.as_str();
         for privilege in &block.privileges {
             let mut sides = Vec::new();
             for side in self.sides() {
-                sides.push(side.application_resources(application, privilege, registered, effort)?);
+                sides.push(side.application_resources(application, privilege, registered, budget)?);
             }
             for resource in &block.resources {
-                charge_names(&[resource, privilege], effort)?;
+                charge_names(&[resource, privilege], budget)?;
                 let resources = NameSet::new([resource.as_str()], []);
                 let mut is_held = true;
                 for held in &sides {
-                    is_held = is_held && covers(held, &resources, effort)?;
+                    is_held = is_held && covers(held, &resources, budget)?;
                 }
                 note(answer.entry(resource.clone()).or_default(), privilege, is_held);
             }
@@ -168,10 +168,10 @@ impl EffectivePermission {
 }
 
 /// An entry of the answer: its names are read, copied, and held until it is sent.
-fn charge_names(names: &[&str], effort: &mut Effort) -> Result<(), Overspent> {
+fn charge_names(names: &[&str], budget: &mut Budget) -> Result<(), BudgetExceeded> {
     let len: usize = names.iter().map(|name| name.len()).sum();
-    effort.spend(STEPS_PER_PATTERN + len)?;
-    effort.hold(ENTRY_LEN + len)
+    budget.spend(STEPS_PER_PATTERN + len)?;
+    budget.hold(ENTRY_LEN + len)
 }
 
 /// A restricted index that is named exactly is meant in any case; a pattern matches it only with
@@ -186,9 +186,9 @@ fn note(answer: &mut BTreeMap<String, bool>, privilege: &str, held: bool) {
     answer.entry(privilege.to_owned()).and_modify(|before| *before &= held).or_insert(held);
 }
 
-impl From<Overspent> for NoAnswer {
-    fn from(overspent: Overspent) -> Self {
-        Self::Overspent(overspent)
+impl From<BudgetExceeded> for NoAnswer {
+    fn from(exceeded: BudgetExceeded) -> Self {
+        Self::BudgetExceeded(exceeded)
     }
 }
 
@@ -201,7 +201,7 @@ impl From<UnknownPrivilege> for NoAnswer {
 impl From<NoAnswer> for ErrorCause {
     fn from(no_answer: NoAnswer) -> Self {
         match no_answer {
-            NoAnswer::Overspent(overspent) => overspent.into(),
+            NoAnswer::BudgetExceeded(exceeded) => exceeded.into(),
             NoAnswer::Unknown(unknown) => Self::illegal_argument(unknown.to_string()),
         }
     }
@@ -210,7 +210,7 @@ impl From<NoAnswer> for ErrorCause {
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Overspent(overspent) => overspent.fmt(f),
+            Self::BudgetExceeded(exceeded) => exceeded.fmt(f),
             Self::Unknown(unknown) => unknown.fmt(f),
         }
     }

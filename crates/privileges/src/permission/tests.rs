@@ -12,8 +12,8 @@ use crate::caller::{CallerKind, Runner};
 use crate::cluster_request::KeySelection;
 
 /// What one request may cost.
-fn effort() -> Effort {
-    Effort::alone(crate::QUESTION_ALLOWANCE)
+fn budget() -> Budget {
+    Budget::alone(crate::QUESTION_ALLOWANCE)
 }
 
 fn roles(roles: Value) -> RoleDescriptors {
@@ -122,7 +122,7 @@ fn a_restricted_role_opens_nothing() {
     assert!(!permission.allows_run_as("bob"));
     assert!(
         !permission
-            .answer(&index("i", &["read"]), &RegisteredPrivileges::default(), &mut effort())
+            .answer(&index("i", &["read"]), &RegisteredPrivileges::default(), &mut budget())
             .unwrap()
             .has_all_requested
     );
@@ -197,7 +197,7 @@ fn a_pattern_of_indices_must_be_covered_whole() {
     for (blocks, name, privilege, held) in rows {
         let permission = EffectivePermission::of_user(&role(json!({ "indices": blocks })));
         let answer = permission
-            .answer(&index(name, &[privilege]), &RegisteredPrivileges::default(), &mut effort())
+            .answer(&index(name, &[privilege]), &RegisteredPrivileges::default(), &mut budget())
             .unwrap();
         assert_eq!(answer.index[name][privilege], held, "{blocks} {name} {privilege}");
     }
@@ -207,7 +207,7 @@ fn a_pattern_of_indices_must_be_covered_whole() {
         EffectivePermission::of_user(&role(json!({ "indices": blocks }))).answer(
             &question,
             &RegisteredPrivileges::default(),
-            &mut effort(),
+            &mut budget(),
         )
     };
     assert!(!answer(&star).unwrap().has_all_requested);
@@ -235,7 +235,7 @@ fn answers_as_elasticsearch_does() {
     question.cluster = vec!["monitor".into(), "all".into()];
     assert_eq!(
         serde_json::to_string(
-            &permission.answer(&question, &RegisteredPrivileges::default(), &mut effort()).unwrap()
+            &permission.answer(&question, &RegisteredPrivileges::default(), &mut budget()).unwrap()
         )
         .unwrap(),
         r#"{"has_all_requested":false,"cluster":{"all":false,"monitor":true},"index":{"a":{"read":true,"write":false}},"application":{}}"#
@@ -243,7 +243,7 @@ fn answers_as_elasticsearch_does() {
     question.cluster.push("zzz".into());
     assert!(
         permission
-            .answer(&question, &RegisteredPrivileges::default(), &mut effort())
+            .answer(&question, &RegisteredPrivileges::default(), &mut budget())
             .unwrap_err()
             .to_string()
             .starts_with("unknown cluster privilege [zzz].")
@@ -314,7 +314,7 @@ proptest! {
         for name in INDICES {
             for action in INDEX_ACTIONS {
                 let expected = both(model_index(&assigned, name, action), model_index(&limited_by, name, action));
-                let answer = permission.answer(&index(name, &[action]), &RegisteredPrivileges::default(), &mut effort()).unwrap();
+                let answer = permission.answer(&index(name, &[action]), &RegisteredPrivileges::default(), &mut budget()).unwrap();
                 prop_assert_eq!(answer.has_all_requested, expected, "{} {}", name, action);
             }
         }
@@ -330,11 +330,11 @@ proptest! {
         privilege in select(&INDEX_PRIVILEGES[..]),
     ) {
         let permission = EffectivePermission::of_key(&assigned, &limited_by);
-        if permission.answer(&index(pattern, &[privilege]), &RegisteredPrivileges::default(), &mut effort()).unwrap().has_all_requested {
+        if permission.answer(&index(pattern, &[privilege]), &RegisteredPrivileges::default(), &mut budget()).unwrap().has_all_requested {
             let asked = IndexPrivilege::resolve(privilege).unwrap();
             for name in INDICES.into_iter().filter(|name| Wildcard::new(pattern).matches(name)) {
                 for action in INDEX_ACTIONS.into_iter().filter(|action| asked.actions().contains(action)) {
-                    let again = permission.answer(&index(name, &[action]), &RegisteredPrivileges::default(), &mut effort());
+                    let again = permission.answer(&index(name, &[action]), &RegisteredPrivileges::default(), &mut budget());
                     prop_assert!(again.unwrap().has_all_requested);
                 }
             }

@@ -4,7 +4,7 @@ use crate::caller::CallerKind;
 use crate::cluster_request::KeySelection;
 
 fn contains(wide: &ClusterPrivilege, narrow: &ClusterPrivilege) -> bool {
-    covers(&[&wide.actions], &narrow.actions, &mut Effort::alone(QUESTION_ALLOWANCE)).unwrap()
+    covers(&[&wide.actions], &narrow.actions, &mut Budget::alone(QUESTION_ALLOWANCE)).unwrap()
 }
 
 fn alice() -> Caller {
@@ -180,7 +180,7 @@ fn covers_what_it_contains() {
         let granted = ClusterPrivilege::resolve(granted).unwrap();
         let asked = ClusterPrivilege::resolve(asked).unwrap();
         assert_eq!(
-            asked.is_covered_by(std::slice::from_ref(&granted), &mut Effort::alone(QUESTION_ALLOWANCE)),
+            asked.is_covered_by(std::slice::from_ref(&granted), &mut Budget::alone(QUESTION_ALLOWANCE)),
             Ok(expected),
             "{granted:?} {asked:?}"
         );

@@ -3,7 +3,7 @@
 use latchkey_elastic::ErrorCause;
 use serde_json::{Map, Value, json};
 
-use super::{ANSWERED_LEN, Aggregation, Budget, Collector};
+use super::{ANSWERED_LEN, Aggregation, Collector, SearchBudget};
 use crate::{SearchableKey, TypedKeys};
 
 /// A bucket. The aggregations inside are made with its first key, because most buckets of a deep tree never
@@ -19,7 +19,7 @@ impl<'a> Bucket<'a> {
         &mut self,
         key: &K,
         children: &'a [Aggregation],
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<(), ErrorCause> {
         budget.visit()?;
         if self.count == 0 {
@@ -42,7 +42,7 @@ impl<'a> Bucket<'a> {
         mut fields: Map<String, Value>,
         children: &[Aggregation],
         typed_keys: TypedKeys,
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<Map<String, Value>, ErrorCause> {
         budget.answer()?;
         fields.insert("doc_count".to_owned(), json!(self.count));
@@ -59,7 +59,7 @@ impl<'a> Bucket<'a> {
 /// The running aggregations of a new bucket.
 pub(super) fn child_collectors<'a>(
     children: &'a [Aggregation],
-    budget: &mut Budget<'_>,
+    budget: &mut SearchBudget<'_>,
 ) -> Result<Vec<Collector<'a>>, ErrorCause> {
     children.iter().map(|child| Collector::new(child, budget)).collect()
 }
@@ -68,10 +68,10 @@ pub(super) fn child_collectors<'a>(
 pub(super) fn show_all(
     collectors: Vec<Collector<'_>>,
     typed_keys: TypedKeys,
-    budget: &mut Budget<'_>,
+    budget: &mut SearchBudget<'_>,
 ) -> Result<Map<String, Value>, ErrorCause> {
     let show = |collector: Collector<'_>| {
-        budget.effort.hold(ANSWERED_LEN + collector.aggregation.name.len())?;
+        budget.work.hold(ANSWERED_LEN + collector.aggregation.name.len())?;
         let name = collector.aggregation.shown_name(typed_keys);
         collector.into_json(typed_keys, budget).map(|shown| (name, shown))
     };

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 
-use latchkey_effort::{Effort, Overspent};
+use latchkey_budget::{Budget, BudgetExceeded};
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::{Member, Node, NodeValue};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::bucket::Bucket;
 use super::request::{elements_of, positive, unknown_option};
 use super::source::{SourceBody, ValueSource};
-use super::{Aggregation, AggregationKind, Budget, too_many_buckets};
+use super::{Aggregation, AggregationKind, SearchBudget, too_many_buckets};
 use crate::field::{Field, Term};
 use crate::limits::BUCKETS_MAX;
 use crate::reading::{Reading, boolean_of, parsing, text_of};
@@ -61,25 +61,25 @@ impl Composite {
         key: &K,
         children: &'a [Aggregation],
         buckets: &mut BTreeMap<CompositeKey, Bucket<'a>>,
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<(), ErrorCause> {
         let mut passing = 0;
         for combination in self.combinations(key, &mut passing, budget)? {
             let len = held_len(&combination);
             let levels = buckets.len().max(1).ilog2() as usize + 1;
-            budget.effort.read(levels * len)?;
+            budget.work.read(levels * len)?;
             if self.after.as_ref().is_none_or(|after| combination > *after) {
                 let bucket = match buckets.entry(combination) {
                     Entry::Occupied(bucket) => bucket.into_mut(),
                     Entry::Vacant(place) => {
-                        budget.effort.hold(len)?;
+                        budget.work.hold(len)?;
                         place.insert(Bucket::default())
                     }
                 };
                 bucket.collect(key, children, budget)?;
             }
         }
-        budget.effort.release(passing);
+        budget.work.release(passing);
         Ok(())
     }
 
@@ -89,11 +89,11 @@ impl Composite {
         &self,
         key: &K,
         held: &mut usize,
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<Vec<CompositeKey>, ErrorCause> {
         let mut combinations: Vec<CompositeKey> = vec![Vec::new()];
         for source in &self.sources {
-            let values = source.ordered_values(key, budget.effort)?;
+            let values = source.ordered_values(key, budget.work)?;
             let mut longer = Vec::new();
             let (shorter_held, mut longer_held) = (*held, 0);
             for combination in &combinations {
@@ -104,14 +104,14 @@ impl Composite {
                         return Err(ErrorCause::illegal_argument(too_many_buckets(longer.len() + 1)));
                     }
                     let len = combination_len + value.held_len();
-                    budget.effort.read(len)?;
-                    budget.effort.hold(len)?;
+                    budget.work.read(len)?;
+                    budget.work.hold(len)?;
                     longer_held += len;
                     longer.push(combination.iter().chain([value]).cloned().collect());
                 }
             }
             combinations = longer;
-            budget.effort.release(shorter_held);
+            budget.work.release(shorter_held);
             *held = longer_held;
         }
         Ok(combinations)
@@ -122,12 +122,12 @@ impl Composite {
         buckets: BTreeMap<CompositeKey, Bucket<'_>>,
         children: &[Aggregation],
         typed_keys: TypedKeys,
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<Map<String, Value>, ErrorCause> {
         let mut answer = Map::new();
         let mut shown = Vec::new();
         for (combination, bucket) in buckets.into_iter().take(self.size) {
-            budget.effort.hold(2 * held_len(&combination))?;
+            budget.work.hold(2 * held_len(&combination))?;
             let key = self.show_key(&combination);
             let fields = Map::from_iter([("key".to_owned(), key.clone())]);
             shown.push(Value::Object(bucket.into_json(fields, children, typed_keys, budget)?));
@@ -147,9 +147,9 @@ impl CompositeSource {
     fn ordered_values<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
-        effort: &mut Effort,
-    ) -> Result<Vec<OrderedValue>, Overspent> {
-        let terms = self.values.terms(key, effort)?;
+        budget: &mut Budget,
+    ) -> Result<Vec<OrderedValue>, BudgetExceeded> {
+        let terms = self.values.terms(key, budget)?;
         if terms.is_empty() && self.counts_missing {
             return Ok(vec![self.absent()]);
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::bucket::{Bucket, show_keyed};
 use super::request::{elements_of, unknown_option};
 use super::source::{SourceBody, ValueSource};
-use super::{Aggregation, AggregationKind, Budget};
+use super::{Aggregation, AggregationKind, SearchBudget};
 use crate::date::Rounding;
 use crate::field::{Field, Term};
 use crate::reading::{Reading, boolean_of, text_of};
@@ -52,10 +52,10 @@ impl Ranges {
         key: &K,
         children: &'a [Aggregation],
         buckets: &mut [Bucket<'a>],
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<(), ErrorCause> {
-        for term in self.source.terms(key, budget.effort)? {
-            budget.effort.spend(self.ranges.len())?;
+        for term in self.source.terms(key, budget.work)? {
+            budget.work.spend(self.ranges.len())?;
             let Term::Number(moment) = term else { continue };
             for (range, bucket) in self.ranges.iter().zip(&mut *buckets) {
                 if range.from.is_none_or(|from| moment >= from) && range.to.is_none_or(|to| moment < to) {
@@ -71,11 +71,11 @@ impl Ranges {
         buckets: Vec<Bucket<'_>>,
         children: &[Aggregation],
         typed_keys: TypedKeys,
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<Map<String, Value>, ErrorCause> {
         let mut shown = Vec::new();
         for (range, bucket) in self.ranges.iter().zip(buckets) {
-            budget.effort.hold(2 * range.key.len())?;
+            budget.work.hold(2 * range.key.len())?;
             let mut fields = Map::new();
             if !self.is_keyed {
                 fields.insert("key".to_owned(), json!(range.key));

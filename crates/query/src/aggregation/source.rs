@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use latchkey_effort::{Effort, Overspent};
+use latchkey_budget::{Budget, BudgetExceeded};
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::Member;
 use serde_json::{Map, Value};
@@ -39,15 +39,15 @@ impl ValueSource {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when reading all of them takes more effort than there is.
+    /// [`BudgetExceeded`] when reading all of them takes more than the budget.
     pub(super) fn terms<K: SearchableKey + ?Sized>(
         &self,
         key: &K,
-        effort: &mut Effort,
-    ) -> Result<BTreeSet<Term>, Overspent> {
-        let mut terms = self.field.terms(key, effort)?;
+        budget: &mut Budget,
+    ) -> Result<BTreeSet<Term>, BudgetExceeded> {
+        let mut terms = self.field.terms(key, budget)?;
         if let (true, Some(missing)) = (terms.is_empty(), &self.missing) {
-            effort.read(missing.held_len())?;
+            budget.read(missing.held_len())?;
             terms.insert(missing.clone());
         }
         Ok(terms)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::bucket::Bucket;
 use super::request::{elements_of, positive, unknown_option};
 use super::source::{SourceBody, ValueSource};
-use super::{Aggregation, AggregationKind, Budget};
+use super::{Aggregation, AggregationKind, SearchBudget};
 use crate::field::Term;
 use crate::limits::TERMS_MAX;
 use crate::reading::{Reading, boolean_of, parsing, text_of};
@@ -65,17 +65,17 @@ impl Terms {
         key: &K,
         children: &'a [Aggregation],
         buckets: &mut HashMap<Term, Bucket<'a>>,
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<(), ErrorCause> {
-        for term in self.source.terms(key, budget.effort)? {
-            budget.effort.read(term.held_len())?;
+        for term in self.source.terms(key, budget.work)? {
+            budget.work.read(term.held_len())?;
             if self.include.as_ref().is_none_or(|include| include.contains(&term))
                 && !self.exclude.contains(&term)
             {
                 let bucket = match buckets.entry(term) {
                     Entry::Occupied(bucket) => bucket.into_mut(),
                     Entry::Vacant(place) => {
-                        budget.effort.hold(place.key().held_len())?;
+                        budget.work.hold(place.key().held_len())?;
                         place.insert(Bucket::default())
                     }
                 };
@@ -90,7 +90,7 @@ impl Terms {
         buckets: HashMap<Term, Bucket<'_>>,
         children: &[Aggregation],
         typed_keys: TypedKeys,
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<Map<String, Value>, ErrorCause> {
         let mut buckets: Vec<_> =
             buckets.into_iter().filter(|(_, bucket)| bucket.count >= self.count_min).collect();
@@ -99,7 +99,7 @@ impl Terms {
         let others: u64 = buckets.iter().skip(self.size).map(|(_, bucket)| bucket.count).sum();
         let mut shown = Vec::new();
         for (term, bucket) in buckets.into_iter().take(self.size) {
-            budget.effort.hold(term.held_len())?;
+            budget.work.hold(term.held_len())?;
             let mut fields = self.source.show_key(&term);
             if self.shows_term_errors {
                 fields.insert("doc_count_error_upper_bound".to_owned(), json!(0));
@@ -118,13 +118,13 @@ impl Terms {
         &self,
         buckets: &[(Term, Bucket<'_>)],
         children: &[Aggregation],
-        budget: &mut Budget<'_>,
+        budget: &mut SearchBudget<'_>,
     ) -> Result<(), ErrorCause> {
         let levels = buckets.len().max(1).ilog2() as usize + 1;
         let each = 1 + self.orders.len() * (1 + children.len());
-        budget.effort.spend(buckets.len().saturating_mul(levels).saturating_mul(each))?;
+        budget.work.spend(buckets.len().saturating_mul(levels).saturating_mul(each))?;
         let texts: usize = buckets.iter().map(|(term, _)| term.held_len()).sum();
-        Ok(budget.effort.read(texts.saturating_mul(levels))?)
+        Ok(budget.work.read(texts.saturating_mul(levels))?)
     }
 
     /// Buckets that are alike otherwise are ordered by their values.

@@ -228,7 +228,7 @@ fn names_begin_with_types_when_asked_for() {
     }});
     let answer = prepare(&body.to_string())
         .unwrap()
-        .run(keys(), TypedKeys::Typed, &mut effort())
+        .run(keys(), TypedKeys::Typed, &mut budget())
         .unwrap()
         .aggregations
         .unwrap();
@@ -270,8 +270,8 @@ fn refuses_an_answer_of_too_many_buckets() {
     let body =
         json!({"size": 0, "aggs": {"names": {"terms": {"field": "name", "size": 100_000}}}}).to_string();
     let search = prepare(&body).unwrap();
-    assert!(search.run(keys(65_536), TypedKeys::Plain, &mut effort()).is_ok());
-    let error = search.run(keys(65_537), TypedKeys::Plain, &mut effort()).unwrap_err();
+    assert!(search.run(keys(65_536), TypedKeys::Plain, &mut budget()).is_ok());
+    let error = search.run(keys(65_537), TypedKeys::Plain, &mut budget()).unwrap_err();
     assert_eq!(
         error.reason(),
         "Trying to create too many buckets. Must be less than or equal to: [65536] but was [65537]."

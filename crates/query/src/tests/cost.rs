@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use latchkey_effort::{Allowance, Halt, HaltReason, Overspent, Payer, SharedMemory};
+use latchkey_budget::{Allowance, BudgetExceeded, Cancellation, CancellationReason, Payer, SharedMemory};
 
 use super::*;
 
@@ -16,11 +16,11 @@ fn key_with_texts(id: &str, texts: usize, len: usize) -> TestKey {
     }
 }
 
-fn overspent(body: &Value, keys: Vec<TestKey>, allowance: Allowance) -> Option<Overspent> {
-    let mut effort = Effort::alone(allowance);
-    let outcome = prepare(&body.to_string()).unwrap().run(keys, TypedKeys::Plain, &mut effort);
-    assert_eq!(outcome.is_err(), effort.overspent().is_some(), "{body}");
-    effort.overspent()
+fn exceeded(body: &Value, keys: Vec<TestKey>, allowance: Allowance) -> Option<BudgetExceeded> {
+    let mut budget = Budget::alone(allowance);
+    let outcome = prepare(&body.to_string()).unwrap().run(keys, TypedKeys::Plain, &mut budget);
+    assert_eq!(outcome.is_err(), budget.exceeded().is_some(), "{body}");
+    budget.exceeded()
 }
 
 #[test]
@@ -42,8 +42,12 @@ fn whatever_a_search_keeps_is_charged_in_bytes() {
         }}}),
     ] {
         let many = || (0..10).map(|n| key_with_texts(&n.to_string(), 40, 1_000)).collect();
-        assert_eq!(overspent(&body, many(), LITTLE), Some(Overspent::Bytes { bytes_max: 200_000 }), "{body}");
-        assert_eq!(overspent(&body, vec![key_with_texts("a", 1, 10)], LITTLE), None, "{body}");
+        assert_eq!(
+            exceeded(&body, many(), LITTLE),
+            Some(BudgetExceeded::Bytes { bytes_max: 200_000 }),
+            "{body}"
+        );
+        assert_eq!(exceeded(&body, vec![key_with_texts("a", 1, 10)], LITTLE), None, "{body}");
     }
 }
 
@@ -60,27 +64,31 @@ fn whatever_a_search_looks_at_is_charged_in_steps() {
     ] {
         let body = json!({ "query": query });
         let many = || (0..10).map(|n| key_with_texts(&n.to_string(), 40, 1_000)).collect();
-        assert_eq!(overspent(&body, many(), LITTLE), Some(Overspent::Steps { steps_max: 2_000 }), "{body}");
-        assert_eq!(overspent(&json!({"query": {"match_all": {}}}), many(), LITTLE), None);
+        assert_eq!(
+            exceeded(&body, many(), LITTLE),
+            Some(BudgetExceeded::Steps { steps_max: 2_000 }),
+            "{body}"
+        );
+        assert_eq!(exceeded(&json!({"query": {"match_all": {}}}), many(), LITTLE), None);
     }
 }
 
 #[test]
 fn a_search_ends_with_its_client() {
-    let (halt, seen) = (Halt::default(), Cell::new(0));
+    let (cancellation, seen) = (Cancellation::default(), Cell::new(0));
     let memory = SharedMemory::new(usize::MAX, usize::MAX);
-    let mut effort =
-        Effort::new(SEARCH_ALLOWANCE, halt.clone(), memory.holding(&Payer::new("ann", "native")));
+    let mut budget =
+        Budget::new(SEARCH_ALLOWANCE, cancellation.clone(), memory.holding(&Payer::new("ann", "native")));
     let endless = std::iter::repeat_with(|| {
         seen.set(seen.get() + 1);
         if seen.get() == 3 {
-            halt.stop(HaltReason::Gone);
+            cancellation.cancel(CancellationReason::Gone);
         }
         keys().remove(0)
     });
-    let outcome = prepare("{}").unwrap().run(endless, TypedKeys::Plain, &mut effort);
-    assert_eq!(outcome.unwrap_err(), Overspent::Gone.into());
+    let outcome = prepare("{}").unwrap().run(endless, TypedKeys::Plain, &mut budget);
+    assert_eq!(outcome.unwrap_err(), BudgetExceeded::Gone.into());
     assert_eq!(seen.get(), 3);
-    drop(effort);
+    drop(budget);
     assert_eq!(memory.held(), 0);
 }

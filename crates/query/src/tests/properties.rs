@@ -180,7 +180,7 @@ proptest! {
     fn a_query_matches_what_its_logic_says(model in model(), mut keys in some_keys()) {
         keys.extend(super::keys());
         let search = prepare(&json!({"query": model.to_query(), "size": 100}).to_string()).unwrap();
-        let result = search.run(&keys, TypedKeys::Plain, &mut effort()).unwrap();
+        let result = search.run(&keys, TypedKeys::Plain, &mut budget()).unwrap();
         let expected = keys.iter().filter(|key| model.holds(key)).count();
         prop_assert_eq!(result.total, expected as u64);
         prop_assert!(result.hits.iter().all(|hit| model.holds(hit.key)));
@@ -196,12 +196,12 @@ proptest! {
         // The position makes the values of every key unique, so that none is skipped.
         sort.push(json!("_doc"));
         let whole = prepare(&json!({"sort": sort, "size": 100}).to_string()).unwrap();
-        let whole = whole.run(&keys, TypedKeys::Plain, &mut effort()).unwrap();
+        let whole = whole.run(&keys, TypedKeys::Plain, &mut budget()).unwrap();
         prop_assert_eq!(whole.hits.len(), keys.len());
         let mut hits = Vec::new();
         let mut body = json!({"sort": sort, "size": size});
         loop {
-            let page = prepare(&body.to_string()).unwrap().run(&keys, TypedKeys::Plain, &mut effort()).unwrap();
+            let page = prepare(&body.to_string()).unwrap().run(&keys, TypedKeys::Plain, &mut budget()).unwrap();
             prop_assert_eq!(page.total, whole.total);
             let Some(last) = page.hits.last() else { break };
             body["search_after"] = json!(last.sort_values);
@@ -210,9 +210,9 @@ proptest! {
         prop_assert_eq!(hits, whole.hits);
         let paged: Vec<_> = (0..keys.len()).step_by(size).flat_map(|from| {
             let body = json!({"sort": sort, "from": from, "size": size}).to_string();
-            prepare(&body).unwrap().run(&keys, TypedKeys::Plain, &mut effort()).unwrap().hits
+            prepare(&body).unwrap().run(&keys, TypedKeys::Plain, &mut budget()).unwrap().hits
         }).collect();
-        prop_assert_eq!(paged, prepare(&json!({"sort": sort, "size": 100}).to_string()).unwrap().run(&keys, TypedKeys::Plain, &mut effort()).unwrap().hits);
+        prop_assert_eq!(paged, prepare(&json!({"sort": sort, "size": 100}).to_string()).unwrap().run(&keys, TypedKeys::Plain, &mut budget()).unwrap().hits);
     }
 
     #[test]
@@ -224,7 +224,7 @@ proptest! {
         ]);
         let run = |composite: Value| {
             let body = json!({"size": 0, "aggs": {"c": {"composite": composite}}}).to_string();
-            let answer = prepare(&body).unwrap().run(&keys, TypedKeys::Plain, &mut effort()).unwrap().aggregations.unwrap();
+            let answer = prepare(&body).unwrap().run(&keys, TypedKeys::Plain, &mut budget()).unwrap().aggregations.unwrap();
             answer["c"].clone()
         };
         let whole = run(json!({"size": 1000, "sources": sources}));
@@ -243,7 +243,7 @@ proptest! {
     fn any_json_is_answered_or_refused(body in nearly_a_search()) {
         for body in [body.clone(), json!({"query": body}), json!({"aggs": {"a": body}}), json!({"sort": [body]})] {
             if let Ok(search) = prepare(&body.to_string()) {
-                let _ = search.run(keys(), TypedKeys::Typed, &mut effort());
+                let _ = search.run(keys(), TypedKeys::Typed, &mut budget());
             }
         }
     }

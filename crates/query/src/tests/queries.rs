@@ -162,6 +162,6 @@ fn a_page_is_cut_from_all_hits() {
 fn keys_given_in_any_order_are_found_in_the_order_of_the_index() {
     let mut keys = keys();
     keys.reverse();
-    let result = prepare("{}").unwrap().run(keys, TypedKeys::Plain, &mut effort()).unwrap();
+    let result = prepare("{}").unwrap().run(keys, TypedKeys::Plain, &mut budget()).unwrap();
     assert_eq!(ids(&result), "abcde");
 }

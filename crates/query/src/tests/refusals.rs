@@ -339,7 +339,7 @@ fn a_page_is_refused_at_one_byte_past_its_limit() {
         (r#"{"size":0}"#, [HITS_LEN_MAX, HITS_LEN_MAX, HITS_LEN_MAX], true),
         (r#"{"size":1}"#, [HITS_LEN_MAX + 1, 0, 0], false),
     ] {
-        let outcome = prepare(body).unwrap().run(of_lens(lens), TypedKeys::Plain, &mut effort());
+        let outcome = prepare(body).unwrap().run(of_lens(lens), TypedKeys::Plain, &mut budget());
         assert_eq!(outcome.is_ok(), fits, "{body} {lens:?}");
         if let Err(refusal) = outcome {
             let begin = "the API keys up to the end of the page are longer than 67108864 bytes";

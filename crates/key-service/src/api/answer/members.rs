@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use serde::Serialize;
 
 use crate::api::answer::text::{AnswerText, WrittenAnswer};
@@ -20,9 +20,9 @@ impl<'e, T: Serialize> Members<'e, T> {
     /// One that also has these.
     pub(in crate::api) fn begin(
         others: BTreeMap<String, T>,
-        effort: &'e mut Effort,
+        budget: &'e mut Budget,
     ) -> Result<Self, ApiError> {
-        let mut text = AnswerText::new(effort);
+        let mut text = AnswerText::new(budget);
         text.push("{")?;
         Ok(Self { text, others, is_empty: true })
     }
@@ -64,19 +64,19 @@ impl<'e, T: Serialize> Members<'e, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latchkey_effort::{Allowance, Halt, Overspent, Payer, SharedMemory};
+    use latchkey_budget::{Allowance, BudgetExceeded, Cancellation, Payer, SharedMemory};
 
     #[test]
     fn members_from_elsewhere_stand_where_they_belong() {
-        let mut effort = Effort::alone(Allowance { steps: 1_000, bytes: 1_000_000 });
+        let mut budget = Budget::alone(Allowance { steps: 1_000, bytes: 1_000_000 });
         let others = [("b", 2), ("e", 5)].map(|(name, value)| (name.to_owned(), value));
-        let mut members = Members::begin(others.into(), &mut effort).unwrap();
+        let mut members = Members::begin(others.into(), &mut budget).unwrap();
         for (name, value) in [("a", 1), ("c", 3), ("d\"", 4)] {
             members.push(name, &value).unwrap();
         }
         let (answer, has_any) = members.finish().unwrap();
         assert_eq!((answer.to_text().as_str(), has_any), (r#"{"a":1,"b":2,"c":3,"d\"":4,"e":5}"#, true));
-        let (answer, has_any) = Members::<u8>::begin(BTreeMap::new(), &mut effort).unwrap().finish().unwrap();
+        let (answer, has_any) = Members::<u8>::begin(BTreeMap::new(), &mut budget).unwrap().finish().unwrap();
         assert_eq!((answer.to_text().as_str(), has_any), ("{}", false));
     }
 
@@ -84,12 +84,13 @@ mod tests {
     fn it_ends_where_others_hold_the_memory() {
         let memory = SharedMemory::new(256 * 1024, 256 * 1024);
         let allowance = Allowance { steps: 1_000_000, bytes: 0 };
-        let mut effort = Effort::new(allowance, Halt::default(), memory.holding(&Payer::new("a", "r")));
-        let mut members = Members::begin(BTreeMap::new(), &mut effort).unwrap();
+        let mut budget =
+            Budget::new(allowance, Cancellation::default(), memory.holding(&Payer::new("a", "r")));
+        let mut members = Members::begin(BTreeMap::new(), &mut budget).unwrap();
         let long = "x".repeat(10_000);
         let ended = (0..100).position(|number| members.push(&format!("{number:03}"), &long).is_err());
         assert!(ended.is_some_and(|ended| ended > 10), "{ended:?}");
         drop(members);
-        assert_eq!(effort.overspent(), Some(Overspent::Memory));
+        assert_eq!(budget.exceeded(), Some(BudgetExceeded::Memory));
     }
 }

@@ -16,7 +16,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Frame, SizeHint};
-use latchkey_effort::{Effort, Holding};
+use latchkey_budget::{Budget, Holding};
 use serde::Serialize;
 
 use crate::api::error::ApiError;
@@ -28,7 +28,7 @@ const FIRST_PIECE_LEN: usize = 4 * 1024;
 
 /// An answer that is being written.
 pub(in crate::api) struct AnswerText<'e> {
-    effort: &'e mut Effort,
+    budget: &'e mut Budget,
     pieces: VecDeque<Bytes>,
     open: Piece,
 }
@@ -59,8 +59,8 @@ struct Rest {
 }
 
 impl<'e> AnswerText<'e> {
-    pub(in crate::api) fn new(effort: &'e mut Effort) -> Self {
-        Self { effort, pieces: VecDeque::new(), open: Piece::default() }
+    pub(in crate::api) fn new(budget: &'e mut Budget) -> Self {
+        Self { budget, pieces: VecDeque::new(), open: Piece::default() }
     }
 
     /// Adds text as it is.
@@ -81,7 +81,7 @@ impl<'e> AnswerText<'e> {
     }
 
     fn failure(&self, error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
-        self.effort.overspent().map_or_else(|| ApiError::internal(error), ApiError::from)
+        self.budget.exceeded().map_or_else(|| ApiError::internal(error), ApiError::from)
     }
 
     fn close_piece(&mut self) {
@@ -97,12 +97,12 @@ impl Write for AnswerText<'_> {
         if self.open.bytes.len() == self.open.bytes.capacity() {
             self.close_piece();
             let len = if self.pieces.is_empty() { FIRST_PIECE_LEN } else { ANSWER_PIECE_LEN };
-            let held = self.effort.keep(len).map_err(io::Error::other)?;
+            let held = self.budget.keep(len).map_err(io::Error::other)?;
             self.open = Piece { bytes: Vec::with_capacity(len), _held: held };
         }
         let room = self.open.bytes.capacity() - self.open.bytes.len();
         let taken = bytes.get(..room).unwrap_or(bytes);
-        self.effort.read(taken.len()).map_err(io::Error::other)?;
+        self.budget.read(taken.len()).map_err(io::Error::other)?;
         self.open.bytes.extend_from_slice(taken);
         Ok(taken.len())
     }
@@ -212,14 +212,15 @@ mod tests {
     use axum::body::to_bytes;
 
     use super::*;
-    use latchkey_effort::{Allowance, Halt, Payer, SharedMemory};
+    use latchkey_budget::{Allowance, Cancellation, Payer, SharedMemory};
 
     const PIECES: usize = 5;
 
     fn written(memory: &SharedMemory) -> Result<WrittenAnswer, ApiError> {
         let allowance = Allowance { steps: 1_000_000, bytes: 0 };
-        let mut effort = Effort::new(allowance, Halt::default(), memory.holding(&Payer::new("a", "r")));
-        let mut text = AnswerText::new(&mut effort);
+        let mut budget =
+            Budget::new(allowance, Cancellation::default(), memory.holding(&Payer::new("a", "r")));
+        let mut text = AnswerText::new(&mut budget);
         text.push("[")?;
         text.push_json(&"x".repeat(PIECES * ANSWER_PIECE_LEN))?;
         text.push("]")?;

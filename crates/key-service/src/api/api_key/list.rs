@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_key_feed::UnixMillis;
 use latchkey_privileges::cluster_request::{ClusterRequest, KeySelection};
@@ -64,10 +64,10 @@ pub(in crate::api) async fn list(call: Incoming) -> Result<Response, ApiError> {
     })?;
     let filter = request.filter(&call.authenticated, call.now());
     let (store, with_limited_by) = (call.store.clone(), request.with_limited_by);
-    let write = move |effort: &mut Effort| {
+    let write = move |budget: &mut Budget| {
         // Not before its turn: what waits for one must not hold a connection to the store.
         let mut keys = store.scan(filter, ScanOrder::Creation);
-        let mut listing = Listing::begin(with_limited_by, effort)?;
+        let mut listing = Listing::begin(with_limited_by, budget)?;
         while let Some(key) = keys.blocking_next() {
             listing.push(&key?)?;
         }

@@ -1,6 +1,6 @@
 //! The text of a listing, within bounds of keys and bytes: a list cut short would look complete.
 
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_elastic::ErrorCause;
 
 use crate::api::answer::text::{AnswerText, WrittenAnswer};
@@ -30,13 +30,13 @@ struct Bounds {
 
 impl<'e> Listing<'e> {
     /// An empty one, which takes [`KEYS_LISTED_MAX`] keys and [`KEYS_LISTED_LEN_MAX`] bytes.
-    pub(super) fn begin(with_limited_by: bool, effort: &'e mut Effort) -> Result<Self, ApiError> {
+    pub(super) fn begin(with_limited_by: bool, budget: &'e mut Budget) -> Result<Self, ApiError> {
         let bounds = Bounds { keys_max: KEYS_LISTED_MAX, len_max: KEYS_LISTED_LEN_MAX };
-        Self::within(bounds, with_limited_by, effort)
+        Self::within(bounds, with_limited_by, budget)
     }
 
-    fn within(bounds: Bounds, with_limited_by: bool, effort: &'e mut Effort) -> Result<Self, ApiError> {
-        let mut text = AnswerText::new(effort);
+    fn within(bounds: Bounds, with_limited_by: bool, budget: &'e mut Budget) -> Result<Self, ApiError> {
+        let mut text = AnswerText::new(budget);
         text.push(r#"{"api_keys":["#)?;
         Ok(Self { text, bounds, keys: 0, len: 0, with_limited_by })
     }
@@ -74,8 +74,8 @@ mod tests {
     use crate::store::tests::key;
 
     fn push_all(bounds: Bounds, keys: usize) -> Result<bool, ApiError> {
-        let mut effort = Effort::alone(SEARCH_ALLOWANCE);
-        let mut listing = Listing::within(bounds, false, &mut effort)?;
+        let mut budget = Budget::alone(SEARCH_ALLOWANCE);
+        let mut listing = Listing::within(bounds, false, &mut budget)?;
         for _ in 0..keys {
             listing.push(&key("k"))?;
         }

@@ -5,7 +5,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_key_feed::UnixMillis;
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::privilege::KeyReach;
@@ -64,13 +64,13 @@ pub(in crate::api) async fn query(mut call: Incoming<RequestBody>) -> Result<Res
     let (call, reach) = call.authorize_reach(&ClusterRequest::QueryKeys { with_limited_by })?;
     let search = request.into_search()?;
     let (store, filter) = (call.store.clone(), filter(&call.authenticated, reach));
-    let look = move |effort: &mut Effort| {
+    let look = move |budget: &mut Budget| {
         // Not before its turn: what waits for one must not hold a connection to the store.
         let mut keys = ScannedKeys { keys: store.scan(filter, ScanOrder::Insertion), failure: None };
-        let result = search.run(&mut keys, typed_keys, effort);
+        let result = search.run(&mut keys, typed_keys, budget);
         match keys.failure {
             Some(failure) => Err(failure.into()),
-            None => write(&result?, with_limited_by, effort),
+            None => write(&result?, with_limited_by, budget),
         }
     };
     let answer = call.search(look).await?;
@@ -80,9 +80,9 @@ pub(in crate::api) async fn query(mut call: Incoming<RequestBody>) -> Result<Res
 fn write(
     result: &SearchResult<StoredKey>,
     with_limited_by: bool,
-    effort: &mut Effort,
+    budget: &mut Budget,
 ) -> Result<WrittenAnswer, ApiError> {
-    let mut text = AnswerText::new(effort);
+    let mut text = AnswerText::new(budget);
     text.push_json(&Found {
         total: result.total,
         count: result.hits.len(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::content::{Node, Token};
 use latchkey_elastic::{ErrorCause, ErrorType, TimeValue, ValidationProblems};
@@ -139,9 +139,9 @@ pub(in crate::api) async fn bulk_update(mut call: Incoming<RequestBody>) -> Resu
     if changed.outcome.len() < GROUP_KEYS_MAX {
         return answer::ok(&BulkUpdated::of(changed.outcome, edges)?);
     }
-    let write = move |effort: &mut Effort| {
-        effort.spend(changed.outcome.len())?;
-        let mut text = AnswerText::new(effort);
+    let write = move |budget: &mut Budget| {
+        budget.spend(changed.outcome.len())?;
+        let mut text = AnswerText::new(budget);
         text.push_json(&BulkUpdated::of(changed.outcome, edges)?)?;
         Ok(text.finish())
     };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::request::Parts;
 use axum::http::{Method, Uri};
-use latchkey_effort::Payer;
+use latchkey_budget::Payer;
 use latchkey_privileges::caller::{Caller, Runner};
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::permission::{EffectivePermission, denial, run_as_refusal};

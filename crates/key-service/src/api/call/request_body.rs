@@ -6,7 +6,7 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
-use latchkey_effort::{Holding, Payer};
+use latchkey_budget::{Holding, Payer};
 use latchkey_elastic::{ErrorCause, ErrorType};
 use latchkey_key_feed::UnixMillis;
 
@@ -80,7 +80,7 @@ fn too_slow() -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latchkey_effort::SharedMemory;
+    use latchkey_budget::SharedMemory;
 
     async fn read_body(len: usize, memory: &SharedMemory) -> Result<Holding, ApiError> {
         let held = memory.holding(&Payer::new("ann", "native"));

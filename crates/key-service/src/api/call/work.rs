@@ -1,7 +1,7 @@
 //! Work that a request costs: in a lane, on the account of whoever asks, and told to the operator when it is
 //! much.
 
-use latchkey_effort::{Effort, Overspent};
+use latchkey_budget::{Budget, BudgetExceeded};
 use latchkey_elastic::ErrorCause;
 
 use crate::api::call::authenticated::Authenticated;
@@ -17,7 +17,7 @@ use crate::telemetry;
 ///
 /// # Errors
 ///
-/// Those of the work, and [`Overspent`] when it is not done.
+/// Those of the work, and [`BudgetExceeded`] when it is not done.
 pub(super) async fn work<T, F>(
     service: &Service,
     lane: &Lane,
@@ -26,7 +26,7 @@ pub(super) async fn work<T, F>(
 ) -> Result<T, ApiError>
 where
     T: Send + 'static,
-    F: FnOnce(&mut Effort) -> Result<T, ApiError> + Send + 'static,
+    F: FnOnce(&mut Budget) -> Result<T, ApiError> + Send + 'static,
 {
     let tell = teller(lane, authenticated.actor(), authenticated.path());
     lane.run(&authenticated.payer(), &service.workshop.memory, work, tell).await
@@ -38,7 +38,7 @@ pub(super) fn teller(lane: &Lane, actor: Actor, path: &str) -> impl FnOnce(&Cost
     move |cost: &Cost| {
         telemetry::work::work_ended(name, cost);
         let event = CostEvent { actor: &actor, path: &path, lane: name, cost };
-        if cost.overspent.is_some_and(|overspent| overspent != Overspent::Gone) {
+        if cost.exceeded.is_some_and(|exceeded| exceeded != BudgetExceeded::Gone) {
             audit::record_work_limit(&event);
         } else if cost.steps >= allowance.steps / COSTLY_SHARE
             || cost.bytes as u64 >= allowance.bytes as u64 / COSTLY_SHARE
@@ -52,13 +52,13 @@ impl From<NoStanding> for ApiError {
     fn from(error: NoStanding) -> Self {
         match error {
             NoStanding::Store(error) => error.into(),
-            NoStanding::Overspent(overspent) => overspent.into(),
+            NoStanding::BudgetExceeded(exceeded) => exceeded.into(),
         }
     }
 }
 
-impl From<Overspent> for ApiError {
-    fn from(overspent: Overspent) -> Self {
-        ErrorCause::from(overspent).into()
+impl From<BudgetExceeded> for ApiError {
+    fn from(exceeded: BudgetExceeded) -> Self {
+        ErrorCause::from(exceeded).into()
     }
 }

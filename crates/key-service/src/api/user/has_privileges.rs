@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_elastic::content::Node;
 use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_privileges::application_privilege::RegisteredPrivileges;
@@ -54,10 +54,10 @@ async fn check_of(mut call: Incoming<RequestBody>, username: String) -> Result<R
     }
     let store = call.store.clone();
     let permission = Arc::clone(call.authenticated.permission());
-    let look = move |effort: &mut Effort| {
-        let registered = registered(&store, &question, effort)?;
-        let answer = permission.answer(&question, &registered, effort).map_err(ErrorCause::from)?;
-        let mut text = AnswerText::new(effort);
+    let look = move |budget: &mut Budget| {
+        let registered = registered(&store, &question, budget)?;
+        let answer = permission.answer(&question, &registered, budget).map_err(ErrorCause::from)?;
+        let mut text = AnswerText::new(budget);
         text.push_json(&CheckAnswer { username: &username, answer })?;
         Ok(text.finish())
     };
@@ -82,7 +82,7 @@ fn validate(question: &PrivilegesQuestion) -> Result<(), ErrorCause> {
 fn registered(
     store: &KeyStore,
     question: &PrivilegesQuestion,
-    effort: &mut Effort,
+    budget: &mut Budget,
 ) -> Result<RegisteredPrivileges, ApiError> {
     if question.application.is_empty() {
         return Ok(RegisteredPrivileges::default());
@@ -93,8 +93,8 @@ fn registered(
     let charged = std::iter::from_fn(|| {
         let privilege = privileges.blocking_next()?;
         Some(privilege.map_err(ApiError::from).and_then(|privilege| {
-            effort.hold(privilege.held_len())?;
-            effort.read(privilege.held_len())?;
+            budget.hold(privilege.held_len())?;
+            budget.read(privilege.held_len())?;
             Ok(privilege)
         }))
     });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_privileges::cluster_request::{ClusterRequest, GET_USERS};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -37,9 +37,9 @@ pub(in crate::api) async fn list(mut call: Incoming) -> Result<Response, ApiErro
     let of_the_service = users_of_the_service(&call, &names).await?;
     let is_for_all = names.is_empty();
     let store = call.store.clone();
-    let write = move |effort: &mut Effort| {
+    let write = move |budget: &mut Budget| {
         let mut users = store.scan_users((!names.is_empty()).then_some(names.as_slice()));
-        let mut shown = Members::begin(of_the_service, effort)?;
+        let mut shown = Members::begin(of_the_service, budget)?;
         while let Some(user) = users.blocking_next() {
             let user = user_of(user?, RealmName::native());
             shown.push(&user.username.clone(), &ShownUser::from(user))?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use latchkey_effort::Effort;
+use latchkey_budget::Budget;
 use latchkey_elastic::ErrorCause;
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::role_descriptor::{
@@ -77,8 +77,8 @@ pub(in crate::api) async fn show(call: Incoming) -> Result<Response, ApiError> {
             key.limited_by.clone()
         }
     };
-    let write = move |effort: &mut Effort| {
-        let mut text = AnswerText::new(effort);
+    let write = move |budget: &mut Budget| {
+        let mut text = AnswerText::new(budget);
         text.push_json(&own_privileges(&roles))?;
         Ok(text.finish())
     };

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use latchkey_effort::Payer;
+use latchkey_budget::Payer;
 use latchkey_key_feed::{Cursor, EdgeName, Epoch, UnixMillis};
 use tokio::sync::watch;
 

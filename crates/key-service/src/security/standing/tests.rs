@@ -114,7 +114,7 @@ async fn whoever_has_all_his_places_is_refused_and_others_are_not() {
     }
     let mallorys = entry(&scratch, "mallorys").await;
     let refused = standings.of_key(&mallorys, untold).await;
-    assert!(matches!(refused, Err(NoStanding::Overspent(Overspent::Crowded))), "{refused:?}");
+    assert!(matches!(refused, Err(NoStanding::BudgetExceeded(BudgetExceeded::Crowded))), "{refused:?}");
     assert!(standings.of_key(&entry(&scratch, "bobs").await, untold).await.is_ok());
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-use super::effort;
+use super::budget;
 use super::{role, roles};
 use crate::application_privilege::{ApplicationPrivilege, RegisteredPrivileges};
 use crate::permission::{ApplicationQuestion, EffectivePermission, PrivilegesQuestion};
@@ -41,7 +41,7 @@ fn applications_are_answered_by_resource() {
             resources: vec![resource.to_owned()],
         };
         let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
-        let answer = permission.answer(&question, &RegisteredPrivileges::default(), &mut effort()).unwrap();
+        let answer = permission.answer(&question, &RegisteredPrivileges::default(), &mut budget()).unwrap();
         assert_eq!(answer.application[application][resource][privilege], held, "{application} {privilege}");
     }
 }
@@ -81,7 +81,7 @@ fn a_registered_name_stands_for_its_actions() {
         };
         let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
         let answer =
-            EffectivePermission::of_user(&roles).answer(&question, &registered, &mut effort()).unwrap();
+            EffectivePermission::of_user(&roles).answer(&question, &registered, &mut budget()).unwrap();
         assert_eq!(answer.has_all_requested, held, "{granted} {asked}");
     }
 }
@@ -135,7 +135,7 @@ proptest! {
                     resources: vec![resource.to_owned()],
                 };
                 let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
-                let answer = permission.answer(&question, &RegisteredPrivileges::default(), &mut effort()).unwrap();
+                let answer = permission.answer(&question, &RegisteredPrivileges::default(), &mut budget()).unwrap();
                 prop_assert_eq!(answer.has_all_requested, expected, "{} {} {}", application, action, resource);
             }
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Overspent;
+use super::BudgetExceeded;
 
 /// The account to which something is charged: a user, also for that user's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,8 +83,8 @@ impl Holding {
     ///
     /// # Errors
     ///
-    /// [`Overspent::Memory`] when there is not as much; it then holds what it held before.
-    pub fn grow(&mut self, len: usize) -> Result<(), Overspent> {
+    /// [`BudgetExceeded::Memory`] when there is not as much; it then holds what it held before.
+    pub fn grow(&mut self, len: usize) -> Result<(), BudgetExceeded> {
         self.pool.take(&self.payer, len)?;
         self.len += len;
         Ok(())
@@ -101,8 +101,8 @@ impl Holding {
     ///
     /// # Errors
     ///
-    /// [`Overspent::Memory`] when there is not as much.
-    pub fn another(&self, len: usize) -> Result<Self, Overspent> {
+    /// [`BudgetExceeded::Memory`] when there is not as much.
+    pub fn another(&self, len: usize) -> Result<Self, BudgetExceeded> {
         self.pool.take(&self.payer, len)?;
         Ok(Self { pool: Arc::clone(&self.pool), payer: self.payer.clone(), len })
     }
@@ -119,12 +119,12 @@ impl Pool {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, payer: &Payer, len: usize) -> Result<(), Overspent> {
+    fn take(&self, payer: &Payer, len: usize) -> Result<(), BudgetExceeded> {
         let mut taken = self.taken();
         let all = taken.all.saturating_add(len);
         let of_payer = taken.by_payer.get(payer).copied().unwrap_or(0).saturating_add(len);
         if all > self.all_max || of_payer > self.payer_max {
-            return Err(Overspent::Memory);
+            return Err(BudgetExceeded::Memory);
         }
         taken.all = all;
         taken.by_payer.insert(payer.clone(), of_payer);
@@ -155,9 +155,9 @@ mod tests {
         let (ann, bob) = (Payer::new("ann", "native"), Payer::new("bob", "native"));
         let mut of_ann = memory.holding(&ann);
         assert_eq!(of_ann.grow(60), Ok(()));
-        assert_eq!(memory.holding(&ann).grow(1), Err(Overspent::Memory));
+        assert_eq!(memory.holding(&ann).grow(1), Err(BudgetExceeded::Memory));
         let mut of_bob = memory.holding(&bob);
-        assert_eq!(of_bob.grow(41), Err(Overspent::Memory));
+        assert_eq!(of_bob.grow(41), Err(BudgetExceeded::Memory));
         assert_eq!(of_bob.grow(40), Ok(()));
         assert_eq!((memory.held(), of_bob.len()), (100, 40));
         of_ann.shrink_to(10);

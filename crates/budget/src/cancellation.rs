@@ -5,23 +5,23 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A flag that work checks wherever it charges. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Halt(Arc<AtomicU8>);
+pub struct Cancellation(Arc<AtomicU8>);
 
 /// Why work is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HaltReason {
+pub enum CancellationReason {
     /// Its client is gone.
     Gone,
     /// Its time is over.
     Late,
 }
 
-impl Halt {
+impl Cancellation {
     /// Ends the work at its next charge. The first reason counts.
-    pub fn stop(&self, reason: HaltReason) {
+    pub fn cancel(&self, reason: CancellationReason) {
         let number = match reason {
-            HaltReason::Gone => 1,
-            HaltReason::Late => 2,
+            CancellationReason::Gone => 1,
+            CancellationReason::Late => 2,
         };
         // A second reason changes nothing.
         let _ = self.0.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
@@ -29,11 +29,11 @@ impl Halt {
 
     /// Why the work must end, if it must.
     #[must_use]
-    pub fn reason(&self) -> Option<HaltReason> {
+    pub fn reason(&self) -> Option<CancellationReason> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
-            1 => Some(HaltReason::Gone),
-            _ => Some(HaltReason::Late),
+            1 => Some(CancellationReason::Gone),
+            _ => Some(CancellationReason::Late),
         }
     }
 }

@@ -2,30 +2,30 @@
 //!
 //! Work is counted in steps, and the memory that it holds in bytes. A loop over what a client chose charges
 //! each turn before it takes it, also while it only builds or reads something. The same charge checks whether
-//! the work was cancelled: an [`Effort`] ends when its client is gone or its time is over. So nothing that
-//! takes an effort can run for longer than its allowance, and nothing else may loop over what clients chose.
+//! the work was cancelled: a [`Budget`] ends when its client is gone or its time is over. So nothing that
+//! takes a budget can run for longer than its allowance, and nothing else may loop over what clients chose.
 //!
 //! ```
-//! use latchkey_effort::{Allowance, Effort, Overspent};
+//! use latchkey_budget::{Allowance, Budget, BudgetExceeded};
 //!
-//! let mut effort = Effort::alone(Allowance { steps: 10, bytes: 1_000 });
-//! assert_eq!(effort.spend(10), Ok(()));
-//! assert_eq!(effort.spend(1), Err(Overspent::Steps { steps_max: 10 }));
+//! let mut budget = Budget::alone(Allowance { steps: 10, bytes: 1_000 });
+//! assert_eq!(budget.spend(10), Ok(()));
+//! assert_eq!(budget.spend(1), Err(BudgetExceeded::Steps { steps_max: 10 }));
 //! ```
 
-mod halt;
+mod cancellation;
 pub mod json_len;
 mod memory;
 
 use std::fmt;
 
-pub use halt::{Halt, HaltReason};
+pub use cancellation::{Cancellation, CancellationReason};
 pub use memory::{Holding, Payer, SharedMemory};
 
 /// How many bytes count as one step where they are only compared, hashed or copied in a row.
 const BYTES_PER_STEP: usize = 32;
 
-/// How many bytes an effort takes of the shared memory at a time.
+/// How many bytes a budget takes of the shared memory at a time.
 const SLAB_LEN: usize = 64 * 1024;
 
 /// What a piece of work may cost at most.
@@ -40,20 +40,20 @@ pub struct Allowance {
 
 /// What a piece of work may still cost.
 #[derive(Debug)]
-pub struct Effort {
+pub struct Budget {
     allowance: Allowance,
     steps: u64,
     bytes: usize,
     bytes_most: usize,
-    halt: Halt,
+    cancellation: Cancellation,
     /// What was taken of the shared memory, if the work shares memory.
     holding: Option<Holding>,
-    overspent: Option<Overspent>,
+    exceeded: Option<BudgetExceeded>,
 }
 
 /// Why a piece of work ended before it was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overspent {
+pub enum BudgetExceeded {
     /// It needs more bytes at once than it may hold.
     Bytes {
         /// How many it may.
@@ -76,34 +76,34 @@ pub enum Overspent {
     },
 }
 
-impl Effort {
-    /// An effort for work whose memory is shared with others, and that `halt` ends.
+impl Budget {
+    /// A budget for work whose memory is shared with others, and that `cancellation` ends.
     #[must_use]
-    pub fn new(allowance: Allowance, halt: Halt, holding: Holding) -> Self {
-        Self { halt, holding: Some(holding), ..Self::alone(allowance) }
+    pub fn new(allowance: Allowance, cancellation: Cancellation, holding: Holding) -> Self {
+        Self { cancellation, holding: Some(holding), ..Self::alone(allowance) }
     }
 
-    /// An effort without cancellation and shared memory.
+    /// A budget without cancellation and shared memory.
     #[must_use]
     pub fn alone(allowance: Allowance) -> Self {
-        let halt = Halt::default();
-        Self { allowance, steps: 0, bytes: 0, bytes_most: 0, halt, holding: None, overspent: None }
+        let cancellation = Cancellation::default();
+        Self { allowance, steps: 0, bytes: 0, bytes_most: 0, cancellation, holding: None, exceeded: None }
     }
 
     /// Charges steps that are about to be taken.
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when there are not as many left, or the work was cancelled.
-    pub fn spend(&mut self, steps: usize) -> Result<(), Overspent> {
+    /// [`BudgetExceeded`] when there are not as many left, or the work was cancelled.
+    pub fn spend(&mut self, steps: usize) -> Result<(), BudgetExceeded> {
         self.steps = self.steps.saturating_add(steps as u64);
         if self.steps > self.allowance.steps {
-            return Err(self.end(Overspent::Steps { steps_max: self.allowance.steps }));
+            return Err(self.end(BudgetExceeded::Steps { steps_max: self.allowance.steps }));
         }
-        match self.halt.reason() {
+        match self.cancellation.reason() {
             None => Ok(()),
-            Some(HaltReason::Gone) => Err(self.end(Overspent::Gone)),
-            Some(HaltReason::Late) => Err(self.end(Overspent::Late)),
+            Some(CancellationReason::Gone) => Err(self.end(BudgetExceeded::Gone)),
+            Some(CancellationReason::Late) => Err(self.end(BudgetExceeded::Late)),
         }
     }
 
@@ -112,7 +112,7 @@ impl Effort {
     /// # Errors
     ///
     /// As of [`Self::spend`].
-    pub fn read(&mut self, len: usize) -> Result<(), Overspent> {
+    pub fn read(&mut self, len: usize) -> Result<(), BudgetExceeded> {
         self.spend(1 + len / BYTES_PER_STEP)
     }
 
@@ -120,18 +120,18 @@ impl Effort {
     ///
     /// # Errors
     ///
-    /// [`Overspent`] when it would hold more than it may, or the shared memory is taken.
-    pub fn hold(&mut self, len: usize) -> Result<(), Overspent> {
+    /// [`BudgetExceeded`] when it would hold more than it may, or the shared memory is taken.
+    pub fn hold(&mut self, len: usize) -> Result<(), BudgetExceeded> {
         let bytes = self.bytes.saturating_add(len);
         if bytes > self.allowance.bytes {
-            return Err(self.end(Overspent::Bytes { bytes_max: self.allowance.bytes }));
+            return Err(self.end(BudgetExceeded::Bytes { bytes_max: self.allowance.bytes }));
         }
         if let Some(holding) = &mut self.holding
             && bytes > holding.len()
         {
             let slab = (bytes - holding.len()).max(SLAB_LEN);
-            if let Err(overspent) = holding.grow(slab) {
-                return Err(self.end(overspent));
+            if let Err(exceeded) = holding.grow(slab) {
+                return Err(self.end(exceeded));
             }
         }
         self.bytes = bytes;
@@ -149,16 +149,16 @@ impl Effort {
         }
     }
 
-    /// A holding of `len` bytes that outlives the effort, out of the same memory: for an answer.
+    /// A holding of `len` bytes that outlives the budget, out of the same memory: for an answer.
     ///
     /// # Errors
     ///
-    /// [`Overspent::Memory`] when the shared memory is taken.
-    pub fn keep(&mut self, len: usize) -> Result<Option<Holding>, Overspent> {
+    /// [`BudgetExceeded::Memory`] when the shared memory is taken.
+    pub fn keep(&mut self, len: usize) -> Result<Option<Holding>, BudgetExceeded> {
         let Some(holding) = &self.holding else { return Ok(None) };
         match holding.another(len) {
             Ok(kept) => Ok(Some(kept)),
-            Err(overspent) => Err(self.end(overspent)),
+            Err(exceeded) => Err(self.end(exceeded)),
         }
     }
 
@@ -176,16 +176,16 @@ impl Effort {
 
     /// Why the work ended early, if it did.
     #[must_use]
-    pub fn overspent(&self) -> Option<Overspent> {
-        self.overspent
+    pub fn exceeded(&self) -> Option<BudgetExceeded> {
+        self.exceeded
     }
 
-    fn end(&mut self, overspent: Overspent) -> Overspent {
-        *self.overspent.get_or_insert(overspent)
+    fn end(&mut self, exceeded: BudgetExceeded) -> BudgetExceeded {
+        *self.exceeded.get_or_insert(exceeded)
     }
 }
 
-impl Overspent {
+impl BudgetExceeded {
     /// The name for metrics and the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -201,7 +201,7 @@ impl Overspent {
     }
 }
 
-impl fmt::Display for Overspent {
+impl fmt::Display for BudgetExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes { bytes_max } => {
@@ -221,7 +221,7 @@ impl fmt::Display for Overspent {
     }
 }
 
-impl std::error::Error for Overspent {}
+impl std::error::Error for BudgetExceeded {}
 
 #[cfg(test)]
 mod tests {
@@ -231,51 +231,56 @@ mod tests {
 
     #[test]
     fn ends_at_one_past_each_limit() {
-        let mut effort = Effort::alone(ALLOWANCE);
-        assert_eq!((effort.spend(100), effort.hold(1_000)), (Ok(()), Ok(())));
-        assert_eq!(effort.overspent(), None);
-        assert_eq!(effort.hold(1), Err(Overspent::Bytes { bytes_max: 1_000 }));
-        effort.release(1);
-        assert_eq!(effort.hold(1), Ok(()));
-        assert!(effort.spend(1).is_err());
+        let mut budget = Budget::alone(ALLOWANCE);
+        assert_eq!((budget.spend(100), budget.hold(1_000)), (Ok(()), Ok(())));
+        assert_eq!(budget.exceeded(), None);
+        assert_eq!(budget.hold(1), Err(BudgetExceeded::Bytes { bytes_max: 1_000 }));
+        budget.release(1);
+        assert_eq!(budget.hold(1), Ok(()));
+        assert!(budget.spend(1).is_err());
         // The first reason counts.
-        assert_eq!(effort.overspent(), Some(Overspent::Bytes { bytes_max: 1_000 }));
-        assert_eq!((effort.steps(), effort.bytes_most()), (100, 1_000));
+        assert_eq!(budget.exceeded(), Some(BudgetExceeded::Bytes { bytes_max: 1_000 }));
+        assert_eq!((budget.steps(), budget.bytes_most()), (100, 1_000));
     }
 
     #[test]
     fn no_number_is_too_large_to_be_charged() {
-        let mut effort = Effort::alone(ALLOWANCE);
-        assert!(effort.spend(usize::MAX).is_err());
-        assert!(effort.spend(usize::MAX).is_err());
-        assert!(effort.hold(usize::MAX).is_err());
-        assert!(effort.read(usize::MAX).is_err());
+        let mut budget = Budget::alone(ALLOWANCE);
+        assert!(budget.spend(usize::MAX).is_err());
+        assert!(budget.spend(usize::MAX).is_err());
+        assert!(budget.hold(usize::MAX).is_err());
+        assert!(budget.read(usize::MAX).is_err());
     }
 
     #[test]
-    fn the_next_charge_after_a_halt_ends_the_work() {
-        for (reason, expected) in [(HaltReason::Gone, Overspent::Gone), (HaltReason::Late, Overspent::Late)] {
-            let halt = Halt::default();
+    fn the_next_charge_after_a_cancellation_ends_the_work() {
+        for (reason, expected) in [
+            (CancellationReason::Gone, BudgetExceeded::Gone),
+            (CancellationReason::Late, BudgetExceeded::Late),
+        ] {
+            let cancellation = Cancellation::default();
             let memory = SharedMemory::new(10_000, 10_000);
-            let mut effort = Effort::new(ALLOWANCE, halt.clone(), memory.holding(&Payer::new("a", "r")));
-            assert_eq!(effort.spend(1), Ok(()));
-            halt.stop(reason);
-            assert_eq!(effort.spend(1), Err(expected));
+            let mut budget =
+                Budget::new(ALLOWANCE, cancellation.clone(), memory.holding(&Payer::new("a", "r")));
+            assert_eq!(budget.spend(1), Ok(()));
+            cancellation.cancel(reason);
+            assert_eq!(budget.spend(1), Err(expected));
         }
     }
 
     #[test]
-    fn what_an_effort_holds_is_given_back_with_it() {
+    fn what_a_budget_holds_is_given_back_with_it() {
         let memory = SharedMemory::new(10 * SLAB_LEN, 10 * SLAB_LEN);
         let allowance = Allowance { steps: 1, bytes: usize::MAX };
-        let mut effort = Effort::new(allowance, Halt::default(), memory.holding(&Payer::new("a", "r")));
-        effort.hold(9 * SLAB_LEN).unwrap();
+        let mut budget =
+            Budget::new(allowance, Cancellation::default(), memory.holding(&Payer::new("a", "r")));
+        budget.hold(9 * SLAB_LEN).unwrap();
         assert_eq!(memory.held(), 9 * SLAB_LEN);
-        effort.release(8 * SLAB_LEN);
+        budget.release(8 * SLAB_LEN);
         assert_eq!(memory.held(), 2 * SLAB_LEN);
-        let kept = effort.keep(10).unwrap();
-        assert_eq!(effort.hold(10 * SLAB_LEN), Err(Overspent::Memory));
-        drop(effort);
+        let kept = budget.keep(10).unwrap();
+        assert_eq!(budget.hold(10 * SLAB_LEN), Err(BudgetExceeded::Memory));
+        drop(budget);
         assert_eq!(memory.held(), 10);
         drop(kept);
         assert_eq!(memory.held(), 0);
