@@ -11,7 +11,7 @@ use std::time::Duration;
 use latchkey_key_feed::EdgeName;
 use latchkey_key_feed::credential::SCHEME;
 
-use crate::credential;
+use crate::credential::{self, CredentialSources};
 use crate::identity::{IdentityHeaders, IdentitySource, InvalidHeaderName};
 
 mod duration;
@@ -40,6 +40,8 @@ pub struct Config {
     pub start_up_wait: Duration,
     /// What the upstream is told, and in which headers.
     pub identity: IdentityHeaders,
+    /// Where a credential may come from.
+    pub credential_sources: CredentialSources,
     /// Whether the upstream gets the credential.
     pub forward_credential: bool,
     /// The name of this proxy process; `None` is the proxy's node id.
@@ -187,6 +189,7 @@ impl Config {
                 staleness,
                 start_up_wait,
                 identity,
+                credential_sources: CredentialSources::default(),
                 forward_credential,
                 edge,
             }),

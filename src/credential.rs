@@ -1,20 +1,31 @@
 //! The credential inside a request.
 //!
-//! [`latchkey_key_feed::credential`] reads one value of the header. What a request as a whole presents is
-//! decided here: no credential, one, or a malformed one. These are three answers, and there is no fourth. Any
-//! other scheme is no credential. The scheme alone, or with a tab after it, is malformed: Elasticsearch takes
-//! that for no credential, but where a key is optional, whoever means to show one must not pass as nobody.
-//! Two `authorization` headers are malformed whatever they hold: another reader of the request could pick the
-//! other one. Envoy joins them with a comma before the filter runs, so a comma in a value that names this
-//! scheme is malformed too; no Base64 has one.
+//! [`latchkey_key_feed::credential`] reads one value. What a request as a whole presents is decided here: no
+//! credential, one, or a malformed one. These are three answers, and there is no fourth. [`CredentialSources`]
+//! says where to look. A request that carries something in two of these places, or twice in one, is
+//! malformed, whatever it is: another reader of the request could pick the other one.
+//!
+//! What stands in a place that is only for keys is meant as a key, and malformed where it is none. That is a
+//! named header, parameter or cookie, and whatever follows the scheme `ApiKey`, if only a tab or nothing:
+//! Elasticsearch takes that for no credential, but where a key is optional, whoever means to show one must not
+//! pass as nobody. The schemes `Bearer` and `Basic` carry other credentials too, so there only what has the
+//! shape of a key is one, and the rest is the upstream's.
 
 use std::fmt;
 
-use latchkey_key_feed::credential::{Authorization, DecodedCredential, HEADER, UndecodableCredential};
+use latchkey_key_feed::credential::{DecodedCredential, UndecodableCredential};
 use latchkey_key_feed::{InvalidKeyId, KeyId, KeySecret};
 
-use crate::headers::Headers;
 use crate::limits::CREDENTIAL_LEN_MAX;
+
+mod authorization;
+mod cookie;
+mod query;
+mod sources;
+mod stripping;
+
+pub use sources::{CredentialSource, CredentialSources, Place, SourceFormat};
+pub use stripping::Stripped;
 
 /// What a client presents.
 #[derive(Clone, Debug)]
@@ -30,11 +41,14 @@ pub struct Credential {
 pub enum MalformedCredential {
     /// It is not standard Base64.
     BadBase64,
+    /// A parameter of the query is not percent-encoded as it should be (RFC 3986, section 2.1).
+    BadEscape,
     /// Nothing separates id and secret.
     ColonMissing,
-    /// There are several `authorization` headers, or several values joined into one.
+    /// Two places carry one, or one place two. Several `authorization` headers count as that, and several
+    /// values joined into one.
     Duplicate,
-    /// Nothing follows the scheme.
+    /// The place of a credential holds nothing, or nothing follows the scheme.
     Empty,
     /// The colon comes first.
     IdEmpty,
@@ -44,7 +58,7 @@ pub enum MalformedCredential {
     IdTooLong,
     /// Something else than a space follows the scheme, such as a tab.
     SpaceMissing,
-    /// The Base64 text is longer than [`CREDENTIAL_LEN_MAX`].
+    /// The text is longer than [`CREDENTIAL_LEN_MAX`].
     TooLong,
 }
 
@@ -54,6 +68,7 @@ impl MalformedCredential {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::BadBase64 => "credential_bad_base64",
+            Self::BadEscape => "credential_bad_escape",
             Self::ColonMissing => "credential_colon_missing",
             Self::Duplicate => "credential_duplicate",
             Self::Empty => "credential_empty",
@@ -74,37 +89,6 @@ impl fmt::Display for MalformedCredential {
 
 impl std::error::Error for MalformedCredential {}
 
-/// The credential of a request; `None` when it has none.
-///
-/// # Errors
-///
-/// [`MalformedCredential`] when there is something that is meant as a credential and cannot be read as
-/// exactly one.
-pub fn extract(headers: &impl Headers) -> Result<Option<Credential>, MalformedCredential> {
-    let mut value = None;
-    for other in values(headers) {
-        if value.replace(other).is_some() {
-            return Err(MalformedCredential::Duplicate);
-        }
-    }
-    let Some(value) = value else { return Ok(None) };
-    if value.contains(&b',') && Authorization::names_scheme(value) {
-        return Err(MalformedCredential::Duplicate);
-    }
-    match Authorization::read(value) {
-        Authorization::Encoded(encoded) => decode(encoded).map(Some),
-        Authorization::OtherScheme => Ok(None),
-        Authorization::SchemeAlone => Err(MalformedCredential::Empty),
-        Authorization::SpaceMissing => Err(MalformedCredential::SpaceMissing),
-    }
-}
-
-/// Whether a request carries anything of this scheme, well-formed or not: what must not reach the upstream.
-#[must_use]
-pub fn is_present(headers: &impl Headers) -> bool {
-    values(headers).any(Authorization::names_scheme)
-}
-
 /// Reads what follows the scheme: the Base64 of id, colon and secret.
 ///
 /// # Errors
@@ -114,18 +98,30 @@ pub fn decode(encoded: &[u8]) -> Result<Credential, MalformedCredential> {
     if encoded.len() > CREDENTIAL_LEN_MAX {
         return Err(MalformedCredential::TooLong);
     }
-    let DecodedCredential { id, secret } = DecodedCredential::decode(encoded)?;
-    let id = String::from_utf8(id).map_err(|_| MalformedCredential::IdNotUtf8)?;
-    let id = KeyId::try_from(id).map_err(|invalid| match invalid {
-        // What comes before the first colon has none.
-        InvalidKeyId::Empty | InvalidKeyId::HasColon => MalformedCredential::IdEmpty,
-        InvalidKeyId::TooLong => MalformedCredential::IdTooLong,
-    })?;
-    Ok(Credential { id, secret })
+    DecodedCredential::decode(encoded)?.try_into()
 }
 
-fn values(headers: &impl Headers) -> impl Iterator<Item = &[u8]> {
-    headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER.as_bytes())).map(|(_, value)| value)
+/// Reads `id:secret` as it is.
+fn plain(text: &[u8]) -> Result<Credential, MalformedCredential> {
+    if text.len() > CREDENTIAL_LEN_MAX {
+        return Err(MalformedCredential::TooLong);
+    }
+    DecodedCredential::of(text.to_vec())?.try_into()
+}
+
+impl TryFrom<DecodedCredential> for Credential {
+    type Error = MalformedCredential;
+
+    fn try_from(decoded: DecodedCredential) -> Result<Self, MalformedCredential> {
+        let DecodedCredential { id, secret } = decoded;
+        let id = String::from_utf8(id).map_err(|_| MalformedCredential::IdNotUtf8)?;
+        let id = KeyId::try_from(id).map_err(|invalid| match invalid {
+            // What comes before the first colon has none.
+            InvalidKeyId::Empty | InvalidKeyId::HasColon => MalformedCredential::IdEmpty,
+            InvalidKeyId::TooLong => MalformedCredential::IdTooLong,
+        })?;
+        Ok(Self { id, secret })
+    }
 }
 
 impl From<UndecodableCredential> for MalformedCredential {

@@ -30,6 +30,7 @@ use self::held_requests::HeldRequests;
 use self::stats::Stats;
 use crate::clock::{ClockFailed, Moment, VmClock};
 use crate::config::{Authentication, Config};
+use crate::credential::{Credential, Stripped};
 use crate::denial::{Denial, Unavailable};
 use crate::gate::{self, Admission, Freshness, Patience, Refusal, Verdict, VerifiedKey};
 use crate::headers::Headers;
@@ -108,12 +109,30 @@ impl<H: Host> Filter<H> {
         let Ok(now) = self.clock.now() else { return self.refuse_for_the_host(request) };
         let wait = if self.held.are_full() { Duration::ZERO } else { self.config.start_up_wait };
         let until = now.monotonic.plus(wait);
-        let handled = self.decide(request, until, now);
+        let handled = self.decide(request, None, until, now);
         if handled == Handled::Waits {
             self.stats.add(self.stats.waited, 1);
-            self.held.hold(id, until);
+            match self.hide_credential(request) {
+                Ok(hidden) => self.held.hold(id, until, hidden),
+                Err(HostFailed) => return self.refuse_for_the_host(request),
+            }
         }
         handled
+    }
+
+    /// Takes a credential out of the path of a request that waits: should its client go away meanwhile, the
+    /// path is in the access log. Where it is forwarded, it will be there anyway.
+    fn hide_credential(&self, request: &mut H::Request) -> Result<Option<Rc<Credential>>, HostFailed> {
+        let sources = &self.config.credential_sources;
+        if self.config.forward_credential || !sources.look_at_the_query() {
+            return Ok(None);
+        }
+        let headers = request.headers()?;
+        let stripped = sources.strip_paths(&headers);
+        let hidden = if stripped.is_empty() { None } else { sources.extract(&headers).ok().flatten() };
+        drop(headers);
+        edit(request, &edits_of(stripped))?;
+        Ok(hidden.map(Rc::new))
     }
 
     /// Removes from the trailers of a request what an upstream could take for our headers.
@@ -125,12 +144,22 @@ impl<H: Host> Filter<H> {
         owned.iter().try_for_each(|name| request.remove_trailer(name))
     }
 
-    /// Decides about a request that may wait `until` then.
-    fn decide(&self, request: &mut H::Request, until: MonotonicMillis, now: Moment) -> Handled {
+    /// Decides about a request that may wait `until` then. `hidden` is the credential that was taken out of it.
+    fn decide(
+        &self,
+        request: &mut H::Request,
+        hidden: Option<&Credential>,
+        until: MonotonicMillis,
+        now: Moment,
+    ) -> Handled {
         let patience = if now.monotonic < until { Patience::Left } else { Patience::Over };
         let Ok(headers) = request.headers() else { return self.refuse_for_the_host(request) };
         let authentication = self.config.authentication;
-        match gate::decide(&headers, authentication, &self.table, &self.config.staleness, patience, now) {
+        let presented = || match hidden {
+            Some(hidden) => Ok(Some(hidden.clone())),
+            None => self.config.credential_sources.extract(&headers),
+        };
+        match gate::decide(presented, authentication, &self.table, &self.config.staleness, patience, now) {
             Verdict::Admit(Admission { key, freshness }) => {
                 let edits = self.edits(Some(&key), &headers);
                 drop(headers);
@@ -148,8 +177,11 @@ impl<H: Host> Filter<H> {
                 }
             }
             Verdict::Deny(Refusal { denial, claimed_id }) => {
-                let reply = reply_to(denial, Some(&headers));
+                let reply = self.reply_to(denial, Some(&headers));
+                let stripped = self.config.credential_sources.strip_paths(&headers);
                 drop(headers);
+                // The request is refused all the same.
+                let _ = edit(request, &edits_of(stripped));
                 if let Some(id) = claimed_id.filter(|_| self.config.identity.filter_state().claimed_id) {
                     // The log misses a name where the host would not take it; the request is refused all the
                     // same.
@@ -169,7 +201,8 @@ impl<H: Host> Filter<H> {
         headers: &impl Headers,
     ) -> Vec<HeaderEdit<'a>> {
         let forward = self.config.forward_credential || self.config.authentication == Authentication::Off;
-        self.config.identity.edits(headers, key, forward)
+        let stripped = if forward { Vec::new() } else { self.config.credential_sources.strip(headers) };
+        self.config.identity.edits(headers, key, stripped)
     }
 
     /// Tells the identity to the rest of the proxy.
@@ -208,8 +241,17 @@ impl<H: Host> Filter<H> {
     /// not reach the upstream.
     fn refuse_for_the_host(&self, request: &mut H::Request) -> Handled {
         let denial = Denial::Unavailable(Unavailable::HostFailed);
-        let reply = reply_to(denial, request.headers().ok().as_ref());
+        let headers = request.headers().ok();
+        let reply = self.reply_to(denial, headers.as_ref());
+        let stripped = headers.as_ref().map(|headers| self.config.credential_sources.strip_paths(headers));
+        drop(headers);
+        let _ = edit(request, &edits_of(stripped.unwrap_or_default()));
         self.refuse(denial, &reply, request)
+    }
+
+    fn reply_to(&self, denial: Denial, headers: Option<&impl Headers>) -> Reply {
+        let path = headers.and_then(|headers| self.config.credential_sources.path(headers));
+        Reply::to(denial, headers, path.as_deref(), Duration::from_millis(RETRY_AFTER_MS))
     }
 
     /// Looks whether the requests that wait can be decided now, in the order in which they came, and settles
@@ -217,14 +259,14 @@ impl<H: Host> Filter<H> {
     fn wake_waiting(&self, now: Result<Moment, ClockFailed>) {
         let mut settled = 0;
         self.has_more_to_settle.set(false);
-        for (id, until) in self.held.undecided() {
+        for (id, until, hidden) in self.held.undecided() {
             if settled == SETTLED_PER_TICK_MAX {
                 self.has_more_to_settle.set(true);
                 break;
             }
             let handled = self.host.with_held(id, |request| {
                 let handled = match now {
-                    Ok(now) => self.decide(request, until, now),
+                    Ok(now) => self.decide(request, hidden.as_deref(), until, now),
                     Err(ClockFailed) => self.refuse_for_the_host(request),
                 };
                 if handled == Handled::Passed {
@@ -247,12 +289,13 @@ impl<H: Host> Filter<H> {
 fn edit(request: &mut impl HostRequest, edits: &[HeaderEdit<'_>]) -> Result<(), HostFailed> {
     edits.iter().try_for_each(|edit| match edit {
         HeaderEdit::Remove(name) => request.remove_header(name),
-        HeaderEdit::Set(name, value) => request.set_header(name, value),
+        HeaderEdit::Replace(name, value) => request.set_header(name, value),
+        HeaderEdit::Set(name, value) => request.set_header(name, value.as_bytes()),
     })
 }
 
-fn reply_to(denial: Denial, headers: Option<&impl Headers>) -> Reply {
-    Reply::to(denial, headers, Duration::from_millis(RETRY_AFTER_MS))
+fn edits_of(stripped: Vec<Stripped<'_>>) -> Vec<HeaderEdit<'_>> {
+    stripped.into_iter().map(HeaderEdit::from).collect()
 }
 
 /// Makes texts of what is told in filter state, where the host can. Where it cannot, or was told before,

@@ -26,9 +26,8 @@ use latchkey_key_feed::{KeyId, Salt, SecretDigest, Standing, UnixMillis, header_
 
 use crate::clock::Moment;
 use crate::config::{Authentication, StalenessLimits};
-use crate::credential::{self, Credential};
+use crate::credential::{Credential, MalformedCredential};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
-use crate::headers::Headers;
 use crate::identity::{IdentityField, KeyIdentity};
 use crate::table::{Found, KeyRecord, KeyTable, RecordText, TableAge, Texts, Unreadable};
 
@@ -122,9 +121,9 @@ impl Freshness {
     }
 }
 
-/// Decides about a request with these headers.
+/// Decides about a request. `presented` reads its credential, if it is looked at.
 pub fn decide<T: KeyTable>(
-    headers: &impl Headers,
+    presented: impl FnOnce() -> Result<Option<Credential>, MalformedCredential>,
     authentication: Authentication,
     table: &T,
     limits: &StalenessLimits,
@@ -134,7 +133,7 @@ pub fn decide<T: KeyTable>(
     if authentication == Authentication::Off {
         return Verdict::Pass;
     }
-    let credential = match credential::extract(headers) {
+    let credential = match presented() {
         Ok(Some(credential)) => credential,
         Ok(None) if authentication == Authentication::Optional => return Verdict::Pass,
         Ok(None) => return unauthenticated(Unauthenticated::CredentialMissing),

@@ -14,9 +14,15 @@ pub trait Headers {
     /// Each name with its value.
     fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])>;
 
+    /// The values of all headers of that name, in any case.
+    fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let named = self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
+        named.map(|(_, value)| value)
+    }
+
     /// The value of the first header of that name, in any case.
     fn first(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+        self.all(name).next()
     }
 }
 

@@ -179,7 +179,7 @@ pub trait HostRequest {
     /// # Errors
     ///
     /// [`HostFailed`] when the host would not.
-    fn set_header(&mut self, name: &str, value: &str) -> Result<(), HostFailed>;
+    fn set_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed>;
 
     /// Removes all headers of that name, in any case. That there was none is no failure.
     ///

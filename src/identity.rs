@@ -12,9 +12,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use latchkey_key_feed::credential::HEADER;
-
-use crate::credential;
+use crate::credential::Stripped;
 use crate::headers::Headers;
 use crate::limits::HEADER_NAME_LEN_MAX;
 use crate::table::{RecordShape, RecordText};
@@ -73,6 +71,8 @@ pub struct IdentityHeaders {
 pub enum HeaderEdit<'a> {
     /// Take away all headers of this name.
     Remove(Cow<'a, [u8]>),
+    /// Let this be the only header of this name: what is left of the client's.
+    Replace(&'a str, Vec<u8>),
     /// Let this be the only header of this name.
     Set(&'a str, &'a str),
 }
@@ -179,17 +179,16 @@ impl IdentityHeaders {
     /// What to change so that the upstream reads the identity of `admitted` and nothing that the client made
     /// up; without a key, that it reads no identity at all.
     ///
-    /// The credential goes too, unless `forward_credential`. Any other use of `authorization` is the
-    /// upstream's.
+    /// The credential goes too: `stripped` is what the request looks like without it, and empty where it is
+    /// forwarded. Any other use of those headers is the upstream's.
     #[must_use]
     pub fn edits<'a, K: KeyIdentity>(
         &'a self,
         client: &impl Headers,
         admitted: Option<&'a K>,
-        forward_credential: bool,
+        stripped: Vec<Stripped<'a>>,
     ) -> Vec<HeaderEdit<'a>> {
-        let remove_credential = !forward_credential && credential::is_present(client);
-        let mut edits = Vec::with_capacity(self.owned.len() + 1);
+        let mut edits = Vec::with_capacity(self.owned.len() + stripped.len());
         for (name, _) in client.iter() {
             let known = match self.owner_of(name) {
                 // A header that is set replaces the client's, so only a look-alike is left to remove.
@@ -200,13 +199,13 @@ impl IdentityHeaders {
                     continue;
                 }
                 Some(header) => header.name.as_str(),
-                None if remove_credential && name.eq_ignore_ascii_case(HEADER.as_bytes()) => HEADER,
                 None => continue,
             };
             if !edits.iter().any(|edit: &HeaderEdit<'_>| edit.removes(name)) {
                 edits.push(HeaderEdit::Remove(kept(name, known)));
             }
         }
+        edits.extend(stripped.into_iter().map(HeaderEdit::from));
         for header in &self.owned {
             if let Some(value) = header.value(admitted) {
                 edits.push(HeaderEdit::Set(&header.name, value));
@@ -219,6 +218,16 @@ impl IdentityHeaders {
     #[must_use]
     pub fn is_owned(&self, name: &[u8]) -> bool {
         self.owner_of(name).is_some()
+    }
+
+    /// Whether a credential may come in a header of this name.
+    ///
+    /// # Errors
+    ///
+    /// Why not. The name of an identity header would be removed before anybody reads it.
+    pub fn check_source(&self, name: &str) -> Result<(), InvalidHeaderName> {
+        check(name)?;
+        if self.is_owned(name.as_bytes()) { Err(InvalidHeaderName::LooksLikeAnother) } else { Ok(()) }
     }
 
     /// What the rest of the proxy is told as well.
@@ -278,6 +287,15 @@ impl OwnedHeader {
             IdentitySource::Metadata { path, claims } => admitted?.metadata(path, *claims),
         };
         value.filter(|value| !value.is_empty())
+    }
+}
+
+impl<'a> From<Stripped<'a>> for HeaderEdit<'a> {
+    fn from(Stripped { name, rest }: Stripped<'a>) -> Self {
+        match rest {
+            None => Self::Remove(Cow::Borrowed(name.as_bytes())),
+            Some(rest) => Self::Replace(name, rest),
+        }
     }
 }
 

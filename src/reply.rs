@@ -80,12 +80,18 @@ impl From<Denial> for DenyStatus {
 }
 
 impl Reply {
-    /// The answer to a refused request, whose headers may be unknown. `retry_after` is when asking again may
+    /// The answer to a refused request, whose headers may be unknown. `path` is its path without a credential.
+    /// `retry_after` is when asking again may
     /// help; only a 503 tells it.
     #[must_use]
-    pub fn to(denial: Denial, request: Option<&impl Headers>, retry_after: Duration) -> Self {
+    pub fn to(
+        denial: Denial,
+        request: Option<&impl Headers>,
+        path: Option<&[u8]>,
+        retry_after: Duration,
+    ) -> Self {
         let status = DenyStatus::from(denial);
-        let reason = public_reason(denial, request);
+        let reason = public_reason(denial, path.unwrap_or_default());
         let mut headers = vec![match status {
             DenyStatus::Unauthorized401 => ("www-authenticate", SCHEME.to_owned()),
             DenyStatus::Unavailable503 => ("retry-after", whole_seconds(retry_after).to_string()),
@@ -102,7 +108,7 @@ impl Reply {
 }
 
 /// What the client may know.
-fn public_reason(denial: Denial, request: Option<&impl Headers>) -> String {
+fn public_reason(denial: Denial, path: &[u8]) -> String {
     match denial {
         // To Elasticsearch these are no credentials, and it says so.
         Denial::Unauthenticated(
@@ -110,7 +116,7 @@ fn public_reason(denial: Denial, request: Option<&impl Headers>) -> String {
             | Unauthenticated::CredentialMalformed(
                 MalformedCredential::Empty | MalformedCredential::SpaceMissing,
             ),
-        ) => ["missing authentication credentials for REST request [", &path(request), "]"].concat(),
+        ) => ["missing authentication credentials for REST request [", &shown(path), "]"].concat(),
         Denial::Unauthenticated(
             Unauthenticated::CredentialMalformed(_)
             | Unauthenticated::KeyExpired
@@ -139,8 +145,7 @@ fn envelope(status: DenyStatus, reason: &str) -> String {
 }
 
 /// The path and query of the request as text, cut to a length that costs little to send.
-fn path(request: Option<&impl Headers>) -> String {
-    let path = request.and_then(|request| request.first(":path")).unwrap_or_default();
+fn shown(path: &[u8]) -> String {
     match path.get(..REPLY_PATH_LEN_MAX) {
         Some(start) if path.len() > REPLY_PATH_LEN_MAX => {
             // The cut may have left half a character.

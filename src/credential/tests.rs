@@ -1,5 +1,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use latchkey_key_feed::credential::HEADER;
 use latchkey_key_feed::limits::KEY_ID_LEN_MAX;
 use proptest::prelude::*;
 
@@ -9,6 +10,14 @@ use crate::headers::HeaderPairs;
 #[path = "../../tests/cases/credentials.rs"]
 mod cases;
 use cases::{CASES, Outcome};
+
+fn extract(headers: &HeaderPairs) -> Result<Option<Credential>, MalformedCredential> {
+    CredentialSources::default().extract(headers)
+}
+
+fn is_present(headers: &HeaderPairs) -> bool {
+    !CredentialSources::default().strip(headers).is_empty()
+}
 
 fn headers(values: &[&[u8]]) -> HeaderPairs {
     values.iter().map(|value| (HEADER, value)).collect()

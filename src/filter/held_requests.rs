@@ -3,9 +3,11 @@
 //! A VM can wake only its own requests, so each plugin keeps those of its own, and looks at them on its tick.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use latchkey_key_feed::MonotonicMillis;
 
+use crate::credential::Credential;
 use crate::host::RequestId;
 use crate::limits::WAITING_REQUESTS_MAX;
 
@@ -13,16 +15,21 @@ use crate::limits::WAITING_REQUESTS_MAX;
 #[derive(Default)]
 pub(super) struct HeldRequests(RefCell<Vec<Held>>);
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Held {
     request: RequestId,
     /// `None` once it has been refused: whatever is left of it is not to be seen upstream.
     until: Option<MonotonicMillis>,
+    /// The credential that was taken out of it.
+    hidden: Option<Rc<Credential>>,
 }
 
+/// A request that is to be decided, until when it may wait, and the credential that was taken out of it.
+type Undecided = (RequestId, MonotonicMillis, Option<Rc<Credential>>);
+
 impl HeldRequests {
-    pub(super) fn hold(&self, request: RequestId, until: MonotonicMillis) {
-        self.0.borrow_mut().push(Held { request, until: Some(until) });
+    pub(super) fn hold(&self, request: RequestId, until: MonotonicMillis, hidden: Option<Rc<Credential>>) {
+        self.0.borrow_mut().push(Held { request, until: Some(until), hidden });
     }
 
     /// Whether as many wait as may.
@@ -38,7 +45,7 @@ impl HeldRequests {
     /// The request has been answered, or cannot be.
     pub(super) fn refuse(&self, request: RequestId) {
         for held in self.0.borrow_mut().iter_mut().filter(|held| held.request == request) {
-            held.until = None;
+            (held.until, held.hidden) = (None, None);
         }
     }
 
@@ -46,8 +53,9 @@ impl HeldRequests {
         self.0.borrow().iter().any(|held| held.request == request)
     }
 
-    /// Those to be decided, and until when they may wait, in the order in which they came.
-    pub(super) fn undecided(&self) -> Vec<(RequestId, MonotonicMillis)> {
-        self.0.borrow().iter().filter_map(|held| Some((held.request, held.until?))).collect()
+    /// Those to be decided, in the order in which they came.
+    pub(super) fn undecided(&self) -> Vec<Undecided> {
+        let held = self.0.borrow();
+        held.iter().filter_map(|held| Some((held.request, held.until?, held.hidden.clone()))).collect()
     }
 }

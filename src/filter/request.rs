@@ -41,7 +41,7 @@ impl<H: Host> RequestFilter<H> {
     pub fn headers(&mut self, request: &mut H::Request) -> Flow {
         let Some(filter) = &self.filter else {
             let denial = Denial::Unavailable(Unavailable::TableAbsent);
-            let reply = Reply::to(denial, request.headers().ok().as_ref(), Duration::ZERO);
+            let reply = Reply::to(denial, request.headers().ok().as_ref(), None, Duration::ZERO);
             // Without a reply it stays held all the same.
             let _ = request.reply(&reply);
             return Flow::Hold;

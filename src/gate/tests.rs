@@ -4,6 +4,7 @@ use latchkey_key_feed::limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, MonotonicMillis};
 
 use super::*;
+use crate::credential::CredentialSources;
 use crate::headers::HeaderPairs;
 use crate::table::sample_keys::{build, key, live, refreshed_at, removed, shape};
 use crate::table::{FeedIdentity, PagedRecord, SharedNames, TableReader, TableWriter};
@@ -52,6 +53,10 @@ fn later(millis: u64) -> Moment {
     Moment { wall: NOW.wall.plus_millis(millis), monotonic: NOW.monotonic.plus_millis(millis) }
 }
 
+fn presented(headers: &HeaderPairs) -> impl FnOnce() -> Result<Option<Credential>, MalformedCredential> {
+    || CredentialSources::default().extract(headers)
+}
+
 fn decide_at(shared: &FakeSharedData, headers: &HeaderPairs, now: Moment) -> Verdict<PagedRecord> {
     decide_if(Authentication::Required, shared, headers, now)
 }
@@ -63,7 +68,7 @@ fn decide_if(
     now: Moment,
 ) -> Verdict<PagedRecord> {
     let table = TableReader::new(shared.clone(), names());
-    decide(headers, authentication, &table, &LIMITS, Patience::Left, now)
+    decide(presented(headers), authentication, &table, &LIMITS, Patience::Left, now)
 }
 
 /// The verdict in a word: "admitted", "passes", "waits", or the reason of the denial.
@@ -195,7 +200,8 @@ fn where_the_machine_may_have_slept_a_request_waits_for_the_next_answer() {
     let (shared, headers) = (shared_data(), authorization("active", &secret_of("active")));
     let table = TableReader::new(shared, names());
     let woken = Moment { wall: later(3_600_000).wall, ..NOW };
-    let decide_with = |patience| decide(&headers, Authentication::Required, &table, &LIMITS, patience, woken);
+    let decide_with =
+        |patience| decide(presented(&headers), Authentication::Required, &table, &LIMITS, patience, woken);
     assert_eq!(outcome(&decide_with(Patience::Left)), "waits");
     assert_eq!(outcome(&decide_with(Patience::Over)), "table_too_old");
 }
@@ -223,7 +229,8 @@ fn a_missing_or_bad_credential_is_told_whatever_the_table_is() {
 fn without_a_table_a_request_waits_and_then_is_refused() {
     let table = TableReader::new(FakeSharedData::default(), names());
     let headers = authorization("active", "any");
-    let decide_with = |patience| decide(&headers, Authentication::Required, &table, &LIMITS, patience, NOW);
+    let decide_with =
+        |patience| decide(presented(&headers), Authentication::Required, &table, &LIMITS, patience, NOW);
     assert_eq!(outcome(&decide_with(Patience::Left)), "waits");
     assert_eq!(outcome(&decide_with(Patience::Over)), "table_absent");
 }

@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::credential::CredentialSources;
 use crate::headers::HeaderPairs;
 
 /// A key that tells the same text wherever it has something to tell.
@@ -51,11 +52,13 @@ fn apply(client: &HeaderPairs, edits: &[HeaderEdit<'_>]) -> HeaderPairs {
     for edit in edits {
         let name = match edit {
             HeaderEdit::Remove(name) => &**name,
-            HeaderEdit::Set(name, _) => name.as_bytes(),
+            HeaderEdit::Replace(name, _) | HeaderEdit::Set(name, _) => name.as_bytes(),
         };
         headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
-        if let HeaderEdit::Set(_, value) = edit {
-            headers.push((name, value.as_bytes()));
+        match edit {
+            HeaderEdit::Remove(_) => {}
+            HeaderEdit::Replace(_, value) => headers.push((name, value)),
+            HeaderEdit::Set(_, value) => headers.push((name, value.as_bytes())),
         }
     }
     headers.into_iter().collect()
@@ -74,7 +77,7 @@ fn tells_the_identity_of_an_admitted_key() {
     let headers = telling(&[IdentityField::Id, IdentityField::Roles], &[("x-team", "team.name")]);
     let client = pairs(&[(":path", "/"), ("accept", "*/*")]);
     assert_eq!(
-        headers.edits(&client, Some(&KEY), false),
+        headers.edits(&client, Some(&KEY), Vec::new()),
         [
             HeaderEdit::Set("x-api-key-id", TOLD),
             HeaderEdit::Set("x-api-key-roles", TOLD),
@@ -88,12 +91,12 @@ fn removes_identity_headers_a_client_sent() {
     let headers = telling(&[IdentityField::Id], &[]);
     let client = pairs(&[("x-api-key-id", "admin"), ("x_api_key_id", "admin"), ("X.API-KEY_ID", "admin")]);
     assert_eq!(
-        headers.edits::<Key>(&client, None, false),
+        headers.edits::<Key>(&client, None, Vec::new()),
         [removal(b"x-api-key-id"), removal(b"x_api_key_id"), removal(b"X.API-KEY_ID")]
     );
     // What is set replaces the client's copy, and its look-alikes still go.
     assert_eq!(
-        headers.edits(&client, Some(&KEY), false),
+        headers.edits(&client, Some(&KEY), Vec::new()),
         [removal(b"x_api_key_id"), removal(b"X.API-KEY_ID"), HeaderEdit::Set("x-api-key-id", TOLD)]
     );
 }
@@ -104,7 +107,7 @@ fn removes_the_header_of_a_field_that_has_nothing_to_tell() {
     let eternal = Key { silent: vec![IdentityField::Expiration], ..KEY };
     let client = pairs(&[("x-api-key-expiration", "1"), ("x-team", "a"), ("x-empty", "b")]);
     assert_eq!(
-        headers.edits(&client, Some(&eternal), false),
+        headers.edits(&client, Some(&eternal), Vec::new()),
         [removal(b"x-api-key-expiration"), removal(b"x-team"), removal(b"x-empty")]
     );
 }
@@ -113,15 +116,15 @@ fn removes_the_header_of_a_field_that_has_nothing_to_tell() {
 fn a_field_that_is_switched_off_is_never_set_and_still_removed() {
     let headers = telling(&[], &[]);
     let client = pairs(&[("x-api-key-owner", "root"), ("x-api-key-owner", "admin")]);
-    assert_eq!(headers.edits(&client, Some(&KEY), false), [removal(b"x-api-key-owner")]);
-    assert!(headers.edits(&pairs(&[]), Some(&KEY), false).is_empty());
+    assert_eq!(headers.edits(&client, Some(&KEY), Vec::new()), [removal(b"x-api-key-owner")]);
+    assert!(headers.edits(&pairs(&[]), Some(&KEY), Vec::new()).is_empty());
 }
 
 #[test]
 fn another_header_may_take_the_name_of_a_field_that_is_switched_off() {
     let headers = telling(&[], &[("x-api-key-name", "team.name")]);
     assert_eq!(
-        headers.edits(&HeaderPairs::default(), Some(&KEY), false),
+        headers.edits(&HeaderPairs::default(), Some(&KEY), Vec::new()),
         [HeaderEdit::Set("x-api-key-name", TOLD)]
     );
 }
@@ -129,22 +132,26 @@ fn another_header_may_take_the_name_of_a_field_that_is_switched_off() {
 #[test]
 fn nothing_is_edited_without_need() {
     let client = pairs(&[(":path", "/"), ("x-api-key", "k"), ("x-api-key-ids", "k"), ("cookie", "a=b")]);
-    assert!(IdentityHeaders::default().edits::<Key>(&client, None, false).is_empty());
+    assert!(IdentityHeaders::default().edits::<Key>(&client, None, Vec::new()).is_empty());
 }
 
 #[test]
 fn the_credential_goes_unless_it_is_to_be_forwarded() {
     let headers = telling(&[], &[]);
     let client = pairs(&[("authorization", "ApiKey aWQ6c2VjcmV0")]);
-    assert_eq!(headers.edits(&client, Some(&KEY), false), [removal(b"authorization")]);
-    assert_eq!(headers.edits::<Key>(&client, None, false), [removal(b"authorization")]);
-    assert!(headers.edits(&client, Some(&KEY), true).is_empty());
+    let sources = CredentialSources::default();
+    let stripped = || sources.strip(&client);
+    assert_eq!(headers.edits(&client, Some(&KEY), stripped()), [removal(b"authorization")]);
+    assert_eq!(headers.edits::<Key>(&client, None, stripped()), [removal(b"authorization")]);
+    assert!(headers.edits(&client, Some(&KEY), Vec::new()).is_empty());
 }
 
 #[test]
 fn a_credential_of_another_scheme_is_the_upstreams() {
     let client = pairs(&[("authorization", "Basic YTpi")]);
-    assert!(IdentityHeaders::default().edits::<Key>(&client, None, false).is_empty());
+    let sources = CredentialSources::default();
+    let stripped = sources.strip(&client);
+    assert!(IdentityHeaders::default().edits::<Key>(&client, None, stripped).is_empty());
 }
 
 #[test]
@@ -210,7 +217,7 @@ fn a_field_in_a_header_of_another_name_leaves_its_default_name_to_nobody() {
         for name in IdentityField::ALL.map(IdentityField::default_header) {
             let look_alike = name.replace('-', "_");
             let client = pairs(&[(name, "root"), (&look_alike, "root")]);
-            let upstream = apply(&client, &headers.edits(&client, Some(&KEY), false));
+            let upstream = apply(&client, &headers.edits(&client, Some(&KEY), Vec::new()));
             assert_eq!(upstream, pairs(&[("x-user", TOLD)]), "{field:?} renamed, {name} sent");
         }
     }
@@ -265,7 +272,9 @@ proptest! {
         let headers = telling(&chosen(&told), &[]);
         let key = Key { silent: chosen(&silent), metadata: &[] };
         let client: HeaderPairs = names.iter().map(|name| (name, "ApiKey made up")).collect();
-        let edits = headers.edits(&client, admitted.then_some(&key), forward_credential);
+        let sources = CredentialSources::default();
+        let stripped = if forward_credential { Vec::new() } else { sources.strip(&client) };
+        let edits = headers.edits(&client, admitted.then_some(&key), stripped);
         let upstream = apply(&client, &edits);
 
         let owned: Vec<_> = upstream.iter().filter(|(name, _)| headers.is_owned(name)).collect();

@@ -199,8 +199,7 @@ pub(super) fn remove_header(map: Map, name: &[u8]) -> Result<(), HostFailed> {
 
 /// Lets this be the only header of that name, in any case.
 #[expect(unsafe_code, reason = "calls the host")]
-pub(super) fn set_header(map: Map, name: &str, value: &str) -> Result<(), HostFailed> {
-    let (name, value) = (name.as_bytes(), value.as_bytes());
+pub(super) fn set_header(map: Map, name: &str, value: &[u8]) -> Result<(), HostFailed> {
     done(unsafe {
         proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
     })

@@ -25,7 +25,7 @@ impl HostRequest for EnvoyRequest {
         abi::header_pairs(Map::RequestTrailers)
     }
 
-    fn set_header(&mut self, name: &str, value: &str) -> Result<(), HostFailed> {
+    fn set_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed> {
         abi::set_header(Map::RequestHeaders, name, value)
     }
 

@@ -24,11 +24,12 @@ fn request(path: &[u8], content_type: &str) -> HeaderPairs {
 }
 
 fn reply(denial: Denial, path: &[u8]) -> Reply {
-    Reply::to(denial, Some(&request(path, "application/json")), Duration::from_secs(5))
+    Reply::to(denial, Some(&request(path, "application/json")), Some(path), Duration::from_secs(5))
 }
 
 fn grpc(denial: Denial, content_type: &str) -> Reply {
-    Reply::to(denial, Some(&request(b"/pkg.Service/Call", content_type)), Duration::from_secs(5))
+    let path = b"/pkg.Service/Call";
+    Reply::to(denial, Some(&request(path, content_type)), Some(path), Duration::from_secs(5))
 }
 
 fn reason(reply: &Reply) -> String {
@@ -111,10 +112,10 @@ fn trouble_is_unavailable_and_never_a_challenge() {
 #[test]
 fn retry_after_is_whole_seconds_rounded_up_and_never_zero() {
     for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (59_999, "60")] {
-        let reply = Reply::to(TABLE_ABSENT, None::<&HeaderPairs>, Duration::from_millis(millis));
+        let reply = Reply::to(TABLE_ABSENT, None::<&HeaderPairs>, None, Duration::from_millis(millis));
         assert_eq!(reply.headers[0], ("retry-after", seconds.to_owned()));
     }
-    let longest = Reply::to(TABLE_ABSENT, None::<&HeaderPairs>, Duration::MAX);
+    let longest = Reply::to(TABLE_ABSENT, None::<&HeaderPairs>, None, Duration::MAX);
     assert_eq!(longest.headers[0].1, u64::MAX.to_string());
 }
 
@@ -157,7 +158,7 @@ fn repeats_a_path_up_to_the_limit_and_cuts_a_longer_one() {
 
 #[test]
 fn a_request_without_a_path_is_answered_too() {
-    let reply = Reply::to(MISSING, None::<&HeaderPairs>, Duration::ZERO);
+    let reply = Reply::to(MISSING, None::<&HeaderPairs>, None, Duration::ZERO);
     assert_eq!(reason(&reply), "missing authentication credentials for REST request []");
 }
 

@@ -88,10 +88,10 @@ impl HostRequest for FakeRequest {
         self.lend(HostCall::Trailers, |state| &state.trailers)
     }
 
-    fn set_header(&mut self, name: &str, value: &str) -> Result<(), HostFailed> {
+    fn set_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed> {
         self.change(HostCall::SetHeader, |state| {
             remove(&mut state.headers, name.as_bytes());
-            state.headers.extend(owned(&[(name, value)]));
+            state.headers.push((name.as_bytes().to_vec(), value.to_vec()));
         })
     }
 

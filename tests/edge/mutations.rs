@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use latchkey_filter::credential;
+use latchkey_filter::credential::CredentialSources;
 use latchkey_filter::headers::HeaderPairs;
 use latchkey_local_stack::http::Request;
 use latchkey_local_stack::http::http1::{Http1Connection, rendered};
@@ -87,7 +87,7 @@ fn as_envoy_joins(values: Vec<Vec<u8>>) -> Vec<u8> {
 }
 
 fn is_good(value: &[u8]) -> bool {
-    let read = credential::extract(&HeaderPairs::from_iter([("authorization", value)]));
+    let read = CredentialSources::default().extract(&HeaderPairs::from_iter([("authorization", value)]));
     matches!(read, Ok(Some(read)) if read.id.as_str() == "anybody" && read.secret.expose() == b"any-secret")
 }
 

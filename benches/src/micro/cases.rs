@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_filter::clock::Moment;
 use latchkey_filter::config::{Authentication, StalenessLimits};
-use latchkey_filter::credential;
+use latchkey_filter::credential::CredentialSources;
 use latchkey_filter::gate::{self, Patience, Verdict};
 use latchkey_filter::headers::HeaderPairs;
 use latchkey_filter::identity::IdentityHeaders;
@@ -55,12 +55,13 @@ impl Case {
             (0..KEYS).map(|number| request(&id(number), secret)).collect()
         };
         let accepted = requests(id_of, SECRET);
+        let sources = CredentialSources::default();
         let [kept, read, told] = [(); 3].map(|()| Rc::clone(&edge));
         Ok(vec![
             case(
                 "credential",
                 "reading a credential",
-                over(accepted.clone(), |headers| matches!(credential::extract(headers), Ok(Some(_))))?,
+                over(accepted.clone(), move |headers| matches!(sources.extract(headers), Ok(Some(_))))?,
             ),
             edge.deciding(
                 "accepted-kept",
@@ -106,6 +107,7 @@ impl Case {
 struct Edge {
     answer: Vec<u8>,
     reader: TableReader<FakeSharedData>,
+    sources: CredentialSources,
 }
 
 impl Edge {
@@ -113,12 +115,13 @@ impl Edge {
         let answer = page((1..=KEYS).map(|seq| row(seq, seq - 1)).collect())?.to_json()?;
         let store = FakeSharedData::default();
         build(&TableWriter::new(store.clone(), names()), &answer)?;
-        Ok(Self { answer, reader: TableReader::new(store, names()) })
+        Ok(Self { answer, reader: TableReader::new(store, names()), sources: CredentialSources::default() })
     }
 
     fn admits(&self, headers: &HeaderPairs) -> bool {
+        let presented = || self.sources.extract(headers);
         let verdict =
-            gate::decide(headers, Authentication::Required, &self.reader, &LIMITS, Patience::Over, NOW);
+            gate::decide(presented, Authentication::Required, &self.reader, &LIMITS, Patience::Over, NOW);
         matches!(black_box(verdict), Verdict::Admit(_))
     }
 
@@ -142,12 +145,14 @@ impl Edge {
 
     fn telling(&self, requests: &[HeaderPairs]) -> Result<Case> {
         let headers = requests.first().context("there are requests")?.clone();
+        let sources = CredentialSources::default();
+        let presented = || sources.extract(&headers);
         let required = Authentication::Required;
-        let verdict = gate::decide(&headers, required, &self.reader, &LIMITS, Patience::Over, NOW);
+        let verdict = gate::decide(presented, required, &self.reader, &LIMITS, Patience::Over, NOW);
         let Verdict::Admit(admission) = verdict else { anyhow::bail!("the key is not admitted") };
         let identity = IdentityHeaders::default();
         let run = over(vec![headers], move |headers| {
-            black_box(identity.edits(headers, Some(&admission.key), false)).len() > 1
+            black_box(identity.edits(headers, Some(&admission.key), sources.strip(headers))).len() > 1
         })?;
         Ok(case("edits", "working out the edits of headers", run))
     }

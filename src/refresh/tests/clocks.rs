@@ -11,6 +11,7 @@ use super::a_current_edge;
 use super::model::{Edge, Service, names};
 use crate::clock::{Moment, VmClock};
 use crate::config::{Authentication, StalenessLimits};
+use crate::credential::CredentialSources;
 use crate::gate::{self, Patience, Verdict};
 use crate::headers::HeaderPairs;
 use crate::limits::{BACKOFF_MS_MAX, HEADER_LIFE_MS, LEASE_MS, TICK_LATE_MS_MAX};
@@ -81,8 +82,9 @@ impl ClockedEdge {
     fn decide(&self, vm: usize, patience: Patience) -> Verdict<PagedRecord> {
         let encoded = STANDARD.encode("k:secret of k");
         let headers = HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))]);
+        let presented = || CredentialSources::default().extract(&headers);
         let now = self.vm_clocks[vm].now().unwrap();
-        gate::decide(&headers, Authentication::Required, &self.readers[vm], &LIMITS, patience, now)
+        gate::decide(presented, Authentication::Required, &self.readers[vm], &LIMITS, patience, now)
     }
 
     fn true_age(&self) -> TableAge {

@@ -15,6 +15,7 @@ use latchkey_key_feed::{
 use super::model::{Service, request};
 use crate::clock::Moment;
 use crate::config::{Authentication, StalenessLimits};
+use crate::credential::CredentialSources;
 use crate::gate::{self, Patience, Verdict};
 use crate::headers::HeaderPairs;
 use crate::identity::{IdentityField, KeyIdentity as _};
@@ -270,8 +271,9 @@ fn outcome(table: &FlatTable, id: &str) -> String {
         StalenessLimits { stale_after: Duration::from_secs(30), refuse_after: Duration::from_secs(60) };
     let encoded = STANDARD.encode(format!("{id}:secret of {id}"));
     let headers = HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))]);
+    let presented = || CredentialSources::default().extract(&headers);
     let required = Authentication::Required;
-    match gate::decide(&headers, required, table, &limits, Patience::Over, at(START)) {
+    match gate::decide(presented, required, table, &limits, Patience::Over, at(START)) {
         Verdict::Admit(admission) => admission.key.value(IdentityField::Owner).expect("an owner").to_owned(),
         Verdict::Deny(refusal) => refusal.denial.reason().to_owned(),
         other => format!("{other:?}"),

@@ -1,0 +1,141 @@
+//! Where a credential may come from.
+
+use latchkey_key_feed::credential::{Scheme, trimmed};
+
+use super::{Credential, MalformedCredential, authorization, cookie, decode, plain, query};
+use crate::headers::Headers;
+
+/// Where a credential may come from, in the operator's order. By default it is `Authorization: ApiKey` alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialSources {
+    pub(super) sources: Vec<CredentialSource>,
+}
+
+/// One place of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialSource {
+    /// The `authorization` header, with one of these schemes.
+    Authorization(Vec<Scheme>),
+    /// Something that the operator has named.
+    Named {
+        /// What kind of thing.
+        place: Place,
+        /// Its name. That of a header is in lower case.
+        name: String,
+        /// How the credential is written there.
+        format: SourceFormat,
+    },
+}
+
+/// A kind of place that has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A cookie.
+    Cookie,
+    /// A header.
+    Header,
+    /// A parameter of the query.
+    Query,
+}
+
+/// How a named place writes a credential. Each place has one format, so that no text can be read in two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceFormat {
+    /// The Base64 of `id:secret`.
+    Encoded,
+    /// `id:secret` as it is.
+    IdSecret,
+}
+
+/// What a request carries in one place; read, or why it cannot be read.
+pub(super) type Carried = Result<Credential, MalformedCredential>;
+
+impl CredentialSources {
+    /// These places.
+    #[must_use]
+    pub fn new(sources: Vec<CredentialSource>) -> Self {
+        Self { sources }
+    }
+
+    /// The credential of a request; `None` when it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedCredential`] when there is something that is meant as a credential and cannot be read as
+    /// exactly one.
+    pub fn extract(&self, headers: &impl Headers) -> Result<Option<Credential>, MalformedCredential> {
+        let mut found: Option<Carried> = None;
+        for source in &self.sources {
+            let carried = source.carried(headers);
+            if carried.is_some() && found.is_some() {
+                return Err(MalformedCredential::Duplicate);
+            }
+            found = found.or(carried);
+        }
+        found.transpose()
+    }
+
+    /// The schemes of the `authorization` header, in the operator's order.
+    pub fn schemes(&self) -> impl Iterator<Item = Scheme> {
+        self.sources
+            .iter()
+            .flat_map(|source| match source {
+                CredentialSource::Authorization(schemes) => schemes.as_slice(),
+                CredentialSource::Named { .. } => &[],
+            })
+            .copied()
+    }
+
+    /// The names of that kind.
+    pub(super) fn names(&self, kind: Place) -> impl Iterator<Item = &str> + Clone {
+        self.sources.iter().filter_map(move |source| match source {
+            CredentialSource::Named { place, name, .. } if *place == kind => Some(name.as_str()),
+            _ => None,
+        })
+    }
+}
+
+impl Default for CredentialSources {
+    fn default() -> Self {
+        Self::new(vec![CredentialSource::Authorization(vec![Scheme::ApiKey])])
+    }
+}
+
+impl CredentialSource {
+    /// What the request carries in this place, if anything.
+    fn carried(&self, headers: &impl Headers) -> Option<Carried> {
+        match self {
+            Self::Authorization(schemes) => authorization::carried(schemes, headers),
+            Self::Named { place: Place::Header, name, format } => {
+                only(headers.all(name)).map(|value| format.read(trimmed(value?)))
+            }
+            Self::Named { place: Place::Cookie, name, format } => {
+                cookie::carried(name, headers).map(|value| format.read(value?))
+            }
+            Self::Named { place: Place::Query, name, format } => {
+                let path = headers.first(":path")?;
+                only(query::values(path, name)).map(|value| format.read(&query::unescaped(value?)?))
+            }
+        }
+    }
+}
+
+impl SourceFormat {
+    fn read(self, value: &[u8]) -> Carried {
+        match self {
+            _ if value.is_empty() => Err(MalformedCredential::Empty),
+            // No Base64 has a comma. Somebody has joined two headers.
+            Self::Encoded if value.contains(&b',') => Err(MalformedCredential::Duplicate),
+            Self::Encoded => decode(value),
+            Self::IdSecret => plain(value),
+        }
+    }
+}
+
+/// The only one of these values. Several are a mistake, whatever they are.
+pub(super) fn only<'a>(
+    mut values: impl Iterator<Item = &'a [u8]>,
+) -> Option<Result<&'a [u8], MalformedCredential>> {
+    let value = values.next()?;
+    Some(if values.next().is_some() { Err(MalformedCredential::Duplicate) } else { Ok(value) })
+}
