@@ -7,6 +7,22 @@
 //!    "owner":{"username":"alice","realm":"native"},"roles":["reader"],"limited_by":["ops"],"metadata":{"team":"x"}}]}
 //! ```
 //!
+//! Version 2, for a follower that [asks for it](crate::FeedVersion), also says what keys may do, and what
+//! applications have registered. Both stand before the rows:
+//!
+//! ```json
+//! {"epoch":"….2","version":2,"cursor":184467,"purged":0,"total":1,"more":false,"reset":false,
+//!  "applications":[{"seq":184465,"application":"shop","privileges":{"read":["data:read/*"]}}],
+//!  "rights":[{"limited_by":{"cluster":["all"]}}],
+//!  "keys":[{"seq":184466,"id":"…","removed":true},{"seq":184467,"id":"…", …,"rights":0}]}
+//! ```
+//!
+//! An application has one entry, at the sequence number of its latest change, as a key has one row: those in
+//! a page are the ones that have changed after the position asked for and not after the cursor. One that has
+//! nothing registered any more has `{}`, and one that has too much `null`. Each distinct set of rights of the
+//! page stands there once, and rows name it by its place, so that it is never missing and never late. A key
+//! whose rights are too long has `null`: nobody can say what it may do.
+//!
 //! Each key has one row, at the sequence number of its latest change, and rows ascend. Reading from cursor 0
 //! is therefore a full load, reading from any later cursor is the delta, and both are the same query. A page
 //! that breaks one of these rules is refused whole: a follower that guessed could skip a revocation. A row
@@ -24,18 +40,22 @@ use serde::{Deserialize, Serialize};
 use crate::limits::EPOCH_LEN_MAX;
 
 mod owned;
+mod parts;
 mod reading;
 mod row_size;
 mod skipping;
 mod wire_row;
 mod wire_texts;
+mod with_rights;
 mod writing;
 
 pub use owned::{FeedPage, FeedRow, UnwritablePage};
+pub use parts::{WireApplication, WirePart};
 pub use reading::FeedHead;
 pub use row_size::{ListSize, MetadataSize, RowProblem, RowSize};
 pub use wire_row::{Malformed, WireKey, WireRow, WireState};
 pub use wire_texts::{WireObject, WireTexts};
+pub use with_rights::{FeedApplication, FeedPageWithRights};
 pub use writing::{RowOutOfOrder, WrittenRows};
 
 /// A position in the feed: the sequence number of the last change read. 0 is before the first.
@@ -67,7 +87,7 @@ pub enum InvalidFeedPage {
     NoProgress,
     /// A reset carries rows, which belong to no position.
     ResetWithRows,
-    /// A row is not after the one before it, or not after the position asked for.
+    /// A row or an application is not after the one before it, or not after the position asked for.
     RowsOutOfOrder,
 }
 

@@ -12,6 +12,7 @@ mod edge_instance;
 mod edge_name;
 mod feed_page;
 mod feed_request;
+mod feed_version;
 pub mod header_value;
 mod key_id;
 mod key_record;
@@ -24,13 +25,14 @@ mod whole_millis;
 pub use edge_instance::{EdgeInstance, InvalidEdgeInstance};
 pub use edge_name::{EdgeName, InvalidEdgeName};
 pub use feed_page::{
-    Cursor, Epoch, FeedHead, FeedPage, FeedRow, InvalidEpoch, InvalidFeedPage, ListSize, Malformed,
-    MetadataSize, RowOutOfOrder, RowProblem, RowSize, UnwritablePage, WireKey, WireObject, WireRow,
-    WireState, WireTexts, WrittenRows,
+    Cursor, Epoch, FeedApplication, FeedHead, FeedPage, FeedPageWithRights, FeedRow, InvalidEpoch,
+    InvalidFeedPage, ListSize, Malformed, MetadataSize, RowOutOfOrder, RowProblem, RowSize, UnwritablePage,
+    WireApplication, WireKey, WireObject, WirePart, WireRow, WireState, WireTexts, WrittenRows,
 };
 pub use feed_request::{
     AskingEdge, FeedParameters, FeedRequest, InvalidFeedRequest, QueryText, UnreadableParameter,
 };
+pub use feed_version::{FEED_VERSION_HEADER, FeedVersion};
 pub use key_id::{InvalidKeyId, KeyId};
 pub use key_record::{KeyRecord, Owner, Standing};
 pub use monotonic_millis::MonotonicMillis;

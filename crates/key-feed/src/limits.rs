@@ -58,6 +58,15 @@ pub const METADATA_FIELD_PATH_LEN_MAX: usize = 1_024;
 /// Most role descriptors of a new key, and most roles of its owner. All their names are one header.
 pub const ROLE_NAMES_MAX: usize = 1_024;
 
+/// Most bytes of what a key may do, as JSON. Elasticsearch sets no limit of its own; the roles that a person
+/// writes have some hundred bytes. An edge keeps each distinct set once, and reads it for a request as a
+/// whole.
+pub const RIGHTS_LEN_MAX: usize = 64 * 1024;
+
+/// Most bytes of what one application has registered, as JSON: some ten thousand privileges. Kibana, which
+/// registers the most that is known, takes some 200 KiB.
+pub const APPLICATION_PRIVILEGES_LEN_MAX: usize = 1024 * 1024;
+
 const _: () = assert!(ROW_LEN_MAX + RECORD_FRAME_LEN <= RECORD_LEN_MAX, "what is accepted can be sent");
 const _: () = assert!(METADATA_DEPTH_MAX < JSON_DEPTH_MAX, "what is accepted can be read");
 // Lengths inside of a record are 16 bits wide.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use latchkey_elastic::ValidationProblems;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::role_descriptor::{Stars, problem_of_application_name};
@@ -27,7 +27,17 @@ pub struct ApplicationPrivilege {
 
 /// What is registered, for look-ups by application and name.
 #[derive(Clone, Debug, Default)]
-pub struct RegisteredPrivileges(BTreeMap<String, BTreeMap<String, Vec<String>>>);
+pub struct RegisteredPrivileges(BTreeMap<String, ApplicationActions>);
+
+/// What one application has registered: the actions of each privilege. Its JSON is
+/// `{"read":["data:read/*"]}`, with names in order, so that equal privileges are equal bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ApplicationActions(BTreeMap<String, Vec<String>>);
+
+/// Bytes that are not what an application has registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidActions;
 
 impl ApplicationPrivilege {
     /// Adds everything that is invalid about it (Elasticsearch, `PutPrivilegesRequest#validate`).
@@ -58,17 +68,57 @@ impl RegisteredPrivileges {
     /// The actions that a name stands for; `None` for a name that is not registered.
     #[must_use]
     pub fn actions(&self, application: &str, name: &str) -> Option<&[String]> {
-        self.0.get(application)?.get(name).map(Vec::as_slice)
+        self.0.get(application)?.0.get(name).map(Vec::as_slice)
+    }
+
+    /// What an application has registered; `None` for nothing.
+    #[must_use]
+    pub fn of_application(&self, application: &str) -> Option<&ApplicationActions> {
+        self.0.get(application)
+    }
+
+    /// Replaces all that an application has registered.
+    pub fn set(&mut self, application: &str, actions: ApplicationActions) {
+        self.0.insert(application.to_owned(), actions);
+    }
+}
+
+impl ApplicationActions {
+    /// Reads them as [`to_json`](Self::to_json) writes them.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidActions`].
+    pub fn of_json(json: &[u8]) -> Result<Self, InvalidActions> {
+        serde_json::from_slice(json).map_err(|_| InvalidActions)
+    }
+
+    /// Compact JSON of them.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Lists of texts by name always have a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The names of the privileges, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Adds a privilege, in place of one of the same name.
+    pub fn insert(&mut self, name: String, actions: Vec<String>) {
+        self.0.insert(name, actions);
     }
 }
 
 impl FromIterator<ApplicationPrivilege> for RegisteredPrivileges {
     fn from_iter<I: IntoIterator<Item = ApplicationPrivilege>>(privileges: I) -> Self {
-        let mut registered: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+        let mut registered = Self::default();
         for privilege in privileges {
-            registered.entry(privilege.application).or_default().insert(privilege.name, privilege.actions);
+            let actions = registered.0.entry(privilege.application).or_default();
+            actions.insert(privilege.name, privilege.actions);
         }
-        Self(registered)
+        registered
     }
 }
 
@@ -78,6 +128,14 @@ impl fmt::Display for ApplicationPrivilege {
         write!(f, "{}:{}", self.application, self.name)
     }
 }
+
+impl fmt::Display for InvalidActions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not the registered privileges of an application")
+    }
+}
+
+impl std::error::Error for InvalidActions {}
 
 /// Elasticsearch, `ApplicationPrivilege#validatePrivilegeName`.
 fn problem_of_name(name: &str) -> Option<String> {

@@ -4,7 +4,7 @@
 //! over actions. All roles of a caller together make an
 //! [`EffectivePermission`](permission::EffectivePermission). It decides about a
 //! [`ClusterRequest`](cluster_request::ClusterRequest) of a [`Caller`](caller::Caller), or about privileges
-//! by name.
+//! by name. [`Rights`](rights::Rights) are what it takes to make one for a key.
 //!
 //! All of it is pure and builds for WebAssembly, so that an edge can decide by the very code that decides in
 //! the key service.
@@ -14,6 +14,7 @@ pub mod caller;
 pub mod cluster_request;
 pub mod permission;
 pub mod privilege;
+pub mod rights;
 pub mod role_descriptor;
 pub mod vouching;
 

@@ -9,6 +9,7 @@
 
 mod check;
 mod denial;
+mod prepared;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescrip
 
 pub use check::{ApplicationQuestion, IndexQuestion, NoAnswer, PrivilegesAnswer, PrivilegesQuestion};
 pub use denial::{denial, run_as_denial, run_as_refusal};
+pub use prepared::PreparedResources;
 
 /// Restricted indices: they hold security data or running searches. A pattern does not match them unless
 /// `allow_restricted_indices` is set.

@@ -10,7 +10,7 @@ use super::wire_row::{Malformed, WireKey, WireRow, WireState};
 use super::wire_texts::{WireObject, WireTexts};
 use super::writing::{RowOutOfOrder, WrittenRows};
 use super::{Cursor, Epoch, InvalidFeedPage};
-use crate::{KeyId, KeyRecord, Owner};
+use crate::{FeedVersion, KeyId, KeyRecord, Owner};
 
 /// What the service answers to one request for the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub enum UnwritablePage {
 }
 
 impl FeedPage {
-    /// Reads the answer to a request for everything after `after`.
+    /// Reads the answer to a request for everything after `after`, without the rights of keys.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl FeedPage {
             keys.push(FeedRow::try_from(row)?);
             Ok(())
         })?;
-        let FeedHead { epoch, cursor, purged, total, more, reset, ended } = head;
+        let FeedHead { epoch, cursor, purged, total, more, reset, ended, version: _ } = head;
         Ok(Self { epoch, cursor, purged, total, more, reset, ended, keys })
     }
 
@@ -86,10 +86,14 @@ impl FeedPage {
     pub fn to_json(&self) -> Result<Vec<u8>, UnwritablePage> {
         let mut rows = WrittenRows::default();
         for row in &self.keys {
-            row.push_to(&mut rows)?;
+            row.push_to(&mut rows, None)?;
         }
+        Ok(rows.to_page(&self.head(FeedVersion::V1)))
+    }
+
+    pub(super) fn head(&self, version: FeedVersion) -> FeedHead {
         let Self { cursor, purged, total, more, reset, ended, .. } = *self;
-        Ok(rows.to_page(&FeedHead { epoch: self.epoch.clone(), cursor, purged, total, more, reset, ended }))
+        FeedHead { epoch: self.epoch.clone(), version, cursor, purged, total, more, reset, ended }
     }
 }
 
@@ -111,7 +115,7 @@ impl FeedRow {
         }
     }
 
-    fn push_to(&self, rows: &mut WrittenRows) -> Result<(), UnwritablePage> {
+    pub(super) fn push_to(&self, rows: &mut WrittenRows, rights: Option<u32>) -> Result<(), UnwritablePage> {
         let (seq, record) = match self {
             Self::Live { seq, record } => (*seq, record),
             Self::Removed { seq, id } => return Ok(rows.push_removed(*seq, id.as_str())?),
@@ -130,6 +134,7 @@ impl FeedRow {
             limited_by: WireTexts::measured(&limited_by)?.0,
             metadata: WireObject::measured(&record.metadata)?.0,
             metadata_vouched: record.metadata_vouched,
+            rights,
         };
         Ok(rows.push_live(seq, record.id.as_str(), &key)?)
     }

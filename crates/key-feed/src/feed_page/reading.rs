@@ -8,15 +8,19 @@ use hifijson::num::LexWrite as _;
 use hifijson::str::LexAlloc as _;
 use hifijson::token::{Expect, Lex as _};
 
+use super::parts::{PartOrder, TakePart, WirePart, applications, rights};
 use super::skipping::skip;
-use super::wire_row::{Malformed, WireRow};
+use super::wire_row::{KnownRights, Malformed, RIGHTS, WireRow};
 use super::{Cursor, Epoch, InvalidFeedPage};
+use crate::FeedVersion;
 
 /// What an answer says besides its rows; the fields are those of [`FeedPage`](super::FeedPage).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedHead {
     /// Which feed this is.
     pub epoch: Epoch,
+    /// Which version of the feed.
+    pub version: FeedVersion,
     /// How far one has read after applying this page.
     pub cursor: Cursor,
     /// The highest change that the service has forgotten; 0 when it has forgotten none.
@@ -40,10 +44,14 @@ type ReadField<'f, 'a> = &'f mut dyn FnMut(&str, u8, &mut SliceLexer<'a>) -> Res
 /// The field that holds the rows.
 const ROWS: &str = "keys";
 
+/// The field that holds what applications have registered.
+pub(super) const APPLICATIONS: &str = "applications";
+
 /// The other fields of an answer as they come.
 #[derive(Default)]
 struct Fields {
     epoch: Option<Epoch>,
+    version: Option<FeedVersion>,
     cursor: Option<u64>,
     purged: Option<u64>,
     total: Option<u64>,
@@ -52,12 +60,13 @@ struct Fields {
     ended: Option<bool>,
 }
 
-/// What there is to say of the order of the rows.
-#[derive(Clone, Copy)]
-struct RowOrder {
-    last: Cursor,
-    count: usize,
-    ascends: bool,
+/// What has been read besides the other fields.
+#[derive(Default)]
+struct Lists {
+    applications: Option<PartOrder>,
+    /// Whether each of the rights is of use.
+    rights: Option<Vec<bool>>,
+    rows: Option<PartOrder>,
 }
 
 impl FeedHead {
@@ -68,18 +77,38 @@ impl FeedHead {
     /// [`InvalidFeedPage`] when the bytes are not such an answer. Rows that were passed before that are not
     /// to be applied either.
     pub fn read<'a>(bytes: &'a [u8], after: Cursor, take: TakeRow<'_, 'a>) -> Result<Self, InvalidFeedPage> {
+        Self::read_parts(bytes, after, &mut |part| match part {
+            WirePart::Row(row) => take(row),
+            WirePart::Application(_) | WirePart::Rights { .. } => Ok(()),
+        })
+    }
+
+    /// The same, and passes what stands before the rows too: applications first, then rights, then rows.
+    /// An answer of version 1 has rows only.
+    ///
+    /// # Errors
+    ///
+    /// As of [`read`](Self::read).
+    pub fn read_parts<'a>(
+        bytes: &'a [u8],
+        after: Cursor,
+        take: TakePart<'_, 'a>,
+    ) -> Result<Self, InvalidFeedPage> {
         let mut lexer = SliceLexer::new(bytes);
-        let (mut fields, mut order) = (Fields::default(), None);
+        let (mut fields, mut lists) = (Fields::default(), Lists::default());
         let read = lexer.exactly_one(SliceLexer::ws_peek, |next, lexer| {
-            object(next, lexer, &mut |name, next, lexer| match name {
-                ROWS => once(&mut order, rows(next, lexer, after, take)?),
-                _ => fields.read(name, next, lexer),
+            object(next, lexer, &mut |name, next, lexer| {
+                let version = fields.version.unwrap_or_default();
+                match lists.read(name, next, lexer, (version, after), take)? {
+                    true => Ok(()),
+                    false => fields.read(name, next, lexer),
+                }
             })
         });
-        let head = read.and_then(|()| fields.into_head()?.zip_rows(order));
+        let head = read.and_then(|()| fields.into_head()?.zip_lists(lists));
         let malformed = |_| InvalidFeedPage::Malformed { offset: bytes.len() - lexer.as_slice().len() };
-        let (head, rows) = head.map_err(malformed)?;
-        head.check(after, rows)?;
+        let (head, applications, rows) = head.map_err(malformed)?;
+        head.check(after, applications, rows)?;
         Ok(head)
     }
 
@@ -93,23 +122,31 @@ impl FeedHead {
         // Ends with a mistake, which is none: the rows are not read.
         let _ = object(next, &mut lexer, &mut |name, next, lexer| match name {
             ROWS => Err(Malformed),
+            APPLICATIONS | RIGHTS if fields.version == Some(FeedVersion::V2) => Err(Malformed),
             _ => fields.read(name, next, lexer),
         });
         fields.into_head().ok()
     }
 
-    fn zip_rows(self, order: Option<RowOrder>) -> Result<(Self, RowOrder), Malformed> {
-        order.map(|order| (self, order)).ok_or(Malformed)
+    /// Version 2 has all three lists, version 1 only rows.
+    fn zip_lists(self, lists: Lists) -> Result<(Self, PartOrder, PartOrder), Malformed> {
+        let rows = lists.rows.ok_or(Malformed)?;
+        let applications = match self.version {
+            FeedVersion::V1 => PartOrder::after(Cursor::default()),
+            FeedVersion::V2 => lists.rights.and(lists.applications).ok_or(Malformed)?,
+        };
+        Ok((self, applications, rows))
     }
 
-    fn check(&self, after: Cursor, rows: RowOrder) -> Result<(), InvalidFeedPage> {
+    fn check(&self, after: Cursor, applications: PartOrder, rows: PartOrder) -> Result<(), InvalidFeedPage> {
         if self.reset {
-            return if rows.count == 0 { Ok(()) } else { Err(InvalidFeedPage::ResetWithRows) };
+            let is_empty = rows.count == 0 && applications.count == 0;
+            return if is_empty { Ok(()) } else { Err(InvalidFeedPage::ResetWithRows) };
         }
-        if !rows.ascends {
+        if !rows.ascends || !applications.ascends {
             return Err(InvalidFeedPage::RowsOutOfOrder);
         }
-        if self.cursor < rows.last {
+        if self.cursor < rows.last || self.cursor < applications.last {
             return Err(InvalidFeedPage::CursorBehindRows);
         }
         if self.more && self.cursor == after {
@@ -119,12 +156,45 @@ impl FeedHead {
     }
 }
 
+impl Lists {
+    /// Reads a list. Says whether the field is one: in version 1 only rows are.
+    fn read<'a>(
+        &mut self,
+        name: &str,
+        next: u8,
+        lexer: &mut SliceLexer<'a>,
+        (version, after): (FeedVersion, Cursor),
+        take: TakePart<'_, 'a>,
+    ) -> Result<bool, Malformed> {
+        // Rows name rights, and what has changed in an application may be what a key is refused by.
+        let is_late = self.rows.is_some();
+        match (name, version) {
+            (ROWS, FeedVersion::V1) => once(&mut self.rows, rows(next, lexer, after, None, take)?)?,
+            (ROWS, FeedVersion::V2) => {
+                let known = self.rights.as_deref().unwrap_or_default();
+                once(&mut self.rows, rows(next, lexer, after, Some(known), take)?)?;
+            }
+            (APPLICATIONS | RIGHTS, FeedVersion::V2) if is_late => return Err(Malformed),
+            (APPLICATIONS, FeedVersion::V2) => {
+                once(&mut self.applications, applications(next, lexer, after, take)?)?;
+            }
+            (RIGHTS, FeedVersion::V2) => once(&mut self.rights, rights(next, lexer, take)?)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
 impl Fields {
     fn read(&mut self, name: &str, next: u8, lexer: &mut SliceLexer<'_>) -> Result<(), Malformed> {
         match name {
             "epoch" => {
                 let epoch = Epoch::try_from(text(next, lexer)?.into_owned()).map_err(|_| Malformed)?;
                 once(&mut self.epoch, epoch)
+            }
+            "version" => {
+                let version = FeedVersion::of_number(number(next, lexer)?).ok_or(Malformed)?;
+                once(&mut self.version, version)
             }
             "cursor" => once(&mut self.cursor, number(next, lexer)?),
             "purged" => once(&mut self.purged, number(next, lexer)?),
@@ -139,6 +209,7 @@ impl Fields {
     fn into_head(self) -> Result<FeedHead, Malformed> {
         Ok(FeedHead {
             epoch: self.epoch.ok_or(Malformed)?,
+            version: self.version.unwrap_or_default(),
             cursor: Cursor(self.cursor.ok_or(Malformed)?),
             purged: Cursor(self.purged.ok_or(Malformed)?),
             total: self.total.ok_or(Malformed)?,
@@ -153,15 +224,14 @@ fn rows<'a>(
     next: u8,
     lexer: &mut SliceLexer<'a>,
     after: Cursor,
-    take: TakeRow<'_, 'a>,
-) -> Result<RowOrder, Malformed> {
-    let mut order = RowOrder { last: after, count: 0, ascends: true };
+    known: KnownRights<'_>,
+    take: TakePart<'_, 'a>,
+) -> Result<PartOrder, Malformed> {
+    let mut order = PartOrder::after(after);
     items(next, lexer, &mut |next, lexer| {
-        let row = WireRow::read(next, lexer)?;
-        order.ascends &= row.seq > order.last;
-        order.last = row.seq;
-        order.count += 1;
-        take(row)
+        let row = WireRow::read(next, lexer, known)?;
+        order.note(row.seq);
+        take(WirePart::Row(row))
     })?;
     Ok(order)
 }

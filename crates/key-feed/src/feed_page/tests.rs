@@ -112,7 +112,7 @@ fn an_error_names_the_place_and_never_the_text() {
 }
 
 prop_compose! {
-    fn record()(
+    pub(super) fn record()(
         id in "[a-zA-Z0-9_-]{1,30}",
         salt: [u8; SALT_LEN],
         digest: [u8; DIGEST_LEN],
@@ -186,7 +186,7 @@ fn beside_a_removal(row: &Value) -> (Result<FeedHead, InvalidFeedPage>, Vec<Stri
     (head, seen)
 }
 
-fn live_row() -> Value {
+pub(super) fn live_row() -> Value {
     let salt = String::from(Salt::from_bytes([1; SALT_LEN]));
     let digest = String::from(SecretDigest::from_bytes([2; DIGEST_LEN]));
     json!({"seq": 1, "id": "k", "salt": salt, "digest": digest, "name": "n", "owner": {"username": "u", "realm": "r"}})

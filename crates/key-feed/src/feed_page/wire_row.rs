@@ -12,6 +12,9 @@ use super::skipping::skip;
 use super::wire_texts::{WireObject, WireTexts};
 use crate::{Salt, SecretDigest, UnixMillis, key_id};
 
+/// The field that says which rights a key has, in version 2.
+pub(super) const RIGHTS: &str = "rights";
+
 /// The bytes are not of the expected shape. Where this was noticed is known to the lexer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -68,6 +71,9 @@ pub struct WireKey<'a> {
     pub metadata: WireObject<'a>,
     /// Whether somebody vouches for the metadata.
     pub metadata_vouched: bool,
+    /// Which of the rights in the answer are those of the key. `None` when nobody can say what it may do, and
+    /// in version 1.
+    pub rights: Option<u32>,
 }
 
 /// The fields of a row as they come. Those of a live key are absent from a removed one.
@@ -86,22 +92,33 @@ struct Fields<'a> {
     limited_by: Option<WireTexts<'a>>,
     metadata_vouched: Option<bool>,
     metadata: Option<WireObject<'a>>,
+    rights: Option<Option<u64>>,
 }
+
+/// The rights that stand before the rows: whether each is of use. `None` in version 1.
+pub(super) type KnownRights<'r> = Option<&'r [bool]>;
 
 impl<'a> WireRow<'a> {
     /// Reads a row. One that has a sequence number and an id is a row, whatever else is wrong with it: the
     /// feed goes on behind it.
-    pub(super) fn read(next: u8, lexer: &mut SliceLexer<'a>) -> Result<Self, Malformed> {
+    pub(super) fn read(
+        next: u8,
+        lexer: &mut SliceLexer<'a>,
+        known: KnownRights<'_>,
+    ) -> Result<Self, Malformed> {
         let start = lexer.as_slice();
-        Self::read_whole(next, lexer).or_else(|Malformed| {
+        Self::read_whole(next, lexer, known).or_else(|Malformed| {
             *lexer = SliceLexer::new(start);
             Self::read_unusable(next, lexer)
         })
     }
 
-    fn read_whole(next: u8, lexer: &mut SliceLexer<'a>) -> Result<Self, Malformed> {
+    fn read_whole(next: u8, lexer: &mut SliceLexer<'a>, known: KnownRights<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields::default();
-        object(next, lexer, &mut |name, next, lexer| fields.read(name, next, lexer))?;
+        object(next, lexer, &mut |name, next, lexer| match name {
+            RIGHTS if known.is_some() => once(&mut fields.rights, number_or_null(next, lexer)?),
+            _ => fields.read(name, next, lexer),
+        })?;
         let (seq, id) = place(fields.seq, fields.id)?;
         if fields.removed == Some(true) {
             return Ok(Self { seq, id, state: WireState::Removed });
@@ -119,6 +136,7 @@ impl<'a> WireRow<'a> {
             limited_by: fields.limited_by.unwrap_or_default(),
             metadata: fields.metadata.unwrap_or_default(),
             metadata_vouched: fields.metadata_vouched.unwrap_or_default(),
+            rights: fields.rights.flatten().map(|index| known_rights(index, known)).transpose()?.flatten(),
         };
         Ok(Self { seq, id, state: WireState::Live(key) })
     }
@@ -154,7 +172,7 @@ impl<'a> Fields<'a> {
             "digest" => {
                 once(&mut self.digest, SecretDigest::try_from(&*text(next, lexer)?).map_err(|_| Malformed)?)
             }
-            "expiration" => once(&mut self.expiration, expiration(next, lexer)?),
+            "expiration" => once(&mut self.expiration, number_or_null(next, lexer)?.map(UnixMillis)),
             "name" => once(&mut self.name, text(next, lexer)?),
             "owner" => once(&mut self.owner, owner(next, lexer)?),
             "roles" => once(&mut self.roles, WireTexts::read(next, lexer)?),
@@ -167,11 +185,19 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn expiration(next: u8, lexer: &mut SliceLexer<'_>) -> Result<Option<UnixMillis>, Malformed> {
+/// The place of rights before the rows; `None` for rights that are of no use.
+fn known_rights(index: u64, known: KnownRights<'_>) -> Result<Option<u32>, Malformed> {
+    let index = u32::try_from(index).map_err(|_| Malformed)?;
+    let place = usize::try_from(index).map_err(|_| Malformed)?;
+    let is_known = known.and_then(|known| known.get(place)).ok_or(Malformed)?;
+    Ok(is_known.then_some(index))
+}
+
+fn number_or_null(next: u8, lexer: &mut SliceLexer<'_>) -> Result<Option<u64>, Malformed> {
     if next == b'n' {
         return if lexer.null_or_bool() == Some(None) { Ok(None) } else { Err(Malformed) };
     }
-    number(next, lexer).map(|millis| Some(UnixMillis(millis)))
+    number(next, lexer).map(Some)
 }
 
 fn owner<'a>(next: u8, lexer: &mut SliceLexer<'a>) -> Result<(Cow<'a, str>, Cow<'a, str>), Malformed> {

@@ -123,7 +123,8 @@ impl<'a> WireObject<'a> {
     }
 
     /// The object as it stands in an answer.
-    pub(super) fn as_json(self) -> &'a [u8] {
+    #[must_use]
+    pub fn as_json(self) -> &'a [u8] {
         if self.0.is_empty() { b"{}" } else { self.0 }
     }
 

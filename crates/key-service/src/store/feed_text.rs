@@ -6,7 +6,9 @@
 mod withheld;
 
 use latchkey_key_feed::limits::{DIGEST_LEN, SALT_LEN};
-use latchkey_key_feed::{Cursor, Epoch, FeedHead, KeyId, RowOutOfOrder, Salt, SecretDigest, WrittenRows};
+use latchkey_key_feed::{
+    Cursor, Epoch, FeedHead, FeedVersion, KeyId, RowOutOfOrder, Salt, SecretDigest, WrittenRows,
+};
 
 use crate::store::StoreError;
 
@@ -65,8 +67,8 @@ impl FeedText {
     /// The page for a follower whose position means nothing in this feed.
     #[must_use]
     pub fn reset_of(epoch: Epoch, latest: Cursor, purged: Cursor, total: u64) -> Self {
-        let head =
-            FeedHead { epoch, cursor: Cursor(0), purged, total, more: false, reset: true, ended: false };
+        let (version, cursor) = (FeedVersion::V1, Cursor(0));
+        let head = FeedHead { epoch, version, cursor, purged, total, more: false, reset: true, ended: false };
         Self { head, latest, rows: RowsText::default() }
     }
 

@@ -62,6 +62,7 @@ impl FeedKey<'_> {
             limited_by,
             metadata,
             metadata_vouched: self.is_metadata_vouched && !metadata.is_empty(),
+            rights: None,
         })
     }
 }

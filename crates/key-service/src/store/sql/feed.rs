@@ -1,6 +1,6 @@
 //! The keys in the order of their latest change.
 
-use latchkey_key_feed::{Cursor, Epoch, FeedHead, KeyId, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedHead, FeedVersion, KeyId, UnixMillis};
 
 use crate::store::feed_text::{FeedText, RowsText};
 use crate::store::sql::SqlStore;
@@ -35,6 +35,7 @@ impl SqlStore {
         let state = feed_state(&snapshot.fetch_one(Query::new(FEED_STATE)).await?)?;
         let head = FeedHead {
             epoch: state.epoch,
+            version: FeedVersion::V1,
             cursor: state.latest,
             purged: state.purged_through,
             total: state.keys_live,
@@ -76,7 +77,8 @@ impl SqlStore {
         }
         let wanted = rows_between(&mut snapshot, after, through, rows_max).await?;
         let cursor = after.max(through);
-        let head = FeedHead { epoch, cursor, purged, total, more: false, reset: false, ended: true };
+        let version = FeedVersion::V1;
+        let head = FeedHead { epoch, version, cursor, purged, total, more: false, reset: false, ended: true };
         let mut page = FeedText { head, latest, rows: RowsText::default() };
         if wanted == 0 {
             return Ok(page);
