@@ -56,7 +56,7 @@ pub const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// asked.
 pub const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// How long a client may take for its TLS handshake. An honest one takes two round trips; the place of a
+/// How long a client may take for its TLS handshake. An honest one takes two round trips; the permit of a
 /// connection is held meanwhile.
 pub const TLS_HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -200,8 +200,8 @@ pub const STORE_WRITERS_MAX: u32 = 4;
 /// so the last of them still waits for less than a client does.
 pub const CHANGES_WAITING_MAX: usize = 4_096;
 
-/// Most of them that one user asks for, so that others find a place. Invalidations of keys have as many
-/// places of their own.
+/// Most of them that one user asks for, so that others find a permit. Invalidations of keys have as many
+/// permits of their own.
 pub const CHANGES_WAITING_PER_PAYER_MAX: usize = CHANGES_WAITING_MAX / 4;
 
 /// Most changes that fill a group alone and are in the line at once, one for each who asks. Others wait
@@ -232,8 +232,9 @@ pub const STORE_LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// others wait.
 pub const STORE_SILENCE_MAX: Duration = Duration::from_secs(3);
 
-/// How often whoever waits for a place looks again whether a client has taken nothing of its answer for long.
-pub const PLACE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a new connection that waits for a permit looks again for one whose client does not read its
+/// answer.
+pub const PERMIT_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a statement may take before it is given up.
 pub const STORE_STATEMENT_WAIT_MAX: Duration = Duration::from_secs(15);

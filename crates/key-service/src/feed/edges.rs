@@ -32,7 +32,7 @@ use crate::limits::edges::{EDGE_ANSWER_MARGIN, EDGE_SIGHT_INTERVAL};
 use crate::model::edge_id::{EdgeId, Holder};
 use crate::store::edges::GoneEdge;
 
-use room::{Share, noted_after};
+use room::{HolderInstances, noted_after};
 
 pub(crate) use claim::ClaimRefusal;
 pub(crate) use leaving::{Forgetting, Forgotten};
@@ -54,7 +54,7 @@ pub(crate) struct EdgeLedger {
     /// How many times an edge asked this replica.
     heard: u64,
     /// What is remembered of each credential.
-    shares: BTreeMap<Holder, Share>,
+    by_holder: BTreeMap<Holder, HolderInstances>,
     /// No instance can be dropped for another before then.
     none_gone_before: MonotonicMillis,
     /// Instances that were dropped, which has to be written to the store.
@@ -173,7 +173,7 @@ impl EdgeLedger {
             known_since: UnixMillis(0),
             known_again: UnixMillis(0),
             heard: 0,
-            shares: BTreeMap::new(),
+            by_holder: BTreeMap::new(),
             none_gone_before: MonotonicMillis(0),
             dropped: BTreeMap::new(),
             dropped_before: Default::default(),

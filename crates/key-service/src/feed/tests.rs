@@ -91,10 +91,10 @@ async fn turns_away_one_waiter_too_many() {
     let scratch = ScratchStore::new().await;
     let (feed, _stop) = feed(&scratch);
     let all = u32::try_from(WAITERS_MAX).unwrap();
-    let _taken = feed.places.acquire_many(all).await.unwrap();
+    let _taken = feed.permits.acquire_many(all).await.unwrap();
     let refusal = feed.answer(&request(1, FOR_EVER)).await;
     assert!(matches!(refusal, Err(FeedRefusal::TooManyWaiting(WAITERS_MAX))));
-    assert!(feed.answer(&request(0, FOR_EVER)).await.is_ok(), "a load needs no place");
+    assert!(feed.answer(&request(0, FOR_EVER)).await.is_ok(), "a load needs no permit");
 }
 
 fn edge() -> Option<EdgeSighting> {

@@ -4,8 +4,8 @@ use super::*;
 use crate::limits::work::WORK_WAITING_PER_PAYER_MAX;
 
 const BOUNDS: LaneBounds = LaneBounds {
-    turns_max: 2,
-    payer_turns_max: 1,
+    permits_max: 2,
+    payer_permits_max: 1,
     allowance: Allowance { steps: u64::MAX, bytes: usize::MAX },
 };
 
@@ -80,7 +80,7 @@ async fn nobody_stands_behind_all_the_work_of_another() {
 async fn whoever_finds_no_place_is_refused_at_once() {
     let lane = lane();
     let places: Vec<_> =
-        (0..=WORK_WAITING_PER_PAYER_MAX).map(|_| lane.turns.place(&payer("ann")).unwrap()).collect();
+        (0..=WORK_WAITING_PER_PAYER_MAX).map(|_| lane.permits.slot(&payer("ann")).unwrap()).collect();
     let memory = SharedMemory::new(0, 0);
     let (told, cost) = mpsc::channel();
     let tell = move |cost: &Cost| told.send(*cost).unwrap();
@@ -90,7 +90,7 @@ async fn whoever_finds_no_place_is_refused_at_once() {
     assert_eq!(lane.run(&payer("bob"), &memory, |_| Ok::<_, BudgetExceeded>(2), |_| ()).await, Ok(2));
     drop(places);
     assert_eq!(lane.run(&payer("ann"), &memory, |_| Ok::<_, BudgetExceeded>(3), |_| ()).await, Ok(3));
-    assert!(lane.turns.are_idle(), "whoever has nothing to do is forgotten");
+    assert!(lane.permits.are_idle(), "whoever has nothing to do is forgotten");
 }
 
 // The work was told that its client is gone, and its cost was not reported.

@@ -12,7 +12,7 @@ pub const PASSWORD_CHARS_MIN: usize = 6;
 /// some 25 ms, so the last waits a few seconds.
 pub const PASSWORDS_WAITING_MAX: usize = 256;
 
-/// Most of them from one source, for one username, and of new ones by one user, so that others find a place.
+/// Most of them from one source, for one username, and of new ones by one user, so that others find a permit.
 /// Forty people behind one address who log in at once find one, too.
 pub const PASSWORDS_WAITING_SHARE_MAX: usize = PASSWORDS_WAITING_MAX / 4;
 

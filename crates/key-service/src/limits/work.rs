@@ -10,7 +10,7 @@ use crate::limits::{KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_MAX, STORE_READERS_MAX
 /// store, so that requests and edges find one.
 pub(crate) const SEARCHES_MAX: usize = STORE_READERS_MAX as usize / 2;
 
-/// Most of them that run at once for one user and his keys, so that others find a turn.
+/// Most of them that run at once for one user and his keys, so that others find a permit.
 pub(crate) const SEARCHES_PER_PAYER_MAX: usize = SEARCHES_MAX / 2;
 
 /// What one search or listing may cost. A comparison of a query with a key takes some ten nanoseconds, so
@@ -27,21 +27,21 @@ pub(crate) const KEYS_SCANNED_AHEAD_LEN_MAX: usize = 2 * 1024 * 1024;
 /// processor and nothing else.
 pub(crate) const QUESTIONS_MAX: usize = 4;
 
-/// Most of them that are looked at at once for one user and his keys, so that others find a turn.
+/// Most of them that are looked at at once for one user and his keys, so that others find a permit.
 pub(crate) const QUESTIONS_PER_PAYER_MAX: usize = QUESTIONS_MAX / 2;
 
 /// What a question about privileges may cost. Kibana asks about some hundred privileges in some hundred
 /// spaces, which is two million steps; all of these take some tenths of a second.
 pub(crate) const QUESTION_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, bytes: 32 * 1024 * 1024 };
 
-/// Most pieces of work of one kind that wait for a turn; a further one is refused with 429.
+/// Most pieces of work of one kind that wait for a permit; a further one is refused with 429.
 pub(crate) const WORK_WAITING_MAX: usize = 1_024;
 
 /// Most of them that wait for one user and his keys.
 pub(crate) const WORK_WAITING_PER_PAYER_MAX: usize = 128;
 
-/// How long a piece of work may wait for its turn.
-pub(crate) const WORK_TURN_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a piece of work may wait for its permit.
+pub(crate) const WORK_PERMIT_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How long a piece of work may take, with what the store takes meanwhile. Load balancers close idle
 /// connections after 60 seconds.
@@ -75,11 +75,11 @@ pub(crate) const LONG_BODY_LEN: usize = 16 * 1024;
 /// somebody is authenticated.
 pub(crate) const LONG_TEXTS_LEN: usize = LONG_BODY_LEN;
 
-/// Most long keys and users with long roles that are read at once; others wait. They have turns of their own,
-/// so that searches and questions keep nobody from being authenticated.
+/// Most long keys and users with long roles that are read at once; others wait. They have permits of their
+/// own, so that searches and questions keep nobody from being authenticated.
 pub(crate) const LONG_STANDINGS_MAX: usize = 4;
 
-/// Most of them for one user and his keys, so that others find a turn.
+/// Most of them for one user and his keys, so that others find a permit.
 pub(crate) const LONG_STANDINGS_PER_PAYER_MAX: usize = 1;
 
 /// What reading one may cost. One that an older version or an import has left may be longer than a new one.

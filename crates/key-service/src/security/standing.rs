@@ -64,18 +64,18 @@ pub enum NoStanding {
     /// The store cannot tell.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It was not his turn.
+    /// There was no permit, or it cost too much.
     #[error(transparent)]
     BudgetExceeded(#[from] BudgetExceeded),
 }
 
 impl Standings {
-    /// With turns and memory of their own.
+    /// With permits and memory of their own.
     #[must_use]
     pub(crate) fn new(store: KeyStore, roles: RoleResolver) -> Self {
         let bounds = LaneBounds {
-            turns_max: LONG_STANDINGS_MAX,
-            payer_turns_max: LONG_STANDINGS_PER_PAYER_MAX,
+            permits_max: LONG_STANDINGS_MAX,
+            payer_permits_max: LONG_STANDINGS_PER_PAYER_MAX,
             allowance: LONG_STANDING_ALLOWANCE,
         };
         Self {

@@ -23,13 +23,13 @@ impl Workshop {
     /// One whose answers share so many bytes.
     pub(super) fn new(answer_memory: usize) -> Self {
         let searches = LaneBounds {
-            turns_max: SEARCHES_MAX,
-            payer_turns_max: SEARCHES_PER_PAYER_MAX,
+            permits_max: SEARCHES_MAX,
+            payer_permits_max: SEARCHES_PER_PAYER_MAX,
             allowance: SEARCH_ALLOWANCE,
         };
         let questions = LaneBounds {
-            turns_max: QUESTIONS_MAX,
-            payer_turns_max: QUESTIONS_PER_PAYER_MAX,
+            permits_max: QUESTIONS_MAX,
+            payer_permits_max: QUESTIONS_PER_PAYER_MAX,
             allowance: QUESTION_ALLOWANCE,
         };
         Self {

@@ -152,7 +152,8 @@ impl KeyStore {
         let payer = event.actor.payer();
         let verb = verb(self.database.clone(), event);
         let change = async move {
-            let _turn = store.directory_turns.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
+            let _permit =
+                store.directory_permits.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
             let done = verb.await;
             store.health.note(&done);
             let (outcome, changed) = done?;

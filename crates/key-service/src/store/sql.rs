@@ -8,7 +8,7 @@ mod edges;
 mod error;
 mod export;
 mod feed;
-mod feed_parts;
+mod feed_batches;
 mod feed_rows;
 mod footing;
 mod group;
@@ -70,7 +70,7 @@ pub(super) struct Connections<DB: sqlx::Database> {
 
 /// Which changes have to come one after the other.
 #[derive(Clone, Copy, Debug)]
-enum Turn {
+enum ChangeLock {
     /// Those of keys and of the directory.
     Keys,
     /// Those of tokens.
@@ -132,10 +132,10 @@ impl SqlStore {
 
     /// A transaction with a lock on what it changes. It waits for the lock first, so that everything it reads
     /// stays as it is until it commits.
-    async fn begin_change(&self, turn: Turn) -> Result<Transaction, StoreError> {
+    async fn begin_change(&self, lock: ChangeLock) -> Result<Transaction, StoreError> {
         match self {
             Self::Postgres { connections, .. } => {
-                let open = in_time(async { Ok(connections.writer.begin_with(turn.begin()).await?) });
+                let open = in_time(async { Ok(connections.writer.begin_with(lock.begin()).await?) });
                 Ok(Transaction::Postgres(open.await?))
             }
             // The one writing connection of the one process.
@@ -218,7 +218,7 @@ impl SqlStore {
     }
 }
 
-impl Turn {
+impl ChangeLock {
     /// Begins a change in PostgreSQL and waits for its lock, which is that of a row that always exists. Each
     /// later statement sees what was committed before it, and no other change can commit meanwhile.
     const fn begin(self) -> &'static str {
@@ -240,9 +240,9 @@ impl Turn {
 impl Transaction {
     /// Waits for a second lock, besides the one that the change began with. Only a change that began with the
     /// lock of keys may take the lock of tokens, so that no two changes wait for each other for ever.
-    async fn also_take(&mut self, turn: Turn) -> Result<(), StoreError> {
+    async fn also_lock(&mut self, lock: ChangeLock) -> Result<(), StoreError> {
         match self {
-            Self::Postgres(_) => self.fetch_one(Query::new(turn.row())).await.map(|_| ()),
+            Self::Postgres(_) => self.fetch_one(Query::new(lock.row())).await.map(|_| ()),
             // SQLite's one writing connection has every lock.
             Self::Sqlite(_) => Ok(()),
         }

@@ -229,9 +229,9 @@ impl KeyStore {
         payer: Payer,
         change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let turns = self.token_turns.clone();
+        let permits = self.token_permits.clone();
         let change = async move {
-            let _turn = turns.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
+            let _permit = permits.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
             change.await
         };
         tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?

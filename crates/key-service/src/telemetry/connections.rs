@@ -7,9 +7,9 @@ const CLOSED: &str = "latchkey_connections_closed_total";
 /// Why the service closed a connection that it could have kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// All places were taken, and it had been idle for longest.
+    /// All permits were taken, and it had been idle for longest.
     Idle,
-    /// All places were taken, and nothing had been asked on it.
+    /// All permits were taken, and nothing had been asked on it.
     Silent,
     /// Its source has as many as it may.
     SourceLimit,

@@ -162,7 +162,7 @@ async fn stopping_ends_the_wait() {
 async fn one_who_waits_too_often_is_told_at_once_and_keeps_nobody_else_from_waiting() {
     let watched = feed(&[]).await;
     watched.see("a", 4);
-    let places: Vec<EdgeWait<'_>> = (0..EDGE_WAITERS_PER_PAYER_MAX)
+    let permits: Vec<EdgeWait<'_>> = (0..EDGE_WAITERS_PER_PAYER_MAX)
         .map(|_| watched.feed.edge_wait(FOR_EVER, Waiting::ForAll, &payer()))
         .collect();
     let one_more = watched.feed.edge_wait(FOR_EVER, Waiting::ForAll, &payer());
@@ -174,7 +174,7 @@ async fn one_who_waits_too_often_is_told_at_once_and_keeps_nobody_else_from_wait
         watched.see("a", 5);
     });
     assert!(reached.unwrap().is_complete());
-    drop(places);
+    drop(permits);
 }
 
 fn payer() -> Payer {

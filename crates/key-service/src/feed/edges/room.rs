@@ -18,7 +18,7 @@ use crate::store::edges::{EdgeRow, GoneEdge};
 
 /// What is remembered of one credential.
 #[derive(Debug, Default)]
-pub(super) struct Share {
+pub(super) struct HolderInstances {
     ids: BTreeSet<EdgeId>,
     /// None of its instances can be dropped before then.
     none_gone_before: MonotonicMillis,
@@ -81,17 +81,17 @@ impl EdgeLedger {
 
     /// Whether to log that a credential has as many instances as it may: once a minute for each credential.
     pub(crate) fn tells_log_of(&mut self, holder: &Holder, now: Moment) -> bool {
-        let Some(share) = self.shares.get_mut(holder) else { return true };
-        let is_due = now.steady >= share.logged_until;
+        let Some(instances) = self.by_holder.get_mut(holder) else { return true };
+        let is_due = now.steady >= instances.logged_until;
         if is_due {
-            share.logged_until = now.steady.plus_millis(EDGE_REFUSAL_LOG_INTERVAL.as_secs() * 1_000);
+            instances.logged_until = now.steady.plus_millis(EDGE_REFUSAL_LOG_INTERVAL.as_secs() * 1_000);
         }
         is_due
     }
 
     /// Notes that an instance of this credential is kept.
     pub(super) fn count_in(&mut self, id: &EdgeId, holder: &Holder) {
-        self.shares.entry(holder.clone()).or_default().ids.insert(id.clone());
+        self.by_holder.entry(holder.clone()).or_default().ids.insert(id.clone());
         self.note_gone(holder);
     }
 
@@ -106,8 +106,8 @@ impl EdgeLedger {
     /// Notes that an instance of this credential may be gone.
     pub(super) fn note_gone(&mut self, holder: &Holder) {
         self.none_gone_before = MonotonicMillis(0);
-        if let Some(share) = self.shares.get_mut(holder) {
-            share.none_gone_before = MonotonicMillis(0);
+        if let Some(instances) = self.by_holder.get_mut(holder) {
+            instances.none_gone_before = MonotonicMillis(0);
         }
     }
 
@@ -120,16 +120,16 @@ impl EdgeLedger {
     }
 
     fn count_out(&mut self, id: &EdgeId, holder: &Holder) {
-        let Some(share) = self.shares.get_mut(holder) else { return };
-        share.ids.remove(id);
-        if share.ids.is_empty() {
-            self.shares.remove(holder);
+        let Some(instances) = self.by_holder.get_mut(holder) else { return };
+        instances.ids.remove(id);
+        if instances.ids.is_empty() {
+            self.by_holder.remove(holder);
         }
     }
 
     /// The number of instances of the credential that has the most.
     pub(super) fn most_of_one_holder(&self) -> usize {
-        self.shares.values().map(|share| share.ids.len()).max().unwrap_or_default()
+        self.by_holder.values().map(|instances| instances.ids.len()).max().unwrap_or_default()
     }
 
     fn instances_max(&self) -> usize {
@@ -137,24 +137,24 @@ impl EdgeLedger {
     }
 
     fn remembered_of(&self, holder: &Holder) -> usize {
-        self.shares.get(holder).map_or(0, |share| share.ids.len())
+        self.by_holder.get(holder).map_or(0, |instances| instances.ids.len())
     }
 
     /// A refused edge asks again and again, which must not cost a search each time. So the time is kept at
     /// which the next instance can be dropped.
     fn make_room_of(&mut self, holder: &Holder, now: Moment) -> bool {
         let instances_max = self.instances_max();
-        let Some(share) = self.shares.get_mut(holder) else { return true };
-        let Some(excess) = (share.ids.len() + 1).checked_sub(instances_max).filter(|excess| *excess > 0)
+        let Some(instances) = self.by_holder.get_mut(holder) else { return true };
+        let Some(excess) = (instances.ids.len() + 1).checked_sub(instances_max).filter(|excess| *excess > 0)
         else {
             return true;
         };
-        if now.steady < share.none_gone_before {
+        if now.steady < instances.none_gone_before {
             return false;
         }
-        let known = share.ids.iter().filter_map(|id| self.edges.get_key_value(id));
+        let known = instances.ids.iter().filter_map(|id| self.edges.get_key_value(id));
         let (gone, next) = oldest_gone(known, excess, now);
-        share.none_gone_before = next;
+        instances.none_gone_before = next;
         self.give_way(&gone) == excess
     }
 

@@ -84,12 +84,12 @@ async fn while_long_keys_of_one_owner_wait_short_ones_and_those_of_others_do_not
     let standings = standings(&scratch);
     let (mallorys, bobs, short) =
         (entry(&scratch, "mallorys").await, entry(&scratch, "bobs").await, entry(&scratch, "short").await);
-    let turn = standings.lane.take_turn(&mallorys.payer()).await.unwrap();
+    let permit = standings.lane.take_permit(&mallorys.payer()).await.unwrap();
     let mut waits = Box::pin(standings.of_key(&mallorys, untold));
     assert!((&mut waits).now_or_never().is_none());
     assert!(standings.of_key(&short, untold).now_or_never().unwrap().is_ok(), "nothing was waited for");
     assert!(standings.of_key(&bobs, untold).await.is_ok());
-    drop(turn);
+    drop(permit);
     assert!(waits.await.is_ok());
 }
 
@@ -100,7 +100,7 @@ async fn whoever_has_all_his_places_is_refused_and_others_are_not() {
     add(&scratch, "bobs", "bob", RoleDescriptors::default()).await;
     let standings = standings(&scratch);
     let payer = entry(&scratch, "mallorys").await.payer();
-    let _turn = standings.lane.take_turn(&payer).await.unwrap();
+    let _permit = standings.lane.take_permit(&payer).await.unwrap();
     // Each of another reading: those who share one stand in one place.
     let mut waiting = Vec::new();
     for _ in 0..WORK_WAITING_PER_PAYER_MAX {
@@ -148,7 +148,7 @@ async fn the_memory_of_a_long_key_is_given_back_with_what_it_may_do() {
 }
 
 #[tokio::test]
-async fn the_roles_of_a_user_that_are_long_together_wait_for_a_turn() {
+async fn the_roles_of_a_user_that_are_long_together_wait_for_a_permit() {
     let scratch = ScratchStore::new().await;
     let half: Vec<String> = (0..500).map(|n| format!("cluster:none/{n:04}/*")).collect();
     for name in ["one", "two"] {
@@ -161,13 +161,13 @@ async fn the_roles_of_a_user_that_are_long_together_wait_for_a_turn() {
         Arc::new(User { roles, ..User::nobody("mallory".to_owned()) })
     };
     let (long, short) = (user(&["one", "two", "superuser", "gone"]), user(&["one", "gone"]));
-    let turn = standings.lane.take_turn(&Payer::new("mallory", &long.realm.name)).await.unwrap();
+    let permit = standings.lane.take_permit(&Payer::new("mallory", &long.realm.name)).await.unwrap();
     let standing = standings.of_user(&short, untold).await.unwrap();
     assert_eq!(standing.roles.names, ["one"]);
     let waits = standings.of_user(&long, untold);
     tokio::pin!(waits);
     assert!(tokio::time::timeout(Duration::from_millis(50), &mut waits).await.is_err());
-    drop(turn);
+    drop(permit);
     let standing = waits.await.unwrap();
     assert_eq!(
         (standing.roles.names.len(), standing.roles.missing.as_slice()),

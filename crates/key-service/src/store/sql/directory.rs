@@ -17,7 +17,7 @@ use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::rows::upsert_rows;
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{SqlStore, Turn};
+use crate::store::sql::{ChangeLock, SqlStore};
 
 /// The outcome of a change, and its event if it changed something.
 type Change<T> = Result<(T, Option<Recorded>), StoreError>;
@@ -91,7 +91,7 @@ impl SqlStore {
         role: &RoleDescriptor,
         event: DirectoryEvent,
     ) -> Change<Option<Written>> {
-        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let exists = "select exists (select 1 from native_role where name = ?)";
         let exists: bool = change.fetch_one(Query::new(exists).bind(name)).await?.scalar()?;
         if !exists && rows_in(&mut change, "native_role").await? >= NATIVE_ROLES_MAX {
@@ -119,7 +119,7 @@ impl SqlStore {
         let latest: BTreeMap<PrivilegeName, &ApplicationPrivilege> =
             privileges.iter().map(|privilege| (name_of(privilege), privilege)).collect();
         let rows = latest.values().map(|privilege| privilege_values(privilege)).collect::<Result<_, _>>()?;
-        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let mut known = known_beside(&mut change, &latest).await?;
         let new = i64::try_from(latest.keys().filter(|name| !known.contains(*name)).count());
         let before = rows_in(&mut change, "application_privilege").await?;
@@ -144,7 +144,7 @@ impl SqlStore {
         let mut removal =
             Query::new("delete from application_privilege where application = ?").bind(application);
         removal.push(" and name ").push_in_texts(&stored)?.push(" returning name");
-        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let removed = change.fetch_all(removal).await?;
         let removed: HashSet<String> =
             removed.iter().map(|row| row.get("name")).collect::<Result<_, StoreError>>()?;
@@ -155,7 +155,7 @@ impl SqlStore {
     }
 
     async fn delete_one(&self, statement: &'static str, name: &str, event: DirectoryEvent) -> Change<bool> {
-        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let removed = change.execute(Query::new(statement).bind(name)).await?;
         commit_if(removed > 0, change, event).await
     }

@@ -4,7 +4,7 @@ use latchkey_key_feed::{Cursor, Epoch, FeedHead, KeyId, UnixMillis};
 
 use crate::store::feed_text::{FeedText, RowsText};
 use crate::store::sql::SqlStore;
-use crate::store::sql::feed_parts::number;
+use crate::store::sql::feed_batches::number;
 use crate::store::sql::feed_rows::changes_after;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor, millis};

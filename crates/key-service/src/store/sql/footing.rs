@@ -8,7 +8,7 @@ use crate::model::stored_user::UserKind;
 use crate::store::sql::directory::users::{native_user, reserved_user};
 use crate::store::sql::query::Query;
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{SqlStore, Turn};
+use crate::store::sql::{ChangeLock, SqlStore};
 use crate::store::{StoreError, footing};
 
 impl SqlStore {
@@ -16,11 +16,11 @@ impl SqlStore {
     /// says who asked for what: `action`.
     pub(super) async fn begin_change_by(
         &self,
-        turn: Turn,
+        lock: ChangeLock,
         action: &'static str,
         actor: &Actor,
     ) -> Result<Transaction, StoreError> {
-        let mut change = self.begin_change(turn).await?;
+        let mut change = self.begin_change(lock).await?;
         let required = require(&mut change, std::iter::once(actor)).await;
         footing::tell_if_shut_out(&required, action, actor);
         required?;

@@ -9,7 +9,7 @@ use std::slice;
 use crate::store::change::{Change, Done, Verb};
 use crate::store::sql::query::Query;
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{SqlStore, Turn, footing, keys, removal, update};
+use crate::store::sql::{ChangeLock, SqlStore, footing, keys, removal, update};
 use crate::store::{KeyFilter, StoreError};
 
 /// Where a change begins.
@@ -26,7 +26,7 @@ impl SqlStore {
         &self,
         group: &[Change],
     ) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
-        let mut transaction = self.begin_change(Turn::Keys).await?;
+        let mut transaction = self.begin_change(ChangeLock::Keys).await?;
         let mut outcomes = Vec::with_capacity(group.len());
         for neighbours in group.chunk_by(|one, next| one.shares_statements_with(next)) {
             match try_writing(&mut transaction, neighbours).await? {

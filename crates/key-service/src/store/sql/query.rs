@@ -16,14 +16,14 @@ use crate::store::sql::row::json_text;
 /// A statement and its parameters.
 #[derive(Debug)]
 pub(super) struct Query {
-    parts: Vec<Part>,
+    parts: Vec<QueryPart>,
     parameters: Vec<Parameter>,
     values_len: usize,
 }
 
 /// A piece of a statement.
 #[derive(Debug)]
-enum Part {
+enum QueryPart {
     /// Text with a `?` for each parameter.
     Text(Cow<'static, str>),
     /// The expression before this is one of the values of a list, which is one parameter; each is mapped by
@@ -45,7 +45,7 @@ pub(super) enum Parameter {
 impl Query {
     /// Begins a statement. It never holds anything that came from outside: that is bound.
     pub(super) fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self { parts: vec![Part::Text(text.into())], parameters: Vec::new(), values_len: 0 }
+        Self { parts: vec![QueryPart::Text(text.into())], parameters: Vec::new(), values_len: 0 }
     }
 
     /// Gives the next `?` its value.
@@ -56,7 +56,7 @@ impl Query {
 
     /// Goes on with more of the statement.
     pub(super) fn push(&mut self, text: impl Into<Cow<'static, str>>) -> &mut Self {
-        self.parts.push(Part::Text(text.into()));
+        self.parts.push(QueryPart::Text(text.into()));
         self
     }
 
@@ -91,13 +91,13 @@ impl Query {
 
     /// Goes on with the bytes of a column in hexadecimal, of either case.
     pub(super) fn push_hex(&mut self, column: &'static str) -> &mut Self {
-        self.parts.push(Part::Hex(column));
+        self.parts.push(QueryPart::Hex(column));
         self
     }
 
     fn push_members(&mut self, member: &'static str, list: String) -> Result<&mut Self, StoreError> {
         self.parameters.push(list.into());
-        self.parts.push(Part::Members(member));
+        self.parts.push(QueryPart::Members(member));
         Ok(self)
     }
 
@@ -108,9 +108,11 @@ impl Query {
         let mut text = String::new();
         for part in &self.parts {
             match part {
-                Part::Text(part) => text.push_str(part),
-                Part::Members(member) => text.push_str(&format!("in (select {member} from json_each(?))")),
-                Part::Hex(column) => text.push_str(&format!("hex({column})")),
+                QueryPart::Text(part) => text.push_str(part),
+                QueryPart::Members(member) => {
+                    text.push_str(&format!("in (select {member} from json_each(?))"))
+                }
+                QueryPart::Hex(column) => text.push_str(&format!("hex({column})")),
             }
         }
         let mut arguments = SqliteArguments::default();
@@ -135,13 +137,13 @@ impl Query {
         let mut number = 0_usize;
         for part in &self.parts {
             match part {
-                Part::Text(part) => push_numbered(&mut text, part, &mut number),
-                Part::Members(member) => {
+                QueryPart::Text(part) => push_numbered(&mut text, part, &mut number),
+                QueryPart::Members(member) => {
                     let members =
                         format!("= any (array(select {member} from json_array_elements_text(?::json)))");
                     push_numbered(&mut text, &members, &mut number);
                 }
-                Part::Hex(column) => text.push_str(&format!("encode({column}, 'hex')")),
+                QueryPart::Hex(column) => text.push_str(&format!("encode({column}, 'hex')")),
             }
         }
         let mut arguments = PgArguments::default();

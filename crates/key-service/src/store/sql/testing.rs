@@ -39,7 +39,7 @@ impl SqlStore {
         &self,
         id: &str,
     ) -> impl Future<Output = Result<(), StoreError>> + use<> {
-        let mut change = self.begin_change(Turn::Keys).await.unwrap();
+        let mut change = self.begin_change(ChangeLock::Keys).await.unwrap();
         let seq = take_seqs(&mut change, 1, 1).await.unwrap();
         let key = keys::key_values(&crate::store::tests::key(id), seq).unwrap();
         insert_rows(&mut change, keys::INSERT_KEYS, vec![key]).await.unwrap();

@@ -14,7 +14,7 @@ use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::tokens::selection::selected;
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{SqlStore, Turn};
+use crate::store::sql::{ChangeLock, SqlStore};
 use crate::store::tokens::{NewToken, TokenInvalidation, TokenSelection};
 
 impl SqlStore {
@@ -23,7 +23,8 @@ impl SqlStore {
         token: &NewToken,
         event: &TokenEvent,
     ) -> Result<bool, StoreError> {
-        let mut change = self.begin_change_by(Turn::Tokens, event.action.as_str(), &event.actor).await?;
+        let mut change =
+            self.begin_change_by(ChangeLock::Tokens, event.action.as_str(), &event.actor).await?;
         let family = match token.parent {
             None => None,
             Some(parent) => match family_of_living(&mut change, parent).await? {
@@ -55,7 +56,8 @@ impl SqlStore {
         token: &NewToken,
         event: &TokenEvent,
     ) -> Result<bool, StoreError> {
-        let mut change = self.begin_change_by(Turn::Tokens, event.action.as_str(), &event.actor).await?;
+        let mut change =
+            self.begin_change_by(ChangeLock::Tokens, event.action.as_str(), &event.actor).await?;
         let marked = Query::new(
             "update token set refreshed_at = ?, successor_seed = ?
              where token_id = ? and refreshed_at is null and refresh_invalidation is null
@@ -77,7 +79,7 @@ impl SqlStore {
         selection: &TokenSelection,
         event: &mut TokenEvent,
     ) -> Result<TokenInvalidation, StoreError> {
-        let mut change = self.begin_change(Turn::Tokens).await?;
+        let mut change = self.begin_change(ChangeLock::Tokens).await?;
         let done = end_tokens(&mut change, selection, event).await?;
         if done.invalidated > 0 {
             change.commit().await?;
@@ -262,7 +264,7 @@ fn api_key(row: &Row, column: &'static str) -> Result<Option<KeyId>, StoreError>
 impl SqlStore {
     /// Rows as old as time itself.
     pub(in crate::store) async fn fill_with_dead_tokens(&self, count: u32) {
-        let mut change = self.begin_change(Turn::Tokens).await.unwrap();
+        let mut change = self.begin_change(ChangeLock::Tokens).await.unwrap();
         for number in 0..count {
             let digest = [number.to_be_bytes().as_slice(), &[0; 28]].concat();
             let insert = Query::new(

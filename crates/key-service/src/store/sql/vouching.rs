@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text};
 use crate::store::sql::transaction::{Transaction, in_time};
-use crate::store::sql::{SqlStore, Turn};
+use crate::store::sql::{ChangeLock, SqlStore};
 
 /// Who vouches for a key, and for which of its role descriptors, as JSON.
 type Decision = (bool, bool, String);
@@ -24,7 +24,7 @@ impl SqlStore {
     pub(super) async fn decide_vouching(&self) -> Result<(), StoreError> {
         let mut decided = 0;
         loop {
-            let mut change = self.begin_change(Turn::Keys).await?;
+            let mut change = self.begin_change(ChangeLock::Keys).await?;
             let decisions = undecided(&mut change).await?;
             if decisions.is_empty() {
                 break;
@@ -83,7 +83,7 @@ impl SqlStore {
 
     /// Changes the metadata of a key as a replica of such a version does.
     pub(in crate::store) async fn update_as_before(&self, id: &str, metadata: &str) {
-        let mut change = self.begin_change(Turn::Keys).await.unwrap();
+        let mut change = self.begin_change(ChangeLock::Keys).await.unwrap();
         let seq = crate::store::sql::take_seqs(&mut change, 1, 0).await.unwrap();
         let update = Query::new("update api_key set metadata = ?, seq = ? where id = ?");
         change.execute(update.bind(metadata).bind(seq).bind(id)).await.unwrap();

@@ -18,7 +18,7 @@ use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::tokens::end_tokens;
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{SqlStore, Turn, keys, write_event};
+use crate::store::sql::{ChangeLock, SqlStore, keys, write_event};
 use crate::store::tokens::{AskedFor, TokenSelection};
 use crate::store::{KeyFilter, StoreError};
 
@@ -48,7 +48,7 @@ impl SqlStore {
         event: DirectoryEvent,
     ) -> Change<Result<(Written, KeysLeft), UserRefusal>> {
         let username = &account.username;
-        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let exists = "select exists (select 1 from native_user where username = ?)";
         let exists: bool = change.fetch_one(Query::new(exists).bind(username)).await?.scalar()?;
         if !exists && password.is_none() {
@@ -93,7 +93,7 @@ impl SqlStore {
         account: &Account,
         event: DirectoryEvent,
     ) -> Change<bool> {
-        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let done = change.execute(set_enabled(account, true)).await?;
         self.commit_account_if(done > 0, change, event, Ended::default()).await
     }
@@ -126,7 +126,7 @@ impl SqlStore {
 
     /// Runs a statement that gives an account another password, and ends what the old one gave.
     async fn change_proof(&self, statement: Query, account: &Account, event: DirectoryEvent) -> Change<bool> {
-        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let done = change.execute(statement).await?;
         let mut ended = Ended::default();
         if done > 0 {
@@ -143,7 +143,7 @@ impl SqlStore {
         keys: KeysOfUser,
         event: DirectoryEvent,
     ) -> Change<Option<KeysLeft>> {
-        let mut change = self.begin_change_by(Turn::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         if change.execute(statement).await? == 0 {
             return Ok((None, None));
         }
@@ -212,7 +212,7 @@ async fn end_tokens_of(
     asked_for: AskedFor,
     event: &DirectoryEvent,
 ) -> Result<Option<TokenEvent>, StoreError> {
-    change.also_take(Turn::Tokens).await?;
+    change.also_lock(ChangeLock::Tokens).await?;
     let (username, realm) = (account.username.clone(), account.realm.clone());
     let tokens = AuditedTokens { username: Some(username.clone()), realm: Some(realm.clone()), count: 0 };
     let (at, actor) = (event.at, event.actor.clone());

@@ -1,8 +1,8 @@
 use super::*;
 use crate::store::tests::ScratchStore;
 
-fn place(after: u64, rows_max: u32) -> Place {
-    Place { position: FeedPosition::from(Cursor(after)), rows_max }
+fn request(after: u64, rows_max: u32) -> PageRequest {
+    PageRequest { position: FeedPosition::from(Cursor(after)), rows_max }
 }
 
 const ANY: Newness = Newness::Holds(Cursor(0));
@@ -10,8 +10,8 @@ const ANY: Newness = Newness::Holds(Cursor(0));
 #[tokio::test]
 async fn all_at_one_place_are_given_the_same_bytes() {
     let scratch = ScratchStore::new().await;
-    let readings = Readings::new(scratch.store.clone());
-    let mut listeners: Vec<Listener> = (0..100).map(|_| readings.stand(place(1, 10))).collect();
+    let reads = SharedReads::new(scratch.store.clone());
+    let mut listeners: Vec<Listener> = (0..100).map(|_| reads.listen(request(1, 10))).collect();
     for listener in &mut listeners {
         assert_eq!(listener.page(ANY).await.unwrap().rows, 0);
     }
@@ -27,16 +27,16 @@ async fn all_at_one_place_are_given_the_same_bytes() {
 #[tokio::test]
 async fn whoever_comes_later_is_given_what_was_read_before_while_it_is_new_enough() {
     let scratch = ScratchStore::new().await;
-    let readings = Readings::new(scratch.store.clone());
-    let mut first = readings.stand(place(1, 10));
+    let reads = SharedReads::new(scratch.store.clone());
+    let mut first = reads.listen(request(1, 10));
     let page = first.page(ANY).await.unwrap();
-    let same = readings.stand(place(1, 10)).page(Newness::Holds(page.latest)).await.unwrap();
+    let same = reads.listen(request(1, 10)).page(Newness::Holds(page.latest)).await.unwrap();
     assert!(Arc::ptr_eq(&same, &page));
-    let read_now = readings.stand(place(1, 10)).page(Newness::ReadNow).await.unwrap();
+    let read_now = reads.listen(request(1, 10)).page(Newness::ReadNow).await.unwrap();
     assert!(!Arc::ptr_eq(&read_now, &page));
     // Another process has changed the store, and has not announced it yet.
     scratch.set_latest(7).await;
-    let heard_of = readings.stand(place(1, 10)).page(Newness::Holds(Cursor(7))).await.unwrap();
+    let heard_of = reads.listen(request(1, 10)).page(Newness::Holds(Cursor(7))).await.unwrap();
     assert_eq!(heard_of.cursor, Cursor(7));
 }
 
@@ -46,19 +46,20 @@ async fn different_places_are_given_different_pages() {
     for id in ["a", "b", "c"] {
         scratch.create(id).await;
     }
-    let readings = Readings::new(scratch.store.clone());
-    for (place, rows) in [(place(0, 10), 3), (place(0, 2), 2), (place(3, 10), 1), (place(4, 10), 0)] {
-        assert_eq!(readings.stand(place).page(ANY).await.unwrap().rows, rows, "{place:?}");
+    let reads = SharedReads::new(scratch.store.clone());
+    for (request, rows) in [(request(0, 10), 3), (request(0, 2), 2), (request(3, 10), 1), (request(4, 10), 0)]
+    {
+        assert_eq!(reads.listen(request).page(ANY).await.unwrap().rows, rows, "{request:?}");
     }
 }
 
 #[tokio::test]
 async fn a_change_between_reading_and_waiting_is_not_lost() {
     let scratch = ScratchStore::new().await;
-    let readings = Readings::new(scratch.store.clone());
+    let reads = SharedReads::new(scratch.store.clone());
     for number in 0..50_u64 {
         let after = 1 + number;
-        let mut listener = readings.stand(place(after, 10));
+        let mut listener = reads.listen(request(after, 10));
         let mut page = listener.page(ANY).await.unwrap();
         // Whether it is announced before or after the listener begins to wait.
         scratch.create(&format!("k{number}")).await;
@@ -78,16 +79,16 @@ async fn a_page_of_a_load_stays_for_others_until_something_is_purged() {
     for id in ["a", "b", "c"] {
         scratch.create(id).await;
     }
-    let readings = Readings::new(scratch.store.clone());
-    let first = readings.stand(place(0, 2)).page(Newness::ReadNow).await.unwrap();
+    let reads = SharedReads::new(scratch.store.clone());
+    let first = reads.listen(request(0, 2)).page(Newness::ReadNow).await.unwrap();
     assert!(first.more);
     scratch.create("d").await;
-    let same = readings.stand(place(0, 2)).page(Newness::ReadNow).await.unwrap();
+    let same = reads.listen(request(0, 2)).page(Newness::ReadNow).await.unwrap();
     assert!(Arc::ptr_eq(&same, &first), "what follows brings what has changed since");
     scratch.set_purged_through(3).await;
-    let told = readings.stand(place(2, 2)).page(Newness::ReadNow).await.unwrap();
+    let told = reads.listen(request(2, 2)).page(Newness::ReadNow).await.unwrap();
     assert!(told.reset);
-    let again = readings.stand(place(0, 2)).page(Newness::ReadNow).await.unwrap();
+    let again = reads.listen(request(0, 2)).page(Newness::ReadNow).await.unwrap();
     assert_eq!((again.more, again.purged), (true, Cursor(3)), "nobody begins with what was before");
 }
 
@@ -98,26 +99,26 @@ async fn no_more_pages_of_loads_stay_than_may() {
     for number in 0..count {
         scratch.create(&format!("k{number}")).await;
     }
-    let readings = Readings::new(scratch.store.clone());
+    let reads = SharedReads::new(scratch.store.clone());
     for after in 1..count {
-        assert!(readings.stand(place(after, 1)).page(ANY).await.unwrap().more);
+        assert!(reads.listen(request(after, 1)).page(ANY).await.unwrap().more);
     }
     // A page is sent before it is kept.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    let places = readings.0.places();
-    assert_eq!((places.kept.len(), places.keepers.len()), (FEED_PAGES_KEPT_MAX, FEED_PAGES_KEPT_MAX));
+    let known = reads.0.known();
+    assert_eq!((known.kept.len(), known.keepers.len()), (FEED_PAGES_KEPT_MAX, FEED_PAGES_KEPT_MAX));
 }
 
 #[tokio::test]
 async fn a_place_that_everybody_has_left_is_forgotten() {
     let scratch = ScratchStore::new().await;
-    let readings = Readings::new(scratch.store.clone());
-    let mut listener = readings.stand(place(1, 10));
+    let reads = SharedReads::new(scratch.store.clone());
+    let mut listener = reads.listen(request(1, 10));
     listener.page(ANY).await.unwrap();
     drop(listener);
-    while !readings.0.places().keepers.is_empty() {
+    while !reads.0.known().keepers.is_empty() {
         tokio::task::yield_now().await;
     }
 }
@@ -128,17 +129,17 @@ async fn what_is_read_ahead_is_what_is_asked_next() {
     for id in ["a", "b", "c", "d"] {
         scratch.create(id).await;
     }
-    let readings = Readings::new(scratch.store.clone());
-    readings.read_ahead(place(1, 1));
-    while readings.0.places().kept.len() < FEED_PAGES_AHEAD_MAX {
+    let reads = SharedReads::new(scratch.store.clone());
+    reads.read_ahead(request(1, 1));
+    while reads.0.known().kept.len() < FEED_PAGES_AHEAD_MAX {
         tokio::task::yield_now().await;
     }
     let read: Vec<Cursor> =
-        readings.0.places().kept.iter().map(|(_, place, _)| place.position.after).collect();
+        reads.0.known().kept.iter().map(|(_, request, _)| request.position.after).collect();
     assert_eq!(read, [Cursor(1), Cursor(2)], "and nobody has asked");
-    assert_eq!(readings.0.places().keepers.len(), FEED_PAGES_AHEAD_MAX, "there it ends");
-    let page = readings.stand(place(2, 1)).page(Newness::ReadNow).await.unwrap();
-    let same = readings.stand(place(2, 1)).page(ANY).await.unwrap();
+    assert_eq!(reads.0.known().keepers.len(), FEED_PAGES_AHEAD_MAX, "there it ends");
+    let page = reads.listen(request(2, 1)).page(Newness::ReadNow).await.unwrap();
+    let same = reads.listen(request(2, 1)).page(ANY).await.unwrap();
     assert_eq!((page.rows, page.cursor, page.more), (1, Cursor(3), true));
     assert!(Arc::ptr_eq(&page, &same));
 }

@@ -7,33 +7,37 @@
 use latchkey_budget::Payer;
 use tracing::Instrument as _;
 
+use crate::fair_permits::{FairPermits, Permit};
 use crate::limits::{CHANGES_WAITING_MAX, CHANGES_WAITING_PER_PAYER_MAX, LARGE_CHANGES_MAX};
-use crate::shares::Shares;
+use crate::quota_permits::QuotaPermits;
 use crate::store::StoreError;
 use crate::store::change::{Change, Done};
 use crate::store::group_commit::GroupCommit;
 use crate::store::ledger::KeyLedger;
-use crate::turns::{Turn, Turns};
 
 /// The queue of changes of keys. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct ChangeLine {
-    line: GroupCommit<KeyLedger>,
-    invalidations: Way,
-    others: Way,
+pub(super) struct ChangeQueue {
+    queue: GroupCommit<KeyLedger>,
+    invalidations: ChangePermits,
+    others: ChangePermits,
 }
 
 /// The permits of a kind of changes.
 #[derive(Clone, Debug)]
-struct Way {
-    places: Shares<Payer>,
-    large: Turns,
+struct ChangePermits {
+    waiting: QuotaPermits<Payer>,
+    large: FairPermits,
 }
 
-impl ChangeLine {
+impl ChangeQueue {
     /// Opens a queue to this ledger.
     pub(super) fn begin(ledger: KeyLedger) -> Self {
-        Self { line: GroupCommit::begin(ledger), invalidations: Way::new(), others: Way::new() }
+        Self {
+            queue: GroupCommit::begin(ledger),
+            invalidations: ChangePermits::new(),
+            others: ChangePermits::new(),
+        }
     }
 
     /// A permit to look up what a large change is about that is not an invalidation.
@@ -41,7 +45,7 @@ impl ChangeLine {
     /// # Errors
     ///
     /// [`StoreError::TooManyChanges`] when too many wait for one.
-    pub(super) async fn turn(&self, payer: &Payer) -> Result<Turn, StoreError> {
+    pub(super) async fn lookup_permit(&self, payer: &Payer) -> Result<Permit, StoreError> {
         self.others.large.take(payer).await.map_err(|_| StoreError::TooManyChanges)
     }
 
@@ -53,27 +57,28 @@ impl ChangeLine {
     /// As of [`GroupCommit::write`].
     pub(super) async fn write(&self, mut change: Change) -> Result<Done, StoreError> {
         let payer = change.payer();
-        let Way { places, large } = if change.ends_keys() { &self.invalidations } else { &self.others };
+        let ChangePermits { waiting, large } =
+            if change.ends_keys() { &self.invalidations } else { &self.others };
         // The permit belongs to the change, which is made even if the caller is gone.
-        change.place = Some(places.take(&payer).ok_or(StoreError::TooManyChanges)?);
+        change.waiting_permit = Some(waiting.take(&payer).ok_or(StoreError::TooManyChanges)?);
         if !change.is_large() {
-            return self.line.write(change).await;
+            return self.queue.write(change).await;
         }
-        let (line, large) = (self.line.clone(), large.clone());
+        let (queue, large) = (self.queue.clone(), large.clone());
         let write = async move {
-            let _turn = large.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
-            line.write(change).await
+            let _permit = large.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
+            queue.write(change).await
         };
         let written = tokio::spawn(write.in_current_span()).await;
         written.map_err(|failed| StoreError::Unavailable(failed.into()))?
     }
 }
 
-impl Way {
+impl ChangePermits {
     fn new() -> Self {
         Self {
-            places: Shares::new(CHANGES_WAITING_MAX, CHANGES_WAITING_PER_PAYER_MAX),
-            large: Turns::new(LARGE_CHANGES_MAX, 1),
+            waiting: QuotaPermits::new(CHANGES_WAITING_MAX, CHANGES_WAITING_PER_PAYER_MAX),
+            large: FairPermits::new(LARGE_CHANGES_MAX, 1),
         }
     }
 }

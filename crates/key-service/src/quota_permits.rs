@@ -9,17 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Permits of one kind. Clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Shares<K: Eq + Hash>(Arc<Places<K>>);
+pub(crate) struct QuotaPermits<K: Eq + Hash>(Arc<Pool<K>>);
 
 /// One permit, which is returned on drop.
 #[derive(Debug)]
-pub(crate) struct Share<K: Eq + Hash> {
-    places: Arc<Places<K>>,
+pub(crate) struct QuotaPermit<K: Eq + Hash> {
+    pool: Arc<Pool<K>>,
     holder: K,
 }
 
 #[derive(Debug)]
-struct Places<K: Eq + Hash> {
+struct Pool<K: Eq + Hash> {
     all_max: usize,
     each_max: usize,
     taken: Mutex<Taken<K>>,
@@ -31,17 +31,17 @@ struct Taken<K: Eq + Hash> {
     by_holder: HashMap<K, usize>,
 }
 
-impl<K: Clone + Eq + Hash> Shares<K> {
+impl<K: Clone + Eq + Hash> QuotaPermits<K> {
     /// So many permits, of which one holder may have so many.
     #[must_use]
     pub(crate) fn new(all_max: usize, each_max: usize) -> Self {
         let taken = Mutex::new(Taken { all: 0, by_holder: HashMap::new() });
-        Self(Arc::new(Places { all_max, each_max, taken }))
+        Self(Arc::new(Pool { all_max, each_max, taken }))
     }
 
     /// A permit, if one is free and the holder does not have its share yet.
     #[must_use]
-    pub(crate) fn take(&self, holder: &K) -> Option<Share<K>> {
+    pub(crate) fn take(&self, holder: &K) -> Option<QuotaPermit<K>> {
         let mut taken = self.0.taken();
         let of_holder = taken.by_holder.get(holder).copied().unwrap_or_default();
         if of_holder >= self.0.each_max || taken.all >= self.0.all_max {
@@ -49,20 +49,20 @@ impl<K: Clone + Eq + Hash> Shares<K> {
         }
         taken.by_holder.insert(holder.clone(), of_holder + 1);
         taken.all += 1;
-        Some(Share { places: Arc::clone(&self.0), holder: holder.clone() })
+        Some(QuotaPermit { pool: Arc::clone(&self.0), holder: holder.clone() })
     }
 }
 
-impl<K: Eq + Hash> Places<K> {
+impl<K: Eq + Hash> Pool<K> {
     /// The value behind the lock is consistent at every moment, so a poisoned lock can be used.
     fn taken(&self) -> MutexGuard<'_, Taken<K>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Eq + Hash> Drop for Share<K> {
+impl<K: Eq + Hash> Drop for QuotaPermit<K> {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
+        let mut taken = self.pool.taken();
         taken.all = taken.all.saturating_sub(1);
         match taken.by_holder.get_mut(&self.holder) {
             Some(1) | None => {
@@ -79,13 +79,13 @@ mod tests {
 
     #[test]
     fn nobody_has_more_than_his_share_and_all_together_no_more_than_there_are() {
-        let shares = Shares::new(6, 2);
-        let take = |holder: usize| (0..).map_while(|_| shares.take(&holder)).collect::<Vec<_>>();
-        let mut taken: Vec<Vec<Share<usize>>> = (0..5).map(take).collect();
+        let permits = QuotaPermits::new(6, 2);
+        let take = |holder: usize| (0..).map_while(|_| permits.take(&holder)).collect::<Vec<_>>();
+        let mut taken: Vec<Vec<QuotaPermit<usize>>> = (0..5).map(take).collect();
         assert_eq!(taken.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2, 0, 0]);
         taken[0].pop();
-        assert!(shares.take(&5).is_some());
+        assert!(permits.take(&5).is_some());
         drop(taken);
-        assert!(shares.0.taken().by_holder.is_empty(), "whoever has none is forgotten");
+        assert!(permits.0.taken().by_holder.is_empty(), "whoever has none is forgotten");
     }
 }

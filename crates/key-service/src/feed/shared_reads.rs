@@ -27,7 +27,7 @@ use crate::store::{FeedPosition, KeyStore, StoreError};
 
 /// What a request asks for. Followers with equal ones get the same page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(super) struct PageRequest {
     pub(super) position: FeedPosition,
     pub(super) rows_max: u32,
 }
@@ -41,7 +41,7 @@ pub(super) enum Newness {
     ReadNow,
 }
 
-impl Place {
+impl PageRequest {
     /// What a follower asks next once it has this page, after which more follows.
     pub(super) fn after(self, page: &SharedPage) -> Self {
         let FeedPosition { after, purged } = self.position;
@@ -50,23 +50,23 @@ impl Place {
     }
 }
 
-/// All places.
+/// The reads of all pages that somebody waits for. Clones share them.
 #[derive(Clone, Debug)]
-pub(super) struct Readings(Arc<Shared>);
+pub(super) struct SharedReads(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     store: KeyStore,
-    places: Mutex<Places>,
+    known: Mutex<KnownPages>,
     reads_ahead: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
-struct Places {
-    keepers: HashMap<Place, Arc<Keeper>>,
+struct KnownPages {
+    keepers: HashMap<PageRequest, Arc<Keeper>>,
     /// The pages that are kept because more follow after them, the oldest first; at most
     /// [`FEED_PAGES_KEPT_MAX`].
-    kept: VecDeque<(Instant, Place, Arc<Keeper>)>,
+    kept: VecDeque<(Instant, PageRequest, Arc<Keeper>)>,
     /// The epoch and the purge that their pages are of.
     history: Option<(Epoch, Cursor)>,
 }
@@ -84,25 +84,25 @@ struct Told {
     outcome: Result<Arc<SharedPage>, Arc<StoreError>>,
 }
 
-/// Somebody at a place.
+/// Who waits for a page.
 #[derive(Debug)]
 pub(super) struct Listener {
     keeper: Arc<Keeper>,
     told: watch::Receiver<Option<Told>>,
 }
 
-impl Readings {
+impl SharedReads {
     pub(super) fn new(store: KeyStore) -> Self {
         let reads_ahead = Arc::new(Semaphore::new(FEED_READS_AHEAD_MAX));
-        Self(Arc::new(Shared { store, places: Mutex::default(), reads_ahead }))
+        Self(Arc::new(Shared { store, known: Mutex::default(), reads_ahead }))
     }
 
     /// Joins the keeper of a cursor, from within a tokio runtime.
-    pub(super) fn stand(&self, place: Place) -> Listener {
-        let mut places = self.0.places();
-        let keeper = places.keepers.entry(place).or_insert_with(|| {
+    pub(super) fn listen(&self, request: PageRequest) -> Listener {
+        let mut known = self.0.known();
+        let keeper = known.keepers.entry(request).or_insert_with(|| {
             let keeper = Arc::new(Keeper { told: watch::Sender::new(None), asked: Notify::new() });
-            tokio::spawn(keep(Arc::clone(&self.0), place, Arc::clone(&keeper)));
+            tokio::spawn(keep(Arc::clone(&self.0), request, Arc::clone(&keeper)));
             keeper
         });
         Listener { told: keeper.told.subscribe(), keeper: Arc::clone(keeper) }
@@ -111,14 +111,14 @@ impl Readings {
     /// Reads ahead for a follower that loads, while it applies the page before: the page after this cursor
     /// and the next ones, at most [`FEED_PAGES_AHEAD_MAX`], without a pause. Does nothing while enough is
     /// being read ahead.
-    pub(super) fn read_ahead(&self, mut place: Place) {
+    pub(super) fn read_ahead(&self, mut request: PageRequest) {
         let Ok(turn) = Arc::clone(&self.0.reads_ahead).try_acquire_owned() else { return };
-        let readings = self.clone();
+        let reads = self.clone();
         tokio::spawn(async move {
             for _ in 0..FEED_PAGES_AHEAD_MAX {
                 // The next request for the page gets the error, if there is one.
-                match readings.stand(place).page(Newness::Holds(Cursor(0))).await {
-                    Ok(page) if page.more => place = place.after(&page),
+                match reads.listen(request).page(Newness::Holds(Cursor(0))).await {
+                    Ok(page) if page.more => request = request.after(&page),
                     _ => break,
                 }
             }
@@ -184,61 +184,61 @@ impl Told {
 }
 
 /// Reads the page after a cursor as often as a request needs it, until no request is left.
-async fn keep(shared: Arc<Shared>, place: Place, keeper: Arc<Keeper>) {
+async fn keep(shared: Arc<Shared>, request: PageRequest, keeper: Arc<Keeper>) {
     let mut changes = shared.store.changes();
     loop {
         changes.borrow_and_update();
         let began = Instant::now();
-        let told = Told { began, outcome: shared.read(place).await };
+        let told = Told { began, outcome: shared.read(request).await };
         let (is_last, has_more) = (told.outcome.is_err(), told.has_more());
         if is_last {
             // The next request tries again.
-            shared.forget(place, &keeper);
+            shared.forget(request, &keeper);
         }
         keeper.told.send_replace(Some(told));
         if is_last {
             return;
         }
         if has_more {
-            shared.places().keep(place, keeper);
+            shared.known().keep(request, keeper);
             sleep(FEED_PAGE_LIFE).await;
-            return shared.places().expire();
+            return shared.known().expire();
         }
         tokio::select! {
             Ok(()) = changes.changed() => {}
             () = keeper.asked.notified() => {}
-            () = keeper.told.closed() => if shared.forget_if_alone(place, &keeper) { return },
+            () = keeper.told.closed() => if shared.forget_if_alone(request, &keeper) { return },
         }
     }
 }
 
 impl Shared {
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, KnownPages> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn read(&self, place: Place) -> Result<Arc<SharedPage>, Arc<StoreError>> {
-        let text = self.store.feed_page(place.position, place.rows_max).await?;
-        self.places().turn_to(&text.head.epoch, text.head.purged);
+    async fn read(&self, request: PageRequest) -> Result<Arc<SharedPage>, Arc<StoreError>> {
+        let text = self.store.feed_page(request.position, request.rows_max).await?;
+        self.known().turn_to(&text.head.epoch, text.head.purged);
         Ok(Arc::new(SharedPage::of(&text)))
     }
 
-    fn forget(&self, place: Place, keeper: &Arc<Keeper>) {
-        self.places().remove(place, keeper);
+    fn forget(&self, request: PageRequest, keeper: &Arc<Keeper>) {
+        self.known().remove(request, keeper);
     }
 
-    fn forget_if_alone(&self, place: Place, keeper: &Arc<Keeper>) -> bool {
-        let mut places = self.places();
+    fn forget_if_alone(&self, request: PageRequest, keeper: &Arc<Keeper>) -> bool {
+        let mut known = self.known();
         // Requests join while they hold the lock.
         let is_alone = keeper.told.receiver_count() == 0;
         if is_alone {
-            places.remove(place, keeper);
+            known.remove(request, keeper);
         }
         is_alone
     }
 }
 
-impl Places {
+impl KnownPages {
     /// Drops pages of another epoch, or from before a purge. A follower that still got one from a keeper is
     /// told to load again at its next request.
     fn turn_to(&mut self, epoch: &Epoch, purged: Cursor) {
@@ -252,8 +252,8 @@ impl Places {
     }
 
     /// Keeps a page of a load for others. The oldest is dropped when there are enough.
-    fn keep(&mut self, place: Place, keeper: Arc<Keeper>) {
-        self.kept.push_back((Instant::now(), place, keeper));
+    fn keep(&mut self, request: PageRequest, keeper: Arc<Keeper>) {
+        self.kept.push_back((Instant::now(), request, keeper));
         if self.kept.len() > FEED_PAGES_KEPT_MAX {
             self.forget_oldest();
         }
@@ -266,14 +266,14 @@ impl Places {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, place, keeper)) = self.kept.pop_front() {
-            self.remove(place, &keeper);
+        if let Some((_, request, keeper)) = self.kept.pop_front() {
+            self.remove(request, &keeper);
         }
     }
 
-    fn remove(&mut self, place: Place, keeper: &Arc<Keeper>) {
-        if self.keepers.get(&place).is_some_and(|known| Arc::ptr_eq(known, keeper)) {
-            self.keepers.remove(&place);
+    fn remove(&mut self, request: PageRequest, keeper: &Arc<Keeper>) {
+        if self.keepers.get(&request).is_some_and(|known| Arc::ptr_eq(known, keeper)) {
+            self.keepers.remove(&request);
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) const VOUCHED: &str =
 pub(super) const END: Cursor = Cursor(i64::MAX as u64);
 
 /// What follows a position of the feed.
-pub(super) struct Part {
+pub(super) struct FeedBatch {
     pub(super) after: Cursor,
     /// How many keys were asked for.
     pub(super) wanted: usize,
@@ -77,12 +77,12 @@ pub(super) struct Joined<'a> {
 
 /// The part of the feed after a position that has at most `room` keys. `removed_through` is where keys were
 /// last removed for good.
-pub(super) async fn read_part(
+pub(super) async fn read_batch(
     snapshot: &mut Transaction,
     after: Cursor,
     room: usize,
     removed_through: Cursor,
-) -> Result<Part, StoreError> {
+) -> Result<FeedBatch, StoreError> {
     let wanted = room.min(FEED_ROWS_AT_ONCE);
     let keys = keys_after(snapshot, after, wanted).await?;
     let kept_through = if keys.count < wanted { END } else { keys.last };
@@ -95,7 +95,7 @@ pub(super) async fn read_part(
         Some((last, _)) if removed.len() >= wanted => *last,
         _ => kept_through,
     };
-    Ok(Part { after, wanted, keys, removed: Removed { keys: removed, horizon } })
+    Ok(FeedBatch { after, wanted, keys, removed: Removed { keys: removed, horizon } })
 }
 
 /// The position at which keys were last removed for good; 0 when none was, as far as the store remembers.
@@ -117,7 +117,7 @@ pub(super) fn number(number: impl TryInto<i64>) -> Result<i64, StoreError> {
     number.try_into().map_err(|_| StoreError::Corrupt("sequence number"))
 }
 
-impl Part {
+impl FeedBatch {
     /// As many rows as it comes to at most.
     pub(super) fn rows_max(&self) -> usize {
         self.keys.count + self.removed.keys.len()

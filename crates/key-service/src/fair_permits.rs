@@ -12,46 +12,46 @@ use latchkey_budget::{BudgetExceeded, Payer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::limits::work::{WORK_TURN_WAIT_MAX, WORK_WAITING_MAX, WORK_WAITING_PER_PAYER_MAX};
+use crate::limits::work::{WORK_PERMIT_WAIT_MAX, WORK_WAITING_MAX, WORK_WAITING_PER_PAYER_MAX};
 
-/// The turns at one thing. Clones share them.
+/// Permits for one kind of work. Clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Turns {
+pub(crate) struct FairPermits {
     all_max: usize,
     payer_max: usize,
     all: Arc<Semaphore>,
-    /// Those who have a turn and those who wait.
-    places: Arc<Semaphore>,
+    /// Those who have a permit and those who wait.
+    slots: Arc<Semaphore>,
     payers: Arc<Payers>,
 }
 
-/// A turn, which is free again when this goes.
+/// A permit, which is free again when this goes.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct Permit {
     _of_all: OwnedSemaphorePermit,
     _of_payer: OwnedSemaphorePermit,
-    _place: Place,
+    _slot: QueueSlot,
 }
 
-/// Who has a turn or waits for one.
+/// Who has a permit or waits for one.
 #[derive(Debug, Default)]
 struct Payers(Mutex<HashMap<Payer, Account>>);
 
 #[derive(Debug)]
 struct Account {
-    turns: Arc<Semaphore>,
-    places_taken: usize,
+    permits: Arc<Semaphore>,
+    slots_taken: usize,
 }
 
 /// A permit to wait, which is kept with the permit to run.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct QueueSlot {
     payer: Payer,
     payers: Arc<Payers>,
     _of_all: OwnedSemaphorePermit,
 }
 
-impl Turns {
+impl FairPermits {
     /// So many permits at once for all, and for each payer.
     #[must_use]
     pub(crate) fn new(all_max: usize, payer_max: usize) -> Self {
@@ -59,44 +59,44 @@ impl Turns {
             all_max,
             payer_max,
             all: Arc::new(Semaphore::new(all_max)),
-            places: Arc::new(Semaphore::new(all_max + WORK_WAITING_MAX)),
+            slots: Arc::new(Semaphore::new(all_max + WORK_WAITING_MAX)),
             payers: Arc::default(),
         }
     }
 
-    /// How many turns are taken.
+    /// How many permits are taken.
     #[must_use]
     pub(crate) fn taken(&self) -> usize {
         self.all_max.saturating_sub(self.all.available_permits())
     }
 
-    /// Waits for a turn.
+    /// Waits for a permit.
     ///
     /// # Errors
     ///
     /// [`BudgetExceeded::Crowded`] when too many wait already, or it takes too long.
-    pub(crate) async fn take(&self, payer: &Payer) -> Result<Turn, BudgetExceeded> {
-        let place = self.place(payer)?;
-        let of_payer = self.payers.turns_of(payer, self.payer_max);
-        let turns = async {
+    pub(crate) async fn take(&self, payer: &Payer) -> Result<Permit, BudgetExceeded> {
+        let slot = self.slot(payer)?;
+        let of_payer = self.payers.permits_of(payer, self.payer_max);
+        let permits = async {
             let of_payer = of_payer.acquire_owned().await;
             (of_payer, Arc::clone(&self.all).acquire_owned().await)
         };
-        match timeout(WORK_TURN_WAIT_MAX, turns).await {
+        match timeout(WORK_PERMIT_WAIT_MAX, permits).await {
             Ok((Ok(of_payer), Ok(of_all))) => {
-                Ok(Turn { _of_all: of_all, _of_payer: of_payer, _place: place })
+                Ok(Permit { _of_all: of_all, _of_payer: of_payer, _slot: slot })
             }
             _ => Err(BudgetExceeded::Crowded),
         }
     }
 
-    pub(super) fn place(&self, payer: &Payer) -> Result<Place, BudgetExceeded> {
-        let of_all = Arc::clone(&self.places).try_acquire_owned().map_err(|_| BudgetExceeded::Crowded)?;
-        self.payers.take_place(payer, self.payer_max)?;
-        Ok(Place { payer: payer.clone(), payers: Arc::clone(&self.payers), _of_all: of_all })
+    pub(super) fn slot(&self, payer: &Payer) -> Result<QueueSlot, BudgetExceeded> {
+        let of_all = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| BudgetExceeded::Crowded)?;
+        self.payers.take_slot(payer, self.payer_max)?;
+        Ok(QueueSlot { payer: payer.clone(), payers: Arc::clone(&self.payers), _of_all: of_all })
     }
 
-    /// Whether nobody has a turn or waits for one.
+    /// Whether nobody has a permit or waits for one.
     #[cfg(test)]
     pub(super) fn are_idle(&self) -> bool {
         self.payers.0.lock().unwrap().is_empty()
@@ -104,34 +104,34 @@ impl Turns {
 }
 
 impl Payers {
-    fn take_place(&self, payer: &Payer, turns_max: usize) -> Result<(), BudgetExceeded> {
+    fn take_slot(&self, payer: &Payer, permits_max: usize) -> Result<(), BudgetExceeded> {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts.entry(payer.clone()).or_insert_with(|| Account::new(turns_max));
-        if account.places_taken >= turns_max + WORK_WAITING_PER_PAYER_MAX {
+        let account = accounts.entry(payer.clone()).or_insert_with(|| Account::new(permits_max));
+        if account.slots_taken >= permits_max + WORK_WAITING_PER_PAYER_MAX {
             return Err(BudgetExceeded::Crowded);
         }
-        account.places_taken += 1;
+        account.slots_taken += 1;
         Ok(())
     }
 
-    fn turns_of(&self, payer: &Payer, turns_max: usize) -> Arc<Semaphore> {
+    fn permits_of(&self, payer: &Payer, permits_max: usize) -> Arc<Semaphore> {
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&accounts.entry(payer.clone()).or_insert_with(|| Account::new(turns_max)).turns)
+        Arc::clone(&accounts.entry(payer.clone()).or_insert_with(|| Account::new(permits_max)).permits)
     }
 }
 
 impl Account {
-    fn new(turns_max: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(turns_max)), places_taken: 0 }
+    fn new(permits_max: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(permits_max)), slots_taken: 0 }
     }
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
         let mut accounts = self.payers.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Entry::Occupied(mut account) = accounts.entry(self.payer.clone()) {
-            account.get_mut().places_taken -= 1;
-            if account.get().places_taken == 0 {
+            account.get_mut().slots_taken -= 1;
+            if account.get().slots_taken == 0 {
                 account.remove();
             }
         }

@@ -1,8 +1,8 @@
-//! Who has a place among the connections, and who loses it for somebody else.
+//! Permits for connections: who gets one, and which connection is closed for a new one.
 //!
-//! There are so many places. Whoever comes when all are taken gets that of a connection on which nothing goes
-//! on: first of one that has not asked anything yet, the oldest of them, then of one that was answered and
-//! has been idle for longest. So no number of clients that say nothing, that begin a handshake or half a
+//! The number of permits is fixed. When all are taken, a new connection gets that of one on which nothing
+//! goes on: first of one that has not asked anything yet, the oldest of them, then of one that was answered
+//! and has been idle for longest. So no number of clients that say nothing, that begin a handshake or half a
 //! head, keeps others out. A connection whose request is being answered, or waits for the feed, is never
 //! closed for another, unless its client has taken nothing of an answer for long.
 //!
@@ -19,7 +19,7 @@ use latchkey_key_feed::whole_millis;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::limits::PLACE_LOOK_INTERVAL;
+use crate::limits::PERMIT_LOOK_INTERVAL;
 use crate::limits::work::ANSWER_READ_WAIT_MAX;
 use crate::model::source::{AddressBlock, Network, Source};
 use crate::telemetry::connections::{self, Closed};
@@ -35,11 +35,11 @@ pub struct ConnectionLimits {
     pub uncounted: Vec<AddressBlock>,
 }
 
-/// All places.
-pub(super) struct Places(Arc<Shared>);
+/// The permits of all connections.
+pub(super) struct ConnectionPermits(Arc<Shared>);
 
-/// The place of one connection. It is free again once this has gone.
-pub(super) struct Place {
+/// The permit of one connection. It is free again once this has gone.
+pub(super) struct ConnectionPermit {
     number: u64,
     connection: Arc<Connection>,
     shared: Arc<Shared>,
@@ -47,14 +47,14 @@ pub(super) struct Place {
 
 /// A request on a connection, until its answer is written.
 pub(super) struct Busy {
-    place: Arc<Place>,
+    permit: Arc<ConnectionPermit>,
     is_sending: bool,
 }
 
 struct Shared {
     limits: ConnectionLimits,
     table: Mutex<Table>,
-    /// Wakes whoever waits for a place.
+    /// Wakes whoever waits for a permit.
     changed: Notify,
     is_awaited: AtomicBool,
     /// Grows by one with every answer; orders what is idle.
@@ -87,14 +87,14 @@ struct Connection {
 
 /// What becomes of somebody who comes.
 enum Admission {
-    Place(Place),
+    Permit(ConnectionPermit),
     /// There is none for this source.
     Refused,
     /// There may be one as soon as something changes.
     Later,
 }
 
-impl Places {
+impl ConnectionPermits {
     pub(super) fn new(limits: ConnectionLimits) -> Self {
         Self(Arc::new(Shared {
             limits,
@@ -106,18 +106,18 @@ impl Places {
         }))
     }
 
-    /// A place for a connection from there, as soon as there is one; `None` when its source has as many as it
-    /// may.
-    pub(super) async fn admit(&self, peer: SocketAddr) -> Option<Place> {
+    /// A permit for a connection from there, as soon as there is one; `None` when its source has as many as
+    /// it may.
+    pub(super) async fn admit(&self, peer: SocketAddr) -> Option<ConnectionPermit> {
         let source = Source::from(peer);
         loop {
             // Both from before the look on, so that no change in between is missed.
             self.0.is_awaited.store(true, Ordering::SeqCst);
             let changed = self.0.changed.notified();
             match self.0.admit(source) {
-                Admission::Place(place) => {
+                Admission::Permit(permit) => {
                     self.0.is_awaited.store(false, Ordering::SeqCst);
-                    return Some(place);
+                    return Some(permit);
                 }
                 Admission::Refused => {
                     self.0.is_awaited.store(false, Ordering::SeqCst);
@@ -126,7 +126,7 @@ impl Places {
                     return None;
                 }
                 // A client that takes nothing of an answer tells nobody when that has lasted for long.
-                Admission::Later => drop(timeout(PLACE_LOOK_INTERVAL, changed).await),
+                Admission::Later => drop(timeout(PERMIT_LOOK_INTERVAL, changed).await),
             }
         }
     }
@@ -162,7 +162,7 @@ impl Shared {
         if let Some(network) = counted_as {
             *table.counted.entry(network).or_default() += 1;
         }
-        Admission::Place(Place { number, connection, shared: Arc::clone(self) })
+        Admission::Permit(ConnectionPermit { number, connection, shared: Arc::clone(self) })
     }
 
     fn now(&self) -> u64 {
@@ -173,7 +173,7 @@ impl Shared {
         !source.address.is_loopback() && !source.is_in(&self.limits.uncounted)
     }
 
-    /// Whoever waits for a place looks again.
+    /// Whoever waits for a permit looks again.
     fn tell_change(&self) {
         if self.is_awaited.load(Ordering::SeqCst) {
             self.changed.notify_waiters();
@@ -216,8 +216,8 @@ impl Table {
     }
 }
 
-impl Place {
-    /// Ends when somebody else is to have the place. The connection must then be closed before another
+impl ConnectionPermit {
+    /// Ends when somebody else is to have the permit. The connection must then be closed before another
     /// request can begin on it.
     pub(super) async fn lost(&self) {
         let connection = &self.connection;
@@ -235,7 +235,7 @@ impl Place {
 
     /// A request has come. If the connection was to be closed, it is not: another one is looked for.
     pub(super) fn begin_request(self: &Arc<Self>) -> Busy {
-        // Whoever looks for a place does so behind the same lock, so none finds the connection idle at this
+        // Whoever looks for a permit does so behind the same lock, so none finds the connection idle at this
         // moment.
         let table = self.shared.table();
         self.connection.requests.fetch_add(1, Ordering::SeqCst);
@@ -244,11 +244,11 @@ impl Place {
         if was_closing {
             self.shared.tell_change();
         }
-        Busy { place: Arc::clone(self), is_sending: false }
+        Busy { permit: Arc::clone(self), is_sending: false }
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut table = self.shared.table();
         table.connections.remove(&self.number);
@@ -270,21 +270,21 @@ impl Busy {
     pub(super) fn begin_sending(&mut self) {
         self.note_progress();
         if !std::mem::replace(&mut self.is_sending, true) {
-            self.place.connection.sending.fetch_add(1, Ordering::SeqCst);
-            self.place.connection.requests.fetch_sub(1, Ordering::SeqCst);
+            self.permit.connection.sending.fetch_add(1, Ordering::SeqCst);
+            self.permit.connection.requests.fetch_sub(1, Ordering::SeqCst);
         }
     }
 
     /// The client has taken something of the answer.
     pub(super) fn note_progress(&self) {
-        let Place { connection, shared, .. } = &*self.place;
+        let ConnectionPermit { connection, shared, .. } = &*self.permit;
         connection.progress.store(shared.now(), Ordering::SeqCst);
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let Place { connection, shared, .. } = &*self.place;
+        let ConnectionPermit { connection, shared, .. } = &*self.permit;
         connection.answered.store(shared.answers.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
         let count = if self.is_sending { &connection.sending } else { &connection.requests };
         if count.fetch_sub(1, Ordering::SeqCst) == 1 {
