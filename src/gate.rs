@@ -30,7 +30,7 @@ use crate::credential::{self, Credential};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::headers::Headers;
 use crate::identity::{IdentityField, KeyIdentity};
-use crate::table::{Found, KeyRecord, KeyTable, RecordText, TableAge, Texts, Unreadable};
+use crate::table::{Found, KeyTable, RecordText, TableAge, TableRecord, Texts, Unreadable};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ pub enum Freshness {
 
 /// Whether a request may wait for a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub enum WaitingTime {
     /// Its waiting time is not over.
     Left,
     /// It has waited enough, or waiting is switched off.
@@ -128,7 +128,7 @@ pub fn decide<T: KeyTable>(
     authentication: Authentication,
     table: &T,
     limits: &StalenessLimits,
-    patience: Patience,
+    waiting_time: WaitingTime,
     now: Moment,
 ) -> Verdict<T::Record> {
     if authentication == Authentication::Off {
@@ -140,7 +140,7 @@ pub fn decide<T: KeyTable>(
         Ok(None) => return unauthenticated(Unauthenticated::CredentialMissing),
         Err(malformed) => return unauthenticated(Unauthenticated::CredentialMalformed(malformed)),
     };
-    match verify(&credential, table, limits, patience, now) {
+    match verify(&credential, table, limits, waiting_time, now) {
         Ok(Some((record, freshness))) => {
             Verdict::Admit(Admission { key: VerifiedKey { id: credential.id, record }, freshness })
         }
@@ -154,19 +154,19 @@ fn verify<T: KeyTable>(
     credential: &Credential,
     table: &T,
     limits: &StalenessLimits,
-    patience: Patience,
+    waiting_time: WaitingTime,
     now: Moment,
 ) -> Result<Option<Verified<T::Record>>, Denial> {
     let unavailable = Denial::Unavailable;
     let unreadable = |Unreadable| unavailable(Unavailable::TableUnreadable);
     let age = match table.age(now).map_err(unreadable)? {
         Some(age) => age,
-        None if patience == Patience::Left => return Ok(None),
+        None if waiting_time == WaitingTime::Left => return Ok(None),
         None => return Err(unavailable(Unavailable::TableAbsent)),
     };
     let freshness = Freshness::of(age, limits);
     let may_have_slept = Freshness::of(age.by_wall_clock(), limits) == Freshness::TooOld;
-    if may_have_slept && freshness != Freshness::TooOld && patience == Patience::Left {
+    if may_have_slept && freshness != Freshness::TooOld && waiting_time == WaitingTime::Left {
         // The follower asks at once, and its answer tells.
         return Ok(None);
     }
@@ -191,7 +191,7 @@ impl<R> VerifiedKey<R> {
     }
 }
 
-impl<R: KeyRecord> VerifiedRecord<R> {
+impl<R: TableRecord> VerifiedRecord<R> {
     /// The record of the key that the credential proves, if it is one and active.
     fn of(found: Found<R>, credential: &Credential, now: UnixMillis) -> Result<Self, Denial> {
         let set_aside = Denial::Unavailable(Unavailable::RowSetAside);
@@ -235,7 +235,7 @@ fn unauthentic(reason: Unauthenticated) -> Denial {
     Denial::Unauthenticated(reason)
 }
 
-impl<R: KeyRecord> KeyIdentity for VerifiedKey<R> {
+impl<R: TableRecord> KeyIdentity for VerifiedKey<R> {
     fn value(&self, field: IdentityField) -> Option<&str> {
         match field {
             IdentityField::Id => Some(self.record.encoded_id.as_deref().unwrap_or(self.id.as_str())),

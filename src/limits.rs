@@ -58,10 +58,10 @@ pub const HEADER_LIFE_MS: u64 = 250;
 
 /// Most pages that a VM keeps for itself. A thousand keys lie in so many at most; a page is about 1 KiB, so
 /// all are about 1 MiB of a VM.
-pub const HOT_PAGES: usize = 1_024;
+pub const CACHED_PAGES_MAX: usize = 1_024;
 
 /// Longest page that a VM keeps, in bytes: four times the common one. It bounds what a VM keeps to 4 MiB.
-pub const HOT_PAGE_LEN_MAX: usize = 4 * 1024;
+pub const CACHED_PAGE_LEN_MAX: usize = 4 * 1024;
 
 /// Pages of an old generation cleared in one tick: about 4 milliseconds of work, so that no request of the
 /// thread waits longer.

@@ -63,7 +63,7 @@ fn decide_if(
     now: Moment,
 ) -> Verdict<PagedRecord> {
     let table = TableReader::new(shared.clone(), names());
-    decide(headers, authentication, &table, &LIMITS, Patience::Left, now)
+    decide(headers, authentication, &table, &LIMITS, WaitingTime::Left, now)
 }
 
 /// The verdict in a word: "admitted", "passes", "waits", or the reason of the denial.
@@ -195,9 +195,10 @@ fn where_the_machine_may_have_slept_a_request_waits_for_the_next_answer() {
     let (shared, headers) = (shared_data(), authorization("active", &secret_of("active")));
     let table = TableReader::new(shared, names());
     let woken = Moment { wall: later(3_600_000).wall, ..NOW };
-    let decide_with = |patience| decide(&headers, Authentication::Required, &table, &LIMITS, patience, woken);
-    assert_eq!(outcome(&decide_with(Patience::Left)), "waits");
-    assert_eq!(outcome(&decide_with(Patience::Over)), "table_too_old");
+    let decide_with =
+        |waiting_time| decide(&headers, Authentication::Required, &table, &LIMITS, waiting_time, woken);
+    assert_eq!(outcome(&decide_with(WaitingTime::Left)), "waits");
+    assert_eq!(outcome(&decide_with(WaitingTime::Over)), "table_too_old");
 }
 
 #[test]
@@ -223,9 +224,10 @@ fn a_missing_or_bad_credential_is_told_whatever_the_table_is() {
 fn without_a_table_a_request_waits_and_then_is_refused() {
     let table = TableReader::new(FakeSharedData::default(), names());
     let headers = authorization("active", "any");
-    let decide_with = |patience| decide(&headers, Authentication::Required, &table, &LIMITS, patience, NOW);
-    assert_eq!(outcome(&decide_with(Patience::Left)), "waits");
-    assert_eq!(outcome(&decide_with(Patience::Over)), "table_absent");
+    let decide_with =
+        |waiting_time| decide(&headers, Authentication::Required, &table, &LIMITS, waiting_time, NOW);
+    assert_eq!(outcome(&decide_with(WaitingTime::Left)), "waits");
+    assert_eq!(outcome(&decide_with(WaitingTime::Over)), "table_absent");
 }
 
 #[test]

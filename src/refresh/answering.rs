@@ -4,7 +4,7 @@ use std::mem;
 
 use latchkey_key_feed::{FeedHead, MonotonicMillis};
 
-use super::reading::{Load, LoadEnd, Reading};
+use super::replication::{Load, LoadEnd, Replication};
 use super::sink::FeedSink;
 use super::{Follower, LoadReason, Note, State, Step};
 use crate::clock::Moment;
@@ -37,11 +37,17 @@ impl<K: FeedSink> Follower<K> {
         match standing {
             // One more request acknowledges what has just come, and there is nothing else to ask for.
             FeedStanding::CredentialEnded if page.cursor == before.cursor() => {
-                self.wait_for_credential(Reading::Following { live, confirmed: false }, now.monotonic, step);
+                self.wait_for_credential(
+                    Replication::Following { live, confirmed: false },
+                    now.monotonic,
+                    step,
+                );
             }
-            FeedStanding::CredentialEnded => self.ask(Reading::Following { live, confirmed: false }, step),
+            FeedStanding::CredentialEnded => {
+                self.ask(Replication::Following { live, confirmed: false }, step)
+            }
             _ if live.is_outgrown_by(page.total) => self.load(LoadReason::Outgrown, now.monotonic, step),
-            _ => self.ask(Reading::Following { live, confirmed: true }, step),
+            _ => self.ask(Replication::Following { live, confirmed: true }, step),
         }
         Ok(())
     }
@@ -60,7 +66,7 @@ impl<K: FeedSink> Follower<K> {
         }
         if has_ended && self.sink.live().is_none() {
             // Nobody ever said that such a table is current, so there is no age at which it could begin.
-            self.wait_for_credential(Reading::load(), now.monotonic, step);
+            self.wait_for_credential(Replication::load(), now.monotonic, step);
             return Ok(());
         }
         let mut load = match load {
@@ -69,7 +75,7 @@ impl<K: FeedSink> Follower<K> {
         };
         self.sink.collect(&mut load.build, changes)?;
         if page.more {
-            self.ask(Reading::Loading { load: Some(load), cursor: page.cursor }, step);
+            self.ask(Replication::Loading { load: Some(load), cursor: page.cursor }, step);
         } else {
             let refreshed = (!has_ended).then(|| self.refreshed(now));
             let end = LoadEnd { cursor: page.cursor, keys: page.total, refreshed };
@@ -90,8 +96,8 @@ impl<K: FeedSink> Follower<K> {
 
     /// Asks again after a while: the credential may be mended. Now and then it is another VM's turn, which
     /// may have a newer one.
-    fn wait_for_credential(&mut self, reading: Reading<K>, now: MonotonicMillis, step: &mut Step) {
-        self.back_off(CREDENTIAL_ENDED_MS, reading, now, step);
+    fn wait_for_credential(&mut self, replication: Replication<K>, now: MonotonicMillis, step: &mut Step) {
+        self.back_off(CREDENTIAL_ENDED_MS, replication, now, step);
     }
 
     pub(super) fn lay_out(&mut self, mut load: Load<K>, end: LoadEnd, now: MonotonicMillis, step: &mut Step) {
@@ -109,7 +115,7 @@ impl<K: FeedSink> Follower<K> {
         let live = self.sink.publish(&load.build, &load.epoch, end.cursor, end.keys, end.refreshed)?;
         step.notes.push(Note::Loaded { generation: live.generation(), keys: live.keys() });
         if live.is_swept() {
-            self.ask(Reading::Following { live, confirmed: true }, step);
+            self.ask(Replication::Following { live, confirmed: true }, step);
         } else {
             self.state = State::Sweeping { live };
         }
@@ -119,7 +125,7 @@ impl<K: FeedSink> Follower<K> {
     pub(super) fn sweep(&mut self, live: &K::Live, step: &mut Step) {
         match self.sink.sweep(live) {
             Ok((Progress::Continues, live)) => self.state = State::Sweeping { live },
-            Ok((Progress::Done, live)) => self.ask(Reading::Following { live, confirmed: false }, step),
+            Ok((Progress::Done, live)) => self.ask(Replication::Following { live, confirmed: false }, step),
             Err(WriteError::Deposed | WriteError::Unreadable) => step.notes.push(Note::StoppedFollowing),
         }
     }

@@ -32,7 +32,7 @@ pub enum Candidate {
 
 /// What stands in the entry. Holder 0 is nobody.
 #[derive(Clone, Copy, Default)]
-struct Terms {
+struct LeaseEntry {
     holder: u32,
     until: MonotonicMillis,
     failures: u32,
@@ -40,7 +40,7 @@ struct Terms {
 
 impl FollowerId {
     /// A number that no other follower of this process has.
-    pub fn allot(store: &impl SharedStore, names: &SharedNames) -> Self {
+    pub fn allocate(store: &impl SharedStore, names: &SharedNames) -> Self {
         let name = names.entry(TableEntry::FollowerCounter);
         let mut last = 0;
         for _ in 0..SWAP_TRIES_MAX {
@@ -72,7 +72,7 @@ impl<S: SharedStore> Lease<S> {
         if now < free_since && terms.holder != me.0 {
             return None;
         }
-        let taken = Terms { holder: me.0, until: now.plus_millis(LEASE_MS), failures: terms.failures };
+        let taken = LeaseEntry { holder: me.0, until: now.plus_millis(LEASE_MS), failures: terms.failures };
         self.write(taken, version).then_some(terms.failures)
     }
 
@@ -85,14 +85,14 @@ impl<S: SharedStore> Lease<S> {
         if now.plus_millis(LEASE_MS / 3 * 2) < terms.until {
             return true;
         }
-        self.write(Terms { holder: me.0, until: now.plus_millis(LEASE_MS), failures: 0 }, version)
+        self.write(LeaseEntry { holder: me.0, until: now.plus_millis(LEASE_MS), failures: 0 }, version)
     }
 
     /// Leaves the lease to anybody, from the moment `until` on.
     pub fn hand_over(&self, me: FollowerId, until: MonotonicMillis, failures: u32) {
         let (terms, version) = self.read();
         if terms.holder == me.0 {
-            self.write(Terms { holder: 0, until, failures }, version);
+            self.write(LeaseEntry { holder: 0, until, failures }, version);
         }
     }
 
@@ -102,17 +102,17 @@ impl<S: SharedStore> Lease<S> {
         (terms.holder != 0 && now < terms.until).then_some(FollowerId(terms.holder))
     }
 
-    fn read(&self) -> (Terms, Version) {
+    fn read(&self) -> (LeaseEntry, Version) {
         let entry = self.store.read(self.name);
-        (Terms::decode(&entry.bytes).unwrap_or_default(), entry.version)
+        (LeaseEntry::decode(&entry.bytes).unwrap_or_default(), entry.version)
     }
 
-    fn write(&self, terms: Terms, read_at: Version) -> bool {
+    fn write(&self, terms: LeaseEntry, read_at: Version) -> bool {
         self.store.swap(self.name, &terms.encode(), read_at).is_ok()
     }
 }
 
-impl Terms {
+impl LeaseEntry {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (holder, rest) = bytes.split_first_chunk::<4>()?;
         let (until, rest) = rest.split_first_chunk::<8>()?;
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn followers_have_numbers_of_their_own() {
         let store = FakeSharedData::default();
-        let allotted = [(); 3].map(|()| FollowerId::allot(&store, &names()).0);
-        assert_eq!(allotted, [1, 2, 3]);
+        let allocated = [(); 3].map(|()| FollowerId::allocate(&store, &names()).0);
+        assert_eq!(allocated, [1, 2, 3]);
     }
 }

@@ -17,7 +17,7 @@ use std::mem;
 use latchkey_key_feed::{Cursor, Epoch};
 
 use super::bytes::Unread;
-use super::changes::{Change, Changes, ChangesIn};
+use super::changes::{Changes, RecordChange, RecordChangesIter};
 use super::entry_name::EntryName;
 use super::header::{Generation, LiveTable, Refresh, Slot, page_index};
 use super::page::{Page, Unreadable};
@@ -112,10 +112,10 @@ impl<S: SharedStore> TableWriter<S> {
             .iter()
             .map(|run| self.read_run(build.generation, *run))
             .collect::<Result<_, _>>()?;
-        let mut pages: Vec<Vec<Change<'_>>> = Vec::new();
+        let mut pages: Vec<Vec<RecordChange<'_>>> = Vec::new();
         pages.resize_with(1 << bits, Vec::new);
         for run in runs.iter().chain([&partition.tail]) {
-            let mut changes = ChangesIn::of(run.get(RUN_HEAD_LEN..).unwrap_or_default());
+            let mut changes = RecordChangesIter::of(run.get(RUN_HEAD_LEN..).unwrap_or_default());
             for change in changes.by_ref() {
                 let page = page_index(change.id, build.page_bits).wrapping_sub(first_page);
                 pages.get_mut(page as usize).ok_or(Unreadable)?.push(change);
@@ -149,7 +149,7 @@ impl<S: SharedStore> TableWriter<S> {
         refreshed: Option<Refresh>,
     ) -> Result<LiveTable, WriteError> {
         let header = self.change_header(&|header| {
-            if header.allotted != build.generation {
+            if header.allocated != build.generation {
                 return Err(WriteError::Deposed);
             }
             let before = header.live.as_ref().map(|live| live.refreshed);
@@ -171,7 +171,7 @@ impl<S: SharedStore> TableWriter<S> {
 
     /// Nobody reads a slot in which a generation is built, so what is not a page there is written over. Of
     /// removed keys, a load brings those that the service has not forgotten.
-    fn write_page(&self, build: &Build, index: u32, changes: &[Change<'_>]) -> Result<(), WriteError> {
+    fn write_page(&self, build: &Build, index: u32, changes: &[RecordChange<'_>]) -> Result<(), WriteError> {
         let Some(bytes) = Page::empty(build.generation).with(build.generation, changes, Cursor(0))? else {
             return Ok(());
         };

@@ -31,12 +31,12 @@ impl<S: SharedStore> TableWriter<S> {
     /// [`WriteError::Deposed`] when other VMs keep writing the header.
     pub fn close(&self) -> Result<Clearing, WriteError> {
         let header = self.change_header(&|header| {
-            header.allotted = header.allotted.next();
+            header.allocated = header.allocated.next();
             header.live = None;
             Ok(())
         })?;
         let pages = 1 << header.largest_page_bits;
-        Ok(Clearing { until: header.allotted, pages, next_page: 0, next_run: Some(0) })
+        Ok(Clearing { until: header.allocated, pages, next_page: 0, next_run: Some(0) })
     }
 
     /// Clears a slice of a closed table.

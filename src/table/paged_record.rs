@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use latchkey_key_feed::{Salt, SecretDigest, UnixMillis};
 
-use super::key_table::{KeyRecord, Texts};
+use super::key_table::{TableRecord, Texts};
 use super::page::{Page, Place};
 use super::record::{RecordView, are_texts, text_in};
 use super::record_shape::{RecordShape, RecordText};
@@ -50,7 +50,7 @@ impl PagedParts {
     }
 }
 
-impl KeyRecord for PagedRecord {
+impl TableRecord for PagedRecord {
     fn salt(&self) -> &Salt {
         &self.salt
     }

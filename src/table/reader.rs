@@ -6,9 +6,9 @@ use std::rc::Rc;
 use latchkey_key_feed::{KeyId, MonotonicMillis};
 
 use super::header::{LiveTable, TableAge, TableHeader};
-use super::hot_pages::HotPages;
 use super::key_table::{Found, KeyTable};
 use super::page::{Page, Unreadable};
+use super::page_cache::PageCache;
 use super::paged_record::{PagedParts, PagedRecord};
 use super::shared_store::{SharedNames, SharedStore};
 use crate::clock::Moment;
@@ -19,7 +19,7 @@ pub struct TableReader<S> {
     store: S,
     names: SharedNames,
     header: RefCell<Option<KnownHeader>>,
-    hot: RefCell<HotPages>,
+    hot: RefCell<PageCache>,
 }
 
 struct KnownHeader {
@@ -117,7 +117,7 @@ impl<S: SharedStore> KeyTable for TableReader<S> {
 
     /// Forgets the pages that are kept. Done on every tick, it is the net below the stamp: should a host ever
     /// lose a move of it, a change is in force a tick later all the same.
-    fn forget_kept(&self) {
+    fn clear_cache(&self) {
         self.hot.borrow_mut().forget();
     }
 }

@@ -3,7 +3,7 @@
 use latchkey_key_feed::{Cursor, FeedHead, InvalidFeedPage};
 
 use super::build::Build;
-use super::changes::{Change, Changes};
+use super::changes::{Changes, RecordChange};
 use super::header::{Generation, LiveTable, Refresh, TableHeader, page_bits_for, page_index};
 use super::page::{Page, Unreadable};
 use super::shared_store::{SharedNames, SharedStore, TableIdentity, Version};
@@ -83,11 +83,11 @@ impl<S: SharedStore> TableWriter<S> {
     pub fn begin(&self, keys: u64) -> Result<Build, WriteError> {
         let page_bits = page_bits_for(keys);
         let header = self.change_header(&|header| {
-            header.allotted = header.allotted.next();
+            header.allocated = header.allocated.next();
             header.largest_page_bits = header.largest_page_bits.max(page_bits);
             Ok(())
         })?;
-        Ok(Build::new(header.allotted, header.idle_slot(), page_bits))
+        Ok(Build::new(header.allocated, header.idle_slot(), page_bits))
     }
 
     /// Applies changes, in the order of the feed, to the pages of the live table. They are few for so many
@@ -104,7 +104,12 @@ impl<S: SharedStore> TableWriter<S> {
         applied
     }
 
-    fn apply_one(&self, live: &LiveTable, change: Change<'_>, forgotten: Cursor) -> Result<(), WriteError> {
+    fn apply_one(
+        &self,
+        live: &LiveTable,
+        change: RecordChange<'_>,
+        forgotten: Cursor,
+    ) -> Result<(), WriteError> {
         let name = self.names.page(live.slot, page_index(change.id, live.page_bits));
         for _ in 0..SWAP_TRIES_MAX {
             let entry = self.store.read(name);

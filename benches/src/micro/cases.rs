@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use latchkey_filter::clock::Moment;
 use latchkey_filter::config::{Authentication, StalenessLimits};
 use latchkey_filter::credential;
-use latchkey_filter::gate::{self, Patience, Verdict};
+use latchkey_filter::gate::{self, Verdict, WaitingTime};
 use latchkey_filter::headers::HeaderPairs;
 use latchkey_filter::identity::IdentityHeaders;
 use latchkey_filter::table::{
@@ -118,7 +118,7 @@ impl Edge {
 
     fn admits(&self, headers: &HeaderPairs) -> bool {
         let verdict =
-            gate::decide(headers, Authentication::Required, &self.reader, &LIMITS, Patience::Over, NOW);
+            gate::decide(headers, Authentication::Required, &self.reader, &LIMITS, WaitingTime::Over, NOW);
         matches!(black_box(verdict), Verdict::Admit(_))
     }
 
@@ -133,7 +133,7 @@ impl Edge {
     ) -> Result<Case> {
         let run = over(requests.to_vec(), move |headers| {
             if forgetting {
-                edge.reader.forget_kept();
+                edge.reader.clear_cache();
             }
             edge.admits(headers) == admits
         })?;
@@ -143,7 +143,7 @@ impl Edge {
     fn telling(&self, requests: &[HeaderPairs]) -> Result<Case> {
         let headers = requests.first().context("there are requests")?.clone();
         let required = Authentication::Required;
-        let verdict = gate::decide(&headers, required, &self.reader, &LIMITS, Patience::Over, NOW);
+        let verdict = gate::decide(&headers, required, &self.reader, &LIMITS, WaitingTime::Over, NOW);
         let Verdict::Admit(admission) = verdict else { anyhow::bail!("the key is not admitted") };
         let identity = IdentityHeaders::default();
         let run = over(vec![headers], move |headers| {

@@ -15,7 +15,7 @@ use latchkey_key_feed::{
 use super::model::{Service, request};
 use crate::clock::Moment;
 use crate::config::{Authentication, StalenessLimits};
-use crate::gate::{self, Patience, Verdict};
+use crate::gate::{self, Verdict, WaitingTime};
 use crate::headers::HeaderPairs;
 use crate::identity::{IdentityField, KeyIdentity as _};
 use crate::refresh::{
@@ -23,8 +23,8 @@ use crate::refresh::{
 };
 use crate::table::sample_keys::{at, shape};
 use crate::table::{
-    Changes, FeedStanding, Found, Generation, KeyRecord, KeyTable, LiveFeed, Progress, RecordText, Refresh,
-    TableAge, Texts, Unreadable, WriteError, are_texts, text_in,
+    Changes, FeedStanding, Found, Generation, KeyTable, LiveFeed, Progress, RecordText, Refresh, TableAge,
+    TableRecord, Texts, Unreadable, WriteError, are_texts, text_in,
 };
 use crate::testing::START;
 
@@ -87,7 +87,7 @@ impl LiveFeed for Flat {
     }
 }
 
-impl KeyRecord for FlatRecord {
+impl TableRecord for FlatRecord {
     fn salt(&self) -> &Salt {
         &self.salt
     }
@@ -146,7 +146,7 @@ impl KeyTable for FlatTable {
         Ok(Some(found))
     }
 
-    fn forget_kept(&self) {}
+    fn clear_cache(&self) {}
 }
 
 impl FollowerTurn for FlatTable {
@@ -271,7 +271,7 @@ fn outcome(table: &FlatTable, id: &str) -> String {
     let encoded = STANDARD.encode(format!("{id}:secret of {id}"));
     let headers = HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))]);
     let required = Authentication::Required;
-    match gate::decide(&headers, required, table, &limits, Patience::Over, at(START)) {
+    match gate::decide(&headers, required, table, &limits, WaitingTime::Over, at(START)) {
         Verdict::Admit(admission) => admission.key.value(IdentityField::Owner).expect("an owner").to_owned(),
         Verdict::Deny(refusal) => refusal.denial.reason().to_owned(),
         other => format!("{other:?}"),

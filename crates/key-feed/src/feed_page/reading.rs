@@ -42,7 +42,7 @@ const ROWS: &str = "keys";
 
 /// The other fields of an answer as they come.
 #[derive(Default)]
-struct Fields {
+struct HeadFields {
     epoch: Option<Epoch>,
     cursor: Option<u64>,
     purged: Option<u64>,
@@ -69,7 +69,7 @@ impl FeedHead {
     /// to be applied either.
     pub fn read<'a>(bytes: &'a [u8], after: Cursor, take: TakeRow<'_, 'a>) -> Result<Self, InvalidFeedPage> {
         let mut lexer = SliceLexer::new(bytes);
-        let (mut fields, mut order) = (Fields::default(), None);
+        let (mut fields, mut order) = (HeadFields::default(), None);
         let read = lexer.exactly_one(SliceLexer::ws_peek, |next, lexer| {
             object(next, lexer, &mut |name, next, lexer| match name {
                 ROWS => once(&mut order, rows(next, lexer, after, take)?),
@@ -88,7 +88,7 @@ impl FeedHead {
     #[must_use]
     pub fn peek(bytes: &[u8]) -> Option<Self> {
         let mut lexer = SliceLexer::new(bytes);
-        let mut fields = Fields::default();
+        let mut fields = HeadFields::default();
         let next = lexer.ws_peek()?;
         // Ends with a mistake, which is none: the rows are not read.
         let _ = object(next, &mut lexer, &mut |name, next, lexer| match name {
@@ -119,7 +119,7 @@ impl FeedHead {
     }
 }
 
-impl Fields {
+impl HeadFields {
     fn read(&mut self, name: &str, next: u8, lexer: &mut SliceLexer<'_>) -> Result<(), Malformed> {
         match name {
             "epoch" => {

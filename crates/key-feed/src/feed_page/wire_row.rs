@@ -72,7 +72,7 @@ pub struct WireKey<'a> {
 
 /// The fields of a row as they come. Those of a live key are absent from a removed one.
 #[derive(Default)]
-struct Fields<'a> {
+struct RowFields<'a> {
     seq: Option<u64>,
     id: Option<Cow<'a, str>>,
     removed: Option<bool>,
@@ -100,7 +100,7 @@ impl<'a> WireRow<'a> {
     }
 
     fn read_whole(next: u8, lexer: &mut SliceLexer<'a>) -> Result<Self, Malformed> {
-        let mut fields = Fields::default();
+        let mut fields = RowFields::default();
         object(next, lexer, &mut |name, next, lexer| fields.read(name, next, lexer))?;
         let (seq, id) = place(fields.seq, fields.id)?;
         if fields.removed == Some(true) {
@@ -144,7 +144,7 @@ fn place<'a>(seq: Option<u64>, id: Option<Cow<'a, str>>) -> Result<(Cursor, Cow<
     Ok((Cursor(seq.ok_or(Malformed)?), id))
 }
 
-impl<'a> Fields<'a> {
+impl<'a> RowFields<'a> {
     fn read(&mut self, name: &str, next: u8, lexer: &mut SliceLexer<'a>) -> Result<(), Malformed> {
         match name {
             "seq" => once(&mut self.seq, number(next, lexer)?),

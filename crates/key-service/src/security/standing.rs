@@ -151,7 +151,7 @@ impl Standings {
         if let Some(known) = self.latest_long_key.known(entry) {
             return Ok(known);
         }
-        let permission = |key: StoredKey, held| Arc::new(of_key(&key).decided(held));
+        let permission = |key: StoredKey, held| Arc::new(of_key(&key).precomputed(held));
         let permission = self.read_key(entry, teller(), permission).await?;
         self.latest_long_key.keep(entry, &permission);
         Ok(permission)
@@ -176,7 +176,7 @@ impl Standings {
             let unread = runtime.block_on(resolver.unread(&of_user))?;
             let held = charge(unread.texts_len(), budget)?;
             let roles = resolver.read(&of_user, unread)?;
-            let permission = Arc::new(roles.permission().decided(held));
+            let permission = Arc::new(roles.permission().precomputed(held));
             Ok::<_, NoStanding>((roles, permission))
         };
         let payer = Payer::new(&user.username, &user.realm.name);

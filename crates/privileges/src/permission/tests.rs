@@ -369,11 +369,11 @@ fn what_was_decided_beforehand_is_what_would_be_decided() {
             let (assigned, limited_by) = (json!({"cluster": assigned}), json!({"cluster": limited_by}));
             EffectivePermission::of_key(&role(assigned), &role(limited_by))
         };
-        let (plain, decided) = (of(), of().decided(None));
+        let (plain, precomputed) = (of(), of().precomputed(None));
         for request in &requests {
             for caller in [user(&[]), key()] {
                 let reach = |permission: &EffectivePermission| permission.reach(request, &caller);
-                assert_eq!(reach(&plain), reach(&decided), "{request:?} {assigned} {limited_by}");
+                assert_eq!(reach(&plain), reach(&precomputed), "{request:?} {assigned} {limited_by}");
             }
         }
     }

@@ -9,17 +9,17 @@ use latchkey_key_feed::header_value;
 
 use super::duration;
 use super::fields::{
-    CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, ChoiceField, FIELDS, FlagField, HeaderField,
-    METADATA_CLAIMS, METADATA_HEADERS, METADATA_PATH, SpanField, TextField,
+    CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, ChoiceField, DurationField, FIELDS, FlagField,
+    HeaderField, METADATA_CLAIMS, METADATA_HEADERS, METADATA_PATH, TextField,
 };
-use super::json::{Fields, JsonValue, text_of, value_of};
+use super::json::{JsonObject, JsonValue, text_of, value_of};
 use super::{Authentication, Problem};
 use crate::identity::{CLAIMED_ID, FilterState, IdentityField};
 use crate::limits::{METADATA_HEADERS_MAX, METADATA_PATH_LEN_MAX};
 
 /// What is being read, and what was wrong so far.
-pub(super) struct Reading<'v, 'a> {
-    root: &'v Fields<'a>,
+pub(super) struct ConfigReader<'v, 'a> {
+    root: &'v JsonObject<'a>,
     problems: Vec<(String, Problem)>,
 }
 
@@ -35,12 +35,12 @@ pub(super) struct MetadataHeader {
 /// Most characters that are repeated of a name which is not ours.
 const SHOWN_LEN_MAX: usize = 64;
 
-impl<'v, 'a> Reading<'v, 'a> {
+impl<'v, 'a> ConfigReader<'v, 'a> {
     /// Begins with the names: whatever is not a field is wrong, however well the rest reads.
-    pub(super) fn of(root: &'v Fields<'a>) -> Self {
-        let mut reading = Self { root, problems: Vec::new() };
-        reading.check_names(root, "");
-        reading
+    pub(super) fn of(root: &'v JsonObject<'a>) -> Self {
+        let mut reader = Self { root, problems: Vec::new() };
+        reader.check_names(root, "");
+        reader
     }
 
     pub(super) fn note(&mut self, path: &str, problem: Problem) {
@@ -75,7 +75,7 @@ impl<'v, 'a> Reading<'v, 'a> {
     }
 
     /// The duration; `None` when it was wrong.
-    pub(super) fn span(&mut self, field: &SpanField) -> Option<Duration> {
+    pub(super) fn duration(&mut self, field: &DurationField) -> Option<Duration> {
         let Some(value) = self.value(field.path) else { return Some(field.default) };
         let problem = match text_of(value).and_then(duration::parse) {
             Some(span) if (field.min..=field.max).contains(&span) => return Some(span),
@@ -175,7 +175,11 @@ impl<'v, 'a> Reading<'v, 'a> {
     }
 
     /// The path of a metadata header that is an object, and whether it tells claims.
-    fn metadata_header(&mut self, fields: &'v Fields<'a>, place: &str) -> (Option<&'v JsonValue<'a>>, bool) {
+    fn metadata_header(
+        &mut self,
+        fields: &'v JsonObject<'a>,
+        place: &str,
+    ) -> (Option<&'v JsonValue<'a>>, bool) {
         let (mut path, mut claims) = (None, None);
         for (name, value) in fields {
             let is_twice = match &**name {
@@ -211,7 +215,7 @@ impl<'v, 'a> Reading<'v, 'a> {
         value_of(object, name)
     }
 
-    fn check_names(&mut self, object: &Fields<'_>, prefix: &str) {
+    fn check_names(&mut self, object: &JsonObject<'_>, prefix: &str) {
         for (position, (name, value)) in object.iter().enumerate() {
             let path = below(prefix, name);
             let is_field = FIELDS.iter().any(|field| field.path() == path);

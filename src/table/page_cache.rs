@@ -8,12 +8,12 @@ use std::rc::Rc;
 
 use super::page::Page;
 use super::shared_store::Stamp;
-use crate::limits::{HOT_PAGE_LEN_MAX, HOT_PAGES};
+use crate::limits::{CACHED_PAGE_LEN_MAX, CACHED_PAGES_MAX};
 
 /// A bounded number of pages. Each has one place, by its index; a page that comes takes the place of the one
 /// before it.
 #[derive(Default)]
-pub(super) struct HotPages {
+pub(super) struct PageCache {
     seen: Option<Stamp>,
     /// Changes with every stamp that is seen: pages of another round are forgotten.
     round: u64,
@@ -26,7 +26,7 @@ struct Kept {
     page: Rc<Page>,
 }
 
-impl HotPages {
+impl PageCache {
     /// Takes note of the stamp, which was read just now.
     pub(super) fn observe(&mut self, stamp: Stamp) {
         if self.seen != Some(stamp) {
@@ -48,11 +48,11 @@ impl HotPages {
 
     /// Keeps a page that was read after the stamp was last observed.
     pub(super) fn keep(&mut self, index: u32, page: &Rc<Page>) {
-        if page.len() > HOT_PAGE_LEN_MAX {
+        if page.len() > CACHED_PAGE_LEN_MAX {
             return;
         }
         if self.places.is_empty() {
-            self.places.resize_with(HOT_PAGES, || None);
+            self.places.resize_with(CACHED_PAGES_MAX, || None);
         }
         if let Some(place) = self.places.get_mut(place_of(index)) {
             *place = Some(Kept { round: self.round, index, page: Rc::clone(page) });
@@ -61,7 +61,7 @@ impl HotPages {
 }
 
 fn place_of(index: u32) -> usize {
-    index as usize % HOT_PAGES
+    index as usize % CACHED_PAGES_MAX
 }
 
 #[cfg(test)]

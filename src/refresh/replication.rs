@@ -9,7 +9,7 @@ use super::sink::FeedSink;
 use crate::table::{LiveFeed, Refresh};
 
 /// What the answers are read into.
-pub(super) enum Reading<K: FeedSink> {
+pub(super) enum Replication<K: FeedSink> {
     /// The live table. A confirmed one waits for changes; an unconfirmed one asks first whether it is
     /// current.
     Following { live: K::Live, confirmed: bool },
@@ -49,7 +49,7 @@ impl<K: FeedSink> Load<K> {
     }
 }
 
-impl<K: FeedSink> Reading<K> {
+impl<K: FeedSink> Replication<K> {
     pub(super) fn load() -> Self {
         Self::Loading { load: None, cursor: Cursor(0) }
     }

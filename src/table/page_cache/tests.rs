@@ -30,7 +30,7 @@ enum Act {
     /// A request looks the key up.
     LookUp(usize),
     /// The service changes the key, and a follower applies it.
-    Change(usize),
+    RecordChange(usize),
     /// A follower applies what another may have applied, or may be about to.
     ApplyAgain(usize),
     /// The service changes the key, and a follower loads the table anew.
@@ -67,7 +67,7 @@ impl Process {
                     "VM {vm} decided by change {seen} after {promised} was acknowledged"
                 );
             }
-            Act::Change(vm) => {
+            Act::RecordChange(vm) => {
                 self.made.set(self.made.get() + 1);
                 self.apply(vm);
             }
@@ -133,7 +133,7 @@ fn as_of(seq: u64) -> FeedRow {
 fn acts() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => (0..2_usize).prop_map(Act::LookUp),
-        2 => (0..2_usize).prop_map(Act::Change),
+        2 => (0..2_usize).prop_map(Act::RecordChange),
         1 => (0..2_usize).prop_map(Act::ApplyAgain),
         4 => Just(Act::Nothing),
     ]
@@ -145,7 +145,7 @@ fn page(generation: u32) -> Rc<Page> {
 
 #[test]
 fn a_page_is_kept_until_the_stamp_moves() {
-    let mut hot = HotPages::default();
+    let mut hot = PageCache::default();
     hot.observe(Stamp(7));
     hot.keep(3, &page(1));
     hot.observe(Stamp(7));
@@ -157,7 +157,7 @@ fn a_page_is_kept_until_the_stamp_moves() {
 
 #[test]
 fn a_stamp_that_comes_back_brings_no_page_back() {
-    let mut hot = HotPages::default();
+    let mut hot = PageCache::default();
     hot.observe(Stamp(7));
     hot.keep(3, &page(1));
     hot.observe(Stamp(8));
@@ -167,10 +167,10 @@ fn a_stamp_that_comes_back_brings_no_page_back() {
 
 #[test]
 fn a_page_takes_the_place_of_another_and_is_never_taken_for_it() {
-    let mut hot = HotPages::default();
+    let mut hot = PageCache::default();
     hot.observe(Stamp(7));
     hot.keep(3, &page(1));
-    let same_place = 3 + HOT_PAGES as u32;
+    let same_place = 3 + CACHED_PAGES_MAX as u32;
     assert_eq!(hot.get(same_place), None);
     hot.keep(same_place, &page(2));
     assert_eq!((hot.get(3), hot.get(same_place)), (None, Some(page(2))));
@@ -179,11 +179,11 @@ fn a_page_takes_the_place_of_another_and_is_never_taken_for_it() {
 #[test]
 fn a_long_page_is_read_each_time() {
     let mut long = key("k");
-    long.name = "n".repeat(HOT_PAGE_LEN_MAX);
+    long.name = "n".repeat(CACHED_PAGE_LEN_MAX);
     let changed = changes(&[live(1, long)]);
     let changed: Vec<_> = changed.iter().collect();
     let bytes = Page::empty(Generation(1)).with(Generation(1), &changed, Cursor(0)).unwrap().unwrap();
-    let mut hot = HotPages::default();
+    let mut hot = PageCache::default();
     hot.observe(Stamp(7));
     hot.keep(3, &Rc::new(Page::decode(bytes).unwrap()));
     assert_eq!(hot.get(3), None);
@@ -195,7 +195,7 @@ fn a_key_in_use_is_read_from_shared_data_once() {
     assert_eq!(process.look_up(0), 1);
     let before = process.shared.reads();
     assert_eq!((process.look_up(0), process.shared.reads()), (1, before));
-    process.act(Act::Change(1));
+    process.act(Act::RecordChange(1));
     let before = process.shared.reads();
     assert_eq!((process.look_up(0), process.shared.reads()), (2, before + 1));
 }
@@ -204,7 +204,7 @@ fn a_key_in_use_is_read_from_shared_data_once() {
 fn what_is_kept_is_forgotten_on_request() {
     let process = Process::new();
     assert_eq!(process.look_up(0), 1);
-    process.readers[0].forget_kept();
+    process.readers[0].clear_cache();
     let before = process.shared.reads();
     assert_eq!((process.look_up(0), process.shared.reads()), (1, before + 1));
 }
