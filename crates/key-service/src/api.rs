@@ -61,7 +61,7 @@ pub fn app(service: Service) -> Router {
         .route_layer(from_fn(measure::name_route));
     plain
         .with_state(service.clone())
-        .fallback_service(routing::with_manners(
+        .fallback_service(routing::with_negotiation(
             elasticsearch.with_state(service),
             MediaTypeSettings { product },
         ))

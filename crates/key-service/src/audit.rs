@@ -10,11 +10,11 @@ pub(crate) mod feed;
 pub(crate) mod operations;
 pub(crate) mod tokens;
 
-use latchkey_budget::{BudgetExceeded, Payer};
+use latchkey_budget::{BudgetExceeded, Principal};
 use latchkey_key_feed::{KeyId, UnixMillis, whole_millis};
 
 use crate::lane::Cost;
-use crate::model::footing::Footing;
+use crate::model::precondition::Precondition;
 use crate::model::source::Source;
 
 /// The tracing target of every line of the audit log.
@@ -40,7 +40,7 @@ pub struct Actor {
     /// The address that the request came from, if known.
     pub source: Option<Source>,
     /// What must still be valid when a change for this actor is written.
-    pub footings: Vec<Footing>,
+    pub preconditions: Vec<Precondition>,
 }
 
 /// Something done to keys.
@@ -91,7 +91,7 @@ pub struct RefusalEvent<'a> {
 /// A change that was refused when it was to be written: its user, key or token ended after the request had
 /// come.
 #[derive(Clone, Debug)]
-pub struct ShutOutEvent<'a> {
+pub struct PreconditionFailedEvent<'a> {
     /// The action, under its name in the audit log.
     pub action: &'static str,
     /// Who asked.
@@ -159,10 +159,10 @@ pub enum Refusal<'a> {
 }
 
 impl Actor {
-    /// The payer in the queue of changes.
+    /// The principal in the queue of changes.
     #[must_use]
-    pub fn payer(&self) -> Payer {
-        Payer::new(&self.username, &self.realm)
+    pub fn principal(&self) -> Principal {
+        Principal::new(&self.username, &self.realm)
     }
 
     /// The service itself, for what it does without a request.
@@ -174,14 +174,14 @@ impl Actor {
             api_key: None,
             run_as: None,
             source: None,
-            footings: Vec::new(),
+            preconditions: Vec::new(),
         }
     }
 
     /// The same, where the change depends on this as well.
     #[must_use]
-    pub fn standing_on(mut self, footing: impl IntoIterator<Item = Footing>) -> Self {
-        self.footings.extend(footing);
+    pub fn depending_on(mut self, precondition: impl IntoIterator<Item = Precondition>) -> Self {
+        self.preconditions.extend(precondition);
         self
     }
 
@@ -195,7 +195,7 @@ impl Actor {
             api_key: None,
             run_as: None,
             source: None,
-            footings: Vec::new(),
+            preconditions: Vec::new(),
         }
     }
 }
@@ -279,7 +279,7 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
 }
 
 /// Writes the line of a change that came too late.
-pub fn record_shut_out(event: &ShutOutEvent<'_>) {
+pub fn record_failed_precondition(event: &PreconditionFailedEvent<'_>) {
     let actor = event.actor;
     tracing::info!(
         target: TARGET,

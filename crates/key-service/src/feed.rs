@@ -19,13 +19,13 @@ mod shared_reads;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use latchkey_key_feed::{Cursor, Epoch};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
-use crate::feed::edges::{ClaimRefusal, EdgeRules, EdgeSighting};
+use crate::feed::edges::{ClaimRefusal, EdgeRequest, EdgeRules};
 use crate::feed::propagation::RecentChanges;
 use crate::feed::register::{ClaimFailure, EdgeRegister};
 use crate::feed::shared_page::SharedPage;
@@ -41,8 +41,8 @@ pub(crate) struct Feed {
     reads: SharedReads,
     waiters_max: usize,
     permits: Semaphore,
-    waits_for_all: QuotaPermits<Payer>,
-    waits_for_live: QuotaPermits<Payer>,
+    waits_for_all: QuotaPermits<Principal>,
+    waits_for_live: QuotaPermits<Principal>,
     edges: Arc<EdgeRegister>,
     stopping: watch::Receiver<bool>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct FollowerRequest {
     /// How long to wait for a change when there is none; zero answers at once.
     pub wait: Duration,
     /// Which edge asks, if it says so. The other fields say what it acknowledges.
-    pub edge: Option<EdgeSighting>,
+    pub edge: Option<EdgeRequest>,
     /// Whether nothing of this edge admits any more: it says goodbye.
     pub is_leaving: bool,
 }
@@ -174,7 +174,7 @@ impl Feed {
 
     fn hear(&self, request: &FollowerRequest, acknowledged: Cursor) {
         if let Some(edge) = request.edge.as_ref().filter(|_| !request.is_leaving) {
-            self.edges.see(EdgeSighting { acknowledged, ..edge.clone() }, 0);
+            self.edges.note_request(EdgeRequest { acknowledged, ..edge.clone() }, 0);
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Bounded pools of threads for long work, apart from the threads that serve requests.
 //!
-//! A lane has a few permits to run, fewer for one payer, and a bounded queue. The permit belongs to the work
-//! and not to the request: when a client hangs up, the work is told to end, and its permit is free once it
-//! has ended. So never more work runs at once than the lane allows, whatever clients do, and the lanes use
+//! A lane has a few permits to run, fewer for one principal, and a bounded queue. The permit belongs to the
+//! work and not to the request: when a client hangs up, the work is told to end, and its permit is free once
+//! it has ended. So never more work runs at once than the lane allows, whatever clients do, and the lanes use
 //! only a known number of the process's threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use latchkey_budget::{
-    Allowance, Budget, BudgetExceeded, Cancellation, CancellationReason, Payer, SharedMemory,
+    Allowance, Budget, BudgetExceeded, Cancellation, CancellationReason, Principal, SharedMemory,
 };
 use tokio::time::timeout;
 
@@ -29,8 +29,8 @@ pub struct Lane {
 pub struct LaneBounds {
     /// Most that runs.
     pub permits_max: usize,
-    /// Most pieces of work that run at once for one payer.
-    pub payer_permits_max: usize,
+    /// Most pieces of work that run at once for one principal.
+    pub principal_permits_max: usize,
     /// What each piece may cost.
     pub allowance: Allowance,
 }
@@ -55,7 +55,7 @@ impl Lane {
     /// A lane within these bounds. Its name is for metrics and the log.
     #[must_use]
     pub fn new(name: &'static str, bounds: LaneBounds) -> Self {
-        Self { name, bounds, permits: FairPermits::new(bounds.permits_max, bounds.payer_permits_max) }
+        Self { name, bounds, permits: FairPermits::new(bounds.permits_max, bounds.principal_permits_max) }
     }
 
     /// The name.
@@ -80,9 +80,9 @@ impl Lane {
     #[cfg(test)]
     pub(crate) async fn take_permit(
         &self,
-        payer: &Payer,
+        principal: &Principal,
     ) -> Result<crate::fair_permits::Permit, BudgetExceeded> {
-        self.permits.take(payer).await
+        self.permits.take(principal).await
     }
 
     /// Does a piece of work once it has a permit. When the future is dropped, the work is told to end. `tell`
@@ -93,7 +93,7 @@ impl Lane {
     /// Those of the work, and [`BudgetExceeded`] when it got no permit or took too long.
     pub async fn run<T, E, F, G>(
         &self,
-        payer: &Payer,
+        principal: &Principal,
         memory: &SharedMemory,
         work: F,
         tell: G,
@@ -104,7 +104,7 @@ impl Lane {
         E: From<BudgetExceeded> + Send + 'static,
         F: FnOnce(&mut Budget) -> Result<T, E> + Send + 'static,
     {
-        let permit = match self.permits.take(payer).await {
+        let permit = match self.permits.take(principal).await {
             Ok(permit) => permit,
             Err(exceeded) => {
                 tell(&Cost { exceeded: Some(exceeded), ..Cost::default() });
@@ -114,7 +114,7 @@ impl Lane {
         let begun = Instant::now();
         let cancellation = Cancellation::default();
         let client = Client(cancellation.clone());
-        let mut budget = Budget::new(self.bounds.allowance, cancellation, memory.holding(payer));
+        let mut budget = Budget::new(self.bounds.allowance, cancellation, memory.holding(principal));
         // Lines of the work go where those of its request go.
         let (log, span) = (tracing::dispatcher::get_default(Clone::clone), tracing::Span::current());
         let running = tokio::task::spawn_blocking(move || {

@@ -202,7 +202,7 @@ pub const CHANGES_WAITING_MAX: usize = 4_096;
 
 /// Most of them that one user asks for, so that others find a permit. Invalidations of keys have as many
 /// permits of their own.
-pub const CHANGES_WAITING_PER_PAYER_MAX: usize = CHANGES_WAITING_MAX / 4;
+pub const CHANGES_WAITING_PER_PRINCIPAL_MAX: usize = CHANGES_WAITING_MAX / 4;
 
 /// Most changes that fill a group alone and are in the line at once, one for each who asks. Others wait
 /// before it.
@@ -255,7 +255,7 @@ pub const DATABASE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Entries of an export that are read from the store before anybody asks for them.
 pub const ENTRIES_EXPORTED_AHEAD: usize = 256;
 
-/// Most keys of an import that are written by one statement, and most names in one event of the trail.
+/// Most keys of an import that are written by one statement, and most names in one event of the audit log.
 /// PostgreSQL takes 65,535 parameters a statement, SQLite 32,766, and a key has 23.
 pub const ENTRIES_IMPORTED_AT_ONCE_MAX: usize = 250;
 

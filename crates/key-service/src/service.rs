@@ -14,13 +14,13 @@ use crate::lane::Lane;
 use crate::randomness::Randomness;
 use crate::remover::Remover;
 use crate::security::authentication::{Authenticator, Schemes};
+use crate::security::authorization::AuthorizationService;
 use crate::security::jwt::JwtRealms;
 use crate::security::login_throttle::LoginThrottle;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
 use crate::security::realm_chain::RealmChain;
 use crate::security::roles::{RoleResolver, Roles};
-use crate::security::standing::Standings;
 use crate::service::workshop::Workshop;
 use crate::settings::ServiceSettings;
 use crate::store::KeyStore;
@@ -53,7 +53,7 @@ pub struct Service {
     pub(crate) store: KeyStore,
     pub(crate) feed: Feed,
     pub(crate) authenticator: Authenticator,
-    pub(crate) standings: Standings,
+    pub(crate) authorization: AuthorizationService,
     pub(crate) passwords: PasswordChecker,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
@@ -97,7 +97,7 @@ impl Service {
         let service = Self {
             feed: Feed::new(store.clone(), parts.stopping, edges, waiters_max, feed_clock),
             authenticator,
-            standings: Standings::new(store.clone(), roles),
+            authorization: AuthorizationService::new(store.clone(), roles),
             passwords,
             remover: Remover::new(store.clone(), settings.removal, Arc::clone(&clock)),
             store,
@@ -114,7 +114,7 @@ impl Service {
     }
 
     pub(crate) fn lanes(&self) -> [&Lane; 3] {
-        [&self.workshop.searches, &self.workshop.questions, self.standings.lane()]
+        [&self.workshop.searches, &self.workshop.questions, self.authorization.lane()]
     }
 }
 

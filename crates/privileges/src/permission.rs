@@ -22,7 +22,7 @@ use super::cluster_request::{ACTIONS, ClusterRequest};
 use super::privilege::{ClusterPrivilege, IndexPrivilege, KeyReach};
 use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors};
 
-pub use check::{ApplicationQuestion, IndexQuestion, NoAnswer, PrivilegesAnswer, PrivilegesQuestion};
+pub use check::{ApplicationQuestion, HasPrivilegesRequest, HasPrivilegesResponse, IndexQuestion, NoAnswer};
 pub use denial::{denial, run_as_denial, run_as_refusal};
 
 /// Restricted indices: they hold security data or running searches. A pattern does not match them unless

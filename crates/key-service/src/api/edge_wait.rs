@@ -99,7 +99,7 @@ pub(super) async fn edges_reached(
     change: Option<Cursor>,
 ) -> Result<Option<EdgesAnswer>, ApiError> {
     let Some(AskedWait { wait, is_told, waiting }) = asked else { return Ok(None) };
-    let wait = call.feed.edge_wait(wait, waiting, &call.authenticated.payer());
+    let wait = call.feed.edge_wait(wait, waiting, &call.authenticated.principal());
     let reached = wait.until_applied(change).await?;
     let may_see_names = call.authenticated.may(&ClusterRequest::Other(GET_EDGES));
     Ok(is_told.then(|| EdgesAnswer::of(&reached, may_see_names)))

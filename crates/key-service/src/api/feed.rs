@@ -13,7 +13,7 @@ use crate::api::call::feed_call::{FeedCall, FormerCaller, Waiting};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::audit::{self, feed::FeedReadEvent};
-use crate::feed::edges::{ClaimRefusal, EdgeSighting};
+use crate::feed::edges::{ClaimRefusal, EdgeRequest};
 use crate::feed::{FeedRefusal, FollowerRequest};
 use crate::limits::edges::EDGE_REFUSE_AFTER_MIN;
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
@@ -100,13 +100,13 @@ fn follower_request(
             FEED_WAIT_MAX.as_secs()
         )));
     }
-    let edge = edge.map(|edge| sighting(edge, holder, edges)).transpose()?;
+    let edge = edge.map(|edge| edge_request(edge, holder, edges)).transpose()?;
     parameters.finish()?;
     Ok(FollowerRequest { after, epoch, purged, rows_max, wait, edge, is_leaving })
 }
 
 /// The edge that asks, if it may admit for as long as it says.
-fn sighting(edge: AskingEdge, holder: Holder, edges: &EdgeSettings) -> Result<EdgeSighting, ErrorCause> {
+fn edge_request(edge: AskingEdge, holder: Holder, edges: &EdgeSettings) -> Result<EdgeRequest, ErrorCause> {
     let AskingEdge { name, instance, refuse_after } = edge;
     let refuse_after = refuse_after.unwrap_or(edges.refuse_after_default);
     if refuse_after < EDGE_REFUSE_AFTER_MIN {
@@ -122,7 +122,7 @@ fn sighting(edge: AskingEdge, holder: Holder, edges: &EdgeSettings) -> Result<Ed
         )));
     }
     let instance = instance.map_or_else(|| InstanceId::of_holder(&holder), InstanceId::from);
-    Ok(EdgeSighting {
+    Ok(EdgeRequest {
         id: EdgeId { name, instance },
         holder,
         refuse_after_ms: whole_millis(refuse_after),

@@ -3,7 +3,7 @@
 //! The ledger counts instances, which are the tables of processes ([`EdgeId`]). Two processes of one name are
 //! two instances, and so are two tables of one process.
 //!
-//! An acknowledgement is a promise about all VMs that read one table. Within one epoch it stays true, because
+//! An acknowledgement holds for all VMs that read one table. Within one epoch it stays true, because
 //! tables only move forward. So the cursor of an instance only rises, and it does not matter in which order,
 //! how often, or by which replica an acknowledgement is received.
 //!
@@ -18,8 +18,8 @@ mod claim;
 mod leaving;
 mod listing;
 mod missing;
-mod noting;
 mod room;
+mod shortening;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,13 +55,13 @@ pub(crate) struct EdgeLedger {
     heard: u64,
     /// What is remembered of each credential.
     by_holder: BTreeMap<Holder, HolderInstances>,
-    /// No instance can be dropped for another before then.
+    /// No instance can be evicted for another before then.
     none_gone_before: MonotonicMillis,
-    /// Instances that were dropped, which has to be written to the store.
-    dropped: BTreeMap<EdgeId, GoneEdge>,
+    /// Instances that were evicted, which has to be written to the store.
+    evicted: BTreeMap<EdgeId, GoneEdge>,
     /// Instances whose rows were written since the rows of other replicas were last read, and before that: a
     /// read that is under way may have older rows.
-    dropped_before: [BTreeMap<EdgeId, GoneEdge>; 2],
+    evicted_before: [BTreeMap<EdgeId, GoneEdge>; 2],
     /// The value of `heard` when the rows of other replicas were last read, and the time before that.
     heard_at_merges: [u64; 2],
     /// The instances whose rows have to be written.
@@ -83,7 +83,7 @@ pub struct EdgeRules {
 
 /// A request of an instance to this replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct EdgeSighting {
+pub(crate) struct EdgeRequest {
     /// Which.
     pub id: EdgeId,
     /// Whose credential it asked with.
@@ -96,7 +96,7 @@ pub(crate) struct EdgeSighting {
 
 /// What was learned from a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Heard {
+pub(crate) struct LedgerUpdate {
     /// What the instance had acknowledged before; `None` when it was not known.
     pub before: Option<Cursor>,
     /// Whether its cursor went back, for the first time. A single table never goes back, so two tables share
@@ -128,7 +128,7 @@ struct EdgeProgress {
     refuse_after_ms: u64,
     acknowledged: Cursor,
     /// Whether it has ever acknowledged anything, in any epoch.
-    has_promised: bool,
+    has_acknowledged: bool,
     seen: UnixMillis,
     live_until: MonotonicMillis,
     /// It may admit until then.
@@ -156,7 +156,7 @@ struct Stored {
     /// For how long the instance may admit according to the row, counted from when it is read.
     for_ms: u64,
     /// Whether the row has an acknowledgement of this epoch.
-    has_promise: bool,
+    has_acknowledgement: bool,
     /// The latest `until` that this replica has written or read. A later one was written by another replica.
     told_until: UnixMillis,
 }
@@ -175,8 +175,8 @@ impl EdgeLedger {
             heard: 0,
             by_holder: BTreeMap::new(),
             none_gone_before: MonotonicMillis(0),
-            dropped: BTreeMap::new(),
-            dropped_before: Default::default(),
+            evicted: BTreeMap::new(),
+            evicted_before: Default::default(),
             heard_at_merges: [0; 2],
             unstored: BTreeSet::new(),
             missing: Vec::new(),
@@ -193,7 +193,7 @@ impl EdgeLedger {
         for progress in self.edges.values_mut() {
             progress.acknowledged = Cursor(0);
             progress.took_back = false;
-            progress.stored.has_promise = false;
+            progress.stored.has_acknowledgement = false;
         }
     }
 
@@ -209,8 +209,13 @@ impl EdgeLedger {
     }
 
     /// Notes that an instance asked this replica, which will answer it within `answered_in_ms`.
-    pub(crate) fn see(&mut self, sighting: EdgeSighting, answered_in_ms: u64, now: Moment) -> Heard {
-        let EdgeSighting { id, holder, refuse_after_ms, acknowledged } = sighting;
+    pub(crate) fn note_request(
+        &mut self,
+        request: EdgeRequest,
+        answered_in_ms: u64,
+        now: Moment,
+    ) -> LedgerUpdate {
+        let EdgeRequest { id, holder, refuse_after_ms, acknowledged } = request;
         self.tell_waiting(&id, acknowledged);
         self.heard += 1;
         let until =
@@ -221,7 +226,7 @@ impl EdgeLedger {
             Some(before) => self.count_as(&id, &before, &holder),
             None => self.count_in(&id, &holder),
         }
-        self.dropped.remove(&id);
+        self.evicted.remove(&id);
         let heard = self.heard;
         let progress = self.edges.entry(id.clone()).or_insert_with(|| EdgeProgress::new(holder.clone()));
         let is_other =
@@ -242,7 +247,7 @@ impl EdgeLedger {
         let took_back = takes_back && !progress.took_back;
         progress.took_back |= takes_back;
         progress.acknowledged = known.max(acknowledged);
-        progress.has_promised |= acknowledged != Cursor(0);
+        progress.has_acknowledged |= acknowledged != Cursor(0);
         progress.live_until = progress.live_until.max(live_until);
         progress.until = progress.until.max(until);
         progress.heard = heard;
@@ -251,15 +256,16 @@ impl EdgeLedger {
         let is_known_to_answer = progress.answered_until > now.steady.plus_millis(TOLD_MARGIN_MS);
         progress.answered_until = progress.answered_until.max(until);
         let needs_row = !is_known_to_answer || !progress.is_remembered_for(progress.remaining(now), now);
-        let is_first_promise = progress.acknowledged != Cursor(0) && !progress.stored.has_promise;
-        if needs_row || is_first_promise {
+        let is_first_acknowledgement =
+            progress.acknowledged != Cursor(0) && !progress.stored.has_acknowledgement;
+        if needs_row || is_first_acknowledgement {
             self.unstored.insert(id);
         }
-        Heard { before, took_back, needs_row }
+        LedgerUpdate { before, took_back, needs_row }
     }
 
     /// Notes an acknowledgement of an instance that gets no new page: its table goes on to age.
-    pub(crate) fn note_promise(&mut self, id: &EdgeId, acknowledged: Cursor, now: Moment) {
+    pub(crate) fn note_acknowledgement(&mut self, id: &EdgeId, acknowledged: Cursor, now: Moment) {
         self.tell_waiting(id, acknowledged);
         self.heard += 1;
         let live_until = now.steady.plus_millis(self.rules.live_for_ms);
@@ -294,7 +300,7 @@ impl EdgeProgress {
             holder_ended: false,
             refuse_after_ms: 0,
             acknowledged: Cursor(0),
-            has_promised: false,
+            has_acknowledged: false,
             seen: UnixMillis(0),
             live_until: MonotonicMillis(0),
             until: MonotonicMillis(0),
@@ -351,7 +357,7 @@ impl EdgeProgress {
     }
 }
 
-impl Heard {
+impl LedgerUpdate {
     /// Whether the instance is new, or has acknowledged more than before.
     #[must_use]
     pub(crate) fn is_news(&self, acknowledged: Cursor) -> bool {

@@ -11,7 +11,7 @@
 //!   request that would not wait gets what was read after it came, because another replica may know more.
 //! * A page after which more follows may be older: a slower follower would have read the same, and its next
 //!   request brings what has changed since. Such pages are kept for [`FEED_PAGE_LIFE`], for others that load
-//!   at the same time. They are dropped when something was purged or another epoch began, because a load with
+//!   at the same time. They are evicted when something was purged or another epoch began, because a load with
 //!   older pages would have to begin again.
 
 use std::collections::{HashMap, VecDeque};
@@ -251,7 +251,7 @@ impl KnownPages {
         }
     }
 
-    /// Keeps a page of a load for others. The oldest is dropped when there are enough.
+    /// Keeps a page of a load for others. The oldest is evicted when there are enough.
     fn keep(&mut self, request: PageRequest, keeper: Arc<Keeper>) {
         self.kept.push_back((Instant::now(), request, keeper));
         if self.kept.len() > FEED_PAGES_KEPT_MAX {

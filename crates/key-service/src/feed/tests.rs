@@ -2,7 +2,7 @@ use latchkey_key_feed::EdgeName;
 
 use super::*;
 use crate::clock::tests::ManualClock;
-use crate::feed::edges::EdgeSighting;
+use crate::feed::edges::EdgeRequest;
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::store::tests::ScratchStore;
 use crate::telemetry::edges::EdgeCounts;
@@ -97,12 +97,12 @@ async fn turns_away_one_waiter_too_many() {
     assert!(feed.answer(&request(0, FOR_EVER)).await.is_ok(), "a load needs no permit");
 }
 
-fn edge() -> Option<EdgeSighting> {
+fn edge() -> Option<EdgeRequest> {
     let holder = Holder { key: None, username: "feed".into(), realm: "file".into() };
     let name = EdgeName::try_from("envoy-1".to_owned()).unwrap();
     let instance = InstanceId::of_holder(&holder);
     let id = EdgeId { name, instance };
-    Some(EdgeSighting { id, holder, refuse_after_ms: 60_000, acknowledged: Cursor(0) })
+    Some(EdgeRequest { id, holder, refuse_after_ms: 60_000, acknowledged: Cursor(0) })
 }
 
 fn epoch(name: &str) -> Option<Epoch> {

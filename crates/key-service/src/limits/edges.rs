@@ -89,7 +89,7 @@ pub const EDGE_WAIT_MAX: Duration = Duration::from_secs(60);
 pub const EDGE_WAITERS_MAX: usize = 128;
 
 /// Most of them for one user and his keys, so that others find a permit.
-pub const EDGE_WAITERS_PER_PAYER_MAX: usize = EDGE_WAITERS_MAX / 4;
+pub const EDGE_WAITERS_PER_PRINCIPAL_MAX: usize = EDGE_WAITERS_MAX / 4;
 
 /// Most missing edges that one answer names; how many there are is told besides.
 pub const EDGES_MISSING_NAMED_MAX: usize = 100;

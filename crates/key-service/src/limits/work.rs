@@ -11,7 +11,7 @@ use crate::limits::{KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_MAX, STORE_READERS_MAX
 pub(crate) const SEARCHES_MAX: usize = STORE_READERS_MAX as usize / 2;
 
 /// Most of them that run at once for one user and his keys, so that others find a permit.
-pub(crate) const SEARCHES_PER_PAYER_MAX: usize = SEARCHES_MAX / 2;
+pub(crate) const SEARCHES_PER_PRINCIPAL_MAX: usize = SEARCHES_MAX / 2;
 
 /// What one search or listing may cost. A comparison of a query with a key takes some ten nanoseconds, so
 /// that a million keys can be compared with some hundred clauses, in about a second of one processor. Its
@@ -28,7 +28,7 @@ pub(crate) const KEYS_SCANNED_AHEAD_LEN_MAX: usize = 2 * 1024 * 1024;
 pub(crate) const QUESTIONS_MAX: usize = 4;
 
 /// Most of them that are looked at at once for one user and his keys, so that others find a permit.
-pub(crate) const QUESTIONS_PER_PAYER_MAX: usize = QUESTIONS_MAX / 2;
+pub(crate) const QUESTIONS_PER_PRINCIPAL_MAX: usize = QUESTIONS_MAX / 2;
 
 /// What a question about privileges may cost. Kibana asks about some hundred privileges in some hundred
 /// spaces, which is two million steps; all of these take some tenths of a second.
@@ -38,7 +38,7 @@ pub(crate) const QUESTION_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, 
 pub(crate) const WORK_WAITING_MAX: usize = 1_024;
 
 /// Most of them that wait for one user and his keys.
-pub(crate) const WORK_WAITING_PER_PAYER_MAX: usize = 128;
+pub(crate) const WORK_WAITING_PER_PRINCIPAL_MAX: usize = 128;
 
 /// How long a piece of work may wait for its permit.
 pub(crate) const WORK_PERMIT_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -77,20 +77,19 @@ pub(crate) const LONG_TEXTS_LEN: usize = LONG_BODY_LEN;
 
 /// Most long keys and users with long roles that are read at once; others wait. They have permits of their
 /// own, so that searches and questions keep nobody from being authenticated.
-pub(crate) const LONG_STANDINGS_MAX: usize = 4;
+pub(crate) const LONG_ROLES_MAX: usize = 4;
 
 /// Most of them for one user and his keys, so that others find a permit.
-pub(crate) const LONG_STANDINGS_PER_PAYER_MAX: usize = 1;
+pub(crate) const LONG_ROLES_PER_PRINCIPAL_MAX: usize = 1;
 
 /// What reading one may cost. One that an older version or an import has left may be longer than a new one.
-pub(crate) const LONG_STANDING_ALLOWANCE: Allowance =
-    Allowance { steps: 32_000_000, bytes: LONG_STANDINGS_MEMORY };
+pub(crate) const LONG_ROLES_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, bytes: LONG_ROLES_MEMORY };
 
 /// Bytes of memory that are taken for each byte of such texts, for as long as the request is answered.
-pub(crate) const STANDING_HELD_PER_BYTE: usize = 16;
+pub(crate) const ROLES_HELD_PER_BYTE: usize = 16;
 
 /// Bytes that they may take together: eight of the longest keys. One user and his keys may have half.
-pub(crate) const LONG_STANDINGS_MEMORY: usize = 256 * 1024 * 1024;
+pub(crate) const LONG_ROLES_MEMORY: usize = 256 * 1024 * 1024;
 
 /// Bytes of memory that are taken for each byte of a long body: the text, and the values that are made of it.
 pub(crate) const BODY_HELD_PER_BYTE: usize = 16;

@@ -110,7 +110,7 @@ pub enum TokenRejection {
     Ended,
     /// Its subject or its client is no longer valid or has another password. Clients get the same answer as
     /// for a token that has ended.
-    ShutOut,
+    SubjectOrClientInvalid,
     /// There is no such token.
     Unknown,
 }
@@ -282,7 +282,7 @@ impl TokenRejection {
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Ended => "token_ended",
-            Self::ShutOut => "token_user_shut_out",
+            Self::SubjectOrClientInvalid => "token_user_shut_out",
             Self::Unknown => "token_unknown",
         }
     }

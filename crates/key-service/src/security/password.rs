@@ -8,7 +8,7 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use tokio::sync::Semaphore;
 
 use crate::limits::authentication::{PASSWORD_LEN_MAX, PASSWORDS_WAITING_MAX, PASSWORDS_WAITING_SHARE_MAX};
@@ -23,7 +23,7 @@ pub struct PasswordChecker {
     threads: Arc<Semaphore>,
     sources: QuotaPermits<Option<Network>>,
     usernames: QuotaPermits<String>,
-    makers: QuotaPermits<Payer>,
+    makers: QuotaPermits<Principal>,
     memory: Arc<HashingMemory>,
     decoy: PasswordHash,
 }
@@ -91,7 +91,7 @@ impl PasswordChecker {
     pub async fn hash(
         &self,
         password: Password,
-        maker: &Payer,
+        maker: &Principal,
         randomness: &dyn Randomness,
     ) -> Result<PasswordHash, HashRefusal> {
         let _place = self.makers.take(maker).ok_or(HashRefusal::Saturated)?;

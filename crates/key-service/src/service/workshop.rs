@@ -4,8 +4,8 @@ use latchkey_budget::SharedMemory;
 
 use crate::lane::{Lane, LaneBounds};
 use crate::limits::work::{
-    BODY_MEMORY, QUESTION_ALLOWANCE, QUESTIONS_MAX, QUESTIONS_PER_PAYER_MAX, SEARCH_ALLOWANCE, SEARCHES_MAX,
-    SEARCHES_PER_PAYER_MAX,
+    BODY_MEMORY, QUESTION_ALLOWANCE, QUESTIONS_MAX, QUESTIONS_PER_PRINCIPAL_MAX, SEARCH_ALLOWANCE,
+    SEARCHES_MAX, SEARCHES_PER_PRINCIPAL_MAX,
 };
 
 /// Where work of requests is done, and the memory that its answers share.
@@ -24,12 +24,12 @@ impl Workshop {
     pub(super) fn new(answer_memory: usize) -> Self {
         let searches = LaneBounds {
             permits_max: SEARCHES_MAX,
-            payer_permits_max: SEARCHES_PER_PAYER_MAX,
+            principal_permits_max: SEARCHES_PER_PRINCIPAL_MAX,
             allowance: SEARCH_ALLOWANCE,
         };
         let questions = LaneBounds {
             permits_max: QUESTIONS_MAX,
-            payer_permits_max: QUESTIONS_PER_PAYER_MAX,
+            principal_permits_max: QUESTIONS_PER_PRINCIPAL_MAX,
             allowance: QUESTION_ALLOWANCE,
         };
         Self {

@@ -42,7 +42,7 @@ pub struct InvalidFile {
 pub struct Section<'a> {
     path: String,
     /// The table in each source that has it, the strongest first.
-    parts: Vec<Part<'a>>,
+    parts: Vec<SectionPart<'a>>,
     /// Whether a source could not be read at all, so that what is missing may stand there.
     is_partial: bool,
     taken: Vec<&'static str>,
@@ -51,7 +51,7 @@ pub struct Section<'a> {
 
 /// What one source says of a section.
 #[derive(Clone, Copy)]
-struct Part<'a> {
+struct SectionPart<'a> {
     origin: &'a Origin,
     table: &'a dyn TableLike,
 }
@@ -105,14 +105,14 @@ impl<'a> Section<'a> {
     #[must_use]
     pub fn root(document: &'a DocumentMut, problems: &'a Problems) -> Self {
         static ALONE: Origin = Origin::Alone;
-        let parts = vec![Part { origin: &ALONE, table: document.as_table() }];
+        let parts = vec![SectionPart { origin: &ALONE, table: document.as_table() }];
         Self { path: String::new(), parts, is_partial: false, taken: Vec::new(), problems }
     }
 
     /// The whole of what several sources say.
     #[must_use]
     pub fn of_sources(sources: &'a Sources, problems: &'a Problems) -> Self {
-        let parts = sources.strongest_first().map(|(origin, table)| Part { origin, table }).collect();
+        let parts = sources.strongest_first().map(|(origin, table)| SectionPart { origin, table }).collect();
         Self { path: String::new(), parts, is_partial: sources.are_partial(), taken: Vec::new(), problems }
     }
 
@@ -322,7 +322,7 @@ impl<'a> Section<'a> {
         let mut parts = Vec::new();
         for said in self.said(name) {
             match said.item.as_table_like() {
-                Some(table) => parts.push(Part { origin: said.origin, table }),
+                Some(table) => parts.push(SectionPart { origin: said.origin, table }),
                 None => self.wrong_type(said.origin, name, "a table"),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use latchkey_key_feed::{Cursor, UnixMillis};
 use tracing::Span;
 
@@ -25,7 +25,7 @@ pub(super) struct Change {
     /// The request that asked for it: the entry in the audit log has its id.
     pub(super) span: Span,
     /// Its permit to wait.
-    pub(super) waiting_permit: Option<QuotaPermit<Payer>>,
+    pub(super) waiting_permit: Option<QuotaPermit<Principal>>,
 }
 
 /// What is to be done.
@@ -87,8 +87,8 @@ impl Change {
     }
 
     /// On whose account it waits.
-    pub(super) fn payer(&self) -> Payer {
-        self.event.actor.payer()
+    pub(super) fn principal(&self) -> Principal {
+        self.event.actor.principal()
     }
 
     /// Whether it ends keys.

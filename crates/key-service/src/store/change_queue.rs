@@ -1,14 +1,14 @@
 //! Admission of changes of keys to the queue in which they are written.
 //!
-//! Invalidations have permits of their own, and go first (`group_commit`). No payer can take all permits. Of
-//! changes that fill a group alone, the queue holds one for each payer: a payer with many large changes waits
-//! for its own, and others pass.
+//! Invalidations have permits of their own, and go first (`group_commit`). No principal can take all permits.
+//! Of changes that fill a group alone, the queue holds one for each principal: a principal with many large
+//! changes waits for its own, and others pass.
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use tracing::Instrument as _;
 
 use crate::fair_permits::{FairPermits, Permit};
-use crate::limits::{CHANGES_WAITING_MAX, CHANGES_WAITING_PER_PAYER_MAX, LARGE_CHANGES_MAX};
+use crate::limits::{CHANGES_WAITING_MAX, CHANGES_WAITING_PER_PRINCIPAL_MAX, LARGE_CHANGES_MAX};
 use crate::quota_permits::QuotaPermits;
 use crate::store::StoreError;
 use crate::store::change::{Change, Done};
@@ -26,7 +26,7 @@ pub(super) struct ChangeQueue {
 /// The permits of a kind of changes.
 #[derive(Clone, Debug)]
 struct ChangePermits {
-    waiting: QuotaPermits<Payer>,
+    waiting: QuotaPermits<Principal>,
     large: FairPermits,
 }
 
@@ -45,8 +45,8 @@ impl ChangeQueue {
     /// # Errors
     ///
     /// [`StoreError::TooManyChanges`] when too many wait for one.
-    pub(super) async fn lookup_permit(&self, payer: &Payer) -> Result<Permit, StoreError> {
-        self.others.large.take(payer).await.map_err(|_| StoreError::TooManyChanges)
+    pub(super) async fn lookup_permit(&self, principal: &Principal) -> Result<Permit, StoreError> {
+        self.others.large.take(principal).await.map_err(|_| StoreError::TooManyChanges)
     }
 
     /// Makes a change, and waits until it is durable. Once this was polled the change is made, also when the
@@ -56,17 +56,17 @@ impl ChangeQueue {
     ///
     /// As of [`GroupCommit::write`].
     pub(super) async fn write(&self, mut change: Change) -> Result<Done, StoreError> {
-        let payer = change.payer();
+        let principal = change.principal();
         let ChangePermits { waiting, large } =
             if change.ends_keys() { &self.invalidations } else { &self.others };
         // The permit belongs to the change, which is made even if the caller is gone.
-        change.waiting_permit = Some(waiting.take(&payer).ok_or(StoreError::TooManyChanges)?);
+        change.waiting_permit = Some(waiting.take(&principal).ok_or(StoreError::TooManyChanges)?);
         if !change.is_large() {
             return self.queue.write(change).await;
         }
         let (queue, large) = (self.queue.clone(), large.clone());
         let write = async move {
-            let _permit = large.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
+            let _permit = large.take(&principal).await.map_err(|_| StoreError::TooManyChanges)?;
             queue.write(change).await
         };
         let written = tokio::spawn(write.in_current_span()).await;
@@ -77,7 +77,7 @@ impl ChangeQueue {
 impl ChangePermits {
     fn new() -> Self {
         Self {
-            waiting: QuotaPermits::new(CHANGES_WAITING_MAX, CHANGES_WAITING_PER_PAYER_MAX),
+            waiting: QuotaPermits::new(CHANGES_WAITING_MAX, CHANGES_WAITING_PER_PRINCIPAL_MAX),
             large: FairPermits::new(LARGE_CHANGES_MAX, 1),
         }
     }

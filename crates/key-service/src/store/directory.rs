@@ -149,11 +149,11 @@ impl KeyStore {
         Fut: Future<Output = Result<(T, Option<Recorded>), StoreError>> + Send + 'static,
     {
         let store = self.clone();
-        let payer = event.actor.payer();
+        let principal = event.actor.principal();
         let verb = verb(self.database.clone(), event);
         let change = async move {
             let _permit =
-                store.directory_permits.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
+                store.directory_permits.take(&principal).await.map_err(|_| StoreError::TooManyChanges)?;
             let done = verb.await;
             store.health.note(&done);
             let (outcome, changed) = done?;

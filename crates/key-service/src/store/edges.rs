@@ -108,8 +108,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when nothing is durable.
-    pub async fn let_edges_go(&self, gone: &[GoneEdge]) -> Result<(), StoreError> {
-        self.database.let_edges_go(gone).await
+    pub async fn mark_edges_gone(&self, gone: &[GoneEdge]) -> Result<(), StoreError> {
+        self.database.mark_edges_gone(gone).await
     }
 
     /// Makes durable for how long these instances may admit from now on, where that is shorter than the row,

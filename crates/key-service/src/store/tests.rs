@@ -2,11 +2,11 @@ mod concurrency;
 mod directory;
 mod epoch;
 mod feed_pages;
-mod footing;
 mod groups;
 mod keys;
 mod postgres;
 mod precedence;
+mod preconditions;
 mod removal;
 mod replicas;
 mod transfer;
@@ -105,7 +105,7 @@ pub(crate) fn actor() -> Actor {
         api_key: None,
         run_as: None,
         source: None,
-        footings: Vec::new(),
+        preconditions: Vec::new(),
     }
 }
 

@@ -95,7 +95,7 @@ impl KeyStore {
     ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
         // The owner of a key stays the same, so nobody needs to be kept from changing it meanwhile.
         let owned = {
-            let _permit = self.queue.lookup_permit(&event.actor.payer()).await?;
+            let _permit = self.queue.lookup_permit(&event.actor.principal()).await?;
             self.database.owned_by(&ids, &update.owner).await?
         };
         let mut left: Vec<String> = ids.iter().filter(|id| owned.contains(*id)).cloned().collect();

@@ -38,10 +38,10 @@ fn key() -> Caller {
     Caller { kind: CallerKind::ApiKey { id: "k1".into() }, ..user(&[]) }
 }
 
-fn index(name: &str, privileges: &[&str]) -> PrivilegesQuestion {
+fn index(name: &str, privileges: &[&str]) -> HasPrivilegesRequest {
     let privileges = privileges.iter().map(|privilege| (*privilege).to_owned()).collect();
     let block = IndexQuestion { names: vec![name.to_owned()], privileges, allow_restricted_indices: false };
-    PrivilegesQuestion { index: vec![block], ..PrivilegesQuestion::default() }
+    HasPrivilegesRequest { index: vec![block], ..HasPrivilegesRequest::default() }
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_pattern_of_indices_must_be_covered_whole() {
         assert_eq!(answer.index[name][privilege], held, "{blocks} {name} {privilege}");
     }
     let everywhere = IndexQuestion { allow_restricted_indices: true, ..index("*", &["all"]).index.remove(0) };
-    let question = PrivilegesQuestion { index: vec![everywhere], ..PrivilegesQuestion::default() };
+    let question = HasPrivilegesRequest { index: vec![everywhere], ..HasPrivilegesRequest::default() };
     let answer = |blocks| {
         EffectivePermission::of_user(&role(json!({ "indices": blocks }))).answer(
             &question,

@@ -5,9 +5,9 @@ use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::Node;
 
 use super::parser::{ParseContext, application_block, each, index_block, optional_texts};
-use crate::permission::{ApplicationQuestion, IndexQuestion, PrivilegesQuestion};
+use crate::permission::{ApplicationQuestion, HasPrivilegesRequest, IndexQuestion};
 
-impl PrivilegesQuestion {
+impl HasPrivilegesRequest {
     /// Reads the body of a question about what `username` may do.
     ///
     /// # Errors

@@ -212,14 +212,14 @@ mod tests {
     use axum::body::to_bytes;
 
     use super::*;
-    use latchkey_budget::{Allowance, Cancellation, Payer, SharedMemory};
+    use latchkey_budget::{Allowance, Cancellation, Principal, SharedMemory};
 
     const PIECES: usize = 5;
 
     fn written(memory: &SharedMemory) -> Result<WrittenAnswer, ApiError> {
         let allowance = Allowance { steps: 1_000_000, bytes: 0 };
         let mut budget =
-            Budget::new(allowance, Cancellation::default(), memory.holding(&Payer::new("a", "r")));
+            Budget::new(allowance, Cancellation::default(), memory.holding(&Principal::new("a", "r")));
         let mut text = AnswerText::new(&mut budget);
         text.push("[")?;
         text.push_json(&"x".repeat(PIECES * ANSWER_PIECE_LEN))?;

@@ -81,7 +81,7 @@ impl Maker {
     pub(super) async fn of(call: &Allowed, subject: &Subject) -> Result<Self, ApiError> {
         match subject {
             Subject::User(user) => {
-                let limited_by = call.standing_of_user(user).await?.roles.descriptors;
+                let limited_by = call.authorization_of_user(user).await?.roles.descriptors;
                 Ok(Self { owner: KeyOwner::from(&**user), limited_by, is_key: false })
             }
             Subject::ApiKey(key) => {

@@ -9,7 +9,7 @@ use crate::api::error::ApiError;
 use crate::audit::{self, Actor, CostEvent};
 use crate::lane::{Cost, Lane};
 use crate::limits::work::COSTLY_SHARE;
-use crate::security::standing::NoStanding;
+use crate::security::authorization::AuthorizationError;
 use crate::service::Service;
 use crate::telemetry;
 
@@ -29,7 +29,7 @@ where
     F: FnOnce(&mut Budget) -> Result<T, ApiError> + Send + 'static,
 {
     let tell = teller(lane, authenticated.actor(), authenticated.path());
-    lane.run(&authenticated.payer(), &service.workshop.memory, work, tell).await
+    lane.run(&authenticated.principal(), &service.workshop.memory, work, tell).await
 }
 
 /// Tells the operator of what work in a lane has cost somebody, when it is much.
@@ -48,11 +48,11 @@ pub(super) fn teller(lane: &Lane, actor: Actor, path: &str) -> impl FnOnce(&Cost
     }
 }
 
-impl From<NoStanding> for ApiError {
-    fn from(error: NoStanding) -> Self {
+impl From<AuthorizationError> for ApiError {
+    fn from(error: AuthorizationError) -> Self {
         match error {
-            NoStanding::Store(error) => error.into(),
-            NoStanding::BudgetExceeded(exceeded) => exceeded.into(),
+            AuthorizationError::Store(error) => error.into(),
+            AuthorizationError::BudgetExceeded(exceeded) => exceeded.into(),
         }
     }
 }

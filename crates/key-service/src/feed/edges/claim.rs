@@ -18,7 +18,7 @@ use std::fmt;
 
 use latchkey_key_feed::EdgeName;
 
-use super::{EdgeLedger, EdgeProgress, EdgeSighting};
+use super::{EdgeLedger, EdgeProgress, EdgeRequest};
 use crate::clock::Moment;
 use crate::limits::edges::{EDGE_NAME_HOLDERS_MAX, EDGES_MAX};
 use crate::model::edge_id::{EdgeId, Holder};
@@ -57,8 +57,8 @@ impl EdgeLedger {
     /// # Errors
     ///
     /// [`ClaimRefusal`] when not.
-    pub(crate) fn claim(&mut self, asking: &EdgeSighting, now: Moment) -> Result<(), ClaimRefusal> {
-        let EdgeSighting { id, holder, .. } = asking;
+    pub(crate) fn claim(&mut self, asking: &EdgeRequest, now: Moment) -> Result<(), ClaimRefusal> {
+        let EdgeRequest { id, holder, .. } = asking;
         let taken = |holders: Vec<Holder>| ClaimRefusal::NameTaken { name: id.name.clone(), holders };
         if let Some(progress) = self.edges.get(id) {
             let is_its_own = progress.holder == *holder || progress.holder.has_owner_of(holder);
@@ -67,7 +67,7 @@ impl EdgeLedger {
         }
         let mut holders: Vec<Holder> = Vec::new();
         for progress in self.of_name(&id.name).map(|(_, progress)| progress) {
-            let is_held = progress.holds_its_name(now) && progress.has_promised;
+            let is_held = progress.holds_its_name(now) && progress.has_acknowledged;
             let others = is_held && !progress.holder.has_owner_of(holder);
             if others && !holders.contains(&progress.holder) {
                 holders.push(progress.holder.clone());

@@ -1,9 +1,9 @@
-//! Room in the ledger: how many instances of each credential are kept, and which of them are dropped first.
+//! Room in the ledger: how many instances of each credential are kept, and which of them are evicted first.
 //!
 //! An instance that can admit no more is kept for a day, so that it is listed. It counts like the others:
 //! otherwise the holder of one stolen key could fill the ledger with instances of a short `refuse_after`. But
-//! it is dropped first. A credential that has as many instances as it may loses its own oldest one, and a
-//! full ledger loses the oldest of all, before any request is refused. A dropped instance is marked as gone
+//! it is evicted first. A credential that has as many instances as it may loses its own oldest one, and a
+//! full ledger loses the oldest of all, before any request is refused. An evicted instance is marked as gone
 //! in the store, because its row there may still say that it admits: that time is written ahead.
 
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ use crate::store::edges::{EdgeRow, GoneEdge};
 #[derive(Debug, Default)]
 pub(super) struct HolderInstances {
     ids: BTreeSet<EdgeId>,
-    /// None of its instances can be dropped before then.
+    /// None of its instances can be evicted before then.
     none_gone_before: MonotonicMillis,
     /// Until then the log does not repeat that it has as many as it may.
     logged_until: MonotonicMillis,
@@ -45,28 +45,28 @@ impl EdgeLedger {
         self.make_room_of_all(now)
     }
 
-    /// Whether a row is of an instance that was just dropped, and has nothing newer.
-    pub(super) fn has_given_way(&self, row: &EdgeRow) -> bool {
+    /// Whether a row is of an instance that was just evicted, and has nothing newer.
+    pub(super) fn was_evicted(&self, row: &EdgeRow) -> bool {
         let newer = |gone: &GoneEdge| row.may_admit_until > gone.may_admit_until || row.seen > gone.seen;
-        let given_way = [&self.dropped].into_iter().chain(&self.dropped_before);
-        given_way.filter_map(|gone| gone.get(&row.id)).any(|gone| !newer(gone))
+        let evicted = [&self.evicted].into_iter().chain(&self.evicted_before);
+        evicted.filter_map(|gone| gone.get(&row.id)).any(|gone| !newer(gone))
     }
 
-    /// The dropped instances, to be marked in the store. Call [`Self::note_let_go`] once that is done.
+    /// The evicted instances, to be marked in the store. Call [`Self::note_marked_gone`] once that is done.
     #[must_use]
-    pub(crate) fn dropped(&self) -> Vec<GoneEdge> {
-        self.dropped.values().cloned().collect()
+    pub(crate) fn evicted(&self) -> Vec<GoneEdge> {
+        self.evicted.values().cloned().collect()
     }
 
     /// Notes that the store has these marked as gone. With other replicas, a read that has begun may still
     /// bring their old rows.
-    pub(crate) fn note_let_go(&mut self, gone: Vec<GoneEdge>, are_rows_read: bool) {
+    pub(crate) fn note_marked_gone(&mut self, gone: Vec<GoneEdge>, are_rows_read: bool) {
         for gone in gone {
-            if self.dropped.get(&gone.id) != Some(&gone) {
+            if self.evicted.get(&gone.id) != Some(&gone) {
                 continue;
             }
-            self.dropped.remove(&gone.id);
-            let [latest, _] = &mut self.dropped_before;
+            self.evicted.remove(&gone.id);
+            let [latest, _] = &mut self.evicted_before;
             if are_rows_read && latest.len() < EDGES_MAX {
                 latest.insert(gone.id.clone(), gone);
             }
@@ -75,7 +75,7 @@ impl EdgeLedger {
 
     /// Notes that the rows of other replicas were read: the next read begins after this one.
     pub(super) fn note_rows_taken_in(&mut self) {
-        let [latest, before] = &mut self.dropped_before;
+        let [latest, before] = &mut self.evicted_before;
         *before = std::mem::take(latest);
     }
 
@@ -141,7 +141,7 @@ impl EdgeLedger {
     }
 
     /// A refused edge asks again and again, which must not cost a search each time. So the time is kept at
-    /// which the next instance can be dropped.
+    /// which the next instance can be evicted.
     fn make_room_of(&mut self, holder: &Holder, now: Moment) -> bool {
         let instances_max = self.instances_max();
         let Some(instances) = self.by_holder.get_mut(holder) else { return true };
@@ -155,7 +155,7 @@ impl EdgeLedger {
         let known = instances.ids.iter().filter_map(|id| self.edges.get_key_value(id));
         let (gone, next) = oldest_gone(known, excess, now);
         instances.none_gone_before = next;
-        self.give_way(&gone) == excess
+        self.evict(&gone) == excess
     }
 
     fn make_room_of_all(&mut self, now: Moment) -> bool {
@@ -167,21 +167,21 @@ impl EdgeLedger {
         }
         let (gone, next) = oldest_gone(self.edges.iter(), EDGES_DROPPED_AT_ONCE_MAX, now);
         self.none_gone_before = next;
-        self.give_way(&gone);
+        self.evict(&gone);
         self.edges.len() < EDGES_MAX
     }
 
-    /// How many of these were dropped: what has to be written to the store is bounded too.
-    fn give_way(&mut self, ids: &[EdgeId]) -> usize {
+    /// How many of these were evicted: what has to be written to the store is bounded too.
+    fn evict(&mut self, ids: &[EdgeId]) -> usize {
         let mut count = 0;
         for id in ids {
-            if self.dropped.len() >= EDGES_MAX {
+            if self.evicted.len() >= EDGES_MAX {
                 break;
             }
             let Some(progress) = self.remove(id) else { continue };
             let may_admit_until = progress.stored.told_until;
             let gone = GoneEdge { id: id.clone(), seen: progress.seen, may_admit_until };
-            self.dropped.insert(id.clone(), gone);
+            self.evicted.insert(id.clone(), gone);
             count += 1;
         }
         count

@@ -5,7 +5,7 @@
 //! The time until which it may admit is written [`EDGE_ROW_WINDOW`] ahead, and again once half of that has
 //! passed. So most requests write nothing.
 //!
-//! A row is read as a length of time. So when the machine starts with a wrong clock, no instance is dropped
+//! A row is read as a length of time. So when the machine starts with a wrong clock, no instance is evicted
 //! and none counts for longer.
 
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
@@ -68,7 +68,7 @@ impl EdgeLedger {
     /// Whether there is anything to write.
     #[must_use]
     pub(crate) fn has_unwritten(&self) -> bool {
-        !self.unstored.is_empty() || !self.dropped.is_empty()
+        !self.unstored.is_empty() || !self.evicted.is_empty()
     }
 
     /// Notes that rows are to be written all the same.
@@ -79,13 +79,13 @@ impl EdgeLedger {
     /// Notes that rows are durable.
     pub(crate) fn note_stored(&mut self, rows: &[EdgeRow], now: Moment) {
         for row in rows {
-            let has_promise = row.acknowledged != Cursor(0) && row.epoch == self.epoch.as_str();
+            let has_acknowledgement = row.acknowledged != Cursor(0) && row.epoch == self.epoch.as_str();
             let Some(progress) = self.edges.get_mut(&row.id) else { continue };
             progress.stored.raise(row, now);
             progress.stored.is_right = progress.holder == row.holder
                 && progress.refuse_after_ms == row.refuse_after_ms
                 && progress.has_left == row.has_left;
-            progress.stored.has_promise |= has_promise;
+            progress.stored.has_acknowledgement |= has_acknowledgement;
         }
     }
 
@@ -139,7 +139,7 @@ impl EdgeLedger {
         let holder_before = self.edges.get(&row.id).map(|progress| progress.holder.clone());
         if holder_before.is_none() {
             // An unknown instance that has left is ignored.
-            if row.has_left || self.has_given_way(&row) {
+            if row.has_left || self.was_evicted(&row) {
                 return false;
             }
             if !self.make_room_for_row(&row, now) {
@@ -156,8 +156,8 @@ impl EdgeLedger {
             self.edges.entry(row.id.clone()).or_insert_with(|| EdgeProgress::new(row.holder.clone()));
         let has_come_further = acknowledged > progress.acknowledged;
         progress.acknowledged = progress.acknowledged.max(acknowledged);
-        progress.has_promised |= row.acknowledged != Cursor(0);
-        progress.stored.has_promise |= acknowledged != Cursor(0);
+        progress.has_acknowledged |= row.acknowledged != Cursor(0);
+        progress.stored.has_acknowledgement |= acknowledged != Cursor(0);
         let mut has_left_now = false;
         if !row.has_left {
             progress.take_in(&row, is_unstored, self.rules.live_for_ms, now);

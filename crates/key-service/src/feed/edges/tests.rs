@@ -35,8 +35,8 @@ fn id(edge: &str, instance: u128) -> EdgeId {
     EdgeId { name: name(edge), instance: InstanceId::try_from(format!("{instance:032x}")).unwrap() }
 }
 
-fn at(edge: &str, acknowledged: u64) -> EdgeSighting {
-    EdgeSighting {
+fn at(edge: &str, acknowledged: u64) -> EdgeRequest {
+    EdgeRequest {
         id: id(edge, 1),
         holder: holder(&format!("key of {edge}"), edge),
         refuse_after_ms: 5_000,
@@ -72,30 +72,30 @@ fn of_ten_thousand_edges_exactly_those_are_missing_that_have_not_applied_the_cha
     let called = |number: usize| format!("e{number:05}");
     for number in 0..10_000 {
         let acknowledged = if number % 10 == 0 { 7 } else { 6 };
-        ledger.see(at(&called(number), acknowledged), 0, moment(1));
+        ledger.note_request(at(&called(number), acknowledged), 0, moment(1));
     }
     let (total, missing) = ledger.wait_for(Cursor(7), Waiting::ForAll, moment(1));
     assert_eq!((total, ledger.names_of(&missing, moment(1)).len()), (10_000, 9_000));
     for number in (0..10_000).filter(|number| number % 10 != 3) {
-        ledger.see(at(&called(number), 7 + number as u64 % 2), 0, moment(2));
-        ledger.see(at(&called(number), 6), 0, moment(2));
+        ledger.note_request(at(&called(number), 7 + number as u64 % 2), 0, moment(2));
+        ledger.note_request(at(&called(number), 6), 0, moment(2));
     }
     let expected: Vec<String> = (0..1_000).map(|tens| called(10 * tens + 3)).collect();
     assert_eq!(ledger.names_of(&missing, moment(3)), expected);
     assert!(!missing.is_settled());
     for name in &expected {
-        ledger.see(at(name, 9), 0, moment(3));
+        ledger.note_request(at(name, 9), 0, moment(3));
     }
     assert!(missing.is_settled());
     drop(missing);
-    ledger.see(at("e", 9), 0, moment(3));
+    ledger.note_request(at("e", 9), 0, moment(3));
     assert!(ledger.missing.is_empty(), "nothing is kept for somebody who has gone");
 }
 
 #[test]
 fn an_edge_counts_until_it_can_admit_no_more_whether_it_is_heard_of_or_not() {
     let mut ledger = ledger();
-    ledger.see(at("a", 4), 0, moment(1_000));
+    ledger.note_request(at("a", 4), 0, moment(1_000));
     for (now, state) in [
         (1_000, EdgeState::Live),
         (1_100, EdgeState::Live),
@@ -112,19 +112,19 @@ fn an_edge_counts_until_it_can_admit_no_more_whether_it_is_heard_of_or_not() {
 #[test]
 fn two_instances_of_one_name_are_two() {
     let mut ledger = ledger();
-    let two = EdgeSighting { id: id("a", 2), ..at("a", 4) };
-    ledger.see(at("a", 4), 0, moment(1));
-    ledger.see(two.clone(), 0, moment(1));
-    ledger.see(at("a", 5), 0, moment(2));
+    let two = EdgeRequest { id: id("a", 2), ..at("a", 4) };
+    ledger.note_request(at("a", 4), 0, moment(1));
+    ledger.note_request(two.clone(), 0, moment(1));
+    ledger.note_request(at("a", 5), 0, moment(2));
     assert_eq!(ledger.waits_for(5, moment(2)), (2, vec!["a".to_owned()]));
-    ledger.see(EdgeSighting { acknowledged: Cursor(5), ..two }, 0, moment(3));
+    ledger.note_request(EdgeRequest { acknowledged: Cursor(5), ..two }, 0, moment(3));
     assert_eq!(ledger.waits_for(5, moment(3)), (2, vec![]));
 }
 
 #[test]
 fn a_wall_clock_that_is_set_changes_nothing_that_is_known() {
     let mut ledger = ledger();
-    ledger.see(at("a", 4), 0, moment(100_000));
+    ledger.note_request(at("a", 4), 0, moment(100_000));
     let at_wall = |steady, wall| Moment { wall: UnixMillis(wall), steady: MonotonicMillis(steady) };
     for wall in [0, 100_000, 3_600_000] {
         assert_eq!(ledger.waits_for(5, at_wall(164_999, wall)).0, 1, "{wall}");
@@ -139,17 +139,17 @@ fn a_wall_clock_that_is_set_changes_nothing_that_is_known() {
 #[test]
 fn a_shorter_time_to_refuse_does_not_shorten_what_was_promised_before() {
     let mut ledger = ledger();
-    ledger.see(at("a", 4), 0, moment(0));
-    ledger.see(EdgeSighting { refuse_after_ms: 1, ..at("a", 4) }, 0, moment(1));
+    ledger.note_request(at("a", 4), 0, moment(0));
+    ledger.note_request(EdgeRequest { refuse_after_ms: 1, ..at("a", 4) }, 0, moment(1));
     assert_eq!(ledger.waits_for(5, moment(64_999)).0, 1);
 }
 
 #[test]
 fn lists_each_instance_with_how_far_it_has_come_and_counts_them() {
     let mut ledger = ledger();
-    ledger.see(at("b", 5), 0, moment(50));
-    ledger.see(at("a", 3), 0, moment(1));
-    ledger.see(at("a", 7), 0, moment(2));
+    ledger.note_request(at("b", 5), 0, moment(50));
+    ledger.note_request(at("a", 3), 0, moment(1));
+    ledger.note_request(at("a", 7), 0, moment(2));
     let rows: Vec<(String, u64, u64, bool)> = ledger
         .list(Cursor(8), moment(103))
         .into_iter()
@@ -166,12 +166,12 @@ fn lists_each_instance_with_how_far_it_has_come_and_counts_them() {
 #[test]
 fn a_promise_about_one_epoch_counts_for_nothing_in_the_next() {
     let mut ledger = ledger();
-    ledger.see(at("a", 7), 0, moment(10));
+    ledger.note_request(at("a", 7), 0, moment(10));
     ledger.turn_to(&epoch("first"));
     assert_eq!(ledger.waits_for(7, moment(10)), (1, vec![]));
     ledger.turn_to(&epoch("second"));
     assert_eq!(ledger.waits_for(1, moment(10)), (1, vec!["a".to_owned()]), "it lives on");
-    let heard = ledger.see(at("a", 3), 0, moment(11));
+    let heard = ledger.note_request(at("a", 3), 0, moment(11));
     assert_eq!((heard.before, heard.took_back), (Some(Cursor(0)), false));
     assert_eq!(ledger.waits_for(3, moment(11)), (1, vec![]));
 }
@@ -190,7 +190,7 @@ fn a_ledger_in_doubt_is_not_sure() {
 fn a_promise_stays_and_taking_it_back_is_told_once() {
     let mut ledger = ledger();
     let mut told = |acknowledged| {
-        let heard = ledger.see(at("a", acknowledged), 0, moment(1));
+        let heard = ledger.note_request(at("a", acknowledged), 0, moment(1));
         (heard.before, heard.took_back)
     };
     assert_eq!(told(7), (None, false));
@@ -204,12 +204,12 @@ fn a_promise_stays_and_taking_it_back_is_told_once() {
 #[test]
 fn a_promise_of_one_that_is_given_nothing_new_does_not_let_it_admit_for_longer() {
     let mut ledger = ledger();
-    ledger.see(at("a", 4), 0, moment(0));
+    ledger.note_request(at("a", 4), 0, moment(0));
     let (_, missing) = ledger.wait_for(Cursor(6), Waiting::ForAll, moment(1));
     ledger.note_last_page(&id("a", 1));
     assert!(missing.is_settled(), "it is of no use to wait for it");
     assert_eq!(ledger.names_of(&missing, moment(1)), ["a"]);
-    ledger.note_promise(&id("a", 1), Cursor(5), moment(64_000));
+    ledger.note_acknowledgement(&id("a", 1), Cursor(5), moment(64_000));
     assert_eq!(ledger.waits_for(5, moment(64_000)), (1, vec![]));
     assert_eq!(ledger.waits_for(6, moment(64_999)), (1, vec!["a".to_owned()]));
     assert_eq!(ledger.waits_for(6, moment(65_000)), (0, vec![]));
@@ -288,8 +288,8 @@ proptest! {
             match step {
                 Step::See { edge, instance, acknowledged, refuse_after_ms } => {
                     let id = id(&edge, instance);
-                    let sighting = EdgeSighting { id: id.clone(), refuse_after_ms, ..at(&edge, acknowledged) };
-                    ledger.see(sighting, 0, now);
+                    let request = EdgeRequest { id: id.clone(), refuse_after_ms, ..at(&edge, acknowledged) };
+                    ledger.note_request(request, 0, now);
                     let known = model.entry(id).or_default();
                     known.0 = known.0.max(now.steady.0 + refuse_after_ms + 60_000);
                     known.1 = known.1.max(acknowledged);

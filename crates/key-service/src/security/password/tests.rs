@@ -32,8 +32,8 @@ async fn check(
     checker.login(None, "ann")?.check(stored, password).await
 }
 
-fn maker() -> Payer {
-    Payer::new("ann", "native")
+fn maker() -> Principal {
+    Principal::new("ann", "native")
 }
 
 // Before, one guessing source took all permits, and nobody could log in.

@@ -20,7 +20,7 @@ use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{ChangeLock, SqlStore};
 
 /// The outcome of a change, and its event if it changed something.
-type Change<T> = Result<(T, Option<Recorded>), StoreError>;
+type DirectoryChange<T> = Result<(T, Option<Recorded>), StoreError>;
 
 /// Roles as the database has them: what is JSON in them is still text.
 pub struct UnreadRoles {
@@ -90,7 +90,7 @@ impl SqlStore {
         name: &str,
         role: &RoleDescriptor,
         event: DirectoryEvent,
-    ) -> Change<Option<Written>> {
+    ) -> DirectoryChange<Option<Written>> {
         let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let exists = "select exists (select 1 from native_role where name = ?)";
         let exists: bool = change.fetch_one(Query::new(exists).bind(name)).await?.scalar()?;
@@ -106,7 +106,11 @@ impl SqlStore {
         Ok((Some(written), Some(commit(change, event).await?)))
     }
 
-    pub(in crate::store) async fn delete_role(&self, name: &str, event: DirectoryEvent) -> Change<bool> {
+    pub(in crate::store) async fn delete_role(
+        &self,
+        name: &str,
+        event: DirectoryEvent,
+    ) -> DirectoryChange<bool> {
         self.delete_one("delete from native_role where name = ?", name, event).await
     }
 
@@ -114,7 +118,7 @@ impl SqlStore {
         &self,
         privileges: &[ApplicationPrivilege],
         event: DirectoryEvent,
-    ) -> Change<Option<Vec<bool>>> {
+    ) -> DirectoryChange<Option<Vec<bool>>> {
         // All that can be made ready before is, because others wait for the change.
         let latest: BTreeMap<PrivilegeName, &ApplicationPrivilege> =
             privileges.iter().map(|privilege| (name_of(privilege), privilege)).collect();
@@ -138,7 +142,7 @@ impl SqlStore {
         application: &str,
         names: Vec<String>,
         event: DirectoryEvent,
-    ) -> Change<BTreeMap<String, bool>> {
+    ) -> DirectoryChange<BTreeMap<String, bool>> {
         // No privilege has a name with a NUL, which PostgreSQL would refuse.
         let stored: Vec<String> = names.iter().filter(|name| !name.contains('\0')).cloned().collect();
         let mut removal =
@@ -154,7 +158,12 @@ impl SqlStore {
         Ok((found, done))
     }
 
-    async fn delete_one(&self, statement: &'static str, name: &str, event: DirectoryEvent) -> Change<bool> {
+    async fn delete_one(
+        &self,
+        statement: &'static str,
+        name: &str,
+        event: DirectoryEvent,
+    ) -> DirectoryChange<bool> {
         let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let removed = change.execute(Query::new(statement).bind(name)).await?;
         commit_if(removed > 0, change, event).await
@@ -202,7 +211,7 @@ pub(super) fn insert_application_privilege(privilege: &ApplicationPrivilege) -> 
     Ok(statement)
 }
 
-async fn commit_if(changed: bool, change: Transaction, event: DirectoryEvent) -> Change<bool> {
+async fn commit_if(changed: bool, change: Transaction, event: DirectoryEvent) -> DirectoryChange<bool> {
     let done = if changed { Some(commit(change, event).await?) } else { None };
     Ok((changed, done))
 }

@@ -44,9 +44,9 @@ macro_rules! raise {
 /// For what others are told.
 const RAISE_PROMISE: &str = raise!("");
 
-/// For what is to be kept. The longer time counts, and is put before the later end. A writer that had not read
-/// the end that is there goes beyond both: the replica that wrote it then reads that another one answers the edge
-/// too. Otherwise, where clocks differ, the later end would hide that.
+/// For what is to be kept. The longer time counts, and is put before the later end. A writer that had not
+/// read the end that is there goes beyond both: the replica that wrote it then reads that another one answers
+/// the edge too. Otherwise, where clocks differ, the later end would hide that.
 const RAISE_ALL: &str = raise!(
     ", key_id = excluded.key_id, owner_username = excluded.owner_username, owner_realm = excluded.owner_realm,
        refuse_after = excluded.refuse_after,
@@ -90,7 +90,7 @@ impl SqlStore {
         self.write_edges(change, edges, RAISE_ALL).await
     }
 
-    pub(in crate::store) async fn let_edges_go(&self, gone: &[GoneEdge]) -> Result<(), StoreError> {
+    pub(in crate::store) async fn mark_edges_gone(&self, gone: &[GoneEdge]) -> Result<(), StoreError> {
         let mut change = self.begin_edges().await?;
         let mut gone: Vec<&GoneEdge> = gone.iter().collect();
         gone.sort_by(|one, other| one.id.cmp(&other.id));

@@ -9,7 +9,7 @@ use std::slice;
 use crate::store::change::{Change, Done, Verb};
 use crate::store::sql::query::Query;
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{ChangeLock, SqlStore, footing, keys, removal, update};
+use crate::store::sql::{ChangeLock, SqlStore, keys, precondition_check, removal, update};
 use crate::store::{KeyFilter, StoreError};
 
 /// Where a change begins.
@@ -85,7 +85,7 @@ async fn try_writing(
 
 async fn write(transaction: &mut Transaction, changes: &[Change]) -> Result<Vec<Done>, StoreError> {
     let Some(first) = changes.first() else { return Ok(Vec::new()) };
-    footing::require(transaction, changes.iter().map(|change| &change.event.actor)).await?;
+    precondition_check::require(transaction, changes.iter().map(|change| &change.event.actor)).await?;
     match &first.verb {
         Verb::Add(_) => keys::add(transaction, changes).await,
         Verb::Invalidate(_) => keys::invalidate(transaction, changes).await,

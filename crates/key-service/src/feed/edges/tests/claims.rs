@@ -1,22 +1,22 @@
 use super::*;
 
 /// An instance that asks with this key of this owner.
-fn asking(edge: &str, instance: u128, key: &str, owner: &str) -> EdgeSighting {
-    EdgeSighting { id: id(edge, instance), holder: holder(key, owner), ..at(edge, 1) }
+fn asking(edge: &str, instance: u128, key: &str, owner: &str) -> EdgeRequest {
+    EdgeRequest { id: id(edge, instance), holder: holder(key, owner), ..at(edge, 1) }
 }
 
 /// An edge of an older filter, which names no instance.
-fn of_older(edge: &str, key: &str, owner: &str) -> EdgeSighting {
+fn of_older(edge: &str, key: &str, owner: &str) -> EdgeRequest {
     let holder = holder(key, owner);
     let id = EdgeId { name: name(edge), instance: InstanceId::of_holder(&holder) };
-    EdgeSighting { id, holder, ..at(edge, 0) }
+    EdgeRequest { id, holder, ..at(edge, 0) }
 }
 
 impl EdgeLedger {
-    fn lets_in(&mut self, asking: &EdgeSighting, now: Moment) -> bool {
+    fn lets_in(&mut self, asking: &EdgeRequest, now: Moment) -> bool {
         let outcome = self.claim(asking, now);
         if outcome.is_ok() {
-            self.see(asking.clone(), 0, now);
+            self.note_request(asking.clone(), 0, now);
         }
         outcome.is_ok()
     }
@@ -41,15 +41,15 @@ fn a_name_is_its_holders_until_nothing_of_it_may_admit_or_its_key_has_ended() {
 #[test]
 fn who_has_promised_nothing_keeps_nobody_from_a_name_and_all_count() {
     let mut ledger = ledger();
-    let squatting = EdgeSighting { acknowledged: Cursor(0), ..asking("a", 1, "stolen", "mallory") };
+    let squatting = EdgeRequest { acknowledged: Cursor(0), ..asking("a", 1, "stolen", "mallory") };
     assert!(ledger.lets_in(&squatting, moment(0)));
     let edge = asking("a", 2, "one", "alice");
     assert!(ledger.lets_in(&edge, moment(1)));
     assert_eq!(ledger.waits_for(1, moment(1)), (2, vec!["a".to_owned()]), "it may admit all the same");
-    let as_it = EdgeSighting { id: id("a", 1), ..edge.clone() };
+    let as_it = EdgeRequest { id: id("a", 1), ..edge.clone() };
     assert!(ledger.claim(&as_it, moment(1)).is_err(), "nobody speaks for it");
-    let others = EdgeSighting { id: id("a", 3), ..squatting };
-    assert!(ledger.claim(&others, moment(1)).is_err(), "the edge has promised");
+    let others = EdgeRequest { id: id("a", 3), ..squatting };
+    assert!(ledger.claim(&others, moment(1)).is_err(), "the edge has acknowledged");
     // In a new epoch nobody has acknowledged anything yet.
     ledger.turn_to(&epoch("second"));
     assert!(ledger.claim(&others, moment(1)).is_err(), "the name is held on");
@@ -61,13 +61,13 @@ fn a_new_key_of_the_same_owner_rotates_an_edge_and_acknowledges_for_no_other_ins
     assert!(ledger.lets_in(&asking("a", 1, "old", "ops"), moment(0)));
     // A restarted proxy: another instance.
     assert!(ledger.lets_in(&asking("a", 2, "new", "ops"), moment(1)));
-    let promise = EdgeSighting { acknowledged: Cursor(9), ..asking("a", 2, "new", "ops") };
-    ledger.see(promise, 0, moment(2));
+    let acknowledgement = EdgeRequest { acknowledged: Cursor(9), ..asking("a", 2, "new", "ops") };
+    ledger.note_request(acknowledgement, 0, moment(2));
     assert_eq!(ledger.waits_for(9, moment(2)), (2, vec!["a".to_owned()]), "the old instance has not");
     // A proxy that gets a new key while it runs keeps its instance, which nobody else knows.
     assert!(ledger.lets_in(&asking("a", 1, "new", "ops"), moment(3)));
-    let promise = EdgeSighting { acknowledged: Cursor(9), ..asking("a", 1, "new", "ops") };
-    ledger.see(promise, 0, moment(3));
+    let acknowledgement = EdgeRequest { acknowledged: Cursor(9), ..asking("a", 1, "new", "ops") };
+    ledger.note_request(acknowledgement, 0, moment(3));
     assert_eq!(ledger.waits_for(9, moment(3)), (2, vec![]));
 }
 
@@ -76,7 +76,7 @@ fn an_older_filter_is_an_instance_for_each_credential() {
     let mut ledger = ledger();
     assert!(ledger.lets_in(&of_older("a", "old", "ops"), moment(0)));
     assert!(ledger.lets_in(&of_older("a", "new", "ops"), moment(1)));
-    ledger.see(EdgeSighting { acknowledged: Cursor(9), ..of_older("a", "new", "ops") }, 0, moment(2));
+    ledger.note_request(EdgeRequest { acknowledged: Cursor(9), ..of_older("a", "new", "ops") }, 0, moment(2));
     assert_eq!(ledger.waits_for(9, moment(2)), (2, vec!["a".to_owned()]));
 }
 
@@ -98,7 +98,7 @@ fn one_key_has_so_many_instances_and_others_are_not_touched() {
 #[test]
 fn what_is_gone_of_a_key_gives_way_to_its_own_and_takes_nobody_elses_place() {
     let mut ledger = ledger();
-    let briefly = |edge: &str, instance, key, owner| EdgeSighting {
+    let briefly = |edge: &str, instance, key, owner| EdgeRequest {
         refuse_after_ms: 1_000,
         ..asking(edge, instance, key, owner)
     };
@@ -112,9 +112,9 @@ fn what_is_gone_of_a_key_gives_way_to_its_own_and_takes_nobody_elses_place() {
         let one_more = briefly("more", 1, "stolen", "mallory");
         assert_eq!(ledger.claim(&one_more, now), Err(ClaimRefusal::TooManyOfHolder(3)));
         assert_eq!(ledger.counts(Cursor(0), now).known, 4, "{minute}");
-        let gone = ledger.dropped();
+        let gone = ledger.evicted();
         assert_eq!(gone.len(), if minute == 0 { 0 } else { 3 }, "they are gone in the store too");
-        ledger.note_let_go(gone, false);
+        ledger.note_marked_gone(gone, false);
     }
     assert_eq!(ledger.state_of("edge", moment(6_100_000)), EdgeState::Gone, "another's is listed on");
 }
@@ -188,7 +188,7 @@ fn a_full_ledger_turns_away_who_is_new_and_forgets_nobody_who_may_admit() {
     let rules = EdgeRules { instances_per_key_max: usize::MAX, ..RULES };
     let mut ledger = EdgeLedger::new(epoch("first"), rules);
     for number in 0..crate::limits::edges::EDGES_MAX {
-        ledger.see(at(&number.to_string(), 1), 0, moment(0));
+        ledger.note_request(at(&number.to_string(), 1), 0, moment(0));
     }
     assert_eq!(ledger.claim(&at("one more", 1), moment(64_999)), Err(ClaimRefusal::TooMany));
     assert_eq!(ledger.waits_for(1, moment(64_999)).0, crate::limits::edges::EDGES_MAX);

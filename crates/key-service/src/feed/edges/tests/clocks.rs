@@ -8,7 +8,7 @@ fn whoever_reads_a_row_counts_the_time_that_it_says_whatever_the_clocks_say() {
     let hour = 3_600_000;
     let mut writer = ledger();
     let began = Moment { wall: UnixMillis(100 * hour), steady: MonotonicMillis(0) };
-    writer.see(at("a", 4), 0, began);
+    writer.note_request(at("a", 4), 0, began);
     let rows = writer.store(began);
     for wall in [0, 97 * hour, 100 * hour, 103 * hour, 10_000 * hour] {
         let now =
@@ -34,7 +34,7 @@ fn replicas_whose_clocks_differ_know_what_the_other_has_answered_and_raise_nothi
     for turn in 0..400_u64 {
         let (at_one, at_other) = (skewed(turn * 60_000, 0), skewed(turn * 60_000, 7_200_000));
         if turn < 3 {
-            other.see(at("a", 4), 0, at_other);
+            other.note_request(at("a", 4), 0, at_other);
         }
         for (ledger, now) in [(&mut other, at_other), (&mut one, at_one)] {
             ledger.sweep(now);
@@ -55,7 +55,8 @@ fn replicas_whose_clocks_differ_know_what_the_other_has_answered_and_raise_nothi
     }
 }
 
-// The later end hid that the other replica answers the edge, and the one called a revocation complete while it still admitted.
+// The later end hid that the other replica answers the edge, and the one called a revocation complete while
+// it still admitted.
 #[test]
 fn a_replica_whose_clock_is_ahead_sees_that_another_answers_what_it_had_answered() {
     let skewed = |steady, ahead| Moment {
@@ -70,13 +71,13 @@ fn a_replica_whose_clock_is_ahead_sees_that_another_answers_what_it_had_answered
             *row = Some(kept(row.take(), written));
         }
     };
-    ahead.see(at("a", 4), 0, one(0));
+    ahead.note_request(at("a", 4), 0, one(0));
     store(&mut ahead, one(0), &mut row);
     // The next request comes to the other replica, before it has read the row.
-    right.see(at("a", 4), 0, other(1));
+    right.note_request(at("a", 4), 0, other(1));
     store(&mut right, other(1), &mut row);
     for steady in (10_000..=240_000).step_by(10_000) {
-        right.see(at("a", 4), 0, other(steady));
+        right.note_request(at("a", 4), 0, other(steady));
         for (ledger, now) in [(&mut right, other(steady)), (&mut ahead, one(steady))] {
             ledger.sweep(now);
             store(ledger, now, &mut row);

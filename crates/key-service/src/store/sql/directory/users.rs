@@ -13,7 +13,7 @@ use crate::model::realm_name::RealmName;
 use crate::model::stored_user::{NativeUser, ReservedUser, UserKind, UserProfile};
 use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserRefusal};
 use crate::store::directory::{Recorded, Written};
-use crate::store::sql::directory::{Change, rows_in, write_directory_event};
+use crate::store::sql::directory::{DirectoryChange, rows_in, write_directory_event};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::tokens::end_tokens;
@@ -46,7 +46,7 @@ impl SqlStore {
         password: Option<&PasswordHash>,
         keys: KeysOfUser,
         event: DirectoryEvent,
-    ) -> Change<Result<(Written, KeysLeft), UserRefusal>> {
+    ) -> DirectoryChange<Result<(Written, KeysLeft), UserRefusal>> {
         let username = &account.username;
         let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let exists = "select exists (select 1 from native_user where username = ?)";
@@ -61,7 +61,7 @@ impl SqlStore {
         let written = if exists { Written::Updated } else { Written::Created };
         let mut ended = Ended::default();
         if exists && !profile.enabled {
-            ended = shut_out(&mut change, account, keys, &event).await?;
+            ended = revoke_access(&mut change, account, keys, &event).await?;
         } else if password.is_some() {
             ended.tokens = end_tokens_of(&mut change, account, AskedFor::ByItsPassword, &event).await?;
         }
@@ -74,9 +74,9 @@ impl SqlStore {
         account: &Account,
         keys: KeysOfUser,
         event: DirectoryEvent,
-    ) -> Change<Option<KeysLeft>> {
+    ) -> DirectoryChange<Option<KeysLeft>> {
         let removed = Query::new("delete from native_user where username = ?").bind(&account.username);
-        self.shut_out_by(removed, account, keys, event).await
+        self.revoke_access_by(removed, account, keys, event).await
     }
 
     pub(in crate::store) async fn disable_user(
@@ -84,15 +84,15 @@ impl SqlStore {
         account: &Account,
         keys: KeysOfUser,
         event: DirectoryEvent,
-    ) -> Change<Option<KeysLeft>> {
-        self.shut_out_by(set_enabled(account, false), account, keys, event).await
+    ) -> DirectoryChange<Option<KeysLeft>> {
+        self.revoke_access_by(set_enabled(account, false), account, keys, event).await
     }
 
     pub(in crate::store) async fn enable_user(
         &self,
         account: &Account,
         event: DirectoryEvent,
-    ) -> Change<bool> {
+    ) -> DirectoryChange<bool> {
         let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let done = change.execute(set_enabled(account, true)).await?;
         self.commit_account_if(done > 0, change, event, Ended::default()).await
@@ -103,7 +103,7 @@ impl SqlStore {
         account: &Account,
         password: &PasswordHash,
         event: DirectoryEvent,
-    ) -> Change<bool> {
+    ) -> DirectoryChange<bool> {
         let statement = match account.kind {
             UserKind::Native => "update native_user set password_hash = ? where username = ?",
             UserKind::Reserved => {
@@ -119,13 +119,18 @@ impl SqlStore {
         &self,
         account: &Account,
         event: DirectoryEvent,
-    ) -> Change<bool> {
+    ) -> DirectoryChange<bool> {
         let removed = Query::new("delete from reserved_user where username = ?").bind(&account.username);
         self.change_proof(removed, account, event).await
     }
 
     /// Runs a statement that gives an account another password, and ends what the old one gave.
-    async fn change_proof(&self, statement: Query, account: &Account, event: DirectoryEvent) -> Change<bool> {
+    async fn change_proof(
+        &self,
+        statement: Query,
+        account: &Account,
+        event: DirectoryEvent,
+    ) -> DirectoryChange<bool> {
         let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         let done = change.execute(statement).await?;
         let mut ended = Ended::default();
@@ -136,18 +141,18 @@ impl SqlStore {
     }
 
     /// Runs a statement that shuts an account out, and ends what ends with that.
-    async fn shut_out_by(
+    async fn revoke_access_by(
         &self,
         statement: Query,
         account: &Account,
         keys: KeysOfUser,
         event: DirectoryEvent,
-    ) -> Change<Option<KeysLeft>> {
+    ) -> DirectoryChange<Option<KeysLeft>> {
         let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
         if change.execute(statement).await? == 0 {
             return Ok((None, None));
         }
-        let ended = shut_out(&mut change, account, keys, &event).await?;
+        let ended = revoke_access(&mut change, account, keys, &event).await?;
         let (left, done) = self.commit_account(change, event, ended).await?;
         Ok((Some(left), done))
     }
@@ -158,7 +163,7 @@ impl SqlStore {
         change: Transaction,
         event: DirectoryEvent,
         ended: Ended,
-    ) -> Change<bool> {
+    ) -> DirectoryChange<bool> {
         if !changed {
             return Ok((false, None));
         }
@@ -172,7 +177,7 @@ impl SqlStore {
         mut change: Transaction,
         event: DirectoryEvent,
         Ended { tokens, left, keys }: Ended,
-    ) -> Change<KeysLeft> {
+    ) -> DirectoryChange<KeysLeft> {
         write_directory_event(&mut change, &event).await?;
         match left.cursor {
             Some(_) => self.commit(change).await?,
@@ -191,7 +196,7 @@ struct Ended {
     left: KeysLeft,
 }
 
-async fn shut_out(
+async fn revoke_access(
     change: &mut Transaction,
     account: &Account,
     keys: KeysOfUser,

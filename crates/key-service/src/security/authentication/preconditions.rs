@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Authentication, Authenticator, Means, Subject};
-use crate::model::footing::Footing;
 use crate::model::password_stamp::PasswordStamp;
+use crate::model::precondition::Precondition;
 use crate::model::realm_name::{NATIVE, RESERVED, RealmName};
 use crate::model::stored_key::KeyOwner;
 use crate::model::stored_user::UserKind;
@@ -12,21 +12,21 @@ use crate::store::StoreError;
 
 /// The owner of a key is shut out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OwnerShutOut;
+pub(crate) struct OwnerInvalid;
 
 impl Authentication {
     /// What must still be valid when a change for this caller is written.
     #[must_use]
-    pub(crate) fn footings(&self) -> Vec<Footing> {
-        let mut footings = Vec::new();
-        footings.extend(self.authenticating.footing_by_proof());
+    pub(crate) fn preconditions(&self) -> Vec<Precondition> {
+        let mut preconditions = Vec::new();
+        preconditions.extend(self.authenticating.precondition_by_proof());
         if let Means::Token(digest) = &self.means {
-            footings.push(Footing::Token(*digest));
+            preconditions.push(Precondition::Token(*digest));
         }
         if self.is_run_as() {
-            footings.extend(self.subject().footing());
+            preconditions.extend(self.subject().precondition());
         }
-        footings
+        preconditions
     }
 }
 
@@ -37,10 +37,10 @@ impl Authenticator {
     /// # Errors
     ///
     /// The outer error when the store cannot tell.
-    pub(crate) async fn footing_of_owner(
+    pub(crate) async fn precondition_of_owner(
         &self,
         owner: &KeyOwner,
-    ) -> Result<Result<Option<Footing>, OwnerShutOut>, StoreError> {
+    ) -> Result<Result<Option<Precondition>, OwnerInvalid>, StoreError> {
         if self.jwt_realms.has(&owner.realm) {
             return Ok(Ok(None));
         }
@@ -51,9 +51,9 @@ impl Authenticator {
             self.realms.find_in(&owner.realm, &owner.username).await?
         };
         Ok(match found {
-            Some(user) if user.enabled => Ok(Subject::User(Arc::new(user)).footing()),
+            Some(user) if user.enabled => Ok(Subject::User(Arc::new(user)).precondition()),
             None if is_derived && self.schemes().jwt => Ok(None),
-            Some(_) | None => Err(OwnerShutOut),
+            Some(_) | None => Err(OwnerInvalid),
         })
     }
 }
@@ -61,18 +61,20 @@ impl Authenticator {
 impl Subject {
     /// What must be valid for this subject.
     #[must_use]
-    pub(crate) fn footing(&self) -> Option<Footing> {
-        match self.footing_by_proof()? {
-            Footing::User { kind, username, .. } => Some(Footing::User { kind, username, stamp: None }),
-            footing => Some(footing),
+    pub(crate) fn precondition(&self) -> Option<Precondition> {
+        match self.precondition_by_proof()? {
+            Precondition::User { kind, username, .. } => {
+                Some(Precondition::User { kind, username, stamp: None })
+            }
+            precondition => Some(precondition),
         }
     }
 
     /// The same for a login by password, which must still be the user's password.
     #[must_use]
-    pub(crate) fn footing_by_proof(&self) -> Option<Footing> {
+    pub(crate) fn precondition_by_proof(&self) -> Option<Precondition> {
         let user = match self {
-            Self::ApiKey(key) => return Some(Footing::Key(key.key().id.clone())),
+            Self::ApiKey(key) => return Some(Precondition::Key(key.key().id.clone())),
             Self::User(user) => user,
         };
         let kind = match user.realm.realm_type.as_str() {
@@ -81,6 +83,6 @@ impl Subject {
             _ => return None,
         };
         let stamp = user.password.as_ref().map(PasswordStamp::of);
-        Some(Footing::User { kind, username: user.username.clone(), stamp })
+        Some(Precondition::User { kind, username: user.username.clone(), stamp })
     }
 }

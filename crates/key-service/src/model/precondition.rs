@@ -10,7 +10,7 @@ use crate::model::token::{Access, TokenDigest};
 ///
 /// The store knows nothing of users of the users file, of JWT realms and of the anonymous user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Footing {
+pub enum Precondition {
     /// A key that was not invalidated.
     Key(KeyId),
     /// An access token that was not invalidated.
@@ -26,7 +26,7 @@ pub enum Footing {
     },
 }
 
-impl Footing {
+impl Precondition {
     /// The name of the user or the id of the key; an access token has no name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

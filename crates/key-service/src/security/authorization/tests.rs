@@ -7,7 +7,7 @@ use latchkey_privileges::role_descriptor::RoleDescriptors;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::limits::work::{LONG_TEXTS_LEN, WORK_WAITING_PER_PAYER_MAX};
+use crate::limits::work::{LONG_TEXTS_LEN, WORK_WAITING_PER_PRINCIPAL_MAX};
 use crate::security::roles::Roles;
 use crate::store::tests::{ScratchStore, actor, key};
 
@@ -31,9 +31,9 @@ async fn entry(scratch: &ScratchStore, id: &str) -> Arc<KeyEntry> {
     scratch.store.find_entry(id).await.unwrap().unwrap()
 }
 
-fn standings(scratch: &ScratchStore) -> Standings {
+fn authorization(scratch: &ScratchStore) -> AuthorizationService {
     let resolver = RoleResolver::new(Roles::new([]), scratch.store.clone(), Vec::new());
-    Standings::new(scratch.store.clone(), resolver)
+    AuthorizationService::new(scratch.store.clone(), resolver)
 }
 
 fn untold() -> impl FnOnce(&Cost) + Send + 'static {
@@ -60,18 +60,18 @@ async fn what_a_long_key_may_do_is_what_a_short_one_with_its_words_may() {
     let none = roles(json!({"none": {}}));
     add(&scratch, "all", "mallory", RoleDescriptors::default()).await;
     add(&scratch, "none", "mallory", none).await;
-    let standings = standings(&scratch);
+    let authorization = authorization(&scratch);
     for (id, may) in [("all", true), ("none", false)] {
         let entry = entry(&scratch, id).await;
-        let standing = standings.of_key(&entry, untold).await.unwrap();
-        let whole = standings.whole_key(&entry, untold).await.unwrap().key;
+        let info = authorization.of_key(&entry, untold).await.unwrap();
+        let whole = authorization.whole_key(&entry, untold).await.unwrap().key;
         let words = EffectivePermission::of_key(&whole.role_descriptors, &whole.limited_by);
         for request in [ClusterRequest::ReadKeyFeed, ClusterRequest::CreateKey, ClusterRequest::Authenticate]
         {
-            let allows = |permission: &EffectivePermission| permission.allows(&request, &standing.caller);
-            assert_eq!(allows(&standing.permission), allows(&words), "{request:?}");
+            let allows = |permission: &EffectivePermission| permission.allows(&request, &info.caller);
+            assert_eq!(allows(&info.permission), allows(&words), "{request:?}");
         }
-        assert_eq!(standing.permission.allows(&ClusterRequest::ReadKeyFeed, &standing.caller), may);
+        assert_eq!(info.permission.allows(&ClusterRequest::ReadKeyFeed, &info.caller), may);
     }
 }
 
@@ -81,14 +81,14 @@ async fn while_long_keys_of_one_owner_wait_short_ones_and_those_of_others_do_not
     add(&scratch, "mallorys", "mallory", RoleDescriptors::default()).await;
     add(&scratch, "bobs", "bob", RoleDescriptors::default()).await;
     scratch.create("short").await;
-    let standings = standings(&scratch);
+    let authorization = authorization(&scratch);
     let (mallorys, bobs, short) =
         (entry(&scratch, "mallorys").await, entry(&scratch, "bobs").await, entry(&scratch, "short").await);
-    let permit = standings.lane.take_permit(&mallorys.payer()).await.unwrap();
-    let mut waits = Box::pin(standings.of_key(&mallorys, untold));
+    let permit = authorization.lane.take_permit(&mallorys.principal()).await.unwrap();
+    let mut waits = Box::pin(authorization.of_key(&mallorys, untold));
     assert!((&mut waits).now_or_never().is_none());
-    assert!(standings.of_key(&short, untold).now_or_never().unwrap().is_ok(), "nothing was waited for");
-    assert!(standings.of_key(&bobs, untold).await.is_ok());
+    assert!(authorization.of_key(&short, untold).now_or_never().unwrap().is_ok(), "nothing was waited for");
+    assert!(authorization.of_key(&bobs, untold).await.is_ok());
     drop(permit);
     assert!(waits.await.is_ok());
 }
@@ -98,32 +98,35 @@ async fn whoever_has_all_his_places_is_refused_and_others_are_not() {
     let scratch = ScratchStore::new().await;
     add(&scratch, "mallorys", "mallory", RoleDescriptors::default()).await;
     add(&scratch, "bobs", "bob", RoleDescriptors::default()).await;
-    let standings = standings(&scratch);
-    let payer = entry(&scratch, "mallorys").await.payer();
-    let _permit = standings.lane.take_permit(&payer).await.unwrap();
+    let authorization = authorization(&scratch);
+    let principal = entry(&scratch, "mallorys").await.principal();
+    let _permit = authorization.lane.take_permit(&principal).await.unwrap();
     // Each of another reading: those who share one stand in one place.
     let mut waiting = Vec::new();
-    for _ in 0..WORK_WAITING_PER_PAYER_MAX {
+    for _ in 0..WORK_WAITING_PER_PRINCIPAL_MAX {
         let mallorys = entry(&scratch, "mallorys").await;
         let mut waits = Box::pin({
-            let standings = &standings;
-            async move { standings.of_key(&mallorys, untold).await }
+            let authorization = &authorization;
+            async move { authorization.of_key(&mallorys, untold).await }
         });
         assert!((&mut waits).now_or_never().is_none());
         waiting.push(waits);
     }
     let mallorys = entry(&scratch, "mallorys").await;
-    let refused = standings.of_key(&mallorys, untold).await;
-    assert!(matches!(refused, Err(NoStanding::BudgetExceeded(BudgetExceeded::Crowded))), "{refused:?}");
-    assert!(standings.of_key(&entry(&scratch, "bobs").await, untold).await.is_ok());
+    let refused = authorization.of_key(&mallorys, untold).await;
+    assert!(
+        matches!(refused, Err(AuthorizationError::BudgetExceeded(BudgetExceeded::Crowded))),
+        "{refused:?}"
+    );
+    assert!(authorization.of_key(&entry(&scratch, "bobs").await, untold).await.is_ok());
 }
 
 #[tokio::test]
 async fn whoever_shares_a_reading_shares_what_was_worked_out() {
     let scratch = ScratchStore::new().await;
     add(&scratch, "long", "mallory", RoleDescriptors::default()).await;
-    let (standings, long) = (standings(&scratch), entry(&scratch, "long").await);
-    let of = |entry| standings.of_key(entry, untold);
+    let (authorization, long) = (authorization(&scratch), entry(&scratch, "long").await);
+    let of = |entry| authorization.of_key(entry, untold);
     let (one, two) = tokio::join!(of(&long), of(&long));
     assert!(Arc::ptr_eq(&one.unwrap().permission, &two.unwrap().permission));
     let later = entry(&scratch, "long").await;
@@ -136,15 +139,15 @@ async fn the_memory_of_a_long_key_is_given_back_with_what_it_may_do() {
     let scratch = ScratchStore::new().await;
     add(&scratch, "long", "mallory", RoleDescriptors::default()).await;
     add(&scratch, "other", "mallory", RoleDescriptors::default()).await;
-    let standings = standings(&scratch);
-    let standing = standings.of_key(&entry(&scratch, "long").await, untold).await.unwrap();
-    let held = standings.memory.held();
-    assert!(held >= LONG_TEXTS_LEN * STANDING_HELD_PER_BYTE, "{held}");
+    let authorization = authorization(&scratch);
+    let info = authorization.of_key(&entry(&scratch, "long").await, untold).await.unwrap();
+    let held = authorization.memory.held();
+    assert!(held >= LONG_TEXTS_LEN * ROLES_HELD_PER_BYTE, "{held}");
     // Only the latest is kept, for those who come at the same moment.
-    let other = standings.of_key(&entry(&scratch, "other").await, untold).await.unwrap();
-    assert!(standings.memory.held() > held);
-    drop((standing, other));
-    assert!(standings.memory.held() <= held);
+    let other = authorization.of_key(&entry(&scratch, "other").await, untold).await.unwrap();
+    assert!(authorization.memory.held() > held);
+    drop((info, other));
+    assert!(authorization.memory.held() <= held);
 }
 
 #[tokio::test]
@@ -155,23 +158,20 @@ async fn the_roles_of_a_user_that_are_long_together_wait_for_a_permit() {
         let role = roles(json!({"r": {"cluster": half, "run_as": [name]}})).get("r").unwrap().clone();
         scratch.store.put_role(name.to_owned(), role, actor(), UnixMillis(1)).await.unwrap();
     }
-    let standings = standings(&scratch);
+    let authorization = authorization(&scratch);
     let user = |roles: &[&str]| {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
         Arc::new(User { roles, ..User::nobody("mallory".to_owned()) })
     };
     let (long, short) = (user(&["one", "two", "superuser", "gone"]), user(&["one", "gone"]));
-    let permit = standings.lane.take_permit(&Payer::new("mallory", &long.realm.name)).await.unwrap();
-    let standing = standings.of_user(&short, untold).await.unwrap();
-    assert_eq!(standing.roles.names, ["one"]);
-    let waits = standings.of_user(&long, untold);
+    let permit = authorization.lane.take_permit(&Principal::new("mallory", &long.realm.name)).await.unwrap();
+    let info = authorization.of_user(&short, untold).await.unwrap();
+    assert_eq!(info.roles.names, ["one"]);
+    let waits = authorization.of_user(&long, untold);
     tokio::pin!(waits);
     assert!(tokio::time::timeout(Duration::from_millis(50), &mut waits).await.is_err());
     drop(permit);
-    let standing = waits.await.unwrap();
-    assert_eq!(
-        (standing.roles.names.len(), standing.roles.missing.as_slice()),
-        (3, &["gone".to_owned()][..])
-    );
-    assert!(standing.permission.allows_run_as("two") && standing.permission.allows_run_as("one"));
+    let info = waits.await.unwrap();
+    assert_eq!((info.roles.names.len(), info.roles.missing.as_slice()), (3, &["gone".to_owned()][..]));
+    assert!(info.permission.allows_run_as("two") && info.permission.allows_run_as("one"));
 }

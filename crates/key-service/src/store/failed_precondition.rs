@@ -6,20 +6,20 @@
 //! invalidating a key need too. So either the change comes first, and what it created ends with the user, or
 //! it comes too late and nothing is written.
 
-use crate::audit::{self, Actor, ShutOutEvent};
+use crate::audit::{self, Actor, PreconditionFailedEvent};
 use crate::store::StoreError;
 use crate::telemetry;
 
-/// Tells the trail and the metrics of a change that was refused because somebody is let in no more. The store
-/// does it and not who answers, so that nobody keeps it out of the trail by hanging up.
-pub(super) fn tell_if_shut_out<T>(outcome: &Result<T, StoreError>, action: &'static str, actor: &Actor) {
-    if let Err(error @ StoreError::ShutOut(footing)) = outcome {
+/// Records and counts a change that was refused because its precondition no longer holds. The store does
+/// this, so that a client cannot prevent the record by hanging up.
+pub(super) fn tell<T>(outcome: &Result<T, StoreError>, action: &'static str, actor: &Actor) {
+    if let Err(error @ StoreError::PreconditionFailed(precondition)) = outcome {
         telemetry::authentication_failed(error.kind());
-        audit::record_shut_out(&ShutOutEvent {
+        audit::record_failed_precondition(&PreconditionFailedEvent {
             action,
             actor,
             reason: error.kind(),
-            claimed: footing.name(),
+            claimed: precondition.name(),
         });
     }
 }

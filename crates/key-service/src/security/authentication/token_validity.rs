@@ -95,6 +95,6 @@ impl Authenticator {
             });
             user.enabled && has_the_password
         });
-        Ok(found.ok_or(TokenRejection::ShutOut)?)
+        Ok(found.ok_or(TokenRejection::SubjectOrClientInvalid)?)
     }
 }

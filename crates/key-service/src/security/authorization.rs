@@ -7,15 +7,15 @@
 
 use std::sync::Arc;
 
-use latchkey_budget::{Budget, BudgetExceeded, Holding, Payer, SharedMemory};
+use latchkey_budget::{Budget, BudgetExceeded, Holding, Principal, SharedMemory};
 use latchkey_privileges::caller::Caller;
 use latchkey_privileges::permission::EffectivePermission;
 use tokio::runtime::Handle;
 
 use crate::lane::{Cost, Lane, LaneBounds};
 use crate::limits::work::{
-    LONG_STANDING_ALLOWANCE, LONG_STANDINGS_MAX, LONG_STANDINGS_MEMORY, LONG_STANDINGS_PER_PAYER_MAX,
-    STANDING_HELD_PER_BYTE,
+    LONG_ROLES_ALLOWANCE, LONG_ROLES_MAX, LONG_ROLES_MEMORY, LONG_ROLES_PER_PRINCIPAL_MAX,
+    ROLES_HELD_PER_BYTE,
 };
 use crate::model::stored_key::StoredKey;
 use crate::security::authentication::Subject;
@@ -27,7 +27,7 @@ use crate::store::{KeyStore, StoreError};
 
 /// Finds out what somebody may do.
 #[derive(Debug)]
-pub(crate) struct Standings {
+pub(crate) struct AuthorizationService {
     store: KeyStore,
     roles: RoleResolver,
     latest_key: LatestKeyPermission,
@@ -41,7 +41,7 @@ pub(crate) struct Standings {
 
 /// Somebody as a caller, and what he may do.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct AuthorizationInfo {
     /// Who he is.
     pub caller: Caller,
     /// What he may do.
@@ -60,7 +60,7 @@ pub(crate) struct WholeKey {
 
 /// Why it is not known what somebody may do.
 #[derive(Debug, thiserror::Error)]
-pub enum NoStanding {
+pub enum AuthorizationError {
     /// The store cannot tell.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -69,14 +69,14 @@ pub enum NoStanding {
     BudgetExceeded(#[from] BudgetExceeded),
 }
 
-impl Standings {
+impl AuthorizationService {
     /// With permits and memory of their own.
     #[must_use]
     pub(crate) fn new(store: KeyStore, roles: RoleResolver) -> Self {
         let bounds = LaneBounds {
-            permits_max: LONG_STANDINGS_MAX,
-            payer_permits_max: LONG_STANDINGS_PER_PAYER_MAX,
-            allowance: LONG_STANDING_ALLOWANCE,
+            permits_max: LONG_ROLES_MAX,
+            principal_permits_max: LONG_ROLES_PER_PRINCIPAL_MAX,
+            allowance: LONG_ROLES_ALLOWANCE,
         };
         Self {
             store,
@@ -84,8 +84,8 @@ impl Standings {
             latest_key: LatestKeyPermission::default(),
             latest_long_key: LatestKeyPermission::default(),
             lane: Lane::new("standing", bounds),
-            memory: SharedMemory::new(LONG_STANDINGS_MEMORY, LONG_STANDINGS_MEMORY / 2),
-            memory_of_users: SharedMemory::new(LONG_STANDINGS_MEMORY, LONG_STANDINGS_MEMORY / 2),
+            memory: SharedMemory::new(LONG_ROLES_MEMORY, LONG_ROLES_MEMORY / 2),
+            memory_of_users: SharedMemory::new(LONG_ROLES_MEMORY, LONG_ROLES_MEMORY / 2),
         }
     }
 
@@ -99,8 +99,12 @@ impl Standings {
     ///
     /// # Errors
     ///
-    /// [`NoStanding`] when that is not known.
-    pub(crate) async fn of<F, G>(&self, subject: &Subject, teller: F) -> Result<Standing, NoStanding>
+    /// [`AuthorizationError`] when that is not known.
+    pub(crate) async fn of<F, G>(
+        &self,
+        subject: &Subject,
+        teller: F,
+    ) -> Result<AuthorizationInfo, AuthorizationError>
     where
         F: FnOnce() -> G,
         G: FnOnce(&Cost) + Send + 'static,
@@ -116,7 +120,11 @@ impl Standings {
     /// # Errors
     ///
     /// As of [`Self::of`].
-    pub(crate) async fn of_key<F, G>(&self, entry: &Arc<KeyEntry>, teller: F) -> Result<Standing, NoStanding>
+    pub(crate) async fn of_key<F, G>(
+        &self,
+        entry: &Arc<KeyEntry>,
+        teller: F,
+    ) -> Result<AuthorizationInfo, AuthorizationError>
     where
         F: FnOnce() -> G,
         G: FnOnce(&Cost) + Send + 'static,
@@ -125,7 +133,7 @@ impl Standings {
             Some(key) => self.permission_of(entry, key),
             None => self.permission_of_long(entry, teller).await?,
         };
-        Ok(Standing { caller: caller_of_key(entry), permission, roles: UserRoles::default() })
+        Ok(AuthorizationInfo { caller: caller_of_key(entry), permission, roles: UserRoles::default() })
     }
 
     fn permission_of(&self, entry: &Arc<KeyEntry>, key: &StoredKey) -> Arc<EffectivePermission> {
@@ -142,7 +150,7 @@ impl Standings {
         &self,
         entry: &Arc<KeyEntry>,
         teller: F,
-    ) -> Result<Arc<EffectivePermission>, NoStanding>
+    ) -> Result<Arc<EffectivePermission>, AuthorizationError>
     where
         F: FnOnce() -> G,
         G: FnOnce(&Cost) + Send + 'static,
@@ -162,14 +170,18 @@ impl Standings {
     /// # Errors
     ///
     /// As of [`Self::of`].
-    pub(crate) async fn of_user<F, G>(&self, user: &Arc<User>, teller: F) -> Result<Standing, NoStanding>
+    pub(crate) async fn of_user<F, G>(
+        &self,
+        user: &Arc<User>,
+        teller: F,
+    ) -> Result<AuthorizationInfo, AuthorizationError>
     where
         F: FnOnce() -> G,
         G: FnOnce(&Cost) + Send + 'static,
     {
         if let Some(roles) = self.roles.of_user(user).await? {
             let permission = Arc::new(roles.permission());
-            return Ok(Standing { caller: roles.caller(user), permission, roles });
+            return Ok(AuthorizationInfo { caller: roles.caller(user), permission, roles });
         }
         let (runtime, resolver, of_user) = (Handle::current(), self.roles.clone(), Arc::clone(user));
         let read = move |budget: &mut Budget| {
@@ -177,11 +189,11 @@ impl Standings {
             let held = charge(unread.texts_len(), budget)?;
             let roles = resolver.read(&of_user, unread)?;
             let permission = Arc::new(roles.permission().precomputed(held));
-            Ok::<_, NoStanding>((roles, permission))
+            Ok::<_, AuthorizationError>((roles, permission))
         };
-        let payer = Payer::new(&user.username, &user.realm.name);
-        let (roles, permission) = self.lane.run(&payer, &self.memory_of_users, read, teller()).await?;
-        Ok(Standing { caller: roles.caller(user), permission, roles })
+        let principal = Principal::new(&user.username, &user.realm.name);
+        let (roles, permission) = self.lane.run(&principal, &self.memory_of_users, read, teller()).await?;
+        Ok(AuthorizationInfo { caller: roles.caller(user), permission, roles })
     }
 
     /// All of a key.
@@ -193,7 +205,7 @@ impl Standings {
         &self,
         entry: &Arc<KeyEntry>,
         teller: F,
-    ) -> Result<WholeKey, NoStanding>
+    ) -> Result<WholeKey, AuthorizationError>
     where
         F: FnOnce() -> G,
         G: FnOnce(&Cost) + Send + 'static,
@@ -205,7 +217,12 @@ impl Standings {
     }
 
     /// Reads a long key when it is its owner's turn, and makes something of it.
-    async fn read_key<T, F, G>(&self, entry: &Arc<KeyEntry>, tell: G, make: F) -> Result<T, NoStanding>
+    async fn read_key<T, F, G>(
+        &self,
+        entry: &Arc<KeyEntry>,
+        tell: G,
+        make: F,
+    ) -> Result<T, AuthorizationError>
     where
         T: Send + 'static,
         F: FnOnce(StoredKey, Option<Holding>) -> T + Send + 'static,
@@ -222,7 +239,7 @@ impl Standings {
             }
             Ok(make(key, held))
         };
-        self.lane.run(&entry.payer(), &self.memory, read, tell).await
+        self.lane.run(&entry.principal(), &self.memory, read, tell).await
     }
 }
 
@@ -234,7 +251,7 @@ fn of_key(key: &StoredKey) -> EffectivePermission {
 /// new, and is still read.
 fn charge(texts_len: usize, budget: &mut Budget) -> Result<Option<Holding>, BudgetExceeded> {
     budget.read(texts_len)?;
-    budget.keep(texts_len.saturating_mul(STANDING_HELD_PER_BYTE).min(LONG_STANDINGS_MEMORY / 2))
+    budget.keep(texts_len.saturating_mul(ROLES_HELD_PER_BYTE).min(LONG_ROLES_MEMORY / 2))
 }
 
 /// Between two readings another key has taken its place: whoever asks once more is told what is so now.

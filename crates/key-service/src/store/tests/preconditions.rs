@@ -8,9 +8,9 @@ use tracing::Instrument as _;
 use super::{actor, key};
 use crate::audit::{Actor, ChangeAction};
 use crate::log_line::tests::Log;
-use crate::model::footing::Footing;
 use crate::model::password::{Password, PasswordHash};
 use crate::model::password_stamp::PasswordStamp;
+use crate::model::precondition::Precondition;
 use crate::model::stored_user::{UserKind, UserProfile};
 use crate::randomness::SystemRandomness;
 use crate::store::directory::users::{Account, KeysOfUser};
@@ -28,7 +28,7 @@ fn alice() -> Account {
 }
 
 fn by(kind: UserKind, username: &str, stamp: Option<PasswordStamp>) -> Actor {
-    actor().standing_on([Footing::User { kind, username: username.to_owned(), stamp }])
+    actor().depending_on([Precondition::User { kind, username: username.to_owned(), stamp }])
 }
 
 /// A store with the user alice, and the stamp of her password.
@@ -51,7 +51,7 @@ async fn makes_a_key(store: &KeyStore, actor: Actor) -> bool {
     let id = format!("k{}", store.parsed_page(latchkey_key_feed::Cursor(0), 100).await.unwrap().cursor.0);
     match store.create(key(&id), actor, NOW).await {
         Ok(()) => true,
-        Err(StoreError::ShutOut(_)) => {
+        Err(StoreError::PreconditionFailed(_)) => {
             assert!(store.find(&id).await.unwrap().is_none());
             false
         }
@@ -93,7 +93,7 @@ async fn a_reserved_user_makes_keys_while_enabled_and_with_the_same_password() {
 async fn a_key_makes_keys_until_it_is_invalidated() {
     let ScratchStore { store, place: _place } = ScratchStore::new().await;
     store.create(key("parent"), actor(), NOW).await.unwrap();
-    let parent = || actor().standing_on([Footing::Key(KeyId::try_from("parent").unwrap())]);
+    let parent = || actor().depending_on([Precondition::Key(KeyId::try_from("parent").unwrap())]);
     assert!(makes_a_key(&store, parent()).await);
     let ids = KeyFilter { ids: Some(vec!["parent".to_owned()]), ..KeyFilter::default() };
     store.invalidate(ids, actor(), NOW).await.unwrap();
@@ -107,7 +107,7 @@ async fn who_is_shut_out_takes_nothing_from_the_others_of_a_group() {
     let add = async |id: &str, actor| store.add(vec![key(id)], ChangeAction::CreateApiKey, actor, NOW).await;
     let (first, refused, last) = tokio::join!(add("a", actor()), add("b", nobody()), add("c", actor()));
     assert!(first.is_ok() && last.is_ok());
-    assert!(matches!(refused, Err(StoreError::ShutOut(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::PreconditionFailed(_))), "{refused:?}");
     assert!(store.find("b").await.unwrap().is_none());
     assert!(store.find("a").await.unwrap().is_some() && store.find("c").await.unwrap().is_some());
 }
@@ -118,10 +118,10 @@ async fn who_is_shut_out_changes_no_user_and_no_role() {
     let own = || by(UserKind::Native, "alice", Some(stamp));
     store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
     let password = store.change_password(alice(), hash("y"), own(), NOW).await;
-    assert!(matches!(password, Err(StoreError::ShutOut(_))), "{password:?}");
-    assert!(matches!(store.enable_user(alice(), own(), NOW).await, Err(StoreError::ShutOut(_))));
+    assert!(matches!(password, Err(StoreError::PreconditionFailed(_))), "{password:?}");
+    assert!(matches!(store.enable_user(alice(), own(), NOW).await, Err(StoreError::PreconditionFailed(_))));
     let role = store.put_role("r".to_owned(), RoleDescriptor::default(), own(), NOW).await;
-    assert!(matches!(role, Err(StoreError::ShutOut(_))), "{role:?}");
+    assert!(matches!(role, Err(StoreError::PreconditionFailed(_))), "{role:?}");
     let kept = store.native_user("alice").await.unwrap().unwrap();
     assert!(!kept.profile.enabled && PasswordStamp::of(&kept.password) == stamp);
 }
@@ -135,10 +135,11 @@ async fn who_is_shut_out_is_in_the_trail() {
     let ids = KeyFilter { ids: Some(vec!["parent".to_owned()]), ..KeyFilter::default() };
     store.invalidate(ids, actor(), NOW).await.unwrap();
     let (log, _guard) = Log::begin();
-    let from_there = |footing| Actor { source: "192.0.2.1".parse().ok(), ..actor().standing_on([footing]) };
+    let from_there =
+        |precondition| Actor { source: "192.0.2.1".parse().ok(), ..actor().depending_on([precondition]) };
     let kind = UserKind::Native;
-    let alice_alone = Footing::User { kind, username: "alice".to_owned(), stamp: Some(stamp) };
-    let parent = Footing::Key(KeyId::try_from("parent").unwrap());
+    let alice_alone = Precondition::User { kind, username: "alice".to_owned(), stamp: Some(stamp) };
+    let parent = Precondition::Key(KeyId::try_from("parent").unwrap());
     let span = tracing::error_span!("request", request_id = "r-1");
     async {
         // With neighbours, so that all are written together first and one by one then.
