@@ -56,8 +56,9 @@ pub struct ChangeEvent {
     pub key_ids: Vec<KeyId>,
 }
 
-/// What can be done to keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What can be done to keys. Its name, in snake case, is in the store and in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ChangeAction {
     /// The feed was given another name, so that all edges load again.
     BeginEpoch,
@@ -200,23 +201,6 @@ impl Actor {
     }
 }
 
-impl ChangeAction {
-    /// The name in the store and the log.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BeginEpoch => "begin_epoch",
-            Self::CloneApiKey => "clone_api_key",
-            Self::CreateApiKey => "create_api_key",
-            Self::GrantApiKeys => "grant_api_keys",
-            Self::ImportApiKeys => "import_api_keys",
-            Self::InvalidateApiKeys => "invalidate_api_keys",
-            Self::RemoveApiKeys => "remove_api_keys",
-            Self::UpdateApiKeys => "update_api_keys",
-        }
-    }
-}
-
 /// Writes the lines of a change that is durable.
 pub fn record_change(event: &ChangeEvent) {
     let actor = &event.actor;
@@ -225,7 +209,7 @@ pub fn record_change(event: &ChangeEvent) {
         tracing::info!(
             target: TARGET,
             at_ms = event.at.0,
-            action = event.action.as_str(),
+            action = <&'static str>::from(event.action),
             outcome = "success",
             username = actor.username,
             realm = actor.realm,

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::clock::Clock;
 use crate::feed::edges::{ClaimRefusal, EdgeRequest, EdgeRules};
 use crate::feed::propagation::RecentChanges;
-use crate::feed::register::{ClaimFailure, EdgeRegister};
+use crate::feed::register::EdgeRegister;
 use crate::feed::shared_page::SharedPage;
 use crate::feed::shared_reads::{Listener, Newness, PageRequest, SharedReads};
 use crate::quota_permits::QuotaPermits;
@@ -70,8 +70,8 @@ pub(crate) struct FollowerRequest {
 #[derive(Debug, thiserror::Error)]
 pub enum FeedRefusal {
     /// The edge may not ask under this name or instance.
-    #[error("{0}")]
-    Claim(ClaimRefusal),
+    #[error(transparent)]
+    Claim(#[from] ClaimRefusal),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -212,15 +212,6 @@ async fn note_changes(mut changes: watch::Receiver<Cursor>, recent: Arc<Mutex<Re
 /// has news, even of an empty store.
 fn has_news(page: &SharedPage, after: Cursor) -> bool {
     page.reset || page.cursor != after
-}
-
-impl From<ClaimFailure> for FeedRefusal {
-    fn from(failure: ClaimFailure) -> Self {
-        match failure {
-            ClaimFailure::Refused(refusal) => Self::Claim(refusal),
-            ClaimFailure::Store(error) => Self::Store(error),
-        }
-    }
 }
 
 #[cfg(test)]

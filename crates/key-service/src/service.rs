@@ -2,7 +2,6 @@
 
 pub(crate) mod workshop;
 
-use std::fmt;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -27,6 +26,8 @@ use crate::store::KeyStore;
 use crate::telemetry;
 
 /// What a service is made from.
+#[derive(derive_more::Debug)]
+#[debug("ServiceParts {{ settings: {settings:?}, .. }}")]
 pub struct ServiceParts {
     /// Where keys live.
     pub store: KeyStore,
@@ -49,6 +50,8 @@ pub struct ServiceParts {
 }
 
 /// A service: everything that a request may need.
+#[derive(derive_more::Debug)]
+#[debug("Service {{ settings: {settings:?}, .. }}")]
 pub struct Service {
     pub(crate) store: KeyStore,
     pub(crate) feed: Feed,
@@ -115,17 +118,5 @@ impl Service {
 
     pub(crate) fn lanes(&self) -> [&Lane; 3] {
         [&self.workshop.searches, &self.workshop.questions, self.authorization.lane()]
-    }
-}
-
-impl fmt::Debug for ServiceParts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceParts").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").field("settings", &self.settings).finish_non_exhaustive()
     }
 }

@@ -98,7 +98,7 @@ pub fn tokens_changed(action: TokenAction, count: u64) {
 
 /// Users, roles or application privileges were changed.
 pub fn directory_changed(action: DirectoryAction) {
-    counter!(DIRECTORY_CHANGES, "action" => action.as_str()).increment(1);
+    counter!(DIRECTORY_CHANGES, "action" => <&'static str>::from(action)).increment(1);
 }
 
 /// The feed answered so many rows.

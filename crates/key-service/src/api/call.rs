@@ -43,7 +43,7 @@ use crate::service::Service;
 use crate::settings::ServiceSettings;
 
 /// The service as the routes hold it: closed. An [`Allowed`] call opens it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct SharedService(Arc<Service>);
 
 /// A request of somebody who is known, whose URL and body are to be read.
@@ -349,11 +349,5 @@ impl Deref for Allowed {
 
     fn deref(&self) -> &Service {
         &self.service.0
-    }
-}
-
-impl std::fmt::Debug for SharedService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
     }
 }

@@ -18,7 +18,9 @@ pub(crate) struct DirectoryEvent {
 }
 
 /// What can be done to users, roles and application privileges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Its name, in snake case, is in the store, in the log and in the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum DirectoryAction {
     /// A user was given another password.
     ChangePassword,
@@ -48,35 +50,13 @@ pub enum DirectoryAction {
     ResetUser,
 }
 
-impl DirectoryAction {
-    /// The word that the store, the log and the metrics use.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ChangePassword => "change_password",
-            Self::DeletePrivileges => "delete_privileges",
-            Self::DeleteRole => "delete_role",
-            Self::DeleteUser => "delete_user",
-            Self::DisableUser => "disable_user",
-            Self::EnableUser => "enable_user",
-            Self::ImportPrivileges => "import_privileges",
-            Self::ImportRoles => "import_roles",
-            Self::ImportUsers => "import_users",
-            Self::PutPrivileges => "put_privileges",
-            Self::PutRole => "put_role",
-            Self::PutUser => "put_user",
-            Self::ResetUser => "reset_user",
-        }
-    }
-}
-
 /// Writes the line of a change to the directory that is durable.
 pub(crate) fn record_change(event: &DirectoryEvent) {
     let actor = &event.actor;
     tracing::info!(
         target: TARGET,
         at_ms = event.at.0,
-        action = event.action.as_str(),
+        action = <&'static str>::from(event.action),
         outcome = "success",
         username = actor.username,
         realm = actor.realm,

@@ -19,8 +19,9 @@ pub(crate) struct TokenEvent {
     pub tokens: AuditedTokens,
 }
 
-/// What can be done to tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What can be done to tokens. Its name, in snake case, is in the store and in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum TokenAction {
     /// Tokens were made.
     CreateToken,
@@ -46,26 +47,13 @@ pub(crate) struct AuditedTokens {
     pub count: u64,
 }
 
-impl TokenAction {
-    /// The word that the store and the log use.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CreateToken => "create_token",
-            Self::EndTokenFamily => "end_token_family",
-            Self::InvalidateTokens => "invalidate_tokens",
-            Self::RefreshToken => "refresh_token",
-        }
-    }
-}
-
 /// Writes the line of a change that is durable.
 pub(crate) fn record_token_change(event: &TokenEvent) {
     let TokenEvent { at, action, actor, tokens } = event;
     tracing::info!(
         target: TARGET,
         at_ms = at.0,
-        action = action.as_str(),
+        action = <&'static str>::from(action),
         outcome = "success",
         username = actor.username,
         realm = actor.realm,

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::clock::{Clock, Moment};
+use crate::feed::FeedRefusal;
 use crate::feed::edges::{
     ClaimRefusal, EdgeLedger, EdgeRequest, EdgeRules, Forgetting, Forgotten, LedgerUpdate,
 };
@@ -24,6 +25,8 @@ use crate::store::{KeyStore, StoreError};
 use crate::telemetry::edges::{change_reached_edge, claim_refused};
 
 /// What is known of the edges of one feed, in this process.
+#[derive(derive_more::Debug)]
+#[debug("EdgeRegister {{ ledger: {ledger:?}, .. }}")]
 pub(crate) struct EdgeRegister {
     pub(super) store: KeyStore,
     pub(super) clock: Arc<dyn Clock>,
@@ -70,7 +73,7 @@ impl EdgeRegister {
 
     /// Admits the request of an edge, if it may ask under its name, and makes durable that it may admit after
     /// the answer, which it gets within `wait`.
-    pub(super) async fn admit(&self, asking: &EdgeRequest, wait: Duration) -> Result<(), ClaimFailure> {
+    pub(super) async fn admit(&self, asking: &EdgeRequest, wait: Duration) -> Result<(), FeedRefusal> {
         if let Err(refusal) = self.claim(asking) {
             self.settle(asking, refusal).await?;
         }
@@ -195,7 +198,7 @@ impl EdgeRegister {
     }
 
     /// A name is free once the keys of its holders have ended. Only this function tells the ledger so.
-    async fn settle(&self, asking: &EdgeRequest, refusal: ClaimRefusal) -> Result<(), ClaimFailure> {
+    async fn settle(&self, asking: &EdgeRequest, refusal: ClaimRefusal) -> Result<(), FeedRefusal> {
         let outcome = match refusal {
             ClaimRefusal::NameTaken { holders, name } => {
                 let ended = self.ended_of(holders).await?;
@@ -205,7 +208,7 @@ impl EdgeRegister {
             refusal => Err(refusal),
         };
         if let Err(refusal) = &outcome {
-            claim_refused(refusal.reason());
+            claim_refused(refusal.into());
             self.log_refusal(asking, refusal);
         }
         Ok(outcome?)
@@ -340,25 +343,6 @@ impl EdgeRegister {
 /// A request that waits for a write, and gets its outcome.
 type Writer = oneshot::Sender<Result<(), Arc<StoreError>>>;
 
-/// Why the request of an edge was refused.
-#[derive(Debug)]
-pub(super) enum ClaimFailure {
-    Refused(ClaimRefusal),
-    Store(StoreError),
-}
-
-impl From<ClaimRefusal> for ClaimFailure {
-    fn from(refusal: ClaimRefusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<StoreError> for ClaimFailure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
 async fn keep_writing(register: Weak<EdgeRegister>, to_write: Arc<Notify>) {
     loop {
         let asked = timeout(EDGE_SWEEP_INTERVAL, to_write.notified()).await;
@@ -378,11 +362,5 @@ async fn keep_sweeping(register: Weak<EdgeRegister>) {
         ticks.tick().await;
         let Some(register) = register.upgrade() else { return };
         register.sweep().await;
-    }
-}
-
-impl std::fmt::Debug for EdgeRegister {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EdgeRegister").field("ledger", &self.ledger).finish_non_exhaustive()
     }
 }

@@ -62,7 +62,7 @@ impl Ledger for KeyLedger {
         }
         for (change, outcome) in group.iter().zip(&outcomes) {
             let ChangeEvent { action, actor, .. } = &change.event;
-            change.span.in_scope(|| failed_precondition::tell(outcome, action.as_str(), actor));
+            change.span.in_scope(|| failed_precondition::tell(outcome, action.into(), actor));
             if let Ok(Done { change: Some((_, event)), .. }) = outcome {
                 change.span.in_scope(|| audit::record_change(event));
                 telemetry::keys_changed(event.action, event.key_ids.len());

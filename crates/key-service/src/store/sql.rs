@@ -29,8 +29,6 @@ mod transaction;
 mod update;
 mod vouching;
 
-use std::fmt;
-
 use futures_util::TryStreamExt as _;
 use latchkey_key_feed::Epoch;
 use sqlx::{Pool, Postgres, Sqlite};
@@ -52,13 +50,15 @@ pub(super) use postgres::announcements::Announced;
 pub(super) use scan::{Selection, Unread};
 
 /// The connections to the database. Clones share them.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 pub(super) enum SqlStore {
+    #[debug("PostgreSQL")]
     Postgres {
         connections: Connections<Postgres>,
         /// Whether the database can tell other replicas of a change.
         notifies: bool,
     },
+    #[debug("SQLite")]
     Sqlite(Connections<Sqlite>),
 }
 
@@ -275,7 +275,7 @@ const INSERT_EVENTS: &str = "insert into audit_event
 /// The values of one event, in the order of [`INSERT_EVENTS`].
 fn event_values(event: &ChangeEvent) -> Result<[Parameter; 8], StoreError> {
     let [username, realm, api_key, run_as, source] = actor_values(&event.actor);
-    let (at, action) = (millis(event.at), event.action.as_str());
+    let (at, action) = (millis(event.at), <&'static str>::from(event.action));
     Ok([
         username,
         realm,
@@ -310,14 +310,5 @@ impl Query {
 impl<DB: sqlx::Database> Clone for Connections<DB> {
     fn clone(&self) -> Self {
         Self { writer: self.writer.clone(), readers: self.readers.clone() }
-    }
-}
-
-impl fmt::Debug for SqlStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Postgres { .. } => "PostgreSQL",
-            Self::Sqlite(_) => "SQLite",
-        })
     }
 }

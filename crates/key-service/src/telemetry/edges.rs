@@ -42,8 +42,9 @@ pub struct EdgeCounts {
     pub of_key_max: usize,
 }
 
-/// How a wait for edges ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a wait for edges ended. Its name, in snake case, is in the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum WaitOutcome {
     /// Every edge had the change.
     All,
@@ -57,19 +58,6 @@ pub enum WaitOutcome {
     Stopped,
     /// The time was over.
     TimedOut,
-}
-
-impl WaitOutcome {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Crowded => "crowded",
-            Self::NoneLive => "none_live",
-            Self::Silent => "silent",
-            Self::Stopped => "stopped",
-            Self::TimedOut => "timed_out",
-        }
-    }
 }
 
 /// The edges, as they are now.
@@ -99,7 +87,7 @@ pub fn change_reached_edge(took: Duration) {
 
 /// A request has waited for edges.
 pub fn edges_waited_for(outcome: WaitOutcome, took: Duration) {
-    counter!(WAITS, "outcome" => outcome.as_str()).increment(1);
+    counter!(WAITS, "outcome" => <&'static str>::from(outcome)).increment(1);
     histogram!(WAIT_SECONDS).record(took);
 }
 

@@ -14,8 +14,6 @@
 //!
 //! So a stolen key can add instances, a bounded number, and can acknowledge only for those that it has added.
 
-use std::fmt;
-
 use latchkey_key_feed::EdgeName;
 
 use super::{EdgeLedger, EdgeProgress, EdgeRequest};
@@ -23,10 +21,16 @@ use crate::clock::Moment;
 use crate::limits::edges::{EDGE_NAME_HOLDERS_MAX, EDGES_MAX};
 use crate::model::edge_id::{EdgeId, Holder};
 
-/// Why an edge is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why an edge is refused. Its name, in snake case, is in the metrics.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ClaimRefusal {
     /// Other credentials use the name, unless the keys of all these have ended.
+    #[error(
+        "the edge [{}] asks with another credential, of another owner: give this proxy a name of its own, or end \
+         the other key, or forget the edge",
+        name.as_str()
+    )]
     NameTaken {
         /// The name.
         name: EdgeName,
@@ -34,21 +38,15 @@ pub enum ClaimRefusal {
         holders: Vec<Holder>,
     },
     /// The ledger is full.
+    #[error("{EDGES_MAX} instances of edges are known already")]
     TooMany,
     /// The credential has as many instances as it may.
+    #[error(
+        "this credential has {0} instances of edges already, as many as edges.instances_per_key lets it: \
+         give each proxy a key of its own; if this one was stolen, invalidate it and forget its edges"
+    )]
+    #[strum(serialize = "too_many_of_key")]
     TooManyOfHolder(usize),
-}
-
-impl ClaimRefusal {
-    /// The reason, from a fixed set, for metrics.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::NameTaken { .. } => "name_taken",
-            Self::TooMany => "too_many",
-            Self::TooManyOfHolder(_) => "too_many_of_key",
-        }
-    }
 }
 
 impl EdgeLedger {
@@ -107,24 +105,3 @@ impl EdgeProgress {
         self.may_admit(now) && !self.holder_ended
     }
 }
-
-impl fmt::Display for ClaimRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NameTaken { name, .. } => write!(
-                f,
-                "the edge [{}] asks with another credential, of another owner: give this proxy a name of its own, or end \
-                 the other key, or forget the edge",
-                name.as_str()
-            ),
-            Self::TooMany => write!(f, "{EDGES_MAX} instances of edges are known already"),
-            Self::TooManyOfHolder(instances_max) => write!(
-                f,
-                "this credential has {instances_max} instances of edges already, as many as edges.instances_per_key lets it: \
-                 give each proxy a key of its own; if this one was stolen, invalidate it and forget its edges"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ClaimRefusal {}

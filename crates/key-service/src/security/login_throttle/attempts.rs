@@ -1,6 +1,5 @@
 //! Logins that have begun: each is ended when it is dropped, and logins that must wait for others wait.
 
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use latchkey_key_feed::UnixMillis;
@@ -12,6 +11,8 @@ use crate::quota_permits::QuotaPermits;
 use crate::security::login_throttle::{LoginOutcome, LoginThrottle, NotNow, TooManyFailedLogins};
 
 /// The throttle, as all requests share it.
+#[derive(derive_more::Debug)]
+#[debug("LoginAttempts {{ .. }}")]
 pub struct LoginAttempts {
     throttle: Mutex<LoginThrottle>,
     /// Wakes those who wait for others.
@@ -94,12 +95,6 @@ impl Drop for LoginAttempt<'_> {
     fn drop(&mut self) {
         self.attempts.throttle().end(self.source, self.began, self.outcome);
         self.attempts.decided.notify_waiters();
-    }
-}
-
-impl fmt::Debug for LoginAttempts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoginAttempts").finish_non_exhaustive()
     }
 }
 

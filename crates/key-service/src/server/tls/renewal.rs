@@ -5,7 +5,6 @@
 //! symbolic link. A set that cannot be used changes nothing. It is counted at every look, so that an alert
 //! can see that it lasts, and logged once.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,8 @@ use crate::settings::http_ssl::HttpSslSettings;
 use crate::telemetry;
 
 /// The certificates in use, and the files that they come from.
+#[derive(derive_more::Debug)]
+#[debug("Certificates {{ settings: {settings:?}, .. }}")]
 pub struct Certificates {
     settings: HttpSslSettings,
     clock: Arc<dyn Clock>,
@@ -137,11 +138,5 @@ impl Certificates {
             );
             self.complaint = Some(complaint);
         }
-    }
-}
-
-impl fmt::Debug for Certificates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificates").field("settings", &self.settings).finish_non_exhaustive()
     }
 }

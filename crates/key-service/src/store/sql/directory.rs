@@ -3,7 +3,6 @@
 pub(super) mod users;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
@@ -23,6 +22,8 @@ use crate::store::sql::{ChangeLock, SqlStore};
 type DirectoryChange<T> = Result<(T, Option<Recorded>), StoreError>;
 
 /// Roles as the database has them: what is JSON in them is still text.
+#[derive(derive_more::Debug)]
+#[debug("UnreadRoles")]
 pub struct UnreadRoles {
     rows: Vec<Row>,
     len: usize,
@@ -47,12 +48,6 @@ impl UnreadRoles {
 
 fn read_roles(rows: &[Row]) -> Result<RoleDescriptors, StoreError> {
     rows.iter().map(|row| Ok((row.get("name")?, row.json("descriptor")?))).collect()
-}
-
-impl fmt::Debug for UnreadRoles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UnreadRoles")
-    }
 }
 
 impl SqlStore {
@@ -91,7 +86,7 @@ impl SqlStore {
         role: &RoleDescriptor,
         event: DirectoryEvent,
     ) -> DirectoryChange<Option<Written>> {
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
         let exists = "select exists (select 1 from native_role where name = ?)";
         let exists: bool = change.fetch_one(Query::new(exists).bind(name)).await?.scalar()?;
         if !exists && rows_in(&mut change, "native_role").await? >= NATIVE_ROLES_MAX {
@@ -123,7 +118,7 @@ impl SqlStore {
         let latest: BTreeMap<PrivilegeName, &ApplicationPrivilege> =
             privileges.iter().map(|privilege| (name_of(privilege), privilege)).collect();
         let rows = latest.values().map(|privilege| privilege_values(privilege)).collect::<Result<_, _>>()?;
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
         let mut known = known_beside(&mut change, &latest).await?;
         let new = i64::try_from(latest.keys().filter(|name| !known.contains(*name)).count());
         let before = rows_in(&mut change, "application_privilege").await?;
@@ -148,7 +143,7 @@ impl SqlStore {
         let mut removal =
             Query::new("delete from application_privilege where application = ?").bind(application);
         removal.push(" and name ").push_in_texts(&stored)?.push(" returning name");
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
         let removed = change.fetch_all(removal).await?;
         let removed: HashSet<String> =
             removed.iter().map(|row| row.get("name")).collect::<Result<_, StoreError>>()?;
@@ -164,7 +159,7 @@ impl SqlStore {
         name: &str,
         event: DirectoryEvent,
     ) -> DirectoryChange<bool> {
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
         let removed = change.execute(Query::new(statement).bind(name)).await?;
         commit_if(removed > 0, change, event).await
     }
@@ -234,7 +229,7 @@ pub(super) async fn write_directory_event(
     )
     .bind_actor(&event.actor)
     .bind(millis(event.at))
-    .bind(event.action.as_str())
+    .bind(<&'static str>::from(event.action))
     .bind(json_text(&event.subjects)?);
     change.execute(statement).await.map(|_| ())
 }

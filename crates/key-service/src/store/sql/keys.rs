@@ -1,7 +1,6 @@
 //! Making, finding and ending keys.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
@@ -17,6 +16,8 @@ use crate::store::sql::{SqlStore, take_seqs, write_events};
 use crate::store::{KeyFilter, NamePattern, StoreError};
 
 /// A key as the database has it: what is JSON in it is still text.
+#[derive(derive_more::Debug)]
+#[debug("UnreadKey")]
 pub struct UnreadKey {
     row: Row,
     len: usize,
@@ -64,12 +65,6 @@ impl UnreadKey {
     /// [`StoreError`] when it is not readable.
     pub fn read(self) -> Result<StoredKey, StoreError> {
         self.row.stored_key()
-    }
-}
-
-impl fmt::Debug for UnreadKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UnreadKey")
     }
 }
 

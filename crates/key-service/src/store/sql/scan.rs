@@ -1,6 +1,5 @@
 //! Reading what is stored one after the other.
 
-use std::fmt;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
@@ -33,6 +32,8 @@ pub(in crate::store) struct Selection<T> {
 }
 
 /// A row as the database has it: what is JSON in it is still text.
+#[derive(derive_more::Debug)]
+#[debug("Unread")]
 pub(in crate::store) struct Unread<T> {
     row: Row,
     read: fn(&Row) -> Result<T, StoreError>,
@@ -120,11 +121,5 @@ impl SqlStore {
             }
         }
         Ok(())
-    }
-}
-
-impl<T> fmt::Debug for Unread<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Unread")
     }
 }

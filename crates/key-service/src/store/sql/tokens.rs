@@ -23,8 +23,7 @@ impl SqlStore {
         token: &NewToken,
         event: &TokenEvent,
     ) -> Result<bool, StoreError> {
-        let mut change =
-            self.begin_change_by(ChangeLock::Tokens, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Tokens, event.action.into(), &event.actor).await?;
         let family = match token.parent {
             None => None,
             Some(parent) => match family_of_living(&mut change, parent).await? {
@@ -56,8 +55,7 @@ impl SqlStore {
         token: &NewToken,
         event: &TokenEvent,
     ) -> Result<bool, StoreError> {
-        let mut change =
-            self.begin_change_by(ChangeLock::Tokens, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Tokens, event.action.into(), &event.actor).await?;
         let marked = Query::new(
             "update token set refreshed_at = ?, successor_seed = ?
              where token_id = ? and refreshed_at is null and refresh_invalidation is null
@@ -206,7 +204,7 @@ async fn write_token_event(change: &mut Transaction, event: &TokenEvent) -> Resu
     )
     .bind_actor(&event.actor)
     .bind(millis(event.at))
-    .bind(event.action.as_str())
+    .bind(<&'static str>::from(event.action))
     .bind(json_text(&event.tokens)?);
     change.execute(statement).await.map(|_| ())
 }

@@ -48,7 +48,7 @@ impl SqlStore {
         event: DirectoryEvent,
     ) -> DirectoryChange<Result<(Written, KeysLeft), UserRefusal>> {
         let username = &account.username;
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
         let exists = "select exists (select 1 from native_user where username = ?)";
         let exists: bool = change.fetch_one(Query::new(exists).bind(username)).await?.scalar()?;
         if !exists && password.is_none() {
@@ -93,7 +93,7 @@ impl SqlStore {
         account: &Account,
         event: DirectoryEvent,
     ) -> DirectoryChange<bool> {
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
         let done = change.execute(set_enabled(account, true)).await?;
         self.commit_account_if(done > 0, change, event, Ended::default()).await
     }
@@ -131,7 +131,7 @@ impl SqlStore {
         account: &Account,
         event: DirectoryEvent,
     ) -> DirectoryChange<bool> {
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
         let done = change.execute(statement).await?;
         let mut ended = Ended::default();
         if done > 0 {
@@ -148,7 +148,7 @@ impl SqlStore {
         keys: KeysOfUser,
         event: DirectoryEvent,
     ) -> DirectoryChange<Option<KeysLeft>> {
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.as_str(), &event.actor).await?;
+        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
         if change.execute(statement).await? == 0 {
             return Ok((None, None));
         }
