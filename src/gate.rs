@@ -22,7 +22,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use latchkey_key_feed::{KeyId, Salt, SecretDigest, Standing, UnixMillis, header_value};
+use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis, header_value, is_expired};
 
 use crate::clock::Moment;
 use crate::config::{Authentication, StalenessLimits};
@@ -208,7 +208,7 @@ impl<R: TableRecord> VerifiedRecord<R> {
         if !record.digest().matches(record.salt(), &credential.secret) {
             return Err(unauthentic(Unauthenticated::SecretWrong));
         }
-        if Standing::of(record.expiration(), now) == Standing::Expired {
+        if is_expired(record.expiration(), now) {
             return Err(unauthentic(Unauthenticated::KeyExpired));
         }
         match record.texts() {

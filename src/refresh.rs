@@ -31,7 +31,6 @@
 mod answering;
 mod back_off;
 mod departure;
-
 mod housekeeping;
 mod instance;
 mod lease;
@@ -49,9 +48,10 @@ use latchkey_key_feed::MonotonicMillis;
 
 use crate::clock::Moment;
 use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, FIRST_FOLLOWERS, IDLE_FIRST_MS, LEASE_MS};
-use crate::table::{Changes, LiveFeed, WriteError};
+use crate::table::{Changes, FeedTable as _, LiveFeed, WriteError};
 
 use replication::{Load, LoadEnd, Replication};
+use sink::Live;
 
 pub use departure::Departure;
 pub use housekeeping::Housekeeping;
@@ -116,7 +116,7 @@ enum State<K: FeedSink> {
     Polling { call: CallId, until: MonotonicMillis, call_end: Moment, replication: Replication<K> },
     BackingOff { until: MonotonicMillis, replication: Replication<K> },
     LayingOut { load: Load<K>, end: LoadEnd },
-    Sweeping { live: K::Live },
+    Sweeping { live: Live<K> },
 }
 
 impl<K: FeedSink> Follower<K> {
@@ -245,7 +245,7 @@ impl<K: FeedSink> Follower<K> {
         self.failures = failures;
         self.took_as = self.candidate;
         step.notes.push(Note::BeganFollowing);
-        match self.sink.live() {
+        match self.sink.table().live() {
             None => self.load(LoadReason::NoTable, now, step),
             Some(live) if !live.is_swept() => self.state = State::Sweeping { live },
             Some(live) => self.ask(Replication::Following { live, confirmed: false }, step),
@@ -285,11 +285,13 @@ impl<K: FeedSink> Follower<K> {
             return Some(replication);
         };
         let Some(unread) = load.unread.take() else { return Some(replication) };
-        match self.sink.read(&unread.bytes, unread.after) {
-            Ok((_, changes)) => match self.sink.collect(&mut load.build, note_set_aside(&changes, step)) {
-                Ok(()) => return Some(replication),
-                lost => self.go_on_after(lost, now, step),
-            },
+        match self.sink.table().read(&unread.bytes, unread.after) {
+            Ok((_, changes)) => {
+                match self.sink.table().collect(&mut load.build, note_set_aside(&changes, step)) {
+                    Ok(()) => return Some(replication),
+                    lost => self.go_on_after(lost, now, step),
+                }
+            }
             Err(invalid) => {
                 *cursor = unread.after;
                 self.fail(PollFailure::Invalid(invalid), replication, now, jitter, step);
@@ -315,7 +317,7 @@ impl<K: FeedSink> Follower<K> {
                     Ok(next) => return self.ask(next, step),
                     Err(replication) => replication,
                 };
-                self.sink.read(bytes, replication.cursor()).map_err(PollFailure::Invalid)
+                self.sink.table().read(bytes, replication.cursor()).map_err(PollFailure::Invalid)
             }
         };
         let (page, changes) = match page {

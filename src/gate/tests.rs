@@ -6,7 +6,7 @@ use latchkey_key_feed::{Cursor, Epoch, FeedRow, MonotonicMillis};
 use super::*;
 use crate::headers::HeaderPairs;
 use crate::table::sample_keys::{build, key, live, refreshed_at, removed, shape};
-use crate::table::{FeedIdentity, PagedRecord, SharedNames, TableReader, TableWriter};
+use crate::table::{FeedIdentity, FeedTable as _, PagedRecord, SharedNames, TableReader, TableWriter};
 use crate::testing::FakeSharedData;
 
 /// The clocks are far apart, so that whoever mixes them up is found.

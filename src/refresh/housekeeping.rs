@@ -7,7 +7,9 @@
 use latchkey_key_feed::MonotonicMillis;
 
 use crate::limits::{TABLE_LOOK_MS, TABLE_SILENT_LOOKS};
-use crate::table::{Clearing, Directory, Progress, SharedNames, SharedStore, TableIdentity, TableWriter};
+use crate::table::{
+    Clearing, Directory, FeedTable as _, Progress, SharedNames, SharedStore, TableIdentity, TableWriter,
+};
 
 /// The housekeeping of one plugin.
 pub struct Housekeeping<S> {

@@ -9,7 +9,7 @@
 //! the last, and the goodbye is never said, which is safe.
 
 use crate::limits::SWAP_TRIES_MAX;
-use crate::table::{EntryName, SharedNames, SharedStore, TableEntry};
+use crate::table::{EntryName, SharedNames, SharedStore, TableEntry, Unread};
 
 /// The entry, seen by one plugin.
 #[derive(Clone)]
@@ -96,19 +96,14 @@ impl<S: SharedStore> Register<S> {
 
 impl RegisterEntry {
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (number, rest) = bytes.split_first_chunk::<8>()?;
-        let (plugins, rest) = rest.split_first_chunk::<4>()?;
-        let (refuse_after_ms, _) = rest.split_first_chunk::<8>()?;
-        Some(Self {
-            number: u64::from_le_bytes(*number),
-            plugins: u32::from_le_bytes(*plugins),
-            refuse_after_ms: u64::from_le_bytes(*refuse_after_ms),
-        })
+        let mut unread = Unread(bytes);
+        let (number, plugins) = (unread.u64()?, unread.u32()?);
+        Some(Self { number, plugins, refuse_after_ms: unread.u64()? })
     }
 
     fn encode(self) -> Vec<u8> {
-        let fields = self.number.to_le_bytes().into_iter().chain(self.plugins.to_le_bytes());
-        fields.chain(self.refuse_after_ms.to_le_bytes()).collect()
+        let Self { number, plugins, refuse_after_ms } = self;
+        [&number.to_le_bytes()[..], &plugins.to_le_bytes(), &refuse_after_ms.to_le_bytes()].concat()
     }
 }
 

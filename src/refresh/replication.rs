@@ -5,21 +5,21 @@ use std::time::Duration;
 use latchkey_key_feed::{Cursor, Epoch, FeedHead};
 
 use super::poll::FeedEndpoint;
-use super::sink::FeedSink;
+use super::sink::{Build, FeedSink, Live};
 use crate::table::{LiveFeed, Refresh};
 
 /// What the answers are read into.
 pub(super) enum Replication<K: FeedSink> {
     /// The live table. A confirmed one waits for changes; an unconfirmed one asks first whether it is
     /// current.
-    Following { live: K::Live, confirmed: bool },
+    Following { live: Live<K>, confirmed: bool },
     /// A generation being built; the first page, which tells the size, begins it.
     Loading { load: Option<Load<K>>, cursor: Cursor },
 }
 
 /// A load as it was begun.
 pub(super) struct Load<K: FeedSink> {
-    pub(super) build: K::Load,
+    pub(super) build: Build<K>,
     pub(super) epoch: Epoch,
     /// What the service had forgotten by then.
     pub(super) purged: Cursor,
@@ -44,7 +44,7 @@ pub(super) struct LoadEnd {
 }
 
 impl<K: FeedSink> Load<K> {
-    pub(super) fn begun(build: K::Load, first: &FeedHead) -> Self {
+    pub(super) fn begun(build: Build<K>, first: &FeedHead) -> Self {
         Self { build, epoch: first.epoch.clone(), purged: first.purged, unread: None }
     }
 }

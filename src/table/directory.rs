@@ -5,6 +5,7 @@
 
 use latchkey_key_feed::MonotonicMillis;
 
+use super::bytes::Unread;
 use super::entry_name::EntryName;
 use super::shared_store::{SharedStore, TableIdentity, Version};
 use crate::limits::{SWAP_TRIES_MAX, TABLES_MAX};
@@ -84,10 +85,9 @@ impl<S: SharedStore> Directory<S> {
 
 impl ListedTable {
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (table, rest) = bytes.split_first_chunk::<8>()?;
-        let (heartbeat, _) = rest.split_first_chunk::<8>()?;
-        let heartbeat = MonotonicMillis(u64::from_le_bytes(*heartbeat));
-        Some(Self { table: TableIdentity::from_bytes(*table), heartbeat })
+        let mut unread = Unread(bytes);
+        let table = TableIdentity::from_bytes(unread.array()?);
+        Some(Self { table, heartbeat: MonotonicMillis(unread.u64()?) })
     }
 
     fn encode(&self) -> impl Iterator<Item = u8> + use<> {

@@ -17,10 +17,10 @@ pub(super) struct PageCache {
     seen: Option<Stamp>,
     /// Changes with every stamp that is seen: pages of another round are forgotten.
     round: u64,
-    places: Vec<Option<Kept>>,
+    pages: Vec<Option<CachedPage>>,
 }
 
-struct Kept {
+struct CachedPage {
     round: u64,
     index: u32,
     page: Rc<Page>,
@@ -42,7 +42,7 @@ impl PageCache {
 
     /// The page of that index, if it is kept.
     pub(super) fn get(&self, index: u32) -> Option<Rc<Page>> {
-        let kept = self.places.get(place_of(index))?.as_ref()?;
+        let kept = self.pages.get(position_of(index))?.as_ref()?;
         (kept.index == index && kept.round == self.round).then(|| Rc::clone(&kept.page))
     }
 
@@ -51,16 +51,16 @@ impl PageCache {
         if page.len() > CACHED_PAGE_LEN_MAX {
             return;
         }
-        if self.places.is_empty() {
-            self.places.resize_with(CACHED_PAGES_MAX, || None);
+        if self.pages.is_empty() {
+            self.pages.resize_with(CACHED_PAGES_MAX, || None);
         }
-        if let Some(place) = self.places.get_mut(place_of(index)) {
-            *place = Some(Kept { round: self.round, index, page: Rc::clone(page) });
+        if let Some(place) = self.pages.get_mut(position_of(index)) {
+            *place = Some(CachedPage { round: self.round, index, page: Rc::clone(page) });
         }
     }
 }
 
-fn place_of(index: u32) -> usize {
+fn position_of(index: u32) -> usize {
     index as usize % CACHED_PAGES_MAX
 }
 

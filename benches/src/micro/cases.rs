@@ -15,8 +15,8 @@ use latchkey_filter::gate::{self, Verdict, WaitingTime};
 use latchkey_filter::headers::HeaderPairs;
 use latchkey_filter::identity::IdentityHeaders;
 use latchkey_filter::table::{
-    Changes, FeedIdentity, KeyTable as _, Progress, RecordShape, Refresh, SharedNames, TableReader,
-    TableWriter,
+    Changes, FeedIdentity, FeedTable as _, KeyTable as _, Progress, RecordShape, Refresh, SharedNames,
+    TableReader, TableWriter,
 };
 use latchkey_filter::testing::FakeSharedData;
 use latchkey_key_feed::{

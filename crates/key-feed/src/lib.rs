@@ -16,10 +16,8 @@ pub mod header_value;
 mod key_id;
 mod key_record;
 pub mod limits;
-mod monotonic_millis;
+mod millis;
 mod secret;
-mod unix_millis;
-mod whole_millis;
 
 pub use edge_instance::{EdgeInstance, InvalidEdgeInstance};
 pub use edge_name::{EdgeName, InvalidEdgeName};
@@ -32,8 +30,6 @@ pub use feed_request::{
     AskingEdge, FeedParameters, FeedRequest, InvalidFeedRequest, QueryText, UnreadableParameter,
 };
 pub use key_id::{InvalidKeyId, KeyId};
-pub use key_record::{KeyRecord, Owner, Standing};
-pub use monotonic_millis::MonotonicMillis;
+pub use key_record::{KeyRecord, Owner, is_expired};
+pub use millis::{MonotonicMillis, UnixMillis, whole_millis};
 pub use secret::{InvalidSecretDigest, KeySecret, Salt, SecretDigest};
-pub use unix_millis::UnixMillis;
-pub use whole_millis::whole_millis;

@@ -11,7 +11,7 @@ use crate::refresh::{
     TableNumber, instance_of,
 };
 use crate::table::sample_keys::{key, live, removed, shape};
-use crate::table::{FeedIdentity, LiveTable, SharedNames, TableReader, TableWriter};
+use crate::table::{FeedIdentity, FeedTable as _, LiveTable, SharedNames, TableReader, TableWriter};
 use crate::testing::FakeSharedData;
 use crate::testing::{START, WALL_START};
 

@@ -23,8 +23,8 @@ use crate::refresh::{
 };
 use crate::table::sample_keys::{at, shape};
 use crate::table::{
-    Changes, FeedStanding, Found, Generation, KeyTable, LiveFeed, Progress, RecordText, Refresh, TableAge,
-    TableRecord, Texts, Unreadable, WriteError, are_texts, text_in,
+    Changes, FeedStanding, FeedTable, Found, Generation, KeyTable, LiveFeed, Progress, RecordText, Refresh,
+    TableAge, TableRecord, Texts, Unreadable, WriteError, are_texts, text_in,
 };
 use crate::testing::START;
 
@@ -109,7 +109,7 @@ impl TableRecord for FlatRecord {
     }
 
     fn text(&self, is_meant: impl Fn(&RecordText) -> bool) -> Option<&str> {
-        text_in(self.texts.as_deref()?, shape().place_of(is_meant)?)
+        text_in(self.texts.as_deref()?, shape().position_of(is_meant)?)
     }
 }
 
@@ -166,13 +166,21 @@ impl FollowerTurn for FlatTable {
 }
 
 impl FeedSink for FlatTable {
-    type Live = Flat;
-    type Clearing = ();
-    type Load = HashMap<String, Option<Rc<[u8]>>>;
+    type Table = Self;
+
+    fn table(&self) -> &Self {
+        self
+    }
 
     fn refuse_after_ms(&self) -> u64 {
         60_000
     }
+}
+
+impl FeedTable for FlatTable {
+    type Live = Flat;
+    type Clearing = ();
+    type Load = HashMap<String, Option<Rc<[u8]>>>;
 
     fn live(&self) -> Option<Flat> {
         self.0.borrow().clone()

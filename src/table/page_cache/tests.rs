@@ -7,8 +7,8 @@ use super::*;
 use crate::table::header::Generation;
 use crate::table::sample_keys::{at, build, changes, key, live, refreshed_at, removed, shape, text_of};
 use crate::table::{
-    FeedIdentity, FeedStanding, KeyTable as _, LiveTable, Progress, RecordText, SharedNames, TableReader,
-    TableWriter,
+    FeedIdentity, FeedStanding, FeedTable as _, KeyTable as _, LiveTable, Progress, RecordText, SharedNames,
+    TableReader, TableWriter,
 };
 use crate::testing::FakeSharedData;
 

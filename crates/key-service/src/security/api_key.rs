@@ -9,7 +9,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use latchkey_key_feed::limits::SALT_LEN;
-use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, Standing, UnixMillis};
+use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, UnixMillis, is_expired};
 use zeroize::Zeroizing;
 
 use crate::limits::{KEY_ID_RANDOM_LEN, KEY_SECRET_RANDOM_LEN};
@@ -164,7 +164,7 @@ pub(crate) fn verify_ended(
 }
 
 fn has_ended(key: &KeyEntry, now: UnixMillis) -> bool {
-    key.invalidation.is_some() || Standing::of(key.expiration, now) == Standing::Expired
+    key.invalidation.is_some() || is_expired(key.expiration, now)
 }
 
 /// The key that a credential proves, if `found` is the key with its id.
@@ -218,10 +218,7 @@ fn refuse_ended(
     if key.invalidation.is_some() {
         return Err(KeyRejection::Invalidated(key.id.clone()));
     }
-    match Standing::of(key.expiration, now) {
-        Standing::Active => Ok(key),
-        Standing::Expired => Err(KeyRejection::Expired(key.id.clone())),
-    }
+    if is_expired(key.expiration, now) { Err(KeyRejection::Expired(key.id.clone())) } else { Ok(key) }
 }
 
 impl KeyRejection {
