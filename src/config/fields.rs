@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use latchkey_key_feed::limits::EDGE_NAME_LEN_MAX;
+use latchkey_key_feed::format_limits::EDGE_NAME_LEN_MAX;
 
 use super::Authentication;
 use crate::identity::IdentityField;

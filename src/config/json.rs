@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hifijson::token::Lex as _;
 use hifijson::{Error, SliceLexer, value};
-use latchkey_key_feed::limits::JSON_DEPTH_MAX;
+use latchkey_key_feed::format_limits::JSON_DEPTH_MAX;
 
 use super::Problem;
 

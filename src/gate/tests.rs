@@ -1,6 +1,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use latchkey_key_feed::limits::RECORD_LEN_MAX;
+use latchkey_key_feed::format_limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, MonotonicMillis};
 
 use super::*;

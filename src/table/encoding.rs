@@ -1,6 +1,6 @@
 //! Writing pages and records: the layouts of `page.rs` and `record.rs`, from the rows of the feed.
 
-use latchkey_key_feed::limits::RECORD_LEN_MAX;
+use latchkey_key_feed::format_limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Malformed, WireKey, WireObject, WireTexts, header_value};
 
 use super::bytes::push_text;

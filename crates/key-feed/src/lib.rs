@@ -12,10 +12,10 @@ mod edge_instance;
 mod edge_name;
 mod feed_page;
 mod feed_request;
+pub mod format_limits;
 pub mod header_value;
 mod key_id;
 mod key_record;
-pub mod limits;
 mod millis;
 mod secret;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::limits::{DIGEST_LEN, SALT_LEN};
+use crate::format_limits::{DIGEST_LEN, SALT_LEN};
 
 /// The secret of a key, as a client presents it. Any bytes: an empty or a binary secret is merely a wrong
 /// one.

@@ -5,10 +5,10 @@
 //! the binary writes as JSON; inside a request each has the request's id. Neither rows nor lines ever carry a
 //! secret, a password or an `Authorization` header.
 
-pub(crate) mod directory;
-pub(crate) mod feed;
+pub(crate) mod directory_events;
+pub(crate) mod feed_events;
 pub(crate) mod operations;
-pub(crate) mod tokens;
+pub(crate) mod token_events;
 
 use latchkey_budget::{BudgetExceeded, Principal};
 use latchkey_key_feed::{KeyId, UnixMillis, whole_millis};

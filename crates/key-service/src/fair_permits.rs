@@ -12,7 +12,7 @@ use latchkey_budget::{BudgetExceeded, Principal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::limits::work::{WORK_PERMIT_WAIT_MAX, WORK_WAITING_MAX, WORK_WAITING_PER_PRINCIPAL_MAX};
+use crate::limits::work_limits::{WORK_PERMIT_WAIT_MAX, WORK_WAITING_MAX, WORK_WAITING_PER_PRINCIPAL_MAX};
 
 /// Permits for one kind of work. Clones share them.
 #[derive(Clone, Debug)]

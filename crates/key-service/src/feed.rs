@@ -6,8 +6,8 @@
 //! service stops; in the last two cases the answer is the empty page that it had read. The number of waiting
 //! requests is bounded: one more is refused, and its follower backs off.
 
+pub(crate) mod edge_ledger;
 pub(crate) mod edge_wait;
-pub(crate) mod edges;
 mod exchange;
 pub(crate) mod fleet;
 mod last_page;
@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
-use crate::feed::edges::{ClaimRefusal, EdgeRequest, EdgeRules};
+use crate::feed::edge_ledger::{ClaimRefusal, EdgeRequest, EdgeRules};
 use crate::feed::propagation::RecentChanges;
 use crate::feed::register::EdgeRegister;
 use crate::feed::shared_page::SharedPage;

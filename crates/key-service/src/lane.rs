@@ -14,7 +14,7 @@ use latchkey_budget::{
 use tokio::time::timeout;
 
 use crate::fair_permits::FairPermits;
-use crate::limits::work::WORK_WAIT_MAX;
+use crate::limits::work_limits::WORK_WAIT_MAX;
 
 /// A bounded number of threads for one kind of work.
 #[derive(Debug)]

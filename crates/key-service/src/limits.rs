@@ -1,9 +1,9 @@
 //! Every limit of the service: named, with its unit, and where the number comes from.
 
-pub mod authentication;
-pub mod edges;
-pub(crate) mod rows;
-pub(crate) mod work;
+pub mod authentication_limits;
+pub mod edge_limits;
+pub(crate) mod row_limits;
+pub(crate) mod work_limits;
 
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ pub const KEYS_LISTED_MAX: u32 = 100_000;
 /// Most bytes of keys that one listing, or one page of a search, may hold, counted as they would be written.
 /// An honest key takes some 500, so that is as much as [`KEYS_LISTED_MAX`] of them take; but the metadata of
 /// a key can be as long as a request body.
-pub const KEYS_LISTED_LEN_MAX: usize = latchkey_query::limits::HITS_LEN_MAX;
+pub const KEYS_LISTED_LEN_MAX: usize = latchkey_query::search_limits::HITS_LEN_MAX;
 
 /// Most keys that are looked up by one statement: half a second's worth of edges that come back together, in
 /// some milliseconds.
@@ -281,8 +281,9 @@ const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
 // A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.
-const _: () =
-    assert!(FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::limits::FEED_ANSWER_LEN_MAX);
+const _: () = assert!(
+    FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::format_limits::FEED_ANSWER_LEN_MAX
+);
 // At least one key fits, and what it takes while it is read.
 const _: () = assert!(KEYS_LISTED_LEN_MAX > 6 * REQUEST_BODY_LEN_MAX);
 const _: () = assert!(REQUEST_HEADERS_MAX < REQUEST_HEAD_LEN_MAX as usize);

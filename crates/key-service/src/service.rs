@@ -111,7 +111,7 @@ impl Service {
             recorded: telemetry::recorder(),
         };
         for lane in service.lanes() {
-            telemetry::work::begin_at_zero(lane.name());
+            telemetry::work_metrics::begin_at_zero(lane.name());
         }
         service
     }

@@ -9,7 +9,7 @@
 pub(crate) mod change;
 mod change_queue;
 pub(crate) mod directory;
-pub(crate) mod edges;
+pub(crate) mod edge_store;
 mod error;
 pub(crate) mod failed_precondition;
 pub(crate) mod feed_text;
@@ -39,7 +39,7 @@ use crate::limits::SIDE_CHANGES_MAX;
 use crate::model::stored_key::StoredKey;
 use crate::store::change::{Change, Changed, Verb};
 use crate::store::change_queue::ChangeQueue;
-use crate::store::edges::KnownEdges;
+use crate::store::edge_store::KnownEdges;
 use crate::store::feed_text::FeedText;
 use crate::store::ledger::{ChangeHealth, Health, KeyLedger};
 use crate::store::location::StoreLocation;

@@ -19,7 +19,7 @@ use latchkey_elastic::ErrorCause;
 use serde_json::{Map, Value};
 
 use super::SearchableKey;
-use super::limits::FIELD_NAME_LEN_MAX;
+use super::search_limits::FIELD_NAME_LEN_MAX;
 
 /// The prefix of the names of metadata fields.
 const METADATA_PREFIX: &str = "metadata.";

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::reading::FeedHead;
 use super::wire_row::WireKey;
 use super::{Cursor, Epoch};
-use crate::limits::DIGEST_LEN;
+use crate::format_limits::DIGEST_LEN;
 
 /// Bytes that a page has beside its rows, at most: eight names, an epoch, four numbers and three booleans.
 const FRAME_LEN_MAX: usize = 256;

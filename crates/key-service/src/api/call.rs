@@ -35,7 +35,7 @@ use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::routing::NoBody;
 use crate::audit::Actor;
-use crate::limits::work::LONG_BODY_LEN;
+use crate::limits::work_limits::LONG_BODY_LEN;
 use crate::security::api_key::VerifiedKey;
 use crate::security::authorization::{AuthorizationInfo, WholeKey};
 use crate::security::realm::User;

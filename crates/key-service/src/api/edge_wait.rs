@@ -11,9 +11,9 @@ use serde::Serialize;
 use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
 use crate::api::parameters::{Parameters, Refresh};
+use crate::feed::edge_ledger::{MayAdmit, Waiting};
 use crate::feed::edge_wait::EdgesReached;
-use crate::feed::edges::{MayAdmit, Waiting};
-use crate::limits::edges::{EDGE_WAIT_MAX, EDGES_MISSING_NAMED_MAX};
+use crate::limits::edge_limits::{EDGE_WAIT_MAX, EDGES_MISSING_NAMED_MAX};
 
 /// The name of the parameter.
 const WAIT_FOR_EDGES: &str = "wait_for_edges";

@@ -12,10 +12,10 @@ use crate::api::answer::{self, KnownTags};
 use crate::api::call::feed_call::{FeedCall, FormerCaller, Waiting};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
-use crate::audit::{self, feed::FeedReadEvent};
-use crate::feed::edges::{ClaimRefusal, EdgeRequest};
+use crate::audit::{self, feed_events::FeedReadEvent};
+use crate::feed::edge_ledger::{ClaimRefusal, EdgeRequest};
 use crate::feed::{FeedRefusal, FollowerRequest};
-use crate::limits::edges::EDGE_REFUSE_AFTER_MIN;
+use crate::limits::edge_limits::EDGE_REFUSE_AFTER_MIN;
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::settings::EdgeSettings;
@@ -49,7 +49,7 @@ pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response,
         return last_page(Box::new(former), &request, &known).await;
     }
     telemetry::feed_rows_served(page.rows);
-    audit::feed::record_read(&FeedReadEvent {
+    audit::feed_events::record_read(&FeedReadEvent {
         actor: &call.actor(),
         edge: edge_name(&request),
         after: request.after,
@@ -67,8 +67,8 @@ async fn last_page(
 ) -> Result<Response, ApiError> {
     let Some(page) = former.last_page(request).await? else { return Err(former.refuse()) };
     telemetry::feed_rows_served(page.rows);
-    telemetry::edges::last_page_served();
-    audit::feed::record_read(&FeedReadEvent {
+    telemetry::edge_metrics::last_page_served();
+    audit::feed_events::record_read(&FeedReadEvent {
         actor: &former.actor(),
         edge: edge_name(request),
         after: request.after,

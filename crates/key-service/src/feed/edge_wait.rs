@@ -13,11 +13,11 @@ use latchkey_key_feed::Cursor;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::feed::Feed;
-use crate::feed::edges::{MayAdmit, Waiting};
-use crate::limits::edges::{EDGE_WAIT_LOOK_INTERVAL, EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PRINCIPAL_MAX};
+use crate::feed::edge_ledger::{MayAdmit, Waiting};
+use crate::limits::edge_limits::{EDGE_WAIT_LOOK_INTERVAL, EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PRINCIPAL_MAX};
 use crate::quota_permits::{QuotaPermit, QuotaPermits};
 use crate::store::StoreError;
-use crate::telemetry::edges::{WaitOutcome, edges_waited_for};
+use crate::telemetry::edge_metrics::{WaitOutcome, edges_waited_for};
 
 /// Waiting for a change.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use latchkey_key_feed::Cursor;
 
-use crate::feed::edges::EdgeRequest;
+use crate::feed::edge_ledger::EdgeRequest;
 use crate::feed::shared_page::SharedPage;
 use crate::feed::{Feed, FeedRefusal, FollowerRequest};
 use crate::store::StoreError;

@@ -13,16 +13,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::clock::{Clock, Moment};
 use crate::feed::FeedRefusal;
-use crate::feed::edges::{
+use crate::feed::edge_ledger::{
     ClaimRefusal, EdgeLedger, EdgeRequest, EdgeRules, Forgetting, Forgotten, LedgerUpdate,
 };
 use crate::feed::propagation::RecentChanges;
-use crate::limits::edges::{
+use crate::limits::edge_limits::{
     EDGE_EXCHANGE_PAUSE, EDGE_HEARING_WAIT_MAX, EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_SWEEP_INTERVAL,
 };
 use crate::model::edge_id::{EdgeId, Holder};
 use crate::store::{KeyStore, StoreError};
-use crate::telemetry::edges::{change_reached_edge, claim_refused};
+use crate::telemetry::edge_metrics::{change_reached_edge, claim_refused};
 
 /// What is known of the edges of one feed, in this process.
 #[derive(derive_more::Debug)]

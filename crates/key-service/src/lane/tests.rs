@@ -1,7 +1,7 @@
 use std::sync::{Arc, mpsc};
 
 use super::*;
-use crate::limits::work::WORK_WAITING_PER_PRINCIPAL_MAX;
+use crate::limits::work_limits::WORK_WAITING_PER_PRINCIPAL_MAX;
 
 const BOUNDS: LaneBounds = LaneBounds {
     permits_max: 2,

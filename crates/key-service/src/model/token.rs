@@ -21,7 +21,7 @@ use sha2::Digest as _;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::limits::authentication::{REFRESH_GRACE_MAX, REFRESH_TOKEN_LIFE, TOKEN_RANDOM_LEN};
+use crate::limits::authentication_limits::{REFRESH_GRACE_MAX, REFRESH_TOKEN_LIFE, TOKEN_RANDOM_LEN};
 use crate::model::stored_token::{StoredToken, TokenClient};
 use crate::randomness::{NoRandomness, Randomness, draw};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use latchkey_key_feed::limits::SALT_LEN;
+use latchkey_key_feed::format_limits::SALT_LEN;
 use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, UnixMillis, is_expired};
 use zeroize::Zeroizing;
 

@@ -13,7 +13,7 @@ use latchkey_privileges::permission::EffectivePermission;
 use tokio::runtime::Handle;
 
 use crate::lane::{Cost, Lane, LaneBounds};
-use crate::limits::work::{
+use crate::limits::work_limits::{
     LONG_ROLES_ALLOWANCE, LONG_ROLES_MAX, LONG_ROLES_MEMORY, LONG_ROLES_PER_PRINCIPAL_MAX,
     ROLES_HELD_PER_BYTE,
 };

@@ -19,7 +19,7 @@ use jsonwebtoken::{Algorithm, Header};
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
 
-use crate::limits::authentication::JWT_LEN_MAX;
+use crate::limits::authentication_limits::JWT_LEN_MAX;
 use crate::security::credential::bearer::{BearerCredential, ClientSecret};
 use crate::security::jwt::claims::ClaimRules;
 use crate::security::jwt::key_set::{KeySet, verify};

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use latchkey_budget::Principal;
 use tokio::sync::Semaphore;
 
-use crate::limits::authentication::{PASSWORD_LEN_MAX, PASSWORDS_WAITING_MAX, PASSWORDS_WAITING_SHARE_MAX};
+use crate::limits::authentication_limits::{
+    PASSWORD_LEN_MAX, PASSWORDS_WAITING_MAX, PASSWORDS_WAITING_SHARE_MAX,
+};
 use crate::model::password::{HashingFailed, HashingMemory, Password, PasswordHash};
 use crate::model::source::{Network, Source};
 use crate::quota_permits::{QuotaPermit, QuotaPermits};

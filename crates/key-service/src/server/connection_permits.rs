@@ -20,9 +20,9 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::limits::PERMIT_LOOK_INTERVAL;
-use crate::limits::work::ANSWER_READ_WAIT_MAX;
+use crate::limits::work_limits::ANSWER_READ_WAIT_MAX;
 use crate::model::source::{AddressBlock, Network, Source};
-use crate::telemetry::connections::{self, Closed};
+use crate::telemetry::connection_metrics::{self, Closed};
 
 /// How many connections there may be.
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ impl ConnectionPermits {
                 }
                 Admission::Refused => {
                     self.0.is_awaited.store(false, Ordering::SeqCst);
-                    connections::closed(Closed::SourceLimit);
+                    connection_metrics::closed(Closed::SourceLimit);
                     tracing::debug!(%source, "a connection was closed: its source has as many as it may");
                     return None;
                 }
@@ -227,7 +227,7 @@ impl ConnectionPermit {
             // A request may have come meanwhile.
             if connection.is_closing.load(Ordering::SeqCst) {
                 let was_answered = connection.answered.load(Ordering::SeqCst) != 0;
-                connections::closed(if was_answered { Closed::Idle } else { Closed::Silent });
+                connection_metrics::closed(if was_answered { Closed::Idle } else { Closed::Silent });
                 return;
             }
         }

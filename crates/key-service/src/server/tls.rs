@@ -53,7 +53,7 @@ impl TlsServer {
 }
 
 fn note(failure: &HandshakeFailure, peer: SocketAddr) {
-    telemetry::tls::handshake_failed(failure.reason());
+    telemetry::tls_metrics::handshake_failed(failure.reason());
     tracing::debug!(%peer, reason = failure.reason(), %failure, "a TLS handshake failed");
 }
 

@@ -3,7 +3,7 @@
 use latchkey_budget::SharedMemory;
 
 use crate::lane::{Lane, LaneBounds};
-use crate::limits::work::{
+use crate::limits::work_limits::{
     BODY_MEMORY, QUESTION_ALLOWANCE, QUESTIONS_MAX, QUESTIONS_PER_PRINCIPAL_MAX, SEARCH_ALLOWANCE,
     SEARCHES_MAX, SEARCHES_PER_PRINCIPAL_MAX,
 };

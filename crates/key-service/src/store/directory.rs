@@ -13,8 +13,8 @@ use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use tracing::Instrument as _;
 
-use crate::audit::directory::{self, DirectoryAction, DirectoryEvent};
-use crate::audit::tokens::TokenEvent;
+use crate::audit::directory_events::{self, DirectoryAction, DirectoryEvent};
+use crate::audit::token_events::TokenEvent;
 use crate::audit::{self, Actor};
 use crate::store::change::Committed;
 use crate::store::sql::SqlStore;
@@ -177,7 +177,7 @@ impl KeyStore {
         if let Some(ended) = tokens {
             tokens::record(ended);
         }
-        directory::record_change(event);
+        directory_events::record_change(event);
         telemetry::directory_changed(event.action);
     }
 }

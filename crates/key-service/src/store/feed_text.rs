@@ -5,7 +5,7 @@
 
 mod withheld;
 
-use latchkey_key_feed::limits::{DIGEST_LEN, SALT_LEN};
+use latchkey_key_feed::format_limits::{DIGEST_LEN, SALT_LEN};
 use latchkey_key_feed::{Cursor, Epoch, FeedHead, KeyId, RowOutOfOrder, Salt, SecretDigest, WrittenRows};
 
 use crate::store::StoreError;

@@ -3,31 +3,31 @@
 //! Everything is written once, in the SQL that both understand. What differs is how connections are opened
 //! (`sqlite`, `postgres`), how a parameter is spelt (`query`), and the types of columns (the migrations).
 
-mod directory;
-mod edges;
-mod error;
+mod bulk_insert;
+mod directory_rows;
+mod edge_rows;
 mod export;
-mod feed;
 mod feed_batches;
+mod feed_reader;
 mod feed_rows;
 mod group;
 mod import;
-mod keys;
+mod key_rows;
 mod migrations;
 mod postgres;
 mod precondition_check;
 mod query;
-mod removal;
+mod removal_rows;
 mod row;
-mod rows;
 mod scan;
+mod sql_error;
 mod sqlite;
 #[cfg(test)]
 mod testing;
-mod tokens;
+mod token_rows;
 mod transaction;
-mod update;
-mod vouching;
+mod update_rows;
+mod vouching_backfill;
 
 use futures_util::TryStreamExt as _;
 use latchkey_key_feed::Epoch;
@@ -37,15 +37,15 @@ use crate::audit::{Actor, ChangeEvent};
 use crate::store::StoreError;
 use crate::store::change::Done;
 use crate::store::location::StoreLocation;
+use crate::store::sql::bulk_insert::insert_rows;
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, json_text, millis};
-use crate::store::sql::rows::insert_rows;
 use crate::store::sql::transaction::{Rows, Transaction, in_time};
 
-pub(crate) use directory::UnreadRoles;
-pub(crate) use edges::EdgeAnnouncements;
+pub(crate) use directory_rows::UnreadRoles;
+pub(crate) use edge_rows::EdgeAnnouncements;
 pub(super) use import::Added;
-pub(crate) use keys::UnreadKey;
+pub(crate) use key_rows::UnreadKey;
 pub(super) use postgres::announcements::Announced;
 pub(super) use scan::{Selection, Unread};
 

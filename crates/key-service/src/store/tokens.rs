@@ -8,8 +8,8 @@ use latchkey_key_feed::UnixMillis;
 use tracing::Instrument as _;
 
 use crate::audit::Actor;
-use crate::audit::tokens::{AuditedTokens, TokenAction, TokenEvent, record_token_change};
-use crate::limits::authentication::{REFRESH_TOKEN_LIFE, TOKEN_REMOVAL_INTERVAL, TOKENS_REMOVED_MAX};
+use crate::audit::token_events::{AuditedTokens, TokenAction, TokenEvent, record_token_change};
+use crate::limits::authentication_limits::{REFRESH_TOKEN_LIFE, TOKEN_REMOVAL_INTERVAL, TOKENS_REMOVED_MAX};
 use crate::model::password_stamp::PasswordStamp;
 use crate::model::stored_key::KeyOwner;
 use crate::model::stored_token::{StoredToken, TokenClient, TokenId, TokenSubject};

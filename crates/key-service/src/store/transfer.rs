@@ -10,7 +10,7 @@ use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::RoleDescriptor;
 use tokio::sync::mpsc;
 
-use crate::audit::directory::{DirectoryAction, DirectoryEvent};
+use crate::audit::directory_events::{DirectoryAction, DirectoryEvent};
 use crate::audit::{Actor, ChangeAction, ChangeEvent, operations};
 use crate::limits::{
     APPLICATION_PRIVILEGES_MAX, ENTRIES_EXPORTED_AHEAD, ENTRIES_IMPORTED_AT_ONCE_MAX, NATIVE_ROLES_MAX,

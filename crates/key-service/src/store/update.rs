@@ -187,7 +187,7 @@ impl KeyUpdate {
 
 #[cfg(test)]
 mod tests {
-    use latchkey_key_feed::limits::ROW_LEN_MAX;
+    use latchkey_key_feed::format_limits::ROW_LEN_MAX;
     use serde_json::json;
 
     use super::*;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use futures_util::future::join_all;
-use latchkey_key_service::limits::edges::EDGE_WAITERS_PER_PRINCIPAL_MAX;
+use latchkey_key_service::limits::edge_limits::EDGE_WAITERS_PER_PRINCIPAL_MAX;
 use latchkey_key_service::settings::{EdgeSettings, ServiceSettings};
 use serde_json::{Value, json};
 use tokio::sync::Notify;

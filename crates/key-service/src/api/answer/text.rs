@@ -20,7 +20,7 @@ use latchkey_budget::{Budget, Holding};
 use serde::Serialize;
 
 use crate::api::error::ApiError;
-use crate::limits::work::{ANSWER_PIECE_LEN, ANSWER_READ_WAIT_MAX};
+use crate::limits::work_limits::{ANSWER_PIECE_LEN, ANSWER_READ_WAIT_MAX};
 use crate::telemetry;
 
 /// Length of the first piece: most answers have no other.
@@ -152,7 +152,7 @@ fn look(rest: &Weak<Mutex<Rest>>, len: u64) -> Option<u64> {
     }
     rest.pieces = VecDeque::new();
     rest.is_dropped = true;
-    telemetry::work::answer_dropped();
+    telemetry::work_metrics::answer_dropped();
     None
 }
 

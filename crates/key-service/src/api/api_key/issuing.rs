@@ -15,7 +15,7 @@ use crate::api::edge_wait::EdgesAnswer;
 use crate::api::error::ApiError;
 use crate::audit::{Actor, ChangeAction};
 use crate::limits::KEY_ID_DRAWS_MAX;
-use crate::limits::work::LONG_TEXTS_LEN;
+use crate::limits::work_limits::LONG_TEXTS_LEN;
 use crate::model::realm_name::RealmName;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::randomness::Randomness;

@@ -14,7 +14,7 @@ use crate::api::call::SharedService;
 use crate::api::call::authenticated::Proven;
 use crate::api::error::{ApiError, ErrorStatus};
 use crate::api::request_context::RequestContext;
-use crate::limits::work::{BODY_HELD_PER_BYTE, LONG_BODY_LEN};
+use crate::limits::work_limits::{BODY_HELD_PER_BYTE, LONG_BODY_LEN};
 use crate::limits::{REQUEST_BODY_LEN_MAX, REQUEST_BODY_WAIT_MAX};
 
 /// A body, whole; empty when there is none.

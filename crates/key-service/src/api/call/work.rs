@@ -8,7 +8,7 @@ use crate::api::call::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::audit::{self, Actor, CostEvent};
 use crate::lane::{Cost, Lane};
-use crate::limits::work::COSTLY_SHARE;
+use crate::limits::work_limits::COSTLY_SHARE;
 use crate::security::authorization::AuthorizationError;
 use crate::service::Service;
 use crate::telemetry;
@@ -36,7 +36,7 @@ where
 pub(super) fn teller(lane: &Lane, actor: Actor, path: &str) -> impl FnOnce(&Cost) + Send + 'static + use<> {
     let (name, allowance, path) = (lane.name(), lane.allowance(), path.to_owned());
     move |cost: &Cost| {
-        telemetry::work::work_ended(name, cost);
+        telemetry::work_metrics::work_ended(name, cost);
         let event = CostEvent { actor: &actor, path: &path, lane: name, cost };
         if cost.exceeded.is_some_and(|exceeded| exceeded != BudgetExceeded::Gone) {
             audit::record_work_limit(&event);

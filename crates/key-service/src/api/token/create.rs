@@ -16,7 +16,7 @@ use crate::api::error::{ApiError, OAuthError};
 use crate::api::token::grant::{Grant, PARSER};
 use crate::api::token::{remove_dead_tokens, require_tokens};
 use crate::audit::Actor;
-use crate::limits::authentication::TOKEN_EXCHANGES_MAX;
+use crate::limits::authentication_limits::TOKEN_EXCHANGES_MAX;
 use crate::model::password_stamp::PasswordStamp;
 use crate::model::realm_name::RealmName;
 use crate::model::stored_key::KeyOwner;

@@ -6,7 +6,7 @@ use latchkey_key_feed::EdgeName;
 
 use super::*;
 use crate::clock::tests::ManualClock;
-use crate::feed::edges::EdgeRequest;
+use crate::feed::edge_ledger::EdgeRequest;
 use crate::feed::tests::RULES;
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::store::tests::ScratchStore;

@@ -8,11 +8,11 @@ use super::*;
 use crate::audit::Actor;
 use crate::clock::SystemClock;
 use crate::feed::Feed;
-use crate::feed::edges::{EdgeRequest, Forgetting, Waiting};
+use crate::feed::edge_ledger::{EdgeRequest, Forgetting, Waiting};
 use crate::feed::tests::RULES;
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::store::KeyStore;
-use crate::store::edges::{EdgeRow, EdgeTime, GoneEdge};
+use crate::store::edge_store::{EdgeRow, EdgeTime, GoneEdge};
 use crate::store::tests::ScratchStore;
 
 /// Long enough that a test which waits for it has failed.

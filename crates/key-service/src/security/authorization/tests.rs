@@ -7,7 +7,7 @@ use latchkey_privileges::role_descriptor::RoleDescriptors;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::limits::work::{LONG_TEXTS_LEN, WORK_WAITING_PER_PRINCIPAL_MAX};
+use crate::limits::work_limits::{LONG_TEXTS_LEN, WORK_WAITING_PER_PRINCIPAL_MAX};
 use crate::security::roles::Roles;
 use crate::store::tests::{ScratchStore, actor, key};
 

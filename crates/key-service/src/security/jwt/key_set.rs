@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::limits::authentication::{JWK_RSA_LEN_MAX, JWK_RSA_LEN_MIN, JWKS_KEYS_MAX};
+use crate::limits::authentication_limits::{JWK_RSA_LEN_MAX, JWK_RSA_LEN_MIN, JWKS_KEYS_MAX};
 
 /// Keys that verify signatures.
 #[derive(Clone, Debug, Default)]

@@ -21,7 +21,7 @@ use latchkey_key_feed::UnixMillis;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::limits::authentication::{
+use crate::limits::authentication_limits::{
     JWKS_FETCH_WAIT_MAX, JWKS_LEN_MAX, JWKS_REFRESH_INTERVAL, JWKS_RETRY_INTERVAL,
 };
 use crate::security::jwt::key_set::{InvalidKeySet, KeySet};

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use latchkey_key_feed::UnixMillis;
 use tokio::sync::Notify;
 
-use crate::limits::authentication::{LOGINS_WAITING_MAX, LOGINS_WAITING_PER_SOURCE_MAX};
+use crate::limits::authentication_limits::{LOGINS_WAITING_MAX, LOGINS_WAITING_PER_SOURCE_MAX};
 use crate::model::source::{Network, Source};
 use crate::quota_permits::QuotaPermits;
 use crate::security::login_throttle::{LoginOutcome, LoginThrottle, NotNow, TooManyFailedLogins};
@@ -104,7 +104,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::limits::authentication::FAILED_LOGINS_BURST;
+    use crate::limits::authentication_limits::FAILED_LOGINS_BURST;
     use crate::security::login_throttle::FailedLoginRate;
 
     const NOW: UnixMillis = UnixMillis(1_767_225_600_000);

@@ -77,12 +77,12 @@ impl Certificates {
                 self.fingerprint = fingerprint;
                 self.ends_at_s = ends_at_s;
                 self.complaint = None;
-                telemetry::tls::files_taken();
-                telemetry::tls::certificate_in_use(ends_at_s);
+                telemetry::tls_metrics::files_taken();
+                telemetry::tls_metrics::certificate_in_use(ends_at_s);
                 Look::Renewed
             }
             Err(unusable) => {
-                telemetry::tls::files_refused();
+                telemetry::tls_metrics::files_refused();
                 self.complain(unusable.to_string());
                 Look::Refused
             }
@@ -91,7 +91,7 @@ impl Certificates {
 
     /// Looks every so often, and at once when the process is told to (`SIGHUP`), for ever.
     pub async fn keep_fresh(mut self, interval: Duration, mut hang_up: Signal) {
-        telemetry::tls::certificate_in_use(self.ends_at_s);
+        telemetry::tls_metrics::certificate_in_use(self.ends_at_s);
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -6,14 +6,14 @@ use std::mem;
 use latchkey_key_feed::{Cursor, Epoch, KeyId};
 
 use crate::audit::ChangeEvent;
-use crate::audit::directory::DirectoryEvent;
+use crate::audit::directory_events::DirectoryEvent;
 use crate::limits::{ENTRIES_IMPORTED_AT_ONCE_MAX, ENTRIES_IMPORTED_LEN_MAX};
 use crate::model::stored_key::StoredKey;
 use crate::model::stored_user::{NativeUser, ReservedUser};
 use crate::store::StoreError;
-use crate::store::sql::directory::{insert_application_privilege, rows_in, write_directory_event};
-use crate::store::sql::edges::begin_knowing_edges;
-use crate::store::sql::keys::{INSERT_KEYS, key_values};
+use crate::store::sql::directory_rows::{insert_application_privilege, rows_in, write_directory_event};
+use crate::store::sql::edge_rows::begin_knowing_edges;
+use crate::store::sql::key_rows::{INSERT_KEYS, key_values};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor, json_text};
 use crate::store::sql::transaction::Transaction;

@@ -5,7 +5,7 @@ use crate::audit::Actor;
 use crate::model::password_stamp::PasswordStamp;
 use crate::model::precondition::Precondition;
 use crate::model::stored_user::UserKind;
-use crate::store::sql::directory::users::{native_user, reserved_user};
+use crate::store::sql::directory_rows::users::{native_user, reserved_user};
 use crate::store::sql::query::Query;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{ChangeLock, SqlStore};

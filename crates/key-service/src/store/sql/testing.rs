@@ -41,8 +41,8 @@ impl SqlStore {
     ) -> impl Future<Output = Result<(), StoreError>> + use<> {
         let mut change = self.begin_change(ChangeLock::Keys).await.unwrap();
         let seq = take_seqs(&mut change, 1, 1).await.unwrap();
-        let key = keys::key_values(&crate::store::tests::key(id), seq).unwrap();
-        insert_rows(&mut change, keys::INSERT_KEYS, vec![key]).await.unwrap();
+        let key = key_rows::key_values(&crate::store::tests::key(id), seq).unwrap();
+        insert_rows(&mut change, key_rows::INSERT_KEYS, vec![key]).await.unwrap();
         change.commit()
     }
 

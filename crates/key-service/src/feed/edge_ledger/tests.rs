@@ -9,8 +9,8 @@ use latchkey_key_feed::EdgeName;
 use super::*;
 use crate::clock::tests::moment;
 use crate::model::edge_id::InstanceId;
-use crate::store::edges::{EdgeRow, EdgeTime, KnownEdges};
-use crate::telemetry::edges::EdgeCounts;
+use crate::store::edge_store::{EdgeRow, EdgeTime, KnownEdges};
+use crate::telemetry::edge_metrics::EdgeCounts;
 
 const RULES: EdgeRules = EdgeRules { live_for_ms: 100, refuse_after_ms: 1_000, instances_per_key_max: 3 };
 

@@ -10,13 +10,13 @@
 
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
-use super::room::noted_after;
+use super::eviction::noted_after;
 use super::{ANSWER_MARGIN_MS, EdgeLedger, EdgeProgress, Stored};
 use crate::clock::Moment;
 use crate::limits::FEED_WAIT_MAX;
-use crate::limits::edges::{EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_ROW_WINDOW};
+use crate::limits::edge_limits::{EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_ROW_WINDOW};
 use crate::model::edge_id::EdgeId;
-use crate::store::edges::{EdgeRow, KnownEdges};
+use crate::store::edge_store::{EdgeRow, KnownEdges};
 
 /// Milliseconds of [`EDGE_ROW_WINDOW`].
 const WINDOW_MS: u64 = EDGE_ROW_WINDOW.as_secs() * 1_000;

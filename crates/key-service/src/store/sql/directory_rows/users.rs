@@ -4,8 +4,8 @@
 //! this order. So a token that is being made at the same time is ended, and a later one finds the account
 //! changed.
 
-use crate::audit::directory::DirectoryEvent;
-use crate::audit::tokens::{AuditedTokens, TokenAction, TokenEvent};
+use crate::audit::directory_events::DirectoryEvent;
+use crate::audit::token_events::{AuditedTokens, TokenAction, TokenEvent};
 use crate::audit::{ChangeAction, ChangeEvent};
 use crate::limits::NATIVE_USERS_MAX;
 use crate::model::password::PasswordHash;
@@ -13,12 +13,12 @@ use crate::model::realm_name::RealmName;
 use crate::model::stored_user::{NativeUser, ReservedUser, UserKind, UserProfile};
 use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserRefusal};
 use crate::store::directory::{Recorded, Written};
-use crate::store::sql::directory::{DirectoryChange, rows_in, write_directory_event};
+use crate::store::sql::directory_rows::{DirectoryChange, rows_in, write_directory_event};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
-use crate::store::sql::tokens::end_tokens;
+use crate::store::sql::token_rows::end_tokens;
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{ChangeLock, SqlStore, keys, write_event};
+use crate::store::sql::{ChangeLock, SqlStore, key_rows, write_event};
 use crate::store::tokens::{AskedFor, TokenSelection};
 use crate::store::{KeyFilter, StoreError};
 
@@ -261,7 +261,7 @@ async fn end_keys(
             realm: Some(realm),
             ..KeyFilter::default()
         };
-        for (cursor, id) in keys::end(change, &filter, event.at).await? {
+        for (cursor, id) in key_rows::end(change, &filter, event.at).await? {
             ended.left.cursor = Some(cursor);
             ended.left.ended.push(id);
         }

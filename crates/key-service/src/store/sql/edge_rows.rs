@@ -3,13 +3,13 @@
 use latchkey_key_feed::{EdgeName, KeyId, UnixMillis};
 use sqlx::postgres::PgListener;
 
-use crate::limits::edges::EDGES_MAX;
+use crate::limits::edge_limits::EDGES_MAX;
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::store::StoreError;
-use crate::store::edges::{EdgeRow, EdgeTime, GoneEdge, KnownEdges};
+use crate::store::edge_store::{EdgeRow, EdgeTime, GoneEdge, KnownEdges};
+use crate::store::sql::bulk_insert::upsert_rows;
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, millis};
-use crate::store::sql::rows::upsert_rows;
 use crate::store::sql::transaction::{Transaction, in_time};
 use crate::store::sql::{Connections, SqlStore, sqlite};
 

@@ -5,7 +5,7 @@ use latchkey_key_feed::{Cursor, UnixMillis};
 use super::{EdgeLedger, EdgeProgress, EdgeState};
 use crate::clock::Moment;
 use crate::model::edge_id::{EdgeId, Holder};
-use crate::telemetry::edges::EdgeCounts;
+use crate::telemetry::edge_metrics::EdgeCounts;
 
 /// An instance in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 //!
 //! ```toml
 //! [xpack.security.authc.realms.native.native]   # type, then name
-//! order = 1                                      # lower is asked first; realms that are not mentioned come before
-//! enabled = true                                 # off: the realm is not asked
+//! order = 1 # lower is asked first; realms that are not mentioned come before enabled = true # off: the
+//! realm is not asked
 //!
 //! [xpack.security.authc.anonymous]
 //! username = "_anonymous"
@@ -20,7 +20,7 @@ use crate::security::anonymous::{ANONYMOUS_USERNAME, AnonymousAccess};
 use crate::security::jwt::JwtRealmSettings;
 use crate::security::realm::ELASTIC;
 use crate::settings::section::Section;
-use crate::settings::{TokenSettings, jwt, tokens};
+use crate::settings::{TokenSettings, jwt, token_settings};
 use crate::store::removal::RemovalPolicy;
 
 /// A realm as it is configured.
@@ -48,7 +48,7 @@ pub(super) fn read(mut authc: Section<'_>, speaks_tls: bool) -> AuthenticationSe
     let api_keys = api_key.flag("enabled").unwrap_or(true);
     let removal = removal(&mut api_key, RemovalPolicy::default());
     api_key.end();
-    let tokens = tokens::read(authc.section("token"), speaks_tls);
+    let tokens = token_settings::read(authc.section("token"), speaks_tls);
     let mut section = authc.section("realms");
     let jwt_realms = jwt::read(section.sections("jwt"));
     let realms = realms(&mut section);

@@ -2,7 +2,7 @@
 
 use latchkey_key_feed::UnixMillis;
 
-use crate::limits::authentication::REFRESH_TOKEN_LIFE;
+use crate::limits::authentication_limits::REFRESH_TOKEN_LIFE;
 use crate::model::stored_token::TokenId;
 use crate::store::StoreError;
 use crate::store::sql::query::Query;

@@ -9,7 +9,7 @@ use futures_util::TryStreamExt as _;
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use latchkey_privileges::vouching::Vouching;
 
-use crate::limits::rows::KEYS_DECIDED_AT_ONCE_MAX;
+use crate::limits::row_limits::KEYS_DECIDED_AT_ONCE_MAX;
 use crate::store::StoreError;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text};

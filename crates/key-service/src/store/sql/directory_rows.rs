@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, HashSet};
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 
-use crate::audit::directory::DirectoryEvent;
-use crate::limits::work::LONG_TEXTS_LEN;
+use crate::audit::directory_events::DirectoryEvent;
+use crate::limits::work_limits::LONG_TEXTS_LEN;
 use crate::limits::{APPLICATION_PRIVILEGES_MAX, NATIVE_ROLES_MAX};
 use crate::store::StoreError;
 use crate::store::directory::{Recorded, Written};
+use crate::store::sql::bulk_insert::upsert_rows;
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, json_text, millis};
-use crate::store::sql::rows::upsert_rows;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{ChangeLock, SqlStore};
 

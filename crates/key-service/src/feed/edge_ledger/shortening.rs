@@ -7,8 +7,8 @@ use latchkey_key_feed::UnixMillis;
 
 use super::{EdgeLedger, EdgeProgress};
 use crate::clock::Moment;
-use crate::limits::edges::{EDGE_ROW_WINDOW, EDGE_TIMES_NOTED_AT_ONCE_MAX};
-use crate::store::edges::EdgeTime;
+use crate::limits::edge_limits::{EDGE_ROW_WINDOW, EDGE_TIMES_NOTED_AT_ONCE_MAX};
+use crate::store::edge_store::EdgeTime;
 
 /// How much longer than needed a time in the store may be.
 const EXCESS_MS_MAX: u64 = EDGE_ROW_WINDOW.as_secs() * 1_000 / 2;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use latchkey_elastic::TimeValue;
 
-use crate::limits::authentication::{
+use crate::limits::authentication_limits::{
     ACCESS_TOKEN_LIFE_DEFAULT, ACCESS_TOKEN_LIFE_MAX, ACCESS_TOKEN_LIFE_MIN,
 };
 use crate::settings::section::Section;

@@ -18,7 +18,7 @@ use latchkey_key_feed::EdgeName;
 
 use super::{EdgeLedger, EdgeProgress, EdgeRequest};
 use crate::clock::Moment;
-use crate::limits::edges::{EDGE_NAME_HOLDERS_MAX, EDGES_MAX};
+use crate::limits::edge_limits::{EDGE_NAME_HOLDERS_MAX, EDGES_MAX};
 use crate::model::edge_id::{EdgeId, Holder};
 
 /// Why an edge is refused. Its name, in snake case, is in the metrics.

@@ -3,7 +3,7 @@
 use latchkey_key_feed::EdgeName;
 
 use super::EdgeLedger;
-use super::room::noted_after;
+use super::eviction::noted_after;
 use crate::clock::Moment;
 use crate::model::edge_id::{EdgeId, Holder};
 

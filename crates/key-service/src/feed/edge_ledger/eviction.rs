@@ -1,4 +1,4 @@
-//! Room in the ledger: how many instances of each credential are kept, and which of them are evicted first.
+//! Eviction: how many instances of each credential are kept, and which of them are evicted first.
 //!
 //! An instance that can admit no more is kept for a day, so that it is listed. It counts like the others:
 //! otherwise the holder of one stolen key could fill the ledger with instances of a short `refuse_after`. But
@@ -12,9 +12,9 @@ use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 
 use super::{ClaimRefusal, EdgeLedger, EdgeProgress};
 use crate::clock::Moment;
-use crate::limits::edges::{EDGE_REFUSAL_LOG_INTERVAL, EDGES_DROPPED_AT_ONCE_MAX, EDGES_MAX};
+use crate::limits::edge_limits::{EDGE_REFUSAL_LOG_INTERVAL, EDGES_DROPPED_AT_ONCE_MAX, EDGES_MAX};
 use crate::model::edge_id::{EdgeId, Holder};
-use crate::store::edges::{EdgeRow, GoneEdge};
+use crate::store::edge_store::{EdgeRow, GoneEdge};
 
 /// What is remembered of one credential.
 #[derive(Debug, Default)]

@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::api::answer;
 use crate::api::call::{Incoming, Parsed};
 use crate::api::error::ApiError;
-use crate::audit::feed::{EdgesForgottenEvent, record_forgotten};
-use crate::feed::edges::{EdgeState, EdgeStatus, Forgetting};
+use crate::audit::feed_events::{EdgesForgottenEvent, record_forgotten};
+use crate::feed::edge_ledger::{EdgeState, EdgeStatus, Forgetting};
 use crate::feed::fleet::Fleet;
 
 #[derive(Serialize)]

@@ -4,7 +4,7 @@ mod selection;
 
 use latchkey_key_feed::{KeyId, UnixMillis};
 
-use crate::audit::tokens::TokenEvent;
+use crate::audit::token_events::TokenEvent;
 use crate::model::password_stamp::PasswordStamp;
 use crate::model::stored_key::KeyOwner;
 use crate::model::stored_token::{StoredToken, TokenClient, TokenId, TokenSubject};
@@ -12,7 +12,7 @@ use crate::model::token::SuccessorSeed;
 use crate::store::StoreError;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
-use crate::store::sql::tokens::selection::selected;
+use crate::store::sql::token_rows::selection::selected;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{ChangeLock, SqlStore};
 use crate::store::tokens::{NewToken, TokenInvalidation, TokenSelection};

@@ -15,10 +15,10 @@
 //! two times are known for one instance, the later one counts.
 
 mod claim;
+mod eviction;
 mod leaving;
 mod listing;
 mod missing;
-mod room;
 mod shortening;
 mod stored;
 
@@ -28,18 +28,18 @@ use std::sync::Weak;
 use latchkey_key_feed::{Cursor, Epoch, MonotonicMillis, UnixMillis};
 
 use crate::clock::Moment;
-use crate::limits::edges::{EDGE_ANSWER_MARGIN, EDGE_SIGHT_INTERVAL};
+use crate::limits::edge_limits::{EDGE_ANSWER_MARGIN, EDGE_SIGHT_INTERVAL};
 use crate::model::edge_id::{EdgeId, Holder};
-use crate::store::edges::GoneEdge;
+use crate::store::edge_store::GoneEdge;
 
-use room::{HolderInstances, noted_after};
+use eviction::{HolderInstances, noted_after};
 
 pub(crate) use claim::ClaimRefusal;
 pub(crate) use leaving::{Forgetting, Forgotten};
 pub(crate) use listing::EdgeStatus;
 pub(crate) use missing::{MayAdmit, Missing, Waiting};
 
-/// What is known of each instance; at most [`crate::limits::edges::EDGES_MAX`] of them.
+/// What is known of each instance; at most [`crate::limits::edge_limits::EDGES_MAX`] of them.
 #[derive(Debug)]
 pub(crate) struct EdgeLedger {
     epoch: Epoch,
