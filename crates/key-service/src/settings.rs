@@ -179,12 +179,8 @@ impl Settings {
 }
 
 fn listen(root: &mut Section<'_>) -> Option<SocketAddr> {
-    let text = root.text("listen")?;
-    let address = text.parse().ok();
-    if address.is_none() {
-        root.problem("listen", "must be an address and a port, such as 127.0.0.1:9200");
-    }
-    address
+    let belongs = "must be an address and a port, such as 127.0.0.1:9200";
+    root.parsed("listen", belongs, |text| text.parse().ok())
 }
 
 /// A file or directory that must be said, if not by its own flag. Without either the problem is noted, and

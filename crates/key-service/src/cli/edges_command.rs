@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
-use crate::cli::report::{Report, Table, date, harmless};
+use crate::cli::report::{Report, Table, date, harmless, items, number, text};
 use crate::cli::service_client::{ServiceClient, path};
 
 #[derive(Debug, Args)]
@@ -78,10 +78,7 @@ fn forget_edges(
 /// Fails if no edge of this name is listed, not even as gone: then it is probably misspelt.
 fn require_known(service: &ServiceClient, name: &str) -> Result<(), CommandFailed> {
     let fleet = service.ask(Method::GET, &path(&["_latchkey", "edges"]), None)?.json;
-    let edges = fleet.get("edges").and_then(Value::as_array);
-    let is_known =
-        edges.into_iter().flatten().any(|edge| edge.get("name").and_then(Value::as_str) == Some(name));
-    if is_known {
+    if items(&fleet, "edges").iter().any(|edge| text(edge, "name") == *name) {
         return Ok(());
     }
     Err(CommandFailed::new(format!(
@@ -92,8 +89,8 @@ fn require_known(service: &ServiceClient, name: &str) -> Result<(), CommandFaile
 
 fn told(fleet: &Value) -> String {
     let mut table = Table::new(&["NAME", "INSTANCE", "CURSOR", "LAG", "LAST SEEN", "STATE"]);
-    for edge in fleet.get("edges").and_then(Value::as_array).into_iter().flatten() {
-        let text = |field: &str| edge.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    for edge in items(fleet, "edges") {
+        let text = |field| text(edge, field);
         let until = edge.get("until").and_then(Value::as_u64);
         table.row([
             text("name"),
@@ -119,10 +116,6 @@ fn told(fleet: &Value) -> String {
         text.push_str("There may be edges of which the service does not know.\n");
     }
     text
-}
-
-fn number(object: &Value, field: &str) -> u64 {
-    object.get(field).and_then(Value::as_u64).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -70,12 +70,10 @@ fn removal(api_key: &mut Section<'_>, defaults: RemovalPolicy) -> RemovalPolicy 
 
 /// A duration as Elasticsearch writes them.
 fn duration(section: &mut Section<'_>, field: &'static str) -> Option<Duration> {
-    let text = section.text(field)?;
-    let duration = TimeValue::parse(text, field).ok().filter(|_| !text.trim_start().starts_with('-'));
-    if duration.is_none() {
-        section.problem(field, "must be a duration, such as 24h");
-    }
-    duration.map(TimeValue::to_duration)
+    section.parsed(field, "must be a duration, such as 24h", |text| {
+        let duration = TimeValue::parse(text, field).ok().filter(|_| !text.trim_start().starts_with('-'));
+        duration.map(TimeValue::to_duration)
+    })
 }
 
 fn realms(section: &mut Section<'_>) -> Vec<RealmName> {

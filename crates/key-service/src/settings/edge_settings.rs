@@ -57,65 +57,31 @@ pub(super) fn read(mut section: Section<'_>) -> EdgeSettings {
     let defaults = EdgeSettings::default();
     let refuse_after = "must be a duration from 1s to 365d, such as 1h";
     let settings = EdgeSettings {
-        live_for: duration(
-            &mut section,
-            "live_for",
-            defaults.live_for,
-            live_for,
-            "must be a duration above 60s and up to 365d, such as 90s",
-        ),
-        refuse_after_default: duration(
-            &mut section,
-            "refuse_after_default",
-            defaults.refuse_after_default,
-            refuse_after_of,
-            refuse_after,
-        ),
-        refuse_after_max: duration(
-            &mut section,
-            "refuse_after_max",
-            defaults.refuse_after_max,
-            refuse_after_of,
-            refuse_after,
-        ),
-        instances_per_key: instances_per_key(&mut section),
-        refresh_waits_for: duration(
-            &mut section,
-            "refresh_waits_for",
-            defaults.refresh_waits_for,
-            refresh_waits_for,
-            "must be a duration of at most 60s, such as 5s; 0 is not to wait",
-        ),
+        live_for: section
+            .parsed("live_for", "must be a duration above 60s and up to 365d, such as 90s", live_for)
+            .unwrap_or(defaults.live_for),
+        refuse_after_default: section
+            .parsed("refuse_after_default", refuse_after, refuse_after_of)
+            .unwrap_or(defaults.refuse_after_default),
+        refuse_after_max: section
+            .parsed("refuse_after_max", refuse_after, refuse_after_of)
+            .unwrap_or(defaults.refuse_after_max),
+        instances_per_key: section
+            .number("instances_per_key", 1..=EDGES_MAX)
+            .unwrap_or(defaults.instances_per_key),
+        refresh_waits_for: section
+            .parsed(
+                "refresh_waits_for",
+                "must be a duration of at most 60s, such as 5s; 0 is not to wait",
+                refresh_waits_for,
+            )
+            .unwrap_or(defaults.refresh_waits_for),
     };
     if settings.refuse_after_default > settings.refuse_after_max {
         section.problem("refuse_after_default", "must not be longer than refuse_after_max");
     }
     section.end();
     settings
-}
-
-fn duration(
-    section: &mut Section<'_>,
-    name: &'static str,
-    default: Duration,
-    read: fn(&str) -> Option<Duration>,
-    belongs: &str,
-) -> Duration {
-    let Some(text) = section.text(name) else { return default };
-    read(text).unwrap_or_else(|| {
-        section.problem(name, belongs);
-        default
-    })
-}
-
-fn instances_per_key(section: &mut Section<'_>) -> usize {
-    const FIELD: &str = "instances_per_key";
-    let Some(number) = section.integer(FIELD) else { return EDGE_INSTANCES_PER_KEY_DEFAULT };
-    let number = usize::try_from(number).ok().filter(|number| (1..=EDGES_MAX).contains(number));
-    number.unwrap_or_else(|| {
-        section.problem(FIELD, format!("must be from 1 to {EDGES_MAX}"));
-        EDGE_INSTANCES_PER_KEY_DEFAULT
-    })
 }
 
 fn live_for(text: &str) -> Option<Duration> {

@@ -182,12 +182,11 @@ fn claims(section: &mut Section<'_>, token_type: TokenType) -> Option<ClaimRules
 
 fn clock_skew(section: &mut Section<'_>) -> Duration {
     const FIELD: &str = "allowed_clock_skew";
-    let Some(text) = section.text(FIELD) else { return JWT_CLOCK_SKEW_DEFAULT };
-    let skew = TimeValue::parse(text, FIELD).ok().map(TimeValue::to_duration);
-    skew.filter(|skew| *skew <= JWT_CLOCK_SKEW_MAX).unwrap_or_else(|| {
-        section.problem(FIELD, "must be a duration of at most 1h, such as 60s");
-        JWT_CLOCK_SKEW_DEFAULT
-    })
+    let skew = section.parsed(FIELD, "must be a duration of at most 1h, such as 60s", |text| {
+        let skew = TimeValue::parse(text, FIELD).ok()?.to_duration();
+        (skew <= JWT_CLOCK_SKEW_MAX).then_some(skew)
+    });
+    skew.unwrap_or(JWT_CLOCK_SKEW_DEFAULT)
 }
 
 #[cfg(test)]

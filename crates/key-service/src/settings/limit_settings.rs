@@ -15,6 +15,8 @@ use crate::model::source::AddressBlock;
 use crate::security::login_throttle::FailedLoginRate;
 use crate::settings::section::Section;
 
+const MEGABYTE: usize = 1024 * 1024;
+
 /// What a client may do how often, and who tells which client it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitSettings {
@@ -59,48 +61,22 @@ fn share_of_a_source(connections: u32) -> u32 {
 }
 
 pub(super) fn read(mut section: Section<'_>) -> LimitSettings {
-    let connections = connections(&mut section, "connections").unwrap_or(CONNECTIONS_DEFAULT);
-    let connections_per_source = self::connections(&mut section, "connections_per_source");
+    let connections = section.number("connections", 1..=CONNECTIONS_MAX).unwrap_or(CONNECTIONS_DEFAULT);
+    let connections_per_source = section.number("connections_per_source", 1..=CONNECTIONS_MAX);
     let connections_per_source = connections_per_source.unwrap_or(share_of_a_source(connections));
-    let answer_memory = answer_memory(&mut section);
+    let megabytes = ANSWER_MEMORY_MIN / MEGABYTE..=ANSWER_MEMORY_MAX / MEGABYTE;
+    let answer_memory = section.number("answer_megabytes", megabytes);
+    let answer_memory = answer_memory.map_or(ANSWER_MEMORY_DEFAULT, |megabytes| megabytes * MEGABYTE);
     let failed_logins = failed_logins(&mut section);
     let trusted_proxies = trusted_proxies(&mut section);
     section.end();
     LimitSettings { connections, connections_per_source, answer_memory, failed_logins, trusted_proxies }
 }
 
-fn connections(section: &mut Section<'_>, field: &'static str) -> Option<u32> {
-    let number = section.integer(field)?;
-    let number = u32::try_from(number).ok().filter(|number| (1..=CONNECTIONS_MAX).contains(number));
-    if number.is_none() {
-        section.problem(field, format!("must be from 1 to {CONNECTIONS_MAX}"));
-    }
-    number
-}
-
-fn answer_memory(section: &mut Section<'_>) -> usize {
-    const FIELD: &str = "answer_megabytes";
-    const MEGABYTE: usize = 1024 * 1024;
-    let Some(number) = section.integer(FIELD) else { return ANSWER_MEMORY_DEFAULT };
-    let len = usize::try_from(number).ok().and_then(|number| number.checked_mul(MEGABYTE));
-    len.filter(|len| (ANSWER_MEMORY_MIN..=ANSWER_MEMORY_MAX).contains(len)).unwrap_or_else(|| {
-        let (least, most) = (ANSWER_MEMORY_MIN / MEGABYTE, ANSWER_MEMORY_MAX / MEGABYTE);
-        section.problem(FIELD, format!("must be from {least} to {most}"));
-        ANSWER_MEMORY_DEFAULT
-    })
-}
-
 fn failed_logins(section: &mut Section<'_>) -> Option<FailedLoginRate> {
-    const FIELD: &str = "failed_logins_per_minute";
-    let Some(number) = section.integer(FIELD) else { return LimitSettings::default().failed_logins };
-    if number == 0 {
-        return None;
-    }
-    let rate = u32::try_from(number).ok().and_then(|number| FailedLoginRate::try_from(number).ok());
-    if rate.is_none() {
-        section.problem(FIELD, format!("must be from 0 to {FAILED_LOGINS_PER_MINUTE_MAX}"));
-    }
-    rate
+    let number = section.number("failed_logins_per_minute", 0..=FAILED_LOGINS_PER_MINUTE_MAX);
+    // There is no rate of 0.
+    FailedLoginRate::try_from(number.unwrap_or(FAILED_LOGINS_PER_MINUTE_DEFAULT)).ok()
 }
 
 fn trusted_proxies(section: &mut Section<'_>) -> Vec<AddressBlock> {

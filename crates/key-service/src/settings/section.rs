@@ -10,6 +10,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{Array, DocumentMut, Item, TableLike, TomlError, Value};
@@ -186,6 +187,20 @@ impl<'a> Section<'a> {
         text
     }
 
+    /// A text that `read` understands. Of any other it is noted what belongs there.
+    pub fn parsed<T>(
+        &mut self,
+        field: &'static str,
+        belongs: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = read(self.text(field)?);
+        if value.is_none() {
+            self.problem(field, belongs);
+        }
+        value
+    }
+
     /// A text that nobody else may read. Flags may not have it, because everybody on the machine can list
     /// those.
     pub fn secret(&mut self, field: &'static str) -> Option<&'a str> {
@@ -244,6 +259,18 @@ impl<'a> Section<'a> {
             Some(text) => text.trim().parse().ok(),
             None => said.item.as_integer(),
         })
+    }
+
+    /// A whole number of this range.
+    pub fn number<T>(&mut self, field: &'static str, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<i64> + PartialOrd + fmt::Display,
+    {
+        let number = T::try_from(self.integer(field)?).ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            self.problem(field, format!("must be from {} to {}", range.start(), range.end()));
+        }
+        number
     }
 
     /// A list of texts.

@@ -30,13 +30,8 @@ impl Default for TokenSettings {
 pub(super) fn read(mut section: Section<'_>, speaks_tls: bool) -> TokenSettings {
     let defaults = TokenSettings { enabled: speaks_tls, ..TokenSettings::default() };
     let enabled = section.flag("enabled").unwrap_or(defaults.enabled);
-    let timeout = match section.text("timeout") {
-        None => defaults.timeout,
-        Some(text) => life(text).unwrap_or_else(|| {
-            section.problem("timeout", "must be a duration between 1s and 1h, such as 20m");
-            defaults.timeout
-        }),
-    };
+    let timeout = section.parsed("timeout", "must be a duration between 1s and 1h, such as 20m", life);
+    let timeout = timeout.unwrap_or(defaults.timeout);
     section.end();
     TokenSettings { enabled, timeout }
 }

@@ -34,11 +34,14 @@ enum QueryPart {
 }
 
 /// A parameter. An absent value has a type too, because PostgreSQL needs one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, derive_more::From)]
 pub(super) enum Parameter {
+    #[from]
     Boolean(bool),
     Bytes(Option<Vec<u8>>),
+    #[from(i64, Option<i64>)]
     Integer(Option<i64>),
+    #[from(String, Option<String>)]
     Text(Option<String>),
 }
 
@@ -181,27 +184,9 @@ fn push_numbered(text: &mut String, part: &str, number: &mut usize) {
     }
 }
 
-impl From<bool> for Parameter {
-    fn from(value: bool) -> Self {
-        Self::Boolean(value)
-    }
-}
-
-impl From<i64> for Parameter {
-    fn from(value: i64) -> Self {
-        Self::Integer(Some(value))
-    }
-}
-
 impl From<u32> for Parameter {
     fn from(value: u32) -> Self {
         Self::Integer(Some(value.into()))
-    }
-}
-
-impl From<Option<i64>> for Parameter {
-    fn from(value: Option<i64>) -> Self {
-        Self::Integer(value)
     }
 }
 
@@ -211,21 +196,9 @@ impl From<&str> for Parameter {
     }
 }
 
-impl From<String> for Parameter {
-    fn from(value: String) -> Self {
-        Self::Text(Some(value))
-    }
-}
-
 impl From<&String> for Parameter {
     fn from(value: &String) -> Self {
         Self::Text(Some(value.clone()))
-    }
-}
-
-impl From<Option<String>> for Parameter {
-    fn from(value: Option<String>) -> Self {
-        Self::Text(value)
     }
 }
 
