@@ -183,14 +183,6 @@ fn unauthenticated<R>(reason: Unauthenticated) -> Verdict<R> {
     Verdict::Deny(Refusal { denial: Denial::Unauthenticated(reason), claimed_id: None })
 }
 
-impl<R> VerifiedKey<R> {
-    /// The id of the key.
-    #[must_use]
-    pub fn id(&self) -> &KeyId {
-        &self.id
-    }
-}
-
 impl<R: TableRecord> VerifiedRecord<R> {
     /// The record of the key that the credential proves, if it is one and active.
     fn of(found: Found<R>, credential: &Credential, now: UnixMillis) -> Result<Self, Denial> {

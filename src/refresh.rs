@@ -56,7 +56,7 @@ use sink::Live;
 pub use departure::Departure;
 pub use housekeeping::Housekeeping;
 pub use instance::instance_of;
-pub use lease::{Candidate, FollowerId, Lease};
+pub use lease::{Candidate, FollowerId};
 pub use note::{LoadReason, Note, PollFailure};
 pub use poll::{FeedEndpoint, Poll};
 pub use process_name::ProcessName;

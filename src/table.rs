@@ -51,12 +51,12 @@ mod writer;
 
 pub use build::Build;
 pub(crate) use bytes::Unread;
-pub use changes::{Changes, RecordChange, SetAside};
+pub use changes::{Changes, SetAside};
 pub use clearing::Clearing;
 pub use directory::Directory;
-pub use entry_name::{EntryName, EntryText, TableEntry};
+pub use entry_name::{EntryName, TableEntry};
 pub use feed_table::FeedTable;
-pub use header::{Generation, LiveTable, Refresh, Slot, TableAge, TableHeader};
+pub use header::{Generation, LiveTable, Refresh, TableAge};
 pub use key_table::{Found, KeyTable, LiveFeed, TableRecord, Texts};
 pub use page::{Page, Unreadable};
 pub use paged_record::PagedRecord;

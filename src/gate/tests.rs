@@ -244,7 +244,7 @@ fn the_identity_of_a_verified_key_is_that_of_its_record() {
     let Verdict::Admit(Admission { key, .. }) = decide_at(&shared_data(), &headers, NOW) else {
         panic!("refused")
     };
-    assert_eq!(key.id().as_str(), "ending");
+    assert_eq!(key.id.as_str(), "ending");
     let shown = IdentityField::ALL.map(|field| key.value(field).unwrap_or_default());
     assert_eq!(shown, ["ending", "name-of-ending", "alice", "native", "reader", "", "ops", "1000001000"]);
 }

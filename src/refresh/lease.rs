@@ -16,7 +16,7 @@ use crate::table::{EntryName, SharedNames, SharedStore, TableEntry, Unread, Vers
 pub struct FollowerId(pub u32);
 
 /// The entry, seen by one VM.
-pub struct Lease<S> {
+pub(super) struct Lease<S> {
     store: S,
     name: EntryName,
 }
@@ -58,12 +58,12 @@ impl FollowerId {
 
 impl<S: SharedStore> Lease<S> {
     /// The lease of the table with those names.
-    pub fn new(store: S, names: &SharedNames) -> Self {
+    pub(super) fn new(store: S, names: &SharedNames) -> Self {
         Self { store, name: names.entry(TableEntry::Lease) }
     }
 
     /// Takes the lease if it is free, and says how many failures in a row preceded; `None` if it is not.
-    pub fn take(&self, me: FollowerId, candidate: Candidate, now: MonotonicMillis) -> Option<u32> {
+    pub(super) fn take(&self, me: FollowerId, candidate: Candidate, now: MonotonicMillis) -> Option<u32> {
         let (lease, version) = self.read();
         let free_since = match candidate {
             Candidate::Idle => lease.until,
@@ -77,7 +77,7 @@ impl<S: SharedStore> Lease<S> {
     }
 
     /// Extends the lease when a third of it has run; says whether it is still held.
-    pub fn renew(&self, me: FollowerId, now: MonotonicMillis) -> bool {
+    pub(super) fn renew(&self, me: FollowerId, now: MonotonicMillis) -> bool {
         let (lease, version) = self.read();
         if lease.holder != me.0 {
             return false;
@@ -89,7 +89,7 @@ impl<S: SharedStore> Lease<S> {
     }
 
     /// Leaves the lease to anybody, from the moment `until` on.
-    pub fn hand_over(&self, me: FollowerId, until: MonotonicMillis, failures: u32) {
+    pub(super) fn hand_over(&self, me: FollowerId, until: MonotonicMillis, failures: u32) {
         let (lease, version) = self.read();
         if lease.holder == me.0 {
             self.write(LeaseEntry { holder: 0, until, failures }, version);
@@ -97,7 +97,7 @@ impl<S: SharedStore> Lease<S> {
     }
 
     /// Who holds the lease now.
-    pub fn holder(&self, now: MonotonicMillis) -> Option<FollowerId> {
+    pub(super) fn holder(&self, now: MonotonicMillis) -> Option<FollowerId> {
         let (lease, _) = self.read();
         (lease.holder != 0 && now < lease.until).then_some(FollowerId(lease.holder))
     }

@@ -22,7 +22,7 @@ pub enum Slot {
 
 /// The state of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TableHeader {
+pub(super) struct TableHeader {
     /// The highest generation number handed out so far.
     pub allocated: Generation,
     /// The binary logarithm of the most pages that a build was ever begun with: whoever clears the table away
@@ -109,14 +109,14 @@ impl Slot {
 impl TableHeader {
     /// The slot in which the next generation is built: the one nobody reads.
     #[must_use]
-    pub fn idle_slot(&self) -> Slot {
+    pub(super) fn idle_slot(&self) -> Slot {
         self.live.as_ref().map_or(Slot::A, |live| live.slot.other())
     }
 
     /// Reads a header; `None` if the bytes are not one. No bytes are the header of a table that does not
     /// exist yet.
     #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut unread = Unread(bytes);
         if bytes.is_empty() {
             return Some(Self::default());
@@ -129,7 +129,7 @@ impl TableHeader {
 
     /// The bytes that [`Self::decode`] reads.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
         out.extend_from_slice(&self.allocated.0.to_le_bytes());
         out.push(self.largest_page_bits);

@@ -112,8 +112,8 @@ pub enum Texts {
 
 impl<R> Found<R> {
     /// The key, if it is one with a credential.
-    #[must_use]
-    pub fn key(self) -> Option<R> {
+    #[cfg(test)]
+    pub(crate) fn key(self) -> Option<R> {
         match self {
             Self::Key(record) => Some(record),
             Self::SetAside | Self::Removed | Self::Nothing => None,

@@ -8,7 +8,7 @@ use super::clearing::Clearing;
 use super::feed_table::FeedTable;
 use super::header::{Generation, LiveTable, Refresh, TableHeader, page_bits_for, page_index};
 use super::page::{Page, Unreadable};
-use super::shared_store::{SharedNames, SharedStore, TableIdentity, Version};
+use super::shared_store::{SharedNames, SharedStore, Version};
 use crate::limits::{SWAP_TRIES_MAX, SWEEP_PAGES_PER_TICK};
 
 /// Applies the feed to the table.
@@ -176,11 +176,6 @@ impl<S: SharedStore> TableWriter<S> {
     /// A writer of the table with those names.
     pub fn new(store: S, names: SharedNames) -> Self {
         Self { store, names }
-    }
-
-    /// Which table it writes.
-    pub fn identity(&self) -> TableIdentity {
-        self.names.table()
     }
 
     fn apply_one(
