@@ -125,12 +125,6 @@ impl Moment {
         Self { wall: self.wall.plus(duration), monotonic: self.monotonic.plus(duration) }
     }
 
-    /// The moment `millis` later.
-    #[must_use]
-    pub fn plus_millis(self, millis: u64) -> Self {
-        Self { wall: self.wall.plus_millis(millis), monotonic: self.monotonic.plus_millis(millis) }
-    }
-
     /// The monotonic time when the wall clock has gone on to `wall` since this moment; `None` if that does
     /// not look like time that has just passed.
     fn monotonic_at(self, wall: UnixMillis) -> Option<MonotonicMillis> {

@@ -14,18 +14,18 @@ use latchkey_key_feed::credential::SCHEME;
 use crate::credential::{self, CredentialSources};
 use crate::identity::{IdentityHeaders, IdentitySource, InvalidHeaderName};
 
+mod config_reader;
 mod duration;
 mod fields;
 mod json;
-mod reading;
 
+use config_reader::ConfigReader;
 use fields::{
     AUTHENTICATION, AUTHORITY, CLUSTER, CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, EDGE,
     FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, PATH, REFUSE_AFTER, STALE_AFTER, START_UP_WAIT,
     WAIT,
 };
 use json::JsonValue;
-use reading::Reading;
 
 /// The configuration of the filter.
 #[derive(Clone, Debug)]
@@ -163,19 +163,19 @@ impl Config {
         let value = json::read(json).map_err(whole)?;
         let JsonValue::Object(root) = value else { return Err(whole(Problem::IsNot("an object"))) };
 
-        let mut reading = Reading::of(&root);
-        let authentication = reading.choice(&AUTHENTICATION);
-        let wait = reading.span(&WAIT);
-        let fetch_timeout = reading.span(&FETCH_TIMEOUT);
-        let key_service = key_service(&mut reading, environment, wait, fetch_timeout);
-        let staleness = staleness(&mut reading, wait, fetch_timeout);
-        let start_up_wait = reading.span(&START_UP_WAIT);
-        let identity = identity(&mut reading);
-        let forward_credential = reading.flag(&FORWARD_CREDENTIAL);
+        let mut reader = ConfigReader::of(&root);
+        let authentication = reader.choice(&AUTHENTICATION);
+        let wait = reader.duration(&WAIT);
+        let fetch_timeout = reader.duration(&FETCH_TIMEOUT);
+        let key_service = key_service(&mut reader, environment, wait, fetch_timeout);
+        let staleness = staleness(&mut reader, wait, fetch_timeout);
+        let start_up_wait = reader.duration(&START_UP_WAIT);
+        let identity = identity(&mut reader);
+        let forward_credential = reader.flag(&FORWARD_CREDENTIAL);
         // A text of the allowed characters is a name.
-        let edge = reading.text(&EDGE).and_then(|text| EdgeName::try_from(text).ok());
+        let edge = reader.text(&EDGE).and_then(|text| EdgeName::try_from(text).ok());
 
-        let problems = reading.into_problems();
+        let problems = reader.into_problems();
         match (authentication, key_service, staleness, start_up_wait, identity) {
             (
                 Some(authentication),
@@ -268,15 +268,15 @@ impl fmt::Display for Problem {
 }
 
 fn key_service(
-    reading: &mut Reading<'_, '_>,
+    reader: &mut ConfigReader<'_, '_>,
     environment: impl Fn(&str) -> Option<String>,
     wait: Option<Duration>,
     fetch_timeout: Option<Duration>,
 ) -> Option<KeyService> {
-    let cluster = reading.required_text(&CLUSTER);
-    let authority = authority(reading, cluster.as_deref());
-    let path = reading.text(&PATH);
-    let credential = credential(reading, environment);
+    let cluster = reader.required_text(&CLUSTER);
+    let authority = authority(reader, cluster.as_deref());
+    let path = reader.text(&PATH);
+    let credential = credential(reader, environment);
     Some(KeyService {
         cluster: cluster?,
         authority: authority?,
@@ -287,83 +287,83 @@ fn key_service(
     })
 }
 
-fn authority(reading: &mut Reading<'_, '_>, cluster: Option<&str>) -> Option<String> {
-    if reading.has(&AUTHORITY) {
-        return reading.text(&AUTHORITY);
+fn authority(reader: &mut ConfigReader<'_, '_>, cluster: Option<&str>) -> Option<String> {
+    if reader.has(&AUTHORITY) {
+        return reader.text(&AUTHORITY);
     }
     let cluster = cluster?;
     if cluster.len() > AUTHORITY.len_max || !(AUTHORITY.is_allowed)(cluster) {
-        reading.note(AUTHORITY.path, Problem::ClusterIsNoAuthority);
+        reader.note(AUTHORITY.path, Problem::ClusterIsNoAuthority);
         return None;
     }
     Some(cluster.to_owned())
 }
 
 fn credential(
-    reading: &mut Reading<'_, '_>,
+    reader: &mut ConfigReader<'_, '_>,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Option<FeedCredential> {
-    let (field, encoded) = match (reading.has(&CREDENTIAL_VARIABLE), reading.has(&CREDENTIAL_INLINE)) {
+    let (field, encoded) = match (reader.has(&CREDENTIAL_VARIABLE), reader.has(&CREDENTIAL_INLINE)) {
         (true, false) => {
-            let Some(value) = environment(&reading.text(&CREDENTIAL_VARIABLE)?) else {
-                reading.note(CREDENTIAL_VARIABLE.path, Problem::VariableUnset);
+            let Some(value) = environment(&reader.text(&CREDENTIAL_VARIABLE)?) else {
+                reader.note(CREDENTIAL_VARIABLE.path, Problem::VariableUnset);
                 return None;
             };
             // A variable that was filled from a file often ends in a line break.
             (&CREDENTIAL_VARIABLE, value.trim_ascii().to_owned())
         }
-        (false, true) => (&CREDENTIAL_INLINE, reading.text(&CREDENTIAL_INLINE)?),
+        (false, true) => (&CREDENTIAL_INLINE, reader.text(&CREDENTIAL_INLINE)?),
         _ => {
-            reading.note(CREDENTIAL, Problem::NotExactlyOne);
+            reader.note(CREDENTIAL, Problem::NotExactlyOne);
             return None;
         }
     };
     let credential = FeedCredential::parse(&encoded);
     if credential.is_none() {
-        reading.note(field.path, Problem::BadCredential);
+        reader.note(field.path, Problem::BadCredential);
     }
     credential
 }
 
 fn staleness(
-    reading: &mut Reading<'_, '_>,
+    reader: &mut ConfigReader<'_, '_>,
     wait: Option<Duration>,
     fetch_timeout: Option<Duration>,
 ) -> Option<StalenessLimits> {
-    let stale_after = reading.span(&STALE_AFTER);
-    let refuse_after = reading.span(&REFUSE_AFTER)?;
+    let stale_after = reader.duration(&STALE_AFTER);
+    let refuse_after = reader.duration(&REFUSE_AFTER)?;
     let stale_after = stale_after?;
     if refuse_after < stale_after {
-        reading.note(REFUSE_AFTER.path, Problem::RefusesBeforeStale);
+        reader.note(REFUSE_AFTER.path, Problem::RefusesBeforeStale);
     }
     // With nothing to tell, the service answers only when the wait is over, and only an answer makes the
     // table fresh.
     if stale_after <= wait?.saturating_add(fetch_timeout?) {
-        reading.note(STALE_AFTER.path, Problem::StaleWhileIdle);
+        reader.note(STALE_AFTER.path, Problem::StaleWhileIdle);
     }
     Some(StalenessLimits { stale_after, refuse_after })
 }
 
-fn identity(reading: &mut Reading<'_, '_>) -> Option<IdentityHeaders> {
+fn identity(reader: &mut ConfigReader<'_, '_>) -> Option<IdentityHeaders> {
     let mut headers = Vec::new();
     let mut places = Vec::new();
     for field in &HEADERS {
-        if let Some(name) = reading.header(field) {
+        if let Some(name) = reader.header(field) {
             headers.push((name, IdentitySource::Field(field.tells)));
             places.push(field.path.to_owned());
         }
     }
-    for header in reading.metadata_headers() {
+    for header in reader.metadata_headers() {
         headers.push((header.name, IdentitySource::Metadata { path: header.path, claims: header.claims }));
         places.push(header.place);
     }
-    let filter_state = reading.filter_state(FILTER_STATE);
+    let filter_state = reader.filter_state(FILTER_STATE);
     match IdentityHeaders::new(headers, filter_state) {
         Ok(identity) => Some(identity),
         Err(invalid) => {
             for (position, problem) in invalid {
                 let place = places.get(position).map_or("identity", String::as_str);
-                reading.note(place, Problem::BadHeaderName(problem));
+                reader.note(place, Problem::BadHeaderName(problem));
             }
             None
         }

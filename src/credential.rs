@@ -54,7 +54,7 @@ pub enum MalformedCredential {
     IdEmpty,
     /// The id is not UTF-8.
     IdNotUtf8,
-    /// The id is longer than any key's ([`latchkey_key_feed::limits::KEY_ID_LEN_MAX`]).
+    /// The id is longer than any key's ([`latchkey_key_feed::format_limits::KEY_ID_LEN_MAX`]).
     IdTooLong,
     /// Something else than a space follows the scheme, such as a tab.
     SpaceMissing,

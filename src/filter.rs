@@ -32,7 +32,7 @@ use crate::clock::{ClockFailed, Moment, VmClock};
 use crate::config::{Authentication, Config};
 use crate::credential::{Credential, Stripped};
 use crate::denial::{Denial, Unavailable};
-use crate::gate::{self, Admission, Freshness, Patience, Refusal, Verdict, VerifiedKey};
+use crate::gate::{self, Admission, Freshness, Refusal, Verdict, VerifiedKey, WaitingTime};
 use crate::headers::Headers;
 use crate::host::{Host, HostFailed, HostRequest, LogLevel, RequestId};
 use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity};
@@ -152,14 +152,15 @@ impl<H: Host> Filter<H> {
         until: MonotonicMillis,
         now: Moment,
     ) -> Handled {
-        let patience = if now.monotonic < until { Patience::Left } else { Patience::Over };
+        let waiting_time = if now.monotonic < until { WaitingTime::Left } else { WaitingTime::Over };
         let Ok(headers) = request.headers() else { return self.refuse_for_the_host(request) };
         let authentication = self.config.authentication;
         let presented = || match hidden {
             Some(hidden) => Ok(Some(hidden.clone())),
             None => self.config.credential_sources.extract(&headers),
         };
-        match gate::decide(presented, authentication, &self.table, &self.config.staleness, patience, now) {
+        match gate::decide(presented, authentication, &self.table, &self.config.staleness, waiting_time, now)
+        {
             Verdict::Admit(Admission { key, freshness }) => {
                 let edits = self.edits(Some(&key), &headers);
                 drop(headers);

@@ -22,14 +22,14 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use latchkey_key_feed::{KeyId, Salt, SecretDigest, Standing, UnixMillis, header_value};
+use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis, header_value, is_expired};
 
 use crate::clock::Moment;
 use crate::config::{Authentication, StalenessLimits};
 use crate::credential::{Credential, MalformedCredential};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::identity::{IdentityField, KeyIdentity};
-use crate::table::{Found, KeyRecord, KeyTable, RecordText, TableAge, Texts, Unreadable};
+use crate::table::{Found, KeyTable, RecordText, TableAge, TableRecord, Texts, Unreadable};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ pub enum Freshness {
 
 /// Whether a request may wait for a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub enum WaitingTime {
     /// Its waiting time is not over.
     Left,
     /// It has waited enough, or waiting is switched off.
@@ -127,7 +127,7 @@ pub fn decide<T: KeyTable>(
     authentication: Authentication,
     table: &T,
     limits: &StalenessLimits,
-    patience: Patience,
+    waiting_time: WaitingTime,
     now: Moment,
 ) -> Verdict<T::Record> {
     if authentication == Authentication::Off {
@@ -139,7 +139,7 @@ pub fn decide<T: KeyTable>(
         Ok(None) => return unauthenticated(Unauthenticated::CredentialMissing),
         Err(malformed) => return unauthenticated(Unauthenticated::CredentialMalformed(malformed)),
     };
-    match verify(&credential, table, limits, patience, now) {
+    match verify(&credential, table, limits, waiting_time, now) {
         Ok(Some((record, freshness))) => {
             Verdict::Admit(Admission { key: VerifiedKey { id: credential.id, record }, freshness })
         }
@@ -153,19 +153,19 @@ fn verify<T: KeyTable>(
     credential: &Credential,
     table: &T,
     limits: &StalenessLimits,
-    patience: Patience,
+    waiting_time: WaitingTime,
     now: Moment,
 ) -> Result<Option<Verified<T::Record>>, Denial> {
     let unavailable = Denial::Unavailable;
     let unreadable = |Unreadable| unavailable(Unavailable::TableUnreadable);
     let age = match table.age(now).map_err(unreadable)? {
         Some(age) => age,
-        None if patience == Patience::Left => return Ok(None),
+        None if waiting_time == WaitingTime::Left => return Ok(None),
         None => return Err(unavailable(Unavailable::TableAbsent)),
     };
     let freshness = Freshness::of(age, limits);
     let may_have_slept = Freshness::of(age.by_wall_clock(), limits) == Freshness::TooOld;
-    if may_have_slept && freshness != Freshness::TooOld && patience == Patience::Left {
+    if may_have_slept && freshness != Freshness::TooOld && waiting_time == WaitingTime::Left {
         // The follower asks at once, and its answer tells.
         return Ok(None);
     }
@@ -182,15 +182,7 @@ fn unauthenticated<R>(reason: Unauthenticated) -> Verdict<R> {
     Verdict::Deny(Refusal { denial: Denial::Unauthenticated(reason), claimed_id: None })
 }
 
-impl<R> VerifiedKey<R> {
-    /// The id of the key.
-    #[must_use]
-    pub fn id(&self) -> &KeyId {
-        &self.id
-    }
-}
-
-impl<R: KeyRecord> VerifiedRecord<R> {
+impl<R: TableRecord> VerifiedRecord<R> {
     /// The record of the key that the credential proves, if it is one and active.
     fn of(found: Found<R>, credential: &Credential, now: UnixMillis) -> Result<Self, Denial> {
         let set_aside = Denial::Unavailable(Unavailable::RowSetAside);
@@ -207,7 +199,7 @@ impl<R: KeyRecord> VerifiedRecord<R> {
         if !record.digest().matches(record.salt(), &credential.secret) {
             return Err(unauthentic(Unauthenticated::SecretWrong));
         }
-        if Standing::of(record.expiration(), now) == Standing::Expired {
+        if is_expired(record.expiration(), now) {
             return Err(unauthentic(Unauthenticated::KeyExpired));
         }
         match record.texts() {
@@ -234,7 +226,7 @@ fn unauthentic(reason: Unauthenticated) -> Denial {
     Denial::Unauthenticated(reason)
 }
 
-impl<R: KeyRecord> KeyIdentity for VerifiedKey<R> {
+impl<R: TableRecord> KeyIdentity for VerifiedKey<R> {
     fn value(&self, field: IdentityField) -> Option<&str> {
         match field {
             IdentityField::Id => Some(self.record.encoded_id.as_deref().unwrap_or(self.id.as_str())),

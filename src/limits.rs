@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey_key_feed::limits::KEY_ID_LEN_MAX;
+use latchkey_key_feed::format_limits::KEY_ID_LEN_MAX;
 
 /// Longest Base64 text of a credential, in bytes. Ours have 60 (a 20-byte id, a colon, a 22-byte secret).
 /// Room is left for the longest id with a secret of 1000 bytes, and decoding plus hashing stays at a few
@@ -58,10 +58,10 @@ pub const HEADER_LIFE_MS: u64 = 250;
 
 /// Most pages that a VM keeps for itself. A thousand keys lie in so many at most; a page is about 1 KiB, so
 /// all are about 1 MiB of a VM.
-pub const HOT_PAGES: usize = 1_024;
+pub const CACHED_PAGES_MAX: usize = 1_024;
 
 /// Longest page that a VM keeps, in bytes: four times the common one. It bounds what a VM keeps to 4 MiB.
-pub const HOT_PAGE_LEN_MAX: usize = 4 * 1024;
+pub const CACHED_PAGE_LEN_MAX: usize = 4 * 1024;
 
 /// Pages of an old generation cleared in one tick: about 4 milliseconds of work, so that no request of the
 /// thread waits longer.
@@ -91,8 +91,8 @@ pub const TICK_MS: u64 = 100;
 /// Time between ticks while there is work to do in slices, in milliseconds.
 pub const TICK_BUSY_MS: u64 = 1;
 
-/// Most requests of one plugin in one VM that wait at once; a further one is answered as if its time were over.
-/// Each tick looks at all of them, which takes a tenth of a processor for so many.
+/// Most requests of one plugin in one VM that wait at once; a further one is answered as if its time were
+/// over. Each tick looks at all of them, which takes a tenth of a processor for so many.
 pub const WAITING_REQUESTS_MAX: usize = 4_096;
 
 /// Most waiting requests that one tick settles. Envoy 1.39 ends each request that was answered or resumed

@@ -31,15 +31,14 @@
 mod answering;
 mod back_off;
 mod departure;
-
 mod housekeeping;
 mod instance;
 mod lease;
 mod note;
 mod poll;
 mod process_name;
-mod reading;
 mod register;
+mod replication;
 mod sink;
 
 use std::mem;
@@ -49,14 +48,15 @@ use latchkey_key_feed::MonotonicMillis;
 
 use crate::clock::Moment;
 use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, FIRST_FOLLOWERS, IDLE_FIRST_MS, LEASE_MS};
-use crate::table::{Changes, LiveFeed, WriteError};
+use crate::table::{Changes, FeedTable as _, LiveFeed, WriteError};
 
-use reading::{Load, LoadEnd, Reading};
+use replication::{Load, LoadEnd, Replication};
+use sink::Live;
 
 pub use departure::Departure;
 pub use housekeeping::Housekeeping;
 pub use instance::instance_of;
-pub use lease::{Candidate, FollowerId, Lease};
+pub use lease::{Candidate, FollowerId};
 pub use note::{LoadReason, Note, PollFailure};
 pub use poll::{FeedEndpoint, Poll};
 pub use process_name::ProcessName;
@@ -112,11 +112,11 @@ pub struct Step {
 
 enum State<K: FeedSink> {
     Watching,
-    Sending { reading: Reading<K> },
-    Polling { call: CallId, until: MonotonicMillis, call_end: Moment, reading: Reading<K> },
-    BackingOff { until: MonotonicMillis, reading: Reading<K> },
+    Sending { replication: Replication<K> },
+    Polling { call: CallId, until: MonotonicMillis, call_end: Moment, replication: Replication<K> },
+    BackingOff { until: MonotonicMillis, replication: Replication<K> },
     LayingOut { load: Load<K>, end: LoadEnd },
-    Sweeping { live: K::Live },
+    Sweeping { live: Live<K> },
 }
 
 impl<K: FeedSink> Follower<K> {
@@ -148,15 +148,15 @@ impl<K: FeedSink> Follower<K> {
         }
         match mem::replace(&mut self.state, State::Watching) {
             State::Watching => self.try_to_follow(now, &mut step),
-            State::Polling { until, reading, .. } if now >= until => {
-                self.fail(PollFailure::NoAnswer, reading, now, jitter, &mut step);
+            State::Polling { until, replication, .. } if now >= until => {
+                self.fail(PollFailure::NoAnswer, replication, now, jitter, &mut step);
             }
-            State::BackingOff { until, reading } if now >= until => self.ask(reading, &mut step),
+            State::BackingOff { until, replication } if now >= until => self.ask(replication, &mut step),
             State::LayingOut { load, end } => self.lay_out(load, end, now, &mut step),
             State::Sweeping { live } => self.sweep(&live, &mut step),
-            State::Polling { call, until, call_end, reading } => {
-                if let Some(reading) = self.catch_up(reading, now, jitter, &mut step) {
-                    self.state = State::Polling { call, until, call_end, reading };
+            State::Polling { call, until, call_end, replication } => {
+                if let Some(replication) = self.catch_up(replication, now, jitter, &mut step) {
+                    self.state = State::Polling { call, until, call_end, replication };
                 }
             }
             waiting @ (State::Sending { .. } | State::BackingOff { .. }) => self.state = waiting,
@@ -169,10 +169,11 @@ impl<K: FeedSink> Follower<K> {
     /// dropped. A load asks without a pause anyway.
     pub fn ask_at_once(&mut self) {
         self.state = match mem::replace(&mut self.state, State::Watching) {
-            State::Polling { reading: reading @ Reading::Following { .. }, .. }
-            | State::BackingOff { reading, .. } => {
-                State::BackingOff { until: MonotonicMillis::default(), reading: reading.unconfirmed() }
-            }
+            State::Polling { replication: replication @ Replication::Following { .. }, .. }
+            | State::BackingOff { replication, .. } => State::BackingOff {
+                until: MonotonicMillis::default(),
+                replication: replication.unconfirmed(),
+            },
             other => other,
         };
         self.stands_back_until = MonotonicMillis::default();
@@ -180,18 +181,18 @@ impl<K: FeedSink> Follower<K> {
 
     /// The request of the last step is on its way.
     pub fn sent(&mut self, call: CallId, now: Moment) {
-        if let State::Sending { reading } = mem::replace(&mut self.state, State::Watching) {
-            let call_end = now.plus(self.request.timeout(reading.wait(&self.request)));
+        if let State::Sending { replication } = mem::replace(&mut self.state, State::Watching) {
+            let call_end = now.plus(self.request.timeout(replication.wait(&self.request)));
             let until = call_end.monotonic.plus_millis(ANSWER_GRACE_MS);
-            self.state = State::Polling { call, until, call_end, reading };
+            self.state = State::Polling { call, until, call_end, replication };
         }
     }
 
     /// The host would not send the request of the last step.
     pub fn not_sent(&mut self, now: MonotonicMillis, jitter: u64) -> Step {
         let mut step = Step::default();
-        if let State::Sending { reading } = mem::replace(&mut self.state, State::Watching) {
-            self.fail(PollFailure::NotSent, reading, now, jitter, &mut step);
+        if let State::Sending { replication } = mem::replace(&mut self.state, State::Watching) {
+            self.fail(PollFailure::NotSent, replication, now, jitter, &mut step);
         }
         step
     }
@@ -200,11 +201,11 @@ impl<K: FeedSink> Follower<K> {
     pub fn answered(&mut self, call: CallId, answer: Answer<'_>, now: Moment, jitter: u64) -> Step {
         let mut step = Step::default();
         match mem::replace(&mut self.state, State::Watching) {
-            State::Polling { call: awaited, call_end, reading, .. } if awaited == call => {
-                if let Some(reading) = self.catch_up(reading, now.monotonic, jitter, &mut step) {
+            State::Polling { call: awaited, call_end, replication, .. } if awaited == call => {
+                if let Some(replication) = self.catch_up(replication, now.monotonic, jitter, &mut step) {
                     // The service counts on no table being younger than the call could be, however late it is
                     // told here.
-                    self.read(reading, answer, now.no_later_than(call_end), jitter, &mut step);
+                    self.read(replication, answer, now.no_later_than(call_end), jitter, &mut step);
                 }
             }
             other => {
@@ -226,7 +227,7 @@ impl<K: FeedSink> Follower<K> {
     pub fn is_busy(&self) -> bool {
         match &self.state {
             State::LayingOut { .. } | State::Sweeping { .. } => true,
-            State::Polling { reading, .. } => reading.has_unread(),
+            State::Polling { replication, .. } => replication.has_unread(),
             State::Watching | State::Sending { .. } | State::BackingOff { .. } => false,
         }
     }
@@ -244,20 +245,20 @@ impl<K: FeedSink> Follower<K> {
         self.failures = failures;
         self.took_as = self.candidate;
         step.notes.push(Note::BeganFollowing);
-        match self.sink.live() {
+        match self.sink.table().live() {
             None => self.load(LoadReason::NoTable, now, step),
             Some(live) if !live.is_swept() => self.state = State::Sweeping { live },
-            Some(live) => self.ask(Reading::Following { live, confirmed: false }, step),
+            Some(live) => self.ask(Replication::Following { live, confirmed: false }, step),
         }
     }
 
-    fn ask(&mut self, reading: Reading<K>, step: &mut Step) {
-        let wait = reading.wait(&self.request);
+    fn ask(&mut self, replication: Replication<K>, step: &mut Step) {
+        let wait = replication.wait(&self.request);
         self.announced_ms = self.sink.refuse_after_ms();
-        let (after, epoch, purged) = (reading.cursor(), reading.epoch(), reading.purged());
+        let (after, epoch, purged) = (replication.cursor(), replication.epoch(), replication.purged());
         step.poll =
             Some(self.request.poll(after, epoch, purged, wait, Duration::from_millis(self.announced_ms)));
-        self.state = State::Sending { reading };
+        self.state = State::Sending { replication };
     }
 
     /// Begins to load, or leaves the lease, and so the load, to a VM on which no request waits. If none takes
@@ -269,62 +270,79 @@ impl<K: FeedSink> Follower<K> {
             return;
         }
         step.notes.push(Note::LoadBegan(reason));
-        self.ask(Reading::load(), step);
+        self.ask(Replication::load(), step);
     }
 
-    /// Reads the answer that was put off, if one was; `None` when this ended the reading.
+    /// Reads the answer that was put off, if one was; `None` when this ended the replication.
     fn catch_up(
         &mut self,
-        mut reading: Reading<K>,
+        mut replication: Replication<K>,
         now: MonotonicMillis,
         jitter: u64,
         step: &mut Step,
-    ) -> Option<Reading<K>> {
-        let Reading::Loading { load: Some(load), cursor } = &mut reading else { return Some(reading) };
-        let Some(unread) = load.unread.take() else { return Some(reading) };
-        match self.sink.read(&unread.bytes, unread.after) {
-            Ok((_, changes)) => match self.sink.collect(&mut load.build, note_set_aside(&changes, step)) {
-                Ok(()) => return Some(reading),
-                lost => self.go_on_after(lost, now, step),
-            },
+    ) -> Option<Replication<K>> {
+        let Replication::Loading { load: Some(load), cursor } = &mut replication else {
+            return Some(replication);
+        };
+        let Some(unread) = load.unread.take() else { return Some(replication) };
+        match self.sink.table().read(&unread.bytes, unread.after) {
+            Ok((_, changes)) => {
+                match self.sink.table().collect(&mut load.build, note_set_aside(&changes, step)) {
+                    Ok(()) => return Some(replication),
+                    lost => self.go_on_after(lost, now, step),
+                }
+            }
             Err(invalid) => {
                 *cursor = unread.after;
-                self.fail(PollFailure::Invalid(invalid), reading, now, jitter, step);
+                self.fail(PollFailure::Invalid(invalid), replication, now, jitter, step);
             }
         }
         None
     }
 
-    fn read(&mut self, reading: Reading<K>, answer: Answer<'_>, now: Moment, jitter: u64, step: &mut Step) {
-        let mut reading = reading;
+    fn read(
+        &mut self,
+        replication: Replication<K>,
+        answer: Answer<'_>,
+        now: Moment,
+        jitter: u64,
+        step: &mut Step,
+    ) {
+        let mut replication = replication;
         let page = match answer {
             Answer::Lost => Err(PollFailure::Lost),
             Answer::Refused { status } => Err(PollFailure::Refused { status }),
             Answer::Page(bytes) => {
-                reading = match reading.put_off(bytes) {
+                replication = match replication.put_off(bytes) {
                     Ok(next) => return self.ask(next, step),
-                    Err(reading) => reading,
+                    Err(replication) => replication,
                 };
-                self.sink.read(bytes, reading.cursor()).map_err(PollFailure::Invalid)
+                self.sink.table().read(bytes, replication.cursor()).map_err(PollFailure::Invalid)
             }
         };
         let (page, changes) = match page {
             Ok(read) => read,
-            Err(failure) => return self.fail(failure, reading, now.monotonic, jitter, step),
+            Err(failure) => return self.fail(failure, replication, now.monotonic, jitter, step),
         };
         // Rows of another feed come again with its load, and are named then.
-        if reading.is_of(&page) {
+        if replication.is_of(&page) {
             note_set_aside(&changes, step);
         }
         if !page.ended {
             self.failures = 0;
         }
-        let written = match reading {
-            Reading::Following { live, .. } => self.follow(live, &page, &changes, now, step),
-            reading @ Reading::Loading { .. } if !reading.is_of(&page) => {
-                return self.fail(PollFailure::LoadInterrupted, Reading::load(), now.monotonic, jitter, step);
+        let written = match replication {
+            Replication::Following { live, .. } => self.follow(live, &page, &changes, now, step),
+            replication @ Replication::Loading { .. } if !replication.is_of(&page) => {
+                return self.fail(
+                    PollFailure::LoadInterrupted,
+                    Replication::load(),
+                    now.monotonic,
+                    jitter,
+                    step,
+                );
             }
-            Reading::Loading { load, .. } => self.collect(load, &page, &changes, now, step),
+            Replication::Loading { load, .. } => self.collect(load, &page, &changes, now, step),
         };
         self.go_on_after(written, now.monotonic, step);
     }
@@ -340,17 +358,23 @@ impl<K: FeedSink> Follower<K> {
     fn fail(
         &mut self,
         failure: PollFailure,
-        reading: Reading<K>,
+        replication: Replication<K>,
         now: MonotonicMillis,
         jitter: u64,
         step: &mut Step,
     ) {
         step.notes.push(Note::Failed(failure));
         let delay_ms = back_off::delay_ms(self.failures.saturating_add(1), jitter);
-        self.back_off(delay_ms, reading, now, step);
+        self.back_off(delay_ms, replication, now, step);
     }
 
-    fn back_off(&mut self, delay_ms: u64, reading: Reading<K>, now: MonotonicMillis, step: &mut Step) {
+    fn back_off(
+        &mut self,
+        delay_ms: u64,
+        replication: Replication<K>,
+        now: MonotonicMillis,
+        step: &mut Step,
+    ) {
         self.failures = self.failures.saturating_add(1);
         let until = now.plus_millis(delay_ms);
         if self.failures.is_multiple_of(FAILURES_BEFORE_HANDOVER) {
@@ -358,7 +382,7 @@ impl<K: FeedSink> Follower<K> {
             self.stands_back_until = until.plus_millis(LEASE_MS);
             step.notes.push(Note::StoppedFollowing);
         } else {
-            self.state = State::BackingOff { until, reading: reading.unconfirmed() };
+            self.state = State::BackingOff { until, replication: replication.unconfirmed() };
         }
     }
 }

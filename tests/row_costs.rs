@@ -8,7 +8,7 @@ use std::cell::Cell;
 use latchkey_filter::identity::IdentityField;
 use latchkey_filter::limits::METADATA_HEADERS_MAX;
 use latchkey_filter::table::{Changes, RecordShape, RecordText};
-use latchkey_key_feed::limits::{DIGEST_LEN, RECORD_LEN_MAX, SALT_LEN};
+use latchkey_key_feed::format_limits::{DIGEST_LEN, RECORD_LEN_MAX, SALT_LEN};
 use latchkey_key_feed::{Cursor, Salt, SecretDigest};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

@@ -10,10 +10,10 @@ use anyhow::Result;
 use crate::bench::Bench;
 use crate::figure::{Figure, rounded};
 use crate::report::{Report, Table};
-use edges::Fleet;
+use edge_growth::Fleet;
 use keys::{KeyCosts, KeyGrowth};
 
-pub mod edges;
+pub mod edge_growth;
 pub mod keys;
 
 /// Names of the figures that this builds on.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use latchkey_key_feed::limits::EDGE_NAME_LEN_MAX;
+use latchkey_key_feed::format_limits::EDGE_NAME_LEN_MAX;
 
 use super::Authentication;
 use crate::identity::IdentityField;
@@ -28,7 +28,7 @@ pub(super) enum Field {
     /// An object of header names, and for each a metadata path or an object that holds one.
     MetadataHeaders(&'static str),
     /// A duration.
-    Span(&'static SpanField),
+    Duration(&'static DurationField),
     /// A text.
     Text(&'static TextField),
 }
@@ -51,7 +51,7 @@ pub(super) struct HeaderField {
     pub(super) tells: IdentityField,
 }
 
-pub(super) struct SpanField {
+pub(super) struct DurationField {
     pub(super) path: &'static str,
     pub(super) default: Duration,
     pub(super) min: Duration,
@@ -117,7 +117,7 @@ pub(super) static CREDENTIAL_INLINE: TextField = TextField {
 };
 
 /// How long an answer may take beyond `wait`.
-pub(super) static FETCH_TIMEOUT: SpanField = SpanField {
+pub(super) static FETCH_TIMEOUT: DurationField = DurationField {
     path: "key_service.fetch_timeout",
     default: Duration::from_secs(5),
     min: FETCH_TIMEOUT_MIN,
@@ -125,11 +125,15 @@ pub(super) static FETCH_TIMEOUT: SpanField = SpanField {
 };
 
 /// How long the key service holds a request until something changes.
-pub(super) static WAIT: SpanField =
-    SpanField { path: "key_service.wait", default: Duration::from_secs(20), min: WAIT_MIN, max: WAIT_MAX };
+pub(super) static WAIT: DurationField = DurationField {
+    path: "key_service.wait",
+    default: Duration::from_secs(20),
+    min: WAIT_MIN,
+    max: WAIT_MAX,
+};
 
 /// Age at which the key table is called stale: it still admits, and that is counted.
-pub(super) static STALE_AFTER: SpanField = SpanField {
+pub(super) static STALE_AFTER: DurationField = DurationField {
     path: "staleness.stale_after",
     default: Duration::from_secs(60),
     min: STALE_AFTER_MIN,
@@ -137,7 +141,7 @@ pub(super) static STALE_AFTER: SpanField = SpanField {
 };
 
 /// Age at which the key table no longer admits anyone: every request is answered 503.
-pub(super) static REFUSE_AFTER: SpanField = SpanField {
+pub(super) static REFUSE_AFTER: DurationField = DurationField {
     path: "staleness.refuse_after",
     default: Duration::from_secs(60 * 60),
     min: STALE_AFTER_MIN,
@@ -145,7 +149,7 @@ pub(super) static REFUSE_AFTER: SpanField = SpanField {
 };
 
 /// How long a request may wait for the first key table before it is answered 503.
-pub(super) static START_UP_WAIT: SpanField = SpanField {
+pub(super) static START_UP_WAIT: DurationField = DurationField {
     path: "start_up_wait",
     default: Duration::from_secs(5),
     min: Duration::ZERO,
@@ -209,11 +213,11 @@ pub(super) static FIELDS: [Field; 23] = [
     Field::Text(&PATH),
     Field::Text(&CREDENTIAL_VARIABLE),
     Field::Text(&CREDENTIAL_INLINE),
-    Field::Span(&FETCH_TIMEOUT),
-    Field::Span(&WAIT),
-    Field::Span(&STALE_AFTER),
-    Field::Span(&REFUSE_AFTER),
-    Field::Span(&START_UP_WAIT),
+    Field::Duration(&FETCH_TIMEOUT),
+    Field::Duration(&WAIT),
+    Field::Duration(&STALE_AFTER),
+    Field::Duration(&REFUSE_AFTER),
+    Field::Duration(&START_UP_WAIT),
     Field::Header(&HEADERS[0]),
     Field::Header(&HEADERS[1]),
     Field::Header(&HEADERS[2]),
@@ -236,7 +240,7 @@ impl Field {
             Self::Flag(field) => field.path,
             Self::Header(field) => field.path,
             Self::FilterState(path) | Self::MetadataHeaders(path) => path,
-            Self::Span(field) => field.path,
+            Self::Duration(field) => field.path,
             Self::Text(field) => field.path,
         }
     }
@@ -306,7 +310,7 @@ mod tests {
                     format!("object of at most {METADATA_HEADERS_MAX} header names and metadata paths"),
                     Some("{}".to_owned()),
                 ),
-                Field::Span(field) => (
+                Field::Duration(field) => (
                     format!("duration, `{}` to `{}`", duration::write(field.min), duration::write(field.max)),
                     Some(duration::write(field.default)),
                 ),

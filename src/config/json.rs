@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hifijson::token::Lex as _;
 use hifijson::{Error, SliceLexer, value};
-use latchkey_key_feed::limits::JSON_DEPTH_MAX;
+use latchkey_key_feed::format_limits::JSON_DEPTH_MAX;
 
 use super::Problem;
 
@@ -12,7 +12,7 @@ use super::Problem;
 pub(super) type JsonValue<'a> = value::Value<&'a str, Cow<'a, str>>;
 
 /// The fields of an object, as they stand there.
-pub(super) type Fields<'a> = [(Cow<'a, str>, JsonValue<'a>)];
+pub(super) type JsonObject<'a> = [(Cow<'a, str>, JsonValue<'a>)];
 
 /// Reads the value, or says where the mistake was noticed: at the first byte that was not read any more.
 pub(super) fn read(json: &[u8]) -> Result<JsonValue<'_>, Problem> {
@@ -28,7 +28,7 @@ pub(super) fn read(json: &[u8]) -> Result<JsonValue<'_>, Problem> {
 }
 
 /// The value of that name.
-pub(super) fn value_of<'v, 'a>(fields: &'v Fields<'a>, name: &str) -> Option<&'v JsonValue<'a>> {
+pub(super) fn value_of<'v, 'a>(fields: &'v JsonObject<'a>, name: &str) -> Option<&'v JsonValue<'a>> {
     fields.iter().find(|(other, _)| other == name).map(|(_, value)| value)
 }
 

@@ -1,7 +1,7 @@
 use latchkey_key_feed::EdgeName;
 use serde_json::{Value, json};
 
-use super::fields::{FIELDS, SpanField};
+use super::fields::{DurationField, FIELDS};
 use super::*;
 use crate::identity::{FilterState, IdentityField};
 use crate::limits::METADATA_HEADERS_MAX;
@@ -285,7 +285,7 @@ fn durations_are_accepted_up_to_their_bounds_and_not_one_millisecond_more() {
     // Long enough to leave every other duration its range.
     let roomy = with("/staleness", json!({"stale_after": "3m", "refuse_after": "365d"}));
     let parse_with =
-        |field: &SpanField, value| parse(&put(roomy.clone(), &pointer_to(field.path), json!(value)));
+        |field: &DurationField, value| parse(&put(roomy.clone(), &pointer_to(field.path), json!(value)));
     let millis = |span: Duration| format!("{}ms", span.as_millis());
     for field in [&FETCH_TIMEOUT, &WAIT, &START_UP_WAIT] {
         assert!(parse_with(field, millis(field.min)).is_ok(), "{}", field.path);

@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_key_feed::credential::HEADER;
-use latchkey_key_feed::limits::KEY_ID_LEN_MAX;
+use latchkey_key_feed::format_limits::KEY_ID_LEN_MAX;
 use proptest::prelude::*;
 
 use super::*;

@@ -35,7 +35,7 @@ struct Joined<H: Host> {
 
 impl<H: Host> Following<H> {
     pub(super) fn new(host: &H, names: SharedNames) -> Self {
-        let id = FollowerId::allot(host, &names);
+        let id = FollowerId::allocate(host, &names);
         Self { names, id, joined: OnceCell::new() }
     }
 
@@ -52,7 +52,7 @@ impl<H: Host> Following<H> {
 impl<H: Host> Filter<H> {
     /// Time has passed.
     pub(super) fn tick(&self) {
-        self.table.forget_kept();
+        self.table.clear_cache();
         let tick = self.clock.tick();
         if let Ok(tick) = tick {
             self.vm.go_on(&self.host, tick.now.monotonic);
@@ -66,7 +66,7 @@ impl<H: Host> Filter<H> {
 
     /// Time has passed, and this configuration was replaced. Says whether requests still wait for it.
     pub(super) fn finish_waiting(&self) -> bool {
-        self.table.forget_kept();
+        self.table.clear_cache();
         self.wake_waiting(self.clock.now());
         !self.held.undecided().is_empty()
     }

@@ -1,13 +1,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use latchkey_key_feed::limits::RECORD_LEN_MAX;
+use latchkey_key_feed::format_limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, MonotonicMillis};
 
 use super::*;
 use crate::credential::CredentialSources;
 use crate::headers::HeaderPairs;
 use crate::table::sample_keys::{build, key, live, refreshed_at, removed, shape};
-use crate::table::{FeedIdentity, PagedRecord, SharedNames, TableReader, TableWriter};
+use crate::table::{FeedIdentity, FeedTable as _, PagedRecord, SharedNames, TableReader, TableWriter};
 use crate::testing::FakeSharedData;
 
 /// The clocks are far apart, so that whoever mixes them up is found.
@@ -68,7 +68,7 @@ fn decide_if(
     now: Moment,
 ) -> Verdict<PagedRecord> {
     let table = TableReader::new(shared.clone(), names());
-    decide(presented(headers), authentication, &table, &LIMITS, Patience::Left, now)
+    decide(presented(headers), authentication, &table, &LIMITS, WaitingTime::Left, now)
 }
 
 /// The verdict in a word: "admitted", "passes", "waits", or the reason of the denial.
@@ -200,10 +200,11 @@ fn where_the_machine_may_have_slept_a_request_waits_for_the_next_answer() {
     let (shared, headers) = (shared_data(), authorization("active", &secret_of("active")));
     let table = TableReader::new(shared, names());
     let woken = Moment { wall: later(3_600_000).wall, ..NOW };
-    let decide_with =
-        |patience| decide(presented(&headers), Authentication::Required, &table, &LIMITS, patience, woken);
-    assert_eq!(outcome(&decide_with(Patience::Left)), "waits");
-    assert_eq!(outcome(&decide_with(Patience::Over)), "table_too_old");
+    let decide_with = |waiting_time| {
+        decide(presented(&headers), Authentication::Required, &table, &LIMITS, waiting_time, woken)
+    };
+    assert_eq!(outcome(&decide_with(WaitingTime::Left)), "waits");
+    assert_eq!(outcome(&decide_with(WaitingTime::Over)), "table_too_old");
 }
 
 #[test]
@@ -229,10 +230,11 @@ fn a_missing_or_bad_credential_is_told_whatever_the_table_is() {
 fn without_a_table_a_request_waits_and_then_is_refused() {
     let table = TableReader::new(FakeSharedData::default(), names());
     let headers = authorization("active", "any");
-    let decide_with =
-        |patience| decide(presented(&headers), Authentication::Required, &table, &LIMITS, patience, NOW);
-    assert_eq!(outcome(&decide_with(Patience::Left)), "waits");
-    assert_eq!(outcome(&decide_with(Patience::Over)), "table_absent");
+    let decide_with = |waiting_time| {
+        decide(presented(&headers), Authentication::Required, &table, &LIMITS, waiting_time, NOW)
+    };
+    assert_eq!(outcome(&decide_with(WaitingTime::Left)), "waits");
+    assert_eq!(outcome(&decide_with(WaitingTime::Over)), "table_absent");
 }
 
 #[test]
@@ -249,7 +251,7 @@ fn the_identity_of_a_verified_key_is_that_of_its_record() {
     let Verdict::Admit(Admission { key, .. }) = decide_at(&shared_data(), &headers, NOW) else {
         panic!("refused")
     };
-    assert_eq!(key.id().as_str(), "ending");
+    assert_eq!(key.id.as_str(), "ending");
     let shown = IdentityField::ALL.map(|field| key.value(field).unwrap_or_default());
     assert_eq!(shown, ["ending", "name-of-ending", "alice", "native", "reader", "", "ops", "1000001000"]);
 }

@@ -4,17 +4,17 @@ use std::mem;
 
 use latchkey_key_feed::{FeedHead, MonotonicMillis};
 
-use super::reading::{Load, LoadEnd, Reading};
-use super::sink::FeedSink;
+use super::replication::{Load, LoadEnd, Replication};
+use super::sink::{FeedSink, Live};
 use super::{Follower, LoadReason, Note, State, Step};
 use crate::clock::Moment;
 use crate::limits::CREDENTIAL_ENDED_MS;
-use crate::table::{Changes, FeedStanding, LiveFeed, Progress, Refresh, WriteError};
+use crate::table::{Changes, FeedStanding, FeedTable as _, LiveFeed, Progress, Refresh, WriteError};
 
 impl<K: FeedSink> Follower<K> {
     pub(super) fn follow(
         &mut self,
-        before: K::Live,
+        before: Live<K>,
         page: &FeedHead,
         changes: &Changes,
         now: Moment,
@@ -24,24 +24,30 @@ impl<K: FeedSink> Follower<K> {
             self.load(LoadReason::Reset, now.monotonic, step);
             return Ok(());
         }
-        self.sink.apply(&before, changes)?;
+        self.sink.table().apply(&before, changes)?;
         let standing = match (page.more, page.ended) {
             (true, _) => FeedStanding::MoreFollows,
             (false, true) => FeedStanding::CredentialEnded,
             (false, false) => FeedStanding::Current(self.refreshed(now)),
         };
-        let live = self.sink.advance(&before, page.cursor, page.total, standing)?;
+        let live = self.sink.table().advance(&before, page.cursor, page.total, standing)?;
         step.notes.push(Note::Applied { rows: changes.count() });
         self.credential_ended = before.credential_ended();
         self.note_credential(live.credential_ended(), step);
         match standing {
             // One more request acknowledges what has just come, and there is nothing else to ask for.
             FeedStanding::CredentialEnded if page.cursor == before.cursor() => {
-                self.wait_for_credential(Reading::Following { live, confirmed: false }, now.monotonic, step);
+                self.wait_for_credential(
+                    Replication::Following { live, confirmed: false },
+                    now.monotonic,
+                    step,
+                );
             }
-            FeedStanding::CredentialEnded => self.ask(Reading::Following { live, confirmed: false }, step),
+            FeedStanding::CredentialEnded => {
+                self.ask(Replication::Following { live, confirmed: false }, step)
+            }
             _ if live.is_outgrown_by(page.total) => self.load(LoadReason::Outgrown, now.monotonic, step),
-            _ => self.ask(Reading::Following { live, confirmed: true }, step),
+            _ => self.ask(Replication::Following { live, confirmed: true }, step),
         }
         Ok(())
     }
@@ -58,18 +64,18 @@ impl<K: FeedSink> Follower<K> {
         if !page.more {
             self.note_credential(page.ended, step);
         }
-        if has_ended && self.sink.live().is_none() {
+        if has_ended && self.sink.table().live().is_none() {
             // Nobody ever said that such a table is current, so there is no age at which it could begin.
-            self.wait_for_credential(Reading::load(), now.monotonic, step);
+            self.wait_for_credential(Replication::load(), now.monotonic, step);
             return Ok(());
         }
         let mut load = match load {
             Some(begun) => begun,
-            None => Load::begun(self.sink.begin(page.total)?, page),
+            None => Load::begun(self.sink.table().begin(page.total)?, page),
         };
-        self.sink.collect(&mut load.build, changes)?;
+        self.sink.table().collect(&mut load.build, changes)?;
         if page.more {
-            self.ask(Reading::Loading { load: Some(load), cursor: page.cursor }, step);
+            self.ask(Replication::Loading { load: Some(load), cursor: page.cursor }, step);
         } else {
             let refreshed = (!has_ended).then(|| self.refreshed(now));
             let end = LoadEnd { cursor: page.cursor, keys: page.total, refreshed };
@@ -90,12 +96,12 @@ impl<K: FeedSink> Follower<K> {
 
     /// Asks again after a while: the credential may be mended. Now and then it is another VM's turn, which
     /// may have a newer one.
-    fn wait_for_credential(&mut self, reading: Reading<K>, now: MonotonicMillis, step: &mut Step) {
-        self.back_off(CREDENTIAL_ENDED_MS, reading, now, step);
+    fn wait_for_credential(&mut self, replication: Replication<K>, now: MonotonicMillis, step: &mut Step) {
+        self.back_off(CREDENTIAL_ENDED_MS, replication, now, step);
     }
 
     pub(super) fn lay_out(&mut self, mut load: Load<K>, end: LoadEnd, now: MonotonicMillis, step: &mut Step) {
-        let written = self.sink.lay_out(&mut load.build).and_then(|progress| match progress {
+        let written = self.sink.table().lay_out(&mut load.build).and_then(|progress| match progress {
             Progress::Continues => {
                 self.state = State::LayingOut { load, end };
                 Ok(())
@@ -106,20 +112,21 @@ impl<K: FeedSink> Follower<K> {
     }
 
     fn publish(&mut self, load: &Load<K>, end: LoadEnd, step: &mut Step) -> Result<(), WriteError> {
-        let live = self.sink.publish(&load.build, &load.epoch, end.cursor, end.keys, end.refreshed)?;
+        let live =
+            self.sink.table().publish(&load.build, &load.epoch, end.cursor, end.keys, end.refreshed)?;
         step.notes.push(Note::Loaded { generation: live.generation(), keys: live.keys() });
         if live.is_swept() {
-            self.ask(Reading::Following { live, confirmed: true }, step);
+            self.ask(Replication::Following { live, confirmed: true }, step);
         } else {
             self.state = State::Sweeping { live };
         }
         Ok(())
     }
 
-    pub(super) fn sweep(&mut self, live: &K::Live, step: &mut Step) {
-        match self.sink.sweep(live) {
+    pub(super) fn sweep(&mut self, live: &Live<K>, step: &mut Step) {
+        match self.sink.table().sweep(live) {
             Ok((Progress::Continues, live)) => self.state = State::Sweeping { live },
-            Ok((Progress::Done, live)) => self.ask(Reading::Following { live, confirmed: false }, step),
+            Ok((Progress::Done, live)) => self.ask(Replication::Following { live, confirmed: false }, step),
             Err(WriteError::Deposed | WriteError::Unreadable) => step.notes.push(Note::StoppedFollowing),
         }
     }

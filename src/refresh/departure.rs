@@ -25,9 +25,9 @@ use latchkey_key_feed::MonotonicMillis;
 use super::CallId;
 use super::poll::{FeedEndpoint, Poll};
 use super::register::{Register, TableNumber};
-use super::sink::FeedSink;
+use super::sink::{Clearing, FeedSink};
 use crate::limits::{GOODBYE_MS, LINGER_MS};
-use crate::table::{Directory, Progress, SharedNames, SharedStore, TableIdentity};
+use crate::table::{Directory, FeedTable as _, Progress, SharedNames, SharedStore, TableIdentity};
 
 /// One plugin on its way out.
 pub struct Departure<S, K: FeedSink> {
@@ -37,7 +37,7 @@ pub struct Departure<S, K: FeedSink> {
     table: TableIdentity,
     number: TableNumber,
     request: FeedEndpoint,
-    state: State<K::Clearing>,
+    state: State<Clearing<K>>,
 }
 
 enum State<C> {
@@ -80,7 +80,7 @@ impl<S: SharedStore, K: FeedSink> Departure<S, K> {
                 None
             }
             State::Clearing(clearing) => {
-                if self.sink.clear(clearing) == Progress::Continues {
+                if self.sink.table().clear(clearing) == Progress::Continues {
                     return None;
                 }
                 self.directory.remove(self.table);
@@ -130,11 +130,11 @@ impl<S: SharedStore, K: FeedSink> Departure<S, K> {
         matches!(self.state, State::Clearing(_))
     }
 
-    fn count_out(&self) -> State<K::Clearing> {
+    fn count_out(&self) -> State<Clearing<K>> {
         if !self.register.leave(self.number) {
             return State::Over;
         }
-        match self.sink.close() {
+        match self.sink.table().close() {
             Ok(clearing) => State::Clearing(clearing),
             // Somebody writes the header all the time, so somebody is there.
             Err(_) => State::Over,

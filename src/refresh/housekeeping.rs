@@ -1,13 +1,15 @@
 //! Clearing tables that nobody uses any more.
 //!
 //! The last plugin of a table clears it when it ends ([`Departure`](super::Departure)), unless its VM died.
-//! So every plugin gives signs of life in the directory of the process, and whoever follows a feed looks
+//! So every plugin gives heartbeats in the directory of the process, and whoever follows a feed looks
 //! whether all others still do.
 
 use latchkey_key_feed::MonotonicMillis;
 
 use crate::limits::{TABLE_LOOK_MS, TABLE_SILENT_LOOKS};
-use crate::table::{Clearing, Directory, Progress, SharedNames, SharedStore, TableIdentity, TableWriter};
+use crate::table::{
+    Clearing, Directory, FeedTable as _, Progress, SharedNames, SharedStore, TableIdentity, TableWriter,
+};
 
 /// The housekeeping of one plugin.
 pub struct Housekeeping<S> {
@@ -22,7 +24,7 @@ pub struct Housekeeping<S> {
 /// A table that has given no sign of life since it was first looked at.
 struct SilentTable {
     table: TableIdentity,
-    beat: MonotonicMillis,
+    heartbeat: MonotonicMillis,
     looks: u32,
 }
 
@@ -34,7 +36,7 @@ impl<S: SharedStore + Clone> Housekeeping<S> {
         Self { store, directory, own, next_look, silent: Vec::new(), clearing: None }
     }
 
-    /// Time has passed. Gives a sign of life, and does a slice of what else there is to do if this plugin
+    /// Time has passed. Gives a heartbeat, and does a slice of what else there is to do if this plugin
     /// follows its feed.
     pub fn tick(&mut self, is_following: bool, now: MonotonicMillis) {
         if let Some((cleared, table, clearing)) = &mut self.clearing {
@@ -48,7 +50,7 @@ impl<S: SharedStore + Clone> Housekeeping<S> {
             return;
         }
         self.next_look = now.plus_millis(TABLE_LOOK_MS);
-        self.directory.beat(self.own, now, TABLE_LOOK_MS);
+        self.directory.heartbeat(self.own, now, TABLE_LOOK_MS);
         if is_following {
             self.look();
         } else {
@@ -64,10 +66,12 @@ impl<S: SharedStore + Clone> Housekeeping<S> {
     fn look(&mut self) {
         let mut silent = Vec::new();
         for listed in self.directory.tables().into_iter().filter(|listed| listed.table != self.own) {
-            let before =
-                self.silent.iter().find(|seen| seen.table == listed.table && seen.beat == listed.beat);
+            let before = self
+                .silent
+                .iter()
+                .find(|seen| seen.table == listed.table && seen.heartbeat == listed.heartbeat);
             let looks = before.map_or(0, |seen| seen.looks) + 1;
-            silent.push(SilentTable { table: listed.table, beat: listed.beat, looks });
+            silent.push(SilentTable { table: listed.table, heartbeat: listed.heartbeat, looks });
         }
         self.silent = silent;
         let Some(gone) = self.silent.iter().find(|seen| seen.looks >= TABLE_SILENT_LOOKS) else { return };

@@ -9,14 +9,14 @@
 use latchkey_key_feed::MonotonicMillis;
 
 use crate::limits::{IDLE_FIRST_MS, LEASE_MS, SWAP_TRIES_MAX};
-use crate::table::{EntryName, SharedNames, SharedStore, TableEntry, Version};
+use crate::table::{EntryName, SharedNames, SharedStore, TableEntry, Unread, Version};
 
 /// The number of a follower within its process, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FollowerId(pub u32);
 
 /// The entry, seen by one VM.
-pub struct Lease<S> {
+pub(super) struct Lease<S> {
     store: S,
     name: EntryName,
 }
@@ -32,7 +32,7 @@ pub enum Candidate {
 
 /// What stands in the entry. Holder 0 is nobody.
 #[derive(Clone, Copy, Default)]
-struct Terms {
+struct LeaseEntry {
     holder: u32,
     until: MonotonicMillis,
     failures: u32,
@@ -40,7 +40,7 @@ struct Terms {
 
 impl FollowerId {
     /// A number that no other follower of this process has.
-    pub fn allot(store: &impl SharedStore, names: &SharedNames) -> Self {
+    pub fn allocate(store: &impl SharedStore, names: &SharedNames) -> Self {
         let name = names.entry(TableEntry::FollowerCounter);
         let mut last = 0;
         for _ in 0..SWAP_TRIES_MAX {
@@ -58,79 +58,69 @@ impl FollowerId {
 
 impl<S: SharedStore> Lease<S> {
     /// The lease of the table with those names.
-    pub fn new(store: S, names: &SharedNames) -> Self {
+    pub(super) fn new(store: S, names: &SharedNames) -> Self {
         Self { store, name: names.entry(TableEntry::Lease) }
     }
 
     /// Takes the lease if it is free, and says how many failures in a row preceded; `None` if it is not.
-    pub fn take(&self, me: FollowerId, candidate: Candidate, now: MonotonicMillis) -> Option<u32> {
-        let (terms, version) = self.read();
+    pub(super) fn take(&self, me: FollowerId, candidate: Candidate, now: MonotonicMillis) -> Option<u32> {
+        let (lease, version) = self.read();
         let free_since = match candidate {
-            Candidate::Idle => terms.until,
-            Candidate::Serving => terms.until.plus_millis(IDLE_FIRST_MS),
+            Candidate::Idle => lease.until,
+            Candidate::Serving => lease.until.plus_millis(IDLE_FIRST_MS),
         };
-        if now < free_since && terms.holder != me.0 {
+        if now < free_since && lease.holder != me.0 {
             return None;
         }
-        let taken = Terms { holder: me.0, until: now.plus_millis(LEASE_MS), failures: terms.failures };
-        self.write(taken, version).then_some(terms.failures)
+        let taken = LeaseEntry { holder: me.0, until: now.plus_millis(LEASE_MS), failures: lease.failures };
+        self.write(taken, version).then_some(lease.failures)
     }
 
     /// Extends the lease when a third of it has run; says whether it is still held.
-    pub fn renew(&self, me: FollowerId, now: MonotonicMillis) -> bool {
-        let (terms, version) = self.read();
-        if terms.holder != me.0 {
+    pub(super) fn renew(&self, me: FollowerId, now: MonotonicMillis) -> bool {
+        let (lease, version) = self.read();
+        if lease.holder != me.0 {
             return false;
         }
-        if now.plus_millis(LEASE_MS / 3 * 2) < terms.until {
+        if now.plus_millis(LEASE_MS / 3 * 2) < lease.until {
             return true;
         }
-        self.write(Terms { holder: me.0, until: now.plus_millis(LEASE_MS), failures: 0 }, version)
+        self.write(LeaseEntry { holder: me.0, until: now.plus_millis(LEASE_MS), failures: 0 }, version)
     }
 
     /// Leaves the lease to anybody, from the moment `until` on.
-    pub fn hand_over(&self, me: FollowerId, until: MonotonicMillis, failures: u32) {
-        let (terms, version) = self.read();
-        if terms.holder == me.0 {
-            self.write(Terms { holder: 0, until, failures }, version);
+    pub(super) fn hand_over(&self, me: FollowerId, until: MonotonicMillis, failures: u32) {
+        let (lease, version) = self.read();
+        if lease.holder == me.0 {
+            self.write(LeaseEntry { holder: 0, until, failures }, version);
         }
     }
 
     /// Who holds the lease now.
-    pub fn holder(&self, now: MonotonicMillis) -> Option<FollowerId> {
-        let (terms, _) = self.read();
-        (terms.holder != 0 && now < terms.until).then_some(FollowerId(terms.holder))
+    pub(super) fn holder(&self, now: MonotonicMillis) -> Option<FollowerId> {
+        let (lease, _) = self.read();
+        (lease.holder != 0 && now < lease.until).then_some(FollowerId(lease.holder))
     }
 
-    fn read(&self) -> (Terms, Version) {
+    fn read(&self) -> (LeaseEntry, Version) {
         let entry = self.store.read(self.name);
-        (Terms::decode(&entry.bytes).unwrap_or_default(), entry.version)
+        (LeaseEntry::decode(&entry.bytes).unwrap_or_default(), entry.version)
     }
 
-    fn write(&self, terms: Terms, read_at: Version) -> bool {
-        self.store.swap(self.name, &terms.encode(), read_at).is_ok()
+    fn write(&self, lease: LeaseEntry, read_at: Version) -> bool {
+        self.store.swap(self.name, &lease.encode(), read_at).is_ok()
     }
 }
 
-impl Terms {
+impl LeaseEntry {
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (holder, rest) = bytes.split_first_chunk::<4>()?;
-        let (until, rest) = rest.split_first_chunk::<8>()?;
-        let (failures, _) = rest.split_first_chunk::<4>()?;
-        Some(Self {
-            holder: u32::from_le_bytes(*holder),
-            until: MonotonicMillis(u64::from_le_bytes(*until)),
-            failures: u32::from_le_bytes(*failures),
-        })
+        let mut unread = Unread(bytes);
+        let (holder, until) = (unread.u32()?, MonotonicMillis(unread.u64()?));
+        Some(Self { holder, until, failures: unread.u32()? })
     }
 
-    fn encode(self) -> [u8; 16] {
-        let mut out = [0; 16];
-        let fields = self.holder.to_le_bytes().into_iter().chain(self.until.0.to_le_bytes());
-        for (to, from) in out.iter_mut().zip(fields.chain(self.failures.to_le_bytes())) {
-            *to = from;
-        }
-        out
+    fn encode(self) -> Vec<u8> {
+        [&self.holder.to_le_bytes()[..], &self.until.0.to_le_bytes(), &self.failures.to_le_bytes()].concat()
     }
 }
 
@@ -216,7 +206,7 @@ mod tests {
     #[test]
     fn followers_have_numbers_of_their_own() {
         let store = FakeSharedData::default();
-        let allotted = [(); 3].map(|()| FollowerId::allot(&store, &names()).0);
-        assert_eq!(allotted, [1, 2, 3]);
+        let allocated = [(); 3].map(|()| FollowerId::allocate(&store, &names()).0);
+        assert_eq!(allocated, [1, 2, 3]);
     }
 }

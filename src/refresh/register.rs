@@ -9,7 +9,7 @@
 //! the last, and the goodbye is never said, which is safe.
 
 use crate::limits::SWAP_TRIES_MAX;
-use crate::table::{EntryName, SharedNames, SharedStore, TableEntry};
+use crate::table::{EntryName, SharedNames, SharedStore, TableEntry, Unread};
 
 /// The entry, seen by one plugin.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub struct TableNumber(pub u64);
 
 /// What stands in the entry.
 #[derive(Clone, Copy, Default)]
-struct Registered {
+struct RegisterEntry {
     /// 0 when no plugin has come yet, or all have left.
     number: u64,
     plugins: u32,
@@ -59,7 +59,7 @@ impl<S: SharedStore> Register<S> {
                 return None;
             }
             registered.plugins = registered.plugins.saturating_sub(1);
-            Some(if registered.plugins == 0 { Registered::default() } else { registered })
+            Some(if registered.plugins == 0 { RegisterEntry::default() } else { registered })
         });
         left.is_some_and(|registered| registered.number == 0)
     }
@@ -69,7 +69,7 @@ impl<S: SharedStore> Register<S> {
     pub fn count_out(&self, number: TableNumber) {
         self.change(&|registered| {
             let plugins = registered.plugins.saturating_sub(1);
-            (registered.number == number.0).then_some(Registered { plugins, ..registered })
+            (registered.number == number.0).then_some(RegisterEntry { plugins, ..registered })
         });
     }
 
@@ -78,14 +78,14 @@ impl<S: SharedStore> Register<S> {
         self.read().refuse_after_ms
     }
 
-    fn read(&self) -> Registered {
-        Registered::decode(&self.store.read(self.name).bytes).unwrap_or_default()
+    fn read(&self) -> RegisterEntry {
+        RegisterEntry::decode(&self.store.read(self.name).bytes).unwrap_or_default()
     }
 
-    fn change(&self, change: &dyn Fn(Registered) -> Option<Registered>) -> Option<Registered> {
+    fn change(&self, change: &dyn Fn(RegisterEntry) -> Option<RegisterEntry>) -> Option<RegisterEntry> {
         for _ in 0..SWAP_TRIES_MAX {
             let entry = self.store.read(self.name);
-            let changed = change(Registered::decode(&entry.bytes).unwrap_or_default())?;
+            let changed = change(RegisterEntry::decode(&entry.bytes).unwrap_or_default())?;
             if self.store.swap(self.name, &changed.encode(), entry.version).is_ok() {
                 return Some(changed);
             }
@@ -94,21 +94,16 @@ impl<S: SharedStore> Register<S> {
     }
 }
 
-impl Registered {
+impl RegisterEntry {
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (number, rest) = bytes.split_first_chunk::<8>()?;
-        let (plugins, rest) = rest.split_first_chunk::<4>()?;
-        let (refuse_after_ms, _) = rest.split_first_chunk::<8>()?;
-        Some(Self {
-            number: u64::from_le_bytes(*number),
-            plugins: u32::from_le_bytes(*plugins),
-            refuse_after_ms: u64::from_le_bytes(*refuse_after_ms),
-        })
+        let mut unread = Unread(bytes);
+        let (number, plugins) = (unread.u64()?, unread.u32()?);
+        Some(Self { number, plugins, refuse_after_ms: unread.u64()? })
     }
 
     fn encode(self) -> Vec<u8> {
-        let fields = self.number.to_le_bytes().into_iter().chain(self.plugins.to_le_bytes());
-        fields.chain(self.refuse_after_ms.to_le_bytes()).collect()
+        let Self { number, plugins, refuse_after_ms } = self;
+        [&number.to_le_bytes()[..], &plugins.to_le_bytes(), &refuse_after_ms.to_le_bytes()].concat()
     }
 }
 

@@ -14,12 +14,12 @@
 
 use std::mem;
 
-use latchkey_key_feed::{Cursor, Epoch};
+use latchkey_key_feed::Cursor;
 
 use super::bytes::Unread;
-use super::changes::{Change, Changes, ChangesIn};
+use super::changes::{Changes, RecordChange, RecordChangesIter};
 use super::entry_name::EntryName;
-use super::header::{Generation, LiveTable, Refresh, Slot, page_index};
+use super::header::{Generation, Slot, page_index};
 use super::page::{Page, Unreadable};
 use super::shared_store::{SharedStore, Version};
 use super::writer::{Progress, TableWriter, WriteError};
@@ -64,11 +64,7 @@ impl Build {
 
 impl<S: SharedStore> TableWriter<S> {
     /// Puts the changes of one answer aside.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError::Deposed`] when a later build was begun meanwhile.
-    pub fn collect(&self, build: &mut Build, changes: &Changes) -> Result<(), WriteError> {
+    pub(super) fn put_aside(&self, build: &mut Build, changes: &Changes) -> Result<(), WriteError> {
         let bits = build.pages_per_partition_bits();
         for change in changes.iter() {
             let page = page_index(change.id, build.page_bits);
@@ -87,12 +83,8 @@ impl<S: SharedStore> TableWriter<S> {
         Ok(())
     }
 
-    /// Writes the pages of the next partition; clears away after the last what the load no longer needs.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError`]; the build can only be dropped then.
-    pub fn lay_out(&self, build: &mut Build) -> Result<Progress, WriteError> {
+    /// Writes the pages of the next partition. After the last one it clears what the load no longer needs.
+    pub(super) fn lay_out_next(&self, build: &mut Build) -> Result<Progress, WriteError> {
         if let Some(partition) = build.partitions.get_mut(build.laid_out).map(mem::take) {
             self.lay_out_partition(build, &partition)?;
             build.laid_out += 1;
@@ -112,10 +104,10 @@ impl<S: SharedStore> TableWriter<S> {
             .iter()
             .map(|run| self.read_run(build.generation, *run))
             .collect::<Result<_, _>>()?;
-        let mut pages: Vec<Vec<Change<'_>>> = Vec::new();
+        let mut pages: Vec<Vec<RecordChange<'_>>> = Vec::new();
         pages.resize_with(1 << bits, Vec::new);
         for run in runs.iter().chain([&partition.tail]) {
-            let mut changes = ChangesIn::of(run.get(RUN_HEAD_LEN..).unwrap_or_default());
+            let mut changes = RecordChangesIter::of(run.get(RUN_HEAD_LEN..).unwrap_or_default());
             for change in changes.by_ref() {
                 let page = page_index(change.id, build.page_bits).wrapping_sub(first_page);
                 pages.get_mut(page as usize).ok_or(Unreadable)?.push(change);
@@ -128,50 +120,14 @@ impl<S: SharedStore> TableWriter<S> {
             self.write_page(build, index, changes)?;
         }
         for run in &partition.runs {
-            self.clear_run(build.generation, *run);
+            self.clear_entry(build.generation, self.names.run(*run));
         }
         Ok(())
     }
 
-    /// Makes a finished build the live table. One without a refresh holds all that a credential could still
-    /// read before it ended: it is as old as the table that it replaces, and takes no other place.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError::Deposed`] when another build was begun after this one, or there is no table for one
-    /// without a refresh to replace.
-    pub fn publish(
-        &self,
-        build: &Build,
-        epoch: &Epoch,
-        cursor: Cursor,
-        keys: u64,
-        refreshed: Option<Refresh>,
-    ) -> Result<LiveTable, WriteError> {
-        let header = self.change_header(&|header| {
-            if header.allotted != build.generation {
-                return Err(WriteError::Deposed);
-            }
-            let before = header.live.as_ref().map(|live| live.refreshed);
-            header.live = Some(LiveTable {
-                generation: build.generation,
-                slot: build.slot,
-                page_bits: build.page_bits,
-                unswept_pages: header.live.as_ref().map_or(0, |old| 1 << old.page_bits),
-                epoch: epoch.clone(),
-                cursor,
-                keys,
-                refreshed: refreshed.or(before).ok_or(WriteError::Deposed)?,
-                credential_ended: refreshed.is_none(),
-            });
-            Ok(())
-        })?;
-        header.live.ok_or(WriteError::Deposed)
-    }
-
     /// Nobody reads a slot in which a generation is built, so what is not a page there is written over. Of
     /// removed keys, a load brings those that the service has not forgotten.
-    fn write_page(&self, build: &Build, index: u32, changes: &[Change<'_>]) -> Result<(), WriteError> {
+    fn write_page(&self, build: &Build, index: u32, changes: &[RecordChange<'_>]) -> Result<(), WriteError> {
         let Some(bytes) = Page::empty(build.generation).with(build.generation, changes, Cursor(0))? else {
             return Ok(());
         };
@@ -207,24 +163,11 @@ impl<S: SharedStore> TableWriter<S> {
         if generation_of(&bytes) == Some(generation) { Ok(bytes) } else { Err(WriteError::Deposed) }
     }
 
-    fn clear_run(&self, generation: Generation, run: u32) {
-        let name = self.names.run(run);
-        let entry = self.store.read(name);
-        if generation_of(&entry.bytes) <= Some(generation) {
-            // A run that is written meanwhile is of a later build, and is not ours to clear.
-            let _ = self.store.swap(name, &[], entry.version);
-        }
-    }
-
     /// Clears the runs of earlier builds that this one did not write over.
     fn clear_leftovers(&self, build: &Build) {
         for run in build.runs.. {
-            let entry = self.store.read(self.names.run(run));
-            if entry.version == Version::Absent {
+            if self.clear_entry(build.generation, self.names.run(run)) == Version::Absent {
                 return;
-            }
-            if !entry.bytes.is_empty() {
-                self.clear_run(build.generation, run);
             }
         }
     }

@@ -36,7 +36,7 @@ pub struct SetAside {
 
 /// One change.
 #[derive(Clone, Copy, Debug)]
-pub struct Change<'a> {
+pub struct RecordChange<'a> {
     /// Its place in the feed. It applies only where nothing later was applied.
     pub seq: Cursor,
     /// The key that has changed.
@@ -50,7 +50,7 @@ pub struct Change<'a> {
 
 /// Bytes that changes were put into, one after the other.
 #[derive(Clone, Copy)]
-pub(super) struct ChangesIn<'a>(Unread<'a>);
+pub(super) struct RecordChangesIter<'a>(Unread<'a>);
 
 impl Changes {
     /// Reads the answer to a request for everything after `after`, into records of that shape.
@@ -101,8 +101,8 @@ impl Changes {
     }
 
     /// The changes, in the order of the feed.
-    pub fn iter(&self) -> impl Iterator<Item = Change<'_>> {
-        ChangesIn::of(&self.bytes)
+    pub fn iter(&self) -> impl Iterator<Item = RecordChange<'_>> {
+        RecordChangesIter::of(&self.bytes)
     }
 }
 
@@ -115,7 +115,7 @@ impl SetAside {
     }
 }
 
-impl<'a> ChangesIn<'a> {
+impl<'a> RecordChangesIter<'a> {
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         Self(Unread(bytes))
     }
@@ -127,15 +127,15 @@ impl<'a> ChangesIn<'a> {
 }
 
 /// Ends at the first bytes that are not a change.
-impl<'a> Iterator for ChangesIn<'a> {
-    type Item = Change<'a>;
+impl<'a> Iterator for RecordChangesIter<'a> {
+    type Item = RecordChange<'a>;
 
-    fn next(&mut self) -> Option<Change<'a>> {
+    fn next(&mut self) -> Option<RecordChange<'a>> {
         let mut unread = self.0;
         let seq = Cursor(unread.u64()?);
         let is_removed = unread.u8()? != 0;
         let (record, body) = split_record(&mut unread)?;
-        let change = Change {
+        let change = RecordChange {
             seq,
             id: id_of(body)?,
             record: (!is_removed).then_some(record),

@@ -8,7 +8,7 @@ use super::bytes::Unread;
 use super::entry_name::EntryName;
 use super::header::{Generation, Slot};
 use super::shared_store::{SharedStore, Version};
-use super::writer::{Progress, TableWriter, WriteError};
+use super::writer::{Progress, TableWriter};
 use crate::limits::SWEEP_PAGES_PER_TICK;
 
 /// A table that was closed and is being cleared.
@@ -22,25 +22,15 @@ pub struct Clearing {
     next_run: Option<u32>,
 }
 
-impl<S: SharedStore> TableWriter<S> {
-    /// Lets no table be live, and stops every build. A reader that still has a header goes on until it finds
-    /// its pages cleared, so nothing may be said of it before [`Self::clear`] is done.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError::Deposed`] when other VMs keep writing the header.
-    pub fn close(&self) -> Result<Clearing, WriteError> {
-        let header = self.change_header(&|header| {
-            header.allotted = header.allotted.next();
-            header.live = None;
-            Ok(())
-        })?;
-        let pages = 1 << header.largest_page_bits;
-        Ok(Clearing { until: header.allotted, pages, next_page: 0, next_run: Some(0) })
+impl Clearing {
+    pub(super) fn new(until: Generation, pages: u32) -> Self {
+        Self { until, pages, next_page: 0, next_run: Some(0) }
     }
+}
 
+impl<S: SharedStore> TableWriter<S> {
     /// Clears a slice of a closed table.
-    pub fn clear(&self, clearing: &mut Clearing) -> Progress {
+    pub(super) fn clear_slice(&self, clearing: &mut Clearing) -> Progress {
         let end = clearing.pages.min(clearing.next_page.saturating_add(SWEEP_PAGES_PER_TICK / 2));
         for index in clearing.next_page..end {
             for slot in [Slot::A, Slot::B] {
@@ -69,7 +59,7 @@ impl<S: SharedStore> TableWriter<S> {
     }
 
     /// Empties a page or a run, unless it is of a later generation. Says what stood there.
-    fn clear_entry(&self, until: Generation, name: EntryName) -> Version {
+    pub(super) fn clear_entry(&self, until: Generation, name: EntryName) -> Version {
         let entry = self.store.read(name);
         if Unread(&entry.bytes).u32().is_some_and(|generation| Generation(generation) <= until) {
             // One that is written meanwhile is of a later generation.

@@ -1,10 +1,11 @@
-//! Which tables there are in this namespace of shared data, and when each last gave a sign of life.
+//! Which tables there are in this namespace of shared data, and when each last gave a heartbeat.
 //!
 //! Every plugin of a table gives the signs, so a table that gives none any more has no plugin left and can be
 //! cleared. That happens when the last one could not do it itself, because its VM has died.
 
 use latchkey_key_feed::MonotonicMillis;
 
+use super::bytes::Unread;
 use super::entry_name::EntryName;
 use super::shared_store::{SharedStore, TableIdentity, Version};
 use crate::limits::{SWAP_TRIES_MAX, TABLES_MAX};
@@ -19,8 +20,8 @@ pub struct Directory<S> {
 pub struct ListedTable {
     /// Which table.
     pub table: TableIdentity,
-    /// When a plugin of it last gave a sign of life.
-    pub beat: MonotonicMillis,
+    /// When a plugin of it last gave a heartbeat.
+    pub heartbeat: MonotonicMillis,
 }
 
 /// An identity of 8 bytes and a moment of 8.
@@ -37,15 +38,15 @@ impl<S: SharedStore> Directory<S> {
         self.read().0
     }
 
-    /// Gives a sign of life, unless a plugin of the table did within the last `pause_ms`. A table for which
+    /// Gives a heartbeat, unless a plugin of the table did within the last `pause_ms`. A table for which
     /// there is no place any more is not listed, and so never cleared by others.
-    pub fn beat(&self, table: TableIdentity, now: MonotonicMillis, pause_ms: u64) {
+    pub fn heartbeat(&self, table: TableIdentity, now: MonotonicMillis, pause_ms: u64) {
         self.change(&|tables| {
             let has_room = tables.len() < TABLES_MAX;
             match tables.iter_mut().find(|listed| listed.table == table) {
-                Some(listed) if now.millis_since(listed.beat) < pause_ms => return false,
-                Some(listed) => listed.beat = now,
-                None if has_room => tables.push(ListedTable { table, beat: now }),
+                Some(listed) if now.millis_since(listed.heartbeat) < pause_ms => return false,
+                Some(listed) => listed.heartbeat = now,
+                None if has_room => tables.push(ListedTable { table, heartbeat: now }),
                 None => return false,
             }
             true
@@ -84,14 +85,13 @@ impl<S: SharedStore> Directory<S> {
 
 impl ListedTable {
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (table, rest) = bytes.split_first_chunk::<8>()?;
-        let (beat, _) = rest.split_first_chunk::<8>()?;
-        let beat = MonotonicMillis(u64::from_le_bytes(*beat));
-        Some(Self { table: TableIdentity::from_bytes(*table), beat })
+        let mut unread = Unread(bytes);
+        let table = TableIdentity::from_bytes(unread.array()?);
+        Some(Self { table, heartbeat: MonotonicMillis(unread.u64()?) })
     }
 
     fn encode(&self) -> impl Iterator<Item = u8> + use<> {
-        self.table.to_bytes().into_iter().chain(self.beat.0.to_le_bytes())
+        self.table.to_bytes().into_iter().chain(self.heartbeat.0.to_le_bytes())
     }
 }
 
@@ -108,9 +108,10 @@ mod tests {
     fn a_table_is_listed_once_with_its_last_sign_of_life() {
         let directory = Directory::new(FakeSharedData::default());
         for (number, now) in [(1, 10), (2, 10), (1, 15), (1, 25)] {
-            directory.beat(table(number), MonotonicMillis(now), 10);
+            directory.heartbeat(table(number), MonotonicMillis(now), 10);
         }
-        let listed = |number, beat| ListedTable { table: table(number), beat: MonotonicMillis(beat) };
+        let listed =
+            |number, heartbeat| ListedTable { table: table(number), heartbeat: MonotonicMillis(heartbeat) };
         assert_eq!(directory.tables(), [listed(1, 25), listed(2, 10)]);
         directory.remove(table(1));
         assert_eq!(directory.tables(), [listed(2, 10)]);
@@ -120,7 +121,7 @@ mod tests {
     fn the_list_is_bounded() {
         let directory = Directory::new(FakeSharedData::default());
         for number in 0..2 * TABLES_MAX {
-            directory.beat(table(number), MonotonicMillis(1), 10);
+            directory.heartbeat(table(number), MonotonicMillis(1), 10);
         }
         assert_eq!(directory.tables().len(), TABLES_MAX);
     }

@@ -1,15 +1,15 @@
 //! Writing pages and records: the layouts of `page.rs` and `record.rs`, from the rows of the feed.
 
-use latchkey_key_feed::limits::RECORD_LEN_MAX;
+use latchkey_key_feed::format_limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Malformed, WireKey, WireObject, WireTexts, header_value};
 
 use super::bytes::push_text;
-use super::changes::Change;
+use super::changes::RecordChange;
 use super::header::Generation;
 use super::page::{HEAD_LEN, Page, Unreadable};
 use super::record::{LEN_BYTES, NEVER, RecordKind, id_of, removed_by, split_record};
 use super::record_shape::{RecordShape, RecordText};
-use crate::limits::{HOT_PAGE_LEN_MAX, REMOVED_LEN_MAX};
+use crate::limits::{CACHED_PAGE_LEN_MAX, REMOVED_LEN_MAX};
 
 impl Page {
     /// The bytes of this page after `changes`, as a page of `generation`; `None` when they change nothing. Of
@@ -25,10 +25,10 @@ impl Page {
     pub(super) fn with(
         &self,
         generation: Generation,
-        changes: &[Change<'_>],
+        changes: &[RecordChange<'_>],
         forgotten: Cursor,
     ) -> Result<Option<Vec<u8>>, Unreadable> {
-        let is_new = |change: &Change<'_>| change.seq > self.seq;
+        let is_new = |change: &RecordChange<'_>| change.seq > self.seq;
         let Some(seq) = changes.iter().filter(|change| is_new(change)).map(|change| change.seq).max() else {
             return Ok(None);
         };
@@ -70,7 +70,7 @@ impl Page {
 /// Appends what is left of removed keys, as far as there is room. Behind the keys, so that no look-up of a
 /// key reads them; and never so much that a VM could not keep the page any more.
 fn push_removed<'i>(page: &mut Vec<u8>, latest_first: impl Iterator<Item = (Cursor, &'i str)>) {
-    let end = (page.len() + REMOVED_LEN_MAX).min(HOT_PAGE_LEN_MAX);
+    let end = (page.len() + REMOVED_LEN_MAX).min(CACHED_PAGE_LEN_MAX);
     for (seq, id) in latest_first {
         let start = page.len();
         page.extend_from_slice(&[0; LEN_BYTES]);

@@ -22,9 +22,9 @@ pub enum Slot {
 
 /// The state of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TableHeader {
+pub(super) struct TableHeader {
     /// The highest generation number handed out so far.
-    pub allotted: Generation,
+    pub allocated: Generation,
     /// The binary logarithm of the most pages that a build was ever begun with: whoever clears the table away
     /// looks for no more.
     pub largest_page_bits: u8,
@@ -109,29 +109,29 @@ impl Slot {
 impl TableHeader {
     /// The slot in which the next generation is built: the one nobody reads.
     #[must_use]
-    pub fn idle_slot(&self) -> Slot {
+    pub(super) fn idle_slot(&self) -> Slot {
         self.live.as_ref().map_or(Slot::A, |live| live.slot.other())
     }
 
     /// Reads a header; `None` if the bytes are not one. No bytes are the header of a table that does not
     /// exist yet.
     #[must_use]
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut unread = Unread(bytes);
         if bytes.is_empty() {
             return Some(Self::default());
         }
-        let allotted = Generation(unread.u32()?);
+        let allocated = Generation(unread.u32()?);
         let largest_page_bits = unread.u8().filter(|bits| *bits <= PAGE_BITS_MAX)?;
         let live = if unread.0.is_empty() { None } else { Some(LiveTable::decode(unread)?) };
-        Some(Self { allotted, largest_page_bits, live })
+        Some(Self { allocated, largest_page_bits, live })
     }
 
     /// The bytes that [`Self::decode`] reads.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
-        out.extend_from_slice(&self.allotted.0.to_le_bytes());
+        out.extend_from_slice(&self.allocated.0.to_le_bytes());
         out.push(self.largest_page_bits);
         if let Some(live) = &self.live {
             live.encode(&mut out);
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn a_header_survives_its_layout() {
         for live in [None, Some(live())] {
-            let header = TableHeader { allotted: Generation(9), largest_page_bits: 5, live };
+            let header = TableHeader { allocated: Generation(9), largest_page_bits: 5, live };
             assert_eq!(TableHeader::decode(&header.encode()), Some(header));
         }
         assert_eq!(TableHeader::decode(b""), Some(TableHeader::default()));

@@ -10,7 +10,7 @@ use crate::clock::Moment;
 /// Finds keys.
 pub trait KeyTable {
     /// A record with whatever it stands in, so that it is read in place for as long as it is needed.
-    type Record: KeyRecord;
+    type Record: TableRecord;
 
     /// A table that readers use.
     type Live: LiveFeed;
@@ -37,7 +37,7 @@ pub trait KeyTable {
     fn find(&self, id: &KeyId, now: MonotonicMillis) -> Result<Option<Found<Self::Record>>, Unreadable>;
 
     /// Forgets what is kept of the table besides the table itself. Done on every tick.
-    fn forget_kept(&self);
+    fn clear_cache(&self);
 }
 
 /// How far a live table is.
@@ -69,7 +69,7 @@ pub trait LiveFeed {
 }
 
 /// A key as a table holds it.
-pub trait KeyRecord {
+pub trait TableRecord {
     /// The salt of the digest.
     fn salt(&self) -> &Salt;
 
@@ -112,8 +112,8 @@ pub enum Texts {
 
 impl<R> Found<R> {
     /// The key, if it is one with a credential.
-    #[must_use]
-    pub fn key(self) -> Option<R> {
+    #[cfg(test)]
+    pub(crate) fn key(self) -> Option<R> {
         match self {
             Self::Key(record) => Some(record),
             Self::SetAside | Self::Removed | Self::Nothing => None,

@@ -7,6 +7,8 @@
 //! `seq` is the highest change applied to the page. It is what makes a write safe: see `encoding.rs`, which
 //! writes pages.
 
+use std::ops::Range;
+
 use latchkey_key_feed::{Cursor, KeyId};
 
 use super::bytes::Unread;
@@ -21,13 +23,6 @@ pub struct Page {
     pub generation: Generation,
     pub(super) seq: Cursor,
     bytes: Vec<u8>,
-}
-
-/// Where a part of a record is in its page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    start: usize,
-    end: usize,
 }
 
 /// Something other than this filter wrote the entry.
@@ -78,15 +73,15 @@ impl Page {
     /// Where in the page a part of one of its records is: for [`Self::bytes_at`], which finds it again
     /// without reading the record.
     #[must_use]
-    pub fn place_of(&self, part: &[u8]) -> Place {
+    pub fn range_of(&self, part: &[u8]) -> Range<usize> {
         let start = part.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
-        Place { start, end: start.wrapping_add(part.len()) }
+        start..start.wrapping_add(part.len())
     }
 
-    /// The bytes at a place in this page.
+    /// The bytes in a range of this page.
     #[must_use]
-    pub fn bytes_at(&self, place: Place) -> &[u8] {
-        self.bytes.get(place.start..place.end).unwrap_or_default()
+    pub fn bytes_at(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
     }
 
     /// How many bytes it occupies.

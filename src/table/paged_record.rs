@@ -1,11 +1,12 @@
 //! A record with the page it stands in.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use latchkey_key_feed::{Salt, SecretDigest, UnixMillis};
 
-use super::key_table::{KeyRecord, Texts};
-use super::page::{Page, Place};
+use super::key_table::{TableRecord, Texts};
+use super::page::Page;
 use super::record::{RecordView, are_texts, text_in};
 use super::record_shape::{RecordShape, RecordText};
 
@@ -16,7 +17,7 @@ pub struct PagedRecord {
     page: Rc<Page>,
     /// Where they are, so that the record is looked for once a request; `None` when they were too long to
     /// keep.
-    texts: Option<Place>,
+    texts: Option<Range<usize>>,
     /// Which texts they are.
     shape: Rc<RecordShape>,
     salt: Salt,
@@ -24,33 +25,21 @@ pub struct PagedRecord {
     expiration: Option<UnixMillis>,
 }
 
-/// Where the parts of a record are, and what needs no place.
-pub(super) struct PagedParts {
-    texts: Option<Place>,
-    salt: Salt,
-    digest: SecretDigest,
-    expiration: Option<UnixMillis>,
-}
-
-impl PagedParts {
-    /// The parts of a record of that page.
-    pub(super) fn of(page: &Page, record: RecordView<'_>) -> Self {
+impl PagedRecord {
+    /// A record of that page.
+    pub(super) fn of(page: &Rc<Page>, record: RecordView<'_>, shape: &Rc<RecordShape>) -> Self {
         Self {
-            texts: record.texts().map(|texts| page.place_of(texts)),
+            page: Rc::clone(page),
+            texts: record.texts().map(|texts| page.range_of(texts)),
+            shape: Rc::clone(shape),
             salt: *record.salt(),
             digest: *record.digest(),
             expiration: record.expiration(),
         }
     }
-
-    /// The record, with its page.
-    pub(super) fn in_page(self, page: Rc<Page>, shape: &Rc<RecordShape>) -> PagedRecord {
-        let Self { texts, salt, digest, expiration } = self;
-        PagedRecord { page, texts, shape: Rc::clone(shape), salt, digest, expiration }
-    }
 }
 
-impl KeyRecord for PagedRecord {
+impl TableRecord for PagedRecord {
     fn salt(&self) -> &Salt {
         &self.salt
     }
@@ -64,14 +53,14 @@ impl KeyRecord for PagedRecord {
     }
 
     fn texts(&self) -> Texts {
-        match self.texts {
+        match &self.texts {
             None => Texts::SetAside,
-            Some(place) if are_texts(self.page.bytes_at(place), self.shape.texts().len()) => Texts::Whole,
+            Some(range) if are_texts(self.page.bytes_at(range), self.shape.texts().len()) => Texts::Whole,
             Some(_) => Texts::Unreadable,
         }
     }
 
     fn text(&self, is_meant: impl Fn(&RecordText) -> bool) -> Option<&str> {
-        text_in(self.page.bytes_at(self.texts?), self.shape.place_of(is_meant)?)
+        text_in(self.page.bytes_at(self.texts.as_ref()?), self.shape.position_of(is_meant)?)
     }
 }

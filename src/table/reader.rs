@@ -6,10 +6,10 @@ use std::rc::Rc;
 use latchkey_key_feed::{KeyId, MonotonicMillis};
 
 use super::header::{LiveTable, TableAge, TableHeader};
-use super::hot_pages::HotPages;
 use super::key_table::{Found, KeyTable};
 use super::page::{Page, Unreadable};
-use super::paged_record::{PagedParts, PagedRecord};
+use super::page_cache::PageCache;
+use super::paged_record::PagedRecord;
 use super::shared_store::{SharedNames, SharedStore};
 use crate::clock::Moment;
 use crate::limits::{GENERATION_HOPS_MAX, HEADER_LIFE_MS};
@@ -19,7 +19,7 @@ pub struct TableReader<S> {
     store: S,
     names: SharedNames,
     header: RefCell<Option<KnownHeader>>,
-    hot: RefCell<HotPages>,
+    hot: RefCell<PageCache>,
 }
 
 struct KnownHeader {
@@ -111,13 +111,12 @@ impl<S: SharedStore> KeyTable for TableReader<S> {
 
     fn find(&self, id: &KeyId, now: MonotonicMillis) -> Result<Option<Found<PagedRecord>>, Unreadable> {
         let Some(page) = self.page_for(id, now)? else { return Ok(None) };
-        let found = page.find(id)?.map(|record| PagedParts::of(&page, record));
-        Ok(Some(found.map(|parts| parts.in_page(page, self.names.shape()))))
+        Ok(Some(page.find(id)?.map(|record| PagedRecord::of(&page, record, self.names.shape()))))
     }
 
     /// Forgets the pages that are kept. Done on every tick, it is the net below the stamp: should a host ever
     /// lose a move of it, a change is in force a tick later all the same.
-    fn forget_kept(&self) {
+    fn clear_cache(&self) {
         self.hot.borrow_mut().forget();
     }
 }

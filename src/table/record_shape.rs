@@ -48,8 +48,8 @@ impl RecordShape {
     pub fn of(texts: Vec<RecordText>) -> Self {
         let mut sorted = Vec::with_capacity(texts.len());
         for text in texts {
-            if let Err(place) = sorted.binary_search(&text) {
-                sorted.insert(place, text);
+            if let Err(position) = sorted.binary_search(&text) {
+                sorted.insert(position, text);
             }
         }
         Self { texts: sorted }
@@ -71,7 +71,7 @@ impl RecordShape {
 
     /// Where the text that is meant stands among them.
     #[must_use]
-    pub fn place_of(&self, is_meant: impl Fn(&RecordText) -> bool) -> Option<usize> {
+    pub fn position_of(&self, is_meant: impl Fn(&RecordText) -> bool) -> Option<usize> {
         self.texts.iter().position(is_meant)
     }
 

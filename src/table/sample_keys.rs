@@ -5,7 +5,9 @@ use latchkey_key_feed::{
     SecretDigest, UnixMillis,
 };
 
-use super::{Build, Changes, Page, Progress, RecordShape, RecordText, Refresh, TableWriter, text_in};
+use super::{
+    Build, Changes, FeedTable as _, Page, Progress, RecordShape, RecordText, Refresh, TableWriter, text_in,
+};
 use crate::clock::Moment;
 use crate::testing::FakeSharedData;
 
@@ -64,7 +66,7 @@ pub(crate) fn shape() -> RecordShape {
 /// What the page holds of a key; `None` when it is not a key's with all of its texts.
 pub(crate) fn text_of(page: &Page, id: &str, text: &RecordText) -> Option<String> {
     let record = page.find(&KeyId::try_from(id).unwrap()).unwrap().key()?;
-    let place = shape().place_of(|other| other == text).unwrap();
+    let place = shape().position_of(|other| other == text).unwrap();
     text_in(record.texts()?, place).map(str::to_owned)
 }
 

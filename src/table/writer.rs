@@ -1,12 +1,14 @@
 //! Changing the table. Only the follower does, but nothing breaks if two VMs believe that they are it.
 
-use latchkey_key_feed::{Cursor, FeedHead, InvalidFeedPage};
+use latchkey_key_feed::{Cursor, Epoch, FeedHead, InvalidFeedPage};
 
 use super::build::Build;
-use super::changes::{Change, Changes};
+use super::changes::{Changes, RecordChange};
+use super::clearing::Clearing;
+use super::feed_table::FeedTable;
 use super::header::{Generation, LiveTable, Refresh, TableHeader, page_bits_for, page_index};
 use super::page::{Page, Unreadable};
-use super::shared_store::{SharedNames, SharedStore, TableIdentity, Version};
+use super::shared_store::{SharedNames, SharedStore, Version};
 use crate::limits::{SWAP_TRIES_MAX, SWEEP_PAGES_PER_TICK};
 
 /// Applies the feed to the table.
@@ -50,85 +52,89 @@ impl From<Unreadable> for WriteError {
     }
 }
 
-impl<S: SharedStore> TableWriter<S> {
-    /// A writer of the table with those names.
-    pub fn new(store: S, names: SharedNames) -> Self {
-        Self { store, names }
-    }
+impl<S: SharedStore> FeedTable for TableWriter<S> {
+    type Live = LiveTable;
+    type Clearing = Clearing;
+    type Load = Build;
 
-    /// Which table it writes.
-    pub fn identity(&self) -> TableIdentity {
-        self.names.table()
-    }
-
-    /// The live table, if there is one. An unreadable header counts as none: the next build replaces it.
-    pub fn live(&self) -> Option<LiveTable> {
+    /// An unreadable header counts as no table: the next build replaces it.
+    fn live(&self) -> Option<LiveTable> {
         self.header().0.live
     }
 
-    /// Reads the answer to a request for everything after `after`, into records as this table has them.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidFeedPage`] when the bytes are not such an answer.
-    pub fn read(&self, answer: &[u8], after: Cursor) -> Result<(FeedHead, Changes), InvalidFeedPage> {
+    fn read(&self, answer: &[u8], after: Cursor) -> Result<(FeedHead, Changes), InvalidFeedPage> {
         Changes::read(answer, after, self.names.shape())
     }
 
-    /// Begins a new generation, large enough for so many keys, in the slot that nobody reads.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError::Deposed`] when other VMs keep beginning builds of their own.
-    pub fn begin(&self, keys: u64) -> Result<Build, WriteError> {
+    /// The new generation is built in the slot that nobody reads.
+    fn begin(&self, keys: u64) -> Result<Build, WriteError> {
         let page_bits = page_bits_for(keys);
         let header = self.change_header(&|header| {
-            header.allotted = header.allotted.next();
+            header.allocated = header.allocated.next();
             header.largest_page_bits = header.largest_page_bits.max(page_bits);
             Ok(())
         })?;
-        Ok(Build::new(header.allotted, header.idle_slot(), page_bits))
+        Ok(Build::new(header.allocated, header.idle_slot(), page_bits))
     }
 
-    /// Applies changes, in the order of the feed, to the pages of the live table. They are few for so many
-    /// pages, so each is written by itself.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError`]; the changes before the failure remain applied, which is harmless: they are applied
+    fn collect(&self, build: &mut Build, changes: &Changes) -> Result<(), WriteError> {
+        self.put_aside(build, changes)
+    }
+
+    fn lay_out(&self, build: &mut Build) -> Result<Progress, WriteError> {
+        self.lay_out_next(build)
+    }
+
+    fn publish(
+        &self,
+        build: &Build,
+        epoch: &Epoch,
+        cursor: Cursor,
+        keys: u64,
+        refreshed: Option<Refresh>,
+    ) -> Result<LiveTable, WriteError> {
+        let header = self.change_header(&|header| {
+            if header.allocated != build.generation {
+                return Err(WriteError::Deposed);
+            }
+            let before = header.live.as_ref().map(|live| live.refreshed);
+            header.live = Some(LiveTable {
+                generation: build.generation,
+                slot: build.slot,
+                page_bits: build.page_bits,
+                unswept_pages: header.live.as_ref().map_or(0, |old| 1 << old.page_bits),
+                epoch: epoch.clone(),
+                cursor,
+                keys,
+                refreshed: refreshed.or(before).ok_or(WriteError::Deposed)?,
+                credential_ended: refreshed.is_none(),
+            });
+            Ok(())
+        })?;
+        header.live.ok_or(WriteError::Deposed)
+    }
+
+    /// Begins at the end of the slot that the live table has replaced.
+    fn sweep(&self, live: &LiveTable) -> Result<(Progress, LiveTable), WriteError> {
+        let remaining = live.unswept_pages.saturating_sub(SWEEP_PAGES_PER_TICK);
+        for index in remaining..live.unswept_pages {
+            self.clear_page(live, index);
+        }
+        self.store.move_stamp();
+        let live = self.change_live(live.generation, &|live| live.unswept_pages = remaining)?;
+        Ok((if remaining == 0 { Progress::Done } else { Progress::Continues }, live))
+    }
+
+    /// The changes are few for so many pages, so each is written by itself. Those before a failure are applied
     /// again from the cursor, and skipped.
-    pub fn apply(&self, live: &LiveTable, changes: &Changes) -> Result<(), WriteError> {
+    fn apply(&self, live: &LiveTable, changes: &Changes) -> Result<(), WriteError> {
         let applied = changes.iter().try_for_each(|change| self.apply_one(live, change, changes.forgotten));
         // Also where every change was there already: whoever wrote them may not have come this far.
         self.store.move_stamp();
         applied
     }
 
-    fn apply_one(&self, live: &LiveTable, change: Change<'_>, forgotten: Cursor) -> Result<(), WriteError> {
-        let name = self.names.page(live.slot, page_index(change.id, live.page_bits));
-        for _ in 0..SWAP_TRIES_MAX {
-            let entry = self.store.read(name);
-            let mut page = Page::decode(entry.bytes)?;
-            if page.generation > live.generation {
-                return Err(WriteError::Deposed);
-            }
-            if page.generation < live.generation {
-                page = Page::empty(live.generation);
-            }
-            let Some(bytes) = page.with(live.generation, &[change], forgotten)? else { return Ok(()) };
-            if self.store.swap(name, &bytes, entry.version).is_ok() {
-                return Ok(());
-            }
-        }
-        Err(WriteError::Deposed)
-    }
-
-    /// Notes in the header how far an answer has brought the live table.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError::Deposed`] when the generation is no longer the live one.
-    pub fn advance(
+    fn advance(
         &self,
         live: &LiveTable,
         cursor: Cursor,
@@ -151,19 +157,49 @@ impl<S: SharedStore> TableWriter<S> {
         })
     }
 
-    /// Clears a slice of the slot that the live table replaced, from its end.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError::Deposed`] when the table is no longer the live one.
-    pub fn sweep(&self, live: &LiveTable) -> Result<(Progress, LiveTable), WriteError> {
-        let remaining = live.unswept_pages.saturating_sub(SWEEP_PAGES_PER_TICK);
-        for index in remaining..live.unswept_pages {
-            self.clear_page(live, index);
+    /// A reader that still has a header goes on until it finds its pages cleared.
+    fn close(&self) -> Result<Clearing, WriteError> {
+        let header = self.change_header(&|header| {
+            header.allocated = header.allocated.next();
+            header.live = None;
+            Ok(())
+        })?;
+        Ok(Clearing::new(header.allocated, 1 << header.largest_page_bits))
+    }
+
+    fn clear(&self, clearing: &mut Clearing) -> Progress {
+        self.clear_slice(clearing)
+    }
+}
+
+impl<S: SharedStore> TableWriter<S> {
+    /// A writer of the table with those names.
+    pub fn new(store: S, names: SharedNames) -> Self {
+        Self { store, names }
+    }
+
+    fn apply_one(
+        &self,
+        live: &LiveTable,
+        change: RecordChange<'_>,
+        forgotten: Cursor,
+    ) -> Result<(), WriteError> {
+        let name = self.names.page(live.slot, page_index(change.id, live.page_bits));
+        for _ in 0..SWAP_TRIES_MAX {
+            let entry = self.store.read(name);
+            let mut page = Page::decode(entry.bytes)?;
+            if page.generation > live.generation {
+                return Err(WriteError::Deposed);
+            }
+            if page.generation < live.generation {
+                page = Page::empty(live.generation);
+            }
+            let Some(bytes) = page.with(live.generation, &[change], forgotten)? else { return Ok(()) };
+            if self.store.swap(name, &bytes, entry.version).is_ok() {
+                return Ok(());
+            }
         }
-        self.store.move_stamp();
-        let live = self.change_live(live.generation, &|live| live.unswept_pages = remaining)?;
-        Ok((if remaining == 0 { Progress::Done } else { Progress::Continues }, live))
+        Err(WriteError::Deposed)
     }
 
     fn clear_page(&self, live: &LiveTable, index: u32) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use latchkey_filter::limits::CREDENTIAL_LEN_MAX;
 use latchkey_key_feed::KeyId;
-use latchkey_key_feed::limits::KEY_ID_LEN_MAX;
+use latchkey_key_feed::format_limits::KEY_ID_LEN_MAX;
 use latchkey_local_stack::http::{Request, Response, http2};
 use serde_json::json;
 

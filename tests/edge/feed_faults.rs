@@ -1,7 +1,7 @@
 //! A key service that answers badly: the table that is there stays in force, and without one nobody is
 //! admitted.
 
-use latchkey_key_feed::limits::FEED_ANSWER_LEN_MAX;
+use latchkey_key_feed::format_limits::FEED_ANSWER_LEN_MAX;
 use latchkey_local_stack::fake_key_service::{FakeKeyService, FeedManner};
 use latchkey_local_stack::http::Request;
 use serde_json::json;

@@ -99,36 +99,16 @@ fn tell_costs(results: &[(Contender, Visits)], report: &mut Report) -> Result<()
     for (contender, visits) in results {
         let name = contender.name;
         let added = |left: &[f64], right: &[f64]| paired(left, right, |left, right| left - right);
-        let cpu = report.add(Figure::of(
-            format!("accepted/{name}/cpu"),
-            "µs",
-            &Samples::new(visits.cpu_us.clone())?,
-        ));
-        let added_cpu = report.add(Figure::of(
-            format!("accepted/{name}/added_cpu"),
-            "µs",
-            &added(&visits.cpu_us, &bare.cpu_us)?,
-        ));
-        let whole = report.add(Figure::of(
-            format!("accepted/{name}/added_cpu_with_authoriser"),
-            "µs",
-            &added(&with_behind(visits), &bare.cpu_us)?,
-        ));
-        let rate = report.add(Figure::of(
-            format!("accepted/{name}/rate"),
-            "/s",
-            &Samples::new(visits.rate.clone())?,
-        ));
-        let p50 = report.add(Figure::of(
-            format!("accepted/{name}/added_p50"),
-            "µs",
-            &added(&visits.p50_us, &bare.p50_us)?,
-        ));
-        let p99 = report.add(Figure::of(
-            format!("accepted/{name}/added_p99"),
-            "µs",
-            &added(&visits.p99_us, &bare.p99_us)?,
-        ));
+        let mut figure = |what: &str, unit, samples: Samples| {
+            report.add(Figure::of(format!("accepted/{name}/{what}"), unit, &samples))
+        };
+        let cpu = figure("cpu", "µs", Samples::new(visits.cpu_us.clone())?);
+        let added_cpu = figure("added_cpu", "µs", added(&visits.cpu_us, &bare.cpu_us)?);
+        let whole = added(&with_behind(visits), &bare.cpu_us)?;
+        let whole = figure("added_cpu_with_authoriser", "µs", whole);
+        let rate = figure("rate", "/s", Samples::new(visits.rate.clone())?);
+        let p50 = figure("added_p50", "µs", added(&visits.p50_us, &bare.p50_us)?);
+        let p99 = figure("added_p99", "µs", added(&visits.p99_us, &bare.p99_us)?);
         chart = match name {
             BARE => chart,
             OURS => chart.our_bar(contender.label, &added_cpu),

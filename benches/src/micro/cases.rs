@@ -11,12 +11,12 @@ use base64::engine::general_purpose::STANDARD;
 use latchkey_filter::clock::Moment;
 use latchkey_filter::config::{Authentication, StalenessLimits};
 use latchkey_filter::credential::CredentialSources;
-use latchkey_filter::gate::{self, Patience, Verdict};
+use latchkey_filter::gate::{self, Verdict, WaitingTime};
 use latchkey_filter::headers::HeaderPairs;
 use latchkey_filter::identity::IdentityHeaders;
 use latchkey_filter::table::{
-    Changes, FeedIdentity, KeyTable as _, Progress, RecordShape, Refresh, SharedNames, TableReader,
-    TableWriter,
+    Changes, FeedIdentity, FeedTable as _, KeyTable as _, Progress, RecordShape, Refresh, SharedNames,
+    TableReader, TableWriter,
 };
 use latchkey_filter::testing::FakeSharedData;
 use latchkey_key_feed::{
@@ -121,7 +121,7 @@ impl Edge {
     fn admits(&self, headers: &HeaderPairs) -> bool {
         let presented = || self.sources.extract(headers);
         let verdict =
-            gate::decide(presented, Authentication::Required, &self.reader, &LIMITS, Patience::Over, NOW);
+            gate::decide(presented, Authentication::Required, &self.reader, &LIMITS, WaitingTime::Over, NOW);
         matches!(black_box(verdict), Verdict::Admit(_))
     }
 
@@ -136,7 +136,7 @@ impl Edge {
     ) -> Result<Case> {
         let run = over(requests.to_vec(), move |headers| {
             if forgetting {
-                edge.reader.forget_kept();
+                edge.reader.clear_cache();
             }
             edge.admits(headers) == admits
         })?;
@@ -148,7 +148,7 @@ impl Edge {
         let sources = CredentialSources::default();
         let presented = || sources.extract(&headers);
         let required = Authentication::Required;
-        let verdict = gate::decide(presented, required, &self.reader, &LIMITS, Patience::Over, NOW);
+        let verdict = gate::decide(presented, required, &self.reader, &LIMITS, WaitingTime::Over, NOW);
         let Verdict::Admit(admission) = verdict else { anyhow::bail!("the key is not admitted") };
         let identity = IdentityHeaders::default();
         let run = over(vec![headers], move |headers| {

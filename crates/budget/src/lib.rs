@@ -20,7 +20,7 @@ mod memory;
 use std::fmt;
 
 pub use cancellation::{Cancellation, CancellationReason};
-pub use memory::{Holding, Payer, SharedMemory};
+pub use memory::{Holding, Principal, SharedMemory};
 
 /// How many bytes count as one step where they are only compared, hashed or copied in a row.
 const BYTES_PER_STEP: usize = 32;
@@ -261,7 +261,7 @@ mod tests {
             let cancellation = Cancellation::default();
             let memory = SharedMemory::new(10_000, 10_000);
             let mut budget =
-                Budget::new(ALLOWANCE, cancellation.clone(), memory.holding(&Payer::new("a", "r")));
+                Budget::new(ALLOWANCE, cancellation.clone(), memory.holding(&Principal::new("a", "r")));
             assert_eq!(budget.spend(1), Ok(()));
             cancellation.cancel(reason);
             assert_eq!(budget.spend(1), Err(expected));
@@ -273,7 +273,7 @@ mod tests {
         let memory = SharedMemory::new(10 * SLAB_LEN, 10 * SLAB_LEN);
         let allowance = Allowance { steps: 1, bytes: usize::MAX };
         let mut budget =
-            Budget::new(allowance, Cancellation::default(), memory.holding(&Payer::new("a", "r")));
+            Budget::new(allowance, Cancellation::default(), memory.holding(&Principal::new("a", "r")));
         budget.hold(9 * SLAB_LEN).unwrap();
         assert_eq!(memory.held(), 9 * SLAB_LEN);
         budget.release(8 * SLAB_LEN);

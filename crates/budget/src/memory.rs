@@ -8,7 +8,7 @@ use super::BudgetExceeded;
 
 /// The account to which something is charged: a user, also for that user's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Payer {
+pub struct Principal {
     username: Arc<str>,
     realm: Arc<str>,
 }
@@ -20,25 +20,25 @@ pub struct SharedMemory(Arc<Pool>);
 #[derive(Debug)]
 struct Pool {
     all_max: usize,
-    payer_max: usize,
+    principal_max: usize,
     taken: Mutex<Taken>,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    by_payer: HashMap<Payer, usize>,
+    by_principal: HashMap<Principal, usize>,
 }
 
 /// Bytes that were taken. They are given back when this is dropped.
 #[derive(Debug)]
 pub struct Holding {
     pool: Arc<Pool>,
-    payer: Payer,
+    principal: Principal,
     len: usize,
 }
 
-impl Payer {
+impl Principal {
     /// The user with this name in this realm.
     #[must_use]
     pub fn new(username: &str, realm: &str) -> Self {
@@ -47,16 +47,16 @@ impl Payer {
 }
 
 impl SharedMemory {
-    /// Memory of `all_max` bytes, of which one payer may hold `payer_max`.
+    /// Memory of `all_max` bytes, of which one principal may hold `principal_max`.
     #[must_use]
-    pub fn new(all_max: usize, payer_max: usize) -> Self {
-        Self(Arc::new(Pool { all_max, payer_max, taken: Mutex::default() }))
+    pub fn new(all_max: usize, principal_max: usize) -> Self {
+        Self(Arc::new(Pool { all_max, principal_max, taken: Mutex::default() }))
     }
 
     /// An empty holding on this account.
     #[must_use]
-    pub fn holding(&self, payer: &Payer) -> Holding {
-        Holding { pool: Arc::clone(&self.0), payer: payer.clone(), len: 0 }
+    pub fn holding(&self, principal: &Principal) -> Holding {
+        Holding { pool: Arc::clone(&self.0), principal: principal.clone(), len: 0 }
     }
 
     /// How many bytes are held.
@@ -85,7 +85,7 @@ impl Holding {
     ///
     /// [`BudgetExceeded::Memory`] when there is not as much; it then holds what it held before.
     pub fn grow(&mut self, len: usize) -> Result<(), BudgetExceeded> {
-        self.pool.take(&self.payer, len)?;
+        self.pool.take(&self.principal, len)?;
         self.len += len;
         Ok(())
     }
@@ -93,7 +93,7 @@ impl Holding {
     /// Gives back what it holds beyond `len`.
     pub fn shrink_to(&mut self, len: usize) {
         let surplus = self.len.saturating_sub(len);
-        self.pool.give_back(&self.payer, surplus);
+        self.pool.give_back(&self.principal, surplus);
         self.len -= surplus;
     }
 
@@ -103,14 +103,14 @@ impl Holding {
     ///
     /// [`BudgetExceeded::Memory`] when there is not as much.
     pub fn another(&self, len: usize) -> Result<Self, BudgetExceeded> {
-        self.pool.take(&self.payer, len)?;
-        Ok(Self { pool: Arc::clone(&self.pool), payer: self.payer.clone(), len })
+        self.pool.take(&self.principal, len)?;
+        Ok(Self { pool: Arc::clone(&self.pool), principal: self.principal.clone(), len })
     }
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        self.pool.give_back(&self.payer, self.len);
+        self.pool.give_back(&self.principal, self.len);
     }
 }
 
@@ -119,27 +119,27 @@ impl Pool {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, payer: &Payer, len: usize) -> Result<(), BudgetExceeded> {
+    fn take(&self, principal: &Principal, len: usize) -> Result<(), BudgetExceeded> {
         let mut taken = self.taken();
         let all = taken.all.saturating_add(len);
-        let of_payer = taken.by_payer.get(payer).copied().unwrap_or(0).saturating_add(len);
-        if all > self.all_max || of_payer > self.payer_max {
+        let of_principal = taken.by_principal.get(principal).copied().unwrap_or(0).saturating_add(len);
+        if all > self.all_max || of_principal > self.principal_max {
             return Err(BudgetExceeded::Memory);
         }
         taken.all = all;
-        taken.by_payer.insert(payer.clone(), of_payer);
+        taken.by_principal.insert(principal.clone(), of_principal);
         Ok(())
     }
 
-    fn give_back(&self, payer: &Payer, len: usize) {
+    fn give_back(&self, principal: &Principal, len: usize) {
         let mut taken = self.taken();
         taken.all = taken.all.saturating_sub(len);
-        if let Entry::Occupied(mut of_payer) = taken.by_payer.entry(payer.clone()) {
-            let left = of_payer.get().saturating_sub(len);
+        if let Entry::Occupied(mut of_principal) = taken.by_principal.entry(principal.clone()) {
+            let left = of_principal.get().saturating_sub(len);
             if left == 0 {
-                of_payer.remove();
+                of_principal.remove();
             } else {
-                of_payer.insert(left);
+                of_principal.insert(left);
             }
         }
     }
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn all_together_and_each_alone_have_a_limit() {
         let memory = SharedMemory::new(100, 60);
-        let (ann, bob) = (Payer::new("ann", "native"), Payer::new("bob", "native"));
+        let (ann, bob) = (Principal::new("ann", "native"), Principal::new("bob", "native"));
         let mut of_ann = memory.holding(&ann);
         assert_eq!(of_ann.grow(60), Ok(()));
         assert_eq!(memory.holding(&ann).grow(1), Err(BudgetExceeded::Memory));
@@ -165,14 +165,14 @@ mod tests {
         assert!(of_bob.another(20).is_ok());
         drop((of_ann, of_bob));
         assert_eq!(memory.held(), 0);
-        assert!(memory.0.taken().by_payer.is_empty(), "whoever holds nothing is forgotten");
+        assert!(memory.0.taken().by_principal.is_empty(), "whoever holds nothing is forgotten");
     }
 
     #[test]
     fn a_namesake_in_another_realm_is_somebody_else() {
         let memory = SharedMemory::new(100, 50);
-        let mut one = memory.holding(&Payer::new("ann", "native"));
-        let mut other = memory.holding(&Payer::new("ann", "file"));
+        let mut one = memory.holding(&Principal::new("ann", "native"));
+        let mut other = memory.holding(&Principal::new("ann", "file"));
         assert_eq!((one.grow(50), other.grow(50)), (Ok(()), Ok(())));
     }
 }

@@ -33,14 +33,14 @@ pub struct Wildcard {
 /// What a pattern matches.
 #[derive(Clone, PartialEq, Eq)]
 enum Meaning {
-    Parts(Vec<Part>),
+    Parts(Vec<PatternPart>),
     /// A regular expression, which is not evaluated, or an overlong pattern.
     Unknown,
 }
 
 /// A piece of a pattern.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum PatternPart {
     AnyChar,
     AnyText,
     Char(char),
@@ -91,8 +91,8 @@ impl Wildcard {
         parts
             .iter()
             .map_while(|part| match part {
-                Part::Char(char) => Some(*char),
-                Part::AnyChar | Part::AnyText => None,
+                PatternPart::Char(char) => Some(*char),
+                PatternPart::AnyChar | PatternPart::AnyText => None,
             })
             .collect()
     }
@@ -104,8 +104,8 @@ impl Wildcard {
         parts
             .iter()
             .map(|part| match part {
-                Part::Char(char) => Some(*char),
-                Part::AnyChar | Part::AnyText => None,
+                PatternPart::Char(char) => Some(*char),
+                PatternPart::AnyChar | PatternPart::AnyText => None,
             })
             .collect()
     }
@@ -151,17 +151,17 @@ impl NameSet {
     }
 }
 
-fn parts(text: &str) -> Vec<Part> {
+fn parts(text: &str) -> Vec<PatternPart> {
     let mut parts = Vec::new();
     let mut chars = text.chars();
     while let Some(char) = chars.next() {
         match char {
             // Two in a row match no more than one.
-            '*' if parts.last() == Some(&Part::AnyText) => {}
-            '*' => parts.push(Part::AnyText),
-            '?' => parts.push(Part::AnyChar),
-            '\\' => parts.push(Part::Char(chars.next().unwrap_or('\\'))),
-            char => parts.push(Part::Char(char)),
+            '*' if parts.last() == Some(&PatternPart::AnyText) => {}
+            '*' => parts.push(PatternPart::AnyText),
+            '?' => parts.push(PatternPart::AnyChar),
+            '\\' => parts.push(PatternPart::Char(chars.next().unwrap_or('\\'))),
+            char => parts.push(PatternPart::Char(char)),
         }
     }
     parts
@@ -169,19 +169,19 @@ fn parts(text: &str) -> Vec<Part> {
 
 /// Takes time proportional to the product of both lengths at worst: after a mismatch it goes back to the
 /// latest `*` only, and lets it match one character more.
-fn matches(mut parts: &[Part], name: &str) -> bool {
+fn matches(mut parts: &[PatternPart], name: &str) -> bool {
     let mut chars = name.chars();
-    let mut latest_any: Option<(&[Part], std::str::Chars<'_>)> = None;
+    let mut latest_any: Option<(&[PatternPart], std::str::Chars<'_>)> = None;
     loop {
-        if let Some((Part::AnyText, rest)) = parts.split_first() {
+        if let Some((PatternPart::AnyText, rest)) = parts.split_first() {
             latest_any = Some((rest, chars.clone()));
             parts = rest;
             continue;
         }
         match (parts.split_first(), chars.next()) {
             (None, None) => return true,
-            (Some((Part::AnyChar, rest)), Some(_)) => parts = rest,
-            (Some((Part::Char(wanted), rest)), Some(found)) if *wanted == found => parts = rest,
+            (Some((PatternPart::AnyChar, rest)), Some(_)) => parts = rest,
+            (Some((PatternPart::Char(wanted), rest)), Some(found)) if *wanted == found => parts = rest,
             (Some(_), None) => return false,
             (_, Some(_)) => {
                 let Some((rest, from)) = &mut latest_any else { return false };

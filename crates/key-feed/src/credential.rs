@@ -23,6 +23,8 @@
 //! The edge refuses a scheme without a credential. Elasticsearch takes it for no credential, and so does the
 //! key service.
 
+use zeroize::Zeroize as _;
+
 use crate::KeySecret;
 
 mod java_base64;
@@ -140,7 +142,11 @@ impl DecodedCredential {
         if colon == 0 {
             return Err(UndecodableCredential::IdEmpty);
         }
-        let secret = KeySecret::presented(id.split_off(colon + 1));
+        let secret = KeySecret::presented(id.get(colon + 1..).unwrap_or_default().to_vec());
+        // The id keeps this buffer, and with it what stands behind the id.
+        if let Some(behind) = id.get_mut(colon..) {
+            behind.zeroize();
+        }
         id.truncate(colon);
         Ok(Self { id, secret })
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::limits::EDGE_INSTANCE_DIGITS;
+use crate::format_limits::EDGE_INSTANCE_DIGITS;
 
 /// As what an edge acknowledges: [`EDGE_INSTANCE_DIGITS`] lower-case hexadecimal digits, which its process
 /// has drawn and nobody can guess.

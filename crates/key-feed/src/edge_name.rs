@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::edge_instance::push_hex;
-use crate::limits::EDGE_NAME_LEN_MAX;
+use crate::format_limits::EDGE_NAME_LEN_MAX;
 
 /// The name of an edge: 1 to [`EDGE_NAME_LEN_MAX`] bytes, none of them a control character, because names are
 /// logged and printed. The operator chooses it, and the service believes it.

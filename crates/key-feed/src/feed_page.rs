@@ -37,7 +37,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::EPOCH_LEN_MAX;
+use crate::format_limits::EPOCH_LEN_MAX;
 
 mod owned;
 mod parts;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::KEY_ID_LEN_MAX;
+use crate::format_limits::KEY_ID_LEN_MAX;
 
 /// The id of a key: opaque text, never empty, without a colon.
 ///

@@ -40,25 +40,11 @@ pub struct Owner {
     pub realm: String,
 }
 
-/// Whether a key may be used at a given moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It may be used.
-    Active,
-    /// Its time is over.
-    Expired,
-}
-
-impl Standing {
-    /// The standing of a key with this expiration: usable only while the expiration lies strictly after `now`
-    /// (Elasticsearch, `ApiKeyService#validateApiKeyExpiration`).
-    #[must_use]
-    pub fn of(expiration: Option<UnixMillis>, now: UnixMillis) -> Self {
-        match expiration {
-            Some(end) if end <= now => Self::Expired,
-            _ => Self::Active,
-        }
-    }
+/// Whether a key with this expiration has ended at `now`. The moment of its expiration is the first at which it
+/// has (Elasticsearch, `ApiKeyService#validateApiKeyExpiration`).
+#[must_use]
+pub fn is_expired(expiration: Option<UnixMillis>, now: UnixMillis) -> bool {
+    expiration.is_some_and(|end| end <= now)
 }
 
 #[cfg(test)]
@@ -68,8 +54,8 @@ mod tests {
     #[test]
     fn a_key_ends_at_the_very_millisecond_of_its_expiration() {
         let end = Some(UnixMillis(1_000));
-        assert_eq!(Standing::of(end, UnixMillis(999)), Standing::Active);
-        assert_eq!(Standing::of(end, UnixMillis(1_000)), Standing::Expired);
-        assert_eq!(Standing::of(None, UnixMillis(u64::MAX)), Standing::Active);
+        assert!(!is_expired(end, UnixMillis(999)));
+        assert!(is_expired(end, UnixMillis(1_000)));
+        assert!(!is_expired(None, UnixMillis(u64::MAX)));
     }
 }

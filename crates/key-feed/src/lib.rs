@@ -13,14 +13,12 @@ mod edge_name;
 mod feed_page;
 mod feed_request;
 mod feed_version;
+pub mod format_limits;
 pub mod header_value;
 mod key_id;
 mod key_record;
-pub mod limits;
-mod monotonic_millis;
+mod millis;
 mod secret;
-mod unix_millis;
-mod whole_millis;
 
 pub use edge_instance::{EdgeInstance, InvalidEdgeInstance};
 pub use edge_name::{EdgeName, InvalidEdgeName};
@@ -34,8 +32,6 @@ pub use feed_request::{
 };
 pub use feed_version::{FEED_VERSION_HEADER, FeedVersion};
 pub use key_id::{InvalidKeyId, KeyId};
-pub use key_record::{KeyRecord, Owner, Standing};
-pub use monotonic_millis::MonotonicMillis;
+pub use key_record::{KeyRecord, Owner, is_expired};
+pub use millis::{MonotonicMillis, UnixMillis, whole_millis};
 pub use secret::{InvalidSecretDigest, KeySecret, Salt, SecretDigest};
-pub use unix_millis::UnixMillis;
-pub use whole_millis::whole_millis;

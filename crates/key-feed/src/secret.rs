@@ -10,13 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
-use crate::limits::{DIGEST_LEN, SALT_LEN};
+use crate::format_limits::{DIGEST_LEN, SALT_LEN};
 
 /// The secret of a key, as a client presents it. Any bytes: an empty or a binary secret is merely a wrong
-/// one.
+/// one. Its memory is wiped when it is dropped.
 #[derive(Clone)]
-pub struct KeySecret(Vec<u8>);
+pub struct KeySecret(Zeroizing<Vec<u8>>);
 
 /// Random bytes that make equal secrets have different digests. Unique to each key.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +44,7 @@ impl KeySecret {
     /// The secret inside the credential that a client sent.
     #[must_use]
     pub fn presented(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(Zeroizing::new(bytes))
     }
 
     /// The bytes of the secret. Named so that a search finds every place that looks.
@@ -57,7 +58,7 @@ impl SecretDigest {
     /// The digest of a secret.
     #[must_use]
     pub fn of(salt: &Salt, secret: &KeySecret) -> Self {
-        Self(Sha256::new().chain_update(salt.0).chain_update(&secret.0).finalize().into())
+        Self(Sha256::new().chain_update(salt.0).chain_update(secret.expose()).finalize().into())
     }
 
     /// Whether `secret` is the one this digest was made of.

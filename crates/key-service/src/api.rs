@@ -10,8 +10,8 @@ mod api_key;
 mod application_privilege;
 mod authenticate;
 pub mod call;
+mod edge_endpoints;
 mod edge_wait;
-mod edges;
 pub(crate) mod error;
 mod feed;
 mod grant;
@@ -61,7 +61,7 @@ pub fn app(service: Service) -> Router {
         .route_layer(from_fn(measure::name_route));
     plain
         .with_state(service.clone())
-        .fallback_service(routing::with_manners(
+        .fallback_service(routing::with_negotiation(
             elasticsearch.with_state(service),
             MediaTypeSettings { product },
         ))
@@ -75,9 +75,9 @@ pub fn app(service: Service) -> Router {
 /// What Elasticsearch does not have.
 fn latchkey_routes() -> Router<SharedService> {
     Router::new()
-        .route("/_latchkey/edges", get(edges::list))
-        .route("/_latchkey/edges/_api_key/{id}", delete(edges::forget_key))
-        .route("/_latchkey/edges/{name}", delete(edges::forget_name))
+        .route("/_latchkey/edges", get(edge_endpoints::list))
+        .route("/_latchkey/edges/_api_key/{id}", delete(edge_endpoints::forget_key))
+        .route("/_latchkey/edges/{name}", delete(edge_endpoints::forget_name))
         .route("/_latchkey/feed", get(feed::show))
         .route("/_latchkey/openapi.json", get(openapi::show))
 }

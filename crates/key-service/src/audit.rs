@@ -5,16 +5,16 @@
 //! the binary writes as JSON; inside a request each has the request's id. Neither rows nor lines ever carry a
 //! secret, a password or an `Authorization` header.
 
-pub(crate) mod directory;
-pub(crate) mod feed;
+pub(crate) mod directory_events;
+pub(crate) mod feed_events;
 pub(crate) mod operations;
-pub(crate) mod tokens;
+pub(crate) mod token_events;
 
-use latchkey_budget::{BudgetExceeded, Payer};
+use latchkey_budget::{BudgetExceeded, Principal};
 use latchkey_key_feed::{KeyId, UnixMillis, whole_millis};
 
 use crate::lane::Cost;
-use crate::model::footing::Footing;
+use crate::model::precondition::Precondition;
 use crate::model::source::Source;
 
 /// The tracing target of every line of the audit log.
@@ -40,7 +40,7 @@ pub struct Actor {
     /// The address that the request came from, if known.
     pub source: Option<Source>,
     /// What must still be valid when a change for this actor is written.
-    pub footings: Vec<Footing>,
+    pub preconditions: Vec<Precondition>,
 }
 
 /// Something done to keys.
@@ -56,8 +56,9 @@ pub struct ChangeEvent {
     pub key_ids: Vec<KeyId>,
 }
 
-/// What can be done to keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What can be done to keys. Its name, in snake case, is in the store and in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ChangeAction {
     /// The feed was given another name, so that all edges load again.
     BeginEpoch,
@@ -91,7 +92,7 @@ pub struct RefusalEvent<'a> {
 /// A change that was refused when it was to be written: its user, key or token ended after the request had
 /// come.
 #[derive(Clone, Debug)]
-pub struct ShutOutEvent<'a> {
+pub struct PreconditionFailedEvent<'a> {
     /// The action, under its name in the audit log.
     pub action: &'static str,
     /// Who asked.
@@ -159,10 +160,10 @@ pub enum Refusal<'a> {
 }
 
 impl Actor {
-    /// The payer in the queue of changes.
+    /// The principal in the queue of changes.
     #[must_use]
-    pub fn payer(&self) -> Payer {
-        Payer::new(&self.username, &self.realm)
+    pub fn principal(&self) -> Principal {
+        Principal::new(&self.username, &self.realm)
     }
 
     /// The service itself, for what it does without a request.
@@ -174,14 +175,14 @@ impl Actor {
             api_key: None,
             run_as: None,
             source: None,
-            footings: Vec::new(),
+            preconditions: Vec::new(),
         }
     }
 
     /// The same, where the change depends on this as well.
     #[must_use]
-    pub fn standing_on(mut self, footing: impl IntoIterator<Item = Footing>) -> Self {
-        self.footings.extend(footing);
+    pub fn depending_on(mut self, precondition: impl IntoIterator<Item = Precondition>) -> Self {
+        self.preconditions.extend(precondition);
         self
     }
 
@@ -195,24 +196,7 @@ impl Actor {
             api_key: None,
             run_as: None,
             source: None,
-            footings: Vec::new(),
-        }
-    }
-}
-
-impl ChangeAction {
-    /// The name in the store and the log.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BeginEpoch => "begin_epoch",
-            Self::CloneApiKey => "clone_api_key",
-            Self::CreateApiKey => "create_api_key",
-            Self::GrantApiKeys => "grant_api_keys",
-            Self::ImportApiKeys => "import_api_keys",
-            Self::InvalidateApiKeys => "invalidate_api_keys",
-            Self::RemoveApiKeys => "remove_api_keys",
-            Self::UpdateApiKeys => "update_api_keys",
+            preconditions: Vec::new(),
         }
     }
 }
@@ -225,7 +209,7 @@ pub fn record_change(event: &ChangeEvent) {
         tracing::info!(
             target: TARGET,
             at_ms = event.at.0,
-            action = event.action.as_str(),
+            action = <&'static str>::from(event.action),
             outcome = "success",
             username = actor.username,
             realm = actor.realm,
@@ -279,7 +263,7 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
 }
 
 /// Writes the line of a change that came too late.
-pub fn record_shut_out(event: &ShutOutEvent<'_>) {
+pub fn record_failed_precondition(event: &PreconditionFailedEvent<'_>) {
     let actor = event.actor;
     tracing::info!(
         target: TARGET,

@@ -11,7 +11,7 @@ mod confirmation;
 mod connection;
 mod data_directory;
 mod dev;
-mod edges;
+mod edges_command;
 mod epoch;
 mod export;
 mod import;
@@ -67,7 +67,7 @@ enum Command {
     /// Make, list and end the API keys of a running service.
     Key(key::KeyArguments),
     /// Show which edges follow a running service, and how far each has come.
-    Edges(edges::EdgesArguments),
+    Edges(edges_command::EdgesArguments),
     /// Add, change and list the users of a running service, or of a users file.
     User(user::UserArguments),
     /// Make, list and remove the roles of a running service.
@@ -114,7 +114,7 @@ pub fn run() -> ExitCode {
         Command::Dev(arguments) => dev::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Key(arguments) => key::run(arguments),
-        Command::Edges(arguments) => edges::run(&arguments),
+        Command::Edges(arguments) => edges_command::run(&arguments),
         Command::User(arguments) => user::run(arguments),
         Command::Role(arguments) => role::run(arguments),
         Command::Token(arguments) => token::run(arguments),

@@ -6,7 +6,6 @@
 
 mod line;
 
-use std::fmt;
 use std::io::{self, BufRead, Write};
 
 use latchkey_key_feed::{Epoch, UnixMillis};
@@ -52,22 +51,32 @@ pub(crate) struct ExportReader<R> {
 }
 
 /// A line that cannot be read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {problem}")]
 pub(crate) struct InvalidExport {
     line: u64,
     problem: Problem,
 }
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Problem {
+    #[error("the file ends here, before the line that counts its entries")]
     CutOff,
+    #[error("{} is not valid", .0.part)]
     Invalid(InvalidEntry),
+    #[error("could not be read: {0}")]
     Io(io::Error),
+    #[error("counts other entries than those before it")]
     Miscounted,
+    #[error("comes after the line that ends the file")]
     MoreAfterEnd,
+    #[error("is of version {0} of the format; this Latchkey reads 1 to {VERSION}")]
     NewerVersion(u64),
+    #[error("does not begin an export of Latchkey")]
     NotAnExport,
+    #[error("is longer than {EXPORT_LINE_LEN_MAX} bytes")]
     TooLong,
+    #[error("is not {}, at column {column}", if *.is_json { "an entry" } else { "JSON" })]
     Unreadable { column: usize, is_json: bool },
 }
 
@@ -192,30 +201,6 @@ fn write_line(file: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *file, line)?;
     file.write_all(b"\n")
 }
-
-impl fmt::Display for InvalidExport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.line)?;
-        match &self.problem {
-            Problem::CutOff => f.write_str("the file ends here, before the line that counts its entries"),
-            Problem::Invalid(InvalidEntry { part }) => write!(f, "{part} is not valid"),
-            Problem::Io(error) => write!(f, "could not be read: {error}"),
-            Problem::Miscounted => f.write_str("counts other entries than those before it"),
-            Problem::MoreAfterEnd => f.write_str("comes after the line that ends the file"),
-            Problem::NewerVersion(version) => {
-                write!(f, "is of version {version} of the format; this Latchkey reads 1 to {VERSION}")
-            }
-            Problem::NotAnExport => f.write_str("does not begin an export of Latchkey"),
-            Problem::TooLong => write!(f, "is longer than {EXPORT_LINE_LEN_MAX} bytes"),
-            Problem::Unreadable { column, is_json: true } => {
-                write!(f, "is not an entry, at column {column}")
-            }
-            Problem::Unreadable { column, is_json: false } => write!(f, "is not JSON, at column {column}"),
-        }
-    }
-}
-
-impl std::error::Error for InvalidExport {}
 
 #[cfg(test)]
 mod tests;

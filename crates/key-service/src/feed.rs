@@ -6,31 +6,31 @@
 //! service stops; in the last two cases the answer is the empty page that it had read. The number of waiting
 //! requests is bounded: one more is refused, and its follower backs off.
 
+pub(crate) mod edge_ledger;
 pub(crate) mod edge_wait;
-pub(crate) mod edges;
 mod exchange;
 pub(crate) mod fleet;
 mod last_page;
 mod propagation;
-mod readings;
 pub(crate) mod register;
 pub(crate) mod shared_page;
+mod shared_reads;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use latchkey_key_feed::{Cursor, Epoch};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
-use crate::feed::edges::{ClaimRefusal, EdgeRules, EdgeSighting};
+use crate::feed::edge_ledger::{ClaimRefusal, EdgeRequest, EdgeRules};
 use crate::feed::propagation::RecentChanges;
-use crate::feed::readings::{Listener, Newness, Place, Readings};
-use crate::feed::register::{ClaimFailure, EdgeRegister};
+use crate::feed::register::EdgeRegister;
 use crate::feed::shared_page::SharedPage;
-use crate::shares::Shares;
+use crate::feed::shared_reads::{Listener, Newness, PageRequest, SharedReads};
+use crate::quota_permits::QuotaPermits;
 use crate::store::{FeedPosition, KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
 
@@ -38,11 +38,11 @@ use crate::telemetry::WaitingPoll;
 #[derive(Debug)]
 pub(crate) struct Feed {
     store: KeyStore,
-    readings: Readings,
+    reads: SharedReads,
     waiters_max: usize,
-    places: Semaphore,
-    waits_for_all: Shares<Payer>,
-    waits_for_live: Shares<Payer>,
+    permits: Semaphore,
+    waits_for_all: QuotaPermits<Principal>,
+    waits_for_live: QuotaPermits<Principal>,
     edges: Arc<EdgeRegister>,
     stopping: watch::Receiver<bool>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct FollowerRequest {
     /// How long to wait for a change when there is none; zero answers at once.
     pub wait: Duration,
     /// Which edge asks, if it says so. The other fields say what it acknowledges.
-    pub edge: Option<EdgeSighting>,
+    pub edge: Option<EdgeRequest>,
     /// Whether nothing of this edge admits any more: it says goodbye.
     pub is_leaving: bool,
 }
@@ -70,8 +70,8 @@ pub(crate) struct FollowerRequest {
 #[derive(Debug, thiserror::Error)]
 pub enum FeedRefusal {
     /// The edge may not ask under this name or instance.
-    #[error("{0}")]
-    Claim(ClaimRefusal),
+    #[error(transparent)]
+    Claim(#[from] ClaimRefusal),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -96,12 +96,12 @@ impl Feed {
         let edges = EdgeRegister::begin(store.clone(), edges, clock, recent);
         exchange::begin(&edges);
         Self {
-            readings: Readings::new(store.clone()),
+            reads: SharedReads::new(store.clone()),
             store,
             waiters_max,
-            places: Semaphore::new(waiters_max),
-            waits_for_all: Self::wait_places(),
-            waits_for_live: Self::wait_places(),
+            permits: Semaphore::new(waiters_max),
+            waits_for_all: Self::wait_permits(),
+            waits_for_live: Self::wait_permits(),
             edges,
             stopping,
         }
@@ -127,13 +127,13 @@ impl Feed {
             None => {}
         }
         let heard = *self.store.changes().borrow();
-        let mut listener = self.readings.stand(request.place());
+        let mut listener = self.reads.listen(request.page_request());
         let newness = if request.wait.is_zero() { Newness::ReadNow } else { Newness::Holds(heard) };
         let page = request.given(listener.page(newness).await?)?;
         self.hear(request, self.acknowledged(request, &page));
         if request.wait.is_zero() || request.is_leaving || has_news(&page, request.after) {
             if page.more {
-                self.readings.read_ahead(request.place().after(&page));
+                self.reads.read_ahead(request.page_request().after(&page));
             }
             return Ok(page);
         }
@@ -152,7 +152,8 @@ impl Feed {
         mut listener: Listener,
         end: Instant,
     ) -> Result<Arc<SharedPage>, FeedRefusal> {
-        let _place = self.places.try_acquire().map_err(|_| FeedRefusal::TooManyWaiting(self.waiters_max))?;
+        let _permit =
+            self.permits.try_acquire().map_err(|_| FeedRefusal::TooManyWaiting(self.waiters_max))?;
         let _counted = WaitingPoll::begin();
         let mut stopping = self.stopping.clone();
         while !has_news(&page, request.after) {
@@ -173,7 +174,7 @@ impl Feed {
 
     fn hear(&self, request: &FollowerRequest, acknowledged: Cursor) {
         if let Some(edge) = request.edge.as_ref().filter(|_| !request.is_leaving) {
-            self.edges.see(EdgeSighting { acknowledged, ..edge.clone() }, 0);
+            self.edges.note_request(EdgeRequest { acknowledged, ..edge.clone() }, 0);
         }
     }
 }
@@ -186,9 +187,9 @@ impl FollowerRequest {
         self.after != Cursor(0) && self.purged.is_none() && !page.reset
     }
 
-    fn place(&self) -> Place {
+    fn page_request(&self) -> PageRequest {
         let position = FeedPosition { after: self.after, purged: self.purged };
-        Place { position, rows_max: self.rows_max }
+        PageRequest { position, rows_max: self.rows_max }
     }
 
     /// The page for this follower. A follower of another epoch is told to load again.
@@ -211,15 +212,6 @@ async fn note_changes(mut changes: watch::Receiver<Cursor>, recent: Arc<Mutex<Re
 /// has news, even of an empty store.
 fn has_news(page: &SharedPage, after: Cursor) -> bool {
     page.reset || page.cursor != after
-}
-
-impl From<ClaimFailure> for FeedRefusal {
-    fn from(failure: ClaimFailure) -> Self {
-        match failure {
-            ClaimFailure::Refused(refusal) => Self::Claim(refusal),
-            ClaimFailure::Store(error) => Self::Store(error),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,36 +1,36 @@
 //! Bounded pools of threads for long work, apart from the threads that serve requests.
 //!
-//! A lane has a few permits to run, fewer for one payer, and a bounded queue. The permit belongs to the work
-//! and not to the request: when a client hangs up, the work is told to end, and its permit is free once it
-//! has ended. So never more work runs at once than the lane allows, whatever clients do, and the lanes use
+//! A lane has a few permits to run, fewer for one principal, and a bounded queue. The permit belongs to the
+//! work and not to the request: when a client hangs up, the work is told to end, and its permit is free once
+//! it has ended. So never more work runs at once than the lane allows, whatever clients do, and the lanes use
 //! only a known number of the process's threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use latchkey_budget::{
-    Allowance, Budget, BudgetExceeded, Cancellation, CancellationReason, Payer, SharedMemory,
+    Allowance, Budget, BudgetExceeded, Cancellation, CancellationReason, Principal, SharedMemory,
 };
 use tokio::time::timeout;
 
-use crate::limits::work::WORK_WAIT_MAX;
-use crate::turns::Turns;
+use crate::fair_permits::FairPermits;
+use crate::limits::work_limits::WORK_WAIT_MAX;
 
 /// A bounded number of threads for one kind of work.
 #[derive(Debug)]
 pub struct Lane {
     name: &'static str,
     bounds: LaneBounds,
-    turns: Turns,
+    permits: FairPermits,
 }
 
 /// How much of one kind of work there may be at once.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneBounds {
     /// Most that runs.
-    pub turns_max: usize,
-    /// Most pieces of work that run at once for one payer.
-    pub payer_turns_max: usize,
+    pub permits_max: usize,
+    /// Most pieces of work that run at once for one principal.
+    pub principal_permits_max: usize,
     /// What each piece may cost.
     pub allowance: Allowance,
 }
@@ -42,7 +42,7 @@ pub struct Cost {
     pub steps: u64,
     /// The most bytes that were held at once.
     pub bytes: usize,
-    /// From its turn to its end.
+    /// From its permit to its end.
     pub took: Duration,
     /// Why it ended early, if it did.
     pub exceeded: Option<BudgetExceeded>,
@@ -55,7 +55,7 @@ impl Lane {
     /// A lane within these bounds. Its name is for metrics and the log.
     #[must_use]
     pub fn new(name: &'static str, bounds: LaneBounds) -> Self {
-        Self { name, bounds, turns: Turns::new(bounds.turns_max, bounds.payer_turns_max) }
+        Self { name, bounds, permits: FairPermits::new(bounds.permits_max, bounds.principal_permits_max) }
     }
 
     /// The name.
@@ -73,16 +73,19 @@ impl Lane {
     /// How many pieces of work run.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.turns.taken()
+        self.permits.taken()
     }
 
-    /// A turn of which nothing is done.
+    /// A permit that is held and not used.
     #[cfg(test)]
-    pub(crate) async fn take_turn(&self, payer: &Payer) -> Result<crate::turns::Turn, BudgetExceeded> {
-        self.turns.take(payer).await
+    pub(crate) async fn take_permit(
+        &self,
+        principal: &Principal,
+    ) -> Result<crate::fair_permits::Permit, BudgetExceeded> {
+        self.permits.take(principal).await
     }
 
-    /// Does a piece of work when it is its turn. When the future is dropped, the work is told to end. `tell`
+    /// Does a piece of work once it has a permit. When the future is dropped, the work is told to end. `tell`
     /// hears what it has cost, also when nobody waits for it any more.
     ///
     /// # Errors
@@ -90,7 +93,7 @@ impl Lane {
     /// Those of the work, and [`BudgetExceeded`] when it got no permit or took too long.
     pub async fn run<T, E, F, G>(
         &self,
-        payer: &Payer,
+        principal: &Principal,
         memory: &SharedMemory,
         work: F,
         tell: G,
@@ -101,8 +104,8 @@ impl Lane {
         E: From<BudgetExceeded> + Send + 'static,
         F: FnOnce(&mut Budget) -> Result<T, E> + Send + 'static,
     {
-        let turn = match self.turns.take(payer).await {
-            Ok(turn) => turn,
+        let permit = match self.permits.take(principal).await {
+            Ok(permit) => permit,
             Err(exceeded) => {
                 tell(&Cost { exceeded: Some(exceeded), ..Cost::default() });
                 return Err(exceeded.into());
@@ -111,11 +114,11 @@ impl Lane {
         let begun = Instant::now();
         let cancellation = Cancellation::default();
         let client = Client(cancellation.clone());
-        let mut budget = Budget::new(self.bounds.allowance, cancellation, memory.holding(payer));
+        let mut budget = Budget::new(self.bounds.allowance, cancellation, memory.holding(principal));
         // Lines of the work go where those of its request go.
         let (log, span) = (tracing::dispatcher::get_default(Clone::clone), tracing::Span::current());
         let running = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            let _permit = permit;
             let work = || {
                 // The work owns everything that it changes, so a panic leaves nothing half done behind. The
                 // panic itself is in the log.

@@ -1,9 +1,9 @@
 //! Every limit of the service: named, with its unit, and where the number comes from.
 
-pub mod authentication;
-pub mod edges;
-pub(crate) mod rows;
-pub(crate) mod work;
+pub mod authentication_limits;
+pub mod edge_limits;
+pub(crate) mod row_limits;
+pub(crate) mod work_limits;
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// asked.
 pub const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// How long a client may take for its TLS handshake. An honest one takes two round trips; the place of a
+/// How long a client may take for its TLS handshake. An honest one takes two round trips; the permit of a
 /// connection is held meanwhile.
 pub const TLS_HANDSHAKE_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -118,7 +118,7 @@ pub const KEYS_LISTED_MAX: u32 = 100_000;
 /// Most bytes of keys that one listing, or one page of a search, may hold, counted as they would be written.
 /// An honest key takes some 500, so that is as much as [`KEYS_LISTED_MAX`] of them take; but the metadata of
 /// a key can be as long as a request body.
-pub const KEYS_LISTED_LEN_MAX: usize = latchkey_query::limits::HITS_LEN_MAX;
+pub const KEYS_LISTED_LEN_MAX: usize = latchkey_query::search_limits::HITS_LEN_MAX;
 
 /// Most keys that are looked up by one statement: half a second's worth of edges that come back together, in
 /// some milliseconds.
@@ -200,9 +200,9 @@ pub const STORE_WRITERS_MAX: u32 = 4;
 /// so the last of them still waits for less than a client does.
 pub const CHANGES_WAITING_MAX: usize = 4_096;
 
-/// Most of them that one user asks for, so that others find a place. Invalidations of keys have as many
-/// places of their own.
-pub const CHANGES_WAITING_PER_PAYER_MAX: usize = CHANGES_WAITING_MAX / 4;
+/// Most of them that one user asks for, so that others find a permit. Invalidations of keys have as many
+/// permits of their own.
+pub const CHANGES_WAITING_PER_PRINCIPAL_MAX: usize = CHANGES_WAITING_MAX / 4;
 
 /// Most changes that fill a group alone and are in the line at once, one for each who asks. Others wait
 /// before it.
@@ -232,8 +232,9 @@ pub const STORE_LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// others wait.
 pub const STORE_SILENCE_MAX: Duration = Duration::from_secs(3);
 
-/// How often whoever waits for a place looks again whether a client has taken nothing of its answer for long.
-pub const PLACE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a new connection that waits for a permit looks again for one whose client does not read its
+/// answer.
+pub const PERMIT_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a statement may take before it is given up.
 pub const STORE_STATEMENT_WAIT_MAX: Duration = Duration::from_secs(15);
@@ -254,7 +255,7 @@ pub const DATABASE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Entries of an export that are read from the store before anybody asks for them.
 pub const ENTRIES_EXPORTED_AHEAD: usize = 256;
 
-/// Most keys of an import that are written by one statement, and most names in one event of the trail.
+/// Most keys of an import that are written by one statement, and most names in one event of the audit log.
 /// PostgreSQL takes 65,535 parameters a statement, SQLite 32,766, and a key has 23.
 pub const ENTRIES_IMPORTED_AT_ONCE_MAX: usize = 250;
 
@@ -280,8 +281,9 @@ const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
 // A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.
-const _: () =
-    assert!(FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::limits::FEED_ANSWER_LEN_MAX);
+const _: () = assert!(
+    FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::format_limits::FEED_ANSWER_LEN_MAX
+);
 // At least one key fits, and what it takes while it is read.
 const _: () = assert!(KEYS_LISTED_LEN_MAX > 6 * REQUEST_BODY_LEN_MAX);
 const _: () = assert!(REQUEST_HEADERS_MAX < REQUEST_HEAD_LEN_MAX as usize);

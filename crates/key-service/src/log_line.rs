@@ -34,7 +34,7 @@ struct Line {
 }
 
 /// The fields of an event.
-struct Fields<'a>(&'a mut Map<String, Value>);
+struct FieldVisitor<'a>(&'a mut Map<String, Value>);
 
 impl<S, N> FormatEvent<S, N> for JsonLines
 where
@@ -55,7 +55,7 @@ where
                 all.extend(fields);
             }
         }
-        event.record(&mut Fields(&mut all));
+        event.record(&mut FieldVisitor(&mut all));
         let mut timestamp = String::new();
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
         let metadata = event.metadata();
@@ -65,13 +65,13 @@ where
     }
 }
 
-impl Fields<'_> {
+impl FieldVisitor<'_> {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
         self.0.insert(field.name().to_owned(), value.into());
     }
 }
 
-impl Visit for Fields<'_> {
+impl Visit for FieldVisitor<'_> {
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.put(field, value);
     }

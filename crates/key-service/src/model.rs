@@ -3,9 +3,9 @@
 
 pub(crate) mod edge_id;
 pub(crate) mod entry_counts;
-pub(crate) mod footing;
 pub mod password;
 pub(crate) mod password_stamp;
+pub(crate) mod precondition;
 pub mod realm_name;
 pub(crate) mod source;
 pub mod stored_key;

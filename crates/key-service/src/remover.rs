@@ -4,7 +4,6 @@
 //! one that is never asked to invalidate anything cleans up too. Both keep the same interval: the store notes
 //! when a run began.
 
-use std::fmt;
 use std::sync::Arc;
 
 use latchkey_key_feed::UnixMillis;
@@ -16,7 +15,8 @@ use crate::store::removal::RemovalPolicy;
 use crate::telemetry;
 
 /// Removes the dead keys of one store.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Remover {{ policy: {policy:?}, .. }}")]
 pub(crate) struct Remover {
     store: KeyStore,
     policy: RemovalPolicy,
@@ -61,11 +61,5 @@ impl Remover {
             self.run().await;
             tokio::time::sleep(pause).await;
         }
-    }
-}
-
-impl fmt::Debug for Remover {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Remover").field("policy", &self.policy).finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 pub mod anonymous;
 pub(crate) mod api_key;
 pub(crate) mod authentication;
+pub(crate) mod authorization;
 pub mod credential;
 pub mod jwt;
 pub(crate) mod key_permission;
@@ -11,4 +12,3 @@ pub mod password;
 pub mod realm;
 pub mod realm_chain;
 pub(crate) mod roles;
-pub(crate) mod standing;

@@ -1,14 +1,14 @@
 //! The listener: connections in, answers out, and an end that loses no answer.
 //!
 //! Both HTTP/1.1 and HTTP/2 are served, over TLS ([`tls`]) or without, with bounds on heads, headers,
-//! streams, connections ([`places`]), handshakes and slow senders. Without TLS a client must know that HTTP/2
-//! is spoken. When told to stop, the server takes no new connection, lets open requests finish, and gives up
-//! on the rest after a while.
+//! streams, connections ([`connection_permits`]), handshakes and slow senders. Without TLS a client must know
+//! that HTTP/2 is spoken. When told to stop, the server takes no new connection, lets open requests finish,
+//! and gives up on the rest after a while.
 
 mod answered_body;
+pub mod connection_permits;
 mod first_bytes;
 pub mod open_files;
-pub mod places;
 pub mod tls;
 
 use std::convert::Infallible;
@@ -35,8 +35,8 @@ use crate::limits::{
     STREAMS_PER_CONNECTION_MAX,
 };
 use crate::server::answered_body::AnsweredBody;
+use crate::server::connection_permits::{ConnectionLimits, ConnectionPermit, ConnectionPermits};
 use crate::server::first_bytes::FirstBytes;
-use crate::server::places::{ConnectionLimits, Place, Places};
 use crate::server::tls::TlsServer;
 
 /// How long to rest when the system has no socket to give, so as not to spin.
@@ -51,7 +51,7 @@ pub async fn serve(
     app: Router,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let places = Places::new(limits);
+    let permits = ConnectionPermits::new(limits);
     let graceful = GracefulShutdown::new();
     let http = Http { app, builder: connection_builder() };
     loop {
@@ -61,13 +61,14 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                // Until there is a place, whoever comes next waits in the system's backlog.
-                let place = tokio::select! {
-                    place = places.admit(peer) => place,
+                // Until there is a permit, whoever comes next waits in the system's backlog.
+                let permit = tokio::select! {
+                    permit = permits.admit(peer) => permit,
                     _ = stopping.wait_for(|stopping| *stopping) => break,
                 };
-                let Some(place) = place else { continue };
-                let connection = Connection { stream, peer, end: graceful.watcher(), place: Arc::new(place) };
+                let Some(permit) = permit else { continue };
+                let connection =
+                    Connection { stream, peer, end: graceful.watcher(), permit: Arc::new(permit) };
                 tokio::spawn(connection.serve(tls.clone(), http.clone(), stopping.clone()));
             }
             Err(error) => {
@@ -82,12 +83,12 @@ pub async fn serve(
     }
 }
 
-/// A connection that was accepted, with its place among all.
+/// A connection that was accepted, with its permit among all.
 struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     end: Watcher,
-    place: Arc<Place>,
+    permit: Arc<ConnectionPermit>,
 }
 
 /// What is spoken on every connection.
@@ -115,23 +116,23 @@ fn connection_builder() -> Builder<TokioExecutor> {
 }
 
 impl Connection {
-    /// Serves it until it ends, or somebody else is to have its place.
+    /// Serves it until it ends, or somebody else is to have its permit.
     async fn serve(self, tls: Option<TlsServer>, http: Http, stopping: watch::Receiver<bool>) {
-        let place = Arc::clone(&self.place);
+        let permit = Arc::clone(&self.permit);
         tokio::select! {
             () = self.serve_to_its_end(tls, http, stopping) => {}
-            () = place.lost() => tracing::debug!("a connection was closed to make room for another"),
+            () = permit.lost() => tracing::debug!("a connection was closed to make room for another"),
         }
     }
 
     async fn serve_to_its_end(self, tls: Option<TlsServer>, http: Http, mut stopping: watch::Receiver<bool>) {
-        let Self { stream, peer, end, place } = self;
+        let Self { stream, peer, end, permit } = self;
         // Answers are short and complete; waiting to fill a packet would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection will delay small packets");
         }
         let Some(tls) = tls else {
-            return http.serve(stream, peer, end, place).await;
+            return http.serve(stream, peer, end, permit).await;
         };
         let secured = tokio::select! {
             secured = tls.accept(stream, peer) => secured,
@@ -139,19 +140,19 @@ impl Connection {
             _ = stopping.wait_for(|stopping| *stopping) => None,
         };
         if let Some(stream) = secured {
-            http.serve(stream, peer, end, place).await;
+            http.serve(stream, peer, end, permit).await;
         }
     }
 }
 
 impl Http {
-    async fn serve<S>(self, stream: S, peer: SocketAddr, end: Watcher, place: Arc<Place>)
+    async fn serve<S>(self, stream: S, peer: SocketAddr, end: Watcher, permit: Arc<ConnectionPermit>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let app = self.app;
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let busy = place.begin_request();
+            let busy = permit.begin_request();
             request.extensions_mut().insert(ConnectInfo(peer));
             let answered = app.clone().call(request);
             async move {

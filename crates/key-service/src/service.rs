@@ -2,7 +2,6 @@
 
 pub(crate) mod workshop;
 
-use std::fmt;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -14,19 +13,21 @@ use crate::lane::Lane;
 use crate::randomness::Randomness;
 use crate::remover::Remover;
 use crate::security::authentication::{Authenticator, Schemes};
+use crate::security::authorization::AuthorizationService;
 use crate::security::jwt::JwtRealms;
 use crate::security::login_throttle::LoginThrottle;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::Realms;
 use crate::security::realm_chain::RealmChain;
 use crate::security::roles::{RoleResolver, Roles};
-use crate::security::standing::Standings;
 use crate::service::workshop::Workshop;
 use crate::settings::ServiceSettings;
 use crate::store::KeyStore;
 use crate::telemetry;
 
 /// What a service is made from.
+#[derive(derive_more::Debug)]
+#[debug("ServiceParts {{ settings: {settings:?}, .. }}")]
 pub struct ServiceParts {
     /// Where keys live.
     pub store: KeyStore,
@@ -49,11 +50,13 @@ pub struct ServiceParts {
 }
 
 /// A service: everything that a request may need.
+#[derive(derive_more::Debug)]
+#[debug("Service {{ settings: {settings:?}, .. }}")]
 pub struct Service {
     pub(crate) store: KeyStore,
     pub(crate) feed: Feed,
     pub(crate) authenticator: Authenticator,
-    pub(crate) standings: Standings,
+    pub(crate) authorization: AuthorizationService,
     pub(crate) passwords: PasswordChecker,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
@@ -97,7 +100,7 @@ impl Service {
         let service = Self {
             feed: Feed::new(store.clone(), parts.stopping, edges, waiters_max, feed_clock),
             authenticator,
-            standings: Standings::new(store.clone(), roles),
+            authorization: AuthorizationService::new(store.clone(), roles),
             passwords,
             remover: Remover::new(store.clone(), settings.removal, Arc::clone(&clock)),
             store,
@@ -108,24 +111,12 @@ impl Service {
             recorded: telemetry::recorder(),
         };
         for lane in service.lanes() {
-            telemetry::work::begin_at_zero(lane.name());
+            telemetry::work_metrics::begin_at_zero(lane.name());
         }
         service
     }
 
     pub(crate) fn lanes(&self) -> [&Lane; 3] {
-        [&self.workshop.searches, &self.workshop.questions, self.standings.lane()]
-    }
-}
-
-impl fmt::Debug for ServiceParts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceParts").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").field("settings", &self.settings).finish_non_exhaustive()
+        [&self.workshop.searches, &self.workshop.questions, self.authorization.lane()]
     }
 }

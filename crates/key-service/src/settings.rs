@@ -6,7 +6,7 @@
 //! users = "users.toml"             # users and roles; relative paths start at this file's directory
 //!
 //! [answers]
-//! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
+//! product_header = true # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //!
 //! [api_keys]
 //! end_with_owner = false           # on: the keys of a user who is disabled or deleted end with that
@@ -14,40 +14,38 @@
 //! # max_lifetime = "365d"          # no key lives longer
 //!
 //! [limits]
-//! connections = 16384              # at once, and at once waiting for the feed; the system's limit of open files may be lower
-//! answer_megabytes = 256           # memory of all answers that are made or not read yet
-//! failed_logins_per_minute = 10    # wrong passwords that come back each minute to one source; 0: no limit
-//! trusted_proxies = []             # addresses or blocks whose X-Forwarded-For counts
-//! [edges]
-//! live_for = "90s"                 # how long after its last request an edge counts as live
-//! refuse_after_default = "1h"      # how long an edge may admit after an answer, if it does not say
-//! refuse_after_max = "365d"        # the longest that it may say
-//! instances_per_key = 1024         # how many instances of edges one credential may have
-//! refresh_waits_for = "0s"         # how long refresh=wait_for waits for live edges
+//! connections = 16384 # at once, and at once waiting for the feed; the system's limit of open files may be
+//! lower answer_megabytes = 256 # memory of all answers that are made or not read yet
+//! failed_logins_per_minute = 10 # wrong passwords that come back each minute to one source; 0: no limit
+//! trusted_proxies = [] # addresses or blocks whose X-Forwarded-For counts [edges] live_for = "90s" # how
+//! long after its last request an edge counts as live refuse_after_default = "1h" # how long an edge may
+//! admit after an answer, if it does not say refuse_after_max = "365d" # the longest that it may say
+//! instances_per_key = 1024 # how many instances of edges one credential may have refresh_waits_for = "0s" #
+//! how long refresh=wait_for waits for live edges
 //!
 //! [xpack.security.authc]           # names and meaning are Elasticsearch's
 //! api_key.enabled = true           # off: the endpoints refuse, and the ApiKey scheme is not looked at
 //! api_key.delete.interval = "24h"  # the least time between two removals of dead keys
-//! api_key.delete.retention_period = "7d"  # how long a key stays visible once it was invalidated or has expired
-//! token.enabled = false            # OAuth2 tokens at /_security/oauth2/token; on by default where the service speaks TLS
-//! token.timeout = "20m"            # how long an access token lives, 1s to 1h
-//! realms.file.file.order = 0       # the users file: type, name, and its place in the order
-//! realms.native.native.order = 1   # the users that are managed over the interface
+//! api_key.delete.retention_period = "7d" # how long a key stays visible once it was invalidated or has
+//! expired token.enabled = false # OAuth2 tokens at /_security/oauth2/token; on by default where the service
+//! speaks TLS token.timeout = "20m" # how long an access token lives, 1s to 1h realms.file.file.order = 0 #
+//! the users file: type, name, and its place in the order realms.native.native.order = 1 # the users that are
+//! managed over the interface
 //!
 //! [xpack.security.http.ssl]
-//! enabled = false                  # on: TLS, with a certificate and its key, and clients' certificates if wanted
+//! enabled = false # on: TLS, with a certificate and its key, and clients' certificates if wanted
 //! ```
 
 mod api_keys;
-mod authentication;
-mod edges;
+mod authentication_settings;
+mod edge_settings;
 pub mod http_ssl;
 mod jwt;
-mod limits;
+mod limit_settings;
 pub mod section;
 pub mod sources;
 mod store;
-mod tokens;
+mod token_settings;
 pub mod users_file;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -62,10 +60,10 @@ use crate::settings::sources::Sources;
 use crate::store::removal::RemovalPolicy;
 
 pub use api_keys::KeyPolicy;
-pub use edges::EdgeSettings;
-pub use limits::LimitSettings;
+pub use edge_settings::EdgeSettings;
+pub use limit_settings::LimitSettings;
 pub use store::StoreSettings;
-pub use tokens::TokenSettings;
+pub use token_settings::TokenSettings;
 
 /// Where the service listens when nothing says otherwise: Elasticsearch's port, on this machine only.
 pub const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9200);
@@ -153,13 +151,13 @@ impl Settings {
         let defaults = ServiceSettings::default();
         let mut answers = root.section("answers");
         let key_policy = api_keys::read(root.section("api_keys"));
-        let edges = edges::read(root.section("edges"));
-        let limits = limits::read(root.section("limits"));
+        let edges = edge_settings::read(root.section("edges"));
+        let limits = limit_settings::read(root.section("limits"));
         let mut xpack = root.section("xpack");
         let mut security = xpack.section("security");
         let mut http = security.section("http");
         let http_ssl = http_ssl::read(http.section("ssl"));
-        let authc = authentication::read(security.section("authc"), http_ssl.is_some());
+        let authc = authentication_settings::read(security.section("authc"), http_ssl.is_some());
         let service = ServiceSettings {
             api_keys: authc.api_keys,
             key_policy,
@@ -181,12 +179,8 @@ impl Settings {
 }
 
 fn listen(root: &mut Section<'_>) -> Option<SocketAddr> {
-    let text = root.text("listen")?;
-    let address = text.parse().ok();
-    if address.is_none() {
-        root.problem("listen", "must be an address and a port, such as 127.0.0.1:9200");
-    }
-    address
+    let belongs = "must be an address and a port, such as 127.0.0.1:9200";
+    root.parsed("listen", belongs, |text| text.parse().ok())
 }
 
 /// A file or directory that must be said, if not by its own flag. Without either the problem is noted, and

@@ -7,12 +7,12 @@
 //! which database it is.
 
 pub(crate) mod change;
-mod change_line;
+mod change_queue;
 pub(crate) mod directory;
-pub(crate) mod edges;
+pub(crate) mod edge_store;
 mod error;
+pub(crate) mod failed_precondition;
 pub(crate) mod feed_text;
-pub(crate) mod footing;
 mod group_commit;
 pub(crate) mod key_entry;
 pub(crate) mod key_size;
@@ -34,11 +34,12 @@ use latchkey_key_feed::{Cursor, Epoch, KeyId, UnixMillis};
 use tokio::sync::watch;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
+use crate::fair_permits::FairPermits;
 use crate::limits::SIDE_CHANGES_MAX;
 use crate::model::stored_key::StoredKey;
 use crate::store::change::{Change, Changed, Verb};
-use crate::store::change_line::ChangeLine;
-use crate::store::edges::KnownEdges;
+use crate::store::change_queue::ChangeQueue;
+use crate::store::edge_store::KnownEdges;
 use crate::store::feed_text::FeedText;
 use crate::store::ledger::{ChangeHealth, Health, KeyLedger};
 use crate::store::location::StoreLocation;
@@ -46,7 +47,6 @@ use crate::store::lookups::Lookups;
 use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
 use crate::store::sql::SqlStore;
-use crate::turns::Turns;
 
 pub use error::StoreError;
 
@@ -59,10 +59,10 @@ pub struct KeyStore {
     epoch: Arc<watch::Sender<Epoch>>,
     changes: Arc<watch::Sender<Cursor>>,
     /// The queue of changes of keys.
-    line: ChangeLine,
+    queue: ChangeQueue,
     /// Changes of the directory and of tokens do not use the queue of keys; a few are made at a time.
-    directory_turns: Turns,
-    token_turns: Turns,
+    directory_permits: FairPermits,
+    token_permits: FairPermits,
     health: ChangeHealth,
     edges_at_opening: Arc<KnownEdges>,
     _replicas: Arc<Option<Hearing>>,
@@ -122,7 +122,7 @@ impl KeyStore {
         let health = ChangeHealth::default();
         let ledger =
             KeyLedger { database: database.clone(), changes: Arc::clone(&changes), health: health.clone() };
-        let line = ChangeLine::begin(ledger);
+        let queue = ChangeQueue::begin(ledger);
         let lookups = Lookups::default();
         let edges_at_opening = Arc::new(database.known_edges().await?);
         let replicas = Arc::new(replicas);
@@ -131,9 +131,9 @@ impl KeyStore {
             lookups,
             epoch,
             changes,
-            line,
-            directory_turns: Turns::new(SIDE_CHANGES_MAX, 1),
-            token_turns: Turns::new(SIDE_CHANGES_MAX, 1),
+            queue,
+            directory_permits: FairPermits::new(SIDE_CHANGES_MAX, 1),
+            token_permits: FairPermits::new(SIDE_CHANGES_MAX, 1),
             health,
             edges_at_opening,
             _replicas: replicas,
@@ -174,7 +174,7 @@ impl KeyStore {
     ) -> Result<Option<Cursor>, StoreError> {
         let key_ids = keys.iter().map(|key| key.id.clone()).collect();
         let event = ChangeEvent { at: now, action, actor, key_ids };
-        Ok(self.line.write(Change::new(Verb::Add(keys), event)).await?.cursor())
+        Ok(self.queue.write(Change::new(Verb::Add(keys), event)).await?.cursor())
     }
 
     /// Ends, for ever, the keys that pass the filter and were not invalidated yet, and tells which.
@@ -190,7 +190,7 @@ impl KeyStore {
     ) -> Result<Changed<Vec<KeyId>>, StoreError> {
         let event =
             ChangeEvent { at: now, action: ChangeAction::InvalidateApiKeys, actor, key_ids: Vec::new() };
-        let done = self.line.write(Change::new(Verb::Invalidate(filter), event)).await?;
+        let done = self.queue.write(Change::new(Verb::Invalidate(filter), event)).await?;
         let cursor = done.cursor();
         Ok(Changed { outcome: done.change.map_or_else(Vec::new, |(_, event)| event.key_ids), cursor })
     }
@@ -218,7 +218,7 @@ impl KeyStore {
                 actor: Actor::service(),
                 key_ids: Vec::new(),
             };
-            match self.line.write(Change::new(Verb::RemoveDead(dead_since), event)).await?.change {
+            match self.queue.write(Change::new(Verb::RemoveDead(dead_since), event)).await?.change {
                 Some((_, event)) => removed += event.key_ids.len(),
                 None => return Ok(removed),
             }

@@ -2,10 +2,10 @@
 //!
 //! Labels come from small fixed sets: routes, statuses, reasons. A key, a name or an owner is never one.
 
-pub mod connections;
-pub mod edges;
-pub mod tls;
-pub mod work;
+pub mod connection_metrics;
+pub mod edge_metrics;
+pub mod tls_metrics;
+pub mod work_metrics;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::audit::ChangeAction;
-use crate::audit::directory::DirectoryAction;
-use crate::audit::tokens::TokenAction;
+use crate::audit::directory_events::DirectoryAction;
+use crate::audit::token_events::TokenAction;
 
 const REQUESTS: &str = "latchkey_requests_total";
 const REQUEST_SECONDS: &str = "latchkey_request_duration_seconds";
@@ -98,7 +98,7 @@ pub fn tokens_changed(action: TokenAction, count: u64) {
 
 /// Users, roles or application privileges were changed.
 pub fn directory_changed(action: DirectoryAction) {
-    counter!(DIRECTORY_CHANGES, "action" => action.as_str()).increment(1);
+    counter!(DIRECTORY_CHANGES, "action" => <&'static str>::from(action)).increment(1);
 }
 
 /// The feed answered so many rows.
@@ -174,10 +174,10 @@ fn describe() {
     describe_counter!(REFUSALS, "Credentials that authenticated nobody, by reason.");
     describe_counter!(KEY_SETS_UNREADABLE, "Failures to read the keys of an issuer of JSON Web Tokens.");
     describe_counter!(STORE_ERRORS, "Failures of the store, by kind.");
-    connections::describe();
-    edges::describe();
-    tls::describe();
-    work::describe();
+    connection_metrics::describe();
+    edge_metrics::describe();
+    tls_metrics::describe();
+    work_metrics::describe();
 }
 
 /// What was counted, ready to be rendered. The process has one recorder; the first call installs it.
@@ -192,8 +192,8 @@ pub fn recorder() -> PrometheusHandle {
 fn install() -> PrometheusHandle {
     let histograms: [(&str, &[f64]); 3] = [
         (REQUEST_SECONDS, &REQUEST_SECONDS_BUCKETS),
-        (edges::PROPAGATION_SECONDS, &edges::SECONDS_BUCKETS),
-        (edges::WAIT_SECONDS, &edges::SECONDS_BUCKETS),
+        (edge_metrics::PROPAGATION_SECONDS, &edge_metrics::SECONDS_BUCKETS),
+        (edge_metrics::WAIT_SECONDS, &edge_metrics::SECONDS_BUCKETS),
     ];
     let recorder = histograms.into_iter().fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
         // Only an empty list of buckets is refused.

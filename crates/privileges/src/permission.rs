@@ -23,7 +23,7 @@ use super::cluster_request::{ACTIONS, ClusterRequest};
 use super::privilege::{ClusterPrivilege, IndexPrivilege, KeyReach};
 use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors};
 
-pub use check::{ApplicationQuestion, IndexQuestion, NoAnswer, PrivilegesAnswer, PrivilegesQuestion};
+pub use check::{ApplicationQuestion, HasPrivilegesRequest, HasPrivilegesResponse, IndexQuestion, NoAnswer};
 pub use denial::{denial, run_as_denial, run_as_refusal};
 pub use prepared::PreparedResources;
 
@@ -38,7 +38,7 @@ const STEPS_PER_PATTERN: usize = 16;
 #[derive(Debug)]
 pub struct EffectivePermission {
     /// `false` for a caller who may not even do what every authenticated caller may.
-    is_anybody: bool,
+    is_authenticated: bool,
     granted: Permission,
     /// The limit of a key that has descriptors of its own: the owner's roles.
     limit: Option<Permission>,
@@ -51,7 +51,7 @@ pub struct EffectivePermission {
 struct Permission {
     cluster: Vec<ClusterPrivilege>,
     /// Which requests `cluster` allows, if that was found out beforehand.
-    decided: Option<Decided>,
+    precomputed: Option<Precomputed>,
     indices: Vec<IndexGrant>,
     applications: Vec<ApplicationGrant>,
     run_as: NameSet,
@@ -59,7 +59,7 @@ struct Permission {
 
 /// Which requests privileges allow.
 #[derive(Clone, Debug)]
-struct Decided {
+struct Precomputed {
     /// The actions that are allowed whatever the request says.
     allowed: Vec<&'static str>,
     /// What else there is: whether it allows something depends on what the request says.
@@ -87,13 +87,13 @@ impl EffectivePermission {
     /// What a user with these roles may do.
     #[must_use]
     pub fn of_user(roles: &RoleDescriptors) -> Self {
-        Self { is_anybody: true, granted: Permission::of(roles), limit: None, _held: None }
+        Self { is_authenticated: true, granted: Permission::of(roles), limit: None, _held: None }
     }
 
     /// The permission of a refused run-as: nothing at all.
     #[must_use]
     pub fn nothing() -> Self {
-        Self { is_anybody: false, ..Self::of_user(&RoleDescriptors::default()) }
+        Self { is_authenticated: false, ..Self::of_user(&RoleDescriptors::default()) }
     }
 
     /// The permission of a key: its own descriptors, limited by its owner's roles. A key without descriptors
@@ -104,16 +104,16 @@ impl EffectivePermission {
             return Self::of_user(limited_by);
         }
         let (granted, limit) = (Permission::of(assigned), Some(Permission::of(limited_by)));
-        Self { is_anybody: true, granted, limit, _held: None }
+        Self { is_authenticated: true, granted, limit, _held: None }
     }
 
     /// The same of somebody of whom much is said: which requests it allows is found out beforehand, so that
     /// each is judged at once. It keeps the memory that was taken for it.
     #[must_use]
-    pub fn decided(self, held: Option<Holding>) -> Self {
+    pub fn precomputed(self, held: Option<Holding>) -> Self {
         Self {
-            granted: self.granted.decided(),
-            limit: self.limit.map(Permission::decided),
+            granted: self.granted.precomputed(),
+            limit: self.limit.map(Permission::precomputed),
             _held: held,
             ..self
         }
@@ -132,7 +132,7 @@ impl EffectivePermission {
     pub fn reach(&self, request: &ClusterRequest<'_>, caller: &Caller) -> Option<KeyReach> {
         // Nothing is less than any reach, so the smallest is what all sides allow.
         let by_privilege = self.sides().map(|side| side.reach(request, caller)).min().flatten();
-        let is_open = self.is_anybody && request.is_open_to(caller);
+        let is_open = self.is_authenticated && request.is_open_to(caller);
         by_privilege.max(is_open.then_some(KeyReach::Own))
     }
 
@@ -140,7 +140,7 @@ impl EffectivePermission {
     /// actions does not count.
     #[must_use]
     pub fn manages_security(&self) -> bool {
-        self.is_anybody
+        self.is_authenticated
             && self.sides().all(|side| side.cluster.iter().any(ClusterPrivilege::manages_security))
     }
 
@@ -170,7 +170,7 @@ impl Permission {
         let run_as = roles.iter().flat_map(|role| &role.run_as);
         Self {
             cluster: cluster.filter_map(|name| ClusterPrivilege::resolve(name).ok()).collect(),
-            decided: None,
+            precomputed: None,
             indices: roles.iter().flat_map(|role| &role.indices).map(IndexGrant::of).collect(),
             applications: roles
                 .iter()
@@ -181,20 +181,20 @@ impl Permission {
         }
     }
 
-    fn decided(self) -> Self {
+    fn precomputed(self) -> Self {
         let of_reach = |reach| self.cluster.iter().filter(move |privilege| privilege.widest() == reach);
         let is_allowed = |action: &&str| of_reach(KeyReach::All).any(|privilege| privilege.has(action));
         let allowed = ACTIONS.into_iter().filter(is_allowed).collect();
         let own = of_reach(KeyReach::Own).next().cloned();
-        Self { decided: Some(Decided { allowed, own }), ..self }
+        Self { precomputed: Some(Precomputed { allowed, own }), ..self }
     }
 
     fn reach(&self, request: &ClusterRequest<'_>, caller: &Caller) -> Option<KeyReach> {
-        if let Some(decided) = &self.decided
+        if let Some(precomputed) = &self.precomputed
             && ACTIONS.contains(&request.action())
         {
-            return match &decided.own {
-                _ if decided.allowed.contains(&request.action()) => Some(KeyReach::All),
+            return match &precomputed.own {
+                _ if precomputed.allowed.contains(&request.action()) => Some(KeyReach::All),
                 Some(own) => own.reach(request, caller),
                 None => None,
             };

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 
 use super::clause::Query;
 use super::field::{Field, Term};
-use super::limits::{BUCKETS_MAX, COLLECTED_MAX};
+use super::search_limits::{BUCKETS_MAX, COLLECTED_MAX};
 use super::{SearchableKey, TypedKeys};
 
 use bucket::{Bucket, child_collectors};

@@ -14,8 +14,8 @@ use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::Node;
 
 use super::clause::Query;
-use super::limits::QUERY_DEPTH_MAX;
 use super::reading::{Reading, parsing};
+use super::search_limits::QUERY_DEPTH_MAX;
 
 /// Queries of Elasticsearch that are not supported for keys.
 const UNSUPPORTED: [&str; 48] = [

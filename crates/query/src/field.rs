@@ -19,22 +19,22 @@ use latchkey_elastic::ErrorCause;
 use serde_json::{Map, Value};
 
 use super::SearchableKey;
-use super::limits::FIELD_NAME_LEN_MAX;
+use super::search_limits::FIELD_NAME_LEN_MAX;
 
 /// The prefix of the names of metadata fields.
 const METADATA_PREFIX: &str = "metadata.";
 
-/// The names of all fields but those inside of the metadata.
-const NAMES: [&str; 9] = [
-    "creation",
-    "expiration",
-    "invalidated",
-    "invalidation",
-    "metadata",
-    "name",
-    "realm_name",
-    "type",
-    "username",
+/// All fields but those inside of the metadata, by their names.
+const NAMED: [(&str, Field); 9] = [
+    ("creation", Field::Date(DateField::Creation)),
+    ("expiration", Field::Date(DateField::Expiration)),
+    ("invalidated", Field::Invalidated),
+    ("invalidation", Field::Date(DateField::Invalidation)),
+    ("metadata", Field::Text(TextField::AllMetadata)),
+    ("name", Field::Text(TextField::Name)),
+    ("realm_name", Field::Text(TextField::RealmName)),
+    ("type", Field::Text(TextField::Type)),
+    ("username", Field::Text(TextField::Username)),
 ];
 
 /// The cost of each value that is kept for a while.
@@ -101,25 +101,15 @@ impl Field {
                 "Field name pattern [{name}] is not allowed for querying or aggregation"
             )));
         }
-        Ok(match name {
-            "creation" => Self::Date(DateField::Creation),
-            "expiration" => Self::Date(DateField::Expiration),
-            "invalidated" => Self::Invalidated,
-            "invalidation" => Self::Date(DateField::Invalidation),
-            "metadata" => Self::Text(TextField::AllMetadata),
-            "name" => Self::Text(TextField::Name),
-            "realm_name" => Self::Text(TextField::RealmName),
-            "type" => Self::Text(TextField::Type),
-            "username" => Self::Text(TextField::Username),
-            _ => match name.strip_prefix(METADATA_PREFIX) {
-                Some(path) => Self::Text(TextField::Metadata(path.to_owned())),
-                None => {
-                    return Err(ErrorCause::illegal_argument(format!(
-                        "Field [{name}] is not allowed for querying or aggregation"
-                    )));
-                }
-            },
-        })
+        if let Some((_, field)) = NAMED.iter().find(|(named, _)| *named == name) {
+            return Ok(field.clone());
+        }
+        match name.strip_prefix(METADATA_PREFIX) {
+            Some(path) => Ok(Self::Text(TextField::Metadata(path.to_owned()))),
+            None => Err(ErrorCause::illegal_argument(format!(
+                "Field [{name}] is not allowed for querying or aggregation"
+            ))),
+        }
     }
 
     /// The fields whose names match a pattern in which `*` stands for anything. Fields inside of the metadata
@@ -131,8 +121,8 @@ impl Field {
         let pattern = super::wildcard::WildcardPattern::of_names(pattern);
         // The names are short and few.
         let mut budget = Budget::alone(Allowance { steps: u64::MAX, bytes: 0 });
-        let mut is_meant = |name: &&&str| pattern.matches(name, &mut budget).unwrap_or(false);
-        NAMES.iter().filter(&mut is_meant).filter_map(|name| Self::named(name).ok()).collect()
+        let mut is_meant = |name: &str| pattern.matches(name, &mut budget).unwrap_or(false);
+        NAMED.iter().filter(|(name, _)| is_meant(name)).map(|(_, field)| field.clone()).collect()
     }
 
     /// The distinct values of a key, in ascending order.
@@ -250,18 +240,11 @@ impl Term {
 /// The name in a search.
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Date(DateField::Creation) => "creation",
-            Self::Date(DateField::Expiration) => "expiration",
-            Self::Date(DateField::Invalidation) => "invalidation",
-            Self::Invalidated => "invalidated",
-            Self::Text(TextField::AllMetadata) => "metadata",
-            Self::Text(TextField::Metadata(path)) => return write!(f, "{METADATA_PREFIX}{path}"),
-            Self::Text(TextField::Name) => "name",
-            Self::Text(TextField::RealmName) => "realm_name",
-            Self::Text(TextField::Type) => "type",
-            Self::Text(TextField::Username) => "username",
-        })
+        if let Self::Text(TextField::Metadata(path)) = self {
+            return write!(f, "{METADATA_PREFIX}{path}");
+        }
+        let named = NAMED.iter().find(|(_, field)| field == self);
+        f.write_str(named.map_or("", |(name, _)| name))
     }
 }
 

@@ -51,10 +51,10 @@ mod clause;
 mod date;
 mod dsl;
 mod field;
-pub mod limits;
 mod page;
 mod reading;
 mod request;
+pub mod search_limits;
 mod sort;
 mod wildcard;
 

@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use latchkey_budget::Budget;
 use latchkey_elastic::ErrorCause;
 
-use super::limits::HITS_LEN_MAX;
+use super::search_limits::HITS_LEN_MAX;
 use super::sort::OrderedValue;
 use super::{Hit, SearchableKey};
 

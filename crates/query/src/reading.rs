@@ -12,7 +12,7 @@ use latchkey_elastic::{ErrorCause, ErrorType};
 use latchkey_key_feed::UnixMillis;
 use serde_json::Value;
 
-use super::limits::{AGGREGATIONS_MAX, CLAUSES_MAX};
+use super::search_limits::{AGGREGATIONS_MAX, CLAUSES_MAX};
 
 /// The state of reading one body.
 #[derive(Clone, Debug, Default)]

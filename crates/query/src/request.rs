@@ -9,8 +9,8 @@ use super::Search;
 use super::aggregation::{Aggregation, read_aggregations};
 use super::clause::Query;
 use super::dsl::read_query;
-use super::limits::{RESULT_WINDOW_MAX, SIZE_DEFAULT};
 use super::reading::Reading;
+use super::search_limits::{RESULT_WINDOW_MAX, SIZE_DEFAULT};
 use super::sort::{SortField, read_after, read_search_after, read_sort};
 
 /// A search as it was asked for.

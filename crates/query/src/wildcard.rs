@@ -3,7 +3,7 @@
 use latchkey_budget::{Budget, BudgetExceeded};
 use latchkey_elastic::ErrorCause;
 
-use super::limits::PATTERN_LEN_MAX;
+use super::search_limits::PATTERN_LEN_MAX;
 
 /// A pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -129,7 +129,7 @@ fn a_row_that_no_record_can_hold_is_counted_and_named() {
     let mut edge = Edge::new(&least());
     edge.tick();
     let mut long = key("long");
-    long.name = "n".repeat(latchkey_key_feed::limits::RECORD_LEN_MAX);
+    long.name = "n".repeat(latchkey_key_feed::format_limits::RECORD_LEN_MAX);
     edge.answer(&[live(1, long)], 1);
     assert_eq!(edge.host.metric(metrics::FEED_ROWS_SET_ASIDE), 1);
     assert_eq!(edge.host.logged("set aside 1 rows"), [LogLevel::Warn]);

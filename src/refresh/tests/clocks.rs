@@ -12,7 +12,7 @@ use super::model::{Edge, Service, names};
 use crate::clock::{Moment, VmClock};
 use crate::config::{Authentication, StalenessLimits};
 use crate::credential::CredentialSources;
-use crate::gate::{self, Patience, Verdict};
+use crate::gate::{self, Verdict, WaitingTime};
 use crate::headers::HeaderPairs;
 use crate::limits::{BACKOFF_MS_MAX, HEADER_LIFE_MS, LEASE_MS, TICK_LATE_MS_MAX};
 use crate::refresh::Answer;
@@ -76,15 +76,15 @@ impl ClockedEdge {
 
     /// Whether the VM admits the key `k` now.
     fn admits(&self, vm: usize) -> bool {
-        matches!(self.decide(vm, Patience::Over), Verdict::Admit(_))
+        matches!(self.decide(vm, WaitingTime::Over), Verdict::Admit(_))
     }
 
-    fn decide(&self, vm: usize, patience: Patience) -> Verdict<PagedRecord> {
+    fn decide(&self, vm: usize, waiting_time: WaitingTime) -> Verdict<PagedRecord> {
         let encoded = STANDARD.encode("k:secret of k");
         let headers = HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))]);
         let presented = || CredentialSources::default().extract(&headers);
         let now = self.vm_clocks[vm].now().unwrap();
-        gate::decide(presented, Authentication::Required, &self.readers[vm], &LIMITS, patience, now)
+        gate::decide(presented, Authentication::Required, &self.readers[vm], &LIMITS, waiting_time, now)
     }
 
     fn true_age(&self) -> TableAge {
@@ -132,7 +132,7 @@ fn a_machine_that_slept_admits_nobody_by_what_it_had_before_and_asks_first() {
     edge.clocks.sleep(2 * LIMITS.refuse_after.as_millis() as u64);
     // Also before the first tick, and after it.
     for _ in 0..2 {
-        assert!(matches!(edge.decide(0, Patience::Left), Verdict::Wait));
+        assert!(matches!(edge.decide(0, WaitingTime::Left), Verdict::Wait));
         assert!(!edge.admits(0));
         edge.tick(0);
     }

@@ -92,7 +92,7 @@ fn a_goodbye_without_an_answer_ends_too() {
 fn a_table_whose_vms_have_died_is_cleared_by_those_of_another() {
     let (mut edge, _) = a_current_edge();
     let directory = Directory::new(edge.shared.clone());
-    directory.beat(names().table(), edge.now, TABLE_LOOK_MS);
+    directory.heartbeat(names().table(), edge.now, TABLE_LOOK_MS);
     let other = TableIdentity::from_bytes([1; 8]);
     let mut housekeeping = Housekeeping::new(edge.shared.clone(), other);
     for _ in 1..TABLE_SILENT_LOOKS {
@@ -101,7 +101,7 @@ fn a_table_whose_vms_have_died_is_cleared_by_those_of_another() {
     }
     assert!(edge.holds("k"));
     // One sign of life, and its silence begins again.
-    directory.beat(names().table(), edge.now, TABLE_LOOK_MS);
+    directory.heartbeat(names().table(), edge.now, TABLE_LOOK_MS);
     for _ in 0..TABLE_SILENT_LOOKS {
         assert!(edge.holds("k"));
         housekeeping.tick(true, edge.now);
@@ -118,7 +118,7 @@ fn a_table_whose_vms_have_died_is_cleared_by_those_of_another() {
 #[test]
 fn time_in_which_nobody_looked_is_no_silence() {
     let (mut edge, _) = a_current_edge();
-    Directory::new(edge.shared.clone()).beat(names().table(), edge.now, TABLE_LOOK_MS);
+    Directory::new(edge.shared.clone()).heartbeat(names().table(), edge.now, TABLE_LOOK_MS);
     let mut housekeeping = Housekeeping::new(edge.shared.clone(), TableIdentity::from_bytes([1; 8]));
     // The whole process was stopped for a day.
     for _ in 0..2 {

@@ -11,7 +11,7 @@ use crate::refresh::{
     TableNumber, instance_of,
 };
 use crate::table::sample_keys::{key, live, removed, shape};
-use crate::table::{FeedIdentity, LiveTable, SharedNames, TableReader, TableWriter};
+use crate::table::{FeedIdentity, FeedTable as _, LiveTable, SharedNames, TableReader, TableWriter};
 use crate::testing::FakeSharedData;
 use crate::testing::{START, WALL_START};
 
@@ -133,7 +133,7 @@ impl Edge {
         let number = Register::new(shared.clone(), &names()).enter(7, REFUSE_AFTER_MS).unwrap();
         let request = request(number);
         let vms = (0..vms).map(|_| {
-            let id = FollowerId::allot(&shared, &names());
+            let id = FollowerId::allocate(&shared, &names());
             let follower =
                 Follower::new(id, PagedSink::new(shared.clone(), &names()), request.clone(), START);
             Vm { follower, serves: false, pending: None, notes: Vec::new() }

@@ -16,7 +16,7 @@ use super::model::{Service, request};
 use crate::clock::Moment;
 use crate::config::{Authentication, StalenessLimits};
 use crate::credential::CredentialSources;
-use crate::gate::{self, Patience, Verdict};
+use crate::gate::{self, Verdict, WaitingTime};
 use crate::headers::HeaderPairs;
 use crate::identity::{IdentityField, KeyIdentity as _};
 use crate::refresh::{
@@ -24,8 +24,8 @@ use crate::refresh::{
 };
 use crate::table::sample_keys::{at, shape};
 use crate::table::{
-    Changes, FeedStanding, Found, Generation, KeyRecord, KeyTable, LiveFeed, Progress, RecordText, Refresh,
-    TableAge, Texts, Unreadable, WriteError, are_texts, text_in,
+    Changes, FeedStanding, FeedTable, Found, Generation, KeyTable, LiveFeed, Progress, RecordText, Refresh,
+    TableAge, TableRecord, Texts, Unreadable, WriteError, are_texts, text_in,
 };
 use crate::testing::START;
 
@@ -88,7 +88,7 @@ impl LiveFeed for Flat {
     }
 }
 
-impl KeyRecord for FlatRecord {
+impl TableRecord for FlatRecord {
     fn salt(&self) -> &Salt {
         &self.salt
     }
@@ -110,7 +110,7 @@ impl KeyRecord for FlatRecord {
     }
 
     fn text(&self, is_meant: impl Fn(&RecordText) -> bool) -> Option<&str> {
-        text_in(self.texts.as_deref()?, shape().place_of(is_meant)?)
+        text_in(self.texts.as_deref()?, shape().position_of(is_meant)?)
     }
 }
 
@@ -147,7 +147,7 @@ impl KeyTable for FlatTable {
         Ok(Some(found))
     }
 
-    fn forget_kept(&self) {}
+    fn clear_cache(&self) {}
 }
 
 impl FollowerTurn for FlatTable {
@@ -167,13 +167,21 @@ impl FollowerTurn for FlatTable {
 }
 
 impl FeedSink for FlatTable {
-    type Live = Flat;
-    type Clearing = ();
-    type Load = HashMap<String, Option<Rc<[u8]>>>;
+    type Table = Self;
+
+    fn table(&self) -> &Self {
+        self
+    }
 
     fn refuse_after_ms(&self) -> u64 {
         60_000
     }
+}
+
+impl FeedTable for FlatTable {
+    type Live = Flat;
+    type Clearing = ();
+    type Load = HashMap<String, Option<Rc<[u8]>>>;
 
     fn live(&self) -> Option<Flat> {
         self.0.borrow().clone()
@@ -273,7 +281,7 @@ fn outcome(table: &FlatTable, id: &str) -> String {
     let headers = HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))]);
     let presented = || CredentialSources::default().extract(&headers);
     let required = Authentication::Required;
-    match gate::decide(presented, required, table, &limits, Patience::Over, at(START)) {
+    match gate::decide(presented, required, table, &limits, WaitingTime::Over, at(START)) {
         Verdict::Admit(admission) => admission.key.value(IdentityField::Owner).expect("an owner").to_owned(),
         Verdict::Deny(refusal) => refusal.denial.reason().to_owned(),
         other => format!("{other:?}"),

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use latchkey_key_feed::{FeedRow, KeyId, MonotonicMillis};
+use latchkey_key_feed::{Epoch, FeedRow, KeyId, MonotonicMillis};
 
 use super::*;
 use crate::table::RecordText;
 use crate::table::sample_keys::{at, build, changes, key, live, refreshed_at, removed, shape, text_of};
-use crate::table::{FeedIdentity, SharedNames, TableReader};
+use crate::table::{FeedIdentity, FeedTable as _, LiveTable, SharedNames, TableReader};
 use crate::testing::FakeSharedData;
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);

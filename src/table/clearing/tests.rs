@@ -2,7 +2,7 @@ use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis};
 
 use super::*;
 use crate::table::sample_keys::{at, build, changes, key, live, refreshed_at};
-use crate::table::{FeedIdentity, Found, RecordShape, SharedNames, TableReader};
+use crate::table::{FeedIdentity, FeedTable as _, Found, RecordShape, SharedNames, TableReader, WriteError};
 use crate::testing::FakeSharedData;
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);

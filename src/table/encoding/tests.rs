@@ -190,7 +190,11 @@ fn removed_keys_take_a_bounded_part_of_a_page_and_the_latest_are_known() {
         Page::decode(with(&page, std::slice::from_ref(row)).unwrap()).unwrap()
     });
     for page in [at_once, one_by_one] {
-        assert!(page.len() <= without + REMOVED_LEN_MAX && page.len() <= HOT_PAGE_LEN_MAX, "{}", page.len());
+        assert!(
+            page.len() <= without + REMOVED_LEN_MAX && page.len() <= CACHED_PAGE_LEN_MAX,
+            "{}",
+            page.len()
+        );
         assert!(keys.iter().all(|row| found(&page, row.id().as_str()) == "key"));
         let known: Vec<bool> = gone.iter().map(|row| found(&page, row.id().as_str()) == "removed").collect();
         let first = known.iter().position(|is_known| *is_known).unwrap();
@@ -202,11 +206,11 @@ fn removed_keys_take_a_bounded_part_of_a_page_and_the_latest_are_known() {
 #[test]
 fn a_page_of_long_keys_is_not_made_longer_than_a_vm_keeps() {
     let mut long = key("one");
-    long.name = "n".repeat(HOT_PAGE_LEN_MAX - 300);
+    long.name = "n".repeat(CACHED_PAGE_LEN_MAX - 300);
     let long = page(&[live(1, long)]);
     let gone: Vec<_> = (2..50).map(|seq| removed(seq, &format!("gone-{seq}"))).collect();
     let with_removed = Page::decode(with(&long, &gone).unwrap()).unwrap();
-    assert!(with_removed.len() > long.len() && with_removed.len() <= HOT_PAGE_LEN_MAX);
+    assert!(with_removed.len() > long.len() && with_removed.len() <= CACHED_PAGE_LEN_MAX);
 }
 
 /// Any metadata: names with dots and of any length, deep and wide.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use latchkey_budget::{Budget, BudgetExceeded};
 
-use super::{Meaning, NameSet, Part, Wildcard};
+use super::{Meaning, NameSet, PatternPart, Wildcard};
 
 /// The cost of one position of one pattern in each state: it is read, copied and looked up. Comparing a name
 /// with an ordinary pattern is some ten steps, and showing that `logs-*` covers `logs-2024-*` some hundred.
@@ -63,14 +63,14 @@ fn charge_comparisons<'a>(
 
 /// One asked pattern against all grants.
 struct Question<'a> {
-    asked: Vec<&'a [Part]>,
-    asked_excludes: Vec<&'a [Part]>,
+    asked: Vec<&'a [PatternPart]>,
+    asked_excludes: Vec<&'a [PatternPart]>,
     grants: Vec<Grant<'a>>,
 }
 
 struct Grant<'a> {
-    includes: Vec<&'a [Part]>,
-    excludes: Vec<&'a [Part]>,
+    includes: Vec<&'a [PatternPart]>,
+    excludes: Vec<&'a [PatternPart]>,
 }
 
 /// The state of all patterns of a question.
@@ -150,7 +150,7 @@ impl<'a> Question<'a> {
     }
 
     fn start(&self) -> State {
-        let start = |patterns: &[&[Part]]| patterns.iter().map(|parts| reach(parts, 0)).collect();
+        let start = |patterns: &[&[PatternPart]]| patterns.iter().map(|parts| reach(parts, 0)).collect();
         State {
             asked: start(&self.asked),
             asked_excludes: start(&self.asked_excludes),
@@ -164,11 +164,12 @@ impl<'a> Question<'a> {
 
     /// The state after one more character.
     fn step(&self, state: &State, char: Option<char>, budget: &mut Budget) -> Result<State, BudgetExceeded> {
-        let mut step = |patterns: &[&[Part]], all: &[Positions]| -> Result<Vec<Positions>, BudgetExceeded> {
-            let positions: usize = all.iter().map(|positions| positions.len() + 1).sum();
-            budget.spend(STEPS_PER_POSITION * positions)?;
-            Ok(patterns.iter().zip(all).map(|(parts, from)| advance(parts, from, char)).collect())
-        };
+        let mut step =
+            |patterns: &[&[PatternPart]], all: &[Positions]| -> Result<Vec<Positions>, BudgetExceeded> {
+                let positions: usize = all.iter().map(|positions| positions.len() + 1).sum();
+                budget.spend(STEPS_PER_POSITION * positions)?;
+                Ok(patterns.iter().zip(all).map(|(parts, from)| advance(parts, from, char)).collect())
+            };
         Ok(State {
             asked: step(&self.asked, &state.asked)?,
             asked_excludes: step(&self.asked_excludes, &state.asked_excludes)?,
@@ -202,7 +203,7 @@ impl<'a> Question<'a> {
         self.grants.iter().zip(&state.grants).any(|(grant, (includes, excludes))| {
             excludes.iter().all(Vec::is_empty)
                 && grant.includes.iter().zip(includes).any(|(parts, positions)| {
-                    parts.last() == Some(&Part::AnyText) && positions.last() == Some(&parts.len())
+                    parts.last() == Some(&PatternPart::AnyText) && positions.last() == Some(&parts.len())
                 })
         })
     }
@@ -210,7 +211,7 @@ impl<'a> Question<'a> {
     /// The characters that can come next and make a difference; `None` stands for all that occur in no
     /// pattern.
     fn next_chars(&self, state: &State) -> Vec<Option<char>> {
-        let asked: Vec<Part> = awaited(&self.asked, &state.asked).collect();
+        let asked: Vec<PatternPart> = awaited(&self.asked, &state.asked).collect();
         let mut chars: Vec<Option<char>> = asked.iter().map(named).collect();
         // After a wildcard of the asked pattern, every character that another pattern expects can come too.
         if chars.contains(&None) {
@@ -227,7 +228,10 @@ impl<'a> Question<'a> {
 }
 
 /// The parts at the positions of some patterns.
-fn awaited<'a>(patterns: &'a [&'a [Part]], all: &'a [Positions]) -> impl Iterator<Item = Part> + 'a {
+fn awaited<'a>(
+    patterns: &'a [&'a [PatternPart]],
+    all: &'a [Positions],
+) -> impl Iterator<Item = PatternPart> + 'a {
     patterns
         .iter()
         .zip(all)
@@ -235,15 +239,15 @@ fn awaited<'a>(patterns: &'a [&'a [Part]], all: &'a [Positions]) -> impl Iterato
 }
 
 /// The character that a part names, if it names one.
-fn named(part: &Part) -> Option<char> {
+fn named(part: &PatternPart) -> Option<char> {
     match part {
-        Part::Char(char) => Some(*char),
-        Part::AnyChar | Part::AnyText => None,
+        PatternPart::Char(char) => Some(*char),
+        PatternPart::AnyChar | PatternPart::AnyText => None,
     }
 }
 
 /// The patterns that are evaluated.
-fn understood(patterns: &[Wildcard]) -> Vec<&[Part]> {
+fn understood(patterns: &[Wildcard]) -> Vec<&[PatternPart]> {
     patterns
         .iter()
         .filter_map(|pattern| match &pattern.meaning {
@@ -253,23 +257,23 @@ fn understood(patterns: &[Wildcard]) -> Vec<&[Part]> {
         .collect()
 }
 
-fn accepts(patterns: &[&[Part]], all: &[Positions]) -> bool {
+fn accepts(patterns: &[&[PatternPart]], all: &[Positions]) -> bool {
     patterns.iter().zip(all).any(|(parts, positions)| positions.last() == Some(&parts.len()))
 }
 
 /// A position and those after it that need no character: `*` may stand for nothing.
-fn reach(parts: &[Part], from: usize) -> Positions {
-    let skippable = parts.iter().skip(from).take_while(|part| **part == Part::AnyText).count();
+fn reach(parts: &[PatternPart], from: usize) -> Positions {
+    let skippable = parts.iter().skip(from).take_while(|part| **part == PatternPart::AnyText).count();
     (from..=from + skippable).collect()
 }
 
-fn advance(parts: &[Part], from: &[usize], char: Option<char>) -> Positions {
+fn advance(parts: &[PatternPart], from: &[usize], char: Option<char>) -> Positions {
     let mut next: Positions = from
         .iter()
         .filter_map(|position| match parts.get(*position)? {
-            Part::AnyText => Some(*position),
-            Part::AnyChar => Some(*position + 1),
-            Part::Char(wanted) => (Some(*wanted) == char).then_some(*position + 1),
+            PatternPart::AnyText => Some(*position),
+            PatternPart::AnyChar => Some(*position + 1),
+            PatternPart::Char(wanted) => (Some(*wanted) == char).then_some(*position + 1),
         })
         .flat_map(|position| reach(parts, position))
         .collect();

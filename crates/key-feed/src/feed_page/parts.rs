@@ -9,7 +9,7 @@ use super::reading::{items, number, object, once, text};
 use super::skipping::{raw, skip};
 use super::wire_row::{Malformed, WireRow};
 use super::wire_texts::WireObject;
-use crate::limits::{APPLICATION_PRIVILEGES_LEN_MAX, RIGHTS_LEN_MAX};
+use crate::format_limits::{APPLICATION_PRIVILEGES_LEN_MAX, RIGHTS_LEN_MAX};
 
 /// A piece of an answer, in the order in which they stand there.
 #[derive(Debug)]

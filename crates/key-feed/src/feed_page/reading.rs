@@ -49,7 +49,7 @@ pub(super) const APPLICATIONS: &str = "applications";
 
 /// The other fields of an answer as they come.
 #[derive(Default)]
-struct Fields {
+struct HeadFields {
     epoch: Option<Epoch>,
     version: Option<FeedVersion>,
     cursor: Option<u64>,
@@ -95,7 +95,7 @@ impl FeedHead {
         take: TakePart<'_, 'a>,
     ) -> Result<Self, InvalidFeedPage> {
         let mut lexer = SliceLexer::new(bytes);
-        let (mut fields, mut lists) = (Fields::default(), Lists::default());
+        let (mut fields, mut lists) = (HeadFields::default(), Lists::default());
         let read = lexer.exactly_one(SliceLexer::ws_peek, |next, lexer| {
             object(next, lexer, &mut |name, next, lexer| {
                 let version = fields.version.unwrap_or_default();
@@ -117,7 +117,7 @@ impl FeedHead {
     #[must_use]
     pub fn peek(bytes: &[u8]) -> Option<Self> {
         let mut lexer = SliceLexer::new(bytes);
-        let mut fields = Fields::default();
+        let mut fields = HeadFields::default();
         let next = lexer.ws_peek()?;
         // Ends with a mistake, which is none: the rows are not read.
         let _ = object(next, &mut lexer, &mut |name, next, lexer| match name {
@@ -185,7 +185,7 @@ impl Lists {
     }
 }
 
-impl Fields {
+impl HeadFields {
     fn read(&mut self, name: &str, next: u8, lexer: &mut SliceLexer<'_>) -> Result<(), Malformed> {
         match name {
             "epoch" => {

@@ -16,11 +16,11 @@ use hifijson::token::Lex as _;
 
 use super::reading::text;
 use super::wire_row::Malformed;
-use crate::header_value::encoded_len;
-use crate::limits::{
+use crate::format_limits::{
     JSON_DEPTH_MAX, METADATA_DEPTH_MAX, METADATA_FIELD_PATH_LEN_MAX, METADATA_JSON_LEN_MAX,
     METADATA_VALUES_MAX, RECORD_FRAME_LEN, RECORD_LEN_MAX, ROLE_NAMES_MAX, ROW_LEN_MAX,
 };
+use crate::header_value::encoded_len;
 
 /// Bytes that stand before each text of a record: its length.
 const TEXT_LEN_BYTES: usize = 2;

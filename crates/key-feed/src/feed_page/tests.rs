@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::limits::{DIGEST_LEN, SALT_LEN};
+use crate::format_limits::{DIGEST_LEN, SALT_LEN};
 use crate::{KeyId, KeyRecord, Owner, Salt, SecretDigest, UnixMillis};
 
 fn page(after: u64, body: &Value) -> Result<FeedPage, InvalidFeedPage> {

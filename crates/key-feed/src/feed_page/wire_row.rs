@@ -78,7 +78,7 @@ pub struct WireKey<'a> {
 
 /// The fields of a row as they come. Those of a live key are absent from a removed one.
 #[derive(Default)]
-struct Fields<'a> {
+struct RowFields<'a> {
     seq: Option<u64>,
     id: Option<Cow<'a, str>>,
     removed: Option<bool>,
@@ -114,7 +114,7 @@ impl<'a> WireRow<'a> {
     }
 
     fn read_whole(next: u8, lexer: &mut SliceLexer<'a>, known: KnownRights<'_>) -> Result<Self, Malformed> {
-        let mut fields = Fields::default();
+        let mut fields = RowFields::default();
         object(next, lexer, &mut |name, next, lexer| match name {
             RIGHTS if known.is_some() => once(&mut fields.rights, number_or_null(next, lexer)?),
             _ => fields.read(name, next, lexer),
@@ -162,7 +162,7 @@ fn place<'a>(seq: Option<u64>, id: Option<Cow<'a, str>>) -> Result<(Cursor, Cow<
     Ok((Cursor(seq.ok_or(Malformed)?), id))
 }
 
-impl<'a> Fields<'a> {
+impl<'a> RowFields<'a> {
     fn read(&mut self, name: &str, next: u8, lexer: &mut SliceLexer<'a>) -> Result<(), Malformed> {
         match name {
             "seq" => once(&mut self.seq, number(next, lexer)?),

@@ -14,7 +14,7 @@ use super::reading::{APPLICATIONS, FeedHead};
 use super::wire_row::{RIGHTS, WireKey};
 use super::{Cursor, Epoch};
 use crate::FeedVersion;
-use crate::limits::DIGEST_LEN;
+use crate::format_limits::DIGEST_LEN;
 
 /// Bytes that a page has beside its rows, at most: eleven names, an epoch, five numbers and three booleans.
 const FRAME_LEN_MAX: usize = 256;

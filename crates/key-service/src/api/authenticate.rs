@@ -13,8 +13,8 @@ use crate::api::error::ApiError;
 use crate::model::realm_name::RealmName;
 use crate::model::stored_key::StoredKey;
 use crate::security::authentication::{Means, Subject};
+use crate::security::authorization::WholeKey;
 use crate::security::realm::User;
-use crate::security::standing::WholeKey;
 
 /// In the order of Elasticsearch's own answer.
 #[derive(Serialize)]

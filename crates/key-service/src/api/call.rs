@@ -35,15 +35,15 @@ use crate::api::parameters::Parameters;
 use crate::api::path_text::PathTexts;
 use crate::api::routing::NoBody;
 use crate::audit::Actor;
-use crate::limits::work::LONG_BODY_LEN;
+use crate::limits::work_limits::LONG_BODY_LEN;
 use crate::security::api_key::VerifiedKey;
+use crate::security::authorization::{AuthorizationInfo, WholeKey};
 use crate::security::realm::User;
-use crate::security::standing::{Standing, WholeKey};
 use crate::service::Service;
 use crate::settings::ServiceSettings;
 
 /// The service as the routes hold it: closed. An [`Allowed`] call opens it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct SharedService(Arc<Service>);
 
 /// A request of somebody who is known, whose URL and body are to be read.
@@ -282,9 +282,12 @@ impl Allowed {
     /// # Errors
     ///
     /// When that is not known.
-    pub(super) async fn standing_of_user(&self, user: &Arc<User>) -> Result<Standing, ApiError> {
-        let teller = || teller(self.standings.lane(), self.actor(), self.authenticated.path());
-        Ok(self.standings.of_user(user, teller).await?)
+    pub(super) async fn authorization_of_user(
+        &self,
+        user: &Arc<User>,
+    ) -> Result<AuthorizationInfo, ApiError> {
+        let teller = || teller(self.authorization.lane(), self.actor(), self.authenticated.path());
+        Ok(self.authorization.of_user(user, teller).await?)
     }
 
     /// All of a key, on the account of its owner.
@@ -293,8 +296,8 @@ impl Allowed {
     ///
     /// When it is not known.
     pub(super) async fn whole_key(&self, key: &VerifiedKey) -> Result<WholeKey, ApiError> {
-        let teller = || teller(self.standings.lane(), self.actor(), self.authenticated.path());
-        Ok(self.standings.whole_key(key.key(), teller).await?)
+        let teller = || teller(self.authorization.lane(), self.actor(), self.authenticated.path());
+        Ok(self.authorization.whole_key(key.key(), teller).await?)
     }
 
     /// Looks through the store, off the threads that serve requests.
@@ -346,11 +349,5 @@ impl Deref for Allowed {
 
     fn deref(&self) -> &Service {
         &self.service.0
-    }
-}
-
-impl std::fmt::Debug for SharedService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
     }
 }

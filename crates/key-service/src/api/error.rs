@@ -49,8 +49,9 @@ enum ErrorBody {
     OAuth { code: OAuthError, description: String },
 }
 
-/// The error codes of the token endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The error codes of the token endpoint. Its name, in snake case, is in the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum OAuthError {
     /// The refresh token is of no use (RFC 6749 section 5.2).
     InvalidGrant,
@@ -106,18 +107,6 @@ impl TryFrom<StatusCode> for ErrorStatus {
             Ok(Self(status))
         } else {
             Err(NotAnError(status))
-        }
-    }
-}
-
-impl OAuthError {
-    /// The code as the body carries it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidGrant => "invalid_grant",
-            Self::InvalidRequest => "invalid_request",
-            Self::UnsupportedGrantType => "unsupported_grant_type",
         }
     }
 }

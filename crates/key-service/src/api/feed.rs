@@ -12,10 +12,10 @@ use crate::api::answer::{self, KnownTags};
 use crate::api::call::feed_call::{FeedCall, FormerCaller, Waiting};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
-use crate::audit::{self, feed::FeedReadEvent};
-use crate::feed::edges::{ClaimRefusal, EdgeSighting};
+use crate::audit::{self, feed_events::FeedReadEvent};
+use crate::feed::edge_ledger::{ClaimRefusal, EdgeRequest};
 use crate::feed::{FeedRefusal, FollowerRequest};
-use crate::limits::edges::EDGE_REFUSE_AFTER_MIN;
+use crate::limits::edge_limits::EDGE_REFUSE_AFTER_MIN;
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::settings::EdgeSettings;
@@ -49,7 +49,7 @@ pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response,
         return last_page(Box::new(former), &request, &known).await;
     }
     telemetry::feed_rows_served(page.rows);
-    audit::feed::record_read(&FeedReadEvent {
+    audit::feed_events::record_read(&FeedReadEvent {
         actor: &call.actor(),
         edge: edge_name(&request),
         after: request.after,
@@ -67,8 +67,8 @@ async fn last_page(
 ) -> Result<Response, ApiError> {
     let Some(page) = former.last_page(request).await? else { return Err(former.refuse()) };
     telemetry::feed_rows_served(page.rows);
-    telemetry::edges::last_page_served();
-    audit::feed::record_read(&FeedReadEvent {
+    telemetry::edge_metrics::last_page_served();
+    audit::feed_events::record_read(&FeedReadEvent {
         actor: &former.actor(),
         edge: edge_name(request),
         after: request.after,
@@ -100,13 +100,13 @@ fn follower_request(
             FEED_WAIT_MAX.as_secs()
         )));
     }
-    let edge = edge.map(|edge| sighting(edge, holder, edges)).transpose()?;
+    let edge = edge.map(|edge| edge_request(edge, holder, edges)).transpose()?;
     parameters.finish()?;
     Ok(FollowerRequest { after, epoch, purged, rows_max, wait, edge, is_leaving })
 }
 
 /// The edge that asks, if it may admit for as long as it says.
-fn sighting(edge: AskingEdge, holder: Holder, edges: &EdgeSettings) -> Result<EdgeSighting, ErrorCause> {
+fn edge_request(edge: AskingEdge, holder: Holder, edges: &EdgeSettings) -> Result<EdgeRequest, ErrorCause> {
     let AskingEdge { name, instance, refuse_after } = edge;
     let refuse_after = refuse_after.unwrap_or(edges.refuse_after_default);
     if refuse_after < EDGE_REFUSE_AFTER_MIN {
@@ -122,7 +122,7 @@ fn sighting(edge: AskingEdge, holder: Holder, edges: &EdgeSettings) -> Result<Ed
         )));
     }
     let instance = instance.map_or_else(|| InstanceId::of_holder(&holder), InstanceId::from);
-    Ok(EdgeSighting {
+    Ok(EdgeRequest {
         id: EdgeId { name, instance },
         holder,
         refuse_after_ms: whole_millis(refuse_after),

@@ -10,8 +10,8 @@ use latchkey_privileges::permission::run_as_denial;
 
 use crate::api::call::Allowed;
 use crate::api::error::ApiError;
-use crate::model::footing::Footing;
 use crate::model::password::Password;
+use crate::model::precondition::Precondition;
 use crate::security::authentication::Subject;
 use crate::security::credential::BasicCredential;
 use crate::security::credential::bearer::{BearerCredential, BearerText, ClientSecret};
@@ -132,7 +132,7 @@ pub(super) async fn grantee(
     call: &Allowed,
     grant: Grant,
     request: &ClusterRequest<'_>,
-) -> Result<(Subject, Vec<Footing>), ApiError> {
+) -> Result<(Subject, Vec<Precondition>), ApiError> {
     let Grant { proof, run_as } = grant;
     let now = call.now();
     let proven = match proof {
@@ -146,11 +146,11 @@ pub(super) async fn grantee(
         inner.inside_403("Failed to authenticate api key grant")
     })?;
     match run_as {
-        None => Ok((proven.subject().clone(), proven.footings())),
+        None => Ok((proven.subject().clone(), proven.preconditions())),
         Some(username) => {
             let target = runs_as(call, proven.subject(), &username).await?;
-            let footings = proven.footings().into_iter().chain(target.footing()).collect();
-            Ok((target, footings))
+            let preconditions = proven.preconditions().into_iter().chain(target.precondition()).collect();
+            Ok((target, preconditions))
         }
     }
 }
@@ -160,12 +160,12 @@ async fn runs_as(call: &Allowed, runner: &Subject, username: &str) -> Result<Sub
         let reason = "the provided grant credentials do not support run-as";
         return Err(ErrorCause::new(ErrorType::Status, reason).into());
     };
-    let standing = call.standing_of_user(user).await?;
+    let info = call.authorization_of_user(user).await?;
     let target = call.authenticator.realms().find(username).await?;
-    match target.filter(|target| target.enabled && standing.permission.allows_run_as(username)) {
+    match target.filter(|target| target.enabled && info.permission.allows_run_as(username)) {
         Some(target) => Ok(Subject::User(Arc::new(target))),
         None => {
-            let reason = run_as_denial(&standing.caller, username);
+            let reason = run_as_denial(&info.caller, username);
             Err(call.authenticated.forbid(&ClusterRequest::Authenticate, reason))
         }
     }

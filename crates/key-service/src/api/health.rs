@@ -36,8 +36,8 @@ pub(super) async fn show(State(service): State<SharedService>) -> Result<Respons
 pub(super) async fn show_metrics(State(service): State<SharedService>) -> Response {
     let service = service.open();
     let latest: Cursor = *service.store.changes().borrow();
-    telemetry::work::work_counted(service.lanes(), service.workshop.memory.held());
-    telemetry::edges::edges_counted(service.feed.edges().counts(latest));
+    telemetry::work_metrics::work_counted(service.lanes(), service.workshop.memory.held());
+    telemetry::edge_metrics::edges_counted(service.feed.edges().counts(latest));
     let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (headers, service.recorded.render()).into_response()
 }

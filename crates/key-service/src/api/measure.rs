@@ -1,5 +1,5 @@
 //! What is told of every request once it is answered: its time and its status are counted by method and
-//! route, it is a line of the log, and when it failed although it was allowed, a line of the trail.
+//! route, it is a line of the log, and when it failed although it was allowed, a line of the audit log.
 
 use std::time::Instant;
 

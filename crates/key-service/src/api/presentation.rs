@@ -36,7 +36,7 @@ const RESHAPED_AT_ONCE_MAX: usize = 2;
 /// From so many bytes on an answer is reshaped on a thread of its own.
 const RESHAPED_APART_LEN: u64 = 16 * 1024;
 
-/// Turns to reshape a long answer.
+/// Permits to reshape a long answer.
 static RESHAPING: Semaphore = Semaphore::const_new(RESHAPED_AT_ONCE_MAX);
 
 /// Most segments of all patterns together. Each is compared with each field of the answer.
@@ -84,16 +84,16 @@ pub(super) async fn present(mut parameters: Parameters, request: Request, next: 
     }
 }
 
-/// A body of `len` bytes in its new shape. A long one waits for its turn before it is brought together in
+/// A body of `len` bytes in its new shape. A long one waits for a permit before it is brought together in
 /// memory.
 async fn reshaped(presentation: Presentation, body: Body, len: u64) -> Result<Bytes, ApiError> {
     if len < RESHAPED_APART_LEN {
         return Ok(presentation.apply(to_bytes(body, RESHAPED_LEN_MAX).await.map_err(ApiError::internal)?));
     }
-    let turn = RESHAPING.acquire().await.map_err(ApiError::internal)?;
+    let permit = RESHAPING.acquire().await.map_err(ApiError::internal)?;
     let bytes = to_bytes(body, RESHAPED_LEN_MAX).await.map_err(ApiError::internal)?;
     let reshaping = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
+        let _permit = permit;
         presentation.apply(bytes)
     });
     reshaping.await.map_err(ApiError::internal)

@@ -15,7 +15,7 @@ use axum::response::IntoResponse as _;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use latchkey_budget::{Holding, Payer};
+use latchkey_budget::{Holding, Principal};
 use tracing::Instrument as _;
 
 use crate::api::error::ApiError;
@@ -34,13 +34,13 @@ pub(super) struct RequestContext {
     /// Where the request came from, if that is known.
     pub(super) source: Option<Source>,
     allowed: Arc<OnceLock<AllowedAction>>,
-    cost: Arc<Account>,
+    cost: Arc<CostTally>,
 }
 
 /// What the request costs, and whom.
 #[derive(Debug, Default)]
-struct Account {
-    payer: OnceLock<Payer>,
+struct CostTally {
+    principal: OnceLock<Principal>,
     /// Memory of its body, until the request is answered.
     body: OnceLock<Holding>,
 }
@@ -108,13 +108,13 @@ impl RequestContext {
     }
 
     /// Notes who pays for what the request costs.
-    pub(super) fn note_payer(&self, payer: Payer) {
-        self.cost.payer.get_or_init(|| payer);
+    pub(super) fn note_principal(&self, principal: Principal) {
+        self.cost.principal.get_or_init(|| principal);
     }
 
     /// Who pays for what the request costs, once that is known.
-    pub(super) fn payer(&self) -> Option<&Payer> {
-        self.cost.payer.get()
+    pub(super) fn principal(&self) -> Option<&Principal> {
+        self.cost.principal.get()
     }
 
     /// Keeps the memory of the body until the request is answered.

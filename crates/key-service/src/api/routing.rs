@@ -23,7 +23,7 @@ pub(crate) struct NoBody;
 ///
 /// The routes are a service inside the router that is returned, for only then has a 405 its `Allow` header
 /// when the layers see it. Layers that the routes already have do not run for a path that none of them has.
-pub(crate) fn with_manners(routes: Router, settings: MediaTypeSettings) -> Router {
+pub(crate) fn with_negotiation(routes: Router, settings: MediaTypeSettings) -> Router {
     Router::new()
         .fallback_service(routes.fallback(no_handler))
         .layer(from_fn(explain_wrong_method))

@@ -3,7 +3,7 @@
 use latchkey_elastic::ErrorCause;
 
 use crate::api::error::ApiError;
-use crate::api::unauthenticated::shut_out;
+use crate::api::unauthenticated::precondition_failed;
 use crate::store::StoreError;
 use crate::telemetry;
 
@@ -15,7 +15,7 @@ impl From<StoreError> for ApiError {
                 ErrorCause::illegal_argument(error.to_string()).into()
             }
             // The store has told of it.
-            StoreError::ShutOut(_) => shut_out(),
+            StoreError::PreconditionFailed(_) => precondition_failed(),
             StoreError::TooManyChanges | StoreError::Unavailable(_) => {
                 telemetry::store_failed(error.kind());
                 Self::unavailable(error)

@@ -57,9 +57,9 @@ pub(super) fn unauthenticated(
             ApiError::unauthenticated(reason, &challenges, tried.as_slice())
         }
         AuthenticationFailure::RejectedKey(rejection) => rejected("API key", &rejection.to_string()),
-        AuthenticationFailure::RejectedToken(TokenRejection::Ended | TokenRejection::ShutOut) => {
-            ApiError::unauthenticated("token expired", &[Challenge::BearerExpired], &[])
-        }
+        AuthenticationFailure::RejectedToken(
+            TokenRejection::Ended | TokenRejection::SubjectOrClientInvalid,
+        ) => ApiError::unauthenticated("token expired", &[Challenge::BearerExpired], &[]),
         AuthenticationFailure::RejectedToken(TokenRejection::Unknown) => {
             rejected("oauth2 token", "invalid token")
         }
@@ -77,7 +77,7 @@ pub(super) fn unauthenticated(
 }
 
 /// The answer when whoever was authenticated is let in no more at the moment of the deed.
-pub(super) fn shut_out() -> ApiError {
+pub(super) fn precondition_failed() -> ApiError {
     let schemes = Schemes { api_keys: true, tokens: true, jwt: true };
     ApiError::unauthenticated(REJECTED, &challenges(schemes), &[])
 }

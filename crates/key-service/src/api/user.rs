@@ -19,7 +19,7 @@ pub(super) use put::put;
 
 use std::fmt;
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use latchkey_elastic::content::{Member, Node};
 use latchkey_elastic::{ErrorCause, ErrorType};
 
@@ -67,7 +67,7 @@ impl NewPassword {
 }
 
 /// What is kept of a new password. Hashing a chosen one takes a thread for some time.
-async fn hashed(call: &Allowed, password: NewPassword, maker: &Payer) -> Result<PasswordHash, ApiError> {
+async fn hashed(call: &Allowed, password: NewPassword, maker: &Principal) -> Result<PasswordHash, ApiError> {
     match password {
         NewPassword::Hashed(hash) => Ok(*hash),
         NewPassword::Chosen(password) => {

@@ -8,7 +8,7 @@ pub(crate) fn record_import(event: &ChangeEvent, counts: &EntryCounts) {
     tracing::info!(
         target: TARGET,
         at_ms = event.at.0,
-        action = event.action.as_str(),
+        action = <&'static str>::from(event.action),
         outcome = "success",
         username = event.actor.username,
         realm = event.actor.realm,
@@ -25,7 +25,7 @@ pub(crate) fn record_epoch(event: &ChangeEvent) {
     tracing::info!(
         target: TARGET,
         at_ms = event.at.0,
-        action = event.action.as_str(),
+        action = <&'static str>::from(event.action),
         outcome = "success",
         username = event.actor.username,
         realm = event.actor.realm,

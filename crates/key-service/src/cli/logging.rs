@@ -1,4 +1,4 @@
-//! What goes to stderr: the trail as lines of JSON, everything else as lines for people, or all of it as
+//! What goes to stderr: the audit log as lines of JSON, everything else as lines for people, or all of it as
 //! JSON.
 
 use std::io;
@@ -17,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::audit;
 use crate::log_line::JsonLines;
 
-/// How much to log. The trail is always written.
+/// How much to log. The audit log is always written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Level {
     Error,
@@ -27,27 +27,27 @@ pub(super) enum Level {
     Trace,
 }
 
-/// What a line that is not of the trail looks like.
+/// What a line that is not of the audit log looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
     /// For people.
     Text,
-    /// An object of JSON, as the lines of the trail are.
+    /// An object of JSON, as the lines of the audit log are.
     Json,
 }
 
 pub(super) fn begin(level: Level, format: LogFormat) {
-    let trail = json_lines()
-        // The span of a request has its id, which the line of the trail carries.
-        .with_filter(filter_fn(|metadata| metadata.is_span() || is_of_trail(metadata)));
+    let audit_log = json_lines()
+        // The span of a request has its id, which the line of the audit log carries.
+        .with_filter(filter_fn(|metadata| metadata.is_span() || is_of_audit_log(metadata)));
     let rest = match format {
         LogFormat::Text => fmt::layer().with_ansi(false).with_writer(io::stderr).boxed(),
         LogFormat::Json => json_lines().boxed(),
     };
     let rest = rest
         .with_filter(LevelFilter::from(level))
-        .with_filter(filter_fn(|metadata| metadata.is_span() || !is_of_trail(metadata)));
-    tracing_subscriber::registry().with(trail).with(rest).init();
+        .with_filter(filter_fn(|metadata| metadata.is_span() || !is_of_audit_log(metadata)));
+    tracing_subscriber::registry().with(audit_log).with(rest).init();
     if format == LogFormat::Json {
         // Even this is a line of the log then.
         panic::set_hook(Box::new(|panicked| tracing::error!("{panicked}")));
@@ -61,7 +61,7 @@ where
     fmt::layer().event_format(JsonLines).fmt_fields(JsonFields::new()).with_writer(io::stderr)
 }
 
-fn is_of_trail(metadata: &Metadata<'_>) -> bool {
+fn is_of_audit_log(metadata: &Metadata<'_>) -> bool {
     metadata.target() == audit::TARGET
 }
 

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 
 use jiff::Timestamp;
 use latchkey_key_feed::UnixMillis;
+use serde_json::Value;
 
 use crate::cli::CommandFailed;
 
@@ -122,6 +123,26 @@ pub(super) fn harmless(text: &str) -> String {
         }
     }
     shown
+}
+
+/// The text in a field of an answer; nothing when there is none.
+pub(super) fn text(object: &Value, field: &str) -> String {
+    object.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// The number in a field of an answer; 0 when there is none.
+pub(super) fn number(object: &Value, field: &str) -> u64 {
+    object.get(field).and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// The items of the list in a field of an answer; none when there is no list.
+pub(super) fn items<'a>(object: &'a Value, field: &str) -> &'a [Value] {
+    object.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The texts of the list in a field of an answer, with commas between them.
+pub(super) fn texts(object: &Value, field: &str) -> String {
+    items(object, field).iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
 }
 
 /// `1 key`, `2 keys`.

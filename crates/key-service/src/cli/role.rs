@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
 use crate::cli::json_input;
-use crate::cli::report::{Report, Table, harmless};
+use crate::cli::report::{Report, Table, harmless, text, texts};
 use crate::cli::service_client::{ServiceClient, path};
 
 #[derive(Debug, Args)]
@@ -68,10 +68,7 @@ fn list(service: &ServiceClient) -> Result<Report, CommandFailed> {
     let answer = service.ask(Method::GET, "/_security/role", None)?;
     let mut table = Table::new(&["NAME", "CLUSTER PRIVILEGES", "DESCRIPTION"]);
     for (name, role) in answer.json.as_object().into_iter().flatten() {
-        let privileges = role.get("cluster").and_then(Value::as_array);
-        let privileges = privileges.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
-        let description = role.get("description").and_then(Value::as_str).unwrap_or_default();
-        table.row([name.clone(), privileges.join(","), description.to_owned()]);
+        table.row([name.clone(), texts(role, "cluster"), text(role, "description")]);
     }
     Ok(Report { text: table.into_text(), json: answer.text })
 }

@@ -8,26 +8,21 @@ use std::fs::File;
 use std::io::BufRead as _;
 use std::io::IsTerminal as _;
 use std::path::Path;
-use std::{env, fmt, io};
+use std::{env, io};
 
 use crate::cli::CommandFailed;
 use crate::limits::SECRET_LINE_LEN_MAX;
 use crate::model::password::Password;
 
 /// A password, a key or a token, on its way from whoever holds it to the service.
+#[derive(derive_more::Debug)]
+#[debug("SecretText")]
 pub(super) struct SecretText(String);
 
 impl SecretText {
     /// The secret itself.
     pub(super) fn expose(&self) -> &str {
         &self.0
-    }
-}
-
-/// Says nothing of what it holds.
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText")
     }
 }
 

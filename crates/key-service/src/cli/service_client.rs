@@ -1,7 +1,6 @@
 //! Asking a running service over its REST interface: one connection a command, HTTP/1.1, over TLS where the
 //! URL says so.
 
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -32,6 +31,8 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(90);
 const ANSWER_LEN_MAX: usize = 256 * 1024 * 1024;
 
 /// A service, and the credential to show it.
+#[derive(derive_more::Debug)]
+#[debug("ServiceClient {{ place: {place:?}, .. }}")]
 pub(super) struct ServiceClient {
     runtime: Runtime,
     place: Place,
@@ -137,13 +138,6 @@ impl ServiceClient {
         request
             .body(Full::new(bytes))
             .map_err(|error| CommandFailed::new(format!("this cannot be asked for: {error}")))
-    }
-}
-
-/// Says nothing of the credential.
-impl fmt::Debug for ServiceClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceClient").field("place", &self.place).finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
-use crate::cli::report::{Fields, Report, date};
+use crate::cli::report::{Fields, Report, date, number, text};
 use crate::cli::secret_input::secret;
 use crate::cli::service_client::{Answer, ServiceClient};
 use crate::clock::{Clock as _, SystemClock};
@@ -105,7 +105,7 @@ fn invalidate(service: &ServiceClient, arguments: &InvalidateArguments) -> Resul
     if answer.status == StatusCode::NOT_FOUND {
         return Err(CommandFailed::new("there is no such token"));
     }
-    let count = |field: &str| answer.json.get(field).and_then(Value::as_u64).unwrap_or(0);
+    let count = |field| number(&answer.json, field);
     let (ended, before) = (count("invalidated_tokens"), count("previously_invalidated_tokens"));
     let plural = if ended == 1 { "" } else { "s" };
     let mut text = format!("Invalidated {ended} token{plural}.\n");
@@ -117,9 +117,9 @@ fn invalidate(service: &ServiceClient, arguments: &InvalidateArguments) -> Resul
 
 /// New tokens, for whoever asked. This is the only time that they are seen.
 fn created(answer: Answer, now_ms: u64) -> Report {
-    let text = |field: &str| answer.json.get(field).and_then(Value::as_str).unwrap_or_default();
+    let text = |field| text(&answer.json, field);
     let user = answer.json.pointer("/authentication/username").and_then(Value::as_str).unwrap_or_default();
-    let lasts_s = answer.json.get("expires_in").and_then(Value::as_u64).unwrap_or(0);
+    let lasts_s = number(&answer.json, "expires_in");
     let mut fields = Fields::default();
     fields.add("acts for", user);
     fields.add("expires", date(now_ms.saturating_add(lasts_s.saturating_mul(1_000))));

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
 use crate::cli::key::edge_wait::EdgeWaitArguments;
-use crate::cli::report::{Fields, Report, Table, harmless};
+use crate::cli::report::{Fields, Report, Table, harmless, text, texts};
 
 #[derive(Debug, Args)]
 pub(super) struct UserArguments {
@@ -96,7 +96,13 @@ pub(super) fn run(arguments: UserArguments) -> Result<(), CommandFailed> {
 fn listed(users: &Map<String, Value>, json: String) -> Report {
     let mut table = Table::new(&["NAME", "ROLES", "FULL NAME", "EMAIL", "STATUS"]);
     for (name, user) in users {
-        table.row([name.clone(), roles(user), text(user, "full_name"), text(user, "email"), standing(user)]);
+        table.row([
+            name.clone(),
+            texts(user, "roles"),
+            text(user, "full_name"),
+            text(user, "email"),
+            standing(user),
+        ]);
     }
     Report { text: table.into_text(), json }
 }
@@ -106,7 +112,7 @@ fn shown(users: &Map<String, Value>, name: &str, json: String) -> Result<Report,
     let user = users.get(name).ok_or_else(|| CommandFailed::new(format!("there is no user {name}")))?;
     let mut fields = Fields::default();
     fields.add("name", name);
-    fields.add("roles", roles(user));
+    fields.add("roles", texts(user, "roles"));
     fields.add("full name", text(user, "full_name"));
     fields.add("email", text(user, "email"));
     fields.add("status", standing(user));
@@ -121,16 +127,7 @@ fn done(what: &str, name: &str, json: String) -> Report {
     Report { text: format!("{what} the user {}.\n", harmless(name)), json }
 }
 
-fn roles(user: &Value) -> String {
-    let roles = user.get("roles").and_then(Value::as_array);
-    roles.into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
-}
-
 fn standing(user: &Value) -> String {
     let is_enabled = user.get("enabled") != Some(&Value::Bool(false));
     if is_enabled { "enabled" } else { "disabled" }.to_owned()
-}
-
-fn text(user: &Value, field: &str) -> String {
-    user.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }

@@ -76,7 +76,7 @@ pub(super) struct ApiKeyLine {
     salt: Salt,
     digest: SecretDigest,
     name: String,
-    owner: OwnerLine,
+    owner: KeyOwner,
     creation: UnixMillis,
     expiration: Option<UnixMillis>,
     invalidation: Option<UnixMillis>,
@@ -86,17 +86,6 @@ pub(super) struct ApiKeyLine {
     /// Version 1 has neither of these two.
     roles_vouched: Option<bool>,
     metadata_vouched: Option<bool>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OwnerLine {
-    username: String,
-    realm: String,
-    realm_type: Option<String>,
-    full_name: Option<String>,
-    email: Option<String>,
-    metadata: Map<String, Value>,
 }
 
 /// An entry a part of which cannot be what it says.
@@ -171,13 +160,12 @@ fn hash(text: &str) -> Result<PasswordHash, InvalidEntry> {
 
 impl From<StoredKey> for ApiKeyLine {
     fn from(key: StoredKey) -> Self {
-        let KeyOwner { username, realm, realm_type, full_name, email, metadata } = key.owner;
         Self {
             id: key.id,
             salt: key.salt,
             digest: key.digest,
             name: key.name,
-            owner: OwnerLine { username, realm, realm_type, full_name, email, metadata },
+            owner: key.owner,
             creation: key.creation,
             expiration: key.expiration,
             invalidation: key.invalidation,
@@ -192,14 +180,13 @@ impl From<StoredKey> for ApiKeyLine {
 
 impl From<ApiKeyLine> for StoredKey {
     fn from(line: ApiKeyLine) -> Self {
-        let OwnerLine { username, realm, realm_type, full_name, email, metadata } = line.owner;
         let of_owner = Vouching::of_owner(&line.limited_by);
         Self {
             id: line.id,
             salt: line.salt,
             digest: line.digest,
             name: line.name,
-            owner: KeyOwner { username, realm, realm_type, full_name, email, metadata },
+            owner: line.owner,
             creation: line.creation,
             expiration: line.expiration,
             invalidation: line.invalidation,

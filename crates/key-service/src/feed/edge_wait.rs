@@ -8,22 +8,22 @@
 
 use std::time::Duration;
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use latchkey_key_feed::Cursor;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::feed::Feed;
-use crate::feed::edges::{MayAdmit, Waiting};
-use crate::limits::edges::{EDGE_WAIT_LOOK_INTERVAL, EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PAYER_MAX};
-use crate::shares::{Share, Shares};
+use crate::feed::edge_ledger::{MayAdmit, Waiting};
+use crate::limits::edge_limits::{EDGE_WAIT_LOOK_INTERVAL, EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PRINCIPAL_MAX};
+use crate::quota_permits::{QuotaPermit, QuotaPermits};
 use crate::store::StoreError;
-use crate::telemetry::edges::{WaitOutcome, edges_waited_for};
+use crate::telemetry::edge_metrics::{WaitOutcome, edges_waited_for};
 
 /// Waiting for a change.
 #[derive(Debug)]
 pub(crate) struct EdgeWait<'a> {
     feed: &'a Feed,
-    place: Option<Share<Payer>>,
+    permit: Option<QuotaPermit<Principal>>,
     wait: Duration,
     waiting: Waiting,
 }
@@ -43,19 +43,19 @@ impl Feed {
     /// Permits for requests that wait for edges. A request without a permit is not refused: its change is
     /// made all the same, and the answer says at once how far the change has come. Otherwise waiting requests
     /// could prevent a revocation.
-    pub(super) fn wait_places() -> Shares<Payer> {
-        Shares::new(EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PAYER_MAX)
+    pub(super) fn wait_permits() -> QuotaPermits<Principal> {
+        QuotaPermits::new(EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PRINCIPAL_MAX)
     }
 
     /// Takes a permit to wait for edges, for at most `wait` from when the change is durable. Without a free
     /// permit the request will not wait. Requests that make keys do not take the permits of those that end
     /// keys.
-    pub(crate) fn edge_wait(&self, wait: Duration, waiting: Waiting, payer: &Payer) -> EdgeWait<'_> {
-        let places = match waiting {
+    pub(crate) fn edge_wait(&self, wait: Duration, waiting: Waiting, principal: &Principal) -> EdgeWait<'_> {
+        let permits = match waiting {
             Waiting::ForAll => &self.waits_for_all,
             Waiting::ForLive => &self.waits_for_live,
         };
-        EdgeWait { feed: self, place: places.take(payer), wait, waiting }
+        EdgeWait { feed: self, permit: permits.take(principal), wait, waiting }
     }
 }
 
@@ -82,7 +82,7 @@ impl EdgeWait<'_> {
             if missing.is_settled() {
                 break if total == 0 { WaitOutcome::NoneLive } else { WaitOutcome::All };
             }
-            if self.place.is_none() {
+            if self.permit.is_none() {
                 break WaitOutcome::Crowded;
             }
             tokio::select! {

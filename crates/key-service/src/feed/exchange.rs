@@ -12,9 +12,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::feed::register::EdgeRegister;
 use crate::limits::STORE_LOOK_INTERVAL;
-use crate::limits::edges::{EDGE_EXCHANGE_PAUSE, EDGE_SIGHT_INTERVAL};
+use crate::limits::edge_limits::{EDGE_EXCHANGE_PAUSE, EDGE_SIGHT_INTERVAL};
 use crate::store::StoreError;
-use crate::store::edges::EdgeAnnouncements;
+use crate::store::edge_store::EdgeAnnouncements;
 
 /// How long a replica that could not read the others' rows says that it may not know every edge: until it has
 /// tried again.

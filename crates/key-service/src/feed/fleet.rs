@@ -2,10 +2,10 @@
 
 use latchkey_key_feed::{Cursor, Epoch};
 
-use crate::feed::edges::EdgeStatus;
+use crate::feed::edge_ledger::EdgeStatus;
 use crate::feed::register::EdgeRegister;
 use crate::store::StoreError;
-use crate::telemetry::edges::EdgeCounts;
+use crate::telemetry::edge_metrics::EdgeCounts;
 
 /// All edges at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) struct Fleet {
     pub is_complete: bool,
     /// The edges in numbers.
     pub counts: EdgeCounts,
-    /// Sorted by name; at most [`crate::limits::edges::EDGES_MAX`].
+    /// Sorted by name; at most [`crate::limits::edge_limits::EDGES_MAX`].
     pub edges: Vec<EdgeStatus>,
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use latchkey_key_feed::Cursor;
 
-use crate::feed::edges::EdgeSighting;
+use crate::feed::edge_ledger::EdgeRequest;
 use crate::feed::shared_page::SharedPage;
 use crate::feed::{Feed, FeedRefusal, FollowerRequest};
 use crate::store::StoreError;
@@ -47,12 +47,12 @@ impl Feed {
         if page.head.reset || (!has_news && !edge.id.instance.is_drawn()) {
             return Ok(None);
         }
-        let promise = EdgeSighting { acknowledged: request.after, ..edge.clone() };
+        let acknowledgement = EdgeRequest { acknowledged: request.after, ..edge.clone() };
         if edge.id.instance.is_drawn() {
             // The edge knows that a last page does not make its table fresh.
-            self.edges.note_promise(&promise);
+            self.edges.note_acknowledgement(&acknowledgement);
         } else {
-            self.edges.admit(&promise, request.wait).await?;
+            self.edges.admit(&acknowledgement, request.wait).await?;
         }
         if !has_news {
             // This was its last acknowledgement of this feed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use latchkey_key_feed::Cursor;
 use tokio::time::Instant;
 
-use crate::limits::edges::CHANGES_TIMED_MAX;
+use crate::limits::edge_limits::CHANGES_TIMED_MAX;
 
 /// When this replica learned of each of the latest changes; at most [`CHANGES_TIMED_MAX`] of them.
 #[derive(Debug, Default)]

@@ -12,16 +12,21 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::clock::{Clock, Moment};
-use crate::feed::edges::{ClaimRefusal, EdgeLedger, EdgeRules, EdgeSighting, Forgetting, Forgotten, Heard};
+use crate::feed::FeedRefusal;
+use crate::feed::edge_ledger::{
+    ClaimRefusal, EdgeLedger, EdgeRequest, EdgeRules, Forgetting, Forgotten, LedgerUpdate,
+};
 use crate::feed::propagation::RecentChanges;
-use crate::limits::edges::{
+use crate::limits::edge_limits::{
     EDGE_EXCHANGE_PAUSE, EDGE_HEARING_WAIT_MAX, EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_SWEEP_INTERVAL,
 };
 use crate::model::edge_id::{EdgeId, Holder};
 use crate::store::{KeyStore, StoreError};
-use crate::telemetry::edges::{change_reached_edge, claim_refused};
+use crate::telemetry::edge_metrics::{change_reached_edge, claim_refused};
 
 /// What is known of the edges of one feed, in this process.
+#[derive(derive_more::Debug)]
+#[debug("EdgeRegister {{ ledger: {ledger:?}, .. }}")]
 pub(crate) struct EdgeRegister {
     pub(super) store: KeyStore,
     pub(super) clock: Arc<dyn Clock>,
@@ -68,15 +73,15 @@ impl EdgeRegister {
 
     /// Admits the request of an edge, if it may ask under its name, and makes durable that it may admit after
     /// the answer, which it gets within `wait`.
-    pub(super) async fn admit(&self, asking: &EdgeSighting, wait: Duration) -> Result<(), ClaimFailure> {
+    pub(super) async fn admit(&self, asking: &EdgeRequest, wait: Duration) -> Result<(), FeedRefusal> {
         if let Err(refusal) = self.claim(asking) {
             self.settle(asking, refusal).await?;
         }
-        let heard = self.see(asking.clone(), whole_millis(wait));
-        if heard.needs_row
+        let update = self.note_request(asking.clone(), whole_millis(wait));
+        if update.needs_row
             && let Err(error) = self.written().await
         {
-            if heard.before.is_none() {
+            if update.before.is_none() {
                 return Err(error.into());
             }
             // An edge that learns of revocations, and that a crash of this process would forget, is better
@@ -87,29 +92,29 @@ impl EdgeRegister {
     }
 
     /// Notes what an edge has said to this replica.
-    pub(super) fn see(&self, sighting: EdgeSighting, answered_in_ms: u64) -> Heard {
-        let acknowledged = sighting.acknowledged;
-        let name = sighting.id.name.clone();
-        let heard = self.ledger().see(sighting, answered_in_ms, self.now());
-        if heard.took_back {
+    pub(super) fn note_request(&self, request: EdgeRequest, answered_in_ms: u64) -> LedgerUpdate {
+        let acknowledged = request.acknowledged;
+        let name = request.id.name.clone();
+        let update = self.ledger().note_request(request, answered_in_ms, self.now());
+        if update.took_back {
             tracing::warn!(
                 edge = name.as_str(),
                 "an edge took back what it had acknowledged: do two processes share its name and credential?"
             );
         }
-        if heard.before == Some(Cursor(0)) && acknowledged != Cursor(0) {
+        if update.before == Some(Cursor(0)) && acknowledged != Cursor(0) {
             self.to_write.notify_one();
         }
-        self.time_changes(&heard, acknowledged);
-        if heard.is_news(acknowledged) {
+        self.time_changes(&update, acknowledged);
+        if update.is_news(acknowledged) {
             self.tell_news();
         }
-        heard
+        update
     }
 
     /// Notes the acknowledgement of an edge that gets no new page.
-    pub(super) fn note_promise(&self, promise: &EdgeSighting) {
-        self.ledger().note_promise(&promise.id, promise.acknowledged, self.now());
+    pub(super) fn note_acknowledgement(&self, acknowledgement: &EdgeRequest) {
+        self.ledger().note_acknowledgement(&acknowledgement.id, acknowledgement.acknowledged, self.now());
         self.tell_news();
     }
 
@@ -188,12 +193,12 @@ impl EdgeRegister {
         self.readings_begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn claim(&self, asking: &EdgeSighting) -> Result<(), ClaimRefusal> {
+    fn claim(&self, asking: &EdgeRequest) -> Result<(), ClaimRefusal> {
         self.ledger().claim(asking, self.now())
     }
 
     /// A name is free once the keys of its holders have ended. Only this function tells the ledger so.
-    async fn settle(&self, asking: &EdgeSighting, refusal: ClaimRefusal) -> Result<(), ClaimFailure> {
+    async fn settle(&self, asking: &EdgeRequest, refusal: ClaimRefusal) -> Result<(), FeedRefusal> {
         let outcome = match refusal {
             ClaimRefusal::NameTaken { holders, name } => {
                 let ended = self.ended_of(holders).await?;
@@ -203,15 +208,15 @@ impl EdgeRegister {
             refusal => Err(refusal),
         };
         if let Err(refusal) = &outcome {
-            claim_refused(refusal.reason());
+            claim_refused(refusal.into());
             self.log_refusal(asking, refusal);
         }
         Ok(outcome?)
     }
 
     /// Logs the credential that has as many instances as it may: it may be stolen.
-    fn log_refusal(&self, asking: &EdgeSighting, refusal: &ClaimRefusal) {
-        let EdgeSighting { id, holder, .. } = asking;
+    fn log_refusal(&self, asking: &EdgeRequest, refusal: &ClaimRefusal) {
+        let EdgeRequest { id, holder, .. } = asking;
         let ClaimRefusal::TooManyOfHolder(instances_max) = refusal else { return };
         if self.ledger().tells_log_of(holder, self.now()) {
             tracing::warn!(
@@ -266,10 +271,10 @@ impl EdgeRegister {
     async fn write(&self) {
         let waiting = std::mem::take(&mut *self.writers());
         let now = self.now();
-        let dropped = self.ledger().dropped();
-        if !dropped.is_empty() {
-            match self.store.let_edges_go(&dropped).await {
-                Ok(()) => self.ledger().note_let_go(dropped, self.store.may_have_replicas()),
+        let evicted = self.ledger().evicted();
+        if !evicted.is_empty() {
+            match self.store.mark_edges_gone(&evicted).await {
+                Ok(()) => self.ledger().note_marked_gone(evicted, self.store.may_have_replicas()),
                 // Until that is written the instance only counts for longer than it must.
                 Err(error) => {
                     tracing::debug!(
@@ -328,8 +333,8 @@ impl EdgeRegister {
     }
 
     /// The first acknowledgement of an edge follows a load, which says nothing about how long a change takes.
-    fn time_changes(&self, heard: &Heard, acknowledged: Cursor) {
-        let Some(before) = heard.before.filter(|before| *before != Cursor(0)) else { return };
+    fn time_changes(&self, update: &LedgerUpdate, acknowledged: Cursor) {
+        let Some(before) = update.before.filter(|before| *before != Cursor(0)) else { return };
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.taken(before, acknowledged, Instant::now()).for_each(change_reached_edge);
     }
@@ -337,25 +342,6 @@ impl EdgeRegister {
 
 /// A request that waits for a write, and gets its outcome.
 type Writer = oneshot::Sender<Result<(), Arc<StoreError>>>;
-
-/// Why the request of an edge was refused.
-#[derive(Debug)]
-pub(super) enum ClaimFailure {
-    Refused(ClaimRefusal),
-    Store(StoreError),
-}
-
-impl From<ClaimRefusal> for ClaimFailure {
-    fn from(refusal: ClaimRefusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<StoreError> for ClaimFailure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
 
 async fn keep_writing(register: Weak<EdgeRegister>, to_write: Arc<Notify>) {
     loop {
@@ -376,11 +362,5 @@ async fn keep_sweeping(register: Weak<EdgeRegister>) {
         ticks.tick().await;
         let Some(register) = register.upgrade() else { return };
         register.sweep().await;
-    }
-}
-
-impl std::fmt::Debug for EdgeRegister {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EdgeRegister").field("ledger", &self.ledger).finish_non_exhaustive()
     }
 }

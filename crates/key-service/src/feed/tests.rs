@@ -2,10 +2,10 @@ use latchkey_key_feed::EdgeName;
 
 use super::*;
 use crate::clock::tests::ManualClock;
-use crate::feed::edges::EdgeSighting;
+use crate::feed::edge_ledger::EdgeRequest;
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::store::tests::ScratchStore;
-use crate::telemetry::edges::EdgeCounts;
+use crate::telemetry::edge_metrics::EdgeCounts;
 
 /// Long enough that a test which waits for it has failed.
 const FOR_EVER: Duration = Duration::from_secs(600);
@@ -91,18 +91,18 @@ async fn turns_away_one_waiter_too_many() {
     let scratch = ScratchStore::new().await;
     let (feed, _stop) = feed(&scratch);
     let all = u32::try_from(WAITERS_MAX).unwrap();
-    let _taken = feed.places.acquire_many(all).await.unwrap();
+    let _taken = feed.permits.acquire_many(all).await.unwrap();
     let refusal = feed.answer(&request(1, FOR_EVER)).await;
     assert!(matches!(refusal, Err(FeedRefusal::TooManyWaiting(WAITERS_MAX))));
-    assert!(feed.answer(&request(0, FOR_EVER)).await.is_ok(), "a load needs no place");
+    assert!(feed.answer(&request(0, FOR_EVER)).await.is_ok(), "a load needs no permit");
 }
 
-fn edge() -> Option<EdgeSighting> {
+fn edge() -> Option<EdgeRequest> {
     let holder = Holder { key: None, username: "feed".into(), realm: "file".into() };
     let name = EdgeName::try_from("envoy-1".to_owned()).unwrap();
     let instance = InstanceId::of_holder(&holder);
     let id = EdgeId { name, instance };
-    Some(EdgeSighting { id, holder, refuse_after_ms: 60_000, acknowledged: Cursor(0) })
+    Some(EdgeRequest { id, holder, refuse_after_ms: 60_000, acknowledged: Cursor(0) })
 }
 
 fn epoch(name: &str) -> Option<Epoch> {
@@ -185,7 +185,7 @@ async fn an_edge_may_admit_from_when_its_answer_may_have_come() {
     page.unwrap();
     let counts = || {
         let now = feed.edges.now();
-        feed.edges.ledger().wait_for(Cursor(9), edges::Waiting::ForAll, now).0
+        feed.edges.ledger().wait_for(Cursor(9), edge_ledger::Waiting::ForAll, now).0
     };
     // It waits for 60 s, the call may take 60 s more, and 60 s after its end it admits no more.
     clock.advance(129_999);

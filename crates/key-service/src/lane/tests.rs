@@ -1,11 +1,11 @@
 use std::sync::{Arc, mpsc};
 
 use super::*;
-use crate::limits::work::WORK_WAITING_PER_PAYER_MAX;
+use crate::limits::work_limits::WORK_WAITING_PER_PRINCIPAL_MAX;
 
 const BOUNDS: LaneBounds = LaneBounds {
-    turns_max: 2,
-    payer_turns_max: 1,
+    permits_max: 2,
+    principal_permits_max: 1,
     allowance: Allowance { steps: u64::MAX, bytes: usize::MAX },
 };
 
@@ -16,8 +16,8 @@ fn lane() -> Arc<Lane> {
     Arc::new(Lane::new("test", BOUNDS))
 }
 
-fn payer(name: &str) -> Payer {
-    Payer::new(name, "native")
+fn principal(name: &str) -> Principal {
+    Principal::new(name, "native")
 }
 
 /// Work that says when it begins, and then goes on until it is told to end.
@@ -26,7 +26,7 @@ fn endless(
     name: &str,
     begun: &mpsc::Sender<String>,
 ) -> tokio::task::JoinHandle<Result<(), BudgetExceeded>> {
-    let (lane, payer, name, begun) = (Arc::clone(lane), payer(name), name.to_owned(), begun.clone());
+    let (lane, principal, name, begun) = (Arc::clone(lane), principal(name), name.to_owned(), begun.clone());
     tokio::spawn(async move {
         let memory = SharedMemory::new(0, 0);
         let work = move |budget: &mut Budget| {
@@ -36,7 +36,7 @@ fn endless(
                 std::thread::yield_now();
             }
         };
-        lane.run(&payer, &memory, work, |_| ()).await
+        lane.run(&principal, &memory, work, |_| ()).await
     })
 }
 
@@ -80,17 +80,17 @@ async fn nobody_stands_behind_all_the_work_of_another() {
 async fn whoever_finds_no_place_is_refused_at_once() {
     let lane = lane();
     let places: Vec<_> =
-        (0..=WORK_WAITING_PER_PAYER_MAX).map(|_| lane.turns.place(&payer("ann")).unwrap()).collect();
+        (0..=WORK_WAITING_PER_PRINCIPAL_MAX).map(|_| lane.permits.slot(&principal("ann")).unwrap()).collect();
     let memory = SharedMemory::new(0, 0);
     let (told, cost) = mpsc::channel();
     let tell = move |cost: &Cost| told.send(*cost).unwrap();
-    let outcome = lane.run(&payer("ann"), &memory, |_| Ok::<_, BudgetExceeded>(1), tell).await;
+    let outcome = lane.run(&principal("ann"), &memory, |_| Ok::<_, BudgetExceeded>(1), tell).await;
     assert_eq!(outcome, Err(BudgetExceeded::Crowded));
     assert_eq!(cost.recv().unwrap().exceeded, Some(BudgetExceeded::Crowded));
-    assert_eq!(lane.run(&payer("bob"), &memory, |_| Ok::<_, BudgetExceeded>(2), |_| ()).await, Ok(2));
+    assert_eq!(lane.run(&principal("bob"), &memory, |_| Ok::<_, BudgetExceeded>(2), |_| ()).await, Ok(2));
     drop(places);
-    assert_eq!(lane.run(&payer("ann"), &memory, |_| Ok::<_, BudgetExceeded>(3), |_| ()).await, Ok(3));
-    assert!(lane.turns.are_idle(), "whoever has nothing to do is forgotten");
+    assert_eq!(lane.run(&principal("ann"), &memory, |_| Ok::<_, BudgetExceeded>(3), |_| ()).await, Ok(3));
+    assert!(lane.permits.are_idle(), "whoever has nothing to do is forgotten");
 }
 
 // The work was told that its client is gone, and its cost was not reported.
@@ -103,11 +103,11 @@ async fn work_that_panics_has_failed_and_its_turn_is_free() {
         budget.spend(3)?;
         panic!("work that panics")
     };
-    let outcome = lane.run(&payer("ann"), &memory, work, move |cost| told.send(*cost).unwrap()).await;
+    let outcome = lane.run(&principal("ann"), &memory, work, move |cost| told.send(*cost).unwrap()).await;
     assert_eq!(outcome, Err(BudgetExceeded::Failed));
     let cost = cost.recv().unwrap();
     assert_eq!((cost.steps, cost.exceeded), (3, Some(BudgetExceeded::Failed)));
-    assert_eq!(lane.run(&payer("ann"), &memory, |_| Ok::<_, BudgetExceeded>(1), |_| ()).await, Ok(1));
+    assert_eq!(lane.run(&principal("ann"), &memory, |_| Ok::<_, BudgetExceeded>(1), |_| ()).await, Ok(1));
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn tells_what_work_has_cost() {
         budget.spend(3)
     };
     let (told, cost) = mpsc::channel();
-    let outcome = lane.run(&payer("ann"), &memory, work, move |cost| told.send(*cost).unwrap()).await;
+    let outcome = lane.run(&principal("ann"), &memory, work, move |cost| told.send(*cost).unwrap()).await;
     let cost = cost.recv().unwrap();
     assert_eq!(outcome, Err(BudgetExceeded::Steps { steps_max: 5 }));
     assert_eq!((cost.steps, cost.bytes, cost.exceeded), (5, 9, Some(BudgetExceeded::Steps { steps_max: 5 })));

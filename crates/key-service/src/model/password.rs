@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use crate::limits::authentication::{
+use crate::limits::authentication_limits::{
     PASSWORD_CHARS_MIN, PASSWORD_LEN_MAX, PASSWORD_RANDOM_LEN, PASSWORD_SALT_LEN,
 };
 use crate::randomness::{NoRandomness, Randomness, draw};
@@ -32,10 +32,13 @@ const STORED_MEMORY_KIB_MAX: u32 = 256 * 1024;
 const STORED_PASSES_MAX: u32 = 16;
 
 /// A password in the clear. Its memory is wiped when it is dropped.
+#[derive(derive_more::Debug)]
+#[debug("Password")]
 pub struct Password(Zeroizing<Vec<u8>>);
 
 /// The hash of a password: Argon2id in the PHC string format.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("PasswordHash")]
 pub struct PasswordHash(phc::PasswordHash);
 
 /// A text that is not an Argon2id hash of bounded cost, in the PHC string format.
@@ -185,17 +188,5 @@ impl TryFrom<&str> for PasswordHash {
 impl fmt::Display for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
-    }
-}
-
-impl fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordHash")
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password")
     }
 }

@@ -3,8 +3,6 @@
 //! Every hash of a password has a salt of its own. So the stamp changes with every change of the password,
 //! and when a user of the same name is created again, in the store or in the users file.
 
-use std::fmt;
-
 use sha2::Digest as _;
 use sha2::Sha256;
 
@@ -17,7 +15,8 @@ pub(crate) const STAMP_LEN: usize = 32;
 const LABEL: &[u8] = b"latchkey password stamp";
 
 /// A digest of a password's hash.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, derive_more::Debug)]
+#[debug("PasswordStamp")]
 pub struct PasswordStamp([u8; STAMP_LEN]);
 
 impl PasswordStamp {
@@ -37,11 +36,5 @@ impl PasswordStamp {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
-    }
-}
-
-impl fmt::Debug for PasswordStamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordStamp")
     }
 }

@@ -3,6 +3,7 @@
 use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use latchkey_privileges::vouching::Vouching;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// A key, alive or dead, as it is stored.
@@ -34,8 +35,9 @@ pub struct StoredKey {
     pub vouching: Vouching,
 }
 
-/// The owner of a key, as the owner was when the key was made.
-#[derive(Clone, Debug, PartialEq)]
+/// The owner of a key, as the owner was when the key was made. In this form it is in a line of an export.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyOwner {
     /// The name within the realm.
     pub username: String,

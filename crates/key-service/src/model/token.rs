@@ -12,7 +12,6 @@
 //! unknown which. Then the whole family ends, that is all tokens that descend from the same grant (RFC 9700,
 //! section 4.14.2).
 
-use std::fmt;
 use std::marker::PhantomData;
 
 use base64::Engine as _;
@@ -22,7 +21,7 @@ use sha2::Digest as _;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::limits::authentication::{REFRESH_GRACE_MAX, REFRESH_TOKEN_LIFE, TOKEN_RANDOM_LEN};
+use crate::limits::authentication_limits::{REFRESH_GRACE_MAX, REFRESH_TOKEN_LIFE, TOKEN_RANDOM_LEN};
 use crate::model::stored_token::{StoredToken, TokenClient};
 use crate::randomness::{NoRandomness, Randomness, draw};
 
@@ -33,13 +32,16 @@ pub(crate) const TOKEN_DIGEST_LEN: usize = 32;
 pub(crate) const SUCCESSOR_SEED_LEN: usize = 32;
 
 /// A token in the clear. Its memory is wiped when it is dropped.
+#[derive(derive_more::Debug)]
+#[debug("Token")]
 pub(crate) struct Token<K> {
     bytes: Zeroizing<[u8; TOKEN_RANDOM_LEN]>,
     kind: PhantomData<K>,
 }
 
 /// The digest of a token, as it is stored.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, derive_more::Debug)]
+#[debug("TokenDigest")]
 pub struct TokenDigest<K> {
     bytes: [u8; TOKEN_DIGEST_LEN],
     kind: PhantomData<K>,
@@ -62,7 +64,8 @@ pub enum Access {}
 pub enum Refresh {}
 
 /// Random bytes that, with a refresh token, make the tokens it is exchanged for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, derive_more::Debug)]
+#[debug("SuccessorSeed")]
 pub struct SuccessorSeed([u8; SUCCESSOR_SEED_LEN]);
 
 /// Tokens at the only moment when they may be shown.
@@ -103,14 +106,16 @@ pub enum RefreshRefusal {
     Unknown,
 }
 
-/// Why an access token is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why an access token is refused. Its name, in snake case, is in the metrics and in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "token_")]
 pub enum TokenRejection {
     /// It has expired or was invalidated, or the API key that it acts as has ended.
     Ended,
     /// Its subject or its client is no longer valid or has another password. Clients get the same answer as
     /// for a token that has ended.
-    ShutOut,
+    #[strum(serialize = "user_shut_out")]
+    SubjectOrClientInvalid,
     /// There is no such token.
     Unknown,
 }
@@ -274,36 +279,6 @@ pub(crate) fn refuse_ended(token: &StoredToken, now: UnixMillis) -> Result<(), T
         return Err(TokenRejection::Ended);
     }
     Ok(())
-}
-
-impl TokenRejection {
-    /// The kind of the refusal, from a fixed set, for metrics and the audit log.
-    #[must_use]
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::Ended => "token_ended",
-            Self::ShutOut => "token_user_shut_out",
-            Self::Unknown => "token_unknown",
-        }
-    }
-}
-
-impl<K> fmt::Debug for Token<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token")
-    }
-}
-
-impl<K> fmt::Debug for TokenDigest<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenDigest")
-    }
-}
-
-impl fmt::Debug for SuccessorSeed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SuccessorSeed")
-    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,12 @@
 //! to each other in the store's index, and ends in random bytes. The secret is shown once, in the answer that
 //! issues it; what is kept is a salted digest.
 
-use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use latchkey_key_feed::limits::SALT_LEN;
-use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, Standing, UnixMillis};
+use latchkey_key_feed::format_limits::SALT_LEN;
+use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, UnixMillis, is_expired};
 use zeroize::Zeroizing;
 
 use crate::limits::{KEY_ID_RANDOM_LEN, KEY_SECRET_RANDOM_LEN};
@@ -25,6 +24,8 @@ const ID_TIME_LEN: usize = 6;
 ///
 /// Not `Clone`, not `Serialize`: it goes from the random source into one answer. Its memory is wiped when it
 /// is dropped.
+#[derive(derive_more::Debug)]
+#[debug("IssuedKey({id})")]
 pub(crate) struct IssuedKey {
     id: KeyId,
     secret: Zeroizing<String>,
@@ -49,7 +50,9 @@ pub(crate) struct VerifiedKey(Arc<KeyEntry>);
 pub(crate) struct EndedKey(Arc<KeyEntry>);
 
 /// Why a credential is not a usable key, in the order of the checks (Elasticsearch, `ApiKeyService`).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Its name, in snake case, is in the metrics and in the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "key_")]
 pub enum KeyRejection {
     /// No key has this id.
     #[error("unable to find apikey with id {0}")]
@@ -59,6 +62,7 @@ pub enum KeyRejection {
     Invalidated(KeyId),
     /// The secret is not the key's.
     #[error("invalid credentials for API key [{0}]")]
+    #[strum(serialize = "secret_wrong")]
     WrongSecret(KeyId),
     /// The key has expired.
     #[error("api key is expired")]
@@ -160,7 +164,7 @@ pub(crate) fn verify_ended(
 }
 
 fn has_ended(key: &KeyEntry, now: UnixMillis) -> bool {
-    key.invalidation.is_some() || Standing::of(key.expiration, now) == Standing::Expired
+    key.invalidation.is_some() || is_expired(key.expiration, now)
 }
 
 /// The key that a credential proves, if `found` is the key with its id.
@@ -214,24 +218,10 @@ fn refuse_ended(
     if key.invalidation.is_some() {
         return Err(KeyRejection::Invalidated(key.id.clone()));
     }
-    match Standing::of(key.expiration, now) {
-        Standing::Active => Ok(key),
-        Standing::Expired => Err(KeyRejection::Expired(key.id.clone())),
-    }
+    if is_expired(key.expiration, now) { Err(KeyRejection::Expired(key.id.clone())) } else { Ok(key) }
 }
 
 impl KeyRejection {
-    /// The kind of the rejection, from a fixed set, for metrics and the audit log.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Unknown(_) => "key_unknown",
-            Self::Invalidated(_) => "key_invalidated",
-            Self::WrongSecret(_) => "key_secret_wrong",
-            Self::Expired(_) => "key_expired",
-        }
-    }
-
     /// The id that was presented.
     #[must_use]
     pub fn claimed_id(&self) -> &str {
@@ -239,12 +229,6 @@ impl KeyRejection {
             Self::Unknown(id) => id,
             Self::Invalidated(id) | Self::WrongSecret(id) | Self::Expired(id) => id.as_str(),
         }
-    }
-}
-
-impl fmt::Debug for IssuedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "IssuedKey({})", self.id)
     }
 }
 

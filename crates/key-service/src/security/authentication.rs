@@ -10,9 +10,9 @@
 
 mod bearer;
 mod failure;
-mod footing;
 mod password;
-mod token_standing;
+mod preconditions;
+mod token_validity;
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ use crate::security::realm_chain::RealmChain;
 use crate::store::{KeyStore, StoreError};
 
 pub(crate) use failure::{AuthenticationFailure, UserRejection};
-pub(crate) use footing::OwnerShutOut;
+pub(crate) use preconditions::OwnerInvalid;
 
 /// The header that names the user to act as (Elasticsearch, `AuthenticationServiceField.RUN_AS_USER_HEADER`).
 const RUN_AS_HEADER: HeaderName = HeaderName::from_static("es-security-runas-user");
@@ -170,7 +170,7 @@ impl Authenticator {
             Means::Jwt { expiration } if now >= *expiration => return Err(JwtRejection::Expired.into()),
             Means::Jwt { .. } => subject.clone(),
             Means::Own => self.renewed_subject(subject, now).await?,
-            Means::Token(digest) => self.standing_of(digest, now).await?,
+            Means::Token(digest) => self.subject_of_access_token(digest, now).await?,
         };
         Ok(Authentication { authenticating, means: authentication.means.clone(), run_as })
     }

@@ -12,7 +12,6 @@ pub mod claims;
 pub mod key_set;
 pub mod key_source;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use jsonwebtoken::{Algorithm, Header};
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
 
-use crate::limits::authentication::JWT_LEN_MAX;
+use crate::limits::authentication_limits::JWT_LEN_MAX;
 use crate::security::credential::bearer::{BearerCredential, ClientSecret};
 use crate::security::jwt::claims::ClaimRules;
 use crate::security::jwt::key_set::{KeySet, verify};
@@ -68,7 +67,8 @@ pub enum JwksLocation {
 }
 
 /// A secret shared with an issuer.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("HmacKey")]
 pub struct HmacKey(Vec<u8>);
 
 /// The realms, in the order in which they are asked.
@@ -93,7 +93,9 @@ pub struct VouchedUser {
 }
 
 /// Why a token is refused. For the audit log; clients are never told which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Its name, in snake case, is in the metrics and in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "jwt_")]
 pub enum JwtRejection {
     /// It is signed with an algorithm that is not allowed.
     Algorithm,
@@ -276,38 +278,6 @@ impl HmacKey {
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
-    }
-}
-
-impl JwtRejection {
-    /// The kind of the rejection, from a fixed set, for metrics and the audit log.
-    #[must_use]
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::Algorithm => "jwt_algorithm",
-            Self::Audience => "jwt_audience",
-            Self::Claim => "jwt_claim",
-            Self::Client => "jwt_client",
-            Self::Expired => "jwt_expired",
-            Self::Issuer => "jwt_issuer",
-            Self::KeysUnavailable => "jwt_keys_unavailable",
-            Self::Malformed => "jwt_malformed",
-            Self::NotYetValid => "jwt_not_yet_valid",
-            Self::Signature => "jwt_signature",
-            Self::Subject => "jwt_subject",
-        }
-    }
-}
-
-impl fmt::Debug for HmacKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HmacKey")
-    }
-}
-
-impl fmt::Display for JwtRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind())
     }
 }
 

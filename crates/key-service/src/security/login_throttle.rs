@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use latchkey_key_feed::UnixMillis;
 
-use crate::limits::authentication::{
+use crate::limits::authentication_limits::{
     FAILED_LOGIN_SOURCES_MAX, FAILED_LOGINS_BURST, FAILED_LOGINS_PER_MINUTE_MAX,
 };
 use crate::model::source::{Network, Source};

@@ -8,22 +8,24 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use tokio::sync::Semaphore;
 
-use crate::limits::authentication::{PASSWORD_LEN_MAX, PASSWORDS_WAITING_MAX, PASSWORDS_WAITING_SHARE_MAX};
+use crate::limits::authentication_limits::{
+    PASSWORD_LEN_MAX, PASSWORDS_WAITING_MAX, PASSWORDS_WAITING_SHARE_MAX,
+};
 use crate::model::password::{HashingFailed, HashingMemory, Password, PasswordHash};
 use crate::model::source::{Network, Source};
+use crate::quota_permits::{QuotaPermit, QuotaPermits};
 use crate::randomness::{Randomness, draw};
-use crate::shares::{Share, Shares};
 
 /// Hashes and verifies passwords, a few at a time. Clones share the threads.
 #[derive(Clone, Debug)]
 pub struct PasswordChecker {
     threads: Arc<Semaphore>,
-    sources: Shares<Option<Network>>,
-    usernames: Shares<String>,
-    makers: Shares<Payer>,
+    sources: QuotaPermits<Option<Network>>,
+    usernames: QuotaPermits<String>,
+    makers: QuotaPermits<Principal>,
     memory: Arc<HashingMemory>,
     decoy: PasswordHash,
 }
@@ -32,8 +34,8 @@ pub struct PasswordChecker {
 #[derive(Debug)]
 pub struct Login<'a> {
     checker: &'a PasswordChecker,
-    _source: Share<Option<Network>>,
-    _username: Share<String>,
+    _source: QuotaPermit<Option<Network>>,
+    _username: QuotaPermit<String>,
 }
 
 /// Too many hashings wait for a thread already, or there is no memory for one more.
@@ -64,9 +66,9 @@ impl PasswordChecker {
         let memory = HashingMemory::default();
         Ok(Self {
             threads: Arc::new(Semaphore::new(threads)),
-            sources: places(threads),
-            usernames: places(threads),
-            makers: places(threads),
+            sources: quota_permits(threads),
+            usernames: quota_permits(threads),
+            makers: quota_permits(threads),
             decoy: PasswordHash::salted(&unguessable, salt, &memory)?,
             memory: Arc::new(memory),
         })
@@ -91,7 +93,7 @@ impl PasswordChecker {
     pub async fn hash(
         &self,
         password: Password,
-        maker: &Payer,
+        maker: &Principal,
         randomness: &dyn Randomness,
     ) -> Result<PasswordHash, HashRefusal> {
         let _place = self.makers.take(maker).ok_or(HashRefusal::Saturated)?;
@@ -132,8 +134,8 @@ impl Login<'_> {
 }
 
 /// Permits to hash on so many threads, and to wait.
-fn places<K: Clone + Eq + Hash>(threads: usize) -> Shares<K> {
-    Shares::new(threads + PASSWORDS_WAITING_MAX, threads + PASSWORDS_WAITING_SHARE_MAX)
+fn quota_permits<K: Clone + Eq + Hash>(threads: usize) -> QuotaPermits<K> {
+    QuotaPermits::new(threads + PASSWORDS_WAITING_MAX, threads + PASSWORDS_WAITING_SHARE_MAX)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::server::places::Busy;
+use crate::server::connection_permits::Busy;
 
 /// A body whose connection is busy for as long as it lives.
 pub(super) struct AnsweredBody {

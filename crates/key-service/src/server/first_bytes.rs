@@ -1,7 +1,7 @@
 //! A connection whose client must begin to speak within a time.
 //!
 //! Which version of HTTP a client speaks shows in its first bytes, and until they are there no other limit
-//! runs: clients that say nothing could hold all places for ever.
+//! runs: clients that say nothing could hold all permits for ever.
 
 use std::future::Future as _;
 use std::io;

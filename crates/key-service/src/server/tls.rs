@@ -7,7 +7,6 @@ pub mod files;
 mod handshake_failure;
 pub mod renewal;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +24,8 @@ use crate::server::tls::handshake_failure::HandshakeFailure;
 use crate::telemetry;
 
 /// Speaks TLS as the files of the moment say.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("TlsServer {{ handshake_wait_max: {handshake_wait_max:?}, .. }}")]
 pub struct TlsServer {
     config: watch::Receiver<Arc<ServerConfig>>,
     handshake_wait_max: Duration,
@@ -52,16 +52,8 @@ impl TlsServer {
     }
 }
 
-impl fmt::Debug for TlsServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsServer")
-            .field("handshake_wait_max", &self.handshake_wait_max)
-            .finish_non_exhaustive()
-    }
-}
-
 fn note(failure: &HandshakeFailure, peer: SocketAddr) {
-    telemetry::tls::handshake_failed(failure.reason());
+    telemetry::tls_metrics::handshake_failed(failure.reason());
     tracing::debug!(%peer, reason = failure.reason(), %failure, "a TLS handshake failed");
 }
 

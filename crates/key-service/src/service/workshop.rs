@@ -3,9 +3,9 @@
 use latchkey_budget::SharedMemory;
 
 use crate::lane::{Lane, LaneBounds};
-use crate::limits::work::{
-    BODY_MEMORY, QUESTION_ALLOWANCE, QUESTIONS_MAX, QUESTIONS_PER_PAYER_MAX, SEARCH_ALLOWANCE, SEARCHES_MAX,
-    SEARCHES_PER_PAYER_MAX,
+use crate::limits::work_limits::{
+    BODY_MEMORY, QUESTION_ALLOWANCE, QUESTIONS_MAX, QUESTIONS_PER_PRINCIPAL_MAX, SEARCH_ALLOWANCE,
+    SEARCHES_MAX, SEARCHES_PER_PRINCIPAL_MAX,
 };
 
 /// Where work of requests is done, and the memory that its answers share.
@@ -23,13 +23,13 @@ impl Workshop {
     /// One whose answers share so many bytes.
     pub(super) fn new(answer_memory: usize) -> Self {
         let searches = LaneBounds {
-            turns_max: SEARCHES_MAX,
-            payer_turns_max: SEARCHES_PER_PAYER_MAX,
+            permits_max: SEARCHES_MAX,
+            principal_permits_max: SEARCHES_PER_PRINCIPAL_MAX,
             allowance: SEARCH_ALLOWANCE,
         };
         let questions = LaneBounds {
-            turns_max: QUESTIONS_MAX,
-            payer_turns_max: QUESTIONS_PER_PAYER_MAX,
+            permits_max: QUESTIONS_MAX,
+            principal_permits_max: QUESTIONS_PER_PRINCIPAL_MAX,
             allowance: QUESTION_ALLOWANCE,
         };
         Self {

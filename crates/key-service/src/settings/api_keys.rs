@@ -40,12 +40,7 @@ pub(super) fn read(mut section: Section<'_>) -> KeyPolicy {
 }
 
 fn lifetime(section: &mut Section<'_>, field: &'static str) -> Option<Duration> {
-    let text = section.text(field)?;
-    let lifetime = duration(text);
-    if lifetime.is_none() {
-        section.problem(field, "must be a duration between 1s and 36500d, such as 90d");
-    }
-    lifetime
+    section.parsed(field, "must be a duration between 1s and 36500d, such as 90d", duration)
 }
 
 fn duration(text: &str) -> Option<Duration> {

@@ -1,18 +1,15 @@
 //! The settings of JWT realms.
 //!
 //! ```toml
-//! [xpack.security.authc.realms.jwt.corporate]                        # the realm's name; several are asked in the order of their names
-//! token_type = "access_token"                   # or "id_token", the default
-//! allowed_issuer = "https://id.example.org/"    # the claim iss
-//! allowed_audiences = ["latchkey"]              # one of the claim aud must be one of these
-//! allowed_subjects = ["ci", "deploy"]           # the claim sub; may be left out for ID tokens only
-//! allowed_signature_algorithms = ["RS256"]      # RS256 to 512, PS256 to 512, ES256, ES384, HS256 to 512; RS256 alone
-//! allowed_clock_skew = "60s"
-//! pkc_jwkset_path = "https://id.example.org/keys"  # a URL, or a file, relative to this one
-//! claims.principal = "sub"                      # the claim with the username
-//! claims.groups = "groups"                      # the claim with the groups; without it nobody has a role
-//! role_mapping = { admins = ["superuser"] }     # roles of the members of a group
-//! roles_from_groups = ["key-maker"]             # groups that are the name of a role
+//! [xpack.security.authc.realms.jwt.corporate] # the realm's name; several are asked in the order of their
+//! names token_type = "access_token" # or "id_token", the default allowed_issuer = "https://id.example.org/"
+//! # the claim iss allowed_audiences = ["latchkey"] # one of the claim aud must be one of these
+//! allowed_subjects = ["ci", "deploy"] # the claim sub; may be left out for ID tokens only
+//! allowed_signature_algorithms = ["RS256"] # RS256 to 512, PS256 to 512, ES256, ES384, HS256 to 512; RS256
+//! alone allowed_clock_skew = "60s" pkc_jwkset_path = "https://id.example.org/keys" # a URL, or a file,
+//! relative to this one claims.principal = "sub" # the claim with the username claims.groups = "groups" # the
+//! claim with the groups; without it nobody has a role role_mapping = { admins = ["superuser"] } # roles of
+//! the members of a group roles_from_groups = ["key-maker"] # groups that are the name of a role
 //! ```
 
 use std::time::Duration;
@@ -20,7 +17,7 @@ use std::time::Duration;
 use jsonwebtoken::Algorithm;
 use latchkey_elastic::TimeValue;
 
-use crate::limits::authentication::{JWT_CLOCK_SKEW_DEFAULT, JWT_CLOCK_SKEW_MAX};
+use crate::limits::authentication_limits::{JWT_CLOCK_SKEW_DEFAULT, JWT_CLOCK_SKEW_MAX};
 use crate::model::realm_name::RealmName;
 use crate::security::credential::bearer::ClientSecret;
 use crate::security::jwt::claims::ClaimRules;
@@ -185,12 +182,11 @@ fn claims(section: &mut Section<'_>, token_type: TokenType) -> Option<ClaimRules
 
 fn clock_skew(section: &mut Section<'_>) -> Duration {
     const FIELD: &str = "allowed_clock_skew";
-    let Some(text) = section.text(FIELD) else { return JWT_CLOCK_SKEW_DEFAULT };
-    let skew = TimeValue::parse(text, FIELD).ok().map(TimeValue::to_duration);
-    skew.filter(|skew| *skew <= JWT_CLOCK_SKEW_MAX).unwrap_or_else(|| {
-        section.problem(FIELD, "must be a duration of at most 1h, such as 60s");
-        JWT_CLOCK_SKEW_DEFAULT
-    })
+    let skew = section.parsed(FIELD, "must be a duration of at most 1h, such as 60s", |text| {
+        let skew = TimeValue::parse(text, FIELD).ok()?.to_duration();
+        (skew <= JWT_CLOCK_SKEW_MAX).then_some(skew)
+    });
+    skew.unwrap_or(JWT_CLOCK_SKEW_DEFAULT)
 }
 
 #[cfg(test)]

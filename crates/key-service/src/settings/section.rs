@@ -10,6 +10,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{Array, DocumentMut, Item, TableLike, TomlError, Value};
@@ -42,7 +43,7 @@ pub struct InvalidFile {
 pub struct Section<'a> {
     path: String,
     /// The table in each source that has it, the strongest first.
-    parts: Vec<Part<'a>>,
+    parts: Vec<SectionPart<'a>>,
     /// Whether a source could not be read at all, so that what is missing may stand there.
     is_partial: bool,
     taken: Vec<&'static str>,
@@ -51,7 +52,7 @@ pub struct Section<'a> {
 
 /// What one source says of a section.
 #[derive(Clone, Copy)]
-struct Part<'a> {
+struct SectionPart<'a> {
     origin: &'a Origin,
     table: &'a dyn TableLike,
 }
@@ -105,14 +106,14 @@ impl<'a> Section<'a> {
     #[must_use]
     pub fn root(document: &'a DocumentMut, problems: &'a Problems) -> Self {
         static ALONE: Origin = Origin::Alone;
-        let parts = vec![Part { origin: &ALONE, table: document.as_table() }];
+        let parts = vec![SectionPart { origin: &ALONE, table: document.as_table() }];
         Self { path: String::new(), parts, is_partial: false, taken: Vec::new(), problems }
     }
 
     /// The whole of what several sources say.
     #[must_use]
     pub fn of_sources(sources: &'a Sources, problems: &'a Problems) -> Self {
-        let parts = sources.strongest_first().map(|(origin, table)| Part { origin, table }).collect();
+        let parts = sources.strongest_first().map(|(origin, table)| SectionPart { origin, table }).collect();
         Self { path: String::new(), parts, is_partial: sources.are_partial(), taken: Vec::new(), problems }
     }
 
@@ -186,6 +187,20 @@ impl<'a> Section<'a> {
         text
     }
 
+    /// A text that `read` understands. Of any other it is noted what belongs there.
+    pub fn parsed<T>(
+        &mut self,
+        field: &'static str,
+        belongs: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = read(self.text(field)?);
+        if value.is_none() {
+            self.problem(field, belongs);
+        }
+        value
+    }
+
     /// A text that nobody else may read. Flags may not have it, because everybody on the machine can list
     /// those.
     pub fn secret(&mut self, field: &'static str) -> Option<&'a str> {
@@ -244,6 +259,18 @@ impl<'a> Section<'a> {
             Some(text) => text.trim().parse().ok(),
             None => said.item.as_integer(),
         })
+    }
+
+    /// A whole number of this range.
+    pub fn number<T>(&mut self, field: &'static str, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<i64> + PartialOrd + fmt::Display,
+    {
+        let number = T::try_from(self.integer(field)?).ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            self.problem(field, format!("must be from {} to {}", range.start(), range.end()));
+        }
+        number
     }
 
     /// A list of texts.
@@ -322,7 +349,7 @@ impl<'a> Section<'a> {
         let mut parts = Vec::new();
         for said in self.said(name) {
             match said.item.as_table_like() {
-                Some(table) => parts.push(Part { origin: said.origin, table }),
+                Some(table) => parts.push(SectionPart { origin: said.origin, table }),
                 None => self.wrong_type(said.origin, name, "a table"),
             }
         }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use latchkey_key_feed::{Cursor, UnixMillis};
 use tracing::Span;
 
 use crate::audit::ChangeEvent;
 use crate::limits::GROUP_KEYS_MAX;
 use crate::model::stored_key::StoredKey;
-use crate::shares::Share;
+use crate::quota_permits::QuotaPermit;
 use crate::store::KeyFilter;
 use crate::store::update::{KeyUpdate, UpdateOutcome};
 
@@ -24,8 +24,8 @@ pub(super) struct Change {
     pub(super) event: ChangeEvent,
     /// The request that asked for it: the entry in the audit log has its id.
     pub(super) span: Span,
-    /// Its place among those that wait.
-    pub(super) place: Option<Share<Payer>>,
+    /// Its permit to wait.
+    pub(super) waiting_permit: Option<QuotaPermit<Principal>>,
 }
 
 /// What is to be done.
@@ -64,7 +64,7 @@ pub struct Changed<T> {
 impl Change {
     /// A change that the current request asks for.
     pub(super) fn new(verb: Verb, event: ChangeEvent) -> Self {
-        Self { verb, event, span: Span::current(), place: None }
+        Self { verb, event, span: Span::current(), waiting_permit: None }
     }
 
     /// The keys that it adds.
@@ -87,8 +87,8 @@ impl Change {
     }
 
     /// On whose account it waits.
-    pub(super) fn payer(&self) -> Payer {
-        self.event.actor.payer()
+    pub(super) fn principal(&self) -> Principal {
+        self.event.actor.principal()
     }
 
     /// Whether it ends keys.

@@ -13,8 +13,8 @@ use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use tracing::Instrument as _;
 
-use crate::audit::directory::{self, DirectoryAction, DirectoryEvent};
-use crate::audit::tokens::TokenEvent;
+use crate::audit::directory_events::{self, DirectoryAction, DirectoryEvent};
+use crate::audit::token_events::TokenEvent;
 use crate::audit::{self, Actor};
 use crate::store::change::Committed;
 use crate::store::sql::SqlStore;
@@ -149,10 +149,11 @@ impl KeyStore {
         Fut: Future<Output = Result<(T, Option<Recorded>), StoreError>> + Send + 'static,
     {
         let store = self.clone();
-        let payer = event.actor.payer();
+        let principal = event.actor.principal();
         let verb = verb(self.database.clone(), event);
         let change = async move {
-            let _turn = store.directory_turns.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
+            let _permit =
+                store.directory_permits.take(&principal).await.map_err(|_| StoreError::TooManyChanges)?;
             let done = verb.await;
             store.health.note(&done);
             let (outcome, changed) = done?;
@@ -176,7 +177,7 @@ impl KeyStore {
         if let Some(ended) = tokens {
             tokens::record(ended);
         }
-        directory::record_change(event);
+        directory_events::record_change(event);
         telemetry::directory_changed(event.action);
     }
 }

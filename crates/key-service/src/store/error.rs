@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::footing::Footing;
+use crate::model::precondition::Precondition;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum StoreError {
     TextTooLong,
     /// What the change depends on was no longer valid when it was to be written.
     #[error("the user, key or token that asked for it is no longer valid")]
-    ShutOut(Footing),
+    PreconditionFailed(Precondition),
     /// The queue of changes is full.
     #[error("too many changes wait to be written")]
     TooManyChanges,
@@ -60,7 +60,7 @@ impl StoreError {
             Self::NotAStore => "not_a_store",
             Self::NewerVersion => "newer_version",
             Self::OlderVersion => "older_version",
-            Self::ShutOut(_) => "shut_out",
+            Self::PreconditionFailed(_) => "shut_out",
             Self::TooManyChanges => "too_many_changes",
             Self::Unavailable(_) => "unavailable",
         }

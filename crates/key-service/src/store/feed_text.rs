@@ -5,7 +5,7 @@
 
 mod withheld;
 
-use latchkey_key_feed::limits::{DIGEST_LEN, SALT_LEN};
+use latchkey_key_feed::format_limits::{DIGEST_LEN, SALT_LEN};
 use latchkey_key_feed::{
     Cursor, Epoch, FeedHead, FeedVersion, KeyId, RowOutOfOrder, Salt, SecretDigest, WrittenRows,
 };

@@ -10,7 +10,6 @@
 //! A change in the queue is made whether or not somebody still waits for the answer.
 
 use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::error::TrySendError;
@@ -45,6 +44,8 @@ pub(super) trait Ledger: Send + Sync + 'static {
 }
 
 /// The sender of the queue. The queue lasts as long as one of its clones.
+#[derive(derive_more::Debug)]
+#[debug("GroupCommit")]
 pub(super) struct GroupCommit<L: Ledger> {
     urgent: mpsc::Sender<Waiting<L>>,
     others: mpsc::Sender<Waiting<L>>,
@@ -79,8 +80,9 @@ struct Group<L: Ledger> {
 }
 
 /// Why a group failed, for each of its changes.
-#[derive(Clone, Debug)]
-struct GroupFailed(Arc<dyn Error + Send + Sync>);
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the transaction that the change was part of failed")]
+struct GroupFailed(#[source] Arc<dyn Error + Send + Sync>);
 
 impl<L: Ledger> GroupCommit<L> {
     /// Opens a queue to this ledger.
@@ -197,28 +199,10 @@ impl GroupFailed {
     }
 }
 
-impl fmt::Display for GroupFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the transaction that the change was part of failed")
-    }
-}
-
-impl Error for GroupFailed {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self.0.as_ref())
-    }
-}
-
 // By hand, because a derived `Clone` would require it of the ledger.
 impl<L: Ledger> Clone for GroupCommit<L> {
     fn clone(&self) -> Self {
         Self { urgent: self.urgent.clone(), others: self.others.clone() }
-    }
-}
-
-impl<L: Ledger> fmt::Debug for GroupCommit<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GroupCommit")
     }
 }
 

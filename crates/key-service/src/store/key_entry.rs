@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
 use tokio::sync::Mutex;
 
@@ -41,8 +41,8 @@ pub struct KeyEntry {
 impl KeyEntry {
     /// Who pays for what the key costs: its owner.
     #[must_use]
-    pub fn payer(&self) -> Payer {
-        Payer::new(&self.username, &self.realm)
+    pub fn principal(&self) -> Principal {
+        Principal::new(&self.username, &self.realm)
     }
 
     /// Whether this is the entry of a later reading of the same key.

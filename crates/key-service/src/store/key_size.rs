@@ -4,7 +4,7 @@ use latchkey_key_feed::{ListSize, MetadataSize, RowProblem, RowSize, WireObject,
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use serde_json::{Map, Value};
 
-use crate::limits::rows::DESCRIPTORS_LEN_MAX;
+use crate::limits::row_limits::DESCRIPTORS_LEN_MAX;
 use crate::model::stored_key::StoredKey;
 use crate::store::written_len::json_len;
 
@@ -76,5 +76,5 @@ fn metadata_size(metadata: &Map<String, Value>) -> Option<MetadataSize> {
 }
 
 fn too_deep() -> String {
-    RowProblem::MetadataDepth(latchkey_key_feed::limits::JSON_DEPTH_MAX).to_string()
+    RowProblem::MetadataDepth(latchkey_key_feed::format_limits::JSON_DEPTH_MAX).to_string()
 }

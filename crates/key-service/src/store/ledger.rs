@@ -11,7 +11,7 @@ use crate::limits::RETRY_PAUSE;
 use crate::store::change::{Change, Done};
 use crate::store::group_commit::Ledger;
 use crate::store::sql::SqlStore;
-use crate::store::{StoreError, footing, replicas};
+use crate::store::{StoreError, failed_precondition, replicas};
 use crate::telemetry;
 
 /// The keys of the database, and the channel that announces their changes.
@@ -62,7 +62,7 @@ impl Ledger for KeyLedger {
         }
         for (change, outcome) in group.iter().zip(&outcomes) {
             let ChangeEvent { action, actor, .. } = &change.event;
-            change.span.in_scope(|| footing::tell_if_shut_out(outcome, action.as_str(), actor));
+            change.span.in_scope(|| failed_precondition::tell(outcome, action.into(), actor));
             if let Ok(Done { change: Some((_, event)), .. }) = outcome {
                 change.span.in_scope(|| audit::record_change(event));
                 telemetry::keys_changed(event.action, event.key_ids.len());

@@ -15,13 +15,13 @@ const DATABASE_VARIABLE: &str = "LATCHKEY_TEST_DATABASE";
 
 /// A location. The file is deleted when this is dropped, the schema when its server ends.
 pub(crate) struct Scratch {
-    pub(crate) place: Place,
+    pub(crate) place: ScratchLocation,
     _directory: TempDir,
     /// What has to live as long as the location.
     _server: Option<Arc<dyn Any + Send + Sync>>,
 }
 
-pub(crate) enum Place {
+pub(crate) enum ScratchLocation {
     File(PathBuf),
     /// A connection URI.
     Database(String),
@@ -33,13 +33,13 @@ impl Scratch {
             return Self::in_database(&url, None).await;
         }
         let directory = tempfile::tempdir().unwrap();
-        let place = Place::File(directory.path().join("store.db"));
+        let place = ScratchLocation::File(directory.path().join("store.db"));
         Self { place, _directory: directory, _server: None }
     }
 
     /// A schema of the database with this URL, which `server` keeps alive.
     pub(crate) async fn in_database(url: &str, server: Option<Arc<dyn Any + Send + Sync>>) -> Self {
-        let place = Place::Database(schema_in(url).await);
+        let place = ScratchLocation::Database(schema_in(url).await);
         Self { place, _directory: tempfile::tempdir().unwrap(), _server: server }
     }
 }

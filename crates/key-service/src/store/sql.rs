@@ -3,33 +3,31 @@
 //! Everything is written once, in the SQL that both understand. What differs is how connections are opened
 //! (`sqlite`, `postgres`), how a parameter is spelt (`query`), and the types of columns (the migrations).
 
-mod directory;
-mod edges;
-mod error;
+mod bulk_insert;
+mod directory_rows;
+mod edge_rows;
 mod export;
-mod feed;
-mod feed_parts;
+mod feed_batches;
+mod feed_reader;
 mod feed_rows;
-mod footing;
 mod group;
 mod import;
-mod keys;
+mod key_rows;
 mod migrations;
 mod postgres;
+mod precondition_check;
 mod query;
-mod removal;
+mod removal_rows;
 mod row;
-mod rows;
 mod scan;
+mod sql_error;
 mod sqlite;
 #[cfg(test)]
 mod testing;
-mod tokens;
+mod token_rows;
 mod transaction;
-mod update;
-mod vouching;
-
-use std::fmt;
+mod update_rows;
+mod vouching_backfill;
 
 use futures_util::TryStreamExt as _;
 use latchkey_key_feed::Epoch;
@@ -39,26 +37,28 @@ use crate::audit::{Actor, ChangeEvent};
 use crate::store::StoreError;
 use crate::store::change::Done;
 use crate::store::location::StoreLocation;
+use crate::store::sql::bulk_insert::insert_rows;
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, json_text, millis};
-use crate::store::sql::rows::insert_rows;
 use crate::store::sql::transaction::{Rows, Transaction, in_time};
 
-pub(crate) use directory::UnreadRoles;
-pub(crate) use edges::EdgeAnnouncements;
+pub(crate) use directory_rows::UnreadRoles;
+pub(crate) use edge_rows::EdgeAnnouncements;
 pub(super) use import::Added;
-pub(crate) use keys::UnreadKey;
+pub(crate) use key_rows::UnreadKey;
 pub(super) use postgres::announcements::Announced;
 pub(super) use scan::{Selection, Unread};
 
 /// The connections to the database. Clones share them.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
 pub(super) enum SqlStore {
+    #[debug("PostgreSQL")]
     Postgres {
         connections: Connections<Postgres>,
         /// Whether the database can tell other replicas of a change.
         notifies: bool,
     },
+    #[debug("SQLite")]
     Sqlite(Connections<Sqlite>),
 }
 
@@ -70,7 +70,7 @@ pub(super) struct Connections<DB: sqlx::Database> {
 
 /// Which changes have to come one after the other.
 #[derive(Clone, Copy, Debug)]
-enum Turn {
+enum ChangeLock {
     /// Those of keys and of the directory.
     Keys,
     /// Those of tokens.
@@ -132,10 +132,10 @@ impl SqlStore {
 
     /// A transaction with a lock on what it changes. It waits for the lock first, so that everything it reads
     /// stays as it is until it commits.
-    async fn begin_change(&self, turn: Turn) -> Result<Transaction, StoreError> {
+    async fn begin_change(&self, lock: ChangeLock) -> Result<Transaction, StoreError> {
         match self {
             Self::Postgres { connections, .. } => {
-                let open = in_time(async { Ok(connections.writer.begin_with(turn.begin()).await?) });
+                let open = in_time(async { Ok(connections.writer.begin_with(lock.begin()).await?) });
                 Ok(Transaction::Postgres(open.await?))
             }
             // The one writing connection of the one process.
@@ -218,7 +218,7 @@ impl SqlStore {
     }
 }
 
-impl Turn {
+impl ChangeLock {
     /// Begins a change in PostgreSQL and waits for its lock, which is that of a row that always exists. Each
     /// later statement sees what was committed before it, and no other change can commit meanwhile.
     const fn begin(self) -> &'static str {
@@ -240,9 +240,9 @@ impl Turn {
 impl Transaction {
     /// Waits for a second lock, besides the one that the change began with. Only a change that began with the
     /// lock of keys may take the lock of tokens, so that no two changes wait for each other for ever.
-    async fn also_take(&mut self, turn: Turn) -> Result<(), StoreError> {
+    async fn also_lock(&mut self, lock: ChangeLock) -> Result<(), StoreError> {
         match self {
-            Self::Postgres(_) => self.fetch_one(Query::new(turn.row())).await.map(|_| ()),
+            Self::Postgres(_) => self.fetch_one(Query::new(lock.row())).await.map(|_| ()),
             // SQLite's one writing connection has every lock.
             Self::Sqlite(_) => Ok(()),
         }
@@ -275,7 +275,7 @@ const INSERT_EVENTS: &str = "insert into audit_event
 /// The values of one event, in the order of [`INSERT_EVENTS`].
 fn event_values(event: &ChangeEvent) -> Result<[Parameter; 8], StoreError> {
     let [username, realm, api_key, run_as, source] = actor_values(&event.actor);
-    let (at, action) = (millis(event.at), event.action.as_str());
+    let (at, action) = (millis(event.at), <&'static str>::from(event.action));
     Ok([
         username,
         realm,
@@ -310,14 +310,5 @@ impl Query {
 impl<DB: sqlx::Database> Clone for Connections<DB> {
     fn clone(&self) -> Self {
         Self { writer: self.writer.clone(), readers: self.readers.clone() }
-    }
-}
-
-impl fmt::Debug for SqlStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Postgres { .. } => "PostgreSQL",
-            Self::Sqlite(_) => "SQLite",
-        })
     }
 }

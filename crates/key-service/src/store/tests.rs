@@ -2,11 +2,11 @@ mod concurrency;
 mod directory;
 mod epoch;
 mod feed_pages;
-mod footing;
 mod groups;
 mod keys;
 mod postgres;
 mod precedence;
+mod preconditions;
 mod removal;
 mod replicas;
 mod transfer;
@@ -23,7 +23,7 @@ use serde_json::{Map, json};
 use crate::audit::Actor;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::location::{PostgresLocation, StoreLocation};
-use crate::store::scratch::{Place, Scratch};
+use crate::store::scratch::{Scratch, ScratchLocation};
 use crate::store::{FeedPosition, KeyFilter, KeyStore, StoreError};
 
 /// A store of its own, in the database that the tests are run with.
@@ -93,8 +93,8 @@ async fn open(scratch: &Scratch, epoch: &str) -> KeyStore {
 
 fn location(scratch: &Scratch) -> StoreLocation {
     match &scratch.place {
-        Place::File(file) => StoreLocation::File(file.clone()),
-        Place::Database(url) => StoreLocation::Postgres(PostgresLocation::parse(url).unwrap()),
+        ScratchLocation::File(file) => StoreLocation::File(file.clone()),
+        ScratchLocation::Database(url) => StoreLocation::Postgres(PostgresLocation::parse(url).unwrap()),
     }
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn actor() -> Actor {
         api_key: None,
         run_as: None,
         source: None,
-        footings: Vec::new(),
+        preconditions: Vec::new(),
     }
 }
 

@@ -3,13 +3,13 @@
 //! As with keys, a change is one transaction with its audit event, and runs to its end even when the caller
 //! goes away.
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use latchkey_key_feed::UnixMillis;
 use tracing::Instrument as _;
 
 use crate::audit::Actor;
-use crate::audit::tokens::{AuditedTokens, TokenAction, TokenEvent, record_token_change};
-use crate::limits::authentication::{REFRESH_TOKEN_LIFE, TOKEN_REMOVAL_INTERVAL, TOKENS_REMOVED_MAX};
+use crate::audit::token_events::{AuditedTokens, TokenAction, TokenEvent, record_token_change};
+use crate::limits::authentication_limits::{REFRESH_TOKEN_LIFE, TOKEN_REMOVAL_INTERVAL, TOKENS_REMOVED_MAX};
 use crate::model::password_stamp::PasswordStamp;
 use crate::model::stored_key::KeyOwner;
 use crate::model::stored_token::{StoredToken, TokenClient, TokenId, TokenSubject};
@@ -100,10 +100,10 @@ impl KeyStore {
     ///
     /// [`StoreError`] when they were not stored.
     pub async fn create_token(&self, token: NewToken, actor: Actor) -> Result<bool, StoreError> {
-        let payer = actor.payer();
+        let principal = actor.principal();
         let event = event_of(&token, TokenAction::CreateToken, actor);
         let database = self.database.clone();
-        self.to_its_end(payer, async move {
+        self.to_its_end(principal, async move {
             let is_made = database.create_token(&token, &event).await?;
             if is_made {
                 record(&event);
@@ -150,10 +150,10 @@ impl KeyStore {
         token: NewToken,
         actor: Actor,
     ) -> Result<bool, StoreError> {
-        let payer = actor.payer();
+        let principal = actor.principal();
         let event = event_of(&token, TokenAction::RefreshToken, actor);
         let database = self.database.clone();
-        self.to_its_end(payer, async move {
+        self.to_its_end(principal, async move {
             let exchanged = database.exchange_token(old, &seed, &token, &event).await?;
             if exchanged {
                 record(&event);
@@ -210,9 +210,9 @@ impl KeyStore {
         selection: TokenSelection,
         mut event: TokenEvent,
     ) -> Result<TokenInvalidation, StoreError> {
-        let payer = event.actor.payer();
+        let principal = event.actor.principal();
         let database = self.database.clone();
-        self.to_its_end(payer, async move {
+        self.to_its_end(principal, async move {
             let done = database.invalidate_tokens(&selection, &mut event).await?;
             if done.invalidated > 0 {
                 record(&event);
@@ -222,16 +222,16 @@ impl KeyStore {
         .await
     }
 
-    /// Once the payer has a permit, and in a task of its own: a caller that hangs up must not lose the audit
-    /// line of a durable change.
+    /// Once the principal has a permit, and in a task of its own: a caller that hangs up must not lose the
+    /// audit line of a durable change.
     async fn to_its_end<T: Send + 'static>(
         &self,
-        payer: Payer,
+        principal: Principal,
         change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let turns = self.token_turns.clone();
+        let permits = self.token_permits.clone();
         let change = async move {
-            let _turn = turns.take(&payer).await.map_err(|_| StoreError::TooManyChanges)?;
+            let _permit = permits.take(&principal).await.map_err(|_| StoreError::TooManyChanges)?;
             change.await
         };
         tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?

@@ -3,7 +3,6 @@
 //!
 //! An export shows one moment, also while a service uses the store. An import is all or nothing.
 
-use std::fmt;
 use std::path::Path;
 
 use latchkey_key_feed::{Epoch, KeyId, UnixMillis};
@@ -11,7 +10,7 @@ use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::RoleDescriptor;
 use tokio::sync::mpsc;
 
-use crate::audit::directory::{DirectoryAction, DirectoryEvent};
+use crate::audit::directory_events::{DirectoryAction, DirectoryEvent};
 use crate::audit::{Actor, ChangeAction, ChangeEvent, operations};
 use crate::limits::{
     APPLICATION_PRIVILEGES_MAX, ENTRIES_EXPORTED_AHEAD, ENTRIES_IMPORTED_AT_ONCE_MAX, NATIVE_ROLES_MAX,
@@ -49,15 +48,19 @@ pub enum WhenThere {
 }
 
 /// Why nothing was imported.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ImportError<E> {
     /// Reading the entries failed.
+    #[error("{0}")]
     Source(E),
     /// The store has an entry of this kind and name.
+    #[error("the store has {0} already")]
     AlreadyThere(String),
     /// A text of this entry holds the character NUL, which PostgreSQL does not keep.
+    #[error("{0} holds the character NUL (U+0000), which PostgreSQL does not keep")]
     NulInText(String),
     /// The store would hold more entries of this kind than it may.
+    #[error("there would be more than {count_max} {what}")]
     TooMany {
         /// What.
         what: &'static str,
@@ -65,7 +68,8 @@ pub enum ImportError<E> {
         count_max: i64,
     },
     /// The store failed.
-    Store(StoreError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A store that is read and never changed. A service may use it meanwhile.
@@ -335,34 +339,5 @@ impl ImportedNames {
             of(DirectoryAction::ImportPrivileges, &self.privileges),
         ]
         .concat()
-    }
-}
-
-impl<E> From<StoreError> for ImportError<E> {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for ImportError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Source(error) => error.fmt(f),
-            Self::AlreadyThere(name) => write!(f, "the store has {name} already"),
-            Self::NulInText(name) => {
-                write!(f, "{name} holds the character NUL (U+0000), which PostgreSQL does not keep")
-            }
-            Self::TooMany { what, count_max } => write!(f, "there would be more than {count_max} {what}"),
-            Self::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: std::error::Error + 'static> std::error::Error for ImportError<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Store(error) => error.source(),
-            Self::Source(_) | Self::AlreadyThere(_) | Self::NulInText(_) | Self::TooMany { .. } => None,
-        }
     }
 }

@@ -95,7 +95,7 @@ impl KeyStore {
     ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
         // The owner of a key stays the same, so nobody needs to be kept from changing it meanwhile.
         let owned = {
-            let _turn = self.line.turn(&event.actor.payer()).await?;
+            let _permit = self.queue.lookup_permit(&event.actor.principal()).await?;
             self.database.owned_by(&ids, &update.owner).await?
         };
         let mut left: Vec<String> = ids.iter().filter(|id| owned.contains(*id)).cloned().collect();
@@ -104,7 +104,7 @@ impl KeyStore {
         while !left.is_empty() {
             let part: Vec<String> = left.iter().take(GROUP_KEYS_MAX).cloned().collect();
             let verb = Verb::Update(part, Arc::clone(&update));
-            let mut part = self.line.write(Change::new(verb, event.clone())).await?;
+            let mut part = self.queue.write(Change::new(verb, event.clone())).await?;
             if part.updates.is_empty() || part.updates.len() > left.len() {
                 return Err(StoreError::Corrupt("outcome of a change"));
             }
@@ -187,7 +187,7 @@ impl KeyUpdate {
 
 #[cfg(test)]
 mod tests {
-    use latchkey_key_feed::limits::ROW_LEN_MAX;
+    use latchkey_key_feed::format_limits::ROW_LEN_MAX;
     use serde_json::json;
 
     use super::*;

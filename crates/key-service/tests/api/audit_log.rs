@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
-use latchkey_key_service::limits::authentication::FAILED_LOGINS_BURST;
+use latchkey_key_service::limits::authentication_limits::FAILED_LOGINS_BURST;
 use latchkey_key_service::log_line::JsonLines;
 use serde_json::{Value, json};
 use tracing::Dispatch;

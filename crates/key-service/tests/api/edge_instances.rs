@@ -126,17 +126,17 @@ async fn another_credential_cannot_speak_for_an_edge_until_its_key_has_ended_or_
     let stranger = edge.by(service.user("feed"));
     let revocation = elastic.make(r#"{"name":"a"}"#).await.id;
     revoked(&service, &revocation).await;
-    let promise = edge.cursor + 2;
-    refused_name(&stranger.answer(promise, "").await).await;
-    let older = service.user("feed").get(&format!("/_latchkey/feed?after={promise}&edge=edge")).await;
+    let acknowledged = edge.cursor + 2;
+    refused_name(&stranger.answer(acknowledged, "").await).await;
+    let older = service.user("feed").get(&format!("/_latchkey/feed?after={acknowledged}&edge=edge")).await;
     refused_name(&older).await;
     let told = revoked(&service, &revocation).await;
     assert_eq!((&told["applied"], &told["missing"]), (&json!(0), &json!(["edge"])), "nothing was forged");
 
     assert_eq!(forget(&service, "/edge").await, json!({"forgotten": 0, "live": 1}), "who asks is not gone");
-    refused_name(&stranger.answer(promise, "").await).await;
+    refused_name(&stranger.answer(acknowledged, "").await).await;
     elastic.delete(KEYS, &json!({"ids": [key.id]}).to_string()).await;
-    assert_eq!(stranger.answer(promise, "").await.status, StatusCode::OK);
+    assert_eq!(stranger.answer(acknowledged, "").await.status, StatusCode::OK);
     let service = service.restart(ServiceSettings::default()).await;
     let listed = service.elastic().get(EDGES).await.json();
     assert_eq!(listed["edges"][0].get("api_key"), None, "it is the other's: {listed}");

@@ -5,7 +5,7 @@ use axum::extract::ConnectInfo;
 use axum::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use latchkey_key_service::limits::authentication::FAILED_LOGINS_BURST;
+use latchkey_key_service::limits::authentication_limits::FAILED_LOGINS_BURST;
 use latchkey_key_service::security::login_throttle::FailedLoginRate;
 use latchkey_key_service::settings::{LimitSettings, ServiceSettings, TokenSettings};
 use serde_json::json;

@@ -3,7 +3,7 @@
 mod completions;
 mod crash;
 mod dev;
-mod edges;
+mod edges_command;
 mod faults;
 mod guide;
 mod key;

@@ -1,6 +1,6 @@
 //! A key that the service accepts is one that every edge can hold.
 
-use latchkey_key_feed::limits::{METADATA_JSON_LEN_MAX, METADATA_VALUES_MAX, ROW_LEN_MAX};
+use latchkey_key_feed::format_limits::{METADATA_JSON_LEN_MAX, METADATA_VALUES_MAX, ROW_LEN_MAX};
 use serde_json::{Map, Value, json};
 
 use crate::service::{Answer, PASSWORD, Service};

@@ -29,7 +29,7 @@ use tower::ServiceExt as _;
 
 use crate::cheap_hash::cheap_hash;
 use crate::manual_clock::ManualClock;
-use crate::scratch::{Place, Scratch};
+use crate::scratch::{Scratch, ScratchLocation};
 
 /// The moment at which every test begins: 2026-01-01T00:00:00Z.
 pub(crate) const BEGINNING: u64 = 1_767_225_600_000;
@@ -203,8 +203,8 @@ impl Service {
     ) -> Self {
         let epoch = Epoch::try_from("epoch".to_owned()).unwrap();
         let location = match &scratch.place {
-            Place::File(file) => StoreLocation::File(file.clone()),
-            Place::Database(url) => StoreLocation::Postgres(PostgresLocation::parse(url).unwrap()),
+            ScratchLocation::File(file) => StoreLocation::File(file.clone()),
+            ScratchLocation::Database(url) => StoreLocation::Postgres(PostgresLocation::parse(url).unwrap()),
         };
         let store = KeyStore::open(&location, epoch).await.unwrap();
         let hash = cheap_hash();

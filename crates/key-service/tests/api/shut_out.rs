@@ -13,7 +13,7 @@ use latchkey_key_service::settings::{ServiceSettings, TokenSettings};
 use serde_json::json;
 
 use crate::other_process::OtherProcess;
-use crate::scratch::Place;
+use crate::scratch::ScratchLocation;
 use crate::service::{Answer, Client, PASSWORD, Service, USERS};
 
 const TOKEN: &str = "/_security/oauth2/token";
@@ -217,7 +217,7 @@ async fn a_token_acts_by_the_roles_that_its_user_has_now() {
 async fn a_user_who_is_shut_out_while_a_token_is_made_gets_none() {
     let service = service().await;
     // Where changes stand in one line, they can be made to wait.
-    let Place::File(file) = &service.scratch.place else { return };
+    let ScratchLocation::File(file) = &service.scratch.place else { return };
     let mut blocker = OtherProcess::with(file).await;
     blocker.run("begin immediate").await;
     let wait = |ms| tokio::time::sleep(Duration::from_millis(ms));

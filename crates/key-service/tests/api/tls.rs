@@ -17,7 +17,7 @@ use axum::routing::get;
 use issuing::Issued;
 use latchkey_key_service::clock::SystemClock;
 use latchkey_key_service::server;
-use latchkey_key_service::server::places::ConnectionLimits;
+use latchkey_key_service::server::connection_permits::ConnectionLimits;
 use latchkey_key_service::server::tls::renewal::Certificates;
 use latchkey_key_service::settings::http_ssl::{ClientAuthentication, HttpSslSettings};
 use latchkey_key_service::telemetry;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use futures_util::future::join_all;
-use latchkey_key_service::limits::edges::EDGE_WAITERS_PER_PAYER_MAX;
+use latchkey_key_service::limits::edge_limits::EDGE_WAITERS_PER_PRINCIPAL_MAX;
 use latchkey_key_service::settings::{EdgeSettings, ServiceSettings};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -247,7 +247,7 @@ async fn however_many_wait_a_revocation_is_made_and_who_waits_too_often_is_told_
     // A change that the edge does not apply, for all to wait for.
     elastic.make(r#"{"name":"b"}"#).await;
     let told_at_once = Notify::new();
-    let waiting = join_all((0..=EDGE_WAITERS_PER_PAYER_MAX).map(|_| async {
+    let waiting = join_all((0..=EDGE_WAITERS_PER_PRINCIPAL_MAX).map(|_| async {
         let answer = invalidate(&elastic, "nobody", "60s").await;
         told_at_once.notify_one();
         answer.status

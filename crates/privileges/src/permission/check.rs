@@ -14,7 +14,7 @@ use crate::privilege::{ClusterPrivilege, IndexPrivilege, UnknownPrivilege};
 
 /// Privileges that a request asks about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PrivilegesQuestion {
+pub struct HasPrivilegesRequest {
     /// Privileges over what is not an index.
     pub cluster: Vec<String>,
     /// Privileges over indices.
@@ -50,7 +50,7 @@ pub struct ApplicationQuestion {
 
 /// Which of the privileges are held. It serializes as Elasticsearch's answer without the username.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PrivilegesAnswer {
+pub struct HasPrivilegesResponse {
     /// Whether all are.
     pub has_all_requested: bool,
     /// By privilege.
@@ -84,10 +84,10 @@ impl EffectivePermission {
     /// question that takes more than the budget.
     pub fn answer(
         &self,
-        question: &PrivilegesQuestion,
+        question: &HasPrivilegesRequest,
         registered: &RegisteredPrivileges,
         budget: &mut Budget,
-    ) -> Result<PrivilegesAnswer, NoAnswer> {
+    ) -> Result<HasPrivilegesResponse, NoAnswer> {
         let mut cluster = BTreeMap::new();
         for name in &question.cluster {
             charge_names(&[name], budget)?;
@@ -111,7 +111,7 @@ impl EffectivePermission {
         let has_all_requested = cluster.values().all(|held| *held)
             && index.values().flat_map(BTreeMap::values).all(|held| *held)
             && application.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values).all(|held| *held);
-        Ok(PrivilegesAnswer { has_all_requested, cluster, index, application })
+        Ok(HasPrivilegesResponse { has_all_requested, cluster, index, application })
     }
 
     fn answer_index(

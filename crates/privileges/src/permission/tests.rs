@@ -38,10 +38,10 @@ fn key() -> Caller {
     Caller { kind: CallerKind::ApiKey { id: "k1".into() }, ..user(&[]) }
 }
 
-fn index(name: &str, privileges: &[&str]) -> PrivilegesQuestion {
+fn index(name: &str, privileges: &[&str]) -> HasPrivilegesRequest {
     let privileges = privileges.iter().map(|privilege| (*privilege).to_owned()).collect();
     let block = IndexQuestion { names: vec![name.to_owned()], privileges, allow_restricted_indices: false };
-    PrivilegesQuestion { index: vec![block], ..PrivilegesQuestion::default() }
+    HasPrivilegesRequest { index: vec![block], ..HasPrivilegesRequest::default() }
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_pattern_of_indices_must_be_covered_whole() {
         assert_eq!(answer.index[name][privilege], held, "{blocks} {name} {privilege}");
     }
     let everywhere = IndexQuestion { allow_restricted_indices: true, ..index("*", &["all"]).index.remove(0) };
-    let question = PrivilegesQuestion { index: vec![everywhere], ..PrivilegesQuestion::default() };
+    let question = HasPrivilegesRequest { index: vec![everywhere], ..HasPrivilegesRequest::default() };
     let answer = |blocks| {
         EffectivePermission::of_user(&role(json!({ "indices": blocks }))).answer(
             &question,
@@ -369,11 +369,11 @@ fn what_was_decided_beforehand_is_what_would_be_decided() {
             let (assigned, limited_by) = (json!({"cluster": assigned}), json!({"cluster": limited_by}));
             EffectivePermission::of_key(&role(assigned), &role(limited_by))
         };
-        let (plain, decided) = (of(), of().decided(None));
+        let (plain, precomputed) = (of(), of().precomputed(None));
         for request in &requests {
             for caller in [user(&[]), key()] {
                 let reach = |permission: &EffectivePermission| permission.reach(request, &caller);
-                assert_eq!(reach(&plain), reach(&decided), "{request:?} {assigned} {limited_by}");
+                assert_eq!(reach(&plain), reach(&precomputed), "{request:?} {assigned} {limited_by}");
             }
         }
     }

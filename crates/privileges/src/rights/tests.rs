@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::application_privilege::{ApplicationActions, RegisteredPrivileges};
-use crate::permission::{ApplicationQuestion, IndexQuestion, PrivilegesAnswer, PrivilegesQuestion};
+use crate::permission::{ApplicationQuestion, HasPrivilegesRequest, HasPrivilegesResponse, IndexQuestion};
 use crate::role_descriptor::Restriction;
 
 /// How many keys are asked, unless [`CASES_VARIABLE`] says otherwise.
@@ -70,7 +70,7 @@ fn what_grants_nothing_is_left_out() {
     assert_eq!(rights.to_json(), r#"{"own":{},"limited_by":{"cluster":["all"]}}"#);
     let inherits = Rights::of_key(&RoleDescriptors::default(), &roles(&json!({"ops": {"cluster": ["all"]}})));
     assert_eq!(inherits.to_json(), r#"{"limited_by":{"cluster":["all"]}}"#);
-    let question = PrivilegesQuestion { cluster: vec!["monitor".to_owned()], ..Default::default() };
+    let question = HasPrivilegesRequest { cluster: vec!["monitor".to_owned()], ..Default::default() };
     for (rights, held) in [(rights, false), (inherits, true)] {
         let answer = rights.permission().answer(&question, &RegisteredPrivileges::default(), &mut budget());
         assert_eq!(answer.unwrap().has_all_requested, held);
@@ -138,7 +138,7 @@ fn a_resource_is_understood_as_in_a_question_about_privileges() {
             privileges: vec!["read".to_owned()],
             resources: vec![asked.to_owned()],
         };
-        let question = PrivilegesQuestion { application: vec![block], ..Default::default() };
+        let question = HasPrivilegesRequest { application: vec![block], ..Default::default() };
         let answer = permission.answer(&question, &registered, &mut budget()).unwrap();
         assert_eq!(answer.has_all_requested, held, "{granted} {asked}");
         let resources = permission.application_resources("shop", "read", &registered, &mut budget()).unwrap();
@@ -226,8 +226,8 @@ prop_compose! {
         application in select(&APPLICATIONS[..2]),
         privilege in select(&PRIVILEGES[..]),
         resources in some_texts(&RESOURCES),
-    ) -> PrivilegesQuestion {
-        PrivilegesQuestion {
+    ) -> HasPrivilegesRequest {
+        HasPrivilegesRequest {
             cluster,
             index: vec![IndexQuestion {
                 names: vec![name.to_owned()],
@@ -247,7 +247,7 @@ prop_compose! {
 fn say_the_same(
     permission: &EffectivePermission,
     registered: &RegisteredPrivileges,
-    answer: &PrivilegesAnswer,
+    answer: &HasPrivilegesResponse,
 ) {
     for (application, resources) in &answer.application {
         for (resource, privileges) in resources {

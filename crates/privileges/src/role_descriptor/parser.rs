@@ -56,21 +56,21 @@ pub fn problem_of_name(kind: &str, name: &str) -> Option<String> {
 }
 
 fn role(name: &str, node: &Node) -> Result<RoleDescriptor, ErrorCause> {
-    let place = Place { what: "role", role: name };
+    let context = ParseContext { what: "role", role: name };
     let mut role = RoleDescriptor::default();
-    for member in place.object(node)? {
+    for member in context.object(node)? {
         let value = &member.value;
         match member.name.as_str() {
-            "cluster" => role.cluster = optional_texts(place, member)?,
-            "run_as" => role.run_as = optional_texts(place, member)?,
+            "cluster" => role.cluster = optional_texts(context, member)?,
+            "run_as" => role.run_as = optional_texts(context, member)?,
             "index" | "indices" => role.indices = each(name, "indices privileges", member, index_block)?,
             "application" | "applications" => {
                 role.applications = each(name, "application privileges", member, application_block)?;
             }
-            "global" => role.global = global(place, member)?,
-            "metadata" => role.metadata = map(place, member)?,
+            "global" => role.global = global(context, member)?,
+            "metadata" => role.metadata = map(context, member)?,
             // This field never matters for a key. It is read so that mistakes are reported, and dropped.
-            "transient_metadata" => drop(map(place, member)?),
+            "transient_metadata" => drop(map(context, member)?),
             "type" => {}
             "remote_indices" => {
                 role.remote_indices = each(name, "remote indices privileges", member, remote_index_block)?;
@@ -79,133 +79,139 @@ fn role(name: &str, node: &Node) -> Result<RoleDescriptor, ErrorCause> {
                 role.remote_cluster = each(name, "remote cluster privileges", member, remote_cluster_block)?;
             }
             "restriction" => role.restriction = Some(restriction(name, value)?),
-            "description" => role.description = Some(place.text(member)?),
-            _ => return Err(place.unexpected(member)),
+            "description" => role.description = Some(context.text(member)?),
+            _ => return Err(context.unexpected(member)),
         }
     }
     Ok(role)
 }
 
-pub(super) fn index_block(place: Place<'_>, node: &Node) -> Result<IndexPrivileges, ErrorCause> {
-    let (block, clusters) = any_index_block(place, node)?;
+pub(super) fn index_block(context: ParseContext<'_>, node: &Node) -> Result<IndexPrivileges, ErrorCause> {
+    let (block, clusters) = any_index_block(context, node)?;
     match clusters {
         None => Ok(block),
-        Some(_) => Err(place.complain("unexpected field [clusters]")),
+        Some(_) => Err(context.complain("unexpected field [clusters]")),
     }
 }
 
-fn remote_index_block(place: Place<'_>, node: &Node) -> Result<RemoteIndexPrivileges, ErrorCause> {
-    let (indices, clusters) = any_index_block(place, node)?;
-    Ok(RemoteIndexPrivileges { indices, clusters: clusters.ok_or_else(|| place.missing("clusters"))? })
+fn remote_index_block(context: ParseContext<'_>, node: &Node) -> Result<RemoteIndexPrivileges, ErrorCause> {
+    let (indices, clusters) = any_index_block(context, node)?;
+    Ok(RemoteIndexPrivileges { indices, clusters: clusters.ok_or_else(|| context.missing("clusters"))? })
 }
 
 /// A block over indices, with the clusters that are only allowed in one over remote indices.
 fn any_index_block(
-    place: Place<'_>,
+    context: ParseContext<'_>,
     node: &Node,
 ) -> Result<(IndexPrivileges, Option<Vec<String>>), ErrorCause> {
     let (mut names, mut privileges, mut clusters) = (None, None, None);
     let mut block = IndexPrivileges::default();
-    for member in place.object(node)? {
+    for member in context.object(node)? {
         match member.name.as_str() {
-            "names" => names = Some(place.some_texts(member)?),
-            "privileges" => privileges = Some(texts(place, member)?),
-            "field_security" => block.field_security = field_security(place, &member.value)?,
-            "query" => block.query = query(place, member)?,
-            "allow_restricted_indices" => block.allow_restricted_indices = place.boolean(member)?,
-            "clusters" => clusters = Some(place.some_texts(member)?),
-            _ => return Err(place.unexpected(member)),
+            "names" => names = Some(context.some_texts(member)?),
+            "privileges" => privileges = Some(texts(context, member)?),
+            "field_security" => block.field_security = field_security(context, &member.value)?,
+            "query" => block.query = query(context, member)?,
+            "allow_restricted_indices" => block.allow_restricted_indices = context.boolean(member)?,
+            "clusters" => clusters = Some(context.some_texts(member)?),
+            _ => return Err(context.unexpected(member)),
         }
     }
-    block.names = names.ok_or_else(|| place.missing("names"))?;
-    block.privileges = privileges.ok_or_else(|| place.missing("privileges"))?;
+    block.names = names.ok_or_else(|| context.missing("names"))?;
+    block.privileges = privileges.ok_or_else(|| context.missing("privileges"))?;
     Ok((block, clusters))
 }
 
-fn field_security(place: Place<'_>, node: &Node) -> Result<Option<FieldSecurity>, ErrorCause> {
+fn field_security(context: ParseContext<'_>, node: &Node) -> Result<Option<FieldSecurity>, ErrorCause> {
     if node.value == NodeValue::Null {
         return Ok(None);
     }
     let mut fields = FieldSecurity::default();
-    for member in place.object(node)? {
+    for member in context.object(node)? {
         match member.name.as_str() {
-            "grant" => fields.grant = Some(optional_texts(place, member)?),
-            "except" => fields.except = Some(optional_texts(place, member)?),
-            _ => return Err(place.unexpected(member)),
+            "grant" => fields.grant = Some(optional_texts(context, member)?),
+            "except" => fields.except = Some(optional_texts(context, member)?),
+            _ => return Err(context.unexpected(member)),
         }
     }
     Ok(Some(fields))
 }
 
 /// A query as text, or as an object that becomes one.
-fn query(place: Place<'_>, member: &Member) -> Result<Option<String>, ErrorCause> {
+fn query(context: ParseContext<'_>, member: &Member) -> Result<Option<String>, ErrorCause> {
     match &member.value.value {
         NodeValue::Null => Ok(None),
         NodeValue::String(text) if text.is_empty() => Ok(None),
         NodeValue::String(text) => Ok(Some(text.clone())),
         NodeValue::Object(_) => Ok(Some(member.value.to_compact_json())),
-        _ => Err(place.wrong_type(member, "value to be null, a string, an array, or an object")),
+        _ => Err(context.wrong_type(member, "value to be null, a string, an array, or an object")),
     }
 }
 
-pub(super) fn application_block(place: Place<'_>, node: &Node) -> Result<ApplicationPrivileges, ErrorCause> {
+pub(super) fn application_block(
+    context: ParseContext<'_>,
+    node: &Node,
+) -> Result<ApplicationPrivileges, ErrorCause> {
     let (mut application, mut privileges, mut resources) = (None, None, None);
-    for member in place.object(node)? {
+    for member in context.object(node)? {
         match member.name.as_str() {
-            "application" => application = Some(place.text(member)?),
-            "privileges" => privileges = Some(texts(place, member)?),
-            "resources" => resources = Some(texts(place, member)?),
-            _ => return Err(place.unexpected(member)),
+            "application" => application = Some(context.text(member)?),
+            "privileges" => privileges = Some(texts(context, member)?),
+            "resources" => resources = Some(texts(context, member)?),
+            _ => return Err(context.unexpected(member)),
         }
     }
     Ok(ApplicationPrivileges {
-        application: application.ok_or_else(|| place.missing("application"))?,
-        privileges: privileges.ok_or_else(|| place.missing("privileges"))?,
-        resources: resources.ok_or_else(|| place.missing("resources"))?,
+        application: application.ok_or_else(|| context.missing("application"))?,
+        privileges: privileges.ok_or_else(|| context.missing("privileges"))?,
+        resources: resources.ok_or_else(|| context.missing("resources"))?,
     })
 }
 
-fn remote_cluster_block(place: Place<'_>, node: &Node) -> Result<RemoteClusterPrivileges, ErrorCause> {
+fn remote_cluster_block(
+    context: ParseContext<'_>,
+    node: &Node,
+) -> Result<RemoteClusterPrivileges, ErrorCause> {
     let (mut privileges, mut clusters) = (None, None);
-    for member in place.object(node)? {
+    for member in context.object(node)? {
         match member.name.as_str() {
-            "privileges" => privileges = Some(place.some_texts(member)?),
-            "clusters" => clusters = Some(place.some_texts(member)?),
-            _ => return Err(place.unexpected(member)),
+            "privileges" => privileges = Some(context.some_texts(member)?),
+            "clusters" => clusters = Some(context.some_texts(member)?),
+            _ => return Err(context.unexpected(member)),
         }
     }
     Ok(RemoteClusterPrivileges {
-        privileges: privileges.ok_or_else(|| place.missing("privileges"))?,
-        clusters: clusters.ok_or_else(|| place.missing("clusters"))?,
+        privileges: privileges.ok_or_else(|| context.missing("privileges"))?,
+        clusters: clusters.ok_or_else(|| context.missing("clusters"))?,
     })
 }
 
 fn restriction(role: &str, node: &Node) -> Result<Restriction, ErrorCause> {
-    let place = Place { what: "restriction for role", role };
+    let context = ParseContext { what: "restriction for role", role };
     let mut workflows = None;
-    for member in place.object(node)? {
+    for member in context.object(node)? {
         match member.name.as_str() {
-            "workflows" => workflows = Some(place.some_texts(member)?),
-            _ => return Err(place.unexpected(member)),
+            "workflows" => workflows = Some(context.some_texts(member)?),
+            _ => return Err(context.unexpected(member)),
         }
     }
-    Ok(Restriction { workflows: workflows.ok_or_else(|| place.missing("workflows"))? })
+    Ok(Restriction { workflows: workflows.ok_or_else(|| context.missing("workflows"))? })
 }
 
-fn global(place: Place<'_>, member: &Member) -> Result<Map<String, Value>, ErrorCause> {
-    for category in place.object(&member.value)? {
+fn global(context: ParseContext<'_>, member: &Member) -> Result<Map<String, Value>, ErrorCause> {
+    for category in context.object(&member.value)? {
         if !matches!(category.name.as_str(), "application" | "profile" | "role") {
-            return Err(place.unexpected(category));
+            return Err(context.unexpected(category));
         }
-        place.object(&category.value)?;
+        context.object(&category.value)?;
     }
-    map(place, member)
+    map(context, member)
 }
 
-fn map(place: Place<'_>, member: &Member) -> Result<Map<String, Value>, ErrorCause> {
+fn map(context: ParseContext<'_>, member: &Member) -> Result<Map<String, Value>, ErrorCause> {
     match member.value.to_value() {
         Value::Object(map) => Ok(map),
-        _ => Err(place.wrong_type(member, "to be of type object")),
+        _ => Err(context.wrong_type(member, "to be of type object")),
     }
 }
 
@@ -214,18 +220,18 @@ pub(super) fn each<T>(
     role: &str,
     kind: &'static str,
     member: &Member,
-    block: impl Fn(Place<'_>, &Node) -> Result<T, ErrorCause>,
+    block: impl Fn(ParseContext<'_>, &Node) -> Result<T, ErrorCause>,
 ) -> Result<Vec<T>, ErrorCause> {
     let what = format!("{kind} for role");
-    let place = Place { what: &what, role };
+    let context = ParseContext { what: &what, role };
     let Some(elements) = member.value.elements() else {
-        return Err(place.wrong_type(member, "value to be an array"));
+        return Err(context.wrong_type(member, "value to be an array"));
     };
     elements
         .iter()
         .map(|element| match element.members() {
-            Some(_) => block(place, element),
-            None => Err(place.complain(format_args!(
+            Some(_) => block(context, element),
+            None => Err(context.complain(format_args!(
                 "expected field [{}] value to be an array of objects, but found an array element of type [{}]",
                 member.name,
                 element.token()
@@ -235,16 +241,16 @@ pub(super) fn each<T>(
 }
 
 /// An array of texts, a single text, or nothing.
-pub(super) fn optional_texts(place: Place<'_>, member: &Member) -> Result<Vec<String>, ErrorCause> {
-    if member.value.value == NodeValue::Null { Ok(Vec::new()) } else { texts(place, member) }
+pub(super) fn optional_texts(context: ParseContext<'_>, member: &Member) -> Result<Vec<String>, ErrorCause> {
+    if member.value.value == NodeValue::Null { Ok(Vec::new()) } else { texts(context, member) }
 }
 
 /// An array of texts, or a single text.
-fn texts(place: Place<'_>, member: &Member) -> Result<Vec<String>, ErrorCause> {
+fn texts(context: ParseContext<'_>, member: &Member) -> Result<Vec<String>, ErrorCause> {
     let complain = |found: std::fmt::Arguments<'_>| {
         let name = &member.name;
         let cause = format!("could not parse [{name}] field. expected a string array but {found}");
-        ErrorCause::parse(format!("could not parse {} [{}]", place.what, place.role))
+        ErrorCause::parse(format!("could not parse {} [{}]", context.what, context.role))
             .caused_by(ErrorCause::parse(cause))
     };
     match &member.value.value {
@@ -262,12 +268,12 @@ fn texts(place: Place<'_>, member: &Member) -> Result<Vec<String>, ErrorCause> {
 
 /// Which part of which role is being read, for messages.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct ParseContext<'a> {
     pub(super) what: &'a str,
     pub(super) role: &'a str,
 }
 
-impl Place<'_> {
+impl ParseContext<'_> {
     pub(super) fn complain(self, complaint: impl std::fmt::Display) -> ErrorCause {
         ErrorCause::parse(format!("failed to parse {} [{}]. {complaint}", self.what, self.role))
     }

@@ -4,10 +4,10 @@
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::Node;
 
-use super::parser::{Place, application_block, each, index_block, optional_texts};
-use crate::permission::{ApplicationQuestion, IndexQuestion, PrivilegesQuestion};
+use super::parser::{ParseContext, application_block, each, index_block, optional_texts};
+use crate::permission::{ApplicationQuestion, HasPrivilegesRequest, IndexQuestion};
 
-impl PrivilegesQuestion {
+impl HasPrivilegesRequest {
     /// Reads the body of a question about what `username` may do.
     ///
     /// # Errors
@@ -15,12 +15,12 @@ impl PrivilegesQuestion {
     /// `parse_exception` for the first thing that is not understood.
     pub fn parse(node: &Node, username: &str) -> Result<Self, ErrorCause> {
         let description = format!("{username}/has_privileges");
-        let place = Place { what: "privileges check", role: &description };
+        let context = ParseContext { what: "privileges check", role: &description };
         let (mut cluster, mut index, mut application) = (None, None, None);
-        for member in place.object(node)? {
+        for member in context.object(node)? {
             match member.name.as_str() {
                 "cluster" => {
-                    let role = Place { what: "role", role: &description };
+                    let role = ParseContext { what: "role", role: &description };
                     cluster = Some(optional_texts(role, member)?);
                 }
                 "index" => index = Some(each(&description, "indices privileges", member, index_block)?),
@@ -28,11 +28,11 @@ impl PrivilegesQuestion {
                     let blocks = each(&description, "application privileges", member, application_block)?;
                     application = Some(blocks);
                 }
-                _ => return Err(place.unexpected(member)),
+                _ => return Err(context.unexpected(member)),
             }
         }
         if cluster.is_none() && index.is_none() && application.is_none() {
-            return Err(place.complain("All privilege fields [cluster,index,applications] are missing"));
+            return Err(context.complain("All privilege fields [cluster,index,applications] are missing"));
         }
         let index = index.unwrap_or_default();
         if index.iter().any(|block| block.field_security.is_some()) {

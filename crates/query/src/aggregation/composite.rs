@@ -14,8 +14,8 @@ use super::request::{elements_of, positive, unknown_option};
 use super::source::{SourceBody, ValueSource};
 use super::{Aggregation, AggregationKind, SearchBudget, too_many_buckets};
 use crate::field::{Field, Term};
-use crate::limits::BUCKETS_MAX;
 use crate::reading::{Reading, boolean_of, parsing, text_of};
+use crate::search_limits::BUCKETS_MAX;
 use crate::sort::OrderedValue;
 use crate::{SearchableKey, TypedKeys};
 

@@ -6,8 +6,8 @@ use latchkey_elastic::{ErrorCause, ErrorType};
 use super::source::SourceBody;
 use super::{Aggregation, AggregationKind, Filters, composite, range, terms};
 use crate::dsl::read_query;
-use crate::limits::AGGREGATION_DEPTH_MAX;
 use crate::reading::{Reading, boolean_of, members_of, parsing, text_of};
+use crate::search_limits::AGGREGATION_DEPTH_MAX;
 
 /// The name of the bucket for keys that no filter matches: Elasticsearch's.
 const OTHER_BUCKET: &str = "_other_";

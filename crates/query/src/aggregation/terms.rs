@@ -13,8 +13,8 @@ use super::request::{elements_of, positive, unknown_option};
 use super::source::{SourceBody, ValueSource};
 use super::{Aggregation, AggregationKind, SearchBudget};
 use crate::field::Term;
-use crate::limits::TERMS_MAX;
 use crate::reading::{Reading, boolean_of, parsing, text_of};
+use crate::search_limits::TERMS_MAX;
 use crate::{SearchableKey, TypedKeys};
 
 /// Buckets in an answer when the request names no size: Elasticsearch's default.

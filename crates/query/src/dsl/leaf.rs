@@ -10,8 +10,8 @@ use super::compare;
 use crate::clause::Query;
 use crate::date::Calendar;
 use crate::field::Field;
-use crate::limits::TERMS_MAX;
 use crate::reading::{Reading, boolean_of, check_boost, parsing, scalar_text, text_of};
+use crate::search_limits::TERMS_MAX;
 
 #[derive(Default)]
 struct IdsBody {

@@ -14,8 +14,8 @@ use super::{compare, minimum_should_match};
 use crate::clause::Query;
 use crate::date::Calendar;
 use crate::field::Field;
-use crate::limits::{FUZZY_CHARS_MAX, GROUP_DEPTH_MAX, QUERY_STRING_LEN_MAX};
 use crate::reading::{Reading, boolean_of, check_boost, parsing, text_of};
+use crate::search_limits::{FUZZY_CHARS_MAX, GROUP_DEPTH_MAX, QUERY_STRING_LEN_MAX};
 
 use syntax::{Flags, Operator, Words};
 

@@ -7,8 +7,8 @@ use latchkey_elastic::content::{Node, NodeValue, Token};
 use super::{Missing, SortField, SortSource};
 use crate::date::{Calendar, DateFormats};
 use crate::field::Field;
-use crate::limits::SORT_FIELDS_MAX;
 use crate::reading::{Reading, parsing, scalar_text, text_of};
+use crate::search_limits::SORT_FIELDS_MAX;
 
 /// The options of a criterion, as they were written.
 #[derive(Default)]

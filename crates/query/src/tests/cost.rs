@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use latchkey_budget::{Allowance, BudgetExceeded, Cancellation, CancellationReason, Payer, SharedMemory};
+use latchkey_budget::{Allowance, BudgetExceeded, Cancellation, CancellationReason, Principal, SharedMemory};
 
 use super::*;
 
@@ -78,7 +78,7 @@ fn a_search_ends_with_its_client() {
     let (cancellation, seen) = (Cancellation::default(), Cell::new(0));
     let memory = SharedMemory::new(usize::MAX, usize::MAX);
     let mut budget =
-        Budget::new(SEARCH_ALLOWANCE, cancellation.clone(), memory.holding(&Payer::new("ann", "native")));
+        Budget::new(SEARCH_ALLOWANCE, cancellation.clone(), memory.holding(&Principal::new("ann", "native")));
     let endless = std::iter::repeat_with(|| {
         seen.set(seen.get() + 1);
         if seen.get() == 3 {

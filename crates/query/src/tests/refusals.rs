@@ -1,5 +1,5 @@
 use super::*;
-use crate::limits::HITS_LEN_MAX;
+use crate::search_limits::HITS_LEN_MAX;
 
 const SHAPE: &str = "x_content_parse_exception: ";
 

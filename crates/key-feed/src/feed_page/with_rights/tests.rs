@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::feed_page::tests::{live_row, record};
 use crate::feed_page::{Epoch, WireRow};
-use crate::limits::{APPLICATION_PRIVILEGES_LEN_MAX, RIGHTS_LEN_MAX};
+use crate::format_limits::{APPLICATION_PRIVILEGES_LEN_MAX, RIGHTS_LEN_MAX};
 
 /// A page with an application, rights and rows, for a follower that has read up to 6.
 fn body() -> Value {

@@ -64,7 +64,7 @@ impl<'e, T: Serialize> Members<'e, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latchkey_budget::{Allowance, BudgetExceeded, Cancellation, Payer, SharedMemory};
+    use latchkey_budget::{Allowance, BudgetExceeded, Cancellation, Principal, SharedMemory};
 
     #[test]
     fn members_from_elsewhere_stand_where_they_belong() {
@@ -85,7 +85,7 @@ mod tests {
         let memory = SharedMemory::new(256 * 1024, 256 * 1024);
         let allowance = Allowance { steps: 1_000_000, bytes: 0 };
         let mut budget =
-            Budget::new(allowance, Cancellation::default(), memory.holding(&Payer::new("a", "r")));
+            Budget::new(allowance, Cancellation::default(), memory.holding(&Principal::new("a", "r")));
         let mut members = Members::begin(BTreeMap::new(), &mut budget).unwrap();
         let long = "x".repeat(10_000);
         let ended = (0..100).position(|number| members.push(&format!("{number:03}"), &long).is_err());

@@ -20,7 +20,7 @@ use latchkey_budget::{Budget, Holding};
 use serde::Serialize;
 
 use crate::api::error::ApiError;
-use crate::limits::work::{ANSWER_PIECE_LEN, ANSWER_READ_WAIT_MAX};
+use crate::limits::work_limits::{ANSWER_PIECE_LEN, ANSWER_READ_WAIT_MAX};
 use crate::telemetry;
 
 /// Length of the first piece: most answers have no other.
@@ -152,7 +152,7 @@ fn look(rest: &Weak<Mutex<Rest>>, len: u64) -> Option<u64> {
     }
     rest.pieces = VecDeque::new();
     rest.is_dropped = true;
-    telemetry::work::answer_dropped();
+    telemetry::work_metrics::answer_dropped();
     None
 }
 
@@ -212,14 +212,14 @@ mod tests {
     use axum::body::to_bytes;
 
     use super::*;
-    use latchkey_budget::{Allowance, Cancellation, Payer, SharedMemory};
+    use latchkey_budget::{Allowance, Cancellation, Principal, SharedMemory};
 
     const PIECES: usize = 5;
 
     fn written(memory: &SharedMemory) -> Result<WrittenAnswer, ApiError> {
         let allowance = Allowance { steps: 1_000_000, bytes: 0 };
         let mut budget =
-            Budget::new(allowance, Cancellation::default(), memory.holding(&Payer::new("a", "r")));
+            Budget::new(allowance, Cancellation::default(), memory.holding(&Principal::new("a", "r")));
         let mut text = AnswerText::new(&mut budget);
         text.push("[")?;
         text.push_json(&"x".repeat(PIECES * ANSWER_PIECE_LEN))?;

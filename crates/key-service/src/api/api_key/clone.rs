@@ -22,10 +22,10 @@ use crate::api::call::{Allowed, Incoming};
 use crate::api::edge_wait::{AskedWait, edges_reached};
 use crate::api::error::ApiError;
 use crate::audit::ChangeAction;
-use crate::model::footing::Footing;
+use crate::model::precondition::Precondition;
 use crate::model::stored_key::StoredKey;
 use crate::security::api_key;
-use crate::security::authentication::OwnerShutOut;
+use crate::security::authentication::OwnerInvalid;
 use crate::security::credential::encoded_api_key;
 use crate::settings::KeyPolicy;
 
@@ -71,9 +71,9 @@ pub(in crate::api) async fn clone(mut call: Incoming<RequestBody>) -> Result<Res
     let call = call.authorize(&ClusterRequest::CloneKey)?;
     let now = call.now();
     let source = source_of_clone(&call, &request.api_key, now).await?;
-    let owner = footing_of_owner(&call, &source).await?;
-    let footings = owner.into_iter().chain([Footing::Key(source.id.clone())]);
-    let actor = call.actor().standing_on(footings);
+    let owner = precondition_of_owner(&call, &source).await?;
+    let preconditions = owner.into_iter().chain([Precondition::Key(source.id.clone())]);
+    let actor = call.actor().depending_on(preconditions);
     let vouching = Vouching::by(call.authenticated.permission());
     let key = request.like(source, vouching, &call.settings.key_policy, now)?;
     let issued = issue_one(&call, key, ChangeAction::CloneApiKey, actor, now).await?;
@@ -119,9 +119,9 @@ impl CloneRequest {
 
 /// What the owner of the source stands on. Whoever is shut out keeps the keys that there are, and gets no new
 /// ones by another's hand.
-async fn footing_of_owner(call: &Allowed, source: &StoredKey) -> Result<Option<Footing>, ApiError> {
+async fn precondition_of_owner(call: &Allowed, source: &StoredKey) -> Result<Option<Precondition>, ApiError> {
     let owner = &source.owner;
-    call.authenticator.footing_of_owner(owner).await?.map_err(|OwnerShutOut| {
+    call.authenticator.precondition_of_owner(owner).await?.map_err(|OwnerInvalid| {
         let (id, username, realm) = (&source.id, &owner.username, &owner.realm);
         call.authenticated.forbid(
             &ClusterRequest::CloneKey,

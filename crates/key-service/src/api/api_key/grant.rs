@@ -3,7 +3,7 @@
 //!
 //! The key belongs to whom the credentials prove, or to the user whom that one runs as. What the caller may
 //! do matters only for who [vouches](latchkey_privileges::vouching) for what the request says of the key, and
-//! the caller is named in the trail only.
+//! the caller is named in the audit log only.
 
 use axum::response::Response;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
@@ -101,9 +101,9 @@ pub(in crate::api) async fn grant(mut call: Incoming<RequestBody>) -> Result<Res
     require_api_keys(call.settings())?;
     let grant = validate(grant, problems)?;
     let call = call.authorize(&ClusterRequest::GrantKey)?;
-    let (grantee, footings) = grantee(&call, grant, &ClusterRequest::GrantKey).await?;
+    let (grantee, preconditions) = grantee(&call, grant, &ClusterRequest::GrantKey).await?;
     let now = call.now();
-    let actor = call.actor().standing_on(footings);
+    let actor = call.actor().depending_on(preconditions);
     let vouching = Vouching::by(call.authenticated.permission());
     let maker = Maker::of(&call, &grantee).await?;
     let key = maker.new_key(key, vouching, &call.settings.key_policy, now)?;
@@ -123,9 +123,9 @@ pub(in crate::api) async fn bulk_grant(mut call: Incoming<RequestBody>) -> Resul
     require_api_keys(call.settings())?;
     let grant = validate(grant, problems)?;
     let call = call.authorize(&ClusterRequest::BulkGrantKeys)?;
-    let (grantee, footings) = grantee(&call, grant, &ClusterRequest::BulkGrantKeys).await?;
+    let (grantee, preconditions) = grantee(&call, grant, &ClusterRequest::BulkGrantKeys).await?;
     let now = call.now();
-    let actor = call.actor().standing_on(footings);
+    let actor = call.actor().depending_on(preconditions);
     let vouching = Vouching::by(call.authenticated.permission());
     let maker = Maker::of(&call, &grantee).await?;
     let policy = &call.settings.key_policy;

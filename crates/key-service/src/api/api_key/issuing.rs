@@ -15,7 +15,7 @@ use crate::api::edge_wait::EdgesAnswer;
 use crate::api::error::ApiError;
 use crate::audit::{Actor, ChangeAction};
 use crate::limits::KEY_ID_DRAWS_MAX;
-use crate::limits::work::LONG_TEXTS_LEN;
+use crate::limits::work_limits::LONG_TEXTS_LEN;
 use crate::model::realm_name::RealmName;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::randomness::Randomness;
@@ -81,7 +81,7 @@ impl Maker {
     pub(super) async fn of(call: &Allowed, subject: &Subject) -> Result<Self, ApiError> {
         match subject {
             Subject::User(user) => {
-                let limited_by = call.standing_of_user(user).await?.roles.descriptors;
+                let limited_by = call.authorization_of_user(user).await?.roles.descriptors;
                 Ok(Self { owner: KeyOwner::from(&**user), limited_by, is_key: false })
             }
             Subject::ApiKey(key) => {

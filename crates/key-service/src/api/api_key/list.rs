@@ -65,7 +65,7 @@ pub(in crate::api) async fn list(call: Incoming) -> Result<Response, ApiError> {
     let filter = request.filter(&call.authenticated, call.now());
     let (store, with_limited_by) = (call.store.clone(), request.with_limited_by);
     let write = move |budget: &mut Budget| {
-        // Not before its turn: what waits for one must not hold a connection to the store.
+        // Not before it has a permit: what waits for one must not hold a connection to the store.
         let mut keys = store.scan(filter, ScanOrder::Creation);
         let mut listing = Listing::begin(with_limited_by, budget)?;
         while let Some(key) = keys.blocking_next() {

@@ -70,7 +70,7 @@ impl<'e> Listing<'e> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::work::SEARCH_ALLOWANCE;
+    use crate::limits::work_limits::SEARCH_ALLOWANCE;
     use crate::store::tests::key;
 
     fn push_all(bounds: Bounds, keys: usize) -> Result<bool, ApiError> {

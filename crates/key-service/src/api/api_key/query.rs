@@ -65,7 +65,7 @@ pub(in crate::api) async fn query(mut call: Incoming<RequestBody>) -> Result<Res
     let search = request.into_search()?;
     let (store, filter) = (call.store.clone(), filter(&call.authenticated, reach));
     let look = move |budget: &mut Budget| {
-        // Not before its turn: what waits for one must not hold a connection to the store.
+        // Not before it has a permit: what waits for one must not hold a connection to the store.
         let mut keys = ScannedKeys { keys: store.scan(filter, ScanOrder::Insertion), failure: None };
         let result = search.run(&mut keys, typed_keys, budget);
         match keys.failure {

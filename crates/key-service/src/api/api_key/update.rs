@@ -185,7 +185,7 @@ async fn change(call: &Allowed, request: UpdateRequest) -> Result<Changed<Vec<Up
     if let Some(roles) = &request.role_descriptors {
         roles.refuse_mixed_restrictions()?;
     }
-    let limited_by = call.standing_of_user(user).await?.roles.descriptors;
+    let limited_by = call.authorization_of_user(user).await?.roles.descriptors;
     limited_by.refuse_restricted_owner()?;
     let mut problems = ValidationProblems::new();
     problems.extend(request.metadata.iter().flat_map(problems_of_metadata));

@@ -1,7 +1,7 @@
 //! Who is asking, and whether they may.
 //!
 //! This is the one place that answers a failed authentication and a lacking permission, and that writes both
-//! to the trail.
+//! to the audit log.
 
 mod refusal;
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::request::Parts;
 use axum::http::{Method, Uri};
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use latchkey_privileges::caller::{Caller, Runner};
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::permission::{EffectivePermission, denial, run_as_refusal};
@@ -28,8 +28,8 @@ use crate::model::source::Source;
 use crate::security::anonymous::ANONYMOUS_REALM;
 use crate::security::api_key::EndedKey;
 use crate::security::authentication::{Authentication, AuthenticationFailure, Schemes, Subject};
+use crate::security::authorization::{AuthorizationError, AuthorizationInfo};
 use crate::security::roles::UserRoles;
-use crate::security::standing::{NoStanding, Standing};
 use crate::service::Service;
 
 /// Whoever sent the request, and what they may do.
@@ -52,7 +52,7 @@ pub(super) struct Proven {
     origin: Origin,
 }
 
-/// A request of which nobody is proven to be the sender. The trail does not know of it yet.
+/// A request of which nobody is proven to be the sender. The audit log does not know of it yet.
 #[derive(Debug)]
 pub(super) struct Unproven {
     failure: AuthenticationFailure,
@@ -117,14 +117,14 @@ impl Authenticated {
         authentication: Authentication,
         origin: Origin,
         service: &Service,
-    ) -> Result<Self, NoStanding> {
-        let standings = &service.standings;
-        let teller = || teller(standings.lane(), actor(&authentication, &origin), origin.uri.path());
-        let Standing { mut caller, mut permission, roles } =
-            standings.of(authentication.subject(), teller).await?;
+    ) -> Result<Self, AuthorizationError> {
+        let authorization = &service.authorization;
+        let teller = || teller(authorization.lane(), actor(&authentication, &origin), origin.uri.path());
+        let AuthorizationInfo { mut caller, mut permission, roles } =
+            authorization.of(authentication.subject(), teller).await?;
         let mut refused_runner = None;
         if authentication.is_run_as() {
-            let runner = standings.of(authentication.authenticating(), teller).await?;
+            let runner = authorization.of(authentication.authenticating(), teller).await?;
             if !runner.permission.allows_run_as(&caller.username) {
                 permission = Arc::new(EffectivePermission::nothing());
                 refused_runner = Some(runner.caller);
@@ -140,7 +140,7 @@ impl Authenticated {
         }
         let authenticated = Self { authentication, caller, roles, permission, refused_runner, origin };
         if let Some(context) = &authenticated.origin.context {
-            context.note_payer(authenticated.payer());
+            context.note_principal(authenticated.principal());
         }
         Ok(authenticated)
     }
@@ -149,7 +149,7 @@ impl Authenticated {
     ///
     /// # Errors
     ///
-    /// 403 when not, or 401 for an anonymous caller who is asked who he is; the trail then knows of it.
+    /// 403 when not, or 401 for an anonymous caller who is asked who he is; the audit log then knows of it.
     pub(super) fn authorize(&self, request: &ClusterRequest<'_>) -> Result<(), ApiError> {
         if !self.may(request) {
             return Err(self.deny(request));
@@ -158,7 +158,7 @@ impl Authenticated {
         Ok(())
     }
 
-    /// The same for an answer that tells more to some: the trail hears nothing of it.
+    /// The same for an answer that tells more to some: the audit log hears nothing of it.
     pub(in crate::api) fn may(&self, request: &ClusterRequest<'_>) -> bool {
         self.refused_runner.is_none() && self.permission.allows(request, &self.caller)
     }
@@ -185,7 +185,7 @@ impl Authenticated {
         Ok(reach)
     }
 
-    /// 403 for this reason, which the trail then knows of.
+    /// 403 for this reason, which the audit log then knows of.
     pub(in crate::api) fn forbid(&self, request: &ClusterRequest<'_>, reason: String) -> ApiError {
         self.record_forbidden(request);
         ApiError::unauthorized(reason)
@@ -199,10 +199,10 @@ impl Authenticated {
     }
 
     /// On whose account the request costs what it costs: the user, also for his keys and for whom he acts as.
-    pub(in crate::api) fn payer(&self) -> Payer {
+    pub(in crate::api) fn principal(&self) -> Principal {
         match self.authentication.authenticating() {
-            Subject::ApiKey(key) => key.key().payer(),
-            Subject::User(user) => Payer::new(&user.username, &user.realm.name),
+            Subject::ApiKey(key) => key.key().principal(),
+            Subject::User(user) => Principal::new(&user.username, &user.realm.name),
         }
     }
 
@@ -258,14 +258,14 @@ impl Authenticated {
         Proven { authentication: self.authentication.clone(), origin: self.origin.clone() }
     }
 
-    /// The error for a credential inside the request that authenticates nobody, which the trail then knows
-    /// of. `action` is what the credential was given for.
+    /// The error for a credential inside the request that authenticates nobody, which the audit log then
+    /// knows of. `action` is what the credential was given for.
     pub(in crate::api) fn refuse_inner(&self, failure: AuthenticationFailure, action: &str) -> ApiError {
         record(&failure, &self.origin);
         unauthenticated(failure, Asked::Action(action), self.origin.schemes)
     }
 
-    /// For the trail.
+    /// For the audit log.
     pub(super) fn actor(&self) -> Actor {
         actor(&self.authentication, &self.origin)
     }
@@ -301,7 +301,7 @@ impl Proven {
     ///
     /// # Errors
     ///
-    /// As of a credential that never was one, which the trail then knows of.
+    /// As of a credential that never was one, which the audit log then knows of.
     pub(super) async fn require(&self, service: &Service) -> Result<(), ApiError> {
         match service.authenticator.renewed(&self.authentication, service.clock.now()).await {
             Ok(_) => Ok(()),
@@ -318,20 +318,20 @@ impl Proven {
         Ok(service.authenticator.key_ended_since(&self.authentication, service.clock.now()).await?)
     }
 
-    /// 403 for this reason, which the trail then knows of.
+    /// 403 for this reason, which the audit log then knows of.
     pub(super) fn forbid(&self, request: &ClusterRequest<'_>, reason: String) -> ApiError {
         self.origin.record_forbidden(request, &self.actor());
         ApiError::unauthorized(reason)
     }
 
-    /// For the trail.
+    /// For the audit log.
     pub(super) fn actor(&self) -> Actor {
         actor(&self.authentication, &self.origin)
     }
 }
 
 impl Unproven {
-    /// The answer, of which the trail then knows: 401 and how to do better, or what else the failure is.
+    /// The answer, of which the audit log then knows: 401 and how to do better, or what else the failure is.
     pub(super) fn refuse(self) -> ApiError {
         refused(self.failure, &self.origin)
     }
@@ -342,7 +342,7 @@ impl Unproven {
         matches!(&self.failure, AuthenticationFailure::RejectedKey(Expired(_) | Invalidated(_)))
     }
 
-    /// For the trail: who asks with this key.
+    /// For the audit log: who asks with this key.
     pub(super) fn actor(&self, key: &EndedKey) -> Actor {
         let (realm, key) = (RealmName::api_key().name, key.key());
         let username = key.username.clone();
@@ -352,7 +352,7 @@ impl Unproven {
             api_key: Some(key.id.clone()),
             run_as: None,
             source: self.origin.source,
-            footings: Vec::new(),
+            preconditions: Vec::new(),
         }
     }
 }
@@ -375,6 +375,6 @@ fn actor(authentication: &Authentication, origin: &Origin) -> Actor {
     };
     let run_as = authentication.is_run_as().then(|| authentication.username().to_owned());
     let username = authenticating.username().to_owned();
-    let footings = authentication.footings();
-    Actor { username, realm, api_key, run_as, source: origin.source, footings }
+    let preconditions = authentication.preconditions();
+    Actor { username, realm, api_key, run_as, source: origin.source, preconditions }
 }

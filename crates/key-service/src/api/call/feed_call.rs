@@ -16,7 +16,7 @@ use crate::feed::shared_page::SharedPage;
 use crate::feed::{Feed, FollowerRequest};
 use crate::model::edge_id::Holder;
 use crate::security::api_key::EndedKey;
-use crate::security::standing::Standing;
+use crate::security::authorization::AuthorizationInfo;
 use crate::settings::ServiceSettings;
 
 /// A call for the feed, by whom it is.
@@ -141,9 +141,9 @@ impl FormerCaller {
         request: &FollowerRequest,
     ) -> Result<Option<Arc<SharedPage>>, ApiError> {
         let key = self.key.key();
-        let standings = &self.service.0.standings;
-        let teller = || teller(standings.lane(), self.actor(), "/_latchkey/feed");
-        let Standing { caller, permission, .. } = standings.of_key(key, teller).await?;
+        let authorization = &self.service.0.authorization;
+        let teller = || teller(authorization.lane(), self.actor(), "/_latchkey/feed");
+        let AuthorizationInfo { caller, permission, .. } = authorization.of_key(key, teller).await?;
         if !permission.allows(&ClusterRequest::ReadKeyFeed, &caller) {
             return Ok(None);
         }

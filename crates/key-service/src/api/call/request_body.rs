@@ -6,7 +6,7 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
-use latchkey_budget::{Holding, Payer};
+use latchkey_budget::{Holding, Principal};
 use latchkey_elastic::{ErrorCause, ErrorType};
 use latchkey_key_feed::UnixMillis;
 
@@ -14,7 +14,7 @@ use crate::api::call::SharedService;
 use crate::api::call::authenticated::Proven;
 use crate::api::error::{ApiError, ErrorStatus};
 use crate::api::request_context::RequestContext;
-use crate::limits::work::{BODY_HELD_PER_BYTE, LONG_BODY_LEN};
+use crate::limits::work_limits::{BODY_HELD_PER_BYTE, LONG_BODY_LEN};
 use crate::limits::{REQUEST_BODY_LEN_MAX, REQUEST_BODY_WAIT_MAX};
 
 /// A body, whole; empty when there is none.
@@ -31,8 +31,8 @@ impl FromRequest<SharedService> for RequestBody {
         let sender = request.extensions().get::<Proven>().cloned();
         let context = request.extensions().get::<RequestContext>().cloned();
         // Only who asks pays; a route without authentication has short bodies.
-        let payer = context.as_ref().and_then(RequestContext::payer).cloned();
-        let held = service.0.workshop.bodies.holding(&payer.unwrap_or_else(|| Payer::new("", "")));
+        let principal = context.as_ref().and_then(RequestContext::principal).cloned();
+        let held = service.0.workshop.bodies.holding(&principal.unwrap_or_else(|| Principal::new("", "")));
         let (bytes, held) = read(request.into_body(), held, REQUEST_BODY_WAIT_MAX).await?;
         if let Some(context) = context {
             context.hold_body(held);
@@ -83,7 +83,7 @@ mod tests {
     use latchkey_budget::SharedMemory;
 
     async fn read_body(len: usize, memory: &SharedMemory) -> Result<Holding, ApiError> {
-        let held = memory.holding(&Payer::new("ann", "native"));
+        let held = memory.holding(&Principal::new("ann", "native"));
         read(Body::from(vec![b'x'; len]), held, Duration::from_secs(60)).await.map(|(_, held)| held)
     }
 

@@ -8,8 +8,8 @@ use crate::api::call::authenticated::Authenticated;
 use crate::api::error::ApiError;
 use crate::audit::{self, Actor, CostEvent};
 use crate::lane::{Cost, Lane};
-use crate::limits::work::COSTLY_SHARE;
-use crate::security::standing::NoStanding;
+use crate::limits::work_limits::COSTLY_SHARE;
+use crate::security::authorization::AuthorizationError;
 use crate::service::Service;
 use crate::telemetry;
 
@@ -29,14 +29,14 @@ where
     F: FnOnce(&mut Budget) -> Result<T, ApiError> + Send + 'static,
 {
     let tell = teller(lane, authenticated.actor(), authenticated.path());
-    lane.run(&authenticated.payer(), &service.workshop.memory, work, tell).await
+    lane.run(&authenticated.principal(), &service.workshop.memory, work, tell).await
 }
 
 /// Tells the operator of what work in a lane has cost somebody, when it is much.
 pub(super) fn teller(lane: &Lane, actor: Actor, path: &str) -> impl FnOnce(&Cost) + Send + 'static + use<> {
     let (name, allowance, path) = (lane.name(), lane.allowance(), path.to_owned());
     move |cost: &Cost| {
-        telemetry::work::work_ended(name, cost);
+        telemetry::work_metrics::work_ended(name, cost);
         let event = CostEvent { actor: &actor, path: &path, lane: name, cost };
         if cost.exceeded.is_some_and(|exceeded| exceeded != BudgetExceeded::Gone) {
             audit::record_work_limit(&event);
@@ -48,11 +48,11 @@ pub(super) fn teller(lane: &Lane, actor: Actor, path: &str) -> impl FnOnce(&Cost
     }
 }
 
-impl From<NoStanding> for ApiError {
-    fn from(error: NoStanding) -> Self {
+impl From<AuthorizationError> for ApiError {
+    fn from(error: AuthorizationError) -> Self {
         match error {
-            NoStanding::Store(error) => error.into(),
-            NoStanding::BudgetExceeded(exceeded) => exceeded.into(),
+            AuthorizationError::Store(error) => error.into(),
+            AuthorizationError::BudgetExceeded(exceeded) => exceeded.into(),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Serialize for ApiError {
                 }
             }
             ErrorBody::OAuth { code, description } => {
-                body.serialize_entry("error", code.as_str())?;
+                body.serialize_entry("error", <&'static str>::from(code))?;
                 body.serialize_entry("error_description", description)?;
             }
         }

@@ -52,8 +52,8 @@ async fn a_request_is_one_line_of_the_log_and_says_no_path() {
     }
 }
 
-// Otherwise the trail would know of changes that were made and of changes that were refused, and not of the
-// third kind.
+// Otherwise the audit log would know of changes that were made and of changes that were refused, and not of
+// the third kind.
 #[tokio::test]
 async fn what_was_allowed_and_failed_is_a_line_of_the_trail() {
     let lines = lines(true, StatusCode::SERVICE_UNAVAILABLE).await;

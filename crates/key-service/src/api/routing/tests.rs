@@ -16,7 +16,7 @@ fn app(settings: MediaTypeSettings) -> Router {
     let routes = Router::new()
         .route("/bare", get(async move |_: NoBody| answer().await).post(answer))
         .nest("/_security", inner);
-    with_manners(routes, settings)
+    with_negotiation(routes, settings)
 }
 
 async fn send(request: Request) -> (StatusCode, HeaderMap, Value) {

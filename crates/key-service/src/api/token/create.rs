@@ -16,7 +16,7 @@ use crate::api::error::{ApiError, OAuthError};
 use crate::api::token::grant::{Grant, PARSER};
 use crate::api::token::{remove_dead_tokens, require_tokens};
 use crate::audit::Actor;
-use crate::limits::authentication::TOKEN_EXCHANGES_MAX;
+use crate::limits::authentication_limits::TOKEN_EXCHANGES_MAX;
 use crate::model::password_stamp::PasswordStamp;
 use crate::model::realm_name::RealmName;
 use crate::model::stored_key::KeyOwner;
@@ -101,7 +101,7 @@ async fn tokens_for(call: &Allowed, grant: Grant) -> Result<Issue, ApiError> {
             let proven = call.authenticator.password(credential, call.authenticated.source(), now).await;
             let user = proven.map_err(|failure| refuse_grant(call, failure))?;
             let basis = Basis::proven(&user, call);
-            let actor = call.actor().standing_on(user.footings());
+            let actor = call.actor().depending_on(user.preconditions());
             issue_tokens(call, user.subject(), basis, true, actor).await
         }
         // Whoever can prove who he is any time needs nothing to refresh.
@@ -163,8 +163,8 @@ async fn issue_tokens(
     }
     // Whoever was shut out between the proof and now had no token that could be ended. Nobody holds this one
     // yet.
-    let standing = call.authenticator.standing_of(&issued.access.digest(), now).await;
-    standing.map_err(|failure| refuse_grant(call, failure))?;
+    let valid = call.authenticator.subject_of_access_token(&issued.access.digest(), now).await;
+    valid.map_err(|failure| refuse_grant(call, failure))?;
     Ok(Issue { issued, subject: subject.clone(), lasts })
 }
 
@@ -219,7 +219,7 @@ fn new_token(call: &Allowed, issued: &IssuedTokens, basis: Basis, now: UnixMilli
 async fn subject_of(call: &Allowed, token: &StoredToken) -> Result<Subject, ApiError> {
     call.authenticator.subject_of(token, call.now()).await.map_err(|failure| {
         let has_ended = matches!(failure, AuthenticationFailure::RejectedToken(_));
-        // The trail hears of it either way.
+        // The audit log hears of it either way.
         let refused = call.authenticated.refuse_inner(failure, ClusterRequest::RefreshToken.action());
         if has_ended { RefreshRefusal::Invalidated.into() } else { refused }
     })

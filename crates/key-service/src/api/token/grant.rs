@@ -1,7 +1,5 @@
 //! What a request for tokens says, and what is wrong with it.
 
-use std::fmt;
-
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::{ErrorCause, ValidationProblems};
 
@@ -10,7 +8,8 @@ use crate::model::password::Password;
 use crate::security::credential::BasicCredential;
 
 /// The body, field by field.
-#[derive(Default)]
+#[derive(Default, derive_more::Debug)]
+#[debug("GrantBody")]
 pub(super) struct GrantBody {
     grant_type: Option<String>,
     username: Option<String>,
@@ -112,11 +111,4 @@ fn refused(problems: ValidationProblems) -> ApiError {
     };
     let reason = problems.into_result().err().map(|cause: ErrorCause| cause.reason().to_owned());
     ApiError::oauth(code, reason.unwrap_or_default())
-}
-
-/// Says nothing of what it holds.
-impl fmt::Debug for GrantBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GrantBody")
-    }
 }

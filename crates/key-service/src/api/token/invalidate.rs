@@ -1,7 +1,5 @@
 //! `DELETE /_security/oauth2/token`.
 
-use std::fmt;
-
 use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine as _;
@@ -21,7 +19,8 @@ use crate::model::token::{Access, Refresh, Token};
 use crate::store::tokens::{TokenInvalidation, TokenSelection};
 
 /// What is asked. Of the tokens an empty text counts as absent, of the others a blank one.
-#[derive(Default)]
+#[derive(Default, derive_more::Debug)]
+#[debug("InvalidateRequest")]
 struct InvalidateRequest {
     token: Option<String>,
     refresh_token: Option<String>,
@@ -139,12 +138,5 @@ impl InvalidateRequest {
             }
             (None, None) => Some(TokenSelection::Of { username: self.username, realm: self.realm }),
         }
-    }
-}
-
-/// Says nothing of what it holds.
-impl fmt::Debug for InvalidateRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("InvalidateRequest")
     }
 }

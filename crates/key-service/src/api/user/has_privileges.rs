@@ -9,7 +9,7 @@ use latchkey_elastic::content::Node;
 use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_privileges::application_privilege::RegisteredPrivileges;
 use latchkey_privileges::cluster_request::ClusterRequest;
-use latchkey_privileges::permission::{PrivilegesAnswer, PrivilegesQuestion};
+use latchkey_privileges::permission::{HasPrivilegesRequest, HasPrivilegesResponse};
 use latchkey_privileges::role_descriptor::{Stars, problem_of_application_name};
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ use crate::store::directory::PrivilegeFilter;
 struct CheckAnswer<'a> {
     username: &'a str,
     #[serde(flatten)]
-    answer: PrivilegesAnswer,
+    answer: HasPrivilegesResponse,
 }
 
 pub(in crate::api) async fn check_own(call: Incoming<RequestBody>) -> Result<Response, ApiError> {
@@ -42,7 +42,7 @@ async fn check_of(mut call: Incoming<RequestBody>, username: String) -> Result<R
     let whose = username.clone();
     let read = move |body: Option<&Node>| {
         let missing = || ErrorCause::parse("request body or source parameter is required");
-        PrivilegesQuestion::parse(body.ok_or_else(missing)?, &whose)
+        HasPrivilegesRequest::parse(body.ok_or_else(missing)?, &whose)
     };
     let question = call.read_body(read).await?;
     let call = call.parsed()?;
@@ -65,7 +65,7 @@ async fn check_of(mut call: Incoming<RequestBody>, username: String) -> Result<R
     Ok(answer.with_status(StatusCode::OK))
 }
 
-fn validate(question: &PrivilegesQuestion) -> Result<(), ErrorCause> {
+fn validate(question: &HasPrivilegesRequest) -> Result<(), ErrorCause> {
     let mut problems = ValidationProblems::new();
     problems.add_if(
         question.cluster.is_empty() && question.index.is_empty() && question.application.is_empty(),
@@ -81,7 +81,7 @@ fn validate(question: &PrivilegesQuestion) -> Result<(), ErrorCause> {
 /// What the applications in question have registered.
 fn registered(
     store: &KeyStore,
-    question: &PrivilegesQuestion,
+    question: &HasPrivilegesRequest,
     budget: &mut Budget,
 ) -> Result<RegisteredPrivileges, ApiError> {
     if question.application.is_empty() {

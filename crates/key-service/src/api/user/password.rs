@@ -45,7 +45,7 @@ async fn change_of(mut call: Incoming<RequestBody>, username: String) -> Result<
     if kind == UserKind::Native && call.store.native_user(&username).await?.is_none() {
         return Err(not_a_native_user(&call, &username).into());
     }
-    let hash = hashed(&call, password, &call.authenticated.payer()).await?;
+    let hash = hashed(&call, password, &call.authenticated.principal()).await?;
     let (actor, now) = (call.actor(), call.now());
     if call.store.change_password(account(&call, username.clone(), kind), hash, actor, now).await? {
         return answer::ok(&Map::new());

@@ -18,7 +18,7 @@ use crate::api::answer::text::AnswerText;
 use crate::api::call::Incoming;
 use crate::api::error::ApiError;
 use crate::security::authentication::Subject;
-use crate::security::standing::WholeKey;
+use crate::security::authorization::WholeKey;
 
 const HAS_OWN_DESCRIPTORS: &str = "Cannot retrieve privileges for API keys with assigned role descriptors. Please use the Get API key information API https://ela.st/es-api-get-api-key";
 

@@ -56,7 +56,7 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
     let roles = body.roles.unwrap_or_default();
     refuse_names(&call, &username, &roles)?;
     let password = match body.password {
-        Some(password) => Some(hashed(&call, password, &call.authenticated.payer()).await?),
+        Some(password) => Some(hashed(&call, password, &call.authenticated.principal()).await?),
         None => None,
     };
     let profile = UserProfile {

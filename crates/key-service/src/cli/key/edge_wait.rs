@@ -8,7 +8,7 @@ use latchkey_key_feed::UnixMillis;
 use serde_json::Value;
 
 use crate::cli::CommandFailed;
-use crate::cli::report::{harmless, time_of_day};
+use crate::cli::report::{harmless, items, number, text, time_of_day};
 use crate::cli::service_client::with_query;
 
 #[derive(Clone, Debug, Default, Args)]
@@ -80,7 +80,7 @@ impl EdgesReached {
     pub(in crate::cli) fn of(answer: &Value) -> Option<Self> {
         let edges = answer.get("edges")?;
         let number = |field: &str| edges.get(field).and_then(Value::as_u64);
-        let missing = edges.get("may_admit").and_then(Value::as_array).into_iter().flatten();
+        let missing = items(edges, "may_admit").iter();
         Some(Self {
             total: number("total").unwrap_or_default(),
             applied: number("applied").unwrap_or_default(),
@@ -155,16 +155,12 @@ impl EdgesReached {
 
 impl Missing {
     fn of(edge: &Value) -> Self {
-        let text = |field: &str| {
-            let text = edge.get(field).and_then(Value::as_str).unwrap_or_default();
-            harmless(text).replace('\n', " ")
-        };
-        let number = |field: &str| edge.get(field).and_then(Value::as_u64).unwrap_or_default();
+        let text = |field| harmless(&text(edge, field)).replace('\n', " ");
         Self {
             name: text("name"),
             instance: text("instance"),
-            last_seen: number("last_seen"),
-            until: number("until"),
+            last_seen: number(edge, "last_seen"),
+            until: number(edge, "until"),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::CommandFailed;
 use crate::cli::key::KEYS;
 use crate::cli::key::invalidate::KeyChoice;
-use crate::cli::report::{Table, harmless};
+use crate::cli::report::{Table, harmless, items, text};
 use crate::cli::service_client::{ServiceClient, with_query};
 
 /// The privilege by which an edge reads the feed, and the only one that its key needs.
@@ -62,9 +62,8 @@ impl Hits {
     }
 
     fn read(answer: &Value) -> Self {
-        let keys = answer.get("api_keys").and_then(Value::as_array);
-        let alive =
-            keys.into_iter().flatten().filter(|key| key.get("invalidated") != Some(&Value::Bool(true)));
+        let keys = items(answer, "api_keys").iter();
+        let alive = keys.filter(|key| key.get("invalidated") != Some(&Value::Bool(true)));
         Self(alive.map(Hit::read).collect())
     }
 
@@ -124,12 +123,11 @@ pub(super) fn names<'a>(hits: impl IntoIterator<Item = &'a Hit>) -> String {
 
 impl Hit {
     fn read(key: &Value) -> Self {
-        let text = |field: &str| key.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         Self {
-            id: text("id"),
-            name: text("name"),
-            owner: text("username"),
-            realm: text("realm"),
+            id: text(key, "id"),
+            name: text(key, "name"),
+            owner: text(key, "username"),
+            realm: text(key, "realm"),
             is_of_edge: may_only_read_the_feed(key),
         }
     }
@@ -145,7 +143,7 @@ impl Hit {
 fn may_only_read_the_feed(key: &Value) -> bool {
     let empty = Map::new();
     let own = key.get("role_descriptors").and_then(Value::as_object).unwrap_or(&empty);
-    let limits = key.get("limited_by").and_then(Value::as_array).into_iter().flatten();
+    let limits = items(key, "limited_by").iter();
     let limits: Vec<&Value> = limits.filter_map(Value::as_object).flat_map(Map::values).collect();
     let own: Vec<&Value> = own.values().collect();
     let own_may = Rights::of(&own);

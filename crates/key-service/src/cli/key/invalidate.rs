@@ -18,7 +18,7 @@ use crate::cli::confirmation::confirmed;
 use crate::cli::key::KEYS;
 use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::hits::{Hits, names};
-use crate::cli::report::{Report, counted, harmless};
+use crate::cli::report::{Report, counted, harmless, items};
 use crate::cli::service_client::ServiceClient;
 use crate::clock::{Clock as _, SystemClock};
 
@@ -264,8 +264,8 @@ impl Ended {
         body: &Value,
     ) -> Result<(), CommandFailed> {
         let answer = service.ask(Method::DELETE, &wait.ask_in(KEYS), Some(body))?;
-        let ids = answer.json.get("invalidated_api_keys").and_then(Value::as_array);
-        self.ids.extend(ids.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+        let ids = items(&answer.json, "invalidated_api_keys").iter();
+        self.ids.extend(ids.filter_map(Value::as_str).map(str::to_owned));
         if let Value::Object(fields) = answer.json {
             self.json.extend(fields);
         }

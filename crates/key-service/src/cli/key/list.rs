@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::CommandFailed;
 use crate::cli::key::KEYS;
-use crate::cli::report::{Fields, Report, Table, date};
+use crate::cli::report::{Fields, Report, Table, date, items, text};
 use crate::cli::service_client::{ServiceClient, with_query};
 
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ pub(super) fn list(
     );
     let answer = service.ask(Method::GET, &path, None)?;
     let mut table = Table::new(&["ID", "NAME", "OWNER", "REALM", "CREATED", "EXPIRES", "STATUS"]);
-    for key in keys(&answer.json) {
+    for key in items(&answer.json, "api_keys") {
         table.row([
             text(key, "id"),
             text(key, "name"),
@@ -88,7 +88,7 @@ pub(super) fn show(
         ],
     );
     let answer = service.ask(Method::GET, &path, None)?;
-    let [key] = keys(&answer.json) else {
+    let [key] = items(&answer.json, "api_keys") else {
         return Err(CommandFailed::new(format!("there is no key {}", arguments.id)));
     };
     let mut fields = Fields::default();
@@ -110,10 +110,6 @@ pub(super) fn show(
     Ok(Report { text, json: answer.text })
 }
 
-fn keys(answer: &Value) -> &[Value] {
-    answer.get("api_keys").and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
 /// What has become of a key.
 fn standing(key: &Value, now: UnixMillis) -> &'static str {
     let is_invalidated = key.get("invalidated") == Some(&Value::Bool(true));
@@ -123,10 +119,6 @@ fn standing(key: &Value, now: UnixMillis) -> &'static str {
         (false, Some(expiration)) if expiration <= now.0 => "expired",
         (false, _) => "active",
     }
-}
-
-fn text(key: &Value, field: &str) -> String {
-    key.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn moment(key: &Value, field: &str) -> String {

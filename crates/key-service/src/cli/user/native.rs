@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::CommandFailed;
 use crate::cli::key::edge_wait::{Before, EdgesReached};
-use crate::cli::report::{Report, counted};
+use crate::cli::report::{Report, counted, items};
 use crate::cli::secret_input::new_password;
 use crate::cli::service_client::{Answer, ServiceClient, path, with_query};
 use crate::cli::user::{CreateArguments, ShutOutArguments, UserCommand, done, listed, shown};
@@ -78,7 +78,7 @@ fn shut_out(
         return Err(CommandFailed::new(format!("there is no user {}", user.name)));
     }
     let mut report = done(what, &user.name, answer.text);
-    let ended = answer.json.get("invalidated_api_keys").and_then(Value::as_array).map_or(0, Vec::len);
+    let ended = items(&answer.json, "invalidated_api_keys").len();
     if ended > 0 {
         report.text.push_str(&format!("Invalidated {} of this user.\n", counted(ended)));
     }

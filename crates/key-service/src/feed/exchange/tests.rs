@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use latchkey_budget::Payer;
+use latchkey_budget::Principal;
 use latchkey_key_feed::{Cursor, EdgeName, Epoch, UnixMillis};
 use tokio::sync::watch;
 
@@ -8,11 +8,11 @@ use super::*;
 use crate::audit::Actor;
 use crate::clock::SystemClock;
 use crate::feed::Feed;
-use crate::feed::edges::{EdgeSighting, Forgetting, Waiting};
+use crate::feed::edge_ledger::{EdgeRequest, Forgetting, Waiting};
 use crate::feed::tests::RULES;
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::store::KeyStore;
-use crate::store::edges::{EdgeRow, EdgeTime, GoneEdge};
+use crate::store::edge_store::{EdgeRow, EdgeTime, GoneEdge};
 use crate::store::tests::ScratchStore;
 
 /// Long enough that a test which waits for it has failed.
@@ -24,16 +24,16 @@ fn exchanging(store: KeyStore) -> (Feed, watch::Sender<bool>) {
     (Feed::new(store, stopping, RULES, 10, Arc::new(SystemClock)), stop)
 }
 
-fn at(name: &str, acknowledged: u64) -> EdgeSighting {
+fn at(name: &str, acknowledged: u64) -> EdgeRequest {
     let holder = Holder { key: None, username: name.into(), realm: "file".into() };
     let instance = InstanceId::of_holder(&holder);
     let id = EdgeId { name: EdgeName::try_from(name.to_owned()).unwrap(), instance };
-    EdgeSighting { id, holder, refuse_after_ms: 600_000, acknowledged: Cursor(acknowledged) }
+    EdgeRequest { id, holder, refuse_after_ms: 600_000, acknowledged: Cursor(acknowledged) }
 }
 
 impl Feed {
-    async fn admit(&self, sighting: EdgeSighting) {
-        self.edges.admit(&sighting, Duration::ZERO).await.unwrap();
+    async fn admit(&self, request: EdgeRequest) {
+        self.edges.admit(&request, Duration::ZERO).await.unwrap();
     }
 }
 
@@ -54,7 +54,7 @@ async fn what_one_replica_hears_counts_at_the_others() {
     for feed in [&one, &other] {
         known(feed, 2).await;
     }
-    let wait = one.edge_wait(FOR_EVER, Waiting::ForAll, &payer()).until_applied(Some(Cursor(5)));
+    let wait = one.edge_wait(FOR_EVER, Waiting::ForAll, &principal()).until_applied(Some(Cursor(5)));
     let (reached, ()) = tokio::join!(wait, async {
         other.admit(at("b", 5)).await;
         one.admit(at("a", 7)).await;
@@ -70,7 +70,7 @@ async fn an_edge_that_another_replica_has_answered_is_never_missed() {
     let (other, _stop_other) = exchanging(scratch.another_replica().await);
     for number in 1..=20 {
         other.admit(at(&format!("e{number}"), 1)).await;
-        let wait = one.edge_wait(Duration::ZERO, Waiting::ForAll, &payer());
+        let wait = one.edge_wait(Duration::ZERO, Waiting::ForAll, &principal());
         let reached = wait.until_applied(Some(Cursor(5))).await.unwrap();
         assert_eq!((reached.total, reached.missing.len()), (number, number));
     }
@@ -85,7 +85,7 @@ async fn a_goodbye_to_one_replica_is_heard_by_the_others() {
     known(&other, 1).await;
     let edge = at("a", 1);
     assert!(one.edges.leave(&edge.id, &edge.holder).await.unwrap());
-    let wait = other.edge_wait(FOR_EVER, Waiting::ForAll, &payer());
+    let wait = other.edge_wait(FOR_EVER, Waiting::ForAll, &principal());
     let reached = wait.until_applied(Some(Cursor(5))).await.unwrap();
     assert_eq!((reached.total, reached.is_complete()), (0, true));
 }
@@ -116,7 +116,7 @@ async fn a_replica_that_starts_knows_what_the_others_have_heard() {
     one.admit(at("a", 4)).await;
     let (late, _stop_late) = exchanging(scratch.another_replica().await);
     assert_eq!(late.edges().counts(Cursor(1)).live, 1, "from the beginning");
-    let wait = late.edge_wait(FOR_EVER, Waiting::ForAll, &payer()).until_applied(Some(Cursor(4)));
+    let wait = late.edge_wait(FOR_EVER, Waiting::ForAll, &principal()).until_applied(Some(Cursor(4)));
     assert_eq!(wait.await.unwrap().missing, Vec::new());
 }
 
@@ -125,7 +125,7 @@ async fn what_is_written_only_rises_and_edges_that_are_gone_are_dropped() {
     for scratch in [ScratchStore::new().await, ScratchStore::in_postgres().await] {
         let store = &scratch.store;
         let edge = |acknowledged, seen, until, epoch: &str| {
-            let EdgeSighting { id, holder, refuse_after_ms, .. } = at("a \"quoted\" name", 0);
+            let EdgeRequest { id, holder, refuse_after_ms, .. } = at("a \"quoted\" name", 0);
             let (acknowledged, seen) = (Cursor(acknowledged), UnixMillis(seen));
             let (epoch, may_admit_until) = (epoch.to_owned(), UnixMillis(until));
             EdgeRow {
@@ -146,7 +146,7 @@ async fn what_is_written_only_rises_and_edges_that_are_gone_are_dropped() {
         store.keep_edges(&[edge(5, 30, 90, "e")]).await.unwrap();
         assert_eq!(rows().await, [edge(7, 30, 100, "e")]);
         store.keep_edges(&[edge(2, 10, 90, "restored")]).await.unwrap();
-        assert_eq!(rows().await, [edge(2, 30, 100, "restored")], "promises about another feed");
+        assert_eq!(rows().await, [edge(2, 30, 100, "restored")], "acknowledgements of another feed");
         store.drop_edges(UnixMillis(1_000), UnixMillis(100)).await.unwrap();
         assert_eq!(rows().await.len(), 1);
         store.drop_edges(UnixMillis(0), UnixMillis(101)).await.unwrap();
@@ -157,10 +157,10 @@ async fn what_is_written_only_rises_and_edges_that_are_gone_are_dropped() {
             may_admit_until: UnixMillis(until),
         };
         store.keep_edges(&[edge(7, 20, 100, "e")]).await.unwrap();
-        store.let_edges_go(&[gone(19, 100)]).await.unwrap();
-        store.let_edges_go(&[gone(20, 99)]).await.unwrap();
+        store.mark_edges_gone(&[gone(19, 100)]).await.unwrap();
+        store.mark_edges_gone(&[gone(20, 99)]).await.unwrap();
         assert_eq!(rows().await, [edge(7, 20, 100, "e")], "another replica knows more of it");
-        store.let_edges_go(&[gone(20, 100)]).await.unwrap();
+        store.mark_edges_gone(&[gone(20, 100)]).await.unwrap();
         assert_eq!(rows().await, [EdgeRow { has_left: true, ..edge(7, 21, 100, "e") }]);
         store.drop_edges(UnixMillis(22), UnixMillis(0)).await.unwrap();
         store.keep_edges(&[EdgeRow { has_left: true, ..edge(7, 20, 100, "e") }]).await.unwrap();
@@ -173,7 +173,7 @@ async fn what_is_written_only_rises_and_edges_that_are_gone_are_dropped() {
 async fn the_longest_time_is_kept_whatever_the_clocks_said_and_is_made_shorter_unless_others_know_more() {
     for scratch in [ScratchStore::new().await, ScratchStore::in_postgres().await] {
         let store = &scratch.store;
-        let EdgeSighting { id, holder, refuse_after_ms, .. } = at("a", 0);
+        let EdgeRequest { id, holder, refuse_after_ms, .. } = at("a", 0);
         let row = |seen, noted, until| EdgeRow {
             id: id.clone(),
             holder: holder.clone(),
@@ -236,6 +236,6 @@ async fn what_was_not_known_of_edges_is_forgotten_once_it_is_over() {
     }
 }
 
-fn payer() -> Payer {
-    Payer::new("elastic", "reserved")
+fn principal() -> Principal {
+    Principal::new("elastic", "reserved")
 }

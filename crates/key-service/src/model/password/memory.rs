@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use argon2::Block;
 
 use super::HashingFailed;
-use crate::limits::authentication::{HASHING_BLOCKS_KEPT, HASHING_BLOCKS_UNKEPT_MIN};
+use crate::limits::authentication_limits::{HASHING_BLOCKS_KEPT, HASHING_BLOCKS_UNKEPT_MIN};
 
 /// The memory of all hashings of a service. It is made when first needed.
 #[derive(Default)]

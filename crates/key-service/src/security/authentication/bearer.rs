@@ -60,7 +60,7 @@ impl Authenticator {
     ) -> Result<Authentication, AuthenticationFailure> {
         let token = Token::<Access>::parse(credential.token.expose()).ok_or(TokenRejection::Unknown)?;
         let digest = token.digest();
-        let subject = self.standing_of(&digest, now).await?;
+        let subject = self.subject_of_access_token(&digest, now).await?;
         Ok(Authentication::of(subject, Means::Token(digest)))
     }
 
@@ -69,7 +69,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// As of [`Self::living_token`] and [`Self::subject_of`].
-    pub(crate) async fn standing_of(
+    pub(crate) async fn subject_of_access_token(
         &self,
         digest: &TokenDigest<Access>,
         now: UnixMillis,

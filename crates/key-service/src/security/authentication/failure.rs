@@ -10,15 +10,18 @@ use crate::security::password::Saturated;
 use crate::store::StoreError;
 
 /// Why authentication failed.
-#[derive(Debug)]
+#[derive(Debug, derive_more::From)]
 pub enum AuthenticationFailure {
     /// There is a credential that cannot be read.
+    #[from]
     Malformed(MalformedCredential),
     /// There is no credential.
     Missing,
     /// The JSON Web Token is not valid.
+    #[from]
     RejectedJwt(JwtRejection),
     /// The API key cannot be used.
+    #[from]
     RejectedKey(KeyRejection),
     /// The username and the password do not belong together, or the user is not enabled.
     RejectedUser {
@@ -37,10 +40,12 @@ pub enum AuthenticationFailure {
         retry_after: Duration,
     },
     /// The access token cannot be used.
+    #[from]
     RejectedToken(TokenRejection),
     /// A proof of the client came with an access token that takes none.
     ClientProofUnsupported,
     /// The store did not answer, so an API key or a token could not be checked.
+    #[from]
     Store(StoreError),
 }
 
@@ -60,17 +65,17 @@ pub enum UserRejection {
 impl AuthenticationFailure {
     /// The kind of the failure, from a fixed set, for metrics and the audit log.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "credential_malformed",
             Self::Missing => "credential_missing",
-            Self::RejectedJwt(rejection) => rejection.kind(),
-            Self::RejectedKey(rejection) => rejection.kind(),
+            Self::RejectedJwt(rejection) => rejection.into(),
+            Self::RejectedKey(rejection) => rejection.into(),
             Self::RejectedUser { cause: UserRejection::Disabled, .. } => "user_disabled",
             Self::RejectedUser { cause: UserRejection::RunAsMalformed, .. } => "run_as_malformed",
             Self::RejectedUser { cause: UserRejection::Unknown, .. } => "user_unknown",
             Self::RejectedUser { cause: UserRejection::WrongPassword, .. } => "password_wrong",
-            Self::RejectedToken(rejection) => rejection.kind(),
+            Self::RejectedToken(rejection) => rejection.into(),
             Self::ClientProofUnsupported => "client_proof_unsupported",
             Self::Saturated => "saturated",
             Self::Store(_) => "store",
@@ -97,38 +102,8 @@ impl AuthenticationFailure {
     }
 }
 
-impl From<MalformedCredential> for AuthenticationFailure {
-    fn from(malformed: MalformedCredential) -> Self {
-        Self::Malformed(malformed)
-    }
-}
-
-impl From<KeyRejection> for AuthenticationFailure {
-    fn from(rejection: KeyRejection) -> Self {
-        Self::RejectedKey(rejection)
-    }
-}
-
-impl From<JwtRejection> for AuthenticationFailure {
-    fn from(rejection: JwtRejection) -> Self {
-        Self::RejectedJwt(rejection)
-    }
-}
-
-impl From<TokenRejection> for AuthenticationFailure {
-    fn from(rejection: TokenRejection) -> Self {
-        Self::RejectedToken(rejection)
-    }
-}
-
 impl From<Saturated> for AuthenticationFailure {
     fn from(Saturated: Saturated) -> Self {
         Self::Saturated
-    }
-}
-
-impl From<StoreError> for AuthenticationFailure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
     }
 }

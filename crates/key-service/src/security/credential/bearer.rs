@@ -1,7 +1,5 @@
 //! `Bearer` credentials (RFC 6750, section 2.1), and the proof of the client that sends one.
 
-use std::fmt;
-
 use http::HeaderMap;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -16,11 +14,14 @@ pub struct BearerCredential {
 }
 
 /// The text of a token, as sent. Its memory is wiped when it is dropped.
+#[derive(derive_more::Debug)]
+#[debug("BearerText")]
 pub struct BearerText(Zeroizing<String>);
 
 /// The secret by which a client proves that it may present tokens of others. Its memory is wiped when it is
 /// dropped.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("ClientSecret")]
 pub struct ClientSecret(Zeroizing<String>);
 
 /// The header that carries it (Elasticsearch, `JwtRealm`).
@@ -61,18 +62,6 @@ impl ClientSecret {
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
-    }
-}
-
-impl fmt::Debug for BearerText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BearerText")
-    }
-}
-
-impl fmt::Debug for ClientSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientSecret")
     }
 }
 

@@ -7,7 +7,7 @@ use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
 
 use crate::limits::USERNAME_CHARS_MAX;
-use crate::limits::authentication::JWT_GROUPS_MAX;
+use crate::limits::authentication_limits::JWT_GROUPS_MAX;
 use crate::model::stored_key::KeyOwner;
 use crate::security::jwt::{JwtRejection, TokenType, VouchedUser};
 use crate::security::realm::User;

@@ -1,7 +1,5 @@
 //! The keys of an issuer (RFC 7517), and whether one of them made a signature.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
@@ -9,14 +7,15 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::limits::authentication::{JWK_RSA_LEN_MAX, JWK_RSA_LEN_MIN, JWKS_KEYS_MAX};
+use crate::limits::authentication_limits::{JWK_RSA_LEN_MAX, JWK_RSA_LEN_MIN, JWKS_KEYS_MAX};
 
 /// Keys that verify signatures.
 #[derive(Clone, Debug, Default)]
 pub struct KeySet(Vec<VerifyingKey>);
 
 /// One key, and what it may be used for.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("VerifyingKey {{ id: {id:?}, .. }}")]
 struct VerifyingKey {
     id: Option<String>,
     algorithms: Vec<Algorithm>,
@@ -116,11 +115,5 @@ impl VerifyingKey {
         }
         let key = DecodingKey::from_jwk(&jwk).ok()?;
         (!algorithms.is_empty()).then_some(Self { id: jwk.common.key_id, algorithms, key })
-    }
-}
-
-impl fmt::Debug for VerifyingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifyingKey").field("id", &self.id).finish_non_exhaustive()
     }
 }

@@ -4,7 +4,6 @@
 //! provider that is down must not lock everybody out. The source is asked at most once in
 //! [`JWKS_RETRY_INTERVAL`], whatever clients send.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
@@ -22,7 +21,7 @@ use latchkey_key_feed::UnixMillis;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::limits::authentication::{
+use crate::limits::authentication_limits::{
     JWKS_FETCH_WAIT_MAX, JWKS_LEN_MAX, JWKS_REFRESH_INTERVAL, JWKS_RETRY_INTERVAL,
 };
 use crate::security::jwt::key_set::{InvalidKeySet, KeySet};
@@ -53,15 +52,23 @@ struct Known {
 }
 
 /// Why a set could not be read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Unreadable {
+    #[error("{0}")]
     Body(Box<dyn std::error::Error + Send + Sync>),
+    #[error("{0}")]
     File(io::Error),
+    #[error("{0}")]
     Http(hyper_util::client::legacy::Error),
+    #[error("{0}")]
     Set(InvalidKeySet),
+    #[error("answered with status {0}")]
     Status(StatusCode),
+    #[error("longer than {JWKS_LEN_MAX} bytes")]
     TooLong,
+    #[error("no whole answer within {} s", JWKS_FETCH_WAIT_MAX.as_secs())]
     TooSlow,
+    #[error("its URL is malformed")]
     Url,
 }
 
@@ -180,19 +187,4 @@ fn may_try(known: &Known, now: UnixMillis) -> bool {
 /// Whether something happened at least that long ago, or never did.
 fn is_past(moment: Option<UnixMillis>, age: Duration, now: UnixMillis) -> bool {
     moment.is_none_or(|moment| now.since(moment) >= age)
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Body(error) => write!(f, "{error}"),
-            Self::File(error) => write!(f, "{error}"),
-            Self::Http(error) => write!(f, "{error}"),
-            Self::Set(invalid) => write!(f, "{invalid}"),
-            Self::Status(status) => write!(f, "answered with status {status}"),
-            Self::TooLong => write!(f, "longer than {JWKS_LEN_MAX} bytes"),
-            Self::TooSlow => write!(f, "no whole answer within {} s", JWKS_FETCH_WAIT_MAX.as_secs()),
-            Self::Url => f.write_str("its URL is malformed"),
-        }
-    }
 }

@@ -1,22 +1,23 @@
 //! Logins that have begun: each is ended when it is dropped, and logins that must wait for others wait.
 
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use latchkey_key_feed::UnixMillis;
 use tokio::sync::Notify;
 
-use crate::limits::authentication::{LOGINS_WAITING_MAX, LOGINS_WAITING_PER_SOURCE_MAX};
+use crate::limits::authentication_limits::{LOGINS_WAITING_MAX, LOGINS_WAITING_PER_SOURCE_MAX};
 use crate::model::source::{Network, Source};
+use crate::quota_permits::QuotaPermits;
 use crate::security::login_throttle::{LoginOutcome, LoginThrottle, NotNow, TooManyFailedLogins};
-use crate::shares::Shares;
 
 /// The throttle, as all requests share it.
+#[derive(derive_more::Debug)]
+#[debug("LoginAttempts {{ .. }}")]
 pub struct LoginAttempts {
     throttle: Mutex<LoginThrottle>,
     /// Wakes those who wait for others.
     decided: Notify,
-    waiting: Shares<Option<Network>>,
+    waiting: QuotaPermits<Option<Network>>,
 }
 
 /// A login whose password may be checked. When it is dropped without an outcome it has failed: a client that
@@ -45,7 +46,7 @@ impl LoginAttempts {
         Self {
             throttle: Mutex::new(throttle),
             decided: Notify::new(),
-            waiting: Shares::new(LOGINS_WAITING_MAX, LOGINS_WAITING_PER_SOURCE_MAX),
+            waiting: QuotaPermits::new(LOGINS_WAITING_MAX, LOGINS_WAITING_PER_SOURCE_MAX),
         }
     }
 
@@ -59,7 +60,7 @@ impl LoginAttempts {
         source: Option<Source>,
         now: UnixMillis,
     ) -> Result<LoginAttempt<'_>, LoginRefusal> {
-        let mut place = None;
+        let mut permit = None;
         loop {
             // Subscribed before the check, so that no notification in between is missed.
             let decided = self.decided.notified();
@@ -68,9 +69,9 @@ impl LoginAttempts {
                 Err(NotNow::Refused(refusal)) => return Err(LoginRefusal::Throttled(refusal)),
                 Err(NotNow::Undecided) => {}
             }
-            if place.is_none() {
+            if permit.is_none() {
                 let taken = self.waiting.take(&source.map(Network::of));
-                place = Some(taken.ok_or(LoginRefusal::TooManyWaiting)?);
+                permit = Some(taken.ok_or(LoginRefusal::TooManyWaiting)?);
             }
             decided.await;
         }
@@ -97,19 +98,13 @@ impl Drop for LoginAttempt<'_> {
     }
 }
 
-impl fmt::Debug for LoginAttempts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoginAttempts").finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::limits::authentication::FAILED_LOGINS_BURST;
+    use crate::limits::authentication_limits::FAILED_LOGINS_BURST;
     use crate::security::login_throttle::FailedLoginRate;
 
     const NOW: UnixMillis = UnixMillis(1_767_225_600_000);

@@ -3,7 +3,7 @@ use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, Version};
 
 use super::*;
-use crate::limits::authentication::PASSWORD_CHARS_MIN;
+use crate::limits::authentication_limits::PASSWORD_CHARS_MIN;
 use crate::model::password::{InvalidPassword, InvalidPasswordHash, Password, PasswordHash};
 use crate::randomness::SystemRandomness;
 
@@ -32,8 +32,8 @@ async fn check(
     checker.login(None, "ann")?.check(stored, password).await
 }
 
-fn maker() -> Payer {
-    Payer::new("ann", "native")
+fn maker() -> Principal {
+    Principal::new("ann", "native")
 }
 
 // Before, one guessing source took all permits, and nobody could log in.

@@ -49,21 +49,26 @@ pub struct UnusableTls {
 }
 
 /// What is wrong with one file.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Problem {
-    /// The private key belongs to another certificate than the first of this file.
-    AnotherKey {
-        certificate: PathBuf,
-    },
+    #[error("is not the key of the first certificate in {}", certificate.display())]
+    AnotherKey { certificate: PathBuf },
+    #[error("cannot be used to check clients: {0}")]
     Authorities(VerifierBuilderError),
+    #[error("cannot be used: {0}")]
     Certificate(rustls::Error),
-    /// When the certificate ended, in seconds since 1970.
+    /// In seconds since 1970.
+    #[error("holds a certificate that expired at {}", Moment(*.0))]
     Expired(i64),
-    /// The private key is of no kind that is known, or damaged.
+    /// It is of no kind that is known, or damaged.
+    #[error("holds a private key that cannot be used")]
     Key,
+    #[error("holds something that is no X.509 certificate")]
     NoX509,
-    /// When the certificate begins, in seconds since 1970.
+    /// In seconds since 1970.
+    #[error("holds a certificate that is valid only from {}", Moment(*.0))]
     NotYetValid(i64),
+    #[error("{0}")]
     Pem(UnusablePem),
 }
 
@@ -236,25 +241,6 @@ impl fmt::Display for UnusableTls {
 }
 
 impl std::error::Error for UnusableTls {}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AnotherKey { certificate } => {
-                write!(f, "is not the key of the first certificate in {}", certificate.display())
-            }
-            Self::Authorities(error) => write!(f, "cannot be used to check clients: {error}"),
-            Self::Certificate(error) => write!(f, "cannot be used: {error}"),
-            Self::Expired(at_s) => write!(f, "holds a certificate that expired at {}", Moment(*at_s)),
-            Self::Key => f.write_str("holds a private key that cannot be used"),
-            Self::NoX509 => f.write_str("holds something that is no X.509 certificate"),
-            Self::NotYetValid(at_s) => {
-                write!(f, "holds a certificate that is valid only from {}", Moment(*at_s))
-            }
-            Self::Pem(unusable) => write!(f, "{unusable}"),
-        }
-    }
-}
 
 /// Seconds since 1970 as a date and a time of day in UTC. One beyond the calendar stays a number.
 struct Moment(i64);

@@ -5,7 +5,6 @@
 //! symbolic link. A set that cannot be used changes nothing. It is counted at every look, so that an alert
 //! can see that it lasts, and logged once.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,8 @@ use crate::settings::http_ssl::HttpSslSettings;
 use crate::telemetry;
 
 /// The certificates in use, and the files that they come from.
+#[derive(derive_more::Debug)]
+#[debug("Certificates {{ settings: {settings:?}, .. }}")]
 pub struct Certificates {
     settings: HttpSslSettings,
     clock: Arc<dyn Clock>,
@@ -76,12 +77,12 @@ impl Certificates {
                 self.fingerprint = fingerprint;
                 self.ends_at_s = ends_at_s;
                 self.complaint = None;
-                telemetry::tls::files_taken();
-                telemetry::tls::certificate_in_use(ends_at_s);
+                telemetry::tls_metrics::files_taken();
+                telemetry::tls_metrics::certificate_in_use(ends_at_s);
                 Look::Renewed
             }
             Err(unusable) => {
-                telemetry::tls::files_refused();
+                telemetry::tls_metrics::files_refused();
                 self.complain(unusable.to_string());
                 Look::Refused
             }
@@ -90,7 +91,7 @@ impl Certificates {
 
     /// Looks every so often, and at once when the process is told to (`SIGHUP`), for ever.
     pub async fn keep_fresh(mut self, interval: Duration, mut hang_up: Signal) {
-        telemetry::tls::certificate_in_use(self.ends_at_s);
+        telemetry::tls_metrics::certificate_in_use(self.ends_at_s);
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -137,11 +138,5 @@ impl Certificates {
             );
             self.complaint = Some(complaint);
         }
-    }
-}
-
-impl fmt::Debug for Certificates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificates").field("settings", &self.settings).finish_non_exhaustive()
     }
 }

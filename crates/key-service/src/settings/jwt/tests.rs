@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::settings::authentication;
+use crate::settings::authentication_settings;
 use crate::settings::section::{InvalidFile, Problems};
 use crate::settings::sources::Sources;
 
@@ -11,7 +11,7 @@ fn parse(text: &str) -> Result<Vec<JwtRealmSettings>, InvalidFile> {
     let sources = Sources::read(&[], [], Some((file, text)), &problems);
     let mut root = Section::of_sources(&sources, &problems);
     let authc = root.section("xpack").section("security").section("authc");
-    let realms = authentication::read(authc, false).jwt_realms;
+    let realms = authentication_settings::read(authc, false).jwt_realms;
     problems.none_or(realms)
 }
 

@@ -8,7 +8,7 @@ use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
 use super::{Written, event};
 use crate::audit::Actor;
-use crate::audit::directory::DirectoryAction;
+use crate::audit::directory_events::DirectoryAction;
 use crate::model::password::PasswordHash;
 use crate::model::realm_name::RESERVED;
 use crate::model::stored_user::{NativeUser, ReservedUser, UserKind, UserProfile};

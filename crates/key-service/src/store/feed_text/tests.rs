@@ -1,4 +1,4 @@
-use latchkey_key_feed::limits::{RECORD_LEN_MAX, ROW_LEN_MAX};
+use latchkey_key_feed::format_limits::{RECORD_LEN_MAX, ROW_LEN_MAX};
 use latchkey_key_feed::{FeedPage, FeedRow};
 
 use super::*;

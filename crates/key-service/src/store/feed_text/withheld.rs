@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use latchkey_key_feed::{Malformed, RowSize, UnixMillis, WireKey, WireObject, WireTexts, header_value};
 
 use super::{FeedKey, Secret};
-use crate::limits::rows::WITHHELD_KEYS_NAMED_MAX;
+use crate::limits::row_limits::WITHHELD_KEYS_NAMED_MAX;
 use crate::telemetry;
 
 /// Why the feed says that a key was removed.

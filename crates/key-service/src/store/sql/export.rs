@@ -8,8 +8,8 @@ use tokio::sync::mpsc::Sender;
 
 use crate::store::StoreError;
 use crate::store::sql::SqlStore;
-use crate::store::sql::directory::application_privilege;
-use crate::store::sql::directory::users::{native_user, reserved_user};
+use crate::store::sql::directory_rows::application_privilege;
+use crate::store::sql::directory_rows::users::{native_user, reserved_user};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row};
 use crate::store::sql::transaction::{Transaction, in_time};

@@ -7,8 +7,8 @@ use tokio::task::spawn_blocking;
 use crate::limits::FEED_ROWS_LEN_MAX;
 use crate::store::StoreError;
 use crate::store::feed_text::{FeedKey, RowsText, SECRET_DIGITS, Secret};
-use crate::store::sql::feed_parts::{
-    END, Part, Removed, SEPARATOR, VOUCHED, is_anything_after, latest_removed, number, read_part,
+use crate::store::sql::feed_batches::{
+    END, FeedBatch, Removed, SEPARATOR, VOUCHED, is_anything_after, latest_removed, number, read_batch,
 };
 use crate::store::sql::query::Query;
 use crate::store::sql::row::cursor;
@@ -28,19 +28,19 @@ pub(super) async fn changes_after(
 ) -> Result<(RowsText, bool), StoreError> {
     let mut page = Gathered { rows: RowsText::default(), rows_max: rows_max as usize };
     let removed_through = latest_removed(snapshot).await?;
-    let mut part = read_part(snapshot, after, page.room(), removed_through).await?;
+    let mut batch = read_batch(snapshot, after, page.room(), removed_through).await?;
     loop {
-        let horizon = part.removed.horizon;
-        let room_after = page.room().saturating_sub(part.rows_max());
+        let horizon = batch.removed.horizon;
+        let room_after = page.room().saturating_sub(batch.rows_max());
         let mut next = None;
-        if !part.keys.are_joined {
-            page.push_one_by_one(snapshot, part).await?;
+        if !batch.keys.are_joined {
+            page.push_one_by_one(snapshot, batch).await?;
         } else if horizon == END || room_after == 0 {
-            page.push_joined(part)?;
+            page.push_joined(batch)?;
         } else {
             // The database reads the next keys while these become rows.
-            let gathering = spawn_blocking(move || page.push_joined(part).map(|()| page));
-            next = Some(read_part(snapshot, horizon, room_after, removed_through).await?);
+            let gathering = spawn_blocking(move || page.push_joined(batch).map(|()| page));
+            next = Some(read_batch(snapshot, horizon, room_after, removed_through).await?);
             page = gathering.await.map_err(|failed| StoreError::Unavailable(failed.into()))??;
         }
         if let (true, Some(last)) = (page.is_full(), page.rows.last()) {
@@ -50,9 +50,9 @@ pub(super) async fn changes_after(
         if horizon == END {
             return Ok((page.rows, false));
         }
-        part = match next {
+        batch = match next {
             Some(next) => next,
-            None => read_part(snapshot, horizon, page.room(), removed_through).await?,
+            None => read_batch(snapshot, horizon, page.room(), removed_through).await?,
         };
     }
 }
@@ -87,14 +87,14 @@ impl Gathered {
     async fn push_one_by_one(
         &mut self,
         snapshot: &mut Transaction,
-        mut part: Part,
+        mut batch: FeedBatch,
     ) -> Result<(), StoreError> {
         let query = Query::new(format!(
             "select seq, invalidation is not null, salt, digest, expiration, id, name, owner_username, owner_realm, role_names,
                     limited_by_names, metadata, {VOUCHED}
              from api_key where seq > ? order by seq limit ?",
         ));
-        let mut keys = snapshot.fetch(query.bind(number(part.after.0)?).bind(number(part.wanted)?))?;
+        let mut keys = snapshot.fetch(query.bind(number(batch.after.0)?).bind(number(batch.wanted)?))?;
         while !self.is_full()
             && let Some(row) = keys.try_next().await?
         {
@@ -113,16 +113,16 @@ impl Gathered {
                 vouched_roles: row.at(12)?,
                 is_metadata_vouched: row.at(13)?,
             };
-            self.push(&key, &mut part.removed)?;
+            self.push(&key, &mut batch.removed)?;
         }
-        self.push_removed_through(part.removed.horizon, &mut part.removed)
+        self.push_removed_through(batch.removed.horizon, &mut batch.removed)
     }
 
-    fn push_joined(&mut self, mut part: Part) -> Result<(), StoreError> {
-        let joined = part.keys.joined()?;
+    fn push_joined(&mut self, mut batch: FeedBatch) -> Result<(), StoreError> {
+        let joined = batch.keys.joined()?;
         let (mut secrets, mut numbers) = (joined.secrets, joined.numbers.split(','));
         let mut texts = joined.texts.map(|text| text.split(SEPARATOR));
-        for _ in 0..part.keys.count {
+        for _ in 0..batch.keys.count {
             let mut number = || numbers.next().unwrap_or_default();
             let (seq, expiration) = (number(), number());
             let (is_ended, is_metadata_vouched) = (!number().is_empty(), !number().is_empty());
@@ -146,9 +146,9 @@ impl Gathered {
                 metadata,
                 is_metadata_vouched,
             };
-            self.push(&key, &mut part.removed)?;
+            self.push(&key, &mut batch.removed)?;
         }
-        self.push_removed_through(part.removed.horizon, &mut part.removed)
+        self.push_removed_through(batch.removed.horizon, &mut batch.removed)
     }
 }
 

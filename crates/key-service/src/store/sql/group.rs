@@ -9,7 +9,7 @@ use std::slice;
 use crate::store::change::{Change, Done, Verb};
 use crate::store::sql::query::Query;
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{SqlStore, Turn, footing, keys, removal, update};
+use crate::store::sql::{ChangeLock, SqlStore, key_rows, precondition_check, removal_rows, update_rows};
 use crate::store::{KeyFilter, StoreError};
 
 /// Where a change begins.
@@ -26,7 +26,7 @@ impl SqlStore {
         &self,
         group: &[Change],
     ) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
-        let mut transaction = self.begin_change(Turn::Keys).await?;
+        let mut transaction = self.begin_change(ChangeLock::Keys).await?;
         let mut outcomes = Vec::with_capacity(group.len());
         for neighbours in group.chunk_by(|one, next| one.shares_statements_with(next)) {
             match try_writing(&mut transaction, neighbours).await? {
@@ -85,14 +85,14 @@ async fn try_writing(
 
 async fn write(transaction: &mut Transaction, changes: &[Change]) -> Result<Vec<Done>, StoreError> {
     let Some(first) = changes.first() else { return Ok(Vec::new()) };
-    footing::require(transaction, changes.iter().map(|change| &change.event.actor)).await?;
+    precondition_check::require(transaction, changes.iter().map(|change| &change.event.actor)).await?;
     match &first.verb {
-        Verb::Add(_) => keys::add(transaction, changes).await,
-        Verb::Invalidate(_) => keys::invalidate(transaction, changes).await,
+        Verb::Add(_) => key_rows::add(transaction, changes).await,
+        Verb::Invalidate(_) => key_rows::invalidate(transaction, changes).await,
         Verb::RemoveDead(dead_since) => {
-            Ok(vec![removal::remove_dead_keys(transaction, *dead_since, &first.event).await?])
+            Ok(vec![removal_rows::remove_dead_keys(transaction, *dead_since, &first.event).await?])
         }
-        Verb::Update(ids, to) => Ok(vec![update::update(transaction, ids, to, &first.event).await?]),
+        Verb::Update(ids, to) => Ok(vec![update_rows::update(transaction, ids, to, &first.event).await?]),
     }
 }
 

@@ -6,18 +6,18 @@ use std::mem;
 use latchkey_key_feed::{Cursor, Epoch, KeyId};
 
 use crate::audit::ChangeEvent;
-use crate::audit::directory::DirectoryEvent;
+use crate::audit::directory_events::DirectoryEvent;
 use crate::limits::{ENTRIES_IMPORTED_AT_ONCE_MAX, ENTRIES_IMPORTED_LEN_MAX};
 use crate::model::stored_key::StoredKey;
 use crate::model::stored_user::{NativeUser, ReservedUser};
 use crate::store::StoreError;
-use crate::store::sql::directory::{insert_application_privilege, rows_in, write_directory_event};
-use crate::store::sql::edges::begin_knowing_edges;
-use crate::store::sql::keys::{INSERT_KEYS, key_values};
+use crate::store::sql::directory_rows::{insert_application_privilege, rows_in, write_directory_event};
+use crate::store::sql::edge_rows::begin_knowing_edges;
+use crate::store::sql::key_rows::{INSERT_KEYS, key_values};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor, json_text};
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{SqlStore, Turn, take_seqs, write_event};
+use crate::store::sql::{ChangeLock, SqlStore, take_seqs, write_event};
 use crate::store::transfer::{Entry, ImportError, WhenThere, name_of_key};
 
 /// A transaction that adds entries. Nobody else changes keys meanwhile.
@@ -46,7 +46,7 @@ pub(in crate::store) enum Added {
 impl SqlStore {
     /// Begins an import. `event` is what the audit log says of its keys, without their ids.
     pub(in crate::store) async fn begin_import(&self, event: ChangeEvent) -> Result<Import, StoreError> {
-        let mut change = self.begin_change(Turn::Keys).await?;
+        let mut change = self.begin_change(ChangeLock::Keys).await?;
         let seq = take_seqs(&mut change, 0, 0).await?;
         let statement = Query::new(INSERT_KEYS);
         Ok(Import { change, event, statement, waiting: Vec::new(), seq, added: 0, live: 0 })
@@ -69,7 +69,7 @@ impl SqlStore {
         epoch: &Epoch,
         event: &ChangeEvent,
     ) -> Result<Cursor, StoreError> {
-        let mut change = self.begin_change(Turn::Keys).await?;
+        let mut change = self.begin_change(ChangeLock::Keys).await?;
         change.execute(Query::new("update feed_state set epoch = ?").bind(epoch.as_str())).await?;
         // A store that was restored has forgotten the edges that came since it was copied.
         begin_knowing_edges(&mut change, event.at).await?;

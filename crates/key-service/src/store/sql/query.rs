@@ -16,14 +16,14 @@ use crate::store::sql::row::json_text;
 /// A statement and its parameters.
 #[derive(Debug)]
 pub(super) struct Query {
-    parts: Vec<Part>,
+    parts: Vec<QueryPart>,
     parameters: Vec<Parameter>,
     values_len: usize,
 }
 
 /// A piece of a statement.
 #[derive(Debug)]
-enum Part {
+enum QueryPart {
     /// Text with a `?` for each parameter.
     Text(Cow<'static, str>),
     /// The expression before this is one of the values of a list, which is one parameter; each is mapped by
@@ -34,18 +34,21 @@ enum Part {
 }
 
 /// A parameter. An absent value has a type too, because PostgreSQL needs one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, derive_more::From)]
 pub(super) enum Parameter {
+    #[from]
     Boolean(bool),
     Bytes(Option<Vec<u8>>),
+    #[from(i64, Option<i64>)]
     Integer(Option<i64>),
+    #[from(String, Option<String>)]
     Text(Option<String>),
 }
 
 impl Query {
     /// Begins a statement. It never holds anything that came from outside: that is bound.
     pub(super) fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self { parts: vec![Part::Text(text.into())], parameters: Vec::new(), values_len: 0 }
+        Self { parts: vec![QueryPart::Text(text.into())], parameters: Vec::new(), values_len: 0 }
     }
 
     /// Gives the next `?` its value.
@@ -56,7 +59,7 @@ impl Query {
 
     /// Goes on with more of the statement.
     pub(super) fn push(&mut self, text: impl Into<Cow<'static, str>>) -> &mut Self {
-        self.parts.push(Part::Text(text.into()));
+        self.parts.push(QueryPart::Text(text.into()));
         self
     }
 
@@ -91,13 +94,13 @@ impl Query {
 
     /// Goes on with the bytes of a column in hexadecimal, of either case.
     pub(super) fn push_hex(&mut self, column: &'static str) -> &mut Self {
-        self.parts.push(Part::Hex(column));
+        self.parts.push(QueryPart::Hex(column));
         self
     }
 
     fn push_members(&mut self, member: &'static str, list: String) -> Result<&mut Self, StoreError> {
         self.parameters.push(list.into());
-        self.parts.push(Part::Members(member));
+        self.parts.push(QueryPart::Members(member));
         Ok(self)
     }
 
@@ -108,9 +111,11 @@ impl Query {
         let mut text = String::new();
         for part in &self.parts {
             match part {
-                Part::Text(part) => text.push_str(part),
-                Part::Members(member) => text.push_str(&format!("in (select {member} from json_each(?))")),
-                Part::Hex(column) => text.push_str(&format!("hex({column})")),
+                QueryPart::Text(part) => text.push_str(part),
+                QueryPart::Members(member) => {
+                    text.push_str(&format!("in (select {member} from json_each(?))"))
+                }
+                QueryPart::Hex(column) => text.push_str(&format!("hex({column})")),
             }
         }
         let mut arguments = SqliteArguments::default();
@@ -135,13 +140,13 @@ impl Query {
         let mut number = 0_usize;
         for part in &self.parts {
             match part {
-                Part::Text(part) => push_numbered(&mut text, part, &mut number),
-                Part::Members(member) => {
+                QueryPart::Text(part) => push_numbered(&mut text, part, &mut number),
+                QueryPart::Members(member) => {
                     let members =
                         format!("= any (array(select {member} from json_array_elements_text(?::json)))");
                     push_numbered(&mut text, &members, &mut number);
                 }
-                Part::Hex(column) => text.push_str(&format!("encode({column}, 'hex')")),
+                QueryPart::Hex(column) => text.push_str(&format!("encode({column}, 'hex')")),
             }
         }
         let mut arguments = PgArguments::default();
@@ -179,27 +184,9 @@ fn push_numbered(text: &mut String, part: &str, number: &mut usize) {
     }
 }
 
-impl From<bool> for Parameter {
-    fn from(value: bool) -> Self {
-        Self::Boolean(value)
-    }
-}
-
-impl From<i64> for Parameter {
-    fn from(value: i64) -> Self {
-        Self::Integer(Some(value))
-    }
-}
-
 impl From<u32> for Parameter {
     fn from(value: u32) -> Self {
         Self::Integer(Some(value.into()))
-    }
-}
-
-impl From<Option<i64>> for Parameter {
-    fn from(value: Option<i64>) -> Self {
-        Self::Integer(value)
     }
 }
 
@@ -209,21 +196,9 @@ impl From<&str> for Parameter {
     }
 }
 
-impl From<String> for Parameter {
-    fn from(value: String) -> Self {
-        Self::Text(Some(value))
-    }
-}
-
 impl From<&String> for Parameter {
     fn from(value: &String) -> Self {
         Self::Text(Some(value.clone()))
-    }
-}
-
-impl From<Option<String>> for Parameter {
-    fn from(value: Option<String>) -> Self {
-        Self::Text(value)
     }
 }
 

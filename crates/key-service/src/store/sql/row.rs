@@ -1,6 +1,6 @@
 //! Converts columns to the types of the store.
 
-use latchkey_key_feed::limits::{DIGEST_LEN, SALT_LEN};
+use latchkey_key_feed::format_limits::{DIGEST_LEN, SALT_LEN};
 use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis};
 use latchkey_privileges::vouching::Vouching;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Postgres, Sqlite, Type};
 use tokio::sync::Mutex;
 
-use crate::limits::work::LONG_TEXTS_LEN;
+use crate::limits::work_limits::LONG_TEXTS_LEN;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::StoreError;
 use crate::store::key_entry::KeyEntry;

@@ -1,6 +1,5 @@
 //! Reading what is stored one after the other.
 
-use std::fmt;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
@@ -10,15 +9,15 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::KEYS_LISTED_MAX;
-use crate::limits::work::KEYS_SCANNED_AHEAD_LEN_MAX;
+use crate::limits::work_limits::KEYS_SCANNED_AHEAD_LEN_MAX;
 use crate::model::stored_key::StoredKey;
 use crate::model::stored_user::NativeUser;
 use crate::store::directory::PrivilegeFilter;
 use crate::store::scan::ScanOrder;
 use crate::store::sql::SqlStore;
-use crate::store::sql::directory::application_privilege;
-use crate::store::sql::directory::users::native_user;
-use crate::store::sql::keys::push_filter;
+use crate::store::sql::directory_rows::application_privilege;
+use crate::store::sql::directory_rows::users::native_user;
+use crate::store::sql::key_rows::push_filter;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row};
 use crate::store::sql::transaction::in_time;
@@ -33,6 +32,8 @@ pub(in crate::store) struct Selection<T> {
 }
 
 /// A row as the database has it: what is JSON in it is still text.
+#[derive(derive_more::Debug)]
+#[debug("Unread")]
 pub(in crate::store) struct Unread<T> {
     row: Row,
     read: fn(&Row) -> Result<T, StoreError>,
@@ -120,11 +121,5 @@ impl SqlStore {
             }
         }
         Ok(())
-    }
-}
-
-impl<T> fmt::Debug for Unread<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Unread")
     }
 }

@@ -5,8 +5,8 @@ use super::*;
 impl SqlStore {
     /// The audit log: action, username and key ids of each event.
     pub(in crate::store) async fn events(&self) -> Vec<(String, String, String)> {
-        let trail = self.trail("key_ids").await;
-        trail
+        let audit_log = self.audit_log("key_ids").await;
+        audit_log
             .iter()
             .map(|row| (column(row, "action"), column(row, "actor_username"), column(row, "key_ids")))
             .collect()
@@ -14,17 +14,17 @@ impl SqlStore {
 
     /// The audit log: action and subjects of each event.
     pub(in crate::store) async fn directory_events(&self) -> Vec<(String, String)> {
-        let trail = self.trail("subjects").await;
-        trail.iter().map(|row| (column(row, "action"), column(row, "subjects"))).collect()
+        let audit_log = self.audit_log("subjects").await;
+        audit_log.iter().map(|row| (column(row, "action"), column(row, "subjects"))).collect()
     }
 
     /// The audit log of tokens: action and tokens of each event.
     pub(in crate::store) async fn token_events(&self) -> Vec<(String, String)> {
-        let trail = self.trail("tokens").await;
-        trail.iter().map(|row| (column(row, "action"), column(row, "tokens"))).collect()
+        let audit_log = self.audit_log("tokens").await;
+        audit_log.iter().map(|row| (column(row, "action"), column(row, "tokens"))).collect()
     }
 
-    async fn trail(&self, present: &'static str) -> Vec<Row> {
+    async fn audit_log(&self, present: &'static str) -> Vec<Row> {
         let query = format!("select * from audit_event where {present} is not null order by event_id");
         self.fetch_all(Query::new(query)).await.unwrap()
     }
@@ -39,10 +39,10 @@ impl SqlStore {
         &self,
         id: &str,
     ) -> impl Future<Output = Result<(), StoreError>> + use<> {
-        let mut change = self.begin_change(Turn::Keys).await.unwrap();
+        let mut change = self.begin_change(ChangeLock::Keys).await.unwrap();
         let seq = take_seqs(&mut change, 1, 1).await.unwrap();
-        let key = keys::key_values(&crate::store::tests::key(id), seq).unwrap();
-        insert_rows(&mut change, keys::INSERT_KEYS, vec![key]).await.unwrap();
+        let key = key_rows::key_values(&crate::store::tests::key(id), seq).unwrap();
+        insert_rows(&mut change, key_rows::INSERT_KEYS, vec![key]).await.unwrap();
         change.commit()
     }
 

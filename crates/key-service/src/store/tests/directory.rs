@@ -127,8 +127,9 @@ async fn every_change_of_the_directory_is_in_the_trail() {
     let left = store.scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
     assert_eq!(left, [privilege("p")]);
 
-    let trail: Vec<(String, String)> = store.database.directory_events().await;
-    let seen: Vec<(&str, &str)> = trail.iter().map(|(what, whom)| (what.as_str(), whom.as_str())).collect();
+    let audit_log: Vec<(String, String)> = store.database.directory_events().await;
+    let seen: Vec<(&str, &str)> =
+        audit_log.iter().map(|(what, whom)| (what.as_str(), whom.as_str())).collect();
     assert_eq!(
         seen,
         [

@@ -53,13 +53,13 @@ fn epoch(name: &str) -> Epoch {
 /// A backup of the tables that edges see.
 async fn back_up(scratch: &ScratchStore) -> Option<tempfile::TempDir> {
     match &scratch.place.place {
-        Place::File(_) => {
+        ScratchLocation::File(_) => {
             let directory = tempfile::tempdir().unwrap();
             let reader = StoreReader::open(&location(&scratch.place)).await.unwrap();
             reader.copy_into(&directory.path().join("copy.db")).await.unwrap();
             Some(directory)
         }
-        Place::Database(url) => {
+        ScratchLocation::Database(url) => {
             run(url, "create table kept_state as table feed_state; create table kept_key as table api_key")
                 .await;
             None
@@ -71,7 +71,7 @@ async fn back_up(scratch: &ScratchStore) -> Option<tempfile::TempDir> {
 /// in use.
 async fn restore(scratch: &mut ScratchStore, backup: Option<tempfile::TempDir>) {
     match &scratch.place.place {
-        Place::File(file) => {
+        ScratchLocation::File(file) => {
             scratch.store.close().await;
             for rest in ["db-wal", "db-shm"] {
                 let _ = std::fs::remove_file(file.with_extension(rest));
@@ -79,7 +79,7 @@ async fn restore(scratch: &mut ScratchStore, backup: Option<tempfile::TempDir>) 
             std::fs::copy(backup.unwrap().path().join("copy.db"), file).unwrap();
             scratch.store = open(&scratch.place, "unused").await;
         }
-        Place::Database(url) => {
+        ScratchLocation::Database(url) => {
             run(
                 url,
                 "begin; delete from api_key; delete from feed_state; insert into feed_state select * from kept_state;
@@ -153,7 +153,7 @@ async fn a_new_epoch_is_a_change_with_an_event_and_outlives_the_process() {
 async fn a_running_replica_hears_of_a_new_epoch_and_of_the_changes_after_it() {
     let place = Scratch::new().await;
     let scratch = ScratchStore { store: open(&place, "epoch-of-replica-1").await, place };
-    let Place::Database(_) = scratch.place.place else { return };
+    let ScratchLocation::Database(_) = scratch.place.place else { return };
     let (replica, operator) = (&scratch.store, open(&scratch.place, "unused").await);
     let mut changes = replica.changes();
     operator.begin_epoch(epoch("epoch-of-replica-2"), actor(), UnixMillis(9)).await.unwrap();

@@ -64,9 +64,9 @@ async fn changes_of_a_group_follow_each_other_in_the_feed_and_in_the_trail() {
         feed(&scratch.store).await,
         [row(2, "a", true), row(4, "c", true), row(5, "b", false), row(6, "d", true)]
     );
-    let trail: Vec<String> =
+    let audit_log: Vec<String> =
         scratch.store.database.events().await.into_iter().map(|(_, _, ids)| ids).collect();
-    assert_eq!(trail, [r#"["a"]"#, r#"["b","c"]"#, r#"["b"]"#, r#"["d"]"#]);
+    assert_eq!(audit_log, [r#"["a"]"#, r#"["b","c"]"#, r#"["b"]"#, r#"["d"]"#]);
 }
 
 #[tokio::test]

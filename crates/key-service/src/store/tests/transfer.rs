@@ -208,7 +208,7 @@ async fn a_nul_is_refused_where_it_cannot_be_kept_and_nothing_is_written() {
     awkward.name = "a\0b".into();
     let entries = || vec![Entry::ApiKey(Box::new(key("a"))), Entry::ApiKey(Box::new(awkward.clone()))];
     let imported = import(&scratch.store, entries(), WhenThere::Refuse).await;
-    if let Place::File(_) = scratch.place.place {
+    if let ScratchLocation::File(_) = scratch.place.place {
         assert_eq!(imported.unwrap().api_keys, 2);
         assert_eq!(scratch.store.find("awkward").await.unwrap(), Some(awkward));
     } else {

@@ -51,7 +51,7 @@ fn actor() -> Actor {
         api_key: None,
         run_as: None,
         source: None,
-        footings: Vec::new(),
+        preconditions: Vec::new(),
     }
 }
 
@@ -148,8 +148,8 @@ async fn ends_the_selected_halves_and_counts_them() {
     assert_eq!(end(of(Some("alice"), Some("file"))).await, (0, 0), "nothing of it lives");
     assert_eq!(end(of(None, Some("file"))).await, (1, 0), "bob's; the pair of yesterday is dead");
     assert_eq!(end(of(Some("alice"), None)).await, (2, 0));
-    let trail = store.database.token_events().await;
-    let ended: Vec<&str> = trail
+    let audit_log = store.database.token_events().await;
+    let ended: Vec<&str> = audit_log
         .iter()
         .filter(|(action, _)| action == "invalidate_tokens")
         .map(|(_, tokens)| tokens.as_str())

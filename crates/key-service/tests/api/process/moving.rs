@@ -174,7 +174,7 @@ fn a_password_is_never_an_argument() {
 #[tokio::test]
 async fn a_move_to_postgresql_and_back_changes_nothing() {
     let scratch = crate::scratch::Scratch::new().await;
-    let crate::scratch::Place::Database(url) = &scratch.place else { return };
+    let crate::scratch::ScratchLocation::Database(url) = &scratch.place else { return };
     let directory = tempfile::tempdir().unwrap();
     let (data, back) = (directory.path().join("data"), directory.path().join("back"));
     let service = DevProcess::start(&data);

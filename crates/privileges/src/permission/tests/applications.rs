@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::budget;
 use super::{role, roles};
 use crate::application_privilege::{ApplicationPrivilege, RegisteredPrivileges};
-use crate::permission::{ApplicationQuestion, EffectivePermission, PrivilegesQuestion};
+use crate::permission::{ApplicationQuestion, EffectivePermission, HasPrivilegesRequest};
 use crate::role_descriptor::RoleDescriptors;
 
 #[test]
@@ -40,7 +40,7 @@ fn applications_are_answered_by_resource() {
             privileges: vec![privilege.to_owned()],
             resources: vec![resource.to_owned()],
         };
-        let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
+        let question = HasPrivilegesRequest { application: vec![block], ..HasPrivilegesRequest::default() };
         let answer = permission.answer(&question, &RegisteredPrivileges::default(), &mut budget()).unwrap();
         assert_eq!(answer.application[application][resource][privilege], held, "{application} {privilege}");
     }
@@ -79,7 +79,7 @@ fn a_registered_name_stands_for_its_actions() {
             privileges: vec![asked.to_owned()],
             resources: vec!["r".to_owned()],
         };
-        let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
+        let question = HasPrivilegesRequest { application: vec![block], ..HasPrivilegesRequest::default() };
         let answer =
             EffectivePermission::of_user(&roles).answer(&question, &registered, &mut budget()).unwrap();
         assert_eq!(answer.has_all_requested, held, "{granted} {asked}");
@@ -134,7 +134,7 @@ proptest! {
                     privileges: vec![action.to_owned()],
                     resources: vec![resource.to_owned()],
                 };
-                let question = PrivilegesQuestion { application: vec![block], ..PrivilegesQuestion::default() };
+                let question = HasPrivilegesRequest { application: vec![block], ..HasPrivilegesRequest::default() };
                 let answer = permission.answer(&question, &RegisteredPrivileges::default(), &mut budget()).unwrap();
                 prop_assert_eq!(answer.has_all_requested, expected, "{} {} {}", application, action, resource);
             }

@@ -13,7 +13,7 @@
 //! Fields are not analyzed, so a phrase is one word with blanks, and its slop means nothing.
 
 use crate::clause::{BoolQuery, Query};
-use crate::limits::{FUZZY_EDITS_MAX, GROUP_DEPTH_MAX};
+use crate::search_limits::{FUZZY_EDITS_MAX, GROUP_DEPTH_MAX};
 
 /// How two operands combine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What becomes of a credential that proves nobody: the answer, the trail and the metrics.
+//! What becomes of a credential that proves nobody: the answer, the audit log and the metrics.
 
 use super::Origin;
 use crate::api::error::ApiError;
