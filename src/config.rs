@@ -13,11 +13,14 @@ use latchkey_key_feed::credential::SCHEME;
 
 use crate::credential::{self, CredentialSources};
 use crate::identity::{IdentityHeaders, IdentitySource, InvalidHeaderName};
+use crate::reply::Replies;
 
 mod config_reader;
 mod duration;
 mod fields;
 mod json;
+mod replies;
+mod sources;
 
 use config_reader::ConfigReader;
 use fields::{
@@ -40,6 +43,8 @@ pub struct Config {
     pub start_up_wait: Duration,
     /// What the upstream is told, and in which headers.
     pub identity: IdentityHeaders,
+    /// How refusals look.
+    pub replies: Replies,
     /// Where a credential may come from.
     pub credential_sources: CredentialSources,
     /// Whether the upstream gets the credential.
@@ -171,7 +176,9 @@ impl Config {
         let staleness = staleness(&mut reader, wait, fetch_timeout);
         let start_up_wait = reader.duration(&START_UP_WAIT);
         let identity = identity(&mut reader);
+        let credential_sources = sources::read(&mut reader, identity.as_ref());
         let forward_credential = reader.flag(&FORWARD_CREDENTIAL);
+        let replies = replies::read(&mut reader, &credential_sources);
         // A text of the allowed characters is a name.
         let edge = reader.text(&EDGE).and_then(|text| EdgeName::try_from(text).ok());
 
@@ -189,8 +196,9 @@ impl Config {
                 staleness,
                 start_up_wait,
                 identity,
-                credential_sources: CredentialSources::default(),
+                credential_sources,
                 forward_credential,
+                replies,
                 edge,
             }),
             _ => Err(InvalidConfig { problems }),

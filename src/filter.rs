@@ -252,7 +252,7 @@ impl<H: Host> Filter<H> {
 
     fn reply_to(&self, denial: Denial, headers: Option<&impl Headers>) -> Reply {
         let path = headers.and_then(|headers| self.config.credential_sources.path(headers));
-        Reply::to(denial, headers, path.as_deref(), Duration::from_millis(RETRY_AFTER_MS))
+        self.config.replies.to(denial, headers, path.as_deref(), Duration::from_millis(RETRY_AFTER_MS))
     }
 
     /// Looks whether the requests that wait can be decided now, in the order in which they came, and settles

@@ -143,5 +143,14 @@ fn split_text(bytes: &[u8], len: usize) -> Option<(&[u8], &[u8])> {
     rest.strip_prefix(&[0]).map(|rest| (text, rest))
 }
 
+/// Whether some upstream could take one name for the other.
+pub(crate) fn look_alike(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().map(folded).eq(other.iter().map(folded))
+}
+
+fn folded(byte: &u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::credential::Stripped;
-use crate::headers::Headers;
+use crate::headers::{Headers, look_alike};
 use crate::limits::HEADER_NAME_LEN_MAX;
 use crate::table::{RecordShape, RecordText};
 
@@ -355,15 +355,6 @@ fn kept<'a>(name: &[u8], known: &'a str) -> Cow<'a, [u8]> {
 /// The bit of its length; all the long ones share the last.
 fn length_bit(name: &[u8]) -> u64 {
     1 << name.len().min(63)
-}
-
-/// Whether some upstream could take one name for the other.
-fn look_alike(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().map(folded).eq(other.iter().map(folded))
-}
-
-fn folded(byte: &u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
 #[cfg(test)]

@@ -166,6 +166,19 @@ pub const METADATA_HEADERS_MAX: usize = 32;
 /// Longest dotted path into a key's metadata, in bytes: room for a dozen nested names.
 pub const METADATA_PATH_LEN_MAX: usize = 256;
 
+/// Most places where a credential may come from. Each is looked for in every request.
+pub const CREDENTIAL_SOURCES_MAX: usize = 8;
+
+/// Longest name of a parameter or a cookie that holds a credential, in bytes. Common names stay below 40.
+pub const CREDENTIAL_PLACE_LEN_MAX: usize = 128;
+
+/// Longest text of the operator's in a refusal, in bytes: a few sentences. A refusal costs its sender more
+/// than us only while it is short.
+pub const REPLY_TEXT_LEN_MAX: usize = 1024;
+
+/// Longest realm of a challenge, in bytes.
+pub const REALM_LEN_MAX: usize = 128;
+
 /// Longest name of a cluster, in bytes. Istio builds it of a host name (at most 253 bytes, RFC 1035, section
 /// 2.3.4), a port, a subset and a direction.
 pub const CLUSTER_LEN_MAX: usize = 512;

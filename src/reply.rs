@@ -1,20 +1,24 @@
 //! How a refusal looks to the client.
 //!
-//! The shape is Elasticsearch's error body, which its official clients take apart, and every bad key has the
-//! same words: what was wrong with it would help whoever guesses. The precise reason stands in the
-//! response-code details, for the access log.
+//! The shape is Elasticsearch's error body, which its official clients take apart, or what the operator wants
+//! in its place ([`Replies`]). Every bad key has the same words: what was wrong with it would help whoever
+//! guesses. The precise reason stands in the response-code details, for the access log.
 //!
 //! A gRPC client reads no body. Envoy turns a local reply to it into trailers whose `grpc-message` is the
 //! body, so that is the bare reason then.
 
 use std::time::Duration;
 
-use latchkey_key_feed::credential::SCHEME;
-
 use crate::credential::MalformedCredential;
-use crate::denial::{Denial, Unauthenticated};
+use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::headers::Headers;
 use crate::limits::REPLY_PATH_LEN_MAX;
+
+mod body;
+mod replies;
+
+use body::Told;
+pub use replies::{BodyFormat, Replies, ReplyChoices};
 
 /// A local reply, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,31 +83,40 @@ impl From<Denial> for DenyStatus {
     }
 }
 
-impl Reply {
+impl Replies {
     /// The answer to a refused request, whose headers may be unknown. `path` is its path without a credential.
-    /// `retry_after` is when asking again may
-    /// help; only a 503 tells it.
+    /// `retry_after` is when asking again may help; a 401 does not tell it.
     #[must_use]
     pub fn to(
+        &self,
         denial: Denial,
         request: Option<&impl Headers>,
         path: Option<&[u8]>,
         retry_after: Duration,
-    ) -> Self {
+    ) -> Reply {
         let status = DenyStatus::from(denial);
-        let reason = public_reason(denial, path.unwrap_or_default());
-        let mut headers = vec![match status {
-            DenyStatus::Unauthorized401 => ("www-authenticate", SCHEME.to_owned()),
-            DenyStatus::Unavailable503 => ("retry-after", whole_seconds(retry_after).to_string()),
-        }];
+        let code = match denial {
+            Denial::Unavailable(Unavailable::TableAbsent) => self.table_absent_status,
+            _ => status.code(),
+        };
+        let reason = match self.text(status) {
+            Some(text) => text.to_owned(),
+            None => public_reason(denial, path.unwrap_or_default()),
+        };
+        let mut headers = match status {
+            DenyStatus::Unauthorized401 => {
+                self.challenges.iter().map(|one| ("www-authenticate", one.clone().into_owned())).collect()
+            }
+            DenyStatus::Unavailable503 => vec![("retry-after", whole_seconds(retry_after).to_string())],
+        };
         let body = if is_grpc(request) {
             reason
         } else {
-            headers.push(("content-type", "application/json".to_owned()));
-            envelope(status, &reason)
+            headers.push(("content-type", self.format.content_type().to_owned()));
+            self.format.body(&Told { status, code, reason: &reason, challenges: &self.challenges })
         };
         let details = ["latchkey_", denial.reason()].concat();
-        Self { status: status.code(), headers, body, grpc_status: status.grpc_code(), details }
+        Reply { status: code, headers, body, grpc_status: status.grpc_code(), details }
     }
 }
 
@@ -126,22 +139,6 @@ fn public_reason(denial: Denial, path: &[u8]) -> String {
         ) => BAD_KEY.to_owned(),
         Denial::Unavailable(_) => UNAVAILABLE.to_owned(),
     }
-}
-
-/// Elasticsearch's error body. Its Python client reads the message from the first root cause. Whoever floods
-/// the proxy with bad keys gets one of these each time, so it is put together from its parts and not from a
-/// tree.
-fn envelope(status: DenyStatus, reason: &str) -> String {
-    let (kind, challenge, code) = match status {
-        DenyStatus::Unauthorized401 => {
-            ("security_exception", ",\"header\":{\"WWW-Authenticate\":\"ApiKey\"}", "401")
-        }
-        DenyStatus::Unavailable503 => ("status_exception", "", "503"),
-    };
-    // Text can always be written as JSON; were that ever to fail, the body would still be well-formed.
-    let reason = serde_json::to_string(reason).unwrap_or_else(|_| "null".to_owned());
-    let cause = ["\"type\":\"", kind, "\",\"reason\":", &reason, challenge].concat();
-    ["{\"error\":{\"root_cause\":[{", &cause, "}],", &cause, "},\"status\":", code, "}"].concat()
 }
 
 /// The path and query of the request as text, cut to a length that costs little to send.

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use latchkey_key_feed::header_value;
 
+use super::Problem;
 use super::duration;
 use super::fields::{
     CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, ChoiceField, DurationField, FIELDS, FlagField,
     HeaderField, METADATA_CLAIMS, METADATA_HEADERS, METADATA_PATH, TextField,
 };
 use super::json::{JsonObject, JsonValue, text_of, value_of};
-use super::{Authentication, Problem};
 use crate::identity::{CLAIMED_ID, FilterState, IdentityField};
 use crate::limits::{METADATA_HEADERS_MAX, METADATA_PATH_LEN_MAX};
 
@@ -53,7 +53,7 @@ impl<'v, 'a> ConfigReader<'v, 'a> {
     }
 
     /// What was chosen, or the default; `None` when it was none of the words.
-    pub(super) fn choice(&mut self, field: &ChoiceField) -> Option<Authentication> {
+    pub(super) fn choice<T: Copy>(&mut self, field: &ChoiceField<T>) -> Option<T> {
         let [(default, _), ..] = field.choices;
         let word = self.value(field.path).map_or(Some(default), text_of);
         let chosen = field.choices.iter().find(|(choice, _)| Some(*choice) == word).map(|(_, means)| *means);
@@ -205,7 +205,7 @@ impl<'v, 'a> ConfigReader<'v, 'a> {
         (path, claims)
     }
 
-    fn value(&self, path: &str) -> Option<&'v JsonValue<'a>> {
+    pub(super) fn value(&self, path: &str) -> Option<&'v JsonValue<'a>> {
         let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
         let mut object = self.root;
         for parent in parents.split('.').filter(|parent| !parent.is_empty()) {
@@ -250,7 +250,7 @@ fn is_below(path: &str, parent: &str) -> bool {
 
 /// The path of a field inside an object. Names may be anything, so they are made fit to be printed; where a
 /// secret is due, one may stand in place of a name.
-fn below(prefix: &str, name: &str) -> String {
+pub(super) fn below(prefix: &str, name: &str) -> String {
     let name: String = header_value::encode(name).chars().take(SHOWN_LEN_MAX).collect();
     let path = if prefix.is_empty() { name } else { [prefix, &name].join(".") };
     if prefix == CREDENTIAL && ![CREDENTIAL_VARIABLE.path, CREDENTIAL_INLINE.path].contains(&path.as_str()) {

@@ -11,14 +11,19 @@ use super::Authentication;
 use crate::identity::IdentityField;
 use crate::limits::{
     AUTHORITY_LEN_MAX, CLUSTER_LEN_MAX, CREDENTIAL_LEN_MAX, FEED_PATH_LEN_MAX, FETCH_TIMEOUT_MAX,
-    FETCH_TIMEOUT_MIN, REFUSE_AFTER_MAX, STALE_AFTER_MIN, START_UP_WAIT_MAX, VARIABLE_LEN_MAX, WAIT_MAX,
-    WAIT_MIN,
+    FETCH_TIMEOUT_MIN, REALM_LEN_MAX, REFUSE_AFTER_MAX, REPLY_TEXT_LEN_MAX, STALE_AFTER_MIN,
+    START_UP_WAIT_MAX, VARIABLE_LEN_MAX, WAIT_MAX, WAIT_MIN,
 };
+use crate::reply::BodyFormat;
 
 /// A field that may be given, by what it takes.
 pub(super) enum Field {
-    /// One of a few words.
-    Choice(&'static ChoiceField),
+    /// What a request needs to pass, in a word.
+    Authentication(&'static ChoiceField<Authentication>),
+    /// The form of a body, in a word.
+    BodyFormat(&'static ChoiceField<BodyFormat>),
+    /// A list of places of a request.
+    CredentialSources(&'static str),
     /// `true` or `false`.
     Flag(&'static FlagField),
     /// The name of the header that tells an identity field, or null.
@@ -27,16 +32,18 @@ pub(super) enum Field {
     FilterState(&'static str),
     /// An object of header names, and for each a metadata path or an object that holds one.
     MetadataHeaders(&'static str),
+    /// One of a few statuses.
+    Status(&'static str),
     /// A duration.
     Duration(&'static DurationField),
     /// A text.
     Text(&'static TextField),
 }
 
-pub(super) struct ChoiceField {
+pub(super) struct ChoiceField<T: 'static> {
     pub(super) path: &'static str,
     /// The words with what they mean; the first is the default.
-    pub(super) choices: [(&'static str, Authentication); 3],
+    pub(super) choices: [(&'static str, T); 3],
     /// The words, as they complete "is not …".
     pub(super) words: &'static str,
 }
@@ -157,7 +164,7 @@ pub(super) static START_UP_WAIT: DurationField = DurationField {
 };
 
 /// What a request needs to pass. Identity headers of clients are removed whatever this says.
-pub(super) static AUTHENTICATION: ChoiceField = ChoiceField {
+pub(super) static AUTHENTICATION: ChoiceField<Authentication> = ChoiceField {
     path: "authentication",
     choices: [
         ("required", Authentication::Required),
@@ -196,6 +203,43 @@ pub(super) const FILTER_STATE: &str = "identity.filter_state";
 /// Whether the upstream gets the `authorization` header with the credential in it.
 pub(super) static FORWARD_CREDENTIAL: FlagField = FlagField { path: "forward_credential", default: false };
 
+/// Where a credential may come from, in order.
+pub(super) const CREDENTIAL_SOURCES: &str = "credential_sources";
+
+/// The form of the body of a refusal.
+pub(super) static REPLY_FORMAT: ChoiceField<BodyFormat> = ChoiceField {
+    path: "replies.format",
+    choices: [
+        ("elasticsearch", BodyFormat::Elasticsearch),
+        ("problem+json", BodyFormat::ProblemJson),
+        ("text", BodyFormat::Text),
+    ],
+    words: "elasticsearch, problem+json or text",
+};
+
+/// What clients read in place of our words, by the status.
+pub(super) static REPLY_TEXTS: [(u32, TextField); 4] = [
+    (400, reply_text("replies.texts.400")),
+    (401, reply_text("replies.texts.401")),
+    (403, reply_text("replies.texts.403")),
+    (503, reply_text("replies.texts.503")),
+];
+
+/// The realm of the challenge of a 401.
+pub(super) static REALM: TextField = TextField {
+    path: "replies.realm",
+    words: "a text of printable ASCII without quotes and backslashes",
+    is_allowed: is_quotable,
+    len_max: REALM_LEN_MAX,
+    default: None,
+};
+
+/// The status while no key table has been loaded.
+pub(super) const TABLE_ABSENT_STATUS: &str = "replies.table_absent_status";
+
+/// What it may be; the first is the default.
+pub(super) const TABLE_ABSENT_STATUSES: [u32; 5] = [503, 429, 500, 502, 504];
+
 /// Name under which the key service knows this proxy process. No two processes share one.
 pub(super) static EDGE: TextField = TextField {
     path: "edge",
@@ -206,8 +250,9 @@ pub(super) static EDGE: TextField = TextField {
 };
 
 /// The fields in the order in which they are documented.
-pub(super) static FIELDS: [Field; 23] = [
-    Field::Choice(&AUTHENTICATION),
+pub(super) static FIELDS: [Field; 31] = [
+    Field::Authentication(&AUTHENTICATION),
+    Field::CredentialSources(CREDENTIAL_SOURCES),
     Field::Text(&CLUSTER),
     Field::Text(&AUTHORITY),
     Field::Text(&PATH),
@@ -229,6 +274,13 @@ pub(super) static FIELDS: [Field; 23] = [
     Field::MetadataHeaders(METADATA_HEADERS),
     Field::FilterState(FILTER_STATE),
     Field::Flag(&FORWARD_CREDENTIAL),
+    Field::BodyFormat(&REPLY_FORMAT),
+    Field::Text(&REPLY_TEXTS[0].1),
+    Field::Text(&REPLY_TEXTS[1].1),
+    Field::Text(&REPLY_TEXTS[2].1),
+    Field::Text(&REPLY_TEXTS[3].1),
+    Field::Text(&REALM),
+    Field::Status(TABLE_ABSENT_STATUS),
     Field::Text(&EDGE),
 ];
 
@@ -236,10 +288,14 @@ impl Field {
     /// Where it stands: the names of the objects around it and its own, joined by dots.
     pub(super) fn path(&self) -> &'static str {
         match self {
-            Self::Choice(field) => field.path,
+            Self::Authentication(field) => field.path,
+            Self::BodyFormat(field) => field.path,
             Self::Flag(field) => field.path,
             Self::Header(field) => field.path,
-            Self::FilterState(path) | Self::MetadataHeaders(path) => path,
+            Self::CredentialSources(path)
+            | Self::FilterState(path)
+            | Self::MetadataHeaders(path)
+            | Self::Status(path) => path,
             Self::Duration(field) => field.path,
             Self::Text(field) => field.path,
         }
@@ -248,6 +304,26 @@ impl Field {
 
 const fn header(path: &'static str, tells: IdentityField) -> HeaderField {
     HeaderField { path, tells }
+}
+
+const fn reply_text(path: &'static str) -> TextField {
+    TextField {
+        path,
+        words: "a text without control characters",
+        is_allowed: is_printable,
+        len_max: REPLY_TEXT_LEN_MAX,
+        default: None,
+    }
+}
+
+/// What can stand in a body and in a header alike: a gRPC client gets it as `grpc-message`.
+fn is_printable(text: &str) -> bool {
+    !text.contains(char::is_control)
+}
+
+/// What can stand between quotes in a header (RFC 9110, section 5.6.4) as it is.
+fn is_quotable(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\".contains(&byte))
 }
 
 fn is_visible(text: &str) -> bool {
@@ -276,53 +352,4 @@ fn is_edge(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::duration;
-    use crate::limits::METADATA_HEADERS_MAX;
-
-    const DOCUMENT: &str = include_str!("../../docs/configuration.md");
-
-    /// The document's table: the cells of each row.
-    fn documented() -> Vec<Vec<&'static str>> {
-        let table = DOCUMENT.split("\n## ").find(|section| section.starts_with("Fields")).unwrap();
-        let rows = table.lines().filter(|line| line.starts_with("| `"));
-        rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
-    }
-
-    #[test]
-    fn the_document_lists_every_field_with_its_default_and_bounds() {
-        let rows = documented();
-        assert_eq!(rows.len(), FIELDS.len());
-        for (row, field) in rows.iter().zip(&FIELDS) {
-            let (takes, default) = match field {
-                Field::Choice(field) => (field.words.to_owned(), Some(field.choices[0].0.to_owned())),
-                Field::Flag(field) => ("true or false".to_owned(), Some(field.default.to_string())),
-                Field::Header(field) => {
-                    let default =
-                        if field.tells.is_told_by_default() { field.tells.default_header() } else { "null" };
-                    ("header name, or null".to_owned(), Some(default.to_owned()))
-                }
-                Field::FilterState(_) => {
-                    ("true, false, or a list of identity fields".to_owned(), Some("true".to_owned()))
-                }
-                Field::MetadataHeaders(_) => (
-                    format!("object of at most {METADATA_HEADERS_MAX} header names and metadata paths"),
-                    Some("{}".to_owned()),
-                ),
-                Field::Duration(field) => (
-                    format!("duration, `{}` to `{}`", duration::write(field.min), duration::write(field.max)),
-                    Some(duration::write(field.default)),
-                ),
-                Field::Text(field) => (format!("text: {}", field.words), field.default.map(str::to_owned)),
-            };
-            assert_eq!(row[0], format!("`{}`", field.path()));
-            assert_eq!(row[1], takes, "{}", field.path());
-            match default {
-                Some(default) => assert_eq!(row[2], format!("`{default}`"), "{}", field.path()),
-                None => assert!(!row[2].contains('`'), "{}", field.path()),
-            }
-            assert!(row.len() == 4 && row[3].ends_with('.'), "{}", field.path());
-        }
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use crate::identity::{FilterState, IdentityField};
 use crate::limits::METADATA_HEADERS_MAX;
 
 mod identity;
+mod places;
 
 /// `printf id:secret | base64`.
 const CREDENTIAL_TEXT: &str = "aWQ6c2VjcmV0";
@@ -99,6 +100,8 @@ fn every_field_can_be_set() {
         },
         "authentication": "optional",
         "forward_credential": true,
+        "credential_sources": [{"cookie": "key"}],
+        "replies": {"format": "text"},
         "edge": "sidecar~10.0.0.1~pod.ns~ns.svc.cluster.local"
     }));
     assert_eq!(config.key_service.cluster, "outbound|9200||keys.svc");
@@ -121,6 +124,8 @@ fn every_field_can_be_set() {
     assert_eq!(config.identity, IdentityHeaders::new(headers, filter_state).unwrap());
     assert_eq!(config.authentication, Authentication::Optional);
     assert!(config.forward_credential);
+    assert_ne!(config.credential_sources, CredentialSources::default());
+    assert_ne!(config.replies, Replies::default());
     assert_eq!(
         config.edge.as_ref().map(EdgeName::as_str),
         Some("sidecar~10.0.0.1~pod.ns~ns.svc.cluster.local")
@@ -370,7 +375,7 @@ fn the_documents_examples_are_accepted() {
     const DOCUMENT: &str = include_str!("../../docs/configuration.md");
     let examples: Vec<&str> =
         DOCUMENT.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         Config::parse(example.as_bytes(), environment).unwrap();
     }

@@ -3,7 +3,7 @@
 use latchkey_key_feed::credential::{Scheme, trimmed};
 
 use super::{Credential, MalformedCredential, authorization, cookie, decode, plain, query};
-use crate::headers::Headers;
+use crate::headers::{Headers, look_alike};
 
 /// Where a credential may come from, in the operator's order. By default it is `Authorization: ApiKey` alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +102,22 @@ impl Default for CredentialSources {
 }
 
 impl CredentialSource {
+    /// Whether both are the same place, or headers that some upstream takes for one another.
+    #[must_use]
+    pub fn is_the_place_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Authorization(_), Self::Authorization(_)) => true,
+            (Self::Named { place, name, .. }, Self::Named { place: other_place, name: other, .. }) => {
+                let is_same = match place {
+                    Place::Header => look_alike(name.as_bytes(), other.as_bytes()),
+                    Place::Cookie | Place::Query => name == other,
+                };
+                place == other_place && is_same
+            }
+            _ => false,
+        }
+    }
+
     /// What the request carries in this place, if anything.
     fn carried(&self, headers: &impl Headers) -> Option<Carried> {
         match self {

@@ -9,6 +9,7 @@ use crate::headers::HeaderPairs;
 
 #[path = "../../tests/cases/credentials.rs"]
 mod cases;
+mod sources;
 use cases::{CASES, Outcome};
 
 fn extract(headers: &HeaderPairs) -> Result<Option<Credential>, MalformedCredential> {

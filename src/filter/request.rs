@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Filter, Handled};
 use crate::denial::{Denial, Unavailable};
 use crate::host::{Host, HostRequest, RequestId};
-use crate::reply::Reply;
+use crate::reply::Replies;
 
 /// One request, from its headers to its end.
 pub struct RequestFilter<H: Host> {
@@ -41,7 +41,7 @@ impl<H: Host> RequestFilter<H> {
     pub fn headers(&mut self, request: &mut H::Request) -> Flow {
         let Some(filter) = &self.filter else {
             let denial = Denial::Unavailable(Unavailable::TableAbsent);
-            let reply = Reply::to(denial, request.headers().ok().as_ref(), None, Duration::ZERO);
+            let reply = Replies::default().to(denial, request.headers().ok().as_ref(), None, Duration::ZERO);
             // Without a reply it stays held all the same.
             let _ = request.reply(&reply);
             return Flow::Hold;

@@ -6,4 +6,5 @@ mod following;
 mod model;
 mod observing;
 mod requests;
+mod sources;
 mod waiting;

@@ -1,3 +1,4 @@
+use latchkey_key_feed::credential::Scheme;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -24,12 +25,17 @@ fn request(path: &[u8], content_type: &str) -> HeaderPairs {
 }
 
 fn reply(denial: Denial, path: &[u8]) -> Reply {
-    Reply::to(denial, Some(&request(path, "application/json")), Some(path), Duration::from_secs(5))
+    Replies::default().to(
+        denial,
+        Some(&request(path, "application/json")),
+        Some(path),
+        Duration::from_secs(5),
+    )
 }
 
 fn grpc(denial: Denial, content_type: &str) -> Reply {
     let path = b"/pkg.Service/Call";
-    Reply::to(denial, Some(&request(path, content_type)), Some(path), Duration::from_secs(5))
+    Replies::default().to(denial, Some(&request(path, content_type)), Some(path), Duration::from_secs(5))
 }
 
 fn reason(reply: &Reply) -> String {
@@ -112,10 +118,11 @@ fn trouble_is_unavailable_and_never_a_challenge() {
 #[test]
 fn retry_after_is_whole_seconds_rounded_up_and_never_zero() {
     for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (59_999, "60")] {
-        let reply = Reply::to(TABLE_ABSENT, None::<&HeaderPairs>, None, Duration::from_millis(millis));
+        let reply =
+            Replies::default().to(TABLE_ABSENT, None::<&HeaderPairs>, None, Duration::from_millis(millis));
         assert_eq!(reply.headers[0], ("retry-after", seconds.to_owned()));
     }
-    let longest = Reply::to(TABLE_ABSENT, None::<&HeaderPairs>, None, Duration::MAX);
+    let longest = Replies::default().to(TABLE_ABSENT, None::<&HeaderPairs>, None, Duration::MAX);
     assert_eq!(longest.headers[0].1, u64::MAX.to_string());
 }
 
@@ -158,8 +165,96 @@ fn repeats_a_path_up_to_the_limit_and_cuts_a_longer_one() {
 
 #[test]
 fn a_request_without_a_path_is_answered_too() {
-    let reply = Reply::to(MISSING, None::<&HeaderPairs>, None, Duration::ZERO);
+    let reply = Replies::default().to(MISSING, None::<&HeaderPairs>, None, Duration::ZERO);
     assert_eq!(reason(&reply), "missing authentication credentials for REST request []");
+}
+
+/// A reply as the operator wants it.
+fn chosen(choices: ReplyChoices, schemes: &[Scheme], denial: Denial) -> Reply {
+    let replies = Replies::new(choices, schemes.iter().copied());
+    let path = b"/a?b";
+    replies.to(denial, Some(&request(path, "application/json")), Some(path), Duration::from_secs(5))
+}
+
+fn challenges(reply: &Reply) -> Vec<&str> {
+    let headers = reply.headers.iter().filter(|(name, _)| *name == "www-authenticate");
+    headers.map(|(_, value)| value.as_str()).collect()
+}
+
+#[test]
+fn problem_details_say_what_elasticsearchs_error_says() {
+    let choices = ReplyChoices { format: BodyFormat::ProblemJson, ..ReplyChoices::default() };
+    for (denial, title, status) in
+        [(MISSING, "Unauthorized", 401), (TABLE_ABSENT, "Service Unavailable", 503)]
+    {
+        let reply = chosen(choices.clone(), &[Scheme::ApiKey], denial);
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        let detail = public_reason(denial, b"/a?b");
+        let expected = json!({"type": "about:blank", "title": title, "status": status, "detail": detail});
+        assert_eq!((body, reply.status), (expected, status));
+        assert_eq!(reply.headers[1], ("content-type", "application/problem+json".to_owned()));
+    }
+}
+
+#[test]
+fn a_text_is_the_words_alone() {
+    let texts = vec![(401, "Bring a \"key\".".to_owned())];
+    let choices = ReplyChoices { format: BodyFormat::Text, texts, ..ReplyChoices::default() };
+    let refused = chosen(choices.clone(), &[Scheme::ApiKey], MISSING);
+    assert_eq!(refused.body, "Bring a \"key\".");
+    assert_eq!(refused.headers[1], ("content-type", "text/plain; charset=utf-8".to_owned()));
+    // Each status has words of its own.
+    assert_eq!(chosen(choices, &[Scheme::ApiKey], TABLE_ABSENT).body, UNAVAILABLE);
+}
+
+#[test]
+fn a_text_of_the_operators_stands_in_every_form_and_for_every_bad_key() {
+    for format in [BodyFormat::Elasticsearch, BodyFormat::ProblemJson, BodyFormat::Text] {
+        let texts = vec![(401, "\"Bring\\ a key".to_owned())];
+        let choices = ReplyChoices { format, texts, ..ReplyChoices::default() };
+        let bad =
+            BAD_KEYS.map(Denial::Unauthenticated).map(|bad| chosen(choices.clone(), &[Scheme::ApiKey], bad));
+        let missing = chosen(choices, &[Scheme::ApiKey], MISSING);
+        assert!(bad.iter().all(|reply| reply.body == missing.body && reply.headers == missing.headers));
+        let told = match format {
+            BodyFormat::Elasticsearch => reason(&missing),
+            BodyFormat::ProblemJson => {
+                serde_json::from_str::<Value>(&missing.body).unwrap()["detail"].as_str().unwrap().to_owned()
+            }
+            BodyFormat::Text => missing.body,
+        };
+        assert_eq!(told, "\"Bring\\ a key");
+    }
+}
+
+#[test]
+fn the_challenges_are_those_of_the_schemes() {
+    let with = |realm: Option<&str>, schemes: &[Scheme]| {
+        let choices = ReplyChoices { realm: realm.map(str::to_owned), ..ReplyChoices::default() };
+        chosen(choices, schemes, MISSING)
+    };
+    let all = with(None, &[Scheme::Basic, Scheme::ApiKey, Scheme::Bearer]);
+    let expected = ["Basic realm=\"security\", charset=\"UTF-8\"", "ApiKey", "Bearer realm=\"security\""];
+    assert_eq!(challenges(&all), expected);
+    let body: Value = serde_json::from_str(&all.body).unwrap();
+    assert_eq!(body["error"]["root_cause"][0]["header"]["WWW-Authenticate"], json!(expected));
+
+    let named = with(Some("orders"), &[Scheme::Bearer, Scheme::ApiKey]);
+    assert_eq!(challenges(&named), ["Bearer realm=\"orders\"", "ApiKey realm=\"orders\""]);
+    assert_eq!(challenges(&with(None, &[])), ["ApiKey"]);
+    assert_eq!(challenges(&with(Some("orders"), &[])), ["ApiKey realm=\"orders\""]);
+}
+
+#[test]
+fn only_an_absent_table_has_a_status_of_its_own() {
+    let choices = ReplyChoices { table_absent_status: Some(429), ..ReplyChoices::default() };
+    let absent = chosen(choices.clone(), &[Scheme::ApiKey], TABLE_ABSENT);
+    assert_eq!((absent.status, absent.grpc_status), (429, 14));
+    assert_eq!(absent.headers[0], ("retry-after", "5".to_owned()));
+    let body: Value = serde_json::from_str(&absent.body).unwrap();
+    assert_eq!(body["status"], json!(429));
+    let old = chosen(choices, &[Scheme::ApiKey], Denial::Unavailable(Unavailable::TableTooOld));
+    assert_eq!(old.status, 503);
 }
 
 proptest! {

@@ -1,0 +1,210 @@
+//! Where a credential may come from, and how a refusal looks.
+
+use latchkey_key_feed::credential::Scheme;
+
+use super::*;
+use crate::credential::{CredentialSource, CredentialSources, Place, SourceFormat};
+use crate::limits::{CREDENTIAL_PLACE_LEN_MAX, CREDENTIAL_SOURCES_MAX, REALM_LEN_MAX, REPLY_TEXT_LEN_MAX};
+use crate::reply::{BodyFormat, Replies, ReplyChoices};
+
+fn sources(value: Value) -> CredentialSources {
+    accepted(&with("/credential_sources", value)).credential_sources
+}
+
+/// The mistakes of one source, without where they are.
+#[track_caller]
+fn refused_source(source: Value) -> String {
+    refused(&with("/credential_sources", json!([source]))).replace("credential_sources[0]", "it")
+}
+
+fn named(place: Place, name: &str, format: SourceFormat) -> CredentialSource {
+    CredentialSource::Named { place, name: name.to_owned(), format }
+}
+
+#[test]
+fn sources_are_read_in_their_order() {
+    assert_eq!(accepted(&least()).credential_sources, CredentialSources::default());
+    let all = json!([
+        {"header": "x-api-key"},
+        {"query": "api_key", "format": "id:secret"},
+        {"authorization": ["Basic", "ApiKey"]},
+        {"cookie": "K.e~y-1", "format": "encoded"}
+    ]);
+    let expected = vec![
+        named(Place::Header, "x-api-key", SourceFormat::Encoded),
+        named(Place::Query, "api_key", SourceFormat::IdSecret),
+        CredentialSource::Authorization(vec![Scheme::Basic, Scheme::ApiKey]),
+        named(Place::Cookie, "K.e~y-1", SourceFormat::Encoded),
+    ];
+    assert_eq!(sources(all), CredentialSources::new(expected));
+    // The same name in places of another kind is another place.
+    sources(json!([{"header": "key"}, {"query": "key"}, {"cookie": "key"}, {"cookie": "Key"}]));
+}
+
+#[test]
+fn a_list_of_sources_has_at_least_one_and_not_too_many() {
+    let many = |count| (0..count).map(|number| json!({"query": format!("q{number}")})).collect::<Vec<_>>();
+    sources(json!(many(CREDENTIAL_SOURCES_MAX)));
+    for list in [json!([]), json!(many(CREDENTIAL_SOURCES_MAX + 1)), json!({"header": "x-key"}), json!(null)]
+    {
+        assert_eq!(
+            refused(&with("/credential_sources", list)),
+            "credential_sources is not a list of one to eight sources"
+        );
+    }
+}
+
+#[test]
+fn a_source_is_one_place() {
+    let one = "it is not an object with exactly one of authorization, header, query and cookie";
+    for source in
+        [json!({}), json!("x-api-key"), json!({"header": "a", "query": "b"}), json!({"format": "encoded"})]
+    {
+        assert_eq!(refused_source(source), one);
+    }
+    assert_eq!(refused_source(json!({"header": "x-key", "formats": 1})), "it.formats is not a known field");
+    assert_eq!(
+        refused_source(json!({"headers": "x-key"})),
+        format!("it.headers is not a known field; {one}")
+    );
+    assert_eq!(
+        refused_source(json!({"authorization": ["ApiKey"], "format": "encoded"})),
+        "it.format is not a known field"
+    );
+    for format in [json!("base64"), json!("Encoded"), json!(null), json!(["encoded"])] {
+        assert_eq!(
+            refused_source(json!({"query": "key", "format": format})),
+            "it.format is not encoded or id:secret"
+        );
+    }
+}
+
+#[test]
+fn schemes_are_three_words_each_at_most_once() {
+    for schemes in
+        [json!([]), json!("ApiKey"), json!(["apikey"]), json!(["Basic", "Basic"]), json!(["Digest"])]
+    {
+        assert_eq!(
+            refused_source(json!({"authorization": schemes})),
+            "it.authorization is not a list of ApiKey, Bearer and Basic, each at most once"
+        );
+    }
+}
+
+#[test]
+fn a_source_has_a_name_that_nothing_else_has() {
+    for (name, mistake) in [
+        ("", "is empty"),
+        ("X-Api-Key", "is not a header name in lower case"),
+        ("authorization", "has a meaning of its own in HTTP or in Envoy"),
+        ("cookie", "has a meaning of its own in HTTP or in Envoy"),
+        ("x-envoy-original-path", "has a meaning of its own in HTTP or in Envoy"),
+        ("x_api_key.owner", "is the name of another identity header, or looks like it to an upstream"),
+    ] {
+        assert_eq!(refused_source(json!({"header": name})), format!("it.header {mistake}"));
+    }
+    assert_eq!(refused_source(json!({"header": 5})), "it.header is not the name of a header");
+    for place in ["query", "cookie"] {
+        for name in [json!(""), json!("a b"), json!("a=b"), json!("a%5F"), json!("\u{e4}"), json!(5)] {
+            assert_eq!(
+                refused_source(json!({place: name})),
+                format!("it.{place} is not a name of letters, digits and - . _ ~")
+            );
+        }
+        let of_len = |len: usize| json!({place: "k".repeat(len)});
+        sources(json!([of_len(CREDENTIAL_PLACE_LEN_MAX)]));
+        assert_eq!(
+            refused_source(of_len(CREDENTIAL_PLACE_LEN_MAX + 1)),
+            format!("it.{place} is longer than {CREDENTIAL_PLACE_LEN_MAX} bytes")
+        );
+    }
+}
+
+#[test]
+fn no_place_is_given_twice() {
+    for (one, other) in [
+        (json!({"authorization": ["ApiKey"]}), json!({"authorization": ["Basic"]})),
+        (json!({"header": "x-key"}), json!({"header": "x_key", "format": "id:secret"})),
+        (json!({"query": "key"}), json!({"query": "key", "format": "id:secret"})),
+        (json!({"cookie": "key"}), json!({"cookie": "key"})),
+    ] {
+        assert_eq!(
+            refused(&with("/credential_sources", json!([one, other]))),
+            "credential_sources[1] is given twice"
+        );
+    }
+    let twice = br#"{"key_service": {"cluster": "keys", "credential": {"inline": "aWQ6c2VjcmV0"}},
+        "credential_sources": [{"query": "a", "query": "b"}]}"#;
+    assert_eq!(
+        Config::parse(twice, environment).unwrap_err().problems,
+        [("credential_sources[0].query".to_owned(), Problem::Twice)]
+    );
+}
+
+#[test]
+fn every_mistake_in_sources_and_replies_is_told_and_no_value() {
+    let mut config = with(
+        "/credential_sources",
+        json!([{"header": "Hunter2"}, {"query": "hunter 2"}, {"authorization": ["hunter2"]}, 5]),
+    );
+    config = put(config, "/identity", json!({"metadata_headers": {"x-team": "team"}}));
+    config = put(
+        config,
+        "/replies",
+        json!({"format": "hunter2", "texts": {"401": "hunter\r\n2", "404": ""}, "realm": "hunter\"2", "table_absent_status": 418}),
+    );
+    assert_eq!(
+        refused(&config),
+        "replies.texts.404 is not a known field; \
+         credential_sources[0].header is not a header name in lower case; \
+         credential_sources[1].query is not a name of letters, digits and - . _ ~; \
+         credential_sources[2].authorization is not a list of ApiKey, Bearer and Basic, each at most once; \
+         credential_sources[3] is not an object with exactly one of authorization, header, query and cookie; \
+         replies.texts.401 is not a text without control characters; \
+         replies.format is not elasticsearch, problem+json or text; \
+         replies.realm is not a text of printable ASCII without quotes and backslashes; \
+         replies.table_absent_status is not 503, 429, 500, 502 or 504"
+    );
+}
+
+#[test]
+fn replies_are_read() {
+    assert_eq!(accepted(&least()).replies, Replies::default());
+    let replies = json!({
+        "format": "problem+json", "texts": {"401": "Bring a key.", "503": "Sp\u{e4}ter."}, "realm": "a realm", "table_absent_status": 429
+    });
+    let config =
+        put(with("/replies", replies), "/credential_sources", json!([{"authorization": ["Bearer"]}]));
+    let choices = ReplyChoices {
+        format: BodyFormat::ProblemJson,
+        texts: vec![(401, "Bring a key.".to_owned()), (503, "Sp\u{e4}ter.".to_owned())],
+        realm: Some("a realm".to_owned()),
+        table_absent_status: Some(429),
+    };
+    assert_eq!(accepted(&config).replies, Replies::new(choices, [Scheme::Bearer].into_iter()));
+}
+
+#[test]
+fn no_text_of_a_reply_can_end_a_header_or_outgrow_it() {
+    for text in ["", "a\nb", "a\rb", "a\0", "\u{7f}", "\u{85}"] {
+        for status in ["400", "401", "403", "503"] {
+            assert_eq!(
+                refused(&with(&format!("/replies/texts/{status}"), json!(text))),
+                format!("replies.texts.{status} is not a text without control characters")
+            );
+        }
+    }
+    for realm in ["", "a\"b", "a\\b", "a\nb", "\u{e4}"] {
+        let refused = refused(&with("/replies/realm", json!(realm)));
+        assert_eq!(refused, "replies.realm is not a text of printable ASCII without quotes and backslashes");
+    }
+    for (pointer, len_max) in [("/replies/texts/401", REPLY_TEXT_LEN_MAX), ("/replies/realm", REALM_LEN_MAX)]
+    {
+        let of_len = |len: usize| with(pointer, json!("r".repeat(len)));
+        accepted(&of_len(len_max));
+        assert!(refused(&of_len(len_max + 1)).ends_with(&format!("is longer than {len_max} bytes")));
+    }
+    for status in [json!(200), json!("503"), json!(503.5), json!(null), json!(50300)] {
+        refused(&with("/replies/table_absent_status", status));
+    }
+}

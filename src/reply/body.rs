@@ -1,0 +1,85 @@
+//! The body of a refusal in each of its forms.
+//!
+//! Whoever floods the proxy with bad keys gets one of these each time, so it is put together from its parts
+//! and not from a tree.
+
+use std::borrow::Cow;
+
+use super::{BodyFormat, DenyStatus};
+
+/// What a body tells.
+pub(super) struct Told<'a> {
+    /// Why the request was refused.
+    pub(super) status: DenyStatus,
+    /// The status that is sent.
+    pub(super) code: u32,
+    /// The words for the client.
+    pub(super) reason: &'a str,
+    /// The challenges of a 401.
+    pub(super) challenges: &'a [Cow<'static, str>],
+}
+
+impl BodyFormat {
+    /// The media type.
+    pub(super) const fn content_type(self) -> &'static str {
+        match self {
+            Self::Elasticsearch => "application/json",
+            Self::ProblemJson => "application/problem+json",
+            Self::Text => "text/plain; charset=utf-8",
+        }
+    }
+
+    pub(super) fn body(self, told: &Told<'_>) -> String {
+        match self {
+            Self::Elasticsearch => envelope(told),
+            Self::ProblemJson => problem(told),
+            Self::Text => told.reason.to_owned(),
+        }
+    }
+}
+
+/// Elasticsearch's error body. Its Python client reads the message from the first root cause.
+fn envelope(told: &Told<'_>) -> String {
+    let (kind, header) = match told.status {
+        DenyStatus::Unauthorized401 => ("security_exception", header(told.challenges)),
+        DenyStatus::Unavailable503 => ("status_exception", String::new()),
+    };
+    let cause = ["\"type\":\"", kind, "\",\"reason\":", &json(told.reason), &header].concat();
+    ["{\"error\":{\"root_cause\":[{", &cause, "}],", &cause, "},\"status\":", &told.code.to_string(), "}"]
+        .concat()
+}
+
+/// Elasticsearch tells the challenge in the body too: several as a list, one as a text.
+fn header(challenges: &[Cow<'static, str>]) -> String {
+    let challenges = match challenges {
+        [challenge] => json(challenge),
+        several => ["[", &several.iter().map(|one| json(one)).collect::<Vec<_>>().join(","), "]"].concat(),
+    };
+    [",\"header\":{\"WWW-Authenticate\":", &challenges, "}"].concat()
+}
+
+/// Problem details of no type of their own: the title says what the status means (RFC 9457, section 4.2.1).
+fn problem(told: &Told<'_>) -> String {
+    let (code, title, detail) = (told.code.to_string(), title(told.code), json(told.reason));
+    let title = ["{\"type\":\"about:blank\",\"title\":\"", title, "\",\"status\":"].concat();
+    [&title, code.as_str(), ",\"detail\":", &detail, "}"].concat()
+}
+
+/// What HTTP calls a status (RFC 9110, section 15; RFC 6585, section 4).
+const fn title(code: u32) -> &'static str {
+    match code {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        504 => "Gateway Timeout",
+        _ => "Service Unavailable",
+    }
+}
+
+/// Text can always be written as JSON; were that ever to fail, the body would still be well-formed.
+fn json(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_else(|_| "null".to_owned())
+}
