@@ -12,29 +12,36 @@ use latchkey_key_feed::EdgeName;
 use latchkey_key_feed::credential::SCHEME;
 
 use crate::credential::{self, CredentialSources};
-use crate::identity::{IdentityHeaders, IdentitySource, InvalidHeaderName};
+use crate::identity::{IdentityHeaders, IdentitySource};
 use crate::reply::Replies;
+use crate::rules::{Otherwise, Rules};
+use crate::table::RecordShape;
 
 mod config_reader;
 mod duration;
 mod fields;
 mod json;
+mod problem;
 mod replies;
+mod requirement;
+mod rules;
 mod sources;
 
 use config_reader::ConfigReader;
 use fields::{
-    AUTHENTICATION, AUTHORITY, CLUSTER, CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, EDGE,
-    FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, PATH, REFUSE_AFTER, STALE_AFTER, START_UP_WAIT,
-    WAIT,
+    AUTHENTICATION, AUTHORITY, CLUSTER, CORS_PREFLIGHT, CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE,
+    EDGE, FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, MODE, PATH, REFUSE_AFTER, STALE_AFTER,
+    START_UP_WAIT, WAIT,
 };
 use json::JsonValue;
+
+pub use problem::{InvalidConfig, Problem};
 
 /// The configuration of the filter.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What a request needs to pass.
-    pub authentication: Authentication,
+    pub rules: Rules,
     /// Where the keys come from.
     pub key_service: KeyService,
     /// How old the key table may be.
@@ -51,17 +58,6 @@ pub struct Config {
     pub forward_credential: bool,
     /// The name of this proxy process; `None` is the proxy's node id.
     pub edge: Option<EdgeName>,
-}
-
-/// What a request needs to pass. Whatever it is, no request keeps an identity header that its client sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Authentication {
-    /// A key.
-    Required,
-    /// A key, or no credential at all: then it passes without identity.
-    Optional,
-    /// Nothing. No credential is looked at.
-    Off,
 }
 
 /// Where the keys come from, and how to ask.
@@ -94,66 +90,6 @@ pub struct StalenessLimits {
 #[derive(Clone)]
 pub struct FeedCredential(String);
 
-/// Everything that is wrong with a configuration.
-#[derive(Debug, PartialEq, Eq)]
-pub struct InvalidConfig {
-    /// Where, as names joined by dots (empty for the whole), and what. Never empty.
-    pub problems: Vec<(String, Problem)>,
-}
-
-/// One thing that is wrong with a configuration. None of them holds a value of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// A text that should be a credential is none.
-    BadCredential,
-    /// The name of a header cannot be used.
-    BadHeaderName(InvalidHeaderName),
-    /// The bytes are not JSON.
-    BadJson {
-        /// Line of the first mistake, from 1.
-        line: usize,
-        /// Column of the first mistake, from 1.
-        column: usize,
-    },
-    /// The authority has to be given, since the name of the cluster cannot be one.
-    ClusterIsNoAuthority,
-    /// There are no bytes at all.
-    Empty,
-    /// The value is something else than these words say.
-    IsNot(&'static str),
-    /// It has to be given.
-    Missing,
-    /// One of two fields has to be given, and either both are or none.
-    NotExactlyOne,
-    /// The duration is shorter than the one or longer than the other.
-    OutOfRange {
-        /// The shortest allowed.
-        min: Duration,
-        /// The longest allowed.
-        max: Duration,
-    },
-    /// `refuse_after` is shorter than `stale_after`.
-    RefusesBeforeStale,
-    /// `stale_after` is not longer than one request for the feed may take.
-    StaleWhileIdle,
-    /// The text is too long.
-    TooLong {
-        /// Most bytes allowed.
-        bytes_max: usize,
-    },
-    /// The object has too many fields.
-    TooMany {
-        /// Most fields allowed.
-        max: usize,
-    },
-    /// It is given more than once.
-    Twice,
-    /// There is no such field.
-    Unknown,
-    /// The environment variable is not set for the proxy, or not passed to the filter.
-    VariableUnset,
-}
-
 impl Config {
     /// Reads a configuration. `environment` looks up an environment variable.
     ///
@@ -169,7 +105,7 @@ impl Config {
         let JsonValue::Object(root) = value else { return Err(whole(Problem::IsNot("an object"))) };
 
         let mut reader = ConfigReader::of(&root);
-        let authentication = reader.choice(&AUTHENTICATION);
+        let rules = read_rules(&mut reader);
         let wait = reader.duration(&WAIT);
         let fetch_timeout = reader.duration(&FETCH_TIMEOUT);
         let key_service = key_service(&mut reader, environment, wait, fetch_timeout);
@@ -183,26 +119,32 @@ impl Config {
         let edge = reader.text(&EDGE).and_then(|text| EdgeName::try_from(text).ok());
 
         let problems = reader.into_problems();
-        match (authentication, key_service, staleness, start_up_wait, identity) {
-            (
-                Some(authentication),
-                Some(key_service),
-                Some(staleness),
-                Some(start_up_wait),
-                Some(identity),
-            ) if problems.is_empty() => Ok(Self {
-                authentication,
-                key_service,
-                staleness,
-                start_up_wait,
-                identity,
-                credential_sources,
-                forward_credential,
-                replies,
-                edge,
-            }),
+        match (rules, key_service, staleness, start_up_wait, identity) {
+            (Some(rules), Some(key_service), Some(staleness), Some(start_up_wait), Some(identity))
+                if problems.is_empty() =>
+            {
+                Ok(Self {
+                    rules,
+                    key_service,
+                    staleness,
+                    start_up_wait,
+                    identity,
+                    credential_sources,
+                    forward_credential,
+                    replies,
+                    edge,
+                })
+            }
             _ => Err(InvalidConfig { problems }),
         }
+    }
+
+    /// What the table has to hold of a key: what is told of it, and what rules require.
+    #[must_use]
+    pub fn record_shape(&self) -> RecordShape {
+        let mut texts = self.identity.record_texts();
+        texts.extend(self.rules.record_texts());
+        RecordShape::of(texts)
     }
 }
 
@@ -226,53 +168,14 @@ impl fmt::Debug for FeedCredential {
     }
 }
 
-impl fmt::Display for InvalidConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the configuration is refused")?;
-        for (index, (path, problem)) in self.problems.iter().enumerate() {
-            f.write_str(if index == 0 { ": " } else { "; " })?;
-            write!(f, "{} {problem}", if path.is_empty() { "it" } else { path })?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for InvalidConfig {}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadCredential => f.write_str("does not hold the standard Base64 of id:secret"),
-            Self::BadHeaderName(invalid) => invalid.fmt(f),
-            Self::BadJson { line, column } => write!(f, "is not JSON: mistake at line {line}, column {column}"),
-            Self::ClusterIsNoAuthority => {
-                f.write_str("is required, because the name of the cluster is not a host name")
-            }
-            Self::Empty => f.write_str(
-                "is empty; it needs at least {\"key_service\": {\"cluster\": \"...\", \"credential\": \
-                 {\"environment_variable\": \"...\"}}}",
-            ),
-            Self::IsNot(words) => write!(f, "is not {words}"),
-            Self::Missing => f.write_str("is required"),
-            Self::NotExactlyOne => f.write_str("needs exactly one of environment_variable and inline"),
-            Self::OutOfRange { min, max } => {
-                write!(f, "is not between {} and {}", duration::write(*min), duration::write(*max))
-            }
-            Self::RefusesBeforeStale => f.write_str("is shorter than staleness.stale_after"),
-            Self::StaleWhileIdle => f.write_str(
-                "is not longer than key_service.wait and key_service.fetch_timeout together, so an idle feed would look \
-                 stale",
-            ),
-            Self::TooLong { bytes_max } => write!(f, "is longer than {bytes_max} bytes"),
-            Self::TooMany { max } => write!(f, "has more than {max} fields"),
-            Self::Twice => f.write_str("is given twice"),
-            Self::Unknown => f.write_str("is not a known field"),
-            Self::VariableUnset => f.write_str(
-                "names a variable that is not set where the filter runs: set it for the proxy, and name it in \
-                 vm_config.environment_variables (in Istio, vmConfig.env)",
-            ),
-        }
-    }
+fn read_rules(reader: &mut ConfigReader<'_, '_>) -> Option<Rules> {
+    let authentication = reader.choice(&AUTHENTICATION);
+    let cors_preflight = reader.choice(&CORS_PREFLIGHT);
+    let mode = reader.choice(&MODE);
+    let listed = rules::read(reader, mode);
+    let otherwise =
+        Otherwise { authentication: authentication?, mode: mode?, cors_preflight: cors_preflight? };
+    Some(Rules::new(listed.rules, listed.questions, otherwise))
 }
 
 fn key_service(

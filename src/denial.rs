@@ -5,10 +5,15 @@
 //! bad key never as trouble.
 
 use crate::credential::MalformedCredential;
+use crate::rules::Ambiguous;
 
 /// A refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
+    /// 400: what is asked for can be read in several ways, and a rule depends on it.
+    Ambiguous(Ambiguous),
+    /// 403: the key is good, and does not have what a rule requires.
+    Forbidden,
     /// 401: the request does not prove which key it acts for.
     Unauthenticated(Unauthenticated),
     /// 503: the gate cannot tell, and so does not admit.
@@ -37,6 +42,8 @@ pub enum Unauthenticated {
 pub enum Unavailable {
     /// The host would not show the request's headers, or not change them.
     HostFailed,
+    /// Nobody can tell whether the key has a right that a rule requires.
+    RightsUnknown,
     /// The key's row is not what a record can hold, so its identity cannot be told upstream.
     RowSetAside,
     /// No table has been loaded yet.
@@ -53,6 +60,8 @@ impl Denial {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
+            Self::Ambiguous(ambiguous) => ambiguous.reason(),
+            Self::Forbidden => "right_missing",
             Self::Unauthenticated(Unauthenticated::CredentialMalformed(malformed)) => malformed.reason(),
             Self::Unauthenticated(Unauthenticated::CredentialMissing) => "credential_missing",
             Self::Unauthenticated(Unauthenticated::KeyExpired) => "key_expired",
@@ -60,6 +69,7 @@ impl Denial {
             Self::Unauthenticated(Unauthenticated::KeyUnknown) => "key_unknown",
             Self::Unauthenticated(Unauthenticated::SecretWrong) => "secret_wrong",
             Self::Unavailable(Unavailable::HostFailed) => "host_failed",
+            Self::Unavailable(Unavailable::RightsUnknown) => "rights_unknown",
             Self::Unavailable(Unavailable::RowSetAside) => "row_set_aside",
             Self::Unavailable(Unavailable::TableAbsent) => "table_absent",
             Self::Unavailable(Unavailable::TableTooOld) => "table_too_old",

@@ -5,12 +5,13 @@
 //! |------|---------|
 //! | [`Root`] | which configuration is at work |
 //! | [`RequestFilter`] | which parts of a request may move on |
-//! | [`Filter`] | one configuration in one VM: requests in this file, what happens between them in `following` |
+//! | [`Filter`] | one configuration in one VM: who waits in this file, what becomes of a request in `deciding`, what happens between requests in `following` |
 //! | [`Vm`] | who finishes the work of a plugin that has ended |
 //!
 //! A request passes only after each of its owned headers was set or removed. Where the host fails before
 //! that, the request is refused; where it would not even send the refusal, the request stays held.
 
+mod deciding;
 mod feed_call;
 mod following;
 mod held_requests;
@@ -23,23 +24,20 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use latchkey_key_feed::{MonotonicMillis, header_value};
-
+use self::deciding::{ShadowLines, edit, edits_of};
 use self::following::Following;
 use self::held_requests::HeldRequests;
 use self::stats::Stats;
 use crate::clock::{ClockFailed, Moment, VmClock};
-use crate::config::{Authentication, Config};
-use crate::credential::{Credential, Stripped};
-use crate::denial::{Denial, Unavailable};
-use crate::gate::{self, Admission, Freshness, Refusal, Verdict, VerifiedKey, WaitingTime};
+use crate::config::Config;
+use crate::credential::Credential;
+use crate::gate::Freshness;
 use crate::headers::Headers;
-use crate::host::{Host, HostFailed, HostRequest, LogLevel, RequestId};
-use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity};
-use crate::limits::{RETRY_AFTER_MS, SETTLED_PER_TICK_MAX};
+use crate::host::{Host, HostFailed, HostRequest, RequestId};
+use crate::identity::{CLAIMED_ID_STATE, RULE_STATE};
+use crate::limits::SETTLED_PER_TICK_MAX;
 use crate::refresh::Candidate;
-use crate::reply::Reply;
-use crate::table::{FeedIdentity, KeyTable, SharedNames};
+use crate::table::{FeedIdentity, SharedNames};
 
 pub use leaving::Vm;
 pub use request::{Flow, RequestFilter};
@@ -59,6 +57,7 @@ pub struct Filter<H: Host> {
     /// Whether the last tick left requests that may be settled by the next.
     has_more_to_settle: Cell<bool>,
     freshness: Cell<Option<Freshness>>,
+    shadow_lines: ShadowLines,
     /// Whether this VM has seen a request. The one of Envoy's main thread never does.
     candidate: Cell<Candidate>,
 }
@@ -78,7 +77,7 @@ impl<H: Host> Filter<H> {
     fn new(host: H, vm: Rc<Vm<H>>, config: Config) -> Self {
         let service = &config.key_service;
         let feed = FeedIdentity::of(&service.cluster, &service.authority, &service.path);
-        let names = SharedNames::of(&feed, config.identity.record_shape());
+        let names = SharedNames::of(&feed, config.record_shape());
         declare_filter_state(&host, &config);
         vm.one_came();
         Self {
@@ -90,6 +89,7 @@ impl<H: Host> Filter<H> {
             tick_ms: Cell::new(0),
             has_more_to_settle: Cell::new(false),
             freshness: Cell::new(None),
+            shadow_lines: ShadowLines::default(),
             candidate: Cell::new(Candidate::Idle),
             host,
             vm,
@@ -100,7 +100,7 @@ impl<H: Host> Filter<H> {
     /// Whether it has a table to keep fresh. One that looks at no credential ticks for those that have left
     /// alone.
     fn follows(&self) -> bool {
-        self.config.authentication != Authentication::Off
+        self.config.rules.ask_for_keys()
     }
 
     /// Decides about a request, and carries the verdict out.
@@ -144,117 +144,6 @@ impl<H: Host> Filter<H> {
         owned.iter().try_for_each(|name| request.remove_trailer(name))
     }
 
-    /// Decides about a request that may wait `until` then. `hidden` is the credential that was taken out of it.
-    fn decide(
-        &self,
-        request: &mut H::Request,
-        hidden: Option<&Credential>,
-        until: MonotonicMillis,
-        now: Moment,
-    ) -> Handled {
-        let waiting_time = if now.monotonic < until { WaitingTime::Left } else { WaitingTime::Over };
-        let Ok(headers) = request.headers() else { return self.refuse_for_the_host(request) };
-        let authentication = self.config.authentication;
-        let presented = || match hidden {
-            Some(hidden) => Ok(Some(hidden.clone())),
-            None => self.config.credential_sources.extract(&headers),
-        };
-        match gate::decide(presented, authentication, &self.table, &self.config.staleness, waiting_time, now)
-        {
-            Verdict::Admit(Admission { key, freshness }) => {
-                let edits = self.edits(Some(&key), &headers);
-                drop(headers);
-                match edit(request, &edits).and_then(|()| self.tell(&key, request)) {
-                    Ok(()) => self.admit(freshness),
-                    Err(HostFailed) => self.refuse_for_the_host(request),
-                }
-            }
-            Verdict::Pass => {
-                let edits = self.edits(None::<&VerifiedKey<<H::Table as KeyTable>::Record>>, &headers);
-                drop(headers);
-                match edit(request, &edits) {
-                    Ok(()) => self.pass(),
-                    Err(HostFailed) => self.refuse_for_the_host(request),
-                }
-            }
-            Verdict::Deny(Refusal { denial, claimed_id }) => {
-                let reply = self.reply_to(denial, Some(&headers));
-                let stripped = self.config.credential_sources.strip_paths(&headers);
-                drop(headers);
-                // The request is refused all the same.
-                let _ = edit(request, &edits_of(stripped));
-                if let Some(id) = claimed_id.filter(|_| self.config.identity.filter_state().claimed_id) {
-                    // The log misses a name where the host would not take it; the request is refused all the
-                    // same.
-                    let _ = request.set_filter_state(CLAIMED_ID_STATE, &header_value::encode(id.as_str()));
-                }
-                self.refuse(denial, &reply, request)
-            }
-            Verdict::Wait => Handled::Waits,
-        }
-    }
-
-    /// What lets the upstream read the identity of the key and no other. A credential that is not looked at
-    /// is not ours to remove.
-    fn edits<'a, K: KeyIdentity>(
-        &'a self,
-        key: Option<&'a K>,
-        headers: &impl Headers,
-    ) -> Vec<HeaderEdit<'a>> {
-        let forward = self.config.forward_credential || self.config.authentication == Authentication::Off;
-        let stripped = if forward { Vec::new() } else { self.config.credential_sources.strip(headers) };
-        self.config.identity.edits(headers, key, stripped)
-    }
-
-    /// Tells the identity to the rest of the proxy.
-    fn tell(&self, key: &impl KeyIdentity, request: &mut H::Request) -> Result<(), HostFailed> {
-        for field in &self.config.identity.filter_state().fields {
-            if let Some(value) = key.value(*field).filter(|value| !value.is_empty()) {
-                request.set_filter_state(field.filter_state(), value)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn pass(&self) -> Handled {
-        self.stats.add(self.stats.passed_without_key, 1);
-        Handled::Passed
-    }
-
-    fn admit(&self, freshness: Freshness) -> Handled {
-        self.stats.add(self.stats.admitted, 1);
-        if freshness == Freshness::Stale {
-            self.stats.add(self.stats.admitted_stale, 1);
-        }
-        Handled::Passed
-    }
-
-    fn refuse(&self, denial: Denial, reply: &Reply, request: &mut H::Request) -> Handled {
-        self.stats.count_denied(denial);
-        if let Err(HostFailed) = request.reply(reply) {
-            let status = reply.status;
-            self.host.log(LogLevel::Error, format_args!("the host would not send a {status} reply"));
-        }
-        Handled::Replied
-    }
-
-    /// A request without an answer to who it is, or with a header of ours that still is the client's, must
-    /// not reach the upstream.
-    fn refuse_for_the_host(&self, request: &mut H::Request) -> Handled {
-        let denial = Denial::Unavailable(Unavailable::HostFailed);
-        let headers = request.headers().ok();
-        let reply = self.reply_to(denial, headers.as_ref());
-        let stripped = headers.as_ref().map(|headers| self.config.credential_sources.strip_paths(headers));
-        drop(headers);
-        let _ = edit(request, &edits_of(stripped.unwrap_or_default()));
-        self.refuse(denial, &reply, request)
-    }
-
-    fn reply_to(&self, denial: Denial, headers: Option<&impl Headers>) -> Reply {
-        let path = headers.and_then(|headers| self.config.credential_sources.path(headers));
-        self.config.replies.to(denial, headers, path.as_deref(), Duration::from_millis(RETRY_AFTER_MS))
-    }
-
     /// Looks whether the requests that wait can be decided now, in the order in which they came, and settles
     /// at most [`SETTLED_PER_TICK_MAX`] of them.
     fn wake_waiting(&self, now: Result<Moment, ClockFailed>) {
@@ -287,24 +176,13 @@ impl<H: Host> Filter<H> {
     }
 }
 
-fn edit(request: &mut impl HostRequest, edits: &[HeaderEdit<'_>]) -> Result<(), HostFailed> {
-    edits.iter().try_for_each(|edit| match edit {
-        HeaderEdit::Remove(name) => request.remove_header(name),
-        HeaderEdit::Replace(name, value) => request.set_header(name, value),
-        HeaderEdit::Set(name, value) => request.set_header(name, value.as_bytes()),
-    })
-}
-
-fn edits_of(stripped: Vec<Stripped<'_>>) -> Vec<HeaderEdit<'_>> {
-    stripped.into_iter().map(HeaderEdit::from).collect()
-}
-
 /// Makes texts of what is told in filter state, where the host can. Where it cannot, or was told before,
 /// nothing is lost but that.
 fn declare_filter_state(host: &impl Host, config: &Config) {
     let filter_state = config.identity.filter_state();
     let fields = filter_state.fields.iter().map(|field| field.filter_state());
-    for name in fields.chain(filter_state.claimed_id.then_some(CLAIMED_ID_STATE)) {
+    let rule = (filter_state.rule && !config.rules.list().is_empty()).then_some(RULE_STATE);
+    for name in fields.chain(filter_state.claimed_id.then_some(CLAIMED_ID_STATE)).chain(rule) {
         let _ = host.declare_text_state(name);
     }
 }

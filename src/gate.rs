@@ -14,10 +14,13 @@
 //! | secret     | not the key's                           | 401     |
 //! | expiration | passed                                  | 401     |
 //! | record     | its identity cannot be told             | 503     |
+//! | requirement | the key does not have it               | 403     |
+//! | requirement | nobody can tell whether the key has it | 503     |
 //!
 //! Nothing is admitted but by a [`VerifiedKey`], and this module is the only place that makes one. Where the
 //! operator makes authentication optional, a request without any credential passes without identity; one with
-//! a credential is decided as above. Where it is off, every request passes so.
+//! a credential is decided as above. Where it is off, every request passes so. What is asked of a request has
+//! been found before, by its rules ([`crate::rules`]).
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -25,10 +28,11 @@ use std::time::Duration;
 use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis, header_value, is_expired};
 
 use crate::clock::Moment;
-use crate::config::{Authentication, StalenessLimits};
+use crate::config::StalenessLimits;
 use crate::credential::{Credential, MalformedCredential};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::identity::{IdentityField, KeyIdentity};
+use crate::rules::{Asked, Authentication, Held, RightsOf};
 use crate::table::{Found, KeyTable, RecordText, TableAge, TableRecord, Texts, Unreadable};
 
 /// What becomes of a request.
@@ -38,6 +42,8 @@ pub enum Verdict<R> {
     Admit(Admission<R>),
     /// It goes upstream as nobody.
     Pass,
+    /// It ends here: the key is good, and may not do this or nobody can tell.
+    Forbid(Admission<R>, Denial),
     /// It ends here.
     Deny(Refusal),
     /// No table has been loaded yet, or it may be too old, and the request may wait for the next answer of
@@ -121,31 +127,46 @@ impl Freshness {
     }
 }
 
-/// Decides about a request. `presented` reads its credential, if it is looked at.
+/// Decides about a request of which that is `asked`. `presented` reads its credential, if it is looked at.
 pub fn decide<T: KeyTable>(
     presented: impl FnOnce() -> Result<Option<Credential>, MalformedCredential>,
-    authentication: Authentication,
+    asked: &Asked<'_>,
     table: &T,
+    rights: &impl RightsOf<T::Record>,
     limits: &StalenessLimits,
     waiting_time: WaitingTime,
     now: Moment,
 ) -> Verdict<T::Record> {
-    if authentication == Authentication::Off {
+    if asked.authentication == Authentication::Off {
         return Verdict::Pass;
     }
     let credential = match presented() {
         Ok(Some(credential)) => credential,
-        Ok(None) if authentication == Authentication::Optional => return Verdict::Pass,
+        Ok(None) if asked.authentication == Authentication::Optional => return Verdict::Pass,
         Ok(None) => return unauthenticated(Unauthenticated::CredentialMissing),
         Err(malformed) => return unauthenticated(Unauthenticated::CredentialMalformed(malformed)),
     };
     match verify(&credential, table, limits, waiting_time, now) {
         Ok(Some((record, freshness))) => {
-            Verdict::Admit(Admission { key: VerifiedKey { id: credential.id, record }, freshness })
+            let held = has_required(&record.record, asked, rights);
+            let admission = Admission { key: VerifiedKey { id: credential.id, record }, freshness };
+            match held {
+                Held::Yes => Verdict::Admit(admission),
+                Held::No => Verdict::Forbid(admission, Denial::Forbidden),
+                Held::Unknown => Verdict::Forbid(admission, Denial::Unavailable(Unavailable::RightsUnknown)),
+            }
         }
         Ok(None) => Verdict::Wait,
         Err(denial) => Verdict::Deny(Refusal { denial, claimed_id: Some(credential.id) }),
     }
+}
+
+/// Whether the key of that record has what is required of it.
+fn has_required<R: TableRecord>(record: &R, asked: &Asked<'_>, rights: &impl RightsOf<R>) -> Held {
+    let Some(requirement) = asked.requirement else { return Held::Yes };
+    requirement.holds(&|wanted| record.text(|text| text == wanted), &|question| {
+        rights.holds(record, question, &asked.captures)
+    })
 }
 
 /// The record of the key that the credential proves; `None` when the request may wait for a table.
@@ -180,6 +201,13 @@ fn verify<T: KeyTable>(
 
 fn unauthenticated<R>(reason: Unauthenticated) -> Verdict<R> {
     Verdict::Deny(Refusal { denial: Denial::Unauthenticated(reason), claimed_id: None })
+}
+
+impl<R> VerifiedKey<R> {
+    /// The id of the key.
+    pub(crate) fn id(&self) -> &KeyId {
+        &self.id
+    }
 }
 
 impl<R: TableRecord> VerifiedRecord<R> {

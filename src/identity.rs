@@ -54,6 +54,8 @@ pub struct FilterState {
     pub fields: Vec<IdentityField>,
     /// Of a refused request the id that it presented.
     pub claimed_id: bool,
+    /// Of a request that a rule decided the name of the rule.
+    pub rule: bool,
 }
 
 /// The header names that the filter owns, and what it tells in each.
@@ -136,6 +138,15 @@ pub const CLAIMED_ID_STATE: &str = "latchkey.claimed_id";
 /// Its name in the configuration.
 pub const CLAIMED_ID: &str = "claimed_id";
 
+/// Where the rest of the proxy finds the name of the rule that decided: filter state `wasm.` and this.
+pub const RULE_STATE: &str = "latchkey.rule";
+
+/// Its name in the configuration.
+pub const RULE: &str = "rule";
+
+/// The header that tells the upstream, in shadow mode, why a request was to be refused. No client may send it.
+pub const SHADOW_HEADER: &str = "x-api-key-shadow";
+
 /// Beginnings of names that steer Envoy itself, and of those that gRPC keeps for itself.
 const RESERVED_PREFIXES: &[&str] = &["grpc-", "x-envoy-"];
 
@@ -158,7 +169,12 @@ impl IdentityHeaders {
         for (position, (name, source)) in headers.into_iter().enumerate() {
             if let Err(problem) = check(&name) {
                 invalid.push((position, problem));
-            } else if owned.iter().any(|other| look_alike(other.name.as_bytes(), name.as_bytes())) {
+            } else if owned
+                .iter()
+                .map(|other| other.name.as_str())
+                .chain([SHADOW_HEADER])
+                .any(|other| look_alike(other.as_bytes(), name.as_bytes()))
+            {
                 invalid.push((position, InvalidHeaderName::LooksLikeAnother));
             } else {
                 owned.push(OwnedHeader { name, source: Some(source) });
@@ -173,6 +189,7 @@ impl IdentityHeaders {
                 owned.push(OwnedHeader { name: name.to_owned(), source: None });
             }
         }
+        owned.push(OwnedHeader { name: SHADOW_HEADER.to_owned(), source: None });
         Ok(Self::of(owned, filter_state))
     }
 
@@ -239,6 +256,12 @@ impl IdentityHeaders {
     /// What the table has to hold of a key, so that all this can be told.
     #[must_use]
     pub fn record_shape(&self) -> RecordShape {
+        RecordShape::of(self.record_texts())
+    }
+
+    /// The texts of that shape, in no order.
+    #[must_use]
+    pub fn record_texts(&self) -> Vec<RecordText> {
         let in_headers = self.owned.iter().filter_map(|header| match header.source.as_ref()? {
             IdentitySource::Field(field) => field.record_text(),
             IdentitySource::Metadata { path, claims } => {
@@ -246,7 +269,7 @@ impl IdentityHeaders {
             }
         });
         let in_state = self.filter_state.fields.iter().filter_map(|field| field.record_text());
-        RecordShape::of(in_headers.chain(in_state).collect())
+        in_headers.chain(in_state).collect()
     }
 
     fn of(owned: Vec<OwnedHeader>, filter_state: FilterState) -> Self {
@@ -267,16 +290,17 @@ impl Default for IdentityHeaders {
     fn default() -> Self {
         let source =
             |field: IdentityField| field.is_told_by_default().then_some(IdentitySource::Field(field));
-        let owned = IdentityField::ALL
+        let mut owned = IdentityField::ALL
             .map(|field| OwnedHeader { name: field.default_header().to_owned(), source: source(field) })
             .to_vec();
+        owned.push(OwnedHeader { name: SHADOW_HEADER.to_owned(), source: None });
         Self::of(owned, FilterState::default())
     }
 }
 
 impl Default for FilterState {
     fn default() -> Self {
-        Self { fields: IdentityField::told_by_default(), claimed_id: true }
+        Self { fields: IdentityField::told_by_default(), claimed_id: true, rule: true }
     }
 }
 

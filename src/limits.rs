@@ -179,6 +179,55 @@ pub const REPLY_TEXT_LEN_MAX: usize = 1024;
 /// Longest realm of a challenge, in bytes.
 pub const REALM_LEN_MAX: usize = 128;
 
+/// Most rules. A look-up does not go through them, but each is compiled in every VM, and has metrics.
+pub const RULES_MAX: usize = 1_000;
+
+/// Longest name of a rule, in bytes: it stands in metrics, logs and response-code details.
+pub const RULE_NAME_LEN_MAX: usize = 64;
+
+/// Most hosts of a rule, most paths, and most methods.
+pub const RULE_PATTERNS_MAX: usize = 64;
+
+/// Most pairs of host and path of all rules together. Each is a place in the index of every VM, of about 100
+/// bytes.
+pub const RULE_PAIRS_MAX: usize = 10_000;
+
+/// Longest host, in bytes: the longest host name (RFC 1035, section 2.3.4). A request with a longer one is
+/// refused where a rule names hosts.
+pub const RULE_HOST_LEN_MAX: usize = 253;
+
+/// Longest path of a rule, in bytes.
+pub const RULE_PATH_LEN_MAX: usize = 1_024;
+
+/// Most segments of a path of a rule; `/**` counts none. So many of a request's path are compared at most.
+/// The path itself has at most 60 KiB, like all headers together (Envoy, `max_request_headers_kb`), and is
+/// read once.
+pub const RULE_PATH_SEGMENTS_MAX: usize = 32;
+
+/// Longest method of a rule, in bytes: twice the longest that is registered (IANA, `UPDATEREDIRECTREF`).
+pub const RULE_METHOD_LEN_MAX: usize = 36;
+
+/// Most requirements of a rule that are not put together from others. Each is asked at most once a request.
+pub const REQUIREMENTS_MAX: usize = 64;
+
+/// Most different questions about rights of all rules together. Each is prepared in every VM.
+pub const RIGHTS_ASKED_MAX: usize = 4_096;
+
+/// How deep `all_of` and `any_of` may stand in each other.
+pub const REQUIREMENT_DEPTH_MAX: usize = 8;
+
+/// Longest text in a requirement, in bytes.
+pub const REQUIREMENT_LEN_MAX: usize = 1_024;
+
+/// Most metadata fields that all rules together ask for. The record of every key holds each.
+pub const METADATA_REQUIRED_MAX: usize = 32;
+
+/// Most lines that a VM logs in [`SHADOW_LINES_MS`] of requests that shadow mode let pass.
+pub const SHADOW_LINES_MAX: u32 = 16;
+
+/// In how many milliseconds a VM logs at most [`SHADOW_LINES_MAX`] lines.
+pub const SHADOW_LINES_MS: u64 = 60_000;
+
 /// Longest name of a cluster, in bytes. Istio builds it of a host name (at most 253 bytes, RFC 1035, section
 /// 2.3.4), a port, a subset and a direction.
 pub const CLUSTER_LEN_MAX: usize = 512;

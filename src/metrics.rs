@@ -59,8 +59,19 @@ pub const FEED_FOLLOWER: &str = "latchkey.feed.follower";
 /// 1 when the key service says that the key with which this edge reads the feed has ended; 0 otherwise.
 pub const FEED_CREDENTIAL_ENDED: &str = "latchkey.feed.credential_ended";
 
-/// The counter of requests refused for that reason.
+/// The counter of requests refused for that reason; where a rule decided, by its name.
 #[must_use]
-pub fn denied(denial: Denial) -> String {
-    ["latchkey.denied.reason.", denial.reason()].concat()
+pub fn denied(rule: Option<&str>, denial: Denial) -> String {
+    by_reason("latchkey.denied", rule, denial)
+}
+
+/// The counter of requests that shadow mode let pass, and that were to be refused for that reason.
+#[must_use]
+pub fn shadowed(rule: Option<&str>, denial: Denial) -> String {
+    by_reason("latchkey.shadowed", rule, denial)
+}
+
+fn by_reason(name: &str, rule: Option<&str>, denial: Denial) -> String {
+    let (label, rule) = rule.map_or(("", ""), |rule| (".rule.", rule));
+    [name, label, rule, ".reason.", denial.reason()].concat()
 }

@@ -9,10 +9,13 @@
 
 use std::time::Duration;
 
+use latchkey_key_feed::KeyId;
+
 use crate::credential::MalformedCredential;
 use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::headers::Headers;
 use crate::limits::REPLY_PATH_LEN_MAX;
+use crate::rules::Ambiguous;
 
 mod body;
 mod replies;
@@ -38,8 +41,12 @@ pub struct Reply {
 /// The statuses of refusals. There is no other way to end a request here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DenyStatus {
+    /// The request can be read in several ways.
+    BadRequest400,
     /// The credential is missing or bad.
     Unauthorized401,
+    /// The key may not do this.
+    Forbidden403,
     /// The gate cannot tell, and the client may try again.
     Unavailable503,
 }
@@ -51,6 +58,15 @@ const BAD_KEY: &str =
 /// Whenever the gate cannot tell.
 const UNAVAILABLE: &str = "API keys cannot be verified at the moment, try again later";
 
+/// Of a host that a rule cannot be looked up by.
+const AMBIGUOUS_HOST: &str = "the host of the request is not one host name or address";
+
+/// Of a path that a rule cannot be looked up by.
+const AMBIGUOUS_PATH: &str = "the path of the request can be read in several ways, send it normalized";
+
+/// Of a key that may not, where no rule is known.
+const FORBIDDEN: &str = "action is unauthorized for this API key";
+
 /// What stands for the end of a path that is not repeated whole.
 const CUT: &str = "...";
 
@@ -59,16 +75,21 @@ impl DenyStatus {
     #[must_use]
     pub const fn code(self) -> u32 {
         match self {
+            Self::BadRequest400 => 400,
             Self::Unauthorized401 => 401,
+            Self::Forbidden403 => 403,
             Self::Unavailable503 => 503,
         }
     }
 
-    /// The gRPC status code: 16 is UNAUTHENTICATED, 14 is UNAVAILABLE.
+    /// The gRPC status code: 3 is INVALID_ARGUMENT, 7 is PERMISSION_DENIED, 14 is UNAVAILABLE, and 16 is
+    /// UNAUTHENTICATED.
     #[must_use]
     pub const fn grpc_code(self) -> i32 {
         match self {
+            Self::BadRequest400 => 3,
             Self::Unauthorized401 => 16,
+            Self::Forbidden403 => 7,
             Self::Unavailable503 => 14,
         }
     }
@@ -77,6 +98,8 @@ impl DenyStatus {
 impl From<Denial> for DenyStatus {
     fn from(denial: Denial) -> Self {
         match denial {
+            Denial::Ambiguous(_) => Self::BadRequest400,
+            Denial::Forbidden => Self::Forbidden403,
             Denial::Unauthenticated(_) => Self::Unauthorized401,
             Denial::Unavailable(_) => Self::Unavailable503,
         }
@@ -94,16 +117,35 @@ impl Replies {
         path: Option<&[u8]>,
         retry_after: Duration,
     ) -> Reply {
+        self.with(denial, public_reason(denial, path.unwrap_or_default()), request, retry_after)
+    }
+
+    /// The answer to a request whose key is good and may not do what the rule of that name is for. As in
+    /// Elasticsearch the client reads what it may not do and by which key; which right is missing, and whose
+    /// key it is, it does not.
+    #[must_use]
+    pub fn forbidden(&self, rule: &str, id: &KeyId, request: Option<&impl Headers>) -> Reply {
+        let reason = ["action [", rule, "] is unauthorized for API key id [", id.as_str(), "]"].concat();
+        let mut reply = self.with(Denial::Forbidden, reason, request, Duration::ZERO);
+        reply.details = [&reply.details, "{", rule, "}"].concat();
+        reply
+    }
+
+    fn with(
+        &self,
+        denial: Denial,
+        reason: String,
+        request: Option<&impl Headers>,
+        retry_after: Duration,
+    ) -> Reply {
         let status = DenyStatus::from(denial);
         let code = match denial {
             Denial::Unavailable(Unavailable::TableAbsent) => self.table_absent_status,
             _ => status.code(),
         };
-        let reason = match self.text(status) {
-            Some(text) => text.to_owned(),
-            None => public_reason(denial, path.unwrap_or_default()),
-        };
+        let reason = self.text(status).map_or(reason, str::to_owned);
         let mut headers = match status {
+            DenyStatus::BadRequest400 | DenyStatus::Forbidden403 => Vec::new(),
             DenyStatus::Unauthorized401 => {
                 self.challenges.iter().map(|one| ("www-authenticate", one.clone().into_owned())).collect()
             }
@@ -123,6 +165,9 @@ impl Replies {
 /// What the client may know.
 fn public_reason(denial: Denial, path: &[u8]) -> String {
     match denial {
+        Denial::Ambiguous(Ambiguous::Host) => AMBIGUOUS_HOST.to_owned(),
+        Denial::Ambiguous(Ambiguous::Path) => AMBIGUOUS_PATH.to_owned(),
+        Denial::Forbidden => FORBIDDEN.to_owned(),
         // To Elasticsearch these are no credentials, and it says so.
         Denial::Unauthenticated(
             Unauthenticated::CredentialMissing

@@ -14,7 +14,7 @@ use super::fields::{
     HeaderField, METADATA_CLAIMS, METADATA_HEADERS, METADATA_PATH, TextField,
 };
 use super::json::{JsonObject, JsonValue, text_of, value_of};
-use crate::identity::{CLAIMED_ID, FilterState, IdentityField};
+use crate::identity::{CLAIMED_ID, FilterState, IdentityField, RULE};
 use crate::limits::{METADATA_HEADERS_MAX, METADATA_PATH_LEN_MAX};
 
 /// What is being read, and what was wrong so far.
@@ -54,11 +54,20 @@ impl<'v, 'a> ConfigReader<'v, 'a> {
 
     /// What was chosen, or the default; `None` when it was none of the words.
     pub(super) fn choice<T: Copy>(&mut self, field: &ChoiceField<T>) -> Option<T> {
-        let [(default, _), ..] = field.choices;
-        let word = self.value(field.path).map_or(Some(default), text_of);
+        self.choice_of(self.value(field.field.path), field.field.path, field)
+    }
+
+    /// The same of a value that stands at that place.
+    pub(super) fn choice_of<T: Copy>(
+        &mut self,
+        value: Option<&JsonValue<'_>>,
+        place: &str,
+        field: &ChoiceField<T>,
+    ) -> Option<T> {
+        let word = value.map_or(Some(field.field.default), text_of);
         let chosen = field.choices.iter().find(|(choice, _)| Some(*choice) == word).map(|(_, means)| *means);
         if chosen.is_none() {
-            self.note(field.path, Problem::IsNot(field.words));
+            self.note(place, Problem::IsNot(field.field.words));
         }
         chosen
     }
@@ -130,7 +139,9 @@ impl<'v, 'a> ConfigReader<'v, 'a> {
     pub(super) fn filter_state(&mut self, path: &str) -> FilterState {
         let told = match self.value(path) {
             None | Some(JsonValue::Bool(true)) => Some(FilterState::default()),
-            Some(JsonValue::Bool(false)) => Some(FilterState { fields: Vec::new(), claimed_id: false }),
+            Some(JsonValue::Bool(false)) => {
+                Some(FilterState { fields: Vec::new(), claimed_id: false, rule: false })
+            }
             Some(JsonValue::Array(values)) => named_in(values),
             Some(_) => None,
         };
@@ -222,7 +233,8 @@ impl<'v, 'a> ConfigReader<'v, 'a> {
             let is_parent = FIELDS.iter().any(|field| is_below(field.path(), &path));
             // A dot inside a name would make a path that looks like another field's.
             if name.contains('.') || !(is_field || is_parent) {
-                self.note(&path, Problem::Unknown);
+                let known = FIELDS.iter().filter_map(|field| name_below(field.path(), prefix));
+                self.note(&path, unknown(name, known));
             } else if object.iter().take(position).any(|(earlier, _)| earlier == name) {
                 self.note(&path, Problem::Twice);
             } else if is_parent {
@@ -239,9 +251,28 @@ impl<'v, 'a> ConfigReader<'v, 'a> {
 fn named_in(values: &[JsonValue<'_>]) -> Option<FilterState> {
     let is_named = |name| values.iter().any(|value| text_of(value) == Some(name));
     let fields: Vec<_> = IdentityField::ALL.into_iter().filter(|field| is_named(field.name())).collect();
-    let claimed_id = is_named(CLAIMED_ID);
+    let (claimed_id, rule) = (is_named(CLAIMED_ID), is_named(RULE));
     // As many as were named; so none was named twice, nor anything else.
-    (fields.len() + usize::from(claimed_id) == values.len()).then_some(FilterState { fields, claimed_id })
+    let named = fields.len() + usize::from(claimed_id) + usize::from(rule);
+    (named == values.len()).then_some(FilterState { fields, claimed_id, rule })
+}
+
+/// That a name is unknown, and which one was meant if one resembles it.
+pub(super) fn unknown(name: &str, known: impl Iterator<Item = &'static str>) -> Problem {
+    // One number does not stand for another.
+    if name.len() > SHOWN_LEN_MAX || !name.contains(|letter: char| letter.is_ascii_alphabetic()) {
+        return Problem::Unknown;
+    }
+    let near = known.map(|other| (strsim::levenshtein(name, other), other));
+    // Less than half of the characters are others, as Elasticsearch suggests names.
+    let near = near.filter(|(edits, other)| 2 * edits < name.len().max(other.len()));
+    near.min().map_or(Problem::Unknown, |(_, meant)| Problem::UnknownLike(meant))
+}
+
+/// The name that a field's path has next below an object, which has no path at the root.
+fn name_below(path: &'static str, parent: &str) -> Option<&'static str> {
+    let rest = if parent.is_empty() { path } else { path.strip_prefix(parent)?.strip_prefix('.')? };
+    rest.split('.').next()
 }
 
 fn is_below(path: &str, parent: &str) -> bool {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use latchkey_key_feed::format_limits::EDGE_NAME_LEN_MAX;
 
-use super::Authentication;
 use crate::identity::IdentityField;
 use crate::limits::{
     AUTHORITY_LEN_MAX, CLUSTER_LEN_MAX, CREDENTIAL_LEN_MAX, FEED_PATH_LEN_MAX, FETCH_TIMEOUT_MAX,
@@ -15,13 +14,12 @@ use crate::limits::{
     START_UP_WAIT_MAX, VARIABLE_LEN_MAX, WAIT_MAX, WAIT_MIN,
 };
 use crate::reply::BodyFormat;
+use crate::rules::{Authentication, CorsPreflight, Mode};
 
 /// A field that may be given, by what it takes.
 pub(super) enum Field {
-    /// What a request needs to pass, in a word.
-    Authentication(&'static ChoiceField<Authentication>),
-    /// The form of a body, in a word.
-    BodyFormat(&'static ChoiceField<BodyFormat>),
+    /// One of a few words.
+    Choice(&'static Words),
     /// A list of places of a request.
     CredentialSources(&'static str),
     /// `true` or `false`.
@@ -32,6 +30,8 @@ pub(super) enum Field {
     FilterState(&'static str),
     /// An object of header names, and for each a metadata path or an object that holds one.
     MetadataHeaders(&'static str),
+    /// A list of rules.
+    Rules(&'static str),
     /// One of a few statuses.
     Status(&'static str),
     /// A duration.
@@ -40,12 +40,18 @@ pub(super) enum Field {
     Text(&'static TextField),
 }
 
-pub(super) struct ChoiceField<T: 'static> {
+/// A field of a few words.
+pub(super) struct Words {
     pub(super) path: &'static str,
-    /// The words with what they mean; the first is the default.
-    pub(super) choices: [(&'static str, T); 3],
     /// The words, as they complete "is not …".
     pub(super) words: &'static str,
+    pub(super) default: &'static str,
+}
+
+pub(super) struct ChoiceField<T: 'static> {
+    pub(super) field: Words,
+    /// The words with what they mean.
+    pub(super) choices: &'static [(&'static str, T)],
 }
 
 pub(super) struct FlagField {
@@ -165,14 +171,28 @@ pub(super) static START_UP_WAIT: DurationField = DurationField {
 
 /// What a request needs to pass. Identity headers of clients are removed whatever this says.
 pub(super) static AUTHENTICATION: ChoiceField<Authentication> = ChoiceField {
-    path: "authentication",
-    choices: [
+    field: Words { path: "authentication", words: "required, optional or off", default: "required" },
+    choices: &[
         ("required", Authentication::Required),
         ("optional", Authentication::Optional),
         ("off", Authentication::Off),
     ],
-    words: "required, optional or off",
 };
+
+/// What becomes of a request that does not have what it needs.
+pub(super) static MODE: ChoiceField<Mode> = ChoiceField {
+    field: Words { path: "mode", words: "enforce or shadow", default: "enforce" },
+    choices: &[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)],
+};
+
+/// What becomes of a CORS preflight. Browsers send it without a credential.
+pub(super) static CORS_PREFLIGHT: ChoiceField<CorsPreflight> = ChoiceField {
+    field: Words { path: "cors_preflight", words: "pass or refuse", default: "refuse" },
+    choices: &[("pass", CorsPreflight::Pass), ("refuse", CorsPreflight::Refuse)],
+};
+
+/// The rules, the first that matches first.
+pub(super) const RULES: &str = "rules";
 
 /// The headers of the identity fields; their defaults are the fields' own.
 pub(super) static HEADERS: [HeaderField; 8] = [
@@ -208,13 +228,16 @@ pub(super) const CREDENTIAL_SOURCES: &str = "credential_sources";
 
 /// The form of the body of a refusal.
 pub(super) static REPLY_FORMAT: ChoiceField<BodyFormat> = ChoiceField {
-    path: "replies.format",
-    choices: [
+    field: Words {
+        path: "replies.format",
+        words: "elasticsearch, problem+json or text",
+        default: "elasticsearch",
+    },
+    choices: &[
         ("elasticsearch", BodyFormat::Elasticsearch),
         ("problem+json", BodyFormat::ProblemJson),
         ("text", BodyFormat::Text),
     ],
-    words: "elasticsearch, problem+json or text",
 };
 
 /// What clients read in place of our words, by the status.
@@ -250,8 +273,11 @@ pub(super) static EDGE: TextField = TextField {
 };
 
 /// The fields in the order in which they are documented.
-pub(super) static FIELDS: [Field; 31] = [
-    Field::Authentication(&AUTHENTICATION),
+pub(super) static FIELDS: [Field; 34] = [
+    Field::Choice(&AUTHENTICATION.field),
+    Field::Choice(&CORS_PREFLIGHT.field),
+    Field::Choice(&MODE.field),
+    Field::Rules(RULES),
     Field::CredentialSources(CREDENTIAL_SOURCES),
     Field::Text(&CLUSTER),
     Field::Text(&AUTHORITY),
@@ -274,7 +300,7 @@ pub(super) static FIELDS: [Field; 31] = [
     Field::MetadataHeaders(METADATA_HEADERS),
     Field::FilterState(FILTER_STATE),
     Field::Flag(&FORWARD_CREDENTIAL),
-    Field::BodyFormat(&REPLY_FORMAT),
+    Field::Choice(&REPLY_FORMAT.field),
     Field::Text(&REPLY_TEXTS[0].1),
     Field::Text(&REPLY_TEXTS[1].1),
     Field::Text(&REPLY_TEXTS[2].1),
@@ -288,13 +314,13 @@ impl Field {
     /// Where it stands: the names of the objects around it and its own, joined by dots.
     pub(super) fn path(&self) -> &'static str {
         match self {
-            Self::Authentication(field) => field.path,
-            Self::BodyFormat(field) => field.path,
+            Self::Choice(field) => field.path,
             Self::Flag(field) => field.path,
             Self::Header(field) => field.path,
             Self::CredentialSources(path)
             | Self::FilterState(path)
             | Self::MetadataHeaders(path)
+            | Self::Rules(path)
             | Self::Status(path) => path,
             Self::Duration(field) => field.path,
             Self::Text(field) => field.path,

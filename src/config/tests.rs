@@ -5,6 +5,7 @@ use super::fields::{DurationField, FIELDS};
 use super::*;
 use crate::identity::{FilterState, IdentityField};
 use crate::limits::METADATA_HEADERS_MAX;
+use crate::rules::Authentication;
 
 mod identity;
 mod places;
@@ -79,7 +80,7 @@ fn the_least_configuration_takes_all_defaults() {
     assert_eq!(config.start_up_wait, Duration::from_secs(5));
     assert_eq!(config.identity.record_shape(), IdentityHeaders::default().record_shape());
     assert_eq!(config.identity.filter_state(), &FilterState::default());
-    assert_eq!(config.authentication, Authentication::Required);
+    assert_eq!(config.rules.otherwise().authentication, Authentication::Required);
     assert!(!config.forward_credential);
     assert_eq!(config.edge, None);
 }
@@ -120,9 +121,9 @@ fn every_field_can_be_set() {
     let team = IdentitySource::Metadata { path: "team.name".to_owned(), claims: false };
     headers.push(("x-team".to_owned(), team));
     let filter_state =
-        FilterState { fields: vec![IdentityField::Id, IdentityField::Owner], claimed_id: false };
+        FilterState { fields: vec![IdentityField::Id, IdentityField::Owner], claimed_id: false, rule: false };
     assert_eq!(config.identity, IdentityHeaders::new(headers, filter_state).unwrap());
-    assert_eq!(config.authentication, Authentication::Optional);
+    assert_eq!(config.rules.otherwise().authentication, Authentication::Optional);
     assert!(config.forward_credential);
     assert_ne!(config.credential_sources, CredentialSources::default());
     assert_ne!(config.replies, Replies::default());
@@ -162,7 +163,10 @@ fn authentication_is_one_of_three_words() {
         ("optional", Authentication::Optional),
         ("off", Authentication::Off),
     ] {
-        assert_eq!(accepted(&with("/authentication", json!(word))).authentication, authentication);
+        assert_eq!(
+            accepted(&with("/authentication", json!(word))).rules.otherwise().authentication,
+            authentication
+        );
     }
     for other in [json!("on"), json!(""), json!(true), json!(null), json!(["off"])] {
         assert_eq!(
@@ -188,9 +192,9 @@ fn all_mistakes_are_told_at_once() {
             "forward_credential": "yes",
             "mode": "open"
         })),
-        "identity.headers.role is not a known field; \
-         mode is not a known field; \
+        "identity.headers.role is not a known field, did you mean roles?; \
          staleness is not an object; \
+         mode is not enforce or shadow; \
          key_service.wait is not an integer and one of the units ms, s, m, h, d, such as \"30s\"; \
          key_service.cluster is not the name of a cluster; \
          key_service.credential needs exactly one of environment_variable and inline; \

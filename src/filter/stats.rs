@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use crate::denial::Denial;
 use crate::host::{HostMetrics, MetricId};
 use crate::metrics;
+use crate::rules::Rule;
 
 /// Where the filter counts.
 pub(super) struct Stats<H> {
@@ -25,9 +26,12 @@ pub(super) struct Stats<H> {
     pub(super) table_cursor: Gauge,
     pub(super) table_generation: Gauge,
     pub(super) table_keys: Gauge,
-    /// By reason, from the first time it happened in this VM.
-    denied: RefCell<Vec<(Denial, Counter)>>,
+    denied: ByReason,
+    shadowed: ByReason,
 }
+
+/// Counters by rule and reason, from the first time it happened in this VM.
+type ByReason = RefCell<Vec<Vec<(Denial, Counter)>>>;
 
 /// A number that only grows. One that the host would not define counts nothing.
 #[derive(Clone, Copy)]
@@ -58,7 +62,8 @@ impl<H: HostMetrics> Stats<H> {
             table_cursor: gauge(metrics::TABLE_CURSOR),
             table_generation: gauge(metrics::TABLE_GENERATION),
             table_keys: gauge(metrics::TABLE_KEYS),
-            denied: RefCell::new(Vec::new()),
+            denied: RefCell::default(),
+            shadowed: RefCell::default(),
             host,
         }
     }
@@ -76,12 +81,35 @@ impl<H: HostMetrics> Stats<H> {
         }
     }
 
-    pub(super) fn count_denied(&self, denial: Denial) {
-        let mut denied = self.denied.borrow_mut();
-        let known = denied.iter().find(|(reason, _)| *reason == denial).map(|(_, counter)| *counter);
+    /// Counts a refusal, by that rule if one decided.
+    pub(super) fn count_denied(&self, rule: Option<(usize, &Rule)>, denial: Denial) {
+        self.count(&self.denied, rule, denial, metrics::denied);
+    }
+
+    /// Counts a request that passes in shadow mode, and that was to be refused.
+    pub(super) fn count_shadowed(&self, rule: Option<(usize, &Rule)>, denial: Denial) {
+        self.count(&self.shadowed, rule, denial, metrics::shadowed);
+    }
+
+    fn count(
+        &self,
+        counters: &ByReason,
+        rule: Option<(usize, &Rule)>,
+        denial: Denial,
+        name: impl FnOnce(Option<&str>, Denial) -> String,
+    ) {
+        let mut counters = counters.borrow_mut();
+        // The first list is for requests that no rule decided.
+        let place = rule.map_or(0, |(place, _)| place + 1);
+        if counters.len() <= place {
+            counters.resize_with(place + 1, Vec::new);
+        }
+        let Some(of_rule) = counters.get_mut(place) else { return };
+        let known = of_rule.iter().find(|(reason, _)| *reason == denial).map(|(_, counter)| *counter);
         let counter = known.unwrap_or_else(|| {
-            let counter = Counter(self.host.define_counter(&metrics::denied(denial)).ok());
-            denied.push((denial, counter));
+            let name = name(rule.map(|(_, rule)| rule.name.as_str()), denial);
+            let counter = Counter(self.host.define_counter(&name).ok());
+            of_rule.push((denial, counter));
             counter
         });
         self.add(counter, 1);

@@ -6,5 +6,6 @@ mod following;
 mod model;
 mod observing;
 mod requests;
+mod rules;
 mod sources;
 mod waiting;

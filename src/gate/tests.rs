@@ -6,6 +6,7 @@ use latchkey_key_feed::{Cursor, Epoch, FeedRow, MonotonicMillis};
 use super::*;
 use crate::credential::CredentialSources;
 use crate::headers::HeaderPairs;
+use crate::rules::RightsUnknown;
 use crate::table::sample_keys::{build, key, live, refreshed_at, removed, shape};
 use crate::table::{FeedIdentity, FeedTable as _, PagedRecord, SharedNames, TableReader, TableWriter};
 use crate::testing::FakeSharedData;
@@ -68,7 +69,19 @@ fn decide_if(
     now: Moment,
 ) -> Verdict<PagedRecord> {
     let table = TableReader::new(shared.clone(), names());
-    decide(presented(headers), authentication, &table, &LIMITS, WaitingTime::Left, now)
+    decide(
+        presented(headers),
+        &Asked::only(authentication),
+        &table,
+        &RightsUnknown,
+        &LIMITS,
+        WaitingTime::Left,
+        now,
+    )
+}
+
+fn required() -> Asked<'static> {
+    Asked::only(Authentication::Required)
 }
 
 /// The verdict in a word: "admitted", "passes", "waits", or the reason of the denial.
@@ -76,6 +89,7 @@ fn outcome(verdict: &Verdict<PagedRecord>) -> &'static str {
     match verdict {
         Verdict::Admit(_) => "admitted",
         Verdict::Pass => "passes",
+        Verdict::Forbid(_, denial) => denial.reason(),
         Verdict::Deny(refusal) => refusal.denial.reason(),
         Verdict::Wait => "waits",
     }
@@ -201,7 +215,7 @@ fn where_the_machine_may_have_slept_a_request_waits_for_the_next_answer() {
     let table = TableReader::new(shared, names());
     let woken = Moment { wall: later(3_600_000).wall, ..NOW };
     let decide_with = |waiting_time| {
-        decide(presented(&headers), Authentication::Required, &table, &LIMITS, waiting_time, woken)
+        decide(presented(&headers), &required(), &table, &RightsUnknown, &LIMITS, waiting_time, woken)
     };
     assert_eq!(outcome(&decide_with(WaitingTime::Left)), "waits");
     assert_eq!(outcome(&decide_with(WaitingTime::Over)), "table_too_old");
@@ -231,7 +245,7 @@ fn without_a_table_a_request_waits_and_then_is_refused() {
     let table = TableReader::new(FakeSharedData::default(), names());
     let headers = authorization("active", "any");
     let decide_with = |waiting_time| {
-        decide(presented(&headers), Authentication::Required, &table, &LIMITS, waiting_time, NOW)
+        decide(presented(&headers), &required(), &table, &RightsUnknown, &LIMITS, waiting_time, NOW)
     };
     assert_eq!(outcome(&decide_with(WaitingTime::Left)), "waits");
     assert_eq!(outcome(&decide_with(WaitingTime::Over)), "table_absent");

@@ -226,10 +226,10 @@ fn a_field_in_a_header_of_another_name_leaves_its_default_name_to_nobody() {
 #[test]
 fn the_table_holds_what_is_told_and_nothing_else() {
     let texts = |headers: &IdentityHeaders| headers.record_shape().texts().to_vec();
-    let nothing = FilterState { fields: vec![IdentityField::Id], claimed_id: true };
+    let nothing = FilterState { fields: vec![IdentityField::Id], claimed_id: true, rule: false };
     let silent = IdentityHeaders::new(Vec::new(), nothing).unwrap();
     assert!(texts(&silent).is_empty());
-    let state = FilterState { fields: vec![IdentityField::Owner], claimed_id: false };
+    let state = FilterState { fields: vec![IdentityField::Owner], claimed_id: false, rule: false };
     let told = [
         ("x-a", metadata_at("a")),
         ("x-b", metadata_at("a")),

@@ -41,6 +41,8 @@ impl BodyFormat {
 /// Elasticsearch's error body. Its Python client reads the message from the first root cause.
 fn envelope(told: &Told<'_>) -> String {
     let (kind, header) = match told.status {
+        DenyStatus::BadRequest400 => ("illegal_argument_exception", String::new()),
+        DenyStatus::Forbidden403 => ("security_exception", String::new()),
         DenyStatus::Unauthorized401 => ("security_exception", header(told.challenges)),
         DenyStatus::Unavailable503 => ("status_exception", String::new()),
     };

@@ -116,6 +116,34 @@ fn trouble_is_unavailable_and_never_a_challenge() {
 }
 
 #[test]
+fn an_ambiguous_request_is_a_bad_request() {
+    for (ambiguous, details) in
+        [(Ambiguous::Path, "latchkey_path_ambiguous"), (Ambiguous::Host, "latchkey_host_ambiguous")]
+    {
+        let reply = reply(Denial::Ambiguous(ambiguous), b"//a");
+        assert_eq!((reply.status, reply.grpc_status, reply.details.as_str()), (400, 3, details));
+        assert_eq!(reply.headers, [("content-type", "application/json".to_owned())]);
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(body["error"]["type"], "illegal_argument_exception");
+        assert!(!reply.body.contains("//a"), "nothing of it is repeated");
+    }
+}
+
+#[test]
+fn a_key_that_may_not_is_told_the_rule_and_its_id() {
+    let id = KeyId::try_from("clé\"1").unwrap();
+    let forbidden =
+        Replies::default().forbidden("orders-write", &id, Some(&request(b"/", "application/json")));
+    assert_eq!((forbidden.status, forbidden.grpc_status), (403, 7));
+    assert_eq!(forbidden.details, "latchkey_right_missing{orders-write}");
+    assert_eq!(forbidden.headers, [("content-type", "application/json".to_owned())]);
+    assert_eq!(reason(&forbidden), "action [orders-write] is unauthorized for API key id [clé\"1]");
+    let of_grpc = Replies::default().forbidden("orders-write", &id, Some(&request(b"/", "application/grpc")));
+    assert_eq!(of_grpc.body, "action [orders-write] is unauthorized for API key id [clé\"1]");
+    assert!(of_grpc.headers.is_empty());
+}
+
+#[test]
 fn retry_after_is_whole_seconds_rounded_up_and_never_zero() {
     for (millis, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (59_999, "60")] {
         let reply =

@@ -9,11 +9,12 @@ use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_filter::clock::Moment;
-use latchkey_filter::config::{Authentication, StalenessLimits};
+use latchkey_filter::config::StalenessLimits;
 use latchkey_filter::credential::CredentialSources;
 use latchkey_filter::gate::{self, Verdict, WaitingTime};
 use latchkey_filter::headers::HeaderPairs;
 use latchkey_filter::identity::IdentityHeaders;
+use latchkey_filter::rules::{Asked, Authentication, RightsUnknown};
 use latchkey_filter::table::{
     Changes, FeedIdentity, FeedTable as _, KeyTable as _, Progress, RecordShape, Refresh, SharedNames,
     TableReader, TableWriter,
@@ -120,8 +121,9 @@ impl Edge {
 
     fn admits(&self, headers: &HeaderPairs) -> bool {
         let presented = || self.sources.extract(headers);
+        let required = Asked::only(Authentication::Required);
         let verdict =
-            gate::decide(presented, Authentication::Required, &self.reader, &LIMITS, WaitingTime::Over, NOW);
+            gate::decide(presented, &required, &self.reader, &RightsUnknown, &LIMITS, WaitingTime::Over, NOW);
         matches!(black_box(verdict), Verdict::Admit(_))
     }
 
@@ -147,8 +149,9 @@ impl Edge {
         let headers = requests.first().context("there are requests")?.clone();
         let sources = CredentialSources::default();
         let presented = || sources.extract(&headers);
-        let required = Authentication::Required;
-        let verdict = gate::decide(presented, required, &self.reader, &LIMITS, WaitingTime::Over, NOW);
+        let required = Asked::only(Authentication::Required);
+        let verdict =
+            gate::decide(presented, &required, &self.reader, &RightsUnknown, &LIMITS, WaitingTime::Over, NOW);
         let Verdict::Admit(admission) = verdict else { anyhow::bail!("the key is not admitted") };
         let identity = IdentityHeaders::default();
         let run = over(vec![headers], move |headers| {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::duration;
-use crate::limits::METADATA_HEADERS_MAX;
+use crate::limits::{METADATA_HEADERS_MAX, RULES_MAX};
 
 const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 
@@ -17,8 +17,8 @@ fn the_document_lists_every_field_with_its_default_and_bounds() {
     assert_eq!(rows.len(), FIELDS.len());
     for (row, field) in rows.iter().zip(&FIELDS) {
         let (takes, default) = match field {
-            Field::Authentication(field) => (field.words.to_owned(), Some(field.choices[0].0.to_owned())),
-            Field::BodyFormat(field) => (field.words.to_owned(), Some(field.choices[0].0.to_owned())),
+            Field::Choice(field) => (field.words.to_owned(), Some(field.default.to_owned())),
+            Field::Rules(_) => (format!("list of at most {RULES_MAX} rules"), Some("[]".to_owned())),
             Field::CredentialSources(_) => (
                 "list of one to eight sources".to_owned(),
                 Some("[{\"authorization\": [\"ApiKey\"]}]".to_owned()),

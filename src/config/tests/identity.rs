@@ -25,16 +25,24 @@ fn identity_headers_are_checked_with_each_other() {
 fn filter_state_takes_the_usual_none_or_the_named_fields() {
     let identity = |value| accepted(&with("/identity", json!({"filter_state": value}))).identity;
     let told = |value| identity(value).filter_state().clone();
-    let telling = |fields: &[IdentityField], claimed_id| FilterState { fields: fields.to_vec(), claimed_id };
-    assert_eq!(told(json!(true)), telling(&IdentityField::told_by_default(), true));
+    let telling = |fields: &[IdentityField], claimed_id, rule| FilterState {
+        fields: fields.to_vec(),
+        claimed_id,
+        rule,
+    };
+    assert_eq!(told(json!(true)), telling(&IdentityField::told_by_default(), true, true));
     assert!(!told(json!(true)).fields.contains(&IdentityField::ClaimedRoles));
-    assert_eq!(told(json!(false)), telling(&[], false));
-    assert_eq!(told(json!([])), telling(&[], false));
+    assert_eq!(told(json!(false)), telling(&[], false, false));
+    assert_eq!(told(json!([])), telling(&[], false, false));
     assert_eq!(
         told(json!(["limited_by", "id"])),
-        telling(&[IdentityField::Id, IdentityField::LimitedBy], false)
+        telling(&[IdentityField::Id, IdentityField::LimitedBy], false, false)
     );
-    assert_eq!(told(json!(["claimed_id", "claimed_roles"])), telling(&[IdentityField::ClaimedRoles], true));
+    assert_eq!(
+        told(json!(["claimed_id", "claimed_roles"])),
+        telling(&[IdentityField::ClaimedRoles], true, false)
+    );
+    assert_eq!(told(json!(["rule"])), telling(&[], false, true));
     for value in
         [json!("id"), json!(["id", "secret"]), json!(["id", "id"]), json!(["id", 1]), json!({}), json!(null)]
     {

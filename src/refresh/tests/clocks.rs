@@ -10,12 +10,13 @@ use proptest::prelude::*;
 use super::a_current_edge;
 use super::model::{Edge, Service, names};
 use crate::clock::{Moment, VmClock};
-use crate::config::{Authentication, StalenessLimits};
+use crate::config::StalenessLimits;
 use crate::credential::CredentialSources;
 use crate::gate::{self, Verdict, WaitingTime};
 use crate::headers::HeaderPairs;
 use crate::limits::{BACKOFF_MS_MAX, HEADER_LIFE_MS, LEASE_MS, TICK_LATE_MS_MAX};
 use crate::refresh::Answer;
+use crate::rules::{Asked, Authentication, RightsUnknown};
 use crate::table::{PagedRecord, TableAge, TableReader};
 use crate::testing::FakeClocks;
 use crate::testing::FakeSharedData;
@@ -84,7 +85,8 @@ impl ClockedEdge {
         let headers = HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))]);
         let presented = || CredentialSources::default().extract(&headers);
         let now = self.vm_clocks[vm].now().unwrap();
-        gate::decide(presented, Authentication::Required, &self.readers[vm], &LIMITS, waiting_time, now)
+        let required = Asked::only(Authentication::Required);
+        gate::decide(presented, &required, &self.readers[vm], &RightsUnknown, &LIMITS, waiting_time, now)
     }
 
     fn true_age(&self) -> TableAge {

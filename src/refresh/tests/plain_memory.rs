@@ -14,7 +14,7 @@ use latchkey_key_feed::{
 
 use super::model::{Service, request};
 use crate::clock::Moment;
-use crate::config::{Authentication, StalenessLimits};
+use crate::config::StalenessLimits;
 use crate::credential::CredentialSources;
 use crate::gate::{self, Verdict, WaitingTime};
 use crate::headers::HeaderPairs;
@@ -22,6 +22,7 @@ use crate::identity::{IdentityField, KeyIdentity as _};
 use crate::refresh::{
     Answer, CallId, Candidate, FeedSink, Follower, FollowerId, FollowerTurn, Poll, Step, TableNumber,
 };
+use crate::rules::{Asked, Authentication, RightsUnknown};
 use crate::table::sample_keys::{at, shape};
 use crate::table::{
     Changes, FeedStanding, FeedTable, Found, Generation, KeyTable, LiveFeed, Progress, RecordText, Refresh,
@@ -280,8 +281,8 @@ fn outcome(table: &FlatTable, id: &str) -> String {
     let encoded = STANDARD.encode(format!("{id}:secret of {id}"));
     let headers = HeaderPairs::from_iter([("authorization", format!("ApiKey {encoded}"))]);
     let presented = || CredentialSources::default().extract(&headers);
-    let required = Authentication::Required;
-    match gate::decide(presented, required, table, &limits, WaitingTime::Over, at(START)) {
+    let required = Asked::only(Authentication::Required);
+    match gate::decide(presented, &required, table, &RightsUnknown, &limits, WaitingTime::Over, at(START)) {
         Verdict::Admit(admission) => admission.key.value(IdentityField::Owner).expect("an owner").to_owned(),
         Verdict::Deny(refusal) => refusal.denial.reason().to_owned(),
         other => format!("{other:?}"),

@@ -1,0 +1,253 @@
+//! The rules of a configuration.
+//!
+//! Each mistake is noted at its place, such as `rules[2].match.paths[0]`, and the reading goes on.
+
+use super::Problem;
+use super::config_reader::{ConfigReader, below, unknown};
+use super::fields::{AUTHENTICATION, MODE, RULES};
+use super::json::{JsonObject, JsonValue, text_of};
+use super::requirement::RequirementReader;
+use crate::limits::{
+    METADATA_REQUIRED_MAX, RULE_HOST_LEN_MAX, RULE_METHOD_LEN_MAX, RULE_NAME_LEN_MAX, RULE_PAIRS_MAX,
+    RULE_PATTERNS_MAX, RULES_MAX,
+};
+use crate::rules::{Authentication, HostPattern, Matcher, Mode, PathPattern, Question, Rule};
+use crate::table::RecordText;
+
+/// What could be read of the rules.
+#[derive(Default)]
+pub(super) struct Listed {
+    pub(super) rules: Vec<Rule>,
+    /// What their requirements ask about rights.
+    pub(super) questions: Vec<Question>,
+}
+
+const NAME: &str = "a name of at most 64 letters, digits, - and _";
+const HOST: &str = "a host name or address without a port, or *. and a host name";
+const METHOD: &str = "a method in upper case, such as GET";
+
+/// Reads the rules, whose mode is that of the filter unless they say otherwise.
+pub(super) fn read(reader: &mut ConfigReader<'_, '_>, mode: Option<Mode>) -> Listed {
+    let mut listed = Listed::default();
+    let Some(value) = reader.value(RULES) else { return listed };
+    let Some(values) = list(reader, value, RULES, RULES_MAX) else { return listed };
+    // The place in the configuration, because a rule with a mistake is not among those that were read.
+    let mut places = Vec::with_capacity(values.len());
+    for (place, value) in values.iter().enumerate() {
+        if let Some(rule) = rule(reader, value, &nth(RULES, place), mode, &mut listed.questions) {
+            listed.rules.push(rule);
+            places.push(place);
+        }
+    }
+    check_together(reader, &listed.rules, &places);
+    listed
+}
+
+/// What is wrong with rules beside each other.
+fn check_together(reader: &mut ConfigReader<'_, '_>, rules: &[Rule], places: &[usize]) {
+    for (number, (rule, place)) in rules.iter().zip(places).enumerate() {
+        let mut earlier = rules.iter().take(number);
+        if earlier.clone().any(|other| other.name == rule.name) {
+            reader.note(&below(&nth(RULES, *place), "name"), Problem::Twice);
+        }
+        let covering = earlier.position(|other| other.matcher.covers(&rule.matcher));
+        if let Some(by) = covering.and_then(|covering| places.get(covering)) {
+            reader.note(&nth(RULES, *place), Problem::Unreachable { by: *by });
+        }
+    }
+    let pairs = |matcher: &Matcher| matcher.hosts.len().max(1) * matcher.paths.len().max(1);
+    if rules.iter().map(|rule| pairs(&rule.matcher)).sum::<usize>() > RULE_PAIRS_MAX {
+        let what = "pairs of host and path";
+        reader.note(RULES, Problem::TooManyTogether { what, max: RULE_PAIRS_MAX });
+    }
+    let mut fields: Vec<RecordText> = rules
+        .iter()
+        .filter_map(|rule| rule.requirement.as_ref())
+        .flat_map(|requirement| requirement.record_texts())
+        .filter(|text| matches!(text, RecordText::Metadata { .. }))
+        .collect();
+    fields.sort_unstable();
+    fields.dedup();
+    if fields.len() > METADATA_REQUIRED_MAX {
+        let what = "metadata fields";
+        reader.note(RULES, Problem::TooManyTogether { what, max: METADATA_REQUIRED_MAX });
+    }
+}
+
+fn rule(
+    reader: &mut ConfigReader<'_, '_>,
+    value: &JsonValue<'_>,
+    place: &str,
+    mode: Option<Mode>,
+    questions: &mut Vec<Question>,
+) -> Option<Rule> {
+    let fields = object(reader, value, place)?;
+    let [name, matcher, authentication, require, own_mode] =
+        members(reader, fields, place, ["name", "match", "authentication", "require", "mode"]);
+    let name = required(reader, name, &below(place, "name"))
+        .and_then(|name| text(reader, name, &below(place, "name"), RULE_NAME_LEN_MAX, NAME, is_name));
+    let match_place = below(place, "match");
+    let matcher = required(reader, matcher, &match_place)
+        .and_then(|value| object(reader, value, &match_place))
+        .and_then(|fields| read_matcher(reader, fields, &match_place));
+    let authentication = reader.choice_of(authentication, &below(place, "authentication"), &AUTHENTICATION);
+    let mode = match own_mode {
+        Some(_) => reader.choice_of(own_mode, &below(place, "mode"), &MODE),
+        None => mode,
+    };
+    let require_place = below(place, "require");
+    let requirement = match require {
+        None => Some(None),
+        Some(value) => {
+            let paths = matcher.as_ref().map(|matcher| matcher.paths.as_slice());
+            let mut requirement = RequirementReader::new(paths, questions);
+            requirement.read(reader, value, &require_place).map(Some)
+        }
+    };
+    if require.is_some() && authentication.is_some_and(|asked| asked != Authentication::Required) {
+        reader.note(&require_place, Problem::WithoutKey);
+    }
+    Some(Rule {
+        name: name?.to_owned(),
+        matcher: matcher?,
+        authentication: authentication?,
+        requirement: requirement?,
+        mode: mode?,
+    })
+}
+
+/// What a rule matches; `None` when anything was wrong.
+fn read_matcher(reader: &mut ConfigReader<'_, '_>, fields: &JsonObject<'_>, place: &str) -> Option<Matcher> {
+    let [hosts, paths, methods] = members(reader, fields, place, ["hosts", "paths", "methods"]);
+    let hosts = each(reader, hosts, &below(place, "hosts"), |reader, value, place| {
+        // An asterisk and a dot stand before the longest name.
+        let host = text(reader, value, place, RULE_HOST_LEN_MAX + 2, HOST, |_| true)?;
+        noted(reader, place, HostPattern::parse(host).ok_or(Problem::IsNot(HOST)))
+    });
+    let paths = each(reader, paths, &below(place, "paths"), |reader, value, place| {
+        let path = noted(reader, place, text_of(value).ok_or(Problem::IsNot("a path")))?;
+        noted(reader, place, PathPattern::parse(path).map_err(Problem::BadPath))
+    });
+    let methods = each(reader, methods, &below(place, "methods"), |reader, value, place| {
+        text(reader, value, place, RULE_METHOD_LEN_MAX, METHOD, is_method).map(str::to_owned)
+    });
+    Some(Matcher { hosts: hosts?, paths: paths?, methods: methods? })
+}
+
+/// What is read of each value of a list, which is nothing at all when it is not given; `None` when anything
+/// was wrong.
+fn each<'j, 'v, 'a, T>(
+    reader: &mut ConfigReader<'v, 'a>,
+    value: Option<&'j JsonValue<'j>>,
+    place: &str,
+    mut read: impl FnMut(&mut ConfigReader<'v, 'a>, &'j JsonValue<'j>, &str) -> Option<T>,
+) -> Option<Vec<T>> {
+    let Some(value) = value else { return Some(Vec::new()) };
+    let values = list(reader, value, place, RULE_PATTERNS_MAX)?;
+    if values.is_empty() {
+        // Left out it matches everything, so an empty list is more likely a mistake.
+        reader.note(place, Problem::IsNot("a list with at least one entry"));
+        return None;
+    }
+    let read: Vec<_> =
+        values.iter().enumerate().map(|(number, value)| read(reader, value, &nth(place, number))).collect();
+    read.into_iter().collect()
+}
+
+/// The values of the fields of these names. Other names, and names that come twice, are noted.
+pub(super) fn members<'j, const N: usize>(
+    reader: &mut ConfigReader<'_, '_>,
+    fields: &'j JsonObject<'j>,
+    place: &str,
+    names: [&'static str; N],
+) -> [Option<&'j JsonValue<'j>>; N] {
+    let mut found = [None; N];
+    for (name, value) in fields {
+        match names.iter().zip(&mut found).find(|(known, _)| **known == name) {
+            None => reader.note(&below(place, name), unknown(name, names.into_iter())),
+            Some((_, found)) => {
+                if found.replace(value).is_some() {
+                    reader.note(&below(place, name), Problem::Twice);
+                }
+            }
+        }
+    }
+    found
+}
+
+pub(super) fn required<'j>(
+    reader: &mut ConfigReader<'_, '_>,
+    value: Option<&'j JsonValue<'j>>,
+    place: &str,
+) -> Option<&'j JsonValue<'j>> {
+    noted(reader, place, value.ok_or(Problem::Missing))
+}
+
+pub(super) fn object<'j>(
+    reader: &mut ConfigReader<'_, '_>,
+    value: &'j JsonValue<'j>,
+    place: &str,
+) -> Option<&'j JsonObject<'j>> {
+    match value {
+        JsonValue::Object(fields) => Some(fields),
+        _ => noted(reader, place, Err(Problem::IsNot("an object"))),
+    }
+}
+
+pub(super) fn list<'j>(
+    reader: &mut ConfigReader<'_, '_>,
+    value: &'j JsonValue<'j>,
+    place: &str,
+    max: usize,
+) -> Option<&'j [JsonValue<'j>]> {
+    let values = match value {
+        JsonValue::Array(values) if values.len() <= max => Ok(values.as_slice()),
+        JsonValue::Array(_) => Err(Problem::TooMany { max }),
+        _ => Err(Problem::IsNot("a list")),
+    };
+    noted(reader, place, values)
+}
+
+pub(super) fn text<'j>(
+    reader: &mut ConfigReader<'_, '_>,
+    value: &'j JsonValue<'_>,
+    place: &str,
+    bytes_max: usize,
+    words: &'static str,
+    is_allowed: fn(&str) -> bool,
+) -> Option<&'j str> {
+    let text = match text_of(value) {
+        Some(text) if text.len() > bytes_max => Err(Problem::TooLong { bytes_max }),
+        Some(text) if !text.is_empty() && is_allowed(text) => Ok(text),
+        _ => Err(Problem::IsNot(words)),
+    };
+    noted(reader, place, text)
+}
+
+/// What was read, unless there is a problem, which is noted.
+pub(super) fn noted<T>(
+    reader: &mut ConfigReader<'_, '_>,
+    place: &str,
+    read: Result<T, Problem>,
+) -> Option<T> {
+    read.map_err(|problem| reader.note(place, problem)).ok()
+}
+
+/// The path of an entry of a list.
+pub(super) fn nth(place: &str, number: usize) -> String {
+    [place, "[", &number.to_string(), "]"].concat()
+}
+
+/// What may stand in the name of a metric and in response-code details, and ends no label there.
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// A method (RFC 9110, section 9.1) in upper case, as all registered ones are. Methods are compared as they
+/// are, so one in lower case would match nothing.
+fn is_method(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'))
+}
+
+#[cfg(test)]
+mod tests;

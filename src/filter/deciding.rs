@@ -1,0 +1,257 @@
+//! What becomes of one request: what is asked of it, the verdict, and carrying it out.
+//!
+//! In shadow mode a request that would be refused passes: as its key where the key is good, and as nobody
+//! otherwise. Nothing waits. What would have happened is told to the upstream, counted and logged. Only
+//! trouble with the host refuses then, because a request with forged headers must not reach the upstream.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use latchkey_key_feed::{KeyId, MonotonicMillis, header_value};
+
+use super::{Filter, Handled};
+use crate::clock::Moment;
+use crate::credential::{Credential, Stripped};
+use crate::denial::{Denial, Unavailable};
+use crate::gate::{self, Admission, Freshness, Refusal, Verdict, VerifiedKey, WaitingTime};
+use crate::headers::Headers;
+use crate::host::{Host, HostFailed, HostRequest, LogLevel};
+use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity, RULE_STATE, SHADOW_HEADER};
+use crate::limits::{RETRY_AFTER_MS, SHADOW_LINES_MAX, SHADOW_LINES_MS};
+use crate::reply::Reply;
+use crate::rules::{Asked, Authentication, Mode, RightsUnknown};
+use crate::table::KeyTable;
+
+/// How many lines of the log told of shadow mode lately.
+#[derive(Default)]
+pub(super) struct ShadowLines {
+    since: Cell<MonotonicMillis>,
+    lines: Cell<u32>,
+}
+
+/// The record of a key in the table of a host.
+type RecordOf<H> = <<H as Host>::Table as KeyTable>::Record;
+
+impl<H: Host> Filter<H> {
+    /// Decides about a request that may wait `until` then. `hidden` is the credential that was taken out of it.
+    pub(super) fn decide(
+        &self,
+        request: &mut H::Request,
+        hidden: Option<&Credential>,
+        until: MonotonicMillis,
+        now: Moment,
+    ) -> Handled {
+        let Ok(headers) = request.headers() else { return self.refuse_for_the_host(request) };
+        let (asked, ambiguous) = match self.config.rules.ask(&headers) {
+            Ok(asked) => (asked, None),
+            Err(ambiguous) => (self.config.rules.asked_otherwise(), Some(Denial::Ambiguous(ambiguous))),
+        };
+        let is_shadow = asked.mode == Mode::Shadow;
+        let waiting_time =
+            if now.monotonic < until && !is_shadow { WaitingTime::Left } else { WaitingTime::Over };
+        let presented = || match hidden {
+            Some(hidden) => Ok(Some(hidden.clone())),
+            None => self.config.credential_sources.extract(&headers),
+        };
+        let verdict = match ambiguous {
+            Some(denial) if !is_shadow => Verdict::Deny(Refusal { denial, claimed_id: None }),
+            _ => {
+                let staleness = &self.config.staleness;
+                gate::decide(presented, &asked, &self.table, &RightsUnknown, staleness, waiting_time, now)
+            }
+        };
+        match verdict {
+            Verdict::Admit(admission) => {
+                let edits = self.edits(&asked, Some(&admission.key), &headers, ambiguous);
+                drop(headers);
+                self.admit(&asked, &admission, &edits, ambiguous, request, now)
+            }
+            Verdict::Pass => {
+                let edits = self.edits(&asked, None, &headers, ambiguous);
+                drop(headers);
+                self.pass(&asked, &edits, ambiguous, request, now)
+            }
+            Verdict::Forbid(admission, denial) if is_shadow => {
+                let shadow = ambiguous.or(Some(denial));
+                let edits = self.edits(&asked, Some(&admission.key), &headers, shadow);
+                drop(headers);
+                self.admit(&asked, &admission, &edits, shadow, request, now)
+            }
+            Verdict::Deny(Refusal { denial, claimed_id }) if is_shadow => {
+                let shadow = ambiguous.or(Some(denial));
+                let edits = self.edits(&asked, None, &headers, shadow);
+                drop(headers);
+                self.claim(claimed_id.as_ref(), request);
+                self.pass(&asked, &edits, shadow, request, now)
+            }
+            Verdict::Forbid(Admission { key, .. }, denial) => {
+                let reply = match denial {
+                    Denial::Forbidden => {
+                        let rule = asked.rule_name().unwrap_or_default();
+                        self.config.replies.forbidden(rule, key.id(), Some(&headers))
+                    }
+                    other => self.reply_to(other, Some(&headers)),
+                };
+                let stripped = self.config.credential_sources.strip_paths(&headers);
+                drop(headers);
+                // The request is refused all the same.
+                let _ = edit(request, &edits_of(stripped));
+                // The log misses a name where the host would not take it; the request is refused all the same.
+                let _ = self.tell(&key, request);
+                self.refuse(&asked, denial, &reply, request)
+            }
+            Verdict::Deny(Refusal { denial, claimed_id }) => {
+                let reply = self.reply_to(denial, Some(&headers));
+                let stripped = self.config.credential_sources.strip_paths(&headers);
+                drop(headers);
+                // The request is refused all the same.
+                let _ = edit(request, &edits_of(stripped));
+                self.claim(claimed_id.as_ref(), request);
+                self.refuse(&asked, denial, &reply, request)
+            }
+            Verdict::Wait => Handled::Waits,
+        }
+    }
+
+    /// What lets the upstream read the identity of the key and no other, and why the request was to be
+    /// refused. A credential that is not looked at is not ours to remove.
+    fn edits<'a>(
+        &'a self,
+        asked: &Asked<'_>,
+        key: Option<&'a VerifiedKey<RecordOf<H>>>,
+        headers: &impl Headers,
+        shadow: Option<Denial>,
+    ) -> Vec<HeaderEdit<'a>> {
+        let forward = self.config.forward_credential || asked.authentication == Authentication::Off;
+        let stripped = if forward { Vec::new() } else { self.config.credential_sources.strip(headers) };
+        let mut edits = self.config.identity.edits(headers, key, stripped);
+        edits.extend(shadow.map(|denial| HeaderEdit::Set(SHADOW_HEADER, denial.reason())));
+        edits
+    }
+
+    fn admit(
+        &self,
+        asked: &Asked<'_>,
+        Admission { key, freshness }: &Admission<RecordOf<H>>,
+        edits: &[HeaderEdit<'_>],
+        shadow: Option<Denial>,
+        request: &mut H::Request,
+        now: Moment,
+    ) -> Handled {
+        let told = edit(request, edits)
+            .and_then(|()| self.tell(key, request))
+            .and_then(|()| self.tell_rule(asked, request));
+        let Ok(()) = told else { return self.refuse_for_the_host(request) };
+        self.note_shadow(asked, shadow, now);
+        self.stats.add(self.stats.admitted, 1);
+        if *freshness == Freshness::Stale {
+            self.stats.add(self.stats.admitted_stale, 1);
+        }
+        Handled::Passed
+    }
+
+    fn pass(
+        &self,
+        asked: &Asked<'_>,
+        edits: &[HeaderEdit<'_>],
+        shadow: Option<Denial>,
+        request: &mut H::Request,
+        now: Moment,
+    ) -> Handled {
+        let told = edit(request, edits).and_then(|()| self.tell_rule(asked, request));
+        let Ok(()) = told else { return self.refuse_for_the_host(request) };
+        self.note_shadow(asked, shadow, now);
+        self.stats.add(self.stats.passed_without_key, 1);
+        Handled::Passed
+    }
+
+    /// Tells the identity to the rest of the proxy.
+    fn tell(&self, key: &impl KeyIdentity, request: &mut H::Request) -> Result<(), HostFailed> {
+        for field in &self.config.identity.filter_state().fields {
+            if let Some(value) = key.value(*field).filter(|value| !value.is_empty()) {
+                request.set_filter_state(field.filter_state(), value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the name of the rule to the rest of the proxy.
+    fn tell_rule(&self, asked: &Asked<'_>, request: &mut H::Request) -> Result<(), HostFailed> {
+        match asked.rule_name().filter(|_| self.config.identity.filter_state().rule) {
+            Some(name) => request.set_filter_state(RULE_STATE, name),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the id that a request presented and did not prove. The log misses it where the host would not
+    /// take it.
+    fn claim(&self, id: Option<&KeyId>, request: &mut H::Request) {
+        if let Some(id) = id.filter(|_| self.config.identity.filter_state().claimed_id) {
+            let _ = request.set_filter_state(CLAIMED_ID_STATE, &header_value::encode(id.as_str()));
+        }
+    }
+
+    /// Counts and logs a request that was to be refused. Nothing of a line comes from the request, and the
+    /// lines are bounded.
+    fn note_shadow(&self, asked: &Asked<'_>, shadow: Option<Denial>, now: Moment) {
+        let Some(denial) = shadow else { return };
+        self.stats.count_shadowed(asked.rule, denial);
+        if self.shadow_lines.may_log(now.monotonic) {
+            let rule = asked.rule_name().unwrap_or("no rule");
+            let reason = denial.reason();
+            self.host.log(LogLevel::Info, format_args!("shadow: {rule} would refuse a request: {reason}"));
+        }
+    }
+
+    fn refuse(&self, asked: &Asked<'_>, denial: Denial, reply: &Reply, request: &mut H::Request) -> Handled {
+        let _ = self.tell_rule(asked, request);
+        self.stats.count_denied(asked.rule, denial);
+        if let Err(HostFailed) = request.reply(reply) {
+            let status = reply.status;
+            self.host.log(LogLevel::Error, format_args!("the host would not send a {status} reply"));
+        }
+        Handled::Replied
+    }
+
+    /// A request without an answer to who it is, or with a header of ours that still is the client's, must
+    /// not reach the upstream.
+    pub(super) fn refuse_for_the_host(&self, request: &mut H::Request) -> Handled {
+        let denial = Denial::Unavailable(Unavailable::HostFailed);
+        let headers = request.headers().ok();
+        let reply = self.reply_to(denial, headers.as_ref());
+        let stripped = headers.as_ref().map(|headers| self.config.credential_sources.strip_paths(headers));
+        drop(headers);
+        let _ = edit(request, &edits_of(stripped.unwrap_or_default()));
+        self.refuse(&self.config.rules.asked_otherwise(), denial, &reply, request)
+    }
+
+    fn reply_to(&self, denial: Denial, headers: Option<&impl Headers>) -> Reply {
+        let path = headers.and_then(|headers| self.config.credential_sources.path(headers));
+        self.config.replies.to(denial, headers, path.as_deref(), Duration::from_millis(RETRY_AFTER_MS))
+    }
+}
+
+impl ShadowLines {
+    /// Whether one more line may be logged now; if so it counts.
+    fn may_log(&self, now: MonotonicMillis) -> bool {
+        if now >= self.since.get().plus(Duration::from_millis(SHADOW_LINES_MS)) {
+            self.since.set(now);
+            self.lines.set(0);
+        }
+        let lines = self.lines.get();
+        self.lines.set(lines.saturating_add(1));
+        lines < SHADOW_LINES_MAX
+    }
+}
+
+pub(super) fn edit(request: &mut impl HostRequest, edits: &[HeaderEdit<'_>]) -> Result<(), HostFailed> {
+    edits.iter().try_for_each(|edit| match edit {
+        HeaderEdit::Remove(name) => request.remove_header(name),
+        HeaderEdit::Replace(name, value) => request.set_header(name, value),
+        HeaderEdit::Set(name, value) => request.set_header(name, value.as_bytes()),
+    })
+}
+
+pub(super) fn edits_of(stripped: Vec<Stripped<'_>>) -> Vec<HeaderEdit<'_>> {
+    stripped.into_iter().map(HeaderEdit::from).collect()
+}
