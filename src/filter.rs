@@ -9,7 +9,7 @@
 //! | [`Vm`] | who finishes the work of a plugin that has ended |
 //!
 //! A request passes only after each of its owned headers was set or removed. Where the host fails before
-//! that, the request is refused; where it would not even send the refusal, the request stays held.
+//! that, the request is refused. Where the host does not send the refusal either, the request stays held.
 
 mod feed_call;
 mod following;
@@ -96,14 +96,15 @@ impl<H: Host> Filter<H> {
         }
     }
 
-    /// Whether it has a table to keep fresh. One that looks at no credential ticks for those that have left
-    /// alone.
+    /// Whether it has a table to keep fresh. A filter that looks at no credential has none: it only ticks for
+    /// plugins that have ended.
     fn follows(&self) -> bool {
         self.config.authentication != Authentication::Off
     }
 
     /// Decides about a request, and carries the verdict out.
     fn handle(&self, id: RequestId, request: &mut H::Request) -> Handled {
+        // From here on this VM leaves loads to VMs on which no request waits.
         self.candidate.set(Candidate::Serving);
         let Ok(now) = self.clock.now() else { return self.refuse_for_the_host(request) };
         let wait = if self.held.are_full() { Duration::ZERO } else { self.config.start_up_wait };
@@ -151,8 +152,7 @@ impl<H: Host> Filter<H> {
                 let reply = reply_to(denial, Some(&headers));
                 drop(headers);
                 if let Some(id) = claimed_id.filter(|_| self.config.identity.filter_state().claimed_id) {
-                    // The log misses a name where the host would not take it; the request is refused all the
-                    // same.
+                    // If the host does not take it, only the log lacks the id. The request is refused anyway.
                     let _ = request.set_filter_state(CLAIMED_ID_STATE, &header_value::encode(id.as_str()));
                 }
                 self.refuse(denial, &reply, request)
@@ -204,8 +204,8 @@ impl<H: Host> Filter<H> {
         Handled::Replied
     }
 
-    /// A request without an answer to who it is, or with a header of ours that still is the client's, must
-    /// not reach the upstream.
+    /// Refuses a request after a failed host call. Its identity is unknown, or it still has an identity
+    /// header of the client, so it must not reach the upstream.
     fn refuse_for_the_host(&self, request: &mut H::Request) -> Handled {
         let denial = Denial::Unavailable(Unavailable::HostFailed);
         let reply = reply_to(denial, request.headers().ok().as_ref());
@@ -236,8 +236,8 @@ impl<H: Host> Filter<H> {
             settled += usize::from(handled != Ok(Handled::Waits));
             match handled {
                 Ok(Handled::Waits | Handled::Passed) => {}
-                // One that the host knows no more has ended. Were it there all the same, nothing of it may
-                // pass.
+                // A request that the host no longer knows has ended. If it is there in spite of that, nothing
+                // of it may pass.
                 Ok(Handled::Replied) | Err(HostFailed) => self.held.refuse(id),
             }
         }
@@ -255,8 +255,7 @@ fn reply_to(denial: Denial, headers: Option<&impl Headers>) -> Reply {
     Reply::to(denial, headers, Duration::from_millis(RETRY_AFTER_MS))
 }
 
-/// Makes texts of what is told in filter state, where the host can. Where it cannot, or was told before,
-/// nothing is lost but that.
+/// Declares the filter state as text, where the host can. A failure only means that the state stays bytes.
 fn declare_filter_state(host: &impl Host, config: &Config) {
     let filter_state = config.identity.filter_state();
     let fields = filter_state.fields.iter().map(|field| field.filter_state());

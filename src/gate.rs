@@ -15,9 +15,9 @@
 //! | expiration | passed                                  | 401     |
 //! | record     | its identity cannot be told             | 503     |
 //!
-//! Nothing is admitted but by a [`VerifiedKey`], and this module is the only place that makes one. Where the
-//! operator makes authentication optional, a request without any credential passes without identity; one with
-//! a credential is decided as above. Where it is off, every request passes so.
+//! Only a [`VerifiedKey`] admits a request, and only this module makes one. Where the operator makes
+//! authentication optional, a request without any credential passes without identity, and a request with a
+//! credential is decided as above. Where authentication is off, every request passes without identity.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -82,7 +82,7 @@ struct VerifiedRecord<R> {
     encoded_id: Option<String>,
 }
 
-/// What a credential has come to that proves a key.
+/// What comes of a credential that proves a key.
 type Verified<R> = (VerifiedRecord<R>, Freshness);
 
 /// How current the table is.
@@ -90,9 +90,9 @@ type Verified<R> = (VerifiedRecord<R>, Freshness);
 pub enum Freshness {
     /// The service has been heard from lately.
     Fresh,
-    /// It has not, but the operator allows the table still.
+    /// It has not, but the operator still allows the table.
     Stale,
-    /// The operator does not allow it any more.
+    /// The operator no longer allows it.
     TooOld,
 }
 
@@ -167,7 +167,7 @@ fn verify<T: KeyTable>(
     let freshness = Freshness::of(age, limits);
     let may_have_slept = Freshness::of(age.by_wall_clock(), limits) == Freshness::TooOld;
     if may_have_slept && freshness != Freshness::TooOld && waiting_time == WaitingTime::Left {
-        // The follower asks at once, and its answer tells.
+        // The follower asks the key service at once. Its answer shows whether the table is really too old.
         return Ok(None);
     }
     if may_have_slept || freshness == Freshness::TooOld {
@@ -200,6 +200,7 @@ impl<R: TableRecord> VerifiedRecord<R> {
         if !record.digest().matches(record.salt(), &credential.secret) {
             return Err(unauthentic(Unauthenticated::SecretWrong));
         }
+        // The digest is compared first, so that an expired key takes no less time than a wrong secret.
         if is_expired(record.expiration(), now) {
             return Err(unauthentic(Unauthenticated::KeyExpired));
         }

@@ -1,8 +1,8 @@
 //! How a refusal looks to the client.
 //!
 //! The shape is Elasticsearch's error body, which its official clients take apart, and every bad key has the
-//! same words: what was wrong with it would help whoever guesses. The precise reason stands in the
-//! response-code details, for the access log.
+//! same words, because the precise reason would help an attacker who guesses. The response-code details have
+//! it, for the access log.
 //!
 //! A gRPC client reads no body. Envoy turns a local reply to it into trailers whose `grpc-message` is the
 //! body, so that is the bare reason then.

@@ -1,7 +1,7 @@
 //! Takes fields out of a JSON object and notes what is wrong with them.
 //!
-//! A mistake is noted and the reading goes on, so that an operator mends a configuration once. Whoever reads
-//! must refuse the whole when anything was noted.
+//! A mistake is noted and reading goes on, so that an operator sees all mistakes at once. The caller must
+//! refuse the configuration when anything was noted.
 
 use std::time::Duration;
 
@@ -240,7 +240,7 @@ fn named_in(values: &[JsonValue<'_>]) -> Option<FilterState> {
     let is_named = |name| values.iter().any(|value| text_of(value) == Some(name));
     let fields: Vec<_> = IdentityField::ALL.into_iter().filter(|field| is_named(field.name())).collect();
     let claimed_id = is_named(CLAIMED_ID);
-    // As many as were named; so none was named twice, nor anything else.
+    // Equal counts mean that every name is known and none is given twice.
     (fields.len() + usize::from(claimed_id) == values.len()).then_some(FilterState { fields, claimed_id })
 }
 

@@ -16,7 +16,7 @@ pub(super) struct HeldRequests(RefCell<Vec<Held>>);
 #[derive(Clone, Copy)]
 struct Held {
     request: RequestId,
-    /// `None` once it has been refused: whatever is left of it is not to be seen upstream.
+    /// `None` once it has been refused: the rest of it must not reach the upstream.
     until: Option<MonotonicMillis>,
 }
 

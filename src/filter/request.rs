@@ -42,7 +42,7 @@ impl<H: Host> RequestFilter<H> {
         let Some(filter) = &self.filter else {
             let denial = Denial::Unavailable(Unavailable::TableAbsent);
             let reply = Reply::to(denial, request.headers().ok().as_ref(), Duration::ZERO);
-            // Without a reply it stays held all the same.
+            // If the host does not send the reply, the request stays held.
             let _ = request.reply(&reply);
             return Flow::Hold;
         };
@@ -64,7 +64,8 @@ impl<H: Host> RequestFilter<H> {
         if let Some(filter) = &self.filter
             && filter.clean_trailers(request).is_err()
         {
-            // Held, until the client or a time limit ends it: the upstream must not see them.
+            // The upstream must not see these trailers. The request is held until the client or a time limit
+            // ends it.
             return Flow::Hold;
         }
         self.hold_or_pass()
