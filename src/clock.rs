@@ -1,6 +1,6 @@
-//! What time it is, and for which question.
+//! The two clocks of the host, and which of them answers which question.
 //!
-//! The host has two clocks. The *wall clock* says when a key expires, and may be set, back too. The
+//! The host has two clocks. The *wall clock* says when a key expires. It may be set, also back. The
 //! *monotonic clock* only moves forward; every age and every deadline is counted with it. It is the same in
 //! all VMs of a machine, so shared data may hold its moments.
 //!
@@ -14,7 +14,7 @@
 //! The monotonic clock stands still while the machine sleeps. A table therefore notes when it was refreshed
 //! by both clocks, and admits nobody while either of them finds it too old.
 //!
-//! A clock that fails is not 0 o'clock: there is no time then, and so no verdict but a refusal.
+//! When a clock fails, the time is unknown. It does not count as 0, so the only verdict is a refusal.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl<C: HostClocks> VmClock<C> {
         Ok(Moment { wall, monotonic })
     }
 
-    /// The monotonic time, which nothing but its clock tells.
+    /// The monotonic time, read from its clock.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl<C: HostClocks> VmClock<C> {
 }
 
 impl Moment {
-    /// This moment, or that one where it is earlier, by each clock for itself.
+    /// The earlier of the two moments, for each clock by itself.
     #[must_use]
     pub fn no_later_than(self, end: Self) -> Self {
         Self { wall: self.wall.min(end.wall), monotonic: self.monotonic.min(end.monotonic) }

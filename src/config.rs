@@ -151,7 +151,7 @@ impl Config {
 impl FeedCredential {
     fn parse(encoded: &str) -> Option<Self> {
         let credential = credential::decode(encoded.as_bytes()).ok()?;
-        // No key has an empty secret: this is half of a credential.
+        // No key has an empty secret, so only half of a credential was given.
         if credential.secret.expose().is_empty() { None } else { Some(Self(encoded.to_owned())) }
     }
 
@@ -247,8 +247,8 @@ fn staleness(
     if refuse_after < stale_after {
         reader.note(REFUSE_AFTER.path, Problem::RefusesBeforeStale);
     }
-    // With nothing to tell, the service answers only when the wait is over, and only an answer makes the
-    // table fresh.
+    // Without a change the service answers only when the wait is over, and only an answer makes the table
+    // fresh.
     if stale_after <= wait?.saturating_add(fetch_timeout?) {
         reader.note(STALE_AFTER.path, Problem::StaleWhileIdle);
     }

@@ -1,8 +1,8 @@
 //! Why a request was refused.
 //!
 //! The client reads one text for every bad key (see [`crate::reply`]); the precise reason goes to the
-//! metrics, the log and the response-code details. Trouble with the table is never told as a bad key, and a
-//! bad key never as trouble.
+//! metrics, the log and the response-code details. A failure of the table is never reported as a bad key, and
+//! a bad key never as a failure.
 
 use crate::credential::MalformedCredential;
 use crate::rules::Ambiguous;

@@ -9,7 +9,7 @@
 //! | [`Vm`] | who finishes the work of a plugin that has ended |
 //!
 //! A request passes only after each of its owned headers was set or removed. Where the host fails before
-//! that, the request is refused; where it would not even send the refusal, the request stays held.
+//! that, the request is refused. Where the host does not send the refusal either, the request stays held.
 
 mod deciding;
 mod feed_call;
@@ -97,14 +97,15 @@ impl<H: Host> Filter<H> {
         }
     }
 
-    /// Whether it has a table to keep fresh. One that looks at no credential ticks for those that have left
-    /// alone.
+    /// Whether it has a table to keep fresh. A filter that looks at no credential has none: it only ticks for
+    /// plugins that have ended.
     fn follows(&self) -> bool {
         self.config.rules.ask_for_keys()
     }
 
     /// Decides about a request, and carries the verdict out.
     fn handle(&self, id: RequestId, request: &mut H::Request) -> Handled {
+        // From here on this VM leaves loads to VMs on which no request waits.
         self.candidate.set(Candidate::Serving);
         let Ok(now) = self.clock.now() else { return self.refuse_for_the_host(request) };
         let wait = if self.held.are_full() { Duration::ZERO } else { self.config.start_up_wait };
@@ -168,8 +169,8 @@ impl<H: Host> Filter<H> {
             settled += usize::from(handled != Ok(Handled::Waits));
             match handled {
                 Ok(Handled::Waits | Handled::Passed) => {}
-                // One that the host knows no more has ended. Were it there all the same, nothing of it may
-                // pass.
+                // A request that the host no longer knows has ended. If it is there in spite of that, nothing
+                // of it may pass.
                 Ok(Handled::Replied) | Err(HostFailed) => self.held.refuse(id),
             }
         }

@@ -87,7 +87,7 @@ struct VerifiedRecord<R> {
     encoded_id: Option<String>,
 }
 
-/// What a credential has come to that proves a key.
+/// What comes of a credential that proves a key.
 type Verified<R> = (VerifiedRecord<R>, Freshness);
 
 /// How current the table is.
@@ -95,9 +95,9 @@ type Verified<R> = (VerifiedRecord<R>, Freshness);
 pub enum Freshness {
     /// The service has been heard from lately.
     Fresh,
-    /// It has not, but the operator allows the table still.
+    /// It has not, but the operator still allows the table.
     Stale,
-    /// The operator does not allow it any more.
+    /// The operator no longer allows it.
     TooOld,
 }
 
@@ -187,7 +187,7 @@ fn verify<T: KeyTable>(
     let freshness = Freshness::of(age, limits);
     let may_have_slept = Freshness::of(age.by_wall_clock(), limits) == Freshness::TooOld;
     if may_have_slept && freshness != Freshness::TooOld && waiting_time == WaitingTime::Left {
-        // The follower asks at once, and its answer tells.
+        // The follower asks the key service at once. Its answer shows whether the table is really too old.
         return Ok(None);
     }
     if may_have_slept || freshness == Freshness::TooOld {
@@ -227,6 +227,7 @@ impl<R: TableRecord> VerifiedRecord<R> {
         if !record.digest().matches(record.salt(), &credential.secret) {
             return Err(unauthentic(Unauthenticated::SecretWrong));
         }
+        // The digest is compared first, so that an expired key takes no less time than a wrong secret.
         if is_expired(record.expiration(), now) {
             return Err(unauthentic(Unauthenticated::KeyExpired));
         }

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! This is the header map of the proxy-wasm ABI 0.2.1; numbers are little-endian. Nothing is copied on the
-//! request path: names and values are slices of the buffer. Both are the bytes they are. A proxy passes only
-//! names that HTTP allows, but nothing here depends on it.
+//! request path: names and values are slices of the buffer, as bytes. A proxy passes only names that HTTP
+//! allows, but nothing here depends on it.
 
 /// Headers or trailers: all of them, in order, whatever their names. A host lends its own, or hands them
 /// over.

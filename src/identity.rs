@@ -371,7 +371,7 @@ fn is_lower_case_token(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// A name that stays when the client's headers go, which they do with the first edit where they are lent.
+/// A name that outlives the client's headers. Lent headers end with the first edit.
 fn kept<'a>(name: &[u8], known: &'a str) -> Cow<'a, [u8]> {
     if name == known.as_bytes() { Cow::Borrowed(known.as_bytes()) } else { Cow::Owned(name.to_vec()) }
 }

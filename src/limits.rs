@@ -260,8 +260,8 @@ pub const START_UP_WAIT_MAX: Duration = Duration::from_secs(5 * 60);
 /// Shortest age at which a table may be called stale or refused: that of the shortest long poll.
 pub const STALE_AFTER_MIN: Duration = Duration::from_secs(1);
 
-/// Longest age of a table by which requests are still admitted, and longest to call it fresh. Whoever wants
-/// more wants no revocation.
+/// Longest age of a table by which requests are still admitted, and longest to call it fresh. With a higher
+/// age, revocation would have no effect.
 pub const REFUSE_AFTER_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 const _: () = assert!(

@@ -164,9 +164,9 @@ impl<K: FeedSink> Follower<K> {
         step
     }
 
-    /// Asks with the next tick whether the table is current, whatever there was to wait for: the clock was
-    /// set or the machine slept, and nobody knows for how long. The answer to a request on its way is
-    /// dropped. A load asks without a pause anyway.
+    /// Asks with the next tick whether the table is current, instead of waiting. The clock was set or the
+    /// machine slept, so the age of the table is uncertain. The answer to a request on its way is dropped. A
+    /// load asks without a pause anyway.
     pub fn ask_at_once(&mut self) {
         self.state = match mem::replace(&mut self.state, State::Watching) {
             State::Polling { replication: replication @ Replication::Following { .. }, .. }
@@ -203,8 +203,8 @@ impl<K: FeedSink> Follower<K> {
         match mem::replace(&mut self.state, State::Watching) {
             State::Polling { call: awaited, call_end, replication, .. } if awaited == call => {
                 if let Some(replication) = self.catch_up(replication, now.monotonic, jitter, &mut step) {
-                    // The service counts on no table being younger than the call could be, however late it is
-                    // told here.
+                    // The host may deliver the answer late. The service assumes that no table counts as fresh
+                    // from later than the end of its call.
                     self.read(replication, answer, now.no_later_than(call_end), jitter, &mut step);
                 }
             }
@@ -261,8 +261,8 @@ impl<K: FeedSink> Follower<K> {
         self.state = State::Sending { replication };
     }
 
-    /// Begins to load, or leaves the lease, and so the load, to a VM on which no request waits. If none takes
-    /// it, a VM that serves does.
+    /// Begins to load, or leaves the lease and with it the load to a VM on which no request waits. If no such
+    /// VM takes it, one that serves requests does.
     fn load(&mut self, reason: LoadReason, now: MonotonicMillis, step: &mut Step) {
         if (self.took_as, self.candidate) == (Candidate::Idle, Candidate::Serving) {
             self.sink.hand_over(self.id, now, self.failures);
@@ -324,7 +324,7 @@ impl<K: FeedSink> Follower<K> {
             Ok(read) => read,
             Err(failure) => return self.fail(failure, replication, now.monotonic, jitter, step),
         };
-        // Rows of another feed come again with its load, and are named then.
+        // Rows of another feed come again with the load of that feed, and are named then.
         if replication.is_of(&page) {
             note_set_aside(&changes, step);
         }

@@ -1,7 +1,7 @@
 //! Takes fields out of a JSON object and notes what is wrong with them.
 //!
-//! A mistake is noted and the reading goes on, so that an operator mends a configuration once. Whoever reads
-//! must refuse the whole when anything was noted.
+//! A mistake is noted and reading goes on, so that an operator sees all mistakes at once. The caller must
+//! refuse the configuration when anything was noted.
 
 use std::time::Duration;
 

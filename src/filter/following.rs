@@ -88,7 +88,7 @@ impl<H: Host> Filter<H> {
         self.set_tick_period();
     }
 
-    /// The root context ends, and no request of it is left: another VM may follow at once.
+    /// The root context ends, and none of its requests is left. Another VM may follow at once.
     pub(super) fn leave(&self) {
         let Following { names, joined, .. } = &self.following;
         let departure = match (joined.get(), self.clock.monotonic()) {
@@ -130,6 +130,7 @@ impl<H: Host> Filter<H> {
             let request = self.feed_request(number);
             let follower = Follower::new(*id, host.sink(names), request.clone(), now);
             let housekeeping = RefCell::new(Housekeeping::new(host.clone(), names.table()));
+            // The cell is empty, as was just seen, so this cannot fail.
             let _ = joined.set(Joined { number, request, follower: RefCell::new(follower), housekeeping });
         }
         joined.get()
@@ -233,11 +234,12 @@ impl<H: Host> Filter<H> {
         let is_busy = self.following.is_busy() || self.vm.is_busy() || self.has_more_to_settle.get();
         let tick_ms = if is_busy { TICK_BUSY_MS } else { TICK_MS };
         if self.tick_ms.replace(tick_ms) != tick_ms {
+            // If the host refuses, the former period stays, which is only slower or busier.
             let _ = self.host.set_tick_period(Duration::from_millis(tick_ms));
         }
     }
 
-    /// The name of this process for the operator. A process that nobody has named is heard of in the log.
+    /// The name of this process for the operator. The log warns when nobody has named the process.
     fn edge_name(&self, drawn: TableNumber) -> EdgeName {
         let node_id = self.host.node_id().unwrap_or_default();
         let name = ProcessName::of(self.config.edge.as_ref(), &node_id, drawn);

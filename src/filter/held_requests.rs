@@ -18,7 +18,7 @@ pub(super) struct HeldRequests(RefCell<Vec<Held>>);
 #[derive(Clone)]
 struct Held {
     request: RequestId,
-    /// `None` once it has been refused: whatever is left of it is not to be seen upstream.
+    /// `None` once it has been refused: the rest of it must not reach the upstream.
     until: Option<MonotonicMillis>,
     /// The credential that was taken out of it.
     hidden: Option<Rc<Credential>>,

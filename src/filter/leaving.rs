@@ -1,10 +1,9 @@
 //! Plugins of a VM that have ended, and the rest of their work.
 //!
-//! A plugin that ends cannot finish by itself: the host deletes its root context, and the calls of it. The
-//! ticks of the other plugins of the VM do it. Where there is none the VM ends too, at once (Envoy 1.39: a
-//! root context that asks for time in `proxy_on_done` gets none), and so all that is left is to count the
-//! plugin out. Its table then goes with the VM, or is taken on by the VMs that come, or is cleared by those
-//! of another feed.
+//! A plugin that ends cannot finish by itself, because the host deletes its root context and its calls. The
+//! ticks of the other plugins of the VM finish its work. Where there is no other plugin, the VM ends at once
+//! (Envoy 1.39: a root context that asks for time in `proxy_on_done` gets none), so the plugin is only
+//! counted out. Its table then stays for VMs that come later, or VMs of another feed clear it.
 
 use std::cell::{Cell, RefCell};
 
@@ -52,7 +51,7 @@ impl<H: Host> Vm<H> {
         self.leavers.borrow_mut().push(Leaver { departure, service: service.clone() });
     }
 
-    /// Time has passed. Called by a plugin with its own host, whose call a goodbye then is.
+    /// Time has passed. A plugin calls this with its own host, which then sends the goodbye.
     pub(super) fn go_on(&self, host: &H, now: MonotonicMillis) {
         // Nothing is borrowed while the host is called: it could call back.
         let mut leavers = self.leavers.take();

@@ -64,7 +64,8 @@ impl<H: Host> RequestFilter<H> {
         if let Some(filter) = &self.filter
             && filter.clean_trailers(request).is_err()
         {
-            // Held, until the client or a time limit ends it: the upstream must not see them.
+            // The upstream must not see these trailers. The request is held until the client or a time limit
+            // ends it.
             return Flow::Hold;
         }
         self.hold_or_pass()

@@ -34,7 +34,7 @@ impl<H: Host> Root<H> {
                     before.leave();
                     self.replaced.push(before);
                 }
-                // A host that would not tick keeps requests waiting, and so denies them.
+                // If the host does not tick, requests wait and none of them passes.
                 let _ = self.host.set_tick_period(Duration::from_millis(FIRST_TICK_MS));
                 true
             }
@@ -50,7 +50,7 @@ impl<H: Host> Root<H> {
         if let Some(filter) = &self.filter {
             filter.tick();
         }
-        // What waited for a configuration is decided by that one.
+        // A request that waited for a configuration is decided by that configuration.
         self.replaced.retain(|filter| filter.finish_waiting());
     }
 

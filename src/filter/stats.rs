@@ -68,7 +68,7 @@ impl<H: HostMetrics> Stats<H> {
         }
     }
 
-    /// A number that cannot be counted is missing from the metrics, and that is all.
+    /// Adds to a counter. A failure only means that the metric is too low.
     pub(super) fn add(&self, Counter(id): Counter, count: usize) {
         if let (Some(id), Ok(count @ 1..)) = (id, u64::try_from(count)) {
             let _ = self.host.add_to_counter(id, count);

@@ -82,9 +82,10 @@ impl Host for EnvoyHost {
         request: RequestId,
         look: impl FnOnce(&mut Self::Request) -> T,
     ) -> Result<T, HostFailed> {
-        // Where the host knows the request no more, another one would be current still.
+        // If the host no longer knows the request, another one is still current and must not be touched.
         abi::set_effective_context(request.0)?;
         let looked = look(&mut EnvoyRequest);
+        // The root context exists while its callback runs, so this does not fail.
         let _ = abi::set_effective_context(self.root_context);
         Ok(looked)
     }

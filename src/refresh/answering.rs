@@ -65,7 +65,7 @@ impl<K: FeedSink> Follower<K> {
             self.note_credential(page.ended, step);
         }
         if has_ended && self.sink.table().live().is_none() {
-            // Nobody ever said that such a table is current, so there is no age at which it could begin.
+            // The service never said that such a table is current, so it would have no age.
             self.wait_for_credential(Replication::load(), now.monotonic, step);
             return Ok(());
         }
@@ -94,8 +94,8 @@ impl<K: FeedSink> Follower<K> {
         }
     }
 
-    /// Asks again after a while: the credential may be mended. Now and then it is another VM's turn, which
-    /// may have a newer one.
+    /// Asks again after a while, because the operator may renew the credential. Another VM, which may have a
+    /// newer one, takes over now and then.
     fn wait_for_credential(&mut self, replication: Replication<K>, now: MonotonicMillis, step: &mut Step) {
         self.back_off(CREDENTIAL_ENDED_MS, replication, now, step);
     }

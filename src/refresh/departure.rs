@@ -115,7 +115,7 @@ impl<S: SharedStore, K: FeedSink> Departure<S, K> {
         is_awaited
     }
 
-    /// Ends at once, without a goodbye: the VM ends too. The table stays what it is, for whoever comes.
+    /// Ends at once, without a goodbye, because the VM ends too. The table stays as it is for later VMs.
     pub fn without_goodbye(self) {
         self.register.count_out(self.number);
     }
@@ -136,7 +136,7 @@ impl<S: SharedStore, K: FeedSink> Departure<S, K> {
         }
         match self.sink.table().close() {
             Ok(clearing) => State::Clearing(clearing),
-            // Somebody writes the header all the time, so somebody is there.
+            // Another VM keeps writing the header, so the table is in use.
             Err(_) => State::Over,
         }
     }

@@ -1,8 +1,8 @@
 //! Clearing tables that nobody uses any more.
 //!
 //! The last plugin of a table clears it when it ends ([`Departure`](super::Departure)), unless its VM died.
-//! So every plugin gives heartbeats in the directory of the process, and whoever follows a feed looks
-//! whether all others still do.
+//! So every plugin writes heartbeats into the directory of the process, and each follower checks that all
+//! other tables still have them.
 
 use latchkey_key_feed::MonotonicMillis;
 

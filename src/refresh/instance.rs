@@ -1,4 +1,4 @@
-//! As what a table acknowledges.
+//! The identity by which the key service counts the acknowledgements of a table.
 //!
 //! The edge's name is the operator's, and several tables may share it: those of two `vm_id`s in one process,
 //! of two feeds, of two shapes of records, of the two processes of a hot restart, or of two proxies that were
@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use super::register::TableNumber;
 use crate::table::TableIdentity;
 
-/// The identity of the table with that number, of the plugins with that `vm_id`, which has that identity
-/// within it. 128 bits are told, so that no two tables of any fleet meet.
+/// The identity of a table among all tables of all processes. It has 128 bits, so that no two tables of a
+/// fleet are equal.
 #[must_use]
 pub fn instance_of(number: TableNumber, vm_id: &[u8], table: TableIdentity) -> EdgeInstance {
     let mut hash = Sha256::new();

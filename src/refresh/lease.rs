@@ -1,7 +1,7 @@
 //! Which VM follows: an entry of shared data that names it and ends by itself.
 //!
-//! The lease saves work and nothing more. If two VMs believe that they hold it, both read the feed and the
-//! pages sort it out.
+//! The lease only saves work. If two VMs believe that they hold it, both read the feed, and the sequence
+//! numbers in the pages keep the table right.
 //!
 //! After repeated failures the entry names nobody until the delay is over, so that the whole process backs
 //! off as one, and then whichever VM comes first may try.
@@ -30,7 +30,7 @@ pub enum Candidate {
     Serving,
 }
 
-/// What stands in the entry. Holder 0 is nobody.
+/// The content of the entry. Holder 0 is nobody.
 #[derive(Clone, Copy, Default)]
 struct LeaseEntry {
     holder: u32,

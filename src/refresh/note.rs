@@ -16,8 +16,8 @@ pub enum Note {
     },
     /// This VM follows the feed from now on.
     BeganFollowing,
-    /// The service says that the credential of the feed has ended, or takes it again. Told when that changes,
-    /// not with every answer.
+    /// The service says that the credential of the feed has ended (`true`), or accepts it again (`false`). It
+    /// is noted when that changes, not with every answer.
     CredentialEnded(bool),
     /// A request for the feed did not bring a page.
     Failed(PollFailure),

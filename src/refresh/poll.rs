@@ -13,7 +13,7 @@ pub struct FeedEndpoint {
     pub path: String,
     /// Name by which the operator knows this edge.
     pub edge: EdgeName,
-    /// As what its table acknowledges.
+    /// The identity under which its table acknowledges.
     pub instance: EdgeInstance,
     /// How long the service may hold an answer back for lack of changes.
     pub wait: Duration,

@@ -1,7 +1,7 @@
-//! The name by which an operator knows a process that acknowledges what it has applied.
+//! The name by which an operator knows a process of an edge.
 //!
-//! Several tables may have one name; the service counts each of them (by its instance). A
-//! process that has no name of its own draws one.
+//! Several tables may share one name; the service counts each by its instance. A process without a name draws
+//! a random one.
 
 use latchkey_key_feed::EdgeName;
 

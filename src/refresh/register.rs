@@ -2,7 +2,7 @@
 //!
 //! Every VM has a plugin for each configuration that follows the feed. The first to come draws a number for
 //! the table; all that come after share it, and say for how long they may admit after a refresh. The last to
-//! leave takes the number with it: whoever comes later is another instance.
+//! leave removes the number, so a plugin that comes later belongs to another instance.
 //!
 //! A plugin enters with its first tick, because a VM that only checks a configuration never ticks and never
 //! says that it leaves. A VM that dies does not say so either, so the count may stay too high. Then nobody is
@@ -22,7 +22,7 @@ pub struct Register<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableNumber(pub u64);
 
-/// What stands in the entry.
+/// The content of the entry.
 #[derive(Clone, Copy, Default)]
 struct RegisterEntry {
     /// 0 when no plugin has come yet, or all have left.

@@ -1,4 +1,4 @@
-//! What the follower reads answers into, and what that makes it ask.
+//! What the follower reads answers into, and what it therefore asks next.
 
 use std::time::Duration;
 

@@ -125,8 +125,8 @@ impl<S: SharedStore> TableWriter<S> {
         Ok(())
     }
 
-    /// Nobody reads a slot in which a generation is built, so what is not a page there is written over. Of
-    /// removed keys, a load brings those that the service has not forgotten.
+    /// Writes a page of the new generation. No reader uses its slot, so anything that is not a page there is
+    /// overwritten. The load brings the removed keys that the service has not forgotten.
     fn write_page(&self, build: &Build, index: u32, changes: &[RecordChange<'_>]) -> Result<(), WriteError> {
         let Some(bytes) = Page::empty(build.generation).with(build.generation, changes, Cursor(0))? else {
             return Ok(());

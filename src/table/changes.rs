@@ -4,8 +4,8 @@
 //! change*: seq u64 | removed u8 | len u32 | record
 //! ```
 //!
-//! The record of a removed key is its id alone. From the answer to the pages nothing of a row is copied but
-//! these bytes, and a load puts them aside as they are (see `build.rs`).
+//! The record of a removed key is its id alone. Between the answer and the pages only these bytes are copied,
+//! and a load puts them aside as they are (see `build.rs`).
 
 use latchkey_key_feed::{Cursor, FeedHead, InvalidFeedPage, WireState, header_value};
 

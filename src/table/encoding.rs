@@ -49,7 +49,7 @@ impl Page {
                 Some(seq) => removed.push((seq, id)),
             }
         }
-        // They stand with the latest first, and all that follow are later.
+        // The page has the latest first. The order is turned, so that the new removals can be appended.
         removed.reverse();
         for (position, change) in changes.iter().enumerate() {
             let is_superseded = changes.iter().skip(position + 1).any(|later| later.id == change.id);
@@ -67,8 +67,8 @@ impl Page {
     }
 }
 
-/// Appends what is left of removed keys, as far as there is room. Behind the keys, so that no look-up of a
-/// key reads them; and never so much that a VM could not keep the page any more.
+/// Appends the marks of removed keys, as far as there is room. They stand behind the keys, so that no look-up
+/// of a key reads them, and never make the page too long for the cache.
 fn push_removed<'i>(page: &mut Vec<u8>, latest_first: impl Iterator<Item = (Cursor, &'i str)>) {
     let end = (page.len() + REMOVED_LEN_MAX).min(CACHED_PAGE_LEN_MAX);
     for (seq, id) in latest_first {
@@ -187,8 +187,8 @@ impl TextWriter<'_> {
         self.push(|items| texts.each(items))
     }
 
-    /// Appends those of `all` that are not in `these`. So many of these that no record could hold them are
-    /// too many to look through.
+    /// Appends those of `all` that are not in `these`. More of `these` than a record can hold are refused,
+    /// which bounds the work.
     fn push_others(&mut self, all: WireTexts<'_>, these: WireTexts<'_>) -> Result<(), Malformed> {
         if these.count() > RECORD_LEN_MAX {
             return Err(Malformed);

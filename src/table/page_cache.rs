@@ -1,8 +1,7 @@
-//! Pages that a VM keeps for itself, so that a key in use costs no read of shared data and no turn at its
-//! lock.
+//! The page cache of a VM: a key in use costs no read of shared data and does not wait for its lock.
 //!
-//! What is kept is what shared data held, and is believed only while the process's change stamp stands where
-//! it stood before the page was read. The first look at a stamp that has moved forgets everything.
+//! A cached page is used only while the change stamp of the process has the value that it had before the page
+//! was read. Once the stamp has moved, the whole cache is forgotten.
 
 use std::rc::Rc;
 

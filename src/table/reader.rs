@@ -41,7 +41,7 @@ impl<S: SharedStore> TableReader<S> {
     pub fn page_for(&self, id: &KeyId, now: MonotonicMillis) -> Result<Option<Rc<Page>>, Unreadable> {
         let place = |live: &LiveTable| (live.generation, live.slot, live.page_of(id));
         let Some(mut at) = self.look_at_live(now, place)? else { return Ok(None) };
-        // Before any page is read: what is written from here on moves the stamp away from this one.
+        // The stamp is read before any page, so that every later write moves it away from this value.
         let stamp = self.store.stamp();
         if let Some(stamp) = stamp {
             let (generation, _, index) = at;
@@ -64,7 +64,7 @@ impl<S: SharedStore> TableReader<S> {
             self.read_header(now)?;
             match self.look_at_known(place) {
                 None => return Ok(None),
-                // The header stands, so the page was never written in this generation: it holds no key.
+                // The header is unchanged, so the page was never written in this generation: it holds no key.
                 Some((same, ..)) if same == generation => return Ok(Some(Rc::new(Page::empty(generation)))),
                 Some(next) => at = next,
             }
@@ -114,8 +114,8 @@ impl<S: SharedStore> KeyTable for TableReader<S> {
         Ok(Some(page.find(id)?.map(|record| PagedRecord::of(&page, record, self.names.shape()))))
     }
 
-    /// Forgets the pages that are kept. Done on every tick, it is the net below the stamp: should a host ever
-    /// lose a move of it, a change is in force a tick later all the same.
+    /// Forgets the cached pages. This is done on every tick, in case a host loses a move of the stamp: a
+    /// change is then in force one tick later.
     fn clear_cache(&self) {
         self.hot.borrow_mut().forget();
     }

@@ -1,8 +1,8 @@
 //! What a record holds of a key besides its credential: the texts that the configuration tells somebody, and
 //! no others.
 //!
-//! A key may have far more to tell than anybody asks for. What nobody asks for is not kept: it would fill the
-//! table, and a key could be refused for the length of a text that is told to no one.
+//! A key may have far more texts than anybody asks for. The others are not kept: they would fill the table,
+//! and a key could be refused for the length of a text that nobody reads.
 //!
 //! The shape of its records is part of a table's name. Two configurations of one feed that tell different
 //! things have a table each, so that none ever reads a record in which another left something out; a

@@ -21,8 +21,8 @@ pub trait SharedStore {
     /// [`SwapLost`] when somebody wrote it meanwhile; nothing is changed then.
     fn swap(&self, name: EntryName, bytes: &[u8], read_at: Version) -> Result<(), SwapLost>;
 
-    /// The process's change stamp; `None` while nothing proves that this VM would see it move, and nothing
-    /// may be kept then.
+    /// The change stamp of the process; `None` while it is not certain that this VM sees it move. Then no
+    /// page may be cached.
     fn stamp(&self) -> Option<Stamp>;
 
     /// Moves the change stamp, for every VM of the process: what any of them has kept is read anew. Called

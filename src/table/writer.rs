@@ -1,4 +1,4 @@
-//! Changing the table. Only the follower does, but nothing breaks if two VMs believe that they are it.
+//! Changing the table. Only the follower does this, but two VMs that both follow break nothing.
 
 use latchkey_key_feed::{Cursor, Epoch, FeedHead, InvalidFeedPage};
 
@@ -17,7 +17,7 @@ pub struct TableWriter<S> {
     pub(super) names: SharedNames,
 }
 
-/// Why a write was given up. The table is as whole as it was before.
+/// Why a write was given up. The table is as complete as before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteError {
     /// Another follower has gone on with a later generation, or wins every swap: it is the one to write.
@@ -125,11 +125,12 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
         Ok((if remaining == 0 { Progress::Done } else { Progress::Continues }, live))
     }
 
-    /// The changes are few for so many pages, so each is written by itself. Those before a failure are applied
-    /// again from the cursor, and skipped.
+    /// The changes are few for so many pages, so each is written by itself. Those before a failure are
+    /// applied again from the cursor, and skipped.
     fn apply(&self, live: &LiveTable, changes: &Changes) -> Result<(), WriteError> {
         let applied = changes.iter().try_for_each(|change| self.apply_one(live, change, changes.forgotten));
-        // Also where every change was there already: whoever wrote them may not have come this far.
+        // Also when every change was there already: the VM that wrote them may have died before it moved the
+        // stamp.
         self.store.move_stamp();
         applied
     }

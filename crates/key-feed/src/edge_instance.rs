@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 
 use crate::format_limits::EDGE_INSTANCE_DIGITS;
 
-/// As what an edge acknowledges: [`EDGE_INSTANCE_DIGITS`] lower-case hexadecimal digits, which its process
-/// has drawn and nobody can guess.
+/// The identity under which a table acknowledges: [`EDGE_INSTANCE_DIGITS`] lower-case hexadecimal digits,
+/// which its process has drawn and nobody can guess.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EdgeInstance(String);
 
@@ -36,7 +36,7 @@ impl TryFrom<String> for EdgeInstance {
     }
 }
 
-/// Of as many random bits.
+/// The identity with these random bits.
 impl From<[u8; EDGE_INSTANCE_DIGITS / 2]> for EdgeInstance {
     fn from(drawn: [u8; EDGE_INSTANCE_DIGITS / 2]) -> Self {
         let mut digits = String::with_capacity(EDGE_INSTANCE_DIGITS);

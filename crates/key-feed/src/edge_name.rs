@@ -17,8 +17,8 @@ pub struct EdgeName(String);
 pub struct InvalidEdgeName;
 
 impl EdgeName {
-    /// The name of a process that has a node id. One that is no name, because it is too long or has control
-    /// characters, is told by its digest, so that two such stay two.
+    /// The name of a process that has a node id. A node id that is too long or has control characters becomes
+    /// its digest, so that two different node ids stay different.
     #[must_use]
     pub fn of_node_id(node_id: &[u8]) -> Self {
         let text = std::str::from_utf8(node_id).ok().filter(|text| is_name(text));

@@ -26,8 +26,8 @@
 //! Each key has one row, at the sequence number of its latest change, and rows ascend. Reading from cursor 0
 //! is therefore a full load, reading from any later cursor is the delta, and both are the same query. A page
 //! that breaks one of these rules is refused whole: a follower that guessed could skip a revocation. A row
-//! that says which key it is, and nothing else that makes sense, is for the reader to set aside: one bad row
-//! must not keep the changes behind it away.
+//! that names its key but is otherwise malformed is set aside by the reader: one bad row must not hold up the
+//! changes behind it.
 //!
 //! The service forgets removed keys after a while. `purged` is the highest change it has forgotten. A
 //! follower whose cursor lies before it may have missed a removal and is told to `reset`; one that is loading

@@ -43,7 +43,7 @@ pub struct FeedRequest {
 pub struct AskingEdge {
     /// Name by which the operator knows the edge.
     pub name: EdgeName,
-    /// As what its table acknowledges.
+    /// The identity under which its table acknowledges.
     pub instance: Option<EdgeInstance>,
     /// For how long it may admit after an answer, whatever becomes of it.
     pub refuse_after: Option<Duration>,
@@ -158,8 +158,8 @@ impl FeedRequest {
         };
         let needed = match &request.edge {
             None => Some(EDGE),
-            // What a filter is called that has drawn no identity can be guessed: another could say it in its
-            // place.
+            // A filter without an instance has only a name, which can be guessed. Anybody could say goodbye
+            // in its place.
             Some(edge) if edge.instance.is_none() => Some(INSTANCE),
             Some(_) => None,
         };

@@ -40,8 +40,8 @@ pub struct Owner {
     pub realm: String,
 }
 
-/// Whether a key with this expiration has ended at `now`. The moment of its expiration is the first at which it
-/// has (Elasticsearch, `ApiKeyService#validateApiKeyExpiration`).
+/// Whether a key with this expiration has ended at `now`. The moment of its expiration is the first at which
+/// it has (Elasticsearch, `ApiKeyService#validateApiKeyExpiration`).
 #[must_use]
 pub fn is_expired(expiration: Option<UnixMillis>, now: UnixMillis) -> bool {
     expiration.is_some_and(|end| end <= now)

@@ -14,6 +14,7 @@ pub(crate) mod export_file;
 pub(crate) mod fair_permits;
 pub(crate) mod feed;
 pub(crate) mod file_modes;
+pub(crate) mod http_client;
 pub(crate) mod lane;
 pub mod limits;
 pub mod log_line;

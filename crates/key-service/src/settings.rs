@@ -6,7 +6,7 @@
 //! users = "users.toml"             # users and roles; relative paths start at this file's directory
 //!
 //! [answers]
-//! product_header = true # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
+//! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //!
 //! [api_keys]
 //! end_with_owner = false           # on: the keys of a user who is disabled or deleted end with that
@@ -14,26 +14,28 @@
 //! # max_lifetime = "365d"          # no key lives longer
 //!
 //! [limits]
-//! connections = 16384 # at once, and at once waiting for the feed; the system's limit of open files may be
-//! lower answer_megabytes = 256 # memory of all answers that are made or not read yet
-//! failed_logins_per_minute = 10 # wrong passwords that come back each minute to one source; 0: no limit
-//! trusted_proxies = [] # addresses or blocks whose X-Forwarded-For counts [edges] live_for = "90s" # how
-//! long after its last request an edge counts as live refuse_after_default = "1h" # how long an edge may
-//! admit after an answer, if it does not say refuse_after_max = "365d" # the longest that it may say
-//! instances_per_key = 1024 # how many instances of edges one credential may have refresh_waits_for = "0s" #
-//! how long refresh=wait_for waits for live edges
+//! connections = 16384              # at once, and at once waiting for the feed; the system's limit of open files may be lower
+//! answer_megabytes = 256           # memory of all answers that are made or not read yet
+//! failed_logins_per_minute = 10    # wrong passwords that come back each minute to one source; 0: no limit
+//! trusted_proxies = []             # addresses or blocks whose X-Forwarded-For counts
+//! [edges]
+//! live_for = "90s"                 # how long after its last request an edge counts as live
+//! refuse_after_default = "1h"      # how long an edge may admit after an answer, if it does not say
+//! refuse_after_max = "365d"        # the longest that it may say
+//! instances_per_key = 1024         # how many instances of edges one credential may have
+//! refresh_waits_for = "0s"         # how long refresh=wait_for waits for live edges
 //!
 //! [xpack.security.authc]           # names and meaning are Elasticsearch's
 //! api_key.enabled = true           # off: the endpoints refuse, and the ApiKey scheme is not looked at
 //! api_key.delete.interval = "24h"  # the least time between two removals of dead keys
-//! api_key.delete.retention_period = "7d" # how long a key stays visible once it was invalidated or has
-//! expired token.enabled = false # OAuth2 tokens at /_security/oauth2/token; on by default where the service
-//! speaks TLS token.timeout = "20m" # how long an access token lives, 1s to 1h realms.file.file.order = 0 #
-//! the users file: type, name, and its place in the order realms.native.native.order = 1 # the users that are
-//! managed over the interface
+//! api_key.delete.retention_period = "7d"  # how long a key stays visible once it was invalidated or has expired
+//! token.enabled = false            # OAuth2 tokens at /_security/oauth2/token; on by default where the service speaks TLS
+//! token.timeout = "20m"            # how long an access token lives, 1s to 1h
+//! realms.file.file.order = 0       # the users file: type, name, and its place in the order
+//! realms.native.native.order = 1   # the users that are managed over the interface
 //!
 //! [xpack.security.http.ssl]
-//! enabled = false # on: TLS, with a certificate and its key, and clients' certificates if wanted
+//! enabled = false                  # on: TLS, with a certificate and its key, and clients' certificates if wanted
 //! ```
 
 mod api_keys;

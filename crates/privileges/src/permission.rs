@@ -37,7 +37,7 @@ const STEPS_PER_PATTERN: usize = 16;
 /// What one or two sides together allow.
 #[derive(Debug)]
 pub struct EffectivePermission {
-    /// `false` for a caller who may not even do what every authenticated caller may.
+    /// Whether it may do what every authenticated caller may. A refused run-as may not.
     is_authenticated: bool,
     granted: Permission,
     /// The limit of a key that has descriptors of its own: the owner's roles.
@@ -62,7 +62,7 @@ struct Permission {
 struct Precomputed {
     /// The actions that are allowed whatever the request says.
     allowed: Vec<&'static str>,
-    /// What else there is: whether it allows something depends on what the request says.
+    /// The privilege whose answer depends on the content of the request, if there is one.
     own: Option<ClusterPrivilege>,
 }
 
@@ -107,8 +107,8 @@ impl EffectivePermission {
         Self { is_authenticated: true, granted, limit, _held: None }
     }
 
-    /// The same of somebody of whom much is said: which requests it allows is found out beforehand, so that
-    /// each is judged at once. It keeps the memory that was taken for it.
+    /// The same permission with the answer to each request computed beforehand, for callers with many roles.
+    /// It keeps the memory that was taken for it.
     #[must_use]
     pub fn precomputed(self, held: Option<Holding>) -> Self {
         Self {
@@ -130,7 +130,7 @@ impl EffectivePermission {
     /// `manage_own_api_key` is enough for a search, which must then show the caller's own keys only.
     #[must_use]
     pub fn reach(&self, request: &ClusterRequest<'_>, caller: &Caller) -> Option<KeyReach> {
-        // Nothing is less than any reach, so the smallest is what all sides allow.
+        // `None` is less than any reach, so the minimum is what all sides allow.
         let by_privilege = self.sides().map(|side| side.reach(request, caller)).min().flatten();
         let is_open = self.is_authenticated && request.is_open_to(caller);
         by_privilege.max(is_open.then_some(KeyReach::Own))
@@ -150,8 +150,9 @@ impl EffectivePermission {
         self.sides().all(|side| side.run_as.contains(username))
     }
 
-    /// What each side grants; only what all grant is granted. What a key was limited to stands first:
-    /// somebody else wrote it, so that nobody has his own patterns tried in vain.
+    /// What each side grants. Only what all sides grant is granted. The limit of a key comes first, because
+    /// the maker of the key did not write it: a refusal there saves the work on patterns that the maker
+    /// chose.
     fn sides(&self) -> impl Iterator<Item = &Permission> {
         self.limit.iter().chain(std::iter::once(&self.granted))
     }
@@ -163,7 +164,7 @@ impl Permission {
         // applies.
         let roles: Vec<&RoleDescriptor> =
             roles.iter().map(|(_, role)| role).filter(|role| !role.is_restricted()).collect();
-        // What is said often is kept once.
+        // A name that several roles repeat is kept once.
         let mut seen = HashSet::new();
         let cluster = roles.iter().flat_map(|role| &role.cluster);
         let cluster = cluster.filter(|name| seen.insert(name.to_ascii_lowercase()));

@@ -1,6 +1,6 @@
 //! A page in memory, for a service that keeps its keys there, and for tests of both sides.
 //!
-//! Nothing of it is needed to apply an answer, or to answer from a store.
+//! It is not needed to apply an answer, nor to answer from a store.
 
 use std::borrow::Cow;
 use std::fmt;

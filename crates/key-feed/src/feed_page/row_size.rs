@@ -6,7 +6,7 @@
 //! them writes, and it is counted without being written: a long name around many values comes to far more
 //! than was sent.
 //!
-//! What is read here is read as an edge reads it, so that what passes here can be read there.
+//! The JSON is read exactly as an edge reads it, so an edge can read what passes here.
 
 use std::fmt;
 
@@ -247,8 +247,8 @@ impl RowSize {
             .fold(0, usize::saturating_add)
     }
 
-    /// Whether an edge can hold it that tells nothing twice. A key that was made before there were limits may
-    /// be as large as that.
+    /// Whether an edge that tells nothing twice can hold it. A key that was made before there were limits may
+    /// be that large.
     #[must_use]
     pub fn fits_a_record(&self) -> bool {
         self.record_len() <= RECORD_LEN_MAX - RECORD_FRAME_LEN

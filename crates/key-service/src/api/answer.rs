@@ -15,7 +15,7 @@ use crate::api::error::ApiError;
 use crate::feed::shared_page::SharedPage;
 use crate::limits::RETRY_PAUSE;
 
-/// The tags of what a caller has already: lists, as they were sent.
+/// The entity tags of what the caller already has: lists, as they were sent.
 pub(super) struct KnownTags(Vec<String>);
 
 /// 200 with this as JSON.
@@ -46,8 +46,8 @@ pub(super) fn with_status<T: Serialize>(status: StatusCode, answer: &T) -> Resul
     Ok(response)
 }
 
-/// 200 with this page of the feed, or 304 when the caller has shown that he has it already (RFC 9110, section
-/// 13.1.2).
+/// 200 with this page of the feed, or 304 if the request says that the caller already has it (RFC 9110,
+/// section 13.1.2).
 ///
 /// Only the caller's own cache may keep the answer, and must ask before it uses it.
 ///
@@ -76,7 +76,7 @@ impl KnownTags {
         Self(lists.map(str::to_owned).collect())
     }
 
-    /// Whether they name this one, by the weak comparison.
+    /// Whether one of them equals this one, by the weak comparison.
     fn name(&self, tag: &str) -> bool {
         let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
         let names = |tags: &String| {
@@ -86,7 +86,7 @@ impl KnownTags {
     }
 }
 
-/// Whether there was something to remove: 200 or 404, with a body that says so.
+/// 200 if something was removed and 404 if not, with a body that says so.
 ///
 /// # Errors
 ///
@@ -96,15 +96,15 @@ pub(super) fn found(found: bool) -> Result<Response, ApiError> {
     with_status(status, &serde_json::json!({ "found": found }))
 }
 
-/// Answers carry secrets, digests and names: no cache on the way may keep one unless the answer says
+/// Answers have secrets, digests and names. So no cache may keep one, unless the answer itself says
 /// otherwise.
 pub(super) async fn forbid_storing(mut response: Response) -> Response {
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
-/// Whoever is turned away because of trouble that passes is told when to come back (RFC 9110, section 10.2.3;
-/// RFC 6585, section 4).
+/// A refusal for a temporary reason says when the client may try again (RFC 9110, section 10.2.3; RFC 6585,
+/// section 4).
 pub(super) async fn say_when_to_retry(mut response: Response) -> Response {
     if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         response.headers_mut().entry(RETRY_AFTER).or_insert(HeaderValue::from(RETRY_PAUSE.as_secs()));

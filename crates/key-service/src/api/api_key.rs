@@ -29,7 +29,7 @@ use crate::security::authentication::Subject;
 use crate::settings::ServiceSettings;
 use crate::store::{KeyFilter, NamePattern};
 
-/// Whether there are API keys at all.
+/// Whether the operator has enabled API keys.
 fn require_api_keys(settings: &ServiceSettings) -> Result<(), ApiError> {
     if settings.api_keys { Ok(()) } else { Err(ApiError::not_enabled(Feature::ApiKeys)) }
 }
@@ -42,8 +42,7 @@ fn name_pattern(name: &str) -> NamePattern {
     }
 }
 
-/// The same, for keys of the caller alone. What an API key calls its owner's is judged by the realm of that
-/// owner.
+/// The same, for keys of the caller alone. For a caller that is an API key, the realm of its owner decides.
 fn owned_by(authenticated: &Authenticated, filter: KeyFilter) -> KeyFilter {
     let (username, realm) = match authenticated.authentication.subject() {
         Subject::ApiKey(key) => (&key.key().username, &key.key().realm),

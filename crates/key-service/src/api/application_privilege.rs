@@ -1,5 +1,5 @@
-//! `/_security/privilege`: the privileges that applications register, and the names of those that are built
-//! in.
+//! `/_security/privilege`: the privileges that applications register, and the names of the built-in
+//! privileges.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -64,7 +64,7 @@ struct BuiltinPrivileges {
     remote_cluster: [&'static str; 2],
 }
 
-/// Something of each privilege, by application and name.
+/// A value for each privilege, by application and name.
 type ByApplication<T> = BTreeMap<String, BTreeMap<String, T>>;
 
 pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
@@ -82,7 +82,7 @@ pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
     Ok(answer.with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }))
 }
 
-/// Writes privileges as they come, which is in the order of their applications.
+/// Writes privileges one by one. They come in the order of their applications.
 fn write_all(
     mut privileges: Scan<ApplicationPrivilege>,
     budget: &mut Budget,
@@ -179,7 +179,8 @@ fn object<'a>(name: &str, node: &'a Node) -> Result<&'a [Member], ErrorCause> {
     })
 }
 
-/// A privilege may repeat the names it stands under, but not have others.
+/// A privilege may repeat its application and name from the keys of the objects, and must not have other
+/// ones.
 fn agree(what: &str, said: &mut String, stands_under: &str) -> Result<(), ErrorCause> {
     if said.is_empty() {
         stands_under.clone_into(said);

@@ -16,7 +16,7 @@ use crate::security::authentication::{Means, Subject};
 use crate::security::authorization::WholeKey;
 use crate::security::realm::User;
 
-/// In the order of Elasticsearch's own answer.
+/// The fields have the order of Elasticsearch's answer.
 #[derive(Serialize)]
 pub(super) struct Identity<'a> {
     username: &'a str,
@@ -45,14 +45,14 @@ struct PresentedKey<'a> {
     managed_by: &'static str,
 }
 
-/// Somebody with all that is known of them.
+/// A user or key with all that is known about it.
 pub(super) enum Identified {
     ApiKey(WholeKey),
     User(Arc<User>),
 }
 
-/// Who vouches for whom, and how: with run-as, the first realm is the runner's and the second that of the
-/// user he acts as.
+/// The realms and the kind of the authentication. With run-as, the first realm is the runner's, and the
+/// second that of the user as whom the runner acts.
 pub(super) struct Proof {
     authentication_realm: RealmName,
     lookup_realm: RealmName,
@@ -61,7 +61,7 @@ pub(super) struct Proof {
 
 pub(super) async fn show(call: Incoming) -> Result<Response, ApiError> {
     let mut call = call.parsed()?.authorize(&ClusterRequest::Authenticate)?;
-    // What it takes is given back before more is read.
+    // The memory is given back before more is read.
     call.authenticated.give_back_permission();
     let authentication = &call.authenticated.authentication;
     let proof = Proof {
@@ -79,7 +79,7 @@ pub(super) async fn show(call: Incoming) -> Result<Response, ApiError> {
 }
 
 impl Proof {
-    /// As if somebody was authenticated by a credential of their own.
+    /// The description of a caller with a credential of its own, without run-as.
     pub(super) fn own(subject: &Subject) -> Self {
         Self {
             authentication_realm: realm_of(subject),
@@ -92,7 +92,7 @@ impl Proof {
     }
 }
 
-/// Who somebody is. `roles` are the user's; a key has none.
+/// The identity. `roles` are those of the user; a key has none.
 pub(super) fn identity<'a>(who: &'a Identified, roles: &'a [String], proof: &'a Proof) -> Identity<'a> {
     match who {
         Identified::ApiKey(whole) => identity_of_key(&whole.key, proof),
@@ -101,11 +101,11 @@ pub(super) fn identity<'a>(who: &'a Identified, roles: &'a [String], proof: &'a 
 }
 
 impl Identified {
-    /// Somebody with all that is known of them.
+    /// A user or key with all that is known about it.
     ///
     /// # Errors
     ///
-    /// When it is not known.
+    /// When the store does not answer, or the budget is exceeded.
     pub(super) async fn of(call: &Allowed, subject: &Subject) -> Result<Self, ApiError> {
         Ok(match subject {
             Subject::ApiKey(key) => Self::ApiKey(call.whole_key(key).await?),
@@ -114,7 +114,7 @@ impl Identified {
     }
 }
 
-/// The realm that vouches for somebody.
+/// The realm that has authenticated the user or key.
 fn realm_of(subject: &Subject) -> RealmName {
     match subject {
         Subject::ApiKey(_) => RealmName::api_key(),
@@ -137,7 +137,7 @@ fn identity_of_user<'a>(user: &'a User, roles: &'a [String], proof: &'a Proof) -
     }
 }
 
-/// The owner, as the owner was when the key was made. `metadata` is the owner's, not the key's.
+/// The owner as it was when the key was made. `metadata` is that of the owner, not that of the key.
 fn identity_of_key<'a>(key: &'a StoredKey, proof: &'a Proof) -> Identity<'a> {
     Identity {
         username: &key.owner.username,

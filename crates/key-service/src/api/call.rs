@@ -1,10 +1,10 @@
 //! A request on its way through a handler, as three types.
 //!
-//! A handler takes an [`Incoming`] call: it is known who asks, and the handler reads the URL and the body.
-//! What is left is a [`Parsed`] call, which the handler checks as a whole. By authorizing it becomes an
-//! [`Allowed`] call, and only that one has the store, the feed, the clock, randomness, and the actor for the
-//! audit log. So a handler that forgets to authorize does not compile. The order of these steps is the order
-//! in which a client sees errors, and Elasticsearch's.
+//! A handler takes an [`Incoming`] call, whose sender is known, and reads its URL and body. The result is a
+//! [`Parsed`] call, which the handler checks as a whole. By authorizing it becomes an [`Allowed`] call, and
+//! only that one has the store, the feed, the clock, randomness, and the actor for the audit log. So a
+//! handler that forgets to authorize does not compile. The order of these steps decides which of several
+//! errors a client sees. It is Elasticsearch's order.
 
 pub(super) mod authenticated;
 pub(super) mod feed_call;
@@ -42,11 +42,11 @@ use crate::security::realm::User;
 use crate::service::Service;
 use crate::settings::ServiceSettings;
 
-/// The service as the routes hold it: closed. An [`Allowed`] call opens it.
+/// The service as the routes hold it. Only an [`Allowed`] call gives access to what is in it.
 #[derive(Clone, Debug)]
 pub(super) struct SharedService(Arc<Service>);
 
-/// A request of somebody who is known, whose URL and body are to be read.
+/// A request whose sender is known, and whose URL and body were not read yet.
 pub(super) struct Incoming<B = NoBody> {
     pub(super) authenticated: Authenticated,
     pub(super) path: PathTexts,
@@ -55,8 +55,8 @@ pub(super) struct Incoming<B = NoBody> {
     service: SharedService,
 }
 
-/// A request whose URL and body were read. Whether the sender may is not decided, so there is no way from it
-/// to the store or to the actor. An allowed call has both:
+/// A request whose URL and body were read. It is not decided whether the sender may make it, so it gives no
+/// access to the store or to the actor. An allowed call has both:
 ///
 /// ```
 /// use latchkey_key_service::{api::call::Allowed, service::Service};
@@ -87,14 +87,14 @@ pub(super) struct Incoming<B = NoBody> {
 /// }
 /// ```
 ///
-/// A route that reads nothing takes it as it is.
+/// A route that reads neither URL nor body takes this type directly.
 #[derive(Debug)]
 pub struct Parsed {
     pub(super) authenticated: Authenticated,
     service: SharedService,
 }
 
-/// A request that its sender may make. It is the way to what the service holds.
+/// A request that its sender may make. It gives access to the service.
 #[derive(Debug)]
 pub struct Allowed {
     pub(super) authenticated: Authenticated,
@@ -106,8 +106,8 @@ impl SharedService {
         Self(Arc::new(service))
     }
 
-    /// What the service holds, for the routes that ask nobody who is asking: whether the service is ready,
-    /// and what it has counted. Every other way leads through [`Parsed::authorize`].
+    /// The service, for the two routes without authentication: readiness and metrics. All other routes use
+    /// [`Parsed::authorize`].
     pub(super) fn open(&self) -> &Service {
         &self.0
     }
@@ -142,7 +142,7 @@ impl<B> Incoming<B> {
         &self.service.0.settings
     }
 
-    /// The call once all of it was read.
+    /// The call once all parameters were read.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl<B> Incoming<B> {
         self.parsed_by(Parameters::finish).map(|((), call)| call)
     }
 
-    /// The same where `read` takes all parameters at once.
+    /// The same if `read` takes all parameters at once.
     ///
     /// # Errors
     ///
@@ -166,12 +166,12 @@ impl<B> Incoming<B> {
 }
 
 impl Incoming<RequestBody> {
-    /// When the request was whole.
+    /// When the whole request had been received.
     pub(super) fn received(&self) -> UnixMillis {
         self.body.received
     }
 
-    /// Takes what the parameter `source` holds, where there is no body.
+    /// Takes the parameter `source` in place of a missing body.
     ///
     /// # Errors
     ///
@@ -181,8 +181,8 @@ impl Incoming<RequestBody> {
         Ok(())
     }
 
-    /// Reads the body: a long one off the threads that serve requests. `read` also looks for what is wrong
-    /// with what it has read: that takes as long as the body is.
+    /// Reads the body. A long body is read apart from the threads that serve requests. `read` also checks
+    /// what it has read, because the time for that grows with the body.
     ///
     /// # Errors
     ///
@@ -206,7 +206,7 @@ impl Incoming<RequestBody> {
         work(service, &service.workshop.questions, &self.authenticated, reading).await
     }
 
-    /// The same for a route that cannot do without a body.
+    /// The same for a route that needs a body.
     ///
     /// # Errors
     ///
@@ -237,17 +237,18 @@ impl Parsed {
     ///
     /// # Errors
     ///
-    /// 403 when not, or 401 for an anonymous caller who is asked who he is; the audit log then knows of it.
+    /// 403 if not, or 401 for an anonymous caller if the settings say so. The refusal is written to the audit
+    /// log.
     pub(super) fn authorize(self, request: &ClusterRequest<'_>) -> Result<Allowed, ApiError> {
         self.authenticated.authorize(request)?;
         Ok(Allowed { authenticated: self.authenticated, service: self.service })
     }
 
-    /// The same for a request that may reach more keys or fewer.
+    /// The same for a request whose reach depends on the caller's privileges.
     ///
     /// # Errors
     ///
-    /// As of [`Self::authorize`], when none.
+    /// As of [`Self::authorize`], if the caller may reach no keys.
     pub(super) fn authorize_reach(
         self,
         request: &ClusterRequest<'_>,
@@ -258,7 +259,7 @@ impl Parsed {
 }
 
 impl Allowed {
-    /// Who does what is done, for the audit log.
+    /// The actor of the request, for the audit log.
     #[must_use]
     pub fn actor(&self) -> Actor {
         self.authenticated.actor()
@@ -268,7 +269,7 @@ impl Allowed {
         self.clock.now()
     }
 
-    /// Whether the sender may do something besides.
+    /// Checks whether the sender may also do something else.
     ///
     /// # Errors
     ///
@@ -277,11 +278,11 @@ impl Allowed {
         self.authenticated.authorize(request)
     }
 
-    /// What a user may do, on the account of that user.
+    /// What a user may do. The work is charged to that user.
     ///
     /// # Errors
     ///
-    /// When that is not known.
+    /// When the store does not answer, or the budget is exceeded.
     pub(super) async fn authorization_of_user(
         &self,
         user: &Arc<User>,
@@ -290,21 +291,21 @@ impl Allowed {
         Ok(self.authorization.of_user(user, teller).await?)
     }
 
-    /// All of a key, on the account of its owner.
+    /// The whole key. The work is charged to its owner.
     ///
     /// # Errors
     ///
-    /// When it is not known.
+    /// When the store does not answer, or the budget is exceeded.
     pub(super) async fn whole_key(&self, key: &VerifiedKey) -> Result<WholeKey, ApiError> {
         let teller = || teller(self.authorization.lane(), self.actor(), self.authenticated.path());
         Ok(self.authorization.whole_key(key.key(), teller).await?)
     }
 
-    /// Looks through the store, off the threads that serve requests.
+    /// Searches the store, apart from the threads that serve requests.
     ///
     /// # Errors
     ///
-    /// Those of the work, and [`BudgetExceeded`](latchkey_budget::BudgetExceeded) when it is not done.
+    /// Those of the work, and [`BudgetExceeded`](latchkey_budget::BudgetExceeded) if it exceeds its budget.
     pub(super) async fn search<T, F>(&self, search: F) -> Result<T, ApiError>
     where
         T: Send + 'static,
@@ -313,7 +314,7 @@ impl Allowed {
         work(self, &self.workshop.searches, &self.authenticated, search).await
     }
 
-    /// Does any other work that may take long.
+    /// Does other work that may take long.
     ///
     /// # Errors
     ///
@@ -326,11 +327,11 @@ impl Allowed {
         work(self, &self.workshop.questions, &self.authenticated, question).await
     }
 
-    /// Writes an answer of any length, off the threads that serve requests.
+    /// Writes an answer of any length, apart from the threads that serve requests.
     ///
     /// # Errors
     ///
-    /// [`BudgetExceeded`](latchkey_budget::BudgetExceeded) when it is not written.
+    /// [`BudgetExceeded`](latchkey_budget::BudgetExceeded) if it exceeds its budget.
     pub(super) async fn write_answer<T>(&self, status: StatusCode, answer: T) -> Result<Response, ApiError>
     where
         T: Serialize + Send + 'static,

@@ -1,4 +1,4 @@
-//! The parameter `wait_for_edges`: to hold the answer to a change back until every edge has applied it.
+//! The parameter `wait_for_edges`: to hold back the answer to a change until every edge has applied it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,19 +23,19 @@ const WAIT_FOR_EDGES: &str = "wait_for_edges";
 pub(super) struct EdgesAnswer {
     total: usize,
     applied: usize,
-    /// Sorted, of at most [`EDGES_MISSING_NAMED_MAX`] instances. Absent for whoever may not see the edges: to
-    /// end a key of one's own does not take knowing the names of proxies.
+    /// Sorted, of at most [`EDGES_MISSING_NAMED_MAX`] instances. Absent for callers who may not see the
+    /// edges: nobody needs the names of proxies to end his own key.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<BTreeSet<String>>,
     complete: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     may_admit: Option<Vec<MayAdmitAnswer>>,
-    /// The last moment at which one of them may, whether named or not; absent when none may.
+    /// The last moment at which one of them may admit, whether named or not; absent if none may.
     #[serde(skip_serializing_if = "Option::is_none")]
     may_admit_until: Option<UnixMillis>,
 }
 
-/// An instance that may admit by what was before the change.
+/// An instance that may still admit by the state before the change.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct MayAdmitAnswer {
     name: String,
@@ -46,7 +46,7 @@ struct MayAdmitAnswer {
     until: UnixMillis,
 }
 
-/// Waiting for edges that somebody asked for, in one way or another.
+/// The wait for edges that a request asks for.
 pub(super) struct AskedWait {
     wait: Duration,
     /// Whether the answer says how far the change has come.
@@ -54,7 +54,7 @@ pub(super) struct AskedWait {
     waiting: Waiting,
 }
 
-/// How long to wait; `None` when it is not asked for.
+/// How long to wait; `None` if the request does not ask for it.
 fn wait_for_edges(parameters: &mut Parameters) -> Result<Option<Duration>, ErrorCause> {
     let wait = parameters.time_value(WAIT_FOR_EDGES)?.map(|wait| wait.to_duration());
     if wait.is_some_and(|wait| wait > EDGE_WAIT_MAX) {
@@ -67,15 +67,15 @@ fn wait_for_edges(parameters: &mut Parameters) -> Result<Option<Duration>, Error
 }
 
 impl AskedWait {
-    /// Reads whether to wait for edges after a change of keys that there are.
+    /// Reads whether to wait for edges after a change of existing keys.
     pub(super) fn read(parameters: &mut Parameters) -> Result<Option<Self>, ErrorCause> {
         let wait = wait_for_edges(parameters)?;
         Ok(wait.map(|wait| Self { wait, is_told: true, waiting: Waiting::ForAll }))
     }
 
-    /// The same for keys that are yet to be made: only live edges matter, since one that does not know a key
-    /// refuses it. With `refresh=wait_for` it is waited for live edges where the operator chose so. Whatever
-    /// else `refresh` says, every later read sees the key.
+    /// The same for new keys. Only live edges matter, because an edge that does not know a key refuses it.
+    /// `refresh=wait_for` waits for live edges if the operator chose so. With all other values of `refresh`,
+    /// every later read sees the key.
     pub(super) fn read_of_new<B>(call: &mut Incoming<B>) -> Result<Option<Self>, ErrorCause> {
         let asked = Self::read(&mut call.parameters)?;
         let refresh = call.parameters.refresh()?;
@@ -88,7 +88,7 @@ impl AskedWait {
     }
 }
 
-/// What to answer once a change is durable: after the wait, or at once where too many wait.
+/// What to answer once a change is durable: after the wait, or at once if too many requests wait.
 ///
 /// # Errors
 ///

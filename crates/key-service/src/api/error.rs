@@ -53,7 +53,7 @@ enum ErrorBody {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum OAuthError {
-    /// The refresh token is of no use (RFC 6749 section 5.2).
+    /// The refresh token is invalid (RFC 6749 section 5.2).
     InvalidGrant,
     /// A field is missing or excess (RFC 6749 section 5.2).
     InvalidRequest,
@@ -149,8 +149,8 @@ impl ApiError {
         Self::new(ErrorStatus::FORBIDDEN, ErrorCause::new(ErrorType::Security, reason))
     }
 
-    /// What becomes of an error about credentials inside a request, a grant or a clone: 403 around a 401,
-    /// because the caller is known; any other error stays what it is.
+    /// The error for credentials inside a request, a grant or a clone. A 401 is wrapped in a 403, because the
+    /// caller is authenticated; any other error stays as it is.
     #[must_use]
     pub fn inside_403(self, reason: &str) -> Self {
         match self.body {
@@ -183,7 +183,7 @@ impl ApiError {
     /// 429 with `Retry-After`: too many passwords from the same source were wrong.
     #[must_use]
     pub fn too_many_failed_logins(retry_after: Duration) -> Self {
-        // A whole second later than needed is early enough; earlier is not.
+        // Rounded up: a client must not come back too early.
         let seconds = retry_after.as_millis().div_ceil(1_000).max(1);
         let reason = format!("too many failed logins from this source, try again in [{seconds}s]");
         let error = Self::too_busy(reason);
@@ -200,7 +200,7 @@ impl ApiError {
         Self::new(ErrorStatus::PAYLOAD_TOO_LARGE, ErrorCause::new(ErrorType::Status, reason))
     }
 
-    /// 500. The client learns nothing but that; the cause is logged when the answer is written.
+    /// 500. The client learns nothing else; the cause is logged when the answer is written.
     #[must_use]
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let mut error = Self::from(ErrorCause::new(ErrorType::Exception, "internal server error"));
@@ -208,8 +208,8 @@ impl ApiError {
         error
     }
 
-    /// 503 with `Retry-After`: the store cannot be reached. Never to be told apart from other outages, and
-    /// never a 401.
+    /// 503 with `Retry-After`: the store cannot be reached. It looks like every other outage, and is never a
+    /// 401.
     #[must_use]
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let shown = ErrorCause::new(ErrorType::Status, "the service is temporarily unavailable");
@@ -279,7 +279,7 @@ impl ApiError {
         }
     }
 
-    /// The cause in the envelope, for an entry of `error_details`; the flat bodies have none.
+    /// The cause in the envelope, for an entry of `error_details`; flat bodies have no cause.
     #[must_use]
     pub fn cause(&self) -> Option<&ErrorCause> {
         match &self.body {
@@ -297,7 +297,7 @@ impl ApiError {
     }
 }
 
-/// 400, or whatever status goes with the type.
+/// The status that goes with the type; 400 for most.
 impl From<ErrorCause> for ApiError {
     fn from(cause: ErrorCause) -> Self {
         Self::new(usual_status(cause.error_type()), cause)
@@ -325,7 +325,7 @@ fn usual_status(error_type: ErrorType) -> ErrorStatus {
     }
 }
 
-/// One text stands alone, several stand in an array, none is absent.
+/// One text is written as a string, several as an array, and none is left out.
 fn one_or_several<T: AsRef<str>>(texts: &[T]) -> Option<Value> {
     match texts {
         [] => None,

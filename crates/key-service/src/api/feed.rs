@@ -59,7 +59,7 @@ pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response,
     answer::page_unless_known(&page, &known)
 }
 
-/// The last page for whoever holds a key that has ended, or 401.
+/// The last page for the holder of a key that has ended, or 401.
 async fn last_page(
     former: Box<FormerCaller>,
     request: &FollowerRequest,

@@ -1,4 +1,4 @@
-//! Credentials inside of a body, by which somebody is named on whose behalf a request acts.
+//! Credentials inside a body, which say for whom the request acts.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use crate::security::authentication::Subject;
 use crate::security::credential::BasicCredential;
 use crate::security::credential::bearer::{BearerCredential, BearerText, ClientSecret};
 
-/// What a body says about somebody. Holds secrets in the clear, so it can neither be printed nor copied.
+/// The credentials and the run-as of a body. It holds secrets in clear text, so it can neither be printed nor
+/// copied.
 #[derive(Default)]
 pub(super) struct GrantBody {
     pub(super) grant_type: Option<String>,
@@ -27,14 +28,14 @@ pub(super) struct GrantBody {
     client_authentication: Option<ClientAuthentication>,
 }
 
-/// How the client that sends a JSON Web Token shows that it may.
+/// How the client that sends a JSON Web Token authenticates itself.
 #[derive(Default)]
 struct ClientAuthentication {
     scheme: String,
     value: String,
 }
 
-/// Credentials that go together.
+/// A complete set of credentials.
 pub(super) struct Grant {
     proof: Proof,
     run_as: Option<String>,
@@ -63,11 +64,11 @@ impl GrantBody {
         Ok(())
     }
 
-    /// The credentials, if they go together. A text without letters counts as absent.
+    /// The credentials, if they are complete and fit together. A blank text counts as absent.
     ///
     /// # Errors
     ///
-    /// Every complaint, in the order of Elasticsearch (`Grant#validate`).
+    /// All problems, in the order of Elasticsearch (`Grant#validate`).
     pub(super) fn validate(self) -> Result<Grant, Vec<String>> {
         let Some(grant_type) = self.grant_type else {
             return Err(vec!["[grant_type] is required".to_owned()]);
@@ -121,13 +122,13 @@ impl GrantBody {
     }
 }
 
-/// On whose behalf a request acts: whom the credentials prove, or whom that one runs as; and what that stands
-/// on.
+/// For whom a request acts: the user whom the credentials prove, or the user as whom that one runs; and the
+/// preconditions of that.
 ///
 /// # Errors
 ///
-/// 403 when they prove nobody, because the caller was authenticated; 403 and 400 when whom they prove may not
-/// run as the user, or can run as nobody.
+/// 403 if they prove nobody, because the caller itself was authenticated; 403 if the user may not run as the
+/// other user, and 400 if it can run as nobody.
 pub(super) async fn grantee(
     call: &Allowed,
     grant: Grant,

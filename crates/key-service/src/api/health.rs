@@ -1,5 +1,5 @@
 //! Whether the service lives and its store answers, and what it has counted. Neither names a key or an owner,
-//! so neither asks who is asking.
+//! so neither needs authentication.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,8 +19,7 @@ struct Health {
     status: &'static str,
 }
 
-/// 200 when the store answers and takes changes, 503 when not. That there is an answer at all says that the
-/// service lives.
+/// 200 if the store answers and takes changes, 503 if not. Any answer at all says that the service lives.
 pub(super) async fn show(State(service): State<SharedService>) -> Result<Response, ApiError> {
     match service.open().store.ping().await {
         Ok(()) => answer::ok(&Health { status: "ready" }),

@@ -1,5 +1,5 @@
-//! What is told of every request once it is answered: its time and its status are counted by method and
-//! route, it is a line of the log, and when it failed although it was allowed, a line of the audit log.
+//! What is recorded of every request once it is answered. Time and status are counted by method and route.
+//! Each request is a line of the log, and a request that was allowed and failed is a line of the audit log.
 
 use std::time::Instant;
 
@@ -13,7 +13,8 @@ use crate::audit::{self, FailureEvent};
 use crate::model::source::Source;
 use crate::telemetry;
 
-/// The label of requests that no route has. Their paths are strangers' words, and there is no end of them.
+/// The label of requests without a route. Clients choose their paths, so the number of labels would have no
+/// bound.
 const NO_ROUTE: &str = "none";
 
 /// The label of methods that HTTP's own registry does not have.
@@ -23,7 +24,7 @@ const OTHER_METHOD: &str = "other";
 #[derive(Clone, Debug)]
 struct AnsweredBy(MatchedPath);
 
-/// Notes on the answer which route it came from: only layers inside the router can see that.
+/// Notes in the answer which route it came from, because only layers inside the router can see that.
 pub(super) async fn name_route(request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
@@ -33,8 +34,8 @@ pub(super) async fn name_route(request: Request, next: Next) -> Response {
     response
 }
 
-/// A request and its answer, as far as the log tells. Of the path only the pattern, of the query nothing: a
-/// stranger's words, or secrets.
+/// A request and its answer, as far as they are logged. The pattern of the path is logged, and not the path
+/// or the query: clients choose them, and they may hold secrets.
 struct Answered<'a> {
     method: &'a str,
     route: &'a str,
@@ -43,7 +44,7 @@ struct Answered<'a> {
     source: Option<Source>,
 }
 
-/// Tells of a request once it is answered.
+/// Records a request once it is answered.
 pub(super) async fn measure(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = match request.method().as_str() {

@@ -1,8 +1,8 @@
 //! Which media types a request may use, and which one its answer has.
 //!
 //! Bodies are JSON in both directions, also under the vendor's name with a version, which Elasticsearch's
-//! clients send (`application/vnd.elasticsearch+json; compatible-with=9`). The answer mirrors the type that
-//! was asked for. Its other formats (YAML, CBOR, SMILE) are not spoken here.
+//! clients send (`application/vnd.elasticsearch+json; compatible-with=9`). The answer has the type that was
+//! asked for. Elasticsearch's other formats (YAML, CBOR, SMILE) are not supported.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ enum Wanted {
     Vendored(u8),
 }
 
-/// A media type header that asks for something this service does not speak.
+/// A media type header that asks for a format that is not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unspoken {
     MediaType,
@@ -77,7 +77,7 @@ impl AnswerType {
     }
 }
 
-/// Agrees on media types before a request is handled, and marks the answer.
+/// Content negotiation: decides on media types before a request is handled, and sets those of the answer.
 pub(super) async fn negotiate(
     State(settings): State<Arc<MediaTypeSettings>>,
     request: Request,
@@ -125,7 +125,8 @@ fn agree(headers: &HeaderMap, has_body: bool) -> Result<AnswerType, ApiError> {
 }
 
 fn accepted(text: &str) -> Result<Wanted, ApiError> {
-    // A list is no preference: body-less requests of some clients say `application/vnd…, text/plain`.
+    // A list counts as no preference: requests without a body of some clients say `application/vnd…,
+    // text/plain`.
     if text.contains(',') {
         return Ok(Wanted::Any);
     }

@@ -1,9 +1,9 @@
-//! `GET /_latchkey/openapi.json`: what this interface is, for programs (OpenAPI 3.1). It names no key and no
-//! user, so it does not ask who is asking.
+//! `GET /_latchkey/openapi.json`: the description of this interface for programs (OpenAPI 3.1). It names no
+//! key and no user, so it needs no authentication.
 //!
-//! The document is written by hand, in a file a resource below `openapi/`. `frame.json` has what all share,
-//! and the paths and components of the others are put into it. A test holds it to the routes, and the answers
-//! to its schemas.
+//! The document is written by hand, in one file for each resource below `openapi/`. `frame.json` has the
+//! common parts, and the paths and components of the others are added to it. A test compares it with the
+//! routes, and the answers with its schemas.
 
 use std::sync::LazyLock;
 
@@ -29,8 +29,8 @@ const RESOURCES: [&str; 6] = [
     include_str!("openapi/user.json"),
 ];
 
-/// Written once, and the same text for all who ask: whoever asks often and reads nothing holds no memory.
-/// Empty only when a file is no JSON, which a test would see.
+/// Built once and shared by all answers, so a client that asks often and reads nothing holds no memory. It is
+/// empty only if a file is not JSON, which a test would find.
 static DOCUMENT: LazyLock<Option<Bytes>> = LazyLock::new(|| {
     let mut document = serde_json::from_str(FRAME).ok()?;
     for resource in RESOURCES {

@@ -1,8 +1,8 @@
 //! Parameters of the URL.
 //!
-//! A handler takes each parameter it knows by name, and then calls [`Parameters::finish`], which refuses
-//! whatever nobody took: a misspelt filter must not quietly select more keys. Some names are allowed
-//! everywhere.
+//! A handler takes each parameter it knows by name, and then calls [`Parameters::finish`], which refuses all
+//! parameters that were not taken: a misspelt filter must not select more keys unnoticed. Some names are
+//! allowed everywhere.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -40,7 +40,7 @@ pub(crate) enum Refresh {
 }
 
 impl Parameters {
-    /// The parameters in `query`, of a request to `path`. Of a name that is repeated the last value counts.
+    /// The parameters in `query`, of a request to `path`. If a name is repeated, its last value counts.
     #[must_use]
     pub(crate) fn new(path: &str, query: &str) -> Self {
         let given = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -53,12 +53,12 @@ impl Parameters {
         self.given.remove(name)
     }
 
-    /// A text that says something: blank counts as absent.
+    /// A text that is not blank: a blank one counts as absent.
     pub(crate) fn non_blank(&mut self, name: &'static str) -> Option<String> {
         self.text(name).filter(|text| !text.trim().is_empty())
     }
 
-    /// A switch; a name without a value is `true`.
+    /// A boolean; a name without a value is `true`.
     ///
     /// # Errors
     ///
@@ -177,7 +177,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     }
 }
 
-/// Says the names, not the values: `source` may hold a whole body, with its passwords.
+/// Shows names and no values, because `source` may hold a whole body with passwords.
 impl fmt::Debug for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.given.keys()).finish()

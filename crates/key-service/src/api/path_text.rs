@@ -12,12 +12,13 @@ use crate::api::error::ApiError;
 pub(super) struct PathTexts(HashMap<String, String>);
 
 impl PathTexts {
-    /// A part. Of a name that the route does not have the text is empty.
+    /// A part; empty for a name that the route does not have.
     pub(super) fn take(&mut self, name: &str) -> String {
         self.0.remove(name).unwrap_or_default()
     }
 
-    /// The names in a part, with commas between. Split after decoding, for some clients encode the commas.
+    /// The names in a part, with commas between. It is split after decoding, because some clients encode the
+    /// commas.
     pub(super) fn names(&mut self, name: &str) -> Vec<String> {
         self.take(name).split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
     }

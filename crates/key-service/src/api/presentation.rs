@@ -1,4 +1,5 @@
-//! The parameters `filter_path` and `pretty`: less of an answer, or an answer for the eye.
+//! The parameters `filter_path` and `pretty`: only some fields of an answer, or an answer with line breaks
+//! and indentation.
 //!
 //! ```text
 //! filter_path = pattern *("," pattern)
@@ -6,8 +7,8 @@
 //! segment     = "**" / field name, with "*" for any text
 //! ```
 //!
-//! A pattern keeps the fields it leads to, with all that is in them; after `-` it drops them. `**` leads
-//! through any number of fields, and arrays are looked through. Patterns that drop go before those that keep.
+//! A pattern keeps the fields that it matches, with everything in them; after `-` it drops them. `**` matches
+//! any number of fields, and arrays are searched element by element. Patterns that drop have precedence.
 
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::Request;
@@ -59,7 +60,7 @@ enum Segment {
     Field(Wildcard),
 }
 
-/// The rest of a pattern, behind the fields that led there.
+/// The rest of a pattern, after the fields that were matched.
 type Rest<'a> = &'a [Segment];
 
 /// Reshapes the answer to a request that asks for it.
@@ -122,7 +123,7 @@ impl Presentation {
         self.kept.is_empty() && self.dropped.is_empty() && !self.is_pretty
     }
 
-    /// What cannot be read, since metadata nests too deep or has too many values, stays as it is.
+    /// An answer that cannot be read, because metadata nests too deep or has too many values, stays as it is.
     fn apply(&self, answer: Bytes) -> Bytes {
         let Ok(mut node) = Node::parse_within(RESHAPED_VALUES_MAX, &answer) else { return answer };
         drop_fields(&mut node, &rests(&self.dropped));
@@ -194,7 +195,7 @@ fn step<'a>(rests: &[Rest<'a>], name: &str) -> (bool, Vec<Rest<'a>>) {
     let mut next: Vec<Rest<'a>> = Vec::new();
     for rest in rests {
         let mut rest = *rest;
-        // Any depth may also be none: then what follows it is what the field must be.
+        // `**` may also match no field: then the field must match what follows it.
         while let Some((Segment::AnyDepth, after)) = rest.split_first() {
             next.push(rest);
             is_met |= after.is_empty();

@@ -1,9 +1,9 @@
-//! What a request is known by, from its first byte to its answer: an id, and where it came from.
+//! What identifies a request from its first byte to its answer: an id and its source.
 //!
-//! The id is the client's own `X-Request-Id` where that has a form that can be logged, as Envoy's has, and
-//! otherwise drawn. The answer carries it, and so does every line of the log that the request gives rise to,
-//! because all of them are written inside its span. `X-Opaque-Id` is Elasticsearch's: what clients use to
-//! find their requests in its logs, given back as it came.
+//! The id is the client's `X-Request-Id` if that has a form that can be logged, as Envoy's has. Otherwise it
+//! is drawn. The answer has it, and so has every log line of the request, because all of them are written
+//! inside its span. `X-Opaque-Id` is Elasticsearch's header with which clients find their requests in its
+//! logs. It is given back unchanged.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -37,7 +37,7 @@ pub(super) struct RequestContext {
     cost: Arc<CostTally>,
 }
 
-/// What the request costs, and whom.
+/// What the request costs, and the principal to whom it is charged.
 #[derive(Debug, Default)]
 struct CostTally {
     principal: OnceLock<Principal>,
@@ -45,7 +45,7 @@ struct CostTally {
     body: OnceLock<Holding>,
 }
 
-/// Something that somebody may do, and therefore does.
+/// An action that was allowed.
 #[derive(Debug)]
 pub(super) struct AllowedAction {
     pub(super) action: String,
@@ -74,7 +74,7 @@ pub(super) async fn identify(
     let trusted = &identification.trusted_proxies;
     let source = peer.map(|peer| Source::of(peer, request.headers(), trusted));
     request.extensions_mut().insert(RequestContext::of(source));
-    // Of the highest level, so that no choice of a level takes the id from the lines.
+    // The span has the highest level, so that lines have the id at every log level.
     let span = tracing::error_span!(
         "request",
         request_id = id.to_str().unwrap_or_default(),
@@ -96,23 +96,23 @@ impl Identification {
 }
 
 impl RequestContext {
-    /// The context of a request from there, which was allowed nothing yet.
+    /// The context of a request from this source, which was not allowed yet.
     pub(super) fn of(source: Option<Source>) -> Self {
         Self { source, allowed: Arc::default(), cost: Arc::default() }
     }
 
-    /// Notes what the request was allowed to do. Only the first counts: what comes later is about the same
-    /// deed.
+    /// Notes what the request was allowed to do. Only the first counts: later ones are parts of the same
+    /// action.
     pub(super) fn note_allowed(&self, action: &str, actor: impl FnOnce() -> Actor) {
         self.allowed.get_or_init(|| AllowedAction { action: action.to_owned(), actor: actor() });
     }
 
-    /// Notes who pays for what the request costs.
+    /// Notes the principal to whom the request is charged.
     pub(super) fn note_principal(&self, principal: Principal) {
         self.cost.principal.get_or_init(|| principal);
     }
 
-    /// Who pays for what the request costs, once that is known.
+    /// The principal to whom the request is charged, once it is known.
     pub(super) fn principal(&self) -> Option<&Principal> {
         self.cost.principal.get()
     }
@@ -122,7 +122,7 @@ impl RequestContext {
         self.cost.body.get_or_init(|| held);
     }
 
-    /// What the request was allowed to do, if anything so far.
+    /// What the request was allowed to do, if it was allowed.
     pub(super) fn allowed(&self) -> Option<&AllowedAction> {
         self.allowed.get()
     }
@@ -137,14 +137,14 @@ fn request_id(headers: &HeaderMap, randomness: &dyn Randomness) -> Result<Header
     HeaderValue::try_from(drawn).map_err(|_| NoRandomness)
 }
 
-/// The same in memory of its own. A clone would hold the buffer into which the request was read for as long
+/// A copy in its own memory. A clone would keep the whole buffer into which the request was read for as long
 /// as it waits.
 fn copied(id: &HeaderValue) -> HeaderValue {
     HeaderValue::from_bytes(id.as_bytes()).unwrap_or_else(|_| id.clone())
 }
 
-/// An id that a client chose: short, visible ASCII, and one. It goes to the log, which nobody may forge lines
-/// of.
+/// The id that a client chose, if there is exactly one and it is short, visible ASCII. It goes to the log,
+/// where nobody may forge lines.
 fn well_formed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut ids = headers.get_all(name).iter();
     let id = ids.next()?;

@@ -1,4 +1,4 @@
-//! `/_security/role`: the roles that are managed over the interface, and those that belong to the service.
+//! `/_security/role`: the roles that are managed over the interface, and the reserved roles of the service.
 
 use std::collections::BTreeMap;
 

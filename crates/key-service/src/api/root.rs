@@ -1,4 +1,4 @@
-//! `GET /` and `HEAD /`: what Elasticsearch's clients ask to see whether anyone is there.
+//! `GET /` and `HEAD /`: what Elasticsearch's clients request to see whether the service is there.
 
 use axum::response::Response;
 use latchkey_privileges::cluster_request::{ClusterRequest, GET_MAIN};
@@ -8,7 +8,7 @@ use crate::api::answer;
 use crate::api::call::Incoming;
 use crate::api::error::ApiError;
 
-/// The version of Elasticsearch whose REST interface this is.
+/// The version of Elasticsearch whose REST interface the service follows.
 pub(super) const COMPATIBLE_VERSION: &str = "9.1.0";
 
 /// What the service calls itself where Elasticsearch names a node.

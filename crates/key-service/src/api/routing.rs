@@ -14,15 +14,15 @@ use super::error::ApiError;
 use super::media_type::{MediaTypeSettings, has_body, negotiate};
 use super::presentation::present;
 
-/// Proof that a request came without a body, for routes that take none.
+/// Proof that a request has no body, for routes that take none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoBody;
 
-/// The routes, behind everything they have in common. From outside in: media types are agreed on, the answer
-/// is reshaped as the URL asks, a wrong method is explained, the path is looked up.
+/// The routes with the layers that all of them share, from the outermost: content negotiation, the shape of
+/// the answer that the URL asks for, an explanation for a wrong method, and the look-up of the path.
 ///
-/// The routes are a service inside the router that is returned, for only then has a 405 its `Allow` header
-/// when the layers see it. Layers that the routes already have do not run for a path that none of them has.
+/// The routes are a service inside the returned router, because only then a 405 has its `Allow` header when
+/// the layers see it. Layers that the routes already have do not run for an unknown path.
 pub(crate) fn with_negotiation(routes: Router, settings: MediaTypeSettings) -> Router {
     Router::new()
         .fallback_service(routes.fallback(no_handler))
@@ -46,7 +46,7 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
     }
 }
 
-/// Gives a 405 of the router the body that Elasticsearch's has.
+/// Gives a 405 of the router the body of Elasticsearch's 405.
 async fn explain_wrong_method(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let uri = original_uri(&request);

@@ -1,4 +1,4 @@
-//! What a client learns of the store's trouble.
+//! What a client learns about errors of the store.
 
 use latchkey_elastic::ErrorCause;
 
@@ -14,7 +14,7 @@ impl From<StoreError> for ApiError {
             StoreError::NulInText | StoreError::TextTooLong => {
                 ErrorCause::illegal_argument(error.to_string()).into()
             }
-            // The store has told of it.
+            // The store has already written it to the audit log.
             StoreError::PreconditionFailed(_) => precondition_failed(),
             StoreError::TooManyChanges | StoreError::Unavailable(_) => {
                 telemetry::store_failed(error.kind());

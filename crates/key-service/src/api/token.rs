@@ -12,12 +12,12 @@ use tracing::Instrument as _;
 use crate::api::call::Allowed;
 use crate::api::error::{ApiError, Feature};
 
-/// Whether there are tokens at all.
+/// Whether the operator has enabled tokens.
 fn require_tokens(call: &Allowed) -> Result<(), ApiError> {
     if call.settings.tokens.enabled { Ok(()) } else { Err(ApiError::not_enabled(Feature::SecurityTokens)) }
 }
 
-/// Lets go of dead tokens once in a while. Nobody waits for it, and when it fails the next one finds them.
+/// Removes dead tokens at intervals. No request waits for it, and if it fails the next one removes them.
 fn remove_dead_tokens(call: &Allowed) {
     let store = call.store.clone();
     let now = call.now();

@@ -1,4 +1,4 @@
-//! What a client learns when nobody is known to be asking: 401 and how to do better, or 429, or 503.
+//! What a client learns if its authentication fails: 401 with challenges, 429 or 503.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub(super) enum Asked<'a> {
     Request(&'a str),
 }
 
-/// The reason for every credential that is read and does not do.
+/// The reason for every credential that is well-formed and not valid.
 const REJECTED: &str =
     "unable to authenticate with provided credentials and anonymous access is not allowed for this request";
 
@@ -76,13 +76,13 @@ pub(super) fn unauthenticated(
     }
 }
 
-/// The answer when whoever was authenticated is let in no more at the moment of the deed.
+/// The answer if the authenticated caller is no longer valid when the change is written.
 pub(super) fn precondition_failed() -> ApiError {
     let schemes = Schemes { api_keys: true, tokens: true, jwt: true };
     ApiError::unauthenticated(REJECTED, &challenges(schemes), &[])
 }
 
-/// What would do, in Elasticsearch's order.
+/// The challenges of the accepted schemes, in Elasticsearch's order.
 pub(super) fn challenges(schemes: Schemes) -> Vec<Challenge> {
     let mut challenges = vec![Challenge::Basic];
     if schemes.tokens || schemes.jwt {
@@ -94,7 +94,7 @@ pub(super) fn challenges(schemes: Schemes) -> Vec<Challenge> {
     challenges
 }
 
-/// As it ends a reason.
+/// In the form in which it ends a reason.
 impl fmt::Display for Asked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -33,7 +33,7 @@ use crate::security::realm::ELASTIC;
 enum NewPassword {
     /// In the clear.
     Chosen(Password),
-    /// As a hash, which is kept as it is.
+    /// As a hash, which is stored unchanged.
     Hashed(Box<PasswordHash>),
 }
 
@@ -57,7 +57,7 @@ impl NewPassword {
         })
     }
 
-    /// Puts it where none was before.
+    /// Sets the password, if none was set before.
     fn set(self, place: &mut Option<Self>) -> Result<(), ErrorCause> {
         if place.replace(self).is_some() {
             return Err(invalid_part("password_hash has already been set"));
@@ -66,7 +66,7 @@ impl NewPassword {
     }
 }
 
-/// What is kept of a new password. Hashing a chosen one takes a thread for some time.
+/// The hash of a new password. Hashing takes a thread for some time.
 async fn hashed(call: &Allowed, password: NewPassword, maker: &Principal) -> Result<PasswordHash, ApiError> {
     match password {
         NewPassword::Hashed(hash) => Ok(*hash),
@@ -91,7 +91,7 @@ fn reservation(call: &Allowed, username: &str) -> Option<Reservation> {
     is_anonymous.then_some(Reservation::Anonymous)
 }
 
-/// Why a name is nobody's in the native realm.
+/// Why a name cannot be that of a native user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reservation {
     /// It is the anonymous user's.

@@ -4,22 +4,16 @@
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
-use hyper_rustls::ConfigBuilderExt as _;
 use rustls::client::WantsClientCert;
-use rustls::crypto::ring;
 use rustls::{AlertDescription, CertificateError, ClientConfig, ConfigBuilder, RootCertStore};
-use tokio_rustls::TlsConnector;
 
 use crate::cli::CommandFailed;
 use crate::cli::report::harmless;
 use crate::cli::service_place::Scheme;
+use crate::http_client::{trusting, trusting_system};
 use crate::pem_file::{self, UnusablePem};
-
-/// The one protocol that is spoken inside TLS (RFC 7301).
-const ALPN_HTTP_1: &[u8] = b"http/1.1";
 
 /// Files for TLS; what they hold is PEM.
 #[derive(Debug, Args)]
@@ -36,32 +30,34 @@ pub(super) struct TlsArguments {
 }
 
 impl TlsArguments {
-    /// What speaks TLS as the files say, where the URL says that TLS is spoken.
-    pub(super) fn connector(&self, scheme: Scheme) -> Result<Option<TlsConnector>, CommandFailed> {
+    /// How TLS is spoken, as the files say, where the URL says that it is.
+    pub(super) fn config(&self, scheme: Scheme) -> Result<ClientConfig, CommandFailed> {
         let are_given =
             [&self.ca_file, &self.client_cert, &self.client_key].iter().any(|file| file.is_some());
         match scheme {
-            Scheme::Https => self.secured().map(Some),
+            Scheme::Https => self.secured(),
             // Who names such a file believes that the line is protected.
             Scheme::Http if are_given => Err(CommandFailed::new(
                 "--ca-file, --client-cert and --client-key are for TLS, and --url does not start with https://",
             )),
-            Scheme::Http => Ok(None),
+            // No TLS is spoken, so nobody is trusted.
+            Scheme::Http => match trusting(RootCertStore::empty()) {
+                Ok(builder) => Ok(builder.with_no_client_auth()),
+                Err(error) => Err(no_tls(&error)),
+            },
         }
     }
 
-    fn secured(&self) -> Result<TlsConnector, CommandFailed> {
+    fn secured(&self) -> Result<ClientConfig, CommandFailed> {
         let builder = match &self.ca_file {
             Some(file) => trusting_file(file)?,
-            None => trusting_system()?,
+            None => trusting_system().map_err(|error| no_tls(&error))?,
         };
-        let mut config = match (&self.client_cert, &self.client_key) {
-            (None, None) => builder.with_no_client_auth(),
-            (Some(certificate), Some(key)) => showing(builder, certificate, key)?,
-            _ => return Err(CommandFailed::new("--client-cert and --client-key belong together")),
-        };
-        config.alpn_protocols = vec![ALPN_HTTP_1.to_vec()];
-        Ok(TlsConnector::from(Arc::new(config)))
+        match (&self.client_cert, &self.client_key) {
+            (None, None) => Ok(builder.with_no_client_auth()),
+            (Some(certificate), Some(key)) => showing(builder, certificate, key),
+            _ => Err(CommandFailed::new("--client-cert and --client-key belong together")),
+        }
     }
 }
 
@@ -70,17 +66,7 @@ fn trusting_file(file: &Path) -> Result<ConfigBuilder<ClientConfig, WantsClientC
     pem_file::read(file)
         .and_then(|text| pem_file::trust(&mut roots, &text))
         .map_err(|unusable| cannot_use(file, &unusable))?;
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| no_tls(&error))?;
-    Ok(builder.with_root_certificates(roots))
-}
-
-fn trusting_system() -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, CommandFailed> {
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.try_with_platform_verifier())
-        .map_err(|error| no_tls(&error))
+    trusting(roots).map_err(|error| no_tls(&error))
 }
 
 fn showing(
@@ -152,15 +138,14 @@ fn distrust(error: &CertificateError) -> String {
 fn cause<'a>(failed: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(failed);
     while let Some(error) = next {
-        // An error of IO hides the one that it is made of from `source`.
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let found = inner
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            .or_else(|| error.downcast_ref::<rustls::Error>());
-        if found.is_some() {
-            return found;
+        if let Some(found) = error.downcast_ref::<rustls::Error>() {
+            return Some(found);
         }
-        next = error.source();
+        // An error of IO hides the one that it is made of from `source`.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     None
 }

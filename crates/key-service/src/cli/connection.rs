@@ -58,7 +58,7 @@ impl ConnectionArguments {
     pub(super) fn open(&self) -> Result<ServiceClient, CommandFailed> {
         let place = Place::parse(&self.url)?;
         // Before a password is asked for, so that nobody types one in vain.
-        let tls = self.tls.connector(place.scheme)?;
+        let tls = self.tls.config(place.scheme)?;
         ServiceClient::new(place, tls, self.authorization()?)
     }
 

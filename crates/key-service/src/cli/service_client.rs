@@ -1,7 +1,8 @@
 //! Asking a running service over its REST interface: one connection a command, HTTP/1.1, over TLS where the
 //! URL says so.
 
-use std::io;
+use std::error::Error;
+use std::iter;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,19 +10,17 @@ use form_urlencoded::{Serializer, byte_serialize};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, WARNING};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use hyper_util::client;
+use rustls::ClientConfig;
+use rustls::pki_types::InvalidDnsNameError;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio_rustls::TlsConnector;
 
 use crate::cli::CommandFailed;
 use crate::cli::client_tls;
 use crate::cli::report::harmless;
 use crate::cli::service_place::{Place, Scheme};
+use crate::http_client::{HttpClient, http_client};
 
 /// Longest wait for a whole answer. The service itself gives up on anything within a minute.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(90);
@@ -36,7 +35,7 @@ const ANSWER_LEN_MAX: usize = 256 * 1024 * 1024;
 pub(super) struct ServiceClient {
     runtime: Runtime,
     place: Place,
-    tls: Option<TlsConnector>,
+    client: HttpClient,
     authorization: HeaderValue,
 }
 
@@ -61,13 +60,13 @@ struct Received {
 }
 
 impl ServiceClient {
-    /// A client of the service at this place, which is asked over TLS if there is `tls`.
+    /// A client of the service at this place, which is asked over TLS if its URL says so.
     pub(super) fn new(
         place: Place,
-        tls: Option<TlsConnector>,
+        tls: ClientConfig,
         authorization: HeaderValue,
     ) -> Result<Self, CommandFailed> {
-        if tls.is_none() && !place.is_loopback() {
+        if place.scheme == Scheme::Http && !place.is_loopback() {
             tracing::warn!(
                 host = place.host,
                 "the credential crosses the network in the clear: use https://"
@@ -77,7 +76,7 @@ impl ServiceClient {
             .enable_all()
             .build()
             .map_err(|error| CommandFailed::new(format!("could not start: {error}")))?;
-        Ok(Self { runtime, place, tls, authorization })
+        Ok(Self { runtime, place, client: http_client(tls), authorization })
     }
 
     /// Asks, and reads the answer. The path is of encoded parts, as [`path`] and [`with_query`] make it.
@@ -101,22 +100,11 @@ impl ServiceClient {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Received, CommandFailed> {
-        let place = &self.place;
-        let unreachable = |error: io::Error| {
-            CommandFailed::new(format!(
-                "could not reach {place}: {error}; does the service run there? --url or LATCHKEY_URL says where it is"
-            ))
-        };
-        let stream = TcpStream::connect((place.host.as_str(), place.port)).await.map_err(unreachable)?;
-        let Some(connector) = &self.tls else {
-            return converse(place, stream, request).await;
-        };
-        let name = ServerName::try_from(place.host.clone())
-            .map_err(|_| CommandFailed::new(format!("{place} has no name that a certificate can have")))?;
-        let stream = connector.connect(name, stream).await.map_err(|error| {
-            client_tls::refusal(&place.to_string(), &error).unwrap_or_else(|| unreachable(error))
-        })?;
-        converse(place, stream, request).await
+        let answer = self.client.request(request).await.map_err(|error| failed(&self.place, &error))?;
+        let (parts, body) = answer.into_parts();
+        let body = Limited::new(body, ANSWER_LEN_MAX).collect().await;
+        let body = body.map_err(|error| CommandFailed::new(format!("could not read the answer: {error}")))?;
+        Ok(Received { status: parts.status, headers: parts.headers, body: body.to_bytes() })
     }
 
     fn request(
@@ -127,7 +115,7 @@ impl ServiceClient {
     ) -> Result<Request<Full<Bytes>>, CommandFailed> {
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.place.prefix))
+            .uri(format!("{}{path}", self.place))
             .header(HOST, &self.place.authority)
             .header(ACCEPT, "application/json")
             .header(AUTHORIZATION, &self.authorization);
@@ -189,41 +177,28 @@ fn encoded(part: &str) -> String {
     byte_serialize(part.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-async fn converse<S>(
-    place: &Place,
-    stream: S,
-    request: Request<Full<Bytes>>,
-) -> Result<Received, CommandFailed>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(place, &error))?;
-    let connection = tokio::spawn(connection);
-    let answer = match sender.send_request(request).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            drop(sender);
-            // Sometimes the connection knows better what happened to it.
-            let ended = connection.await.ok().and_then(Result::err);
-            return Err(lost(place, ended.as_ref().unwrap_or(&error)));
-        }
-    };
-    let (parts, body) = answer.into_parts();
-    let body = Limited::new(body, ANSWER_LEN_MAX).collect().await;
-    let body = body.map_err(|error| CommandFailed::new(format!("could not read the answer: {error}")))?;
-    connection.abort();
-    Ok(Received { status: parts.status, headers: parts.headers, body: body.to_bytes() })
-}
-
-fn lost(place: &Place, error: &hyper::Error) -> CommandFailed {
+fn failed(place: &Place, failed: &client::legacy::Error) -> CommandFailed {
     // The service may refuse the client's certificate when the client believes the handshake done (RFC 8446,
     // section 4.4.2.4).
-    client_tls::refusal(&place.to_string(), error).unwrap_or_else(|| {
-        let hint =
-            if error.is_parse() && place.scheme == Scheme::Http { " (is it https:// instead?)" } else { "" };
-        CommandFailed::new(format!("lost {place}: {error}{hint}"))
-    })
+    if let Some(refusal) = client_tls::refusal(&place.to_string(), failed) {
+        return refusal;
+    }
+    let causes = || iter::successors(failed.source(), |&cause| cause.source());
+    if causes().any(<dyn Error>::is::<InvalidDnsNameError>) {
+        return CommandFailed::new(format!("{place} has no name that a certificate can have"));
+    }
+    if let (true, Some(error)) = (failed.is_connect(), causes().last()) {
+        return CommandFailed::new(format!(
+            "could not reach {place}: {error}; does the service run there? --url or LATCHKEY_URL says where it is"
+        ));
+    }
+    match causes().find_map(|cause| cause.downcast_ref::<hyper::Error>()) {
+        Some(error) if error.is_parse() && place.scheme == Scheme::Http => {
+            CommandFailed::new(format!("lost {place}: {error} (is it https:// instead?)"))
+        }
+        Some(error) => CommandFailed::new(format!("lost {place}: {error}")),
+        None => CommandFailed::new(format!("lost {place}: {failed}")),
+    }
 }
 
 /// An error of the service on one line: its status, its type and its reason. They come as an object, as a

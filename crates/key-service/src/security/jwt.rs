@@ -124,7 +124,7 @@ pub enum JwtRejection {
 /// Why a client for key sets could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("key sets cannot be fetched: {0}")]
-pub struct NoFetcher(#[source] std::io::Error);
+pub struct NoFetcher(#[source] rustls::Error);
 
 /// A text in the form of a token. Nothing in it is verified.
 struct UnprovenJwt<'a> {

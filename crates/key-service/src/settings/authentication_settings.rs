@@ -2,8 +2,8 @@
 //!
 //! ```toml
 //! [xpack.security.authc.realms.native.native]   # type, then name
-//! order = 1 # lower is asked first; realms that are not mentioned come before enabled = true # off: the
-//! realm is not asked
+//! order = 1                                      # lower is asked first; realms that are not mentioned come before
+//! enabled = true                                 # off: the realm is not asked
 //!
 //! [xpack.security.authc.anonymous]
 //! username = "_anonymous"

@@ -1,15 +1,18 @@
 //! The settings of JWT realms.
 //!
 //! ```toml
-//! [xpack.security.authc.realms.jwt.corporate] # the realm's name; several are asked in the order of their
-//! names token_type = "access_token" # or "id_token", the default allowed_issuer = "https://id.example.org/"
-//! # the claim iss allowed_audiences = ["latchkey"] # one of the claim aud must be one of these
-//! allowed_subjects = ["ci", "deploy"] # the claim sub; may be left out for ID tokens only
-//! allowed_signature_algorithms = ["RS256"] # RS256 to 512, PS256 to 512, ES256, ES384, HS256 to 512; RS256
-//! alone allowed_clock_skew = "60s" pkc_jwkset_path = "https://id.example.org/keys" # a URL, or a file,
-//! relative to this one claims.principal = "sub" # the claim with the username claims.groups = "groups" # the
-//! claim with the groups; without it nobody has a role role_mapping = { admins = ["superuser"] } # roles of
-//! the members of a group roles_from_groups = ["key-maker"] # groups that are the name of a role
+//! [xpack.security.authc.realms.jwt.corporate]                        # the realm's name; several are asked in the order of their names
+//! token_type = "access_token"                   # or "id_token", the default
+//! allowed_issuer = "https://id.example.org/"    # the claim iss
+//! allowed_audiences = ["latchkey"]              # one of the claim aud must be one of these
+//! allowed_subjects = ["ci", "deploy"]           # the claim sub; may be left out for ID tokens only
+//! allowed_signature_algorithms = ["RS256"]      # RS256 to 512, PS256 to 512, ES256, ES384, HS256 to 512; RS256 alone
+//! allowed_clock_skew = "60s"
+//! pkc_jwkset_path = "https://id.example.org/keys"  # a URL, or a file, relative to this one
+//! claims.principal = "sub"                      # the claim with the username
+//! claims.groups = "groups"                      # the claim with the groups; without it nobody has a role
+//! role_mapping = { admins = ["superuser"] }     # roles of the members of a group
+//! roles_from_groups = ["key-maker"]             # groups that are the name of a role
 //! ```
 
 use std::time::Duration;

@@ -2,10 +2,11 @@
 //!
 //! ```toml
 //! [limits]
-//! connections = 16384 # at once; of every 16, the requests on 15 may wait for the feed
-//! connections_per_source = 8192 # of one address; half of them all when left out failed_logins_per_minute =
-//! 10 # 0 for no limit answer_megabytes = 256 # memory of all answers that are made or not read yet
-//! trusted_proxies = ["10.0.0.0/8", "2001:db8::7"] # their X-Forwarded-For says where a request came from
+//! connections = 16384                                  # at once; of every 16, the requests on 15 may wait for the feed
+//! connections_per_source = 8192                        # of one address; half of them all when left out
+//! failed_logins_per_minute = 10                        # 0 for no limit
+//! answer_megabytes = 256                               # memory of all answers that are made or not read yet
+//! trusted_proxies = ["10.0.0.0/8", "2001:db8::7"]      # their X-Forwarded-For says where a request came from
 //! ```
 
 use crate::limits::authentication_limits::{FAILED_LOGINS_PER_MINUTE_DEFAULT, FAILED_LOGINS_PER_MINUTE_MAX};

@@ -353,13 +353,7 @@ impl<'a> Section<'a> {
                 None => self.wrong_type(said.origin, name, "a table"),
             }
         }
-        Self {
-            path: self.path_of(name),
-            parts,
-            is_partial: self.is_partial,
-            taken: Vec::new(),
-            problems: self.problems,
-        }
+        Self { path: self.path_of(name), parts, taken: Vec::new(), ..*self }
     }
 
     fn wrong_type(&self, origin: &Origin, field: &str, kind: &str) {
@@ -393,10 +387,8 @@ impl Said<'_> {
 impl fmt::Display for InvalidFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, Problem { path, problem, said_by }) in self.problems.iter().enumerate() {
-            if index > 0 {
-                writeln!(f)?;
-            }
-            write!(f, "{path}: {problem}")?;
+            let line_end = if index > 0 { "\n" } else { "" };
+            write!(f, "{line_end}{path}: {problem}")?;
             if let Some(name) = said_by {
                 write!(f, " ({name})")?;
             }

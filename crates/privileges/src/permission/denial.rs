@@ -5,8 +5,8 @@ use crate::cluster_request::{AUTHENTICATE, ClusterRequest};
 use crate::privilege::ClusterPrivilege;
 
 /// Why a caller may not do something, and which privileges would allow it (Elasticsearch,
-/// `AuthorizationDenialMessages`):
-/// `action [a] is unauthorized for user [u] with effective roles [r], this action is granted by the cluster privileges [p,q]`.
+/// `AuthorizationDenialMessages`): `action [a] is unauthorized for user [u] with effective roles [r], this
+/// action is granted by the cluster privileges [p,q]`.
 #[must_use]
 pub fn denial(request: &ClusterRequest<'_>, caller: &Caller) -> String {
     let action = request.action();

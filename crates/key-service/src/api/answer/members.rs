@@ -1,4 +1,4 @@
-//! An object whose members are written as they come, so that none is held for longer than its text.
+//! An object whose members are written one by one, so that only their text is held in memory.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use crate::api::error::ApiError;
 /// An object that is being written, in the order of the names.
 pub(in crate::api) struct Members<'e, T> {
     text: AnswerText<'e>,
-    /// What comes from elsewhere, and is put where it belongs.
+    /// Members that were given before, and are written in their places.
     others: BTreeMap<String, T>,
     is_empty: bool,
 }
 
 impl<'e, T: Serialize> Members<'e, T> {
-    /// One that also has these.
+    /// An object that also has these members.
     pub(in crate::api) fn begin(
         others: BTreeMap<String, T>,
         budget: &'e mut Budget,

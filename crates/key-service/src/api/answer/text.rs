@@ -1,8 +1,8 @@
 //! Long answers: written piece by piece, each within the memory that all answers share, and sent piece by
 //! piece.
 //!
-//! A piece holds its memory until it has been handed to the connection, so what clients do not read is
-//! bounded for all of them together. What nobody reads for long is dropped.
+//! A piece holds its memory until it has been handed to the connection. So the memory of what clients do not
+//! read is bounded for all of them together. An answer that its client does not read for long is dropped.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -47,7 +47,7 @@ struct Piece {
 /// An answer on its way.
 struct SentAnswer {
     rest: Arc<Mutex<Rest>>,
-    /// Whether others on the same thread have had their turn since the last piece.
+    /// Whether other tasks on the same thread were able to run since the last piece.
     has_yielded: bool,
 }
 
@@ -132,7 +132,7 @@ impl WrittenAnswer {
     }
 }
 
-/// Looks now and then whether the client has read anything, and drops the rest when not.
+/// Looks at intervals whether the client has read anything, and drops the rest if it has not.
 async fn drop_when_unread(rest: Weak<Mutex<Rest>>, mut len: u64) {
     loop {
         tokio::time::sleep(ANSWER_READ_WAIT_MAX).await;
@@ -143,7 +143,8 @@ async fn drop_when_unread(rest: Weak<Mutex<Rest>>, mut len: u64) {
     }
 }
 
-/// How much is left, of which `len` was before; `None` when nobody needs to look any more.
+/// How many bytes are left, if fewer than `len` were left before; `None` when there is nothing to watch any
+/// more.
 fn look(rest: &Weak<Mutex<Rest>>, len: u64) -> Option<u64> {
     let rest = rest.upgrade()?;
     let mut rest = lock(&rest);

@@ -1,7 +1,7 @@
 //! `POST /_security/api_key/{ids}/_clear_cache`.
 //!
-//! The service keeps no cache of keys: every request asks the store. So there is nothing to clear, and any id
-//! may be named.
+//! The service keeps no cache of keys: every request asks the store. So there is nothing to clear, and every
+//! id is accepted.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::api::call::Incoming;
 use crate::api::error::ApiError;
 use crate::api::root::{CLUSTER_NAME, NODE_NAME};
 
-/// In the order of Elasticsearch's own answer.
+/// The fields have the order of Elasticsearch's answer.
 #[derive(Serialize)]
 struct Cleared<'a> {
     _nodes: NodeCounts,

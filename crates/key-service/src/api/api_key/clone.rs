@@ -1,5 +1,5 @@
-//! `PUT` and `POST /_security/api_key/clone`: a key with the powers of another, for whoever holds that one's
-//! credential.
+//! `PUT` and `POST /_security/api_key/clone`: a key with the rights of another key, for a caller who presents
+//! the credential of that key.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use crate::security::authentication::OwnerInvalid;
 use crate::security::credential::encoded_api_key;
 use crate::settings::KeyPolicy;
 
-/// What is asked. Holds a secret in the clear, so it can neither be printed nor copied.
+/// The request. It holds a secret in clear text, so it can neither be printed nor copied.
 #[derive(Default)]
 struct CloneRequest {
     api_key: String,
@@ -93,7 +93,7 @@ impl CloneRequest {
     }
 
     /// Owner, role descriptors and limits are those of the source, as they were when it was made or last
-    /// updated, and so is who vouches for the descriptors. The metadata is the caller's.
+    /// updated. So is the answer to who vouches for the descriptors. The metadata is the caller's.
     fn like(
         self,
         source: StoredKey,
@@ -117,8 +117,8 @@ impl CloneRequest {
     }
 }
 
-/// What the owner of the source stands on. Whoever is shut out keeps the keys that there are, and gets no new
-/// ones by another's hand.
+/// The precondition that the owner of the source is still valid. An owner who is no longer valid keeps the
+/// existing keys, and nobody can make new ones for that owner.
 async fn precondition_of_owner(call: &Allowed, source: &StoredKey) -> Result<Option<Precondition>, ApiError> {
     let owner = &source.owner;
     call.authenticator.precondition_of_owner(owner).await?.map_err(|OwnerInvalid| {

@@ -1,9 +1,9 @@
-//! `POST` and `PUT /_security/api_key/grant`, and `POST /_security/api_key/_bulk_grant`: keys for somebody
-//! else, whose own credentials the request carries.
+//! `POST` and `PUT /_security/api_key/grant`, and `POST /_security/api_key/_bulk_grant`: keys for another
+//! user, whose credentials are in the request.
 //!
-//! The key belongs to whom the credentials prove, or to the user whom that one runs as. What the caller may
-//! do matters only for who [vouches](latchkey_privileges::vouching) for what the request says of the key, and
-//! the caller is named in the audit log only.
+//! The key belongs to the user whom the credentials prove, or to the user as whom that one runs. The caller's
+//! rights matter only for who [vouches](latchkey_privileges::vouching) for what the request says about the
+//! key. The caller is named in the audit log only.
 
 use axum::response::Response;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
@@ -91,7 +91,7 @@ struct Created {
 pub(in crate::api) async fn grant(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let read = |body: &Node| {
         let GrantKeysBody { grant, mut keys } = PARSER.parse(body)?;
-        // What is not said of the key is missing in it.
+        // A field that the request leaves out is missing in the key.
         let key = keys.pop().unwrap_or_default();
         Ok((grant, key.problems(), key))
     };

@@ -44,8 +44,8 @@ const PARSER: ObjectParser<InvalidateRequest> = ObjectParser::new(
 #[derive(Serialize)]
 struct Invalidation {
     invalidated_api_keys: Vec<KeyId>,
-    /// Always empty: keys are selected and ended in one transaction, so none can be ended by another in
-    /// between.
+    /// Always empty. Keys are selected and ended in one transaction, so no other request can end one of them
+    /// in between.
     previously_invalidated_api_keys: [KeyId; 0],
     error_count: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ pub(in crate::api) async fn invalidate(mut call: Incoming<RequestBody>) -> Resul
     let call = call.authorize(&ClusterRequest::InvalidateKeys(request.selection()))?;
     let filter = request.filter(&call.authenticated);
     let ended = call.store.invalidate(filter, call.actor(), call.now()).await?;
-    // As Elasticsearch does: whoever ends keys gives occasion to remove those that ended long ago.
+    // As in Elasticsearch, a request that ends keys starts the removal of keys that ended long ago.
     call.remover.run_soon();
     let edges = edges_reached(&call, wait, ended.cursor).await?;
     answer::ok(&Invalidation {

@@ -1,4 +1,4 @@
-//! Making keys: for the caller, for somebody else, or like another key.
+//! Making keys: for the caller, for another user, or as a clone of another key.
 
 use std::sync::Arc;
 
@@ -37,7 +37,8 @@ pub(super) struct NewKey {
     pub(super) vouching: Vouching,
 }
 
-/// A key and its secret, which only one answer ever shows. In the order of Elasticsearch's own answer.
+/// A key and its secret, which only this answer ever shows. The fields have the order of Elasticsearch's
+/// answer.
 #[derive(Serialize)]
 pub(super) struct CreatedKey {
     id: String,
@@ -57,7 +58,7 @@ pub(super) struct CreatedKeyAnswer {
     pub(super) edges: Option<EdgesAnswer>,
 }
 
-/// Somebody on whose behalf keys are made.
+/// The user for whom keys are made.
 pub(super) struct Maker {
     owner: KeyOwner,
     limited_by: RoleDescriptors,
@@ -70,14 +71,14 @@ struct Drawn {
     kept: Vec<StoredKey>,
 }
 
-/// Keys that were made, and where that left the feed.
+/// Keys that were made, and the cursor of the feed after that.
 pub(super) struct Issued<T> {
     pub(super) created: T,
     pub(super) cursor: Option<Cursor>,
 }
 
 impl Maker {
-    /// Somebody on whose behalf keys are to be made, within what that one may do at this moment.
+    /// The user for whom keys are to be made, limited by what that user may do now.
     pub(super) async fn of(call: &Allowed, subject: &Subject) -> Result<Self, ApiError> {
         match subject {
             Subject::User(user) => {
@@ -93,10 +94,9 @@ impl Maker {
         }
     }
 
-    /// The key that a request asks to have made. `vouching` is by whoever wrote the request.
+    /// The key that a request describes. `vouching` says what the sender of the request vouches for.
     ///
-    /// A key that makes a key makes a powerless one, which can authenticate and nothing else: otherwise a key
-    /// could outlive its own end.
+    /// A key can only make keys that authenticate and have no rights. Otherwise its rights could outlive it.
     pub(super) fn new_key(
         &self,
         request: KeyRequest,
@@ -126,8 +126,8 @@ impl Maker {
     }
 }
 
-/// Gives keys their ids and secrets and stores them, all or none. One that an edge could not hold is refused.
-/// Long ones are measured off the threads that serve requests.
+/// Gives keys their ids and secrets and stores all of them or none. A key that an edge could not hold is
+/// refused. Long keys are measured apart from the threads that serve requests.
 pub(super) async fn issue(
     call: &Allowed,
     keys: Vec<NewKey>,
@@ -165,7 +165,7 @@ pub(super) async fn issue_one(
     }
 }
 
-/// Draws ids and secrets. A key that an edge could not hold is complained of.
+/// Draws ids and secrets. A key that an edge could not hold is reported as a problem.
 fn draw_all(keys: &[NewKey], randomness: &dyn Randomness, now: UnixMillis) -> Result<Drawn, ApiError> {
     let mut drawn = Drawn { shown: Vec::with_capacity(keys.len()), kept: Vec::with_capacity(keys.len()) };
     let mut problems = ValidationProblems::new();
@@ -180,7 +180,7 @@ fn draw_all(keys: &[NewKey], randomness: &dyn Randomness, now: UnixMillis) -> Re
 }
 
 impl NewKey {
-    /// What of it can be long.
+    /// The fields of it that can be long.
     fn texts(&self) -> impl Serialize + '_ {
         (&self.role_descriptors, &self.limited_by, &self.metadata, &self.owner.metadata)
     }

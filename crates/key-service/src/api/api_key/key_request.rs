@@ -1,5 +1,4 @@
-//! What a request says about a key that is to be made: the body of a create request, and the object `api_key`
-//! of a grant.
+//! What a request says about a new key: the body of a create request, and the object `api_key` of a grant.
 
 use latchkey_elastic::TimeValue;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
@@ -38,8 +37,8 @@ const PARSER: ObjectParser<KeyBody> = ObjectParser::new(
             body.role_descriptors = RoleDescriptors::parse(node)?;
             Ok(())
         }),
-        // Elasticsearch knows `null` of clones only. Here it is also how to say never where the settings give
-        // keys an end.
+        // Elasticsearch accepts `null` for clones only. Here `null` also means "never" if the settings give
+        // keys a default lifetime.
         Field::string_or_null("expiration", |body: &mut KeyBody, text| body.expiration = Some(text)),
         Field::node("metadata", &[Token::StartObject], |body: &mut KeyBody, node| {
             body.metadata = metadata(node);
@@ -51,7 +50,7 @@ const PARSER: ObjectParser<KeyBody> = ObjectParser::new(
 impl KeyRequest {
     /// Reads such an object.
     ///
-    /// An expiration that is no duration is an error of the making of the request, not of its field.
+    /// An expiration that is not a duration is an error of the whole request, not of its field.
     pub(super) fn parse(node: &Node) -> Result<Self, ErrorCause> {
         PARSER.parse_into(node, |body| {
             let end = body.expiration.map_or(Ok(KeyEnd::Unsaid), |said| KeyEnd::said(said.as_deref()))?;
@@ -64,7 +63,7 @@ impl KeyRequest {
         })
     }
 
-    /// Everything about it that makes no sense.
+    /// All problems of the request.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = ValidationProblems::new();
         add_problems_of_name(&mut problems, &self.name);
@@ -74,7 +73,7 @@ impl KeyRequest {
     }
 }
 
-/// An object, as it is to be stored. Empty for anything else, which the parsers refuse.
+/// An object in the form in which it is stored. It is empty for other values, which the parsers refuse.
 pub(super) fn metadata(node: &Node) -> Map<String, Value> {
     match node.to_value() {
         Value::Object(metadata) => metadata,
@@ -91,7 +90,7 @@ pub(super) fn add_problems_of_name(problems: &mut ValidationProblems, name: &str
         problems.add("api key name is required");
         return;
     }
-    // Elasticsearch counts in UTF-16, and trims what Java's `String#trim` does: nothing beyond ASCII.
+    // Elasticsearch counts UTF-16 units, and trims as Java's `String#trim` does: ASCII characters only.
     let len = name.encode_utf16().count();
     problems.add_if(
         len > KEY_NAME_LEN_MAX,

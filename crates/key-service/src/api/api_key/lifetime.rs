@@ -1,4 +1,4 @@
-//! When a key ends: what a request says of it, and what the settings have all keys obey.
+//! When a key ends: what the request says, and the rules that the settings have for all keys.
 //!
 //! | a request says | without settings | with `api_keys.default_lifetime` | with `api_keys.max_lifetime` |
 //! |---|---|---|---|
@@ -19,22 +19,22 @@ use crate::settings::KeyPolicy;
 pub(super) enum KeyEnd {
     /// After a time from now.
     After(TimeValue),
-    /// At a moment: that of the key that this one is to be like.
+    /// At the moment at which the cloned key ends.
     At(UnixMillis),
-    /// Never, and that was said.
+    /// Never: the request said so.
     Never,
-    /// Nobody said.
+    /// The request did not say.
     #[default]
     Unsaid,
 }
 
 impl KeyEnd {
-    /// What a field says, which may be `null`.
+    /// The value of a field, which may be `null`.
     pub(super) fn said(text: Option<&str>) -> Result<Self, ErrorCause> {
         text.map_or(Ok(Self::Never), |text| TimeValue::parse(text, "expiration").map(Self::After))
     }
 
-    /// The moment at which a key ends that is made now; `None` for never.
+    /// The moment at which a key that is made now ends; `None` for never.
     pub(super) fn of_new_key(
         self,
         policy: &KeyPolicy,
@@ -61,8 +61,8 @@ impl KeyEnd {
     }
 }
 
-/// Reckoned in whole seconds. A duration below zero has passed already; the last moment is that of
-/// Elasticsearch's signed numbers.
+/// Computed in whole seconds. A negative duration has already passed. The latest possible moment is the
+/// largest signed number of Elasticsearch.
 pub(super) fn expiration(now: UnixMillis, after: TimeValue) -> UnixMillis {
     let millis = after.whole_seconds().saturating_mul(1_000);
     UnixMillis(now.0.saturating_add_signed(millis).min(i64::MAX.unsigned_abs()))
@@ -72,7 +72,7 @@ fn later(now: UnixMillis, after: Duration) -> UnixMillis {
     UnixMillis(now.0.saturating_add(after.as_secs().saturating_mul(1_000)))
 }
 
-/// A duration in the largest unit that shows it whole.
+/// A duration in the largest unit in which it is a whole number.
 fn shown(duration: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     let seconds = duration.as_secs();

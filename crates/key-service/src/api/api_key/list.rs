@@ -32,7 +32,7 @@ struct ListRequest {
     active_only: bool,
 }
 
-/// In the order of Elasticsearch's own answer.
+/// The fields have the order of Elasticsearch's answer.
 #[derive(Serialize)]
 pub(super) struct ShownKey<'a> {
     id: &'a str,
@@ -65,7 +65,8 @@ pub(in crate::api) async fn list(call: Incoming) -> Result<Response, ApiError> {
     let filter = request.filter(&call.authenticated, call.now());
     let (store, with_limited_by) = (call.store.clone(), request.with_limited_by);
     let write = move |budget: &mut Budget| {
-        // Not before it has a permit: what waits for one must not hold a connection to the store.
+        // The scan begins here, once the work has a permit. Work that waits must not hold a connection to the
+        // store.
         let mut keys = store.scan(filter, ScanOrder::Creation);
         let mut listing = Listing::begin(with_limited_by, budget)?;
         while let Some(key) = keys.blocking_next() {
@@ -89,7 +90,7 @@ impl ListRequest {
             with_limited_by: parameters.boolean("with_limited_by", false)?,
             active_only: parameters.boolean("active_only", false)?,
         };
-        // No user of this service has a profile, so there is never one to show.
+        // Users of this service have no profile, so none is shown.
         parameters.boolean("with_profile_uid", false)?;
         parameters.finish()?;
         Ok(request)

@@ -1,4 +1,5 @@
-//! The text of a listing, within bounds of keys and bytes: a list cut short would look complete.
+//! The text of a listing, with at most so many keys and bytes. A longer one is refused, because a list that
+//! is cut short would look complete.
 
 use latchkey_budget::Budget;
 use latchkey_elastic::ErrorCause;
@@ -9,10 +10,10 @@ use crate::api::error::ApiError;
 use crate::limits::{KEYS_LISTED_LEN_MAX, KEYS_LISTED_MAX};
 use crate::model::stored_key::StoredKey;
 
-/// What to do about a listing that is too long.
+/// The advice for a listing that is too long.
 const FEWER: &str = "ask for fewer, for example by [name] or [username]";
 
-/// Keys that are written as they come, so that none is held for longer.
+/// Keys that are written one by one, so that only their text is held in memory.
 pub(super) struct Listing<'e> {
     text: AnswerText<'e>,
     bounds: Bounds,

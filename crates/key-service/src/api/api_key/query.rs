@@ -1,7 +1,7 @@
 //! `GET` and `POST /_security/_query/api_key`: searching keys.
 //!
-//! Whoever may see all keys searches all. Whoever may manage his own searches those, without being told: the
-//! same question has different answers.
+//! A caller who may see all keys searches all of them. A caller who may manage only his own keys searches
+//! those, and the answer does not say so.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -25,7 +25,7 @@ use crate::security::authentication::Subject;
 use crate::store::scan::{KeyScan, ScanOrder};
 use crate::store::{KeyFilter, StoreError};
 
-/// In the order of Elasticsearch's own answer.
+/// The fields have the order of Elasticsearch's answer.
 #[derive(Serialize)]
 struct Found<'a> {
     total: u64,
@@ -43,7 +43,7 @@ struct FoundKey<'a> {
     _sort: &'a [Value],
 }
 
-/// The keys of the store as they come in. Ends at the first one that cannot be read.
+/// The keys of the store, one by one. It ends at the first key that cannot be read.
 struct ScannedKeys {
     keys: KeyScan,
     failure: Option<StoreError>,
@@ -51,7 +51,7 @@ struct ScannedKeys {
 
 pub(in crate::api) async fn query(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let with_limited_by = call.parameters.boolean("with_limited_by", false)?;
-    // No user of this service has a profile, so there is never one to show.
+    // Users of this service have no profile, so none is shown.
     call.parameters.boolean("with_profile_uid", false)?;
     let typed_keys =
         if call.parameters.boolean("typed_keys", false)? { TypedKeys::Typed } else { TypedKeys::Plain };
@@ -65,7 +65,8 @@ pub(in crate::api) async fn query(mut call: Incoming<RequestBody>) -> Result<Res
     let search = request.into_search()?;
     let (store, filter) = (call.store.clone(), filter(&call.authenticated, reach));
     let look = move |budget: &mut Budget| {
-        // Not before it has a permit: what waits for one must not hold a connection to the store.
+        // The scan begins here, once the work has a permit. Work that waits must not hold a connection to the
+        // store.
         let mut keys = ScannedKeys { keys: store.scan(filter, ScanOrder::Insertion), failure: None };
         let result = search.run(&mut keys, typed_keys, budget);
         match keys.failure {
@@ -96,7 +97,7 @@ fn write(
     Ok(text.finish())
 }
 
-/// An API key owns no keys: all it may call its own is itself.
+/// An API key owns no keys. Its own keys are the key itself.
 fn filter(authenticated: &Authenticated, reach: KeyReach) -> KeyFilter {
     match (reach, authenticated.authentication.subject()) {
         (KeyReach::All, _) => KeyFilter::default(),

@@ -29,7 +29,7 @@ use crate::store::change::Changed;
 use crate::store::key_size::{problems_of_descriptors, problems_of_metadata};
 use crate::store::update::{KeyChange, KeyUpdate, UpdateOutcome, UpdateRefusal};
 
-/// What the body says. Of one key there are no ids in it.
+/// The body. It has no ids if the request is about one key.
 #[derive(Debug, Default)]
 struct UpdateBody {
     ids: Vec<String>,
@@ -38,7 +38,7 @@ struct UpdateBody {
     expiration: Option<String>,
 }
 
-/// What is to change. What is `None` stays as it is.
+/// What is to change. A field that is `None` stays as it is.
 #[derive(Debug)]
 struct UpdateRequest {
     ids: Vec<String>,
@@ -79,7 +79,7 @@ struct Updated {
     edges: Option<EdgesAnswer>,
 }
 
-/// In the order of Elasticsearch's own answer.
+/// The fields have the order of Elasticsearch's answer.
 #[derive(Serialize)]
 struct BulkUpdated {
     updated: Vec<String>,
@@ -174,7 +174,7 @@ impl UpdateRequest {
     }
 }
 
-/// Whoever asks must be the owner as such: a key may not change keys, not even itself.
+/// The caller must be the owner. A key may not change keys, not even itself.
 async fn change(call: &Allowed, request: UpdateRequest) -> Result<Changed<Vec<UpdateOutcome>>, ApiError> {
     let Subject::User(user) = call.authenticated.authentication.subject() else {
         return Err(ErrorCause::illegal_argument(
@@ -229,7 +229,7 @@ impl UpdateErrors {
     }
 }
 
-/// In Elasticsearch's words. An unknown key and somebody else's are the same to the caller.
+/// Elasticsearch's messages. The caller cannot tell an unknown key from a key of another user.
 fn refused(id: &str, refusal: UpdateRefusal) -> ErrorCause {
     match refusal {
         UpdateRefusal::NotFound => ErrorCause::new(

@@ -32,7 +32,7 @@ use crate::security::authorization::{AuthorizationError, AuthorizationInfo};
 use crate::security::roles::UserRoles;
 use crate::service::Service;
 
-/// Whoever sent the request, and what they may do.
+/// The sender of the request, and what the sender may do.
 #[derive(Debug)]
 pub(in crate::api) struct Authenticated {
     pub(in crate::api) authentication: Authentication,
@@ -40,19 +40,19 @@ pub(in crate::api) struct Authenticated {
     /// The roles of the user on whose behalf the request is made; none when that is an API key.
     pub(in crate::api) roles: UserRoles,
     permission: Arc<EffectivePermission>,
-    /// Who tries to act as somebody he may not act as.
+    /// The runner of a run-as that is not allowed.
     refused_runner: Option<Caller>,
     origin: Origin,
 }
 
-/// Whoever sent a request that waits. What they may do is looked up anew once it has waited.
+/// The sender of a request that waits. The sender's rights are looked up again after the wait.
 #[derive(Clone, Debug)]
 pub(super) struct Proven {
     authentication: Authentication,
     origin: Origin,
 }
 
-/// A request of which nobody is proven to be the sender. The audit log does not know of it yet.
+/// A request whose sender is not authenticated. It is not in the audit log yet.
 #[derive(Debug)]
 pub(super) struct Unproven {
     failure: AuthenticationFailure,
@@ -67,23 +67,23 @@ struct Origin {
     uri: Uri,
     /// Which credentials count.
     schemes: Schemes,
-    /// Whether an anonymous caller who may not do something is asked who he is.
+    /// Whether an anonymous caller without the permission is asked for a credential.
     asks_anonymous_who: bool,
 }
 
 impl Authenticated {
-    /// Whoever sent the request.
+    /// The sender of the request.
     pub(super) async fn of(parts: &mut Parts, service: &SharedService) -> Result<Self, ApiError> {
-        // On the heap, and gone with the proof: a handler that waits must not keep room for it.
+        // On the heap, because a handler that waits must not keep space for it in its future.
         let proven = Box::pin(Self::try_proving(parts, &service.0)).await?.map_err(Unproven::refuse)?;
-        // A body may take its time, and then it is asked again whether they still are who they were.
+        // The body may come much later. Then the sender is checked again.
         if parts.method != Method::GET && !proven.is_anonymous() {
             parts.extensions.insert(proven.proof());
         }
         Ok(proven)
     }
 
-    /// Whoever sent the request, which may be of use although nobody is proven to have sent it.
+    /// The sender of the request, or the failure to authenticate it, for routes that handle both.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Authenticated {
         }
     }
 
-    /// Looks up what they may do. Whoever tries to act as somebody he may not act as, may do nothing.
+    /// Looks up what the sender may do. With a run-as that is not allowed, that is nothing.
     async fn new(
         authentication: Authentication,
         origin: Origin,
@@ -145,11 +145,12 @@ impl Authenticated {
         Ok(authenticated)
     }
 
-    /// Whether they may.
+    /// Checks whether the sender may do this.
     ///
     /// # Errors
     ///
-    /// 403 when not, or 401 for an anonymous caller who is asked who he is; the audit log then knows of it.
+    /// 403 if not, or 401 for an anonymous caller if the settings say so. The refusal is written to the audit
+    /// log.
     pub(super) fn authorize(&self, request: &ClusterRequest<'_>) -> Result<(), ApiError> {
         if !self.may(request) {
             return Err(self.deny(request));
@@ -158,17 +159,17 @@ impl Authenticated {
         Ok(())
     }
 
-    /// The same for an answer that tells more to some: the audit log hears nothing of it.
+    /// The same for an answer that has more fields for some callers. It writes nothing to the audit log.
     pub(in crate::api) fn may(&self, request: &ClusterRequest<'_>) -> bool {
         self.refused_runner.is_none() && self.permission.allows(request, &self.caller)
     }
 
-    /// What they may do.
+    /// What the sender may do.
     pub(in crate::api) fn permission(&self) -> &Arc<EffectivePermission> {
         &self.permission
     }
 
-    /// Gives back the memory that the permission takes, once all is decided.
+    /// Gives back the memory of the permission, once everything is decided.
     pub(in crate::api) fn give_back_permission(&mut self) {
         self.permission = Arc::new(EffectivePermission::nothing());
     }
@@ -177,7 +178,7 @@ impl Authenticated {
     ///
     /// # Errors
     ///
-    /// As of [`Self::authorize`], when none.
+    /// As of [`Self::authorize`], if the caller may reach no keys.
     pub(super) fn authorized_reach(&self, request: &ClusterRequest<'_>) -> Result<KeyReach, ApiError> {
         let reach = self.permission.reach(request, &self.caller);
         let reach = reach.filter(|_| self.refused_runner.is_none()).ok_or_else(|| self.deny(request))?;
@@ -185,20 +186,20 @@ impl Authenticated {
         Ok(reach)
     }
 
-    /// 403 for this reason, which the audit log then knows of.
+    /// 403 for this reason, which is written to the audit log.
     pub(in crate::api) fn forbid(&self, request: &ClusterRequest<'_>, reason: String) -> ApiError {
         self.record_forbidden(request);
         ApiError::unauthorized(reason)
     }
 
-    /// Whatever becomes of the request from now on is the deed of somebody who may do it.
+    /// Notes that the request was allowed: from now on its outcome is that of an allowed action.
     fn note_allowed(&self, request: &ClusterRequest<'_>) {
         if let Some(context) = &self.origin.context {
             context.note_allowed(request.action(), || self.actor());
         }
     }
 
-    /// On whose account the request costs what it costs: the user, also for his keys and for whom he acts as.
+    /// The principal to whom the request is charged: the user, also for the user's keys and with run-as.
     pub(in crate::api) fn principal(&self) -> Principal {
         match self.authentication.authenticating() {
             Subject::ApiKey(key) => key.key().principal(),
@@ -232,13 +233,13 @@ impl Authenticated {
         self.origin.record_forbidden(request, &self.actor());
     }
 
-    /// Whether an anonymous caller is told 401 in place of 403 (Elasticsearch,
+    /// Whether an anonymous caller gets 401 in place of 403 (Elasticsearch,
     /// `xpack.security.authc.anonymous.authz_exception`).
     fn must_say_who(&self) -> bool {
         self.origin.asks_anonymous_who && self.is_anonymous()
     }
 
-    /// Whether nobody has said who he is.
+    /// Whether the caller is anonymous.
     pub(in crate::api) fn is_anonymous(&self) -> bool {
         match self.authentication.authenticating() {
             Subject::ApiKey(_) => false,
@@ -246,10 +247,10 @@ impl Authenticated {
         }
     }
 
-    /// What is needed of it to ask again later.
+    /// The parts of it that are needed to check the sender again later.
     pub(super) fn into_proven(self) -> Proven {
         let Self { authentication, origin, .. } = self;
-        // As long as a part of it is held, so is the buffer into which the request was read.
+        // These are copies: a part of the request would keep the whole buffer into which it was read.
         let uri = origin.uri.to_string().parse().unwrap_or_default();
         Proven { authentication, origin: Origin { uri, ..origin } }
     }
@@ -258,8 +259,8 @@ impl Authenticated {
         Proven { authentication: self.authentication.clone(), origin: self.origin.clone() }
     }
 
-    /// The error for a credential inside the request that authenticates nobody, which the audit log then
-    /// knows of. `action` is what the credential was given for.
+    /// The error for a credential inside the request that authenticates nobody. It is written to the audit
+    /// log. `action` is what the credential was given for.
     pub(in crate::api) fn refuse_inner(&self, failure: AuthenticationFailure, action: &str) -> ApiError {
         record(&failure, &self.origin);
         unauthenticated(failure, Asked::Action(action), self.origin.schemes)
@@ -272,13 +273,11 @@ impl Authenticated {
 }
 
 impl Proven {
-    /// Whether they are still who they were when the request came and may still do it, for a request that has
-    /// waited.
+    /// Checks a request that has waited: whether the sender is still valid and may still make it.
     ///
     /// # Errors
     ///
-    /// 403 when they may not any more. When a key has ended or a user has gone meanwhile, nobody is proven to
-    /// be there.
+    /// 403 if the sender may not make it any more; 401 if the key has ended or the user is gone meanwhile.
     pub(super) async fn recheck(
         &self,
         request: &ClusterRequest<'_>,
@@ -293,15 +292,15 @@ impl Proven {
                 Err(failure) => Ok(Err(Unproven { failure, origin: self.origin.clone() })),
             }
         };
-        // Nor must one that still waits keep room for what comes then.
+        // On the heap for the same reason: a request that waits must not keep space for this.
         Box::pin(rechecked).await
     }
 
-    /// Refuses a request whose sender is let in no more.
+    /// Refuses a request whose sender is no longer valid.
     ///
     /// # Errors
     ///
-    /// As of a credential that never was one, which the audit log then knows of.
+    /// The same as for an invalid credential. It is written to the audit log.
     pub(super) async fn require(&self, service: &Service) -> Result<(), ApiError> {
         match service.authenticator.renewed(&self.authentication, service.clock.now()).await {
             Ok(_) => Ok(()),
@@ -309,7 +308,7 @@ impl Proven {
         }
     }
 
-    /// The key by which the sender was proven, if it has ended since.
+    /// The key that authenticated the sender, if it has ended since.
     ///
     /// # Errors
     ///
@@ -318,7 +317,7 @@ impl Proven {
         Ok(service.authenticator.key_ended_since(&self.authentication, service.clock.now()).await?)
     }
 
-    /// 403 for this reason, which the audit log then knows of.
+    /// 403 for this reason, which is written to the audit log.
     pub(super) fn forbid(&self, request: &ClusterRequest<'_>, reason: String) -> ApiError {
         self.origin.record_forbidden(request, &self.actor());
         ApiError::unauthorized(reason)
@@ -331,7 +330,7 @@ impl Proven {
 }
 
 impl Unproven {
-    /// The answer, of which the audit log then knows: 401 and how to do better, or what else the failure is.
+    /// The answer, which is also written to the audit log: 401 with challenges, or another error.
     pub(super) fn refuse(self) -> ApiError {
         refused(self.failure, &self.origin)
     }
@@ -342,7 +341,7 @@ impl Unproven {
         matches!(&self.failure, AuthenticationFailure::RejectedKey(Expired(_) | Invalidated(_)))
     }
 
-    /// For the audit log: who asks with this key.
+    /// For the audit log: the holder of this key.
     pub(super) fn actor(&self, key: &EndedKey) -> Actor {
         let (realm, key) = (RealmName::api_key().name, key.key());
         let username = key.username.clone();

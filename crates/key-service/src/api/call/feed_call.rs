@@ -1,4 +1,4 @@
-//! Calls for the feed: they wait, and one whose key has ended may still be owed a last page.
+//! Calls for the feed. They wait, and a caller whose key has ended may still get a last page.
 
 use std::sync::Arc;
 
@@ -19,22 +19,22 @@ use crate::security::api_key::EndedKey;
 use crate::security::authorization::AuthorizationInfo;
 use crate::settings::ServiceSettings;
 
-/// A call for the feed, by whom it is.
+/// A call for the feed, by its sender.
 pub(in crate::api) enum FeedCall {
-    /// Of somebody who is proven to be there.
+    /// The sender is authenticated.
     Living(Box<Incoming>),
-    /// Of whoever holds a key that has ended.
+    /// The sender holds a key that has ended.
     Ended(Box<FormerCaller>, Parameters),
 }
 
-/// An allowed call that waits. Thousands do: it holds on to nothing of its request that is not needed
-/// afterwards.
+/// An allowed call that waits. Thousands wait at a time, so it keeps nothing of its request that is not
+/// needed afterwards.
 pub(in crate::api) struct Waiting {
     proven: Proven,
     service: SharedService,
 }
 
-/// Whoever holds a key that has ended. There may be a last page for him; otherwise he is nobody.
+/// The holder of a key that has ended. There may be a last page for it; otherwise it is not authenticated.
 pub(in crate::api) struct FormerCaller {
     key: EndedKey,
     unproven: Unproven,
@@ -45,7 +45,7 @@ impl FromRequest<SharedService> for FeedCall {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, service: &SharedService) -> Result<Self, ApiError> {
-        // On the heap, and gone with the proof: a handler that waits must not keep room for it.
+        // On the heap, because a handler that waits must not keep space for it in its future.
         Box::pin(async {
             let (mut parts, body) = request.into_parts();
             let unproven = match Authenticated::try_proving(&parts, &service.0).await? {
@@ -86,13 +86,13 @@ impl Waiting {
         self.proven.actor()
     }
 
-    /// 403 for this reason, which the audit log then knows of.
+    /// 403 for this reason, which is written to the audit log.
     pub(in crate::api) fn forbid(&self, request: &ClusterRequest<'_>, reason: String) -> ApiError {
         self.proven.forbid(request, reason)
     }
 
-    /// Whether the sender still may, after the wait. If his key has ended meanwhile, it is returned: the
-    /// change that the request was waiting for may have ended it.
+    /// Checks after the wait whether the sender may still read the feed. If the sender's key has ended
+    /// meanwhile, it is returned, because the awaited change may be the end of that key.
     ///
     /// # Errors
     ///
@@ -130,8 +130,8 @@ impl FormerCaller {
         self.unproven.refuse()
     }
 
-    /// What leads up to the end of the key, if he is the edge that followed by it and the key could read the
-    /// feed.
+    /// The changes up to the end of the key, if this edge followed the feed with it and the key could read
+    /// the feed.
     ///
     /// # Errors
     ///

@@ -20,7 +20,7 @@ use crate::limits::{REQUEST_BODY_LEN_MAX, REQUEST_BODY_WAIT_MAX};
 /// A body, whole; empty when there is none.
 pub(in crate::api) struct RequestBody {
     pub(super) bytes: Vec<u8>,
-    /// When it was whole.
+    /// When all of it had come.
     pub(super) received: UnixMillis,
 }
 
@@ -30,15 +30,15 @@ impl FromRequest<SharedService> for RequestBody {
     async fn from_request(request: Request, service: &SharedService) -> Result<Self, ApiError> {
         let sender = request.extensions().get::<Proven>().cloned();
         let context = request.extensions().get::<RequestContext>().cloned();
-        // Only who asks pays; a route without authentication has short bodies.
+        // The memory is charged to the authenticated caller. Routes without authentication have short bodies.
         let principal = context.as_ref().and_then(RequestContext::principal).cloned();
         let held = service.0.workshop.bodies.holding(&principal.unwrap_or_else(|| Principal::new("", "")));
         let (bytes, held) = read(request.into_body(), held, REQUEST_BODY_WAIT_MAX).await?;
         if let Some(context) = context {
             context.hold_body(held);
         }
-        // The sender chose when the body ends. Users of the users file and of other realms are not asked for
-        // again after this.
+        // The sender chooses when the body ends, so the sender is checked again here. The store later checks
+        // native users, keys and tokens once more, but not users of other realms.
         if let Some(sender) = sender.filter(|_| !bytes.is_empty()) {
             Box::pin(sender.require(&service.0)).await?;
         }
@@ -46,7 +46,7 @@ impl FromRequest<SharedService> for RequestBody {
     }
 }
 
-/// Reads a body. As it grows long, memory is taken for what will be made of it.
+/// Reads a body. While it grows, memory is taken for what will be made of it.
 async fn read(body: Body, held: Holding, wait_max: Duration) -> Result<(Vec<u8>, Holding), ApiError> {
     let reading = collect(body, held);
     tokio::time::timeout(wait_max, reading).await.unwrap_or_else(|_| Err(too_slow()))

@@ -1,5 +1,4 @@
-//! Work that a request costs: in a lane, on the account of whoever asks, and told to the operator when it is
-//! much.
+//! The work of a request: it runs in a lane, is charged to the caller, and is logged if it costs much.
 
 use latchkey_budget::{Budget, BudgetExceeded};
 use latchkey_elastic::ErrorCause;
@@ -13,11 +12,11 @@ use crate::security::authorization::AuthorizationError;
 use crate::service::Service;
 use crate::telemetry;
 
-/// Does a piece of work for somebody, off the threads that serve requests.
+/// Does a piece of work for a caller, apart from the threads that serve requests.
 ///
 /// # Errors
 ///
-/// Those of the work, and [`BudgetExceeded`] when it is not done.
+/// Those of the work, and [`BudgetExceeded`] if it exceeds its budget.
 pub(super) async fn work<T, F>(
     service: &Service,
     lane: &Lane,
@@ -32,7 +31,7 @@ where
     lane.run(&authenticated.principal(), &service.workshop.memory, work, tell).await
 }
 
-/// Tells the operator of what work in a lane has cost somebody, when it is much.
+/// Counts what work in a lane has cost, and logs it with its caller if it is much.
 pub(super) fn teller(lane: &Lane, actor: Actor, path: &str) -> impl FnOnce(&Cost) + Send + 'static + use<> {
     let (name, allowance, path) = (lane.name(), lane.allowance(), path.to_owned());
     move |cost: &Cost| {

@@ -1,7 +1,7 @@
-//! How a 401 says which credentials would do.
+//! How a 401 says which credentials are accepted.
 
-/// One value of `WWW-Authenticate` (RFC 9110 section 11.6.1). Each stands on a header line of its own, in the
-/// order given.
+/// One value of `WWW-Authenticate` (RFC 9110 section 11.6.1). Each has its own header line, in the order
+/// given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
     /// An API key.

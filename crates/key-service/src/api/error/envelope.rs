@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::{ApiError, ErrorBody, ErrorCause};
 
-/// Logs what the client is not told, then writes what it is told.
+/// Logs what the client does not learn, then writes the answer.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status.code();

@@ -28,7 +28,7 @@ use crate::model::token::{
 use crate::security::authentication::{Authentication, AuthenticationFailure, Means, Subject};
 use crate::store::tokens::NewToken;
 
-/// In the order of Elasticsearch's own answer. The only answer that shows tokens.
+/// The fields have the order of Elasticsearch's answer. No other answer shows tokens.
 #[derive(Serialize)]
 struct CreatedToken<'a> {
     access_token: String,
@@ -57,11 +57,11 @@ struct Basis {
     client: TokenClient,
     runner_stamp: Option<PasswordStamp>,
     parent: Option<TokenId>,
-    /// When the credential ends that they are given for, if it ends.
+    /// When the credential for which they are given ends, if it ends.
     ends: Option<UnixMillis>,
 }
 
-/// The one scope that tokens have.
+/// The only scope of tokens.
 const SCOPE: &str = "full";
 
 pub(in crate::api) async fn create(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
@@ -104,7 +104,7 @@ async fn tokens_for(call: &Allowed, grant: Grant) -> Result<Issue, ApiError> {
             let actor = call.actor().depending_on(user.preconditions());
             issue_tokens(call, user.subject(), basis, true, actor).await
         }
-        // Whoever can prove who he is any time needs nothing to refresh.
+        // A client that can authenticate at any time needs no refresh token.
         Grant::ClientCredentials => {
             let subject = call.authenticated.authentication.subject();
             let basis = basis_of_client(call).await?;
@@ -118,8 +118,8 @@ async fn tokens_for(call: &Allowed, grant: Grant) -> Result<Issue, ApiError> {
     }
 }
 
-/// What tokens are made from that are given for the caller's own credential. They end with it: otherwise one
-/// access token could be turned into another for ever.
+/// What tokens for the caller's own credential are made from. They end with that credential: otherwise an
+/// access token could be exchanged for another without end.
 async fn basis_of_client(call: &Allowed) -> Result<Basis, ApiError> {
     let authentication = &call.authenticated.authentication;
     match authentication.means() {
@@ -127,8 +127,8 @@ async fn basis_of_client(call: &Allowed) -> Result<Basis, ApiError> {
         Means::Jwt { expiration } => {
             Ok(Basis { ends: Some(*expiration), ..Basis::proven(authentication, call) })
         }
-        // Such a token would stand on three: the runner, whom the runner acts as, and whoever asked for the
-        // runner's token.
+        // Such a token would depend on three: the runner, the user as whom the runner acts, and the client
+        // that asked for the runner's token.
         Means::Token(_) if authentication.is_run_as() => Err(ApiError::oauth(
             OAuthError::InvalidRequest,
             "run-as is not supported with the client_credentials grant_type and an access token",
@@ -161,15 +161,16 @@ async fn issue_tokens(
     if !call.store.create_token(token, actor).await? {
         return Err(refuse_grant(call, TokenRejection::Ended.into()));
     }
-    // Whoever was shut out between the proof and now had no token that could be ended. Nobody holds this one
-    // yet.
+    // If the user became invalid since the authentication, this token did not exist yet and was not ended
+    // with the others. So it is checked here, before the client gets it.
     let valid = call.authenticator.subject_of_access_token(&issued.access.digest(), now).await;
     valid.map_err(|failure| refuse_grant(call, failure))?;
     Ok(Issue { issued, subject: subject.clone(), lasts })
 }
 
 /// Exchanges a refresh token. When another request does the same at the same time, one of them makes the new
-/// pair and the other finds it made. One that comes back too late, or from another client, ends its family.
+/// pair and the other finds it made. A refresh token that comes back too late, or from another client, ends
+/// its family.
 async fn refresh(call: &Allowed, text: &str) -> Result<Issue, ApiError> {
     let presented = Token::<Refresh>::parse(text).ok_or(RefreshRefusal::Unknown)?;
     let digest = presented.digest();
@@ -215,11 +216,11 @@ fn new_token(call: &Allowed, issued: &IssuedTokens, basis: Basis, now: UnixMilli
     }
 }
 
-/// On whose behalf tokens act that are to be refreshed, if they still stand.
+/// For whom the tokens to be refreshed act, if subject and client are still valid.
 async fn subject_of(call: &Allowed, token: &StoredToken) -> Result<Subject, ApiError> {
     call.authenticator.subject_of(token, call.now()).await.map_err(|failure| {
         let has_ended = matches!(failure, AuthenticationFailure::RejectedToken(_));
-        // The audit log hears of it either way.
+        // The refusal is written to the audit log in both cases.
         let refused = call.authenticated.refuse_inner(failure, ClusterRequest::RefreshToken.action());
         if has_ended { RefreshRefusal::Invalidated.into() } else { refused }
     })
@@ -230,7 +231,7 @@ fn refuse_grant(call: &Allowed, failure: AuthenticationFailure) -> ApiError {
 }
 
 impl Basis {
-    /// For whom was just proven by a credential that does not end.
+    /// For a user who was just authenticated by a credential that does not end.
     fn proven(authentication: &Authentication, call: &Allowed) -> Self {
         let runner = authentication.is_run_as().then(|| authentication.authenticating());
         Self {
@@ -242,7 +243,7 @@ impl Basis {
         }
     }
 
-    /// For whom these are exchanged.
+    /// For the same user as the tokens that are exchanged.
     fn exchanged(old: &StoredToken) -> Self {
         let (subject, client) = (old.subject.clone(), old.client.clone());
         Self { subject, client, runner_stamp: old.runner_stamp, parent: None, ends: None }
@@ -260,8 +261,7 @@ fn token_subject(subject: &Subject) -> TokenSubject {
         Subject::ApiKey(key) => {
             let key = key.key();
             let RealmName { name: realm, realm_type } = RealmName::api_key();
-            // The key itself is looked up whenever the token is used, and with it what else is known of its
-            // owner.
+            // The key is looked up whenever the token is used, and its owner with it.
             let user = KeyOwner {
                 username: key.username.clone(),
                 realm,

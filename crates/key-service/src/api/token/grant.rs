@@ -19,15 +19,15 @@ pub(super) struct GrantBody {
     refresh_token: Option<String>,
 }
 
-/// On what grounds tokens are asked for.
+/// The grant by which tokens are requested.
 pub(super) enum Grant {
-    /// Because the caller is who the caller is.
+    /// For the authenticated caller.
     ClientCredentials,
     /// For the holder of a Kerberos ticket.
     Kerberos,
     /// For a user, by username and password.
     Password(BasicCredential),
-    /// For whom a refresh token stands for.
+    /// For the user of a refresh token.
     RefreshToken(String),
 }
 
@@ -47,7 +47,7 @@ pub(super) const PARSER: ObjectParser<GrantBody> = ObjectParser::new(
 const GRANT_TYPES: &str = "password, _kerberos, refresh_token, client_credentials";
 
 impl GrantBody {
-    /// Whether a scope was asked for. Whichever it was, the answer then names the one there is.
+    /// Whether a scope was requested. The answer then names the only scope that exists.
     pub(super) fn has_scope(&self) -> bool {
         self.scope.is_some()
     }
@@ -101,8 +101,8 @@ impl GrantBody {
     }
 }
 
-/// Which of two codes it is follows from the words, as in Elasticsearch (`RestGetTokenAction`): so a field
-/// that is excess is an unsupported grant type, and one that is missing is not.
+/// The message decides which of two codes it is, as in Elasticsearch (`RestGetTokenAction`). So an excess
+/// field is an unsupported grant type, and a missing field is not.
 fn refused(problems: ValidationProblems) -> ApiError {
     let code = if problems.problems().iter().any(|problem| problem.contains("grant_type")) {
         OAuthError::UnsupportedGrantType

@@ -18,7 +18,7 @@ use crate::api::token::{remove_dead_tokens, require_tokens};
 use crate::model::token::{Access, Refresh, Token};
 use crate::store::tokens::{TokenInvalidation, TokenSelection};
 
-/// What is asked. Of the tokens an empty text counts as absent, of the others a blank one.
+/// The request. An empty text counts as absent for tokens, and a blank text for the other fields.
 #[derive(Default, derive_more::Debug)]
 #[debug("InvalidateRequest")]
 struct InvalidateRequest {
@@ -50,7 +50,7 @@ const PARSER: ObjectParser<InvalidateRequest> = ObjectParser::new(
 struct Invalidation {
     invalidated_tokens: u64,
     previously_invalidated_tokens: u64,
-    /// Always 0: either all is done, in one transaction, or the request fails.
+    /// Always 0. All is done in one transaction, or the request fails.
     error_count: u64,
 }
 
@@ -73,7 +73,7 @@ pub(in crate::api) async fn invalidate(mut call: Incoming<RequestBody>) -> Resul
     )
 }
 
-/// What was done, and how that is called: a single token that is unknown is not found.
+/// What was done, with its status: 404 for a single unknown token.
 async fn invalidate_tokens(
     call: &Allowed,
     request: InvalidateRequest,
@@ -86,7 +86,7 @@ async fn invalidate_tokens(
     let Some(text) = text.filter(|_| !done.found_any()) else {
         return Ok((done, StatusCode::OK));
     };
-    // Elasticsearch looks into an index that its first token makes.
+    // Elasticsearch searches an index that exists only once it has made a token.
     if STANDARD.decode(text).is_ok() && !call.store.has_had_tokens().await? {
         let cause = ErrorCause::new(ErrorType::Security, "failed to invalidate token");
         return Err(ApiError::new(ErrorStatus::BAD_REQUEST, cause));
@@ -127,7 +127,7 @@ impl InvalidateRequest {
         problems.into_result()
     }
 
-    /// Which tokens; `None` for a text that no token of this service has.
+    /// Which tokens; `None` for a text that cannot be a token of this service.
     fn selection(self) -> Option<TokenSelection> {
         match (self.token, self.refresh_token) {
             (Some(text), _) => {

@@ -1,4 +1,4 @@
-//! Whose account a request changes, and what is told when somebody is let in no more.
+//! The user whom a request changes, and what the answer says about the keys of a user who is no longer valid.
 
 use axum::http::HeaderValue;
 use axum::http::header::WARNING;
@@ -19,13 +19,13 @@ use crate::store::directory::users::{Account, KeysLeft, KeysOfUser};
 /// The name of the parameter that says whether keys end with their owner.
 const WITH_KEYS: &str = "with_keys";
 
-/// What a request says besides whom it shuts out.
-pub(super) struct ShutOutRequest {
+/// What a request says besides the user whose access it revokes.
+pub(super) struct RevokeAccessRequest {
     keys: KeysOfUser,
     wait: Option<AskedWait>,
 }
 
-/// What became of somebody's keys, beside the usual fields of an answer. Nothing when no key was ended.
+/// What happened to the user's keys, beside the usual fields of an answer. Empty if no key was ended.
 #[derive(Default, Serialize)]
 pub(super) struct KeysAnswer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -34,8 +34,8 @@ pub(super) struct KeysAnswer {
     edges: Option<EdgesAnswer>,
 }
 
-impl ShutOutRequest {
-    /// Reads the parameters. What they do not say, the settings do.
+impl RevokeAccessRequest {
+    /// Reads the parameters. The settings hold the defaults.
     pub(super) fn read<B>(call: &mut Incoming<B>) -> Result<Self, ErrorCause> {
         let default = call.settings().key_policy.end_with_owner;
         let end = call.parameters.boolean(WITH_KEYS, default)?;
@@ -43,8 +43,8 @@ impl ShutOutRequest {
         Ok(Self { keys, wait: AskedWait::read(&mut call.parameters)? })
     }
 
-    /// What is to become of the keys, and the wait for edges; if the caller may also end keys, where that is
-    /// asked.
+    /// What is done with the keys, and the wait for edges. To end keys, the caller needs the privilege for
+    /// that too.
     pub(super) fn begin(
         self,
         account: &Account,
@@ -69,7 +69,7 @@ pub(super) fn account(call: &Allowed, username: String, kind: UserKind) -> Accou
     Account { username, realm, kind }
 }
 
-/// What to answer of the keys, once the change is durable.
+/// What to answer about the keys, once the change is durable.
 pub(super) async fn told_of_keys(
     call: &Allowed,
     left: KeysLeft,
@@ -80,7 +80,7 @@ pub(super) async fn told_of_keys(
 }
 
 /// The answer with a warning, if keys go on working (RFC 7234, section 5.5.7). Elasticsearch's clients show
-/// those of an agent of that name.
+/// warnings of an agent of that name.
 pub(super) fn with_warning(call: &Allowed, mut answer: Response, working: u64) -> Result<Response, ApiError> {
     if working == 0 {
         return Ok(answer);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::api::answer;
 use crate::api::call::Incoming;
 use crate::api::error::ApiError;
-use crate::api::user::account::{KeysAnswer, ShutOutRequest, account, told_of_keys, with_warning};
+use crate::api::user::account::{KeysAnswer, RevokeAccessRequest, account, told_of_keys, with_warning};
 use crate::api::user::{Reservation, reservation};
 use crate::model::stored_user::UserKind;
 
@@ -23,7 +23,7 @@ struct Deleted {
 pub(in crate::api) async fn delete(mut call: Incoming) -> Result<Response, ApiError> {
     let username = call.path.take("username");
     call.parameters.refresh()?;
-    let request = ShutOutRequest::read(&mut call)?;
+    let request = RevokeAccessRequest::read(&mut call)?;
     let call = call.parsed()?.authorize(&ClusterRequest::Other(DELETE_USER))?;
     let kind = match reservation(&call, &username) {
         Some(Reservation::Anonymous) => "anonymous",

@@ -8,7 +8,7 @@ use serde_json::Map;
 use crate::api::answer;
 use crate::api::call::{Allowed, Incoming, Parsed};
 use crate::api::error::ApiError;
-use crate::api::user::account::{ShutOutRequest, account, told_of_keys, with_warning};
+use crate::api::user::account::{RevokeAccessRequest, account, told_of_keys, with_warning};
 use crate::api::user::{Reservation, invalid_part, reservation};
 use crate::model::stored_user::UserKind;
 use crate::security::authentication::Subject;
@@ -28,7 +28,7 @@ pub(in crate::api) async fn enable(mut call: Incoming) -> Result<Response, ApiEr
 pub(in crate::api) async fn disable(mut call: Incoming) -> Result<Response, ApiError> {
     let username = call.path.take("username");
     call.parameters.refresh()?;
-    let request = ShutOutRequest::read(&mut call)?;
+    let request = RevokeAccessRequest::read(&mut call)?;
     let (account, call) = account_of(username, call.parsed()?)?;
     let (keys, wait) = request.begin(&account, &call)?;
     let (actor, now) = (call.actor(), call.now());
@@ -40,10 +40,10 @@ pub(in crate::api) async fn disable(mut call: Incoming) -> Result<Response, ApiE
     with_warning(&call, answer::ok(&keys)?, working)
 }
 
-/// Whose account it is, if the caller may change whether it is let in.
+/// The user, if the caller may enable and disable it.
 fn account_of(username: String, call: Parsed) -> Result<(Account, Allowed), ApiError> {
     let call = call.authorize(&ClusterRequest::Other(SET_USER_ENABLED))?;
-    // Whoever locks himself out could not undo it.
+    // Users may not disable themselves, because they could not undo it.
     if is_own_account(&call, &username) {
         let reason = "users may not update the enabled status of their own account";
         return Err(ErrorCause::illegal_argument(reason).into());

@@ -78,7 +78,7 @@ fn validate(question: &HasPrivilegesRequest) -> Result<(), ErrorCause> {
     problems.into_result()
 }
 
-/// What the applications in question have registered.
+/// What the applications of the request have registered.
 fn registered(
     store: &KeyStore,
     question: &HasPrivilegesRequest,

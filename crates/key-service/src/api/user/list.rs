@@ -18,7 +18,7 @@ use crate::security::realm::{ELASTIC, User};
 use crate::security::realm_chain::user_of;
 use crate::store::StoreError;
 
-/// In the order of Elasticsearch's own answer.
+/// The fields have the order of Elasticsearch's answer.
 #[derive(Serialize)]
 struct ShownUser {
     username: String,
@@ -31,7 +31,7 @@ struct ShownUser {
 
 pub(in crate::api) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
     let names = call.path.names("username");
-    // Nobody here has a profile, so nothing is shown of one.
+    // Users of this service have no profile, so none is shown.
     call.parameters.boolean("with_profile_uid", false)?;
     let call = call.parsed()?.authorize(&ClusterRequest::Other(GET_USERS))?;
     let of_the_service = users_of_the_service(&call, &names).await?;
@@ -47,11 +47,11 @@ pub(in crate::api) async fn list(mut call: Incoming) -> Result<Response, ApiErro
         shown.finish()
     };
     let (answer, has_any) = call.search(write).await?;
-    // Who asks for nobody in particular is answered with nobody; who asks for somebody has not found him.
+    // A list without names may be empty. A request that names users gets 404 if there are none of them.
     Ok(answer.with_status(if has_any || is_for_all { StatusCode::OK } else { StatusCode::NOT_FOUND }))
 }
 
-/// The users that belong to the service, or those of them that are named.
+/// The reserved users, or those of them that are named.
 async fn users_of_the_service(
     call: &Allowed,
     names: &[String],

@@ -55,7 +55,7 @@ async fn change_of(mut call: Incoming<RequestBody>, username: String) -> Result<
 
 fn not_a_native_user(call: &Allowed, username: &str) -> ErrorCause {
     match call.authenticator.realms().file_user(username) {
-        // Elasticsearch has no space there either.
+        // Elasticsearch's message has no space there either.
         Some(user) => invalid_part(format!(
             "user [{username}] is a(n){}/{} user and cannot be managed via this API.",
             user.realm.realm_type, user.realm.name
@@ -86,8 +86,9 @@ fn require(password: Option<NewPassword>) -> Result<NewPassword, ErrorCause> {
     password.ok_or_else(|| ErrorCause::parse("password is missing"))
 }
 
-/// Whether the caller is this user and came with a password, not with a key that somebody else may hold, of a
-/// realm whose passwords are kept here (Elasticsearch, `RBACEngine#checkChangePasswordAction`).
+/// Whether the caller is this user, was authenticated by a password and not by a key, which somebody else may
+/// hold, and is of a realm whose passwords the service stores (Elasticsearch,
+/// `RBACEngine#checkChangePasswordAction`).
 fn has_shown_password_of(authenticated: &Authenticated, username: &str) -> bool {
     let Subject::User(user) = authenticated.authentication.subject() else { return false };
     authenticated.authentication.came_with_password()

@@ -22,7 +22,7 @@ use crate::security::authorization::WholeKey;
 
 const HAS_OWN_DESCRIPTORS: &str = "Cannot retrieve privileges for API keys with assigned role descriptors. Please use the Get API key information API https://ela.st/es-api-get-api-key";
 
-/// In the order of Elasticsearch's own answer.
+/// The fields have the order of Elasticsearch's answer.
 #[derive(Serialize)]
 struct OwnPrivileges<'a> {
     cluster: BTreeSet<&'a str>,
@@ -64,14 +64,14 @@ struct ShownRemoteIndices<'a> {
 
 pub(in crate::api) async fn show(call: Incoming) -> Result<Response, ApiError> {
     let mut call = call.parsed()?.authorize(&ClusterRequest::ListOwnPrivileges)?;
-    // What it takes is given back before more is read.
+    // The memory is given back before more is read.
     call.authenticated.give_back_permission();
     let roles = match call.authenticated.authentication.subject() {
         Subject::User(_) => std::mem::take(&mut call.authenticated.roles.descriptors),
         Subject::ApiKey(key) => {
             let WholeKey { key, .. } = &call.whole_key(key).await?;
             if !key.role_descriptors.is_empty() {
-                // What two sides have in common cannot be written as one list.
+                // The intersection of two permissions cannot be written as one list.
                 return Err(ErrorCause::illegal_argument(HAS_OWN_DESCRIPTORS).into());
             }
             key.limited_by.clone()
@@ -91,7 +91,7 @@ fn own_privileges(roles: &RoleDescriptors) -> OwnPrivileges<'_> {
     let indices = roles.iter().flat_map(|role| &role.indices).map(ShownIndices::from);
     let remote = roles.iter().flat_map(|role| &role.remote_indices).map(ShownRemoteIndices::from);
     OwnPrivileges {
-        // Nothing is not worth a line (Elasticsearch leaves it out too).
+        // Empty entries are left out, as in Elasticsearch.
         cluster: set(roles.iter().flat_map(|role| &role.cluster).filter(|name| *name != "none")),
         global: unique(global.map(|(kind, value)| Map::from_iter([(kind.clone(), value.clone())]))),
         indices: unique(indices),
@@ -119,7 +119,7 @@ fn set<'a>(texts: impl IntoIterator<Item = &'a String>) -> BTreeSet<&'a str> {
     texts.into_iter().map(String::as_str).collect()
 }
 
-/// Each once, in the order of the first: equal items are written alike.
+/// Each item once, in the order of its first occurrence. Items are equal if their texts are.
 fn unique<T: Serialize>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = HashSet::new();
     items.filter(|item| seen.insert(serde_json::to_string(item).unwrap_or_default())).collect()

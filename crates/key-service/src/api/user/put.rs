@@ -12,7 +12,7 @@ use crate::api::answer;
 use crate::api::call::request_body::RequestBody;
 use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
-use crate::api::user::account::{KeysAnswer, ShutOutRequest, account, told_of_keys, with_warning};
+use crate::api::user::account::{KeysAnswer, RevokeAccessRequest, account, told_of_keys, with_warning};
 use crate::api::user::{
     NewPassword, Reservation, hashed, invalid_part, members, reservation, text, wrong_type,
 };
@@ -47,9 +47,9 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
         Ok((body.validate(), body))
     };
     let (validity, body) = call.read_required_body(read).await?;
-    // Every later request sees the user, whatever is said here.
+    // The value is checked and ignored: every later request sees the user.
     call.parameters.refresh()?;
-    let request = ShutOutRequest::read(&mut call)?;
+    let request = RevokeAccessRequest::read(&mut call)?;
     let call = call.parsed()?;
     validity?;
     let call = call.authorize(&ClusterRequest::Other(PUT_USER))?;
@@ -152,7 +152,7 @@ fn refuse_names(call: &Allowed, username: &str, roles: &[String]) -> Result<(), 
     problems.into_result()
 }
 
-/// An array of names, or names with commas between.
+/// An array of names, or one text of names separated by commas.
 fn roles(member: &Member) -> Result<Vec<String>, ErrorCause> {
     let complain = |found: String| {
         let name = &member.name;

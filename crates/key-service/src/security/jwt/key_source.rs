@@ -11,16 +11,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::{StatusCode, Uri};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Bytes;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::{BodyExt as _, Limited};
 use latchkey_key_feed::UnixMillis;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::http_client::{HttpClient, http_client, trusting_system};
 use crate::limits::authentication_limits::{
     JWKS_FETCH_WAIT_MAX, JWKS_LEN_MAX, JWKS_REFRESH_INTERVAL, JWKS_RETRY_INTERVAL,
 };
@@ -33,13 +29,10 @@ use crate::telemetry;
 pub struct KeySource {
     realm: String,
     location: JwksLocation,
-    client: Fetcher,
+    client: HttpClient,
     known: RwLock<Known>,
     reading: Mutex<()>,
 }
-
-/// Fetches key sets. It follows no redirect, which could name another host.
-type Fetcher = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
 /// What was read so far.
 #[derive(Clone, Debug, Default)]
@@ -79,14 +72,7 @@ impl KeySource {
     ///
     /// [`NoFetcher`] when nothing can be fetched at all.
     pub fn new(realm: String, location: JwksLocation) -> Result<Self, NoFetcher> {
-        let provider = rustls::crypto::ring::default_provider();
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_platform_verifier(provider)
-            .map_err(NoFetcher)?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        let client = Client::builder(TokioExecutor::new()).build(connector);
+        let client = http_client(trusting_system().map_err(NoFetcher)?.with_no_client_auth());
         Ok(Self { realm, location, client, known: RwLock::default(), reading: Mutex::new(()) })
     }
 

@@ -1,4 +1,4 @@
-//! What becomes of a credential that proves nobody: the answer, the audit log and the metrics.
+//! What a failed authentication leads to: the answer, a line in the audit log, and metrics.
 
 use super::Origin;
 use crate::api::error::ApiError;
