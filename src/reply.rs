@@ -144,18 +144,23 @@ impl Replies {
             _ => status.code(),
         };
         let reason = self.text(status).map_or(reason, str::to_owned);
-        let mut headers = match status {
-            DenyStatus::BadRequest400 | DenyStatus::Forbidden403 => Vec::new(),
+        let mut headers = Vec::new();
+        match status {
+            DenyStatus::BadRequest400 | DenyStatus::Forbidden403 => {}
             DenyStatus::Unauthorized401 => {
-                self.challenges.iter().map(|one| ("www-authenticate", one.clone().into_owned())).collect()
+                for challenge in &self.challenges {
+                    headers.push(("www-authenticate", challenge.clone()));
+                }
             }
-            DenyStatus::Unavailable503 => vec![("retry-after", whole_seconds(retry_after).to_string())],
-        };
+            DenyStatus::Unavailable503 => {
+                headers.push(("retry-after", whole_seconds(retry_after).to_string()));
+            }
+        }
         let body = if is_grpc(request) {
             reason
         } else {
             headers.push(("content-type", self.format.content_type().to_owned()));
-            self.format.body(&Told { status, code, reason: &reason, challenges: &self.challenges })
+            self.format.body(&Told { status, code, reason: &reason, challenges: &self.challenges_in_body })
         };
         let details = ["latchkey_", denial.reason()].concat();
         Reply { status: code, headers, body, grpc_status: status.grpc_code(), details }

@@ -93,17 +93,30 @@ fn source(reader: &mut ConfigReader<'_, '_>, fields: &JsonObject<'_>, at: &str) 
 }
 
 fn schemes(reader: &mut ConfigReader<'_, '_>, value: &JsonValue<'_>, path: &str) -> Option<Vec<Scheme>> {
-    let scheme = |word: &JsonValue<'_>| Scheme::ALL.into_iter().find(|one| text_of(word) == Some(one.name()));
-    let schemes = match value {
-        JsonValue::Array(words) if !words.is_empty() => words.iter().map(scheme).collect::<Option<Vec<_>>>(),
-        _ => None,
-    };
-    let count = |schemes: &[Scheme], scheme| schemes.iter().filter(|other| **other == scheme).count();
-    let schemes = schemes.filter(|schemes| Scheme::ALL.into_iter().all(|scheme| count(schemes, scheme) <= 1));
+    let schemes = named_in(value).filter(|schemes| !schemes.is_empty());
     if schemes.is_none() {
         reader.note(path, Problem::IsNot(SCHEMES));
     }
     schemes
+}
+
+/// The schemes of these names; `None` when a name is none, or is given twice.
+fn named_in(value: &JsonValue<'_>) -> Option<Vec<Scheme>> {
+    let JsonValue::Array(words) = value else { return None };
+    let mut schemes = Vec::new();
+    for word in words {
+        let scheme = match text_of(word)? {
+            "ApiKey" => Scheme::ApiKey,
+            "Basic" => Scheme::Basic,
+            "Bearer" => Scheme::Bearer,
+            _ => return None,
+        };
+        if schemes.contains(&scheme) {
+            return None;
+        }
+        schemes.push(scheme);
+    }
+    Some(schemes)
 }
 
 /// The name of a place. That of a header is checked later, with the identity headers.

@@ -14,6 +14,7 @@ use latchkey_key_feed::credential::trimmed;
 
 use super::MalformedCredential;
 use super::sources::only;
+use super::stripping::pieces_without;
 use crate::headers::Headers;
 
 /// Name of the header.
@@ -31,19 +32,10 @@ pub(super) fn carried<'a>(
 
 /// The cookies without those of these names; `None` when there is none of them. All other bytes stay, and
 /// their order. Nothing is left where no other cookie is.
-pub(super) fn without<'n>(cookies: &[u8], names: impl Iterator<Item = &'n str> + Clone) -> Option<Vec<u8>> {
-    let is_ours = |pair: &&[u8]| names.clone().any(|name| named(pair).0 == name.as_bytes());
-    if !pairs(cookies).any(|pair| is_ours(&pair)) {
-        return None;
-    }
-    let mut kept = Vec::with_capacity(cookies.len());
-    for (index, pair) in pairs(cookies).filter(|pair| !is_ours(pair)).enumerate() {
-        if index > 0 {
-            kept.push(b';');
-        }
-        kept.extend_from_slice(pair);
-    }
-    Some(trimmed(&kept).to_vec())
+pub(super) fn without(cookies: &[u8], names: &[&str]) -> Option<Vec<u8>> {
+    let is_ours = |pair: &[u8]| names.iter().any(|name| named(pair).0 == name.as_bytes());
+    let kept = pieces_without(cookies, b';', &is_ours)?;
+    Some(kept.split_first().map(|(_, cookies)| trimmed(cookies).to_vec()).unwrap_or_default())
 }
 
 fn pairs(cookies: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -68,7 +60,7 @@ mod tests {
     #[test]
     fn the_pair_alone_goes() {
         let rest = |cookies: &str| {
-            let rest = without(cookies.as_bytes(), ["key"].into_iter());
+            let rest = without(cookies.as_bytes(), &["key"]);
             rest.map(|rest| String::from_utf8(rest).unwrap())
         };
         for (cookies, expected) in [

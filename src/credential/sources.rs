@@ -87,11 +87,15 @@ impl CredentialSources {
     }
 
     /// The names of that kind.
-    pub(super) fn names(&self, kind: Place) -> impl Iterator<Item = &str> + Clone {
-        self.sources.iter().filter_map(move |source| match source {
-            CredentialSource::Named { place, name, .. } if *place == kind => Some(name.as_str()),
-            _ => None,
-        })
+    pub(super) fn names(&self, kind: Place) -> Vec<&str> {
+        let mut names = Vec::new();
+        for source in &self.sources {
+            match source {
+                CredentialSource::Named { place, name, .. } if *place == kind => names.push(name.as_str()),
+                _ => {}
+            }
+        }
+        names
     }
 }
 

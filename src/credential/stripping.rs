@@ -41,9 +41,7 @@ impl CredentialSources {
                 _ => {}
             }
         }
-        if self.names(Place::Cookie).next().is_some() {
-            stripped.extend(self.strip_cookies(headers));
-        }
+        stripped.extend(self.strip_cookies(headers));
         stripped
     }
 
@@ -51,41 +49,60 @@ impl CredentialSources {
     /// waits, they are in the access log.
     #[must_use]
     pub fn strip_paths(&self, headers: &impl Headers) -> Vec<Stripped<'_>> {
-        if !self.look_at_the_query() {
+        let names = self.names(Place::Query);
+        if names.is_empty() {
             return Vec::new();
         }
-        let rest = |name| headers.all(name).find_map(|path| query::without(path, self.names(Place::Query)));
+        let rest = |name| headers.all(name).find_map(|path| query::without(path, &names));
         PATHS.into_iter().filter_map(|name| Some(Stripped { name, rest: Some(rest(name)?) })).collect()
     }
 
     /// The path of a request, without a credential in the query.
     pub fn path<'h>(&self, headers: &'h impl Headers) -> Option<Cow<'h, [u8]>> {
         let path = headers.first(":path")?;
-        if !self.look_at_the_query() {
-            return Some(Cow::Borrowed(path));
-        }
-        Some(query::without(path, self.names(Place::Query)).map_or(Cow::Borrowed(path), Cow::Owned))
+        let names = self.names(Place::Query);
+        let rest = if names.is_empty() { None } else { query::without(path, &names) };
+        Some(rest.map_or(Cow::Borrowed(path), Cow::Owned))
     }
 
     /// Whether a credential may come in a parameter of the query.
     #[must_use]
     pub fn look_at_the_query(&self) -> bool {
-        self.names(Place::Query).next().is_some()
+        !self.names(Place::Query).is_empty()
     }
 
     /// All `cookie` headers in one.
     fn strip_cookies(&self, headers: &impl Headers) -> Option<Stripped<'_>> {
-        let mut is_there = false;
-        let mut kept: Vec<Cow<'_, [u8]>> = Vec::new();
-        for cookies in headers.all(cookie::HEADER) {
-            let rest = cookie::without(cookies, self.names(Place::Cookie));
-            is_there |= rest.is_some();
-            kept.push(rest.map_or(Cow::Borrowed(cookies), Cow::Owned));
+        let names = self.names(Place::Cookie);
+        if names.is_empty() {
+            return None;
         }
-        kept.retain(|cookies| !cookies.is_empty());
-        let rest = (!kept.is_empty()).then(|| kept.join(&b"; "[..]));
-        is_there.then_some(Stripped { name: cookie::HEADER, rest })
+        let (mut kept, mut is_there) = (Vec::new(), false);
+        for cookies in headers.all(cookie::HEADER) {
+            let rest = cookie::without(cookies, &names);
+            is_there |= rest.is_some();
+            let rest = rest.as_deref().unwrap_or(cookies);
+            if !kept.is_empty() && !rest.is_empty() {
+                kept.extend_from_slice(b"; ");
+            }
+            kept.extend_from_slice(rest);
+        }
+        is_there.then(|| Stripped { name: cookie::HEADER, rest: (!kept.is_empty()).then_some(kept) })
     }
+}
+
+/// The pieces of a text that are not ours, each after a separator; `None` when none is ours.
+pub(super) fn pieces_without(text: &[u8], separator: u8, is_ours: &dyn Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+    let (mut kept, mut is_there) = (Vec::new(), false);
+    for piece in text.split(|byte| *byte == separator) {
+        if is_ours(piece) {
+            is_there = true;
+        } else {
+            kept.push(separator);
+            kept.extend_from_slice(piece);
+        }
+    }
+    is_there.then_some(kept)
 }
 
 fn is_in_authorization(schemes: &[Scheme], headers: &impl Headers) -> bool {

@@ -3,8 +3,6 @@
 //! Whoever floods the proxy with bad keys gets one of these each time, so it is put together from its parts
 //! and not from a tree.
 
-use std::borrow::Cow;
-
 use super::{BodyFormat, DenyStatus};
 
 /// What a body tells.
@@ -15,8 +13,8 @@ pub(super) struct Told<'a> {
     pub(super) code: u32,
     /// The words for the client.
     pub(super) reason: &'a str,
-    /// The challenges of a 401.
-    pub(super) challenges: &'a [Cow<'static, str>],
+    /// The challenges of a 401, as [`challenges_in_body`] writes them.
+    pub(super) challenges: &'a str,
 }
 
 impl BodyFormat {
@@ -41,23 +39,27 @@ impl BodyFormat {
 /// Elasticsearch's error body. Its Python client reads the message from the first root cause.
 fn envelope(told: &Told<'_>) -> String {
     let (kind, header) = match told.status {
-        DenyStatus::BadRequest400 => ("illegal_argument_exception", String::new()),
-        DenyStatus::Forbidden403 => ("security_exception", String::new()),
-        DenyStatus::Unauthorized401 => ("security_exception", header(told.challenges)),
-        DenyStatus::Unavailable503 => ("status_exception", String::new()),
+        DenyStatus::BadRequest400 => ("illegal_argument_exception", ""),
+        DenyStatus::Forbidden403 => ("security_exception", ""),
+        DenyStatus::Unauthorized401 => ("security_exception", told.challenges),
+        DenyStatus::Unavailable503 => ("status_exception", ""),
     };
-    let cause = ["\"type\":\"", kind, "\",\"reason\":", &json(told.reason), &header].concat();
+    let cause = ["\"type\":\"", kind, "\",\"reason\":", &json(told.reason), header].concat();
     ["{\"error\":{\"root_cause\":[{", &cause, "}],", &cause, "},\"status\":", &told.code.to_string(), "}"]
         .concat()
 }
 
 /// Elasticsearch tells the challenge in the body too: several as a list, one as a text.
-fn header(challenges: &[Cow<'static, str>]) -> String {
-    let challenges = match challenges {
-        [challenge] => json(challenge),
-        several => ["[", &several.iter().map(|one| json(one)).collect::<Vec<_>>().join(","), "]"].concat(),
-    };
-    [",\"header\":{\"WWW-Authenticate\":", &challenges, "}"].concat()
+pub(super) fn challenges_in_body(challenges: &[String]) -> String {
+    let mut list = String::new();
+    for challenge in challenges {
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(&json(challenge));
+    }
+    let (before, after) = if challenges.len() == 1 { ("", "") } else { ("[", "]") };
+    [",\"header\":{\"WWW-Authenticate\":", before, &list, after, "}"].concat()
 }
 
 /// Problem details of no type of their own: the title says what the status means (RFC 9457, section 4.2.1).

@@ -1,10 +1,9 @@
 //! How refusals look, as the operator wants it.
 
-use std::borrow::Cow;
-
 use latchkey_key_feed::credential::Scheme;
 
 use super::DenyStatus;
+use super::body::challenges_in_body;
 
 /// The form, the words and the challenges of all refusals. By default they are Elasticsearch's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +12,9 @@ pub struct Replies {
     /// Words of the operator's own, by status.
     texts: Vec<(u32, String)>,
     /// Values of `www-authenticate`. Never empty.
-    pub(super) challenges: Vec<Cow<'static, str>>,
+    pub(super) challenges: Vec<String>,
+    /// The same as Elasticsearch's body tells them.
+    pub(super) challenges_in_body: String,
     /// The status while no table has been loaded.
     pub(super) table_absent_status: u32,
 }
@@ -53,12 +54,16 @@ impl Replies {
     #[must_use]
     pub fn new(choices: ReplyChoices, schemes: impl Iterator<Item = Scheme>) -> Self {
         let ReplyChoices { format, texts, realm, table_absent_status } = choices;
-        let mut challenges: Vec<_> = schemes.map(|scheme| challenge(scheme, realm.as_deref())).collect();
+        let mut challenges = Vec::new();
+        for scheme in schemes {
+            challenges.push(challenge(scheme, realm.as_deref()));
+        }
         if challenges.is_empty() {
             challenges.push(challenge(Scheme::ApiKey, realm.as_deref()));
         }
         let table_absent_status = table_absent_status.unwrap_or(DenyStatus::Unavailable503.code());
-        Self { format, texts, challenges, table_absent_status }
+        let challenges_in_body = challenges_in_body(&challenges);
+        Self { format, texts, challenges, challenges_in_body, table_absent_status }
     }
 
     /// The operator's words for this status.
@@ -73,13 +78,13 @@ impl Default for Replies {
     }
 }
 
-fn challenge(scheme: Scheme, realm: Option<&str>) -> Cow<'static, str> {
+fn challenge(scheme: Scheme, realm: Option<&str>) -> String {
     let name = scheme.name();
     let (realm, rest) = match (scheme, realm) {
-        (Scheme::ApiKey, None) => return Cow::Borrowed(name),
+        (Scheme::ApiKey, None) => return name.to_owned(),
         // A user and a password are read as UTF-8 (RFC 7617, section 2.1).
         (Scheme::Basic, realm) => (realm.unwrap_or(REALM), ", charset=\"UTF-8\""),
         (Scheme::ApiKey | Scheme::Bearer, realm) => (realm.unwrap_or(REALM), ""),
     };
-    Cow::Owned([name, " realm=\"", realm, "\"", rest].concat())
+    [name, " realm=\"", realm, "\"", rest].concat()
 }

@@ -57,6 +57,19 @@ fn every_case_means_what_it_should_and_leaves_the_rest_alone() {
 }
 
 #[test]
+fn nothing_is_left_of_a_refused_credential_either() {
+    let sources = sources();
+    for case in CASES.iter().filter(|case| matches!(case.meaning, Meaning::Malformed(_))) {
+        let left = stripped(&sources, &request(case.target, case.headers));
+        assert!(matches!(sources.extract(&left), Ok(None)), "{}: {left:?}", case.name);
+    }
+    let cookies =
+        HeaderPairs::from_iter([("cookie", "a=1; api_key=x"), ("cookie", "plain=y"), ("cookie", "b=2")]);
+    let expected = Stripped { name: "cookie", rest: Some(b"a=1; b=2".to_vec()) };
+    assert_eq!(sources.strip(&cookies), [expected]);
+}
+
+#[test]
 fn by_default_no_other_place_is_looked_at() {
     for case in CASES {
         let sources = CredentialSources::default();
