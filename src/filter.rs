@@ -34,7 +34,7 @@ use crate::credential::Credential;
 use crate::gate::Freshness;
 use crate::headers::Headers;
 use crate::host::{Host, HostFailed, HostRequest, RequestId};
-use crate::identity::{CLAIMED_ID_STATE, RULE_STATE};
+use crate::identity::{CLAIMED_ID_STATE, RULE_STATE, SHADOW_STATE};
 use crate::limits::SETTLED_PER_TICK_MAX;
 use crate::refresh::Candidate;
 use crate::table::{FeedIdentity, SharedNames};
@@ -183,7 +183,9 @@ fn declare_filter_state(host: &impl Host, config: &Config) {
     let filter_state = config.identity.filter_state();
     let fields = filter_state.fields.iter().map(|field| field.filter_state());
     let rule = (filter_state.rule && !config.rules.list().is_empty()).then_some(RULE_STATE);
-    for name in fields.chain(filter_state.claimed_id.then_some(CLAIMED_ID_STATE)).chain(rule) {
+    let shadow = (filter_state.rule && config.rules.may_shadow()).then_some(SHADOW_STATE);
+    let claimed_id = filter_state.claimed_id.then_some(CLAIMED_ID_STATE);
+    for name in fields.chain(claimed_id).chain(rule).chain(shadow) {
         let _ = host.declare_text_state(name);
     }
 }

@@ -54,7 +54,7 @@ pub struct FilterState {
     pub fields: Vec<IdentityField>,
     /// Of a refused request the id that it presented.
     pub claimed_id: bool,
-    /// Of a request that a rule decided the name of the rule.
+    /// Of a request that a rule decided the name of the rule, and of one that shadow mode let pass the reason.
     pub rule: bool,
 }
 
@@ -143,6 +143,11 @@ pub const RULE_STATE: &str = "latchkey.rule";
 
 /// Its name in the configuration.
 pub const RULE: &str = "rule";
+
+/// Where the rest of the proxy finds why a request was to be refused that shadow mode let pass: filter state
+/// `wasm.` and this. The header is no place to look for it in the log: of a refused request it is what the
+/// client sent.
+pub const SHADOW_STATE: &str = "latchkey.shadow";
 
 /// The header that tells the upstream, in shadow mode, why a request was to be refused. No client may send it.
 pub const SHADOW_HEADER: &str = "x-api-key-shadow";

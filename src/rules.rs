@@ -205,6 +205,12 @@ impl Rules {
         rules.chain([self.otherwise.authentication]).any(|asked| asked != Authentication::Off)
     }
 
+    /// Whether any request may pass that was to be refused.
+    #[must_use]
+    pub fn may_shadow(&self) -> bool {
+        self.rules.iter().map(|rule| rule.mode).chain([self.otherwise.mode]).any(|mode| mode == Mode::Shadow)
+    }
+
     /// What the table has to hold of a key, so that all requirements can be decided.
     pub fn record_texts(&self) -> impl Iterator<Item = RecordText> {
         self.rules.iter().filter_map(|rule| rule.requirement.as_ref()).flat_map(Requirement::record_texts)

@@ -233,8 +233,9 @@ impl<'v, 'a> ConfigReader<'v, 'a> {
             let is_parent = FIELDS.iter().any(|field| is_below(field.path(), &path));
             // A dot inside a name would make a path that looks like another field's.
             if name.contains('.') || !(is_field || is_parent) {
-                let known = FIELDS.iter().filter_map(|field| name_below(field.path(), prefix));
-                self.note(&path, unknown(name, known));
+                let known: Vec<_> =
+                    FIELDS.iter().filter_map(|field| name_below(field.path(), prefix)).collect();
+                self.note(&path, unknown(name, &known));
             } else if object.iter().take(position).any(|(earlier, _)| earlier == name) {
                 self.note(&path, Problem::Twice);
             } else if is_parent {
@@ -258,12 +259,12 @@ fn named_in(values: &[JsonValue<'_>]) -> Option<FilterState> {
 }
 
 /// That a name is unknown, and which one was meant if one resembles it.
-pub(super) fn unknown(name: &str, known: impl Iterator<Item = &'static str>) -> Problem {
+pub(super) fn unknown(name: &str, known: &[&'static str]) -> Problem {
     // One number does not stand for another.
     if name.len() > SHOWN_LEN_MAX || !name.contains(|letter: char| letter.is_ascii_alphabetic()) {
         return Problem::Unknown;
     }
-    let near = known.map(|other| (strsim::levenshtein(name, other), other));
+    let near = known.iter().map(|other| (strsim::levenshtein(name, other), *other));
     // Less than half of the characters are others, as Elasticsearch suggests names.
     let near = near.filter(|(edits, other)| 2 * edits < name.len().max(other.len()));
     near.min().map_or(Problem::Unknown, |(_, meant)| Problem::UnknownLike(meant))

@@ -79,7 +79,7 @@ impl<'r> RequirementReader<'r> {
         for (name, _) in fields.iter().filter(|(name, _)| !KINDS.contains(&&**name)) {
             is_known = false;
             let is_claim = CLAIMS.contains(&&**name);
-            let problem = if is_claim { Problem::Claim } else { unknown(name, KINDS.into_iter()) };
+            let problem = if is_claim { Problem::Claim } else { unknown(name, &KINDS) };
             reader.note(&below(place, name), problem);
         }
         let [(kind, value)] = fields else {

@@ -12,7 +12,7 @@ use crate::limits::{
     RULE_PATTERNS_MAX, RULES_MAX,
 };
 use crate::rules::{Authentication, HostPattern, Matcher, Mode, PathPattern, Question, Rule};
-use crate::table::RecordText;
+use crate::table::{RecordShape, RecordText};
 
 /// What could be read of the rules.
 #[derive(Default)]
@@ -60,15 +60,14 @@ fn check_together(reader: &mut ConfigReader<'_, '_>, rules: &[Rule], places: &[u
         let what = "pairs of host and path";
         reader.note(RULES, Problem::TooManyTogether { what, max: RULE_PAIRS_MAX });
     }
-    let mut fields: Vec<RecordText> = rules
-        .iter()
-        .filter_map(|rule| rule.requirement.as_ref())
-        .flat_map(|requirement| requirement.record_texts())
-        .filter(|text| matches!(text, RecordText::Metadata { .. }))
-        .collect();
-    fields.sort_unstable();
-    fields.dedup();
-    if fields.len() > METADATA_REQUIRED_MAX {
+    let mut texts = Vec::new();
+    for requirement in rules.iter().filter_map(|rule| rule.requirement.as_ref()) {
+        texts.extend(requirement.record_texts());
+    }
+    // Each text stands there once.
+    let shape = RecordShape::of(texts);
+    let is_metadata = |text: &&RecordText| matches!(text, RecordText::Metadata { .. });
+    if shape.texts().iter().filter(is_metadata).count() > METADATA_REQUIRED_MAX {
         let what = "metadata fields";
         reader.note(RULES, Problem::TooManyTogether { what, max: METADATA_REQUIRED_MAX });
     }
@@ -162,9 +161,21 @@ pub(super) fn members<'j, const N: usize>(
     names: [&'static str; N],
 ) -> [Option<&'j JsonValue<'j>>; N] {
     let mut found = [None; N];
+    find_members(reader, fields, place, &names, &mut found);
+    found
+}
+
+/// The same for any number of names, so that the module holds it once.
+fn find_members<'j>(
+    reader: &mut ConfigReader<'_, '_>,
+    fields: &'j JsonObject<'j>,
+    place: &str,
+    names: &[&'static str],
+    found: &mut [Option<&'j JsonValue<'j>>],
+) {
     for (name, value) in fields {
-        match names.iter().zip(&mut found).find(|(known, _)| **known == name) {
-            None => reader.note(&below(place, name), unknown(name, names.into_iter())),
+        match names.iter().zip(&mut *found).find(|(known, _)| **known == name) {
+            None => reader.note(&below(place, name), unknown(name, names)),
             Some((_, found)) => {
                 if found.replace(value).is_some() {
                     reader.note(&below(place, name), Problem::Twice);
@@ -172,7 +183,6 @@ pub(super) fn members<'j, const N: usize>(
             }
         }
     }
-    found
 }
 
 pub(super) fn required<'j>(

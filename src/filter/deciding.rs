@@ -16,7 +16,7 @@ use crate::denial::{Denial, Unavailable};
 use crate::gate::{self, Admission, Freshness, Refusal, Verdict, VerifiedKey, WaitingTime};
 use crate::headers::Headers;
 use crate::host::{Host, HostFailed, HostRequest, LogLevel};
-use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity, RULE_STATE, SHADOW_HEADER};
+use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity, RULE_STATE, SHADOW_HEADER, SHADOW_STATE};
 use crate::limits::{RETRY_AFTER_MS, SHADOW_LINES_MAX, SHADOW_LINES_MS};
 use crate::reply::Reply;
 use crate::rules::{Asked, Authentication, Mode, RightsUnknown};
@@ -140,7 +140,7 @@ impl<H: Host> Filter<H> {
     ) -> Handled {
         let told = edit(request, edits)
             .and_then(|()| self.tell(key, request))
-            .and_then(|()| self.tell_rule(asked, request));
+            .and_then(|()| self.tell_rule(asked, shadow, request));
         let Ok(()) = told else { return self.refuse_for_the_host(request) };
         self.note_shadow(asked, shadow, now);
         self.stats.add(self.stats.admitted, 1);
@@ -158,7 +158,7 @@ impl<H: Host> Filter<H> {
         request: &mut H::Request,
         now: Moment,
     ) -> Handled {
-        let told = edit(request, edits).and_then(|()| self.tell_rule(asked, request));
+        let told = edit(request, edits).and_then(|()| self.tell_rule(asked, shadow, request));
         let Ok(()) = told else { return self.refuse_for_the_host(request) };
         self.note_shadow(asked, shadow, now);
         self.stats.add(self.stats.passed_without_key, 1);
@@ -175,10 +175,21 @@ impl<H: Host> Filter<H> {
         Ok(())
     }
 
-    /// Tells the name of the rule to the rest of the proxy.
-    fn tell_rule(&self, asked: &Asked<'_>, request: &mut H::Request) -> Result<(), HostFailed> {
-        match asked.rule_name().filter(|_| self.config.identity.filter_state().rule) {
-            Some(name) => request.set_filter_state(RULE_STATE, name),
+    /// Tells the name of the rule to the rest of the proxy, and why the request was to be refused.
+    fn tell_rule(
+        &self,
+        asked: &Asked<'_>,
+        shadow: Option<Denial>,
+        request: &mut H::Request,
+    ) -> Result<(), HostFailed> {
+        if !self.config.identity.filter_state().rule {
+            return Ok(());
+        }
+        if let Some(name) = asked.rule_name() {
+            request.set_filter_state(RULE_STATE, name)?;
+        }
+        match shadow {
+            Some(denial) => request.set_filter_state(SHADOW_STATE, denial.reason()),
             None => Ok(()),
         }
     }
@@ -204,7 +215,7 @@ impl<H: Host> Filter<H> {
     }
 
     fn refuse(&self, asked: &Asked<'_>, denial: Denial, reply: &Reply, request: &mut H::Request) -> Handled {
-        let _ = self.tell_rule(asked, request);
+        let _ = self.tell_rule(asked, None, request);
         self.stats.count_denied(asked.rule, denial);
         if let Err(HostFailed) = request.reply(reply) {
             let status = reply.status;

@@ -7,6 +7,7 @@ use super::*;
 use crate::headers::HeaderPairs;
 use crate::limits::RULE_PATH_SEGMENTS_MAX;
 
+mod cases;
 mod requirements;
 
 fn rule(name: &str, hosts: &[&str], paths: &[&str], methods: &[&str]) -> Rule {

@@ -27,6 +27,7 @@ mod protocols;
 mod replicas;
 mod replies;
 mod rows;
+mod rules;
 mod samples;
 mod secrecy;
 mod sources;

@@ -178,6 +178,8 @@ fn shadow_mode_refuses_nothing_and_tells_what_it_would_have_refused() {
         assert!(!state.headers.iter().any(|(_, value)| value == b"forged"), "{path}: {state:?}");
         assert!(state.values("authorization").is_empty(), "{path}");
         if let Some(reason) = expected.last().filter(|reason| **reason != "good") {
+            let in_state = ("latchkey.shadow".to_owned(), (*reason).to_owned());
+            assert!(state.filter_state.contains(&in_state), "{path}: {state:?}");
             assert!(
                 edge.host.metric(&format!("latchkey.shadowed{rule}.reason.{reason}")) > 0,
                 "{path} {reason}"
