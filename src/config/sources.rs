@@ -6,20 +6,13 @@ use super::Problem;
 use super::config_reader::{ConfigReader, below};
 use super::fields::CREDENTIAL_SOURCES;
 use super::json::{JsonObject, JsonValue, text_of};
+use super::rules::{members, noted, nth, text};
 use crate::credential::{CredentialSource, CredentialSources, Place, SourceFormat};
 use crate::identity::IdentityHeaders;
 use crate::limits::{CREDENTIAL_PLACE_LEN_MAX, CREDENTIAL_SOURCES_MAX};
 
-/// The kinds of places, by the name of the field that holds their name.
-const PLACES: [(&str, Place); 3] =
-    [("header", Place::Header), ("query", Place::Query), ("cookie", Place::Cookie)];
-
-const AUTHORIZATION: &str = "authorization";
-const FORMAT: &str = "format";
-
-/// The formats; the first is the default.
-const FORMATS: [(&str, SourceFormat); 2] =
-    [("encoded", SourceFormat::Encoded), ("id:secret", SourceFormat::IdSecret)];
+/// The fields of a source.
+const NAMES: [&str; 5] = ["authorization", "header", "query", "cookie", "format"];
 
 const LIST: &str = "a list of one to eight sources";
 const SCHEMES: &str = "a list of ApiKey, Bearer and Basic, each at most once";
@@ -41,7 +34,7 @@ pub(super) fn read(
     };
     let mut sources: Vec<CredentialSource> = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let at = [CREDENTIAL_SOURCES, "[", &index.to_string(), "]"].concat();
+        let at = nth(CREDENTIAL_SOURCES, index);
         let JsonValue::Object(fields) = item else {
             reader.note(&at, Problem::IsNot(SOURCE));
             continue;
@@ -62,34 +55,38 @@ pub(super) fn read(
 
 /// One source; `None` when something is wrong with it.
 fn source(reader: &mut ConfigReader<'_, '_>, fields: &JsonObject<'_>, at: &str) -> Option<CredentialSource> {
-    let mut places = Vec::new();
-    let mut format = None;
-    for (position, (name, value)) in fields.iter().enumerate() {
-        let place = PLACES.iter().find(|(field, _)| field == name).map(|(_, place)| *place);
-        if fields.iter().take(position).any(|(earlier, _)| earlier == name) {
-            reader.note(&below(at, name), Problem::Twice);
-        } else if name == AUTHORIZATION || place.is_some() {
-            places.push((place, value, below(at, name)));
-        } else if name == FORMAT {
-            format = Some(value);
-        } else {
-            reader.note(&below(at, name), Problem::Unknown);
+    let [authorization, header, query, cookie, format] = members(reader, fields, at, NAMES);
+    let format_at = below(at, "format");
+    let (place, value, field) = match (authorization, header, query, cookie) {
+        (Some(value), None, None, None) => {
+            if format.is_some() {
+                // With a scheme there is one format only.
+                reader.note(&format_at, Problem::Unknown);
+            }
+            return schemes(reader, value, &below(at, "authorization")).map(CredentialSource::Authorization);
         }
-    }
-    let [(place, value, path)] = places.as_slice() else {
-        reader.note(at, Problem::IsNot(SOURCE));
-        return None;
+        (None, Some(value), None, None) => (Place::Header, value, "header"),
+        (None, None, Some(value), None) => (Place::Query, value, "query"),
+        (None, None, None, Some(value)) => (Place::Cookie, value, "cookie"),
+        _ => return noted(reader, at, Err(Problem::IsNot(SOURCE))),
     };
-    let Some(place) = *place else {
-        if format.is_some() {
-            // With a scheme there is one format only.
-            reader.note(&below(at, FORMAT), Problem::Unknown);
+    let name_at = below(at, field);
+    let name = match place {
+        // Checked later, with the identity headers.
+        Place::Header => {
+            noted(reader, &name_at, text_of(value).ok_or(Problem::IsNot("the name of a header")))
         }
-        return schemes(reader, value, path).map(CredentialSource::Authorization);
+        Place::Cookie | Place::Query => {
+            text(reader, value, &name_at, CREDENTIAL_PLACE_LEN_MAX, NAME, is_name)
+        }
     };
-    let name = name(reader, place, value, path);
-    let format = self::format(reader, format, &below(at, FORMAT));
-    Some(CredentialSource::Named { place, name: name?, format: format? })
+    let format = match format.map_or(Some("encoded"), text_of) {
+        Some("encoded") => Ok(SourceFormat::Encoded),
+        Some("id:secret") => Ok(SourceFormat::IdSecret),
+        _ => Err(Problem::IsNot("encoded or id:secret")),
+    };
+    let format = noted(reader, &format_at, format);
+    Some(CredentialSource::Named { place, name: name?.to_owned(), format: format? })
 }
 
 fn schemes(reader: &mut ConfigReader<'_, '_>, value: &JsonValue<'_>, path: &str) -> Option<Vec<Scheme>> {
@@ -119,39 +116,7 @@ fn named_in(value: &JsonValue<'_>) -> Option<Vec<Scheme>> {
     Some(schemes)
 }
 
-/// The name of a place. That of a header is checked later, with the identity headers.
-fn name(
-    reader: &mut ConfigReader<'_, '_>,
-    place: Place,
-    value: &JsonValue<'_>,
-    path: &str,
-) -> Option<String> {
-    let is_name = |text: &str| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
-    };
-    let problem = match (place, text_of(value)) {
-        (Place::Header, Some(text)) => return Some(text.to_owned()),
-        (Place::Header, None) => Problem::IsNot("the name of a header"),
-        (_, Some(text)) if text.len() > CREDENTIAL_PLACE_LEN_MAX => {
-            Problem::TooLong { bytes_max: CREDENTIAL_PLACE_LEN_MAX }
-        }
-        (_, Some(text)) if is_name(text) => return Some(text.to_owned()),
-        _ => Problem::IsNot(NAME),
-    };
-    reader.note(path, problem);
-    None
-}
-
-fn format(
-    reader: &mut ConfigReader<'_, '_>,
-    value: Option<&JsonValue<'_>>,
-    path: &str,
-) -> Option<SourceFormat> {
-    let [(default, _), _] = FORMATS;
-    let word = value.map_or(Some(default), text_of);
-    let format = FORMATS.iter().find(|(name, _)| Some(*name) == word).map(|(_, format)| *format);
-    if format.is_none() {
-        reader.note(path, Problem::IsNot("encoded or id:secret"));
-    }
-    format
+/// What stands in a query and in a cookie as it is.
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }

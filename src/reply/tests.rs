@@ -1,3 +1,4 @@
+use latchkey_key_feed::KeyId;
 use latchkey_key_feed::credential::Scheme;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -271,6 +272,22 @@ fn the_challenges_are_those_of_the_schemes() {
     assert_eq!(challenges(&named), ["Bearer realm=\"orders\"", "ApiKey realm=\"orders\""]);
     assert_eq!(challenges(&with(None, &[])), ["ApiKey"]);
     assert_eq!(challenges(&with(Some("orders"), &[])), ["ApiKey realm=\"orders\""]);
+}
+
+#[test]
+fn a_forbidden_request_has_the_form_and_the_words_too() {
+    let id = KeyId::try_from("id".to_owned()).unwrap();
+    let told = |texts: Vec<(u32, String)>| {
+        let choices = ReplyChoices { format: BodyFormat::ProblemJson, texts, ..ReplyChoices::default() };
+        let replies = Replies::new(choices, std::iter::once(Scheme::ApiKey));
+        let reply = replies.forbidden("orders", &id, Some(&request(b"/", "application/json")));
+        assert_eq!((reply.status, reply.grpc_status, challenges(&reply).len()), (403, 7, 0));
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!((&body["title"], &body["status"]), (&json!("Forbidden"), &json!(403)));
+        body["detail"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(told(Vec::new()), "action [orders] is unauthorized for API key id [id]");
+    assert_eq!(told(vec![(401, "a".to_owned()), (403, "Ask the owner.".to_owned())]), "Ask the owner.");
 }
 
 #[test]

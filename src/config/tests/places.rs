@@ -62,10 +62,13 @@ fn a_source_is_one_place() {
     {
         assert_eq!(refused_source(source), one);
     }
-    assert_eq!(refused_source(json!({"header": "x-key", "formats": 1})), "it.formats is not a known field");
+    assert_eq!(
+        refused_source(json!({"header": "x-key", "formats": 1})),
+        "it.formats is not a known field, did you mean format?"
+    );
     assert_eq!(
         refused_source(json!({"headers": "x-key"})),
-        format!("it.headers is not a known field; {one}")
+        format!("it.headers is not a known field, did you mean header?; {one}")
     );
     assert_eq!(
         refused_source(json!({"authorization": ["ApiKey"], "format": "encoded"})),

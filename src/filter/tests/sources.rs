@@ -92,6 +92,28 @@ fn a_credential_that_is_forwarded_stays_while_its_request_waits() {
     assert_eq!(edge.state(1).values(":path"), [format!("/a?c&key={GOOD}&b")]);
 }
 
+// In shadow mode such a request goes on to the upstream.
+#[test]
+fn what_would_be_refused_passes_without_its_credentials() {
+    let mut config = sources();
+    config["mode"] = json!("shadow");
+    let mut edge = Edge::loaded(&config);
+    let twice = [
+        (":path", "/a?key=x&b&key=y"),
+        ("authorization", "ApiKey\tx"),
+        ("cookie", "a=1; key=x"),
+        ("cookie", "key=y; b=2"),
+    ];
+    assert_eq!(edge.request(1, &twice), Flow::Continue);
+    let state = edge.state(1);
+    assert_eq!(state.values("x-api-key-shadow"), ["credential_duplicate"]);
+    assert_eq!(
+        (state.values(":path"), state.values("cookie")),
+        (vec!["/a?b".into()], vec!["a=1; b=2".into()])
+    );
+    assert!(state.values("authorization").is_empty());
+}
+
 #[test]
 fn other_places_cost_no_further_call_of_the_host() {
     let calls = |config: &Value, headers: &[(&'static str, String)]| {
