@@ -24,6 +24,7 @@ mod instances;
 mod life_of_a_key;
 mod mutations;
 mod protocols;
+mod recipes;
 mod replicas;
 mod replies;
 mod rows;

@@ -79,8 +79,7 @@ fn what_the_filter_is_not_allowed_does_not_happen() {
 
 #[test]
 fn the_istio_plugins_are_understood() {
-    let text = std::fs::read_to_string(places::repository().join("envoy/istio/wasmplugin.yaml")).unwrap();
-    let plugins: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let plugins = samples("envoy/istio/wasmplugin.yaml");
     assert!(plugins.iter().any(|plugin| plugin["kind"] == "WasmPlugin"));
     for plugin in plugins.iter().filter(|plugin| plugin["kind"] == "WasmPlugin") {
         assert_understood(&plugin["spec"]["pluginConfig"].to_string());
@@ -138,14 +137,24 @@ fn the_rule_by_owner_shuts_out_whom_it_names() {
     assert_eq!(stage.envoy.logged_request(path).unwrap()["owner"], json!("trudy"));
 }
 
+/// Holds a plugin configuration to what the filter takes.
 #[track_caller]
-fn assert_understood(plugin_config: &str) {
+pub(crate) fn assert_understood(plugin_config: &str) {
     let environment = |_: &str| Some(encoded("edge", FEED_SECRET));
     if let Err(mistakes) = Config::parse(plugin_config.as_bytes(), environment) {
         panic!("{mistakes}");
     }
 }
 
-fn sample(path: &str) -> Value {
-    serde_saphyr::from_str(&std::fs::read_to_string(places::repository().join(path)).unwrap()).unwrap()
+/// The only document of a sample.
+pub(crate) fn sample(path: &str) -> Value {
+    let mut parts = samples(path);
+    assert_eq!(parts.len(), 1, "{path}");
+    parts.remove(0)
+}
+
+/// The documents of a sample of several parts.
+pub(crate) fn samples(path: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(places::repository().join(path)).unwrap();
+    serde_saphyr::from_multiple(&text).unwrap()
 }

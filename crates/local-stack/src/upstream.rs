@@ -5,24 +5,18 @@
 //! arrived.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use crate::http::Fields;
 use crate::http::http2::fields;
+use crate::http_server::HttpServer;
 
 /// How many requests are remembered, newest first to stay. More than any test run sends to one upstream.
 const REMEMBERED_MAX: usize = 20_000;
@@ -30,10 +24,8 @@ const REMEMBERED_MAX: usize = 20_000;
 /// A running upstream; dropping it stops it.
 #[derive(Debug)]
 pub struct Upstream {
-    address: SocketAddr,
+    server: HttpServer,
     memory: Memory,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// A request as it arrived.
@@ -60,33 +52,17 @@ impl Upstream {
     ///
     /// When the address is taken.
     pub fn start(listen: SocketAddr) -> Result<Self> {
-        let listener =
-            std::net::TcpListener::bind(listen).with_context(|| format!("listening at {listen}"))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _inside = runtime.enter();
-            TcpListener::from_std(listener)?
-        };
         let memory = Memory::default();
-        let (stop, stopped) = oneshot::channel();
         let remembered = Arc::clone(&memory);
-        let thread = std::thread::Builder::new().name("upstream".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = accept(listener, remembered) => {}
-                    _ = stopped => {}
-                }
-            });
-        })?;
-        Ok(Self { address, memory, stop: Some(stop), thread: Some(thread) })
+        let server =
+            HttpServer::start("upstream", listen, move |request| answer(request, Arc::clone(&remembered)))?;
+        Ok(Self { server, memory })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// The requests that arrived for exactly this path and query.
@@ -94,18 +70,6 @@ impl Upstream {
     pub fn requests_to(&self, target: &str) -> Vec<SeenRequest> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.iter().filter(|request| request.target == target).cloned().collect()
-    }
-}
-
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // Fails only when the thread has ended already.
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -131,25 +95,7 @@ fn shown(fields: &Fields) -> Vec<(&str, String)> {
     fields.iter().map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value).into_owned())).collect()
 }
 
-async fn accept(listener: TcpListener, memory: Memory) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        let memory = Arc::clone(&memory);
-        tokio::spawn(async move {
-            let service = service_fn(move |request| answer(request, Arc::clone(&memory)));
-            // A connection ends in an error whenever its client goes away first, which is no concern of the
-            // upstream.
-            let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
-}
-
-async fn answer(
-    request: hyper::Request<Incoming>,
-    memory: Memory,
-) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+async fn answer(request: hyper::Request<Incoming>, memory: Memory) -> hyper::Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let (body_len, trailers) = match body.collect().await {
         Ok(body) => {
@@ -175,7 +121,7 @@ async fn answer(
     response
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    Ok(response)
+    response
 }
 
 #[cfg(test)]
