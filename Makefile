@@ -1,7 +1,7 @@
 # The front door. Every verb does one thing, and is the same on a laptop and in CI.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test crash bench lint fmt clean tools clients
+.PHONY: help build demo run test crash rights bench lint fmt clean tools clients
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ test: build clients ## Run all tests, the ones on a real Envoy included.
 
 crash: ## Kill the key service under load three hundred times, and look whether anything is lost. Takes minutes.
 	@LATCHKEY_TEST_CRASHES=300 cargo test -p latchkey-key-service --test api -- --nocapture process::crash::
+
+rights: ## Ask a million keys what they may do, as the service and as an edge. Takes minutes.
+	@LATCHKEY_TEST_RIGHTS=1000000 cargo test -p latchkey-privileges rights::
 
 bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes). Tables here, results and charts in target/bench.
 	@tools/bring-wrk

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use latchkey_budget::Principal;
-use latchkey_key_feed::{Cursor, Epoch};
+use latchkey_key_feed::{Cursor, Epoch, FeedVersion};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
@@ -50,9 +50,12 @@ pub(crate) struct Feed {
 /// What a follower asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FollowerRequest {
+    /// Which version of the feed it gets.
+    pub version: FeedVersion,
     /// How far it has read, and thereby acknowledges.
     pub after: Cursor,
-    /// Which feed it has read so far, if it says so. It does not matter to a load from 0.
+    /// Which feed it has read so far, if it says so, as followers of the version that it read call it. It does
+    /// not matter to a load from 0.
     pub epoch: Option<Epoch>,
     /// While it loads from the beginning: what the store had forgotten when the load began.
     pub purged: Option<Cursor>,
@@ -168,7 +171,7 @@ impl Feed {
 
     /// What a request acknowledges: 0 is nothing.
     fn acknowledged(&self, request: &FollowerRequest, page: &SharedPage) -> Cursor {
-        let is_of_this_epoch = page.epoch == self.store.epoch();
+        let is_of_this_epoch = page.history == self.store.epoch();
         if request.acknowledges(page) && is_of_this_epoch { request.after } else { Cursor(0) }
     }
 
@@ -188,15 +191,18 @@ impl FollowerRequest {
     }
 
     fn page_request(&self) -> PageRequest {
-        let position = FeedPosition { after: self.after, purged: self.purged };
-        PageRequest { position, rows_max: self.rows_max }
+        PageRequest { position: self.position(), rows_max: self.rows_max }
     }
 
-    /// The page for this follower. A follower of another epoch is told to load again.
+    fn position(&self) -> FeedPosition {
+        FeedPosition { after: self.after, purged: self.purged, version: self.version }
+    }
+
+    /// The page for this follower. A follower of another epoch, or of another version, is told to load again.
     fn given(&self, page: Arc<SharedPage>) -> Result<Arc<SharedPage>, StoreError> {
         let is_of_another =
             self.after != Cursor(0) && self.epoch.as_ref().is_some_and(|epoch| *epoch != page.epoch);
-        if is_of_another { Ok(Arc::new(page.reset())) } else { Ok(page) }
+        if is_of_another { Ok(Arc::new(page.reset()?)) } else { Ok(page) }
     }
 }
 

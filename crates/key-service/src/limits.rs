@@ -7,6 +7,8 @@ pub(crate) mod work_limits;
 
 use std::time::Duration;
 
+use latchkey_key_feed::format_limits::{APPLICATION_PRIVILEGES_LEN_MAX, FEED_ANSWER_LEN_MAX, RIGHTS_LEN_MAX};
+
 /// Most bytes of a request body. The largest honest request names some ten thousand keys to invalidate, 23
 /// bytes each.
 pub const REQUEST_BODY_LEN_MAX: usize = 1024 * 1024;
@@ -92,6 +94,14 @@ pub const FEED_ROWS_AT_ONCE: usize = 1_000;
 /// From so many bytes of texts on, a key is handed over by itself, so that a page whose keys are long can end
 /// early. An honest key has some hundred.
 pub const FEED_TEXTS_LEN_AT_ONCE: usize = 4 * 1024;
+
+/// The same where the descriptors of a key are read too, for its rights. Those of Elasticsearch's own roles
+/// have up to some ten kilobytes.
+pub const FEED_TEXTS_LEN_AT_ONCE_WITH_RIGHTS: usize = 16 * 1024;
+
+/// Bytes of what applications have registered after which a feed answer ends early. It leaves room for rows
+/// under [`FEED_ROWS_LEN_MAX`], also with one more application, so that every answer brings the feed forward.
+pub const FEED_APPLICATIONS_LEN_MAX: usize = 2 * 1024 * 1024;
 
 /// Longest wait of a feed request for a change.
 pub const FEED_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -281,9 +291,8 @@ const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
 // A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.
-const _: () = assert!(
-    FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX < latchkey_key_feed::format_limits::FEED_ANSWER_LEN_MAX
-);
+const _: () = assert!(FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX + RIGHTS_LEN_MAX < FEED_ANSWER_LEN_MAX);
+const _: () = assert!(FEED_APPLICATIONS_LEN_MAX + APPLICATION_PRIVILEGES_LEN_MAX < FEED_ROWS_LEN_MAX);
 // At least one key fits, and what it takes while it is read.
 const _: () = assert!(KEYS_LISTED_LEN_MAX > 6 * REQUEST_BODY_LEN_MAX);
 const _: () = assert!(REQUEST_HEADERS_MAX < REQUEST_HEAD_LEN_MAX as usize);

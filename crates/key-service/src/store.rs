@@ -30,7 +30,7 @@ pub(crate) mod written_len;
 
 use std::sync::Arc;
 
-use latchkey_key_feed::{Cursor, Epoch, KeyId, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedVersion, KeyId, UnixMillis};
 use tokio::sync::watch;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
@@ -92,18 +92,20 @@ pub enum NamePattern {
     Prefix(String),
 }
 
-/// How far a follower has read.
+/// How far a follower has read, and of which version of the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FeedPosition {
     /// The last change it has.
     pub after: Cursor,
     /// While it loads from the beginning: what the store had forgotten when the load began.
     pub purged: Option<Cursor>,
+    /// Which version it gets.
+    pub version: FeedVersion,
 }
 
 impl From<Cursor> for FeedPosition {
     fn from(after: Cursor) -> Self {
-        Self { after, purged: None }
+        Self { after, purged: None, version: FeedVersion::V1 }
     }
 }
 
@@ -247,11 +249,13 @@ impl KeyStore {
     /// [`StoreError`] when the store cannot tell.
     pub async fn feed_page_through(
         &self,
-        after: Cursor,
+        position: impl Into<FeedPosition>,
         through: Cursor,
         rows_max: u32,
     ) -> Result<FeedText, StoreError> {
-        self.database.feed_page_through(after, through, rows_max).await
+        let page = self.database.feed_page_through(position.into(), through, rows_max).await?;
+        page.rows.withheld().report();
+        Ok(page)
     }
 
     /// The last change by then that ended a key; `None` when there is none.

@@ -27,6 +27,7 @@ const KEYS_UPDATED: &str = "latchkey_keys_updated_total";
 const FEED_POLLS_WAITING: &str = "latchkey_feed_polls_waiting";
 const FEED_ROWS: &str = "latchkey_feed_rows_total";
 const FEED_ROWS_WITHHELD: &str = "latchkey_feed_rows_withheld_total";
+const FEED_RIGHTS_WITHHELD: &str = "latchkey_feed_rights_withheld_total";
 const LOGINS_THROTTLED: &str = "latchkey_logins_throttled_total";
 const AUTHENTICATION_UNAVAILABLE: &str = "latchkey_authentication_unavailable_total";
 const REFUSALS: &str = "latchkey_authentication_failures_total";
@@ -112,6 +113,11 @@ pub fn feed_rows_withheld(reason: &'static str, count: usize) {
     counter!(FEED_ROWS_WITHHELD, "reason" => reason).increment(count as u64);
 }
 
+/// Of so many keys of a page that was read it is not told what they may do; `reason` is out of a fixed set.
+pub fn feed_rights_withheld(reason: &'static str, count: usize) {
+    counter!(FEED_RIGHTS_WITHHELD, "reason" => reason).increment(count as u64);
+}
+
 /// Somebody was not authenticated; `reason` is out of a fixed set.
 pub fn authentication_failed(reason: &'static str) {
     counter!(REFUSALS, "reason" => reason).increment(1);
@@ -162,6 +168,10 @@ fn describe() {
     describe_counter!(
         FEED_ROWS_WITHHELD,
         "API keys in pages that were read of which edges are told that they were removed, by reason."
+    );
+    describe_counter!(
+        FEED_RIGHTS_WITHHELD,
+        "API keys in pages that were read of which edges are not told what they may do, by reason."
     );
     describe_counter!(
         LOGINS_THROTTLED,
@@ -232,6 +242,7 @@ fn begin_at_zero() {
     }
     for reason in ["too_large", "unreadable"] {
         feed_rows_withheld(reason, 0);
+        feed_rights_withheld(reason, 0);
     }
     gauge!(FEED_POLLS_WAITING).increment(0);
 }

@@ -9,6 +9,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
+use latchkey_key_feed::FEED_VERSION_HEADER;
 use serde::Serialize;
 
 use crate::api::error::ApiError;
@@ -67,6 +68,7 @@ pub(super) fn page_unless_known(page: &SharedPage, known: &KnownTags) -> Result<
     headers.insert(ETAG, HeaderValue::try_from(&page.tag).map_err(ApiError::internal)?);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.append(VARY, HeaderValue::from(AUTHORIZATION));
+    headers.append(VARY, HeaderValue::from_static(FEED_VERSION_HEADER));
     Ok(response)
 }
 

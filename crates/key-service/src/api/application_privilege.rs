@@ -9,6 +9,7 @@ use latchkey_budget::Budget;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::content::{Member, Node, Token};
 use latchkey_elastic::{ErrorCause, ValidationProblems};
+use latchkey_key_feed::format_limits::APPLICATION_PRIVILEGES_LEN_MAX;
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::cluster_request::{
     ClusterRequest, DELETE_PRIVILEGES, GET_BUILTIN_PRIVILEGES, GET_PRIVILEGES, PUT_PRIVILEGES,
@@ -24,7 +25,7 @@ use crate::api::call::Incoming;
 use crate::api::call::request_body::RequestBody;
 use crate::api::error::ApiError;
 use crate::limits::APPLICATION_PRIVILEGES_MAX;
-use crate::store::directory::PrivilegeFilter;
+use crate::store::directory::{PrivilegeFilter, PutPrivileges, TooLong};
 use crate::store::scan::Scan;
 
 const PARSER: ObjectParser<ApplicationPrivilege> = ObjectParser::new(
@@ -129,9 +130,18 @@ pub(super) async fn put(mut call: Incoming<RequestBody>) -> Result<Response, Api
     let (actor, now) = (call.actor(), call.now());
     let names: Vec<(String, String)> =
         privileges.iter().map(|it| (it.application.clone(), it.name.clone())).collect();
-    let Some(created) = call.store.put_application_privileges(privileges, actor, now).await? else {
-        let reason = format!("there can be {APPLICATION_PRIVILEGES_MAX} application privileges");
-        return Err(ErrorCause::illegal_argument(reason).into());
+    let created = match call.store.put_application_privileges(privileges, actor, now).await? {
+        PutPrivileges::Done(created) => created,
+        PutPrivileges::TooLong(TooLong { application, len }) => {
+            return Err(ErrorCause::illegal_argument(format!(
+                "the privileges of the application [{application}] have {len} bytes as JSON, at most {APPLICATION_PRIVILEGES_LEN_MAX} are allowed"
+            ))
+            .into());
+        }
+        PutPrivileges::TooMany => {
+            let reason = format!("there can be {APPLICATION_PRIVILEGES_MAX} application privileges");
+            return Err(ErrorCause::illegal_argument(reason).into());
+        }
     };
     let mut answer: ByApplication<Created> = BTreeMap::new();
     for ((application, name), created) in names.into_iter().zip(created) {

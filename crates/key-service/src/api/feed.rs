@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use latchkey_elastic::ErrorCause;
-use latchkey_key_feed::{AskingEdge, Cursor, FeedParameters, FeedRequest, InvalidFeedRequest, whole_millis};
+use latchkey_key_feed::{
+    AskingEdge, Cursor, FEED_VERSION_HEADER, FeedParameters, FeedRequest, FeedVersion, InvalidFeedRequest,
+    whole_millis,
+};
 use latchkey_privileges::cluster_request::ClusterRequest;
 
 use crate::api::answer::{self, KnownTags};
@@ -22,11 +25,12 @@ use crate::settings::EdgeSettings;
 use crate::telemetry;
 
 pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response, ApiError> {
+    let version = FeedVersion::asked(headers.get(FEED_VERSION_HEADER).map(HeaderValue::as_bytes));
     let call = match call {
         FeedCall::Living(call) => call,
         FeedCall::Ended(former, parameters) => {
             let edges = former.settings().edges;
-            return match follower_request(parameters, former.holder(), &edges) {
+            return match follower_request(parameters, version, former.holder(), &edges) {
                 Ok(request) => last_page(former, &request, &KnownTags::of(&headers)).await,
                 Err(_) => Err(former.refuse()),
             };
@@ -34,7 +38,8 @@ pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response,
     };
     let holder = call.authenticated.authentication.authenticating().holder();
     let edges = call.settings().edges;
-    let (request, call) = call.parsed_by(|parameters| follower_request(parameters, holder, &edges))?;
+    let (request, call) =
+        call.parsed_by(|parameters| follower_request(parameters, version, holder, &edges))?;
     let call = Waiting::of(call.authorize(&ClusterRequest::ReadKeyFeed)?);
     let known = KnownTags::of(&headers);
     drop(headers);
@@ -84,6 +89,7 @@ fn edge_name(request: &FollowerRequest) -> Option<&str> {
 
 fn follower_request(
     mut parameters: Parameters,
+    version: FeedVersion,
     holder: Holder,
     edges: &EdgeSettings,
 ) -> Result<FollowerRequest, ErrorCause> {
@@ -102,7 +108,7 @@ fn follower_request(
     }
     let edge = edge.map(|edge| edge_request(edge, holder, edges)).transpose()?;
     parameters.finish()?;
-    Ok(FollowerRequest { after, epoch, purged, rows_max, wait, edge, is_leaving })
+    Ok(FollowerRequest { version, after, epoch, purged, rows_max, wait, edge, is_leaving })
 }
 
 /// The edge that asks, if it may admit for as long as it says.
@@ -176,7 +182,8 @@ mod tests {
     fn read(query: &str) -> Result<FollowerRequest, String> {
         let holder = Holder { key: None, username: "feed".into(), realm: "file".into() };
         let edges = EdgeSettings { refuse_after_max: Duration::from_secs(7_200), ..EdgeSettings::default() };
-        follower_request(Parameters::new("/_latchkey/feed", query), holder, &edges)
+        let parameters = Parameters::new("/_latchkey/feed", query);
+        follower_request(parameters, FeedVersion::V1, holder, &edges)
             .map_err(|error| error.reason().to_owned())
     }
 

@@ -15,8 +15,9 @@ use latchkey_key_feed::Cursor;
 use crate::feed::edge_ledger::EdgeRequest;
 use crate::feed::shared_page::SharedPage;
 use crate::feed::{Feed, FeedRefusal, FollowerRequest};
-use crate::store::StoreError;
+use crate::store::feed_text::told_epoch;
 use crate::store::key_entry::KeyEntry;
+use crate::store::{FeedPosition, StoreError};
 
 impl Feed {
     /// The page for an edge whose key has ended; `None` when there is none for it.
@@ -34,14 +35,15 @@ impl Feed {
         let Some(acknowledged) = acknowledged else { return Ok(None) };
         if request.is_leaving {
             self.edges.leave(&edge.id, &edge.holder).await?;
-            let goodbye = self.store.feed_page_through(acknowledged, acknowledged, 1).await?;
-            return Ok(Some(Arc::new(SharedPage::of(&goodbye))));
+            let position = FeedPosition { after: acknowledged, ..request.position() };
+            let goodbye = self.store.feed_page_through(position, acknowledged, 1).await?;
+            return Ok(Some(Arc::new(SharedPage::of(&goodbye)?)));
         }
         if !self.is_at_its_place(request, acknowledged) {
             return Ok(None);
         }
         let end = self.end_of(request.after, key).await?;
-        let page = self.store.feed_page_through(request.after, end, request.rows_max).await?;
+        let page = self.store.feed_page_through(request.position(), end, request.rows_max).await?;
         let has_news = page.head.cursor != request.after;
         // A filter that names no instance does not know last pages, and would ask for one again and again.
         if page.head.reset || (!has_news && !edge.id.instance.is_drawn()) {
@@ -58,13 +60,14 @@ impl Feed {
             // This was its last acknowledgement of this feed.
             self.edges.ledger().note_last_page(&edge.id);
         }
-        Ok(Some(Arc::new(SharedPage::of(&page))))
+        Ok(Some(Arc::new(SharedPage::of(&page)?)))
     }
 
     /// Whether it asks from the cursor that the instance has acknowledged, in this epoch.
     fn is_at_its_place(&self, request: &FollowerRequest, acknowledged: Cursor) -> bool {
         request.purged.is_none()
-            && request.epoch.as_ref() == Some(&self.store.epoch())
+            && request.epoch == told_epoch(request.version, &self.store.epoch()).ok()
+            && request.epoch.is_some()
             && acknowledged != Cursor(0)
             && request.after >= acknowledged
     }

@@ -3,15 +3,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use latchkey_key_feed::{Cursor, Epoch};
+use latchkey_key_feed::{Cursor, Epoch, FeedVersion};
 use sha2::{Digest as _, Sha256};
 
-use crate::store::feed_text::FeedText;
+use crate::store::StoreError;
+use crate::store::feed_text::{FeedText, told_epoch};
 
 /// A page with its bytes.
 #[derive(Debug)]
 pub(crate) struct SharedPage {
-    /// Which feed this is.
+    /// Which feed this is, as followers of this version call it.
     pub epoch: Epoch,
     /// How far one has read after applying this page.
     pub cursor: Cursor,
@@ -26,17 +27,22 @@ pub(crate) struct SharedPage {
     /// The weak tag of the content: the same from every replica, and whether it is compressed on its way or
     /// not.
     pub tag: String,
+    /// Which feed this is, as the store calls it.
+    pub(super) history: Epoch,
+    version: FeedVersion,
     pub(super) latest: Cursor,
     pub(super) purged: Cursor,
     total: u64,
 }
 
 impl SharedPage {
-    pub(super) fn of(text: &FeedText) -> Self {
-        let body = text.to_json();
+    pub(super) fn of(text: &FeedText) -> Result<Self, StoreError> {
+        let body = text.to_json()?;
         let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(&body)));
-        Self {
-            epoch: text.head.epoch.clone(),
+        Ok(Self {
+            epoch: told_epoch(text.head.version, &text.head.epoch)?,
+            history: text.head.epoch.clone(),
+            version: text.head.version,
             cursor: text.head.cursor,
             more: text.head.more,
             reset: text.head.reset,
@@ -46,11 +52,12 @@ impl SharedPage {
             latest: text.latest,
             purged: text.head.purged,
             total: text.head.total,
-        }
+        })
     }
 
     /// The page for a follower whose position means nothing in this feed.
-    pub(super) fn reset(&self) -> Self {
-        Self::of(&FeedText::reset_of(self.epoch.clone(), self.latest, self.purged, self.total))
+    pub(super) fn reset(&self) -> Result<Self, StoreError> {
+        let Self { history, version, latest, purged, total, .. } = self;
+        Self::of(&FeedText::reset_of(history.clone(), *version, *latest, *purged, *total))
     }
 }

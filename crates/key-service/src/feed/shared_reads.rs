@@ -44,9 +44,9 @@ pub(super) enum Newness {
 impl PageRequest {
     /// What a follower asks next once it has this page, after which more follows.
     pub(super) fn after(self, page: &SharedPage) -> Self {
-        let FeedPosition { after, purged } = self.position;
+        let FeedPosition { after, purged, version } = self.position;
         let purged = if after == Cursor(0) { Some(page.purged) } else { purged };
-        Self { position: FeedPosition { after: page.cursor, purged }, ..self }
+        Self { position: FeedPosition { after: page.cursor, purged, version }, ..self }
     }
 }
 
@@ -220,7 +220,7 @@ impl Shared {
     async fn read(&self, request: PageRequest) -> Result<Arc<SharedPage>, Arc<StoreError>> {
         let text = self.store.feed_page(request.position, request.rows_max).await?;
         self.known().turn_to(&text.head.epoch, text.head.purged);
-        Ok(Arc::new(SharedPage::of(&text)))
+        Ok(Arc::new(SharedPage::of(&text)?))
     }
 
     fn forget(&self, request: PageRequest, keeper: &Arc<Keeper>) {

@@ -1,4 +1,4 @@
-use latchkey_key_feed::EdgeName;
+use latchkey_key_feed::{EdgeName, FeedVersion};
 
 use super::*;
 use crate::clock::tests::ManualClock;
@@ -15,7 +15,16 @@ const WAITERS_MAX: usize = 2_000;
 
 fn request(after: u64, wait: Duration) -> FollowerRequest {
     let (after, edge) = (Cursor(after), None);
-    FollowerRequest { after, epoch: None, purged: None, rows_max: 10, wait, edge, is_leaving: false }
+    FollowerRequest {
+        version: FeedVersion::V1,
+        after,
+        epoch: None,
+        purged: None,
+        rows_max: 10,
+        wait,
+        edge,
+        is_leaving: false,
+    }
 }
 
 pub(super) const RULES: EdgeRules =

@@ -8,7 +8,7 @@ pub(crate) mod users;
 
 use std::collections::BTreeMap;
 
-use latchkey_key_feed::UnixMillis;
+use latchkey_key_feed::{Cursor, UnixMillis};
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use tracing::Instrument as _;
@@ -50,6 +50,28 @@ pub(in crate::store) struct Recorded {
     pub(in crate::store) tokens: Option<TokenEvent>,
     /// The keys that were ended with it, if there were any.
     pub(in crate::store) keys: Option<Committed>,
+    /// Where it left the feed, if it changed what applications have registered.
+    pub(in crate::store) applications: Option<Cursor>,
+}
+
+/// What came of registering application privileges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutPrivileges {
+    /// They are registered. Tells of each whether it is new.
+    Done(Vec<bool>),
+    /// One application would have more than an edge is sent.
+    TooLong(TooLong),
+    /// There would be more than there may be.
+    TooMany,
+}
+
+/// An application whose privileges are too long together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    /// Its name.
+    pub application: String,
+    /// Bytes of its privileges as the feed sends them.
+    pub len: i64,
 }
 
 impl KeyStore {
@@ -99,8 +121,7 @@ impl KeyStore {
             .await
     }
 
-    /// Makes or replaces application privileges, all or none, and tells of each whether it is new. `None`
-    /// when there would be more than there may be.
+    /// Makes or replaces application privileges, all or none.
     ///
     /// # Errors
     ///
@@ -110,7 +131,7 @@ impl KeyStore {
         privileges: Vec<ApplicationPrivilege>,
         actor: Actor,
         now: UnixMillis,
-    ) -> Result<Option<Vec<bool>>, StoreError> {
+    ) -> Result<PutPrivileges, StoreError> {
         let names = privileges.iter().map(ApplicationPrivilege::to_string).collect();
         let event = event(DirectoryAction::PutPrivileges, names, actor, now);
         self.write(event, move |database, event| async move {
@@ -168,7 +189,10 @@ impl KeyStore {
 
 impl KeyStore {
     /// Announces the change of keys, and writes the lines of the audit log.
-    fn tell_of(&self, Recorded { event, tokens, keys }: &Recorded) {
+    fn tell_of(&self, Recorded { event, tokens, keys, applications }: &Recorded) {
+        if let Some(cursor) = applications {
+            self.announce(*cursor);
+        }
         if let Some((cursor, ended)) = keys {
             self.announce(*cursor);
             audit::record_change(ended);
@@ -184,7 +208,7 @@ impl KeyStore {
 
 impl From<DirectoryEvent> for Recorded {
     fn from(event: DirectoryEvent) -> Self {
-        Self { event, tokens: None, keys: None }
+        Self { event, tokens: None, keys: None, applications: None }
     }
 }
 

@@ -3,14 +3,16 @@
 //! JSON of the store is sent as it is, after a check that edges can read and hold it. It is not parsed into
 //! values for that. [`latchkey_key_feed`] writes the text, and reads it again at the edge.
 
+pub(super) mod rights;
 mod withheld;
 
 use latchkey_key_feed::format_limits::{DIGEST_LEN, SALT_LEN};
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedHead, FeedVersion, KeyId, RowOutOfOrder, Salt, SecretDigest, WrittenRows,
+    Cursor, Epoch, FeedHead, FeedVersion, KeyId, RowOutOfOrder, Salt, SecretDigest, WireKey, WrittenRows,
 };
 
 use crate::store::StoreError;
+use crate::store::feed_text::rights::{Descriptors, RightsOfPage};
 
 pub(crate) use withheld::{WhyWithheld, Withheld};
 
@@ -30,6 +32,7 @@ pub struct FeedText {
 pub struct RowsText {
     written: WrittenRows,
     withheld: Withheld,
+    rights: RightsOfPage,
 }
 
 /// What the store holds of a key, as far as the feed carries it.
@@ -54,6 +57,8 @@ pub(super) struct FeedKey<'a> {
     pub(super) metadata: &'a str,
     /// Whether the metadata is vouched for.
     pub(super) is_metadata_vouched: bool,
+    /// What its rights are worked out from, in version 2.
+    pub(super) descriptors: Option<Descriptors<'a>>,
 }
 
 /// What is kept of a key's secret.
@@ -66,20 +71,45 @@ pub(super) struct Secret {
 impl FeedText {
     /// The page for a follower whose position means nothing in this feed.
     #[must_use]
-    pub fn reset_of(epoch: Epoch, latest: Cursor, purged: Cursor, total: u64) -> Self {
-        let (version, cursor) = (FeedVersion::V1, Cursor(0));
+    pub fn reset_of(epoch: Epoch, version: FeedVersion, latest: Cursor, purged: Cursor, total: u64) -> Self {
+        let cursor = Cursor(0);
         let head = FeedHead { epoch, version, cursor, purged, total, more: false, reset: true, ended: false };
-        Self { head, latest, rows: RowsText::default() }
+        Self { head, latest, rows: RowsText::new(version) }
     }
 
-    /// The whole page.
-    #[must_use]
-    pub fn to_json(&self) -> Vec<u8> {
-        self.rows.written.to_page(&self.head)
+    /// The whole page. Its epoch is called as followers of its version call it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] when the epoch has no such name.
+    pub fn to_json(&self) -> Result<Vec<u8>, StoreError> {
+        let epoch = told_epoch(self.head.version, &self.head.epoch)?;
+        Ok(self.rows.written.to_page(&FeedHead { epoch, ..self.head.clone() }))
     }
 }
 
+/// What followers of a version call an epoch of the store.
+///
+/// # Errors
+///
+/// [`StoreError::Corrupt`] when it has no such name.
+pub(crate) fn told_epoch(version: FeedVersion, epoch: &Epoch) -> Result<Epoch, StoreError> {
+    version.told_epoch(epoch).map_err(|_| StoreError::Corrupt("epoch"))
+}
+
 impl RowsText {
+    /// No rows, for a page of this version.
+    #[must_use]
+    pub fn new(version: FeedVersion) -> Self {
+        Self { written: WrittenRows::new(version), ..Self::default() }
+    }
+
+    /// Of which version the page is.
+    #[must_use]
+    pub fn version(&self) -> FeedVersion {
+        self.written.version()
+    }
+
     /// How many rows there are.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -103,6 +133,16 @@ impl RowsText {
         self.written.json_len()
     }
 
+    /// Adds what an application has registered, which must come after the applications so far.
+    pub(super) fn push_application(
+        &mut self,
+        seq: Cursor,
+        application: &str,
+        privileges: Option<&str>,
+    ) -> Result<(), StoreError> {
+        Ok(self.written.push_application(seq, application, privileges)?)
+    }
+
     /// Adds a key, which must come after the rows so far. A key that edges cannot hold or read is added as
     /// removed.
     pub(super) fn push(&mut self, key: &FeedKey<'_>) -> Result<(), StoreError> {
@@ -111,7 +151,10 @@ impl RowsText {
         }
         // A row without an id cannot be sent at all; nobody can present such a key either.
         match key.as_wire() {
-            Ok(wire) if KeyId::check(key.id).is_ok() => Ok(self.written.push_live(key.seq, key.id, &wire)?),
+            Ok(wire) if KeyId::check(key.id).is_ok() => {
+                let rights = self.place_of_rights(key);
+                Ok(self.written.push_live(key.seq, key.id, &WireKey { rights, ..wire })?)
+            }
             Ok(_) => {
                 self.withheld.note(key.id, WhyWithheld::Unreadable);
                 Ok(())
@@ -121,6 +164,12 @@ impl RowsText {
                 self.push_removed(key.seq, key.id)
             }
         }
+    }
+
+    /// The place of the key's rights in the page; `None` for rights that nobody is told.
+    fn place_of_rights(&mut self, key: &FeedKey<'_>) -> Option<u32> {
+        let place = self.rights.place(key.descriptors?, &mut self.written);
+        place.inspect_err(|why| self.withheld.note_without_rights(key.id, *why)).ok().flatten()
     }
 
     /// Adds a key that has ended or was removed for good, which must come after the rows so far.

@@ -1,6 +1,8 @@
 //! The size of a key that is to be stored: every edge must be able to hold it.
 
+use latchkey_key_feed::format_limits::RIGHTS_LEN_MAX;
 use latchkey_key_feed::{ListSize, MetadataSize, RowProblem, RowSize, WireObject, header_value};
+use latchkey_privileges::rights::Rights;
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use serde_json::{Map, Value};
 
@@ -17,13 +19,24 @@ impl StoredKey {
         problems
     }
 
+    fn problem_of_rights(&self) -> Option<String> {
+        let len = Rights::of_key(&self.role_descriptors, &self.limited_by).to_json().len();
+        (len > RIGHTS_LEN_MAX).then(|| {
+            format!(
+                "what the key may do, by role_descriptors and by the roles of the owner, has {len} bytes as JSON, at most {RIGHTS_LEN_MAX} are allowed"
+            )
+        })
+    }
+
     /// All limits of what the feed sends that it exceeds.
     #[must_use]
     pub fn problems_of_row(&self) -> Vec<String> {
-        match self.row_size() {
+        let mut problems = match self.row_size() {
             Some(size) => size.problems().iter().map(ToString::to_string).collect(),
             None => vec![too_deep()],
-        }
+        };
+        problems.extend(self.problem_of_rights());
+        problems
     }
 
     /// Whether every edge can hold it. The feed says that a key is removed if not.

@@ -3,6 +3,7 @@
 //! Everything is written once, in the SQL that both understand. What differs is how connections are opened
 //! (`sqlite`, `postgres`), how a parameter is spelt (`query`), and the types of columns (the migrations).
 
+mod application_rows;
 mod bulk_insert;
 mod directory_rows;
 mod edge_rows;

@@ -1,3 +1,4 @@
+mod applications;
 mod concurrency;
 mod directory;
 mod epoch;
@@ -9,19 +10,24 @@ mod precedence;
 mod preconditions;
 mod removal;
 mod replicas;
+mod rights;
 mod transfer;
 mod update;
 mod vouching;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use latchkey_key_feed::{Epoch, FeedPage, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{
+    Epoch, FeedPage, FeedPageWithRights, FeedVersion, KeyId, KeySecret, Salt, SecretDigest, UnixMillis,
+};
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, json};
 
 use crate::audit::Actor;
 use crate::model::stored_key::{KeyOwner, StoredKey};
+use crate::store::directory::PutPrivileges;
 use crate::store::location::{PostgresLocation, StoreLocation};
 use crate::store::scratch::{Scratch, ScratchLocation};
 use crate::store::{FeedPosition, KeyFilter, KeyStore, StoreError};
@@ -82,7 +88,33 @@ impl KeyStore {
     ) -> Result<FeedPage, StoreError> {
         let position = position.into();
         let text = self.feed_page(position, rows_max).await?;
-        Ok(FeedPage::parse(&text.to_json(), position.after).unwrap())
+        Ok(FeedPage::parse(&text.to_json().unwrap(), position.after).unwrap())
+    }
+}
+
+impl KeyStore {
+    /// A page of version 2 as a follower reads it.
+    pub(crate) async fn page_with_rights(
+        &self,
+        after: latchkey_key_feed::Cursor,
+        purged: Option<latchkey_key_feed::Cursor>,
+        rows_max: u32,
+    ) -> FeedPageWithRights {
+        let position = FeedPosition { after, purged, version: FeedVersion::V2 };
+        let text = self.feed_page(position, rows_max).await.unwrap();
+        FeedPageWithRights::parse(&text.to_json().unwrap(), after).unwrap()
+    }
+
+    /// Registers what one application may be asked about.
+    pub(crate) async fn register(&self, application: &str, name: &str, action: &str) {
+        let privilege = ApplicationPrivilege {
+            application: application.to_owned(),
+            name: name.to_owned(),
+            actions: vec![action.to_owned()],
+            ..ApplicationPrivilege::default()
+        };
+        let put = self.put_application_privileges(vec![privilege], actor(), UnixMillis(5)).await.unwrap();
+        assert!(matches!(put, PutPrivileges::Done(_)));
     }
 }
 

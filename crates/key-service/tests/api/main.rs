@@ -26,6 +26,7 @@ mod edge_instances;
 mod edges;
 mod failed_logins;
 mod feed;
+mod feed_versions;
 mod follower;
 mod grant;
 mod has_privileges;

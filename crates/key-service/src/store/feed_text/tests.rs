@@ -30,6 +30,7 @@ const KEY: FeedKey<'static> = FeedKey {
     limited_by: "[]",
     metadata: "{}",
     is_metadata_vouched: false,
+    descriptors: None,
 };
 
 /// The rows as a follower reads them, after one key that is as it should be.
@@ -39,9 +40,9 @@ fn followed(key: &FeedKey<'_>) -> (Vec<FeedRow>, Withheld) {
     rows.push(key).unwrap();
     let withheld = rows.withheld().clone();
     let epoch = Epoch::try_from("e".to_owned()).unwrap();
-    let mut text = FeedText { rows, ..FeedText::reset_of(epoch, Cursor(2), Cursor(0), 2) };
+    let mut text = FeedText { rows, ..FeedText::reset_of(epoch, FeedVersion::V1, Cursor(2), Cursor(0), 2) };
     (text.head.reset, text.head.cursor) = (false, Cursor(2));
-    (FeedPage::parse(&text.to_json(), Cursor(0)).unwrap().keys, withheld)
+    (FeedPage::parse(&text.to_json().unwrap(), Cursor(0)).unwrap().keys, withheld)
 }
 
 #[test]

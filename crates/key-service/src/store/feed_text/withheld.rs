@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use latchkey_key_feed::{Malformed, RowSize, UnixMillis, WireKey, WireObject, WireTexts, header_value};
 
+use super::rights::WhyWithoutRights;
 use super::{FeedKey, Secret};
 use crate::limits::row_limits::WITHHELD_KEYS_NAMED_MAX;
 use crate::telemetry;
@@ -24,6 +25,17 @@ pub(crate) enum WhyWithheld {
 /// The withheld keys of one page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Withheld {
+    too_large: usize,
+    unreadable: usize,
+    /// The ids of the first of them.
+    ids: Vec<String>,
+    without_rights: WithoutRights,
+}
+
+/// Keys of a page of which the feed does not say what they may do. Edges hold them, and refuse what asks for
+/// a right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct WithoutRights {
     too_large: usize,
     unreadable: usize,
     /// The ids of the first of them.
@@ -84,9 +96,21 @@ impl Withheld {
         }
     }
 
+    pub(super) fn note_without_rights(&mut self, id: &str, why: WhyWithoutRights) {
+        let without = &mut self.without_rights;
+        match why {
+            WhyWithoutRights::TooLarge => without.too_large += 1,
+            WhyWithoutRights::Unreadable => without.unreadable += 1,
+        }
+        if without.ids.len() < WITHHELD_KEYS_NAMED_MAX {
+            without.ids.push(id.to_owned());
+        }
+    }
+
     /// Counts them, and names them in the log.
     pub fn report(&self) {
-        let Self { too_large, unreadable, ids } = self;
+        self.without_rights.report();
+        let Self { too_large, unreadable, ids, without_rights: _ } = self;
         if ids.is_empty() {
             return;
         }
@@ -97,6 +121,23 @@ impl Withheld {
             unreadable,
             key_ids = ?ids,
             "edges are told that these API keys were removed, because they could not hold or read them; `latchkey check` lists all of them"
+        );
+    }
+}
+
+impl WithoutRights {
+    fn report(&self) {
+        let Self { too_large, unreadable, ids } = self;
+        if ids.is_empty() {
+            return;
+        }
+        telemetry::feed_rights_withheld("too_large", *too_large);
+        telemetry::feed_rights_withheld("unreadable", *unreadable);
+        tracing::warn!(
+            too_large,
+            unreadable,
+            key_ids = ?ids,
+            "edges are not told what these API keys may do, because their rights are too large or not readable; requests that need a right get 503"
         );
     }
 }

@@ -2,7 +2,7 @@
 
 pub(super) mod users;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
@@ -11,12 +11,12 @@ use crate::audit::directory_events::DirectoryEvent;
 use crate::limits::work_limits::LONG_TEXTS_LEN;
 use crate::limits::{APPLICATION_PRIVILEGES_MAX, NATIVE_ROLES_MAX};
 use crate::store::StoreError;
-use crate::store::directory::{Recorded, Written};
+use crate::store::directory::{PutPrivileges, Recorded, Written};
 use crate::store::sql::bulk_insert::upsert_rows;
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{ChangeLock, SqlStore};
+use crate::store::sql::{ChangeLock, SqlStore, application_rows};
 
 /// The outcome of a change, and its event if it changed something.
 type DirectoryChange<T> = Result<(T, Option<Recorded>), StoreError>;
@@ -113,7 +113,7 @@ impl SqlStore {
         &self,
         privileges: &[ApplicationPrivilege],
         event: DirectoryEvent,
-    ) -> DirectoryChange<Option<Vec<bool>>> {
+    ) -> DirectoryChange<PutPrivileges> {
         // All that can be made ready before is, because others wait for the change.
         let latest: BTreeMap<PrivilegeName, &ApplicationPrivilege> =
             privileges.iter().map(|privilege| (name_of(privilege), privilege)).collect();
@@ -123,13 +123,18 @@ impl SqlStore {
         let new = i64::try_from(latest.keys().filter(|name| !known.contains(*name)).count());
         let before = rows_in(&mut change, "application_privilege").await?;
         if before.saturating_add(new.unwrap_or(i64::MAX)) > APPLICATION_PRIVILEGES_MAX {
-            return Ok((None, None));
+            return Ok((PutPrivileges::TooMany, None));
         }
         let conflict = " on conflict (application, name) do update
             set actions = excluded.actions, metadata = excluded.metadata";
         upsert_rows(&mut change, INSERT_PRIVILEGES, rows, conflict).await?;
+        let applications = latest.keys().map(|(application, _)| application.clone()).collect();
+        if let Some(too_long) = application_rows::too_long_of(&mut change, &applications).await? {
+            return Ok((PutPrivileges::TooLong(too_long), None));
+        }
         let created = privileges.iter().map(|privilege| known.insert(name_of(privilege))).collect();
-        Ok((Some(created), Some(commit(change, event).await?)))
+        let done = self.commit_applications(change, &applications, event).await?;
+        Ok((PutPrivileges::Done(created), Some(done)))
     }
 
     pub(in crate::store) async fn delete_application_privileges(
@@ -149,8 +154,25 @@ impl SqlStore {
             removed.iter().map(|row| row.get("name")).collect::<Result<_, StoreError>>()?;
         let found: BTreeMap<String, bool> =
             names.into_iter().map(|name| (name.clone(), removed.contains(&name))).collect();
-        let (_, done) = commit_if(found.values().any(|found| *found), change, event).await?;
-        Ok((found, done))
+        if removed.is_empty() {
+            return Ok((found, None));
+        }
+        let applications = BTreeSet::from([application.to_owned()]);
+        let done = self.commit_applications(change, &applications, event).await?;
+        Ok((found, Some(done)))
+    }
+
+    /// Makes a change of what these applications have registered durable, as a change of the feed.
+    async fn commit_applications(
+        &self,
+        mut change: Transaction,
+        applications: &BTreeSet<String>,
+        event: DirectoryEvent,
+    ) -> Result<Recorded, StoreError> {
+        let cursor = application_rows::note_changes(&mut change, applications).await?;
+        write_directory_event(&mut change, &event).await?;
+        self.commit(change).await?;
+        Ok(Recorded { applications: cursor, ..event.into() })
     }
 
     async fn delete_one(

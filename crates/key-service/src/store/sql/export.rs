@@ -105,14 +105,15 @@ impl Export {
         let compared = "select
              feed_state.keys_live <> (select count(*) from api_key where invalidation is null) as miscounted,
              feed_state.seq < coalesce((select max(seq) from api_key), 0)
-               or feed_state.seq < coalesce((select max(seq) from removed_key), 0) as behind
+               or feed_state.seq < coalesce((select max(seq) from removed_key), 0)
+               or feed_state.seq < coalesce((select max(seq) from application_change), 0) as behind
            from feed_state";
         let rows: Vec<Row> = self.snapshot.fetch(Query::new(compared))?.try_collect().await?;
         let row = rows.first().ok_or(StoreError::Corrupt("position of the feed"))?;
         let mut found = Vec::new();
         for (column, problem) in [
             ("miscounted", "the number of live keys is not the one that is kept"),
-            ("behind", "a key has a higher sequence number than the feed"),
+            ("behind", "a key or an application has a higher sequence number than the feed"),
         ] {
             if row.get::<bool>(column)? {
                 found.push(problem.to_owned());

@@ -8,9 +8,9 @@
 
 use std::collections::VecDeque;
 
-use latchkey_key_feed::Cursor;
+use latchkey_key_feed::{Cursor, FeedVersion};
 
-use crate::limits::{FEED_ROWS_AT_ONCE, FEED_TEXTS_LEN_AT_ONCE};
+use crate::limits::{FEED_ROWS_AT_ONCE, FEED_TEXTS_LEN_AT_ONCE, FEED_TEXTS_LEN_AT_ONCE_WITH_RIGHTS};
 use crate::store::StoreError;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor};
@@ -30,6 +30,9 @@ const TEXTS: [&str; 8] = [
     "limited_by_names",
     "metadata",
 ];
+
+/// The columns that version 2 needs too: what rights are worked out from.
+pub(super) const RIGHTS_TEXTS: [&str; 2] = ["role_descriptors", "limited_by"];
 
 /// What somebody vouches for, if that was decided for the latest change of the key: two columns.
 pub(super) const VOUCHED: &str =
@@ -62,6 +65,7 @@ pub(super) struct Keys {
     pub(super) are_joined: bool,
     last: Cursor,
     row: Row,
+    version: FeedVersion,
 }
 
 /// The columns of many keys, each as one text.
@@ -73,6 +77,8 @@ pub(super) struct Joined<'a> {
     pub(super) secrets: &'a str,
     /// The columns of [`TEXTS`], with [`SEPARATOR`] between.
     pub(super) texts: [&'a str; TEXTS.len()],
+    /// The columns of [`RIGHTS_TEXTS`], in version 2.
+    pub(super) rights: Option<[&'a str; RIGHTS_TEXTS.len()]>,
 }
 
 /// The part of the feed after a position that has at most `room` keys. `removed_through` is where keys were
@@ -82,9 +88,10 @@ pub(super) async fn read_batch(
     after: Cursor,
     room: usize,
     removed_through: Cursor,
+    version: FeedVersion,
 ) -> Result<FeedBatch, StoreError> {
     let wanted = room.min(FEED_ROWS_AT_ONCE);
-    let keys = keys_after(snapshot, after, wanted).await?;
+    let keys = keys_after(snapshot, after, wanted, version).await?;
     let kept_through = if keys.count < wanted { END } else { keys.last };
     let removed = if removed_through > after {
         removed_between(snapshot, after, kept_through, wanted).await?
@@ -125,10 +132,10 @@ impl FeedBatch {
 }
 
 impl Keys {
-    fn of(row: Row) -> Result<Self, StoreError> {
+    fn of(row: Row, version: FeedVersion) -> Result<Self, StoreError> {
         let count = usize::try_from(row.at::<i64>(0)?).map_err(|_| StoreError::Corrupt("number of keys"))?;
         let has_long = row.at::<i32>(2)? != 0;
-        let keys = Self { count, last: cursor(row.at(1)?)?, are_joined: false, row };
+        let keys = Self { count, last: cursor(row.at(1)?)?, are_joined: false, row, version };
         let are_joined = !has_long && keys.joined()?.has_parts(count);
         Ok(Self { are_joined, ..keys })
     }
@@ -139,7 +146,12 @@ impl Keys {
         for (position, text) in texts.iter_mut().enumerate() {
             *text = self.row.at(5 + position)?;
         }
-        Ok(Joined { numbers: self.row.at(3)?, secrets: self.row.at(4)?, texts })
+        let first = 5 + TEXTS.len();
+        let rights = match self.version {
+            FeedVersion::V1 => None,
+            FeedVersion::V2 => Some([self.row.at(first)?, self.row.at(first + 1)?]),
+        };
+        Ok(Joined { numbers: self.row.at(3)?, secrets: self.row.at(4)?, texts, rights })
     }
 }
 
@@ -148,11 +160,22 @@ impl Joined<'_> {
     /// more.
     fn has_parts(&self, count: usize) -> bool {
         let separators = |text: &str| text.bytes().filter(|byte| *byte == SEPARATOR as u8).count();
-        self.texts.iter().all(|text| separators(text) == count.saturating_sub(1))
+        let mut texts = self.texts.iter().chain(self.rights.iter().flatten());
+        texts.all(|text| separators(text) == count.saturating_sub(1))
     }
 }
 
-async fn keys_after(snapshot: &mut Transaction, after: Cursor, wanted: usize) -> Result<Keys, StoreError> {
+async fn keys_after(
+    snapshot: &mut Transaction,
+    after: Cursor,
+    wanted: usize,
+    version: FeedVersion,
+) -> Result<Keys, StoreError> {
+    let (of_rights, len_max): (&[&str], usize) = match version {
+        FeedVersion::V1 => (&[], FEED_TEXTS_LEN_AT_ONCE),
+        FeedVersion::V2 => (&RIGHTS_TEXTS, FEED_TEXTS_LEN_AT_ONCE_WITH_RIGHTS),
+    };
+    let texts = || TEXTS.iter().chain(of_rights);
     // The inner rows come in order, because `limit` needs the order, and are joined in it. Another `order by`
     // would sort them again. The order is checked when they become rows.
     let mut query = Query::new("select count(*), coalesce(max(seq), 0), coalesce(max(is_long), 0)");
@@ -162,21 +185,21 @@ async fn keys_after(snapshot: &mut Transaction, after: Cursor, wanted: usize) ->
              || case when is_metadata_vouched then 'v' else '' end, ','), ''), coalesce(string_agg(",
     );
     query.push_hex("salt").push(" || ").push_hex("digest").push(", ''), '')");
-    for text in TEXTS {
+    for text in texts() {
         query.push(format!(", coalesce(string_agg({text}, '{SEPARATOR}') filter (where is_long = 0), '')"));
     }
     query.push(format!(
         " from (select seq, expiration, invalidation, salt, digest, {VOUCHED}, {}, case when 0",
-        TEXTS.iter().filter(|text| **text != "vouched_role_names").copied().collect::<Vec<_>>().join(", ")
+        texts().filter(|text| **text != "vouched_role_names").copied().collect::<Vec<_>>().join(", ")
     ));
-    for text in TEXTS {
+    for text in texts() {
         query.push(format!(" + coalesce(octet_length({text}), 0)"));
     }
     // The bytes of a text are counted without reading it.
-    query.push(" > ").push_bind(number(FEED_TEXTS_LEN_AT_ONCE)?);
+    query.push(" > ").push_bind(number(len_max)?);
     query.push(" then 1 else 0 end as is_long from api_key where seq > ").push_bind(number(after.0)?);
     query.push(" order by seq limit ").push_bind(number(wanted)?).push(") as kept");
-    Keys::of(snapshot.fetch_one(query).await?)
+    Keys::of(snapshot.fetch_one(query).await?, version)
 }
 
 /// Keys that were removed for good after a position, up to another.

@@ -4,8 +4,9 @@ use latchkey_key_feed::{Cursor, Epoch, FeedHead, FeedVersion, KeyId, UnixMillis}
 
 use crate::store::feed_text::{FeedText, RowsText};
 use crate::store::sql::SqlStore;
+use crate::store::sql::application_rows::{ChangedApplications, changed_between};
 use crate::store::sql::feed_batches::number;
-use crate::store::sql::feed_rows::changes_after;
+use crate::store::sql::feed_rows::{Wanted, changes_after};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor, millis};
 use crate::store::sql::transaction::{Transaction, in_time};
@@ -28,68 +29,42 @@ impl SqlStore {
     /// Position and rows are read in one transaction, so that they show one moment.
     pub(in crate::store) async fn feed_page(
         &self,
-        FeedPosition { after, purged }: FeedPosition,
+        FeedPosition { after, purged, version }: FeedPosition,
         rows_max: u32,
     ) -> Result<FeedText, StoreError> {
         let mut snapshot = self.begin_snapshot().await?;
         let state = feed_state(&snapshot.fetch_one(Query::new(FEED_STATE)).await?)?;
-        let head = FeedHead {
-            epoch: state.epoch,
-            version: FeedVersion::V1,
-            cursor: state.latest,
-            purged: state.purged_through,
-            total: state.keys_live,
-            more: false,
-            reset: false,
-            ended: false,
-        };
         // A follower before the purge may hold keys whose removal is forgotten, unless it has been loading
         // since the purge. A cursor from the future belongs to a store that was since restored from a copy.
         let is_load = after == Cursor(0) || purged == Some(state.purged_through);
         if (after < state.purged_through && !is_load) || after > state.latest {
-            return Ok(FeedText::reset_of(head.epoch, state.latest, head.purged, head.total));
+            return Ok(state.reset(version));
         }
-        let mut page = FeedText { head, latest: state.latest, rows: RowsText::default() };
-        if after == state.latest {
-            return Ok(page);
-        }
-        (page.rows, page.head.more) = in_time(changes_after(&mut snapshot, after, rows_max)).await?;
-        if let (true, Some(last)) = (page.head.more, page.rows.last()) {
-            page.head.cursor = last;
-        }
+        let span = Span { after, through: state.latest, rows_max, version };
+        let mut page = state.page(version);
+        (page.rows, page.head.cursor) = span.read(&mut snapshot, page.latest).await?;
+        page.head.more = page.head.cursor < page.latest;
         Ok(page)
     }
-}
 
-impl SqlStore {
-    /// At most `rows_max` rows between two positions, as the last page for a follower.
+    /// What the feed has after a position and not after another, as the last page for a follower.
     pub(in crate::store) async fn feed_page_through(
         &self,
-        after: Cursor,
+        FeedPosition { after, version, .. }: FeedPosition,
         through: Cursor,
         rows_max: u32,
     ) -> Result<FeedText, StoreError> {
         let mut snapshot = self.begin_snapshot().await?;
         let state = feed_state(&snapshot.fetch_one(Query::new(FEED_STATE)).await?)?;
-        let FeedState { epoch, latest, purged_through: purged, keys_live: total } = state;
-        if after < purged || after > latest {
-            return Ok(FeedText::reset_of(epoch, latest, purged, total));
+        if after < state.purged_through || after > state.latest {
+            return Ok(state.reset(version));
         }
-        let wanted = rows_between(&mut snapshot, after, through, rows_max).await?;
-        let cursor = after.max(through);
-        let version = FeedVersion::V1;
-        let head = FeedHead { epoch, version, cursor, purged, total, more: false, reset: false, ended: true };
-        let mut page = FeedText { head, latest, rows: RowsText::default() };
-        if wanted == 0 {
-            return Ok(page);
-        }
-        // The rows ascend, so the first of them are those up to there.
-        let rows_max = rows_max.min(wanted);
-        (page.rows, _) = in_time(changes_after(&mut snapshot, after, rows_max)).await?;
-        let is_all = usize::try_from(wanted).is_ok_and(|wanted| page.rows.count() >= wanted);
-        if let (false, Some(last)) = (is_all, page.rows.last()) {
-            (page.head.cursor, page.head.more, page.head.ended) = (last, true, false);
-        }
+        let through = after.max(through);
+        let mut page = state.page(version);
+        let span = Span { after, through, rows_max, version };
+        (page.rows, page.head.cursor) = span.read(&mut snapshot, page.latest).await?;
+        page.head.more = page.head.cursor < through;
+        page.head.ended = !page.head.more;
         Ok(page)
     }
 
@@ -110,6 +85,88 @@ impl SqlStore {
                     order by seq desc limit 1";
         let row = self.fetch_optional(Query::new(last).bind(millis(moment))).await?;
         row.map(|row| cursor(row.scalar()?)).transpose()
+    }
+}
+
+impl FeedState {
+    /// A page of the feed as it stands, without rows.
+    fn page(self, version: FeedVersion) -> FeedText {
+        let head = FeedHead {
+            epoch: self.epoch,
+            version,
+            cursor: self.latest,
+            purged: self.purged_through,
+            total: self.keys_live,
+            more: false,
+            reset: false,
+            ended: false,
+        };
+        FeedText { head, latest: self.latest, rows: RowsText::new(version) }
+    }
+
+    fn reset(self, version: FeedVersion) -> FeedText {
+        FeedText::reset_of(self.epoch, version, self.latest, self.purged_through, self.keys_live)
+    }
+}
+
+/// What the feed has after a position and not after another.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    after: Cursor,
+    through: Cursor,
+    rows_max: u32,
+    version: FeedVersion,
+}
+
+impl Span {
+    /// Rows, and what stands before them, as far as there is room; and how far that is. `latest` is the end of
+    /// the feed.
+    async fn read(
+        mut self,
+        snapshot: &mut Transaction,
+        latest: Cursor,
+    ) -> Result<(RowsText, Cursor), StoreError> {
+        if self.after == self.through {
+            return Ok((RowsText::new(self.version), self.through));
+        }
+        let applications = match self.version {
+            FeedVersion::V1 => ChangedApplications::default(),
+            FeedVersion::V2 => changed_between(snapshot, self.after, self.through).await?,
+        };
+        if let (true, Some(last)) = (applications.is_cut, applications.list.last()) {
+            self.through = last.seq;
+        }
+        let (mut rows, through) = self.rows(snapshot, latest, applications.len).await?;
+        for it in applications.list.iter().take_while(|it| it.seq <= through) {
+            rows.push_application(it.seq, &it.application, it.privileges.as_deref())?;
+        }
+        Ok((rows, through))
+    }
+
+    /// Rows, where `taken` bytes of the page are taken already, and how far they go.
+    async fn rows(
+        self,
+        snapshot: &mut Transaction,
+        latest: Cursor,
+        taken: usize,
+    ) -> Result<(RowsText, Cursor), StoreError> {
+        let Self { after, through, rows_max, version } = self;
+        let wanted = Wanted { after, rows_max, version, taken };
+        if through == latest {
+            let (rows, more) = in_time(changes_after(snapshot, wanted)).await?;
+            let last = rows.last().filter(|_| more);
+            return Ok((rows, last.unwrap_or(through)));
+        }
+        let count = rows_between(snapshot, after, through, rows_max).await?;
+        if count == 0 {
+            return Ok((RowsText::new(version), through));
+        }
+        // The rows ascend, so the first of them are those up to there.
+        let wanted = Wanted { rows_max: rows_max.min(count), ..wanted };
+        let (rows, _) = in_time(changes_after(snapshot, wanted)).await?;
+        let is_all = usize::try_from(count).is_ok_and(|count| rows.count() >= count);
+        let last = rows.last().filter(|_| !is_all);
+        Ok((rows, last.unwrap_or(through)))
     }
 }
 

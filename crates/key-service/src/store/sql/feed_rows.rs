@@ -1,34 +1,47 @@
 //! A page of the feed, put together from parts of it.
 
 use futures_util::TryStreamExt as _;
-use latchkey_key_feed::Cursor;
+use latchkey_key_feed::{Cursor, FeedVersion};
 use tokio::task::spawn_blocking;
 
 use crate::limits::FEED_ROWS_LEN_MAX;
 use crate::store::StoreError;
+use crate::store::feed_text::rights::Descriptors;
 use crate::store::feed_text::{FeedKey, RowsText, SECRET_DIGITS, Secret};
 use crate::store::sql::feed_batches::{
-    END, FeedBatch, Removed, SEPARATOR, VOUCHED, is_anything_after, latest_removed, number, read_batch,
+    END, FeedBatch, RIGHTS_TEXTS, Removed, SEPARATOR, VOUCHED, is_anything_after, latest_removed, number,
+    read_batch,
 };
 use crate::store::sql::query::Query;
 use crate::store::sql::row::cursor;
 use crate::store::sql::transaction::Transaction;
 
+/// Which rows are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) after: Cursor,
+    pub(super) rows_max: u32,
+    pub(super) version: FeedVersion,
+    /// Bytes that something else of the page takes.
+    pub(super) taken: usize,
+}
+
 /// What is gathered for one page.
 struct Gathered {
     rows: RowsText,
     rows_max: usize,
+    /// Bytes that something else of the page takes.
+    taken: usize,
 }
 
 /// The rows, and whether more follow.
 pub(super) async fn changes_after(
     snapshot: &mut Transaction,
-    after: Cursor,
-    rows_max: u32,
+    Wanted { after, rows_max, version, taken }: Wanted,
 ) -> Result<(RowsText, bool), StoreError> {
-    let mut page = Gathered { rows: RowsText::default(), rows_max: rows_max as usize };
+    let mut page = Gathered { rows: RowsText::new(version), rows_max: rows_max as usize, taken };
     let removed_through = latest_removed(snapshot).await?;
-    let mut batch = read_batch(snapshot, after, page.room(), removed_through).await?;
+    let mut batch = read_batch(snapshot, after, page.room(), removed_through, version).await?;
     loop {
         let horizon = batch.removed.horizon;
         let room_after = page.room().saturating_sub(batch.rows_max());
@@ -40,7 +53,7 @@ pub(super) async fn changes_after(
         } else {
             // The database reads the next keys while these become rows.
             let gathering = spawn_blocking(move || page.push_joined(batch).map(|()| page));
-            next = Some(read_batch(snapshot, horizon, room_after, removed_through).await?);
+            next = Some(read_batch(snapshot, horizon, room_after, removed_through, version).await?);
             page = gathering.await.map_err(|failed| StoreError::Unavailable(failed.into()))??;
         }
         if let (true, Some(last)) = (page.is_full(), page.rows.last()) {
@@ -52,7 +65,7 @@ pub(super) async fn changes_after(
         }
         batch = match next {
             Some(next) => next,
-            None => read_batch(snapshot, horizon, page.room(), removed_through).await?,
+            None => read_batch(snapshot, horizon, page.room(), removed_through, version).await?,
         };
     }
 }
@@ -63,7 +76,7 @@ impl Gathered {
     }
 
     fn is_full(&self) -> bool {
-        self.room() == 0 || self.rows.text_len() >= FEED_ROWS_LEN_MAX
+        self.room() == 0 || self.rows.text_len() + self.taken >= FEED_ROWS_LEN_MAX
     }
 
     /// Adds a key and the removed ones before it, as far as there is room.
@@ -89,9 +102,11 @@ impl Gathered {
         snapshot: &mut Transaction,
         mut batch: FeedBatch,
     ) -> Result<(), StoreError> {
+        let has_rights = self.rows.version() == FeedVersion::V2;
+        let of_rights = if has_rights { format!(", {}", RIGHTS_TEXTS.join(", ")) } else { String::new() };
         let query = Query::new(format!(
             "select seq, invalidation is not null, salt, digest, expiration, id, name, owner_username, owner_realm, role_names,
-                    limited_by_names, metadata, {VOUCHED}
+                    limited_by_names, metadata, {VOUCHED}{of_rights}
              from api_key where seq > ? order by seq limit ?",
         ));
         let mut keys = snapshot.fetch(query.bind(number(batch.after.0)?).bind(number(batch.wanted)?))?;
@@ -112,6 +127,10 @@ impl Gathered {
                 metadata: row.at(11)?,
                 vouched_roles: row.at(12)?,
                 is_metadata_vouched: row.at(13)?,
+                descriptors: match has_rights {
+                    true => Some(Descriptors { assigned: row.at(14)?, limited_by: row.at(15)? }),
+                    false => None,
+                },
             };
             self.push(&key, &mut batch.removed)?;
         }
@@ -122,6 +141,7 @@ impl Gathered {
         let joined = batch.keys.joined()?;
         let (mut secrets, mut numbers) = (joined.secrets, joined.numbers.split(','));
         let mut texts = joined.texts.map(|text| text.split(SEPARATOR));
+        let mut of_rights = joined.rights.map(|texts| texts.map(|text| text.split(SEPARATOR)));
         for _ in 0..batch.keys.count {
             let mut number = || numbers.next().unwrap_or_default();
             let (seq, expiration) = (number(), number());
@@ -131,6 +151,10 @@ impl Gathered {
             secrets = secret.1;
             let [id, name, username, realm, roles, vouched_roles, limited_by, metadata] =
                 texts.each_mut().map(|text| text.next().unwrap_or_default());
+            let descriptors = of_rights.as_mut().map(|[assigned, limited_by]| Descriptors {
+                assigned: assigned.next().unwrap_or_default(),
+                limited_by: limited_by.next().unwrap_or_default(),
+            });
             let key = FeedKey {
                 seq: cursor(parsed(seq)?)?,
                 is_ended,
@@ -145,6 +169,7 @@ impl Gathered {
                 limited_by,
                 metadata,
                 is_metadata_vouched,
+                descriptors,
             };
             self.push(&key, &mut batch.removed)?;
         }

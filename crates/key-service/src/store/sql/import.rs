@@ -1,6 +1,6 @@
 //! Writing what another store held, in one transaction.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::mem;
 
 use latchkey_key_feed::{Cursor, Epoch, KeyId};
@@ -11,6 +11,7 @@ use crate::limits::{ENTRIES_IMPORTED_AT_ONCE_MAX, ENTRIES_IMPORTED_LEN_MAX};
 use crate::model::stored_key::StoredKey;
 use crate::model::stored_user::{NativeUser, ReservedUser};
 use crate::store::StoreError;
+use crate::store::sql::application_rows::note_changes;
 use crate::store::sql::directory_rows::{insert_application_privilege, rows_in, write_directory_event};
 use crate::store::sql::edge_rows::begin_knowing_edges;
 use crate::store::sql::key_rows::{INSERT_KEYS, key_values};
@@ -32,6 +33,8 @@ pub(in crate::store) struct Import {
     seq: i64,
     added: u64,
     live: i64,
+    /// The applications of which privileges were added.
+    applications: BTreeSet<String>,
 }
 
 /// What became of an entry.
@@ -49,18 +52,20 @@ impl SqlStore {
         let mut change = self.begin_change(ChangeLock::Keys).await?;
         let seq = take_seqs(&mut change, 0, 0).await?;
         let statement = Query::new(INSERT_KEYS);
-        Ok(Import { change, event, statement, waiting: Vec::new(), seq, added: 0, live: 0 })
+        let applications = BTreeSet::new();
+        Ok(Import { change, event, statement, waiting: Vec::new(), seq, added: 0, live: 0, applications })
     }
 
     /// Makes the import durable, and tells the position of the feed after it and how many keys were added.
     pub(in crate::store) async fn commit_import(
         &self,
-        Import { mut change, seq, added, live, .. }: Import,
+        Import { mut change, seq, added, live, applications, .. }: Import,
     ) -> Result<(Cursor, u64), StoreError> {
         let before = take_seqs(&mut change, 0, 0).await?;
-        let latest = take_seqs(&mut change, seq - before, live).await?;
+        let latest = cursor(take_seqs(&mut change, seq - before, live).await?)?;
+        let latest = note_changes(&mut change, &applications).await?.unwrap_or(latest);
         self.commit(change).await?;
-        Ok((cursor(latest)?, added))
+        Ok((latest, added))
     }
 
     /// Gives the feed another name. That counts as a change, so that followers who wait are answered.
@@ -94,6 +99,9 @@ impl Import {
         };
         statement.push(" on conflict do nothing");
         let rows = self.change.execute(statement).await?;
+        if let (1.., Entry::ApplicationPrivilege(privilege)) = (rows, entry) {
+            self.applications.insert(privilege.application.clone());
+        }
         Ok(if rows > 0 { Added::Yes } else { Added::AlreadyThere })
     }
 

@@ -37,6 +37,7 @@ pub(super) fn sqlite() -> Migrator {
         (8, "token families", include_str!("../../../migrations/sqlite/0008_token_families.sql")),
         (9, "edge time", include_str!("../../../migrations/sqlite/0009_edge_time.sql")),
         (10, "edge told", include_str!("../../../migrations/sqlite/0010_edge_told.sql")),
+        (11, "application change", include_str!("../../../migrations/sqlite/0011_application_change.sql")),
     ])
 }
 
@@ -52,6 +53,7 @@ pub(super) fn postgres() -> Migrator {
         (8, "token families", include_str!("../../../migrations/postgres/0008_token_families.sql")),
         (9, "edge time", include_str!("../../../migrations/postgres/0009_edge_time.sql")),
         (10, "edge told", include_str!("../../../migrations/postgres/0010_edge_told.sql")),
+        (11, "application change", include_str!("../../../migrations/postgres/0011_application_change.sql")),
     ])
 }
 

@@ -16,7 +16,7 @@ use crate::store::removal::RemovalPolicy;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor, millis};
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{SqlStore, take_seqs, write_event};
+use crate::store::sql::{SqlStore, application_rows, take_seqs, write_event};
 
 impl SqlStore {
     /// Whether a run is due, which then counts as begun.
@@ -60,6 +60,7 @@ pub(super) async fn remove_dead_keys(
     if let Some(purged) = purged {
         let raised = "update feed_state set purged_through = ? where purged_through < ?";
         change.execute(Query::new(raised).bind(*purged).bind(*purged)).await?;
+        application_rows::forget_through(change, *purged).await?;
     }
     let key_ids = invalidated.into_iter().map(|(id, _)| id).chain(expired).collect();
     let event = ChangeEvent { key_ids, ..event.clone() };

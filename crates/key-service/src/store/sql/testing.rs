@@ -59,6 +59,18 @@ impl SqlStore {
         self.write(Query::new("update feed_state set keys_live = keys_live + 1")).await.unwrap();
     }
 
+    /// As if the store was last opened by a version that did not know this.
+    pub(in crate::store) async fn forget_application_changes(&self) {
+        self.write(Query::new("drop table application_change")).await.unwrap();
+        self.write(Query::new("delete from _sqlx_migrations where version = 11")).await.unwrap();
+    }
+
+    /// What the store has of a key becomes this.
+    pub(in crate::store) async fn spoil(&self, id: &str, column: &'static str, text: &str) {
+        let spoilt = Query::new(format!("update api_key set {column} = ? where id = ?"));
+        self.write(spoilt.bind(text).bind(id)).await.unwrap();
+    }
+
     /// As if the rows up to here had been removed for good.
     pub(in crate::store) async fn set_purged_through(&self, seq: i64) {
         self.write(Query::new("update feed_state set purged_through = ?").bind(seq)).await.unwrap();

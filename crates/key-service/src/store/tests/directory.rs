@@ -8,7 +8,7 @@ use crate::model::password::{Password, PasswordHash};
 use crate::model::stored_user::{UserKind, UserProfile};
 use crate::randomness::SystemRandomness;
 use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserRefusal};
-use crate::store::directory::{PrivilegeFilter, Written};
+use crate::store::directory::{PrivilegeFilter, PutPrivileges, Written};
 use crate::store::scan::ScanOrder;
 use crate::store::tests::ScratchStore;
 use crate::store::{KeyFilter, StoreError};
@@ -120,7 +120,8 @@ async fn every_change_of_the_directory_is_in_the_trail() {
     store.delete_role("r".into(), actor(), NOW).await.unwrap();
     store.delete_role("r".into(), actor(), NOW).await.unwrap();
     let both = vec![privilege("p"), privilege("q")];
-    assert_eq!(store.put_application_privileges(both, actor(), NOW).await.unwrap(), Some(vec![true, true]));
+    let put = store.put_application_privileges(both, actor(), NOW).await.unwrap();
+    assert_eq!(put, PutPrivileges::Done(vec![true, true]));
     let names = vec!["q".to_owned(), "z".to_owned()];
     let found = store.delete_application_privileges("shop".into(), names, actor(), NOW).await.unwrap();
     assert_eq!(found.into_iter().collect::<Vec<_>>(), [("q".to_owned(), true), ("z".to_owned(), false)]);

@@ -32,7 +32,7 @@ impl Followed {
 
     /// Reads one page as the filter does, and begins again when it is told to. Whether there is more to read.
     pub(super) async fn read_on(&mut self, store: &KeyStore, rows_max: u32) -> bool {
-        let position = FeedPosition { after: self.cursor, purged: self.loading };
+        let position = FeedPosition { purged: self.loading, ..self.cursor.into() };
         let page = store.parsed_page(position, rows_max).await.unwrap();
         if page.reset {
             *self = Self::default();
@@ -115,7 +115,7 @@ async fn a_load_begun_after_the_purge_goes_on() {
     scratch.store.database.set_purged_through(3).await;
     let begun = scratch.store.parsed_page(Cursor(0), 1).await.unwrap();
     assert_eq!((begun.purged, begun.cursor, begun.more), (Cursor(3), Cursor(2), true));
-    let loading = FeedPosition { after: begun.cursor, purged: Some(begun.purged) };
+    let loading = FeedPosition { purged: Some(begun.purged), ..begun.cursor.into() };
     assert!(!scratch.store.parsed_page(loading, 1).await.unwrap().reset);
     scratch.store.database.set_purged_through(4).await;
     assert!(scratch.store.parsed_page(loading, 1).await.unwrap().reset, "it may hold what was purged since");
@@ -134,7 +134,7 @@ async fn a_page_ends_before_it_is_too_long_for_the_proxy() {
     }
     let page = scratch.store.parsed_page(Cursor(0), 1_000).await.unwrap();
     assert!(page.more);
-    let len = scratch.store.feed_page(Cursor(0), 1_000).await.unwrap().to_json().len();
+    let len = scratch.store.feed_page(Cursor(0), 1_000).await.unwrap().to_json().unwrap().len();
     assert!(len < FEED_ROWS_LEN_MAX + 2 * REQUEST_BODY_LEN_MAX, "{len}");
     let mut followed = Followed::default();
     followed.catch_up(&scratch.store, 1_000).await;

@@ -8,7 +8,7 @@ use latchkey_privileges::role_descriptor::RoleDescriptor;
 
 use super::*;
 use crate::limits::GROUP_KEYS_MAX;
-use crate::store::directory::PrivilegeFilter;
+use crate::store::directory::{PrivilegeFilter, PutPrivileges};
 use crate::store::update::{KeyChange, KeyUpdate, UpdateRefusal};
 
 /// Long enough for changes to come to where they wait, on a busy machine too.
@@ -119,9 +119,9 @@ async fn a_full_set_of_application_privileges_is_written_and_told_by_name() {
     put(vec![privilege("p7".into(), "old:*")]).await.unwrap();
     let mut many: Vec<_> = (0..500).map(|number| privilege(format!("p{number}"), "new:*")).collect();
     many.push(privilege("p0".into(), "newest:*"));
-    let created = put(many).await.unwrap().unwrap();
+    let created = put(many).await.unwrap();
     let expected: Vec<bool> = (0..501).map(|number| number != 7 && number != 500).collect();
-    assert_eq!(created, expected);
+    assert_eq!(created, PutPrivileges::Done(expected));
     let stored = scratch.store.scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
     assert_eq!(stored.len(), 500);
     for privilege in stored {

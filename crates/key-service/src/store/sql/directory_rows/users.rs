@@ -184,7 +184,7 @@ impl SqlStore {
             None => change.commit().await?,
         }
         let keys = left.cursor.zip(keys);
-        Ok((left, Some(Recorded { event, tokens, keys })))
+        Ok((left, Some(Recorded { tokens, keys, ..event.into() })))
     }
 }
 
