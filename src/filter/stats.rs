@@ -96,7 +96,7 @@ impl<H: HostMetrics> Stats<H> {
         counters: &ByReason,
         rule: Option<(usize, &Rule)>,
         denial: Denial,
-        name: impl FnOnce(Option<&str>, Denial) -> String,
+        name: fn(Option<&str>, Denial) -> String,
     ) {
         let mut counters = counters.borrow_mut();
         // The first list is for requests that no rule decided.

@@ -6,7 +6,10 @@ use latchkey_key_feed::{Cursor, Epoch, FeedRow, MonotonicMillis};
 use super::*;
 use crate::credential::CredentialSources;
 use crate::headers::HeaderPairs;
-use crate::rules::RightsUnknown;
+use crate::rules::{
+    Captures, CorsPreflight, Matcher, Mode, Otherwise, PathPattern, Question, QuestionId, Requirement,
+    Resource, RightsUnknown, Rule, Rules,
+};
 use crate::table::sample_keys::{build, key, live, refreshed_at, removed, shape};
 use crate::table::{FeedIdentity, FeedTable as _, PagedRecord, SharedNames, TableReader, TableWriter};
 use crate::testing::FakeSharedData;
@@ -277,4 +280,57 @@ fn an_id_that_is_not_plain_ascii_is_encoded_in_its_header() {
     let headers = authorization("clé 1", &secret_of("clé 1"));
     let Verdict::Admit(Admission { key, .. }) = decide_at(&shared, &headers, NOW) else { panic!("refused") };
     assert_eq!(key.value(IdentityField::Id), Some("cl%C3%A9%201"));
+}
+
+/// Whoever answers yes about one resource, no about another, and nothing about the rest.
+struct FakeRights<'q>(&'q [Question]);
+
+impl RightsOf<PagedRecord> for FakeRights<'_> {
+    fn holds(&self, _: &PagedRecord, question: QuestionId, captures: &Captures<'_>) -> Held {
+        let Question::Application { resource, .. } = &self.0[question.0] else { return Held::Unknown };
+        match resource.with(captures).as_deref() {
+            Some("orders/mine") => Held::Yes,
+            Some("orders/theirs") => Held::No,
+            _ => Held::Unknown,
+        }
+    }
+}
+
+#[test]
+fn a_verified_key_needs_what_the_rule_requires() {
+    let privilege = Question::Application {
+        application: "shop".to_owned(),
+        privilege: "read".to_owned(),
+        resource: Resource::parse("orders/{id}").unwrap(),
+    };
+    let rule = Rule {
+        name: "orders".to_owned(),
+        matcher: Matcher { paths: vec![PathPattern::parse("/orders/{id}").unwrap()], ..Matcher::default() },
+        authentication: Authentication::Required,
+        requirement: Some(Requirement::Right(QuestionId(0))),
+        mode: Mode::Enforce,
+    };
+    let otherwise = Otherwise {
+        authentication: Authentication::Required,
+        mode: Mode::Enforce,
+        cors_preflight: CorsPreflight::Refuse,
+    };
+    let rules = Rules::new(vec![rule], vec![privilege], otherwise);
+    let table = TableReader::new(shared_data(), names());
+    for (path, secret, expected) in [
+        ("/orders/mine", "secret of active", "admitted"),
+        ("/orders/%6Dine", "secret of active", "admitted"),
+        ("/orders/theirs", "secret of active", "right_missing"),
+        ("/orders/other", "secret of active", "rights_unknown"),
+        // Whoever does not prove a key learns nothing of its rights.
+        ("/orders/mine", "wrong", "secret_wrong"),
+        ("/orders/theirs", "wrong", "secret_wrong"),
+    ] {
+        let line = HeaderPairs::from_iter([(":method", "GET"), (":path", path)]);
+        let asked = rules.ask(&line).unwrap();
+        let headers = authorization("active", secret);
+        let rights = FakeRights(rules.questions());
+        let verdict = decide(presented(&headers), &asked, &table, &rights, &LIMITS, WaitingTime::Over, NOW);
+        assert_eq!(outcome(&verdict), expected, "{path} {secret}");
+    }
 }
