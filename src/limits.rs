@@ -63,6 +63,26 @@ pub const CACHED_PAGES_MAX: usize = 1_024;
 /// Longest page that a VM keeps, in bytes: four times the common one. It bounds what a VM keeps to 4 MiB.
 pub const CACHED_PAGE_LEN_MAX: usize = 4 * 1024;
 
+/// Longest name of an application that a configuration asks about, in bytes. Elasticsearch sets no limit
+/// (`ApplicationPrivilege#validateApplicationName`); common names stay below 40.
+pub const APPLICATION_NAME_LEN_MAX: usize = 1_024;
+
+/// Most sets of rights that a load remembers to have put aside: 64 bytes each, so 4 MiB of a VM. A load with
+/// more distinct sets puts some aside again, which costs memory until it is done.
+pub const LOAD_SETS_MAX: usize = 65_536;
+
+/// Bytes of sets of rights written since a load that cause the next one, which drops those that no key has any
+/// more: as much as 100,000 keys take. It bounds how far shared data grows beyond what is in use.
+pub const RIGHTS_GARBAGE_MAX: u64 = 16 * 1024 * 1024;
+
+/// Time between two loads that sets of rights cause, in milliseconds: a load of a million keys takes some ten
+/// seconds of a thread. A key that is updated in a loop causes no more of them.
+pub const RIGHTS_LOAD_PAUSE_MS: u64 = 60_000;
+
+/// Bytes of sets of rights written since a load that cause the next one whatever the time: it takes 4,096
+/// updates to the longest rights there are (`RIGHTS_LEN_MAX`) within a minute.
+pub const RIGHTS_WRITTEN_MAX: u64 = 256 * 1024 * 1024;
+
 /// Pages of an old generation cleared in one tick: about 4 milliseconds of work, so that no request of the
 /// thread waits longer.
 pub const SWEEP_PAGES_PER_TICK: u32 = 2_048;

@@ -10,7 +10,7 @@
 //! | Sending     | the call could not be made    | counts a failure                                      | BackingOff or Watching |
 //! | Polling     | a page of the live table      | applies it, advances the header, asks on              | Sending     |
 //! | Polling     | the last page of a credential that has ended | applies it; acknowledges it, then waits for a better one | Sending, then BackingOff |
-//! | Polling     | a reset, another epoch, a table outgrown or unreadable | begins a load from cursor 0  | Sending     |
+//! | Polling     | a reset, another epoch, a table outgrown, littered or unreadable | begins a load from cursor 0  | Sending     |
 //! | Polling     | the first page of a load      | puts it aside for the generation being built, asks on | Sending     |
 //! | Polling     | a page of a load, more follow | asks on, and puts it aside while the next is on its way | Sending   |
 //! | Polling     | the last page of a load       | puts it aside                                         | LayingOut   |

@@ -1,7 +1,8 @@
 //! The key table: all keys of one feed, once per Envoy process, in proxy-wasm shared data.
 //!
 //! The table is an array of 2^k pages, and a key lives in page `hash(id) mod 2^k`, so a look-up is one read
-//! of shared data. Shared data has no delete, therefore the set of names is bounded: two *slots* of pages,
+//! of shared data. Where keys have rights, 2^k more pages stand behind them, for sets of rights and for what
+//! applications have registered (`attachment.rs`). Shared data has no delete, therefore the set of names is bounded: two *slots* of pages,
 //! which generations use in turn, and the *runs* in which a load puts rows aside.
 //!
 //! | entry  | holds                                                        | written by |
@@ -27,9 +28,19 @@
 //!   acknowledge them.
 //! * What its records hold is part of a table's name, so no VM reads a record in which another left something
 //!   out.
+//! * A set of rights is named by its content, and a page of it is never without it again: it is written where it
+//!   is missing, whatever the page's number, by whoever meets a key that has it, and before that key. So a key
+//!   never stands in a live table without its set. Its place in the feed would not do: a follower that lags
+//!   would find a later number in the page, written by another that has seen the key only after its next
+//!   change, and so without this set. Writing it twice, or too late, does no harm, because equal names are
+//!   equal bytes. What an application has registered is written in the order of the feed, as keys are; the
+//!   number of a page of attachments is that of the last such change.
+//! * Sets that no key has any more stay until the next load. Every byte of them that is written after a load is
+//!   counted in the header, and too many cause the next.
 //! * The header's cursor is written after the pages: a successor applies again what is already there, and
 //!   skips it.
 
+mod attachment;
 mod build;
 mod bytes;
 mod changes;
@@ -49,6 +60,7 @@ mod record_shape;
 mod shared_store;
 mod writer;
 
+pub use attachment::{Attachment, ContentId, RegisteredView};
 pub use build::Build;
 pub(crate) use bytes::Unread;
 pub use changes::{Changes, SetAside};

@@ -47,6 +47,7 @@ impl<K: FeedSink> Follower<K> {
                 self.ask(Replication::Following { live, confirmed: false }, step)
             }
             _ if live.is_outgrown_by(page.total) => self.load(LoadReason::Outgrown, now.monotonic, step),
+            _ if live.is_littered(now.monotonic) => self.load(LoadReason::Littered, now.monotonic, step),
             _ => self.ask(Replication::Following { live, confirmed: true }, step),
         }
         Ok(())

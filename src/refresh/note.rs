@@ -41,6 +41,8 @@ pub enum Note {
 /// Why a table is loaded from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadReason {
+    /// Too many sets of rights may be of no use any more.
+    Littered,
     /// There is no table yet.
     NoTable,
     /// The table has many more keys than it was laid out for.
@@ -103,6 +105,7 @@ impl fmt::Display for Note {
 impl fmt::Display for LoadReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Littered => "it holds many sets of rights that no key may have any more",
             Self::NoTable => "there is none yet",
             Self::Outgrown => "it holds many more keys than it was laid out for",
             Self::Reset => "the service began anew, or has forgotten removals since the last answer",

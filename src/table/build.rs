@@ -12,18 +12,20 @@
 //! written over. Runs are numbered from 0, so their names are bounded by the largest load, and those of a
 //! load that was given up are cleared by the next.
 
+use std::collections::BTreeSet;
 use std::mem;
 
 use latchkey_key_feed::Cursor;
 
 use super::bytes::Unread;
-use super::changes::{Changes, RecordChange, RecordChangesIter};
+use super::changes::{ChangeKind, Changes, RecordChange, RecordChangesIter};
 use super::entry_name::EntryName;
 use super::header::{Generation, Slot, page_index};
 use super::page::{Page, Unreadable};
+use super::record_shape::RecordShape;
 use super::shared_store::{SharedStore, Version};
 use super::writer::{Progress, TableWriter, WriteError};
-use crate::limits::{PAGES_PER_PARTITION_BITS, RUN_LEN, SWAP_TRIES_MAX};
+use crate::limits::{LOAD_SETS_MAX, PAGES_PER_PARTITION_BITS, RUN_LEN, SWAP_TRIES_MAX};
 
 /// A generation that is being built. Dropping it abandons it, which no reader notices.
 pub struct Build {
@@ -31,6 +33,8 @@ pub struct Build {
     pub(super) slot: Slot,
     pub(super) page_bits: u8,
     partitions: Vec<Partition>,
+    /// Sets of rights that were put aside, so that each answer of the load need not put its own aside.
+    sets: BTreeSet<String>,
     /// How many runs were written.
     runs: u32,
     /// How many partitions are laid out.
@@ -50,11 +54,23 @@ struct Partition {
 const RUN_HEAD_LEN: usize = 4;
 
 impl Build {
-    pub(super) fn new(generation: Generation, slot: Slot, page_bits: u8) -> Self {
-        let partitions = 1_usize << page_bits.saturating_sub(PAGES_PER_PARTITION_BITS);
+    pub(super) fn new(generation: Generation, slot: Slot, page_bits: u8, shape: &RecordShape) -> Self {
+        let bits = shape.all_page_bits(page_bits).saturating_sub(page_bits.min(PAGES_PER_PARTITION_BITS));
+        let partitions = 1_usize << bits;
         let mut empty = Vec::new();
         empty.resize_with(partitions, Partition::default);
-        Self { generation, slot, page_bits, partitions: empty, runs: 0, laid_out: 0 }
+        Self { generation, slot, page_bits, partitions: empty, sets: BTreeSet::new(), runs: 0, laid_out: 0 }
+    }
+
+    /// Whether that was put aside already. What is not remembered any more is put aside again.
+    fn has(&mut self, change: &RecordChange<'_>) -> bool {
+        if change.kind != ChangeKind::Rights {
+            return false;
+        }
+        if self.sets.len() >= LOAD_SETS_MAX {
+            self.sets.clear();
+        }
+        !self.sets.insert(change.id.to_owned())
     }
 
     fn pages_per_partition_bits(&self) -> u8 {
@@ -67,6 +83,9 @@ impl<S: SharedStore> TableWriter<S> {
     pub(super) fn put_aside(&self, build: &mut Build, changes: &Changes) -> Result<(), WriteError> {
         let bits = build.pages_per_partition_bits();
         for change in changes.iter() {
+            if build.has(&change) {
+                continue;
+            }
             let page = page_index(change.id, build.page_bits);
             let Some(partition) = build.partitions.get_mut(page as usize >> bits) else { continue };
             if partition.tail.len() + change.bytes.len() > RUN_LEN && !partition.tail.is_empty() {

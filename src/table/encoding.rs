@@ -3,8 +3,9 @@
 use latchkey_key_feed::format_limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Malformed, WireKey, WireObject, WireTexts, header_value};
 
+use super::attachment::ContentId;
 use super::bytes::push_text;
-use super::changes::RecordChange;
+use super::changes::{ChangeKind, RecordChange};
 use super::header::Generation;
 use super::page::{HEAD_LEN, Page, Unreadable};
 use super::record::{LEN_BYTES, NEVER, RecordKind, id_of, removed_by, split_record};
@@ -17,7 +18,8 @@ impl Page {
     ///
     /// A change whose sequence number is not higher than the page's has been applied already, together with
     /// every change between: followers apply the feed in order. So a follower that is behind cannot undo what
-    /// another has done.
+    /// another has done. A set of rights has no place in that order: it is written where it is missing, and
+    /// stays (see `table.rs`).
     ///
     /// # Errors
     ///
@@ -28,11 +30,22 @@ impl Page {
         changes: &[RecordChange<'_>],
         forgotten: Cursor,
     ) -> Result<Option<Vec<u8>>, Unreadable> {
-        let is_new = |change: &RecordChange<'_>| change.seq > self.seq;
-        let Some(seq) = changes.iter().filter(|change| is_new(change)).map(|change| change.seq).max() else {
+        let mut applied: Vec<&RecordChange<'_>> = Vec::with_capacity(changes.len());
+        for change in changes {
+            let is_new = match change.kind {
+                ChangeKind::Rights => self.attachment(change.id)?.is_none(),
+                ChangeKind::Latest | ChangeKind::Removed => change.seq > self.seq,
+            };
+            if is_new {
+                applied.push(change);
+            }
+        }
+        if applied.is_empty() {
             return Ok(None);
-        };
-        let added: usize = changes.iter().map(|change| change.bytes.len()).sum();
+        }
+        let in_order = applied.iter().filter(|change| change.kind != ChangeKind::Rights);
+        let seq = in_order.map(|change| change.seq).max().map_or(self.seq, |seq| seq.max(self.seq));
+        let added: usize = applied.iter().map(|change| change.bytes.len()).sum();
         let mut bytes = Vec::with_capacity(HEAD_LEN + self.records().0.len() + added);
         bytes.extend_from_slice(&generation.0.to_le_bytes());
         bytes.extend_from_slice(&seq.0.to_le_bytes());
@@ -41,7 +54,7 @@ impl Page {
         while !unread.0.is_empty() {
             let (whole, body) = split_record(&mut unread).ok_or(Unreadable)?;
             let id = id_of(body).ok_or(Unreadable)?;
-            if changes.iter().any(|change| is_new(change) && change.id == id) {
+            if applied.iter().any(|change| change.id == id) {
                 continue;
             }
             match removed_by(body) {
@@ -51,9 +64,8 @@ impl Page {
         }
         // The page has the latest first. The order is turned, so that the new removals can be appended.
         removed.reverse();
-        for (position, change) in changes.iter().enumerate() {
-            let is_superseded = changes.iter().skip(position + 1).any(|later| later.id == change.id);
-            if !is_new(change) || is_superseded {
+        for (position, change) in applied.iter().enumerate() {
+            if applied.iter().skip(position + 1).any(|later| later.id == change.id) {
                 continue;
             }
             match change.record {
@@ -95,14 +107,20 @@ pub(super) enum Kept {
     SetAside,
 }
 
-/// Appends the record of a key.
-pub(super) fn push_record(out: &mut Vec<u8>, id: &str, key: &WireKey<'_>, shape: &RecordShape) -> Kept {
+/// Appends the record of a key with these rights; without any when nobody knows them.
+pub(super) fn push_record(
+    out: &mut Vec<u8>,
+    id: &str,
+    key: &WireKey<'_>,
+    rights: Option<ContentId>,
+    shape: &RecordShape,
+) -> Kept {
     let start = out.len();
     out.extend_from_slice(&[0; LEN_BYTES]);
     push_head(out, id, key, RecordKind::Whole);
     let head_end = out.len();
     let mut texts = TextWriter { out, end: start + RECORD_LEN_MAX };
-    let kept = match texts.push_all(key, shape) {
+    let kept = match texts.push_all(key, rights, shape) {
         Ok(()) => Kept::Whole,
         Err(Malformed) => {
             // A record is short enough for the rest of its head, so only its kind changes.
@@ -135,7 +153,7 @@ pub(super) fn push_removed_record(out: &mut Vec<u8>, id: &str) {
     set_len(out, start);
 }
 
-fn set_len(out: &mut [u8], start: usize) {
+pub(super) fn set_len(out: &mut [u8], start: usize) {
     let len = (out.len() - start - LEN_BYTES) as u32;
     if let Some(prefix) = out.get_mut(start..start + LEN_BYTES) {
         prefix.copy_from_slice(&len.to_le_bytes());
@@ -159,7 +177,12 @@ struct TextWriter<'o> {
 }
 
 impl TextWriter<'_> {
-    fn push_all(&mut self, key: &WireKey<'_>, shape: &RecordShape) -> Result<(), Malformed> {
+    fn push_all(
+        &mut self,
+        key: &WireKey<'_>,
+        rights: Option<ContentId>,
+        shape: &RecordShape,
+    ) -> Result<(), Malformed> {
         let mut metadata = picked(key.metadata, shape)?.into_iter();
         for text in shape.texts() {
             match text {
@@ -174,6 +197,7 @@ impl TextWriter<'_> {
                     let found = metadata.next().flatten().filter(|_| *claims || key.metadata_vouched);
                     self.push_list(found.unwrap_or_default())?;
                 }
+                RecordText::Rights => self.push_one(rights.as_ref().map_or("", ContentId::as_str))?,
             }
         }
         Ok(())

@@ -2,10 +2,14 @@
 
 use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis, UnixMillis};
 
+use super::attachment::is_attachment;
 use super::bytes::{Unread, push_text};
 use super::key_table::LiveFeed;
 use crate::clock::Moment;
-use crate::limits::{KEYS_PER_PAGE, KEYS_PER_PAGE_MAX, PAGE_BITS_MAX, PAGE_BITS_MIN};
+use crate::limits::{
+    KEYS_PER_PAGE, KEYS_PER_PAGE_MAX, PAGE_BITS_MAX, PAGE_BITS_MIN, RIGHTS_GARBAGE_MAX, RIGHTS_LOAD_PAUSE_MS,
+    RIGHTS_WRITTEN_MAX,
+};
 
 /// The number of one build of the table. Every build has its own, whether it was finished or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,8 +29,8 @@ pub enum Slot {
 pub(super) struct TableHeader {
     /// The highest generation number handed out so far.
     pub allocated: Generation,
-    /// The binary logarithm of the most pages that a build was ever begun with: whoever clears the table away
-    /// looks for no more.
+    /// The binary logarithm of the most pages, those of attachments included, that a build was ever begun with:
+    /// whoever clears the table away looks for no more.
     pub largest_page_bits: u8,
     /// The table that readers use; `None` before the first has been loaded.
     pub live: Option<LiveTable>,
@@ -39,7 +43,7 @@ pub struct LiveTable {
     pub generation: Generation,
     /// Where its pages are.
     pub slot: Slot,
-    /// The binary logarithm of the number of its pages.
+    /// The binary logarithm of the number of its pages of keys.
     pub page_bits: u8,
     /// Pages of the other slot that may still hold an older generation; 0 once they are cleared.
     pub unswept_pages: u32,
@@ -54,6 +58,10 @@ pub struct LiveTable {
     /// Whether the service says that the credential of whoever asked has ended: nothing newer than `cursor`
     /// comes by it.
     pub credential_ended: bool,
+    /// When it was loaded.
+    pub loaded_at: MonotonicMillis,
+    /// How many bytes of sets of rights were written since. As many may be of no use any more.
+    pub rights_written: u64,
 }
 
 /// An answer that made the table current.
@@ -122,7 +130,7 @@ impl TableHeader {
             return Some(Self::default());
         }
         let allocated = Generation(unread.u32()?);
-        let largest_page_bits = unread.u8().filter(|bits| *bits <= PAGE_BITS_MAX)?;
+        let largest_page_bits = unread.u8().filter(|bits| *bits <= ALL_PAGE_BITS_MAX)?;
         let live = if unread.0.is_empty() { None } else { Some(LiveTable::decode(unread)?) };
         Some(Self { allocated, largest_page_bits, live })
     }
@@ -144,7 +152,19 @@ impl LiveTable {
     /// The page in which a key of that id lives.
     #[must_use]
     pub fn page_of(&self, id: &KeyId) -> u32 {
-        page_index(id.as_str(), self.page_bits)
+        hashed_index(id.as_str(), self.page_bits)
+    }
+
+    /// Whether it has so many sets of rights that no key may have any more that a load, which drops them, is
+    /// due. A key that changes all the time causes one load in [`RIGHTS_LOAD_PAUSE_MS`], or for each
+    /// [`RIGHTS_WRITTEN_MAX`] bytes that the service sends for it.
+    #[must_use]
+    pub fn is_littered(&self, now: MonotonicMillis) -> bool {
+        let limit = match now.millis_since(self.loaded_at) {
+            0..RIGHTS_LOAD_PAUSE_MS => RIGHTS_WRITTEN_MAX,
+            _ => RIGHTS_GARBAGE_MAX,
+        };
+        self.rights_written > limit
     }
 
     /// Whether so many keys ask for more pages than the table has.
@@ -174,6 +194,8 @@ impl LiveTable {
         let at = Moment { monotonic: MonotonicMillis(unread.u64()?), wall: UnixMillis(unread.u64()?) };
         let refreshed = Refresh { at, serves_ms: unread.u64()? };
         let credential_ended = unread.u8()? != 0;
+        let loaded_at = MonotonicMillis(unread.u64()?);
+        let rights_written = unread.u64()?;
         let epoch = Epoch::try_from(unread.text()?.to_owned()).ok()?;
         Some(Self {
             generation,
@@ -185,6 +207,8 @@ impl LiveTable {
             keys,
             refreshed,
             credential_ended,
+            loaded_at,
+            rights_written,
         })
     }
 
@@ -202,6 +226,8 @@ impl LiveTable {
         out.extend_from_slice(&self.refreshed.at.wall.0.to_le_bytes());
         out.extend_from_slice(&self.refreshed.serves_ms.to_le_bytes());
         out.push(u8::from(self.credential_ended));
+        out.extend_from_slice(&self.loaded_at.0.to_le_bytes());
+        out.extend_from_slice(&self.rights_written.to_le_bytes());
         // An epoch is shorter than 2^16 bytes (`EPOCH_LEN_MAX`), so its length always fits.
         let _ = push_text(out, self.epoch.as_str());
     }
@@ -239,14 +265,24 @@ impl LiveFeed for LiveTable {
     fn is_outgrown_by(&self, keys: u64) -> bool {
         Self::is_outgrown_by(self, keys)
     }
+
+    fn is_littered(&self, now: MonotonicMillis) -> bool {
+        Self::is_littered(self, now)
+    }
 }
 
-/// The page of a key in a table of 2^`page_bits` pages: FNV-1a of the id, its high half folded into the low
-/// one.
+/// The page of a key or an attachment in a table with 2^`page_bits` pages of keys, and as many of attachments
+/// behind them.
+pub(super) fn page_index(id: &str, page_bits: u8) -> u32 {
+    let hashed = hashed_index(id, page_bits);
+    if is_attachment(id) { (1 << page_bits) + hashed } else { hashed }
+}
+
+/// One of 2^`page_bits` pages: FNV-1a of the id, its high half folded into the low one.
 ///
 /// The hash need not withstand an attacker. Only the key service makes ids, and a look-up of an id that it
 /// did not make costs the same wherever it lands.
-pub(super) fn page_index(id: &str, page_bits: u8) -> u32 {
+fn hashed_index(id: &str, page_bits: u8) -> u32 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let hash = id.bytes().fold(OFFSET_BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
@@ -255,6 +291,9 @@ pub(super) fn page_index(id: &str, page_bits: u8) -> u32 {
     // At most PAGE_BITS_MAX bits remain, which fit.
     (folded & mask) as u32
 }
+
+/// Most bits of all pages: those of keys, and as many of attachments.
+const ALL_PAGE_BITS_MAX: u8 = PAGE_BITS_MAX + 1;
 
 /// The size of a new table for so many keys.
 pub(super) fn page_bits_for(keys: u64) -> u8 {
@@ -285,6 +324,8 @@ mod tests {
             keys: 3,
             refreshed: Refresh { at: at(1_000), serves_ms: 45_000 },
             credential_ended: true,
+            loaded_at: MonotonicMillis(500),
+            rights_written: 77,
         }
     }
 
@@ -311,6 +352,26 @@ mod tests {
         assert!(sixteen_pages.is_outgrown_by(16 * (KEYS_PER_PAGE_MAX + 1)));
         let largest = LiveTable { page_bits: PAGE_BITS_MAX, ..live() };
         assert!(!largest.is_outgrown_by(u64::MAX / 2), "there is no larger table to build");
+    }
+
+    #[test]
+    fn a_table_is_littered_beyond_its_limit_once_in_a_while_and_beyond_the_highest_at_once() {
+        let loaded = MonotonicMillis(500);
+        let with = |rights_written| LiveTable { rights_written, ..live() };
+        let soon = loaded.plus_millis(RIGHTS_LOAD_PAUSE_MS - 1);
+        let later = loaded.plus_millis(RIGHTS_LOAD_PAUSE_MS);
+        assert!(!with(RIGHTS_GARBAGE_MAX).is_littered(later));
+        assert!(with(RIGHTS_GARBAGE_MAX + 1).is_littered(later));
+        assert!(!with(RIGHTS_WRITTEN_MAX).is_littered(soon));
+        assert!(with(RIGHTS_WRITTEN_MAX + 1).is_littered(soon));
+    }
+
+    #[test]
+    fn attachments_have_pages_behind_those_of_the_keys() {
+        for number in 0..100 {
+            assert!(page_index(&format!("key-{number}"), 4) < 16);
+            assert!((16..32).contains(&page_index(&format!("rights:{number}"), 4)));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis, Salt, SecretDigest, UnixMillis};
 
+use super::attachment::Attachment;
 use super::header::{Generation, TableAge};
 use super::page::Unreadable;
 use super::record_shape::RecordText;
@@ -36,6 +37,22 @@ pub trait KeyTable {
     /// [`Unreadable`] when something else wrote into the table.
     fn find(&self, id: &KeyId, now: MonotonicMillis) -> Result<Option<Found<Self::Record>>, Unreadable>;
 
+    /// Reads what stands in the table besides keys; `None` when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] when something else wrote into the table.
+    fn attachment<T>(
+        &self,
+        attachment: &Attachment<'_>,
+        now: MonotonicMillis,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, Unreadable>;
+
+    /// A number that differs from an earlier one whenever anything but a set of rights may have changed between
+    /// the two look-ups that came before. It costs no call of the host.
+    fn round(&self) -> u64;
+
     /// Forgets what is kept of the table besides the table itself. Done on every tick.
     fn clear_cache(&self);
 }
@@ -66,6 +83,9 @@ pub trait LiveFeed {
 
     /// Whether so many keys ask for a larger table.
     fn is_outgrown_by(&self, keys: u64) -> bool;
+
+    /// Whether so many sets of rights may be of no use any more that a load, which drops them, is due.
+    fn is_littered(&self, now: MonotonicMillis) -> bool;
 }
 
 /// A key as a table holds it.

@@ -39,6 +39,11 @@ impl PageCache {
         self.round += 1;
     }
 
+    /// Which round it is.
+    pub(super) fn round(&self) -> u64 {
+        self.round
+    }
+
     /// The page of that index, if it is kept.
     pub(super) fn get(&self, index: u32) -> Option<Rc<Page>> {
         let kept = self.pages.get(position_of(index))?.as_ref()?;

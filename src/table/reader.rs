@@ -1,11 +1,13 @@
-//! Finding the page of a key: one that is kept, or one read of shared data; and the header now and then.
+//! Finding the page of a key: one that is kept, or one read of shared data; what stands besides keys; and the
+//! header now and then.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use latchkey_key_feed::{KeyId, MonotonicMillis};
 
-use super::header::{LiveTable, TableAge, TableHeader};
+use super::attachment::Attachment;
+use super::header::{Generation, LiveTable, Slot, TableAge, TableHeader, page_index};
 use super::key_table::{Found, KeyTable};
 use super::page::{Page, Unreadable};
 use super::page_cache::PageCache;
@@ -22,9 +24,23 @@ pub struct TableReader<S> {
     hot: RefCell<PageCache>,
 }
 
+/// Where a page of a generation is.
+#[derive(Clone, Copy)]
+struct Place {
+    generation: Generation,
+    slot: Slot,
+    index: u32,
+}
+
 struct KnownHeader {
     live: LiveTable,
     read_at: MonotonicMillis,
+}
+
+impl Place {
+    fn of(live: &LiveTable, index: u32) -> Self {
+        Self { generation: live.generation, slot: live.slot, index }
+    }
 }
 
 impl<S: SharedStore> TableReader<S> {
@@ -39,33 +55,47 @@ impl<S: SharedStore> TableReader<S> {
     ///
     /// [`Unreadable`] when something else wrote the entries.
     pub fn page_for(&self, id: &KeyId, now: MonotonicMillis) -> Result<Option<Rc<Page>>, Unreadable> {
-        let place = |live: &LiveTable| (live.generation, live.slot, live.page_of(id));
-        let Some(mut at) = self.look_at_live(now, place)? else { return Ok(None) };
+        let place = |live: &LiveTable| Place::of(live, live.page_of(id));
+        let Some(at) = self.look_at_live(now, place)? else { return Ok(None) };
         // The stamp is read before any page, so that every later write moves it away from this value.
         let stamp = self.store.stamp();
         if let Some(stamp) = stamp {
-            let (generation, _, index) = at;
             let mut hot = self.hot.borrow_mut();
             hot.observe(stamp);
-            if let Some(page) = hot.get(index).filter(|page| page.generation == generation) {
+            if let Some(page) = hot.get(at.index).filter(|page| page.generation == at.generation) {
                 return Ok(Some(page));
             }
+        } else {
+            self.hot.borrow_mut().forget();
         }
+        let Some((index, page)) = self.read_page(at, &place, now)? else { return Ok(None) };
+        let page = Rc::new(page);
+        if let Some(index) = index.filter(|_| stamp.is_some()) {
+            self.hot.borrow_mut().keep(index, &page);
+        }
+        Ok(Some(page))
+    }
+
+    /// Reads a page, wherever that is in the generation that is live by then, and says where it was; nowhere
+    /// when it was never written in this generation, so that nothing stands in it.
+    fn read_page(
+        &self,
+        mut at: Place,
+        place: &dyn Fn(&LiveTable) -> Place,
+        now: MonotonicMillis,
+    ) -> Result<Option<(Option<u32>, Page)>, Unreadable> {
         for _ in 0..GENERATION_HOPS_MAX {
-            let (generation, slot, index) = at;
-            let page = Page::decode(self.store.read(self.names.page(slot, index)).bytes)?;
-            if page.generation == generation {
-                let page = Rc::new(page);
-                if stamp.is_some() {
-                    self.hot.borrow_mut().keep(index, &page);
-                }
-                return Ok(Some(page));
+            let page = Page::decode(self.store.read(self.names.page(at.slot, at.index)).bytes)?;
+            if page.generation == at.generation {
+                return Ok(Some((Some(at.index), page)));
             }
             self.read_header(now)?;
             match self.look_at_known(place) {
                 None => return Ok(None),
-                // The header is unchanged, so the page was never written in this generation: it holds no key.
-                Some((same, ..)) if same == generation => return Ok(Some(Rc::new(Page::empty(generation)))),
+                // The header is unchanged, so the page was never written in this generation.
+                Some(same) if same.generation == at.generation => {
+                    return Ok(Some((None, Page::empty(at.generation))));
+                }
                 Some(next) => at = next,
             }
         }
@@ -114,8 +144,27 @@ impl<S: SharedStore> KeyTable for TableReader<S> {
         Ok(Some(page.find(id)?.map(|record| PagedRecord::of(&page, record, self.names.shape()))))
     }
 
-    /// Forgets the cached pages. This is done on every tick, in case a host loses a move of the stamp: a
-    /// change is then in force one tick later.
+    /// Reads it from shared data. Nothing of it is kept: whoever prepares rights does that once, and a page that
+    /// was kept could lack the set of a key that has just been read.
+    fn attachment<T>(
+        &self,
+        attachment: &Attachment<'_>,
+        now: MonotonicMillis,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, Unreadable> {
+        let id = attachment.id();
+        let place = |live: &LiveTable| Place::of(live, page_index(&id, live.page_bits));
+        let Some(at) = self.look_at_live(now, place)? else { return Ok(None) };
+        let Some((_, page)) = self.read_page(at, &place, now)? else { return Ok(None) };
+        Ok(page.attachment(&id)?.map(read))
+    }
+
+    fn round(&self) -> u64 {
+        self.hot.borrow().round()
+    }
+
+    /// Forgets the pages that are kept. Done on every tick, it is the net below the stamp: should a host ever
+    /// lose a move of it, a change is in force a tick later all the same.
     fn clear_cache(&self) {
         self.hot.borrow_mut().forget();
     }

@@ -7,6 +7,7 @@
 //! too long:       expiration u64 | salt 16 | digest 32            its texts would exceed RECORD_LEN_MAX
 //! no credential:                                                  its row holds no credential that can be read
 //! removed:        seq u64                                         the key was removed by that change
+//! attachment:                                                     of no key: see `attachment.rs`
 //! ```
 //!
 //! A text is a 16-bit length and UTF-8. Whatever becomes a header is stored as the header's value,
@@ -26,6 +27,7 @@ pub(super) enum RecordKind {
     TooLong,
     NoCredential,
     Removed,
+    Attachment,
 }
 
 /// The expiration of a key that has none.
@@ -50,11 +52,12 @@ impl RecordKind {
             Self::TooLong => 1,
             Self::NoCredential => 2,
             Self::Removed => 3,
+            Self::Attachment => 4,
         }
     }
 
     fn of(byte: u8) -> Option<Self> {
-        [Self::Whole, Self::TooLong, Self::NoCredential, Self::Removed]
+        [Self::Whole, Self::TooLong, Self::NoCredential, Self::Removed, Self::Attachment]
             .into_iter()
             .find(|kind| kind.byte() == byte)
     }
@@ -76,6 +79,7 @@ impl<'a> Found<RecordView<'a>> {
         match kind {
             RecordKind::Removed => return Some(Self::Removed),
             RecordKind::NoCredential => return Some(Self::SetAside),
+            RecordKind::Attachment => return None,
             RecordKind::Whole | RecordKind::TooLong => {}
         }
         Some(Self::Key(RecordView {

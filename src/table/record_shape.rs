@@ -1,5 +1,6 @@
-//! What a record holds of a key besides its credential: the texts that the configuration tells somebody, and
-//! no others.
+//! What a table holds of a key besides its credential: the texts that the configuration tells somebody or
+//! asks for, and no others. Where it asks what keys may do, that is their rights too, and what the applications
+//! have registered that it asks about.
 //!
 //! A key may have far more texts than anybody asks for. The others are not kept: they would fill the table,
 //! and a key could be refused for the length of a text that nobody reads.
@@ -10,6 +11,8 @@
 //! headers are called.
 
 use sha2::{Digest as _, Sha256};
+
+use crate::limits::APPLICATION_NAME_LEN_MAX;
 
 /// One text of a record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,25 +37,57 @@ pub enum RecordText {
         /// Whether it is told also when nobody vouches for it.
         claims: bool,
     },
+    /// By what content its set of rights is named; empty when nobody can say what it may do.
+    Rights,
 }
 
-/// The texts of every record of a table, in the order in which they stand there.
+/// The texts of every record of a table, in the order in which they stand there, and what stands beside them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordShape {
     texts: Vec<RecordText>,
+    /// The applications whose registered privileges are kept, in order.
+    applications: Vec<String>,
 }
 
 impl RecordShape {
     /// A record of these texts. Their order, and how often one is named, make no difference.
     #[must_use]
     pub fn of(texts: Vec<RecordText>) -> Self {
-        let mut sorted = Vec::with_capacity(texts.len());
-        for text in texts {
-            if let Err(position) = sorted.binary_search(&text) {
-                sorted.insert(position, text);
-            }
-        }
-        Self { texts: sorted }
+        Self { texts: sorted(texts), applications: Vec::new() }
+    }
+
+    /// The same with the rights of keys, and what these applications have registered. The name of an
+    /// application is shorter than 2^16 bytes, or it is none.
+    #[must_use]
+    pub fn with_rights(self, applications: Vec<String>) -> Self {
+        let mut texts = self.texts;
+        texts.push(RecordText::Rights);
+        let applications =
+            applications.into_iter().filter(|name| name.len() <= APPLICATION_NAME_LEN_MAX).collect();
+        Self { texts: sorted(texts), applications: sorted(applications) }
+    }
+
+    /// Whether it has the rights of keys.
+    #[must_use]
+    pub fn holds_rights(&self) -> bool {
+        self.texts.contains(&RecordText::Rights)
+    }
+
+    /// The applications whose registered privileges are kept, in order.
+    #[must_use]
+    pub fn applications(&self) -> &[String] {
+        &self.applications
+    }
+
+    /// Whether what that application has registered is kept.
+    pub(super) fn keeps_application(&self, name: &str) -> bool {
+        self.applications.binary_search_by(|other| other.as_str().cmp(name)).is_ok()
+    }
+
+    /// The binary logarithm of all pages of a table with 2^`page_bits` pages of keys. Attachments have as many
+    /// pages as keys: there may be one for each.
+    pub(super) fn all_page_bits(&self, page_bits: u8) -> u8 {
+        page_bits + u8::from(self.holds_rights())
     }
 
     /// The texts in their order.
@@ -86,10 +121,29 @@ impl RecordShape {
                 RecordText::LimitedBy => (5, ""),
                 RecordText::Metadata { path, claims: false } => (6, path.as_str()),
                 RecordText::Metadata { path, claims: true } => (7, path.as_str()),
+                RecordText::Rights => (8, ""),
             };
-            hash.update([kind]);
-            hash.update(path.len().to_le_bytes());
-            hash.update(path.as_bytes());
+            hash_part(hash, kind, path);
+        }
+        for application in &self.applications {
+            hash_part(hash, 9, application);
         }
     }
+}
+
+fn hash_part(hash: &mut Sha256, kind: u8, text: &str) {
+    hash.update([kind]);
+    hash.update(text.len().to_le_bytes());
+    hash.update(text.as_bytes());
+}
+
+/// These in order, each once. Merging would be quicker, and larger; there are few.
+fn sorted<T: Ord>(items: Vec<T>) -> Vec<T> {
+    let mut sorted = Vec::with_capacity(items.len());
+    for item in items {
+        if let Err(position) = sorted.binary_search(&item) {
+            sorted.insert(position, item);
+        }
+    }
+    sorted
 }

@@ -3,7 +3,7 @@
 use latchkey_key_feed::{Cursor, Epoch, FeedHead, InvalidFeedPage};
 
 use super::build::Build;
-use super::changes::{Changes, RecordChange};
+use super::changes::{ChangeKind, Changes, RecordChange};
 use super::clearing::Clearing;
 use super::feed_table::FeedTable;
 use super::header::{Generation, LiveTable, Refresh, TableHeader, page_bits_for, page_index};
@@ -69,12 +69,13 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
     /// The new generation is built in the slot that nobody reads.
     fn begin(&self, keys: u64) -> Result<Build, WriteError> {
         let page_bits = page_bits_for(keys);
+        let shape = self.names.shape();
         let header = self.change_header(&|header| {
             header.allocated = header.allocated.next();
-            header.largest_page_bits = header.largest_page_bits.max(page_bits);
+            header.largest_page_bits = header.largest_page_bits.max(shape.all_page_bits(page_bits));
             Ok(())
         })?;
-        Ok(Build::new(header.allocated, header.idle_slot(), page_bits))
+        Ok(Build::new(header.allocated, header.idle_slot(), page_bits, shape))
     }
 
     fn collect(&self, build: &mut Build, changes: &Changes) -> Result<(), WriteError> {
@@ -98,16 +99,20 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
                 return Err(WriteError::Deposed);
             }
             let before = header.live.as_ref().map(|live| live.refreshed);
+            let refresh = refreshed.or(before).ok_or(WriteError::Deposed)?;
+            let pages = |old: &LiveTable| 1 << self.names.shape().all_page_bits(old.page_bits);
             header.live = Some(LiveTable {
                 generation: build.generation,
                 slot: build.slot,
                 page_bits: build.page_bits,
-                unswept_pages: header.live.as_ref().map_or(0, |old| 1 << old.page_bits),
+                unswept_pages: header.live.as_ref().map_or(0, pages),
                 epoch: epoch.clone(),
                 cursor,
                 keys,
-                refreshed: refreshed.or(before).ok_or(WriteError::Deposed)?,
+                refreshed: refresh,
                 credential_ended: refreshed.is_none(),
+                loaded_at: refresh.at.monotonic,
+                rights_written: 0,
             });
             Ok(())
         })?;
@@ -128,10 +133,22 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
     /// The changes are few for so many pages, so each is written by itself. Those before a failure are
     /// applied again from the cursor, and skipped.
     fn apply(&self, live: &LiveTable, changes: &Changes) -> Result<(), WriteError> {
-        let applied = changes.iter().try_for_each(|change| self.apply_one(live, change, changes.forgotten));
+        let mut rights_written = 0;
+        let applied = changes.iter().try_for_each(|change| {
+            let is_written = self.apply_one(live, change, changes.forgotten)?;
+            if is_written && change.kind == ChangeKind::Rights {
+                rights_written += change.bytes.len() as u64;
+            }
+            Ok(())
+        });
         // Also when every change was there already: the VM that wrote them may have died before it moved the
         // stamp.
         self.store.move_stamp();
+        if rights_written > 0 {
+            self.change_live(live.generation, &|live| {
+                live.rights_written = live.rights_written.saturating_add(rights_written);
+            })?;
+        }
         applied
     }
 
@@ -179,12 +196,13 @@ impl<S: SharedStore> TableWriter<S> {
         Self { store, names }
     }
 
+    /// Says whether anything had to be written.
     fn apply_one(
         &self,
         live: &LiveTable,
         change: RecordChange<'_>,
         forgotten: Cursor,
-    ) -> Result<(), WriteError> {
+    ) -> Result<bool, WriteError> {
         let name = self.names.page(live.slot, page_index(change.id, live.page_bits));
         for _ in 0..SWAP_TRIES_MAX {
             let entry = self.store.read(name);
@@ -195,9 +213,9 @@ impl<S: SharedStore> TableWriter<S> {
             if page.generation < live.generation {
                 page = Page::empty(live.generation);
             }
-            let Some(bytes) = page.with(live.generation, &[change], forgotten)? else { return Ok(()) };
+            let Some(bytes) = page.with(live.generation, &[change], forgotten)? else { return Ok(false) };
             if self.store.swap(name, &bytes, entry.version).is_ok() {
-                return Ok(());
+                return Ok(true);
             }
         }
         Err(WriteError::Deposed)

@@ -25,8 +25,8 @@ use crate::refresh::{
 use crate::rules::{Asked, Authentication, RightsUnknown};
 use crate::table::sample_keys::{at, shape};
 use crate::table::{
-    Changes, FeedStanding, FeedTable, Found, Generation, KeyTable, LiveFeed, Progress, RecordText, Refresh,
-    TableAge, TableRecord, Texts, Unreadable, WriteError, are_texts, text_in,
+    Attachment, Changes, FeedStanding, FeedTable, Found, Generation, KeyTable, LiveFeed, Progress,
+    RecordText, Refresh, TableAge, TableRecord, Texts, Unreadable, WriteError, are_texts, text_in,
 };
 use crate::testing::START;
 
@@ -85,6 +85,10 @@ impl LiveFeed for Flat {
     }
 
     fn is_outgrown_by(&self, _keys: u64) -> bool {
+        false
+    }
+
+    fn is_littered(&self, _now: MonotonicMillis) -> bool {
         false
     }
 }
@@ -146,6 +150,19 @@ impl KeyTable for FlatTable {
             },
         };
         Ok(Some(found))
+    }
+
+    fn attachment<T>(
+        &self,
+        _attachment: &Attachment<'_>,
+        _now: MonotonicMillis,
+        _read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, Unreadable> {
+        Ok(None)
+    }
+
+    fn round(&self) -> u64 {
+        0
     }
 
     fn clear_cache(&self) {}
