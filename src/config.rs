@@ -14,7 +14,7 @@ use latchkey_key_feed::credential::SCHEME;
 use crate::credential::{self, CredentialSources};
 use crate::identity::{IdentityHeaders, IdentitySource};
 use crate::reply::Replies;
-use crate::rules::{Otherwise, Rules};
+use crate::rules::{Otherwise, Question, Rules};
 use crate::table::RecordShape;
 
 mod config_reader;
@@ -144,7 +144,13 @@ impl Config {
     pub fn record_shape(&self) -> RecordShape {
         let mut texts = self.identity.record_texts();
         texts.extend(self.rules.record_texts());
-        RecordShape::of(texts)
+        let shape = RecordShape::of(texts);
+        let questions = self.rules.questions();
+        if questions.is_empty() {
+            return shape;
+        }
+        let applications = questions.iter().filter_map(Question::application).map(str::to_owned);
+        shape.with_rights(applications.collect())
     }
 }
 

@@ -56,6 +56,9 @@ pub const FEED_ROWS_SET_ASIDE: &str = "latchkey.feed.rows_set_aside";
 /// The number of the VM that follows the feed; 0 when none does.
 pub const FEED_FOLLOWER: &str = "latchkey.feed.follower";
 
+/// The version of the feed that the table was read from: 1 without rights of keys, 2 with them.
+pub const FEED_VERSION: &str = "latchkey.feed.version";
+
 /// 1 when the key service says that the key with which this edge reads the feed has ended; 0 otherwise.
 pub const FEED_CREDENTIAL_ENDED: &str = "latchkey.feed.credential_ended";
 

@@ -53,6 +53,7 @@ mod header;
 mod key_table;
 mod page;
 mod page_cache;
+mod page_index;
 mod paged_record;
 mod reader;
 mod record;

@@ -1,5 +1,7 @@
 //! Requests for the feed, and their answers.
 
+use latchkey_key_feed::{FEED_VERSION_HEADER, FeedVersion};
+
 use crate::config::KeyService;
 use crate::headers::Headers as _;
 use crate::host::{Host, HostAnswer, HostFailed, HttpCall};
@@ -9,7 +11,7 @@ const USER_AGENT: &str = concat!("latchkey-filter/", env!("CARGO_PKG_VERSION"));
 
 pub(super) fn send(host: &impl Host, poll: &Poll, service: &KeyService) -> Result<CallId, HostFailed> {
     let authorization = service.credential.header_value();
-    let headers = [
+    let mut headers = vec![
         (":method", "GET"),
         (":scheme", "http"),
         (":authority", service.authority.as_str()),
@@ -18,6 +20,7 @@ pub(super) fn send(host: &impl Host, poll: &Poll, service: &KeyService) -> Resul
         ("authorization", authorization.as_str()),
         ("user-agent", USER_AGENT),
     ];
+    headers.extend(poll.version.map(|version| (FEED_VERSION_HEADER, FeedVersion::as_str(version))));
     host.send(&HttpCall { cluster: &service.cluster, headers: &headers, timeout: poll.timeout })
 }
 

@@ -4,7 +4,7 @@
 use std::cell::{OnceCell, RefCell, RefMut};
 use std::time::Duration;
 
-use latchkey_key_feed::{EdgeName, MonotonicMillis, whole_millis};
+use latchkey_key_feed::{EdgeName, Epoch, FeedVersion, MonotonicMillis, whole_millis};
 
 use super::{Filter, feed_call};
 use crate::clock::{Moment, Tick};
@@ -143,6 +143,7 @@ impl<H: Host> Filter<H> {
             path: service.path.clone(),
             edge: self.edge_name(number),
             instance: instance_of(number, &vm_id, self.following.names.table()),
+            version: self.following.names.shape().feed_version(),
             wait: service.wait,
             fetch_timeout: service.fetch_timeout,
         }
@@ -195,6 +196,7 @@ impl<H: Host> Filter<H> {
                 }
                 self.host.log(LogLevel::Info, format_args!("{note}"));
             }
+            Note::RightsMissing => self.host.log(LogLevel::Error, format_args!("{note}")),
             Note::SetAside(rows) => {
                 self.stats.add(self.stats.feed_rows_set_aside, rows.count);
                 self.host.log(LogLevel::Warn, format_args!("{note}"));
@@ -209,6 +211,7 @@ impl<H: Host> Filter<H> {
         self.stats.set(self.stats.feed_follower, follower.map_or(0, |id| u64::from(id.0)));
         let Ok(Some(live)) = self.table.live(now.monotonic) else { return };
         let age = live.age(now);
+        self.stats.set(self.stats.feed_version, version_of(live.epoch()));
         self.stats.set(self.stats.credential_ended, u64::from(live.credential_ended()));
         self.stats.set(self.stats.table_age_ms, age.ms);
         self.stats.set(self.stats.table_cursor, live.cursor().0);
@@ -253,5 +256,13 @@ impl<H: Host> Filter<H> {
             );
         }
         name.into_name()
+    }
+}
+
+/// The version of the feed that the table of this epoch was read from.
+fn version_of(epoch: &Epoch) -> u64 {
+    match FeedVersion::of_told_epoch(epoch) {
+        Ok((FeedVersion::V2, _)) => 2,
+        Ok((FeedVersion::V1, _)) | Err(_) => 1,
     }
 }

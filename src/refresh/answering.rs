@@ -116,6 +116,9 @@ impl<K: FeedSink> Follower<K> {
         let live =
             self.sink.table().publish(&load.build, &load.epoch, end.cursor, end.keys, end.refreshed)?;
         step.notes.push(Note::Loaded { generation: live.generation(), keys: live.keys() });
+        if load.version < self.request.version {
+            step.notes.push(Note::RightsMissing);
+        }
         if live.is_swept() {
             self.ask(Replication::Following { live, confirmed: true }, step);
         } else {

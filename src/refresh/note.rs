@@ -30,6 +30,8 @@ pub enum Note {
     },
     /// A load from the beginning was begun.
     LoadBegan(LoadReason),
+    /// A table was loaded of a service that does not tell what keys may do, and rules ask for it.
+    RightsMissing,
     /// Rows came that no record can hold. Their keys are refused.
     SetAside(SetAside),
     /// This VM no longer follows the feed.
@@ -88,6 +90,10 @@ impl fmt::Display for Note {
                 write!(f, "the table is loaded: generation {}, {keys} keys", generation.0)
             }
             Self::LoadBegan(reason) => write!(f, "the table is loaded from the beginning: {reason}"),
+            Self::RightsMissing => f.write_str(
+                "the key service is older than this filter and does not tell what keys may do: requests get 503 \
+                 whose rule asks for it, until the service is updated",
+            ),
             Self::SetAside(SetAside { count, ids }) => {
                 let more = if *count > ids.len() { ", ..." } else { "" };
                 let ids = ids.join(", ");

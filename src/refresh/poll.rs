@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey_key_feed::{AskingEdge, Cursor, EdgeInstance, EdgeName, Epoch, FeedRequest};
+use latchkey_key_feed::{AskingEdge, Cursor, EdgeInstance, EdgeName, Epoch, FeedRequest, FeedVersion};
 
 use crate::limits::{FEED_ROWS_PER_POLL, GOODBYE_MS};
 
@@ -15,6 +15,8 @@ pub struct FeedEndpoint {
     pub edge: EdgeName,
     /// The identity under which its table acknowledges.
     pub instance: EdgeInstance,
+    /// Which version of the feed is read at most. An earlier one is read as well.
+    pub version: FeedVersion,
     /// How long the service may hold an answer back for lack of changes.
     pub wait: Duration,
     /// How long an answer may take beyond that.
@@ -26,6 +28,9 @@ pub struct FeedEndpoint {
 pub struct Poll {
     /// Path and query.
     pub path: String,
+    /// Which version of the feed the service is told, if it is told any: a header, which a service passes over
+    /// that does not know it.
+    pub version: Option<FeedVersion>,
     /// When the host gives the call up.
     pub timeout: Duration,
 }
@@ -84,7 +89,8 @@ impl FeedEndpoint {
     fn to_poll(&self, request: &FeedRequest, timeout: Duration) -> Poll {
         let mut path = self.path.clone();
         request.push_query(&mut path);
-        Poll { path, timeout }
+        let version = (self.version != FeedVersion::V1).then_some(self.version);
+        Poll { path, version, timeout }
     }
 }
 
@@ -98,6 +104,7 @@ mod tests {
             path: "/_latchkey/feed".to_owned(),
             edge: EdgeName::try_from("edge 1&after=0".to_owned()).unwrap(),
             instance: EdgeInstance::from([7; 16]),
+            version: FeedVersion::V1,
             wait: Duration::from_secs(20),
             fetch_timeout: Duration::from_secs(5),
         };
@@ -108,7 +115,9 @@ mod tests {
             poll.path,
             format!("/_latchkey/feed?after=7&limit=1000&wait=20000ms{who}&refuse_after=60000ms")
         );
-        assert_eq!(poll.timeout, Duration::from_secs(25));
+        assert_eq!((poll.timeout, poll.version), (Duration::from_secs(25), None));
+        let with_rights = FeedEndpoint { version: FeedVersion::V2, ..request.clone() };
+        assert_eq!(with_rights.goodbye().version, Some(FeedVersion::V2));
         let epoch = Epoch::try_from("e/1".to_owned()).unwrap();
         let load = request.poll(Cursor(7), Some(&epoch), Some(Cursor(3)), Duration::ZERO, minute);
         assert!(load.path.ends_with("&epoch=e%2F1&purged=3"), "{}", load.path);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey_key_feed::{Cursor, Epoch, FeedHead};
+use latchkey_key_feed::{Cursor, Epoch, FeedHead, FeedVersion};
 
 use super::poll::FeedEndpoint;
 use super::sink::{Build, FeedSink, Live};
@@ -21,6 +21,7 @@ pub(super) enum Replication<K: FeedSink> {
 pub(super) struct Load<K: FeedSink> {
     pub(super) build: Build<K>,
     pub(super) epoch: Epoch,
+    pub(super) version: FeedVersion,
     /// What the service had forgotten by then.
     pub(super) purged: Cursor,
     /// The latest answer, while the one that follows it is on its way.
@@ -45,7 +46,8 @@ pub(super) struct LoadEnd {
 
 impl<K: FeedSink> Load<K> {
     pub(super) fn begun(build: Build<K>, first: &FeedHead) -> Self {
-        Self { build, epoch: first.epoch.clone(), purged: first.purged, unread: None }
+        let FeedHead { epoch, version, purged, .. } = first;
+        Self { build, epoch: epoch.clone(), version: *version, purged: *purged, unread: None }
     }
 }
 

@@ -6,12 +6,14 @@ mod departure;
 mod loading;
 mod model;
 mod plain_memory;
+mod rights;
 
 use proptest::prelude::*;
 
 use self::model::{Edge, Service};
 use super::*;
 use crate::limits::{BACKOFF_MS_MAX, KEYS_PER_PAGE_MAX};
+use crate::table::sample_keys::APPLICATION;
 
 fn a_current_edge() -> (Edge, Service) {
     let mut service = Service::new();
@@ -71,7 +73,7 @@ fn an_answer_that_the_host_tells_late_makes_the_table_no_younger_than_its_call_c
 #[test]
 fn says_of_which_epoch_its_cursor_is_and_says_nothing_when_it_begins() {
     let (mut edge, mut service) = a_current_edge();
-    assert!(edge.pending_path(0).ends_with("&epoch=first"));
+    assert!(edge.pending_path(0).ends_with("&epoch=first.2"));
     service.epoch = "second";
     service.rows_per_page = 1;
     service.create("k2");
@@ -80,7 +82,7 @@ fn says_of_which_epoch_its_cursor_is_and_says_nothing_when_it_begins() {
     assert!(path.contains("after=0&") && !path.contains("epoch"), "{path}");
     edge.answer(0, &service);
     let path = edge.pending_path(0);
-    assert!(path.ends_with("&epoch=second&purged=0"), "the epoch of the load, not of the table: {path}");
+    assert!(path.ends_with("&epoch=second.2&purged=0"), "the epoch of the load, not of the table: {path}");
 }
 
 #[test]
@@ -266,6 +268,8 @@ fn a_call_that_the_host_refuses_is_tried_again() {
 #[derive(Clone, Debug)]
 enum Event {
     Create(u8),
+    Grant(u8, u32),
+    Register(u8),
     Invalidate(u8),
     Purge,
     Restore,
@@ -278,7 +282,9 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        4 => (0..8_u8).prop_map(Event::Create),
+        2 => (0..8_u8).prop_map(Event::Create),
+        4 => (0..8_u8, 0..4_u32).prop_map(|(number, set)| Event::Grant(number, set)),
+        1 => (0..4_u8).prop_map(Event::Register),
         3 => (0..8_u8).prop_map(Event::Invalidate),
         1 => Just(Event::Purge),
         1 => Just(Event::Restore),
@@ -299,6 +305,8 @@ proptest! {
         for event in events {
             match event {
                 Event::Create(number) => service.create(&format!("key-{number}")),
+                Event::Grant(number, set) => service.grant(&format!("key-{number}"), set),
+                Event::Register(number) => service.register(&format!("data:{number}")),
                 Event::Invalidate(number) => service.invalidate(&format!("key-{number}")),
                 Event::Purge => service.purge(),
                 Event::Restore => service.epoch = if service.epoch == "first" { "second" } else { "first" },
@@ -309,6 +317,10 @@ proptest! {
                 Event::Pass(millis) => edge.pass(millis),
                 Event::Serve(vm) => edge.vms[vm].serves = true,
             }
+            for number in 0..8 {
+                // Fails where a reader finds a key without the set that it names.
+                edge.rights(&format!("key-{number}"));
+            }
         }
         // The other two fall silent; the last one comes to rest.
         edge.pass(2 * (LEASE_MS + BACKOFF_MS_MAX));
@@ -317,8 +329,10 @@ proptest! {
         for number in 0..8 {
             let id = format!("key-{number}");
             prop_assert_eq!(edge.holds(&id), service.live_ids().contains(&id), "{}", id);
+            prop_assert_eq!(edge.rights(&id), service.rights_of(&id), "{}", id);
         }
         let live = edge.live().unwrap();
-        prop_assert_eq!(live.epoch.as_str(), service.epoch);
+        prop_assert_eq!(live.epoch.as_str(), service.told_epoch());
+        prop_assert_eq!(edge.registered(APPLICATION), service.registered.clone().map(|(_, json)| json));
     }
 }

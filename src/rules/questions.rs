@@ -74,6 +74,17 @@ impl<R> RightsOf<R> for RightsUnknown {
     }
 }
 
+impl Question {
+    /// The application that it is about, if it is about one.
+    #[must_use]
+    pub fn application(&self) -> Option<&str> {
+        match self {
+            Self::Application { application, .. } => Some(application),
+            Self::Cluster(_) | Self::Index { .. } => None,
+        }
+    }
+}
+
 impl Resource {
     /// Reads a resource; `None` when it is empty, or its braces do not pair or are around nothing. An
     /// asterisk is none, because what is asked for is one resource.

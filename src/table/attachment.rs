@@ -153,29 +153,4 @@ fn push(out: &mut Vec<u8>, attachment: &Attachment<'_>, payload: impl FnOnce(&mu
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_contents_have_one_id_and_others_have_others() {
-        let id = ContentId::of(b"{}");
-        assert_eq!((id, id.as_str().len()), (ContentId::of(b"{}"), 22));
-        assert_ne!(id, ContentId::of(b"{ }"));
-        assert_eq!(ContentId::read(id.as_str()), Some(id));
-        assert_eq!((ContentId::read(""), ContentId::read("short")), (None, None));
-    }
-
-    #[test]
-    fn what_is_registered_is_read_as_it_was_written() {
-        for json in [Some(&br#"{"read":["data:read/*"]}"#[..]), Some(b"{}"), None] {
-            let mut out = Vec::new();
-            push_privileges(&mut out, "shop", json);
-            let (_, body) = split_record(&mut Unread(&out)).unwrap();
-            let payload = &body[body.len() - 2 - json.map_or(0, |json| 22 + json.len())..];
-            let read = RegisteredView::read(payload).unwrap();
-            assert_eq!((read.content, read.json), (json.map(ContentId::of), json.unwrap_or_default()));
-        }
-        assert_eq!(RegisteredView::read(b""), None);
-        assert_eq!(RegisteredView::read(b"\x03\0abc"), None);
-    }
-}
+mod tests;

@@ -20,8 +20,9 @@ use latchkey_key_feed::Cursor;
 use super::bytes::Unread;
 use super::changes::{ChangeKind, Changes, RecordChange, RecordChangesIter};
 use super::entry_name::EntryName;
-use super::header::{Generation, Slot, page_index};
+use super::header::{Generation, Slot};
 use super::page::{Page, Unreadable};
+use super::page_index::page_index;
 use super::record_shape::RecordShape;
 use super::shared_store::{SharedStore, Version};
 use super::writer::{Progress, TableWriter, WriteError};
@@ -32,6 +33,8 @@ pub struct Build {
     pub(super) generation: Generation,
     pub(super) slot: Slot,
     pub(super) page_bits: u8,
+    /// The same with the pages of attachments.
+    all_page_bits: u8,
     partitions: Vec<Partition>,
     /// Sets of rights that were put aside, so that each answer of the load need not put its own aside.
     sets: BTreeSet<String>,
@@ -55,11 +58,20 @@ const RUN_HEAD_LEN: usize = 4;
 
 impl Build {
     pub(super) fn new(generation: Generation, slot: Slot, page_bits: u8, shape: &RecordShape) -> Self {
-        let bits = shape.all_page_bits(page_bits).saturating_sub(page_bits.min(PAGES_PER_PARTITION_BITS));
-        let partitions = 1_usize << bits;
+        let all_page_bits = shape.all_page_bits(page_bits);
+        let partitions = 1_usize << all_page_bits.saturating_sub(PAGES_PER_PARTITION_BITS);
         let mut empty = Vec::new();
         empty.resize_with(partitions, Partition::default);
-        Self { generation, slot, page_bits, partitions: empty, sets: BTreeSet::new(), runs: 0, laid_out: 0 }
+        Self {
+            generation,
+            slot,
+            page_bits,
+            all_page_bits,
+            partitions: empty,
+            sets: BTreeSet::new(),
+            runs: 0,
+            laid_out: 0,
+        }
     }
 
     /// Whether that was put aside already. What is not remembered any more is put aside again.
@@ -74,7 +86,7 @@ impl Build {
     }
 
     fn pages_per_partition_bits(&self) -> u8 {
-        self.page_bits.min(PAGES_PER_PARTITION_BITS)
+        self.all_page_bits.min(PAGES_PER_PARTITION_BITS)
     }
 }
 

@@ -2,13 +2,12 @@
 
 use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis, UnixMillis};
 
-use super::attachment::is_attachment;
 use super::bytes::{Unread, push_text};
 use super::key_table::LiveFeed;
+use super::page_index::{key_index, page_bits_for};
 use crate::clock::Moment;
 use crate::limits::{
-    KEYS_PER_PAGE, KEYS_PER_PAGE_MAX, PAGE_BITS_MAX, PAGE_BITS_MIN, RIGHTS_GARBAGE_MAX, RIGHTS_LOAD_PAUSE_MS,
-    RIGHTS_WRITTEN_MAX,
+    KEYS_PER_PAGE_MAX, PAGE_BITS_MAX, RIGHTS_GARBAGE_MAX, RIGHTS_LOAD_PAUSE_MS, RIGHTS_WRITTEN_MAX,
 };
 
 /// The number of one build of the table. Every build has its own, whether it was finished or not.
@@ -152,7 +151,7 @@ impl LiveTable {
     /// The page in which a key of that id lives.
     #[must_use]
     pub fn page_of(&self, id: &KeyId) -> u32 {
-        hashed_index(id.as_str(), self.page_bits)
+        key_index(id.as_str(), self.page_bits)
     }
 
     /// Whether it has so many sets of rights that no key may have any more that a load, which drops them, is
@@ -271,36 +270,8 @@ impl LiveFeed for LiveTable {
     }
 }
 
-/// The page of a key or an attachment in a table with 2^`page_bits` pages of keys, and as many of attachments
-/// behind them.
-pub(super) fn page_index(id: &str, page_bits: u8) -> u32 {
-    let hashed = hashed_index(id, page_bits);
-    if is_attachment(id) { (1 << page_bits) + hashed } else { hashed }
-}
-
-/// One of 2^`page_bits` pages: FNV-1a of the id, its high half folded into the low one.
-///
-/// The hash need not withstand an attacker. Only the key service makes ids, and a look-up of an id that it
-/// did not make costs the same wherever it lands.
-fn hashed_index(id: &str, page_bits: u8) -> u32 {
-    const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let hash = id.bytes().fold(OFFSET_BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
-    let folded = hash ^ (hash >> 32);
-    let mask = (1_u64 << page_bits) - 1;
-    // At most PAGE_BITS_MAX bits remain, which fit.
-    (folded & mask) as u32
-}
-
 /// Most bits of all pages: those of keys, and as many of attachments.
 const ALL_PAGE_BITS_MAX: u8 = PAGE_BITS_MAX + 1;
-
-/// The size of a new table for so many keys.
-pub(super) fn page_bits_for(keys: u64) -> u8 {
-    let pages = keys.div_ceil(KEYS_PER_PAGE).max(1).next_power_of_two();
-    // A u64 has at most 64 trailing zeros.
-    (pages.trailing_zeros() as u8).clamp(PAGE_BITS_MIN, PAGE_BITS_MAX)
-}
 
 #[cfg(test)]
 mod tests {
@@ -364,33 +335,6 @@ mod tests {
         assert!(with(RIGHTS_GARBAGE_MAX + 1).is_littered(later));
         assert!(!with(RIGHTS_WRITTEN_MAX).is_littered(soon));
         assert!(with(RIGHTS_WRITTEN_MAX + 1).is_littered(soon));
-    }
-
-    #[test]
-    fn attachments_have_pages_behind_those_of_the_keys() {
-        for number in 0..100 {
-            assert!(page_index(&format!("key-{number}"), 4) < 16);
-            assert!((16..32).contains(&page_index(&format!("rights:{number}"), 4)));
-        }
-    }
-
-    #[test]
-    fn a_new_table_has_about_eight_keys_a_page() {
-        assert_eq!(page_bits_for(0), PAGE_BITS_MIN);
-        assert_eq!(page_bits_for(1_000_000), 17);
-        assert_eq!(page_bits_for(u64::MAX / 4), PAGE_BITS_MAX);
-    }
-
-    #[test]
-    fn ids_that_differ_in_one_place_spread_over_all_pages() {
-        let mut filled = [0_u32; 256];
-        for number in 0..256 * 8 {
-            let id = format!("VuaCfGcBCdbkQm-{number:05}");
-            filled[page_index(&id, 8) as usize] += 1;
-        }
-        let fullest = filled.iter().max().unwrap();
-        assert!(*fullest <= KEYS_PER_PAGE_MAX as u32, "a page holds {fullest} keys");
-        assert!(filled.iter().filter(|keys| **keys == 0).count() < 3);
     }
 
     proptest! {

@@ -7,10 +7,11 @@ use std::rc::Rc;
 use latchkey_key_feed::{KeyId, MonotonicMillis};
 
 use super::attachment::Attachment;
-use super::header::{Generation, LiveTable, Slot, TableAge, TableHeader, page_index};
+use super::header::{Generation, LiveTable, Slot, TableAge, TableHeader};
 use super::key_table::{Found, KeyTable};
 use super::page::{Page, Unreadable};
 use super::page_cache::PageCache;
+use super::page_index::page_index;
 use super::paged_record::PagedRecord;
 use super::shared_store::{SharedNames, SharedStore};
 use crate::clock::Moment;

@@ -10,8 +10,10 @@
 //! configuration that tells something new loads its own. Those that tell the same share one, whatever their
 //! headers are called.
 
+use latchkey_key_feed::FeedVersion;
 use sha2::{Digest as _, Sha256};
 
+use super::page_index::page_bits_with_attachments;
 use crate::limits::APPLICATION_NAME_LEN_MAX;
 
 /// One text of a record.
@@ -73,6 +75,12 @@ impl RecordShape {
         self.texts.contains(&RecordText::Rights)
     }
 
+    /// The version of the feed that has all of it.
+    #[must_use]
+    pub fn feed_version(&self) -> FeedVersion {
+        if self.holds_rights() { FeedVersion::V2 } else { FeedVersion::V1 }
+    }
+
     /// The applications whose registered privileges are kept, in order.
     #[must_use]
     pub fn applications(&self) -> &[String] {
@@ -84,10 +92,9 @@ impl RecordShape {
         self.applications.binary_search_by(|other| other.as_str().cmp(name)).is_ok()
     }
 
-    /// The binary logarithm of all pages of a table with 2^`page_bits` pages of keys. Attachments have as many
-    /// pages as keys: there may be one for each.
+    /// The binary logarithm of all pages of a table with 2^`page_bits` pages of keys.
     pub(super) fn all_page_bits(&self, page_bits: u8) -> u8 {
-        page_bits + u8::from(self.holds_rights())
+        if self.holds_rights() { page_bits_with_attachments(page_bits) } else { page_bits }
     }
 
     /// The texts in their order.

@@ -6,7 +6,8 @@ use latchkey_key_feed::{
 };
 
 use super::{
-    Build, Changes, FeedTable as _, Page, Progress, RecordShape, RecordText, Refresh, TableWriter, text_in,
+    Build, Changes, ContentId, FeedTable as _, Page, PagedRecord, Progress, RecordShape, RecordText, Refresh,
+    TableRecord as _, TableWriter, text_in,
 };
 use crate::clock::Moment;
 use crate::testing::FakeSharedData;
@@ -61,6 +62,24 @@ pub(crate) fn shape() -> RecordShape {
     RecordShape::of(
         [vec![Name, Owner, OwnerRealm, Roles, ClaimedRoles, LimitedBy], metadata.to_vec()].concat(),
     )
+}
+
+/// The application that the tests ask about.
+pub(crate) const APPLICATION: &str = "shop";
+
+/// The same with the rights of keys.
+pub(crate) fn shape_with_rights() -> RecordShape {
+    shape().with_rights(vec![APPLICATION.to_owned()])
+}
+
+/// One of some sets of rights.
+pub(crate) fn rights_of(set: u32) -> String {
+    format!(r#"{{"limited_by":{{"cluster":["set-{set}"]}}}}"#)
+}
+
+/// The set of rights that a record of [`shape_with_rights`] names.
+pub(crate) fn rights_in(record: &PagedRecord) -> Option<ContentId> {
+    ContentId::read(record.text(|text| *text == RecordText::Rights)?)
 }
 
 /// What the page holds of a key; `None` when it is not a key's with all of its texts.

@@ -6,8 +6,9 @@ use super::build::Build;
 use super::changes::{ChangeKind, Changes, RecordChange};
 use super::clearing::Clearing;
 use super::feed_table::FeedTable;
-use super::header::{Generation, LiveTable, Refresh, TableHeader, page_bits_for, page_index};
+use super::header::{Generation, LiveTable, Refresh, TableHeader};
 use super::page::{Page, Unreadable};
+use super::page_index::{page_bits_for, page_index};
 use super::shared_store::{SharedNames, SharedStore, Version};
 use crate::limits::{SWAP_TRIES_MAX, SWEEP_PAGES_PER_TICK};
 

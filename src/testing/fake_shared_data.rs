@@ -60,6 +60,13 @@ impl FakeSharedData {
         self.entries.borrow().values().filter(|(bytes, _)| !bytes.is_empty()).count()
     }
 
+    /// How many bytes all entries hold, with their names.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let entries = self.entries.borrow();
+        entries.iter().map(|(name, (bytes, _))| name.text().as_bytes().len() + bytes.len()).sum()
+    }
+
     /// Names of all entries there ever were.
     #[must_use]
     pub fn names(&self) -> Vec<EntryName> {

@@ -61,7 +61,7 @@ fn a_feed_that_changes_during_a_load_begins_it_again() {
     edge.pass(BACKOFF_MS_MAX);
     edge.catch_up(0, &service);
     assert!(!edge.holds("a") && edge.holds("b"));
-    assert_eq!(edge.live().unwrap().epoch.as_str(), "second");
+    assert_eq!(edge.live().unwrap().epoch.as_str(), "second.2");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_vm_that_serves_loads_itself_when_no_other_takes_the_load() {
     edge.answer(0, &service);
     edge.pass(IDLE_FIRST_MS);
     edge.catch_up(0, &service);
-    assert_eq!(edge.live().unwrap().epoch.as_str(), "second");
+    assert_eq!(edge.live().unwrap().epoch.as_str(), "second.2");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_row_of_another_feed_is_named_once_when_that_is_loaded() {
     // What a service answers that does not look at the epoch.
     let mut answering = Service { seq: service.seq, epoch: "first", ..Service::new() };
     answering.rows = service.rows.clone();
-    let page = String::from_utf8(answering.answer(&poll)).unwrap().replace("\"first\"", "\"second\"");
+    let page = String::from_utf8(answering.answer(&poll)).unwrap().replace("\"first.2\"", "\"second.2\"");
     edge.deliver(0, call, Answer::Page(page.as_bytes()));
     assert_eq!(edge.set_aside(), 0);
     edge.catch_up(0, &service);

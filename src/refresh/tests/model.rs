@@ -3,15 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use latchkey_key_feed::{Cursor, EdgeName, Epoch, FeedPage, FeedRow, KeyId, MonotonicMillis, UnixMillis};
+use latchkey_key_feed::{
+    Cursor, EdgeName, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, FeedVersion, KeyId,
+    MonotonicMillis, UnixMillis,
+};
 
 use crate::clock::Moment;
 use crate::refresh::{
     Answer, CallId, Candidate, FeedEndpoint, Follower, FollowerId, PagedSink, Poll, Register, Step,
     TableNumber, instance_of,
 };
-use crate::table::sample_keys::{key, live, removed, shape};
-use crate::table::{FeedIdentity, FeedTable as _, LiveTable, SharedNames, TableReader, TableWriter};
+use crate::table::sample_keys::{APPLICATION, key, live, removed, rights_in, rights_of, shape_with_rights};
+use crate::table::{
+    Attachment, FeedIdentity, FeedTable as _, Found, KeyTable as _, LiveTable, RegisteredView, SharedNames,
+    TableReader, TableWriter,
+};
 use crate::testing::FakeSharedData;
 use crate::testing::{START, WALL_START};
 
@@ -20,6 +26,12 @@ pub(super) struct Service {
     pub(super) epoch: &'static str,
     pub(super) seq: u64,
     pub(super) rows: BTreeMap<KeyId, FeedRow>,
+    /// What each key may do, as JSON.
+    pub(super) rights: BTreeMap<KeyId, String>,
+    /// What an application has registered, as JSON, and by which change.
+    pub(super) registered: Option<(u64, String)>,
+    /// The latest version that it knows.
+    pub(super) version: FeedVersion,
     pub(super) purged_until: u64,
     pub(super) rows_per_page: usize,
     /// The change that ended the key of whoever asks.
@@ -32,6 +44,9 @@ impl Service {
             epoch: "first",
             seq: 0,
             rows: BTreeMap::new(),
+            rights: BTreeMap::new(),
+            registered: None,
+            version: FeedVersion::V2,
             purged_until: 0,
             rows_per_page: 1_000,
             ended_at: None,
@@ -41,6 +56,18 @@ impl Service {
     pub(super) fn create(&mut self, id: &str) {
         self.seq += 1;
         self.put(live(self.seq, key(id)));
+    }
+
+    /// Makes or updates a key with one of some sets of rights.
+    pub(super) fn grant(&mut self, id: &str, set: u32) {
+        self.create(id);
+        self.rights.insert(KeyId::try_from(id).unwrap(), rights_of(set));
+    }
+
+    /// Changes what the application has registered.
+    pub(super) fn register(&mut self, actions: &str) {
+        self.seq += 1;
+        self.registered = Some((self.seq, format!(r#"{{"read":["{actions}"]}}"#)));
     }
 
     pub(super) fn invalidate(&mut self, id: &str) {
@@ -64,7 +91,9 @@ impl Service {
         let after = parameter("after=").unwrap();
         let is_load = after == 0 || parameter("purged=") == Some(self.purged_until);
         let epoch = poll.path.split("&epoch=").nth(1).and_then(|rest| rest.split('&').next());
-        let is_of_another = after > 0 && epoch.is_some_and(|epoch| epoch != self.epoch);
+        let version = poll.version.unwrap_or_default().min(self.version);
+        let told_epoch = version.told_epoch(&Epoch::try_from(self.epoch.to_owned()).unwrap()).unwrap();
+        let is_of_another = after > 0 && epoch.is_some_and(|epoch| epoch != told_epoch.as_str());
         let reset = is_of_another || after < self.purged_until && !is_load || after > self.seq;
         let end = self.ended_at.unwrap_or(self.seq);
         let is_asked = |row: &&FeedRow| !reset && row.seq().0 > after && row.seq().0 <= end;
@@ -74,7 +103,7 @@ impl Service {
         keys.truncate(self.rows_per_page);
         let cursor = if more { keys.last().unwrap().seq() } else { Cursor(end) };
         let page = FeedPage {
-            epoch: Epoch::try_from(self.epoch.to_owned()).unwrap(),
+            epoch: told_epoch,
             cursor,
             purged: Cursor(self.purged_until),
             total: self.live_ids().len() as u64,
@@ -83,7 +112,37 @@ impl Service {
             ended: self.ended_at.is_some() && !more,
             keys,
         };
-        page.to_json().unwrap()
+        match version {
+            FeedVersion::V1 => page.to_json().unwrap(),
+            FeedVersion::V2 => self.with_rights(page, after).to_json().unwrap(),
+        }
+    }
+
+    fn with_rights(&self, page: FeedPage, after: u64) -> FeedPageWithRights {
+        let is_asked = |seq: u64| !page.reset && after < seq && seq <= page.cursor.0;
+        let registered = self.registered.iter().filter(|(seq, _)| is_asked(*seq));
+        let applications = registered.flat_map(|(seq, privileges)| {
+            // The other one is not asked about.
+            [(APPLICATION, *seq), ("other", *seq + 1)].map(|(application, seq)| FeedApplication {
+                seq: Cursor(seq),
+                application: application.to_owned(),
+                privileges: Some(privileges.clone()),
+            })
+        });
+        let applications = applications.filter(|it| is_asked(it.seq.0)).collect();
+        FeedPageWithRights { applications, rights: self.rights.clone(), page }
+    }
+
+    /// What a key may do; `None` when there is no such key, or nobody can say.
+    pub(super) fn rights_of(&self, id: &str) -> Option<String> {
+        let id = KeyId::try_from(id).unwrap();
+        let is_live = matches!(self.rows.get(&id), Some(FeedRow::Live { .. }));
+        self.rights.get(&id).filter(|_| is_live).cloned()
+    }
+
+    /// As what a follower of the latest version knows the epoch.
+    pub(super) fn told_epoch(&self) -> String {
+        [self.epoch, ".2"].concat()
     }
 
     pub(super) fn live_ids(&self) -> Vec<String> {
@@ -114,7 +173,7 @@ pub(super) struct Vm {
 pub(super) const REFUSE_AFTER_MS: u64 = 3_600_000;
 
 pub(super) fn names() -> SharedNames {
-    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"), shape())
+    SharedNames::of(&FeedIdentity::of("key_service", "key_service", "/_latchkey/feed"), shape_with_rights())
 }
 
 pub(super) fn request(number: TableNumber) -> FeedEndpoint {
@@ -122,6 +181,7 @@ pub(super) fn request(number: TableNumber) -> FeedEndpoint {
         path: "/_latchkey/feed".to_owned(),
         edge: EdgeName::try_from("edge".to_owned()).unwrap(),
         instance: instance_of(number, b"vm", names().table()),
+        version: FeedVersion::V2,
         wait: Duration::from_secs(20),
         fetch_timeout: Duration::from_secs(5),
     }
@@ -203,6 +263,12 @@ impl Edge {
         panic!("does not come to rest: {:?}", self.vms[vm].notes);
     }
 
+    /// The same once something has changed.
+    pub(super) fn catch_up_after_change(&mut self, vm: usize, service: &mut Service) {
+        service.create("another");
+        self.catch_up(vm, service);
+    }
+
     pub(super) fn live(&self) -> Option<LiveTable> {
         TableWriter::new(self.shared.clone(), names()).live()
     }
@@ -212,6 +278,28 @@ impl Edge {
         let reader = TableReader::new(self.shared.clone(), names());
         let page = reader.page_for(&id, self.now).unwrap();
         page.is_some_and(|page| page.find(&id).unwrap().key().is_some())
+    }
+
+    /// What a key may do, as a reader finds it; `None` when there is no such key, or nobody can say.
+    pub(super) fn rights(&self, id: &str) -> Option<String> {
+        let reader = TableReader::new(self.shared.clone(), names());
+        let Some(Found::Key(record)) = reader.find(&KeyId::try_from(id).unwrap(), self.now).unwrap() else {
+            return None;
+        };
+        let set = rights_in(&record)?;
+        let read = |json: &[u8]| String::from_utf8(json.to_vec()).unwrap();
+        let found = reader.attachment(&Attachment::Rights(set), self.now, read).unwrap();
+        Some(found.expect("the set of a key is there"))
+    }
+
+    /// What an application has registered, as a reader finds it.
+    pub(super) fn registered(&self, application: &str) -> Option<String> {
+        let reader = TableReader::new(self.shared.clone(), names());
+        let read = |payload: &[u8]| {
+            let view = RegisteredView::read(payload).unwrap();
+            String::from_utf8(view.json.to_vec()).unwrap()
+        };
+        reader.attachment(&Attachment::Privileges(application), self.now, read).unwrap()
     }
 
     pub(super) fn pending_path(&self, vm: usize) -> &str {
