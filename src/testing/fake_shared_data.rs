@@ -62,7 +62,7 @@ impl FakeSharedData {
 
     /// How many bytes all entries hold, with their names.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let entries = self.entries.borrow();
         entries.iter().map(|(name, (bytes, _))| name.text().as_bytes().len() + bytes.len()).sum()
     }

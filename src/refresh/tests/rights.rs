@@ -66,10 +66,10 @@ fn a_table_full_of_sets_that_no_key_has_any_more_is_loaded_anew_once_in_a_while(
     assert!(!edge.noted(0, "Littered"), "not so soon after a load");
     edge.pass(RIGHTS_LOAD_PAUSE_MS);
     edge.tick(0);
-    let filled = edge.shared.len();
+    let filled = edge.shared.bytes();
     edge.catch_up_after_change(0, &mut service);
     assert!(edge.noted(0, "LoadBegan(Littered)"));
-    assert!(edge.shared.len() < filled / 100, "{} of {filled} bytes are left", edge.shared.len());
+    assert!(edge.shared.bytes() < filled / 100, "{} of {filled} bytes are left", edge.shared.bytes());
     assert_eq!(edge.rights("k"), service.rights_of("k"));
     assert_eq!(edge.live().unwrap().rights_written, 0);
 }
