@@ -146,6 +146,7 @@ fn of_roles(id: &str, roles: &[&str], limited_by: &[&str]) -> KeyRecord {
     record
 }
 
+/// The gate of `envoy/rules.yaml`, and keys that differ in what it asks.
 fn sample_stage() -> Stage {
     let mut claiming = of_roles("claiming", &["order-writer"], &["reader"]);
     claiming.vouched_roles = Vec::new();
@@ -158,9 +159,7 @@ fn sample_stage() -> Stage {
         claiming,
         bob,
     ];
-    let sample = std::fs::read_to_string(latchkey_local_stack::places::repository().join("envoy/rules.yaml"));
-    let sample: Value = serde_saphyr::from_str(&sample.unwrap()).unwrap();
-    Stage::with_keys(keys, |config| config.gate().unwrap()["configuration"] = sample["configuration"].clone())
+    Stage::with_keys(keys, |config| config.set_sample_rules().unwrap())
 }
 
 fn ask(stage: &Stage, method: &str, path: &str, id: Option<&str>) -> Response {

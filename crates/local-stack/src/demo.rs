@@ -3,6 +3,8 @@
 //! A step that does not hold ends the demo with an error and the logs of all processes, so that the demo is
 //! also a test.
 
+mod rules;
+
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::envoy_config::EnvoyConfig;
 use crate::http::{Request, Response};
 use crate::key_service::{CreatedKey, KeyServiceClient};
 use crate::output;
@@ -34,7 +37,8 @@ const SHORT_LIFE: &str = "1s";
 ///
 /// When a part does not start or a step does not hold.
 pub fn run(out: &mut impl Write, ports: Ports) -> Result<()> {
-    let mut stack = LocalStack::start(StackOptions { ports, ..StackOptions::default() }, |_| Ok(()))?;
+    let options = StackOptions { ports, ..StackOptions::default() };
+    let mut stack = LocalStack::start(options, EnvoyConfig::set_sample_rules)?;
     introduce(out, &stack)?;
     let mut story = Story { out, steps: 0 };
     let told = story.tell(&mut stack);
@@ -83,6 +87,9 @@ impl<W: Write> Story<'_, W> {
         self.step("the key is presented", || identity(stack, &key))?;
         self.step("a client forges identity headers", || forged_identity(stack, &key))?;
         self.step("a user calls her own key an admin", || self_made_admin(stack))?;
+        self.step("a browser asks before it sends (CORS)", || rules::preflight(stack))?;
+        self.step("a rule wants a role, a key makes one up", || rules::forged_role(stack, &key))?;
+        self.step("a rule in shadow mode", || rules::shadow(stack, &key))?;
         self.step("the right id with a wrong secret", || wrong_secret(stack, &key))?;
         self.step("a key that lived for a second", || expired(stack, &short_lived))?;
         self.step("the key is revoked", || revoked(stack, &key))?;
@@ -162,12 +169,7 @@ fn forged_identity(stack: &LocalStack, key: &CreatedKey) -> Result<String> {
 
 /// A name that somebody gives to what she makes herself is no role of hers.
 fn self_made_admin(stack: &LocalStack) -> Result<String> {
-    let root = stack.key_service.client();
-    let role = json!({"cluster": ["manage_own_api_key"]});
-    with_status(200, root.send(Request::new("PUT", "/_security/role/key-maker").json(&role))?)?;
-    let user = json!({"password": "wonderland", "roles": ["key-maker"]});
-    with_status(200, root.send(Request::new("PUT", "/_security/user/alice").json(&user))?)?;
-    let alice = KeyServiceClient::of_user(root.address(), "alice", "wonderland");
+    let alice = user(stack, "alice", &json!({"cluster": ["manage_own_api_key"]}))?;
     let key = stack.admitted_key_of(&alice, &json!({"name": "mine", "role_descriptors": {"admin": {}}}))?;
     let answer = with_status(200, get(stack, "/demo/self-made", &key.encoded)?)?;
     let seen = identity_headers(&answer)?;
@@ -175,6 +177,17 @@ fn self_made_admin(stack: &LocalStack) -> Result<String> {
     let roles = seen.iter().find(|(name, _)| name == "x-api-key-roles");
     ensure!(roles.is_none(), "the upstream was told {roles:?}");
     Ok("200, and no x-api-key-roles: admin".to_owned())
+}
+
+/// A new user with a role of their own.
+fn user(stack: &LocalStack, name: &str, role: &Value) -> Result<KeyServiceClient> {
+    let root = stack.key_service.client();
+    let role_name = format!("role-of-{name}");
+    let to_role = format!("/_security/role/{role_name}");
+    with_status(200, root.send(Request::new("PUT", &to_role).json(role))?)?;
+    let body = json!({"password": "wonderland", "roles": [role_name]});
+    with_status(200, root.send(Request::new("PUT", &format!("/_security/user/{name}")).json(&body))?)?;
+    Ok(KeyServiceClient::of_user(root.address(), name, "wonderland"))
 }
 
 fn wrong_secret(stack: &LocalStack, key: &CreatedKey) -> Result<String> {

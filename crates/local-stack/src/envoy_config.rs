@@ -41,10 +41,7 @@ impl EnvoyConfig {
     ///
     /// When the file is not there, is not YAML, or has lost a part that is edited here.
     pub fn local() -> Result<Self> {
-        let path = places::repository().join("envoy/local.yaml");
-        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let yaml = serde_saphyr::from_str(&text).with_context(|| format!("reading {}", path.display()))?;
-        let mut config = Self(yaml);
+        let mut config = Self(read_yaml("envoy/local.yaml")?);
         config.set_admin_port(0)?;
         config.set_listener_port(0)?;
         config.set_module(&places::filter_module())?;
@@ -130,6 +127,17 @@ impl EnvoyConfig {
         Ok(())
     }
 
+    /// Gates by the rules of `envoy/rules.yaml`, as it is checked in.
+    ///
+    /// # Errors
+    ///
+    /// When the file is not there or is not YAML, or the configuration has lost the filter.
+    pub fn set_sample_rules(&mut self) -> Result<()> {
+        let mut sample = read_yaml("envoy/rules.yaml")?;
+        self.gate()?["configuration"] = part(&mut sample, "/configuration")?.take();
+        Ok(())
+    }
+
     /// Gives the process a name of its own for the key service.
     ///
     /// # Errors
@@ -194,6 +202,13 @@ impl EnvoyConfig {
     pub fn rendered(&self) -> String {
         format!("{:#}", self.0)
     }
+}
+
+/// A file of the repository.
+fn read_yaml(file: &str) -> Result<Value> {
+    let path = places::repository().join(file);
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("reading {}", path.display()))
 }
 
 fn part<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
