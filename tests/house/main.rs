@@ -2,7 +2,9 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a failing test may panic")]
 
+mod facts_and_claims;
 mod limits_page;
+mod readme;
 mod rooms;
 
 use std::fs;
@@ -162,24 +164,6 @@ fn metrics() -> Vec<String> {
         .flat_map(|(_, text)| text.lines().flat_map(|line| names(line, "latchkey_")).collect::<Vec<_>>());
     let of_filter = fs::read_to_string(root().join("src/metrics.rs")).unwrap();
     of_service.chain(of_filter.lines().flat_map(|line| names(line, "latchkey."))).collect()
-}
-
-#[test]
-fn the_readme_names_only_verbs_that_exist() {
-    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let named: Vec<_> = readme
-        .split(['`', '\n'])
-        .filter_map(|text| text.trim().strip_prefix("make "))
-        .filter_map(|text| text.split_whitespace().next())
-        .collect();
-    assert!(!named.is_empty(), "the README says nothing of make");
-    for verb in named {
-        assert!(
-            makefile.contains(&format!("\n{verb}: ")),
-            "the README says `make {verb}`, and there is no such verb"
-        );
-    }
 }
 
 fn root() -> &'static Path {
