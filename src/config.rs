@@ -15,7 +15,7 @@ use crate::credential::{self, CredentialSources};
 use crate::identity::{IdentityHeaders, IdentitySource};
 use crate::reply::Replies;
 use crate::rules::{Otherwise, Question, Rules};
-use crate::table::RecordShape;
+use crate::table::{RecordShape, RecordText};
 
 mod config_reader;
 mod duration;
@@ -24,24 +24,27 @@ mod json;
 mod problem;
 mod replies;
 mod requirement;
+mod route_metadata;
 mod rules;
 mod sources;
 
 use config_reader::ConfigReader;
 use fields::{
     AUTHENTICATION, AUTHORITY, CLUSTER, CORS_PREFLIGHT, CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE,
-    EDGE, FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, MODE, PATH, REFUSE_AFTER, STALE_AFTER,
-    START_UP_WAIT, WAIT,
+    EDGE, FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, MODE, PATH, REFUSE_AFTER, ROUTE_METADATA,
+    STALE_AFTER, START_UP_WAIT, WAIT,
 };
 use json::JsonValue;
 
-pub use problem::{InvalidConfig, Problem};
+pub use problem::{InvalidConfig, InvalidRoute, Problem};
 
 /// The configuration of the filter.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What a request needs to pass.
     pub rules: Rules,
+    /// Whether the metadata of routes is asked what they need besides.
+    pub route_metadata: bool,
     /// Where the keys come from.
     pub key_service: KeyService,
     /// How old the key table may be.
@@ -90,6 +93,10 @@ pub struct StalenessLimits {
 #[derive(Clone)]
 pub struct FeedCredential(String);
 
+/// What a route may require, whatever the rules require. It is not known before a request comes.
+const ROUTE_TEXTS: [RecordText; 4] =
+    [RecordText::Roles, RecordText::LimitedBy, RecordText::Owner, RecordText::OwnerRealm];
+
 impl Config {
     /// Reads a configuration. `environment` looks up an environment variable.
     ///
@@ -106,6 +113,7 @@ impl Config {
 
         let mut reader = ConfigReader::of(&root);
         let rules = read_rules(&mut reader);
+        let route_metadata = reader.flag(&ROUTE_METADATA);
         let wait = reader.duration(&WAIT);
         let fetch_timeout = reader.duration(&FETCH_TIMEOUT);
         let key_service = key_service(&mut reader, environment, wait, fetch_timeout);
@@ -125,6 +133,7 @@ impl Config {
             {
                 Ok(Self {
                     rules,
+                    route_metadata,
                     key_service,
                     staleness,
                     start_up_wait,
@@ -139,18 +148,31 @@ impl Config {
         }
     }
 
-    /// What the table has to hold of a key: what is told of it, and what rules require.
+    /// Whether any request needs the key table.
+    #[must_use]
+    pub fn asks_for_keys(&self) -> bool {
+        self.route_metadata || self.rules.ask_for_keys()
+    }
+
+    /// What the table has to hold of a key: what is told of it, and what rules and routes require.
     #[must_use]
     pub fn record_shape(&self) -> RecordShape {
-        let mut texts = self.identity.record_texts();
-        texts.extend(self.rules.record_texts());
-        let shape = RecordShape::of(texts);
+        let shape = RecordShape::of(self.record_texts());
         let questions = self.rules.questions();
         if questions.is_empty() {
             return shape;
         }
         let applications = questions.iter().filter_map(Question::application).map(str::to_owned);
         shape.with_rights(applications.collect())
+    }
+
+    fn record_texts(&self) -> Vec<RecordText> {
+        let mut texts = self.identity.record_texts();
+        texts.extend(self.rules.record_texts());
+        if self.route_metadata {
+            texts.extend(ROUTE_TEXTS);
+        }
+        texts
     }
 }
 

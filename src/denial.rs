@@ -14,6 +14,8 @@ pub enum Denial {
     Ambiguous(Ambiguous),
     /// 403: the key is good, and does not have what a rule requires.
     Forbidden,
+    /// 403: the key is good, and does not have what the route of the request requires in its metadata.
+    ForbiddenByRoute,
     /// 401: the request does not prove which key it acts for.
     Unauthenticated(Unauthenticated),
     /// 503: the gate cannot tell, and so does not admit.
@@ -44,6 +46,8 @@ pub enum Unavailable {
     HostFailed,
     /// Nobody can tell whether the key has a right that a rule requires.
     RightsUnknown,
+    /// What the route of the request asks in its metadata cannot be read.
+    RouteUnreadable,
     /// The key's row is not what a record can hold, so its identity cannot be told upstream.
     RowSetAside,
     /// No table has been loaded yet.
@@ -62,6 +66,7 @@ impl Denial {
         match self {
             Self::Ambiguous(ambiguous) => ambiguous.reason(),
             Self::Forbidden => "right_missing",
+            Self::ForbiddenByRoute => "route_right_missing",
             Self::Unauthenticated(Unauthenticated::CredentialMalformed(malformed)) => malformed.reason(),
             Self::Unauthenticated(Unauthenticated::CredentialMissing) => "credential_missing",
             Self::Unauthenticated(Unauthenticated::KeyExpired) => "key_expired",
@@ -70,6 +75,7 @@ impl Denial {
             Self::Unauthenticated(Unauthenticated::SecretWrong) => "secret_wrong",
             Self::Unavailable(Unavailable::HostFailed) => "host_failed",
             Self::Unavailable(Unavailable::RightsUnknown) => "rights_unknown",
+            Self::Unavailable(Unavailable::RouteUnreadable) => "route_unreadable",
             Self::Unavailable(Unavailable::RowSetAside) => "row_set_aside",
             Self::Unavailable(Unavailable::TableAbsent) => "table_absent",
             Self::Unavailable(Unavailable::TableTooOld) => "table_too_old",

@@ -18,15 +18,17 @@ mod held_requests;
 mod leaving;
 mod request;
 mod root;
+mod routes;
 mod stats;
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use self::deciding::{ShadowLines, edit, edits_of};
+use self::deciding::{LogLines, edit, edits_of};
 use self::following::Following;
 use self::held_requests::HeldRequests;
+use self::routes::Routes;
 use self::stats::Stats;
 use crate::clock::{ClockFailed, Moment, VmClock};
 use crate::config::Config;
@@ -57,7 +59,8 @@ pub struct Filter<H: Host> {
     /// Whether the last tick left requests that may be settled by the next.
     has_more_to_settle: Cell<bool>,
     freshness: Cell<Option<Freshness>>,
-    shadow_lines: ShadowLines,
+    shadow_lines: LogLines,
+    routes: Routes,
     /// Whether this VM has seen a request. The one of Envoy's main thread never does.
     candidate: Cell<Candidate>,
 }
@@ -89,7 +92,8 @@ impl<H: Host> Filter<H> {
             tick_ms: Cell::new(0),
             has_more_to_settle: Cell::new(false),
             freshness: Cell::new(None),
-            shadow_lines: ShadowLines::default(),
+            shadow_lines: LogLines::default(),
+            routes: Routes::default(),
             candidate: Cell::new(Candidate::Idle),
             host,
             vm,
@@ -100,7 +104,7 @@ impl<H: Host> Filter<H> {
     /// Whether it has a table to keep fresh. A filter that looks at no credential has none: it only ticks for
     /// plugins that have ended.
     fn follows(&self) -> bool {
-        self.config.rules.ask_for_keys()
+        self.config.asks_for_keys()
     }
 
     /// Decides about a request, and carries the verdict out.

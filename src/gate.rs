@@ -32,7 +32,7 @@ use crate::config::StalenessLimits;
 use crate::credential::{Credential, MalformedCredential};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::identity::{IdentityField, KeyIdentity};
-use crate::rules::{Asked, Authentication, Held, RightsOf};
+use crate::rules::{Asked, Authentication, Held, Requirement, RightsOf, RouteAsks};
 use crate::table::{Found, KeyTable, RecordText, TableAge, TableRecord, Texts, Unreadable};
 
 /// What becomes of a request.
@@ -148,12 +148,11 @@ pub fn decide<T: KeyTable>(
     };
     match verify(&credential, table, limits, waiting_time, now) {
         Ok(Some((record, freshness))) => {
-            let held = has_required(&record.record, asked, rights);
+            let missing = missing(&record.record, asked, rights);
             let admission = Admission { key: VerifiedKey { id: credential.id, record }, freshness };
-            match held {
-                Held::Yes => Verdict::Admit(admission),
-                Held::No => Verdict::Forbid(admission, Denial::Forbidden),
-                Held::Unknown => Verdict::Forbid(admission, Denial::Unavailable(Unavailable::RightsUnknown)),
+            match missing {
+                None => Verdict::Admit(admission),
+                Some(denial) => Verdict::Forbid(admission, denial),
             }
         }
         Ok(None) => Verdict::Wait,
@@ -161,12 +160,30 @@ pub fn decide<T: KeyTable>(
     }
 }
 
-/// Whether the key of that record has what is required of it.
-fn has_required<R: TableRecord>(record: &R, asked: &Asked<'_>, rights: &impl RightsOf<R>) -> Held {
-    let Some(requirement) = asked.requirement else { return Held::Yes };
-    requirement.holds(&|wanted| record.text(|text| text == wanted), &|question| {
-        rights.holds(record, question, &asked.captures)
-    })
+/// What the key of that record does not have of what is required of it, or what nobody can tell. What it is
+/// known not to have comes first.
+fn missing<R: TableRecord>(record: &R, asked: &Asked<'_>, rights: &impl RightsOf<R>) -> Option<Denial> {
+    let unavailable = Denial::Unavailable;
+    let holds = |requirement: &Requirement| {
+        requirement.holds(&|wanted| record.text(|text| text == wanted), &|question| {
+            rights.holds(record, question, &asked.captures)
+        })
+    };
+    let by_rule = match asked.requirement.map_or(Held::Yes, holds) {
+        Held::Yes => None,
+        Held::No => return Some(Denial::Forbidden),
+        Held::Unknown => Some(unavailable(Unavailable::RightsUnknown)),
+    };
+    let by_route = match asked.route {
+        RouteAsks::Nothing => None,
+        RouteAsks::Unreadable => Some(unavailable(Unavailable::RouteUnreadable)),
+        RouteAsks::Requires(requirement) => match holds(requirement) {
+            Held::Yes => None,
+            Held::No => return Some(Denial::ForbiddenByRoute),
+            Held::Unknown => Some(unavailable(Unavailable::RightsUnknown)),
+        },
+    };
+    by_rule.or(by_route)
 }
 
 /// The record of the key that the credential proves; `None` when the request may wait for a table.

@@ -174,6 +174,14 @@ pub trait HostRequest {
     /// [`HostFailed`] when the host does not tell.
     fn trailers(&self) -> Result<Self::Headers<'_>, HostFailed>;
 
+    /// The metadata of the route that was chosen for the request, as `envoy.config.core.v3.Metadata` in the
+    /// wire format of Protocol Buffers.
+    ///
+    /// # Errors
+    ///
+    /// [`HostFailed`] when there is no route, or the host does not tell.
+    fn route_metadata(&self) -> Result<Vec<u8>, HostFailed>;
+
     /// Lets this be the only header of that name, in any case.
     ///
     /// # Errors

@@ -242,11 +242,19 @@ pub const REQUIREMENT_LEN_MAX: usize = 1_024;
 /// Most metadata fields that all rules together ask for. The record of every key holds each.
 pub const METADATA_REQUIRED_MAX: usize = 32;
 
-/// Most lines that a VM logs in [`SHADOW_LINES_MS`] of requests that shadow mode let pass.
-pub const SHADOW_LINES_MAX: u32 = 16;
+/// Longest metadata of a route that is read, in bytes: as much as a long configuration of a rule, and room for
+/// what others keep there.
+pub const ROUTE_METADATA_LEN_MAX: usize = 64 * 1024;
 
-/// In how many milliseconds a VM logs at most [`SHADOW_LINES_MAX`] lines.
-pub const SHADOW_LINES_MS: u64 = 60_000;
+/// Most metadata of routes whose requirements a VM keeps, one for each that differs. With more of them all are
+/// forgotten, and read again as they come.
+pub const ROUTES_KEPT_MAX: usize = 1_024;
+
+/// Most lines of one kind that a VM logs in [`LINES_MS`] of what befalls requests.
+pub const LINES_MAX: u32 = 16;
+
+/// In how many milliseconds a VM logs at most [`LINES_MAX`] lines.
+pub const LINES_MS: u64 = 60_000;
 
 /// Longest name of a cluster, in bytes. Istio builds it of a host name (at most 253 bytes, RFC 1035, section
 /// 2.3.4), a port, a subset and a direction.

@@ -63,6 +63,7 @@ const AMBIGUOUS_HOST: &str = "the host of the request is not one host name or ad
 
 /// Of a path that a rule cannot be looked up by.
 const AMBIGUOUS_PATH: &str = "the path of the request can be read in several ways, send it normalized";
+const AMBIGUOUS_ROUTE: &str = "the request has a header that only the gateway may set";
 
 /// Of a key that may not, where no rule is known.
 const FORBIDDEN: &str = "action is unauthorized for this API key";
@@ -99,7 +100,7 @@ impl From<Denial> for DenyStatus {
     fn from(denial: Denial) -> Self {
         match denial {
             Denial::Ambiguous(_) => Self::BadRequest400,
-            Denial::Forbidden => Self::Forbidden403,
+            Denial::Forbidden | Denial::ForbiddenByRoute => Self::Forbidden403,
             Denial::Unauthenticated(_) => Self::Unauthorized401,
             Denial::Unavailable(_) => Self::Unavailable503,
         }
@@ -172,7 +173,8 @@ fn public_reason(denial: Denial, path: &[u8]) -> String {
     match denial {
         Denial::Ambiguous(Ambiguous::Host) => AMBIGUOUS_HOST.to_owned(),
         Denial::Ambiguous(Ambiguous::Path) => AMBIGUOUS_PATH.to_owned(),
-        Denial::Forbidden => FORBIDDEN.to_owned(),
+        Denial::Ambiguous(Ambiguous::Route) => AMBIGUOUS_ROUTE.to_owned(),
+        Denial::Forbidden | Denial::ForbiddenByRoute => FORBIDDEN.to_owned(),
         // To Elasticsearch these are no credentials, and it says so.
         Denial::Unauthenticated(
             Unauthenticated::CredentialMissing

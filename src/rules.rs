@@ -70,6 +70,9 @@ pub enum Ambiguous {
     Host,
     /// Its path can be read in several ways.
     Path,
+    /// It brings a header of the filter's, and its route may have been chosen by that. Without the header, it
+    /// may be another route's.
+    Route,
 }
 
 /// Which requests a rule is for. What is empty matches every request.
@@ -120,6 +123,17 @@ pub struct Rules {
     has_paths: bool,
 }
 
+/// What the route of a request asks in its metadata. It is only ever more than what the rule asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteAsks {
+    /// Nothing more.
+    Nothing,
+    /// A key that has this.
+    Requires(Requirement),
+    /// Nobody can tell what.
+    Unreadable,
+}
+
 /// What is asked of one request.
 #[derive(Clone, Debug)]
 pub struct Asked<'r> {
@@ -129,13 +143,17 @@ pub struct Asked<'r> {
     pub authentication: Authentication,
     /// What its key must have besides.
     pub requirement: Option<&'r Requirement>,
+    /// What its route asks in addition.
+    pub route: &'r RouteAsks,
+    /// Whether it is a CORS preflight that passes, whatever rule and route ask.
+    pub is_passing_preflight: bool,
     /// What becomes of it otherwise.
     pub mode: Mode,
     /// What the names in the rule's path stand for.
     pub captures: Captures<'r>,
 }
 
-impl Asked<'_> {
+impl<'r> Asked<'r> {
     /// That alone, by no rule.
     #[must_use]
     pub fn only(authentication: Authentication) -> Self {
@@ -143,8 +161,19 @@ impl Asked<'_> {
             rule: None,
             authentication,
             requirement: None,
+            route: &RouteAsks::Nothing,
+            is_passing_preflight: false,
             mode: Mode::Enforce,
             captures: Captures::default(),
+        }
+    }
+
+    /// The same, and what its route asks in addition. Whatever that is, it needs a key.
+    #[must_use]
+    pub fn with_route(self, route: &'r RouteAsks) -> Self {
+        match route {
+            RouteAsks::Nothing => self,
+            _ => Self { authentication: Authentication::Required, route, ..self },
         }
     }
 
@@ -232,6 +261,7 @@ impl Rules {
         if preflight == CorsPreflight::Pass && line.is_preflight {
             asked.authentication = Authentication::Off;
             asked.requirement = None;
+            asked.is_passing_preflight = true;
         }
         Ok(asked)
     }
@@ -255,6 +285,8 @@ impl Rules {
             rule: Some((place, rule)),
             authentication: rule.authentication,
             requirement: rule.requirement.as_ref(),
+            route: &RouteAsks::Nothing,
+            is_passing_preflight: false,
             mode: rule.mode,
             captures: Captures::of(pattern, line.path.as_ref()),
         }
@@ -268,6 +300,7 @@ impl Ambiguous {
         match self {
             Self::Host => "host_ambiguous",
             Self::Path => "path_ambiguous",
+            Self::Route => "route_ambiguous",
         }
     }
 }

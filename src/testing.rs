@@ -4,8 +4,10 @@ mod fake_clocks;
 mod fake_host;
 mod fake_request;
 mod fake_shared_data;
+mod route_metadata;
 
 pub use fake_clocks::{FakeClocks, START, WALL_START};
 pub use fake_host::{FakeHost, HostCall, SentCall};
 pub use fake_request::{FakeAnswer, FakeRequest, LentHeaders, RequestState};
 pub use fake_shared_data::FakeSharedData;
+pub use route_metadata::route_metadata;

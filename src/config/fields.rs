@@ -223,6 +223,9 @@ pub(super) const FILTER_STATE: &str = "identity.filter_state";
 /// Whether the upstream gets the `authorization` header with the credential in it.
 pub(super) static FORWARD_CREDENTIAL: FlagField = FlagField { path: "forward_credential", default: false };
 
+/// Whether routes may ask for more in their metadata. It costs each request a call of the host.
+pub(super) static ROUTE_METADATA: FlagField = FlagField { path: "route_metadata", default: false };
+
 /// Where a credential may come from, in order.
 pub(super) const CREDENTIAL_SOURCES: &str = "credential_sources";
 
@@ -273,11 +276,12 @@ pub(super) static EDGE: TextField = TextField {
 };
 
 /// The fields in the order in which they are documented.
-pub(super) static FIELDS: [Field; 34] = [
+pub(super) static FIELDS: [Field; 35] = [
     Field::Choice(&AUTHENTICATION.field),
     Field::Choice(&CORS_PREFLIGHT.field),
     Field::Choice(&MODE.field),
     Field::Rules(RULES),
+    Field::Flag(&ROUTE_METADATA),
     Field::CredentialSources(CREDENTIAL_SOURCES),
     Field::Text(&CLUSTER),
     Field::Text(&AUTHORITY),

@@ -15,6 +15,10 @@ pub struct InvalidConfig {
     pub problems: Vec<(String, Problem)>,
 }
 
+/// Everything that is wrong with what the metadata of a route asks.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InvalidRoute(pub(super) Vec<(String, Problem)>);
+
 /// One thing that is wrong with a configuration. None of them holds a value of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
@@ -41,6 +45,8 @@ pub enum Problem {
     IsNot(&'static str),
     /// It has to be given.
     Missing,
+    /// A route requires a right or a metadata field that no rule asks for, so nobody has it at hand.
+    NotAskedByRules,
     /// One of two fields has to be given, and either both are or none.
     NotExactlyOne,
     /// The duration is shorter than the one or longer than the other.
@@ -96,12 +102,23 @@ pub enum Problem {
 impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the configuration is refused")?;
-        for (index, (path, problem)) in self.problems.iter().enumerate() {
-            f.write_str(if index == 0 { ": " } else { "; " })?;
-            write!(f, "{} {problem}", if path.is_empty() { "it" } else { path })?;
-        }
-        Ok(())
+        write_all(&self.problems, f)
     }
+}
+
+impl fmt::Display for InvalidRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the metadata of a route is not understood")?;
+        write_all(&self.0, f)
+    }
+}
+
+fn write_all(problems: &[(String, Problem)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (index, (path, problem)) in problems.iter().enumerate() {
+        f.write_str(if index == 0 { ": " } else { "; " })?;
+        write!(f, "{} {problem}", if path.is_empty() { "it" } else { path })?;
+    }
+    Ok(())
 }
 
 impl std::error::Error for InvalidConfig {}
@@ -126,6 +143,9 @@ impl fmt::Display for Problem {
             ),
             Self::IsNot(words) => write!(f, "is not {words}"),
             Self::Missing => f.write_str("is required"),
+            Self::NotAskedByRules => f.write_str(
+                "requires a privilege or a metadata field that no rule of the filter requires, and only those are at hand",
+            ),
             Self::NotExactlyOne => f.write_str("needs exactly one of environment_variable and inline"),
             Self::OutOfRange { min, max } => {
                 write!(f, "is not between {} and {}", duration::write(*min), duration::write(*max))

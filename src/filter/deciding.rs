@@ -17,14 +17,14 @@ use crate::gate::{self, Admission, Freshness, Refusal, Verdict, VerifiedKey, Wai
 use crate::headers::Headers;
 use crate::host::{Host, HostFailed, HostRequest, LogLevel};
 use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity, RULE_STATE, SHADOW_HEADER, SHADOW_STATE};
-use crate::limits::{RETRY_AFTER_MS, SHADOW_LINES_MAX, SHADOW_LINES_MS};
+use crate::limits::{LINES_MAX, LINES_MS, RETRY_AFTER_MS};
 use crate::reply::Reply;
 use crate::rules::{Asked, Authentication, Mode, RightsUnknown};
 use crate::table::KeyTable;
 
-/// How many lines of the log told of shadow mode lately.
+/// How many lines of the log told of one kind of thing lately.
 #[derive(Default)]
-pub(super) struct ShadowLines {
+pub(super) struct LogLines {
     since: Cell<MonotonicMillis>,
     lines: Cell<u32>,
 }
@@ -44,8 +44,11 @@ impl<H: Host> Filter<H> {
         let Ok(headers) = request.headers() else { return self.refuse_for_the_host(request) };
         let (asked, ambiguous) = match self.config.rules.ask(&headers) {
             Ok(asked) => (asked, None),
-            Err(ambiguous) => (self.config.rules.asked_otherwise(), Some(Denial::Ambiguous(ambiguous))),
+            Err(ambiguous) => (self.config.rules.asked_otherwise(), Some(ambiguous)),
         };
+        let (route, by_route) = self.route_asks(&asked, request, &headers, now);
+        let asked = asked.with_route(&route);
+        let ambiguous = ambiguous.or(by_route).map(Denial::Ambiguous);
         let is_shadow = asked.mode == Mode::Shadow;
         let waiting_time =
             if now.monotonic < until && !is_shadow { WaitingTime::Left } else { WaitingTime::Over };
@@ -242,16 +245,16 @@ impl<H: Host> Filter<H> {
     }
 }
 
-impl ShadowLines {
+impl LogLines {
     /// Whether one more line may be logged now; if so it counts.
-    fn may_log(&self, now: MonotonicMillis) -> bool {
-        if now >= self.since.get().plus(Duration::from_millis(SHADOW_LINES_MS)) {
+    pub(super) fn may_log(&self, now: MonotonicMillis) -> bool {
+        if now >= self.since.get().plus(Duration::from_millis(LINES_MS)) {
             self.since.set(now);
             self.lines.set(0);
         }
         let lines = self.lines.get();
         self.lines.set(lines.saturating_add(1));
-        lines < SHADOW_LINES_MAX
+        lines < LINES_MAX
     }
 }
 

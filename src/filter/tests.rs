@@ -6,6 +6,7 @@ mod following;
 mod model;
 mod observing;
 mod requests;
+mod routes;
 mod rules;
 mod sources;
 mod waiting;

@@ -25,6 +25,10 @@ impl HostRequest for EnvoyRequest {
         abi::header_pairs(Map::RequestTrailers)
     }
 
+    fn route_metadata(&self) -> Result<Vec<u8>, HostFailed> {
+        abi::property("xds\0route_metadata")
+    }
+
     fn set_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed> {
         abi::set_header(Map::RequestHeaders, name, value)
     }

@@ -55,6 +55,7 @@ pub enum HostCall {
     RemoveTrailer,
     Reply,
     Resume,
+    RouteMetadata,
     Send,
     SetFilterState,
     SetGauge,

@@ -14,6 +14,8 @@ pub struct RequestState {
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
     /// Its trailers, as the upstream would get them now.
     pub trailers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The metadata of its route, if it has one.
+    pub route_metadata: Option<Vec<u8>>,
     /// What the rest of the proxy was told, in order.
     pub filter_state: Vec<(String, String)>,
     /// What it was answered with.
@@ -86,6 +88,12 @@ impl HostRequest for FakeRequest {
 
     fn trailers(&self) -> Result<LentHeaders<'_>, HostFailed> {
         self.lend(HostCall::Trailers, |state| &state.trailers)
+    }
+
+    fn route_metadata(&self) -> Result<Vec<u8>, HostFailed> {
+        self.host.call(HostCall::RouteMetadata)?;
+        let state = self.host.request_ref(self.id).ok_or(HostFailed)?;
+        state.route_metadata.clone().ok_or(HostFailed)
     }
 
     fn set_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed> {

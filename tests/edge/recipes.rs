@@ -9,6 +9,7 @@ use crate::samples::{sample, samples};
 use crate::stage::{Stage, configure, encoded, key};
 
 mod rate_limits;
+mod route_metadata;
 
 /// Puts a filter behind the gate, before the router.
 fn insert_after_the_gate(config: &mut EnvoyConfig, filter: Value) {

@@ -101,8 +101,13 @@ impl Edge {
 
     /// A request comes with these headers, and gets as far as it gets.
     pub(super) fn request(&mut self, id: u32, headers: &[(&str, &str)]) -> Flow {
+        self.request_with(id, RequestState::with_headers(headers))
+    }
+
+    /// The same of a request in that state.
+    pub(super) fn request_with(&mut self, id: u32, state: RequestState) -> Flow {
         let id = RequestId(id);
-        let mut request = self.host.come(id, RequestState::with_headers(headers));
+        let mut request = self.host.come(id, state);
         let mut filter = self.root.request(id);
         let flow = filter.headers(&mut request);
         self.requests.insert(id, filter);

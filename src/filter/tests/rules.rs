@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::model::{Edge, FORGED, authorization, least};
 use crate::filter::Flow;
 use crate::host::LogLevel;
-use crate::limits::{SHADOW_LINES_MAX, SHADOW_LINES_MS};
+use crate::limits::{LINES_MAX, LINES_MS};
 use crate::metrics;
 use crate::testing::HostCall;
 
@@ -219,20 +219,17 @@ fn where_nothing_is_wrong_a_client_cannot_say_that_it_is() {
 fn lines_about_shadow_mode_are_bounded() {
     let mut edge = Edge::loaded(&configured(json!({"mode": "shadow"})));
     let lines = |edge: &Edge| edge.host.logged("shadow: no rule would refuse").len();
-    let most = SHADOW_LINES_MAX as usize;
-    for id in 1..=2 * SHADOW_LINES_MAX {
+    let most = LINES_MAX as usize;
+    for id in 1..=2 * LINES_MAX {
         ask(&mut edge, id, "/", None);
     }
     assert_eq!(lines(&edge), most);
-    edge.host.clocks().pass(SHADOW_LINES_MS);
-    for id in 1..=2 * SHADOW_LINES_MAX {
+    edge.host.clocks().pass(LINES_MS);
+    for id in 1..=2 * LINES_MAX {
         ask(&mut edge, id, "/", None);
     }
     assert_eq!(lines(&edge), 2 * most);
-    assert_eq!(
-        edge.host.metric("latchkey.shadowed.reason.credential_missing"),
-        4 * u64::from(SHADOW_LINES_MAX)
-    );
+    assert_eq!(edge.host.metric("latchkey.shadowed.reason.credential_missing"), 4 * u64::from(LINES_MAX));
 }
 
 #[test]
