@@ -46,7 +46,7 @@ use crate::store::location::StoreLocation;
 use crate::store::lookups::Lookups;
 use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
-use crate::store::sql::SqlStore;
+use crate::store::sql::{SqlStore, edge_rows, feed_reader, removal_rows};
 
 pub use error::StoreError;
 
@@ -117,7 +117,7 @@ impl KeyStore {
     /// [`StoreError`] when there is something else, or a store of a newer version, or it cannot be opened.
     pub async fn open(location: &StoreLocation, epoch: Epoch) -> Result<Self, StoreError> {
         let database = SqlStore::open(location, &epoch).await?;
-        let state = database.feed_state().await?;
+        let state = feed_reader::latest_state(&database).await?;
         let epoch = Arc::new(watch::Sender::new(state.epoch));
         let changes = Arc::new(watch::Sender::new(state.latest));
         let replicas = Hearing::begin(&database, &epoch, &changes);
@@ -126,7 +126,7 @@ impl KeyStore {
             KeyLedger { database: database.clone(), changes: Arc::clone(&changes), health: health.clone() };
         let queue = ChangeQueue::begin(ledger);
         let lookups = Lookups::default();
-        let edges_at_opening = Arc::new(database.known_edges().await?);
+        let edges_at_opening = Arc::new(edge_rows::known_edges(&database).await?);
         let replicas = Arc::new(replicas);
         Ok(Self {
             database,
@@ -209,7 +209,7 @@ impl KeyStore {
         now: UnixMillis,
     ) -> Result<usize, StoreError> {
         let Some(dead_since) = policy.dead_since(now) else { return Ok(0) };
-        if !self.database.begin_removal(policy, now).await? {
+        if !removal_rows::begin_removal(&self.database, policy, now).await? {
             return Ok(0);
         }
         let mut removed = 0;
@@ -237,7 +237,7 @@ impl KeyStore {
         position: impl Into<FeedPosition>,
         rows_max: u32,
     ) -> Result<FeedText, StoreError> {
-        let page = self.database.feed_page(position.into(), rows_max).await?;
+        let page = feed_reader::feed_page(&self.database, position.into(), rows_max).await?;
         page.rows.withheld().report();
         Ok(page)
     }
@@ -253,7 +253,7 @@ impl KeyStore {
         through: Cursor,
         rows_max: u32,
     ) -> Result<FeedText, StoreError> {
-        let page = self.database.feed_page_through(position.into(), through, rows_max).await?;
+        let page = feed_reader::feed_page_through(&self.database, position.into(), through, rows_max).await?;
         page.rows.withheld().report();
         Ok(page)
     }
@@ -264,7 +264,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn last_ended_by(&self, moment: UnixMillis) -> Result<Option<Cursor>, StoreError> {
-        self.database.last_ended_by(moment).await
+        feed_reader::last_ended_by(&self.database, moment).await
     }
 
     /// The last sequence number of the change that invalidated this key; `None` when it was not invalidated.
@@ -273,7 +273,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn end_of(&self, id: &KeyId) -> Result<Option<Cursor>, StoreError> {
-        self.database.end_of(id).await
+        feed_reader::end_of(&self.database, id).await
     }
 
     /// The receiver is woken by every change that is committed after this call. Call it before reading, so
@@ -289,7 +289,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn latest(&self) -> Result<Cursor, StoreError> {
-        Ok(self.database.feed_state().await?.latest)
+        Ok(feed_reader::latest_state(&self.database).await?.latest)
     }
 
     /// Whether the store answers and takes changes. After a change has failed the store counts as taking none
@@ -299,7 +299,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.database.feed_state().await?;
+        feed_reader::latest_state(&self.database).await?;
         match self.health.get() {
             Health::Good => Ok(()),
             Health::Bad => Err(StoreError::Unavailable("a change has failed just now".into())),

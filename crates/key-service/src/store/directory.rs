@@ -17,7 +17,7 @@ use crate::audit::directory_events::{self, DirectoryAction, DirectoryEvent};
 use crate::audit::token_events::TokenEvent;
 use crate::audit::{self, Actor};
 use crate::store::change::Committed;
-use crate::store::sql::SqlStore;
+use crate::store::sql::{SqlStore, directory_rows};
 use crate::store::{KeyStore, StoreError, tokens};
 use crate::telemetry;
 
@@ -81,7 +81,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn native_roles(&self, names: &[String]) -> Result<Option<RoleDescriptors>, StoreError> {
-        self.database.native_roles(names).await
+        directory_rows::native_roles(&self.database, names).await
     }
 
     /// The same as the database has them, however long. What is JSON in them is still text.
@@ -90,7 +90,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn unread_roles(&self, names: &[String]) -> Result<UnreadRoles, StoreError> {
-        self.database.unread_roles(names).await
+        directory_rows::unread_roles(&self.database, names).await
     }
 
     /// Makes a role, or replaces one. `None` when there would be more than there may be.
@@ -106,8 +106,10 @@ impl KeyStore {
         now: UnixMillis,
     ) -> Result<Option<Written>, StoreError> {
         let event = event(DirectoryAction::PutRole, vec![name.clone()], actor, now);
-        self.write(event, move |database, event| async move { database.put_role(&name, &role, event).await })
-            .await
+        self.write(event, move |database, event| async move {
+            directory_rows::put_role(&database, &name, &role, event).await
+        })
+        .await
     }
 
     /// Removes a role, and tells whether there was one.
@@ -117,8 +119,10 @@ impl KeyStore {
     /// [`StoreError`] when nothing was removed.
     pub async fn delete_role(&self, name: String, actor: Actor, now: UnixMillis) -> Result<bool, StoreError> {
         let event = event(DirectoryAction::DeleteRole, vec![name.clone()], actor, now);
-        self.write(event, move |database, event| async move { database.delete_role(&name, event).await })
-            .await
+        self.write(event, move |database, event| async move {
+            directory_rows::delete_role(&database, &name, event).await
+        })
+        .await
     }
 
     /// Makes or replaces application privileges, all or none.
@@ -135,7 +139,7 @@ impl KeyStore {
         let names = privileges.iter().map(ApplicationPrivilege::to_string).collect();
         let event = event(DirectoryAction::PutPrivileges, names, actor, now);
         self.write(event, move |database, event| async move {
-            database.put_application_privileges(&privileges, event).await
+            directory_rows::put_application_privileges(&database, &privileges, event).await
         })
         .await
     }
@@ -156,7 +160,7 @@ impl KeyStore {
         let subjects = names.iter().map(|name| format!("{application}:{name}")).collect();
         let event = event(DirectoryAction::DeletePrivileges, subjects, actor, now);
         self.write(event, move |database, event| async move {
-            database.delete_application_privileges(&application, names, event).await
+            directory_rows::delete_application_privileges(&database, &application, names, event).await
         })
         .await
     }

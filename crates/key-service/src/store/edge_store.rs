@@ -7,6 +7,7 @@
 use latchkey_key_feed::{Cursor, UnixMillis};
 
 use crate::model::edge_id::{EdgeId, Holder};
+use crate::store::sql::edge_rows;
 use crate::store::{KeyStore, StoreError};
 
 pub(crate) use crate::store::sql::EdgeAnnouncements;
@@ -99,7 +100,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when nothing is durable.
     pub async fn keep_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
-        self.database.keep_edges(edges).await
+        edge_rows::keep_edges(&self.database, edges).await
     }
 
     /// Makes durable that these instances have left, except for those about which another replica has written
@@ -109,7 +110,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when nothing is durable.
     pub async fn mark_edges_gone(&self, gone: &[GoneEdge]) -> Result<(), StoreError> {
-        self.database.mark_edges_gone(gone).await
+        edge_rows::mark_edges_gone(&self.database, gone).await
     }
 
     /// Makes durable for how long these instances may admit from now on, where that is shorter than the row,
@@ -120,7 +121,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when nothing is durable.
     pub async fn shorten_edge_times(&self, times: &[EdgeTime]) -> Result<(), StoreError> {
-        self.database.shorten_edge_times(times).await
+        edge_rows::shorten_edge_times(&self.database, times).await
     }
 
     /// Notes that edges that asked before the moment of [`KnownEdges::begun`], and not since, can admit no
@@ -130,7 +131,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when it is not durable.
     pub async fn know_all_edges(&self, begun: UnixMillis) -> Result<(), StoreError> {
-        self.database.know_all_edges(begun).await
+        edge_rows::know_all_edges(&self.database, begun).await
     }
 
     /// Tells other replicas what these instances have acknowledged and when they asked. It need not be
@@ -140,7 +141,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when it was not written.
     pub async fn tell_of_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
-        self.database.tell_of_edges(edges).await
+        edge_rows::tell_of_edges(&self.database, edges).await
     }
 
     /// What all replicas have written about the edges. When there are too many, those that may admit for
@@ -150,7 +151,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn edges_told_of(&self) -> Result<KnownEdges, StoreError> {
-        self.database.known_edges().await
+        edge_rows::known_edges(&self.database).await
     }
 
     /// Drops instances that left before the one moment, and those that could not admit any more at the other.
@@ -159,7 +160,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when none was dropped.
     pub async fn drop_edges(&self, left_by: UnixMillis, ended_by: UnixMillis) -> Result<(), StoreError> {
-        self.database.drop_edges(left_by, ended_by).await
+        edge_rows::drop_edges(&self.database, left_by, ended_by).await
     }
 
     /// Announcements that a replica has written about edges; `None` when the database announces nothing.
@@ -168,6 +169,6 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot be listened to now.
     pub async fn edge_announcements(&self) -> Result<Option<EdgeAnnouncements>, StoreError> {
-        self.database.edge_announcements().await
+        edge_rows::edge_announcements(&self.database).await
     }
 }

@@ -11,6 +11,7 @@ use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
 use tokio::sync::Mutex;
 
 use crate::model::stored_key::StoredKey;
+use crate::store::sql::key_rows;
 use crate::store::{KeyStore, StoreError};
 
 pub(crate) use crate::store::sql::UnreadKey;
@@ -75,7 +76,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn find_unread(&self, id: &str) -> Result<Option<UnreadKey>, StoreError> {
-        self.database.find_unread(id).await
+        key_rows::find_unread(&self.database, id).await
     }
 
     /// The key with this id, dead or alive, whole.

@@ -10,7 +10,7 @@ use crate::audit::{self, ChangeEvent};
 use crate::limits::RETRY_PAUSE;
 use crate::store::change::{Change, Done};
 use crate::store::group_commit::Ledger;
-use crate::store::sql::SqlStore;
+use crate::store::sql::{SqlStore, group};
 use crate::store::{StoreError, failed_precondition, replicas};
 use crate::telemetry;
 
@@ -52,7 +52,7 @@ impl Ledger for KeyLedger {
     }
 
     async fn write(&self, group: Vec<Change>) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
-        let written = self.database.write_group(&group).await;
+        let written = group::write_group(&self.database, &group).await;
         self.health.note(&written);
         let outcomes = written?;
         // One waking for all of them.

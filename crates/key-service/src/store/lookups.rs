@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use crate::limits::KEYS_LOOKED_UP_MAX;
 use crate::store::key_entry::KeyEntry;
-use crate::store::sql::SqlStore;
+use crate::store::sql::{SqlStore, key_rows};
 use crate::store::{KeyStore, StoreError};
 
 /// What is asked and not answered yet.
@@ -51,7 +51,7 @@ impl Lookups {
     async fn find(&self, database: &SqlStore, id: &str) -> Result<Option<Arc<KeyEntry>>, StoreError> {
         if id.contains('\0') {
             // A database may refuse this id, and with it all others of the same statement.
-            let found = database.find_all(vec![id.to_owned()]).await?.pop();
+            let found = key_rows::find_all(database, vec![id.to_owned()]).await?.pop();
             return found.map(|(_, key)| key.map(Arc::new)).transpose();
         }
         let (answer, answered) = oneshot::channel();
@@ -69,7 +69,7 @@ impl Lookups {
     async fn read(self, database: SqlStore) {
         while let Some(asked) = self.next() {
             let ids: Vec<String> = asked.iter().map(|asked| asked.id.clone()).collect();
-            answer(asked, database.find_all(ids).await);
+            answer(asked, key_rows::find_all(&database, ids).await);
         }
     }
 

@@ -13,7 +13,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::limits::STORE_LOOK_INTERVAL;
 use crate::store::StoreError;
-use crate::store::sql::{Announced, SqlStore};
+use crate::store::sql::postgres::announcements::{self, Announced};
+use crate::store::sql::{SqlStore, feed_reader};
 
 /// The tasks that learn of the others' changes. They end when this value is dropped.
 #[derive(Debug)]
@@ -86,7 +87,7 @@ impl HeardFeed {
     /// Reads the epoch and position of the feed. A position that has gone back belongs to a store that was
     /// restored, and is announced too.
     async fn look(&self, database: &SqlStore) {
-        match database.feed_state().await {
+        match feed_reader::latest_state(database).await {
             Ok(state) => {
                 self.epoch.send_if_modified(|epoch| replaced(epoch, state.epoch));
                 self.changes.send_if_modified(|latest| replaced(latest, state.latest));
@@ -99,7 +100,7 @@ impl HeardFeed {
     }
 
     async fn listen(&self, database: &SqlStore) -> Result<(), StoreError> {
-        let Some(mut announcements) = database.announcements().await? else { return Ok(()) };
+        let Some(mut announcements) = announcements::listen(database).await? else { return Ok(()) };
         // What happened before this task listened.
         self.look(database).await;
         loop {

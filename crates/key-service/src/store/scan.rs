@@ -9,7 +9,8 @@ use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::model::stored_key::StoredKey;
 use crate::model::stored_user::NativeUser;
 use crate::store::directory::PrivilegeFilter;
-use crate::store::sql::{Selection, SqlStore, Unread};
+use crate::store::sql::SqlStore;
+use crate::store::sql::scan::{self, Selection, Unread};
 use crate::store::{KeyFilter, KeyStore, StoreError};
 
 /// In which order keys are read.
@@ -59,7 +60,7 @@ impl<T: 'static> Scan<T> {
         let (sender, rows) = channel(KEYS_SCANNED_AHEAD);
         let scan = async move {
             let scanned = match selection {
-                Ok(selection) => database.scan(selection, &sender).await,
+                Ok(selection) => scan::send(&database, selection, &sender).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = scanned {

@@ -5,29 +5,29 @@
 
 mod application_rows;
 mod bulk_insert;
-mod directory_rows;
-mod edge_rows;
-mod export;
+pub(super) mod directory_rows;
+pub(super) mod edge_rows;
+pub(super) mod export;
 mod feed_batches;
-mod feed_reader;
+pub(super) mod feed_reader;
 mod feed_rows;
-mod group;
-mod import;
-mod key_rows;
+pub(super) mod group;
+pub(super) mod import;
+pub(super) mod key_rows;
 mod migrations;
-mod postgres;
+pub(super) mod postgres;
 mod precondition_check;
 mod query;
-mod removal_rows;
+pub(super) mod removal_rows;
 mod row;
-mod scan;
+pub(super) mod scan;
 mod sql_error;
 mod sqlite;
 #[cfg(test)]
 mod testing;
-mod token_rows;
+pub(super) mod token_rows;
 mod transaction;
-mod update_rows;
+pub(super) mod update_rows;
 mod vouching_backfill;
 
 use futures_util::TryStreamExt as _;
@@ -45,10 +45,7 @@ use crate::store::sql::transaction::{Rows, Transaction, in_time};
 
 pub(crate) use directory_rows::UnreadRoles;
 pub(crate) use edge_rows::EdgeAnnouncements;
-pub(super) use import::Added;
 pub(crate) use key_rows::UnreadKey;
-pub(super) use postgres::announcements::Announced;
-pub(super) use scan::{Selection, Unread};
 
 /// The connections to the database. Clones share them.
 #[derive(Clone, derive_more::Debug)]
@@ -91,7 +88,7 @@ impl SqlStore {
         let first = "insert into feed_state (singleton, epoch, seq, purged_through, keys_live)
                      values (1, ?, 1, 0, 0) on conflict do nothing";
         store.write(Query::new(first).bind(epoch.as_str())).await?;
-        store.decide_vouching().await?;
+        vouching_backfill::decide_vouching(&store).await?;
         Ok(store)
     }
 

@@ -14,6 +14,7 @@ use crate::model::password_stamp::PasswordStamp;
 use crate::model::stored_key::KeyOwner;
 use crate::model::stored_token::{StoredToken, TokenClient, TokenId, TokenSubject};
 use crate::model::token::{Access, Refresh, SuccessorSeed, TokenDigest};
+use crate::store::sql::token_rows;
 use crate::store::{KeyStore, StoreError};
 use crate::telemetry;
 
@@ -104,7 +105,7 @@ impl KeyStore {
         let event = event_of(&token, TokenAction::CreateToken, actor);
         let database = self.database.clone();
         self.to_its_end(principal, async move {
-            let is_made = database.create_token(&token, &event).await?;
+            let is_made = token_rows::create_token(&database, &token, &event).await?;
             if is_made {
                 record(&event);
             }
@@ -122,7 +123,7 @@ impl KeyStore {
         &self,
         digest: &TokenDigest<Access>,
     ) -> Result<Option<StoredToken>, StoreError> {
-        self.database.find_token("access_digest", digest.as_bytes()).await
+        token_rows::find_token(&self.database, "access_digest", digest.as_bytes()).await
     }
 
     /// The pair that this is the refresh token of.
@@ -134,7 +135,7 @@ impl KeyStore {
         &self,
         digest: &TokenDigest<Refresh>,
     ) -> Result<Option<StoredToken>, StoreError> {
-        self.database.find_token("refresh_digest", digest.as_bytes()).await
+        token_rows::find_token(&self.database, "refresh_digest", digest.as_bytes()).await
     }
 
     /// Exchanges the refresh token of the pair `old` for `token`, which was made from `seed`. `false`, and
@@ -154,7 +155,7 @@ impl KeyStore {
         let event = event_of(&token, TokenAction::RefreshToken, actor);
         let database = self.database.clone();
         self.to_its_end(principal, async move {
-            let exchanged = database.exchange_token(old, &seed, &token, &event).await?;
+            let exchanged = token_rows::exchange_token(&database, old, &seed, &token, &event).await?;
             if exchanged {
                 record(&event);
             }
@@ -213,7 +214,7 @@ impl KeyStore {
         let principal = event.actor.principal();
         let database = self.database.clone();
         self.to_its_end(principal, async move {
-            let done = database.invalidate_tokens(&selection, &mut event).await?;
+            let done = token_rows::invalidate_tokens(&database, &selection, &mut event).await?;
             if done.invalidated > 0 {
                 record(&event);
             }
@@ -243,7 +244,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn has_had_tokens(&self) -> Result<bool, StoreError> {
-        self.database.has_had_tokens().await
+        token_rows::has_had_tokens(&self.database).await
     }
 
     /// Removes dead tokens, some at a time, unless a removal ran a short while ago; returns how many were
@@ -254,13 +255,17 @@ impl KeyStore {
     /// [`StoreError`] when some may be left; the next search finds them.
     pub async fn remove_dead_tokens(&self, now: UnixMillis) -> Result<u64, StoreError> {
         let before = |age| now.minus(age);
-        if !self.database.begin_token_removal(now, before(TOKEN_REMOVAL_INTERVAL)).await? {
+        if !token_rows::begin_token_removal(&self.database, now, before(TOKEN_REMOVAL_INTERVAL)).await? {
             return Ok(0);
         }
         let mut removed = 0;
         loop {
-            let some =
-                self.database.remove_tokens_made_by(before(REFRESH_TOKEN_LIFE), TOKENS_REMOVED_MAX).await?;
+            let some = token_rows::remove_tokens_made_by(
+                &self.database,
+                before(REFRESH_TOKEN_LIFE),
+                TOKENS_REMOVED_MAX,
+            )
+            .await?;
             removed += some;
             if some < u64::from(TOKENS_REMOVED_MAX) {
                 return Ok(removed);

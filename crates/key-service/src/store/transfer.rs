@@ -20,7 +20,8 @@ use crate::model::entry_counts::EntryCounts;
 use crate::model::stored_key::StoredKey;
 use crate::model::stored_user::{NativeUser, ReservedUser};
 use crate::store::location::StoreLocation;
-use crate::store::sql::{Added, SqlStore};
+use crate::store::sql::import::Added;
+use crate::store::sql::{SqlStore, export, import};
 use crate::store::{KeyStore, StoreError};
 
 /// One thing that moves.
@@ -162,7 +163,7 @@ impl StoreReader {
     /// [`StoreError`] when the store does not answer.
     pub(crate) async fn entries(&self) -> Result<(Epoch, Entries), StoreError> {
         let (sender, entries) = mpsc::channel(ENTRIES_EXPORTED_AHEAD);
-        let mut snapshot = self.database.begin_export().await?;
+        let mut snapshot = export::begin_export(&self.database).await?;
         let epoch = snapshot.epoch().await?;
         tokio::spawn(async move {
             if let Err(error) = snapshot.send_entries(&sender).await {
@@ -180,7 +181,7 @@ impl StoreReader {
     ///
     /// [`StoreError`] when something else is not readable, or the store does not answer.
     pub(crate) async fn check(&self) -> Result<Soundness, StoreError> {
-        let mut snapshot = self.database.begin_export().await?;
+        let mut snapshot = export::begin_export(&self.database).await?;
         let mut problems = snapshot.problems().await?;
         problems.extend(snapshot.miscounts().await?);
         let mut counts = EntryCounts::default();
@@ -209,7 +210,7 @@ impl StoreReader {
     ///
     /// [`StoreError`] when there is no whole copy, or the store is not in SQLite.
     pub(crate) async fn copy_into(&self, file: &Path) -> Result<(), StoreError> {
-        self.database.copy_into(file).await
+        export::copy_into(&self.database, file).await
     }
 
     /// Ends the connections.
@@ -239,7 +240,7 @@ impl KeyStore {
             actor: actor.clone(),
             key_ids: vec![],
         };
-        let mut import = self.database.begin_import(event.clone()).await?;
+        let mut import = import::begin_import(&self.database, event.clone()).await?;
         let mut names = ImportedNames::default();
         for entry in entries {
             let entry = entry.map_err(ImportError::Source)?;
@@ -268,7 +269,7 @@ impl KeyStore {
                 return Err(ImportError::TooMany { what, count_max });
             }
         }
-        let (cursor, api_keys) = self.database.commit_import(import).await?;
+        let (cursor, api_keys) = import::commit_import(&self.database, import).await?;
         self.announce(cursor);
         let counts = EntryCounts { api_keys, ..names.counts() };
         operations::record_import(&event, &counts);
@@ -283,7 +284,7 @@ impl KeyStore {
     /// [`StoreError`] when nothing was changed.
     pub async fn begin_epoch(&self, epoch: Epoch, actor: Actor, now: UnixMillis) -> Result<(), StoreError> {
         let event = ChangeEvent { at: now, action: ChangeAction::BeginEpoch, actor, key_ids: vec![] };
-        let cursor = self.database.begin_epoch(&epoch, &event).await?;
+        let cursor = import::begin_epoch(&self.database, &epoch, &event).await?;
         self.epoch.send_replace(epoch);
         self.announce(cursor);
         operations::record_epoch(&event);

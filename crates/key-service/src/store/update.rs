@@ -16,6 +16,7 @@ use crate::audit::{Actor, ChangeAction, ChangeEvent};
 use crate::limits::GROUP_KEYS_MAX;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::change::{Change, Changed, Verb};
+use crate::store::sql::update_rows;
 use crate::store::{KeyStore, StoreError};
 
 /// What to change. A field that is `None` stays as it is.
@@ -96,7 +97,7 @@ impl KeyStore {
         // The owner of a key stays the same, so nobody needs to be kept from changing it meanwhile.
         let owned = {
             let _permit = self.queue.lookup_permit(&event.actor.principal()).await?;
-            self.database.owned_by(&ids, &update.owner).await?
+            update_rows::owned_by(&self.database, &ids, &update.owner).await?
         };
         let mut left: Vec<String> = ids.iter().filter(|id| owned.contains(*id)).cloned().collect();
         let mut updated = Vec::with_capacity(left.len());

@@ -12,6 +12,7 @@ use crate::audit::directory_events::DirectoryAction;
 use crate::model::password::PasswordHash;
 use crate::model::realm_name::RESERVED;
 use crate::model::stored_user::{NativeUser, ReservedUser, UserKind, UserProfile};
+use crate::store::sql::directory_rows::users;
 use crate::store::{KeyStore, StoreError};
 
 /// A user whose account is changed.
@@ -61,7 +62,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn native_user(&self, username: &str) -> Result<Option<NativeUser>, StoreError> {
-        self.database.native_user(username).await
+        users::find_native_user(&self.database, username).await
     }
 
     /// What was changed about a built-in user; `None` while nothing was.
@@ -70,7 +71,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn reserved_user(&self, username: &str) -> Result<Option<ReservedUser>, StoreError> {
-        self.database.reserved_user(username).await
+        users::find_reserved_user(&self.database, username).await
     }
 
     /// Creates or replaces a native user. Without a `password` the user keeps the old one. A user who is not
@@ -90,7 +91,7 @@ impl KeyStore {
     ) -> Result<Result<(Written, KeysLeft), UserRefusal>, StoreError> {
         let event = event(DirectoryAction::PutUser, vec![account.username.clone()], actor, now);
         self.write(event, move |database, event| async move {
-            database.put_user(&account, &profile, password.as_ref(), keys, event).await
+            users::put_user(&database, &account, &profile, password.as_ref(), keys, event).await
         })
         .await
     }
@@ -108,10 +109,9 @@ impl KeyStore {
         now: UnixMillis,
     ) -> Result<Option<KeysLeft>, StoreError> {
         let event = event(DirectoryAction::DeleteUser, vec![account.username.clone()], actor, now);
-        self.write(
-            event,
-            move |database, event| async move { database.delete_user(&account, keys, event).await },
-        )
+        self.write(event, move |database, event| async move {
+            users::delete_user(&database, &account, keys, event).await
+        })
         .await
     }
 
@@ -130,7 +130,7 @@ impl KeyStore {
     ) -> Result<bool, StoreError> {
         let event = event(DirectoryAction::ChangePassword, vec![account.username.clone()], actor, now);
         self.write(event, move |database, event| async move {
-            database.change_password(&account, &password, event).await
+            users::change_password(&database, &account, &password, event).await
         })
         .await
     }
@@ -147,8 +147,10 @@ impl KeyStore {
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let event = event(DirectoryAction::EnableUser, vec![account.username.clone()], actor, now);
-        self.write(event, move |database, event| async move { database.enable_user(&account, event).await })
-            .await
+        self.write(event, move |database, event| async move {
+            users::enable_user(&database, &account, event).await
+        })
+        .await
     }
 
     /// Disables a user, and tells what happened to the keys; `None` when there is no such user.
@@ -164,10 +166,9 @@ impl KeyStore {
         now: UnixMillis,
     ) -> Result<Option<KeysLeft>, StoreError> {
         let event = event(DirectoryAction::DisableUser, vec![account.username.clone()], actor, now);
-        self.write(
-            event,
-            move |database, event| async move { database.disable_user(&account, keys, event).await },
-        )
+        self.write(event, move |database, event| async move {
+            users::disable_user(&database, &account, keys, event).await
+        })
         .await
     }
 
@@ -184,7 +185,7 @@ impl KeyStore {
     ) -> Result<bool, StoreError> {
         let event = event(DirectoryAction::ResetUser, vec![account.username.clone()], actor, now);
         self.write(event, move |database, event| async move {
-            database.reset_reserved_user(&account, event).await
+            users::reset_reserved_user(&database, &account, event).await
         })
         .await
     }

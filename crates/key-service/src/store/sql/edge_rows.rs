@@ -78,120 +78,132 @@ impl EdgeAnnouncements {
     }
 }
 
-impl SqlStore {
-    pub(in crate::store) async fn known_edges(&self) -> Result<KnownEdges, StoreError> {
-        let begun = self.fetch_optional(Query::new("select begun from edge_knowledge")).await?;
-        let begun = begun.ok_or(StoreError::Corrupt("knowledge of edges"))?.moment("begun")?;
-        Ok(KnownEdges { rows: self.read_edges().await?, begun })
-    }
+pub(in crate::store) async fn known_edges(database: &SqlStore) -> Result<KnownEdges, StoreError> {
+    let begun = database.fetch_optional(Query::new("select begun from edge_knowledge")).await?;
+    let begun = begun.ok_or(StoreError::Corrupt("knowledge of edges"))?.moment("begun")?;
+    Ok(KnownEdges { rows: read_edges(database).await?, begun })
+}
 
-    pub(in crate::store) async fn keep_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
-        let change = self.begin_edges().await?;
-        self.write_edges(change, edges, RAISE_ALL).await
-    }
+pub(in crate::store) async fn keep_edges(database: &SqlStore, edges: &[EdgeRow]) -> Result<(), StoreError> {
+    let change = begin_edges(database).await?;
+    write_edges(database, change, edges, RAISE_ALL).await
+}
 
-    pub(in crate::store) async fn mark_edges_gone(&self, gone: &[GoneEdge]) -> Result<(), StoreError> {
-        let mut change = self.begin_edges().await?;
-        let mut gone: Vec<&GoneEdge> = gone.iter().collect();
-        gone.sort_by(|one, other| one.id.cmp(&other.id));
-        for GoneEdge { id, seen, may_admit_until } in gone {
-            let leave = "update edge_instance set has_left = ?, seen = seen + 1
-                 where name = ? and instance = ? and seen <= ? and may_admit_until <= ? and has_left = ?";
-            let leave = Query::new(leave).bind(true).bind(id.name.as_str()).bind(id.instance.as_str());
-            let leave = leave.bind(millis(*seen)).bind(millis(*may_admit_until)).bind(false);
-            change.execute(leave).await?;
-        }
-        change.commit().await
+pub(in crate::store) async fn mark_edges_gone(
+    database: &SqlStore,
+    gone: &[GoneEdge],
+) -> Result<(), StoreError> {
+    let mut change = begin_edges(database).await?;
+    let mut gone: Vec<&GoneEdge> = gone.iter().collect();
+    gone.sort_by(|one, other| one.id.cmp(&other.id));
+    for GoneEdge { id, seen, may_admit_until } in gone {
+        let leave = "update edge_instance set has_left = ?, seen = seen + 1
+             where name = ? and instance = ? and seen <= ? and may_admit_until <= ? and has_left = ?";
+        let leave = Query::new(leave).bind(true).bind(id.name.as_str()).bind(id.instance.as_str());
+        let leave = leave.bind(millis(*seen)).bind(millis(*may_admit_until)).bind(false);
+        change.execute(leave).await?;
     }
+    change.commit().await
+}
 
-    pub(in crate::store) async fn shorten_edge_times(&self, times: &[EdgeTime]) -> Result<(), StoreError> {
-        let mut change = self.begin_edges().await?;
-        let mut times: Vec<&EdgeTime> = times.iter().collect();
-        times.sort_by(|one, other| one.id.cmp(&other.id));
-        for EdgeTime { id, seen, may_admit_until, may_admit_for_ms } in times {
-            let shorten = "update edge_instance set noted = may_admit_until - ?
-                 where name = ? and instance = ? and seen <= ? and may_admit_until <= ? and has_left = ?
-                   and coalesce(noted, seen) < may_admit_until - ?";
-            let may_admit_for = millis(UnixMillis(*may_admit_for_ms));
-            let shorten = Query::new(shorten).bind(may_admit_for);
-            let shorten = shorten.bind(id.name.as_str()).bind(id.instance.as_str()).bind(millis(*seen));
-            let shorten = shorten.bind(millis(*may_admit_until)).bind(false).bind(may_admit_for);
-            change.execute(shorten).await?;
-        }
-        change.commit().await
+pub(in crate::store) async fn shorten_edge_times(
+    database: &SqlStore,
+    times: &[EdgeTime],
+) -> Result<(), StoreError> {
+    let mut change = begin_edges(database).await?;
+    let mut times: Vec<&EdgeTime> = times.iter().collect();
+    times.sort_by(|one, other| one.id.cmp(&other.id));
+    for EdgeTime { id, seen, may_admit_until, may_admit_for_ms } in times {
+        let shorten = "update edge_instance set noted = may_admit_until - ?
+             where name = ? and instance = ? and seen <= ? and may_admit_until <= ? and has_left = ?
+               and coalesce(noted, seen) < may_admit_until - ?";
+        let may_admit_for = millis(UnixMillis(*may_admit_for_ms));
+        let shorten = Query::new(shorten).bind(may_admit_for);
+        let shorten = shorten.bind(id.name.as_str()).bind(id.instance.as_str()).bind(millis(*seen));
+        let shorten = shorten.bind(millis(*may_admit_until)).bind(false).bind(may_admit_for);
+        change.execute(shorten).await?;
     }
+    change.commit().await
+}
 
-    pub(in crate::store) async fn know_all_edges(&self, begun: UnixMillis) -> Result<(), StoreError> {
-        let know = Query::new("update edge_knowledge set begun = 0 where begun = ?").bind(millis(begun));
-        self.write(know).await.map(|_| ())
+pub(in crate::store) async fn know_all_edges(
+    database: &SqlStore,
+    begun: UnixMillis,
+) -> Result<(), StoreError> {
+    let know = Query::new("update edge_knowledge set begun = 0 where begun = ?").bind(millis(begun));
+    database.write(know).await.map(|_| ())
+}
+
+pub(in crate::store) async fn tell_of_edges(
+    database: &SqlStore,
+    edges: &[EdgeRow],
+) -> Result<(), StoreError> {
+    let SqlStore::Postgres { .. } = database else { return Ok(()) };
+    let mut telling = begin_edges(database).await?;
+    // Nothing is lost when the database forgets it, so the commit does not wait for the disk.
+    telling.execute(Query::new("set local synchronous_commit = off")).await?;
+    write_edges(database, telling, edges, RAISE_PROMISE).await
+}
+
+async fn write_edges(
+    database: &SqlStore,
+    mut change: Transaction,
+    edges: &[EdgeRow],
+    raise: &'static str,
+) -> Result<(), StoreError> {
+    // All replicas write in one order, so that no two wait for each other.
+    let mut edges: Vec<&EdgeRow> = edges.iter().collect();
+    edges.sort_by(|one, other| one.id.cmp(&other.id));
+    upsert_rows(&mut change, INSERT, edges.into_iter().map(values).collect(), raise).await?;
+    if let SqlStore::Postgres { notifies: true, .. } = database {
+        change.execute(Query::new(format!("select pg_notify('{CHANNEL}', '')"))).await?;
     }
+    change.commit().await
+}
 
-    pub(in crate::store) async fn tell_of_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
-        let Self::Postgres { .. } = self else { return Ok(()) };
-        let mut telling = self.begin_edges().await?;
-        // Nothing is lost when the database forgets it, so the commit does not wait for the disk.
-        telling.execute(Query::new("set local synchronous_commit = off")).await?;
-        self.write_edges(telling, edges, RAISE_PROMISE).await
-    }
-
-    async fn write_edges(
-        &self,
-        mut change: Transaction,
-        edges: &[EdgeRow],
-        raise: &'static str,
-    ) -> Result<(), StoreError> {
-        // All replicas write in one order, so that no two wait for each other.
-        let mut edges: Vec<&EdgeRow> = edges.iter().collect();
-        edges.sort_by(|one, other| one.id.cmp(&other.id));
-        upsert_rows(&mut change, INSERT, edges.into_iter().map(values).collect(), raise).await?;
-        if let Self::Postgres { notifies: true, .. } = self {
-            change.execute(Query::new(format!("select pg_notify('{CHANNEL}', '')"))).await?;
-        }
-        change.commit().await
-    }
-
-    /// A transaction that does not wait for changes of keys, except in SQLite, which has one writer.
-    async fn begin_edges(&self) -> Result<Transaction, StoreError> {
-        in_time(async {
-            Ok(match self {
-                Self::Postgres { connections, .. } => {
-                    Transaction::Postgres(connections.writer.begin().await?)
-                }
-                Self::Sqlite(connections) => {
-                    Transaction::Sqlite(connections.writer.begin_with(sqlite::BEGIN_CHANGE).await?)
-                }
-            })
+/// A transaction that does not wait for changes of keys, except in SQLite, which has one writer.
+async fn begin_edges(database: &SqlStore) -> Result<Transaction, StoreError> {
+    in_time(async {
+        Ok(match database {
+            SqlStore::Postgres { connections, .. } => {
+                Transaction::Postgres(connections.writer.begin().await?)
+            }
+            SqlStore::Sqlite(connections) => {
+                Transaction::Sqlite(connections.writer.begin_with(sqlite::BEGIN_CHANGE).await?)
+            }
         })
-        .await
-    }
+    })
+    .await
+}
 
-    async fn read_edges(&self) -> Result<Vec<EdgeRow>, StoreError> {
-        let edges_max = i64::try_from(EDGES_MAX).unwrap_or(i64::MAX);
-        // Rows of instances that are gone stay for a day, and there may be any number of them. They must not
-        // hide one that may admit.
-        let query = Query::new("select * from edge_instance order by has_left, may_admit_until desc limit ?");
-        self.fetch_all(query.bind(edges_max)).await?.iter().map(edge_row).collect()
-    }
+async fn read_edges(database: &SqlStore) -> Result<Vec<EdgeRow>, StoreError> {
+    let edges_max = i64::try_from(EDGES_MAX).unwrap_or(i64::MAX);
+    // Rows of instances that are gone stay for a day, and there may be any number of them. They must not
+    // hide one that may admit.
+    let query = Query::new("select * from edge_instance order by has_left, may_admit_until desc limit ?");
+    database.fetch_all(query.bind(edges_max)).await?.iter().map(edge_row).collect()
+}
 
-    pub(in crate::store) async fn drop_edges(
-        &self,
-        left_by: UnixMillis,
-        ended_by: UnixMillis,
-    ) -> Result<(), StoreError> {
-        let drop = "delete from edge_instance where (has_left = ? and seen < ?) or may_admit_until < ?";
-        let drop = Query::new(drop).bind(true).bind(millis(left_by)).bind(millis(ended_by));
-        self.write(drop).await.map(|_| ())
-    }
+pub(in crate::store) async fn drop_edges(
+    database: &SqlStore,
+    left_by: UnixMillis,
+    ended_by: UnixMillis,
+) -> Result<(), StoreError> {
+    let drop = "delete from edge_instance where (has_left = ? and seen < ?) or may_admit_until < ?";
+    let drop = Query::new(drop).bind(true).bind(millis(left_by)).bind(millis(ended_by));
+    database.write(drop).await.map(|_| ())
+}
 
-    pub(in crate::store) async fn edge_announcements(&self) -> Result<Option<EdgeAnnouncements>, StoreError> {
-        let Self::Postgres { connections: Connections { readers, .. }, notifies: true } = self else {
-            return Ok(None);
-        };
-        let mut listener = PgListener::connect_with(readers).await?;
-        listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
-        Ok(Some(EdgeAnnouncements(listener)))
-    }
+pub(in crate::store) async fn edge_announcements(
+    database: &SqlStore,
+) -> Result<Option<EdgeAnnouncements>, StoreError> {
+    let SqlStore::Postgres { connections: Connections { readers, .. }, notifies: true } = database else {
+        return Ok(None);
+    };
+    let mut listener = PgListener::connect_with(readers).await?;
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    Ok(Some(EdgeAnnouncements(listener)))
 }
 
 /// Notes that edges which asked before this moment, and not since, may be missing in the list.
@@ -279,11 +291,11 @@ mod tests {
                 told: UnixMillis(1_000),
                 has_left: false,
             };
-            let stored = async || database.known_edges().await.unwrap().rows.remove(0);
-            database.keep_edges(&[row(100, 150, 300)]).await.unwrap();
+            let stored = async || known_edges(database).await.unwrap().rows.remove(0);
+            keep_edges(database, &[row(100, 150, 300)]).await.unwrap();
             database.forget_when_noted().await;
             assert_eq!(stored().await, row(100, 100, 300));
-            database.keep_edges(&[row(400, 400, 500)]).await.unwrap();
+            keep_edges(database, &[row(400, 400, 500)]).await.unwrap();
             assert_eq!(stored().await, row(400, 300, 500), "the longer time");
         }
     }

@@ -20,21 +20,19 @@ pub(in crate::store) struct Export {
     snapshot: Transaction,
 }
 
-impl SqlStore {
-    pub(in crate::store) async fn begin_export(&self) -> Result<Export, StoreError> {
-        Ok(Export { snapshot: self.begin_snapshot().await? })
-    }
+pub(in crate::store) async fn begin_export(database: &SqlStore) -> Result<Export, StoreError> {
+    Ok(Export { snapshot: database.begin_snapshot().await? })
+}
 
-    /// Writes a copy into an empty file. There is no time limit, because no request waits for it.
-    pub(in crate::store) async fn copy_into(&self, file: &Path) -> Result<(), StoreError> {
-        let Self::Sqlite(connections) = self else {
-            return Err(StoreError::Unavailable("only a store in SQLite is one file".into()));
-        };
-        let file = file.to_str().ok_or_else(|| StoreError::Unavailable("the name is not UTF-8".into()))?;
-        let copy = Query::new("vacuum into ?").bind(file);
-        copy.into_sqlite()?.execute(&connections.readers).await?;
-        Ok(())
-    }
+/// Writes a copy into an empty file. There is no time limit, because no request waits for it.
+pub(in crate::store) async fn copy_into(database: &SqlStore, file: &Path) -> Result<(), StoreError> {
+    let SqlStore::Sqlite(connections) = database else {
+        return Err(StoreError::Unavailable("only a store in SQLite is one file".into()));
+    };
+    let file = file.to_str().ok_or_else(|| StoreError::Unavailable("the name is not UTF-8".into()))?;
+    let copy = Query::new("vacuum into ?").bind(file);
+    copy.into_sqlite()?.execute(&connections.readers).await?;
+    Ok(())
 }
 
 impl Export {

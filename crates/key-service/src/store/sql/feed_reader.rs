@@ -20,72 +20,69 @@ pub(in crate::store) struct FeedState {
     keys_live: u64,
 }
 
-impl SqlStore {
-    pub(in crate::store) async fn feed_state(&self) -> Result<FeedState, StoreError> {
-        let row = self.fetch_optional(Query::new(FEED_STATE)).await?;
-        feed_state(&row.ok_or(StoreError::Corrupt("position of the feed"))?)
-    }
+pub(in crate::store) async fn latest_state(database: &SqlStore) -> Result<FeedState, StoreError> {
+    let row = database.fetch_optional(Query::new(FEED_STATE)).await?;
+    feed_state(&row.ok_or(StoreError::Corrupt("position of the feed"))?)
+}
 
-    /// Position and rows are read in one transaction, so that they show one moment.
-    pub(in crate::store) async fn feed_page(
-        &self,
-        FeedPosition { after, purged, version }: FeedPosition,
-        rows_max: u32,
-    ) -> Result<FeedText, StoreError> {
-        let mut snapshot = self.begin_snapshot().await?;
-        let state = feed_state(&snapshot.fetch_one(Query::new(FEED_STATE)).await?)?;
-        // A follower before the purge may hold keys whose removal is forgotten, unless it has been loading
-        // since the purge. A cursor from the future belongs to a store that was since restored from a copy.
-        let is_load = after == Cursor(0) || purged == Some(state.purged_through);
-        if (after < state.purged_through && !is_load) || after > state.latest {
-            return Ok(state.reset(version));
-        }
-        let span = Span { after, through: state.latest, rows_max, version };
-        let mut page = state.page(version);
-        (page.rows, page.head.cursor) = span.read(&mut snapshot, page.latest).await?;
-        page.head.more = page.head.cursor < page.latest;
-        Ok(page)
+/// Position and rows are read in one transaction, so that they show one moment.
+pub(in crate::store) async fn feed_page(
+    database: &SqlStore,
+    FeedPosition { after, purged, version }: FeedPosition,
+    rows_max: u32,
+) -> Result<FeedText, StoreError> {
+    let mut snapshot = database.begin_snapshot().await?;
+    let state = feed_state(&snapshot.fetch_one(Query::new(FEED_STATE)).await?)?;
+    // A follower before the purge may hold keys whose removal is forgotten, unless it has been loading
+    // since the purge. A cursor from the future belongs to a store that was since restored from a copy.
+    let is_load = after == Cursor(0) || purged == Some(state.purged_through);
+    if (after < state.purged_through && !is_load) || after > state.latest {
+        return Ok(state.reset(version));
     }
+    let span = Span { after, through: state.latest, rows_max, version };
+    let mut page = state.page(version);
+    (page.rows, page.head.cursor) = span.read(&mut snapshot, page.latest).await?;
+    page.head.more = page.head.cursor < page.latest;
+    Ok(page)
+}
 
-    /// What the feed has after a position and not after another, as the last page for a follower.
-    pub(in crate::store) async fn feed_page_through(
-        &self,
-        FeedPosition { after, version, .. }: FeedPosition,
-        through: Cursor,
-        rows_max: u32,
-    ) -> Result<FeedText, StoreError> {
-        let mut snapshot = self.begin_snapshot().await?;
-        let state = feed_state(&snapshot.fetch_one(Query::new(FEED_STATE)).await?)?;
-        if after < state.purged_through || after > state.latest {
-            return Ok(state.reset(version));
-        }
-        let through = after.max(through);
-        let mut page = state.page(version);
-        let span = Span { after, through, rows_max, version };
-        (page.rows, page.head.cursor) = span.read(&mut snapshot, page.latest).await?;
-        page.head.more = page.head.cursor < through;
-        page.head.ended = !page.head.more;
-        Ok(page)
+/// What the feed has after a position and not after another, as the last page for a follower.
+pub(in crate::store) async fn feed_page_through(
+    database: &SqlStore,
+    FeedPosition { after, version, .. }: FeedPosition,
+    through: Cursor,
+    rows_max: u32,
+) -> Result<FeedText, StoreError> {
+    let mut snapshot = database.begin_snapshot().await?;
+    let state = feed_state(&snapshot.fetch_one(Query::new(FEED_STATE)).await?)?;
+    if after < state.purged_through || after > state.latest {
+        return Ok(state.reset(version));
     }
+    let through = after.max(through);
+    let mut page = state.page(version);
+    let span = Span { after, through, rows_max, version };
+    (page.rows, page.head.cursor) = span.read(&mut snapshot, page.latest).await?;
+    page.head.more = page.head.cursor < through;
+    page.head.ended = !page.head.more;
+    Ok(page)
+}
 
-    /// The last sequence number of the change that invalidated this key; `None` when it was not invalidated.
-    pub(in crate::store) async fn end_of(&self, id: &KeyId) -> Result<Option<Cursor>, StoreError> {
-        let end =
-            "select coalesce(ended_through, seq) from api_key where id = ? and invalidation is not null";
-        let row = self.fetch_optional(Query::new(end).bind(id.as_str())).await?;
-        row.map(|row| cursor(row.scalar()?)).transpose()
-    }
+/// The last sequence number of the change that invalidated this key; `None` when it was not invalidated.
+pub(in crate::store) async fn end_of(database: &SqlStore, id: &KeyId) -> Result<Option<Cursor>, StoreError> {
+    let end = "select coalesce(ended_through, seq) from api_key where id = ? and invalidation is not null";
+    let row = database.fetch_optional(Query::new(end).bind(id.as_str())).await?;
+    row.map(|row| cursor(row.scalar()?)).transpose()
+}
 
-    /// The sequence number of the last key that was invalidated by then; `None` when none was.
-    pub(in crate::store) async fn last_ended_by(
-        &self,
-        moment: UnixMillis,
-    ) -> Result<Option<Cursor>, StoreError> {
-        let last = "select seq from api_key where invalidation is not null and invalidation <= ?
-                    order by seq desc limit 1";
-        let row = self.fetch_optional(Query::new(last).bind(millis(moment))).await?;
-        row.map(|row| cursor(row.scalar()?)).transpose()
-    }
+/// The sequence number of the last key that was invalidated by then; `None` when none was.
+pub(in crate::store) async fn last_ended_by(
+    database: &SqlStore,
+    moment: UnixMillis,
+) -> Result<Option<Cursor>, StoreError> {
+    let last = "select seq from api_key where invalidation is not null and invalidation <= ?
+                order by seq desc limit 1";
+    let row = database.fetch_optional(Query::new(last).bind(millis(moment))).await?;
+    row.map(|row| cursor(row.scalar()?)).transpose()
 }
 
 impl FeedState {

@@ -19,32 +19,30 @@ const UNDO: &str = "rollback to savepoint change";
 /// Drops the savepoint, in a transaction that goes on.
 const END: &str = "release savepoint change";
 
-impl SqlStore {
-    /// Writes changes in their order, and gives the outcome of each. After an error none of them counts as
-    /// written.
-    pub(in crate::store) async fn write_group(
-        &self,
-        group: &[Change],
-    ) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
-        let mut transaction = self.begin_change(ChangeLock::Keys).await?;
-        let mut outcomes = Vec::with_capacity(group.len());
-        for neighbours in group.chunk_by(|one, next| one.shares_statements_with(next)) {
-            match try_writing(&mut transaction, neighbours).await? {
-                Ok(done) => outcomes.extend(done.into_iter().map(Ok)),
-                Err(refusal) if neighbours.len() == 1 => outcomes.push(Err(refusal)),
-                Err(_) => {
-                    for change in neighbours {
-                        let done = try_writing(&mut transaction, slice::from_ref(change)).await?;
-                        outcomes.push(done.and_then(the_only));
-                    }
+/// Writes changes in their order, and gives the outcome of each. After an error none of them counts as
+/// written.
+pub(in crate::store) async fn write_group(
+    database: &SqlStore,
+    group: &[Change],
+) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
+    let mut transaction = database.begin_change(ChangeLock::Keys).await?;
+    let mut outcomes = Vec::with_capacity(group.len());
+    for neighbours in group.chunk_by(|one, next| one.shares_statements_with(next)) {
+        match try_writing(&mut transaction, neighbours).await? {
+            Ok(done) => outcomes.extend(done.into_iter().map(Ok)),
+            Err(refusal) if neighbours.len() == 1 => outcomes.push(Err(refusal)),
+            Err(_) => {
+                for change in neighbours {
+                    let done = try_writing(&mut transaction, slice::from_ref(change)).await?;
+                    outcomes.push(done.and_then(the_only));
                 }
             }
         }
-        if outcomes.iter().flatten().any(|done| done.change.is_some()) {
-            self.commit(transaction).await?;
-        }
-        Ok(outcomes)
     }
+    if outcomes.iter().flatten().any(|done| done.change.is_some()) {
+        database.commit(transaction).await?;
+    }
+    Ok(outcomes)
 }
 
 impl Change {

@@ -46,43 +46,44 @@ pub(in crate::store) enum Added {
     AlreadyThere,
 }
 
-impl SqlStore {
-    /// Begins an import. `event` is what the audit log says of its keys, without their ids.
-    pub(in crate::store) async fn begin_import(&self, event: ChangeEvent) -> Result<Import, StoreError> {
-        let mut change = self.begin_change(ChangeLock::Keys).await?;
-        let seq = take_seqs(&mut change, 0, 0).await?;
-        let statement = Query::new(INSERT_KEYS);
-        let applications = BTreeSet::new();
-        Ok(Import { change, event, statement, waiting: Vec::new(), seq, added: 0, live: 0, applications })
-    }
+/// Begins an import. `event` is what the audit log says of its keys, without their ids.
+pub(in crate::store) async fn begin_import(
+    database: &SqlStore,
+    event: ChangeEvent,
+) -> Result<Import, StoreError> {
+    let mut change = database.begin_change(ChangeLock::Keys).await?;
+    let seq = take_seqs(&mut change, 0, 0).await?;
+    let statement = Query::new(INSERT_KEYS);
+    let applications = BTreeSet::new();
+    Ok(Import { change, event, statement, waiting: Vec::new(), seq, added: 0, live: 0, applications })
+}
 
-    /// Makes the import durable, and tells the position of the feed after it and how many keys were added.
-    pub(in crate::store) async fn commit_import(
-        &self,
-        Import { mut change, seq, added, live, applications, .. }: Import,
-    ) -> Result<(Cursor, u64), StoreError> {
-        let before = take_seqs(&mut change, 0, 0).await?;
-        let latest = cursor(take_seqs(&mut change, seq - before, live).await?)?;
-        let latest = note_changes(&mut change, &applications).await?.unwrap_or(latest);
-        self.commit(change).await?;
-        Ok((latest, added))
-    }
+/// Makes the import durable, and tells the position of the feed after it and how many keys were added.
+pub(in crate::store) async fn commit_import(
+    database: &SqlStore,
+    Import { mut change, seq, added, live, applications, .. }: Import,
+) -> Result<(Cursor, u64), StoreError> {
+    let before = take_seqs(&mut change, 0, 0).await?;
+    let latest = cursor(take_seqs(&mut change, seq - before, live).await?)?;
+    let latest = note_changes(&mut change, &applications).await?.unwrap_or(latest);
+    database.commit(change).await?;
+    Ok((latest, added))
+}
 
-    /// Gives the feed another name. That counts as a change, so that followers who wait are answered.
-    pub(in crate::store) async fn begin_epoch(
-        &self,
-        epoch: &Epoch,
-        event: &ChangeEvent,
-    ) -> Result<Cursor, StoreError> {
-        let mut change = self.begin_change(ChangeLock::Keys).await?;
-        change.execute(Query::new("update feed_state set epoch = ?").bind(epoch.as_str())).await?;
-        // A store that was restored has forgotten the edges that came since it was copied.
-        begin_knowing_edges(&mut change, event.at).await?;
-        let latest = take_seqs(&mut change, 1, 0).await?;
-        write_event(&mut change, event).await?;
-        self.commit(change).await?;
-        cursor(latest)
-    }
+/// Gives the feed another name. That counts as a change, so that followers who wait are answered.
+pub(in crate::store) async fn begin_epoch(
+    database: &SqlStore,
+    epoch: &Epoch,
+    event: &ChangeEvent,
+) -> Result<Cursor, StoreError> {
+    let mut change = database.begin_change(ChangeLock::Keys).await?;
+    change.execute(Query::new("update feed_state set epoch = ?").bind(epoch.as_str())).await?;
+    // A store that was restored has forgotten the edges that came since it was copied.
+    begin_knowing_edges(&mut change, event.at).await?;
+    let latest = take_seqs(&mut change, 1, 0).await?;
+    write_event(&mut change, event).await?;
+    database.commit(change).await?;
+    cursor(latest)
 }
 
 impl Import {

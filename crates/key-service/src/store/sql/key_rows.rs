@@ -23,32 +23,33 @@ pub struct UnreadKey {
     len: usize,
 }
 
-impl SqlStore {
-    /// The keys that have one of these ids, dead or alive, in any order, each by its id. An id may be there
-    /// twice. A key that is not readable is trouble for who asks for it, not for the others. What is long of
-    /// them stays in the database.
-    pub(in crate::store) async fn find_all(
-        &self,
-        mut ids: Vec<String>,
-    ) -> Result<Vec<(String, Result<KeyEntry, StoreError>)>, StoreError> {
-        ids.sort_unstable();
-        ids.dedup();
-        let mut query = Query::new("select ");
-        query.push(entry_columns()).push(" from api_key where id ");
-        match ids.as_slice() {
-            [id] => query.push("= ").push_bind(id),
-            ids => query.push_in_texts(ids)?,
-        };
-        let rows = self.fetch_all(query).await?;
-        rows.iter().map(|row| Ok((row.get("id")?, row.key_entry()))).collect()
-    }
+/// The keys that have one of these ids, dead or alive, in any order, each by its id. An id may be there
+/// twice. A key that is not readable is trouble for who asks for it, not for the others. What is long of
+/// them stays in the database.
+pub(in crate::store) async fn find_all(
+    database: &SqlStore,
+    mut ids: Vec<String>,
+) -> Result<Vec<(String, Result<KeyEntry, StoreError>)>, StoreError> {
+    ids.sort_unstable();
+    ids.dedup();
+    let mut query = Query::new("select ");
+    query.push(entry_columns()).push(" from api_key where id ");
+    match ids.as_slice() {
+        [id] => query.push("= ").push_bind(id),
+        ids => query.push_in_texts(ids)?,
+    };
+    let rows = database.fetch_all(query).await?;
+    rows.iter().map(|row| Ok((row.get("id")?, row.key_entry()))).collect()
+}
 
-    pub(in crate::store) async fn find_unread(&self, id: &str) -> Result<Option<UnreadKey>, StoreError> {
-        let mut query = Query::new("select ");
-        query.push(KEY_COLUMNS).push(" from api_key where id = ").push_bind(id);
-        let row = self.fetch_optional(query).await?;
-        row.map(|row| Ok(UnreadKey { len: row.texts_len(&TEXT_COLUMNS)?, row })).transpose()
-    }
+pub(in crate::store) async fn find_unread(
+    database: &SqlStore,
+    id: &str,
+) -> Result<Option<UnreadKey>, StoreError> {
+    let mut query = Query::new("select ");
+    query.push(KEY_COLUMNS).push(" from api_key where id = ").push_bind(id);
+    let row = database.fetch_optional(query).await?;
+    row.map(|row| Ok(UnreadKey { len: row.texts_len(&TEXT_COLUMNS)?, row })).transpose()
 }
 
 impl UnreadKey {

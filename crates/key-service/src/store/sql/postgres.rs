@@ -4,7 +4,7 @@
 //! other, and sequence numbers become visible in the order in which they were taken. No replica can keep that
 //! lock for ever: the database ends a transaction of an idle session.
 
-pub(super) mod announcements;
+pub(in crate::store) mod announcements;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Postgres};

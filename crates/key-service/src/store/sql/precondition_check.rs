@@ -11,21 +11,19 @@ use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{ChangeLock, SqlStore};
 use crate::store::{StoreError, failed_precondition};
 
-impl SqlStore {
-    /// Begins a change for this actor, if what the actor depends on is still valid. If not, the audit log
-    /// says who asked for what: `action`.
-    pub(super) async fn begin_change_by(
-        &self,
-        lock: ChangeLock,
-        action: &'static str,
-        actor: &Actor,
-    ) -> Result<Transaction, StoreError> {
-        let mut change = self.begin_change(lock).await?;
-        let required = require(&mut change, std::iter::once(actor)).await;
-        failed_precondition::tell(&required, action, actor);
-        required?;
-        Ok(change)
-    }
+/// Begins a change for this actor, if what the actor depends on is still valid. If not, the audit log
+/// says who asked for what: `action`.
+pub(super) async fn begin_change_by(
+    database: &SqlStore,
+    lock: ChangeLock,
+    action: &'static str,
+    actor: &Actor,
+) -> Result<Transaction, StoreError> {
+    let mut change = database.begin_change(lock).await?;
+    let required = require(&mut change, std::iter::once(actor)).await;
+    failed_precondition::tell(&required, action, actor);
+    required?;
+    Ok(change)
 }
 
 /// Checks each precondition of all of them once.

@@ -18,29 +18,27 @@ use crate::store::sql::row::{Row, cursor, millis};
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, application_rows, take_seqs, write_event};
 
-impl SqlStore {
-    /// Whether a run is due, which then counts as begun.
-    pub(in crate::store) async fn begin_removal(
-        &self,
-        policy: &RemovalPolicy,
-        now: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let last = self.fetch_optional(Query::new("select begun from removal_run")).await?;
-        let last: Option<i64> = last.as_ref().map(Row::scalar).transpose()?;
-        let until = policy.last_run_until(now);
-        // A last run in the future was noted by a clock that was set back since.
-        if last.is_some_and(|last| last > millis(until) && last <= millis(now)) {
-            return Ok(false);
-        }
-        let begun = Query::new(
-            "insert into removal_run (singleton, begun) values (1, ?)
-             on conflict (singleton) do update set begun = excluded.begun
-             where removal_run.begun <= ? or removal_run.begun > excluded.begun",
-        )
-        .bind(millis(now))
-        .bind(millis(until));
-        Ok(self.write(begun).await? == 1)
+/// Whether a run is due, which then counts as begun.
+pub(in crate::store) async fn begin_removal(
+    database: &SqlStore,
+    policy: &RemovalPolicy,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    let last = database.fetch_optional(Query::new("select begun from removal_run")).await?;
+    let last: Option<i64> = last.as_ref().map(Row::scalar).transpose()?;
+    let until = policy.last_run_until(now);
+    // A last run in the future was noted by a clock that was set back since.
+    if last.is_some_and(|last| last > millis(until) && last <= millis(now)) {
+        return Ok(false);
     }
+    let begun = Query::new(
+        "insert into removal_run (singleton, begun) values (1, ?)
+         on conflict (singleton) do update set begun = excluded.begun
+         where removal_run.begun <= ? or removal_run.begun > excluded.begun",
+    )
+    .bind(millis(now))
+    .bind(millis(until));
+    Ok(database.write(begun).await? == 1)
 }
 
 /// Removes keys that were dead at `dead_since`, at most [`KEYS_REMOVED_AT_ONCE_MAX`] of each kind, so that no

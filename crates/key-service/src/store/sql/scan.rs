@@ -101,25 +101,23 @@ impl<T> Unread<T> {
     }
 }
 
-impl SqlStore {
-    /// Sends what is selected. Ends early when the receiver is gone.
-    pub(in crate::store) async fn scan<T>(
-        &self,
-        selection: Selection<T>,
-        unread: &Sender<Result<Unread<T>, StoreError>>,
-    ) -> Result<(), StoreError> {
-        let Selection { query, texts, read } = selection;
-        let ahead = Arc::new(Semaphore::new(KEYS_SCANNED_AHEAD_LEN_MAX));
-        let mut rows = self.fetch(query)?;
-        while let Some(row) = in_time(rows.try_next()).await? {
-            let len = row.texts_len(texts)?.clamp(1, KEYS_SCANNED_AHEAD_LEN_MAX);
-            let len = u32::try_from(len).unwrap_or(u32::MAX);
-            // The semaphore is never closed.
-            let Ok(permit) = Arc::clone(&ahead).acquire_many_owned(len).await else { break };
-            if unread.send(Ok(Unread { row, read, _ahead: permit })).await.is_err() {
-                break;
-            }
+/// Sends what is selected. Ends early when the receiver is gone.
+pub(in crate::store) async fn send<T>(
+    database: &SqlStore,
+    selection: Selection<T>,
+    unread: &Sender<Result<Unread<T>, StoreError>>,
+) -> Result<(), StoreError> {
+    let Selection { query, texts, read } = selection;
+    let ahead = Arc::new(Semaphore::new(KEYS_SCANNED_AHEAD_LEN_MAX));
+    let mut rows = database.fetch(query)?;
+    while let Some(row) = in_time(rows.try_next()).await? {
+        let len = row.texts_len(texts)?.clamp(1, KEYS_SCANNED_AHEAD_LEN_MAX);
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&ahead).acquire_many_owned(len).await else { break };
+        if unread.send(Ok(Unread { row, read, _ahead: permit })).await.is_err() {
+            break;
         }
-        Ok(())
     }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use crate::model::stored_key::KeyOwner;
 use crate::model::stored_token::{StoredToken, TokenClient, TokenId, TokenSubject};
 use crate::model::token::SuccessorSeed;
 use crate::store::StoreError;
+use crate::store::sql::precondition_check::begin_change_by;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::token_rows::selection::selected;
@@ -17,110 +18,108 @@ use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{ChangeLock, SqlStore};
 use crate::store::tokens::{NewToken, TokenInvalidation, TokenSelection};
 
-impl SqlStore {
-    pub(in crate::store) async fn create_token(
-        &self,
-        token: &NewToken,
-        event: &TokenEvent,
-    ) -> Result<bool, StoreError> {
-        let mut change = self.begin_change_by(ChangeLock::Tokens, event.action.into(), &event.actor).await?;
-        let family = match token.parent {
-            None => None,
-            Some(parent) => match family_of_living(&mut change, parent).await? {
-                None => return Ok(false),
-                family => family,
-            },
-        };
-        insert(&mut change, token, family).await?;
-        write_token_event(&mut change, event).await?;
+pub(in crate::store) async fn create_token(
+    database: &SqlStore,
+    token: &NewToken,
+    event: &TokenEvent,
+) -> Result<bool, StoreError> {
+    let mut change = begin_change_by(database, ChangeLock::Tokens, event.action.into(), &event.actor).await?;
+    let family = match token.parent {
+        None => None,
+        Some(parent) => match family_of_living(&mut change, parent).await? {
+            None => return Ok(false),
+            family => family,
+        },
+    };
+    insert(&mut change, token, family).await?;
+    write_token_event(&mut change, event).await?;
+    change.commit().await?;
+    Ok(true)
+}
+
+/// `column` is one of the two digests; never anything a client sent.
+pub(in crate::store) async fn find_token(
+    database: &SqlStore,
+    column: &'static str,
+    digest: &[u8],
+) -> Result<Option<StoredToken>, StoreError> {
+    let mut query = Query::new("select * from token where ");
+    query.push(column).push(" = ").push_bind(digest);
+    database.fetch_optional(query).await?.as_ref().map(stored_token).transpose()
+}
+
+pub(in crate::store) async fn exchange_token(
+    database: &SqlStore,
+    old: TokenId,
+    seed: &SuccessorSeed,
+    token: &NewToken,
+    event: &TokenEvent,
+) -> Result<bool, StoreError> {
+    let mut change = begin_change_by(database, ChangeLock::Tokens, event.action.into(), &event.actor).await?;
+    let marked = Query::new(
+        "update token set refreshed_at = ?, successor_seed = ?
+         where token_id = ? and refreshed_at is null and refresh_invalidation is null
+         returning coalesce(family, token_id) as family",
+    )
+    .bind(millis(token.creation))
+    .bind(seed.as_bytes())
+    .bind(old.0);
+    let Some(row) = change.fetch_optional(marked).await? else { return Ok(false) };
+    insert(&mut change, token, Some(row.scalar()?)).await?;
+    write_token_event(&mut change, event).await?;
+    change.commit().await?;
+    Ok(true)
+}
+
+/// Fills in whose tokens they were and how many, for the audit log. Writes nothing when none was ended.
+pub(in crate::store) async fn invalidate_tokens(
+    database: &SqlStore,
+    selection: &TokenSelection,
+    event: &mut TokenEvent,
+) -> Result<TokenInvalidation, StoreError> {
+    let mut change = database.begin_change(ChangeLock::Tokens).await?;
+    let done = end_tokens(&mut change, selection, event).await?;
+    if done.invalidated > 0 {
         change.commit().await?;
-        Ok(true)
     }
+    Ok(done)
+}
 
-    /// `column` is one of the two digests; never anything a client sent.
-    pub(in crate::store) async fn find_token(
-        &self,
-        column: &'static str,
-        digest: &[u8],
-    ) -> Result<Option<StoredToken>, StoreError> {
-        let mut query = Query::new("select * from token where ");
-        query.push(column).push(" = ").push_bind(digest);
-        self.fetch_optional(query).await?.as_ref().map(stored_token).transpose()
-    }
+pub(in crate::store) async fn has_had_tokens(database: &SqlStore) -> Result<bool, StoreError> {
+    let state = database.fetch_optional(Query::new("select used from token_state")).await?;
+    state.as_ref().map_or(Ok(false), Row::scalar)
+}
 
-    pub(in crate::store) async fn exchange_token(
-        &self,
-        old: TokenId,
-        seed: &SuccessorSeed,
-        token: &NewToken,
-        event: &TokenEvent,
-    ) -> Result<bool, StoreError> {
-        let mut change = self.begin_change_by(ChangeLock::Tokens, event.action.into(), &event.actor).await?;
-        let marked = Query::new(
-            "update token set refreshed_at = ?, successor_seed = ?
-             where token_id = ? and refreshed_at is null and refresh_invalidation is null
-             returning coalesce(family, token_id) as family",
-        )
-        .bind(millis(token.creation))
-        .bind(seed.as_bytes())
-        .bind(old.0);
-        let Some(row) = change.fetch_optional(marked).await? else { return Ok(false) };
-        insert(&mut change, token, Some(row.scalar()?)).await?;
-        write_token_event(&mut change, event).await?;
-        change.commit().await?;
-        Ok(true)
+/// Whether it is time to look for dead tokens, which is then noted.
+pub(in crate::store) async fn begin_token_removal(
+    database: &SqlStore,
+    now: UnixMillis,
+    latest_before: UnixMillis,
+) -> Result<bool, StoreError> {
+    let is_due = "select 1 from token_state where latest_removal is null or latest_removal <= ?";
+    if database.fetch_optional(Query::new(is_due).bind(millis(latest_before))).await?.is_none() {
+        return Ok(false);
     }
+    // Checked again in the writing transaction, so that only one of several replicas goes on.
+    let noted = Query::new(
+        "update token_state set latest_removal = ? where latest_removal is null or latest_removal <= ?",
+    )
+    .bind(millis(now))
+    .bind(millis(latest_before));
+    Ok(database.write(noted).await? > 0)
+}
 
-    /// Fills in whose tokens they were and how many, for the audit log. Writes nothing when none was ended.
-    pub(in crate::store) async fn invalidate_tokens(
-        &self,
-        selection: &TokenSelection,
-        event: &mut TokenEvent,
-    ) -> Result<TokenInvalidation, StoreError> {
-        let mut change = self.begin_change(ChangeLock::Tokens).await?;
-        let done = end_tokens(&mut change, selection, event).await?;
-        if done.invalidated > 0 {
-            change.commit().await?;
-        }
-        Ok(done)
-    }
-
-    pub(in crate::store) async fn has_had_tokens(&self) -> Result<bool, StoreError> {
-        let state = self.fetch_optional(Query::new("select used from token_state")).await?;
-        state.as_ref().map_or(Ok(false), Row::scalar)
-    }
-
-    /// Whether it is time to look for dead tokens, which is then noted.
-    pub(in crate::store) async fn begin_token_removal(
-        &self,
-        now: UnixMillis,
-        latest_before: UnixMillis,
-    ) -> Result<bool, StoreError> {
-        let is_due = "select 1 from token_state where latest_removal is null or latest_removal <= ?";
-        if self.fetch_optional(Query::new(is_due).bind(millis(latest_before))).await?.is_none() {
-            return Ok(false);
-        }
-        // Checked again in the writing transaction, so that only one of several replicas goes on.
-        let noted = Query::new(
-            "update token_state set latest_removal = ? where latest_removal is null or latest_removal <= ?",
-        )
-        .bind(millis(now))
-        .bind(millis(latest_before));
-        Ok(self.write(noted).await? > 0)
-    }
-
-    pub(in crate::store) async fn remove_tokens_made_by(
-        &self,
-        moment: UnixMillis,
-        rows_max: u32,
-    ) -> Result<u64, StoreError> {
-        let removed = Query::new(
-            "delete from token where token_id in (select token_id from token where creation <= ? limit ?)",
-        )
-        .bind(millis(moment))
-        .bind(rows_max);
-        self.write(removed).await
-    }
+pub(in crate::store) async fn remove_tokens_made_by(
+    database: &SqlStore,
+    moment: UnixMillis,
+    rows_max: u32,
+) -> Result<u64, StoreError> {
+    let removed = Query::new(
+        "delete from token where token_id in (select token_id from token where creation <= ? limit ?)",
+    )
+    .bind(millis(moment))
+    .bind(rows_max);
+    database.write(removed).await
 }
 
 /// Ends the selected tokens as part of a change, and writes the event with whose they were and how many, if

@@ -13,21 +13,19 @@ use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{SqlStore, take_seqs, write_event};
 use crate::store::update::{KeyChange, KeyUpdate};
 
-impl SqlStore {
-    /// Those of these ids that are of keys of this owner, alive or dead.
-    pub(in crate::store) async fn owned_by(
-        &self,
-        ids: &[String],
-        owner: &KeyOwner,
-    ) -> Result<HashSet<String>, StoreError> {
-        // No key has an id with a NUL, which PostgreSQL would refuse.
-        let ids: Vec<String> = ids.iter().filter(|id| !id.contains('\0')).cloned().collect();
-        let mut query = Query::new("select id from api_key where id ");
-        query.push_in_texts(&ids)?;
-        query.push(" and owner_username = ").push_bind(&owner.username);
-        query.push(" and owner_realm = ").push_bind(&owner.realm);
-        self.fetch_all(query).await?.iter().map(|row| row.get("id")).collect()
-    }
+/// Those of these ids that are of keys of this owner, alive or dead.
+pub(in crate::store) async fn owned_by(
+    database: &SqlStore,
+    ids: &[String],
+    owner: &KeyOwner,
+) -> Result<HashSet<String>, StoreError> {
+    // No key has an id with a NUL, which PostgreSQL would refuse.
+    let ids: Vec<String> = ids.iter().filter(|id| !id.contains('\0')).cloned().collect();
+    let mut query = Query::new("select id from api_key where id ");
+    query.push_in_texts(&ids)?;
+    query.push(" and owner_username = ").push_bind(&owner.username);
+    query.push(" and owner_realm = ").push_bind(&owner.realm);
+    database.fetch_all(query).await?.iter().map(|row| row.get("id")).collect()
 }
 
 /// Changes the keys with these ids, each under a sequence number of its own, and fills in the event's ids.

@@ -19,35 +19,30 @@ use crate::store::sql::{ChangeLock, SqlStore};
 /// Who vouches for a key, and for which of its role descriptors, as JSON.
 type Decision = (bool, bool, String);
 
-impl SqlStore {
-    /// Decides it for every key that is alive and undecided.
-    pub(super) async fn decide_vouching(&self) -> Result<(), StoreError> {
-        let mut decided = 0;
-        loop {
-            let mut change = self.begin_change(ChangeLock::Keys).await?;
-            let decisions = undecided(&mut change).await?;
-            if decisions.is_empty() {
-                break;
-            }
-            for ((roles, metadata, names), ids) in decisions {
-                decided += ids.len();
-                let mut update = Query::new(
-                    "update api_key set roles_vouched = ?, metadata_vouched = ?, vouched_role_names = ?, vouched_seq = seq where id ",
-                );
-                update = update.bind(roles).bind(metadata).bind(names);
-                update.push_in_texts(&ids)?;
-                change.execute(update).await?;
-            }
-            change.commit().await?;
+/// Decides it for every key that is alive and undecided.
+pub(super) async fn decide_vouching(database: &SqlStore) -> Result<(), StoreError> {
+    let mut decided = 0;
+    loop {
+        let mut change = database.begin_change(ChangeLock::Keys).await?;
+        let decisions = undecided(&mut change).await?;
+        if decisions.is_empty() {
+            break;
         }
-        if decided > 0 {
-            tracing::info!(
-                keys = decided,
-                "it was decided who vouches for the API keys of an earlier version"
+        for ((roles, metadata, names), ids) in decisions {
+            decided += ids.len();
+            let mut update = Query::new(
+                "update api_key set roles_vouched = ?, metadata_vouched = ?, vouched_role_names = ?, vouched_seq = seq where id ",
             );
+            update = update.bind(roles).bind(metadata).bind(names);
+            update.push_in_texts(&ids)?;
+            change.execute(update).await?;
         }
-        Ok(())
+        change.commit().await?;
     }
+    if decided > 0 {
+        tracing::info!(keys = decided, "it was decided who vouches for the API keys of an earlier version");
+    }
+    Ok(())
 }
 
 /// Decisions about some of the keys that have none, each with the ids of its keys.

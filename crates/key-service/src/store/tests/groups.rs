@@ -6,6 +6,7 @@ use super::*;
 use crate::audit::{ChangeAction, ChangeEvent};
 use crate::store::StoreError;
 use crate::store::change::{Change, Done, Verb};
+use crate::store::sql::group;
 
 fn change(verb: Verb, at: u64) -> Change {
     let (action, key_ids) = match &verb {
@@ -58,7 +59,7 @@ fn row(seq: u64, id: &str, lives: bool) -> (u64, String, bool) {
 async fn changes_of_a_group_follow_each_other_in_the_feed_and_in_the_trail() {
     let scratch = ScratchStore::new().await;
     let group = [adding(&["a"]), adding(&["b", "c"]), ending(&["b"], 5), adding(&["d"])];
-    let outcomes = scratch.store.database.write_group(&group).await.unwrap();
+    let outcomes = group::write_group(&scratch.store.database, &group).await.unwrap();
     assert_eq!(told(outcomes), [did(2, &["a"]), did(4, &["b", "c"]), did(5, &["b"]), did(6, &["d"])]);
     assert_eq!(
         feed(&scratch.store).await,
@@ -74,7 +75,7 @@ async fn a_change_that_is_refused_leaves_its_neighbours_and_no_trace() {
     let scratch = ScratchStore::new().await;
     scratch.create("taken").await;
     let group = [adding(&["a"]), adding(&["b", "taken"]), adding(&["c"]), adding(&["a"]), ending(&["a"], 5)];
-    let outcomes = scratch.store.database.write_group(&group).await.unwrap();
+    let outcomes = group::write_group(&scratch.store.database, &group).await.unwrap();
     let taken = || Err("id_taken".to_owned());
     assert_eq!(told(outcomes), [did(3, &["a"]), taken(), did(4, &["c"]), taken(), did(5, &["a"])]);
     assert_eq!(feed(&scratch.store).await, [row(2, "taken", true), row(4, "c", true), row(5, "a", false)]);
@@ -86,7 +87,7 @@ async fn a_text_that_cannot_be_kept_is_refused_alone() {
     let scratch = ScratchStore::new().await;
     let nul = StoredKey { name: "a\0b".into(), ..key("nul") };
     let group = [adding(&["a"]), change(Verb::Add(vec![nul]), 1), adding(&["b"])];
-    let outcomes = told(scratch.store.database.write_group(&group).await.unwrap());
+    let outcomes = told(group::write_group(&scratch.store.database, &group).await.unwrap());
     let ids: Vec<String> = feed(&scratch.store).await.into_iter().map(|(_, id, _)| id).collect();
     if scratch.store.database.may_have_replicas() {
         assert_eq!(outcomes, [did(2, &["a"]), Err("nul_in_text".to_owned()), did(3, &["b"])]);
@@ -103,7 +104,7 @@ async fn of_neighbours_who_end_the_same_key_the_first_does() {
         scratch.create(id).await;
     }
     let group = [ending(&["nobody"], 5), ending(&["b", "b"], 6), ending(&["b", "a"], 7), ending(&["a"], 8)];
-    let outcomes = told(scratch.store.database.write_group(&group).await.unwrap());
+    let outcomes = told(group::write_group(&scratch.store.database, &group).await.unwrap());
     assert_eq!(outcomes, [Ok(None), did(6, &["b"]), did(5, &["a"]), Ok(None)]);
     assert_eq!(feed(&scratch.store).await, [row(4, "c", true), row(5, "a", false), row(6, "b", false)]);
     let ended = scratch.store.find("a").await.unwrap().unwrap();
@@ -114,7 +115,7 @@ async fn of_neighbours_who_end_the_same_key_the_first_does() {
 async fn a_group_that_changes_nothing_is_no_change() {
     let scratch = ScratchStore::new().await;
     let before = scratch.store.parsed_page(Cursor(0), 10).await.unwrap();
-    let outcomes = scratch.store.database.write_group(&[ending(&["nobody"], 5)]).await.unwrap();
+    let outcomes = group::write_group(&scratch.store.database, &[ending(&["nobody"], 5)]).await.unwrap();
     assert_eq!(told(outcomes), [Ok(None)]);
     assert_eq!(scratch.store.parsed_page(Cursor(0), 10).await.unwrap(), before);
     assert!(scratch.store.database.events().await.is_empty());

@@ -1,6 +1,7 @@
 use latchkey_key_feed::{Cursor, FeedRow};
 
 use super::*;
+use crate::store::sql::key_rows;
 use crate::store::transfer::StoreReader;
 
 /// Of each key that lives: its id, the role descriptors that somebody vouches for, and whether somebody does
@@ -99,7 +100,7 @@ async fn a_damaged_key_stops_nothing_but_itself_and_a_check_names_it() {
     let live = |row: &FeedRow| matches!(row, FeedRow::Live { .. });
     assert_eq!(page.keys.iter().map(live).collect::<Vec<_>>(), [true, false, true]);
     let ids = ["a", "damaged", "b"].map(str::to_owned).to_vec();
-    let found = scratch.store.database.find_all(ids).await.unwrap();
+    let found = key_rows::find_all(&scratch.store.database, ids).await.unwrap();
     let readable: Vec<_> = found.iter().filter(|(_, key)| key.is_ok()).map(|(id, _)| id.as_str()).collect();
     assert_eq!(readable, ["a", "b"]);
     let trouble = scratch.store.find("damaged").await.unwrap_err();

@@ -14,6 +14,7 @@ use crate::model::stored_user::{NativeUser, ReservedUser, UserKind, UserProfile}
 use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserRefusal};
 use crate::store::directory::{Recorded, Written};
 use crate::store::sql::directory_rows::{DirectoryChange, rows_in, write_directory_event};
+use crate::store::sql::precondition_check::begin_change_by;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::token_rows::end_tokens;
@@ -22,170 +23,168 @@ use crate::store::sql::{ChangeLock, SqlStore, key_rows, write_event};
 use crate::store::tokens::{AskedFor, TokenSelection};
 use crate::store::{KeyFilter, StoreError};
 
-impl SqlStore {
-    pub(in crate::store) async fn native_user(
-        &self,
-        username: &str,
-    ) -> Result<Option<NativeUser>, StoreError> {
-        let query = Query::new("select * from native_user where username = ?").bind(username);
-        self.fetch_optional(query).await?.as_ref().map(native_user).transpose()
-    }
+pub(in crate::store) async fn find_native_user(
+    database: &SqlStore,
+    username: &str,
+) -> Result<Option<NativeUser>, StoreError> {
+    let query = Query::new("select * from native_user where username = ?").bind(username);
+    database.fetch_optional(query).await?.as_ref().map(native_user).transpose()
+}
 
-    pub(in crate::store) async fn reserved_user(
-        &self,
-        username: &str,
-    ) -> Result<Option<ReservedUser>, StoreError> {
-        let query = Query::new("select password_hash, enabled from reserved_user where username = ?");
-        self.fetch_optional(query.bind(username)).await?.as_ref().map(reserved_user).transpose()
-    }
+pub(in crate::store) async fn find_reserved_user(
+    database: &SqlStore,
+    username: &str,
+) -> Result<Option<ReservedUser>, StoreError> {
+    let query = Query::new("select password_hash, enabled from reserved_user where username = ?");
+    database.fetch_optional(query.bind(username)).await?.as_ref().map(reserved_user).transpose()
+}
 
-    pub(in crate::store) async fn put_user(
-        &self,
-        account: &Account,
-        profile: &UserProfile,
-        password: Option<&PasswordHash>,
-        keys: KeysOfUser,
-        event: DirectoryEvent,
-    ) -> DirectoryChange<Result<(Written, KeysLeft), UserRefusal>> {
-        let username = &account.username;
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
-        let exists = "select exists (select 1 from native_user where username = ?)";
-        let exists: bool = change.fetch_one(Query::new(exists).bind(username)).await?.scalar()?;
-        if !exists && password.is_none() {
-            return Ok((Err(UserRefusal::PasswordRequired), None));
+pub(in crate::store) async fn put_user(
+    database: &SqlStore,
+    account: &Account,
+    profile: &UserProfile,
+    password: Option<&PasswordHash>,
+    keys: KeysOfUser,
+    event: DirectoryEvent,
+) -> DirectoryChange<Result<(Written, KeysLeft), UserRefusal>> {
+    let username = &account.username;
+    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let exists = "select exists (select 1 from native_user where username = ?)";
+    let exists: bool = change.fetch_one(Query::new(exists).bind(username)).await?.scalar()?;
+    if !exists && password.is_none() {
+        return Ok((Err(UserRefusal::PasswordRequired), None));
+    }
+    if !exists && rows_in(&mut change, "native_user").await? >= NATIVE_USERS_MAX {
+        return Ok((Err(UserRefusal::Full), None));
+    }
+    change.execute(put(username, profile, password, exists)?).await?;
+    let written = if exists { Written::Updated } else { Written::Created };
+    let mut ended = Ended::default();
+    if exists && !profile.enabled {
+        ended = revoke_access(&mut change, account, keys, &event).await?;
+    } else if password.is_some() {
+        ended.tokens = end_tokens_of(&mut change, account, AskedFor::ByItsPassword, &event).await?;
+    }
+    let (left, done) = commit_account(database, change, event, ended).await?;
+    Ok((Ok((written, left)), done))
+}
+
+pub(in crate::store) async fn delete_user(
+    database: &SqlStore,
+    account: &Account,
+    keys: KeysOfUser,
+    event: DirectoryEvent,
+) -> DirectoryChange<Option<KeysLeft>> {
+    let removed = Query::new("delete from native_user where username = ?").bind(&account.username);
+    revoke_access_by(database, removed, account, keys, event).await
+}
+
+pub(in crate::store) async fn disable_user(
+    database: &SqlStore,
+    account: &Account,
+    keys: KeysOfUser,
+    event: DirectoryEvent,
+) -> DirectoryChange<Option<KeysLeft>> {
+    revoke_access_by(database, set_enabled(account, false), account, keys, event).await
+}
+
+pub(in crate::store) async fn enable_user(
+    database: &SqlStore,
+    account: &Account,
+    event: DirectoryEvent,
+) -> DirectoryChange<bool> {
+    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let done = change.execute(set_enabled(account, true)).await?;
+    commit_account_if(database, done > 0, change, event, Ended::default()).await
+}
+
+pub(in crate::store) async fn change_password(
+    database: &SqlStore,
+    account: &Account,
+    password: &PasswordHash,
+    event: DirectoryEvent,
+) -> DirectoryChange<bool> {
+    let statement = match account.kind {
+        UserKind::Native => "update native_user set password_hash = ? where username = ?",
+        UserKind::Reserved => {
+            "insert into reserved_user (password_hash, username, enabled) values (?, ?, true)
+             on conflict (username) do update set password_hash = excluded.password_hash"
         }
-        if !exists && rows_in(&mut change, "native_user").await? >= NATIVE_USERS_MAX {
-            return Ok((Err(UserRefusal::Full), None));
-        }
-        change.execute(put(username, profile, password, exists)?).await?;
-        let written = if exists { Written::Updated } else { Written::Created };
-        let mut ended = Ended::default();
-        if exists && !profile.enabled {
-            ended = revoke_access(&mut change, account, keys, &event).await?;
-        } else if password.is_some() {
-            ended.tokens = end_tokens_of(&mut change, account, AskedFor::ByItsPassword, &event).await?;
-        }
-        let (left, done) = self.commit_account(change, event, ended).await?;
-        Ok((Ok((written, left)), done))
-    }
+    };
+    let statement = Query::new(statement).bind(password.to_string()).bind(&account.username);
+    change_proof(database, statement, account, event).await
+}
 
-    pub(in crate::store) async fn delete_user(
-        &self,
-        account: &Account,
-        keys: KeysOfUser,
-        event: DirectoryEvent,
-    ) -> DirectoryChange<Option<KeysLeft>> {
-        let removed = Query::new("delete from native_user where username = ?").bind(&account.username);
-        self.revoke_access_by(removed, account, keys, event).await
-    }
+pub(in crate::store) async fn reset_reserved_user(
+    database: &SqlStore,
+    account: &Account,
+    event: DirectoryEvent,
+) -> DirectoryChange<bool> {
+    let removed = Query::new("delete from reserved_user where username = ?").bind(&account.username);
+    change_proof(database, removed, account, event).await
+}
 
-    pub(in crate::store) async fn disable_user(
-        &self,
-        account: &Account,
-        keys: KeysOfUser,
-        event: DirectoryEvent,
-    ) -> DirectoryChange<Option<KeysLeft>> {
-        self.revoke_access_by(set_enabled(account, false), account, keys, event).await
+/// Runs a statement that gives an account another password, and ends what the old one gave.
+async fn change_proof(
+    database: &SqlStore,
+    statement: Query,
+    account: &Account,
+    event: DirectoryEvent,
+) -> DirectoryChange<bool> {
+    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let done = change.execute(statement).await?;
+    let mut ended = Ended::default();
+    if done > 0 {
+        ended.tokens = end_tokens_of(&mut change, account, AskedFor::ByItsPassword, &event).await?;
     }
+    commit_account_if(database, done > 0, change, event, ended).await
+}
 
-    pub(in crate::store) async fn enable_user(
-        &self,
-        account: &Account,
-        event: DirectoryEvent,
-    ) -> DirectoryChange<bool> {
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
-        let done = change.execute(set_enabled(account, true)).await?;
-        self.commit_account_if(done > 0, change, event, Ended::default()).await
+/// Runs a statement that shuts an account out, and ends what ends with that.
+async fn revoke_access_by(
+    database: &SqlStore,
+    statement: Query,
+    account: &Account,
+    keys: KeysOfUser,
+    event: DirectoryEvent,
+) -> DirectoryChange<Option<KeysLeft>> {
+    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    if change.execute(statement).await? == 0 {
+        return Ok((None, None));
     }
+    let ended = revoke_access(&mut change, account, keys, &event).await?;
+    let (left, done) = commit_account(database, change, event, ended).await?;
+    Ok((Some(left), done))
+}
 
-    pub(in crate::store) async fn change_password(
-        &self,
-        account: &Account,
-        password: &PasswordHash,
-        event: DirectoryEvent,
-    ) -> DirectoryChange<bool> {
-        let statement = match account.kind {
-            UserKind::Native => "update native_user set password_hash = ? where username = ?",
-            UserKind::Reserved => {
-                "insert into reserved_user (password_hash, username, enabled) values (?, ?, true)
-                 on conflict (username) do update set password_hash = excluded.password_hash"
-            }
-        };
-        let statement = Query::new(statement).bind(password.to_string()).bind(&account.username);
-        self.change_proof(statement, account, event).await
+async fn commit_account_if(
+    database: &SqlStore,
+    changed: bool,
+    change: Transaction,
+    event: DirectoryEvent,
+    ended: Ended,
+) -> DirectoryChange<bool> {
+    if !changed {
+        return Ok((false, None));
     }
+    let (_, done) = commit_account(database, change, event, ended).await?;
+    Ok((true, done))
+}
 
-    pub(in crate::store) async fn reset_reserved_user(
-        &self,
-        account: &Account,
-        event: DirectoryEvent,
-    ) -> DirectoryChange<bool> {
-        let removed = Query::new("delete from reserved_user where username = ?").bind(&account.username);
-        self.change_proof(removed, account, event).await
+/// Writes the event and makes everything durable.
+async fn commit_account(
+    database: &SqlStore,
+    mut change: Transaction,
+    event: DirectoryEvent,
+    Ended { tokens, left, keys }: Ended,
+) -> DirectoryChange<KeysLeft> {
+    write_directory_event(&mut change, &event).await?;
+    match left.cursor {
+        Some(_) => database.commit(change).await?,
+        None => change.commit().await?,
     }
-
-    /// Runs a statement that gives an account another password, and ends what the old one gave.
-    async fn change_proof(
-        &self,
-        statement: Query,
-        account: &Account,
-        event: DirectoryEvent,
-    ) -> DirectoryChange<bool> {
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
-        let done = change.execute(statement).await?;
-        let mut ended = Ended::default();
-        if done > 0 {
-            ended.tokens = end_tokens_of(&mut change, account, AskedFor::ByItsPassword, &event).await?;
-        }
-        self.commit_account_if(done > 0, change, event, ended).await
-    }
-
-    /// Runs a statement that shuts an account out, and ends what ends with that.
-    async fn revoke_access_by(
-        &self,
-        statement: Query,
-        account: &Account,
-        keys: KeysOfUser,
-        event: DirectoryEvent,
-    ) -> DirectoryChange<Option<KeysLeft>> {
-        let mut change = self.begin_change_by(ChangeLock::Keys, event.action.into(), &event.actor).await?;
-        if change.execute(statement).await? == 0 {
-            return Ok((None, None));
-        }
-        let ended = revoke_access(&mut change, account, keys, &event).await?;
-        let (left, done) = self.commit_account(change, event, ended).await?;
-        Ok((Some(left), done))
-    }
-
-    async fn commit_account_if(
-        &self,
-        changed: bool,
-        change: Transaction,
-        event: DirectoryEvent,
-        ended: Ended,
-    ) -> DirectoryChange<bool> {
-        if !changed {
-            return Ok((false, None));
-        }
-        let (_, done) = self.commit_account(change, event, ended).await?;
-        Ok((true, done))
-    }
-
-    /// Writes the event and makes everything durable.
-    async fn commit_account(
-        &self,
-        mut change: Transaction,
-        event: DirectoryEvent,
-        Ended { tokens, left, keys }: Ended,
-    ) -> DirectoryChange<KeysLeft> {
-        write_directory_event(&mut change, &event).await?;
-        match left.cursor {
-            Some(_) => self.commit(change).await?,
-            None => change.commit().await?,
-        }
-        let keys = left.cursor.zip(keys);
-        Ok((left, Some(Recorded { tokens, keys, ..event.into() })))
-    }
+    let keys = left.cursor.zip(keys);
+    Ok((left, Some(Recorded { tokens, keys, ..event.into() })))
 }
 
 /// What was ended with an account.

@@ -54,19 +54,17 @@ pub(in crate::store::sql) async fn are_possible(
     }
 }
 
-impl SqlStore {
-    /// The announcements of changes; `None` when this database makes none.
-    pub(in crate::store) async fn announcements(&self) -> Result<Option<Announcements>, StoreError> {
-        let Self::Postgres { connections: Connections { readers, .. }, notifies: true } = self else {
-            return Ok(None);
-        };
-        let schema: String = sqlx::query_scalar("select current_schema()").fetch_one(readers).await?;
-        let mut listener = PgListener::connect_with(readers).await?;
-        // A lost connection is told, so that a gap is known.
-        listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
-        Ok(Some(Announcements { listener, schema }))
-    }
+/// The announcements of changes; `None` when this database makes none.
+pub(in crate::store) async fn listen(database: &SqlStore) -> Result<Option<Announcements>, StoreError> {
+    let SqlStore::Postgres { connections: Connections { readers, .. }, notifies: true } = database else {
+        return Ok(None);
+    };
+    let schema: String = sqlx::query_scalar("select current_schema()").fetch_one(readers).await?;
+    let mut listener = PgListener::connect_with(readers).await?;
+    // A lost connection is told, so that a gap is known.
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    Ok(Some(Announcements { listener, schema }))
 }
 
 impl Announcements {
