@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::samples::{sample, samples};
 use crate::stage::{Stage, configure, encoded, key};
 
+mod gateways;
 mod rate_limits;
 mod route_metadata;
 
