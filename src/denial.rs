@@ -44,6 +44,8 @@ pub enum Unauthenticated {
 pub enum Unavailable {
     /// The host would not show the request's headers, or not change them.
     HostFailed,
+    /// It takes too much work to tell whether the key has a right that a rule requires.
+    RightsTooCostly,
     /// Nobody can tell whether the key has a right that a rule requires.
     RightsUnknown,
     /// What the route of the request asks in its metadata cannot be read.
@@ -74,6 +76,7 @@ impl Denial {
             Self::Unauthenticated(Unauthenticated::KeyUnknown) => "key_unknown",
             Self::Unauthenticated(Unauthenticated::SecretWrong) => "secret_wrong",
             Self::Unavailable(Unavailable::HostFailed) => "host_failed",
+            Self::Unavailable(Unavailable::RightsTooCostly) => "rights_too_costly",
             Self::Unavailable(Unavailable::RightsUnknown) => "rights_unknown",
             Self::Unavailable(Unavailable::RouteUnreadable) => "route_unreadable",
             Self::Unavailable(Unavailable::RowSetAside) => "row_set_aside",

@@ -39,6 +39,7 @@ use crate::host::{Host, HostFailed, HostRequest, RequestId};
 use crate::identity::{CLAIMED_ID_STATE, RULE_STATE, SHADOW_STATE};
 use crate::limits::SETTLED_PER_TICK_MAX;
 use crate::refresh::Candidate;
+use crate::rights::PreparedRights;
 use crate::table::{FeedIdentity, SharedNames};
 
 pub use leaving::Vm;
@@ -61,6 +62,10 @@ pub struct Filter<H: Host> {
     freshness: Cell<Option<Freshness>>,
     shadow_lines: LogLines,
     routes: Routes,
+    /// What keys may do, as far as it was asked for.
+    rights: PreparedRights,
+    /// The applications that rules ask about.
+    applications: Vec<String>,
     /// Whether this VM has seen a request. The one of Envoy's main thread never does.
     candidate: Cell<Candidate>,
 }
@@ -80,7 +85,9 @@ impl<H: Host> Filter<H> {
     fn new(host: H, vm: Rc<Vm<H>>, config: Config) -> Self {
         let service = &config.key_service;
         let feed = FeedIdentity::of(&service.cluster, &service.authority, &service.path);
-        let names = SharedNames::of(&feed, config.record_shape());
+        let shape = config.record_shape();
+        let applications = shape.applications().to_vec();
+        let names = SharedNames::of(&feed, shape);
         declare_filter_state(&host, &config);
         vm.one_came();
         Self {
@@ -94,6 +101,8 @@ impl<H: Host> Filter<H> {
             freshness: Cell::new(None),
             shadow_lines: LogLines::default(),
             routes: Routes::default(),
+            rights: PreparedRights::default(),
+            applications,
             candidate: Cell::new(Candidate::Idle),
             host,
             vm,

@@ -173,6 +173,7 @@ fn missing<R: TableRecord>(record: &R, asked: &Asked<'_>, rights: &impl RightsOf
         Held::Yes => None,
         Held::No => return Some(Denial::Forbidden),
         Held::Unknown => Some(unavailable(Unavailable::RightsUnknown)),
+        Held::TooCostly => Some(unavailable(Unavailable::RightsTooCostly)),
     };
     let by_route = match asked.route {
         RouteAsks::Nothing => None,
@@ -181,6 +182,7 @@ fn missing<R: TableRecord>(record: &R, asked: &Asked<'_>, rights: &impl RightsOf
             Held::Yes => None,
             Held::No => return Some(Denial::ForbiddenByRoute),
             Held::Unknown => Some(unavailable(Unavailable::RightsUnknown)),
+            Held::TooCostly => Some(unavailable(Unavailable::RightsTooCostly)),
         },
     };
     by_rule.or(by_route)

@@ -23,6 +23,7 @@ pub mod limits;
 pub mod metrics;
 pub mod refresh;
 pub mod reply;
+pub mod rights;
 pub mod rules;
 pub mod table;
 #[cfg(any(test, feature = "testing"))]

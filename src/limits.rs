@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use latchkey_budget::Allowance;
 use latchkey_key_feed::format_limits::KEY_ID_LEN_MAX;
 
 /// Longest Base64 text of a credential, in bytes. Ours have 60 (a 20-byte id, a colon, a 22-byte secret).
@@ -82,6 +83,25 @@ pub const RIGHTS_LOAD_PAUSE_MS: u64 = 60_000;
 /// Bytes of sets of rights written since a load that cause the next one whatever the time: it takes 4,096
 /// updates to the longest rights there are (`RIGHTS_LEN_MAX`) within a minute.
 pub const RIGHTS_WRITTEN_MAX: u64 = 256 * 1024 * 1024;
+
+/// Most sets of rights that a VM keeps answers about. As many keys as have pages kept
+/// ([`CACHED_PAGES_MAX`]) may have a set each.
+pub const PREPARED_SETS_MAX: usize = 1_024;
+
+/// Most bytes of answers that a VM keeps, about. With the sets above that is 4 KiB each; the longest set with a
+/// resource that names a part of the path takes 256 KiB.
+pub const PREPARED_LEN_MAX: usize = 4 * 1024 * 1024;
+
+/// What an answer takes in memory besides the resources in it, in bytes.
+pub const PREPARED_ANSWER_LEN: usize = 128;
+
+/// What it may cost to ask a set of rights one question, once in a VM: some milliseconds, as a slice of a load.
+/// A set of the longest rights there are with plain names takes a tenth of it.
+pub const RIGHTS_ALLOWANCE: Allowance = Allowance { steps: 1_000_000, bytes: 1024 * 1024 };
+
+/// What it may cost to look for the resource of a request where a privilege is held: a millisecond of each
+/// request with such a rule.
+pub const RESOURCE_ALLOWANCE: Allowance = Allowance { steps: 200_000, bytes: 64 * 1024 };
 
 /// Pages of an old generation cleared in one tick: about 4 milliseconds of work, so that no request of the
 /// thread waits longer.

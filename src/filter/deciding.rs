@@ -19,7 +19,8 @@ use crate::host::{Host, HostFailed, HostRequest, LogLevel};
 use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity, RULE_STATE, SHADOW_HEADER, SHADOW_STATE};
 use crate::limits::{LINES_MAX, LINES_MS, RETRY_AFTER_MS};
 use crate::reply::Reply;
-use crate::rules::{Asked, Authentication, Mode, RightsUnknown};
+use crate::rights::RightsInTable;
+use crate::rules::{Asked, Authentication, Mode};
 use crate::table::KeyTable;
 
 /// How many lines of the log told of one kind of thing lately.
@@ -59,8 +60,8 @@ impl<H: Host> Filter<H> {
         let verdict = match ambiguous {
             Some(denial) if !is_shadow => Verdict::Deny(Refusal { denial, claimed_id: None }),
             _ => {
-                let staleness = &self.config.staleness;
-                gate::decide(presented, &asked, &self.table, &RightsUnknown, staleness, waiting_time, now)
+                let (rights, staleness) = (self.rights_at(now), &self.config.staleness);
+                gate::decide(presented, &asked, &self.table, &rights, staleness, waiting_time, now)
             }
         };
         match verdict {
@@ -113,6 +114,17 @@ impl<H: Host> Filter<H> {
                 self.refuse(&asked, denial, &reply, request)
             }
             Verdict::Wait => Handled::Waits,
+        }
+    }
+
+    /// What keys may do now.
+    fn rights_at(&self, now: Moment) -> RightsInTable<'_, H::Table> {
+        RightsInTable {
+            prepared: &self.rights,
+            questions: self.config.rules.questions(),
+            applications: &self.applications,
+            table: &self.table,
+            now: now.monotonic,
         }
     }
 

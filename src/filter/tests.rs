@@ -6,6 +6,7 @@ mod following;
 mod model;
 mod observing;
 mod requests;
+mod rights;
 mod routes;
 mod rules;
 mod sources;

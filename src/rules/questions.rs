@@ -52,6 +52,8 @@ pub enum Held {
     No,
     /// Nobody can tell. Such a request is neither admitted nor told that it may not.
     Unknown,
+    /// It takes more work to tell than a request may cause; otherwise the same.
+    TooCostly,
 }
 
 /// Who answers questions about the key of a record.

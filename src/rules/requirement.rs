@@ -77,8 +77,8 @@ fn decided_by(deciding: Held, otherwise: Held, parts: impl Iterator<Item = Held>
         if held == deciding {
             return deciding;
         }
-        if held == Held::Unknown {
-            outcome = Held::Unknown;
+        if matches!(held, Held::Unknown | Held::TooCostly) {
+            outcome = held;
         }
     }
     outcome

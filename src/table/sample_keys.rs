@@ -1,8 +1,10 @@
 //! Keys to put into a table, for tests.
 
+use std::collections::BTreeMap;
+
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt,
-    SecretDigest, UnixMillis,
+    Cursor, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, KeyId, KeyRecord, KeySecret,
+    MonotonicMillis, Owner, Salt, SecretDigest, UnixMillis,
 };
 
 use super::{
@@ -70,6 +72,33 @@ pub(crate) const APPLICATION: &str = "shop";
 /// The same with the rights of keys.
 pub(crate) fn shape_with_rights() -> RecordShape {
     shape().with_rights(vec![APPLICATION.to_owned()])
+}
+
+/// The answer of version 2 with these rows, what their keys may do, and what the application has registered,
+/// with the place of its change.
+pub(crate) fn answer_with_rights(
+    cursor: u64,
+    rows: &[FeedRow],
+    rights: BTreeMap<KeyId, String>,
+    registered: Option<(u64, Option<String>)>,
+) -> Vec<u8> {
+    let page = FeedPage {
+        epoch: Epoch::try_from("epoch.2".to_owned()).unwrap(),
+        cursor: Cursor(cursor),
+        purged: Cursor(0),
+        total: rows.len() as u64,
+        more: false,
+        reset: false,
+        ended: false,
+        keys: rows.to_vec(),
+    };
+    let applications = registered.map(|(seq, privileges)| FeedApplication {
+        seq: Cursor(seq),
+        application: APPLICATION.to_owned(),
+        privileges,
+    });
+    let page = FeedPageWithRights { applications: applications.into_iter().collect(), rights, page };
+    page.to_json().unwrap()
 }
 
 /// One of some sets of rights.

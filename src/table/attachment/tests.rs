@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use latchkey_key_feed::{
-    Cursor, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, KeyId, MonotonicMillis,
-};
+use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, MonotonicMillis};
 use proptest::prelude::*;
 
 use super::*;
 use crate::table::page_index::page_index;
 use crate::table::sample_keys::{
-    APPLICATION, at, key, live, refreshed_at, removed, rights_in, rights_of, shape_with_rights,
+    APPLICATION, answer_with_rights, at, key, live, refreshed_at, removed, rights_in, rights_of,
+    shape_with_rights,
 };
 use crate::table::{
     Changes, FeedIdentity, FeedTable as _, Found, KeyTable as _, LiveTable, Progress, SharedNames,
@@ -76,21 +75,9 @@ fn answer(history: &[Step], after: u64, until: u64) -> Changes {
     }
     let mut keys: Vec<FeedRow> = rows.into_values().filter(|row| row.seq().0 > after).collect();
     keys.sort_by_key(FeedRow::seq);
-    let applications = application.into_iter().filter(|(seq, _)| *seq > after).map(|(seq, json)| {
-        FeedApplication { seq: Cursor(seq), application: APPLICATION.to_owned(), privileges: Some(json) }
-    });
-    let page = FeedPage {
-        epoch: Epoch::try_from("epoch.2".to_owned()).unwrap(),
-        cursor: Cursor(until.max(after)),
-        purged: Cursor(0),
-        total: 0,
-        more: false,
-        reset: false,
-        ended: false,
-        keys,
-    };
-    let page = FeedPageWithRights { applications: applications.collect(), rights, page };
-    Changes::read(&page.to_json().unwrap(), Cursor(after), &shape_with_rights()).unwrap().1
+    let registered = application.filter(|(seq, _)| *seq > after).map(|(seq, json)| (seq, Some(json)));
+    let answer = answer_with_rights(until.max(after), &keys, rights, registered);
+    Changes::read(&answer, Cursor(after), &shape_with_rights()).unwrap().1
 }
 
 struct Process {
