@@ -2,7 +2,7 @@
 //! edges by simulation.
 //!
 //! Everything here is computed from costs that the same run has measured, and from assumptions that are named
-//! where they are made ([`keys`], [`edges`]). Nothing is fitted to a wished result: where a limit of the
+//! where they are made ([`keys`], [`edge_growth`]). Nothing is fitted to a wished result: where a limit of the
 //! design is reached, the table says so.
 
 use anyhow::Result;
