@@ -61,6 +61,8 @@ fn the_rule_that_allows_shuts_everybody_else_out() {
     assert_eq!(statuses(&|| Request::get("/orders/1")), [200, 403, 200, 403]);
     assert_eq!(statuses(&|| Request::new("POST", "/orders/1")), [200, 403, 403, 403]);
     assert_eq!(statuses(&|| Request::get("/other")), [200, 403, 403, 403]);
+    stage.send(&by("carol-native", Request::get("/orders/logged")));
+    assert_eq!(stage.details("/orders/logged"), "rbac_access_denied_matched_policy[none]");
     let forged = Request::get("/orders/1")
         .header("x-api-key-owner", "alice")
         .header("x-api-key-roles", "order-reader");

@@ -137,3 +137,19 @@ fn routes_cost_a_call_only_where_they_are_asked() {
     assert_eq!((calls(&asked), calls(&other)), (1, 0));
     assert_eq!(other.reply(1), None);
 }
+
+#[test]
+fn whichever_call_fails_a_request_passes_only_where_its_route_was_asked() {
+    let mut whole = edge(json!({}));
+    let before = whole.host.calls();
+    assert_eq!(ask(&mut whole, 1, "/off", GOOD, requiring("reader")), Flow::Continue);
+    for (number, failed) in whole.host.calls_since(before).into_iter().enumerate() {
+        for (role, held) in [("reader", true), ("writer", false)] {
+            let mut edge = edge(json!({}));
+            edge.host.fail_call(number);
+            let flow = ask(&mut edge, 1, "/off", GOOD, requiring(role));
+            let may_pass = held && failed != HostCall::RouteMetadata;
+            assert!(flow == Flow::Hold || may_pass, "{role} passed although {failed:?} had failed");
+        }
+    }
+}

@@ -12,11 +12,18 @@ fn keys() -> Vec<KeyRecord> {
 }
 
 /// How many of so many requests pass, one after another; the others are refused by the limit.
+#[track_caller]
 fn passing(stage: &Stage, id: &str, requests: usize) -> usize {
     let statuses: Vec<u16> =
         (0..requests).map(|_| stage.send(&by(id, Request::get("/limited"))).status).collect();
     assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
     statuses.iter().filter(|status| **status == 200).count()
+}
+
+/// Why a request of a key that has used up its limit is refused.
+fn refused_for(stage: &Stage, id: &str) -> String {
+    assert_eq!(stage.send(&by(id, Request::get("/refused"))).status, 429);
+    stage.details("/refused")
 }
 
 #[test]
@@ -38,6 +45,7 @@ fn each_key_and_each_owner_has_a_limit_in_the_process() {
     );
     assert_eq!(passing(&stage, "alice-file", 65), 60, "of an owner of the same name in another realm");
     assert_eq!(passing(&stage, "bob-native", 10), 10, "of another owner");
+    assert_eq!(refused_for(&stage, "alice-native"), "local_rate_limited");
     // What a client calls itself is nobody's bucket; and a bad key takes nothing from the good one.
     let forged = Request::get("/limited").header("x-api-key-id", "alice-native");
     assert_eq!(stage.send(&forged).status, 200);
@@ -71,10 +79,11 @@ fn a_service_limits_each_key_and_each_owner() {
         "of another key of the same owner, up to the owner's limit"
     );
     assert_eq!(passing(&stage, "alice-file", 4), 3, "of an owner of the same name in another realm");
+    assert_eq!(refused_for(&stage, "alice-native"), "request_rate_limited");
     let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let counts = service.counts();
-    assert_eq!(counts[&vec![entry("key_id", "alice-native")]], 4);
-    assert_eq!(counts[&vec![entry("owner", "alice"), entry("realm", "native")]], 8);
+    assert_eq!(counts[&vec![entry("key_id", "alice-native")]], 5);
+    assert_eq!(counts[&vec![entry("owner", "alice"), entry("realm", "native")]], 9);
     // Without a key nothing is asked, whatever the client calls itself.
     assert_eq!(stage.send(&Request::get("/limited").header("x-api-key-id", "alice-native")).status, 200);
     assert_eq!(service.counts(), counts);

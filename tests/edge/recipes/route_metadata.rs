@@ -114,6 +114,16 @@ fn a_forged_header_does_not_choose_the_route_that_is_asked() {
     }
 }
 
+// Such a route is chosen by what the gate has set, and that is after the gate. docs/configuration.md says not to
+// write it, and to use rules.
+#[test]
+fn a_route_that_matches_by_an_identity_header_is_chosen_too_late_to_be_asked() {
+    let mut by_owner = route("/owned/", json!({"require": {"role": "order-writer"}}));
+    by_owner["match"]["headers"] = json!([{"name": "x-api-key-owner", "string_match": {"exact": "bob"}}]);
+    let stage = stage(&[by_owner], |_| {});
+    assert_eq!(stage.send(&by("bob-native", Request::get("/owned/1"))).status, 200);
+}
+
 #[test]
 fn a_request_that_waits_is_asked_by_its_route_afterwards() {
     let keys =
