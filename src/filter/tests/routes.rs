@@ -1,11 +1,14 @@
 //! What routes ask in their metadata, in addition to rules.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::model::{Edge, FORGED, authorization, least};
 use crate::filter::Flow;
 use crate::host::LogLevel;
 use crate::limits::LINES_MAX;
+use crate::table::sample_keys::{APPLICATION, answer_with_rights, key, live};
 use crate::testing::{HostCall, RequestState, route_metadata};
 
 const GOOD: Option<&str> = Some("secret of good");
@@ -151,5 +154,32 @@ fn whichever_call_fails_a_request_passes_only_where_its_route_was_asked() {
             let may_pass = held && failed != HostCall::RouteMetadata;
             assert!(flow == Flow::Hold || may_pass, "{role} passed although {failed:?} had failed");
         }
+    }
+}
+
+#[test]
+fn a_route_asks_for_a_privilege_that_a_rule_asks_for_as_well() {
+    let privilege = |name: &str| json!({"privilege": {"application": APPLICATION, "privilege": name, "resource": "orders"}});
+    let mut config = least();
+    config["route_metadata"] = json!(true);
+    config["rules"] = json!([{"name": "known", "match": {"hosts": ["unused.invalid"]}, "require": {"any_of": [
+        privilege("read"), privilege("write")
+    ]}}]);
+    let mut edge = Edge::new(&config);
+    edge.tick();
+    let record = key("good");
+    let rights = json!({"limited_by": {"applications": [
+        {"application": APPLICATION, "privileges": ["read"], "resources": ["*"]}]}});
+    let rights = BTreeMap::from([(record.id.clone(), rights.to_string())]);
+    edge.answer_with(200, answer_with_rights(1, &[live(1, record)], rights, None));
+    edge.tick();
+    let requiring = |name: &str| Some(route_metadata(&json!({"latchkey": {"require": privilege(name)}})));
+    for (id, (name, refused)) in (1..).zip([
+        ("read", None),
+        ("write", Some((403, "latchkey_route_right_missing"))),
+        ("delete", Some((503, "latchkey_route_unreadable"))),
+    ]) {
+        ask(&mut edge, id, "/", GOOD, requiring(name));
+        assert_eq!(edge.reply(id), refused.map(|(status, details)| (status, details.to_owned())), "{name}");
     }
 }
