@@ -3,7 +3,7 @@
 use super::Problem;
 use super::config_reader::{ConfigReader, below, unknown};
 use super::json::{JsonObject, JsonValue};
-use super::rules::{list, members, noted, nth, object, required, text};
+use super::rules::{each, members, noted, object, pushed, required, text};
 use crate::limits::{
     METADATA_PATH_LEN_MAX, REQUIREMENT_DEPTH_MAX, REQUIREMENT_LEN_MAX, REQUIREMENTS_MAX, RIGHTS_ASKED_MAX,
 };
@@ -103,19 +103,11 @@ impl<'r> RequirementReader<'r> {
         place: &str,
         depth: usize,
     ) -> Option<Vec<Requirement>> {
-        let values = list(reader, value, place, REQUIREMENTS_MAX)?;
-        if values.is_empty() {
-            return noted(reader, place, Err(Problem::IsNot("a list with at least one entry")));
-        }
-        let mut nodes = Vec::with_capacity(values.len());
-        let mut is_whole = true;
-        for (number, value) in values.iter().enumerate() {
-            match self.node(reader, value, &nth(place, number), depth + 1) {
-                Some(node) => nodes.push(node),
-                None => is_whole = false,
-            }
-        }
-        is_whole.then_some(nodes)
+        let mut nodes = Vec::new();
+        let are_right = each(reader, Some(value), place, REQUIREMENTS_MAX, &mut |reader, value, place| {
+            pushed(&mut nodes, self.node(reader, value, place, depth + 1))
+        });
+        are_right.then_some(nodes)
     }
 
     fn leaf<'j>(
@@ -216,19 +208,12 @@ fn texts<'j>(
     place: &str,
 ) -> Option<Vec<String>> {
     let value = required(reader, value, place)?;
-    let values = list(reader, value, place, REQUIREMENTS_MAX)?;
-    if values.is_empty() {
-        return noted(reader, place, Err(Problem::IsNot("a list with at least one entry")));
-    }
-    let texts: Vec<_> = values
-        .iter()
-        .enumerate()
-        .map(|(number, value)| {
-            let place = nth(place, number);
-            text(reader, value, &place, REQUIREMENT_LEN_MAX, LITERAL, is_literal).map(str::to_owned)
-        })
-        .collect();
-    texts.into_iter().collect()
+    let mut texts = Vec::new();
+    let are_right = each(reader, Some(value), place, REQUIREMENTS_MAX, &mut |reader, value, place| {
+        let text = text(reader, value, place, REQUIREMENT_LEN_MAX, LITERAL, is_literal);
+        pushed(&mut texts, text.map(str::to_owned))
+    });
+    are_right.then_some(texts)
 }
 
 fn metadata<'j>(

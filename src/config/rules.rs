@@ -118,39 +118,62 @@ fn rule(
 /// What a rule matches; `None` when anything was wrong.
 fn read_matcher(reader: &mut ConfigReader<'_, '_>, fields: &JsonObject<'_>, place: &str) -> Option<Matcher> {
     let [hosts, paths, methods] = members(reader, fields, place, ["hosts", "paths", "methods"]);
-    let hosts = each(reader, hosts, &below(place, "hosts"), |reader, value, place| {
-        // An asterisk and a dot stand before the longest name.
-        let host = text(reader, value, place, RULE_HOST_LEN_MAX + 2, HOST, |_| true)?;
-        noted(reader, place, HostPattern::parse(host).ok_or(Problem::IsNot(HOST)))
-    });
-    let paths = each(reader, paths, &below(place, "paths"), |reader, value, place| {
-        let path = noted(reader, place, text_of(value).ok_or(Problem::IsNot("a path")))?;
-        noted(reader, place, PathPattern::parse(path).map_err(Problem::BadPath))
-    });
-    let methods = each(reader, methods, &below(place, "methods"), |reader, value, place| {
-        text(reader, value, place, RULE_METHOD_LEN_MAX, METHOD, is_method).map(str::to_owned)
-    });
-    Some(Matcher { hosts: hosts?, paths: paths?, methods: methods? })
+    let mut matcher = Matcher::default();
+    let hosts_are =
+        each(reader, hosts, &below(place, "hosts"), RULE_PATTERNS_MAX, &mut |reader, value, place| {
+            // An asterisk and a dot stand before the longest name.
+            let host = text(reader, value, place, RULE_HOST_LEN_MAX + 2, HOST, |_| true)
+                .and_then(|host| noted(reader, place, HostPattern::parse(host).ok_or(Problem::IsNot(HOST))));
+            pushed(&mut matcher.hosts, host)
+        });
+    let paths_are =
+        each(reader, paths, &below(place, "paths"), RULE_PATTERNS_MAX, &mut |reader, value, place| {
+            let path = noted(reader, place, text_of(value).ok_or(Problem::IsNot("a path")))
+                .and_then(|path| noted(reader, place, PathPattern::parse(path).map_err(Problem::BadPath)));
+            pushed(&mut matcher.paths, path)
+        });
+    let methods_are =
+        each(reader, methods, &below(place, "methods"), RULE_PATTERNS_MAX, &mut |reader, value, place| {
+            let method = text(reader, value, place, RULE_METHOD_LEN_MAX, METHOD, is_method);
+            pushed(&mut matcher.methods, method.map(str::to_owned))
+        });
+    (hosts_are && paths_are && methods_are).then_some(matcher)
 }
 
-/// What is read of each value of a list, which is nothing at all when it is not given; `None` when anything
-/// was wrong.
-fn each<'j, 'v, 'a, T>(
-    reader: &mut ConfigReader<'v, 'a>,
-    value: Option<&'j JsonValue<'j>>,
+/// Reads one value of a list, and says whether it was right.
+pub(super) type ReadEntry<'r> = &'r mut dyn FnMut(&mut ConfigReader<'_, '_>, &JsonValue<'_>, &str) -> bool;
+
+/// Reads each value of a list, and says whether all was right. What is not given is nothing at all.
+pub(super) fn each(
+    reader: &mut ConfigReader<'_, '_>,
+    value: Option<&JsonValue<'_>>,
     place: &str,
-    mut read: impl FnMut(&mut ConfigReader<'v, 'a>, &'j JsonValue<'j>, &str) -> Option<T>,
-) -> Option<Vec<T>> {
-    let Some(value) = value else { return Some(Vec::new()) };
-    let values = list(reader, value, place, RULE_PATTERNS_MAX)?;
+    max: usize,
+    read: ReadEntry<'_>,
+) -> bool {
+    let Some(value) = value else { return true };
+    let Some(values) = list(reader, value, place, max) else { return false };
     if values.is_empty() {
         // Left out it matches everything, so an empty list is more likely a mistake.
         reader.note(place, Problem::IsNot("a list with at least one entry"));
-        return None;
+        return false;
     }
-    let read: Vec<_> =
-        values.iter().enumerate().map(|(number, value)| read(reader, value, &nth(place, number))).collect();
-    read.into_iter().collect()
+    let mut is_right = true;
+    for (number, value) in values.iter().enumerate() {
+        is_right &= read(reader, value, &nth(place, number));
+    }
+    is_right
+}
+
+/// Adds an entry if it was right, and says whether it was.
+pub(super) fn pushed<T>(entries: &mut Vec<T>, entry: Option<T>) -> bool {
+    match entry {
+        Some(entry) => {
+            entries.push(entry);
+            true
+        }
+        None => false,
+    }
 }
 
 /// The values of the fields of these names. Other names, and names that come twice, are noted.
@@ -204,7 +227,7 @@ pub(super) fn object<'j>(
     }
 }
 
-pub(super) fn list<'j>(
+fn list<'j>(
     reader: &mut ConfigReader<'_, '_>,
     value: &'j JsonValue<'j>,
     place: &str,

@@ -96,7 +96,8 @@ impl fmt::Display for Note {
             ),
             Self::SetAside(SetAside { count, ids }) => {
                 let more = if *count > ids.len() { ", ..." } else { "" };
-                let ids = ids.join(", ");
+                // Borrowed, as all other texts that are joined: the module holds one way of joining.
+                let ids = ids.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
                 write!(
                     f,
                     "set aside {count} rows that a record cannot hold; requests with these keys get 503: {ids}{more}"

@@ -1,5 +1,7 @@
 //! Writing pages and records: the layouts of `page.rs` and `record.rs`, from the rows of the feed.
 
+use std::collections::BTreeSet;
+
 use latchkey_key_feed::format_limits::RECORD_LEN_MAX;
 use latchkey_key_feed::{Cursor, Malformed, WireKey, WireObject, WireTexts, header_value};
 
@@ -217,16 +219,14 @@ impl TextWriter<'_> {
         if these.count() > RECORD_LEN_MAX {
             return Err(Malformed);
         }
-        let mut known = Vec::with_capacity(these.count());
+        let mut known = BTreeSet::new();
         these.each(&mut |text| {
-            known.push(text.to_owned());
+            known.insert(text.to_owned());
             Ok(())
         })?;
-        known.sort_unstable();
         self.push(|items| {
             all.each(&mut |text| {
-                let is_known = known.binary_search_by(|other| other.as_str().cmp(text)).is_ok();
-                if is_known { Ok(()) } else { items(text) }
+                if known.contains(text) { Ok(()) } else { items(text) }
             })
         })
     }

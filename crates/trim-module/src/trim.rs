@@ -6,6 +6,7 @@ use std::fmt;
 use walrus::passes::gc;
 use walrus::{ExportId, FunctionId, ImportKind, Module};
 
+use crate::merging::merge;
 use crate::surface::{EXPORTS, IMPORTS};
 
 /// Why a module cannot be trimmed.
@@ -45,7 +46,19 @@ pub fn trim(wasm: &[u8]) -> Result<Vec<u8>, InvalidModule> {
     gc::run(&mut module);
     forget_calls(&mut module)?;
     gc::run(&mut module);
-    Ok(module.emit_wasm())
+    merged(module.emit_wasm())
+}
+
+/// The module with every function once. Each round finds those that differed by whom they called alone.
+fn merged(mut wasm: Vec<u8>) -> Result<Vec<u8>, InvalidModule> {
+    loop {
+        let mut module = parsed(&wasm)?;
+        if merge(&mut module, &wasm) == 0 {
+            return Ok(wasm);
+        }
+        gc::run(&mut module);
+        wasm = module.emit_wasm();
+    }
 }
 
 /// The names of everything that a module imports.
