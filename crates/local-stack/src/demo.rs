@@ -89,6 +89,7 @@ impl<W: Write> Story<'_, W> {
         self.step("a user calls her own key an admin", || self_made_admin(stack))?;
         self.step("a browser asks before it sends (CORS)", || rules::preflight(stack))?;
         self.step("a rule wants a role, a key makes one up", || rules::forged_role(stack, &key))?;
+        self.step("a key that may read orders", || rules::right(stack))?;
         self.step("a rule in shadow mode", || rules::shadow(stack, &key))?;
         self.step("the right id with a wrong secret", || wrong_secret(stack, &key))?;
         self.step("a key that lived for a second", || expired(stack, &short_lived))?;

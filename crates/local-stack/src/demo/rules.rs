@@ -41,3 +41,29 @@ pub(super) fn shadow(stack: &LocalStack, key: &CreatedKey) -> Result<String> {
     ensure!(told == "right_missing", "the upstream is told {told}");
     Ok(format!("200, and the upstream sees {name}: {told}"))
 }
+
+/// The rule for reading an order asks for the privilege `read` of the application `shop` on that order.
+pub(super) fn right(stack: &LocalStack) -> Result<String> {
+    let root = stack.key_service.client();
+    let privileges = json!({"shop": {"read": {"actions": ["data:read/*"]}}});
+    with_status(200, root.send(Request::new("PUT", "/_security/privilege").json(&privileges))?)?;
+    let orders = json!([{"application": "shop", "privileges": ["read"], "resources": ["orders/*"]}]);
+    let carol =
+        user(stack, "carol", &json!({"cluster": ["manage_own_api_key"], "applications": orders.clone()}))?;
+    let reads = json!({"name": "reads", "role_descriptors": {"reads": {"applications": orders}}});
+    let reads = stack.admitted_key_of(&carol, &reads)?;
+    let may_nothing = json!({"name": "reads", "role_descriptors": {"reads": {}}});
+    let may_nothing = stack.admitted_key_of(&carol, &may_nothing)?;
+
+    with_status(200, get(stack, "/orders/7", &reads.encoded)?)?;
+    with_status(403, stack.ask(&Request::new("PUT", "/orders/written").api_key(&reads.encoded))?)?;
+    with_status(403, get(stack, "/orders/read", &may_nothing.encoded)?)?;
+    for (path, rule) in [("/orders/written", "orders-write"), ("/orders/read", "orders-read")] {
+        let details = logged_details(stack, path)?;
+        ensure!(
+            details == format!("latchkey_right_missing{{{rule}}}"),
+            "refused for another reason: {details}"
+        );
+    }
+    Ok("reads /orders/7: 200, writes it: 403".to_owned())
+}
