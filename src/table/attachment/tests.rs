@@ -12,8 +12,8 @@ use crate::table::sample_keys::{
     shape_with_rights,
 };
 use crate::table::{
-    Changes, FeedIdentity, FeedTable as _, Found, KeyTable as _, LiveTable, Progress, SharedNames,
-    SharedStore as _, TableReader, TableWriter,
+    Changes, FeedIdentity, FeedTable as _, Found, KeyTable as _, LiveTable, Progress, RecordShape,
+    RecordText, SharedNames, SharedStore as _, TableReader, TableWriter,
 };
 use crate::testing::FakeSharedData;
 
@@ -184,6 +184,43 @@ fn bytes_of_sets_are_counted_when_they_are_written_and_not_again() {
     assert_eq!(process.writer.live().unwrap().rights_written, once);
     process.writer.apply(&table, &answer(&history, 2, 3)).unwrap();
     assert_eq!(process.writer.live().unwrap().rights_written, 2 * once);
+}
+
+/// A set of rights as long as common ones are.
+fn long_rights(set: u64) -> String {
+    let block = |name: &str| {
+        format!(r#"{{"application":"shop","privileges":["read"],"resources":["{name}-{set}/*"]}}"#)
+    };
+    let blocks = ["orders", "customers", "invoices", "carts"].map(block).join(",");
+    format!(r#"{{"own":{{"applications":[{blocks}]}},"limited_by":{{"cluster":["monitor"]}}}}"#)
+}
+
+#[test]
+fn a_key_that_shares_one_of_a_thousand_sets_takes_less_than_200_bytes() {
+    const KEYS: u64 = 40_000;
+    let texts = vec![RecordText::Name, RecordText::Owner, RecordText::Roles];
+    let shape = RecordShape::of(texts).with_rights(vec![APPLICATION.to_owned()]);
+    let shared = FakeSharedData::default();
+    let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"), shape.clone());
+    let writer = TableWriter::new(shared.clone(), names);
+    let mut build = writer.begin(KEYS).unwrap();
+    for first in (1..=KEYS).step_by(1_000) {
+        let (mut rows, mut rights) = (Vec::new(), BTreeMap::new());
+        for seq in first..first + 1_000 {
+            let record = key(&format!("VuaCfGcBCdbkQm-{seq:05}"));
+            rights.insert(record.id.clone(), long_rights(seq % 1_000));
+            rows.push(live(seq, record));
+        }
+        let answer = answer_with_rights(first + 999, &rows, rights, None);
+        let changes = Changes::read(&answer, Cursor(first - 1), &shape).unwrap().1;
+        writer.collect(&mut build, &changes).unwrap();
+    }
+    while writer.lay_out(&mut build).unwrap() == Progress::Continues {}
+    let (bytes, sets) = (shared.bytes(), 1_000 * long_rights(0).len());
+    assert!(bytes / KEYS as usize <= 200, "{} bytes a key", bytes / KEYS as usize);
+    // Of a million keys, each bears a thousandth of a set. The names of runs of the load stay.
+    let of_million = (bytes - sets) / KEYS as usize + sets / 1_000_000;
+    assert!(of_million <= 180, "{of_million} bytes a key of a million");
 }
 
 fn history() -> impl Strategy<Value = Vec<Step>> {
