@@ -6,6 +6,7 @@
 
 mod cases;
 mod instructions;
+pub mod rules;
 
 use std::fs;
 use std::path::Path;

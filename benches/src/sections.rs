@@ -6,6 +6,7 @@ use crate::bench::Bench;
 use crate::edge::{accepted, first_load, refused, revocation, routes, start_up, tables, workers};
 use crate::growth;
 use crate::micro;
+use crate::micro::rules;
 use crate::report::Report;
 use crate::service;
 
@@ -71,6 +72,11 @@ pub const SECTIONS: &[Section] = &[
         name: "micro",
         about: "the pure parts one by one: parse, look-up, verify, edits, page apply",
         run: micro::measure,
+    },
+    Section {
+        name: "rules",
+        about: "instructions of a decision with 0, 1, 100 and 1 000 rules",
+        run: rules::measure,
     },
     Section {
         name: "growth",

@@ -19,8 +19,7 @@ fn run() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().context("which case?")?;
     let times: u32 = arguments.next().context("how many times?")?.parse()?;
-    let cases = Case::all()?;
-    let case = cases.iter().find(|case| case.name == name).context("there is no such case")?;
+    let case = Case::named(&name)?;
     for _ in 0..times {
         (case.run)();
     }

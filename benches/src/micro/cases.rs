@@ -25,6 +25,8 @@ use latchkey_key_feed::{
     SecretDigest, UnixMillis,
 };
 
+use super::rules;
+
 /// One of them, ready to run as often as one likes.
 pub struct Case {
     /// Its name in figures.
@@ -37,15 +39,29 @@ pub struct Case {
 
 /// Keys of the table: those of one page of the feed.
 const KEYS: u64 = 1_000;
-const SECRET: &str = "0123456789abcdefghijkl";
+pub(super) const SECRET: &str = "0123456789abcdefghijkl";
 const REFRESHED: Refresh = Refresh { at: NOW, serves_ms: 3_600_000 };
 
-const NOW: Moment = Moment { wall: UnixMillis(1_767_225_600_000), monotonic: MonotonicMillis(1_000_000) };
-const LIMITS: StalenessLimits =
+pub(super) const NOW: Moment =
+    Moment { wall: UnixMillis(1_767_225_600_000), monotonic: MonotonicMillis(1_000_000) };
+pub(super) const LIMITS: StalenessLimits =
     StalenessLimits { stale_after: Duration::from_secs(60), refuse_after: Duration::from_secs(3_600) };
 
 impl Case {
-    /// All of them.
+    /// The one of that name.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be made.
+    pub fn named(name: &str) -> Result<Self> {
+        if let Some(case) = rules::case(name)? {
+            return Ok(case);
+        }
+        let found = Self::all()?.into_iter().find(|case| case.name == name);
+        found.with_context(|| format!("there is no case {name}"))
+    }
+
+    /// All of the pure parts, one by one.
     ///
     /// # Errors
     ///
@@ -105,14 +121,14 @@ impl Case {
 }
 
 /// A table of [`KEYS`] keys, and a VM that reads it.
-struct Edge {
+pub(super) struct Edge {
     answer: Vec<u8>,
-    reader: TableReader<FakeSharedData>,
-    sources: CredentialSources,
+    pub(super) reader: TableReader<FakeSharedData>,
+    pub(super) sources: CredentialSources,
 }
 
 impl Edge {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let answer = page((1..=KEYS).map(|seq| row(seq, seq - 1)).collect())?.to_json()?;
         let store = FakeSharedData::default();
         build(&TableWriter::new(store.clone(), names()), &answer)?;
@@ -166,7 +182,10 @@ fn case(name: &'static str, about: &'static str, run: Box<dyn Fn()>) -> Case {
 }
 
 /// Does it with each request in turn; fails if it does not succeed with all of them.
-fn over(requests: Vec<HeaderPairs>, does: impl Fn(&HeaderPairs) -> bool + 'static) -> Result<Box<dyn Fn()>> {
+pub(super) fn over(
+    requests: Vec<HeaderPairs>,
+    does: impl Fn(&HeaderPairs) -> bool + 'static,
+) -> Result<Box<dyn Fn()>> {
     ensure!(!requests.is_empty() && requests.iter().all(&does), "a case does not do what it is said to do");
     let turn = Cell::new(0);
     Ok(Box::new(move || {
@@ -273,16 +292,20 @@ fn row(seq: u64, number: u64) -> FeedRow {
     FeedRow::Live { seq: Cursor(seq), record: Box::new(record) }
 }
 
-fn id_of(number: u64) -> String {
+pub(super) fn id_of(number: u64) -> String {
     format!("AaIAMrfrOK1gSg{number:06}")
 }
 
-/// The headers that Envoy shows of a plain request.
 fn request(id: &str, secret: &str) -> HeaderPairs {
+    request_for("/some/path", id, secret)
+}
+
+/// The headers that Envoy shows of a plain request.
+pub(super) fn request_for(path: &str, id: &str, secret: &str) -> HeaderPairs {
     let authorization = format!("ApiKey {}", STANDARD.encode(format!("{id}:{secret}")));
     HeaderPairs::from_iter([
         (":authority", "service.example"),
-        (":path", "/some/path"),
+        (":path", path),
         (":method", "GET"),
         (":scheme", "http"),
         ("user-agent", "client/1.0"),
