@@ -10,7 +10,7 @@ pub(crate) mod edge_ledger;
 pub(crate) mod edge_wait;
 mod exchange;
 pub(crate) mod fleet;
-mod last_page;
+pub(crate) mod last_page;
 mod propagation;
 pub(crate) mod register;
 pub(crate) mod shared_page;
@@ -103,8 +103,8 @@ impl Feed {
             store,
             waiters_max,
             permits: Semaphore::new(waiters_max),
-            waits_for_all: Self::wait_permits(),
-            waits_for_live: Self::wait_permits(),
+            waits_for_all: edge_wait::permits(),
+            waits_for_live: edge_wait::permits(),
             edges,
             stopping,
         }

@@ -11,7 +11,7 @@ use latchkey_key_feed::UnixMillis;
 use crate::clock::Clock;
 use crate::limits::{REMOVAL_CHECK_INTERVAL_MAX, REMOVAL_CHECK_INTERVAL_MIN};
 use crate::store::KeyStore;
-use crate::store::removal::RemovalPolicy;
+use crate::store::removal::{self, RemovalPolicy};
 use crate::telemetry;
 
 /// Removes the dead keys of one store.
@@ -37,7 +37,7 @@ impl Remover {
     }
 
     async fn run_as_of(&self, now: UnixMillis) {
-        match self.store.remove_dead_keys(&self.policy, now).await {
+        match removal::remove_dead_keys(&self.store, &self.policy, now).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed dead API keys"),
             Err(error) => {

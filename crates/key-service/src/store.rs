@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedVersion, KeyId, UnixMillis};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
 use crate::fair_permits::FairPermits;
@@ -39,14 +40,20 @@ use crate::limits::SIDE_CHANGES_MAX;
 use crate::model::stored_key::StoredKey;
 use crate::store::change::{Change, Changed, Verb};
 use crate::store::change_queue::ChangeQueue;
-use crate::store::edge_store::KnownEdges;
+use crate::store::directory::Directory;
+use crate::store::directory::users::Users;
+use crate::store::edge_store::{Edges, KnownEdges};
 use crate::store::feed_text::FeedText;
+use crate::store::key_entry::KeyEntry;
 use crate::store::ledger::{ChangeHealth, Health, KeyLedger};
 use crate::store::location::StoreLocation;
 use crate::store::lookups::Lookups;
-use crate::store::removal::RemovalPolicy;
 use crate::store::replicas::Hearing;
-use crate::store::sql::{SqlStore, edge_rows, feed_reader, removal_rows};
+use crate::store::scan::{KeyScan, Scan, ScanOrder};
+use crate::store::sql::scan::Selection;
+use crate::store::sql::{SqlStore, UnreadKey, edge_rows, feed_reader, key_rows};
+use crate::store::tokens::Tokens;
+use crate::store::update::{KeyUpdate, UpdateOutcome};
 
 pub use error::StoreError;
 
@@ -153,6 +160,36 @@ impl KeyStore {
         self.database.close().await;
     }
 
+    /// The users that are managed over the REST interface.
+    #[must_use]
+    pub const fn users(&self) -> Users<'_> {
+        Users(self)
+    }
+
+    /// The roles and the application privileges.
+    #[must_use]
+    pub const fn directory(&self) -> Directory<'_> {
+        Directory(self)
+    }
+
+    /// The tokens.
+    #[must_use]
+    pub const fn tokens(&self) -> Tokens<'_> {
+        Tokens(self)
+    }
+
+    /// What is stored of edges.
+    #[must_use]
+    pub const fn edges(&self) -> Edges<'_> {
+        Edges(self)
+    }
+
+    /// Whether there may be other replicas, to tell of edges and to hear of them from.
+    #[must_use]
+    pub fn may_have_replicas(&self) -> bool {
+        self.database.may_have_replicas()
+    }
+
     /// Adds a key.
     ///
     /// # Errors
@@ -179,6 +216,28 @@ impl KeyStore {
         Ok(self.queue.write(Change::new(Verb::Add(keys), event)).await?.cursor())
     }
 
+    /// Changes the keys with these ids that the owner has and that live, and tells what became of each. Many
+    /// keys are changed in parts, each of which is all or nothing; between two of them others have their
+    /// turn. An id that is none of the owner's is not written about.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when some were not changed. Parts before them stay; to ask again for the same changes
+    /// nothing more in these.
+    pub async fn update(
+        &self,
+        ids: Vec<String>,
+        update: KeyUpdate,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
+        let event = ChangeEvent { at: now, action: ChangeAction::UpdateApiKeys, actor, key_ids: Vec::new() };
+        // In a task of its own, so that no part is left out when the caller goes away.
+        let parts = update::in_parts(self.clone(), ids, Arc::new(update), event);
+        let updated = tokio::spawn(parts.in_current_span()).await;
+        updated.map_err(|failed| StoreError::Unavailable(failed.into()))?
+    }
+
     /// Ends, for ever, the keys that pass the filter and were not invalidated yet, and tells which.
     ///
     /// # Errors
@@ -197,34 +256,28 @@ impl KeyStore {
         Ok(Changed { outcome: done.change.map_or_else(Vec::new, |(_, event)| event.key_ids), cursor })
     }
 
-    /// Removes, for good, the keys that have been dead for the retention period, if a run is due. Returns how
-    /// many.
+    /// The key with this id, dead or alive, shared by all who ask for it at the same moment.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the store gave up; what was removed until then stays removed.
-    pub async fn remove_dead_keys(
-        &self,
-        policy: &RemovalPolicy,
-        now: UnixMillis,
-    ) -> Result<usize, StoreError> {
-        let Some(dead_since) = policy.dead_since(now) else { return Ok(0) };
-        if !removal_rows::begin_removal(&self.database, policy, now).await? {
-            return Ok(0);
-        }
-        let mut removed = 0;
-        loop {
-            let event = ChangeEvent {
-                at: now,
-                action: ChangeAction::RemoveApiKeys,
-                actor: Actor::service(),
-                key_ids: Vec::new(),
-            };
-            match self.queue.write(Change::new(Verb::RemoveDead(dead_since), event)).await?.change {
-                Some((_, event)) => removed += event.key_ids.len(),
-                None => return Ok(removed),
-            }
-        }
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn find_entry(&self, id: &str) -> Result<Option<Arc<KeyEntry>>, StoreError> {
+        self.lookups.find(&self.database, id).await
+    }
+
+    /// The key with this id, dead or alive, as the database has it. What is JSON in it is still text.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn find_unread(&self, id: &str) -> Result<Option<UnreadKey>, StoreError> {
+        key_rows::find_unread(&self.database, id).await
+    }
+
+    /// The keys that pass the filter, one after the other.
+    #[must_use]
+    pub fn scan(&self, filter: KeyFilter, order: ScanOrder) -> KeyScan {
+        Scan::begin(self.database.clone(), Selection::of_keys(&filter, order))
     }
 
     /// The changes after a position of the feed, at most `rows_max` of them, and fewer when they are long.

@@ -77,7 +77,7 @@ pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
         names: (!names.is_empty()).then(|| names.clone()),
     };
     let store = call.store.clone();
-    let write = move |budget: &mut Budget| write_all(store.scan_privileges(&filter), budget);
+    let write = move |budget: &mut Budget| write_all(store.directory().scan_privileges(&filter), budget);
     let (answer, has_any) = call.search(write).await?;
     let is_missing = !names.is_empty() && !has_any;
     Ok(answer.with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }))
@@ -130,7 +130,7 @@ pub(super) async fn put(mut call: Incoming<RequestBody>) -> Result<Response, Api
     let (actor, now) = (call.actor(), call.now());
     let names: Vec<(String, String)> =
         privileges.iter().map(|it| (it.application.clone(), it.name.clone())).collect();
-    let created = match call.store.put_application_privileges(privileges, actor, now).await? {
+    let created = match call.store.directory().put_application_privileges(privileges, actor, now).await? {
         PutPrivileges::Done(created) => created,
         PutPrivileges::TooLong(TooLong { application, len }) => {
             return Err(ErrorCause::illegal_argument(format!(
@@ -156,7 +156,8 @@ pub(super) async fn delete(mut call: Incoming) -> Result<Response, ApiError> {
     call.parameters.refresh()?;
     let call = call.parsed()?.authorize(&ClusterRequest::Other(DELETE_PRIVILEGES))?;
     let (actor, now) = (call.actor(), call.now());
-    let found = call.store.delete_application_privileges(application.clone(), names, actor, now).await?;
+    let found =
+        call.store.directory().delete_application_privileges(application.clone(), names, actor, now).await?;
     let any = found.values().any(|found| *found);
     let shown: BTreeMap<String, Found> =
         found.into_iter().map(|(name, found)| (name, Found { found })).collect();

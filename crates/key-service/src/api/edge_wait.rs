@@ -12,7 +12,7 @@ use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
 use crate::api::parameters::{Parameters, Refresh};
 use crate::feed::edge_ledger::{MayAdmit, Waiting};
-use crate::feed::edge_wait::EdgesReached;
+use crate::feed::edge_wait::{EdgeWait, EdgesReached};
 use crate::limits::edge_limits::{EDGE_WAIT_MAX, EDGES_MISSING_NAMED_MAX};
 
 /// The name of the parameter.
@@ -99,7 +99,7 @@ pub(super) async fn edges_reached(
     change: Option<Cursor>,
 ) -> Result<Option<EdgesAnswer>, ApiError> {
     let Some(AskedWait { wait, is_told, waiting }) = asked else { return Ok(None) };
-    let wait = call.feed.edge_wait(wait, waiting, &call.authenticated.principal());
+    let wait = EdgeWait::begin(&call.feed, wait, waiting, &call.authenticated.principal());
     let reached = wait.until_applied(change).await?;
     let may_see_names = call.authenticated.may(&ClusterRequest::Other(GET_EDGES));
     Ok(is_told.then(|| EdgesAnswer::of(&reached, may_see_names)))

@@ -43,7 +43,7 @@ pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
     let is_for_all = names.is_empty();
     let store = call.store.clone();
     let write = move |budget: &mut Budget| {
-        let mut roles = store.scan_roles((!names.is_empty()).then_some(names.as_slice()));
+        let mut roles = store.directory().scan_roles((!names.is_empty()).then_some(names.as_slice()));
         let mut shown = Members::begin(reserved, budget)?;
         while let Some(role) = roles.blocking_next() {
             let (name, role) = role?;
@@ -68,7 +68,7 @@ pub(super) async fn put(mut call: Incoming<RequestBody>) -> Result<Response, Api
     validity?;
     let call = call.authorize(&ClusterRequest::Other(PUT_ROLE))?;
     let (actor, now) = (call.actor(), call.now());
-    let Some(written) = call.store.put_role(name, role, actor, now).await? else {
+    let Some(written) = call.store.directory().put_role(name, role, actor, now).await? else {
         let reason = format!("there are {NATIVE_ROLES_MAX} roles already");
         return Err(ErrorCause::illegal_argument(reason).into());
     };
@@ -83,7 +83,7 @@ pub(super) async fn delete(mut call: Incoming) -> Result<Response, ApiError> {
         let reason = format!("role [{name}] is reserved and cannot be deleted");
         return Err(ErrorCause::illegal_argument(reason).into());
     }
-    found(call.store.delete_role(name, call.actor(), call.now()).await?)
+    found(call.store.directory().delete_role(name, call.actor(), call.now()).await?)
 }
 
 fn validate(name: &str, role: &RoleDescriptor) -> Result<(), ErrorCause> {

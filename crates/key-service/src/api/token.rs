@@ -22,7 +22,7 @@ fn remove_dead_tokens(call: &Allowed) {
     let store = call.store.clone();
     let now = call.now();
     let removal = async move {
-        if let Err(error) = store.remove_dead_tokens(now).await {
+        if let Err(error) = store.tokens().remove_dead(now).await {
             tracing::warn!(%error, "dead tokens were not removed");
         }
     };

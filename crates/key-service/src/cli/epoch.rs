@@ -8,7 +8,7 @@ use crate::cli::report::write_out;
 use crate::cli::running::new_epoch;
 use crate::cli::store_arguments::{StoreArguments, block_on};
 use crate::clock::{Clock as _, SystemClock};
-use crate::store::{KeyStore, StoreError};
+use crate::store::{KeyStore, StoreError, transfer};
 
 #[derive(Debug, Args)]
 pub(super) struct EpochArguments {
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &EpochArguments) -> Result<(), CommandFailed> {
         let store = KeyStore::open(&location, new_epoch()?)
             .await
             .map_err(|error| CommandFailed::store(&location, &error))?;
-        let begun = store.begin_epoch(epoch.clone(), Actor::operator(), SystemClock.now()).await;
+        let begun = transfer::begin_epoch(&store, epoch.clone(), Actor::operator(), SystemClock.now()).await;
         store.close().await;
         begun.map_err(|error: StoreError| CommandFailed::in_store("change", &location, &error))
     })?;

@@ -21,7 +21,7 @@ use crate::export_file::{ExportReader, InvalidExport};
 use crate::model::entry_counts::EntryCounts;
 use crate::store::KeyStore;
 use crate::store::location::StoreLocation;
-use crate::store::transfer::{ImportError, WhenThere};
+use crate::store::transfer::{self, ImportError, WhenThere};
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArguments {
@@ -62,7 +62,7 @@ async fn import(
     let store = KeyStore::open(location, new_epoch()?)
         .await
         .map_err(|error| CommandFailed::store(location, &error))?;
-    let imported = store.import(entries, when_there, Actor::operator(), SystemClock.now()).await;
+    let imported = transfer::import(&store, entries, when_there, Actor::operator(), SystemClock.now()).await;
     store.close().await;
     imported.map_err(|error| match error {
         ImportError::Store(error) => CommandFailed::in_store("import into", location, &error),

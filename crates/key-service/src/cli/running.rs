@@ -101,7 +101,8 @@ async fn serve(
     let store = KeyStore::open(&location, new_epoch()?).await.map_err(failed)?;
     if plan.elastic_is_new {
         store
-            .reset_reserved_user(Account::reserved(ELASTIC), Actor::operator(), SystemClock.now())
+            .users()
+            .reset(Account::reserved(ELASTIC), Actor::operator(), SystemClock.now())
             .await
             .map_err(failed)?;
     }

@@ -39,27 +39,25 @@ pub(crate) struct EdgesReached {
     pub is_sure: bool,
 }
 
-impl Feed {
-    /// Permits for requests that wait for edges. A request without a permit is not refused: its change is
-    /// made all the same, and the answer says at once how far the change has come. Otherwise waiting requests
-    /// could prevent a revocation.
-    pub(super) fn wait_permits() -> QuotaPermits<Principal> {
-        QuotaPermits::new(EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PRINCIPAL_MAX)
-    }
+/// Permits for requests that wait for edges. A request without a permit is not refused: its change is
+/// made all the same, and the answer says at once how far the change has come. Otherwise waiting requests
+/// could prevent a revocation.
+pub(super) fn permits() -> QuotaPermits<Principal> {
+    QuotaPermits::new(EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PRINCIPAL_MAX)
+}
 
+impl<'a> EdgeWait<'a> {
     /// Takes a permit to wait for edges, for at most `wait` from when the change is durable. Without a free
     /// permit the request will not wait. Requests that make keys do not take the permits of those that end
     /// keys.
-    pub(crate) fn edge_wait(&self, wait: Duration, waiting: Waiting, principal: &Principal) -> EdgeWait<'_> {
+    pub(crate) fn begin(feed: &'a Feed, wait: Duration, waiting: Waiting, principal: &Principal) -> Self {
         let permits = match waiting {
-            Waiting::ForAll => &self.waits_for_all,
-            Waiting::ForLive => &self.waits_for_live,
+            Waiting::ForAll => &feed.waits_for_all,
+            Waiting::ForLive => &feed.waits_for_live,
         };
-        EdgeWait { feed: self, permit: permits.take(principal), wait, waiting }
+        Self { feed, permit: permits.take(principal), wait, waiting }
     }
-}
 
-impl EdgeWait<'_> {
     /// Waits until the edges have applied a durable change. When the request changed nothing, it waits for
     /// the latest change of the store: so a repeated request tells how the first one fares.
     ///

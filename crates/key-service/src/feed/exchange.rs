@@ -41,7 +41,7 @@ async fn keep_telling(register: Weak<EdgeRegister>) {
         // this epoch.
         let (version, rows) = register.ledger().changed_since(told, register.now());
         if !rows.is_empty() {
-            match register.store.tell_of_edges(&rows).await {
+            match register.store.edges().tell_of(&rows).await {
                 Ok(()) => told = version,
                 Err(error) => complain("could not tell of edges", &error),
             }
@@ -56,10 +56,10 @@ async fn keep_hearing(register: Weak<EdgeRegister>, asked: Arc<Notify>) {
     loop {
         let Some(register) = register.upgrade() else { return };
         if announcements.is_none() {
-            announcements = register.store.edge_announcements().await.unwrap_or_default();
+            announcements = register.store.edges().announcements().await.unwrap_or_default();
         }
         let number = register.begin_reading();
-        match register.store.edges_told_of().await {
+        match register.store.edges().told_of().await {
             Ok(known) => {
                 let is_news = register.ledger().merge(known, register.now());
                 register.end_reading(number);

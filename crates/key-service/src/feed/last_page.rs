@@ -19,67 +19,65 @@ use crate::store::feed_text::told_epoch;
 use crate::store::key_entry::KeyEntry;
 use crate::store::{FeedPosition, StoreError};
 
-impl Feed {
-    /// The page for an edge whose key has ended; `None` when there is none for it.
-    ///
-    /// # Errors
-    ///
-    /// [`FeedRefusal`] when the store does not answer.
-    pub(crate) async fn last_page(
-        &self,
-        request: &FollowerRequest,
-        key: &KeyEntry,
-    ) -> Result<Option<Arc<SharedPage>>, FeedRefusal> {
-        let Some(edge) = &request.edge else { return Ok(None) };
-        let acknowledged = self.edges.ledger().acknowledged_by(&edge.id, &edge.holder);
-        let Some(acknowledged) = acknowledged else { return Ok(None) };
-        if request.is_leaving {
-            self.edges.leave(&edge.id, &edge.holder).await?;
-            let position = FeedPosition { after: acknowledged, ..request.position() };
-            let goodbye = self.store.feed_page_through(position, acknowledged, 1).await?;
-            return Ok(Some(Arc::new(SharedPage::of(&goodbye)?)));
-        }
-        if !self.is_at_its_place(request, acknowledged) {
-            return Ok(None);
-        }
-        let end = self.end_of(request.after, key).await?;
-        let page = self.store.feed_page_through(request.position(), end, request.rows_max).await?;
-        let has_news = page.head.cursor != request.after;
-        // A filter that names no instance does not know last pages, and would ask for one again and again.
-        if page.head.reset || (!has_news && !edge.id.instance.is_drawn()) {
-            return Ok(None);
-        }
-        let acknowledgement = EdgeRequest { acknowledged: request.after, ..edge.clone() };
-        if edge.id.instance.is_drawn() {
-            // The edge knows that a last page does not make its table fresh.
-            self.edges.note_acknowledgement(&acknowledgement);
-        } else {
-            self.edges.admit(&acknowledgement, request.wait).await?;
-        }
-        if !has_news {
-            // This was its last acknowledgement of this feed.
-            self.edges.ledger().note_last_page(&edge.id);
-        }
-        Ok(Some(Arc::new(SharedPage::of(&page)?)))
+/// The page for an edge whose key has ended; `None` when there is none for it.
+///
+/// # Errors
+///
+/// [`FeedRefusal`] when the store does not answer.
+pub(crate) async fn for_ended_key(
+    feed: &Feed,
+    request: &FollowerRequest,
+    key: &KeyEntry,
+) -> Result<Option<Arc<SharedPage>>, FeedRefusal> {
+    let Some(edge) = &request.edge else { return Ok(None) };
+    let acknowledged = feed.edges.ledger().acknowledged_by(&edge.id, &edge.holder);
+    let Some(acknowledged) = acknowledged else { return Ok(None) };
+    if request.is_leaving {
+        feed.edges.leave(&edge.id, &edge.holder).await?;
+        let position = FeedPosition { after: acknowledged, ..request.position() };
+        let goodbye = feed.store.feed_page_through(position, acknowledged, 1).await?;
+        return Ok(Some(Arc::new(SharedPage::of(&goodbye)?)));
     }
+    if !is_at_its_place(feed, request, acknowledged) {
+        return Ok(None);
+    }
+    let end = end_of(feed, request.after, key).await?;
+    let page = feed.store.feed_page_through(request.position(), end, request.rows_max).await?;
+    let has_news = page.head.cursor != request.after;
+    // A filter that names no instance does not know last pages, and would ask for one again and again.
+    if page.head.reset || (!has_news && !edge.id.instance.is_drawn()) {
+        return Ok(None);
+    }
+    let acknowledgement = EdgeRequest { acknowledged: request.after, ..edge.clone() };
+    if edge.id.instance.is_drawn() {
+        // The edge knows that a last page does not make its table fresh.
+        feed.edges.note_acknowledgement(&acknowledgement);
+    } else {
+        feed.edges.admit(&acknowledgement, request.wait).await?;
+    }
+    if !has_news {
+        // This was its last acknowledgement of this feed.
+        feed.edges.ledger().note_last_page(&edge.id);
+    }
+    Ok(Some(Arc::new(SharedPage::of(&page)?)))
+}
 
-    /// Whether it asks from the cursor that the instance has acknowledged, in this epoch.
-    fn is_at_its_place(&self, request: &FollowerRequest, acknowledged: Cursor) -> bool {
-        request.purged.is_none()
-            && request.epoch == told_epoch(request.version, &self.store.epoch()).ok()
-            && request.epoch.is_some()
-            && acknowledged != Cursor(0)
-            && request.after >= acknowledged
-    }
+/// Whether it asks from the cursor that the instance has acknowledged, in this epoch.
+fn is_at_its_place(feed: &Feed, request: &FollowerRequest, acknowledged: Cursor) -> bool {
+    request.purged.is_none()
+        && request.epoch == told_epoch(request.version, &feed.store.epoch()).ok()
+        && request.epoch.is_some()
+        && acknowledged != Cursor(0)
+        && request.after >= acknowledged
+}
 
-    /// The end of the change that ended the key. Of one whose time was over, the last change before that
-    /// ended a key: the store knows when keys were ended, and not when they were changed otherwise.
-    async fn end_of(&self, after: Cursor, key: &KeyEntry) -> Result<Cursor, StoreError> {
-        let end = match (key.invalidation, key.expiration) {
-            (Some(_), _) => self.store.end_of(&key.id).await?,
-            (None, Some(expiration)) => self.store.last_ended_by(expiration).await?,
-            (None, None) => None,
-        };
-        Ok(end.unwrap_or(after).max(after))
-    }
+/// The end of the change that ended the key. Of one whose time was over, the last change before that
+/// ended a key: the store knows when keys were ended, and not when they were changed otherwise.
+async fn end_of(feed: &Feed, after: Cursor, key: &KeyEntry) -> Result<Cursor, StoreError> {
+    let end = match (key.invalidation, key.expiration) {
+        (Some(_), _) => feed.store.end_of(&key.id).await?,
+        (None, Some(expiration)) => feed.store.last_ended_by(expiration).await?,
+        (None, None) => None,
+    };
+    Ok(end.unwrap_or(after).max(after))
 }

@@ -53,7 +53,7 @@ impl EdgeRegister {
         recent: Arc<Mutex<RecentChanges>>,
     ) -> Arc<Self> {
         let mut ledger = EdgeLedger::new(store.epoch(), rules);
-        ledger.merge(store.edges_at_opening().clone(), clock.moment());
+        ledger.merge(store.edges().at_opening().clone(), clock.moment());
         let register = Arc::new(Self {
             store,
             clock,
@@ -273,7 +273,7 @@ impl EdgeRegister {
         let now = self.now();
         let evicted = self.ledger().evicted();
         if !evicted.is_empty() {
-            match self.store.mark_edges_gone(&evicted).await {
+            match self.store.edges().mark_gone(&evicted).await {
                 Ok(()) => self.ledger().note_marked_gone(evicted, self.store.may_have_replicas()),
                 // Until that is written the instance only counts for longer than it must.
                 Err(error) => {
@@ -285,7 +285,7 @@ impl EdgeRegister {
             }
         }
         let rows = self.ledger().take_unstored(now);
-        let outcome = if rows.is_empty() { Ok(()) } else { self.store.keep_edges(&rows).await };
+        let outcome = if rows.is_empty() { Ok(()) } else { self.store.edges().keep(&rows).await };
         let outcome = match outcome {
             Ok(()) => {
                 self.ledger().note_stored(&rows, now);
@@ -319,17 +319,17 @@ impl EdgeRegister {
         let now = self.now();
         let times = self.ledger().take_times_to_shorten(now);
         if !times.is_empty() {
-            self.store.shorten_edge_times(&times).await?;
+            self.store.edges().shorten_times(&times).await?;
         }
         let over = self.ledger().unknown_that_are_over(now);
         if let Some(begun) = over {
-            self.store.know_all_edges(begun).await?;
+            self.store.edges().know_all(begun).await?;
             self.ledger().note_known_again(begun);
         }
         // A clock that was set must not drop instances that count.
         let counting = self.ledger().earliest_row_that_counts(now);
         let ended_by = now.wall.minus(EDGE_ROW_LIFE).min(counting);
-        self.store.drop_edges(now.wall.minus(EDGE_LEFT_LIFE), ended_by).await
+        self.store.edges().drop_gone(now.wall.minus(EDGE_LEFT_LIFE), ended_by).await
     }
 
     /// The first acknowledgement of an edge follows a load, which says nothing about how long a change takes.

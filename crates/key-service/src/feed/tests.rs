@@ -209,16 +209,16 @@ async fn an_edge_is_durable_before_it_is_answered_and_asking_again_writes_nothin
     let (feed, clock, _stop) = feed_with_clock(&scratch);
     let asked = FollowerRequest { edge: edge(), ..request(0, Duration::ZERO) };
     feed.answer(&asked).await.unwrap();
-    let rows = scratch.store.edges_told_of().await.unwrap().rows;
+    let rows = scratch.store.edges().told_of().await.unwrap().rows;
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((&row.id, row.refuse_after_ms), (&edge().unwrap().id, 60_000));
     assert!(row.may_admit_until.0 >= 120_000 + 600_000, "{row:?}");
     clock.advance(100_000);
     feed.answer(&asked).await.unwrap();
-    assert_eq!(scratch.store.edges_told_of().await.unwrap().rows[0].may_admit_until, row.may_admit_until);
+    assert_eq!(scratch.store.edges().told_of().await.unwrap().rows[0].may_admit_until, row.may_admit_until);
     clock.advance(620_000);
     feed.answer(&asked).await.unwrap();
-    let renewed = scratch.store.edges_told_of().await.unwrap().rows[0].may_admit_until;
+    let renewed = scratch.store.edges().told_of().await.unwrap().rows[0].may_admit_until;
     assert!(renewed.0 >= 720_001 + 120_000, "{renewed:?}");
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How many entries there are of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EntryCounts {
+pub(crate) struct EntryCounts {
     /// Users of the native realm.
     pub users: u64,
     /// Built-in users that were changed.

@@ -104,7 +104,7 @@ impl RealmChain {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn elastic(&self) -> Result<User, StoreError> {
-        let stored = self.store.reserved_user(ELASTIC).await?;
+        let stored = self.store.users().reserved(ELASTIC).await?;
         let enabled = stored.as_ref().is_none_or(|stored| stored.enabled);
         let password =
             stored.and_then(|stored| stored.password).or_else(|| self.realms.elastic_password().cloned());
@@ -138,7 +138,7 @@ impl RealmChain {
                 FILE => {
                     self.realms.file_user(username).map(|user| User { realm: realm.clone(), ..user.clone() })
                 }
-                NATIVE => self.store.native_user(username).await?.map(|user| user_of(user, realm.clone())),
+                NATIVE => self.store.users().native(username).await?.map(|user| user_of(user, realm.clone())),
                 _ => None,
             };
             users.extend(user);
@@ -163,7 +163,7 @@ pub async fn end_tokens_of_the_gone(
     let let_in = realms.file_users().filter(|user| user.enabled);
     let usernames = let_in.map(|user| user.username.clone()).collect();
     let selection = TokenSelection::HeldByOthers { realm: realm.name.clone(), usernames };
-    store.invalidate_tokens(selection, Actor::service(), now).await.map(|_| ())
+    store.tokens().invalidate(selection, Actor::service(), now).await.map(|_| ())
 }
 
 /// Whether a user's password can be changed over the interface.

@@ -85,7 +85,7 @@ impl RoleResolver {
         let stored = if unfixed.is_empty() {
             Some(RoleDescriptors::default())
         } else {
-            self.store.native_roles(&unfixed).await?
+            self.store.directory().native_roles(&unfixed).await?
         };
         Ok(stored.map(|stored| self.together(assigned, &stored)))
     }
@@ -96,7 +96,7 @@ impl RoleResolver {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub(crate) async fn unread(&self, user: &User) -> Result<UnreadRoles, StoreError> {
-        self.store.unread_roles(&self.unfixed(&self.assigned(user))).await
+        self.store.directory().unread_roles(&self.unfixed(&self.assigned(user))).await
     }
 
     /// The roles of a user, of which the store has these. That takes as long as they are.

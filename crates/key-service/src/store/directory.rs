@@ -17,6 +17,8 @@ use crate::audit::directory_events::{self, DirectoryAction, DirectoryEvent};
 use crate::audit::token_events::TokenEvent;
 use crate::audit::{self, Actor};
 use crate::store::change::Committed;
+use crate::store::scan::Scan;
+use crate::store::sql::scan::Selection;
 use crate::store::sql::{SqlStore, directory_rows};
 use crate::store::{KeyStore, StoreError, tokens};
 use crate::telemetry;
@@ -74,14 +76,18 @@ pub struct TooLong {
     pub len: i64,
 }
 
-impl KeyStore {
+/// The roles and the application privileges of a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Directory<'a>(pub(super) &'a KeyStore);
+
+impl Directory<'_> {
     /// The native roles with these names; `None` when their texts are long together, and have not been read.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn native_roles(&self, names: &[String]) -> Result<Option<RoleDescriptors>, StoreError> {
-        directory_rows::native_roles(&self.database, names).await
+    pub async fn native_roles(self, names: &[String]) -> Result<Option<RoleDescriptors>, StoreError> {
+        directory_rows::native_roles(&self.0.database, names).await
     }
 
     /// The same as the database has them, however long. What is JSON in them is still text.
@@ -89,8 +95,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn unread_roles(&self, names: &[String]) -> Result<UnreadRoles, StoreError> {
-        directory_rows::unread_roles(&self.database, names).await
+    pub async fn unread_roles(self, names: &[String]) -> Result<UnreadRoles, StoreError> {
+        directory_rows::unread_roles(&self.0.database, names).await
     }
 
     /// Makes a role, or replaces one. `None` when there would be more than there may be.
@@ -99,14 +105,14 @@ impl KeyStore {
     ///
     /// [`StoreError`] when nothing was written.
     pub async fn put_role(
-        &self,
+        self,
         name: String,
         role: RoleDescriptor,
         actor: Actor,
         now: UnixMillis,
     ) -> Result<Option<Written>, StoreError> {
         let event = event(DirectoryAction::PutRole, vec![name.clone()], actor, now);
-        self.write(event, move |database, event| async move {
+        write(self.0, event, move |database, event| async move {
             directory_rows::put_role(&database, &name, &role, event).await
         })
         .await
@@ -117,9 +123,9 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when nothing was removed.
-    pub async fn delete_role(&self, name: String, actor: Actor, now: UnixMillis) -> Result<bool, StoreError> {
+    pub async fn delete_role(self, name: String, actor: Actor, now: UnixMillis) -> Result<bool, StoreError> {
         let event = event(DirectoryAction::DeleteRole, vec![name.clone()], actor, now);
-        self.write(event, move |database, event| async move {
+        write(self.0, event, move |database, event| async move {
             directory_rows::delete_role(&database, &name, event).await
         })
         .await
@@ -131,14 +137,14 @@ impl KeyStore {
     ///
     /// [`StoreError`] when nothing was written.
     pub async fn put_application_privileges(
-        &self,
+        self,
         privileges: Vec<ApplicationPrivilege>,
         actor: Actor,
         now: UnixMillis,
     ) -> Result<PutPrivileges, StoreError> {
         let names = privileges.iter().map(ApplicationPrivilege::to_string).collect();
         let event = event(DirectoryAction::PutPrivileges, names, actor, now);
-        self.write(event, move |database, event| async move {
+        write(self.0, event, move |database, event| async move {
             directory_rows::put_application_privileges(&database, &privileges, event).await
         })
         .await
@@ -151,7 +157,7 @@ impl KeyStore {
     ///
     /// [`StoreError`] when nothing was removed.
     pub async fn delete_application_privileges(
-        &self,
+        self,
         application: String,
         names: Vec<String>,
         actor: Actor,
@@ -159,55 +165,65 @@ impl KeyStore {
     ) -> Result<BTreeMap<String, bool>, StoreError> {
         let subjects = names.iter().map(|name| format!("{application}:{name}")).collect();
         let event = event(DirectoryAction::DeletePrivileges, subjects, actor, now);
-        self.write(event, move |database, event| async move {
+        write(self.0, event, move |database, event| async move {
             directory_rows::delete_application_privileges(&database, &application, names, event).await
         })
         .await
     }
 
-    /// Runs a change to its end in a task of its own, and logs it once it is durable. `verb` returns the
-    /// event when it changed something.
-    async fn write<T, F, Fut>(&self, event: DirectoryEvent, verb: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(SqlStore, DirectoryEvent) -> Fut,
-        Fut: Future<Output = Result<(T, Option<Recorded>), StoreError>> + Send + 'static,
-    {
-        let store = self.clone();
-        let principal = event.actor.principal();
-        let verb = verb(self.database.clone(), event);
-        let change = async move {
-            let _permit =
-                store.directory_permits.take(&principal).await.map_err(|_| StoreError::TooManyChanges)?;
-            let done = verb.await;
-            store.health.note(&done);
-            let (outcome, changed) = done?;
-            if let Some(changed) = changed {
-                store.tell_of(&changed);
-            }
-            Ok(outcome)
-        };
-        tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?
+    /// The native roles with these names, or all of them, in the order of their names.
+    #[must_use]
+    pub fn scan_roles(self, names: Option<&[String]>) -> Scan<(String, RoleDescriptor)> {
+        Scan::begin(self.0.database.clone(), Selection::of_roles(names))
+    }
+
+    /// The application privileges that pass the filter, in the order of application and name.
+    #[must_use]
+    pub fn scan_privileges(self, filter: &PrivilegeFilter) -> Scan<ApplicationPrivilege> {
+        Scan::begin(self.0.database.clone(), Selection::of_privileges(filter))
     }
 }
 
-impl KeyStore {
-    /// Announces the change of keys, and writes the lines of the audit log.
-    fn tell_of(&self, Recorded { event, tokens, keys, applications }: &Recorded) {
-        if let Some(cursor) = applications {
-            self.announce(*cursor);
+/// Runs a change to its end in a task of its own, and logs it once it is durable. `verb` returns the
+/// event when it changed something.
+async fn write<T, F, Fut>(store: &KeyStore, event: DirectoryEvent, verb: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnOnce(SqlStore, DirectoryEvent) -> Fut,
+    Fut: Future<Output = Result<(T, Option<Recorded>), StoreError>> + Send + 'static,
+{
+    let store = store.clone();
+    let principal = event.actor.principal();
+    let verb = verb(store.database.clone(), event);
+    let change = async move {
+        let _permit =
+            store.directory_permits.take(&principal).await.map_err(|_| StoreError::TooManyChanges)?;
+        let done = verb.await;
+        store.health.note(&done);
+        let (outcome, changed) = done?;
+        if let Some(changed) = changed {
+            tell_of(&store, &changed);
         }
-        if let Some((cursor, ended)) = keys {
-            self.announce(*cursor);
-            audit::record_change(ended);
-            telemetry::keys_changed(ended.action, ended.key_ids.len());
-        }
-        if let Some(ended) = tokens {
-            tokens::record(ended);
-        }
-        directory_events::record_change(event);
-        telemetry::directory_changed(event.action);
+        Ok(outcome)
+    };
+    tokio::spawn(change.in_current_span()).await.map_err(|error| StoreError::Unavailable(error.into()))?
+}
+
+/// Announces the change of keys, and writes the lines of the audit log.
+fn tell_of(store: &KeyStore, Recorded { event, tokens, keys, applications }: &Recorded) {
+    if let Some(cursor) = applications {
+        store.announce(*cursor);
     }
+    if let Some((cursor, ended)) = keys {
+        store.announce(*cursor);
+        audit::record_change(ended);
+        telemetry::keys_changed(ended.action, ended.key_ids.len());
+    }
+    if let Some(ended) = tokens {
+        tokens::record(ended);
+    }
+    directory_events::record_change(event);
+    telemetry::directory_changed(event.action);
 }
 
 impl From<DirectoryEvent> for Recorded {

@@ -80,17 +80,15 @@ impl EdgeRow {
     }
 }
 
-impl KeyStore {
-    /// Whether there may be other replicas, to tell of edges and to hear of them from.
-    #[must_use]
-    pub fn may_have_replicas(&self) -> bool {
-        self.database.may_have_replicas()
-    }
+/// What is stored of edges.
+#[derive(Clone, Copy, Debug)]
+pub struct Edges<'a>(pub(super) &'a KeyStore);
 
+impl<'a> Edges<'a> {
     /// What was known of edges when the store was opened.
     #[must_use]
-    pub fn edges_at_opening(&self) -> &KnownEdges {
-        &self.edges_at_opening
+    pub fn at_opening(self) -> &'a KnownEdges {
+        &self.0.edges_at_opening
     }
 
     /// Makes durable that these instances exist, until when each may admit, and whether it has left. A later
@@ -99,8 +97,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when nothing is durable.
-    pub async fn keep_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
-        edge_rows::keep_edges(&self.database, edges).await
+    pub async fn keep(self, edges: &[EdgeRow]) -> Result<(), StoreError> {
+        edge_rows::keep_edges(&self.0.database, edges).await
     }
 
     /// Makes durable that these instances have left, except for those about which another replica has written
@@ -109,8 +107,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when nothing is durable.
-    pub async fn mark_edges_gone(&self, gone: &[GoneEdge]) -> Result<(), StoreError> {
-        edge_rows::mark_edges_gone(&self.database, gone).await
+    pub async fn mark_gone(self, gone: &[GoneEdge]) -> Result<(), StoreError> {
+        edge_rows::mark_edges_gone(&self.0.database, gone).await
     }
 
     /// Makes durable for how long these instances may admit from now on, where that is shorter than the row,
@@ -120,8 +118,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when nothing is durable.
-    pub async fn shorten_edge_times(&self, times: &[EdgeTime]) -> Result<(), StoreError> {
-        edge_rows::shorten_edge_times(&self.database, times).await
+    pub async fn shorten_times(self, times: &[EdgeTime]) -> Result<(), StoreError> {
+        edge_rows::shorten_edge_times(&self.0.database, times).await
     }
 
     /// Notes that edges that asked before the moment of [`KnownEdges::begun`], and not since, can admit no
@@ -130,8 +128,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when it is not durable.
-    pub async fn know_all_edges(&self, begun: UnixMillis) -> Result<(), StoreError> {
-        edge_rows::know_all_edges(&self.database, begun).await
+    pub async fn know_all(self, begun: UnixMillis) -> Result<(), StoreError> {
+        edge_rows::know_all_edges(&self.0.database, begun).await
     }
 
     /// Tells other replicas what these instances have acknowledged and when they asked. It need not be
@@ -140,8 +138,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when it was not written.
-    pub async fn tell_of_edges(&self, edges: &[EdgeRow]) -> Result<(), StoreError> {
-        edge_rows::tell_of_edges(&self.database, edges).await
+    pub async fn tell_of(self, edges: &[EdgeRow]) -> Result<(), StoreError> {
+        edge_rows::tell_of_edges(&self.0.database, edges).await
     }
 
     /// What all replicas have written about the edges. When there are too many, those that may admit for
@@ -150,8 +148,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn edges_told_of(&self) -> Result<KnownEdges, StoreError> {
-        edge_rows::known_edges(&self.database).await
+    pub async fn told_of(self) -> Result<KnownEdges, StoreError> {
+        edge_rows::known_edges(&self.0.database).await
     }
 
     /// Drops instances that left before the one moment, and those that could not admit any more at the other.
@@ -159,8 +157,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when none was dropped.
-    pub async fn drop_edges(&self, left_by: UnixMillis, ended_by: UnixMillis) -> Result<(), StoreError> {
-        edge_rows::drop_edges(&self.database, left_by, ended_by).await
+    pub async fn drop_gone(self, left_by: UnixMillis, ended_by: UnixMillis) -> Result<(), StoreError> {
+        edge_rows::drop_edges(&self.0.database, left_by, ended_by).await
     }
 
     /// Announcements that a replica has written about edges; `None` when the database announces nothing.
@@ -168,7 +166,7 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot be listened to now.
-    pub async fn edge_announcements(&self) -> Result<Option<EdgeAnnouncements>, StoreError> {
-        edge_rows::edge_announcements(&self.database).await
+    pub async fn announcements(self) -> Result<Option<EdgeAnnouncements>, StoreError> {
+        edge_rows::edge_announcements(&self.0.database).await
     }
 }

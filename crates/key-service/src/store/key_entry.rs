@@ -11,10 +11,6 @@ use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
 use tokio::sync::Mutex;
 
 use crate::model::stored_key::StoredKey;
-use crate::store::sql::key_rows;
-use crate::store::{KeyStore, StoreError};
-
-pub(crate) use crate::store::sql::UnreadKey;
 
 /// What a proof needs of a key, alive or dead, as it is stored.
 #[derive(Debug)]
@@ -66,26 +62,5 @@ impl From<StoredKey> for KeyEntry {
             whole: Some(Arc::new(key)),
             rest: Mutex::default(),
         }
-    }
-}
-
-impl KeyStore {
-    /// The key with this id, dead or alive, as the database has it. What is JSON in it is still text.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the store cannot tell.
-    pub async fn find_unread(&self, id: &str) -> Result<Option<UnreadKey>, StoreError> {
-        key_rows::find_unread(&self.database, id).await
-    }
-
-    /// The key with this id, dead or alive, whole.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the store cannot tell.
-    #[cfg(test)]
-    pub async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
-        self.find_unread(id).await?.map(UnreadKey::read).transpose()
     }
 }

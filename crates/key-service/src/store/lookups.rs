@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use crate::limits::KEYS_LOOKED_UP_MAX;
+use crate::store::StoreError;
 use crate::store::key_entry::KeyEntry;
 use crate::store::sql::{SqlStore, key_rows};
-use crate::store::{KeyStore, StoreError};
 
 /// What is asked and not answered yet.
 #[derive(Clone, Debug, Default)]
@@ -36,19 +36,12 @@ struct Asked {
     answer: oneshot::Sender<Result<Option<Arc<KeyEntry>>, StoreError>>,
 }
 
-impl KeyStore {
-    /// The key with this id, dead or alive, shared by all who ask for it at the same moment.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the store cannot tell.
-    pub async fn find_entry(&self, id: &str) -> Result<Option<Arc<KeyEntry>>, StoreError> {
-        self.lookups.find(&self.database, id).await
-    }
-}
-
 impl Lookups {
-    async fn find(&self, database: &SqlStore, id: &str) -> Result<Option<Arc<KeyEntry>>, StoreError> {
+    pub(super) async fn find(
+        &self,
+        database: &SqlStore,
+        id: &str,
+    ) -> Result<Option<Arc<KeyEntry>>, StoreError> {
         if id.contains('\0') {
             // A database may refuse this id, and with it all others of the same statement.
             let found = key_rows::find_all(database, vec![id.to_owned()]).await?.pop();

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use latchkey_key_feed::{UnixMillis, whole_millis};
 
+use crate::audit::{Actor, ChangeAction, ChangeEvent};
+use crate::store::change::{Change, Verb};
+use crate::store::sql::removal_rows;
+use crate::store::{KeyStore, StoreError};
+
 /// When dead keys go (Elasticsearch, `xpack.security.authc.api_key.delete.*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemovalPolicy {
@@ -32,5 +37,35 @@ impl RemovalPolicy {
     #[must_use]
     pub fn last_run_until(&self, now: UnixMillis) -> UnixMillis {
         now.minus(self.interval)
+    }
+}
+
+/// Removes, for good, the keys that have been dead for the retention period, if a run is due. Returns how
+/// many.
+///
+/// # Errors
+///
+/// [`StoreError`] when the store gave up; what was removed until then stays removed.
+pub(crate) async fn remove_dead_keys(
+    store: &KeyStore,
+    policy: &RemovalPolicy,
+    now: UnixMillis,
+) -> Result<usize, StoreError> {
+    let Some(dead_since) = policy.dead_since(now) else { return Ok(0) };
+    if !removal_rows::begin_removal(&store.database, policy, now).await? {
+        return Ok(0);
+    }
+    let mut removed = 0;
+    loop {
+        let event = ChangeEvent {
+            at: now,
+            action: ChangeAction::RemoveApiKeys,
+            actor: Actor::service(),
+            key_ids: Vec::new(),
+        };
+        match store.queue.write(Change::new(Verb::RemoveDead(dead_since), event)).await?.change {
+            Some((_, event)) => removed += event.key_ids.len(),
+            None => return Ok(removed),
+        }
     }
 }

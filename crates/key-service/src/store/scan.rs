@@ -1,17 +1,13 @@
 //! What is stored, as it is read, one after the other.
 
-use latchkey_privileges::application_privilege::ApplicationPrivilege;
-use latchkey_privileges::role_descriptor::RoleDescriptor;
 use tokio::sync::mpsc::{Receiver, channel};
 use tracing::Instrument as _;
 
 use crate::limits::KEYS_SCANNED_AHEAD;
 use crate::model::stored_key::StoredKey;
-use crate::model::stored_user::NativeUser;
-use crate::store::directory::PrivilegeFilter;
+use crate::store::StoreError;
 use crate::store::sql::SqlStore;
 use crate::store::sql::scan::{self, Selection, Unread};
-use crate::store::{KeyFilter, KeyStore, StoreError};
 
 /// In which order keys are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,34 +25,8 @@ pub struct Scan<T>(Receiver<Result<Unread<T>, StoreError>>);
 /// The keys that pass a filter.
 pub(crate) type KeyScan = Scan<StoredKey>;
 
-impl KeyStore {
-    /// The keys that pass the filter, one after the other.
-    #[must_use]
-    pub fn scan(&self, filter: KeyFilter, order: ScanOrder) -> KeyScan {
-        Scan::begin(self.database.clone(), Selection::of_keys(&filter, order))
-    }
-
-    /// The native users with these names, or all of them, in the order of their names.
-    #[must_use]
-    pub fn scan_users(&self, names: Option<&[String]>) -> Scan<NativeUser> {
-        Scan::begin(self.database.clone(), Selection::of_users(names))
-    }
-
-    /// The native roles with these names, or all of them, in the order of their names.
-    #[must_use]
-    pub fn scan_roles(&self, names: Option<&[String]>) -> Scan<(String, RoleDescriptor)> {
-        Scan::begin(self.database.clone(), Selection::of_roles(names))
-    }
-
-    /// The application privileges that pass the filter, in the order of application and name.
-    #[must_use]
-    pub fn scan_privileges(&self, filter: &PrivilegeFilter) -> Scan<ApplicationPrivilege> {
-        Scan::begin(self.database.clone(), Selection::of_privileges(filter))
-    }
-}
-
 impl<T: 'static> Scan<T> {
-    fn begin(database: SqlStore, selection: Result<Selection<T>, StoreError>) -> Self {
+    pub(super) fn begin(database: SqlStore, selection: Result<Selection<T>, StoreError>) -> Self {
         let (sender, rows) = channel(KEYS_SCANNED_AHEAD);
         let scan = async move {
             let scanned = match selection {

@@ -235,15 +235,13 @@ impl ChangeLock {
     }
 }
 
-impl Transaction {
-    /// Waits for a second lock, besides the one that the change began with. Only a change that began with the
-    /// lock of keys may take the lock of tokens, so that no two changes wait for each other for ever.
-    async fn also_lock(&mut self, lock: ChangeLock) -> Result<(), StoreError> {
-        match self {
-            Self::Postgres(_) => self.fetch_one(Query::new(lock.row())).await.map(|_| ()),
-            // SQLite's one writing connection has every lock.
-            Self::Sqlite(_) => Ok(()),
-        }
+/// Waits for a second lock, besides the one that the change began with. Only a change that began with the
+/// lock of keys may take the lock of tokens, so that no two changes wait for each other for ever.
+async fn also_lock(change: &mut Transaction, lock: ChangeLock) -> Result<(), StoreError> {
+    match change {
+        Transaction::Postgres(_) => change.fetch_one(Query::new(lock.row())).await.map(|_| ()),
+        // SQLite's one writing connection has every lock.
+        Transaction::Sqlite(_) => Ok(()),
     }
 }
 

@@ -80,6 +80,11 @@ impl ScratchStore {
 }
 
 impl KeyStore {
+    /// The key with this id, dead or alive, whole.
+    pub(crate) async fn find(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
+        self.find_unread(id).await?.map(crate::store::sql::UnreadKey::read).transpose()
+    }
+
     /// A page as a follower reads it.
     pub(crate) async fn parsed_page(
         &self,
@@ -113,7 +118,11 @@ impl KeyStore {
             actions: vec![action.to_owned()],
             ..ApplicationPrivilege::default()
         };
-        let put = self.put_application_privileges(vec![privilege], actor(), UnixMillis(5)).await.unwrap();
+        let put = self
+            .directory()
+            .put_application_privileges(vec![privilege], actor(), UnixMillis(5))
+            .await
+            .unwrap();
         assert!(matches!(put, PutPrivileges::Done(_)));
     }
 }

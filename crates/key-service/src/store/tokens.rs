@@ -93,17 +93,21 @@ pub struct TokenInvalidation {
     pub previously_invalidated: u64,
 }
 
-impl KeyStore {
+/// The tokens of a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokens<'a>(pub(super) &'a KeyStore);
+
+impl Tokens<'_> {
     /// Adds tokens. `false`, and nothing is added, when the access token by which they were asked for has
     /// been invalidated.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when they were not stored.
-    pub async fn create_token(&self, token: NewToken, actor: Actor) -> Result<bool, StoreError> {
+    pub async fn create(self, token: NewToken, actor: Actor) -> Result<bool, StoreError> {
         let principal = actor.principal();
         let event = event_of(&token, TokenAction::CreateToken, actor);
-        let database = self.database.clone();
+        let database = self.0.database.clone();
         self.to_its_end(principal, async move {
             let is_made = token_rows::create_token(&database, &token, &event).await?;
             if is_made {
@@ -119,11 +123,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn find_access_token(
-        &self,
-        digest: &TokenDigest<Access>,
-    ) -> Result<Option<StoredToken>, StoreError> {
-        token_rows::find_token(&self.database, "access_digest", digest.as_bytes()).await
+    pub async fn find_access(self, digest: &TokenDigest<Access>) -> Result<Option<StoredToken>, StoreError> {
+        token_rows::find_token(&self.0.database, "access_digest", digest.as_bytes()).await
     }
 
     /// The pair that this is the refresh token of.
@@ -131,11 +132,11 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn find_refresh_token(
-        &self,
+    pub async fn find_refresh(
+        self,
         digest: &TokenDigest<Refresh>,
     ) -> Result<Option<StoredToken>, StoreError> {
-        token_rows::find_token(&self.database, "refresh_digest", digest.as_bytes()).await
+        token_rows::find_token(&self.0.database, "refresh_digest", digest.as_bytes()).await
     }
 
     /// Exchanges the refresh token of the pair `old` for `token`, which was made from `seed`. `false`, and
@@ -144,8 +145,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when nothing was changed.
-    pub async fn exchange_token(
-        &self,
+    pub async fn exchange(
+        self,
         old: TokenId,
         seed: SuccessorSeed,
         token: NewToken,
@@ -153,7 +154,7 @@ impl KeyStore {
     ) -> Result<bool, StoreError> {
         let principal = actor.principal();
         let event = event_of(&token, TokenAction::RefreshToken, actor);
-        let database = self.database.clone();
+        let database = self.0.database.clone();
         self.to_its_end(principal, async move {
             let exchanged = token_rows::exchange_token(&database, old, &seed, &token, &event).await?;
             if exchanged {
@@ -170,8 +171,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when none was ended.
-    pub async fn end_token_family(
-        &self,
+    pub async fn end_family(
+        self,
         reused: &StoredToken,
         actor: Actor,
         now: UnixMillis,
@@ -187,8 +188,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when none was ended.
-    pub async fn invalidate_tokens(
-        &self,
+    pub async fn invalidate(
+        self,
         selection: TokenSelection,
         actor: Actor,
         now: UnixMillis,
@@ -207,12 +208,12 @@ impl KeyStore {
     }
 
     async fn end_tokens(
-        &self,
+        self,
         selection: TokenSelection,
         mut event: TokenEvent,
     ) -> Result<TokenInvalidation, StoreError> {
         let principal = event.actor.principal();
-        let database = self.database.clone();
+        let database = self.0.database.clone();
         self.to_its_end(principal, async move {
             let done = token_rows::invalidate_tokens(&database, &selection, &mut event).await?;
             if done.invalidated > 0 {
@@ -226,11 +227,11 @@ impl KeyStore {
     /// Once the principal has a permit, and in a task of its own: a caller that hangs up must not lose the
     /// audit line of a durable change.
     async fn to_its_end<T: Send + 'static>(
-        &self,
+        self,
         principal: Principal,
         change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let permits = self.token_permits.clone();
+        let permits = self.0.token_permits.clone();
         let change = async move {
             let _permit = permits.take(&principal).await.map_err(|_| StoreError::TooManyChanges)?;
             change.await
@@ -243,8 +244,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn has_had_tokens(&self) -> Result<bool, StoreError> {
-        token_rows::has_had_tokens(&self.database).await
+    pub async fn has_had_any(self) -> Result<bool, StoreError> {
+        token_rows::has_had_tokens(&self.0.database).await
     }
 
     /// Removes dead tokens, some at a time, unless a removal ran a short while ago; returns how many were
@@ -253,15 +254,15 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when some may be left; the next search finds them.
-    pub async fn remove_dead_tokens(&self, now: UnixMillis) -> Result<u64, StoreError> {
+    pub async fn remove_dead(self, now: UnixMillis) -> Result<u64, StoreError> {
         let before = |age| now.minus(age);
-        if !token_rows::begin_token_removal(&self.database, now, before(TOKEN_REMOVAL_INTERVAL)).await? {
+        if !token_rows::begin_token_removal(&self.0.database, now, before(TOKEN_REMOVAL_INTERVAL)).await? {
             return Ok(0);
         }
         let mut removed = 0;
         loop {
             let some = token_rows::remove_tokens_made_by(
-                &self.database,
+                &self.0.database,
                 before(REFRESH_TOKEN_LIFE),
                 TOKENS_REMOVED_MAX,
             )

@@ -26,7 +26,7 @@ use crate::store::{KeyStore, StoreError};
 
 /// One thing that moves.
 #[derive(Clone, Debug)]
-pub enum Entry {
+pub(crate) enum Entry {
     /// A user of the native realm.
     User(Box<NativeUser>),
     /// What was changed about a built-in user, by the username.
@@ -41,7 +41,7 @@ pub enum Entry {
 
 /// What to do with an entry whose name the store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenThere {
+pub(crate) enum WhenThere {
     /// Nothing is imported.
     Refuse,
     /// The store's own stays, and the rest is imported.
@@ -50,7 +50,7 @@ pub enum WhenThere {
 
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
-pub enum ImportError<E> {
+pub(crate) enum ImportError<E> {
     /// Reading the entries failed.
     #[error("{0}")]
     Source(E),
@@ -100,7 +100,7 @@ pub(crate) type Entries = mpsc::Receiver<Result<Entry, StoreError>>;
 impl Entry {
     /// Kind and name, for people.
     #[must_use]
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::User(user) => format!("the user {}", user.username),
             Self::ReservedUser(username, _) => format!("the reserved user {username}"),
@@ -114,7 +114,7 @@ impl Entry {
 impl Entry {
     /// Of an API key that lives and that no edge can hold: who it is, and what is too large.
     #[must_use]
-    pub fn why_no_edge_holds_it(&self) -> Option<String> {
+    pub(crate) fn why_no_edge_holds_it(&self) -> Option<String> {
         let Self::ApiKey(key) = self else { return None };
         if key.invalidation.is_some() || key.fits_a_record() {
             return None;
@@ -132,7 +132,7 @@ pub(in crate::store) fn name_of_key(id: &KeyId) -> String {
 
 impl Entry {
     /// Counts it.
-    pub fn count_in(&self, counts: &mut EntryCounts) {
+    pub(crate) fn count_in(&self, counts: &mut EntryCounts) {
         let count = match self {
             Self::User(_) => &mut counts.users,
             Self::ReservedUser(..) => &mut counts.reserved_users,
@@ -219,77 +219,76 @@ impl StoreReader {
     }
 }
 
-impl KeyStore {
-    /// Adds entries as they were in another store, all or none, and tells how many. Keys get the next
-    /// sequence numbers, in the order of the entries; nothing else of them changes. No other change is made
-    /// meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// [`ImportError`] when nothing was added.
-    pub async fn import<E>(
-        &self,
-        entries: impl Iterator<Item = Result<Entry, E>>,
-        when_there: WhenThere,
-        actor: Actor,
-        now: UnixMillis,
-    ) -> Result<EntryCounts, ImportError<E>> {
-        let event = ChangeEvent {
-            at: now,
-            action: ChangeAction::ImportApiKeys,
-            actor: actor.clone(),
-            key_ids: vec![],
-        };
-        let mut import = import::begin_import(&self.database, event.clone()).await?;
-        let mut names = ImportedNames::default();
-        for entry in entries {
-            let entry = entry.map_err(ImportError::Source)?;
-            match import.add(&entry).await {
-                Ok(Added::Yes) => names.note(&entry),
-                Ok(Added::Later) => {}
-                Ok(Added::AlreadyThere) if when_there == WhenThere::Skip => {}
-                Ok(Added::AlreadyThere) => return Err(ImportError::AlreadyThere(entry.name())),
-                Err(StoreError::NulInText) => return Err(ImportError::NulInText(entry.name())),
-                Err(error) => return Err(error.into()),
-            }
-            if import.is_due() {
-                import.write_keys(when_there).await?;
-            }
+/// Adds entries as they were in another store, all or none, and tells how many. Keys get the next
+/// sequence numbers, in the order of the entries; nothing else of them changes. No other change is made
+/// meanwhile.
+///
+/// # Errors
+///
+/// [`ImportError`] when nothing was added.
+pub(crate) async fn import<E>(
+    store: &KeyStore,
+    entries: impl Iterator<Item = Result<Entry, E>>,
+    when_there: WhenThere,
+    actor: Actor,
+    now: UnixMillis,
+) -> Result<EntryCounts, ImportError<E>> {
+    let event =
+        ChangeEvent { at: now, action: ChangeAction::ImportApiKeys, actor: actor.clone(), key_ids: vec![] };
+    let mut import = import::begin_import(&store.database, event.clone()).await?;
+    let mut names = ImportedNames::default();
+    for entry in entries {
+        let entry = entry.map_err(ImportError::Source)?;
+        match import.add(&entry).await {
+            Ok(Added::Yes) => names.note(&entry),
+            Ok(Added::Later) => {}
+            Ok(Added::AlreadyThere) if when_there == WhenThere::Skip => {}
+            Ok(Added::AlreadyThere) => return Err(ImportError::AlreadyThere(entry.name())),
+            Err(StoreError::NulInText) => return Err(ImportError::NulInText(entry.name())),
+            Err(error) => return Err(error.into()),
         }
-        import.write_keys(when_there).await?;
-        for event in names.events(&actor, now) {
-            import.write_directory_event(&event).await?;
+        if import.is_due() {
+            import.write_keys(when_there).await?;
         }
-        for (what, table, count_max) in [
-            ("users", "native_user", NATIVE_USERS_MAX),
-            ("roles", "native_role", NATIVE_ROLES_MAX),
-            ("application privileges", "application_privilege", APPLICATION_PRIVILEGES_MAX),
-        ] {
-            if import.rows_in(table).await? > count_max {
-                return Err(ImportError::TooMany { what, count_max });
-            }
-        }
-        let (cursor, api_keys) = import::commit_import(&self.database, import).await?;
-        self.announce(cursor);
-        let counts = EntryCounts { api_keys, ..names.counts() };
-        operations::record_import(&event, &counts);
-        Ok(counts)
     }
+    import.write_keys(when_there).await?;
+    for event in names.events(&actor, now) {
+        import.write_directory_event(&event).await?;
+    }
+    for (what, table, count_max) in [
+        ("users", "native_user", NATIVE_USERS_MAX),
+        ("roles", "native_role", NATIVE_ROLES_MAX),
+        ("application privileges", "application_privilege", APPLICATION_PRIVILEGES_MAX),
+    ] {
+        if import.rows_in(table).await? > count_max {
+            return Err(ImportError::TooMany { what, count_max });
+        }
+    }
+    let (cursor, api_keys) = import::commit_import(&store.database, import).await?;
+    store.announce(cursor);
+    let counts = EntryCounts { api_keys, ..names.counts() };
+    operations::record_import(&event, &counts);
+    Ok(counts)
+}
 
-    /// Gives the feed another name, so that every edge forgets the cursors that it has and loads again. Call
-    /// it when the store may have gone back in time, such as after a restore from a backup.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when nothing was changed.
-    pub async fn begin_epoch(&self, epoch: Epoch, actor: Actor, now: UnixMillis) -> Result<(), StoreError> {
-        let event = ChangeEvent { at: now, action: ChangeAction::BeginEpoch, actor, key_ids: vec![] };
-        let cursor = import::begin_epoch(&self.database, &epoch, &event).await?;
-        self.epoch.send_replace(epoch);
-        self.announce(cursor);
-        operations::record_epoch(&event);
-        Ok(())
-    }
+/// Gives the feed another name, so that every edge forgets the cursors that it has and loads again. Call
+/// it when the store may have gone back in time, such as after a restore from a backup.
+///
+/// # Errors
+///
+/// [`StoreError`] when nothing was changed.
+pub(crate) async fn begin_epoch(
+    store: &KeyStore,
+    epoch: Epoch,
+    actor: Actor,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let event = ChangeEvent { at: now, action: ChangeAction::BeginEpoch, actor, key_ids: vec![] };
+    let cursor = import::begin_epoch(&store.database, &epoch, &event).await?;
+    store.epoch.send_replace(epoch);
+    store.announce(cursor);
+    operations::record_epoch(&event);
+    Ok(())
 }
 
 /// What was added besides keys, for the audit log. There are few enough to hold in memory.

@@ -10,9 +10,8 @@ use latchkey_key_feed::UnixMillis;
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, Value};
-use tracing::Instrument as _;
 
-use crate::audit::{Actor, ChangeAction, ChangeEvent};
+use crate::audit::ChangeEvent;
 use crate::limits::GROUP_KEYS_MAX;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::change::{Change, Changed, Verb};
@@ -65,61 +64,38 @@ pub enum UpdateRefusal {
 /// An id, and what became of the key.
 pub(crate) type UpdateOutcome = (String, Result<KeyChange, UpdateRefusal>);
 
-impl KeyStore {
-    /// Changes the keys with these ids that the owner has and that live, and tells what became of each. Many
-    /// keys are changed in parts, each of which is all or nothing; between two of them others have their
-    /// turn. An id that is none of the owner's is not written about.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when some were not changed. Parts before them stay; to ask again for the same changes
-    /// nothing more in these.
-    pub async fn update(
-        &self,
-        ids: Vec<String>,
-        update: KeyUpdate,
-        actor: Actor,
-        now: UnixMillis,
-    ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
-        let event = ChangeEvent { at: now, action: ChangeAction::UpdateApiKeys, actor, key_ids: Vec::new() };
-        // In a task of its own, so that no part is left out when the caller goes away.
-        let (store, update) = (self.clone(), Arc::new(update));
-        let parts = async move { store.update_in_parts(ids, update, event).await };
-        let updated = tokio::spawn(parts.in_current_span()).await;
-        updated.map_err(|failed| StoreError::Unavailable(failed.into()))?
-    }
-    async fn update_in_parts(
-        &self,
-        ids: Vec<String>,
-        update: Arc<KeyUpdate>,
-        event: ChangeEvent,
-    ) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
-        // The owner of a key stays the same, so nobody needs to be kept from changing it meanwhile.
-        let owned = {
-            let _permit = self.queue.lookup_permit(&event.actor.principal()).await?;
-            update_rows::owned_by(&self.database, &ids, &update.owner).await?
-        };
-        let mut left: Vec<String> = ids.iter().filter(|id| owned.contains(*id)).cloned().collect();
-        let mut updated = Vec::with_capacity(left.len());
-        let mut cursor = None;
-        while !left.is_empty() {
-            let part: Vec<String> = left.iter().take(GROUP_KEYS_MAX).cloned().collect();
-            let verb = Verb::Update(part, Arc::clone(&update));
-            let mut part = self.queue.write(Change::new(verb, event.clone())).await?;
-            if part.updates.is_empty() || part.updates.len() > left.len() {
-                return Err(StoreError::Corrupt("outcome of a change"));
-            }
-            left.drain(..part.updates.len());
-            cursor = part.cursor().or(cursor);
-            updated.append(&mut part.updates);
+/// Changes them part by part.
+pub(super) async fn in_parts(
+    store: KeyStore,
+    ids: Vec<String>,
+    update: Arc<KeyUpdate>,
+    event: ChangeEvent,
+) -> Result<Changed<Vec<UpdateOutcome>>, StoreError> {
+    // The owner of a key stays the same, so nobody needs to be kept from changing it meanwhile.
+    let owned = {
+        let _permit = store.queue.lookup_permit(&event.actor.principal()).await?;
+        update_rows::owned_by(&store.database, &ids, &update.owner).await?
+    };
+    let mut left: Vec<String> = ids.iter().filter(|id| owned.contains(*id)).cloned().collect();
+    let mut updated = Vec::with_capacity(left.len());
+    let mut cursor = None;
+    while !left.is_empty() {
+        let part: Vec<String> = left.iter().take(GROUP_KEYS_MAX).cloned().collect();
+        let verb = Verb::Update(part, Arc::clone(&update));
+        let mut part = store.queue.write(Change::new(verb, event.clone())).await?;
+        if part.updates.is_empty() || part.updates.len() > left.len() {
+            return Err(StoreError::Corrupt("outcome of a change"));
         }
-        let mut updated = updated.into_iter();
-        let outcome = ids.into_iter().map(|id| match owned.contains(&id) {
-            true => updated.next().ok_or(StoreError::Corrupt("outcome of a change")),
-            false => Ok((id, Err(UpdateRefusal::NotFound))),
-        });
-        Ok(Changed { outcome: outcome.collect::<Result<_, _>>()?, cursor })
+        left.drain(..part.updates.len());
+        cursor = part.cursor().or(cursor);
+        updated.append(&mut part.updates);
     }
+    let mut updated = updated.into_iter();
+    let outcome = ids.into_iter().map(|id| match owned.contains(&id) {
+        true => updated.next().ok_or(StoreError::Corrupt("outcome of a change")),
+        false => Ok((id, Err(UpdateRefusal::NotFound))),
+    });
+    Ok(Changed { outcome: outcome.collect::<Result<_, _>>()?, cursor })
 }
 
 impl KeyUpdate {

@@ -13,7 +13,7 @@ use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::audit::Actor;
 use crate::feed::shared_page::SharedPage;
-use crate::feed::{Feed, FollowerRequest};
+use crate::feed::{Feed, FollowerRequest, last_page};
 use crate::model::edge_id::Holder;
 use crate::security::api_key::EndedKey;
 use crate::security::authorization::AuthorizationInfo;
@@ -147,6 +147,6 @@ impl FormerCaller {
         if !permission.allows(&ClusterRequest::ReadKeyFeed, &caller) {
             return Ok(None);
         }
-        Ok(self.service.0.feed.last_page(request, key).await?)
+        Ok(last_page::for_ended_key(&self.service.0.feed, request, key).await?)
     }
 }

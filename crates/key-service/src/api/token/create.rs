@@ -158,7 +158,7 @@ async fn issue_tokens(
     let now = call.now();
     let token = new_token(call, &issued, basis, now);
     let lasts = token.access_expiration.since(now);
-    if !call.store.create_token(token, actor).await? {
+    if !call.store.tokens().create(token, actor).await? {
         return Err(refuse_grant(call, TokenRejection::Ended.into()));
     }
     // If the user became invalid since the authentication, this token did not exist yet and was not ended
@@ -177,9 +177,9 @@ async fn refresh(call: &Allowed, text: &str) -> Result<Issue, ApiError> {
     let client = client(call);
     for _ in 0..TOKEN_EXCHANGES_MAX {
         let now = call.now();
-        let old = call.store.find_refresh_token(&digest).await?.ok_or(RefreshRefusal::Unknown)?;
+        let old = call.store.tokens().find_refresh(&digest).await?.ok_or(RefreshRefusal::Unknown)?;
         if was_copied(&old, &client, now) {
-            call.store.end_token_family(&old, call.actor(), now).await?;
+            call.store.tokens().end_family(&old, call.actor(), now).await?;
         }
         let exchange = exchange(&old, &client, now)?;
         let subject = subject_of(call, &old).await?;
@@ -192,7 +192,7 @@ async fn refresh(call: &Allowed, text: &str) -> Result<Issue, ApiError> {
         let issued = presented.successors(&seed);
         if is_first {
             let token = new_token(call, &issued, Basis::exchanged(&old), now);
-            if !call.store.exchange_token(old.id, seed, token, call.actor()).await? {
+            if !call.store.tokens().exchange(old.id, seed, token, call.actor()).await? {
                 continue;
             }
         }

@@ -80,14 +80,14 @@ async fn invalidate_tokens(
 ) -> Result<(TokenInvalidation, StatusCode), ApiError> {
     let text = request.token.as_ref().or(request.refresh_token.as_ref()).cloned();
     let done = match request.selection() {
-        Some(selection) => call.store.invalidate_tokens(selection, call.actor(), call.now()).await?,
+        Some(selection) => call.store.tokens().invalidate(selection, call.actor(), call.now()).await?,
         None => TokenInvalidation::default(),
     };
     let Some(text) = text.filter(|_| !done.found_any()) else {
         return Ok((done, StatusCode::OK));
     };
     // Elasticsearch searches an index that exists only once it has made a token.
-    if STANDARD.decode(text).is_ok() && !call.store.has_had_tokens().await? {
+    if STANDARD.decode(text).is_ok() && !call.store.tokens().has_had_any().await? {
         let cause = ErrorCause::new(ErrorType::Security, "failed to invalidate token");
         return Err(ApiError::new(ErrorStatus::BAD_REQUEST, cause));
     }

@@ -32,7 +32,7 @@ pub(in crate::api) async fn delete(mut call: Incoming) -> Result<Response, ApiEr
             let account = account(&call, username, UserKind::Native);
             let (keys, wait) = request.begin(&account, &call)?;
             let (actor, now) = (call.actor(), call.now());
-            let Some(left) = call.store.delete_user(account, keys, actor, now).await? else {
+            let Some(left) = call.store.users().delete(account, keys, actor, now).await? else {
                 return answer::found(false);
             };
             let working = left.working;

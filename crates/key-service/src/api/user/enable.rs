@@ -19,7 +19,7 @@ pub(in crate::api) async fn enable(mut call: Incoming) -> Result<Response, ApiEr
     let username = call.path.take("username");
     call.parameters.refresh()?;
     let (account, call) = account_of(username, call.parsed()?)?;
-    if call.store.enable_user(account, call.actor(), call.now()).await? {
+    if call.store.users().enable(account, call.actor(), call.now()).await? {
         return answer::ok(&Map::new());
     }
     Err(invalid_part("only existing users can be enabled").into())
@@ -32,7 +32,7 @@ pub(in crate::api) async fn disable(mut call: Incoming) -> Result<Response, ApiE
     let (account, call) = account_of(username, call.parsed()?)?;
     let (keys, wait) = request.begin(&account, &call)?;
     let (actor, now) = (call.actor(), call.now());
-    let Some(left) = call.store.disable_user(account, keys, actor, now).await? else {
+    let Some(left) = call.store.users().disable(account, keys, actor, now).await? else {
         return Err(invalid_part("only existing users can be disabled").into());
     };
     let working = left.working;

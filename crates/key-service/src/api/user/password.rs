@@ -42,12 +42,12 @@ async fn change_of(mut call: Incoming<RequestBody>, username: String) -> Result<
         Some(Reservation::Service) => UserKind::Reserved,
         None => UserKind::Native,
     };
-    if kind == UserKind::Native && call.store.native_user(&username).await?.is_none() {
+    if kind == UserKind::Native && call.store.users().native(&username).await?.is_none() {
         return Err(not_a_native_user(&call, &username).into());
     }
     let hash = hashed(&call, password, &call.authenticated.principal()).await?;
     let (actor, now) = (call.actor(), call.now());
-    if call.store.change_password(account(&call, username.clone(), kind), hash, actor, now).await? {
+    if call.store.users().change_password(account(&call, username.clone(), kind), hash, actor, now).await? {
         return answer::ok(&Map::new());
     }
     Err(not_a_native_user(&call, &username).into())

@@ -72,7 +72,7 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
     if !profile.enabled {
         (keys, wait) = request.begin(&account, &call)?;
     }
-    let written = call.store.put_user(account, profile, password, keys, actor, now).await?;
+    let written = call.store.users().put(account, profile, password, keys, actor, now).await?;
     let (written, left) = written.map_err(|refusal| match refusal {
         UserRefusal::PasswordRequired => {
             invalid_part("password must be specified unless you are updating an existing user")

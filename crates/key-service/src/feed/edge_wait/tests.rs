@@ -39,7 +39,7 @@ impl Watched {
     }
 
     async fn reached(&self, wait: Duration, change: Option<u64>) -> (usize, Vec<String>, bool) {
-        let wait = self.feed.edge_wait(wait, Waiting::ForAll, &principal());
+        let wait = EdgeWait::begin(&self.feed, wait, Waiting::ForAll, &principal());
         told(&wait.until_applied(change.map(Cursor)).await.unwrap())
     }
 }
@@ -104,11 +104,11 @@ async fn one_that_is_silent_is_named_at_once_until_it_can_admit_no_more() {
     let watched = feed(&[]).await;
     watched.note_request("gone", 1);
     watched.clock.advance(90_001);
-    let wait = watched.feed.edge_wait(FOR_EVER, Waiting::ForAll, &principal());
+    let wait = EdgeWait::begin(&watched.feed, FOR_EVER, Waiting::ForAll, &principal());
     let reached = wait.until_applied(Some(Cursor(5))).await.unwrap();
     assert_eq!(told(&reached), (1, names(&["gone"]), false));
     assert_eq!((reached.missing[0].seen.0, reached.missing[0].until.0), (1_000, 1_000 + 660_000));
-    let wait = watched.feed.edge_wait(FOR_EVER, Waiting::ForLive, &principal());
+    let wait = EdgeWait::begin(&watched.feed, FOR_EVER, Waiting::ForLive, &principal());
     let of_new = wait.until_applied(Some(Cursor(5))).await.unwrap();
     assert_eq!(told(&of_new), (0, names(&[]), true), "it refuses a key that it does not know");
     watched.clock.advance(660_000);
@@ -137,12 +137,12 @@ async fn what_is_stored_is_known_after_a_start_and_nothing_is_doubted() {
     let store = watched.scratch.another_opening().await;
     let clock = Arc::new(ManualClock::at(91_001 + 1_000));
     let again = Feed::new(store, stopping, RULES, 10, clock.clone());
-    let wait = again.edge_wait(FOR_EVER, Waiting::ForAll, &principal());
+    let wait = EdgeWait::begin(&again, FOR_EVER, Waiting::ForAll, &principal());
     let reached = wait.until_applied(None).await.unwrap();
     assert_eq!(told(&reached), (1, names(&["cut-off"]), false));
     assert!(reached.is_sure);
     clock.advance(660_000 + 660_000);
-    let wait = again.edge_wait(FOR_EVER, Waiting::ForAll, &principal());
+    let wait = EdgeWait::begin(&again, FOR_EVER, Waiting::ForAll, &principal());
     let reached = wait.until_applied(None).await.unwrap();
     assert_eq!(told(&reached), (0, names(&[]), true));
 }
@@ -163,12 +163,12 @@ async fn one_who_waits_too_often_is_told_at_once_and_keeps_nobody_else_from_wait
     let watched = feed(&[]).await;
     watched.note_request("a", 4);
     let permits: Vec<EdgeWait<'_>> = (0..EDGE_WAITERS_PER_PRINCIPAL_MAX)
-        .map(|_| watched.feed.edge_wait(FOR_EVER, Waiting::ForAll, &principal()))
+        .map(|_| EdgeWait::begin(&watched.feed, FOR_EVER, Waiting::ForAll, &principal()))
         .collect();
-    let one_more = watched.feed.edge_wait(FOR_EVER, Waiting::ForAll, &principal());
+    let one_more = EdgeWait::begin(&watched.feed, FOR_EVER, Waiting::ForAll, &principal());
     let reached = one_more.until_applied(Some(Cursor(5))).await.unwrap();
     assert_eq!(told(&reached), (1, names(&["a"]), false));
-    let other = watched.feed.edge_wait(FOR_EVER, Waiting::ForAll, &Principal::new("other", "native"));
+    let other = EdgeWait::begin(&watched.feed, FOR_EVER, Waiting::ForAll, &Principal::new("other", "native"));
     let (reached, ()) = tokio::join!(other.until_applied(Some(Cursor(5))), async {
         tokio::task::yield_now().await;
         watched.note_request("a", 5);

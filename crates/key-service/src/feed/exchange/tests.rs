@@ -9,11 +9,12 @@ use crate::audit::Actor;
 use crate::clock::SystemClock;
 use crate::feed::Feed;
 use crate::feed::edge_ledger::{EdgeRequest, Forgetting, Waiting};
+use crate::feed::edge_wait::EdgeWait;
 use crate::feed::tests::RULES;
 use crate::model::edge_id::{EdgeId, Holder, InstanceId};
-use crate::store::KeyStore;
 use crate::store::edge_store::{EdgeRow, EdgeTime, GoneEdge};
 use crate::store::tests::ScratchStore;
+use crate::store::{KeyStore, transfer};
 
 /// Long enough that a test which waits for it has failed.
 const FOR_EVER: Duration = Duration::from_secs(600);
@@ -54,7 +55,7 @@ async fn what_one_replica_hears_counts_at_the_others() {
     for feed in [&one, &other] {
         known(feed, 2).await;
     }
-    let wait = one.edge_wait(FOR_EVER, Waiting::ForAll, &principal()).until_applied(Some(Cursor(5)));
+    let wait = EdgeWait::begin(&one, FOR_EVER, Waiting::ForAll, &principal()).until_applied(Some(Cursor(5)));
     let (reached, ()) = tokio::join!(wait, async {
         other.admit(at("b", 5)).await;
         one.admit(at("a", 7)).await;
@@ -70,7 +71,7 @@ async fn an_edge_that_another_replica_has_answered_is_never_missed() {
     let (other, _stop_other) = exchanging(scratch.another_replica().await);
     for number in 1..=20 {
         other.admit(at(&format!("e{number}"), 1)).await;
-        let wait = one.edge_wait(Duration::ZERO, Waiting::ForAll, &principal());
+        let wait = EdgeWait::begin(&one, Duration::ZERO, Waiting::ForAll, &principal());
         let reached = wait.until_applied(Some(Cursor(5))).await.unwrap();
         assert_eq!((reached.total, reached.missing.len()), (number, number));
     }
@@ -85,7 +86,7 @@ async fn a_goodbye_to_one_replica_is_heard_by_the_others() {
     known(&other, 1).await;
     let edge = at("a", 1);
     assert!(one.edges.leave(&edge.id, &edge.holder).await.unwrap());
-    let wait = other.edge_wait(FOR_EVER, Waiting::ForAll, &principal());
+    let wait = EdgeWait::begin(&other, FOR_EVER, Waiting::ForAll, &principal());
     let reached = wait.until_applied(Some(Cursor(5))).await.unwrap();
     assert_eq!((reached.total, reached.is_complete()), (0, true));
 }
@@ -116,7 +117,7 @@ async fn a_replica_that_starts_knows_what_the_others_have_heard() {
     one.admit(at("a", 4)).await;
     let (late, _stop_late) = exchanging(scratch.another_replica().await);
     assert_eq!(late.edges().counts(Cursor(1)).live, 1, "from the beginning");
-    let wait = late.edge_wait(FOR_EVER, Waiting::ForAll, &principal()).until_applied(Some(Cursor(4)));
+    let wait = EdgeWait::begin(&late, FOR_EVER, Waiting::ForAll, &principal()).until_applied(Some(Cursor(4)));
     assert_eq!(wait.await.unwrap().missing, Vec::new());
 }
 
@@ -141,30 +142,30 @@ async fn what_is_written_only_rises_and_edges_that_are_gone_are_dropped() {
                 has_left: false,
             }
         };
-        let rows = async || store.edges_told_of().await.unwrap().rows;
-        store.keep_edges(&[edge(7, 20, 100, "e")]).await.unwrap();
-        store.keep_edges(&[edge(5, 30, 90, "e")]).await.unwrap();
+        let rows = async || store.edges().told_of().await.unwrap().rows;
+        store.edges().keep(&[edge(7, 20, 100, "e")]).await.unwrap();
+        store.edges().keep(&[edge(5, 30, 90, "e")]).await.unwrap();
         assert_eq!(rows().await, [edge(7, 30, 100, "e")]);
-        store.keep_edges(&[edge(2, 10, 90, "restored")]).await.unwrap();
+        store.edges().keep(&[edge(2, 10, 90, "restored")]).await.unwrap();
         assert_eq!(rows().await, [edge(2, 30, 100, "restored")], "acknowledgements of another feed");
-        store.drop_edges(UnixMillis(1_000), UnixMillis(100)).await.unwrap();
+        store.edges().drop_gone(UnixMillis(1_000), UnixMillis(100)).await.unwrap();
         assert_eq!(rows().await.len(), 1);
-        store.drop_edges(UnixMillis(0), UnixMillis(101)).await.unwrap();
+        store.edges().drop_gone(UnixMillis(0), UnixMillis(101)).await.unwrap();
         assert_eq!(rows().await, []);
         let gone = |seen, until| GoneEdge {
             id: at("a \"quoted\" name", 0).id,
             seen: UnixMillis(seen),
             may_admit_until: UnixMillis(until),
         };
-        store.keep_edges(&[edge(7, 20, 100, "e")]).await.unwrap();
-        store.mark_edges_gone(&[gone(19, 100)]).await.unwrap();
-        store.mark_edges_gone(&[gone(20, 99)]).await.unwrap();
+        store.edges().keep(&[edge(7, 20, 100, "e")]).await.unwrap();
+        store.edges().mark_gone(&[gone(19, 100)]).await.unwrap();
+        store.edges().mark_gone(&[gone(20, 99)]).await.unwrap();
         assert_eq!(rows().await, [edge(7, 20, 100, "e")], "another replica knows more of it");
-        store.mark_edges_gone(&[gone(20, 100)]).await.unwrap();
+        store.edges().mark_gone(&[gone(20, 100)]).await.unwrap();
         assert_eq!(rows().await, [EdgeRow { has_left: true, ..edge(7, 21, 100, "e") }]);
-        store.drop_edges(UnixMillis(22), UnixMillis(0)).await.unwrap();
-        store.keep_edges(&[EdgeRow { has_left: true, ..edge(7, 20, 100, "e") }]).await.unwrap();
-        store.drop_edges(UnixMillis(21), UnixMillis(0)).await.unwrap();
+        store.edges().drop_gone(UnixMillis(22), UnixMillis(0)).await.unwrap();
+        store.edges().keep(&[EdgeRow { has_left: true, ..edge(7, 20, 100, "e") }]).await.unwrap();
+        store.edges().drop_gone(UnixMillis(21), UnixMillis(0)).await.unwrap();
         assert_eq!(rows().await, []);
     }
 }
@@ -187,7 +188,7 @@ async fn the_longest_time_is_kept_whatever_the_clocks_said_and_is_made_shorter_u
             has_left: false,
         };
         let stored = async || {
-            let row = store.edges_told_of().await.unwrap().rows.remove(0);
+            let row = store.edges().told_of().await.unwrap().rows.remove(0);
             (row.seen.0, row.may_admit_until.0, row.may_admit_for_ms())
         };
         for (written, expected) in [
@@ -196,13 +197,13 @@ async fn the_longest_time_is_kept_whatever_the_clocks_said_and_is_made_shorter_u
             (row(10, 10, 160), (5_000, 5_050, 150)),
             (row(10, 10, 20), (5_000, 5_050, 150)),
         ] {
-            store.keep_edges(&[written]).await.unwrap();
+            store.edges().keep(&[written]).await.unwrap();
             assert_eq!(stored().await, expected);
         }
         // Whoever had not read the end that is there goes beyond it, with the longer time.
-        store.keep_edges(&[EdgeRow { told: UnixMillis(0), ..row(10, 10, 20) }]).await.unwrap();
+        store.edges().keep(&[EdgeRow { told: UnixMillis(0), ..row(10, 10, 20) }]).await.unwrap();
         assert_eq!(stored().await, (5_000, 5_051, 150));
-        store.keep_edges(&[row(10, 10, 20)]).await.unwrap();
+        store.edges().keep(&[row(10, 10, 20)]).await.unwrap();
         assert_eq!(stored().await, (5_000, 5_051, 150), "once");
         let time = |seen, until, may_admit_for_ms| {
             let (seen, may_admit_until) = (UnixMillis(seen), UnixMillis(until));
@@ -215,7 +216,7 @@ async fn the_longest_time_is_kept_whatever_the_clocks_said_and_is_made_shorter_u
             (time(5_000, 5_051, 7), 7),
             (time(9_000, 9_000, 0), 0),
         ] {
-            store.shorten_edge_times(&[time]).await.unwrap();
+            store.edges().shorten_times(&[time]).await.unwrap();
             assert_eq!(stored().await, (5_000, 5_051, expected));
         }
     }
@@ -225,13 +226,13 @@ async fn the_longest_time_is_kept_whatever_the_clocks_said_and_is_made_shorter_u
 async fn what_was_not_known_of_edges_is_forgotten_once_it_is_over() {
     for scratch in [ScratchStore::new().await, ScratchStore::in_postgres().await] {
         let store = &scratch.store;
-        let begun = async || store.edges_told_of().await.unwrap().begun;
+        let begun = async || store.edges().told_of().await.unwrap().begun;
         let epoch = Epoch::try_from("next".to_owned()).unwrap();
-        store.begin_epoch(epoch, Actor::operator(), UnixMillis(7)).await.unwrap();
+        transfer::begin_epoch(store, epoch, Actor::operator(), UnixMillis(7)).await.unwrap();
         assert_eq!(begun().await, UnixMillis(7));
-        store.know_all_edges(UnixMillis(6)).await.unwrap();
+        store.edges().know_all(UnixMillis(6)).await.unwrap();
         assert_eq!(begun().await, UnixMillis(7), "it is of another time");
-        store.know_all_edges(UnixMillis(7)).await.unwrap();
+        store.edges().know_all(UnixMillis(7)).await.unwrap();
         assert_eq!(begun().await, UnixMillis(0));
     }
 }

@@ -87,7 +87,7 @@ impl Authenticator {
         digest: &TokenDigest<Access>,
         now: UnixMillis,
     ) -> Result<StoredToken, AuthenticationFailure> {
-        let token = self.store.find_access_token(digest).await?.ok_or(TokenRejection::Unknown)?;
+        let token = self.store.tokens().find_access(digest).await?.ok_or(TokenRejection::Unknown)?;
         token::refuse_ended(&token, now)?;
         Ok(token)
     }

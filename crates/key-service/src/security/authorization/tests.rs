@@ -156,7 +156,7 @@ async fn the_roles_of_a_user_that_are_long_together_wait_for_a_permit() {
     let half: Vec<String> = (0..500).map(|n| format!("cluster:none/{n:04}/*")).collect();
     for name in ["one", "two"] {
         let role = roles(json!({"r": {"cluster": half, "run_as": [name]}})).get("r").unwrap().clone();
-        scratch.store.put_role(name.to_owned(), role, actor(), UnixMillis(1)).await.unwrap();
+        scratch.store.directory().put_role(name.to_owned(), role, actor(), UnixMillis(1)).await.unwrap();
     }
     let authorization = authorization(&scratch);
     let user = |roles: &[&str]| {

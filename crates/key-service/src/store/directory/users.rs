@@ -6,13 +6,15 @@
 
 use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
-use super::{Written, event};
+use super::{Written, event, write};
 use crate::audit::Actor;
 use crate::audit::directory_events::DirectoryAction;
 use crate::model::password::PasswordHash;
 use crate::model::realm_name::RESERVED;
 use crate::model::stored_user::{NativeUser, ReservedUser, UserKind, UserProfile};
+use crate::store::scan::Scan;
 use crate::store::sql::directory_rows::users;
+use crate::store::sql::scan::Selection;
 use crate::store::{KeyStore, StoreError};
 
 /// A user whose account is changed.
@@ -55,14 +57,18 @@ pub struct KeysLeft {
     pub cursor: Option<Cursor>,
 }
 
-impl KeyStore {
+/// The users of a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Users<'a>(pub(in crate::store) &'a KeyStore);
+
+impl Users<'_> {
     /// The native user with this name.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn native_user(&self, username: &str) -> Result<Option<NativeUser>, StoreError> {
-        users::find_native_user(&self.database, username).await
+    pub async fn native(self, username: &str) -> Result<Option<NativeUser>, StoreError> {
+        users::find_native_user(&self.0.database, username).await
     }
 
     /// What was changed about a built-in user; `None` while nothing was.
@@ -70,8 +76,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
-    pub async fn reserved_user(&self, username: &str) -> Result<Option<ReservedUser>, StoreError> {
-        users::find_reserved_user(&self.database, username).await
+    pub async fn reserved(self, username: &str) -> Result<Option<ReservedUser>, StoreError> {
+        users::find_reserved_user(&self.0.database, username).await
     }
 
     /// Creates or replaces a native user. Without a `password` the user keeps the old one. A user who is not
@@ -80,8 +86,8 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when nothing was written.
-    pub async fn put_user(
-        &self,
+    pub async fn put(
+        self,
         account: Account,
         profile: UserProfile,
         password: Option<PasswordHash>,
@@ -90,7 +96,7 @@ impl KeyStore {
         now: UnixMillis,
     ) -> Result<Result<(Written, KeysLeft), UserRefusal>, StoreError> {
         let event = event(DirectoryAction::PutUser, vec![account.username.clone()], actor, now);
-        self.write(event, move |database, event| async move {
+        write(self.0, event, move |database, event| async move {
             users::put_user(&database, &account, &profile, password.as_ref(), keys, event).await
         })
         .await
@@ -101,15 +107,15 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when nothing was removed.
-    pub async fn delete_user(
-        &self,
+    pub async fn delete(
+        self,
         account: Account,
         keys: KeysOfUser,
         actor: Actor,
         now: UnixMillis,
     ) -> Result<Option<KeysLeft>, StoreError> {
         let event = event(DirectoryAction::DeleteUser, vec![account.username.clone()], actor, now);
-        self.write(event, move |database, event| async move {
+        write(self.0, event, move |database, event| async move {
             users::delete_user(&database, &account, keys, event).await
         })
         .await
@@ -122,14 +128,14 @@ impl KeyStore {
     ///
     /// [`StoreError`] when nothing was changed.
     pub async fn change_password(
-        &self,
+        self,
         account: Account,
         password: PasswordHash,
         actor: Actor,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let event = event(DirectoryAction::ChangePassword, vec![account.username.clone()], actor, now);
-        self.write(event, move |database, event| async move {
+        write(self.0, event, move |database, event| async move {
             users::change_password(&database, &account, &password, event).await
         })
         .await
@@ -140,14 +146,9 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when nothing was changed.
-    pub async fn enable_user(
-        &self,
-        account: Account,
-        actor: Actor,
-        now: UnixMillis,
-    ) -> Result<bool, StoreError> {
+    pub async fn enable(self, account: Account, actor: Actor, now: UnixMillis) -> Result<bool, StoreError> {
         let event = event(DirectoryAction::EnableUser, vec![account.username.clone()], actor, now);
-        self.write(event, move |database, event| async move {
+        write(self.0, event, move |database, event| async move {
             users::enable_user(&database, &account, event).await
         })
         .await
@@ -158,15 +159,15 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when nothing was changed.
-    pub async fn disable_user(
-        &self,
+    pub async fn disable(
+        self,
         account: Account,
         keys: KeysOfUser,
         actor: Actor,
         now: UnixMillis,
     ) -> Result<Option<KeysLeft>, StoreError> {
         let event = event(DirectoryAction::DisableUser, vec![account.username.clone()], actor, now);
-        self.write(event, move |database, event| async move {
+        write(self.0, event, move |database, event| async move {
             users::disable_user(&database, &account, keys, event).await
         })
         .await
@@ -177,17 +178,18 @@ impl KeyStore {
     /// # Errors
     ///
     /// [`StoreError`] when nothing was forgotten.
-    pub async fn reset_reserved_user(
-        &self,
-        account: Account,
-        actor: Actor,
-        now: UnixMillis,
-    ) -> Result<bool, StoreError> {
+    pub async fn reset(self, account: Account, actor: Actor, now: UnixMillis) -> Result<bool, StoreError> {
         let event = event(DirectoryAction::ResetUser, vec![account.username.clone()], actor, now);
-        self.write(event, move |database, event| async move {
+        write(self.0, event, move |database, event| async move {
             users::reset_reserved_user(&database, &account, event).await
         })
         .await
+    }
+
+    /// The native users with these names, or all of them, in the order of their names.
+    #[must_use]
+    pub fn scan(self, names: Option<&[String]>) -> Scan<NativeUser> {
+        Scan::begin(self.0.database.clone(), Selection::of_users(names))
     }
 }
 

@@ -27,7 +27,7 @@ pub(in crate::store) async fn write_group(
 ) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
     let mut transaction = database.begin_change(ChangeLock::Keys).await?;
     let mut outcomes = Vec::with_capacity(group.len());
-    for neighbours in group.chunk_by(|one, next| one.shares_statements_with(next)) {
+    for neighbours in group.chunk_by(share_statements) {
         match try_writing(&mut transaction, neighbours).await? {
             Ok(done) => outcomes.extend(done.into_iter().map(Ok)),
             Err(refusal) if neighbours.len() == 1 => outcomes.push(Err(refusal)),
@@ -45,14 +45,12 @@ pub(in crate::store) async fn write_group(
     Ok(outcomes)
 }
 
-impl Change {
-    /// Whether both can be written by the same statements, and each still told what became of it.
-    fn shares_statements_with(&self, next: &Self) -> bool {
-        match (&self.verb, &next.verb) {
-            (Verb::Add(_), Verb::Add(_)) => true,
-            (Verb::Invalidate(one), Verb::Invalidate(other)) => names_its_keys(one) && names_its_keys(other),
-            _ => false,
-        }
+/// Whether both can be written by the same statements, and each still told what became of it.
+fn share_statements(one: &Change, next: &Change) -> bool {
+    match (&one.verb, &next.verb) {
+        (Verb::Add(_), Verb::Add(_)) => true,
+        (Verb::Invalidate(one), Verb::Invalidate(other)) => names_its_keys(one) && names_its_keys(other),
+        _ => false,
     }
 }
 

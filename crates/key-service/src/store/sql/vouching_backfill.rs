@@ -151,7 +151,7 @@ mod tests {
             let key = store.find("of-all").await.unwrap().unwrap();
             assert!(key.vouching.roles && key.vouching.metadata);
             // Edges that asked the version before may still admit, and nothing tells of them.
-            assert!(store.edges_at_opening().begun > UnixMillis(0));
+            assert!(store.edges().at_opening().begun > UnixMillis(0));
             store.close().await;
         }
     }

@@ -9,14 +9,18 @@ use proptest::prelude::*;
 use super::*;
 use crate::limits::FEED_ROWS_LEN_MAX;
 use crate::store::directory::TooLong;
-use crate::store::removal::RemovalPolicy;
-use crate::store::transfer::{StoreReader, WhenThere};
+use crate::store::removal::{self, RemovalPolicy};
+use crate::store::transfer::{self, StoreReader, WhenThere};
 
 impl ScratchStore {
     async fn unregister(&self, application: &str, name: &str) {
         let names = vec![name.to_owned()];
         let store = &self.store;
-        store.delete_application_privileges(application.into(), names, actor(), UnixMillis(6)).await.unwrap();
+        store
+            .directory()
+            .delete_application_privileges(application.into(), names, actor(), UnixMillis(6))
+            .await
+            .unwrap();
     }
 }
 
@@ -79,7 +83,7 @@ async fn an_application_without_privileges_is_told_until_that_is_forgotten() {
     scratch.create("a").await;
     scratch.invalidate("a").await;
     let policy = RemovalPolicy { retention: std::time::Duration::from_millis(1), ..RemovalPolicy::default() };
-    assert_eq!(scratch.store.remove_dead_keys(&policy, UnixMillis(100_000_000)).await.unwrap(), 1);
+    assert_eq!(removal::remove_dead_keys(&scratch.store, &policy, UnixMillis(100_000_000)).await.unwrap(), 1);
     let page = scratch.store.page_with_rights(Cursor(0), None, 10).await;
     assert_eq!((page.page.purged, told(&page).len()), (Cursor(8), 1), "{page:?}");
     assert_eq!(told(&page)[0].1, "bank");
@@ -122,7 +126,9 @@ async fn an_application_cannot_register_more_than_an_edge_is_sent() {
         actions: vec![format!("a:{}", "x".repeat(len))],
         ..ApplicationPrivilege::default()
     };
-    let put = |privilege| scratch.store.put_application_privileges(vec![privilege], actor(), UnixMillis(5));
+    let put = |privilege| {
+        scratch.store.directory().put_application_privileges(vec![privilege], actor(), UnixMillis(5))
+    };
     let half = APPLICATION_PRIVILEGES_LEN_MAX / 2;
     assert_eq!(put(privilege("p", half)).await.unwrap(), PutPrivileges::Done(vec![true]));
     // `{"p":["a:…"],"q":["a:…"]}`
@@ -168,7 +174,7 @@ async fn what_is_imported_is_a_change_of_the_feed() {
         read.push(entry);
     }
     let to = ScratchStore::new().await;
-    to.store.import(read.into_iter(), WhenThere::Refuse, actor(), UnixMillis(5)).await.unwrap();
+    transfer::import(&to.store, read.into_iter(), WhenThere::Refuse, actor(), UnixMillis(5)).await.unwrap();
     let page = to.store.page_with_rights(Cursor(0), None, 10).await;
     assert_eq!(page.page.cursor, Cursor(3));
     assert_eq!(told(&page), [(3, "shop", Some(r#"{"read":["data:read/*"],"write":["data:write/*"]}"#))]);

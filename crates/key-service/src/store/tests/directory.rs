@@ -47,34 +47,34 @@ async fn keeps_users_as_they_were_written() {
     let ScratchStore { store, place: _place } = ScratchStore::new().await;
     let put = async |role: &str, password: Option<PasswordHash>| {
         let keep = KeysOfUser::Keep;
-        store.put_user(native("alice"), profile(role), password, keep, actor(), NOW).await.unwrap()
+        store.users().put(native("alice"), profile(role), password, keep, actor(), NOW).await.unwrap()
     };
     assert_eq!(put("a", None).await, Err(UserRefusal::PasswordRequired));
     let first = hash("first");
     assert_eq!(put("a", Some(first.clone())).await.unwrap().0, Written::Created);
     assert_eq!(put("b", None).await.unwrap().0, Written::Updated);
-    let user = store.native_user("alice").await.unwrap().unwrap();
+    let user = store.users().native("alice").await.unwrap().unwrap();
     assert_eq!((user.profile, user.password.to_string()), (profile("b"), first.to_string()));
-    assert!(store.native_user("Alice").await.unwrap().is_none());
-    let deleted = store.delete_user(native("alice"), KeysOfUser::Keep, actor(), NOW).await.unwrap();
+    assert!(store.users().native("Alice").await.unwrap().is_none());
+    let deleted = store.users().delete(native("alice"), KeysOfUser::Keep, actor(), NOW).await.unwrap();
     assert_eq!(deleted, Some(KeysLeft::default()));
-    assert!(store.scan_users(None).all().await.unwrap().is_empty());
+    assert!(store.users().scan(None).all().await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn remembers_what_was_changed_of_a_reserved_user() {
     let ScratchStore { store, place: _place } = ScratchStore::new().await;
-    let reserved = async || store.reserved_user("elastic").await.unwrap();
+    let reserved = async || store.users().reserved("elastic").await.unwrap();
     assert!(reserved().await.is_none());
     let elastic = || Account::reserved("elastic");
-    let disabled = store.disable_user(elastic(), KeysOfUser::Keep, actor(), NOW).await.unwrap();
+    let disabled = store.users().disable(elastic(), KeysOfUser::Keep, actor(), NOW).await.unwrap();
     assert_eq!(disabled, Some(KeysLeft::default()));
     assert!(reserved().await.unwrap().password.is_none());
-    assert!(store.change_password(elastic(), hash("x"), actor(), NOW).await.unwrap());
+    assert!(store.users().change_password(elastic(), hash("x"), actor(), NOW).await.unwrap());
     let kept = reserved().await.unwrap();
     assert!(kept.password.is_some());
     assert!(!kept.enabled, "another password lets nobody in again");
-    assert!(store.reset_reserved_user(elastic(), actor(), NOW).await.unwrap());
+    assert!(store.users().reset(elastic(), actor(), NOW).await.unwrap());
     assert!(reserved().await.is_none());
 }
 
@@ -85,8 +85,11 @@ async fn a_name_of_any_length_is_kept_or_refused_whole() {
     // Nothing that could be made shorter.
     let name: String =
         (0_u64..2_000).map(|number| format!("{:x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
-    let put = store.put_application_privileges(vec![privilege("p"), privilege(&name)], actor(), NOW).await;
-    let kept = store.scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
+    let put = store
+        .directory()
+        .put_application_privileges(vec![privilege("p"), privilege(&name)], actor(), NOW)
+        .await;
+    let kept = store.directory().scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
     match put {
         Ok(_) => assert_eq!(kept.len(), 2),
         Err(error) => {
@@ -109,23 +112,24 @@ async fn every_change_of_the_directory_is_in_the_trail() {
     let password = Some(hash("x"));
     let role = RoleDescriptor::default;
     let keep = KeysOfUser::Keep;
-    store.put_user(native("u"), profile("r"), None, keep, actor(), NOW).await.unwrap().unwrap_err();
-    store.put_user(native("u"), profile("r"), password, keep, actor(), NOW).await.unwrap().unwrap();
-    store.disable_user(native("u"), keep, actor(), NOW).await.unwrap();
-    store.disable_user(native("nobody"), keep, actor(), NOW).await.unwrap();
-    store.change_password(native("u"), hash("y"), actor(), NOW).await.unwrap();
-    store.delete_user(native("u"), keep, actor(), NOW).await.unwrap();
-    store.delete_user(native("u"), keep, actor(), NOW).await.unwrap();
-    store.put_role("r".into(), role(), actor(), NOW).await.unwrap();
-    store.delete_role("r".into(), actor(), NOW).await.unwrap();
-    store.delete_role("r".into(), actor(), NOW).await.unwrap();
+    store.users().put(native("u"), profile("r"), None, keep, actor(), NOW).await.unwrap().unwrap_err();
+    store.users().put(native("u"), profile("r"), password, keep, actor(), NOW).await.unwrap().unwrap();
+    store.users().disable(native("u"), keep, actor(), NOW).await.unwrap();
+    store.users().disable(native("nobody"), keep, actor(), NOW).await.unwrap();
+    store.users().change_password(native("u"), hash("y"), actor(), NOW).await.unwrap();
+    store.users().delete(native("u"), keep, actor(), NOW).await.unwrap();
+    store.users().delete(native("u"), keep, actor(), NOW).await.unwrap();
+    store.directory().put_role("r".into(), role(), actor(), NOW).await.unwrap();
+    store.directory().delete_role("r".into(), actor(), NOW).await.unwrap();
+    store.directory().delete_role("r".into(), actor(), NOW).await.unwrap();
     let both = vec![privilege("p"), privilege("q")];
-    let put = store.put_application_privileges(both, actor(), NOW).await.unwrap();
+    let put = store.directory().put_application_privileges(both, actor(), NOW).await.unwrap();
     assert_eq!(put, PutPrivileges::Done(vec![true, true]));
     let names = vec!["q".to_owned(), "z".to_owned()];
-    let found = store.delete_application_privileges("shop".into(), names, actor(), NOW).await.unwrap();
+    let found =
+        store.directory().delete_application_privileges("shop".into(), names, actor(), NOW).await.unwrap();
     assert_eq!(found.into_iter().collect::<Vec<_>>(), [("q".to_owned(), true), ("z".to_owned(), false)]);
-    let left = store.scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
+    let left = store.directory().scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
     assert_eq!(left, [privilege("p")]);
 
     let audit_log: Vec<(String, String)> = store.database.directory_events().await;

@@ -5,7 +5,7 @@ use latchkey_key_feed::{Cursor, FeedRow};
 use sqlx::{Connection as _, PgConnection};
 
 use super::*;
-use crate::store::transfer::StoreReader;
+use crate::store::transfer::{self, StoreReader};
 
 /// Bound of every wait: whoever waits so long has failed.
 const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -117,7 +117,7 @@ async fn restored(others: usize) -> (ScratchStore, Follower) {
 async fn a_follower_of_a_restored_store_ends_with_what_the_store_has() {
     for others in [0, 5] {
         let (scratch, mut follower) = restored(others).await;
-        scratch.store.begin_epoch(epoch("epoch-2"), actor(), UnixMillis(9)).await.unwrap();
+        transfer::begin_epoch(&scratch.store, epoch("epoch-2"), actor(), UnixMillis(9)).await.unwrap();
         follower.catch_up(&scratch.store).await;
         assert_eq!(follower.epoch, Some(epoch("epoch-2")));
         assert_eq!(follower.keys.len(), 1 + others);
@@ -139,7 +139,7 @@ async fn a_new_epoch_is_a_change_with_an_event_and_outlives_the_process() {
     let scratch = ScratchStore { store: open(&place, "epoch-before").await, place };
     scratch.create("a").await;
     let mut changes = scratch.store.changes();
-    scratch.store.begin_epoch(epoch("epoch-after"), actor(), UnixMillis(9)).await.unwrap();
+    transfer::begin_epoch(&scratch.store, epoch("epoch-after"), actor(), UnixMillis(9)).await.unwrap();
     assert_eq!(*changes.borrow_and_update(), Cursor(3));
     assert_eq!(scratch.store.epoch(), epoch("epoch-after"));
     let last = scratch.store.database.events().await.pop().unwrap();
@@ -156,7 +156,7 @@ async fn a_running_replica_hears_of_a_new_epoch_and_of_the_changes_after_it() {
     let ScratchLocation::Database(_) = scratch.place.place else { return };
     let (replica, operator) = (&scratch.store, open(&scratch.place, "unused").await);
     let mut changes = replica.changes();
-    operator.begin_epoch(epoch("epoch-of-replica-2"), actor(), UnixMillis(9)).await.unwrap();
+    transfer::begin_epoch(&operator, epoch("epoch-of-replica-2"), actor(), UnixMillis(9)).await.unwrap();
     tokio::time::timeout(WAIT_MAX, changes.wait_for(|cursor| cursor.0 == 2)).await.unwrap().unwrap();
     assert_eq!(replica.epoch(), epoch("epoch-of-replica-2"));
     operator.create(key("a"), actor(), UnixMillis(10)).await.unwrap();

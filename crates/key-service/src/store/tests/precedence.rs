@@ -85,7 +85,7 @@ async fn an_invalidation_does_not_stand_behind_all_changes_of_roles_that_another
         .map(|number| {
             let (store, mallory, name) = (scratch.store.clone(), mallory.clone(), format!("role-{number}"));
             tokio::spawn(async move {
-                store.put_role(name, RoleDescriptor::default(), mallory, UnixMillis(5)).await
+                store.directory().put_role(name, RoleDescriptor::default(), mallory, UnixMillis(5)).await
             })
         })
         .collect();
@@ -115,14 +115,15 @@ async fn a_full_set_of_application_privileges_is_written_and_told_by_name() {
         actions: vec![action.to_owned()],
         metadata: Map::new(),
     };
-    let put = |privileges| scratch.store.put_application_privileges(privileges, actor(), UnixMillis(5));
+    let put =
+        |privileges| scratch.store.directory().put_application_privileges(privileges, actor(), UnixMillis(5));
     put(vec![privilege("p7".into(), "old:*")]).await.unwrap();
     let mut many: Vec<_> = (0..500).map(|number| privilege(format!("p{number}"), "new:*")).collect();
     many.push(privilege("p0".into(), "newest:*"));
     let created = put(many).await.unwrap();
     let expected: Vec<bool> = (0..501).map(|number| number != 7 && number != 500).collect();
     assert_eq!(created, PutPrivileges::Done(expected));
-    let stored = scratch.store.scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
+    let stored = scratch.store.directory().scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
     assert_eq!(stored.len(), 500);
     for privilege in stored {
         let action = if privilege.name == "p0" { "newest:*" } else { "new:*" };
@@ -131,6 +132,7 @@ async fn a_full_set_of_application_privileges_is_written_and_told_by_name() {
     let names = ["p3", "nobody", "with a \0"].map(str::to_owned).to_vec();
     let removed = scratch
         .store
+        .directory()
         .delete_application_privileges("shop".into(), names, actor(), UnixMillis(5))
         .await
         .unwrap();

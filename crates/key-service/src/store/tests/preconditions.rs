@@ -40,7 +40,8 @@ async fn with_alice() -> (ScratchStore, PasswordStamp) {
     let stamp = PasswordStamp::of(&password);
     scratch
         .store
-        .put_user(alice(), profile, Some(password), KeysOfUser::Keep, actor(), NOW)
+        .users()
+        .put(alice(), profile, Some(password), KeysOfUser::Keep, actor(), NOW)
         .await
         .unwrap()
         .unwrap();
@@ -64,14 +65,14 @@ async fn a_native_user_makes_keys_while_enabled_and_with_the_same_password() {
     let (ScratchStore { store, place: _place }, stamp) = with_alice().await;
     let native = |stamp| by(UserKind::Native, "alice", stamp);
     assert!(makes_a_key(&store, native(Some(stamp))).await);
-    store.change_password(alice(), hash("y"), actor(), NOW).await.unwrap();
+    store.users().change_password(alice(), hash("y"), actor(), NOW).await.unwrap();
     assert!(!makes_a_key(&store, native(Some(stamp))).await);
     assert!(makes_a_key(&store, native(None)).await);
-    store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
+    store.users().disable(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
     assert!(!makes_a_key(&store, native(None)).await);
-    store.enable_user(alice(), actor(), NOW).await.unwrap();
+    store.users().enable(alice(), actor(), NOW).await.unwrap();
     assert!(makes_a_key(&store, native(None)).await);
-    store.delete_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
+    store.users().delete(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
     assert!(!makes_a_key(&store, native(None)).await);
 }
 
@@ -82,10 +83,10 @@ async fn a_reserved_user_makes_keys_while_enabled_and_with_the_same_password() {
     let first = PasswordStamp::of(&hash("first"));
     let reserved = |stamp| by(UserKind::Reserved, "elastic", stamp);
     assert!(makes_a_key(&store, reserved(Some(first))).await);
-    store.change_password(elastic(), hash("second"), actor(), NOW).await.unwrap();
+    store.users().change_password(elastic(), hash("second"), actor(), NOW).await.unwrap();
     assert!(!makes_a_key(&store, reserved(Some(first))).await);
     assert!(makes_a_key(&store, reserved(None)).await);
-    store.disable_user(elastic(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
+    store.users().disable(elastic(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
     assert!(!makes_a_key(&store, reserved(None)).await);
 }
 
@@ -116,13 +117,16 @@ async fn who_is_shut_out_takes_nothing_from_the_others_of_a_group() {
 async fn who_is_shut_out_changes_no_user_and_no_role() {
     let (ScratchStore { store, place: _place }, stamp) = with_alice().await;
     let own = || by(UserKind::Native, "alice", Some(stamp));
-    store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
-    let password = store.change_password(alice(), hash("y"), own(), NOW).await;
+    store.users().disable(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
+    let password = store.users().change_password(alice(), hash("y"), own(), NOW).await;
     assert!(matches!(password, Err(StoreError::PreconditionFailed(_))), "{password:?}");
-    assert!(matches!(store.enable_user(alice(), own(), NOW).await, Err(StoreError::PreconditionFailed(_))));
-    let role = store.put_role("r".to_owned(), RoleDescriptor::default(), own(), NOW).await;
+    assert!(matches!(
+        store.users().enable(alice(), own(), NOW).await,
+        Err(StoreError::PreconditionFailed(_))
+    ));
+    let role = store.directory().put_role("r".to_owned(), RoleDescriptor::default(), own(), NOW).await;
     assert!(matches!(role, Err(StoreError::PreconditionFailed(_))), "{role:?}");
-    let kept = store.native_user("alice").await.unwrap().unwrap();
+    let kept = store.users().native("alice").await.unwrap().unwrap();
     assert!(!kept.profile.enabled && PasswordStamp::of(&kept.password) == stamp);
 }
 
@@ -130,7 +134,7 @@ async fn who_is_shut_out_changes_no_user_and_no_role() {
 #[tokio::test]
 async fn who_is_shut_out_is_in_the_trail() {
     let (ScratchStore { store, place: _place }, stamp) = with_alice().await;
-    store.disable_user(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
+    store.users().disable(alice(), KeysOfUser::Keep, actor(), NOW).await.unwrap().unwrap();
     store.create(key("parent"), actor(), NOW).await.unwrap();
     let ids = KeyFilter { ids: Some(vec!["parent".to_owned()]), ..KeyFilter::default() };
     store.invalidate(ids, actor(), NOW).await.unwrap();
@@ -151,9 +155,14 @@ async fn who_is_shut_out_is_in_the_trail() {
             add("c", from_there(parent))
         );
         assert!(good.is_ok() && by_alice.is_err() && by_key.is_err());
-        store.enable_user(alice(), from_there(alice_alone.clone()), NOW).await.unwrap_err();
+        store.users().enable(alice(), from_there(alice_alone.clone()), NOW).await.unwrap_err();
         // Whoever hangs up is in it too.
-        let gone = store.put_role("r".to_owned(), RoleDescriptor::default(), from_there(alice_alone), NOW);
+        let gone = store.directory().put_role(
+            "r".to_owned(),
+            RoleDescriptor::default(),
+            from_there(alice_alone),
+            NOW,
+        );
         tokio::select! {
             biased;
             outcome = gone => panic!("{outcome:?}"),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::feed_pages::Followed;
 use super::*;
-use crate::store::removal::RemovalPolicy;
+use crate::store::removal::{self, RemovalPolicy};
 use crate::store::scan::ScanOrder;
 
 /// Keys go once they have been dead for 100 ms; every run is due.
@@ -14,7 +14,7 @@ const POLICY: RemovalPolicy =
 
 impl ScratchStore {
     async fn remove_at(&self, now: u64) -> usize {
-        self.store.remove_dead_keys(&POLICY, UnixMillis(now)).await.unwrap()
+        removal::remove_dead_keys(&self.store, &POLICY, UnixMillis(now)).await.unwrap()
     }
 
     async fn create_with(&self, id: &str, expiration: Option<u64>) {
@@ -71,7 +71,7 @@ async fn keeps_the_interval_across_starts_and_clocks_that_are_put_back() {
         let id = format!("dead-at-{now}");
         let dead = StoredKey { expiration: Some(UnixMillis(1)), ..key(&id) };
         store.create(dead, actor(), UnixMillis(1)).await.unwrap();
-        store.remove_dead_keys(&policy, UnixMillis(now)).await.unwrap()
+        removal::remove_dead_keys(store, &policy, UnixMillis(now)).await.unwrap()
     };
     assert_eq!(run(&scratch.store, 1_000).await, 1);
     assert_eq!(run(&scratch.store, 1_049).await, 0);

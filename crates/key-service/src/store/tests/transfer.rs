@@ -12,7 +12,7 @@ use crate::model::entry_counts::EntryCounts;
 use crate::model::password::PasswordHash;
 use crate::model::stored_user::{NativeUser, ReservedUser, UserProfile};
 use crate::store::StoreError;
-use crate::store::transfer::{Entry, ImportError, StoreReader, WhenThere};
+use crate::store::transfer::{self, Entry, ImportError, StoreReader, WhenThere};
 
 const HASH: &str =
     "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$ZGlnZXN0ZGlnZXN0ZGlnZXN0ZGlnZXN0ZGlnZXN0ZGk";
@@ -39,7 +39,7 @@ async fn import(
     entries: Vec<Entry>,
     when_there: WhenThere,
 ) -> Result<EntryCounts, ImportError<Infallible>> {
-    store.import(entries.into_iter().map(Ok), when_there, actor(), UnixMillis(7)).await
+    transfer::import(store, entries.into_iter().map(Ok), when_there, actor(), UnixMillis(7)).await
 }
 
 async fn entries(location: &StoreLocation) -> Vec<Entry> {
@@ -226,7 +226,7 @@ async fn a_nul_is_refused_where_it_cannot_be_kept_and_nothing_is_written() {
 async fn a_mistake_half_way_leaves_no_trace() {
     let scratch = ScratchStore::new().await;
     let broken = one_of_each().into_iter().map(Ok).chain([Err("cut off")]);
-    let refused = scratch.store.import(broken, WhenThere::Refuse, actor(), UnixMillis(7)).await;
+    let refused = transfer::import(&scratch.store, broken, WhenThere::Refuse, actor(), UnixMillis(7)).await;
     assert!(matches!(refused, Err(ImportError::Source("cut off"))));
     assert_eq!(file(entries(&location(&scratch.place)).await), file(Vec::new()));
 }

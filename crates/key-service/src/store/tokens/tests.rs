@@ -63,7 +63,7 @@ struct Made {
 async fn make(store: &KeyStore, subject: TokenSubject, with_refresh: bool, at: u64) -> Made {
     let issued = IssuedTokens::draw(&SystemRandomness, with_refresh).unwrap();
     let token = new_token(&issued, subject, at);
-    assert!(store.create_token(token, actor()).await.unwrap());
+    assert!(store.tokens().create(token, actor()).await.unwrap());
     Made { access: issued.access.digest(), refresh: issued.refresh.map(|token| token.digest()) }
 }
 
@@ -90,16 +90,16 @@ const NOW: u64 = 10 * DAY_MS;
 #[tokio::test]
 async fn finds_a_pair_by_either_half_as_it_was_made() {
     let scratch = ScratchStore::new().await;
-    assert!(!scratch.store.has_had_tokens().await.unwrap());
+    assert!(!scratch.store.tokens().has_had_any().await.unwrap());
     let made = make(&scratch.store, subject("alice", "file"), true, NOW).await;
-    assert!(scratch.store.has_had_tokens().await.unwrap());
-    let by_access = scratch.store.find_access_token(&made.access).await.unwrap();
-    let by_refresh = scratch.store.find_refresh_token(&made.refresh.unwrap()).await.unwrap();
+    assert!(scratch.store.tokens().has_had_any().await.unwrap());
+    let by_access = scratch.store.tokens().find_access(&made.access).await.unwrap();
+    let by_refresh = scratch.store.tokens().find_refresh(&made.refresh.unwrap()).await.unwrap();
     assert_eq!(by_access, by_refresh);
     let expected = stored_token(UnixMillis(NOW));
     assert_eq!(by_access, Some(expected));
     let other = TokenDigest::<Access>::from_bytes([9; 32]);
-    assert_eq!(scratch.store.find_access_token(&other).await.unwrap(), None);
+    assert_eq!(scratch.store.tokens().find_access(&other).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -107,21 +107,21 @@ async fn a_refresh_token_is_exchanged_once() {
     let scratch = ScratchStore::new().await;
     let made = make(&scratch.store, subject("alice", "file"), true, NOW).await;
     let digest = made.refresh.unwrap();
-    let old = scratch.store.find_refresh_token(&digest).await.unwrap().unwrap();
+    let old = scratch.store.tokens().find_refresh(&digest).await.unwrap().unwrap();
     let next = || {
         let issued = IssuedTokens::draw(&SystemRandomness, true).unwrap();
         (SuccessorSeed::draw(&SystemRandomness).unwrap(), new_token(&issued, old.subject.clone(), NOW + 5))
     };
     let (seed, token) = next();
     let access = token.access;
-    assert!(scratch.store.exchange_token(old.id, seed, token, actor()).await.unwrap());
+    assert!(scratch.store.tokens().exchange(old.id, seed, token, actor()).await.unwrap());
     let (second_seed, second) = next();
     let second_access = second.access;
-    assert!(!scratch.store.exchange_token(old.id, second_seed, second, actor()).await.unwrap());
-    let found = scratch.store.find_refresh_token(&digest).await.unwrap().unwrap();
+    assert!(!scratch.store.tokens().exchange(old.id, second_seed, second, actor()).await.unwrap());
+    let found = scratch.store.tokens().find_refresh(&digest).await.unwrap().unwrap();
     assert_eq!(found.exchanged, Some((UnixMillis(NOW + 5), seed)));
-    assert!(scratch.store.find_access_token(&access).await.unwrap().is_some());
-    assert!(scratch.store.find_access_token(&second_access).await.unwrap().is_none());
+    assert!(scratch.store.tokens().find_access(&access).await.unwrap().is_some());
+    assert!(scratch.store.tokens().find_access(&second_access).await.unwrap().is_none());
 }
 
 // A grant by password counts two, and each half ends without the other.
@@ -134,12 +134,12 @@ async fn ends_the_selected_halves_and_counts_them() {
     make(store, subject("bob", "file"), false, NOW).await;
     make(store, subject("bob", "file"), true, NOW - DAY_MS).await;
     let end = async |selection: TokenSelection| {
-        let done = store.invalidate_tokens(selection, actor(), UnixMillis(NOW + 1)).await.unwrap();
+        let done = store.tokens().invalidate(selection, actor(), UnixMillis(NOW + 1)).await.unwrap();
         (done.invalidated, done.previously_invalidated)
     };
     assert_eq!(end(TokenSelection::Access(pair.access)).await, (1, 0));
     assert_eq!(end(TokenSelection::Access(pair.access)).await, (0, 1));
-    let found = store.find_access_token(&pair.access).await.unwrap().unwrap();
+    let found = store.tokens().find_access(&pair.access).await.unwrap().unwrap();
     assert_eq!(found.access_invalidation, Some(UnixMillis(NOW + 1)));
     assert_eq!(found.refresh_invalidation, None);
     assert_eq!(end(TokenSelection::Refresh(TokenDigest::from_bytes([9; 32]))).await, (0, 0));
@@ -171,13 +171,13 @@ async fn removes_what_is_a_day_old_at_most_every_half_hour() {
     let store = &scratch.store;
     let old = make(store, subject("alice", "file"), true, NOW - DAY_MS).await;
     let young = make(store, subject("alice", "file"), true, NOW - DAY_MS + 1).await;
-    assert_eq!(store.remove_dead_tokens(UnixMillis(NOW)).await.unwrap(), 1);
-    assert!(store.find_access_token(&old.access).await.unwrap().is_none());
+    assert_eq!(store.tokens().remove_dead(UnixMillis(NOW)).await.unwrap(), 1);
+    assert!(store.tokens().find_access(&old.access).await.unwrap().is_none());
     let half_hour = 30 * 60 * 1_000;
-    assert_eq!(store.remove_dead_tokens(UnixMillis(NOW + half_hour - 1)).await.unwrap(), 0);
-    assert!(store.find_access_token(&young.access).await.unwrap().is_some());
-    assert_eq!(store.remove_dead_tokens(UnixMillis(NOW + half_hour)).await.unwrap(), 1);
-    assert!(store.has_had_tokens().await.unwrap(), "for good");
+    assert_eq!(store.tokens().remove_dead(UnixMillis(NOW + half_hour - 1)).await.unwrap(), 0);
+    assert!(store.tokens().find_access(&young.access).await.unwrap().is_some());
+    assert_eq!(store.tokens().remove_dead(UnixMillis(NOW + half_hour)).await.unwrap(), 1);
+    assert!(store.tokens().has_had_any().await.unwrap(), "for good");
 }
 
 #[tokio::test]
@@ -185,6 +185,6 @@ async fn removes_more_than_fit_into_one_transaction() {
     let scratch = ScratchStore::new().await;
     let store = &scratch.store;
     store.database.fill_with_dead_tokens(TOKENS_REMOVED_MAX + 1).await;
-    let removed = store.remove_dead_tokens(UnixMillis(NOW)).await.unwrap();
+    let removed = store.tokens().remove_dead(UnixMillis(NOW)).await.unwrap();
     assert_eq!(removed, u64::from(TOKENS_REMOVED_MAX) + 1);
 }

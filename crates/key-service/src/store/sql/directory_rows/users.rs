@@ -19,7 +19,7 @@ use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::token_rows::end_tokens;
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{ChangeLock, SqlStore, key_rows, write_event};
+use crate::store::sql::{ChangeLock, SqlStore, also_lock, key_rows, write_event};
 use crate::store::tokens::{AskedFor, TokenSelection};
 use crate::store::{KeyFilter, StoreError};
 
@@ -216,7 +216,7 @@ async fn end_tokens_of(
     asked_for: AskedFor,
     event: &DirectoryEvent,
 ) -> Result<Option<TokenEvent>, StoreError> {
-    change.also_lock(ChangeLock::Tokens).await?;
+    also_lock(change, ChangeLock::Tokens).await?;
     let (username, realm) = (account.username.clone(), account.realm.clone());
     let tokens = AuditedTokens { username: Some(username.clone()), realm: Some(realm.clone()), count: 0 };
     let (at, actor) = (event.at, event.actor.clone());
