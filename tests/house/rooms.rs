@@ -114,7 +114,7 @@ fn manifests() -> Vec<(String, String)> {
         .collect()
 }
 
-fn is_of_tests(path: &str) -> bool {
+pub(crate) fn is_of_tests(path: &str) -> bool {
     path.split('/').any(|part| ["tests", "testing"].contains(&part.trim_end_matches(".rs")))
 }
 
