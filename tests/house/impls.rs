@@ -69,7 +69,7 @@ fn types_with_impls(text: &str) -> BTreeSet<String> {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let blocks = code.match_indices("\nimpl").filter(|(at, _)| !code[..*at].ends_with("#[cfg(test)]"));
     let heads = blocks.filter_map(|(at, word)| code[at + word.len()..].split('{').next());
-    heads.filter_map(|head| inherent(head)).collect()
+    heads.filter_map(inherent).collect()
 }
 
 /// The type of the head of an inherent `impl` block, without its path.
@@ -94,5 +94,5 @@ fn inherent(head: &str) -> Option<String> {
 /// Whether the type is defined in this text.
 fn defines(text: &str, name: &str) -> bool {
     let words: Vec<_> = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
-    words.windows(2).any(|two| ["struct", "enum", "union"].contains(&two[0]) && two[1] == name)
+    words.windows(2).any(|two| ["struct", "enum", "union"].iter().any(|kind| two == [*kind, name]))
 }
