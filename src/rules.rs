@@ -189,9 +189,10 @@ impl Matcher {
     /// takes several patterns together.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        covers_all(&self.methods, &other.methods, PartialEq::eq)
+        // Every rule is compared with every other. Paths differ most, so the rest is seldom looked at.
+        covers_all(&self.paths, &other.paths, PathPattern::covers)
             && covers_all(&self.hosts, &other.hosts, HostPattern::covers)
-            && covers_all(&self.paths, &other.paths, PathPattern::covers)
+            && covers_all(&self.methods, &other.methods, PartialEq::eq)
     }
 
     fn takes_method(&self, method: &[u8]) -> bool {

@@ -45,6 +45,12 @@ pub(super) fn read(reader: &mut ConfigReader<'_, '_>, mode: Option<Mode>) -> Lis
 
 /// What is wrong with rules beside each other.
 fn check_together(reader: &mut ConfigReader<'_, '_>, rules: &[Rule], places: &[usize]) {
+    let pairs = |matcher: &Matcher| matcher.hosts.len().max(1) * matcher.paths.len().max(1);
+    if rules.iter().map(|rule| pairs(&rule.matcher)).sum::<usize>() > RULE_PAIRS_MAX {
+        let what = "pairs of host and path";
+        // Comparing so many with each other would hold the thread for long.
+        return reader.note(RULES, Problem::TooManyTogether { what, max: RULE_PAIRS_MAX });
+    }
     for (number, (rule, place)) in rules.iter().zip(places).enumerate() {
         let mut earlier = rules.iter().take(number);
         if earlier.clone().any(|other| other.name == rule.name) {
@@ -54,11 +60,6 @@ fn check_together(reader: &mut ConfigReader<'_, '_>, rules: &[Rule], places: &[u
         if let Some(by) = covering.and_then(|covering| places.get(covering)) {
             reader.note(&nth(RULES, *place), Problem::Unreachable { by: *by });
         }
-    }
-    let pairs = |matcher: &Matcher| matcher.hosts.len().max(1) * matcher.paths.len().max(1);
-    if rules.iter().map(|rule| pairs(&rule.matcher)).sum::<usize>() > RULE_PAIRS_MAX {
-        let what = "pairs of host and path";
-        reader.note(RULES, Problem::TooManyTogether { what, max: RULE_PAIRS_MAX });
     }
     let mut texts = Vec::new();
     for requirement in rules.iter().filter_map(|rule| rule.requirement.as_ref()) {
