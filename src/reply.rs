@@ -63,6 +63,11 @@ const AMBIGUOUS_HOST: &str = "the host of the request is not one host name or ad
 
 /// Of a path that a rule cannot be looked up by.
 const AMBIGUOUS_PATH: &str = "the path of the request can be read in several ways, send it normalized";
+
+/// Of a method that some upstream reads in upper case.
+const AMBIGUOUS_METHOD: &str = "the method of the request is not in upper case";
+
+/// Of a route that a forged header chose.
 const AMBIGUOUS_ROUTE: &str = "the request has a header that only the gateway may set";
 
 /// Of a key that may not, where no rule is known.
@@ -172,6 +177,7 @@ impl Replies {
 fn public_reason(denial: Denial, path: &[u8]) -> String {
     match denial {
         Denial::Ambiguous(Ambiguous::Host) => AMBIGUOUS_HOST.to_owned(),
+        Denial::Ambiguous(Ambiguous::Method) => AMBIGUOUS_METHOD.to_owned(),
         Denial::Ambiguous(Ambiguous::Path) => AMBIGUOUS_PATH.to_owned(),
         Denial::Ambiguous(Ambiguous::Route) => AMBIGUOUS_ROUTE.to_owned(),
         Denial::Forbidden | Denial::ForbiddenByRoute => FORBIDDEN.to_owned(),

@@ -68,6 +68,8 @@ pub enum CorsPreflight {
 pub enum Ambiguous {
     /// Its host is not one host name or address.
     Host,
+    /// Its method is not in upper case.
+    Method,
     /// Its path can be read in several ways.
     Path,
     /// It brings a header of the filter's, and its route may have been chosen by that. Without the header, it
@@ -121,6 +123,7 @@ pub struct Rules {
     index: Index,
     has_hosts: bool,
     has_paths: bool,
+    has_methods: bool,
 }
 
 /// What the route of a request asks in its metadata. It is only ever more than what the rule asks.
@@ -207,7 +210,8 @@ impl Rules {
         let index = Index::of(&rules);
         let has_hosts = rules.iter().any(|rule| !rule.matcher.hosts.is_empty());
         let has_paths = rules.iter().any(|rule| !rule.matcher.paths.is_empty());
-        Self { rules, questions, otherwise, index, has_hosts, has_paths }
+        let has_methods = rules.iter().any(|rule| !rule.matcher.methods.is_empty());
+        Self { rules, questions, otherwise, index, has_hosts, has_paths, has_methods }
     }
 
     /// The rules in their order.
@@ -250,17 +254,19 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// [`Ambiguous`] when there are rules for paths and its path is ambiguous, or rules for hosts and its
-    /// host is.
+    /// [`Ambiguous`] when there are rules for paths and its path is ambiguous; likewise its host or its
+    /// method.
     pub fn ask(&self, headers: &impl Headers) -> Result<Asked<'_>, Ambiguous> {
         let preflight = self.otherwise.cors_preflight;
         if self.rules.is_empty() && preflight == CorsPreflight::Refuse {
             return Ok(self.asked_otherwise());
         }
         let line = RequestLine::read(headers, self.has_hosts, self.has_paths)?;
+        if self.has_methods && !is_upper_case(line.method) {
+            return Err(Ambiguous::Method);
+        }
         let mut asked = self.find(&line);
         if preflight == CorsPreflight::Pass && line.is_preflight {
-            asked.authentication = Authentication::Off;
             asked.requirement = None;
             asked.is_passing_preflight = true;
         }
@@ -300,10 +306,17 @@ impl Ambiguous {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Host => "host_ambiguous",
+            Self::Method => "method_ambiguous",
             Self::Path => "path_ambiguous",
             Self::Route => "route_ambiguous",
         }
     }
+}
+
+/// Whether it has no letter in lower case. A method is compared with its case (RFC 9110, section 9.1), but
+/// frameworks behind the gate read `delete` as `DELETE`, and by HTTP/2 Envoy passes it on.
+fn is_upper_case(method: &[u8]) -> bool {
+    !method.iter().any(u8::is_ascii_lowercase)
 }
 
 /// Whether each of the one is covered by some of the other, where none at all stands for all there are.

@@ -129,7 +129,8 @@ impl<H: Host> Filter<H> {
     }
 
     /// What lets the upstream read the identity of the key and no other, and why the request was to be
-    /// refused. A credential that is not looked at is not ours to remove.
+    /// refused. Where nothing is looked at, a credential is not ours to remove. A preflight is for a request that
+    /// brings its credential, and shows the same query.
     fn edits<'a>(
         &'a self,
         asked: &Asked<'_>,

@@ -118,9 +118,11 @@ fn trouble_is_unavailable_and_never_a_challenge() {
 
 #[test]
 fn an_ambiguous_request_is_a_bad_request() {
-    for (ambiguous, details) in
-        [(Ambiguous::Path, "latchkey_path_ambiguous"), (Ambiguous::Host, "latchkey_host_ambiguous")]
-    {
+    for (ambiguous, details) in [
+        (Ambiguous::Path, "latchkey_path_ambiguous"),
+        (Ambiguous::Host, "latchkey_host_ambiguous"),
+        (Ambiguous::Method, "latchkey_method_ambiguous"),
+    ] {
         let reply = reply(Denial::Ambiguous(ambiguous), b"//a");
         assert_eq!((reply.status, reply.grpc_status, reply.details.as_str()), (400, 3, details));
         assert_eq!(reply.headers, [("content-type", "application/json".to_owned())]);

@@ -112,6 +112,22 @@ fn a_host_is_compared_without_port_case_and_the_dot_at_its_end() {
     }
 }
 
+// Envoy itself refuses such a method by HTTP/1.1, and passes it on by HTTP/2. Frameworks read it in upper case.
+#[test]
+fn a_method_in_lower_case_does_not_lead_around_a_rule() {
+    let stage = Stage::with_keys(Vec::new(), |config| {
+        configure(config, "/authentication", json!("off"));
+        configure(config, "/rules", json!([{"name": "no-deletes", "match": {"methods": ["DELETE"]}}]));
+    });
+    for (method, expected) in [("DELETE", 401), ("delete", 400), ("Delete", 400), ("get", 400), ("GET", 200)]
+    {
+        let answer = http2::exchange(stage.address, &Request::new(method, "/orders/1")).unwrap();
+        assert_eq!(answer.status, expected, "{method}");
+    }
+    assert_eq!(send_raw(&stage, "delete", b"/orders/1", "edge.test", &[]).status, 400);
+    assert_eq!(stage.stat("denied.reason.method_ambiguous"), 3);
+}
+
 #[test]
 fn asterisk_and_connect_have_no_path() {
     let stage = Stage::with_keys(Vec::new(), |config| {

@@ -257,6 +257,21 @@ fn a_request_that_waits_is_decided_by_the_credential_that_was_taken_out_of_it() 
     stage.assert_no_vm_died();
 }
 
+// A browser asks by the URL of the request that follows, with the query that this one has.
+#[test]
+fn a_preflight_shows_no_secret_either() {
+    let stage = Stage::with_keys(vec![key("id", GOOD_SECRET)], |config| {
+        logging_all(config);
+        configure(config, "/cors_preflight", json!("pass"));
+    });
+    let preflight = Request::new("OPTIONS", &format!("/pre?api_key={}&a=1", encoded("id", GOOD_SECRET)))
+        .header("origin", "https://shop.example")
+        .header("access-control-request-method", "PUT");
+    assert_eq!(stage.send(&preflight).status, 200);
+    assert_eq!(logged(&stage, "/pre")["raw"], json!("/pre?a=1 - -"));
+    assert_no_secret(&stage, &["/pre?a=1"]);
+}
+
 #[test]
 fn the_challenge_names_the_schemes_that_are_taken() {
     let stage = Stage::with_keys(Vec::new(), with_sources);

@@ -156,6 +156,34 @@ fn a_preflight_passes_as_nobody_where_the_operator_says_so() {
     assert_eq!(edge.reply(1), Some((401, "latchkey_credential_missing".to_owned())));
 }
 
+// A browser sends it for the very URL of the request that follows.
+#[test]
+fn a_preflight_brings_no_credential_to_the_upstream_or_the_log() {
+    let credential = authorization("good", "secret of good");
+    let preflight = |path: &'static str| {
+        [
+            (":method", "OPTIONS"),
+            (":authority", "a"),
+            (":path", path),
+            ("origin", "https://a"),
+            ("access-control-request-method", "PUT"),
+            ("authorization", &credential),
+        ]
+    };
+    let sources = json!([{"authorization": ["ApiKey"]}, {"query": "api_key"}]);
+    let configuration =
+        configured(json!({"cors_preflight": "pass", "credential_sources": sources, "rules": rules()}));
+    let mut edge = Edge::loaded(&configuration);
+    for (id, path) in (1..).zip(["/read/1?api_key=c2VjcmV0&b=1", "/catalogue/1?b=1&api_key=c2VjcmV0"]) {
+        assert_eq!(edge.request(id, &preflight(path)), Flow::Continue, "{path}");
+        assert_eq!(edge.state(id).values(":path"), [path.split('?').next().unwrap().to_owned() + "?b=1"]);
+        assert!(edge.state(id).values("authorization").is_empty(), "{path}");
+    }
+    // Where nothing is looked at, nothing is removed.
+    assert_eq!(edge.request(9, &preflight("/healthz?api_key=x")), Flow::Continue);
+    assert_eq!(edge.state(9).values(":path"), ["/healthz?api_key=x"]);
+}
+
 #[test]
 fn shadow_mode_refuses_nothing_and_tells_what_it_would_have_refused() {
     let rules = json!([
