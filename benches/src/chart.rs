@@ -1,24 +1,33 @@
-//! Bars, as SVG that reads in light and in dark pages.
+//! Bars, as SVG that can be read on light and on dark pages.
 
 use std::fmt::Write as _;
 
 use crate::figure::{Figure, rounded};
 
-const WIDTH: f64 = 760.0;
-/// Where bars begin: left of it stand their names.
-const BARS_LEFT: f64 = 250.0;
-/// Room right of the longest bar for its number.
-const NUMBER_WIDTH: f64 = 110.0;
-const TOP: f64 = 44.0;
+/// The picture is at least this wide.
+const WIDTH_MIN: f64 = 760.0;
+/// Space at every edge of the picture.
+const MARGIN: f64 = 12.0;
+/// Space between a name and its bar, and between a bar and its number.
+const GAP: f64 = 8.0;
+/// The bars have at least this much of the width.
+const BARS_WIDTH_MIN: f64 = 320.0;
+const TOP: f64 = 48.0;
 const ROW_HEIGHT: f64 = 26.0;
 const BAR_HEIGHT: f64 = 16.0;
 /// What the longest bar is taken for at least, so that a chart of zeros has a scale too.
 const SHORTEST: f64 = 1e-9;
+const FONT_SIZE: f64 = 12.0;
+/// The width of a character. The font has one width for all: without that, nobody knows here how long a text
+/// is. In all usual fonts of this kind it is 0.6 of the height or less.
+const CHARACTER_WIDTH: f64 = FONT_SIZE * 0.61;
 
-/// Colours that are told apart on white and on black.
-const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#24292f}.title{font-weight:600}.bar{fill:#8c959f}\
-    .ours{fill:#0969da}.spread{stroke:#24292f}\
-    @media(prefers-color-scheme:dark){text{fill:#e6edf3}.bar{fill:#6e7681}.ours{fill:#4493f8}.spread{stroke:#e6edf3}}";
+/// The picture has a ground of its own, so it can be read on a light and on a dark page, whichever the reader
+/// has asked for.
+const STYLE: &str = "text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#24292f}.title{font-weight:600}\
+    .ground{fill:#ffffff}.bar{fill:#8c959f}.ours{fill:#0969da}.spread,.zero{stroke:#24292f}\
+    @media(prefers-color-scheme:dark){text{fill:#e6edf3}.ground{fill:#0d1117}.bar{fill:#6e7681}.ours{fill:#4493f8}\
+    .spread,.zero{stroke:#e6edf3}}";
 
 /// Figures of one unit beside each other.
 #[derive(Clone, Debug)]
@@ -71,39 +80,77 @@ impl Chart {
     /// The SVG.
     #[must_use]
     pub fn drawn(&self) -> String {
-        let height = TOP + ROW_HEIGHT * self.bars.len() as f64 + 8.0;
-        let longest = self.bars.iter().map(|bar| bar.value + bar.spread).fold(SHORTEST, f64::max);
-        let scale = (WIDTH - BARS_LEFT - NUMBER_WIDTH) / longest;
-        let title = escaped(&format!("{} ({})", self.title, self.unit));
+        let height = TOP + ROW_HEIGHT * self.bars.len() as f64 + MARGIN;
+        let title = format!("{} ({})", self.title, self.unit);
+        let scale = Scale::of(&self.bars, &title);
+        let (width, title) = (scale.width, escaped(&title));
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-             height=\"{height}\" role=\"img\"><title>{title}</title><style>{STYLE}</style>\n\
-             <text class=\"title\" x=\"8\" y=\"24\">{title}</text>\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
+             height=\"{height:.0}\" role=\"img\"><title>{title}</title><style>{STYLE}</style>\n\
+             <rect class=\"ground\" width=\"{width:.0}\" height=\"{height:.0}\" rx=\"6\"/>\n\
+             <text class=\"title\" x=\"{MARGIN}\" y=\"26\">{title}</text>\n\
+             <line class=\"zero\" x1=\"{zero:.1}\" x2=\"{zero:.1}\" y1=\"{TOP}\" y2=\"{bottom:.1}\"/>\n",
+            zero = scale.zero,
+            bottom = height - MARGIN,
         );
         for (row, bar) in self.bars.iter().enumerate() {
-            bar.draw(TOP + ROW_HEIGHT * row as f64, scale, &mut svg);
+            bar.draw(TOP + ROW_HEIGHT * row as f64, &scale, &mut svg);
         }
         svg.push_str("</svg>\n");
         svg
     }
 }
 
+/// Where things are from left to right: names, bars with their spreads, numbers.
+struct Scale {
+    width: f64,
+    /// Where names end.
+    names_end: f64,
+    /// Where bars begin. Left of it there is space for costs that were lost in the noise and seem to be below
+    /// nothing.
+    zero: f64,
+    per_unit: f64,
+}
+
+impl Scale {
+    fn of(bars: &[Bar], title: &str) -> Self {
+        let widest =
+            |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0) as f64 * CHARACTER_WIDTH;
+        let names = widest(&mut bars.iter().map(|bar| bar.label.chars().count()));
+        let numbers = widest(&mut bars.iter().map(|bar| rounded(bar.value).chars().count()));
+        let names_end = MARGIN + names;
+        let beside_bars = names_end + GAP + GAP + numbers + MARGIN;
+        let titled = widest(&mut [title.chars().count()].into_iter()) + 2.0 * MARGIN;
+        let width = WIDTH_MIN.max(beside_bars + BARS_WIDTH_MIN).max(titled);
+        let most = bars.iter().map(|bar| bar.value + bar.spread).fold(SHORTEST, f64::max);
+        let least = bars.iter().map(|bar| bar.value - bar.spread).fold(0.0, f64::min);
+        let per_unit = (width - beside_bars) / (most - least);
+        Self { width, names_end, zero: names_end + GAP - least * per_unit, per_unit }
+    }
+
+    fn x(&self, value: f64) -> f64 {
+        self.zero + value * self.per_unit
+    }
+}
+
 impl Bar {
-    /// Name, bar, a line over the spread, and the number.
-    fn draw(&self, top: f64, scale: f64, svg: &mut String) {
-        let length = (self.value * scale).max(0.0);
+    /// Name, bar, a line over the spread, and the number right of both.
+    fn draw(&self, top: f64, scale: &Scale, svg: &mut String) {
         let class = if self.is_ours { "ours" } else { "bar" };
-        let (text_y, spread_y) = (top + BAR_HEIGHT - 3.0, top + BAR_HEIGHT / 2.0);
-        let (from, to) = (BARS_LEFT + length - self.spread * scale, BARS_LEFT + length + self.spread * scale);
-        let (label, number, number_x) = (escaped(&self.label), rounded(self.value), to + 6.0);
+        let (text_y, spread_y) = (top + BAR_HEIGHT - 4.0, top + BAR_HEIGHT / 2.0);
+        let (left, right) = (scale.x(self.value.min(0.0)), scale.x(self.value.max(0.0)));
+        let (from, to) = (scale.x(self.value - self.spread), scale.x(self.value + self.spread));
+        let (label, number) = (escaped(&self.label), rounded(self.value));
         // Writing into a string does not fail.
         let _ = writeln!(
             svg,
-            "<text x=\"{:.0}\" y=\"{text_y:.1}\" text-anchor=\"end\">{label}</text>\
-             <rect class=\"{class}\" x=\"{BARS_LEFT}\" y=\"{top:.1}\" width=\"{length:.1}\" height=\"{BAR_HEIGHT}\"/>\
+            "<text x=\"{:.1}\" y=\"{text_y:.1}\" text-anchor=\"end\">{label}</text>\
+             <rect class=\"{class}\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{BAR_HEIGHT}\"/>\
              <line class=\"spread\" x1=\"{from:.1}\" x2=\"{to:.1}\" y1=\"{spread_y:.1}\" y2=\"{spread_y:.1}\"/>\
-             <text x=\"{number_x:.1}\" y=\"{text_y:.1}\">{number}</text>",
-            BARS_LEFT - 8.0
+             <text x=\"{:.1}\" y=\"{text_y:.1}\">{number}</text>",
+            scale.names_end,
+            right - left,
+            right.max(to) + GAP,
         );
     }
 }
@@ -113,25 +160,4 @@ fn escaped(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_bar_fills_the_room_and_others_are_in_proportion() {
-        let chart = Chart::new("cost", "Cost", "µs")
-            .bar("slow", &Figure::new("slow", "µs", 40.0))
-            .our_bar("fast", &Figure::new("fast", "µs", 10.0));
-        let drawn = chart.drawn();
-        assert!(drawn.contains("class=\"bar\" x=\"250\" y=\"44.0\" width=\"400.0\""), "{drawn}");
-        assert!(drawn.contains("class=\"ours\" x=\"250\" y=\"70.0\" width=\"100.0\""), "{drawn}");
-        assert!(drawn.contains(">40.0</text>") && drawn.contains(">Cost (µs)</text>"), "{drawn}");
-        assert_eq!(chart.file_name(), "cost.svg");
-    }
-
-    #[test]
-    fn names_cannot_break_the_drawing() {
-        let drawn = Chart::new("x", "a < b & c", "").bar("<b>", &Figure::new("x", "", 0.0)).drawn();
-        assert!(drawn.contains("a &lt; b &amp; c") && drawn.contains("&lt;b&gt;"), "{drawn}");
-        assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");
-    }
-}
+mod tests;

@@ -111,7 +111,7 @@ fn tell_costs(results: &[(Contender, Visits)], report: &mut Report) -> Result<()
         let p99 = figure("added_p99", "µs", added(&visits.p99_us, &bare.p99_us)?);
         chart = match name {
             BARE => chart,
-            OURS => chart.our_bar(contender.label, &added_cpu),
+            _ if contender.is_ours() => chart.our_bar(contender.label, &added_cpu),
             _ => chart.bar(contender.label, &added_cpu),
         };
         table.row(contender.label, [&cpu, &added_cpu, &whole, &rate, &p50, &p99].map(Figure::shown));

@@ -37,6 +37,14 @@ pub struct Contender {
     pub asks: bool,
 }
 
+impl Contender {
+    /// Whether it is our filter, in whichever form.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.name.starts_with(OURS)
+    }
+}
+
 const fn contender(name: &'static str, label: &'static str) -> Contender {
     Contender { name, label, takes: Credential::Valid, is_a_gate: false, asks: false }
 }
