@@ -102,27 +102,43 @@ struct OwnedHeader {
     source: Option<IdentitySource>,
 }
 
-/// Names with a meaning of their own: framing and connection (RFC 9110, section 7.6.1; RFC 9112), the
-/// credential, and what Envoy tells the upstream about the connection.
+/// Names with a meaning of their own: framing and connection (RFC 9110, section 7.6.1; RFC 9112), what clients
+/// send of themselves (RFC 9110, sections 10.1, 12.5 and 14.2), the credential, and what Envoy tells the
+/// upstream about the connection.
 const RESERVED: &[&str] = &[
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
     "authorization",
+    "b3",
+    "cache-control",
     "connection",
     "content-encoding",
     "content-length",
     "content-type",
     "cookie",
+    "date",
     "expect",
     "forwarded",
     "host",
     "http2-settings",
     "keep-alive",
+    "max-forwards",
+    "origin",
     "proxy-authorization",
     "proxy-connection",
+    "range",
+    "referer",
     "te",
+    "traceparent",
+    "tracestate",
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "user-agent",
     "via",
+    "x-client-trace-id",
     "x-forwarded-client-cert",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -152,8 +168,13 @@ pub const SHADOW_STATE: &str = "latchkey.shadow";
 /// The header that tells the upstream, in shadow mode, why a request was to be refused. No client may send it.
 pub const SHADOW_HEADER: &str = "x-api-key-shadow";
 
-/// Beginnings of names that steer Envoy itself, and of those that gRPC keeps for itself.
-const RESERVED_PREFIXES: &[&str] = &["grpc-", "x-envoy-"];
+/// Beginnings of names that steer Envoy itself, and of those that CORS (Fetch, section 3.2), conditional
+/// requests (RFC 9110, section 13.1), browsers, tracing and gRPC keep for themselves.
+const RESERVED_PREFIXES: &[&str] = &["access-control-", "grpc-", "if-", "sec-", "x-b3-", "x-envoy-"];
+
+/// The beginning of names that proxies write. One of them may tell an identity, as `x-forwarded-user` often
+/// does, but what a proxy before this one wrote there is no credential.
+const FORWARDED_PREFIX: &str = "x-forwarded-";
 
 impl IdentityHeaders {
     /// The headers to set, by name. The filter owns the default name of every field all the same, whether the
@@ -249,6 +270,9 @@ impl IdentityHeaders {
     /// Why not. The name of an identity header would be removed before anybody reads it.
     pub fn check_source(&self, name: &str) -> Result<(), InvalidHeaderName> {
         check(name)?;
+        if begins_like(name, FORWARDED_PREFIX) {
+            return Err(InvalidHeaderName::Reserved);
+        }
         if self.is_owned(name.as_bytes()) { Err(InvalidHeaderName::LooksLikeAnother) } else { Ok(()) }
     }
 
@@ -357,18 +381,23 @@ fn check(name: &str) -> Result<(), InvalidHeaderName> {
     if name.len() > HEADER_NAME_LEN_MAX {
         return Err(InvalidHeaderName::TooLong);
     }
+    // A pseudo-header field is no header field (RFC 9113, section 8.3).
+    if name.starts_with(':') {
+        return Err(InvalidHeaderName::Reserved);
+    }
     if !name.bytes().all(is_lower_case_token) {
         return Err(InvalidHeaderName::BadCharacter);
     }
-    let starts_like = |prefix: &&str| {
-        name.as_bytes().get(..prefix.len()).is_some_and(|start| look_alike(start, prefix.as_bytes()))
-    };
     if RESERVED.iter().any(|reserved| look_alike(reserved.as_bytes(), name.as_bytes()))
-        || RESERVED_PREFIXES.iter().any(starts_like)
+        || RESERVED_PREFIXES.iter().any(|prefix| begins_like(name, prefix))
     {
         return Err(InvalidHeaderName::Reserved);
     }
     Ok(())
+}
+
+fn begins_like(name: &str, prefix: &str) -> bool {
+    name.as_bytes().get(..prefix.len()).is_some_and(|start| look_alike(start, prefix.as_bytes()))
 }
 
 /// Whether the byte may stand in a header name (RFC 9110, section 5.6.2, `tchar`) and is not a capital.

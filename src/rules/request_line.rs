@@ -14,6 +14,9 @@
 //! | control characters and spaces, encoded controls, bytes that are not UTF-8 | readers disagree |
 //! | `#` | what follows is no part of a request |
 //!
+//! `%3F`, `%23` and `%20` are characters of their segment like any other, and so are a dot and a space at its
+//! end.
+//!
 //! `CONNECT` and `OPTIONS *` have no path: no rule for paths matches them.
 
 use std::borrow::Cow;

@@ -99,10 +99,8 @@ fn a_source_has_a_name_that_nothing_else_has() {
     for (name, mistake) in [
         ("", "is empty"),
         ("X-Api-Key", "is not a header name in lower case"),
-        ("authorization", "has a meaning of its own in HTTP or in Envoy"),
-        ("cookie", "has a meaning of its own in HTTP or in Envoy"),
-        ("x-envoy-original-path", "has a meaning of its own in HTTP or in Envoy"),
         ("x_api_key.owner", "is the name of another identity header, or looks like it to an upstream"),
+        ("x-api-key-shadow", "is the name of another identity header, or looks like it to an upstream"),
     ] {
         assert_eq!(refused_source(json!({"header": name})), format!("it.header {mistake}"));
     }
@@ -120,6 +118,54 @@ fn a_source_has_a_name_that_nothing_else_has() {
             refused_source(of_len(CREDENTIAL_PLACE_LEN_MAX + 1)),
             format!("it.{place} is longer than {CREDENTIAL_PLACE_LEN_MAX} bytes")
         );
+    }
+}
+
+// A credential there would make another request of it, or no client could help sending one.
+#[test]
+fn no_credential_comes_in_a_header_that_http_or_envoy_gives_a_meaning() {
+    for name in [
+        ":authority",
+        ":method",
+        ":path",
+        "accept",
+        "access-control-request-headers",
+        "access-control-request-method",
+        "access_control_request_method",
+        "authorization",
+        "connection",
+        "content-length",
+        "cookie",
+        "expect",
+        "host",
+        "if-none-match",
+        "keep-alive",
+        "origin",
+        "proxy-authorization",
+        "referer",
+        "sec-fetch-mode",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "x-b3-traceid",
+        "x-envoy-original-path",
+        "x-forwarded-for",
+        "x-forwarded-user",
+        "x-request-id",
+        "x_forwarded.user",
+    ] {
+        assert_eq!(
+            refused_source(json!({"header": name})),
+            "it.header has a meaning of its own in HTTP or in Envoy",
+            "{name}"
+        );
+    }
+    // A proxy that tells who somebody is does it there.
+    accepted(&with("/identity", json!({"headers": {"owner": "x-forwarded-user"}})));
+    for name in ["x-api-key", "api-key", "x-forward", "origin-key", "x-key"] {
+        sources(json!([{"header": name}]));
     }
 }
 
