@@ -264,8 +264,9 @@ pub(super) fn unknown(name: &str, known: &[&'static str]) -> Problem {
     if name.len() > SHOWN_LEN_MAX || !name.contains(|letter: char| letter.is_ascii_alphabetic()) {
         return Problem::Unknown;
     }
-    let near = known.iter().map(|other| (strsim::levenshtein(name, other), *other));
-    // Less than half of the characters are others, as Elasticsearch suggests names.
+    let near = known.iter().map(|other| (strsim::osa_distance(name, other), *other));
+    // Less than half of the characters are others, as Elasticsearch suggests names. Two that have changed
+    // places are one mistake.
     let near = near.filter(|(edits, other)| 2 * edits < name.len().max(other.len()));
     near.min().map_or(Problem::Unknown, |(_, meant)| Problem::UnknownLike(meant))
 }

@@ -43,6 +43,8 @@ pub enum Problem {
     Empty,
     /// The value is something else than these words say.
     IsNot(&'static str),
+    /// The same, but this one resembles it.
+    IsNotLike(&'static str, &'static str),
     /// It has to be given.
     Missing,
     /// A route requires a right or a metadata field that no rule asks for, so nobody has it at hand.
@@ -142,6 +144,7 @@ impl fmt::Display for Problem {
                  {\"environment_variable\": \"...\"}}}",
             ),
             Self::IsNot(words) => write!(f, "is not {words}"),
+            Self::IsNotLike(words, meant) => write!(f, "is not {words}, did you mean {meant}?"),
             Self::Missing => f.write_str("is required"),
             Self::NotAskedByRules => f.write_str(
                 "requires a privilege or a metadata field that no rule of the filter requires, and only those are at hand",

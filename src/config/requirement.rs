@@ -1,5 +1,8 @@
 //! What a rule requires of a key.
 
+use latchkey_privileges::privilege::{ClusterPrivilege, IndexPrivilege};
+use latchkey_privileges::role_descriptor::{Stars, check_application_name, is_application_privilege};
+
 use super::Problem;
 use super::config_reader::{ConfigReader, below, unknown};
 use super::json::{JsonObject, JsonValue};
@@ -18,6 +21,29 @@ pub(super) struct RequirementReader<'r> {
     questions: &'r mut Vec<Question>,
     leaves: usize,
 }
+
+/// The privileges of one kind.
+struct PrivilegeKind {
+    /// What one is, in words that complete "is not …".
+    words: &'static str,
+    names: fn() -> Vec<&'static str>,
+    is_known: fn(&str) -> bool,
+}
+
+const CLUSTER: PrivilegeKind = PrivilegeKind {
+    words: "a cluster privilege that grants something, or an action such as cluster:monitor/main",
+    names: ClusterPrivilege::names,
+    is_known: |name| ClusterPrivilege::resolve(name).is_ok(),
+};
+
+const INDEX: PrivilegeKind = PrivilegeKind {
+    words: "an index privilege that grants something, or an action such as indices:data/read/get",
+    names: IndexPrivilege::names,
+    is_known: |name| IndexPrivilege::resolve(name).is_ok(),
+};
+
+/// The privilege of no action. Every key has it, so whoever requires it means something else.
+const NO_PRIVILEGE: &str = "none";
 
 const ALL_OF: &str = "all_of";
 const ANY_OF: &str = "any_of";
@@ -41,6 +67,8 @@ const ONE_KIND: &str = "an object with exactly one of all_of, any_of, privilege,
                         limited_by, owner, realm and metadata";
 const NAME: &str = "a text that is not empty";
 const LITERAL: &str = "a name without asterisks";
+pub(super) const APPLICATION: &str = "the name of an application: a lower case letter, two letters or digits at least, and what may follow - or _";
+const APPLICATION_PRIVILEGE: &str = "a privilege that an application registers, such as read, or an action with / or :, and without asterisks";
 const RESOURCE: &str = "one resource: a text without asterisks, whose braces are around names of the rule's path, such as orders/{id}";
 const METADATA_FIELD: &str = "the names of nested metadata fields, joined by dots";
 
@@ -124,7 +152,7 @@ impl<'r> RequirementReader<'r> {
                 return self.ask(reader, question, place);
             }
             CLUSTER_PRIVILEGE => {
-                let question = Question::Cluster(name(reader, value, place)?.to_owned());
+                let question = Question::Cluster(privilege(reader, value, place, &CLUSTER)?);
                 return self.ask(reader, question, place);
             }
             INDEX_PRIVILEGE => {
@@ -154,8 +182,12 @@ impl<'r> RequirementReader<'r> {
     ) -> Option<Question> {
         let [application, privilege, resource] =
             members(reader, fields, place, ["application", "privilege", "resource"]);
-        let application = required_text(reader, application, place, "application", LITERAL, is_literal);
-        let privilege = required_text(reader, privilege, place, "privilege", LITERAL, is_literal);
+        let application =
+            required_text(reader, application, place, "application", APPLICATION, is_application);
+        let privilege =
+            required_text(reader, privilege, place, "privilege", APPLICATION_PRIVILEGE, |privilege| {
+                is_literal(privilege) && is_application_privilege(privilege)
+            });
         let resource_place = &below(place, "resource");
         let resource = required_text(reader, resource, place, "resource", RESOURCE, |_| true);
         let resource = resource.and_then(|resource| {
@@ -197,8 +229,12 @@ impl<'r> RequirementReader<'r> {
 
 fn index<'j>(reader: &mut ConfigReader<'_, '_>, fields: &'j JsonObject<'j>, place: &str) -> Option<Question> {
     let [names, privileges] = members(reader, fields, place, ["names", "privileges"]);
-    let names = texts(reader, names, &below(place, "names"));
-    let privileges = texts(reader, privileges, &below(place, "privileges"));
+    let names = texts(reader, names, &below(place, "names"), &|reader, value, place| {
+        text(reader, value, place, REQUIREMENT_LEN_MAX, LITERAL, is_literal).map(str::to_owned)
+    });
+    let privileges = texts(reader, privileges, &below(place, "privileges"), &|reader, value, place| {
+        privilege(reader, value, place, &INDEX)
+    });
     Some(Question::Index { names: names?, privileges: privileges? })
 }
 
@@ -206,14 +242,34 @@ fn texts<'j>(
     reader: &mut ConfigReader<'_, '_>,
     value: Option<&'j JsonValue<'j>>,
     place: &str,
+    read: &dyn Fn(&mut ConfigReader<'_, '_>, &JsonValue<'_>, &str) -> Option<String>,
 ) -> Option<Vec<String>> {
     let value = required(reader, value, place)?;
     let mut texts = Vec::new();
     let are_right = each(reader, Some(value), place, REQUIREMENTS_MAX, &mut |reader, value, place| {
-        let text = text(reader, value, place, REQUIREMENT_LEN_MAX, LITERAL, is_literal);
-        pushed(&mut texts, text.map(str::to_owned))
+        pushed(&mut texts, read(reader, value, place))
     });
     are_right.then_some(texts)
+}
+
+/// A privilege of that kind, or a pattern over actions: then all that it matches is required.
+fn privilege(
+    reader: &mut ConfigReader<'_, '_>,
+    value: &JsonValue<'_>,
+    place: &str,
+    kind: &PrivilegeKind,
+) -> Option<String> {
+    let name = text(reader, value, place, REQUIREMENT_LEN_MAX, kind.words, |_| true)?;
+    if (kind.is_known)(name) && !name.eq_ignore_ascii_case(NO_PRIVILEGE) {
+        return Some(name.to_owned());
+    }
+    let mut names = (kind.names)();
+    names.retain(|name| *name != NO_PRIVILEGE);
+    let problem = match unknown(&name.to_ascii_lowercase(), &names) {
+        Problem::UnknownLike(meant) => Problem::IsNotLike(kind.words, meant),
+        _ => Problem::IsNot(kind.words),
+    };
+    noted(reader, place, Err(problem))
 }
 
 fn metadata<'j>(
@@ -249,6 +305,10 @@ fn required_text<'j>(
 
 fn name<'j>(reader: &mut ConfigReader<'_, '_>, value: &'j JsonValue<'j>, place: &str) -> Option<&'j str> {
     text(reader, value, place, REQUIREMENT_LEN_MAX, NAME, |_| true)
+}
+
+pub(super) fn is_application(text: &str) -> bool {
+    check_application_name(text, Stars::Refused).is_ok()
 }
 
 /// What is asked for is one privilege or one index. With an asterisk it would be a set, and an answer to that

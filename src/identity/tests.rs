@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::HEADER_NAME_LEN_MAX;
 use crate::credential::CredentialSources;
 use crate::headers::HeaderPairs;
 

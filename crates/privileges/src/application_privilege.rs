@@ -10,7 +10,7 @@ use latchkey_elastic::ValidationProblems;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::role_descriptor::{Stars, problem_of_application_name};
+use crate::role_descriptor::{Stars, check_application_name};
 
 /// A registered privilege. It serializes as Elasticsearch shows it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -42,7 +42,8 @@ pub struct InvalidActions;
 impl ApplicationPrivilege {
     /// Adds everything that is invalid about it (Elasticsearch, `PutPrivilegesRequest#validate`).
     pub fn add_problems(&self, problems: &mut ValidationProblems) {
-        problems.extend(problem_of_application_name(&self.application, Stars::Refused));
+        let invalid = check_application_name(&self.application, Stars::Refused).err();
+        problems.extend(invalid.map(|invalid| invalid.to_string()));
         problems.extend(problem_of_name(&self.name));
         problems.add_if(self.actions.is_empty(), "Application privileges must have at least one action");
         problems.extend(self.actions.iter().filter_map(|action| problem_of_action(action)));

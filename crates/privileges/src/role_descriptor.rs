@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use parser::problem_of_name;
-pub use validation::{REMOTE_CLUSTER_PRIVILEGES, Stars, problem_of_application_name};
+pub use validation::{
+    InvalidApplicationName, REMOTE_CLUSTER_PRIVILEGES, Stars, check_application_name,
+    is_application_privilege,
+};
 
 /// Most complaints in one answer. Each may list all privileges.
 pub const PROBLEMS_TOLD_MAX: usize = 100;

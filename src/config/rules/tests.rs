@@ -6,6 +6,8 @@ use super::*;
 use crate::limits::{REQUIREMENT_DEPTH_MAX, REQUIREMENTS_MAX, RIGHTS_ASKED_MAX, RULE_PATH_LEN_MAX};
 use crate::rules::{CorsPreflight, Requirement};
 
+mod privileges;
+
 fn parse_with(more: Value) -> Result<Config, InvalidConfig> {
     let mut config = json!({"key_service": {"cluster": "keys", "credential": {"inline": "aWQ6c2VjcmV0"}}});
     for (name, value) in more.as_object().unwrap() {
@@ -214,18 +216,18 @@ fn mistakes_in_requirements_are_told_with_their_place() {
         (json!({"any_of": [{"role": 1}]}), "rules[0].require.any_of[0].role is not a text that is not empty"),
         (
             json!({"privilege": {"application": "*", "privilege": "read", "resource": "a"}}),
-            "rules[0].require.privilege.application is not a name without asterisks",
+            "rules[0].require.privilege.application is not the name of an application: ",
         ),
         (
-            json!({"privilege": {"application": "a", "privilege": "read", "resource": "a/*"}}),
+            json!({"privilege": {"application": "app", "privilege": "read", "resource": "a/*"}}),
             "rules[0].require.privilege.resource is not one resource",
         ),
         (
-            json!({"privilege": {"application": "a", "privilege": "read", "resource": "a/{ix}"}}),
+            json!({"privilege": {"application": "app", "privilege": "read", "resource": "a/{ix}"}}),
             "rules[0].require.privilege.resource has a name in braces that is not in every path of the rule",
         ),
         (
-            json!({"privilege": {"application": "a", "privilege": "read"}}),
+            json!({"privilege": {"application": "app", "privilege": "read"}}),
             "rules[0].require.privilege.resource is required",
         ),
         (
@@ -245,7 +247,7 @@ fn mistakes_in_requirements_are_told_with_their_place() {
 #[test]
 fn a_name_in_a_resource_is_in_every_path_of_its_rule() {
     let refused = |matcher: Value| {
-        let require = json!({"privilege": {"application": "a", "privilege": "b", "resource": "c/{id}"}});
+        let require = json!({"privilege": {"application": "app", "privilege": "b", "resource": "c/{id}"}});
         parse(json!([{"name": "a", "match": matcher, "require": require}])).is_err()
     };
     assert!(!refused(json!({"paths": ["/a/{id}", "/b/{id}/c"]})));
@@ -327,7 +329,7 @@ fn requirements_are_limited() {
     let questions = |count: usize| {
         let of_rule = |rule: usize| {
             let asked = (rule * REQUIREMENTS_MAX..count.min((rule + 1) * REQUIREMENTS_MAX))
-                .map(|number| json!({"cluster_privilege": format!("p{number}")}));
+                .map(|number| json!({"cluster_privilege": format!("cluster:p{number}")}));
             json!({"name": format!("r{rule}"), "match": {"paths": [format!("/{rule}")]},
                    "require": {"any_of": asked.collect::<Vec<_>>()}})
         };

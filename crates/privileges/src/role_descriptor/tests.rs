@@ -178,8 +178,8 @@ fn applications_have_names_of_a_certain_form() {
         ("", false, false),
     ];
     for (name, in_role, in_question) in rows {
-        assert_eq!(problem_of_application_name(name, Stars::Allowed).is_none(), in_role, "{name}");
-        assert_eq!(problem_of_application_name(name, Stars::Refused).is_none(), in_question, "{name}");
+        assert_eq!(check_application_name(name, Stars::Allowed).is_ok(), in_role, "{name}");
+        assert_eq!(check_application_name(name, Stars::Refused).is_ok(), in_question, "{name}");
     }
 }
 

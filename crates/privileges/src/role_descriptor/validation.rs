@@ -1,5 +1,7 @@
 //! Invalid values in role descriptors.
 
+use std::fmt;
+
 use super::{IndexPrivileges, PROBLEMS_TOLD_MAX, RoleDescriptor};
 use crate::privilege::{ClusterPrivilege, IndexPrivilege};
 
@@ -40,7 +42,8 @@ pub(super) fn problems(role: &RoleDescriptor) -> Vec<String> {
         return problems;
     }
     for block in &role.applications {
-        problems.extend(problem_of_application_name(&block.application, Stars::Allowed));
+        let invalid = check_application_name(&block.application, Stars::Allowed).err();
+        problems.extend(invalid.map(|invalid| invalid.to_string()));
         problems.extend(block.privileges.iter().filter_map(|name| problem_of_application_privilege(name)));
     }
     if role.metadata.keys().any(|key| key.starts_with('_')) {
@@ -73,58 +76,97 @@ pub enum Stars {
     Refused,
 }
 
-/// The complaint about the name of an application (Elasticsearch,
-/// `ApplicationPrivilege#validateApplicationName`).
+/// Why a text is not the name of an application. It displays as Elasticsearch's complaint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidApplicationName<'a> {
+    /// It is blank.
+    Blank,
+    /// What stands before the first hyphen or underscore is none.
+    Prefix(&'a str),
+    /// It is too short.
+    ShortPrefix(&'a str),
+    /// It has an asterisk.
+    Star(&'a str),
+    /// What follows has a character that it may not have.
+    Suffix(&'a str),
+}
+
+/// Checks the name of an application (Elasticsearch, `ApplicationPrivilege#validateApplicationName`).
 ///
 /// ```text
 /// name   = prefix [ ("-" / "_") suffix ]
 /// prefix = %x61-7A 2*(ALPHA / DIGIT)
 /// ```
-#[must_use]
-pub fn problem_of_application_name(name: &str, stars: Stars) -> Option<String> {
+///
+/// # Errors
+///
+/// [`InvalidApplicationName`] when it is none.
+pub fn check_application_name(name: &str, stars: Stars) -> Result<(), InvalidApplicationName<'_>> {
     if name.trim().is_empty() {
-        return Some("Application names cannot be blank".to_owned());
+        return Err(InvalidApplicationName::Blank);
     }
     let (name, is_pattern) = match name.strip_suffix('*') {
         Some(stem) if stars == Stars::Allowed => (stem, true),
         _ => (name, false),
     };
     if name.contains('*') {
-        return Some(format!("Application names may not contain '*' (found '{name}')"));
+        return Err(InvalidApplicationName::Star(name));
     }
     if is_pattern && name.is_empty() {
-        return None;
+        return Ok(());
     }
     let (prefix, suffix) = name.split_once(['-', '_']).unwrap_or((name, ""));
     let begins_well = prefix.starts_with(|first: char| first.is_ascii_lowercase());
     if !begins_well || !prefix.chars().all(|char| char.is_ascii_alphanumeric()) {
-        return Some(format!(
-            "An application name prefix must match the pattern ^[a-z][A-Za-z0-9]*$ (found '{prefix}')"
-        ));
+        return Err(InvalidApplicationName::Prefix(prefix));
     }
     // The prefix of a pattern may be short.
     if !is_pattern && prefix.len() < APPLICATION_PREFIX_CHARS_MIN {
-        return Some(format!(
-            "An application name prefix must be at least {APPLICATION_PREFIX_CHARS_MIN} characters (found '{prefix}')"
-        ));
+        return Err(InvalidApplicationName::ShortPrefix(prefix));
     }
     if suffix.chars().any(|char| char.is_whitespace() || APPLICATION_SUFFIX_REFUSED.contains(char)) {
-        return Some(format!(
-            "An application name suffix may not contain whitespace or any of the characters '{APPLICATION_SUFFIX_REFUSED}' (found '{suffix}')"
-        ));
+        return Err(InvalidApplicationName::Suffix(suffix));
     }
-    None
+    Ok(())
+}
+
+/// Whether it is the name of a privilege, or a pattern over actions.
+#[must_use]
+pub fn is_application_privilege(name: &str) -> bool {
+    let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char));
+    is_name || name.contains(['/', '*', ':'])
 }
 
 /// The complaint about the name of an application's privilege, which must be a plain name or a pattern over
 /// actions.
 fn problem_of_application_privilege(name: &str) -> Option<String> {
-    let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char));
-    if is_name || name.contains(['/', '*', ':']) {
-        return None;
-    }
-    Some(format!(
-        "Application privilege names and actions must match the pattern ^[a-z][a-zA-Z0-9_.-]*$ or contain one of [/, *, :] (found '{name}')"
-    ))
+    (!is_application_privilege(name)).then(|| {
+        format!(
+            "Application privilege names and actions must match the pattern ^[a-z][a-zA-Z0-9_.-]*$ or contain one of [/, *, :] (found '{name}')"
+        )
+    })
 }
+
+impl fmt::Display for InvalidApplicationName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blank => f.write_str("Application names cannot be blank"),
+            Self::Prefix(prefix) => write!(
+                f,
+                "An application name prefix must match the pattern ^[a-z][A-Za-z0-9]*$ (found '{prefix}')"
+            ),
+            Self::ShortPrefix(prefix) => write!(
+                f,
+                "An application name prefix must be at least {APPLICATION_PREFIX_CHARS_MIN} characters (found '{prefix}')"
+            ),
+            Self::Star(name) => write!(f, "Application names may not contain '*' (found '{name}')"),
+            Self::Suffix(suffix) => write!(
+                f,
+                "An application name suffix may not contain whitespace or any of the characters '{APPLICATION_SUFFIX_REFUSED}' (found '{suffix}')"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for InvalidApplicationName<'_> {}

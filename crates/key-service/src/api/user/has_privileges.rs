@@ -10,7 +10,7 @@ use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_privileges::application_privilege::RegisteredPrivileges;
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::permission::{HasPrivilegesRequest, HasPrivilegesResponse};
-use latchkey_privileges::role_descriptor::{Stars, problem_of_application_name};
+use latchkey_privileges::role_descriptor::{Stars, check_application_name};
 use serde::Serialize;
 
 use crate::api::answer::text::AnswerText;
@@ -71,10 +71,9 @@ fn validate(question: &HasPrivilegesRequest) -> Result<(), ErrorCause> {
         question.cluster.is_empty() && question.index.is_empty() && question.application.is_empty(),
         "must specify at least one privilege",
     );
-    let applications = question.application.iter();
-    problems.extend(
-        applications.filter_map(|block| problem_of_application_name(&block.application, Stars::Refused)),
-    );
+    let names = question.application.iter().map(|block| block.application.as_str());
+    let invalid = names.filter_map(|name| check_application_name(name, Stars::Refused).err());
+    problems.extend(invalid.map(|invalid| invalid.to_string()));
     problems.into_result()
 }
 
