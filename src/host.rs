@@ -14,7 +14,7 @@ use crate::clock::HostClocks;
 use crate::headers::Headers;
 use crate::refresh::{CallId, FeedSink};
 use crate::reply::Reply;
-use crate::table::{KeyTable, SharedNames, SharedStore};
+use crate::table::{KeyTable, SharedEntries, SharedNames};
 
 /// The host would not do what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct HttpCall<'a> {
 }
 
 /// The proxy, as one plugin of one VM sees it. Clones are the same plugin.
-pub trait Host: HostClocks + HostMetrics + SharedStore + Clone {
+pub trait Host: HostClocks + HostMetrics + SharedEntries + Clone {
     /// The request that is looked at.
     type Request: HostRequest;
 

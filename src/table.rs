@@ -77,7 +77,7 @@ pub use reader::TableReader;
 pub use record::{RecordView, are_texts, text_in};
 pub use record_shape::{RecordShape, RecordText};
 pub use shared_store::{
-    Entry, FeedIdentity, SharedNames, SharedStore, Stamp, SwapLost, TableIdentity, Version,
+    Entry, FeedIdentity, SharedEntries, SharedNames, SharedStore, Stamp, SwapLost, TableIdentity, Version,
 };
 pub use writer::{FeedStanding, Progress, TableWriter, WriteError};
 

@@ -30,7 +30,7 @@ struct Joined<H: Host> {
     number: TableNumber,
     request: FeedEndpoint,
     follower: RefCell<Follower<H::Sink>>,
-    housekeeping: RefCell<Housekeeping<H>>,
+    housekeeping: RefCell<Housekeeping<H, H::Sink>>,
 }
 
 impl<H: Host> Following<H> {
@@ -115,7 +115,7 @@ impl<H: Host> Filter<H> {
         let step = joined.follower.borrow_mut().tick(self.candidate.get(), now, self.host.random());
         self.carry_out(step, tick.now);
         let is_following = joined.follower.borrow().current(now) == Some(self.following.id);
-        joined.housekeeping.borrow_mut().tick(is_following, now);
+        joined.housekeeping.borrow_mut().tick(is_following, now, |names| self.host.sink(names));
         self.report(tick.now);
     }
 

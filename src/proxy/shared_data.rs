@@ -16,7 +16,7 @@ use super::envoy_host::EnvoyHost;
 use crate::host::HostFailed;
 use crate::limits::SWAP_TRIES_MAX;
 use crate::metrics;
-use crate::table::{Entry, EntryName, SharedStore, Stamp, SwapLost, Version};
+use crate::table::{Entry, EntryName, SharedEntries, SharedStore, Stamp, SwapLost, Version};
 
 thread_local! {
     /// By how much this VM has moved the stamp.
@@ -54,7 +54,7 @@ fn stamp_number(host: EnvoyHost) -> Option<u64> {
     None
 }
 
-impl SharedStore for EnvoyHost {
+impl SharedEntries for EnvoyHost {
     fn read(&self, name: EntryName) -> Entry {
         match abi::shared_data(name.text().as_bytes()) {
             // The host counts from 1.
@@ -71,7 +71,9 @@ impl SharedStore for EnvoyHost {
         };
         abi::set_shared_data(name.text().as_bytes(), bytes, cas).map_err(|HostFailed| SwapLost)
     }
+}
 
+impl SharedStore for EnvoyHost {
     /// A stamp that nobody but this VM ever moved may be this VM's alone. In Envoy the VM of the main thread
     /// comes before those of the workers.
     fn stamp(&self) -> Option<Stamp> {

@@ -27,7 +27,7 @@ use super::poll::{FeedEndpoint, Poll};
 use super::register::{Register, TableNumber};
 use super::sink::{Clearing, FeedSink};
 use crate::limits::{GOODBYE_MS, LINGER_MS};
-use crate::table::{Directory, FeedTable as _, Progress, SharedNames, SharedStore, TableIdentity};
+use crate::table::{Directory, FeedTable as _, Progress, SharedEntries, SharedNames, TableIdentity};
 
 /// One plugin on its way out.
 pub struct Departure<S, K: FeedSink> {
@@ -48,7 +48,7 @@ enum State<C> {
     Over,
 }
 
-impl<S: SharedStore + Clone, K: FeedSink> Departure<S, K> {
+impl<S: SharedEntries + Clone, K: FeedSink> Departure<S, K> {
     /// Begins to leave the table that was entered with that number.
     pub fn begin(
         store: &S,
@@ -70,7 +70,7 @@ impl<S: SharedStore + Clone, K: FeedSink> Departure<S, K> {
     }
 }
 
-impl<S: SharedStore, K: FeedSink> Departure<S, K> {
+impl<S: SharedEntries, K: FeedSink> Departure<S, K> {
     /// Time has passed. The request, if any, is to be sent now, and reported with [`Self::sent`] or
     /// [`Self::not_sent`].
     pub fn tick(&mut self, now: MonotonicMillis) -> Option<Poll> {

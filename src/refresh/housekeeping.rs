@@ -6,19 +6,17 @@
 
 use latchkey_key_feed::MonotonicMillis;
 
+use super::sink::{Clearing, FeedSink};
 use crate::limits::{TABLE_LOOK_MS, TABLE_SILENT_LOOKS};
-use crate::table::{
-    Clearing, Directory, FeedTable as _, Progress, SharedNames, SharedStore, TableIdentity, TableWriter,
-};
+use crate::table::{Directory, FeedTable as _, Progress, SharedEntries, SharedNames, TableIdentity};
 
 /// The housekeeping of one plugin.
-pub struct Housekeeping<S> {
-    store: S,
+pub struct Housekeeping<S, K: FeedSink> {
     directory: Directory<S>,
     own: TableIdentity,
     next_look: MonotonicMillis,
     silent: Vec<SilentTable>,
-    clearing: Option<(TableIdentity, TableWriter<S>, Clearing)>,
+    clearing: Option<(TableIdentity, K, Clearing<K>)>,
 }
 
 /// A table that has given no sign of life since it was first looked at.
@@ -28,19 +26,19 @@ struct SilentTable {
     looks: u32,
 }
 
-impl<S: SharedStore + Clone> Housekeeping<S> {
+impl<S: SharedEntries, K: FeedSink> Housekeeping<S, K> {
     /// The housekeeping of a plugin of that table.
     pub fn new(store: S, own: TableIdentity) -> Self {
-        let directory = Directory::new(store.clone());
+        let directory = Directory::new(store);
         let next_look = MonotonicMillis::default();
-        Self { store, directory, own, next_look, silent: Vec::new(), clearing: None }
+        Self { directory, own, next_look, silent: Vec::new(), clearing: None }
     }
 
     /// Time has passed. Gives a heartbeat, and does a slice of what else there is to do if this plugin
-    /// follows its feed.
-    pub fn tick(&mut self, is_following: bool, now: MonotonicMillis) {
-        if let Some((cleared, table, clearing)) = &mut self.clearing {
-            if table.clear(clearing) == Progress::Done {
+    /// follows its feed. `open` gives the table with those names.
+    pub fn tick(&mut self, is_following: bool, now: MonotonicMillis, open: impl FnOnce(&SharedNames) -> K) {
+        if let Some((cleared, sink, clearing)) = &mut self.clearing {
+            if sink.table().clear(clearing) == Progress::Done {
                 self.directory.remove(*cleared);
                 self.clearing = None;
             }
@@ -52,7 +50,7 @@ impl<S: SharedStore + Clone> Housekeeping<S> {
         self.next_look = now.plus_millis(TABLE_LOOK_MS);
         self.directory.heartbeat(self.own, now, TABLE_LOOK_MS);
         if is_following {
-            self.look();
+            self.look(open);
         } else {
             self.silent.clear();
         }
@@ -63,7 +61,7 @@ impl<S: SharedStore + Clone> Housekeeping<S> {
         self.clearing.is_some()
     }
 
-    fn look(&mut self) {
+    fn look(&mut self, open: impl FnOnce(&SharedNames) -> K) {
         let mut silent = Vec::new();
         for listed in self.directory.tables().into_iter().filter(|listed| listed.table != self.own) {
             let before = self
@@ -75,9 +73,9 @@ impl<S: SharedStore + Clone> Housekeeping<S> {
         }
         self.silent = silent;
         let Some(gone) = self.silent.iter().find(|seen| seen.looks >= TABLE_SILENT_LOOKS) else { return };
-        let table = TableWriter::new(self.store.clone(), SharedNames::of_table(gone.table));
-        if let Ok(clearing) = table.close() {
-            self.clearing = Some((gone.table, table, clearing));
+        let sink = open(&SharedNames::of_table(gone.table));
+        if let Ok(clearing) = sink.table().close() {
+            self.clearing = Some((gone.table, sink, clearing));
         }
     }
 }

@@ -9,7 +9,7 @@
 use latchkey_key_feed::MonotonicMillis;
 
 use crate::limits::{IDLE_FIRST_MS, LEASE_MS, SWAP_TRIES_MAX};
-use crate::table::{EntryName, SharedNames, SharedStore, TableEntry, Unread, Version};
+use crate::table::{EntryName, SharedEntries, SharedNames, TableEntry, Unread, Version};
 
 /// The number of a follower within its process, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ struct LeaseEntry {
 
 impl FollowerId {
     /// A number that no other follower of this process has.
-    pub fn allocate(store: &impl SharedStore, names: &SharedNames) -> Self {
+    pub fn allocate(store: &impl SharedEntries, names: &SharedNames) -> Self {
         let name = names.entry(TableEntry::FollowerCounter);
         let mut last = 0;
         for _ in 0..SWAP_TRIES_MAX {
@@ -56,7 +56,7 @@ impl FollowerId {
     }
 }
 
-impl<S: SharedStore> Lease<S> {
+impl<S: SharedEntries> Lease<S> {
     /// The lease of the table with those names.
     pub(super) fn new(store: S, names: &SharedNames) -> Self {
         Self { store, name: names.entry(TableEntry::Lease) }

@@ -9,7 +9,7 @@
 //! the last, and the goodbye is never said, which is safe.
 
 use crate::limits::SWAP_TRIES_MAX;
-use crate::table::{EntryName, SharedNames, SharedStore, TableEntry, Unread};
+use crate::table::{EntryName, SharedEntries, SharedNames, TableEntry, Unread};
 
 /// The entry, seen by one plugin.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ struct RegisterEntry {
     refuse_after_ms: u64,
 }
 
-impl<S: SharedStore> Register<S> {
+impl<S: SharedEntries> Register<S> {
     /// The register of the table with those names.
     pub fn new(store: S, names: &SharedNames) -> Self {
         Self { store, name: names.entry(TableEntry::Register) }

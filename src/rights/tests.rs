@@ -10,8 +10,8 @@ use crate::table::sample_keys::{
     APPLICATION, answer_with_rights, at, key, live, refreshed_at, shape_with_rights,
 };
 use crate::table::{
-    Changes, FeedIdentity, FeedTable as _, Found, LiveTable, PagedRecord, Progress, SharedNames,
-    SharedStore as _, TableReader, TableWriter,
+    Changes, FeedIdentity, FeedTable as _, Found, LiveTable, PagedRecord, Progress, SharedEntries as _,
+    SharedNames, TableReader, TableWriter,
 };
 use crate::testing::FakeSharedData;
 

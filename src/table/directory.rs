@@ -7,7 +7,7 @@ use latchkey_key_feed::MonotonicMillis;
 
 use super::bytes::Unread;
 use super::entry_name::EntryName;
-use super::shared_store::{SharedStore, TableIdentity, Version};
+use super::shared_store::{SharedEntries, TableIdentity, Version};
 use crate::limits::{SWAP_TRIES_MAX, TABLES_MAX};
 
 /// The entry that lists the tables.
@@ -27,7 +27,7 @@ pub struct ListedTable {
 /// An identity of 8 bytes and a moment of 8.
 const LISTED_LEN: usize = 16;
 
-impl<S: SharedStore> Directory<S> {
+impl<S: SharedEntries> Directory<S> {
     /// The directory of the namespace that the store is.
     pub fn new(store: S) -> Self {
         Self { store }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use latchkey_key_feed::{Salt, SecretDigest, UnixMillis};
 
@@ -19,7 +20,7 @@ pub struct PagedRecord {
     /// keep.
     texts: Option<Range<usize>>,
     /// Which texts they are.
-    shape: Rc<RecordShape>,
+    shape: Arc<RecordShape>,
     salt: Salt,
     digest: SecretDigest,
     expiration: Option<UnixMillis>,
@@ -27,11 +28,11 @@ pub struct PagedRecord {
 
 impl PagedRecord {
     /// A record of that page.
-    pub(super) fn of(page: &Rc<Page>, record: RecordView<'_>, shape: &Rc<RecordShape>) -> Self {
+    pub(super) fn of(page: &Rc<Page>, record: RecordView<'_>, shape: &Arc<RecordShape>) -> Self {
         Self {
             page: Rc::clone(page),
             texts: record.texts().map(|texts| page.range_of(texts)),
-            shape: Rc::clone(shape),
+            shape: Arc::clone(shape),
             salt: *record.salt(),
             digest: *record.digest(),
             expiration: record.expiration(),

@@ -1,6 +1,6 @@
 //! What the table needs of the place it lives in, and the names it uses there.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
@@ -8,9 +8,9 @@ use super::entry_name::{EntryName, TableEntry};
 use super::header::Slot;
 use super::record_shape::RecordShape;
 
-/// Data shared by all VMs of a process, entry by entry, with compare-and-swap. (proxy-wasm:
-/// `get_shared_data`, `set_shared_data`.)
-pub trait SharedStore {
+/// Small entries that all plugins of a process share, with compare-and-swap: who is there, and whose turn it
+/// is. (proxy-wasm: `get_shared_data`, `set_shared_data`.)
+pub trait SharedEntries {
     /// The entry of that name. An absent entry has no bytes.
     fn read(&self, name: EntryName) -> Entry;
 
@@ -20,7 +20,10 @@ pub trait SharedStore {
     ///
     /// [`SwapLost`] when somebody wrote it meanwhile; nothing is changed then.
     fn swap(&self, name: EntryName, bytes: &[u8], read_at: Version) -> Result<(), SwapLost>;
+}
 
+/// Entries that hold a whole table, page by page, and a stamp that tells when one of them was written.
+pub trait SharedStore: SharedEntries {
     /// The change stamp of the process; `None` while it is not certain that this VM sees it move. Then no
     /// page may be cached.
     fn stamp(&self) -> Option<Stamp>;
@@ -71,7 +74,7 @@ pub struct TableIdentity([u8; 8]);
 #[derive(Clone, Debug)]
 pub struct SharedNames {
     table: TableIdentity,
-    shape: Rc<RecordShape>,
+    shape: Arc<RecordShape>,
 }
 
 impl FeedIdentity {
@@ -116,13 +119,13 @@ impl SharedNames {
         let mut hash = Sha256::new();
         hash.update(feed.0);
         shape.hash_into(&mut hash);
-        Self { table: TableIdentity(beginning_of(hash)), shape: Rc::new(shape) }
+        Self { table: TableIdentity(beginning_of(hash)), shape: Arc::new(shape) }
     }
 
     /// The names for a table of which nothing else is known: enough to clear it away.
     #[must_use]
     pub fn of_table(table: TableIdentity) -> Self {
-        Self { table, shape: Rc::default() }
+        Self { table, shape: Arc::default() }
     }
 
     /// Which table.
@@ -133,7 +136,7 @@ impl SharedNames {
 
     /// What the records of the table hold.
     #[must_use]
-    pub fn shape(&self) -> &Rc<RecordShape> {
+    pub fn shape(&self) -> &Arc<RecordShape> {
         &self.shape
     }
 

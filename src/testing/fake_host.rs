@@ -14,7 +14,9 @@ use super::fake_shared_data::FakeSharedData;
 use crate::clock::{ClockFailed, HostClocks};
 use crate::host::{Host, HostFailed, HostMetrics, HttpCall, LogLevel, MetricId, RequestId};
 use crate::refresh::{CallId, PagedSink};
-use crate::table::{Entry, EntryName, SharedNames, SharedStore, Stamp, SwapLost, TableReader, Version};
+use crate::table::{
+    Entry, EntryName, SharedEntries, SharedNames, SharedStore, Stamp, SwapLost, TableReader, Version,
+};
 
 /// One root context of one VM. Clones are the same.
 #[derive(Clone)]
@@ -268,7 +270,7 @@ impl HostClocks for FakeHost {
     }
 }
 
-impl SharedStore for FakeHost {
+impl SharedEntries for FakeHost {
     fn read(&self, name: EntryName) -> Entry {
         match self.call(HostCall::ReadShared) {
             Ok(()) => self.0.shared.read(name),
@@ -280,7 +282,9 @@ impl SharedStore for FakeHost {
         self.call(HostCall::SwapShared).map_err(|HostFailed| SwapLost)?;
         self.0.shared.swap(name, bytes, read_at)
     }
+}
 
+impl SharedStore for FakeHost {
     fn stamp(&self) -> Option<Stamp> {
         self.call(HostCall::Stamp).ok()?;
         self.0.shared.stamp()

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use crate::table::{Entry, EntryName, SharedStore, Stamp, SwapLost, Version};
+use crate::table::{Entry, EntryName, SharedEntries, SharedStore, Stamp, SwapLost, Version};
 
 /// A value and its compare-and-swap number.
 type Valued = (Vec<u8>, u32);
@@ -74,7 +74,7 @@ impl FakeSharedData {
     }
 }
 
-impl SharedStore for FakeSharedData {
+impl SharedEntries for FakeSharedData {
     fn read(&self, name: EntryName) -> Entry {
         self.let_others_run();
         self.reads.set(self.reads.get() + 1);
@@ -91,7 +91,9 @@ impl SharedStore for FakeSharedData {
         self.overwrite(name, bytes);
         Ok(())
     }
+}
 
+impl SharedStore for FakeSharedData {
     fn stamp(&self) -> Option<Stamp> {
         self.let_others_run();
         (!self.stamp_is_lost.get()).then(|| Stamp(self.stamp.get()))

@@ -94,9 +94,11 @@ fn a_table_whose_vms_have_died_is_cleared_by_those_of_another() {
     let directory = Directory::new(edge.shared.clone());
     directory.heartbeat(names().table(), edge.now, TABLE_LOOK_MS);
     let other = TableIdentity::from_bytes([1; 8]);
-    let mut housekeeping = Housekeeping::new(edge.shared.clone(), other);
+    let shared = edge.shared.clone();
+    let open = |names: &SharedNames| PagedSink::new(shared.clone(), names);
+    let mut housekeeping = Housekeeping::new(shared.clone(), other);
     for _ in 1..TABLE_SILENT_LOOKS {
-        housekeeping.tick(true, edge.now);
+        housekeeping.tick(true, edge.now, open);
         edge.pass(TABLE_LOOK_MS);
     }
     assert!(edge.holds("k"));
@@ -104,11 +106,11 @@ fn a_table_whose_vms_have_died_is_cleared_by_those_of_another() {
     directory.heartbeat(names().table(), edge.now, TABLE_LOOK_MS);
     for _ in 0..TABLE_SILENT_LOOKS {
         assert!(edge.holds("k"));
-        housekeeping.tick(true, edge.now);
+        housekeeping.tick(true, edge.now, open);
         edge.pass(TABLE_LOOK_MS);
     }
     while housekeeping.is_busy() {
-        housekeeping.tick(true, edge.now);
+        housekeeping.tick(true, edge.now, open);
     }
     assert!(edge.live().is_none() && !edge.holds("k"));
     let listed: Vec<_> = directory.tables().into_iter().map(|listed| listed.table).collect();
@@ -119,10 +121,12 @@ fn a_table_whose_vms_have_died_is_cleared_by_those_of_another() {
 fn time_in_which_nobody_looked_is_no_silence() {
     let (mut edge, _) = a_current_edge();
     Directory::new(edge.shared.clone()).heartbeat(names().table(), edge.now, TABLE_LOOK_MS);
-    let mut housekeeping = Housekeeping::new(edge.shared.clone(), TableIdentity::from_bytes([1; 8]));
+    let shared = edge.shared.clone();
+    let open = |names: &SharedNames| PagedSink::new(shared.clone(), names);
+    let mut housekeeping = Housekeeping::new(shared.clone(), TableIdentity::from_bytes([1; 8]));
     // The whole process was stopped for a day.
     for _ in 0..2 {
-        housekeeping.tick(true, edge.now);
+        housekeeping.tick(true, edge.now, open);
         edge.pass(24 * 60 * 60 * 1_000);
     }
     assert!(!housekeeping.is_busy() && edge.holds("k"));

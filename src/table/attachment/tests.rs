@@ -13,7 +13,7 @@ use crate::table::sample_keys::{
 };
 use crate::table::{
     Changes, FeedIdentity, FeedTable as _, Found, KeyTable as _, LiveTable, Progress, RecordShape,
-    RecordText, SharedNames, SharedStore as _, TableReader, TableWriter,
+    RecordText, SharedEntries as _, SharedNames, TableReader, TableWriter,
 };
 use crate::testing::FakeSharedData;
 

@@ -7,6 +7,7 @@ use latchkey_key_feed::{Epoch, FeedRow, KeyId, MonotonicMillis};
 use super::*;
 use crate::table::RecordText;
 use crate::table::sample_keys::{at, build, changes, key, live, refreshed_at, removed, shape, text_of};
+use crate::table::shared_store::SharedEntries as _;
 use crate::table::{FeedIdentity, FeedTable as _, LiveTable, SharedNames, TableReader};
 use crate::testing::FakeSharedData;
 
