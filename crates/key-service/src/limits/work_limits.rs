@@ -37,8 +37,9 @@ pub(crate) const QUESTION_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, 
 /// Most pieces of work of one kind that wait for a permit; a further one is refused with 429.
 pub(crate) const WORK_WAITING_MAX: usize = 1_024;
 
-/// Most of them that wait for one user and his keys.
-pub(crate) const WORK_WAITING_PER_PRINCIPAL_MAX: usize = 128;
+/// Most of them that wait for one user and his keys. Others find the rest. An automation with a few hundred
+/// connections must not be refused (Elasticsearch, `thread_pool.search.queue_size`: 1000).
+pub(crate) const WORK_WAITING_PER_PRINCIPAL_MAX: usize = WORK_WAITING_MAX / 2;
 
 /// How long a piece of work may wait for its permit.
 pub(crate) const WORK_PERMIT_WAIT_MAX: Duration = Duration::from_secs(10);

@@ -1,3 +1,4 @@
+use futures_util::future::join_all;
 use http::StatusCode;
 use serde_json::json;
 
@@ -214,4 +215,14 @@ async fn a_key_sees_itself_and_no_other() {
         refused.contains(&format!("is unauthorized for API key id [{}] of user [own], this", key.id)),
         "{refused}"
     );
+}
+
+// One user with as many connections was refused with 429.
+#[tokio::test]
+async fn hundreds_of_requests_of_one_user_at_once_are_all_answered() {
+    let service = Service::new().await;
+    let made = service.elastic().make(r#"{"name":"x"}"#).await;
+    let path = format!("{PATH}?id={}", made.id);
+    let answers = join_all((0..256).map(|_| async { service.key(&made).get(&path).await.status })).await;
+    assert_eq!(answers.iter().filter(|status| **status == StatusCode::OK).count(), 256);
 }
