@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::BudgetExceeded;
@@ -30,10 +31,17 @@ struct Taken {
     by_principal: HashMap<Principal, usize>,
 }
 
+/// Whoever lends bytes. A holding knows no more of it, so work without shared memory brings none of its code.
+trait Lender: Debug + Send + Sync {
+    fn take(&self, principal: &Principal, len: usize) -> Result<(), BudgetExceeded>;
+
+    fn give_back(&self, principal: &Principal, len: usize);
+}
+
 /// Bytes that were taken. They are given back when this is dropped.
 #[derive(Debug)]
 pub struct Holding {
-    pool: Arc<Pool>,
+    lender: Arc<dyn Lender>,
     principal: Principal,
     len: usize,
 }
@@ -56,7 +64,8 @@ impl SharedMemory {
     /// An empty holding on this account.
     #[must_use]
     pub fn holding(&self, principal: &Principal) -> Holding {
-        Holding { pool: Arc::clone(&self.0), principal: principal.clone(), len: 0 }
+        let lender: Arc<dyn Lender> = Arc::<Pool>::clone(&self.0);
+        Holding { lender, principal: principal.clone(), len: 0 }
     }
 
     /// How many bytes are held.
@@ -85,7 +94,7 @@ impl Holding {
     ///
     /// [`BudgetExceeded::Memory`] when there is not as much; it then holds what it held before.
     pub fn grow(&mut self, len: usize) -> Result<(), BudgetExceeded> {
-        self.pool.take(&self.principal, len)?;
+        self.lender.take(&self.principal, len)?;
         self.len += len;
         Ok(())
     }
@@ -93,7 +102,7 @@ impl Holding {
     /// Gives back what it holds beyond `len`.
     pub fn shrink_to(&mut self, len: usize) {
         let surplus = self.len.saturating_sub(len);
-        self.pool.give_back(&self.principal, surplus);
+        self.lender.give_back(&self.principal, surplus);
         self.len -= surplus;
     }
 
@@ -103,14 +112,14 @@ impl Holding {
     ///
     /// [`BudgetExceeded::Memory`] when there is not as much.
     pub fn another(&self, len: usize) -> Result<Self, BudgetExceeded> {
-        self.pool.take(&self.principal, len)?;
-        Ok(Self { pool: Arc::clone(&self.pool), principal: self.principal.clone(), len })
+        self.lender.take(&self.principal, len)?;
+        Ok(Self { lender: Arc::clone(&self.lender), principal: self.principal.clone(), len })
     }
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        self.pool.give_back(&self.principal, self.len);
+        self.lender.give_back(&self.principal, self.len);
     }
 }
 
@@ -118,7 +127,9 @@ impl Pool {
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+impl Lender for Pool {
     fn take(&self, principal: &Principal, len: usize) -> Result<(), BudgetExceeded> {
         let mut taken = self.taken();
         let all = taken.all.saturating_add(len);
