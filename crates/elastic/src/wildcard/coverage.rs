@@ -1,19 +1,21 @@
 //! Whether every name of one set is in at least one of several others.
 //!
-//! Patterns are run as automata whose states are positions in the pattern. All of them step together over
-//! every text that the asked pattern can match. A text in the asked set that is in no other set proves that
-//! it is not covered. There are infinitely many texts, but finitely many states: all characters that occur in
-//! no pattern are equivalent, and a state that was seen before is not visited again.
+//! Patterns are run as one automaton. All patterns stand in a row, and a state is the places in that row to
+//! which a text can have led. All patterns step together over every text that the asked pattern can match. A
+//! text in the asked set that is in no other set proves that it is not covered. There are infinitely many
+//! texts, but finitely many states: all characters that occur in no pattern are equivalent, and a state that
+//! was seen before is not visited again.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+use std::slice;
 
 use latchkey_budget::{Budget, BudgetExceeded};
 
 use super::{Meaning, NameSet, PatternPart, Wildcard};
 
-/// The cost of one position of one pattern in each state: it is read, copied and looked up. Comparing a name
-/// with an ordinary pattern is some ten steps, and showing that `logs-*` covers `logs-2024-*` some hundred.
-const STEPS_PER_POSITION: usize = 16;
+/// The cost of one place in each state: it is read, copied and looked up. Comparing a name with an ordinary
+/// pattern is some ten steps, and showing that `logs-*` covers `logs-2024-*` some hundred.
+const STEPS_PER_PLACE: usize = 16;
 
 /// What a comparison of a name with a pattern costs besides its characters.
 const STEPS_PER_COMPARISON: usize = 8;
@@ -62,60 +64,102 @@ fn charge_comparisons<'a>(
 }
 
 /// One asked pattern against all grants.
-struct Question<'a> {
-    asked: Vec<&'a [PatternPart]>,
-    asked_excludes: Vec<&'a [PatternPart]>,
-    grants: Vec<Grant<'a>>,
+struct Question {
+    /// The places in all patterns, one pattern after the other.
+    places: Vec<Place>,
+    /// How many sets there are: the asked one, which is the first, and the grants.
+    sets: usize,
 }
 
-struct Grant<'a> {
-    includes: Vec<&'a [PatternPart]>,
-    excludes: Vec<&'a [PatternPart]>,
+/// A place in a pattern.
+#[derive(Clone, Copy)]
+struct Place {
+    /// What comes next; `None` at the end of the pattern.
+    next: Option<PatternPart>,
+    /// Whether `*` stands before it.
+    is_after_any: bool,
+    /// Which set has the pattern.
+    set: usize,
+    /// Whether the set excludes what the pattern matches.
+    excludes: bool,
 }
 
-/// The state of all patterns of a question.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct State {
-    asked: Vec<Positions>,
-    asked_excludes: Vec<Positions>,
-    grants: Vec<(Vec<Positions>, Vec<Positions>)>,
+/// The places to which a text can have led, in ascending order.
+type State = Vec<usize>;
+
+/// What a state says of a set.
+#[derive(Clone, Copy, Default)]
+struct Standing {
+    /// Whether a pattern that includes has matched, or may match when the text goes on.
+    includes: Matching,
+    /// The same of the patterns that exclude.
+    excludes: Matching,
 }
 
-/// The positions in one pattern that the text so far can have led to, in ascending order.
-type Positions = Vec<usize>;
+#[derive(Clone, Copy, Default)]
+struct Matching {
+    /// Whether one matches the text.
+    now: bool,
+    /// Whether one matches the text, however it goes on.
+    always: bool,
+    /// Whether one matches the text or may match it when it goes on.
+    possibly: bool,
+}
 
-impl State {
-    /// The bytes it takes in memory, about.
-    fn len(&self) -> usize {
-        let len = |all: &[Positions]| -> usize {
-            all.iter().map(|positions| size_of::<Positions>() + size_of_val(positions.as_slice())).sum()
-        };
-        let grants = self.grants.iter().map(|(includes, excludes)| len(includes) + len(excludes));
-        size_of::<Self>() + len(&self.asked) + len(&self.asked_excludes) + grants.sum::<usize>()
+impl Standing {
+    /// Whether the text is in the set.
+    fn has_text(self) -> bool {
+        self.includes.now && !self.excludes.now
+    }
+
+    /// Whether the text is in the set, however it goes on.
+    fn has_all(self) -> bool {
+        self.includes.always && !self.excludes.possibly
     }
 }
 
-impl<'a> Question<'a> {
+impl Question {
     /// `None` when the asked pattern, or what is excepted from a grant, is not understood.
     fn new(
-        grants: &[&'a NameSet],
-        asked: &'a Wildcard,
-        asked_excludes: &'a [Wildcard],
+        grants: &[&NameSet],
+        asked: &Wildcard,
+        asked_excludes: &[Wildcard],
         budget: &mut Budget,
     ) -> Result<Option<Self>, BudgetExceeded> {
-        let Meaning::Parts(asked) = &asked.meaning else { return Ok(None) };
-        let mut understood_grants = Vec::new();
+        budget.spend(STEPS_PER_PLACE * (asked_excludes.len() + 1))?;
+        let mut question = Self { places: Vec::new(), sets: 1 };
+        if !question.add(slice::from_ref(asked), false) {
+            return Ok(None);
+        }
+        // What is excepted from the asked set only makes it smaller, so it may be left out.
+        question.add(asked_excludes, true);
         for grant in grants {
-            budget.spend(STEPS_PER_POSITION * (grant.includes.len() + grant.excludes.len() + 1))?;
-            let excludes = understood(&grant.excludes);
-            if excludes.len() < grant.excludes.len() {
+            budget.spend(STEPS_PER_PLACE * (grant.patterns() + 1))?;
+            question.sets += 1;
+            question.add(&grant.includes, false);
+            if !question.add(&grant.excludes, true) {
                 return Ok(None);
             }
-            understood_grants.push(Grant { includes: understood(&grant.includes), excludes });
         }
-        budget.spend(STEPS_PER_POSITION * (asked_excludes.len() + 1))?;
-        let asked_excludes = understood(asked_excludes);
-        Ok(Some(Self { asked: vec![asked], asked_excludes, grants: understood_grants }))
+        Ok(Some(question))
+    }
+
+    /// Adds patterns to the last set. Says whether all are understood; those that are not are left out.
+    fn add(&mut self, patterns: &[Wildcard], excludes: bool) -> bool {
+        let mut are_understood = true;
+        for pattern in patterns {
+            let Meaning::Parts(parts) = &pattern.meaning else {
+                are_understood = false;
+                continue;
+            };
+            let mut place = Place { next: None, is_after_any: false, set: self.sets - 1, excludes };
+            for part in parts {
+                self.places.push(Place { next: Some(*part), ..place });
+                place.is_after_any = *part == PatternPart::AnyText;
+            }
+            self.places.push(place);
+        }
+        are_understood
     }
 
     fn is_covered(&self, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
@@ -127,18 +171,22 @@ impl<'a> Question<'a> {
 
     fn meets_no_counterexample(&self, budget: &mut Budget, held: &mut usize) -> Result<bool, BudgetExceeded> {
         let start = self.start();
-        let mut seen = HashSet::from([start.clone()]);
+        let mut seen = BTreeSet::from([start.clone()]);
         let mut waiting = vec![start];
         while let Some(state) = waiting.pop() {
-            if self.asked_has(&state) && !self.granted(&state) {
+            let standings = self.standings(&state);
+            let Some((asked, grants)) = standings.split_first() else { break };
+            if asked.has_text() && !grants.iter().any(|grant| grant.has_text()) {
                 return Ok(false);
             }
-            if self.is_settled(&state) {
+            // No continuation can be a counterexample.
+            if !asked.includes.possibly || grants.iter().any(|grant| grant.has_all()) {
                 continue;
             }
             for char in self.next_chars(&state) {
-                let next = self.step(&state, char, budget)?;
-                let len = 2 * next.len();
+                budget.spend(STEPS_PER_PLACE * (state.len() + self.sets))?;
+                let next = self.step(&state, char);
+                let len = 2 * (size_of::<State>() + size_of_val(next.as_slice()));
                 budget.hold(len)?;
                 *held += len;
                 if seen.insert(next.clone()) {
@@ -149,135 +197,90 @@ impl<'a> Question<'a> {
         Ok(true)
     }
 
+    /// The beginning of every pattern.
     fn start(&self) -> State {
-        let start = |patterns: &[&[PatternPart]]| patterns.iter().map(|parts| reach(parts, 0)).collect();
-        State {
-            asked: start(&self.asked),
-            asked_excludes: start(&self.asked_excludes),
-            grants: self
-                .grants
-                .iter()
-                .map(|grant| (start(&grant.includes), start(&grant.excludes)))
-                .collect(),
+        let mut state = State::new();
+        let mut is_first = true;
+        for (index, place) in self.places.iter().enumerate() {
+            if is_first {
+                self.reach(index, &mut state);
+            }
+            is_first = place.next.is_none();
         }
+        state
     }
 
     /// The state after one more character.
-    fn step(&self, state: &State, char: Option<char>, budget: &mut Budget) -> Result<State, BudgetExceeded> {
-        let mut step =
-            |patterns: &[&[PatternPart]], all: &[Positions]| -> Result<Vec<Positions>, BudgetExceeded> {
-                let positions: usize = all.iter().map(|positions| positions.len() + 1).sum();
-                budget.spend(STEPS_PER_POSITION * positions)?;
-                Ok(patterns.iter().zip(all).map(|(parts, from)| advance(parts, from, char)).collect())
-            };
-        Ok(State {
-            asked: step(&self.asked, &state.asked)?,
-            asked_excludes: step(&self.asked_excludes, &state.asked_excludes)?,
-            grants: self
-                .grants
-                .iter()
-                .zip(&state.grants)
-                .map(|(grant, (includes, excludes))| {
-                    Ok((step(&grant.includes, includes)?, step(&grant.excludes, excludes)?))
-                })
-                .collect::<Result<_, BudgetExceeded>>()?,
-        })
-    }
-
-    fn asked_has(&self, state: &State) -> bool {
-        accepts(&self.asked, &state.asked) && !accepts(&self.asked_excludes, &state.asked_excludes)
-    }
-
-    fn granted(&self, state: &State) -> bool {
-        self.grants.iter().zip(&state.grants).any(|(grant, (includes, excludes))| {
-            accepts(&grant.includes, includes) && !accepts(&grant.excludes, excludes)
-        })
-    }
-
-    /// Whether no continuation can be a counterexample: the asked pattern cannot be met any more, or a grant
-    /// whose pattern ends in `*` has been met, and nothing can be excepted from it any more.
-    fn is_settled(&self, state: &State) -> bool {
-        if state.asked.iter().all(Vec::is_empty) {
-            return true;
+    fn step(&self, state: &State, char: Option<char>) -> State {
+        let mut next = State::new();
+        for (index, place) in self.places_of(state) {
+            match place.next {
+                Some(PatternPart::AnyText) => self.reach(index, &mut next),
+                Some(PatternPart::AnyChar) => self.reach(index + 1, &mut next),
+                Some(PatternPart::Char(wanted)) if Some(wanted) == char => self.reach(index + 1, &mut next),
+                Some(PatternPart::Char(_)) | None => {}
+            }
         }
-        self.grants.iter().zip(&state.grants).any(|(grant, (includes, excludes))| {
-            excludes.iter().all(Vec::is_empty)
-                && grant.includes.iter().zip(includes).any(|(parts, positions)| {
-                    parts.last() == Some(&PatternPart::AnyText) && positions.last() == Some(&parts.len())
-                })
-        })
+        next
+    }
+
+    /// Adds a place, and those after it that need no character: `*` may stand for nothing.
+    fn reach(&self, index: usize, state: &mut State) {
+        for (skipped, place) in self.places.iter().skip(index).enumerate() {
+            add(state, index + skipped);
+            if place.next != Some(PatternPart::AnyText) {
+                break;
+            }
+        }
+    }
+
+    fn places_of(&self, state: &State) -> impl Iterator<Item = (usize, Place)> {
+        state.iter().filter_map(|index| Some((*index, *self.places.get(*index)?)))
+    }
+
+    /// What a state says of each set.
+    fn standings(&self, state: &State) -> Vec<Standing> {
+        let mut standings = vec![Standing::default(); self.sets];
+        for (_, place) in self.places_of(state) {
+            let Some(standing) = standings.get_mut(place.set) else { continue };
+            let matching = if place.excludes { &mut standing.excludes } else { &mut standing.includes };
+            matching.possibly = true;
+            matching.now |= place.next.is_none();
+            matching.always |= place.next.is_none() && place.is_after_any;
+        }
+        standings
     }
 
     /// The characters that can come next and make a difference; `None` stands for all that occur in no
     /// pattern.
     fn next_chars(&self, state: &State) -> Vec<Option<char>> {
-        let asked: Vec<PatternPart> = awaited(&self.asked, &state.asked).collect();
-        let mut chars: Vec<Option<char>> = asked.iter().map(named).collect();
+        let mut chars = Vec::new();
+        let is_asked = |place: Place| place.set == 0 && !place.excludes;
+        for (_, place) in self.places_of(state).filter(|(_, place)| is_asked(*place)) {
+            add_awaited(&mut chars, place);
+        }
         // After a wildcard of the asked pattern, every character that another pattern expects can come too.
         if chars.contains(&None) {
-            chars.extend(awaited(&self.asked_excludes, &state.asked_excludes).map(|part| named(&part)));
-            for (grant, (includes, excludes)) in self.grants.iter().zip(&state.grants) {
-                let parts = awaited(&grant.includes, includes).chain(awaited(&grant.excludes, excludes));
-                chars.extend(parts.map(|part| named(&part)));
+            for (_, place) in self.places_of(state) {
+                add_awaited(&mut chars, place);
             }
         }
-        chars.sort_unstable();
-        chars.dedup();
         chars
     }
 }
 
-/// The parts at the positions of some patterns.
-fn awaited<'a>(
-    patterns: &'a [&'a [PatternPart]],
-    all: &'a [Positions],
-) -> impl Iterator<Item = PatternPart> + 'a {
-    patterns
-        .iter()
-        .zip(all)
-        .flat_map(|(parts, positions)| positions.iter().filter_map(|position| parts.get(*position).copied()))
-}
-
-/// The character that a part names, if it names one.
-fn named(part: &PatternPart) -> Option<char> {
-    match part {
-        PatternPart::Char(char) => Some(*char),
-        PatternPart::AnyChar | PatternPart::AnyText => None,
+/// Adds the character that a place waits for, or `None` where it may be any.
+fn add_awaited(chars: &mut Vec<Option<char>>, place: Place) {
+    match place.next {
+        Some(PatternPart::Char(char)) => add(chars, Some(char)),
+        Some(PatternPart::AnyChar | PatternPart::AnyText) => add(chars, None),
+        None => {}
     }
 }
 
-/// The patterns that are evaluated.
-fn understood(patterns: &[Wildcard]) -> Vec<&[PatternPart]> {
-    patterns
-        .iter()
-        .filter_map(|pattern| match &pattern.meaning {
-            Meaning::Parts(parts) => Some(parts.as_slice()),
-            Meaning::Unknown => None,
-        })
-        .collect()
-}
-
-fn accepts(patterns: &[&[PatternPart]], all: &[Positions]) -> bool {
-    patterns.iter().zip(all).any(|(parts, positions)| positions.last() == Some(&parts.len()))
-}
-
-/// A position and those after it that need no character: `*` may stand for nothing.
-fn reach(parts: &[PatternPart], from: usize) -> Positions {
-    let skippable = parts.iter().skip(from).take_while(|part| **part == PatternPart::AnyText).count();
-    (from..=from + skippable).collect()
-}
-
-fn advance(parts: &[PatternPart], from: &[usize], char: Option<char>) -> Positions {
-    let mut next: Positions = from
-        .iter()
-        .filter_map(|position| match parts.get(*position)? {
-            PatternPart::AnyText => Some(*position),
-            PatternPart::AnyChar => Some(*position + 1),
-            PatternPart::Char(wanted) => (Some(*wanted) == char).then_some(*position + 1),
-        })
-        .flat_map(|position| reach(parts, position))
-        .collect();
-    next.sort_unstable();
-    next.dedup();
-    next
+/// Adds an item to a list that is in ascending order and holds everything once.
+fn add<T: Ord>(items: &mut Vec<T>, item: T) {
+    if let Err(place) = items.binary_search(&item) {
+        items.insert(place, item);
+    }
 }
