@@ -3,6 +3,8 @@
 //! Whoever floods the proxy with bad keys gets one of these each time, so it is put together from its parts
 //! and not from a tree.
 
+use std::fmt::Write as _;
+
 use super::{BodyFormat, DenyStatus};
 
 /// What a body tells.
@@ -83,7 +85,31 @@ const fn title(code: u32) -> &'static str {
     }
 }
 
-/// Text can always be written as JSON; were that ever to fail, the body would still be well-formed.
+/// A text as JSON (RFC 8259, section 7).
 fn json(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_else(|_| "null".to_owned())
+    let mut json = String::from("\"");
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => json.extend(['\\', char]),
+            // Writing to a text does not fail.
+            '\0'..' ' => drop(write!(json, "\\u{:04x}", u32::from(char))),
+            _ => json.push(char),
+        }
+    }
+    json.push('"');
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::json;
+
+    proptest! {
+        #[test]
+        fn a_text_as_json_is_read_as_that_text(text in "[\\x00-\\x7f\\PC]*") {
+            prop_assert_eq!(serde_json::from_str::<String>(&json(&text)).unwrap(), text);
+        }
+    }
 }
