@@ -12,14 +12,11 @@
 //! nobody knows, are [`Held::Unknown`], and a question that takes too much work is [`Held::TooCostly`].
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use latchkey_budget::{Budget, BudgetExceeded};
 use latchkey_key_feed::MonotonicMillis;
 use latchkey_privileges::application_privilege::{ApplicationActions, RegisteredPrivileges};
-use latchkey_privileges::permission::{
-    EffectivePermission, HasPrivilegesRequest, IndexQuestion, NoAnswer, PreparedResources,
-};
+use latchkey_privileges::permission::{EffectivePermission, IndexQuestion, NoAnswer, PreparedResources};
 use latchkey_privileges::rights::Rights;
 
 use crate::limits::{
@@ -51,7 +48,8 @@ pub struct RightsInTable<'a, T> {
 #[derive(Default)]
 struct Kept {
     registered: Registered,
-    sets: BTreeMap<ContentId, Vec<(QuestionId, Answer)>>,
+    /// In the order of their names.
+    sets: Vec<(ContentId, Vec<(QuestionId, Answer)>)>,
     /// What the sets take in memory, about.
     len: usize,
     /// The set that was read last: the next question is often about it too.
@@ -144,8 +142,12 @@ impl Kept {
         Ok(())
     }
 
+    fn place(&self, content: ContentId) -> Result<usize, usize> {
+        self.sets.binary_search_by_key(&content, |(other, _)| *other)
+    }
+
     fn answer(&self, content: ContentId, question: QuestionId) -> Option<&Answer> {
-        let answers = self.sets.get(&content)?;
+        let (_, answers) = self.sets.get(self.place(content).ok()?)?;
         let place = answers.binary_search_by_key(&question, |(asked, _)| *asked).ok()?;
         answers.get(place).map(|(_, answer)| answer)
     }
@@ -176,18 +178,11 @@ impl Kept {
                 .application_resources(application, privilege, privileges, &mut budget)
                 .and_then(|resources| Answer::on(resources, resource, &mut budget))
                 .unwrap_or(Answer::Always(Held::TooCostly)),
-            Question::Cluster(name) => {
-                let asked = HasPrivilegesRequest { cluster: vec![name.clone()], ..Default::default() };
-                Answer::Always(set.answer(&asked, privileges, &mut budget))
-            }
-            Question::Index { names, privileges: asked } => {
-                let block = IndexQuestion {
-                    names: names.clone(),
-                    privileges: asked.clone(),
-                    allow_restricted_indices: false,
-                };
-                let asked = HasPrivilegesRequest { index: vec![block], ..Default::default() };
-                Answer::Always(set.answer(&asked, privileges, &mut budget))
+            Question::Cluster(name) => Answer::always(set.permission.has_cluster(name, &mut budget)),
+            Question::Index { names, privileges } => {
+                let (names, privileges) = (names.clone(), privileges.clone());
+                let asked = IndexQuestion { names, privileges, allow_restricted_indices: false };
+                Answer::always(set.permission.has_index(&asked, &mut budget))
             }
         };
         Some((answer, set.json_len))
@@ -197,14 +192,19 @@ impl Kept {
     /// at once, or somebody who has many made.
     fn keep(&mut self, content: ContentId, question: QuestionId, answer: Answer, json_len: usize) {
         let len = PREPARED_ANSWER_LEN + if matches!(answer, Answer::On(_)) { 4 * json_len } else { 0 };
-        let is_full = self.sets.len() >= PREPARED_SETS_MAX && !self.sets.contains_key(&content);
+        let is_full = self.sets.len() >= PREPARED_SETS_MAX && self.place(content).is_err();
         if is_full || self.len.saturating_add(len) > PREPARED_LEN_MAX {
             self.drop_answers();
         }
-        let answers = self.sets.entry(content).or_default();
-        if let Err(place) = answers.binary_search_by_key(&question, |(asked, _)| *asked) {
-            answers.insert(place, (question, answer));
-            self.len += len;
+        self.len += len;
+        match self.place(content) {
+            Err(place) => self.sets.insert(place, (content, vec![(question, answer)])),
+            Ok(place) => {
+                let Some((_, answers)) = self.sets.get_mut(place) else { return };
+                if let Err(place) = answers.binary_search_by_key(&question, |(asked, _)| *asked) {
+                    answers.insert(place, (question, answer));
+                }
+            }
         }
     }
 
@@ -222,22 +222,17 @@ impl ReadSet {
         };
         of.table.attachment(&Attachment::Rights(content), of.now, read).ok()??
     }
-
-    fn answer(
-        &self,
-        asked: &HasPrivilegesRequest,
-        registered: &RegisteredPrivileges,
-        budget: &mut Budget,
-    ) -> Held {
-        match self.permission.answer(asked, registered, budget) {
-            Ok(answer) => held(answer.has_all_requested),
-            Err(NoAnswer::BudgetExceeded(_)) => Held::TooCostly,
-            Err(NoAnswer::Unknown(_)) => Held::Unknown,
-        }
-    }
 }
 
 impl Answer {
+    fn always(answer: Result<bool, NoAnswer>) -> Self {
+        Self::Always(match answer {
+            Ok(is_held) => held(is_held),
+            Err(NoAnswer::BudgetExceeded(_)) => Held::TooCostly,
+            Err(NoAnswer::Unknown(_)) => Held::Unknown,
+        })
+    }
+
     /// Where a privilege is held, or whether it is held on the one resource that is ever meant.
     fn on(
         resources: PreparedResources,

@@ -3,14 +3,15 @@
 //! No action of this service belongs to an application. Roles grant such privileges, and an application asks
 //! whether a caller has them (`_has_privileges`).
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 
 use latchkey_elastic::ValidationProblems;
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::role_descriptor::{Stars, check_application_name};
+use crate::strict_json::{self, JsonValue, items, text};
 
 /// A registered privilege. It serializes as Elasticsearch shows it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -27,13 +28,17 @@ pub struct ApplicationPrivilege {
 
 /// What is registered, for look-ups by application and name.
 #[derive(Clone, Debug, Default)]
-pub struct RegisteredPrivileges(BTreeMap<String, ApplicationActions>);
+pub struct RegisteredPrivileges(ByName<ApplicationActions>);
 
 /// What one application has registered: the actions of each privilege. Its JSON is
 /// `{"read":["data:read/*"]}`, with names in order, so that equal privileges are equal bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ApplicationActions(BTreeMap<String, Vec<String>>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApplicationActions(ByName<Vec<String>>);
+
+/// Things by their names, in the order of these. An edge has few and puts them in in order; a list is the
+/// least code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct ByName<T>(Vec<(String, T)>);
 
 /// Bytes that are not what an application has registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +85,7 @@ impl RegisteredPrivileges {
 
     /// Replaces all that an application has registered.
     pub fn set(&mut self, application: &str, actions: ApplicationActions) {
-        self.0.insert(application.to_owned(), actions);
+        self.0.put(application, actions);
     }
 }
 
@@ -91,7 +96,7 @@ impl ApplicationActions {
     ///
     /// [`InvalidActions`].
     pub fn of_json(json: &[u8]) -> Result<Self, InvalidActions> {
-        serde_json::from_slice(json).map_err(|_| InvalidActions)
+        strict_json::read(json).as_ref().and_then(Self::read).ok_or(InvalidActions)
     }
 
     /// Compact JSON of them.
@@ -103,12 +108,53 @@ impl ApplicationActions {
 
     /// The names of the privileges, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.0.0.iter().map(|(name, _)| name.as_str())
     }
 
     /// Adds a privilege, in place of one of the same name.
-    pub fn insert(&mut self, name: String, actions: Vec<String>) {
-        self.0.insert(name, actions);
+    pub fn insert(&mut self, name: &str, actions: Vec<String>) {
+        self.0.put(name, actions);
+    }
+
+    fn read(value: &JsonValue<'_>) -> Option<Self> {
+        let JsonValue::Object(fields) = value else { return None };
+        let read =
+            |(name, actions): &(Cow<'_, str>, _)| Some((name.clone().into_owned(), items(actions, text)?));
+        let named: Vec<(String, _)> = fields.iter().map(read).collect::<Option<_>>()?;
+        named.is_sorted_by(|(name, _), (next, _)| name < next).then_some(Self(ByName(named)))
+    }
+}
+
+impl<T> ByName<T> {
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(other, _)| other.as_str().cmp(name))
+    }
+
+    fn get(&self, name: &str) -> Option<&T> {
+        self.0.get(self.place(name).ok()?).map(|(_, it)| it)
+    }
+
+    fn get_mut(&mut self, name: &str) -> Option<&mut T> {
+        let place = self.place(name).ok()?;
+        self.0.get_mut(place).map(|(_, it)| it)
+    }
+
+    /// Puts a thing in, in place of one of the same name.
+    fn put(&mut self, name: &str, it: T) {
+        match self.place(name) {
+            Err(place) => self.0.insert(place, (name.to_owned(), it)),
+            Ok(place) => {
+                if let Some((_, there)) = self.0.get_mut(place) {
+                    *there = it;
+                }
+            }
+        }
+    }
+}
+
+impl Serialize for ApplicationActions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.0.iter().map(|(name, actions)| (name, actions)))
     }
 }
 
@@ -116,8 +162,15 @@ impl FromIterator<ApplicationPrivilege> for RegisteredPrivileges {
     fn from_iter<I: IntoIterator<Item = ApplicationPrivilege>>(privileges: I) -> Self {
         let mut registered = Self::default();
         for privilege in privileges {
-            let actions = registered.0.entry(privilege.application).or_default();
-            actions.insert(privilege.name, privilege.actions);
+            let ApplicationPrivilege { application, name, actions, .. } = privilege;
+            match registered.0.get_mut(&application) {
+                Some(known) => known.insert(&name, actions),
+                None => {
+                    let mut known = ApplicationActions::default();
+                    known.insert(&name, actions);
+                    registered.set(&application, known);
+                }
+            }
         }
         registered
     }

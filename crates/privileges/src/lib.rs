@@ -16,6 +16,7 @@ pub mod permission;
 pub mod privilege;
 pub mod rights;
 pub mod role_descriptor;
+mod strict_json;
 pub mod vouching;
 
 /// What one question of a test may cost.

@@ -21,6 +21,7 @@ use super::application_privilege::RegisteredPrivileges;
 use super::caller::Caller;
 use super::cluster_request::{ACTIONS, ClusterRequest};
 use super::privilege::{ClusterPrivilege, IndexPrivilege, KeyReach};
+use super::rights::Granted;
 use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors};
 
 pub use check::{ApplicationQuestion, HasPrivilegesRequest, HasPrivilegesResponse, IndexQuestion, NoAnswer};
@@ -107,6 +108,16 @@ impl EffectivePermission {
         Self { is_authenticated: true, granted, limit, _held: None }
     }
 
+    /// The permission of a key whose own descriptors, if it has any, and owner's roles grant this.
+    pub(crate) fn by(own: Option<&Granted>, limited_by: &Granted) -> Self {
+        let limited_by = Permission::by(limited_by);
+        let (granted, limit) = match own {
+            Some(own) => (Permission::by(own), Some(limited_by)),
+            None => (limited_by, None),
+        };
+        Self { is_authenticated: true, granted, limit, _held: None }
+    }
+
     /// The same permission with the answer to each request computed beforehand, for callers with many roles.
     /// It keeps the memory that was taken for it.
     #[must_use]
@@ -179,6 +190,24 @@ impl Permission {
                 .map(ApplicationGrant::of)
                 .collect(),
             run_as: NameSet::new(run_as.map(String::as_str), []),
+        }
+    }
+
+    /// The same for what descriptors grant together.
+    fn by(granted: &Granted) -> Self {
+        let Granted { cluster, indices, applications } = granted;
+        Self {
+            cluster: cluster.iter().filter_map(|name| ClusterPrivilege::resolve(name).ok()).collect(),
+            precomputed: None,
+            indices: indices
+                .iter()
+                .map(|it| IndexGrant::new(&it.names, it.privileges.iter(), it.allow_restricted_indices))
+                .collect(),
+            applications: applications
+                .iter()
+                .map(|it| ApplicationGrant::new(&it.application, &it.privileges, &it.resources))
+                .collect(),
+            run_as: NameSet::default(),
         }
     }
 
@@ -278,12 +307,20 @@ impl IndexHolders<'_> {
 
 impl IndexGrant {
     fn of(block: &IndexPrivileges) -> Self {
-        let excepted: &[&str] = if block.allow_restricted_indices { &[] } else { &RESTRICTED_INDICES };
         let mut seen = HashSet::new();
         let privileges = block.privileges.iter().filter(|name| seen.insert(name.to_ascii_lowercase()));
+        Self::new(&block.names, privileges, block.allow_restricted_indices)
+    }
+
+    fn new<'a>(
+        names: &[String],
+        privileges: impl Iterator<Item = &'a String>,
+        allow_restricted_indices: bool,
+    ) -> Self {
+        let excepted: &[&str] = if allow_restricted_indices { &[] } else { &RESTRICTED_INDICES };
         let privileges = privileges.filter_map(|name| IndexPrivilege::resolve(name).ok());
         Self {
-            names: NameSet::new(block.names.iter().map(String::as_str), excepted.iter().copied()),
+            names: NameSet::new(names.iter().map(String::as_str), excepted.iter().copied()),
             actions: privileges.map(IndexPrivilege::into_actions).collect(),
         }
     }
@@ -291,10 +328,14 @@ impl IndexGrant {
 
 impl ApplicationGrant {
     fn of(block: &ApplicationPrivileges) -> Self {
+        Self::new(&block.application, &block.privileges, &block.resources)
+    }
+
+    fn new(application: &str, privileges: &[String], resources: &[String]) -> Self {
         Self {
-            applications: NameSet::new([block.application.as_str()], []),
-            privileges: block.privileges.clone(),
-            resources: NameSet::new(block.resources.iter().map(String::as_str), []),
+            applications: NameSet::new([application], []),
+            privileges: privileges.to_vec(),
+            resources: NameSet::new(resources.iter().map(String::as_str), []),
         }
     }
 

@@ -15,18 +15,20 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::permission::EffectivePermission;
 use crate::privilege::{ClusterPrivilege, IndexPrivilege};
 use crate::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors};
+use crate::strict_json::{self, Fields, JsonValue, items, some_items, text};
 
 /// What a key may do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Rights {
     /// By its own descriptors, if it has any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, serde(default))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     own: Option<Granted>,
     /// By its owner's roles.
     limited_by: Granted,
@@ -37,32 +39,36 @@ pub struct Rights {
 pub struct InvalidRights;
 
 /// What one side grants.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Granted {
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    cluster: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    indices: Vec<IndexRights>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    applications: Vec<ApplicationRights>,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
+pub(crate) struct Granted {
+    #[cfg_attr(test, serde(default))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cluster: Vec<String>,
+    #[cfg_attr(test, serde(default))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) indices: Vec<IndexRights>,
+    #[cfg_attr(test, serde(default))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) applications: Vec<ApplicationRights>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IndexRights {
-    names: Vec<String>,
-    privileges: Vec<String>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    allow_restricted_indices: bool,
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
+pub(crate) struct IndexRights {
+    pub(crate) names: Vec<String>,
+    pub(crate) privileges: Vec<String>,
+    #[cfg_attr(test, serde(default))]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) allow_restricted_indices: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ApplicationRights {
-    application: String,
-    privileges: Vec<String>,
-    resources: Vec<String>,
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize), serde(deny_unknown_fields))]
+pub(crate) struct ApplicationRights {
+    pub(crate) application: String,
+    pub(crate) privileges: Vec<String>,
+    pub(crate) resources: Vec<String>,
 }
 
 impl Rights {
@@ -79,7 +85,7 @@ impl Rights {
     ///
     /// [`InvalidRights`].
     pub fn of_json(json: &[u8]) -> Result<Self, InvalidRights> {
-        serde_json::from_slice(json).map_err(|_| InvalidRights)
+        strict_json::read(json).as_ref().and_then(Self::read).ok_or(InvalidRights)
     }
 
     /// The rights as compact JSON. Equal rights are equal bytes.
@@ -92,8 +98,17 @@ impl Rights {
     /// The same rights, to ask questions.
     #[must_use]
     pub fn permission(&self) -> EffectivePermission {
-        let assigned = self.own.as_ref().map(Granted::to_roles).unwrap_or_default();
-        EffectivePermission::of_key(&assigned, &self.limited_by.to_roles())
+        EffectivePermission::by(self.own.as_ref(), &self.limited_by)
+    }
+
+    fn read(value: &JsonValue<'_>) -> Option<Self> {
+        Fields::read(value, |fields| {
+            let own = match fields.take("own") {
+                Some(own) => Some(Granted::read(own)?),
+                None => None,
+            };
+            Some(Self { own, limited_by: Granted::read(fields.take("limited_by")?)? })
+        })
     }
 }
 
@@ -112,15 +127,14 @@ impl Granted {
         }
     }
 
-    /// One role that grants the same.
-    fn to_roles(&self) -> RoleDescriptors {
-        let role = RoleDescriptor {
-            cluster: self.cluster.clone(),
-            indices: self.indices.iter().map(IndexRights::to_block).collect(),
-            applications: self.applications.iter().map(ApplicationRights::to_block).collect(),
-            ..RoleDescriptor::default()
-        };
-        std::iter::once((String::new(), role)).collect()
+    fn read(value: &JsonValue<'_>) -> Option<Self> {
+        Fields::read(value, |fields| {
+            Some(Self {
+                cluster: some_items(fields.take("cluster"), text)?,
+                indices: some_items(fields.take("indices"), IndexRights::read)?,
+                applications: some_items(fields.take("applications"), ApplicationRights::read)?,
+            })
+        })
     }
 }
 
@@ -135,13 +149,14 @@ impl IndexRights {
         (!rights.names.is_empty() && !rights.privileges.is_empty()).then_some(rights)
     }
 
-    fn to_block(&self) -> IndexPrivileges {
-        IndexPrivileges {
-            names: self.names.clone(),
-            privileges: self.privileges.clone(),
-            allow_restricted_indices: self.allow_restricted_indices,
-            ..IndexPrivileges::default()
-        }
+    fn read(value: &JsonValue<'_>) -> Option<Self> {
+        Fields::read(value, |fields| {
+            Some(Self {
+                names: items(fields.take("names")?, text)?,
+                privileges: items(fields.take("privileges")?, text)?,
+                allow_restricted_indices: fields.flag("allow_restricted_indices")?,
+            })
+        })
     }
 }
 
@@ -155,12 +170,14 @@ impl ApplicationRights {
         (!rights.privileges.is_empty() && !rights.resources.is_empty()).then_some(rights)
     }
 
-    fn to_block(&self) -> ApplicationPrivileges {
-        ApplicationPrivileges {
-            application: self.application.clone(),
-            privileges: self.privileges.clone(),
-            resources: self.resources.clone(),
-        }
+    fn read(value: &JsonValue<'_>) -> Option<Self> {
+        Fields::read(value, |fields| {
+            Some(Self {
+                application: text(fields.take("application")?)?,
+                privileges: items(fields.take("privileges")?, text)?,
+                resources: items(fields.take("resources")?, text)?,
+            })
+        })
     }
 }
 

@@ -70,6 +70,9 @@ pub enum NoAnswer {
     Unknown(UnknownPrivilege),
 }
 
+/// Takes the answer about the index of that name and the privilege of that name.
+type TakeIndexAnswer<'t> = &'t mut dyn FnMut(&str, &str, bool, &mut Budget) -> Result<(), BudgetExceeded>;
+
 /// What an entry of an answer takes in memory besides its names.
 const ENTRY_LEN: usize = 96;
 
@@ -90,17 +93,16 @@ impl EffectivePermission {
     ) -> Result<HasPrivilegesResponse, NoAnswer> {
         let mut cluster = BTreeMap::new();
         for name in &question.cluster {
-            charge_names(&[name], budget)?;
-            let asked = ClusterPrivilege::resolve(name)?;
-            let mut held = true;
-            for side in self.sides() {
-                held = held && side.has_cluster(&asked, budget)?;
-            }
-            cluster.insert(name.clone(), held);
+            budget.hold(ENTRY_LEN + name.len())?;
+            cluster.insert(name.clone(), self.has_cluster(name, budget)?);
         }
-        let mut index = BTreeMap::new();
+        let mut index: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for block in &question.index {
-            self.answer_index(block, &mut index, budget)?;
+            self.ask_index(block, budget, &mut |name, privilege, held, budget| {
+                budget.hold(ENTRY_LEN + name.len() + privilege.len())?;
+                note(index.entry(name.to_owned()).or_default(), privilege, held);
+                Ok(())
+            })?;
         }
         let mut application = BTreeMap::new();
         for block in &question.application {
@@ -114,11 +116,42 @@ impl EffectivePermission {
         Ok(HasPrivilegesResponse { has_all_requested, cluster, index, application })
     }
 
-    fn answer_index(
+    /// Whether it has a privilege over what is not an index.
+    ///
+    /// # Errors
+    ///
+    /// As of [`answer`](Self::answer).
+    pub fn has_cluster(&self, name: &str, budget: &mut Budget) -> Result<bool, NoAnswer> {
+        budget.spend(STEPS_PER_PATTERN + name.len())?;
+        let asked = ClusterPrivilege::resolve(name)?;
+        for side in self.sides() {
+            if !side.has_cluster(&asked, budget)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether it has all of some privileges over all of some indices.
+    ///
+    /// # Errors
+    ///
+    /// As of [`answer`](Self::answer).
+    pub fn has_index(&self, question: &IndexQuestion, budget: &mut Budget) -> Result<bool, NoAnswer> {
+        let mut has_all = true;
+        self.ask_index(question, budget, &mut |_, _, held, _| {
+            has_all &= held;
+            Ok(())
+        })?;
+        Ok(has_all)
+    }
+
+    /// Tells `note` of each privilege over each index whether it is held.
+    fn ask_index(
         &self,
         block: &IndexQuestion,
-        answer: &mut BTreeMap<String, BTreeMap<String, bool>>,
         budget: &mut Budget,
+        note: TakeIndexAnswer<'_>,
     ) -> Result<(), NoAnswer> {
         for privilege in &block.privileges {
             budget.spend(STEPS_PER_PATTERN + privilege.len())?;
@@ -128,13 +161,13 @@ impl EffectivePermission {
                 sides.push(side.index_holders(&asked, budget)?);
             }
             for name in &block.names {
-                charge_names(&[name, privilege], budget)?;
+                budget.spend(STEPS_PER_PATTERN + name.len() + privilege.len())?;
                 let names = names_meant(name, block.allow_restricted_indices);
                 let mut held = true;
                 for holders in &sides {
                     held = held && holders.have(&names, budget)?;
                 }
-                note(answer.entry(name.clone()).or_default(), privilege, held);
+                note(name, privilege, held, budget)?;
             }
         }
         Ok(())

@@ -89,6 +89,13 @@ fn what_is_no_rights_is_not_read() {
         r#"{"limited_by":{"run_as":["*"]}}"#,
         r#"{"limited_by":{"indices":[{"names":["a"],"privileges":["read"],"query":"{}"}]}}"#,
         r#"{"limited_by":{}}{}"#,
+        r#"{"limited_by":{},"limited_by":{}}"#,
+        r#"{"own":null,"limited_by":{}}"#,
+        r#"{"limited_by":{"cluster":"all"}}"#,
+        r#"{"limited_by":{"cluster":[1]}}"#,
+        r#"{"limited_by":{"indices":[{"names":["a"],"privileges":["read"],"allow_restricted_indices":0}]}}"#,
+        r#"{"limited_by":{"applications":[{"application":"shop","privileges":["read"]}]}}"#,
+        r#"{"limited_by":{"cluster":[[[[[[]]]]]]}}"#,
     ] {
         assert_eq!(Rights::of_json(json.as_bytes()), Err(InvalidRights), "{json}");
     }
@@ -97,12 +104,14 @@ fn what_is_no_rights_is_not_read() {
 #[test]
 fn what_an_application_has_registered_survives_json() {
     let mut actions = ApplicationActions::default();
-    actions.insert("write".to_owned(), vec!["data:write/*".to_owned()]);
-    actions.insert("read".to_owned(), vec!["data:read/*".to_owned(), "data:list".to_owned()]);
+    actions.insert("write", vec!["data:write/*".to_owned()]);
+    actions.insert("read", vec!["data:read/*".to_owned(), "data:list".to_owned()]);
     let json = actions.to_json();
     assert_eq!(json, r#"{"read":["data:read/*","data:list"],"write":["data:write/*"]}"#);
     assert_eq!(ApplicationActions::of_json(json.as_bytes()), Ok(actions));
-    assert!(ApplicationActions::of_json(br#"{"read":"data:read/*"}"#).is_err());
+    for json in [r#"{"read":"data:read/*"}"#, r#"{"write":[],"read":[]}"#, r#"{"read":[],"read":[]}"#, "[]"] {
+        assert!(ApplicationActions::of_json(json.as_bytes()).is_err(), "{json}");
+    }
 }
 
 #[test]
@@ -210,7 +219,7 @@ prop_compose! {
         let mut registered = RegisteredPrivileges::default();
         for (application, name, actions) in names {
             let mut all = registered.of_application(application).cloned().unwrap_or_default();
-            all.insert(name.to_owned(), actions);
+            all.insert(name, actions);
             registered.set(application, all);
         }
         registered
@@ -287,6 +296,7 @@ fn rights_that_travelled_answer_as_the_descriptors_they_were_made_of() {
         let json = Rights::of_key(&assigned, &limited_by).to_json();
         let rights = Rights::of_json(json.as_bytes()).unwrap();
         assert_eq!(rights.to_json(), json);
+        assert_eq!(serde_json::from_str::<Rights>(&json).unwrap(), rights);
         let (permission, brought) = (rights.permission(), brought(&registered));
         assert_eq!(permission.answer(&question, &brought, &mut budget()).unwrap(), answer);
         say_the_same(&permission, &brought, &answer);

@@ -139,7 +139,7 @@ impl Reading {
         self.len = self.len.saturating_add(name.len() + actions.len());
         if self.len <= APPLICATION_PRIVILEGES_LEN_MAX {
             match serde_json::from_str(actions) {
-                Ok(actions) => self.actions.insert(name, actions),
+                Ok(actions) => self.actions.insert(&name, actions),
                 // What is not readable is not known, and must not keep other changes away.
                 Err(_) => self.len = usize::MAX,
             }
