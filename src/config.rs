@@ -30,9 +30,9 @@ mod sources;
 
 use config_reader::ConfigReader;
 use fields::{
-    AUTHENTICATION, AUTHORITY, CLUSTER, CORS_PREFLIGHT, CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE,
-    EDGE, FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, MODE, PATH, REFUSE_AFTER, ROUTE_METADATA,
-    STALE_AFTER, START_UP_WAIT, WAIT,
+    AUTHENTICATION, AUTHORITY, CLEAR_ROUTE_CACHE, CLUSTER, CORS_PREFLIGHT, CREDENTIAL, CREDENTIAL_INLINE,
+    CREDENTIAL_VARIABLE, EDGE, FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, MODE, PATH,
+    REFUSE_AFTER, ROUTE_METADATA, STALE_AFTER, START_UP_WAIT, WAIT,
 };
 use json::JsonValue;
 
@@ -57,6 +57,8 @@ pub struct Config {
     pub replies: Replies,
     /// Where a credential may come from.
     pub credential_sources: CredentialSources,
+    /// Whether the route of every request that passes is chosen again, by what the upstream is told.
+    pub clear_route_cache: bool,
     /// Whether the upstream gets the credential.
     pub forward_credential: bool,
     /// The name of this proxy process; `None` is the proxy's node id.
@@ -122,6 +124,7 @@ impl Config {
         let identity = identity(&mut reader);
         let credential_sources = sources::read(&mut reader, identity.as_ref());
         let forward_credential = reader.flag(&FORWARD_CREDENTIAL);
+        let clear_route_cache = reader.flag(&CLEAR_ROUTE_CACHE);
         let replies = replies::read(&mut reader, &credential_sources);
         // A text of the allowed characters is a name.
         let edge = reader.text(&EDGE).and_then(|text| EdgeName::try_from(text).ok());
@@ -139,6 +142,7 @@ impl Config {
                     start_up_wait,
                     identity,
                     credential_sources,
+                    clear_route_cache,
                     forward_credential,
                     replies,
                     edge,

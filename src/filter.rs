@@ -23,6 +23,7 @@ mod stats;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::deciding::{LogLines, edit, edits_of};
@@ -50,7 +51,7 @@ pub use root::Root;
 pub struct Filter<H: Host> {
     host: H,
     vm: Rc<Vm<H>>,
-    config: Config,
+    config: Arc<Config>,
     table: H::Table,
     following: Following<H>,
     clock: VmClock<H>,
@@ -82,7 +83,7 @@ enum Handled {
 }
 
 impl<H: Host> Filter<H> {
-    fn new(host: H, vm: Rc<Vm<H>>, config: Config) -> Self {
+    fn new(host: H, vm: Rc<Vm<H>>, config: Arc<Config>) -> Self {
         let service = &config.key_service;
         let feed = FeedIdentity::of(&service.cluster, &service.authority, &service.path);
         let shape = config.record_shape();
@@ -92,7 +93,7 @@ impl<H: Host> Filter<H> {
         vm.one_came();
         Self {
             table: host.table(&names),
-            following: Following::new(&host, names),
+            following: Following::new(names),
             clock: VmClock::new(host.clone()),
             held: HeldRequests::default(),
             stats: Stats::define(host.clone()),
@@ -156,6 +157,22 @@ impl<H: Host> Filter<H> {
         let owned: Vec<_> = trailers.iter().filter(is_owned).map(|(name, _)| name.to_vec()).collect();
         drop(trailers);
         owned.iter().try_for_each(|name| request.remove_trailer(name))
+    }
+
+    /// Looks again at one request that waits, and says what has become of it. The caller resumes it where it
+    /// passes.
+    fn look_again(&self, id: RequestId, request: &mut H::Request) -> Handled {
+        let Some((until, hidden)) = self.held.undecided_of(id) else { return Handled::Replied };
+        let handled = match self.clock.now() {
+            Ok(now) => self.decide(request, hidden.as_deref(), until, now),
+            Err(ClockFailed) => self.refuse_for_the_host(request),
+        };
+        match handled {
+            Handled::Waits => {}
+            Handled::Passed => self.held.remove(id),
+            Handled::Replied => self.held.refuse(id),
+        }
+        handled
     }
 
     /// Looks whether the requests that wait can be decided now, in the order in which they came, and settles

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::clock::HostClocks;
 use crate::headers::Headers;
+use crate::metrics;
 use crate::refresh::{CallId, FeedSink};
 use crate::reply::Reply;
 use crate::table::{KeyTable, SharedEntries, SharedNames};
@@ -131,6 +132,16 @@ pub trait HostMetrics {
     /// [`HostFailed`] when the host would not define it.
     fn define_counter(&self, name: &str) -> Result<MetricId, HostFailed>;
 
+    /// The same of one kind of thing, by its labels. Where the host knows no labels, they are part of the
+    /// name.
+    ///
+    /// # Errors
+    ///
+    /// [`HostFailed`] when the host would not define it.
+    fn define_labelled_counter(&self, name: &str, labels: &[(&str, &str)]) -> Result<MetricId, HostFailed> {
+        self.define_counter(&metrics::with_labels(name, labels))
+    }
+
     /// A number that comes and goes.
     ///
     /// # Errors
@@ -159,6 +170,13 @@ pub trait HostRequest {
     type Headers<'a>: Headers
     where
         Self: 'a;
+
+    /// Whether the route stays the one that was chosen by what the client sent, whatever is edited. Envoy's
+    /// host of Wasm chooses again after every edit.
+    const KEEPS_ROUTE: bool = false;
+
+    /// Lets the route be chosen again, by the headers as they are now.
+    fn rechoose_route(&mut self) {}
 
     /// All headers of the request.
     ///

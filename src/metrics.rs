@@ -4,6 +4,7 @@
 //! `/stats/prometheus`. A name lives as long as the process, so nothing that a client or a key chooses is
 //! ever part of one.
 
+#[cfg(any(test, feature = "testing"))]
 use crate::denial::Denial;
 
 /// Requests admitted.
@@ -62,19 +63,48 @@ pub const FEED_VERSION: &str = "latchkey.feed.version";
 /// 1 when the key service says that the key with which this edge reads the feed has ended; 0 otherwise.
 pub const FEED_CREDENTIAL_ENDED: &str = "latchkey.feed.credential_ended";
 
-/// The counter of requests refused for that reason; where a rule decided, by its name.
+/// Requests refused, by reason; where a rule decided, by its name as well.
+pub const DENIED: &str = "latchkey.denied";
+
+/// Requests that shadow mode let pass and that were to be refused, by reason and rule as above.
+pub const SHADOWED: &str = "latchkey.shadowed";
+
+/// The label of the rule that decided.
+pub const RULE: &str = "rule";
+
+/// The label of the reason.
+pub const REASON: &str = "reason";
+
+/// A name with labels in it, for hosts that know none.
+#[must_use]
+pub fn with_labels(name: &str, labels: &[(&str, &str)]) -> String {
+    let mut whole = name.to_owned();
+    for part in labels.iter().flat_map(|(label, value)| [label, value]) {
+        whole.push('.');
+        whole.push_str(part);
+    }
+    whole
+}
+
+/// The counter of requests refused for that reason, as a host without labels calls it.
+#[cfg(any(test, feature = "testing"))]
 #[must_use]
 pub fn denied(rule: Option<&str>, denial: Denial) -> String {
-    by_reason("latchkey.denied", rule, denial)
+    by_reason(DENIED, rule, denial)
 }
 
-/// The counter of requests that shadow mode let pass, and that were to be refused for that reason.
+/// The same of [`SHADOWED`].
+#[cfg(any(test, feature = "testing"))]
 #[must_use]
 pub fn shadowed(rule: Option<&str>, denial: Denial) -> String {
-    by_reason("latchkey.shadowed", rule, denial)
+    by_reason(SHADOWED, rule, denial)
 }
 
+#[cfg(any(test, feature = "testing"))]
 fn by_reason(name: &str, rule: Option<&str>, denial: Denial) -> String {
-    let (label, rule) = rule.map_or(("", ""), |rule| (".rule.", rule));
-    [name, label, rule, ".reason.", denial.reason()].concat()
+    let reason = (REASON, denial.reason());
+    match rule {
+        Some(rule) => with_labels(name, &[(RULE, rule), reason]),
+        None => with_labels(name, &[reason]),
+    }
 }

@@ -34,6 +34,8 @@ pub struct Reply {
     pub body: String,
     /// The gRPC status. The host uses it for gRPC requests and ignores it for others.
     pub grpc_status: i32,
+    /// Whether it goes to a gRPC client: a host that does not see to that itself has to tell the status.
+    pub is_grpc: bool,
     /// What the access log shows as response-code details.
     pub details: String,
 }
@@ -162,14 +164,15 @@ impl Replies {
                 headers.push(("retry-after", whole_seconds(retry_after).to_string()));
             }
         }
-        let body = if is_grpc(request) {
+        let is_grpc = is_grpc(request);
+        let body = if is_grpc {
             reason
         } else {
             headers.push(("content-type", self.format.content_type().to_owned()));
             self.format.body(&Told { status, code, reason: &reason, challenges: &self.challenges_in_body })
         };
         let details = ["latchkey_", denial.reason()].concat();
-        Reply { status: code, headers, body, grpc_status: status.grpc_code(), details }
+        Reply { status: code, headers, body, grpc_status: status.grpc_code(), is_grpc, details }
     }
 }
 

@@ -223,6 +223,9 @@ pub(super) const FILTER_STATE: &str = "identity.filter_state";
 /// Whether the upstream gets the `authorization` header with the credential in it.
 pub(super) static FORWARD_CREDENTIAL: FlagField = FlagField { path: "forward_credential", default: false };
 
+/// Whether the route of every request that passes is chosen again. Envoy's host of Wasm does so after any edit.
+pub(super) static CLEAR_ROUTE_CACHE: FlagField = FlagField { path: "clear_route_cache", default: false };
+
 /// Whether routes may ask for more in their metadata. It costs each request a call of the host.
 pub(super) static ROUTE_METADATA: FlagField = FlagField { path: "route_metadata", default: false };
 
@@ -276,7 +279,7 @@ pub(super) static EDGE: TextField = TextField {
 };
 
 /// The fields in the order in which they are documented.
-pub(super) static FIELDS: [Field; 35] = [
+pub(super) static FIELDS: [Field; 36] = [
     Field::Choice(&AUTHENTICATION.field),
     Field::Choice(&CORS_PREFLIGHT.field),
     Field::Choice(&MODE.field),
@@ -304,6 +307,7 @@ pub(super) static FIELDS: [Field; 35] = [
     Field::MetadataHeaders(METADATA_HEADERS),
     Field::FilterState(FILTER_STATE),
     Field::Flag(&FORWARD_CREDENTIAL),
+    Field::Flag(&CLEAR_ROUTE_CACHE),
     Field::Choice(&REPLY_FORMAT.field),
     Field::Text(&REPLY_TEXTS[0].1),
     Field::Text(&REPLY_TEXTS[1].1),

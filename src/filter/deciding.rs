@@ -30,6 +30,13 @@ pub(super) struct LogLines {
     lines: Cell<u32>,
 }
 
+/// What is changed of a request that passes.
+struct Change<'a> {
+    edits: Vec<HeaderEdit<'a>>,
+    /// Whether its route is chosen again, where the host does not do that after every edit.
+    rechooses_route: bool,
+}
+
 /// The record of a key in the table of a host.
 type RecordOf<H> = <<H as Host>::Table as KeyTable>::Record;
 
@@ -66,27 +73,27 @@ impl<H: Host> Filter<H> {
         };
         match verdict {
             Verdict::Admit(admission) => {
-                let edits = self.edits(&asked, Some(&admission.key), &headers, ambiguous);
+                let change = self.change(&asked, Some(&admission.key), &headers, ambiguous);
                 drop(headers);
-                self.admit(&asked, &admission, &edits, ambiguous, request, now)
+                self.admit(&asked, &admission, &change, ambiguous, request, now)
             }
             Verdict::Pass => {
-                let edits = self.edits(&asked, None, &headers, ambiguous);
+                let change = self.change(&asked, None, &headers, ambiguous);
                 drop(headers);
-                self.pass(&asked, &edits, ambiguous, request, now)
+                self.pass(&asked, &change, ambiguous, request, now)
             }
             Verdict::Forbid(admission, denial) if is_shadow => {
                 let shadow = ambiguous.or(Some(denial));
-                let edits = self.edits(&asked, Some(&admission.key), &headers, shadow);
+                let change = self.change(&asked, Some(&admission.key), &headers, shadow);
                 drop(headers);
-                self.admit(&asked, &admission, &edits, shadow, request, now)
+                self.admit(&asked, &admission, &change, shadow, request, now)
             }
             Verdict::Deny(Refusal { denial, claimed_id }) if is_shadow => {
                 let shadow = ambiguous.or(Some(denial));
-                let edits = self.edits(&asked, None, &headers, shadow);
+                let change = self.change(&asked, None, &headers, shadow);
                 drop(headers);
                 self.claim(claimed_id.as_ref(), request);
-                self.pass(&asked, &edits, shadow, request, now)
+                self.pass(&asked, &change, shadow, request, now)
             }
             Verdict::Forbid(Admission { key, .. }, denial) => {
                 let reply = match denial {
@@ -131,30 +138,40 @@ impl<H: Host> Filter<H> {
     /// What lets the upstream read the identity of the key and no other, and why the request was to be
     /// refused. Where nothing is looked at, a credential is not ours to remove. A preflight is for a request that
     /// brings its credential, and shows the same query.
-    fn edits<'a>(
+    fn change<'a>(
         &'a self,
         asked: &Asked<'_>,
         key: Option<&'a VerifiedKey<RecordOf<H>>>,
         headers: &impl Headers,
         shadow: Option<Denial>,
-    ) -> Vec<HeaderEdit<'a>> {
+    ) -> Change<'a> {
         let forward = self.config.forward_credential || asked.authentication == Authentication::Off;
         let stripped = if forward { Vec::new() } else { self.config.credential_sources.strip(headers) };
         let mut edits = self.config.identity.edits(headers, key, stripped);
         edits.extend(shadow.map(|denial| HeaderEdit::Set(SHADOW_HEADER, denial.reason())));
-        edits
+        Change { edits, rechooses_route: H::Request::KEEPS_ROUTE && self.rechooses_route(headers) }
+    }
+
+    /// Whether the route may have been chosen by something that the upstream does not see, or is to be chosen
+    /// by what it sees.
+    fn rechooses_route(&self, headers: &impl Headers) -> bool {
+        let is_owned = |(name, _): (&[u8], &[u8])| self.config.identity.is_owned(name);
+        self.config.clear_route_cache
+            || self.config.credential_sources.look_at_the_query()
+            || headers.iter().any(is_owned)
     }
 
     fn admit(
         &self,
         asked: &Asked<'_>,
         Admission { key, freshness }: &Admission<RecordOf<H>>,
-        edits: &[HeaderEdit<'_>],
+        change: &Change<'_>,
         shadow: Option<Denial>,
         request: &mut H::Request,
         now: Moment,
     ) -> Handled {
-        let told = edit(request, edits)
+        let told = change
+            .make(request)
             .and_then(|()| self.tell(key, request))
             .and_then(|()| self.tell_rule(asked, shadow, request));
         let Ok(()) = told else { return self.refuse_for_the_host(request) };
@@ -169,12 +186,12 @@ impl<H: Host> Filter<H> {
     fn pass(
         &self,
         asked: &Asked<'_>,
-        edits: &[HeaderEdit<'_>],
+        change: &Change<'_>,
         shadow: Option<Denial>,
         request: &mut H::Request,
         now: Moment,
     ) -> Handled {
-        let told = edit(request, edits).and_then(|()| self.tell_rule(asked, shadow, request));
+        let told = change.make(request).and_then(|()| self.tell_rule(asked, shadow, request));
         let Ok(()) = told else { return self.refuse_for_the_host(request) };
         self.note_shadow(asked, shadow, now);
         self.stats.add(self.stats.passed_without_key, 1);
@@ -268,6 +285,16 @@ impl LogLines {
         let lines = self.lines.get();
         self.lines.set(lines.saturating_add(1));
         lines < LINES_MAX
+    }
+}
+
+impl Change<'_> {
+    fn make(&self, request: &mut impl HostRequest) -> Result<(), HostFailed> {
+        edit(request, &self.edits)?;
+        if self.rechooses_route {
+            request.rechoose_route();
+        }
+        Ok(())
     }
 }
 

@@ -20,13 +20,13 @@ use crate::table::{KeyTable, LiveFeed, SharedNames};
 /// What a plugin has for following the feed.
 pub(super) struct Following<H: Host> {
     names: SharedNames,
-    id: FollowerId,
     /// From the first tick on. A VM that only checks a configuration never ticks.
     joined: OnceCell<Joined<H>>,
 }
 
 /// A plugin that counts among those of its table.
 struct Joined<H: Host> {
+    id: FollowerId,
     number: TableNumber,
     request: FeedEndpoint,
     follower: RefCell<Follower<H::Sink>>,
@@ -34,9 +34,8 @@ struct Joined<H: Host> {
 }
 
 impl<H: Host> Following<H> {
-    pub(super) fn new(host: &H, names: SharedNames) -> Self {
-        let id = FollowerId::allocate(host, &names);
-        Self { names, id, joined: OnceCell::new() }
+    pub(super) fn new(names: SharedNames) -> Self {
+        Self { names, joined: OnceCell::new() }
     }
 
     fn follower(&self) -> Option<RefMut<'_, Follower<H::Sink>>> {
@@ -90,7 +89,7 @@ impl<H: Host> Filter<H> {
 
     /// The root context ends, and none of its requests is left. Another VM may follow at once.
     pub(super) fn leave(&self) {
-        let Following { names, joined, .. } = &self.following;
+        let Following { names, joined } = &self.following;
         let departure = match (joined.get(), self.clock.monotonic()) {
             (Some(joined), Ok(now)) => {
                 joined.follower.borrow_mut().resign(now);
@@ -114,7 +113,7 @@ impl<H: Host> Filter<H> {
         }
         let step = joined.follower.borrow_mut().tick(self.candidate.get(), now, self.host.random());
         self.carry_out(step, tick.now);
-        let is_following = joined.follower.borrow().current(now) == Some(self.following.id);
+        let is_following = joined.follower.borrow().current(now) == Some(joined.id);
         joined.housekeeping.borrow_mut().tick(is_following, now, |names| self.host.sink(names));
         self.report(tick.now);
     }
@@ -122,16 +121,18 @@ impl<H: Host> Filter<H> {
     /// What the plugin has since its first tick. `None` when others kept writing the register, to be tried
     /// again with the next.
     fn join(&self, now: MonotonicMillis) -> Option<&Joined<H>> {
-        let Following { names, id, joined } = &self.following;
+        let Following { names, joined } = &self.following;
         let host = &self.host;
         if joined.get().is_none() {
             let refuse_after_ms = whole_millis(self.config.staleness.refuse_after);
             let number = Register::new(host.clone(), names).enter(host.random(), refuse_after_ms)?;
+            let id = FollowerId::allocate(host, names);
             let request = self.feed_request(number);
-            let follower = Follower::new(*id, host.sink(names), request.clone(), now);
+            let follower = Follower::new(id, host.sink(names), request.clone(), now);
             let housekeeping = RefCell::new(Housekeeping::new(host.clone(), names.table()));
             // The cell is empty, as was just seen, so this cannot fail.
-            let _ = joined.set(Joined { number, request, follower: RefCell::new(follower), housekeeping });
+            let _ =
+                joined.set(Joined { id, number, request, follower: RefCell::new(follower), housekeeping });
         }
         joined.get()
     }

@@ -53,6 +53,16 @@ impl HeldRequests {
         self.0.borrow().iter().any(|held| held.request == request)
     }
 
+    /// What is known of one of those to be decided.
+    pub(super) fn undecided_of(
+        &self,
+        request: RequestId,
+    ) -> Option<(MonotonicMillis, Option<Rc<Credential>>)> {
+        let held = self.0.borrow();
+        let held = held.iter().find(|held| held.request == request)?;
+        Some((held.until?, held.hidden.clone()))
+    }
+
     /// Those to be decided, in the order in which they came.
     pub(super) fn undecided(&self) -> Vec<Undecided> {
         let held = self.0.borrow();

@@ -53,6 +53,25 @@ impl<H: Host> RequestFilter<H> {
         }
     }
 
+    /// Whether it waits for its verdict.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        matches!((self.handled, &self.filter), (Handled::Waits, Some(filter)) if filter.held.holds(self.id))
+    }
+
+    /// It waits, and may be decided now. Where it passes it is resumed.
+    pub fn look_again(&mut self, request: &mut H::Request) {
+        if !self.waits() {
+            return;
+        }
+        let Some(filter) = &self.filter else { return };
+        self.handled = filter.look_again(self.id, request);
+        if self.handled == Handled::Passed {
+            // Where the host would not, it is held until its client or a time limit ends it.
+            let _ = request.resume();
+        }
+    }
+
     /// A part of its body is there.
     #[must_use]
     pub fn body(&self) -> Flow {

@@ -1,6 +1,7 @@
 //! Which configuration is at work.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Filter, RequestFilter, Vm};
@@ -29,13 +30,7 @@ impl<H: Host> Root<H> {
     pub fn configure(&mut self, json: &[u8], environment: impl Fn(&str) -> Option<String>) -> bool {
         match Config::parse(json, environment) {
             Ok(config) => {
-                let filter = Filter::new(self.host.clone(), Rc::clone(&self.vm), config);
-                if let Some(before) = self.filter.replace(Rc::new(filter)) {
-                    before.leave();
-                    self.replaced.push(before);
-                }
-                // If the host does not tick, requests wait and none of them passes.
-                let _ = self.host.set_tick_period(Duration::from_millis(FIRST_TICK_MS));
+                self.adopt(Arc::new(config));
                 true
             }
             Err(invalid) => {
@@ -43,6 +38,18 @@ impl<H: Host> Root<H> {
                 false
             }
         }
+    }
+
+    /// Puts a configuration to work. Where several threads share one, each has a root of its own, and those
+    /// that never tick only decide.
+    pub fn adopt(&mut self, config: Arc<Config>) {
+        let filter = Filter::new(self.host.clone(), Rc::clone(&self.vm), config);
+        if let Some(before) = self.filter.replace(Rc::new(filter)) {
+            before.leave();
+            self.replaced.push(before);
+        }
+        // If the host does not tick, requests wait and none of them passes.
+        let _ = self.host.set_tick_period(Duration::from_millis(FIRST_TICK_MS));
     }
 
     /// Time has passed.

@@ -85,21 +85,15 @@ impl<H: HostMetrics> Stats<H> {
 
     /// Counts a refusal, by that rule if one decided.
     pub(super) fn count_denied(&self, rule: Option<(usize, &Rule)>, denial: Denial) {
-        self.count(&self.denied, rule, denial, metrics::denied);
+        self.count(&self.denied, rule, denial, metrics::DENIED);
     }
 
     /// Counts a request that passes in shadow mode, and that was to be refused.
     pub(super) fn count_shadowed(&self, rule: Option<(usize, &Rule)>, denial: Denial) {
-        self.count(&self.shadowed, rule, denial, metrics::shadowed);
+        self.count(&self.shadowed, rule, denial, metrics::SHADOWED);
     }
 
-    fn count(
-        &self,
-        counters: &ByReason,
-        rule: Option<(usize, &Rule)>,
-        denial: Denial,
-        name: fn(Option<&str>, Denial) -> String,
-    ) {
+    fn count(&self, counters: &ByReason, rule: Option<(usize, &Rule)>, denial: Denial, name: &str) {
         let mut counters = counters.borrow_mut();
         // The first list is for requests that no rule decided.
         let place = rule.map_or(0, |(place, _)| place + 1);
@@ -109,8 +103,14 @@ impl<H: HostMetrics> Stats<H> {
         let Some(of_rule) = counters.get_mut(place) else { return };
         let known = of_rule.iter().find(|(reason, _)| *reason == denial).map(|(_, counter)| *counter);
         let counter = known.unwrap_or_else(|| {
-            let name = name(rule.map(|(_, rule)| rule.name.as_str()), denial);
-            let counter = Counter(self.host.define_counter(&name).ok());
+            let reason = (metrics::REASON, denial.reason());
+            let defined = match rule {
+                Some((_, rule)) => {
+                    self.host.define_labelled_counter(name, &[(metrics::RULE, &rule.name), reason])
+                }
+                None => self.host.define_labelled_counter(name, &[reason]),
+            };
+            let counter = Counter(defined.ok());
             of_rule.push((denial, counter));
             counter
         });
