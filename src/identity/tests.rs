@@ -3,9 +3,9 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::HEADER_NAME_LEN_MAX;
 use crate::credential::CredentialSources;
 use crate::headers::HeaderPairs;
+use crate::limits::HEADER_NAME_LEN_MAX;
 
 /// A key that tells the same text wherever it has something to tell.
 struct Key {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use latchkey_key_feed::KeyId;
+use latchkey_local_stack::envoy_config::EnvoyConfig;
 use latchkey_local_stack::fake_key_service::FakeKeyService;
 use latchkey_local_stack::http::{Request, http1};
 use latchkey_local_stack::wait;
@@ -52,7 +53,7 @@ fn the_filter_may_come_by_extension_discovery() {
         let resource = json!({
             "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
             "name": "latchkey",
-            "typed_config": filter,
+            "typed_config": EnvoyConfig::part_of_local(filter),
         });
         let written = directory.path().join("filter.json.new");
         fs::write(&written, json!({"resources": [resource]}).to_string()).unwrap();

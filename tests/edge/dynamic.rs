@@ -103,7 +103,7 @@ fn listeners_file(directory: &Path) -> PathBuf {
 
 /// Envoy watches for the file to be moved into place.
 fn write_listener(directory: &Path, listener: &Value, version: u32) {
-    let mut resource = listener.clone();
+    let mut resource = EnvoyConfig::part_of_local(listener);
     resource["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
     let written = directory.join("listeners.json.new");
     fs::write(&written, json!({"version_info": version.to_string(), "resources": [resource]}).to_string())

@@ -13,6 +13,7 @@ use crate::child_process::{ChildProcess, ProcessLog};
 use crate::envoy_config::EnvoyConfig;
 use crate::http::{Request, Response, http1};
 use crate::scratch_directory::ScratchDirectory;
+use crate::shell::Shell;
 use crate::{places, port, wait};
 
 /// How to start an Envoy.
@@ -51,7 +52,8 @@ impl EnvoyProcess {
     ///
     /// When there is no Envoy, or it refuses its configuration: the message then holds its log.
     pub fn start(options: &EnvoyOptions) -> Result<Self> {
-        ensure!(places::filter_module().is_file(), "the filter is not built: run `make build`");
+        let shell = Shell::chosen();
+        ensure!(shell.file().is_file(), "the filter is not built: run `make build`");
         let directory = ScratchDirectory::new("latchkey-envoy-")?;
         let config = directory.path().join("envoy.json");
         let admin_address = directory.path().join("admin-address");
@@ -68,10 +70,14 @@ impl EnvoyProcess {
             .arg("--disable-hot-restart")
             .args(["--concurrency", &options.concurrency.to_string()])
             .args(["--log-level", "warning"])
-            .args(["--component-log-level", &format!("wasm:{}", options.filter_log_level)])
+            .args([
+                "--component-log-level",
+                &format!("{}:{}", shell.log_component(), options.filter_log_level),
+            ])
             .args(["--log-format", "[%t][%l][%n] %v"])
             .args(["--file-flush-interval-msec", "50"])
             .args(&options.arguments)
+            .envs(shell.environment())
             .envs(options.environment.iter().map(|(name, value)| (name, value)));
         let mut process = ChildProcess::start("envoy", command, directory.path())?;
         let admin = EnvoyAdmin { address: admin_address_of(&mut process, &admin_address)? };

@@ -11,8 +11,10 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::places;
+use crate::shell::Shell;
 
 const ADMIN_ADDRESS: &str = "/admin/address/socket_address";
+const NODE_ID: &str = "/node/id";
 const LISTENER: &str = "/static_resources/listeners/0";
 const LISTENER_ADDRESS: &str = "/address/socket_address";
 const CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
@@ -197,10 +199,19 @@ impl EnvoyConfig {
         &mut self.0
     }
 
-    /// The text for Envoy, in JSON.
+    /// The text for Envoy, in JSON, with the filter in the shell that was chosen.
     #[must_use]
     pub fn rendered(&self) -> String {
-        format!("{:#}", self.0)
+        let node_id = self.0.pointer(NODE_ID).and_then(Value::as_str);
+        format!("{:#}", Shell::chosen().translated(&self.0, node_id))
+    }
+
+    /// A part of this configuration, for Envoy to read by itself.
+    #[must_use]
+    pub fn part_of_local(part: &Value) -> Value {
+        let local = Self::local().ok();
+        let node_id = local.as_ref().and_then(|local| local.0.pointer(NODE_ID)).and_then(Value::as_str);
+        Shell::chosen().translated(part, node_id)
     }
 }
 

@@ -22,6 +22,7 @@ pub mod rate_limit_service;
 pub mod replicas;
 pub mod revocation;
 pub mod scratch_directory;
+pub mod shell;
 pub mod stack;
 pub mod times;
 pub mod upstream;

@@ -106,6 +106,12 @@ pub fn filter_module() -> PathBuf {
     repository().join("target/latchkey-filter.wasm")
 }
 
+/// The filter as a native module. Envoy finds it by the name between `lib` and `.so`.
+#[must_use]
+pub fn native_module() -> PathBuf {
+    repository().join("target/liblatchkey_filter.so")
+}
+
 fn named_by(variable: &str) -> Result<Option<PathBuf>> {
     let Some(named) = std::env::var_os(variable).map(PathBuf::from) else { return Ok(None) };
     if named.is_file() {

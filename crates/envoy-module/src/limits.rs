@@ -1,0 +1,15 @@
+//! Every limit of this shell.
+
+/// Time between two looks at requests that wait, in milliseconds, while few wait.
+pub(crate) const WAKE_MS: u64 = 20;
+
+/// For each so many requests that wait the time between two looks grows by [`WAKE_MS`]: a look at one of them
+/// costs in proportion to how many there are.
+pub(crate) const WAITING_PER_WAKE: usize = 256;
+
+/// Parts of the table's store that have a lock of their own: many more than threads of a proxy.
+pub(crate) const SHARDS: usize = 64;
+
+/// How far ahead the monotonic clock is of the first look at it, in milliseconds: no moment of it may be taken
+/// for the beginning of time.
+pub(crate) const CLOCK_AHEAD_MS: u64 = 1_000_000;

@@ -1,0 +1,218 @@
+//! What the rules of the filter can ask of Envoy at any time.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use latchkey_filter::clock::{ClockFailed, HostClocks};
+use latchkey_filter::host::{Host, HostFailed, HostMetrics, HttpCall, LogLevel, MetricId, RequestId};
+use latchkey_filter::refresh::{CallId, PagedSink};
+use latchkey_filter::table::{
+    Entry, EntryName, SharedEntries, SharedNames, SharedStore, Stamp, SwapLost, TableReader, Version,
+};
+use latchkey_key_feed::{MonotonicMillis, UnixMillis};
+
+use crate::abi::{self, Level, Refused};
+use crate::limits::CLOCK_AHEAD_MS;
+use crate::plugin::Plugin;
+use crate::process_store::STORE;
+use crate::requests::EnvoyRequest;
+use crate::timer::TIMER;
+
+/// Envoy, as one configuration on one thread sees it. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct ModuleHost {
+    plugin: Arc<Plugin>,
+    of_thread: Rc<OfThread>,
+}
+
+#[derive(Default)]
+struct OfThread {
+    /// Counters with labels, from [`LABELLED`] on.
+    labelled: RefCell<Vec<Labelled>>,
+    /// Calls by Envoy's number, which no other call of the configuration has, and by ours, which no other call
+    /// of the process has.
+    calls: RefCell<Vec<(u64, CallId)>>,
+}
+
+struct Labelled {
+    family: usize,
+    values: Vec<String>,
+}
+
+/// The number of the first counter with labels. Envoy numbers the others from 1.
+const LABELLED: u32 = 1 << 31;
+
+static LAST_CALL: AtomicU32 = AtomicU32::new(0);
+
+/// When the monotonic clock was first looked at.
+static BEGINNING: OnceLock<Instant> = OnceLock::new();
+
+impl ModuleHost {
+    pub(crate) fn new(plugin: Arc<Plugin>) -> Self {
+        Self { plugin, of_thread: Rc::default() }
+    }
+
+    /// Our number of a call that has ended.
+    pub(crate) fn ended(&self, call: u64) -> Option<CallId> {
+        let mut calls = self.of_thread.calls.borrow_mut();
+        let place = calls.iter().position(|(of_envoy, _)| *of_envoy == call)?;
+        Some(calls.swap_remove(place).1)
+    }
+}
+
+impl HostClocks for ModuleHost {
+    fn wall(&self) -> Result<UnixMillis, ClockFailed> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| ClockFailed)?;
+        u64::try_from(since.as_millis()).map(UnixMillis).map_err(|_| ClockFailed)
+    }
+
+    fn monotonic(&self) -> Result<MonotonicMillis, ClockFailed> {
+        let passed = BEGINNING.get_or_init(Instant::now).elapsed();
+        let passed_ms = u64::try_from(passed.as_millis()).map_err(|_| ClockFailed)?;
+        Ok(MonotonicMillis(CLOCK_AHEAD_MS).plus_millis(passed_ms))
+    }
+}
+
+impl HostMetrics for ModuleHost {
+    fn define_counter(&self, name: &str) -> Result<MetricId, HostFailed> {
+        let object = self.plugin.object().ok_or(HostFailed)?;
+        metric_id(self.plugin.metric(name, || object.define_counter(name, &[])))
+    }
+
+    fn define_labelled_counter(&self, name: &str, labels: &[(&str, &str)]) -> Result<MetricId, HostFailed> {
+        let family = self.plugin.family(name, labels.len()).ok_or(HostFailed)?;
+        let mut labelled = self.of_thread.labelled.borrow_mut();
+        let number = u32::try_from(labelled.len()).map_err(|_| HostFailed)?;
+        let values = labels.iter().map(|(_, value)| (*value).to_owned()).collect();
+        labelled.push(Labelled { family, values });
+        Ok(MetricId(LABELLED | number))
+    }
+
+    fn define_gauge(&self, name: &str) -> Result<MetricId, HostFailed> {
+        let object = self.plugin.object().ok_or(HostFailed)?;
+        metric_id(self.plugin.metric(name, || object.define_gauge(name)))
+    }
+
+    fn add_to_counter(&self, MetricId(id): MetricId, count: u64) -> Result<(), HostFailed> {
+        let object = self.plugin.object().ok_or(HostFailed)?;
+        let added = if id & LABELLED == 0 {
+            object.add_to_counter(id as usize, &[], count)
+        } else {
+            let labelled = self.of_thread.labelled.borrow();
+            let Labelled { family, values } = labelled.get((id ^ LABELLED) as usize).ok_or(HostFailed)?;
+            let values: Vec<_> = values.iter().map(String::as_str).collect();
+            object.add_to_counter(*family, &values, count)
+        };
+        added.map_err(|Refused| HostFailed)
+    }
+
+    fn set_gauge(&self, MetricId(id): MetricId, value: u64) -> Result<(), HostFailed> {
+        let object = self.plugin.object().ok_or(HostFailed)?;
+        object.set_gauge(id as usize, value).map_err(|Refused| HostFailed)
+    }
+}
+
+impl SharedEntries for ModuleHost {
+    fn read(&self, name: EntryName) -> Entry {
+        STORE.read(name)
+    }
+
+    fn swap(&self, name: EntryName, bytes: &[u8], read_at: Version) -> Result<(), SwapLost> {
+        STORE.swap(name, bytes, read_at)
+    }
+}
+
+impl SharedStore for ModuleHost {
+    fn stamp(&self) -> Option<Stamp> {
+        Some(STORE.stamp())
+    }
+
+    fn move_stamp(&self) {
+        STORE.move_stamp();
+    }
+}
+
+impl Host for ModuleHost {
+    type Request = EnvoyRequest;
+    type Table = TableReader<Self>;
+    type Sink = PagedSink<Self>;
+
+    fn table(&self, names: &SharedNames) -> TableReader<Self> {
+        TableReader::new(self.clone(), names.clone())
+    }
+
+    fn sink(&self, names: &SharedNames) -> PagedSink<Self> {
+        PagedSink::new(self.clone(), names)
+    }
+
+    /// Each request that waits is looked at by a hook of its own.
+    fn with_held<T>(
+        &self,
+        _request: RequestId,
+        _look: impl FnOnce(&mut EnvoyRequest) -> T,
+    ) -> Result<T, HostFailed> {
+        Err(HostFailed)
+    }
+
+    fn send(&self, call: &HttpCall<'_>) -> Result<CallId, HostFailed> {
+        let object = self.plugin.object().filter(|_| self.plugin.is_on_main_thread()).ok_or(HostFailed)?;
+        let timeout_ms = u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX);
+        let of_envoy = object.call(call.cluster, call.headers, timeout_ms).map_err(|Refused| HostFailed)?;
+        let id = CallId(LAST_CALL.fetch_add(1, Ordering::Relaxed));
+        self.of_thread.calls.borrow_mut().push((of_envoy, id));
+        Ok(id)
+    }
+
+    /// The root of the main thread ticks for all.
+    fn set_tick_period(&self, period: Duration) -> Result<(), HostFailed> {
+        if !self.plugin.is_on_main_thread() {
+            return Err(HostFailed);
+        }
+        TIMER.set_period(self.plugin.id, period);
+        // It changes when a load begins or ends.
+        self.plugin.waiting.wake();
+        Ok(())
+    }
+
+    /// It is one anyway.
+    fn declare_text_state(&self, _name: &str) -> Result<(), HostFailed> {
+        Ok(())
+    }
+
+    fn random(&self) -> u64 {
+        // Each has keys that the system drew.
+        RandomState::new().hash_one(0_u64)
+    }
+
+    /// Envoy tells it to no module.
+    fn node_id(&self) -> Result<Vec<u8>, HostFailed> {
+        Err(HostFailed)
+    }
+
+    /// There is one namespace: the process.
+    fn vm_id(&self) -> Result<Vec<u8>, HostFailed> {
+        Ok(Vec::new())
+    }
+
+    fn log(&self, level: LogLevel, message: fmt::Arguments<'_>) {
+        let level = match level {
+            LogLevel::Info => Level::Info,
+            LogLevel::Warn => Level::Warn,
+            LogLevel::Error => Level::Error,
+        };
+        match message.as_str() {
+            Some(text) => abi::log(level, text),
+            None => abi::log(level, &message.to_string()),
+        }
+    }
+}
+
+fn metric_id(id: Result<usize, Refused>) -> Result<MetricId, HostFailed> {
+    let id = id.map_err(|Refused| HostFailed)?;
+    u32::try_from(id).ok().filter(|id| id & LABELLED == 0).map(MetricId).ok_or(HostFailed)
+}
