@@ -61,10 +61,10 @@ mod record_shape;
 mod shared_store;
 mod writer;
 
-pub use attachment::{Attachment, ContentId, RegisteredView};
+pub use attachment::{Attachment, ContentId, RegisteredView, is_attachment};
 pub use build::Build;
-pub(crate) use bytes::Unread;
-pub use changes::{Changes, SetAside};
+pub use bytes::{Unread, push_text};
+pub use changes::{ChangeKind, Changes, RecordChange, RecordChangesIter, SetAside};
 pub use clearing::Clearing;
 pub use directory::Directory;
 pub use entry_name::{EntryName, TableEntry};
@@ -74,7 +74,7 @@ pub use key_table::{Found, KeyTable, LiveFeed, TableRecord, Texts};
 pub use page::{Page, Unreadable};
 pub use paged_record::PagedRecord;
 pub use reader::TableReader;
-pub use record::{RecordView, are_texts, text_in};
+pub use record::{Record, RecordView, are_texts, push_mark, text_in};
 pub use record_shape::{RecordShape, RecordText};
 pub use shared_store::{
     Entry, FeedIdentity, SharedEntries, SharedNames, SharedStore, Stamp, SwapLost, TableIdentity, Version,

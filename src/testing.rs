@@ -1,9 +1,11 @@
 //! A proxy that does as it is told, for tests, simulations and benches.
 
+pub mod any_table;
 mod fake_clocks;
 mod fake_host;
 mod fake_request;
 mod fake_shared_data;
+pub mod feed_answers;
 mod route_metadata;
 
 pub use fake_clocks::{FakeClocks, START, WALL_START};

@@ -5,7 +5,6 @@ mod credential;
 mod departure;
 mod loading;
 mod model;
-mod plain_memory;
 mod rights;
 
 use proptest::prelude::*;

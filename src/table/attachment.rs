@@ -83,9 +83,9 @@ impl fmt::Debug for ContentId {
 }
 
 impl Attachment<'_> {
-    /// As what it stands in a page.
+    /// As what it stands in a table.
     #[must_use]
-    pub(super) fn id(&self) -> String {
+    pub fn id(&self) -> String {
         match self {
             Self::Rights(content) => ["rights:", content.as_str()].concat(),
             Self::Privileges(application) => ["privileges:", application].concat(),
@@ -123,7 +123,8 @@ impl Page {
 }
 
 /// Whether that is the id of an attachment.
-pub(super) fn is_attachment(id: &str) -> bool {
+#[must_use]
+pub fn is_attachment(id: &str) -> bool {
     id.contains(':')
 }
 

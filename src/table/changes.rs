@@ -43,19 +43,19 @@ pub struct RecordChange<'a> {
     /// Its place in the feed. It applies only where nothing later was applied.
     pub seq: Cursor,
     /// What kind of change it is.
-    pub(super) kind: ChangeKind,
+    pub kind: ChangeKind,
     /// The key that has changed, or what else.
     pub id: &'a str,
     /// What takes the place of the key's record ([`Found::read`](super::Found::read)): nothing, once the key
     /// is removed.
     pub record: Option<&'a [u8]>,
-    /// The whole change, to be put aside.
-    pub(super) bytes: &'a [u8],
+    /// The whole change, to be put aside ([`RecordChangesIter::of`]).
+    pub bytes: &'a [u8],
 }
 
 /// When a change applies, and to what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ChangeKind {
+pub enum ChangeKind {
     /// The latest state of a key, or of an application.
     Latest,
     /// A key was removed.
@@ -77,7 +77,7 @@ struct SetOfAnswer<'a> {
 
 /// Bytes that changes were put into, one after the other.
 #[derive(Clone, Copy)]
-pub(super) struct RecordChangesIter<'a>(Unread<'a>);
+pub struct RecordChangesIter<'a>(Unread<'a>);
 
 impl Changes {
     /// Reads the answer to a request for everything after `after`, into records of that shape.
@@ -176,6 +176,12 @@ impl Changes {
         self.count
     }
 
+    /// Up to which change the service has forgotten removed keys.
+    #[must_use]
+    pub fn forgotten(&self) -> Cursor {
+        self.forgotten
+    }
+
     /// The changes, in the order of the feed.
     pub fn iter(&self) -> impl Iterator<Item = RecordChange<'_>> {
         RecordChangesIter::of(&self.bytes)
@@ -206,7 +212,9 @@ impl SetAside {
 }
 
 impl<'a> RecordChangesIter<'a> {
-    pub(super) fn of(bytes: &'a [u8]) -> Self {
+    /// The changes in these bytes.
+    #[must_use]
+    pub fn of(bytes: &'a [u8]) -> Self {
         Self(Unread(bytes))
     }
 

@@ -10,7 +10,7 @@ use super::bytes::push_text;
 use super::changes::{ChangeKind, RecordChange};
 use super::header::Generation;
 use super::page::{HEAD_LEN, Page, Unreadable};
-use super::record::{LEN_BYTES, NEVER, RecordKind, id_of, removed_by, split_record};
+use super::record::{LEN_BYTES, NEVER, RecordKind, id_of, push_mark, removed_by, split_record};
 use super::record_shape::{RecordShape, RecordText};
 use crate::limits::{CACHED_PAGE_LEN_MAX, REMOVED_LEN_MAX};
 
@@ -87,12 +87,7 @@ fn push_removed<'i>(page: &mut Vec<u8>, latest_first: impl Iterator<Item = (Curs
     let end = (page.len() + REMOVED_LEN_MAX).min(CACHED_PAGE_LEN_MAX);
     for (seq, id) in latest_first {
         let start = page.len();
-        page.extend_from_slice(&[0; LEN_BYTES]);
-        // An id has at most KEY_ID_LEN_MAX bytes, which always fit.
-        let _ = push_text(page, id);
-        page.push(RecordKind::Removed.byte());
-        page.extend_from_slice(&seq.0.to_le_bytes());
-        set_len(page, start);
+        push_mark(page, id, seq);
         if page.len() > end {
             page.truncate(start);
             return;

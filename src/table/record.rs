@@ -17,7 +17,8 @@
 
 use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis};
 
-use super::bytes::Unread;
+use super::bytes::{Unread, push_text};
+use super::encoding::set_len;
 use super::key_table::Found;
 
 /// What kind of record it is.
@@ -43,6 +44,14 @@ pub struct RecordView<'a> {
     digest: SecretDigest,
     /// The rest of the record; `None` when its texts were too long.
     texts: Option<&'a [u8]>,
+}
+
+/// A record among others, of which only the id was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    whole: &'a [u8],
+    body: &'a [u8],
+    id: &'a str,
 }
 
 impl RecordKind {
@@ -91,6 +100,47 @@ impl<'a> Found<RecordView<'a>> {
     }
 }
 
+impl<'a> Record<'a> {
+    /// The first record of these bytes; `None` when they do not begin with one.
+    #[must_use]
+    pub fn first_of(bytes: &'a [u8]) -> Option<Self> {
+        let (whole, body) = split_record(&mut Unread(bytes))?;
+        Some(Self { whole, body, id: id_of(body)? })
+    }
+
+    /// All of its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.whole
+    }
+
+    /// Of which key it is, or of what else.
+    #[must_use]
+    pub fn id(&self) -> &'a str {
+        self.id
+    }
+
+    /// What it says of a key; `None` when it is not of one.
+    #[must_use]
+    pub fn found(&self) -> Option<Found<RecordView<'a>>> {
+        Found::decode(self.body)
+    }
+
+    /// The payload of an attachment; `None` when it is none.
+    #[must_use]
+    pub fn attachment(&self) -> Option<&'a [u8]> {
+        let mut unread = Unread(self.body);
+        unread.text()?;
+        (unread.u8()? == RecordKind::Attachment.byte()).then_some(unread.0)
+    }
+
+    /// By which change its key was removed; `None` when the record is not of a removed key.
+    #[must_use]
+    pub fn removed_by(&self) -> Option<Cursor> {
+        removed_by(self.body)
+    }
+}
+
 impl<'a> RecordView<'a> {
     /// The salt of the digest.
     #[must_use]
@@ -115,6 +165,17 @@ impl<'a> RecordView<'a> {
     pub fn texts(&self) -> Option<&'a [u8]> {
         self.texts
     }
+}
+
+/// Appends what is left of a removed key.
+pub fn push_mark(out: &mut Vec<u8>, id: &str, removed_by: Cursor) {
+    let start = out.len();
+    out.extend_from_slice(&[0; LEN_BYTES]);
+    // An id has at most KEY_ID_LEN_MAX bytes, which always fit.
+    let _ = push_text(out, id);
+    out.push(RecordKind::Removed.byte());
+    out.extend_from_slice(&removed_by.0.to_le_bytes());
+    set_len(out, start);
 }
 
 /// Whether the bytes are so many texts and nothing else.

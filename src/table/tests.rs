@@ -9,6 +9,8 @@ use super::sample_keys::{at, build, changes, key, live, refreshed_at, removed, s
 use super::*;
 use crate::limits::HEADER_LIFE_MS;
 use crate::testing::FakeSharedData;
+use crate::testing::any_table::{self, TableProcess};
+use crate::testing::feed_answers::table_names;
 
 const NOW: MonotonicMillis = MonotonicMillis(1_000_000);
 /// Within the life of a header read at [`NOW`].
@@ -24,6 +26,29 @@ fn epoch() -> Epoch {
 
 fn id(text: &str) -> KeyId {
     KeyId::try_from(text).unwrap()
+}
+
+/// The same cases as any other kind of table.
+impl TableProcess for FakeSharedData {
+    type Reader = TableReader<Self>;
+    type Writer = TableWriter<Self>;
+
+    fn new(_names: &SharedNames) -> Self {
+        Self::default()
+    }
+
+    fn reader(&self) -> TableReader<Self> {
+        TableReader::new(self.clone(), table_names())
+    }
+
+    fn writer(&self) -> TableWriter<Self> {
+        TableWriter::new(self.clone(), table_names())
+    }
+}
+
+#[test]
+fn a_table_of_pages_behaves_as_any_table() {
+    any_table::check::<FakeSharedData>();
 }
 
 struct Process {

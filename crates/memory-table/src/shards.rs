@@ -1,0 +1,73 @@
+//! All shards of the keys of a table, or of its sets of rights: each can be replaced while others read it.
+
+use arc_swap::{ArcSwapAny, Guard};
+use latchkey_filter::table::{ChangeKind, RecordChange, Unreadable};
+use latchkey_key_feed::Cursor;
+
+use crate::id_hash::{IdHash, set_shard_bits_for};
+use crate::shard::{self, Shard};
+
+/// Shards, 2^k of them, or none.
+#[derive(Debug, Default)]
+pub(crate) struct Shards(Box<[ArcSwapAny<Shard>]>);
+
+/// The shards of a whole table.
+#[derive(Debug)]
+pub(crate) struct TableShards {
+    pub(crate) bits: u8,
+    pub(crate) keys: Shards,
+    /// What stands beside the keys. There is none where nobody asks what keys may do.
+    pub(crate) attachments: Shards,
+}
+
+impl Shards {
+    pub(crate) fn of(shards: Vec<Shard>) -> Self {
+        Self(shards.into_iter().map(ArcSwapAny::new).collect())
+    }
+
+    /// The shard that has a record if any does; `None` when there are no shards. Takes no lock.
+    pub(crate) fn shard_for(&self, hash: IdHash) -> Option<Guard<Shard>> {
+        self.0.get(hash.shard(self.0.len())).map(ArcSwapAny::load)
+    }
+
+    /// Applies a change, if it is new. Whoever looks from here on sees it. There is one writer at a time.
+    pub(crate) fn apply(&self, change: RecordChange<'_>, forgotten: Cursor) -> Result<bool, Unreadable> {
+        let Some(place) = self.0.get(IdHash::of(change.id).shard(self.0.len())) else { return Ok(false) };
+        let Some(changed) = shard::with(&place.load(), &[change], forgotten)? else { return Ok(false) };
+        place.store(changed);
+        Ok(true)
+    }
+
+    /// The shards as they are now, one after the other.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Shard> {
+        self.0.iter().map(ArcSwapAny::load_full)
+    }
+
+    /// How many bytes they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.all().map(|shard| size_of::<ArcSwapAny<Shard>>() + shard::len(&shard)).sum()
+    }
+}
+
+impl TableShards {
+    /// Applies a change, if it is new; says whether it was.
+    pub(crate) fn apply(&self, change: RecordChange<'_>, forgotten: Cursor) -> Result<bool, Unreadable> {
+        let shards = if is_attachment(&change) { &self.attachments } else { &self.keys };
+        shards.apply(change, forgotten)
+    }
+
+    /// How many bytes they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.keys.bytes() + self.attachments.bytes()
+    }
+}
+
+/// Whether a change is of something that stands beside the keys.
+pub(crate) fn is_attachment(change: &RecordChange<'_>) -> bool {
+    change.kind == ChangeKind::Rights || latchkey_filter::table::is_attachment(change.id)
+}
+
+/// How many shards of attachments a table has whose records hold rights or do not.
+pub(crate) fn attachment_shards(shard_bits: u8, holds_rights: bool) -> usize {
+    if holds_rights { 1 << set_shard_bits_for(shard_bits) } else { 0 }
+}
