@@ -268,8 +268,8 @@ proptest! {
     #[test]
     fn no_owned_header_reaches_the_upstream_with_a_clients_value(
         names in prop::collection::vec(client_name(), 0..12),
-        told in prop::collection::vec(any::<bool>(), 8),
-        silent in prop::collection::vec(any::<bool>(), 8),
+        told in prop::collection::vec(any::<bool>(), 9),
+        silent in prop::collection::vec(any::<bool>(), 9),
         admitted in any::<bool>(),
         forward_credential in any::<bool>(),
     ) {

@@ -27,6 +27,7 @@ mod protocols;
 mod recipes;
 mod replicas;
 mod replies;
+mod rights;
 mod rows;
 mod rules;
 mod samples;
