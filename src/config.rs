@@ -12,7 +12,7 @@ use latchkey_key_feed::EdgeName;
 use latchkey_key_feed::credential::SCHEME;
 
 use crate::credential::{self, CredentialSources};
-use crate::identity::{IdentityHeaders, IdentitySource};
+use crate::identity::{IdentityField, IdentityHeaders, IdentitySource};
 use crate::reply::Replies;
 use crate::rules::{Otherwise, Question, Rules};
 use crate::table::{RecordShape, RecordText};
@@ -32,7 +32,7 @@ use config_reader::ConfigReader;
 use fields::{
     AUTHENTICATION, AUTHORITY, CLEAR_ROUTE_CACHE, CLUSTER, CORS_PREFLIGHT, CREDENTIAL, CREDENTIAL_INLINE,
     CREDENTIAL_VARIABLE, EDGE, FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, MODE, PATH,
-    REFUSE_AFTER, ROUTE_METADATA, STALE_AFTER, START_UP_WAIT, WAIT,
+    PRIVILEGES_APPLICATION, REFUSE_AFTER, ROUTE_METADATA, STALE_AFTER, START_UP_WAIT, WAIT,
 };
 use json::JsonValue;
 
@@ -162,12 +162,12 @@ impl Config {
     #[must_use]
     pub fn record_shape(&self) -> RecordShape {
         let shape = RecordShape::of(self.record_texts());
-        let questions = self.rules.questions();
-        if questions.is_empty() {
+        let (questions, told) = (self.rules.questions(), self.identity.application());
+        if questions.is_empty() && told.is_none() {
             return shape;
         }
-        let applications = questions.iter().filter_map(Question::application).map(str::to_owned);
-        shape.with_rights(applications.collect())
+        let applications = questions.iter().filter_map(Question::application).chain(told);
+        shape.with_rights(applications.map(str::to_owned).collect())
     }
 
     fn record_texts(&self) -> Vec<RecordText> {
@@ -301,8 +301,14 @@ fn identity(reader: &mut ConfigReader<'_, '_>) -> Option<IdentityHeaders> {
         places.push(header.place);
     }
     let filter_state = reader.filter_state(FILTER_STATE);
+    let application = reader.text(&PRIVILEGES_APPLICATION);
+    let is_told = filter_state.fields.contains(&IdentityField::Privileges)
+        || headers.iter().any(|(_, source)| *source == IdentitySource::Field(IdentityField::Privileges));
+    if is_told && !reader.has(&PRIVILEGES_APPLICATION) {
+        reader.note(PRIVILEGES_APPLICATION.path, Problem::Missing);
+    }
     match IdentityHeaders::new(headers, filter_state) {
-        Ok(identity) => Some(identity),
+        Ok(identity) => Some(identity.with_application(application)),
         Err(invalid) => {
             for (position, problem) in invalid {
                 let place = places.get(position).map_or("identity", String::as_str);

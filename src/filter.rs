@@ -62,10 +62,11 @@ pub struct Filter<H: Host> {
     has_more_to_settle: Cell<bool>,
     freshness: Cell<Option<Freshness>>,
     shadow_lines: LogLines,
+    untold_lines: LogLines,
     routes: Routes,
     /// What keys may do, as far as it was asked for.
     rights: PreparedRights,
-    /// The applications that rules ask about.
+    /// The applications that rules ask about, and whose privileges are told.
     applications: Vec<String>,
     /// Whether this VM has seen a request. The one of Envoy's main thread never does.
     candidate: Cell<Candidate>,
@@ -101,6 +102,7 @@ impl<H: Host> Filter<H> {
             has_more_to_settle: Cell::new(false),
             freshness: Cell::new(None),
             shadow_lines: LogLines::default(),
+            untold_lines: LogLines::default(),
             routes: Routes::default(),
             rights: PreparedRights::default(),
             applications,

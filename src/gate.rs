@@ -32,7 +32,7 @@ use crate::config::StalenessLimits;
 use crate::credential::{Credential, MalformedCredential};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::identity::{IdentityField, KeyIdentity};
-use crate::rules::{Asked, Authentication, Held, Requirement, RightsOf, RouteAsks};
+use crate::rules::{Asked, Authentication, Held, Requirement, RightsOf, RouteAsks, ToldPrivileges};
 use crate::table::{Found, KeyTable, RecordText, TableAge, TableRecord, Texts, Unreadable};
 
 /// What becomes of a request.
@@ -75,6 +75,7 @@ pub struct Admission<R> {
 pub struct VerifiedKey<R> {
     id: KeyId,
     record: VerifiedRecord<R>,
+    privileges: ToldPrivileges,
 }
 
 /// The record of a key whose secret was presented.
@@ -149,7 +150,9 @@ pub fn decide<T: KeyTable>(
     match verify(&credential, table, limits, waiting_time, now) {
         Ok(Some((record, freshness))) => {
             let missing = missing(&record.record, asked, rights);
-            let admission = Admission { key: VerifiedKey { id: credential.id, record }, freshness };
+            let privileges = rights.told_privileges(&record.record);
+            let admission =
+                Admission { key: VerifiedKey { id: credential.id, record, privileges }, freshness };
             match missing {
                 None => Verdict::Admit(admission),
                 Some(denial) => Verdict::Forbid(admission, denial),
@@ -227,6 +230,11 @@ impl<R> VerifiedKey<R> {
     pub(crate) fn id(&self) -> &KeyId {
         &self.id
     }
+
+    /// What is told of its privileges.
+    pub(crate) fn told_privileges(&self) -> &ToldPrivileges {
+        &self.privileges
+    }
 }
 
 impl<R: TableRecord> VerifiedRecord<R> {
@@ -279,6 +287,10 @@ impl<R: TableRecord> KeyIdentity for VerifiedKey<R> {
         match field {
             IdentityField::Id => Some(self.record.encoded_id.as_deref().unwrap_or(self.id.as_str())),
             IdentityField::Expiration => self.record.expiration.as_deref(),
+            IdentityField::Privileges => match &self.privileges {
+                ToldPrivileges::Told(json) => Some(json),
+                ToldPrivileges::NotAsked | ToldPrivileges::Untold(_) => None,
+            },
             _ => {
                 let meant = field.record_text()?;
                 self.record.record.text(|text| *text == meant)

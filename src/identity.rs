@@ -68,6 +68,8 @@ pub struct IdentityHeaders {
     /// told from ours by that alone.
     lengths: u64,
     filter_state: FilterState,
+    /// The application whose privileges are told.
+    application: Option<String>,
 }
 
 /// A change to the headers of a request.
@@ -213,6 +215,18 @@ impl IdentityHeaders {
         &self.filter_state
     }
 
+    /// The same, and the application whose privileges are told, where any are.
+    #[must_use]
+    pub fn with_application(self, application: Option<String>) -> Self {
+        Self { application, ..self }
+    }
+
+    /// The application whose privileges are told.
+    #[must_use]
+    pub fn application(&self) -> Option<&str> {
+        self.application.as_deref()
+    }
+
     /// What the table has to hold of a key, so that all this can be told.
     #[must_use]
     pub fn record_shape(&self) -> RecordShape {
@@ -234,7 +248,7 @@ impl IdentityHeaders {
 
     fn of(owned: Vec<OwnedHeader>, filter_state: FilterState) -> Self {
         let lengths = owned.iter().fold(0, |lengths, header| lengths | length_bit(header.name.as_bytes()));
-        Self { owned, lengths, filter_state }
+        Self { owned, lengths, filter_state, application: None }
     }
 
     fn owner_of(&self, name: &[u8]) -> Option<&OwnedHeader> {

@@ -99,6 +99,10 @@ pub const PREPARED_ANSWER_LEN: usize = 128;
 /// A set of the longest rights there are with plain names takes a tenth of it.
 pub const RIGHTS_ALLOWANCE: Allowance = Allowance { steps: 1_000_000, bytes: 1024 * 1024 };
 
+/// Longest header that tells the privileges of a key, in bytes. Many servers take 8 KiB of headers at most, and
+/// the other identity headers and the client's have to fit in as well.
+pub const TOLD_PRIVILEGES_LEN_MAX: usize = 4 * 1024;
+
 /// What it may cost to look for the resource of a request where a privilege is held: a millisecond of each
 /// request with such a rule.
 pub const RESOURCE_ALLOWANCE: Allowance = Allowance { steps: 200_000, bytes: 64 * 1024 };

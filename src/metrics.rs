@@ -16,6 +16,9 @@ pub const ADMITTED_STALE: &str = "latchkey.admitted_stale";
 /// Requests that passed without a key, because `authentication` is optional or off.
 pub const PASSED_WITHOUT_KEY: &str = "latchkey.passed_without_key";
 
+/// Requests whose upstream was not told the privileges of the key, though the configuration asks for it.
+pub const PRIVILEGES_UNTOLD: &str = "latchkey.privileges_untold";
+
 /// Requests that waited for a table: for the first, or for the answer that shows whether one is too old.
 pub const WAITED: &str = "latchkey.waited";
 

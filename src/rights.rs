@@ -11,18 +11,24 @@
 //! Nothing is admitted by an answer that is not there: a set that is missing or cannot be read, privileges that
 //! nobody knows, are [`Held::Unknown`], and a question that takes too much work is [`Held::TooCostly`].
 
+mod told;
+
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use latchkey_budget::{Budget, BudgetExceeded};
 use latchkey_key_feed::MonotonicMillis;
 use latchkey_privileges::application_privilege::{ApplicationActions, RegisteredPrivileges};
-use latchkey_privileges::permission::{EffectivePermission, IndexQuestion, NoAnswer, PreparedResources};
+use latchkey_privileges::permission::{
+    EffectivePermission, IndexQuestion, NoAnswer, NotListed, PreparedResources,
+};
 use latchkey_privileges::rights::Rights;
 
 use crate::limits::{
     PREPARED_ANSWER_LEN, PREPARED_LEN_MAX, PREPARED_SETS_MAX, RESOURCE_ALLOWANCE, RIGHTS_ALLOWANCE,
+    TOLD_PRIVILEGES_LEN_MAX,
 };
-use crate::rules::{Captures, Held, Question, QuestionId, Resource, RightsOf};
+use crate::rules::{Captures, Held, Question, QuestionId, Resource, RightsOf, ToldPrivileges, Untold};
 use crate::table::{Attachment, ContentId, KeyTable, RecordText, RegisteredView, TableRecord, Unreadable};
 
 /// The answers that one VM keeps.
@@ -37,7 +43,9 @@ pub struct RightsInTable<'a, T> {
     pub prepared: &'a PreparedRights,
     /// The questions of all rules.
     pub questions: &'a [Question],
-    /// The applications that they are about.
+    /// The application whose privileges are told.
+    pub told: Option<&'a str>,
+    /// The applications that all this is about, in order.
     pub applications: &'a [String],
     /// Where rights are.
     pub table: &'a T,
@@ -89,7 +97,12 @@ enum Answer {
     Always(Held),
     /// Yes, where the privilege is held on the resource that is meant.
     On(PreparedResources),
+    /// What is told of privileges.
+    Told(Result<Rc<str>, Untold>),
 }
+
+/// The place, behind those of all questions, where it is kept what is told of privileges.
+const TOLD: QuestionId = QuestionId(usize::MAX);
 
 impl<T: KeyTable> RightsOf<T::Record> for RightsInTable<'_, T> {
     fn holds(&self, record: &T::Record, question: QuestionId, captures: &Captures<'_>) -> Held {
@@ -111,6 +124,28 @@ impl<T: KeyTable> RightsOf<T::Record> for RightsInTable<'_, T> {
             }
             None => Held::Unknown,
         }
+    }
+
+    fn told_privileges(&self, record: &T::Record) -> ToldPrivileges {
+        let Some(application) = self.told else { return ToldPrivileges::NotAsked };
+        let unknown = ToldPrivileges::Untold(Untold::Unknown);
+        let content = record.text(|text| *text == RecordText::Rights).and_then(ContentId::read);
+        let Some(content) = content else { return unknown };
+        let mut kept = self.prepared.kept.borrow_mut();
+        if kept.look_at_registered(self).is_err() {
+            return unknown;
+        }
+        let told = match kept.answer(content, TOLD) {
+            Some(Answer::Told(told)) => told.clone(),
+            _ => match kept.prepare_told(self, content, application) {
+                Some(told) => {
+                    kept.keep(content, TOLD, Answer::Told(told.clone()), 0);
+                    told
+                }
+                None => Err(Untold::Unknown),
+            },
+        };
+        told.map_or_else(ToldPrivileges::Untold, ToldPrivileges::Told)
     }
 }
 
@@ -159,18 +194,11 @@ impl Kept {
         content: ContentId,
         question: &Question,
     ) -> Option<(Answer, usize)> {
-        let Registered { privileges, contents, .. } = &self.registered;
-        let is_known = |application: &String| {
-            let place = of.applications.binary_search(application).ok()?;
-            contents.get(place).filter(|content| **content != Content::Unknown)
-        };
-        let set = match &mut self.latest {
-            Some(set) if set.content == content => set,
-            latest => latest.insert(ReadSet::read(of, content)?),
-        };
+        let Registered { privileges, .. } = &self.registered;
+        let set = ReadSet::look_up(&mut self.latest, of, content)?;
         let mut budget = Budget::alone(RIGHTS_ALLOWANCE);
         let answer = match question {
-            Question::Application { application, .. } if is_known(application).is_none() => {
+            Question::Application { application, .. } if !self.registered.knows(of, application) => {
                 Answer::Always(Held::Unknown)
             }
             Question::Application { application, privilege, resource } => set
@@ -188,10 +216,37 @@ impl Kept {
         Some((answer, set.json_len))
     }
 
+    /// What is told of the privileges of a set of rights; `None` when it is not there or cannot be read.
+    fn prepare_told<T: KeyTable>(
+        &mut self,
+        of: &RightsInTable<'_, T>,
+        content: ContentId,
+        application: &str,
+    ) -> Option<Result<Rc<str>, Untold>> {
+        let set = ReadSet::look_up(&mut self.latest, of, content)?;
+        if !self.registered.knows(of, application) {
+            return Some(Err(Untold::Unknown));
+        }
+        let mut budget = Budget::alone(RIGHTS_ALLOWANCE);
+        let registered = &self.registered.privileges;
+        let held =
+            set.permission.held_privileges(application, registered, TOLD_PRIVILEGES_LEN_MAX, &mut budget);
+        Some(match held {
+            Ok(held) => told::json(&held).ok_or(Untold::TooLong),
+            Err(NotListed::TooCostly) => Err(Untold::TooCostly),
+            Err(NotListed::TooLong) => Err(Untold::TooLong),
+        })
+    }
+
     /// Keeps an answer. When there is no room, all others go: that takes more sets of rights than are in use
     /// at once, or somebody who has many made.
     fn keep(&mut self, content: ContentId, question: QuestionId, answer: Answer, json_len: usize) {
-        let len = PREPARED_ANSWER_LEN + if matches!(answer, Answer::On(_)) { 4 * json_len } else { 0 };
+        let len = PREPARED_ANSWER_LEN
+            + match &answer {
+                Answer::On(_) => 4 * json_len,
+                Answer::Told(Ok(told)) => told.len(),
+                Answer::Always(_) | Answer::Told(Err(_)) => 0,
+            };
         let is_full = self.sets.len() >= PREPARED_SETS_MAX && self.place(content).is_err();
         if is_full || self.len.saturating_add(len) > PREPARED_LEN_MAX {
             self.drop_answers();
@@ -214,7 +269,28 @@ impl Kept {
     }
 }
 
+impl Registered {
+    /// Whether it is known what that application has registered, be it nothing.
+    fn knows<T>(&self, of: &RightsInTable<'_, T>, application: &str) -> bool {
+        let place = of.applications.binary_search_by(|other| other.as_str().cmp(application));
+        let content = place.ok().and_then(|place| self.contents.get(place));
+        content.is_some_and(|content| *content != Content::Unknown)
+    }
+}
+
 impl ReadSet {
+    /// The set that was read last, or that one, read.
+    fn look_up<'k, T: KeyTable>(
+        latest: &'k mut Option<Self>,
+        of: &RightsInTable<'_, T>,
+        content: ContentId,
+    ) -> Option<&'k Self> {
+        if latest.as_ref().is_none_or(|set| set.content != content) {
+            *latest = Some(Self::read(of, content)?);
+        }
+        latest.as_ref()
+    }
+
     fn read<T: KeyTable>(of: &RightsInTable<'_, T>, content: ContentId) -> Option<Self> {
         let read = |json: &[u8]| {
             let rights = Rights::of_json(json).ok()?;
@@ -258,7 +334,7 @@ impl Answer {
                     Err(_) => Held::TooCostly,
                 }
             }
-            (Self::On(_), Question::Cluster(_) | Question::Index { .. }) => Held::Unknown,
+            (Self::On(_) | Self::Told(_), _) => Held::Unknown,
         }
     }
 }

@@ -30,7 +30,9 @@ use index::Index;
 
 pub use host_pattern::HostPattern;
 pub use path_pattern::{InvalidPathPattern, PathPattern};
-pub use questions::{Captures, Held, Question, QuestionId, Resource, RightsOf, RightsUnknown};
+pub use questions::{
+    Captures, Held, Question, QuestionId, Resource, RightsOf, RightsUnknown, ToldPrivileges, Untold,
+};
 pub use request_line::RequestLine;
 pub use requirement::Requirement;
 

@@ -11,7 +11,7 @@ use super::Problem;
 use super::duration;
 use super::fields::{
     CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, ChoiceField, DurationField, FIELDS, FlagField,
-    HeaderField, METADATA_CLAIMS, METADATA_HEADERS, METADATA_PATH, TextField,
+    HeaderField, METADATA_CLAIMS, METADATA_HEADERS, METADATA_PATH, PRIVILEGES_APPLICATION, TextField,
 };
 use super::json::{JsonObject, JsonValue, text_of, value_of};
 use crate::identity::{CLAIMED_ID, FilterState, IdentityField, RULE};
@@ -124,7 +124,10 @@ impl<'v, 'a> ConfigReader<'v, 'a> {
         match self.value(field.path) {
             None => {
                 let tells = field.tells;
-                tells.is_told_by_default().then(|| tells.default_header().to_owned())
+                // Whose privileges they are has to be said; then they are told.
+                let is_told = tells.is_told_by_default()
+                    || (tells == IdentityField::Privileges && self.has(&PRIVILEGES_APPLICATION));
+                is_told.then(|| tells.default_header().to_owned())
             }
             Some(JsonValue::Null) => None,
             Some(JsonValue::String(name)) => Some(name.clone().into_owned()),

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use latchkey_key_feed::format_limits::EDGE_NAME_LEN_MAX;
 
+use super::requirement::{APPLICATION, is_application};
 use crate::identity::IdentityField;
 use crate::limits::{
-    AUTHORITY_LEN_MAX, CLUSTER_LEN_MAX, CREDENTIAL_LEN_MAX, FEED_PATH_LEN_MAX, FETCH_TIMEOUT_MAX,
-    FETCH_TIMEOUT_MIN, REALM_LEN_MAX, REFUSE_AFTER_MAX, REPLY_TEXT_LEN_MAX, STALE_AFTER_MIN,
-    START_UP_WAIT_MAX, VARIABLE_LEN_MAX, WAIT_MAX, WAIT_MIN,
+    APPLICATION_NAME_LEN_MAX, AUTHORITY_LEN_MAX, CLUSTER_LEN_MAX, CREDENTIAL_LEN_MAX, FEED_PATH_LEN_MAX,
+    FETCH_TIMEOUT_MAX, FETCH_TIMEOUT_MIN, REALM_LEN_MAX, REFUSE_AFTER_MAX, REPLY_TEXT_LEN_MAX,
+    STALE_AFTER_MIN, START_UP_WAIT_MAX, VARIABLE_LEN_MAX, WAIT_MAX, WAIT_MIN,
 };
 use crate::reply::BodyFormat;
 use crate::rules::{Authentication, CorsPreflight, Mode};
@@ -195,7 +196,7 @@ pub(super) static CORS_PREFLIGHT: ChoiceField<CorsPreflight> = ChoiceField {
 pub(super) const RULES: &str = "rules";
 
 /// The headers of the identity fields; their defaults are the fields' own.
-pub(super) static HEADERS: [HeaderField; 8] = [
+pub(super) static HEADERS: [HeaderField; 9] = [
     header("identity.headers.id", IdentityField::Id),
     header("identity.headers.name", IdentityField::Name),
     header("identity.headers.owner", IdentityField::Owner),
@@ -204,10 +205,19 @@ pub(super) static HEADERS: [HeaderField; 8] = [
     header("identity.headers.claimed_roles", IdentityField::ClaimedRoles),
     header("identity.headers.limited_by", IdentityField::LimitedBy),
     header("identity.headers.expiration", IdentityField::Expiration),
+    header("identity.privileges.header", IdentityField::Privileges),
 ];
 
-/// Header names, and for each the dotted path of a metadata field to tell in it; in an object beside whether
-/// claims are told.
+/// The application whose privileges are told.
+pub(super) static PRIVILEGES_APPLICATION: TextField = TextField {
+    path: "identity.privileges.application",
+    words: APPLICATION,
+    is_allowed: is_application,
+    len_max: APPLICATION_NAME_LEN_MAX,
+    default: None,
+};
+
+/// Header names, and for each the dotted path of the metadata field that it tells, or an object with it.
 pub(super) const METADATA_HEADERS: &str = "identity.metadata_headers";
 
 /// The dotted path, where a metadata header is an object.
@@ -216,8 +226,7 @@ pub(super) const METADATA_PATH: &str = "path";
 /// Whether the header tells what nobody vouches for.
 pub(super) const METADATA_CLAIMS: &str = "claims";
 
-/// The identity fields that are also written to filter state, for access logs, RBAC and rate limits. Each
-/// costs every request a call of the host.
+/// The identity fields that filter state tells as well. Each costs every request a call of the host.
 pub(super) const FILTER_STATE: &str = "identity.filter_state";
 
 /// Whether the upstream gets the `authorization` header with the credential in it.
@@ -279,7 +288,7 @@ pub(super) static EDGE: TextField = TextField {
 };
 
 /// The fields in the order in which they are documented.
-pub(super) static FIELDS: [Field; 36] = [
+pub(super) static FIELDS: [Field; 38] = [
     Field::Choice(&AUTHENTICATION.field),
     Field::Choice(&CORS_PREFLIGHT.field),
     Field::Choice(&MODE.field),
@@ -304,6 +313,8 @@ pub(super) static FIELDS: [Field; 36] = [
     Field::Header(&HEADERS[5]),
     Field::Header(&HEADERS[6]),
     Field::Header(&HEADERS[7]),
+    Field::Text(&PRIVILEGES_APPLICATION),
+    Field::Header(&HEADERS[8]),
     Field::MetadataHeaders(METADATA_HEADERS),
     Field::FilterState(FILTER_STATE),
     Field::Flag(&FORWARD_CREDENTIAL),

@@ -97,6 +97,7 @@ fn every_field_can_be_set() {
         "identity": {
             "headers": {"id": "x-key", "name": null},
             "metadata_headers": {"x-team": "team.name"},
+            "privileges": {"application": "shop", "header": "x-rights"},
             "filter_state": ["owner", "id"]
         },
         "authentication": "optional",
@@ -118,11 +119,13 @@ fn every_field_can_be_set() {
     for field in &IdentityField::told_by_default()[2..] {
         headers.push((field.default_header().to_owned(), IdentitySource::Field(*field)));
     }
+    headers.push(("x-rights".to_owned(), IdentitySource::Field(IdentityField::Privileges)));
     let team = IdentitySource::Metadata { path: "team.name".to_owned(), claims: false };
     headers.push(("x-team".to_owned(), team));
     let filter_state =
         FilterState { fields: vec![IdentityField::Id, IdentityField::Owner], claimed_id: false, rule: false };
-    assert_eq!(config.identity, IdentityHeaders::new(headers, filter_state).unwrap());
+    let identity = IdentityHeaders::new(headers, filter_state).unwrap();
+    assert_eq!(config.identity, identity.with_application(Some("shop".to_owned())));
     assert_eq!(config.rules.otherwise().authentication, Authentication::Optional);
     assert!(config.forward_credential);
     assert_ne!(config.credential_sources, CredentialSources::default());

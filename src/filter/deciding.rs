@@ -20,7 +20,7 @@ use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity, RULE_STATE, SHA
 use crate::limits::{LINES_MAX, LINES_MS, RETRY_AFTER_MS};
 use crate::reply::Reply;
 use crate::rights::RightsInTable;
-use crate::rules::{Asked, Authentication, Mode};
+use crate::rules::{Asked, Authentication, Mode, ToldPrivileges};
 use crate::table::KeyTable;
 
 /// How many lines of the log told of one kind of thing lately.
@@ -129,6 +129,7 @@ impl<H: Host> Filter<H> {
         RightsInTable {
             prepared: &self.rights,
             questions: self.config.rules.questions(),
+            told: self.config.identity.application(),
             applications: &self.applications,
             table: &self.table,
             now: now.monotonic,
@@ -176,6 +177,7 @@ impl<H: Host> Filter<H> {
             .and_then(|()| self.tell_rule(asked, shadow, request));
         let Ok(()) = told else { return self.refuse_for_the_host(request) };
         self.note_shadow(asked, shadow, now);
+        self.note_untold(key.told_privileges(), now);
         self.stats.add(self.stats.admitted, 1);
         if *freshness == Freshness::Stale {
             self.stats.add(self.stats.admitted_stale, 1);
@@ -244,6 +246,16 @@ impl<H: Host> Filter<H> {
             let rule = asked.rule_name().unwrap_or("no rule");
             let reason = denial.reason();
             self.host.log(LogLevel::Info, format_args!("shadow: {rule} would refuse a request: {reason}"));
+        }
+    }
+
+    /// Counts and logs a request whose upstream is not told the privileges of its key.
+    fn note_untold(&self, told: &ToldPrivileges, now: Moment) {
+        let ToldPrivileges::Untold(untold) = told else { return };
+        self.stats.add(self.stats.privileges_untold, 1);
+        if self.untold_lines.may_log(now.monotonic) {
+            let reason = untold.reason();
+            self.host.log(LogLevel::Warn, format_args!("the privileges of a key are not told: {reason}"));
         }
     }
 

@@ -270,7 +270,7 @@ fn the_identity_of_a_verified_key_is_that_of_its_record() {
     };
     assert_eq!(key.id.as_str(), "ending");
     let shown = IdentityField::ALL.map(|field| key.value(field).unwrap_or_default());
-    assert_eq!(shown, ["ending", "name-of-ending", "alice", "native", "reader", "", "ops", "1000001000"]);
+    assert_eq!(shown, ["ending", "name-of-ending", "alice", "native", "reader", "", "ops", "1000001000", ""]);
 }
 
 #[test]

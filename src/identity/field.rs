@@ -26,11 +26,13 @@ pub enum IdentityField {
     LimitedBy,
     /// When it ends, in milliseconds since 1970. A key without an end has none.
     Expiration,
+    /// The privileges of one application that it has, and on which resources, as JSON.
+    Privileges,
 }
 
 impl IdentityField {
     /// All fields, in the order in which they are documented.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Id,
         Self::Name,
         Self::Owner,
@@ -39,6 +41,7 @@ impl IdentityField {
         Self::ClaimedRoles,
         Self::LimitedBy,
         Self::Expiration,
+        Self::Privileges,
     ];
 
     /// Those that are told unless the operator says otherwise.
@@ -47,10 +50,11 @@ impl IdentityField {
         Self::ALL.into_iter().filter(|field| field.is_told_by_default()).collect()
     }
 
-    /// Whether it is told unless the operator says otherwise. What a key only claims is not.
+    /// Whether it is told unless the operator says otherwise. What a key only claims is not, and privileges are
+    /// those of an application that the operator names.
     #[must_use]
     pub const fn is_told_by_default(self) -> bool {
-        !matches!(self, Self::ClaimedRoles)
+        !matches!(self, Self::ClaimedRoles | Self::Privileges)
     }
 
     /// Its name in the configuration.
@@ -65,6 +69,7 @@ impl IdentityField {
             Self::ClaimedRoles => "claimed_roles",
             Self::LimitedBy => "limited_by",
             Self::Expiration => "expiration",
+            Self::Privileges => "privileges",
         }
     }
 
@@ -80,14 +85,16 @@ impl IdentityField {
             Self::ClaimedRoles => "latchkey.claimed_roles",
             Self::LimitedBy => "latchkey.limited_by",
             Self::Expiration => "latchkey.expiration",
+            Self::Privileges => "latchkey.privileges",
         }
     }
 
-    /// What a record holds for it, besides the credential.
+    /// What a record holds for it, besides the credential. Privileges are worked out from the rights of the
+    /// key.
     #[must_use]
     pub const fn record_text(self) -> Option<RecordText> {
         match self {
-            Self::Id | Self::Expiration => None,
+            Self::Id | Self::Expiration | Self::Privileges => None,
             Self::Name => Some(RecordText::Name),
             Self::Owner => Some(RecordText::Owner),
             Self::OwnerRealm => Some(RecordText::OwnerRealm),
@@ -109,6 +116,7 @@ impl IdentityField {
             Self::ClaimedRoles => "x-api-key-claimed-roles",
             Self::LimitedBy => "x-api-key-limited-by",
             Self::Expiration => "x-api-key-expiration",
+            Self::Privileges => "x-api-key-privileges",
         }
     }
 }

@@ -89,11 +89,24 @@ impl Edge {
         let rights = RightsInTable {
             prepared: &self.prepared,
             questions: &self.questions,
+            told: None,
             applications: &[APPLICATION.to_owned()],
             table: &self.reader,
             now: NOW,
         };
         rights.holds(&self.record(id), QuestionId(question), captures)
+    }
+
+    fn told(&self) -> ToldPrivileges {
+        let rights = RightsInTable {
+            prepared: &self.prepared,
+            questions: &self.questions,
+            told: Some(APPLICATION),
+            applications: &[APPLICATION.to_owned()],
+            table: &self.reader,
+            now: NOW,
+        };
+        rights.told_privileges(&self.record("k"))
     }
 
     fn holds(&self, question: usize) -> Held {
@@ -179,6 +192,7 @@ fn a_set_that_is_missing_or_garbage_is_unknown() {
         let rights = RightsInTable {
             prepared: &PreparedRights::default(),
             questions: &edge.questions,
+            told: None,
             applications: &[],
             table: &edge.reader,
             now: NOW,
@@ -215,4 +229,79 @@ fn answers_are_read_once_and_what_is_kept_is_bounded() {
     }
     let kept = edge.prepared.kept.borrow();
     assert!(kept.sets.len() <= PREPARED_SETS_MAX && kept.len <= PREPARED_LEN_MAX);
+}
+
+fn told(json: &str) -> ToldPrivileges {
+    ToldPrivileges::Told(json.into())
+}
+
+#[test]
+fn told_are_the_registered_privileges_that_the_key_has() {
+    let mut edge = Edge::new(Vec::new());
+    edge.grant("k", orders(&["read", "unregistered"]));
+    assert_eq!(edge.told(), told("[]"), "nothing is registered");
+    edge.register(r#"{"read":["data:read/*"],"see":["data:read/one"],"write":["data:write/*"]}"#);
+    let seen = r#"[{"privileges":["read","see"],"resources":["orders/*"]}]"#;
+    assert_eq!(edge.told(), told(seen));
+    let reads = edge.shared.reads();
+    assert_eq!(edge.told(), told(seen));
+    assert_eq!(edge.shared.reads(), reads, "what is kept costs no read");
+    edge.register(r#"{"read":["data:write/*"]}"#);
+    assert_eq!(edge.told(), told(r#"[{"privileges":["read"],"resources":["orders/*"]}]"#));
+    edge.grant("k", orders(&["write"]));
+    assert_eq!(edge.told(), told("[]"));
+}
+
+#[test]
+fn what_is_told_is_json_in_visible_ascii() {
+    let mut edge = Edge::new(Vec::new());
+    edge.register(r#"{"read":["data:read"]}"#);
+    let rights = json!({"limited_by": {"applications": [{
+        "application": APPLICATION, "privileges": ["read"], "resources": ["a \"b\\,c", "k\u{e4}se \u{1f511}\r\n\u{7f}"]}]}});
+    edge.grant("k", rights.to_string());
+    let ToldPrivileges::Told(json) = edge.told() else { panic!("nothing is told") };
+    assert!(json.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{json}");
+    let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let resources = &rights["limited_by"]["applications"][0]["resources"];
+    assert_eq!(read, json!([{"privileges": ["read"], "resources": resources}]));
+}
+
+#[test]
+fn what_nobody_knows_or_what_is_too_long_is_not_told() {
+    let untold = ToldPrivileges::Untold;
+    let mut edge = Edge::new(Vec::new());
+    edge.apply(&[("k", None)], None);
+    assert_eq!(edge.told(), untold(Untold::Unknown), "the service could not tell its rights");
+    edge.grant("k", orders(&["read"]));
+    edge.apply(&[], Some(None));
+    assert_eq!(edge.told(), untold(Untold::Unknown), "the service could not tell what is registered");
+    edge.register(r#"{"read":["data:read"]}"#);
+    assert_ne!(edge.told(), untold(Untold::Unknown));
+    let on = |resources: Vec<String>| {
+        json!({"limited_by": {"applications": [
+            {"application": APPLICATION, "privileges": ["read"], "resources": resources}]}})
+        .to_string()
+    };
+    edge.grant("k", on(vec!["r".repeat(1_000); 1]));
+    assert!(matches!(edge.told(), ToldPrivileges::Told(_)));
+    let long = |count: usize| (0..count).map(|number| format!("{number:0100}")).collect::<Vec<_>>();
+    edge.grant("k", on(long(TOLD_PRIVILEGES_LEN_MAX / 100 + 1)));
+    assert_eq!(edge.told(), untold(Untold::TooLong));
+    // It fits without the quotes and commas only.
+    edge.grant("k", on(long(TOLD_PRIVILEGES_LEN_MAX / 100)));
+    assert_eq!(edge.told(), untold(Untold::TooLong));
+}
+
+#[test]
+fn privileges_that_take_too_much_work_to_find_are_not_told() {
+    let mut edge = Edge::new(Vec::new());
+    let names: Vec<String> = (0..2_000)
+        .map(|number| format!("\"p{number:04}\":[\"data:{}{number}\"]", "*a*b*".repeat(8)))
+        .collect();
+    edge.register(&format!("{{{}}}", names.join(",")));
+    let patterns: Vec<String> = (0..50).map(|number| format!("data:{}{number}", "*b*a*".repeat(8))).collect();
+    let rights = json!({"limited_by": {"applications": [
+        {"application": APPLICATION, "privileges": patterns, "resources": ["*"]}]}});
+    edge.grant("k", rights.to_string());
+    assert_eq!(edge.told(), ToldPrivileges::Untold(Untold::TooCostly));
 }

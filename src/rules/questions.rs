@@ -1,6 +1,7 @@
 //! What requirements ask about the rights of a key, and the seam to whoever answers.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use super::path_pattern::{PathPattern, Segment};
 use super::request_line::RequestPath;
@@ -56,10 +57,37 @@ pub enum Held {
     TooCostly,
 }
 
+/// What is told of the privileges that a key has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToldPrivileges {
+    /// Nobody asked.
+    NotAsked,
+    /// These, as JSON in visible ASCII.
+    Told(Rc<str>),
+    /// Nothing, because nobody can say it.
+    Untold(Untold),
+}
+
+/// Why nothing is told of the privileges of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untold {
+    /// It takes more work to find them than a request may cause.
+    TooCostly,
+    /// They are longer than a header may be.
+    TooLong,
+    /// Its rights, or what the application has registered, are not at hand.
+    Unknown,
+}
+
 /// Who answers questions about the key of a record.
 pub trait RightsOf<R> {
     /// Whether the key has that right. `captures` are what the names in a resource stand for.
     fn holds(&self, record: &R, question: QuestionId, captures: &Captures<'_>) -> Held;
+
+    /// What is told of the privileges that the key has.
+    fn told_privileges(&self, _record: &R) -> ToldPrivileges {
+        ToldPrivileges::NotAsked
+    }
 }
 
 /// Nobody answers.
@@ -73,6 +101,18 @@ pub struct Captures<'r>(Vec<(&'r str, String)>);
 impl<R> RightsOf<R> for RightsUnknown {
     fn holds(&self, _: &R, _: QuestionId, _: &Captures<'_>) -> Held {
         Held::Unknown
+    }
+}
+
+impl Untold {
+    /// The reason in snake case.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::TooCostly => "too_costly",
+            Self::TooLong => "too_long",
+            Self::Unknown => "unknown",
+        }
     }
 }
 

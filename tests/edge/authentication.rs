@@ -11,12 +11,13 @@ use crate::stage::{Stage, configure, encoded, epoch, key};
 const FORGED: &str = "mallory";
 
 /// What a client could forge: default names, a configured one, and look-alikes of both.
-const FORGERIES: [&str; 8] = [
+const FORGERIES: [&str; 9] = [
     "x-api-key-id",
     "x-api-key-owner",
     "x_api_key_owner",
     "X.Api.Key.Roles",
     "x-api-key-claimed-roles",
+    "X_Api.Key-Privileges",
     "x-caller",
     "x_caller",
     "x-team",

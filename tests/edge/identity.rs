@@ -11,7 +11,7 @@ use crate::stage::{self, Stage, configure, encoded, key};
 const FORGED: &str = "mallory";
 
 /// The default names of the identity headers.
-const OWNED: [&str; 8] = [
+const OWNED: [&str; 9] = [
     "x-api-key-id",
     "x-api-key-name",
     "x-api-key-owner",
@@ -20,6 +20,7 @@ const OWNED: [&str; 8] = [
     "x-api-key-claimed-roles",
     "x-api-key-limited-by",
     "x-api-key-expiration",
+    "x-api-key-privileges",
 ];
 
 type Exchange = fn(std::net::SocketAddr, &Request) -> anyhow::Result<Response>;

@@ -108,3 +108,43 @@ fn a_change_of_a_registered_privilege_and_its_removal_reach_the_edge() {
     arrived(&stack);
     assert_eq!(answers(&mut workers, &key), [200, 200]);
 }
+
+#[test]
+fn the_upstream_reads_the_privileges_that_the_key_has_and_no_others() {
+    let edit = |config: &mut _| {
+        configure(config, "/identity/privileges", json!({"application": "shop"}));
+        Ok(())
+    };
+    let stack = LocalStack::start(StackOptions::default(), edit).unwrap();
+    let all = json!({"read": {"actions": ["data:read/*"]}, "see": {"actions": ["data:read/one"]}, "write": {"actions": ["data:write/*"]}});
+    administer(&stack, Request::new("PUT", "/_security/privilege").json(&json!({"shop": all})));
+    let key = key_with(&stack, &["read"]);
+    let mut round = 0;
+    let mut told = |body: &Value| {
+        update(&stack, &key, body);
+        round += 1;
+        let path = format!("/told/{round}");
+        let forged =
+            Request::get(&path).header("x_api_key_privileges", "all").header("x-api-key-privileges", "all");
+        assert_eq!(stack.ask(&forged.api_key(&key.encoded)).unwrap().status, 200);
+        let seen = stack.upstream.requests_to(&path).pop().unwrap();
+        assert!(seen.header_values("x_api_key_privileges").is_empty());
+        seen.header_values("x-api-key-privileges")
+    };
+    assert_eq!(
+        told(&json!({"metadata": {"round": 0}})),
+        [r#"[{"privileges":["read","see"],"resources":["orders/*"]}]"#]
+    );
+    assert_eq!(
+        told(&json!({"role_descriptors": orders(&["write", "see"])})),
+        [r#"[{"privileges":["see","write"],"resources":["orders/*"]}]"#]
+    );
+    assert_eq!(told(&json!({"role_descriptors": {"reads": {}}})), ["[]"]);
+    administer(&stack, Request::new("DELETE", "/_security/privilege/shop/see"));
+    assert_eq!(
+        told(&json!({"role_descriptors": orders(&["see", "write"])})),
+        [r#"[{"privileges":["write"],"resources":["orders/*"]}]"#],
+        "what is not registered is not told"
+    );
+    assert_eq!(stack.envoy.admin().stat("wasmcustom.latchkey.privileges_untold").unwrap(), 0);
+}

@@ -9,6 +9,7 @@
 
 mod check;
 mod denial;
+mod held;
 mod prepared;
 
 use std::collections::HashSet;
@@ -26,6 +27,7 @@ use super::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescrip
 
 pub use check::{ApplicationQuestion, HasPrivilegesRequest, HasPrivilegesResponse, IndexQuestion, NoAnswer};
 pub use denial::{denial, run_as_denial, run_as_refusal};
+pub use held::{HeldPrivileges, NotListed};
 pub use prepared::PreparedResources;
 
 /// Restricted indices: they hold security data or running searches. A pattern does not match them unless

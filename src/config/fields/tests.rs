@@ -26,8 +26,9 @@ fn the_document_lists_every_field_with_its_default_and_bounds() {
             Field::Status(_) => ("503, 429, 500, 502 or 504".to_owned(), Some("503".to_owned())),
             Field::Flag(field) => ("true or false".to_owned(), Some(field.default.to_string())),
             Field::Header(field) => {
-                let default =
-                    if field.tells.is_told_by_default() { field.tells.default_header() } else { "null" };
+                // Privileges are told where an application is named.
+                let is_told = field.tells.is_told_by_default() || field.tells == IdentityField::Privileges;
+                let default = if is_told { field.tells.default_header() } else { "null" };
                 ("header name, or null".to_owned(), Some(default.to_owned()))
             }
             Field::FilterState(_) => {

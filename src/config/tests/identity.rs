@@ -86,3 +86,43 @@ fn metadata_headers_are_limited() {
     let too_many = ("identity.metadata_headers".to_owned(), Problem::TooMany { max: METADATA_HEADERS_MAX });
     assert_eq!(of_count(METADATA_HEADERS_MAX + 1).unwrap_err().problems, [too_many]);
 }
+
+#[test]
+fn privileges_are_told_of_the_application_that_is_named() {
+    let told = |value| accepted(&with("/identity", value));
+    let none = told(json!({}));
+    assert_eq!((none.identity.application(), none.record_shape().holds_rights()), (None, false));
+    assert!(none.identity.is_owned(b"x_api.key-privileges"), "a client could send it");
+    for (value, header) in [
+        (json!({"privileges": {"application": "shop"}}), "x-api-key-privileges"),
+        (json!({"privileges": {"application": "shop", "header": "x-rights"}}), "x-rights"),
+        (
+            json!({"privileges": {"application": "shop", "header": null}, "filter_state": ["privileges"]}),
+            "x-api-key-privileges",
+        ),
+    ] {
+        let config = told(value);
+        assert_eq!(config.identity.application(), Some("shop"));
+        assert!(config.identity.is_owned(header.as_bytes()));
+        assert_eq!(config.record_shape().applications(), ["shop"]);
+        assert!(config.record_shape().holds_rights());
+    }
+    let words = "the name of an application: a lower case letter, two letters or digits at least, and what may follow - or _";
+    for (value, expected) in [
+        (json!({"privileges": {"header": "x-rights"}}), "identity.privileges.application is required".to_owned()),
+        (json!({"filter_state": ["privileges"]}), "identity.privileges.application is required".to_owned()),
+        (json!({"privileges": {"application": "Shop"}}), format!("identity.privileges.application is not {words}")),
+        (json!({"privileges": {"application": "shop-*"}}), format!("identity.privileges.application is not {words}")),
+        (
+            json!({"privileges": {"application": "shop", "header": "x-api-key-id"}}),
+            "identity.privileges.header is the name of another identity header, or looks like it to an upstream".to_owned(),
+        ),
+        (
+            json!({"privileges": {"application": "shop", "headers": "x-a"}}),
+            "identity.privileges.headers is not a known field, did you mean header?".to_owned(),
+        ),
+        (json!({"privileges": "shop"}), "identity.privileges is not an object".to_owned()),
+    ] {
+        assert_eq!(refused(&with("/identity", value)), expected);
+    }
+}

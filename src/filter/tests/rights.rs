@@ -8,6 +8,7 @@ use serde_json::json;
 use super::model::{Edge, authorization, least};
 use crate::filter::Flow;
 use crate::host::LogLevel;
+use crate::metrics;
 use crate::table::sample_keys::{APPLICATION, answer_with_rights, key, live};
 
 /// A plugin whose rules ask what a key may do with an order.
@@ -63,6 +64,48 @@ fn a_key_may_do_what_it_has_the_privilege_for_and_where() {
     assert_eq!(ask(&mut edge, 7, "PUT", "/orders/b1"), None);
     answer(&mut edge, 4, "orders/b*", Some("{}"));
     assert_eq!(ask(&mut edge, 8, "PUT", "/orders/b1"), missing("write"));
+}
+
+#[test]
+fn the_upstream_is_told_the_privileges_of_the_key_and_nothing_that_a_client_made_up() {
+    let mut config = least();
+    config["identity"] = json!({"privileges": {"application": APPLICATION}, "filter_state": ["privileges"]});
+    let mut edge = Edge::new(&config);
+    edge.tick();
+    let credential = authorization("good", "secret of good");
+    let told = |edge: &mut Edge, id| {
+        let flow = edge.request(
+            id,
+            &[
+                (":path", "/"),
+                ("authorization", &credential),
+                ("x-api-key-privileges", "[{\"privileges\":[\"all\"],\"resources\":[\"*\"]}]"),
+                ("X_Api.Key-Privileges", "all"),
+            ],
+        );
+        assert_eq!(flow, Flow::Continue);
+        let state = edge.state(id);
+        let is_told = |(name, _): &&(Vec<u8>, Vec<u8>)| name.to_ascii_lowercase().ends_with(b"privileges");
+        let values: Vec<_> = state.headers.iter().filter(is_told).map(|(_, value)| value.clone()).collect();
+        let in_state = state.filter_state.iter().find(|(name, _)| name == "latchkey.privileges");
+        assert_eq!(values.first(), in_state.map(|(_, value)| value.clone().into_bytes()).as_ref());
+        assert!(values.len() < 2, "{values:?}");
+        values.first().map(|value| String::from_utf8_lossy(value).into_owned())
+    };
+    answer(&mut edge, 1, "orders/a*", Some(r#"{"read":["data:a"],"write":["data:b"]}"#));
+    let read = r#"[{"privileges":["read"],"resources":["orders/a*"]}]"#;
+    assert_eq!(told(&mut edge, 1).as_deref(), Some(read));
+    answer(&mut edge, 2, "orders/b*", Some("{}"));
+    assert_eq!(told(&mut edge, 2).as_deref(), Some("[]"));
+    assert_eq!(edge.host.metric(metrics::PRIVILEGES_UNTOLD), 0);
+    // An older key service says nothing of rights.
+    let mut edge = Edge::new(&config);
+    edge.tick();
+    edge.answer(&[live(1, key("good"))], 1);
+    edge.tick();
+    assert_eq!(told(&mut edge, 3), None);
+    assert_eq!(edge.host.metric(metrics::PRIVILEGES_UNTOLD), 1);
+    assert_eq!(edge.host.logged("the privileges of a key are not told: unknown"), [LogLevel::Warn]);
 }
 
 #[test]

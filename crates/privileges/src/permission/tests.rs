@@ -1,4 +1,5 @@
 mod applications;
+mod held;
 
 use latchkey_elastic::content::Node;
 use latchkey_elastic::wildcard::Wildcard;

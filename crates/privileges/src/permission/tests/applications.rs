@@ -90,7 +90,7 @@ const APPLICATIONS: [&str; 4] = ["shop", "shop-eu", "shop-*", "*"];
 const PRIVILEGES: [&str; 4] = ["data:read", "data:write", "data:*", "*"];
 const RESOURCES: [&str; 4] = ["a", "ab", "a*", "*"];
 
-fn some_roles() -> impl Strategy<Value = RoleDescriptors> {
+pub(super) fn some_roles() -> impl Strategy<Value = RoleDescriptors> {
     let block =
         (select(&APPLICATIONS[..]), vec(select(&PRIVILEGES[..]), 1..3), vec(select(&RESOURCES[..]), 1..3));
     let one_role = vec(block, 0..3).prop_map(|blocks| -> Value {
