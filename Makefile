@@ -1,24 +1,29 @@
 # The front door. Every verb does one thing, and is the same on a laptop and in CI.
 
+# NATIVE=1: with the native module in place of the Wasm filter.
+export LATCHKEY_SHELL := $(if $(NATIVE),module,wasm)
+
 .DEFAULT_GOAL := help
 .PHONY: help build demo run test crash rights bench lint fmt clean tools clients
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
-build: tools ## Build the filter (target/latchkey-filter.wasm), the key service and the local stack.
+build: tools ## Build the filter (target/latchkey-filter.wasm, target/liblatchkey_filter.so), the key service and the local stack.
 	@tools/build-filter
+	@tools/build-module
 	@cargo build --workspace --bins
-	@echo 'build: target/latchkey-filter.wasm, target/debug/latchkey'
+	@echo 'build: target/latchkey-filter.wasm, target/liblatchkey_filter.so, target/debug/latchkey'
 
-demo: build ## Tell the story of a key with real requests through a real Envoy.
+demo: build ## Tell the story of a key with real requests through a real Envoy (NATIVE=1: with the native module).
 	@target/debug/local-stack demo
 
-run: build ## Keep Envoy, the key service and an upstream up until Ctrl-C, with a key to try.
+run: build ## Keep Envoy, the key service and an upstream up until Ctrl-C, with a key to try (NATIVE=1 as above).
 	@target/debug/local-stack run
 
 test: build clients ## Run all tests, the ones on a real Envoy included.
 	@cargo test --workspace
+	@LATCHKEY_SHELL=module cargo test -p latchkey-filter --test edge
 	@target/debug/local-stack postgres cargo test -p latchkey-key-service --lib -- store:: feed::
 	@target/debug/local-stack postgres cargo test -p latchkey-key-service --test api
 	@echo 'test: everything held'

@@ -215,6 +215,7 @@ fn requests_go_by_the_owner_that_the_gate_has_found() {
         vec![key_of("alice", "native", &[]), key_of("alice", "file", &[]), key_of("bob", "native", &[])];
     let stage = Stage::with_keys(records, |config| {
         configure(config, "/authentication", json!("optional"));
+        configure(config, "/clear_route_cache", json!(true));
         routes(config).insert(0, sample("envoy/route-by-owner.yaml"));
         let mut cluster = config.cluster("upstream").unwrap().clone();
         cluster["name"] = json!("upstream_of_alice");

@@ -3,6 +3,7 @@
 use latchkey_local_stack::envoy::EnvoyProcess;
 use latchkey_local_stack::fake_key_service::{FakeKeyService, FeedManner};
 use latchkey_local_stack::http::Request;
+use latchkey_local_stack::shell::Shell;
 use latchkey_local_stack::upstream::Upstream;
 use latchkey_local_stack::wait;
 
@@ -45,7 +46,10 @@ fn no_secret_is_logged() {
     }
 
     let log = [envoy.log().stderr(), envoy.log().stdout()].concat();
-    assert!(log.contains("wasm"), "the filter logs nothing at trace, so nothing was proved");
+    assert!(
+        log.contains(Shell::chosen().log_component()),
+        "the filter logs nothing at trace, so nothing was proved"
+    );
     let secrets = [GOOD_SECRET, WRONG_SECRET, FEED_SECRET, &good, &wrong, &encoded("edge", FEED_SECRET)];
     for secret in secrets {
         assert!(!log.contains(secret), "the log holds {secret}:\n{log}");

@@ -104,6 +104,8 @@ impl Stage {
     pub(crate) fn assert_no_vm_died(&self) {
         let reloads = self.envoy.admin().stats(r"^wasm\..*vm_reload").unwrap();
         assert!(reloads.values().all(|count| *count == 0), "a VM was reloaded: {reloads:?}");
+        // That is how the native module calls a panic.
+        assert!(!self.envoy.log().stderr().contains("a fault of the filter"), "the module has panicked");
     }
 }
 

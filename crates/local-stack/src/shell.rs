@@ -15,6 +15,8 @@ const SHELL_VARIABLE: &str = "LATCHKEY_SHELL";
 /// Where Envoy looks for modules that are named.
 const SEARCH_PATH_VARIABLE: &str = "ENVOY_DYNAMIC_MODULES_SEARCH_PATH";
 
+const STRIP_PREFIX: &str = "envoy.reloadable_features.dynamic_modules_strip_custom_stat_prefix";
+
 const WASM_TYPE: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const MODULE_TYPE: &str =
     "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
@@ -76,7 +78,15 @@ impl Shell {
     pub fn translated(self, config: &Value, node_id: Option<&str>) -> Value {
         match self {
             Self::Wasm => config.clone(),
-            Self::Module => for_module(config, node_id),
+            Self::Module => {
+                let mut translated = for_module(config, node_id);
+                if let Some(bootstrap) = translated.as_object_mut().filter(|it| it.contains_key("admin")) {
+                    // Without it the metrics have other names for Prometheus than those of the Wasm filter.
+                    let layer = json!({"name": "metrics", "static_layer": {STRIP_PREFIX: true}});
+                    bootstrap.entry("layered_runtime").or_insert_with(|| json!({"layers": [layer]}));
+                }
+                translated
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Routes that ask for more in their metadata.
 
 use super::*;
+use crate::shells::lacks;
 
 fn keys() -> Vec<KeyRecord> {
     vec![
@@ -40,6 +41,9 @@ fn answered(stage: &Stage, request: &Request, status: u16, details: &str) {
 
 #[test]
 fn each_route_asks_for_what_its_metadata_says() {
+    if lacks("route_metadata") {
+        return;
+    }
     let stage = stage(&[], |_| {});
     let statuses = |method: &'static str, path: &str| {
         ["alice-native", "bob-native", "carol-native"]
@@ -57,6 +61,9 @@ fn each_route_asks_for_what_its_metadata_says() {
 
 #[test]
 fn a_route_tightens_what_a_rule_leaves_open() {
+    if lacks("route_metadata") {
+        return;
+    }
     let stage = stage(&[], |config| {
         configure(
             config,
@@ -74,6 +81,9 @@ fn a_route_tightens_what_a_rule_leaves_open() {
 
 #[test]
 fn metadata_that_is_not_understood_opens_nothing() {
+    if lacks("route_metadata") {
+        return;
+    }
     let mistakes = [
         ("/misspelt", json!({"requires": {"role": "order-reader"}}), "did you mean require?"),
         ("/text", json!({"require": "order-reader"}), "latchkey.require is not an object"),
@@ -93,6 +103,9 @@ fn metadata_that_is_not_understood_opens_nothing() {
 
 #[test]
 fn a_request_without_a_route_is_refused() {
+    if lacks("route_metadata") {
+        return;
+    }
     let stage = stage(&[], |config| routes(config).clear());
     answered(&stage, &by("alice-native", Request::get("/nowhere")), 503, "latchkey_route_unreadable");
     answered(&stage, &Request::get("/nobody"), 401, "latchkey_credential_missing");
@@ -101,6 +114,9 @@ fn a_request_without_a_route_is_refused() {
 // The lenient route is chosen by the forged header, and the strict one once the gate has removed it.
 #[test]
 fn a_forged_header_does_not_choose_the_route_that_is_asked() {
+    if lacks("route_metadata") {
+        return;
+    }
     let lenient = json!({
         "match": {"prefix": "/orders/", "headers": [{"name": "x-api-key-owner", "string_match": {"exact": "carol"}}]},
         "route": {"cluster": "upstream"},
@@ -118,6 +134,9 @@ fn a_forged_header_does_not_choose_the_route_that_is_asked() {
 // write it, and to use rules.
 #[test]
 fn a_route_that_matches_by_an_identity_header_is_chosen_too_late_to_be_asked() {
+    if lacks("route_metadata") {
+        return;
+    }
     let mut by_owner = route("/owned/", json!({"require": {"role": "order-writer"}}));
     by_owner["match"]["headers"] = json!([{"name": "x-api-key-owner", "string_match": {"exact": "bob"}}]);
     let stage = stage(&[by_owner], |_| {});
@@ -126,6 +145,9 @@ fn a_route_that_matches_by_an_identity_header_is_chosen_too_late_to_be_asked() {
 
 #[test]
 fn a_request_that_waits_is_asked_by_its_route_afterwards() {
+    if lacks("route_metadata") {
+        return;
+    }
     let keys =
         latchkey_local_stack::fake_key_service::FakeKeyService::start(crate::stage::epoch("first")).unwrap();
     keys.behave(latchkey_local_stack::fake_key_service::FeedManner::Status(500));
