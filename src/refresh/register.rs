@@ -73,6 +73,21 @@ impl<S: SharedEntries> Register<S> {
         });
     }
 
+    /// The number of the table, if it has one.
+    pub fn number(&self) -> Option<TableNumber> {
+        Some(TableNumber(self.read().number)).filter(|number| number.0 != 0)
+    }
+
+    /// Lets the table have a number that it had before, in a process that has ended. Says whether it has it now:
+    /// not if it has got another meanwhile.
+    pub fn restore(&self, number: TableNumber) -> bool {
+        let restored = self.change(&|registered| match registered.number {
+            0 => Some(RegisterEntry { number: number.0, ..registered }),
+            known => (known == number.0).then_some(registered),
+        });
+        restored.is_some() && number.0 != 0
+    }
+
     /// For how long any of the plugins may admit after a refresh, in milliseconds.
     pub fn refuse_after_ms(&self) -> u64 {
         self.read().refuse_after_ms
@@ -164,5 +179,16 @@ mod tests {
         // The VM in its place enters as well.
         register.enter(8, 1_000);
         assert!(!register.leave(number));
+    }
+
+    #[test]
+    fn a_number_is_restored_before_anybody_comes_and_never_in_the_place_of_another() {
+        let register = register();
+        assert_eq!(register.number(), None);
+        assert!(!register.restore(TableNumber(0)), "that is none");
+        assert!(register.restore(TableNumber(7)) && register.restore(TableNumber(7)));
+        assert!(!register.restore(TableNumber(8)));
+        assert_eq!(register.enter(9, 1_000), Some(TableNumber(7)));
+        assert_eq!((register.number(), register.leave(TableNumber(7))), (Some(TableNumber(7)), true));
     }
 }

@@ -5,6 +5,7 @@
 //! | [`MemoryTables`] | the tables of the process: whoever names the same table gets the same one |
 //! | [`MemoryTable`] | a table as one thread reads it, without a lock |
 //! | [`MemorySink`] | a table as its follower has it, on the one thread that follows |
+//! | [`TableFile`], [`TableSaver`] | the table on disk, for a start while the key service is away |
 //! | [`ProcessEntries`] | the small entries that the plugins of the process share |
 //!
 //! A table is an array of 2^k shards, and a key stands in the one that the hash of its id picks. A shard never
@@ -31,6 +32,7 @@ mod memory_writer;
 mod process_entries;
 mod shard;
 mod shards;
+mod table_file;
 
 pub use live::LiveMemory;
 pub use memory_load::MemoryLoad;
@@ -39,6 +41,9 @@ pub use memory_table::{MemoryRecord, MemoryTable};
 pub use memory_tables::MemoryTables;
 pub use memory_writer::MemoryWriter;
 pub use process_entries::ProcessEntries;
+pub use table_file::Unusable;
+pub use table_file::keeper::{FileTrouble, Saved, TableFile};
+pub use table_file::saver::TableSaver;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Every limit of the table in plain memory: named, with its unit, and where the number comes from.
 
+use std::time::Duration;
+
 /// Keys that a shard of a fresh table holds at most on average. A change copies one shard: 64 records of 130
 /// bytes are 8 KiB, which takes about a microsecond. Fewer would cost more memory beside the records.
 pub const KEYS_PER_SHARD: u64 = 64;
@@ -31,6 +33,25 @@ pub const LAY_OUT_LEN: usize = 1024 * 1024;
 
 /// Shards that a load lays out at once, whatever is in them.
 pub const LAY_OUT_SHARDS: usize = 4_096;
+
+/// Longest table file that is read, in bytes: 60 million keys.
+pub const TABLE_FILE_LEN_MAX: u64 = 8 * 1024 * 1024 * 1024;
+
+/// How often a table that has changed is written to its file. A million keys are 120 MiB, so a table that changes
+/// all the time writes 4 MiB a second. Until the next write, a restart begins without a table.
+pub const SAVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often a file is written on with what has changed since, before it is looked whether it can end.
+pub const SAVE_ROUNDS_MAX: u32 = 8;
+
+/// Shards that may have changed when it is looked whether a file can end. Fewer take a millisecond to write.
+pub const SAVE_SETTLED_SHARDS: usize = 64;
+
+/// How often it is tried to end a file between two changes.
+pub const SAVE_TRIES_MAX: u32 = 8;
+
+/// Fewest bytes of a live key in a file: its lengths, salt, digest and expiration, and an id of one byte.
+pub const KEY_LEN_MIN: u64 = 64;
 
 /// How long a plugin that follows the feed may give no sign before another takes its turn, in milliseconds.
 /// Whoever ends hands its turn over, so this only helps after a fault. It is longer than Envoy's main thread

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwapOption, Guard};
 use latchkey_filter::clock::Moment;
@@ -28,6 +28,21 @@ pub(crate) struct Shared {
     pub(crate) writing: Mutex<Writing>,
     /// Whose turn it is to follow the feed.
     pub(crate) turn: Mutex<Turn>,
+}
+
+impl Shared {
+    /// Lets one writer write. A panic while another did has left everything as whole as before.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Writing> {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        writing.free();
+        writing
+    }
+
+    /// Lets this be the live table.
+    pub(crate) fn replace(&self, writing: &mut Writing, live: Option<Arc<Live>>) {
+        writing.keep(self.live.swap(live));
+        self.round.fetch_add(1, Ordering::Release);
+    }
 }
 
 /// The table of a process, as one thread reads it. No look-up takes a lock, or waits for the writer.

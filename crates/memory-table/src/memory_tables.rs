@@ -1,6 +1,7 @@
 //! All tables of a process.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use latchkey_filter::refresh::Register;
@@ -10,6 +11,7 @@ use crate::memory_sink::MemorySink;
 use crate::memory_table::{MemoryTable, Shared};
 use crate::memory_writer::MemoryWriter;
 use crate::process_entries::ProcessEntries;
+use crate::table_file::keeper::{FileTrouble, TableFile};
 
 /// The tables of a process. Whoever names the same table gets the same one; a table that nobody has any more
 /// is gone. Clones are the same tables.
@@ -43,6 +45,16 @@ impl MemoryTables {
     pub fn sink(&self, names: &SharedNames) -> MemorySink {
         let register = Register::new(self.entries.clone(), names);
         MemorySink::new(self.writer(names), register)
+    }
+
+    /// The file of the table with those names, which this process has for itself as long as the result lives.
+    ///
+    /// # Errors
+    ///
+    /// [`FileTrouble`] when another process has it, or the file system would not.
+    pub fn file(&self, names: &SharedNames, path: &Path) -> Result<TableFile, FileTrouble> {
+        let register = Register::new(self.entries.clone(), names);
+        TableFile::open(path, self.open(names), names, register)
     }
 
     pub(crate) fn writer(&self, names: &SharedNames) -> MemoryWriter {

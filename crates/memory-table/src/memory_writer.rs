@@ -1,7 +1,7 @@
 //! The table as the feed is applied to it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard, PoisonError};
 
 use latchkey_filter::table::{
     ChangeKind, Changes, FeedStanding, FeedTable, Generation, Progress, Refresh, SharedNames, WriteError,
@@ -11,6 +11,7 @@ use latchkey_key_feed::{Cursor, Epoch, FeedHead, InvalidFeedPage};
 use crate::live::{Live, LiveMemory};
 use crate::memory_load::MemoryLoad;
 use crate::memory_table::Shared;
+use crate::table_file::in_force::InForce;
 
 /// Writes the table of a process.
 pub struct MemoryWriter {
@@ -21,6 +22,10 @@ pub struct MemoryWriter {
 /// What only writers need. They take turns by its lock, which no reader takes.
 #[derive(Debug, Default)]
 pub(crate) struct Writing {
+    /// The file that a restart would begin with.
+    pub(crate) in_force: Option<InForce>,
+    /// Whether it could not be removed when it had to be.
+    pub(crate) is_stuck: bool,
     /// The highest number of a load so far.
     allocated: Generation,
     /// Tables that were replaced, and that a reader may hold for the rest of a look-up. They are freed here,
@@ -29,8 +34,33 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    fn free(&mut self) {
+    /// A number for another table.
+    pub(crate) fn next_generation(&mut self) -> Generation {
+        self.allocated = self.allocated.next();
+        self.allocated
+    }
+
+    /// Sees to it that no restart begins with less than is now acknowledged; `None` when nothing is live then.
+    fn before_acknowledging(&mut self, acknowledged: Option<(Generation, Cursor)>) -> Result<(), WriteError> {
+        let Some(file) = &self.in_force else { return Ok(()) };
+        if acknowledged.is_some_and(|(generation, cursor)| file.holds(generation, cursor)) {
+            return Ok(());
+        }
+        self.is_stuck = file.remove().is_err();
+        if self.is_stuck {
+            return Err(WriteError::Deposed);
+        }
+        self.in_force = None;
+        Ok(())
+    }
+
+    pub(crate) fn free(&mut self) {
         self.replaced.retain(|table| Arc::strong_count(table) > 1);
+    }
+
+    /// Keeps a table that was replaced, to free it later.
+    pub(crate) fn keep(&mut self, replaced: Option<Arc<Live>>) {
+        self.replaced.extend(replaced);
     }
 }
 
@@ -39,22 +69,10 @@ impl MemoryWriter {
         Self { shared, names }
     }
 
-    /// A panic while the lock was held has left a number and a list as whole as before.
-    fn lock(&self) -> MutexGuard<'_, Writing> {
-        let mut writing = self.shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        writing.free();
-        writing
-    }
-
     /// The live table, if it is still that one.
     fn same(&self, live: &LiveMemory) -> Result<Arc<Live>, WriteError> {
         let same = self.shared.live.load_full();
         same.filter(|same| same.standing().generation == live.generation).ok_or(WriteError::Deposed)
-    }
-
-    fn replace(&self, writing: &mut Writing, live: Option<Arc<Live>>) {
-        writing.replaced.extend(self.shared.live.swap(live));
-        self.shared.round.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -72,9 +90,8 @@ impl FeedTable for MemoryWriter {
     }
 
     fn begin(&self, keys: u64) -> Result<MemoryLoad, WriteError> {
-        let mut writing = self.lock();
-        writing.allocated = writing.allocated.next();
-        Ok(MemoryLoad::new(writing.allocated, keys, self.names.shape()))
+        let mut writing = self.shared.lock();
+        Ok(MemoryLoad::new(writing.next_generation(), keys, self.names.shape()))
     }
 
     fn collect(&self, load: &mut MemoryLoad, changes: &Changes) -> Result<(), WriteError> {
@@ -94,12 +111,13 @@ impl FeedTable for MemoryWriter {
         keys: u64,
         refreshed: Option<Refresh>,
     ) -> Result<LiveMemory, WriteError> {
-        let mut writing = self.lock();
+        let mut writing = self.shared.lock();
         if writing.allocated != load.generation {
             return Err(WriteError::Deposed);
         }
         let before = self.live().map(|live| live.refreshed);
         let refresh = refreshed.or(before).ok_or(WriteError::Deposed)?;
+        writing.before_acknowledging(Some((load.generation, cursor)))?;
         let shards = load.take().ok_or(WriteError::Deposed)?;
         let standing = LiveMemory {
             generation: load.generation,
@@ -112,7 +130,7 @@ impl FeedTable for MemoryWriter {
             loaded_at: refresh.at.monotonic,
             rights_written: 0,
         };
-        self.replace(&mut writing, Some(Arc::new(Live::new(shards, standing.clone()))));
+        self.shared.replace(&mut writing, Some(Arc::new(Live::new(shards, standing.clone()))));
         Ok(standing)
     }
 
@@ -122,7 +140,7 @@ impl FeedTable for MemoryWriter {
     }
 
     fn apply(&self, live: &LiveMemory, changes: &Changes) -> Result<(), WriteError> {
-        let _writing = self.lock();
+        let _writing = self.shared.lock();
         let table = self.same(live)?;
         let mut rights_written = 0;
         let applied = changes.iter().try_for_each(|change| {
@@ -148,15 +166,19 @@ impl FeedTable for MemoryWriter {
         keys: u64,
         standing: FeedStanding,
     ) -> Result<LiveMemory, WriteError> {
-        let _writing = self.lock();
-        Ok(self.same(live)?.note(|live| live.advance(cursor, keys, standing)))
+        let mut writing = self.shared.lock();
+        let table = self.same(live)?;
+        writing.before_acknowledging(Some((live.generation, cursor)))?;
+        Ok(table.note(|live| live.advance(cursor, keys, standing)))
     }
 
     /// From here on no reader finds a table.
     fn close(&self) -> Result<(), WriteError> {
-        let mut writing = self.lock();
-        writing.allocated = writing.allocated.next();
-        self.replace(&mut writing, None);
+        let mut writing = self.shared.lock();
+        // Nothing is acknowledged by a goodbye, but nothing may admit after it.
+        writing.before_acknowledging(None)?;
+        writing.next_generation();
+        self.shared.replace(&mut writing, None);
         Ok(())
     }
 

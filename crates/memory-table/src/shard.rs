@@ -177,6 +177,11 @@ fn put_together(seq: Cursor, records: &[(&str, &[u8])]) -> Result<Shard, Unreada
     Ok(ThinArc::from_header_and_slice(ShardHead { seq, slots }, &bytes))
 }
 
+/// Whether there is any record.
+pub(crate) fn has_records(shard: &Shard) -> bool {
+    shard.header.header.slots > 0
+}
+
 /// How many bytes it takes.
 pub(crate) fn len(shard: &Shard) -> usize {
     size_of::<ShardHead>() + 2 * size_of::<usize>() + shard.slice.len()

@@ -3,6 +3,7 @@
 use arc_swap::{ArcSwapAny, Guard};
 use latchkey_filter::table::{ChangeKind, RecordChange, Unreadable};
 use latchkey_key_feed::Cursor;
+use triomphe::ThinArc;
 
 use crate::id_hash::{IdHash, set_shard_bits_for};
 use crate::shard::{self, Shard};
@@ -59,6 +60,46 @@ impl TableShards {
     /// How many bytes they take.
     pub(crate) fn bytes(&self) -> usize {
         self.keys.bytes() + self.attachments.bytes()
+    }
+}
+
+/// Which shards of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Keys,
+    Attachments,
+}
+
+/// Shards as somebody has seen them.
+#[derive(Default)]
+pub(crate) struct SeenShards {
+    keys: Vec<Shard>,
+    attachments: Vec<Shard>,
+}
+
+impl SeenShards {
+    /// The shards that are others than when this was last asked, and where they are. All but empty ones are, the
+    /// first time.
+    pub(crate) fn changed(&mut self, table: &TableShards) -> Vec<(Side, u32, Shard)> {
+        let mut changed = Vec::new();
+        let sides = [
+            (Side::Keys, &table.keys, &mut self.keys),
+            (Side::Attachments, &table.attachments, &mut self.attachments),
+        ];
+        for (side, shards, seen) in sides {
+            let empty = shard::empty();
+            seen.resize_with(shards.0.len(), || empty.clone());
+            for ((place, now), seen) in (0..).zip(shards.0.iter()).zip(seen) {
+                let now = now.load();
+                let is_same = ThinArc::as_ptr(&now) == ThinArc::as_ptr(seen);
+                // A shard that has no record any more takes the place of one that had.
+                if !is_same && (shard::has_records(&now) || shard::has_records(seen)) {
+                    *seen = Shard::clone(&now);
+                    changed.push((side, place, Guard::into_inner(now)));
+                }
+            }
+        }
+        changed
     }
 }
 

@@ -90,3 +90,23 @@ fn a_replica_whose_clock_is_ahead_sees_that_another_answers_what_it_had_answered
         assert!(row.as_ref().is_some_and(|row| row.may_admit_for_ms() >= 65_000), "{steady}");
     }
 }
+
+/// An edge that keeps its table in a file goes on as the instance that it was, with what it had acknowledged, and
+/// admits by the file no longer than it was allowed to after its last answer.
+#[test]
+fn an_instance_that_begins_again_with_its_file_is_waited_for_as_long_as_the_file_may_admit() {
+    let mut ledger = ledger();
+    let answered = 1_000;
+    ledger.note_request(at("a", 4), 0, moment(answered));
+    let file_admits_until = answered + at("a", 4).refuse_after_ms;
+    // It ends, and begins again where it cannot reach the service.
+    for now in answered..=file_admits_until {
+        assert_eq!(ledger.waits_for(5, moment(now)), (1, vec!["a".to_owned()]), "{now}");
+    }
+    // It reaches the service, and says first what its file holds: nothing of what it had said is taken back.
+    let update = ledger.note_request(at("a", 4), 0, moment(file_admits_until));
+    assert_eq!((update.before, update.took_back), (Some(Cursor(4)), false));
+    assert_eq!(ledger.waits_for(5, moment(file_admits_until)).1, ["a"]);
+    ledger.note_request(at("a", 5), 0, moment(file_admits_until));
+    assert_eq!(ledger.waits_for(5, moment(file_admits_until)).1, Vec::<String>::new());
+}
