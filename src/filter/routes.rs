@@ -6,7 +6,6 @@
 //! by that header, and another one is chosen once it has been removed.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -21,7 +20,8 @@ use crate::rules::{Ambiguous, Asked, RouteAsks};
 /// What routes have asked so far, by their metadata, and what the log was told of it.
 #[derive(Default)]
 pub(super) struct Routes {
-    read: RefCell<BTreeMap<Vec<u8>, Rc<RouteAsks>>>,
+    /// In the order of the metadata.
+    read: RefCell<Vec<(Vec<u8>, Rc<RouteAsks>)>>,
     lines: LogLines,
 }
 
@@ -49,7 +49,8 @@ impl<H: Host> Filter<H> {
             return Rc::new(RouteAsks::Unreadable);
         };
         let mut read = self.routes.read.borrow_mut();
-        if let Some(asks) = read.get(&metadata) {
+        let place = read.binary_search_by(|(other, _)| other.cmp(&metadata));
+        if let Some((_, asks)) = place.ok().and_then(|place| read.get(place)) {
             return Rc::clone(asks);
         }
         let asks = Rc::new(self.config.route_asks(&metadata).unwrap_or_else(|invalid| {
@@ -61,7 +62,8 @@ impl<H: Host> Filter<H> {
             read.clear();
         }
         if metadata.len() <= ROUTE_METADATA_LEN_MAX {
-            read.insert(metadata, Rc::clone(&asks));
+            let place = read.partition_point(|(other, _)| *other < metadata);
+            read.insert(place, (metadata, Rc::clone(&asks)));
         }
         asks
     }

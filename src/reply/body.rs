@@ -90,7 +90,10 @@ fn json(text: &str) -> String {
     let mut json = String::from("\"");
     for char in text.chars() {
         match char {
-            '"' | '\\' => json.extend(['\\', char]),
+            '"' | '\\' => {
+                json.push('\\');
+                json.push(char);
+            }
             // Writing to a text does not fail.
             '\0'..' ' => drop(write!(json, "\\u{:04x}", u32::from(char))),
             _ => json.push(char),

@@ -101,10 +101,10 @@ impl ClusterPrivilege {
         allowing.map(|privilege| privilege.name.as_str()).collect()
     }
 
-    /// The names of all, in alphabetical order.
+    /// The names of all, in no order of their own ([`sorted`]).
     #[must_use]
     pub fn names() -> Vec<&'static str> {
-        sorted(CLUSTER.iter().map(|privilege| privilege.name.as_str()))
+        CLUSTER.iter().map(|privilege| privilege.name.as_str()).collect()
     }
 
     /// Whose keys a request may reach by it; `None` when it does not allow the request at all.
@@ -189,10 +189,10 @@ impl IndexPrivilege {
         Ok(Self { name: lowered, actions })
     }
 
-    /// The names of all, in alphabetical order.
+    /// The names of all, in no order of their own ([`sorted`]).
     #[must_use]
     pub fn names() -> Vec<&'static str> {
-        sorted(INDEX.iter().map(|privilege| privilege.name.as_str()))
+        INDEX.iter().map(|privilege| privilege.name.as_str()).collect()
     }
 
     /// The actions it allows.
@@ -208,8 +208,9 @@ impl IndexPrivilege {
     }
 }
 
-fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names: Vec<&str> = names.collect();
+/// Names in alphabetical order.
+#[must_use]
+pub fn sorted(mut names: Vec<&str>) -> Vec<&str> {
     names.sort_unstable();
     names
 }
@@ -217,10 +218,15 @@ fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 impl fmt::Display for UnknownPrivilege {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, predefined, pattern, names) = match self.kind {
-            Kind::Cluster => {
-                ("cluster", "predefined cluster privilege names", "cluster", ClusterPrivilege::names())
+            Kind::Cluster => (
+                "cluster",
+                "predefined cluster privilege names",
+                "cluster",
+                sorted(ClusterPrivilege::names()),
+            ),
+            Kind::Index => {
+                ("index", "predefined fixed indices privileges", "index", sorted(IndexPrivilege::names()))
             }
-            Kind::Index => ("index", "predefined fixed indices privileges", "index", IndexPrivilege::names()),
         };
         write!(
             f,

@@ -171,7 +171,8 @@ impl Question {
 
     fn meets_no_counterexample(&self, budget: &mut Budget, held: &mut usize) -> Result<bool, BudgetExceeded> {
         let start = self.start();
-        let mut seen = BTreeSet::from([start.clone()]);
+        let mut seen = BTreeSet::new();
+        seen.insert(start.clone());
         let mut waiting = vec![start];
         while let Some(state) = waiting.pop() {
             let standings = self.standings(&state);

@@ -14,7 +14,7 @@ use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::cluster_request::{
     ClusterRequest, DELETE_PRIVILEGES, GET_BUILTIN_PRIVILEGES, GET_PRIVILEGES, PUT_PRIVILEGES,
 };
-use latchkey_privileges::privilege::{ClusterPrivilege, IndexPrivilege};
+use latchkey_privileges::privilege::{ClusterPrivilege, IndexPrivilege, sorted};
 use latchkey_privileges::role_descriptor::REMOTE_CLUSTER_PRIVILEGES;
 use serde::Serialize;
 use serde_json::Value;
@@ -111,8 +111,8 @@ fn write_all(
 pub(super) async fn show_builtin(call: Incoming) -> Result<Response, ApiError> {
     call.parsed()?.authorize(&ClusterRequest::Other(GET_BUILTIN_PRIVILEGES))?;
     answer::ok(&BuiltinPrivileges {
-        cluster: ClusterPrivilege::names(),
-        index: IndexPrivilege::names(),
+        cluster: sorted(ClusterPrivilege::names()),
+        index: sorted(IndexPrivilege::names()),
         remote_cluster: REMOTE_CLUSTER_PRIVILEGES,
     })
 }

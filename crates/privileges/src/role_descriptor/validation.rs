@@ -124,7 +124,10 @@ pub fn check_application_name(name: &str, stars: Stars) -> Result<(), InvalidApp
     if !is_pattern && prefix.len() < APPLICATION_PREFIX_CHARS_MIN {
         return Err(InvalidApplicationName::ShortPrefix(prefix));
     }
-    if suffix.chars().any(|char| char.is_whitespace() || APPLICATION_SUFFIX_REFUSED.contains(char)) {
+    if suffix
+        .chars()
+        .any(|char| char.is_whitespace() || APPLICATION_SUFFIX_REFUSED.chars().any(|it| it == char))
+    {
         return Err(InvalidApplicationName::Suffix(suffix));
     }
     Ok(())
@@ -134,7 +137,7 @@ pub fn check_application_name(name: &str, stars: Stars) -> Result<(), InvalidApp
 #[must_use]
 pub fn is_application_privilege(name: &str) -> bool {
     let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.chars().all(|char| char.is_ascii_alphanumeric() || "_.-".contains(char));
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
     is_name || name.contains(['/', '*', ':'])
 }
 
