@@ -171,8 +171,9 @@ impl Config {
     }
 
     fn record_texts(&self) -> Vec<RecordText> {
-        let mut texts = self.identity.record_texts();
-        texts.extend(self.rules.record_texts());
+        let mut texts = Vec::new();
+        self.identity.add_record_texts(&mut texts);
+        self.rules.add_record_texts(&mut texts);
         if self.route_metadata {
             texts.extend(ROUTE_TEXTS);
         }

@@ -87,27 +87,36 @@ impl Headers for HeaderPairs {
 /// Headers in this order. One whose name or value is longer than a length can say is left out.
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for HeaderPairs {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        let (mut number, mut bytes, mut texts) = (0_u32, vec![0; NUMBER_LEN], Vec::new());
+        let mut written = PairsWriter::default();
         for (name, value) in pairs {
-            let (name, value) = (name.as_ref(), value.as_ref());
-            let (Ok(name_len), Ok(value_len)) = (u32::try_from(name.len()), u32::try_from(value.len()))
-            else {
-                continue;
-            };
-            number += 1;
-            for len in [name_len, value_len] {
-                bytes.extend_from_slice(&len.to_le_bytes());
-            }
-            for text in [name, value] {
-                texts.extend_from_slice(text);
-                texts.push(0);
-            }
+            written.push(name.as_ref(), value.as_ref());
         }
-        if let Some(head) = bytes.first_chunk_mut() {
-            *head = number.to_le_bytes();
+        let number = written.number.to_le_bytes();
+        Self { bytes: [&number, written.lengths.as_slice(), &written.texts].concat() }
+    }
+}
+
+/// Pairs that are being written.
+#[derive(Default)]
+struct PairsWriter {
+    number: u32,
+    lengths: Vec<u8>,
+    texts: Vec<u8>,
+}
+
+impl PairsWriter {
+    fn push(&mut self, name: &[u8], value: &[u8]) {
+        let (Ok(name_len), Ok(value_len)) = (u32::try_from(name.len()), u32::try_from(value.len())) else {
+            return;
+        };
+        self.number += 1;
+        for len in [name_len, value_len] {
+            self.lengths.extend_from_slice(&len.to_le_bytes());
         }
-        bytes.append(&mut texts);
-        Self { bytes }
+        for text in [name, value] {
+            self.texts.extend_from_slice(text);
+            self.texts.push(0);
+        }
     }
 }
 

@@ -230,20 +230,24 @@ impl IdentityHeaders {
     /// What the table has to hold of a key, so that all this can be told.
     #[must_use]
     pub fn record_shape(&self) -> RecordShape {
-        RecordShape::of(self.record_texts())
+        let mut texts = Vec::new();
+        self.add_record_texts(&mut texts);
+        RecordShape::of(texts)
     }
 
-    /// The texts of that shape, in no order.
-    #[must_use]
-    pub fn record_texts(&self) -> Vec<RecordText> {
-        let in_headers = self.owned.iter().filter_map(|header| match header.source.as_ref()? {
-            IdentitySource::Field(field) => field.record_text(),
-            IdentitySource::Metadata { path, claims } => {
-                Some(RecordText::Metadata { path: path.clone(), claims: *claims })
+    /// Adds the texts of that shape, in no order.
+    pub fn add_record_texts(&self, texts: &mut Vec<RecordText>) {
+        for source in self.owned.iter().filter_map(|header| header.source.as_ref()) {
+            match source {
+                IdentitySource::Field(field) => texts.extend(field.record_text()),
+                IdentitySource::Metadata { path, claims } => {
+                    texts.push(RecordText::Metadata { path: path.clone(), claims: *claims });
+                }
             }
-        });
-        let in_state = self.filter_state.fields.iter().filter_map(|field| field.record_text());
-        in_headers.chain(in_state).collect()
+        }
+        for field in &self.filter_state.fields {
+            texts.extend(field.record_text());
+        }
     }
 
     fn of(owned: Vec<OwnedHeader>, filter_state: FilterState) -> Self {

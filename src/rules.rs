@@ -247,9 +247,11 @@ impl Rules {
         self.rules.iter().map(|rule| rule.mode).chain([self.otherwise.mode]).any(|mode| mode == Mode::Shadow)
     }
 
-    /// What the table has to hold of a key, so that all requirements can be decided.
-    pub fn record_texts(&self) -> impl Iterator<Item = RecordText> {
-        self.rules.iter().filter_map(|rule| rule.requirement.as_ref()).flat_map(Requirement::record_texts)
+    /// Adds what the table has to hold of a key, so that all requirements can be decided.
+    pub fn add_record_texts(&self, texts: &mut Vec<RecordText>) {
+        for requirement in self.rules.iter().filter_map(|rule| rule.requirement.as_ref()) {
+            requirement.add_record_texts(texts);
+        }
     }
 
     /// What is asked of a request with these headers.

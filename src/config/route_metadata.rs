@@ -76,8 +76,10 @@ impl Config {
         // A route has no path whose names could stand in a resource.
         let requirement = RequirementReader::new(Some(&[]), &mut questions).read(reader, value, place)?;
         let held = self.record_texts();
-        let is_at_hand = questions.len() == known.len()
-            && requirement.record_texts().iter().all(|text| held.contains(text));
+        let mut needed = Vec::new();
+        requirement.add_record_texts(&mut needed);
+        let is_at_hand =
+            questions.len() == known.len() && needed.iter().all(|text| held.contains(text));
         noted(reader, place, if is_at_hand { Ok(requirement) } else { Err(Problem::NotAskedByRules) })
     }
 }

@@ -63,7 +63,7 @@ fn check_together(reader: &mut ConfigReader<'_, '_>, rules: &[Rule], places: &[u
     }
     let mut texts = Vec::new();
     for requirement in rules.iter().filter_map(|rule| rule.requirement.as_ref()) {
-        texts.extend(requirement.record_texts());
+        requirement.add_record_texts(&mut texts);
     }
     // Each text stands there once.
     let shape = RecordShape::of(texts);

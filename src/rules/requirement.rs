@@ -58,13 +58,14 @@ impl Requirement {
         }
     }
 
-    /// The texts of the record that decide it.
-    #[must_use]
-    pub fn record_texts(&self) -> Vec<RecordText> {
+    /// Adds the texts of the record that decide it.
+    pub fn add_record_texts(&self, texts: &mut Vec<RecordText>) {
         match self {
-            Self::AllOf(parts) | Self::AnyOf(parts) => parts.iter().flat_map(Self::record_texts).collect(),
-            Self::Right(_) => Vec::new(),
-            Self::Text { text, .. } => vec![text.clone()],
+            Self::AllOf(parts) | Self::AnyOf(parts) => {
+                parts.iter().for_each(|part| part.add_record_texts(texts));
+            }
+            Self::Right(_) => {}
+            Self::Text { text, .. } => texts.push(text.clone()),
         }
     }
 }

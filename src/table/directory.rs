@@ -70,7 +70,8 @@ impl<S: SharedEntries> Directory<S> {
             if !change(&mut tables) {
                 return;
             }
-            let bytes: Vec<u8> = tables.iter().flat_map(ListedTable::encode).collect();
+            let mut bytes = Vec::with_capacity(tables.len() * LISTED_LEN);
+            tables.iter().for_each(|table| table.push_to(&mut bytes));
             if self.store.swap(EntryName::Directory, &bytes, version).is_ok() {
                 return;
             }
@@ -90,8 +91,9 @@ impl ListedTable {
         Some(Self { table, heartbeat: MonotonicMillis(unread.u64()?) })
     }
 
-    fn encode(&self) -> impl Iterator<Item = u8> + use<> {
-        self.table.to_bytes().into_iter().chain(self.heartbeat.0.to_le_bytes())
+    fn push_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.table.to_bytes());
+        bytes.extend_from_slice(&self.heartbeat.0.to_le_bytes());
     }
 }
 

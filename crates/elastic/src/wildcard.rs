@@ -101,13 +101,7 @@ impl Wildcard {
     #[must_use]
     pub fn only_name(&self) -> Option<String> {
         let Meaning::Parts(parts) = &self.meaning else { return None };
-        parts
-            .iter()
-            .map(|part| match part {
-                PatternPart::Char(char) => Some(*char),
-                PatternPart::AnyChar | PatternPart::AnyText => None,
-            })
-            .collect()
+        parts.iter().all(|part| matches!(part, PatternPart::Char(_))).then(|| self.prefix())
     }
 }
 
@@ -122,6 +116,17 @@ impl NameSet {
             includes: includes.into_iter().map(Wildcard::new).collect(),
             excludes: excludes.into_iter().map(Wildcard::new).collect(),
         }
+    }
+
+    /// The names that one pattern matches.
+    #[must_use]
+    pub fn only(pattern: &str) -> Self {
+        Self { includes: vec![Wildcard::new(pattern)], excludes: Vec::new() }
+    }
+
+    /// Adds the names that a pattern matches.
+    pub fn include(&mut self, pattern: &str) {
+        self.includes.push(Wildcard::new(pattern));
     }
 
     /// The patterns that include.

@@ -3,7 +3,6 @@
 //! No action of this service belongs to an application. Roles grant such privileges, and an application asks
 //! whether a caller has them (`_has_privileges`).
 
-use std::borrow::Cow;
 use std::fmt;
 
 use latchkey_elastic::ValidationProblems;
@@ -118,9 +117,10 @@ impl ApplicationActions {
 
     fn read(value: &JsonValue<'_>) -> Option<Self> {
         let JsonValue::Object(fields) = value else { return None };
-        let read =
-            |(name, actions): &(Cow<'_, str>, _)| Some((name.clone().into_owned(), items(actions, text)?));
-        let named: Vec<(String, _)> = fields.iter().map(read).collect::<Option<_>>()?;
+        let mut named = Vec::with_capacity(fields.len());
+        for (name, actions) in fields {
+            named.push((name.clone().into_owned(), items(actions, text)?));
+        }
         named.is_sorted_by(|(name, _), (next, _)| name < next).then_some(Self(ByName(named)))
     }
 }

@@ -267,10 +267,10 @@ impl Permission {
         budget: &mut Budget,
     ) -> Result<Vec<&NameSet>, BudgetExceeded> {
         budget.read(application.len() + privilege.len())?;
-        let asked_application = NameSet::new([application], []);
+        let asked_application = NameSet::only(application);
         let asked = match registered.actions(application, privilege) {
-            Some(actions) => patterns(actions.iter(), budget)?,
-            None => NameSet::new([privilege], []),
+            Some(actions) => patterns(actions, budget)?,
+            None => NameSet::only(privilege),
         };
         let mut resources = Vec::new();
         for grant in &self.applications {
@@ -284,15 +284,20 @@ impl Permission {
     }
 }
 
-/// The set of these patterns. Each is copied and read.
-fn patterns<'a>(
-    texts: impl Iterator<Item = &'a String> + Clone,
-    budget: &mut Budget,
-) -> Result<NameSet, BudgetExceeded> {
-    for text in texts.clone() {
-        budget.spend(STEPS_PER_PATTERN + text.len())?;
+/// The set of these patterns.
+fn patterns(texts: &[String], budget: &mut Budget) -> Result<NameSet, BudgetExceeded> {
+    let mut patterns = NameSet::default();
+    for text in texts {
+        include(&mut patterns, text, budget)?;
     }
-    Ok(NameSet::new(texts.map(String::as_str), []))
+    Ok(patterns)
+}
+
+/// Adds a pattern, which is copied and read.
+fn include(patterns: &mut NameSet, text: &str, budget: &mut Budget) -> Result<(), BudgetExceeded> {
+    budget.spend(STEPS_PER_PATTERN + text.len())?;
+    patterns.include(text);
+    Ok(())
 }
 
 impl IndexHolders<'_> {
@@ -335,7 +340,7 @@ impl ApplicationGrant {
 
     fn new(application: &str, privileges: &[String], resources: &[String]) -> Self {
         Self {
-            applications: NameSet::new([application], []),
+            applications: NameSet::only(application),
             privileges: privileges.to_vec(),
             resources: NameSet::new(resources.iter().map(String::as_str), []),
         }
@@ -350,8 +355,13 @@ impl ApplicationGrant {
         budget: &mut Budget,
     ) -> Result<NameSet, BudgetExceeded> {
         budget.spend(self.privileges.len())?;
-        let named = self.privileges.iter().filter_map(|name| registered.actions(application, name));
-        patterns(self.privileges.iter().chain(named.flatten()), budget)
+        let mut granted = patterns(&self.privileges, budget)?;
+        for action in
+            self.privileges.iter().filter_map(|name| registered.actions(application, name)).flatten()
+        {
+            include(&mut granted, action, budget)?;
+        }
+        Ok(granted)
     }
 }
 

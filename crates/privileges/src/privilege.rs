@@ -90,7 +90,7 @@ impl ClusterPrivilege {
         if !names::CLUSTER_PREFIXES.iter().any(|known| prefix.starts_with(known)) {
             return Err(UnknownPrivilege { kind: Kind::Cluster, name: name.to_owned() });
         }
-        let actions = NameSet::new([lowered.as_str()], []);
+        let actions = NameSet::only(&lowered);
         Ok(Self { name: lowered, actions, reach: KeyReach::All })
     }
 
@@ -185,7 +185,7 @@ impl IndexPrivilege {
         if !is_pattern {
             return Err(UnknownPrivilege { kind: Kind::Index, name: name.to_owned() });
         }
-        let actions = Arc::new(NameSet::new([lowered.as_str()], []));
+        let actions = Arc::new(NameSet::only(&lowered));
         Ok(Self { name: lowered, actions })
     }
 

@@ -53,17 +53,21 @@ impl<'v, 'a> Fields<'v, 'a> {
     }
 }
 
+/// Reads one value.
+type Read<T> = fn(&JsonValue<'_>) -> Option<T>;
+
 /// Reads a list.
-pub(crate) fn items<T>(value: &JsonValue<'_>, read: impl Fn(&JsonValue<'_>) -> Option<T>) -> Option<Vec<T>> {
+pub(crate) fn items<T>(value: &JsonValue<'_>, read: Read<T>) -> Option<Vec<T>> {
     let JsonValue::Array(values) = value else { return None };
-    values.iter().map(read).collect()
+    let mut items = Vec::with_capacity(values.len());
+    for value in values {
+        items.push(read(value)?);
+    }
+    Some(items)
 }
 
 /// Reads a list that need not be there when it is empty.
-pub(crate) fn some_items<T>(
-    value: Option<&JsonValue<'_>>,
-    read: impl Fn(&JsonValue<'_>) -> Option<T>,
-) -> Option<Vec<T>> {
+pub(crate) fn some_items<T>(value: Option<&JsonValue<'_>>, read: Read<T>) -> Option<Vec<T>> {
     value.map_or_else(|| Some(Vec::new()), |value| items(value, read))
 }
 

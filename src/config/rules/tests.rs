@@ -188,7 +188,7 @@ fn the_table_holds_what_rules_require() {
     let texts = config.record_shape();
     assert!(texts.texts().contains(&RecordText::Owner));
     assert!(texts.texts().contains(&RecordText::Metadata { path: "team".to_owned(), claims: false }));
-    assert!(!config.identity.record_texts().contains(&RecordText::Owner));
+    assert!(!config.identity.record_shape().texts().contains(&RecordText::Owner));
 }
 
 #[test]

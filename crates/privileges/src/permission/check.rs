@@ -188,7 +188,7 @@ impl EffectivePermission {
             }
             for resource in &block.resources {
                 charge_names(&[resource, privilege], budget)?;
-                let resources = NameSet::new([resource.as_str()], []);
+                let resources = NameSet::only(resource);
                 let mut is_held = true;
                 for held in &sides {
                     is_held = is_held && covers(held, &resources, budget)?;

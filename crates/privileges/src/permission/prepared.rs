@@ -45,7 +45,7 @@ impl PreparedResources {
     /// [`BudgetExceeded`] when that takes more than the budget to find out.
     pub fn contains(&self, resource: &str, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
         budget.spend(STEPS_PER_PATTERN + resource.len())?;
-        let asked = NameSet::new([resource], []);
+        let asked = NameSet::only(resource);
         for side in &self.0 {
             if !covers(&side.iter().collect::<Vec<_>>(), &asked, budget)? {
                 return Ok(false);
