@@ -178,7 +178,7 @@ impl Kept {
     }
 
     fn place(&self, content: ContentId) -> Result<usize, usize> {
-        self.sets.binary_search_by_key(&content, |(other, _)| *other)
+        self.sets.binary_search_by(|(other, _)| other.as_bytes().cmp(content.as_bytes()))
     }
 
     fn answer(&self, content: ContentId, question: QuestionId) -> Option<&Answer> {

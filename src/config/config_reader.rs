@@ -287,8 +287,11 @@ fn is_below(path: &str, parent: &str) -> bool {
 /// The path of a field inside an object. Names may be anything, so they are made fit to be printed; where a
 /// secret is due, one may stand in place of a name.
 pub(super) fn below(prefix: &str, name: &str) -> String {
-    let name: String = header_value::encode(name).chars().take(SHOWN_LEN_MAX).collect();
-    let path = if prefix.is_empty() { name } else { [prefix, &name].join(".") };
+    let encoded = header_value::encode(name);
+    // What is encoded is ASCII.
+    let name = encoded.get(..SHOWN_LEN_MAX).unwrap_or(&encoded);
+    let dot = if prefix.is_empty() { "" } else { "." };
+    let path = [prefix, dot, name].concat();
     if prefix == CREDENTIAL && ![CREDENTIAL_VARIABLE.path, CREDENTIAL_INLINE.path].contains(&path.as_str()) {
         return [CREDENTIAL, ".?"].concat();
     }

@@ -78,8 +78,7 @@ impl Config {
         let held = self.record_texts();
         let mut needed = Vec::new();
         requirement.add_record_texts(&mut needed);
-        let is_at_hand =
-            questions.len() == known.len() && needed.iter().all(|text| held.contains(text));
+        let is_at_hand = questions.len() == known.len() && needed.iter().all(|text| held.contains(text));
         noted(reader, place, if is_at_hand { Ok(requirement) } else { Err(Problem::NotAskedByRules) })
     }
 }

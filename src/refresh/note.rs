@@ -96,12 +96,15 @@ impl fmt::Display for Note {
             ),
             Self::SetAside(SetAside { count, ids }) => {
                 let more = if *count > ids.len() { ", ..." } else { "" };
-                // Borrowed, as all other texts that are joined: the module holds one way of joining.
-                let ids = ids.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
                 write!(
                     f,
-                    "set aside {count} rows that a record cannot hold; requests with these keys get 503: {ids}{more}"
-                )
+                    "set aside {count} rows that a record cannot hold; requests with these keys get 503: "
+                )?;
+                for (place, id) in ids.iter().enumerate() {
+                    let comma = if place == 0 { "" } else { ", " };
+                    write!(f, "{comma}{id}")?;
+                }
+                f.write_str(more)
             }
             Self::StoppedFollowing => f.write_str("this VM no longer follows the feed"),
             Self::UnexpectedAnswer => f.write_str("dropped an answer that nobody waits for"),

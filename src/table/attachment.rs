@@ -69,6 +69,12 @@ impl ContentId {
         text.as_bytes().try_into().ok().filter(|_| text.is_ascii()).map(Self)
     }
 
+    /// The id as bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The id as a text.
     #[must_use]
     pub fn as_str(&self) -> &str {

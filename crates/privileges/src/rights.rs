@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::permission::EffectivePermission;
 use crate::privilege::{ClusterPrivilege, IndexPrivilege};
 use crate::role_descriptor::{ApplicationPrivileges, IndexPrivileges, RoleDescriptor, RoleDescriptors};
-use crate::strict_json::{self, Fields, JsonValue, items, some_items, text};
+use crate::strict_json::{self, Fields, JsonValue, some_items, text};
 
 /// What a key may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -152,8 +152,8 @@ impl IndexRights {
     fn read(value: &JsonValue<'_>) -> Option<Self> {
         Fields::read(value, |fields| {
             Some(Self {
-                names: items(fields.take("names")?, text)?,
-                privileges: items(fields.take("privileges")?, text)?,
+                names: fields.texts("names")?,
+                privileges: fields.texts("privileges")?,
                 allow_restricted_indices: fields.flag("allow_restricted_indices")?,
             })
         })
@@ -173,9 +173,9 @@ impl ApplicationRights {
     fn read(value: &JsonValue<'_>) -> Option<Self> {
         Fields::read(value, |fields| {
             Some(Self {
-                application: text(fields.take("application")?)?,
-                privileges: items(fields.take("privileges")?, text)?,
-                resources: items(fields.take("resources")?, text)?,
+                application: fields.text("application")?,
+                privileges: fields.texts("privileges")?,
+                resources: fields.texts("resources")?,
             })
         })
     }

@@ -43,6 +43,16 @@ impl<'v, 'a> Fields<'v, 'a> {
         Some(value)
     }
 
+    /// The text of a field.
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        text(self.take(name)?)
+    }
+
+    /// The texts of a field.
+    pub(crate) fn texts(&mut self, name: &str) -> Option<Vec<String>> {
+        items(self.take(name)?, text)
+    }
+
     /// Whether a field is true. One that is false need not be there.
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
         match self.take(name) {

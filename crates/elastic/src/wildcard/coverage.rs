@@ -33,10 +33,13 @@ pub fn covers(grants: &[&NameSet], asked: &NameSet, budget: &mut Budget) -> Resu
     for pattern in &asked.includes {
         let is_covered = match pattern.only_name() {
             Some(name) => {
-                let excludes = asked.excludes.iter();
-                let patterns = grants.iter().flat_map(|grant| grant.includes.iter().chain(&grant.excludes));
-                charge_comparisons(&name, patterns.chain(excludes.clone()), budget)?;
-                excludes.clone().any(|exclude| exclude.matches(&name))
+                budget.read(name.len())?;
+                charge_comparisons(&name, &asked.excludes, budget)?;
+                for grant in grants {
+                    charge_comparisons(&name, &grant.includes, budget)?;
+                    charge_comparisons(&name, &grant.excludes, budget)?;
+                }
+                asked.excludes.iter().any(|exclude| exclude.matches(&name))
                     || grants.iter().any(|grant| grant.contains(&name))
             }
             None => match Question::new(grants, pattern, &asked.excludes, budget)? {
@@ -51,12 +54,7 @@ pub fn covers(grants: &[&NameSet], asked: &NameSet, budget: &mut Budget) -> Resu
     Ok(true)
 }
 
-fn charge_comparisons<'a>(
-    name: &str,
-    patterns: impl Iterator<Item = &'a Wildcard>,
-    budget: &mut Budget,
-) -> Result<(), BudgetExceeded> {
-    budget.read(name.len())?;
+fn charge_comparisons(name: &str, patterns: &[Wildcard], budget: &mut Budget) -> Result<(), BudgetExceeded> {
     for pattern in patterns {
         budget.spend(STEPS_PER_COMPARISON + name.len() * pattern.text.len() / COMPARISONS_PER_STEP)?;
     }

@@ -102,7 +102,7 @@ pub enum InvalidApplicationName<'a> {
 ///
 /// [`InvalidApplicationName`] when it is none.
 pub fn check_application_name(name: &str, stars: Stars) -> Result<(), InvalidApplicationName<'_>> {
-    if name.trim().is_empty() {
+    if name.chars().all(char::is_whitespace) {
         return Err(InvalidApplicationName::Blank);
     }
     let (name, is_pattern) = match name.strip_suffix('*') {
