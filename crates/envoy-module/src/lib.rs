@@ -19,7 +19,6 @@ mod module_host;
 mod objects;
 mod panics;
 mod plugin;
-mod process_store;
 mod requests;
 mod streams;
 mod timer;

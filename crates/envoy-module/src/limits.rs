@@ -7,9 +7,6 @@ pub(crate) const WAKE_MS: u64 = 20;
 /// costs in proportion to how many there are.
 pub(crate) const WAITING_PER_WAKE: usize = 256;
 
-/// Parts of the table's store that have a lock of their own: many more than threads of a proxy.
-pub(crate) const SHARDS: usize = 64;
-
 /// How far ahead the monotonic clock is of the first look at it, in milliseconds: no moment of it may be taken
 /// for the beginning of time.
 pub(crate) const CLOCK_AHEAD_MS: u64 = 1_000_000;

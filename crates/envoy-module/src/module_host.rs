@@ -5,21 +5,19 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use latchkey_filter::clock::{ClockFailed, HostClocks};
 use latchkey_filter::host::{Host, HostFailed, HostMetrics, HttpCall, LogLevel, MetricId, RequestId};
-use latchkey_filter::refresh::{CallId, PagedSink};
-use latchkey_filter::table::{
-    Entry, EntryName, SharedEntries, SharedNames, SharedStore, Stamp, SwapLost, TableReader, Version,
-};
+use latchkey_filter::refresh::CallId;
+use latchkey_filter::table::{Entry, EntryName, SharedEntries, SharedNames, SwapLost, Version};
 use latchkey_key_feed::{MonotonicMillis, UnixMillis};
+use latchkey_memory_table::{MemorySink, MemoryTable, MemoryTables};
 
 use crate::abi::{self, Level, Refused};
 use crate::limits::CLOCK_AHEAD_MS;
 use crate::plugin::Plugin;
-use crate::process_store::STORE;
 use crate::requests::EnvoyRequest;
 use crate::timer::TIMER;
 
@@ -46,6 +44,9 @@ struct Labelled {
 
 /// The number of the first counter with labels. Envoy numbers the others from 1.
 const LABELLED: u32 = 1 << 31;
+
+/// The tables of the process. They outlive configurations that are replaced.
+static TABLES: LazyLock<MemoryTables> = LazyLock::new(MemoryTables::new);
 
 static LAST_CALL: AtomicU32 = AtomicU32::new(0);
 
@@ -119,35 +120,25 @@ impl HostMetrics for ModuleHost {
 
 impl SharedEntries for ModuleHost {
     fn read(&self, name: EntryName) -> Entry {
-        STORE.read(name)
+        TABLES.entries().read(name)
     }
 
     fn swap(&self, name: EntryName, bytes: &[u8], read_at: Version) -> Result<(), SwapLost> {
-        STORE.swap(name, bytes, read_at)
-    }
-}
-
-impl SharedStore for ModuleHost {
-    fn stamp(&self) -> Option<Stamp> {
-        Some(STORE.stamp())
-    }
-
-    fn move_stamp(&self) {
-        STORE.move_stamp();
+        TABLES.entries().swap(name, bytes, read_at)
     }
 }
 
 impl Host for ModuleHost {
     type Request = EnvoyRequest;
-    type Table = TableReader<Self>;
-    type Sink = PagedSink<Self>;
+    type Table = MemoryTable;
+    type Sink = MemorySink;
 
-    fn table(&self, names: &SharedNames) -> TableReader<Self> {
-        TableReader::new(self.clone(), names.clone())
+    fn table(&self, names: &SharedNames) -> MemoryTable {
+        TABLES.table(names)
     }
 
-    fn sink(&self, names: &SharedNames) -> PagedSink<Self> {
-        PagedSink::new(self.clone(), names)
+    fn sink(&self, names: &SharedNames) -> MemorySink {
+        TABLES.sink(names)
     }
 
     /// Each request that waits is looked at by a hook of its own.
