@@ -2,6 +2,7 @@
 
 mod any_table;
 mod following;
+mod restarts;
 mod table_file;
 mod threads;
 

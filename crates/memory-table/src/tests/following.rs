@@ -18,20 +18,23 @@ use crate::{MemorySink, MemoryTables};
 const ONE: FollowerId = FollowerId(1);
 const TWO: FollowerId = FollowerId(2);
 
+pub(super) fn endpoint(number: TableNumber) -> FeedEndpoint {
+    FeedEndpoint {
+        path: "/_latchkey/feed".to_owned(),
+        edge: EdgeName::try_from("edge".to_owned()).unwrap(),
+        instance: instance_of(number, b"", table_names().table()),
+        version: FeedVersion::V2,
+        wait: Duration::from_secs(20),
+        fetch_timeout: Duration::from_secs(5),
+    }
+}
+
 fn follower(tables: &MemoryTables) -> Follower<MemorySink> {
     let names = table_names();
     let number = Register::new(tables.entries().clone(), &names).enter(7, 60_000).unwrap();
     let id = FollowerId::allocate(tables.entries(), &names);
-    let request = FeedEndpoint {
-        path: "/_latchkey/feed".to_owned(),
-        edge: EdgeName::try_from("edge".to_owned()).unwrap(),
-        instance: instance_of(number, b"", names.table()),
-        version: FeedVersion::V2,
-        wait: Duration::from_secs(20),
-        fetch_timeout: Duration::from_secs(5),
-    };
     assert_eq!(number, TableNumber(7));
-    Follower::new(id, tables.sink(&names), request, START)
+    Follower::new(id, tables.sink(&names), endpoint(number), START)
 }
 
 fn answered(
