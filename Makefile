@@ -37,6 +37,7 @@ rights: ## Ask a million keys what they may do, as the service and as an edge. T
 bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes). Tables here, results and charts in target/bench.
 	@tools/bring-wrk
 	@tools/build-filter
+	@tools/build-module
 	@tools/build-peer-filters
 	@cargo build --release -p latchkey-key-service -p latchkey-benches
 	@LATCHKEY_PATH=target/release/latchkey target/release/bench $(if $(QUICK),--quick) $(BENCH)

@@ -7,7 +7,7 @@ use crate::bench::Bench;
 use crate::chart::Chart;
 use crate::cores::Place;
 use crate::edge::authoriser_process::AuthoriserProcess;
-use crate::edge::contender::{self, BARE, CALLS, Contender, OUR_HEADERS, OURS};
+use crate::edge::contender::{self, BARE, CALLS, Contender, NATIVE, NATIVE_HEADERS, OUR_HEADERS, OURS};
 use crate::edge::edge_stack::{self, KeyService};
 use crate::edge::rounds::{self, BUSY_CONNECTIONS, Pace, Stop, Visits};
 use crate::figure::{Figure, Target};
@@ -122,20 +122,27 @@ fn tell_costs(results: &[(Contender, Visits)], report: &mut Report) -> Result<()
 }
 
 fn tell_ratios(results: &[(Contender, Visits)], report: &mut Report) -> Result<()> {
-    let mut table = Table::new("Added CPU of an accepted request, as ratios", &["Ratio", "Measured"]);
-    let added = |name| paired(&of(results, name)?.cpu_us, &of(results, BARE)?.cpu_us, |cpu, bare| cpu - bare);
+    let mut table = Table::new(
+        "Added CPU of an accepted request, authoriser included, as ratios",
+        &["Ratio", "Measured"],
+    );
+    let bare = &of(results, BARE)?.cpu_us;
+    let added = |name| paired(&with_behind(of(results, name)?), bare, |cpu, bare| cpu - bare);
     for (left, right, target) in [
-        (OURS, "empty", Some(Target::AtMost(1.5))),
-        (OURS, "empty-trimmed", None),
-        (OURS, "lua", Some(Target::AtMost(1.0))),
-        (OUR_HEADERS, "empty", None),
+        (NATIVE_HEADERS, "empty", Some(Target::AtMost(1.0))),
+        (NATIVE_HEADERS, "lua", Some(Target::AtMost(0.6))),
+        (NATIVE, "empty", Some(Target::AtMost(1.15))),
+        ("latchkey-native-rules", NATIVE_HEADERS, None),
+        ("ext-authz-http", NATIVE_HEADERS, Some(Target::AtLeast(10.0))),
+        (OUR_HEADERS, "empty", Some(Target::AtMost(3.0))),
         (OUR_HEADERS, "lua", None),
         (OUR_HEADERS, CALLS, None),
+        ("latchkey-rules", OUR_HEADERS, None),
+        (OURS, "empty", None),
+        (OURS, NATIVE, None),
         (CALLS, "empty", None),
-        (CALLS, "lua", None),
-        ("ext-authz-http", OURS, Some(Target::AtLeast(10.0))),
         ("ext-authz-http", OUR_HEADERS, None),
-        ("ext-authz-grpc", OURS, None),
+        ("ext-authz-grpc", NATIVE_HEADERS, None),
         (OURS, "latchkey-against", None),
     ] {
         if !results.iter().any(|(contender, _)| contender.name == right) {

@@ -1,10 +1,10 @@
 //! Who is compared: each a listener of one Envoy that differs in its filter and in nothing else.
 
 use anyhow::Result;
-use latchkey_local_stack::places;
+use latchkey_local_stack::shell::Shell;
 
 use crate::bench::Bench;
-use crate::edge::edge_config::{EdgeConfig, Filter, Gate, Identity};
+use crate::edge::edge_config::{Build, EdgeConfig, Filter, Gate, Identity};
 use crate::key_set::{Credential, KeySet};
 
 /// The listener without any filter, which all others are measured against.
@@ -13,11 +13,20 @@ pub const BARE: &str = "bare";
 /// The listener that refuses without any filter, which all other refusals are measured against.
 pub const BARE_REFUSING: &str = "bare-401";
 
-/// Our filter as it is when nothing is configured.
+/// Our Wasm filter as it is when nothing is configured.
 pub const OURS: &str = "latchkey";
 
-/// Our filter when it tells the identity in headers only, as the Lua filter does.
+/// Our Wasm filter when it tells the identity in headers only, as the Lua filter does.
 pub const OUR_HEADERS: &str = "latchkey-headers";
+
+/// Our native module as it is when nothing is configured.
+pub const NATIVE: &str = "latchkey-native";
+
+/// Our native module when it tells the identity in headers only.
+pub const NATIVE_HEADERS: &str = "latchkey-native-headers";
+
+/// How many rules the gates with rules have.
+const RULES: usize = 100;
 
 /// A filter that makes the host calls of [`OUR_HEADERS`] and nothing else.
 pub const CALLS: &str = "calls";
@@ -65,6 +74,11 @@ const ALL: &[Contender] = &[
     gate("latchkey-id", "Latchkey, headers, and the id in filter state"),
     gate(OUR_HEADERS, "Latchkey, headers only"),
     gate("latchkey-filter-state", "Latchkey, filter state only"),
+    gate("latchkey-rules", "Latchkey, headers only, 100 rules"),
+    gate(NATIVE, "Latchkey, native module"),
+    gate("latchkey-native-id", "Latchkey, native, headers, id in filter state"),
+    gate(NATIVE_HEADERS, "Latchkey, native, headers only"),
+    gate("latchkey-native-rules", "Latchkey, native, headers only, 100 rules"),
     contender(CALLS, "the host calls of “headers only”, and nothing else"),
     contender("empty", "empty Wasm filter"),
     contender("empty-trimmed", "empty Wasm filter, trimmed"),
@@ -99,27 +113,28 @@ pub fn config(bench: &Bench, keys: KeySet, feed_credential: &str) -> Result<Edge
 
 fn filter(bench: &Bench, contender: Contender, keys: KeySet, feed: &str) -> Result<Option<Filter>> {
     let name = contender.name;
-    let module = places::filter_module();
-    let ours = |identity| {
+    let (wasm, native) = (Build::Ours(Shell::Wasm), Build::Ours(Shell::Module));
+    let ours = |build, identity, rules| {
         let (cluster, feed_credential) = ("key_service", feed);
-        Filter::latchkey(&Gate { module: &module, table: name, cluster, feed_credential, identity })
+        Filter::latchkey(&Gate { build, table: name, cluster, feed_credential, identity, rules })
     };
     Ok(Some(match name {
         BARE => return Ok(None),
-        OURS => ours(Identity::Both)?,
-        "latchkey-id" => ours(Identity::HeadersAndId)?,
-        OUR_HEADERS => ours(Identity::Headers)?,
-        "latchkey-filter-state" => ours(Identity::FilterState)?,
+        OURS => ours(wasm, Identity::Both, 0)?,
+        "latchkey-id" => ours(wasm, Identity::HeadersAndId, 0)?,
+        OUR_HEADERS => ours(wasm, Identity::Headers, 0)?,
+        "latchkey-filter-state" => ours(wasm, Identity::FilterState, 0)?,
+        "latchkey-rules" => ours(wasm, Identity::Headers, RULES)?,
+        NATIVE => ours(native, Identity::Both, 0)?,
+        "latchkey-native-id" => ours(native, Identity::HeadersAndId, 0)?,
+        NATIVE_HEADERS => ours(native, Identity::Headers, 0)?,
+        "latchkey-native-rules" => ours(native, Identity::Headers, RULES)?,
         "empty" => Filter::peer_in_wasm(&bench.empty_filter(), name)?,
         "empty-trimmed" => Filter::peer_in_wasm(&bench.trimmed_empty_filter(), name)?,
         CALLS => Filter::peer_in_wasm(&bench.calls_filter(), name)?,
         "api-key-auth" => Filter::api_key_auth(keys)?,
         "basic-auth" => Filter::basic_auth(keys)?,
-        "latchkey-against" => {
-            let module = bench.against.as_deref().unwrap_or(&module);
-            let (cluster, feed_credential, identity) = ("key_service", feed, Identity::Both);
-            Filter::latchkey(&Gate { module, table: name, cluster, feed_credential, identity })?
-        }
+        "latchkey-against" => ours(bench.against.as_deref().map_or(wasm, Build::Other), Identity::Both, 0)?,
         file => Filter::of_file(file)?,
     }))
 }

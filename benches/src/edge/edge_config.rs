@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_local_stack::envoy_config::EnvoyConfig;
 use latchkey_local_stack::places;
+use latchkey_local_stack::shell::Shell;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
@@ -30,7 +31,7 @@ pub struct Filter(Value);
 #[derive(Clone, Debug)]
 pub struct Gate<'a> {
     /// The build.
-    pub module: &'a Path,
+    pub build: Build<'a>,
     /// Names its key table, and the edge for the key service: gates of one name share both.
     pub table: &'a str,
     /// The cluster of the key service that it follows.
@@ -39,6 +40,17 @@ pub struct Gate<'a> {
     pub feed_credential: &'a str,
     /// What it tells the upstream.
     pub identity: Identity,
+    /// How many rules it has. The requests of a bench are of the last one.
+    pub rules: usize,
+}
+
+/// A build of our filter.
+#[derive(Clone, Copy, Debug)]
+pub enum Build<'a> {
+    /// The one that was built for this shell.
+    Ours(Shell),
+    /// Another Wasm filter, to compare with.
+    Other(&'a Path),
 }
 
 /// How our filter tells the upstream who asks.
@@ -142,7 +154,13 @@ impl Filter {
     ///
     /// When it is not built, or the file has lost a part that is set here.
     pub fn latchkey(gate: &Gate<'_>) -> Result<Self> {
-        let mut filter = Self::in_wasm("filters/latchkey.yaml", gate.module, gate.table)?;
+        let ours = places::filter_module();
+        let (module, shell) = match gate.build {
+            Build::Ours(shell) => (ours.as_path(), shell),
+            Build::Other(module) => (module, Shell::Wasm),
+        };
+        ensure!(shell.file().is_file(), "{} is not built: run `make bench`", shell.file().display());
+        let mut filter = Self::in_wasm("filters/latchkey.yaml", module, gate.table)?;
         let text = part(&mut filter.0, PLUGIN_CONFIG)?;
         let mut config: Value = serde_json::from_str(text.as_str().unwrap_or_default())?;
         *part(&mut config, "/key_service/cluster")? = json!(gate.cluster);
@@ -158,8 +176,11 @@ impl Filter {
         let forwards = gate.identity == Identity::FilterStateAndCredential;
         fields.insert("forward_credential".to_owned(), json!(forwards));
         fields.insert("identity".to_owned(), identity);
+        if gate.rules > 0 {
+            fields.insert("rules".to_owned(), rules(gate.rules));
+        }
         *text = json!(config.to_string());
-        Ok(filter)
+        Ok(Self(shell.translated(&filter.0, None)))
     }
 
     /// Another filter in WebAssembly, from this module.
@@ -219,6 +240,14 @@ impl Filter {
     }
 }
 
+/// So many rules, each of which asks for a key. The last one is for every path.
+fn rules(count: usize) -> Value {
+    let others = (1..count).map(|number| {
+        json!({"name": format!("service-{number}"), "match": {"paths": [format!("/service-{number}/**")]}})
+    });
+    others.chain([json!({"name": "all", "match": {"paths": ["/**"]}})]).collect()
+}
+
 /// Every identity header, switched off.
 fn no_headers() -> Value {
     let names = ["id", "name", "owner", "owner_realm", "roles", "limited_by", "expiration"];
@@ -250,9 +279,13 @@ mod tests {
         (func (export "proxy_abi_version_0_2_1")) (func (export "malloc") (param i32) (result i32) i32.const 0))"#;
 
     fn gate(identity: Identity) -> Filter {
-        let module = places::filter_module();
-        let (table, cluster, feed_credential) = ("table", "key_service", "aWQ6c2VjcmV0");
-        Filter::latchkey(&Gate { module: &module, table, cluster, feed_credential, identity }).unwrap()
+        gate_in(Shell::Wasm, identity, 0)
+    }
+
+    fn gate_in(shell: Shell, identity: Identity, rules: usize) -> Filter {
+        let (build, table, cluster, feed_credential) =
+            (Build::Ours(shell), "table", "key_service", "aWQ6c2VjcmV0");
+        Filter::latchkey(&Gate { build, table, cluster, feed_credential, identity, rules }).unwrap()
     }
 
     /// Envoy reads it, starts every filter with its configuration, and binds no port.
@@ -264,6 +297,7 @@ mod tests {
         let validated = Command::new(places::envoy().unwrap())
             .args(["--mode", "validate", "--disable-hot-restart", "--config-path"])
             .arg(&file)
+            .envs(Shell::Module.environment())
             .output()
             .unwrap();
         assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
@@ -284,6 +318,9 @@ mod tests {
             ("headers", gate(Identity::Headers)),
             ("filter-state", gate(Identity::FilterState)),
             ("no-edit", gate(Identity::FilterStateAndCredential)),
+            ("rules", gate_in(Shell::Wasm, Identity::Headers, 100)),
+            ("native", gate_in(Shell::Module, Identity::Both, 0)),
+            ("native-rules", gate_in(Shell::Module, Identity::Headers, 100)),
             ("empty", Filter::peer_in_wasm(&module, "empty").unwrap()),
             ("api-key-auth", Filter::api_key_auth(keys).unwrap()),
             ("basic-auth", Filter::basic_auth(keys).unwrap()),

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use latchkey_local_stack::envoy::{EnvoyOptions, EnvoyProcess};
 use latchkey_local_stack::http::{Request, http1};
 use latchkey_local_stack::key_service::{CreatedKey, KeyServiceProcess};
+use latchkey_local_stack::shell::Shell;
 use latchkey_local_stack::wait;
 use tempfile::TempDir;
 
@@ -92,12 +93,18 @@ pub fn envoy(config: EdgeConfig, workers: u32, place: Place) -> Result<EnvoyProc
         config: config.finished(),
         concurrency: workers,
         arguments: Vec::new(),
-        environment: Vec::new(),
+        environment: native_module_path(),
         filter_log_level: "warning",
     };
     let envoy = EnvoyProcess::start(&options)?;
     cores::place(envoy.id(), place)?;
     Ok(envoy)
+}
+
+/// Where Envoy finds the native module: it and the Wasm filter stand side by side in one Envoy.
+fn native_module_path() -> Vec<(String, String)> {
+    let variable = Shell::Module.environment();
+    variable.map(|(name, path)| (name.to_owned(), path.display().to_string())).into_iter().collect()
 }
 
 /// Waits until the listener answers a request with this credential with `status`.

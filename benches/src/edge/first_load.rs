@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use latchkey_local_stack::http::{Request, http1};
+use latchkey_local_stack::shell::Shell;
 use latchkey_local_stack::wait;
 use serde_json::json;
 
 use crate::bench::Bench;
 use crate::cores::Place;
 use crate::edge::edge_stack::KeyService;
-use crate::edge::gated_edge::GatedEdge;
+use crate::edge::gated_edge::{GatedEdge, SHELLS};
 use crate::figure::{Figure, Target, counted};
 use crate::key_set::{Credential, KeySet};
 use crate::load::{Load, LoadResult};
@@ -39,19 +40,58 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let keys = KeySet { count: bench.extent.choose(1_000_000, 100_000) };
     let mut service = KeyService::start(bench, keys)?;
-    let began = Instant::now();
-    let edge = GatedEdge::start(&service, keys, WORKERS, Place::AllCores)?;
-    let took = Figure::new("first-load/time", "s", began.elapsed().as_secs_f64());
-    let took = report.add(bench.extent.choose(took.clone().with_target(Target::AtMost(10.0)), took));
+    let mut table = Table::new(
+        "Loading every key, and accepted requests meanwhile",
+        &[
+            "Keys",
+            "Shell",
+            "From Envoy's start",
+            "Again, under load",
+            "",
+            "p50",
+            "p99",
+            "p99.9",
+            "Requests/s",
+        ],
+    );
     report.add(Figure::new("first-load/keys", "keys", f64::from(keys.count)));
+    for shell in SHELLS {
+        measure_shell(shell, bench, &mut service, keys, report, &mut table)?;
+    }
+    report.table(table);
+    Ok(())
+}
+
+fn measure_shell(
+    (shell, title, prefix): (Shell, &'static str, &'static str),
+    bench: &Bench,
+    service: &mut KeyService,
+    keys: KeySet,
+    report: &mut Report,
+    table: &mut Table,
+) -> Result<()> {
+    let began = Instant::now();
+    let edge = GatedEdge::start(shell, service, keys, WORKERS, Place::AllCores)?;
+    let took = Figure::new(format!("first-load/{prefix}time"), "s", began.elapsed().as_secs_f64());
+    let most = Target::AtMost(if shell == Shell::Module { 5.0 } else { 10.0 });
+    let took = report.add(bench.extent.choose(took.clone().with_target(most), took));
 
     let credentials = keys.credential_file(Credential::Valid, bench.directory())?;
     let load = Load { pause: PAUSE, ..Load::new(edge.listener, CONNECTIONS, Some(credentials)) };
     let mut rounds = Vec::new();
     for _ in 0..bench.extent.choose(5, 1) {
-        rounds.push(Round::measure(&mut service, &edge, &load)?);
+        rounds.push(Round::measure(service, &edge, &load)?);
     }
-    tell(bench, keys, &took, &rounds, report)
+    Loading { title, prefix, keys, took, rounds }.tell(bench, report, table)
+}
+
+/// What was measured of one shell.
+struct Loading {
+    title: &'static str,
+    prefix: &'static str,
+    keys: KeySet,
+    took: Figure,
+    rounds: Vec<Round>,
 }
 
 /// A quiet while, and then a load of the same table under the same requests.
@@ -93,34 +133,36 @@ fn await_loaded(service: &KeyService, edge: &GatedEdge) -> Result<()> {
     })
 }
 
-fn tell(bench: &Bench, keys: KeySet, took: &Figure, rounds: &[Round], report: &mut Report) -> Result<()> {
-    let samples = |of: &dyn Fn(&Round) -> f64| Samples::new(rounds.iter().map(of).collect());
-    let again = report.add(Figure::of("first-load/again", "s", &samples(&|round| round.took)?));
-    let mut table = Table::new(
-        "Loading every key, and accepted requests meanwhile",
-        &["Keys", "From Envoy's start", "Again, under load", "", "p50", "p99", "p99.9", "Requests/s"],
-    );
-    let quiet: fn(&Round) -> &LoadResult = |round| &round.quiet;
-    let loading: fn(&Round) -> &LoadResult = |round| &round.meanwhile;
-    let heads = [[counted(keys.count.into()), took.shown(), again.shown()], [const { String::new() }; 3]];
-    for ((when, result), head) in [("quiet", quiet), ("loading", loading)].into_iter().zip(heads) {
-        let mut figure = |name: &str, unit, of: fn(&LoadResult) -> f64| -> Result<String> {
-            let figure =
-                Figure::of(format!("first-load/{when}/{name}"), unit, &samples(&|round| of(result(round)))?);
-            Ok(report.add(figure).shown())
-        };
-        let cells = [
-            figure("p50", "µs", |result| result.p50_us)?,
-            figure("p99", "µs", |result| result.p99_us)?,
-            figure("p999", "µs", |result| result.p999_us)?,
-            figure("rate", "/s", LoadResult::rate)?,
-        ];
-        let [keys, took, again] = head;
-        table.row(keys, [took, again, when.to_owned()].into_iter().chain(cells));
+impl Loading {
+    fn samples(&self, of: &dyn Fn(&Round) -> f64) -> Result<Samples> {
+        Samples::new(self.rounds.iter().map(of).collect())
     }
-    let p99 = |result: fn(&Round) -> &LoadResult| samples(&|round| result(round).p99_us);
-    let ratio = Figure::ratio("first-load/p99-to-quiet", &p99(loading)?, &p99(quiet)?)?;
-    report.add(bench.extent.choose(ratio.clone().with_target(Target::AtMost(2.0)), ratio));
-    report.table(table);
-    Ok(())
+
+    fn tell(&self, bench: &Bench, report: &mut Report, table: &mut Table) -> Result<()> {
+        let Self { title, prefix, keys, took, .. } = self;
+        let again = self.samples(&|round| round.took)?;
+        let again = report.add(Figure::of(format!("first-load/{prefix}again"), "s", &again));
+        let quiet: fn(&Round) -> &LoadResult = |round| &round.quiet;
+        let loading: fn(&Round) -> &LoadResult = |round| &round.meanwhile;
+        let heads = [[(*title).to_owned(), took.shown(), again.shown()], [const { String::new() }; 3]];
+        for ((when, result), head) in [("quiet", quiet), ("loading", loading)].into_iter().zip(heads) {
+            let mut figure = |name: &str, unit, of: fn(&LoadResult) -> f64| -> Result<String> {
+                let samples = self.samples(&|round| of(result(round)))?;
+                Ok(report
+                    .add(Figure::of(format!("first-load/{prefix}{when}/{name}"), unit, &samples))
+                    .shown())
+            };
+            let cells = [
+                figure("p50", "µs", |result| result.p50_us)?,
+                figure("p99", "µs", |result| result.p99_us)?,
+                figure("p999", "µs", |result| result.p999_us)?,
+                figure("rate", "/s", LoadResult::rate)?,
+            ];
+            table.row(counted(keys.count.into()), head.into_iter().chain([when.to_owned()]).chain(cells));
+        }
+        let p99 = |result: fn(&Round) -> &LoadResult| self.samples(&|round| result(round).p99_us);
+        let ratio = Figure::ratio(format!("first-load/{prefix}p99-to-quiet"), &p99(loading)?, &p99(quiet)?)?;
+        report.add(bench.extent.choose(ratio.clone().with_target(Target::AtMost(2.0)), ratio));
+        Ok(())
+    }
 }

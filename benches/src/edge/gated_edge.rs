@@ -4,12 +4,16 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use latchkey_local_stack::envoy::EnvoyProcess;
-use latchkey_local_stack::places;
+use latchkey_local_stack::shell::Shell;
 
 use crate::cores::Place;
-use crate::edge::edge_config::{EdgeConfig, Filter, Gate, Identity};
+use crate::edge::edge_config::{Build, EdgeConfig, Filter, Gate, Identity};
 use crate::edge::edge_stack::{self, KeyService};
 use crate::key_set::{Credential, KeySet};
+
+/// The shells, the title of each, and what its figures begin with.
+pub const SHELLS: [(Shell, &str, &str); 2] =
+    [(Shell::Wasm, "Wasm", ""), (Shell::Module, "native", "native/")];
 
 /// The name of the listener.
 pub const EDGE: &str = "edge";
@@ -24,13 +28,20 @@ pub struct GatedEdge {
 }
 
 impl GatedEdge {
-    /// Starts an Envoy that follows `service`, and waits until it admits the last key of `keys`.
+    /// Starts an Envoy whose gate is of this shell and follows `service`, and waits until it admits the last key
+    /// of `keys`.
     ///
     /// # Errors
     ///
     /// When it does not start, or does not admit the key.
-    pub fn start(service: &KeyService, keys: KeySet, workers: u32, place: Place) -> Result<Self> {
-        let envoy = edge_stack::envoy(config(service)?, workers, place)?;
+    pub fn start(
+        shell: Shell,
+        service: &KeyService,
+        keys: KeySet,
+        workers: u32,
+        place: Place,
+    ) -> Result<Self> {
+        let envoy = edge_stack::envoy(config(shell, service)?, workers, place)?;
         let listener = envoy.admin().listener(EDGE)?;
         let last = keys.last_authorization(Credential::Valid);
         edge_stack::await_status(listener, "/", Some(&last), 200)?;
@@ -39,15 +50,11 @@ impl GatedEdge {
 }
 
 /// The configuration of an Envoy with one gate that follows `service`.
-///
-/// # Errors
-///
-/// When the filter is not built.
-pub fn config(service: &KeyService) -> Result<EdgeConfig> {
+fn config(shell: Shell, service: &KeyService) -> Result<EdgeConfig> {
     let mut config = EdgeConfig::new()?;
-    let module = places::filter_module();
     let (cluster, feed_credential) = ("key_service", service.feed_key.encoded.as_str());
-    let gate = Gate { module: &module, table: EDGE, cluster, feed_credential, identity: Identity::Both };
+    let (build, identity) = (Build::Ours(shell), Identity::Both);
+    let gate = Gate { build, table: EDGE, cluster, feed_credential, identity, rules: 0 };
     config.add_listener(EDGE, Some(Filter::latchkey(&gate)?))?;
     config.set_cluster_address(cluster, service.process.address())?;
     Ok(config)
