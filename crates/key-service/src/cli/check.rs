@@ -54,7 +54,7 @@ pub(super) fn told_of_too_large(keys: &[String]) -> String {
     }
     let list: String = keys.iter().map(|key| format!("  {key}\n")).collect();
     format!(
-        "Edges refuse these keys, because they are too large for them:\n{list}The owner of one mends it with \
-         PUT /_security/api_key/ID and smaller metadata; else it is of no use, and may be invalidated.\n"
+        "Edges refuse these keys, because they are too large for them, or cannot tell what they may do:\n{list}The owner of one mends it with \
+         PUT /_security/api_key/ID and smaller metadata or role descriptors; else it is of no use, and may be invalidated.\n"
     )
 }

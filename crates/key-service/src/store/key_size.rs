@@ -19,7 +19,10 @@ impl StoredKey {
         problems
     }
 
-    fn problem_of_rights(&self) -> Option<String> {
+    /// That its rights are longer than an edge reads. Such a key is admitted, but not where a rule asks for a
+    /// privilege.
+    #[must_use]
+    pub fn problem_of_rights(&self) -> Option<String> {
         let len = Rights::of_key(&self.role_descriptors, &self.limited_by).to_json().len();
         (len > RIGHTS_LEN_MAX).then(|| {
             format!(

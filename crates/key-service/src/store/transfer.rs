@@ -88,7 +88,7 @@ pub(crate) struct Soundness {
     pub counts: EntryCounts,
     /// How many of the keys are not invalidated.
     pub keys_live: u64,
-    /// Keys that no edge can hold, each with what is too large of it.
+    /// Keys that no edge can hold, or whose rights none reads, each with what is too large of it.
     pub too_large: Vec<String>,
     /// What is wrong; nothing when the store is sound.
     pub problems: Vec<String>,
@@ -112,14 +112,22 @@ impl Entry {
 }
 
 impl Entry {
-    /// Of an API key that lives and that no edge can hold: who it is, and what is too large.
+    /// Of an API key that lives and that no edge can hold, or whose rights none reads: who it is, and what is
+    /// too large.
     #[must_use]
     pub(crate) fn why_no_edge_holds_it(&self) -> Option<String> {
         let Self::ApiKey(key) = self else { return None };
-        if key.invalidation.is_some() || key.fits_a_record() {
+        if key.invalidation.is_some() {
             return None;
         }
-        let problems = key.problems_of_row().join("; ");
+        let mut problems: Vec<String> = key.problem_of_rights().into_iter().collect();
+        if !key.fits_a_record() {
+            problems = key.problems_of_row();
+        }
+        if problems.is_empty() {
+            return None;
+        }
+        let problems = problems.join("; ");
         let (name, owner) = (name_of_key(&key.id), &key.owner);
         Some(format!("{name} of {} in {}: {problems}", owner.username, owner.realm))
     }

@@ -5,6 +5,7 @@ use latchkey_key_feed::{Cursor, FeedRow};
 use latchkey_privileges::rights::Rights;
 
 use super::*;
+use crate::store::transfer::StoreReader;
 use crate::store::update::{KeyUpdate, UpdateRefusal};
 
 fn rights_of(page: &FeedPageWithRights, id: &str) -> Option<String> {
@@ -109,6 +110,18 @@ async fn rights_that_are_too_long_or_not_readable_are_told_of_nobody_and_the_key
     assert_eq!(page.page.keys.len(), 3);
     assert!(rights_of(&page, "good").is_some());
     assert_eq!(page.rights.len(), 1);
+}
+
+#[tokio::test]
+async fn a_check_names_the_keys_with_more_rights_than_an_edge_reads() {
+    let scratch = ScratchStore::new().await;
+    scratch.create("good").await;
+    let long = StoredKey { role_descriptors: long_roles(RIGHTS_LEN_MAX), ..key("long") };
+    scratch.store.create(long, actor(), UnixMillis(1)).await.unwrap();
+    let soundness = StoreReader::open(&location(&scratch.place)).await.unwrap().check().await.unwrap();
+    let [long] = &soundness.too_large[..] else { panic!("{soundness:?}") };
+    assert!(long.starts_with("the API key long of alice in file: what the key may do, by"), "{long}");
+    assert_eq!(soundness.problems, Vec::<String>::new());
 }
 
 #[tokio::test]
