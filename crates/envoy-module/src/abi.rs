@@ -169,6 +169,12 @@ impl ModuleHeader {
 }
 
 impl EnvoyBuffer {
+    /// As Envoy would lend them.
+    #[cfg(test)]
+    pub(crate) const fn of(bytes: &[u8]) -> Self {
+        Self { data: bytes.as_ptr(), len: bytes.len() }
+    }
+
     /// The bytes.
     ///
     /// # Safety
@@ -189,6 +195,12 @@ impl EnvoyHeader {
         let none = EnvoyBuffer { data: ptr::null(), len: 0 };
         Self { name: none, value: none }
     };
+
+    /// As Envoy would lend it.
+    #[cfg(test)]
+    pub(crate) const fn of(name: EnvoyBuffer, value: EnvoyBuffer) -> Self {
+        Self { name, value }
+    }
 
     /// Name and value.
     ///

@@ -34,7 +34,7 @@ const PANIC_DETAILS: &str = "latchkey_panic";
 /// Called once for each time the library is loaded, on the main thread, before anything else.
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
+pub(crate) extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
     set_hook();
     ABI_VERSION.as_ptr()
 }
@@ -42,7 +42,7 @@ extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
 /// A configuration has come. Null refuses it, and the one before stays.
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
+pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
     object: *mut c_void,
     _name: EnvoyBuffer,
     config: EnvoyBuffer,
@@ -58,7 +58,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
 /// A configuration is gone, and all its requests before it. This may be any thread.
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(config: *const c_void) {
+pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(config: *const c_void) {
     // SAFETY: the pointer is that of the configuration, and this is the last that comes of it.
     let Some(plugin) = (unsafe { objects::take_plugin(config) }) else { return };
     let _ = caught("config_destroy", || main_thread::end(&plugin));
@@ -67,7 +67,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(config: *const 
 /// A tick, on the main thread.
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
+pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
     _object: *mut c_void,
     config: *const c_void,
     _event: u64,
@@ -80,7 +80,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
 /// A call of a configuration has ended, on the main thread.
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
+pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
     _object: *mut c_void,
     config: *const c_void,
     call: u64,
@@ -112,7 +112,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
 /// A request has come, and its headers follow. Null would end it without an answer.
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_new(
+pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_new(
     config: *const c_void,
     _stream: *mut c_void,
 ) -> *const c_void {
@@ -124,7 +124,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_new(
 
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
+pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
     stream: *mut c_void,
     filter: *const c_void,
     _ends: bool,
@@ -134,7 +134,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
 
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_request_body(
+pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_request_body(
     stream: *mut c_void,
     filter: *const c_void,
     _ends: bool,
@@ -144,7 +144,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_request_body(
 
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_request_trailers(
+pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_request_trailers(
     stream: *mut c_void,
     filter: *const c_void,
 ) -> u32 {
@@ -155,7 +155,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_request_trailers(
 /// A request that waits may be decided now.
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
+pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
     stream: *mut c_void,
     filter: *const c_void,
     _event: u64,
@@ -169,7 +169,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
 /// A request has ended.
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_destroy(filter: *const c_void) {
+pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_destroy(filter: *const c_void) {
     let _ = caught("destroy", || {
         // SAFETY: the pointer is that of the request, and this is the last that comes of it. No other hook looks
         // at the request, though one may be about to return to Envoy.

@@ -25,3 +25,6 @@ mod timer;
 mod unused_hooks;
 mod waiting;
 mod worker;
+
+#[cfg(test)]
+mod tests;
