@@ -1,8 +1,8 @@
 //! Whether every name of one set is in at least one of several others.
 //!
-//! Patterns are run as one automaton. All patterns stand in a row, and a state is the places in that row to
-//! which a text can have led. All patterns step together over every text that the asked pattern can match. A
-//! text in the asked set that is in no other set proves that it is not covered. There are infinitely many
+//! Patterns are run as one automaton. All patterns stand in a row, and a state is the places in these patterns
+//! to which a text can have led. All patterns step together over every text that the asked pattern can match.
+//! A text in the asked set that is in no other set proves that it is not covered. There are infinitely many
 //! texts, but finitely many states: all characters that occur in no pattern are equivalent, and a state that
 //! was seen before is not visited again.
 
@@ -62,28 +62,34 @@ fn charge_comparisons(name: &str, patterns: &[Wildcard], budget: &mut Budget) ->
 }
 
 /// One asked pattern against all grants.
-struct Question {
-    /// The places in all patterns, one pattern after the other.
-    places: Vec<Place>,
+struct Question<'a> {
+    /// All patterns. They are read where they are: together they can be long.
+    patterns: Vec<Pattern<'a>>,
     /// How many sets there are: the asked one, which is the first, and the grants.
     sets: usize,
 }
 
-/// A place in a pattern.
+/// A pattern of a set.
 #[derive(Clone, Copy)]
-struct Place {
-    /// What comes next; `None` at the end of the pattern.
-    next: Option<PatternPart>,
-    /// Whether `*` stands before it.
-    is_after_any: bool,
+struct Pattern<'a> {
+    parts: &'a [PatternPart],
     /// Which set has the pattern.
     set: usize,
     /// Whether the set excludes what the pattern matches.
     excludes: bool,
 }
 
+/// A place in a pattern.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    /// Which pattern.
+    pattern: u32,
+    /// How many of its parts are before the place.
+    position: u32,
+}
+
 /// The places to which a text can have led, in ascending order.
-type State = Vec<usize>;
+type State = Vec<Place>;
 
 /// What a state says of a set.
 #[derive(Clone, Copy, Default)]
@@ -116,16 +122,34 @@ impl Standing {
     }
 }
 
-impl Question {
+impl Place {
+    fn after(self, parts: u32) -> Self {
+        Self { position: self.position + parts, ..self }
+    }
+}
+
+impl<'a> Pattern<'a> {
+    /// What comes after a place; `None` at the end of the pattern.
+    fn next(&self, place: Place) -> Option<PatternPart> {
+        self.parts.get(place.position as usize).copied()
+    }
+
+    /// Whether it ends with `*`.
+    fn ends_with_any(&self) -> bool {
+        self.parts.last() == Some(&PatternPart::AnyText)
+    }
+}
+
+impl<'a> Question<'a> {
     /// `None` when the asked pattern, or what is excepted from a grant, is not understood.
     fn new(
-        grants: &[&NameSet],
-        asked: &Wildcard,
-        asked_excludes: &[Wildcard],
+        grants: &[&'a NameSet],
+        asked: &'a Wildcard,
+        asked_excludes: &'a [Wildcard],
         budget: &mut Budget,
     ) -> Result<Option<Self>, BudgetExceeded> {
         budget.spend(STEPS_PER_PLACE * (asked_excludes.len() + 1))?;
-        let mut question = Self { places: Vec::new(), sets: 1 };
+        let mut question = Self { patterns: Vec::new(), sets: 1 };
         if !question.add(slice::from_ref(asked), false) {
             return Ok(None);
         }
@@ -143,19 +167,14 @@ impl Question {
     }
 
     /// Adds patterns to the last set. Says whether all are understood; those that are not are left out.
-    fn add(&mut self, patterns: &[Wildcard], excludes: bool) -> bool {
+    fn add(&mut self, patterns: &'a [Wildcard], excludes: bool) -> bool {
         let mut are_understood = true;
         for pattern in patterns {
             let Meaning::Parts(parts) = &pattern.meaning else {
                 are_understood = false;
                 continue;
             };
-            let mut place = Place { next: None, is_after_any: false, set: self.sets - 1, excludes };
-            for part in parts {
-                self.places.push(Place { next: Some(*part), ..place });
-                place.is_after_any = *part == PatternPart::AnyText;
-            }
-            self.places.push(place);
+            self.patterns.push(Pattern { parts, set: self.sets - 1, excludes });
         }
         are_understood
     }
@@ -199,12 +218,8 @@ impl Question {
     /// The beginning of every pattern.
     fn start(&self) -> State {
         let mut state = State::new();
-        let mut is_first = true;
-        for (index, place) in self.places.iter().enumerate() {
-            if is_first {
-                self.reach(index, &mut state);
-            }
-            is_first = place.next.is_none();
+        for (number, pattern) in (0..).zip(&self.patterns) {
+            reach(*pattern, Place { pattern: number, position: 0 }, &mut state);
         }
         state
     }
@@ -212,40 +227,33 @@ impl Question {
     /// The state after one more character.
     fn step(&self, state: &State, char: Option<char>) -> State {
         let mut next = State::new();
-        for (index, place) in self.places_of(state) {
-            match place.next {
-                Some(PatternPart::AnyText) => self.reach(index, &mut next),
-                Some(PatternPart::AnyChar) => self.reach(index + 1, &mut next),
-                Some(PatternPart::Char(wanted)) if Some(wanted) == char => self.reach(index + 1, &mut next),
+        for (place, pattern) in self.places_of(state) {
+            match pattern.next(place) {
+                Some(PatternPart::AnyText) => reach(pattern, place, &mut next),
+                Some(PatternPart::AnyChar) => reach(pattern, place.after(1), &mut next),
+                Some(PatternPart::Char(wanted)) if Some(wanted) == char => {
+                    reach(pattern, place.after(1), &mut next);
+                }
                 Some(PatternPart::Char(_)) | None => {}
             }
         }
         next
     }
 
-    /// Adds a place, and those after it that need no character: `*` may stand for nothing.
-    fn reach(&self, index: usize, state: &mut State) {
-        for (skipped, place) in self.places.iter().skip(index).enumerate() {
-            add(state, index + skipped);
-            if place.next != Some(PatternPart::AnyText) {
-                break;
-            }
-        }
-    }
-
-    fn places_of(&self, state: &State) -> impl Iterator<Item = (usize, Place)> {
-        state.iter().filter_map(|index| Some((*index, *self.places.get(*index)?)))
+    fn places_of(&self, state: &State) -> impl Iterator<Item = (Place, Pattern<'a>)> {
+        state.iter().filter_map(|place| Some((*place, *self.patterns.get(place.pattern as usize)?)))
     }
 
     /// What a state says of each set.
     fn standings(&self, state: &State) -> Vec<Standing> {
         let mut standings = vec![Standing::default(); self.sets];
-        for (_, place) in self.places_of(state) {
-            let Some(standing) = standings.get_mut(place.set) else { continue };
-            let matching = if place.excludes { &mut standing.excludes } else { &mut standing.includes };
+        for (place, pattern) in self.places_of(state) {
+            let Some(standing) = standings.get_mut(pattern.set) else { continue };
+            let matching = if pattern.excludes { &mut standing.excludes } else { &mut standing.includes };
+            let is_at_end = pattern.next(place).is_none();
             matching.possibly = true;
-            matching.now |= place.next.is_none();
-            matching.always |= place.next.is_none() && place.is_after_any;
+            matching.now |= is_at_end;
+            matching.always |= is_at_end && pattern.ends_with_any();
         }
         standings
     }
@@ -254,23 +262,32 @@ impl Question {
     /// pattern.
     fn next_chars(&self, state: &State) -> Vec<Option<char>> {
         let mut chars = Vec::new();
-        let is_asked = |place: Place| place.set == 0 && !place.excludes;
-        for (_, place) in self.places_of(state).filter(|(_, place)| is_asked(*place)) {
-            add_awaited(&mut chars, place);
+        let is_asked = |pattern: Pattern<'_>| pattern.set == 0 && !pattern.excludes;
+        for (place, pattern) in self.places_of(state).filter(|(_, pattern)| is_asked(*pattern)) {
+            add_awaited(&mut chars, pattern.next(place));
         }
         // After a wildcard of the asked pattern, every character that another pattern expects can come too.
         if chars.contains(&None) {
-            for (_, place) in self.places_of(state) {
-                add_awaited(&mut chars, place);
+            for (place, pattern) in self.places_of(state) {
+                add_awaited(&mut chars, pattern.next(place));
             }
         }
         chars
     }
 }
 
-/// Adds the character that a place waits for, or `None` where it may be any.
-fn add_awaited(chars: &mut Vec<Option<char>>, place: Place) {
-    match place.next {
+/// Adds a place, and those after it that need no character: `*` may stand for nothing.
+fn reach(pattern: Pattern<'_>, mut place: Place, state: &mut State) {
+    add(state, place);
+    while pattern.next(place) == Some(PatternPart::AnyText) {
+        place = place.after(1);
+        add(state, place);
+    }
+}
+
+/// Adds the character that is waited for, or `None` where it may be any.
+fn add_awaited(chars: &mut Vec<Option<char>>, next: Option<PatternPart>) {
+    match next {
         Some(PatternPart::Char(char)) => add(chars, Some(char)),
         Some(PatternPart::AnyChar | PatternPart::AnyText) => add(chars, None),
         None => {}
