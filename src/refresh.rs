@@ -342,7 +342,7 @@ impl<K: FeedSink> Follower<K> {
                     step,
                 );
             }
-            Replication::Loading { load, .. } => self.collect(load, &page, &changes, now, step),
+            Replication::Loading { load, .. } => self.collect(load, &page, &changes, (now, jitter), step),
         };
         self.go_on_after(written, now.monotonic, step);
     }

@@ -2,8 +2,10 @@
 //!
 //! The table is an array of 2^k pages, and a key lives in page `hash(id) mod 2^k`, so a look-up is one read
 //! of shared data. Where keys have rights, 2^k more pages stand behind them, for sets of rights and for what
-//! applications have registered (`attachment.rs`). Shared data has no delete, therefore the set of names is bounded: two *slots* of pages,
-//! which generations use in turn, and the *runs* in which a load puts rows aside.
+//! applications have registered (`attachment.rs`). Their places depend on a random number of each load, because
+//! whoever has keys made chooses sets, and could make one page too long. Shared data has no delete, therefore
+//! the set of names is bounded: two *slots* of pages, which generations use in turn, and the *runs* in which a
+//! load puts rows aside.
 //!
 //! | entry  | holds                                                        | written by |
 //! |--------|--------------------------------------------------------------|------------|
@@ -72,6 +74,7 @@ pub use feed_table::FeedTable;
 pub use header::{Generation, LiveTable, Refresh, TableAge};
 pub use key_table::{Found, KeyTable, LiveFeed, TableRecord, Texts};
 pub use page::{Page, Unreadable};
+pub use page_index::PageSalt;
 pub use paged_record::PagedRecord;
 pub use reader::TableReader;
 pub use record::{Record, RecordView, are_texts, push_mark, text_in};

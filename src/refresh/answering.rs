@@ -58,7 +58,7 @@ impl<K: FeedSink> Follower<K> {
         load: Option<Load<K>>,
         page: &FeedHead,
         changes: &Changes,
-        now: Moment,
+        (now, random): (Moment, u64),
         step: &mut Step,
     ) -> Result<(), WriteError> {
         let has_ended = page.ended && !page.more;
@@ -72,7 +72,7 @@ impl<K: FeedSink> Follower<K> {
         }
         let mut load = match load {
             Some(begun) => begun,
-            None => Load::begun(self.sink.table().begin(page.total)?, page),
+            None => Load::begun(self.sink.table().begin(page.total, random)?, page),
         };
         self.sink.table().collect(&mut load.build, changes)?;
         if page.more {

@@ -50,7 +50,7 @@ impl Edge {
     fn new(questions: Vec<Question>) -> Self {
         let shared = FakeSharedData::default();
         let writer = TableWriter::new(shared.clone(), names());
-        let mut build = writer.begin(1).unwrap();
+        let mut build = writer.begin(1, 7).unwrap();
         while writer.lay_out(&mut build).unwrap() == Progress::Continues {}
         let epoch = Epoch::try_from("epoch.2".to_owned()).unwrap();
         let table = writer.publish(&build, &epoch, Cursor(0), 1, Some(refreshed_at(at(NOW)))).unwrap();

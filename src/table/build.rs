@@ -22,7 +22,7 @@ use super::changes::{ChangeKind, Changes, RecordChange, RecordChangesIter};
 use super::entry_name::EntryName;
 use super::header::{Generation, Slot};
 use super::page::{Page, Unreadable};
-use super::page_index::page_index;
+use super::page_index::{PageSalt, page_index};
 use super::record_shape::RecordShape;
 use super::shared_store::{SharedStore, Version};
 use super::writer::{Progress, TableWriter, WriteError};
@@ -33,6 +33,7 @@ pub struct Build {
     pub(super) generation: Generation,
     pub(super) slot: Slot,
     pub(super) page_bits: u8,
+    pub(super) salt: PageSalt,
     /// The same with the pages of attachments.
     all_page_bits: u8,
     partitions: Vec<Partition>,
@@ -57,7 +58,13 @@ struct Partition {
 const RUN_HEAD_LEN: usize = 4;
 
 impl Build {
-    pub(super) fn new(generation: Generation, slot: Slot, page_bits: u8, shape: &RecordShape) -> Self {
+    pub(super) fn new(
+        generation: Generation,
+        slot: Slot,
+        page_bits: u8,
+        salt: PageSalt,
+        shape: &RecordShape,
+    ) -> Self {
         let all_page_bits = shape.all_page_bits(page_bits);
         let partitions = 1_usize << all_page_bits.saturating_sub(PAGES_PER_PARTITION_BITS);
         let mut empty = Vec::new();
@@ -66,6 +73,7 @@ impl Build {
             generation,
             slot,
             page_bits,
+            salt,
             all_page_bits,
             partitions: empty,
             sets: BTreeSet::new(),
@@ -98,7 +106,7 @@ impl<S: SharedStore> TableWriter<S> {
             if build.has(&change) {
                 continue;
             }
-            let page = page_index(change.id, build.page_bits);
+            let page = page_index(change.id, build.page_bits, build.salt);
             let Some(partition) = build.partitions.get_mut(page as usize >> bits) else { continue };
             if partition.tail.len() + change.bytes.len() > RUN_LEN && !partition.tail.is_empty() {
                 self.write_run(build.generation, build.runs, &partition.tail)?;
@@ -140,7 +148,7 @@ impl<S: SharedStore> TableWriter<S> {
         for run in runs.iter().chain([&partition.tail]) {
             let mut changes = RecordChangesIter::of(run.get(RUN_HEAD_LEN..).unwrap_or_default());
             for change in changes.by_ref() {
-                let page = page_index(change.id, build.page_bits).wrapping_sub(first_page);
+                let page = page_index(change.id, build.page_bits, build.salt).wrapping_sub(first_page);
                 pages.get_mut(page as usize).ok_or(Unreadable)?.push(change);
             }
             if !changes.is_at_end() {

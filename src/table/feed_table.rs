@@ -28,12 +28,12 @@ pub trait FeedTable {
     /// [`InvalidFeedPage`] when the bytes are not such an answer.
     fn read(&self, answer: &[u8], after: Cursor) -> Result<(FeedHead, Changes), InvalidFeedPage>;
 
-    /// Begins a load of so many keys.
+    /// Begins a load of so many keys. `random` is any random number.
     ///
     /// # Errors
     ///
     /// [`WriteError`] when others load as well.
-    fn begin(&self, keys: u64) -> Result<Self::Load, WriteError>;
+    fn begin(&self, keys: u64, random: u64) -> Result<Self::Load, WriteError>;
 
     /// Puts the changes of one answer into a load.
     ///

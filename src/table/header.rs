@@ -4,7 +4,7 @@ use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis, UnixMillis};
 
 use super::bytes::{Unread, push_text};
 use super::key_table::LiveFeed;
-use super::page_index::{key_index, page_bits_for};
+use super::page_index::{PageSalt, key_index, page_bits_for};
 use crate::clock::Moment;
 use crate::limits::{
     KEYS_PER_PAGE_MAX, PAGE_BITS_MAX, RIGHTS_GARBAGE_MAX, RIGHTS_LOAD_PAUSE_MS, RIGHTS_WRITTEN_MAX,
@@ -44,6 +44,8 @@ pub struct LiveTable {
     pub slot: Slot,
     /// The binary logarithm of the number of its pages of keys.
     pub page_bits: u8,
+    /// What decides where its attachments stand.
+    pub salt: PageSalt,
     /// Pages of the other slot that may still hold an older generation; 0 once they are cleared.
     pub unswept_pages: u32,
     /// Which feed it was read from.
@@ -187,6 +189,7 @@ impl LiveTable {
         let generation = Generation(unread.u32()?);
         let slot = if unread.u8()? == 0 { Slot::A } else { Slot::B };
         let page_bits = unread.u8().filter(|bits| *bits <= PAGE_BITS_MAX)?;
+        let salt = PageSalt(unread.u64()?);
         let unswept_pages = unread.u32()?;
         let cursor = Cursor(unread.u64()?);
         let keys = unread.u64()?;
@@ -200,6 +203,7 @@ impl LiveTable {
             generation,
             slot,
             page_bits,
+            salt,
             unswept_pages,
             epoch,
             cursor,
@@ -218,6 +222,7 @@ impl LiveTable {
             Slot::B => 1,
         });
         out.push(self.page_bits);
+        out.extend_from_slice(&self.salt.0.to_le_bytes());
         out.extend_from_slice(&self.unswept_pages.to_le_bytes());
         out.extend_from_slice(&self.cursor.0.to_le_bytes());
         out.extend_from_slice(&self.keys.to_le_bytes());
@@ -289,6 +294,7 @@ mod tests {
             generation: Generation(7),
             slot: Slot::B,
             page_bits: 4,
+            salt: PageSalt(5),
             unswept_pages: 16,
             epoch: Epoch::try_from("e".to_owned()).unwrap(),
             cursor: Cursor(99),

@@ -154,7 +154,7 @@ impl<S: SharedStore> KeyTable for TableReader<S> {
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, Unreadable> {
         let id = attachment.id();
-        let place = |live: &LiveTable| Place::of(live, page_index(&id, live.page_bits));
+        let place = |live: &LiveTable| Place::of(live, page_index(&id, live.page_bits, live.salt));
         let Some(at) = self.look_at_live(now, place)? else { return Ok(None) };
         let Some((_, page)) = self.read_page(at, &place, now)? else { return Ok(None) };
         Ok(page.attachment(&id)?.map(read))

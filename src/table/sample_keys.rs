@@ -145,7 +145,7 @@ pub(crate) fn answer(purged: u64, rows: &[FeedRow]) -> Vec<u8> {
 
 /// A generation of these rows, ready to be published.
 pub(crate) fn build(writer: &TableWriter<FakeSharedData>, rows: &[FeedRow]) -> Build {
-    let mut build = writer.begin(rows.len() as u64).unwrap();
+    let mut build = writer.begin(rows.len() as u64, 7).unwrap();
     writer.collect(&mut build, &changes(rows)).unwrap();
     while writer.lay_out(&mut build).unwrap() == Progress::Continues {}
     build

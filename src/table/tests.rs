@@ -142,7 +142,7 @@ fn generations_take_turns_and_leave_nothing_behind() {
 fn an_abandoned_build_is_never_seen_and_its_follower_is_stopped() {
     let process = Process::new();
     let abandoned = build(&process.writer, &[live(1, key("ghost"))]);
-    let mut unfinished = process.writer.begin(1).unwrap();
+    let mut unfinished = process.writer.begin(1, 7).unwrap();
     process.writer.collect(&mut unfinished, &changes(&[live(3, key("k"))])).unwrap();
     process.load(&[live(2, key("k"))]);
     let reader = process.reader();

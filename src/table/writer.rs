@@ -8,7 +8,7 @@ use super::clearing::Clearing;
 use super::feed_table::FeedTable;
 use super::header::{Generation, LiveTable, Refresh, TableHeader};
 use super::page::{Page, Unreadable};
-use super::page_index::{page_bits_for, page_index};
+use super::page_index::{PageSalt, page_bits_for, page_index};
 use super::shared_store::{SharedNames, SharedStore, Version};
 use crate::limits::{SWAP_TRIES_MAX, SWEEP_PAGES_PER_TICK};
 
@@ -68,7 +68,7 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
     }
 
     /// The new generation is built in the slot that nobody reads.
-    fn begin(&self, keys: u64) -> Result<Build, WriteError> {
+    fn begin(&self, keys: u64, random: u64) -> Result<Build, WriteError> {
         let page_bits = page_bits_for(keys);
         let shape = self.names.shape();
         let header = self.change_header(&|header| {
@@ -76,7 +76,7 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
             header.largest_page_bits = header.largest_page_bits.max(shape.all_page_bits(page_bits));
             Ok(())
         })?;
-        Ok(Build::new(header.allocated, header.idle_slot(), page_bits, shape))
+        Ok(Build::new(header.allocated, header.idle_slot(), page_bits, PageSalt(random), shape))
     }
 
     fn collect(&self, build: &mut Build, changes: &Changes) -> Result<(), WriteError> {
@@ -106,6 +106,7 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
                 generation: build.generation,
                 slot: build.slot,
                 page_bits: build.page_bits,
+                salt: build.salt,
                 unswept_pages: header.live.as_ref().map_or(0, pages),
                 epoch: epoch.clone(),
                 cursor,
@@ -204,7 +205,7 @@ impl<S: SharedStore> TableWriter<S> {
         change: RecordChange<'_>,
         forgotten: Cursor,
     ) -> Result<bool, WriteError> {
-        let name = self.names.page(live.slot, page_index(change.id, live.page_bits));
+        let name = self.names.page(live.slot, page_index(change.id, live.page_bits, live.salt));
         for _ in 0..SWAP_TRIES_MAX {
             let entry = self.store.read(name);
             let mut page = Page::decode(entry.bytes)?;

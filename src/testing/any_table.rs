@@ -75,7 +75,7 @@ pub fn load<W: FeedTable>(
 }
 
 fn laid_out<W: FeedTable>(writer: &W, answer: &Answer) -> Result<W::Load, WriteError> {
-    let mut load = writer.begin(answer.rows.len() as u64)?;
+    let mut load = writer.begin(answer.rows.len() as u64, 7)?;
     writer.collect(&mut load, &answer.changes())?;
     while writer.lay_out(&mut load)? == Progress::Continues {}
     Ok(load)

@@ -237,7 +237,7 @@ fn read(answer: &[u8]) -> Result<Changes> {
 
 fn build(writer: &TableWriter<FakeSharedData>, answer: &[u8]) -> Result<()> {
     let failed = |error| anyhow::anyhow!("building a table: {error:?}");
-    let mut build = writer.begin(KEYS).map_err(failed)?;
+    let mut build = writer.begin(KEYS, 7).map_err(failed)?;
     writer.collect(&mut build, &read(answer)?).map_err(failed)?;
     while writer.lay_out(&mut build).map_err(failed)? == Progress::Continues {}
     writer.publish(&build, &epoch()?, Cursor(KEYS), KEYS, Some(REFRESHED)).map_err(failed)?;

@@ -33,7 +33,7 @@ fn measure(keys: u64) -> io::Result<()> {
     let (sink, reader) = (tables.sink(&names), tables.table(&names));
     let writer = sink.table();
     let before = resident();
-    let Ok(mut load) = writer.begin(keys) else { return Ok(()) };
+    let Ok(mut load) = writer.begin(keys, 7) else { return Ok(()) };
     let (mut reading, mut collecting, mut slices) = (0.0, 0.0, Vec::new());
     for first in (1..=keys).step_by(ROWS_AN_ANSWER as usize) {
         let rows: Vec<_> = (first..first + ROWS_AN_ANSWER).map(|seq| row(seq, &id(seq))).collect();

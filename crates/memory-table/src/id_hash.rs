@@ -1,11 +1,12 @@
-//! Where a key has its place: by the hash of its id.
+//! Where a key has its place, or what stands beside keys: by the hash of its id.
 //!
-//! The hash need not withstand an attacker. Only the key service makes ids, and a look-up of an id that it did
-//! not make costs the same wherever it lands.
+//! The id of a set of rights follows from what it grants, so whoever has keys made could choose sets that meet
+//! in one shard, until it is too long. That takes a hash that he knows, so each process has its own.
 
 use std::hash::BuildHasher as _;
 
-use foldhash::quality::FixedState;
+use foldhash::SharedSeed;
+use foldhash::quality::SeedableRandomState;
 
 use crate::limits::{KEYS_PER_SHARD, SET_SHARD_BITS_MIN, SETS_PER_SHARD, SHARD_BITS_MAX, SHARD_BITS_MIN};
 
@@ -15,7 +16,7 @@ pub(crate) struct IdHash(u64);
 
 impl IdHash {
     pub(crate) fn of(id: &str) -> Self {
-        Self(FixedState::default().hash_one(id))
+        Self(SeedableRandomState::with_seed(0, SharedSeed::global_random()).hash_one(id))
     }
 
     /// One of so many shards; their number is a power of two.
@@ -49,6 +50,8 @@ pub(crate) fn set_shard_bits_for(shard_bits: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use foldhash::quality::FixedState;
+
     use super::*;
 
     #[test]
@@ -57,6 +60,18 @@ mod tests {
         assert_eq!(shard_bits_for(1_000_000), 14);
         assert_eq!(shard_bits_for(u64::MAX / 2), SHARD_BITS_MAX);
         assert_eq!((set_shard_bits_for(1), set_shard_bits_for(14)), (SET_SHARD_BITS_MIN, 17));
+    }
+
+    #[test]
+    fn ids_that_meet_by_a_hash_that_everybody_knows_do_not_meet_here() {
+        let known = |id: &String| FixedState::default().hash_one(id.as_str()) % 64 == 0;
+        let chosen = (0..64 * 64 * 16).map(|number| format!("rights:{number}")).filter(known);
+        let mut shards = [0_u32; 64];
+        for id in chosen {
+            shards[IdHash::of(&id).shard(64)] += 1;
+        }
+        let fullest = shards.into_iter().max().unwrap_or(0);
+        assert!(fullest < 128, "of {} sets, a shard has {fullest}", shards.into_iter().sum::<u32>());
     }
 
     #[test]

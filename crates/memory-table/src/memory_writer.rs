@@ -89,7 +89,7 @@ impl FeedTable for MemoryWriter {
         Changes::read(answer, after, self.names.shape())
     }
 
-    fn begin(&self, keys: u64) -> Result<MemoryLoad, WriteError> {
+    fn begin(&self, keys: u64, _random: u64) -> Result<MemoryLoad, WriteError> {
         let mut writing = self.shared.lock();
         Ok(MemoryLoad::new(writing.next_generation(), keys, self.names.shape()))
     }

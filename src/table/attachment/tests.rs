@@ -92,7 +92,7 @@ impl Process {
     }
 
     fn load(&self, answers: &[Changes]) -> LiveTable {
-        let mut build = self.writer.begin(0).unwrap();
+        let mut build = self.writer.begin(0, 7).unwrap();
         for changes in answers {
             self.writer.collect(&mut build, changes).unwrap();
         }
@@ -147,7 +147,7 @@ fn what_is_registered_is_read_as_it_was_written() {
 fn a_follower_that_lags_brings_the_set_of_a_key_although_later_changes_are_there() {
     let process = Process::new();
     let table = process.load(&[]);
-    let page_of = |attachment: Attachment<'_>| page_index(&attachment.id(), table.page_bits);
+    let page_of = |attachment: Attachment<'_>| page_index(&attachment.id(), table.page_bits, table.salt);
     let rights_page = |set: &u32| page_of(Attachment::Rights(ContentId::of(rights_of(*set).as_bytes())));
     let application_page = page_of(Attachment::Privileges(APPLICATION));
     let neighbour = (0..10_000).find(|set| rights_page(set) == application_page).expect("one of so many");
@@ -165,7 +165,11 @@ fn a_load_puts_each_set_aside_once() {
         (0..50_u64).map(|after| answer(&[const { Step::Grant(0, 1) }; 50], after, 50)).collect();
     let process = Process::new();
     let table = process.load(&answers);
-    let page = page_index(&Attachment::Rights(ContentId::of(rights_of(1).as_bytes())).id(), table.page_bits);
+    let page = page_index(
+        &Attachment::Rights(ContentId::of(rights_of(1).as_bytes())).id(),
+        table.page_bits,
+        table.salt,
+    );
     let json = rights_of(1);
     let bytes = process.shared.read(names().page(table.slot, page)).bytes;
     assert_eq!(String::from_utf8_lossy(&bytes).matches(&json).count(), 1);
@@ -203,7 +207,7 @@ fn a_key_that_shares_one_of_a_thousand_sets_takes_less_than_200_bytes() {
     let shared = FakeSharedData::default();
     let names = SharedNames::of(&FeedIdentity::of("c", "a", "/p"), shape.clone());
     let writer = TableWriter::new(shared.clone(), names);
-    let mut build = writer.begin(KEYS).unwrap();
+    let mut build = writer.begin(KEYS, 7).unwrap();
     for first in (1..=KEYS).step_by(1_000) {
         let (mut rows, mut rights) = (Vec::new(), BTreeMap::new());
         for seq in first..first + 1_000 {

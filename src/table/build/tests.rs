@@ -47,7 +47,7 @@ fn rows(seqs: std::ops::RangeInclusive<u64>) -> Vec<FeedRow> {
 #[test]
 fn a_load_in_many_answers_holds_the_latest_state_of_every_key() {
     let process = Process::new();
-    let mut build = process.writer.begin(KEYS).unwrap();
+    let mut build = process.writer.begin(KEYS, 7).unwrap();
     assert!(build.partitions.len() > 1);
     let mut expected: BTreeMap<String, String> = BTreeMap::new();
     for answer in rows(1..=KEYS).chunks(1_000) {
@@ -80,8 +80,8 @@ fn a_load_in_many_answers_holds_the_latest_state_of_every_key() {
 #[test]
 fn a_build_stops_where_it_meets_a_later_one() {
     let process = Process::new();
-    let mut earlier = process.writer.begin(KEYS).unwrap();
-    let mut later = process.writer.begin(KEYS).unwrap();
+    let mut earlier = process.writer.begin(KEYS, 7).unwrap();
+    let mut later = process.writer.begin(KEYS, 7).unwrap();
     let rows = changes(&rows(1..=KEYS));
     process.writer.collect(&mut later, &rows).unwrap();
     assert_eq!(process.writer.collect(&mut earlier, &rows), Err(WriteError::Deposed));
@@ -93,9 +93,9 @@ fn a_build_stops_where_it_meets_a_later_one() {
 #[test]
 fn a_build_whose_runs_were_taken_by_a_later_one_is_given_up() {
     let process = Process::new();
-    let mut earlier = process.writer.begin(KEYS).unwrap();
+    let mut earlier = process.writer.begin(KEYS, 7).unwrap();
     process.writer.collect(&mut earlier, &changes(&rows(1..=KEYS))).unwrap();
-    let mut later = process.writer.begin(KEYS).unwrap();
+    let mut later = process.writer.begin(KEYS, 7).unwrap();
     process.writer.collect(&mut later, &changes(&rows(1..=KEYS))).unwrap();
     assert_eq!(process.writer.lay_out(&mut earlier), Err(WriteError::Deposed));
 }
@@ -103,7 +103,7 @@ fn a_build_whose_runs_were_taken_by_a_later_one_is_given_up() {
 #[test]
 fn what_an_abandoned_load_put_aside_is_cleared_by_the_next() {
     let process = Process::new();
-    let mut abandoned = process.writer.begin(KEYS).unwrap();
+    let mut abandoned = process.writer.begin(KEYS, 7).unwrap();
     process.writer.collect(&mut abandoned, &changes(&rows(1..=KEYS))).unwrap();
     assert!(process.filled_runs() > 0);
     build(&process.writer, &rows(1..=3));
@@ -113,7 +113,7 @@ fn what_an_abandoned_load_put_aside_is_cleared_by_the_next() {
 #[test]
 fn garbage_among_the_runs_ends_the_load_and_is_never_laid_out() {
     let process = Process::new();
-    let mut build = process.writer.begin(KEYS).unwrap();
+    let mut build = process.writer.begin(KEYS, 7).unwrap();
     process.writer.collect(&mut build, &changes(&rows(1..=KEYS))).unwrap();
     let run = names().run(build.partitions[0].runs[0]);
     let head = build.generation.0.to_le_bytes();

@@ -34,7 +34,7 @@ fn of_a_table_that_is_cleared_nothing_is_left_but_its_header() {
     load(&writer, 20_000);
     load(&writer, 10);
     // A load that was given up has left runs behind.
-    let mut given_up = writer.begin(20_000).unwrap();
+    let mut given_up = writer.begin(20_000, 7).unwrap();
     let rows: Vec<_> = (1..=5_000).map(|seq| live(seq, key(&format!("new-{seq}")))).collect();
     writer.collect(&mut given_up, &changes(&rows)).unwrap();
     assert!(shared.filled() > 10);
