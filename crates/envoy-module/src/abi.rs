@@ -1,4 +1,5 @@
-//! Envoy's ABI for dynamic modules, v0.1.0, as far as it is used. This file and `objects.rs` alone are unsafe.
+//! Envoy's ABI for dynamic modules, v0.1.0, as far as it is used. What is unsafe is here, in `objects.rs`, and
+//! where a hook takes over what Envoy lends.
 //!
 //! The declarations are written by hand after `source/extensions/dynamic_modules/abi/abi.h` of Envoy 1.39.
 //! Envoy compares no layout, only the text of the version, and warns when it differs.
@@ -10,7 +11,7 @@
 //!   [`Stream`], and every change borrows it as mutable.
 //! * What the module lends ([`ModuleBuffer`], [`ModuleHeader`]) is ours. Envoy copies it before the call
 //!   returns.
-//! * A [`Scheduler`] is made by Envoy and ours to delete. It holds its filter or configuration weakly.
+//! * A [`StreamScheduler`] or [`ConfigScheduler`] is made by Envoy and ours to delete. It holds its filter or configuration weakly.
 
 use std::ffi::c_void;
 use std::ptr;
