@@ -89,11 +89,16 @@ pub const RIGHTS_WRITTEN_MAX: u64 = 256 * 1024 * 1024;
 pub const PREPARED_SETS_MAX: usize = 1_024;
 
 /// Most bytes of answers that a VM keeps, about. With the sets above that is 4 KiB each; the longest set with a
-/// resource that names a part of the path takes 256 KiB.
+/// resource that names a part of the path takes 1 MiB.
 pub const PREPARED_LEN_MAX: usize = 4 * 1024 * 1024;
 
 /// What an answer takes in memory besides the resources in it, in bytes.
 pub const PREPARED_ANSWER_LEN: usize = 128;
+
+/// Most bytes of memory that the resources in an answer take for each byte of the JSON of their set. A resource
+/// of one character takes four bytes of JSON; in memory its pattern takes 32 bytes of a 32-bit VM, and its one part
+/// the least that is allocated, 32 bytes.
+pub const PREPARED_LEN_OF_BYTE: usize = 16;
 
 /// What it may cost to ask a set of rights one question, once in a VM: some milliseconds, as a slice of a load.
 /// A set of the longest rights there are with plain names takes a tenth of it.

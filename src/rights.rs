@@ -25,8 +25,8 @@ use latchkey_privileges::permission::{
 use latchkey_privileges::rights::Rights;
 
 use crate::limits::{
-    PREPARED_ANSWER_LEN, PREPARED_LEN_MAX, PREPARED_SETS_MAX, RESOURCE_ALLOWANCE, RIGHTS_ALLOWANCE,
-    TOLD_PRIVILEGES_LEN_MAX,
+    PREPARED_ANSWER_LEN, PREPARED_LEN_MAX, PREPARED_LEN_OF_BYTE, PREPARED_SETS_MAX, RESOURCE_ALLOWANCE,
+    RIGHTS_ALLOWANCE, TOLD_PRIVILEGES_LEN_MAX,
 };
 use crate::rules::{Captures, Held, Question, QuestionId, Resource, RightsOf, ToldPrivileges, Untold};
 use crate::table::{Attachment, ContentId, KeyTable, RecordText, RegisteredView, TableRecord, Unreadable};
@@ -243,7 +243,7 @@ impl Kept {
     fn keep(&mut self, content: ContentId, question: QuestionId, answer: Answer, json_len: usize) {
         let len = PREPARED_ANSWER_LEN
             + match &answer {
-                Answer::On(_) => 4 * json_len,
+                Answer::On(_) => PREPARED_LEN_OF_BYTE * json_len,
                 Answer::Told(Ok(told)) => told.len(),
                 Answer::Always(_) | Answer::Told(Err(_)) => 0,
             };
