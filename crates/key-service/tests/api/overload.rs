@@ -99,7 +99,7 @@ async fn a_flood_of_hostile_questions_keeps_nobody_waiting() {
         answer.assert_error(
             400,
             "illegal_argument_exception",
-            "the request needs more than [33554432] bytes of memory; ask for less at once",
+            "the request takes more than [32000000] steps of work; ask for less at once",
         );
     }
 }
