@@ -15,7 +15,7 @@ use crate::credential::{self, CredentialSources};
 use crate::identity::{IdentityField, IdentityHeaders, IdentitySource};
 use crate::reply::Replies;
 use crate::rules::{Otherwise, Question, Rules};
-use crate::table::{RecordShape, RecordText};
+use crate::table::{FeedIdentity, RecordShape, RecordText, SharedNames};
 
 mod config_reader;
 mod duration;
@@ -27,12 +27,14 @@ mod requirement;
 mod route_metadata;
 mod rules;
 mod sources;
+mod texts;
 
 use config_reader::ConfigReader;
 use fields::{
     AUTHENTICATION, AUTHORITY, CLEAR_ROUTE_CACHE, CLUSTER, CORS_PREFLIGHT, CREDENTIAL, CREDENTIAL_INLINE,
     CREDENTIAL_VARIABLE, EDGE, FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, MODE, PATH,
-    PRIVILEGES_APPLICATION, REFUSE_AFTER, ROUTE_METADATA, STALE_AFTER, START_UP_WAIT, WAIT,
+    PRIVILEGES_APPLICATION, REFUSE_AFTER, ROUTE_METADATA, STALE_AFTER, START_UP_WAIT, TABLE_FILE_INTERVAL,
+    TABLE_FILE_PATH, WAIT,
 };
 use json::JsonValue;
 
@@ -63,6 +65,17 @@ pub struct Config {
     pub forward_credential: bool,
     /// The name of this proxy process; `None` is the proxy's node id.
     pub edge: Option<EdgeName>,
+    /// Where the key table is kept for the next start; only a host with a file system has one.
+    pub table_file: Option<TableFileSettings>,
+}
+
+/// Where the key table is kept for the next start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableFileSettings {
+    /// The path, from the root.
+    pub path: String,
+    /// How often a table that has changed is written.
+    pub interval: Duration,
 }
 
 /// Where the keys come from, and how to ask.
@@ -129,6 +142,8 @@ impl Config {
         // A text of the allowed characters is a name.
         let edge = reader.text(&EDGE).and_then(|text| EdgeName::try_from(text).ok());
 
+        let table_file = table_file(&mut reader);
+
         let problems = reader.into_problems();
         match (rules, key_service, staleness, start_up_wait, identity) {
             (Some(rules), Some(key_service), Some(staleness), Some(start_up_wait), Some(identity))
@@ -146,6 +161,7 @@ impl Config {
                     forward_credential,
                     replies,
                     edge,
+                    table_file,
                 })
             }
             _ => Err(InvalidConfig { problems }),
@@ -168,6 +184,13 @@ impl Config {
         }
         let applications = questions.iter().filter_map(Question::application).chain(told);
         shape.with_rights(applications.map(str::to_owned).collect())
+    }
+
+    /// The names of the key table: that of its feed, with what it has to hold of a key.
+    #[must_use]
+    pub fn table_names(&self) -> SharedNames {
+        let KeyService { cluster, authority, path, .. } = &self.key_service;
+        SharedNames::of(&FeedIdentity::of(cluster, authority, path), self.record_shape())
     }
 
     fn record_texts(&self) -> Vec<RecordText> {
@@ -267,6 +290,14 @@ fn credential(
         reader.note(field.path, Problem::BadCredential);
     }
     credential
+}
+
+fn table_file(reader: &mut ConfigReader<'_, '_>) -> Option<TableFileSettings> {
+    let interval = reader.duration(&TABLE_FILE_INTERVAL);
+    if !reader.has(&TABLE_FILE_PATH) && reader.has_duration(&TABLE_FILE_INTERVAL) {
+        reader.note(TABLE_FILE_PATH.path, Problem::Missing);
+    }
+    Some(TableFileSettings { path: reader.text(&TABLE_FILE_PATH)?, interval: interval? })
 }
 
 fn staleness(

@@ -41,7 +41,6 @@ use crate::identity::{CLAIMED_ID_STATE, RULE_STATE, SHADOW_STATE};
 use crate::limits::SETTLED_PER_TICK_MAX;
 use crate::refresh::Candidate;
 use crate::rights::PreparedRights;
-use crate::table::{FeedIdentity, SharedNames};
 
 pub use leaving::Vm;
 pub use request::{Flow, RequestFilter};
@@ -85,11 +84,8 @@ enum Handled {
 
 impl<H: Host> Filter<H> {
     fn new(host: H, vm: Rc<Vm<H>>, config: Arc<Config>) -> Self {
-        let service = &config.key_service;
-        let feed = FeedIdentity::of(&service.cluster, &service.authority, &service.path);
-        let shape = config.record_shape();
-        let applications = shape.applications().to_vec();
-        let names = SharedNames::of(&feed, shape);
+        let names = config.table_names();
+        let applications = names.shape().applications().to_vec();
         declare_filter_state(&host, &config);
         vm.one_came();
         Self {

@@ -88,6 +88,15 @@ pub const RIGHTS_WRITTEN_MAX: u64 = 256 * 1024 * 1024;
 /// ([`CACHED_PAGES_MAX`]) may have a set each.
 pub const PREPARED_SETS_MAX: usize = 1_024;
 
+/// Most bytes of the path of a table file: a quarter of what Linux takes (`PATH_MAX`), whose names get an ending.
+pub const TABLE_FILE_PATH_LEN_MAX: usize = 1_024;
+
+/// Shortest time between two writes of a table file: a table of a million keys takes about as long to write.
+pub const SAVE_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// Longest time between two writes of a table file. Until the next write, a restart begins without a table.
+pub const SAVE_INTERVAL_MAX: Duration = Duration::from_hours(1);
+
 /// Most bytes of answers that a VM keeps, about. With the sets above that is 4 KiB each; the longest set with a
 /// resource that names a part of the path takes 1 MiB.
 pub const PREPARED_LEN_MAX: usize = 4 * 1024 * 1024;

@@ -119,6 +119,10 @@ impl<'v, 'a> ConfigReader<'v, 'a> {
         self.value(field.path).is_some()
     }
 
+    pub(super) fn has_duration(&self, field: &DurationField) -> bool {
+        self.value(field.path).is_some()
+    }
+
     /// The name of a header; `None` when it is switched off.
     pub(super) fn header(&mut self, field: &HeaderField) -> Option<String> {
         match self.value(field.path) {

@@ -8,11 +8,15 @@ use std::time::Duration;
 use latchkey_key_feed::format_limits::EDGE_NAME_LEN_MAX;
 
 use super::requirement::{APPLICATION, is_application};
+use super::texts::{
+    is_authority, is_edge, is_file, is_path, is_printable, is_quotable, is_variable, is_visible,
+};
 use crate::identity::IdentityField;
 use crate::limits::{
     APPLICATION_NAME_LEN_MAX, AUTHORITY_LEN_MAX, CLUSTER_LEN_MAX, CREDENTIAL_LEN_MAX, FEED_PATH_LEN_MAX,
     FETCH_TIMEOUT_MAX, FETCH_TIMEOUT_MIN, REALM_LEN_MAX, REFUSE_AFTER_MAX, REPLY_TEXT_LEN_MAX,
-    STALE_AFTER_MIN, START_UP_WAIT_MAX, VARIABLE_LEN_MAX, WAIT_MAX, WAIT_MIN,
+    SAVE_INTERVAL_MAX, SAVE_INTERVAL_MIN, STALE_AFTER_MIN, START_UP_WAIT_MAX, TABLE_FILE_PATH_LEN_MAX,
+    VARIABLE_LEN_MAX, WAIT_MAX, WAIT_MIN,
 };
 use crate::reply::BodyFormat;
 use crate::rules::{Authentication, CorsPreflight, Mode};
@@ -287,8 +291,25 @@ pub(super) static EDGE: TextField = TextField {
     default: None,
 };
 
+/// Where the native module keeps the key table for its next start.
+pub(super) static TABLE_FILE_PATH: TextField = TextField {
+    path: "table_file.path",
+    words: "the path of a file, from the root",
+    is_allowed: is_file,
+    len_max: TABLE_FILE_PATH_LEN_MAX,
+    default: None,
+};
+
+/// How often a table that has changed is written to its file.
+pub(super) static TABLE_FILE_INTERVAL: DurationField = DurationField {
+    path: "table_file.interval",
+    default: Duration::from_secs(30),
+    min: SAVE_INTERVAL_MIN,
+    max: SAVE_INTERVAL_MAX,
+};
+
 /// The fields in the order in which they are documented.
-pub(super) static FIELDS: [Field; 38] = [
+pub(super) static FIELDS: [Field; 40] = [
     Field::Choice(&AUTHENTICATION.field),
     Field::Choice(&CORS_PREFLIGHT.field),
     Field::Choice(&MODE.field),
@@ -327,6 +348,8 @@ pub(super) static FIELDS: [Field; 38] = [
     Field::Text(&REALM),
     Field::Status(TABLE_ABSENT_STATUS),
     Field::Text(&EDGE),
+    Field::Text(&TABLE_FILE_PATH),
+    Field::Duration(&TABLE_FILE_INTERVAL),
 ];
 
 impl Field {
@@ -359,41 +382,6 @@ const fn reply_text(path: &'static str) -> TextField {
         len_max: REPLY_TEXT_LEN_MAX,
         default: None,
     }
-}
-
-/// What can stand in a body and in a header alike: a gRPC client gets it as `grpc-message`.
-fn is_printable(text: &str) -> bool {
-    !text.contains(char::is_control)
-}
-
-/// What can stand between quotes in a header (RFC 9110, section 5.6.4) as it is.
-fn is_quotable(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\".contains(&byte))
-}
-
-fn is_visible(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// The characters of `host [ ":" port ]` (RFC 3986, section 3.2.2), an IPv6 address in brackets included.
-/// Envoy clusters are often named with underscores, which resolvers accept too.
-fn is_authority(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte))
-}
-
-/// A path without query and fragment, which the follower adds.
-fn is_path(text: &str) -> bool {
-    text.starts_with('/') && is_visible(text) && !text.contains(['?', '#'])
-}
-
-/// POSIX (section 8.1) wants letters, digits and underscores; anything but `=` works.
-fn is_variable(text: &str) -> bool {
-    is_visible(text) && !text.contains('=')
-}
-
-/// What needs no encoding in a query (RFC 3986, section 2.3), and the colon, which needs none there either.
-fn is_edge(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte))
 }
 
 #[cfg(test)]

@@ -10,6 +10,10 @@ use crate::host::{Host, HostAnswer, LogLevel, RequestId};
 use crate::limits::FIRST_TICK_MS;
 use crate::refresh::CallId;
 
+/// Why a host without a file system refuses a configuration.
+const NO_FILES: &str =
+    "the configuration is refused: `table_file`: a Wasm filter has no files; the native module has";
+
 /// One plugin of one VM: ticks, calls and their answers belong to it.
 pub struct Root<H: Host> {
     host: H,
@@ -29,6 +33,10 @@ impl<H: Host> Root<H> {
     /// A configuration has come; says whether it is accepted. One that is not changes nothing.
     pub fn configure(&mut self, json: &[u8], environment: impl Fn(&str) -> Option<String>) -> bool {
         match Config::parse(json, environment) {
+            Ok(config) if config.table_file.is_some() => {
+                self.host.log(LogLevel::Error, format_args!("{NO_FILES}"));
+                false
+            }
             Ok(config) => {
                 self.adopt(Arc::new(config));
                 true

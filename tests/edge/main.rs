@@ -39,5 +39,6 @@ mod stage;
 mod staleness;
 mod start_up;
 mod story;
+mod table_file;
 mod tls;
 mod updates;

@@ -21,6 +21,7 @@ mod panics;
 mod plugin;
 mod requests;
 mod streams;
+mod table_files;
 mod timer;
 mod unused_hooks;
 mod waiting;

@@ -7,6 +7,6 @@ pub(crate) const WAKE_MS: u64 = 20;
 /// costs in proportion to how many there are.
 pub(crate) const WAITING_PER_WAKE: usize = 256;
 
-/// How far ahead the monotonic clock is of the first look at it, in milliseconds: no moment of it may be taken
-/// for the beginning of time.
+/// How far ahead the monotonic clock is of the start of the machine, in milliseconds: no moment of it may be
+/// taken for the beginning of time.
 pub(crate) const CLOCK_AHEAD_MS: u64 = 1_000_000;

@@ -12,6 +12,7 @@ use crate::abi::{self, ConfigObject, Level};
 use crate::module_host::ModuleHost;
 use crate::plugin::Plugin;
 use crate::requests::EnvoyAnswer;
+use crate::table_files::KeptTable;
 use crate::timer::TIMER;
 
 /// All configurations.
@@ -25,6 +26,8 @@ struct Follower {
     plugin: Arc<Plugin>,
     host: ModuleHost,
     root: Root<ModuleHost>,
+    /// Its table, where that is kept in a file. It goes on this thread, because that can wait for the disk.
+    _kept: Option<Arc<KeptTable>>,
 }
 
 thread_local! {
@@ -50,16 +53,22 @@ pub(crate) fn accept(object: ConfigObject, json: &[u8]) -> Option<Arc<Plugin>> {
         }
     };
     let plugin = Plugin::new(object, config);
+    let host = ModuleHost::new(Arc::clone(&plugin));
+    let mut kept = None;
     if !abi::is_validation() {
+        kept = host.keep_table().inspect_err(|why| abi::log(Level::Error, &refused_file(why))).ok()?;
         TIMER.insert(Arc::clone(&plugin), object.scheduler()?);
     }
-    let host = ModuleHost::new(Arc::clone(&plugin));
     MAIN_THREAD.with_borrow_mut(|main| {
         let mut root = Root::new(host.clone(), Rc::clone(&main.vm));
         root.adopt(Arc::clone(&plugin.config));
-        main.followers.push(Follower { plugin: Arc::clone(&plugin), host, root });
+        main.followers.push(Follower { plugin: Arc::clone(&plugin), host, root, _kept: kept });
     });
     Some(plugin)
+}
+
+fn refused_file(why: &str) -> String {
+    format!("the configuration is refused: `table_file`: {why}")
 }
 
 /// Time has passed.

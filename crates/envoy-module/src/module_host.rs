@@ -5,20 +5,22 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use latchkey_filter::clock::{ClockFailed, HostClocks};
+use latchkey_filter::clock::{ClockFailed, HostClocks, Moment};
 use latchkey_filter::host::{Host, HostFailed, HostMetrics, HttpCall, LogLevel, MetricId, RequestId};
 use latchkey_filter::refresh::CallId;
 use latchkey_filter::table::{Entry, EntryName, SharedEntries, SharedNames, SwapLost, Version};
 use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 use latchkey_memory_table::{MemorySink, MemoryTable, MemoryTables};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::abi::{self, Level, Refused};
 use crate::limits::CLOCK_AHEAD_MS;
 use crate::plugin::Plugin;
 use crate::requests::EnvoyRequest;
+use crate::table_files::{self, KeptTable};
 use crate::timer::TIMER;
 
 /// Envoy, as one configuration on one thread sees it. Clones are the same.
@@ -50,12 +52,23 @@ static TABLES: LazyLock<MemoryTables> = LazyLock::new(MemoryTables::new);
 
 static LAST_CALL: AtomicU32 = AtomicU32::new(0);
 
-/// When the monotonic clock was first looked at.
-static BEGINNING: OnceLock<Instant> = OnceLock::new();
-
 impl ModuleHost {
     pub(crate) fn new(plugin: Arc<Plugin>) -> Self {
         Self { plugin, of_thread: Rc::default() }
+    }
+
+    /// Keeps the key table in its file, if the configuration names one.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the configuration must be refused.
+    pub(crate) fn keep_table(&self) -> Result<Option<Arc<KeptTable>>, &'static str> {
+        let Some(settings) = &self.plugin.config.table_file else { return Ok(None) };
+        let (Ok(wall), Ok(monotonic)) = (self.wall(), self.monotonic()) else {
+            return Err("there is no clock");
+        };
+        let names = self.plugin.config.table_names();
+        table_files::keep(&TABLES, &names, settings, Moment { wall, monotonic }).map(Some)
     }
 
     /// Our number of a call that has ended.
@@ -73,8 +86,9 @@ impl HostClocks for ModuleHost {
     }
 
     fn monotonic(&self) -> Result<MonotonicMillis, ClockFailed> {
-        let passed = BEGINNING.get_or_init(Instant::now).elapsed();
-        let passed_ms = u64::try_from(passed.as_millis()).map_err(|_| ClockFailed)?;
+        // It is the machine's and not the process's, so that a table file tells its age by it after a restart.
+        let since_boot = Duration::try_from(clock_gettime(ClockId::Monotonic)).map_err(|_| ClockFailed)?;
+        let passed_ms = u64::try_from(since_boot.as_millis()).map_err(|_| ClockFailed)?;
         Ok(MonotonicMillis(CLOCK_AHEAD_MS).plus_millis(passed_ms))
     }
 }

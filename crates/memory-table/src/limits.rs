@@ -1,7 +1,5 @@
 //! Every limit of the table in plain memory: named, with its unit, and where the number comes from.
 
-use std::time::Duration;
-
 /// Keys that a shard of a fresh table holds at most on average. A change copies one shard: 64 records of 130
 /// bytes are 8 KiB, which takes about a microsecond. Fewer would cost more memory beside the records.
 pub const KEYS_PER_SHARD: u64 = 64;
@@ -36,10 +34,6 @@ pub const LAY_OUT_SHARDS: usize = 4_096;
 
 /// Longest table file that is read, in bytes: 60 million keys.
 pub const TABLE_FILE_LEN_MAX: u64 = 8 * 1024 * 1024 * 1024;
-
-/// How often a table that has changed is written to its file. A million keys are 120 MiB, so a table that changes
-/// all the time writes 4 MiB a second. Until the next write, a restart begins without a table.
-pub const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How often a file is written on with what has changed since, before it is looked whether it can end.
 pub const SAVE_ROUNDS_MAX: u32 = 8;

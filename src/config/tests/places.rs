@@ -1,10 +1,13 @@
-//! Where a credential may come from, and how a refusal looks.
+//! Where a credential may come from, how a refusal looks, and where the table is kept.
 
 use latchkey_key_feed::credential::Scheme;
 
 use super::*;
 use crate::credential::{CredentialSource, CredentialSources, Place, SourceFormat};
-use crate::limits::{CREDENTIAL_PLACE_LEN_MAX, CREDENTIAL_SOURCES_MAX, REALM_LEN_MAX, REPLY_TEXT_LEN_MAX};
+use crate::limits::{
+    CREDENTIAL_PLACE_LEN_MAX, CREDENTIAL_SOURCES_MAX, REALM_LEN_MAX, REPLY_TEXT_LEN_MAX,
+    TABLE_FILE_PATH_LEN_MAX,
+};
 use crate::reply::{BodyFormat, Replies, ReplyChoices};
 
 fn sources(value: Value) -> CredentialSources {
@@ -255,5 +258,24 @@ fn no_text_of_a_reply_can_end_a_header_or_outgrow_it() {
     }
     for status in [json!(200), json!("503"), json!(503.5), json!(null), json!(50300)] {
         refused(&with("/replies/table_absent_status", status));
+    }
+}
+
+#[test]
+fn a_table_file_has_a_path_from_the_root() {
+    assert_eq!(accepted(&least()).table_file, None);
+    let kept = accepted(&with("/table_file", json!({"path": "/var/lib/latchkey/table"}))).table_file.unwrap();
+    assert_eq!((kept.path.as_str(), kept.interval), ("/var/lib/latchkey/table", Duration::from_secs(30)));
+    let long = format!("/{}", "x".repeat(TABLE_FILE_PATH_LEN_MAX));
+    for (wrong, problem) in [
+        (json!({"path": "table"}), "table_file.path is not the path of a file, from the root"),
+        (json!({"path": "/var/lib/"}), "table_file.path is not the path of a file, from the root"),
+        (json!({"path": "/a\u{0}b"}), "table_file.path is not the path of a file, from the root"),
+        (json!({"path": long}), "table_file.path is longer than 1024 bytes"),
+        (json!({"interval": "1m"}), "table_file.path is required"),
+        (json!({"path": "/t", "interval": "0s"}), "table_file.interval is not between 1s and 1h"),
+    ] {
+        let told = refused(&with("/table_file", wrong.clone()));
+        assert!(told.contains(problem), "{wrong}: {told}");
     }
 }
