@@ -379,10 +379,11 @@ fn texts_are_accepted_up_to_their_limits_and_not_one_byte_more() {
 
 #[test]
 fn the_documents_examples_are_accepted() {
-    const DOCUMENT: &str = include_str!("../../docs/configuration.md");
-    let examples: Vec<&str> =
-        DOCUMENT.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 4);
+    const DOCUMENTS: [&str; 2] =
+        [include_str!("../../docs/configuration.md"), include_str!("../../docs/native.md")];
+    let blocks = DOCUMENTS.iter().flat_map(|document| document.split("```json\n").skip(1));
+    let examples: Vec<&str> = blocks.filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 5);
     for example in examples {
         let mut example: Value = serde_json::from_str(example).unwrap();
         // Some show a part alone.
