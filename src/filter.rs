@@ -16,6 +16,7 @@ mod feed_call;
 mod following;
 mod held_requests;
 mod leaving;
+mod log_lines;
 mod request;
 mod root;
 mod routes;
@@ -26,7 +27,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::deciding::{LogLines, edit, edits_of};
+use self::deciding::{edit, edits_of};
 use self::following::Following;
 use self::held_requests::HeldRequests;
 use self::routes::Routes;
@@ -43,6 +44,7 @@ use crate::refresh::Candidate;
 use crate::rights::PreparedRights;
 
 pub use leaving::Vm;
+pub use log_lines::LogLines;
 pub use request::{Flow, RequestFilter};
 pub use root::Root;
 

@@ -288,7 +288,7 @@ pub const ROUTE_METADATA_LEN_MAX: usize = 64 * 1024;
 /// forgotten, and read again as they come.
 pub const ROUTES_KEPT_MAX: usize = 1_024;
 
-/// Most lines of one kind that a VM logs in [`LINES_MS`] of what befalls requests.
+/// Most lines of one kind that a VM, or a thread of the native module, logs in [`LINES_MS`] of what befalls requests.
 pub const LINES_MAX: u32 = 16;
 
 /// In how many milliseconds a VM logs at most [`LINES_MAX`] lines.

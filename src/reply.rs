@@ -221,7 +221,8 @@ fn whole_seconds(duration: Duration) -> u64 {
 }
 
 /// Whether Envoy takes the request for gRPC (`Grpc::Common::hasGrpcContentType`): gRPC-Web, for one, is not.
-fn is_grpc(request: Option<&impl Headers>) -> bool {
+#[must_use]
+pub fn is_grpc(request: Option<&impl Headers>) -> bool {
     request
         .and_then(|request| request.first("content-type"))
         .and_then(|value| value.strip_prefix(b"application/grpc"))

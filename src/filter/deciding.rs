@@ -4,7 +4,6 @@
 //! otherwise. Nothing waits. What would have happened is told to the upstream, counted and logged. Only
 //! trouble with the host refuses then, because a request with forged headers must not reach the upstream.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use latchkey_key_feed::{KeyId, MonotonicMillis, header_value};
@@ -17,18 +16,11 @@ use crate::gate::{self, Admission, Freshness, Refusal, Verdict, VerifiedKey, Wai
 use crate::headers::Headers;
 use crate::host::{Host, HostFailed, HostRequest, LogLevel};
 use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity, RULE_STATE, SHADOW_HEADER, SHADOW_STATE};
-use crate::limits::{LINES_MAX, LINES_MS, RETRY_AFTER_MS};
+use crate::limits::RETRY_AFTER_MS;
 use crate::reply::Reply;
 use crate::rights::RightsInTable;
 use crate::rules::{Asked, Authentication, Mode, ToldPrivileges};
 use crate::table::KeyTable;
-
-/// How many lines of the log told of one kind of thing lately.
-#[derive(Default)]
-pub(super) struct LogLines {
-    since: Cell<MonotonicMillis>,
-    lines: Cell<u32>,
-}
 
 /// What is changed of a request that passes.
 struct Change<'a> {
@@ -284,19 +276,6 @@ impl<H: Host> Filter<H> {
     fn reply_to(&self, denial: Denial, headers: Option<&impl Headers>) -> Reply {
         let path = headers.and_then(|headers| self.config.credential_sources.path(headers));
         self.config.replies.to(denial, headers, path.as_deref(), Duration::from_millis(RETRY_AFTER_MS))
-    }
-}
-
-impl LogLines {
-    /// Whether one more line may be logged now; if so it counts.
-    pub(super) fn may_log(&self, now: MonotonicMillis) -> bool {
-        if now >= self.since.get().plus(Duration::from_millis(LINES_MS)) {
-            self.since.set(now);
-            self.lines.set(0);
-        }
-        let lines = self.lines.get();
-        self.lines.set(lines.saturating_add(1));
-        lines < LINES_MAX
     }
 }
 

@@ -9,8 +9,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use super::Filter;
-use super::deciding::LogLines;
+use super::{Filter, LogLines};
 use crate::clock::Moment;
 use crate::headers::Headers;
 use crate::host::{Host, HostRequest, LogLevel};

@@ -140,6 +140,17 @@ fn a_panic_in_any_hook_refuses_and_neither_ends_envoy_nor_tells_a_secret() {
             // Destroying comes after the verdict, whatever it does.
             let expected = if hook == "destroy" { 200 } else { 503 };
             assert_eq!(answer.status, expected, "{hook}: {}", answer.text());
+            assert_eq!(answer.header_values("grpc-status"), Vec::<String>::new(), "{hook}");
+        }
+        if ["new", "request_headers"].contains(&hook) {
+            assert_eq!(
+                envoy.logged_request("/panics").unwrap()["details"],
+                json!("latchkey_panic"),
+                "{hook}"
+            );
+            let call = Request::new("POST", "/grpc").header("content-type", "application/grpc").body("body");
+            let answer = http2::exchange(edge, &call).unwrap();
+            assert_eq!((answer.status, answer.header_values("grpc-status").concat().as_str()), (200, "14"));
         }
         let passed = upstream.requests_to("/panics").iter().filter(|seen| seen.body_len > 0).count();
         assert!(hook == "destroy" || passed == 0, "{hook}: {passed} passed");

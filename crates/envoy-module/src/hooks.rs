@@ -7,11 +7,11 @@ use std::slice;
 use latchkey_filter::filter::Flow;
 
 use crate::abi::{ConfigObject, EnvoyBuffer, EnvoyHeader, Stream};
+use crate::main_thread;
 use crate::objects;
-use crate::panics::{Panicked, caught, set_hook};
-use crate::requests::{EnvoyAnswer, EnvoyRequest};
+use crate::panics::{Panicked, caught, caught_quietly, set_hook};
+use crate::requests::{End, EnvoyAnswer, EnvoyRequest};
 use crate::streams::StreamFilter;
-use crate::{main_thread, panics};
 
 /// The version of the ABI that the declarations were written after.
 const ABI_VERSION: &CStr = c"v0.1.0";
@@ -27,9 +27,6 @@ const HOLD_BODY: u32 = 2;
 
 /// Trailers stay.
 const HOLD_TRAILERS: u32 = 1;
-
-/// What the log of Envoy shows of a request whose hook has panicked.
-const PANIC_DETAILS: &str = "latchkey_panic";
 
 /// Called once for each time the library is loaded, on the main thread, before anything else.
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
@@ -118,8 +115,8 @@ pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_new(
 ) -> *const c_void {
     // SAFETY: the configuration outlives its requests.
     let Some(plugin) = (unsafe { objects::plugin(config) }) else { return std::ptr::null() };
-    let stream = caught("new", || StreamFilter::new(plugin.clone()));
-    objects::of_stream(stream.unwrap_or_else(|Panicked| StreamFilter::refused(plugin)))
+    let stream = caught("new", || StreamFilter::new(&plugin));
+    objects::of_stream(stream.unwrap_or_else(|Panicked| StreamFilter::refused()))
 }
 
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
@@ -139,7 +136,7 @@ pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_request_body(
     filter: *const c_void,
     _ends: bool,
 ) -> u32 {
-    status(looked_at("request_body", stream, filter, |filter, _| filter.body()), HOLD_BODY)
+    status(looked_at("request_body", stream, filter, StreamFilter::body), HOLD_BODY)
 }
 
 #[expect(unsafe_code, reason = "Envoy finds it by its name")]
@@ -148,8 +145,7 @@ pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_request_trailers(
     stream: *mut c_void,
     filter: *const c_void,
 ) -> u32 {
-    let look = |filter: &mut StreamFilter, request: &mut EnvoyRequest| filter.trailers(request);
-    status(looked_at("request_trailers", stream, filter, look), HOLD_TRAILERS)
+    status(looked_at("request_trailers", stream, filter, StreamFilter::trailers), HOLD_TRAILERS)
 }
 
 /// A request that waits may be decided now.
@@ -202,10 +198,7 @@ fn looked_at(
         Ok(None) => Flow::Hold,
         Err(Panicked) => {
             if let Some(stream) = Stream::of(stream) {
-                // 14 is UNAVAILABLE. Without it Envoy tells a gRPC client that all went well.
-                let _ = panics::caught_quietly(|| {
-                    stream.respond(503, &[("grpc-status", "14")], "", PANIC_DETAILS)
-                });
+                let _ = caught_quietly(|| End::Panic.carry_out(stream));
             }
             Flow::Hold
         }

@@ -12,6 +12,7 @@
 //! every hook and becomes a refusal: Envoy lives, and writes no request into its log.
 
 mod abi;
+mod clocks;
 mod hooks;
 mod limits;
 mod main_thread;

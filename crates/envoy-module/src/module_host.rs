@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use latchkey_filter::clock::{ClockFailed, HostClocks, Moment};
 use latchkey_filter::host::{Host, HostFailed, HostMetrics, HttpCall, LogLevel, MetricId, RequestId};
@@ -14,10 +14,9 @@ use latchkey_filter::refresh::CallId;
 use latchkey_filter::table::{Entry, EntryName, SharedEntries, SharedNames, SwapLost, Version};
 use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 use latchkey_memory_table::{MemorySink, MemoryTable, MemoryTables};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::abi::{self, Level, Refused};
-use crate::limits::CLOCK_AHEAD_MS;
+use crate::clocks;
 use crate::plugin::Plugin;
 use crate::requests::EnvoyRequest;
 use crate::table_files::{self, KeptTable};
@@ -81,15 +80,11 @@ impl ModuleHost {
 
 impl HostClocks for ModuleHost {
     fn wall(&self) -> Result<UnixMillis, ClockFailed> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| ClockFailed)?;
-        u64::try_from(since.as_millis()).map(UnixMillis).map_err(|_| ClockFailed)
+        clocks::wall()
     }
 
     fn monotonic(&self) -> Result<MonotonicMillis, ClockFailed> {
-        // It is the machine's and not the process's, so that a table file tells its age by it after a restart.
-        let since_boot = Duration::try_from(clock_gettime(ClockId::Monotonic)).map_err(|_| ClockFailed)?;
-        let passed_ms = u64::try_from(since_boot.as_millis()).map_err(|_| ClockFailed)?;
-        Ok(MonotonicMillis(CLOCK_AHEAD_MS).plus_millis(passed_ms))
+        clocks::monotonic()
     }
 }
 

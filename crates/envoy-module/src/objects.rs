@@ -7,6 +7,7 @@
 //!   while it looks at the request.
 
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use crate::plugin::Plugin;
@@ -17,22 +18,16 @@ pub(crate) fn of_plugin(plugin: Arc<Plugin>) -> *const c_void {
     Arc::into_raw(plugin).cast()
 }
 
-/// The configuration of that pointer, which stays Envoy's.
+/// The configuration of that pointer, which stays Envoy's. This counts as no owner: all threads would count in one
+/// place, for every request.
 ///
 /// # Safety
 ///
-/// It is null, or came from [`of_plugin`] and was not destroyed.
+/// It is null, or came from [`of_plugin`] and is not destroyed while what this returns is there.
 #[expect(unsafe_code, reason = "the pointer comes back from Envoy")]
-pub(crate) unsafe fn plugin(pointer: *const c_void) -> Option<Arc<Plugin>> {
-    let pointer = pointer.cast::<Plugin>();
-    if pointer.is_null() {
-        return None;
-    }
-    // SAFETY: Envoy's own share keeps it alive, and the one that is taken here is one more.
-    unsafe {
-        Arc::increment_strong_count(pointer);
-        Some(Arc::from_raw(pointer))
-    }
+pub(crate) unsafe fn plugin(pointer: *const c_void) -> Option<ManuallyDrop<Arc<Plugin>>> {
+    // SAFETY: Envoy's own share keeps it alive, and is not given up here.
+    (!pointer.is_null()).then(|| ManuallyDrop::new(unsafe { Arc::from_raw(pointer.cast()) }))
 }
 
 /// Takes back the pointer of a configuration.

@@ -6,18 +6,34 @@
 
 use std::panic::{self, AssertUnwindSafe};
 
+use latchkey_filter::filter::LogLines;
+
 use crate::abi::{self, Level};
+use crate::clocks;
 
 /// Something went wrong that must not. It was logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Panicked;
 
+thread_local! {
+    static LINES: LogLines = LogLines::default();
+}
+
 /// Lets every panic of the module tell its place, and nothing else.
 pub(crate) fn set_hook() {
     panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        abi::log(Level::Critical, &format!("a fault of the filter at {place}; what it was at is refused"));
+        tell(&panic.location().map(ToString::to_string).unwrap_or_default());
     }));
+}
+
+/// Tells the place of a panic. Whoever sends requests may choose how often the same one comes, and a tick that panics
+/// does so again and again, so the lines are bounded.
+pub(crate) fn tell(place: &str) {
+    // Without a clock time stands still for the bound. A thread that is about to end tells nothing.
+    let now = clocks::monotonic().unwrap_or_default();
+    if LINES.try_with(|lines| lines.may_log(now)).unwrap_or(false) {
+        abi::log(Level::Critical, &format!("a fault of the filter at {place}; what it was at is refused"));
+    }
 }
 
 /// Does what a hook is for.
@@ -35,14 +51,24 @@ pub(crate) fn caught_quietly<T>(work: impl FnOnce() -> T) -> Result<T, Panicked>
     panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked)
 }
 
+#[cfg(test)]
+thread_local! {
+    /// The hook that panics on this thread.
+    pub(crate) static FORCED: std::cell::Cell<&'static str> = const { std::cell::Cell::new("") };
+}
+
 /// Panics in the hook that the environment names. The text stands for a secret that a panic could quote.
-#[cfg(feature = "forced-panics")]
+#[cfg(any(test, feature = "forced-panics"))]
 #[expect(clippy::panic, reason = "it is what this feature is for")]
 fn force(hook: &str) {
-    if std::env::var("LATCHKEY_FORCED_PANIC").is_ok_and(|forced| forced == hook) {
+    #[cfg(test)]
+    let is_forced = FORCED.get() == hook;
+    #[cfg(not(test))]
+    let is_forced = std::env::var("LATCHKEY_FORCED_PANIC").is_ok_and(|forced| forced == hook);
+    if is_forced {
         panic!("forced-panic-secret");
     }
 }
 
-#[cfg(not(feature = "forced-panics"))]
+#[cfg(not(any(test, feature = "forced-panics")))]
 const fn force(_hook: &str) {}

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use latchkey_filter::headers::Headers;
 use latchkey_filter::host::{HostAnswer, HostFailed, HostRequest};
-use latchkey_filter::reply::Reply;
+use latchkey_filter::reply::{self, Reply};
 
 use crate::abi::{Map, Refused, Stream, StreamHeaders};
+use crate::panics::caught_quietly;
 
 /// The request of the hook that runs. What would end or resume it is kept until the hook has let go of it:
 /// Envoy may destroy it before such a call returns.
@@ -21,7 +22,12 @@ pub(crate) enum End {
     Reply(Reply),
     /// The request moves on.
     Resume,
+    /// A hook has panicked.
+    Panic,
 }
+
+/// What the log of Envoy shows of a request whose hook has panicked.
+const PANIC_DETAILS: &str = "latchkey_panic";
 
 /// What a call brought.
 pub(crate) struct EnvoyAnswer<'a> {
@@ -42,6 +48,11 @@ impl EnvoyRequest {
         &self.stream
     }
 
+    /// A hook of it has panicked before.
+    pub(crate) fn refuse_after_panic(&mut self) {
+        self.end = Some(End::Panic);
+    }
+
     /// What is left to do, when nothing of the request is borrowed any more.
     pub(crate) fn into_end(self) -> Option<(Stream, End)> {
         Some((self.stream, self.end?))
@@ -52,6 +63,16 @@ impl End {
     pub(crate) fn carry_out(self, stream: Stream) {
         match self {
             Self::Resume => stream.resume(),
+            Self::Panic => {
+                // Where that cannot be told, a client of gRPC must not read that all went well.
+                let is_grpc = caught_quietly(|| {
+                    let headers = stream.headers(Map::RequestHeaders).ok();
+                    headers.is_none() || reply::is_grpc(headers.as_ref())
+                });
+                // 14 is UNAVAILABLE.
+                let headers: &[_] = if is_grpc.unwrap_or(true) { &[("grpc-status", "14")] } else { &[] };
+                stream.respond(503, headers, "", PANIC_DETAILS);
+            }
             Self::Reply(reply) => {
                 let mut headers: Vec<(&str, &str)> =
                     reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();

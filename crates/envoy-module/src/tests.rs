@@ -8,9 +8,12 @@ mod fake_envoy;
 use std::ffi::c_void;
 use std::thread;
 
+use latchkey_filter::limits::LINES_MAX;
+
 use self::fake_envoy::{CALLS, FakeStream, LOG};
 use crate::abi::{EnvoyBuffer, EnvoyHeader};
 use crate::hooks::*;
+use crate::panics::{self, FORCED};
 
 const CONTINUE: u32 = 0;
 
@@ -105,6 +108,38 @@ fn a_request_that_passes_loses_what_a_client_made_up_and_gets_another_route() {
     let (_, stream) = decided(config, FakeStream::with(&forging[..2]));
     assert!(!stream.route_was_cleared);
     envoy_dynamic_module_on_http_filter_config_destroy(config);
+}
+
+#[test]
+fn a_panic_refuses_as_what_it_is_and_only_a_grpc_client_reads_a_grpc_status() {
+    let config = configured(r#", "authentication": "off""#);
+    for hook in ["new", "request_headers"] {
+        FORCED.set(hook);
+        let (status, stream) = decided(config, FakeStream::with(&[(":path", "/a"), (":method", "GET")]));
+        assert_ne!(status, CONTINUE, "{hook}");
+        let answer = stream.answer.unwrap();
+        assert_eq!((answer.status, answer.details.as_str()), (503, "latchkey_panic"), "{hook}");
+        assert_eq!(answer.headers, [], "{hook}");
+
+        let call = [(":path", "/a"), (":method", "POST"), ("content-type", "application/grpc+proto")];
+        let answer = decided(config, FakeStream::with(&call)).1.answer.unwrap();
+        assert_eq!((answer.status, answer.details.as_str()), (503, "latchkey_panic"), "{hook}");
+        assert_eq!(answer.headers, [("grpc-status".to_owned(), "14".to_owned())], "{hook}");
+    }
+    FORCED.set("");
+    let (status, _) = decided(config, FakeStream::with(&[(":path", "/a"), (":method", "GET")]));
+    assert_eq!(status, CONTINUE);
+    envoy_dynamic_module_on_http_filter_config_destroy(config);
+}
+
+#[test]
+fn a_panic_that_comes_again_and_again_is_logged_a_few_times() {
+    for _ in 0..1_000 {
+        panics::tell("a place of this test");
+    }
+    let log = LOG.lock().unwrap();
+    let lines = log.lines().filter(|line| line.contains("a place of this test")).count();
+    assert_eq!(lines, LINES_MAX as usize);
 }
 
 #[test]

@@ -10,9 +10,10 @@ use latchkey_filter::host::RequestId;
 use crate::module_host::ModuleHost;
 use crate::plugin::Plugin;
 
-/// One configuration on one thread.
-struct Worker {
-    plugin: Arc<Plugin>,
+/// One configuration on one thread. Requests count as its owners, which only this thread does; the configuration
+/// itself would be counted by all of them in one place.
+pub(crate) struct Worker {
+    pub(crate) plugin: Arc<Plugin>,
     root: Root<ModuleHost>,
     last_request: Cell<u32>,
 }
@@ -21,14 +22,20 @@ thread_local! {
     static WORKERS: RefCell<Vec<Rc<Worker>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A request of that configuration, which has come to this thread.
-pub(crate) fn request(plugin: &Arc<Plugin>) -> RequestFilter<ModuleHost> {
+impl Worker {
+    /// A request has come to this thread.
+    pub(crate) fn request(&self) -> RequestFilter<ModuleHost> {
+        let number = self.last_request.get().wrapping_add(1);
+        self.last_request.set(number);
+        self.root.request(RequestId(number))
+    }
+}
+
+/// What this thread has of that configuration.
+pub(crate) fn of(plugin: &Arc<Plugin>) -> Rc<Worker> {
     let worker = WORKERS
         .with_borrow(|workers| workers.iter().find(|worker| worker.plugin.id == plugin.id).map(Rc::clone));
-    let worker = worker.unwrap_or_else(|| begin(plugin));
-    let number = worker.last_request.get().wrapping_add(1);
-    worker.last_request.set(number);
-    worker.root.request(RequestId(number))
+    worker.unwrap_or_else(|| begin(plugin))
 }
 
 /// The first request of a configuration on this thread. What is left of configurations that are gone goes.
