@@ -125,6 +125,10 @@ pub trait Host: HostClocks + HostMetrics + SharedEntries + Clone {
 /// Numbers that the proxy shows. Counters are the process's, whichever VM counts; a gauge shows the last
 /// value any VM set.
 pub trait HostMetrics {
+    /// Whether requests that pass are counted in the plugin, and told to the host by its ticks: where a call
+    /// of the host is a noticeable part of what a request costs, and every plugin ticks.
+    const COUNTS_BY_TICK: bool = false;
+
     /// A number that only grows.
     ///
     /// # Errors

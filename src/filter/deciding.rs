@@ -170,9 +170,9 @@ impl<H: Host> Filter<H> {
         let Ok(()) = told else { return self.refuse_for_the_host(request) };
         self.note_shadow(asked, shadow, now);
         self.note_untold(key.told_privileges(), now);
-        self.stats.add(self.stats.admitted, 1);
+        self.stats.tally(&self.stats.admitted);
         if *freshness == Freshness::Stale {
-            self.stats.add(self.stats.admitted_stale, 1);
+            self.stats.tally(&self.stats.admitted_stale);
         }
         Handled::Passed
     }
@@ -188,7 +188,7 @@ impl<H: Host> Filter<H> {
         let told = change.make(request).and_then(|()| self.tell_rule(asked, shadow, request));
         let Ok(()) = told else { return self.refuse_for_the_host(request) };
         self.note_shadow(asked, shadow, now);
-        self.stats.add(self.stats.passed_without_key, 1);
+        self.stats.tally(&self.stats.passed_without_key);
         Handled::Passed
     }
 
@@ -244,7 +244,7 @@ impl<H: Host> Filter<H> {
     /// Counts and logs a request whose upstream is not told the privileges of its key.
     fn note_untold(&self, told: &ToldPrivileges, now: Moment) {
         let ToldPrivileges::Untold(untold) = told else { return };
-        self.stats.add(self.stats.privileges_untold, 1);
+        self.stats.tally(&self.stats.privileges_untold);
         if self.untold_lines.may_log(now.monotonic) {
             let reason = untold.reason();
             self.host.log(LogLevel::Warn, format_args!("the privileges of a key are not told: {reason}"));

@@ -60,6 +60,7 @@ impl<H: Host> Filter<H> {
             }
         }
         self.wake_waiting(tick.map(|tick| tick.now));
+        self.stats.tell_tallies();
         self.set_tick_period();
     }
 
@@ -67,6 +68,7 @@ impl<H: Host> Filter<H> {
     pub(super) fn finish_waiting(&self) -> bool {
         self.table.clear_cache();
         self.wake_waiting(self.clock.now());
+        self.stats.tell_tallies();
         !self.held.undecided().is_empty()
     }
 

@@ -1,6 +1,6 @@
 //! Every metric of the filter.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::denial::Denial;
 use crate::host::{HostMetrics, MetricId};
@@ -8,12 +8,12 @@ use crate::metrics;
 use crate::rules::Rule;
 
 /// Where the filter counts.
-pub(super) struct Stats<H> {
+pub(super) struct Stats<H: HostMetrics> {
     host: H,
-    pub(super) admitted: Counter,
-    pub(super) admitted_stale: Counter,
-    pub(super) passed_without_key: Counter,
-    pub(super) privileges_untold: Counter,
+    pub(super) admitted: Tally,
+    pub(super) admitted_stale: Tally,
+    pub(super) passed_without_key: Tally,
+    pub(super) privileges_untold: Tally,
     pub(super) waited: Counter,
     pub(super) feed_polls: Counter,
     pub(super) feed_failures: Counter,
@@ -39,6 +39,12 @@ type ByReason = RefCell<Vec<Vec<(Denial, Counter)>>>;
 #[derive(Clone, Copy)]
 pub(super) struct Counter(Option<MetricId>);
 
+/// A counter of requests that pass, with what the host has not been told of it.
+pub(super) struct Tally {
+    counter: Counter,
+    untold: Cell<usize>,
+}
+
 /// A number that comes and goes.
 #[derive(Clone, Copy)]
 pub(super) struct Gauge(Option<MetricId>);
@@ -46,12 +52,13 @@ pub(super) struct Gauge(Option<MetricId>);
 impl<H: HostMetrics> Stats<H> {
     pub(super) fn define(host: H) -> Self {
         let counter = |name| Counter(host.define_counter(name).ok());
+        let tally = |name| Tally { counter: counter(name), untold: Cell::new(0) };
         let gauge = |name| Gauge(host.define_gauge(name).ok());
         Self {
-            admitted: counter(metrics::ADMITTED),
-            admitted_stale: counter(metrics::ADMITTED_STALE),
-            passed_without_key: counter(metrics::PASSED_WITHOUT_KEY),
-            privileges_untold: counter(metrics::PRIVILEGES_UNTOLD),
+            admitted: tally(metrics::ADMITTED),
+            admitted_stale: tally(metrics::ADMITTED_STALE),
+            passed_without_key: tally(metrics::PASSED_WITHOUT_KEY),
+            privileges_untold: tally(metrics::PRIVILEGES_UNTOLD),
             waited: counter(metrics::WAITED),
             feed_polls: counter(metrics::FEED_POLLS),
             feed_failures: counter(metrics::FEED_FAILURES),
@@ -76,6 +83,23 @@ impl<H: HostMetrics> Stats<H> {
     pub(super) fn add(&self, Counter(id): Counter, count: usize) {
         if let (Some(id), Ok(count @ 1..)) = (id, u64::try_from(count)) {
             let _ = self.host.add_to_counter(id, count);
+        }
+    }
+
+    /// Counts a request that passes. Where calls of the host cost much, the next tick tells it.
+    pub(super) fn tally(&self, tally: &Tally) {
+        if H::COUNTS_BY_TICK {
+            tally.untold.set(tally.untold.get().saturating_add(1));
+        } else {
+            self.add(tally.counter, 1);
+        }
+    }
+
+    /// Tells the host of the requests that have passed since it was last told.
+    pub(super) fn tell_tallies(&self) {
+        for tally in [&self.privileges_untold, &self.passed_without_key, &self.admitted_stale, &self.admitted]
+        {
+            self.add(tally.counter, tally.untold.take());
         }
     }
 
@@ -117,5 +141,12 @@ impl<H: HostMetrics> Stats<H> {
             counter
         });
         self.add(counter, 1);
+    }
+}
+
+/// No tick comes any more.
+impl<H: HostMetrics> Drop for Stats<H> {
+    fn drop(&mut self) {
+        self.tell_tallies();
     }
 }

@@ -1,5 +1,6 @@
 //! The rules of the filter, over a host that does as it is told.
 
+mod counting;
 mod departure;
 mod fail_closed;
 mod following;

@@ -47,6 +47,8 @@ impl HostClocks for EnvoyHost {
 }
 
 impl HostMetrics for EnvoyHost {
+    const COUNTS_BY_TICK: bool = true;
+
     fn define_counter(&self, name: &str) -> Result<MetricId, HostFailed> {
         abi::define_metric(Metric::Counter, name).map(MetricId)
     }

@@ -296,6 +296,8 @@ impl SharedStore for FakeHost {
 }
 
 impl HostMetrics for FakeHost {
+    const COUNTS_BY_TICK: bool = true;
+
     fn define_counter(&self, name: &str) -> Result<MetricId, HostFailed> {
         self.define(name)
     }

@@ -4,7 +4,7 @@ use latchkey_local_stack::http::Request;
 use latchkey_local_stack::http::http1::Http1Connection;
 use latchkey_local_stack::key_service::CreatedKey;
 use latchkey_local_stack::stack::{LocalStack, StackOptions};
-use latchkey_local_stack::workers;
+use latchkey_local_stack::{wait, workers};
 use serde_json::{Value, json};
 
 use crate::stage::configure;
@@ -146,5 +146,7 @@ fn the_upstream_reads_the_privileges_that_the_key_has_and_no_others() {
         [r#"[{"privileges":["write"],"resources":["orders/*"]}]"#],
         "what is not registered is not told"
     );
-    assert_eq!(stack.envoy.admin().stat("wasmcustom.latchkey.privileges_untold").unwrap(), 0);
+    let stat = |name: &str| stack.envoy.admin().stat(&format!("wasmcustom.latchkey.{name}"));
+    wait::until("all are counted", || Ok((stat("admitted")? >= round).then_some(()))).unwrap();
+    assert_eq!(stat("privileges_untold").unwrap(), 0);
 }

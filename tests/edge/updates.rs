@@ -54,6 +54,32 @@ fn requests_pass_while_the_configuration_changes() {
 }
 
 #[test]
+fn every_admitted_request_is_counted_whatever_is_replaced_meanwhile() {
+    let keys = FakeKeyService::start(epoch("first")).unwrap();
+    keys.put(key("id", "secret"));
+    let mut dynamic = Dynamic::hasty(keys, |_| {});
+    let edge = dynamic.envoy.listener().unwrap();
+    let mut admitted = 0;
+    for round in 1..=3 {
+        // Waiting for this takes one request that is admitted.
+        dynamic.await_admitted();
+        for _ in 0..20 {
+            let request = Request::get("/counted").api_key(&encoded("id", "secret"));
+            assert_eq!(http1::exchange(edge, &request).unwrap().status, 200);
+        }
+        admitted += 21;
+        // What the last requests came to has hardly been told by a tick.
+        dynamic.update(|config| {
+            configure(config, "/identity/headers/owner", json!(format!("x-caller-{round}")));
+        });
+        dynamic.await_updates(round + 1);
+    }
+    let counted = || dynamic.envoy.admin().stat("wasmcustom.latchkey.admitted");
+    wait::until("every request is counted", || Ok((counted()? >= admitted).then_some(()))).unwrap();
+    assert_eq!(counted().unwrap(), admitted);
+}
+
+#[test]
 fn a_request_that_waits_outlives_its_configuration() {
     let keys = FakeKeyService::start(epoch("first")).unwrap();
     keys.put(key("id", "secret"));

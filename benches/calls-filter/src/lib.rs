@@ -19,27 +19,19 @@ const IDENTITY: [(&str, &str); 6] = [
     ("x-api-key-limited-by", "ops"),
 ];
 
-/// A gauge to read, as the change mark is one, and a counter to count on.
-#[derive(Clone, Copy, Default)]
-struct Metrics {
-    mark: Option<u32>,
-    admitted: Option<u32>,
-}
+/// A gauge to read, as the change mark is one.
+type Mark = Option<u32>;
 
 #[derive(Default)]
-struct Root(Metrics);
+struct Root(Mark);
 
-struct Request(Metrics);
+struct Request(Mark);
 
 impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
-        let metric = |kind, name| hostcalls::define_metric(kind, name).ok();
-        self.0 = Metrics {
-            mark: metric(MetricType::Gauge, "bench.calls.mark"),
-            admitted: metric(MetricType::Counter, "bench.calls.admitted"),
-        };
+        self.0 = hostcalls::define_metric(MetricType::Gauge, "bench.calls.mark").ok();
         true
     }
 
@@ -58,15 +50,12 @@ impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let _ = black_box(hostcalls::get_map_bytes(MapType::HttpRequestHeaders));
         let _ = black_box(hostcalls::get_current_time());
-        if let Some(mark) = self.0.mark {
+        if let Some(mark) = self.0 {
             let _ = black_box(hostcalls::get_metric(mark));
         }
         let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, "authorization");
         for (name, value) in IDENTITY {
             let _ = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value));
-        }
-        if let Some(admitted) = self.0.admitted {
-            let _ = hostcalls::increment_metric(admitted, 1);
         }
         Action::Continue
     }

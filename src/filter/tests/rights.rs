@@ -97,6 +97,7 @@ fn the_upstream_is_told_the_privileges_of_the_key_and_nothing_that_a_client_made
     assert_eq!(told(&mut edge, 1).as_deref(), Some(read));
     answer(&mut edge, 2, "orders/b*", Some("{}"));
     assert_eq!(told(&mut edge, 2).as_deref(), Some("[]"));
+    edge.tick();
     assert_eq!(edge.host.metric(metrics::PRIVILEGES_UNTOLD), 0);
     // An older key service says nothing of rights.
     let mut edge = Edge::new(&config);
@@ -104,6 +105,7 @@ fn the_upstream_is_told_the_privileges_of_the_key_and_nothing_that_a_client_made
     edge.answer(&[live(1, key("good"))], 1);
     edge.tick();
     assert_eq!(told(&mut edge, 3), None);
+    edge.tick();
     assert_eq!(edge.host.metric(metrics::PRIVILEGES_UNTOLD), 1);
     assert_eq!(edge.host.logged("the privileges of a key are not told: unknown"), [LogLevel::Warn]);
 }

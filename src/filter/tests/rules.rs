@@ -150,6 +150,7 @@ fn a_preflight_passes_as_nobody_where_the_operator_says_so() {
     let mut edge = Edge::loaded(&configured(json!({"cors_preflight": "pass", "rules": rules()})));
     assert_eq!(edge.request(1, &preflight), Flow::Continue);
     assert_eq!(edge.state(1).headers.len(), 5, "{:?}", edge.state(1));
+    edge.tick();
     assert_eq!(edge.host.metric(metrics::PASSED_WITHOUT_KEY), 1);
     let mut edge = Edge::loaded(&ruled(rules()));
     assert_eq!(edge.request(1, &preflight), Flow::Hold);
