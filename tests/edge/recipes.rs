@@ -9,6 +9,7 @@ use crate::samples::{sample, samples};
 use crate::stage::{Stage, configure, encoded, key};
 
 mod gateways;
+mod modules;
 mod rate_limits;
 mod route_metadata;
 

@@ -7,7 +7,7 @@ use crate::samples::assert_understood;
 use crate::shells::lacks;
 use crate::stage::parameter;
 
-fn keys() -> Vec<KeyRecord> {
+pub(super) fn keys() -> Vec<KeyRecord> {
     vec![
         key_of("alice", "native", &["order-writer"]),
         key_of("bob", "native", &["order-reader"]),
@@ -16,7 +16,7 @@ fn keys() -> Vec<KeyRecord> {
 }
 
 /// The statuses of a request without a key, with a wrong one, and with those of alice, bob and carol.
-fn statuses(stage: &Stage, method: &str, path: &str) -> [u16; 5] {
+pub(super) fn statuses(stage: &Stage, method: &str, path: &str) -> [u16; 5] {
     let request = || Request::new(method, path);
     let wrong = request().api_key(&encoded("alice-native", "wrong"));
     let known = ["alice-native", "bob-native", "carol-native"].map(|id| by(id, request()));
