@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use latchkey_edge_ledger::Moment;
 use latchkey_key_feed::{MonotonicMillis, UnixMillis, whole_millis};
 
 /// Tells the time.
@@ -18,16 +19,6 @@ pub trait Clock: Send + Sync {
     fn moment(&self) -> Moment {
         Moment { wall: self.now(), steady: self.steady() }
     }
-}
-
-/// One moment by two clocks: the one on the wall, which others share and which may be set, and one that only
-/// moves forward.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Moment {
-    /// By the clock on the wall.
-    pub wall: UnixMillis,
-    /// By the clock that only moves forward.
-    pub steady: MonotonicMillis,
 }
 
 /// The clock of the machine.

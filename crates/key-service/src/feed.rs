@@ -6,7 +6,6 @@
 //! service stops; in the last two cases the answer is the empty page that it had read. The number of waiting
 //! requests is bounded: one more is refused, and its follower backs off.
 
-pub(crate) mod edge_ledger;
 pub(crate) mod edge_wait;
 mod exchange;
 pub(crate) mod fleet;
@@ -17,21 +16,20 @@ pub(crate) mod shared_page;
 mod shared_reads;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use latchkey_budget::Principal;
-use latchkey_key_feed::{Cursor, Epoch, FeedVersion};
+use latchkey_edge_ledger::{ClaimRefusal, EdgeRequest, EdgeRules, FollowerRequest};
+use latchkey_key_feed::Cursor;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
-use crate::feed::edge_ledger::{ClaimRefusal, EdgeRequest, EdgeRules};
 use crate::feed::propagation::RecentChanges;
 use crate::feed::register::EdgeRegister;
 use crate::feed::shared_page::SharedPage;
 use crate::feed::shared_reads::{Listener, Newness, PageRequest, SharedReads};
 use crate::quota_permits::QuotaPermits;
-use crate::store::{FeedPosition, KeyStore, StoreError};
+use crate::store::{KeyStore, StoreError};
 use crate::telemetry::WaitingPoll;
 
 /// The feed of one store.
@@ -45,28 +43,6 @@ pub(crate) struct Feed {
     waits_for_live: QuotaPermits<Principal>,
     edges: Arc<EdgeRegister>,
     stopping: watch::Receiver<bool>,
-}
-
-/// What a follower asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FollowerRequest {
-    /// Which version of the feed it gets.
-    pub version: FeedVersion,
-    /// How far it has read, and thereby acknowledges.
-    pub after: Cursor,
-    /// Which feed it has read so far, if it says so, as followers of the version that it read call it. It does
-    /// not matter to a load from 0.
-    pub epoch: Option<Epoch>,
-    /// While it loads from the beginning: what the store had forgotten when the load began.
-    pub purged: Option<Cursor>,
-    /// Most rows to answer.
-    pub rows_max: u32,
-    /// How long to wait for a change when there is none; zero answers at once.
-    pub wait: Duration,
-    /// Which edge asks, if it says so. The other fields say what it acknowledges.
-    pub edge: Option<EdgeRequest>,
-    /// Whether nothing of this edge admits any more: it says goodbye.
-    pub is_leaving: bool,
 }
 
 /// Why the feed was not answered.
@@ -130,13 +106,13 @@ impl Feed {
             None => {}
         }
         let heard = *self.store.changes().borrow();
-        let mut listener = self.reads.listen(request.page_request());
+        let mut listener = self.reads.listen(PageRequest::of(request));
         let newness = if request.wait.is_zero() { Newness::ReadNow } else { Newness::Holds(heard) };
-        let page = request.given(listener.page(newness).await?)?;
+        let page = given(request, listener.page(newness).await?)?;
         self.hear(request, self.acknowledged(request, &page));
-        if request.wait.is_zero() || request.is_leaving || has_news(&page, request.after) {
+        if request.wait.is_zero() || request.is_leaving || request.has_news(page.standing()) {
             if page.more {
-                self.reads.read_ahead(request.page_request().after(&page));
+                self.reads.read_ahead(PageRequest::of(request).after(&page));
             }
             return Ok(page);
         }
@@ -159,9 +135,9 @@ impl Feed {
             self.permits.try_acquire().map_err(|_| FeedRefusal::TooManyWaiting(self.waiters_max))?;
         let _counted = WaitingPoll::begin();
         let mut stopping = self.stopping.clone();
-        while !has_news(&page, request.after) {
+        while !request.has_news(page.standing()) {
             page = tokio::select! {
-                next = listener.next() => request.given(next?)?,
+                next = listener.next() => given(request, next?)?,
                 () = sleep_until(end) => return Ok(page),
                 _ = stopping.wait_for(|stopping| *stopping) => return Ok(page),
             };
@@ -171,8 +147,7 @@ impl Feed {
 
     /// What a request acknowledges: 0 is nothing.
     fn acknowledged(&self, request: &FollowerRequest, page: &SharedPage) -> Cursor {
-        let is_of_this_epoch = page.history == self.store.epoch();
-        if request.acknowledges(page) && is_of_this_epoch { request.after } else { Cursor(0) }
+        request.acknowledged(page.standing(), page.history == self.store.epoch())
     }
 
     fn hear(&self, request: &FollowerRequest, acknowledged: Cursor) {
@@ -182,28 +157,9 @@ impl Feed {
     }
 }
 
-impl FollowerRequest {
-    /// Whether it acknowledges that the edge admits by nothing older than `after`, when `page` is the answer.
-    /// A load acknowledges nothing before it is whole, because the table before it still serves. A cursor
-    /// that is answered with a reset acknowledges nothing either.
-    fn acknowledges(&self, page: &SharedPage) -> bool {
-        self.after != Cursor(0) && self.purged.is_none() && !page.reset
-    }
-
-    fn page_request(&self) -> PageRequest {
-        PageRequest { position: self.position(), rows_max: self.rows_max }
-    }
-
-    fn position(&self) -> FeedPosition {
-        FeedPosition { after: self.after, purged: self.purged, version: self.version }
-    }
-
-    /// The page for this follower. A follower of another epoch, or of another version, is told to load again.
-    fn given(&self, page: Arc<SharedPage>) -> Result<Arc<SharedPage>, StoreError> {
-        let is_of_another =
-            self.after != Cursor(0) && self.epoch.as_ref().is_some_and(|epoch| *epoch != page.epoch);
-        if is_of_another { Ok(Arc::new(page.reset()?)) } else { Ok(page) }
-    }
+/// The page for a follower. One of another epoch, or of another version, is told to load again.
+fn given(request: &FollowerRequest, page: Arc<SharedPage>) -> Result<Arc<SharedPage>, StoreError> {
+    if request.is_of_another_feed(&page.epoch) { Ok(Arc::new(page.reset()?)) } else { Ok(page) }
 }
 
 /// Notes when changes become known, until the store is closed.
@@ -212,12 +168,6 @@ async fn note_changes(mut changes: watch::Receiver<Cursor>, recent: Arc<Mutex<Re
         let cursor = *changes.borrow_and_update();
         recent.lock().unwrap_or_else(PoisonError::into_inner).hear(cursor, Instant::now());
     }
-}
-
-/// Whether a page has news for a follower at `after`. A store's positions begin at 1, so a load from 0 always
-/// has news, even of an empty store.
-fn has_news(page: &SharedPage, after: Cursor) -> bool {
-    page.reset || page.cursor != after
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ pub(crate) mod work_limits;
 
 use std::time::Duration;
 
+use latchkey_edge_ledger::limits::FEED_WAIT_MAX;
+
 use latchkey_key_feed::format_limits::{APPLICATION_PRIVILEGES_LEN_MAX, FEED_ANSWER_LEN_MAX, RIGHTS_LEN_MAX};
 
 /// Most bytes of a request body. The largest honest request names some ten thousand keys to invalidate, 23
@@ -102,9 +104,6 @@ pub const FEED_TEXTS_LEN_AT_ONCE_WITH_RIGHTS: usize = 16 * 1024;
 /// Bytes of what applications have registered after which a feed answer ends early. It leaves room for rows
 /// under [`FEED_ROWS_LEN_MAX`], also with one more application, so that every answer brings the feed forward.
 pub const FEED_APPLICATIONS_LEN_MAX: usize = 2 * 1024 * 1024;
-
-/// Longest wait of a feed request for a change.
-pub const FEED_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// How long a page of a load stays for others who load at the same time: a page takes some milliseconds, and
 /// edges of one deployment start within seconds of each other.

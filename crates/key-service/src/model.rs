@@ -1,7 +1,6 @@
 //! The types that all other modules use: keys, users, tokens and edges, apart from how they are stored and
 //! requested.
 
-pub(crate) mod edge_id;
 pub(crate) mod entry_counts;
 pub mod password;
 pub(crate) mod password_stamp;

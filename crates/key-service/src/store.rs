@@ -30,6 +30,7 @@ pub(crate) mod written_len;
 
 use std::sync::Arc;
 
+use latchkey_edge_ledger::KnownEdges;
 use latchkey_key_feed::{Cursor, Epoch, FeedVersion, KeyId, UnixMillis};
 use tokio::sync::watch;
 use tracing::Instrument as _;
@@ -42,7 +43,7 @@ use crate::store::change::{Change, Changed, Verb};
 use crate::store::change_queue::ChangeQueue;
 use crate::store::directory::Directory;
 use crate::store::directory::users::Users;
-use crate::store::edge_store::{Edges, KnownEdges};
+use crate::store::edge_store::Edges;
 use crate::store::feed_text::FeedText;
 use crate::store::key_entry::KeyEntry;
 use crate::store::ledger::{ChangeHealth, Health, KeyLedger};

@@ -2,6 +2,7 @@
 //! those that are gone.
 
 use axum::response::Response;
+use latchkey_edge_ledger::{EdgeState, EdgeStatus, Forgetting};
 use latchkey_elastic::ErrorCause;
 use latchkey_key_feed::{Cursor, EdgeName, Epoch, UnixMillis};
 use latchkey_privileges::cluster_request::{ClusterRequest, FORGET_EDGES, GET_EDGES};
@@ -11,7 +12,6 @@ use crate::api::answer;
 use crate::api::call::{Incoming, Parsed};
 use crate::api::error::ApiError;
 use crate::audit::feed_events::{EdgesForgottenEvent, record_forgotten};
-use crate::feed::edge_ledger::{EdgeState, EdgeStatus, Forgetting};
 use crate::feed::fleet::Fleet;
 
 #[derive(Serialize)]

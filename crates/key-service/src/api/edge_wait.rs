@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use latchkey_edge_ledger::{MayAdmit, Waiting};
 use latchkey_elastic::ErrorCause;
 use latchkey_key_feed::{Cursor, UnixMillis};
 use latchkey_privileges::cluster_request::{ClusterRequest, GET_EDGES};
@@ -11,7 +12,6 @@ use serde::Serialize;
 use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
 use crate::api::parameters::{Parameters, Refresh};
-use crate::feed::edge_ledger::{MayAdmit, Waiting};
 use crate::feed::edge_wait::{EdgeWait, EdgesReached};
 use crate::limits::edge_limits::{EDGE_WAIT_MAX, EDGES_MISSING_NAMED_MAX};
 
@@ -135,10 +135,10 @@ impl MayAdmitAnswer {
 
 #[cfg(test)]
 mod tests {
+    use latchkey_edge_ledger::{EdgeId, InstanceId};
     use latchkey_key_feed::EdgeName;
 
     use super::*;
-    use crate::model::edge_id::{EdgeId, InstanceId};
 
     #[test]
     fn a_wait_ends_at_its_limit() {

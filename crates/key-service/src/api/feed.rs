@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
+use latchkey_edge_ledger::limits::FEED_WAIT_MAX;
+use latchkey_edge_ledger::{ClaimRefusal, EdgeId, EdgeRequest, FollowerRequest, Holder, InstanceId};
 use latchkey_elastic::ErrorCause;
 use latchkey_key_feed::{
     AskingEdge, Cursor, FEED_VERSION_HEADER, FeedParameters, FeedRequest, FeedVersion, InvalidFeedRequest,
@@ -16,11 +18,9 @@ use crate::api::call::feed_call::{FeedCall, FormerCaller, Waiting};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::audit::{self, feed_events::FeedReadEvent};
-use crate::feed::edge_ledger::{ClaimRefusal, EdgeRequest};
-use crate::feed::{FeedRefusal, FollowerRequest};
+use crate::feed::FeedRefusal;
 use crate::limits::edge_limits::EDGE_REFUSE_AFTER_MIN;
-use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX, FEED_WAIT_MAX};
-use crate::model::edge_id::{EdgeId, Holder, InstanceId};
+use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX};
 use crate::settings::EdgeSettings;
 use crate::telemetry;
 

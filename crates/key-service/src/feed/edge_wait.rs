@@ -9,11 +9,11 @@
 use std::time::Duration;
 
 use latchkey_budget::Principal;
+use latchkey_edge_ledger::{MayAdmit, Waiting};
 use latchkey_key_feed::Cursor;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::feed::Feed;
-use crate::feed::edge_ledger::{MayAdmit, Waiting};
 use crate::limits::edge_limits::{EDGE_WAIT_LOOK_INTERVAL, EDGE_WAITERS_MAX, EDGE_WAITERS_PER_PRINCIPAL_MAX};
 use crate::quota_permits::{QuotaPermit, QuotaPermits};
 use crate::store::StoreError;

@@ -7,12 +7,13 @@
 
 use std::sync::{Arc, Weak};
 
+use latchkey_edge_ledger::limits::EDGE_SIGHT_INTERVAL;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::feed::register::EdgeRegister;
 use crate::limits::STORE_LOOK_INTERVAL;
-use crate::limits::edge_limits::{EDGE_EXCHANGE_PAUSE, EDGE_SIGHT_INTERVAL};
+use crate::limits::edge_limits::EDGE_EXCHANGE_PAUSE;
 use crate::store::StoreError;
 use crate::store::edge_store::EdgeAnnouncements;
 

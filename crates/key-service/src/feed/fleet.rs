@@ -1,11 +1,11 @@
 //! What a feed knows of its edges.
 
-use latchkey_key_feed::{Cursor, Epoch};
+use latchkey_edge_ledger::EdgeStatus;
 
-use crate::feed::edge_ledger::EdgeStatus;
 use crate::feed::register::EdgeRegister;
 use crate::store::StoreError;
-use crate::telemetry::edge_metrics::EdgeCounts;
+use latchkey_edge_ledger::EdgeCounts;
+use latchkey_key_feed::{Cursor, Epoch};
 
 /// All edges at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) struct Fleet {
     pub is_complete: bool,
     /// The edges in numbers.
     pub counts: EdgeCounts,
-    /// Sorted by name; at most [`crate::limits::edge_limits::EDGES_MAX`].
+    /// Sorted by name; at most [`latchkey_edge_ledger::limits::EDGES_MAX`].
     pub edges: Vec<EdgeStatus>,
 }
 

@@ -10,14 +10,15 @@
 
 use std::sync::Arc;
 
-use latchkey_key_feed::Cursor;
+use latchkey_edge_ledger::{EdgeRequest, FollowerRequest};
 
-use crate::feed::edge_ledger::EdgeRequest;
 use crate::feed::shared_page::SharedPage;
-use crate::feed::{Feed, FeedRefusal, FollowerRequest};
+use crate::feed::shared_reads::PageRequest;
+use crate::feed::{Feed, FeedRefusal};
 use crate::store::feed_text::told_epoch;
 use crate::store::key_entry::KeyEntry;
 use crate::store::{FeedPosition, StoreError};
+use latchkey_key_feed::Cursor;
 
 /// The page for an edge whose key has ended; `None` when there is none for it.
 ///
@@ -34,7 +35,7 @@ pub(crate) async fn for_ended_key(
     let Some(acknowledged) = acknowledged else { return Ok(None) };
     if request.is_leaving {
         feed.edges.leave(&edge.id, &edge.holder).await?;
-        let position = FeedPosition { after: acknowledged, ..request.position() };
+        let position = FeedPosition { after: acknowledged, ..PageRequest::of(request).position };
         let goodbye = feed.store.feed_page_through(position, acknowledged, 1).await?;
         return Ok(Some(Arc::new(SharedPage::of(&goodbye)?)));
     }
@@ -42,7 +43,7 @@ pub(crate) async fn for_ended_key(
         return Ok(None);
     }
     let end = end_of(feed, request.after, key).await?;
-    let page = feed.store.feed_page_through(request.position(), end, request.rows_max).await?;
+    let page = feed.store.feed_page_through(PageRequest::of(request).position, end, request.rows_max).await?;
     let has_news = page.head.cursor != request.after;
     // A filter that names no instance does not know last pages, and would ask for one again and again.
     if page.head.reset || (!has_news && !edge.id.instance.is_drawn()) {

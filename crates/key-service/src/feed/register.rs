@@ -7,20 +7,20 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use latchkey_edge_ledger::Moment;
+
+use latchkey_edge_ledger::limits::{EDGE_LEFT_LIFE, EDGE_ROW_LIFE};
+use latchkey_edge_ledger::{
+    ClaimRefusal, EdgeId, EdgeLedger, EdgeRequest, EdgeRules, Forgetting, Forgotten, Holder, LedgerUpdate,
+};
 use latchkey_key_feed::{Cursor, KeyId, whole_millis};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use crate::clock::{Clock, Moment};
+use crate::clock::Clock;
 use crate::feed::FeedRefusal;
-use crate::feed::edge_ledger::{
-    ClaimRefusal, EdgeLedger, EdgeRequest, EdgeRules, Forgetting, Forgotten, LedgerUpdate,
-};
 use crate::feed::propagation::RecentChanges;
-use crate::limits::edge_limits::{
-    EDGE_EXCHANGE_PAUSE, EDGE_HEARING_WAIT_MAX, EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_SWEEP_INTERVAL,
-};
-use crate::model::edge_id::{EdgeId, Holder};
+use crate::limits::edge_limits::{EDGE_EXCHANGE_PAUSE, EDGE_HEARING_WAIT_MAX, EDGE_SWEEP_INTERVAL};
 use crate::store::{KeyStore, StoreError};
 use crate::telemetry::edge_metrics::{change_reached_edge, claim_refused};
 

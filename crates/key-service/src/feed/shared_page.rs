@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use latchkey_edge_ledger::PageStanding;
 use latchkey_key_feed::{Cursor, Epoch, FeedVersion};
 use sha2::{Digest as _, Sha256};
 
@@ -53,6 +54,11 @@ impl SharedPage {
             purged: text.head.purged,
             total: text.head.total,
         })
+    }
+
+    /// What decides what a request for it acknowledges.
+    pub(super) fn standing(&self) -> PageStanding<'_> {
+        PageStanding { epoch: &self.epoch, cursor: self.cursor, reset: self.reset }
     }
 
     /// The page for a follower whose position means nothing in this feed.

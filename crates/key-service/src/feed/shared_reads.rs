@@ -17,6 +17,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use latchkey_edge_ledger::FollowerRequest;
 use latchkey_key_feed::{Cursor, Epoch};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep};
@@ -42,6 +43,12 @@ pub(super) enum Newness {
 }
 
 impl PageRequest {
+    /// For the page after which a follower asks.
+    pub(super) fn of(request: &FollowerRequest) -> Self {
+        let FollowerRequest { version, after, purged, rows_max, .. } = *request;
+        Self { position: FeedPosition { after, purged, version }, rows_max }
+    }
+
     /// What a follower asks next once it has this page, after which more follows.
     pub(super) fn after(self, page: &SharedPage) -> Self {
         let FeedPosition { after, purged, version } = self.position;

@@ -1,11 +1,11 @@
-use latchkey_key_feed::{EdgeName, FeedVersion};
+use std::time::Duration;
+
+use latchkey_edge_ledger::{EdgeCounts, EdgeId, EdgeRequest, Holder, InstanceId, Waiting};
+use latchkey_key_feed::{EdgeName, Epoch, FeedVersion};
 
 use super::*;
 use crate::clock::tests::ManualClock;
-use crate::feed::edge_ledger::EdgeRequest;
-use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::store::tests::ScratchStore;
-use crate::telemetry::edge_metrics::EdgeCounts;
 
 /// Long enough that a test which waits for it has failed.
 const FOR_EVER: Duration = Duration::from_secs(600);
@@ -194,7 +194,7 @@ async fn an_edge_may_admit_from_when_its_answer_may_have_come() {
     page.unwrap();
     let counts = || {
         let now = feed.edges.now();
-        feed.edges.ledger().wait_for(Cursor(9), edge_ledger::Waiting::ForAll, now).0
+        feed.edges.ledger().wait_for(Cursor(9), Waiting::ForAll, now).0
     };
     // It waits for 60 s, the call may take 60 s more, and 60 s after its end it admits no more.
     clock.advance(129_999);

@@ -16,10 +16,8 @@ mod token_validity;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
-use latchkey_key_feed::UnixMillis;
+use latchkey_edge_ledger::Holder;
 
-use crate::model::edge_id::Holder;
 use crate::model::source::Source;
 use crate::model::token::{Access, TokenDigest};
 use crate::security::anonymous::{self, AnonymousAccess};
@@ -31,6 +29,8 @@ use crate::security::login_throttle::attempts::LoginAttempts;
 use crate::security::realm::User;
 use crate::security::realm_chain::RealmChain;
 use crate::store::{KeyStore, StoreError};
+use http::{HeaderMap, HeaderName};
+use latchkey_key_feed::UnixMillis;
 
 pub(crate) use failure::{AuthenticationFailure, UserRejection};
 pub(crate) use preconditions::OwnerInvalid;

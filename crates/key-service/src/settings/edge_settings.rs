@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use latchkey_elastic::TimeValue;
-use latchkey_key_feed::whole_millis;
+use latchkey_edge_ledger::EdgeRules;
 
-use crate::feed::edge_ledger::EdgeRules;
-use crate::limits::FEED_WAIT_MAX;
 use crate::limits::edge_limits::{
     EDGE_INSTANCES_PER_KEY_DEFAULT, EDGE_REFUSE_AFTER_DEFAULT, EDGE_REFUSE_AFTER_MAX, EDGE_REFUSE_AFTER_MIN,
-    EDGE_WAIT_MAX, EDGES_LIVE_FOR_DEFAULT, EDGES_LIVE_FOR_MAX, EDGES_MAX,
+    EDGE_WAIT_MAX, EDGES_LIVE_FOR_DEFAULT, EDGES_LIVE_FOR_MAX,
 };
 use crate::settings::section::Section;
+use latchkey_edge_ledger::limits::{EDGES_MAX, FEED_WAIT_MAX};
+use latchkey_elastic::TimeValue;
+use latchkey_key_feed::whole_millis;
 
 /// How the edges are looked after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

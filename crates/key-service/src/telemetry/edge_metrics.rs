@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use latchkey_edge_ledger::EdgeCounts;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 const EDGES: &str = "latchkey_feed_edges";
@@ -24,23 +25,6 @@ pub(super) const WAIT_SECONDS: &str = "latchkey_edge_wait_seconds";
 /// wait.
 pub(super) const SECONDS_BUCKETS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 20.0, 60.0];
-
-/// The edges in numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EdgeCounts {
-    /// Instances that are remembered.
-    pub known: usize,
-    /// Those of them that are live.
-    pub live: usize,
-    /// Live ones that have acknowledged every change.
-    pub current: usize,
-    /// Those that are silent: not live, but may still admit.
-    pub silent: usize,
-    /// The changes that the last of the live ones has yet to apply.
-    pub lag_max: u64,
-    /// The most that one credential has.
-    pub of_key_max: usize,
-}
 
 /// How a wait for edges ended. Its name, in snake case, is in the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use latchkey_edge_ledger::{FollowerRequest, Holder};
 use latchkey_privileges::cluster_request::ClusterRequest;
 
 use crate::api::call::authenticated::{Authenticated, Proven, Unproven};
@@ -13,8 +14,7 @@ use crate::api::parameters::Parameters;
 use crate::api::routing::NoBody;
 use crate::audit::Actor;
 use crate::feed::shared_page::SharedPage;
-use crate::feed::{Feed, FollowerRequest, last_page};
-use crate::model::edge_id::Holder;
+use crate::feed::{Feed, last_page};
 use crate::security::api_key::EndedKey;
 use crate::security::authorization::AuthorizationInfo;
 use crate::settings::ServiceSettings;

@@ -1,14 +1,13 @@
 use std::sync::Arc;
 
+use latchkey_edge_ledger::{EdgeId, EdgeRequest, Holder, InstanceId};
 use tokio::sync::watch;
 
 use latchkey_key_feed::EdgeName;
 
 use super::*;
 use crate::clock::tests::ManualClock;
-use crate::feed::edge_ledger::EdgeRequest;
 use crate::feed::tests::RULES;
-use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::store::tests::ScratchStore;
 
 /// Long enough that a test which waits for it has failed.

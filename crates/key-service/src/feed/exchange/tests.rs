@@ -1,6 +1,9 @@
 use std::time::Duration;
 
 use latchkey_budget::Principal;
+use latchkey_edge_ledger::{
+    EdgeId, EdgeRequest, EdgeRow, EdgeTime, Forgetting, GoneEdge, Holder, InstanceId, Waiting,
+};
 use latchkey_key_feed::{Cursor, EdgeName, Epoch, UnixMillis};
 use tokio::sync::watch;
 
@@ -8,11 +11,8 @@ use super::*;
 use crate::audit::Actor;
 use crate::clock::SystemClock;
 use crate::feed::Feed;
-use crate::feed::edge_ledger::{EdgeRequest, Forgetting, Waiting};
 use crate::feed::edge_wait::EdgeWait;
 use crate::feed::tests::RULES;
-use crate::model::edge_id::{EdgeId, Holder, InstanceId};
-use crate::store::edge_store::{EdgeRow, EdgeTime, GoneEdge};
 use crate::store::tests::ScratchStore;
 use crate::store::{KeyStore, transfer};
 

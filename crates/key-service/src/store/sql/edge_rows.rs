@@ -1,17 +1,16 @@
 //! The table of edges.
 
-use latchkey_key_feed::{EdgeName, KeyId, UnixMillis};
-use sqlx::postgres::PgListener;
+use latchkey_edge_ledger::limits::EDGES_MAX;
 
-use crate::limits::edge_limits::EDGES_MAX;
-use crate::model::edge_id::{EdgeId, Holder, InstanceId};
 use crate::store::StoreError;
-use crate::store::edge_store::{EdgeRow, EdgeTime, GoneEdge, KnownEdges};
 use crate::store::sql::bulk_insert::upsert_rows;
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, millis};
 use crate::store::sql::transaction::{Transaction, in_time};
 use crate::store::sql::{Connections, SqlStore, sqlite};
+use latchkey_edge_ledger::{EdgeId, EdgeRow, EdgeTime, GoneEdge, Holder, InstanceId, KnownEdges};
+use latchkey_key_feed::{EdgeName, KeyId, UnixMillis};
+use sqlx::postgres::PgListener;
 
 /// What PostgreSQL calls the announcements that something new is known of edges.
 const CHANNEL: &str = "latchkey_edges";

@@ -3,13 +3,29 @@
 use latchkey_key_feed::{Cursor, UnixMillis};
 
 use super::{EdgeLedger, EdgeProgress, EdgeState};
-use crate::clock::Moment;
-use crate::model::edge_id::{EdgeId, Holder};
-use crate::telemetry::edge_metrics::EdgeCounts;
+use crate::edge_id::{EdgeId, Holder};
+use crate::moment::Moment;
+
+/// The edges in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EdgeCounts {
+    /// Instances that are remembered.
+    pub known: usize,
+    /// Those of them that are live.
+    pub live: usize,
+    /// Live ones that have acknowledged every change.
+    pub current: usize,
+    /// Those that are silent: not live, but may still admit.
+    pub silent: usize,
+    /// The changes that the last of the live ones has yet to apply.
+    pub lag_max: u64,
+    /// The most that one credential has.
+    pub of_key_max: usize,
+}
 
 /// An instance in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct EdgeStatus {
+pub struct EdgeStatus {
     /// Which.
     pub id: EdgeId,
     /// Whose credential it asks with.
@@ -27,7 +43,7 @@ pub(crate) struct EdgeStatus {
 impl EdgeLedger {
     /// All instances, sorted, where `latest` is the position of the latest change.
     #[must_use]
-    pub(crate) fn list(&self, latest: Cursor, now: Moment) -> Vec<EdgeStatus> {
+    pub fn list(&self, latest: Cursor, now: Moment) -> Vec<EdgeStatus> {
         let status = |(id, progress): (&EdgeId, &EdgeProgress)| EdgeStatus {
             id: id.clone(),
             holder: progress.holder.clone(),
@@ -41,7 +57,7 @@ impl EdgeLedger {
 
     /// The ledger in numbers, where `latest` is the position of the latest change.
     #[must_use]
-    pub(crate) fn counts(&self, latest: Cursor, now: Moment) -> EdgeCounts {
+    pub fn counts(&self, latest: Cursor, now: Moment) -> EdgeCounts {
         let (known, of_key_max) = (self.edges.len(), self.most_of_one_holder());
         let mut counts = EdgeCounts { known, of_key_max, ..EdgeCounts::default() };
         for progress in self.edges.values() {

@@ -2,7 +2,7 @@
 
 use latchkey_key_feed::{EdgeInstance, EdgeName, InvalidEdgeInstance, KeyId};
 
-use crate::limits::edge_limits::EDGE_INSTANCE_DIGITS_SHOWN;
+use crate::limits::EDGE_INSTANCE_DIGITS_SHOWN;
 
 /// One table of one process, as the service knows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

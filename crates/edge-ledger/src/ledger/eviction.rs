@@ -10,11 +10,12 @@ use std::collections::BTreeSet;
 
 use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 
-use super::{ClaimRefusal, EdgeLedger, EdgeProgress};
-use crate::clock::Moment;
-use crate::limits::edge_limits::{EDGE_REFUSAL_LOG_INTERVAL, EDGES_DROPPED_AT_ONCE_MAX, EDGES_MAX};
-use crate::model::edge_id::{EdgeId, Holder};
-use crate::store::edge_store::{EdgeRow, GoneEdge};
+use super::claim::ClaimRefusal;
+use super::{EdgeLedger, EdgeProgress};
+use crate::edge_id::{EdgeId, Holder};
+use crate::edge_row::{EdgeRow, GoneEdge};
+use crate::limits::{EDGE_REFUSAL_LOG_INTERVAL, EDGES_DROPPED_AT_ONCE_MAX, EDGES_MAX};
+use crate::moment::Moment;
 
 /// What is remembered of one credential.
 #[derive(Debug, Default)]
@@ -54,13 +55,13 @@ impl EdgeLedger {
 
     /// The evicted instances, to be marked in the store. Call [`Self::note_marked_gone`] once that is done.
     #[must_use]
-    pub(crate) fn evicted(&self) -> Vec<GoneEdge> {
+    pub fn evicted(&self) -> Vec<GoneEdge> {
         self.evicted.values().cloned().collect()
     }
 
     /// Notes that the store has these marked as gone. With other replicas, a read that has begun may still
     /// bring their old rows.
-    pub(crate) fn note_marked_gone(&mut self, gone: Vec<GoneEdge>, are_rows_read: bool) {
+    pub fn note_marked_gone(&mut self, gone: Vec<GoneEdge>, are_rows_read: bool) {
         for gone in gone {
             if self.evicted.get(&gone.id) != Some(&gone) {
                 continue;
@@ -80,7 +81,7 @@ impl EdgeLedger {
     }
 
     /// Whether to log that a credential has as many instances as it may: once a minute for each credential.
-    pub(crate) fn tells_log_of(&mut self, holder: &Holder, now: Moment) -> bool {
+    pub fn tells_log_of(&mut self, holder: &Holder, now: Moment) -> bool {
         let Some(instances) = self.by_holder.get_mut(holder) else { return true };
         let is_due = now.steady >= instances.logged_until;
         if is_due {

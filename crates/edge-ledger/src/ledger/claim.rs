@@ -17,9 +17,9 @@
 use latchkey_key_feed::EdgeName;
 
 use super::{EdgeLedger, EdgeProgress, EdgeRequest};
-use crate::clock::Moment;
-use crate::limits::edge_limits::{EDGE_NAME_HOLDERS_MAX, EDGES_MAX};
-use crate::model::edge_id::{EdgeId, Holder};
+use crate::edge_id::{EdgeId, Holder};
+use crate::limits::{EDGE_NAME_HOLDERS_MAX, EDGES_MAX};
+use crate::moment::Moment;
 
 /// Why an edge is refused. Its name, in snake case, is in the metrics.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
@@ -55,7 +55,7 @@ impl EdgeLedger {
     /// # Errors
     ///
     /// [`ClaimRefusal`] when not.
-    pub(crate) fn claim(&mut self, asking: &EdgeRequest, now: Moment) -> Result<(), ClaimRefusal> {
+    pub fn claim(&mut self, asking: &EdgeRequest, now: Moment) -> Result<(), ClaimRefusal> {
         let EdgeRequest { id, holder, .. } = asking;
         let taken = |holders: Vec<Holder>| ClaimRefusal::NameTaken { name: id.name.clone(), holders };
         if let Some(progress) = self.edges.get(id) {
@@ -81,7 +81,7 @@ impl EdgeLedger {
     }
 
     /// Notes that the keys of these holders have ended: their names are free.
-    pub(crate) fn note_ended(&mut self, name: &EdgeName, ended: &[Holder]) {
+    pub fn note_ended(&mut self, name: &EdgeName, ended: &[Holder]) {
         let ids: Vec<EdgeId> = self.of_name(name).map(|(id, _)| id.clone()).collect();
         for id in ids {
             if let Some(progress) = self.edges.get_mut(&id) {

@@ -6,9 +6,9 @@
 use latchkey_key_feed::UnixMillis;
 
 use super::{EdgeLedger, EdgeProgress};
-use crate::clock::Moment;
-use crate::limits::edge_limits::{EDGE_ROW_WINDOW, EDGE_TIMES_NOTED_AT_ONCE_MAX};
-use crate::store::edge_store::EdgeTime;
+use crate::edge_row::EdgeTime;
+use crate::limits::{EDGE_ROW_WINDOW, EDGE_TIMES_NOTED_AT_ONCE_MAX};
+use crate::moment::Moment;
 
 /// How much longer than needed a time in the store may be.
 const EXCESS_MS_MAX: u64 = EDGE_ROW_WINDOW.as_secs() * 1_000 / 2;
@@ -16,7 +16,7 @@ const EXCESS_MS_MAX: u64 = EDGE_ROW_WINDOW.as_secs() * 1_000 / 2;
 impl EdgeLedger {
     /// Instances whose rows have a much longer time than they may admit, with what is left of it.
     #[must_use]
-    pub(crate) fn take_times_to_shorten(&mut self, now: Moment) -> Vec<EdgeTime> {
+    pub fn take_times_to_shorten(&mut self, now: Moment) -> Vec<EdgeTime> {
         let mut times = Vec::new();
         for (id, progress) in &mut self.edges {
             if times.len() >= EDGE_TIMES_NOTED_AT_ONCE_MAX {
@@ -36,7 +36,7 @@ impl EdgeLedger {
 
     /// Rows that end at this moment or later may be of instances that may admit.
     #[must_use]
-    pub(crate) fn earliest_row_that_counts(&self, now: Moment) -> UnixMillis {
+    pub fn earliest_row_that_counts(&self, now: Moment) -> UnixMillis {
         let counting = self.edges.values().filter(|progress| progress.may_admit(now));
         counting.map(|progress| progress.stored.told_until).min().unwrap_or(UnixMillis(u64::MAX))
     }
@@ -44,13 +44,13 @@ impl EdgeLedger {
     /// The moment since which edges may be missing, once it does not matter any more because no missing edge
     /// can still admit. Call [`Self::note_known_again`] once this is written to the store.
     #[must_use]
-    pub(crate) fn unknown_that_are_over(&self, now: Moment) -> Option<UnixMillis> {
+    pub fn unknown_that_are_over(&self, now: Moment) -> Option<UnixMillis> {
         let is_over = self.known_since != self.known_again && self.is_sure(now);
         (is_over && self.known_since != UnixMillis(0)).then_some(self.known_since)
     }
 
     /// Notes that the store has noted that this moment does not matter any more.
-    pub(crate) fn note_known_again(&mut self, begun: UnixMillis) {
+    pub fn note_known_again(&mut self, begun: UnixMillis) {
         self.known_again = begun;
     }
 }

@@ -12,11 +12,11 @@ use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 
 use super::eviction::noted_after;
 use super::{ANSWER_MARGIN_MS, EdgeLedger, EdgeProgress, Stored};
-use crate::clock::Moment;
+use crate::edge_id::EdgeId;
+use crate::edge_row::{EdgeRow, KnownEdges};
 use crate::limits::FEED_WAIT_MAX;
-use crate::limits::edge_limits::{EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_ROW_WINDOW};
-use crate::model::edge_id::EdgeId;
-use crate::store::edge_store::{EdgeRow, KnownEdges};
+use crate::limits::{EDGE_LEFT_LIFE, EDGE_ROW_LIFE, EDGE_ROW_WINDOW};
+use crate::moment::Moment;
 
 /// Milliseconds of [`EDGE_ROW_WINDOW`].
 const WINDOW_MS: u64 = EDGE_ROW_WINDOW.as_secs() * 1_000;
@@ -26,7 +26,7 @@ const WAIT_MS_MAX: u64 = FEED_WAIT_MAX.as_secs() * 1_000;
 
 impl EdgeLedger {
     /// Reads the rows of the store into the ledger, and returns whether any of them was news.
-    pub(crate) fn merge(&mut self, known: KnownEdges, now: Moment) -> bool {
+    pub fn merge(&mut self, known: KnownEdges, now: Moment) -> bool {
         if known.begun != self.known_since {
             self.known_since = known.begun;
             if known.begun != UnixMillis(0) {
@@ -46,14 +46,14 @@ impl EdgeLedger {
     /// What this replica itself has learned since `version`, and the version for the next call; 0 is the
     /// beginning.
     #[must_use]
-    pub(crate) fn changed_since(&self, version: u64, now: Moment) -> (u64, Vec<EdgeRow>) {
+    pub fn changed_since(&self, version: u64, now: Moment) -> (u64, Vec<EdgeRow>) {
         let changed =
             self.edges.iter().filter(|(_, progress)| progress.heard > version && progress.stored.is_right);
         (self.heard, changed.map(|(id, progress)| self.row(id, progress, now)).collect())
     }
 
     /// The rows that have to be written. If that fails, give them back with [`Self::put_back`].
-    pub(crate) fn take_unstored(&mut self, now: Moment) -> Vec<EdgeRow> {
+    pub fn take_unstored(&mut self, now: Moment) -> Vec<EdgeRow> {
         let ids = std::mem::take(&mut self.unstored);
         let known = ids.iter().filter_map(|id| self.edges.get_key_value(id));
         let rows: Vec<EdgeRow> = known.map(|(id, progress)| self.row(id, progress, now)).collect();
@@ -67,17 +67,17 @@ impl EdgeLedger {
 
     /// Whether there is anything to write.
     #[must_use]
-    pub(crate) fn has_unwritten(&self) -> bool {
+    pub fn has_unwritten(&self) -> bool {
         !self.unstored.is_empty() || !self.evicted.is_empty()
     }
 
     /// Notes that rows are to be written all the same.
-    pub(crate) fn put_back(&mut self, rows: Vec<EdgeRow>) {
+    pub fn put_back(&mut self, rows: Vec<EdgeRow>) {
         self.unstored.extend(rows.into_iter().map(|row| row.id));
     }
 
     /// Notes that rows are durable.
-    pub(crate) fn note_stored(&mut self, rows: &[EdgeRow], now: Moment) {
+    pub fn note_stored(&mut self, rows: &[EdgeRow], now: Moment) {
         for row in rows {
             let has_acknowledgement = row.acknowledged != Cursor(0) && row.epoch == self.epoch.as_str();
             let Some(progress) = self.edges.get_mut(&row.id) else { continue };
@@ -90,7 +90,7 @@ impl EdgeLedger {
     }
 
     /// Finds the rows that have to be written again soon, and drops instances that are gone for long.
-    pub(crate) fn sweep(&mut self, now: Moment) {
+    pub fn sweep(&mut self, now: Moment) {
         let life_ms = |life: std::time::Duration| life.as_secs() * 1_000;
         let is_over = |progress: &EdgeProgress| {
             let life = if progress.has_left { life_ms(EDGE_LEFT_LIFE) } else { life_ms(EDGE_ROW_LIFE) };

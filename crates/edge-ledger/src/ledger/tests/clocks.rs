@@ -39,7 +39,7 @@ fn replicas_whose_clocks_differ_know_what_the_other_has_answered_and_raise_nothi
         for (ledger, now) in [(&mut other, at_other), (&mut one, at_one)] {
             ledger.sweep(now);
             for written in ledger.store(now) {
-                row = Some(kept(row, written));
+                row = Some(kept(row.as_ref(), &written));
             }
             for time in ledger.take_times_to_shorten(now) {
                 row = row.map(|row| shortened(&row, &time));
@@ -68,7 +68,7 @@ fn a_replica_whose_clock_is_ahead_sees_that_another_answers_what_it_had_answered
     let mut row = None;
     let store = |ledger: &mut EdgeLedger, now, row: &mut Option<EdgeRow>| {
         for written in ledger.store(now) {
-            *row = Some(kept(row.take(), written));
+            *row = Some(kept(row.take().as_ref(), &written));
         }
     };
     ahead.note_request(at("a", 4), 0, one(0));

@@ -6,13 +6,21 @@ use proptest::prelude::*;
 
 use latchkey_key_feed::EdgeName;
 
+use super::claim::ClaimRefusal;
+use super::leaving::{Forgetting, Forgotten};
+use super::listing::EdgeCounts;
+use super::missing::{MayAdmit, Missing, Waiting};
 use super::*;
-use crate::clock::tests::moment;
-use crate::model::edge_id::InstanceId;
-use crate::store::edge_store::{EdgeRow, EdgeTime, KnownEdges};
-use crate::telemetry::edge_metrics::EdgeCounts;
+use crate::edge_id::InstanceId;
+use crate::edge_row::{EdgeRow, KnownEdges};
+use crate::testing::{KeptRows, kept, shortened};
 
 const RULES: EdgeRules = EdgeRules { live_for_ms: 100, refuse_after_ms: 1_000, instances_per_key_max: 3 };
+
+/// A moment at which both clocks read the same.
+fn moment(millis: u64) -> Moment {
+    Moment { wall: UnixMillis(millis), steady: MonotonicMillis(millis) }
+}
 
 fn ledger() -> EdgeLedger {
     EdgeLedger::new(epoch("first"), RULES)
@@ -49,11 +57,6 @@ impl EdgeLedger {
     fn waits_for(&mut self, change: u64, now: Moment) -> (usize, Vec<String>) {
         let (total, missing) = self.wait_for(Cursor(change), Waiting::ForAll, now);
         (total, self.names_of(&missing, now))
-    }
-
-    /// Whether a request still waits for a change.
-    pub(in crate::feed) fn is_anybody_waiting(&self) -> bool {
-        !self.missing.is_empty()
     }
 
     fn names_of(&self, missing: &Missing, now: Moment) -> Vec<String> {
@@ -248,29 +251,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..60)
 }
 
-/// The row of an instance in a store that had one, or none, and is given another, as the store's statements
-/// make it.
-fn kept(known: Option<EdgeRow>, row: EdgeRow) -> EdgeRow {
-    let Some(known) = known else { return row };
-    let is_unread = known.may_admit_until > row.told;
-    let until = known.may_admit_until.max(row.may_admit_until).plus_millis(u64::from(is_unread));
-    EdgeRow {
-        acknowledged: known.acknowledged.max(row.acknowledged),
-        seen: known.seen.max(row.seen),
-        may_admit_until: until,
-        noted: UnixMillis(until.0 - known.may_admit_for_ms().max(row.may_admit_for_ms())),
-        ..row
-    }
-}
-
-/// The row of which it is noted how much less time is left.
-fn shortened(row: &EdgeRow, time: &EdgeTime) -> EdgeRow {
-    let is_known = row.seen <= time.seen && row.may_admit_until <= time.may_admit_until && !row.has_left;
-    let for_ms = row.may_admit_for_ms().min(time.may_admit_for_ms);
-    let noted = UnixMillis(row.may_admit_until.0 - for_ms);
-    EdgeRow { noted: if is_known { noted } else { row.noted }, ..row.clone() }
-}
-
 proptest! {
     // The model keeps, of each instance, the last moment of true time at which it may admit, the most it ever
     // said, and the most of that which this process can know: a start forgets what was not written. The
@@ -282,7 +262,7 @@ proptest! {
         let mut ledger = ledger();
         let mut now = moment(5_000_000);
         let mut model: BTreeMap<EdgeId, (u64, u64, u64)> = BTreeMap::new();
-        let mut rows: BTreeMap<EdgeId, EdgeRow> = BTreeMap::new();
+        let mut rows = KeptRows::default();
         let mut starts = 0;
         for step in steps {
             match step {
@@ -303,24 +283,18 @@ proptest! {
                     starts += 1;
                     now.wall = UnixMillis(wall);
                     for (id, known) in &mut model {
-                        known.2 = rows.get(id).map_or(0, |row| row.acknowledged.0);
+                        known.2 = rows.row(id).map_or(0, |row| row.acknowledged.0);
                     }
                     ledger = self::ledger();
-                    let rows = rows.values().cloned().collect();
-                    ledger.merge(KnownEdges { rows, begun: UnixMillis(0) }, now);
+                    ledger.merge(rows.known(), now);
                 }
             }
             // What the register does: it writes what is asked for, and reads the store now and then.
             ledger.sweep(now);
             let unstored = ledger.take_unstored(now);
             ledger.note_stored(&unstored, now);
-            for row in unstored {
-                rows.insert(row.id.clone(), kept(rows.get(&row.id).cloned(), row));
-            }
-            for time in ledger.take_times_to_shorten(now) {
-                let row = rows.get_mut(&time.id).unwrap();
-                *row = shortened(row, &time);
-            }
+            rows.keep(&unstored);
+            rows.shorten(&ledger.take_times_to_shorten(now));
             let (_, missing) = ledger.wait_for(Cursor(change), Waiting::ForAll, now);
             let named: BTreeSet<EdgeId> =
                 ledger.still_missing(&missing, now).into_iter().map(|edge| edge.id).collect();
@@ -336,7 +310,7 @@ proptest! {
             prop_assert!(named.is_subset(&most), "{named:?} has more than {most:?}");
             // Nor does the store drop it.
             let earliest = ledger.earliest_row_that_counts(now);
-            prop_assert!(expected.iter().all(|id| rows[id].may_admit_until >= earliest));
+            prop_assert!(expected.iter().all(|id| rows.row(id).unwrap().may_admit_until >= earliest));
         }
     }
 }

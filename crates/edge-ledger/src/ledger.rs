@@ -14,11 +14,11 @@
 //! long an instance may admit from when that was written. A reader counts it from the moment of reading. If
 //! two times are known for one instance, the later one counts.
 
-mod claim;
+pub(crate) mod claim;
 mod eviction;
-mod leaving;
-mod listing;
-mod missing;
+pub(crate) mod leaving;
+pub(crate) mod listing;
+pub(crate) mod missing;
 mod shortening;
 mod stored;
 
@@ -27,21 +27,17 @@ use std::sync::Weak;
 
 use latchkey_key_feed::{Cursor, Epoch, MonotonicMillis, UnixMillis};
 
-use crate::clock::Moment;
-use crate::limits::edge_limits::{EDGE_ANSWER_MARGIN, EDGE_SIGHT_INTERVAL};
-use crate::model::edge_id::{EdgeId, Holder};
-use crate::store::edge_store::GoneEdge;
+use crate::edge_id::{EdgeId, Holder};
+use crate::edge_row::GoneEdge;
+use crate::limits::{EDGE_ANSWER_MARGIN, EDGE_SIGHT_INTERVAL};
+use crate::moment::Moment;
 
 use eviction::{HolderInstances, noted_after};
+use missing::Missing;
 
-pub(crate) use claim::ClaimRefusal;
-pub(crate) use leaving::{Forgetting, Forgotten};
-pub(crate) use listing::EdgeStatus;
-pub(crate) use missing::{MayAdmit, Missing, Waiting};
-
-/// What is known of each instance; at most [`crate::limits::edge_limits::EDGES_MAX`] of them.
+/// What is known of each instance; at most [`crate::limits::EDGES_MAX`] of them.
 #[derive(Debug)]
-pub(crate) struct EdgeLedger {
+pub struct EdgeLedger {
     epoch: Epoch,
     edges: BTreeMap<EdgeId, EdgeProgress>,
     rules: EdgeRules,
@@ -83,7 +79,7 @@ pub struct EdgeRules {
 
 /// A request of an instance to this replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct EdgeRequest {
+pub struct EdgeRequest {
     /// Which.
     pub id: EdgeId,
     /// Whose credential it asked with.
@@ -96,7 +92,7 @@ pub(crate) struct EdgeRequest {
 
 /// What was learned from a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LedgerUpdate {
+pub struct LedgerUpdate {
     /// What the instance had acknowledged before; `None` when it was not known.
     pub before: Option<Cursor>,
     /// Whether its cursor went back, for the first time. A single table never goes back, so two tables share
@@ -108,7 +104,7 @@ pub(crate) struct LedgerUpdate {
 
 /// How an instance is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EdgeState {
+pub enum EdgeState {
     /// It was seen within the live window.
     Live,
     /// It was not seen within the live window, and may admit until then.
@@ -164,7 +160,7 @@ struct Stored {
 impl EdgeLedger {
     /// An empty ledger for the feed of this epoch.
     #[must_use]
-    pub(crate) fn new(epoch: Epoch, rules: EdgeRules) -> Self {
+    pub fn new(epoch: Epoch, rules: EdgeRules) -> Self {
         Self {
             epoch,
             edges: BTreeMap::new(),
@@ -185,7 +181,7 @@ impl EdgeLedger {
 
     /// Switches to another epoch, if it is another one. The edges stay; their acknowledgements were about the
     /// old epoch.
-    pub(crate) fn turn_to(&mut self, epoch: &Epoch) {
+    pub fn turn_to(&mut self, epoch: &Epoch) {
         if self.epoch == *epoch {
             return;
         }
@@ -198,23 +194,18 @@ impl EdgeLedger {
     }
 
     /// Notes that until then an edge may admit that is not in this ledger.
-    pub(crate) fn doubt_until(&mut self, moment: MonotonicMillis) {
+    pub fn doubt_until(&mut self, moment: MonotonicMillis) {
         self.unsure_until = self.unsure_until.max(moment);
     }
 
     /// Whether every edge that may admit is known.
     #[must_use]
-    pub(crate) fn is_sure(&self, now: Moment) -> bool {
+    pub fn is_sure(&self, now: Moment) -> bool {
         now.steady >= self.unsure_until
     }
 
     /// Notes that an instance asked this replica, which will answer it within `answered_in_ms`.
-    pub(crate) fn note_request(
-        &mut self,
-        request: EdgeRequest,
-        answered_in_ms: u64,
-        now: Moment,
-    ) -> LedgerUpdate {
+    pub fn note_request(&mut self, request: EdgeRequest, answered_in_ms: u64, now: Moment) -> LedgerUpdate {
         let EdgeRequest { id, holder, refuse_after_ms, acknowledged } = request;
         self.tell_waiting(&id, acknowledged);
         self.heard += 1;
@@ -265,7 +256,7 @@ impl EdgeLedger {
     }
 
     /// Notes an acknowledgement of an instance that gets no new page: its table goes on to age.
-    pub(crate) fn note_acknowledgement(&mut self, id: &EdgeId, acknowledged: Cursor, now: Moment) {
+    pub fn note_acknowledgement(&mut self, id: &EdgeId, acknowledged: Cursor, now: Moment) {
         self.tell_waiting(id, acknowledged);
         self.heard += 1;
         let live_until = now.steady.plus_millis(self.rules.live_for_ms);
@@ -280,7 +271,7 @@ impl EdgeLedger {
     /// What an instance has acknowledged that asks with this credential; `None` when it is unknown, or asks
     /// with another credential.
     #[must_use]
-    pub(crate) fn acknowledged_by(&self, id: &EdgeId, holder: &Holder) -> Option<Cursor> {
+    pub fn acknowledged_by(&self, id: &EdgeId, holder: &Holder) -> Option<Cursor> {
         let progress = self.edges.get(id).filter(|progress| progress.holder == *holder && !progress.has_left);
         progress.map(|progress| progress.acknowledged)
     }
@@ -360,7 +351,7 @@ impl EdgeProgress {
 impl LedgerUpdate {
     /// Whether the instance is new, or has acknowledged more than before.
     #[must_use]
-    pub(crate) fn is_news(&self, acknowledged: Cursor) -> bool {
+    pub fn is_news(&self, acknowledged: Cursor) -> bool {
         self.before.is_none_or(|before| acknowledged > before)
     }
 }

@@ -187,12 +187,12 @@ fn forgets_what_is_silent_or_has_no_key_and_keeps_who_still_asks() {
 fn a_full_ledger_turns_away_who_is_new_and_forgets_nobody_who_may_admit() {
     let rules = EdgeRules { instances_per_key_max: usize::MAX, ..RULES };
     let mut ledger = EdgeLedger::new(epoch("first"), rules);
-    for number in 0..crate::limits::edge_limits::EDGES_MAX {
+    for number in 0..crate::limits::EDGES_MAX {
         ledger.note_request(at(&number.to_string(), 1), 0, moment(0));
     }
     assert_eq!(ledger.claim(&at("one more", 1), moment(64_999)), Err(ClaimRefusal::TooMany));
-    assert_eq!(ledger.waits_for(1, moment(64_999)).0, crate::limits::edge_limits::EDGES_MAX);
+    assert_eq!(ledger.waits_for(1, moment(64_999)).0, crate::limits::EDGES_MAX);
     assert!(ledger.claim(&at("7", 1), moment(64_999)).is_ok());
     assert!(ledger.claim(&at("one more", 1), moment(65_000)).is_ok(), "at once when one is gone");
-    assert!(ledger.counts(Cursor(1), moment(65_000)).known >= crate::limits::edge_limits::EDGES_MAX - 256);
+    assert!(ledger.counts(Cursor(1), moment(65_000)).known >= crate::limits::EDGES_MAX - 256);
 }

@@ -4,12 +4,12 @@ use latchkey_key_feed::EdgeName;
 
 use super::EdgeLedger;
 use super::eviction::noted_after;
-use crate::clock::Moment;
-use crate::model::edge_id::{EdgeId, Holder};
+use crate::edge_id::{EdgeId, Holder};
+use crate::moment::Moment;
 
 /// Which instances are to be forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Forgetting {
+pub enum Forgetting {
     /// Those of this name.
     Name(EdgeName),
     /// Those that ask with the key of this id.
@@ -18,7 +18,7 @@ pub(crate) enum Forgetting {
 
 /// What became of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Forgotten {
+pub struct Forgotten {
     /// Instances that were forgotten.
     pub forgotten: Vec<EdgeId>,
     /// Instances that were kept, because they still ask with a valid key.
@@ -28,7 +28,7 @@ pub(crate) struct Forgotten {
 impl EdgeLedger {
     /// An instance says goodbye: nothing of it admits any more. Returns whether it was believed: only its own
     /// credential can say so.
-    pub(crate) fn leave(&mut self, id: &EdgeId, holder: &Holder, now: Moment) -> bool {
+    pub fn leave(&mut self, id: &EdgeId, holder: &Holder, now: Moment) -> bool {
         let Some(progress) = self.edges.get_mut(id).filter(|progress| progress.holder == *holder) else {
             return false;
         };
@@ -39,7 +39,7 @@ impl EdgeLedger {
 
     /// The credentials of the selected instances, to check whether their keys have ended.
     #[must_use]
-    pub(crate) fn holders_of(&self, forgetting: &Forgetting) -> Vec<Holder> {
+    pub fn holders_of(&self, forgetting: &Forgetting) -> Vec<Holder> {
         let mut holders: Vec<Holder> = Vec::new();
         for (id, progress) in &self.edges {
             if forgetting.means(id, &progress.holder) && !holders.contains(&progress.holder) {
@@ -50,7 +50,7 @@ impl EdgeLedger {
     }
 
     /// Forgets the selected instances, except for live ones whose key is not among the `ended`.
-    pub(crate) fn forget(&mut self, forgetting: &Forgetting, ended: &[Holder], now: Moment) -> Forgotten {
+    pub fn forget(&mut self, forgetting: &Forgetting, ended: &[Holder], now: Moment) -> Forgotten {
         let mut outcome = Forgotten::default();
         for (id, progress) in &mut self.edges {
             if progress.has_left || !forgetting.means(id, &progress.holder) {

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
 use super::EdgeLedger;
-use crate::clock::Moment;
-use crate::model::edge_id::EdgeId;
+use crate::edge_id::EdgeId;
+use crate::moment::Moment;
 
 /// Which instances a change has to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waiting {
+pub enum Waiting {
     /// All that may admit by what was before, also silent ones.
     ForAll,
     /// The live ones. A silent one refuses a key that it does not know, so a new key need not reach it.
@@ -21,7 +21,7 @@ pub(crate) enum Waiting {
 /// The instances that have not applied a change since a request began to wait for it. An acknowledgement
 /// removes one instance, and costs the same however many there are.
 #[derive(Debug)]
-pub(crate) struct Missing {
+pub struct Missing {
     change: Cursor,
     /// Each instance, and whether the request waits for it: a silent one is only named.
     edges: Mutex<BTreeMap<EdgeId, bool>>,
@@ -29,7 +29,7 @@ pub(crate) struct Missing {
 
 /// An instance that may admit by what was before a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct MayAdmit {
+pub struct MayAdmit {
     /// Which.
     pub id: EdgeId,
     /// The API key that it asks with; `None` when that is a user.
@@ -44,12 +44,7 @@ impl EdgeLedger {
     /// Begins to wait for a change: how many instances it has to reach, and those of them that have not
     /// applied it.
     #[must_use]
-    pub(crate) fn wait_for(
-        &mut self,
-        change: Cursor,
-        waiting: Waiting,
-        now: Moment,
-    ) -> (usize, Arc<Missing>) {
+    pub fn wait_for(&mut self, change: Cursor, waiting: Waiting, now: Moment) -> (usize, Arc<Missing>) {
         let mut total = 0;
         let mut missing = BTreeMap::new();
         for (id, progress) in &self.edges {
@@ -74,7 +69,7 @@ impl EdgeLedger {
     /// Those that are still missing, with what is known of them. Instances that can admit no more are
     /// removed.
     #[must_use]
-    pub(crate) fn still_missing(&self, missing: &Missing, now: Moment) -> Vec<MayAdmit> {
+    pub fn still_missing(&self, missing: &Missing, now: Moment) -> Vec<MayAdmit> {
         let mut named = Vec::new();
         missing.edges().retain(|id, _| {
             let progress = self.edges.get(id).filter(|progress| progress.may_admit(now));
@@ -89,8 +84,14 @@ impl EdgeLedger {
         named
     }
 
+    /// Whether a request waits for a change.
+    #[must_use]
+    pub fn is_anybody_waiting(&self) -> bool {
+        self.missing.iter().any(|missing| missing.strong_count() > 0)
+    }
+
     /// Notes that an instance was given its last page. The request does not wait for it any more.
-    pub(crate) fn note_last_page(&mut self, id: &EdgeId) {
+    pub fn note_last_page(&mut self, id: &EdgeId) {
         if let Some(progress) = self.edges.get_mut(id) {
             progress.has_ended = true;
         }
@@ -119,7 +120,7 @@ impl EdgeLedger {
 impl Missing {
     /// Whether the wait is over. Silent instances may still be missing.
     #[must_use]
-    pub(crate) fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         !self.edges().values().any(|is_waited_for| *is_waited_for)
     }
 

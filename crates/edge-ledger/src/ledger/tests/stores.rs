@@ -138,8 +138,8 @@ fn an_answer_after_the_store_was_told_that_less_time_is_left_is_written() {
     assert!(ledger.note_request(longer, 0, moment(300_001)).needs_row);
     let [again] = ledger.store(moment(300_001)).try_into().unwrap();
     // In any order of writing.
-    assert_eq!(shortened(&kept(Some(row.clone()), again.clone()), &time).may_admit_for_ms(), 4_320_000);
-    assert_eq!(kept(Some(shortened(&row, &time)), again).may_admit_for_ms(), 4_320_000);
+    assert_eq!(shortened(&kept(Some(&row), &again), &time).may_admit_for_ms(), 4_320_000);
+    assert_eq!(kept(Some(&shortened(&row, &time)), &again).may_admit_for_ms(), 4_320_000);
 }
 
 #[test]

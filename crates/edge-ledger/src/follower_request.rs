@@ -1,0 +1,70 @@
+//! What a request for the feed acknowledges, and what its sender is given.
+//!
+//! An acknowledgement is a promise about one feed: no VM that reads the table of the sender admits by
+//! anything older than `after`. So a request of another epoch acknowledges nothing in this one, and its
+//! sender loads again.
+
+use std::time::Duration;
+
+use latchkey_key_feed::{Cursor, Epoch, FeedVersion};
+
+use crate::ledger::EdgeRequest;
+
+/// What a follower asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowerRequest {
+    /// Which version of the feed it gets.
+    pub version: FeedVersion,
+    /// How far it has read, and thereby acknowledges.
+    pub after: Cursor,
+    /// Which feed it has read so far, if it says so, as followers of the version that it read call it. It does
+    /// not matter to a load from 0.
+    pub epoch: Option<Epoch>,
+    /// While it loads from the beginning: what the store had forgotten when the load began.
+    pub purged: Option<Cursor>,
+    /// Most rows to answer.
+    pub rows_max: u32,
+    /// How long to wait for a change when there is none; zero answers at once.
+    pub wait: Duration,
+    /// Which edge asks, if it says so. The other fields say what it acknowledges.
+    pub edge: Option<EdgeRequest>,
+    /// Whether nothing of this edge admits any more: it says goodbye.
+    pub is_leaving: bool,
+}
+
+/// A page of the feed, as far as it decides what a request acknowledges.
+#[derive(Clone, Copy, Debug)]
+pub struct PageStanding<'a> {
+    /// Which feed it is of, as followers of its version call it.
+    pub epoch: &'a Epoch,
+    /// How far one has read after applying it.
+    pub cursor: Cursor,
+    /// Whether the follower must load again from 0.
+    pub reset: bool,
+}
+
+impl FollowerRequest {
+    /// What the request acknowledges when this page is the answer: 0 is nothing. `is_of_now` says whether the
+    /// page is of the epoch that the store has now.
+    ///
+    /// A load acknowledges nothing before it is whole, because the table before it still serves. A cursor
+    /// that is answered with a reset acknowledges nothing either.
+    #[must_use]
+    pub fn acknowledged(&self, page: PageStanding<'_>, is_of_now: bool) -> Cursor {
+        if is_of_now && self.purged.is_none() && !page.reset { self.after } else { Cursor(0) }
+    }
+
+    /// Whether the sender has read another feed than that of the page, so that it is told to load again: one
+    /// of another epoch, or of another version.
+    #[must_use]
+    pub fn is_of_another_feed(&self, epoch: &Epoch) -> bool {
+        self.after != Cursor(0) && self.epoch.as_ref().is_some_and(|read| read != epoch)
+    }
+
+    /// Whether a page has news for the sender. A store's positions begin at 1, so a load from 0 always has
+    /// news, even of an empty store.
+    #[must_use]
+    pub fn has_news(&self, page: PageStanding<'_>) -> bool {
+        page.reset || page.cursor != self.after
+    }
+}
