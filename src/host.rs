@@ -237,7 +237,7 @@ pub trait HostRequest {
     /// # Errors
     ///
     /// [`HostFailed`] when the host would not send it.
-    fn reply(&mut self, reply: &Reply) -> Result<(), HostFailed>;
+    fn reply(&mut self, reply: Reply) -> Result<(), HostFailed>;
 
     /// Lets a request move on that was held.
     ///

@@ -101,7 +101,7 @@ impl<H: Host> Filter<H> {
                 let _ = edit(request, &edits_of(stripped));
                 // The log misses a name where the host would not take it; the request is refused all the same.
                 let _ = self.tell(&key, request);
-                self.refuse(&asked, denial, &reply, request)
+                self.refuse(&asked, denial, reply, request)
             }
             Verdict::Deny(Refusal { denial, claimed_id }) => {
                 let reply = self.reply_to(denial, Some(&headers));
@@ -110,7 +110,7 @@ impl<H: Host> Filter<H> {
                 // The request is refused all the same.
                 let _ = edit(request, &edits_of(stripped));
                 self.claim(claimed_id.as_ref(), request);
-                self.refuse(&asked, denial, &reply, request)
+                self.refuse(&asked, denial, reply, request)
             }
             Verdict::Wait => Handled::Waits,
         }
@@ -251,11 +251,11 @@ impl<H: Host> Filter<H> {
         }
     }
 
-    fn refuse(&self, asked: &Asked<'_>, denial: Denial, reply: &Reply, request: &mut H::Request) -> Handled {
+    fn refuse(&self, asked: &Asked<'_>, denial: Denial, reply: Reply, request: &mut H::Request) -> Handled {
         let _ = self.tell_rule(asked, None, request);
         self.stats.count_denied(asked.rule, denial);
+        let status = reply.status;
         if let Err(HostFailed) = request.reply(reply) {
-            let status = reply.status;
             self.host.log(LogLevel::Error, format_args!("the host would not send a {status} reply"));
         }
         Handled::Replied
@@ -270,7 +270,7 @@ impl<H: Host> Filter<H> {
         let stripped = headers.as_ref().map(|headers| self.config.credential_sources.strip_paths(headers));
         drop(headers);
         let _ = edit(request, &edits_of(stripped.unwrap_or_default()));
-        self.refuse(&self.config.rules.asked_otherwise(), denial, &reply, request)
+        self.refuse(&self.config.rules.asked_otherwise(), denial, reply, request)
     }
 
     fn reply_to(&self, denial: Denial, headers: Option<&impl Headers>) -> Reply {

@@ -43,7 +43,7 @@ impl<H: Host> RequestFilter<H> {
             let denial = Denial::Unavailable(Unavailable::TableAbsent);
             let reply = Replies::default().to(denial, request.headers().ok().as_ref(), None, Duration::ZERO);
             // Without a reply it stays held all the same.
-            let _ = request.reply(&reply);
+            let _ = request.reply(reply);
             return Flow::Hold;
         };
         self.handled = filter.handle(self.id, request);

@@ -45,7 +45,7 @@ impl HostRequest for EnvoyRequest {
         abi::set_property(name, value)
     }
 
-    fn reply(&mut self, reply: &Reply) -> Result<(), HostFailed> {
+    fn reply(&mut self, reply: Reply) -> Result<(), HostFailed> {
         let headers: HeaderPairs = reply.headers.iter().map(|(name, value)| (name, value)).collect();
         abi::send_local_response(reply.status, &reply.details, &reply.body, &headers, reply.grpc_status)
     }

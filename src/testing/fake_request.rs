@@ -117,8 +117,8 @@ impl HostRequest for FakeRequest {
         })
     }
 
-    fn reply(&mut self, reply: &Reply) -> Result<(), HostFailed> {
-        self.change(HostCall::Reply, |state| state.reply = Some(reply.clone()))
+    fn reply(&mut self, reply: Reply) -> Result<(), HostFailed> {
+        self.change(HostCall::Reply, |state| state.reply = Some(reply))
     }
 
     fn resume(&mut self) -> Result<(), HostFailed> {

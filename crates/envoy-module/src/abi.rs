@@ -230,8 +230,8 @@ pub(crate) fn is_validation() -> bool {
     unsafe { envoy_dynamic_module_callback_is_validation_mode() }
 }
 
-fn buffers(texts: &[&str]) -> Vec<ModuleBuffer> {
-    texts.iter().map(|text| ModuleBuffer::of(text.as_bytes())).collect()
+fn buffers(texts: &[impl AsRef<str>]) -> Vec<ModuleBuffer> {
+    texts.iter().map(|text| ModuleBuffer::of(text.as_ref().as_bytes())).collect()
 }
 
 fn done(result: u32) -> Result<(), Refused> {

@@ -115,8 +115,7 @@ impl HostMetrics for ModuleHost {
         } else {
             let labelled = self.of_thread.labelled.borrow();
             let Labelled { family, values } = labelled.get((id ^ LABELLED) as usize).ok_or(HostFailed)?;
-            let values: Vec<_> = values.iter().map(String::as_str).collect();
-            object.add_to_counter(*family, &values, count)
+            object.add_to_counter(*family, values, count)
         };
         added.map_err(|Refused| HostFailed)
     }

@@ -26,6 +26,8 @@ pub(crate) enum End {
     Panic,
 }
 
+const GRPC_STATUS: &str = "grpc-status";
+
 /// What the log of Envoy shows of a request whose hook has panicked.
 const PANIC_DETAILS: &str = "latchkey_panic";
 
@@ -70,18 +72,15 @@ impl End {
                     headers.is_none() || reply::is_grpc(headers.as_ref())
                 });
                 // 14 is UNAVAILABLE.
-                let headers: &[_] = if is_grpc.unwrap_or(true) { &[("grpc-status", "14")] } else { &[] };
-                stream.respond(503, headers, "", PANIC_DETAILS);
+                let grpc_status = is_grpc.unwrap_or(true).then_some((GRPC_STATUS, "14"));
+                stream.respond(503, grpc_status.into_iter(), "", PANIC_DETAILS);
             }
             Self::Reply(reply) => {
-                let mut headers: Vec<(&str, &str)> =
-                    reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 // Without it Envoy tells a gRPC client that all went well.
-                let grpc_status = reply.grpc_status.to_string();
-                if reply.is_grpc {
-                    headers.push(("grpc-status", &grpc_status));
-                }
-                stream.respond(reply.status, &headers, &reply.body, &reply.details);
+                let grpc_status = reply.is_grpc.then(|| reply.grpc_status.to_string());
+                let grpc_status = grpc_status.iter().map(|status| (GRPC_STATUS, status.as_str()));
+                let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str()));
+                stream.respond(reply.status, headers.chain(grpc_status), &reply.body, &reply.details);
             }
         }
     }
@@ -133,8 +132,8 @@ impl HostRequest for EnvoyRequest {
         self.stream.set_filter_state(name, value).map_err(|Refused| HostFailed)
     }
 
-    fn reply(&mut self, reply: &Reply) -> Result<(), HostFailed> {
-        self.end = Some(End::Reply(reply.clone()));
+    fn reply(&mut self, reply: Reply) -> Result<(), HostFailed> {
+        self.end = Some(End::Reply(reply));
         Ok(())
     }
 

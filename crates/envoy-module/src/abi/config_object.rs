@@ -70,8 +70,9 @@ impl ConfigObject {
         Ok(id)
     }
 
+    /// With a value for each label that it was defined with.
     #[expect(unsafe_code, reason = "calls Envoy")]
-    pub(crate) fn add_to_counter(self, id: usize, labels: &[&str], by: u64) -> Result<(), Refused> {
+    pub(crate) fn add_to_counter(self, id: usize, labels: &[String], by: u64) -> Result<(), Refused> {
         let labels = buffers(labels);
         done(unsafe {
             super::envoy_dynamic_module_callback_http_filter_config_increment_counter(

@@ -1,7 +1,9 @@
 //! One request, as Envoy knows it.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::marker::PhantomData;
+use std::mem;
 use std::ptr::NonNull;
 
 use super::{EnvoyHeader, Map, ModuleBuffer, ModuleHeader, Refused};
@@ -13,6 +15,11 @@ pub(crate) struct Stream(NonNull<c_void>);
 pub(crate) struct StreamHeaders<'a> {
     headers: Vec<EnvoyHeader>,
     of: PhantomData<&'a Stream>,
+}
+
+thread_local! {
+    /// Room for as many headers as any request of this thread had, which is as many as Envoy allows.
+    static ROOM: Cell<Vec<EnvoyHeader>> = const { Cell::new(Vec::new()) };
 }
 
 /// Calls a hook of a request on the thread of that request, from any thread. When the request has ended, nothing
@@ -36,7 +43,8 @@ impl Stream {
     #[expect(unsafe_code, reason = "calls Envoy")]
     pub(crate) fn headers(&self, map: Map) -> Result<StreamHeaders<'_>, Refused> {
         let len = unsafe { super::envoy_dynamic_module_callback_http_get_headers_size(self.0.as_ptr(), map) };
-        let mut headers = vec![EnvoyHeader::NONE; len];
+        let mut headers = ROOM.take();
+        headers.resize(len, EnvoyHeader::NONE);
         // SAFETY: there is room for as many headers as there are; no other thread changes them meanwhile.
         let are_there = unsafe {
             super::envoy_dynamic_module_callback_http_get_headers(self.0.as_ptr(), map, headers.as_mut_ptr())
@@ -81,8 +89,14 @@ impl Stream {
     /// Ends the request with this answer. Envoy may call the hook that destroys the request before this returns,
     /// so nothing of the request may be borrowed.
     #[expect(unsafe_code, reason = "calls Envoy")]
-    pub(crate) fn respond(self, status: u32, headers: &[(&str, &str)], body: &str, details: &str) {
-        let headers: Vec<_> = headers.iter().map(|(name, value)| ModuleHeader::of(name, value)).collect();
+    pub(crate) fn respond<'h>(
+        self,
+        status: u32,
+        headers: impl Iterator<Item = (&'h str, &'h str)>,
+        body: &str,
+        details: &str,
+    ) {
+        let headers: Vec<_> = headers.map(|(name, value)| ModuleHeader::of(name, value)).collect();
         unsafe {
             super::envoy_dynamic_module_callback_http_send_response(
                 self.0.as_ptr(),
@@ -116,6 +130,14 @@ impl StreamHeaders<'_> {
         // SAFETY: nothing has changed since Envoy lent them, because a change would borrow the stream as
         // mutable, and the hook still runs, because the stream is lent for no longer.
         self.headers.iter().map(|header| unsafe { header.pair() })
+    }
+}
+
+/// The room is there for the next request.
+impl Drop for StreamHeaders<'_> {
+    fn drop(&mut self) {
+        self.headers.clear();
+        let _ = ROOM.try_with(|room| room.set(mem::take(&mut self.headers)));
     }
 }
 
