@@ -25,8 +25,13 @@ pub(super) fn carried(schemes: &[Scheme], headers: &impl Headers) -> Option<Carr
 /// Whether a value holds a credential of one of these schemes, well-formed or not: what must not reach the
 /// upstream.
 pub(super) fn is_ours(schemes: &[Scheme], value: &[u8]) -> bool {
-    let mut parts = value.split(|byte| *byte == b',');
-    parts.any(|part| schemes.iter().any(|scheme| read(*scheme, part).is_some()))
+    schemes.iter().any(|scheme| match scheme {
+        // Whatever is sent with it is meant as a credential, so it need not be decoded again.
+        Scheme::ApiKey => scheme.is_named_in(value),
+        Scheme::Basic | Scheme::Bearer => {
+            value.split(|byte| *byte == b',').any(|part| read(*scheme, part).is_some())
+        }
+    })
 }
 
 fn read(scheme: Scheme, value: &[u8]) -> Option<Carried> {

@@ -19,7 +19,7 @@ use crate::identity::{CLAIMED_ID_STATE, HeaderEdit, KeyIdentity, RULE_STATE, SHA
 use crate::limits::RETRY_AFTER_MS;
 use crate::reply::Reply;
 use crate::rights::RightsInTable;
-use crate::rules::{Asked, Authentication, Mode, ToldPrivileges};
+use crate::rules::{Asked, Authentication, Mode, RouteAsks, ToldPrivileges};
 use crate::table::KeyTable;
 
 /// What is changed of a request that passes.
@@ -47,7 +47,7 @@ impl<H: Host> Filter<H> {
             Err(ambiguous) => (self.config.rules.asked_otherwise(), Some(ambiguous)),
         };
         let (route, by_route) = self.route_asks(&asked, request, &headers, now);
-        let asked = asked.with_route(&route);
+        let asked = asked.with_route(route.as_deref().unwrap_or(&RouteAsks::Nothing));
         let ambiguous = ambiguous.or(by_route).map(Denial::Ambiguous);
         let is_shadow = asked.mode == Mode::Shadow;
         let waiting_time =

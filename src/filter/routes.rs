@@ -25,7 +25,7 @@ pub(super) struct Routes {
 }
 
 impl<H: Host> Filter<H> {
-    /// What the route of the request asks, and whether that can be told of this request. Nothing where route
+    /// What the route of the request asks, and whether that can be told of this request. `None` where route
     /// metadata is not looked at.
     pub(super) fn route_asks(
         &self,
@@ -33,13 +33,13 @@ impl<H: Host> Filter<H> {
         request: &H::Request,
         headers: &impl Headers,
         now: Moment,
-    ) -> (Rc<RouteAsks>, Option<Ambiguous>) {
+    ) -> (Option<Rc<RouteAsks>>, Option<Ambiguous>) {
         if !self.config.route_metadata || asked.is_passing_preflight {
-            return (Rc::new(RouteAsks::Nothing), None);
+            return (None, None);
         }
         let is_owned = |(name, _): (&[u8], &[u8])| self.config.identity.is_owned(name);
         let ambiguous = headers.iter().any(is_owned).then_some(Ambiguous::Route);
-        (self.read_route(request, now), ambiguous)
+        (Some(self.read_route(request, now)), ambiguous)
     }
 
     fn read_route(&self, request: &H::Request, now: Moment) -> Rc<RouteAsks> {
