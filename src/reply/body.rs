@@ -87,7 +87,8 @@ const fn title(code: u32) -> &'static str {
 
 /// A text as JSON (RFC 8259, section 7).
 fn json(text: &str) -> String {
-    let mut json = String::from("\"");
+    let mut json = String::with_capacity(text.len() + 2);
+    json.push('"');
     for char in text.chars() {
         match char {
             '"' | '\\' => {

@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "Envoy's side of the ABI is foreign")]
 
+mod costs;
 mod fake_envoy;
 
 use std::ffi::c_void;
@@ -26,8 +27,14 @@ fn config_object() -> *mut c_void {
 }
 
 fn configured(more: &str) -> *const c_void {
-    let credential = r#"{"cluster": "keys", "credential": {"inline": "ZWRnZTpmZWVkLXNlY3JldA=="}}"#;
-    let json = format!(r#"{{"key_service": {credential}, "edge": "test"{more}}}"#);
+    configured_for("keys", more)
+}
+
+/// Each cluster has a table, and one configuration of the process follows it.
+fn configured_for(cluster: &str, more: &str) -> *const c_void {
+    let credential = r#"{"inline": "ZWRnZTpmZWVkLXNlY3JldA=="}"#;
+    let key_service = format!(r#"{{"cluster": "{cluster}", "credential": {credential}}}"#);
+    let json = format!(r#"{{"key_service": {key_service}, "edge": "test"{more}}}"#);
     envoy_dynamic_module_on_http_filter_config_new(
         config_object(),
         EnvoyBuffer::of(b"latchkey"),

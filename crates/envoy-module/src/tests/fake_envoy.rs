@@ -6,6 +6,7 @@ use std::ffi::c_void;
 use std::slice;
 use std::sync::Mutex;
 
+use super::costs::uncounted;
 use crate::abi::{EnvoyBuffer, EnvoyHeader};
 
 /// Bytes of the module's.
@@ -232,14 +233,16 @@ extern "C" fn envoy_dynamic_module_callback_http_set_header(
     name: Lent,
     value: Lent,
 ) -> bool {
-    let name = name.text().to_ascii_lowercase();
-    let headers = stream(object).map(map);
-    headers.retain(|(other, _)| *other != name);
-    // What was lent before is gone.
-    headers.shrink_to_fit();
-    if !value.data.is_null() {
-        headers.push((name, value.text()));
-    }
+    uncounted(|| {
+        let name = name.text().to_ascii_lowercase();
+        let headers = stream(object).map(map);
+        headers.retain(|(other, _)| *other != name);
+        // What was lent before is gone.
+        headers.shrink_to_fit();
+        if !value.data.is_null() {
+            headers.push((name, value.text()));
+        }
+    });
     true
 }
 
@@ -249,7 +252,7 @@ extern "C" fn envoy_dynamic_module_callback_http_set_filter_state_bytes(
     name: Lent,
     value: Lent,
 ) -> bool {
-    stream(object).state.push((name.text(), value.text()));
+    uncounted(|| stream(object).state.push((name.text(), value.text())));
     true
 }
 
@@ -262,8 +265,10 @@ extern "C" fn envoy_dynamic_module_callback_http_send_response(
     _body: Lent,
     details: Lent,
 ) {
-    let answer = Answer { status, headers: texts(headers, len), details: details.text() };
-    stream(object).answer = Some(answer);
+    uncounted(|| {
+        let answer = Answer { status, headers: texts(headers, len), details: details.text() };
+        stream(object).answer = Some(answer);
+    });
 }
 
 #[unsafe(no_mangle)]
