@@ -35,7 +35,7 @@ rights: ## Ask a million keys what they may do, as the service and as an edge. T
 	@LATCHKEY_TEST_RIGHTS=1000000 cargo test -p latchkey-privileges rights::
 
 bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes). Tables here, results and charts in target/bench.
-	@tools/bring-wrk
+	@tools/bring-load-generators
 	@tools/build-filter
 	@tools/build-module
 	@tools/build-peer-filters

@@ -22,6 +22,8 @@ pub struct Bench {
     pub extent: Extent,
     /// Another build of the filter to measure beside this one.
     pub against: Option<PathBuf>,
+    /// Who is compared, by the names of the listeners; everyone if it is empty.
+    pub among: Vec<String>,
     directory: PathBuf,
 }
 
@@ -42,7 +44,7 @@ impl Bench {
     /// # Errors
     ///
     /// When the directory cannot be made, or `against` is no file.
-    pub fn new(extent: Extent, against: Option<PathBuf>) -> Result<Self> {
+    pub fn new(extent: Extent, against: Option<PathBuf>, among: Vec<String>) -> Result<Self> {
         let directory = places::repository().join("target/bench");
         fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
         if let Some(module) = &against {
@@ -50,7 +52,7 @@ impl Bench {
         }
         // Envoy and the services run in directories of their own.
         let against = against.map(|module| module.canonicalize()).transpose()?;
-        Ok(Self { extent, against, directory })
+        Ok(Self { extent, against, among, directory })
     }
 
     /// Where results go, and what is prepared once for several runs.
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_build_to_compare_with_must_be_there() {
-        assert!(Bench::new(Extent::Quick, Some(PathBuf::from("/no/such/filter.wasm"))).is_err());
+        assert!(Bench::new(Extent::Quick, Some(PathBuf::from("/no/such/filter.wasm")), Vec::new()).is_err());
         assert_eq!((Extent::Full.choose(1, 2), Extent::Quick.choose(1, 2)), (1, 2));
     }
 }

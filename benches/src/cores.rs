@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 pub enum Place {
     /// Alone on the first core.
     OwnCore,
+    /// On all cores but the first, with everything that is not measured.
+    OtherCores,
     /// On all cores, beside everything else.
     AllCores,
 }
@@ -20,11 +22,7 @@ pub enum Place {
 ///
 /// When the system does not do it.
 pub fn leave_the_first_core() -> Result<()> {
-    match last_core() {
-        // On a machine with one core there is nothing to divide.
-        0 => Ok(()),
-        last => set(process::id(), &format!("1-{last}")),
-    }
+    place(process::id(), Place::OtherCores)
 }
 
 /// Moves a process with all its threads.
@@ -33,9 +31,12 @@ pub fn leave_the_first_core() -> Result<()> {
 ///
 /// When the system does not do it.
 pub fn place(process: u32, place: Place) -> Result<()> {
-    match place {
-        Place::OwnCore => set(process, "0"),
-        Place::AllCores => set(process, &format!("0-{}", last_core())),
+    match (place, last_core()) {
+        // On a machine with one core there is nothing to divide.
+        (_, 0) => Ok(()),
+        (Place::OwnCore, _) => set(process, "0"),
+        (Place::OtherCores, last) => set(process, &format!("1-{last}")),
+        (Place::AllCores, last) => set(process, &format!("0-{last}")),
     }
 }
 

@@ -1,4 +1,7 @@
-//! Load by wrk: so many connections, so long, each request with a credential of its own.
+//! Load by wrk: so many connections, so long, each request with a credential of its own; over HTTP/2 by
+//! [`h2load`].
+
+pub mod h2load;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -51,7 +54,7 @@ pub struct Load {
     pub pause: Duration,
 }
 
-/// What wrk counted; times in microseconds, from the first byte of a request to the last of its answer.
+/// What a load generator counted; times in microseconds, from the first byte of a request to the last of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub struct LoadResult {
     /// Answers.
@@ -168,6 +171,34 @@ impl Drop for RunningLoad {
 }
 
 impl LoadResult {
+    /// What these times of answers, in microseconds, come to; `error_statuses` of them had a status of 400 or
+    /// more.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    fn of_times(mut times_us: Vec<f64>, error_statuses: u64, duration: Duration) -> Result<Self> {
+        times_us.sort_unstable_by(f64::total_cmp);
+        let within = |share: f64| {
+            let place = (times_us.len() as f64 * share).ceil() as usize;
+            times_us.get(place.saturating_sub(1)).copied().context("no request was answered")
+        };
+        Ok(Self {
+            requests: times_us.len() as u64,
+            duration_us: duration.as_micros() as u64,
+            p50_us: within(0.5)?,
+            p90_us: within(0.9)?,
+            p99_us: within(0.99)?,
+            p999_us: within(0.999)?,
+            max_us: within(1.0)?,
+            error_statuses,
+            connect_errors: 0,
+            read_errors: 0,
+            write_errors: 0,
+            timeouts: 0,
+        })
+    }
+
     /// Requests a second.
     #[must_use]
     pub fn rate(&self) -> f64 {

@@ -22,12 +22,15 @@ struct Arguments {
     /// Measure only this section; may be given several times.
     #[arg(long, value_name = "SECTION")]
     only: Vec<String>,
-    /// Another build of the filter to measure beside this one.
-    #[arg(long, value_name = "MODULE")]
+    /// Another build of the filter to measure beside this one: `.wasm`, or `.so` for the native module.
+    #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+    /// Compare only these with the listener without a filter; may be given several times.
+    #[arg(long, value_name = "CONTENDER")]
+    among: Vec<String>,
     /// Also write the tables and charts that the documentation shows: `docs/performance.md` and
     /// `docs/charts`.
-    #[arg(long, conflicts_with_all = ["only", "against"])]
+    #[arg(long, conflicts_with_all = ["only", "against", "among"])]
     docs: bool,
 }
 
@@ -44,7 +47,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let sections = chosen(&arguments.only)?;
     let extent = if arguments.quick { Extent::Quick } else { Extent::Full };
-    let bench = Bench::new(extent, arguments.against.clone())?;
+    let bench = Bench::new(extent, arguments.against.clone(), arguments.among.clone())?;
     let (machine, commit) = (machine::description(), machine::commit());
     let progress = Progress::default();
     cores::leave_the_first_core()?;

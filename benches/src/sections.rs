@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::bench::Bench;
-use crate::edge::{accepted, first_load, refused, revocation, routes, start_up, tables, workers};
+use crate::edge::{accepted, first_load, protocols, refused, revocation, routes, start_up, tables, workers};
 use crate::growth;
 use crate::micro;
 use crate::micro::rules;
@@ -27,6 +27,11 @@ pub const SECTIONS: &[Section] = &[
         name: "accepted",
         about: "what an accepted request costs, beside everyone else",
         run: accepted::measure,
+    },
+    Section {
+        name: "protocols",
+        about: "what an accepted request costs over HTTP/2, and with an upstream",
+        run: protocols::measure,
     },
     Section {
         name: "refused",

@@ -75,7 +75,7 @@ fn stop(bench: &Bench, arena: &Arena, contender: &Contender) -> Result<Stop> {
     let credentials = KEYS.credential_file(contender.takes, bench.directory())?;
     Ok(Stop {
         listener: contender.name.to_owned(),
-        load: Load::new(target, BUSY_CONNECTIONS, Some(credentials)),
+        traffic: Load::new(target, BUSY_CONNECTIONS, Some(credentials)).into(),
         status: 200,
         behind: contender.asks.then(|| arena.authoriser.id()),
     })
@@ -144,8 +144,12 @@ fn tell_ratios(results: &[(Contender, Visits)], report: &mut Report) -> Result<(
         ("ext-authz-http", OUR_HEADERS, None),
         ("ext-authz-grpc", NATIVE_HEADERS, None),
         (OURS, "latchkey-against", None),
+        (OUR_HEADERS, "latchkey-against-headers", None),
+        (NATIVE, "latchkey-against", None),
+        (NATIVE_HEADERS, "latchkey-against-headers", None),
     ] {
-        if !results.iter().any(|(contender, _)| contender.name == right) {
+        let is_there = |name| results.iter().any(|(contender, _)| contender.name == name);
+        if !(is_there(left) && is_there(right)) {
             continue;
         }
         let (name, about) = (format!("accepted/ratio/{left}/{right}"), format!("{left} to {right}"));

@@ -4,7 +4,7 @@ use anyhow::Result;
 use latchkey_local_stack::shell::Shell;
 
 use crate::bench::Bench;
-use crate::edge::edge_config::{Build, EdgeConfig, Filter, Gate, Identity};
+use crate::edge::edge_config::{Answer, Build, EdgeConfig, Filter, Gate, Identity, Surroundings};
 use crate::key_set::{Credential, KeySet};
 
 /// The listener without any filter, which all others are measured against.
@@ -66,7 +66,10 @@ const fn asking(name: &'static str, label: &'static str) -> Contender {
     Contender { asks: true, ..gate(name, label) }
 }
 
-const AGAINST: Contender = gate("latchkey-against", "Latchkey, the other build");
+const AGAINST: [Contender; 2] = [
+    gate("latchkey-against", "Latchkey, the other build"),
+    gate("latchkey-against-headers", "Latchkey, the other build, headers only"),
+];
 
 const ALL: &[Contender] = &[
     contender(BARE, "no filter"),
@@ -89,11 +92,15 @@ const ALL: &[Contender] = &[
     asking("ext-authz-grpc", "ext_authz over gRPC"),
 ];
 
-/// Everyone, the build to compare with included.
+/// Everyone who is asked for, the build to compare with included.
 #[must_use]
 pub fn all(bench: &Bench) -> Vec<Contender> {
-    let against = bench.against.as_ref().map(|_| AGAINST);
-    ALL.iter().copied().chain(against).collect()
+    let against = bench.against.iter().flat_map(|_| AGAINST);
+    let is_meant = |contender: &Contender| {
+        let name = contender.name;
+        bench.among.is_empty() || name == BARE || bench.among.iter().any(|among| among == name)
+    };
+    ALL.iter().copied().filter(is_meant).chain(against).collect()
 }
 
 /// An Envoy with a listener for everyone; `keys` are known to all, and the feed is read with
@@ -105,15 +112,23 @@ pub fn all(bench: &Bench) -> Vec<Contender> {
 pub fn config(bench: &Bench, keys: KeySet, feed_credential: &str) -> Result<EdgeConfig> {
     let mut config = EdgeConfig::new()?;
     for contender in all(bench) {
-        config.add_listener(contender.name, filter(bench, contender, keys, feed_credential)?)?;
+        let filter = filter(bench, contender, keys, feed_credential)?;
+        config.add_listener(contender.name, filter, Surroundings::default())?;
     }
-    config.add_refusing_listener(BARE_REFUSING)?;
+    let refusing = Surroundings { answer: Answer::Direct(401), ..Surroundings::default() };
+    config.add_listener(BARE_REFUSING, None, refusing)?;
     Ok(config)
 }
 
-fn filter(bench: &Bench, contender: Contender, keys: KeySet, feed: &str) -> Result<Option<Filter>> {
+/// The filter of a contender; the bare listener has none.
+///
+/// # Errors
+///
+/// When a module is not built.
+pub fn filter(bench: &Bench, contender: Contender, keys: KeySet, feed: &str) -> Result<Option<Filter>> {
     let name = contender.name;
     let (wasm, native) = (Build::Ours(Shell::Wasm), Build::Ours(Shell::Module));
+    let other = bench.against.as_deref().map_or(wasm, Build::Other);
     let ours = |build, identity, rules| {
         let (cluster, feed_credential) = ("key_service", feed);
         Filter::latchkey(&Gate { build, table: name, cluster, feed_credential, identity, rules })
@@ -134,7 +149,8 @@ fn filter(bench: &Bench, contender: Contender, keys: KeySet, feed: &str) -> Resu
         CALLS => Filter::peer_in_wasm(&bench.calls_filter(), name)?,
         "api-key-auth" => Filter::api_key_auth(keys)?,
         "basic-auth" => Filter::basic_auth(keys)?,
-        "latchkey-against" => ours(bench.against.as_deref().map_or(wasm, Build::Other), Identity::Both, 0)?,
+        "latchkey-against" => ours(other, Identity::Both, 0)?,
+        "latchkey-against-headers" => ours(other, Identity::Headers, 0)?,
         file => Filter::of_file(file)?,
     }))
 }

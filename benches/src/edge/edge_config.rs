@@ -17,11 +17,38 @@ use crate::key_set::{Credential, KeySet};
 
 const CONNECTION_MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
 const VM_CONFIG: &str = "/typed_config/config/vm_config";
+const MODULE_CONFIG: &str = "/typed_config/dynamic_module_config";
 const PLUGIN_CONFIG: &str = "/typed_config/config/configuration/value";
 
 /// A bootstrap with a listener for each contender.
 #[derive(Clone, Debug)]
 pub struct EdgeConfig(Value);
+
+/// What a listener is besides its filter.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// How many routes it has. The last one takes every request of a bench.
+    pub routes: usize,
+    /// Whether it speaks HTTP/2, and no HTTP/1.1.
+    pub http2: bool,
+    /// Who answers.
+    pub answer: Answer,
+}
+
+/// Who answers a request that the filter lets pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Envoy by itself, with this status.
+    Direct(u16),
+    /// The cluster `upstream`.
+    Upstream,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { routes: 1, http2: false, answer: Answer::Direct(200) }
+    }
+}
 
 /// An HTTP filter as a listener has it.
 #[derive(Clone, Debug)]
@@ -49,7 +76,7 @@ pub struct Gate<'a> {
 pub enum Build<'a> {
     /// The one that was built for this shell.
     Ours(Shell),
-    /// Another Wasm filter, to compare with.
+    /// Another file, to compare with: a native module if its name ends in `.so`.
     Other(&'a Path),
 }
 
@@ -83,20 +110,11 @@ impl EdgeConfig {
     /// # Errors
     ///
     /// When a file has lost a part that is set here.
-    pub fn add_listener(&mut self, name: &str, filter: Option<Filter>) -> Result<()> {
-        self.add_listener_with_routes(name, filter, 1)
-    }
-
-    /// The same with so many routes, of which the last takes every request of a bench.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::add_listener`].
-    pub fn add_listener_with_routes(
+    pub fn add_listener(
         &mut self,
         name: &str,
         filter: Option<Filter>,
-        routes: usize,
+        surroundings: Surroundings,
     ) -> Result<()> {
         let mut listener = yaml("listener.yaml")?;
         for field in ["/name", "/stat_prefix"] {
@@ -104,27 +122,23 @@ impl EdgeConfig {
         }
         let manager = part(&mut listener, CONNECTION_MANAGER)?;
         *part(manager, "/stat_prefix")? = json!(name);
+        if surroundings.http2 {
+            *part(manager, "/codec_type")? = json!("HTTP2");
+        }
         if let Some(Filter(filter)) = filter {
             list(manager, "/http_filters")?.insert(0, filter);
         }
-        let others = (1..routes).map(|number| {
+        let routes = list(manager, "/route_config/virtual_hosts/0/routes")?;
+        let last = routes.last_mut().context("no route")?;
+        match surroundings.answer {
+            Answer::Direct(status) => *part(last, "/direct_response/status")? = json!(status),
+            Answer::Upstream => *last = json!({"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}),
+        }
+        let others = (1..surroundings.routes).map(|number| {
             json!({"match": {"prefix": format!("/service-{number}/")}, "direct_response": {"status": 404}})
         });
-        list(manager, "/route_config/virtual_hosts/0/routes")?.splice(0..0, others);
+        routes.splice(0..0, others);
         list(&mut self.0, "/static_resources/listeners")?.push(listener);
-        Ok(())
-    }
-
-    /// Adds a listener that refuses everything by itself: what a refusal costs an Envoy without any filter.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::add_listener`].
-    pub fn add_refusing_listener(&mut self, name: &str) -> Result<()> {
-        self.add_listener(name, None)?;
-        let listener = list(&mut self.0, "/static_resources/listeners")?.last_mut();
-        let manager = part(listener.context("no listener")?, CONNECTION_MANAGER)?;
-        *part(manager, "/route_config/virtual_hosts/0/routes/0/direct_response/status")? = json!(401);
         Ok(())
     }
 
@@ -157,6 +171,7 @@ impl Filter {
         let ours = places::filter_module();
         let (module, shell) = match gate.build {
             Build::Ours(shell) => (ours.as_path(), shell),
+            Build::Other(module) if is_native(module) => (ours.as_path(), Shell::Module),
             Build::Other(module) => (module, Shell::Wasm),
         };
         ensure!(shell.file().is_file(), "{} is not built: run `make bench`", shell.file().display());
@@ -180,7 +195,13 @@ impl Filter {
             fields.insert("rules".to_owned(), rules(gate.rules));
         }
         *text = json!(config.to_string());
-        Ok(Self(shell.translated(&filter.0, None)))
+        let mut filter = shell.translated(&filter.0, None);
+        if let Build::Other(module) = gate.build
+            && is_native(module)
+        {
+            *part(&mut filter, MODULE_CONFIG)? = json!({"module": {"local": {"filename": module}}});
+        }
+        Ok(Self(filter))
     }
 
     /// Another filter in WebAssembly, from this module.
@@ -248,6 +269,10 @@ fn rules(count: usize) -> Value {
     others.chain([json!({"name": "all", "match": {"paths": ["/**"]}})]).collect()
 }
 
+fn is_native(module: &Path) -> bool {
+    module.extension().is_some_and(|extension| extension == "so")
+}
+
 /// Every identity header, switched off.
 fn no_headers() -> Value {
     let names = ["id", "name", "owner", "owner_realm", "roles", "limited_by", "expiration"];
@@ -269,101 +294,4 @@ fn list<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Vec<Value>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::process::Command;
-
-    use super::*;
-
-    /// The least that Envoy takes for a filter.
-    const LEAST_MODULE: &str = r#"(module (memory (export "memory") 1)
-        (func (export "proxy_abi_version_0_2_1")) (func (export "malloc") (param i32) (result i32) i32.const 0))"#;
-
-    fn gate(identity: Identity) -> Filter {
-        gate_in(Shell::Wasm, identity, 0)
-    }
-
-    fn gate_in(shell: Shell, identity: Identity, rules: usize) -> Filter {
-        let (build, table, cluster, feed_credential) =
-            (Build::Ours(shell), "table", "key_service", "aWQ6c2VjcmV0");
-        Filter::latchkey(&Gate { build, table, cluster, feed_credential, identity, rules }).unwrap()
-    }
-
-    /// Envoy reads it, starts every filter with its configuration, and binds no port.
-    #[track_caller]
-    fn assert_envoy_takes(config: EdgeConfig) {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("envoy.json");
-        fs::write(&file, config.finished().rendered()).unwrap();
-        let validated = Command::new(places::envoy().unwrap())
-            .args(["--mode", "validate", "--disable-hot-restart", "--config-path"])
-            .arg(&file)
-            .envs(Shell::Module.environment())
-            .output()
-            .unwrap();
-        assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
-    }
-
-    #[test]
-    fn envoy_takes_every_contender() {
-        let directory = tempfile::tempdir().unwrap();
-        let module = directory.path().join("empty.wasm");
-        fs::write(&module, wat::parse_str(LEAST_MODULE).unwrap()).unwrap();
-        let keys = KeySet { count: 3 };
-        let mut config = EdgeConfig::new().unwrap();
-        config.add_listener("bare", None).unwrap();
-        config.add_refusing_listener("refusing").unwrap();
-        for (name, filter) in [
-            ("both", gate(Identity::Both)),
-            ("headers-and-id", gate(Identity::HeadersAndId)),
-            ("headers", gate(Identity::Headers)),
-            ("filter-state", gate(Identity::FilterState)),
-            ("no-edit", gate(Identity::FilterStateAndCredential)),
-            ("rules", gate_in(Shell::Wasm, Identity::Headers, 100)),
-            ("native", gate_in(Shell::Module, Identity::Both, 0)),
-            ("native-rules", gate_in(Shell::Module, Identity::Headers, 100)),
-            ("empty", Filter::peer_in_wasm(&module, "empty").unwrap()),
-            ("api-key-auth", Filter::api_key_auth(keys).unwrap()),
-            ("basic-auth", Filter::basic_auth(keys).unwrap()),
-            ("lua", Filter::of_file("lua").unwrap()),
-            ("ext-authz-http", Filter::of_file("ext-authz-http").unwrap()),
-            ("ext-authz-grpc", Filter::of_file("ext-authz-grpc").unwrap()),
-        ] {
-            config.add_listener(name, Some(filter)).unwrap();
-        }
-        config.add_listener_with_routes("routes", None, 2000).unwrap();
-        for cluster in ["key_service", "key_service_middle", "key_service_large", "authoriser_http"] {
-            config.set_cluster_address(cluster, ([127, 0, 0, 1], 1234).into()).unwrap();
-        }
-        assert!(config.set_cluster_address("no such cluster", ([127, 0, 0, 1], 1).into()).is_err());
-        assert_envoy_takes(config);
-    }
-
-    #[test]
-    fn every_file_of_a_filter_is_one_of_a_contender() {
-        let files = fs::read_dir(places::repository().join("benches/envoy/filters")).unwrap();
-        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort_unstable();
-        let expected = [
-            "api-key-auth.yaml",
-            "basic-auth.yaml",
-            "ext-authz-grpc.yaml",
-            "ext-authz-http.yaml",
-            "latchkey.yaml",
-            "lua.yaml",
-            "peer-in-wasm.yaml",
-        ];
-        assert_eq!(names, expected);
-    }
-
-    #[test]
-    fn a_listener_is_named_throughout_and_its_last_route_answers() {
-        let mut config = EdgeConfig::new().unwrap();
-        config.add_listener_with_routes("many", Some(gate(Identity::Both)), 3).unwrap();
-        let manager =
-            &config.0["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
-        assert_eq!(manager["stat_prefix"], "many");
-        assert_eq!(manager["http_filters"][0]["name"], "latchkey");
-        let routes = manager["route_config"]["virtual_hosts"][0]["routes"].as_array().unwrap();
-        assert_eq!((routes.len(), &routes[2]["direct_response"]["status"]), (3, &json!(200)));
-    }
-}
+mod tests;

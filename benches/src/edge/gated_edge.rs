@@ -7,7 +7,7 @@ use latchkey_local_stack::envoy::EnvoyProcess;
 use latchkey_local_stack::shell::Shell;
 
 use crate::cores::Place;
-use crate::edge::edge_config::{Build, EdgeConfig, Filter, Gate, Identity};
+use crate::edge::edge_config::{Build, EdgeConfig, Filter, Gate, Identity, Surroundings};
 use crate::edge::edge_stack::{self, KeyService};
 use crate::key_set::{Credential, KeySet};
 
@@ -55,7 +55,7 @@ fn config(shell: Shell, service: &KeyService) -> Result<EdgeConfig> {
     let (cluster, feed_credential) = ("key_service", service.feed_key.encoded.as_str());
     let (build, identity) = (Build::Ours(shell), Identity::Both);
     let gate = Gate { build, table: EDGE, cluster, feed_credential, identity, rules: 0 };
-    config.add_listener(EDGE, Some(Filter::latchkey(&gate)?))?;
+    config.add_listener(EDGE, Some(Filter::latchkey(&gate)?), Surroundings::default())?;
     config.set_cluster_address(cluster, service.process.address())?;
     Ok(config)
 }

@@ -123,7 +123,7 @@ fn stop(bench: &Bench, arena: &Arena, refusal: &Refusal) -> Result<Stop> {
     let credentials = refusal.shows.map(|kind| KEYS.credential_file(kind, bench.directory())).transpose()?;
     Ok(Stop {
         listener: refusal.listener.to_owned(),
-        load: Load::new(target, BUSY_CONNECTIONS, credentials),
+        traffic: Load::new(target, BUSY_CONNECTIONS, credentials).into(),
         status: refusal.status,
         behind: None,
     })

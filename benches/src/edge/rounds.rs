@@ -12,7 +12,8 @@ use latchkey_local_stack::envoy::{EnvoyAdmin, EnvoyProcess};
 
 use crate::accounting::cpu_time;
 use crate::bench::Extent;
-use crate::load::{Load, LoadResult};
+use crate::edge::traffic::Traffic;
+use crate::load::LoadResult;
 
 /// Connections that keep one worker busy all the time.
 pub const BUSY_CONNECTIONS: u32 = 16;
@@ -30,7 +31,7 @@ pub struct Stop {
     /// The name of the listener.
     pub listener: String,
     /// What is sent.
-    pub load: Load,
+    pub traffic: Traffic,
     /// The status that every answer must have.
     pub status: u16,
     /// Another process that works for it.
@@ -153,24 +154,24 @@ fn common_divisor(left: usize, right: usize) -> usize {
 
 fn visit(envoy: &EnvoyProcess, stop: &Stop, with_latency: bool, turn: usize) -> Result<Visit> {
     // The same requests for everyone, others in every sweep.
-    let busy = Load { seed: turn as u32 + 1, ..stop.load.clone() };
+    let busy = stop.traffic.clone().with_seed(turn as u32 + 1);
     let before = Accounts::of(envoy, stop)?;
     let result = busy.run(STAY)?;
     let after = Accounts::of(envoy, stop)?;
     let answered = before.answers.until(&after.answers, stop.status)?;
-    // Wrk leaves while the last request of each connection is on its way, and may not have counted the one
+    // The load generator leaves while the last requests are on their way, and may not have counted the ones
     // before.
-    let on_their_way = 2 * u64::from(busy.connections);
+    let on_their_way = 2 * u64::from(busy.under_way());
     ensure!(
         answered >= result.requests && answered <= result.requests + on_their_way,
-        "Envoy gave {answered} answers, wrk got {}",
+        "Envoy gave {answered} answers, the load generator got {}",
         result.requests
     );
     expect_statuses(&result, stop.status)?;
     let requests = result.requests as f64;
     let (mut p50_us, mut p99_us) = (f64::INFINITY, f64::INFINITY);
     if with_latency {
-        let single = Load { connections: 1, ..busy }.run(STAY)?;
+        let single = busy.one_at_a_time().run(STAY)?;
         expect_statuses(&single, stop.status)?;
         (p50_us, p99_us) = (single.p50_us, single.p99_us);
     }
@@ -183,7 +184,7 @@ fn visit(envoy: &EnvoyProcess, stop: &Stop, with_latency: bool, turn: usize) -> 
     })
 }
 
-/// Wrk tells apart only good statuses and bad ones.
+/// Load generators tell apart only good statuses and bad ones.
 fn expect_statuses(result: &LoadResult, status: u16) -> Result<()> {
     let errors_expected = if status >= 400 { result.requests } else { 0 };
     ensure!(

@@ -6,7 +6,7 @@ use latchkey_local_stack::shell::Shell;
 use crate::bench::Bench;
 use crate::cores::Place;
 use crate::edge::accepted::KEYS;
-use crate::edge::edge_config::{Build, EdgeConfig, Filter, Gate, Identity};
+use crate::edge::edge_config::{Build, EdgeConfig, Filter, Gate, Identity, Surroundings};
 use crate::edge::edge_stack::{self, KeyService};
 use crate::edge::gated_edge::SHELLS;
 use crate::edge::rounds::{self, BUSY_CONNECTIONS, Pace, Stop};
@@ -41,7 +41,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
             let last = KEYS.last_authorization(Credential::Valid);
             edge_stack::await_status(target, "/", Some(&last), 200)?;
             let load = Load::new(target, BUSY_CONNECTIONS, Some(credentials.clone()));
-            stops.push(Stop { listener, load, status: 200, behind: None });
+            stops.push(Stop { listener, traffic: load.into(), status: 200, behind: None });
         }
     }
     let pace = Pace::of(bench.extent, 5);
@@ -81,13 +81,14 @@ fn config(service: &KeyService) -> Result<EdgeConfig> {
     let (cluster, feed_credential) = ("key_service", service.feed_key.encoded.as_str());
     config.set_cluster_address(cluster, service.process.address())?;
     for routes in ROUTES {
-        config.add_listener_with_routes(&bare(routes), None, routes)?;
+        let surroundings = Surroundings { routes, ..Surroundings::default() };
+        config.add_listener(&bare(routes), None, surroundings)?;
         for (shell, title, _) in SHELLS {
             for (way, identity) in WAYS {
                 let (build, table) = (Build::Ours(shell), "routes");
                 let gate = Gate { build, table, cluster, feed_credential, identity, rules: 0 };
                 let filter = Filter::latchkey(&gate)?;
-                config.add_listener_with_routes(&listener(title, way, routes), Some(filter), routes)?;
+                config.add_listener(&listener(title, way, routes), Some(filter), surroundings)?;
             }
         }
     }

@@ -6,7 +6,7 @@ use latchkey_local_stack::shell::Shell;
 use crate::bench::Bench;
 use crate::cores::Place;
 use crate::edge::contender::BARE;
-use crate::edge::edge_config::{Build, EdgeConfig, Filter, Gate, Identity};
+use crate::edge::edge_config::{Build, EdgeConfig, Filter, Gate, Identity, Surroundings};
 use crate::edge::edge_stack::{self, KeyService};
 use crate::edge::gated_edge::SHELLS;
 use crate::edge::rounds::{self, BUSY_CONNECTIONS, Pace, Stop, Visits};
@@ -82,7 +82,7 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
 
 fn config(sizes: &[Size], services: &[KeyService]) -> Result<EdgeConfig> {
     let mut config = EdgeConfig::new()?;
-    config.add_listener(BARE, None)?;
+    config.add_listener(BARE, None, Surroundings::default())?;
     for (size, service) in sizes.iter().zip(services) {
         config.set_cluster_address(size.cluster, service.process.address())?;
         for (shell, title, _) in SHELLS {
@@ -90,14 +90,14 @@ fn config(sizes: &[Size], services: &[KeyService]) -> Result<EdgeConfig> {
             let (listener, cluster) = (size.listener(title), size.cluster);
             let feed_credential = service.feed_key.encoded.as_str();
             let gate = Gate { build, table: &listener, cluster, feed_credential, identity, rules: 0 };
-            config.add_listener(&listener, Some(Filter::latchkey(&gate)?))?;
+            config.add_listener(&listener, Some(Filter::latchkey(&gate)?), Surroundings::default())?;
         }
     }
     Ok(config)
 }
 
 fn stop(listener: &str, load: Load) -> Stop {
-    Stop { listener: listener.to_owned(), load, status: 200, behind: None }
+    Stop { listener: listener.to_owned(), traffic: load.into(), status: 200, behind: None }
 }
 
 fn tell(sizes: &[Size], visits: &[Visits], report: &mut Report) -> Result<()> {

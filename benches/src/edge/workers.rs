@@ -66,7 +66,7 @@ fn most_bytes(shell: Shell) -> Target {
 fn request_cost(bench: &Bench, edge: &GatedEdge, keys: KeySet, workers: u32) -> Result<(Samples, Samples)> {
     let credentials = keys.credential_file(Credential::Valid, bench.directory())?;
     let load = Load::new(edge.listener, BUSY_CONNECTIONS * workers, Some(credentials));
-    let stop = Stop { listener: EDGE.to_owned(), load, status: 200, behind: None };
+    let stop = Stop { listener: EDGE.to_owned(), traffic: load.into(), status: 200, behind: None };
     let pace = Pace::of(bench.extent, 5);
     let visits = rounds::measure(&edge.envoy, &[stop], pace)?.pop().context("nothing was measured")?;
     Ok((Samples::new(visits.cpu_us)?, Samples::new(visits.rate)?))

@@ -87,16 +87,29 @@ fn debian_postgres() -> Vec<PathBuf> {
     found.into_iter().map(|(_, directory)| directory).collect()
 }
 
-/// The load generator wrk: the one that `tools/bring-wrk` brought, or one on the `PATH`.
+/// The load generator wrk: the one that `tools/bring-load-generators` brought, or one on the `PATH`.
 ///
 /// # Errors
 ///
 /// When there is none; the message says what to do.
 pub fn wrk() -> Result<PathBuf> {
-    let brought = repository().join(".tools/wrk");
-    match Some(brought).filter(|path| path.is_file()).or_else(|| on_path("wrk")) {
+    load_generator("wrk")
+}
+
+/// The load generator h2load, found as [`wrk`] is.
+///
+/// # Errors
+///
+/// When there is none; the message says what to do.
+pub fn h2load() -> Result<PathBuf> {
+    load_generator("h2load")
+}
+
+fn load_generator(name: &str) -> Result<PathBuf> {
+    let brought = repository().join(".tools").join(name);
+    match Some(brought).filter(|path| path.is_file()).or_else(|| on_path(name)) {
         Some(found) => Ok(found),
-        None => bail!("no wrk here: run `tools/bring-wrk`"),
+        None => bail!("no {name} here: run `tools/bring-load-generators`"),
     }
 }
 
