@@ -3,6 +3,11 @@
 # NATIVE=1: with the native module in place of the Wasm filter.
 export LATCHKEY_SHELL := $(if $(NATIVE),module,wasm)
 
+# ENVOY_VERSION=1.40.0: with that Envoy of tools/envoy.txt in place of the first there.
+ifdef ENVOY_VERSION
+export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help build demo run test crash rights bench lint fmt clean tools clients
 
