@@ -8,8 +8,9 @@
 //! both and notes the pair, so a request knows the monotonic time as well: that of the last tick, and what
 //! the wall clock has moved on since then. That is the true time as long as nobody sets the wall clock
 //! between a tick and a request. If somebody does, the wall clock stands before the tick, or far after it,
-//! and then the request reads the monotonic clock too. A step that is too small to be told from a late tick
-//! makes a request's time wrong by at most [`TICK_LATE_MS_MAX`], until the next tick notes a new pair.
+//! and then the request reads the monotonic clock too. A step back that hides the time since
+//! the tick makes a request's time wrong by that time, until the next tick notes a new pair; any other one by at
+//! most [`TICK_LATE_MS_MAX`].
 //!
 //! The monotonic clock stands still while the machine sleeps. A table therefore notes when it was refreshed
 //! by both clocks, and admits nobody while either of them finds it too old.

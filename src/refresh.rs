@@ -25,8 +25,12 @@
 //!
 //! What it asks is also what it acknowledges: a request after cursor N of an epoch says that no VM of the
 //! process admits by anything older. That is why a new generation is swept before the next request, whoever
-//! the follower then is. A request of a load (after 0, or with `purged`) acknowledges nothing: the table
-//! before it may still be read.
+//! the follower then is. A request with `purged` acknowledges nothing. A load has it, because the table before it
+//! may still be read; and a table has it while more changes are known to follow: the feed has only the latest
+//! change of each key, so a key that has changed before N and again after it has not come yet.
+//!
+//! Two followers may believe that it is their turn. Only the one that took over last can note answers, and so
+//! acknowledge them: what the other applies may have been skipped, because its answer is older than the page.
 
 mod answering;
 mod back_off;
@@ -47,7 +51,7 @@ use std::time::Duration;
 use latchkey_key_feed::MonotonicMillis;
 
 use crate::clock::Moment;
-use crate::limits::{ANSWER_GRACE_MS, FAILURES_BEFORE_HANDOVER, FIRST_FOLLOWERS, IDLE_FIRST_MS, LEASE_MS};
+use crate::limits::{ANSWER_GRACE_MS, FIRST_FOLLOWERS, IDLE_FIRST_MS};
 use crate::table::{Changes, FeedTable as _, LiveFeed, WriteError};
 
 use replication::{Load, LoadEnd, Replication};
@@ -71,6 +75,9 @@ pub struct Follower<K: FeedSink> {
     /// For how long the last request said that keys may be admitted by its answer, in milliseconds.
     announced_ms: u64,
     state: State<K>,
+    /// Whether the age of the table that is being loaded is uncertain: the clock was set meanwhile, or an
+    /// answer came late.
+    is_age_uncertain: bool,
     /// Failures in a row, by this follower and those it took over from.
     failures: u32,
     /// Whether the service said last that the credential has ended.
@@ -129,6 +136,7 @@ impl<K: FeedSink> Follower<K> {
             request,
             announced_ms: 0,
             state: State::Watching,
+            is_age_uncertain: false,
             failures: 0,
             credential_ended: false,
             stands_back_until: now.plus_millis(stands_back_ms),
@@ -166,7 +174,7 @@ impl<K: FeedSink> Follower<K> {
 
     /// Asks with the next tick whether the table is current, instead of waiting. The clock was set or the
     /// machine slept, so the age of the table is uncertain. The answer to a request on its way is dropped. A
-    /// load asks without a pause anyway.
+    /// load goes on, and asks once more when it is done.
     pub fn ask_at_once(&mut self) {
         self.state = match mem::replace(&mut self.state, State::Watching) {
             State::Polling { replication: replication @ Replication::Following { .. }, .. }
@@ -174,7 +182,10 @@ impl<K: FeedSink> Follower<K> {
                 until: MonotonicMillis::default(),
                 replication: replication.unconfirmed(),
             },
-            other => other,
+            other => {
+                self.is_age_uncertain = true;
+                other
+            }
         };
         self.stands_back_until = MonotonicMillis::default();
     }
@@ -205,7 +216,9 @@ impl<K: FeedSink> Follower<K> {
                 if let Some(replication) = self.catch_up(replication, now.monotonic, jitter, &mut step) {
                     // The host may deliver the answer late. The service assumes that no table counts as fresh
                     // from later than the end of its call.
-                    self.read(replication, answer, now.no_later_than(call_end), jitter, &mut step);
+                    let told = now.no_later_than(call_end);
+                    self.is_age_uncertain |= told != now;
+                    self.read(replication, answer, told, jitter, &mut step);
                 }
             }
             other => {
@@ -245,10 +258,11 @@ impl<K: FeedSink> Follower<K> {
         self.failures = failures;
         self.took_as = self.candidate;
         step.notes.push(Note::BeganFollowing);
-        match self.sink.table().live() {
-            None => self.load(LoadReason::NoTable, now, step),
-            Some(live) if !live.is_swept() => self.state = State::Sweeping { live },
-            Some(live) => self.ask(Replication::Following { live, confirmed: false }, step),
+        match self.sink.table().take_over() {
+            Ok(None) => self.load(LoadReason::NoTable, now, step),
+            Ok(Some(live)) if !live.is_swept() => self.state = State::Sweeping { live },
+            Ok(Some(live)) => self.ask(Replication::Following { live, confirmed: false }, step),
+            Err(WriteError::Deposed | WriteError::Unreadable) => step.notes.push(Note::StoppedFollowing),
         }
     }
 
@@ -352,37 +366,6 @@ impl<K: FeedSink> Follower<K> {
             Ok(()) => {}
             Err(WriteError::Unreadable) => self.load(LoadReason::Unreadable, now, step),
             Err(WriteError::Deposed) => step.notes.push(Note::StoppedFollowing),
-        }
-    }
-
-    fn fail(
-        &mut self,
-        failure: PollFailure,
-        replication: Replication<K>,
-        now: MonotonicMillis,
-        jitter: u64,
-        step: &mut Step,
-    ) {
-        step.notes.push(Note::Failed(failure));
-        let delay_ms = back_off::delay_ms(self.failures.saturating_add(1), jitter);
-        self.back_off(delay_ms, replication, now, step);
-    }
-
-    fn back_off(
-        &mut self,
-        delay_ms: u64,
-        replication: Replication<K>,
-        now: MonotonicMillis,
-        step: &mut Step,
-    ) {
-        self.failures = self.failures.saturating_add(1);
-        let until = now.plus_millis(delay_ms);
-        if self.failures.is_multiple_of(FAILURES_BEFORE_HANDOVER) {
-            self.sink.hand_over(self.id, until, self.failures);
-            self.stands_back_until = until.plus_millis(LEASE_MS);
-            step.notes.push(Note::StoppedFollowing);
-        } else {
-            self.state = State::BackingOff { until, replication: replication.unconfirmed() };
         }
     }
 }

@@ -26,7 +26,7 @@ impl<K: FeedSink> Follower<K> {
         }
         self.sink.table().apply(&before, changes)?;
         let standing = match (page.more, page.ended) {
-            (true, _) => FeedStanding::MoreFollows,
+            (true, _) => FeedStanding::MoreFollows { purged: page.purged },
             (false, true) => FeedStanding::CredentialEnded,
             (false, false) => FeedStanding::Current(self.refreshed(now)),
         };
@@ -48,7 +48,7 @@ impl<K: FeedSink> Follower<K> {
             }
             _ if live.is_outgrown_by(page.total) => self.load(LoadReason::Outgrown, now.monotonic, step),
             _ if live.is_littered(now.monotonic) => self.load(LoadReason::Littered, now.monotonic, step),
-            _ => self.ask(Replication::Following { live, confirmed: true }, step),
+            _ => self.ask_on(live, step),
         }
         Ok(())
     }
@@ -83,6 +83,12 @@ impl<K: FeedSink> Follower<K> {
             self.lay_out(load, end, now.monotonic, step);
         }
         Ok(())
+    }
+
+    /// Asks for what comes after a table that has just become current; at once if its age is uncertain.
+    fn ask_on(&mut self, live: Live<K>, step: &mut Step) {
+        let confirmed = !mem::take(&mut self.is_age_uncertain);
+        self.ask(Replication::Following { live, confirmed }, step);
     }
 
     fn refreshed(&self, now: Moment) -> Refresh {
@@ -120,7 +126,7 @@ impl<K: FeedSink> Follower<K> {
             step.notes.push(Note::RightsMissing);
         }
         if live.is_swept() {
-            self.ask(Replication::Following { live, confirmed: true }, step);
+            self.ask_on(live, step);
         } else {
             self.state = State::Sweeping { live };
         }

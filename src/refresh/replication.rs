@@ -94,10 +94,11 @@ impl<K: FeedSink> Replication<K> {
         }
     }
 
-    /// What a load repeats, so that the service knows when it was begun.
+    /// What whoever reads several answers repeats, so that the service knows when that was begun: a load, and a
+    /// table after whose cursor more is known to follow. By that it also knows that nothing is acknowledged.
     pub(super) fn purged(&self) -> Option<Cursor> {
         match self {
-            Self::Following { .. } => None,
+            Self::Following { live, .. } => live.more_follows(),
             Self::Loading { load, .. } => load.as_ref().map(|load| load.purged),
         }
     }
@@ -106,8 +107,8 @@ impl<K: FeedSink> Replication<K> {
     /// do than wait.
     pub(super) fn wait(&self, request: &FeedEndpoint) -> Duration {
         match self {
-            Self::Following { confirmed: true, .. } => request.wait,
-            Self::Following { confirmed: false, .. } | Self::Loading { .. } => Duration::ZERO,
+            Self::Following { confirmed: true, live } if live.more_follows().is_none() => request.wait,
+            Self::Following { .. } | Self::Loading { .. } => Duration::ZERO,
         }
     }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use self::model::{Edge, Service};
 use super::*;
-use crate::limits::{BACKOFF_MS_MAX, KEYS_PER_PAGE_MAX};
+use crate::limits::{BACKOFF_MS_MAX, FAILURES_BEFORE_HANDOVER, KEYS_PER_PAGE_MAX, LEASE_MS};
 use crate::table::sample_keys::APPLICATION;
 
 fn a_current_edge() -> (Edge, Service) {
@@ -225,6 +225,26 @@ fn nothing_of_a_new_generation_is_acknowledged_before_the_old_one_is_swept() {
     edge.tick(1);
     assert!(edge.pending_path(1).contains("after=50&"), "{:?}", edge.vms[1].notes);
     assert_eq!(edge.live().unwrap().unswept_pages, 0);
+}
+
+#[test]
+fn nothing_is_acknowledged_while_more_is_known_to_follow() {
+    let (mut edge, mut service) = a_current_edge();
+    // The first change of the key is before the cursor of the first answer, and does not come.
+    for id in ["k", "other", "k"] {
+        service.create(id);
+    }
+    service.rows_per_page = 1;
+    edge.answer(0, &service);
+    let asked = edge.pending_path(0);
+    assert!(asked.contains("after=3&limit=1000&wait=0ms") && asked.ends_with("&purged=0"), "{asked}");
+    edge.pass(LEASE_MS);
+    edge.tick(1);
+    let asked = edge.pending_path(1);
+    assert!(asked.contains("after=3&") && asked.ends_with("&purged=0"), "whoever takes over: {asked}");
+    edge.answer(1, &service);
+    let asked = edge.pending_path(1);
+    assert!(asked.contains("after=4&") && !asked.contains("purged"), "{asked}");
 }
 
 #[test]

@@ -21,6 +21,14 @@ pub trait FeedTable {
     /// The live table, if there is one.
     fn live(&self) -> Option<Self::Live>;
 
+    /// The live table, if there is one, for a follower whose turn has begun: from here on the one before it can
+    /// note no answer any more, whatever it still has.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] when others keep writing.
+    fn take_over(&self) -> Result<Option<Self::Live>, WriteError>;
+
     /// Reads the answer to a request for everything after `after`.
     ///
     /// # Errors
@@ -32,7 +40,7 @@ pub trait FeedTable {
     ///
     /// # Errors
     ///
-    /// [`WriteError`] when others load as well.
+    /// [`WriteError`] when others load as well, or have just loaded and not swept what they have replaced.
     fn begin(&self, keys: u64, random: u64) -> Result<Self::Load, WriteError>;
 
     /// Puts the changes of one answer into a load.
@@ -70,7 +78,7 @@ pub trait FeedTable {
     ///
     /// # Errors
     ///
-    /// [`WriteError`] when the table is no longer the live one.
+    /// [`WriteError`] when the table is no longer the live one, or another follower has taken over.
     fn sweep(&self, live: &Self::Live) -> Result<(Progress, Self::Live), WriteError>;
 
     /// Applies changes to the live table, in the order of the feed. From the return on every reader sees
@@ -85,7 +93,7 @@ pub trait FeedTable {
     ///
     /// # Errors
     ///
-    /// [`WriteError`] when the table is no longer the live one.
+    /// [`WriteError`] when the table is no longer the live one, or another follower has taken over.
     fn advance(
         &self,
         live: &Self::Live,

@@ -40,6 +40,8 @@ pub(super) struct TableHeader {
 pub struct LiveTable {
     /// Its number.
     pub generation: Generation,
+    /// Whose turn it is to say how far it is: a number that moves whenever a follower takes over.
+    pub turn: u32,
     /// Where its pages are.
     pub slot: Slot,
     /// The binary logarithm of the number of its pages of keys.
@@ -52,6 +54,10 @@ pub struct LiveTable {
     pub epoch: Epoch,
     /// How far the feed has been applied.
     pub cursor: Cursor,
+    /// While more is known to follow: what the service had forgotten when it said so. A key may have changed
+    /// before the cursor and again after it, and only its latest change comes. So the cursor acknowledges
+    /// nothing then.
+    pub more_follows: Option<Cursor>,
     /// How many keys it holds.
     pub keys: u64,
     /// When the service last said that nothing further had changed.
@@ -187,11 +193,13 @@ impl LiveTable {
 
     fn decode(mut unread: Unread<'_>) -> Option<Self> {
         let generation = Generation(unread.u32()?);
+        let turn = unread.u32()?;
         let slot = if unread.u8()? == 0 { Slot::A } else { Slot::B };
         let page_bits = unread.u8().filter(|bits| *bits <= PAGE_BITS_MAX)?;
         let salt = PageSalt(unread.u64()?);
         let unswept_pages = unread.u32()?;
         let cursor = Cursor(unread.u64()?);
+        let more_follows = if unread.u8()? == 0 { None } else { Some(Cursor(unread.u64()?)) };
         let keys = unread.u64()?;
         let at = Moment { monotonic: MonotonicMillis(unread.u64()?), wall: UnixMillis(unread.u64()?) };
         let refreshed = Refresh { at, serves_ms: unread.u64()? };
@@ -201,12 +209,14 @@ impl LiveTable {
         let epoch = Epoch::try_from(unread.text()?.to_owned()).ok()?;
         Some(Self {
             generation,
+            turn,
             slot,
             page_bits,
             salt,
             unswept_pages,
             epoch,
             cursor,
+            more_follows,
             keys,
             refreshed,
             credential_ended,
@@ -217,6 +227,7 @@ impl LiveTable {
 
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.generation.0.to_le_bytes());
+        out.extend_from_slice(&self.turn.to_le_bytes());
         out.push(match self.slot {
             Slot::A => 0,
             Slot::B => 1,
@@ -225,6 +236,8 @@ impl LiveTable {
         out.extend_from_slice(&self.salt.0.to_le_bytes());
         out.extend_from_slice(&self.unswept_pages.to_le_bytes());
         out.extend_from_slice(&self.cursor.0.to_le_bytes());
+        out.push(u8::from(self.more_follows.is_some()));
+        out.extend(self.more_follows.iter().flat_map(|purged| purged.0.to_le_bytes()));
         out.extend_from_slice(&self.keys.to_le_bytes());
         out.extend_from_slice(&self.refreshed.at.monotonic.0.to_le_bytes());
         out.extend_from_slice(&self.refreshed.at.wall.0.to_le_bytes());
@@ -248,6 +261,10 @@ impl LiveFeed for LiveTable {
 
     fn cursor(&self) -> Cursor {
         self.cursor
+    }
+
+    fn more_follows(&self) -> Option<Cursor> {
+        self.more_follows
     }
 
     fn keys(&self) -> u64 {
@@ -292,12 +309,14 @@ mod tests {
     fn live() -> LiveTable {
         LiveTable {
             generation: Generation(7),
+            turn: 3,
             slot: Slot::B,
             page_bits: 4,
             salt: PageSalt(5),
             unswept_pages: 16,
             epoch: Epoch::try_from("e".to_owned()).unwrap(),
             cursor: Cursor(99),
+            more_follows: None,
             keys: 3,
             refreshed: Refresh { at: at(1_000), serves_ms: 45_000 },
             credential_ended: true,
@@ -308,7 +327,8 @@ mod tests {
 
     #[test]
     fn a_header_survives_its_layout() {
-        for live in [None, Some(live())] {
+        let more_follows = LiveTable { more_follows: Some(Cursor(0)), ..live() };
+        for live in [None, Some(live()), Some(more_follows)] {
             let header = TableHeader { allocated: Generation(9), largest_page_bits: 5, live };
             assert_eq!(TableHeader::decode(&header.encode()), Some(header));
         }

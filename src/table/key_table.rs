@@ -68,6 +68,10 @@ pub trait LiveFeed {
     /// How far the feed has been applied.
     fn cursor(&self) -> Cursor;
 
+    /// While more is known to follow the cursor: what the service had forgotten when it said so. Then the cursor
+    /// acknowledges nothing.
+    fn more_follows(&self) -> Option<Cursor>;
+
     /// How many keys it holds.
     fn keys(&self) -> u64;
 

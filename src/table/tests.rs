@@ -99,6 +99,17 @@ fn there_is_no_table_before_a_build_is_whole() {
 }
 
 #[test]
+fn nothing_is_built_where_a_reader_may_still_look_for_the_generation_before_the_last() {
+    let process = Process::new();
+    process.load(&[live(1, key("k"))]);
+    assert!(holds(&process.reader(), "k", NOW));
+    let second = process.load(&[removed(2, "k")]);
+    assert_eq!(process.writer.begin(0, 7).err(), Some(WriteError::Deposed));
+    process.sweep_all(second);
+    assert!(process.writer.begin(0, 7).is_ok());
+}
+
+#[test]
 fn every_reader_sees_a_change_at_its_next_look_up() {
     let process = Process::new();
     let table = process.load(&[live(1, key("k")), live(2, key("other"))]);
@@ -168,7 +179,10 @@ fn a_deposed_follower_cannot_undo_a_revocation() {
 fn the_cursor_never_goes_back() {
     let process = Process::new();
     let table = process.load(&[live(7, key("k"))]);
-    let later = process.writer.advance(&table, Cursor(3), 0, FeedStanding::MoreFollows).unwrap();
+    let later = process
+        .writer
+        .advance(&table, Cursor(3), 0, FeedStanding::MoreFollows { purged: Cursor(0) })
+        .unwrap();
     assert_eq!((later.cursor, later.keys), (Cursor(7), 1));
 }
 

@@ -6,7 +6,7 @@ use super::build::Build;
 use super::changes::{ChangeKind, Changes, RecordChange};
 use super::clearing::Clearing;
 use super::feed_table::FeedTable;
-use super::header::{Generation, LiveTable, Refresh, TableHeader};
+use super::header::{LiveTable, Refresh, TableHeader};
 use super::page::{Page, Unreadable};
 use super::page_index::{PageSalt, page_bits_for, page_index};
 use super::shared_store::{SharedNames, SharedStore, Version};
@@ -31,11 +31,25 @@ pub enum WriteError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedStanding {
     /// More rows wait.
-    MoreFollows,
+    MoreFollows {
+        /// What the service had forgotten of removed keys.
+        purged: Cursor,
+    },
     /// At its end: the table is current.
     Current(Refresh),
     /// Where the credential ended. What came after that is for others, so the table is not current.
     CredentialEnded,
+}
+
+impl FeedStanding {
+    /// What the service had forgotten, if more rows wait.
+    #[must_use]
+    pub fn more_follows(self) -> Option<Cursor> {
+        match self {
+            Self::MoreFollows { purged } => Some(purged),
+            Self::Current(_) | Self::CredentialEnded => None,
+        }
+    }
 }
 
 /// How far work has come that is done in slices.
@@ -63,15 +77,33 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
         self.header().0.live
     }
 
+    fn take_over(&self) -> Result<Option<LiveTable>, WriteError> {
+        if self.live().is_none() {
+            return Ok(None);
+        }
+        let header = self.change_header(&|header| {
+            if let Some(live) = &mut header.live {
+                live.turn = live.turn.wrapping_add(1);
+            }
+            Ok(())
+        })?;
+        Ok(header.live)
+    }
+
     fn read(&self, answer: &[u8], after: Cursor) -> Result<(FeedHead, Changes), InvalidFeedPage> {
         Changes::read(answer, after, self.names.shape())
     }
 
-    /// The new generation is built in the slot that nobody reads.
+    /// The new generation is built in the slot that nobody reads. As long as that has pages of the generation
+    /// before the live one, a reader may still have their header, so nothing is built over them: a page
+    /// without keys is not written, and theirs would stay.
     fn begin(&self, keys: u64, random: u64) -> Result<Build, WriteError> {
         let page_bits = page_bits_for(keys);
         let shape = self.names.shape();
         let header = self.change_header(&|header| {
+            if header.live.as_ref().is_some_and(|live| live.unswept_pages > 0) {
+                return Err(WriteError::Deposed);
+            }
             header.allocated = header.allocated.next();
             header.largest_page_bits = header.largest_page_bits.max(shape.all_page_bits(page_bits));
             Ok(())
@@ -104,12 +136,14 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
             let pages = |old: &LiveTable| 1 << self.names.shape().all_page_bits(old.page_bits);
             header.live = Some(LiveTable {
                 generation: build.generation,
+                turn: 0,
                 slot: build.slot,
                 page_bits: build.page_bits,
                 salt: build.salt,
                 unswept_pages: header.live.as_ref().map_or(0, pages),
                 epoch: epoch.clone(),
                 cursor,
+                more_follows: None,
                 keys,
                 refreshed: refresh,
                 credential_ended: refreshed.is_none(),
@@ -128,7 +162,7 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
             self.clear_page(live, index);
         }
         self.store.move_stamp();
-        let live = self.change_live(live.generation, &|live| live.unswept_pages = remaining)?;
+        let live = self.change_live(live, &|live| live.unswept_pages = remaining)?;
         Ok((if remaining == 0 { Progress::Done } else { Progress::Continues }, live))
     }
 
@@ -147,7 +181,7 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
         // stamp.
         self.store.move_stamp();
         if rights_written > 0 {
-            self.change_live(live.generation, &|live| {
+            self.change_live(live, &|live| {
                 live.rights_written = live.rights_written.saturating_add(rights_written);
             })?;
         }
@@ -161,13 +195,14 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
         keys: u64,
         standing: FeedStanding,
     ) -> Result<LiveTable, WriteError> {
-        self.change_live(live.generation, &|live| {
+        self.change_live(live, &|live| {
             if cursor >= live.cursor {
                 live.cursor = cursor;
                 live.keys = keys;
+                live.more_follows = standing.more_follows();
             }
             match standing {
-                FeedStanding::MoreFollows => {}
+                FeedStanding::MoreFollows { .. } => {}
                 FeedStanding::Current(refreshed) => {
                     live.refreshed = refreshed;
                     live.credential_ended = false;
@@ -233,13 +268,14 @@ impl<S: SharedStore> TableWriter<S> {
         }
     }
 
+    /// Changes what is said of a table, if it is the live one and its follower's turn is not over.
     fn change_live(
         &self,
-        generation: Generation,
+        known: &LiveTable,
         change: &dyn Fn(&mut LiveTable),
     ) -> Result<LiveTable, WriteError> {
         let header = self.change_header(&|header| match &mut header.live {
-            Some(live) if live.generation == generation => {
+            Some(live) if (live.generation, live.turn) == (known.generation, known.turn) => {
                 change(live);
                 Ok(())
             }

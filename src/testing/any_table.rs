@@ -37,6 +37,7 @@ pub fn check<P: TableProcess>() {
     a_load_replaces_the_whole_table::<P>();
     an_abandoned_load_is_never_seen_and_its_follower_is_stopped::<P>();
     a_deposed_follower_cannot_undo_a_revocation::<P>();
+    a_follower_whose_turn_is_over_does_not_say_how_far_the_table_is::<P>();
     the_cursor_never_goes_back::<P>();
     a_removed_key_is_told_from_an_unknown_one_until_the_service_forgets_it::<P>();
     a_table_is_as_old_as_its_last_refresh::<P>();
@@ -168,7 +169,7 @@ fn a_load_replaces_the_whole_table<P: TableProcess>() {
     let second = loaded(&writer, &Answer::of(&[row(2, "kept"), gone(3, "revoked")]));
     assert!(second.generation() > first.generation());
     assert_eq!([told(&reader, "revoked"), told(&reader, "kept")], ["removed", "as of 2"]);
-    let late = writer.advance(&first, Cursor(9), 9, FeedStanding::MoreFollows);
+    let late = writer.advance(&first, Cursor(9), 9, FeedStanding::MoreFollows { purged: Cursor(0) });
     assert_eq!(late.err(), Some(WriteError::Deposed), "nobody writes the table that was replaced");
 }
 
@@ -192,10 +193,21 @@ fn a_deposed_follower_cannot_undo_a_revocation<P: TableProcess>() {
     assert_eq!(told(&reader, "k"), "removed");
 }
 
+fn a_follower_whose_turn_is_over_does_not_say_how_far_the_table_is<P: TableProcess>() {
+    let (process, _, writer) = process::<P>();
+    let before = loaded(&writer, &Answer::of(&[row(1, "k")]));
+    let live = process.writer().take_over().ok().flatten().unwrap_or_else(|| fail("taken over"));
+    let late = writer.advance(&before, Cursor(3), 1, FeedStanding::Current(refresh()));
+    assert_eq!(late.err(), Some(WriteError::Deposed));
+    let advanced = writer.advance(&live, Cursor(2), 1, FeedStanding::MoreFollows { purged: Cursor(0) });
+    let told = advanced.map(|live| (live.cursor(), live.more_follows()));
+    assert_eq!(told, Ok((Cursor(2), Some(Cursor(0)))));
+}
+
 fn the_cursor_never_goes_back<P: TableProcess>() {
     let (_process, _, writer) = process::<P>();
     let live = loaded(&writer, &Answer::of(&[row(7, "k")]));
-    let later = writer.advance(&live, Cursor(3), 0, FeedStanding::MoreFollows);
+    let later = writer.advance(&live, Cursor(3), 0, FeedStanding::MoreFollows { purged: Cursor(0) });
     assert_eq!(later.map(|live| (live.cursor(), live.keys())).ok(), Some((Cursor(7), 1)));
 }
 
@@ -223,7 +235,7 @@ fn a_table_is_as_old_as_its_last_refresh<P: TableProcess>() {
     let is = |ms| Ok(Some(TableAge { ms, wall_ms: ms, serves_ms: 60_000 }));
     assert_eq!(age(700), is(700));
     let again = Refresh { at: after_start(500), ..refresh() };
-    assert!(writer.advance(&live, Cursor(1), 1, FeedStanding::MoreFollows).is_ok());
+    assert!(writer.advance(&live, Cursor(1), 1, FeedStanding::MoreFollows { purged: Cursor(0) }).is_ok());
     assert_eq!(age(700), is(700), "more follows, so it is not current");
     assert!(writer.advance(&live, Cursor(1), 1, FeedStanding::Current(again)).is_ok());
     assert_eq!(age(700), is(200));
@@ -278,7 +290,7 @@ fn a_closed_table_admits_nobody_and_the_next_is_loaded<P: TableProcess>() {
     let mut clearing = writer.close().map_err(|_| "closed").unwrap_or_else(fail);
     while writer.clear(&mut clearing) == Progress::Continues {}
     assert_eq!(told(&process.reader(), "k"), "no table");
-    let late = writer.advance(&live, Cursor(2), 1, FeedStanding::MoreFollows);
+    let late = writer.advance(&live, Cursor(2), 1, FeedStanding::MoreFollows { purged: Cursor(0) });
     assert_eq!(late.err(), Some(WriteError::Deposed));
     loaded(&writer, &Answer::of(&[row(2, "k")]));
     assert_eq!(told(&process.reader(), "k"), "as of 2");

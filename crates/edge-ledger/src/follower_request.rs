@@ -20,7 +20,7 @@ pub struct FollowerRequest {
     /// Which feed it has read so far, if it says so, as followers of the version that it read call it. It does
     /// not matter to a load from 0.
     pub epoch: Option<Epoch>,
-    /// While it loads from the beginning: what the store had forgotten when the load began.
+    /// While it reads several answers, of a load or of changes: what the store had forgotten when that began.
     pub purged: Option<Cursor>,
     /// Most rows to answer.
     pub rows_max: u32,
@@ -47,8 +47,10 @@ impl FollowerRequest {
     /// What the request acknowledges when this page is the answer: 0 is nothing. `is_of_now` says whether the
     /// page is of the epoch that the store has now.
     ///
-    /// A load acknowledges nothing before it is whole, because the table before it still serves. A cursor
-    /// that is answered with a reset acknowledges nothing either.
+    /// A load acknowledges nothing before it is whole, because the table before it still serves. Nor does
+    /// whoever knows that more follows: a key may have changed before `after` and again after it, and only its
+    /// latest change comes. Both say so with `purged`. A cursor that is answered with a reset acknowledges nothing
+    /// either.
     #[must_use]
     pub fn acknowledged(&self, page: PageStanding<'_>, is_of_now: bool) -> Cursor {
         if is_of_now && self.purged.is_none() && !page.reset { self.after } else { Cursor(0) }
@@ -66,5 +68,46 @@ impl FollowerRequest {
     #[must_use]
     pub fn has_news(&self, page: PageStanding<'_>) -> bool {
         page.reset || page.cursor != self.after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch(name: &str) -> Epoch {
+        Epoch::try_from(name.to_owned()).unwrap()
+    }
+
+    fn request(purged: Option<u64>) -> FollowerRequest {
+        FollowerRequest {
+            version: FeedVersion::V1,
+            after: Cursor(7),
+            epoch: Some(epoch("e")),
+            purged: purged.map(Cursor),
+            rows_max: 10,
+            wait: Duration::ZERO,
+            edge: None,
+            is_leaving: false,
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_acknowledged_in_its_own_epoch_and_when_nothing_is_known_to_follow_it() {
+        let epoch = epoch("e");
+        let page = |reset| PageStanding { epoch: &epoch, cursor: Cursor(7), reset };
+        let acknowledged = |purged, reset, is_of_now| request(purged).acknowledged(page(reset), is_of_now);
+        assert_eq!(acknowledged(None, false, true), Cursor(7));
+        assert_eq!(acknowledged(Some(0), false, true), Cursor(0));
+        assert_eq!(acknowledged(None, true, true), Cursor(0));
+        assert_eq!(acknowledged(None, false, false), Cursor(0));
+    }
+
+    #[test]
+    fn who_has_read_another_feed_is_told_so_unless_it_begins() {
+        assert!(!request(None).is_of_another_feed(&epoch("e")));
+        assert!(request(None).is_of_another_feed(&epoch("e.2")));
+        assert!(!FollowerRequest { after: Cursor(0), ..request(None) }.is_of_another_feed(&epoch("e.2")));
+        assert!(!FollowerRequest { epoch: None, ..request(None) }.is_of_another_feed(&epoch("e.2")));
     }
 }

@@ -23,9 +23,13 @@ pub(crate) struct Live {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveMemory {
     pub(crate) generation: Generation,
+    /// Whose turn it is to say how far it is: a number that moves whenever a follower takes over.
+    pub(crate) turn: u32,
     pub(crate) shard_bits: u8,
     pub(crate) epoch: Epoch,
     pub(crate) cursor: Cursor,
+    /// While more is known to follow: what the service had forgotten when it said so.
+    pub(crate) more_follows: Option<Cursor>,
     pub(crate) keys: u64,
     pub(crate) refreshed: Refresh,
     pub(crate) credential_ended: bool,
@@ -62,9 +66,10 @@ impl LiveMemory {
         if cursor >= self.cursor {
             self.cursor = cursor;
             self.keys = keys;
+            self.more_follows = standing.more_follows();
         }
         match standing {
-            FeedStanding::MoreFollows => {}
+            FeedStanding::MoreFollows { .. } => {}
             FeedStanding::Current(refreshed) => {
                 self.refreshed = refreshed;
                 self.credential_ended = false;
@@ -85,6 +90,10 @@ impl LiveFeed for LiveMemory {
 
     fn cursor(&self) -> Cursor {
         self.cursor
+    }
+
+    fn more_follows(&self) -> Option<Cursor> {
+        self.more_follows
     }
 
     fn keys(&self) -> u64 {

@@ -69,10 +69,11 @@ impl MemoryWriter {
         Self { shared, names }
     }
 
-    /// The live table, if it is still that one.
+    /// The live table, if it is still that one, and its follower's turn is not over.
     fn same(&self, live: &LiveMemory) -> Result<Arc<Live>, WriteError> {
+        let is_same = |same: &LiveMemory| (same.generation, same.turn) == (live.generation, live.turn);
         let same = self.shared.live.load_full();
-        same.filter(|same| same.standing().generation == live.generation).ok_or(WriteError::Deposed)
+        same.filter(|same| is_same(&same.standing())).ok_or(WriteError::Deposed)
     }
 }
 
@@ -83,6 +84,12 @@ impl FeedTable for MemoryWriter {
 
     fn live(&self) -> Option<LiveMemory> {
         self.shared.live.load().as_ref().map(|live| LiveMemory::clone(&live.standing()))
+    }
+
+    fn take_over(&self) -> Result<Option<LiveMemory>, WriteError> {
+        let _writing = self.shared.lock();
+        let live = self.shared.live.load_full();
+        Ok(live.map(|live| live.note(|standing| standing.turn = standing.turn.wrapping_add(1))))
     }
 
     fn read(&self, answer: &[u8], after: Cursor) -> Result<(FeedHead, Changes), InvalidFeedPage> {
@@ -121,9 +128,11 @@ impl FeedTable for MemoryWriter {
         let shards = load.take().ok_or(WriteError::Deposed)?;
         let standing = LiveMemory {
             generation: load.generation,
+            turn: 0,
             shard_bits: shards.bits,
             epoch: epoch.clone(),
             cursor,
+            more_follows: None,
             keys,
             refreshed: refresh,
             credential_ended: refreshed.is_none(),

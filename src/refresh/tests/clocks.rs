@@ -96,6 +96,25 @@ impl ClockedEdge {
 }
 
 #[test]
+fn a_clock_that_was_set_during_a_load_makes_the_follower_ask_once_more_when_it_is_done() {
+    let mut service = Service::new();
+    service.create("k");
+    // The follower learns of it by its tick, or by an answer that is later than its call could be.
+    for ticks in [true, false] {
+        let mut edge = Edge::new(1);
+        edge.tick(0);
+        edge.wall = edge.wall.plus_millis(3_600_000);
+        if ticks {
+            edge.vms[0].follower.ask_at_once();
+        }
+        edge.answer(0, &service);
+        assert!(edge.pending_path(0).contains("after=1&limit=1000&wait=0ms"), "{}", edge.pending_path(0));
+        edge.answer(0, &service);
+        assert!(edge.pending_path(0).contains("after=1&limit=1000&wait=20000ms"));
+    }
+}
+
+#[test]
 fn a_clock_that_was_set_makes_the_follower_ask_at_once() {
     let (mut edge, mut service) = a_current_edge();
     assert!(edge.pending_path(0).contains("wait=20000ms"));

@@ -91,7 +91,9 @@ impl Process {
         let (live, made) = (self.live.borrow().clone(), self.made.get());
         let applied = self.writers[vm].apply(&live, &changes(&[as_of(made)]));
         if applied.is_ok()
-            && self.writers[vm].advance(&live, Cursor(made), 1, FeedStanding::MoreFollows).is_ok()
+            && self.writers[vm]
+                .advance(&live, Cursor(made), 1, FeedStanding::MoreFollows { purged: Cursor(0) })
+                .is_ok()
         {
             self.acknowledge(made);
         }

@@ -6,11 +6,11 @@
 //!
 //! That must be useless to anybody else who holds the key. The page is only for an instance that asked with
 //! this key while it was valid, and only for what comes after that instance's acknowledgement: never for a
-//! load, and never from another cursor.
+//! load from the beginning, and never from a cursor before it.
 
 use std::sync::Arc;
 
-use latchkey_edge_ledger::{EdgeRequest, FollowerRequest};
+use latchkey_edge_ledger::{EdgeRequest, FollowerRequest, PageStanding};
 
 use crate::feed::shared_page::SharedPage;
 use crate::feed::shared_reads::PageRequest;
@@ -49,7 +49,9 @@ pub(crate) async fn for_ended_key(
     if page.head.reset || (!has_news && !edge.id.instance.is_drawn()) {
         return Ok(None);
     }
-    let acknowledgement = EdgeRequest { acknowledged: request.after, ..edge.clone() };
+    let standing = PageStanding { epoch: &page.head.epoch, cursor: page.head.cursor, reset: page.head.reset };
+    let acknowledged = request.acknowledged(standing, true);
+    let acknowledgement = EdgeRequest { acknowledged, ..edge.clone() };
     if edge.id.instance.is_drawn() {
         // The edge knows that a last page does not make its table fresh.
         feed.edges.note_acknowledgement(&acknowledgement);
@@ -63,10 +65,9 @@ pub(crate) async fn for_ended_key(
     Ok(Some(Arc::new(SharedPage::of(&page)?)))
 }
 
-/// Whether it asks from the cursor that the instance has acknowledged, in this epoch.
+/// Whether it asks from the cursor that the instance has acknowledged, in this epoch, or from a later one.
 fn is_at_its_place(feed: &Feed, request: &FollowerRequest, acknowledged: Cursor) -> bool {
-    request.purged.is_none()
-        && request.epoch == told_epoch(request.version, &feed.store.epoch()).ok()
+    request.epoch == told_epoch(request.version, &feed.store.epoch()).ok()
         && request.epoch.is_some()
         && acknowledged != Cursor(0)
         && request.after >= acknowledged

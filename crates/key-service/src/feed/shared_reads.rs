@@ -52,8 +52,11 @@ impl PageRequest {
     /// What a follower asks next once it has this page, after which more follows.
     pub(super) fn after(self, page: &SharedPage) -> Self {
         let FeedPosition { after, purged, version } = self.position;
-        let purged = if after == Cursor(0) { Some(page.purged) } else { purged };
-        Self { position: FeedPosition { after: page.cursor, purged, version }, ..self }
+        let purged = match purged {
+            Some(purged) if after != Cursor(0) => purged,
+            _ => page.purged,
+        };
+        Self { position: FeedPosition { after: page.cursor, purged: Some(purged), version }, ..self }
     }
 }
 

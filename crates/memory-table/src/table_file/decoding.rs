@@ -69,9 +69,11 @@ pub(crate) fn decode(
     let standing = LiveMemory {
         // Whoever takes it into force numbers it.
         generation: Generation::default(),
+        turn: 0,
         shard_bits,
         epoch: footer.epoch,
         cursor: footer.cursor,
+        more_follows: footer.more_follows,
         keys: footer.keys,
         refreshed,
         credential_ended: footer.credential_ended,
@@ -132,6 +134,7 @@ struct Footer {
     credential_ended: bool,
     number: TableNumber,
     cursor: Cursor,
+    more_follows: Option<Cursor>,
     keys: u64,
     refreshed: Refresh,
     written_at: UnixMillis,
@@ -143,12 +146,15 @@ impl Footer {
     fn read(mut unread: Unread<'_>) -> Option<Self> {
         let credential_ended = unread.u8()? != 0;
         let number = TableNumber(unread.u64()?);
-        let (cursor, keys) = (Cursor(unread.u64()?), unread.u64()?);
+        let cursor = Cursor(unread.u64()?);
+        let more_follows = unread.u64()?.checked_sub(1).map(Cursor);
+        let keys = unread.u64()?;
         let at = Moment { wall: UnixMillis(unread.u64()?), monotonic: MonotonicMillis(unread.u64()?) };
         let refreshed = Refresh { at, serves_ms: unread.u64()? };
         let (written_at, boot) = (UnixMillis(unread.u64()?), BootId(unread.array()?));
         let epoch = Epoch::try_from(unread.text()?.to_owned()).ok()?;
-        let footer = Self { credential_ended, number, cursor, keys, refreshed, written_at, boot, epoch };
+        let footer =
+            Self { credential_ended, number, cursor, more_follows, keys, refreshed, written_at, boot, epoch };
         unread.0.is_empty().then_some(footer)
     }
 

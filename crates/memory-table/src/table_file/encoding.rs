@@ -74,6 +74,8 @@ impl Encoder {
         for number in [
             number.0,
             live.cursor.0,
+            // One more than it is, or 0 when nothing is known to follow.
+            live.more_follows.map_or(0, |purged| purged.0.saturating_add(1)),
             live.keys,
             refreshed.at.wall.0,
             refreshed.at.monotonic.0,

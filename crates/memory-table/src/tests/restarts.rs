@@ -77,6 +77,22 @@ fn the_follower_goes_on_where_the_file_ends_as_the_instance_that_wrote_it() {
 }
 
 #[test]
+fn a_file_that_was_written_in_the_middle_of_several_answers_acknowledges_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("table");
+    let (before, number) = Process::begin(&path, 7);
+    let table = before.sink.table();
+    let live = load(table, &feed_answers::Answer::of(&[row(1, "k")]), Some(refresh())).unwrap();
+    table.advance(&live, Cursor(2), 1, FeedStanding::MoreFollows { purged: Cursor(0) }).unwrap();
+    before.save();
+    drop(before);
+
+    let (process, _) = Process::begin(&path, 8);
+    let asked = process.follower(number).tick(Candidate::Idle, START, 0);
+    assert!(path_of(&asked).contains("after=2&") && path_of(&asked).ends_with("&purged=0"), "{asked:?}");
+}
+
+#[test]
 fn a_file_of_an_epoch_that_is_over_serves_until_the_service_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table");

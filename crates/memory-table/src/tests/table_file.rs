@@ -266,7 +266,7 @@ fn a_thread_writes_the_file_when_the_table_has_changed_and_ends_with_its_owner()
     let report = move |saved: Result<Saved, FileTrouble>| told.send(saved.unwrap()).unwrap();
     let saver = TableSaver::start(file, Duration::from_millis(1), report).unwrap();
     assert_eq!(reports.recv().unwrap(), Saved::Written);
-    sink.table().advance(&live, Cursor(2), 1, FeedStanding::MoreFollows).unwrap();
+    sink.table().advance(&live, Cursor(2), 1, FeedStanding::MoreFollows { purged: Cursor(0) }).unwrap();
     assert_eq!(reports.recv().unwrap(), Saved::Written);
     drop(saver);
     assert!(reports.recv().is_err(), "nobody is left to report");

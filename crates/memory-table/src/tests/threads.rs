@@ -80,7 +80,7 @@ fn a_revocation_that_was_applied_is_seen_by_every_later_look_up_on_every_thread(
             let id = format!("key-{number}");
             process.apply(&live, &[row(2 * number, &id)]);
             process.apply(&live, &[gone(2 * number + 1, &id)]);
-            let standing = FeedStanding::MoreFollows;
+            let standing = FeedStanding::MoreFollows { purged: Cursor(0) };
             live = process.sink.table().advance(&live, Cursor(2 * number + 1), 1, standing).unwrap();
             revoked.store(number, Ordering::Release);
         }
