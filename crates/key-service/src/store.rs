@@ -337,13 +337,16 @@ impl KeyStore {
         self.changes.subscribe()
     }
 
-    /// The position of the latest durable change of any replica.
+    /// The position of the latest durable change of any replica. From then on the store also knows the epoch of
+    /// that change.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn latest(&self) -> Result<Cursor, StoreError> {
-        Ok(feed_reader::latest_state(&self.database).await?.latest)
+        let state = feed_reader::latest_state(&self.database).await?;
+        self.epoch.send_if_modified(|epoch| replicas::replaced(epoch, state.epoch));
+        Ok(state.latest)
     }
 
     /// Whether the store answers and takes changes. After a change has failed the store counts as taking none

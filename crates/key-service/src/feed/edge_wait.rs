@@ -65,15 +65,18 @@ impl<'a> EdgeWait<'a> {
     ///
     /// [`StoreError`] when the store cannot tell its latest change.
     pub(crate) async fn until_applied(self, change: Option<Cursor>) -> Result<EdgesReached, StoreError> {
+        // Another process may have begun another epoch, in which what edges have acknowledged means nothing.
+        let latest = self.feed.store.latest().await;
+        let knows_epoch = latest.is_ok();
         let change = match change {
             Some(change) => change,
-            None => self.feed.store.latest().await?,
+            None => latest?,
         };
         let register = &self.feed.edges;
         let began = Instant::now();
         let mut news = register.news();
         // An edge that another replica answered before the change is in the store now.
-        let has_heard = register.hear_others().await;
+        let has_heard = knows_epoch & register.hear_others().await;
         let (total, missing) = register.ledger().wait_for(change, self.waiting, register.now());
         let mut stopping = self.feed.stopping.clone();
         let outcome = loop {

@@ -116,7 +116,7 @@ impl HeardFeed {
 }
 
 /// Puts a value in place of another, and tells whether it differs.
-fn replaced<T: PartialEq>(known: &mut T, found: T) -> bool {
+pub(super) fn replaced<T: PartialEq>(known: &mut T, found: T) -> bool {
     let is_news = *known != found;
     *known = found;
     is_news

@@ -78,6 +78,19 @@ async fn an_edge_that_another_replica_has_answered_is_never_missed() {
 }
 
 #[tokio::test]
+async fn what_was_acknowledged_in_one_epoch_never_counts_for_a_change_of_the_next() {
+    let scratch = ScratchStore::in_postgres().await;
+    let (one, _stop_one) = exchanging(scratch.store.clone());
+    one.admit(at("a", 7)).await;
+    let epoch = Epoch::try_from("next".to_owned()).unwrap();
+    let operator = scratch.another_replica().await;
+    transfer::begin_epoch(&operator, epoch, Actor::operator(), UnixMillis(7)).await.unwrap();
+    let wait = EdgeWait::begin(&one, Duration::ZERO, Waiting::ForAll, &principal());
+    let reached = wait.until_applied(Some(Cursor(5))).await.unwrap();
+    assert_eq!((reached.total, reached.missing.len()), (1, 1));
+}
+
+#[tokio::test]
 async fn a_goodbye_to_one_replica_is_heard_by_the_others() {
     let scratch = ScratchStore::in_postgres().await;
     let (one, _stop_one) = exchanging(scratch.store.clone());
