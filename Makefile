@@ -1,5 +1,8 @@
 # The front door. Every verb does one thing, and is the same on a laptop and in CI.
 
+# What the simulation is asked for.
+SIM_ASKED = $(if $(TABLES),--tables $(TABLES)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000))
+
 # NATIVE=1: with the native module in place of the Wasm filter.
 export LATCHKEY_SHELL := $(if $(NATIVE),module,wasm)
 
@@ -9,7 +12,7 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test crash rights bench lint fmt clean tools clients
+.PHONY: help build demo run test crash rights sim bench lint fmt clean tools clients
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +41,9 @@ crash: ## Kill the key service under load three hundred times, and look whether 
 
 rights: ## Ask a million keys what they may do, as the service and as an edge. Takes minutes.
 	@LATCHKEY_TEST_RIGHTS=1000000 cargo test -p latchkey-privileges rights::
+
+sim: ## Run a simulated fleet from a hundred thousand seeds (SEEDS=: so many, SEED=: one of them, GUARDS=1: without each guard). Takes minutes.
+	@$(if $(GUARDS),tools/sim-guards,cargo run --quiet --profile sim -p latchkey-sim -- $(SIM_ASKED))
 
 bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes). Tables here, results and charts in target/bench.
 	@tools/bring-load-generators

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 
+use super::fake_call::{HostCall, SentCall};
 use super::fake_clocks::FakeClocks;
 use super::fake_request::{FakeRequest, RequestState};
 use super::fake_shared_data::FakeSharedData;
@@ -18,12 +19,25 @@ use crate::table::{
     Entry, EntryName, SharedEntries, SharedNames, SharedStore, Stamp, SwapLost, TableReader, Version,
 };
 
+/// Where a root context is, as its host tells it.
+#[derive(Clone, Debug)]
+pub struct FakePlace {
+    /// The id of the proxy's node.
+    pub node_id: String,
+    /// The name of the namespace of shared data.
+    pub vm_id: String,
+    /// The random number before the first.
+    pub random: u64,
+}
+
 /// One root context of one VM. Clones are the same.
 #[derive(Clone)]
 pub struct FakeHost(Rc<Root>);
 
 struct Root {
     shared: FakeSharedData,
+    place: FakePlace,
+    is_dead: Cell<bool>,
     clocks: FakeClocks,
     calls: RefCell<Vec<HostCall>>,
     /// The call of this number fails.
@@ -40,62 +54,22 @@ struct Root {
     randoms: Cell<u64>,
 }
 
-/// A kind of call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is named as the call is")]
-pub enum HostCall {
-    AddToCounter,
-    AnswerBody,
-    AnswerHeaders,
-    DeclareTextState,
-    DefineMetric,
-    Headers,
-    Monotonic,
-    NodeId,
-    ReadShared,
-    RemoveHeader,
-    RemoveTrailer,
-    Reply,
-    Resume,
-    RouteMetadata,
-    Send,
-    SetFilterState,
-    SetGauge,
-    SetHeader,
-    SetTickPeriod,
-    Stamp,
-    SwapShared,
-    Trailers,
-    VmId,
-    Wall,
-    WithHeld,
-}
-
-/// A request that was sent.
-#[derive(Clone, Debug)]
-pub struct SentCall {
-    /// Its number.
-    pub call: CallId,
-    /// The cluster.
-    pub cluster: String,
-    /// All headers.
-    pub headers: Vec<(String, String)>,
-}
-
-impl SentCall {
-    /// Its path and query.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        self.headers.iter().find(|(name, _)| name == ":path").map_or("", |(_, value)| value)
-    }
-}
-
 impl FakeHost {
     /// A root context in a process with that shared data, on a machine with those clocks.
     #[must_use]
     pub fn new(shared: FakeSharedData, clocks: FakeClocks) -> Self {
+        let place = FakePlace { node_id: "node".to_owned(), vm_id: "vm".to_owned(), random: 7 };
+        Self::in_place(shared, clocks, place)
+    }
+
+    /// The same in that place.
+    #[must_use]
+    pub fn in_place(shared: FakeSharedData, clocks: FakeClocks, place: FakePlace) -> Self {
+        let randoms = Cell::new(place.random);
         Self(Rc::new(Root {
             shared,
+            place,
+            is_dead: Cell::default(),
             clocks,
             calls: RefCell::default(),
             failing_call: Cell::default(),
@@ -107,7 +81,7 @@ impl FakeHost {
             sent: RefCell::default(),
             tick_periods: RefCell::default(),
             declared: RefCell::default(),
-            randoms: Cell::new(7),
+            randoms,
         }))
     }
 
@@ -143,6 +117,17 @@ impl FakeHost {
     pub fn mend(&self) {
         self.0.failing_call.set(None);
         self.0.failing_kinds.borrow_mut().clear();
+    }
+
+    /// The VM has ended: no call does anything from now on.
+    pub fn die(&self) {
+        self.0.is_dead.set(true);
+    }
+
+    /// Whether its VM has ended.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.0.is_dead.get()
     }
 
     /// How many calls there were.
@@ -199,10 +184,22 @@ impl FakeHost {
         log.iter().filter(|(_, line)| line.contains(text)).map(|(level, _)| *level).collect()
     }
 
+    /// The lines of the log after the first so many.
+    #[must_use]
+    pub fn log_since(&self, number: usize) -> Vec<String> {
+        self.0.log.borrow().iter().skip(number).map(|(_, line)| line.clone()).collect()
+    }
+
     /// The requests that were sent, in order.
     #[must_use]
     pub fn sent(&self) -> Vec<SentCall> {
         self.0.sent.borrow().clone()
+    }
+
+    /// The same without the first of them.
+    #[must_use]
+    pub fn sent_since(&self, number: usize) -> Vec<SentCall> {
+        self.0.sent.borrow().iter().skip(number).cloned().collect()
     }
 
     /// The periods of ticks that were asked for, in order.
@@ -221,8 +218,9 @@ impl FakeHost {
     pub(super) fn call(&self, call: HostCall) -> Result<(), HostFailed> {
         let number = self.calls();
         self.0.calls.borrow_mut().push(call);
-        let fails =
-            self.0.failing_call.get() == Some(number) || self.0.failing_kinds.borrow().contains(&call);
+        let fails = self.0.is_dead.get()
+            || self.0.failing_call.get() == Some(number)
+            || self.0.failing_kinds.borrow().contains(&call);
         if fails { Err(HostFailed) } else { Ok(()) }
     }
 
@@ -291,7 +289,9 @@ impl SharedStore for FakeHost {
     }
 
     fn move_stamp(&self) {
-        self.0.shared.move_stamp();
+        if !self.0.is_dead.get() {
+            self.0.shared.move_stamp();
+        }
     }
 }
 
@@ -372,12 +372,12 @@ impl Host for FakeHost {
 
     fn node_id(&self) -> Result<Vec<u8>, HostFailed> {
         self.call(HostCall::NodeId)?;
-        Ok(b"node".to_vec())
+        Ok(self.0.place.node_id.clone().into_bytes())
     }
 
     fn vm_id(&self) -> Result<Vec<u8>, HostFailed> {
         self.call(HostCall::VmId)?;
-        Ok(b"vm".to_vec())
+        Ok(self.0.place.vm_id.clone().into_bytes())
     }
 
     fn log(&self, level: LogLevel, message: fmt::Arguments<'_>) {

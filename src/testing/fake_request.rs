@@ -2,7 +2,8 @@
 
 use std::cell::Ref;
 
-use super::fake_host::{FakeHost, HostCall};
+use super::fake_call::HostCall;
+use super::fake_host::FakeHost;
 use crate::headers::Headers;
 use crate::host::{HostAnswer, HostFailed, HostRequest, RequestId};
 use crate::reply::Reply;

@@ -36,6 +36,11 @@ impl FakeSharedData {
         self.meanwhile.borrow_mut().extend(steps);
     }
 
+    /// Nothing more happens between two calls; says what was still to come.
+    pub fn take_meanwhile(&self) -> Vec<Box<dyn FnOnce()>> {
+        self.meanwhile.take().into()
+    }
+
     /// The host cannot tell any more whether the stamp moves.
     pub fn lose_stamp(&self) {
         self.stamp_is_lost.set(true);
