@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn growth_is_computed_from_what_was_measured() {
         let mut report = report_of(&MEASURED);
-        let bench = Bench::new(Extent::Quick, None).unwrap();
+        let bench = Bench::new(Extent::Quick, None, Vec::new()).unwrap();
         run(&bench, &mut report).unwrap();
         assert_eq!(report.value("growth/100000000-keys/first-load").unwrap(), 1_000.0);
         // A thousand edges at 50 µs each: the last is told after 50 ms.
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn nothing_is_computed_from_what_was_not_measured() {
-        let bench = Bench::new(Extent::Quick, None).unwrap();
+        let bench = Bench::new(Extent::Quick, None, Vec::new()).unwrap();
         for left_out in MEASURED {
             let rest: Vec<_> = MEASURED.into_iter().filter(|figure| figure.0 != left_out.0).collect();
             let error = run(&bench, &mut report_of(&rest)).unwrap_err().to_string();
