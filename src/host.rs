@@ -211,6 +211,13 @@ pub trait HostRequest {
     /// [`HostFailed`] when the host would not.
     fn set_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed>;
 
+    /// Adds a header beside all others, of whatever name.
+    ///
+    /// # Errors
+    ///
+    /// [`HostFailed`] when the host would not.
+    fn add_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed>;
+
     /// Removes all headers of that name, in any case. That there was none is no failure.
     ///
     /// # Errors

@@ -79,8 +79,8 @@ pub enum HeaderEdit<'a> {
     Remove(Cow<'a, [u8]>),
     /// Let this be the only header of this name: what is left of the client's.
     Replace(&'a str, Vec<u8>),
-    /// Let this be the only header of this name.
-    Set(&'a str, &'a str),
+    /// Add a header of a name that no other has by then. Hosts do it in half the time of a replacement.
+    Add(&'a str, &'a str),
 }
 
 /// A name, and what is told in it; `None` when its field is switched off and a client's copy is all there
@@ -156,7 +156,8 @@ impl IdentityHeaders {
     }
 
     /// What to change so that the upstream reads the identity of `admitted` and nothing that the client made
-    /// up; without a key, that it reads no identity at all.
+    /// up; without a key, that it reads no identity at all. First goes whatever the client sent under a name of
+    /// ours or a look-alike, then ours are added.
     ///
     /// The credential goes too: `stripped` is what the request looks like without it, and empty where it is
     /// forwarded. Any other use of those headers is the upstream's.
@@ -169,25 +170,15 @@ impl IdentityHeaders {
     ) -> Vec<HeaderEdit<'a>> {
         let mut edits = Vec::with_capacity(self.owned.len() + stripped.len());
         for (name, _) in client.iter() {
-            let known = match self.owner_of(name) {
-                // A header that is set replaces the client's, so only a look-alike is left to remove.
-                Some(header)
-                    if header.value(admitted).is_some()
-                        && name.eq_ignore_ascii_case(header.name.as_bytes()) =>
-                {
-                    continue;
-                }
-                Some(header) => header.name.as_str(),
-                None => continue,
-            };
+            let Some(header) = self.owner_of(name) else { continue };
             if !edits.iter().any(|edit: &HeaderEdit<'_>| edit.removes(name)) {
-                edits.push(HeaderEdit::Remove(kept(name, known)));
+                edits.push(HeaderEdit::Remove(kept(name, &header.name)));
             }
         }
         edits.extend(stripped.into_iter().map(HeaderEdit::from));
         for header in &self.owned {
             if let Some(value) = header.value(admitted) {
-                edits.push(HeaderEdit::Set(&header.name, value));
+                edits.push(HeaderEdit::Add(&header.name, value));
             }
         }
         edits

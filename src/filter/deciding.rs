@@ -141,17 +141,21 @@ impl<H: Host> Filter<H> {
         let forward = self.config.forward_credential || asked.authentication == Authentication::Off;
         let stripped = if forward { Vec::new() } else { self.config.credential_sources.strip(headers) };
         let mut edits = self.config.identity.edits(headers, key, stripped);
-        edits.extend(shadow.map(|denial| HeaderEdit::Set(SHADOW_HEADER, denial.reason())));
-        Change { edits, rechooses_route: H::Request::KEEPS_ROUTE && self.rechooses_route(headers) }
+        edits.extend(shadow.map(|denial| HeaderEdit::Add(SHADOW_HEADER, denial.reason())));
+        Change { rechooses_route: H::Request::KEEPS_ROUTE && self.rechooses_route(&edits), edits }
     }
 
     /// Whether the route may have been chosen by something that the upstream does not see, or is to be chosen
     /// by what it sees.
-    fn rechooses_route(&self, headers: &impl Headers) -> bool {
-        let is_owned = |(name, _): (&[u8], &[u8])| self.config.identity.is_owned(name);
+    fn rechooses_route(&self, edits: &[HeaderEdit<'_>]) -> bool {
+        // What the client sent under a name of ours is removed.
+        let is_of_ours = |edit: &HeaderEdit<'_>| match edit {
+            HeaderEdit::Remove(name) => self.config.identity.is_owned(name),
+            HeaderEdit::Add(..) | HeaderEdit::Replace(..) => false,
+        };
         self.config.clear_route_cache
             || self.config.credential_sources.look_at_the_query()
-            || headers.iter().any(is_owned)
+            || edits.iter().any(is_of_ours)
     }
 
     fn admit(
@@ -293,7 +297,7 @@ pub(super) fn edit(request: &mut impl HostRequest, edits: &[HeaderEdit<'_>]) -> 
     edits.iter().try_for_each(|edit| match edit {
         HeaderEdit::Remove(name) => request.remove_header(name),
         HeaderEdit::Replace(name, value) => request.set_header(name, value),
-        HeaderEdit::Set(name, value) => request.set_header(name, value.as_bytes()),
+        HeaderEdit::Add(name, value) => request.add_header(name, value.as_bytes()),
     })
 }
 

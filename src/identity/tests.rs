@@ -47,19 +47,21 @@ fn removal(name: &[u8]) -> HeaderEdit<'_> {
     HeaderEdit::Remove(Cow::Borrowed(name))
 }
 
-/// What the host makes of the edits: it compares names in any case, and acts on all copies.
+/// What the host makes of the edits: it compares names in any case, and removes all copies.
 fn apply(client: &HeaderPairs, edits: &[HeaderEdit<'_>]) -> HeaderPairs {
     let mut headers: Vec<_> = client.iter().collect();
     for edit in edits {
         let name = match edit {
             HeaderEdit::Remove(name) => &**name,
-            HeaderEdit::Replace(name, _) | HeaderEdit::Set(name, _) => name.as_bytes(),
+            HeaderEdit::Replace(name, _) | HeaderEdit::Add(name, _) => name.as_bytes(),
         };
-        headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        if !matches!(edit, HeaderEdit::Add(..)) {
+            headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        }
         match edit {
             HeaderEdit::Remove(_) => {}
             HeaderEdit::Replace(_, value) => headers.push((name, value)),
-            HeaderEdit::Set(_, value) => headers.push((name, value.as_bytes())),
+            HeaderEdit::Add(_, value) => headers.push((name, value.as_bytes())),
         }
     }
     headers.into_iter().collect()
@@ -80,9 +82,9 @@ fn tells_the_identity_of_an_admitted_key() {
     assert_eq!(
         headers.edits(&client, Some(&KEY), Vec::new()),
         [
-            HeaderEdit::Set("x-api-key-id", TOLD),
-            HeaderEdit::Set("x-api-key-roles", TOLD),
-            HeaderEdit::Set("x-team", TOLD)
+            HeaderEdit::Add("x-api-key-id", TOLD),
+            HeaderEdit::Add("x-api-key-roles", TOLD),
+            HeaderEdit::Add("x-team", TOLD)
         ]
     );
 }
@@ -95,10 +97,15 @@ fn removes_identity_headers_a_client_sent() {
         headers.edits::<Key>(&client, None, Vec::new()),
         [removal(b"x-api-key-id"), removal(b"x_api_key_id"), removal(b"X.API-KEY_ID")]
     );
-    // What is set replaces the client's copy, and its look-alikes still go.
+    // Ours is added after all copies and look-alikes are gone.
     assert_eq!(
         headers.edits(&client, Some(&KEY), Vec::new()),
-        [removal(b"x_api_key_id"), removal(b"X.API-KEY_ID"), HeaderEdit::Set("x-api-key-id", TOLD)]
+        [
+            removal(b"x-api-key-id"),
+            removal(b"x_api_key_id"),
+            removal(b"X.API-KEY_ID"),
+            HeaderEdit::Add("x-api-key-id", TOLD)
+        ]
     );
 }
 
@@ -126,7 +133,7 @@ fn another_header_may_take_the_name_of_a_field_that_is_switched_off() {
     let headers = telling(&[], &[("x-api-key-name", "team.name")]);
     assert_eq!(
         headers.edits(&HeaderPairs::default(), Some(&KEY), Vec::new()),
-        [HeaderEdit::Set("x-api-key-name", TOLD)]
+        [HeaderEdit::Add("x-api-key-name", TOLD)]
     );
 }
 

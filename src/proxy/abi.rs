@@ -46,6 +46,13 @@ const WASI_SUCCESS: i32 = 0;
 #[link(wasm_import_module = "env")]
 #[expect(unsafe_code, reason = "the host's functions are foreign")]
 unsafe extern "C" {
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,
@@ -195,6 +202,14 @@ pub(super) fn header_pairs(map: Map) -> Result<HeaderPairs, HostFailed> {
 #[expect(unsafe_code, reason = "calls the host")]
 pub(super) fn remove_header(map: Map, name: &[u8]) -> Result<(), HostFailed> {
     done(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+}
+
+/// Adds a header beside all others.
+#[expect(unsafe_code, reason = "calls the host")]
+pub(super) fn add_header(map: Map, name: &str, value: &[u8]) -> Result<(), HostFailed> {
+    done(unsafe {
+        proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    })
 }
 
 /// Lets this be the only header of that name, in any case.

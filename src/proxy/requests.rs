@@ -29,6 +29,10 @@ impl HostRequest for EnvoyRequest {
         abi::property("xds\0route_metadata")
     }
 
+    fn add_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed> {
+        abi::add_header(Map::RequestHeaders, name, value)
+    }
+
     fn set_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed> {
         abi::set_header(Map::RequestHeaders, name, value)
     }

@@ -6,6 +6,7 @@ use crate::refresh::CallId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is named as the call is")]
 pub enum HostCall {
+    AddHeader,
     AddToCounter,
     AnswerBody,
     AnswerHeaders,

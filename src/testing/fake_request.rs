@@ -104,6 +104,12 @@ impl HostRequest for FakeRequest {
         })
     }
 
+    fn add_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed> {
+        self.change(HostCall::AddHeader, |state| {
+            state.headers.push((name.as_bytes().to_vec(), value.to_vec()));
+        })
+    }
+
     fn remove_header(&mut self, name: &[u8]) -> Result<(), HostFailed> {
         self.change(HostCall::RemoveHeader, |state| remove(&mut state.headers, name))
     }

@@ -55,7 +55,7 @@ impl HttpContext for Request {
         }
         let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, "authorization");
         for (name, value) in IDENTITY {
-            let _ = hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value));
+            let _ = hostcalls::add_map_value(MapType::HttpRequestHeaders, name, value);
         }
         Action::Continue
     }

@@ -128,6 +128,12 @@ unsafe extern "C" {
         map: Map,
         headers: *mut EnvoyHeader,
     ) -> bool;
+    fn envoy_dynamic_module_callback_http_add_header(
+        stream: *mut c_void,
+        map: Map,
+        name: ModuleBuffer,
+        value: ModuleBuffer,
+    ) -> bool;
     fn envoy_dynamic_module_callback_http_set_header(
         stream: *mut c_void,
         map: Map,

@@ -115,6 +115,11 @@ impl HostRequest for EnvoyRequest {
         Err(HostFailed)
     }
 
+    fn add_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed> {
+        let added = self.stream.add_header(Map::RequestHeaders, name.as_bytes(), value);
+        added.map_err(|Refused| HostFailed)
+    }
+
     fn set_header(&mut self, name: &str, value: &[u8]) -> Result<(), HostFailed> {
         let set = self.stream.set_header(Map::RequestHeaders, name.as_bytes(), value);
         set.map_err(|Refused| HostFailed)

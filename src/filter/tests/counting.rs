@@ -110,7 +110,7 @@ const TO_DECIDE: [HostCall; 3] = [HostCall::Wall, HostCall::Headers, HostCall::S
 #[test]
 fn an_accepted_request_calls_the_host_for_what_it_needs_and_tells_and_nothing_else() {
     // `good` has a name, an owner, a realm and two lists of roles, and no end.
-    let told = [HostCall::SetHeader; 6];
+    let told = [HostCall::AddHeader; 6];
     let headers_only = with("identity", json!({"filter_state": false}));
     let expected = [&TO_DECIDE[..], &[HostCall::RemoveHeader], &told].concat();
     assert_eq!(calls_of_an_accepted_request(&headers_only), expected);

@@ -29,10 +29,10 @@ fn check_identity(edge: &Edge, failed: HostCall) {
 
 /// Calls without which no request passes.
 const NEEDED: [HostCall; 5] = [
+    HostCall::AddHeader,
     HostCall::Headers,
     HostCall::RemoveHeader,
     HostCall::SetFilterState,
-    HostCall::SetHeader,
     HostCall::Wall,
 ];
 

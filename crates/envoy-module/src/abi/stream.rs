@@ -52,6 +52,16 @@ impl Stream {
         if are_there { Ok(StreamHeaders { headers, of: PhantomData }) } else { Err(Refused) }
     }
 
+    /// Adds a header beside all others.
+    #[expect(unsafe_code, reason = "calls Envoy")]
+    pub(crate) fn add_header(&mut self, map: Map, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+        let (name, value) = (ModuleBuffer::of(name), ModuleBuffer::of(value));
+        let is_done = unsafe {
+            super::envoy_dynamic_module_callback_http_add_header(self.0.as_ptr(), map, name, value)
+        };
+        if is_done { Ok(()) } else { Err(Refused) }
+    }
+
     /// Lets this be the only header of that name, in any case.
     pub(crate) fn set_header(&mut self, map: Map, name: &[u8], value: &[u8]) -> Result<(), Refused> {
         self.change_header(map, name, ModuleBuffer::of(value))

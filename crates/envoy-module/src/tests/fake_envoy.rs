@@ -227,6 +227,22 @@ extern "C" fn envoy_dynamic_module_callback_http_get_headers(
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_add_header(
+    object: *mut c_void,
+    map: u32,
+    name: Lent,
+    value: Lent,
+) -> bool {
+    uncounted(|| {
+        let headers = stream(object).map(map);
+        headers.push((name.text().to_ascii_lowercase(), value.text()));
+        // What was lent before is gone.
+        headers.shrink_to_fit();
+    });
+    true
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_set_header(
     object: *mut c_void,
     map: u32,
