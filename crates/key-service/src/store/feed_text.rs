@@ -187,9 +187,6 @@ impl From<RowOutOfOrder> for StoreError {
     }
 }
 
-/// Hexadecimal digits of a secret: its salt and its digest.
-pub(super) const SECRET_DIGITS: usize = 2 * (SALT_LEN + DIGEST_LEN);
-
 impl Secret {
     /// Of the columns of a key.
     pub(super) fn of_bytes(salt: &[u8], digest: &[u8]) -> Option<Self> {
@@ -197,11 +194,10 @@ impl Secret {
         Some(Self { salt: Salt::from_bytes(salt), digest: SecretDigest::from_bytes(digest) })
     }
 
-    /// Of the two in hexadecimal, one behind the other.
-    pub(super) fn of_digits(digits: &str) -> Option<Self> {
-        let bytes: [u8; SALT_LEN + DIGEST_LEN] = bytes_of(digits)?;
-        let (salt, digest) = bytes.split_at(SALT_LEN);
-        Self::of_bytes(salt, digest)
+    /// Of the two in hexadecimal.
+    pub(super) fn of_digits(salt: &str, digest: &str) -> Option<Self> {
+        let (salt, digest) = (bytes_of::<SALT_LEN>(salt)?, bytes_of::<DIGEST_LEN>(digest)?);
+        Some(Self { salt: Salt::from_bytes(salt), digest: SecretDigest::from_bytes(digest) })
     }
 }
 

@@ -1,12 +1,13 @@
 //! Parts of the feed, read many keys at once.
 //!
-//! Passing a row through the driver costs several times what reading it does. So the database joins each
-//! column of many keys into one text, and returns all columns as one row. The texts are split at
-//! [`SEPARATOR`]. If a text of a key contains the separator, there are more parts than keys, and these keys
-//! are read one by one. So are keys with long texts, so that memory is not filled with keys beyond the end of
-//! the page.
+//! Passing a row through the driver costs several times what reading it does. So the database joins the
+//! columns of a key into one text and the texts of many keys into one, which is returned as one row. It is
+//! split at [`SEPARATOR`]. If a text of a key contains the separator, there are more parts than there should
+//! be, and these keys are read one by one. So are keys with long texts, so that memory is not filled with keys
+//! beyond the end of the page.
 
 use std::collections::VecDeque;
+use std::str::Split;
 
 use latchkey_key_feed::{Cursor, FeedVersion};
 
@@ -16,8 +17,12 @@ use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor};
 use crate::store::sql::transaction::Transaction;
 
-/// Separates the texts of two keys: a character that does not occur in practice (ASCII, unit separator).
-pub(super) const SEPARATOR: char = '\u{1f}';
+/// Separates two columns, and two keys: a character that does not occur in practice (ASCII, unit separator).
+const SEPARATOR: char = '\u{1f}';
+
+/// What stands before the texts of a key: its sequence number, its expiration or nothing, something when it
+/// has ended, something when somebody vouches for its metadata, and its salt and its digest in hexadecimal.
+const COLUMNS_BEFORE_TEXTS: usize = 6;
 
 /// The columns that hold texts of any length.
 const TEXTS: [&str; 8] = [
@@ -34,10 +39,12 @@ const TEXTS: [&str; 8] = [
 /// The columns that version 2 needs too: what rights are worked out from.
 pub(super) const RIGHTS_TEXTS: [&str; 2] = ["role_descriptors", "limited_by"];
 
-/// What somebody vouches for, if that was decided for the latest change of the key: two columns.
-pub(super) const VOUCHED: &str =
-    "case when vouched_seq = seq then vouched_role_names else '[]' end as vouched_role_names,
-    coalesce(metadata_vouched and vouched_seq = seq, false) as is_metadata_vouched";
+/// The roles that somebody vouches for, if that was decided for the latest change of the key.
+pub(super) const VOUCHED_ROLE_NAMES: &str =
+    "coalesce(case when vouched_seq = seq then vouched_role_names end, '[]')";
+
+/// Whether somebody vouches for the metadata, in the same way.
+pub(super) const IS_METADATA_VOUCHED: &str = "coalesce(metadata_vouched and vouched_seq = seq, false)";
 
 /// Past every number that a store can give to a change.
 pub(super) const END: Cursor = Cursor(i64::MAX as u64);
@@ -68,14 +75,21 @@ pub(super) struct Keys {
     version: FeedVersion,
 }
 
-/// The columns of many keys, each as one text.
-pub(super) struct Joined<'a> {
-    /// Four of each key, with commas between: sequence number, expiration or nothing, something when it has
-    /// ended, and something when somebody vouches for its metadata.
-    pub(super) numbers: &'a str,
-    /// Salts and digests in hexadecimal, with nothing between.
-    pub(super) secrets: &'a str,
-    /// The columns of [`TEXTS`], with [`SEPARATOR`] between.
+/// The columns of many keys, one after another.
+pub(super) struct Parts<'a> {
+    parts: Split<'a, char>,
+    version: FeedVersion,
+}
+
+/// The columns of a key, as they are joined.
+pub(super) struct JoinedKey<'a> {
+    pub(super) seq: &'a str,
+    pub(super) expiration: &'a str,
+    pub(super) ended: &'a str,
+    pub(super) metadata_vouched: &'a str,
+    pub(super) salt: &'a str,
+    pub(super) digest: &'a str,
+    /// The columns of [`TEXTS`].
     pub(super) texts: [&'a str; TEXTS.len()],
     /// The columns of [`RIGHTS_TEXTS`], in version 2.
     pub(super) rights: Option<[&'a str; RIGHTS_TEXTS.len()]>,
@@ -133,36 +147,51 @@ impl FeedBatch {
 
 impl Keys {
     fn of(row: Row, version: FeedVersion) -> Result<Self, StoreError> {
-        let count = usize::try_from(row.at::<i64>(0)?).map_err(|_| StoreError::Corrupt("number of keys"))?;
-        let has_long = row.at::<i32>(2)? != 0;
-        let keys = Self { count, last: cursor(row.at(1)?)?, are_joined: false, row, version };
-        let are_joined = !has_long && keys.joined()?.has_parts(count);
-        Ok(Self { are_joined, ..keys })
+        let number = |position| {
+            usize::try_from(row.at::<i64>(position)?).map_err(|_| StoreError::Corrupt("number of keys"))
+        };
+        let (count, short) = (number(0)?, number(1)?);
+        let last = cursor(row.at(2)?)?;
+        // A long key has no parts. A separator within a text makes one more. None of the columns is null, which
+        // would make one less.
+        let separators = row.at::<&str>(3)?.bytes().filter(|byte| *byte == SEPARATOR as u8).count();
+        let are_joined = short == count && separators + 1 == (count * parts_of_a_key(version)).max(1);
+        Ok(Self { count, are_joined, last, row, version })
     }
 
     /// Their columns.
-    pub(super) fn joined(&self) -> Result<Joined<'_>, StoreError> {
-        let mut texts = [""; TEXTS.len()];
-        for (position, text) in texts.iter_mut().enumerate() {
-            *text = self.row.at(5 + position)?;
-        }
-        let first = 5 + TEXTS.len();
-        let rights = match self.version {
-            FeedVersion::V1 => None,
-            FeedVersion::V2 => Some([self.row.at(first)?, self.row.at(first + 1)?]),
-        };
-        Ok(Joined { numbers: self.row.at(3)?, secrets: self.row.at(4)?, texts, rights })
+    pub(super) fn parts(&self) -> Result<Parts<'_>, StoreError> {
+        Ok(Parts { parts: self.row.at::<&str>(3)?.split(SEPARATOR), version: self.version })
     }
 }
 
-impl Joined<'_> {
-    /// Whether each text has as many parts as there are keys. A separator within a text of a key makes one
-    /// more.
-    fn has_parts(&self, count: usize) -> bool {
-        let separators = |text: &str| text.bytes().filter(|byte| *byte == SEPARATOR as u8).count();
-        let mut texts = self.texts.iter().chain(self.rights.iter().flatten());
-        texts.all(|text| separators(text) == count.saturating_sub(1))
+impl<'a> Parts<'a> {
+    /// The next key. There are as many as [`Keys::count`], where they are joined.
+    pub(super) fn next_key(&mut self) -> JoinedKey<'a> {
+        let mut next = || self.parts.next().unwrap_or_default();
+        JoinedKey {
+            seq: next(),
+            expiration: next(),
+            ended: next(),
+            metadata_vouched: next(),
+            salt: next(),
+            digest: next(),
+            texts: std::array::from_fn(|_| next()),
+            rights: (self.version == FeedVersion::V2).then(|| std::array::from_fn(|_| next())),
+        }
     }
+}
+
+/// The texts that a version needs.
+const fn texts_of_rights(version: FeedVersion) -> &'static [&'static str] {
+    match version {
+        FeedVersion::V1 => &[],
+        FeedVersion::V2 => &RIGHTS_TEXTS,
+    }
+}
+
+const fn parts_of_a_key(version: FeedVersion) -> usize {
+    COLUMNS_BEFORE_TEXTS + TEXTS.len() + texts_of_rights(version).len()
 }
 
 async fn keys_after(
@@ -171,33 +200,32 @@ async fn keys_after(
     wanted: usize,
     version: FeedVersion,
 ) -> Result<Keys, StoreError> {
-    let (of_rights, len_max): (&[&str], usize) = match version {
-        FeedVersion::V1 => (&[], FEED_TEXTS_LEN_AT_ONCE),
-        FeedVersion::V2 => (&RIGHTS_TEXTS, FEED_TEXTS_LEN_AT_ONCE_WITH_RIGHTS),
+    let len_max = match version {
+        FeedVersion::V1 => FEED_TEXTS_LEN_AT_ONCE,
+        FeedVersion::V2 => FEED_TEXTS_LEN_AT_ONCE_WITH_RIGHTS,
     };
-    let texts = || TEXTS.iter().chain(of_rights);
+    let texts = || TEXTS.iter().chain(texts_of_rights(version));
     // The inner rows come in order, because `limit` needs the order, and are joined in it. Another `order by`
-    // would sort them again. The order is checked when they become rows.
-    let mut query = Query::new("select count(*), coalesce(max(seq), 0), coalesce(max(is_long), 0)");
-    query.push(
-        ", coalesce(string_agg(seq || ',' || coalesce(cast(expiration as text), '') || ','
-             || case when invalidation is null then ',' else 'x,' end
-             || case when is_metadata_vouched then 'v' else '' end, ','), ''), coalesce(string_agg(",
-    );
-    query.push_hex("salt").push(" || ").push_hex("digest").push(", ''), '')");
-    for text in texts() {
-        query.push(format!(", coalesce(string_agg({text}, '{SEPARATOR}') filter (where is_long = 0), '')"));
-    }
-    query.push(format!(
-        " from (select seq, expiration, invalidation, salt, digest, {VOUCHED}, {}, case when 0",
-        texts().filter(|text| **text != "vouched_role_names").copied().collect::<Vec<_>>().join(", ")
+    // would sort them again. The order is checked when they become rows. A key is joined within, so that only
+    // one text of it is handed to what is around.
+    let mut query = Query::new(format!(
+        "select count(*), count(joined), coalesce(max(seq), 0), coalesce(string_agg(joined, '{SEPARATOR}'), '')
+         from (select seq, case when 0"
     ));
+    // The bytes of a text are counted without reading it.
     for text in texts() {
         query.push(format!(" + coalesce(octet_length({text}), 0)"));
     }
-    // The bytes of a text are counted without reading it.
-    query.push(" > ").push_bind(number(len_max)?);
-    query.push(" then 1 else 0 end as is_long from api_key where seq > ").push_bind(number(after.0)?);
+    query.push(" <= ").push_bind(number(len_max)?).push(format!(
+        " then concat_ws('{SEPARATOR}', seq, coalesce(cast(expiration as text), ''),
+             case when invalidation is null then '' else 'x' end, case when {IS_METADATA_VOUCHED} then 'v' else '' end, "
+    ));
+    query.push_hex("salt").push(", ").push_hex("digest");
+    for text in texts() {
+        let text = if *text == "vouched_role_names" { VOUCHED_ROLE_NAMES } else { text };
+        query.push(format!(", {text}"));
+    }
+    query.push(") end as joined from api_key where seq > ").push_bind(number(after.0)?);
     query.push(" order by seq limit ").push_bind(number(wanted)?).push(") as kept");
     Keys::of(snapshot.fetch_one(query).await?, version)
 }

@@ -7,10 +7,10 @@ use tokio::task::spawn_blocking;
 use crate::limits::FEED_ROWS_LEN_MAX;
 use crate::store::StoreError;
 use crate::store::feed_text::rights::Descriptors;
-use crate::store::feed_text::{FeedKey, RowsText, SECRET_DIGITS, Secret};
+use crate::store::feed_text::{FeedKey, RowsText, Secret};
 use crate::store::sql::feed_batches::{
-    END, FeedBatch, RIGHTS_TEXTS, Removed, SEPARATOR, VOUCHED, is_anything_after, latest_removed, number,
-    read_batch,
+    END, FeedBatch, IS_METADATA_VOUCHED, RIGHTS_TEXTS, Removed, VOUCHED_ROLE_NAMES, is_anything_after,
+    latest_removed, number, read_batch,
 };
 use crate::store::sql::query::Query;
 use crate::store::sql::row::cursor;
@@ -106,7 +106,7 @@ impl Gathered {
         let of_rights = if has_rights { format!(", {}", RIGHTS_TEXTS.join(", ")) } else { String::new() };
         let query = Query::new(format!(
             "select seq, invalidation is not null, salt, digest, expiration, id, name, owner_username, owner_realm, role_names,
-                    limited_by_names, metadata, {VOUCHED}{of_rights}
+                    limited_by_names, metadata, {VOUCHED_ROLE_NAMES}, {IS_METADATA_VOUCHED}{of_rights}
              from api_key where seq > ? order by seq limit ?",
         ));
         let mut keys = snapshot.fetch(query.bind(number(batch.after.0)?).bind(number(batch.wanted)?))?;
@@ -138,28 +138,16 @@ impl Gathered {
     }
 
     fn push_joined(&mut self, mut batch: FeedBatch) -> Result<(), StoreError> {
-        let joined = batch.keys.joined()?;
-        let (mut secrets, mut numbers) = (joined.secrets, joined.numbers.split(','));
-        let mut texts = joined.texts.map(|text| text.split(SEPARATOR));
-        let mut of_rights = joined.rights.map(|texts| texts.map(|text| text.split(SEPARATOR)));
+        let mut parts = batch.keys.parts()?;
         for _ in 0..batch.keys.count {
-            let mut number = || numbers.next().unwrap_or_default();
-            let (seq, expiration) = (number(), number());
-            let (is_ended, is_metadata_vouched) = (!number().is_empty(), !number().is_empty());
-            let expiration = (!expiration.is_empty()).then(|| parsed(expiration)).transpose()?;
-            let secret = secrets.split_at_checked(SECRET_DIGITS).ok_or(StoreError::Corrupt("digest"))?;
-            secrets = secret.1;
-            let [id, name, username, realm, roles, vouched_roles, limited_by, metadata] =
-                texts.each_mut().map(|text| text.next().unwrap_or_default());
-            let descriptors = of_rights.as_mut().map(|[assigned, limited_by]| Descriptors {
-                assigned: assigned.next().unwrap_or_default(),
-                limited_by: limited_by.next().unwrap_or_default(),
-            });
+            let joined = parts.next_key();
+            let expiration = Some(joined.expiration).filter(|digits| !digits.is_empty());
+            let [id, name, username, realm, roles, vouched_roles, limited_by, metadata] = joined.texts;
             let key = FeedKey {
-                seq: cursor(parsed(seq)?)?,
-                is_ended,
-                secret: Secret::of_digits(secret.0),
-                expiration,
+                seq: cursor(parsed(joined.seq)?)?,
+                is_ended: !joined.ended.is_empty(),
+                secret: Secret::of_digits(joined.salt, joined.digest),
+                expiration: expiration.map(parsed).transpose()?,
                 id,
                 name,
                 username,
@@ -168,8 +156,8 @@ impl Gathered {
                 vouched_roles,
                 limited_by,
                 metadata,
-                is_metadata_vouched,
-                descriptors,
+                is_metadata_vouched: !joined.metadata_vouched.is_empty(),
+                descriptors: joined.rights.map(|[assigned, limited_by]| Descriptors { assigned, limited_by }),
             };
             self.push(&key, &mut batch.removed)?;
         }
