@@ -2,6 +2,13 @@
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// A request takes and frees many small pieces of memory, on whichever thread runs it. With the allocator of
+/// the system that is a quarter of its cost.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     latchkey_key_service::cli::run()
 }
