@@ -27,6 +27,9 @@ const CONNECTING_MAX: usize = 64;
 /// How long a follower lets the service wait for a change: as long as it may.
 const WAIT: Duration = Duration::from_secs(60);
 
+/// How many edges share a key: fewer than the instances of one key that a service keeps by default (1,024).
+const EDGES_PER_KEY: usize = 1_000;
+
 /// Longest wait for anything here.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -84,11 +87,11 @@ impl Measured {
     fn of(bench: &Bench, database: Database, count: usize) -> Result<Self> {
         let place = database.start(bench, None)?;
         let (client, process) = (place.client()?, place.process_id()?);
-        let feed_key = client.create_feed_key()?;
+        let keys = Keys::create(client, count)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let memory_before = memory(process)?;
-        let cursor = runtime.block_on(current_cursor(client.address(), &feed_key))?;
-        let mut followers = runtime.block_on(wait_all(client.address(), &feed_key, cursor, count))?;
+        let cursor = runtime.block_on(current_cursor(client.address(), &keys))?;
+        let mut followers = runtime.block_on(wait_all(client.address(), &keys, cursor, count))?;
 
         let idle = bench.extent.choose(Duration::from_secs(20), Duration::from_secs(4));
         let cpu_before = cpu_time(process)?;
@@ -103,11 +106,26 @@ impl Measured {
             half_woken.push(times.median());
             all_woken.push(times.worst());
             followers = heard.followers;
-            let cursor = runtime.block_on(current_cursor(client.address(), &feed_key))?;
-            runtime.block_on(ask_again(&mut followers, &feed_key, cursor))?;
+            let cursor = runtime.block_on(current_cursor(client.address(), &keys))?;
+            runtime.block_on(ask_again(&mut followers, &keys, cursor))?;
         }
         let (half_woken, all_woken) = (Samples::new(half_woken)?, Samples::new(all_woken)?);
         Ok(Self { memory, idle_cpu, half_woken, all_woken })
+    }
+}
+
+/// The keys of a fleet.
+struct Keys(Vec<CreatedKey>);
+
+impl Keys {
+    /// Enough for so many edges.
+    fn create(client: &KeyServiceClient, edges: usize) -> Result<Self> {
+        (0..edges.div_ceil(EDGES_PER_KEY)).map(|_| client.create_feed_key()).collect::<Result<_>>().map(Self)
+    }
+
+    /// The one of that edge.
+    fn of(&self, edge: usize) -> Result<&CreatedKey> {
+        self.0.get(edge / EDGES_PER_KEY).context("there are keys for all edges")
     }
 }
 
@@ -117,7 +135,7 @@ struct Heard {
     times: Vec<f64>,
 }
 
-fn request(key: &CreatedKey, after: u64, wait: Duration, edge: usize) -> String {
+fn request(keys: &Keys, after: u64, wait: Duration, edge: usize) -> Result<String> {
     let name = EdgeName::of_node_id(format!("edge-{edge}").as_bytes());
     let request = FeedRequest {
         after: Cursor(after),
@@ -128,32 +146,27 @@ fn request(key: &CreatedKey, after: u64, wait: Duration, edge: usize) -> String 
     };
     let mut path = "/_latchkey/feed".to_owned();
     request.push_query(&mut path);
-    let encoded = &key.encoded;
-    format!("GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: ApiKey {encoded}\r\n\r\n")
+    let encoded = &keys.of(edge)?.encoded;
+    Ok(format!("GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: ApiKey {encoded}\r\n\r\n"))
 }
 
-async fn current_cursor(address: SocketAddr, key: &CreatedKey) -> Result<u64> {
+async fn current_cursor(address: SocketAddr, keys: &Keys) -> Result<u64> {
     let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(request(key, 0, Duration::ZERO, 0).as_bytes()).await?;
+    stream.write_all(request(keys, 0, Duration::ZERO, 0)?.as_bytes()).await?;
     let body = answer(&mut stream).await?;
     let rest = body.split_once("\"cursor\":").context("an answer has a cursor")?.1;
     Ok(rest.split(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default().parse()?)
 }
 
 /// Opens all connections, and lets each wait for what comes after `cursor`.
-async fn wait_all(
-    address: SocketAddr,
-    key: &CreatedKey,
-    cursor: u64,
-    count: usize,
-) -> Result<Vec<TcpStream>> {
+async fn wait_all(address: SocketAddr, keys: &Keys, cursor: u64, count: usize) -> Result<Vec<TcpStream>> {
     let connecting = Arc::new(Semaphore::new(CONNECTING_MAX));
     let opening = (0..count).map(|edge| {
-        let (connecting, text) = (Arc::clone(&connecting), request(key, cursor, WAIT, edge));
+        let (connecting, text) = (Arc::clone(&connecting), request(keys, cursor, WAIT, edge));
         async move {
             let _turn = connecting.acquire().await?;
             let mut stream = TcpStream::connect(address).await.context("mind the limit of open files")?;
-            stream.write_all(text.as_bytes()).await?;
+            stream.write_all(text?.as_bytes()).await?;
             anyhow::Ok(stream)
         }
     });
@@ -169,9 +182,9 @@ async fn wait_all(
     Ok(streams)
 }
 
-async fn ask_again(streams: &mut [TcpStream], key: &CreatedKey, cursor: u64) -> Result<()> {
+async fn ask_again(streams: &mut [TcpStream], keys: &Keys, cursor: u64) -> Result<()> {
     for (edge, stream) in streams.iter_mut().enumerate() {
-        stream.write_all(request(key, cursor, WAIT, edge).as_bytes()).await?;
+        stream.write_all(request(keys, cursor, WAIT, edge)?.as_bytes()).await?;
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     Ok(())
