@@ -19,6 +19,9 @@
 //!   so a follower that was deposed and does not know it can never bring a revoked key back.
 //! * A generation is built in the slot that nobody reads, and becomes live by one swap of the header, when it
 //!   is whole.
+//! * A follower that takes over moves the turn in the header, and from there on nobody else changes that. So what
+//!   another has loaded before never replaces what it has followed since, and nobody else says how far the table
+//!   is.
 //! * Every build has a generation number of its own. A page of a higher one stops the writer; a page of a
 //!   lower one is empty.
 //! * A reader believes a page only if its generation is the live one. Otherwise it reads the header again.

@@ -21,8 +21,8 @@ pub trait FeedTable {
     /// The live table, if there is one.
     fn live(&self) -> Option<Self::Live>;
 
-    /// The live table, if there is one, for a follower whose turn has begun: from here on the one before it can
-    /// note no answer any more, whatever it still has.
+    /// The live table, if there is one, for a follower whose turn has begun: from here on no other one can note an
+    /// answer, begin a load or let one become live. Before, all writers may.
     ///
     /// # Errors
     ///

@@ -28,6 +28,8 @@ pub enum Slot {
 pub(super) struct TableHeader {
     /// The highest generation number handed out so far.
     pub allocated: Generation,
+    /// Whose turn it is to write: a number that moves whenever a follower takes over.
+    pub turn: u32,
     /// The binary logarithm of the most pages, those of attachments included, that a build was ever begun with:
     /// whoever clears the table away looks for no more.
     pub largest_page_bits: u8,
@@ -40,8 +42,6 @@ pub(super) struct TableHeader {
 pub struct LiveTable {
     /// Its number.
     pub generation: Generation,
-    /// Whose turn it is to say how far it is: a number that moves whenever a follower takes over.
-    pub turn: u32,
     /// Where its pages are.
     pub slot: Slot,
     /// The binary logarithm of the number of its pages of keys.
@@ -136,10 +136,10 @@ impl TableHeader {
         if bytes.is_empty() {
             return Some(Self::default());
         }
-        let allocated = Generation(unread.u32()?);
+        let (allocated, turn) = (Generation(unread.u32()?), unread.u32()?);
         let largest_page_bits = unread.u8().filter(|bits| *bits <= ALL_PAGE_BITS_MAX)?;
         let live = if unread.0.is_empty() { None } else { Some(LiveTable::decode(unread)?) };
-        Some(Self { allocated, largest_page_bits, live })
+        Some(Self { allocated, turn, largest_page_bits, live })
     }
 
     /// The bytes that [`Self::decode`] reads.
@@ -147,6 +147,7 @@ impl TableHeader {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(96);
         out.extend_from_slice(&self.allocated.0.to_le_bytes());
+        out.extend_from_slice(&self.turn.to_le_bytes());
         out.push(self.largest_page_bits);
         if let Some(live) = &self.live {
             live.encode(&mut out);
@@ -193,7 +194,6 @@ impl LiveTable {
 
     fn decode(mut unread: Unread<'_>) -> Option<Self> {
         let generation = Generation(unread.u32()?);
-        let turn = unread.u32()?;
         let slot = if unread.u8()? == 0 { Slot::A } else { Slot::B };
         let page_bits = unread.u8().filter(|bits| *bits <= PAGE_BITS_MAX)?;
         let salt = PageSalt(unread.u64()?);
@@ -209,7 +209,6 @@ impl LiveTable {
         let epoch = Epoch::try_from(unread.text()?.to_owned()).ok()?;
         Some(Self {
             generation,
-            turn,
             slot,
             page_bits,
             salt,
@@ -227,7 +226,6 @@ impl LiveTable {
 
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.generation.0.to_le_bytes());
-        out.extend_from_slice(&self.turn.to_le_bytes());
         out.push(match self.slot {
             Slot::A => 0,
             Slot::B => 1,
@@ -309,7 +307,6 @@ mod tests {
     fn live() -> LiveTable {
         LiveTable {
             generation: Generation(7),
-            turn: 3,
             slot: Slot::B,
             page_bits: 4,
             salt: PageSalt(5),
@@ -329,7 +326,7 @@ mod tests {
     fn a_header_survives_its_layout() {
         let more_follows = LiveTable { more_follows: Some(Cursor(0)), ..live() };
         for live in [None, Some(live()), Some(more_follows)] {
-            let header = TableHeader { allocated: Generation(9), largest_page_bits: 5, live };
+            let header = TableHeader { allocated: Generation(9), turn: 3, largest_page_bits: 5, live };
             assert_eq!(TableHeader::decode(&header.encode()), Some(header));
         }
         assert_eq!(TableHeader::decode(b""), Some(TableHeader::default()));

@@ -1,5 +1,7 @@
 //! Changing the table. Only the follower does this, but two VMs that both follow break nothing.
 
+use std::cell::Cell;
+
 use latchkey_key_feed::{Cursor, Epoch, FeedHead, InvalidFeedPage};
 
 use super::build::Build;
@@ -16,6 +18,8 @@ use crate::limits::{SWAP_TRIES_MAX, SWEEP_PAGES_PER_TICK};
 pub struct TableWriter<S> {
     pub(super) store: S,
     pub(super) names: SharedNames,
+    /// The turn of its follower, since that has taken over.
+    turn: Cell<u32>,
 }
 
 /// Why a write was given up. The table is as complete as before.
@@ -78,15 +82,11 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
     }
 
     fn take_over(&self) -> Result<Option<LiveTable>, WriteError> {
-        if self.live().is_none() {
-            return Ok(None);
-        }
         let header = self.change_header(&|header| {
-            if let Some(live) = &mut header.live {
-                live.turn = live.turn.wrapping_add(1);
-            }
+            header.turn = header.turn.wrapping_add(1);
             Ok(())
         })?;
+        self.turn.set(header.turn);
         Ok(header.live)
     }
 
@@ -100,7 +100,7 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
     fn begin(&self, keys: u64, random: u64) -> Result<Build, WriteError> {
         let page_bits = page_bits_for(keys);
         let shape = self.names.shape();
-        let header = self.change_header(&|header| {
+        let header = self.change_in_turn(&|header| {
             if header.live.as_ref().is_some_and(|live| live.unswept_pages > 0) {
                 return Err(WriteError::Deposed);
             }
@@ -127,7 +127,7 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
         keys: u64,
         refreshed: Option<Refresh>,
     ) -> Result<LiveTable, WriteError> {
-        let header = self.change_header(&|header| {
+        let header = self.change_in_turn(&|header| {
             if header.allocated != build.generation {
                 return Err(WriteError::Deposed);
             }
@@ -136,7 +136,6 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
             let pages = |old: &LiveTable| 1 << self.names.shape().all_page_bits(old.page_bits);
             header.live = Some(LiveTable {
                 generation: build.generation,
-                turn: 0,
                 slot: build.slot,
                 page_bits: build.page_bits,
                 salt: build.salt,
@@ -230,7 +229,7 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
 impl<S: SharedStore> TableWriter<S> {
     /// A writer of the table with those names.
     pub fn new(store: S, names: SharedNames) -> Self {
-        Self { store, names }
+        Self { store, names, turn: Cell::new(0) }
     }
 
     /// Says whether anything had to be written.
@@ -268,20 +267,30 @@ impl<S: SharedStore> TableWriter<S> {
         }
     }
 
-    /// Changes what is said of a table, if it is the live one and its follower's turn is not over.
+    /// Changes what is said of a table, if it is the live one.
     fn change_live(
         &self,
         known: &LiveTable,
         change: &dyn Fn(&mut LiveTable),
     ) -> Result<LiveTable, WriteError> {
-        let header = self.change_header(&|header| match &mut header.live {
-            Some(live) if (live.generation, live.turn) == (known.generation, known.turn) => {
+        let header = self.change_in_turn(&|header| match &mut header.live {
+            Some(live) if live.generation == known.generation => {
                 change(live);
                 Ok(())
             }
             _ => Err(WriteError::Deposed),
         })?;
         header.live.ok_or(WriteError::Deposed)
+    }
+
+    /// Changes the header, unless another follower has taken over.
+    fn change_in_turn(
+        &self,
+        change: &dyn Fn(&mut TableHeader) -> Result<(), WriteError>,
+    ) -> Result<TableHeader, WriteError> {
+        self.change_header(&|header| {
+            if header.turn == self.turn.get() { change(header) } else { Err(WriteError::Deposed) }
+        })
     }
 
     /// Changes the header as one, and says what it is then; `change` may be asked again, when somebody else

@@ -38,6 +38,7 @@ pub fn check<P: TableProcess>() {
     an_abandoned_load_is_never_seen_and_its_follower_is_stopped::<P>();
     a_deposed_follower_cannot_undo_a_revocation::<P>();
     a_follower_whose_turn_is_over_does_not_say_how_far_the_table_is::<P>();
+    a_load_whose_follower_has_lost_its_turn_never_becomes_live::<P>();
     the_cursor_never_goes_back::<P>();
     a_removed_key_is_told_from_an_unknown_one_until_the_service_forgets_it::<P>();
     a_table_is_as_old_as_its_last_refresh::<P>();
@@ -196,12 +197,25 @@ fn a_deposed_follower_cannot_undo_a_revocation<P: TableProcess>() {
 fn a_follower_whose_turn_is_over_does_not_say_how_far_the_table_is<P: TableProcess>() {
     let (process, _, writer) = process::<P>();
     let before = loaded(&writer, &Answer::of(&[row(1, "k")]));
-    let live = process.writer().take_over().ok().flatten().unwrap_or_else(|| fail("taken over"));
+    let other = process.writer();
+    let live = other.take_over().ok().flatten().unwrap_or_else(|| fail("taken over"));
     let late = writer.advance(&before, Cursor(3), 1, FeedStanding::Current(refresh()));
     assert_eq!(late.err(), Some(WriteError::Deposed));
-    let advanced = writer.advance(&live, Cursor(2), 1, FeedStanding::MoreFollows { purged: Cursor(0) });
+    assert_eq!(writer.begin(1, 7).err(), Some(WriteError::Deposed));
+    let advanced = other.advance(&live, Cursor(2), 1, FeedStanding::MoreFollows { purged: Cursor(0) });
     let told = advanced.map(|live| (live.cursor(), live.more_follows()));
     assert_eq!(told, Ok((Cursor(2), Some(Cursor(0)))));
+}
+
+fn a_load_whose_follower_has_lost_its_turn_never_becomes_live<P: TableProcess>() {
+    let (process, reader, writer) = process::<P>();
+    loaded(&writer, &Answer::of(&[row(1, "k")]));
+    let load = laid_out(&writer, &Answer::of(&[row(1, "k")])).map_err(|_| "loaded").unwrap_or_else(fail);
+    let other = process.writer();
+    let live = other.take_over().ok().flatten().unwrap_or_else(|| fail("taken over"));
+    assert_eq!(other.apply(&live, &Answer::of(&[gone(2, "k")]).changes()), Ok(()));
+    let late = writer.publish(&load, &epoch(), Cursor(1), 1, Some(refresh()));
+    assert_eq!((late.err(), told(&reader, "k")), (Some(WriteError::Deposed), "removed".to_owned()));
 }
 
 fn the_cursor_never_goes_back<P: TableProcess>() {

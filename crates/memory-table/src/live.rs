@@ -23,8 +23,6 @@ pub(crate) struct Live {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveMemory {
     pub(crate) generation: Generation,
-    /// Whose turn it is to say how far it is: a number that moves whenever a follower takes over.
-    pub(crate) turn: u32,
     pub(crate) shard_bits: u8,
     pub(crate) epoch: Epoch,
     pub(crate) cursor: Cursor,

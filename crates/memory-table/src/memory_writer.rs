@@ -1,7 +1,7 @@
 //! The table as the feed is applied to it.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, MutexGuard};
 
 use latchkey_filter::table::{
     ChangeKind, Changes, FeedStanding, FeedTable, Generation, Progress, Refresh, SharedNames, WriteError,
@@ -17,6 +17,8 @@ use crate::table_file::in_force::InForce;
 pub struct MemoryWriter {
     pub(crate) shared: Arc<Shared>,
     names: SharedNames,
+    /// The turn of its follower, since that has taken over.
+    turn: AtomicU32,
 }
 
 /// What only writers need. They take turns by its lock, which no reader takes.
@@ -26,6 +28,8 @@ pub(crate) struct Writing {
     pub(crate) in_force: Option<InForce>,
     /// Whether it could not be removed when it had to be.
     pub(crate) is_stuck: bool,
+    /// Whose turn it is to write: a number that moves whenever a follower takes over.
+    turn: u32,
     /// The highest number of a load so far.
     allocated: Generation,
     /// Tables that were replaced, and that a reader may hold for the rest of a look-up. They are freed here,
@@ -66,14 +70,19 @@ impl Writing {
 
 impl MemoryWriter {
     pub(crate) fn new(shared: Arc<Shared>, names: SharedNames) -> Self {
-        Self { shared, names }
+        Self { shared, names, turn: AtomicU32::new(0) }
     }
 
-    /// The live table, if it is still that one, and its follower's turn is not over.
+    /// Lets this writer write, unless another follower has taken over.
+    fn lock(&self) -> Result<MutexGuard<'_, Writing>, WriteError> {
+        let writing = self.shared.lock();
+        if writing.turn == self.turn.load(Ordering::Relaxed) { Ok(writing) } else { Err(WriteError::Deposed) }
+    }
+
+    /// The live table, if it is still that one.
     fn same(&self, live: &LiveMemory) -> Result<Arc<Live>, WriteError> {
-        let is_same = |same: &LiveMemory| (same.generation, same.turn) == (live.generation, live.turn);
         let same = self.shared.live.load_full();
-        same.filter(|same| is_same(&same.standing())).ok_or(WriteError::Deposed)
+        same.filter(|same| same.standing().generation == live.generation).ok_or(WriteError::Deposed)
     }
 }
 
@@ -87,9 +96,10 @@ impl FeedTable for MemoryWriter {
     }
 
     fn take_over(&self) -> Result<Option<LiveMemory>, WriteError> {
-        let _writing = self.shared.lock();
-        let live = self.shared.live.load_full();
-        Ok(live.map(|live| live.note(|standing| standing.turn = standing.turn.wrapping_add(1))))
+        let mut writing = self.shared.lock();
+        writing.turn = writing.turn.wrapping_add(1);
+        self.turn.store(writing.turn, Ordering::Relaxed);
+        Ok(self.live())
     }
 
     fn read(&self, answer: &[u8], after: Cursor) -> Result<(FeedHead, Changes), InvalidFeedPage> {
@@ -97,7 +107,7 @@ impl FeedTable for MemoryWriter {
     }
 
     fn begin(&self, keys: u64, _random: u64) -> Result<MemoryLoad, WriteError> {
-        let mut writing = self.shared.lock();
+        let mut writing = self.lock()?;
         Ok(MemoryLoad::new(writing.next_generation(), keys, self.names.shape()))
     }
 
@@ -118,7 +128,7 @@ impl FeedTable for MemoryWriter {
         keys: u64,
         refreshed: Option<Refresh>,
     ) -> Result<LiveMemory, WriteError> {
-        let mut writing = self.shared.lock();
+        let mut writing = self.lock()?;
         if writing.allocated != load.generation {
             return Err(WriteError::Deposed);
         }
@@ -128,7 +138,6 @@ impl FeedTable for MemoryWriter {
         let shards = load.take().ok_or(WriteError::Deposed)?;
         let standing = LiveMemory {
             generation: load.generation,
-            turn: 0,
             shard_bits: shards.bits,
             epoch: epoch.clone(),
             cursor,
@@ -149,7 +158,7 @@ impl FeedTable for MemoryWriter {
     }
 
     fn apply(&self, live: &LiveMemory, changes: &Changes) -> Result<(), WriteError> {
-        let _writing = self.shared.lock();
+        let _writing = self.lock()?;
         let table = self.same(live)?;
         let mut rights_written = 0;
         let applied = changes.iter().try_for_each(|change| {
@@ -175,7 +184,7 @@ impl FeedTable for MemoryWriter {
         keys: u64,
         standing: FeedStanding,
     ) -> Result<LiveMemory, WriteError> {
-        let mut writing = self.shared.lock();
+        let mut writing = self.lock()?;
         let table = self.same(live)?;
         writing.before_acknowledging(Some((live.generation, cursor)))?;
         Ok(table.note(|live| live.advance(cursor, keys, standing)))

@@ -69,7 +69,6 @@ pub(crate) fn decode(
     let standing = LiveMemory {
         // Whoever takes it into force numbers it.
         generation: Generation::default(),
-        turn: 0,
         shard_bits,
         epoch: footer.epoch,
         cursor: footer.cursor,
