@@ -211,6 +211,11 @@ pub const BACKOFF_MS_MAX: u64 = 10_000;
 /// (a cluster that its thread does not know yet, a newer credential).
 pub const FAILURES_BEFORE_HANDOVER: u32 = 3;
 
+/// How often in a row an answer of an older replica of the service is passed over, before its version is read:
+/// with two replicas behind one address, eight requests in a row meet the older one once in 256 times. That takes
+/// some twenty seconds.
+pub const OLDER_ANSWERS_MAX: u32 = 8;
+
 /// How much longer than the call's own timeout the follower waits for its answer, in milliseconds. The host
 /// drops the answer of a call whose plugin was replaced meanwhile.
 pub const ANSWER_GRACE_MS: u64 = 2_000;

@@ -14,6 +14,7 @@
 //! | Polling     | the first page of a load      | puts it aside for the generation being built, asks on | Sending     |
 //! | Polling     | a page of a load, more follow | asks on, and puts it aside while the next is on its way | Sending   |
 //! | Polling     | the last page of a load       | puts it aside                                         | LayingOut   |
+//! | Polling     | a page of an older replica than the table was read from | counts a failure, a few times | BackingOff |
 //! | Polling     | anything but a page, or no answer in time | counts a failure                          | BackingOff, or Watching after some |
 //! | BackingOff  | tick, the delay is over       | asks again                                            | Sending     |
 //! | LayingOut   | tick                          | writes a slice of the new generation, makes it live after the last | LayingOut, then Sweeping or Sending |
@@ -48,13 +49,13 @@ mod sink;
 use std::mem;
 use std::time::Duration;
 
-use latchkey_key_feed::MonotonicMillis;
+use latchkey_key_feed::{Epoch, MonotonicMillis};
 
 use crate::clock::Moment;
-use crate::limits::{ANSWER_GRACE_MS, FIRST_FOLLOWERS, IDLE_FIRST_MS};
+use crate::limits::{ANSWER_GRACE_MS, FIRST_FOLLOWERS, IDLE_FIRST_MS, OLDER_ANSWERS_MAX};
 use crate::table::{Changes, FeedTable as _, LiveFeed, WriteError};
 
-use replication::{Load, LoadEnd, Replication};
+use replication::{Load, LoadEnd, Replication, is_of_earlier_version};
 use sink::Live;
 
 pub use departure::Departure;
@@ -80,6 +81,8 @@ pub struct Follower<K: FeedSink> {
     is_age_uncertain: bool,
     /// Failures in a row, by this follower and those it took over from.
     failures: u32,
+    /// The epoch of the last answer that was read.
+    last_epoch: Option<Epoch>,
     /// Whether the service said last that the credential has ended.
     credential_ended: bool,
     /// Until when the lease is left to others.
@@ -138,6 +141,7 @@ impl<K: FeedSink> Follower<K> {
             state: State::Watching,
             is_age_uncertain: false,
             failures: 0,
+            last_epoch: None,
             credential_ended: false,
             stands_back_until: now.plus_millis(stands_back_ms),
             candidate: Candidate::Idle,
@@ -338,6 +342,13 @@ impl<K: FeedSink> Follower<K> {
             Ok(read) => read,
             Err(failure) => return self.fail(failure, replication, now.monotonic, jitter, step),
         };
+        // To load now what the older replica tells would mean to load again with the next answer of a newer one.
+        let mut known = self.last_epoch.iter().chain(replication.epoch());
+        let is_older = known.any(|known| is_of_earlier_version(&page.epoch, known));
+        if is_older && self.failures < OLDER_ANSWERS_MAX {
+            return self.fail(PollFailure::OlderReplica, replication, now.monotonic, jitter, step);
+        }
+        self.last_epoch = Some(page.epoch.clone());
         // Rows of another feed come again with the load of that feed, and are named then.
         if replication.is_of(&page) {
             note_set_aside(&changes, step);

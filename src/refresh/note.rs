@@ -68,6 +68,8 @@ pub enum PollFailure {
     NoAnswer,
     /// The host would not make the call: the cluster is unknown, not ready, or full.
     NotSent,
+    /// A replica answered that is of an older version than the one from which the table was read.
+    OlderReplica,
     /// The service, or the proxy in its place, answered with another status than 200.
     Refused {
         /// The HTTP status.
@@ -134,6 +136,9 @@ impl fmt::Display for PollFailure {
             Self::NotSent => {
                 f.write_str("the host would not send the request: is the cluster known and ready?")
             }
+            Self::OlderReplica => f.write_str(
+                "a replica of the key service answered that is older than the one from which the table was read: is the service being upgraded?",
+            ),
             Self::Refused { status: 401 } => f.write_str(
                 "the answer was status 401: the key service does not take the key of this edge (it does not exist, has ended, or the secret is wrong)",
             ),

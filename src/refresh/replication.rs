@@ -119,3 +119,12 @@ impl<K: FeedSink> Replication<K> {
         }
     }
 }
+
+/// Whether an epoch is one that is known in a later version: while the service is upgraded, a replica has
+/// answered that is older than one before.
+pub(super) fn is_of_earlier_version(told: &Epoch, known: &Epoch) -> bool {
+    match (FeedVersion::of_told_epoch(told), FeedVersion::of_told_epoch(known)) {
+        (Ok((version, told)), Ok((known_version, known))) => told == known && version < known_version,
+        _ => false,
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::a_current_edge;
 use super::model::{Edge, Service};
-use crate::limits::{BACKOFF_MS_MAX, FIRST_FOLLOWERS, IDLE_FIRST_MS};
+use crate::limits::{BACKOFF_MS_MAX, FIRST_FOLLOWERS, IDLE_FIRST_MS, LEASE_MS};
 use crate::refresh::Answer;
 use crate::table::sample_keys::{key, live};
 
@@ -196,4 +196,20 @@ fn a_row_of_another_feed_is_named_once_when_that_is_loaded() {
     assert_eq!(edge.set_aside(), 0);
     edge.catch_up(0, &service);
     assert_eq!((edge.set_aside(), edge.live().unwrap().keys), (1, 2));
+}
+
+#[test]
+fn an_answer_to_a_load_that_comes_after_another_vm_has_loaded_changes_nothing() {
+    let mut service = Service::new();
+    service.create("k");
+    let mut edge = Edge::new(2);
+    edge.tick(0);
+    let (call, poll) = edge.vms[0].pending.clone().unwrap();
+    let late = service.answer(&poll);
+    service.invalidate("k");
+    edge.pass(LEASE_MS);
+    edge.catch_up(1, &service);
+    edge.deliver(0, call, Answer::Page(&late));
+    edge.tick(0);
+    assert!(!edge.holds("k"), "{:?}", edge.vms[0].notes);
 }

@@ -4,7 +4,7 @@ use latchkey_key_feed::FeedVersion;
 
 use super::a_current_edge;
 use super::model::{Edge, Service};
-use crate::limits::{RIGHTS_GARBAGE_MAX, RIGHTS_LOAD_PAUSE_MS};
+use crate::limits::{BACKOFF_MS_MAX, RIGHTS_GARBAGE_MAX, RIGHTS_LOAD_PAUSE_MS};
 use crate::table::sample_keys::{APPLICATION, rights_of};
 
 #[test]
@@ -43,6 +43,32 @@ fn a_service_of_the_first_version_is_followed_and_its_keys_have_no_rights() {
     assert!(edge.holds("k") && edge.rights("k").is_none());
     let told = edge.vms[0].notes.iter().filter(|note| *note == "RightsMissing").count();
     assert_eq!(told, 2, "once for each load");
+}
+
+#[test]
+fn while_the_service_is_upgraded_its_older_replicas_make_nobody_load() {
+    let (mut edge, mut service) = a_current_edge();
+    let loads = |edge: &Edge| edge.vms[0].notes.iter().filter(|note| note.starts_with("LoadBegan")).count();
+    for _ in 0..3 {
+        service.version = FeedVersion::V1;
+        edge.answer(0, &service);
+        edge.pass(BACKOFF_MS_MAX / 10);
+        service.version = FeedVersion::V2;
+        edge.catch_up_after_change(0, &mut service);
+    }
+    assert_eq!(loads(&edge), 1);
+    // One that was begun with an older replica is begun again with a newer one, and by no other.
+    let mut edge = Edge::new(1);
+    service.version = FeedVersion::V1;
+    edge.catch_up(0, &service);
+    for version in [FeedVersion::V2, FeedVersion::V1, FeedVersion::V2] {
+        service.version = version;
+        edge.answer(0, &service);
+        edge.pass(BACKOFF_MS_MAX / 10);
+        edge.tick(0);
+    }
+    assert_eq!(edge.live().unwrap().epoch.as_str(), service.told_epoch());
+    assert_eq!(loads(&edge), 2);
 }
 
 /// Updates the key until the table counts so many bytes of sets.
