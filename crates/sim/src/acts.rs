@@ -84,7 +84,7 @@ impl<H: SimHost> World<H> {
             Act::Backup => self.service.borrow_mut().store.back_up(),
             Act::Restore(restarts) => self.restore(restarts),
             Act::Restart(at) => self.restart(replica(at)),
-            Act::Upgrade => self.upgrade(),
+            Act::Upgrade if !self.setting.stays_old => self.upgrade(),
             Act::Tidy(at) => self.service.borrow_mut().tidy(replica(at)),
             Act::Exchange(at) => {
                 self.service.borrow_mut().look(replica(at));
@@ -132,8 +132,9 @@ impl<H: SimHost> World<H> {
         }
         self.plugins().iter().filter(|plugin| plugin.ticks()).for_each(|plugin| self.tick(plugin));
         let outgoing = self.network.borrow().outgoing().len();
-        for place in 0..outgoing {
-            self.arrive(0, place % self.setting.replicas, false);
+        for _ in 0..outgoing {
+            let at = self.balancer.borrow_mut().below(self.setting.replicas as u64);
+            self.arrive(0, at as usize, false);
         }
         (0..self.setting.replicas).for_each(|at| self.wake(at));
         let answered = self.network.borrow().answered().len();

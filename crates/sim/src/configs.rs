@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_filter::config::Config;
-use latchkey_filter::limits::PAGE_BITS_MIN;
+use latchkey_filter::limits::{PAGE_BITS_MIN, PAGES_PER_PARTITION_BITS};
 use latchkey_filter::table::TableIdentity;
 use latchkey_key_feed::FeedVersion;
 use serde_json::{Value, json};
@@ -43,7 +43,8 @@ impl Configured {
         let names = config.table_names();
         // Four single entries, two slots of pages, and a run for each range of pages, of which there is one.
         let has_rights = names.shape().feed_version() == FeedVersion::V2;
-        let pages = 1 << (PAGE_BITS_MIN + u8::from(has_rights));
+        let page_bits = if has_rights { PAGES_PER_PARTITION_BITS + 1 } else { PAGE_BITS_MIN };
+        let pages = 1 << page_bits;
         Self { table: names.table(), entries_max: 4 + 2 * pages + 1, config: Arc::new(config) }
     }
 }

@@ -19,13 +19,15 @@ const ROUND_MS: u64 = 400;
 const ROUNDS_OF_A_WAIT: u32 = 12;
 
 /// Rounds until an edge must be current: longer than it backs off, and than a lease lasts.
-const ROUNDS_MAX: u32 = 150;
+const ROUNDS_MAX: u32 = 600;
 
 impl<H: SimHost> World<H> {
     /// Lets the world come to rest, and looks whether every edge is current then.
     pub(crate) fn settle(self: &Rc<Self>) -> Result<(), Broken> {
         self.trace.tell(|| "nothing goes wrong any more".to_owned());
-        self.upgrade();
+        if !self.setting.stays_old {
+            self.upgrade();
+        }
         for plugin in self.plugins().iter().filter(|plugin| plugin.is_draining.get()) {
             self.end_plugin(plugin);
         }

@@ -1,6 +1,8 @@
 //! What happens in a run, step by step. A target is a number that picks one of what there is at that moment,
 //! so a schedule still means something when steps of it are left out.
 
+use latchkey_filter::limits::LEASE_MS;
+
 use crate::dice::Dice;
 use crate::setting::{ClockFault, ConfigKind, Setting};
 
@@ -102,7 +104,9 @@ pub(crate) fn draw(dice: &mut Dice, setting: &Setting) -> Vec<Step> {
 fn draw_step(dice: &mut Dice, setting: &Setting) -> Step {
     let act = draw_act(dice, setting);
     let mut meanwhile = Vec::new();
-    if dice.percent(setting.faults.interleaved) {
+    if dice.percent(setting.faults.interleaved) && dice.percent(40) {
+        meanwhile = draw_usurper(dice);
+    } else if dice.percent(setting.faults.interleaved) {
         let others = dice.pick(&[1, 1, 2, 4, 6]);
         let mut before = dice.below(25);
         for _ in 0..others {
@@ -111,6 +115,20 @@ fn draw_step(dice: &mut Dice, setting: &Setting) -> Step {
         }
     }
     Step { act, meanwhile }
+}
+
+/// What is stopped loses its lease, and another VM goes on in its place with what has changed since.
+fn draw_usurper(dice: &mut Dice) -> Vec<(u16, Act)> {
+    let before = dice.below(25) as u16;
+    let mut acts: Vec<Act> = Vec::new();
+    for _ in 0..dice.below(3) {
+        acts.push(dice.pick(&[Act::Write, Act::Invalidate])(dice.which()));
+    }
+    acts.push(Act::Round(LEASE_MS + dice.below(500)));
+    for _ in 0..dice.below(3) {
+        acts.push(Act::Round(dice.pick(&[1, 100, 300])));
+    }
+    acts.into_iter().map(|act| (before, act)).collect()
 }
 
 fn draw_act(dice: &mut Dice, setting: &Setting) -> Act {

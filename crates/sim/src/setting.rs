@@ -1,6 +1,7 @@
 //! How a fleet is made, and what may befall it: what stays as it is while the schedule is cut short.
 
 use crate::dice::Dice;
+use crate::store::KEYS_MAX;
 
 /// The setting of one run.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Setting {
     pub replicas: usize,
     /// Whether the last replica is of a version that knows only the first version of the feed.
     pub has_old_replica: bool,
+    /// Whether it stays so to the end.
+    pub stays_old: bool,
     /// Rows of an answer at most.
     pub rows_max: usize,
     /// What happens to the clocks of machines.
@@ -87,9 +90,10 @@ impl Setting {
             machines: 1 + usize::from(dice.percent(35)),
             workers: 1 + usize::from(dice.percent(50)),
             plans,
-            keys: dice.between(2, 5) as usize,
+            keys: dice.between(2, KEYS_MAX as u64) as usize,
             replicas,
-            has_old_replica: replicas > 1 && dice.percent(15),
+            has_old_replica: replicas > 1 && dice.percent(25),
+            stays_old: dice.percent(50),
             rows_max: dice.pick(&[1, 2, 3, 100]),
             clocks: dice.pick(&[ClockFault::None, ClockFault::Set, ClockFault::Sleep]),
             faults: Faults {

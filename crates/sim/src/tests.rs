@@ -8,7 +8,7 @@ use crate::shrink::shrink_while;
 use crate::{Act, Case, Step, Tables};
 
 /// Seeds of each kind of tables that every test run takes; `LATCHKEY_TEST_SEEDS` takes more or fewer.
-const SEEDS: u64 = 1_500;
+const SEEDS: u64 = 800;
 
 fn seeds() -> u64 {
     std::env::var("LATCHKEY_TEST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS)

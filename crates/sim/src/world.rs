@@ -14,6 +14,7 @@ use latchkey_filter::testing::{FakeClocks, WALL_START};
 use latchkey_key_feed::FeedVersion;
 
 use crate::configs::Configured;
+use crate::dice::Dice;
 use crate::history::Key;
 use crate::host::{Meanwhile, SimHost};
 use crate::invariants::Broken;
@@ -36,6 +37,8 @@ pub(crate) struct World<H: SimHost> {
     pub(crate) processes: RefCell<Vec<Rc<Process<H>>>>,
     processes_begun: Cell<u64>,
     pub(crate) network: RefCell<Network<H>>,
+    /// Says which replica a request comes to, where the schedule does not.
+    pub(crate) balancer: RefCell<Dice>,
     pub(crate) service: RefCell<Service>,
     pub(crate) promises: RefCell<Promises>,
     /// The credentials of the keys, as clients present them.
@@ -68,6 +71,7 @@ impl<H: SimHost> World<H> {
             processes: RefCell::default(),
             processes_begun: Cell::new(0),
             network: RefCell::new(Network(Vec::new())),
+            balancer: RefCell::new(Dice::of(0)),
             service: RefCell::new(Service::new(setting.keys, setting.rows_max, versions)),
             promises: RefCell::default(),
             credentials: (0..setting.keys).map(credential).collect(),
