@@ -12,7 +12,7 @@
 //! | `proxy` | an edge: its processes, threads, VMs and plugins, on one of two kinds of [`host`] |
 //! | `service` | the replicas of the key service, over one `store` |
 //! | `history`, `promises` | what the service has said of keys, and what was promised to whom |
-//! | [`shrink`] | leaving out what a failure does not need |
+//! | [`mod@shrink`] | leaving out what a failure does not need |
 
 #![expect(
     clippy::indexing_slicing,
