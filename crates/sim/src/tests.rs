@@ -38,7 +38,7 @@ fn the_patch_of_each_guard_applies() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let guards: Vec<_> =
         fs::read_dir(root.join("crates/sim/guards")).unwrap().map(|it| it.unwrap().path()).collect();
-    assert!(guards.len() > 10, "{guards:?}");
+    assert!(guards.len() >= 10, "{guards:?}");
     for guard in guards {
         let mut git = Command::new("git");
         let checked = git.args(["apply", "--check"]).arg(&guard).current_dir(&root).status().unwrap();
