@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeyId, MonotonicMillis};
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 use super::sample_keys::{at, build, changes, key, live, refreshed_at, removed, shape, text_of};
 use super::*;
@@ -86,6 +87,23 @@ impl Process {
 fn holds(reader: &TableReader<FakeSharedData>, key: &str, now: MonotonicMillis) -> bool {
     let page = reader.page_for(&id(key), now).unwrap().expect("a live table");
     page.find(&id(key)).unwrap().key().is_some()
+}
+
+/// An upgrade lets a VM of the release before and one of this read the shared data of one process. Whoever
+/// changes what is written moves the number in the names, and then what is expected here.
+#[test]
+fn the_layout_of_shared_data_is_the_one_that_its_names_say() {
+    let process = Process::new();
+    let live = process.load(&[live(1, key("one")), removed(2, "two")]);
+    let more_follows = FeedStanding::MoreFollows { purged: Cursor(1) };
+    process.writer.advance(&live, Cursor(3), 1, more_follows).unwrap();
+    let mut hash = Sha256::new();
+    for name in process.shared.names() {
+        hash.update(name.text().as_bytes());
+        hash.update(process.shared.read(name).bytes);
+    }
+    let beginning = hash.finalize()[..8].to_vec();
+    assert_eq!(beginning, [211, 100, 65, 163, 63, 172, 27, 235]);
 }
 
 #[test]

@@ -47,7 +47,7 @@ use std::fmt;
 const MAGIC: [u8; 8] = *b"latchkey";
 
 /// The version of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What stands before the sections.
 const HEAD_LEN: usize = 20;

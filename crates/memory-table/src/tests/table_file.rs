@@ -233,6 +233,14 @@ fn a_file_that_others_could_have_written_is_refused() {
     assert_eq!(refused(&path, later()), exposed);
 }
 
+/// Whoever changes what is written moves the version, and then what is expected here.
+#[test]
+fn the_layout_of_a_file_is_the_one_that_its_version_says() {
+    let (_folder, path) = a_file();
+    let bytes = fs::read(&path).unwrap();
+    assert_eq!((bytes[8], bytes.len()), (2, 537));
+}
+
 #[test]
 fn a_file_of_something_else_is_refused() {
     let (_folder, path) = a_file();
