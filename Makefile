@@ -4,7 +4,8 @@
 SIM_ASKED = $(if $(TABLES),--tables $(TABLES)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000))
 
 # NATIVE=1: with the native module in place of the Wasm filter.
-export LATCHKEY_SHELL := $(if $(NATIVE),module,wasm)
+LATCHKEY_SHELL ?= wasm
+export LATCHKEY_SHELL := $(if $(NATIVE),module,$(LATCHKEY_SHELL))
 
 # ENVOY_VERSION=1.40.0: with that Envoy of tools/envoy.txt in place of the first there.
 ifdef ENVOY_VERSION

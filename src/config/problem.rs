@@ -173,8 +173,8 @@ impl fmt::Display for Problem {
                 f.write_str("asks something of a key, and authentication of the rule is not required")
             }
             Self::VariableUnset => f.write_str(
-                "names a variable that is not set where the filter runs: set it for the proxy, and name it in \
-                 vm_config.environment_variables (in Istio, vmConfig.env)",
+                "names a variable that is not set where the filter runs: set it for the proxy; for the Wasm filter name \
+                 it in vm_config.environment_variables too (in Istio, vmConfig.env)",
             ),
         }
     }

@@ -271,7 +271,7 @@ fn the_filters_own_credential_is_one_and_well_formed() {
     assert_eq!(
         credential(json!({"environment_variable": "NO_SUCH"})),
         "key_service.credential.environment_variable names a variable that is not set where the filter runs: set it for the \
-         proxy, and name it in vm_config.environment_variables (in Istio, vmConfig.env)"
+         proxy; for the Wasm filter name it in vm_config.environment_variables too (in Istio, vmConfig.env)"
     );
     for variable in ["EMPTY", "NOT_ENCODED"] {
         assert_eq!(

@@ -90,7 +90,8 @@ fn holds(reader: &TableReader<FakeSharedData>, key: &str, now: MonotonicMillis) 
 }
 
 /// An upgrade lets a VM of the release before and one of this read the shared data of one process. Whoever
-/// changes what is written moves the number in the names, and then what is expected here.
+/// changes what is written moves the number in the names, that of table files if it is a record, and then what is
+/// expected here.
 #[test]
 fn the_layout_of_shared_data_is_the_one_that_its_names_say() {
     let process = Process::new();

@@ -94,7 +94,7 @@ fn panicking_module() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let built = Command::new(places::repository().join("tools/build-module"))
         .args(["--features", "forced-panics"])
-        .env("QUICK", "1")
+        .env("MODULE_PROFILE", "dev")
         .env("MODULE_FILE", directory.path().join("liblatchkey_filter.so"))
         .status()
         .unwrap();

@@ -14,7 +14,7 @@ use crate::abi::{self, Level};
 /// A table that is kept in a file for as long as this lives. Dropping it waits for the write under way.
 pub(crate) struct KeptTable {
     path: PathBuf,
-    /// Absent where the file cannot be had.
+    /// Absent where the system has no thread for it.
     _saver: Option<TableSaver>,
 }
 
@@ -30,7 +30,7 @@ static KEPT: Mutex<BTreeMap<TableIdentity, Weak<KeptTable>>> = Mutex::new(BTreeM
 ///
 /// The reason for which the configuration must be refused.
 pub(crate) fn keep(
-    tables: &MemoryTables,
+    tables: &'static MemoryTables,
     names: &SharedNames,
     settings: &TableFileSettings,
     now: Moment,
@@ -40,13 +40,16 @@ pub(crate) fn keep(
     if let Some(table) = kept.get(&names.table()).and_then(Weak::upgrade) {
         return if table.path == path { Ok(table) } else { Err("the same table is kept in another file") };
     }
-    let saver = match tables.file(names, &path) {
-        Ok(file) => {
-            begin_with(&file, now);
-            TableSaver::start(file, settings.interval, report).map_err(FileTrouble::from)
-        }
-        Err(trouble) => Err(trouble),
+    let file = tables.file(names, &path);
+    match &file {
+        Ok(file) => begin_with(file, now),
+        Err(trouble) => tell(Level::Error, "begins without the file, and tries for it again", trouble),
+    }
+    let open = {
+        let (names, path) = (names.clone(), path.clone());
+        move || tables.file(&names, &path)
     };
+    let saver = TableSaver::start(file.ok(), open, settings.interval, report).map_err(FileTrouble::from);
     let saver = saver.inspect_err(|trouble| tell(Level::Error, "the table is not kept", trouble)).ok();
     let table = Arc::new(KeptTable { path, _saver: saver });
     kept.insert(names.table(), Arc::downgrade(&table));

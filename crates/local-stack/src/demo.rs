@@ -18,6 +18,7 @@ use crate::envoy_config::EnvoyConfig;
 use crate::http::{Request, Response};
 use crate::key_service::{CreatedKey, KeyServiceClient};
 use crate::output;
+use crate::shell::Shell;
 use crate::stack::{LocalStack, Ports, StackMark, StackOptions, with_status};
 use crate::wait;
 
@@ -59,7 +60,7 @@ fn introduce(out: &mut impl Write, stack: &LocalStack) -> Result<()> {
         writeln!(out, "port {port} is taken, so another is chosen")?;
     }
     writeln!(out, "A client asks an upstream through Envoy; the filter inside Envoy asks nobody.\n")?;
-    writeln!(out, "  edge         http://{}", stack.edge())?;
+    writeln!(out, "  edge         http://{}, with {}", stack.edge(), Shell::chosen().title())?;
     writeln!(out, "  key service  http://{}", stack.key_service.address())?;
     writeln!(out, "  upstream     http://{}", stack.upstream.address())?;
     Ok(writeln!(out)?)

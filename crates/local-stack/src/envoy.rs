@@ -52,6 +52,7 @@ impl EnvoyProcess {
     ///
     /// When there is no Envoy, or it refuses its configuration: the message then holds its log.
     pub fn start(options: &EnvoyOptions) -> Result<Self> {
+        Shell::check()?;
         let shell = Shell::chosen();
         ensure!(shell.file().is_file(), "the filter is not built: run `make build`");
         let directory = ScratchDirectory::new("latchkey-envoy-")?;

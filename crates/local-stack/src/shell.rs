@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::places;
@@ -44,6 +45,27 @@ impl Shell {
             Self::Module
         } else {
             Self::Wasm
+        }
+    }
+
+    /// Looks whether the variable names a shell, if it is set.
+    ///
+    /// # Errors
+    ///
+    /// When it names none.
+    pub fn check() -> Result<()> {
+        let named = std::env::var_os(SHELL_VARIABLE);
+        let is_known = named.as_ref().is_none_or(|named| named == "wasm" || named == "module");
+        ensure!(is_known, "{SHELL_VARIABLE} is wasm or module, not {named:?}");
+        Ok(())
+    }
+
+    /// Its name, for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Wasm => "the Wasm filter",
+            Self::Module => "the native module",
         }
     }
 

@@ -20,11 +20,15 @@ impl TableSaver {
     /// Writes the file after each interval in which the table has changed, or has become so much younger.
     /// `report` is told on the thread what became of it.
     ///
+    /// Where there is no `file`, because another process has it, `open` is tried at each interval: with a hot
+    /// restart the process before ends later than this one begins.
+    ///
     /// # Errors
     ///
     /// Those of the system, when there is no thread to have.
     pub fn start(
-        file: TableFile,
+        mut file: Option<TableFile>,
+        open: impl Fn() -> Result<TableFile, FileTrouble> + Send + 'static,
         interval: Duration,
         report: impl Fn(Result<Saved, FileTrouble>) + Send + 'static,
     ) -> io::Result<Self> {
@@ -32,7 +36,14 @@ impl TableSaver {
         let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
         let thread = thread::Builder::new().name("latchkey-file".to_owned()).spawn(move || {
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                if !file.is_current(interval_ms) {
+                if file.is_none() {
+                    match open() {
+                        Ok(opened) => file = Some(opened),
+                        Err(FileTrouble::Held) => {}
+                        Err(trouble) => report(Err(trouble)),
+                    }
+                }
+                if let Some(file) = file.as_ref().filter(|file| !file.is_current(interval_ms)) {
                     report(file.save(wall_clock()));
                 }
             }

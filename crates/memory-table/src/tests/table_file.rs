@@ -19,6 +19,7 @@ use proptest::prelude::*;
 
 use crate::table_file::BootId;
 use crate::table_file::decoding::decode;
+use crate::table_file::encoding::{Encoder, Standing};
 use crate::table_file::in_force::wall_clock;
 use crate::{
     FileTrouble, LiveMemory, MemorySink, MemoryTable, MemoryTables, Saved, TableFile, TableSaver, Unusable,
@@ -233,12 +234,18 @@ fn a_file_that_others_could_have_written_is_refused() {
     assert_eq!(refused(&path, later()), exposed);
 }
 
-/// Whoever changes what is written moves the version, and then what is expected here.
+/// Whoever changes what is written moves the version, and then what is expected here. Records are those of shared data,
+/// whose layout is held in `table::tests`.
 #[test]
 fn the_layout_of_a_file_is_the_one_that_its_version_says() {
     let (_folder, path) = a_file();
-    let bytes = fs::read(&path).unwrap();
-    assert_eq!((bytes[8], bytes.len()), (2, 537));
+    let live = loaded(&Process::at(&path));
+    let mut bytes = Vec::new();
+    let encoder = Encoder::begin(&mut bytes, table_names().table()).unwrap();
+    let (number, boot, written_at) = (TableNumber(7), BootId::default(), WALL_START);
+    encoder.end(&mut bytes, &Standing { live: &live, number, boot, written_at }).unwrap();
+    // It ends with its checksum.
+    assert_eq!((bytes[8], &bytes[bytes.len() - 8..]), (2, &[81, 14, 219, 155, 47, 150, 247, 104][..]));
 }
 
 #[test]
@@ -272,13 +279,42 @@ fn a_thread_writes_the_file_when_the_table_has_changed_and_ends_with_its_owner()
     let live = load(sink.table(), &Answer::of(&[row(1, "k")]), Some(refresh())).unwrap();
     let (told, reports) = std::sync::mpsc::channel();
     let report = move |saved: Result<Saved, FileTrouble>| told.send(saved.unwrap()).unwrap();
-    let saver = TableSaver::start(file, Duration::from_millis(1), report).unwrap();
+    let saver =
+        TableSaver::start(Some(file), || Err(FileTrouble::Held), Duration::from_millis(1), report).unwrap();
     assert_eq!(reports.recv().unwrap(), Saved::Written);
     sink.table().advance(&live, Cursor(2), 1, FeedStanding::MoreFollows { purged: Cursor(0) }).unwrap();
     assert_eq!(reports.recv().unwrap(), Saved::Written);
     drop(saver);
     assert!(reports.recv().is_err(), "nobody is left to report");
     assert!(Process::at(&path).file.restore(after_start(1)).is_err(), "it was written by the clock of today");
+}
+
+/// So it is with a hot restart.
+#[test]
+fn a_process_that_begins_before_the_one_before_has_ended_keeps_its_table_after_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("table");
+    let before = Process::at(&path);
+    let tables: &'static MemoryTables = Box::leak(Box::new(MemoryTables::new()));
+    Register::new(tables.entries().clone(), &table_names()).enter(8, 60_000).unwrap();
+    let sink = tables.sink(&table_names());
+    load(sink.table(), &Answer::of(&[row(1, "k")]), Some(refresh())).unwrap();
+    let (told, reports) = std::sync::mpsc::channel();
+    let report = move |saved: Result<Saved, FileTrouble>| told.send(saved.unwrap()).unwrap();
+    let (tried, tries) = std::sync::mpsc::channel();
+    let own = path.clone();
+    let open = move || {
+        let opened = tables.file(&table_names(), &own);
+        tried.send(opened.is_ok()).unwrap();
+        opened
+    };
+    let saver = TableSaver::start(None, open, Duration::from_millis(1), report).unwrap();
+    assert!(!tries.recv().unwrap(), "the one before has it");
+    assert!(!path.exists());
+    drop(before);
+    assert_eq!(reports.recv().unwrap(), Saved::Written);
+    drop(saver);
+    assert!(path.exists());
 }
 
 #[test]
