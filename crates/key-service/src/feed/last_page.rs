@@ -42,7 +42,7 @@ pub(crate) async fn for_ended_key(
     if !is_at_its_place(feed, request, acknowledged) {
         return Ok(None);
     }
-    let end = end_of(feed, request.after, key).await?;
+    let Some(end) = end_of(feed, request.after, key).await? else { return Ok(None) };
     let page = feed.store.feed_page_through(PageRequest::of(request).position, end, request.rows_max).await?;
     let has_news = page.head.cursor != request.after;
     // A filter that names no instance does not know last pages, and would ask for one again and again.
@@ -75,11 +75,14 @@ fn is_at_its_place(feed: &Feed, request: &FollowerRequest, acknowledged: Cursor)
 
 /// The end of the change that ended the key. Of one whose time was over, the last change before that
 /// ended a key: the store knows when keys were ended, and not when they were changed otherwise.
-async fn end_of(feed: &Feed, after: Cursor, key: &KeyEntry) -> Result<Cursor, StoreError> {
+///
+/// `None` when it has read beyond: with a key that was invalidated nobody was served what came later.
+async fn end_of(feed: &Feed, after: Cursor, key: &KeyEntry) -> Result<Option<Cursor>, StoreError> {
     let end = match (key.invalidation, key.expiration) {
         (Some(_), _) => feed.store.end_of(&key.id).await?,
         (None, Some(expiration)) => feed.store.last_ended_by(expiration).await?,
         (None, None) => None,
     };
-    Ok(end.unwrap_or(after).max(after))
+    let end = end.unwrap_or(after);
+    Ok(if end < after && key.invalidation.is_some() { None } else { Some(end.max(after)) })
 }

@@ -186,6 +186,11 @@ async fn an_ended_key_is_nobody_but_for_the_instance_that_followed_by_it() {
     let of_powerless = edge.by(service.key(&powerless)).answer(cursor, "").await;
     assert_eq!(of_powerless.status, StatusCode::UNAUTHORIZED);
     assert_eq!(edge.answer(cursor, "").await.status, StatusCode::OK);
+    let later = service.elastic().make(r#"{"name":"later"}"#).await;
+    revoke(&service, json!({"ids": [later.id]}), "0").await;
+    let latest = cursor + 4;
+    let beyond = edge.answer(latest, "").await;
+    assert_eq!(beyond.status, StatusCode::UNAUTHORIZED, "it was never served that: {}", beyond.text);
     assert_eq!(service.key(&key).get("/_security/_authenticate").await.status, StatusCode::UNAUTHORIZED);
 }
 

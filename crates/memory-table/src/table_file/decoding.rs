@@ -82,7 +82,7 @@ pub(crate) fn decode(
     Ok(Decoded { shards, standing, number: footer.number })
 }
 
-fn check_head(head: &[u8], names: &SharedNames) -> Result<(), Unusable> {
+pub(super) fn check_head(head: &[u8], names: &SharedNames) -> Result<(), Unusable> {
     let mut unread = Unread(head);
     if unread.array() != Some(MAGIC) {
         return Err(Unusable::NotATable);
@@ -166,6 +166,9 @@ impl Footer {
         }
         let by_wall_ms = now.wall.millis_since(at.wall);
         let is_same_run = self.boot == boot && boot != BootId::default();
+        if is_same_run && now.monotonic < at.monotonic {
+            return Err(Unusable::FromTheFuture);
+        }
         let by_monotonic_ms = if is_same_run { now.monotonic.millis_since(at.monotonic) } else { 0 };
         let age_ms = by_wall_ms.max(by_monotonic_ms);
         // A machine that has just started has no moment so long ago. It may admit for that much less.

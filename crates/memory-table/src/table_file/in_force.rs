@@ -3,15 +3,18 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use latchkey_filter::table::Generation;
 use latchkey_key_feed::{Cursor, UnixMillis};
 
-/// A file by which a restart would admit.
+/// A file by which a restart would admit. Nobody else may begin with it before this is gone, whether the table is still
+/// kept in a file or not.
 #[derive(Clone, Debug)]
 pub(crate) struct InForce {
     pub(crate) path: PathBuf,
+    pub(crate) lock: Arc<File>,
     pub(crate) generation: Generation,
     /// What it holds.
     pub(crate) cursor: Cursor,

@@ -12,10 +12,10 @@ use latchkey_filter::refresh::{Register, TableNumber};
 use latchkey_filter::table::SharedNames;
 use latchkey_key_feed::UnixMillis;
 
-use super::decoding::{Decoded, decode};
+use super::decoding::{Decoded, check_head, decode};
 use super::encoding::{Encoder, Standing};
 use super::in_force::{InForce, sync_folder_of};
-use super::{BootId, Unusable};
+use super::{BootId, HEAD_LEN, Unusable};
 use crate::limits::{SAVE_ROUNDS_MAX, SAVE_SETTLED_SHARDS, SAVE_TRIES_MAX, TABLE_FILE_LEN_MAX};
 use crate::live::{Live, LiveMemory};
 use crate::memory_table::Shared;
@@ -29,8 +29,8 @@ pub struct TableFile {
     names: SharedNames,
     register: Register<ProcessEntries>,
     boot: BootId,
-    /// Holds the lock.
-    _lock: File,
+    /// While it is open, the file is ours.
+    lock: Arc<File>,
 }
 
 /// Why a file was not read or not written.
@@ -68,20 +68,23 @@ impl TableFile {
         names: &SharedNames,
         register: Register<ProcessEntries>,
     ) -> Result<Self, FileTrouble> {
+        let (path, names, boot) = (path.to_owned(), names.clone(), boot_id());
+        if let Some(lock) = lock_of(&shared, &path) {
+            return Ok(Self { path, shared, names, register, boot, lock });
+        }
         let lock = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .custom_flags(NO_FOLLOW)
-            .open(beside(path, ".lock"))?;
+            .open(beside(&path, ".lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(FileTrouble::Held),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let (path, names) = (path.to_owned(), names.clone());
-        Ok(Self { path, shared, names, register, boot: boot_id(), _lock: lock })
+        Ok(Self { path, shared, names, register, boot, lock: Arc::new(lock) })
     }
 
     /// Lets the table be the one of the file, if there is a file, and says as of which moment it is. Done before
@@ -134,7 +137,9 @@ impl TableFile {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(live), Some(file)) => {
-                file.holds(live.generation, live.cursor) && file.until.plus_millis(within_ms) >= until(&live)
+                file.path == self.path
+                    && file.holds(live.generation, live.cursor)
+                    && file.until.plus_millis(within_ms) >= until(&live)
             }
         }
     }
@@ -201,6 +206,13 @@ impl TableFile {
             return Ok(false);
         }
         let file = self.in_force(standing);
+        // A configuration before this one may have named another path. A restart with it must not begin there.
+        if let Some(other) = writing.in_force.take_if(|other| other.path != self.path)
+            && let Err(error) = other.remove()
+        {
+            writing.in_force = Some(other);
+            return Err(error.into());
+        }
         // Whatever fails from here on, it or the one before may be there after a restart.
         writing.in_force.get_or_insert_with(|| file.clone());
         fs::rename(path, &self.path)?;
@@ -212,7 +224,8 @@ impl TableFile {
 
     fn in_force(&self, standing: &LiveMemory) -> InForce {
         let LiveMemory { generation, cursor, .. } = *standing;
-        InForce { path: self.path.clone(), generation, cursor, until: until(standing) }
+        let (path, lock) = (self.path.clone(), Arc::clone(&self.lock));
+        InForce { path, lock, generation, cursor, until: until(standing) }
     }
 
     fn read(&self) -> Result<Option<Vec<u8>>, FileTrouble> {
@@ -229,10 +242,20 @@ impl TableFile {
         if about.len() > TABLE_FILE_LEN_MAX {
             return Err(FileTrouble::TooLong);
         }
+        // A file of something else may be long, and is not read to its end.
         let mut bytes = Vec::new();
+        (&file).take(HEAD_LEN as u64).read_to_end(&mut bytes)?;
+        check_head(&bytes, &self.names).map_err(FileTrouble::Unusable)?;
         file.take(TABLE_FILE_LEN_MAX).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
+}
+
+/// The lock of a file that this process still has, though no configuration keeps the table in it any more.
+fn lock_of(shared: &Shared, path: &Path) -> Option<Arc<File>> {
+    let writing = shared.lock();
+    let file = writing.in_force.as_ref().filter(|file| file.path == path);
+    file.map(|file| Arc::clone(&file.lock))
 }
 
 /// Opens no symbolic link, and waits for no other end of a pipe.

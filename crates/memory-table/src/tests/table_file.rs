@@ -26,14 +26,14 @@ use crate::{
 };
 
 /// A process with a table file.
-struct Process {
-    tables: MemoryTables,
-    sink: MemorySink,
-    file: TableFile,
+pub(super) struct Process {
+    pub(super) tables: MemoryTables,
+    pub(super) sink: MemorySink,
+    pub(super) file: TableFile,
 }
 
 impl Process {
-    fn at(path: &Path) -> Self {
+    pub(super) fn at(path: &Path) -> Self {
         let tables = MemoryTables::new();
         let (sink, file) = (tables.sink(&table_names()), tables.file(&table_names(), path).unwrap());
         Self { tables, sink, file }
@@ -57,7 +57,7 @@ impl Process {
 }
 
 /// A file of a table with a key, a removed one, and what a key may do, as of change 4.
-fn a_file() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn a_file() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("table");
     let process = Process::at(&path);
@@ -68,7 +68,7 @@ fn a_file() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-fn loaded(process: &Process) -> LiveMemory {
+pub(super) fn loaded(process: &Process) -> LiveMemory {
     let mut answer = Answer::of(&[row(1, "k"), gone(2, "revoked"), row(4, "granted")]);
     answer.rights = [(key_id("granted"), RIGHTS.to_owned())].into();
     answer.registered = Some((3, r#"{"read":["data:1"]}"#.to_owned()));
@@ -77,7 +77,7 @@ fn loaded(process: &Process) -> LiveMemory {
 
 const RIGHTS: &str = r#"{"limited_by":{"cluster":["some"]}}"#;
 
-fn later() -> Moment {
+pub(super) fn later() -> Moment {
     after_start(1_000)
 }
 
@@ -171,16 +171,6 @@ fn a_file_that_cannot_be_removed_keeps_the_next_acknowledgement_back_and_no_chan
     assert_eq!((told(&process.reader(), "k"), process.file.is_stuck()), ("removed".to_owned(), true));
     fs::remove_dir(&path).unwrap();
     assert!(process.advance(&live, 2).is_ok() && !process.file.is_stuck());
-}
-
-#[test]
-fn only_one_process_has_the_file() {
-    let (_folder, path) = a_file();
-    let one = Process::at(&path);
-    let other = MemoryTables::new().file(&table_names(), &path);
-    assert!(matches!(other, Err(FileTrouble::Held)));
-    drop(one);
-    assert!(MemoryTables::new().file(&table_names(), &path).is_ok());
 }
 
 #[test]
@@ -284,37 +274,9 @@ fn a_thread_writes_the_file_when_the_table_has_changed_and_ends_with_its_owner()
     assert_eq!(reports.recv().unwrap(), Saved::Written);
     sink.table().advance(&live, Cursor(2), 1, FeedStanding::MoreFollows { purged: Cursor(0) }).unwrap();
     assert_eq!(reports.recv().unwrap(), Saved::Written);
-    drop(saver);
+    drop((saver, sink, tables));
     assert!(reports.recv().is_err(), "nobody is left to report");
     assert!(Process::at(&path).file.restore(after_start(1)).is_err(), "it was written by the clock of today");
-}
-
-/// So it is with a hot restart.
-#[test]
-fn a_process_that_begins_before_the_one_before_has_ended_keeps_its_table_after_that() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("table");
-    let before = Process::at(&path);
-    let tables: &'static MemoryTables = Box::leak(Box::new(MemoryTables::new()));
-    Register::new(tables.entries().clone(), &table_names()).enter(8, 60_000).unwrap();
-    let sink = tables.sink(&table_names());
-    load(sink.table(), &Answer::of(&[row(1, "k")]), Some(refresh())).unwrap();
-    let (told, reports) = std::sync::mpsc::channel();
-    let report = move |saved: Result<Saved, FileTrouble>| told.send(saved.unwrap()).unwrap();
-    let (tried, tries) = std::sync::mpsc::channel();
-    let own = path.clone();
-    let open = move || {
-        let opened = tables.file(&table_names(), &own);
-        tried.send(opened.is_ok()).unwrap();
-        opened
-    };
-    let saver = TableSaver::start(None, open, Duration::from_millis(1), report).unwrap();
-    assert!(!tries.recv().unwrap(), "the one before has it");
-    assert!(!path.exists());
-    drop(before);
-    assert_eq!(reports.recv().unwrap(), Saved::Written);
-    drop(saver);
-    assert!(path.exists());
 }
 
 #[test]
