@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::child_process::{ChildProcess, ProcessLog};
@@ -15,6 +15,9 @@ use crate::http::{Request, Response, http1};
 use crate::scratch_directory::ScratchDirectory;
 use crate::shell::Shell;
 use crate::{places, port, wait};
+
+/// The file in which a process that can be replaced tells the number that it has in common with its successors.
+const BASE_ID: &str = "base-id";
 
 /// How to start an Envoy.
 #[derive(Clone, Debug)]
@@ -37,6 +40,20 @@ pub struct EnvoyProcess {
     process: ChildProcess,
     admin: EnvoyAdmin,
     directory: ScratchDirectory,
+    hot_restart: HotRestart,
+}
+
+/// Whether another process can take over from one, and from which one it does.
+#[derive(Clone, Debug)]
+enum HotRestart {
+    Never,
+    /// The first of processes that take over one from another; they have a number in common.
+    First,
+    /// One that takes over.
+    Later {
+        base_id: String,
+        epoch: u32,
+    },
 }
 
 /// The admin interface of an Envoy.
@@ -52,6 +69,39 @@ impl EnvoyProcess {
     ///
     /// When there is no Envoy, or it refuses its configuration: the message then holds its log.
     pub fn start(options: &EnvoyOptions) -> Result<Self> {
+        Self::start_as(options, HotRestart::Never)
+    }
+
+    /// The same for one that can be replaced by [`Self::replaced`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_replaceable(options: &EnvoyOptions) -> Result<Self> {
+        Self::start_as(options, HotRestart::First)
+    }
+
+    /// Starts another one that takes over from this one (hot restart): it gets the sockets, and this one is
+    /// told to drain and to end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`], and when this one cannot be replaced.
+    pub fn replaced(&self, options: &EnvoyOptions) -> Result<Self> {
+        let later = match &self.hot_restart {
+            HotRestart::Never => bail!("this Envoy cannot be replaced"),
+            HotRestart::First => {
+                let base_id = fs::read_to_string(self.directory.path().join(BASE_ID))?;
+                HotRestart::Later { base_id: base_id.trim().to_owned(), epoch: 1 }
+            }
+            HotRestart::Later { base_id, epoch } => {
+                HotRestart::Later { base_id: base_id.clone(), epoch: epoch + 1 }
+            }
+        };
+        Self::start_as(options, later)
+    }
+
+    fn start_as(options: &EnvoyOptions, hot_restart: HotRestart) -> Result<Self> {
         Shell::check()?;
         let shell = Shell::chosen();
         ensure!(shell.file().is_file(), "the filter is not built: run `make build`");
@@ -67,8 +117,7 @@ impl EnvoyProcess {
             .arg(&config)
             .arg("--admin-address-path")
             .arg(&admin_address)
-            // Several run side by side; what they would share is only of use for a hot restart.
-            .arg("--disable-hot-restart")
+            .args(hot_restart.arguments(directory.path()))
             .args(["--concurrency", &options.concurrency.to_string()])
             .args(["--log-level", "warning"])
             .args([
@@ -87,7 +136,7 @@ impl EnvoyProcess {
             // Refused connections and 503 both mean: not yet.
             Ok(admin.get("/ready").ok().filter(|answer| answer.status == 200))
         })?;
-        Ok(Self { process, admin, directory })
+        Ok(Self { process, admin, directory, hot_restart })
     }
 
     /// The number of its process.
@@ -137,6 +186,15 @@ impl EnvoyProcess {
         self.directory.path()
     }
 
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    ///
+    /// When the system cannot tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.ended()
+    }
+
     /// Makes it hang, with all its connections open, until [`Self::resume`].
     ///
     /// # Errors
@@ -153,6 +211,33 @@ impl EnvoyProcess {
     /// When it has ended.
     pub fn resume(&self) -> Result<()> {
         self.process.resume()
+    }
+}
+
+impl Drop for EnvoyProcess {
+    /// Envoy leaves the memory that processes share when one takes over from another. Who uses it has it open.
+    fn drop(&mut self) {
+        let base_id = fs::read_to_string(self.directory.path().join(BASE_ID));
+        if let (HotRestart::First, Ok(base_id)) = (&self.hot_restart, base_id) {
+            let _ = fs::remove_file(format!("/dev/shm/envoy_shared_memory_{}0", base_id.trim()));
+        }
+    }
+}
+
+impl HotRestart {
+    fn arguments(&self, directory: &Path) -> Vec<String> {
+        let file = |name: &str| directory.join(name).display().to_string();
+        match self {
+            // Several run side by side; what they would share is only of use for a hot restart.
+            Self::Never => vec!["--disable-hot-restart".to_owned()],
+            Self::First => {
+                vec!["--use-dynamic-base-id".to_owned(), "--base-id-path".to_owned(), file(BASE_ID)]
+            }
+            Self::Later { base_id, epoch } => {
+                let (id, epoch) = (base_id.clone(), epoch.to_string());
+                vec!["--base-id".to_owned(), id, "--restart-epoch".to_owned(), epoch]
+            }
+        }
     }
 }
 

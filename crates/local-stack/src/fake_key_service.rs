@@ -12,9 +12,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRequest, FeedRow, KeyId, KeyRecord, QueryText};
+use socket2::SockRef;
 
 /// Longest that a long poll is held, whatever was asked for: short, so that stopping never takes long.
 const WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Pause between two bytes of an answer that drips: far longer than any answer needs, far shorter than a wait.
+const DRIP_EVERY: Duration = Duration::from_millis(50);
 
 /// Longest head of a request. Envoy's own limit is 60 KiB.
 const HEAD_LEN_MAX: usize = 64 * 1024;
@@ -44,6 +48,12 @@ pub enum FeedManner {
     Hanging,
     /// It closes the connection without a word.
     Closing,
+    /// It breaks the connection off (RST) without a word.
+    Resetting,
+    /// It sends these bytes, whatever they are, and closes.
+    Raw(Vec<u8>),
+    /// It sends these bytes and then a byte now and then, without an end.
+    Dripping(Vec<u8>),
 }
 
 #[derive(Debug)]
@@ -281,6 +291,17 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             let mut feed = shared.feed();
             while !feed.stopping && feed.manner == FeedManner::Hanging {
                 feed = shared.changed.wait(feed).unwrap_or_else(PoisonError::into_inner);
+            }
+            Ok(())
+        }
+        FeedManner::Resetting => SockRef::from(&stream).set_linger(Some(Duration::ZERO)),
+        FeedManner::Raw(bytes) => stream.write_all(&bytes),
+        FeedManner::Dripping(bytes) => {
+            stream.write_all(&bytes)?;
+            // Ends when the follower has gone.
+            while !shared.feed().stopping {
+                stream.write_all(b" ")?;
+                std::thread::sleep(DRIP_EVERY);
             }
             Ok(())
         }

@@ -7,6 +7,7 @@
 pub mod acknowledgement;
 pub mod child_process;
 pub mod demo;
+pub mod dns_server;
 pub mod envoy;
 pub mod envoy_config;
 pub mod fake_key_service;

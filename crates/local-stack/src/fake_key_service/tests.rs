@@ -92,10 +92,19 @@ fn misbehaves_as_told() {
     assert_eq!(answer(&keys, "after=0").status, 500);
     keys.behave(FeedManner::Body(b"junk".to_vec()));
     assert_eq!(answer(&keys, "after=0").body, b"junk");
-    for manner in [FeedManner::Truncated, FeedManner::Closing] {
+    keys.behave(FeedManner::Raw(b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\n\r\n".to_vec()));
+    assert_eq!(answer(&keys, "after=0").header("location").as_deref(), Some("/elsewhere"));
+    for manner in [FeedManner::Truncated, FeedManner::Closing, FeedManner::Resetting] {
         keys.behave(manner);
         assert!(http1::exchange(keys.address(), &Request::get("/feed?after=0")).is_err());
     }
+    keys.behave(FeedManner::Dripping(b"HTTP/1.1 200 OK\r\nx-drips:".to_vec()));
+    let mut follower = TcpStream::connect(keys.address()).unwrap();
+    follower.write_all(b"GET /feed?after=0 HTTP/1.1\r\n\r\n").unwrap();
+    let mut arrived = [0; 32];
+    follower.read_exact(&mut arrived).unwrap();
+    assert!(arrived.starts_with(b"HTTP/1.1 200 OK\r\nx-drips:  "), "{}", String::from_utf8_lossy(&arrived));
+    drop(follower);
     keys.behave(FeedManner::Truthful);
     assert_eq!(answer(&keys, "after=0").status, 200);
 }
