@@ -140,12 +140,14 @@ impl fmt::Display for PollFailure {
                 "a replica of the key service answered that is older than the one from which the table was read: is the service being upgraded?",
             ),
             Self::Refused { status: 401 } => f.write_str(
-                "the answer was status 401: the key service does not take the key of this edge (it does not exist, has ended, or the secret is wrong)",
+                "the answer was status 401: the key service does not take the key of this edge (it is unknown, has ended, or its secret is wrong)",
             ),
             Self::Refused { status: 403 } => f.write_str(
                 "the answer was status 403: the key of this edge may not read the feed, or not under the name of this edge",
             ),
-            Self::Refused { status } => write!(f, "the answer was status {status}"),
+            Self::Refused { status } => {
+                write!(f, "the answer was status {status}, of the key service or a proxy before it")
+            }
         }
     }
 }

@@ -53,6 +53,11 @@ impl Dynamic {
         Self::with_arguments(keys, edit, ["--drain-time-s", "1"].map(str::to_owned).to_vec())
     }
 
+    /// One that gives nothing up that it replaces, however often somebody asks there.
+    pub(crate) fn lasting(keys: FakeKeyService, edit: impl FnOnce(&mut EnvoyConfig)) -> Self {
+        Self::with_arguments(keys, edit, ["--drain-time-s", "1000000"].map(str::to_owned).to_vec())
+    }
+
     fn with_arguments(
         keys: FakeKeyService,
         edit: impl FnOnce(&mut EnvoyConfig),

@@ -36,7 +36,7 @@ certificate_authorities = ["ca.crt"]
 struct SecuredService {
     directory: TempDir,
     address: SocketAddr,
-    _process: ChildProcess,
+    process: ChildProcess,
 }
 
 impl SecuredService {
@@ -53,20 +53,25 @@ impl SecuredService {
         }
         let latchkey = places::latchkey().unwrap().display().to_string();
         done(here, &format!("{latchkey} user create alice --role superuser --file users.toml < password"));
-        let mut command = Command::new(latchkey);
-        command.args(["serve", "--config"]).arg(here.join("latchkey.toml"));
-        let mut process = ChildProcess::start("key-service", command, here).unwrap();
-        let address = wait::until("the key service is ready", || {
-            if let Some(status) = process.ended()? {
-                bail!("it ended ({status}):\n{}", process.log().tail_since(LogMark::default()));
-            }
-            let log = process.log().stderr();
-            Ok(log
-                .split_once("url=https://")
-                .map(|(_, rest)| rest.split_whitespace().next().unwrap().to_owned()))
-        });
-        let address = address.unwrap().parse().unwrap();
-        Self { directory, address, _process: process }
+        let (process, address) = served(here);
+        // Where it is, it is again after a restart.
+        let settings = SETTINGS.replace("127.0.0.1:0", &address.to_string());
+        fs::write(here.join("latchkey.toml"), settings).unwrap();
+        Self { directory, address, process }
+    }
+
+    fn restart(&mut self) {
+        self.process.kill();
+        (self.process, _) = served(self.directory.path());
+    }
+
+    /// Somebody in its place who shows a certificate, and takes any.
+    fn impostor(&self, certificate: &str) -> ChildProcess {
+        let mut command = Command::new("openssl");
+        command.args(["s_server", "-quiet", "-www", "-accept", &self.address.to_string()]);
+        command.args(["-cert", &format!("{certificate}.crt"), "-key", "tls.key"]);
+        command.current_dir(self.directory.path());
+        ChildProcess::start(certificate, command, self.directory.path()).unwrap()
     }
 
     /// What a command answers that shows the client's certificate.
@@ -79,6 +84,12 @@ impl SecuredService {
             &format!("{} {arguments} --json {service} {tls}", latchkey.display()),
         );
         serde_json::from_str(&told).unwrap()
+    }
+
+    fn feed_key(&self) -> Value {
+        let roles = r#"{"edge": {"cluster": ["read_key_feed"]}}"#;
+        fs::write(self.directory.path().join("roles.json"), roles).unwrap();
+        self.ask("key create edge --role-descriptors roles.json")
     }
 
     /// The configuration of an edge that follows this service as the sample says.
@@ -100,6 +111,24 @@ impl SecuredService {
         config.set_cluster_address("upstream", upstream.address()).unwrap();
         config
     }
+}
+
+/// A key service with the files of a directory, once it is ready, and its address.
+fn served(here: &Path) -> (ChildProcess, SocketAddr) {
+    let mut command = Command::new(places::latchkey().unwrap());
+    command.args(["serve", "--config"]).arg(here.join("latchkey.toml"));
+    let earlier = fs::read_to_string(here.join("key-service.stderr")).unwrap_or_default();
+    let earlier = earlier.matches("url=https://").count();
+    let mut process = ChildProcess::start("key-service", command, here).unwrap();
+    let address = wait::until("the key service is ready", || {
+        if let Some(status) = process.ended()? {
+            bail!("it ended ({status}):\n{}", process.log().tail_since(LogMark::default()));
+        }
+        let log = process.log().stderr();
+        let ready = log.split("url=https://").nth(earlier + 1);
+        Ok(ready.map(|rest| rest.split_whitespace().next().unwrap().to_owned()))
+    });
+    (process, address.unwrap().parse().unwrap())
 }
 
 /// What a command prints that is run in a directory, and must succeed.
@@ -128,22 +157,21 @@ fn started(config: EnvoyConfig, credential: &Value) -> EnvoyProcess {
     .unwrap()
 }
 
-fn answers(envoy: &EnvoyProcess, key: &Value, status: u16) {
-    let edge = envoy.listener().unwrap();
-    let request = || Request::get("/").api_key(key["encoded"].as_str().unwrap());
-    wait::until("the edge answers as expected", || {
-        Ok((http1::exchange(edge, &request())?.status == status).then_some(()))
-    })
-    .unwrap();
+fn status(envoy: &EnvoyProcess, key: &Value) -> u16 {
+    let request = Request::get("/").api_key(key["encoded"].as_str().unwrap());
+    http1::exchange(envoy.listener().unwrap(), &request).unwrap().status
+}
+
+fn answers(envoy: &EnvoyProcess, key: &Value, expected: u16) {
+    wait::until("the edge answers as expected", || Ok((status(envoy, key) == expected).then_some(())))
+        .unwrap();
 }
 
 #[test]
 fn the_edge_follows_a_key_service_over_mutual_tls() {
     let service = SecuredService::start();
     let upstream = Upstream::start(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    let roles = r#"{"edge": {"cluster": ["read_key_feed"]}}"#;
-    fs::write(service.directory.path().join("roles.json"), roles).unwrap();
-    let feed_key = service.ask("key create edge --role-descriptors roles.json");
+    let feed_key = service.feed_key();
     let key = service.ask("key create ci --all-my-rights");
 
     let envoy = started(service.edge(&upstream), &feed_key);
@@ -168,4 +196,43 @@ fn the_edge_believes_nobody_else_of_the_same_authority() {
     })
     .unwrap();
     assert_eq!(envoy.admin().stat("wasmcustom.latchkey.table.keys").unwrap(), 0);
+}
+
+#[test]
+fn an_edge_believes_no_certificate_that_has_expired_or_is_of_others_and_goes_on_with_its_table() {
+    let mut service = SecuredService::start();
+    let here = service.directory.path();
+    done(
+        here,
+        "openssl x509 -req -in tls.csr -copy_extensions copy -CA ca.crt -CAkey ca.key -days -1 -out expired.crt",
+    );
+    done(
+        here,
+        "openssl x509 -req -in tls.csr -copy_extensions copy -signkey tls.key -days 90 -out of-others.crt",
+    );
+    let upstream = Upstream::start(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let feed_key = service.feed_key();
+    let [good, revoked, later] =
+        ["good", "revoked", "later"].map(|name| service.ask(&format!("key create {name} --all-my-rights")));
+    let invalidate = |service: &SecuredService, key: &Value| {
+        service.ask(&format!("key invalidate {}", key["id"].as_str().unwrap()));
+    };
+    let envoy = started(service.edge(&upstream), &feed_key);
+    answers(&envoy, &good, 200);
+    invalidate(&service, &revoked);
+    answers(&envoy, &revoked, 401);
+
+    service.process.kill();
+    for impostor in ["expired", "of-others"] {
+        let _process = service.impostor(impostor);
+        let refused = || envoy.admin().stat("cluster.key_service.ssl.fail_verify_error");
+        let before = refused().unwrap();
+        wait::until(impostor, || Ok((refused()? >= before + 2).then_some(()))).unwrap();
+        assert_eq!([status(&envoy, &good), status(&envoy, &revoked)], [200, 401], "{impostor}");
+    }
+    assert!(envoy.log().stderr().contains("the feed could not be read: the answer was status 503"));
+    service.restart();
+    invalidate(&service, &later);
+    answers(&envoy, &later, 401);
+    assert_eq!([status(&envoy, &good), status(&envoy, &revoked)], [200, 401]);
 }
