@@ -3,6 +3,9 @@
 # What the simulation is asked for.
 SIM_ASKED = $(if $(TABLES),--tables $(TABLES)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000))
 
+# How long the soak is: ten minutes, so many seconds, or an hour.
+SOAK_ASKED = $(if $(QUICK),--quick) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
 # NATIVE=1: with the native module in place of the Wasm filter.
 LATCHKEY_SHELL ?= wasm
 export LATCHKEY_SHELL := $(if $(NATIVE),module,$(LATCHKEY_SHELL))
@@ -13,7 +16,7 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test crash rights sim bench lint fmt clean tools clients
+.PHONY: help build demo run test crash rights sim soak bench lint fmt clean tools clients
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +48,9 @@ rights: ## Ask a million keys what they may do, as the service and as an edge. T
 
 sim: ## Run a simulated fleet from a hundred thousand seeds (SEEDS=: so many, SEED=: one of them, GUARDS=1: without each guard). Takes minutes.
 	@$(if $(GUARDS),tools/sim-guards,cargo run --quiet --profile sim -p latchkey-sim -- $(SIM_ASKED))
+
+soak: build ## Ask and change keys for an hour while everything restarts, and check each answer (QUICK=1: ten minutes, SECONDS=: so many, NATIVE=1).
+	@target/debug/soak $(SOAK_ASKED)
 
 bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes). Tables here, results and charts in target/bench.
 	@tools/bring-load-generators

@@ -1,15 +1,12 @@
 //! An edge whose listener comes from a file, and changes with it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use latchkey_local_stack::envoy::{EnvoyOptions, EnvoyProcess};
 use latchkey_local_stack::envoy_config::EnvoyConfig;
 use latchkey_local_stack::fake_key_service::FakeKeyService;
 use latchkey_local_stack::http::{Request, http1};
+use latchkey_local_stack::listener_file::ListenerFile;
 use latchkey_local_stack::upstream::Upstream;
 use latchkey_local_stack::wait;
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::stage::{self, encoded, epoch, key};
@@ -19,9 +16,8 @@ pub(crate) struct Dynamic {
     pub(crate) envoy: EnvoyProcess,
     pub(crate) keys: FakeKeyService,
     pub(crate) upstream: Upstream,
-    directory: TempDir,
-    listener: Value,
-    version: u32,
+    listener: ListenerFile,
+    _directory: TempDir,
 }
 
 impl Dynamic {
@@ -65,28 +61,24 @@ impl Dynamic {
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let upstream = Upstream::start(([127, 0, 0, 1], 0).into()).unwrap();
-        let mut listener = Value::Null;
-        let file = listeners_file(directory.path());
+        let mut listener = None;
         let options: EnvoyOptions = stage::options(keys.address(), &upstream, |config| {
             edit(config);
-            let bootstrap = config.bootstrap();
-            listener = bootstrap["static_resources"]["listeners"][0].clone();
-            bootstrap["static_resources"].as_object_mut().unwrap().remove("listeners");
-            bootstrap["dynamic_resources"] =
-                json!({"lds_config": {"path_config_source": {"path": file}, "resource_api_version": "V3"}});
+            listener = Some(ListenerFile::take_out_of(config, directory.path()).unwrap());
         });
-        write_listener(directory.path(), &listener, 0);
+        let listener = listener.unwrap();
         let envoy = EnvoyProcess::start(&EnvoyOptions { arguments, ..options }).unwrap();
-        Self { envoy, keys, upstream, directory, listener, version: 0 }
+        Self { envoy, keys, upstream, listener, _directory: directory }
     }
 
     /// Replaces the listener by the first one with these edits.
     pub(crate) fn update(&mut self, edit: impl FnOnce(&mut EnvoyConfig)) {
-        let mut config = EnvoyConfig::local().unwrap();
-        *config.listener().unwrap() = self.listener.clone();
-        edit(&mut config);
-        self.version += 1;
-        write_listener(self.directory.path(), config.listener().unwrap(), self.version);
+        self.listener
+            .update(|config| {
+                edit(config);
+                Ok(())
+            })
+            .unwrap();
     }
 
     /// Waits until so many versions of the listener have been put to use, and nothing but the last is left.
@@ -100,18 +92,4 @@ impl Dynamic {
         })
         .unwrap();
     }
-}
-
-fn listeners_file(directory: &Path) -> PathBuf {
-    directory.join("listeners.json")
-}
-
-/// Envoy watches for the file to be moved into place.
-fn write_listener(directory: &Path, listener: &Value, version: u32) {
-    let mut resource = EnvoyConfig::part_of_local(listener);
-    resource["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-    let written = directory.join("listeners.json.new");
-    fs::write(&written, json!({"version_info": version.to_string(), "resources": [resource]}).to_string())
-        .unwrap();
-    fs::rename(written, listeners_file(directory)).unwrap();
 }

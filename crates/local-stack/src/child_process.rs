@@ -12,6 +12,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::wait;
+
 /// Most bytes of one stream that a failure prints: enough for the story, little enough to read.
 const LOG_TAIL_LEN_MAX: usize = 64 * 1024;
 
@@ -122,6 +124,17 @@ impl ChildProcess {
     /// When it has ended.
     pub fn resume(&self) -> Result<()> {
         self.signal("CONT")
+    }
+
+    /// Asks it to end (SIGTERM), and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended already, or does not end.
+    pub fn terminate(&mut self) -> Result<ExitStatus> {
+        self.signal("TERM")?;
+        let name = self.name.clone();
+        wait::until(&format!("{name} has ended"), || self.ended())
     }
 
     fn signal(&self, signal: &str) -> Result<()> {
@@ -238,7 +251,7 @@ mod tests {
         } else {
             ChildProcess::start("teller", command, directory.path()).unwrap()
         };
-        crate::wait::until("it has ended", || process.ended()).unwrap();
+        wait::until("it has ended", || process.ended()).unwrap();
         (process, directory)
     }
 

@@ -1,24 +1,17 @@
 //! Several replicas of the key service on one PostgreSQL, each of which can be killed and started again.
 
 use std::fs;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use crate::child_process::{ChildProcess, ProcessLog};
 use crate::key_service::KeyServiceClient;
 use crate::postgres::PostgresServer;
 use crate::scratch_directory::ScratchDirectory;
-use crate::{places, wait};
-
-/// The user of the users file that all replicas share, who may do everything.
-const USER: &str = "admin";
-
-/// That user's password.
-const PASSWORD: &str = "a password of no worth";
+use crate::{places, users_file, wait};
 
 /// A database, and replicas on it. Dropping them ends all and removes the data.
 #[derive(Debug)]
@@ -52,14 +45,17 @@ impl Replicas {
     /// When a replica does not start; the message holds its log.
     pub fn start_on(database: PostgresServer, count: usize) -> Result<Self> {
         let directory = ScratchDirectory::new("latchkey-replicas-")?;
-        write_users(&directory.path().join("users.toml"))?;
+        users_file::write(&directory.path().join("users.toml"))?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let spawned: Vec<ChildProcess> = (0..count)
             .map(|number| spawned(number, nowhere, &database.url(), directory.path()))
             .collect::<Result<_>>()?;
         let replicas = spawned.into_iter().map(|mut process| {
             let address = readiness(&mut process, 0)?;
-            Ok(Replica { process, client: KeyServiceClient::of_user(address, USER, PASSWORD) })
+            Ok(Replica {
+                process,
+                client: KeyServiceClient::of_user(address, users_file::USER, users_file::PASSWORD),
+            })
         });
         let replicas = replicas.collect::<Result<_>>()?;
         Ok(Self { database, replicas, directory })
@@ -102,19 +98,6 @@ impl Replicas {
             spawned(number, replica.client.address(), &self.database.url(), self.directory.path())?;
         readiness(&mut replica.process, earlier).map(|_| ())
     }
-}
-
-/// Written by the service's own command, which hashes the password.
-fn write_users(file: &Path) -> Result<()> {
-    let mut command = Command::new(places::latchkey()?);
-    command.args(["user", "create", USER, "--role", "superuser", "--file"]).arg(file);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-    let mut stdin = child.stdin.take().context("no standard input")?;
-    writeln!(stdin, "{PASSWORD}")?;
-    drop(stdin);
-    let output = child.wait_with_output()?;
-    ensure!(output.status.success(), "no users file: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }
 
 fn spawned(number: usize, listen: SocketAddr, database: &str, directory: &Path) -> Result<ChildProcess> {
