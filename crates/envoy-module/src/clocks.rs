@@ -2,11 +2,16 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use latchkey_filter::clock::ClockFailed;
+use latchkey_filter::clock::{ClockFailed, Moment};
 use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::limits::CLOCK_AHEAD_MS;
+
+/// Both at once; `None` when one of them does not tell.
+pub(crate) fn both() -> Option<Moment> {
+    Some(Moment { wall: wall().ok()?, monotonic: monotonic().ok()? })
+}
 
 /// The wall clock.
 pub(crate) fn wall() -> Result<UnixMillis, ClockFailed> {

@@ -10,6 +10,7 @@ use latchkey_filter::table::{LiveFeed as _, SharedNames, TableIdentity};
 use latchkey_memory_table::{FileTrouble, MemoryTables, Saved, TableFile, TableSaver};
 
 use crate::abi::{self, Level};
+use crate::clocks;
 
 /// A table that is kept in a file for as long as this lives. Dropping it waits for the write under way.
 pub(crate) struct KeptTable {
@@ -40,14 +41,14 @@ pub(crate) fn keep(
     if let Some(table) = kept.get(&names.table()).and_then(Weak::upgrade) {
         return if table.path == path { Ok(table) } else { Err("the same table is kept in another file") };
     }
-    let file = tables.file(names, &path);
+    let file = tables.file(names, &path, clocks::both);
     match &file {
         Ok(file) => begin_with(file, now),
         Err(trouble) => tell(Level::Error, "begins without the file, and tries for it again", trouble),
     }
     let open = {
         let (names, path) = (names.clone(), path.clone());
-        move || tables.file(&names, &path)
+        move || tables.file(&names, &path, clocks::both)
     };
     let saver = TableSaver::start(file.ok(), open, settings.interval, report).map_err(FileTrouble::from);
     let saver = saver.inspect_err(|trouble| tell(Level::Error, "the table is not kept", trouble)).ok();

@@ -21,6 +21,7 @@
 //! * A set of rights is written before the first key that has it, where it is missing.
 //! * Writers take turns by a lock that no reader takes. A writer of a table that was replaced is stopped.
 
+mod aside;
 mod id_hash;
 pub mod limits;
 mod live;
@@ -42,6 +43,7 @@ pub use memory_tables::MemoryTables;
 pub use memory_writer::MemoryWriter;
 pub use process_entries::ProcessEntries;
 pub use table_file::Unusable;
+pub use table_file::in_force::MachineClocks;
 pub use table_file::keeper::{FileTrouble, Saved, TableFile};
 pub use table_file::saver::TableSaver;
 

@@ -11,6 +11,7 @@ use crate::memory_sink::MemorySink;
 use crate::memory_table::{MemoryTable, Shared};
 use crate::memory_writer::MemoryWriter;
 use crate::process_entries::ProcessEntries;
+use crate::table_file::in_force::MachineClocks;
 use crate::table_file::keeper::{FileTrouble, TableFile};
 
 /// The tables of a process. Whoever names the same table gets the same one; a table that nobody has any more
@@ -47,14 +48,20 @@ impl MemoryTables {
         MemorySink::new(self.writer(names), register)
     }
 
-    /// The file of the table with those names, which this process has for itself as long as the result lives.
+    /// The file of the table with those names, which this process has for itself as long as the result lives. `clocks`
+    /// are those of the table.
     ///
     /// # Errors
     ///
     /// [`FileTrouble`] when another process has it, or the file system would not.
-    pub fn file(&self, names: &SharedNames, path: &Path) -> Result<TableFile, FileTrouble> {
+    pub fn file(
+        &self,
+        names: &SharedNames,
+        path: &Path,
+        clocks: MachineClocks,
+    ) -> Result<TableFile, FileTrouble> {
         let register = Register::new(self.entries.clone(), names);
-        TableFile::open(path, self.open(names), names, register)
+        TableFile::open(path, self.open(names), names, register, clocks)
     }
 
     pub(crate) fn writer(&self, names: &SharedNames) -> MemoryWriter {

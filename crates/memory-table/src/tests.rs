@@ -4,6 +4,7 @@ mod any_table;
 mod following;
 mod restarts;
 mod table_file;
+mod table_file_age;
 mod table_file_lock;
 mod threads;
 

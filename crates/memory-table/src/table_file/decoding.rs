@@ -144,7 +144,8 @@ struct Footer {
 impl Footer {
     fn read(mut unread: Unread<'_>) -> Option<Self> {
         let credential_ended = unread.u8()? != 0;
-        let number = TableNumber(unread.u64()?);
+        // Nobody has the number 0.
+        let number = TableNumber(unread.u64().filter(|number| *number != 0)?);
         let cursor = Cursor(unread.u64()?);
         let more_follows = unread.u64()?.checked_sub(1).map(Cursor);
         let keys = unread.u64()?;

@@ -4,10 +4,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use latchkey_filter::clock::Moment;
 use latchkey_filter::table::Generation;
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::Cursor;
+
+/// Both clocks of the machine; `None` when one of them does not tell.
+pub type MachineClocks = fn() -> Option<Moment>;
 
 /// A file by which a restart would admit. Nobody else may begin with it before this is gone, whether the table is still
 /// kept in a file or not.
@@ -18,8 +21,9 @@ pub(crate) struct InForce {
     pub(crate) generation: Generation,
     /// What it holds.
     pub(crate) cursor: Cursor,
-    /// Until when it may admit.
-    pub(crate) until: UnixMillis,
+    /// Until when it may admit. It is over when both clocks say so: one of them may be set, and the other sleeps.
+    pub(crate) until: Moment,
+    pub(crate) clocks: MachineClocks,
 }
 
 impl InForce {
@@ -39,7 +43,12 @@ impl InForce {
             removed => removed,
         };
         let gone = removed.and_then(|()| sync_folder_of(&self.path));
-        if wall_clock() > self.until { Ok(()) } else { gone }
+        if self.is_over() { Ok(()) } else { gone }
+    }
+
+    fn is_over(&self) -> bool {
+        let Moment { wall, monotonic } = self.until;
+        (self.clocks)().is_some_and(|now| now.wall > wall && now.monotonic > monotonic)
     }
 }
 
@@ -47,10 +56,4 @@ impl InForce {
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-/// The wall clock.
-pub(crate) fn wall_clock() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use latchkey_filter::clock::Moment;
 use latchkey_filter::refresh::{Register, TableNumber};
@@ -14,7 +15,7 @@ use latchkey_key_feed::UnixMillis;
 
 use super::decoding::{Decoded, check_head, decode};
 use super::encoding::{Encoder, Standing};
-use super::in_force::{InForce, sync_folder_of};
+use super::in_force::{InForce, MachineClocks, sync_folder_of};
 use super::{BootId, HEAD_LEN, Unusable};
 use crate::limits::{SAVE_ROUNDS_MAX, SAVE_SETTLED_SHARDS, SAVE_TRIES_MAX, TABLE_FILE_LEN_MAX};
 use crate::live::{Live, LiveMemory};
@@ -29,6 +30,7 @@ pub struct TableFile {
     names: SharedNames,
     register: Register<ProcessEntries>,
     boot: BootId,
+    clocks: MachineClocks,
     /// While it is open, the file is ours.
     lock: Arc<File>,
 }
@@ -46,6 +48,8 @@ pub enum FileTrouble {
     TooLong,
     /// The table is in use already.
     TooLate,
+    /// The machine does not tell the time.
+    NoTime,
     /// The file system would not.
     Io(io::Error),
 }
@@ -67,10 +71,11 @@ impl TableFile {
         shared: Arc<Shared>,
         names: &SharedNames,
         register: Register<ProcessEntries>,
+        clocks: MachineClocks,
     ) -> Result<Self, FileTrouble> {
         let (path, names, boot) = (path.to_owned(), names.clone(), boot_id());
         if let Some(lock) = lock_of(&shared, &path) {
-            return Ok(Self { path, shared, names, register, boot, lock });
+            return Ok(Self { path, shared, names, register, boot, clocks, lock });
         }
         let lock = OpenOptions::new()
             .write(true)
@@ -84,7 +89,7 @@ impl TableFile {
             Err(TryLockError::WouldBlock) => return Err(FileTrouble::Held),
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        Ok(Self { path, shared, names, register, boot, lock: Arc::new(lock) })
+        Ok(Self { path, shared, names, register, boot, clocks, lock: Arc::new(lock) })
     }
 
     /// Lets the table be the one of the file, if there is a file, and says as of which moment it is. Done before
@@ -114,7 +119,8 @@ impl TableFile {
     /// # Errors
     ///
     /// [`FileTrouble`] when the file system would not. What was there before stays.
-    pub fn save(&self, now: UnixMillis) -> Result<Saved, FileTrouble> {
+    pub fn save(&self) -> Result<Saved, FileTrouble> {
+        let now = (self.clocks)().ok_or(FileTrouble::NoTime)?.wall;
         let (Some(live), Some(number)) = (self.shared.live.load_full(), self.register.number()) else {
             return Ok(Saved::Nothing);
         };
@@ -139,7 +145,7 @@ impl TableFile {
             (Some(live), Some(file)) => {
                 file.path == self.path
                     && file.holds(live.generation, live.cursor)
-                    && file.until.plus_millis(within_ms) >= until(&live)
+                    && file.until.wall.plus_millis(within_ms) >= until(&live).wall
             }
         }
     }
@@ -225,7 +231,7 @@ impl TableFile {
     fn in_force(&self, standing: &LiveMemory) -> InForce {
         let LiveMemory { generation, cursor, .. } = *standing;
         let (path, lock) = (self.path.clone(), Arc::clone(&self.lock));
-        InForce { path, lock, generation, cursor, until: until(standing) }
+        InForce { path, lock, generation, cursor, until: until(standing), clocks: self.clocks }
     }
 
     fn read(&self) -> Result<Option<Vec<u8>>, FileTrouble> {
@@ -262,8 +268,8 @@ fn lock_of(shared: &Shared, path: &Path) -> Option<Arc<File>> {
 const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
 
 /// Until when a table may admit.
-fn until(live: &LiveMemory) -> UnixMillis {
-    live.refreshed.at.wall.plus_millis(live.refreshed.serves_ms)
+fn until(live: &LiveMemory) -> Moment {
+    live.refreshed.at.plus(Duration::from_millis(live.refreshed.serves_ms))
 }
 
 /// The path with this at its end.
@@ -294,6 +300,7 @@ impl fmt::Display for FileTrouble {
             Self::Exposed => f.write_str("it is not a file of this user alone, with mode 0600"),
             Self::TooLong => write!(f, "it is longer than {TABLE_FILE_LEN_MAX} bytes"),
             Self::TooLate => f.write_str("the table is in use already"),
+            Self::NoTime => f.write_str("the machine does not tell the time"),
             Self::Io(error) => error.fmt(f),
         }
     }

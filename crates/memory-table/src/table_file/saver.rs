@@ -1,12 +1,10 @@
 //! A thread that writes a table file now and then.
 
+use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use std::io;
-
-use super::in_force::wall_clock;
 use super::keeper::{FileTrouble, Saved, TableFile};
 
 /// The thread. It ends when this is dropped, which waits for the write that is under way.
@@ -44,7 +42,7 @@ impl TableSaver {
                     }
                 }
                 if let Some(file) = file.as_ref().filter(|file| !file.is_current(interval_ms)) {
-                    report(file.save(wall_clock()));
+                    report(file.save());
                 }
             }
         })?;

@@ -7,9 +7,9 @@ use latchkey_filter::refresh::{
     Answer, CallId, Candidate, FeedSink as _, Follower, FollowerId, Register, Step, TableNumber,
 };
 use latchkey_filter::table::{FeedStanding, FeedTable as _};
+use latchkey_filter::testing::START;
 use latchkey_filter::testing::any_table::{after_start, load, refresh, told};
 use latchkey_filter::testing::feed_answers::{self, gone, row, table_names};
-use latchkey_filter::testing::{START, WALL_START};
 use latchkey_key_feed::Cursor;
 use proptest::prelude::*;
 
@@ -26,7 +26,10 @@ impl Process {
     /// A process that begins with the file, if there is one.
     fn begin(path: &Path, drawn: u64) -> (Self, TableNumber) {
         let tables = MemoryTables::new();
-        let (sink, file) = (tables.sink(&table_names()), tables.file(&table_names(), path).unwrap());
+        let (sink, file) = (
+            tables.sink(&table_names()),
+            tables.file(&table_names(), path, || Some(after_start(1))).unwrap(),
+        );
         file.restore(after_start(1)).unwrap();
         let number = Register::new(tables.entries().clone(), &table_names()).enter(drawn, 60_000).unwrap();
         (Self { tables, sink, file }, number)
@@ -41,7 +44,7 @@ impl Process {
     }
 
     fn save(&self) {
-        self.file.save(WALL_START).unwrap();
+        self.file.save().unwrap();
     }
 
     fn follower(&self, number: TableNumber) -> Follower<MemorySink> {

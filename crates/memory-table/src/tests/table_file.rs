@@ -8,21 +8,21 @@ use std::time::Duration;
 use latchkey_filter::clock::Moment;
 use latchkey_filter::refresh::{FeedSink as _, Register, TableNumber};
 use latchkey_filter::table::{
-    FeedStanding, FeedTable as _, KeyTable as _, LiveFeed as _, RecordShape, Refresh, SharedNames,
-    TableIdentity, WriteError,
+    FeedStanding, FeedTable as _, KeyTable as _, LiveFeed as _, RecordShape, SharedNames, TableIdentity,
+    WriteError,
 };
+use latchkey_filter::testing::WALL_START;
 use latchkey_filter::testing::any_table::{after_start, load, refresh, rights_told, told};
 use latchkey_filter::testing::feed_answers::{Answer, gone, key_id, row, table_names};
-use latchkey_filter::testing::{START, WALL_START};
-use latchkey_key_feed::{Cursor, MonotonicMillis, UnixMillis};
+use latchkey_key_feed::{Cursor, UnixMillis};
 use proptest::prelude::*;
 
 use crate::table_file::BootId;
 use crate::table_file::decoding::decode;
 use crate::table_file::encoding::{Encoder, Standing};
-use crate::table_file::in_force::wall_clock;
 use crate::{
-    FileTrouble, LiveMemory, MemorySink, MemoryTable, MemoryTables, Saved, TableFile, TableSaver, Unusable,
+    FileTrouble, LiveMemory, MachineClocks, MemorySink, MemoryTable, MemoryTables, Saved, TableFile,
+    TableSaver, Unusable,
 };
 
 /// A process with a table file.
@@ -34,12 +34,16 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn at(path: &Path) -> Self {
+        Self::with(path, written_at)
+    }
+
+    pub(super) fn with(path: &Path, clocks: MachineClocks) -> Self {
         let tables = MemoryTables::new();
-        let (sink, file) = (tables.sink(&table_names()), tables.file(&table_names(), path).unwrap());
+        let (sink, file) = (tables.sink(&table_names()), tables.file(&table_names(), path, clocks).unwrap());
         Self { tables, sink, file }
     }
 
-    fn enter(&self, drawn: u64) -> TableNumber {
+    pub(super) fn enter(&self, drawn: u64) -> TableNumber {
         Register::new(self.tables.entries().clone(), &table_names()).enter(drawn, 60_000).unwrap()
     }
 
@@ -47,13 +51,19 @@ impl Process {
         self.tables.table(&table_names())
     }
 
-    fn advance(&self, live: &LiveMemory, cursor: u64) -> Result<LiveMemory, WriteError> {
+    pub(super) fn advance(&self, live: &LiveMemory, cursor: u64) -> Result<LiveMemory, WriteError> {
         self.sink.table().advance(live, Cursor(cursor), 1, FeedStanding::Current(refresh()))
     }
 
     fn save(&self) -> Saved {
-        self.file.save(WALL_START.plus_millis(500)).unwrap()
+        self.file.save().unwrap()
     }
+}
+
+/// When files are written.
+#[expect(clippy::unnecessary_wraps, reason = "a clock may fail")]
+pub(super) fn written_at() -> Option<Moment> {
+    Some(after_start(500))
 }
 
 /// A file of a table with a key, a removed one, and what a key may do, as of change 4.
@@ -81,7 +91,7 @@ pub(super) fn later() -> Moment {
     after_start(1_000)
 }
 
-fn refused(path: &Path, now: Moment) -> String {
+pub(super) fn refused(path: &Path, now: Moment) -> String {
     let process = Process::at(path);
     let refused = process.file.restore(now).unwrap_err().to_string();
     assert_eq!(told(&process.reader(), "k"), "no table");
@@ -161,8 +171,7 @@ fn a_file_that_cannot_be_removed_keeps_the_next_acknowledgement_back_and_no_chan
     let path = folder.path().join("table");
     let process = Process::at(&path);
     process.enter(7);
-    let now = Refresh { at: Moment { monotonic: START, wall: wall_clock() }, serves_ms: 60_000 };
-    let live = load(process.sink.table(), &Answer::of(&[row(1, "k")]), Some(now)).unwrap();
+    let live = load(process.sink.table(), &Answer::of(&[row(1, "k")]), Some(refresh())).unwrap();
     assert_eq!(process.save(), Saved::Written);
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
@@ -186,27 +195,6 @@ fn a_table_that_is_in_use_is_not_replaced_by_a_file() {
     };
     process_with_a_number.enter(8);
     assert!(matches!(process_with_a_number.file.restore(later()), Err(FileTrouble::TooLate)));
-}
-
-#[test]
-fn a_file_of_another_time_is_refused() {
-    let (_folder, path) = a_file();
-    assert_eq!(refused(&path, after_start(60_000)), "it is too old to admit anybody");
-    assert_eq!(refused(&path, after_start(499)), "it was written later than now: the clock was set back");
-    // The machine has not started anew, so the monotonic clock shows what the wall clock hides.
-    let set_back = Moment { wall: WALL_START.plus_millis(500), monotonic: START.plus_millis(60_000) };
-    assert_eq!(refused(&path, set_back), "it is too old to admit anybody");
-    assert!(Process::at(&path).file.restore(after_start(59_999)).unwrap().is_some());
-}
-
-#[test]
-fn a_machine_that_has_just_started_admits_for_less_and_never_for_longer() {
-    let (_folder, path) = a_file();
-    let bytes = fs::read(&path).unwrap();
-    let started = Moment { wall: WALL_START.plus_millis(10_000), monotonic: MonotonicMillis(4_000) };
-    let standing = decode(&bytes, &table_names(), BootId([1; 16]), started).unwrap().standing;
-    let age = standing.age(started);
-    assert_eq!((age.ms, age.wall_ms, age.serves_ms), (4_000, 10_000, 54_000));
 }
 
 #[test]
@@ -255,6 +243,11 @@ fn a_file_of_something_else_is_refused() {
     assert_eq!(read(&bytes[..bytes.len() - 1], &table_names()), Unusable::Damaged);
     let longer = [&bytes[..], b"x"].concat();
     assert_eq!(read(&longer, &table_names()), Unusable::Damaged);
+    // Behind the sections stand a byte that says so, whether the edge's key has ended, and the number of the instance.
+    let mut of_nobody = bytes[..bytes.len() - 32].to_vec();
+    let number = bytes.windows(9).rposition(|part| part == [0, 7, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    of_nobody[number + 1] = 0;
+    assert_eq!(read(&checked(of_nobody), &table_names()), Unusable::Damaged);
     // A configuration that tells nothing has another table.
     let feed = latchkey_filter::table::FeedIdentity::of("key_service", "key_service", "/_latchkey/feed");
     assert_eq!(read(&bytes, &SharedNames::of(&feed, RecordShape::default())), Unusable::OtherTable);
@@ -276,7 +269,7 @@ fn a_thread_writes_the_file_when_the_table_has_changed_and_ends_with_its_owner()
     assert_eq!(reports.recv().unwrap(), Saved::Written);
     drop((saver, sink, tables));
     assert!(reports.recv().is_err(), "nobody is left to report");
-    assert!(Process::at(&path).file.restore(after_start(1)).is_err(), "it was written by the clock of today");
+    assert!(Process::at(&path).file.restore(later()).unwrap().is_some());
 }
 
 #[test]
