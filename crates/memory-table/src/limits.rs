@@ -32,6 +32,17 @@ pub const LAY_OUT_LEN: usize = 1024 * 1024;
 /// Shards that a load lays out at once, whatever is in them.
 pub const LAY_OUT_SHARDS: usize = 4_096;
 
+/// Shards whose changes a load keeps together until it lays them out: 32,000 keys, which are sorted in about three
+/// milliseconds.
+pub const ASIDE_RANGE_SHARDS: usize = 512;
+
+/// Length of a piece of memory in which a load keeps changes, in bytes: longer than what allocators keep by size, so
+/// that it serves for anything else afterwards (tcmalloc does so from 256 KiB on).
+pub const ASIDE_PIECE_LEN: usize = 264 * 1024;
+
+/// How many bytes of records are built in the time in which one is sorted by its shard.
+pub const BUILT_WHILE_SORTED: usize = 4;
+
 /// Longest table file that is read, in bytes: 60 million keys.
 pub const TABLE_FILE_LEN_MAX: u64 = 8 * 1024 * 1024 * 1024;
 

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use std::mem;
 
 use latchkey_filter::limits::LOAD_SETS_MAX;
-use latchkey_filter::table::{
-    ChangeKind, Changes, Generation, Progress, RecordChange, RecordChangesIter, RecordShape, Unreadable,
-};
+use latchkey_filter::table::{ChangeKind, Changes, Generation, Progress, RecordShape, Unreadable};
 use latchkey_key_feed::Cursor;
 
-use crate::id_hash::{IdHash, shard_bits_for};
-use crate::limits::{LAY_OUT_LEN, LAY_OUT_SHARDS};
+use crate::aside::{Aside, AsideRange};
+use crate::id_hash::shard_bits_for;
+use crate::limits::{ASIDE_RANGE_SHARDS, BUILT_WHILE_SORTED, LAY_OUT_LEN, LAY_OUT_SHARDS};
 use crate::shard::{self, Shard};
 use crate::shards::{Shards, TableShards, attachment_shards, is_attachment};
 
@@ -29,8 +28,10 @@ pub struct MemoryLoad {
 
 /// The shards of keys, or of what stands beside them.
 struct Side {
-    /// Changes that were put aside, in the order of the feed.
-    aside: Vec<Vec<u8>>,
+    shards: usize,
+    aside: Aside,
+    /// The range of shards that is being built.
+    range: AsideRange,
     /// The shards that are built, from the first on.
     built: Vec<Shard>,
     empty: Shard,
@@ -55,9 +56,9 @@ impl MemoryLoad {
         self.forgotten = self.forgotten.max(changes.forgotten());
         for change in changes.iter() {
             if !is_attachment(&change) {
-                self.keys.put_aside(change);
+                self.keys.aside.put(change);
             } else if change.kind != ChangeKind::Rights || self.is_new_set(change.id) {
-                self.attachments.put_aside(change);
+                self.attachments.aside.put(change);
             }
         }
     }
@@ -101,28 +102,29 @@ struct Slice {
 
 impl Side {
     fn new(shards: usize) -> Self {
-        Self { aside: vec![Vec::new(); shards], built: Vec::with_capacity(shards), empty: shard::empty() }
-    }
-
-    fn put_aside(&mut self, change: RecordChange<'_>) {
-        let shards = self.aside.len();
-        if let Some(aside) = self.aside.get_mut(IdHash::of(change.id).shard(shards)) {
-            aside.extend_from_slice(change.bytes);
-        }
+        let (aside, range) = (Aside::new(shards), AsideRange::default());
+        Self { shards, aside, range, built: Vec::with_capacity(shards), empty: shard::empty() }
     }
 
     fn build(&mut self, forgotten: Cursor, slice: &mut Slice) -> Result<Progress, Unreadable> {
-        while let Some(aside) = self.aside.get_mut(self.built.len()) {
+        while self.built.len() < self.shards {
             if slice.shards == 0 || slice.bytes == 0 {
                 return Ok(Progress::Continues);
             }
-            let aside = mem::take(aside);
+            let place = self.built.len();
+            if place.is_multiple_of(ASIDE_RANGE_SHARDS) {
+                // The one before is given back first.
+                self.range = AsideRange::default();
+                self.range = self.aside.take(place);
+                slice.bytes = slice.bytes.saturating_sub(self.range.len() / BUILT_WHILE_SORTED);
+            }
+            let changes = self.range.changes_of(place);
             slice.shards -= 1;
-            slice.bytes = slice.bytes.saturating_sub(aside.len());
-            let changes: Vec<_> = RecordChangesIter::of(&aside).collect();
+            slice.bytes = slice.bytes.saturating_sub(changes.iter().map(|change| change.bytes.len()).sum());
             let built = shard::with(&self.empty, &changes, forgotten)?;
             self.built.push(built.unwrap_or_else(|| self.empty.clone()));
         }
+        self.range = AsideRange::default();
         Ok(Progress::Done)
     }
 }
