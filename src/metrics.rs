@@ -66,6 +66,10 @@ pub const FEED_VERSION: &str = "latchkey.feed.version";
 /// 1 when the key service says that the key with which this edge reads the feed has ended; 0 otherwise.
 pub const FEED_CREDENTIAL_ENDED: &str = "latchkey.feed.credential_ended";
 
+/// Faults that the native module caught; what each was at was refused. The Wasm filter has none to count: Envoy ends
+/// its VM.
+pub const FAULTS: &str = "latchkey.faults";
+
 /// Requests refused, by reason; where a rule decided, by its name as well.
 pub const DENIED: &str = "latchkey.denied";
 

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use latchkey_filter::metrics;
 use latchkey_local_stack::envoy::{EnvoyOptions, EnvoyProcess};
 use latchkey_local_stack::envoy_config::EnvoyConfig;
 use latchkey_local_stack::fake_key_service::{FakeKeyService, FeedManner};
@@ -141,6 +142,11 @@ fn a_panic_in_any_hook_refuses_and_neither_ends_envoy_nor_tells_a_secret() {
             let expected = if hook == "destroy" { 200 } else { 503 };
             assert_eq!(answer.status, expected, "{hook}: {}", answer.text());
             assert_eq!(answer.header_values("grpc-status"), Vec::<String>::new(), "{hook}");
+        }
+        if !hook.starts_with("config_") {
+            let faults =
+                || Ok(envoy.admin().stats(metrics::FAULTS)?.into_values().find(|faults| *faults > 0));
+            wait::until(&format!("the fault in {hook} is counted"), faults).unwrap();
         }
         if ["new", "request_headers"].contains(&hook) {
             assert_eq!(

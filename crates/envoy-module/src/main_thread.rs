@@ -10,6 +10,7 @@ use latchkey_filter::filter::{Root, Vm};
 
 use crate::abi::{self, ConfigObject, Level};
 use crate::module_host::ModuleHost;
+use crate::panics;
 use crate::plugin::Plugin;
 use crate::requests::EnvoyAnswer;
 use crate::table_files::KeptTable;
@@ -74,6 +75,7 @@ fn refused_file(why: &str) -> String {
 /// Time has passed.
 pub(crate) fn tick(plugin: &Plugin) {
     plugin.tick_is_due.store(false, Ordering::Release);
+    plugin.count_faults(panics::uncounted());
     MAIN_THREAD.with_borrow_mut(|main| {
         main.sweep();
         if let Some(follower) = main.follower(plugin) {

@@ -5,6 +5,7 @@
 //! text: only where it happened.
 
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use latchkey_filter::filter::LogLines;
 
@@ -15,6 +16,9 @@ use crate::clocks;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Panicked;
 
+/// Panics that no metric counts yet. They come on any thread, and counting them is for the main thread.
+static UNCOUNTED: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
     static LINES: LogLines = LogLines::default();
 }
@@ -22,8 +26,14 @@ thread_local! {
 /// Lets every panic of the module tell its place, and nothing else.
 pub(crate) fn set_hook() {
     panic::set_hook(Box::new(|panic| {
+        UNCOUNTED.fetch_add(1, Ordering::Relaxed);
         tell(&panic.location().map(ToString::to_string).unwrap_or_default());
     }));
+}
+
+/// How many panics there were since this was asked last.
+pub(crate) fn uncounted() -> u64 {
+    UNCOUNTED.swap(0, Ordering::Relaxed)
 }
 
 /// Tells the place of a panic. Whoever sends requests may choose how often the same one comes, and a tick that panics

@@ -30,8 +30,9 @@ pub(crate) struct Plugin {
 
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
-/// What is counted by labels.
-const FAMILIES: [(&str, &[&str]); 4] = [
+/// What is counted by labels, and what this shell alone counts.
+const FAMILIES: [(&str, &[&str]); 5] = [
+    (metrics::FAULTS, &[]),
     (metrics::DENIED, &[metrics::REASON]),
     (metrics::DENIED, &[metrics::RULE, metrics::REASON]),
     (metrics::SHADOWED, &[metrics::REASON]),
@@ -89,6 +90,13 @@ impl Plugin {
         let id = define()?;
         metrics.insert(name.to_owned(), id);
         Ok(id)
+    }
+
+    /// Counts faults. Where Envoy has no counter for them, the log alone tells.
+    pub(crate) fn count_faults(&self, faults: u64) {
+        if let Some((object, counter)) = self.object().zip(self.family(metrics::FAULTS, 0)) {
+            let _ = object.add_to_counter(counter, &[], faults);
+        }
     }
 
     /// The number of a counter with so many labels.
