@@ -96,9 +96,14 @@ impl<K: FeedSink> Replication<K> {
 
     /// What whoever reads several answers repeats, so that the service knows when that was begun: a load, and a
     /// table after whose cursor more is known to follow. By that it also knows that nothing is acknowledged.
+    ///
+    /// After the last page of a credential that has ended, more may follow too: the service knows, and counts the
+    /// acknowledgement if not. Under another credential it must not count.
     pub(super) fn purged(&self) -> Option<Cursor> {
         match self {
-            Self::Following { live, .. } => live.more_follows(),
+            Self::Following { live, .. } => {
+                live.more_follows().or(live.credential_ended().then_some(Cursor(0)))
+            }
             Self::Loading { load, .. } => load.as_ref().map(|load| load.purged),
         }
     }

@@ -4,6 +4,7 @@
 //! |------|---------|
 //! | [`EdgeLedger`] | what is known of each instance, and which of them a change has yet to reach |
 //! | [`FollowerRequest`] | what a request for the feed acknowledges, and whether its sender must load again |
+//! | [`KeyEnd`] | how far an edge is served whose own key has ended |
 //! | [`EdgeRow`] | what is durable of an instance, and what replicas tell each other |
 //!
 //! Invariants of this crate: it performs no IO, reads no clock and draws no random numbers. The key service
@@ -12,6 +13,7 @@
 mod edge_id;
 mod edge_row;
 mod follower_request;
+mod last_page;
 mod ledger;
 pub mod limits;
 mod moment;
@@ -21,6 +23,7 @@ pub mod testing;
 pub use edge_id::{EdgeId, Holder, InstanceId};
 pub use edge_row::{EdgeRow, EdgeTime, GoneEdge, KnownEdges};
 pub use follower_request::{FollowerRequest, PageStanding};
+pub use last_page::KeyEnd;
 pub use ledger::claim::ClaimRefusal;
 pub use ledger::leaving::{Forgetting, Forgotten};
 pub use ledger::listing::{EdgeCounts, EdgeStatus};

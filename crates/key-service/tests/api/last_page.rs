@@ -141,6 +141,42 @@ async fn an_expired_key_is_told_what_was_revoked_before_its_end_and_nothing_else
     assert!(over.ended && over.keys.is_empty() && over.cursor == last.cursor);
 }
 
+/// A feed has each key at its latest change. So an update before the end is not in the last page once the key was
+/// changed again.
+#[tokio::test]
+async fn an_edge_whose_key_has_ended_acknowledges_nothing_once_something_follows() {
+    let service = Service::new().await;
+    let (key, others) = fleet(&service).await;
+    let edge = Follower::instance(service.key(&key), "edge", 1, "3600s").await;
+    let other = format!("{KEYS}/{}", others[0]);
+    let lag = async || {
+        let fleet = service.elastic().get("/_latchkey/edges").await.json();
+        fleet["edges"][0]["lag"].as_u64().unwrap()
+    };
+    assert_eq!(lag().await, 0);
+    service.elastic().put(&other, r#"{"role_descriptors":{"less":{}}}"#).await;
+    revoke(&service, json!({"ids": [key.id]}), "0").await;
+    service.elastic().put(&other, r#"{"role_descriptors":{"least":{}}}"#).await;
+    let last = page(&edge.answer(edge.cursor, "").await, edge.cursor);
+    assert_eq!((last.ended, last.cursor.0, removed(&last)), (true, edge.cursor + 2, vec![key.id.clone()]));
+    assert_eq!(edge.answer(last.cursor.0, "&purged=0").await.status, StatusCode::OK);
+    assert_eq!(edge.answer(last.cursor.0, "").await.status, StatusCode::OK, "as an older filter asks");
+    assert_eq!(lag().await, 3, "it lacks the first update");
+}
+
+#[tokio::test]
+async fn an_edge_whose_key_has_ended_acknowledges_everything_while_nothing_follows() {
+    let service = Service::new().await;
+    let (key, _) = fleet(&service).await;
+    let edge = Follower::instance(service.key(&key), "edge", 1, "3600s").await;
+    revoke(&service, json!({"ids": [key.id]}), "0").await;
+    let last = page(&edge.answer(edge.cursor, "").await, edge.cursor);
+    // As the filter asks after a last page.
+    assert_eq!(edge.answer(last.cursor.0, "&purged=0").await.status, StatusCode::OK);
+    let fleet = service.elastic().get("/_latchkey/edges").await.json();
+    assert_eq!(fleet["edges"][0]["lag"], 0, "{fleet}");
+}
+
 /// It says `purged`, and so acknowledges nothing before it has all of them.
 #[tokio::test]
 async fn an_edge_whose_key_ends_while_it_reads_changes_in_several_answers_is_told_the_rest() {
