@@ -76,9 +76,14 @@ impl<H: SimHost> World<H> {
                 }
             }
             Act::Lose(which) => self.lose(which),
-            Act::Write(key) => self.service.borrow_mut().store.write(key as usize % self.setting.keys),
+            Act::Write(key) => self.write(key, None),
+            Act::WriteExpiring(key, millis) => self.write(key, Some(millis)),
             Act::Invalidate(key) => {
                 self.service.borrow_mut().store.invalidate(key as usize % self.setting.keys);
+            }
+            Act::EndEdgeKey(machine) => self.service.borrow_mut().store.end_key_of(&self.edge_of(machine)),
+            Act::RenewEdgeKey(machine) => {
+                self.service.borrow_mut().store.renew_key_of(&self.edge_of(machine));
             }
             Act::Purge => self.service.borrow_mut().store.purge(),
             Act::Backup => self.service.borrow_mut().store.back_up(),
@@ -262,8 +267,8 @@ impl<H: SimHost> World<H> {
             let call = &mut network.0[place];
             let CallState::Waiting { request, until, .. } = &call.state else { continue };
             let is_over = self.time.get() >= *until;
-            if let Some(body) = self.service.borrow_mut().answer_waiting(at, request, is_over) {
-                call.state = CallState::Answered { status: 200, body };
+            if let Some((status, body)) = self.service.borrow_mut().answer_waiting(at, request, is_over) {
+                call.state = CallState::Answered { status, body };
             }
         }
     }
@@ -314,7 +319,8 @@ impl<H: SimHost> World<H> {
             Fate::Whole | Fate::Twice => status,
         };
         self.trace.tell(|| format!("    {status} {}", String::from_utf8_lossy(&body)));
-        if status == 200 && FeedHead::peek(&body).is_some_and(|head| !head.more && !head.reset) {
+        if status == 200 && FeedHead::peek(&body).is_some_and(|head| !head.more && !head.reset && !head.ended)
+        {
             let heard = Heard {
                 monotonic: now.monotonic.min(call.deadline.monotonic),
                 time: now.time.min(call.deadline.time),
@@ -328,33 +334,6 @@ impl<H: SimHost> World<H> {
                     root.answered(call.id, &answer);
                 }
             });
-        }
-    }
-
-    // The service.
-
-    fn restart(&self, at: usize) {
-        self.service.borrow_mut().restart(at);
-        let mut network = self.network.borrow_mut();
-        for place in network.waiting_at(at) {
-            network.0[place].state = CallState::Lost;
-        }
-    }
-
-    fn restore(&self, restarts: bool) {
-        let now = self.service.borrow().replicas[0].clocks.true_wall();
-        self.service.borrow_mut().store.restore(now);
-        if restarts {
-            (0..self.setting.replicas).for_each(|at| self.restart(at));
-        }
-    }
-
-    pub(crate) fn upgrade(&self) {
-        let last = self.setting.replicas - 1;
-        let is_old = self.service.borrow().replicas[last].version == FeedVersion::V1;
-        if is_old {
-            self.service.borrow_mut().replicas[last].version = FeedVersion::V2;
-            self.restart(last);
         }
     }
 

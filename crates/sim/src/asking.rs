@@ -5,6 +5,7 @@ use std::rc::Rc;
 use latchkey_filter::filter::{Flow, RequestFilter};
 use latchkey_filter::host::RequestId;
 use latchkey_filter::testing::RequestState;
+use latchkey_key_feed::UnixMillis;
 
 use crate::history::{Key, Version};
 use crate::host::SimHost;
@@ -26,6 +27,7 @@ pub(crate) enum Answer {
 pub(crate) struct Began {
     promised: Promised,
     monotonic: u64,
+    wall: UnixMillis,
     time: u64,
 }
 
@@ -91,7 +93,8 @@ impl<H: SimHost> World<H> {
     /// What is promised of the table of a plugin now.
     pub(crate) fn moment_of(&self, plugin: &Plugin<H>) -> Began {
         let promised = self.promises.borrow().of(plugin.table);
-        Began { promised, monotonic: plugin.clocks.true_monotonic().0, time: self.time.get() }
+        let (monotonic, wall) = (plugin.clocks.true_monotonic().0, plugin.clocks.true_wall());
+        Began { promised, monotonic, wall, time: self.time.get() }
     }
 
     /// How old a table was when a decision began, in milliseconds.
@@ -116,7 +119,9 @@ impl<H: SimHost> World<H> {
             0 => 0,
             last => began.monotonic.saturating_sub(last),
         };
-        let admitted = Admitted { key, version, kind: plugin.kind, promised, age_ms, ticked_ms };
+        // Somebody may have set the clock in between.
+        let wall = began.wall.min(plugin.clocks.true_wall());
+        let admitted = Admitted { key, version, kind: plugin.kind, promised, age_ms, ticked_ms, wall };
         let judged = self.judge_admitted(&admitted);
         self.judge(judged.map_err(|broken| broken.at(&plugin.told())));
         version
@@ -128,7 +133,8 @@ impl<H: SimHost> World<H> {
         invariants::identity_is_given(admitted, history)?;
         invariants::acknowledged_is_applied(admitted, history)?;
         invariants::complete_is_everywhere(admitted, history)?;
-        invariants::old_tables_refuse(admitted)
+        invariants::old_tables_refuse(admitted)?;
+        invariants::expired_keys_are_refused(admitted, history)
     }
 
     /// Asks every plugin of a process with every key.

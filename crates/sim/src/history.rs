@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use latchkey_key_feed::UnixMillis;
+
 /// A key of the simulation, by its number.
 pub(crate) type Key = usize;
 
 /// One state of a key that the service has told: the change by which it came. It stands in the name of the
 /// key, so an upstream reads which state it was admitted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
     /// The epoch in which it came.
     pub(crate) epoch: usize,
@@ -36,7 +38,10 @@ pub(crate) enum KeyState {
 
 /// Every change of every key, by epoch.
 #[derive(Debug, Default)]
-pub(crate) struct History(Vec<BTreeMap<Key, Vec<(u64, KeyState)>>>);
+pub(crate) struct History {
+    epochs: Vec<BTreeMap<Key, Vec<(u64, KeyState)>>>,
+    expirations: BTreeMap<Version, UnixMillis>,
+}
 
 impl Version {
     /// The version in a name.
@@ -56,20 +61,33 @@ impl fmt::Display for Version {
 impl History {
     /// A new epoch begins with these keys.
     pub(crate) fn begin_epoch(&mut self, keys: impl Iterator<Item = (Key, u64, KeyState)>) {
-        self.0.push(keys.map(|(key, seq, state)| (key, vec![(seq, state)])).collect());
+        self.epochs.push(keys.map(|(key, seq, state)| (key, vec![(seq, state)])).collect());
     }
 
     /// A key has changed in the latest epoch.
     pub(crate) fn note(&mut self, key: Key, seq: u64, state: KeyState) {
-        if let Some(epoch) = self.0.last_mut() {
+        if let Some(epoch) = self.epochs.last_mut() {
             epoch.entry(key).or_default().push((seq, state));
         }
+    }
+
+    /// When that state of a key ends by itself.
+    pub(crate) fn note_expiration(&mut self, version: Version, expiration: Option<UnixMillis>) {
+        if let Some(expiration) = expiration {
+            self.expirations.insert(version, expiration);
+        }
+    }
+
+    /// When a state of a key ends by itself; `None` is never.
+    #[must_use]
+    pub(crate) fn expiration(&self, version: Version) -> Option<UnixMillis> {
+        self.expirations.get(&version).copied()
     }
 
     /// Whether the service has ever told this of the key.
     #[must_use]
     pub(crate) fn has_told(&self, key: Key, version: Version) -> bool {
-        (0..self.0.len()).any(|epoch| self.place(epoch, key, version).is_some())
+        (0..self.epochs.len()).any(|epoch| self.place(epoch, key, version).is_some())
     }
 
     /// What makes it wrong to admit a key as `version` for whoever has everything up to a position: the change
@@ -77,13 +95,13 @@ impl History {
     #[must_use]
     pub(crate) fn older_than(&self, position: Position, key: Key, version: Version) -> Option<String> {
         let Position { epoch, cursor } = position;
-        if (epoch + 1..self.0.len()).any(|later| self.place(later, key, version).is_some()) {
+        if (epoch + 1..self.epochs.len()).any(|later| self.place(later, key, version).is_some()) {
             return None;
         }
         let Some(place) = self.place(epoch, key, version) else {
             return Some(format!("epoch {epoch} knows no such state"));
         };
-        let later = self.0[epoch][&key][place + 1..].iter().find(|(seq, _)| *seq <= cursor)?;
+        let later = self.epochs[epoch][&key][place + 1..].iter().find(|(seq, _)| *seq <= cursor)?;
         Some(match later {
             (seq, KeyState::Ended) => format!("it was invalidated by change {seq}"),
             (seq, KeyState::Live(_)) => format!("it was replaced by change {seq}"),
@@ -91,6 +109,6 @@ impl History {
     }
 
     fn place(&self, epoch: usize, key: Key, version: Version) -> Option<usize> {
-        self.0.get(epoch)?.get(&key)?.iter().position(|(_, state)| *state == KeyState::Live(version))
+        self.epochs.get(epoch)?.get(&key)?.iter().position(|(_, state)| *state == KeyState::Live(version))
     }
 }

@@ -6,11 +6,14 @@
 //! | No key is admitted by anything older than what its edge has acknowledged. | at every admission, and of all keys whenever something is acknowledged |
 //! | Once the service has said that a change is complete, nobody admits by anything older. | at every admission, and of all keys in all edges at that moment |
 //! | A table that is older than its plugin allows admits nobody. | at every admission |
+//! | A key that has expired by the clock of its edge is not admitted. | at every admission |
 //! | The entries of shared data stay within their bound. | after every step |
 //! | When nothing happens any more, every edge admits what a full load would admit. | at the end |
 //! | The feed never stops for ever: then every edge has acknowledged the latest change and waits for the next. | at the end |
 
 use std::fmt;
+
+use latchkey_key_feed::UnixMillis;
 
 use crate::configs::refuse_after_ms;
 use crate::history::{History, Key, KeyState, Position, Version};
@@ -37,6 +40,8 @@ pub enum Promise {
     CompleteIsEverywhere,
     /// A table that is too old admits nobody.
     OldTablesRefuse,
+    /// A key that has expired is not admitted.
+    ExpiredKeysAreRefused,
     /// The entries of shared data are bounded.
     EntriesAreBounded,
     /// In the end, every edge admits what a full load would admit.
@@ -58,6 +63,8 @@ pub(crate) struct Admitted {
     pub(crate) age_ms: Option<u64>,
     /// How long ago its VM had ticked by then, in milliseconds.
     pub(crate) ticked_ms: u64,
+    /// The wall clock of its machine.
+    pub(crate) wall: UnixMillis,
 }
 
 /// By how much an age may be wrong, in milliseconds, if the VM has ticked since: a request tells the time by the
@@ -126,6 +133,19 @@ pub(crate) fn old_tables_refuse(admitted: &Admitted) -> Result<(), Broken> {
         None => format!("key {key} is admitted by a table that was never current"),
     };
     Err(Broken::of(Promise::OldTablesRefuse, how))
+}
+
+/// A key that has expired by the clock of its edge is not admitted.
+pub(crate) fn expired_keys_are_refused(admitted: &Admitted, history: &History) -> Result<(), Broken> {
+    let Admitted { key, version, wall, .. } = *admitted;
+    let expiration = version.and_then(|version| history.expiration(version));
+    match expiration {
+        Some(expiration) if wall >= expiration => Err(Broken::of(
+            Promise::ExpiredKeysAreRefused,
+            format!("key {key} is admitted {} ms after its end", wall.millis_since(expiration)),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The entries of shared data stay within their bound.

@@ -75,6 +75,11 @@ pub(crate) struct TableAt {
     pub(crate) table: TableIdentity,
 }
 
+/// The operator's name of the edge on a machine: the same for both processes of a hot restart.
+pub(crate) fn edge_name(machine: usize) -> String {
+    format!("edge-{machine}")
+}
+
 impl<H: SimHost> Process<H> {
     pub(crate) fn new(
         number: u64,
@@ -90,11 +95,6 @@ impl<H: SimHost> Process<H> {
         let shared = (0..vm_ids).map(|_| H::Shared::default()).collect();
         let threads = (0..=workers).map(thread).collect();
         Self { number, machine, clocks, shared, threads, plugins: RefCell::default() }
-    }
-
-    /// The operator's name of the edge: the same for both processes of a hot restart.
-    fn node_id(&self) -> String {
-        format!("edge-{}", self.machine)
     }
 
     /// Begins a configuration on every thread whose VM lives.
@@ -117,7 +117,7 @@ impl<H: SimHost> Process<H> {
     ) {
         let began = self.plugins.borrow().len() as u64 + 1;
         let random = (self.number << 40) + ((thread.number as u64 * 64 + began) << 24);
-        let place = FakePlace { node_id: self.node_id(), vm_id: format!("vm-{vm_id}"), random };
+        let place = FakePlace { node_id: edge_name(self.machine), vm_id: format!("vm-{vm_id}"), random };
         let host = H::new(&self.shared[vm_id], self.clocks.clone(), place);
         // A worker of the native module has no VM in which plugins finish the work of others.
         let of_vm = if H::HAS_VMS || thread.is_main() { Rc::clone(&vm.vm) } else { Rc::new(Vm::new()) };

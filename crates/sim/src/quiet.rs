@@ -9,7 +9,7 @@ use crate::history::Position;
 use crate::host::SimHost;
 use crate::invariants::{self, Broken};
 use crate::network::CallState;
-use crate::proxy::Plugin;
+use crate::proxy::{Plugin, edge_name};
 use crate::world::World;
 
 /// How much time passes with each round, in milliseconds.
@@ -27,6 +27,9 @@ impl<H: SimHost> World<H> {
         self.trace.tell(|| "nothing goes wrong any more".to_owned());
         if !self.setting.stays_old {
             self.upgrade();
+        }
+        for machine in 0..self.setting.machines {
+            self.service.borrow_mut().store.renew_key_of(&edge_name(machine));
         }
         for plugin in self.plugins().iter().filter(|plugin| plugin.is_draining.get()) {
             self.end_plugin(plugin);
@@ -82,7 +85,7 @@ impl<H: SimHost> World<H> {
                     Answer::Admitted(version) => Some(version),
                     Answer::NotAdmitted | Answer::Busy => None,
                 };
-                let state = self.service.borrow().store.state_of(key);
+                let state = self.service.borrow().store.state_of(key, plugin.clocks.true_wall());
                 invariants::edges_converge(&plugin.told(), key, admitted, state)?;
             }
         }

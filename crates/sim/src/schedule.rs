@@ -54,8 +54,14 @@ pub enum Act {
     Lose(u16),
     /// A key is made or changed.
     Write(u16),
+    /// A key is made or changed, and ends by itself after so many milliseconds.
+    WriteExpiring(u16, u64),
     /// A key is invalidated.
     Invalidate(u16),
+    /// The key with which the edge of a machine reads the feed is invalidated.
+    EndEdgeKey(u16),
+    /// That edge gets another key.
+    RenewEdgeKey(u16),
     /// The service forgets removed keys.
     Purge,
     /// The store is copied.
@@ -158,7 +164,8 @@ fn draw_usual(dice: &mut Dice) -> Act {
         0..18 => Act::Tick(dice.which()),
         18..34 => Act::Arrive(dice.which(), dice.which()),
         34..52 => Act::Deliver(dice.which(), Fate::Whole),
-        52..60 => Act::Write(dice.which()),
+        52..58 => Act::Write(dice.which()),
+        58..60 => Act::WriteExpiring(dice.which(), dice.pick(&[1, 500, 3_000, 20_000])),
         60..66 => Act::Invalidate(dice.which()),
         66..72 => Act::WaitForEdges(dice.which()),
         72..78 => Act::Request(dice.which(), dice.which()),
@@ -194,8 +201,10 @@ fn draw_edges(dice: &mut Dice) -> Act {
 }
 
 fn draw_service(dice: &mut Dice) -> Act {
-    match dice.below(8) {
+    match dice.below(10) {
         0 | 1 => Act::Restart(dice.which()),
+        8 => Act::EndEdgeKey(dice.which()),
+        9 => Act::RenewEdgeKey(dice.which()),
         2 => Act::Purge,
         3 => Act::Backup,
         4 => Act::Restore(true),

@@ -29,7 +29,7 @@ pub(crate) struct Replica {
     /// The latest version of the feed that it knows.
     pub(crate) version: FeedVersion,
     /// The epoch of the store, as far as it knows.
-    epoch: usize,
+    pub(crate) epoch: usize,
     told: u64,
     waits: Vec<EdgeWait>,
 }
@@ -73,6 +73,11 @@ impl Service {
         let Some(request) = follower_request(request, asked, self.rows_max) else {
             return Answered::With(400, Vec::new());
         };
+        if let Some(end) = self.end_of_key(&request) {
+            let (status, body) = self.last_page(at, &request, end);
+            return Answered::With(status, body);
+        }
+        let replica = &mut self.replicas[at];
         if let Some(edge) = &request.edge {
             if request.is_leaving {
                 if replica.ledger.leave(&edge.id, &edge.holder, now) {
@@ -106,19 +111,22 @@ impl Service {
         at: usize,
         request: &FollowerRequest,
         is_over: bool,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<(u16, Vec<u8>)> {
+        if let Some(end) = self.end_of_key(request) {
+            return Some(self.last_page(at, request, end));
+        }
         let page = self.page(request);
         if !is_over && !request.has_news(page.standing()) {
             return None;
         }
         // The answer makes the edge's table fresh. It acknowledges nothing more.
         self.replicas[at].hear(request, Cursor(0));
-        Some(page.body)
+        Some((200, page.body))
     }
 
     fn page(&self, request: &FollowerRequest) -> Page {
         let FollowerRequest { after, purged, version, rows_max, .. } = *request;
-        let page = self.store.page(after, purged, version, rows_max as usize);
+        let page = self.store.page(after, purged, version, rows_max as usize, None);
         if request.is_of_another_feed(&page.told_epoch) { self.store.reset(version) } else { page }
     }
 
@@ -219,11 +227,11 @@ impl Replica {
         Self { ledger, clocks, version, epoch: store.epoch, told: 0, waits: Vec::new() }
     }
 
-    fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         moment(&self.clocks)
     }
 
-    fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.ledger.turn_to(&Store::epoch_named(self.epoch));
     }
 
@@ -234,7 +242,7 @@ impl Replica {
         }
     }
 
-    fn store_rows(&mut self, store: &mut Store) {
+    pub(crate) fn store_rows(&mut self, store: &mut Store) {
         let now = self.now();
         let evicted = self.ledger.evicted();
         store.held.edges.mark_gone(&evicted);

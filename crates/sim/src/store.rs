@@ -28,6 +28,8 @@ pub(crate) struct Held {
     pub(crate) seq: u64,
     purged: u64,
     keys: BTreeMap<Key, (u64, KeyState)>,
+    /// Edges whose own key has ended, and the change by which.
+    ended_edges: BTreeMap<String, u64>,
     pub(crate) edges: KeptRows,
 }
 
@@ -36,6 +38,14 @@ struct KeyParts {
     id: KeyId,
     salt: Salt,
     digest: SecretDigest,
+}
+
+/// What stands at the head of a page.
+struct Head {
+    cursor: u64,
+    more: bool,
+    reset: bool,
+    ended: bool,
 }
 
 /// A page of the feed.
@@ -57,22 +67,48 @@ impl Store {
         Self { held, epoch: 0, history, backup: None, keys }
     }
 
-    /// What the key is now.
-    pub(crate) fn state_of(&self, key: Key) -> Option<KeyState> {
+    /// What the key is now, for whoever has that time.
+    pub(crate) fn state_of(&self, key: Key, now: UnixMillis) -> Option<KeyState> {
+        let state = self.stored(key)?;
+        let KeyState::Live(version) = state else { return Some(state) };
+        let is_over = self.history.expiration(version).is_some_and(|expiration| now >= expiration);
+        Some(if is_over { KeyState::Ended } else { state })
+    }
+
+    fn stored(&self, key: Key) -> Option<KeyState> {
         self.held.keys.get(&key).map(|(_, state)| *state)
     }
 
     /// Makes a key, or changes it if it lives. One that has ended never lives again.
-    pub(crate) fn write(&mut self, key: Key) {
-        if self.state_of(key) != Some(KeyState::Ended) {
-            let seq = self.held.seq + 1;
-            self.change(key, KeyState::Live(Version { epoch: self.epoch, seq }));
+    pub(crate) fn write(&mut self, key: Key, expiration: Option<UnixMillis>) {
+        if self.stored(key) != Some(KeyState::Ended) {
+            let version = Version { epoch: self.epoch, seq: self.held.seq + 1 };
+            self.history.note_expiration(version, expiration);
+            self.change(key, KeyState::Live(version));
         }
+    }
+
+    /// Ends the key with which an edge reads the feed.
+    pub(crate) fn end_key_of(&mut self, edge: &str) {
+        if !self.held.ended_edges.contains_key(edge) {
+            self.held.seq += 1;
+            self.held.ended_edges.insert(edge.to_owned(), self.held.seq);
+        }
+    }
+
+    /// Gives an edge another key.
+    pub(crate) fn renew_key_of(&mut self, edge: &str) {
+        self.held.ended_edges.remove(edge);
+    }
+
+    /// The change by which the key of an edge has ended.
+    pub(crate) fn end_of_key_of(&self, edge: &str) -> Option<Cursor> {
+        self.held.ended_edges.get(edge).copied().map(Cursor)
     }
 
     /// Ends a key, if it lives.
     pub(crate) fn invalidate(&mut self, key: Key) {
-        if matches!(self.state_of(key), Some(KeyState::Live(_))) {
+        if matches!(self.stored(key), Some(KeyState::Live(_))) {
             self.change(key, KeyState::Ended);
         }
     }
@@ -110,13 +146,14 @@ impl Store {
         Epoch::try_from(format!("e{epoch}")).unwrap()
     }
 
-    /// The changes after a position.
+    /// The changes after a position, up to the end of what may be told.
     pub(crate) fn page(
         &self,
         after: Cursor,
         purged: Option<Cursor>,
         version: FeedVersion,
         rows_max: usize,
+        end: Option<Cursor>,
     ) -> Page {
         let Held { seq: latest, purged: purged_through, .. } = self.held;
         // As the real store says it.
@@ -126,28 +163,25 @@ impl Store {
         }
         let mut rows: Vec<_> =
             self.held.keys.iter().map(|(key, (seq, state))| (*seq, *key, *state)).collect();
-        rows.retain(|(seq, ..)| *seq > after.0);
+        let through = end.map_or(latest, |end| end.0);
+        rows.retain(|(seq, ..)| *seq > after.0 && *seq <= through);
         rows.sort_unstable_by_key(|(seq, ..)| *seq);
         let more = rows.len() > rows_max;
         rows.truncate(rows_max);
         let last = rows.last().filter(|_| more).map(|(seq, ..)| *seq);
         let rows = rows.into_iter().map(|(seq, key, state)| self.row(seq, key, state)).collect();
-        self.page_of(rows, last.unwrap_or(latest), more, false, version)
+        let head =
+            Head { cursor: last.unwrap_or(through), more, reset: false, ended: end.is_some() && !more };
+        self.page_of(rows, head, version)
     }
 
     /// The page for a follower whose position means nothing.
     pub(crate) fn reset(&self, version: FeedVersion) -> Page {
-        self.page_of(Vec::new(), 0, false, true, version)
+        self.page_of(Vec::new(), Head { cursor: 0, more: false, reset: true, ended: false }, version)
     }
 
-    fn page_of(
-        &self,
-        keys: Vec<FeedRow>,
-        cursor: u64,
-        more: bool,
-        reset: bool,
-        version: FeedVersion,
-    ) -> Page {
+    fn page_of(&self, keys: Vec<FeedRow>, head: Head, version: FeedVersion) -> Page {
+        let Head { cursor, more, reset, ended } = head;
         let live = self.held.keys.values().filter(|(_, state)| matches!(state, KeyState::Live(_)));
         let told_epoch = version.told_epoch(&Self::epoch_named(self.epoch)).unwrap();
         let page = FeedPage {
@@ -157,7 +191,7 @@ impl Store {
             total: live.count() as u64,
             more,
             reset,
-            ended: false,
+            ended,
             keys,
         };
         let body = match version {
@@ -175,7 +209,7 @@ impl Store {
             id,
             salt: *salt,
             digest: *digest,
-            expiration: None,
+            expiration: self.history.expiration(version),
             name: version.to_string(),
             owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },
             roles: vec![],
