@@ -20,6 +20,7 @@ endif
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@echo '  With all that use an Envoy: ENVOY_VERSION=1.40.0, one of tools/envoy.txt.'
 
 build: tools ## Build the filter (target/latchkey-filter.wasm, target/liblatchkey_filter.so), the key service and the local stack.
 	@tools/build-filter
@@ -46,13 +47,13 @@ crash: ## Kill the key service under load three hundred times, and look whether 
 rights: ## Ask a million keys what they may do, as the service and as an edge. Takes minutes.
 	@LATCHKEY_TEST_RIGHTS=1000000 cargo test -p latchkey-privileges rights::
 
-sim: ## Run a simulated fleet from a hundred thousand seeds (SEEDS=: so many, SEED=: one of them, GUARDS=1: without each guard). Takes minutes.
+sim: ## Run a simulated fleet from a hundred thousand seeds (SEEDS=: so many, SEED=: one of them, TABLES=pages or memory, GUARDS=1: without each guard). Takes minutes.
 	@$(if $(GUARDS),tools/sim-guards,cargo run --quiet --profile sim -p latchkey-sim -- $(SIM_ASKED))
 
 soak: build ## Ask and change keys for an hour while everything restarts, and check each answer (QUICK=1: ten minutes, SECONDS=: so many, NATIVE=1).
 	@target/debug/soak $(SOAK_ASKED)
 
-bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes). Tables here, results and charts in target/bench.
+bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes, BENCH='--only accepted': one section). Tables here, results and charts in target/bench.
 	@tools/bring-load-generators
 	@tools/build-filter
 	@tools/build-module
