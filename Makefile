@@ -16,7 +16,7 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test crash rights sim soak bench lint fmt clean tools clients
+.PHONY: help build demo run test crash rights sim soak hostile bench lint fmt clean tools clients
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,12 @@ sim: ## Run a simulated fleet from a hundred thousand seeds (SEEDS=: so many, SE
 
 soak: build ## Ask and change keys for an hour while everything restarts, and check each answer (QUICK=1: ten minutes, SECONDS=: so many, NATIVE=1).
 	@target/debug/soak $(SOAK_ASKED)
+
+hostile: build ## Send hostile requests to both shells of the filter (REQUESTS=: so many, a hundred thousand; SEED=: which). Takes minutes.
+	@for shell in wasm module; do \
+	  LATCHKEY_SHELL=$$shell LATCHKEY_TEST_REQUESTS=$(or $(REQUESTS),100000) LATCHKEY_TEST_SEED=$(or $(SEED),1) \
+	    cargo test -p latchkey-filter --test edge -- --nocapture hostile:: || exit 1; \
+	done
 
 bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes, BENCH='--only accepted': one section). Tables here, results and charts in target/bench.
 	@tools/bring-load-generators

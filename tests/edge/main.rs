@@ -22,6 +22,7 @@ mod draining;
 mod dynamic;
 mod feed_faults;
 mod following;
+mod hostile;
 mod hot_restart;
 mod identity;
 mod instances;

@@ -71,6 +71,12 @@ impl Upstream {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.iter().filter(|request| request.target == target).cloned().collect()
     }
+
+    /// All requests that are remembered, oldest first. They are forgotten.
+    #[must_use]
+    pub fn take_requests(&self) -> Vec<SeenRequest> {
+        std::mem::take(&mut *self.memory.lock().unwrap_or_else(PoisonError::into_inner)).into()
+    }
 }
 
 impl SeenRequest {
@@ -153,5 +159,7 @@ mod tests {
             assert_eq!(crate::http::values(&request.trailers, "t"), ["3"]);
         }
         assert!(upstream.requests_to("/x").is_empty());
+        assert_eq!(upstream.take_requests().len(), 2);
+        assert!(upstream.take_requests().is_empty());
     }
 }
