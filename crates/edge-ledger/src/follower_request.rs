@@ -56,6 +56,28 @@ impl FollowerRequest {
         if is_of_now && self.purged.is_none() && !page.reset { self.after } else { Cursor(0) }
     }
 
+    /// Whether it asks from the cursor that its instance has acknowledged, or a later one, in this epoch.
+    #[must_use]
+    pub fn is_at_its_place(&self, acknowledged: Cursor, epoch: Option<&Epoch>) -> bool {
+        epoch.is_some()
+            && self.epoch.as_ref() == epoch
+            && acknowledged != Cursor(0)
+            && self.after >= acknowledged
+    }
+
+    /// What it acknowledges with a key that has ended: 0 is nothing. `latest` is read after the page.
+    ///
+    /// A key that changed before the end and again after it comes with neither change. So whoever has read up to the
+    /// end has acknowledged it only if nothing follows. A filter cannot know that, and says `purged` from its last page
+    /// on: under another key such a request acknowledges nothing.
+    #[must_use]
+    pub fn acknowledged_at_the_end(&self, page: PageStanding<'_>, latest: Cursor) -> Cursor {
+        if page.reset || self.has_news(page) {
+            return self.acknowledged(page, true);
+        }
+        if latest <= page.cursor { self.after } else { Cursor(0) }
+    }
+
     /// Whether the sender has read another feed than that of the page, so that it is told to load again: one
     /// of another epoch, or of another version.
     #[must_use]

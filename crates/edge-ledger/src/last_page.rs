@@ -8,9 +8,7 @@
 //! this key while it was valid, and only for what comes after that instance's acknowledgement: never for a
 //! load from the beginning, and never from a cursor before it.
 
-use latchkey_key_feed::{Cursor, Epoch};
-
-use crate::{FollowerRequest, PageStanding};
+use latchkey_key_feed::Cursor;
 
 /// Where the feed ends for a key that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,37 +32,14 @@ impl KeyEnd {
     }
 }
 
-impl FollowerRequest {
-    /// Whether it asks from the cursor that its instance has acknowledged, or a later one, in this epoch.
-    #[must_use]
-    pub fn is_at_its_place(&self, acknowledged: Cursor, epoch: Option<&Epoch>) -> bool {
-        epoch.is_some()
-            && self.epoch.as_ref() == epoch
-            && acknowledged != Cursor(0)
-            && self.after >= acknowledged
-    }
-
-    /// What it acknowledges with a key that has ended: 0 is nothing. `latest` is read after the page.
-    ///
-    /// A key that changed before the end and again after it comes with neither change. So whoever has read up to the
-    /// end has acknowledged it only if nothing follows. A filter cannot know that, and says `purged` from its last page
-    /// on: under another key such a request acknowledges nothing.
-    #[must_use]
-    pub fn acknowledged_at_the_end(&self, page: PageStanding<'_>, latest: Cursor) -> Cursor {
-        if page.reset || self.has_news(page) {
-            return self.acknowledged(page, true);
-        }
-        if latest <= page.cursor { self.after } else { Cursor(0) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use latchkey_key_feed::FeedVersion;
+    use latchkey_key_feed::{Epoch, FeedVersion};
 
     use super::*;
+    use crate::{FollowerRequest, PageStanding};
 
     fn epoch() -> Epoch {
         Epoch::try_from("e".to_owned()).unwrap()

@@ -13,6 +13,7 @@ use latchkey_filter::testing::FakeClocks;
 use latchkey_key_feed::{Cursor, FeedRequest, FeedVersion, whole_millis};
 
 use crate::history::Position;
+use crate::last_page::{end_of_key, last_page};
 use crate::store::{Page, Store};
 
 /// The service.
@@ -73,11 +74,10 @@ impl Service {
         let Some(request) = follower_request(request, asked, self.rows_max) else {
             return Answered::With(400, Vec::new());
         };
-        if let Some(end) = self.end_of_key(&request) {
-            let (status, body) = self.last_page(at, &request, end);
+        if let Some(end) = end_of_key(&self.store, &request) {
+            let (status, body) = last_page(&mut self.store, replica, &request, end);
             return Answered::With(status, body);
         }
-        let replica = &mut self.replicas[at];
         if let Some(edge) = &request.edge {
             if request.is_leaving {
                 if replica.ledger.leave(&edge.id, &edge.holder, now) {
@@ -112,8 +112,8 @@ impl Service {
         request: &FollowerRequest,
         is_over: bool,
     ) -> Option<(u16, Vec<u8>)> {
-        if let Some(end) = self.end_of_key(request) {
-            return Some(self.last_page(at, request, end));
+        if let Some(end) = end_of_key(&self.store, request) {
+            return Some(last_page(&mut self.store, &mut self.replicas[at], request, end));
         }
         let page = self.page(request);
         if !is_over && !request.has_news(page.standing()) {
