@@ -88,11 +88,19 @@ impl Plan {
         Self::of_an_hour().lasting(Duration::from_secs(600))
     }
 
-    /// The same of another length: up to a quarter of an hour with figures every minute.
+    /// The same of another length: up to a quarter of an hour with figures every minute, and a run of a minute or two
+    /// with everything that an hour has, more often.
     #[must_use]
     pub fn lasting(self, length: Duration) -> Self {
         let row_every = if length <= Duration::from_secs(900) { 60 } else { 600 };
-        Self { length, row_every: Duration::from_secs(row_every), ..self }
+        Self {
+            length,
+            row_every: Duration::from_secs(row_every),
+            restart_every: self.restart_every.min(length / 3),
+            update_every: self.update_every.min(length / 2),
+            cut_every: self.cut_every.min(length / 4),
+            ..self
+        }
     }
 
     /// Ten seconds in which everything happens once.
@@ -185,10 +193,12 @@ mod tests {
 
     #[test]
     fn everything_happens_even_in_a_short_run() {
-        let plan = Plan::short();
-        assert_eq!(count(plan, |event| matches!(event, Event::Restart(_))), 1);
-        assert!(Edge::ALL.iter().all(|edge| count(plan, |event| *event == Event::Update(*edge)) > 0));
-        assert_eq!(count(plan, |event| matches!(event, Event::Cut(_))), 1);
+        let minute = Plan::of_an_hour().lasting(Duration::from_secs(60));
+        for plan in [Plan::short(), minute, Plan::quick()] {
+            assert!(count(plan, |event| matches!(event, Event::Restart(_))) > 0);
+            assert!(Edge::ALL.iter().all(|edge| count(plan, |event| *event == Event::Update(*edge)) > 0));
+            assert!(count(plan, |event| matches!(event, Event::Cut(_))) > 0);
+        }
     }
 
     #[test]

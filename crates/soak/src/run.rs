@@ -104,7 +104,15 @@ impl Run<'_> {
             self.happens(event).with_context(|| format!("{event:?} at {at:?}"))?;
         }
         thread::sleep(self.plan.length.saturating_sub(self.book.now()));
+        self.await_all_tried();
         self.row()
+    }
+
+    /// A machine that is slow has not tried everything by then. What is not tried for long is a complaint at the end.
+    fn await_all_tried(&self) {
+        let tried = || self.book.open().counts.untried().is_empty();
+        let _ =
+            wait::patiently(limits::SETTLING_PATIENCE, "everything was tried", || Ok(tried().then_some(())));
     }
 
     fn happens(&mut self, event: Event) -> Result<()> {
