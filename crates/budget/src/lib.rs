@@ -162,6 +162,12 @@ impl Budget {
         }
     }
 
+    /// What ends the work, for those who wait on its behalf.
+    #[must_use]
+    pub fn cancellation(&self) -> Cancellation {
+        self.cancellation.clone()
+    }
+
     /// The steps that were taken.
     #[must_use]
     pub fn steps(&self) -> u64 {

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use latchkey_budget::{BudgetExceeded, Principal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -76,13 +77,17 @@ impl FairPermits {
     ///
     /// [`BudgetExceeded::Crowded`] when too many wait already, or it takes too long.
     pub(crate) async fn take(&self, principal: &Principal) -> Result<Permit, BudgetExceeded> {
+        self.take_within(principal, WORK_PERMIT_WAIT_MAX).await
+    }
+
+    async fn take_within(&self, principal: &Principal, wait_max: Duration) -> Result<Permit, BudgetExceeded> {
         let slot = self.slot(principal)?;
         let of_principal = self.by_principal.permits_of(principal, self.principal_max);
         let permits = async {
             let of_principal = of_principal.acquire_owned().await;
             (of_principal, Arc::clone(&self.all).acquire_owned().await)
         };
-        match timeout(WORK_PERMIT_WAIT_MAX, permits).await {
+        match timeout(wait_max, permits).await {
             Ok((Ok(of_principal), Ok(of_all))) => {
                 Ok(Permit { _of_all: of_all, _of_principal: of_principal, _slot: slot })
             }
@@ -145,5 +150,36 @@ impl Drop for QueueSlot {
                 permits.remove();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_wait_for_a_permit_and_only_so_many_of_one_principal() {
+        let permits = FairPermits::new(4, 2);
+        let places = |name: &str, count: usize| -> Vec<QueueSlot> {
+            let principal = Principal::new(name, "native");
+            (0..count).map_while(|_| permits.slot(&principal).ok()).collect()
+        };
+        let of_ann = places("ann", 10_000);
+        assert_eq!(of_ann.len(), 2 + WORK_WAITING_PER_PRINCIPAL_MAX);
+        let of_others: Vec<_> = (0..10).flat_map(|n| places(&format!("other {n}"), 400)).collect();
+        assert_eq!(of_ann.len() + of_others.len(), 4 + WORK_WAITING_MAX);
+        drop(of_others);
+        assert_eq!(places("bob", 1).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_too_long_for_a_permit_is_refused() {
+        let permits = FairPermits::new(1, 1);
+        let [ann, bob] = ["ann", "bob"].map(|name| Principal::new(name, "native"));
+        let held = permits.take(&ann).await.unwrap();
+        let waited = permits.take_within(&bob, Duration::from_millis(1)).await;
+        assert_eq!(waited.unwrap_err(), BudgetExceeded::Crowded);
+        drop(held);
+        assert!(permits.take(&bob).await.is_ok());
     }
 }

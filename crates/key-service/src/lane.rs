@@ -22,6 +22,8 @@ pub struct Lane {
     name: &'static str,
     bounds: LaneBounds,
     permits: FairPermits,
+    /// How long a piece of work may take.
+    wait_max: Duration,
 }
 
 /// How much of one kind of work there may be at once.
@@ -55,7 +57,8 @@ impl Lane {
     /// A lane within these bounds. Its name is for metrics and the log.
     #[must_use]
     pub fn new(name: &'static str, bounds: LaneBounds) -> Self {
-        Self { name, bounds, permits: FairPermits::new(bounds.permits_max, bounds.principal_permits_max) }
+        let permits = FairPermits::new(bounds.permits_max, bounds.principal_permits_max);
+        Self { name, bounds, permits, wait_max: WORK_WAIT_MAX }
     }
 
     /// The name.
@@ -132,7 +135,7 @@ impl Lane {
             };
             tracing::dispatcher::with_default(&log, || span.in_scope(work))
         });
-        match timeout(WORK_WAIT_MAX, running).await {
+        match timeout(self.wait_max, running).await {
             Ok(Ok(outcome)) => outcome,
             // The service stops, so the work will not be done.
             Ok(Err(_)) => Err(BudgetExceeded::Gone.into()),

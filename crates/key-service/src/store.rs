@@ -30,6 +30,7 @@ pub(crate) mod written_len;
 
 use std::sync::Arc;
 
+use latchkey_budget::Cancellation;
 use latchkey_edge_ledger::KnownEdges;
 use latchkey_key_feed::{Cursor, Epoch, FeedVersion, KeyId, UnixMillis};
 use tokio::sync::watch;
@@ -275,10 +276,10 @@ impl KeyStore {
         key_rows::find_unread(&self.database, id).await
     }
 
-    /// The keys that pass the filter, one after the other.
+    /// The keys that pass the filter, one after the other, until the work is cancelled that reads them.
     #[must_use]
-    pub fn scan(&self, filter: KeyFilter, order: ScanOrder) -> KeyScan {
-        Scan::begin(self.database.clone(), Selection::of_keys(&filter, order))
+    pub fn scan(&self, filter: KeyFilter, order: ScanOrder, cancellation: Cancellation) -> KeyScan {
+        Scan::begin(self.database.clone(), Selection::of_keys(&filter, order), cancellation)
     }
 
     /// The changes after a position of the feed, at most `rows_max` of them, and fewer when they are long.

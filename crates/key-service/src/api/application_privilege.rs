@@ -77,7 +77,9 @@ pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
         names: (!names.is_empty()).then(|| names.clone()),
     };
     let store = call.store.clone();
-    let write = move |budget: &mut Budget| write_all(store.directory().scan_privileges(&filter), budget);
+    let write = move |budget: &mut Budget| {
+        write_all(store.directory().scan_privileges(&filter, budget.cancellation()), budget)
+    };
     let (answer, has_any) = call.search(write).await?;
     let is_missing = !names.is_empty() && !has_any;
     Ok(answer.with_status(if is_missing { StatusCode::NOT_FOUND } else { StatusCode::OK }))

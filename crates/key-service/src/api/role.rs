@@ -43,7 +43,8 @@ pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
     let is_for_all = names.is_empty();
     let store = call.store.clone();
     let write = move |budget: &mut Budget| {
-        let mut roles = store.directory().scan_roles((!names.is_empty()).then_some(names.as_slice()));
+        let names = (!names.is_empty()).then_some(names.as_slice());
+        let mut roles = store.directory().scan_roles(names, budget.cancellation());
         let mut shown = Members::begin(reserved, budget)?;
         while let Some(role) = roles.blocking_next() {
             let (name, role) = role?;

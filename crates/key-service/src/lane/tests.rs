@@ -126,3 +126,17 @@ async fn tells_what_work_has_cost() {
     assert_eq!((cost.steps, cost.bytes, cost.exceeded), (5, 9, Some(BudgetExceeded::Steps { steps_max: 5 })));
     assert_eq!(memory.held(), 0);
 }
+
+#[tokio::test]
+async fn work_that_takes_too_long_is_told_to_end() {
+    let lane = Arc::new(Lane { wait_max: Duration::from_millis(1), ..Lane::new("test", BOUNDS) });
+    let (sender, begun) = mpsc::channel();
+    let running = endless(&lane, "ann", &sender);
+    let (_, begun) = next(begun).await;
+    assert_eq!(running.await.unwrap(), Err(BudgetExceeded::Late));
+    // Its permit is free, so what comes next runs.
+    let after = endless(&lane, "ann", &sender);
+    let (_, begun) = next(begun).await;
+    after.abort();
+    drop(begun);
+}

@@ -48,6 +48,9 @@ pub(crate) const WORK_PERMIT_WAIT_MAX: Duration = Duration::from_secs(10);
 /// connections after 60 seconds.
 pub(crate) const WORK_WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// How often it is looked whether work was cancelled that waits for the store.
+pub(crate) const CANCELLATION_LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Share of an allowance from which on whoever spends it is named in the log: one in so many.
 pub(crate) const COSTLY_SHARE: u64 = 4;
 

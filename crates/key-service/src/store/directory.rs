@@ -8,6 +8,7 @@ pub(crate) mod users;
 
 use std::collections::BTreeMap;
 
+use latchkey_budget::Cancellation;
 use latchkey_key_feed::{Cursor, UnixMillis};
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
@@ -171,16 +172,26 @@ impl Directory<'_> {
         .await
     }
 
-    /// The native roles with these names, or all of them, in the order of their names.
+    /// The native roles with these names, or all of them, in the order of their names, until the work is
+    /// cancelled that reads them.
     #[must_use]
-    pub fn scan_roles(self, names: Option<&[String]>) -> Scan<(String, RoleDescriptor)> {
-        Scan::begin(self.0.database.clone(), Selection::of_roles(names))
+    pub fn scan_roles(
+        self,
+        names: Option<&[String]>,
+        cancellation: Cancellation,
+    ) -> Scan<(String, RoleDescriptor)> {
+        Scan::begin(self.0.database.clone(), Selection::of_roles(names), cancellation)
     }
 
-    /// The application privileges that pass the filter, in the order of application and name.
+    /// The application privileges that pass the filter, in the order of application and name, until the work
+    /// is cancelled that reads them.
     #[must_use]
-    pub fn scan_privileges(self, filter: &PrivilegeFilter) -> Scan<ApplicationPrivilege> {
-        Scan::begin(self.0.database.clone(), Selection::of_privileges(filter))
+    pub fn scan_privileges(
+        self,
+        filter: &PrivilegeFilter,
+        cancellation: Cancellation,
+    ) -> Scan<ApplicationPrivilege> {
+        Scan::begin(self.0.database.clone(), Selection::of_privileges(filter), cancellation)
     }
 }
 

@@ -94,3 +94,28 @@ fn metadata_size(metadata: &Map<String, Value>) -> Option<MetadataSize> {
 fn too_deep() -> String {
     RowProblem::MetadataDepth(latchkey_key_feed::format_limits::JSON_DEPTH_MAX).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn descriptors_are_accepted_up_to_their_limit_and_not_one_byte_more() {
+        let with = |len: usize| -> RoleDescriptors {
+            serde_json::from_value(json!({"r": {"metadata": {"x": "y".repeat(len)}}})).unwrap()
+        };
+        let none = RoleDescriptors::default();
+        let beside = json_len(&with(0));
+        let [longest, longer] = [0, 1].map(|more| with(DESCRIPTORS_LEN_MAX - beside + more));
+        assert_eq!(problems_of_descriptors(Some(&longest), &longest), Vec::<String>::new());
+        let of_key = problems_of_descriptors(Some(&longer), &none);
+        assert_eq!(of_key, ["role_descriptors have 1048577 bytes as JSON, at most 1048576 are allowed"]);
+        let of_owner = problems_of_descriptors(None, &longer);
+        assert_eq!(
+            of_owner,
+            ["the roles of the owner have 1048577 bytes as JSON, at most 1048576 are allowed"]
+        );
+    }
+}

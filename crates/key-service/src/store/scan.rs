@@ -1,9 +1,11 @@
 //! What is stored, as it is read, one after the other.
 
+use latchkey_budget::Cancellation;
 use tokio::sync::mpsc::{Receiver, channel};
 use tracing::Instrument as _;
 
 use crate::limits::KEYS_SCANNED_AHEAD;
+use crate::limits::work_limits::CANCELLATION_LOOK_INTERVAL;
 use crate::model::stored_key::StoredKey;
 use crate::store::StoreError;
 use crate::store::sql::SqlStore;
@@ -18,7 +20,7 @@ pub enum ScanOrder {
     Insertion,
 }
 
-/// What passes a filter. Reading ends when this is dropped.
+/// What passes a filter. Reading ends when this is dropped, or the work is cancelled for which it is read.
 #[derive(Debug)]
 pub struct Scan<T>(Receiver<Result<Unread<T>, StoreError>>);
 
@@ -26,12 +28,18 @@ pub struct Scan<T>(Receiver<Result<Unread<T>, StoreError>>);
 pub(crate) type KeyScan = Scan<StoredKey>;
 
 impl<T: 'static> Scan<T> {
-    pub(super) fn begin(database: SqlStore, selection: Result<Selection<T>, StoreError>) -> Self {
+    pub(super) fn begin(
+        database: SqlStore,
+        selection: Result<Selection<T>, StoreError>,
+        cancellation: Cancellation,
+    ) -> Self {
         let (sender, rows) = channel(KEYS_SCANNED_AHEAD);
         let scan = async move {
-            let scanned = match selection {
-                Ok(selection) => scan::send(&database, selection, &sender).await,
-                Err(error) => Err(error),
+            let scanned = tokio::select! {
+                scanned = async { scan::send(&database, selection?, &sender).await } => scanned,
+                // The next row may be long in coming.
+                () = sender.closed() => return,
+                () = cancelled(&cancellation) => return,
             };
             if let Err(error) = scanned {
                 // The receiver is gone, so the error is not needed.
@@ -56,5 +64,13 @@ impl<T: 'static> Scan<T> {
             all.push(unread?.read()?);
         }
         Ok(all)
+    }
+}
+
+/// Waits until the work is cancelled for which something is read. While it waits for a row it cannot see that
+/// by itself.
+async fn cancelled(cancellation: &Cancellation) {
+    while cancellation.reason().is_none() {
+        tokio::time::sleep(CANCELLATION_LOOK_INTERVAL).await;
     }
 }

@@ -18,6 +18,7 @@ mod migrations;
 pub(super) mod postgres;
 mod precondition_check;
 mod query;
+mod reader;
 pub(super) mod removal_rows;
 mod row;
 pub(super) mod scan;

@@ -11,12 +11,14 @@ mod preconditions;
 mod removal;
 mod replicas;
 mod rights;
+mod scans;
 mod transfer;
 mod update;
 mod vouching;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use latchkey_budget::Cancellation;
 use latchkey_key_feed::{
     Epoch, FeedPage, FeedPageWithRights, FeedVersion, KeyId, KeySecret, Salt, SecretDigest, UnixMillis,
 };

@@ -5,6 +5,7 @@ mod crash;
 mod dev;
 mod edges_command;
 mod faults;
+mod gone_clients;
 mod guide;
 mod key;
 mod moving;

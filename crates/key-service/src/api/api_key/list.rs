@@ -67,7 +67,7 @@ pub(in crate::api) async fn list(call: Incoming) -> Result<Response, ApiError> {
     let write = move |budget: &mut Budget| {
         // The scan begins here, once the work has a permit. Work that waits must not hold a connection to the
         // store.
-        let mut keys = store.scan(filter, ScanOrder::Creation);
+        let mut keys = store.scan(filter, ScanOrder::Creation, budget.cancellation());
         let mut listing = Listing::begin(with_limited_by, budget)?;
         while let Some(key) = keys.blocking_next() {
             listing.push(&key?)?;

@@ -67,7 +67,8 @@ pub(in crate::api) async fn query(mut call: Incoming<RequestBody>) -> Result<Res
     let look = move |budget: &mut Budget| {
         // The scan begins here, once the work has a permit. Work that waits must not hold a connection to the
         // store.
-        let mut keys = ScannedKeys { keys: store.scan(filter, ScanOrder::Insertion), failure: None };
+        let keys = store.scan(filter, ScanOrder::Insertion, budget.cancellation());
+        let mut keys = ScannedKeys { keys, failure: None };
         let result = search.run(&mut keys, typed_keys, budget);
         match keys.failure {
             Some(failure) => Err(failure.into()),

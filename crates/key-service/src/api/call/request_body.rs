@@ -100,4 +100,12 @@ mod tests {
         drop((short, long));
         assert!(read_body(LONG_BODY_LEN + 1, &memory).await.is_ok());
     }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_waited_for_only_so_long() {
+        let never = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let held = SharedMemory::new(0, 0).holding(&Principal::new("ann", "native"));
+        let refusal = read(never, held, Duration::from_millis(1)).await.unwrap_err();
+        assert_eq!(refusal.status().code(), StatusCode::REQUEST_TIMEOUT);
+    }
 }

@@ -88,7 +88,7 @@ fn registered(
     }
     let applications = question.application.iter().map(|block| block.application.clone()).collect();
     let filter = PrivilegeFilter { applications: Some(applications), names: None };
-    let mut privileges = store.directory().scan_privileges(&filter);
+    let mut privileges = store.directory().scan_privileges(&filter, budget.cancellation());
     let charged = std::iter::from_fn(|| {
         let privilege = privileges.blocking_next()?;
         Some(privilege.map_err(ApiError::from).and_then(|privilege| {

@@ -38,7 +38,8 @@ pub(in crate::api) async fn list(mut call: Incoming) -> Result<Response, ApiErro
     let is_for_all = names.is_empty();
     let store = call.store.clone();
     let write = move |budget: &mut Budget| {
-        let mut users = store.users().scan((!names.is_empty()).then_some(names.as_slice()));
+        let names = (!names.is_empty()).then_some(names.as_slice());
+        let mut users = store.users().scan(names, budget.cancellation());
         let mut shown = Members::begin(of_the_service, budget)?;
         while let Some(user) = users.blocking_next() {
             let user = user_of(user?, RealmName::native());

@@ -4,6 +4,7 @@
 //! ever: they stay ended when the user is enabled again, or when another user of the same name is created.
 //! Keys go on working, as in Elasticsearch, unless the change ends them in the same transaction.
 
+use latchkey_budget::Cancellation;
 use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
 
 use super::{Written, event, write};
@@ -186,10 +187,11 @@ impl Users<'_> {
         .await
     }
 
-    /// The native users with these names, or all of them, in the order of their names.
+    /// The native users with these names, or all of them, in the order of their names, until the work is
+    /// cancelled that reads them.
     #[must_use]
-    pub fn scan(self, names: Option<&[String]>) -> Scan<NativeUser> {
-        Scan::begin(self.0.database.clone(), Selection::of_users(names))
+    pub fn scan(self, names: Option<&[String]>, cancellation: Cancellation) -> Scan<NativeUser> {
+        Scan::begin(self.0.database.clone(), Selection::of_users(names), cancellation)
     }
 }
 

@@ -9,9 +9,10 @@ pub(in crate::store) mod announcements;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Postgres};
 
+use crate::limits::work_limits::WORK_WAIT_MAX;
 use crate::limits::{
-    DATABASE_CONNECTION_WAIT_MAX, STORE_LOCK_WAIT_MAX, STORE_READERS_MAX, STORE_SILENCE_MAX,
-    STORE_STATEMENT_WAIT_MAX, STORE_WRITERS_MAX,
+    DATABASE_CONNECTION_WAIT_MAX, STORE_LOCK_WAIT_MAX, STORE_LOOK_INTERVAL, STORE_READERS_MAX,
+    STORE_SILENCE_MAX, STORE_STATEMENT_WAIT_MAX, STORE_WRITERS_MAX,
 };
 use crate::store::StoreError;
 use crate::store::sql::transaction::in_time;
@@ -30,7 +31,9 @@ pub(super) async fn open(options: PgConnectOptions) -> Result<Connections<Postgr
         .after_connect(|connection, _| Box::pin(async { connection.execute(writing()).await.map(|_| ()) }))
         .connect_lazy_with(options.clone());
     // Two more, for those who listen.
-    let readers = pool(STORE_READERS_MAX + 2).connect_lazy_with(options);
+    let readers = pool(STORE_READERS_MAX + 2)
+        .after_connect(|connection, _| Box::pin(begin_reading(connection)))
+        .connect_lazy_with(options);
     Ok(Connections { writer, readers })
 }
 
@@ -50,6 +53,18 @@ async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
     let mut connection = in_time(async { Ok(PgConnection::connect_with(options).await?) }).await?;
     migrations::postgres().run(&mut connection).await?;
     Ok(connection.close().await?)
+}
+
+/// Sets a session that reads: no statement of it outlasts the work that it is for, nor for long the connection
+/// over which it was asked for.
+async fn begin_reading(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let time = sqlx::AssertSqlSafe(format!("set statement_timeout = {}", WORK_WAIT_MAX.as_millis()));
+    connection.execute(time).await?;
+    let look = format!("set client_connection_check_interval = {}", STORE_LOOK_INTERVAL.as_millis());
+    // PostgreSQL has it since version 14, and not on every system. Without it a statement that sends nothing
+    // goes on until its time is over.
+    let _ = connection.execute(sqlx::AssertSqlSafe(look)).await;
+    Ok(())
 }
 
 /// How a session that writes is set. A commit is on disk before it is answered, whatever the database does

@@ -19,6 +19,7 @@ use crate::store::sql::directory_rows::application_privilege;
 use crate::store::sql::directory_rows::users::native_user;
 use crate::store::sql::key_rows::push_filter;
 use crate::store::sql::query::Query;
+use crate::store::sql::reader::Reader;
 use crate::store::sql::row::{KEY_COLUMNS, Row};
 use crate::store::sql::transaction::in_time;
 use crate::store::{KeyFilter, StoreError};
@@ -95,13 +96,30 @@ impl Selection<ApplicationPrivilege> {
     }
 }
 
+#[cfg(test)]
+impl Selection<i64> {
+    /// All numbers.
+    pub(in crate::store) fn endless() -> Self {
+        let numbers =
+            "with recursive number (n) as (select cast(1 as bigint) union all select n + 1 from number)
+                       select n from number";
+        Self { query: Query::new(numbers), texts: &[], read: |row| row.scalar() }
+    }
+
+    /// Nothing, after a time that no test waits for. In PostgreSQL.
+    pub(in crate::store) fn silent() -> Self {
+        let silent = "select cast(1 as bigint) from pg_sleep(3600)";
+        Self { query: Query::new(silent), texts: &[], read: |row| row.scalar() }
+    }
+}
+
 impl<T> Unread<T> {
     pub(in crate::store) fn read(self) -> Result<T, StoreError> {
         (self.read)(&self.row)
     }
 }
 
-/// Sends what is selected. Ends early when the receiver is gone.
+/// Sends what is selected. Ends early when the receiver is gone. Dropped, it ends the statement.
 pub(in crate::store) async fn send<T>(
     database: &SqlStore,
     selection: Selection<T>,
@@ -109,15 +127,18 @@ pub(in crate::store) async fn send<T>(
 ) -> Result<(), StoreError> {
     let Selection { query, texts, read } = selection;
     let ahead = Arc::new(Semaphore::new(KEYS_SCANNED_AHEAD_LEN_MAX));
-    let mut rows = database.fetch(query)?;
+    let mut reader = Reader::of(database).await?;
+    let mut rows = reader.fetch(query)?;
     while let Some(row) = in_time(rows.try_next()).await? {
         let len = row.texts_len(texts)?.clamp(1, KEYS_SCANNED_AHEAD_LEN_MAX);
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&ahead).acquire_many_owned(len).await else { break };
+        let Ok(permit) = Arc::clone(&ahead).acquire_many_owned(len).await else { return Ok(()) };
         if unread.send(Ok(Unread { row, read, _ahead: permit })).await.is_err() {
-            break;
+            return Ok(());
         }
     }
+    drop(rows);
+    reader.has_read_all();
     Ok(())
 }

@@ -54,6 +54,36 @@ impl SqlStore {
         let _ = self.fetch_all(Query::new(cut)).await;
     }
 
+    /// How many statements of this store PostgreSQL works on.
+    pub(in crate::store) async fn statements_at_work(&self) -> i64 {
+        let active = "select count(*) from pg_stat_activity where state = 'active'
+                      and application_name = current_setting('application_name') and pid <> pg_backend_pid()";
+        self.fetch_all(Query::new(active)).await.unwrap()[0].scalar().unwrap()
+    }
+
+    /// As if there were so many native users, roles and application privileges.
+    pub(in crate::store) async fn fill_directory(&self, users: i64, roles: i64, privileges: i64) {
+        for (into, columns, count) in [
+            (
+                "native_user (username, password_hash, roles, metadata, enabled)",
+                "'filler-' || n, 'x', '[]', '{}', true",
+                users,
+            ),
+            ("native_role (name, descriptor)", "'filler-' || n, '{}'", roles),
+            (
+                "application_privilege (application, name, actions, metadata)",
+                "'shop', 'filler-' || n, '[]', '{}'",
+                privileges,
+            ),
+        ] {
+            let statement = format!(
+                "insert into {into} with recursive number (n) as
+                   (select 1 union all select n + 1 from number where n < ?) select {columns} from number"
+            );
+            self.write(Query::new(statement).bind(count)).await.unwrap();
+        }
+    }
+
     /// As if a key had been lost.
     pub(in crate::store) async fn miscount(&self) {
         self.write(Query::new("update feed_state set keys_live = keys_live + 1")).await.unwrap();

@@ -1,9 +1,11 @@
+use latchkey_budget::Cancellation;
 use latchkey_key_feed::UnixMillis;
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::RoleDescriptor;
 use serde_json::{Map, json};
 
 use super::{actor, key, object};
+use crate::limits::{APPLICATION_PRIVILEGES_MAX, NATIVE_ROLES_MAX, NATIVE_USERS_MAX};
 use crate::model::password::{Password, PasswordHash};
 use crate::model::stored_user::{UserKind, UserProfile};
 use crate::randomness::SystemRandomness;
@@ -58,7 +60,7 @@ async fn keeps_users_as_they_were_written() {
     assert!(store.users().native("Alice").await.unwrap().is_none());
     let deleted = store.users().delete(native("alice"), KeysOfUser::Keep, actor(), NOW).await.unwrap();
     assert_eq!(deleted, Some(KeysLeft::default()));
-    assert!(store.users().scan(None).all().await.unwrap().is_empty());
+    assert!(store.users().scan(None, Cancellation::default()).all().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -89,7 +91,12 @@ async fn a_name_of_any_length_is_kept_or_refused_whole() {
         .directory()
         .put_application_privileges(vec![privilege("p"), privilege(&name)], actor(), NOW)
         .await;
-    let kept = store.directory().scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
+    let kept = store
+        .directory()
+        .scan_privileges(&PrivilegeFilter::default(), Cancellation::default())
+        .all()
+        .await
+        .unwrap();
     match put {
         Ok(_) => assert_eq!(kept.len(), 2),
         Err(error) => {
@@ -102,7 +109,10 @@ async fn a_name_of_any_length_is_kept_or_refused_whole() {
     owned.owner.username = name.clone();
     store.create(owned.clone(), actor(), NOW).await.unwrap();
     let of_owner = KeyFilter { username: Some(name), ..KeyFilter::default() };
-    assert_eq!(store.scan(of_owner, ScanOrder::Creation).all().await.unwrap(), [owned]);
+    assert_eq!(
+        store.scan(of_owner, ScanOrder::Creation, Cancellation::default()).all().await.unwrap(),
+        [owned]
+    );
 }
 
 /// The audit log has a row for each change and none for what changed nothing.
@@ -129,7 +139,12 @@ async fn every_change_of_the_directory_is_in_the_trail() {
     let found =
         store.directory().delete_application_privileges("shop".into(), names, actor(), NOW).await.unwrap();
     assert_eq!(found.into_iter().collect::<Vec<_>>(), [("q".to_owned(), true), ("z".to_owned(), false)]);
-    let left = store.directory().scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
+    let left = store
+        .directory()
+        .scan_privileges(&PrivilegeFilter::default(), Cancellation::default())
+        .all()
+        .await
+        .unwrap();
     assert_eq!(left, [privilege("p")]);
 
     let audit_log: Vec<(String, String)> = store.database.directory_events().await;
@@ -148,4 +163,32 @@ async fn every_change_of_the_directory_is_in_the_trail() {
             ("delete_privileges", r#"["shop:q","shop:z"]"#),
         ]
     );
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_users_roles_and_privileges() {
+    let ScratchStore { store, place: _place } = ScratchStore::new().await;
+    let one_less = [NATIVE_USERS_MAX, NATIVE_ROLES_MAX, APPLICATION_PRIVILEGES_MAX].map(|count| count - 1);
+    store.database.fill_directory(one_less[0], one_less[1], one_less[2]).await;
+    let put_user = async |name: &str| {
+        let keep = KeysOfUser::Keep;
+        let put = store.users().put(native(name), profile("a"), Some(hash("x")), keep, actor(), NOW).await;
+        put.unwrap().map(|(written, _)| written)
+    };
+    assert_eq!(put_user("last").await, Ok(Written::Created));
+    assert_eq!(put_user("too many").await, Err(UserRefusal::Full));
+    assert_eq!(put_user("last").await, Ok(Written::Updated));
+    let put_role = async |name: &str| {
+        store.directory().put_role(name.to_owned(), RoleDescriptor::default(), actor(), NOW).await.unwrap()
+    };
+    assert_eq!(put_role("last").await, Some(Written::Created));
+    assert_eq!(put_role("too many").await, None);
+    assert_eq!(put_role("last").await, Some(Written::Updated));
+    let put_privilege = async |name: &str| {
+        let put = store.directory().put_application_privileges(vec![privilege(name)], actor(), NOW);
+        put.await.unwrap()
+    };
+    assert_eq!(put_privilege("last").await, PutPrivileges::Done(vec![true]));
+    assert_eq!(put_privilege("too many").await, PutPrivileges::TooMany);
+    assert_eq!(put_privilege("last").await, PutPrivileges::Done(vec![false]));
 }

@@ -4,7 +4,7 @@ use crate::store::{NamePattern, StoreError};
 
 async fn ids(store: &KeyStore, filter: KeyFilter) -> Vec<String> {
     store
-        .scan(filter, ScanOrder::Creation)
+        .scan(filter, ScanOrder::Creation, Cancellation::default())
         .all()
         .await
         .unwrap()

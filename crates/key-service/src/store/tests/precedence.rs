@@ -123,7 +123,13 @@ async fn a_full_set_of_application_privileges_is_written_and_told_by_name() {
     let created = put(many).await.unwrap();
     let expected: Vec<bool> = (0..501).map(|number| number != 7 && number != 500).collect();
     assert_eq!(created, PutPrivileges::Done(expected));
-    let stored = scratch.store.directory().scan_privileges(&PrivilegeFilter::default()).all().await.unwrap();
+    let stored = scratch
+        .store
+        .directory()
+        .scan_privileges(&PrivilegeFilter::default(), Cancellation::default())
+        .all()
+        .await
+        .unwrap();
     assert_eq!(stored.len(), 500);
     for privilege in stored {
         let action = if privilege.name == "p0" { "newest:*" } else { "new:*" };
