@@ -24,6 +24,14 @@ pub struct Root<H: Host> {
     replaced: Vec<Rc<Filter<H>>>,
 }
 
+#[cfg(test)]
+impl<H: Host> Root<H> {
+    /// Of how many different metadata of routes it is known what they ask.
+    pub(super) fn routes_kept(&self) -> usize {
+        self.filter.as_ref().map_or(0, |filter| filter.routes.kept())
+    }
+}
+
 impl<H: Host> Root<H> {
     /// A plugin without a configuration.
     pub fn new(host: H, vm: Rc<Vm<H>>) -> Self {

@@ -24,6 +24,14 @@ pub(super) struct Routes {
     lines: LogLines,
 }
 
+#[cfg(test)]
+impl Routes {
+    /// Of how many different metadata it is known what they ask.
+    pub(super) fn kept(&self) -> usize {
+        self.read.borrow().len()
+    }
+}
+
 impl<H: Host> Filter<H> {
     /// What the route of the request asks, and whether that can be told of this request. `None` where route
     /// metadata is not looked at.

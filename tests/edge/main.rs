@@ -20,6 +20,7 @@ mod departure;
 mod dns;
 mod draining;
 mod dynamic;
+mod extreme_keys;
 mod feed_faults;
 mod following;
 mod hostile;

@@ -1,7 +1,7 @@
-//! `docs/limits.md` says what the code says: every row names its constant, and the number in the row is that
-//! of the constant.
+//! `docs/limits.md` says what the code says: every row names its constant, the number in the row is that of the
+//! constant, and a test tries the limit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 
 use crate::{code, root};
@@ -24,22 +24,64 @@ const UNITS: [(&str, Number); 9] = [
     ("d", 86_400_000),
 ];
 
+/// For each constant of the page its test: the constant, a file, and the name of the test; or the constant, a
+/// dash, and why there is none.
+const TESTS: &str = include_str!("limit_tests.txt");
+
+/// The rows of the page, each with what it is about, the limit, and the constant.
+fn rows(page: &str) -> Vec<[&str; 3]> {
+    let lines = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| What"));
+    lines
+        .map(|line| {
+            let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+            let [what, limit, _, named] = cells.as_slice() else { panic!("not four cells: {line}") };
+            [*what, *limit, named.trim_matches('`')]
+        })
+        .collect()
+}
+
+fn page() -> String {
+    fs::read_to_string(root().join("docs/limits.md")).unwrap()
+}
+
 #[test]
 fn the_page_of_limits_says_what_the_code_says() {
-    let page = fs::read_to_string(root().join("docs/limits.md")).unwrap();
-    let constants = constants();
-    let rows: Vec<Vec<&str>> = page
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| What"))
-        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
-        .collect();
+    let (page, constants, ambiguous) = (page(), constants(), ambiguous());
+    let rows = rows(&page);
     assert!(rows.len() > 40, "only {} rows", rows.len());
-    for row in rows {
-        let [what, limit, _, named] = row.as_slice() else { panic!("not four cells: {row:?}") };
-        let name = named.trim_matches('`');
+    for [what, limit, name] in rows {
         let value = value(name, &constants).unwrap_or_else(|| panic!("{what}: there is no constant {name}"));
         assert_eq!(told(limit), Some(value), "{what}: {name}");
+        assert!(!ambiguous.contains(name), "there are several constants {name}");
     }
+}
+
+#[test]
+fn every_limit_of_the_page_has_a_test() {
+    let page = page();
+    let named: BTreeSet<&str> = rows(&page).into_iter().map(|[.., name]| name).collect();
+    let lines = TESTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut tried = BTreeSet::new();
+    for line in lines {
+        let [constant, file, test] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert!(tried.insert(constant), "{constant} is there twice");
+        if file == "-" {
+            continue;
+        }
+        let text =
+            fs::read_to_string(root().join(file)).unwrap_or_else(|_| panic!("no {file} for {constant}"));
+        let Some((before, _)) = text.split_once(&format!("fn {test}(")) else {
+            panic!("{constant}: there is no {test} in {file}")
+        };
+        let head = before.rsplit("\n\n").next().unwrap_or_default();
+        assert!(head.contains("#[test]") || head.contains("#[tokio::test"), "{constant}: {test} is no test");
+    }
+    let untried: Vec<_> = named.difference(&tried).collect();
+    let unknown: Vec<_> = tried.difference(&named).collect();
+    assert!(
+        untried.is_empty() && unknown.is_empty(),
+        "without a test: {untried:?}; not on the page: {unknown:?}"
+    );
 }
 
 #[test]
@@ -64,6 +106,17 @@ fn told(cell: &str) -> Option<Number> {
 
 /// The constants of the code that ships.
 fn constants() -> Written {
+    written().into_iter().collect()
+}
+
+/// The names that two constants have which differ. None of them may stand on the page.
+fn ambiguous() -> BTreeSet<String> {
+    let constants = constants();
+    written().into_iter().filter(|(name, text)| constants[name] != *text).map(|(name, _)| name).collect()
+}
+
+/// Each constant of the code that ships, with its text.
+fn written() -> Vec<(String, String)> {
     let shipped = code().filter(|(path, _)| path.starts_with("src") || path.starts_with("crates"));
     let texts: Vec<String> = shipped.map(|(_, text)| text.replace("\n    ", " ")).collect();
     let lines = texts.iter().flat_map(|text| text.lines());

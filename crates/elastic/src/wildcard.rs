@@ -17,7 +17,7 @@ pub use coverage::covers;
 
 /// Longest pattern that is evaluated, in bytes. Names of indices end at 255 bytes (Elasticsearch, "Create
 /// index"), and a pattern may escape each.
-pub const PATTERN_LEN_MAX: usize = 1024;
+pub const NAME_PATTERN_LEN_MAX: usize = 1024;
 
 /// Longest name that a pattern can match, in bytes. The longest real names are usernames of 507 characters,
 /// four bytes each.
@@ -58,7 +58,7 @@ impl Wildcard {
     #[must_use]
     pub fn new(text: &str) -> Self {
         let is_regular_expression = text.len() > 1 && text.starts_with('/') && text.ends_with('/');
-        let is_unknown = is_regular_expression || text.len() > PATTERN_LEN_MAX;
+        let is_unknown = is_regular_expression || text.len() > NAME_PATTERN_LEN_MAX;
         let meaning = if is_unknown { Meaning::Unknown } else { Meaning::Parts(parts(text)) };
         Self { text: text.to_owned(), meaning }
     }

@@ -23,7 +23,7 @@ pub const SET_SHARD_BITS_MIN: u8 = 6;
 
 /// Most bytes that removed keys take in a shard: about four hundred of Latchkey's ids, six for each key, as
 /// in a table of pages.
-pub const REMOVED_LEN_MAX: usize = 16 * 1024;
+pub const SHARD_REMOVED_LEN_MAX: usize = 16 * 1024;
 
 /// Bytes of records that a load lays out at once: 8,000 keys, about 2 milliseconds of work, the longest that
 /// a load holds its thread.

@@ -20,7 +20,7 @@ use latchkey_key_feed::Cursor;
 use triomphe::ThinArc;
 
 use crate::id_hash::IdHash;
-use crate::limits::REMOVED_LEN_MAX;
+use crate::limits::SHARD_REMOVED_LEN_MAX;
 
 /// A shard, as whoever reads it holds it.
 pub(crate) type Shard = ThinArc<ShardHead, u8>;
@@ -137,7 +137,7 @@ pub(crate) fn built<'r>(
     let mut ends = Vec::with_capacity(removed.len());
     for (seq, id) in &removed {
         push_mark(&mut marks, id, *seq);
-        if marks.len() > REMOVED_LEN_MAX {
+        if marks.len() > SHARD_REMOVED_LEN_MAX {
             break;
         }
         ends.push(marks.len());

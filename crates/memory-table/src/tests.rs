@@ -20,7 +20,7 @@ use latchkey_filter::testing::feed_answers::{Answer, gone, key_id, row, table_na
 use latchkey_key_feed::FeedRow;
 use proptest::prelude::*;
 
-use crate::limits::REMOVED_LEN_MAX;
+use crate::limits::SHARD_REMOVED_LEN_MAX;
 use crate::{LiveMemory, MemorySink, MemoryTable, MemoryTables};
 
 /// A process with a table.
@@ -111,7 +111,7 @@ fn removed_keys_take_no_more_room_than_they_may() {
     }
     let reader = process.reader();
     // Two shards, and an index of the marks beside them.
-    assert!(reader.bytes() - before < 3 * REMOVED_LEN_MAX, "{}", reader.bytes());
+    assert!(reader.bytes() - before < 3 * SHARD_REMOVED_LEN_MAX, "{}", reader.bytes());
     assert_eq!(told(&reader, "removed-1499"), "removed");
     assert_eq!(told(&reader, "removed-2"), "unknown");
     assert_eq!(told(&reader, "kept"), "as of 1");

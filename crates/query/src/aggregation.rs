@@ -354,3 +354,20 @@ fn spend(left: &mut usize, count: usize, complaint: impl Fn() -> String) -> Resu
     *left = left.checked_sub(count).ok_or_else(|| ErrorCause::illegal_argument(complaint()))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use latchkey_budget::Allowance;
+
+    use super::*;
+
+    #[test]
+    fn refuses_to_collect_more_than_it_may() {
+        let mut work = Budget::alone(Allowance { steps: u64::MAX, bytes: usize::MAX });
+        let mut left = Left { collected: COLLECTED_MAX, answered: BUCKETS_MAX };
+        let mut budget = SearchBudget { left: &mut left, work: &mut work };
+        assert_eq!(budget.collect(COLLECTED_MAX), Ok(()));
+        let refused = budget.collect(1).unwrap_err();
+        assert_eq!(refused.reason(), "Aggregations collect more than [1000000] buckets and distinct values");
+    }
+}

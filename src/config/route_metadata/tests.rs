@@ -103,6 +103,19 @@ fn what_is_not_understood_is_a_problem_and_never_nothing() {
 }
 
 #[test]
+fn metadata_is_read_up_to_its_limit() {
+    let of_len = |len: usize| {
+        let with = |text: usize| route_metadata(&json!({"other": {"text": "x".repeat(text)}}));
+        let beside = with(len).len() - len;
+        let metadata = with(len - beside);
+        assert_eq!(metadata.len(), len);
+        config().route_asks(&metadata)
+    };
+    assert_eq!(of_len(ROUTE_METADATA_LEN_MAX), Ok(RouteAsks::Nothing));
+    assert!(of_len(ROUTE_METADATA_LEN_MAX + 1).is_err());
+}
+
+#[test]
 fn metadata_that_breaks_off_is_a_problem() {
     let whole = route_metadata(&json!({"latchkey": {"require": {"role": "a"}}}));
     for len in 1..whole.len() {

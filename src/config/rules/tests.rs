@@ -3,7 +3,9 @@ use serde_json::{Value, json};
 
 use super::super::{Config, InvalidConfig};
 use super::*;
-use crate::limits::{REQUIREMENT_DEPTH_MAX, REQUIREMENTS_MAX, RIGHTS_ASKED_MAX, RULE_PATH_LEN_MAX};
+use crate::limits::{
+    REQUIREMENT_DEPTH_MAX, REQUIREMENT_LEN_MAX, REQUIREMENTS_MAX, RIGHTS_ASKED_MAX, RULE_PATH_LEN_MAX,
+};
 use crate::rules::{CorsPreflight, Requirement};
 
 mod privileges;
@@ -337,4 +339,7 @@ fn requirements_are_limited() {
     };
     assert!(questions(RIGHTS_ASKED_MAX).is_ok());
     assert!(questions(RIGHTS_ASKED_MAX + 1).is_err());
+    let text = |len: usize| require(json!({"role": "r".repeat(len)}));
+    assert!(text(REQUIREMENT_LEN_MAX).is_ok());
+    assert!(text(REQUIREMENT_LEN_MAX + 1).is_err());
 }

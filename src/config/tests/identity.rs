@@ -1,6 +1,7 @@
 //! What the identity is told in.
 
 use super::*;
+use crate::limits::{APPLICATION_NAME_LEN_MAX, METADATA_PATH_LEN_MAX};
 use crate::table::RecordText;
 
 #[test]
@@ -85,6 +86,16 @@ fn metadata_headers_are_limited() {
     assert!(of_count(METADATA_HEADERS_MAX).is_ok());
     let too_many = ("identity.metadata_headers".to_owned(), Problem::TooMany { max: METADATA_HEADERS_MAX });
     assert_eq!(of_count(METADATA_HEADERS_MAX + 1).unwrap_err().problems, [too_many]);
+    let of_path = |len: usize| parse(&with("/identity/metadata_headers", json!({"x-a": "p".repeat(len)})));
+    assert!(of_path(METADATA_PATH_LEN_MAX).is_ok());
+    assert!(of_path(METADATA_PATH_LEN_MAX + 1).is_err());
+}
+
+#[test]
+fn the_name_of_an_application_is_limited() {
+    let of_len = |len: usize| parse(&with("/identity/privileges", json!({"application": "a".repeat(len)})));
+    assert!(of_len(APPLICATION_NAME_LEN_MAX).is_ok());
+    assert!(of_len(APPLICATION_NAME_LEN_MAX + 1).is_err());
 }
 
 #[test]

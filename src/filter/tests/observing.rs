@@ -5,7 +5,7 @@ use latchkey_key_feed::{Cursor, Epoch, FeedPage};
 use super::model::{Edge, least};
 use crate::filter::Flow;
 use crate::host::LogLevel;
-use crate::limits::{HEADER_LIFE_MS, IDLE_FIRST_MS, TICK_MS};
+use crate::limits::{HEADER_LIFE_MS, IDLE_FIRST_MS, SET_ASIDE_NAMED_MAX, TICK_MS};
 use crate::metrics;
 use crate::table::sample_keys::{key, live, removed};
 use crate::table::{EntryName, TableEntry};
@@ -133,4 +133,21 @@ fn a_row_that_no_record_can_hold_is_counted_and_named() {
     edge.answer(&[live(1, long)], 1);
     assert_eq!(edge.host.metric(metrics::FEED_ROWS_SET_ASIDE), 1);
     assert_eq!(edge.host.logged("set aside 1 rows"), [LogLevel::Warn]);
+}
+
+#[test]
+fn of_many_rows_that_no_record_can_hold_some_are_named_and_all_are_counted() {
+    let mut edge = Edge::new(&least());
+    edge.tick();
+    let rows: Vec<_> = (0..=SET_ASIDE_NAMED_MAX as u64)
+        .map(|number| {
+            let mut long = key(&format!("long-{number}-"));
+            long.name = "n".repeat(latchkey_key_feed::format_limits::RECORD_LEN_MAX);
+            live(number + 1, long)
+        })
+        .collect();
+    edge.answer(&rows, rows.len() as u64);
+    assert_eq!(edge.host.logged("set aside 17 rows").len(), 1);
+    assert_eq!(edge.host.logged("long-15-").len(), 1);
+    assert_eq!(edge.host.logged("long-16-").len(), 0);
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::model::{Edge, FORGED, authorization, least};
 use crate::filter::Flow;
 use crate::host::LogLevel;
-use crate::limits::LINES_MAX;
+use crate::limits::{LINES_MAX, ROUTES_KEPT_MAX};
 use crate::table::sample_keys::{APPLICATION, answer_with_rights, key, live};
 use crate::testing::{HostCall, RequestState, route_metadata};
 
@@ -182,4 +182,19 @@ fn a_route_asks_for_a_privilege_that_a_rule_asks_for_as_well() {
         ask(&mut edge, id, "/", GOOD, requiring(name));
         assert_eq!(edge.reply(id), refused.map(|(status, details)| (status, details.to_owned())), "{name}");
     }
+}
+
+#[test]
+fn what_routes_ask_is_kept_for_a_bounded_number_of_them() {
+    let mut edge = edge(json!({}));
+    let mut ask_route = |number: usize| {
+        let role = format!("role-{number}");
+        ask(&mut edge, number as u32 + 1, "/off", None, requiring(&role));
+        edge.root.routes_kept()
+    };
+    for number in 0..ROUTES_KEPT_MAX {
+        assert_eq!(ask_route(number), number + 1);
+    }
+    assert_eq!(ask_route(0), ROUTES_KEPT_MAX);
+    assert_eq!(ask_route(ROUTES_KEPT_MAX), 1);
 }

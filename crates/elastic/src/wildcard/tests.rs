@@ -120,7 +120,7 @@ fn reads_patterns() {
 
 #[test]
 fn an_overlong_pattern_or_name_is_not_looked_at() {
-    let longest = "a".repeat(PATTERN_LEN_MAX);
+    let longest = "a".repeat(NAME_PATTERN_LEN_MAX);
     assert!(Wildcard::new(&longest).matches(&longest));
     assert!(!Wildcard::new(&format!("{longest}a")).matches(&format!("{longest}a")));
     assert!(Wildcard::new("*").matches(&"a".repeat(NAME_LEN_MAX)));

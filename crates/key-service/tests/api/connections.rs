@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use latchkey_key_service::limits::STREAMS_PER_CONNECTION_MAX;
 use latchkey_key_service::server;
 use latchkey_key_service::server::connection_permits::ConnectionLimits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -107,4 +108,20 @@ async fn a_request_that_is_being_answered_keeps_its_connection() {
         timeout(WAIT_MAX, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_of_http_2_is_told_how_many_streams_it_may_have() {
+    const MAX_CONCURRENT_STREAMS: u16 = 3;
+    let listening = listening().await;
+    let mut stream = listening.saying("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    // A frame of settings without any: its length, type 4, no flags, stream 0 (RFC 9113, section 4.1).
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    let mut head = [0; 9];
+    timeout(WAIT_MAX, stream.read_exact(&mut head)).await.unwrap().unwrap();
+    assert_eq!(head[3], 4, "the server begins with its settings");
+    let mut settings = vec![0; usize::from(head[2])];
+    stream.read_exact(&mut settings).await.unwrap();
+    let told = settings.chunks_exact(6).find(|setting| setting[..2] == MAX_CONCURRENT_STREAMS.to_be_bytes());
+    assert_eq!(told.unwrap()[2..], STREAMS_PER_CONNECTION_MAX.to_be_bytes());
 }

@@ -13,6 +13,7 @@ use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use latchkey_key_service::limits::authentication_limits::{JWKS_LEN_MAX, JWT_LEN_MAX};
 use latchkey_key_service::security::credential::bearer::ClientSecret;
 use latchkey_key_service::security::jwt::claims::ClaimRules;
 use latchkey_key_service::security::jwt::{HmacKey, JwksLocation, JwtRealmSettings, JwtRealms, TokenType};
@@ -350,4 +351,32 @@ async fn keys_out_of_reach_are_trouble_of_the_service_whatever_another_realm_say
         !metrics.contains(r#"authentication_failures_total{reason="jwt_keys_unavailable"}"#),
         "{metrics}"
     );
+}
+
+#[tokio::test]
+async fn a_token_is_read_up_to_its_limit_and_not_beyond() {
+    let key = ProviderKey::p256("one");
+    let provider = Provider::serving(&[&key]).await;
+    let service = service(settings(provider.location())).await;
+    let token = |filler: usize| key.sign(&claims(json!({"filler": "x".repeat(filler)})));
+    // Three bytes more are four characters more.
+    let most = (JWT_LEN_MAX - token(0).len()) / 4 * 3;
+    let lens: Vec<_> = (most..most + 8).map(|filler| (filler, token(filler).len())).collect();
+    let longest = lens.iter().rfind(|(_, len)| *len <= JWT_LEN_MAX).unwrap().0;
+    assert!(token(longest).len() >= JWT_LEN_MAX - 1);
+    assert_eq!(present(&service, &token(longest)).await.status, StatusCode::OK);
+    assert_eq!(present(&service, &token(longest + 1)).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_key_set_is_read_up_to_its_limit_and_not_beyond() {
+    let key = ProviderKey::p256("one");
+    let token = key.sign(&claims(json!({})));
+    for (len, status) in [(JWKS_LEN_MAX, StatusCode::OK), (JWKS_LEN_MAX + 1, StatusCode::SERVICE_UNAVAILABLE)]
+    {
+        let provider = Provider::serving(&[]).await;
+        provider.serve(StatusCode::OK, format!("{:<len$}", key_set(&[&key])));
+        let service = service(settings(provider.location())).await;
+        assert_eq!(present(&service, &token).await.status, status, "{len}");
+    }
 }

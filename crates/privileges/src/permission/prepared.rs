@@ -37,7 +37,7 @@ impl PreparedResources {
     ///
     /// The answer is that of [`EffectivePermission::answer`] for the very same text. So a text with `*`, `?`
     /// or a backslash is a pattern here too, and every resource that it matches must be granted. A text like
-    /// `/…/` or one of more than [`PATTERN_LEN_MAX`](latchkey_elastic::wildcard::PATTERN_LEN_MAX) bytes is
+    /// `/…/` or one of more than [`NAME_PATTERN_LEN_MAX`](latchkey_elastic::wildcard::NAME_PATTERN_LEN_MAX) bytes is
     /// not understood, and nothing grants it.
     ///
     /// # Errors

@@ -319,6 +319,27 @@ fn refuses_more_than_a_search_may_cost() {
     assert!(refusal(&aggregations(11)).ends_with("Aggregations may be nested at most [10] deep"));
 }
 
+#[test]
+fn refuses_more_criteria_aggregations_and_sources_than_a_search_may_have() {
+    let sort = |count: usize| json!({"sort": vec!["name"; count]}).to_string();
+    assert!(prepare(&sort(32)).is_ok());
+    assert!(refusal(&sort(33)).ends_with("A search may be sorted by at most [32] fields"));
+    let aggregations = |count: usize| {
+        let all: Map<String, Value> =
+            (0..count).map(|number| (number.to_string(), json!({"missing": {"field": "name"}}))).collect();
+        json!({ "aggs": all }).to_string()
+    };
+    assert!(prepare(&aggregations(256)).is_ok());
+    assert!(refusal(&aggregations(257)).ends_with("A search may have at most [256] aggregations"));
+    let composite = |count: usize| {
+        let source = |number| json!({ format!("s{number}"): {"terms": {"field": "name"}} });
+        let sources: Vec<_> = (0..count).map(source).collect();
+        json!({"aggs": {"c": {"composite": {"sources": sources}}}}).to_string()
+    };
+    assert!(prepare(&composite(16)).is_ok());
+    assert!(refusal(&composite(17)).ends_with("Composite has more than [16] sources"));
+}
+
 // Only what is held counts: a long key that leaves the page makes room.
 #[test]
 fn a_page_is_refused_at_one_byte_past_its_limit() {
