@@ -1,5 +1,6 @@
 //! What all threads of a run share: the model, what is asked about, and what has happened.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -29,11 +30,14 @@ pub(crate) struct Pages {
     pub(crate) model: Model,
     pub(crate) deck: Deck,
     pub(crate) counts: Counts,
+    /// How often something was wrong, by what it was.
+    pub(crate) wrongs: BTreeMap<&'static str, u64>,
 }
 
 impl Book {
     pub(crate) fn new(model: Model) -> Self {
-        let pages = Pages { model, deck: Deck::default(), counts: Counts::default() };
+        let (deck, counts, wrongs) = (Deck::default(), Counts::default(), BTreeMap::new());
+        let pages = Pages { model, deck, counts, wrongs };
         Self {
             began: Instant::now(),
             pages: Mutex::new(pages),
@@ -109,15 +113,17 @@ impl Pages {
     pub(crate) fn judge(&mut self, asked: Asked, answer: &Answer) {
         self.counts.answered(answer);
         if let Err(wrong) = self.model.judge(asked, answer) {
-            self.is_wrong(&wrong.to_string());
+            self.is_wrong(wrong.why, &wrong.to_string());
         }
     }
 
     /// Something that must not be.
-    pub(crate) fn is_wrong(&mut self, what: &str) {
+    pub(crate) fn is_wrong(&mut self, what: &'static str, details: &str) {
         self.counts.wrong += 1;
-        if self.counts.wrong <= TOLD_WRONGS_MAX {
-            tell(what);
+        let count = self.wrongs.entry(what).or_default();
+        *count += 1;
+        if *count <= TOLD_WRONGS_MAX {
+            tell(&format!("wrong: {what}\n    {details}"));
         }
     }
 

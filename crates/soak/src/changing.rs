@@ -72,7 +72,7 @@ impl<'a> Changer<'a> {
             match self.step() {
                 Ok(changed) => pace.wait(self.book, u32::try_from(changed).unwrap_or(u32::MAX).max(1)),
                 Err(error) => {
-                    self.book.open().is_wrong(&format!("wrong: a change failed: {error:#}"));
+                    self.book.open().is_wrong("a change failed", &format!("{error:#}"));
                     return;
                 }
             }

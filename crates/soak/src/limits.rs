@@ -25,8 +25,8 @@ pub(crate) const WARM_UP_PART: usize = 5;
 /// until the service removes them.
 pub(crate) const TABLE_KEYS_FACTOR: u64 = 3;
 
-/// Most wrong answers that are told in full. All are counted.
-pub(crate) const TOLD_WRONGS_MAX: u64 = 20;
+/// Most answers that are told in full of those that are wrong in the same way. All are counted.
+pub(crate) const TOLD_WRONGS_MAX: u64 = 5;
 
 /// Dead keys that are asked about again. Of the older ones every [`ELDER_EVERY`]th is.
 pub(crate) const DEAD_KEYS_MAX: usize = 4_096;

@@ -186,12 +186,9 @@ impl Model {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { why, asked: Asked { edge, shown, sent, answered }, answer, knows, history } = self;
+        let Self { asked: Asked { edge, shown, sent, answered }, answer, knows, history, .. } = self;
         let edge = edge.name();
-        write!(
-            f,
-            "wrong: {why}\n    {edge} was shown {shown:?} at {sent:.3?} and answered at {answered:.3?}: "
-        )?;
+        write!(f, "{edge} was shown {shown:?} at {sent:.3?} and answered at {answered:.3?}: ")?;
         write!(f, "{answer:?}\n    it knows at least the state of {knows:.3?}")?;
         history.as_ref().map_or(Ok(()), |history| write!(f, "\n{history}"))
     }

@@ -206,8 +206,8 @@ impl Run<'_> {
         for edge in Edge::ALL {
             let (keys, most) = (figures.edges.of(edge).table_keys, self.table_keys_max());
             if keys > most {
-                let what = format!("wrong: the table of {} has {keys} keys, more than {most}", edge.name());
-                self.book.open().is_wrong(&what);
+                let details = format!("that of {} has {keys} keys, more than {most}", edge.name());
+                self.book.open().is_wrong("a table is too large", &details);
             }
         }
         Ok(())
@@ -241,9 +241,8 @@ impl Run<'_> {
                     "{name} answers by the latest state of all {asked} keys that are asked about"
                 )),
                 Err(error) => {
-                    let what =
-                        format!("wrong: {name} goes by an older state of {} keys: {error:#}", left.len());
-                    self.book.open().is_wrong(&what);
+                    let details = format!("{name}, of {} keys: {error:#}", left.len());
+                    self.book.open().is_wrong("an edge goes by an older state for good", &details);
                 }
             }
         }
@@ -257,8 +256,10 @@ impl Run<'_> {
             let faults = self.edges.of(edge).faults()?;
             complaints.extend(faults.into_iter().map(|fault| format!("{}: {fault}", edge.name())));
         }
-        let counts = self.book.open().counts;
-        complaints.extend((counts.wrong > 0).then(|| format!("wrong answers: {}", counts.wrong)));
+        let pages = self.book.open();
+        let (counts, wrongs) = (pages.counts, pages.wrongs.clone());
+        drop(pages);
+        complaints.extend(wrongs.into_iter().map(|(what, count)| format!("wrong, {count} times: {what}")));
         complaints.extend(counts.untried().into_iter().map(|untried| format!("not tried: {untried}")));
         let growths = self.residents.growth(limits::WARM_UP_PART);
         complaints.extend(growths.into_iter().filter_map(report::tell_growth));
