@@ -38,6 +38,10 @@ const PATIENT: &str = "patient";
 /// The gate whose table may not.
 const STRICT: &str = "strict";
 
+/// More than Envoy takes of an answer before its body (60 KiB).
+const HEAD_LEN: usize = 100 * 1024;
+
+const NO_HTTP: &str = "the answer was status 502";
 const NOT_REACHED: &str = "the answer was status 503";
 const NOT_IN_TIME: &str = "the answer was status 504";
 const NOT_WHOLE: &str = "the call ended without a whole answer";
@@ -54,6 +58,7 @@ fn faults(elsewhere: SocketAddr) -> Vec<Fault> {
 fn faults_of_the_connection() -> Vec<Fault> {
     let dripping = |head: &str| Some(FeedManner::Dripping(head.as_bytes().to_vec()));
     let no_http = FeedManner::Raw(b"SSH-2.0-OpenSSH_9.9\r\n".to_vec());
+    let long_head = format!("HTTP/1.1 200 OK\r\nx-long: {}\r\n\r\n", "a".repeat(HEAD_LEN));
     listed([
         ("refused", None, NOT_REACHED),
         ("reset", Some(FeedManner::Resetting), NOT_REACHED),
@@ -63,7 +68,8 @@ fn faults_of_the_connection() -> Vec<Fault> {
         ("a-body-that-drips", dripping("HTTP/1.1 200 OK\r\n\r\n{"), NOT_WHOLE),
         ("a-body-cut-short", Some(FeedManner::Truncated), NOT_WHOLE),
         ("a-body-over-the-limit", Some(FeedManner::Huge(FEED_ANSWER_LEN_MAX + 1)), NOT_WHOLE),
-        ("no-http", Some(no_http), "the answer was status 502"),
+        ("a-head-over-the-limit", Some(FeedManner::Raw(long_head.into_bytes())), NO_HTTP),
+        ("no-http", Some(no_http), NO_HTTP),
     ])
 }
 
@@ -102,6 +108,7 @@ fn faults_of_the_page() -> Vec<Fault> {
         ("empty", body(b""), NO_PAGE),
         ("another-object", body(br#"{"keys":[]}"#), NO_PAGE),
         ("half-a-page", body(br#"{"epoch":"first","cursor":900,"pur"#), NO_PAGE),
+        ("two-pages", body(br#"{"epoch":"first","cursor":3,"purged":0,"total":1,"more":false,"reset":false,"keys":[]} {}"#), NO_PAGE),
         ("deep-nesting", body("[".repeat(100_000).as_bytes()), NO_PAGE),
         ("another-type", Some(html), NO_PAGE),
         ("no-epoch", page(r#""epoch":"","cursor":900,"more":false,"reset":false"#, ""), NO_PAGE),

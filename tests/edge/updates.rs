@@ -1,6 +1,5 @@
 //! Configuration that changes while requests pass.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use latchkey_local_stack::fake_key_service::{FakeKeyService, FeedManner};
@@ -10,37 +9,25 @@ use serde_json::json;
 
 use crate::dynamic::Dynamic;
 use crate::stage::{configure, encoded, epoch, key};
+use crate::traffic;
 
 #[test]
 fn requests_pass_while_the_configuration_changes() {
     let mut dynamic = Dynamic::start();
     let edge = dynamic.envoy.listener().unwrap();
-    let stop = AtomicBool::new(false);
-    let request = Request::get("/during-updates").api_key(&encoded("id", "secret"));
-    let passed = thread::scope(|scope| {
-        let traffic = scope.spawn(|| {
-            let mut passed = 0_u32;
-            while !stop.load(Ordering::Relaxed) {
-                let answer = http1::exchange(edge, &request).unwrap();
-                assert_eq!(answer.status, 200, "after {passed} requests: {}", answer.text());
-                passed += 1;
-            }
-            passed
-        });
+    let request = |path: &str, secret: &str| Request::get(path).api_key(&encoded("id", secret));
+    let (good, bad) = (request("/during-updates", "secret"), request("/during-updates-bad", "wrong"));
+    traffic::during(edge, &[(good, 200), (bad, 401)], || {
         for number in 0..5 {
             let header = format!("x-caller-{number}");
             dynamic.update(|config| configure(config, "/identity/headers/owner", json!(header)));
             wait::until("the new configuration is in force", || {
-                let answer =
-                    http1::exchange(edge, &Request::get("/probe").api_key(&encoded("id", "secret")))?;
+                let answer = http1::exchange(edge, &request("/probe", "secret"))?;
                 Ok((answer.status != 200 || answer.text().contains(&header)).then_some(()))
             })
             .unwrap();
         }
-        stop.store(true, Ordering::Relaxed);
-        traffic.join().unwrap()
     });
-    assert!(passed > 0);
     let rebuilt = dynamic.envoy.admin().stat("wasmcustom.latchkey.table.generation").unwrap();
     assert_eq!(rebuilt, 1, "the table was loaded again, though it outlives the configuration");
     // The newest configuration still follows the feed.
@@ -51,6 +38,7 @@ fn requests_pass_while_the_configuration_changes() {
     })
     .unwrap();
     assert!(!dynamic.upstream.requests_to("/during-updates").is_empty());
+    assert!(dynamic.upstream.requests_to("/during-updates-bad").is_empty());
 }
 
 #[test]
