@@ -3,6 +3,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a failing test may panic")]
 
 mod facts_and_claims;
+mod faults;
 mod impls;
 mod limits_page;
 mod readme;
