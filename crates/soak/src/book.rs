@@ -97,6 +97,9 @@ impl Pages {
                 }
             }
             self.deck.has_changed(*number);
+            if acknowledged {
+                self.deck.is_acknowledged(*number);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use latchkey_local_stack::key_service::CreatedKey;
 
 use crate::dice::Dice;
-use crate::limits::{DEAD_KEYS_MAX, ELDER_EVERY, RECENT_KEYS_MAX};
+use crate::limits::{ACKNOWLEDGED_KEYS_MAX, DEAD_KEYS_MAX, ELDER_EVERY, RECENT_KEYS_MAX};
 use crate::model::{KeyNumber, Shown};
 
 /// The keys to ask about.
@@ -16,6 +16,8 @@ pub(crate) struct Deck {
     credentials: HashMap<KeyNumber, CreatedKey>,
     live: Vec<KeyNumber>,
     recent: VecDeque<KeyNumber>,
+    /// Keys of whose latest change the service has said that every edge goes by it.
+    acknowledged: VecDeque<KeyNumber>,
     dead: VecDeque<KeyNumber>,
     elders: Vec<KeyNumber>,
 }
@@ -38,10 +40,12 @@ impl Deck {
 
     /// A key that is to be asked about soon.
     pub(crate) fn has_changed(&mut self, number: KeyNumber) {
-        if self.recent.len() >= RECENT_KEYS_MAX {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(number);
+        push(&mut self.recent, RECENT_KEYS_MAX, number);
+    }
+
+    /// A key that no edge may answer about by anything older any more.
+    pub(crate) fn is_acknowledged(&mut self, number: KeyNumber) {
+        push(&mut self.acknowledged, ACKNOWLEDGED_KEYS_MAX, number);
     }
 
     /// A key that is dead from now on. Returns one that is not asked about any more.
@@ -71,7 +75,10 @@ impl Deck {
             }
             14..24 => self.of_key(dice, |deck, dice| deck.dead.get(dice.below(deck.dead.len())).copied()),
             24..27 => self.of_key(dice, |deck, dice| deck.elders.get(dice.below(deck.elders.len())).copied()),
-            27..62 => self.of_key(dice, |deck, dice| deck.recent.get(dice.below(deck.recent.len())).copied()),
+            27..42 => self.of_key(dice, |deck, dice| {
+                deck.acknowledged.get(dice.below(deck.acknowledged.len())).copied()
+            }),
+            42..67 => self.of_key(dice, |deck, dice| deck.recent.get(dice.below(deck.recent.len())).copied()),
             _ => self.of_key(dice, |deck, dice| deck.live.get(dice.below(deck.live.len())).copied()),
         }
     }
@@ -99,6 +106,14 @@ impl Deck {
         let number = choose(self, dice)?;
         Some((number, self.credentials.get(&number)?))
     }
+}
+
+/// Adds a key to the last few.
+fn push(keys: &mut VecDeque<KeyNumber>, most: usize, number: KeyNumber) {
+    if keys.len() >= most {
+        keys.pop_front();
+    }
+    keys.push_back(number);
 }
 
 fn of(number: KeyNumber, key: &CreatedKey) -> Drawn {

@@ -37,6 +37,9 @@ pub(crate) const ELDER_EVERY: u64 = 16;
 /// Keys that have changed lately and are asked about more often than others.
 pub(crate) const RECENT_KEYS_MAX: usize = 256;
 
+/// Keys that were acknowledged lately, which are asked about more often still: few, so that each is.
+pub(crate) const ACKNOWLEDGED_KEYS_MAX: usize = 16;
+
 /// How long a change is tried again while the service is away or busy.
 pub(crate) const CHANGE_PATIENCE: Duration = Duration::from_secs(90);
 
