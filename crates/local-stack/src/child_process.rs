@@ -137,10 +137,33 @@ impl ChildProcess {
         wait::until(&format!("{name} has ended"), || self.ended())
     }
 
+    /// Makes it hang with the processes that it has started. It first, so that it starts no others.
+    pub(crate) fn pause_with_children(&self) -> Result<()> {
+        self.pause()?;
+        self.signal_children("STOP")
+    }
+
+    /// Lets them go on.
+    pub(crate) fn resume_with_children(&self) -> Result<()> {
+        self.signal_children("CONT")?;
+        self.resume()
+    }
+
     fn signal(&self, signal: &str) -> Result<()> {
         let (name, process) = (&self.name, self.child.id().to_string());
         let sent = Command::new("sh").args(["-c", "kill -$0 $1", signal, &process]).status()?;
         ensure!(sent.success(), "{name} takes no SIG{signal}");
+        Ok(())
+    }
+
+    fn signal_children(&self, signal: &str) -> Result<()> {
+        let id = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        let script = "signal=$0; for child in $1; do kill -$signal $child || true; done";
+        // One that has ended meanwhile takes no signal, and needs none.
+        let sent =
+            Command::new("sh").args(["-c", script, signal, &children]).stderr(Stdio::null()).status()?;
+        ensure!(sent.success(), "the processes of {} take no SIG{signal}", self.name);
         Ok(())
     }
 

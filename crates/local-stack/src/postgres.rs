@@ -1,11 +1,12 @@
 //! A PostgreSQL server of one's own, in a temporary directory, that can be killed and started again.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -21,6 +22,9 @@ const SUPER_USER: &str = "latchkey";
 
 /// The database that every server has.
 const DATABASE: &str = "postgres";
+
+/// How a session that idles calls itself.
+const IDLE_SESSION: &str = "idle";
 
 /// How often a start is tried: a port that was free may be somebody else's by the time PostgreSQL wants it.
 const START_TRIES: u32 = 3;
@@ -38,6 +42,10 @@ pub struct PostgresServer {
     durability: Durability,
     directory: ScratchDirectory,
 }
+
+/// A session in whose transaction nothing goes on. Dropping it ends both.
+#[derive(Debug)]
+pub struct IdleSession(Child);
 
 /// What a commit survives.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +92,57 @@ impl PostgresServer {
         initdb.args(["--no-locale", "--no-instructions"]);
         let made = initdb.output().context("running initdb")?;
         ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+        Self::start_in(directory, programs, user, durability)
+    }
+
+    /// Starts a standby that follows this server, with a copy of its data.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be copied, or the standby does not start.
+    pub fn start_standby(&self) -> Result<Self> {
+        let directory = ScratchDirectory::new("latchkey-postgres-")?;
+        let user = unprivileged_user(directory.path())?;
+        let mut copy = command_as(user, &self.programs.join("pg_basebackup"));
+        copy.args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", SUPER_USER]);
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--pgdata"]);
+        let copied = copy.arg(directory.path().join("data")).output().context("running pg_basebackup")?;
+        ensure!(copied.status.success(), "pg_basebackup failed: {}", String::from_utf8_lossy(&copied.stderr));
+        Self::start_in(directory, self.programs.clone(), user, self.durability)
+    }
+
+    /// Has a commit wait until a standby has it too.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses.
+    pub fn wait_for_standby(&self) -> Result<()> {
+        self.run("alter system set synchronous_standby_names = '*'")?;
+        self.run("select pg_reload_conf()")?;
+        wait::until("a standby follows synchronously", || {
+            let state = self.run("select sync_state from pg_stat_replication")?;
+            Ok((state == "sync").then_some(()))
+        })
+    }
+
+    /// Makes a standby the primary, and waits until it takes changes.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become one.
+    pub fn promote(&self) -> Result<()> {
+        let promoted = self.run("select pg_promote()")?;
+        ensure!(promoted == "t", "the standby was not promoted");
+        Ok(())
+    }
+
+    /// Starts the server of a cluster that is in `directory`.
+    fn start_in(
+        directory: ScratchDirectory,
+        programs: PathBuf,
+        user: Option<SystemUser>,
+        durability: Durability,
+    ) -> Result<Self> {
         let port = free_port()?;
         let process = spawned(&programs, user, directory.path(), port, durability)?;
         let mut server = Self { process, port, programs, user, durability, directory };
@@ -102,6 +161,51 @@ impl PostgresServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://{SUPER_USER}@127.0.0.1:{}/{DATABASE}", self.port)
+    }
+
+    /// A connection URI that names this server and then another.
+    #[must_use]
+    pub fn url_with(&self, other: &Self) -> String {
+        let (port, other) = (self.port, other.port);
+        format!("postgres://{SUPER_USER}@127.0.0.1:{port},127.0.0.1:{other}/{DATABASE}")
+    }
+
+    /// Makes all processes of the server hang: connections stay open, and nothing is answered until
+    /// [`Self::resume`].
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn pause(&self) -> Result<()> {
+        self.process.pause_with_children()
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn resume(&self) -> Result<()> {
+        self.process.resume_with_children()
+    }
+
+    /// A session of somebody who begins a transaction with this statement and does not go on.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not take it.
+    pub fn begin_and_idle(&self, statement: &str) -> Result<IdleSession> {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args(["--no-psqlrc", "--quiet", &self.url()]).env("PGAPPNAME", IDLE_SESSION);
+        let psql = psql.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut session = IdleSession(psql.spawn().context("running psql")?);
+        let stdin = session.0.stdin.as_mut().context("no standard input")?;
+        writeln!(stdin, "begin; {statement};")?;
+        let idle = format!(
+            "select count(*) from pg_stat_activity where application_name = '{IDLE_SESSION}' and state = 'idle in transaction'"
+        );
+        wait::until("a session is idle in its transaction", || Ok((self.run(&idle)? == "1").then_some(())))?;
+        Ok(session)
     }
 
     /// Kills the server at once, as a crash of its machine would. What was committed stays.
@@ -158,6 +262,21 @@ impl PostgresServer {
             asked.args(["--quiet", "--host", "127.0.0.1", "--port", &self.port.to_string()]);
             Ok(asked.status().context("running pg_isready")?.success().then_some(()))
         })
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        // A process that hangs would not notice that its server is gone. It fails for one that has ended.
+        let _ = self.process.resume_with_children();
+    }
+}
+
+impl Drop for IdleSession {
+    fn drop(&mut self) {
+        // Either fails only for one that has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

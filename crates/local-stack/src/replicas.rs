@@ -18,6 +18,10 @@ use crate::{places, users_file, wait};
 pub struct Replicas {
     /// What they share.
     pub database: PostgresServer,
+    /// A standby of it, which they know as well.
+    pub standby: Option<PostgresServer>,
+    /// Both, as a connection URI.
+    url: String,
     replicas: Vec<Replica>,
     directory: ScratchDirectory,
 }
@@ -44,11 +48,33 @@ impl Replicas {
     ///
     /// When a replica does not start; the message holds its log.
     pub fn start_on(database: PostgresServer, count: usize) -> Result<Self> {
+        let url = database.url();
+        Self::start_at(url, database, None, count)
+    }
+
+    /// The same on a database with a standby, for which each commit waits. The replicas know both servers.
+    ///
+    /// # Errors
+    ///
+    /// When one of them does not start.
+    pub fn start_with_standby(count: usize) -> Result<Self> {
+        let database = PostgresServer::start()?;
+        let standby = database.start_standby()?;
+        database.wait_for_standby()?;
+        Self::start_at(database.url_with(&standby), database, Some(standby), count)
+    }
+
+    fn start_at(
+        url: String,
+        database: PostgresServer,
+        standby: Option<PostgresServer>,
+        count: usize,
+    ) -> Result<Self> {
         let directory = ScratchDirectory::new("latchkey-replicas-")?;
         users_file::write(&directory.path().join("users.toml"))?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let spawned: Vec<ChildProcess> = (0..count)
-            .map(|number| spawned(number, nowhere, &database.url(), directory.path()))
+            .map(|number| spawned(number, nowhere, &url, directory.path()))
             .collect::<Result<_>>()?;
         let replicas = spawned.into_iter().map(|mut process| {
             let address = readiness(&mut process, 0)?;
@@ -58,7 +84,7 @@ impl Replicas {
             })
         });
         let replicas = replicas.collect::<Result<_>>()?;
-        Ok(Self { database, replicas, directory })
+        Ok(Self { database, standby, url, replicas, directory })
     }
 
     /// Somebody who asks one replica and may do everything; `None` when there is no such replica.
@@ -94,8 +120,7 @@ impl Replicas {
         let replica = self.replicas.get_mut(number).context("no such replica")?;
         replica.process.kill();
         let earlier = replica.process.log().stderr().len();
-        replica.process =
-            spawned(number, replica.client.address(), &self.database.url(), self.directory.path())?;
+        replica.process = spawned(number, replica.client.address(), &self.url, self.directory.path())?;
         readiness(&mut replica.process, earlier).map(|_| ())
     }
 }
