@@ -41,8 +41,8 @@ test: build clients ## Run all tests, the ones on a real Envoy included.
 	@target/debug/local-stack postgres cargo test -p latchkey-key-service --test api
 	@echo 'test: everything held'
 
-crash: ## Kill the key service under load three hundred times, and look whether anything is lost. Takes minutes.
-	@LATCHKEY_TEST_CRASHES=300 cargo test -p latchkey-key-service --test api -- --nocapture process::crash::
+crash: ## Kill the key service under load three hundred times, let its databases fail, and look whether anything is lost. Takes minutes.
+	@LATCHKEY_TEST_CRASHES=300 cargo test -p latchkey-key-service --test api -- --nocapture process::crash:: process::database_faults::
 
 rights: ## Ask a million keys what they may do, as the service and as an edge. Takes minutes.
 	@LATCHKEY_TEST_RIGHTS=1000000 cargo test -p latchkey-privileges rights::

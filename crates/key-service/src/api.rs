@@ -62,9 +62,10 @@ pub fn app(service: Service) -> Router {
     plain
         .with_state(service.clone())
         .fallback_service(routing::with_negotiation(
-            elasticsearch.with_state(service),
+            elasticsearch.with_state(service.clone()),
             MediaTypeSettings { product },
         ))
+        .layer(from_fn_with_state(service, store_error::note_damage))
         .layer(from_fn(measure::measure))
         .layer(map_response(answer::forbid_storing))
         .layer(map_response(answer::say_when_to_retry))

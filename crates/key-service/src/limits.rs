@@ -257,6 +257,12 @@ pub const STORE_BUSY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long a request waits for a connection to an SQLite store: for the changes before it.
 pub const STORE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// Most servers that the URL of a PostgreSQL store names. All are asked at once which of them is the primary.
+pub const DATABASE_SERVERS_MAX: usize = 8;
+
+/// How often a connection to a standby looks whether that was promoted.
+pub const PROMOTION_LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How long a request waits for a connection to a PostgreSQL store. One that is down is tried anew until
 /// then.
 pub const DATABASE_CONNECTION_WAIT_MAX: Duration = Duration::from_secs(2);

@@ -119,7 +119,8 @@ impl From<Cursor> for FeedPosition {
 }
 
 impl KeyStore {
-    /// Opens the store that is there, making it when there is none. A new store's feed is called `epoch`.
+    /// Opens the store that is there, making it when there is none. A new store's feed is called `epoch`,
+    /// and one that has lost changes gets a name that begins so.
     ///
     /// # Errors
     ///
@@ -127,12 +128,17 @@ impl KeyStore {
     pub async fn open(location: &StoreLocation, epoch: Epoch) -> Result<Self, StoreError> {
         let database = SqlStore::open(location, &epoch).await?;
         let state = feed_reader::latest_state(&database).await?;
+        let spare_epoch = epoch;
         let epoch = Arc::new(watch::Sender::new(state.epoch));
         let changes = Arc::new(watch::Sender::new(state.latest));
-        let replicas = Hearing::begin(&database, &epoch, &changes);
+        let replicas = Hearing::begin(&database, &epoch, &changes, spare_epoch);
         let health = ChangeHealth::default();
-        let ledger =
-            KeyLedger { database: database.clone(), changes: Arc::clone(&changes), health: health.clone() };
+        let ledger = KeyLedger {
+            database: database.clone(),
+            changes: Arc::clone(&changes),
+            health: health.clone(),
+            heard: replicas.as_ref().map(Hearing::feed),
+        };
         let queue = ChangeQueue::begin(ledger);
         let lookups = Lookups::default();
         let edges_at_opening = Arc::new(edge_rows::known_edges(&database).await?);
@@ -350,7 +356,7 @@ impl KeyStore {
         Ok(state.latest)
     }
 
-    /// Whether the store answers and takes changes. After a change has failed the store counts as taking none
+    /// Whether the store answers, takes changes and has shown no damage. After a change has failed the store counts as taking none
     /// for [`RETRY_PAUSE`](crate::limits::RETRY_PAUSE); then a change is tried.
     ///
     /// # Errors
@@ -361,12 +367,18 @@ impl KeyStore {
         match self.health.get() {
             Health::Good => Ok(()),
             Health::Bad => Err(StoreError::Unavailable("a change has failed just now".into())),
+            Health::Damaged => Err(StoreError::Damaged("it has shown damage".into())),
             Health::Unknown => {
                 let tried = self.database.try_a_change().await;
                 self.health.note(&tried);
                 tried
             }
         }
+    }
+
+    /// Notes that the store has shown damage: it counts as damaged as long as the process lives.
+    pub(crate) fn note_damage(&self) {
+        self.health.note_damage();
     }
 
     fn announce(&self, cursor: Cursor) {

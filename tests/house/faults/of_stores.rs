@@ -6,7 +6,10 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         fault: "The key service is killed while keys are changed",
         promise: "Nothing that it acknowledged is lost, and no key that was ended comes back.",
-        tests: &["api::process::crash::nothing_acknowledged_is_lost_when_the_service_is_killed"],
+        tests: &[
+            "api::process::crash::nothing_acknowledged_is_lost_when_the_service_is_killed",
+            "api::process::database_faults::no_fault_of_the_database_loses_a_change_or_is_told_as_a_bad_key",
+        ],
     },
     Fault {
         fault: "The key service starts again",
@@ -40,14 +43,51 @@ pub(super) const FAULTS: &[Fault] = &[
         ],
     },
     Fault {
-        fault: "PostgreSQL is killed, and starts again",
-        promise: "Requests get 503 and never 401, `/healthz` says 503, edges go on with their tables. The service goes on by itself.",
-        tests: &["edge::replicas::an_outage_of_the_database_is_said_and_ends_by_itself"],
+        fault: "SQLite: a page of the keys, or of an index of them, is damaged",
+        promise: "Whoever needs that page gets 503 and never 401; no ended key is admitted; all others are served, also in the same moment. `/healthz` and the log say that the store is damaged.",
+        tests: &[
+            "api::process::damage::around_a_damaged_page_everything_is_served_and_nothing_is_told_wrongly",
+        ],
+    },
+    Fault {
+        fault: "PostgreSQL is killed and starts again, or hangs",
+        promise: "Requests get 503 and never 401, `/healthz` says 503, edges go on with their tables. The log has a line about the beginning and one about the end, and the service goes on by itself.",
+        tests: &[
+            "api::process::database_faults::no_fault_of_the_database_loses_a_change_or_is_told_as_a_bad_key",
+            "edge::replicas::an_outage_of_the_database_is_said_and_ends_by_itself",
+        ],
+    },
+    Fault {
+        fault: "PostgreSQL: a session idles in a transaction that holds the lock of changes",
+        promise: "Changes get 503, reads go on; `/healthz` says 503 until the session ends.",
+        tests: &[
+            "api::process::database_faults::no_fault_of_the_database_loses_a_change_or_is_told_as_a_bad_key",
+        ],
+    },
+    Fault {
+        fault: "PostgreSQL: the synchronous standby is away",
+        promise: "No change is acknowledged that it does not have, however long that takes; reads go on. Changes are taken again when it is back.",
+        tests: &[
+            "api::process::database_faults::a_failover_loses_nothing_and_the_old_primary_is_not_believed",
+        ],
+    },
+    Fault {
+        fault: "PostgreSQL: the primary is killed and its standby promoted; the old primary comes back",
+        promise: "The service goes on with the promoted server by itself, also when it starts anew, and never with the old one. Nothing that was acknowledged is lost.",
+        tests: &[
+            "api::process::database_faults::a_failover_loses_nothing_and_the_old_primary_is_not_believed",
+        ],
+    },
+    Fault {
+        fault: "PostgreSQL: the promoted standby lacked changes, because nothing waited for it",
+        promise: "The feed begins another epoch before a further change is acknowledged, so every edge loads all keys again.",
+        tests: &["api::process::database_faults::after_a_failover_that_lost_changes_every_edge_loads_anew"],
     },
     Fault {
         fault: "PostgreSQL: connections are cut in the middle of a change",
         promise: "The change is made or not, and never half. What was acknowledged is there.",
         tests: &[
+            "api::process::database_faults::no_fault_of_the_database_loses_a_change_or_is_told_as_a_bad_key",
             "latchkey_key_service::store::tests::replicas::connections_that_are_cut_are_made_anew_and_nothing_is_half_done",
         ],
     },

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::api::answer;
 use crate::api::call::SharedService;
 use crate::api::error::ApiError;
+use crate::store::StoreError;
 use crate::telemetry;
 
 #[derive(Serialize)]
@@ -19,14 +20,16 @@ struct Health {
     status: &'static str,
 }
 
-/// 200 if the store answers and takes changes, 503 if not. Any answer at all says that the service lives.
+/// 200 if the store answers, takes changes and has shown no damage, 503 if not. Any answer at all says that the service lives.
 pub(super) async fn show(State(service): State<SharedService>) -> Result<Response, ApiError> {
     match service.open().store.ping().await {
         Ok(()) => answer::ok(&Health { status: "ready" }),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the store does not answer");
             telemetry::store_failed(error.kind());
-            answer::with_status(StatusCode::SERVICE_UNAVAILABLE, &Health { status: "store unavailable" })
+            let damaged = matches!(error, StoreError::Damaged(_));
+            let status = if damaged { "store damaged" } else { "store unavailable" };
+            answer::with_status(StatusCode::SERVICE_UNAVAILABLE, &Health { status })
         }
     }
 }

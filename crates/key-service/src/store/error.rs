@@ -34,6 +34,9 @@ pub enum StoreError {
     /// The store is of an older version, and is not to be changed.
     #[error("it is of an older version of Latchkey; start the service once to bring it up to date")]
     OlderVersion,
+    /// The database has found that what it keeps is damaged. For the log, never for a client.
+    #[error("the store is damaged; restore it from a backup")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The database failed. For the log, never for a client.
     #[error("the database failed")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -45,6 +48,7 @@ impl StoreError {
     pub fn of_shared(error: &Arc<Self>) -> Self {
         match error.as_ref() {
             Self::Corrupt(part) => Self::Corrupt(part),
+            Self::Damaged(_) => Self::Damaged(Box::new(Arc::clone(error))),
             _ => Self::Unavailable(Box::new(Arc::clone(error))),
         }
     }
@@ -54,6 +58,7 @@ impl StoreError {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Corrupt(_) => "corrupt",
+            Self::Damaged(_) => "damaged",
             Self::IdTaken => "id_taken",
             Self::NulInText => "nul_in_text",
             Self::TextTooLong => "text_too_long",

@@ -122,8 +122,15 @@ async fn write_groups<L: Ledger>(ledger: Arc<L>, mut front: Front<L>) {
         let written = tokio::spawn(async move { ledger.write(changes).await });
         let outcomes = match written.await {
             Ok(Ok(outcomes)) => outcomes,
-            Ok(Err(error)) => GroupFailed(Arc::new(error)).for_each(answers.len()),
-            Err(error) => GroupFailed(Arc::new(error)).for_each(answers.len()),
+            Ok(Err(error)) => {
+                let as_each = if matches!(error, StoreError::Damaged(_)) {
+                    StoreError::Damaged
+                } else {
+                    StoreError::Unavailable
+                };
+                GroupFailed(Arc::new(error)).for_each(answers.len(), as_each)
+            }
+            Err(error) => GroupFailed(Arc::new(error)).for_each(answers.len(), StoreError::Unavailable),
         };
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // The receiver is gone, so the outcome is not needed.
@@ -194,8 +201,12 @@ impl<L: Ledger> Group<L> {
 }
 
 impl GroupFailed {
-    fn for_each<T>(&self, count: usize) -> Vec<Result<T, StoreError>> {
-        (0..count).map(|_| Err(StoreError::Unavailable(Box::new(self.clone())))).collect()
+    fn for_each<T>(
+        &self,
+        count: usize,
+        as_each: impl Fn(Box<dyn Error + Send + Sync>) -> StoreError,
+    ) -> Vec<Result<T, StoreError>> {
+        (0..count).map(|_| Err(as_each(Box::new(self.clone())))).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writing changes of keys, a group at a time, and telling of them once they are durable.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use latchkey_key_feed::Cursor;
@@ -10,6 +11,7 @@ use crate::audit::{self, ChangeEvent};
 use crate::limits::RETRY_PAUSE;
 use crate::store::change::{Change, Done};
 use crate::store::group_commit::Ledger;
+use crate::store::replicas::HeardFeed;
 use crate::store::sql::{SqlStore, group};
 use crate::store::{StoreError, failed_precondition, replicas};
 use crate::telemetry;
@@ -19,11 +21,20 @@ pub(super) struct KeyLedger {
     pub(super) database: SqlStore,
     pub(super) changes: Arc<watch::Sender<Cursor>>,
     pub(super) health: ChangeHealth,
+    /// What is known of the feed where others may change it too.
+    pub(super) heard: Option<HeardFeed>,
 }
 
-/// Whether the database takes changes, according to the latest one. Clones share it.
+/// Whether the database takes changes, according to the latest one, and whether it has shown damage. Clones
+/// share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ChangeHealth(Arc<Mutex<Option<Instant>>>);
+pub(super) struct ChangeHealth(Arc<Mutex<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    failed: Option<Instant>,
+    is_damaged: bool,
+}
 
 /// The outcome of the latest change.
 pub(super) enum Health {
@@ -33,6 +44,8 @@ pub(super) enum Health {
     Bad,
     /// It failed a while ago.
     Unknown,
+    /// Part of what is stored is not readable any more, whatever became of it.
+    Damaged,
 }
 
 impl Ledger for KeyLedger {
@@ -52,9 +65,15 @@ impl Ledger for KeyLedger {
     }
 
     async fn write(&self, group: Vec<Change>) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
+        let seen = self.heard.as_ref().map(HeardFeed::seen);
         let written = group::write_group(&self.database, &group).await;
         self.health.note(&written);
         let outcomes = written?;
+        if let (Some(heard), Some(seen)) = (&self.heard, seen)
+            && let Some(first) = outcomes.iter().flatten().filter_map(Done::cursor).min()
+        {
+            heard.compare(&self.database, &seen, first).await?;
+        }
         // One waking for all of them.
         let latest = outcomes.iter().flatten().filter_map(Done::cursor).max();
         if let Some(latest) = latest {
@@ -75,16 +94,30 @@ impl Ledger for KeyLedger {
 impl ChangeHealth {
     /// Remembers whether the database did its part in a change.
     pub(super) fn note<T>(&self, outcome: &Result<T, StoreError>) {
-        let failed = matches!(outcome, Err(StoreError::Unavailable(_))).then(Instant::now);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+        let has_failed = matches!(outcome, Err(StoreError::Unavailable(_) | StoreError::Damaged(_)));
+        self.noted().failed = has_failed.then(Instant::now);
+    }
+
+    /// Remembers, as long as the process lives, that the database has shown damage: it does not heal.
+    pub(super) fn note_damage(&self) {
+        if !mem::replace(&mut self.noted().is_damaged, true) {
+            tracing::error!(
+                "the store is damaged; restore it from a backup (the log says what was not readable)"
+            );
+        }
     }
 
     /// What is known.
     pub(super) fn get(&self) -> Health {
-        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            None => Health::Good,
-            Some(at) if at.elapsed() < RETRY_PAUSE => Health::Bad,
-            Some(_) => Health::Unknown,
+        match *self.noted() {
+            Noted { is_damaged: true, .. } => Health::Damaged,
+            Noted { failed: None, .. } => Health::Good,
+            Noted { failed: Some(at), .. } if at.elapsed() < RETRY_PAUSE => Health::Bad,
+            Noted { failed: Some(_), .. } => Health::Unknown,
         }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,6 +6,8 @@ use std::str::FromStr as _;
 
 use sqlx::postgres::PgConnectOptions;
 
+use crate::limits::DATABASE_SERVERS_MAX;
+
 /// Where a store is.
 #[derive(Clone, Debug)]
 pub enum StoreLocation {
@@ -18,13 +20,29 @@ pub enum StoreLocation {
 /// A PostgreSQL database, and how to get in. Shown without the password.
 #[derive(Clone)]
 pub struct PostgresLocation {
-    options: Box<PgConnectOptions>,
+    /// How to connect to each server that the database may be at; at least one.
+    servers: Vec<PgConnectOptions>,
 }
 
-/// A text that does not say where a PostgreSQL database is.
+/// Why a text does not say where a PostgreSQL database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a URL such as postgres://user@host/database")]
-pub struct InvalidDatabaseUrl;
+pub enum InvalidDatabaseUrl {
+    /// It is no URL of a database.
+    #[error("must be a URL such as postgres://user@host/database")]
+    Malformed,
+    /// It allows servers that may lack the last changes.
+    #[error("target_session_attrs must be primary or read-write: a standby may lack the last revocations")]
+    NotThePrimary,
+    /// It names too many servers.
+    #[error("must name at most {DATABASE_SERVERS_MAX} servers")]
+    TooManyServers,
+}
+
+/// The parameter of a connection URI that says which of several servers is wanted.
+const WANTED_SERVER: &str = "target_session_attrs";
+
+/// What it may say.
+const PRIMARY: [&str; 2] = ["primary", "read-write"];
 
 /// Whether a connection URI holds a password, in one of the two places where it may.
 #[must_use]
@@ -38,31 +56,70 @@ pub fn names_a_password(url: &str) -> bool {
 
 impl PostgresLocation {
     /// Reads a connection URI as PostgreSQL has it (manual, section 34.1.1.2), such as
-    /// `postgres://latchkey@db.example.com/latchkey?sslmode=verify-full`.
+    /// `postgres://latchkey@db.example.com/latchkey?sslmode=verify-full`. It may name several servers,
+    /// separated by commas.
     ///
     /// # Errors
     ///
     /// [`InvalidDatabaseUrl`] when it is none.
     pub fn parse(url: &str) -> Result<Self, InvalidDatabaseUrl> {
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(InvalidDatabaseUrl);
+        let (scheme, rest) = url.split_once("://").ok_or(InvalidDatabaseUrl::Malformed)?;
+        if !["postgres", "postgresql"].contains(&scheme) {
+            return Err(InvalidDatabaseUrl::Malformed);
         }
-        let mut options = PgConnectOptions::from_str(url).map_err(|_| InvalidDatabaseUrl)?;
-        if options.get_application_name().is_none() {
-            options = options.application_name("latchkey");
+        let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let query = without_wanted_server(query)?;
+        let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
+        let hosts: Vec<&str> = hosts.split(',').collect();
+        if hosts.len() > DATABASE_SERVERS_MAX {
+            return Err(InvalidDatabaseUrl::TooManyServers);
         }
-        Ok(Self { options: Box::new(options) })
+        if hosts.len() > 1 && hosts.contains(&"") {
+            return Err(InvalidDatabaseUrl::Malformed);
+        }
+        let at = if authority.contains('@') { "@" } else { "" };
+        let servers = hosts.iter().map(|host| server(&format!("{scheme}://{user}{at}{host}{path}?{query}")));
+        Ok(Self { servers: servers.collect::<Result<_, _>>()? })
     }
 
     /// The same, with another password.
     #[must_use]
     pub fn with_password(&self, password: &str) -> Self {
-        Self { options: Box::new(self.options().password(password)) }
+        Self { servers: self.servers.iter().map(|server| server.clone().password(password)).collect() }
     }
 
-    pub(in crate::store) fn options(&self) -> PgConnectOptions {
-        (*self.options).clone()
+    pub(in crate::store) fn servers(&self) -> Vec<PgConnectOptions> {
+        self.servers.clone()
     }
+}
+
+/// A query without the parameter that says which server is wanted, which must say the primary.
+fn without_wanted_server(query: &str) -> Result<String, InvalidDatabaseUrl> {
+    let mut rest = Vec::new();
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        match form_urlencoded::parse(parameter.as_bytes()).next() {
+            Some((name, value)) if name == WANTED_SERVER => {
+                if !PRIMARY.contains(&value.as_ref()) {
+                    return Err(InvalidDatabaseUrl::NotThePrimary);
+                }
+            }
+            // The list of servers stands before the path.
+            Some((name, value)) if ["host", "port"].contains(&name.as_ref()) && value.contains(',') => {
+                return Err(InvalidDatabaseUrl::Malformed);
+            }
+            _ => rest.push(parameter),
+        }
+    }
+    Ok(rest.join("&"))
+}
+
+fn server(url: &str) -> Result<PgConnectOptions, InvalidDatabaseUrl> {
+    let options = PgConnectOptions::from_str(url).map_err(|_| InvalidDatabaseUrl::Malformed)?;
+    Ok(match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name("latchkey"),
+    })
 }
 
 impl fmt::Display for StoreLocation {
@@ -76,9 +133,11 @@ impl fmt::Display for StoreLocation {
 
 impl fmt::Display for PostgresLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let options = &self.options;
-        let (user, host, port) = (options.get_username(), options.get_host(), options.get_port());
-        write!(f, "postgres://{user}@{host}:{port}/{}", options.get_database().unwrap_or(user))
+        let Some(first) = self.servers.first() else { return Ok(()) };
+        let user = first.get_username();
+        let hosts = self.servers.iter().map(|server| format!("{}:{}", server.get_host(), server.get_port()));
+        let hosts = hosts.collect::<Vec<_>>().join(",");
+        write!(f, "postgres://{user}@{hosts}/{}", first.get_database().unwrap_or(user))
     }
 }
 
@@ -118,7 +177,34 @@ mod tests {
     #[test]
     fn refuses_what_is_no_database() {
         for text in ["", "db", "mysql://u@db/keys", "postgres://[", "postgres://db:port/keys"] {
-            assert_eq!(PostgresLocation::parse(text).err(), Some(InvalidDatabaseUrl), "{text}");
+            assert_eq!(PostgresLocation::parse(text).err(), Some(InvalidDatabaseUrl::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn may_name_several_servers_of_which_the_primary_is_wanted() {
+        for (url, shown) in [
+            ("postgres://u@a,b:5433/keys?target_session_attrs=primary", "postgres://u@a:5432,b:5433/keys"),
+            ("postgres://u:p,@a:1,[::1]:2?target_session_attrs=read-write", "postgres://u@a:1,[::1]:2/u"),
+            ("postgres://u@a:1/keys?sslmode=require", "postgres://u@a:1/keys"),
+        ] {
+            assert_eq!(PostgresLocation::parse(url).unwrap().to_string(), shown, "{url}");
+        }
+        let both =
+            PostgresLocation::parse("postgres://u@a,b/keys?application_name=x&sslmode=require").unwrap();
+        for server in both.with_password("hunter2").servers() {
+            assert_eq!(server.get_application_name(), Some("x"));
+            assert_eq!(server.get_database(), Some("keys"));
+        }
+        for (url, refused) in [
+            ("postgres://u@a,b/keys?target_session_attrs=any", InvalidDatabaseUrl::NotThePrimary),
+            ("postgres://u@a/keys?target_session_attrs=prefer-standby", InvalidDatabaseUrl::NotThePrimary),
+            ("postgres://u@a,,b/keys", InvalidDatabaseUrl::Malformed),
+            ("postgres://u@a:1,b:x/keys", InvalidDatabaseUrl::Malformed),
+            ("postgres:///keys?host=a,b", InvalidDatabaseUrl::Malformed),
+            ("postgres://u@1,2,3,4,5,6,7,8,9/keys", InvalidDatabaseUrl::TooManyServers),
+        ] {
+            assert_eq!(PostgresLocation::parse(url).err(), Some(refused), "{url}");
         }
     }
 }

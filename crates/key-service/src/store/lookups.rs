@@ -62,7 +62,16 @@ impl Lookups {
     async fn read(self, database: SqlStore) {
         while let Some(asked) = self.next() {
             let ids: Vec<String> = asked.iter().map(|asked| asked.id.clone()).collect();
-            answer(asked, key_rows::find_all(&database, ids).await);
+            match key_rows::find_all(&database, ids).await {
+                // The damage may be in the way of one of them only.
+                Err(StoreError::Damaged(_)) if asked.len() > 1 => {
+                    for asked in asked {
+                        let found = key_rows::find_all(&database, vec![asked.id.clone()]).await;
+                        answer(vec![asked], found);
+                    }
+                }
+                found => answer(asked, found),
+            }
         }
     }
 

@@ -40,6 +40,7 @@ use crate::store::StoreError;
 use crate::store::change::Done;
 use crate::store::location::StoreLocation;
 use crate::store::sql::bulk_insert::insert_rows;
+use crate::store::sql::postgres::servers::Servers;
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, json_text, millis};
 use crate::store::sql::transaction::{Rows, Transaction, in_time};
@@ -54,6 +55,7 @@ pub(super) enum SqlStore {
     #[debug("PostgreSQL")]
     Postgres {
         connections: Connections<Postgres>,
+        servers: Servers,
         /// Whether the database can tell other replicas of a change.
         notifies: bool,
     },
@@ -81,9 +83,10 @@ impl SqlStore {
         let store = match location {
             StoreLocation::File(file) => Self::Sqlite(sqlite::open(file).await?),
             StoreLocation::Postgres(database) => {
-                let connections = postgres::open(database.options()).await?;
+                let servers = Servers::new(database.servers());
+                let connections = postgres::open(&servers).await?;
                 let notifies = postgres::announcements::are_possible(&connections).await?;
-                Self::Postgres { connections, notifies }
+                Self::Postgres { connections, servers, notifies }
             }
         };
         let first = "insert into feed_state (singleton, epoch, seq, purged_through, keys_live)
@@ -98,7 +101,12 @@ impl SqlStore {
         let store = match location {
             StoreLocation::File(file) => Self::Sqlite(sqlite::open_to_read(file)),
             StoreLocation::Postgres(database) => {
-                Self::Postgres { connections: postgres::open_to_read(database.options()), notifies: false }
+                let servers = Servers::new(database.servers());
+                Self::Postgres {
+                    connections: postgres::open_to_read(&servers).await?,
+                    servers,
+                    notifies: false,
+                }
             }
         };
         let known = match store {
@@ -126,6 +134,13 @@ impl SqlStore {
                 readers.close().await;
                 writer.close().await;
             }
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        match self {
+            Self::Postgres { connections, .. } => connections.readers.is_closed(),
+            Self::Sqlite(connections) => connections.readers.is_closed(),
         }
     }
 
@@ -183,7 +198,9 @@ impl SqlStore {
 
     /// Makes an empty change, to see whether changes can be made.
     pub(super) async fn try_a_change(&self) -> Result<(), StoreError> {
-        self.write(Query::new("update feed_state set keys_live = keys_live")).await.map(|_| ())
+        let mut change = self.begin_change(ChangeLock::Keys).await?;
+        change.execute(Query::new("update feed_state set keys_live = keys_live")).await?;
+        change.commit().await
     }
 
     async fn fetch_optional(&self, query: Query) -> Result<Option<Row>, StoreError> {

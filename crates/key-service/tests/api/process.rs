@@ -2,6 +2,8 @@
 
 mod completions;
 mod crash;
+mod damage;
+mod database_faults;
 mod dev;
 mod edges_command;
 mod faults;

@@ -8,6 +8,8 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use super::{ApiError, ErrorBody, ErrorCause};
+use crate::api::store_error::StoreIsDamaged;
+use crate::store::StoreError;
 
 /// Logs what the client does not learn, then writes the answer.
 impl IntoResponse for ApiError {
@@ -24,6 +26,10 @@ impl IntoResponse for ApiError {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for (name, value) in self.headers {
             headers.append(name, value);
+        }
+        let cause = self.internal.as_ref().and_then(|internal| internal.downcast_ref());
+        if matches!(cause, Some(StoreError::Damaged(_))) {
+            response.extensions_mut().insert(StoreIsDamaged);
         }
         response
     }

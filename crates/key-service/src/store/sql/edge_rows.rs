@@ -4,20 +4,20 @@ use latchkey_edge_ledger::limits::EDGES_MAX;
 
 use crate::store::StoreError;
 use crate::store::sql::bulk_insert::upsert_rows;
+use crate::store::sql::postgres::listener::Listener;
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, millis};
 use crate::store::sql::transaction::{Transaction, in_time};
-use crate::store::sql::{Connections, SqlStore, sqlite};
+use crate::store::sql::{SqlStore, sqlite};
 use latchkey_edge_ledger::{EdgeId, EdgeRow, EdgeTime, GoneEdge, Holder, InstanceId, KnownEdges};
 use latchkey_key_feed::{EdgeName, KeyId, UnixMillis};
-use sqlx::postgres::PgListener;
 
 /// What PostgreSQL calls the announcements that something new is known of edges.
 const CHANNEL: &str = "latchkey_edges";
 
 /// Tells when a replica has written about edges.
 #[derive(Debug)]
-pub struct EdgeAnnouncements(PgListener);
+pub struct EdgeAnnouncements(Listener);
 
 /// The beginning of a statement that writes instances.
 const INSERT: &str = "insert into edge_instance as known
@@ -70,7 +70,7 @@ impl EdgeAnnouncements {
     ///
     /// [`StoreError`] when the connection is lost.
     pub async fn next(&mut self) -> Result<(), StoreError> {
-        self.0.try_recv().await?;
+        self.0.next().await?;
         // One read serves all announcements that have come by now.
         while self.0.next_buffered().is_some() {}
         Ok(())
@@ -196,13 +196,7 @@ pub(in crate::store) async fn drop_edges(
 pub(in crate::store) async fn edge_announcements(
     database: &SqlStore,
 ) -> Result<Option<EdgeAnnouncements>, StoreError> {
-    let SqlStore::Postgres { connections: Connections { readers, .. }, notifies: true } = database else {
-        return Ok(None);
-    };
-    let mut listener = PgListener::connect_with(readers).await?;
-    listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
-    Ok(Some(EdgeAnnouncements(listener)))
+    Ok(Listener::begin(database, CHANNEL).await?.map(EdgeAnnouncements))
 }
 
 /// Notes that edges which asked before this moment, and not since, may be missing in the list.

@@ -76,7 +76,31 @@ pub(in crate::store) async fn begin_epoch(
     epoch: &Epoch,
     event: &ChangeEvent,
 ) -> Result<Cursor, StoreError> {
+    let change = database.begin_change(ChangeLock::Keys).await?;
+    begin_epoch_in(database, change, epoch, event).await
+}
+
+/// The same, unless the feed has another name than that already. `None` if it has.
+pub(in crate::store) async fn begin_epoch_after(
+    database: &SqlStore,
+    before: &Epoch,
+    epoch: &Epoch,
+    event: &ChangeEvent,
+) -> Result<Option<Cursor>, StoreError> {
     let mut change = database.begin_change(ChangeLock::Keys).await?;
+    let present: String = change.fetch_one(Query::new("select epoch from feed_state")).await?.scalar()?;
+    if present != before.as_str() {
+        return Ok(None);
+    }
+    begin_epoch_in(database, change, epoch, event).await.map(Some)
+}
+
+async fn begin_epoch_in(
+    database: &SqlStore,
+    mut change: Transaction,
+    epoch: &Epoch,
+    event: &ChangeEvent,
+) -> Result<Cursor, StoreError> {
     change.execute(Query::new("update feed_state set epoch = ?").bind(epoch.as_str())).await?;
     // A store that was restored has forgotten the edges that came since it was copied.
     begin_knowing_edges(&mut change, event.at).await?;

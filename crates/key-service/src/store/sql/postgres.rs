@@ -5,8 +5,11 @@
 //! lock for ever: the database ends a transaction of an idle session.
 
 pub(in crate::store) mod announcements;
+pub(in crate::store::sql) mod listener;
+pub(in crate::store) mod servers;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use latchkey_key_feed::UnixMillis;
+use sqlx::postgres::{PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Postgres};
 
 use crate::limits::work_limits::WORK_WAIT_MAX;
@@ -15,42 +18,97 @@ use crate::limits::{
     STORE_SILENCE_MAX, STORE_STATEMENT_WAIT_MAX, STORE_WRITERS_MAX,
 };
 use crate::store::StoreError;
-use crate::store::sql::transaction::in_time;
-use crate::store::sql::{Connections, migrations};
+use crate::store::sql::postgres::servers::{Servers, Turn};
+use crate::store::sql::query::Query;
+use crate::store::sql::{Connections, SqlStore, migrations};
 
 /// Begins reading what belongs together.
 pub(super) const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read, read only";
 
+/// Lets the commit of a change take as long as it takes. A commit waits for its synchronous standby. If the
+/// time of a statement ended that wait, PostgreSQL would say that the change is committed, and a failover
+/// would lose it.
+pub(super) const WITHOUT_TIME_LIMIT: &str = "set local statement_timeout = 0";
+
 /// Prepares the tables and opens the connections.
-pub(super) async fn open(options: PgConnectOptions) -> Result<Connections<Postgres>, StoreError> {
-    migrate(&options).await?;
-    let pool = |connections_max| {
-        PgPoolOptions::new().max_connections(connections_max).acquire_timeout(DATABASE_CONNECTION_WAIT_MAX)
-    };
-    let writer = pool(STORE_WRITERS_MAX)
-        .after_connect(|connection, _| Box::pin(async { connection.execute(writing()).await.map(|_| ()) }))
-        .connect_lazy_with(options.clone());
+pub(super) async fn open(servers: &Servers) -> Result<Connections<Postgres>, StoreError> {
+    // Where there is one server only, it may be slow to begin.
+    let wait = if servers.are_several() { DATABASE_CONNECTION_WAIT_MAX } else { STORE_STATEMENT_WAIT_MAX };
+    let primary = servers.primary(wait).await?;
+    let options = servers.begin_with(&primary)?;
+    migrate(primary.connection).await?;
+    let writers = pool(STORE_WRITERS_MAX, servers);
+    let to_be_primary = servers.clone();
+    let writers = writers.after_connect(move |connection, _| {
+        let servers = to_be_primary.clone();
+        Box::pin(async move {
+            servers.await_primary(connection).await?;
+            connection.execute(writing()).await.map(|_| ())
+        })
+    });
     // Two more, for those who listen.
-    let readers = pool(STORE_READERS_MAX + 2)
-        .after_connect(|connection, _| Box::pin(begin_reading(connection)))
-        .connect_lazy_with(options);
-    Ok(Connections { writer, readers })
+    let readers = pool(STORE_READERS_MAX + 2, servers);
+    let to_be_primary = servers.clone();
+    let readers = readers.after_connect(move |connection, _| {
+        let servers = to_be_primary.clone();
+        Box::pin(async move {
+            servers.await_primary(connection).await?;
+            begin_reading(connection).await
+        })
+    });
+    Ok(Connections {
+        writer: writers.connect_lazy_with(options.clone()),
+        readers: readers.connect_lazy_with(options),
+    })
 }
 
 /// Connections that cannot write. Reading a large store may take long, so slow statements are not logged.
-pub(super) fn open_to_read(options: PgConnectOptions) -> Connections<Postgres> {
+pub(super) async fn open_to_read(servers: &Servers) -> Result<Connections<Postgres>, StoreError> {
+    let options = servers.any(STORE_STATEMENT_WAIT_MAX).await?;
     let options = options.options([("default_transaction_read_only", "on")]).disable_statement_logging();
     let readers = PgPoolOptions::new()
         .max_connections(STORE_READERS_MAX)
         .acquire_timeout(DATABASE_CONNECTION_WAIT_MAX)
         .connect_lazy_with(options);
-    Connections { writer: readers.clone(), readers }
+    Ok(Connections { writer: readers.clone(), readers })
+}
+
+/// Looks for the primary once the database does not answer, and has the connections go there.
+///
+/// # Errors
+///
+/// [`StoreError`] that says what each server answers, when none of them is.
+pub(in crate::store) async fn turn_to_primary(database: &SqlStore) -> Result<Turn, StoreError> {
+    let SqlStore::Postgres { connections, servers, .. } = database else { return Ok(Turn::Stayed) };
+    let primary = servers.primary(DATABASE_CONNECTION_WAIT_MAX).await?;
+    let turn = servers.turn_to(&primary, connections)?;
+    primary.connection.close().await?;
+    Ok(turn)
+}
+
+/// The time by the database's clock.
+pub(in crate::store) async fn now(database: &SqlStore) -> Result<UnixMillis, StoreError> {
+    let now = "select cast(extract(epoch from clock_timestamp()) * 1000 as bigint) as now";
+    let row = database.fetch_optional(Query::new(now)).await?.ok_or(StoreError::Corrupt("time"))?;
+    row.moment("now")
+}
+
+/// Connections to the present server. One that is handed out was opened there, and answers.
+fn pool(connections_max: u32, servers: &Servers) -> PgPoolOptions {
+    let servers = servers.clone();
+    PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(DATABASE_CONNECTION_WAIT_MAX)
+        .test_before_acquire(false)
+        .before_acquire(move |connection, meta| {
+            let is_of_use = servers.opened_since_turn(meta.age);
+            Box::pin(async move { Ok(is_of_use && connection.ping().await.is_ok()) })
+        })
 }
 
 /// On a connection of its own: a migration of a large table may take longer than any change, and waits while
 /// another replica migrates.
-async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
-    let mut connection = in_time(async { Ok(PgConnection::connect_with(options).await?) }).await?;
+async fn migrate(mut connection: PgConnection) -> Result<(), StoreError> {
     migrations::postgres().run(&mut connection).await?;
     Ok(connection.close().await?)
 }

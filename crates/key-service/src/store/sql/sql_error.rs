@@ -1,6 +1,8 @@
 //! What the databases' errors mean to the store.
 
+use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
+use sqlx::sqlite::SqliteError;
 
 use crate::store::StoreError;
 
@@ -11,7 +13,7 @@ const NOT_A_STORE: [&str; 3] = ["26", "1", "42P01"];
 impl StoreError {
     /// The same for a store that is being opened: the file may not be a database, or may lack our tables.
     pub(super) fn not_a_store(self) -> Self {
-        let Self::Unavailable(cause) = &self else { return self };
+        let (Self::Unavailable(cause) | Self::Damaged(cause)) = &self else { return self };
         match cause.downcast_ref() {
             Some(sqlx::Error::Database(error))
                 if error.code().is_some_and(|code| NOT_A_STORE.contains(&code.as_ref())) =>
@@ -27,14 +29,32 @@ impl StoreError {
 /// `program_limit_exceeded`). SQLite has no such code.
 const LIMIT_EXCEEDED: &str = "54000";
 
+/// What SQLite says of a page that cannot be what was written (`SQLITE_CORRUPT`), and of a file whose first
+/// page cannot (`SQLITE_NOTADB`).
+const DAMAGED_FILE: [u32; 2] = [11, 26];
+
+/// SQLite puts the kind of an error into the lowest byte of its code.
+const SQLITE_KIND: u32 = 0xFF;
+
+/// What PostgreSQL says of damaged pages of tables and of indexes (manual, appendix A: `data_corrupted`,
+/// `index_corrupted`).
+const DAMAGED_PAGE: [&str; 2] = ["XX001", "XX002"];
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(|database| database.code());
-        if code.as_deref() == Some(LIMIT_EXCEEDED) {
-            Self::TextTooLong
-        } else {
-            Self::Unavailable(error.into())
+        match error.as_database_error() {
+            Some(database) if database.code().as_deref() == Some(LIMIT_EXCEEDED) => Self::TextTooLong,
+            Some(database) if is_damage(database) => Self::Damaged(error.into()),
+            _ => Self::Unavailable(error.into()),
         }
+    }
+}
+
+fn is_damage(error: &dyn DatabaseError) -> bool {
+    let code = error.code().unwrap_or_default();
+    match error.try_downcast_ref::<SqliteError>() {
+        Some(_) => code.parse::<u32>().is_ok_and(|code| DAMAGED_FILE.contains(&(code & SQLITE_KIND))),
+        None => DAMAGED_PAGE.contains(&code.as_ref()),
     }
 }
 

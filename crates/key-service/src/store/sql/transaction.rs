@@ -7,6 +7,7 @@ use sqlx::{Postgres, Sqlite};
 
 use crate::limits::STORE_STATEMENT_WAIT_MAX;
 use crate::store::StoreError;
+use crate::store::sql::postgres;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::Row;
 
@@ -67,8 +68,11 @@ impl Transaction {
     }
 
     /// Makes it durable. After an error it is unknown whether it is: the connection may have been lost before
-    /// the answer came.
-    pub(super) async fn commit(self) -> Result<(), StoreError> {
+    /// the answer came, or the answer may come later.
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        if let Self::Postgres(_) = self {
+            self.execute(Query::new(postgres::WITHOUT_TIME_LIMIT)).await?;
+        }
         in_time(async {
             match self {
                 Self::Postgres(open) => open.commit().await?,

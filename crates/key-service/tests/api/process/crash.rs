@@ -13,7 +13,7 @@ use super::{DevProcess, http_client, latchkey, told};
 const CRASHES: u64 = 10;
 
 /// How often it is to be killed: `make crash` says three hundred times.
-const CRASHES_VARIABLE: &str = "LATCHKEY_TEST_CRASHES";
+pub(super) const CRASHES_VARIABLE: &str = "LATCHKEY_TEST_CRASHES";
 
 /// The longest that a service is left to work before it is killed, after the first answers.
 const WORK_MS_MAX: u64 = 70;

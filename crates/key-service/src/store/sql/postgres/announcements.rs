@@ -5,9 +5,9 @@
 
 use latchkey_key_feed::{Cursor, Epoch};
 use sqlx::Postgres;
-use sqlx::postgres::PgListener;
 
 use crate::store::StoreError;
+use crate::store::sql::postgres::listener::Listener;
 use crate::store::sql::query::Query;
 use crate::store::sql::{Connections, SqlStore};
 
@@ -16,7 +16,7 @@ const CHANNEL: &str = "latchkey_changes";
 
 /// The announcements of every feed in a database, which may hold several in schemas of their own.
 pub(in crate::store) struct Announcements {
-    listener: PgListener,
+    listener: Listener,
     /// The schema of this store.
     schema: String,
 }
@@ -56,22 +56,19 @@ pub(in crate::store::sql) async fn are_possible(
 
 /// The announcements of changes; `None` when this database makes none.
 pub(in crate::store) async fn listen(database: &SqlStore) -> Result<Option<Announcements>, StoreError> {
-    let SqlStore::Postgres { connections: Connections { readers, .. }, notifies: true } = database else {
+    let SqlStore::Postgres { connections: Connections { readers, .. }, notifies: true, .. } = database else {
         return Ok(None);
     };
     let schema: String = sqlx::query_scalar("select current_schema()").fetch_one(readers).await?;
-    let mut listener = PgListener::connect_with(readers).await?;
-    // A lost connection is told, so that a gap is known.
-    listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
-    Ok(Some(Announcements { listener, schema }))
+    let listener = Listener::begin(database, CHANNEL).await?;
+    Ok(listener.map(|listener| Announcements { listener, schema }))
 }
 
 impl Announcements {
     /// The next one. After an error the connection may be lost.
     pub(in crate::store) async fn next(&mut self) -> Result<Announced, StoreError> {
         loop {
-            let Some(notification) = self.listener.try_recv().await? else { return Ok(Announced::Gap) };
+            let Some(notification) = self.listener.next().await? else { return Ok(Announced::Gap) };
             if let Some(change) = change(notification.payload(), &self.schema) {
                 return Ok(change);
             }
