@@ -9,7 +9,7 @@
 //! | `//`, `/./`, `/../`, the same at the end | proxies and file systems merge and resolve them |
 //! | `%2e`, `%2F`, `%5C`, `\` | decoded before the path is split, they make other segments |
 //! | `;`, `%3B` | servlet containers cut what follows off the segment |
-//! | `%25` before two hexadecimal digits | decoded twice it is another character |
+//! | `%25` before two hexadecimal digits, encoded or not | decoded twice it is another character |
 //! | a percent sign that begins no escape | readers disagree |
 //! | control characters and spaces, encoded controls, bytes that are not UTF-8 | readers disagree |
 //! | `#` | what follows is no part of a request |
@@ -134,15 +134,22 @@ pub(super) fn decode(segment: &str) -> Option<Cow<'_, str>> {
             continue;
         }
         let (byte, after) = escape(after)?;
-        let is_double = byte == b'%' && escape(after).is_some();
-        if is_double || matches!(byte, b'.' | b'/' | b'\\' | b';') {
+        if matches!(byte, b'.' | b'/' | b'\\' | b';') {
             return None;
         }
         decoded.push(byte);
         rest = after;
     }
+    if holds_escape(&decoded) {
+        return None;
+    }
     let decoded = String::from_utf8(decoded).ok()?;
     (!decoded.chars().any(char::is_control)).then_some(Cow::Owned(decoded))
+}
+
+/// Whether it would be decoded again, whichever of its characters were encoded.
+fn holds_escape(decoded: &[u8]) -> bool {
+    decoded.split(|byte| *byte == b'%').skip(1).any(|after| escape(after).is_some())
 }
 
 /// The byte of the two hexadecimal digits at the beginning, and what follows them.

@@ -67,6 +67,8 @@ pub(crate) const CASES: &[Case] = &[
     ("a semicolon encoded", b"/orders%3B/1", Ambiguous),
     ("encoded twice", b"/public/%252e%252e/orders/1", Ambiguous),
     ("a letter encoded twice", b"/%256Frders/1", Ambiguous),
+    ("a letter encoded twice, with its digits encoded too", b"/%25%36%46rders/1", Ambiguous),
+    ("a letter encoded twice, with one digit encoded too", b"/%256%66rders/1", Ambiguous),
     ("a percent sign alone", b"/orders/100%", Ambiguous),
     ("a percent sign before no hexadecimal digits", b"/%orders", Ambiguous),
     ("a zero byte encoded", b"/orders%00/1", Ambiguous),
