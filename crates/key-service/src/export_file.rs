@@ -130,26 +130,27 @@ impl<R: BufRead> ExportReader<R> {
     pub(crate) fn begin(file: R) -> Result<(Header, Self), InvalidExport> {
         let mut reader = Self { file, line: 0, counts: EntryCounts::default() };
         let text = reader.next_text()?.ok_or_else(|| reader.invalid(Problem::NotAnExport))?;
+        let text = std::str::from_utf8(&text).map_err(|_| reader.invalid(Problem::NotAnExport))?;
         // Of a later version, only these two are known to be there.
         #[derive(Deserialize)]
         struct Kind {
             format: String,
             version: u64,
         }
-        match serde_json::from_slice(&text) {
+        match serde_json::from_str(text) {
             Ok(Kind { format, version }) if format == FORMAT && version > VERSION => {
                 return Err(reader.invalid(Problem::NewerVersion(version)));
             }
             Ok(Kind { format, version: 1..=VERSION }) if format == FORMAT => {}
             _ => return Err(reader.invalid(Problem::NotAnExport)),
         }
-        let header = serde_json::from_slice(&text).map_err(|error| reader.unreadable(&error))?;
+        let header = serde_json::from_str(text).map_err(|error| reader.unreadable(&error))?;
         Ok((header, reader))
     }
 
     fn next_entry(&mut self) -> Result<Option<Entry>, InvalidExport> {
         let text = self.next_text()?.ok_or_else(|| self.invalid(Problem::CutOff))?;
-        let line: Line = serde_json::from_slice(&text).map_err(|error| self.unreadable(&error))?;
+        let line: Line = serde_json::from_str(self.utf8(&text)?).map_err(|error| self.unreadable(&error))?;
         match Content::try_from(line).map_err(|invalid| self.invalid(Problem::Invalid(invalid)))? {
             Content::Entry(entry) => {
                 entry.count_in(&mut self.counts);
@@ -175,6 +176,13 @@ impl<R: BufRead> ExportReader<R> {
             Some(_) if text.len() as u64 == EXPORT_LINE_LEN_MAX => Err(self.invalid(Problem::TooLong)),
             Some(_) => Err(self.invalid(Problem::CutOff)),
         }
+    }
+
+    /// The line as text. The parser would not look at what it passes over.
+    fn utf8<'t>(&self, line: &'t [u8]) -> Result<&'t str, InvalidExport> {
+        std::str::from_utf8(line).map_err(|error| {
+            self.invalid(Problem::Unreadable { column: error.valid_up_to() + 1, is_json: false })
+        })
     }
 
     fn invalid(&self, problem: Problem) -> InvalidExport {

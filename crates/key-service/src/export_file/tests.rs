@@ -88,6 +88,18 @@ fn names_the_line_that_is_wrong_and_never_quotes_it() {
 }
 
 #[test]
+fn a_line_is_text_also_where_nothing_of_it_is_read() {
+    let whole = text(&[HEADER, RESERVED, KEY, END]);
+    for place in ["transient_metadata\":{\"enab", "\"name\":\"n"] {
+        let mut file = whole.clone().into_bytes();
+        file[whole.find(place).unwrap() + place.len() - 1] = 0x80;
+        let (_, entries) = ExportReader::begin(file.as_slice()).unwrap();
+        let refused = entries.collect::<Result<Vec<_>, _>>().unwrap_err().to_string();
+        assert!(refused.starts_with("line 3: is not JSON, at column "), "{refused}");
+    }
+}
+
+#[test]
 fn a_file_that_is_cut_off_anywhere_is_refused() {
     let file = text(&[HEADER, RESERVED, KEY, END]);
     assert_eq!(read(&file), Ok(2));
