@@ -16,7 +16,7 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test crash rights sim soak hostile bench lint fmt clean tools clients
+.PHONY: help build demo run test crash rights sim soak hostile fuzz bench lint fmt clean tools clients
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ rights: ## Ask a million keys what they may do, as the service and as an edge. T
 sim: ## Run a simulated fleet from a hundred thousand seeds (SEEDS=: so many, SEED=: one of them, TABLES=pages or memory, GUARDS=1: without each guard). Takes minutes.
 	@$(if $(GUARDS),tools/sim-guards,cargo run --quiet --profile sim -p latchkey-sim -- $(SIM_ASKED))
 
+fuzz: ## Fuzz every reader of foreign bytes, ten million inputs each (FUZZ=: one, RUNS=: so many, INPUT=: a file). Takes hours.
+	@tools/fuzz
+
 soak: build ## Ask and change keys for an hour while everything restarts, and check each answer (QUICK=1: ten minutes, SECONDS=: so many, NATIVE=1).
 	@target/debug/soak $(SOAK_ASKED)
 
@@ -70,6 +73,7 @@ bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes, 
 lint: tools ## Check format, clippy (native and wasm), documentation, dependencies, house rules.
 	@tools/bring-cargo-deny
 	@cargo fmt --all --check
+	@cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
 	@tools/filter-cargo clippy --quiet -p latchkey-filter -p latchkey-empty-filter -p latchkey-calls-filter -p latchkey-privileges --lib -- -D warnings
 	@RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --workspace --no-deps --document-private-items --quiet
@@ -79,6 +83,7 @@ lint: tools ## Check format, clippy (native and wasm), documentation, dependenci
 
 fmt: ## Format all code.
 	@cargo fmt --all
+	@cargo fmt --manifest-path fuzz/Cargo.toml
 
 clean: ## Remove everything that was built; .tools stays.
 	@cargo clean

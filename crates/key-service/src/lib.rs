@@ -14,6 +14,8 @@ pub(crate) mod export_file;
 pub(crate) mod fair_permits;
 pub(crate) mod feed;
 pub(crate) mod file_modes;
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod http_client;
 pub(crate) mod lane;
 pub mod limits;

@@ -23,6 +23,9 @@ pub(super) use list::list;
 pub(super) use query::query;
 pub(super) use update::{bulk_update, update};
 
+use latchkey_elastic::ErrorCause;
+use latchkey_elastic::content::Node;
+
 use crate::api::call::authenticated::Authenticated;
 use crate::api::error::{ApiError, Feature};
 use crate::security::authentication::Subject;
@@ -32,6 +35,20 @@ use crate::store::{KeyFilter, NamePattern};
 /// Whether the operator has enabled API keys.
 fn require_api_keys(settings: &ServiceSettings) -> Result<(), ApiError> {
     if settings.api_keys { Ok(()) } else { Err(ApiError::not_enabled(Feature::ApiKeys)) }
+}
+
+/// Reads a body as each of the routes does.
+pub(super) fn read_by_every_route(body: &Node) -> Vec<Result<(), ErrorCause>> {
+    let granted = |(grant, problems)| grant::validate(grant, problems).map(drop);
+    vec![
+        clone::read(body).and_then(|(validity, _)| validity),
+        create::read(body).map(drop),
+        grant::read(body).and_then(|(grant, problems, _)| granted((grant, problems))),
+        grant::read_bulk(body).and_then(|(grant, problems, _)| granted((grant, problems))),
+        invalidate::read(body).and_then(|request| request.validate()),
+        update::read(String::new(), Some(body)).and_then(|(validity, _)| validity),
+        update::read_bulk(body).and_then(|(validity, _)| validity),
+    ]
 }
 
 /// A name, or with a star at its end the beginning of one; a star elsewhere is a letter.

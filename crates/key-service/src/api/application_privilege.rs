@@ -120,10 +120,6 @@ pub(super) async fn show_builtin(call: Incoming) -> Result<Response, ApiError> {
 }
 
 pub(super) async fn put(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
-    let read = |body: &Node| {
-        let privileges = parse(body)?;
-        Ok((validate(&privileges), privileges))
-    };
     let (validity, privileges) = call.read_required_body(read).await?;
     call.parameters.refresh()?;
     let call = call.parsed()?;
@@ -165,6 +161,12 @@ pub(super) async fn delete(mut call: Incoming) -> Result<Response, ApiError> {
         found.into_iter().map(|(name, found)| (name, Found { found })).collect();
     let status = if any { StatusCode::OK } else { StatusCode::NOT_FOUND };
     answer::with_status(status, &ByApplication::from_iter([(application, shown)]))
+}
+
+/// What is registered, and whether it makes sense.
+pub(super) fn read(body: &Node) -> Result<(Result<(), ErrorCause>, Vec<ApplicationPrivilege>), ErrorCause> {
+    let privileges = parse(body)?;
+    Ok((validate(&privileges), privileges))
 }
 
 /// An object of applications, each an object of privileges.

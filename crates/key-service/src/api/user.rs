@@ -66,6 +66,11 @@ impl NewPassword {
     }
 }
 
+/// Reads a body as each of the routes does.
+pub(super) fn read_by_every_route(body: &Node) -> [Result<(), ErrorCause>; 2] {
+    [put::read(body, "ann").and_then(|(validity, _)| validity), password::read(body).map(drop)]
+}
+
 /// The hash of a new password. Hashing takes a thread for some time.
 async fn hashed(call: &Allowed, password: NewPassword, maker: &Principal) -> Result<PasswordHash, ApiError> {
     match password {

@@ -31,7 +31,7 @@ use crate::settings::KeyPolicy;
 
 /// The request. It holds a secret in clear text, so it can neither be printed nor copied.
 #[derive(Default)]
-struct CloneRequest {
+pub(super) struct CloneRequest {
     api_key: String,
     name: Option<String>,
     end: KeyEnd,
@@ -59,10 +59,6 @@ const PARSER: ObjectParser<CloneRequest> = ObjectParser::new(
 );
 
 pub(in crate::api) async fn clone(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
-    let read = |body: &Node| {
-        let request = PARSER.parse(body)?;
-        Ok((request.validate(), request))
-    };
     let (validity, request) = call.read_required_body(read).await?;
     let wait = AskedWait::read_of_new(&mut call)?;
     let call = call.parsed()?;
@@ -79,6 +75,12 @@ pub(in crate::api) async fn clone(mut call: Incoming<RequestBody>) -> Result<Res
     let issued = issue_one(&call, key, ChangeAction::CloneApiKey, actor, now).await?;
     let edges = edges_reached(&call, wait, issued.cursor).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
+}
+
+/// What is asked, and whether it makes sense.
+pub(super) fn read(body: &Node) -> Result<(Result<(), ErrorCause>, CloneRequest), ErrorCause> {
+    let request = PARSER.parse(body)?;
+    Ok((request.validate(), request))
 }
 
 impl CloneRequest {

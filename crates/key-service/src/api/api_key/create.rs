@@ -1,8 +1,8 @@
 //! `PUT` and `POST /_security/api_key`.
 
 use axum::response::Response;
-use latchkey_elastic::ValidationProblems;
 use latchkey_elastic::content::Node;
+use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::vouching::Vouching;
 
@@ -17,10 +17,6 @@ use crate::api::error::ApiError;
 use crate::audit::ChangeAction;
 
 pub(in crate::api) async fn create(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
-    let read = |body: &Node| {
-        let request = KeyRequest::parse(body)?;
-        Ok((request.problems(), request))
-    };
     let (found, request) = call.read_required_body(read).await?;
     let wait = AskedWait::read_of_new(&mut call)?;
     let call = call.parsed()?;
@@ -37,4 +33,10 @@ pub(in crate::api) async fn create(mut call: Incoming<RequestBody>) -> Result<Re
     let issued = issue_one(&call, key, ChangeAction::CreateApiKey, call.actor(), now).await?;
     let edges = edges_reached(&call, wait, issued.cursor).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
+}
+
+/// What is asked, and what is wrong with it.
+pub(super) fn read(body: &Node) -> Result<(Vec<String>, KeyRequest), ErrorCause> {
+    let request = KeyRequest::parse(body)?;
+    Ok((request.problems(), request))
 }

@@ -89,12 +89,6 @@ struct Created {
 }
 
 pub(in crate::api) async fn grant(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
-    let read = |body: &Node| {
-        let GrantKeysBody { grant, mut keys } = PARSER.parse(body)?;
-        // A field that the request leaves out is missing in the key.
-        let key = keys.pop().unwrap_or_default();
-        Ok((grant, key.problems(), key))
-    };
     let (grant, problems, key) = call.read_required_body(read).await?;
     let wait = AskedWait::read_of_new(&mut call)?;
     let call = call.parsed()?;
@@ -113,11 +107,7 @@ pub(in crate::api) async fn grant(mut call: Incoming<RequestBody>) -> Result<Res
 }
 
 pub(in crate::api) async fn bulk_grant(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
-    let read = |body: &Node| {
-        let GrantKeysBody { grant, keys } = BULK_PARSER.parse(body)?;
-        Ok((grant, problems_of_several(&keys), keys))
-    };
-    let (grant, problems, keys) = call.read_required_body(read).await?;
+    let (grant, problems, keys) = call.read_required_body(read_bulk).await?;
     let wait = AskedWait::read_of_new(&mut call)?;
     let call = call.parsed()?;
     require_api_keys(call.settings())?;
@@ -136,6 +126,20 @@ pub(in crate::api) async fn bulk_grant(mut call: Incoming<RequestBody>) -> Resul
     answer::ok(&Created { created: issued.created, edges })
 }
 
+/// Whose key is asked for, what is wrong with the key, and the key.
+pub(super) fn read(body: &Node) -> Result<(GrantBody, Vec<String>, KeyRequest), ErrorCause> {
+    let GrantKeysBody { grant, mut keys } = PARSER.parse(body)?;
+    // A field that the request leaves out is missing in the key.
+    let key = keys.pop().unwrap_or_default();
+    Ok((grant, key.problems(), key))
+}
+
+/// The same of several keys.
+pub(super) fn read_bulk(body: &Node) -> Result<(GrantBody, Vec<String>, Vec<KeyRequest>), ErrorCause> {
+    let GrantKeysBody { grant, keys } = BULK_PARSER.parse(body)?;
+    Ok((grant, problems_of_several(&keys), keys))
+}
+
 fn problems_of_several(keys: &[KeyRequest]) -> Vec<String> {
     match keys {
         [] => vec!["[api_keys] must not be empty".to_owned()],
@@ -147,7 +151,7 @@ fn problems_of_several(keys: &[KeyRequest]) -> Vec<String> {
 }
 
 /// The complaints about the keys come first.
-fn validate(grant: GrantBody, problems_of_keys: Vec<String>) -> Result<Grant, ErrorCause> {
+pub(super) fn validate(grant: GrantBody, problems_of_keys: Vec<String>) -> Result<Grant, ErrorCause> {
     let mut problems = ValidationProblems::new();
     problems.extend(problems_of_keys);
     match grant.validate() {

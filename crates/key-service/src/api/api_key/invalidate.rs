@@ -19,7 +19,7 @@ use crate::store::KeyFilter;
 
 /// What is asked. Blank texts count as absent.
 #[derive(Debug, Default)]
-struct InvalidateRequest {
+pub(super) struct InvalidateRequest {
     /// Absent, or not empty and none blank.
     ids: Option<Vec<String>>,
     name: Option<String>,
@@ -53,7 +53,6 @@ struct Invalidation {
 }
 
 pub(in crate::api) async fn invalidate(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
-    let read = |body: &Node| PARSER.parse_into(body, InvalidateRequest::build);
     let request = call.read_required_body(read).await?;
     let wait = AskedWait::read(&mut call.parameters)?;
     let call = call.parsed()?;
@@ -71,6 +70,11 @@ pub(in crate::api) async fn invalidate(mut call: Incoming<RequestBody>) -> Resul
         error_count: 0,
         edges,
     })
+}
+
+/// What is asked.
+pub(super) fn read(body: &Node) -> Result<InvalidateRequest, ErrorCause> {
+    PARSER.parse_into(body, InvalidateRequest::build)
 }
 
 impl InvalidateRequest {
@@ -97,7 +101,7 @@ impl InvalidateRequest {
         problems.into_result().map(|()| self)
     }
 
-    fn validate(&self) -> Result<(), ErrorCause> {
+    pub(super) fn validate(&self) -> Result<(), ErrorCause> {
         let by_key = self.ids.is_some() || self.name.is_some();
         let by_owner = self.username.is_some() || self.realm.is_some();
         let mut problems = ValidationProblems::new();

@@ -40,7 +40,7 @@ struct UpdateBody {
 
 /// What is to change. A field that is `None` stays as it is.
 #[derive(Debug)]
-struct UpdateRequest {
+pub(super) struct UpdateRequest {
     ids: Vec<String>,
     role_descriptors: Option<RoleDescriptors>,
     metadata: Option<Map<String, Value>>,
@@ -98,15 +98,7 @@ struct UpdateErrors {
 
 pub(in crate::api) async fn update(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let id = call.path.take("id");
-    let read = move |body: Option<&Node>| {
-        let mut request = match body {
-            Some(node) => PARSER.parse_into(node, UpdateRequest::build)?,
-            None => UpdateRequest::build(UpdateBody::default())?,
-        };
-        request.ids = vec![id];
-        Ok((request.validate(), request))
-    };
-    let (validity, request) = call.read_body(read).await?;
+    let (validity, request) = call.read_body(move |body| read(id, body)).await?;
     let wait = AskedWait::read(&mut call.parameters)?;
     let call = call.parsed()?;
     require_api_keys(call.settings())?;
@@ -124,11 +116,7 @@ pub(in crate::api) async fn update(mut call: Incoming<RequestBody>) -> Result<Re
 }
 
 pub(in crate::api) async fn bulk_update(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
-    let read = |body: &Node| {
-        let request = BULK_PARSER.parse_into(body, UpdateRequest::build)?;
-        Ok((request.validate(), request))
-    };
-    let (validity, request) = call.read_required_body(read).await?;
+    let (validity, request) = call.read_required_body(read_bulk).await?;
     let wait = AskedWait::read(&mut call.parameters)?;
     let call = call.parsed()?;
     require_api_keys(call.settings())?;
@@ -146,6 +134,25 @@ pub(in crate::api) async fn bulk_update(mut call: Incoming<RequestBody>) -> Resu
         Ok(text.finish())
     };
     Ok(call.question(write).await?.with_status(StatusCode::OK))
+}
+
+/// What is asked about a key, and whether it makes sense.
+pub(super) fn read(
+    id: String,
+    body: Option<&Node>,
+) -> Result<(Result<(), ErrorCause>, UpdateRequest), ErrorCause> {
+    let mut request = match body {
+        Some(node) => PARSER.parse_into(node, UpdateRequest::build)?,
+        None => UpdateRequest::build(UpdateBody::default())?,
+    };
+    request.ids = vec![id];
+    Ok((request.validate(), request))
+}
+
+/// The same about several keys.
+pub(super) fn read_bulk(body: &Node) -> Result<(Result<(), ErrorCause>, UpdateRequest), ErrorCause> {
+    let request = BULK_PARSER.parse_into(body, UpdateRequest::build)?;
+    Ok((request.validate(), request))
 }
 
 impl UpdateRequest {

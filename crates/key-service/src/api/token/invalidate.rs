@@ -21,7 +21,7 @@ use crate::store::tokens::{TokenInvalidation, TokenSelection};
 /// The request. An empty text counts as absent for tokens, and a blank text for the other fields.
 #[derive(Default, derive_more::Debug)]
 #[debug("InvalidateRequest")]
-struct InvalidateRequest {
+pub(super) struct InvalidateRequest {
     token: Option<String>,
     refresh_token: Option<String>,
     realm: Option<String>,
@@ -55,7 +55,6 @@ struct Invalidation {
 }
 
 pub(in crate::api) async fn invalidate(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
-    let read = |body: &Node| PARSER.parse_into(body, InvalidateRequest::build);
     let request = call.read_required_body(read).await?;
     let call = call.parsed()?;
     request.validate()?;
@@ -71,6 +70,11 @@ pub(in crate::api) async fn invalidate(mut call: Incoming<RequestBody>) -> Resul
             error_count: 0,
         },
     )
+}
+
+/// What is asked.
+pub(super) fn read(body: &Node) -> Result<InvalidateRequest, ErrorCause> {
+    PARSER.parse_into(body, InvalidateRequest::build)
 }
 
 /// What was done, with its status: 404 for a single unknown token.
@@ -106,7 +110,7 @@ impl InvalidateRequest {
     }
 
     /// Elasticsearch's rules for the request as a whole (`InvalidateTokenRequest#validate`).
-    fn validate(&self) -> Result<(), ErrorCause> {
+    pub(super) fn validate(&self) -> Result<(), ErrorCause> {
         let token = self.token.as_ref().or(self.refresh_token.as_ref());
         let mut problems = ValidationProblems::new();
         if self.realm.is_some() || self.username.is_some() {

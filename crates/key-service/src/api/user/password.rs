@@ -28,7 +28,7 @@ pub(in crate::api) async fn change_own(call: Incoming<RequestBody>) -> Result<Re
 }
 
 async fn change_of(mut call: Incoming<RequestBody>, username: String) -> Result<Response, ApiError> {
-    let password = call.read_required_body(parse).await?;
+    let password = call.read_required_body(read).await?;
     call.parameters.refresh()?;
     let call = call.parsed()?;
     let password = require(password)?;
@@ -64,7 +64,7 @@ fn not_a_native_user(call: &Allowed, username: &str) -> ErrorCause {
     }
 }
 
-fn parse(node: &Node) -> Result<Option<NewPassword>, ErrorCause> {
+pub(super) fn read(node: &Node) -> Result<Option<NewPassword>, ErrorCause> {
     let mut password = None;
     for member in members(node)? {
         match member.name.as_str() {

@@ -23,7 +23,7 @@ use crate::store::directory::users::{KeysOfUser, UserRefusal};
 
 /// What the body says.
 #[derive(Default)]
-struct PutBody {
+pub(super) struct PutBody {
     password: Option<NewPassword>,
     roles: Option<Vec<String>>,
     full_name: Option<String>,
@@ -42,11 +42,7 @@ struct PutAnswer {
 pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let username = call.path.take("username");
     let whose = username.clone();
-    let read = move |body: &Node| {
-        let body = PutBody::parse(body, &whose)?;
-        Ok((body.validate(), body))
-    };
-    let (validity, body) = call.read_required_body(read).await?;
+    let (validity, body) = call.read_required_body(move |body| read(body, &whose)).await?;
     // The value is checked and ignored: every later request sees the user.
     call.parameters.refresh()?;
     let request = RevokeAccessRequest::read(&mut call)?;
@@ -85,6 +81,12 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
     let keys = told_of_keys(&call, left, wait).await?;
     let answer = PutAnswer { created: written == Written::Created, keys };
     with_warning(&call, answer::ok(&answer)?, working)
+}
+
+/// What is said of a user, and whether it makes sense.
+pub(super) fn read(body: &Node, username: &str) -> Result<(Result<(), ErrorCause>, PutBody), ErrorCause> {
+    let body = PutBody::parse(body, username)?;
+    Ok((body.validate(), body))
 }
 
 impl PutBody {
