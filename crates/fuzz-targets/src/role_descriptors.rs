@@ -14,7 +14,7 @@ const COST_PER_BYTE: usize = 64;
 const COST_BASE: usize = 64 * 1024;
 
 /// Most questions of a kind that are asked.
-const QUESTIONS_MAX: usize = 3;
+const ASKED_MAX: usize = 3;
 
 /// What a question about rights may cost.
 const ALLOWANCE: Allowance = Allowance { steps: 200_000, bytes: 4 * 1024 * 1024 };
@@ -58,10 +58,10 @@ fn check_decisions(roles: &RoleDescriptors, rights: &Rights) {
     let inherited = Rights::of_key(&RoleDescriptors::default(), roles);
     let permissions =
         [EffectivePermission::of_key(roles, roles), rights.permission(), inherited.permission()];
-    for name in roles.iter().flat_map(|(_, role)| &role.cluster).take(QUESTIONS_MAX) {
+    for name in roles.iter().flat_map(|(_, role)| &role.cluster).take(ASKED_MAX) {
         agree(name, permissions.each_ref().map(|it| it.has_cluster(name, &mut Budget::alone(ALLOWANCE))));
     }
-    for block in roles.iter().flat_map(|(_, role)| &role.indices).take(QUESTIONS_MAX) {
+    for block in roles.iter().flat_map(|(_, role)| &role.indices).take(ASKED_MAX) {
         let question = IndexQuestion {
             names: block.names.clone(),
             privileges: block.privileges.clone(),
