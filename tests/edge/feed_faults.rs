@@ -4,6 +4,7 @@
 //! Every fault has a key service, a cluster and gates of its own, all in one Envoy and at the same time. So the
 //! faults of one service are also seen to disturb no gate of another.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use latchkey_key_feed::KeyId;
@@ -30,6 +31,8 @@ struct Gates {
     fault: Fault,
     service: SocketAddr,
     keys: Option<FakeKeyService>,
+    /// Where each gate listens, once Envoy runs.
+    listening: BTreeMap<&'static str, SocketAddr>,
 }
 
 /// The gate whose table may grow old.
@@ -147,7 +150,8 @@ impl Gates {
     fn new(fault: Fault) -> Self {
         // Nobody else is at this address, so it is free again when the service has gone.
         let keys = FakeKeyService::start_at(([127, 0, 0, 2], 0).into(), epoch("first")).unwrap();
-        let mut gates = Self { fault, service: keys.address(), keys: Some(keys) };
+        let service = keys.address();
+        let mut gates = Self { fault, service, keys: Some(keys), listening: BTreeMap::new() };
         gates.fill();
         gates
     }
@@ -189,13 +193,18 @@ impl Gates {
         }
     }
 
-    fn status(&self, stage: &Stage, gate: &str, id: &str) -> u16 {
-        let address = stage.envoy.admin().listener(&self.gate(gate)).unwrap();
-        http1::exchange(address, &Request::get("/fault").api_key(&encoded(id, "secret"))).unwrap().status
+    /// Asks once where the gates listen: it takes Envoy long, with as many as there are here.
+    fn find(&mut self, stage: &Stage, gates: &[&'static str]) {
+        let find = |gate: &'static str| {
+            let name = format!("{}.{gate}", self.fault.name);
+            (gate, stage.envoy.admin().listener(&name).unwrap())
+        };
+        self.listening = gates.iter().copied().map(find).collect();
     }
 
-    fn gate(&self, gate: &str) -> String {
-        format!("{}.{gate}", self.fault.name)
+    fn status(&self, gate: &str, id: &str) -> u16 {
+        let request = Request::get("/fault").api_key(&encoded(id, "secret"));
+        http1::exchange(self.listening[gate], &request).unwrap().status
     }
 
     fn assert_told(&self, stage: &Stage) {
@@ -254,11 +263,12 @@ fn no_bad_answer_harms_the_table() {
     let stage = Stage::with_keys(vec![key("good", "secret")], |config| {
         add_gates(config, &all, &[(PATIENT, impatient), (STRICT, strict)]);
     });
-    for gates in &all {
+    for gates in &mut all {
+        gates.find(&stage, &[PATIENT, STRICT]);
         for gate in [PATIENT, STRICT] {
-            stage.until(gates.fault.name, || gates.status(&stage, gate, "good") == 200);
+            stage.until(gates.fault.name, || gates.status(gate, "good") == 200);
         }
-        assert_eq!(gates.status(&stage, PATIENT, "revoked"), 401, "{}", gates.fault.name);
+        assert_eq!(gates.status(PATIENT, "revoked"), 401, "{}", gates.fault.name);
     }
 
     let asked: Vec<_> = all
@@ -271,21 +281,21 @@ fn no_bad_answer_harms_the_table() {
     for (gates, asked) in all.iter().zip(asked) {
         let name = gates.fault.name;
         stage.until(name, || gates.asked(&stage) >= asked + 2);
-        assert_eq!(gates.status(&stage, PATIENT, "good"), 200, "{name}: a good key is refused");
-        assert_eq!(gates.status(&stage, PATIENT, "revoked"), 401, "{name}: a revoked key is admitted");
+        assert_eq!(gates.status(PATIENT, "good"), 200, "{name}: a good key is refused");
+        assert_eq!(gates.status(PATIENT, "revoked"), 401, "{name}: a revoked key is admitted");
     }
     for gates in &all {
         let name = gates.fault.name;
-        stage.until(name, || match gates.status(&stage, STRICT, "good") {
+        stage.until(name, || match gates.status(STRICT, "good") {
             200 => false,
             status => {
                 assert_eq!(status, 503, "{name}: trouble with the table is told as a bad key");
                 true
             }
         });
-        assert_eq!(gates.status(&stage, STRICT, "revoked"), 503, "{name}");
-        assert_eq!(gates.status(&stage, PATIENT, "good"), 200, "{name}: a good key is refused");
-        assert_eq!(gates.status(&stage, PATIENT, "revoked"), 401, "{name}: a revoked key is admitted");
+        assert_eq!(gates.status(STRICT, "revoked"), 503, "{name}");
+        assert_eq!(gates.status(PATIENT, "good"), 200, "{name}: a good key is refused");
+        assert_eq!(gates.status(PATIENT, "revoked"), 401, "{name}: a revoked key is admitted");
         gates.assert_told(&stage);
     }
     assert_eq!(stage.status_for(&encoded("good", "secret")), 200, "the gate of a service that is well");
@@ -296,8 +306,8 @@ fn no_bad_answer_harms_the_table() {
     for gates in &all {
         let name = gates.fault.name;
         for gate in [PATIENT, STRICT] {
-            stage.until(name, || gates.status(&stage, gate, "after") == 200);
-            stage.until(name, || gates.status(&stage, gate, "revoked") == 401);
+            stage.until(name, || gates.status(gate, "after") == 200);
+            stage.until(name, || gates.status(gate, "revoked") == 401);
         }
     }
     assert_eq!(elsewhere.requests(), Vec::<String>::new(), "a redirect was followed");
@@ -315,10 +325,10 @@ fn no_bad_answer_makes_a_first_table() {
     let stage = Stage::with_keys(vec![key("good", "secret")], |config| {
         add_gates(config, &all, &[(PATIENT, impatient)]);
     });
-    for gates in &all {
-        let name = gates.fault.name;
+    for gates in &mut all {
+        gates.find(&stage, &[PATIENT]);
+        let (name, address) = (gates.fault.name, gates.listening[PATIENT]);
         stage.until(name, || gates.asked(&stage) >= 2);
-        let address = stage.envoy.admin().listener(&gates.gate(PATIENT)).unwrap();
         let path = format!("/first-{name}");
         for (id, secret) in [("good", "secret"), ("good", "wrong"), ("nobody", "secret")] {
             let request = Request::get(&path).api_key(&encoded(id, secret));
@@ -334,8 +344,8 @@ fn no_bad_answer_makes_a_first_table() {
         gates.mend();
     }
     for gates in &all {
-        stage.until(gates.fault.name, || gates.status(&stage, PATIENT, "good") == 200);
-        assert_eq!(gates.status(&stage, PATIENT, "revoked"), 401, "{}", gates.fault.name);
+        stage.until(gates.fault.name, || gates.status(PATIENT, "good") == 200);
+        assert_eq!(gates.status(PATIENT, "revoked"), 401, "{}", gates.fault.name);
     }
     assert_eq!(elsewhere.requests(), Vec::<String>::new(), "a redirect was followed");
     stage.assert_no_vm_died();
