@@ -16,7 +16,7 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test crash rights sim soak hostile fuzz bench lint fmt clean tools clients
+.PHONY: help build demo run test crash rights sim soak hostile fuzz fuzz bench lint fmt clean tools clients
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,9 @@ hostile: build ## Send hostile requests to both shells of the filter (REQUESTS=:
 	    cargo test -p latchkey-filter --test edge -- --nocapture hostile:: || exit 1; \
 	done
 
+scan: build clients ## Let schemathesis scan the key service as a super-user, as a user who may do little and as nobody (SECONDS=: so long, five minutes).
+	@LATCHKEY_TEST_SCAN_SECONDS=$(or $(SECONDS),300) cargo test -p latchkey-key-service --test clients -- --nocapture scan::
+
 bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes, BENCH='--only accepted': one section). Tables here, results and charts in target/bench.
 	@tools/bring-load-generators
 	@tools/build-filter
@@ -91,5 +94,5 @@ clean: ## Remove everything that was built; .tools stays.
 tools: ## Bring what is missing: the wasm target and an Envoy. Silent when nothing is.
 	@tools/bring
 
-clients: ## Bring Elasticsearch's own clients, which tests drive. Silent when they are there.
+clients: ## Bring Elasticsearch's own clients and schemathesis, which tests drive. Silent when they are there.
 	@tools/bring-clients

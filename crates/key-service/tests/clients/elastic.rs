@@ -73,7 +73,7 @@ fn run(client: &str, mut command: Command, service: &Service) -> String {
 }
 
 /// Where a client is.
-fn installed(client: &str) -> PathBuf {
+pub(crate) fn installed(client: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let directory = root.join(".tools/clients").join(client);
     let is_whole = directory.join("pins").is_file();

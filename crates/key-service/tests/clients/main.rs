@@ -10,4 +10,5 @@
 
 mod documentation;
 mod elastic;
+mod scan;
 mod service;

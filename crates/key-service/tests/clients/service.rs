@@ -2,12 +2,22 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// A user of the users file.
+#[derive(Clone, Copy)]
+pub(crate) struct User {
+    pub(crate) name: &'static str,
+    pub(crate) role: &'static str,
+    pub(crate) password: &'static str,
+}
 
 /// A running `latchkey` with a store of its own, killed when this goes.
 pub(crate) struct Service {
@@ -43,9 +53,16 @@ impl Service {
 
     /// `latchkey serve` with these sections in its configuration, and one super-user.
     pub(crate) fn serve(sections: &str) -> Self {
+        Self::serve_for(sections, "", &[User { name: "alice", role: "superuser", password: "correct horse" }])
+    }
+
+    /// The same for these users, of whom the first is a super-user, with these roles in the users file.
+    pub(crate) fn serve_for(sections: &str, roles: &str, users: &[User]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (username, password) = ("alice", "correct horse".to_owned());
-        add_super_user(&directory.path().join("users.toml"), username, &password);
+        let file = directory.path().join("users.toml");
+        private(&file, roles);
+        users.iter().for_each(|user| user.add_to(&file));
+        let (username, password) = (users[0].name, users[0].password.to_owned());
         let config = directory.path().join("latchkey.toml");
         let files = "listen = \"127.0.0.1:0\"\ndata = \"data\"\nusers = \"users.toml\"\n";
         fs::write(&config, format!("{files}{sections}")).unwrap();
@@ -54,6 +71,27 @@ impl Service {
         let line = line_with(child.stderr.take().unwrap(), "url=");
         let url = line.split("url=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
         Self { child, url, username, password, _directory: directory }
+    }
+}
+
+impl Service {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.url.trim_start_matches("http://").parse().unwrap()
+    }
+}
+
+impl User {
+    fn add_to(&self, file: &Path) {
+        let mut adding = latchkey()
+            .args(["user", "create", self.name, "--role", self.role, "--file"])
+            .arg(file)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        adding.stdin.take().unwrap().write_all(self.password.as_bytes()).unwrap();
+        assert!(adding.wait().unwrap().success(), "{} was not added", self.name);
     }
 }
 
@@ -68,16 +106,10 @@ fn latchkey() -> Command {
     Command::new(env!("CARGO_BIN_EXE_latchkey"))
 }
 
-fn add_super_user(users: &Path, username: &str, password: &str) {
-    let mut adding = latchkey()
-        .args(["user", "create", username, "--role=superuser", "--file"])
-        .arg(users)
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    adding.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
-    assert!(adding.wait().unwrap().success(), "the user was not added");
+/// A file that only its owner reads.
+fn private(path: &Path, text: &str) {
+    let mut file = fs::OpenOptions::new().write(true).create(true).mode(0o600).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
 }
 
 /// The first line with this word. What follows is read too, so that the writer never waits.
