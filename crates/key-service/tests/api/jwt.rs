@@ -375,7 +375,8 @@ async fn a_key_set_is_read_up_to_its_limit_and_not_beyond() {
     for (len, status) in [(JWKS_LEN_MAX, StatusCode::OK), (JWKS_LEN_MAX + 1, StatusCode::SERVICE_UNAVAILABLE)]
     {
         let provider = Provider::serving(&[]).await;
-        provider.serve(StatusCode::OK, format!("{:<len$}", key_set(&[&key])));
+        let set = key_set(&[&key]);
+        provider.serve(StatusCode::OK, format!("{set}{}", " ".repeat(len - set.len())));
         let service = service(settings(provider.location())).await;
         assert_eq!(present(&service, &token).await.status, status, "{len}");
     }
