@@ -16,7 +16,7 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test crash rights sim soak hostile fuzz fuzz bench lint fmt clean tools clients
+.PHONY: help build demo run test crash rights sim fuzz soak hostile scan bench lint fmt clean tools clients
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
