@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use latchkey_key_feed::{AskingEdge, Cursor, EdgeName, FeedRequest};
 use latchkey_local_stack::key_service::{CreatedKey, KeyServiceClient};
 use serde_json::json;
@@ -160,6 +160,7 @@ async fn current_cursor(address: SocketAddr, keys: &Keys) -> Result<u64> {
 
 /// Opens all connections, and lets each wait for what comes after `cursor`.
 async fn wait_all(address: SocketAddr, keys: &Keys, cursor: u64, count: usize) -> Result<Vec<TcpStream>> {
+    let began = Instant::now();
     let connecting = Arc::new(Semaphore::new(CONNECTING_MAX));
     let opening = (0..count).map(|edge| {
         let (connecting, text) = (Arc::clone(&connecting), request(keys, cursor, WAIT, edge));
@@ -174,10 +175,13 @@ async fn wait_all(address: SocketAddr, keys: &Keys, cursor: u64, count: usize) -
     let streams = tokio::time::timeout(PATIENCE, streams).await.context("not all could connect")??;
     // A follower that is refused hears at once.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    for stream in &streams {
-        let mut none = [0; 1];
-        let heard = stream.try_read(&mut none).is_ok();
-        ensure!(!heard, "a follower that ought to wait was answered");
+    for (edge, stream) in streams.iter().enumerate() {
+        let mut heard = [0; 64];
+        if let Ok(len) = stream.try_read(&mut heard) {
+            let heard = String::from_utf8_lossy(heard.get(..len).unwrap_or_default()).into_owned();
+            let after = began.elapsed().as_secs();
+            bail!("follower {edge} ought to wait and was answered: {heard:?}, {after} s after the first came");
+        }
     }
     Ok(streams)
 }
