@@ -30,7 +30,7 @@ pub enum Place {
     /// On SQLite.
     Sqlite(KeyServiceProcess, TempDir),
     /// On PostgreSQL.
-    Postgres(Replicas),
+    Postgres(Box<Replicas>),
 }
 
 impl Database {
@@ -79,7 +79,7 @@ impl Database {
                 if let Some(keys) = keys {
                     import(&bench.latchkey()?, bench.directory(), keys, &server.url())?;
                 }
-                Ok(Place::Postgres(Replicas::start_on(server, 1)?))
+                Ok(Place::Postgres(Box::new(Replicas::start_on(server, 1)?)))
             }
         }
     }
