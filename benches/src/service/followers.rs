@@ -180,7 +180,9 @@ async fn wait_all(address: SocketAddr, keys: &Keys, cursor: u64, count: usize) -
         if let Ok(len) = stream.try_read(&mut heard) {
             let heard = String::from_utf8_lossy(heard.get(..len).unwrap_or_default()).into_owned();
             let after = began.elapsed().as_secs();
-            bail!("follower {edge} ought to wait and was answered: {heard:?}, {after} s after the first came");
+            bail!(
+                "follower {edge} ought to wait and was answered: {heard:?}, {after} s after the first came"
+            );
         }
     }
     Ok(streams)
