@@ -112,7 +112,7 @@ fn marks_as_test(text: &str, function: &str) -> bool {
     };
     lines.iter().position(|line| defines(line)).is_some_and(|at| {
         let attributes =
-            lines[..at].iter().rev().take_while(|line| line.starts_with('#') || line.starts_with("//"));
+            lines.iter().take(at).rev().take_while(|line| line.starts_with('#') || line.starts_with("//"));
         attributes.into_iter().any(|line| *line == "#[test]" || line.starts_with("#[tokio::test"))
     })
 }

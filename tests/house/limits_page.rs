@@ -112,7 +112,11 @@ fn constants() -> Written {
 /// The names that two constants have which differ. None of them may stand on the page.
 fn ambiguous() -> BTreeSet<String> {
     let constants = constants();
-    written().into_iter().filter(|(name, text)| constants[name] != *text).map(|(name, _)| name).collect()
+    written()
+        .into_iter()
+        .filter(|(name, text)| constants.get(name) != Some(text))
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// Each constant of the code that ships, with its text.

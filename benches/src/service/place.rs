@@ -26,11 +26,12 @@ pub enum Database {
 
 /// A running service; dropping it ends it, and its database.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Place {
     /// On SQLite.
     Sqlite(KeyServiceProcess, TempDir),
     /// On PostgreSQL.
-    Postgres(Box<Replicas>),
+    Postgres(Replicas),
 }
 
 impl Database {
@@ -79,7 +80,7 @@ impl Database {
                 if let Some(keys) = keys {
                     import(&bench.latchkey()?, bench.directory(), keys, &server.url())?;
                 }
-                Ok(Place::Postgres(Box::new(Replicas::start_on(server, 1)?)))
+                Ok(Place::Postgres(Replicas::start_on(server, 1)?))
             }
         }
     }

@@ -108,7 +108,8 @@ fn latchkey() -> Command {
 
 /// A file that only its owner reads.
 fn private(path: &Path, text: &str) {
-    let mut file = fs::OpenOptions::new().write(true).create(true).mode(0o600).open(path).unwrap();
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
 
