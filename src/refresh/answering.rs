@@ -20,7 +20,7 @@ impl<K: FeedSink> Follower<K> {
         now: Moment,
         step: &mut Step,
     ) -> Result<(), WriteError> {
-        if page.reset || page.epoch != *before.epoch() {
+        if page.reset || page.epoch != *before.epoch() || is_of_a_load(&before, page) {
             self.load(LoadReason::Reset, now.monotonic, step);
             return Ok(());
         }
@@ -140,4 +140,11 @@ impl<K: FeedSink> Follower<K> {
             Err(WriteError::Deposed | WriteError::Unreadable) => step.notes.push(Note::StoppedFollowing),
         }
     }
+}
+
+/// Whether the service took the request for the first one of a load, and left out what it has forgotten. After
+/// cursor 0 it cannot know better. The table need not be empty: a follower that is not the one any more may have
+/// applied its answer meanwhile.
+fn is_of_a_load(before: &impl LiveFeed, page: &FeedHead) -> bool {
+    page.purged > before.cursor() && before.more_follows() != Some(page.purged)
 }

@@ -210,6 +210,22 @@ fn a_purge_that_passed_the_cursor_loads_again_while_the_old_table_serves() {
 }
 
 #[test]
+fn what_a_late_follower_applied_to_an_empty_table_does_not_outlive_a_purge() {
+    let mut service = Service::new();
+    let mut edge = Edge::new(2);
+    edge.catch_up(0, &service);
+    edge.pass(LEASE_MS);
+    edge.tick(1);
+    service.create("k");
+    edge.answer(0, &service);
+    assert!(edge.holds("k") && edge.live().unwrap().cursor.0 == 0, "it is not its turn to note the answer");
+    service.invalidate("k");
+    service.purge();
+    edge.catch_up(1, &service);
+    assert!(!edge.holds("k"));
+}
+
+#[test]
 fn nothing_of_a_new_generation_is_acknowledged_before_the_old_one_is_swept() {
     let (mut edge, mut service) = a_current_edge();
     service.epoch = "second";
