@@ -145,6 +145,10 @@ pub const KEYS_GRANTED_MAX: usize = 1_000;
 /// are made.
 pub const KEYS_UPDATED_MAX: usize = 10_000;
 
+/// Most keys that are ended in one transaction, which PostgreSQL does well within [`STORE_STATEMENT_WAIT_MAX`]. A
+/// request that ends more does so in parts, between which other changes are made.
+pub const KEYS_ENDED_AT_ONCE_MAX: usize = 25_000;
+
 /// Most dead keys of each kind that are removed in one transaction, for which other changes wait: a few
 /// milliseconds.
 pub const KEYS_REMOVED_AT_ONCE_MAX: u32 = 500;

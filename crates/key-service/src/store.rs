@@ -14,6 +14,7 @@ mod error;
 pub(crate) mod failed_precondition;
 pub(crate) mod feed_text;
 mod group_commit;
+mod invalidation;
 pub(crate) mod key_entry;
 pub(crate) mod key_size;
 mod ledger;
@@ -38,7 +39,7 @@ use tracing::Instrument as _;
 
 use crate::audit::{Actor, ChangeAction, ChangeEvent};
 use crate::fair_permits::FairPermits;
-use crate::limits::SIDE_CHANGES_MAX;
+use crate::limits::{KEYS_ENDED_AT_ONCE_MAX, SIDE_CHANGES_MAX};
 use crate::model::stored_key::StoredKey;
 use crate::store::change::{Change, Changed, Verb};
 use crate::store::change_queue::ChangeQueue;
@@ -246,11 +247,12 @@ impl KeyStore {
         updated.map_err(|failed| StoreError::Unavailable(failed.into()))?
     }
 
-    /// Ends, for ever, the keys that pass the filter and were not invalidated yet, and tells which.
+    /// Ends, for ever, the keys that pass the filter and were not invalidated yet, and tells which. Many are ended in
+    /// parts.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when none was invalidated.
+    /// [`StoreError`] when a part was not ended. Those before it are.
     pub async fn invalidate(
         &self,
         filter: KeyFilter,
@@ -259,9 +261,10 @@ impl KeyStore {
     ) -> Result<Changed<Vec<KeyId>>, StoreError> {
         let event =
             ChangeEvent { at: now, action: ChangeAction::InvalidateApiKeys, actor, key_ids: Vec::new() };
-        let done = self.queue.write(Change::new(Verb::Invalidate(filter), event)).await?;
-        let cursor = done.cursor();
-        Ok(Changed { outcome: done.change.map_or_else(Vec::new, |(_, event)| event.key_ids), cursor })
+        // In a task of its own, so that no part is left out when the caller goes away.
+        let parts = invalidation::in_parts(self.clone(), filter, event, KEYS_ENDED_AT_ONCE_MAX);
+        let ended = tokio::spawn(parts.in_current_span()).await;
+        ended.map_err(|failed| StoreError::Unavailable(failed.into()))?
     }
 
     /// The key with this id, dead or alive, shared by all who ask for it at the same moment.

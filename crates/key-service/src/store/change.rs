@@ -33,8 +33,8 @@ pub(super) struct Change {
 pub(super) enum Verb {
     /// Add keys, all or none.
     Add(Vec<StoredKey>),
-    /// End keys, for ever.
-    Invalidate(KeyFilter),
+    /// End keys, for ever: so many at most.
+    Invalidate(KeyFilter, usize),
     /// Remove some of the keys that were dead at this moment.
     RemoveDead(UnixMillis),
     /// Change keys, by id: the first one, and as many of the others as fit into a short transaction.
@@ -74,15 +74,15 @@ impl Change {
 
     /// The ids of the keys that it ends, as far as it names them.
     pub(super) fn named(&self) -> &[String] {
-        if let Verb::Invalidate(KeyFilter { ids: Some(ids), .. }) = &self.verb { ids } else { &[] }
+        if let Verb::Invalidate(KeyFilter { ids: Some(ids), .. }, _) = &self.verb { ids } else { &[] }
     }
 
     /// How many keys it is about; [`usize::MAX`] when only the store can tell.
     pub(super) fn keys(&self) -> usize {
         match &self.verb {
             Verb::Add(keys) => keys.len(),
-            Verb::Invalidate(KeyFilter { ids: Some(ids), .. }) | Verb::Update(ids, _) => ids.len(),
-            Verb::Invalidate(_) | Verb::RemoveDead(_) => usize::MAX,
+            Verb::Invalidate(KeyFilter { ids: Some(ids), .. }, _) | Verb::Update(ids, _) => ids.len(),
+            Verb::Invalidate(..) | Verb::RemoveDead(_) => usize::MAX,
         }
     }
 
@@ -93,7 +93,7 @@ impl Change {
 
     /// Whether it ends keys.
     pub(super) fn ends_keys(&self) -> bool {
-        matches!(self.verb, Verb::Invalidate(_))
+        matches!(self.verb, Verb::Invalidate(..))
     }
 
     /// Whether it fills a group alone.
@@ -106,7 +106,7 @@ impl Change {
         match &self.verb {
             Verb::Add(keys) => keys.iter().map(StoredKey::written_len).sum(),
             Verb::Update(ids, to) => to.written_len().saturating_mul(ids.len()),
-            Verb::Invalidate(_) | Verb::RemoveDead(_) => 0,
+            Verb::Invalidate(..) | Verb::RemoveDead(_) => 0,
         }
     }
 }

@@ -44,7 +44,7 @@ const PARSER: ObjectParser<InvalidateRequest> = ObjectParser::new(
 #[derive(Serialize)]
 struct Invalidation {
     invalidated_api_keys: Vec<KeyId>,
-    /// Always empty. Keys are selected and ended in one transaction, so no other request can end one of them
+    /// Always empty. A key is selected and ended in one transaction, so no other request can end it
     /// in between.
     previously_invalidated_api_keys: [KeyId; 0],
     error_count: u32,

@@ -49,7 +49,9 @@ pub(in crate::store) async fn write_group(
 fn share_statements(one: &Change, next: &Change) -> bool {
     match (&one.verb, &next.verb) {
         (Verb::Add(_), Verb::Add(_)) => true,
-        (Verb::Invalidate(one), Verb::Invalidate(other)) => names_its_keys(one) && names_its_keys(other),
+        (Verb::Invalidate(one, _), Verb::Invalidate(other, _)) => {
+            names_its_keys(one) && names_its_keys(other)
+        }
         _ => false,
     }
 }
@@ -84,7 +86,7 @@ async fn write(transaction: &mut Transaction, changes: &[Change]) -> Result<Vec<
     precondition_check::require(transaction, changes.iter().map(|change| &change.event.actor)).await?;
     match &first.verb {
         Verb::Add(_) => key_rows::add(transaction, changes).await,
-        Verb::Invalidate(_) => key_rows::invalidate(transaction, changes).await,
+        Verb::Invalidate(..) => key_rows::invalidate(transaction, changes).await,
         Verb::RemoveDead(dead_since) => {
             Ok(vec![removal_rows::remove_dead_keys(transaction, *dead_since, &first.event).await?])
         }

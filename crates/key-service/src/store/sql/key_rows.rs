@@ -95,10 +95,10 @@ pub(super) async fn invalidate(
     endings: &[Change],
 ) -> Result<Vec<Done>, StoreError> {
     let at = endings.iter().map(|ending| ending.event.at).max().unwrap_or_default();
-    let (filter, enders) = selected_together(endings);
+    let (filter, keys_max, enders) = selected_together(endings);
     let mut done: Vec<(Option<Cursor>, ChangeEvent)> =
         endings.iter().map(|ending| (None, ChangeEvent { at, ..ending.event.clone() })).collect();
-    let ended = end(change, &filter, at).await?;
+    let ended = end(change, &filter, at, keys_max).await?;
     for (seq, id) in ended {
         let ender = enders.get(id.as_str()).copied().unwrap_or_default();
         if let Some((cursor, event)) = done.get_mut(ender) {
@@ -112,10 +112,10 @@ pub(super) async fn invalidate(
     Ok(done)
 }
 
-/// What the changes select together, and for each named key the first change that names it.
-fn selected_together(endings: &[Change]) -> (KeyFilter, HashMap<&str, usize>) {
-    if let [Change { verb: Verb::Invalidate(filter), .. }] = endings {
-        return (filter.clone(), HashMap::new());
+/// What the changes select together, how many of it may end, and for each named key the first change that names it.
+fn selected_together(endings: &[Change]) -> (KeyFilter, Option<usize>, HashMap<&str, usize>) {
+    if let [Change { verb: Verb::Invalidate(filter, keys_max), .. }] = endings {
+        return (filter.clone(), Some(*keys_max), HashMap::new());
     }
     let mut enders = HashMap::new();
     for (position, ending) in endings.iter().enumerate() {
@@ -124,21 +124,28 @@ fn selected_together(endings: &[Change]) -> (KeyFilter, HashMap<&str, usize>) {
         }
     }
     let ids = enders.keys().map(|id| (*id).to_owned()).collect();
-    (KeyFilter { ids: Some(ids), ..KeyFilter::default() }, enders)
+    // They are no more than a group has.
+    (KeyFilter { ids: Some(ids), ..KeyFilter::default() }, None, enders)
 }
 
-/// Ends keys, and gives the sequence number and the id of each, in the order of the numbers.
+/// Ends keys, and gives the sequence number and the id of each, in the order of the numbers. Where there is a limit,
+/// those that were changed longest ago are left.
 pub(super) async fn end(
     change: &mut Transaction,
     filter: &KeyFilter,
     at: UnixMillis,
+    keys_max: Option<usize>,
 ) -> Result<Vec<(Cursor, KeyId)>, StoreError> {
     let mut query = Query::new(
-        "with ended as (select id, row_number() over (order by seq) as position from api_key
-                        where invalidation is null",
+        "with ended as (select id, row_number() over (order by seq) as position from
+           (select id, seq from api_key where invalidation is null",
     );
     push_filter(&mut query, filter)?;
-    query.push(") update api_key set invalidation = ").push_bind(millis(at));
+    if let Some(keys_max) = keys_max {
+        let keys_max = i64::try_from(keys_max).unwrap_or(i64::MAX);
+        query.push(" order by seq desc limit ").push_bind(keys_max);
+    }
+    query.push(") as selected) update api_key set invalidation = ").push_bind(millis(at));
     query.push(
         ", seq = (select seq from feed_state) + ended.position,
            ended_through = (select seq from feed_state) + (select count(*) from ended)

@@ -22,7 +22,7 @@ fn adding(ids: &[&str]) -> Change {
 
 fn ending(ids: &[&str], at: u64) -> Change {
     let ids = Some(ids.iter().map(ToString::to_string).collect());
-    change(Verb::Invalidate(KeyFilter { ids, ..KeyFilter::default() }), at)
+    change(Verb::Invalidate(KeyFilter { ids, ..KeyFilter::default() }, usize::MAX), at)
 }
 
 /// Where a change left the feed, and the keys that it was about, if it was one; the error where it was

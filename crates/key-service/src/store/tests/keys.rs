@@ -1,4 +1,6 @@
 use super::*;
+use crate::audit::{ChangeAction, ChangeEvent};
+use crate::store::invalidation;
 use crate::store::scan::ScanOrder;
 use crate::store::{NamePattern, StoreError};
 
@@ -110,6 +112,26 @@ async fn invalidates_what_it_selects_once() {
     let again = scratch.store.invalidate(KeyFilter::default(), actor(), UnixMillis(9)).await.unwrap();
     assert_eq!((again.cursor, again.outcome.len()), (None, 0));
     assert_eq!(scratch.store.latest().await.unwrap(), page.cursor);
+}
+
+#[tokio::test]
+async fn many_are_ended_in_parts_old_ones_last_and_all_are_told() {
+    let scratch = ScratchStore::new().await;
+    for id in ["a", "b", "c", "d", "e"] {
+        scratch.create(id).await;
+    }
+    let event = ChangeEvent {
+        at: UnixMillis(9),
+        action: ChangeAction::InvalidateApiKeys,
+        actor: actor(),
+        key_ids: Vec::new(),
+    };
+    let ended = invalidation::in_parts(scratch.store.clone(), KeyFilter::default(), event, 2).await.unwrap();
+    assert_eq!(ended.outcome.iter().map(KeyId::as_str).collect::<Vec<_>>(), ["d", "e", "b", "c", "a"]);
+    assert_eq!(ended.cursor, Some(scratch.store.latest().await.unwrap()));
+    let events = scratch.store.database.events().await;
+    let ends = events.into_iter().filter(|(action, ..)| action == "invalidate_api_keys");
+    assert_eq!(ends.map(|(_, _, ids)| ids).collect::<Vec<_>>(), [r#"["d","e"]"#, r#"["b","c"]"#, r#"["a"]"#]);
 }
 
 #[tokio::test]

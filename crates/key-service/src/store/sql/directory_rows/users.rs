@@ -260,7 +260,7 @@ async fn end_keys(
             realm: Some(realm),
             ..KeyFilter::default()
         };
-        for (cursor, id) in key_rows::end(change, &filter, event.at).await? {
+        for (cursor, id) in key_rows::end(change, &filter, event.at, None).await? {
             ended.left.cursor = Some(cursor);
             ended.left.ended.push(id);
         }
