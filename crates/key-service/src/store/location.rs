@@ -25,7 +25,7 @@ pub struct PostgresLocation {
 }
 
 /// Why a text does not say where a PostgreSQL database is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDatabaseUrl {
     /// It is no URL of a database.
     #[error("must be a URL such as postgres://user@host/database")]
@@ -36,6 +36,9 @@ pub enum InvalidDatabaseUrl {
     /// It names too many servers.
     #[error("must name at most {DATABASE_SERVERS_MAX} servers")]
     TooManyServers,
+    /// It has a parameter of this name, which would be left out.
+    #[error("has an unknown parameter [{0}]; known are {known}", known = PARAMETERS.join(", "))]
+    UnknownParameter(String),
 }
 
 /// The parameter of a connection URI that says which of several servers is wanted.
@@ -43,6 +46,28 @@ const WANTED_SERVER: &str = "target_session_attrs";
 
 /// What it may say.
 const PRIMARY: [&str; 2] = ["primary", "read-write"];
+
+/// The parameters that have an effect, but for `options[…]`. Any other would be left out, and its value, which may be
+/// a password under a wrong name, would stand in the log.
+const PARAMETERS: [&str; 14] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    WANTED_SERVER,
+    "user",
+];
+
+/// Other names of some of them.
+const OTHER_NAMES: [&str; 5] = ["ssl-mode", "ssl-root-cert", "ssl-ca", "ssl-cert", "ssl-key"];
 
 /// Whether a connection URI holds a password, in one of the two places where it may.
 #[must_use]
@@ -108,10 +133,18 @@ fn without_wanted_server(query: &str) -> Result<String, InvalidDatabaseUrl> {
             Some((name, value)) if ["host", "port"].contains(&name.as_ref()) && value.contains(',') => {
                 return Err(InvalidDatabaseUrl::Malformed);
             }
+            Some((name, _)) if !is_parameter(&name) => {
+                return Err(InvalidDatabaseUrl::UnknownParameter(name.into_owned()));
+            }
             _ => rest.push(parameter),
         }
     }
     Ok(rest.join("&"))
+}
+
+fn is_parameter(name: &str) -> bool {
+    let is_option = name.starts_with("options[") && name.ends_with(']');
+    is_option || PARAMETERS.contains(&name) || OTHER_NAMES.contains(&name)
 }
 
 fn server(url: &str) -> Result<PgConnectOptions, InvalidDatabaseUrl> {
@@ -187,6 +220,7 @@ mod tests {
             ("postgres://u@a,b:5433/keys?target_session_attrs=primary", "postgres://u@a:5432,b:5433/keys"),
             ("postgres://u:p,@a:1,[::1]:2?target_session_attrs=read-write", "postgres://u@a:1,[::1]:2/u"),
             ("postgres://u@a:1/keys?sslmode=require", "postgres://u@a:1/keys"),
+            ("postgres://u@a:1/keys?ssl-mode=require&options[search_path]=x", "postgres://u@a:1/keys"),
         ] {
             assert_eq!(PostgresLocation::parse(url).unwrap().to_string(), shown, "{url}");
         }
@@ -203,6 +237,7 @@ mod tests {
             ("postgres://u@a:1,b:x/keys", InvalidDatabaseUrl::Malformed),
             ("postgres:///keys?host=a,b", InvalidDatabaseUrl::Malformed),
             ("postgres://u@1,2,3,4,5,6,7,8,9/keys", InvalidDatabaseUrl::TooManyServers),
+            ("postgres://u@a/keys?pasword=hunter2", InvalidDatabaseUrl::UnknownParameter("pasword".into())),
         ] {
             assert_eq!(PostgresLocation::parse(url).err(), Some(refused), "{url}");
         }
