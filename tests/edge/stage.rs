@@ -13,7 +13,7 @@ use latchkey_local_stack::fake_key_service::FakeKeyService;
 use latchkey_local_stack::http::{Request, Response, http1};
 use latchkey_local_stack::stack::FEED_CREDENTIAL_VARIABLE;
 use latchkey_local_stack::upstream::Upstream;
-use latchkey_local_stack::wait;
+use latchkey_local_stack::{secrecy, wait};
 use serde_json::{Value, json};
 
 /// What the edge shows to the key service; marked, so that a leak is found.
@@ -188,7 +188,9 @@ pub(crate) fn key_of_bytes(id: &str, secret: &[u8]) -> KeyRecord {
 
 /// What a client presents for this id and secret.
 pub(crate) fn encoded(id: &str, secret: impl AsRef<[u8]>) -> String {
-    STANDARD.encode([id.as_bytes(), b":", secret.as_ref()].concat())
+    let encoded = STANDARD.encode([id.as_bytes(), b":", secret.as_ref()].concat());
+    secrecy::watch_credential(&encoded);
+    encoded
 }
 
 /// The value of a parameter of a request for the feed.

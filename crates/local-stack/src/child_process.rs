@@ -10,20 +10,24 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
-use crate::wait;
+use crate::{secrecy, wait};
 
 /// Most bytes of one stream that a failure prints: enough for the story, little enough to read.
 const LOG_TAIL_LEN_MAX: usize = 64 * 1024;
 
 /// A running process with its output in two files.
+///
+/// When it is dropped, its arguments and its output are searched for secrets.
 #[derive(Debug)]
 pub struct ChildProcess {
     name: String,
     child: Child,
     guardian: Child,
     log: ProcessLog,
+    /// The secret among its arguments, if there is one.
+    shown: Option<String>,
 }
 
 /// What a process has written so far. Outlives the process.
@@ -83,7 +87,9 @@ impl ChildProcess {
                 return Err(error);
             }
         };
-        Ok(Self { name: name.to_owned(), child, guardian, log })
+        let shown = secrecy::search_arguments(&format!("the arguments of {name}"), &command).err();
+        let shown = shown.map(|error| error.to_string());
+        Ok(Self { name: name.to_owned(), child, guardian, log, shown })
     }
 
     /// How it ended, if it has.
@@ -183,6 +189,8 @@ impl Drop for ChildProcess {
         self.kill();
         if std::thread::panicking() {
             eprintln!("{}", self.log.tail_since(LogMark::default()));
+        } else {
+            secrecy::insist(self.shown.take().map_or_else(|| self.log.search(), |shown| Err(anyhow!(shown))));
         }
     }
 }
@@ -204,6 +212,19 @@ impl ProcessLog {
     #[must_use]
     pub fn mark(&self) -> LogMark {
         LogMark { stdout: self.stdout().len(), stderr: self.stderr().len() }
+    }
+
+    /// Looks for secrets in all that the process wrote, but for what it tells this program alone.
+    ///
+    /// # Errors
+    ///
+    /// When there is one.
+    pub fn search(&self) -> Result<()> {
+        let name = &self.name;
+        if !self.is_confidential {
+            secrecy::search(&format!("the standard output of {name}"), self.stdout().as_bytes())?;
+        }
+        secrecy::search(&format!("the standard error of {name}"), self.stderr().as_bytes())
     }
 
     /// What was written after `mark`, for a person to read; the last of it when it is much.
@@ -286,5 +307,35 @@ mod tests {
         assert_eq!(process.log().stdout(), "a password\n", "for the program itself it is there");
         let (process, _directory) = ended(false);
         assert!(process.log().tail_since(LogMark::default()).contains("a password"));
+    }
+
+    /// The end of a process that says this, in the words of whoever waits for it.
+    fn end_of(script: &str) -> Result<(), String> {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        let mut process = ChildProcess::start("teller", command, directory.path()).unwrap();
+        wait::until("it has ended", || process.ended()).unwrap();
+        let dropped = std::thread::spawn(move || drop(process)).join();
+        dropped.map_err(|panic| panic.downcast_ref::<String>().cloned().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_process_that_shows_a_secret_fails_its_test() {
+        secrecy::watch("planted-in-a-log");
+        assert_eq!(end_of("echo nothing"), Ok(()));
+        let encoded = "cGxhbnRlZC1pbi1hLWxvZw==";
+        for (script, place) in [
+            ("printf planted-in; echo -a-log", "the standard output of teller"),
+            ("printf 'planted%s' -in-a-log >&2", "the standard error of teller"),
+            (
+                &format!("printf %s {}; echo {}", &encoded[..9], &encoded[9..]),
+                "the standard output of teller",
+            ),
+            ("true planted-in-a-log", "the arguments of teller"),
+        ] {
+            let fault = end_of(script).unwrap_err();
+            assert!(fault.contains(place), "{script}: {fault}");
+        }
     }
 }

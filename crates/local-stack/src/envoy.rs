@@ -14,7 +14,8 @@ use crate::envoy_config::EnvoyConfig;
 use crate::http::{Request, Response, http1};
 use crate::scratch_directory::ScratchDirectory;
 use crate::shell::Shell;
-use crate::{places, port, wait};
+use crate::stack::FEED_CREDENTIAL_VARIABLE;
+use crate::{places, port, secrecy, wait};
 
 /// The file in which a process that can be replaced tells the number that it has in common with its successors.
 const BASE_ID: &str = "base-id";
@@ -105,6 +106,10 @@ impl EnvoyProcess {
         Shell::check()?;
         let shell = Shell::chosen();
         ensure!(shell.file().is_file(), "the filter is not built: run `make build`");
+        for (_, credential) in options.environment.iter().filter(|(name, _)| name == FEED_CREDENTIAL_VARIABLE)
+        {
+            secrecy::watch_credential(credential);
+        }
         let directory = ScratchDirectory::new("latchkey-envoy-")?;
         let config = directory.path().join("envoy.json");
         let admin_address = directory.path().join("admin-address");
@@ -220,6 +225,10 @@ impl Drop for EnvoyProcess {
         let base_id = fs::read_to_string(self.directory.path().join(BASE_ID));
         if let (HotRestart::First, Ok(base_id)) = (&self.hot_restart, base_id) {
             let _ = fs::remove_file(format!("/dev/shm/envoy_shared_memory_{}0", base_id.trim()));
+        }
+        if !std::thread::panicking() {
+            let metrics = http1::answer_soon(self.admin.address, "/stats");
+            secrecy::insist(secrecy::search("the metrics of Envoy", &metrics));
         }
     }
 }

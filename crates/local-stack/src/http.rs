@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
+use crate::secrecy;
+
 /// Longest wait for an answer. Longer than any wait that a test configures in the edge, and far longer than a
 /// healthy answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -96,11 +98,30 @@ impl Request {
     /// With the API key credential `encoded`, which is `base64(id:secret)`.
     #[must_use]
     pub fn api_key(self, encoded: &str) -> Self {
+        secrecy::watch_credential(encoded);
         self.header("authorization", format!("ApiKey {encoded}"))
     }
 }
 
 impl Response {
+    /// Looks for secrets in it, if it is a refusal or tells of a fault. Others may show what was asked for. A refusal may
+    /// repeat the path that the client has asked for.
+    ///
+    /// # Errors
+    ///
+    /// When there is one.
+    pub fn search(&self, path: &str) -> Result<()> {
+        if self.status < 400 {
+            return Ok(());
+        }
+        let fields = self.headers.iter().chain(&self.trailers);
+        let text =
+            fields.flat_map(|(name, value)| [name.as_bytes(), b": ", value, b"\n"]).collect::<Vec<_>>();
+        let text = [&text.concat(), self.body.as_slice()].concat();
+        let text = String::from_utf8_lossy(&text).replace(path, "");
+        secrecy::search("an answer", text.as_bytes())
+    }
+
     /// Every value of the header field `name`, given in lower case.
     #[must_use]
     pub fn header_values(&self, name: &str) -> Vec<String> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::child_process::{ChildProcess, ProcessLog};
 use crate::http::{Request, Response, http1};
-use crate::{places, port, wait};
+use crate::{places, port, secrecy, wait};
 
 /// A key service with its data; dropping it kills it and leaves the data.
 #[derive(Debug)]
@@ -135,10 +135,20 @@ impl KeyServiceProcess {
     }
 }
 
+impl Drop for KeyServiceProcess {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let metrics = http1::answer_soon(self.address(), "/metrics");
+            secrecy::insist(secrecy::search("the metrics of the key service", &metrics));
+        }
+    }
+}
+
 impl KeyServiceClient {
     /// A client of the service at `address` with the rights of a user.
     #[must_use]
     pub fn of_user(address: SocketAddr, username: &str, password: &str) -> Self {
+        secrecy::watch(password);
         let authorization = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
         Self { address, authorization, password: password.to_owned() }
     }
@@ -170,7 +180,9 @@ impl KeyServiceClient {
         ensure!(answer.status == 200, "the key service made no key: {} {}", answer.status, answer.text());
         let answer = answer.json()?;
         let of = |field| text(&answer, field).with_context(|| format!("a created key without {field}"));
-        Ok(CreatedKey { id: of("id")?, secret: of("api_key")?, encoded: of("encoded")? })
+        let created = CreatedKey { id: of("id")?, secret: of("api_key")?, encoded: of("encoded")? };
+        secrecy::watch_credential(&created.encoded);
+        Ok(created)
     }
 
     /// Invalidates the key of this id.

@@ -24,6 +24,7 @@ pub mod rate_limit_service;
 pub mod replicas;
 pub mod revocation;
 pub mod scratch_directory;
+pub mod secrecy;
 pub mod shell;
 pub mod stack;
 pub mod times;

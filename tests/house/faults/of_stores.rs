@@ -36,6 +36,13 @@ pub(super) const FAULTS: &[Fault] = &[
         tests: &["api::process::faults::a_full_disk_refuses_changes_loses_nothing_and_heals_by_itself"],
     },
     Fault {
+        fault: "SQLite: the file system becomes read-only, or the disk does not keep what it took, while the service runs",
+        promise: "Changes get 503, reads go on, `/healthz` says 503. Nothing that was acknowledged is lost, nothing that was refused appears, and changes are taken again when the disk does its work.",
+        tests: &[
+            "api::process::failing_disk::a_disk_that_does_not_write_or_does_not_keep_refuses_changes_loses_nothing_and_heals_by_itself",
+        ],
+    },
+    Fault {
         fault: "SQLite: another process holds the lock",
         promise: "Changes get 503, reads go on; both go on when the lock is free.",
         tests: &[

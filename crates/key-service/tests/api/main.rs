@@ -56,6 +56,7 @@ mod row_limits;
 mod run_as;
 #[path = "../../src/store/scratch.rs"]
 mod scratch;
+mod searched_log;
 mod service;
 mod shut_out;
 mod tls;

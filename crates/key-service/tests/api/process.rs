@@ -6,6 +6,7 @@ mod damage;
 mod database_faults;
 mod dev;
 mod edges_command;
+mod failing_disk;
 mod faults;
 mod gone_clients;
 mod guide;
@@ -19,16 +20,20 @@ mod tls;
 mod token;
 mod user;
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
+use latchkey_local_stack::secrecy;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 /// A running `latchkey dev`, killed when this goes.
 pub(crate) struct DevProcess {
     child: Child,
+    log: NamedTempFile,
     pub(crate) line: String,
     pub(crate) url: String,
     pub(crate) password: Option<String>,
@@ -49,13 +54,17 @@ impl DevProcess {
 
     /// The same by a command that comes to run `latchkey dev --json`.
     pub(crate) fn start_by(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        secrecy::search_arguments("the arguments of a service", &command).unwrap();
+        let log = NamedTempFile::new().unwrap();
+        let stderr = log.reopen().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line:?}"));
         let url = ready["url"].as_str().unwrap().to_owned();
         let password = ready["password"].as_str().map(str::to_owned);
-        Self { child, line, url, password }
+        password.iter().for_each(secrecy::watch);
+        Self { child, log, line, url, password }
     }
 
     pub(crate) fn request(
@@ -94,6 +103,10 @@ impl Drop for DevProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let log = fs::read(self.log.path()).unwrap_or_default();
+            secrecy::insist(secrecy::search("the log of a service", &log));
+        }
     }
 }
 
@@ -146,7 +159,10 @@ fn run(command: &mut Command, stdin: &str) -> Output {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A command that refuses its arguments does not read.
     let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    child.wait_with_output().unwrap()
+    let output = child.wait_with_output().unwrap();
+    secrecy::search_arguments("the arguments of a command", command).unwrap();
+    secrecy::search("what a command complains of", &output.stderr).unwrap();
+    output
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -23,6 +23,7 @@ use latchkey_key_service::settings::ServiceSettings;
 use latchkey_key_service::settings::users_file::UserFile;
 use latchkey_key_service::store::KeyStore;
 use latchkey_key_service::store::location::{PostgresLocation, StoreLocation};
+use latchkey_local_stack::secrecy;
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
@@ -30,6 +31,7 @@ use tower::ServiceExt as _;
 use crate::cheap_hash::cheap_hash;
 use crate::manual_clock::ManualClock;
 use crate::scratch::{Scratch, ScratchLocation};
+use crate::searched_log::search_the_log;
 
 /// The moment at which every test begins: 2026-01-01T00:00:00Z.
 pub(crate) const BEGINNING: u64 = 1_767_225_600_000;
@@ -38,90 +40,7 @@ pub(crate) const BEGINNING: u64 = 1_767_225_600_000;
 pub(crate) const PASSWORD: &str = "correct horse";
 
 /// Users and what they may do; every name says it.
-pub(crate) const USERS: &str = r#"
-[users.own]
-password_hash = "HASH"
-roles = ["own"]
-full_name = "Owen Own"
-email = "own@example.org"
-metadata = { office = 7 }
-
-[users.other-own]
-password_hash = "HASH"
-roles = ["own"]
-
-[users.manage]
-password_hash = "HASH"
-roles = ["manage"]
-
-[users.read]
-password_hash = "HASH"
-roles = ["read"]
-
-[users.security]
-password_hash = "HASH"
-roles = ["security"]
-
-[users.grant]
-password_hash = "HASH"
-roles = ["grant"]
-
-[users.runner]
-password_hash = "HASH"
-roles = ["runner"]
-
-[users.feed]
-password_hash = "HASH"
-roles = ["feed"]
-
-[users.nothing]
-password_hash = "HASH"
-
-[users.tokens]
-password_hash = "HASH"
-roles = ["tokens"]
-
-[users.other-tokens]
-password_hash = "HASH"
-roles = ["tokens"]
-
-[users.token-runner]
-password_hash = "HASH"
-roles = ["token-runner"]
-
-[users.disabled]
-password_hash = "HASH"
-roles = ["superuser"]
-enabled = false
-
-[roles.own]
-cluster = ["manage_own_api_key", "monitor"]
-
-[roles.manage]
-cluster = ["manage_api_key"]
-
-[roles.read]
-cluster = ["read_security"]
-
-[roles.security]
-cluster = ["manage_security"]
-
-[roles.grant]
-cluster = ["grant_api_key"]
-
-[roles.runner]
-run_as = ["own", "nob*", "disabled"]
-
-[roles.tokens]
-cluster = ["manage_token", "manage_own_api_key"]
-
-[roles.token-runner]
-cluster = ["manage_token", "manage_own_api_key"]
-run_as = ["other-tokens"]
-
-[roles.feed]
-cluster = ["read_key_feed"]
-"#;
+pub(crate) const USERS: &str = include_str!("users.toml");
 
 /// A service over a store of its own. Its clock moves only when told.
 pub(crate) struct Service {
@@ -201,6 +120,7 @@ impl Service {
         jwt_realms: JwtRealms,
         users: &str,
     ) -> Self {
+        search_the_log();
         let epoch = Epoch::try_from("epoch".to_owned()).unwrap();
         let location = match &scratch.place {
             ScratchLocation::File(file) => StoreLocation::File(file.clone()),
@@ -237,7 +157,9 @@ impl Service {
     }
 
     pub(crate) fn presenting(&self, authorization: impl Into<String>) -> Client<'_> {
-        Client { service: self, authorization: Some(authorization.into()), run_as: None }
+        let authorization = authorization.into();
+        secrecy::watch_authorization(&authorization);
+        Client { service: self, authorization: Some(authorization), run_as: None }
     }
 
     pub(crate) fn user(&self, username: &str) -> Client<'_> {
@@ -275,6 +197,9 @@ impl Service {
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         // Only a compressed body is no text.
         let text = String::from_utf8_lossy(&bytes).into_owned();
+        if parts.status.is_client_error() || parts.status.is_server_error() {
+            secrecy::search("an answer", text.as_bytes()).unwrap();
+        }
         Answer { status: parts.status, headers: parts.headers, len: bytes.len(), text }
     }
 }
@@ -351,6 +276,7 @@ impl Client<'_> {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         let json = answer.json();
         let text = |field: &str| json[field].as_str().unwrap().to_owned();
+        secrecy::watch_credential(&text("encoded"));
         Made { id: text("id"), secret: text("api_key"), encoded: text("encoded") }
     }
 }

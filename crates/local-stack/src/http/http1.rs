@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -9,6 +10,9 @@ use super::{ANSWER_TIMEOUT, AUTHORITY, Fields, Request, Response};
 
 /// Most header fields of an answer. Envoy's own default for a request is 100.
 const RESPONSE_FIELDS_MAX: usize = 100;
+
+/// How long a process that is about to end may take to answer, before it is taken for one that hangs.
+const SOON: Duration = Duration::from_secs(2);
 
 /// One connection, used for one exchange after another.
 #[derive(Debug)]
@@ -25,10 +29,19 @@ impl Http1Connection {
     ///
     /// When nobody listens at `address`.
     pub fn open(address: SocketAddr) -> Result<Self> {
+        Self::open_for(address, ANSWER_TIMEOUT)
+    }
+
+    /// Connects, and waits only so long for anything.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens at `address`.
+    pub fn open_for(address: SocketAddr, patience: Duration) -> Result<Self> {
         let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
         Ok(Self { stream, arrived: Vec::new() })
     }
 
@@ -39,7 +52,9 @@ impl Http1Connection {
     /// When the connection breaks or the answer is not HTTP/1.1.
     pub fn exchange(&mut self, request: &Request) -> Result<Response> {
         self.send(&rendered(request))?;
-        self.receive()
+        let response = self.receive()?;
+        response.search(&request.target)?;
+        Ok(response)
     }
 
     /// Sends these bytes, whatever they are.
@@ -159,6 +174,13 @@ impl Http1Connection {
 /// As [`Http1Connection::open`] and [`Http1Connection::exchange`].
 pub fn exchange(address: SocketAddr, request: &Request) -> Result<Response> {
     Http1Connection::open(address)?.exchange(request)
+}
+
+/// The body of what is answered soon, by a process that may be gone or hang; nothing otherwise.
+pub(crate) fn answer_soon(address: SocketAddr, path: &str) -> Vec<u8> {
+    let connection = Http1Connection::open_for(address, SOON);
+    let answer = connection.and_then(|mut connection| connection.exchange(&Request::get(path)));
+    answer.map(|answer| answer.body).unwrap_or_default()
 }
 
 /// The request as it goes over the wire.

@@ -49,7 +49,10 @@ async fn exchange_on_new_connection(address: SocketAddr, request: &Request) -> R
     }
     let trailers =
         body.trailers().await.context("reading trailers")?.map(|map| fields(&map)).unwrap_or_default();
-    Ok(Response { status: parts.status.as_u16(), headers: fields(&parts.headers), body: bytes, trailers })
+    let status = parts.status.as_u16();
+    let response = Response { status, headers: fields(&parts.headers), body: bytes, trailers };
+    response.search(&request.target)?;
+    Ok(response)
 }
 
 fn head(request: &Request) -> Result<http::Request<()>> {

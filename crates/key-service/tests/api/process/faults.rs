@@ -37,7 +37,7 @@ fn failing_dev(data: &Path) -> Command {
     command
 }
 
-fn dev(data: &Path) -> Command {
+pub(super) fn dev(data: &Path) -> Command {
     let mut command = latchkey();
     command.args(["dev", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data);
     command
@@ -55,13 +55,13 @@ fn dev_of_nobody(data: &Path) -> Command {
     command
 }
 
-async fn create(service: &DevProcess, name: &str) -> Response {
+pub(super) async fn create(service: &DevProcess, name: &str) -> Response {
     let password = service.password.as_ref().unwrap();
     let request = service.request(&http_client(), Method::POST, "/_security/api_key", password);
     request.json(&json!({"name": name})).send().await.unwrap()
 }
 
-async fn listed(service: &DevProcess) -> Vec<String> {
+pub(super) async fn listed(service: &DevProcess) -> Vec<String> {
     let password = service.password.as_ref().unwrap();
     let request = service.request(&http_client(), Method::GET, "/_security/api_key", password);
     let answer = request.send().await.unwrap();
@@ -70,11 +70,11 @@ async fn listed(service: &DevProcess) -> Vec<String> {
     keys["api_keys"].as_array().unwrap().iter().map(|key| key["name"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn readiness(service: &DevProcess) -> Response {
+pub(super) async fn readiness(service: &DevProcess) -> Response {
     http_client().get(format!("{}/healthz", service.url)).send().await.unwrap()
 }
 
-fn assert_unavailable(answer: &Response) {
+pub(super) fn assert_unavailable(answer: &Response) {
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()["retry-after"], "2");
 }
