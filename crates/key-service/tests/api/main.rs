@@ -48,6 +48,7 @@ mod privileges;
 mod process;
 mod query;
 mod realms;
+mod recorded_feeds;
 mod removal;
 mod request_limits;
 mod roles;
