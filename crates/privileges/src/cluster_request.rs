@@ -105,15 +105,30 @@ pub const FORGET_EDGES: &str = "cluster:admin/xpack/security/key_feed/forget_edg
 /// The action of [`ClusterRequest::Authenticate`]; a refused run-as names it too.
 pub const AUTHENTICATE: &str = "cluster:admin/xpack/security/user/authenticate";
 
+/// The action of clearing the cache of application privileges.
+pub const CLEAR_PRIVILEGES_CACHE: &str = "cluster:admin/xpack/security/privilege/cache/clear";
+/// The action of clearing the cache of a realm.
+pub const CLEAR_REALM_CACHE: &str = "cluster:admin/xpack/security/realm/cache/clear";
+/// The action of clearing the cache of roles.
+pub const CLEAR_ROLES_CACHE: &str = "cluster:admin/xpack/security/roles/cache/clear";
+
 /// The action of asking what the service is.
 pub const GET_MAIN: &str = "cluster:monitor/main";
+/// The action of asking how the cluster is.
+pub const GET_HEALTH: &str = "cluster:monitor/health";
+/// The action of asking where the nodes are.
+pub const GET_NODES_INFO: &str = "cluster:monitor/nodes/info";
+/// The action of asking for the licence.
+pub const GET_LICENSE: &str = "cluster:monitor/xpack/license/get";
+/// The action of asking what there is beside the licence.
+pub const GET_XPACK_INFO: &str = "cluster:monitor/xpack/info";
 /// The action of making a key for another cluster.
 pub const CREATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_cluster/api_key/create";
 /// The action of updating such a key.
 pub const UPDATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_cluster/api_key/update";
 
 /// The actions of all requests.
-pub const ACTIONS: [&str; 34] = [
+pub const ACTIONS: [&str; 41] = [
     AUTHENTICATE,
     "cluster:admin/xpack/security/api_key/grant/bulk",
     "cluster:admin/xpack/security/api_key/bulk_update",
@@ -145,7 +160,14 @@ pub const ACTIONS: [&str; 34] = [
     GET_BUILTIN_PRIVILEGES,
     GET_EDGES,
     FORGET_EDGES,
+    CLEAR_PRIVILEGES_CACHE,
+    CLEAR_REALM_CACHE,
+    CLEAR_ROLES_CACHE,
     GET_MAIN,
+    GET_HEALTH,
+    GET_NODES_INFO,
+    GET_LICENSE,
+    GET_XPACK_INFO,
     CREATE_CROSS_CLUSTER_KEY,
     UPDATE_CROSS_CLUSTER_KEY,
 ];

@@ -6,6 +6,7 @@
 
 mod parser;
 mod question;
+mod role_query;
 mod validation;
 
 use std::collections::BTreeMap;

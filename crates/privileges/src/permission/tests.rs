@@ -260,7 +260,7 @@ const CLUSTER_PRIVILEGES: [&str; 6] =
     ["monitor", "manage", "manage_security", "manage_api_key", "all", "cluster:admin/xpack/security/token/*"];
 
 fn some_role() -> impl Strategy<Value = Value> {
-    let block = (vec(select(&INDEX_PATTERNS[..]), 1..3), vec(select(&INDEX_PRIVILEGES[..]), 0..3));
+    let block = (vec(select(&INDEX_PATTERNS[..]), 1..3), vec(select(&INDEX_PRIVILEGES[..]), 1..3));
     (vec(select(&CLUSTER_PRIVILEGES[..]), 0..3), vec(block, 0..3)).prop_map(|(cluster, blocks)| {
         let indices: Vec<Value> = blocks
             .into_iter()

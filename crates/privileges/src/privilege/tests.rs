@@ -22,16 +22,55 @@ fn get(selection: KeySelection<'_>, with_limited_by: bool) -> ClusterRequest<'_>
 
 #[test]
 fn narrower_privileges_stand_before_wider_ones() {
+    let nothing = ClusterPrivilege::resolve("none").unwrap();
     let mut misplaced = Vec::new();
     for (index, wide) in CLUSTER.iter().enumerate() {
-        // `none` is contained in all; no refusal ever lists it.
-        for late in CLUSTER[index + 1..].iter().filter(|late| late.name != "none") {
+        // What allows nothing is contained in all; no refusal ever lists it.
+        for late in CLUSTER[index + 1..].iter().filter(|late| !contains(&nothing, late)) {
             if contains(wide, late) && !contains(late, wide) {
                 misplaced.push(format!("{} after {}", late.name, wide.name));
             }
         }
     }
     assert!(misplaced.is_empty(), "{misplaced:?}");
+}
+
+/// What the sources of Elasticsearch say of each pair of names.
+const IMPLIED: &str = include_str!("implied.txt");
+
+/// The names of a section of that table, and for each those that it implies.
+fn implied(section: &str) -> Vec<(&str, Vec<&str>)> {
+    let (_, rest) = IMPLIED.split_once(section).unwrap();
+    let lines = rest.trim_start().lines().take_while(|line| !line.is_empty());
+    lines
+        .map(|line| line.split_once(':').unwrap())
+        .map(|(name, rest)| (name, rest.split(' ').filter(|it| !it.is_empty()).collect()))
+        .collect()
+}
+
+#[test]
+fn a_privilege_covers_what_it_covers_in_elasticsearch() {
+    for (section, actions) in [
+        ("[cluster]", CLUSTER.iter().map(|it| (it.name.as_str(), &it.actions)).collect::<Vec<_>>()),
+        ("[index]", INDEX.iter().map(|it| (it.name.as_str(), it.actions.as_ref())).collect()),
+    ] {
+        let table = implied(section);
+        let of = |name: &str| actions.iter().find(|(known, _)| *known == name).unwrap().1;
+        let mut wrong = Vec::new();
+        for (wide, implied) in &table {
+            for (narrow, _) in &table {
+                // What allows nothing is covered by everything.
+                let is_covered =
+                    covers(&[of(wide)], of(narrow), &mut Budget::alone(QUESTION_ALLOWANCE)).unwrap();
+                let is_empty =
+                    covers(&[of("none")], of(narrow), &mut Budget::alone(QUESTION_ALLOWANCE)).unwrap();
+                if is_covered != (is_empty || wide == narrow || implied.contains(narrow)) {
+                    wrong.push(format!("{wide} -> {narrow}: {is_covered}"));
+                }
+            }
+        }
+        assert!(table.len() > 20 && wrong.is_empty(), "{section} {wrong:?}");
+    }
 }
 
 #[test]
@@ -171,8 +210,8 @@ fn covers_what_it_contains() {
         ("manage_api_key", "read_key_feed", false),
         ("manage_own_api_key", "manage_own_api_key", true),
         ("manage_own_api_key", "cluster:admin/xpack/security/api_key/create", false),
-        ("cluster:monitor/*", "monitor", true),
-        ("CLUSTER:Monitor/*", "Monitor", true),
+        ("cluster:*", "monitor_ml", true),
+        ("CLUSTER:Monitor/*", "Monitor_ML", true),
         ("cluster:monitor/main", "monitor", false),
         ("monitor", "none", true),
     ];

@@ -3,14 +3,22 @@
 
 use std::collections::BTreeMap;
 
+use latchkey_budget::{Allowance, Budget};
 use latchkey_elastic::content::{Member, Node, NodeValue};
+use latchkey_elastic::wildcard::{NameSet, Wildcard, covers};
 use latchkey_elastic::{ErrorCause, ErrorType, ValidationProblems};
 use serde_json::{Map, Value};
 
 use super::{
     ApplicationPrivileges, FieldSecurity, IndexPrivileges, ROLE_NAME_CHARS_MAX, RemoteClusterPrivileges,
-    RemoteIndexPrivileges, Restriction, RoleDescriptor,
+    RemoteIndexPrivileges, Restriction, RoleDescriptor, role_query,
 };
+
+/// Fields that every document has. They are always granted.
+const METADATA_FIELDS: &str = "_*";
+
+/// What the comparison of one block's granted and excepted fields may cost: milliseconds.
+const EXCEPTIONS_ALLOWANCE: Allowance = Allowance { steps: 1_000_000, bytes: 1024 * 1024 };
 
 /// An object of role descriptors by name.
 pub(super) fn role_descriptors(node: &Node) -> Result<BTreeMap<String, RoleDescriptor>, ErrorCause> {
@@ -63,7 +71,10 @@ fn role(name: &str, node: &Node) -> Result<RoleDescriptor, ErrorCause> {
         match member.name.as_str() {
             "cluster" => role.cluster = optional_texts(context, member)?,
             "run_as" => role.run_as = optional_texts(context, member)?,
-            "index" | "indices" => role.indices = each(name, "indices privileges", member, index_block)?,
+            "index" | "indices" => {
+                role.indices = each(name, "indices privileges", member, index_block)?;
+                role_query::check(&role.indices)?;
+            }
             "application" | "applications" => {
                 role.applications = each(name, "application privileges", member, application_block)?;
             }
@@ -110,7 +121,7 @@ fn any_index_block(
         match member.name.as_str() {
             "names" => names = Some(context.some_texts(member)?),
             "privileges" => privileges = Some(texts(context, member)?),
-            "field_security" => block.field_security = field_security(context, &member.value)?,
+            "field_security" => block.field_security = Some(field_security(context, &member.value)?),
             "query" => block.query = query(context, member)?,
             "allow_restricted_indices" => block.allow_restricted_indices = context.boolean(member)?,
             "clusters" => clusters = Some(context.some_texts(member)?),
@@ -119,22 +130,65 @@ fn any_index_block(
     }
     block.names = names.ok_or_else(|| context.missing("names"))?;
     block.privileges = privileges.ok_or_else(|| context.missing("privileges"))?;
+    refuse_empty(&block.privileges, "indices privileges must define at least one privilege")?;
     Ok((block, clusters))
 }
 
-fn field_security(context: ParseContext<'_>, node: &Node) -> Result<Option<FieldSecurity>, ErrorCause> {
-    if node.value == NodeValue::Null {
-        return Ok(None);
+fn field_security(context: ParseContext<'_>, node: &Node) -> Result<FieldSecurity, ErrorCause> {
+    let Some(members) = node.members() else {
+        let found = node.token();
+        return Err(
+            context.complain(format_args!("expected START_OBJECT but got {found} in \"field_security\"."))
+        );
+    };
+    if members.is_empty() {
+        return Err(context.complain("\"field_security\" must not be empty."));
     }
     let mut fields = FieldSecurity::default();
-    for member in context.object(node)? {
-        match member.name.as_str() {
-            "grant" => fields.grant = Some(optional_texts(context, member)?),
-            "except" => fields.except = Some(optional_texts(context, member)?),
-            _ => return Err(context.unexpected(member)),
+    for member in members {
+        let name = member.name.as_str();
+        if !matches!(name, "grant" | "except") {
+            let complaint = "\"field_security\" only accepts options grant and except, but got:";
+            return Err(context.complain(format_args!("{complaint} {name}")));
         }
+        if member.value.value == NodeValue::Null {
+            return Err(context.complain(format_args!("{name} must not be null.")));
+        }
+        let of = if name == "grant" { &mut fields.grant } else { &mut fields.except };
+        *of = Some(texts(context, member)?);
     }
-    Ok(Some(fields))
+    refuse_useless_exceptions(context, &fields)?;
+    Ok(fields)
+}
+
+/// Fields that are excepted must be granted (Elasticsearch, `FieldPermissions#buildPermittedFieldsAutomaton`).
+fn refuse_useless_exceptions(context: ParseContext<'_>, fields: &FieldSecurity) -> Result<(), ErrorCause> {
+    let Some(except) = &fields.except else { return Ok(()) };
+    let Some(grant) = &fields.grant else {
+        return Err(context.complain("field_security requires grant if except is given"));
+    };
+    // What only a regular expression says is not compared.
+    let is_understood = |pattern: &String| Wildcard::new(pattern).is_understood();
+    if !grant.iter().chain(except).all(is_understood) {
+        return Ok(());
+    }
+    let names = |patterns: &[String]| NameSet::new(patterns.iter().map(String::as_str), []);
+    let mut granted = names(grant);
+    granted.include(METADATA_FIELDS);
+    if covers(&[&granted], &names(except), &mut Budget::alone(EXCEPTIONS_ALLOWANCE))? {
+        return Ok(());
+    }
+    Err(ErrorCause::parse(format!(
+        "failed to parse {} [{}] - Exceptions for field permissions must be a subset of the granted fields but {} is not a subset of {}",
+        context.what,
+        context.role,
+        except.join(","),
+        grant.join(",")
+    )))
+}
+
+fn refuse_empty(texts: &[String], complaint: &str) -> Result<(), ErrorCause> {
+    if texts.is_empty() { Err(ErrorCause::illegal_argument(complaint)) } else { Ok(()) }
 }
 
 /// A query as text, or as an object that becomes one.
@@ -161,11 +215,14 @@ pub(super) fn application_block(
             _ => return Err(context.unexpected(member)),
         }
     }
-    Ok(ApplicationPrivileges {
+    let block = ApplicationPrivileges {
         application: application.ok_or_else(|| context.missing("application"))?,
         privileges: privileges.ok_or_else(|| context.missing("privileges"))?,
         resources: resources.ok_or_else(|| context.missing("resources"))?,
-    })
+    };
+    refuse_empty(&block.privileges, "application privileges must define at least one privilege")?;
+    refuse_empty(&block.resources, "application privileges must refer to at least one resource")?;
+    Ok(block)
 }
 
 fn remote_cluster_block(

@@ -58,7 +58,7 @@ fn shows_what_was_given_in_the_order_of_elasticsearch() {
 #[test]
 fn what_is_stored_reads_back_the_same() {
     let roles = parse(
-        r#"{"b":{"cluster":["all"],"indices":[{"names":["i"],"privileges":["read"],"query":"{}"}]},"a":{"remote_indices":[{"names":["i"],"privileges":["all"],"clusters":["c"]}]}}"#,
+        r#"{"b":{"cluster":["all"],"indices":[{"names":["i"],"privileges":["read"],"query":"{\"match_all\":{}}"}]},"a":{"remote_indices":[{"names":["i"],"privileges":["all"],"clusters":["c"]}]}}"#,
     )
     .unwrap();
     assert_eq!(
@@ -94,6 +94,28 @@ fn refuses_what_it_does_not_understand() {
         (r#"{"r":{"indices":[{"names":"i","zzz":1}]}}"#, format!("{block} unexpected field [zzz]")),
         (r#"{"r":{"indices":[{"names":"i","privileges":"all","clusters":"c"}]}}"#, format!("{block} unexpected field [clusters]")),
         (r#"{"r":{"indices":[{"names":"i","privileges":"all","query":1}]}}"#, format!("{block} expected field [query] value to be null, a string, an array, or an object, but found [VALUE_NUMBER] instead")),
+        (r#"{"r":{"indices":[{"names":"i","privileges":"all","field_security":{}}]}}"#, format!("{block} \"field_security\" must not be empty.")),
+        (r#"{"r":{"indices":[{"names":"i","privileges":"all","field_security":null}]}}"#, format!("{block} expected START_OBJECT but got VALUE_NULL in \"field_security\".")),
+        (r#"{"r":{"indices":[{"names":"i","privileges":"all","field_security":{"zzz":[]}}]}}"#, format!("{block} \"field_security\" only accepts options grant and except, but got: zzz")),
+        (r#"{"r":{"indices":[{"names":"i","privileges":"all","field_security":{"grant":null}}]}}"#, format!("{block} grant must not be null.")),
+        (r#"{"r":{"indices":[{"names":"i","privileges":"all","field_security":{"grant":["*"],"except":null}}]}}"#, format!("{block} except must not be null.")),
+        (r#"{"r":{"indices":[{"names":"i","privileges":"all","field_security":{"except":["a"]}}]}}"#, format!("{block} field_security requires grant if except is given")),
+        (
+            r#"{"r":{"indices":[{"names":"i","privileges":"all","field_security":{"grant":["a*","b"],"except":["ab","c"]}}]}}"#,
+            "parse_exception: failed to parse indices privileges for role [r] - Exceptions for field permissions must be a subset of the granted fields but ab,c is not a subset of a*,b".to_owned(),
+        ),
+        (
+            r#"{"r":{"indices":[{"names":"i","privileges":[]}]}}"#,
+            "illegal_argument_exception: indices privileges must define at least one privilege".to_owned(),
+        ),
+        (
+            r#"{"r":{"applications":[{"application":"app","privileges":[],"resources":["*"]}]}}"#,
+            "illegal_argument_exception: application privileges must define at least one privilege".to_owned(),
+        ),
+        (
+            r#"{"r":{"applications":[{"application":"app","privileges":["a"],"resources":[]}]}}"#,
+            "illegal_argument_exception: application privileges must refer to at least one resource".to_owned(),
+        ),
         (
             r#"{"r":{"applications":[{"application":"app","privileges":["a"]}]}}"#,
             "parse_exception: failed to parse application privileges for role [r]. missing required [resources] field".to_owned(),
@@ -109,6 +131,65 @@ fn refuses_what_it_does_not_understand() {
     ];
     for (body, expected) in rows {
         assert_eq!(chain(body), expected, "{body}");
+    }
+}
+
+#[test]
+fn takes_exceptions_from_what_is_granted() {
+    // Fields that every document has are always granted; regular expressions are not compared.
+    for fields in [
+        r#"{"grant":["*"],"except":["a","b*"]}"#,
+        r#"{"grant":["a*"],"except":["ab","a*c","_source"]}"#,
+        r#"{"grant":["a"],"except":[]}"#,
+        r#"{"grant":["/a.*/"],"except":["b"]}"#,
+    ] {
+        let body = format!(
+            r#"{{"r":{{"indices":[{{"names":"i","privileges":"all","field_security":{fields}}}]}}}}"#
+        );
+        assert!(parse(&body).is_ok(), "{fields}");
+    }
+}
+
+#[test]
+fn a_query_of_a_role_is_a_query_and_refers_to_no_other_document() {
+    // Elasticsearch, `DLSRoleQueryValidator`: query, what causes the refusal.
+    let rows = [
+        (r#""{\"term\":{\"a\":1}}""#, None),
+        (r#"{"bool":{"filter":[{"terms":{"a":["x"]}}]}}"#, None),
+        (r#"{"template":{"source":"{{_user.username}}"}}"#, None),
+        (r#"{"match_all":{}}"#, None),
+        (r#""no json""#, Some("")),
+        (r#""[1]""#, Some("expected [START_OBJECT] but found [START_ARRAY] instead")),
+        (r#"{}"#, Some("query malformed, empty clause found")),
+        (r#"{"term":1}"#, Some("[term] query malformed, no start_object after query name")),
+        (
+            r#"{"term":{},"match_all":{}}"#,
+            Some("[term] malformed query, expected [END_OBJECT] but found [FIELD_NAME]"),
+        ),
+        (
+            r#"{"bool":{"must":{"terms":{"a":{"index":"i","id":"1","path":"p"}}}}}"#,
+            Some("terms query with terms lookup isn't supported as part of a role query"),
+        ),
+        (
+            r#"{"bool":{"should":[{"has_child":{"type":"t"}}]}}"#,
+            Some("has_child query isn't supported as part of a role query"),
+        ),
+    ];
+    for (query, refused) in rows {
+        let body = format!(
+            r#"{{"r":{{"indices":[{{"names":"z","privileges":"all"}},{{"names":["i","j"],"privileges":"all","query":{query}}}]}}}}"#
+        );
+        let outcome = parse(&body);
+        let Some(refused) = refused else {
+            assert!(outcome.is_ok(), "{query}");
+            continue;
+        };
+        let cause = outcome.unwrap_err();
+        assert_eq!(
+            cause.reason(),
+            "failed to parse field 'query' for indices [i,j] at index privilege [1] of role descriptor"
+        );
+        assert!(cause.cause().unwrap().reason().ends_with(refused), "{query}: {:?}", cause.cause());
     }
 }
 
@@ -142,7 +223,7 @@ fn lists_what_makes_no_sense() {
             &["Invalid remote_cluster permissions found."],
         ),
         (
-            r#"{"applications":[{"application":"My","privileges":["Read","a:*"],"resources":[]}]}"#,
+            r#"{"applications":[{"application":"My","privileges":["Read","a:*"],"resources":["*"]}]}"#,
             &["An application name prefix must match", "Application privilege names and actions must match"],
         ),
         (r#"{"metadata":{"_a":1,"b":{"_c":2}}}"#, &["role descriptor metadata keys may not start with [_]"]),
