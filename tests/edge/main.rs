@@ -32,8 +32,6 @@ mod mutations;
 mod native;
 mod protocols;
 mod recipes;
-mod recorded_feeds;
-mod remote_code;
 mod replicas;
 mod replies;
 mod rights;

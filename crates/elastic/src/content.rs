@@ -32,6 +32,9 @@ pub const BODY_DEPTH_MAX: u32 = 100;
 /// read.
 pub const BODY_VALUES_MAX: usize = 131_072;
 
+/// What some editors write before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// Where a value begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -99,12 +102,13 @@ impl Node {
         Self::parse(body)?.ok_or_else(missing_body)
     }
 
-    /// Reads a body; without bytes there is none.
+    /// Reads a body; without bytes there is none. A byte order mark before it is passed over, as Elasticsearch's parser does.
     ///
     /// # Errors
     ///
     /// `x_content_parse_exception` when it is not acceptable JSON.
     pub fn parse(body: &[u8]) -> Result<Option<Self>, ErrorCause> {
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         if body.is_empty() { Ok(None) } else { Self::parse_within(BODY_VALUES_MAX, body).map(Some) }
     }
 

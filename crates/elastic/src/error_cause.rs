@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 pub enum ErrorType {
     /// `action_request_validation_exception`: the request as a whole makes no sense.
     ActionRequestValidation,
+    /// `bad_parameter_exception`: a parameter of the URL that cannot be decoded.
+    BadParameter,
     /// `circuit_breaking_exception`: others hold the memory that the request needs.
     CircuitBreaking,
     /// `es_rejected_execution_exception`: too busy.
@@ -61,6 +63,7 @@ impl ErrorType {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ActionRequestValidation => "action_request_validation_exception",
+            Self::BadParameter => "bad_parameter_exception",
             Self::CircuitBreaking => "circuit_breaking_exception",
             Self::EsRejectedExecution => "es_rejected_execution_exception",
             Self::Exception => "exception",
@@ -93,6 +96,7 @@ impl ErrorType {
             | Self::Status
             | Self::Timeout => true,
             Self::ActionRequestValidation
+            | Self::BadParameter
             | Self::EsRejectedExecution
             | Self::Exception
             | Self::IllegalArgument

@@ -11,6 +11,9 @@ mod application_privilege;
 mod authenticate;
 pub(crate) mod body_readers;
 pub mod call;
+mod clear_cache;
+mod cluster;
+mod content_encoding;
 mod edge_endpoints;
 mod edge_wait;
 pub(crate) mod error;
@@ -30,6 +33,7 @@ pub(crate) mod routing;
 mod store_error;
 mod token;
 mod unauthenticated;
+mod unread_body;
 mod user;
 
 use axum::Router;
@@ -50,6 +54,11 @@ pub fn app(service: Service) -> Router {
     let service = SharedService::new(service);
     let elasticsearch = Router::new()
         .route("/", get(root::show))
+        .route("/_cluster/health", get(cluster::health))
+        .route("/_license", get(cluster::license))
+        .route("/_nodes/http", get(cluster::nodes_http))
+        .route("/_nodes/_all/http", get(cluster::nodes_http))
+        .route("/_xpack", get(cluster::xpack))
         .route("/_security/_authenticate", get(authenticate::show))
         .route("/_security/oauth2/token", post(token::create).delete(token::invalidate))
         .merge(key_routes())
@@ -92,7 +101,7 @@ fn key_routes() -> Router<SharedService> {
             get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
         )
         .route("/_security/api_key/{id}", put(api_key::update))
-        .route("/_security/api_key/{ids}/_clear_cache", post(api_key::clear_cache))
+        .route("/_security/api_key/{ids}/_clear_cache", post(clear_cache::of_api_keys))
         .route("/_security/api_key/_bulk_grant", post(api_key::bulk_grant))
         .route("/_security/api_key/_bulk_update", post(api_key::bulk_update))
         .route("/_security/api_key/clone", put(api_key::clone).post(api_key::clone))
@@ -117,12 +126,15 @@ fn directory_routes() -> Router<SharedService> {
         .route("/_security/user/_privileges", get(user::show_privileges))
         .route("/_security/user/_has_privileges", get(user::check_own).post(user::check_own))
         .route("/_security/user/{username}/_has_privileges", get(user::check).post(user::check))
-        .route("/_security/role", get(role::list))
+        .route("/_security/role", get(role::list).post(role::bulk::put).delete(role::bulk::delete))
         .route("/_security/role/{name}", get(role::list).put(role::put).post(role::put).delete(role::delete))
         .route(
             "/_security/privilege",
             get(application_privilege::list).put(application_privilege::put).post(application_privilege::put),
         )
+        .route("/_security/realm/{realms}/_clear_cache", post(clear_cache::of_realms))
+        .route("/_security/role/{names}/_clear_cache", post(clear_cache::of_roles))
+        .route("/_security/privilege/{application}/_clear_cache", post(clear_cache::of_privileges))
         .route("/_security/privilege/_builtin", get(application_privilege::show_builtin))
         .route("/_security/privilege/{application}", get(application_privilege::list))
         .route(

@@ -133,6 +133,12 @@ pub const KEYS_LISTED_LEN_MAX: usize = latchkey_query::search_limits::HITS_LEN_M
 /// some milliseconds.
 pub const KEYS_LOOKED_UP_MAX: usize = 1_000;
 
+/// Most roles that one request may write or remove. Each is written by itself.
+pub const ROLES_AT_ONCE_MAX: usize = 1_000;
+
+/// Longest wait of `GET /_cluster/health` for a status; a longer one is cut, as the answer says: its time was over.
+pub const CLUSTER_HEALTH_WAIT_MAX: Duration = Duration::from_secs(60);
+
 /// Most keys that a search has been sent and has not looked at yet.
 pub const KEYS_SCANNED_AHEAD: usize = 64;
 

@@ -9,6 +9,7 @@ pub mod jwt;
 pub(crate) mod key_permission;
 pub mod login_throttle;
 pub mod password;
+pub mod password_cache;
 pub mod realm;
 pub mod realm_chain;
 pub(crate) mod roles;

@@ -85,6 +85,7 @@ impl Service {
             settings.realms.clone(),
             anonymous.clone(),
             passwords.clone(),
+            settings.password_caches,
         );
         let authenticator = Authenticator::new(
             store.clone(),

@@ -8,6 +8,10 @@
 //! [answers]
 //! product_header = true            # X-elastic-product: Elasticsearch on every success; Elastic's clients insist on it
 //!
+//! [http]                           # names and meaning are Elasticsearch's
+//! # publish_host = "keys.example.org"  # where clients that sniff find the service; without, where they have found it
+//! # publish_port = 9200
+//!
 //! [api_keys]
 //! end_with_owner = false           # on: the keys of a user who is disabled or deleted end with that
 //! # default_lifetime = "90d"       # of a key of which nobody says when it ends; without, it does not
@@ -33,6 +37,7 @@
 //! token.timeout = "20m"            # how long an access token lives, 1s to 1h
 //! realms.file.file.order = 0       # the users file: type, name, and its place in the order
 //! realms.native.native.order = 1   # the users that are managed over the interface
+//! realms.native.native.cache.ttl = "20m"  # how long a password that was verified is not hashed again; 0s: each time
 //!
 //! [xpack.security.http.ssl]
 //! enabled = false                  # on: TLS, with a certificate and its key, and clients' certificates if wanted
@@ -44,6 +49,8 @@ mod edge_settings;
 pub mod http_ssl;
 mod jwt;
 mod limit_settings;
+mod password_cache;
+mod publish;
 pub mod section;
 pub mod sources;
 mod store;
@@ -56,6 +63,7 @@ use std::path::PathBuf;
 use crate::model::realm_name::RealmName;
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::jwt::JwtRealmSettings;
+use crate::security::password_cache::PasswordCaches;
 use crate::settings::http_ssl::HttpSslSettings;
 use crate::settings::section::{InvalidFile, Problems, Section};
 use crate::settings::sources::Sources;
@@ -64,6 +72,7 @@ use crate::store::removal::RemovalPolicy;
 pub use api_keys::KeyPolicy;
 pub use edge_settings::EdgeSettings;
 pub use limit_settings::LimitSettings;
+pub use publish::PublishSettings;
 pub use store::StoreSettings;
 pub use token_settings::TokenSettings;
 
@@ -100,10 +109,14 @@ pub struct ServiceSettings {
     pub tokens: TokenSettings,
     /// Whether successes carry `X-elastic-product: Elasticsearch`.
     pub product_header: bool,
+    /// Where clients that sniff find the service.
+    pub publish: PublishSettings,
     /// How the edges are looked after.
     pub edges: EdgeSettings,
     /// The realms after the reserved one, in the order in which they are asked.
     pub realms: Vec<RealmName>,
+    /// How long passwords that were verified are kept.
+    pub password_caches: PasswordCaches,
     /// Who counts as the sender of a request without a credential, if anybody does.
     pub anonymous: Option<AnonymousAccess>,
     /// What a client may do how often.
@@ -131,8 +144,10 @@ impl Default for ServiceSettings {
             removal: RemovalPolicy::default(),
             tokens: TokenSettings::default(),
             product_header: true,
+            publish: PublishSettings::default(),
             edges: EdgeSettings::default(),
             realms,
+            password_caches: PasswordCaches::default(),
             anonymous: None,
             limits: LimitSettings::default(),
         }
@@ -153,6 +168,7 @@ impl Settings {
         let defaults = ServiceSettings::default();
         let mut answers = root.section("answers");
         let key_policy = api_keys::read(root.section("api_keys"));
+        let publish = publish::read(root.section("http"));
         let edges = edge_settings::read(root.section("edges"));
         let limits = limit_settings::read(root.section("limits"));
         let mut xpack = root.section("xpack");
@@ -166,8 +182,10 @@ impl Settings {
             removal: authc.removal,
             tokens: authc.tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
+            publish,
             edges,
             realms: authc.realms,
+            password_caches: authc.password_caches,
             anonymous: authc.anonymous,
             limits,
         };

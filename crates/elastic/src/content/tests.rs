@@ -169,6 +169,15 @@ fn wraps_what_the_request_object_refuses() {
 }
 
 #[test]
+fn passes_over_a_byte_order_mark() {
+    let marked = [BYTE_ORDER_MARK, br#"{"a":1}"#].concat();
+    assert_eq!(Node::parse(&marked).unwrap().unwrap().to_compact_json(), r#"{"a":1}"#);
+    assert!(Node::parse(BYTE_ORDER_MARK).unwrap().is_none());
+    let twice = [BYTE_ORDER_MARK, &marked].concat();
+    assert!(Node::parse(&twice).is_err());
+}
+
+#[test]
 fn refuses_what_is_not_json() {
     // Comments are allowed, a field that comes twice is not (Elasticsearch, `JsonXContentImpl`).
     let rows: [(&[u8], &str); 12] = [

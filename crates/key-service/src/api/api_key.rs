@@ -1,6 +1,5 @@
 //! `/_security/api_key`: making, finding, changing and ending API keys.
 
-mod cache;
 mod clone;
 mod create;
 pub(super) mod cross_cluster;
@@ -14,7 +13,6 @@ mod listing;
 mod query;
 mod update;
 
-pub(super) use cache::clear_cache;
 pub(super) use clone::clone;
 pub(super) use create::create;
 pub(super) use grant::{bulk_grant, grant};
@@ -33,7 +31,7 @@ use crate::settings::ServiceSettings;
 use crate::store::{KeyFilter, NamePattern};
 
 /// Whether the operator has enabled API keys.
-fn require_api_keys(settings: &ServiceSettings) -> Result<(), ApiError> {
+pub(super) fn require_api_keys(settings: &ServiceSettings) -> Result<(), ApiError> {
     if settings.api_keys { Ok(()) } else { Err(ApiError::not_enabled(Feature::ApiKeys)) }
 }
 

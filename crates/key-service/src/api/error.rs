@@ -19,6 +19,7 @@ use latchkey_elastic::{ErrorCause, ErrorType};
 use serde_json::Value;
 
 pub(crate) use challenge::Challenge;
+pub(crate) use envelope::IsError;
 
 /// A status that says failure: 4xx or 5xx, so that an error cannot be sent as a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,8 @@ impl ErrorStatus {
     pub const NOT_ACCEPTABLE: Self = Self(StatusCode::NOT_ACCEPTABLE);
     /// 413.
     pub const PAYLOAD_TOO_LARGE: Self = Self(StatusCode::PAYLOAD_TOO_LARGE);
+    /// 415.
+    pub const UNSUPPORTED_MEDIA_TYPE: Self = Self(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     /// 429.
     pub const TOO_MANY_REQUESTS: Self = Self(StatusCode::TOO_MANY_REQUESTS);
     /// 500.
@@ -256,6 +259,15 @@ impl ApiError {
         Self::not_acceptable(format!("Content-Type header [{content_type}] is not supported"))
     }
 
+    /// 415 with `Accept-Encoding` (RFC 9110, section 15.5.16): a body came in an encoding that is not decoded.
+    #[must_use]
+    pub fn content_encoding_unsupported(content_encoding: &str) -> Self {
+        let reason = format!("Content-Encoding header [{content_encoding}] is not supported");
+        let cause = ErrorCause::new(ErrorType::Status, reason);
+        Self::new(ErrorStatus::UNSUPPORTED_MEDIA_TYPE, cause)
+            .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"))
+    }
+
     /// Adds one header line to the answer.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -308,6 +320,7 @@ impl From<ErrorCause> for ApiError {
 fn usual_status(error_type: ErrorType) -> ErrorStatus {
     match error_type {
         ErrorType::ActionRequestValidation
+        | ErrorType::BadParameter
         | ErrorType::FeatureNotEnabled
         | ErrorType::IllegalArgument
         | ErrorType::MediaTypeHeader

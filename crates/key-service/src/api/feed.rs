@@ -51,7 +51,8 @@ pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response,
         Err(refusal) => return Err(refusal.into()),
     };
     if let Some(former) = call.recheck(&ClusterRequest::ReadKeyFeed).await? {
-        return last_page(Box::new(former), &request, &known).await;
+        // On the heap, as what is rare: thousands of handlers wait, each with space for what its future may become.
+        return Box::pin(last_page(Box::new(former), &request, &known)).await;
     }
     telemetry::feed_rows_served(page.rows);
     audit::feed_events::record_read(&FeedReadEvent {

@@ -1,8 +1,8 @@
 //! Which media types a request may use, and which one its answer has.
 //!
-//! Bodies are JSON in both directions, also under the vendor's name with a version, which Elasticsearch's
-//! clients send (`application/vnd.elasticsearch+json; compatible-with=9`). The answer has the type that was
-//! asked for. Elasticsearch's other formats (YAML, CBOR, SMILE) are not supported.
+//! Bodies of requests are JSON, also under the vendor's name with a version, which Elasticsearch's clients send
+//! (`application/vnd.elasticsearch+json; compatible-with=9`). The answer is JSON under the name that was asked for, or
+//! YAML. Who asks for a format that an answer cannot have gets JSON, as in Elasticsearch: a browser, or `curl` with a list.
 
 use std::sync::Arc;
 
@@ -29,6 +29,10 @@ pub(crate) struct MediaTypeSettings {
     pub product: Option<HeaderValue>,
 }
 
+/// Marks a request whose `Accept` asks for an answer in YAML.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AsksForYaml;
+
 /// The type of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnswerType {
@@ -44,9 +48,10 @@ pub(crate) enum AnswerType {
 /// What one media type header asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
-    /// Nothing in particular.
+    /// Nothing in particular, or nothing that an answer can be.
     Any,
     Json,
+    Yaml,
     Vendored(u8),
 }
 
@@ -85,7 +90,13 @@ pub(super) async fn negotiate(
 ) -> Response {
     let has_body = has_body(&request);
     let (answer_type, mut response) = match agree(request.headers(), has_body) {
-        Ok(answer_type) => (answer_type, next.run(request).await),
+        Ok(Wanted::Vendored(version)) => (AnswerType::Vendored(version), next.run(request).await),
+        Ok(Wanted::Yaml) => {
+            let mut request = request;
+            request.extensions_mut().insert(AsksForYaml);
+            (AnswerType::Json, next.run(request).await)
+        }
+        Ok(Wanted::Any | Wanted::Json) => (AnswerType::Json, next.run(request).await),
         Err(refusal) => (AnswerType::Json, refusal.into_response()),
     };
     let is_success = response.status().is_success();
@@ -105,7 +116,8 @@ pub(super) fn is_json(media_type: &str) -> bool {
     matches!(wanted(media_type), Ok(Wanted::Json | Wanted::Vendored(_)))
 }
 
-fn agree(headers: &HeaderMap, has_body: bool) -> Result<AnswerType, ApiError> {
+/// What the answer is to be.
+fn agree(headers: &HeaderMap, has_body: bool) -> Result<Wanted, ApiError> {
     let accept_text = shown(headers, &ACCEPT);
     let accept = match &accept_text {
         Some(text) => accepted(text)?,
@@ -118,10 +130,7 @@ fn agree(headers: &HeaderMap, has_body: bool) -> Result<AnswerType, ApiError> {
         let content = contained(&content_text)?;
         refuse_mixed_versions(accept, content, accept_text.as_deref(), &content_text)?;
     }
-    Ok(match accept {
-        Wanted::Any | Wanted::Json => AnswerType::Json,
-        Wanted::Vendored(version) => AnswerType::Vendored(version),
-    })
+    Ok(accept)
 }
 
 fn accepted(text: &str) -> Result<Wanted, ApiError> {
@@ -130,15 +139,21 @@ fn accepted(text: &str) -> Result<Wanted, ApiError> {
     if text.contains(',') {
         return Ok(Wanted::Any);
     }
-    wanted(text).map_err(|unspoken| match unspoken {
-        Unspoken::MediaType => media_type_error("Invalid media-type value on headers [Accept]".to_owned()),
-        Unspoken::Version => wrong_version("Accept", text),
-    })
+    match wanted(text) {
+        Ok(accept) => Ok(accept),
+        Err(Unspoken::MediaType) if is_media_type(text) => Ok(Wanted::Any),
+        Err(Unspoken::MediaType) => {
+            Err(ErrorCause::new(ErrorType::MediaTypeHeader, invalid("Accept")).into())
+        }
+        Err(Unspoken::Version) => Err(wrong_version("Accept", text)),
+    }
 }
 
 fn contained(text: &str) -> Result<Wanted, ApiError> {
     match wanted(text) {
-        Ok(Wanted::Any) | Err(Unspoken::MediaType) => Err(ApiError::content_type_unsupported(text)),
+        Ok(Wanted::Any | Wanted::Yaml) | Err(Unspoken::MediaType) => {
+            Err(ApiError::content_type_unsupported(text))
+        }
         Ok(content) => Ok(content),
         Err(Unspoken::Version) => Err(wrong_version("Content-Type", text)),
     }
@@ -151,6 +166,7 @@ fn wanted(text: &str) -> Result<Wanted, Unspoken> {
     match name.as_str() {
         "" | "*/*" | "application/*" => return Ok(Wanted::Any),
         "application/json" => return Ok(Wanted::Json),
+        "application/yaml" => return Ok(Wanted::Yaml),
         "application/vnd.elasticsearch+json" => {}
         _ => return Err(Unspoken::MediaType),
     }
@@ -172,12 +188,12 @@ fn refuse_mixed_versions(
     let is_mixed = match (accept, content) {
         (Wanted::Vendored(accept), Wanted::Vendored(content)) => accept != content,
         (Wanted::Vendored(_), _) | (_, Wanted::Vendored(_)) => true,
-        (Wanted::Any | Wanted::Json, Wanted::Any | Wanted::Json) => false,
+        (Wanted::Any | Wanted::Json | Wanted::Yaml, Wanted::Any | Wanted::Json | Wanted::Yaml) => false,
     };
     if !is_mixed {
         return Ok(());
     }
-    Err(media_type_error(format!(
+    Err(version_error(format!(
         "A compatible version is required on both Content-Type and Accept headers if either one has requested a compatible version and the compatible versions must match. Accept={}, Content-Type={content_text}",
         accept_text.unwrap_or("null")
     )))
@@ -185,13 +201,29 @@ fn refuse_mixed_versions(
 
 fn wrong_version(header: &str, text: &str) -> ApiError {
     let [current, previous] = COMPATIBLE_VERSIONS;
-    media_type_error(format!(
+    version_error(format!(
         "{header} version must be either version {current} or {previous}, but found {text}"
     ))
 }
 
-fn media_type_error(reason: String) -> ApiError {
-    ErrorCause::new(ErrorType::MediaTypeHeader, reason).into()
+/// About versions: the reason stands below what names the headers (Elasticsearch, `MediaTypeHeaderException`).
+fn version_error(reason: String) -> ApiError {
+    let cause = ErrorCause::new(ErrorType::Status, reason);
+    ErrorCause::new(ErrorType::MediaTypeHeader, invalid("Accept, Content-Type")).caused_by(cause).into()
+}
+
+fn invalid(headers: &str) -> String {
+    format!("Invalid media-type value on headers [{headers}]")
+}
+
+/// Whether a text has the form of a media type (RFC 9110, section 8.3.1), whatever it names.
+fn is_media_type(text: &str) -> bool {
+    let is_token = |part: &str| {
+        let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        !part.is_empty() && part.bytes().all(is_tchar)
+    };
+    let name = text.split(';').next().unwrap_or_default().trim();
+    name.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
 }
 
 /// A header as text; bytes beyond ASCII are shown as replacement characters, which match no media type.

@@ -9,13 +9,13 @@ use std::fmt;
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
-use latchkey_elastic::ErrorCause;
 use latchkey_elastic::TimeValue;
 use latchkey_elastic::suggestion::did_you_mean;
+use latchkey_elastic::{ErrorCause, ErrorType};
 
 use super::error::ApiError;
 
-/// Names that every route accepts. Only `filter_path` and `pretty` change the answer; a layer in front of all
+/// Names that every route accepts. `filter_path`, `format` and `pretty` change the answer; a layer in front of all
 /// routes sees to that.
 const ALWAYS_ALLOWED: [&str; 5] = ["error_trace", "filter_path", "format", "human", "pretty"];
 
@@ -167,13 +167,37 @@ impl Parameters {
     }
 }
 
+/// Refuses a percent sign that is not followed by two hexadecimal digits (Elasticsearch, `RestUtils#decodeComponent`).
+fn check_escapes(query: &str) -> Result<(), ErrorCause> {
+    let bad = |reason: String| {
+        let shown = format!("java.lang.IllegalArgumentException: {reason}");
+        Err(ErrorCause::new(ErrorType::BadParameter, shown).caused_by(ErrorCause::illegal_argument(reason)))
+    };
+    for part in query.split(['&', '=']) {
+        for (index, _) in part.match_indices('%') {
+            let digits: String = part.get(index + 1..).unwrap_or_default().chars().take(2).collect();
+            match digits.chars().count() {
+                0 => return bad(format!("unterminated escape sequence at end of string: {part}")),
+                1 => return bad(format!("partial escape sequence at end of string: {part}")),
+                _ if digits.chars().all(|digit| digit.is_ascii_hexdigit()) => {}
+                _ => {
+                    return bad(format!("invalid escape sequence `%{digits}' at index {index} of: {part}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// With the path as the client sent it, also inside of a nested router.
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
-        Ok(Self::new(uri.path(), uri.query().unwrap_or_default()))
+        let query = uri.query().unwrap_or_default();
+        check_escapes(query)?;
+        Ok(Self::new(uri.path(), query))
     }
 }
 
@@ -190,6 +214,21 @@ mod tests {
 
     fn parameters(query: &str) -> Parameters {
         Parameters::new("/_security/api_key", query)
+    }
+
+    #[test]
+    fn refuses_what_is_no_escape_sequence() {
+        for good in ["", "a=%20&b=%7e%7E", "a%3D=b"] {
+            assert!(check_escapes(good).is_ok(), "{good}");
+        }
+        for (bad, reason) in [
+            ("a=%zz", "invalid escape sequence `%zz' at index 0 of: %zz"),
+            ("a=b&c=x%2", "partial escape sequence at end of string: x%2"),
+            ("a%", "unterminated escape sequence at end of string: a%"),
+        ] {
+            let cause = check_escapes(bad).unwrap_err();
+            assert_eq!(cause.cause().unwrap().reason(), reason);
+        }
     }
 
     #[test]

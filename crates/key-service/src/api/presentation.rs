@@ -1,5 +1,5 @@
-//! The parameters `filter_path` and `pretty`: only some fields of an answer, or an answer with line breaks
-//! and indentation.
+//! The parameters `filter_path`, `pretty` and `format`: only some fields of an answer, an answer with line breaks and
+//! indentation, or one in YAML.
 //!
 //! ```text
 //! filter_path = pattern *("," pattern)
@@ -7,11 +7,14 @@
 //! segment     = "**" / field name, with "*" for any text
 //! ```
 //!
+//! An error is never filtered (Elasticsearch, `AbstractRestChannel#newErrorBuilder`).
+//!
 //! A pattern keeps the fields that it matches, with everything in them; after `-` it drops them. `**` matches
 //! any number of fields, and arrays are searched element by element. Patterns that drop have precedence.
 
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -20,7 +23,8 @@ use latchkey_elastic::content::{Member, Node, NodeValue};
 use latchkey_elastic::wildcard::Wildcard;
 use tokio::sync::Semaphore;
 
-use super::error::ApiError;
+use super::error::{ApiError, IsError};
+use super::media_type::AsksForYaml;
 use super::parameters::Parameters;
 
 /// Longest answer that is reshaped, in bytes; a longer one is sent as it is. Reshaping takes some ten times
@@ -49,6 +53,7 @@ struct Presentation {
     kept: Vec<Vec<Segment>>,
     dropped: Vec<Vec<Segment>>,
     is_pretty: bool,
+    is_yaml: bool,
 }
 
 /// A step of a pattern.
@@ -65,20 +70,27 @@ type Rest<'a> = &'a [Segment];
 
 /// Reshapes the answer to a request that asks for it.
 pub(super) async fn present(mut parameters: Parameters, request: Request, next: Next) -> Response {
-    let presentation = match Presentation::of(&mut parameters) {
+    let asks_for_yaml = request.extensions().get::<AsksForYaml>().is_some();
+    let presentation = match Presentation::of(&mut parameters, asks_for_yaml) {
         Ok(presentation) => presentation,
         Err(cause) => return ApiError::from(cause).into_response(),
     };
     let response = next.run(request).await;
+    let is_error = response.extensions().get::<IsError>().is_some();
+    let presentation = if is_error { presentation.unfiltered() } else { presentation };
     let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json");
     let len = response.body().size_hint().exact().unwrap_or(u64::MAX);
     if presentation.is_plain() || !is_json || len == 0 || len > RESHAPED_LEN_MAX as u64 {
         return response;
     }
+    let is_yaml = presentation.is_yaml;
     let (mut parts, body) = response.into_parts();
     match reshaped(presentation, body, len).await {
         Ok(bytes) => {
             parts.headers.remove(CONTENT_LENGTH);
+            if is_yaml {
+                parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
+            }
             Response::from_parts(parts, Body::from(bytes))
         }
         Err(error) => error.into_response(),
@@ -101,8 +113,11 @@ async fn reshaped(presentation: Presentation, body: Body, len: u64) -> Result<By
 }
 
 impl Presentation {
-    fn of(parameters: &mut Parameters) -> Result<Self, ErrorCause> {
-        let mut presentation = Self { is_pretty: parameters.boolean("pretty", false)?, ..Self::default() };
+    /// The parameter `format` counts before the header `Accept`.
+    fn of(parameters: &mut Parameters, asks_for_yaml: bool) -> Result<Self, ErrorCause> {
+        let is_yaml = parameters.non_blank("format").map_or(asks_for_yaml, |format| format == "yaml");
+        let is_pretty = parameters.boolean("pretty", false)?;
+        let mut presentation = Self { is_pretty, is_yaml, ..Self::default() };
         let filter_path = parameters.text("filter_path").unwrap_or_default();
         for pattern in filter_path.split(',').map(str::trim).filter(|pattern| !pattern.is_empty()) {
             match pattern.strip_prefix('-') {
@@ -119,8 +134,13 @@ impl Presentation {
         Ok(presentation)
     }
 
+    /// The same without the filter.
+    fn unfiltered(self) -> Self {
+        Self { is_pretty: self.is_pretty, is_yaml: self.is_yaml, ..Self::default() }
+    }
+
     fn is_plain(&self) -> bool {
-        self.kept.is_empty() && self.dropped.is_empty() && !self.is_pretty
+        self.kept.is_empty() && self.dropped.is_empty() && !self.is_pretty && !self.is_yaml
     }
 
     /// An answer that cannot be read, because metadata nests too deep or has too many values, stays as it is.
@@ -130,13 +150,17 @@ impl Presentation {
         if !self.kept.is_empty() && !keep_fields(&mut node, &rests(&self.kept)) {
             node.value = NodeValue::Object(Vec::new());
         }
-        let written = if self.is_pretty {
-            serde_json::to_vec_pretty(&node).map(|mut text| {
-                text.push(b'\n');
-                text
-            })
+        let written = if self.is_yaml {
+            serde_saphyr::to_string(&node).map(|text| ["---\n", &text].concat().into_bytes()).ok()
+        } else if self.is_pretty {
+            serde_json::to_vec_pretty(&node)
+                .map(|mut text| {
+                    text.push(b'\n');
+                    text
+                })
+                .ok()
         } else {
-            serde_json::to_vec(&node)
+            serde_json::to_vec(&node).ok()
         };
         written.map_or(answer, Bytes::from)
     }
@@ -219,7 +243,7 @@ mod tests {
     use super::*;
 
     fn present(query: &str, answer: &'static str) -> String {
-        let presentation = Presentation::of(&mut Parameters::new("/", query)).unwrap();
+        let presentation = Presentation::of(&mut Parameters::new("/", query), false).unwrap();
         String::from_utf8(presentation.apply(Bytes::from_static(answer.as_bytes())).to_vec()).unwrap()
     }
 
@@ -249,12 +273,14 @@ mod tests {
     fn writes_for_the_eye() {
         assert_eq!(present("pretty", r#"{"b":[1],"a":{}}"#), "{\n  \"b\": [\n    1\n  ],\n  \"a\": {}\n}\n");
         assert_eq!(present("pretty=false", r#"{"b":1}"#), r#"{"b":1}"#);
+        assert_eq!(present("format=yaml", r#"{"b":[1,"x"],"a":"true"}"#), "---\nb:\n- 1\n- x\na: \"true\"\n");
+        assert_eq!(present("format=json", r#"{"b":1}"#), r#"{"b":1}"#);
     }
 
     #[test]
     fn refuses_more_patterns_than_it_would_look_at() {
         let query = |segments| format!("filter_path=a{}", ".a".repeat(segments - 1));
-        let parse = |segments| Presentation::of(&mut Parameters::new("/", &query(segments)));
+        let parse = |segments| Presentation::of(&mut Parameters::new("/", &query(segments)), false);
         assert!(parse(SEGMENTS_MAX).is_ok());
         assert_eq!(
             parse(SEGMENTS_MAX + 1).unwrap_err().reason(),

@@ -1,5 +1,7 @@
 //! `/_security/role`: the roles that are managed over the interface, and the reserved roles of the service.
 
+pub(super) mod bulk;
+
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
@@ -18,7 +20,7 @@ use crate::api::call::Incoming;
 use crate::api::call::request_body::RequestBody;
 use crate::api::error::ApiError;
 use crate::limits::{NATIVE_ROLES_MAX, ROLE_DESCRIPTION_CHARS_MAX};
-use crate::security::roles::{SUPERUSER, reserved};
+use crate::security::roles::{is_reserved, reserved};
 use crate::store::directory::Written;
 
 #[derive(Serialize)]
@@ -70,8 +72,7 @@ pub(super) async fn put(mut call: Incoming<RequestBody>) -> Result<Response, Api
     let call = call.authorize(&ClusterRequest::Other(PUT_ROLE))?;
     let (actor, now) = (call.actor(), call.now());
     let Some(written) = call.store.directory().put_role(name, role, actor, now).await? else {
-        let reason = format!("there are {NATIVE_ROLES_MAX} roles already");
-        return Err(ErrorCause::illegal_argument(reason).into());
+        return Err(too_many().into());
     };
     answer::ok(&PutAnswer { role: Created { created: written == Written::Created } })
 }
@@ -80,16 +81,24 @@ pub(super) async fn delete(mut call: Incoming) -> Result<Response, ApiError> {
     let name = call.path.take("name");
     call.parameters.refresh()?;
     let call = call.parsed()?.authorize(&ClusterRequest::Other(DELETE_ROLE))?;
-    if name == SUPERUSER {
-        let reason = format!("role [{name}] is reserved and cannot be deleted");
-        return Err(ErrorCause::illegal_argument(reason).into());
-    }
+    refuse_reserved(&name)?;
     found(call.store.directory().delete_role(name, call.actor(), call.now()).await?)
+}
+
+fn too_many() -> ErrorCause {
+    ErrorCause::illegal_argument(format!("there are {NATIVE_ROLES_MAX} roles already"))
+}
+
+fn refuse_reserved(name: &str) -> Result<(), ErrorCause> {
+    if !is_reserved(name) {
+        return Ok(());
+    }
+    Err(ErrorCause::illegal_argument(format!("role [{name}] is reserved and cannot be deleted")))
 }
 
 fn validate(name: &str, role: &RoleDescriptor) -> Result<(), ErrorCause> {
     let mut problems = ValidationProblems::new();
-    if name == SUPERUSER {
+    if is_reserved(name) {
         problems.add(format!("Role [{name}] is reserved and may not be used."));
     }
     problems.extend(RoleDescriptors::from_iter([(name.to_owned(), role.clone())]).problems());

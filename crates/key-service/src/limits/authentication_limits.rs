@@ -16,6 +16,21 @@ pub const PASSWORDS_WAITING_MAX: usize = 256;
 /// Forty people behind one address who log in at once find one, too.
 pub const PASSWORDS_WAITING_SHARE_MAX: usize = PASSWORDS_WAITING_MAX / 4;
 
+/// How long a password that was verified is kept when nothing is set, as in Elasticsearch.
+pub const VERIFIED_TTL_DEFAULT: Duration = Duration::from_secs(20 * 60);
+
+/// Longest time that may be set for it.
+pub const VERIFIED_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Of how many users one is kept when nothing is set, as in Elasticsearch: some 100 bytes each.
+pub const VERIFIED_PASSWORDS_DEFAULT: usize = 100_000;
+
+/// Most that may be set for it.
+pub const VERIFIED_PASSWORDS_MAX: usize = 1_000_000;
+
+/// Bytes of the key under which they are kept: as many as its digest has.
+pub const VERIFIED_KEY_LEN: usize = 32;
+
 /// Blocks of 1 KiB in a piece of memory that is kept for hashing: what a password takes that this service
 /// hashed. One piece is kept for each thread that hashes, of which there are half as many as processors.
 pub const HASHING_BLOCKS_KEPT: usize = 19 * 1024;

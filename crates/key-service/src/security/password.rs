@@ -3,10 +3,14 @@
 //! People choose passwords, so hashes must be slow to try: Argon2id (RFC 9106). Verifying takes a thread for
 //! some milliseconds. Therefore it happens apart from the threads that serve requests, on a bounded number of
 //! threads with a bounded queue, of which each source and each username has only a share. An unknown user
-//! costs the same as a wrong password.
+//! costs the same as a wrong password. A password that was verified is kept for a while (`password/verified.rs`), so that it
+//! is not hashed for each request.
+
+mod verified;
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Instant;
 
 use latchkey_budget::Principal;
 use tokio::sync::Semaphore;
@@ -18,6 +22,9 @@ use crate::model::password::{HashingFailed, HashingMemory, Password, PasswordHas
 use crate::model::source::{Network, Source};
 use crate::quota_permits::{QuotaPermit, QuotaPermits};
 use crate::randomness::{Randomness, draw};
+use crate::security::password_cache::PasswordCache;
+
+use verified::VerifiedPasswords;
 
 /// Hashes and verifies passwords, a few at a time. Clones share the threads.
 #[derive(Clone, Debug)]
@@ -28,6 +35,7 @@ pub struct PasswordChecker {
     makers: QuotaPermits<Principal>,
     memory: Arc<HashingMemory>,
     decoy: PasswordHash,
+    verified: Arc<VerifiedPasswords>,
 }
 
 /// The permit of a login to have its password checked.
@@ -71,6 +79,7 @@ impl PasswordChecker {
             makers: quota_permits(threads),
             decoy: PasswordHash::salted(&unguessable, salt, &memory)?,
             memory: Arc::new(memory),
+            verified: Arc::new(VerifiedPasswords::new(draw(randomness).map_err(|_| HashingFailed)?)),
         })
     }
 
@@ -83,6 +92,11 @@ impl PasswordChecker {
         let source = self.sources.take(&source.map(Network::of)).ok_or(Saturated)?;
         let username = self.usernames.take(&username.to_owned()).ok_or(Saturated)?;
         Ok(Login { checker: self, _source: source, _username: username })
+    }
+
+    /// Forgets which passwords were verified.
+    pub fn forget_verified(&self) {
+        self.verified.clear();
     }
 
     /// The hash of a new password under a fresh salt, for the user who sets it.
@@ -109,14 +123,24 @@ impl PasswordChecker {
 }
 
 impl Login<'_> {
-    /// Whether `stored` is the hash of `password`; without a stored hash no, at the same cost.
+    /// Whether `stored` is the hash of `password`; without a stored hash no, at the same cost. A password that was verified
+    /// lately is not hashed again.
     ///
     /// # Errors
     ///
     /// [`Saturated`] when there is no memory: nothing was verified then.
-    pub async fn check(&self, stored: Option<&PasswordHash>, password: Password) -> Result<bool, Saturated> {
+    pub async fn check(
+        &self,
+        stored: Option<&PasswordHash>,
+        password: Password,
+        cache: PasswordCache,
+    ) -> Result<bool, Saturated> {
         if password.expose().len() > PASSWORD_LEN_MAX {
             return Ok(false);
+        }
+        let verified = &self.checker.verified;
+        if stored.is_some_and(|stored| verified.holds(stored, &password, Instant::now())) {
+            return Ok(true);
         }
         let known = stored.is_some();
         let hash = stored.unwrap_or(&self.checker.decoy).clone();
@@ -126,10 +150,15 @@ impl Login<'_> {
         let memory = Arc::clone(&self.checker.memory);
         let matches = tokio::task::spawn_blocking(move || {
             let _busy = thread;
-            hash.matches(&password, &memory)
+            let matches = hash.matches(&password, &memory);
+            (matches, hash, password)
         });
-        let matches = matches.await.map_err(|_| Saturated)?.map_err(|HashingFailed| Saturated)?;
-        Ok(matches && known)
+        let (matches, hash, password) = matches.await.map_err(|_| Saturated)?;
+        let is_right = matches.map_err(|HashingFailed| Saturated)? && known;
+        if is_right {
+            verified.keep(&hash, &password, cache, Instant::now());
+        }
+        Ok(is_right)
     }
 }
 

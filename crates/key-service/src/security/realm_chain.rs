@@ -22,6 +22,7 @@ use crate::security::anonymous::AnonymousAccess;
 use crate::security::authentication::{AuthenticationFailure, UserRejection};
 use crate::security::credential::BasicCredential;
 use crate::security::password::PasswordChecker;
+use crate::security::password_cache::PasswordCaches;
 use crate::security::realm::{ELASTIC, Realms, User};
 use crate::store::tokens::TokenSelection;
 use crate::store::{KeyStore, StoreError};
@@ -34,6 +35,7 @@ pub struct RealmChain {
     order: Vec<RealmName>,
     anonymous: Option<AnonymousAccess>,
     passwords: PasswordChecker,
+    caches: PasswordCaches,
 }
 
 impl RealmChain {
@@ -45,8 +47,9 @@ impl RealmChain {
         order: Vec<RealmName>,
         anonymous: Option<AnonymousAccess>,
         passwords: PasswordChecker,
+        caches: PasswordCaches,
     ) -> Self {
-        Self { store, realms, order, anonymous, passwords }
+        Self { store, realms, order, anonymous, passwords, caches }
     }
 
     /// The user to whom this username and this password belong, which come from there.
@@ -65,7 +68,8 @@ impl RealmChain {
         let mut cause = UserRejection::Unknown;
         for user in &candidates {
             let again = Password::presented(password.expose().to_vec());
-            if login.check(user.password.as_ref(), again).await? {
+            let cache = if user.realm.realm_type == FILE { self.caches.file } else { self.caches.native };
+            if login.check(user.password.as_ref(), again, cache).await? {
                 if user.enabled {
                     return Ok(Arc::new(user.clone()));
                 }
@@ -75,7 +79,7 @@ impl RealmChain {
             cause = UserRejection::WrongPassword;
         }
         if candidates.is_empty() {
-            login.check(None, password).await?;
+            login.check(None, password, self.caches.native).await?;
         }
         Err(AuthenticationFailure::RejectedUser { username, cause })
     }

@@ -15,6 +15,48 @@ use crate::store::directory::UnreadRoles;
 use crate::store::key_entry::KeyEntry;
 use crate::store::{KeyStore, StoreError};
 
+/// Names of roles that Elasticsearch has built in (`ReservedRolesStore`, 8.16). Nobody makes a role of such a name here, so that
+/// no name means one thing here and another there. Of these roles only `superuser` exists.
+const RESERVED_NAMES: [&str; 32] = [
+    "apm_system",
+    "apm_user",
+    "beats_admin",
+    "beats_system",
+    "data_frame_transforms_admin",
+    "data_frame_transforms_user",
+    "editor",
+    "enrich_user",
+    "inference_admin",
+    "inference_user",
+    "ingest_admin",
+    "kibana_admin",
+    "kibana_system",
+    "kibana_user",
+    "logstash_admin",
+    "logstash_system",
+    "machine_learning_admin",
+    "machine_learning_user",
+    "monitoring_user",
+    "remote_monitoring_agent",
+    "remote_monitoring_collector",
+    "reporting_user",
+    "rollup_admin",
+    "rollup_user",
+    "snapshot_user",
+    SUPERUSER,
+    "transform_admin",
+    "transform_user",
+    "transport_client",
+    "viewer",
+    "watcher_admin",
+    "watcher_user",
+];
+
+/// Whether a role may not be made under this name.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED_NAMES.contains(&name)
+}
+
 /// The role that may do everything.
 pub(crate) const SUPERUSER: &str = "superuser";
 

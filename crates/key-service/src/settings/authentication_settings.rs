@@ -4,6 +4,8 @@
 //! [xpack.security.authc.realms.native.native]   # type, then name
 //! order = 1                                      # lower is asked first; realms that are not mentioned come before
 //! enabled = true                                 # off: the realm is not asked
+//! cache.ttl = "20m"                              # how long a password that was verified is kept
+//! cache.max_users = 100000                       # and of how many users
 //!
 //! [xpack.security.authc.anonymous]
 //! username = "_anonymous"
@@ -18,9 +20,10 @@ use latchkey_elastic::TimeValue;
 use crate::model::realm_name::{FILE, NATIVE, RealmName};
 use crate::security::anonymous::{ANONYMOUS_USERNAME, AnonymousAccess};
 use crate::security::jwt::JwtRealmSettings;
+use crate::security::password_cache::{PasswordCache, PasswordCaches};
 use crate::security::realm::ELASTIC;
 use crate::settings::section::Section;
-use crate::settings::{TokenSettings, jwt, token_settings};
+use crate::settings::{TokenSettings, jwt, password_cache, token_settings};
 use crate::store::removal::RemovalPolicy;
 
 /// A realm as it is configured.
@@ -29,6 +32,7 @@ struct ConfiguredRealm {
     name: Option<RealmName>,
     /// Realms that are not mentioned come before all others.
     order: Option<i64>,
+    cache: PasswordCache,
 }
 
 /// Everything below `xpack.security.authc`.
@@ -38,6 +42,7 @@ pub(super) struct AuthenticationSettings {
     pub(super) tokens: TokenSettings,
     /// The realms that passwords are asked of, in their order.
     pub(super) realms: Vec<RealmName>,
+    pub(super) password_caches: PasswordCaches,
     pub(super) jwt_realms: Vec<JwtRealmSettings>,
     pub(super) anonymous: Option<AnonymousAccess>,
 }
@@ -51,11 +56,11 @@ pub(super) fn read(mut authc: Section<'_>, speaks_tls: bool) -> AuthenticationSe
     let tokens = token_settings::read(authc.section("token"), speaks_tls);
     let mut section = authc.section("realms");
     let jwt_realms = jwt::read(section.sections("jwt"));
-    let realms = realms(&mut section);
+    let (realms, password_caches) = realms(&mut section);
     section.end();
     let anonymous = anonymous(&mut authc);
     authc.end();
-    AuthenticationSettings { api_keys, removal, tokens, realms, jwt_realms, anonymous }
+    AuthenticationSettings { api_keys, removal, tokens, realms, password_caches, jwt_realms, anonymous }
 }
 
 fn removal(api_key: &mut Section<'_>, defaults: RemovalPolicy) -> RemovalPolicy {
@@ -76,17 +81,16 @@ fn duration(section: &mut Section<'_>, field: &'static str) -> Option<Duration> 
     })
 }
 
-fn realms(section: &mut Section<'_>) -> Vec<RealmName> {
-    let mut realms =
-        vec![realm(section, FILE, RealmName::file()), realm(section, NATIVE, RealmName::native())];
-    if let [Some(one), Some(other)] =
-        [realms.first(), realms.get(1)].map(|realm| realm.and_then(|it| it.order))
-        && one == other
-    {
+fn realms(section: &mut Section<'_>) -> (Vec<RealmName>, PasswordCaches) {
+    let file = realm(section, FILE, RealmName::file());
+    let native = realm(section, NATIVE, RealmName::native());
+    let caches = PasswordCaches { file: file.cache, native: native.cache };
+    if file.order.is_some() && file.order == native.order {
         section.problem(NATIVE, "has the same order as the file realm");
     }
+    let mut realms = [file, native];
     realms.sort_by_key(|realm| realm.order);
-    realms.into_iter().filter_map(|realm| realm.name).collect()
+    (realms.into_iter().filter_map(|realm| realm.name).collect(), caches)
 }
 
 /// The one realm of a type.
@@ -98,6 +102,7 @@ fn realm(section: &mut Section<'_>, realm_type: &'static str, usual: RealmName) 
             realm.problem("order", "is required");
         }
         let is_enabled = realm.flag("enabled").unwrap_or(true);
+        let cache = password_cache::read(realm.section("cache"));
         realm.end();
         if found.is_some() {
             section.problem(realm_type, "there can be one realm of this type");
@@ -106,9 +111,9 @@ fn realm(section: &mut Section<'_>, realm_type: &'static str, usual: RealmName) 
             section.problem(realm_type, "a realm's name is not empty and does not begin with an underscore");
         }
         let name = is_enabled.then(|| RealmName { name, realm_type: realm_type.to_owned() });
-        found = Some(ConfiguredRealm { name, order });
+        found = Some(ConfiguredRealm { name, order, cache });
     }
-    found.unwrap_or(ConfiguredRealm { name: Some(usual), order: None })
+    found.unwrap_or(ConfiguredRealm { name: Some(usual), order: None, cache: PasswordCache::default() })
 }
 
 fn anonymous(authc: &mut Section<'_>) -> Option<AnonymousAccess> {
@@ -147,6 +152,25 @@ mod tests {
         ] {
             let (realms, _) = parse(&format!("[xpack.security.authc]\n{text}")).unwrap();
             assert_eq!(realms, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_realm_says_how_long_it_keeps_verified_passwords() {
+        let text = "[xpack.security.authc.realms]
+            native.n = { order = 0, cache.ttl = \"0s\", cache.max_users = 7 }";
+        let document = document(text).unwrap();
+        let problems = Problems::default();
+        let mut root = Section::root(&document, &problems);
+        let read = read(root.section("xpack").section("security").section("authc"), false);
+        let native = PasswordCache { ttl: Duration::ZERO, users_max: 7 };
+        assert_eq!(read.password_caches, PasswordCaches { native, file: PasswordCache::default() });
+        for (cache, complaint) in
+            [("ttl = \"2d\"", "must be a duration"), ("max_users = 0", "must be from 1 to")]
+        {
+            let text = format!("[xpack.security.authc.realms.file.f]\norder = 0\ncache.{cache}");
+            let printed = parse(&text).unwrap_err().to_string();
+            assert!(printed.contains(complaint), "{printed}");
         }
     }
 

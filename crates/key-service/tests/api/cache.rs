@@ -19,6 +19,22 @@ async fn clearing_answers_as_one_node_whatever_is_named() {
 }
 
 #[tokio::test]
+async fn the_caches_of_privileges_realms_and_roles_are_cleared_alike() {
+    let service = Service::new().await;
+    for (path, action) in [
+        ("/_security/privilege/app/_clear_cache", "privilege/cache/clear"),
+        ("/_security/realm/file,native/_clear_cache?usernames=alice", "realm/cache/clear"),
+        ("/_security/role/reader/_clear_cache", "roles/cache/clear"),
+    ] {
+        let cleared = service.user("security").request(Method::POST, path, None).await;
+        assert_eq!(cleared.json()["_nodes"]["successful"], 1, "{path}");
+        let refused = service.user("manage").request(Method::POST, path, None).await.error();
+        assert_eq!(refused.0, 403);
+        assert!(refused.2.contains(action), "{}", refused.2);
+    }
+}
+
+#[tokio::test]
 async fn refuses_who_may_not_and_what_does_not_belong() {
     let service = Service::new().await;
     let path = "/_security/api_key/a/_clear_cache";

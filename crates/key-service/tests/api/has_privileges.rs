@@ -95,7 +95,7 @@ async fn nobody_asks_about_somebody_else() {
     service.user("own").post(path, body).await.assert_error(
         403,
         "security_exception",
-        "action [cluster:admin/xpack/security/user/has_privileges] is unauthorized for user [own] with effective roles [own], this action is granted by the cluster privileges [read_security,manage_security,all]",
+        "action [cluster:admin/xpack/security/user/has_privileges] is unauthorized for user [own] with effective roles [own], this action is granted by the cluster privileges [read_ccr,read_security,manage_ccr,manage_security,all]",
     );
     service.elastic().post(path, body).await.assert_error(
         400,

@@ -1,4 +1,5 @@
 use axum::http::StatusCode;
+use latchkey_key_service::limits::ROLES_AT_ONCE_MAX;
 use serde_json::json;
 
 use crate::service::Service;
@@ -137,4 +138,53 @@ async fn refuses_roles_that_make_no_sense() {
         "role [superuser] is reserved and cannot be deleted",
     );
     assert_eq!(elastic.get("/_security/role").await.json().as_object().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn several_roles_are_written_each_by_itself() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    assert_eq!(elastic.put("/_security/role/old", "{}").await.status, StatusCode::OK);
+    let body = json!({"roles": {
+        "new": {"cluster": ["monitor"]},
+        "old": {"run_as": ["ann"]},
+        "odd": {"cluster": ["zzz"]},
+        "viewer": {},
+    }});
+    let written = elastic.post("/_security/role", &body.to_string()).await.json();
+    assert_eq!((&written["created"], &written["updated"]), (&json!(["new"]), &json!(["old"])));
+    assert_eq!(written["errors"]["count"], 2);
+    let details = &written["errors"]["details"];
+    assert!(
+        details["odd"]["reason"].as_str().unwrap().contains("unknown cluster privilege [zzz]"),
+        "{details}"
+    );
+    let reserved = "Validation Failed: 1: Role [viewer] is reserved and may not be used.;";
+    assert_eq!(details["viewer"]["reason"], reserved);
+    assert_eq!(elastic.get("/_security/role/old").await.json()["old"]["run_as"], json!(["ann"]));
+
+    let removed = elastic.delete("/_security/role", r#"{"names":["new","gone","superuser"]}"#).await.json();
+    assert_eq!((&removed["deleted"], &removed["not_found"]), (&json!(["new"]), &json!(["gone"])));
+    assert_eq!(removed["errors"]["count"], 1);
+    assert_eq!(elastic.get("/_security/role/new").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn refuses_no_roles_and_too_many() {
+    let service = Service::new().await;
+    let names = |number: usize| json!({"names": (0..number).map(|it| format!("r{it}")).collect::<Vec<_>>()});
+    let most = service.elastic().delete("/_security/role", &names(ROLES_AT_ONCE_MAX).to_string()).await;
+    assert_eq!(most.json()["not_found"].as_array().unwrap().len(), ROLES_AT_ONCE_MAX);
+    for (number, complaint) in [
+        (0, "[names] must not be empty"),
+        (ROLES_AT_ONCE_MAX + 1, "[names] must not hold more than 1000 roles"),
+    ] {
+        let refused = service.elastic().delete("/_security/role", &names(number).to_string()).await.error();
+        assert_eq!(refused.0, 400);
+        assert!(refused.2.contains(complaint), "{}", refused.2);
+    }
+    let body = r#"{"roles":{"r":{"zzz":1}}}"#;
+    assert_eq!(service.elastic().post("/_security/role", body).await.error().0, 400);
+    let refused = service.user("manage").post("/_security/role", r#"{"roles":{"r":{}}}"#).await;
+    assert_eq!(refused.error().0, 403);
 }

@@ -32,6 +32,11 @@ fn the_clients_manage_users_roles_and_privileges() {
     play("directory", Service::dev);
 }
 
+#[test]
+fn the_clients_work_with_every_switch_on() {
+    play("switches", Service::dev);
+}
+
 // docs/api.md says why there is a product header: without it the clients do not go on.
 #[test]
 fn the_clients_refuse_a_service_without_the_product_header() {

@@ -8,12 +8,16 @@ const { LATCHKEY_CLIENT, LATCHKEY_PASSWORD, LATCHKEY_URL, LATCHKEY_USERNAME } = 
 // The client is not beside this file, and several are installed: each under a directory of its own.
 export const { Client, errors } = createRequire(`${LATCHKEY_CLIENT}/`)('@elastic/elasticsearch')
 
-/** A client that logs in like this, takes the first answer for an answer, and has patience with a busy machine. */
-export function connect (auth) {
-  return new Client({ node: LATCHKEY_URL, maxRetries: 0, requestTimeout: 60000, auth })
+/** A client that logs in like this, with what else it is told, takes the first answer for an answer, and has patience with a busy machine. */
+export function connect (auth, more = {}) {
+  return new Client({ node: LATCHKEY_URL, maxRetries: 0, requestTimeout: 60000, auth, ...more })
 }
 
-export const elastic = connect({ username: LATCHKEY_USERNAME, password: LATCHKEY_PASSWORD })
+export const url = LATCHKEY_URL
+
+export const login = { username: LATCHKEY_USERNAME, password: LATCHKEY_PASSWORD }
+
+export const elastic = connect(login)
 
 /** Tells the sentence once everything in the block held. */
 export async function step (sentence, block) {

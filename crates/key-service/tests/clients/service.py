@@ -14,11 +14,13 @@ PASSWORD = os.environ["LATCHKEY_PASSWORD"]
 
 
 def connect(**login):
-    """A client that logs in like this, takes the first answer for an answer, and has patience with a busy machine."""
+    """A client that logs in like this, with what else it is told, takes the first answer for an answer, and has patience with a busy machine."""
     return Elasticsearch(URL, max_retries=0, request_timeout=60, **login)
 
 
-elastic = connect(basic_auth=(USERNAME, PASSWORD))
+LOGIN = {"basic_auth": (USERNAME, PASSWORD)}
+
+elastic = connect(**LOGIN)
 
 
 @contextmanager

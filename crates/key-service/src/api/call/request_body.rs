@@ -1,4 +1,5 @@
-//! The bytes of a request's body, within bounds of length, time and memory.
+//! The bytes of a request's body, within bounds of length, time and memory. A compressed body is decoded when it comes here,
+//! and its length is that of what was decoded.
 
 use std::time::Duration;
 
@@ -58,8 +59,7 @@ async fn collect(mut body: Body, mut held: Holding) -> Result<(Vec<u8>, Holding)
     }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let ended_early = |_| ErrorCause::new(ErrorType::Status, "the request body ended early");
-        let Ok(data) = frame.map_err(ended_early)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
         if bytes.len() + data.len() > REQUEST_BODY_LEN_MAX {
             return Err(ApiError::body_too_large(REQUEST_BODY_LEN_MAX));
         }
@@ -70,6 +70,14 @@ async fn collect(mut body: Body, mut held: Holding) -> Result<(Vec<u8>, Holding)
         bytes.extend_from_slice(&data);
     }
     Ok((bytes, held))
+}
+
+/// It ended early, or is not in the encoding that its header names.
+fn unreadable(_: axum::Error) -> ErrorCause {
+    ErrorCause::new(
+        ErrorType::Status,
+        "the request body ended early or is not encoded as Content-Encoding says",
+    )
 }
 
 fn too_slow() -> ApiError {

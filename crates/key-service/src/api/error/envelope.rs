@@ -11,6 +11,10 @@ use super::{ApiError, ErrorBody, ErrorCause};
 use crate::api::store_error::StoreIsDamaged;
 use crate::store::StoreError;
 
+/// Marks the answer that is an error, so that nothing of it is filtered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IsError;
+
 /// Logs what the client does not learn, then writes the answer.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
@@ -27,6 +31,7 @@ impl IntoResponse for ApiError {
         for (name, value) in self.headers {
             headers.append(name, value);
         }
+        response.extensions_mut().insert(IsError);
         let cause = self.internal.as_ref().and_then(|internal| internal.downcast_ref());
         if matches!(cause, Some(StoreError::Damaged(_))) {
             response.extensions_mut().insert(StoreIsDamaged);

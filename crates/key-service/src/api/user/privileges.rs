@@ -1,6 +1,6 @@
 //! `GET /_security/user/_privileges`: what may I do?
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -36,15 +36,17 @@ struct OwnPrivileges<'a> {
     remote_cluster: Vec<&'a RemoteClusterPrivileges>,
 }
 
-/// Unlike in a role, fields and queries are lists: several roles may each have their own.
+/// Fields and queries are lists, because several roles may each have their own.
 #[derive(Serialize)]
 struct ShownIndices<'a> {
     names: &'a [String],
     privileges: BTreeSet<&'a str>,
+    /// `None` where all fields are seen.
     #[serde(skip_serializing_if = "Option::is_none")]
-    field_security: Option<[&'a FieldSecurity; 1]>,
+    field_security: Option<Vec<&'a FieldSecurity>>,
+    /// `None` where all documents are seen.
     #[serde(skip_serializing_if = "Option::is_none")]
-    query: Option<[&'a str; 1]>,
+    query: Option<Vec<&'a str>>,
     allow_restricted_indices: bool,
 }
 
@@ -88,13 +90,12 @@ pub(in crate::api) async fn show(call: Incoming) -> Result<Response, ApiError> {
 fn own_privileges(roles: &RoleDescriptors) -> OwnPrivileges<'_> {
     let roles: Vec<_> = roles.iter().map(|(_, role)| role).collect();
     let global = roles.iter().flat_map(|role| &role.global);
-    let indices = roles.iter().flat_map(|role| &role.indices).map(ShownIndices::from);
     let remote = roles.iter().flat_map(|role| &role.remote_indices).map(ShownRemoteIndices::from);
     OwnPrivileges {
         // Empty entries are left out, as in Elasticsearch.
         cluster: set(roles.iter().flat_map(|role| &role.cluster).filter(|name| *name != "none")),
         global: unique(global.map(|(kind, value)| Map::from_iter([(kind.clone(), value.clone())]))),
-        indices: unique(indices),
+        indices: indices(&roles),
         applications: applications(&roles),
         run_as: set(roles.iter().flat_map(|role| &role.run_as)),
         remote_indices: unique(remote),
@@ -102,16 +103,36 @@ fn own_privileges(roles: &RoleDescriptors) -> OwnPrivileges<'_> {
     }
 }
 
-/// Equal resources of one application are one entry.
+/// Entries for the same names are one: what one of them allows is allowed, and what one of them does not narrow is whole
+/// (Elasticsearch, `CompositeRolesStore.MergeableIndicesPrivilege`).
+fn indices<'a>(roles: &[&'a RoleDescriptor]) -> Vec<ShownIndices<'a>> {
+    let mut merged: Vec<ShownIndices<'a>> = Vec::new();
+    let mut places = HashMap::new();
+    for block in roles.iter().flat_map(|role| &role.indices) {
+        let names: BTreeSet<&str> = set(&block.names);
+        let place = *places.entry((names, block.allow_restricted_indices)).or_insert(merged.len());
+        match merged.get_mut(place) {
+            Some(shown) => shown.merge(ShownIndices::from(block)),
+            None => merged.push(ShownIndices::from(block)),
+        }
+    }
+    merged
+}
+
+/// Privileges over equal resources of one application are one entry, and then resources with equal privileges.
 fn applications<'a>(roles: &[&'a RoleDescriptor]) -> Vec<ShownApplication<'a>> {
     let mut merged: BTreeMap<(&str, BTreeSet<&str>), BTreeSet<&str>> = BTreeMap::new();
     for block in roles.iter().flat_map(|role| &role.applications) {
         let privileges = merged.entry((&block.application, set(&block.resources))).or_default();
         privileges.extend(block.privileges.iter().map(String::as_str));
     }
-    merged
+    let mut by_privileges: BTreeMap<(&str, BTreeSet<&str>), BTreeSet<&str>> = BTreeMap::new();
+    for ((application, resources), privileges) in merged {
+        by_privileges.entry((application, privileges)).or_default().extend(resources);
+    }
+    by_privileges
         .into_iter()
-        .map(|((application, resources), privileges)| ShownApplication { application, privileges, resources })
+        .map(|((application, privileges), resources)| ShownApplication { application, privileges, resources })
         .collect()
 }
 
@@ -125,13 +146,32 @@ fn unique<T: Serialize>(items: impl Iterator<Item = T>) -> Vec<T> {
     items.filter(|item| seen.insert(serde_json::to_string(item).unwrap_or_default())).collect()
 }
 
+/// Those of both; `None` when one of them has no limit.
+fn both<T: PartialEq>(one: Option<Vec<T>>, other: Option<Vec<T>>) -> Option<Vec<T>> {
+    let mut all = one?;
+    for item in other? {
+        if !all.contains(&item) {
+            all.push(item);
+        }
+    }
+    Some(all)
+}
+
+impl ShownIndices<'_> {
+    fn merge(&mut self, other: Self) {
+        self.privileges.extend(other.privileges);
+        self.field_security = both(self.field_security.take(), other.field_security);
+        self.query = both(self.query.take(), other.query);
+    }
+}
+
 impl<'a> From<&'a IndexPrivileges> for ShownIndices<'a> {
     fn from(block: &'a IndexPrivileges) -> Self {
         Self {
             names: &block.names,
             privileges: set(&block.privileges),
-            field_security: block.field_security.as_ref().map(|fields| [fields]),
-            query: block.query.as_deref().map(|query| [query]),
+            field_security: block.field_security.as_ref().map(|fields| vec![fields]),
+            query: block.query.as_deref().map(|query| vec![query]),
             allow_restricted_indices: block.allow_restricted_indices,
         }
     }

@@ -29,7 +29,7 @@ async fn check(
     stored: Option<&PasswordHash>,
     password: Password,
 ) -> Result<bool, Saturated> {
-    checker.login(None, "ann")?.check(stored, password).await
+    checker.login(None, "ann")?.check(stored, password, PasswordCache::default()).await
 }
 
 fn maker() -> Principal {
@@ -49,7 +49,7 @@ async fn one_source_and_one_username_leave_places_to_others() {
     assert_eq!(for_one_user.len(), share);
     assert!(checker.login(source(2), "ann").is_err());
     let login = checker.login(source(2), "bob").unwrap();
-    assert_eq!(login.check(None, password("x")).await, Ok(false));
+    assert_eq!(login.check(None, password("x"), PasswordCache::default()).await, Ok(false));
     drop(of_one_source);
     assert!(checker.login(source(1), "bob").is_ok());
 }
