@@ -16,10 +16,10 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test crash rights sim fuzz soak hostile scan bench lint fmt clean tools clients
+.PHONY: help build demo run test compatibility crash rights sim fuzz soak hostile scan bench lint fmt clean tools clients
 
 help: ## Show the verbs.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo '  With all that use an Envoy: ENVOY_VERSION=1.40.0, one of tools/envoy.txt.'
 
 build: tools ## Build the filter (target/latchkey-filter.wasm, target/liblatchkey_filter.so), the key service and the local stack.
@@ -34,14 +34,20 @@ demo: build ## Tell the story of a key with real requests through a real Envoy (
 run: build ## Keep Envoy, the key service and an upstream up until Ctrl-C, with a key to try (NATIVE=1 as above).
 	@target/debug/local-stack run
 
-test: build clients ## Run all tests, the ones on a real Envoy included.
+test: build clients ## Run all tests, the ones on a real Envoy included, and the most important of those on the oldest and the newest Envoy too.
+	@tools/bring-postgres
 	@cargo test --workspace
 	@LATCHKEY_SHELL=module cargo test -p latchkey-filter --test edge
+	@tools/compatibility --ends
 	@target/debug/local-stack postgres cargo test -p latchkey-key-service --lib -- store:: feed::
 	@target/debug/local-stack postgres cargo test -p latchkey-key-service --test api
 	@echo 'test: everything held'
 
+compatibility: build ## Run the most important tests on every Envoy of tools/envoy.txt with both shells of the filter, and print the table of docs/compatibility.md. Takes minutes.
+	@tools/compatibility
+
 crash: ## Kill the key service under load three hundred times, let its databases fail, and look whether anything is lost. Takes minutes.
+	@tools/bring-postgres
 	@LATCHKEY_TEST_CRASHES=300 cargo test -p latchkey-key-service --test api -- --nocapture process::crash:: process::database_faults::
 
 rights: ## Ask a million keys what they may do, as the service and as an edge. Takes minutes.
@@ -67,6 +73,7 @@ scan: build clients ## Let schemathesis scan the key service as a super-user, as
 
 bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes, BENCH='--only accepted': one section). Tables here, results and charts in target/bench.
 	@tools/bring-load-generators
+	@tools/bring-postgres
 	@tools/build-filter
 	@tools/build-module
 	@tools/build-peer-filters

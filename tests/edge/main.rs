@@ -32,6 +32,8 @@ mod mutations;
 mod native;
 mod protocols;
 mod recipes;
+mod recorded_feeds;
+mod remote_code;
 mod replicas;
 mod replies;
 mod rights;

@@ -2,12 +2,14 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a failing test may panic")]
 
+mod compatibility;
 mod facts_and_claims;
 mod faults;
 mod impls;
 mod limits_page;
 mod readme;
 mod rooms;
+mod tools;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -15,7 +15,7 @@ use crate::http::{Request, Response, http1};
 use crate::scratch_directory::ScratchDirectory;
 use crate::shell::Shell;
 use crate::stack::FEED_CREDENTIAL_VARIABLE;
-use crate::{places, port, secrecy, wait};
+use crate::{places, port, secrecy, wait, without_wasm};
 
 /// The file in which a process that can be replaced tells the number that it has in common with its successors.
 const BASE_ID: &str = "base-id";
@@ -316,6 +316,9 @@ fn admin_address_of(process: &mut ChildProcess, file: &Path) -> Result<SocketAdd
 
 fn fail_if_ended(process: &mut ChildProcess) -> Result<()> {
     if let Some(status) = process.ended()? {
+        if without_wasm::is_told_in(&process.log().stderr()) {
+            bail!(without_wasm::told_of(&places::envoy()?));
+        }
         let said = format!("Envoy ended ({status}):\n{}", process.log().tail_since(Default::default()));
         return Err(if said.contains("Address already in use") { port::taken(said) } else { anyhow!(said) });
     }

@@ -4,6 +4,7 @@
 //! too much, an error, or nothing at all. Between the faults it serves a true feed, so that a test can see
 //! the edge recover.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -38,6 +39,9 @@ pub enum FeedManner {
     Truthful,
     /// It answers with these bytes as a body of JSON.
     Body(Vec<u8>),
+    /// It answers what a service has answered before to whoever had read so far. What comes after that is held
+    /// back, as by a feed in which nothing changes.
+    Recorded(BTreeMap<Cursor, Vec<u8>>),
     /// It answers with this status and no feed.
     Status(u16),
     /// It promises more than it sends, and closes.
@@ -221,6 +225,17 @@ impl Shared {
             feed = self.changed.wait_timeout(feed, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+
+    /// The answer that was recorded for what was asked, at once for a load and after a while for what comes
+    /// then.
+    fn recorded(&self, asked: &FeedRequest, answers: &BTreeMap<Cursor, Vec<u8>>) -> Option<Vec<u8>> {
+        if asked.after != Cursor(0) {
+            let waiting = |feed: &mut Feed| !feed.stopping;
+            let held = self.changed.wait_timeout_while(self.feed(), WAIT_MAX, waiting);
+            drop(held.unwrap_or_else(PoisonError::into_inner));
+        }
+        answers.get(&asked.after).cloned()
+    }
 }
 
 impl Feed {
@@ -274,15 +289,21 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     shared.feed().requests.push(target.clone());
 
     let manner = shared.feed().manner.clone();
-    if manner == FeedManner::Truthful {
+    if matches!(manner, FeedManner::Truthful | FeedManner::Recorded(_)) {
         let Ok(asked) = FeedRequest::read(&mut QueryText::of_path(&target)) else {
             return answer(&mut stream, 400, 2, b"{}");
         };
-        let page = shared.page(&asked).to_json().map_err(std::io::Error::other)?;
-        return answer(&mut stream, 200, page.len(), &page);
+        let page = match &manner {
+            FeedManner::Recorded(answers) => shared.recorded(&asked, answers),
+            _ => Some(shared.page(&asked).to_json().map_err(std::io::Error::other)?),
+        };
+        return match page {
+            Some(page) => answer(&mut stream, 200, page.len(), &page),
+            None => answer(&mut stream, 404, 2, b"{}"),
+        };
     }
     match manner {
-        FeedManner::Truthful | FeedManner::Closing => Ok(()),
+        FeedManner::Truthful | FeedManner::Recorded(_) | FeedManner::Closing => Ok(()),
         FeedManner::Body(body) => answer(&mut stream, 200, body.len(), &body),
         FeedManner::Status(status) => answer(&mut stream, status, 2, b"{}"),
         FeedManner::Truncated => answer(&mut stream, 200, 4096, b"{\"epoch\":\"half"),

@@ -4,6 +4,8 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -26,6 +28,13 @@ fn signal(process: &Child, signal: &str) {
     assert!(sent.unwrap().success());
 }
 
+/// Sends a signal to a process and those that it has started.
+fn signal_group(process: &Child, signal: &str) {
+    let group = format!("-{}", process.id());
+    let sent = Command::new("kill").args([&format!("-{signal}"), "--", &group]).status();
+    assert!(sent.unwrap().success());
+}
+
 /// The value behind `label` in what `run` tells.
 fn told<'a>(lines: &'a [String], label: &str) -> &'a str {
     lines.iter().find_map(|line| line.strip_prefix(label)).unwrap_or_else(|| panic!("{lines:?}")).trim()
@@ -43,18 +52,73 @@ fn introduction(from: ChildStdout) -> Vec<String> {
     lines
 }
 
-// The store has keys in it, and its directory is not the only one.
+/// A moment in the life of a demo.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// So many directories of its own are there.
+    Directories(usize),
+    /// The first step of the story was told.
+    FirstStep,
+}
+
+// The store has keys in it, and its directory is not the only one. At a terminal Ctrl-C reaches every process
+// of the demo at once.
 #[test]
-fn nothing_is_left_of_a_stack_that_was_interrupted() {
-    for name in ["INT", "TERM", "KILL"] {
-        let temporary = tempfile::tempdir().unwrap();
-        let mut process = local_stack(temporary.path(), "demo").spawn().unwrap();
-        wait::until("both directories are there", || Ok((entries(temporary.path()).len() > 1).then_some(())))
-            .unwrap();
-        signal(&process, name);
+fn nothing_is_left_of_a_stack_that_was_interrupted_at_any_moment() {
+    let directory = tempfile::Builder::new().prefix("a path with spaces ").tempdir().unwrap();
+    for (moment, name) in [
+        (Moment::Directories(1), "INT"),
+        (Moment::Directories(2), "INT"),
+        (Moment::Directories(2), "TERM"),
+        (Moment::Directories(2), "KILL"),
+        (Moment::FirstStep, "INT"),
+    ] {
+        let mut process = local_stack(directory.path(), "demo").process_group(0).spawn().unwrap();
+        match moment {
+            Moment::Directories(count) => {
+                wait::until("it has begun", || Ok((entries(directory.path()).len() >= count).then_some(())))
+                    .unwrap();
+            }
+            Moment::FirstStep => {
+                let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+                assert!(lines.into_iter().any(|line| line.contains("no key")), "no step was told");
+            }
+        }
+        signal_group(&process, name);
         process.wait().unwrap();
-        wait::until("nothing is left", || Ok(entries(temporary.path()).is_empty().then_some(()))).unwrap();
+        wait::until("nothing is left", || Ok(entries(directory.path()).is_empty().then_some(()))).unwrap();
+        let mut complaint = String::new();
+        process.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+        assert_eq!(complaint, "", "{moment:?} {name}: who interrupts it knows that");
+        wait::until("nobody runs on", || Ok(processes_in(directory.path()).is_empty().then_some(())))
+            .unwrap();
     }
+}
+
+/// The command lines of processes that name a file below this directory, where the system shows them.
+fn processes_in(directory: &Path) -> Vec<String> {
+    let directory = directory.display().to_string();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .filter(|line| line.contains(&directory))
+        .collect()
+}
+
+#[test]
+fn an_envoy_without_wasm_is_told_in_one_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let envoy = directory.path().join("envoy");
+    let says = "Failed to create Wasm VM using envoy.wasm.runtime.v8 runtime. Envoy was compiled without support for it";
+    fs::write(&envoy, format!("#!/bin/sh\necho '{says}' >&2\nexit 1\n")).unwrap();
+    fs::set_permissions(&envoy, fs::Permissions::from_mode(0o755)).unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let ended = local_stack(temporary.path(), "demo").env("ENVOY_PATH", &envoy).output().unwrap();
+    assert!(!ended.status.success());
+    let complaint = String::from_utf8(ended.stderr).unwrap();
+    let expected = format!("local-stack: {} has no Wasm in it: ", envoy.display());
+    assert!(complaint.starts_with(&expected) && complaint.lines().count() == 1, "{complaint}");
 }
 
 // Envoy shares its port with any other process of the same user, unless it is told otherwise.
@@ -69,10 +133,19 @@ fn two_stacks_at_once_have_ports_of_their_own() {
     for label in ["edge ", "key service ", "upstream ", "Envoy admin "] {
         assert_ne!(told(&one, label), told(&other, label), "{label}");
     }
+    for told in [&one, &other] {
+        let taken = told.iter().filter(|line| line.starts_with("port "));
+        for line in taken {
+            assert!(line.ends_with(" is taken, so another is chosen"), "{line}");
+        }
+    }
+    let is_first = |told: &[String]| !told.iter().any(|line| line.starts_with("port 10000 "));
+    assert!(!(is_first(&one) && is_first(&other)), "both have the port of the edge: {one:?} {other:?}");
     for stack in &mut stacks {
         signal(stack, "TERM");
         stack.wait().unwrap();
     }
+    wait::until("nothing is left", || Ok(entries(temporary.path()).is_empty().then_some(()))).unwrap();
 }
 
 #[test]

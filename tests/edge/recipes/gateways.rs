@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::remote_code::CodeServer;
 use crate::samples::assert_understood;
-use crate::shells::lacks;
+use crate::shells::{is_native, lacks};
 use crate::stage::parameter;
 
 pub(super) fn keys() -> Vec<KeyRecord> {
@@ -95,8 +96,8 @@ fn the_istio_plugin_with_rules_asks_by_path() {
 }
 
 /// The filter as Envoy Gateway makes it of a policy: switched off for all, and on for the routes of the policy,
-/// with a `vm_id` of its own.
-fn filter_of(policy: &Value, like: &Value) -> Value {
+/// with a `vm_id` of its own, and with code that is fetched.
+fn filter_of(policy: &Value, like: &Value, code: Option<&CodeServer>) -> Value {
     let wasm = &policy["spec"]["wasm"][0];
     assert_eq!(wasm["env"]["hostKeys"], json!(["LATCHKEY_FEED_CREDENTIAL"]));
     assert_understood(&wasm["config"].to_string());
@@ -109,9 +110,13 @@ fn filter_of(policy: &Value, like: &Value) -> Value {
     filter["name"] = json!(format!("envoy.filters.http.wasm/{name}"));
     filter["disabled"] = json!(true);
     let config = &mut filter["typed_config"]["config"];
-    config["name"] = json!(name);
+    config["name"] = wasm["name"].clone();
     config["root_id"] = wasm["rootID"].clone();
     config["vm_config"]["vm_id"] = json!(name);
+    if let Some(server) = code {
+        config["vm_config"]["code"] = server.source();
+        config["vm_config"]["runtime"] = json!("envoy.wasm.runtime.v8");
+    }
     config["configuration"]["value"] = json!(wasm["config"].to_string());
     let config = config.as_object_mut().unwrap();
     config.remove("failure_policy").unwrap();
@@ -129,12 +134,18 @@ fn the_policies_of_envoy_gateway_gate_a_gateway_and_a_route() {
     assert_eq!(targets, ["Gateway", "HTTPRoute"]);
     let patch = &of_kind("EnvoyPatchPolicy")[0]["spec"]["jsonPatches"][0]["operation"];
     assert_eq!((&patch["op"], &patch["path"]), (&json!("add"), &json!("")));
+    // How it has modules is in `modules.rs`.
+    let server = (!is_native()).then(CodeServer::start);
     let stage = Stage::with_keys(keys(), |config| {
         let address = config.cluster("key_service").unwrap()["load_assignment"].clone();
         *config.cluster("key_service").unwrap() = patch["value"].clone();
         config.cluster("key_service").unwrap()["load_assignment"] = address;
+        if let Some(server) = &server {
+            server.add_cluster(config);
+        }
         let like = http_filters(config).remove(0);
-        let filters: Vec<Value> = policies.iter().map(|policy| filter_of(policy, &like)).collect();
+        let filters: Vec<Value> =
+            policies.iter().map(|policy| filter_of(policy, &like, server.as_ref())).collect();
         let on = |filter: &Value| json!({filter["name"].as_str().unwrap(): {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}});
         let mut catalogue = routes(config)[0].clone();
         catalogue["match"] = json!({"prefix": "/catalogue/"});
@@ -151,6 +162,8 @@ fn the_policies_of_envoy_gateway_gate_a_gateway_and_a_route() {
     assert_eq!(statuses(&stage, "POST", "/orders/1"), [401, 401, 200, 403, 403]);
     assert_eq!(stage.send(&forging("/catalogue/forged")).status, 200);
     assert!(!has_forged(&stage, "/catalogue/forged"));
+    let fetched = server.as_ref().map_or(1, |server| server.files.served());
+    assert!(fetched > 0, "the code came from somewhere else");
     // Each policy keeps a table of its own.
     let instances: BTreeSet<String> = stage
         .keys

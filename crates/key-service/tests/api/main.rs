@@ -50,6 +50,7 @@ mod privileges;
 mod process;
 mod query;
 mod realms;
+mod recorded_feeds;
 mod removal;
 mod request_limits;
 mod roles;
