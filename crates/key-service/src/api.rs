@@ -66,7 +66,9 @@ pub fn app(service: Service) -> Router {
         .merge(latchkey_routes())
         .route_layer(from_fn(measure::name_route));
     let plain = Router::new()
-        .route("/healthz", get(health::show))
+        .route("/livez", get(health::show_alive))
+        .route("/readyz", get(health::show_ready))
+        .route("/healthz", get(health::show_ready))
         .route("/metrics", get(health::show_metrics))
         .route_layer(from_fn(measure::name_route));
     plain

@@ -1,5 +1,8 @@
 //! Whether the service lives and its store answers, and what it has counted. Neither names a key or an owner,
 //! so neither needs authentication.
+//!
+//! Two questions, because two things follow from the answers: a process that does not live is started again, and
+//! one that is not ready gets no requests. A store that is away is no reason to start any process again.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -20,8 +23,13 @@ struct Health {
     status: &'static str,
 }
 
-/// 200 if the store answers, takes changes and has shown no damage, 503 if not. Any answer at all says that the service lives.
-pub(super) async fn show(State(service): State<SharedService>) -> Result<Response, ApiError> {
+/// 200: the process answers. The store is not asked.
+pub(super) async fn show_alive() -> Result<Response, ApiError> {
+    answer::ok(&Health { status: "alive" })
+}
+
+/// 200 if the store answers, takes changes and has shown no damage, 503 if not.
+pub(super) async fn show_ready(State(service): State<SharedService>) -> Result<Response, ApiError> {
     match service.open().store.ping().await {
         Ok(()) => answer::ok(&Health { status: "ready" }),
         Err(error) => {

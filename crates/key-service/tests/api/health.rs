@@ -2,15 +2,23 @@ use axum::http::StatusCode;
 
 use crate::service::Service;
 
+// A process that lives is not started again because its store is away.
 #[tokio::test]
-async fn is_ready_while_the_store_answers() {
+async fn is_ready_while_the_store_answers_and_alive_without_it() {
     let service = Service::new().await;
-    let ready = service.anonymous().get("/healthz").await;
-    assert_eq!((ready.status, ready.text.as_str()), (StatusCode::OK, r#"{"status":"ready"}"#));
+    for path in ["/readyz", "/healthz"] {
+        let ready = service.anonymous().get(path).await;
+        assert_eq!((ready.status, ready.text.as_str()), (StatusCode::OK, r#"{"status":"ready"}"#), "{path}");
+    }
     service.store.close().await;
-    let unready = service.anonymous().get("/healthz").await;
-    assert_eq!(unready.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(unready.header("retry-after"), ["2"]);
+    for path in ["/readyz", "/healthz"] {
+        let unready = service.anonymous().get(path).await;
+        assert_eq!(unready.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(unready.text, r#"{"status":"store unavailable"}"#, "{path}");
+        assert_eq!(unready.header("retry-after"), ["2"], "{path}");
+    }
+    let alive = service.anonymous().get("/livez").await;
+    assert_eq!((alive.status, alive.text.as_str()), (StatusCode::OK, r#"{"status":"alive"}"#));
 }
 
 // Store trouble is never a bad credential, and says nothing of its cause.

@@ -26,7 +26,14 @@ const EXAMPLE_CREDENTIAL: &str = "VnVhQ2ZHY0JDZGJrUW0tZTVhT3g6dWkybHAyYXhUTm1zeW
 const REFUSED: [&str; 2] = ["createCrossClusterKey", "updateCrossClusterKey"];
 
 /// Operations that look at no parameter.
-const CARELESS: [&str; 4] = ["createCrossClusterKey", "updateCrossClusterKey", "showHealth", "showMetrics"];
+const CARELESS: [&str; 6] = [
+    "createCrossClusterKey",
+    "updateCrossClusterKey",
+    "showHealth",
+    "showLiveness",
+    "showMetrics",
+    "showReadiness",
+];
 
 struct Document(Value);
 
