@@ -237,7 +237,7 @@ fn begin_at_zero() {
     for name in counters {
         counter!(name).increment(0);
     }
-    for kind in ["corrupt", "id_taken", "unavailable"] {
+    for kind in ["corrupt", "damaged", "id_taken", "unavailable"] {
         counter!(STORE_ERRORS, "kind" => kind).increment(0);
     }
     for reason in ["too_large", "unreadable"] {
@@ -245,4 +245,5 @@ fn begin_at_zero() {
         feed_rights_withheld(reason, 0);
     }
     gauge!(FEED_POLLS_WAITING).increment(0);
+    edge_metrics::begin_at_zero();
 }

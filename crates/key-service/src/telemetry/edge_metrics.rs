@@ -75,6 +75,14 @@ pub fn edges_waited_for(outcome: WaitOutcome, took: Duration) {
     histogram!(WAIT_SECONDS).record(took);
 }
 
+/// An alert fires at the first of these, so it must be seen to rise.
+pub(super) fn begin_at_zero() {
+    counter!(LAST_PAGES).increment(0);
+    for reason in ["name_taken", "too_many", "too_many_of_key"] {
+        counter!(CLAIMS_REFUSED, "reason" => reason).increment(0);
+    }
+}
+
 pub(super) fn describe() {
     describe_gauge!(EDGES, "Instances of edges that follow the key feed, or did lately.");
     describe_gauge!(EDGES_LIVE, "Edges seen within edges.live_for.");
