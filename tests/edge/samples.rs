@@ -12,7 +12,7 @@ use latchkey_local_stack::stack::FEED_CREDENTIAL_VARIABLE;
 use latchkey_trim_module::{surface, trim};
 use serde_json::{Value, json};
 
-use crate::shells::lacks;
+use crate::shells::{is_native, lacks};
 use crate::stage::{FEED_SECRET, Stage, configure, encoded, epoch, key};
 
 #[test]
@@ -93,18 +93,27 @@ fn the_istio_plugins_are_understood() {
     }
 }
 
-/// Istio hands the plugin configuration over as text, sets no `vm_id`, and names the cluster of a service its
-/// own way.
+/// Istio hands the plugin configuration over as text, sets no `vm_id`, makes no labels of names, and names the
+/// cluster of a service its own way.
 fn works_in_envoy_as_istio_sets_it(plugin: &Value) {
     let cluster = plugin["spec"]["pluginConfig"]["key_service"]["cluster"].as_str().unwrap();
     assert!(cluster.starts_with("outbound|"), "{cluster}");
     let stage = Stage::with_keys(vec![key("id", "secret")], |config: &mut EnvoyConfig| {
+        config.bootstrap().as_object_mut().unwrap().remove("stats_config").unwrap();
         config.cluster("key_service").unwrap()["name"] = json!(cluster);
         config.gate().unwrap()["vm_config"].as_object_mut().unwrap().remove("vm_id");
         config.set_plugin_config(&plugin["spec"]["pluginConfig"]).unwrap();
     });
     assert_eq!(stage.status_for(&encoded("id", "secret")), 200);
     assert_eq!(stage.status_for(&encoded("id", "wrong")), 401);
+    // The alerts look for both.
+    let denied = if is_native() {
+        r#"latchkey_denied{reason="secret_wrong"}"#
+    } else {
+        "latchkey_denied_reason_secret_wrong{}"
+    };
+    let metrics = stage.envoy.admin().get("/stats/prometheus").unwrap().text();
+    assert!(metrics.lines().any(|line| line.starts_with(denied)), "{metrics}");
 }
 
 #[test]
