@@ -7,6 +7,7 @@ mod facts_and_claims;
 mod faults;
 mod impls;
 mod limits_page;
+mod metrics;
 mod readme;
 mod rooms;
 mod tools;
@@ -133,41 +134,6 @@ fn every_sample_configuration_is_loaded_by_a_test() {
         let name = path.display().to_string();
         assert!(tests.contains(&name), "{name} is loaded by no test");
     }
-}
-
-#[test]
-fn alerts_and_their_guide_name_only_metrics_that_exist() {
-    let existing = metrics();
-    let alerts = fs::read_to_string(root().join("docs/alerts.yaml")).unwrap();
-    let guide = fs::read_to_string(root().join("docs/operations.md")).unwrap();
-    let guide = guide.split("\n## Metrics and alerts").nth(1).unwrap().split("\n## ").next().unwrap();
-    for (text, least) in [(alerts.as_str(), 10), (guide, 10)] {
-        let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-        let words = text.split(|letter| !is_of_name(letter));
-        let named: Vec<_> = words.filter(|word| word.starts_with("latchkey_")).collect();
-        assert!(named.len() >= least, "only {named:?}");
-        for name in named {
-            let of_histogram = name.trim_end_matches("_bucket");
-            assert!(existing.iter().any(|metric| metric == of_histogram), "there is no metric {name}");
-        }
-    }
-    for alert in alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
-        assert!(guide.contains(&format!("`{alert}`")), "the guide does not say what to do about {alert}");
-    }
-}
-
-/// The names of all metrics, as Prometheus has them: those of the service stand in its code as they are,
-/// those of the filter with periods. The reason of a denial is a label (`envoy/local.yaml`).
-fn metrics() -> Vec<String> {
-    let names = |text: &str, begin: &str| -> Vec<String> {
-        let texts = text.split('"').skip(1).step_by(2).filter(|text| text.starts_with(begin));
-        texts.map(|name| name.trim_end_matches(".reason.").replace('.', "_")).collect()
-    };
-    let of_service = code()
-        .filter(|(path, _)| path.starts_with("crates/key-service/src"))
-        .flat_map(|(_, text)| text.lines().flat_map(|line| names(line, "latchkey_")).collect::<Vec<_>>());
-    let of_filter = fs::read_to_string(root().join("src/metrics.rs")).unwrap();
-    of_service.chain(of_filter.lines().flat_map(|line| names(line, "latchkey."))).collect()
 }
 
 fn root() -> &'static Path {
