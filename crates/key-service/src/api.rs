@@ -47,6 +47,9 @@ use crate::api::media_type::MediaTypeSettings;
 use crate::api::request_context::Identification;
 use crate::service::Service;
 
+/// The whole interface, as something that answers requests.
+pub(crate) type App = Router;
+
 /// The whole interface of a service, from within a runtime of tokio.
 pub fn app(service: Service) -> Router {
     let product = service.settings.product_header.then_some(HeaderValue::from_static("Elasticsearch"));

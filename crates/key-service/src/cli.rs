@@ -1,8 +1,10 @@
-//! The command `latchkey`: it runs a service (`dev`, `serve`), asks one that runs (`key`, `edges`, `user`,
-//! `role`, `token`), and works on a store itself (`export`, `import`, `backup`, `check`, `new-epoch`).
+//! The command `latchkey`: it prepares and runs a service (`init`, `dev`, `serve`), asks one that runs (`key`,
+//! `edges`, `user`, `role`, `token`, `health`), and works on a store itself (`audit`, `export`, `import`,
+//! `backup`, `check`, `new-epoch`).
 //!
 //! No secret is ever an argument, because everybody on the machine can list those.
 
+mod audit;
 mod backup;
 mod check;
 mod client_tls;
@@ -14,7 +16,9 @@ mod dev;
 mod edges_command;
 mod epoch;
 mod export;
+mod health;
 mod import;
+mod init;
 mod json_input;
 mod key;
 mod logging;
@@ -26,6 +30,7 @@ mod secret_input;
 mod serve;
 mod service_client;
 mod service_place;
+mod service_refusal;
 mod store_arguments;
 mod token;
 mod user;
@@ -42,6 +47,12 @@ use crate::settings::section::InvalidFile;
 use crate::store::StoreError;
 use crate::store::location::StoreLocation;
 
+/// What PostgreSQL says of a password that it does not take (`invalid_password`).
+const PASSWORD_REFUSED: &str = "password authentication failed";
+
+/// Where the help of a verb has what all verbs take, so that the verb's own options come first.
+const LOG_HEADING: &str = "Log";
+
 /// Latchkey's key service, which issues API keys and feeds them to the edges, and a client for daily work
 /// with it.
 #[derive(Debug, Parser)]
@@ -49,11 +60,25 @@ use crate::store::location::StoreLocation;
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
-    /// How much to log to stderr.
-    #[arg(long, global = true, default_value = "info", value_name = "LEVEL", env = "LATCHKEY_LOG")]
+    /// How much to log to stderr. At debug, every request is a line.
+    #[arg(
+        long,
+        global = true,
+        default_value = "info",
+        value_name = "LEVEL",
+        env = "LATCHKEY_LOG",
+        help_heading = LOG_HEADING
+    )]
     log: logging::Level,
-    /// How lines on stderr look. The audit log is JSON in both.
-    #[arg(long, global = true, default_value = "text", value_name = "FORMAT", env = "LATCHKEY_LOG_FORMAT")]
+    /// How lines on stderr look. The audit log of a service is JSON in both.
+    #[arg(
+        long,
+        global = true,
+        default_value = "text",
+        value_name = "FORMAT",
+        env = "LATCHKEY_LOG_FORMAT",
+        help_heading = LOG_HEADING
+    )]
     log_format: logging::LogFormat,
 }
 
@@ -64,6 +89,9 @@ enum Command {
     Dev(dev::DevArguments),
     /// Run the service as its settings say: a file, the environment, flags.
     Serve(serve::ServeArguments),
+    /// Make all that a first `serve` needs: settings, a first user, a key for the edge, a configuration of
+    /// Envoy.
+    Init(init::InitArguments),
     /// Make, list and end the API keys of a running service.
     Key(key::KeyArguments),
     /// Show which edges follow a running service, and how far each has come.
@@ -74,6 +102,14 @@ enum Command {
     Role(role::RoleArguments),
     /// Get and end access tokens of a running service.
     Token(token::TokenArguments),
+    /// Ask whether a running service is ready: for probes, which need no credential.
+    ///
+    /// Ends with 0 if the service takes requests and its store takes changes, and with another code if not.
+    Health(health::HealthArguments),
+    /// Show who changed what: the changes that a store keeps, also while a service uses it.
+    ///
+    /// Refusals and readings are not kept in the store: they are lines of the service's log.
+    Audit(audit::AuditArguments),
     /// Write everything that a store holds into a file, for `import`.
     ///
     /// That is: all API keys, dead ones included, with the digests of their secrets; users with the hashes of
@@ -109,15 +145,22 @@ pub(crate) struct CommandFailed {
 #[must_use]
 pub fn run() -> ExitCode {
     let line = CommandLine::parse();
-    logging::begin(line.log, line.log_format);
+    let audience = match line.command {
+        Command::Dev(_) | Command::Serve(_) => logging::Audience::Collector,
+        _ => logging::Audience::Person,
+    };
+    logging::begin(line.log, line.log_format, audience);
     let outcome = match line.command {
         Command::Dev(arguments) => dev::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Key(arguments) => key::run(arguments),
         Command::Edges(arguments) => edges_command::run(&arguments),
         Command::User(arguments) => user::run(arguments),
         Command::Role(arguments) => role::run(arguments),
         Command::Token(arguments) => token::run(arguments),
+        Command::Health(arguments) => health::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),
@@ -132,17 +175,9 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(failed) => {
-            let _ = fmt::Write::write_fmt(&mut Stderr, format_args!("latchkey: {failed}\n"));
+            report::write_err(&format!("latchkey: {failed}\n"));
             ExitCode::FAILURE
         }
-    }
-}
-
-struct Stderr;
-
-impl fmt::Write for Stderr {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        io::Write::write_all(&mut io::stderr(), text.as_bytes()).map_err(|_| fmt::Error)
     }
 }
 
@@ -174,7 +209,25 @@ impl CommandFailed {
             }
             cause = error.source();
         }
+        if message.contains(PASSWORD_REFUSED) {
+            message.push_str(&whose_password(location));
+        }
         Self::new(message)
+    }
+}
+
+/// Where the password is from that PostgreSQL has refused.
+fn whose_password(location: &StoreLocation) -> String {
+    match location {
+        StoreLocation::Postgres(database) => match database.password_file() {
+            Some(file) => format!(": PostgreSQL refuses the password that is the first line of {}", file.display()),
+            None => {
+                ": PostgreSQL refuses the password of the URL or of PGPASSWORD; store.password_file (--store-password-file) \
+                 names a file with one"
+                    .to_owned()
+            }
+        },
+        StoreLocation::File(_) => String::new(),
     }
 }
 

@@ -159,12 +159,21 @@ pub const KEYS_ENDED_AT_ONCE_MAX: usize = 25_000;
 /// milliseconds.
 pub const KEYS_REMOVED_AT_ONCE_MAX: u32 = 500;
 
+/// Most events of the audit log that are read at once, each with the ids of the keys of one change.
+pub const AUDIT_EVENTS_READ_AT_ONCE_MAX: i64 = 500;
+
+/// Most events of the audit log that are forgotten in one transaction, for which other changes wait.
+pub const AUDIT_EVENTS_FORGOTTEN_AT_ONCE_MAX: i64 = 500;
+
 /// How often it is looked whether dead keys are to be removed, however long the interval between two
 /// removals. A service that was asleep when one was due is at most this late.
 pub const REMOVAL_CHECK_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 
 /// How often at most it is looked whether dead keys are to be removed, however short the interval.
 pub const REMOVAL_CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// Shortest time for which a setting may keep changes for the audit log: what happened today is always there.
+pub const AUDIT_RETENTION_MIN: Duration = Duration::from_secs(24 * 3_600);
 
 /// Shortest life that a setting may give all keys: expirations are reckoned in seconds.
 pub const KEY_LIFETIME_MIN: Duration = Duration::from_secs(1);

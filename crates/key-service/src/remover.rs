@@ -1,4 +1,5 @@
-//! Looks, now and then, for keys that have been dead for long enough, and removes them.
+//! Looks, now and then, for keys that have been dead for long enough, and removes them; and for changes that
+//! the audit log has kept for long enough.
 //!
 //! Elasticsearch looks only when keys are invalidated. So does this service, and by a timer as well, so that
 //! one that is never asked to invalidate anything cleans up too. Both keep the same interval: the store notes
@@ -11,6 +12,7 @@ use latchkey_key_feed::UnixMillis;
 use crate::clock::Clock;
 use crate::limits::{REMOVAL_CHECK_INTERVAL_MAX, REMOVAL_CHECK_INTERVAL_MIN};
 use crate::store::KeyStore;
+use crate::store::audit_trail;
 use crate::store::removal::{self, RemovalPolicy};
 use crate::telemetry;
 
@@ -43,6 +45,18 @@ impl Remover {
             Err(error) => {
                 telemetry::store_failed(error.kind());
                 tracing::error!(error = &error as &dyn std::error::Error, "dead API keys were not removed");
+            }
+        }
+        let Some(retention) = self.policy.audit_retention else { return };
+        match audit_trail::forget_older(&self.store, retention, now).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "old changes of the audit log were forgotten"),
+            Err(error) => {
+                telemetry::store_failed(error.kind());
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "old changes of the audit log were not forgotten"
+                );
             }
         }
     }

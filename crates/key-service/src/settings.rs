@@ -17,6 +17,9 @@
 //! # default_lifetime = "90d"       # of a key of which nobody says when it ends; without, it does not
 //! # max_lifetime = "365d"          # no key lives longer
 //!
+//! [audit]
+//! # retention_period = "365d"      # how long the store keeps changes for the audit log; without, for ever
+//!
 //! [limits]
 //! connections = 16384              # at once, and at once waiting for the feed; the system's limit of open files may be lower
 //! answer_megabytes = 256           # memory of all answers that are made or not read yet
@@ -49,6 +52,7 @@ mod edge_settings;
 pub mod http_ssl;
 mod jwt;
 mod limit_settings;
+pub(crate) mod listen;
 mod password_cache;
 mod publish;
 pub mod section;
@@ -59,12 +63,17 @@ pub mod users_file;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use latchkey_elastic::TimeValue;
+
+use crate::limits::{AUDIT_RETENTION_MIN, KEY_LIFETIME_MAX};
 use crate::model::realm_name::RealmName;
 use crate::security::anonymous::AnonymousAccess;
 use crate::security::jwt::JwtRealmSettings;
 use crate::security::password_cache::PasswordCaches;
 use crate::settings::http_ssl::HttpSslSettings;
+use crate::settings::listen::{LISTEN_BELONGS, listen_address};
 use crate::settings::section::{InvalidFile, Problems, Section};
 use crate::settings::sources::Sources;
 use crate::store::removal::RemovalPolicy;
@@ -168,6 +177,7 @@ impl Settings {
         let defaults = ServiceSettings::default();
         let mut answers = root.section("answers");
         let key_policy = api_keys::read(root.section("api_keys"));
+        let audit_retention = audit_retention(root.section("audit"));
         let publish = publish::read(root.section("http"));
         let edges = edge_settings::read(root.section("edges"));
         let limits = limit_settings::read(root.section("limits"));
@@ -179,7 +189,7 @@ impl Settings {
         let service = ServiceSettings {
             api_keys: authc.api_keys,
             key_policy,
-            removal: authc.removal,
+            removal: RemovalPolicy { audit_retention, ..authc.removal },
             tokens: authc.tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
             publish,
@@ -199,8 +209,17 @@ impl Settings {
 }
 
 fn listen(root: &mut Section<'_>) -> Option<SocketAddr> {
-    let belongs = "must be an address and a port, such as 127.0.0.1:9200";
-    root.parsed("listen", belongs, |text| text.parse().ok())
+    root.parsed("listen", LISTEN_BELONGS, listen_address)
+}
+
+fn audit_retention(mut section: Section<'_>) -> Option<Duration> {
+    let belongs = "must be a duration between 1d and 36500d, such as 365d";
+    let retention = section.parsed("retention_period", belongs, |text| {
+        let retention = TimeValue::parse(text, "retention_period").ok()?.to_duration();
+        (AUDIT_RETENTION_MIN..=KEY_LIFETIME_MAX).contains(&retention).then_some(retention)
+    });
+    section.end();
+    retention
 }
 
 /// A file or directory that must be said, if not by its own flag. Without either the problem is noted, and

@@ -6,6 +6,7 @@
 //! when the caller goes away, and then wakes those who wait for changes. Only the submodules of this one know
 //! which database it is.
 
+pub(crate) mod audit_trail;
 pub(crate) mod change;
 mod change_queue;
 pub(crate) mod directory;

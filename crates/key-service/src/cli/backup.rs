@@ -1,6 +1,7 @@
 //! `latchkey backup`: a copy of an SQLite store, also while a service uses it.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -18,7 +19,7 @@ pub(super) struct BackupArguments {
     /// The data directory of the store.
     #[arg(long, value_name = "DIRECTORY")]
     data: PathBuf,
-    /// The file to write, readable to its owner alone.
+    /// The file to write, readable to its owner alone. There must be none of this name.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 }
@@ -26,6 +27,10 @@ pub(super) struct BackupArguments {
 pub(super) fn run(arguments: &BackupArguments) -> Result<(), CommandFailed> {
     let output = &arguments.output;
     let location = StoreLocation::File(existing_store_file(&arguments.data)?);
+    // A link that leads nowhere is there, too.
+    if output.symlink_metadata().is_ok() {
+        return Err(already_there(output));
+    }
     let next = ReplacedFile::begin(output).map_err(|error| CommandFailed::io("write", output, &error))?;
     block_on(async {
         let store =
@@ -35,6 +40,16 @@ pub(super) fn run(arguments: &BackupArguments) -> Result<(), CommandFailed> {
         store.close().await;
         Ok(())
     })?;
-    next.commit().map_err(|error| CommandFailed::io("write", output, &error))?;
+    next.commit_new().map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => already_there(output),
+        _ => CommandFailed::io("write", output, &error),
+    })?;
     write_out(format!("Copied the store to {}.\n", output.display()).as_bytes())
+}
+
+fn already_there(output: &Path) -> CommandFailed {
+    CommandFailed::new(format!(
+        "{} is there already, and a backup overwrites nothing: name another file, or remove this one",
+        output.display()
+    ))
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use rustls::ClientConfig;
 
 use crate::cli::CommandFailed;
 use crate::cli::client_tls::TlsArguments;
@@ -22,11 +24,13 @@ const API_KEY_VARIABLE: &str = "LATCHKEY_API_KEY";
 /// The variable with an access token.
 const ACCESS_TOKEN_VARIABLE: &str = "LATCHKEY_ACCESS_TOKEN";
 
-/// Where the service is and who asks: whatever is there first of `--api-key-file`, `--user`, `LATCHKEY_USER`,
-/// `LATCHKEY_API_KEY` and `LATCHKEY_ACCESS_TOKEN`.
+/// The header that says on whose behalf something is asked (Elasticsearch, `AuthenticationServiceField`).
+const RUN_AS_HEADER: &str = "es-security-runas-user";
+
+/// Where the service is.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Service")]
-pub(super) struct ConnectionArguments {
+pub(super) struct PlaceArguments {
     /// Where the service is.
     #[arg(
         long,
@@ -36,6 +40,17 @@ pub(super) struct ConnectionArguments {
         default_value = "http://127.0.0.1:9200"
     )]
     url: String,
+    #[command(flatten)]
+    tls: TlsArguments,
+}
+
+/// Where the service is and who asks: whatever is there first of `--api-key-file`, `--user`, `LATCHKEY_USER`,
+/// `LATCHKEY_API_KEY` and `LATCHKEY_ACCESS_TOKEN`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Service")]
+pub(super) struct ConnectionArguments {
+    #[command(flatten)]
+    place: PlaceArguments,
     /// Ask as this user. The password is in LATCHKEY_PASSWORD, or is asked for, or is a line of stdin.
     #[arg(long, global = true, value_name = "NAME", env = "LATCHKEY_USER")]
     user: Option<String>,
@@ -46,8 +61,9 @@ pub(super) struct ConnectionArguments {
     /// it may also be in LATCHKEY_API_KEY.
     #[arg(long, global = true, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
-    #[command(flatten)]
-    tls: TlsArguments,
+    /// Ask on behalf of this user, which takes the right to (`run_as`). The audit log names both.
+    #[arg(long = "run-as", id = "acting_for", global = true, value_name = "USER")]
+    run_as: Option<String>,
     /// Print the JSON that the service answers.
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -56,10 +72,16 @@ pub(super) struct ConnectionArguments {
 impl ConnectionArguments {
     /// A client of that service, with the credential of whoever asks.
     pub(super) fn open(&self) -> Result<ServiceClient, CommandFailed> {
-        let place = Place::parse(&self.url)?;
         // Before a password is asked for, so that nobody types one in vain.
-        let tls = self.tls.config(place.scheme)?;
-        ServiceClient::new(place, tls, self.authorization()?)
+        let (place, tls) = self.place.read()?;
+        let run_as = self.run_as.as_deref().map(run_as).transpose()?;
+        let headers = [Some((AUTHORIZATION, self.authorization()?)), run_as];
+        ServiceClient::new(place, tls, headers.into_iter().flatten().collect())
+    }
+
+    /// Whether something is asked on behalf of another user.
+    pub(super) fn acts_for_another(&self) -> bool {
+        self.run_as.is_some()
     }
 
     fn authorization(&self) -> Result<HeaderValue, CommandFailed> {
@@ -94,6 +116,27 @@ impl ConnectionArguments {
     fn password(&self, user: &str) -> Result<SecretText, CommandFailed> {
         secret(self.password_file.as_deref(), Some(PASSWORD_VARIABLE), &format!("password of {user}"))
     }
+}
+
+impl PlaceArguments {
+    /// A client that shows no credential.
+    pub(super) fn open(&self) -> Result<ServiceClient, CommandFailed> {
+        let (place, tls) = self.read()?;
+        ServiceClient::new(place, tls, HeaderMap::new())
+    }
+
+    fn read(&self) -> Result<(Place, ClientConfig), CommandFailed> {
+        let place = Place::parse(&self.url)?;
+        let tls = self.tls.config(place.scheme)?;
+        Ok((place, tls))
+    }
+}
+
+/// The header by which something is asked on behalf of a user.
+pub(super) fn run_as(user: &str) -> Result<(HeaderName, HeaderValue), CommandFailed> {
+    let value = HeaderValue::try_from(user)
+        .map_err(|_| CommandFailed::new("--run-as: a username has printable ASCII characters alone"))?;
+    Ok((HeaderName::from_static(RUN_AS_HEADER), value))
 }
 
 fn header(scheme: &str, credential: &str) -> Result<HeaderValue, CommandFailed> {

@@ -93,7 +93,8 @@ pub(super) fn replace_file(path: &Path, text: &str) -> io::Result<()> {
     next.commit()
 }
 
-fn make_private(path: &Path) -> io::Result<()> {
+/// Makes a directory, and those above it, for this user alone.
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

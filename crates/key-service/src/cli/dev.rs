@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::{DataDirectory, replace_file};
-use crate::cli::running::{self, Entrance, ServicePlan, StorePlace, address_and_port};
+use crate::cli::running::{self, Callers, Entrance, Ready, ServicePlan, StorePlace, address_and_port};
 use crate::model::password::{Password, PasswordHash};
 use crate::randomness::SystemRandomness;
 use crate::security::jwt::JwtRealms;
@@ -33,7 +33,7 @@ pub(super) struct DevArguments {
     /// The directory of the store; made when it is not there.
     #[arg(long, default_value = "latchkey-data", value_name = "DIRECTORY")]
     data: PathBuf,
-    /// Loopback address and port to listen on; port 0 picks a free one.
+    /// Loopback address or name, and port, to listen on; port 0 picks a free one.
     #[arg(long, default_value_t = LISTEN_DEFAULT, value_name = "ADDRESS", value_parser = address_and_port)]
     listen: SocketAddr,
     /// Print one line of JSON when ready, and nothing else.
@@ -70,13 +70,15 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
         entrance,
         certificates: None,
         store: StorePlace::Directory(data),
-        realms: Realms::default().with_elastic(hash).with_file(users.users),
-        roles: users.roles,
-        jwt_realms: JwtRealms::default(),
+        callers: Callers {
+            realms: Realms::default().with_elastic(hash).with_file(users.users),
+            roles: users.roles,
+            jwt_realms: JwtRealms::default(),
+        },
         settings: settings(),
         elastic_is_new: password.is_some(),
     };
-    running::run(plan, |address| {
+    running::run(plan, |Ready { address, .. }| {
         let readiness = Readiness {
             url: format!("http://{address}"),
             username: ELASTIC,

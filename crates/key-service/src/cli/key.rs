@@ -5,6 +5,7 @@ mod hits;
 mod invalidate;
 mod list;
 mod traits;
+mod update;
 
 use std::path::PathBuf;
 
@@ -17,10 +18,11 @@ use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
 use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::invalidate::{InvalidateArguments, invalidate};
-use crate::cli::key::traits::{KeyTraits, NewKeyTraits};
-use crate::cli::report::{Fields, Report, date, harmless};
+use crate::cli::key::traits::NewKeyTraits;
+use crate::cli::key::update::{UpdateArguments, update};
+use crate::cli::report::{Fields, Report, date};
 use crate::cli::secret_input::secret;
-use crate::cli::service_client::{Answer, ServiceClient, path};
+use crate::cli::service_client::{Answer, ServiceClient};
 use crate::clock::{Clock as _, SystemClock};
 
 /// Where keys are.
@@ -41,13 +43,17 @@ enum KeyCommand {
     /// Make a key for somebody else, whose password or access token is asked for.
     Grant(GrantArguments),
     /// End keys for ever.
+    #[command(visible_aliases = ["revoke", "delete"])]
     Invalidate(InvalidateArguments),
     /// List keys.
     List(list::ListArguments),
     /// Show everything about a key but its secret.
     Show(list::ShowArguments),
-    /// Change what a key may do, its metadata or its end. Keys belong to whoever made them, and only they
-    /// may.
+    /// Change what keys may do, their metadata or their end: one's own, or those of somebody for whom one may
+    /// act.
+    ///
+    /// Keys belong to whoever made them. A super-user, or another who may act for the owner (`run_as`), changes
+    /// them on the owner's behalf: they can then do no more than the owner can, and the audit log names both.
     Update(UpdateArguments),
 }
 
@@ -76,22 +82,11 @@ struct GrantArguments {
     /// A file with an access token of whose key it is to be; - asks for it.
     #[arg(long, value_name = "FILE", conflicts_with = "grantee")]
     access_token_file: Option<PathBuf>,
-    /// Another user, as whom that one may run: then the key is that user's.
+    /// Another user, for whom that one may act: then the key is that user's.
     #[arg(long, value_name = "USER")]
-    run_as: Option<String>,
+    grantee_run_as: Option<String>,
     #[command(flatten)]
     traits: NewKeyTraits,
-    #[command(flatten)]
-    edges: EdgeWaitArguments,
-}
-
-#[derive(Debug, Args)]
-struct UpdateArguments {
-    /// The key's id.
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    id: String,
-    #[command(flatten)]
-    traits: KeyTraits,
     #[command(flatten)]
     edges: EdgeWaitArguments,
 }
@@ -101,13 +96,14 @@ pub(super) fn run(arguments: KeyArguments) -> Result<(), CommandFailed> {
     let service = arguments.connection.open()?;
     let now = SystemClock.now();
     let as_json = arguments.connection.json;
+    let acts_for_another = arguments.connection.acts_for_another();
     let report = match arguments.command {
         KeyCommand::Create(arguments) => return create(&service, &arguments, as_json),
         KeyCommand::Grant(arguments) => return grant(&service, &arguments, as_json),
         KeyCommand::Invalidate(arguments) => return invalidate(&service, &arguments, as_json),
         KeyCommand::List(arguments) => list::list(&service, &arguments, now)?,
         KeyCommand::Show(arguments) => list::show(&service, &arguments, now)?,
-        KeyCommand::Update(arguments) => return update(&service, &arguments, as_json),
+        KeyCommand::Update(arguments) => return update(&service, &arguments, acts_for_another, as_json),
     };
     report.print(as_json)
 }
@@ -147,25 +143,10 @@ fn grant(service: &ServiceClient, arguments: &GrantArguments, as_json: bool) -> 
     key.insert("name".to_owned(), json!(arguments.name));
     if let Value::Object(fields) = &mut body {
         fields.insert("api_key".to_owned(), Value::Object(key));
-        fields.extend(arguments.run_as.iter().map(|user| ("run_as".to_owned(), json!(user))));
+        fields.extend(arguments.grantee_run_as.iter().map(|user| ("run_as".to_owned(), json!(user))));
     }
     let path = arguments.edges.ask_in(&format!("{KEYS}/grant"));
     created(service.ask(Method::POST, &path, Some(&body))?, &arguments.traits, as_json)
-}
-
-/// Prints what was done, and then fails if not every edge is known to have applied it.
-fn update(service: &ServiceClient, arguments: &UpdateArguments, as_json: bool) -> Result<(), CommandFailed> {
-    let id = &arguments.id;
-    let body = Value::Object(arguments.traits.changes()?);
-    let path = arguments.edges.ask_in(&path(&["_security", "api_key", id]));
-    let answer = service.ask(Method::PUT, &path, Some(&body))?;
-    let is_changed = answer.json.get("updated") == Some(&Value::Bool(true));
-    let told = if is_changed { "Updated the key" } else { "There was nothing to change in the key" };
-    let edges = EdgesReached::of(&answer.json);
-    let reached = edges.as_ref().map(|edges| edges.told(Before::IsOld, SystemClock.now()));
-    let reached = reached.unwrap_or_default();
-    Report { text: format!("{told} {}.\n{reached}", harmless(id)), json: answer.text }.print(as_json)?;
-    edges.map_or(Ok(()), |edges| edges.require_all())
 }
 
 /// Prints a new key for whoever made it, the only time that its secret is seen; and then fails if not every

@@ -1,5 +1,8 @@
 //! What goes to stderr: the audit log as lines of JSON, everything else as lines for people, or all of it as
 //! JSON.
+//!
+//! A command that a person runs writes no audit log there, unless all of it is JSON: what it changes is a row
+//! of the store, which `latchkey audit` shows.
 
 use std::io;
 use std::panic;
@@ -17,7 +20,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::audit;
 use crate::log_line::JsonLines;
 
-/// How much to log. The audit log is always written.
+/// How the targets of our own crates begin.
+const OWN_TARGETS: &str = "latchkey";
+
+/// How much to log. The audit log is written at every level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Level {
     Error,
@@ -36,17 +42,28 @@ pub(super) enum LogFormat {
     Json,
 }
 
-pub(super) fn begin(level: Level, format: LogFormat) {
-    let audit_log = json_lines()
+/// Who reads what goes to stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Something that collects the log of a service.
+    Collector,
+    /// Somebody who has run a command.
+    Person,
+}
+
+pub(super) fn begin(level: Level, format: LogFormat, audience: Audience) {
+    let has_audit_log = audience == Audience::Collector || format == LogFormat::Json;
+    let audit_log = has_audit_log.then(|| {
         // The span of a request has its id, which the line of the audit log carries.
-        .with_filter(filter_fn(|metadata| metadata.is_span() || is_of_audit_log(metadata)));
+        json_lines().with_filter(filter_fn(|metadata| metadata.is_span() || is_of_audit_log(metadata)))
+    });
     let rest = match format {
         LogFormat::Text => fmt::layer().with_ansi(false).with_writer(io::stderr).boxed(),
         LogFormat::Json => json_lines().boxed(),
     };
-    let rest = rest
-        .with_filter(LevelFilter::from(level))
-        .with_filter(filter_fn(|metadata| metadata.is_span() || !is_of_audit_log(metadata)));
+    let rest = rest.with_filter(LevelFilter::from(level)).with_filter(filter_fn(move |metadata| {
+        metadata.is_span() || (!is_of_audit_log(metadata) && is_wanted(metadata, level))
+    }));
     tracing_subscriber::registry().with(audit_log).with(rest).init();
     if format == LogFormat::Json {
         // Even this is a line of the log then.
@@ -63,6 +80,13 @@ where
 
 fn is_of_audit_log(metadata: &Metadata<'_>) -> bool {
     metadata.target() == audit::TARGET
+}
+
+/// What other crates say in detail, such as each statement of SQL, is for level trace alone.
+fn is_wanted(metadata: &Metadata<'_>, level: Level) -> bool {
+    level == Level::Trace
+        || *metadata.level() <= tracing::Level::INFO
+        || metadata.target().starts_with(OWN_TARGETS)
 }
 
 impl From<Level> for LevelFilter {

@@ -42,6 +42,18 @@ impl ReplacedFile {
         self.file.sync_all()?;
         fs::rename(&self.next, &self.path)?;
         self.committed = true;
+        self.sync_directory()
+    }
+
+    /// The same, where nothing may be in that place.
+    pub(super) fn commit_new(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        // Unlike a renaming, a link takes nobody's place. This name of the file goes when the value does.
+        fs::hard_link(&self.next, &self.path)?;
+        self.sync_directory()
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
         let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     }

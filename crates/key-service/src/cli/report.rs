@@ -55,6 +55,11 @@ pub(super) fn write_out(bytes: &[u8]) -> Result<(), CommandFailed> {
     }
 }
 
+/// Writes to stderr what is said besides the output. That nobody reads it is no failure.
+pub(super) fn write_err(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 impl Table {
     pub(super) fn new(headings: &[&str]) -> Self {
         Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }

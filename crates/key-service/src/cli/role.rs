@@ -24,10 +24,12 @@ pub(super) struct RoleArguments {
 #[derive(Debug, Subcommand)]
 enum RoleCommand {
     /// Remove a role. Users who have it lose what it grants; their keys keep what they were made with.
+    #[command(visible_alias = "remove")]
     Delete(NameArguments),
     /// List the roles.
     List,
     /// Make or replace a role.
+    #[command(visible_alias = "create")]
     Put(PutArguments),
     /// Show a role as JSON.
     Show(NameArguments),

@@ -14,18 +14,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::api;
+use crate::api::{self, App};
 use crate::audit::Actor;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock as _, SystemClock};
 use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX, TLS_FILES_CHECK_INTERVAL, TLS_HANDSHAKE_WAIT_MAX};
 use crate::randomness::{SystemRandomness, draw};
 use crate::remover::Remover;
 use crate::security::jwt::JwtRealms;
 use crate::security::password::PasswordChecker;
 use crate::security::realm::{ELASTIC, Realms};
-use crate::security::realm_chain::end_tokens_of_the_gone;
+use crate::security::realm_chain::{end_tokens_of_the_gone, knows_anybody};
 use crate::security::roles::Roles;
 use crate::server;
 use crate::server::connection_permits::ConnectionLimits;
@@ -33,6 +33,7 @@ use crate::server::open_files::connections_that_fit;
 use crate::server::tls::TlsServer;
 use crate::server::tls::renewal::Certificates;
 use crate::service::{Service, ServiceParts};
+use crate::settings::listen::{LISTEN_BELONGS, listen_address};
 use crate::settings::{LimitSettings, ServiceSettings};
 use crate::store::directory::users::Account;
 use crate::store::location::{PostgresLocation, StoreLocation};
@@ -67,20 +68,33 @@ pub(super) struct ServicePlan {
     /// What is shown to clients that speak TLS; without, none do.
     pub(super) certificates: Option<Certificates>,
     pub(super) store: StorePlace,
-    pub(super) realms: Realms,
-    pub(super) roles: Roles,
-    pub(super) jwt_realms: JwtRealms,
+    pub(super) callers: Callers,
     pub(super) settings: ServiceSettings,
     /// Whether the super-user's password was made just now, and whatever was stored of the super-user no
     /// longer counts.
     pub(super) elastic_is_new: bool,
 }
 
-/// Runs the service until it is told to stop. `ready` is called once, with the address, when requests are
-/// taken.
+/// Who may ask, and what their roles are, as far as the store does not say it.
+#[derive(Debug)]
+pub(super) struct Callers {
+    pub(super) realms: Realms,
+    pub(super) roles: Roles,
+    pub(super) jwt_realms: JwtRealms,
+}
+
+/// A service that takes requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ready {
+    pub(super) address: SocketAddr,
+    /// Whether anybody could be let in at this moment.
+    pub(super) knows_anybody: bool,
+}
+
+/// Runs the service until it is told to stop. `ready` is called once, when requests are taken.
 pub(super) fn run(
     plan: ServicePlan,
-    ready: impl FnOnce(SocketAddr) -> Result<(), CommandFailed>,
+    ready: impl FnOnce(Ready) -> Result<(), CommandFailed>,
 ) -> Result<(), CommandFailed> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -91,7 +105,7 @@ pub(super) fn run(
 
 async fn serve(
     plan: ServicePlan,
-    ready: impl FnOnce(SocketAddr) -> Result<(), CommandFailed>,
+    ready: impl FnOnce(Ready) -> Result<(), CommandFailed>,
 ) -> Result<(), CommandFailed> {
     let limits = connection_limits(&plan.settings.limits);
     let (stop, stopping) = watch::channel(false);
@@ -99,6 +113,7 @@ async fn serve(
     let location = plan.store.location()?;
     let failed = |error: StoreError| CommandFailed::store(&location, &error);
     let store = KeyStore::open(&location, new_epoch()?).await.map_err(failed)?;
+    let ServicePlan { callers, settings, .. } = plan;
     if plan.elastic_is_new {
         store
             .users()
@@ -106,28 +121,16 @@ async fn serve(
             .await
             .map_err(failed)?;
     }
-    end_tokens_of_the_gone(&store, &plan.realms, &plan.settings.realms, SystemClock.now())
+    end_tokens_of_the_gone(&store, &callers.realms, &settings.realms, SystemClock.now())
         .await
         .map_err(failed)?;
-    let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let remover = Remover::new(store.clone(), plan.settings.removal, Arc::clone(&clock));
-    // This also installs the recorder, which must be there before anything is counted.
-    let app = api::app(Service::new(ServiceParts {
-        store: store.clone(),
-        realms: plan.realms,
-        roles: plan.roles,
-        jwt_realms: plan.jwt_realms,
-        passwords: PasswordChecker::new(threads, &SystemRandomness)
-            .map_err(|failed| CommandFailed::new(failed.to_string()))?,
-        clock,
-        randomness: Arc::new(SystemRandomness),
-        settings: plan.settings,
-        stopping: stopping.clone(),
-    }));
+    let knows_anybody = callers.are_anybody(&store, &settings).await.map_err(failed)?;
+    let remover = Remover::new(store.clone(), settings.removal, Arc::new(SystemClock));
+    let app = app(store.clone(), callers, settings, stopping.clone())?;
     let (tls, renewal) = plan.certificates.map(secured).transpose()?.unzip();
     let listener = plan.entrance.open()?;
-    ready(listener.local_addr().map_err(|error| no_sockets(&error))?)?;
+    let address = listener.local_addr().map_err(|error| no_sockets(&error))?;
+    ready(Ready { address, knows_anybody })?;
     let upkeep = tokio::spawn(keep_up_telemetry());
     let removal = tokio::spawn(remover.keep_running());
     server::serve(listener, limits, tls, app, stopping).await;
@@ -140,6 +143,40 @@ async fn serve(
         tracing::warn!("stopped with the store still in use");
     }
     Ok(())
+}
+
+/// What answers requests over this store. This also installs the recorder of metrics, which must be there
+/// before anything is counted.
+pub(super) fn app(
+    store: KeyStore,
+    callers: Callers,
+    settings: ServiceSettings,
+    stopping: watch::Receiver<bool>,
+) -> Result<App, CommandFailed> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
+    let passwords = PasswordChecker::new(threads, &SystemRandomness)
+        .map_err(|failed| CommandFailed::new(failed.to_string()))?;
+    let Callers { realms, roles, jwt_realms } = callers;
+    Ok(api::app(Service::new(ServiceParts {
+        store,
+        realms,
+        roles,
+        jwt_realms,
+        passwords,
+        clock: Arc::new(SystemClock),
+        randomness: Arc::new(SystemRandomness),
+        settings,
+        stopping,
+    })))
+}
+
+impl Callers {
+    /// Whether anybody could be let in at this moment.
+    async fn are_anybody(&self, store: &KeyStore, settings: &ServiceSettings) -> Result<bool, StoreError> {
+        let are_let_in_unasked = settings.anonymous.is_some() || !self.jwt_realms.is_empty();
+        Ok(are_let_in_unasked
+            || knows_anybody(store, &self.realms, &settings.realms, SystemClock.now()).await?)
+    }
 }
 
 /// As many as were set, as far as the system has open files for them.
@@ -173,15 +210,21 @@ impl Entrance {
 
 /// Reads the argument of `--listen`.
 pub(super) fn address_and_port(argument: &str) -> Result<SocketAddr, String> {
-    argument.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:9200".to_owned())
+    listen_address(argument).ok_or_else(|| LISTEN_BELONGS.to_owned())
 }
 
 fn bound(address: SocketAddr) -> Result<std::net::TcpListener, CommandFailed> {
     std::net::TcpListener::bind(address).map_err(|error| {
-        let hint = if error.kind() == io::ErrorKind::AddrInUse {
-            "; --listen takes another address or port, and port 0 picks a free one"
-        } else {
-            ""
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "; another process has it: --listen (or the setting `listen`) takes another address or port, and port 0 picks \
+                 a free one"
+            }
+            io::ErrorKind::AddrNotAvailable => "; --listen (or the setting `listen`) takes an address of this machine",
+            io::ErrorKind::PermissionDenied => {
+                "; --listen (or the setting `listen`) takes another port: those below 1024 may be the system's own"
+            }
+            _ => "",
         };
         CommandFailed::new(format!("could not listen on {address}: {error}{hint}"))
     })

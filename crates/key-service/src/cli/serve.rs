@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
-use crate::cli::running::{self, Entrance, ServicePlan, StorePlace, address_and_port};
+use crate::cli::running::{self, Callers, Entrance, Ready, ServicePlan, StorePlace, address_and_port};
 use crate::cli::secret_input::from_file;
 use crate::clock::SystemClock;
 use crate::file_modes::{refuse_written_by_all, warn_if_read_by_all, warn_if_replaced_by_all};
@@ -30,7 +30,7 @@ pub(super) struct ServeArguments {
     /// (LATCHKEY_SETTING_…) and the file.
     #[arg(short = 'E', value_name = "PATH=VALUE")]
     settings: Vec<String>,
-    /// Address and port to listen on; wins over all settings.
+    /// Address or name, and port, to listen on; wins over all settings.
     #[arg(long, value_name = "ADDRESS", value_parser = address_and_port)]
     listen: Option<SocketAddr>,
     /// The directory of the store; wins over all settings.
@@ -59,10 +59,12 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
         entrance: Entrance::Closed(settings.listen),
         certificates,
         store: place(&settings.store)?,
-        realms: Realms::default().with_file(users.users),
-        roles: users.roles,
-        jwt_realms: JwtRealms::new(settings.jwt_realms)
-            .map_err(|failed| CommandFailed::new(failed.to_string()))?,
+        callers: Callers {
+            realms: Realms::default().with_file(users.users),
+            roles: users.roles,
+            jwt_realms: JwtRealms::new(settings.jwt_realms)
+                .map_err(|failed| CommandFailed::new(failed.to_string()))?,
+        },
         settings: settings.service,
         elastic_is_new: false,
     };
@@ -71,10 +73,26 @@ pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
             "passwords and keys cross the network in the clear unless something in front speaks TLS"
         );
     }
-    running::run(plan, |address| {
-        tracing::info!(url = %format_args!("{scheme}://{address}"), "ready");
+    let users_file = settings.users;
+    running::run(plan, |ready| {
+        announce(scheme, ready, &users_file);
         Ok(())
     })
+}
+
+/// Says where requests are taken, and whether anybody can make one.
+fn announce(scheme: &str, Ready { address, knows_anybody }: Ready, users_file: &Path) {
+    let url = format!("{scheme}://{address}");
+    if knows_anybody {
+        tracing::info!(%url, "ready");
+        return;
+    }
+    tracing::warn!(
+        %url,
+        "nobody can log in: there is no user with a password, no API key that works and no realm of tokens. Make a user with \
+         `latchkey user create NAME --role superuser --file {}`, and start the service again",
+        users_file.display()
+    );
 }
 
 fn place(store: &StoreSettings) -> Result<StorePlace, CommandFailed> {
@@ -84,7 +102,7 @@ fn place(store: &StoreSettings) -> Result<StorePlace, CommandFailed> {
         StoreSettings::Postgres { database, password_file: Some(file) } => {
             refuse_written_by_all(file)?;
             warn_if_read_by_all(file);
-            StorePlace::Database(database.with_password(from_file(file)?.expose()))
+            StorePlace::Database(database.with_password(from_file(file)?.expose(), file))
         }
     })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use form_urlencoded::{Serializer, byte_serialize};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, WARNING};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client;
 use rustls::ClientConfig;
@@ -18,8 +18,10 @@ use tokio::runtime::Runtime;
 
 use crate::cli::CommandFailed;
 use crate::cli::client_tls;
+use crate::cli::connection::run_as;
 use crate::cli::report::harmless;
 use crate::cli::service_place::{Place, Scheme};
+use crate::cli::service_refusal::refusal;
 use crate::http_client::{HttpClient, http_client};
 
 /// Longest wait for a whole answer. The service itself gives up on anything within a minute.
@@ -36,7 +38,8 @@ pub(super) struct ServiceClient {
     runtime: Runtime,
     place: Place,
     client: HttpClient,
-    authorization: HeaderValue,
+    /// What every request carries: who asks.
+    headers: HeaderMap,
 }
 
 /// What was answered, unless it was an error.
@@ -61,12 +64,8 @@ struct Received {
 
 impl ServiceClient {
     /// A client of the service at this place, which is asked over TLS if its URL says so.
-    pub(super) fn new(
-        place: Place,
-        tls: ClientConfig,
-        authorization: HeaderValue,
-    ) -> Result<Self, CommandFailed> {
-        if place.scheme == Scheme::Http && !place.is_loopback() {
+    pub(super) fn new(place: Place, tls: ClientConfig, headers: HeaderMap) -> Result<Self, CommandFailed> {
+        if headers.contains_key(AUTHORIZATION) && place.scheme == Scheme::Http && !place.is_loopback() {
             tracing::warn!(
                 host = place.host,
                 "the credential crosses the network in the clear: use https://"
@@ -76,7 +75,7 @@ impl ServiceClient {
             .enable_all()
             .build()
             .map_err(|error| CommandFailed::new(format!("could not start: {error}")))?;
-        Ok(Self { runtime, place, client: http_client(tls), authorization })
+        Ok(Self { runtime, place, client: http_client(tls), headers })
     }
 
     /// Asks, and reads the answer. The path is of encoded parts, as [`path`] and [`with_query`] make it.
@@ -86,17 +85,41 @@ impl ServiceClient {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, CommandFailed> {
-        let request = self.request(method, path, body)?;
+        Answer::read(&self.receive(self.request(method, path, body)?, ANSWER_WAIT_MAX)?)
+    }
+
+    /// The same on behalf of this user.
+    pub(super) fn ask_for(
+        &self,
+        user: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, CommandFailed> {
+        let mut request = self.request(method, path, body)?;
+        let (name, value) = run_as(user)?;
+        request.headers_mut().insert(name, value);
+        Answer::read(&self.receive(request, ANSWER_WAIT_MAX)?)
+    }
+
+    /// The status of an answer, and its JSON if it is some, whatever the status is.
+    pub(super) fn probe(&self, path: &str, wait: Duration) -> Result<(StatusCode, Value), CommandFailed> {
+        let received = self.receive(self.request(Method::GET, path, None)?, wait)?;
+        Ok((received.status, serde_json::from_slice(&received.body).unwrap_or_default()))
+    }
+
+    /// Where it is.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn receive(&self, request: Request<Full<Bytes>>, wait: Duration) -> Result<Received, CommandFailed> {
         let exchange = self.exchange(request);
-        let answered = self.runtime.block_on(async { tokio::time::timeout(ANSWER_WAIT_MAX, exchange).await });
-        let received = match answered {
-            Ok(exchanged) => exchanged?,
-            Err(_) => {
-                let seconds = ANSWER_WAIT_MAX.as_secs();
-                return Err(CommandFailed::new(format!("{} did not answer within {seconds} s", self.place)));
-            }
-        };
-        Answer::read(&received)
+        let answered = self.runtime.block_on(async { tokio::time::timeout(wait, exchange).await });
+        answered.unwrap_or_else(|_| {
+            let seconds = wait.as_secs_f64();
+            Err(CommandFailed::new(format!("{} did not answer within {seconds} s", self.place)))
+        })
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Received, CommandFailed> {
@@ -117,8 +140,10 @@ impl ServiceClient {
             .method(method)
             .uri(format!("{}{path}", self.place))
             .header(HOST, &self.place.authority)
-            .header(ACCEPT, "application/json")
-            .header(AUTHORIZATION, &self.authorization);
+            .header(ACCEPT, "application/json");
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -199,34 +224,6 @@ fn failed(place: &Place, failed: &client::legacy::Error) -> CommandFailed {
         Some(error) => CommandFailed::new(format!("lost {place}: {error}")),
         None => CommandFailed::new(format!("lost {place}: {failed}")),
     }
-}
-
-/// An error of the service on one line: its status, its type and its reason. They come as an object, as a
-/// text, or in the form of RFC 6749, section 5.2.
-fn refusal(status: StatusCode, json: &Value) -> CommandFailed {
-    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
-    let error = json.get("error").unwrap_or(&Value::Null);
-    let (kind, reason) = match error {
-        Value::String(code) => match text(json, "error_description") {
-            Some(description) => (Some(code.clone()), Some(description)),
-            None => (None, Some(code.clone())),
-        },
-        error => (text(error, "type"), text(error, "reason")),
-    };
-    let mut line = format!("the service answers {status}");
-    if let Some(kind) = kind {
-        line.push_str(&format!(", {kind}"));
-    }
-    if let Some(reason) = reason {
-        line.push_str(&format!(": {reason}"));
-    }
-    if let Some(cause) = error.get("caused_by").and_then(|cause| text(cause, "reason")) {
-        line.push_str(&format!(" ({cause})"));
-    }
-    if status == StatusCode::UNAUTHORIZED {
-        line.push_str(" (is this the right credential for this service, and has it not ended?)");
-    }
-    CommandFailed::new(harmless(&line).replace('\n', " "))
 }
 
 #[cfg(test)]

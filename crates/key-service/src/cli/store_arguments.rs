@@ -54,7 +54,7 @@ impl StoreArguments {
             .map_err(|invalid| CommandFailed::new(format!("--store {invalid}")))?;
         match &self.store_password_file {
             None => Ok(database),
-            Some(file) => Ok(database.with_password(from_file(file)?.expose())),
+            Some(file) => Ok(database.with_password(from_file(file)?.expose(), file)),
         }
     }
 }

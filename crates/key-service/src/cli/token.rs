@@ -30,6 +30,7 @@ enum TokenCommand {
     /// token.
     Get(GetArguments),
     /// End tokens.
+    #[command(visible_aliases = ["revoke", "delete"])]
     Invalidate(InvalidateArguments),
 }
 

@@ -35,6 +35,7 @@ enum UserCommand {
     #[command(visible_alias = "add")]
     Create(CreateArguments),
     /// Remove a user. The user's tokens end; keys stay, unless --with-keys says otherwise.
+    #[command(visible_alias = "remove")]
     Delete(ShutOutArguments),
     /// Let a user in no more. The user's tokens end; keys stay, unless --with-keys says otherwise.
     Disable(ShutOutArguments),

@@ -24,6 +24,7 @@ use crate::security::credential::BasicCredential;
 use crate::security::password::PasswordChecker;
 use crate::security::password_cache::PasswordCaches;
 use crate::security::realm::{ELASTIC, Realms, User};
+use crate::store::key_entry::any_is_active;
 use crate::store::tokens::TokenSelection;
 use crate::store::{KeyStore, StoreError};
 
@@ -168,6 +169,31 @@ pub async fn end_tokens_of_the_gone(
     let usernames = let_in.map(|user| user.username.clone()).collect();
     let selection = TokenSelection::HeldByOthers { realm: realm.name.clone(), usernames };
     store.tokens().invalidate(selection, Actor::service(), now).await.map(|_| ())
+}
+
+/// Whether anybody could be let in: a user with a password, or an API key that works at this moment.
+///
+/// # Errors
+///
+/// [`StoreError`] when the store cannot tell.
+pub async fn knows_anybody(
+    store: &KeyStore,
+    realms: &Realms,
+    order: &[RealmName],
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    let asks = |realm_type: &str| order.iter().any(|realm| realm.realm_type == realm_type);
+    if asks(FILE) && realms.file_users().any(|user| user.enabled) {
+        return Ok(true);
+    }
+    let elastic = store.users().reserved(ELASTIC).await?;
+    let is_enabled = elastic.as_ref().is_none_or(|elastic| elastic.enabled);
+    let has_password =
+        elastic.is_some_and(|elastic| elastic.password.is_some()) || realms.elastic_password().is_some();
+    if is_enabled && has_password {
+        return Ok(true);
+    }
+    Ok((asks(NATIVE) && store.users().has_enabled().await?) || any_is_active(store, now).await?)
 }
 
 /// Whether a user's password can be changed over the interface.

@@ -68,6 +68,7 @@ fn removal(api_key: &mut Section<'_>, defaults: RemovalPolicy) -> RemovalPolicy 
     let policy = RemovalPolicy {
         interval: duration(&mut delete, "interval").unwrap_or(defaults.interval),
         retention: duration(&mut delete, "retention_period").unwrap_or(defaults.retention),
+        ..defaults
     };
     delete.end();
     policy

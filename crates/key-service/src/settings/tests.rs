@@ -67,14 +67,14 @@ fn reports_every_mistake_at_once_and_no_value() {
     assert_eq!(
         mistakes(Said { file: Some(text), ..Said::default() }),
         [
-            "listen: must be an address and a port, such as 127.0.0.1:9200 (file)",
+            "listen: must be an address and a port, such as localhost:9200 or 127.0.0.1:9200 (file)",
             "data: is required, or store.url",
             "users: must be a string (file)",
             "xpack.security.authc.api_key.enabled: must be true or false (file)",
             "xpack.security.authc.api_key.delete.interval: must be a duration, such as 24h (file)",
             "xpack.security.authc.api_key.delete.retention_period: must be a duration, such as 24h (file)",
             "xpack.security.authc.api_key.x: is not known; known are enabled, delete (file)",
-            "user: is not known; known are listen, data, store, users, answers, api_keys, http, edges, limits, xpack (file)",
+            "user: is not known; known are listen, data, store, users, answers, api_keys, audit, http, edges, limits, xpack (file)",
         ]
     );
 }
@@ -238,8 +238,7 @@ fn reports_the_mistakes_of_all_sources_and_who_made_them() {
     let form = "must be the path of a setting, =, and its value";
     let no_name = "is the name of no setting: A to Z, 0 to 9, _ for a period and __ for an underscore";
     let proxies = "not an address, such as 10.0.0.7, nor a block of them, such as 10.0.0.0/8";
-    let known =
-        "is not known; known are listen, data, store, users, answers, api_keys, http, edges, limits, xpack";
+    let known = "is not known; known are listen, data, store, users, answers, api_keys, audit, http, edges, limits, xpack";
     assert_eq!(
         found,
         [
@@ -281,7 +280,7 @@ fn a_file_that_is_not_toml_does_not_hide_the_mistakes_of_the_others() {
         mistakes(said),
         [
             "line 1: not TOML from here on (file)",
-            "listen: must be an address and a port, such as 127.0.0.1:9200 (-E listen)",
+            "listen: must be an address and a port, such as localhost:9200 or 127.0.0.1:9200 (-E listen)",
         ]
     );
 }

@@ -11,6 +11,8 @@ use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
 use tokio::sync::Mutex;
 
 use crate::model::stored_key::StoredKey;
+use crate::store::sql::key_rows;
+use crate::store::{KeyStore, StoreError};
 
 /// What a proof needs of a key, alive or dead, as it is stored.
 #[derive(Debug)]
@@ -33,6 +35,15 @@ pub struct KeyEntry {
     pub whole: Option<Arc<StoredKey>>,
     /// Held by whoever reads the rest, for all who share this reading.
     pub rest: Mutex<()>,
+}
+
+/// Whether there is a key that may be used at this moment.
+///
+/// # Errors
+///
+/// [`StoreError`] when the store cannot tell.
+pub(crate) async fn any_is_active(store: &KeyStore, now: UnixMillis) -> Result<bool, StoreError> {
+    key_rows::any_is_active(&store.database, now).await
 }
 
 impl KeyEntry {

@@ -1,7 +1,7 @@
 //! Where a store is.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
 use sqlx::postgres::PgConnectOptions;
@@ -22,6 +22,8 @@ pub enum StoreLocation {
 pub struct PostgresLocation {
     /// How to connect to each server that the database may be at; at least one.
     servers: Vec<PgConnectOptions>,
+    /// The file that the password is from, if it is from one.
+    password_file: Option<PathBuf>,
 }
 
 /// Why a text does not say where a PostgreSQL database is.
@@ -105,13 +107,20 @@ impl PostgresLocation {
         }
         let at = if authority.contains('@') { "@" } else { "" };
         let servers = hosts.iter().map(|host| server(&format!("{scheme}://{user}{at}{host}{path}?{query}")));
-        Ok(Self { servers: servers.collect::<Result<_, _>>()? })
+        Ok(Self { servers: servers.collect::<Result<_, _>>()?, password_file: None })
     }
 
-    /// The same, with another password.
+    /// The same, with another password, which is from this file.
     #[must_use]
-    pub fn with_password(&self, password: &str) -> Self {
-        Self { servers: self.servers.iter().map(|server| server.clone().password(password)).collect() }
+    pub fn with_password(&self, password: &str, file: &Path) -> Self {
+        let servers = self.servers.iter().map(|server| server.clone().password(password)).collect();
+        Self { servers, password_file: Some(file.to_owned()) }
+    }
+
+    /// The file that the password is from, if it is from one.
+    #[must_use]
+    pub fn password_file(&self) -> Option<&Path> {
+        self.password_file.as_deref()
     }
 
     pub(in crate::store) fn servers(&self) -> Vec<PgConnectOptions> {
@@ -226,7 +235,7 @@ mod tests {
         }
         let both =
             PostgresLocation::parse("postgres://u@a,b/keys?application_name=x&sslmode=require").unwrap();
-        for server in both.with_password("hunter2").servers() {
+        for server in both.with_password("hunter2", Path::new("f")).servers() {
             assert_eq!(server.get_application_name(), Some("x"));
             assert_eq!(server.get_database(), Some("keys"));
         }

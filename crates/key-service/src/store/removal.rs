@@ -9,19 +9,26 @@ use crate::store::change::{Change, Verb};
 use crate::store::sql::removal_rows;
 use crate::store::{KeyStore, StoreError};
 
-/// When dead keys go (Elasticsearch, `xpack.security.authc.api_key.delete.*`).
+/// When dead keys go (Elasticsearch, `xpack.security.authc.api_key.delete.*`), and old changes of the audit
+/// log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemovalPolicy {
     /// The least time between two runs.
     pub interval: Duration,
     /// How long a key stays visible after it was invalidated or has expired.
     pub retention: Duration,
+    /// How long the store keeps a change for the audit log; `None` is for ever.
+    pub audit_retention: Option<Duration>,
 }
 
 impl Default for RemovalPolicy {
-    /// Elasticsearch's own defaults: once a day, after a week.
+    /// Elasticsearch's own defaults: once a day, after a week. It removes nothing of its audit log.
     fn default() -> Self {
-        Self { interval: Duration::from_secs(24 * 3_600), retention: Duration::from_secs(7 * 24 * 3_600) }
+        Self {
+            interval: Duration::from_secs(24 * 3_600),
+            retention: Duration::from_secs(7 * 24 * 3_600),
+            audit_retention: None,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! (`sqlite`, `postgres`), how a parameter is spelt (`query`), and the types of columns (the migrations).
 
 mod application_rows;
+pub(super) mod audit_rows;
 mod bulk_insert;
 pub(super) mod directory_rows;
 pub(super) mod edge_rows;

@@ -1,5 +1,6 @@
 //! The binary, as an operator runs it.
 
+mod audit;
 mod completions;
 mod crash;
 mod damage;
@@ -10,7 +11,10 @@ mod failing_disk;
 mod faults;
 mod gone_clients;
 mod guide;
+mod health;
+mod init;
 mod key;
+mod key_update;
 mod moving;
 mod native_user;
 mod operations;

@@ -28,8 +28,8 @@ pub(super) struct Hits(Vec<Hit>);
 pub(super) struct Hit {
     pub(super) id: String,
     name: String,
-    owner: String,
-    realm: String,
+    pub(super) owner: String,
+    pub(super) realm: String,
     /// Whether to read the feed is all that it may do.
     is_of_edge: bool,
 }
@@ -71,6 +71,12 @@ impl Hits {
     pub(super) fn split(self) -> (Self, Self) {
         let (edges, others) = self.0.into_iter().partition(|hit| hit.is_of_edge);
         (Self(edges), Self(others))
+    }
+
+    /// These and those.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
     }
 
     pub(super) fn edges(&self) -> Vec<&Hit> {

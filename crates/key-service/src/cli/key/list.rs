@@ -11,6 +11,12 @@ use crate::cli::key::KEYS;
 use crate::cli::report::{Fields, Report, Table, date, items, text};
 use crate::cli::service_client::{ServiceClient, with_query};
 
+/// Longest cell of what a key's maker may make long, in characters.
+const CELL_CHARS_MAX: usize = 40;
+
+/// What stands for the roles of a key that has none of its own.
+const ALL_OF_OWNER: &str = "(all of its owner)";
+
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
     /// Keys of this name; * stands for any text.
@@ -59,15 +65,18 @@ pub(super) fn list(
         ],
     );
     let answer = service.ask(Method::GET, &path, None)?;
-    let mut table = Table::new(&["ID", "NAME", "OWNER", "REALM", "CREATED", "EXPIRES", "STATUS"]);
+    let mut table =
+        Table::new(&["ID", "NAME", "OWNER", "REALM", "ROLES", "METADATA", "CREATED", "EXPIRES", "STATUS"]);
     for key in items(&answer.json, "api_keys") {
         table.row([
             text(key, "id"),
             text(key, "name"),
             text(key, "username"),
             text(key, "realm"),
+            roles(key),
+            metadata(key),
             moment(key, "creation"),
-            moment(key, "expiration"),
+            expiry(key),
             standing(key, now).to_owned(),
         ]);
     }
@@ -121,6 +130,38 @@ fn standing(key: &Value, now: UnixMillis) -> &'static str {
     }
 }
 
+/// The names of a key's role descriptors. Without any it may do all that its owner could.
+fn roles(key: &Value) -> String {
+    let descriptors = key.get("role_descriptors").and_then(Value::as_object);
+    let names: Vec<&str> = descriptors.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() { ALL_OF_OWNER.to_owned() } else { shortened(&names.join(",")) }
+}
+
+/// The metadata as pairs; `key show` has all of it.
+fn metadata(key: &Value) -> String {
+    let pairs = key.get("metadata").and_then(Value::as_object).into_iter().flatten();
+    let pairs: Vec<String> = pairs
+        .map(|(name, value)| match value {
+            Value::String(text) => format!("{name}={text}"),
+            value => format!("{name}={value}"),
+        })
+        .collect();
+    shortened(&pairs.join(","))
+}
+
+fn shortened(text: &str) -> String {
+    let one_line = text.replace('\n', " ");
+    if one_line.chars().count() <= CELL_CHARS_MAX {
+        return one_line;
+    }
+    one_line.chars().take(CELL_CHARS_MAX - 1).chain(['…']).collect()
+}
+
+fn expiry(key: &Value) -> String {
+    let expires = moment(key, "expiration");
+    if expires.is_empty() { "never".to_owned() } else { expires }
+}
+
 fn moment(key: &Value, field: &str) -> String {
     key.get(field).and_then(Value::as_u64).map(date).unwrap_or_default()
 }
@@ -139,6 +180,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_long_is_cut_and_what_is_absent_is_said() {
+        let key = json!({"role_descriptors": {"a": {}, "b": {}}, "metadata": {"team": "red", "n": 7}});
+        assert_eq!((roles(&key), metadata(&key)), ("a,b".to_owned(), "n=7,team=red".to_owned()));
+        assert_eq!((roles(&json!({})), metadata(&json!({}))), (ALL_OF_OWNER.to_owned(), String::new()));
+        assert_eq!(expiry(&json!({})), "never");
+        let long = json!({"metadata": {"text": "x".repeat(50)}});
+        assert_eq!(metadata(&long), format!("text={}…", "x".repeat(34)));
+    }
 
     #[test]
     fn a_key_that_is_both_expired_and_invalidated_is_invalidated() {

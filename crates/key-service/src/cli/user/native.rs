@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::CommandFailed;
 use crate::cli::key::edge_wait::{Before, EdgesReached};
-use crate::cli::report::{Report, counted, items};
+use crate::cli::report::{Report, counted, harmless, items};
 use crate::cli::secret_input::new_password;
 use crate::cli::service_client::{Answer, ServiceClient, path, with_query};
 use crate::cli::user::{CreateArguments, ShutOutArguments, UserCommand, done, listed, shown};
@@ -61,7 +61,24 @@ fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report
         "email": arguments.email,
     });
     let answer = service.ask(Method::PUT, &place, Some(&body))?;
+    warn_of_missing_roles(service, &arguments.roles);
     Ok(done("Added", &arguments.name, answer.text))
+}
+
+/// Complains of roles that the service does not show: a name that is misspelt would grant nothing, without a
+/// word. Whoever may add users may see roles.
+fn warn_of_missing_roles(service: &ServiceClient, roles: &[String]) {
+    if roles.is_empty() {
+        tracing::warn!("the user has no role, and may do nothing: --role NAME gives one");
+        return;
+    }
+    let Ok(known) = service.ask(Method::GET, "/_security/role", None) else { return };
+    for role in roles.iter().filter(|role| known.json.get(role.as_str()).is_none()) {
+        tracing::warn!(
+            "there is no role {}: unless the users file has it, it grants nothing until `latchkey role put` makes it",
+            harmless(role)
+        );
+    }
 }
 
 /// Says what was done and what becomes of the user's keys, and then fails if not every edge is known to

@@ -72,6 +72,15 @@ impl Users<'_> {
         users::find_native_user(&self.0.database, username).await
     }
 
+    /// Whether a native user is enabled.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub async fn has_enabled(self) -> Result<bool, StoreError> {
+        users::has_enabled_user(&self.0.database).await
+    }
+
     /// What was changed about a built-in user; `None` while nothing was.
     ///
     /// # Errors

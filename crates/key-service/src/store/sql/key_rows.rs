@@ -42,6 +42,14 @@ pub(in crate::store) async fn find_all(
     rows.iter().map(|row| Ok((row.get("id")?, row.key_entry()))).collect()
 }
 
+pub(in crate::store) async fn any_is_active(
+    database: &SqlStore,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    let active = "select id from api_key where invalidation is null and (expiration is null or expiration > ?) limit 1";
+    Ok(database.fetch_optional(Query::new(active).bind(millis(now))).await?.is_some())
+}
+
 pub(in crate::store) async fn find_unread(
     database: &SqlStore,
     id: &str,

@@ -10,7 +10,7 @@ use crate::store::scan::ScanOrder;
 
 /// Keys go once they have been dead for 100 ms; every run is due.
 const POLICY: RemovalPolicy =
-    RemovalPolicy { interval: Duration::ZERO, retention: Duration::from_millis(100) };
+    RemovalPolicy { interval: Duration::ZERO, retention: Duration::from_millis(100), audit_retention: None };
 
 impl ScratchStore {
     async fn remove_at(&self, now: u64) -> usize {

@@ -29,9 +29,12 @@ fn makes_lists_shows_and_ends_keys() {
 
     let listed = told(&mut asking(&service), &["key", "list"], "");
     let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["ID", "NAME", "OWNER", "REALM", "CREATED", "EXPIRES", "STATUS"]);
-    assert_eq!(rows[1][..4], [&id, "ci", "elastic", "reserved"]);
-    assert_eq!(rows[1][6], "active");
+    assert_eq!(
+        rows[0],
+        ["ID", "NAME", "OWNER", "REALM", "ROLES", "METADATA", "CREATED", "EXPIRES", "STATUS"]
+    );
+    assert_eq!(rows[1][..6], [&id, "ci", "elastic", "reserved", "reader", "team=red"]);
+    assert_eq!(rows[1][8], "active");
     assert!(!listed.contains(&credential));
 
     let shown = told(&mut asking(&service), &["key", "show", &id], "");
@@ -42,7 +45,7 @@ fn makes_lists_shows_and_ends_keys() {
 
     let ended = told(&mut asking(&service), &["key", "invalidate", &id], "");
     assert_eq!(ended, format!("Invalidated 1 key.\n  {id}\n"));
-    let again = run(asking(&service).args(["key", "invalidate", &id]), "");
+    let again = run(asking(&service).args(["key", "revoke", &id]), "");
     assert!(!again.status.success());
     assert!(text(&again.stderr).contains(&format!("invalid already: {id}")), "{}", text(&again.stderr));
     assert_eq!(told(&mut asking(&service), &["key", "list", "--active"], "").lines().count(), 1);
@@ -124,12 +127,12 @@ fn complains_on_one_line_and_fails() {
         assert!(complaint.starts_with(expected), "{complaint}");
     }
     let stranger = complaint(asking(&service).env("LATCHKEY_PASSWORD", "hunter2"), &["key", "list"], "");
-    assert!(stranger.starts_with("latchkey: the service answers 401 Unauthorized, security_exception: "));
-    assert!(
-        stranger.ends_with(" (is this the right credential for this service, and has it not ended?)"),
-        "{stranger}"
+    assert_eq!(
+        stranger,
+        "latchkey: wrong name or password: the service does not let elastic in, or the user is disabled"
     );
-    assert!(!stranger.contains("hunter2"));
+    let misspelt = complaint(&mut asking(&service), &["role", "put", "r", "--cluster=monitr"], "");
+    assert!(misspelt.ends_with("unknown cluster privilege [monitr]; did you mean monitor?;"), "{misspelt}");
     let silent =
         complaint(latchkey().env("LATCHKEY_URL", &service.url), &["key", "list", "--user=elastic"], "");
     assert_eq!(

@@ -55,7 +55,13 @@ fn an_export_is_for_its_owner_alone_and_replaces_a_file_as_a_whole() {
     DevProcess::start(&data).terminate();
     let file = directory.path().join("export.jsonl");
     fs::write(&file, "before").unwrap();
-    told(latchkey().arg("export").arg("--data").arg(&data).arg("--output").arg(&file), &[], "");
+    let output = run(latchkey().arg("export").arg("--data").arg(&data).arg("--output").arg(&file), "");
+    assert_eq!(text(&output.stdout), "");
+    let told_of = format!(
+        "Exported 0 API keys, 0 users, 0 reserved users, 0 roles, 0 application privileges to {}.\n",
+        file.display()
+    );
+    assert_eq!(text(&output.stderr), told_of);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(fs::read_to_string(&file).unwrap().contains(r#"{"end":{"#));
     let nowhere = directory.path().join("nowhere");
@@ -114,6 +120,11 @@ async fn a_backup_of_a_running_service_is_whole_and_a_restored_one_gets_another_
     told(&mut asking(&service), &["key", "create", "kept", "--all-my-rights"], "");
     told(latchkey().arg("backup").arg("--data").arg(&data).arg("--output").arg(&copy), &[], "");
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    let before = fs::read(&copy).unwrap();
+    let again =
+        complaint(latchkey().arg("backup").arg("--data").arg(&data).arg("--output").arg(&copy), &[], "");
+    assert!(again.contains("copy.db is there already, and a backup overwrites nothing"), "{again}");
+    assert_eq!(fs::read(&copy).unwrap(), before);
     told(&mut asking(&service), &["key", "create", "lost", "--all-my-rights"], "");
     let password = service.password.clone().unwrap();
     let feed = async |service: &DevProcess, after: u64| -> Value {

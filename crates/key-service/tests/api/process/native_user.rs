@@ -84,3 +84,21 @@ fn says_what_becomes_of_the_keys_of_who_is_let_in_no_more() {
         "Removed the user alice.\nInvalidated 1 key of this user.\nApplied by 0 edges.\n"
     );
 }
+
+// A role that is misspelt grants nothing, and nobody notices.
+#[test]
+fn a_user_with_a_role_that_does_not_exist_is_made_with_a_warning() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    told(&mut asking(&service), &["role", "put", "key-maker", "--cluster=manage_own_api_key"], "");
+    let warned = |name: &str, roles: &[&str]| {
+        let output = run(asking(&service).args(["user", "create", name]).args(roles), "correct horse");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    assert_eq!(warned("alice", &["--role=key-maker", "--role=superuser"]), "");
+    let misspelt = warned("bob", &["--role=key-maker", "--role=key-mkaer"]);
+    assert!(misspelt.contains("there is no role key-mkaer"), "{misspelt}");
+    assert_eq!(misspelt.lines().count(), 1, "{misspelt}");
+    assert!(warned("carol", &[]).contains("the user has no role"));
+}

@@ -93,8 +93,45 @@ fn says_its_end_as_json_when_it_logs_json() {
     let line: Value = serde_json::from_str(&text(&refused.stderr)).unwrap();
     assert_eq!(line["level"], "ERROR");
     let message = line["message"].as_str().unwrap();
-    assert!(message.contains("port, such as 127.0.0.1:9200 (-E listen)"), "{message}");
+    assert!(message.contains("port, such as localhost:9200 or 127.0.0.1:9200 (-E listen)"), "{message}");
     assert!(!message.contains("hunter2"), "{message}");
+}
+
+// Statements of SQL and frames of HTTP hid it.
+#[tokio::test]
+async fn logs_a_request_as_one_line_at_debug() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = latchkey();
+    command.args(["dev", "--log=debug", "--json", "--listen", "localhost:0", "--data"]).arg(directory.path());
+    let log = directory.path().join("log");
+    command.stderr(fs::File::create(&log).unwrap());
+    let mut service = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(service.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    let asked = http_client().get(format!("{}/_security/api_key", ready["url"].as_str().unwrap()));
+    let answer = asked.basic_auth("elastic", ready["password"].as_str()).header("x-request-id", "r-7").send();
+    assert_eq!(answer.await.unwrap().status(), 200);
+    service.kill().unwrap();
+    service.wait().unwrap();
+    let log = fs::read_to_string(log).unwrap();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("r-7")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(lines[0].contains("answered") && lines[0].contains("status=200"), "{log}");
+    assert!(!log.to_lowercase().contains("select "), "{log}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_the_flag_that_takes_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let listen = format!("localhost:{}", address.port());
+    let mut command = latchkey();
+    command.args(["dev", "--listen", &listen, "--data"]).arg(directory.path());
+    let refused = super::complaint(&mut command, &[], "");
+    assert!(refused.starts_with(&format!("latchkey: could not listen on {address}: ")), "{refused}");
+    assert!(refused.contains("--listen (or the setting `listen`)"), "{refused}");
 }
 
 #[test]

@@ -31,6 +31,11 @@ pub(in crate::store) async fn find_native_user(
     database.fetch_optional(query).await?.as_ref().map(native_user).transpose()
 }
 
+pub(in crate::store) async fn has_enabled_user(database: &SqlStore) -> Result<bool, StoreError> {
+    let query = Query::new("select username from native_user where enabled = ? limit 1").bind(true);
+    Ok(database.fetch_optional(query).await?.is_some())
+}
+
 pub(in crate::store) async fn find_reserved_user(
     database: &SqlStore,
     username: &str,

@@ -1,0 +1,112 @@
+//! The changes that the store keeps for the audit log: reading them, and forgetting what is old of them.
+
+use std::time::Duration;
+
+use latchkey_key_feed::UnixMillis;
+use serde_json::Value;
+
+use crate::limits::{AUDIT_EVENTS_FORGOTTEN_AT_ONCE_MAX, AUDIT_EVENTS_READ_AT_ONCE_MAX};
+use crate::store::sql::audit_rows;
+use crate::store::transfer::StoreReader;
+use crate::store::{KeyStore, StoreError};
+
+/// A change as the audit log keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeptEvent {
+    /// Rises with every event.
+    pub number: i64,
+    /// When it happened.
+    pub at: UnixMillis,
+    /// What was done, such as `create_api_key`.
+    pub action: String,
+    /// Who did it; for an API key its owner.
+    pub username: String,
+    /// The realm that vouched for that username.
+    pub realm: String,
+    /// The API key that was presented, if it was one.
+    pub api_key: Option<String>,
+    /// On whose behalf, if that was somebody else.
+    pub run_as: Option<String>,
+    /// Where the request came from, if that is known.
+    pub source: Option<String>,
+    /// The keys it was done to.
+    pub key_ids: Vec<String>,
+    /// The users, roles or privileges it was done to.
+    pub subjects: Vec<String>,
+    /// The tokens it was done to, as far as the audit log tells.
+    pub tokens: Option<Value>,
+}
+
+/// The events after the one of this number, in their order, and not more than there is room for at once.
+///
+/// # Errors
+///
+/// [`StoreError`] when the store cannot tell.
+pub(crate) async fn events_after(store: &StoreReader, number: i64) -> Result<Vec<KeptEvent>, StoreError> {
+    audit_rows::events_after(&store.database, number, AUDIT_EVENTS_READ_AT_ONCE_MAX).await
+}
+
+/// The number of the last event; 0 when there is none.
+///
+/// # Errors
+///
+/// [`StoreError`] when the store cannot tell.
+pub(crate) async fn latest_number(store: &StoreReader) -> Result<i64, StoreError> {
+    audit_rows::latest_number(&store.database).await
+}
+
+/// Forgets what is older than the retention, oldest first and in small pieces, and tells how many events that
+/// were. An event that follows a younger one, because the clock was set back, is forgotten with that one.
+///
+/// # Errors
+///
+/// [`StoreError`] when the store gave up; what was forgotten until then stays forgotten.
+pub(crate) async fn forget_older(
+    store: &KeyStore,
+    retention: Duration,
+    now: UnixMillis,
+) -> Result<u64, StoreError> {
+    let until = now.minus(retention);
+    let mut forgotten = 0;
+    loop {
+        let few = audit_rows::forget(&store.database, until, AUDIT_EVENTS_FORGOTTEN_AT_ONCE_MAX).await?;
+        forgotten += few;
+        if few < AUDIT_EVENTS_FORGOTTEN_AT_ONCE_MAX as u64 {
+            return Ok(forgotten);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::tests::ScratchStore;
+
+    use super::*;
+
+    async fn actions(scratch: &ScratchStore) -> Vec<String> {
+        let reader = StoreReader { database: scratch.store.database.clone() };
+        let events = events_after(&reader, 0).await.unwrap();
+        let latest = latest_number(&reader).await.unwrap();
+        assert_eq!(latest, events.last().map_or(0, |event| event.number));
+        events.into_iter().map(|event| format!("{} {:?}", event.action, event.key_ids)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_change_is_kept_until_it_is_older_than_the_retention() {
+        let scratch = ScratchStore::new().await;
+        assert_eq!(actions(&scratch).await, [""; 0]);
+        scratch.create("a").await;
+        scratch.invalidate("a").await;
+        let (made, ended) = (r#"create_api_key ["a"]"#, r#"invalidate_api_keys ["a"]"#);
+        assert_eq!(actions(&scratch).await, [made, ended]);
+        let forget = async |now| {
+            forget_older(&scratch.store, Duration::from_millis(10), UnixMillis(now)).await.unwrap()
+        };
+        // One was made at 1, the other at 5.
+        assert_eq!((forget(0).await, forget(10).await), (0, 0));
+        assert_eq!(forget(11).await, 1);
+        assert_eq!(actions(&scratch).await, [ended]);
+        assert_eq!(forget(15).await, 1);
+        assert_eq!(actions(&scratch).await, [""; 0]);
+    }
+}
