@@ -106,6 +106,8 @@ pub enum Answer<'a> {
     Refused {
         /// The HTTP status.
         status: u16,
+        /// Whether the service itself answered.
+        is_of_service: bool,
     },
     /// The call ended without a whole answer.
     Lost,
@@ -329,7 +331,7 @@ impl<K: FeedSink> Follower<K> {
         let mut replication = replication;
         let page = match answer {
             Answer::Lost => Err(PollFailure::Lost),
-            Answer::Refused { status } => Err(PollFailure::Refused { status }),
+            Answer::Refused { status, is_of_service } => Err(PollFailure::Refused { status, is_of_service }),
             Answer::Page(bytes) => {
                 replication = match replication.put_off(bytes) {
                     Ok(next) => return self.ask(next, step),

@@ -9,6 +9,9 @@ use crate::refresh::{Answer, CallId, Poll};
 
 const USER_AGENT: &str = concat!("latchkey-filter/", env!("CARGO_PKG_VERSION"));
 
+/// How the media type of the service's answers begins.
+const JSON: &[u8] = b"application/json";
+
 pub(super) fn send(host: &impl Host, poll: &Poll, service: &KeyService) -> Result<CallId, HostFailed> {
     let authorization = service.credential.header_value();
     let mut headers = vec![
@@ -28,15 +31,18 @@ pub(super) fn send(host: &impl Host, poll: &Poll, service: &KeyService) -> Resul
 pub(super) fn with_answer<T>(answer: &impl HostAnswer, then: impl FnOnce(Answer<'_>) -> T) -> T {
     match status(answer) {
         None => then(Answer::Lost),
-        Some(200) => match answer.body() {
+        Some((200, _)) => match answer.body() {
             Ok(body) => then(Answer::Page(body.as_ref())),
             Err(HostFailed) => then(Answer::Lost),
         },
-        Some(status) => then(Answer::Refused { status }),
+        Some((status, is_of_service)) => then(Answer::Refused { status, is_of_service }),
     }
 }
 
-fn status(answer: &impl HostAnswer) -> Option<u16> {
+/// The status, and whether the service itself said it, in JSON: a proxy that cannot reach the service answers
+/// in its place, in plain text.
+fn status(answer: &impl HostAnswer) -> Option<(u16, bool)> {
     let headers = answer.headers().ok()?;
-    std::str::from_utf8(headers.first(":status")?).ok()?.parse().ok()
+    let status = std::str::from_utf8(headers.first(":status")?).ok()?.parse().ok()?;
+    Some((status, headers.first("content-type").is_some_and(|media_type| media_type.starts_with(JSON))))
 }

@@ -1,7 +1,7 @@
 //! How a plugin keeps the table: it joins the others of its table, follows the feed when it is its turn, and
 //! leaves.
 
-use std::cell::{OnceCell, RefCell, RefMut};
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::time::Duration;
 
 use latchkey_key_feed::{EdgeName, Epoch, FeedVersion, MonotonicMillis, whole_millis};
@@ -20,6 +20,9 @@ use crate::table::{KeyTable, LiveFeed, SharedNames};
 /// What a plugin has for following the feed.
 pub(super) struct Following<H: Host> {
     names: SharedNames,
+    /// Why the feed could not be read, until the next tick logs it. A proxy that ends fails all its calls
+    /// first and ticks no more, and that its feed ended with it is no news.
+    untold: Cell<Option<String>>,
     /// From the first tick on. A VM that only checks a configuration never ticks.
     joined: OnceCell<Joined<H>>,
 }
@@ -35,7 +38,7 @@ struct Joined<H: Host> {
 
 impl<H: Host> Following<H> {
     pub(super) fn new(names: SharedNames) -> Self {
-        Self { names, joined: OnceCell::new() }
+        Self { names, untold: Cell::new(None), joined: OnceCell::new() }
     }
 
     fn follower(&self) -> Option<RefMut<'_, Follower<H::Sink>>> {
@@ -52,6 +55,7 @@ impl<H: Host> Filter<H> {
     /// Time has passed.
     pub(super) fn tick(&self) {
         self.table.clear_cache();
+        self.tell_failure();
         let tick = self.clock.tick();
         if let Ok(tick) = tick {
             self.vm.go_on(&self.host, tick.now.monotonic);
@@ -91,7 +95,7 @@ impl<H: Host> Filter<H> {
 
     /// The root context ends, and none of its requests is left. Another VM may follow at once.
     pub(super) fn leave(&self) {
-        let Following { names, joined } = &self.following;
+        let Following { names, joined, .. } = &self.following;
         let departure = match (joined.get(), self.clock.monotonic()) {
             (Some(joined), Ok(now)) => {
                 joined.follower.borrow_mut().resign(now);
@@ -123,7 +127,7 @@ impl<H: Host> Filter<H> {
     /// What the plugin has since its first tick. `None` when others kept writing the register, to be tried
     /// again with the next.
     fn join(&self, now: MonotonicMillis) -> Option<&Joined<H>> {
-        let Following { names, joined } = &self.following;
+        let Following { names, joined, .. } = &self.following;
         let host = &self.host;
         if joined.get().is_none() {
             let refuse_after_ms = whole_millis(self.config.staleness.refuse_after);
@@ -174,6 +178,15 @@ impl<H: Host> Filter<H> {
         }
     }
 
+    fn tell_failure(&self) {
+        let Some(failure) = self.following.untold.take() else { return };
+        let cluster = &self.config.key_service.cluster;
+        self.host.log(
+            LogLevel::Warn,
+            format_args!("the feed could not be read from cluster {cluster}: {failure}"),
+        );
+    }
+
     fn observe(&self, note: &Note) {
         match note {
             Note::Applied { rows } => self.stats.add(self.stats.feed_rows, *rows),
@@ -188,9 +201,9 @@ impl<H: Host> Filter<H> {
                     self.host.log(LogLevel::Info, format_args!("{note}"))
                 }
             }
-            Note::Failed(_) => {
+            Note::Failed(failure) => {
                 self.stats.add(self.stats.feed_failures, 1);
-                self.host.log(LogLevel::Warn, format_args!("{note}"));
+                self.following.untold.set(Some(failure.to_string()));
             }
             Note::LoadBegan(reason) => {
                 self.stats.add(self.stats.feed_loads, 1);

@@ -74,6 +74,8 @@ pub enum PollFailure {
     Refused {
         /// The HTTP status.
         status: u16,
+        /// Whether the service itself answered.
+        is_of_service: bool,
     },
 }
 
@@ -87,7 +89,7 @@ impl fmt::Display for Note {
                  ones will come, and the table grows old until the edge is given another key",
             ),
             Self::CredentialEnded(false) => f.write_str("the key with which this edge reads the feed is taken again"),
-            Self::Failed(failure) => write!(f, "the feed could not be read: {failure}"),
+            Self::Failed(failure) => failure.fmt(f),
             Self::Loaded { generation, keys } => {
                 write!(f, "the table is loaded: generation {}, {keys} keys", generation.0)
             }
@@ -139,14 +141,19 @@ impl fmt::Display for PollFailure {
             Self::OlderReplica => f.write_str(
                 "a replica of the key service answered that is older than the one from which the table was read: is the service being upgraded?",
             ),
-            Self::Refused { status: 401 } => f.write_str(
-                "the answer was status 401: the key service does not take the key of this edge (it is unknown, has ended, or its secret is wrong)",
+            Self::Refused { status: 401, .. } => f.write_str(
+                "the key service refuses this proxy's own key (401): it is revoked, expired or unknown, see \"The edge's own key\" in docs/operations.md",
             ),
-            Self::Refused { status: 403 } => f.write_str(
-                "the answer was status 403: the key of this edge may not read the feed, or not under the name of this edge",
+            Self::Refused { status: 403, .. } => f.write_str(
+                "the key service refuses this proxy's own key (403): it lacks read_key_feed, or another owner's key has the name of this edge",
             ),
-            Self::Refused { status } => {
-                write!(f, "the answer was status {status}, of the key service or a proxy before it")
+            Self::Refused { status, is_of_service: true } => {
+                write!(f, "the key service answers with status {status}")
+            }
+            Self::Refused { status: 503, .. } => f.write_str("nothing answers there (503 of a proxy): does the key service run, and is its address right?"),
+            Self::Refused { status: 504, .. } => f.write_str("nothing answers there in time (504 of a proxy)"),
+            Self::Refused { status, .. } => {
+                write!(f, "what answers there is no key service (status {status})")
             }
         }
     }

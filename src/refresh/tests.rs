@@ -132,8 +132,8 @@ fn an_answer_that_nobody_waits_for_is_dropped() {
 fn whatever_is_not_a_page_leaves_the_table_as_it_is() {
     let answers = [
         Answer::Lost,
-        Answer::Refused { status: 401 },
-        Answer::Refused { status: 500 },
+        Answer::Refused { status: 401, is_of_service: true },
+        Answer::Refused { status: 500, is_of_service: false },
         Answer::Page(b""),
         Answer::Page(b"<html>"),
         Answer::Page(b"{\"epoch\":\"first\",\"cursor\":5,\"total\":0,\"more\":false,\"reset\":false"),
@@ -168,7 +168,7 @@ fn after_some_failures_another_vm_tries() {
     for _ in 0..FAILURES_BEFORE_HANDOVER {
         edge.pass(BACKOFF_MS_MAX / 10);
         edge.tick(0);
-        edge.fail(0, Answer::Refused { status: 401 });
+        edge.fail(0, Answer::Refused { status: 401, is_of_service: true });
     }
     edge.tick(1);
     assert_eq!(edge.pending_path(1), "", "the whole process backs off");

@@ -44,9 +44,9 @@ const STRICT: &str = "strict";
 /// More than Envoy takes of an answer before its body (60 KiB).
 const HEAD_LEN: usize = 100 * 1024;
 
-const NO_HTTP: &str = "the answer was status 502";
-const NOT_REACHED: &str = "the answer was status 503";
-const NOT_IN_TIME: &str = "the answer was status 504";
+const NO_HTTP: &str = "what answers there is no key service (status 502)";
+const NOT_REACHED: &str = "nothing answers there (503 of a proxy)";
+const NOT_IN_TIME: &str = "nothing answers there in time (504 of a proxy)";
 const NOT_WHOLE: &str = "the call ended without a whole answer";
 const NO_PAGE: &str = "not a feed page";
 
@@ -80,19 +80,27 @@ fn faults_of_the_status(elsewhere: SocketAddr) -> Vec<Fault> {
     let status = |status| Some(FeedManner::Status(status));
     let answer = |head: &str| Some(FeedManner::Raw(format!("HTTP/1.1 {head}\r\n\r\n").into_bytes()));
     listed([
-        ("no-content", answer("204 No Content"), "the answer was status 204"),
+        ("no-content", answer("204 No Content"), "what answers there is no key service (status 204)"),
         (
             "redirect",
             answer(&format!("302 Found\r\nlocation: http://{elsewhere}/")),
-            "the answer was status 302",
+            "what answers there is no key service (status 302)",
         ),
-        ("bad-request", status(400), "the answer was status 400"),
-        ("unauthorized", status(401), "the key service does not take the key of this edge"),
-        ("forbidden", status(403), "the key of this edge may not read the feed"),
-        ("not-found", status(404), "the answer was status 404"),
-        ("too-many", answer("429 Too Many Requests\r\nretry-after: 3600"), "the answer was status 429"),
-        ("internal-error", status(500), "the answer was status 500"),
-        ("unavailable", status(503), NOT_REACHED),
+        ("bad-request", status(400), "the key service answers with status 400"),
+        ("unauthorized", status(401), "the key service refuses this proxy's own key (401)"),
+        (
+            "forbidden",
+            status(403),
+            "the key service refuses this proxy's own key (403): it lacks read_key_feed",
+        ),
+        ("not-found", status(404), "the key service answers with status 404"),
+        (
+            "too-many",
+            answer("429 Too Many Requests\r\nretry-after: 3600"),
+            "what answers there is no key service (status 429)",
+        ),
+        ("internal-error", status(500), "the key service answers with status 500"),
+        ("unavailable", status(503), "the key service answers with status 503"),
     ])
 }
 
@@ -212,7 +220,9 @@ impl Gates {
         // A line of a VM begins with `root_id`.
         let of_gate = |line: &str| is_native() || line.contains(self.fault.name);
         let told = log.lines().any(|line| {
-            line.contains("the feed could not be read") && line.contains(self.fault.told) && of_gate(line)
+            line.contains("the feed could not be read from cluster")
+                && line.contains(self.fault.told)
+                && of_gate(line)
         });
         assert!(told, "{}: the log does not tell it:\n{log}", self.fault.name);
     }

@@ -230,7 +230,12 @@ fn an_edge_believes_no_certificate_that_has_expired_or_is_of_others_and_goes_on_
         wait::until(impostor, || Ok((refused()? >= before + 2).then_some(()))).unwrap();
         assert_eq!([status(&envoy, &good), status(&envoy, &revoked)], [200, 401], "{impostor}");
     }
-    assert!(envoy.log().stderr().contains("the feed could not be read: the answer was status 503"));
+    assert!(
+        envoy
+            .log()
+            .stderr()
+            .contains("the feed could not be read from cluster key_service: nothing answers there (503")
+    );
     service.restart();
     invalidate(&service, &later);
     answers(&envoy, &later, 401);

@@ -200,6 +200,15 @@ impl EnvoyProcess {
         self.process.ended()
     }
 
+    /// Asks it to end (SIGTERM), and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended already, or does not end.
+    pub fn terminate(&mut self) -> Result<ExitStatus> {
+        self.process.terminate()
+    }
+
     /// Makes it hang, with all its connections open, until [`Self::resume`].
     ///
     /// # Errors

@@ -96,16 +96,19 @@ fn an_answer_that_cannot_be_read_is_a_failure_and_changes_nothing() {
         edge.answer(&[live(1, key("good"))], 1);
         assert_eq!(edge.host.metric(metrics::FEED_FAILURES), 1, "{failing:?}");
         assert_eq!(edge.host.metric(metrics::TABLE_KEYS), 0, "{failing:?}");
+        assert!(edge.host.logged("without a whole answer").is_empty(), "a proxy that ends ticks no more");
+        edge.tick();
         assert_eq!(edge.host.logged("without a whole answer").len(), 1, "{failing:?}");
     }
     let mut edge = Edge::new(&least());
     edge.tick();
     edge.root.answered(edge.host.sent()[0].call, &FakeAnswer::lost(&edge.host));
+    edge.tick();
     assert_eq!(edge.host.logged("without a whole answer"), [LogLevel::Warn]);
     edge.tick();
-    edge.tick();
     edge.answer_with(403, Vec::new());
-    assert_eq!(edge.host.logged("may not read the feed"), [LogLevel::Warn]);
+    edge.tick();
+    assert_eq!(edge.host.logged("it lacks read_key_feed"), [LogLevel::Warn]);
 }
 
 #[test]
