@@ -6,6 +6,10 @@ SIM_ASKED = $(if $(TABLES),--tables $(TABLES)) $(if $(SEED),--seed $(SEED),--see
 # How long the soak is: ten minutes, so many seconds, or an hour.
 SOAK_ASKED = $(if $(QUICK),--quick) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
+# Where `make install` installs, and which build of latchkey.
+PREFIX ?= /usr/local
+PROFILE ?= release
+
 # NATIVE=1: with the native module in place of the Wasm filter.
 LATCHKEY_SHELL ?= wasm
 export LATCHKEY_SHELL := $(if $(NATIVE),module,$(LATCHKEY_SHELL))
@@ -16,7 +20,7 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test compatibility crash rights sim fuzz soak hostile scan bench lint fmt clean tools clients checkers
+.PHONY: help build install installable demo run test compatibility crash rights sim fuzz soak hostile scan bench lint fmt clean tools clients checkers
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +31,14 @@ build: tools ## Build the filter (target/latchkey-filter.wasm, target/liblatchke
 	@tools/build-module
 	@cargo build --workspace --bins
 	@echo 'build: target/latchkey-filter.wasm, target/liblatchkey_filter.so, target/debug/latchkey'
+
+install: installable ## Install latchkey and the filter for both shells, all built for speed, below PREFIX (/usr/local).
+	@tools/install-below '$(DESTDIR)$(PREFIX)' '$(PROFILE)'
+
+installable: tools
+	@tools/build-filter
+	@tools/build-module
+	@cargo build --release -p latchkey-key-service
 
 demo: build ## Tell the story of a key with real requests through a real Envoy (NATIVE=1: with the native module).
 	@target/debug/local-stack demo

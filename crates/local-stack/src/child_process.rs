@@ -208,6 +208,18 @@ impl ProcessLog {
         text(&self.stderr)
     }
 
+    /// The file with what the process writes to its standard output.
+    #[must_use]
+    pub fn stdout_file(&self) -> &Path {
+        &self.stdout
+    }
+
+    /// The file with what the process writes to its standard error.
+    #[must_use]
+    pub fn stderr_file(&self) -> &Path {
+        &self.stderr
+    }
+
     /// The end of the log as of now.
     #[must_use]
     pub fn mark(&self) -> LogMark {

@@ -122,6 +122,12 @@ impl KeyServiceProcess {
         self.client.address
     }
 
+    /// The directory of its store.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Its first user.
     #[must_use]
     pub fn client(&self) -> &KeyServiceClient {

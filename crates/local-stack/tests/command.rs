@@ -148,6 +148,42 @@ fn two_stacks_at_once_have_ports_of_their_own() {
     wait::until("nothing is left", || Ok(entries(temporary.path()).is_empty().then_some(()))).unwrap();
 }
 
+// Where a proxy is set for the rest of the machine, curl asked that one for 127.0.0.1.
+#[test]
+fn every_line_to_try_does_what_is_said_of_it() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut stack = local_stack(temporary.path(), "run").spawn().unwrap();
+    let lines = introduction(stack.stdout.take().unwrap());
+    let commands: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("  ")).collect();
+    let [without, with, export, list, revoke, another, audit] = commands[..] else { panic!("{lines:?}") };
+    let shown = |command: &str| {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &format!("{export}\n{command}")]).env("http_proxy", "http://127.0.0.1:1");
+        let output = bash.output().unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let logs = ["access log ", "audit log "].map(|label| told(&lines, label).to_owned());
+    for (command, parts) in [
+        (without, &["401 Unauthorized", "www-authenticate: ApiKey"][..]),
+        (with, &["200 OK", "x-api-key-owner"]),
+        (list, &["playground", "edge", "EXPIRES"]),
+        (revoke, &["Invalidated 1 key.", "Applied by 1 edge."]),
+        (with, &["401 Unauthorized"]),
+        (another, &["\"encoded\""]),
+        (audit, &["create_api_key", "invalidate_api_keys"]),
+        (&format!("cat {}", logs[0]), &["latchkey_key_revoked"]),
+        (&format!("cat {}", logs[1]), &["\"target\":\"audit\""]),
+    ] {
+        let seen = shown(command);
+        for part in parts {
+            assert!(seen.contains(part), "{command}: {part}\n{seen}");
+        }
+    }
+    signal(&stack, "TERM");
+    stack.wait().unwrap();
+}
+
 #[test]
 fn whoever_stops_reading_is_told_no_secret() {
     let temporary = tempfile::tempdir().unwrap();
