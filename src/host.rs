@@ -153,6 +153,24 @@ pub trait HostMetrics {
     /// [`HostFailed`] when the host would not define it.
     fn define_gauge(&self, name: &str) -> Result<MetricId, HostFailed>;
 
+    /// The same with labels. Where the host knows none, they are part of the name.
+    ///
+    /// # Errors
+    ///
+    /// [`HostFailed`] when the host would not define it.
+    fn define_labelled_gauge(&self, name: &str, labels: &[(&str, &str)]) -> Result<MetricId, HostFailed> {
+        self.define_gauge(&metrics::with_labels(name, labels))
+    }
+
+    /// The value of a gauge.
+    ///
+    /// # Errors
+    ///
+    /// [`HostFailed`] when the host does not tell; some tell of none.
+    fn gauge(&self, _gauge: MetricId) -> Result<u64, HostFailed> {
+        Err(HostFailed)
+    }
+
     /// Adds to a counter. `count` is not 0: Envoy refuses to add nothing.
     ///
     /// # Errors

@@ -7,6 +7,9 @@
 #[cfg(any(test, feature = "testing"))]
 use crate::denial::Denial;
 
+/// 1 while this build is loaded. Version and commit are labels.
+pub const BUILD_INFO: &str = "latchkey.build_info";
+
 /// Requests admitted.
 pub const ADMITTED: &str = "latchkey.admitted";
 
@@ -75,6 +78,12 @@ pub const DENIED: &str = "latchkey.denied";
 
 /// Requests that shadow mode let pass and that were to be refused, by reason and rule as above.
 pub const SHADOWED: &str = "latchkey.shadowed";
+
+/// The label of the version.
+pub const VERSION: &str = "version";
+
+/// The label of the commit.
+pub const COMMIT: &str = "commit";
 
 /// The label of the rule that decided.
 pub const RULE: &str = "rule";

@@ -1,13 +1,12 @@
 //! Requests for the feed, and their answers.
 
+use latchkey_build_info::FILTER;
 use latchkey_key_feed::{FEED_VERSION_HEADER, FeedVersion};
 
 use crate::config::KeyService;
 use crate::headers::Headers as _;
 use crate::host::{Host, HostAnswer, HostFailed, HttpCall};
 use crate::refresh::{Answer, CallId, Poll};
-
-const USER_AGENT: &str = concat!("latchkey-filter/", env!("CARGO_PKG_VERSION"));
 
 /// How the media type of the service's answers begins.
 const JSON: &[u8] = b"application/json";
@@ -21,7 +20,7 @@ pub(super) fn send(host: &impl Host, poll: &Poll, service: &KeyService) -> Resul
         (":path", poll.path.as_str()),
         ("accept", "application/json"),
         ("authorization", authorization.as_str()),
-        ("user-agent", USER_AGENT),
+        ("user-agent", FILTER),
     ];
     headers.extend(poll.version.map(|version| (FEED_VERSION_HEADER, FeedVersion::as_str(version))));
     host.send(&HttpCall { cluster: &service.cluster, headers: &headers, timeout: poll.timeout })

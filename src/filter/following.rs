@@ -65,6 +65,7 @@ impl<H: Host> Filter<H> {
         }
         self.wake_waiting(tick.map(|tick| tick.now));
         self.stats.tell_tallies();
+        self.stats.show_build(true);
         self.set_tick_period();
     }
 
@@ -95,6 +96,7 @@ impl<H: Host> Filter<H> {
 
     /// The root context ends, and none of its requests is left. Another VM may follow at once.
     pub(super) fn leave(&self) {
+        self.stats.show_build(false);
         let Following { names, joined, .. } = &self.following;
         let departure = match (joined.get(), self.clock.monotonic()) {
             (Some(joined), Ok(now)) => {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::stats::introduce;
 use super::{Filter, RequestFilter, Vm};
 use crate::config::Config;
 use crate::host::{Host, HostAnswer, LogLevel, RequestId};
@@ -40,6 +41,7 @@ impl<H: Host> Root<H> {
 
     /// A configuration has come; says whether it is accepted. One that is not changes nothing.
     pub fn configure(&mut self, json: &[u8], environment: impl Fn(&str) -> Option<String>) -> bool {
+        introduce(&self.host);
         match Config::parse(json, environment) {
             Ok(config) if config.table_file.is_some() => {
                 self.host.log(LogLevel::Error, format_args!("{NO_FILES}"));

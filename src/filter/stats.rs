@@ -2,14 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 
+use latchkey_build_info::{COMMIT, FILTER, VERSION};
+
 use crate::denial::Denial;
-use crate::host::{HostMetrics, MetricId};
+use crate::host::{Host, HostFailed, HostMetrics, LogLevel, MetricId};
 use crate::metrics;
 use crate::rules::Rule;
 
 /// Where the filter counts.
 pub(super) struct Stats<H: HostMetrics> {
     host: H,
+    build_info: Gauge,
     pub(super) admitted: Tally,
     pub(super) admitted_stale: Tally,
     pub(super) passed_without_key: Tally,
@@ -55,6 +58,7 @@ impl<H: HostMetrics> Stats<H> {
         let tally = |name| Tally { counter: counter(name), untold: Cell::new(0) };
         let gauge = |name| Gauge(host.define_gauge(name).ok());
         Self {
+            build_info: Gauge(define_build_info(&host).ok()),
             admitted: tally(metrics::ADMITTED),
             admitted_stale: tally(metrics::ADMITTED_STALE),
             passed_without_key: tally(metrics::PASSED_WITHOUT_KEY),
@@ -77,6 +81,12 @@ impl<H: HostMetrics> Stats<H> {
             shadowed: RefCell::default(),
             host,
         }
+    }
+
+    /// Shows which build is at work. Another of the same build may have said that none is: whoever ticks says it
+    /// again.
+    pub(super) fn show_build(&self, is_at_work: bool) {
+        self.set(self.build_info, u64::from(is_at_work));
     }
 
     /// Adds to a counter. A failure only means that the metric is too low.
@@ -142,6 +152,20 @@ impl<H: HostMetrics> Stats<H> {
         });
         self.add(counter, 1);
     }
+}
+
+/// Begins the log of a process with what this filter is. Other VMs of the process see that it was said.
+pub(super) fn introduce(host: &impl Host) {
+    let Ok(build_info) = define_build_info(host) else { return };
+    if host.gauge(build_info) == Ok(0) {
+        host.log(LogLevel::Info, format_args!("{FILTER}"));
+        let _ = host.set_gauge(build_info, 1);
+    }
+}
+
+fn define_build_info(host: &impl HostMetrics) -> Result<MetricId, HostFailed> {
+    let labels = [(metrics::VERSION, VERSION), (metrics::COMMIT, COMMIT)];
+    host.define_labelled_gauge(metrics::BUILD_INFO, &labels)
 }
 
 /// No tick comes any more.

@@ -57,6 +57,10 @@ impl HostMetrics for EnvoyHost {
         abi::define_metric(Metric::Gauge, name).map(MetricId)
     }
 
+    fn gauge(&self, gauge: MetricId) -> Result<u64, HostFailed> {
+        abi::metric(gauge.0)
+    }
+
     fn add_to_counter(&self, counter: MetricId, count: u64) -> Result<(), HostFailed> {
         abi::increment_metric(counter.0, i64::try_from(count).map_err(|_| HostFailed)?)
     }

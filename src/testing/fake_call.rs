@@ -12,6 +12,7 @@ pub enum HostCall {
     AnswerHeaders,
     DeclareTextState,
     DefineMetric,
+    Gauge,
     Headers,
     Monotonic,
     NodeId,

@@ -306,6 +306,12 @@ impl HostMetrics for FakeHost {
         self.define(name)
     }
 
+    fn gauge(&self, gauge: MetricId) -> Result<u64, HostFailed> {
+        self.call(HostCall::Gauge)?;
+        let metrics = self.0.metrics.borrow();
+        metrics.get(gauge.0 as usize).map(|(_, value)| *value).ok_or(HostFailed)
+    }
+
     fn add_to_counter(&self, counter: MetricId, count: u64) -> Result<(), HostFailed> {
         self.call(HostCall::AddToCounter)?;
         self.change_metric(counter, |value| *value += count)

@@ -11,6 +11,7 @@
 mod accepted_rows;
 mod acknowledgement;
 mod authentication;
+mod build_info;
 mod clock;
 mod clusters;
 mod company;

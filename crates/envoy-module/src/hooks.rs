@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_void};
 use std::slice;
 
+use latchkey_build_info::FILTER;
 use latchkey_filter::filter::Flow;
 
-use crate::abi::{ConfigObject, EnvoyBuffer, EnvoyHeader, Stream};
+use crate::abi::{self, ConfigObject, EnvoyBuffer, EnvoyHeader, Level, Stream};
 use crate::main_thread;
 use crate::objects;
 use crate::panics::{Panicked, caught, caught_quietly, set_hook};
@@ -33,6 +34,7 @@ const HOLD_TRAILERS: u32 = 1;
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
     set_hook();
+    abi::log(Level::Info, FILTER);
     ABI_VERSION.as_ptr()
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct ModuleHost {
 
 #[derive(Default)]
 struct OfThread {
-    /// Counters with labels, from [`LABELLED`] on.
+    /// Metrics with labels, from [`LABELLED`] on.
     labelled: RefCell<Vec<Labelled>>,
     /// Calls by Envoy's number, which no other call of the configuration has, and by ours, which no other call
     /// of the process has.
@@ -43,7 +43,7 @@ struct Labelled {
     values: Vec<String>,
 }
 
-/// The number of the first counter with labels. Envoy numbers the others from 1.
+/// The number of the first metric with labels. Envoy numbers the others from 1.
 const LABELLED: u32 = 1 << 31;
 
 /// The tables of the process. They outlive configurations that are replaced.
@@ -68,6 +68,31 @@ impl ModuleHost {
         };
         let names = self.plugin.config.table_names();
         table_files::keep(&TABLES, &names, settings, Moment { wall, monotonic }).map(Some)
+    }
+
+    /// Our number for one metric of a family.
+    fn label(&self, family: usize, labels: &[(&str, &str)]) -> Result<MetricId, HostFailed> {
+        let mut labelled = self.of_thread.labelled.borrow_mut();
+        let number = u32::try_from(labelled.len()).map_err(|_| HostFailed)?;
+        let values = labels.iter().map(|(_, value)| (*value).to_owned()).collect();
+        labelled.push(Labelled { family, values });
+        Ok(MetricId(LABELLED | number))
+    }
+
+    /// Changes a metric, by Envoy's number and the values of its labels.
+    fn with_labels(
+        &self,
+        id: u32,
+        change: impl FnOnce(usize, &[String]) -> Result<(), Refused>,
+    ) -> Result<(), HostFailed> {
+        let changed = if id & LABELLED == 0 {
+            change(id as usize, &[])
+        } else {
+            let labelled = self.of_thread.labelled.borrow();
+            let Labelled { family, values } = labelled.get((id ^ LABELLED) as usize).ok_or(HostFailed)?;
+            change(*family, values)
+        };
+        changed.map_err(|Refused| HostFailed)
     }
 
     /// Our number of a call that has ended.
@@ -95,34 +120,29 @@ impl HostMetrics for ModuleHost {
     }
 
     fn define_labelled_counter(&self, name: &str, labels: &[(&str, &str)]) -> Result<MetricId, HostFailed> {
-        let family = self.plugin.family(name, labels.len()).ok_or(HostFailed)?;
-        let mut labelled = self.of_thread.labelled.borrow_mut();
-        let number = u32::try_from(labelled.len()).map_err(|_| HostFailed)?;
-        let values = labels.iter().map(|(_, value)| (*value).to_owned()).collect();
-        labelled.push(Labelled { family, values });
-        Ok(MetricId(LABELLED | number))
+        self.label(self.plugin.family(name, labels.len()).ok_or(HostFailed)?, labels)
     }
 
     fn define_gauge(&self, name: &str) -> Result<MetricId, HostFailed> {
         let object = self.plugin.object().ok_or(HostFailed)?;
-        metric_id(self.plugin.metric(name, || object.define_gauge(name)))
+        metric_id(self.plugin.metric(name, || object.define_gauge(name, &[])))
+    }
+
+    fn define_labelled_gauge(&self, name: &str, labels: &[(&str, &str)]) -> Result<MetricId, HostFailed> {
+        let object = self.plugin.object().ok_or(HostFailed)?;
+        let names: Vec<_> = labels.iter().map(|(label, _)| *label).collect();
+        let family = self.plugin.metric(name, || object.define_gauge(name, &names));
+        self.label(family.map_err(|Refused| HostFailed)?, labels)
     }
 
     fn add_to_counter(&self, MetricId(id): MetricId, count: u64) -> Result<(), HostFailed> {
         let object = self.plugin.object().ok_or(HostFailed)?;
-        let added = if id & LABELLED == 0 {
-            object.add_to_counter(id as usize, &[], count)
-        } else {
-            let labelled = self.of_thread.labelled.borrow();
-            let Labelled { family, values } = labelled.get((id ^ LABELLED) as usize).ok_or(HostFailed)?;
-            object.add_to_counter(*family, values, count)
-        };
-        added.map_err(|Refused| HostFailed)
+        self.with_labels(id, |id, labels| object.add_to_counter(id, labels, count))
     }
 
     fn set_gauge(&self, MetricId(id): MetricId, value: u64) -> Result<(), HostFailed> {
         let object = self.plugin.object().ok_or(HostFailed)?;
-        object.set_gauge(id as usize, value).map_err(|Refused| HostFailed)
+        self.with_labels(id, |id, labels| object.set_gauge(id, labels, value))
     }
 }
 

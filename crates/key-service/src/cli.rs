@@ -1,6 +1,6 @@
 //! The command `latchkey`: it prepares and runs a service (`init`, `dev`, `serve`), asks one that runs (`key`,
-//! `edges`, `user`, `role`, `token`, `health`), and works on a store itself (`audit`, `export`, `import`,
-//! `backup`, `check`, `new-epoch`).
+//! `edges`, `user`, `role`, `token`, `health`), works on a store itself (`audit`, `export`, `import`, `backup`,
+//! `check`, `new-epoch`), and tells of itself (`completions`, `man-pages`, `version`).
 //!
 //! No secret is ever an argument, because everybody on the machine can list those.
 
@@ -22,6 +22,7 @@ mod init;
 mod json_input;
 mod key;
 mod logging;
+mod man_pages;
 mod replaced_file;
 mod report;
 mod role;
@@ -41,6 +42,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use latchkey_build_info::VERSION_AND_COMMIT;
 
 use crate::file_modes::WrittenByAll;
 use crate::settings::section::InvalidFile;
@@ -56,7 +58,7 @@ const LOG_HEADING: &str = "Log";
 /// Latchkey's key service, which issues API keys and feeds them to the edges, and a client for daily work
 /// with it.
 #[derive(Debug, Parser)]
-#[command(name = "latchkey", version, max_term_width = 100)]
+#[command(name = "latchkey", version = VERSION_AND_COMMIT, max_term_width = 100)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -133,6 +135,10 @@ enum Command {
     NewEpoch(epoch::EpochArguments),
     /// Print a script by which a shell completes this command.
     Completions(completions::CompletionsArguments),
+    /// Write the manual pages of this command and of all its verbs into a directory.
+    ManPages(man_pages::ManPagesArguments),
+    /// Print the version and the commit, as --version does.
+    Version,
 }
 
 /// Why the command ended without doing what it was asked. Its text is for the person at the terminal.
@@ -167,6 +173,8 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::NewEpoch(arguments) => epoch::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::ManPages(arguments) => man_pages::run(&arguments),
+        Command::Version => report::write_out(format!("latchkey {VERSION_AND_COMMIT}\n").as_bytes()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

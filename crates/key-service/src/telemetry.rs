@@ -10,6 +10,7 @@ pub mod work_metrics;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use latchkey_build_info::{COMMIT, VERSION};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -17,6 +18,7 @@ use crate::audit::ChangeAction;
 use crate::audit::directory_events::DirectoryAction;
 use crate::audit::token_events::TokenAction;
 
+const BUILD_INFO: &str = "latchkey_build_info";
 const REQUESTS: &str = "latchkey_requests_total";
 const REQUEST_SECONDS: &str = "latchkey_request_duration_seconds";
 const KEYS_CREATED: &str = "latchkey_keys_created_total";
@@ -146,6 +148,10 @@ pub fn store_failed(kind: &'static str) {
 
 /// Tells the recorder what each name means.
 fn describe() {
+    describe_gauge!(
+        BUILD_INFO,
+        "1; the labels say which version this is, and which commit it was built from."
+    );
     describe_counter!(REQUESTS, "Requests answered, by route, method and status.");
     describe_histogram!(
         REQUEST_SECONDS,
@@ -246,4 +252,5 @@ fn begin_at_zero() {
     }
     gauge!(FEED_POLLS_WAITING).increment(0);
     edge_metrics::begin_at_zero();
+    gauge!(BUILD_INFO, "version" => VERSION, "commit" => COMMIT).set(1.0);
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use latchkey_build_info::{COMMIT, FILTER, VERSION};
 use serde_json::json;
 
 use super::model::{Edge, least, with};
@@ -20,7 +21,22 @@ fn nothing_is_asked_before_the_first_tick() {
     assert_eq!(sent[0].cluster, "keys");
     assert!(sent[0].path().starts_with("/_latchkey/feed?after=0&"), "{}", sent[0].path());
     assert!(sent[0].headers.contains(&("authorization".to_owned(), "ApiKey aWQ6c2VjcmV0".to_owned())));
+    assert!(sent[0].headers.contains(&("user-agent".to_owned(), FILTER.to_owned())));
     assert_eq!(edge.host.metric(metrics::FEED_POLLS), 1);
+}
+
+#[test]
+fn the_build_is_logged_first_and_once_and_shown_while_a_plugin_ticks() {
+    let mut edge = Edge::new(&least());
+    let shown =
+        metrics::with_labels(metrics::BUILD_INFO, &[(metrics::VERSION, VERSION), (metrics::COMMIT, COMMIT)]);
+    assert_eq!(edge.host.log_since(0).first().map(String::as_str), Some(FILTER));
+    assert!(!edge.root.configure(b"{}", |_| None));
+    assert!(edge.root.configure(least().to_string().as_bytes(), |_| None));
+    assert_eq!(edge.host.logged(FILTER), [LogLevel::Info]);
+    assert_eq!(edge.host.metric(&shown), 0, "the configuration before has left");
+    edge.tick();
+    assert_eq!(edge.host.metric(&shown), 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One configuration, as Envoy knows it.
 
 use std::ffi::c_void;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 use super::{ModuleBuffer, ModuleHeader, Refused, buffers, done};
 
@@ -56,14 +56,15 @@ impl ConfigObject {
 
     /// Only while the hook that makes the configuration runs.
     #[expect(unsafe_code, reason = "calls Envoy")]
-    pub(crate) fn define_gauge(self, name: &str) -> Result<usize, Refused> {
+    pub(crate) fn define_gauge(self, name: &str, labels: &[&str]) -> Result<usize, Refused> {
+        let labels = buffers(labels);
         let (name, mut id) = (ModuleBuffer::of(name.as_bytes()), 0);
         done(unsafe {
             super::envoy_dynamic_module_callback_http_filter_config_define_gauge(
                 self.0.as_ptr(),
                 name,
-                ptr::null(),
-                0,
+                labels.as_ptr(),
+                labels.len(),
                 &mut id,
             )
         })?;
@@ -85,14 +86,16 @@ impl ConfigObject {
         })
     }
 
+    /// With a value for each label that it was defined with.
     #[expect(unsafe_code, reason = "calls Envoy")]
-    pub(crate) fn set_gauge(self, id: usize, value: u64) -> Result<(), Refused> {
+    pub(crate) fn set_gauge(self, id: usize, labels: &[String], value: u64) -> Result<(), Refused> {
+        let labels = buffers(labels);
         done(unsafe {
             super::envoy_dynamic_module_callback_http_filter_config_set_gauge(
                 self.0.as_ptr(),
                 id,
-                ptr::null(),
-                0,
+                labels.as_ptr(),
+                labels.len(),
                 value,
             )
         })

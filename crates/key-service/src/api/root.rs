@@ -1,6 +1,7 @@
 //! `GET /` and `HEAD /`: what Elasticsearch's clients request to see whether the service is there.
 
 use axum::response::Response;
+use latchkey_build_info::COMMIT;
 use latchkey_privileges::cluster_request::{ClusterRequest, GET_MAIN};
 use serde::Serialize;
 
@@ -49,7 +50,7 @@ pub(super) async fn show(call: Incoming) -> Result<Response, ApiError> {
             number: COMPATIBLE_VERSION,
             build_flavor: "default",
             build_type: "latchkey",
-            build_hash: env!("CARGO_PKG_VERSION"),
+            build_hash: COMMIT,
             build_date: "1970-01-01T00:00:00.000Z",
             build_snapshot: false,
             lucene_version: "10.2.2",

@@ -2,6 +2,7 @@
 
 use clap::{Args, CommandFactory as _, ValueEnum};
 use clap_complete::{Shell, generate};
+use latchkey_build_info::VERSION_AND_COMMIT;
 
 use crate::cli::report::write_out;
 use crate::cli::{CommandFailed, CommandLine};
@@ -27,5 +28,7 @@ pub(super) fn run(arguments: &CompletionsArguments) -> Result<(), CommandFailed>
     };
     let mut script = Vec::new();
     generate(shell, &mut CommandLine::command(), "latchkey", &mut script);
+    // At the end, because zsh reads the first line.
+    script.extend_from_slice(format!("# latchkey {VERSION_AND_COMMIT}\n").as_bytes());
     write_out(&script)
 }

@@ -1,4 +1,5 @@
 use axum::http::StatusCode;
+use latchkey_build_info::{COMMIT, VERSION};
 
 use crate::service::Service;
 
@@ -54,6 +55,7 @@ async fn counts_by_route_and_never_by_key_or_owner() {
         r#"latchkey_requests_total{route="none",method="GET",status="400"}"#,
         r#"latchkey_request_duration_seconds_bucket{route="/_security/api_key",method="POST",le="0.0005"}"#,
         r#"latchkey_authentication_failures_total{reason="credential_missing"}"#,
+        &format!(r#"latchkey_build_info{{version="{VERSION}",commit="{COMMIT}"}} 1"#),
         "latchkey_keys_created_total",
         "latchkey_keys_invalidated_total",
         "latchkey_feed_polls_waiting",

@@ -23,6 +23,7 @@ mod serve;
 mod tls;
 mod token;
 mod user;
+mod version;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

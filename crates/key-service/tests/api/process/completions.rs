@@ -1,3 +1,5 @@
+use std::process::Command;
+
 use super::{latchkey, run, told};
 
 #[test]
@@ -12,4 +14,14 @@ fn writes_completions_for_three_shells_and_no_other() {
         }
     }
     assert!(!run(latchkey().args(["completions", "powershell"]), "").status.success());
+}
+
+#[test]
+fn bash_completes_a_verb() {
+    let script = told(&mut latchkey(), &["completions", "bash"], "");
+    let typed =
+        "COMP_WORDS=(latchkey key inv); COMP_CWORD=2; _latchkey latchkey inv key; echo \"${COMPREPLY[*]}\"";
+    let mut bash = Command::new("bash");
+    let offered = told(&mut bash, &["--norc", "-s"], &format!("{script}\n{typed}\n"));
+    assert_eq!(offered.trim(), "invalidate");
 }
