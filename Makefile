@@ -20,7 +20,7 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build install installable demo run test compatibility crash rights sim fuzz soak hostile scan bench lint fmt clean tools clients checkers
+.PHONY: help build install installable demo run test compatibility crash rights sim fuzz soak hostile scan bench lint fmt clean tools clients checkers release
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -102,6 +102,9 @@ lint: tools ## Check format, clippy (native and wasm), documentation, dependenci
 	@tools/check-dependencies
 	@cargo test --quiet --test house
 	@echo 'lint: clean'
+
+release: ## Build the Wasm filter as a release publishes it, the same bytes wherever that is done, and its image, and check both. Takes minutes.
+	@tools/release
 
 fmt: ## Format all code.
 	@cargo fmt --all
