@@ -239,7 +239,10 @@ impl DateParts {
             Some(seconds) => TimeZone::fixed(Offset::from_seconds(seconds).ok()?),
             None => zone.clone(),
         };
-        Some(date.to_datetime(time).to_zoned(zone).ok()?.timestamp().as_millisecond())
+        let moment = date.to_datetime(time).to_zoned(zone).map(|moment| moment.timestamp());
+        // The last day of the calendar has no moment in every zone, and its first one neither.
+        let nearest = if date.year() > 0 { Timestamp::MAX } else { Timestamp::MIN };
+        Some(moment.unwrap_or(nearest).as_millisecond())
     }
 }
 

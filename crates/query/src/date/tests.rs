@@ -11,6 +11,16 @@ fn read(calendar: &Calendar, text: &str, rounding: Rounding) -> Option<String> {
 }
 
 #[test]
+fn the_last_year_of_the_calendar_ends_with_the_calendar() {
+    let calendar = Calendar::new(NOW);
+    let read = |text, rounding| calendar.read(text, rounding).unwrap();
+    let last = Timestamp::MAX.as_millisecond();
+    // It was taken for so many milliseconds since 1970.
+    assert_eq!((read("9999", Rounding::Up), read("9999-12-31", Rounding::Down)), (last, last));
+    assert_eq!(calendar.write(read("9999", Rounding::Down)), "9999-01-01T00:00:00.000Z");
+}
+
+#[test]
 fn dates_are_filled_in_both_ways() {
     let calendar = Calendar::new(NOW);
     // Text, beginning, end.
