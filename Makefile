@@ -103,7 +103,7 @@ lint: tools ## Check format, clippy (native and wasm), documentation, dependenci
 	@cargo test --quiet --test house
 	@echo 'lint: clean'
 
-release: ## Build the Wasm filter as a release publishes it, the same bytes wherever that is done, and its image, and check both. Takes minutes.
+release: ## Build the Wasm filter as a release publishes it, the same bytes wherever that is done, its image and the bill of materials, and check all. Takes minutes.
 	@tools/release
 
 fmt: ## Format all code.
