@@ -2,7 +2,7 @@
 //!
 //! The super-user's password is drawn on the first start with a directory and printed once; the directory
 //! keeps its hash, so it stays valid on every later start. Users and roles may be added in the directory's
-//! `users.toml`.
+//! `users.toml`. Settings are flags: no file and no variable of the environment is looked at.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -19,8 +19,10 @@ use crate::model::password::{Password, PasswordHash};
 use crate::randomness::SystemRandomness;
 use crate::security::jwt::JwtRealms;
 use crate::security::realm::{ELASTIC, Realms};
+use crate::settings::section::Problems;
+use crate::settings::sources::Sources;
 use crate::settings::users_file::UserFile;
-use crate::settings::{LISTEN_DEFAULT, ServiceSettings, TokenSettings};
+use crate::settings::{Overrides, Settings};
 
 /// The file in the data directory with the hash of the super-user's password.
 const PASSWORD_FILE: &str = "elastic.password-hash";
@@ -28,14 +30,28 @@ const PASSWORD_FILE: &str = "elastic.password-hash";
 /// The file in the data directory with more users and roles, if there is one.
 const USERS_FILE: &str = "users.toml";
 
+/// What is other than in `serve` unless a flag says otherwise: tokens are on, because nothing here crosses a network.
+const DEFAULTS: &str = "xpack.security.authc.token.enabled = true";
+
+/// Settings, with all below them, that no flag can say, and why.
+const DECIDED: [(&str, &str); 4] = [
+    ("data", "dev keeps its store where --data says"),
+    ("store", "dev keeps its store where --data says"),
+    ("users", "dev reads users.toml in the directory of --data"),
+    ("xpack.security.http", "dev speaks no TLS: `latchkey serve` does"),
+];
+
 #[derive(Debug, Args)]
 pub(super) struct DevArguments {
     /// The directory of the store; made when it is not there.
     #[arg(long, default_value = "latchkey-data", value_name = "DIRECTORY")]
     data: PathBuf,
-    /// Loopback address or name, and port, to listen on; port 0 picks a free one.
-    #[arg(long, default_value_t = LISTEN_DEFAULT, value_name = "ADDRESS", value_parser = address_and_port)]
-    listen: SocketAddr,
+    /// Loopback address or name, and port, to listen on; port 0 picks a free one [default: 127.0.0.1:9200].
+    #[arg(long, value_name = "ADDRESS", value_parser = address_and_port)]
+    listen: Option<SocketAddr>,
+    /// A setting, such as -E xpack.security.authc.api_key.enabled=false.
+    #[arg(short = 'E', value_name = "PATH=VALUE")]
+    settings: Vec<String>,
     /// Print one line of JSON when ready, and nothing else.
     #[arg(long)]
     json: bool,
@@ -52,16 +68,17 @@ struct Readiness<'a> {
 }
 
 pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
-    if !arguments.listen.ip().is_loopback() {
+    let settings = settings(&arguments)?;
+    if !settings.listen.ip().is_loopback() {
         return Err(CommandFailed::new(format!(
             "dev listens on loopback addresses only, because it speaks no TLS; {} is not one. \
              Use 127.0.0.1 or [::1], or `latchkey serve`.",
-            arguments.listen.ip()
+            settings.listen.ip()
         )));
     }
     // First of all: a password that was drawn for a service which then finds its port taken would never be
     // told.
-    let entrance = Entrance::bind(arguments.listen)?;
+    let entrance = Entrance::bind(settings.listen)?;
     let data = DataDirectory::take(&arguments.data)?;
     let directory = data.path().to_owned();
     let users = users(&directory)?;
@@ -73,9 +90,10 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
         callers: Callers {
             realms: Realms::default().with_elastic(hash).with_file(users.users),
             roles: users.roles,
-            jwt_realms: JwtRealms::default(),
+            jwt_realms: JwtRealms::new(settings.jwt_realms)
+                .map_err(|failed| CommandFailed::new(failed.to_string()))?,
         },
-        settings: settings(),
+        settings: settings.service,
         elastic_is_new: password.is_some(),
     };
     running::run(plan, |Ready { address, .. }| {
@@ -94,10 +112,22 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
     })
 }
 
-/// Tokens are on, because nothing here crosses a network.
-fn settings() -> ServiceSettings {
-    let tokens = TokenSettings { enabled: true, ..TokenSettings::default() };
-    ServiceSettings { tokens, ..ServiceSettings::default() }
+/// What the flags say, or every mistake in them.
+fn settings(arguments: &DevArguments) -> Result<Settings, CommandFailed> {
+    let problems = Problems::default();
+    let mut sources = Sources::read(&arguments.settings, [], Some((Path::new(""), DEFAULTS)), &problems);
+    for (path, reason) in DECIDED {
+        if sources.take_flags_at(path) {
+            problems.add_said_by(Some(format!("-E {path}")), path, reason);
+        }
+    }
+    let overrides = Overrides {
+        listen: arguments.listen,
+        data: Some(arguments.data.clone()),
+        users: Some(arguments.data.join(USERS_FILE)),
+    };
+    Settings::read(&sources, problems, overrides)
+        .map_err(|invalid| CommandFailed::new(format!("the settings have mistakes:\n{invalid}")))
 }
 
 fn users(directory: &Path) -> Result<UserFile, CommandFailed> {

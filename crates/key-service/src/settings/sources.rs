@@ -71,6 +71,18 @@ impl Sources {
         Self { said, is_partial }
     }
 
+    /// Whether a flag says something at this path or below it, which is then as if it was not said.
+    pub fn take_flags_at(&mut self, path: &str) -> bool {
+        let Some((Origin::Flags, document)) = self.said.first_mut() else { return false };
+        let mut table = document.as_table_mut();
+        let mut rest = path;
+        while let Some((section, below)) = rest.split_once('.') {
+            let Some(inner) = table.get_mut(section).and_then(Item::as_table_mut) else { return false };
+            (table, rest) = (inner, below);
+        }
+        table.remove(rest).is_some()
+    }
+
     /// Whether a source could not be read, so that what is missing may stand there.
     #[must_use]
     pub fn are_partial(&self) -> bool {

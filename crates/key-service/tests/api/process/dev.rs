@@ -79,6 +79,69 @@ async fn lets_the_users_of_its_directory_in() {
 }
 
 #[tokio::test]
+async fn takes_the_settings_of_its_flags() {
+    let data = tempfile::tempdir().unwrap();
+    let client = http_client();
+    let with_flag = |flag: &str| {
+        let mut command = latchkey();
+        command.args(["dev", "--json", "--listen", "127.0.0.1:0", "-E", flag, "--data"]).arg(data.path());
+        DevProcess::start_by(command)
+    };
+    let service = with_flag("xpack.security.authc.api_key.enabled=false");
+    let password = service.password.clone().unwrap();
+    let refused = service
+        .request(&client, Method::GET, "/_security/api_key?owner=true", &password)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.json::<Value>().await.unwrap()["error"]["type"], "feature_not_enabled_exception");
+    let grant = json!({"grant_type": "client_credentials"});
+    let asked = async |service: &DevProcess| {
+        let request = service.request(&client, Method::POST, "/_security/oauth2/token", &password);
+        request.json(&grant).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(asked(&service).await, 200, "tokens are on unless a flag says otherwise");
+    assert!(service.terminate().0.success());
+    let service = with_flag("xpack.security.authc.token.enabled=false");
+    assert_eq!(asked(&service).await, 400);
+}
+
+#[test]
+fn lists_every_mistake_of_its_flags() {
+    let data = tempfile::tempdir().unwrap();
+    let mut dev = latchkey();
+    dev.args(["dev", "--data"]).arg(data.path().join("made"));
+    for flag in [
+        "data=elsewhere",
+        "store.url=postgres://x",
+        "users=x",
+        "xpack.security.http.ssl.enabled=true",
+        "xpack.security.authc.api_kye.enabled=true",
+        "edges.live_for=soon",
+        "nothing",
+    ] {
+        dev.args(["-E", flag]);
+    }
+    let output = run(&mut dev, "");
+    assert!(!output.status.success());
+    let refused = text(&output.stderr);
+    for expected in [
+        "latchkey: the settings have mistakes:",
+        "data: dev keeps its store where --data says (-E data)",
+        "store: dev keeps its store where --data says (-E store)",
+        "users: dev reads users.toml in the directory of --data (-E users)",
+        "xpack.security.http: dev speaks no TLS: `latchkey serve` does (-E xpack.security.http)",
+        "xpack.security.authc.api_kye",
+        "edges.live_for",
+        "-E number 7: must be the path of a setting",
+    ] {
+        assert!(refused.contains(expected), "{expected}\n{refused}");
+    }
+    assert_eq!(refused.lines().count(), 8, "{refused}");
+    assert!(!data.path().join("made").exists());
+}
+
+#[tokio::test]
 async fn refuses_a_head_past_its_limits() {
     let data = tempfile::tempdir().unwrap();
     let service = DevProcess::start(data.path());
