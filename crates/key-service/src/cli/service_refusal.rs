@@ -19,44 +19,126 @@ const PRIVILEGE_LIST_END: &str = " actions";
 /// How like a name must be to be meant, from 0 to 1.
 const LIKENESS_MIN: f64 = 0.7;
 
-/// An error of the service on one line: its status, its type and its reason. They come as an object, as a
-/// text, or in the form of RFC 6749, section 5.2.
+/// How the service says that somebody may not do something: who it is stands before this.
+const UNAUTHORIZED_FOR: &str = "is unauthorized for ";
+
+/// What follows whoever may not, before the list of privileges that are enough.
+const GRANTED_BY: &str = ", this action is granted by the cluster privileges [";
+
+/// How the service begins when a request as a whole makes no sense. Numbered mistakes follow.
+const VALIDATION_FAILED: &str = "Validation Failed: ";
+
+/// What the service says of somebody or something that is not there, and what that is to whoever named it.
+const NOT_THERE: [(&str, &str); 3] = [
+    ("only existing users can be ", "there is no such user"),
+    ("user must exist in order to change password", "there is no such user"),
+    ("no API key owned by requesting user found for ID [", "whoever asks has no such key"),
+];
+
+/// An error of the service, as it comes: as an object, as a text, or in the form of RFC 6749, section 5.2.
+struct Told {
+    kind: Option<String>,
+    reason: Option<String>,
+    /// The innermost cause.
+    cause: Option<String>,
+}
+
+/// An error of the service on one line, in the words of whoever asked where they are known.
 pub(super) fn refusal(status: StatusCode, json: &Value) -> CommandFailed {
-    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
-    let error = json.get("error").unwrap_or(&Value::Null);
-    let (kind, reason) = match error {
-        Value::String(code) => match text(json, "error_description") {
-            Some(description) => (Some(code.clone()), Some(description)),
-            None => (None, Some(code.clone())),
-        },
-        error => (text(error, "type"), text(error, "reason")),
-    };
-    if status == StatusCode::UNAUTHORIZED && error.is_object() {
-        return not_let_in(reason.as_deref().unwrap_or_default());
-    }
-    let mut line = format!("the service answers {status}");
-    if let Some(kind) = kind {
-        line.push_str(&format!(", {kind}"));
-    }
-    if let Some(reason) = reason {
-        line.push_str(&format!(": {}", with_likeliest_privilege(&reason)));
-    }
-    if let Some(cause) = error.get("caused_by").and_then(|cause| text(cause, "reason")) {
-        line.push_str(&format!(" ({})", with_likeliest_privilege(&cause)));
-    }
+    let told = Told::of(json);
+    let line = told.in_words(status).unwrap_or_else(|| told.as_it_is(status));
     CommandFailed::new(harmless(&line).replace('\n', " "))
 }
 
-fn not_let_in(reason: &str) -> CommandFailed {
-    let name = reason.strip_prefix(WRONG_LOGIN).and_then(|rest| rest.split_once(']'));
-    CommandFailed::new(match name {
-        Some((name, _)) => {
-            let name = harmless(name).replace('\n', " ");
-            format!("wrong name or password: the service does not let {name} in, or the user is disabled")
+impl Told {
+    fn of(json: &Value) -> Self {
+        let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
+        match json.get("error").unwrap_or(&Value::Null) {
+            Value::String(code) => match text(json, "error_description") {
+                Some(description) => {
+                    Self { kind: Some(code.clone()), reason: Some(description), cause: None }
+                }
+                None => Self { kind: None, reason: Some(code.clone()), cause: None },
+            },
+            error => {
+                let mut cause = error.get("caused_by");
+                while let Some(deeper) = cause.and_then(|cause| cause.get("caused_by")) {
+                    cause = Some(deeper);
+                }
+                let cause = cause.and_then(|cause| text(cause, "reason"));
+                Self { kind: text(error, "type"), reason: text(error, "reason"), cause }
+            }
         }
-        None => "the service does not take the credential: it is revoked, expired, or of another service"
-            .to_owned(),
-    })
+    }
+
+    fn in_words(&self, status: StatusCode) -> Option<String> {
+        let reason = self.reason.as_deref()?;
+        if let Some(name) = [Some(reason), self.cause.as_deref()].into_iter().flatten().find_map(wrong_login)
+        {
+            return Some(format!(
+                "wrong name or password: the service does not let {name} in, or the user is disabled"
+            ));
+        }
+        self.kind.as_ref()?;
+        match status {
+            StatusCode::UNAUTHORIZED => Some(
+                "the service does not take the credential: it is revoked, expired, or of another service"
+                    .to_owned(),
+            ),
+            StatusCode::FORBIDDEN => may_not(reason),
+            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => {
+                let told = self.cause.as_deref().unwrap_or(reason);
+                let not_there = NOT_THERE.iter().find(|(said, _)| told.contains(said));
+                Some(match not_there {
+                    Some((_, in_words)) => (*in_words).to_owned(),
+                    None => format!("the service refuses this: {}", with_likeliest_privilege(&plain(told))),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn as_it_is(&self, status: StatusCode) -> String {
+        let mut line = format!("the service answers {status}");
+        for (before, text) in [(", ", &self.kind), (": ", &self.reason)] {
+            line.extend(text.iter().map(|text| format!("{before}{text}")));
+        }
+        line.extend(self.cause.iter().map(|cause| format!(" ({cause})")));
+        line
+    }
+}
+
+/// Who was not let in by a name and a password.
+fn wrong_login(reason: &str) -> Option<&str> {
+    Some(reason.strip_prefix(WRONG_LOGIN)?.split_once(']')?.0)
+}
+
+/// Who may not, and what would be enough.
+fn may_not(reason: &str) -> Option<String> {
+    let (who, privileges) = reason.split_once(UNAUTHORIZED_FOR)?.1.split_once(GRANTED_BY)?;
+    let privileges = privileges.split_once(']')?.0.replace(',', ", ");
+    let who = who.replace(['[', ']'], "");
+    Some(format!("{who} may not do this; one of these cluster privileges is enough: {privileges}"))
+}
+
+/// A mistake without what nobody at a terminal has seen: where in the request's body it is, which reader found it, and the numbers of
+/// several mistakes.
+fn plain(reason: &str) -> String {
+    if let Some(mistakes) = reason.strip_prefix(VALIDATION_FAILED) {
+        let mistakes = mistakes.trim_end_matches(';').split(';');
+        let texts = mistakes.map(|mistake| mistake.split_once(": ").map_or(mistake, |(_, text)| text));
+        return texts.collect::<Vec<_>>().join("; ");
+    }
+    let Some((place, text)) = reason.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else {
+        return reason.to_owned();
+    };
+    if place.is_empty() || !place.chars().all(|letter| letter.is_ascii_digit() || letter == ':') {
+        return reason.to_owned();
+    }
+    match text.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        Some((_, text)) => text.to_owned(),
+        None => text.to_owned(),
+    }
 }
 
 /// The text without the lists of all privileges, and in the place of each the one that may have been meant.
@@ -116,8 +198,49 @@ mod tests {
         let reason = format!("Validation Failed: 1: {};2: {};", unknown("monitr"), unknown("zzz"));
         assert_eq!(
             told(StatusCode::BAD_REQUEST, "action_request_validation_exception", &reason),
-            "the service answers 400 Bad Request, action_request_validation_exception: Validation Failed: \
-             1: unknown cluster privilege [monitr]; did you mean monitor?;2: unknown cluster privilege [zzz];"
+            "the service refuses this: unknown cluster privilege [monitr]; did you mean monitor?; \
+             unknown cluster privilege [zzz]"
+        );
+    }
+
+    #[test]
+    fn a_mistake_is_told_without_the_place_in_a_body_that_nobody_has_seen() {
+        for (error, expected) in [
+            (
+                json!({"type": "x_content_parse_exception", "reason": "[1:20] [api_key_request] failed to parse field [role_descriptors]",
+                    "caused_by": {"type": "parse_exception", "reason": "[1:30] [roles] failed to parse field [r]",
+                        "caused_by": {"reason": "failed to parse role [r]. unexpected field [clutser]"}}}),
+                "failed to parse role [r]. unexpected field [clutser]",
+            ),
+            (
+                json!({"type": "x_content_parse_exception", "reason": "[1:14] [role] unknown field [a]"}),
+                "unknown field [a]",
+            ),
+            (
+                json!({"type": "illegal_argument_exception", "reason": "[username] is required"}),
+                "[username] is required",
+            ),
+            (json!({"type": "illegal_argument_exception", "reason": "[1:2] x"}), "x"),
+        ] {
+            let told = refusal(StatusCode::BAD_REQUEST, &json!({"error": error})).to_string();
+            assert_eq!(told, format!("the service refuses this: {expected}"));
+        }
+    }
+
+    #[test]
+    fn whoever_may_not_is_told_what_would_be_enough() {
+        let reason = "action [cluster:admin/x] is unauthorized for user [alice] with effective roles [a,b], this action is \
+                      granted by the cluster privileges [manage_own_api_key,all]";
+        assert_eq!(
+            told(StatusCode::FORBIDDEN, "security_exception", reason),
+            "user alice with effective roles a,b may not do this; one of these cluster privileges is enough: \
+             manage_own_api_key, all"
+        );
+        let grant = json!({"error": {"type": "security_exception", "reason": "Failed to authenticate api key grant",
+            "caused_by": {"reason": "unable to authenticate user [alice] for action [cluster:admin/y]"}}});
+        assert_eq!(
+            refusal(StatusCode::FORBIDDEN, &grant).to_string(),
+            "wrong name or password: the service does not let alice in, or the user is disabled"
         );
     }
 }

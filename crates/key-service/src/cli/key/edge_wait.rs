@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::cli::CommandFailed;
 use crate::cli::report::{harmless, items, number, text, time_of_day};
 use crate::cli::service_client::with_query;
+use crate::limits::edge_limits::EDGE_WAIT_MAX;
 
 #[derive(Clone, Debug, Default, Args)]
 pub(in crate::cli) struct EdgeWaitArguments {
@@ -54,6 +55,9 @@ struct Missing {
 fn duration(argument: &str) -> Result<String, String> {
     match TimeValue::parse(argument, "wait_for_edges") {
         Err(_) => Err("must be a whole number and one of the units ms, s and m, such as 5s".to_owned()),
+        Ok(wait) if wait.to_duration() > EDGE_WAIT_MAX => {
+            Err(format!("the service waits at most {}s", EDGE_WAIT_MAX.as_secs()))
+        }
         Ok(_) => Ok(argument.to_owned()),
     }
 }

@@ -115,10 +115,14 @@ fn complains_on_one_line_and_fails() {
     for (arguments, expected) in [
         (
             &["key", "create", "_ci", "--role=ci"][..],
-            "latchkey: the service answers 400 Bad Request, action_request_validation_exception: \
-             Validation Failed: 1: api key name may not begin with an underscore;",
+            "latchkey: the service refuses this: api key name may not begin with an underscore",
         ),
         (&["key", "show", "nothing"], "latchkey: there is no key nothing"),
+        (&["key", "update", "nothing", "--metadata=a=b"], "latchkey: whoever asks has no such key"),
+        (
+            &["role", "put", "viewer", "--cluster=monitor"],
+            "latchkey: the service refuses this: Role [viewer] is reserved",
+        ),
         (&["key", "list", "--url=http://127.0.0.1:1"], "latchkey: could not reach http://127.0.0.1:1: "),
         (&["key", "list", "--url=ftp://127.0.0.1"], "latchkey: --url must start with https:// or http://"),
         (&["key", "create", "ci", "--role-descriptors=/none"], "latchkey: could not read /none: "),
@@ -132,7 +136,7 @@ fn complains_on_one_line_and_fails() {
         "latchkey: wrong name or password: the service does not let elastic in, or the user is disabled"
     );
     let misspelt = complaint(&mut asking(&service), &["role", "put", "r", "--cluster=monitr"], "");
-    assert!(misspelt.ends_with("unknown cluster privilege [monitr]; did you mean monitor?;"), "{misspelt}");
+    assert!(misspelt.ends_with("unknown cluster privilege [monitr]; did you mean monitor?"), "{misspelt}");
     let silent =
         complaint(latchkey().env("LATCHKEY_URL", &service.url), &["key", "list", "--user=elastic"], "");
     assert_eq!(

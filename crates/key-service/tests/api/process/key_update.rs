@@ -72,7 +72,7 @@ fn whoever_may_not_act_for_another_changes_no_keys_of_others() {
     let refused = update(&other);
     assert!(!refused.status.success());
     let complaint = text(&refused.stderr);
-    assert!(complaint.contains("no API key owned by requesting user found"), "{complaint}");
+    assert!(complaint.contains("whoever asks has no such key"), "{complaint}");
     assert_eq!(key(&service, &other)["metadata"], json!({}));
 }
 
