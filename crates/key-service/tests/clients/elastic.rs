@@ -1,8 +1,9 @@
-//! Elasticsearch's official clients, each scenario once with every one of them.
+//! Elasticsearch's clients, each scenario once with every one of them.
 //!
 //! A scenario is a script in each language, and tells the same sentences in all of them: one for each step
-//! that held.
+//! that held. The clients whose methods take bodies, as all did before 8.0, have one scenario for all.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,6 +12,10 @@ use crate::service::Service;
 /// The clients, by their directories below `.tools/clients`.
 const PYTHON: [&str; 2] = ["python8", "python9"];
 const JS: [&str; 2] = ["js8", "js9"];
+const PYTHON_WITH_BODIES: &str = "python7";
+const JS_WITH_BODIES: &str = "js7";
+const PERL: &str = "perl";
+const RUST: &str = "rust";
 
 #[test]
 fn the_clients_log_in_every_way() {
@@ -37,30 +42,78 @@ fn the_clients_work_with_every_switch_on() {
     play("switches", Service::dev);
 }
 
+#[test]
+fn the_clients_whose_methods_take_bodies_lead_a_key_through_its_life_with_every_switch_on() {
+    let told = [
+        python(PYTHON_WITH_BODIES, "life", &Service::dev()),
+        js(JS_WITH_BODIES, "life", &Service::dev()),
+        perl("life", &Service::dev()),
+        rust(&Service::dev()),
+    ];
+    assert_same(&told);
+}
+
 // docs/api.md says why there is a product header: without it the clients do not go on.
 #[test]
 fn the_clients_refuse_a_service_without_the_product_header() {
-    play("product", || Service::serve("[answers]\nproduct_header = false\n"));
+    let service = || Service::serve("[answers]\nproduct_header = false\n");
+    play("product", service);
+    let told = [
+        python(PYTHON_WITH_BODIES, "product", &service()),
+        js(JS_WITH_BODIES, "product", &service()),
+        perl("product", &service()),
+    ];
+    assert_same(&told);
 }
 
-/// Plays a scenario with every client, each against a service of its own.
+/// Plays a scenario with every client whose methods take parameters, each against a service of its own.
 fn play(scenario: &str, service: impl Fn() -> Service) {
-    let python = PYTHON.map(|client| {
-        let mut command = Command::new("python3");
-        // Without `-B` the interpreter would leave files beside the script.
-        command.arg("-B").arg(script(scenario, "py")).env("PYTHONPATH", installed(client));
-        run(client, command, &service())
-    });
-    let js = JS.map(|client| {
-        let mut command = Command::new("node");
-        command.arg(script(scenario, "mjs")).env("LATCHKEY_CLIENT", installed(client));
-        run(client, command, &service())
-    });
-    let told = [python, js].concat();
+    let python = PYTHON.map(|client| python(client, scenario, &service()));
+    let js = JS.map(|client| js(client, scenario, &service()));
+    assert_same(&[python, js].concat());
+}
+
+/// All have told the same steps, and there were some.
+fn assert_same(told: &[String]) {
     assert!(!told[0].is_empty(), "no step was told");
-    for other in &told {
+    for other in told {
         assert_eq!(*other, told[0], "the clients play different scenarios");
     }
+}
+
+fn python(client: &str, scenario: &str, service: &Service) -> String {
+    let mut command = Command::new("python3");
+    // Without `-B` the interpreter would leave files beside the script.
+    command.arg("-B").arg(script(scenario, "py")).env("PYTHONPATH", installed(client));
+    run(client, command, service)
+}
+
+fn js(client: &str, scenario: &str, service: &Service) -> String {
+    let mut command = Command::new("node");
+    command.arg(script(scenario, "mjs")).env("LATCHKEY_CLIENT", installed(client));
+    run(client, command, service)
+}
+
+fn perl(scenario: &str, service: &Service) -> String {
+    let mut command = Command::new("perl");
+    command.arg(script(scenario, "pl")).env("PERL5LIB", perl_directories().join(":"));
+    run(PERL, command, service)
+}
+
+/// Where the packages of Debian have modules: those in Perl, and those for this machine and this version.
+fn perl_directories() -> Vec<String> {
+    let root = installed(PERL).join("usr");
+    let beside = |directory: PathBuf| -> Vec<PathBuf> {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    };
+    let machines = beside(root.join("lib")).into_iter().map(|machine| machine.join("perl5"));
+    let versions = machines.flat_map(beside);
+    [root.join("share/perl5")].into_iter().chain(versions).map(|path| path.display().to_string()).collect()
+}
+
+fn rust(service: &Service) -> String {
+    run(RUST, Command::new(installed(RUST).join("debug/rust-client")), service)
 }
 
 /// What the script told, all of which must have held.

@@ -1,7 +1,17 @@
 """What the client makes of a service that does not say the product's name."""
 
-from elasticsearch import UnsupportedProductError
-from service import elastic, refused, step
+import os
+from base64 import b64encode
 
-with step("the client refuses the service"):
-    refused(UnsupportedProductError, "not Elasticsearch", elastic.security.authenticate)
+from elasticsearch import Elasticsearch, UnsupportedProductError
+
+# In the form that clients of all versions take.
+login = b64encode(f"{os.environ['LATCHKEY_USERNAME']}:{os.environ['LATCHKEY_PASSWORD']}".encode()).decode()
+client = Elasticsearch(os.environ["LATCHKEY_URL"], headers={"authorization": f"Basic {login}"}, max_retries=0)
+
+try:
+    raise AssertionError(f"not refused: {client.security.authenticate()}")
+except UnsupportedProductError as error:
+    assert "not Elasticsearch" in str(error), error
+
+print("the client refuses the service")
