@@ -26,6 +26,8 @@ mod cross_cluster;
 mod differences;
 mod edge_instances;
 mod edges;
+mod elastic_programs;
+mod elasticsearch_page;
 mod failed_logins;
 mod feed;
 mod feed_versions;
