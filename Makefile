@@ -20,10 +20,10 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build install installable demo run test compatibility crash rights sim fuzz soak hostile scan bench lint fmt clean tools clients checkers release
+.PHONY: help build install installable demo run test compatibility crash rights sim fuzz soak hostile scan rest-tests bench lint fmt clean tools clients checkers release
 
 help: ## Show the verbs.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo '  With all that use an Envoy: ENVOY_VERSION=1.40.0, one of tools/envoy.txt.'
 
 build: tools ## Build the filter (target/latchkey-filter.wasm, target/liblatchkey_filter.so), the key service and the local stack.
@@ -83,6 +83,9 @@ hostile: build ## Send hostile requests to both shells of the filter (REQUESTS=:
 scan: build clients ## Let schemathesis scan the key service as a super-user, as a user who may do little and as nobody (SECONDS=: so long, five minutes).
 	@LATCHKEY_TEST_SCAN_SECONDS=$(or $(SECONDS),300) cargo test -p latchkey-key-service --test clients -- --nocapture scan::
 
+rest-tests: build clients ## Run Elasticsearch's own REST tests on keys, users, roles and tokens (ES=: a clone of elastic/elasticsearch or of its clients' tests; ONLY=: a word of their names).
+	@tools/rest-tests '$(ES)' '$(ONLY)'
+
 bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes, BENCH='--only accepted': one section). Tables here, results and charts in target/bench.
 	@tools/bring-load-generators
 	@tools/bring-postgres
@@ -96,6 +99,7 @@ lint: tools ## Check format, clippy (native and wasm), documentation, dependenci
 	@tools/bring-cargo-deny
 	@cargo fmt --all --check
 	@cargo fmt --manifest-path fuzz/Cargo.toml -- --check
+	@cargo fmt --manifest-path tools/clients/rust/Cargo.toml -- --check
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
 	@tools/filter-cargo clippy --quiet -p latchkey-filter -p latchkey-empty-filter -p latchkey-calls-filter -p latchkey-privileges --lib -- -D warnings
 	@RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --workspace --no-deps --document-private-items --quiet
@@ -109,6 +113,7 @@ release: ## Build the Wasm filter as a release publishes it, the same bytes wher
 fmt: ## Format all code.
 	@cargo fmt --all
 	@cargo fmt --manifest-path fuzz/Cargo.toml
+	@cargo fmt --manifest-path tools/clients/rust/Cargo.toml
 
 clean: ## Remove everything that was built; .tools stays.
 	@cargo clean
