@@ -6,14 +6,17 @@ use std::path::Path;
 use futures_util::future::join_all;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
 
 use super::{DevProcess, http_client, latchkey, run, text};
 
-/// The bytes of a page, and the kinds of page that hold rows and entries of an index (SQLite, "Database File
-/// Format", section 1.6).
+/// The bytes of a page (SQLite, "Database File Format", section 1.6).
 const PAGE_LEN: usize = 4_096;
-const ROWS: u8 = 13;
-const ENTRIES: u8 = 10;
+
+/// What SQLite calls the rows of keys, and the index over their ids that their primary key makes.
+const ROWS: &str = "api_key";
+const IDS: &str = "sqlite_autoindex_api_key_1";
 
 /// Enough that they and their index have several pages.
 const KEYS: usize = 200;
@@ -63,13 +66,21 @@ async fn filled(data: &Path) -> Filled {
     Filled { keys, password, latest }
 }
 
-/// Overwrites the first page of this kind that holds the text.
-fn damage(file: &Path, kind: u8, text: &str) {
+/// Overwrites the page of a table or an index that holds the text. SQLite says which pages it has: the text stands in
+/// other tables too, and in pages that are free.
+async fn damage(file: &Path, of: &str, text: &str) {
+    let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(true);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let leaves = "select pageno from dbstat where name = $1 and pagetype = 'leaf'";
+    let leaves: Vec<i64> = sqlx::query_scalar(leaves).bind(of).fetch_all(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+
     let mut bytes = fs::read(file).unwrap();
-    let page = bytes
-        .chunks_exact_mut(PAGE_LEN)
-        .find(|page| page[0] == kind && page.windows(text.len()).any(|part| part == text.as_bytes()));
-    page.unwrap().fill(0xA5);
+    let pages = bytes.chunks_exact_mut(PAGE_LEN).zip(1..);
+    let mut holding = pages.filter(|(page, number)| {
+        leaves.contains(number) && page.windows(text.len()).any(|part| part == text.as_bytes())
+    });
+    holding.next().unwrap().0.fill(0xA5);
     fs::write(file, bytes).unwrap();
 }
 
@@ -167,11 +178,11 @@ async fn around_a_damaged_page_everything_is_served_and_nothing_is_told_wrongly(
     let file = data.join("latchkey.db");
     let filled = filled(&data).await;
     let sound = fs::read(&file).unwrap();
-    damage(&file, ROWS, "name-0101");
+    damage(&file, ROWS, "name-0101").await;
     assert_served_around_damage(&data, &filled).await;
 
     put_back(&file, &sound);
-    damage(&file, ENTRIES, &filled.keys[101].id);
+    damage(&file, IDS, &filled.keys[101].id).await;
     assert_served_around_damage(&data, &filled).await;
 
     // With its backup in place again, the service is as before.
