@@ -87,6 +87,8 @@ fn a_hot_restart_refuses_no_good_key_and_both_processes_hear_of_revocations() {
     answered("after", 401);
     answered("good", 200);
     assert_eq!(instances(&keys, 0).len(), 2, "each process is an instance of the edge");
+    wait::until("the second process asks again", || Ok((!instances(&keys, asked).is_empty()).then_some(())))
+        .unwrap();
     assert_eq!(instances(&keys, asked).len(), 1, "the process that has ended asks no more");
     // Envoy hands the metrics of one process over to the next.
     let keys_held = || second.admin().stat("wasmcustom.latchkey.table.keys");
