@@ -64,7 +64,16 @@ async fn filled(data: &Path) -> Filled {
     assert_eq!(feed["more"], false);
     let latest = feed["cursor"].as_u64().unwrap();
     service.terminate();
+    vacuum(&data.join("latchkey.db")).await;
     Filled { keys, password, latest }
+}
+
+/// Lets no page hold what was deleted or moved elsewhere.
+async fn vacuum(file: &Path) {
+    let mut connection =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file)).await.unwrap();
+    sqlx::query("vacuum").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 /// Overwrites the page of a table or an index that holds a key, and says whose ids it held. SQLite says which pages
