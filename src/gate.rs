@@ -11,7 +11,7 @@
 //! | table      | older than the operator allows, unreadable | 503  |
 //! | record     | no key of that id, or a removed one     | 401     |
 //! | record     | its credential is not known             | 503     |
-//! | secret     | not the key's                           | 401     |
+//! | secret     | not the key's, or no longer             | 401     |
 //! | expiration | passed                                  | 401     |
 //! | record     | its identity cannot be told             | 503     |
 //! | requirement | the key does not have it               | 403     |
@@ -25,7 +25,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis, header_value, is_expired};
+use latchkey_key_feed::{KeptSecrets, KeyId, SecretUsed, UnixMillis, header_value, is_expired};
 
 use crate::clock::Moment;
 use crate::config::StalenessLimits;
@@ -86,6 +86,8 @@ struct VerifiedRecord<R> {
     expiration: Option<String>,
     /// The id as a header shows it, where that differs.
     encoded_id: Option<String>,
+    /// Which of its secrets was presented.
+    secret: SecretUsed,
 }
 
 /// What comes of a credential that proves a key.
@@ -231,6 +233,11 @@ impl<R> VerifiedKey<R> {
         &self.id
     }
 
+    /// Which of its secrets was presented.
+    pub(crate) fn secret_used(&self) -> SecretUsed {
+        self.record.secret
+    }
+
     /// What is told of its privileges.
     pub(crate) fn told_privileges(&self) -> &ToldPrivileges {
         &self.privileges
@@ -251,9 +258,8 @@ impl<R: TableRecord> VerifiedRecord<R> {
             }
             Found::SetAside => return Err(without_digest(credential, set_aside)),
         };
-        if !record.digest().matches(record.salt(), &credential.secret) {
-            return Err(unauthentic(Unauthenticated::SecretWrong));
-        }
+        let secret = record.secrets().verify(&credential.secret, now);
+        let secret = secret.ok_or(unauthentic(Unauthenticated::SecretWrong))?;
         // The digest is compared first, so that an expired key takes no less time than a wrong secret.
         if is_expired(record.expiration(), now) {
             return Err(unauthentic(Unauthenticated::KeyExpired));
@@ -267,14 +273,14 @@ impl<R: TableRecord> VerifiedRecord<R> {
         let expiration = record.expiration().map(|end| end.0.to_string());
         let id = credential.id.as_str();
         let encoded_id = header_value::needs_encoding(id).then(|| header_value::encode(id));
-        Ok(Self { record, expiration, encoded_id })
+        Ok(Self { record, expiration, encoded_id, secret })
     }
 }
 
 /// The denial of a credential that there is no digest for. It costs what a wrong secret costs, so that time
 /// does not tell them apart.
 fn without_digest(credential: &Credential, denial: Denial) -> Denial {
-    black_box(SecretDigest::DECOY.matches(&Salt::DECOY, &credential.secret));
+    black_box(KeptSecrets::DECOY.verify(&credential.secret, UnixMillis(0)));
     denial
 }
 
@@ -287,6 +293,11 @@ impl<R: TableRecord> KeyIdentity for VerifiedKey<R> {
         match field {
             IdentityField::Id => Some(self.record.encoded_id.as_deref().unwrap_or(self.id.as_str())),
             IdentityField::Expiration => self.record.expiration.as_deref(),
+            IdentityField::SecretUsed => match self.record.secret {
+                SecretUsed::Previous => Some(SecretUsed::Previous.as_str()),
+                // Nearly all requests: to tell them this would cost each a call of the host.
+                SecretUsed::Current => None,
+            },
             IdentityField::Privileges => match &self.privileges {
                 ToldPrivileges::Told(json) => Some(json),
                 ToldPrivileges::NotAsked | ToldPrivileges::Untold(_) => None,

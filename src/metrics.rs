@@ -16,6 +16,9 @@ pub const ADMITTED: &str = "latchkey.admitted";
 /// Requests admitted by a table that was stale but allowed; part of [`ADMITTED`].
 pub const ADMITTED_STALE: &str = "latchkey.admitted_stale";
 
+/// Requests admitted by the previous secret of a key that was rotated; part of [`ADMITTED`].
+pub const ADMITTED_PREVIOUS_SECRET: &str = "latchkey.admitted_previous_secret";
+
 /// Requests that passed without a key, because `authentication` is optional or off.
 pub const PASSED_WITHOUT_KEY: &str = "latchkey.passed_without_key";
 

@@ -200,7 +200,7 @@ pub(super) static CORS_PREFLIGHT: ChoiceField<CorsPreflight> = ChoiceField {
 pub(super) const RULES: &str = "rules";
 
 /// The headers of the identity fields; their defaults are the fields' own.
-pub(super) static HEADERS: [HeaderField; 9] = [
+pub(super) static HEADERS: [HeaderField; 10] = [
     header("identity.headers.id", IdentityField::Id),
     header("identity.headers.name", IdentityField::Name),
     header("identity.headers.owner", IdentityField::Owner),
@@ -209,6 +209,7 @@ pub(super) static HEADERS: [HeaderField; 9] = [
     header("identity.headers.claimed_roles", IdentityField::ClaimedRoles),
     header("identity.headers.limited_by", IdentityField::LimitedBy),
     header("identity.headers.expiration", IdentityField::Expiration),
+    header("identity.headers.secret_used", IdentityField::SecretUsed),
     header("identity.privileges.header", IdentityField::Privileges),
 ];
 
@@ -309,7 +310,7 @@ pub(super) static TABLE_FILE_INTERVAL: DurationField = DurationField {
 };
 
 /// The fields in the order in which they are documented.
-pub(super) static FIELDS: [Field; 40] = [
+pub(super) static FIELDS: [Field; 41] = [
     Field::Choice(&AUTHENTICATION.field),
     Field::Choice(&CORS_PREFLIGHT.field),
     Field::Choice(&MODE.field),
@@ -334,8 +335,9 @@ pub(super) static FIELDS: [Field; 40] = [
     Field::Header(&HEADERS[5]),
     Field::Header(&HEADERS[6]),
     Field::Header(&HEADERS[7]),
-    Field::Text(&PRIVILEGES_APPLICATION),
     Field::Header(&HEADERS[8]),
+    Field::Text(&PRIVILEGES_APPLICATION),
+    Field::Header(&HEADERS[9]),
     Field::MetadataHeaders(METADATA_HEADERS),
     Field::FilterState(FILTER_STATE),
     Field::Flag(&FORWARD_CREDENTIAL),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use latchkey_key_feed::{KeyId, MonotonicMillis, header_value};
+use latchkey_key_feed::{KeyId, MonotonicMillis, SecretUsed, header_value};
 
 use super::{Filter, Handled};
 use crate::clock::Moment;
@@ -177,6 +177,9 @@ impl<H: Host> Filter<H> {
         self.stats.tally(&self.stats.admitted);
         if *freshness == Freshness::Stale {
             self.stats.tally(&self.stats.admitted_stale);
+        }
+        if key.secret_used() == SecretUsed::Previous {
+            self.stats.tally(&self.stats.admitted_previous_secret);
         }
         Handled::Passed
     }

@@ -15,6 +15,7 @@ pub(super) struct Stats<H: HostMetrics> {
     build_info: Gauge,
     pub(super) admitted: Tally,
     pub(super) admitted_stale: Tally,
+    pub(super) admitted_previous_secret: Tally,
     pub(super) passed_without_key: Tally,
     pub(super) privileges_untold: Tally,
     pub(super) waited: Counter,
@@ -61,6 +62,7 @@ impl<H: HostMetrics> Stats<H> {
             build_info: Gauge(define_build_info(&host).ok()),
             admitted: tally(metrics::ADMITTED),
             admitted_stale: tally(metrics::ADMITTED_STALE),
+            admitted_previous_secret: tally(metrics::ADMITTED_PREVIOUS_SECRET),
             passed_without_key: tally(metrics::PASSED_WITHOUT_KEY),
             privileges_untold: tally(metrics::PRIVILEGES_UNTOLD),
             waited: counter(metrics::WAITED),
@@ -107,8 +109,8 @@ impl<H: HostMetrics> Stats<H> {
 
     /// Tells the host of the requests that have passed since it was last told.
     pub(super) fn tell_tallies(&self) {
-        for tally in [&self.privileges_untold, &self.passed_without_key, &self.admitted_stale, &self.admitted]
-        {
+        let parts = [&self.privileges_untold, &self.admitted_stale, &self.admitted_previous_secret];
+        for tally in parts.into_iter().chain([&self.passed_without_key, &self.admitted]) {
             self.add(tally.counter, tally.untold.take());
         }
     }

@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_key_feed::format_limits::RECORD_LEN_MAX;
-use latchkey_key_feed::{Cursor, Epoch, FeedRow, MonotonicMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedRow, KeySecret, MonotonicMillis, SecretDigest};
 
 use super::*;
 use crate::credential::CredentialSources;
@@ -270,7 +270,36 @@ fn the_identity_of_a_verified_key_is_that_of_its_record() {
     };
     assert_eq!(key.id.as_str(), "ending");
     let shown = IdentityField::ALL.map(|field| key.value(field).unwrap_or_default());
-    assert_eq!(shown, ["ending", "name-of-ending", "alice", "native", "reader", "", "ops", "1000001000", ""]);
+    assert_eq!(
+        shown,
+        ["ending", "name-of-ending", "alice", "native", "reader", "", "ops", "1000001000", "", ""]
+    );
+}
+
+#[test]
+fn the_secret_before_a_rotation_is_admitted_until_its_time_is_over_and_told() {
+    let mut rotated = key("rotated");
+    let next = KeySecret::presented(b"next secret".to_vec());
+    let next = SecretDigest::of(&rotated.secrets.salt, &next);
+    rotated.secrets = rotated.secrets.rotated(next, NOW.wall.plus_millis(1_000));
+    let shared = FakeSharedData::default();
+    load(&shared, &[live(1, rotated)]);
+    let told = |secret: &str, now| match decide_at(&shared, &authorization("rotated", secret), now) {
+        Verdict::Admit(Admission { key, .. }) => {
+            key.value(IdentityField::SecretUsed).unwrap_or("nothing").to_owned()
+        }
+        verdict => outcome(&verdict).to_owned(),
+    };
+    let before = secret_of("rotated");
+    for (secret, millis, expected) in [
+        (before.as_str(), 999, "previous"),
+        (&before, 1_000, "secret_wrong"),
+        ("next secret", 0, "nothing"),
+        ("next secret", 1_000, "nothing"),
+        ("another", 0, "secret_wrong"),
+    ] {
+        assert_eq!(told(secret, later(millis)), expected, "{secret} after {millis} ms");
+    }
 }
 
 #[test]

@@ -26,13 +26,16 @@ pub enum IdentityField {
     LimitedBy,
     /// When it ends, in milliseconds since 1970. A key without an end has none.
     Expiration,
+    /// `previous` when the key has been rotated and the request has its previous secret; nothing when it has the
+    /// latest one.
+    SecretUsed,
     /// The privileges of one application that it has, and on which resources, as JSON.
     Privileges,
 }
 
 impl IdentityField {
     /// All fields, in the order in which they are documented.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Id,
         Self::Name,
         Self::Owner,
@@ -41,6 +44,7 @@ impl IdentityField {
         Self::ClaimedRoles,
         Self::LimitedBy,
         Self::Expiration,
+        Self::SecretUsed,
         Self::Privileges,
     ];
 
@@ -69,6 +73,7 @@ impl IdentityField {
             Self::ClaimedRoles => "claimed_roles",
             Self::LimitedBy => "limited_by",
             Self::Expiration => "expiration",
+            Self::SecretUsed => "secret_used",
             Self::Privileges => "privileges",
         }
     }
@@ -85,6 +90,7 @@ impl IdentityField {
             Self::ClaimedRoles => "latchkey.claimed_roles",
             Self::LimitedBy => "latchkey.limited_by",
             Self::Expiration => "latchkey.expiration",
+            Self::SecretUsed => "latchkey.secret_used",
             Self::Privileges => "latchkey.privileges",
         }
     }
@@ -94,7 +100,7 @@ impl IdentityField {
     #[must_use]
     pub const fn record_text(self) -> Option<RecordText> {
         match self {
-            Self::Id | Self::Expiration | Self::Privileges => None,
+            Self::Id | Self::Expiration | Self::SecretUsed | Self::Privileges => None,
             Self::Name => Some(RecordText::Name),
             Self::Owner => Some(RecordText::Owner),
             Self::OwnerRealm => Some(RecordText::OwnerRealm),
@@ -116,6 +122,7 @@ impl IdentityField {
             Self::ClaimedRoles => "x-api-key-claimed-roles",
             Self::LimitedBy => "x-api-key-limited-by",
             Self::Expiration => "x-api-key-expiration",
+            Self::SecretUsed => "x-api-key-secret-used",
             Self::Privileges => "x-api-key-privileges",
         }
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use latchkey_key_feed::format_limits::RECORD_LEN_MAX;
-use latchkey_key_feed::{Cursor, Malformed, WireKey, WireObject, WireTexts, header_value};
+use latchkey_key_feed::{
+    Cursor, KeptSecrets, Malformed, PreviousSecret, WireKey, WireObject, WireTexts, header_value,
+};
 
 use super::attachment::ContentId;
 use super::bytes::push_text;
@@ -114,7 +116,11 @@ pub(super) fn push_record(
 ) -> Kept {
     let start = out.len();
     out.extend_from_slice(&[0; LEN_BYTES]);
-    push_head(out, id, key, RecordKind::Whole);
+    let (whole, too_long) = match key.secrets.previous {
+        None => (RecordKind::Whole, RecordKind::TooLong),
+        Some(_) => (RecordKind::WholeRotated, RecordKind::TooLongRotated),
+    };
+    push_head(out, id, key, whole);
     let head_end = out.len();
     let mut texts = TextWriter { out, end: start + RECORD_LEN_MAX };
     let kept = match texts.push_all(key, rights, shape) {
@@ -122,7 +128,7 @@ pub(super) fn push_record(
         Err(Malformed) => {
             // A record is short enough for the rest of its head, so only its kind changes.
             out.truncate(start + LEN_BYTES);
-            push_head(out, id, key, RecordKind::TooLong);
+            push_head(out, id, key, too_long);
             debug_assert_eq!(out.len(), head_end, "the head is the same");
             Kept::SetAside
         }
@@ -162,8 +168,13 @@ fn push_head(out: &mut Vec<u8>, id: &str, key: &WireKey<'_>, kind: RecordKind) {
     let _ = push_text(out, id);
     out.push(kind.byte());
     out.extend_from_slice(&key.expiration.map_or(NEVER, |end| end.0).to_le_bytes());
-    out.extend_from_slice(key.salt.as_bytes());
-    out.extend_from_slice(key.digest.as_bytes());
+    let KeptSecrets { salt, current, previous } = &key.secrets;
+    out.extend_from_slice(salt.as_bytes());
+    out.extend_from_slice(current.as_bytes());
+    if let Some(PreviousSecret { digest, until }) = previous {
+        out.extend_from_slice(&until.0.to_le_bytes());
+        out.extend_from_slice(digest.as_bytes());
+    }
 }
 
 /// Appends the texts of a record, and looks at the length of each before it writes a byte of it.

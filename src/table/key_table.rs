@@ -1,6 +1,6 @@
 //! The key table as a request needs it, whatever it is kept in.
 
-use latchkey_key_feed::{Cursor, Epoch, KeyId, MonotonicMillis, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, KeptSecrets, KeyId, MonotonicMillis, UnixMillis};
 
 use super::attachment::Attachment;
 use super::header::{Generation, TableAge};
@@ -94,11 +94,8 @@ pub trait LiveFeed {
 
 /// A key as a table holds it.
 pub trait TableRecord {
-    /// The salt of the digest.
-    fn salt(&self) -> &Salt;
-
-    /// The digest of the secret.
-    fn digest(&self) -> &SecretDigest;
+    /// What is kept of its secrets.
+    fn secrets(&self) -> &KeptSecrets;
 
     /// When the key ends; `None` is never.
     fn expiration(&self) -> Option<UnixMillis>;

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use latchkey_key_feed::{Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{KeptSecrets, UnixMillis};
 
 use super::key_table::{TableRecord, Texts};
 use super::page::Page;
@@ -21,8 +21,7 @@ pub struct PagedRecord {
     texts: Option<Range<usize>>,
     /// Which texts they are.
     shape: Arc<RecordShape>,
-    salt: Salt,
-    digest: SecretDigest,
+    secrets: KeptSecrets,
     expiration: Option<UnixMillis>,
 }
 
@@ -33,20 +32,15 @@ impl PagedRecord {
             page: Rc::clone(page),
             texts: record.texts().map(|texts| page.range_of(texts)),
             shape: Arc::clone(shape),
-            salt: *record.salt(),
-            digest: *record.digest(),
+            secrets: *record.secrets(),
             expiration: record.expiration(),
         }
     }
 }
 
 impl TableRecord for PagedRecord {
-    fn salt(&self) -> &Salt {
-        &self.salt
-    }
-
-    fn digest(&self) -> &SecretDigest {
-        &self.digest
+    fn secrets(&self) -> &KeptSecrets {
+        &self.secrets
     }
 
     fn expiration(&self) -> Option<UnixMillis> {

@@ -3,11 +3,15 @@
 //! ```text
 //! len u32 | id text | kind u8 | the rest, by kind
 //!
-//! whole:          expiration u64 | salt 16 | digest 32 | text*    the texts of the table's shape, in its order
-//! too long:       expiration u64 | salt 16 | digest 32            its texts would exceed RECORD_LEN_MAX
-//! no credential:                                                  its row holds no credential that can be read
-//! removed:        seq u64                                         the key was removed by that change
-//! attachment:                                                     of no key: see `attachment.rs`
+//! whole:          expiration u64 | secrets | text*    the texts of the table's shape, in its order
+//! too long:       expiration u64 | secrets            its texts would exceed RECORD_LEN_MAX
+//! no credential:                                      its row holds no credential that can be read
+//! removed:        seq u64                             the key was removed by that change
+//! attachment:                                         of no key: see `attachment.rs`
+//!
+//! secrets:        salt 16 | digest 32                 of a key with one secret
+//!                 salt 16 | digest 32 | previous      of a rotated key, which has kinds of its own
+//! previous:       until u64 | digest 32
 //! ```
 //!
 //! A text is a 16-bit length and UTF-8. Whatever becomes a header is stored as the header's value,
@@ -15,7 +19,7 @@
 //! has been set aside: it is refused as "unavailable", never as unknown. What is left of a removed key only
 //! tells whoever looks at a refusal that the key was revoked, so it may be dropped at any time.
 
-use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{Cursor, KeptSecrets, KeyId, PreviousSecret, Salt, SecretDigest, UnixMillis};
 
 use super::bytes::{Unread, push_text};
 use super::encoding::set_len;
@@ -29,6 +33,8 @@ pub(super) enum RecordKind {
     NoCredential,
     Removed,
     Attachment,
+    WholeRotated,
+    TooLongRotated,
 }
 
 /// The expiration of a key that has none.
@@ -40,8 +46,7 @@ pub(super) const LEN_BYTES: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub struct RecordView<'a> {
     expiration: u64,
-    salt: Salt,
-    digest: SecretDigest,
+    secrets: KeptSecrets,
     /// The rest of the record; `None` when its texts were too long.
     texts: Option<&'a [u8]>,
 }
@@ -55,6 +60,16 @@ pub struct Record<'a> {
 }
 
 impl RecordKind {
+    const ALL: [Self; 7] = [
+        Self::Whole,
+        Self::TooLong,
+        Self::NoCredential,
+        Self::Removed,
+        Self::Attachment,
+        Self::WholeRotated,
+        Self::TooLongRotated,
+    ];
+
     pub(super) fn byte(self) -> u8 {
         match self {
             Self::Whole => 0,
@@ -62,13 +77,13 @@ impl RecordKind {
             Self::NoCredential => 2,
             Self::Removed => 3,
             Self::Attachment => 4,
+            Self::WholeRotated => 5,
+            Self::TooLongRotated => 6,
         }
     }
 
     fn of(byte: u8) -> Option<Self> {
-        [Self::Whole, Self::TooLong, Self::NoCredential, Self::Removed, Self::Attachment]
-            .into_iter()
-            .find(|kind| kind.byte() == byte)
+        Self::ALL.into_iter().find(|kind| kind.byte() == byte)
     }
 }
 
@@ -89,13 +104,17 @@ impl<'a> Found<RecordView<'a>> {
             RecordKind::Removed => return Some(Self::Removed),
             RecordKind::NoCredential => return Some(Self::SetAside),
             RecordKind::Attachment => return None,
-            RecordKind::Whole | RecordKind::TooLong => {}
+            RecordKind::Whole
+            | RecordKind::TooLong
+            | RecordKind::WholeRotated
+            | RecordKind::TooLongRotated => {}
         }
+        let is_rotated = matches!(kind, RecordKind::WholeRotated | RecordKind::TooLongRotated);
+        let is_whole = matches!(kind, RecordKind::Whole | RecordKind::WholeRotated);
         Some(Self::Key(RecordView {
             expiration: unread.u64()?,
-            salt: Salt::from_bytes(unread.array()?),
-            digest: SecretDigest::from_bytes(unread.array()?),
-            texts: (kind == RecordKind::Whole).then_some(unread.0),
+            secrets: secrets(&mut unread, is_rotated)?,
+            texts: is_whole.then_some(unread.0),
         }))
     }
 }
@@ -142,16 +161,10 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> RecordView<'a> {
-    /// The salt of the digest.
+    /// What is kept of its secrets.
     #[must_use]
-    pub fn salt(&self) -> &Salt {
-        &self.salt
-    }
-
-    /// The digest of the secret.
-    #[must_use]
-    pub fn digest(&self) -> &SecretDigest {
-        &self.digest
+    pub fn secrets(&self) -> &KeptSecrets {
+        &self.secrets
     }
 
     /// When the key ends; `None` is never.
@@ -165,6 +178,17 @@ impl<'a> RecordView<'a> {
     pub fn texts(&self) -> Option<&'a [u8]> {
         self.texts
     }
+}
+
+fn secrets(unread: &mut Unread<'_>, is_rotated: bool) -> Option<KeptSecrets> {
+    let salt = Salt::from_bytes(unread.array()?);
+    let current = SecretDigest::from_bytes(unread.array()?);
+    let mut previous = None;
+    if is_rotated {
+        let until = UnixMillis(unread.u64()?);
+        previous = Some(PreviousSecret { digest: SecretDigest::from_bytes(unread.array()?), until });
+    }
+    Some(KeptSecrets { salt, current, previous })
 }
 
 /// Appends what is left of a removed key.

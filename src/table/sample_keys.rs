@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, KeyId, KeyRecord, KeySecret,
-    MonotonicMillis, Owner, Salt, SecretDigest, UnixMillis,
+    Cursor, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, KeptSecrets, KeyId, KeyRecord,
+    KeySecret, MonotonicMillis, Owner, Salt, SecretDigest, UnixMillis,
 };
 
 use super::{
@@ -34,8 +34,7 @@ pub(crate) fn key(id: &str) -> KeyRecord {
     let salt = Salt::from_bytes([5; 16]);
     KeyRecord {
         id: KeyId::try_from(id).unwrap(),
-        salt,
-        digest: SecretDigest::of(&salt, &secret_of(id)),
+        secrets: KeptSecrets::one(salt, SecretDigest::of(&salt, &secret_of(id))),
         expiration: None,
         name: format!("name-of-{id}"),
         owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, KeyId, KeyRecord, KeySecret,
-    Owner, Salt, SecretDigest,
+    Cursor, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, KeptSecrets, KeyId, KeyRecord,
+    KeySecret, Owner, Salt, SecretDigest,
 };
 
 use crate::table::{Changes, FeedIdentity, RecordShape, RecordText, SharedNames};
@@ -24,8 +24,7 @@ pub fn row(seq: u64, id: &str) -> FeedRow {
     let secret = KeySecret::presented(format!("secret of {id}").into_bytes());
     let record = KeyRecord {
         id: key_id(id),
-        salt,
-        digest: SecretDigest::of(&salt, &secret),
+        secrets: KeptSecrets::one(salt, SecretDigest::of(&salt, &secret)),
         expiration: None,
         name: format!("as of {seq}"),
         owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_local_stack::http::{Request, Response, http1};
+use latchkey_local_stack::secrecy;
 use latchkey_local_stack::stack::{LocalStack, StackOptions};
 use latchkey_local_stack::wait;
 use serde_json::{Value, json};
@@ -64,4 +65,46 @@ fn a_granted_key_is_its_owners_and_an_update_reaches_the_upstream() {
     assert_eq!(updated.json().unwrap(), json!({"updated": true}));
     // Nobody vouches for what she calls her own descriptors.
     await_identity(&stack, "/updated", encoded, ["alice", "native", "", "audit,ops"]);
+}
+
+/// What the edge answers to this credential, and what it told the upstream of the secret.
+fn admitted_by(stack: &LocalStack, encoded: &str) -> (u16, String) {
+    let before = stack.upstream.requests_to("/rotated").len();
+    let status = stack.ask(&Request::get("/rotated").api_key(encoded)).unwrap().status;
+    let told = stack.upstream.requests_to("/rotated");
+    let told = told.get(before).map(|request| request.header_values("x-api-key-secret-used").concat());
+    (status, told.unwrap_or_default())
+}
+
+fn rotated(stack: &LocalStack, id: &str, overlap: &str) -> String {
+    let path = format!("/_security/api_key/{id}/_rotate?wait_for_edges=20s");
+    let rotated = administer(stack, "POST", &path, &json!({"overlap": overlap}));
+    assert_eq!(rotated["edges"]["complete"], true, "{rotated}");
+    let encoded = rotated["encoded"].as_str().unwrap().to_owned();
+    secrecy::watch_credential(&encoded);
+    encoded
+}
+
+#[test]
+fn a_rotated_key_has_two_secrets_until_its_overlap_is_over() {
+    let stack = LocalStack::start(StackOptions::default(), |_| Ok(())).unwrap();
+    let made = administer(&stack, "POST", "/_security/api_key", &json!({"name": "ci"}));
+    let (id, first) = (made["id"].as_str().unwrap(), made["encoded"].as_str().unwrap());
+    secrecy::watch_credential(first);
+    wait::until("the edge knows the key", || Ok((admitted_by(&stack, first).0 == 200).then_some(())))
+        .unwrap();
+
+    let second = rotated(&stack, id, "1h");
+    assert_eq!(admitted_by(&stack, first), (200, "previous".to_owned()));
+    assert_eq!(admitted_by(&stack, &second), (200, String::new()));
+
+    let third = rotated(&stack, id, "2s");
+    assert_eq!(admitted_by(&stack, first).0, 401, "a key has two secrets at most");
+    // Nobody tells the edge when the time of a secret is over.
+    wait::until("the secret before ends", || Ok((admitted_by(&stack, &second).0 == 401).then_some(())))
+        .unwrap();
+
+    let fourth = rotated(&stack, id, "0");
+    assert_eq!(admitted_by(&stack, &third).0, 401);
+    assert_eq!(admitted_by(&stack, &fourth), (200, String::new()));
 }

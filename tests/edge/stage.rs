@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use latchkey_key_feed::{Epoch, KeyId, KeyRecord, KeySecret, Owner, Salt, SecretDigest};
+use latchkey_key_feed::{Epoch, KeptSecrets, KeyId, KeyRecord, KeySecret, Owner, Salt, SecretDigest};
 use latchkey_local_stack::child_process::LogMark;
 use latchkey_local_stack::envoy::{EnvoyOptions, EnvoyProcess};
 use latchkey_local_stack::envoy_config::EnvoyConfig;
@@ -173,8 +173,7 @@ pub(crate) fn key_of_bytes(id: &str, secret: &[u8]) -> KeyRecord {
     let salt = Salt::from_bytes([7; 16]);
     KeyRecord {
         id: KeyId::try_from(id).unwrap(),
-        salt,
-        digest: SecretDigest::of(&salt, &KeySecret::presented(secret.to_vec())),
+        secrets: KeptSecrets::one(salt, SecretDigest::of(&salt, &KeySecret::presented(secret.to_vec()))),
         expiration: None,
         name: format!("key {id}"),
         owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },

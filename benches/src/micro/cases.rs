@@ -21,7 +21,7 @@ use latchkey_filter::table::{
 };
 use latchkey_filter::testing::FakeSharedData;
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedPage, FeedRow, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt,
+    Cursor, Epoch, FeedPage, FeedRow, KeptSecrets, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt,
     SecretDigest, UnixMillis,
 };
 
@@ -278,8 +278,7 @@ fn row(seq: u64, number: u64) -> FeedRow {
     let secret = KeySecret::presented(SECRET.as_bytes().to_vec());
     let record = KeyRecord {
         id,
-        salt,
-        digest: SecretDigest::of(&salt, &secret),
+        secrets: KeptSecrets::one(salt, SecretDigest::of(&salt, &secret)),
         expiration: None,
         name: format!("service-{number}"),
         owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },

@@ -173,12 +173,22 @@ fn row(json: &Json) -> Option<Row> {
     Some((seq.u64()?, id.as_str().to_owned(), state))
 }
 
+fn is_previous_secret(json: &Json) -> bool {
+    let fields = json.fields().unwrap_or_default();
+    let is_once = |name, is_right: fn(&Json) -> bool| matches!(value(fields, name), Value::Once(value) if is_right(value));
+    is_once("until", |json| json.u64().is_some()) && is_once("digest", is_digest)
+}
+
+fn is_digest(json: &Json) -> bool {
+    json.text().is_some_and(|text| SecretDigest::try_from(text).is_ok())
+}
+
 fn is_key(fields: &Fields) -> bool {
     let is_once = |name, is_right: fn(&Json) -> bool| matches!(value(fields, name), Value::Once(value) if is_right(value));
     let is_text = |json: &Json| json.text().is_some();
     let are_texts = |json: &Json| json.list().is_some_and(|list| list.iter().all(|it| it.text().is_some()));
     is_once("salt", |json| json.text().is_some_and(|text| Salt::try_from(text).is_ok()))
-        && is_once("digest", |json| json.text().is_some_and(|text| SecretDigest::try_from(text).is_ok()))
+        && is_once("digest", is_digest)
         && is_once("name", is_text)
         && is_once("owner", |json| {
             let is_once = |name| {
@@ -192,4 +202,5 @@ fn is_key(fields: &Fields) -> bool {
         && is_absent_or(fields, "expiration", |json| *json == Json::Null || json.u64().is_some())
         && is_absent_or(fields, "metadata", |json| json.fields().is_some())
         && is_absent_or(fields, "metadata_vouched", |json| json.bool().is_some())
+        && is_absent_or(fields, "previous", is_previous_secret)
 }

@@ -12,7 +12,7 @@ use latchkey_filter::table::{
 use latchkey_filter::testing::any_table::{load, refresh, told};
 use latchkey_filter::testing::feed_answers::{Answer, gone, key_id, row, table_names};
 use latchkey_filter::testing::{FakeSharedData, START};
-use latchkey_key_feed::{FeedRow, KeyId};
+use latchkey_key_feed::{FeedRow, KeptSecrets, KeyId, PreviousSecret};
 
 use crate::allocation::within;
 use crate::input::Input;
@@ -47,7 +47,12 @@ fn page(bytes: &[u8]) {
             Err(Unreadable) => Err(Unreadable),
             Ok(page) => within(COST_BASE, || page.find(id)).map(|found| match found {
                 Found::Key(record) => {
-                    let mut told = [record.salt().as_bytes(), &record.digest().as_bytes()[..]].concat();
+                    let KeptSecrets { salt, current, previous } = record.secrets();
+                    let mut told = [salt.as_bytes(), &current.as_bytes()[..]].concat();
+                    if let Some(PreviousSecret { digest, until }) = previous {
+                        told.extend_from_slice(&until.0.to_le_bytes());
+                        told.extend_from_slice(digest.as_bytes());
+                    }
                     told.extend_from_slice(record.texts().unwrap_or(b"too long"));
                     (0, told)
                 }
@@ -102,9 +107,10 @@ fn found_by_hand(bytes: &[u8], id: &KeyId) -> Option<(u8, Vec<u8>)> {
         let Some((_, rest)) = id_by_hand(body?).filter(|(other, _)| *other == id.as_str()) else { continue };
         let kind = *rest.first()?;
         return match kind {
-            0 | 1 => {
-                let credential = rest.get(9..57)?;
-                let texts = if kind == 0 { &rest[57..] } else { b"too long" };
+            0 | 1 | 5 | 6 => {
+                let texts_at = if kind > 1 { 97 } else { 57 };
+                let credential = rest.get(9..texts_at)?;
+                let texts = if matches!(kind, 0 | 5) { &rest[texts_at..] } else { b"too long" };
                 Some((0, [credential, texts].concat()))
             }
             2 | 3 => Some((kind, Vec::new())),

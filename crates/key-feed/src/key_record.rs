@@ -1,16 +1,14 @@
 //! What an edge needs to know of one key.
 
-use crate::{KeyId, Salt, SecretDigest, UnixMillis};
+use crate::{KeptSecrets, KeyId, UnixMillis};
 
 /// A key that has not been invalidated, as the feed carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRecord {
     /// The public half of the credential.
     pub id: KeyId,
-    /// The salt of the digest.
-    pub salt: Salt,
-    /// The digest of the secret.
-    pub digest: SecretDigest,
+    /// What is kept of its secrets.
+    pub secrets: KeptSecrets,
     /// When the key ends; `None` is never.
     pub expiration: Option<UnixMillis>,
     /// The name its maker gave it. Not unique.

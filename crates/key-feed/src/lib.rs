@@ -15,6 +15,7 @@ mod feed_request;
 mod feed_version;
 pub mod format_limits;
 pub mod header_value;
+mod kept_secrets;
 mod key_id;
 mod key_record;
 mod millis;
@@ -31,6 +32,7 @@ pub use feed_request::{
     AskingEdge, FeedParameters, FeedRequest, InvalidFeedRequest, QueryText, UnreadableParameter,
 };
 pub use feed_version::{FEED_VERSION_HEADER, FeedVersion};
+pub use kept_secrets::{KeptSecrets, PreviousSecret, SecretUsed};
 pub use key_id::{InvalidKeyId, KeyId};
 pub use key_record::{KeyRecord, Owner, is_expired};
 pub use millis::{MonotonicMillis, UnixMillis, whole_millis};

@@ -106,6 +106,7 @@ fn key_routes() -> Router<SharedService> {
             get(api_key::list).put(api_key::create).post(api_key::create).delete(api_key::invalidate),
         )
         .route("/_security/api_key/{id}", put(api_key::update))
+        .route("/_security/api_key/{id}/_rotate", post(api_key::rotate))
         .route("/_security/api_key/{ids}/_clear_cache", post(clear_cache::of_api_keys))
         .route("/_security/api_key/_bulk_grant", post(api_key::bulk_grant))
         .route("/_security/api_key/_bulk_update", post(api_key::bulk_update))

@@ -74,6 +74,8 @@ pub enum ChangeAction {
     InvalidateApiKeys,
     /// Keys that had been dead for long were removed.
     RemoveApiKeys,
+    /// A key was given another secret.
+    RotateApiKey,
     /// Keys were changed.
     UpdateApiKeys,
 }

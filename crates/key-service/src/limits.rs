@@ -151,6 +151,13 @@ pub const KEYS_GRANTED_MAX: usize = 1_000;
 /// are made.
 pub const KEYS_UPDATED_MAX: usize = 10_000;
 
+/// How long the secret that a key had works on after a rotation, when the request does not say.
+pub const ROTATION_OVERLAP_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
+
+/// Longest time for which a request may let it work on: the longest in which a secret must be changed by common
+/// rules (PCI DSS 4.0, 8.3.9).
+pub const ROTATION_OVERLAP_MAX: Duration = Duration::from_secs(90 * 24 * 3_600);
+
 /// Most keys that are ended in one transaction, which PostgreSQL does well within [`STORE_STATEMENT_WAIT_MAX`]. A
 /// request that ends more does so in parts, between which other changes are made.
 pub const KEYS_ENDED_AT_ONCE_MAX: usize = 25_000;

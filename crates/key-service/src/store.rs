@@ -23,6 +23,7 @@ pub mod location;
 mod lookups;
 pub(crate) mod removal;
 mod replicas;
+pub(crate) mod rotation;
 pub(crate) mod scan;
 mod sql;
 pub(crate) mod tokens;

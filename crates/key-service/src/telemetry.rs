@@ -25,6 +25,7 @@ const KEYS_CREATED: &str = "latchkey_keys_created_total";
 const KEYS_INVALIDATED: &str = "latchkey_keys_invalidated_total";
 const DIRECTORY_CHANGES: &str = "latchkey_directory_changes_total";
 const KEYS_REMOVED: &str = "latchkey_keys_removed_total";
+const KEYS_ROTATED: &str = "latchkey_keys_rotated_total";
 const KEYS_UPDATED: &str = "latchkey_keys_updated_total";
 const FEED_POLLS_WAITING: &str = "latchkey_feed_polls_waiting";
 const FEED_ROWS: &str = "latchkey_feed_rows_total";
@@ -82,6 +83,7 @@ pub fn keys_changed(action: ChangeAction, count: usize) {
         ChangeAction::BeginEpoch => return,
         ChangeAction::InvalidateApiKeys => KEYS_INVALIDATED,
         ChangeAction::RemoveApiKeys => KEYS_REMOVED,
+        ChangeAction::RotateApiKey => KEYS_ROTATED,
         ChangeAction::UpdateApiKeys => KEYS_UPDATED,
     };
     counter!(name).increment(count as u64);
@@ -161,6 +163,7 @@ fn describe() {
     describe_counter!(KEYS_CREATED, "API keys made.");
     describe_counter!(KEYS_INVALIDATED, "API keys invalidated.");
     describe_counter!(KEYS_REMOVED, "Dead API keys removed for good.");
+    describe_counter!(KEYS_ROTATED, "API keys given another secret.");
     describe_counter!(KEYS_UPDATED, "API keys updated.");
     describe_counter!(TOKENS_CREATED, "Access and refresh tokens made.");
     describe_counter!(TOKENS_INVALIDATED, "Access and refresh tokens invalidated.");
@@ -234,6 +237,7 @@ fn begin_at_zero() {
         KEYS_CREATED,
         KEYS_INVALIDATED,
         KEYS_REMOVED,
+        KEYS_ROTATED,
         KEYS_UPDATED,
         LOGINS_THROTTLED,
         REFRESH_TOKENS_REUSED,

@@ -10,7 +10,7 @@ use latchkey_filter::table::{
     Attachment, Found, KeyTable, RecordShape, RecordText, RecordView, SharedNames, TableAge, TableRecord,
     Texts, Unreadable, are_texts, text_in,
 };
-use latchkey_key_feed::{KeyId, MonotonicMillis, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{KeptSecrets, KeyId, MonotonicMillis, UnixMillis};
 
 use crate::id_hash::IdHash;
 use crate::live::{Live, LiveMemory};
@@ -59,8 +59,7 @@ pub struct MemoryRecord {
     texts: Option<Range<usize>>,
     /// Which texts they are.
     shape: Arc<RecordShape>,
-    salt: Salt,
-    digest: SecretDigest,
+    secrets: KeptSecrets,
     expiration: Option<UnixMillis>,
 }
 
@@ -111,9 +110,9 @@ impl KeyTable for MemoryTable {
             Found::Key(view) => {
                 let (texts, view) =
                     (view.texts().map(|texts| range_of(&shard, texts)), Credential::of(&view));
-                let Credential { salt, digest, expiration } = view;
+                let Credential { secrets, expiration } = view;
                 let shape = Arc::clone(&self.shape);
-                Found::Key(MemoryRecord { shard, texts, shape, salt, digest, expiration })
+                Found::Key(MemoryRecord { shard, texts, shape, secrets, expiration })
             }
             Found::SetAside => Found::SetAside,
             Found::Removed => Found::Removed,
@@ -148,14 +147,13 @@ impl KeyTable for MemoryTable {
 
 /// What proves a key, copied out of its shard.
 struct Credential {
-    salt: Salt,
-    digest: SecretDigest,
+    secrets: KeptSecrets,
     expiration: Option<UnixMillis>,
 }
 
 impl Credential {
     fn of(view: &RecordView<'_>) -> Self {
-        Self { salt: *view.salt(), digest: *view.digest(), expiration: view.expiration() }
+        Self { secrets: *view.secrets(), expiration: view.expiration() }
     }
 }
 
@@ -172,12 +170,8 @@ impl MemoryRecord {
 }
 
 impl TableRecord for MemoryRecord {
-    fn salt(&self) -> &Salt {
-        &self.salt
-    }
-
-    fn digest(&self) -> &SecretDigest {
-        &self.digest
+    fn secrets(&self) -> &KeptSecrets {
+        &self.secrets
     }
 
     fn expiration(&self) -> Option<UnixMillis> {

@@ -47,13 +47,16 @@ use std::fmt;
 const MAGIC: [u8; 8] = *b"latchkey";
 
 /// The version of the format.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+
+/// The oldest version that is read. Its records have one secret each.
+const VERSION_MIN: u32 = 2;
 
 /// What stands before the sections.
 const HEAD_LEN: usize = 20;
 
 /// A SHA-256.
-const CHECKSUM_LEN: usize = 32;
+pub(crate) const CHECKSUM_LEN: usize = 32;
 
 /// What a section holds; 0 is the end of them.
 const KEYS: u8 = 1;
@@ -82,7 +85,7 @@ impl fmt::Display for Unusable {
         match self {
             Self::NotATable => f.write_str("it is no table file"),
             Self::OtherVersion(version) => {
-                write!(f, "it has version {version}, and this one reads {VERSION}")
+                write!(f, "it has version {version}, and this one reads {VERSION_MIN} to {VERSION}")
             }
             Self::OtherTable => {
                 f.write_str("it is of another feed, or of a configuration that tells other things")

@@ -56,6 +56,11 @@ pub enum ClusterRequest<'a> {
     ReadKeyFeed,
     /// Obtain an access token for a refresh token.
     RefreshToken,
+    /// Give a key another secret. Latchkey's own.
+    RotateKey {
+        /// Which key.
+        id: &'a str,
+    },
     /// Update a key of the caller's own.
     UpdateKey,
 }
@@ -128,7 +133,7 @@ pub const CREATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_c
 pub const UPDATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_cluster/api_key/update";
 
 /// The actions of all requests.
-pub const ACTIONS: [&str; 41] = [
+pub const ACTIONS: [&str; 42] = [
     AUTHENTICATE,
     "cluster:admin/xpack/security/api_key/grant/bulk",
     "cluster:admin/xpack/security/api_key/bulk_update",
@@ -146,6 +151,7 @@ pub const ACTIONS: [&str; 41] = [
     "cluster:admin/xpack/security/api_key/query",
     "cluster:admin/xpack/security/key_feed/read",
     "cluster:admin/xpack/security/token/refresh",
+    "cluster:admin/xpack/security/api_key/rotate",
     "cluster:admin/xpack/security/api_key/update",
     GET_USERS,
     PUT_USER,
@@ -196,12 +202,14 @@ impl<'a> ClusterRequest<'a> {
             // It belongs to security, so that `manage_security` contains it and `manage` does not.
             Self::ReadKeyFeed => "cluster:admin/xpack/security/key_feed/read",
             Self::RefreshToken => "cluster:admin/xpack/security/token/refresh",
+            Self::RotateKey { .. } => "cluster:admin/xpack/security/api_key/rotate",
             Self::UpdateKey => "cluster:admin/xpack/security/api_key/update",
         }
     }
 
     /// Whether every authenticated caller may do it: see its own identity and privileges, change its own
-    /// password, and, as a key, get itself (Elasticsearch, `RBACEngine#checkSameUserPermissions`).
+    /// password, and, as a key, get itself (Elasticsearch, `RBACEngine#checkSameUserPermissions`). A key that may
+    /// get itself may also rotate itself.
     #[must_use]
     pub fn is_open_to(&self, caller: &Caller) -> bool {
         match self {
@@ -209,6 +217,7 @@ impl<'a> ClusterRequest<'a> {
             Self::ChangePassword { is_own } => *is_own,
             Self::CheckPrivileges { username } => *username == caller.username,
             Self::GetKeys { selection, with_limited_by: false } => selection.is_the_calling_key(caller),
+            Self::RotateKey { id } => caller.api_key_id() == Some(*id),
             _ => false,
         }
     }
@@ -218,7 +227,7 @@ impl<'a> ClusterRequest<'a> {
     #[must_use]
     pub fn stays_with_own_keys(&self, caller: &Caller) -> bool {
         match self {
-            Self::BulkUpdateKeys | Self::CreateKey | Self::UpdateKey => true,
+            Self::BulkUpdateKeys | Self::CreateKey | Self::RotateKey { .. } | Self::UpdateKey => true,
             Self::GetKeys { selection, with_limited_by } => {
                 selection.is_of_own_keys(caller) && !shows_a_key_its_limits(caller, *with_limited_by)
             }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `name`, `username`, `realm_name`, `type` | one text |
 //! | `creation`, `expiration`, `invalidation` | a moment; the last two may be absent |
+//! | `rotation`, `previous_secret_expiration` | a moment of a key that was rotated; Elasticsearch has neither |
 //! | `invalidated` | whether there is an invalidation |
 //! | `metadata.<path>` | the values at that path, each as a text; names of nested objects are joined by dots |
 //! | `metadata` | all values of the metadata, wherever they are |
@@ -25,14 +26,16 @@ use super::search_limits::FIELD_NAME_LEN_MAX;
 const METADATA_PREFIX: &str = "metadata.";
 
 /// All fields but those inside of the metadata, by their names.
-const NAMED: [(&str, Field); 9] = [
+const NAMED: [(&str, Field); 11] = [
     ("creation", Field::Date(DateField::Creation)),
     ("expiration", Field::Date(DateField::Expiration)),
     ("invalidated", Field::Invalidated),
     ("invalidation", Field::Date(DateField::Invalidation)),
     ("metadata", Field::Text(TextField::AllMetadata)),
     ("name", Field::Text(TextField::Name)),
+    ("previous_secret_expiration", Field::Date(DateField::PreviousSecretExpiration)),
     ("realm_name", Field::Text(TextField::RealmName)),
+    ("rotation", Field::Date(DateField::Rotation)),
     ("type", Field::Text(TextField::Type)),
     ("username", Field::Text(TextField::Username)),
 ];
@@ -60,6 +63,8 @@ pub(super) enum DateField {
     Creation,
     Expiration,
     Invalidation,
+    PreviousSecretExpiration,
+    Rotation,
 }
 
 /// A field that holds texts.
@@ -189,6 +194,8 @@ impl DateField {
             Self::Creation => Some(key.creation()),
             Self::Expiration => key.expiration(),
             Self::Invalidation => key.invalidation(),
+            Self::PreviousSecretExpiration => key.previous_secret_expiration(),
+            Self::Rotation => key.rotation(),
         };
         moment.map(|moment| i64::try_from(moment.0).unwrap_or(i64::MAX))
     }

@@ -93,6 +93,14 @@ pub trait SearchableKey {
     fn expiration(&self) -> Option<UnixMillis>;
     /// When it was invalidated; `None` while it was not.
     fn invalidation(&self) -> Option<UnixMillis>;
+    /// When it was last given another secret; `None` when it never was.
+    fn rotation(&self) -> Option<UnixMillis> {
+        None
+    }
+    /// When the secret before its latest one stops working; `None` when there is none.
+    fn previous_secret_expiration(&self) -> Option<UnixMillis> {
+        None
+    }
     /// What its maker attached to it.
     fn metadata(&self) -> &Map<String, Value>;
     /// The bytes that it takes in an answer, about.
@@ -224,6 +232,14 @@ impl<K: SearchableKey + ?Sized> SearchableKey for &K {
 
     fn invalidation(&self) -> Option<UnixMillis> {
         (**self).invalidation()
+    }
+
+    fn rotation(&self) -> Option<UnixMillis> {
+        (**self).rotation()
+    }
+
+    fn previous_secret_expiration(&self) -> Option<UnixMillis> {
+        (**self).previous_secret_expiration()
     }
 
     fn metadata(&self) -> &Map<String, Value> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use latchkey_edge_ledger::testing::KeptRows;
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, FeedVersion, KeyId, KeyRecord,
-    KeySecret, Owner, Salt, SecretDigest, UnixMillis,
+    Cursor, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, FeedVersion, KeptSecrets, KeyId,
+    KeyRecord, KeySecret, Owner, Salt, SecretDigest, UnixMillis,
 };
 
 use crate::history::{History, Key, KeyState, Version};
@@ -36,8 +36,7 @@ pub(crate) struct Held {
 /// What never changes of a key.
 struct KeyParts {
     id: KeyId,
-    salt: Salt,
-    digest: SecretDigest,
+    secrets: KeptSecrets,
 }
 
 /// What stands at the head of a page.
@@ -202,13 +201,12 @@ impl Store {
     }
 
     fn row(&self, seq: u64, key: Key, state: KeyState) -> FeedRow {
-        let KeyParts { id, salt, digest } = &self.keys[key];
+        let KeyParts { id, secrets } = &self.keys[key];
         let (seq, id) = (Cursor(seq), id.clone());
         let KeyState::Live(version) = state else { return FeedRow::Removed { seq, id } };
         let record = KeyRecord {
             id,
-            salt: *salt,
-            digest: *digest,
+            secrets: *secrets,
             expiration: self.history.expiration(version),
             name: version.to_string(),
             owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },
@@ -241,7 +239,7 @@ impl KeyParts {
         let salt = Salt::from_bytes([key as u8; 16]);
         let secret = KeySecret::presented(secret_of(key).into_bytes());
         let id = KeyId::try_from(id_of(key).as_str()).unwrap();
-        Self { id, salt, digest: SecretDigest::of(&salt, &secret) }
+        Self { id, secrets: KeptSecrets::one(salt, SecretDigest::of(&salt, &secret)) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is written into a page is what a look-up reads, and a page only moves forward.
 
-use latchkey_key_feed::{FeedRow, KeyId, KeyRecord};
+use latchkey_key_feed::{FeedRow, KeyId, KeyRecord, SecretDigest, UnixMillis};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -136,9 +136,20 @@ fn a_record_over_the_limit_keeps_its_credential_and_says_so() {
         let page = page(&[live(1, record.clone()), live(2, key("two"))]);
         assert_eq!(found(&page, "one"), expected, "{len} bytes");
         let view = page.find(&id("one")).unwrap().key().unwrap();
-        assert!(*view.digest() == record.digest && view.expiration() == record.expiration);
+        assert!(*view.secrets() == record.secrets && view.expiration() == record.expiration);
         assert_eq!(found(&page, "two"), "key");
     }
+}
+
+#[test]
+fn a_key_with_one_secret_takes_no_more_room_than_before_and_a_rotated_one_forty_bytes() {
+    let record = key("one");
+    let mut rotated = record.clone();
+    rotated.secrets = record.secrets.rotated(record.secrets.current, UnixMillis(7));
+    let (once, twice) = (page(&[live(1, record)]), page(&[live(1, rotated.clone())]));
+    assert_eq!(twice.records().0.len(), once.records().0.len() + 40);
+    let view = twice.find(&id("one")).unwrap().key().unwrap();
+    assert_eq!(*view.secrets(), rotated.secrets);
 }
 
 #[test]
@@ -245,6 +256,7 @@ proptest! {
         ids in proptest::collection::hash_set("[a-z0-9_-]{1,20}", 1..6),
         texts in proptest::collection::vec(".{0,40}", 4),
         expiration in proptest::option::of(0..u64::MAX),
+        previous in proptest::option::of((any::<[u8; 32]>(), any::<u64>())),
     ) {
         let records: Vec<_> = ids.iter().map(|id| {
             let mut record = key(id);
@@ -253,7 +265,9 @@ proptest! {
             record.roles = vec![texts[2].clone()];
             record.vouched_roles = record.roles.clone();
             record.metadata = json!({"field": texts[3]}).to_string();
-            record.expiration = expiration.map(latchkey_key_feed::UnixMillis);
+            record.expiration = expiration.map(UnixMillis);
+            record.secrets.previous = previous
+                .map(|(digest, until)| PreviousSecret { digest: SecretDigest::from_bytes(digest), until: UnixMillis(until) });
             record
         }).collect();
         let rows: Vec<_> = (1..).zip(records.clone()).map(|(seq, record)| live(seq, record)).collect();
@@ -266,7 +280,7 @@ proptest! {
             prop_assert_eq!(shown(&metadata("field", false)), Some(header_value::encode(&texts[3])));
             let view = page.find(&record.id).unwrap().key().unwrap();
             prop_assert_eq!(view.expiration(), record.expiration);
-            prop_assert!(*view.digest() == record.digest && *view.salt() == record.salt);
+            prop_assert_eq!(*view.secrets(), record.secrets);
         }
     }
 

@@ -123,8 +123,7 @@ impl FeedRow {
         let [roles, vouched_roles, limited_by] =
             [&record.roles, &record.vouched_roles, &record.limited_by].map(|texts| json_of(texts));
         let key = WireKey {
-            salt: record.salt,
-            digest: record.digest,
+            secrets: record.secrets,
             expiration: record.expiration,
             name: Cow::Borrowed(&record.name),
             username: Cow::Borrowed(&record.owner.username),
@@ -157,8 +156,7 @@ impl TryFrom<WireRow<'_>> for FeedRow {
         };
         let record = KeyRecord {
             id,
-            salt: key.salt,
-            digest: key.digest,
+            secrets: key.secrets,
             expiration: key.expiration,
             name: key.name.into_owned(),
             owner: Owner { username: key.username.into_owned(), realm: key.realm.into_owned() },

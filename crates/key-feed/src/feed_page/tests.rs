@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::format_limits::{DIGEST_LEN, SALT_LEN};
-use crate::{KeyId, KeyRecord, Owner, Salt, SecretDigest, UnixMillis};
+use crate::{KeptSecrets, KeyId, KeyRecord, Owner, PreviousSecret, Salt, SecretDigest, UnixMillis};
 
 fn page(after: u64, body: &Value) -> Result<FeedPage, InvalidFeedPage> {
     FeedPage::parse(body.to_string().as_bytes(), Cursor(after))
@@ -44,6 +44,19 @@ fn a_page_is_written_as_it_always_was() {
     let FeedRow::Live { record, .. } = &page.keys[1] else { panic!("the second row is live") };
     assert_eq!((record.metadata.as_str(), record.metadata_vouched), (r#"{"team":"x"}"#, true));
     assert_eq!(String::from_utf8(page.to_json().unwrap()).unwrap(), TEXT);
+}
+
+#[test]
+fn a_key_that_is_rotated_has_its_previous_secret_in_the_row() {
+    let mut row = live_row();
+    row["previous"] = json!({"until": 7, "digest": row["digest"]});
+    let body = json!({"epoch": "e", "cursor": 1, "purged": 0, "total": 1, "more": false, "reset": false, "keys": [row]});
+    let page = page(0, &body).unwrap();
+    let FeedRow::Live { record, .. } = &page.keys[0] else { panic!("the row is live") };
+    let digest = SecretDigest::from_bytes([2; DIGEST_LEN]);
+    assert_eq!(record.secrets.previous, Some(PreviousSecret { digest, until: UnixMillis(7) }));
+    let written: Value = serde_json::from_slice(&page.to_json().unwrap()).unwrap();
+    assert_eq!(written["keys"][0]["previous"], row["previous"]);
 }
 
 #[test]
@@ -116,6 +129,7 @@ prop_compose! {
         id in "[a-zA-Z0-9_-]{1,30}",
         salt: [u8; SALT_LEN],
         digest: [u8; DIGEST_LEN],
+        previous in proptest::option::of((any::<[u8; DIGEST_LEN]>(), any::<u64>())),
         expiration in proptest::option::of(any::<u64>()),
         name in ".*",
         username in ".*",
@@ -125,8 +139,14 @@ prop_compose! {
     ) -> KeyRecord {
         KeyRecord {
             id: KeyId::try_from(id).unwrap(),
-            salt: Salt::from_bytes(salt),
-            digest: SecretDigest::from_bytes(digest),
+            secrets: KeptSecrets {
+                salt: Salt::from_bytes(salt),
+                current: SecretDigest::from_bytes(digest),
+                previous: previous.map(|(digest, until)| PreviousSecret {
+                    digest: SecretDigest::from_bytes(digest),
+                    until: UnixMillis(until),
+                }),
+            },
             expiration: expiration.map(UnixMillis),
             name,
             owner: Owner { username, realm: "native".to_owned() },
@@ -202,6 +222,9 @@ fn a_row_whose_key_is_known_is_a_row_whatever_else_it_holds() {
         ("digest", Value::Null),
         ("digest", json!("short")),
         ("salt", json!(7)),
+        ("previous", json!(null)),
+        ("previous", json!({"until": 5})),
+        ("previous", json!({"until": -5, "digest": live_row()["digest"]})),
         ("name", json!({"a": [1]})),
         ("owner", json!({"username": "u"})),
         ("roles", json!("reader")),

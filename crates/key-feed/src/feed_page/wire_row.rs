@@ -10,7 +10,7 @@ use super::Cursor;
 use super::reading::{boolean, number, object, once, text};
 use super::skipping::skip;
 use super::wire_texts::{WireObject, WireTexts};
-use crate::{Salt, SecretDigest, UnixMillis, key_id};
+use crate::{KeptSecrets, PreviousSecret, Salt, SecretDigest, UnixMillis, key_id};
 
 /// The field that says which rights a key has, in version 2.
 pub(super) const RIGHTS: &str = "rights";
@@ -49,10 +49,8 @@ pub enum WireState<'a> {
 /// A key that has not been removed; the fields are those of [`KeyRecord`](crate::KeyRecord).
 #[derive(Debug)]
 pub struct WireKey<'a> {
-    /// The salt of the digest.
-    pub salt: Salt,
-    /// The digest of the secret.
-    pub digest: SecretDigest,
+    /// What is kept of its secrets.
+    pub secrets: KeptSecrets,
     /// When the key ends; `None` is never.
     pub expiration: Option<UnixMillis>,
     /// The name its maker gave it.
@@ -84,6 +82,7 @@ struct RowFields<'a> {
     removed: Option<bool>,
     salt: Option<Salt>,
     digest: Option<SecretDigest>,
+    previous: Option<PreviousSecret>,
     expiration: Option<Option<UnixMillis>>,
     name: Option<Cow<'a, str>>,
     owner: Option<(Cow<'a, str>, Cow<'a, str>)>,
@@ -125,8 +124,11 @@ impl<'a> WireRow<'a> {
         }
         let (username, realm) = fields.owner.ok_or(Malformed)?;
         let key = WireKey {
-            salt: fields.salt.ok_or(Malformed)?,
-            digest: fields.digest.ok_or(Malformed)?,
+            secrets: KeptSecrets {
+                salt: fields.salt.ok_or(Malformed)?,
+                current: fields.digest.ok_or(Malformed)?,
+                previous: fields.previous,
+            },
             expiration: fields.expiration.flatten(),
             name: fields.name.ok_or(Malformed)?,
             username,
@@ -169,9 +171,8 @@ impl<'a> RowFields<'a> {
             "id" => once(&mut self.id, text(next, lexer)?),
             "removed" => once(&mut self.removed, boolean(lexer)?),
             "salt" => once(&mut self.salt, Salt::try_from(&*text(next, lexer)?).map_err(|_| Malformed)?),
-            "digest" => {
-                once(&mut self.digest, SecretDigest::try_from(&*text(next, lexer)?).map_err(|_| Malformed)?)
-            }
+            "digest" => once(&mut self.digest, digest(next, lexer)?),
+            "previous" => once(&mut self.previous, previous(next, lexer)?),
             "expiration" => once(&mut self.expiration, number_or_null(next, lexer)?.map(UnixMillis)),
             "name" => once(&mut self.name, text(next, lexer)?),
             "owner" => once(&mut self.owner, owner(next, lexer)?),
@@ -191,6 +192,21 @@ fn known_rights(index: u64, known: KnownRights<'_>) -> Result<Option<u32>, Malfo
     let place = usize::try_from(index).map_err(|_| Malformed)?;
     let is_known = known.and_then(|known| known.get(place)).ok_or(Malformed)?;
     Ok(is_known.then_some(index))
+}
+
+fn digest(next: u8, lexer: &mut SliceLexer<'_>) -> Result<SecretDigest, Malformed> {
+    SecretDigest::try_from(&*text(next, lexer)?).map_err(|_| Malformed)
+}
+
+fn previous(next: u8, lexer: &mut SliceLexer<'_>) -> Result<PreviousSecret, Malformed> {
+    let (mut of_secret, mut until) = (None, None);
+    object(next, lexer, &mut |name, next, lexer| match name {
+        "digest" => once(&mut of_secret, digest(next, lexer)?),
+        "until" => once(&mut until, number(next, lexer)?),
+        _ => skip(next, lexer),
+    })?;
+    let (digest, until) = of_secret.zip(until).ok_or(Malformed)?;
+    Ok(PreviousSecret { digest, until: UnixMillis(until) })
 }
 
 fn number_or_null(next: u8, lexer: &mut SliceLexer<'_>) -> Result<Option<u64>, Malformed> {

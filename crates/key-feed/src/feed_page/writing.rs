@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use super::reading::{APPLICATIONS, FeedHead};
 use super::wire_row::{RIGHTS, WireKey};
 use super::{Cursor, Epoch};
-use crate::FeedVersion;
 use crate::format_limits::DIGEST_LEN;
+use crate::{FeedVersion, KeptSecrets, PreviousSecret};
 
 /// Bytes that a page has beside its rows, at most: eleven names, an epoch, five numbers and three booleans.
 const FRAME_LEN_MAX: usize = 256;
@@ -133,8 +133,15 @@ impl WrittenRows {
     /// [`RowOutOfOrder`]; then nothing is added.
     pub fn push_live(&mut self, seq: Cursor, id: &str, key: &WireKey<'_>) -> Result<(), RowOutOfOrder> {
         self.begin_row(seq, id)?;
-        self.base64("salt", key.salt.as_bytes());
-        self.base64("digest", key.digest.as_bytes());
+        let KeptSecrets { salt, current, previous } = &key.secrets;
+        self.base64("salt", salt.as_bytes());
+        self.base64("digest", current.as_bytes());
+        if let Some(PreviousSecret { digest, until }) = previous {
+            self.raw("previous", b"{\"until\":");
+            push(&mut self.json, &until.0);
+            self.base64("digest", digest.as_bytes());
+            self.json.push(b'}');
+        }
         if let Some(expiration) = key.expiration {
             self.value("expiration", &expiration.0);
         }

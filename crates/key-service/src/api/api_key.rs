@@ -11,6 +11,7 @@ mod lifetime;
 mod list;
 mod listing;
 mod query;
+mod rotate;
 mod update;
 
 pub(super) use clone::clone;
@@ -19,6 +20,7 @@ pub(super) use grant::{bulk_grant, grant};
 pub(super) use invalidate::invalidate;
 pub(super) use list::list;
 pub(super) use query::query;
+pub(super) use rotate::rotate;
 pub(super) use update::{bulk_update, update};
 
 use latchkey_elastic::ErrorCause;
@@ -44,6 +46,7 @@ pub(super) fn read_by_every_route(body: &Node) -> Vec<Result<(), ErrorCause>> {
         grant::read(body).and_then(|(grant, problems, _)| granted((grant, problems))),
         grant::read_bulk(body).and_then(|(grant, problems, _)| granted((grant, problems))),
         invalidate::read(body).and_then(|request| request.validate()),
+        rotate::read(Some(body)).and_then(|(validity, _)| validity),
         update::read(String::new(), Some(body)).and_then(|(validity, _)| validity),
         update::read_bulk(body).and_then(|(validity, _)| validity),
     ]

@@ -4,6 +4,7 @@ pub(super) mod edge_wait;
 mod hits;
 mod invalidate;
 mod list;
+mod rotate;
 mod traits;
 mod update;
 
@@ -18,6 +19,7 @@ use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
 use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::invalidate::{InvalidateArguments, invalidate};
+use crate::cli::key::rotate::{RotateArguments, rotate};
 use crate::cli::key::traits::NewKeyTraits;
 use crate::cli::key::update::{UpdateArguments, update};
 use crate::cli::report::{Fields, Report, date};
@@ -47,6 +49,9 @@ enum KeyCommand {
     Invalidate(InvalidateArguments),
     /// List keys.
     List(list::ListArguments),
+    /// Give a key another secret, beside which the one it has works for a while. The new credential is shown this
+    /// once.
+    Rotate(RotateArguments),
     /// Show everything about a key but its secret.
     Show(list::ShowArguments),
     /// Change what keys may do, their metadata or their end: one's own, or those of somebody for whom one may
@@ -102,6 +107,7 @@ pub(super) fn run(arguments: KeyArguments) -> Result<(), CommandFailed> {
         KeyCommand::Grant(arguments) => return grant(&service, &arguments, as_json),
         KeyCommand::Invalidate(arguments) => return invalidate(&service, &arguments, as_json),
         KeyCommand::List(arguments) => list::list(&service, &arguments, now)?,
+        KeyCommand::Rotate(arguments) => return rotate(&service, &arguments, acts_for_another, as_json),
         KeyCommand::Show(arguments) => list::show(&service, &arguments, now)?,
         KeyCommand::Update(arguments) => return update(&service, &arguments, acts_for_another, as_json),
     };

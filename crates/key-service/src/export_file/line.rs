@@ -1,7 +1,7 @@
 //! An entry as a line. These shapes are the format: a field that is renamed here breaks every file that was
 //! written before.
 
-use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{KeptSecrets, KeyId, PreviousSecret, Salt, SecretDigest, UnixMillis};
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use latchkey_privileges::vouching::Vouching;
@@ -75,6 +75,11 @@ pub(super) struct ApiKeyLine {
     id: KeyId,
     salt: Salt,
     digest: SecretDigest,
+    /// These two are of a key that was rotated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rotation: Option<UnixMillis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_secret: Option<PreviousSecretLine>,
     name: String,
     owner: KeyOwner,
     creation: UnixMillis,
@@ -86,6 +91,13 @@ pub(super) struct ApiKeyLine {
     /// Version 1 has neither of these two.
     roles_vouched: Option<bool>,
     metadata_vouched: Option<bool>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreviousSecretLine {
+    digest: SecretDigest,
+    until: UnixMillis,
 }
 
 /// An entry a part of which cannot be what it says.
@@ -160,10 +172,14 @@ fn hash(text: &str) -> Result<PasswordHash, InvalidEntry> {
 
 impl From<StoredKey> for ApiKeyLine {
     fn from(key: StoredKey) -> Self {
+        let KeptSecrets { salt, current, previous } = key.secrets;
         Self {
             id: key.id,
-            salt: key.salt,
-            digest: key.digest,
+            salt,
+            digest: current,
+            rotation: key.rotation,
+            previous_secret: previous
+                .map(|PreviousSecret { digest, until }| PreviousSecretLine { digest, until }),
             name: key.name,
             owner: key.owner,
             creation: key.creation,
@@ -183,8 +199,14 @@ impl From<ApiKeyLine> for StoredKey {
         let of_owner = Vouching::of_owner(&line.limited_by);
         Self {
             id: line.id,
-            salt: line.salt,
-            digest: line.digest,
+            secrets: KeptSecrets {
+                salt: line.salt,
+                current: line.digest,
+                previous: line
+                    .previous_secret
+                    .map(|PreviousSecretLine { digest, until }| PreviousSecret { digest, until }),
+            },
+            rotation: line.rotation,
             name: line.name,
             owner: line.owner,
             creation: line.creation,

@@ -1,6 +1,6 @@
 //! A key as it is stored, and its owner.
 
-use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{KeptSecrets, KeyId, UnixMillis};
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use latchkey_privileges::vouching::Vouching;
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 pub struct StoredKey {
     /// The public half of the credential.
     pub id: KeyId,
-    /// The salt of the digest.
-    pub salt: Salt,
-    /// The digest of the secret.
-    pub digest: SecretDigest,
+    /// What is kept of its secrets.
+    pub secrets: KeptSecrets,
+    /// When it was last given another secret; `None` when it never was.
+    pub rotation: Option<UnixMillis>,
     /// The name its maker gave it.
     pub name: String,
     /// On whose behalf it acts.

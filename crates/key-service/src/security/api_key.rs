@@ -9,7 +9,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use latchkey_key_feed::format_limits::SALT_LEN;
-use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, UnixMillis, is_expired};
+use latchkey_key_feed::{KeptSecrets, KeyId, KeySecret, Salt, SecretDigest, UnixMillis, is_expired};
 use zeroize::Zeroizing;
 
 use crate::limits::{KEY_ID_RANDOM_LEN, KEY_SECRET_RANDOM_LEN};
@@ -31,19 +31,14 @@ pub(crate) struct IssuedKey {
     secret: Zeroizing<String>,
 }
 
-/// What is kept of an issued key's secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct KeptSecret {
-    /// The salt.
-    pub salt: Salt,
-    /// The digest of salt and secret.
-    pub digest: SecretDigest,
-}
-
 /// A key whose secret was presented, or a token that acts as it, and which may be used now. Made by
 /// [`verify`] and [`of_token`] alone.
 #[derive(Clone, Debug)]
-pub(crate) struct VerifiedKey(Arc<KeyEntry>);
+pub(crate) struct VerifiedKey {
+    key: Arc<KeyEntry>,
+    /// The digest of the secret that was presented; `None` when it was a token.
+    presented: Option<SecretDigest>,
+}
 
 /// A key that has ended, and whose secret was presented. It authenticates nobody.
 #[derive(Clone, Debug)]
@@ -78,7 +73,7 @@ impl IssuedKey {
     pub(crate) fn draw(
         randomness: &dyn Randomness,
         now: UnixMillis,
-    ) -> Result<(Self, KeptSecret), NoRandomness> {
+    ) -> Result<(Self, KeptSecrets), NoRandomness> {
         let mut id: [u8; KEY_ID_RANDOM_LEN] = draw(randomness)?;
         let time = now.0.to_be_bytes();
         for (byte, of_time) in id.iter_mut().zip(time.iter().skip(time.len() - ID_TIME_LEN)) {
@@ -86,10 +81,24 @@ impl IssuedKey {
         }
         // Base64url has no colon, and 20 characters are within the limit.
         let id = KeyId::try_from(URL_SAFE_NO_PAD.encode(id)).map_err(|_| NoRandomness)?;
-        let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(draw::<KEY_SECRET_RANDOM_LEN>(randomness)?));
         let salt = Salt::from_bytes(draw::<SALT_LEN>(randomness)?);
-        let digest = SecretDigest::of(&salt, &KeySecret::presented(secret.as_bytes().to_vec()));
-        Ok((Self { id, secret }, KeptSecret { salt, digest }))
+        let (issued, digest) = Self::draw_secret(id, &salt, randomness)?;
+        Ok((issued, KeptSecrets::one(salt, digest)))
+    }
+
+    /// Draws another secret for a key, whose salt stays.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRandomness`] when the source has none.
+    pub(crate) fn draw_secret(
+        id: KeyId,
+        salt: &Salt,
+        randomness: &dyn Randomness,
+    ) -> Result<(Self, SecretDigest), NoRandomness> {
+        let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(draw::<KEY_SECRET_RANDOM_LEN>(randomness)?));
+        let digest = SecretDigest::of(salt, &KeySecret::presented(secret.as_bytes().to_vec()));
+        Ok((Self { id, secret }, digest))
     }
 
     /// The key's id.
@@ -115,20 +124,30 @@ impl VerifiedKey {
     /// The key.
     #[must_use]
     pub(crate) fn key(&self) -> &Arc<KeyEntry> {
-        &self.0
+        &self.key
+    }
+
+    /// The digest of the secret that was presented; `None` when it was a token.
+    #[must_use]
+    pub(crate) fn presented(&self) -> Option<SecretDigest> {
+        self.presented
     }
 
     /// The same key in its present state.
     ///
     /// # Errors
     ///
-    /// [`KeyRejection`] when it has ended.
+    /// [`KeyRejection`] when it has ended, or the secret that was presented is no longer one of its own.
     pub(crate) fn renewed(
         &self,
         found: Option<Arc<KeyEntry>>,
         now: UnixMillis,
     ) -> Result<Self, KeyRejection> {
-        refuse_ended(self.0.id.as_str(), found, now).map(Self)
+        let key = refuse_ended(self.key.id.as_str(), found, now)?;
+        if self.presented.is_some_and(|digest| key.secrets.of_digest(digest, now).is_none()) {
+            return Err(KeyRejection::WrongSecret(key.id.clone()));
+        }
+        Ok(Self { key, presented: self.presented })
     }
 }
 
@@ -146,7 +165,10 @@ impl EndedKey {
         found: Option<Arc<KeyEntry>>,
         now: UnixMillis,
     ) -> Option<Self> {
-        let is_same = |key: &Arc<KeyEntry>| (key.salt, key.digest) == (verified.0.salt, verified.0.digest);
+        let digest = verified.presented?;
+        let is_same = |key: &Arc<KeyEntry>| {
+            key.secrets.salt == verified.key.secrets.salt && key.secrets.of_digest(digest, now).is_some()
+        };
         found.filter(|key| is_same(key) && has_ended(key, now)).map(Self)
     }
 }
@@ -159,7 +181,7 @@ pub(crate) fn verify_ended(
     now: UnixMillis,
 ) -> Option<EndedKey> {
     let key = found?;
-    let secret_matches = key.digest.matches(&key.salt, &credential.secret);
+    let secret_matches = key.secrets.verify(&credential.secret, now).is_some();
     (secret_matches && has_ended(&key, now)).then_some(EndedKey(key))
 }
 
@@ -181,14 +203,15 @@ pub(crate) fn verify(
     found: Option<Arc<KeyEntry>>,
     now: UnixMillis,
 ) -> Result<VerifiedKey, KeyRejection> {
-    let (salt, digest) =
-        found.as_ref().map_or((Salt::DECOY, SecretDigest::DECOY), |key| (key.salt, key.digest));
-    let secret_matches = digest.matches(&salt, &credential.secret);
+    let secrets = found.as_ref().map_or(KeptSecrets::DECOY, |key| key.secrets);
+    let digest = SecretDigest::of(&secrets.salt, &credential.secret);
+    let secret_matches = secrets.of_digest(digest, now).is_some();
     let key = found.ok_or_else(|| KeyRejection::Unknown(credential.id.clone()))?;
     if key.invalidation.is_none() && !secret_matches {
         return Err(KeyRejection::WrongSecret(key.id.clone()));
     }
-    refuse_ended(&credential.id, Some(key), now).map(VerifiedKey)
+    let key = refuse_ended(&credential.id, Some(key), now)?;
+    Ok(VerifiedKey { key, presented: Some(digest) })
 }
 
 /// The key that a token acts as, which was found under its id.
@@ -201,7 +224,8 @@ pub(crate) fn of_token(
     found: Option<Arc<KeyEntry>>,
     now: UnixMillis,
 ) -> Result<VerifiedKey, KeyRejection> {
-    refuse_ended(id, found, now).map(VerifiedKey)
+    let key = refuse_ended(id, found, now)?;
+    Ok(VerifiedKey { key, presented: None })
 }
 
 /// The key that was found under an id, unless it has ended.
@@ -241,7 +265,7 @@ mod tests {
 
     fn issue(now: u64) -> (IssuedKey, StoredKey) {
         let (issued, kept) = IssuedKey::draw(&SystemRandomness, UnixMillis(now)).unwrap();
-        let key = StoredKey { salt: kept.salt, digest: kept.digest, ..key(issued.id().as_str()) };
+        let key = StoredKey { secrets: kept, ..key(issued.id().as_str()) };
         (issued, key)
     }
 
@@ -320,7 +344,8 @@ mod tests {
         let since = |found: StoredKey| EndedKey::of_verified(&verified, Some(entry(found)), UnixMillis(5));
         assert!(since(ended.clone()).is_some());
         assert!(since(key).is_none());
-        assert!(since(StoredKey { salt: Salt::from_bytes([9; 16]), ..ended }).is_none(), "another secret");
+        let elsewhere = KeptSecrets { salt: Salt::from_bytes([9; 16]), ..ended.secrets };
+        assert!(since(StoredKey { secrets: elsewhere, ..ended }).is_none(), "another secret");
     }
 
     // Of a long key nothing else is read before.

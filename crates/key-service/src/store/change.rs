@@ -11,6 +11,7 @@ use crate::limits::GROUP_KEYS_MAX;
 use crate::model::stored_key::StoredKey;
 use crate::quota_permits::QuotaPermit;
 use crate::store::KeyFilter;
+use crate::store::rotation::{KeyRotation, RotationOutcome};
 use crate::store::update::{KeyUpdate, UpdateOutcome};
 
 /// A change that is durable: where it left the feed, and what it was.
@@ -37,6 +38,8 @@ pub(super) enum Verb {
     Invalidate(KeyFilter, usize),
     /// Remove some of the keys that were dead at this moment.
     RemoveDead(UnixMillis),
+    /// Give a key another secret.
+    Rotate(Arc<KeyRotation>),
     /// Change keys, by id: the first one, and as many of the others as fit into a short transaction.
     Update(Vec<String>, Arc<KeyUpdate>),
 }
@@ -49,6 +52,8 @@ pub(super) struct Done {
     /// Of an update: the outcome for each key, in the order of the ids. There are fewer outcomes than ids
     /// when the rest is left to a later change.
     pub(super) updates: Vec<UpdateOutcome>,
+    /// Of a rotation: what came of it.
+    pub(super) rotation: Option<RotationOutcome>,
 }
 
 /// The outcome of a change that may turn out to be none.
@@ -82,6 +87,7 @@ impl Change {
         match &self.verb {
             Verb::Add(keys) => keys.len(),
             Verb::Invalidate(KeyFilter { ids: Some(ids), .. }, _) | Verb::Update(ids, _) => ids.len(),
+            Verb::Rotate(_) => 1,
             Verb::Invalidate(..) | Verb::RemoveDead(_) => usize::MAX,
         }
     }
@@ -106,14 +112,15 @@ impl Change {
         match &self.verb {
             Verb::Add(keys) => keys.iter().map(StoredKey::written_len).sum(),
             Verb::Update(ids, to) => to.written_len().saturating_mul(ids.len()),
-            Verb::Invalidate(..) | Verb::RemoveDead(_) => 0,
+            // The texts of a key that is rotated are written again, and it alone is.
+            Verb::Invalidate(..) | Verb::RemoveDead(_) | Verb::Rotate(_) => 0,
         }
     }
 }
 
 impl Done {
     pub(super) fn of(change: Option<Committed>) -> Self {
-        Self { change, updates: Vec::new() }
+        Self { change, updates: Vec::new(), rotation: None }
     }
 
     /// The cursor after the change.

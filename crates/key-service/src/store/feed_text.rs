@@ -8,7 +8,8 @@ mod withheld;
 
 use latchkey_key_feed::format_limits::{DIGEST_LEN, SALT_LEN};
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedHead, FeedVersion, KeyId, RowOutOfOrder, Salt, SecretDigest, WireKey, WrittenRows,
+    Cursor, Epoch, FeedHead, FeedVersion, KeptSecrets, KeyId, PreviousSecret, RowOutOfOrder, Salt,
+    SecretDigest, UnixMillis, WireKey, WrittenRows,
 };
 
 use crate::store::StoreError;
@@ -43,7 +44,7 @@ pub(super) struct FeedKey<'a> {
     /// Whether it was invalidated.
     pub(super) is_ended: bool,
     /// `None` when it is not readable.
-    pub(super) secret: Option<Secret>,
+    pub(super) secrets: Option<KeptSecrets>,
     /// In milliseconds since 1970.
     pub(super) expiration: Option<i64>,
     pub(super) id: &'a str,
@@ -61,11 +62,13 @@ pub(super) struct FeedKey<'a> {
     pub(super) descriptors: Option<Descriptors<'a>>,
 }
 
-/// What is kept of a key's secret.
-#[derive(Debug)]
-pub(super) struct Secret {
-    salt: Salt,
-    digest: SecretDigest,
+/// What the store keeps of a key's secrets, as it stands in columns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SecretColumns<T> {
+    pub(super) salt: T,
+    pub(super) digest: T,
+    /// The digest of the previous secret, and until when that works, in milliseconds since 1970.
+    pub(super) previous: Option<(T, i64)>,
 }
 
 impl FeedText {
@@ -187,17 +190,35 @@ impl From<RowOutOfOrder> for StoreError {
     }
 }
 
-impl Secret {
-    /// Of the columns of a key.
-    pub(super) fn of_bytes(salt: &[u8], digest: &[u8]) -> Option<Self> {
-        let (salt, digest) = (salt.try_into().ok()?, digest.try_into().ok()?);
-        Some(Self { salt: Salt::from_bytes(salt), digest: SecretDigest::from_bytes(digest) })
+impl<T> SecretColumns<T> {
+    /// What they say; `None` when they are not what was stored.
+    fn read(
+        self,
+        salt: impl Fn(T) -> Option<[u8; SALT_LEN]>,
+        digest: impl Fn(T) -> Option<[u8; DIGEST_LEN]>,
+    ) -> Option<KeptSecrets> {
+        let mut kept = KeptSecrets::one(
+            Salt::from_bytes(salt(self.salt)?),
+            SecretDigest::from_bytes(digest(self.digest)?),
+        );
+        if let Some((bytes, until)) = self.previous {
+            let (digest, until) = (SecretDigest::from_bytes(digest(bytes)?), u64::try_from(until).ok()?);
+            kept.previous = Some(PreviousSecret { digest, until: UnixMillis(until) });
+        }
+        Some(kept)
     }
+}
 
-    /// Of the two in hexadecimal.
-    pub(super) fn of_digits(salt: &str, digest: &str) -> Option<Self> {
-        let (salt, digest) = (bytes_of::<SALT_LEN>(salt)?, bytes_of::<DIGEST_LEN>(digest)?);
-        Some(Self { salt: Salt::from_bytes(salt), digest: SecretDigest::from_bytes(digest) })
+impl SecretColumns<&[u8]> {
+    pub(super) fn of_bytes(self) -> Option<KeptSecrets> {
+        self.read(|bytes| bytes.try_into().ok(), |bytes| bytes.try_into().ok())
+    }
+}
+
+impl SecretColumns<&str> {
+    /// The columns are in hexadecimal.
+    pub(super) fn of_digits(self) -> Option<KeptSecrets> {
+        self.read(bytes_of, bytes_of)
     }
 }
 

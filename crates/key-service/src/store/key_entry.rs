@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use latchkey_budget::Principal;
-use latchkey_key_feed::{KeyId, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{KeptSecrets, KeyId, UnixMillis};
 use tokio::sync::Mutex;
 
 use crate::model::stored_key::StoredKey;
@@ -19,10 +19,8 @@ use crate::store::{KeyStore, StoreError};
 pub struct KeyEntry {
     /// The public half of the credential.
     pub id: KeyId,
-    /// The salt of the digest.
-    pub salt: Salt,
-    /// The digest of the secret.
-    pub digest: SecretDigest,
+    /// What is kept of its secrets.
+    pub secrets: KeptSecrets,
     /// The owner's name within the realm.
     pub username: String,
     /// The owner's realm.
@@ -56,7 +54,7 @@ impl KeyEntry {
     /// Whether this is the entry of a later reading of the same key.
     #[must_use]
     pub fn is_of(&self, key: &StoredKey) -> bool {
-        (&self.id, self.salt, self.digest) == (&key.id, key.salt, key.digest)
+        (&self.id, &self.secrets) == (&key.id, &key.secrets)
     }
 }
 
@@ -64,8 +62,7 @@ impl From<StoredKey> for KeyEntry {
     fn from(key: StoredKey) -> Self {
         Self {
             id: key.id.clone(),
-            salt: key.salt,
-            digest: key.digest,
+            secrets: key.secrets,
             username: key.owner.username.clone(),
             realm: key.owner.realm.clone(),
             expiration: key.expiration,

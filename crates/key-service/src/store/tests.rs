@@ -20,7 +20,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use latchkey_budget::Cancellation;
 use latchkey_key_feed::{
-    Epoch, FeedPage, FeedPageWithRights, FeedVersion, KeyId, KeySecret, Salt, SecretDigest, UnixMillis,
+    Epoch, FeedPage, FeedPageWithRights, FeedVersion, KeptSecrets, KeyId, KeySecret, Salt, SecretDigest,
+    UnixMillis,
 };
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::RoleDescriptors;
@@ -156,8 +157,11 @@ pub(crate) fn key(id: &str) -> StoredKey {
     let salt = Salt::from_bytes([3; 16]);
     StoredKey {
         id: KeyId::try_from(id).unwrap(),
-        salt,
-        digest: SecretDigest::of(&salt, &KeySecret::presented(id.as_bytes().to_vec())),
+        secrets: KeptSecrets::one(
+            salt,
+            SecretDigest::of(&salt, &KeySecret::presented(id.as_bytes().to_vec())),
+        ),
+        rotation: None,
         name: format!("name of {id}"),
         owner: KeyOwner {
             username: "alice".into(),

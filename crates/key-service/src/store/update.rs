@@ -57,6 +57,8 @@ pub enum UpdateRefusal {
     LivesTooLong,
     /// There is no such key, or it is somebody else's.
     NotFound,
+    /// It has been given another secret since the caller presented one.
+    RotatedSince,
     /// An edge could not hold the changed key: these are the complaints.
     TooLarge(Vec<String>),
 }
@@ -240,7 +242,7 @@ mod tests {
             KeyUpdate { expiration: key.expiration, ..nothing() },
         ] {
             let changed = update.apply_to(Some(key.clone()), NOW).unwrap().unwrap();
-            assert_eq!((&changed.id, changed.salt, changed.digest), (&key.id, key.salt, key.digest));
+            assert_eq!((&changed.id, changed.secrets), (&key.id, key.secrets));
             assert_eq!((&changed.name, changed.creation), (&key.name, key.creation));
         }
     }

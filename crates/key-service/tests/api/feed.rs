@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use latchkey_key_feed::{Cursor, FeedPage, FeedRow, KeySecret};
+use latchkey_key_feed::{Cursor, FeedPage, FeedRow, KeySecret, UnixMillis};
 use serde_json::json;
 
 use crate::service::{BEGINNING, Client, Service};
@@ -30,7 +30,8 @@ async fn a_row_is_all_that_an_edge_needs() {
     let [FeedRow::Live { seq, record }] = page.keys.as_slice() else { panic!("{:?}", page.keys) };
     assert_eq!(page.cursor, *seq);
     assert_eq!((record.id.as_str(), record.name.as_str()), (made.id.as_str(), "ci"));
-    assert!(record.digest.matches(&record.salt, &KeySecret::presented(made.secret.clone().into_bytes())));
+    let presented = KeySecret::presented(made.secret.clone().into_bytes());
+    assert!(record.secrets.verify(&presented, UnixMillis(0)).is_some());
     assert_eq!(record.expiration.map(|end| end.0), Some(BEGINNING + 3_600_000));
     assert_eq!((record.owner.username.as_str(), record.owner.realm.as_str()), ("own", "file"));
     assert_eq!(record.roles, ["reader", "writer"]);

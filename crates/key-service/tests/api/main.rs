@@ -57,6 +57,7 @@ mod removal;
 mod request_limits;
 mod roles;
 mod root;
+mod rotation;
 mod row_limits;
 mod run_as;
 #[path = "../../src/store/scratch.rs"]

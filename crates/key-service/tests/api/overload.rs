@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::http::{Method, StatusCode};
 use futures_util::future::{join_all, select_all};
-use latchkey_key_feed::{KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{KeptSecrets, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
 use latchkey_key_service::audit::Actor;
 use latchkey_key_service::model::stored_key::{KeyOwner, StoredKey};
 use latchkey_key_service::settings::ServiceSettings;
@@ -45,8 +45,8 @@ pub(crate) async fn add_key(service: &Service, id: &str, metadata: Map<String, V
     let salt = Salt::from_bytes([3; 16]);
     let key = StoredKey {
         id: KeyId::try_from(id).unwrap(),
-        salt,
-        digest: SecretDigest::of(&salt, &KeySecret::presented(b"secret".to_vec())),
+        secrets: KeptSecrets::one(salt, SecretDigest::of(&salt, &KeySecret::presented(b"secret".to_vec()))),
+        rotation: None,
         name: "old".into(),
         owner: KeyOwner {
             username: "own".into(),

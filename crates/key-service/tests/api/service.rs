@@ -274,10 +274,16 @@ impl Client<'_> {
     pub(crate) async fn make_at(&self, path: &str, body: &str) -> Made {
         let answer = self.post(path, body).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-        let json = answer.json();
-        let text = |field: &str| json[field].as_str().unwrap().to_owned();
+        Made::of(&answer.json())
+    }
+}
+
+impl Made {
+    /// The key that an answer shows with its secret.
+    pub(crate) fn of(answer: &Value) -> Self {
+        let text = |field: &str| answer[field].as_str().unwrap().to_owned();
         secrecy::watch_credential(&text("encoded"));
-        Made { id: text("id"), secret: text("api_key"), encoded: text("encoded") }
+        Self { id: text("id"), secret: text("api_key"), encoded: text("encoded") }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::thread;
 
-use latchkey_key_feed::{Owner, Salt, SecretDigest};
+use latchkey_key_feed::{KeptSecrets, Owner};
 
 use super::*;
 use crate::http::{Request, Response, http1};
@@ -16,8 +16,7 @@ fn id(text: &str) -> KeyId {
 fn record(text: &str) -> KeyRecord {
     KeyRecord {
         id: id(text),
-        salt: Salt::DECOY,
-        digest: SecretDigest::DECOY,
+        secrets: KeptSecrets::DECOY,
         expiration: None,
         name: String::new(),
         owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },

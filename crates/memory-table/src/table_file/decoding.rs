@@ -8,7 +8,9 @@ use latchkey_filter::table::{Generation, Record, Refresh, SharedNames, Unread};
 use latchkey_key_feed::{Cursor, Epoch, MonotonicMillis, UnixMillis};
 use sha2::{Digest as _, Sha256};
 
-use super::{ATTACHMENTS, BootId, CHECKSUM_LEN, HEAD_LEN, KEYS, MAGIC, STANDING, Unusable, VERSION};
+use super::{
+    ATTACHMENTS, BootId, CHECKSUM_LEN, HEAD_LEN, KEYS, MAGIC, STANDING, Unusable, VERSION, VERSION_MIN,
+};
 use crate::id_hash::{IdHash, shard_bits_for};
 use crate::limits::KEY_LEN_MIN;
 use crate::live::LiveMemory;
@@ -88,7 +90,7 @@ pub(super) fn check_head(head: &[u8], names: &SharedNames) -> Result<(), Unusabl
         return Err(Unusable::NotATable);
     }
     match unread.u32() {
-        Some(VERSION) => {}
+        Some(VERSION_MIN..=VERSION) => {}
         other => return Err(Unusable::OtherVersion(other.unwrap_or_default())),
     }
     if unread.array() != Some(names.table().to_bytes()) {

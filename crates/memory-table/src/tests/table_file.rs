@@ -16,10 +16,11 @@ use latchkey_filter::testing::any_table::{after_start, load, refresh, rights_tol
 use latchkey_filter::testing::feed_answers::{Answer, gone, key_id, row, table_names};
 use latchkey_key_feed::{Cursor, UnixMillis};
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 
-use crate::table_file::BootId;
 use crate::table_file::decoding::decode;
 use crate::table_file::encoding::{Encoder, Standing};
+use crate::table_file::{BootId, CHECKSUM_LEN};
 use crate::{
     FileTrouble, LiveMemory, MachineClocks, MemorySink, MemoryTable, MemoryTables, Saved, TableFile,
     TableSaver, Unusable,
@@ -223,7 +224,20 @@ fn the_layout_of_a_file_is_the_one_that_its_version_says() {
     let (number, boot, written_at) = (TableNumber(7), BootId::default(), WALL_START);
     encoder.end(&mut bytes, &Standing { live: &live, number, boot, written_at }).unwrap();
     // It ends with its checksum.
-    assert_eq!((bytes[8], &bytes[bytes.len() - 8..]), (2, &[81, 14, 219, 155, 47, 150, 247, 104][..]));
+    assert_eq!((bytes[8], &bytes[bytes.len() - 8..]), (3, &[50, 25, 229, 62, 224, 42, 145, 252][..]));
+}
+
+#[test]
+fn a_file_of_the_version_before_is_read() {
+    let (_folder, path) = a_file();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.truncate(bytes.len() - CHECKSUM_LEN);
+    bytes[8] = 2;
+    bytes.extend(Sha256::digest(&bytes));
+    assert!(decode(&bytes, &table_names(), BootId::default(), later()).is_ok());
+    bytes[8] = 1;
+    let refused = decode(&bytes, &table_names(), BootId::default(), later()).map(|_| ()).unwrap_err();
+    assert_eq!(refused.to_string(), "it has version 1, and this one reads 2 to 3");
 }
 
 #[test]
@@ -315,7 +329,7 @@ fn a_file_that_is_written_while_the_table_changes_holds_all_that_is_acknowledged
 /// The bytes of a file with a right checksum.
 fn checked(mut content: Vec<u8>) -> Vec<u8> {
     use sha2::Digest as _;
-    let checksum = sha2::Sha256::digest(&content);
+    let checksum = Sha256::digest(&content);
     content.extend_from_slice(&checksum);
     content
 }

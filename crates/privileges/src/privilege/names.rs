@@ -53,6 +53,8 @@ pub(super) const MANAGE_OWN_API_KEY: Named = Named::new(
         "cluster:admin/xpack/security/api_key/get",
         "cluster:admin/xpack/security/api_key/invalidate",
         "cluster:admin/xpack/security/api_key/query",
+        // Latchkey's own.
+        "cluster:admin/xpack/security/api_key/rotate",
         "cluster:admin/xpack/security/api_key/update",
     ],
 );

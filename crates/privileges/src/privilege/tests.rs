@@ -106,6 +106,7 @@ fn lists_who_could_have_done_it() {
         (ClusterRequest::BulkGrantKeys, "grant_api_key,manage_api_key,manage_security,all"),
         (ClusterRequest::CloneKey, "grant_api_key,manage_api_key,manage_security,all"),
         (ClusterRequest::UpdateKey, "manage_own_api_key,manage_api_key,manage_security,all"),
+        (ClusterRequest::RotateKey { id: "a" }, "manage_own_api_key,manage_api_key,manage_security,all"),
         (ClusterRequest::BulkUpdateKeys, "manage_own_api_key,manage_api_key,manage_security,all"),
         (ClusterRequest::ClearKeyCache, "manage_security,all"),
         (ClusterRequest::CreateToken, "manage_token,manage_security,all"),

@@ -23,6 +23,7 @@ use crate::security::api_key::IssuedKey;
 use crate::security::authentication::Subject;
 use crate::settings::KeyPolicy;
 use crate::store::StoreError;
+use crate::store::rotation::RotatedKey;
 use crate::store::written_len::are_longer_than;
 
 /// A key before it has an id and a secret.
@@ -56,6 +57,17 @@ pub(super) struct CreatedKeyAnswer {
     pub(super) key: CreatedKey,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) edges: Option<EdgesAnswer>,
+}
+
+/// The answer to a rotation: the fields of a new key, and until when the secret before works.
+#[derive(Serialize)]
+pub(super) struct RotatedKeyAnswer {
+    #[serde(flatten)]
+    key: CreatedKey,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_secret_expiration: Option<UnixMillis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edges: Option<EdgesAnswer>,
 }
 
 /// The user for whom keys are made.
@@ -193,8 +205,8 @@ impl NewKey {
         let (issued, kept) = IssuedKey::draw(randomness, now).map_err(ApiError::internal)?;
         let stored = StoredKey {
             id: issued.id().clone(),
-            salt: kept.salt,
-            digest: kept.digest,
+            secrets: kept,
+            rotation: None,
             name: self.name.clone(),
             owner: self.owner.clone(),
             creation: now,
@@ -205,16 +217,28 @@ impl NewKey {
             metadata: self.metadata.clone(),
             vouching: self.vouching,
         };
-        Ok((CreatedKey::new(&issued, self), stored))
+        Ok((CreatedKey::new(&issued, self.name.clone(), self.expiration), stored))
+    }
+}
+
+impl RotatedKeyAnswer {
+    pub(super) fn new(
+        issued: &IssuedKey,
+        RotatedKey { name, expiration }: RotatedKey,
+        until: Option<UnixMillis>,
+        edges: Option<EdgesAnswer>,
+    ) -> Self {
+        let key = CreatedKey::new(issued, name, expiration);
+        Self { key, previous_secret_expiration: until, edges }
     }
 }
 
 impl CreatedKey {
-    fn new(issued: &IssuedKey, key: &NewKey) -> Self {
+    fn new(issued: &IssuedKey, name: String, expiration: Option<UnixMillis>) -> Self {
         Self {
             id: issued.id().to_string(),
-            name: key.name.clone(),
-            expiration: key.expiration,
+            name,
+            expiration,
             api_key: issued.expose_secret().to_owned(),
             encoded: issued.expose_encoded(),
         }

@@ -52,6 +52,11 @@ pub(super) struct ShownKey<'a> {
     role_descriptors: &'a RoleDescriptors,
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_by: Option<[&'a RoleDescriptors; 1]>,
+    /// This and the next are Latchkey's own, of a key that was rotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<UnixMillis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_secret_expiration: Option<UnixMillis>,
 }
 
 pub(in crate::api) async fn list(call: Incoming) -> Result<Response, ApiError> {
@@ -151,5 +156,7 @@ pub(super) fn shown(key: &StoredKey, with_limited_by: bool) -> ShownKey<'_> {
         metadata: &key.metadata,
         role_descriptors: &key.role_descriptors,
         limited_by: with_limited_by.then_some([&key.limited_by]),
+        rotation: key.rotation,
+        previous_secret_expiration: key.secrets.previous.map(|previous| previous.until),
     }
 }

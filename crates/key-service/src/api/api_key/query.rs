@@ -152,6 +152,14 @@ impl SearchableKey for StoredKey {
         self.invalidation
     }
 
+    fn rotation(&self) -> Option<UnixMillis> {
+        self.rotation
+    }
+
+    fn previous_secret_expiration(&self) -> Option<UnixMillis> {
+        self.secrets.previous.map(|previous| previous.until)
+    }
+
     fn metadata(&self) -> &Map<String, Value> {
         &self.metadata
     }

@@ -237,7 +237,7 @@ impl UpdateErrors {
 }
 
 /// Elasticsearch's messages. The caller cannot tell an unknown key from a key of another user.
-fn refused(id: &str, refusal: UpdateRefusal) -> ErrorCause {
+pub(super) fn refused(id: &str, refusal: UpdateRefusal) -> ErrorCause {
     match refusal {
         UpdateRefusal::NotFound => ErrorCause::new(
             ErrorType::ResourceNotFound,
@@ -254,6 +254,9 @@ fn refused(id: &str, refusal: UpdateRefusal) -> ErrorCause {
         UpdateRefusal::Expired => {
             ErrorCause::illegal_argument(format!("cannot update expired API key [{id}]"))
         }
+        UpdateRefusal::RotatedSince => ErrorCause::illegal_argument(format!(
+            "API key [{id}] has another secret by now: only the latest secret of a key can rotate it"
+        )),
         UpdateRefusal::LivesTooLong => ErrorCause::illegal_argument(format!(
             "[expiration] of API key [{id}] is too late: no API key lives longer than [api_keys.max_lifetime] from when it was made"
         )),

@@ -110,6 +110,8 @@ pub(super) fn show(
     fields.add("created", moment(key, "creation"));
     fields.add("expires", moment(key, "expiration"));
     fields.add("invalidated", moment(key, "invalidation"));
+    fields.add("rotated", moment(key, "rotation"));
+    fields.add("secret before works until", moment(key, "previous_secret_expiration"));
     for (name, field) in
         [("metadata", "metadata"), ("may do", "role_descriptors"), ("limited by", "limited_by")]
     {

@@ -50,7 +50,7 @@ async fn of_a_long_key_only_what_proves_it_is_read_before_it_is_proven() {
     assert!(long.whole.is_none());
     let found = scratch.store.find("long").await.unwrap().unwrap();
     assert!(serde_json::to_string(&found.limited_by).unwrap().len() > LONG_TEXTS_LEN);
-    assert_eq!((&long.id, long.salt, long.digest), (&found.id, found.salt, found.digest));
+    assert_eq!((&long.id, long.secrets), (&found.id, found.secrets));
     assert_eq!((&long.username, &long.realm), (&found.owner.username, &found.owner.realm));
 }
 

@@ -16,10 +16,7 @@ fn digits_of_either_case_are_read_and_nothing_else_is() {
 const KEY: FeedKey<'static> = FeedKey {
     seq: Cursor(2),
     is_ended: false,
-    secret: Some(Secret {
-        salt: Salt::from_bytes([0; SALT_LEN]),
-        digest: SecretDigest::from_bytes([0; DIGEST_LEN]),
-    }),
+    secrets: Some(KeptSecrets::DECOY),
     expiration: None,
     id: "a",
     name: "a",
@@ -68,7 +65,7 @@ fn a_key_that_no_edge_can_read_is_told_as_removed_and_named() {
         FeedKey { vouched_roles: "null", ..KEY },
         FeedKey { limited_by: "[", ..KEY },
         FeedKey { expiration: Some(-1), ..KEY },
-        FeedKey { secret: None, ..KEY },
+        FeedKey { secrets: None, ..KEY },
     ] {
         let (rows, withheld) = followed(&key);
         assert!(matches!(&rows[1], FeedRow::Removed { id, .. } if id.as_str() == "a"), "{key:?}");

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use latchkey_key_feed::{Malformed, RowSize, UnixMillis, WireKey, WireObject, WireTexts, header_value};
 
+use super::FeedKey;
 use super::rights::WhyWithoutRights;
-use super::{FeedKey, Secret};
 use crate::limits::row_limits::WITHHELD_KEYS_NAMED_MAX;
 use crate::telemetry;
 
@@ -60,11 +60,9 @@ impl FeedKey<'_> {
         if !size.fits_a_record() {
             return Err(WhyWithheld::TooLarge);
         }
-        let Secret { salt, digest } = *self.secret.as_ref().ok_or(WhyWithheld::Unreadable)?;
         let expiration = self.expiration.map(u64::try_from).transpose();
         Ok(WireKey {
-            salt,
-            digest,
+            secrets: self.secrets.ok_or(WhyWithheld::Unreadable)?,
             expiration: expiration.map_err(|_| WhyWithheld::Unreadable)?.map(UnixMillis),
             name: Cow::Borrowed(self.name),
             username: Cow::Borrowed(self.username),

@@ -21,8 +21,9 @@ use crate::store::sql::transaction::Transaction;
 const SEPARATOR: char = '\u{1f}';
 
 /// What stands before the texts of a key: its sequence number, its expiration or nothing, something when it
-/// has ended, something when somebody vouches for its metadata, and its salt and its digest in hexadecimal.
-const COLUMNS_BEFORE_TEXTS: usize = 6;
+/// has ended, something when somebody vouches for its metadata, its salt and its digest in hexadecimal, and of a
+/// previous secret the end and the digest, or nothing.
+const COLUMNS_BEFORE_TEXTS: usize = 8;
 
 /// The columns that hold texts of any length.
 const TEXTS: [&str; 8] = [
@@ -89,6 +90,8 @@ pub(super) struct JoinedKey<'a> {
     pub(super) metadata_vouched: &'a str,
     pub(super) salt: &'a str,
     pub(super) digest: &'a str,
+    pub(super) previous_until: &'a str,
+    pub(super) previous_digest: &'a str,
     /// The columns of [`TEXTS`].
     pub(super) texts: [&'a str; TEXTS.len()],
     /// The columns of [`RIGHTS_TEXTS`], in version 2.
@@ -176,6 +179,8 @@ impl<'a> Parts<'a> {
             metadata_vouched: next(),
             salt: next(),
             digest: next(),
+            previous_until: next(),
+            previous_digest: next(),
             texts: std::array::from_fn(|_| next()),
             rights: (self.version == FeedVersion::V2).then(|| std::array::from_fn(|_| next())),
         }
@@ -221,6 +226,10 @@ async fn keys_after(
              case when invalidation is null then '' else 'x' end, case when {IS_METADATA_VOUCHED} then 'v' else '' end, "
     ));
     query.push_hex("salt").push(", ").push_hex("digest");
+    query
+        .push(", coalesce(cast(previous_until as text), ''), coalesce(")
+        .push_hex("previous_digest")
+        .push(", '')");
     for text in texts() {
         let text = if *text == "vouched_role_names" { VOUCHED_ROLE_NAMES } else { text };
         query.push(format!(", {text}"));

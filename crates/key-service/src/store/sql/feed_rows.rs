@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 use crate::limits::FEED_ROWS_LEN_MAX;
 use crate::store::StoreError;
 use crate::store::feed_text::rights::Descriptors;
-use crate::store::feed_text::{FeedKey, RowsText, Secret};
+use crate::store::feed_text::{FeedKey, RowsText, SecretColumns};
 use crate::store::sql::feed_batches::{
     END, FeedBatch, IS_METADATA_VOUCHED, RIGHTS_TEXTS, Removed, VOUCHED_ROLE_NAMES, is_anything_after,
     latest_removed, number, read_batch,
@@ -105,30 +105,32 @@ impl Gathered {
         let has_rights = self.rows.version() == FeedVersion::V2;
         let of_rights = if has_rights { format!(", {}", RIGHTS_TEXTS.join(", ")) } else { String::new() };
         let query = Query::new(format!(
-            "select seq, invalidation is not null, salt, digest, expiration, id, name, owner_username, owner_realm, role_names,
-                    limited_by_names, metadata, {VOUCHED_ROLE_NAMES}, {IS_METADATA_VOUCHED}{of_rights}
+            "select seq, invalidation is not null, salt, digest, previous_digest, previous_until, expiration, id, name,
+                    owner_username, owner_realm, role_names, limited_by_names, metadata, {VOUCHED_ROLE_NAMES},
+                    {IS_METADATA_VOUCHED}{of_rights}
              from api_key where seq > ? order by seq limit ?",
         ));
         let mut keys = snapshot.fetch(query.bind(number(batch.after.0)?).bind(number(batch.wanted)?))?;
         while !self.is_full()
             && let Some(row) = keys.try_next().await?
         {
+            let previous = row.at::<Option<&[u8]>>(4)?.zip(row.at::<Option<i64>>(5)?);
             let key = FeedKey {
                 seq: cursor(row.at(0)?)?,
                 is_ended: row.at(1)?,
-                secret: Secret::of_bytes(row.at(2)?, row.at(3)?),
-                expiration: row.at(4)?,
-                id: row.at(5)?,
-                name: row.at(6)?,
-                username: row.at(7)?,
-                realm: row.at(8)?,
-                roles: row.at(9)?,
-                limited_by: row.at(10)?,
-                metadata: row.at(11)?,
-                vouched_roles: row.at(12)?,
-                is_metadata_vouched: row.at(13)?,
+                secrets: SecretColumns { salt: row.at(2)?, digest: row.at(3)?, previous }.of_bytes(),
+                expiration: row.at(6)?,
+                id: row.at(7)?,
+                name: row.at(8)?,
+                username: row.at(9)?,
+                realm: row.at(10)?,
+                roles: row.at(11)?,
+                limited_by: row.at(12)?,
+                metadata: row.at(13)?,
+                vouched_roles: row.at(14)?,
+                is_metadata_vouched: row.at(15)?,
                 descriptors: match has_rights {
-                    true => Some(Descriptors { assigned: row.at(14)?, limited_by: row.at(15)? }),
+                    true => Some(Descriptors { assigned: row.at(16)?, limited_by: row.at(17)? }),
                     false => None,
                 },
             };
@@ -141,13 +143,19 @@ impl Gathered {
         let mut parts = batch.keys.parts()?;
         for _ in 0..batch.keys.count {
             let joined = parts.next_key();
-            let expiration = Some(joined.expiration).filter(|digits| !digits.is_empty());
+            let expiration = number_if_any(joined.expiration)?;
+            let previous = number_if_any(joined.previous_until)?;
+            let secrets = SecretColumns {
+                salt: joined.salt,
+                digest: joined.digest,
+                previous: previous.map(|until| (joined.previous_digest, until)),
+            };
             let [id, name, username, realm, roles, vouched_roles, limited_by, metadata] = joined.texts;
             let key = FeedKey {
                 seq: cursor(parsed(joined.seq)?)?,
                 is_ended: !joined.ended.is_empty(),
-                secret: Secret::of_digits(joined.salt, joined.digest),
-                expiration: expiration.map(parsed).transpose()?,
+                secrets: secrets.of_digits(),
+                expiration,
                 id,
                 name,
                 username,
@@ -163,6 +171,10 @@ impl Gathered {
         }
         self.push_removed_through(batch.removed.horizon, &mut batch.removed)
     }
+}
+
+fn number_if_any(digits: &str) -> Result<Option<i64>, StoreError> {
+    if digits.is_empty() { Ok(None) } else { parsed(digits).map(Some) }
 }
 
 fn parsed(digits: &str) -> Result<i64, StoreError> {

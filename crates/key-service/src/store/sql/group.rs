@@ -90,6 +90,7 @@ async fn write(transaction: &mut Transaction, changes: &[Change]) -> Result<Vec<
         Verb::RemoveDead(dead_since) => {
             Ok(vec![removal_rows::remove_dead_keys(transaction, *dead_since, &first.event).await?])
         }
+        Verb::Rotate(rotation) => Ok(vec![update_rows::rotate(transaction, rotation, &first.event).await?]),
         Verb::Update(ids, to) => Ok(vec![update_rows::update(transaction, ids, to, &first.event).await?]),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
+use latchkey_key_feed::{Cursor, KeptSecrets, KeyId, UnixMillis};
 
 use crate::audit::ChangeEvent;
 use crate::model::stored_key::StoredKey;
@@ -182,18 +182,20 @@ fn number_of(keys: usize) -> Result<i64, StoreError> {
 pub(super) const INSERT_KEYS: &str = "insert into api_key
      (id, creation, salt, digest, owner_username, owner_realm, owner_realm_type, owner_full_name, owner_email,
       owner_metadata, name, expiration, role_descriptors, role_names, limited_by, limited_by_names, metadata, seq,
-      invalidation, roles_vouched, metadata_vouched, vouched_role_names, vouched_seq)
+      invalidation, roles_vouched, metadata_vouched, vouched_role_names, vouched_seq, rotation, previous_digest,
+      previous_until)
    values ";
 
 /// The values of one key, in the order of [`INSERT_KEYS`].
-pub(super) fn key_values(key: &StoredKey, seq: i64) -> Result<[Parameter; 23], StoreError> {
+pub(super) fn key_values(key: &StoredKey, seq: i64) -> Result<[Parameter; 26], StoreError> {
     let role_names: Vec<&str> = key.role_descriptors.names().collect();
     let limited_by_names: Vec<&str> = key.limited_by.names().collect();
+    let KeptSecrets { salt, current, previous } = &key.secrets;
     Ok([
         key.id.as_str().into(),
         millis(key.creation).into(),
-        key.salt.as_bytes().as_slice().into(),
-        key.digest.as_bytes().as_slice().into(),
+        salt.as_bytes().as_slice().into(),
+        current.as_bytes().as_slice().into(),
         (&key.owner.username).into(),
         (&key.owner.realm).into(),
         (&key.owner.realm_type).into(),
@@ -213,6 +215,9 @@ pub(super) fn key_values(key: &StoredKey, seq: i64) -> Result<[Parameter; 23], S
         key.vouching.metadata.into(),
         json_text(&key.vouched_roles())?.into(),
         seq.into(),
+        key.rotation.map(millis).into(),
+        previous.as_ref().map(|previous| previous.digest.as_bytes().as_slice()).into(),
+        previous.map(|previous| millis(previous.until)).into(),
     ])
 }
 

@@ -38,6 +38,7 @@ pub(super) fn sqlite() -> Migrator {
         (9, "edge time", include_str!("../../../migrations/sqlite/0009_edge_time.sql")),
         (10, "edge told", include_str!("../../../migrations/sqlite/0010_edge_told.sql")),
         (11, "application change", include_str!("../../../migrations/sqlite/0011_application_change.sql")),
+        (12, "rotation", include_str!("../../../migrations/sqlite/0012_rotation.sql")),
     ])
 }
 
@@ -54,6 +55,7 @@ pub(super) fn postgres() -> Migrator {
         (9, "edge time", include_str!("../../../migrations/postgres/0009_edge_time.sql")),
         (10, "edge told", include_str!("../../../migrations/postgres/0010_edge_told.sql")),
         (11, "application change", include_str!("../../../migrations/postgres/0011_application_change.sql")),
+        (12, "rotation", include_str!("../../../migrations/postgres/0012_rotation.sql")),
     ])
 }
 

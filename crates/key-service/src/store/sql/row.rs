@@ -1,7 +1,7 @@
 //! Converts columns to the types of the store.
 
 use latchkey_key_feed::format_limits::{DIGEST_LEN, SALT_LEN};
-use latchkey_key_feed::{Cursor, KeyId, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{Cursor, KeptSecrets, KeyId, PreviousSecret, Salt, SecretDigest, UnixMillis};
 use latchkey_privileges::vouching::Vouching;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +17,7 @@ use crate::store::StoreError;
 use crate::store::key_entry::KeyEntry;
 
 /// The columns that [`Row::stored_key`] reads.
-pub(super) const KEY_COLUMNS: &str = "id, salt, digest, name, owner_username, owner_realm, owner_realm_type, \
+pub(super) const KEY_COLUMNS: &str = "id, salt, digest, previous_digest, previous_until, rotation, name, owner_username, owner_realm, owner_realm_type, \
      owner_full_name, owner_email, owner_metadata, creation, expiration, invalidation, role_descriptors, \
      limited_by, metadata, roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided";
 
@@ -27,7 +27,7 @@ pub(super) fn entry_columns() -> String {
     let is_short = format!("{len} < {LONG_TEXTS_LEN}");
     let texts = TEXT_COLUMNS.map(|text| format!("case when {is_short} then {text} end as {text}")).join(", ");
     format!(
-        "id, salt, digest, name, owner_username, owner_realm, owner_realm_type, creation, expiration, invalidation, \
+        "id, salt, digest, previous_digest, previous_until, rotation, name, owner_username, owner_realm, owner_realm_type, creation, expiration, invalidation, \
          roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided, {is_short} as is_short, {texts}"
     )
 }
@@ -89,8 +89,7 @@ impl Row {
         }
         Ok(KeyEntry {
             id: self.key_id()?,
-            salt: self.salt()?,
-            digest: self.digest()?,
+            secrets: self.secrets()?,
             username: self.get("owner_username")?,
             realm: self.get("owner_realm")?,
             expiration: self.moment_if_any("expiration")?,
@@ -111,8 +110,8 @@ impl Row {
     fn read_key(&self) -> Result<StoredKey, StoreError> {
         Ok(StoredKey {
             id: self.key_id()?,
-            salt: self.salt()?,
-            digest: self.digest()?,
+            secrets: self.secrets()?,
+            rotation: self.moment_if_any("rotation")?,
             name: self.get("name")?,
             owner: KeyOwner {
                 username: self.get("owner_username")?,
@@ -145,16 +144,22 @@ impl Row {
         KeyId::try_from(self.get::<String>("id")?).map_err(|_| StoreError::Corrupt("id"))
     }
 
-    pub(super) fn salt(&self) -> Result<Salt, StoreError> {
-        let bytes: [u8; SALT_LEN] =
+    fn secrets(&self) -> Result<KeptSecrets, StoreError> {
+        let salt: [u8; SALT_LEN] =
             self.get::<&[u8]>("salt")?.try_into().map_err(|_| StoreError::Corrupt("salt"))?;
-        Ok(Salt::from_bytes(bytes))
+        let current = self.digest("digest")?.ok_or(StoreError::Corrupt("digest"))?;
+        let previous = self.digest("previous_digest")?.zip(self.moment_if_any("previous_until")?);
+        Ok(KeptSecrets {
+            salt: Salt::from_bytes(salt),
+            current,
+            previous: previous.map(|(digest, until)| PreviousSecret { digest, until }),
+        })
     }
 
-    pub(super) fn digest(&self) -> Result<SecretDigest, StoreError> {
-        let bytes: [u8; DIGEST_LEN] =
-            self.get::<&[u8]>("digest")?.try_into().map_err(|_| StoreError::Corrupt("digest"))?;
-        Ok(SecretDigest::from_bytes(bytes))
+    fn digest(&self, column: &'static str) -> Result<Option<SecretDigest>, StoreError> {
+        let Some(bytes) = self.get::<Option<&[u8]>>(column)? else { return Ok(None) };
+        let bytes: [u8; DIGEST_LEN] = bytes.try_into().map_err(|_| StoreError::Corrupt(column))?;
+        Ok(Some(SecretDigest::from_bytes(bytes)))
     }
 
     pub(super) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, StoreError> {

@@ -7,6 +7,7 @@ use crate::limits::GROUP_LEN_MAX;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::StoreError;
 use crate::store::change::Done;
+use crate::store::rotation::{KeyRotation, RotatedKey};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
 use crate::store::sql::transaction::Transaction;
@@ -61,9 +62,28 @@ pub(super) async fn update(
         len = len.saturating_add(found_len);
         updates.push((id.clone(), outcome));
     }
-    let Some(last) = last else { return Ok(Done { change: None, updates }) };
+    let Some(last) = last else { return Ok(Done { updates, ..Done::of(None) }) };
     write_event(change, &event).await?;
-    Ok(Done { change: Some((cursor(last)?, event)), updates })
+    Ok(Done { updates, ..Done::of(Some((cursor(last)?, event))) })
+}
+
+/// Gives a key another secret, and fills in the event's id.
+pub(super) async fn rotate(
+    change: &mut Transaction,
+    rotation: &KeyRotation,
+    event: &ChangeEvent,
+) -> Result<Done, StoreError> {
+    let found = find_for_change(change, &rotation.id).await?;
+    let key = match rotation.apply_to(found, event.at) {
+        Ok(key) => key,
+        Err(refusal) => return Ok(Done { rotation: Some(Err(refusal)), ..Done::of(None) }),
+    };
+    let seq = take_seqs(change, 1, 0).await?;
+    write(change, &key, seq).await?;
+    let event = ChangeEvent { key_ids: vec![key.id], ..event.clone() };
+    write_event(change, &event).await?;
+    let rotated = RotatedKey { name: key.name, expiration: key.expiration };
+    Ok(Done { rotation: Some(Ok(rotated)), ..Done::of(Some((cursor(seq)?, event))) })
 }
 
 async fn find_for_change(change: &mut Transaction, id: &str) -> Result<Option<StoredKey>, StoreError> {
@@ -79,11 +99,13 @@ async fn write(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<us
     let owner_metadata = json_text(&key.owner.metadata)?;
     let (roles, limited_by) = (json_text(&key.role_descriptors)?, json_text(&key.limited_by)?);
     let metadata = json_text(&key.metadata)?;
+    let previous = key.secrets.previous;
     let len = owner_metadata.len() + roles.len() + limited_by.len() + metadata.len();
     let update = Query::new(
         "update api_key set owner_realm_type = ?, owner_full_name = ?, owner_email = ?, owner_metadata = ?,
            expiration = ?, role_descriptors = ?, role_names = ?, limited_by = ?, limited_by_names = ?,
-           metadata = ?, roles_vouched = ?, metadata_vouched = ?, vouched_role_names = ?, vouched_seq = ?, seq = ?
+           metadata = ?, roles_vouched = ?, metadata_vouched = ?, vouched_role_names = ?, vouched_seq = ?, seq = ?,
+           digest = ?, rotation = ?, previous_digest = ?, previous_until = ?
          where id = ?",
     )
     .bind(&key.owner.realm_type)
@@ -101,6 +123,10 @@ async fn write(change: &mut Transaction, key: &StoredKey, seq: i64) -> Result<us
     .bind(json_text(&key.vouched_roles())?)
     .bind(seq)
     .bind(seq)
+    .bind(key.secrets.current.as_bytes().as_slice())
+    .bind(key.rotation.map(millis))
+    .bind(previous.as_ref().map(|previous| previous.digest.as_bytes().as_slice()))
+    .bind(previous.map(|previous| millis(previous.until)))
     .bind(key.id.as_str());
     change.execute(update).await.map(|_| len)
 }

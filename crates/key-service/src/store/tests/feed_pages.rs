@@ -83,7 +83,7 @@ async fn a_row_carries_what_an_edge_needs() {
         panic!("{:?}", page.keys);
     };
     assert_eq!(id.as_str(), "b");
-    assert_eq!((&record.id, record.salt, record.digest), (&key.id, key.salt, key.digest));
+    assert_eq!((&record.id, record.secrets), (&key.id, key.secrets));
     assert_eq!((&record.name, record.expiration), (&key.name, key.expiration));
     assert_eq!((record.owner.username.as_str(), record.owner.realm.as_str()), ("alice", "file"));
     assert_eq!((record.roles.as_slice(), record.limited_by.len()), (["reader".to_owned()].as_slice(), 2));

@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 
+use latchkey_key_feed::PreviousSecret;
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::RoleDescriptor;
 use proptest::prelude::*;
@@ -299,8 +300,13 @@ prop_compose! {
     ) -> StoredKey {
         let text = |place: usize| texts[place].clone();
         let mut key = key("replaced");
-        key.salt = Salt::from_bytes(bytes.0);
-        key.digest = SecretDigest::from_bytes(bytes.1);
+        key.secrets.salt = Salt::from_bytes(bytes.0);
+        key.secrets.current = SecretDigest::from_bytes(bytes.1);
+        key.rotation = moments[2].map(UnixMillis);
+        key.secrets.previous = moments[2].map(|until| PreviousSecret {
+            digest: SecretDigest::from_bytes(bytes.1.map(|byte| !byte)),
+            until: UnixMillis(until),
+        });
         key.name = text(0);
         key.owner.username = text(1);
         key.owner.realm = text(2);
