@@ -9,6 +9,7 @@ use crate::micro;
 use crate::micro::rules;
 use crate::report::Report;
 use crate::service;
+use crate::service::logins;
 
 /// A part of a run.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +73,11 @@ pub const SECTIONS: &[Section] = &[
         name: "service",
         about: "the key service: changes, look-ups, rows of the feed, ten thousand followers",
         run: service::measure,
+    },
+    Section {
+        name: "logins",
+        about: "a login by password, the first and those after it, beside an API key",
+        run: logins::measure,
     },
     Section {
         name: "micro",

@@ -3,6 +3,7 @@
 
 pub mod feed_rows;
 pub mod followers;
+pub mod logins;
 pub mod place;
 pub mod throughput;
 
