@@ -107,7 +107,7 @@ lint: tools ## Check format, clippy (native and wasm), documentation, dependenci
 	@cargo test --quiet --test house
 	@echo 'lint: clean'
 
-release: ## Build the Wasm filter as a release publishes it, the same bytes wherever that is done, its image and the bill of materials, and check all. Takes minutes.
+release: ## Build the filter as a release publishes it (Wasm, the same bytes wherever that is done, and native), images and the bill of materials, and check all. Takes minutes.
 	@tools/release
 
 fmt: ## Format all code.
