@@ -3,6 +3,7 @@
 //! A step that does not hold ends the demo with an error and the logs of all processes, so that the demo is
 //! also a test.
 
+mod rotation;
 mod rules;
 
 use std::io::Write;
@@ -94,6 +95,14 @@ impl<W: Write> Story<'_, W> {
         self.step("a rule in shadow mode", || rules::shadow(stack, &key))?;
         self.step("the right id with a wrong secret", || wrong_secret(stack, &key))?;
         self.step("a key that lived for a second", || expired(stack, &short_lived))?;
+        let mut rotated = None;
+        self.step("a key gets another secret", || {
+            let (told, key) = rotation::both_secrets(stack, &reader_key(stack)?)?;
+            rotated = Some(key);
+            Ok(told)
+        })?;
+        let rotated = rotated.context("no key")?;
+        self.step("the secret before is to end at once", || rotation::one_secret(stack, &rotated))?;
         self.step("the key is revoked", || revoked(stack, &key))?;
 
         let survivor = reader_key(stack)?;

@@ -43,6 +43,16 @@ pub struct CreatedKey {
     pub encoded: String,
 }
 
+impl CreatedKey {
+    /// Of an answer that shows a secret.
+    fn read(answer: &Value) -> Result<Self> {
+        let of = |field| text(answer, field).with_context(|| format!("a key without {field}"));
+        let created = Self { id: of("id")?, secret: of("api_key")?, encoded: of("encoded")? };
+        secrecy::watch_credential(&created.encoded);
+        Ok(created)
+    }
+}
+
 impl KeyServiceProcess {
     /// Starts a key service at `listen`, with its data in `data` and its output in `logs`, and waits until it
     /// is ready.
@@ -184,11 +194,7 @@ impl KeyServiceClient {
     pub fn create_key(&self, body: &Value) -> Result<CreatedKey> {
         let answer = self.send(Request::new("POST", "/_security/api_key").json(body))?;
         ensure!(answer.status == 200, "the key service made no key: {} {}", answer.status, answer.text());
-        let answer = answer.json()?;
-        let of = |field| text(&answer, field).with_context(|| format!("a created key without {field}"));
-        let created = CreatedKey { id: of("id")?, secret: of("api_key")?, encoded: of("encoded")? };
-        secrecy::watch_credential(&created.encoded);
-        Ok(created)
+        CreatedKey::read(&answer.json()?)
     }
 
     /// Invalidates the key of this id.
@@ -203,6 +209,21 @@ impl KeyServiceClient {
         let listed = invalidated.get("invalidated_api_keys") == Some(&json!([id]));
         ensure!(listed, "the key was not invalidated: {invalidated}");
         Ok(())
+    }
+
+    /// Gives a key another secret, and waits until every edge has it. The secret before works on for `overlap`.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused, or an edge may not have it.
+    pub fn rotate(&self, id: &str, overlap: &str) -> Result<CreatedKey> {
+        let path = format!("/_security/api_key/{id}/_rotate?wait_for_edges=20s");
+        let answer = self.send(Request::new("POST", &path).json(&json!({"overlap": overlap})))?;
+        ensure!(answer.status == 200, "the key was not rotated: {} {}", answer.status, answer.text());
+        let rotated = answer.json()?;
+        let is_complete = rotated.pointer("/edges/complete") == Some(&json!(true));
+        ensure!(is_complete, "an edge may not have the new secret: {:?}", rotated.get("edges"));
+        CreatedKey::read(&rotated)
     }
 
     /// The value of the `Authorization` header of the first user.
