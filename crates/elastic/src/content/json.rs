@@ -11,6 +11,10 @@ use struson::reader::{
 use super::{BODY_DEPTH_MAX, Member, Node, NodeValue, Position};
 use crate::ErrorCause;
 
+/// How `serde_json` tells itself that an object stands for JSON in a text, or for a number. What has a field of such a name
+/// could be stored and never be read again.
+const RESERVED_NAMES: &str = "$serde_json::private::";
+
 type Reader<'a> = JsonStreamReader<&'a [u8]>;
 
 /// How many values may still come.
@@ -92,6 +96,9 @@ fn read_object(
         let name = reader.next_name_owned().map_err(explain)?;
         if !names.insert(name.clone()) {
             return Err(position.complain(format_args!("Duplicate field '{name}'")));
+        }
+        if name.starts_with(RESERVED_NAMES) {
+            return Err(position.complain(format_args!("Field name '{name}' is reserved")));
         }
         let value = read_value(reader, values, explain)?;
         members.push(Member { name, position, value });

@@ -232,6 +232,16 @@ fn keeps_types_and_order_of_what_it_passes_on() {
 }
 
 #[test]
+fn a_name_by_which_the_library_marks_what_it_reads_otherwise_is_refused() {
+    for mark in ["RawValue", "Number"] {
+        let body = format!(r#"{{"a":[{{"$serde_json::private::{mark}":"1"}}]}}"#);
+        let refusal = Node::parse(body.as_bytes()).unwrap_err();
+        let expected = format!("[1:8] Field name '$serde_json::private::{mark}' is reserved");
+        assert_eq!(refusal.reason(), expected);
+    }
+}
+
+#[test]
 fn prints_no_value_of_a_body() {
     let node = Node::parse_required(br#"{"password":"hunter2"}"#).unwrap();
     let printed = format!("{node:?} {:?} {:?}", node.value, node.members().unwrap());

@@ -80,3 +80,18 @@ async fn an_authorization_header_of_any_bytes_is_refused() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{bytes:?}");
     }
 }
+
+// The library that reads what is stored takes an object with such a name for JSON in a text, or for a number. A key with
+// one could be made, and then no key could be listed.
+#[tokio::test]
+async fn metadata_cannot_be_what_is_never_read_again() {
+    let service = Service::new().await;
+    for mark in ["RawValue", "Number"] {
+        let metadata = format!(r#"{{"a":{{"$serde_json::private::{mark}":"no JSON"}}}}"#);
+        let body = format!(r#"{{"name":"n","metadata":{metadata}}}"#);
+        let reason = format!("[1:30] Field name '$serde_json::private::{mark}' is reserved");
+        let answer = service.elastic().post(PATH, &body).await;
+        answer.assert_error(400, "x_content_parse_exception", &reason);
+        assert_eq!(service.elastic().get(PATH).await.status, StatusCode::OK);
+    }
+}
