@@ -1,10 +1,13 @@
 //! Searches of keys.
 
+use std::collections::BTreeMap;
+
 use latchkey_budget::{Allowance, Budget};
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::Node;
 use latchkey_key_feed::UnixMillis;
 use latchkey_query::{Search, SearchRequest, SearchResult, SearchableKey, TypedKeys};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use crate::allocation::within;
@@ -21,6 +24,10 @@ const HELD_PER_CHARGED: usize = 4;
 
 /// The moment that `now` means: 2026-01-15T12:00:00Z.
 pub(crate) const NOW: UnixMillis = UnixMillis(1_768_478_400_000);
+
+/// The fields of a search, each as it was written: of two upper bounds of a range the last counts, so that the same fields
+/// in another order are another search.
+type Body<'a> = BTreeMap<String, &'a RawValue>;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -54,24 +61,28 @@ pub fn query(data: &[u8]) {
             "the same search finds another thing"
         );
     }
-    let Ok(Value::Object(body)) = serde_json::from_slice(data) else { return };
+    let Ok(mut body) = serde_json::from_slice::<Body<'_>>(data) else { return };
     if let Some(query) = body.get("query") {
-        let opposite = json!({"size": 0, "query": {"bool": {"must_not": [query]}}});
+        let opposite = format!(r#"{{"size":0,"query":{{"bool":{{"must_not":[{query}]}}}}}}"#);
         if let Some(other) = total(&opposite, &keys) {
             assert_eq!(found.total + other, keys.len() as u64, "neither or both find a key");
         }
     }
     if !body.contains_key("search_after") {
-        let mut longer = body.clone();
-        longer.insert("from".to_owned(), json!(0));
-        longer.insert("size".to_owned(), json!(keys.len()));
-        let longer = prepare(Value::Object(longer).to_string().as_bytes());
+        let (from, size) = (number(0), number(keys.len()));
+        body.extend([("from".to_owned(), &*from), ("size".to_owned(), &*size)]);
+        let longer = serde_json::to_vec(&body).expect("texts of JSON");
+        let longer = prepare(&longer);
         if let Some(Ok(all)) = longer.ok().map(|search| run(&search, &keys, TypedKeys::Plain)) {
             assert_eq!(all.hits.len() as u64, found.total);
             let (all, found) = (ids(&all), ids(&found));
             assert!(found.is_empty() || all.windows(found.len()).any(|page| page == found), "{found:?}");
         }
     }
+}
+
+fn number(number: usize) -> Box<RawValue> {
+    to_raw_value(&number).expect("a number is JSON")
 }
 
 pub(crate) fn prepare(body: &[u8]) -> Result<Search, ErrorCause> {
@@ -82,8 +93,8 @@ pub(crate) fn prepare(body: &[u8]) -> Result<Search, ErrorCause> {
 }
 
 /// How many keys a search finds; `None` when it is refused or costs too much.
-pub(crate) fn total(body: &Value, keys: &[Key]) -> Option<u64> {
-    let search = prepare(body.to_string().as_bytes()).ok()?;
+pub(crate) fn total(body: &str, keys: &[Key]) -> Option<u64> {
+    let search = prepare(body.as_bytes()).ok()?;
     run(&search, keys, TypedKeys::Plain).ok().map(|found| found.total)
 }
 

@@ -100,7 +100,7 @@ fn check_date(text: &str, zone: &str, format: &str) {
                 range.insert(name.to_owned(), json!(value));
             }
         }
-        total(&json!({"size": 0, "query": {"range": {"creation": range}}}), &keys)
+        total(&json!({"size": 0, "query": {"range": {"creation": range}}}).to_string(), &keys)
     };
     let all = keys.len() as u64;
     for (before, after) in [("lte", "gt"), ("lt", "gte")] {
