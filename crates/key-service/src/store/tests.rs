@@ -12,6 +12,7 @@ mod removal;
 mod replicas;
 mod rights;
 mod scans;
+mod shut_out;
 mod transfer;
 mod update;
 mod vouching;

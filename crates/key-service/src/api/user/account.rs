@@ -39,7 +39,7 @@ impl RevokeAccessRequest {
     pub(super) fn read<B>(call: &mut Incoming<B>) -> Result<Self, ErrorCause> {
         let default = call.settings().key_policy.end_with_owner;
         let end = call.parameters.boolean(WITH_KEYS, default)?;
-        let keys = if end { KeysOfUser::End } else { KeysOfUser::Keep };
+        let keys = if end { KeysOfUser::END } else { KeysOfUser::Keep };
         Ok(Self { keys, wait: AskedWait::read(&mut call.parameters)? })
     }
 
@@ -50,7 +50,7 @@ impl RevokeAccessRequest {
         account: &Account,
         call: &Allowed,
     ) -> Result<(KeysOfUser, Option<AskedWait>), ApiError> {
-        if self.keys == KeysOfUser::End {
+        if self.keys != KeysOfUser::Keep {
             let (username, realm) = (Some(account.username.as_str()), Some(account.realm.as_str()));
             let selection = KeySelection { ids: &[], username, realm, owner: false };
             call.authorize_too(&ClusterRequest::InvalidateKeys(selection))?;

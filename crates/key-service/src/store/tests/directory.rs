@@ -17,15 +17,15 @@ use crate::store::{KeyFilter, StoreError};
 
 const NOW: UnixMillis = UnixMillis(7);
 
-fn hash(password: &str) -> PasswordHash {
+pub(super) fn hash(password: &str) -> PasswordHash {
     PasswordHash::of(&Password::presented(password.as_bytes().to_vec()), &SystemRandomness).unwrap()
 }
 
-fn native(username: &str) -> Account {
+pub(super) fn native(username: &str) -> Account {
     Account { username: username.to_owned(), realm: "native".to_owned(), kind: UserKind::Native }
 }
 
-fn profile(role: &str) -> UserProfile {
+pub(super) fn profile(role: &str) -> UserProfile {
     UserProfile {
         roles: vec![role.to_owned()],
         full_name: None,

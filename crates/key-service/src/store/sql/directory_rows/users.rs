@@ -1,17 +1,20 @@
 //! The tables of users, and what ends when a user is shut out.
 //!
+//! Of a user with very many keys, a change ends only a part; [`ShutOut::is_whole`] says so, and the caller goes on. Until then
+//! a user who is to be removed is disabled.
+//!
 //! A change of an account holds the lock of keys. To end tokens it also takes the lock of tokens, always in
 //! this order. So a token that is being made at the same time is ended, and a later one finds the account
 //! changed.
 
-use crate::audit::directory_events::DirectoryEvent;
+use crate::audit::directory_events::{DirectoryAction, DirectoryEvent};
 use crate::audit::token_events::{AuditedTokens, TokenAction, TokenEvent};
 use crate::audit::{ChangeAction, ChangeEvent};
 use crate::limits::NATIVE_USERS_MAX;
 use crate::model::password::PasswordHash;
-use crate::model::realm_name::RealmName;
 use crate::model::stored_user::{NativeUser, ReservedUser, UserKind, UserProfile};
-use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserRefusal};
+use crate::store::StoreError;
+use crate::store::directory::users::{Account, KeysOfUser, ShutOut, UserRefusal};
 use crate::store::directory::{Recorded, Written};
 use crate::store::sql::directory_rows::{DirectoryChange, rows_in, write_directory_event};
 use crate::store::sql::precondition_check::begin_change_by;
@@ -21,7 +24,6 @@ use crate::store::sql::token_rows::end_tokens;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{ChangeLock, SqlStore, also_lock, key_rows, write_event};
 use crate::store::tokens::{AskedFor, TokenSelection};
-use crate::store::{KeyFilter, StoreError};
 
 pub(in crate::store) async fn find_native_user(
     database: &SqlStore,
@@ -51,7 +53,7 @@ pub(in crate::store) async fn put_user(
     password: Option<&PasswordHash>,
     keys: KeysOfUser,
     event: DirectoryEvent,
-) -> DirectoryChange<Result<(Written, KeysLeft), UserRefusal>> {
+) -> DirectoryChange<Result<(Written, ShutOut), UserRefusal>> {
     let username = &account.username;
     let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
     let exists = "select exists (select 1 from native_user where username = ?)";
@@ -70,18 +72,27 @@ pub(in crate::store) async fn put_user(
     } else if password.is_some() {
         ended.tokens = end_tokens_of(&mut change, account, AskedFor::ByItsPassword, &event).await?;
     }
-    let (left, done) = commit_account(database, change, event, ended).await?;
-    Ok((Ok((written, left)), done))
+    let (shut_out, done) = commit_account(database, change, event, ended).await?;
+    Ok((Ok((written, shut_out)), done))
 }
 
 pub(in crate::store) async fn delete_user(
     database: &SqlStore,
     account: &Account,
     keys: KeysOfUser,
-    event: DirectoryEvent,
-) -> DirectoryChange<Option<KeysLeft>> {
-    let removed = Query::new("delete from native_user where username = ?").bind(&account.username);
-    revoke_access_by(database, removed, account, keys, event).await
+    mut event: DirectoryEvent,
+) -> DirectoryChange<Option<ShutOut>> {
+    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let removed = "delete from native_user where username = ?";
+    let mut statement = Query::new(removed).bind(&account.username);
+    // A user who is gone could not be named again, if ending the keys fails in the middle.
+    if let KeysOfUser::End { at_once_max } = keys
+        && has_more_keys(&mut change, account, at_once_max).await?
+    {
+        event.action = DirectoryAction::DisableUser;
+        statement = set_enabled(account, false);
+    }
+    revoke_access_by(database, change, statement, account, keys, event).await
 }
 
 pub(in crate::store) async fn disable_user(
@@ -89,8 +100,9 @@ pub(in crate::store) async fn disable_user(
     account: &Account,
     keys: KeysOfUser,
     event: DirectoryEvent,
-) -> DirectoryChange<Option<KeysLeft>> {
-    revoke_access_by(database, set_enabled(account, false), account, keys, event).await
+) -> DirectoryChange<Option<ShutOut>> {
+    let change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    revoke_access_by(database, change, set_enabled(account, false), account, keys, event).await
 }
 
 pub(in crate::store) async fn enable_user(
@@ -148,18 +160,18 @@ async fn change_proof(
 /// Runs a statement that shuts an account out, and ends what ends with that.
 async fn revoke_access_by(
     database: &SqlStore,
+    mut change: Transaction,
     statement: Query,
     account: &Account,
     keys: KeysOfUser,
     event: DirectoryEvent,
-) -> DirectoryChange<Option<KeysLeft>> {
-    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+) -> DirectoryChange<Option<ShutOut>> {
     if change.execute(statement).await? == 0 {
         return Ok((None, None));
     }
     let ended = revoke_access(&mut change, account, keys, &event).await?;
-    let (left, done) = commit_account(database, change, event, ended).await?;
-    Ok((Some(left), done))
+    let (shut_out, done) = commit_account(database, change, event, ended).await?;
+    Ok((Some(shut_out), done))
 }
 
 async fn commit_account_if(
@@ -181,15 +193,15 @@ async fn commit_account(
     database: &SqlStore,
     mut change: Transaction,
     event: DirectoryEvent,
-    Ended { tokens, left, keys }: Ended,
-) -> DirectoryChange<KeysLeft> {
+    Ended { tokens, shut_out, keys }: Ended,
+) -> DirectoryChange<ShutOut> {
     write_directory_event(&mut change, &event).await?;
-    match left.cursor {
+    match shut_out.left.cursor {
         Some(_) => database.commit(change).await?,
         None => change.commit().await?,
     }
-    let keys = left.cursor.zip(keys);
-    Ok((left, Some(Recorded { tokens, keys, ..event.into() })))
+    let keys = shut_out.left.cursor.zip(keys);
+    Ok((shut_out, Some(Recorded { tokens, keys, ..event.into() })))
 }
 
 /// What was ended with an account.
@@ -197,7 +209,7 @@ async fn commit_account(
 struct Ended {
     tokens: Option<TokenEvent>,
     keys: Option<ChangeEvent>,
-    left: KeysLeft,
+    shut_out: ShutOut,
 }
 
 async fn revoke_access(
@@ -209,8 +221,8 @@ async fn revoke_access(
     let tokens = end_tokens_of(change, account, AskedFor::All, event).await?;
     let mut ended = Ended { tokens, ..Ended::default() };
     match keys {
-        KeysOfUser::Keep => ended.left.working = working_keys(change, account, event).await?,
-        KeysOfUser::End => end_keys(change, account, event, &mut ended).await?,
+        KeysOfUser::Keep => ended.shut_out.left.working = working_keys(change, account, event).await?,
+        KeysOfUser::End { at_once_max } => end_keys(change, account, at_once_max, event, &mut ended).await?,
     }
     Ok(ended)
 }
@@ -231,13 +243,6 @@ async fn end_tokens_of(
     Ok((done.invalidated > 0).then_some(ended))
 }
 
-/// The realms under which keys name an account as their owner: its own, and the one of keys that its keys
-/// made (`_es_api_key`). The latter do not keep the owner's realm, so those of a user with the same name in
-/// another realm count too.
-fn realms_of_keys(account: &Account) -> [String; 2] {
-    [account.realm.clone(), RealmName::api_key().name]
-}
-
 async fn working_keys(
     change: &mut Transaction,
     account: &Account,
@@ -245,37 +250,49 @@ async fn working_keys(
 ) -> Result<u64, StoreError> {
     let count = "select count(*) from api_key where owner_username = ? and owner_realm in (?, ?)
                  and invalidation is null and (expiration is null or expiration > ?)";
-    let [own, of_keys] = realms_of_keys(account);
+    let [of_keys, own] = account.realms_of_keys();
     let count = Query::new(count).bind(&account.username).bind(own).bind(of_keys).bind(millis(event.at));
     let count: i64 = change.fetch_one(count).await?.scalar()?;
     u64::try_from(count).map_err(|_| StoreError::Corrupt("number of keys"))
 }
 
+/// Whether the account has more keys than these that were not invalidated.
+async fn has_more_keys(
+    change: &mut Transaction,
+    account: &Account,
+    keys_max: usize,
+) -> Result<bool, StoreError> {
+    let [of_keys, own] = account.realms_of_keys();
+    let one_more = "select id from api_key where owner_username = ? and owner_realm in (?, ?)
+                    and invalidation is null limit 1 offset ?";
+    let keys_max = i64::try_from(keys_max).unwrap_or(i64::MAX);
+    let one_more = Query::new(one_more).bind(&account.username).bind(own).bind(of_keys).bind(keys_max);
+    Ok(change.fetch_optional(one_more).await?.is_some())
+}
+
+/// Ends so many keys at most.
 async fn end_keys(
     change: &mut Transaction,
     account: &Account,
+    keys_max: usize,
     event: &DirectoryEvent,
     ended: &mut Ended,
 ) -> Result<(), StoreError> {
-    // The account's own keys come last. Among them may be the key of an edge, whose last page reaches up to
-    // the end of this change.
-    for realm in realms_of_keys(account).into_iter().rev() {
-        let filter = KeyFilter {
-            username: Some(account.username.clone()),
-            realm: Some(realm),
-            ..KeyFilter::default()
-        };
-        for (cursor, id) in key_rows::end(change, &filter, event.at, None).await? {
-            ended.left.cursor = Some(cursor);
-            ended.left.ended.push(id);
+    let ShutOut { left, is_whole } = &mut ended.shut_out;
+    for filter in account.keys() {
+        let rest = keys_max - left.ended.len();
+        for (cursor, id) in key_rows::end(change, &filter, event.at, Some(rest)).await? {
+            left.cursor = Some(cursor);
+            left.ended.push(id);
         }
     }
-    if ended.left.cursor.is_some() {
+    *is_whole = left.ended.len() < keys_max;
+    if left.cursor.is_some() {
         let keys = ChangeEvent {
             at: event.at,
             action: ChangeAction::InvalidateApiKeys,
             actor: event.actor.clone(),
-            key_ids: ended.left.ended.clone(),
+            key_ids: left.ended.clone(),
         };
         write_event(change, &keys).await?;
         ended.keys = Some(keys);
