@@ -6,7 +6,7 @@ use std::process::Command;
 use latchkey_local_stack::child_process::ChildProcess;
 use latchkey_local_stack::http::{Request, http1};
 use latchkey_local_stack::scratch_directory::ScratchDirectory;
-use latchkey_local_stack::{places, users_file, wait};
+use latchkey_local_stack::{places, secrecy, users_file, wait};
 
 /// Where a probe asks whether the process answers.
 pub(crate) const LIVENESS: &str = "/livez";
@@ -32,7 +32,7 @@ pub(crate) fn assert_understood(settings: &str) {
     let scratch = ScratchDirectory::new("latchkey-settings").unwrap();
     let file = scratch.path().join("latchkey.toml");
     fs::write(&file, settings).unwrap();
-    let output = serve().arg("--config").arg(&file).output().unwrap();
+    let output = secrecy::searched_output("a service", serve().arg("--config").arg(&file)).unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains(NO_USERS) && !said.contains(MISTAKES), "{said}\n{settings}");
 }

@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 use latchkey_filter::config::Config;
 use latchkey_local_stack::envoy_config::EnvoyConfig;
 use latchkey_local_stack::fake_key_service::FakeKeyService;
-use latchkey_local_stack::places;
 use latchkey_local_stack::stack::FEED_CREDENTIAL_VARIABLE;
+use latchkey_local_stack::{places, secrecy};
 use latchkey_trim_module::{surface, trim};
 use serde_json::{Value, json};
 
@@ -32,13 +32,13 @@ fn the_local_configuration_runs_as_it_is() {
 
 /// Validation goes as far as starting the filter with its configuration, and binds no port.
 fn validated(config: &Path) -> Output {
-    Command::new(places::envoy().unwrap())
+    let mut envoy = Command::new(places::envoy().unwrap());
+    envoy
         .args(["--mode", "validate", "--disable-hot-restart", "--config-path"])
         .arg(config)
         .env(FEED_CREDENTIAL_VARIABLE, encoded("edge", FEED_SECRET))
-        .current_dir(places::repository())
-        .output()
-        .unwrap()
+        .current_dir(places::repository());
+    secrecy::searched_output("envoy", &mut envoy).unwrap()
 }
 
 // Every other case of these tests runs with the restriction too, because all start from that file.

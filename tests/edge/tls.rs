@@ -13,7 +13,7 @@ use latchkey_local_stack::envoy_config::EnvoyConfig;
 use latchkey_local_stack::http::{Request, http1};
 use latchkey_local_stack::stack::FEED_CREDENTIAL_VARIABLE;
 use latchkey_local_stack::upstream::Upstream;
-use latchkey_local_stack::{places, wait};
+use latchkey_local_stack::{places, secrecy, wait};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -134,12 +134,11 @@ fn served(here: &Path) -> (ChildProcess, SocketAddr) {
 /// What a command prints that is run in a directory, and must succeed.
 #[track_caller]
 fn done(directory: &Path, command: &str) -> String {
-    let output = Command::new("sh")
-        .args(["-c", command])
-        .current_dir(directory)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let mut shell = Command::new("sh");
+    let output = shell.args(["-c", command]).current_dir(directory).stdin(Stdio::null()).output().unwrap();
+    // What it prints may be a new key.
+    secrecy::search_arguments("a command's arguments", &shell).unwrap();
+    secrecy::search("what a command complains of", &output.stderr).unwrap();
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -102,7 +102,9 @@ impl KeyServiceProcess {
     /// When the store does not take it, or the service does not become ready again.
     pub fn begin_epoch(&mut self) -> Result<()> {
         self.process.kill();
-        let output = Command::new(&self.program).arg("new-epoch").arg("--data").arg(&self.data).output()?;
+        let mut command = Command::new(&self.program);
+        let output =
+            secrecy::searched_output("a command", command.arg("new-epoch").arg("--data").arg(&self.data))?;
         ensure!(output.status.success(), "no new epoch: {}", String::from_utf8_lossy(&output.stderr));
         self.restart()
     }

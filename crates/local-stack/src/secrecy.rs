@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use serde_json::Value;
 
 /// Shortest secret, in bytes, that is searched for. A shorter one is a word that may stand anywhere.
 const SECRET_LEN_MIN: usize = 8;
@@ -62,6 +63,21 @@ pub fn watch_authorization(value: &str) {
     }
 }
 
+/// The same of every secret in an answer of the key service, by the names of its fields.
+pub fn watch_answer(answer: &Value) {
+    match answer {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| match (name.as_str(), value) {
+            ("encoded", Value::String(credential)) => watch_credential(credential),
+            ("access_token" | "api_key" | "password" | "refresh_token", Value::String(secret)) => {
+                watch(secret)
+            }
+            _ => watch_answer(value),
+        }),
+        Value::Array(values) => values.iter().for_each(watch_answer),
+        _ => {}
+    }
+}
+
 /// Looks for every secret in a text.
 ///
 /// # Errors
@@ -90,6 +106,28 @@ pub fn search(place: &str, text: &[u8]) -> Result<()> {
 pub fn search_arguments(place: &str, command: &Command) -> Result<()> {
     let arguments: Vec<&[u8]> = command.get_args().map(OsStr::as_bytes).collect();
     search(place, &arguments.join(&b' '))
+}
+
+/// The same, and in all that the process wrote: a command that has ended, and that nobody asked for a secret.
+///
+/// # Errors
+///
+/// As [`search`].
+pub fn search_output(place: &str, command: &Command, output: &Output) -> Result<()> {
+    search_arguments(&format!("the arguments of {place}"), command)?;
+    search(&format!("the standard output of {place}"), &output.stdout)?;
+    search(&format!("the standard error of {place}"), &output.stderr)
+}
+
+/// Runs a command to its end, and looks for secrets in what it was started with and in all that it wrote.
+///
+/// # Errors
+///
+/// As [`search`], and when it cannot be run.
+pub fn searched_output(place: &str, command: &mut Command) -> Result<Output> {
+    let output = command.output().with_context(|| format!("running {place}"))?;
+    search_output(place, command, &output)?;
+    Ok(output)
 }
 
 /// Ends a test that has found a secret. Told where a process ends, since nobody takes a result there.
@@ -174,9 +212,38 @@ mod tests {
     }
 
     #[test]
+    fn the_secrets_of_an_answer_are_secrets() {
+        let encoded = STANDARD.encode("an-id:planted-in-an-answer-1");
+        watch_answer(&serde_json::json!({
+            "id": "an-id-that-is-long",
+            "created": [{"encoded": encoded}, {"access_token": "planted-in-an-answer-2"}],
+            "api_key": "planted-in-an-answer-3",
+            "api_keys": [{"name": "a-name-that-is-long"}],
+        }));
+        for number in 1..=3 {
+            assert!(is_found(format!("planted-in-an-answer-{number}")), "{number}");
+        }
+        assert!(!is_found("an-id-that-is-long, a-name-that-is-long"));
+    }
+
+    #[test]
     fn a_short_word_is_no_secret() {
         watch("short");
         assert!(!is_found("a short text"));
+    }
+
+    #[test]
+    fn what_a_command_wrote_is_searched() {
+        watch("planted-in-an-output");
+        for (script, place) in [
+            ("printf planted-in; echo -an-output", "output"),
+            ("printf 'planted%s' -in-an-output >&2", "error"),
+        ] {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            let error = searched_output("sh", &mut command).unwrap_err().to_string();
+            assert!(error.contains(&format!("the standard {place} of sh")), "{error}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::places;
+use crate::{places, secrecy};
 
 /// The user.
 pub const USER: &str = "admin";
@@ -27,6 +27,8 @@ pub fn write(file: &Path) -> Result<()> {
     writeln!(stdin, "{PASSWORD}")?;
     drop(stdin);
     let output = child.wait_with_output()?;
+    secrecy::watch(PASSWORD);
+    secrecy::search_output("a command", &command, &output)?;
     ensure!(output.status.success(), "no users file: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }

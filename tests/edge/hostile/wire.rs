@@ -1,10 +1,12 @@
 //! A connection that sends bytes and looks at what comes back, whatever it is.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use latchkey_local_stack::http::ANSWER_TIMEOUT;
+use latchkey_local_stack::secrecy;
 
 use super::case::{Case, Protocol};
 use super::frames;
@@ -24,6 +26,10 @@ pub(crate) struct Answers {
     read: usize,
     /// HTTP/2: the status of each stream that has not ended.
     open: Vec<(u32, u16)>,
+    /// What refusals say: heads as they came, and bodies as they were before they were cut into chunks.
+    refusals: Vec<u8>,
+    /// HTTP/2: the body of each stream, as it was before it was cut into frames.
+    bodies: BTreeMap<u32, Vec<u8>>,
 }
 
 /// Sends what the case says on a connection of its own.
@@ -47,6 +53,7 @@ pub(crate) fn play(address: SocketAddr, case: &Case) -> Answers {
             Err(error) => is_open = error.kind() == ErrorKind::Interrupted,
         }
     }
+    answers.search().unwrap();
     answers
 }
 
@@ -60,6 +67,13 @@ impl Answers {
         {}
     }
 
+    /// Looks for secrets in what refusals say. Of HTTP/2, whose heads are compressed, that is their bodies.
+    fn search(&self) -> anyhow::Result<()> {
+        let refused = self.open.iter().filter(|(_, status)| *status >= 400);
+        let bodies = refused.filter_map(|(stream, _)| self.bodies.get(stream));
+        bodies.chain([&self.refusals]).try_for_each(|text| secrecy::search("an answer", text))
+    }
+
     /// One response of HTTP/1.1, if it is there whole.
     fn read_response(&mut self, is_head: bool) -> Option<()> {
         let rest = &self.arrived[self.read..];
@@ -71,16 +85,19 @@ impl Answers {
             return Some(());
         }
         let body = &rest[end..];
+        let is_chunked = head.contains("transfer-encoding: chunked");
         let length = if is_head || matches!(status, 204 | 304) {
             0
-        } else if head.contains("transfer-encoding: chunked") {
+        } else if is_chunked {
             position(body, b"0\r\n\r\n")? + 5
         } else {
             let length = head.split("content-length: ").nth(1).unwrap_or_default();
             length.split('\r').next()?.parse().unwrap_or(0)
         };
-        if body.len() < length {
-            return None;
+        let body = body.get(..length)?;
+        if status >= 400 {
+            self.refusals.extend(&rest[..end]);
+            self.refusals.extend(if is_chunked { joined(body) } else { body.to_vec() });
         }
         self.read += end + length;
         self.ended += 1;
@@ -102,6 +119,9 @@ impl Answers {
         {
             self.open.push((stream, status));
         }
+        if kind == frames::DATA {
+            self.bodies.entry(stream).or_default().extend(payload);
+        }
         let is_last = matches!(kind, frames::DATA | frames::HEADERS) && flags & frames::END_STREAM != 0;
         self.read += frames::HEAD_LEN + length;
         if is_last || kind == frames::RST_STREAM {
@@ -113,6 +133,35 @@ impl Answers {
     }
 }
 
+/// A body as it was before it was cut into chunks.
+fn joined(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(line) = position(chunks, b"\r\n") {
+        let size = std::str::from_utf8(&chunks[..line]).ok();
+        let size = size.and_then(|size| usize::from_str_radix(size.split(';').next()?, 16).ok());
+        let Some(chunk) = size.and_then(|size| chunks.get(line + 2..line + 2 + size)) else { break };
+        body.extend(chunk);
+        chunks = chunks.get(line + 2 + chunk.len() + 2..).unwrap_or_default();
+    }
+    body
+}
+
 fn position(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
+}
+
+#[test]
+fn a_secret_in_an_answer_is_found_however_it_is_cut() {
+    secrecy::watch("planted-in-an-answer");
+    let chunked = b"HTTP/1.1 401 x\r\ntransfer-encoding: chunked\r\n\r\n7\r\nplanted\r\nd;x=1\r\n-in-an-answer\r\n0\r\n\r\n";
+    let data = |flags, text: &[u8]| frames::frame(frames::DATA, flags, 1, text);
+    // `:status: 401`, as a literal of the static table's eighth name.
+    let head = frames::frame(frames::HEADERS, frames::END_HEADERS, 1, b"\x08\x03401");
+    let framed = [head, data(0, b"planted-in"), data(frames::END_STREAM, b"-an-answer")].concat();
+    for (bytes, is_http_2) in [(chunked.to_vec(), false), (framed, true)] {
+        let mut answers = Answers { arrived: bytes, ..Answers::default() };
+        while if is_http_2 { answers.read_frame() } else { answers.read_response(false) }.is_some() {}
+        assert_eq!(answers.statuses, [401]);
+        assert!(answers.search().is_err(), "{answers:?}");
+    }
 }

@@ -30,10 +30,11 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
-use latchkey_local_stack::secrecy;
+use latchkey_local_stack::child_process::ChildProcess;
+use latchkey_local_stack::{secrecy, wait};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 /// A running `latchkey dev`, killed when this goes.
 pub(crate) struct DevProcess {
@@ -42,6 +43,14 @@ pub(crate) struct DevProcess {
     pub(crate) line: String,
     pub(crate) url: String,
     pub(crate) password: Option<String>,
+}
+
+/// A process whose log is read while it runs, such as `latchkey serve`. It is killed when this goes, and what it wrote is
+/// searched for secrets then.
+struct LoggedProcess {
+    process: ChildProcess,
+    /// Where its output is kept.
+    _logs: TempDir,
 }
 
 /// An HTTP client, for a service that speaks no TLS.
@@ -115,6 +124,45 @@ impl Drop for DevProcess {
     }
 }
 
+impl LoggedProcess {
+    fn start(command: Command) -> Self {
+        let logs = tempfile::tempdir().unwrap();
+        Self { process: ChildProcess::start("latchkey", command, logs.path()).unwrap(), _logs: logs }
+    }
+
+    /// The same for one that tells a password on its standard output.
+    fn start_confidential(command: Command) -> Self {
+        let logs = tempfile::tempdir().unwrap();
+        let process = ChildProcess::start_confidential("latchkey", command, logs.path()).unwrap();
+        Self { process, _logs: logs }
+    }
+
+    /// What it has logged so far.
+    fn log(&self) -> String {
+        self.process.log().stderr()
+    }
+
+    /// The first line of its log with this in it, after so many bytes.
+    #[track_caller]
+    fn line_after(&self, read: usize, text: &str) -> String {
+        wait::until(&format!("a line with {text:?}"), || {
+            let log = self.log();
+            let mut whole = log.get(read..).unwrap_or_default().split_inclusive('\n');
+            Ok(whole
+                .find(|line| line.ends_with('\n') && line.contains(text))
+                .map(|line| line.trim_end().to_owned()))
+        })
+        .unwrap()
+    }
+
+    /// Where it listens, as its log says once it is ready.
+    #[track_caller]
+    fn url(&self) -> String {
+        let line = self.line_after(0, "url=");
+        line.split("url=").nth(1).unwrap().split(' ').next().unwrap().to_owned()
+    }
+}
+
 fn latchkey() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
     for name in std::env::vars_os().map(|(name, _)| name) {
@@ -144,7 +192,9 @@ fn told(command: &mut Command, arguments: &[&str], stdin: &str) -> String {
 /// The JSON that a command prints, which must succeed.
 #[track_caller]
 fn answered(command: &mut Command, arguments: &[&str], stdin: &str) -> Value {
-    serde_json::from_str(&told(command, &[arguments, &["--json"]].concat(), stdin)).unwrap()
+    let answer = serde_json::from_str(&told(command, &[arguments, &["--json"]].concat(), stdin)).unwrap();
+    secrecy::watch_answer(&answer);
+    answer
 }
 
 /// The one line by which a command complains, which must fail and print nothing else.

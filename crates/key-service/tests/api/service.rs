@@ -199,6 +199,8 @@ impl Service {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if parts.status.is_client_error() || parts.status.is_server_error() {
             secrecy::search("an answer", text.as_bytes()).unwrap();
+            let fields = parts.headers.values().flat_map(|value| [value.as_bytes(), b"\n"]);
+            secrecy::search("an answer's headers", &fields.collect::<Vec<_>>().concat()).unwrap();
         }
         Answer { status: parts.status, headers: parts.headers, len: bytes.len(), text }
     }

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use latchkey_local_stack::secrecy;
 use serde_json::Value;
 
 use crate::service::Service;
@@ -37,7 +38,10 @@ fn every_command_of_the_page_prints_what_the_page_shows() {
     assert!(examples.len() > 40, "{} commands are not the whole page", examples.len());
     for Example { command, shown } in &examples {
         let output = Command::new("bash").args(["-c", command]).envs(&names).output().unwrap();
+        // Its arguments show the page's own passwords, and its output what was asked for.
+        secrecy::search("what a command of the page complains of", &output.stderr).unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
+        secrecy::watch_answer(&serde_json::from_str(&printed).unwrap_or_default());
         let trouble = String::from_utf8_lossy(&output.stderr);
         let told = format!("$ {command}\n{printed}{trouble}\nthe page shows:\n{shown}");
         assert!(output.status.success(), "{told}");

@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use latchkey_local_stack::secrecy;
+
 use crate::service::Service;
 
 /// The clients, by their directories below `.tools/clients`.
@@ -118,12 +120,17 @@ fn rust(service: &Service) -> String {
 
 /// What the script told, all of which must have held.
 fn run(client: &str, mut command: Command, service: &Service) -> String {
+    let answers = tempfile::NamedTempFile::new().unwrap();
     let output = command
+        .env("LATCHKEY_ANSWERS", answers.path())
         .env("LATCHKEY_URL", &service.url)
         .env("LATCHKEY_USERNAME", service.username)
         .env("LATCHKEY_PASSWORD", &service.password)
         .output()
         .unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
+    let answers = fs::read_to_string(answers.path()).unwrap();
+    answers.lines().for_each(|line| secrecy::watch_answer(&serde_json::from_str(line).unwrap()));
+    secrecy::search_output(client, &command, &output).unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     let trouble = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{client}, after these steps:\n{told}\n{trouble}");

@@ -12,6 +12,7 @@ use std::thread;
 
 use latchkey_local_stack::http::{Request, Response, http1};
 use latchkey_local_stack::key_service::{CreatedKey, KeyServiceClient};
+use latchkey_local_stack::secrecy;
 use serde_json::{Value, json};
 
 use crate::elastic::installed;
@@ -123,7 +124,9 @@ impl Scanned {
     fn scan(&self, name: &str, user: Option<&User>) -> Calls {
         let directory = tempfile::tempdir().unwrap();
         let authorization = user.map(|user| self.token_of(user)).unwrap_or_default();
-        let output = self.scanner(directory.path(), user, &authorization).output().unwrap();
+        let mut scanner = self.scanner(directory.path(), user, &authorization);
+        let output = scanner.output().unwrap();
+        secrecy::search_arguments("the arguments of the scanner", &scanner).unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
         let trouble = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{name}:\n{told}\n{trouble}");
@@ -178,6 +181,7 @@ impl Scanned {
         let answer = self.client.send(Request::new("POST", "/_security/oauth2/token").json(&login)).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
         let token = answer.json().unwrap()["access_token"].as_str().unwrap().to_owned();
+        secrecy::watch(&token);
         format!("Bearer {token}")
     }
 

@@ -1,16 +1,25 @@
 // What every scenario begins with: a client of the super-user, and words for what must happen.
 
 import assert from 'node:assert/strict'
+import { appendFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
-const { LATCHKEY_CLIENT, LATCHKEY_PASSWORD, LATCHKEY_URL, LATCHKEY_USERNAME } = process.env
+const { LATCHKEY_ANSWERS, LATCHKEY_CLIENT, LATCHKEY_PASSWORD, LATCHKEY_URL, LATCHKEY_USERNAME } = process.env
 
 // The client is not beside this file, and several are installed: each under a directory of its own.
 export const { Client, errors } = createRequire(`${LATCHKEY_CLIENT}/`)('@elastic/elasticsearch')
 
-/** A client that logs in like this, with what else it is told, takes the first answer for an answer, and has patience with a busy machine. */
+/**
+ * A client that logs in like this, with what else it is told, takes the first answer for an answer, and has patience with a busy machine.
+ * It tells of every answer in a file, so that nothing else may show the secrets in them.
+ */
 export function connect (auth, more = {}) {
-  return new Client({ node: LATCHKEY_URL, maxRetries: 0, requestTimeout: 60000, auth, ...more })
+  const client = new Client({ node: LATCHKEY_URL, maxRetries: 0, requestTimeout: 60000, auth, ...more })
+  // The client of 7.x tells of answers itself.
+  ;(client.diagnostic ?? client).on('response', (error, result) => {
+    appendFileSync(LATCHKEY_ANSWERS, `${JSON.stringify(error ? null : result.body ?? null)}\n`)
+  })
+  return client
 }
 
 export const url = LATCHKEY_URL

@@ -1,13 +1,14 @@
 //! A service to ask: a real process.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::process::{Command, Stdio};
 
+use latchkey_local_stack::child_process::ChildProcess;
+use latchkey_local_stack::{secrecy, wait};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -19,9 +20,9 @@ pub(crate) struct User {
     pub(crate) password: &'static str,
 }
 
-/// A running `latchkey` with a store of its own, killed when this goes.
+/// A running `latchkey` with a store of its own, killed when this goes. What it logged is searched for secrets then.
 pub(crate) struct Service {
-    child: Child,
+    _process: ChildProcess,
     pub(crate) url: String,
     pub(crate) username: &'static str,
     pub(crate) password: String,
@@ -32,23 +33,17 @@ impl Service {
     /// `latchkey dev`.
     pub(crate) fn dev() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut child = latchkey()
-            .args(["dev", "--json", "--listen=127.0.0.1:0", "--data"])
-            .arg(directory.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let line = line_with(child.stdout.take().unwrap(), "url");
-        let ready: Value = serde_json::from_str(&line).unwrap();
+        let mut command = latchkey();
+        command.args(["dev", "--json", "--listen=127.0.0.1:0", "--data"]).arg(directory.path().join("data"));
+        let process = ChildProcess::start_confidential("latchkey", command, directory.path()).unwrap();
+        let ready: Value = wait::until("the service is ready", || {
+            Ok(serde_json::from_str(process.log().stdout().lines().next().unwrap_or_default()).ok())
+        })
+        .unwrap();
         let text = |field: &str| ready[field].as_str().unwrap().to_owned();
-        Self {
-            child,
-            url: text("url"),
-            username: "elastic",
-            password: text("password"),
-            _directory: directory,
-        }
+        let password = text("password");
+        secrecy::watch(&password);
+        Self { _process: process, url: text("url"), username: "elastic", password, _directory: directory }
     }
 
     /// `latchkey serve` with these sections in its configuration, and one super-user.
@@ -66,11 +61,19 @@ impl Service {
         let config = directory.path().join("latchkey.toml");
         let files = "listen = \"127.0.0.1:0\"\ndata = \"data\"\nusers = \"users.toml\"\n";
         fs::write(&config, format!("{files}{sections}")).unwrap();
-        let mut child =
-            latchkey().args(["serve", "--config"]).arg(&config).stderr(Stdio::piped()).spawn().unwrap();
-        let line = line_with(child.stderr.take().unwrap(), "url=");
-        let url = line.split("url=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-        Self { child, url, username, password, _directory: directory }
+        let mut command = latchkey();
+        command.args(["serve", "--config"]).arg(&config);
+        let process = ChildProcess::start("latchkey", command, directory.path()).unwrap();
+        let url = wait::until("the service is ready", || {
+            let log = process.log().stderr();
+            let url = log
+                .split("url=")
+                .nth(1)
+                .and_then(|rest| Some(rest.split_once(char::is_whitespace)?.0.to_owned()));
+            Ok(url)
+        })
+        .unwrap();
+        Self { _process: process, url, username, password, _directory: directory }
     }
 }
 
@@ -83,22 +86,15 @@ impl Service {
 
 impl User {
     fn add_to(&self, file: &Path) {
-        let mut adding = latchkey()
-            .args(["user", "create", self.name, "--role", self.role, "--file"])
-            .arg(file)
-            .stdin(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        adding.stdin.take().unwrap().write_all(self.password.as_bytes()).unwrap();
-        assert!(adding.wait().unwrap().success(), "{} was not added", self.name);
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        secrecy::watch(self.password);
+        let mut adding = latchkey();
+        adding.args(["user", "create", self.name, "--role", self.role, "--file"]).arg(file);
+        let pipes = adding.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(self.password.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{} was not added", self.name);
+        secrecy::search_output("a command", &adding, &output).unwrap();
     }
 }
 
@@ -111,12 +107,4 @@ fn private(path: &Path, text: &str) {
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
-}
-
-/// The first line with this word. What follows is read too, so that the writer never waits.
-fn line_with(output: impl Read + Send + 'static, word: &str) -> String {
-    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-    let line = lines.find(|line| line.contains(word)).expect("the service ended before it was ready");
-    thread::spawn(move || lines.for_each(drop));
-    line
 }

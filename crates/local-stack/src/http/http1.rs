@@ -52,7 +52,7 @@ impl Http1Connection {
     /// When the connection breaks or the answer is not HTTP/1.1.
     pub fn exchange(&mut self, request: &Request) -> Result<Response> {
         self.send(&rendered(request))?;
-        let response = self.receive()?;
+        let response = self.next_answer()?;
         response.search(&request.target)?;
         Ok(response)
     }
@@ -70,8 +70,14 @@ impl Http1Connection {
     ///
     /// # Errors
     ///
-    /// When the connection breaks, or what arrives is not HTTP/1.1.
+    /// When the connection breaks, or what arrives is not HTTP/1.1, or a refusal that shows a secret.
     pub fn receive(&mut self) -> Result<Response> {
+        let response = self.next_answer()?;
+        response.search("")?;
+        Ok(response)
+    }
+
+    fn next_answer(&mut self) -> Result<Response> {
         loop {
             let (status, headers) = self.head()?;
             if status >= 200 {

@@ -1,9 +1,6 @@
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
-
 use serde_json::Value;
 
-use super::{DevProcess, answered, asking, latchkey, run, text, told};
+use super::{DevProcess, LoggedProcess, answered, asking, latchkey, run, text, told};
 
 #[test]
 fn changes_are_listed_by_key_by_actor_and_by_time() {
@@ -48,20 +45,16 @@ fn changes_are_followed_as_they_are_made() {
     told(&mut asking(&service), &["key", "create", "before", "--role=ci"], "");
     let mut command = latchkey();
     command.args(["audit", "follow", "--data"]).arg(data.path());
-    let mut follower = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let follower = LoggedProcess::start(command);
     // It does not say when it has begun, so a change is made until it tells of one.
-    let (tell, told_of) = std::sync::mpsc::channel();
-    std::thread::spawn(move || tell.send(lines.next()));
     let line = loop {
         told(&mut asking(&service), &["role", "put", "r", "--cluster=monitor"], "");
-        if let Ok(line) = told_of.recv_timeout(std::time::Duration::from_millis(300)) {
-            break line.unwrap().unwrap();
+        let lines = follower.process.log().stdout();
+        if let Some((line, _)) = lines.split_once('\n') {
+            break line.to_owned();
         }
     };
     assert!(line.contains("put_role") && line.ends_with("  r"), "{line}");
-    follower.kill().unwrap();
-    follower.wait().unwrap();
 }
 
 // The row is in the store: a line of JSON before the answer was only in the way.

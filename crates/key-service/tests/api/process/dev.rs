@@ -2,6 +2,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use latchkey_local_stack::secrecy;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -240,7 +241,8 @@ fn a_password_that_could_not_be_told_is_drawn_again() {
 
     let mut command = latchkey();
     command.args(["dev", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data.path());
-    let deaf = command.stdout(File::options().write(true).open("/dev/full").unwrap()).output().unwrap();
+    command.stdout(File::options().write(true).open("/dev/full").unwrap());
+    let deaf = secrecy::searched_output("a command", &mut command).unwrap();
     assert!(!deaf.status.success());
     assert!(text(&deaf.stderr).starts_with("latchkey: could not write to stdout"), "{}", text(&deaf.stderr));
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use latchkey_local_stack::secrecy;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
@@ -247,7 +248,7 @@ fn a_full_disk_at_the_start_is_told_in_one_line() {
         .arg(data)
         .arg(program.get_program())
         .args(program.get_args());
-    let output = command.stdin(Stdio::null()).output().unwrap();
+    let output = secrecy::searched_output("a command", command.stdin(Stdio::null())).unwrap();
     if output.status.code() == Some(42) {
         return;
     }

@@ -1,41 +1,24 @@
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Stdio};
 
+use latchkey_local_stack::secrecy;
 use serde_json::Value;
 
-use super::{answered, complaint, http_client, latchkey, run, told};
+use super::{LoggedProcess, answered, complaint, http_client, latchkey, run, told};
 
 /// What is made in the directory.
 const FILES: [&str; 5] = ["admin.password", "edge.credential", "envoy.yaml", "latchkey.toml", "users.toml"];
 
-/// A running `latchkey serve`, killed when this goes, and where it listens.
-struct Served {
-    child: Child,
-    url: String,
-}
-
-impl Served {
-    /// Starts on a free port, in spite of the settings.
-    fn start(settings: &Path) -> Self {
-        let mut command = latchkey();
-        command.args(["serve", "--listen", "localhost:0", "--config"]).arg(settings);
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let line = lines.find(|line| line.contains("url=")).unwrap();
-        assert!(line.contains(" ready url="), "{line}");
-        let url = line.split("url=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-        Self { child, url }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// `latchkey serve` on a free port, in spite of the settings, and where it listens.
+fn served(settings: &Path) -> (LoggedProcess, String) {
+    let mut command = latchkey();
+    command.args(["serve", "--listen", "localhost:0", "--config"]).arg(settings);
+    let service = LoggedProcess::start(command);
+    let line = service.line_after(0, "url=");
+    assert!(line.contains(" ready url="), "{line}");
+    let url = service.url();
+    (service, url)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -58,19 +41,21 @@ async fn makes_all_that_a_first_start_needs() {
         assert!(made.contains(file), "{file}\n{made}");
     }
     let (password, credential) = (first_line(&gate.join(FILES[0])), first_line(&gate.join(FILES[1])));
+    secrecy::watch(&password);
+    secrecy::watch_credential(&credential);
     for secret in [&password, &credential] {
         assert!(!made.contains(secret.as_str()), "{made}");
     }
     let envoy = fs::read_to_string(gate.join("envoy.yaml")).unwrap();
     assert!(envoy.contains(r#"filename: "/opt/f.wasm""#), "{envoy}");
 
-    let service = Served::start(&gate.join("latchkey.toml"));
-    let feed = http_client().get(format!("{}/_latchkey/feed", service.url));
+    let (_service, url) = served(&gate.join("latchkey.toml"));
+    let feed = http_client().get(format!("{url}/_latchkey/feed"));
     let feed = feed.header("Authorization", format!("ApiKey {credential}")).send().await.unwrap();
     assert_eq!(feed.status(), 200);
     let asked = || {
         let mut command = latchkey();
-        command.env("LATCHKEY_URL", &service.url).args(["--log=info"]);
+        command.env("LATCHKEY_URL", &url).args(["--log=info"]);
         command
     };
     let as_admin = ["--user=admin", &format!("--password-file={}", gate.join(FILES[0]).display())];
@@ -123,12 +108,8 @@ fn a_service_in_which_nobody_can_log_in_says_so() {
     let begin = || {
         let mut command = latchkey();
         command.args(["serve", "--listen=localhost:0", "--data=data", "--users=users.toml"]);
-        let mut child = command.current_dir(directory.path()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let line = lines.find(|line| line.contains("url=")).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        line
+        command.current_dir(directory.path());
+        LoggedProcess::start(command).line_after(0, "url=")
     };
     fs::write(&users, "").unwrap();
     let line = begin();

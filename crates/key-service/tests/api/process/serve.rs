@@ -1,11 +1,10 @@
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
 
+use latchkey_local_stack::{secrecy, wait};
 use serde_json::Value;
 
-use super::{http_client, latchkey, run, text};
+use super::{LoggedProcess, http_client, latchkey, run, text};
 
 #[tokio::test]
 async fn serves_what_the_configuration_says() {
@@ -18,18 +17,14 @@ async fn serves_what_the_configuration_says() {
     let config = directory.path().join("latchkey.toml");
     let text = "listen = \"127.0.0.1:0\"\ndata = \"data\"\nusers = \"users.toml\"\n[xpack.security.authc.api_key]\nenabled = false\n";
     fs::write(&config, text).unwrap();
-    let mut service =
-        latchkey().args(["serve", "--config"]).arg(&config).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(service.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let ready = lines.find(|line| line.contains("url=")).unwrap();
-    let url = ready.split("url=").nth(1).unwrap().split(' ').next().unwrap();
-    let path = format!("{url}/_security/api_key");
+    let mut command = latchkey();
+    command.args(["serve", "--config"]).arg(&config);
+    let service = LoggedProcess::start(command);
+    let path = format!("{}/_security/api_key", service.url());
     let answer = http_client().get(path).basic_auth("alice", Some("correct horse")).send().await.unwrap();
     assert_eq!(answer.status(), 400);
     assert!(answer.text().await.unwrap().contains("api keys are not enabled"));
     assert!(directory.path().join("data/latchkey.db").exists());
-    service.kill().unwrap();
-    service.wait().unwrap();
 }
 
 #[test]
@@ -62,26 +57,21 @@ fn reports_every_mistake_of_the_configuration_at_once() {
 async fn serves_what_environment_and_flags_say() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("users.toml"), "").unwrap();
-    let mut service = latchkey()
+    let mut command = latchkey();
+    command
         .args(["serve", "-E", "listen=127.0.0.1:0", "-E", "data=data", "--log-format=json"])
         .env("LATCHKEY_SETTING_USERS", "users.toml")
         .env("LATCHKEY_SETTING_LISTEN", "of no use, because the flag is stronger")
         .env("LATCHKEY_SETTING_XPACK_SECURITY_AUTHC_ANONYMOUS_ROLES", "superuser")
         .env("LATCHKEY_SETTING_XPACK_SECURITY_AUTHC_API__KEY_ENABLED", "false")
-        .current_dir(directory.path())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(service.stderr.take().unwrap()).lines();
-    let mut lines = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
-    let ready = lines.find(|line| line["message"] == "ready").unwrap();
+        .current_dir(directory.path());
+    let service = LoggedProcess::start(command);
+    let ready: Value = serde_json::from_str(&service.line_after(0, r#""message":"ready""#)).unwrap();
     let path = format!("{}/_security/api_key", ready["url"].as_str().unwrap());
     let answer = http_client().get(path).header("x-request-id", "r-1").send().await.unwrap();
     assert_eq!(answer.headers()["x-request-id"], "r-1");
     assert!(answer.text().await.unwrap().contains("api keys are not enabled"));
     assert!(directory.path().join("data/latchkey.db").exists());
-    service.kill().unwrap();
-    service.wait().unwrap();
 }
 
 // The whole log is JSON, also the last line about the end of the process.
@@ -103,18 +93,17 @@ async fn logs_a_request_as_one_line_at_debug() {
     let directory = tempfile::tempdir().unwrap();
     let mut command = latchkey();
     command.args(["dev", "--log=debug", "--json", "--listen", "localhost:0", "--data"]).arg(directory.path());
-    let log = directory.path().join("log");
-    command.stderr(fs::File::create(&log).unwrap());
-    let mut service = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(service.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let ready: Value = serde_json::from_str(&line).unwrap();
+    let service = LoggedProcess::start_confidential(command);
+    let ready: Value = wait::until("the service is ready", || {
+        Ok(serde_json::from_str(service.process.log().stdout().lines().next().unwrap_or_default()).ok())
+    })
+    .unwrap();
+    secrecy::watch(ready["password"].as_str().unwrap());
     let asked = http_client().get(format!("{}/_security/api_key", ready["url"].as_str().unwrap()));
     let answer = asked.basic_auth("elastic", ready["password"].as_str()).header("x-request-id", "r-7").send();
     assert_eq!(answer.await.unwrap().status(), 200);
-    service.kill().unwrap();
-    service.wait().unwrap();
-    let log = fs::read_to_string(log).unwrap();
+    service.line_after(0, "r-7");
+    let log = service.log();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("r-7")).collect();
     assert_eq!(lines.len(), 1, "{log}");
     assert!(lines[0].contains("answered") && lines[0].contains("status=200"), "{log}");

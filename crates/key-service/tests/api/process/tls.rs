@@ -5,20 +5,14 @@ mod guide;
 mod serving;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::Duration;
+use std::process::Command;
 
+use latchkey_local_stack::secrecy;
 use tempfile::TempDir;
 
-use super::{latchkey, run};
+use super::{LoggedProcess, latchkey, run};
 use crate::tls::issuing::{Authority, Issued};
-
-/// Longest wait for a line of the log before the test fails instead of hanging.
-const LINE_WAIT_MAX: Duration = Duration::from_secs(60);
 
 const PASSWORD: &str = "correct horse";
 
@@ -27,11 +21,12 @@ struct Home(TempDir);
 
 /// A running `latchkey serve`, killed when this goes.
 struct TlsService {
-    child: Child,
-    log: Receiver<String>,
+    process: LoggedProcess,
     url: String,
+    /// How much of its log was read.
+    read: usize,
     /// What it logged before it was ready.
-    before: Vec<String>,
+    before: String,
 }
 
 impl Home {
@@ -50,6 +45,7 @@ impl Home {
         home.write("ca.crt", &authority.certificate);
         home.show(issued);
         let create = ["user", "create", "alice", "--role=superuser", "--file"];
+        secrecy::watch(PASSWORD);
         assert!(run(latchkey().args(create).arg(home.path("users.toml")), PASSWORD).status.success());
         home
     }
@@ -80,14 +76,14 @@ impl Home {
     }
 
     fn start(&self) -> TlsService {
-        let mut child = self.command().stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, log) = channel();
-        // Somebody must read to the end, or the service would wait for that.
-        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
-        let mut service = TlsService { child, log, url: String::new(), before: Vec::new() };
-        let ready = service.wait_for("url=");
-        service.url = ready.split("url=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+        // Each line of the file with the key, since a log may show one alone.
+        let key = fs::read_to_string(self.path("tls.key")).unwrap();
+        key.lines().filter(|line| !line.starts_with("-----")).for_each(secrecy::watch);
+        let process = LoggedProcess::start(self.command());
+        let url = process.url();
+        let mut service = TlsService { process, url, read: 0, before: String::new() };
+        service.wait_for("url=");
+        service.before = service.process.log()[..service.read].to_owned();
         service
     }
 }
@@ -96,17 +92,13 @@ impl TlsService {
     /// The next line with this in it.
     #[track_caller]
     fn wait_for(&mut self, text: &str) -> String {
-        loop {
-            let line = self.log.recv_timeout(LINE_WAIT_MAX).unwrap();
-            if line.contains(text) {
-                return line;
-            }
-            self.before.push(line);
-        }
+        let line = self.process.line_after(self.read, text);
+        self.read += self.process.log()[self.read..].find(&line).unwrap() + line.len();
+        line
     }
 
     fn hang_up(&self) {
-        let pid = self.child.id().to_string();
+        let pid = self.process.process.id().to_string();
         assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
     }
 
@@ -119,12 +111,5 @@ impl TlsService {
             .env("LATCHKEY_PASSWORD", PASSWORD);
         command.env("LATCHKEY_CA_FILE", ca_file);
         command
-    }
-}
-
-impl Drop for TlsService {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
