@@ -155,10 +155,13 @@ pub fn run() -> ExitCode {
         Command::Dev(_) | Command::Serve(_) => logging::Audience::Collector,
         _ => logging::Audience::Person,
     };
-    logging::begin(line.log, line.log_format, audience);
+    let logging = logging::Logging { level: line.log, format: line.log_format, audience };
+    if !matches!(line.command, Command::Serve(_)) {
+        logging.begin(None);
+    }
     let outcome = match line.command {
         Command::Dev(arguments) => dev::run(arguments),
-        Command::Serve(arguments) => serve::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments, logging),
         Command::Init(arguments) => init::run(&arguments),
         Command::Key(arguments) => key::run(arguments),
         Command::Edges(arguments) => edges_command::run(&arguments),

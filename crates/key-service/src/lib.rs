@@ -31,3 +31,4 @@ pub mod service;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub(crate) mod traces;

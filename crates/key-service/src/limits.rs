@@ -3,6 +3,7 @@
 pub mod authentication_limits;
 pub mod edge_limits;
 pub(crate) mod row_limits;
+pub(crate) mod trace_limits;
 pub(crate) mod work_limits;
 
 use std::time::Duration;

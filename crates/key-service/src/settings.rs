@@ -32,6 +32,11 @@
 //! instances_per_key = 1024         # how many instances of edges one credential may have
 //! refresh_waits_for = "0s"         # how long refresh=wait_for waits for live edges
 //!
+//! [telemetry.tracing]
+//! enabled = false                  # on: traces of requests go to a collector that speaks OTLP over HTTP
+//! endpoint = "http://127.0.0.1:4318"  # where it is
+//! sample_percent = 100             # of which part of the requests, where the caller has not decided that
+//!
 //! [xpack.security.authc]           # names and meaning are Elasticsearch's
 //! api_key.enabled = true           # off: the endpoints refuse, and the ApiKey scheme is not looked at
 //! api_key.delete.interval = "24h"  # the least time between two removals of dead keys
@@ -59,6 +64,7 @@ pub mod section;
 pub mod sources;
 mod store;
 mod token_settings;
+mod trace_settings;
 pub mod users_file;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -77,6 +83,7 @@ use crate::settings::listen::{LISTEN_BELONGS, listen_address};
 use crate::settings::section::{InvalidFile, Problems, Section};
 use crate::settings::sources::Sources;
 use crate::store::removal::RemovalPolicy;
+use crate::traces::TraceSettings;
 
 pub use api_keys::KeyPolicy;
 pub use edge_settings::EdgeSettings;
@@ -101,6 +108,8 @@ pub struct Settings {
     pub users: PathBuf,
     /// Whose JSON Web Tokens it takes.
     pub jwt_realms: Vec<JwtRealmSettings>,
+    /// Where traces of requests go, if they go anywhere.
+    pub traces: Option<TraceSettings>,
     /// What it answers.
     pub service: ServiceSettings,
 }
@@ -181,6 +190,8 @@ impl Settings {
         let publish = publish::read(root.section("http"));
         let edges = edge_settings::read(root.section("edges"));
         let limits = limit_settings::read(root.section("limits"));
+        let mut telemetry = root.section("telemetry");
+        let traces = trace_settings::read(telemetry.section("tracing"));
         let mut xpack = root.section("xpack");
         let mut security = xpack.section("security");
         let mut http = security.section("http");
@@ -200,11 +211,13 @@ impl Settings {
             limits,
         };
         answers.end();
+        telemetry.end();
         http.end();
         security.end();
         xpack.end();
         root.end();
-        problems.none_or(Self { listen, http_ssl, store, users, jwt_realms: authc.jwt_realms, service })
+        let jwt_realms = authc.jwt_realms;
+        problems.none_or(Self { listen, http_ssl, store, users, jwt_realms, traces, service })
     }
 }
 

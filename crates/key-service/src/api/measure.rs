@@ -12,6 +12,7 @@ use crate::api::request_context::{AllowedAction, RequestContext};
 use crate::audit::{self, FailureEvent};
 use crate::model::source::Source;
 use crate::telemetry;
+use crate::traces;
 
 /// The label of requests without a route. Clients choose their paths, so the number of labels would have no
 /// bound.
@@ -58,6 +59,7 @@ pub(super) async fn measure(request: Request, next: Next) -> Response {
     let route = response.extensions().get::<AnsweredBy>().map_or(NO_ROUTE, |AnsweredBy(path)| path.as_str());
     let status = response.status();
     telemetry::request_answered(route, &method, status.as_u16(), took);
+    traces::note_answer(&method, route, status.as_u16());
     let answered = Answered {
         method: &method,
         route,

@@ -24,6 +24,7 @@ use crate::limits::{REQUEST_ID_LEN_MAX, REQUEST_ID_RANDOM_LEN};
 use crate::model::source::{AddressBlock, Source};
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::service::Service;
+use crate::traces;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
@@ -80,6 +81,7 @@ pub(super) async fn identify(
         request_id = id.to_str().unwrap_or_default(),
         opaque_id = opaque_id.as_ref().and_then(|id| id.to_str().ok()),
     );
+    traces::follow_caller(&span, request.headers());
     let mut response = next.run(request).instrument(span).await;
     response.headers_mut().insert(REQUEST_ID, id);
     if let Some(id) = opaque_id {

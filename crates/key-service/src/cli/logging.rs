@@ -8,7 +8,7 @@ use std::io;
 use std::panic;
 
 use clap::ValueEnum;
-use tracing::{Metadata, Subscriber};
+use tracing::{Dispatch, Metadata, Subscriber};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt;
@@ -19,6 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::audit;
 use crate::log_line::JsonLines;
+use crate::traces::{self, Traces};
 
 /// How the targets of our own crates begin.
 const OWN_TARGETS: &str = "latchkey";
@@ -51,23 +52,46 @@ pub(super) enum Audience {
     Person,
 }
 
-pub(super) fn begin(level: Level, format: LogFormat, audience: Audience) {
-    let has_audit_log = audience == Audience::Collector || format == LogFormat::Json;
-    let audit_log = has_audit_log.then(|| {
-        // The span of a request has its id, which the line of the audit log carries.
-        json_lines().with_filter(filter_fn(|metadata| metadata.is_span() || is_of_audit_log(metadata)))
-    });
-    let rest = match format {
-        LogFormat::Text => fmt::layer().with_ansi(false).with_writer(io::stderr).boxed(),
-        LogFormat::Json => json_lines().boxed(),
-    };
-    let rest = rest.with_filter(LevelFilter::from(level)).with_filter(filter_fn(move |metadata| {
-        metadata.is_span() || (!is_of_audit_log(metadata) && is_wanted(metadata, level))
-    }));
-    tracing_subscriber::registry().with(audit_log).with(rest).init();
-    if format == LogFormat::Json {
-        // Even this is a line of the log then.
-        panic::set_hook(Box::new(|panicked| tracing::error!("{panicked}")));
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Logging {
+    pub(super) level: Level,
+    pub(super) format: LogFormat,
+    pub(super) audience: Audience,
+}
+
+impl Logging {
+    /// Logs from here on, and makes traces if there are any.
+    pub(super) fn begin(self, traces: Option<&Traces>) {
+        self.subscriber(traces).init();
+        if self.format == LogFormat::Json {
+            // Even this is a line of the log then.
+            panic::set_hook(Box::new(|panicked| tracing::error!("{panicked}")));
+        }
+    }
+
+    /// Logs as long as this is done, before it is known whether there are traces.
+    pub(super) fn during<T>(self, work: impl FnOnce() -> T) -> T {
+        tracing::dispatcher::with_default(&self.subscriber(None), work)
+    }
+
+    fn subscriber(self, traces: Option<&Traces>) -> Dispatch {
+        let Self { level, format, audience } = self;
+        let has_audit_log = audience == Audience::Collector || format == LogFormat::Json;
+        let audit_log = has_audit_log.then(|| {
+            // The span of a request has its id, which the line of the audit log carries.
+            json_lines()
+                .with_filter(filter_fn(|metadata| is_span_of_log(metadata) || is_of_audit_log(metadata)))
+        });
+        let rest = match format {
+            LogFormat::Text => fmt::layer().with_ansi(false).with_writer(io::stderr).boxed(),
+            LogFormat::Json => json_lines().boxed(),
+        };
+        let rest = rest.with_filter(LevelFilter::from(level)).with_filter(filter_fn(move |metadata| {
+            is_span_of_log(metadata)
+                || (!metadata.is_span() && !is_of_audit_log(metadata) && is_wanted(metadata, level))
+        }));
+        tracing_subscriber::registry().with(audit_log).with(rest).with(traces.map(Traces::layer)).into()
     }
 }
 
@@ -76,6 +100,10 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fmt::layer().event_format(JsonLines).fmt_fields(JsonFields::new()).with_writer(io::stderr)
+}
+
+fn is_span_of_log(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && !traces::is_for_traces_alone(metadata)
 }
 
 fn is_of_audit_log(metadata: &Metadata<'_>) -> bool {

@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
+use crate::cli::logging::Logging;
 use crate::cli::running::{self, Callers, Entrance, Ready, ServicePlan, StorePlace, address_and_port};
 use crate::cli::secret_input::from_file;
 use crate::clock::SystemClock;
@@ -20,6 +21,7 @@ use crate::settings::section::Problems;
 use crate::settings::sources::Sources;
 use crate::settings::users_file::UserFile;
 use crate::settings::{Overrides, Settings, StoreSettings};
+use crate::traces::Traces;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArguments {
@@ -41,9 +43,24 @@ pub(super) struct ServeArguments {
     users: Option<PathBuf>,
 }
 
-pub(super) fn run(arguments: ServeArguments) -> Result<(), CommandFailed> {
+pub(super) fn run(arguments: ServeArguments, logging: Logging) -> Result<(), CommandFailed> {
     let overrides = Overrides { listen: arguments.listen, data: arguments.data, users: arguments.users };
-    let (settings, users) = read(arguments.config.as_deref(), &arguments.settings, overrides)?;
+    // Only the settings say whether there are traces.
+    let read = logging.during(|| read(arguments.config.as_deref(), &arguments.settings, overrides));
+    let traces = read.as_ref().ok().and_then(|(settings, _)| settings.traces.as_ref()).map(Traces::begin);
+    let traces = traces.transpose();
+    logging.begin(traces.as_ref().ok().and_then(Option::as_ref));
+    let (settings, users) = read?;
+    let traces =
+        traces.map_err(|no_traces| CommandFailed::new(format!("there can be no traces: {no_traces}")))?;
+    let outcome = serve(settings, users);
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    outcome
+}
+
+fn serve(settings: Settings, users: UserFile) -> Result<(), CommandFailed> {
     let key = settings.http_ssl.as_ref().map(|ssl| ssl.key.clone());
     let certificates = settings
         .http_ssl

@@ -4,6 +4,7 @@ use std::path::Path;
 use super::*;
 use crate::security::jwt::JwksLocation;
 use crate::security::login_throttle::FailedLoginRate;
+use crate::traces::CollectorUrl;
 
 /// What is said, and by whom.
 #[derive(Clone, Copy, Default)]
@@ -74,7 +75,7 @@ fn reports_every_mistake_at_once_and_no_value() {
             "xpack.security.authc.api_key.delete.interval: must be a duration, such as 24h (file)",
             "xpack.security.authc.api_key.delete.retention_period: must be a duration, such as 24h (file)",
             "xpack.security.authc.api_key.x: is not known; known are enabled, delete (file)",
-            "user: is not known; known are listen, data, store, users, answers, api_keys, audit, http, edges, limits, xpack (file)",
+            "user: is not known; known are listen, data, store, users, answers, api_keys, audit, http, edges, limits, telemetry, xpack (file)",
         ]
     );
 }
@@ -103,6 +104,29 @@ fn the_documented_defaults_are_the_defaults() {
     let settings = parse(&text).unwrap();
     assert_eq!((settings.listen, settings.service), (LISTEN_DEFAULT, ServiceSettings::default()));
     assert_eq!(settings.http_ssl, None);
+    assert_eq!(settings.traces, None);
+}
+
+#[test]
+fn traces_go_where_the_settings_say() {
+    let traces = |said: &str| {
+        parse(&format!("data = \"d\"\nusers = \"u\"\n[telemetry.tracing]\n{said}")).unwrap().traces
+    };
+    let to = |url: &str, sample_percent| {
+        Some(TraceSettings { endpoint: CollectorUrl::read(url).unwrap(), sample_percent })
+    };
+    assert_eq!(traces("enabled = true"), to("http://127.0.0.1:4318", 100));
+    let elsewhere = "endpoint = \"https://c.example/\"\nsample_percent = 5\n";
+    assert_eq!(traces(&format!("{elsewhere}enabled = true")), to("https://c.example", 5));
+    assert_eq!(traces(elsewhere), None, "it is off until somebody says that it is on");
+    let wrong = "[telemetry.tracing]\nendpoint = \"http://hunter2@c.example\"\nsample_percent = 101\n";
+    let told = mistakes(Said { file: Some(wrong), ..Said::default() }).join("\n");
+    for mistake in [
+        "telemetry.tracing.endpoint: must be the URL",
+        "telemetry.tracing.sample_percent: must be from 0 to 100",
+    ] {
+        assert!(told.contains(mistake) && !told.contains("hunter2"), "{told}");
+    }
 }
 
 #[test]
@@ -238,7 +262,7 @@ fn reports_the_mistakes_of_all_sources_and_who_made_them() {
     let form = "must be the path of a setting, =, and its value";
     let no_name = "is the name of no setting: A to Z, 0 to 9, _ for a period and __ for an underscore";
     let proxies = "not an address, such as 10.0.0.7, nor a block of them, such as 10.0.0.0/8";
-    let known = "is not known; known are listen, data, store, users, answers, api_keys, audit, http, edges, limits, xpack";
+    let known = "is not known; known are listen, data, store, users, answers, api_keys, audit, http, edges, limits, telemetry, xpack";
     assert_eq!(
         found,
         [

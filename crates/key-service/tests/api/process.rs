@@ -22,6 +22,7 @@ mod role;
 mod serve;
 mod tls;
 mod token;
+mod traces;
 mod user;
 mod version;
 

@@ -11,6 +11,7 @@ use crate::store::sql::query::Query;
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::{ChangeLock, SqlStore, key_rows, precondition_check, removal_rows, update_rows};
 use crate::store::{KeyFilter, StoreError};
+use crate::traces;
 
 /// Where a change begins.
 const BEGIN: &str = "savepoint change";
@@ -40,7 +41,9 @@ pub(in crate::store) async fn write_group(
         }
     }
     if outcomes.iter().flatten().any(|done| done.change.is_some()) {
+        let commits: Vec<_> = group.iter().map(|change| change.span.in_scope(traces::commit)).collect();
         database.commit(transaction).await?;
+        drop(commits);
     }
     Ok(outcomes)
 }

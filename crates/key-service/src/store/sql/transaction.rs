@@ -4,12 +4,14 @@ use std::pin::Pin;
 
 use futures_util::{Stream, TryStreamExt as _};
 use sqlx::{Postgres, Sqlite};
+use tracing::Instrument as _;
 
 use crate::limits::STORE_STATEMENT_WAIT_MAX;
 use crate::store::StoreError;
 use crate::store::sql::postgres;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::Row;
+use crate::traces;
 
 /// Rows as they come.
 pub(super) type Rows<'a> = Pin<Box<dyn Stream<Item = Result<Row, StoreError>> + Send + 'a>>;
@@ -80,6 +82,7 @@ impl Transaction {
             }
             Ok(())
         })
+        .instrument(traces::commit())
         .await
     }
 }
