@@ -13,7 +13,8 @@ const MEMBER_LEN: usize = 32;
 pub fn value_len(value: &Value) -> usize {
     VALUE_LEN
         + match value {
-            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::Null | Value::Bool(_) => 0,
+            Value::Number(number) => number.as_str().len(),
             Value::String(text) => text.len(),
             Value::Array(elements) => elements.iter().map(value_len).sum(),
             Value::Object(object) => object_len(object),

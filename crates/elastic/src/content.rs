@@ -11,6 +11,7 @@
 //! [`BODY_DEPTH_MAX`], and more than [`BODY_VALUES_MAX`] values.
 
 mod json;
+mod number;
 pub mod object_parser;
 mod token;
 
@@ -22,6 +23,7 @@ use serde_json::{Number, Value};
 
 use crate::{ErrorCause, ErrorType};
 
+pub use number::{NUMBER_LEN_MAX, number_of};
 pub use token::Token;
 
 /// Deepest nesting of arrays and objects in a body. `serde_json` stops at 128, and what a body holds must be
@@ -192,7 +194,7 @@ impl Position {
     }
 }
 
-/// In the order of the document.
+/// In the order of the document, as JSON: other formats do not know how a number keeps its digits.
 impl Serialize for Node {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.value {

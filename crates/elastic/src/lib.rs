@@ -3,6 +3,7 @@
 //!
 //! All of it is pure: no IO, no clock, no random bytes.
 
+pub mod byte_size;
 pub mod content;
 mod error_cause;
 pub mod suggestion;

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use latchkey_elastic::content::number_of;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
 /// A JSON value.
@@ -195,8 +196,13 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Json, A::Error> {
         let mut object = Vec::new();
-        while let Some(field) = fields.next_entry()? {
-            object.push(field);
+        while let Some(name) = fields.next_key::<String>()? {
+            // That is how a number arrives that keeps its digits.
+            if object.is_empty() && name == "$serde_json::private::Number" {
+                let digits: String = fields.next_value()?;
+                return number_of(&digits).map(Json::Number).map_err(A::Error::custom);
+            }
+            object.push((name, fields.next_value()?));
         }
         Ok(Json::Object(object))
     }

@@ -8,13 +8,21 @@ pub(crate) mod work_limits;
 
 use std::time::Duration;
 
+use crate::limits::row_limits::DESCRIPTORS_LEN_MAX;
+
 use latchkey_edge_ledger::limits::FEED_WAIT_MAX;
 
 use latchkey_key_feed::format_limits::{APPLICATION_PRIVILEGES_LEN_MAX, FEED_ANSWER_LEN_MAX, RIGHTS_LEN_MAX};
 
-/// Most bytes of a request body. The largest honest request names some ten thousand keys to invalidate, 23
-/// bytes each.
-pub const REQUEST_BODY_LEN_MAX: usize = 1024 * 1024;
+/// Most bytes of a request body, when nothing is set. The largest honest request names some ten thousand keys to
+/// invalidate, 23 bytes each.
+pub const REQUEST_BODY_LEN_DEFAULT: usize = 1024 * 1024;
+
+/// Least that may be set for it: what a client sends who makes a key with some roles.
+pub const REQUEST_BODY_LEN_LEAST: usize = 64 * 1024;
+
+/// Most that may be set for it: one user's share of `BODY_MEMORY` holds one such body.
+pub const REQUEST_BODY_LEN_MAX: usize = 8 * 1024 * 1024;
 
 /// Most bytes of one request's head, in HTTP/1 (the buffer) and HTTP/2 (the header list). Envoy's own limit
 /// is 60 KiB.
@@ -322,9 +330,10 @@ const _: () = assert!(STORE_SILENCE_MAX.as_secs() < STORE_LOCK_WAIT_MAX.as_secs(
 const _: () = assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
 const _: () = assert!(FEED_ROWS_DEFAULT <= FEED_ROWS_MAX);
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < REQUEST_HEAD_WAIT_MAX.as_secs());
-// A row is at most a body; escaping can make a byte six (`\u0001`), which a client must itself have sent.
-const _: () = assert!(FEED_ROWS_LEN_MAX + 6 * REQUEST_BODY_LEN_MAX + RIGHTS_LEN_MAX < FEED_ANSWER_LEN_MAX);
+// What clients chose of a key is at most this long; escaping can make a byte six (`\u0001`), which a client must
+// itself have sent.
+const _: () = assert!(FEED_ROWS_LEN_MAX + 6 * DESCRIPTORS_LEN_MAX + RIGHTS_LEN_MAX < FEED_ANSWER_LEN_MAX);
 const _: () = assert!(FEED_APPLICATIONS_LEN_MAX + APPLICATION_PRIVILEGES_LEN_MAX < FEED_ROWS_LEN_MAX);
 // At least one key fits, and what it takes while it is read.
-const _: () = assert!(KEYS_LISTED_LEN_MAX > 6 * REQUEST_BODY_LEN_MAX);
+const _: () = assert!(KEYS_LISTED_LEN_MAX > 6 * DESCRIPTORS_LEN_MAX);
 const _: () = assert!(REQUEST_HEADERS_MAX < REQUEST_HEAD_LEN_MAX as usize);

@@ -11,6 +11,7 @@
 //! [http]                           # names and meaning are Elasticsearch's
 //! # publish_host = "keys.example.org"  # where clients that sniff find the service; without, where they have found it
 //! # publish_port = 9200
+//! max_content_length = "1mb"       # of a request's body, once it is decoded; 64kb to 8mb
 //!
 //! [api_keys]
 //! end_with_owner = false           # on: the keys of a user who is disabled or deleted end with that
@@ -54,12 +55,12 @@
 mod api_keys;
 mod authentication_settings;
 mod edge_settings;
+mod http_settings;
 pub mod http_ssl;
 mod jwt;
 mod limit_settings;
 pub(crate) mod listen;
 mod password_cache;
-mod publish;
 pub mod section;
 pub mod sources;
 mod store;
@@ -87,8 +88,8 @@ use crate::traces::TraceSettings;
 
 pub use api_keys::KeyPolicy;
 pub use edge_settings::EdgeSettings;
+pub use http_settings::HttpSettings;
 pub use limit_settings::LimitSettings;
-pub use publish::PublishSettings;
 pub use store::StoreSettings;
 pub use token_settings::TokenSettings;
 
@@ -127,8 +128,8 @@ pub struct ServiceSettings {
     pub tokens: TokenSettings,
     /// Whether successes carry `X-elastic-product: Elasticsearch`.
     pub product_header: bool,
-    /// Where clients that sniff find the service.
-    pub publish: PublishSettings,
+    /// Where clients that sniff find the service, and how long a body may be.
+    pub http: HttpSettings,
     /// How the edges are looked after.
     pub edges: EdgeSettings,
     /// The realms after the reserved one, in the order in which they are asked.
@@ -162,7 +163,7 @@ impl Default for ServiceSettings {
             removal: RemovalPolicy::default(),
             tokens: TokenSettings::default(),
             product_header: true,
-            publish: PublishSettings::default(),
+            http: HttpSettings::default(),
             edges: EdgeSettings::default(),
             realms,
             password_caches: PasswordCaches::default(),
@@ -187,7 +188,7 @@ impl Settings {
         let mut answers = root.section("answers");
         let key_policy = api_keys::read(root.section("api_keys"));
         let audit_retention = audit_retention(root.section("audit"));
-        let publish = publish::read(root.section("http"));
+        let http_settings = http_settings::read(root.section("http"));
         let edges = edge_settings::read(root.section("edges"));
         let limits = limit_settings::read(root.section("limits"));
         let mut telemetry = root.section("telemetry");
@@ -203,7 +204,7 @@ impl Settings {
             removal: RemovalPolicy { audit_retention, ..authc.removal },
             tokens: authc.tokens,
             product_header: answers.flag("product_header").unwrap_or(defaults.product_header),
-            publish,
+            http: http_settings,
             edges,
             realms: authc.realms,
             password_caches: authc.password_caches,

@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 
-use serde_json::Number;
 use struson::reader::{
     JsonReader as _, JsonReaderPosition, JsonStreamReader, LinePosition, ReaderError, ReaderSettings,
     SyntaxErrorKind, ValueType,
 };
 
-use super::{BODY_DEPTH_MAX, Member, Node, NodeValue, Position};
+use super::{BODY_DEPTH_MAX, Member, Node, NodeValue, Position, number_of};
 use crate::ErrorCause;
 
 /// How `serde_json` tells itself that an object stands for JSON in a text, or for a number. What has a field of such a name
@@ -29,6 +28,8 @@ pub(super) fn read(body: &[u8], values_max: usize) -> Result<Node, ErrorCause> {
     let settings = ReaderSettings {
         allow_comments: true,
         max_nesting_depth: Some(BODY_DEPTH_MAX),
+        // `number_of` has a limit of its own.
+        restrict_number_values: false,
         track_path: false,
         ..ReaderSettings::default()
     };
@@ -55,9 +56,7 @@ fn read_value(
         ValueType::String => NodeValue::String(reader.next_string().map_err(explain)?),
         ValueType::Number => {
             let digits = reader.next_number_as_string().map_err(explain)?;
-            let number: Number = digits
-                .parse()
-                .map_err(|_| position.complain(format_args!("Numeric value ({digits}) out of range")))?;
+            let number = number_of(&digits).map_err(|problem| position.complain(problem))?;
             NodeValue::Number { number, digits }
         }
         ValueType::Boolean => NodeValue::Boolean(reader.next_bool().map_err(explain)?),

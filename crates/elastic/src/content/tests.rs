@@ -203,7 +203,7 @@ fn refuses_what_is_not_json() {
         (b"{\"a\":1,}", "[1:7] Unexpected character (',' (code 44)): expected a valid value"),
         (b"{\"a\":1,\"b\":2,\"a\":3}", "[1:14] Duplicate field 'a'"),
         (b"\n {\"a\":\"\xff\"}", "[2:8] Invalid UTF-8 start byte 0xff"),
-        (b"[1e999]", "[1:2] Numeric value out of range"),
+        (b"[1e999]", "[1:2] Numeric value (1e999) out of range"),
         (b"/* ", "[1:4] Unexpected end-of-input"),
     ];
     for (body, reason) in rows {
@@ -228,7 +228,43 @@ fn keeps_types_and_order_of_what_it_passes_on() {
     let body = br#"{"z":[1, 2.50,true,null,"\u00e9"],"a":{"n":12345678901234567890}}"#;
     let node = Node::parse_required(body).unwrap();
     assert_eq!(node.to_compact_json(), r#"{"z":[1,2.5,true,null,"é"],"a":{"n":12345678901234567890}}"#);
-    assert_eq!(node.to_value(), serde_json::from_slice::<Value>(body).unwrap());
+    assert_eq!(node.to_value(), serde_json::from_str::<Value>(&node.to_compact_json()).unwrap());
+}
+
+#[test]
+fn whole_numbers_keep_all_digits_and_others_are_doubles() {
+    // Elasticsearch, `AbstractXContentParser#readValueUnsafe` (9.2): `BigInteger`, and `Double`.
+    let rows = [
+        ("18446744073709551616", "18446744073709551616"),
+        ("-9223372036854775809", "-9223372036854775809"),
+        (&"7".repeat(NUMBER_LEN_MAX), &"7".repeat(NUMBER_LEN_MAX)),
+        ("-0", "0"),
+        ("1.10", "1.1"),
+        ("1e2", "100.0"),
+        ("1E300", "1e+300"),
+        ("0.1000000000000000055511151231257827", "0.1"),
+    ];
+    for (written, kept) in rows {
+        let node = Node::parse_required(written.as_bytes()).unwrap();
+        assert_eq!(node.to_compact_json(), kept);
+        let stored: Value = serde_json::from_str(kept).unwrap();
+        assert_eq!((node.to_value(), stored.to_string()), (stored, kept.to_owned()), "{written}");
+    }
+    for long in ["7".repeat(NUMBER_LEN_MAX + 1), format!("0.{}", "7".repeat(NUMBER_LEN_MAX - 1))] {
+        let refusal = Node::parse(long.as_bytes()).unwrap_err();
+        let expected = "[1:1] Number value length (1001) exceeds the maximum allowed (1000)";
+        assert_eq!(refusal.reason(), expected);
+    }
+}
+
+#[test]
+fn a_name_by_which_the_library_marks_numbers_is_refused() {
+    for (mark, column) in [("Number", 7), ("RawValue", 7)] {
+        let body = format!(r#"{{"a":[{{"$serde_json::private::{mark}":"1"}}]}}"#);
+        let refusal = Node::parse(body.as_bytes()).unwrap_err();
+        let expected = format!("[1:{column}] Field name '$serde_json::private::{mark}' is reserved");
+        assert_eq!(refusal.reason(), expected);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
-use latchkey_elastic::ErrorCause;
+use latchkey_elastic::{ErrorCause, byte_size};
 use latchkey_privileges::cluster_request::{
     ClusterRequest, GET_HEALTH, GET_LICENSE, GET_NODES_INFO, GET_XPACK_INFO,
 };
@@ -22,8 +22,8 @@ use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::api::root::{CLUSTER_NAME, COMPATIBLE_VERSION, NODE_NAME};
-use crate::limits::{CLUSTER_HEALTH_WAIT_MAX, REQUEST_BODY_LEN_MAX};
-use crate::settings::PublishSettings;
+use crate::limits::CLUSTER_HEALTH_WAIT_MAX;
+use crate::settings::HttpSettings;
 
 /// How long `GET /_cluster/health` waits when the request does not say it (Elasticsearch, `ClusterHealthRequest`).
 const HEALTH_WAIT_DEFAULT: Duration = Duration::from_secs(30);
@@ -83,7 +83,12 @@ struct Health {
     delayed_unassigned_shards: u32,
     number_of_pending_tasks: u32,
     number_of_in_flight_fetch: u32,
+    /// Only with `human`, as the other one that is a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_max_waiting_in_queue: Option<&'static str>,
     task_max_waiting_in_queue_millis: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_shards_percent: Option<&'static str>,
     active_shards_percent_as_number: f32,
 }
 
@@ -91,11 +96,12 @@ struct Health {
 /// as soon as that is reached, and after `timeout` with 408.
 pub(super) async fn health(mut call: Incoming) -> Result<Response, ApiError> {
     let awaited = Awaited::read(&mut call.parameters)?;
+    let is_for_humans = call.parameters.boolean("human", false)?;
     let call = call.parsed()?.authorize(&ClusterRequest::Other(GET_HEALTH))?;
     let status = settled(&call, &awaited).await;
     let timed_out = status > awaited.status;
     let code = if timed_out { StatusCode::REQUEST_TIMEOUT } else { StatusCode::OK };
-    answer::with_status(code, &Health::of(status, timed_out))
+    answer::with_status(code, &Health::of(status, timed_out, is_for_humans))
 }
 
 impl Awaited {
@@ -129,7 +135,7 @@ async fn settled(call: &Allowed, awaited: &Awaited) -> Status {
 }
 
 impl Health {
-    fn of(status: Status, timed_out: bool) -> Self {
+    fn of(status: Status, timed_out: bool, is_for_humans: bool) -> Self {
         Self {
             cluster_name: CLUSTER_NAME,
             status,
@@ -145,7 +151,9 @@ impl Health {
             delayed_unassigned_shards: 0,
             number_of_pending_tasks: 0,
             number_of_in_flight_fetch: 0,
+            task_max_waiting_in_queue: is_for_humans.then_some("0s"),
             task_max_waiting_in_queue_millis: 0,
+            active_shards_percent: is_for_humans.then_some("100.0%"),
             active_shards_percent_as_number: 100.0,
         }
     }
@@ -160,8 +168,18 @@ pub(super) async fn nodes_http(
     for ignored in ["flat_settings", "timeout"] {
         call.parameters.text(ignored);
     }
+    let is_for_humans = call.parameters.boolean("human", false)?;
     let call = call.parsed()?.authorize(&ClusterRequest::Other(GET_NODES_INFO))?;
-    let address = publish_address(&call.settings.publish, &headers, &uri);
+    let len_max = call.settings.http.max_content_length;
+    let address = publish_address(&call.settings.http, &headers, &uri);
+    let mut http = json!({
+        "bound_address": [address],
+        "publish_address": address,
+        "max_content_length_in_bytes": len_max,
+    });
+    if is_for_humans && let Some(http) = http.as_object_mut() {
+        http.insert("max_content_length".to_owned(), Value::from(byte_size::shown(len_max as u64)));
+    }
     let node = json!({
         "name": NODE_NAME,
         "version": COMPATIBLE_VERSION,
@@ -169,11 +187,7 @@ pub(super) async fn nodes_http(
         "build_type": "latchkey",
         "roles": ["data", "ingest", "master"],
         "attributes": {},
-        "http": {
-            "bound_address": [address],
-            "publish_address": address,
-            "max_content_length_in_bytes": REQUEST_BODY_LEN_MAX,
-        },
+        "http": http,
     });
     answer::ok(&json!({
         "_nodes": {"total": 1, "successful": 1, "failed": 0},
@@ -183,7 +197,7 @@ pub(super) async fn nodes_http(
 }
 
 /// Where clients reach the service: what the operator says, and else the address by which this client has.
-fn publish_address(settings: &PublishSettings, headers: &HeaderMap, uri: &Uri) -> String {
+fn publish_address(settings: &HttpSettings, headers: &HeaderMap, uri: &Uri) -> String {
     let asked = uri.authority().map(ToString::to_string).or_else(|| {
         let host = headers.get(HOST)?.to_str().ok()?;
         Some(host.to_owned())
@@ -193,7 +207,7 @@ fn publish_address(settings: &PublishSettings, headers: &HeaderMap, uri: &Uri) -
     let scheme = uri.scheme_str().unwrap_or("http");
     let usual = PORTS.iter().find(|(name, _)| *name == scheme).map_or(80, |(_, port)| *port);
     let port = asked.as_ref().and_then(Authority::port_u16).unwrap_or(usual);
-    format!("{}:{}", settings.host.as_deref().unwrap_or(host), settings.port.unwrap_or(port))
+    format!("{}:{}", settings.publish_host.as_deref().unwrap_or(host), settings.publish_port.unwrap_or(port))
 }
 
 /// `GET /_license`.
@@ -242,7 +256,10 @@ mod tests {
 
     #[test]
     fn is_published_where_the_operator_says_and_else_where_the_client_found_it() {
-        let settings = |host: Option<&str>, port| PublishSettings { host: host.map(str::to_owned), port };
+        let settings = |host: Option<&str>, publish_port| {
+            let publish_host = host.map(str::to_owned);
+            HttpSettings { publish_host, publish_port, ..HttpSettings::default() }
+        };
         for (settings, host, uri, expected) in [
             (settings(None, None), Some("keys.example.org:9200"), "/", "keys.example.org:9200"),
             (settings(None, None), Some("[::1]:9201"), "/", "[::1]:9201"),

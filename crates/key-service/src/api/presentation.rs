@@ -1,5 +1,5 @@
-//! The parameters `filter_path`, `pretty` and `format`: only some fields of an answer, an answer with line breaks and
-//! indentation, or one in YAML.
+//! The parameters `filter_path`, `pretty`, `format` and `error_trace`: only some fields of an answer, an answer with line
+//! breaks and indentation, one in YAML, or an error that tells its causes once more.
 //!
 //! ```text
 //! filter_path = pattern *("," pattern)
@@ -11,6 +11,9 @@
 //!
 //! A pattern keeps the fields that it matches, with everything in them; after `-` it drops them. `**` matches
 //! any number of fields, and arrays are searched element by element. Patterns that drop have precedence.
+
+mod error_trace;
+mod yaml;
 
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::Request;
@@ -54,6 +57,7 @@ struct Presentation {
     dropped: Vec<Vec<Segment>>,
     is_pretty: bool,
     is_yaml: bool,
+    traces_errors: bool,
 }
 
 /// A step of a pattern.
@@ -77,7 +81,7 @@ pub(super) async fn present(mut parameters: Parameters, request: Request, next: 
     };
     let response = next.run(request).await;
     let is_error = response.extensions().get::<IsError>().is_some();
-    let presentation = if is_error { presentation.unfiltered() } else { presentation };
+    let presentation = if is_error { presentation.of_error() } else { presentation.of_success() };
     let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json");
     let len = response.body().size_hint().exact().unwrap_or(u64::MAX);
     if presentation.is_plain() || !is_json || len == 0 || len > RESHAPED_LEN_MAX as u64 {
@@ -117,7 +121,10 @@ impl Presentation {
     fn of(parameters: &mut Parameters, asks_for_yaml: bool) -> Result<Self, ErrorCause> {
         let is_yaml = parameters.non_blank("format").map_or(asks_for_yaml, |format| format == "yaml");
         let is_pretty = parameters.boolean("pretty", false)?;
-        let mut presentation = Self { is_pretty, is_yaml, ..Self::default() };
+        let traces_errors = parameters.boolean("error_trace", false)?;
+        // What it changes is a matter of the route.
+        parameters.boolean("human", false)?;
+        let mut presentation = Self { is_pretty, is_yaml, traces_errors, ..Self::default() };
         let filter_path = parameters.text("filter_path").unwrap_or_default();
         for pattern in filter_path.split(',').map(str::trim).filter(|pattern| !pattern.is_empty()) {
             match pattern.strip_prefix('-') {
@@ -135,23 +142,31 @@ impl Presentation {
     }
 
     /// The same without the filter.
-    fn unfiltered(self) -> Self {
-        Self { is_pretty: self.is_pretty, is_yaml: self.is_yaml, ..Self::default() }
+    fn of_error(self) -> Self {
+        Self { kept: Vec::new(), dropped: Vec::new(), ..self }
+    }
+
+    fn of_success(self) -> Self {
+        Self { traces_errors: false, ..self }
     }
 
     fn is_plain(&self) -> bool {
-        self.kept.is_empty() && self.dropped.is_empty() && !self.is_pretty && !self.is_yaml
+        let is_whole = self.kept.is_empty() && self.dropped.is_empty();
+        is_whole && !self.is_pretty && !self.is_yaml && !self.traces_errors
     }
 
     /// An answer that cannot be read, because metadata nests too deep or has too many values, stays as it is.
     fn apply(&self, answer: Bytes) -> Bytes {
         let Ok(mut node) = Node::parse_within(RESHAPED_VALUES_MAX, &answer) else { return answer };
+        if self.traces_errors {
+            error_trace::add(&mut node);
+        }
         drop_fields(&mut node, &rests(&self.dropped));
         if !self.kept.is_empty() && !keep_fields(&mut node, &rests(&self.kept)) {
             node.value = NodeValue::Object(Vec::new());
         }
         let written = if self.is_yaml {
-            serde_saphyr::to_string(&node).map(|text| ["---\n", &text].concat().into_bytes()).ok()
+            yaml::write(&node)
         } else if self.is_pretty {
             serde_json::to_vec_pretty(&node)
                 .map(|mut text| {
@@ -275,6 +290,17 @@ mod tests {
         assert_eq!(present("pretty=false", r#"{"b":1}"#), r#"{"b":1}"#);
         assert_eq!(present("format=yaml", r#"{"b":[1,"x"],"a":"true"}"#), "---\nb:\n- 1\n- x\na: \"true\"\n");
         assert_eq!(present("format=json", r#"{"b":1}"#), r#"{"b":1}"#);
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_in_every_format() {
+        let answer = r#"{"a":[18446744073709551616,-9223372036854775809,1.5,1e100]}"#;
+        assert_eq!(present("filter_path=a", answer), answer.replace("1e100", "1e+100"));
+        let yaml = "---\na:\n- 18446744073709551616\n- -9223372036854775809\n- 1.5\n- 1.0e+100\n";
+        assert_eq!(present("format=yaml", answer), yaml);
+        let long = "9".repeat(40);
+        let long_answer: &'static str = format!(r#"{{"a":{long}}}"#).leak();
+        assert_eq!(present("format=yaml", long_answer), format!("---\na: \"{long}\"\n"));
     }
 
     #[test]

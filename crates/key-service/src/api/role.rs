@@ -19,9 +19,11 @@ use crate::api::answer::members::Members;
 use crate::api::call::Incoming;
 use crate::api::call::request_body::RequestBody;
 use crate::api::error::ApiError;
+use crate::limits::row_limits::DESCRIPTORS_LEN_MAX;
 use crate::limits::{NATIVE_ROLES_MAX, ROLE_DESCRIPTION_CHARS_MAX};
 use crate::security::roles::{is_reserved, reserved};
 use crate::store::directory::Written;
+use crate::store::written_len::are_longer_than;
 
 #[derive(Serialize)]
 struct PutAnswer {
@@ -101,6 +103,10 @@ fn validate(name: &str, role: &RoleDescriptor) -> Result<(), ErrorCause> {
     if is_reserved(name) {
         problems.add(format!("Role [{name}] is reserved and may not be used."));
     }
+    problems.add_if(
+        are_longer_than(DESCRIPTORS_LEN_MAX, [role]),
+        &format!("the role has more than {DESCRIPTORS_LEN_MAX} bytes as JSON"),
+    );
     problems.extend(RoleDescriptors::from_iter([(name.to_owned(), role.clone())]).problems());
     let description = role.description.as_deref().unwrap_or_default();
     problems.add_if(

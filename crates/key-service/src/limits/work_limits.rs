@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use latchkey_budget::Allowance;
 
-use crate::limits::{KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_MAX, STORE_READERS_MAX};
+use crate::limits::{KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_DEFAULT, REQUEST_BODY_LEN_MAX, STORE_READERS_MAX};
 
 /// Most searches and listings of keys that run at once; others wait. Half of the connections that read the
 /// store, so that requests and edges find one.
@@ -98,5 +98,11 @@ pub(crate) const LONG_ROLES_MEMORY: usize = 256 * 1024 * 1024;
 /// Bytes of memory that are taken for each byte of a long body: the text, and the values that are made of it.
 pub(crate) const BODY_HELD_PER_BYTE: usize = 16;
 
-/// Bytes that all long bodies may take together while their requests are answered: sixteen of the longest.
-pub(crate) const BODY_MEMORY: usize = 16 * BODY_HELD_PER_BYTE * REQUEST_BODY_LEN_MAX;
+/// Bytes that all long bodies may take together while their requests are answered: sixteen of the longest, when
+/// nothing is set.
+pub(crate) const BODY_MEMORY: usize = 16 * BODY_HELD_PER_BYTE * REQUEST_BODY_LEN_DEFAULT;
+
+/// Of that, what the bodies of one user and his keys may take.
+pub(crate) const BODY_MEMORY_PER_PRINCIPAL: usize = BODY_MEMORY / 4 * 3;
+
+const _: () = assert!(BODY_HELD_PER_BYTE * REQUEST_BODY_LEN_MAX <= BODY_MEMORY_PER_PRINCIPAL);

@@ -4,8 +4,8 @@ use latchkey_budget::SharedMemory;
 
 use crate::lane::{Lane, LaneBounds};
 use crate::limits::work_limits::{
-    BODY_MEMORY, QUESTION_ALLOWANCE, QUESTIONS_MAX, QUESTIONS_PER_PRINCIPAL_MAX, SEARCH_ALLOWANCE,
-    SEARCHES_MAX, SEARCHES_PER_PRINCIPAL_MAX,
+    BODY_MEMORY, BODY_MEMORY_PER_PRINCIPAL, QUESTION_ALLOWANCE, QUESTIONS_MAX, QUESTIONS_PER_PRINCIPAL_MAX,
+    SEARCH_ALLOWANCE, SEARCHES_MAX, SEARCHES_PER_PRINCIPAL_MAX,
 };
 
 /// Where work of requests is done, and the memory that its answers share.
@@ -37,7 +37,7 @@ impl Workshop {
             questions: Lane::new("question", questions),
             // Whoever reads nothing of what he asks for leaves a quarter to others.
             memory: SharedMemory::new(answer_memory, answer_memory / 4 * 3),
-            bodies: SharedMemory::new(BODY_MEMORY, BODY_MEMORY / 4 * 3),
+            bodies: SharedMemory::new(BODY_MEMORY, BODY_MEMORY_PER_PRINCIPAL),
         }
     }
 }

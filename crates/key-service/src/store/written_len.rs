@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use latchkey_budget::json_len::object_len;
 use serde::Serialize;
 
-use crate::limits::REQUEST_BODY_LEN_MAX;
+use crate::limits::row_limits::DESCRIPTORS_LEN_MAX;
 use crate::model::stored_key::StoredKey;
 use crate::store::update::KeyUpdate;
 
@@ -49,10 +49,10 @@ impl StoredKey {
 }
 
 impl KeyUpdate {
-    /// The bytes of what a key of this update is written with, at most: what the update does not bring was
-    /// once brought by one body.
+    /// The bytes of what a key of this update is written with, at most: what the update does not bring is
+    /// no longer than may be stored.
     pub(super) fn written_len(&self) -> usize {
-        let kept_or = |brought: Option<usize>| brought.unwrap_or(REQUEST_BODY_LEN_MAX);
+        let kept_or = |brought: Option<usize>| brought.unwrap_or(DESCRIPTORS_LEN_MAX);
         json_len(&self.owner.metadata)
             + json_len(&self.limited_by)
             + kept_or(self.role_descriptors.as_ref().map(json_len))
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_update_keeps_counts_as_long_as_a_body() {
+    fn what_an_update_keeps_counts_as_long_as_it_may_be() {
         let key = key("k");
         let all = KeyUpdate {
             owner: key.owner,
@@ -139,6 +139,6 @@ mod tests {
         };
         assert!(all.written_len() < 1_000);
         let without_metadata = KeyUpdate { metadata: None, ..all };
-        assert!(without_metadata.written_len() > REQUEST_BODY_LEN_MAX);
+        assert!(without_metadata.written_len() > DESCRIPTORS_LEN_MAX);
     }
 }

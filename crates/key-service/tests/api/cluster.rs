@@ -1,7 +1,7 @@
 //! What clients ask a cluster before anything else.
 
-use axum::http::StatusCode;
-use latchkey_key_service::settings::{PublishSettings, ServiceSettings};
+use axum::http::{Method, StatusCode};
+use latchkey_key_service::settings::{HttpSettings, ServiceSettings};
 use serde_json::json;
 
 use crate::service::Service;
@@ -38,11 +38,61 @@ async fn a_client_that_sniffs_finds_the_service_where_it_is_published() {
         assert_eq!(node["http"]["publish_address"], "keys.example.org:9200", "{path}");
         assert_eq!(node["version"], service.elastic().get("/").await.json()["version"]["number"]);
     }
-    let publish = PublishSettings { host: Some("10.0.0.7".to_owned()), port: Some(443) };
-    let service = Service::with(ServiceSettings { publish, ..ServiceSettings::default() }).await;
+    let http = HttpSettings {
+        publish_host: Some("10.0.0.7".to_owned()),
+        publish_port: Some(443),
+        max_content_length: 4_000_000,
+    };
+    let service = Service::with(ServiceSettings { http, ..ServiceSettings::default() }).await;
     let nodes = service.elastic().get_with("/_nodes/http", "host", "keys.example.org:9200").await.json();
     let node = nodes["nodes"].as_object().unwrap().values().next().unwrap();
     assert_eq!(node["http"]["publish_address"], "10.0.0.7:443");
+    assert_eq!(node["http"]["max_content_length_in_bytes"], 4_000_000);
+    assert_eq!(node["http"].get("max_content_length"), None);
+    let human = service.elastic().get("/_nodes/http?human").await.json();
+    let node = human["nodes"].as_object().unwrap().values().next().unwrap().clone();
+    assert_eq!(node["http"]["max_content_length"], "3.8mb");
+}
+
+#[tokio::test]
+async fn human_adds_texts_beside_the_numbers_that_have_them() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    for (query, texts) in [("", None), ("?human=false", None), ("?human", Some(("0s", "100.0%")))] {
+        let health = elastic.get(&format!("/_cluster/health{query}")).await.json();
+        assert_eq!(health.get("task_max_waiting_in_queue").and_then(|it| it.as_str()), texts.map(|it| it.0));
+        assert_eq!(health.get("active_shards_percent").and_then(|it| it.as_str()), texts.map(|it| it.1));
+    }
+    for name in ["human", "error_trace", "pretty"] {
+        elastic.get(&format!("/_security/api_key?{name}=maybe")).await.assert_error(
+            400,
+            "illegal_argument_exception",
+            "Failed to parse value [maybe] as only [true] or [false] are allowed.",
+        );
+    }
+}
+
+#[tokio::test]
+async fn error_trace_tells_each_cause_of_an_error_once_more() {
+    let service = Service::new().await;
+    let path = "/_security/api_key?error_trace";
+    let body = r#"{"name":"x","expiration":"soon"}"#;
+    let error = service.elastic().post(path, body).await.json()["error"].clone();
+    let told = |cause: &serde_json::Value| {
+        format!("{}: {}", cause["type"].as_str().unwrap(), cause["reason"].as_str().unwrap())
+    };
+    let below = &error["caused_by"];
+    let (own, cause) = (told(&error), told(below));
+    assert_eq!(error["stack_trace"], format!("{own}\nCaused by: {cause}"));
+    assert_eq!(below["stack_trace"], cause);
+    assert_eq!(error["root_cause"][0]["stack_trace"], told(&error["root_cause"][0]));
+    let refused = service.anonymous().get("/_security/api_key?error_trace=true").await.json();
+    assert!(refused["error"]["stack_trace"].as_str().unwrap().starts_with("security_exception: missing"));
+    let flat = service.elastic().request(Method::PATCH, path, None).await.json();
+    assert!(flat["error"].is_string(), "{flat}");
+    let silent = service.elastic().post("/_security/api_key?error_trace=false", body).await;
+    assert!(!silent.text.contains("stack_trace"));
+    assert_eq!(service.elastic().get(path).await.text, r#"{"api_keys":[]}"#);
 }
 
 #[tokio::test]

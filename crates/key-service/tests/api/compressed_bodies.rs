@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
-use latchkey_key_service::limits::REQUEST_BODY_LEN_MAX;
+use latchkey_key_service::limits::REQUEST_BODY_LEN_DEFAULT;
+use latchkey_key_service::settings::{HttpSettings, ServiceSettings};
 
 use crate::service::{Answer, PASSWORD, Service};
 
@@ -54,13 +55,26 @@ async fn a_body_may_come_compressed() {
 async fn a_short_body_that_becomes_a_long_one_is_refused() {
     let service = Service::new().await;
     let name = |len: usize| [br#"{"name":""#, vec![b' '; len].as_slice(), br#""}"#].concat();
-    let longest = name(REQUEST_BODY_LEN_MAX - 11);
-    assert_eq!(longest.len(), REQUEST_BODY_LEN_MAX);
+    let longest = name(REQUEST_BODY_LEN_DEFAULT - 11);
+    assert_eq!(longest.len(), REQUEST_BODY_LEN_DEFAULT);
     for (encoding, encoded) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("deflate", deflate)] {
         assert_eq!(create(&service, encoding, encoded(&longest)).await.status, StatusCode::BAD_REQUEST);
-        let bomb = encoded(&name(64 * REQUEST_BODY_LEN_MAX));
-        assert!(bomb.len() < REQUEST_BODY_LEN_MAX);
+        let bomb = encoded(&name(64 * REQUEST_BODY_LEN_DEFAULT));
+        assert!(bomb.len() < REQUEST_BODY_LEN_DEFAULT);
         let refused = create(&service, encoding, bomb).await;
+        assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE, "{encoding}: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn the_limit_that_is_set_is_that_of_what_is_decoded() {
+    let len_max = 2 * REQUEST_BODY_LEN_DEFAULT;
+    let http = HttpSettings { max_content_length: len_max, ..HttpSettings::default() };
+    let service = Service::with(ServiceSettings { http, ..ServiceSettings::default() }).await;
+    let body = |len: usize| [BODY, vec![b' '; len - BODY.len()].as_slice()].concat();
+    for (encoding, encoded) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("deflate", deflate)] {
+        assert_eq!(create(&service, encoding, encoded(&body(len_max))).await.status, StatusCode::OK);
+        let refused = create(&service, encoding, encoded(&body(len_max + 1))).await;
         assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE, "{encoding}: {}", refused.text);
     }
 }

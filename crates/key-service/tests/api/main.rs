@@ -44,6 +44,7 @@ mod list;
 mod long_keys;
 mod manual_clock;
 mod native_users;
+mod numbers;
 mod openapi;
 #[path = "../../src/store/other_process.rs"]
 mod other_process;

@@ -1,5 +1,8 @@
 use http::StatusCode;
-use latchkey_key_service::limits::{KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_MAX};
+use latchkey_key_service::limits::{
+    KEYS_LISTED_LEN_MAX, REQUEST_BODY_LEN_DEFAULT, REQUEST_BODY_LEN_LEAST, REQUEST_BODY_LEN_MAX,
+};
+use latchkey_key_service::settings::{HttpSettings, ServiceSettings};
 use serde_json::{Map, json};
 
 use crate::overload::add_key;
@@ -16,17 +19,54 @@ fn body(len: usize) -> String {
 #[tokio::test]
 async fn a_body_ends_at_its_limit() {
     let service = Service::new().await;
-    let longest = service.elastic().post(PATH, &body(REQUEST_BODY_LEN_MAX)).await;
+    let longest = service.elastic().post(PATH, &body(REQUEST_BODY_LEN_DEFAULT)).await;
     assert_eq!(longest.status, StatusCode::OK);
-    let too_long = service.elastic().post(PATH, &body(REQUEST_BODY_LEN_MAX + 1)).await;
+    let too_long = service.elastic().post(PATH, &body(REQUEST_BODY_LEN_DEFAULT + 1)).await;
     too_long.assert_error(413, "status_exception", "request body is larger than 1048576 bytes");
+}
+
+#[tokio::test]
+async fn how_long_a_body_may_be_is_a_setting() {
+    for len_max in [REQUEST_BODY_LEN_LEAST, REQUEST_BODY_LEN_MAX] {
+        let http = HttpSettings { max_content_length: len_max, ..HttpSettings::default() };
+        let service = Service::with(ServiceSettings { http, ..ServiceSettings::default() }).await;
+        assert_eq!(service.elastic().post(PATH, &body(len_max)).await.status, StatusCode::OK);
+        let too_long = service.elastic().post(PATH, &body(len_max + 1)).await;
+        let reason = format!("request body is larger than {len_max} bytes");
+        too_long.assert_error(413, "status_exception", &reason);
+    }
+}
+
+// A longer body is for requests about many things, not for a longer thing.
+#[tokio::test]
+async fn what_is_stored_grows_no_longer_with_the_setting() {
+    let http = HttpSettings { max_content_length: REQUEST_BODY_LEN_MAX, ..HttpSettings::default() };
+    let service = Service::with(ServiceSettings { http, ..ServiceSettings::default() }).await;
+    let elastic = service.elastic();
+    let role = |len: usize| json!({"cluster": ["all"], "metadata": {"x": "y".repeat(len)}}).to_string();
+    let user = |len: usize| {
+        json!({"password": "hunter22", "roles": [], "metadata": {"x": "y".repeat(len)}}).to_string()
+    };
+    let fits = 1024 * 1024 - 1_000;
+    assert_eq!(elastic.put("/_security/role/long", &role(fits)).await.status, StatusCode::OK);
+    assert_eq!(elastic.put("/_security/user/long", &user(fits)).await.status, StatusCode::OK);
+    elastic.put("/_security/role/longer", &role(fits + 1_000)).await.assert_error(
+        400,
+        "action_request_validation_exception",
+        "Validation Failed: 1: the role has more than 1048576 bytes as JSON;",
+    );
+    elastic.put("/_security/user/longer", &user(fits + 1_000)).await.assert_error(
+        400,
+        "action_request_validation_exception",
+        "Validation Failed: 1: roles and metadata have more than 1048576 bytes as JSON together;",
+    );
 }
 
 // Keys of an earlier version can be as long as bodies, and there can be any number of them.
 #[tokio::test]
 async fn an_answer_holds_only_so_many_bytes_of_keys() {
     let service = Service::new().await;
-    let long = "x".repeat(REQUEST_BODY_LEN_MAX - 10_000);
+    let long = "x".repeat(REQUEST_BODY_LEN_DEFAULT - 10_000);
     for number in 0..=KEYS_LISTED_LEN_MAX / long.len() {
         let metadata = Map::from_iter([("blob".to_owned(), json!(long))]);
         add_key(&service, &format!("k{number}"), metadata).await;
@@ -49,7 +89,7 @@ async fn an_answer_holds_only_so_many_bytes_of_keys() {
 #[tokio::test]
 async fn a_stranger_is_refused_before_the_body_is_read() {
     let service = Service::new().await;
-    let answer = service.anonymous().post(PATH, &body(REQUEST_BODY_LEN_MAX + 1)).await;
+    let answer = service.anonymous().post(PATH, &body(REQUEST_BODY_LEN_DEFAULT + 1)).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
 }
 

@@ -15,8 +15,8 @@ use crate::api::call::SharedService;
 use crate::api::call::authenticated::Proven;
 use crate::api::error::{ApiError, ErrorStatus};
 use crate::api::request_context::RequestContext;
+use crate::limits::REQUEST_BODY_WAIT_MAX;
 use crate::limits::work_limits::{BODY_HELD_PER_BYTE, LONG_BODY_LEN};
-use crate::limits::{REQUEST_BODY_LEN_MAX, REQUEST_BODY_WAIT_MAX};
 
 /// A body, whole; empty when there is none.
 pub(in crate::api) struct RequestBody {
@@ -34,7 +34,8 @@ impl FromRequest<SharedService> for RequestBody {
         // The memory is charged to the authenticated caller. Routes without authentication have short bodies.
         let principal = context.as_ref().and_then(RequestContext::principal).cloned();
         let held = service.0.workshop.bodies.holding(&principal.unwrap_or_else(|| Principal::new("", "")));
-        let (bytes, held) = read(request.into_body(), held, REQUEST_BODY_WAIT_MAX).await?;
+        let len_max = service.0.settings.http.max_content_length;
+        let (bytes, held) = read(request.into_body(), len_max, held, REQUEST_BODY_WAIT_MAX).await?;
         if let Some(context) = context {
             context.hold_body(held);
         }
@@ -48,20 +49,25 @@ impl FromRequest<SharedService> for RequestBody {
 }
 
 /// Reads a body. While it grows, memory is taken for what will be made of it.
-async fn read(body: Body, held: Holding, wait_max: Duration) -> Result<(Vec<u8>, Holding), ApiError> {
-    let reading = collect(body, held);
+async fn read(
+    body: Body,
+    len_max: usize,
+    held: Holding,
+    wait_max: Duration,
+) -> Result<(Vec<u8>, Holding), ApiError> {
+    let reading = collect(body, len_max, held);
     tokio::time::timeout(wait_max, reading).await.unwrap_or_else(|_| Err(too_slow()))
 }
 
-async fn collect(mut body: Body, mut held: Holding) -> Result<(Vec<u8>, Holding), ApiError> {
-    if body.size_hint().lower() > REQUEST_BODY_LEN_MAX as u64 {
-        return Err(ApiError::body_too_large(REQUEST_BODY_LEN_MAX));
+async fn collect(mut body: Body, len_max: usize, mut held: Holding) -> Result<(Vec<u8>, Holding), ApiError> {
+    if body.size_hint().lower() > len_max as u64 {
+        return Err(ApiError::body_too_large(len_max));
     }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
-        if bytes.len() + data.len() > REQUEST_BODY_LEN_MAX {
-            return Err(ApiError::body_too_large(REQUEST_BODY_LEN_MAX));
+        if bytes.len() + data.len() > len_max {
+            return Err(ApiError::body_too_large(len_max));
         }
         if bytes.len() + data.len() > LONG_BODY_LEN {
             let needed = (bytes.len() + data.len()) * BODY_HELD_PER_BYTE;
@@ -92,7 +98,9 @@ mod tests {
 
     async fn read_body(len: usize, memory: &SharedMemory) -> Result<Holding, ApiError> {
         let held = memory.holding(&Principal::new("ann", "native"));
-        read(Body::from(vec![b'x'; len]), held, Duration::from_secs(60)).await.map(|(_, held)| held)
+        read(Body::from(vec![b'x'; len]), usize::MAX, held, Duration::from_secs(60))
+            .await
+            .map(|(_, held)| held)
     }
 
     #[tokio::test]
@@ -113,7 +121,7 @@ mod tests {
     async fn a_body_that_does_not_come_is_waited_for_only_so_long() {
         let never = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
         let held = SharedMemory::new(0, 0).holding(&Principal::new("ann", "native"));
-        let refusal = read(never, held, Duration::from_millis(1)).await.unwrap_err();
+        let refusal = read(never, usize::MAX, held, Duration::from_millis(1)).await.unwrap_err();
         assert_eq!(refusal.status().code(), StatusCode::REQUEST_TIMEOUT);
     }
 }

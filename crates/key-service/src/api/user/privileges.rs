@@ -61,7 +61,7 @@ struct ShownApplication<'a> {
 struct ShownRemoteIndices<'a> {
     #[serde(flatten)]
     indices: ShownIndices<'a>,
-    clusters: &'a [String],
+    clusters: BTreeSet<&'a str>,
 }
 
 pub(in crate::api) async fn show(call: Incoming) -> Result<Response, ApiError> {
@@ -90,6 +90,7 @@ pub(in crate::api) async fn show(call: Incoming) -> Result<Response, ApiError> {
 fn own_privileges(roles: &RoleDescriptors) -> OwnPrivileges<'_> {
     let roles: Vec<_> = roles.iter().map(|(_, role)| role).collect();
     let global = roles.iter().flat_map(|role| &role.global);
+    // Equal entries for the same clusters are one; others stay apart (Elasticsearch, `CompositeRolesStore`).
     let remote = roles.iter().flat_map(|role| &role.remote_indices).map(ShownRemoteIndices::from);
     OwnPrivileges {
         // Empty entries are left out, as in Elasticsearch.
@@ -179,6 +180,6 @@ impl<'a> From<&'a IndexPrivileges> for ShownIndices<'a> {
 
 impl<'a> From<&'a RemoteIndexPrivileges> for ShownRemoteIndices<'a> {
     fn from(block: &'a RemoteIndexPrivileges) -> Self {
-        Self { indices: ShownIndices::from(&block.indices), clusters: &block.clusters }
+        Self { indices: ShownIndices::from(&block.indices), clusters: set(&block.clusters) }
     }
 }

@@ -17,9 +17,11 @@ use crate::api::user::{
     NewPassword, Reservation, hashed, invalid_part, members, reservation, text, wrong_type,
 };
 use crate::limits::NATIVE_USERS_MAX;
+use crate::limits::row_limits::DESCRIPTORS_LEN_MAX;
 use crate::model::stored_user::{UserKind, UserProfile};
 use crate::store::directory::Written;
 use crate::store::directory::users::{KeysOfUser, UserRefusal};
+use crate::store::written_len::are_longer_than;
 
 /// What the body says.
 #[derive(Default)]
@@ -133,6 +135,10 @@ impl PutBody {
         problems.add_if(
             self.metadata.keys().any(|name| name.starts_with('_')),
             "metadata keys may not start with [_]",
+        );
+        problems.add_if(
+            are_longer_than(DESCRIPTORS_LEN_MAX, [(&self.roles, &self.metadata)]),
+            &format!("roles and metadata have more than {DESCRIPTORS_LEN_MAX} bytes as JSON together"),
         );
         problems.into_result()
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use latchkey_elastic::content::number_of;
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value};
 
@@ -118,9 +119,9 @@ impl ClaimRules {
         if !self.populate_user_metadata {
             return Map::new();
         }
-        let kept = claims.iter().filter(|(_, value)| is_simple(value));
+        let kept = claims.iter().filter_map(|(name, value)| Some((name, simple(value)?)));
         let mut metadata: Map<String, Value> =
-            kept.map(|(name, value)| (format!("jwt_claim_{name}"), value.clone())).collect();
+            kept.map(|(name, value)| (format!("jwt_claim_{name}"), value)).collect();
         metadata.insert("jwt_token_type".to_owned(), Value::from(token_type.as_str()));
         metadata
     }
@@ -157,13 +158,16 @@ fn is_username(name: &str) -> bool {
     chars > 0 && chars <= USERNAME_CHARS_MAX && name.trim() == name && !name.chars().any(char::is_control)
 }
 
-fn is_simple(value: &Value) -> bool {
+/// A value of a simple type, or a list of such values, as a body's would be kept.
+fn simple(value: &Value) -> Option<Value> {
     match value {
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
-        Value::Array(values) => {
-            values.iter().all(|value| matches!(value, Value::Bool(_) | Value::Number(_) | Value::String(_)))
-        }
-        Value::Null | Value::Object(_) => false,
+        Value::Array(values) => values
+            .iter()
+            .map(|value| Some(value).filter(|value| !value.is_array()).and_then(simple))
+            .collect(),
+        Value::Bool(_) | Value::String(_) => Some(value.clone()),
+        Value::Number(number) => number_of(number.as_str()).ok().map(Value::Number),
+        Value::Null | Value::Object(_) => None,
     }
 }
 

@@ -4,7 +4,8 @@ use latchkey_key_feed::{Cursor, FeedPage, FeedRow};
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{FEED_ROWS_LEN_MAX, FEED_TEXTS_LEN_AT_ONCE, REQUEST_BODY_LEN_MAX};
+use crate::limits::row_limits::DESCRIPTORS_LEN_MAX;
+use crate::limits::{FEED_ROWS_LEN_MAX, FEED_TEXTS_LEN_AT_ONCE};
 use crate::store::FeedPosition;
 
 /// What a follower holds.
@@ -129,13 +130,13 @@ async fn a_page_ends_before_it_is_too_long_for_the_proxy() {
         let mut key = key(&format!("k{number}"));
         // Within two lists it is no header, and so an edge holds it. It can be no longer than a body, in a
         // store of an earlier version.
-        key.metadata.insert("blob".into(), json!([["x".repeat(REQUEST_BODY_LEN_MAX - 100)]]));
+        key.metadata.insert("blob".into(), json!([["x".repeat(DESCRIPTORS_LEN_MAX - 100)]]));
         scratch.store.create(key, actor(), UnixMillis(1)).await.unwrap();
     }
     let page = scratch.store.parsed_page(Cursor(0), 1_000).await.unwrap();
     assert!(page.more);
     let len = scratch.store.feed_page(Cursor(0), 1_000).await.unwrap().to_json().unwrap().len();
-    assert!(len < FEED_ROWS_LEN_MAX + 2 * REQUEST_BODY_LEN_MAX, "{len}");
+    assert!(len < FEED_ROWS_LEN_MAX + 2 * DESCRIPTORS_LEN_MAX, "{len}");
     let mut followed = Followed::default();
     followed.catch_up(&scratch.store, 1_000).await;
     assert_eq!(followed.keys.len(), keys);

@@ -65,6 +65,11 @@ fn file(entries: Vec<Entry>) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// A whole number beyond 64 bits.
+fn whole(digits: &str) -> Value {
+    serde_json::from_str(digits).unwrap()
+}
+
 /// One entry of each kind, and three keys: one that lives, one that is invalidated, one that has expired.
 fn one_of_each() -> Vec<Entry> {
     let password = || PasswordHash::try_from(HASH).unwrap();
@@ -72,7 +77,7 @@ fn one_of_each() -> Vec<Entry> {
         roles: vec!["reader".into(), "gone".into()],
         full_name: Some("Zoë \"Z\"".into()),
         email: None,
-        metadata: object(json!({"n": 0.1, "big": 18_446_744_073_709_551_615_u64, "nul": "\0"})),
+        metadata: object(json!({"n": 0.1, "big": whole("18446744073709551616"), "nul": "\0"})),
         enabled: false,
     };
     let role: RoleDescriptor =
