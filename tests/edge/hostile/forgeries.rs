@@ -6,7 +6,7 @@ use super::dice::Dice;
 pub(crate) const FORGED: &str = "mallory";
 
 /// Every name that a gate owns: the default names, and those that one of the gates chooses.
-pub(crate) const OWNED: [&str; 12] = [
+pub(crate) const OWNED: [&str; 13] = [
     "x-api-key-id",
     "x-api-key-name",
     "x-api-key-owner",
@@ -15,6 +15,7 @@ pub(crate) const OWNED: [&str; 12] = [
     "x-api-key-claimed-roles",
     "x-api-key-limited-by",
     "x-api-key-expiration",
+    "x-api-key-secret-used",
     "x-api-key-privileges",
     "x-api-key-shadow",
     "x-caller",
