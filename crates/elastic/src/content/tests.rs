@@ -258,16 +258,6 @@ fn whole_numbers_keep_all_digits_and_others_are_doubles() {
 }
 
 #[test]
-fn a_name_by_which_the_library_marks_numbers_is_refused() {
-    for (mark, column) in [("Number", 7), ("RawValue", 7)] {
-        let body = format!(r#"{{"a":[{{"$serde_json::private::{mark}":"1"}}]}}"#);
-        let refusal = Node::parse(body.as_bytes()).unwrap_err();
-        let expected = format!("[1:{column}] Field name '$serde_json::private::{mark}' is reserved");
-        assert_eq!(refusal.reason(), expected);
-    }
-}
-
-#[test]
 fn a_name_by_which_the_library_marks_what_it_reads_otherwise_is_refused() {
     for mark in ["RawValue", "Number"] {
         let body = format!(r#"{{"a":[{{"$serde_json::private::{mark}":"1"}}]}}"#);
