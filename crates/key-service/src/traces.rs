@@ -10,6 +10,8 @@
 mod collector;
 mod context;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::{HeaderMap, Uri};
 use opentelemetry::trace::{
     SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer, TracerProvider as _,
@@ -46,6 +48,9 @@ const SERVICE_NAME: &str = "latchkey";
 
 /// Where the traces of an OTLP collector are, below its URL (OTLP specification, section OTLP/HTTP).
 const PATH: &str = "/v1/traces";
+
+/// Whether this process has traces. Without them no span is made for them alone.
+static IS_BEGUN: AtomicBool = AtomicBool::new(false);
 
 /// Where traces go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +118,7 @@ impl Traces {
             .with_sampler(Sampler::ParentBased(Box::new(part)))
             .with_resource(resource)
             .build();
+        IS_BEGUN.store(true, Ordering::Relaxed);
         Ok(Self(provider))
     }
 
@@ -173,9 +179,11 @@ pub(crate) fn note_answer(method: &str, route: &str, status: u16) {
     }
 }
 
-/// The span of a commit that is part of the current request; none outside of a request.
+/// The span of a commit that is part of the current request; none outside of a request, and none where nothing is
+/// traced.
 pub(crate) fn commit() -> Span {
-    if Span::current().is_none() { Span::none() } else { tracing::info_span!(target: TARGET, "commit") }
+    let is_traced = IS_BEGUN.load(Ordering::Relaxed) && !Span::current().is_none();
+    if is_traced { tracing::info_span!(target: TARGET, "commit") } else { Span::none() }
 }
 
 impl Tracer for KindTracer {
