@@ -75,7 +75,13 @@ impl TimeValue {
         self.unit.in_seconds(self.amount)
     }
 
-    /// The duration; `None` for -1.
+    /// Whether it is -1, which Elasticsearch takes for "none".
+    #[must_use]
+    pub fn is_minus_one(self) -> bool {
+        self.amount < 0
+    }
+
+    /// The duration; none at all for -1.
     #[must_use]
     pub fn to_duration(self) -> Duration {
         let amount = u64::try_from(self.amount).unwrap_or(0);

@@ -71,7 +71,7 @@ pub(in crate::api) async fn rotate(mut call: Incoming<RequestBody>) -> Result<Re
 pub(super) fn read(body: Option<&Node>) -> Result<(Result<(), ErrorCause>, Overlap), ErrorCause> {
     let body = body.map(|node| PARSER.parse(node)).transpose()?.unwrap_or_default();
     let overlap = match &body.overlap {
-        Some(text) => Overlap(TimeValue::parse(text, "overlap")?.to_duration()),
+        Some(text) => Overlap::said(text)?,
         None => Overlap(ROTATION_OVERLAP_DEFAULT),
     };
     Ok((overlap.validate(), overlap))
@@ -97,6 +97,15 @@ fn asked_by(call: &Allowed, id: &str) -> Result<RotatedBy, ApiError> {
 }
 
 impl Overlap {
+    /// -1 would mean none, to Elasticsearch, and for ever, to many a reader.
+    fn said(text: &str) -> Result<Self, ErrorCause> {
+        let overlap = TimeValue::parse(text, "overlap")?;
+        if overlap.is_minus_one() {
+            return Err(ErrorCause::illegal_argument("[overlap] must not be negative: [0] is none"));
+        }
+        Ok(Self(overlap.to_duration()))
+    }
+
     fn validate(self) -> Result<(), ErrorCause> {
         if self.0 <= ROTATION_OVERLAP_MAX {
             return Ok(());
@@ -140,6 +149,9 @@ mod tests {
                 "failed to parse setting [overlap] with value [5] as a time value: unit is missing or unrecognized",
             ),
             ("\"-5d\"", "negative durations are not supported"),
+            ("\"-1\"", "[overlap] must not be negative: [0] is none"),
+            ("-1", "[overlap] must not be negative: [0] is none"),
+            ("\"-1d\"", "[overlap] must not be negative: [0] is none"),
         ] {
             let refusal = asked(text).unwrap_err();
             assert!(refusal.contains(words), "{refusal}");
