@@ -2,9 +2,9 @@
 
 import os
 import warnings
-from contextlib import contextmanager
 
 from elasticsearch import AuthenticationException, AuthorizationException, Elasticsearch, ElasticsearchWarning
+from sentences import equal, step
 
 warnings.filterwarnings("error", category=ElasticsearchWarning)
 
@@ -17,17 +17,6 @@ def connect(**named):
 
 
 elastic = connect(**LOGIN)
-
-
-@contextmanager
-def step(sentence):
-    """Tells the sentence once everything in the block held."""
-    yield
-    print(sentence, flush=True)
-
-
-def equal(shown, expected):
-    assert shown == expected, f"\n  shown:    {shown}\n  expected: {expected}"
 
 
 def refused(kind, reason, call, **named):

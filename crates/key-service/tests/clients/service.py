@@ -3,9 +3,9 @@
 import json
 import os
 import warnings
-from contextlib import contextmanager
 
 from elasticsearch import Elasticsearch, ElasticsearchWarning
+from sentences import equal, step  # noqa: F401
 
 warnings.filterwarnings("error", category=ElasticsearchWarning)
 
@@ -32,17 +32,6 @@ def connect(**login):
 LOGIN = {"basic_auth": (USERNAME, PASSWORD)}
 
 elastic = connect(**LOGIN)
-
-
-@contextmanager
-def step(sentence):
-    """Tells the sentence once everything in the block held."""
-    yield
-    print(sentence, flush=True)
-
-
-def equal(shown, expected):
-    assert shown == expected, f"\n  shown:    {shown}\n  expected: {expected}"
 
 
 def refused(kind, reason, call, *arguments, **named):
