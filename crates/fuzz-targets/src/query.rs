@@ -6,7 +6,7 @@ use latchkey_budget::{Allowance, Budget};
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::Node;
 use latchkey_key_feed::UnixMillis;
-use latchkey_query::{Search, SearchRequest, SearchResult, SearchableKey, TypedKeys};
+use latchkey_query::{Search, SearchRequest, SearchResult, Searchable, Searched, TypedKeys};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
@@ -87,7 +87,7 @@ fn number(number: usize) -> Box<RawValue> {
 
 pub(crate) fn prepare(body: &[u8]) -> Result<Search, ErrorCause> {
     let body = Node::parse(body)?;
-    let request = SearchRequest::parse(body.as_ref(), NOW)?;
+    let request = SearchRequest::parse(body.as_ref(), NOW, Searched::Keys)?;
     request.check()?;
     request.into_search()
 }
@@ -137,7 +137,7 @@ pub(crate) fn keys() -> Vec<Key> {
     ]
 }
 
-impl SearchableKey for Key {
+impl Searchable for Key {
     fn id(&self) -> &str {
         self.id
     }

@@ -30,6 +30,7 @@ mod request_context;
 mod role;
 mod root;
 pub(crate) mod routing;
+mod scanned;
 mod store_error;
 mod token;
 mod unauthenticated;
@@ -120,6 +121,8 @@ fn key_routes() -> Router<SharedService> {
 /// Users, roles and privileges.
 fn directory_routes() -> Router<SharedService> {
     Router::new()
+        .route("/_security/_query/user", get(user::query).post(user::query))
+        .route("/_security/_query/role", get(role::query::query).post(role::query::query))
         .route("/_security/user", get(user::list))
         .route(
             "/_security/user/{username}",

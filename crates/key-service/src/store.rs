@@ -25,6 +25,7 @@ pub(crate) mod removal;
 mod replicas;
 pub(crate) mod rotation;
 pub(crate) mod scan;
+pub(crate) mod searches;
 mod sql;
 pub(crate) mod tokens;
 pub(crate) mod transfer;
@@ -54,7 +55,7 @@ use crate::store::ledger::{ChangeHealth, Health, KeyLedger};
 use crate::store::location::StoreLocation;
 use crate::store::lookups::Lookups;
 use crate::store::replicas::Hearing;
-use crate::store::scan::{KeyScan, Scan, ScanOrder};
+use crate::store::scan::{KeyScan, Scan};
 use crate::store::sql::scan::Selection;
 use crate::store::sql::{SqlStore, UnreadKey, edge_rows, feed_reader, key_rows};
 use crate::store::tokens::Tokens;
@@ -287,10 +288,11 @@ impl KeyStore {
         key_rows::find_unread(&self.database, id).await
     }
 
-    /// The keys that pass the filter, one after the other, until the work is cancelled that reads them.
+    /// The keys that pass the filter, by creation, then by id, until the work is cancelled that reads them. At most
+    /// one more than a listing may have.
     #[must_use]
-    pub fn scan(&self, filter: KeyFilter, order: ScanOrder, cancellation: Cancellation) -> KeyScan {
-        Scan::begin(self.database.clone(), Selection::of_keys(&filter, order), cancellation)
+    pub fn scan(&self, filter: &KeyFilter, cancellation: Cancellation) -> KeyScan {
+        Scan::begin(self.database.clone(), Selection::of_keys(filter), cancellation)
     }
 
     /// The changes after a position of the feed, at most `rows_max` of them, and fewer when they are long.

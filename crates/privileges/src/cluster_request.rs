@@ -80,6 +80,8 @@ pub struct KeySelection<'a> {
 
 /// The action of showing users.
 pub const GET_USERS: &str = "cluster:admin/xpack/security/user/get";
+/// The action of searching users.
+pub const QUERY_USERS: &str = "cluster:admin/xpack/security/user/query";
 /// The action of making or replacing a user.
 pub const PUT_USER: &str = "cluster:admin/xpack/security/user/put";
 /// The action of removing a user.
@@ -88,6 +90,8 @@ pub const DELETE_USER: &str = "cluster:admin/xpack/security/user/delete";
 pub const SET_USER_ENABLED: &str = "cluster:admin/xpack/security/user/set_enabled";
 /// The action of showing roles.
 pub const GET_ROLES: &str = "cluster:admin/xpack/security/role/get";
+/// The action of searching roles.
+pub const QUERY_ROLES: &str = "cluster:admin/xpack/security/role/query";
 /// The action of making or replacing a role.
 pub const PUT_ROLE: &str = "cluster:admin/xpack/security/role/put";
 /// The action of removing a role.
@@ -133,7 +137,7 @@ pub const CREATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_c
 pub const UPDATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_cluster/api_key/update";
 
 /// The actions of all requests.
-pub const ACTIONS: [&str; 42] = [
+pub const ACTIONS: [&str; 44] = [
     AUTHENTICATE,
     "cluster:admin/xpack/security/api_key/grant/bulk",
     "cluster:admin/xpack/security/api_key/bulk_update",
@@ -154,10 +158,12 @@ pub const ACTIONS: [&str; 42] = [
     "cluster:admin/xpack/security/api_key/rotate",
     "cluster:admin/xpack/security/api_key/update",
     GET_USERS,
+    QUERY_USERS,
     PUT_USER,
     DELETE_USER,
     SET_USER_ENABLED,
     GET_ROLES,
+    QUERY_ROLES,
     PUT_ROLE,
     DELETE_ROLE,
     GET_PRIVILEGES,

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use super::clause::Query;
 use super::field::{Field, Term};
 use super::search_limits::{BUCKETS_MAX, COLLECTED_MAX};
-use super::{SearchableKey, TypedKeys};
+use super::{Searchable, TypedKeys};
 
 use bucket::{Bucket, child_collectors};
 use composite::{Composite, CompositeKey};
@@ -122,7 +122,7 @@ impl<'a> AggregationRun<'a> {
     }
 
     /// Counts one key.
-    pub(super) fn collect<K: SearchableKey + ?Sized>(
+    pub(super) fn collect<K: Searchable + ?Sized>(
         &mut self,
         key: &K,
         work: &mut Budget,
@@ -157,7 +157,7 @@ impl<'a> Collector<'a> {
         Ok(Self { aggregation, state })
     }
 
-    fn collect<K: SearchableKey + ?Sized>(
+    fn collect<K: Searchable + ?Sized>(
         &mut self,
         key: &K,
         budget: &mut SearchBudget<'_>,
@@ -288,7 +288,7 @@ impl Filters {
         self.queries.len() + usize::from(self.other.is_some())
     }
 
-    fn collect<'a, K: SearchableKey + ?Sized>(
+    fn collect<'a, K: Searchable + ?Sized>(
         &self,
         key: &K,
         children: &'a [Aggregation],

@@ -7,8 +7,8 @@ use std::ops::{Bound, RangeBounds};
 
 use latchkey_budget::{Budget, BudgetExceeded};
 
-use super::SearchableKey;
-use super::field::{DateField, Field, TextField};
+use super::Searchable;
+use super::field::{DateField, Field, FlagField, TextField};
 use super::wildcard::WildcardPattern;
 
 /// A query.
@@ -24,8 +24,8 @@ pub(super) enum Query {
     Exists(Field),
     /// Keys with one of these ids.
     Ids(HashSet<String>),
-    /// Keys that were invalidated, or keys that were not.
-    Invalidated(bool),
+    /// Those of which this is so, or is not.
+    Flag(FlagField, bool),
     /// No key.
     Nothing,
     /// Keys with a text that passes the test.
@@ -81,12 +81,25 @@ impl Query {
         Self::Bool(Box::new(BoolQuery { must_not: vec![self], ..BoolQuery::default() }))
     }
 
+    /// Whether it looks at the metadata of keys.
+    pub(super) fn reads_metadata(&self) -> bool {
+        match self {
+            Self::Bool(query) => {
+                let parts = [&query.must, &query.must_not, &query.should];
+                parts.into_iter().flatten().any(Self::reads_metadata)
+            }
+            Self::Exists(field) => field.is_metadata(),
+            Self::Text(field, _) => matches!(field, TextField::AllMetadata | TextField::Metadata(_)),
+            Self::Date(..) | Self::Everything | Self::Flag(..) | Self::Ids(_) | Self::Nothing => false,
+        }
+    }
+
     /// Whether a key matches. Recursion ends where reading refused to nest deeper.
     ///
     /// # Errors
     ///
     /// [`BudgetExceeded`] when that takes more than the budget.
-    pub(super) fn matches<K: SearchableKey + ?Sized>(
+    pub(super) fn matches<K: Searchable + ?Sized>(
         &self,
         key: &K,
         budget: &mut Budget,
@@ -98,7 +111,7 @@ impl Query {
             Self::Everything => true,
             Self::Exists(field) => return field.exists(key, budget),
             Self::Ids(ids) => ids.contains(key.id()),
-            Self::Invalidated(invalidated) => key.invalidation().is_some() == *invalidated,
+            Self::Flag(field, value) => field.of(key) == *value,
             Self::Nothing => false,
             Self::Text(field, test) => {
                 return field.any(key, budget, &mut |text, budget| test.passes(text, budget));
@@ -129,11 +142,7 @@ impl DateRanges {
 }
 
 impl BoolQuery {
-    fn matches<K: SearchableKey + ?Sized>(
-        &self,
-        key: &K,
-        budget: &mut Budget,
-    ) -> Result<bool, BudgetExceeded> {
+    fn matches<K: Searchable + ?Sized>(&self, key: &K, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
         for query in &self.must {
             if !query.matches(key, budget)? {
                 return Ok(false);

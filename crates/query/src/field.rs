@@ -1,35 +1,45 @@
-//! The fields of a search, and their values in a key.
+//! The fields of a search, and their values in what is searched.
 //!
-//! | Name | Holds |
-//! |---|---|
-//! | `name`, `username`, `realm_name`, `type` | one text |
-//! | `creation`, `expiration`, `invalidation` | a moment; the last two may be absent |
-//! | `rotation`, `previous_secret_expiration` | a moment of a key that was rotated; Elasticsearch has neither |
-//! | `invalidated` | whether there is an invalidation |
-//! | `metadata.<path>` | the values at that path, each as a text; names of nested objects are joined by dots |
-//! | `metadata` | all values of the metadata, wherever they are |
+//! | Of | Name | Holds |
+//! |---|---|---|
+//! | keys | `name`, `username`, `realm_name`, `type` | one text |
+//! | keys | `creation`, `expiration`, `invalidation` | a moment; the last two may be absent |
+//! | keys | `rotation`, `previous_secret_expiration` | a moment of a key that was rotated; Elasticsearch has neither |
+//! | keys | `invalidated` | whether there is an invalidation |
+//! | users | `username`, `roles` | texts |
+//! | users | `full_name`, `email` | words |
+//! | users | `enabled` | whether the user is |
+//! | roles | `name`, `applications.application`, `applications.privileges`, `applications.resources` | texts |
+//! | roles | `description` | words |
+//! | keys, roles | `metadata.<path>` | the values at that path, each as a text; names of nested objects are joined by dots |
+//! | keys, roles | `metadata` | all values of the metadata, wherever they are |
 //!
 //! An array counts as each of its elements, `null` is no value, and an object is not a value of its own path
-//! (Elasticsearch, the flattened field type). Ids can only be searched with the query `ids`.
+//! (Elasticsearch, the flattened field type). Ids can only be searched with the query `ids`. Which fields there are
+//! is what Elasticsearch's `FieldNameTranslators` (9.1) say.
+
+mod values;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use latchkey_budget::{Allowance, Budget, BudgetExceeded};
 use latchkey_elastic::ErrorCause;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::SearchableKey;
 use super::search_limits::FIELD_NAME_LEN_MAX;
+use super::words::Words;
+use super::{ApplicationPart, Searchable, Searched, SortColumn};
+use values::{any_at, any_text, any_value, any_word};
 
 /// The prefix of the names of metadata fields.
 const METADATA_PREFIX: &str = "metadata.";
 
-/// All fields but those inside of the metadata, by their names.
-const NAMED: [(&str, Field); 11] = [
+/// All fields of keys but those inside of the metadata, by their names.
+const OF_KEYS: [(&str, Field); 11] = [
     ("creation", Field::Date(DateField::Creation)),
     ("expiration", Field::Date(DateField::Expiration)),
-    ("invalidated", Field::Invalidated),
+    ("invalidated", Field::Flag(FlagField::Invalidated)),
     ("invalidation", Field::Date(DateField::Invalidation)),
     ("metadata", Field::Text(TextField::AllMetadata)),
     ("name", Field::Text(TextField::Name)),
@@ -37,6 +47,25 @@ const NAMED: [(&str, Field); 11] = [
     ("realm_name", Field::Text(TextField::RealmName)),
     ("rotation", Field::Date(DateField::Rotation)),
     ("type", Field::Text(TextField::Type)),
+    ("username", Field::Text(TextField::Username)),
+];
+
+/// The same of roles.
+const OF_ROLES: [(&str, Field); 6] = [
+    ("applications.application", Field::Text(TextField::Applications(ApplicationPart::Application))),
+    ("applications.privileges", Field::Text(TextField::Applications(ApplicationPart::Privileges))),
+    ("applications.resources", Field::Text(TextField::Applications(ApplicationPart::Resources))),
+    ("description", Field::Text(TextField::Description)),
+    ("metadata", Field::Text(TextField::AllMetadata)),
+    ("name", Field::Text(TextField::Name)),
+];
+
+/// The same of users, whose metadata is not searched.
+const OF_USERS: [(&str, Field); 5] = [
+    ("email", Field::Text(TextField::Email)),
+    ("enabled", Field::Flag(FlagField::Enabled)),
+    ("full_name", Field::Text(TextField::FullName)),
+    ("roles", Field::Text(TextField::Roles)),
     ("username", Field::Text(TextField::Username)),
 ];
 
@@ -51,10 +80,17 @@ pub(super) type TestOfText<'a> = dyn FnMut(&str, &mut Budget) -> Result<bool, Bu
 pub(super) enum Field {
     /// Moments, in milliseconds since 1970.
     Date(DateField),
-    /// Whether the key was invalidated.
-    Invalidated,
+    /// Whether something is so.
+    Flag(FlagField),
     /// Texts, compared byte by byte.
     Text(TextField),
+}
+
+/// A field that holds a truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlagField {
+    Enabled,
+    Invalidated,
 }
 
 /// A field that holds a moment or nothing.
@@ -72,10 +108,15 @@ pub(super) enum DateField {
 pub(super) enum TextField {
     /// Every value of the metadata.
     AllMetadata,
+    Applications(ApplicationPart),
+    Description,
+    Email,
+    FullName,
     /// The values of the metadata at this path.
     Metadata(String),
     Name,
     RealmName,
+    Roles,
     Type,
     Username,
 }
@@ -95,7 +136,7 @@ impl Field {
     /// # Errors
     ///
     /// `illegal_argument_exception` when it may not be used in a search.
-    pub(super) fn named(name: &str) -> Result<Self, ErrorCause> {
+    pub(super) fn named(name: &str, searched: Searched) -> Result<Self, ErrorCause> {
         if name.len() > FIELD_NAME_LEN_MAX {
             return Err(ErrorCause::illegal_argument(format!(
                 "A field name of more than [{FIELD_NAME_LEN_MAX}] bytes is not allowed for querying or aggregation"
@@ -106,12 +147,12 @@ impl Field {
                 "Field name pattern [{name}] is not allowed for querying or aggregation"
             )));
         }
-        if let Some((_, field)) = NAMED.iter().find(|(named, _)| *named == name) {
+        if let Some((_, field)) = fields(searched).iter().find(|(named, _)| *named == name) {
             return Ok(field.clone());
         }
         match name.strip_prefix(METADATA_PREFIX) {
-            Some(path) => Ok(Self::Text(TextField::Metadata(path.to_owned()))),
-            None => Err(ErrorCause::illegal_argument(format!(
+            Some(path) if searched != Searched::Users => Ok(Self::Text(TextField::Metadata(path.to_owned()))),
+            _ => Err(ErrorCause::illegal_argument(format!(
                 "Field [{name}] is not allowed for querying or aggregation"
             ))),
         }
@@ -119,15 +160,15 @@ impl Field {
 
     /// The fields whose names match a pattern in which `*` stands for anything. Fields inside of the metadata
     /// are not enumerated: a name without `*` finds them.
-    pub(super) fn matching(pattern: &str) -> Vec<Self> {
+    pub(super) fn matching(pattern: &str, searched: Searched) -> Vec<Self> {
         if !pattern.contains('*') {
-            return Self::named(pattern).into_iter().collect();
+            return Self::named(pattern, searched).into_iter().collect();
         }
         let pattern = super::wildcard::WildcardPattern::of_names(pattern);
         // The names are short and few.
         let mut budget = Budget::alone(Allowance { steps: u64::MAX, bytes: 0 });
         let mut is_meant = |name: &str| pattern.matches(name, &mut budget).unwrap_or(false);
-        NAMED.iter().filter(|(name, _)| is_meant(name)).map(|(_, field)| field.clone()).collect()
+        fields(searched).iter().filter(|(name, _)| is_meant(name)).map(|(_, field)| field.clone()).collect()
     }
 
     /// The distinct values of a key, in ascending order.
@@ -135,7 +176,7 @@ impl Field {
     /// # Errors
     ///
     /// [`BudgetExceeded`] when reading all of them takes more than the budget.
-    pub(super) fn terms<K: SearchableKey + ?Sized>(
+    pub(super) fn terms<K: Searchable + ?Sized>(
         &self,
         key: &K,
         budget: &mut Budget,
@@ -144,8 +185,8 @@ impl Field {
         let mut terms = BTreeSet::new();
         match self {
             Self::Date(field) => terms.extend(field.of(key).map(Term::Number)),
-            Self::Invalidated => {
-                terms.insert(Term::Boolean(key.invalidation().is_some()));
+            Self::Flag(field) => {
+                terms.insert(Term::Boolean(field.of(key)));
             }
             Self::Text(field) => {
                 field.any(key, budget, &mut |text, budget| {
@@ -164,14 +205,14 @@ impl Field {
     /// # Errors
     ///
     /// [`BudgetExceeded`] when the search for one takes more than the budget.
-    pub(super) fn exists<K: SearchableKey + ?Sized>(
+    pub(super) fn exists<K: Searchable + ?Sized>(
         &self,
         key: &K,
         budget: &mut Budget,
     ) -> Result<bool, BudgetExceeded> {
         match self {
             Self::Date(field) => Ok(field.of(key).is_some()),
-            Self::Invalidated => Ok(true),
+            Self::Flag(_) => Ok(true),
             Self::Text(field) => field.any(key, budget, &mut |_, _| Ok(true)),
         }
     }
@@ -180,16 +221,61 @@ impl Field {
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Date(_) => "date",
-            Self::Invalidated => "boolean",
+            Self::Flag(_) => "boolean",
             Self::Text(TextField::AllMetadata | TextField::Metadata(_)) => "flattened",
+            Self::Text(field) if field.words().is_some() => "text",
             Self::Text(_) => "keyword",
+        }
+    }
+
+    /// The column that a store has for it.
+    pub(super) fn column(&self) -> Option<SortColumn> {
+        Some(match self {
+            Self::Date(DateField::Creation) => SortColumn::Creation,
+            Self::Date(DateField::Expiration) => SortColumn::Expiration,
+            Self::Date(DateField::Invalidation) => SortColumn::Invalidation,
+            Self::Date(DateField::PreviousSecretExpiration) => SortColumn::PreviousSecretExpiration,
+            Self::Date(DateField::Rotation) => SortColumn::Rotation,
+            Self::Flag(FlagField::Invalidated) => SortColumn::Invalidated,
+            Self::Text(TextField::Name) => SortColumn::Name,
+            Self::Text(TextField::RealmName) => SortColumn::RealmName,
+            Self::Text(TextField::Username) => SortColumn::Username,
+            Self::Flag(FlagField::Enabled) | Self::Text(_) => return None,
+        })
+    }
+
+    /// Whether it is the metadata, or inside of it.
+    pub(super) fn is_metadata(&self) -> bool {
+        matches!(self, Self::Text(TextField::AllMetadata | TextField::Metadata(_)))
+    }
+
+    /// Whether it holds words of texts.
+    pub(super) fn has_words(&self) -> bool {
+        matches!(self, Self::Text(field) if field.words().is_some())
+    }
+}
+
+fn fields(searched: Searched) -> &'static [(&'static str, Field)] {
+    match searched {
+        Searched::Keys => &OF_KEYS,
+        Searched::Roles => &OF_ROLES,
+        Searched::Users => &OF_USERS,
+    }
+}
+
+impl FlagField {
+    /// Whether it is so.
+    pub(super) fn of<K: Searchable + ?Sized>(self, key: &K) -> bool {
+        match self {
+            Self::Enabled => key.is_enabled(),
+            Self::Invalidated => key.invalidation().is_some(),
         }
     }
 }
 
 impl DateField {
     /// The moment, in milliseconds since 1970.
-    pub(super) fn of<K: SearchableKey + ?Sized>(self, key: &K) -> Option<i64> {
+    pub(super) fn of<K: Searchable + ?Sized>(self, key: &K) -> Option<i64> {
         let moment = match self {
             Self::Creation => Some(key.creation()),
             Self::Expiration => key.expiration(),
@@ -202,12 +288,21 @@ impl DateField {
 }
 
 impl TextField {
+    /// How its texts are taken apart; `None` when they are compared as they are.
+    pub(super) fn words(&self) -> Option<Words> {
+        match self {
+            Self::Description | Self::FullName => Some(Words::Plain),
+            Self::Email => Some(Words::OfAddresses),
+            _ => None,
+        }
+    }
+
     /// Whether some value of a key passes the test.
     ///
     /// # Errors
     ///
     /// [`BudgetExceeded`] when reading the values, or the test, takes more than the budget.
-    pub(super) fn any<K: SearchableKey + ?Sized>(
+    pub(super) fn any<K: Searchable + ?Sized>(
         &self,
         key: &K,
         budget: &mut Budget,
@@ -216,8 +311,13 @@ impl TextField {
         match self {
             Self::AllMetadata => any_value(key.metadata(), budget, test),
             Self::Metadata(path) => any_at(key.metadata(), path, budget, test),
+            Self::Applications(part) => any_text(key.applications(*part).into_iter(), budget, test),
+            Self::Description => any_word(key.description(), Words::Plain, budget, test),
+            Self::Email => any_word(key.email(), Words::OfAddresses, budget, test),
+            Self::FullName => any_word(key.full_name(), Words::Plain, budget, test),
             Self::Name => test(key.name(), budget),
             Self::RealmName => test(key.realm_name(), budget),
+            Self::Roles => any_text(key.roles().iter().map(String::as_str), budget, test),
             Self::Type => test(key.key_type(), budget),
             Self::Username => test(key.username(), budget),
         }
@@ -250,7 +350,7 @@ impl fmt::Display for Field {
         if let Self::Text(TextField::Metadata(path)) = self {
             return write!(f, "{METADATA_PREFIX}{path}");
         }
-        let named = NAMED.iter().find(|(_, field)| field == self);
+        let named = OF_KEYS.iter().chain(&OF_ROLES).chain(&OF_USERS).find(|(_, field)| field == self);
         f.write_str(named.map_or("", |(name, _)| name))
     }
 }
@@ -264,104 +364,5 @@ pub(super) fn truth(text: &str) -> Result<bool, ErrorCause> {
         other => Err(ErrorCause::illegal_argument(format!(
             "Can't parse boolean value [{other}], expected [true] or [false]"
         ))),
-    }
-}
-
-/// The values at all depths of an object. Its depth is limited by the limit of bodies.
-fn any_value(
-    object: &Map<String, Value>,
-    budget: &mut Budget,
-    test: &mut TestOfText<'_>,
-) -> Result<bool, BudgetExceeded> {
-    any_of(object.values(), budget, &mut |value, budget| any_below(value, budget, test))
-}
-
-fn any_below(value: &Value, budget: &mut Budget, test: &mut TestOfText<'_>) -> Result<bool, BudgetExceeded> {
-    match value {
-        Value::Array(elements) => {
-            any_of(elements.iter(), budget, &mut |element, budget| any_below(element, budget, test))
-        }
-        Value::Object(object) => any_value(object, budget, test),
-        leaf => passes(leaf, budget, test),
-    }
-}
-
-/// The values at a path. A name may itself contain dots, so every way to split the path is followed.
-fn any_at(
-    object: &Map<String, Value>,
-    path: &str,
-    budget: &mut Budget,
-    test: &mut TestOfText<'_>,
-) -> Result<bool, BudgetExceeded> {
-    budget.read(path.len())?;
-    if let Some(value) = object.get(path)
-        && any_element(value, budget, test)?
-    {
-        return Ok(true);
-    }
-    for (dot, _) in path.match_indices('.') {
-        budget.read(dot)?;
-        let (name, rest) = (path.get(..dot).unwrap_or_default(), path.get(dot + 1..).unwrap_or_default());
-        if let Some(value) = object.get(name)
-            && any_inside(value, rest, budget, test)?
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The values at a path inside an object, or inside the objects of an array.
-fn any_inside(
-    value: &Value,
-    path: &str,
-    budget: &mut Budget,
-    test: &mut TestOfText<'_>,
-) -> Result<bool, BudgetExceeded> {
-    match value {
-        Value::Object(object) => any_at(object, path, budget, test),
-        Value::Array(elements) => {
-            any_of(elements.iter(), budget, &mut |element, budget| any_inside(element, path, budget, test))
-        }
-        _ => Ok(false),
-    }
-}
-
-/// A value, or the elements of an array, but nothing inside of objects.
-fn any_element(
-    value: &Value,
-    budget: &mut Budget,
-    test: &mut TestOfText<'_>,
-) -> Result<bool, BudgetExceeded> {
-    match value {
-        Value::Array(elements) => {
-            any_of(elements.iter(), budget, &mut |element, budget| any_element(element, budget, test))
-        }
-        Value::Object(_) => Ok(false),
-        leaf => passes(leaf, budget, test),
-    }
-}
-
-/// Whether one of the values passes; each is charged.
-fn any_of<'a>(
-    values: impl Iterator<Item = &'a Value>,
-    budget: &mut Budget,
-    test: &mut dyn FnMut(&'a Value, &mut Budget) -> Result<bool, BudgetExceeded>,
-) -> Result<bool, BudgetExceeded> {
-    for value in values {
-        budget.spend(1)?;
-        if test(value, budget)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn passes(leaf: &Value, budget: &mut Budget, test: &mut TestOfText<'_>) -> Result<bool, BudgetExceeded> {
-    match leaf {
-        Value::String(text) => test(text, budget),
-        Value::Bool(value) => test(if *value { "true" } else { "false" }, budget),
-        Value::Number(number) => test(&number.to_string(), budget),
-        Value::Null | Value::Array(_) | Value::Object(_) => Ok(false),
     }
 }

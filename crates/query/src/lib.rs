@@ -1,4 +1,4 @@
-//! Searching keys with Elasticsearch's query language, as far as it applies to keys.
+//! Searching keys, users and roles with Elasticsearch's query language, as far as it applies to them.
 //!
 //! A search is checked in three steps. The first two come before the caller's authorization and the third
 //! after it:
@@ -15,12 +15,12 @@
 //! use latchkey_key_feed::UnixMillis;
 //! use latchkey_elastic::content::Node;
 //! use latchkey_budget::{Allowance, Budget};
-//! use latchkey_query::{SearchRequest, SearchableKey, TypedKeys};
+//! use latchkey_query::{SearchRequest, Searchable, Searched, TypedKeys};
 //! use serde_json::{Map, Value, json};
 //!
 //! struct Key(&'static str, Map<String, Value>);
 //!
-//! impl SearchableKey for Key {
+//! impl Searchable for Key {
 //!     fn id(&self) -> &str { self.0 }
 //!     fn name(&self) -> &str { "ci" }
 //!     fn username(&self) -> &str { "alice" }
@@ -34,7 +34,7 @@
 //! }
 //!
 //! let body = Node::parse(br#"{"query":{"term":{"username":"alice"}},"sort":["creation"],"size":1}"#)?;
-//! let request = SearchRequest::parse(body.as_ref(), UnixMillis(1_767_225_700_000))?;
+//! let request = SearchRequest::parse(body.as_ref(), UnixMillis(1_767_225_700_000), Searched::Keys)?;
 //! request.check()?;
 //! let search = request.into_search()?;
 //! let keys = [Key("a", Map::new()), Key("b", Map::new())];
@@ -51,12 +51,14 @@ mod clause;
 mod date;
 mod dsl;
 mod field;
+mod ordered_page;
 mod page;
 mod reading;
 mod request;
 pub mod search_limits;
 mod sort;
 mod wildcard;
+mod words;
 
 use latchkey_budget::Budget;
 use latchkey_elastic::ErrorCause;
@@ -68,37 +70,102 @@ use clause::Query;
 use page::Page;
 use sort::{OrderedValue, SortField};
 
+pub use ordered_page::{ColumnValue, OrderedBy, OrderedPage, SortColumn};
+pub use page::refuse_len;
 pub use request::SearchRequest;
 
 /// The cost of reading a key.
 const STEPS_PER_KEY: usize = 8;
 
-/// A key as a search sees it.
-pub trait SearchableKey {
-    /// The public half of the credential.
+/// What is searched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Searched {
+    /// API keys.
+    #[default]
+    Keys,
+    /// Roles.
+    Roles,
+    /// Users.
+    Users,
+}
+
+/// A part of what a role grants for applications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplicationPart {
+    /// The names of the applications.
+    Application,
+    /// The privileges.
+    Privileges,
+    /// The resources.
+    Resources,
+}
+
+/// A key, a user or a role as a search sees it. What a kind does not have is empty.
+pub trait Searchable {
+    /// What names it: of a key the public half of the credential.
     fn id(&self) -> &str;
     /// The name its maker gave it.
-    fn name(&self) -> &str;
-    /// The owner's name.
-    fn username(&self) -> &str;
+    fn name(&self) -> &str {
+        ""
+    }
+    /// The name of the user, or of the owner.
+    fn username(&self) -> &str {
+        ""
+    }
     /// The owner's realm.
-    fn realm_name(&self) -> &str;
+    fn realm_name(&self) -> &str {
+        ""
+    }
     /// Which type of key it is.
     fn key_type(&self) -> &str {
         "rest"
     }
     /// When it was made.
-    fn creation(&self) -> UnixMillis;
+    fn creation(&self) -> UnixMillis {
+        UnixMillis(0)
+    }
     /// When it ends; `None` is never.
-    fn expiration(&self) -> Option<UnixMillis>;
+    fn expiration(&self) -> Option<UnixMillis> {
+        None
+    }
     /// When it was invalidated; `None` while it was not.
-    fn invalidation(&self) -> Option<UnixMillis>;
+    fn invalidation(&self) -> Option<UnixMillis> {
+        None
+    }
     /// When it was last given another secret; `None` when it never was.
     fn rotation(&self) -> Option<UnixMillis> {
         None
     }
     /// When the secret before its latest one stops working; `None` when there is none.
     fn previous_secret_expiration(&self) -> Option<UnixMillis> {
+        None
+    }
+    /// The names of the user's roles.
+    fn roles(&self) -> &[String] {
+        &[]
+    }
+    /// The user's full name.
+    fn full_name(&self) -> Option<&str> {
+        None
+    }
+    /// The user's address.
+    fn email(&self) -> Option<&str> {
+        None
+    }
+    /// Whether the user is enabled.
+    fn is_enabled(&self) -> bool {
+        true
+    }
+    /// What the role is for.
+    fn description(&self) -> Option<&str> {
+        None
+    }
+    /// What the role grants for applications, one part of it.
+    fn applications(&self, _part: ApplicationPart) -> Vec<&str> {
+        Vec::new()
+    }
+    /// Its place in the order in which all were added; `None` for the place in the order of the search.
+    fn position(&self) -> Option<i64> {
         None
     }
     /// What its maker attached to it.
@@ -112,6 +179,7 @@ pub trait SearchableKey {
 /// A search that may begin.
 #[derive(Clone, Debug)]
 pub struct Search {
+    searched: Searched,
     query: Query,
     from: usize,
     size: usize,
@@ -145,7 +213,7 @@ impl Search {
     /// Searches the keys that the caller may see, and takes the first ones in the order.
     ///
     /// Without a sort, and between keys that sort alike, the order is by creation, then by id. `_doc` is the
-    /// position in `keys`, so they are best given in that same order. With `typed_keys`, the names of
+    /// [position](Searchable::position) of a key, or else that in `keys`. With `typed_keys`, the names of
     /// aggregations in the answer begin with their type.
     ///
     /// # Errors
@@ -160,10 +228,10 @@ impl Search {
         budget: &mut Budget,
     ) -> Result<SearchResult<I::Item>, ErrorCause>
     where
-        I: IntoIterator<Item: SearchableKey>,
+        I: IntoIterator<Item: Searchable>,
     {
         let mut total = 0_u64;
-        let mut page = Page::new(self.from, self.size);
+        let mut page = Page::new(self.from, self.size, self.searched);
         let aggregations = self.aggregations.as_deref();
         let mut aggregations = aggregations.map(|all| AggregationRun::new(all, budget)).transpose()?;
         for (position, key) in keys.into_iter().enumerate() {
@@ -201,7 +269,7 @@ pub enum TypedKeys {
     Typed,
 }
 
-impl<K: SearchableKey + ?Sized> SearchableKey for &K {
+impl<K: Searchable + ?Sized> Searchable for &K {
     fn id(&self) -> &str {
         (**self).id()
     }
@@ -240,6 +308,34 @@ impl<K: SearchableKey + ?Sized> SearchableKey for &K {
 
     fn previous_secret_expiration(&self) -> Option<UnixMillis> {
         (**self).previous_secret_expiration()
+    }
+
+    fn roles(&self) -> &[String] {
+        (**self).roles()
+    }
+
+    fn full_name(&self) -> Option<&str> {
+        (**self).full_name()
+    }
+
+    fn email(&self) -> Option<&str> {
+        (**self).email()
+    }
+
+    fn is_enabled(&self) -> bool {
+        (**self).is_enabled()
+    }
+
+    fn description(&self) -> Option<&str> {
+        (**self).description()
+    }
+
+    fn applications(&self, part: ApplicationPart) -> Vec<&str> {
+        (**self).applications(part)
+    }
+
+    fn position(&self) -> Option<i64> {
+        (**self).position()
     }
 
     fn metadata(&self) -> &Map<String, Value> {

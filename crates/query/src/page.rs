@@ -9,10 +9,34 @@ use latchkey_elastic::ErrorCause;
 
 use super::search_limits::HITS_LEN_MAX;
 use super::sort::OrderedValue;
-use super::{Hit, SearchableKey};
+use super::{Hit, Searchable, Searched};
+
+/// Refuses keys up to the end of a page that are longer together than one answer may be.
+///
+/// # Errors
+///
+/// `illegal_argument_exception` beyond [`HITS_LEN_MAX`].
+pub fn refuse_len(len: usize) -> Result<(), ErrorCause> {
+    refuse_len_of(Searched::Keys, len)
+}
+
+fn refuse_len_of(searched: Searched, len: usize) -> Result<(), ErrorCause> {
+    if len <= HITS_LEN_MAX {
+        return Ok(());
+    }
+    let found = match searched {
+        Searched::Keys => "API keys",
+        Searched::Roles => "roles",
+        Searched::Users => "users",
+    };
+    Err(ErrorCause::illegal_argument(format!(
+        "the {found} up to the end of the page are longer than {HITS_LEN_MAX} bytes; ask for a smaller [size] or a narrower [query]"
+    )))
+}
 
 /// Keeps the first `from + size` hits of however many are offered.
 pub(super) struct Page<K> {
+    searched: Searched,
     from: usize,
     window: usize,
     /// The last of those kept is on top.
@@ -29,9 +53,9 @@ struct Candidate<K> {
     held_len: usize,
 }
 
-impl<K: SearchableKey> Page<K> {
-    pub(super) fn new(from: usize, size: usize) -> Self {
-        Self { from, window: from.saturating_add(size), kept: BinaryHeap::new(), len: 0 }
+impl<K: Searchable> Page<K> {
+    pub(super) fn new(from: usize, size: usize, searched: Searched) -> Self {
+        Self { searched, from, window: from.saturating_add(size), kept: BinaryHeap::new(), len: 0 }
     }
 
     /// Keeps a key if it is among the first so far.
@@ -66,12 +90,7 @@ impl<K: SearchableKey> Page<K> {
             self.len = self.len.saturating_add(candidate.key.written_len());
             *last = candidate;
         }
-        if self.len <= HITS_LEN_MAX {
-            return Ok(());
-        }
-        Err(ErrorCause::illegal_argument(format!(
-            "the API keys up to the end of the page are longer than {HITS_LEN_MAX} bytes; ask for a smaller [size] or a narrower [query]"
-        )))
+        refuse_len_of(self.searched, self.len)
     }
 
     /// The hits after the first `from`, in order; `show` makes the values for the answer.
@@ -81,7 +100,7 @@ impl<K: SearchableKey> Page<K> {
     }
 }
 
-impl<K: SearchableKey> Ord for Candidate<K> {
+impl<K: Searchable> Ord for Candidate<K> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.values
             .cmp(&other.values)
@@ -90,16 +109,16 @@ impl<K: SearchableKey> Ord for Candidate<K> {
     }
 }
 
-impl<K: SearchableKey> PartialOrd for Candidate<K> {
+impl<K: Searchable> PartialOrd for Candidate<K> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<K: SearchableKey> PartialEq for Candidate<K> {
+impl<K: Searchable> PartialEq for Candidate<K> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl<K: SearchableKey> Eq for Candidate<K> {}
+impl<K: Searchable> Eq for Candidate<K> {}

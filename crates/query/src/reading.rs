@@ -12,6 +12,7 @@ use latchkey_elastic::{ErrorCause, ErrorType};
 use latchkey_key_feed::UnixMillis;
 use serde_json::Value;
 
+use super::Searched;
 use super::search_limits::{AGGREGATIONS_MAX, CLAUSES_MAX};
 
 /// The state of reading one body.
@@ -19,6 +20,8 @@ use super::search_limits::{AGGREGATIONS_MAX, CLAUSES_MAX};
 pub(super) struct Reading {
     /// The moment that `now` means.
     pub(super) now: UnixMillis,
+    /// What is searched.
+    pub(super) searched: Searched,
     /// The depth of nested queries.
     pub(super) query_depth: usize,
     clauses: usize,
@@ -28,8 +31,8 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Begins to read at this moment.
-    pub(super) fn new(now: UnixMillis) -> Self {
-        Self { now, ..Self::default() }
+    pub(super) fn new(now: UnixMillis, searched: Searched) -> Self {
+        Self { now, searched, ..Self::default() }
     }
 
     /// Keeps a reason not to begin the search, unless there is one already.

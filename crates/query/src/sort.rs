@@ -15,10 +15,10 @@ use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::{Node, NodeValue};
 use serde_json::Value;
 
-use super::SearchableKey;
 use super::date::{Calendar, Rounding};
 use super::field::{Field, Term, truth};
 use super::reading::scalar_text;
+use super::{ColumnValue, OrderedBy, Searchable, SortColumn};
 
 pub(super) use request::{read_search_after, read_sort};
 
@@ -77,14 +77,16 @@ impl SortField {
     /// # Errors
     ///
     /// [`BudgetExceeded`] when reading it takes more than the budget.
-    pub(super) fn value_of<K: SearchableKey + ?Sized>(
+    pub(super) fn value_of<K: Searchable + ?Sized>(
         &self,
         key: &K,
         position: usize,
         budget: &mut Budget,
     ) -> Result<OrderedValue, BudgetExceeded> {
         let term = match &self.source {
-            SortSource::Position => Some(Term::Number(i64::try_from(position).unwrap_or(i64::MAX))),
+            SortSource::Position => Some(Term::Number(
+                key.position().unwrap_or_else(|| i64::try_from(position).unwrap_or(i64::MAX)),
+            )),
             SortSource::Field(field) => {
                 let mut terms = field.terms(key, budget)?;
                 let term = if self.takes_greatest { terms.pop_last() } else { terms.pop_first() };
@@ -107,6 +109,31 @@ impl SortField {
             (Term::Number(millis), Some(calendar)) => Value::from(calendar.write(*millis)),
             (term, _) => term.to_json(),
         }
+    }
+
+    /// The same of what a store has sorted by.
+    pub(super) fn show_column(&self, value: ColumnValue) -> Value {
+        self.show(&self.ordered(Some(value.into())))
+    }
+
+    /// What a store can sort by in its place; `None` if it has no column for that.
+    pub(super) fn column(&self) -> Option<OrderedBy> {
+        let column = match &self.source {
+            SortSource::Position => SortColumn::Position,
+            SortSource::Field(field) => field.column()?,
+        };
+        let absent = match self.ordered(None) {
+            OrderedValue::Ascending(Term::Number(number))
+            | OrderedValue::Descending(Reverse(Term::Number(number))) => number,
+            // Texts of columns are never absent.
+            _ => 0,
+        };
+        Some(OrderedBy { column, is_descending: self.is_descending, absent })
+    }
+
+    /// Whether it is the metadata by which this sorts.
+    pub(super) fn reads_metadata(&self) -> bool {
+        matches!(&self.source, SortSource::Field(field) if field.is_metadata())
     }
 
     /// A value of `search_after`, which may be what [`Self::show`] returned.
@@ -136,7 +163,7 @@ impl SortField {
         let number = || text.parse().map(Term::Number);
         match &self.source {
             SortSource::Field(Field::Text(_)) => Ok(Term::Text(text.to_owned())),
-            SortSource::Field(Field::Invalidated) => {
+            SortSource::Field(Field::Flag(_)) => {
                 number().or_else(|_| truth(text).map(|value| Term::Number(value.into())))
             }
             SortSource::Field(Field::Date(_)) => {

@@ -14,7 +14,7 @@ use latchkey_elastic::content::Node;
 use latchkey_key_feed::UnixMillis;
 use serde_json::{Map, Value, json};
 
-use super::{Search, SearchRequest, SearchResult, SearchableKey, TypedKeys};
+use super::{Search, SearchRequest, SearchResult, Searchable, Searched, TypedKeys};
 
 /// What one search may cost.
 const SEARCH_ALLOWANCE: Allowance = Allowance { steps: 100_000_000, bytes: 160 * 1024 * 1024 };
@@ -37,7 +37,7 @@ struct TestKey {
     metadata: Map<String, Value>,
 }
 
-impl SearchableKey for TestKey {
+impl Searchable for TestKey {
     fn id(&self) -> &str {
         &self.id
     }
@@ -122,7 +122,7 @@ fn keys() -> Vec<TestKey> {
 
 fn prepare(body: &str) -> Result<Search, ErrorCause> {
     let body = Node::parse(body.as_bytes())?;
-    let request = SearchRequest::parse(body.as_ref(), NOW)?;
+    let request = SearchRequest::parse(body.as_ref(), NOW, Searched::Keys)?;
     request.check()?;
     request.into_search()
 }

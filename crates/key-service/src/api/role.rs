@@ -1,6 +1,7 @@
 //! `/_security/role`: the roles that are managed over the interface, and the reserved roles of the service.
 
 pub(super) mod bulk;
+pub(super) mod query;
 
 use std::collections::BTreeMap;
 

@@ -8,6 +8,7 @@ mod list;
 mod password;
 mod privileges;
 mod put;
+mod query;
 
 pub(super) use delete::delete;
 pub(super) use enable::{disable, enable};
@@ -16,6 +17,7 @@ pub(super) use list::list;
 pub(super) use password::{change, change_own};
 pub(super) use privileges::show as show_privileges;
 pub(super) use put::put;
+pub(super) use query::query;
 
 use std::fmt;
 

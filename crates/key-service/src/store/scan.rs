@@ -11,15 +11,6 @@ use crate::store::StoreError;
 use crate::store::sql::SqlStore;
 use crate::store::sql::scan::{self, Selection, Unread};
 
-/// In which order keys are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScanOrder {
-    /// By creation, then by id, and at most one more than a listing may have.
-    Creation,
-    /// As they were added, however many there are.
-    Insertion,
-}
-
 /// What passes a filter. Reading ends when this is dropped, or the work is cancelled for which it is read.
 #[derive(Debug)]
 pub struct Scan<T>(Receiver<Result<Unread<T>, StoreError>>);

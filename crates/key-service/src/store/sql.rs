@@ -23,6 +23,7 @@ mod reader;
 pub(super) mod removal_rows;
 mod row;
 pub(super) mod scan;
+pub(super) mod searched_key;
 mod sql_error;
 mod sqlite;
 #[cfg(test)]

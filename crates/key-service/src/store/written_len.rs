@@ -60,7 +60,8 @@ impl KeyUpdate {
     }
 }
 
-pub(super) fn json_len<T: Serialize>(value: &T) -> usize {
+/// The bytes of a value as JSON.
+pub(crate) fn json_len<T: Serialize>(value: &T) -> usize {
     let mut counted = Counted(0);
     match serde_json::to_writer(&mut counted, value) {
         Ok(()) => counted.0,

@@ -11,8 +11,6 @@ async fn paths_that_only_elasticsearch_has_are_unknown_here() {
     for (method, path) in [
         (Method::GET, "/_security/service"),
         (Method::GET, "/_security/role_mapping"),
-        (Method::GET, "/_security/_query/user"),
-        (Method::GET, "/_security/_query/role"),
         (Method::GET, "/_security/profile/x"),
         (Method::GET, "/_security/settings"),
         (Method::POST, "/_security/saml/prepare"),

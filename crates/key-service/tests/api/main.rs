@@ -52,6 +52,8 @@ mod overload;
 mod privileges;
 mod process;
 mod query;
+mod query_directory;
+mod query_pages;
 mod realms;
 mod recorded_feeds;
 mod removal;

@@ -4,7 +4,7 @@ use latchkey_elastic::ErrorCause;
 use serde_json::{Map, Value, json};
 
 use super::{ANSWERED_LEN, Aggregation, Collector, SearchBudget};
-use crate::{SearchableKey, TypedKeys};
+use crate::{Searchable, TypedKeys};
 
 /// A bucket. The aggregations inside are made with its first key, because most buckets of a deep tree never
 /// get one.
@@ -15,7 +15,7 @@ pub(super) struct Bucket<'a> {
 }
 
 impl<'a> Bucket<'a> {
-    pub(super) fn collect<K: SearchableKey + ?Sized>(
+    pub(super) fn collect<K: Searchable + ?Sized>(
         &mut self,
         key: &K,
         children: &'a [Aggregation],

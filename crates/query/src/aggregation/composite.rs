@@ -17,7 +17,7 @@ use crate::field::{Field, Term};
 use crate::reading::{Reading, boolean_of, parsing, text_of};
 use crate::search_limits::BUCKETS_MAX;
 use crate::sort::OrderedValue;
-use crate::{SearchableKey, TypedKeys};
+use crate::{Searchable, TypedKeys};
 
 /// Buckets of a page when the request names no size: Elasticsearch's default.
 const SIZE_DEFAULT: usize = 10;
@@ -56,7 +56,7 @@ struct CompositeSourceBody {
 }
 
 impl Composite {
-    pub(super) fn collect<'a, K: SearchableKey + ?Sized>(
+    pub(super) fn collect<'a, K: Searchable + ?Sized>(
         &self,
         key: &K,
         children: &'a [Aggregation],
@@ -85,7 +85,7 @@ impl Composite {
 
     /// All combinations of the values of one key. There may be too many of one alone, and each holds its
     /// texts: they are charged before they are made, and what they hold is added to `held`.
-    fn combinations<K: SearchableKey + ?Sized>(
+    fn combinations<K: Searchable + ?Sized>(
         &self,
         key: &K,
         held: &mut usize,
@@ -144,7 +144,7 @@ impl Composite {
 }
 
 impl CompositeSource {
-    fn ordered_values<K: SearchableKey + ?Sized>(
+    fn ordered_values<K: Searchable + ?Sized>(
         &self,
         key: &K,
         budget: &mut Budget,

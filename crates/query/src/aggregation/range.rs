@@ -11,7 +11,7 @@ use super::{Aggregation, AggregationKind, SearchBudget};
 use crate::date::Rounding;
 use crate::field::{Field, Term};
 use crate::reading::{Reading, boolean_of, text_of};
-use crate::{SearchableKey, TypedKeys};
+use crate::{Searchable, TypedKeys};
 
 /// Several ranges of a field.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl Ranges {
         self.answer_type
     }
 
-    pub(super) fn collect<'a, K: SearchableKey + ?Sized>(
+    pub(super) fn collect<'a, K: Searchable + ?Sized>(
         &self,
         key: &K,
         children: &'a [Aggregation],

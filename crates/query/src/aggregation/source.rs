@@ -7,7 +7,7 @@ use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::Member;
 use serde_json::{Map, Value};
 
-use crate::SearchableKey;
+use crate::Searchable;
 use crate::date::{Calendar, DateFormats, Rounding};
 use crate::field::{Field, Term, truth};
 use crate::reading::{Reading, text_of};
@@ -40,7 +40,7 @@ impl ValueSource {
     /// # Errors
     ///
     /// [`BudgetExceeded`] when reading all of them takes more than the budget.
-    pub(super) fn terms<K: SearchableKey + ?Sized>(
+    pub(super) fn terms<K: Searchable + ?Sized>(
         &self,
         key: &K,
         budget: &mut Budget,
@@ -57,7 +57,7 @@ impl ValueSource {
     pub(super) fn read(&self, text: &str) -> Result<Term, ErrorCause> {
         match &self.field {
             Field::Date(_) => self.calendar.read(text, Rounding::Down).map(Term::Number),
-            Field::Invalidated => truth(text).map(Term::Boolean),
+            Field::Flag(_) => truth(text).map(Term::Boolean),
             Field::Text(_) => Ok(Term::Text(text.to_owned())),
         }
     }
@@ -110,7 +110,7 @@ impl SourceBody {
             let complaint = "Required one of fields [field, script], but none were specified. ";
             return Err(ErrorCause::illegal_argument(complaint));
         };
-        let source = Field::named(field).and_then(|field| self.of_field(field, reading));
+        let source = Field::named(field, reading.searched).and_then(|field| self.of_field(field, reading));
         Ok(reading.settle(source.map(Some), None))
     }
 

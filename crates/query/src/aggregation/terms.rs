@@ -15,7 +15,7 @@ use super::{Aggregation, AggregationKind, SearchBudget};
 use crate::field::Term;
 use crate::reading::{Reading, boolean_of, parsing, text_of};
 use crate::search_limits::TERMS_MAX;
-use crate::{SearchableKey, TypedKeys};
+use crate::{Searchable, TypedKeys};
 
 /// Buckets in an answer when the request names no size: Elasticsearch's default.
 const SIZE_DEFAULT: usize = 10;
@@ -60,7 +60,7 @@ struct TermsBody {
 }
 
 impl Terms {
-    pub(super) fn collect<'a, K: SearchableKey + ?Sized>(
+    pub(super) fn collect<'a, K: Searchable + ?Sized>(
         &self,
         key: &K,
         children: &'a [Aggregation],

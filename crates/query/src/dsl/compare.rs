@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use latchkey_elastic::ErrorCause;
 
-use crate::clause::{DateRanges, Query, TextTest};
+use crate::clause::{BoolQuery, DateRanges, Query, TextTest};
 use crate::date::{Calendar, Rounding};
 use crate::field::{Field, truth};
 use crate::wildcard::WildcardPattern;
@@ -27,7 +27,30 @@ pub(super) fn equals(
             let range = (calendar.read(text, Rounding::Down)?, calendar.read(text, Rounding::Up)?);
             Ok(Query::Date(field, DateRanges::new(vec![range])))
         }
-        Field::Invalidated => Ok(Query::Invalidated(truth(text)?)),
+        Field::Flag(field) => Ok(Query::Flag(field, truth(text)?)),
+    }
+}
+
+/// The field holds the words of this text: all of them, or so many as `min` says. A field whose texts are not taken
+/// apart holds the text itself.
+pub(super) fn holds_words(
+    field: Field,
+    text: &str,
+    min: impl FnOnce(usize) -> Result<usize, ErrorCause>,
+    calendar: &Calendar,
+) -> Result<Query, ErrorCause> {
+    match field {
+        Field::Text(field) if field.words().is_some() => {
+            let words: BTreeSet<String> = field.words().map(|words| words.of(text)).unwrap_or_default();
+            let should_min = min(words.len())?;
+            let should: Vec<Query> =
+                words.into_iter().map(|word| Query::Text(field.clone(), TextTest::equals(word))).collect();
+            if should.is_empty() {
+                return Ok(Query::Nothing);
+            }
+            Ok(Query::Bool(Box::new(BoolQuery { should, should_min, ..BoolQuery::default() })))
+        }
+        field => equals(field, text, false, calendar),
     }
 }
 
@@ -42,9 +65,9 @@ pub(super) fn equals_any(field: Field, texts: Vec<String>, calendar: &Calendar) 
             let ranges: Result<_, ErrorCause> = texts.iter().map(range).collect();
             Ok(Query::Date(field, DateRanges::new(ranges?)))
         }
-        Field::Invalidated => {
+        Field::Flag(field) => {
             let truths: Result<BTreeSet<bool>, ErrorCause> = texts.iter().map(|text| truth(text)).collect();
-            Ok(Query::any_of(truths?.into_iter().map(Query::Invalidated).collect()))
+            Ok(Query::any_of(truths?.into_iter().map(|value| Query::Flag(field, value)).collect()))
         }
     }
 }
@@ -60,7 +83,9 @@ pub(super) fn begins_with(field: Field, prefix: &str, ignores_case: bool) -> Res
 /// The field holds a text that matches this pattern.
 pub(super) fn is_like(field: Field, pattern: &str, ignores_case: bool) -> Result<Query, ErrorCause> {
     let Field::Text(field) = field else { return Err(only_texts("wildcard", &field)) };
-    let pattern = if ignores_case { pattern.to_lowercase() } else { pattern.to_owned() };
+    // Words are kept in lower case.
+    let pattern =
+        if ignores_case || field.words().is_some() { pattern.to_lowercase() } else { pattern.to_owned() };
     let test = TextTest::Wildcard(WildcardPattern::parse(&pattern)?);
     Ok(Query::Text(field, if ignores_case { TextTest::InLowerCase(Box::new(test)) } else { test }))
 }

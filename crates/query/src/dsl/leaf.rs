@@ -6,7 +6,7 @@ use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::object_parser::{Field as BodyField, ObjectParser};
 use latchkey_elastic::content::{Member, Node, NodeValue, Token};
 
-use super::compare;
+use super::{compare, minimum_should_match};
 use crate::clause::Query;
 use crate::date::Calendar;
 use crate::field::Field;
@@ -60,7 +60,7 @@ pub(super) fn read_exists(body: &Node, reading: &mut Reading) -> Result<Query, E
         }
     }
     let name = name.ok_or_else(|| parsing(body.position, "[exists] must be provided with a [field]"))?;
-    let query = Field::named(&name).map(Query::Exists);
+    let query = Field::named(&name, reading.searched).map(Query::Exists);
     Ok(reading.settle(query, Query::Nothing))
 }
 
@@ -68,7 +68,7 @@ pub(super) fn read_exists(body: &Node, reading: &mut Reading) -> Result<Query, E
 pub(super) fn read_term(body: &Node, reading: &mut Reading) -> Result<Query, ErrorCause> {
     let comparison = Comparison::read("term", &["value", "term"], body)?;
     let calendar = Calendar::new(reading.now);
-    let query = Field::named(&comparison.field)
+    let query = Field::named(&comparison.field, reading.searched)
         .and_then(|field| compare::equals(field, &comparison.text, comparison.ignores_case, &calendar));
     Ok(reading.settle(query, Query::Nothing))
 }
@@ -76,7 +76,7 @@ pub(super) fn read_term(body: &Node, reading: &mut Reading) -> Result<Query, Err
 /// Like [`read_term`].
 pub(super) fn read_prefix(body: &Node, reading: &mut Reading) -> Result<Query, ErrorCause> {
     let comparison = Comparison::read("prefix", &["value", "prefix"], body)?;
-    let query = Field::named(&comparison.field)
+    let query = Field::named(&comparison.field, reading.searched)
         .and_then(|field| compare::begins_with(field, &comparison.text, comparison.ignores_case));
     Ok(reading.settle(query, Query::Nothing))
 }
@@ -84,7 +84,7 @@ pub(super) fn read_prefix(body: &Node, reading: &mut Reading) -> Result<Query, E
 /// Like [`read_term`].
 pub(super) fn read_wildcard(body: &Node, reading: &mut Reading) -> Result<Query, ErrorCause> {
     let comparison = Comparison::read("wildcard", &["value", "wildcard"], body)?;
-    let query = Field::named(&comparison.field)
+    let query = Field::named(&comparison.field, reading.searched)
         .and_then(|field| compare::is_like(field, &comparison.text, comparison.ignores_case));
     Ok(reading.settle(query, Query::Nothing))
 }
@@ -125,22 +125,20 @@ pub(super) fn read_terms(body: &Node, reading: &mut Reading) -> Result<Query, Er
     Ok(reading.settle(query, Query::Nothing))
 }
 
-/// `{"<field>":<text>}` or `{"<field>":{"query":<text>,…}}`. The fields are not analyzed, so this is
+/// `{"<field>":<text>}` or `{"<field>":{"query":<text>,…}}`. Where a field's texts are not taken apart, this is
 /// [`read_term`] with other options. Options that would mean more are refused.
 pub(super) fn read_match(body: &Node, reading: &mut Reading) -> Result<Query, ErrorCause> {
     let (field, value) = only_field("match", body)?;
     let mut text = scalar_text(value);
-    let mut is_lenient = false;
+    let (mut is_lenient, mut needs_all, mut should_min) = (false, false, None);
     for member in value.members().unwrap_or_default() {
         match member.name.as_str() {
             "query" => text = Some(text_of(&member.value)?),
             "boost" => check_boost(&member.value)?,
             "lenient" => is_lenient = boolean_of(&member.value)?,
-            "_name"
-            | "operator"
-            | "minimum_should_match"
-            | "zero_terms_query"
-            | "auto_generate_synonyms_phrase_query" => {
+            "operator" => needs_all = text_of(&member.value)?.eq_ignore_ascii_case("and"),
+            "minimum_should_match" => should_min = Some(text_of(&member.value)?),
+            "_name" | "zero_terms_query" | "auto_generate_synonyms_phrase_query" => {
                 text_of(&member.value)?;
             }
             "analyzer"
@@ -157,7 +155,13 @@ pub(super) fn read_match(body: &Node, reading: &mut Reading) -> Result<Query, Er
     }
     let text = text.ok_or_else(|| parsing(value.position, "No text specified for text query"))?;
     let calendar = Calendar::new(reading.now);
-    let query = Field::named(field).map(|field| compare::equals(field, &text, false, &calendar));
+    let min = |words: usize| match should_min {
+        Some(specification) => minimum_should_match::count(&specification, words),
+        None if needs_all => Ok(words),
+        None => Ok(1),
+    };
+    let query =
+        Field::named(field, reading.searched).map(|field| compare::holds_words(field, &text, min, &calendar));
     Ok(match query {
         Ok(Err(_)) if is_lenient => Query::Nothing,
         Ok(query) => reading.settle(query, Query::Nothing),
@@ -231,5 +235,5 @@ fn any_term(name: &str, values: Vec<String>, reading: &Reading) -> Result<Query,
             values.len()
         )));
     }
-    compare::equals_any(Field::named(name)?, values, &Calendar::new(reading.now))
+    compare::equals_any(Field::named(name, reading.searched)?, values, &Calendar::new(reading.now))
 }

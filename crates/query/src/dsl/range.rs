@@ -55,7 +55,7 @@ pub(super) fn read(node: &Node, reading: &mut Reading) -> Result<Query, ErrorCau
 
 impl RangeBody {
     fn into_query(self, name: &str, reading: &Reading) -> Result<Query, ErrorCause> {
-        match Field::named(name)? {
+        match Field::named(name, reading.searched)? {
             Field::Date(field) => {
                 let calendar = self.calendar(reading)?;
                 let from = self.from.map_or(Ok(Some(i64::MIN)), |limit| limit.first(&calendar))?;
@@ -67,13 +67,13 @@ impl RangeBody {
                 let test = TextTest::Range(bound(self.from), bound(self.to));
                 Ok(Query::Text(field, test))
             }
-            Field::Invalidated => {
+            Field::Flag(field) => {
                 let includes = |value| -> Result<bool, ErrorCause> {
                     Ok(lies_above(&self.from, value)? && lies_below(&self.to, value)?)
                 };
                 let both = [(false, includes(false)?), (true, includes(true)?)];
                 let matching = both.into_iter().filter(|(_, included)| *included);
-                Ok(Query::any_of(matching.map(|(value, _)| Query::Invalidated(value)).collect()))
+                Ok(Query::any_of(matching.map(|(value, _)| Query::Flag(field, value)).collect()))
             }
         }
     }

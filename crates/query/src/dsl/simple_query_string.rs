@@ -47,8 +47,10 @@ pub(super) fn read(body: &Node, reading: &mut Reading) -> Result<Query, ErrorCau
     }
     let is_lenient = options.is_lenient || options.fields.is_none();
     let patterns = options.fields.unwrap_or_else(|| vec!["*".to_owned()]);
-    let fields: Vec<Field> =
-        patterns.iter().flat_map(|pattern| Field::matching(without_boost(pattern))).collect();
+    let fields: Vec<Field> = patterns
+        .iter()
+        .flat_map(|pattern| Field::matching(without_boost(pattern), reading.searched))
+        .collect();
     if fields.is_empty() {
         return Ok(Query::Nothing);
     }
@@ -133,11 +135,14 @@ impl FieldWords<'_> {
 
 impl Words for FieldWords<'_> {
     fn word(&mut self, text: &str) -> Query {
-        self.in_any_field(|field, calendar| compare::equals(field, text, false, calendar))
+        self.in_any_field(|field, calendar| compare::holds_words(field, text, Ok, calendar))
     }
 
     fn prefix(&mut self, text: &str) -> Query {
-        self.in_any_field(|field, _| compare::begins_with(field, text, false))
+        self.in_any_field(|field, _| {
+            let text = if field.has_words() { text.to_lowercase() } else { text.to_owned() };
+            compare::begins_with(field, &text, false)
+        })
     }
 
     fn near(&mut self, text: &str, edits: usize) -> Query {
@@ -147,7 +152,10 @@ impl Words for FieldWords<'_> {
             )));
             return Query::Nothing;
         }
-        self.in_any_field(|field, _| compare::is_near(field, text, edits))
+        self.in_any_field(|field, _| {
+            let text = if field.has_words() { text.to_lowercase() } else { text.to_owned() };
+            compare::is_near(field, &text, edits)
+        })
     }
 }
 

@@ -91,10 +91,21 @@ fn read_criterion(node: &Node) -> Result<(&str, SortBody), ErrorCause> {
     }
 }
 
+/// A field whose texts are taken apart has no order.
+fn sortable(name: &str, reading: &Reading) -> Result<Field, ErrorCause> {
+    let field = Field::named(name, reading.searched)?;
+    match &field {
+        Field::Text(text) if text.words().is_some() => {
+            Err(ErrorCause::illegal_argument(format!("sorting is not supported for field [{name}]")))
+        }
+        _ => Ok(field),
+    }
+}
+
 impl SortBody {
     fn into_field(self, name: &str, reading: &Reading) -> Result<SortField, ErrorCause> {
         let source =
-            if name == "_doc" { SortSource::Position } else { SortSource::Field(Field::named(name)?) };
+            if name == "_doc" { SortSource::Position } else { SortSource::Field(sortable(name, reading)?) };
         let is_descending = self.order.as_deref() == Some("desc");
         let reader = Calendar::new(reading.now);
         let calendar = self.calendar(&source, reading)?;

@@ -281,7 +281,7 @@ fn refuses_in_the_order_of_elasticsearch() {
         format!("{validation}1: [from] parameter must be set to 0 when [search_after] is used;")
     );
     let node = Node::parse_required(br#"{"sort":["id"]}"#).unwrap();
-    let request = SearchRequest::parse(Some(&node), NOW).expect("the shape is right");
+    let request = SearchRequest::parse(Some(&node), NOW, Searched::Keys).expect("the shape is right");
     assert_eq!(request.check(), Ok(()));
 }
 

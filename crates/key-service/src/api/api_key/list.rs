@@ -18,7 +18,6 @@ use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::model::stored_key::StoredKey;
 use crate::store::KeyFilter;
-use crate::store::scan::ScanOrder;
 
 /// What is asked. Blank texts count as absent.
 #[derive(Debug)]
@@ -72,7 +71,7 @@ pub(in crate::api) async fn list(call: Incoming) -> Result<Response, ApiError> {
     let write = move |budget: &mut Budget| {
         // The scan begins here, once the work has a permit. Work that waits must not hold a connection to the
         // store.
-        let mut keys = store.scan(filter, ScanOrder::Creation, budget.cancellation());
+        let mut keys = store.scan(&filter, budget.cancellation());
         let mut listing = Listing::begin(with_limited_by, budget)?;
         while let Some(key) = keys.blocking_next() {
             listing.push(&key?)?;

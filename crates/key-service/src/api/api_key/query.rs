@@ -6,12 +6,13 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use latchkey_budget::Budget;
-use latchkey_key_feed::UnixMillis;
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::privilege::KeyReach;
-use latchkey_query::{Hit, SearchRequest, SearchResult, SearchableKey, TypedKeys};
+use latchkey_query::{
+    Hit, OrderedPage, Search, SearchRequest, SearchResult, Searchable as _, Searched, TypedKeys, refuse_len,
+};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::api::answer::text::{AnswerText, WrittenAnswer};
 use crate::api::api_key::list::{ShownKey, shown};
@@ -20,10 +21,14 @@ use crate::api::call::Incoming;
 use crate::api::call::authenticated::Authenticated;
 use crate::api::call::request_body::RequestBody;
 use crate::api::error::ApiError;
+use crate::api::scanned::Scanned;
 use crate::model::stored_key::StoredKey;
 use crate::security::authentication::Subject;
-use crate::store::scan::{KeyScan, ScanOrder};
-use crate::store::{KeyFilter, StoreError};
+use crate::store::searches::{SearchedKey, Searches};
+use crate::store::{KeyFilter, KeyStore};
+
+/// The cost of a key on a page that the store has made.
+const STEPS_PER_HIT: usize = 8;
 
 /// The fields have the order of Elasticsearch's answer.
 #[derive(Serialize)]
@@ -43,12 +48,6 @@ struct FoundKey<'a> {
     _sort: &'a [Value],
 }
 
-/// The keys of the store, one by one. It ends at the first key that cannot be read.
-struct ScannedKeys {
-    keys: KeyScan,
-    failure: Option<StoreError>,
-}
-
 pub(in crate::api) async fn query(mut call: Incoming<RequestBody>) -> Result<Response, ApiError> {
     let with_limited_by = call.parameters.boolean("with_limited_by", false)?;
     // Users of this service have no profile, so none is shown.
@@ -57,7 +56,7 @@ pub(in crate::api) async fn query(mut call: Incoming<RequestBody>) -> Result<Res
         if call.parameters.boolean("typed_keys", false)? { TypedKeys::Typed } else { TypedKeys::Plain };
     call.allow_source()?;
     let now = call.received();
-    let request = call.read_body(move |body| SearchRequest::parse(body, now)).await?;
+    let request = call.read_body(move |body| SearchRequest::parse(body, now, Searched::Keys)).await?;
     let call = call.parsed()?;
     require_api_keys(call.settings())?;
     request.check()?;
@@ -67,16 +66,69 @@ pub(in crate::api) async fn query(mut call: Incoming<RequestBody>) -> Result<Res
     let look = move |budget: &mut Budget| {
         // The scan begins here, once the work has a permit. Work that waits must not hold a connection to the
         // store.
-        let keys = store.scan(filter, ScanOrder::Insertion, budget.cancellation());
-        let mut keys = ScannedKeys { keys, failure: None };
-        let result = search.run(&mut keys, typed_keys, budget);
-        match keys.failure {
-            Some(failure) => Err(failure.into()),
-            None => write(&result?, with_limited_by, budget),
-        }
+        let result = match search.ordered_page() {
+            Some(page) => page_of_the_store(&store, &filter, &search, &page, budget)?,
+            None => looked_at_one_by_one(&store, &filter, &search, typed_keys, budget)?,
+        };
+        write(&whole(result, budget)?, with_limited_by, budget)
     };
     let answer = call.search(look).await?;
     Ok(answer.with_status(StatusCode::OK))
+}
+
+/// What the database finds and sorts by itself: pages of all keys cost what they show.
+fn page_of_the_store(
+    store: &KeyStore,
+    filter: &KeyFilter,
+    search: &Search,
+    page: &OrderedPage,
+    budget: &mut Budget,
+) -> Result<SearchResult<SearchedKey>, ApiError> {
+    let mut count = Scanned::new(Searches::of(store).count(filter, budget.cancellation()));
+    let total = count.next().and_then(|total| u64::try_from(total).ok()).unwrap_or_default();
+    count.end()?;
+    let mut keys = Scanned::new(Searches::of(store).page(filter, page, budget.cancellation()));
+    let mut hits = Vec::new();
+    let mut len = 0_usize;
+    for key in keys.by_ref() {
+        budget.spend(STEPS_PER_HIT)?;
+        budget.hold(key.held_len())?;
+        len = len.saturating_add(key.written_len());
+        refuse_len(len)?;
+        hits.push(search.hit_of_page(page, key));
+    }
+    keys.end()?;
+    Ok(SearchResult { total, hits, aggregations: None })
+}
+
+fn looked_at_one_by_one(
+    store: &KeyStore,
+    filter: &KeyFilter,
+    search: &Search,
+    typed_keys: TypedKeys,
+    budget: &mut Budget,
+) -> Result<SearchResult<SearchedKey>, ApiError> {
+    let keys = Searches::of(store).all(filter, search.reads_metadata(), budget.cancellation());
+    let mut keys = Scanned::new(keys);
+    let result = search.run(&mut keys, typed_keys, budget);
+    keys.end()?;
+    Ok(result?)
+}
+
+/// The same with whole keys.
+fn whole(
+    result: SearchResult<SearchedKey>,
+    budget: &mut Budget,
+) -> Result<SearchResult<StoredKey>, ApiError> {
+    let mut hits = Vec::with_capacity(result.hits.len());
+    for Hit { key, sort_values } in result.hits {
+        let held_len = key.held_len();
+        let key = key.into_key()?;
+        budget.release(held_len);
+        budget.hold(key.held_len())?;
+        hits.push(Hit { key, sort_values });
+    }
+    Ok(SearchResult { total: result.total, hits, aggregations: result.aggregations })
 }
 
 fn write(
@@ -106,69 +158,5 @@ fn filter(authenticated: &Authenticated, reach: KeyReach) -> KeyFilter {
         (KeyReach::Own, Subject::ApiKey(key)) => {
             KeyFilter { ids: Some(vec![key.key().id.to_string()]), ..KeyFilter::default() }
         }
-    }
-}
-
-impl Iterator for ScannedKeys {
-    type Item = StoredKey;
-
-    fn next(&mut self) -> Option<StoredKey> {
-        match self.keys.blocking_next()? {
-            Ok(key) => Some(key),
-            Err(failure) => {
-                self.failure = Some(failure);
-                None
-            }
-        }
-    }
-}
-
-impl SearchableKey for StoredKey {
-    fn id(&self) -> &str {
-        self.id.as_str()
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn username(&self) -> &str {
-        &self.owner.username
-    }
-
-    fn realm_name(&self) -> &str {
-        &self.owner.realm
-    }
-
-    fn creation(&self) -> UnixMillis {
-        self.creation
-    }
-
-    fn expiration(&self) -> Option<UnixMillis> {
-        self.expiration
-    }
-
-    fn invalidation(&self) -> Option<UnixMillis> {
-        self.invalidation
-    }
-
-    fn rotation(&self) -> Option<UnixMillis> {
-        self.rotation
-    }
-
-    fn previous_secret_expiration(&self) -> Option<UnixMillis> {
-        self.secrets.previous.map(|previous| previous.until)
-    }
-
-    fn metadata(&self) -> &Map<String, Value> {
-        &self.metadata
-    }
-
-    fn written_len(&self) -> usize {
-        Self::written_len(self)
-    }
-
-    fn held_len(&self) -> usize {
-        Self::held_len(self)
     }
 }

@@ -20,7 +20,7 @@ use crate::store::StoreError;
 
 /// The fields have the order of Elasticsearch's answer.
 #[derive(Serialize)]
-struct ShownUser {
+pub(super) struct ShownUser {
     username: String,
     roles: Vec<String>,
     full_name: Option<String>,

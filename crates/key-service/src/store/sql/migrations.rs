@@ -39,6 +39,7 @@ pub(super) fn sqlite() -> Migrator {
         (10, "edge told", include_str!("../../../migrations/sqlite/0010_edge_told.sql")),
         (11, "application change", include_str!("../../../migrations/sqlite/0011_application_change.sql")),
         (12, "rotation", include_str!("../../../migrations/sqlite/0012_rotation.sql")),
+        (13, "creation order", include_str!("../../../migrations/sqlite/0013_creation_order.sql")),
     ])
 }
 
@@ -56,6 +57,7 @@ pub(super) fn postgres() -> Migrator {
         (10, "edge told", include_str!("../../../migrations/postgres/0010_edge_told.sql")),
         (11, "application change", include_str!("../../../migrations/postgres/0011_application_change.sql")),
         (12, "rotation", include_str!("../../../migrations/postgres/0012_rotation.sql")),
+        (13, "creation order", include_str!("../../../migrations/postgres/0013_creation_order.sql")),
     ])
 }
 

@@ -31,6 +31,8 @@ enum QueryPart {
     Members(&'static str),
     /// The bytes of a column in hexadecimal, of either case.
     Hex(&'static str),
+    /// A column of texts, compared by their bytes.
+    Bytewise(&'static str),
 }
 
 /// A parameter. An absent value has a type too, because PostgreSQL needs one.
@@ -98,6 +100,12 @@ impl Query {
         self
     }
 
+    /// Goes on with a column of texts, compared by their bytes. In SQLite all are.
+    pub(super) fn push_bytewise(&mut self, column: &'static str) -> &mut Self {
+        self.parts.push(QueryPart::Bytewise(column));
+        self
+    }
+
     fn push_members(&mut self, member: &'static str, list: String) -> Result<&mut Self, StoreError> {
         self.parameters.push(list.into());
         self.parts.push(QueryPart::Members(member));
@@ -116,6 +124,7 @@ impl Query {
                     text.push_str(&format!("in (select {member} from json_each(?))"))
                 }
                 QueryPart::Hex(column) => text.push_str(&format!("hex({column})")),
+                QueryPart::Bytewise(column) => text.push_str(column),
             }
         }
         let mut arguments = SqliteArguments::default();
@@ -147,6 +156,7 @@ impl Query {
                     push_numbered(&mut text, &members, &mut number);
                 }
                 QueryPart::Hex(column) => text.push_str(&format!("encode({column}, 'hex')")),
+                QueryPart::Bytewise(column) => text.push_str(&format!("{column} collate \"C\"")),
             }
         }
         let mut arguments = PgArguments::default();

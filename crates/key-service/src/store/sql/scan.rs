@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::RoleDescriptor;
+use latchkey_query::OrderedPage;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -13,14 +14,14 @@ use crate::limits::work_limits::KEYS_SCANNED_AHEAD_LEN_MAX;
 use crate::model::stored_key::StoredKey;
 use crate::model::stored_user::NativeUser;
 use crate::store::directory::PrivilegeFilter;
-use crate::store::scan::ScanOrder;
 use crate::store::sql::SqlStore;
 use crate::store::sql::directory_rows::application_privilege;
 use crate::store::sql::directory_rows::users::native_user;
 use crate::store::sql::key_rows::push_filter;
 use crate::store::sql::query::Query;
 use crate::store::sql::reader::Reader;
-use crate::store::sql::row::{KEY_COLUMNS, Row};
+use crate::store::sql::row::{KEY_COLUMNS, Row, TEXT_COLUMNS};
+use crate::store::sql::searched_key::{self, SearchedKey};
 use crate::store::sql::transaction::in_time;
 use crate::store::{KeyFilter, StoreError};
 
@@ -29,7 +30,7 @@ pub(in crate::store) struct Selection<T> {
     query: Query,
     /// The columns with what clients chose.
     texts: &'static [&'static str],
-    read: fn(&Row) -> Result<T, StoreError>,
+    read: fn(Row) -> Result<T, StoreError>,
 }
 
 /// A row as the database has it: what is JSON in it is still text.
@@ -37,24 +38,45 @@ pub(in crate::store) struct Selection<T> {
 #[debug("Unread")]
 pub(in crate::store) struct Unread<T> {
     row: Row,
-    read: fn(&Row) -> Result<T, StoreError>,
+    read: fn(Row) -> Result<T, StoreError>,
     /// Its share of the bytes that may wait to be read.
     _ahead: OwnedSemaphorePermit,
 }
 
 impl Selection<StoredKey> {
-    pub(in crate::store) fn of_keys(filter: &KeyFilter, order: ScanOrder) -> Result<Self, StoreError> {
+    /// By creation, then by id, and at most one more than a listing may have.
+    pub(in crate::store) fn of_keys(filter: &KeyFilter) -> Result<Self, StoreError> {
         let mut query = Query::new("select ");
         query.push(KEY_COLUMNS).push(" from api_key where true");
         push_filter(&mut query, filter)?;
-        match order {
-            ScanOrder::Creation => {
-                query.push(" order by creation, id limit ").push_bind(i64::from(KEYS_LISTED_MAX) + 1)
-            }
-            ScanOrder::Insertion => query.push(" order by rowid"),
-        };
+        query.push(" order by creation, id limit ").push_bind(i64::from(KEYS_LISTED_MAX) + 1);
         let texts = &["name", "owner_metadata", "role_descriptors", "limited_by", "metadata"];
-        Ok(Self { query, texts, read: Row::stored_key })
+        Ok(Self { query, texts, read: |row| row.stored_key() })
+    }
+}
+
+impl Selection<SearchedKey> {
+    /// As they were added.
+    pub(in crate::store) fn of_searched(filter: &KeyFilter, with_metadata: bool) -> Result<Self, StoreError> {
+        let query = searched_key::all(filter)?;
+        let read = if with_metadata {
+            |row| SearchedKey::read(row, true)
+        } else {
+            |row| SearchedKey::read(row, false)
+        };
+        Ok(Self { query, texts: &TEXT_COLUMNS, read })
+    }
+
+    pub(in crate::store) fn of_page(filter: &KeyFilter, page: &OrderedPage) -> Result<Self, StoreError> {
+        let query = searched_key::page(filter, page)?;
+        Ok(Self { query, texts: &TEXT_COLUMNS, read: |row| SearchedKey::read(row, false) })
+    }
+}
+
+impl Selection<i64> {
+    /// How many keys pass the filter.
+    pub(in crate::store) fn count_of(filter: &KeyFilter) -> Result<Self, StoreError> {
+        Ok(Self { query: searched_key::count(filter)?, texts: &[], read: |row| row.scalar() })
     }
 }
 
@@ -65,7 +87,7 @@ impl Selection<NativeUser> {
             query.push(" where username ").push_in_texts(names)?;
         }
         query.push(" order by username");
-        Ok(Self { query, texts: &["roles", "full_name", "email", "metadata"], read: native_user })
+        Ok(Self { query, texts: &["roles", "full_name", "email", "metadata"], read: |row| native_user(&row) })
     }
 }
 
@@ -76,7 +98,7 @@ impl Selection<(String, RoleDescriptor)> {
             query.push(" where name ").push_in_texts(names)?;
         }
         query.push(" order by name");
-        let read = |row: &Row| Ok((row.get("name")?, row.json("descriptor")?));
+        let read = |row: Row| Ok((row.get("name")?, row.json("descriptor")?));
         Ok(Self { query, texts: &["descriptor"], read })
     }
 }
@@ -92,7 +114,7 @@ impl Selection<ApplicationPrivilege> {
             query.push(" and name ").push_in_texts(names)?;
         }
         query.push(" order by application, name");
-        Ok(Self { query, texts: &["actions", "metadata"], read: application_privilege })
+        Ok(Self { query, texts: &["actions", "metadata"], read: |row| application_privilege(&row) })
     }
 }
 
@@ -115,7 +137,7 @@ impl Selection<i64> {
 
 impl<T> Unread<T> {
     pub(in crate::store) fn read(self) -> Result<T, StoreError> {
-        (self.read)(&self.row)
+        (self.read)(self.row)
     }
 }
 

@@ -11,7 +11,6 @@ use crate::model::stored_user::{UserKind, UserProfile};
 use crate::randomness::SystemRandomness;
 use crate::store::directory::users::{Account, KeysLeft, KeysOfUser, UserRefusal};
 use crate::store::directory::{PrivilegeFilter, PutPrivileges, Written};
-use crate::store::scan::ScanOrder;
 use crate::store::tests::ScratchStore;
 use crate::store::{KeyFilter, StoreError};
 
@@ -109,10 +108,7 @@ async fn a_name_of_any_length_is_kept_or_refused_whole() {
     owned.owner.username = name.clone();
     store.create(owned.clone(), actor(), NOW).await.unwrap();
     let of_owner = KeyFilter { username: Some(name), ..KeyFilter::default() };
-    assert_eq!(
-        store.scan(of_owner, ScanOrder::Creation, Cancellation::default()).all().await.unwrap(),
-        [owned]
-    );
+    assert_eq!(store.scan(&of_owner, Cancellation::default()).all().await.unwrap(), [owned]);
 }
 
 /// The audit log has a row for each change and none for what changed nothing.

@@ -1,12 +1,11 @@
 use super::*;
 use crate::audit::{ChangeAction, ChangeEvent};
 use crate::store::invalidation;
-use crate::store::scan::ScanOrder;
 use crate::store::{NamePattern, StoreError};
 
 async fn ids(store: &KeyStore, filter: KeyFilter) -> Vec<String> {
     store
-        .scan(filter, ScanOrder::Creation, Cancellation::default())
+        .scan(&filter, Cancellation::default())
         .all()
         .await
         .unwrap()

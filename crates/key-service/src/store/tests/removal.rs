@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use super::feed_pages::Followed;
 use super::*;
 use crate::store::removal::{self, RemovalPolicy};
-use crate::store::scan::ScanOrder;
 
 /// Keys go once they have been dead for 100 ms; every run is due.
 const POLICY: RemovalPolicy =
@@ -23,12 +22,7 @@ impl ScratchStore {
     }
 
     async fn ids(&self) -> Vec<String> {
-        let keys = self
-            .store
-            .scan(KeyFilter::default(), ScanOrder::Creation, Cancellation::default())
-            .all()
-            .await
-            .unwrap();
+        let keys = self.store.scan(&KeyFilter::default(), Cancellation::default()).all().await.unwrap();
         keys.iter().map(|key| key.id.to_string()).collect()
     }
 }
@@ -183,7 +177,7 @@ proptest! {
             }
             while followed.read_on(&scratch.store, 2).await {}
             let filter = KeyFilter { active_at: Some(UnixMillis(0)), ..KeyFilter::default() };
-            let stored = scratch.store.scan(filter, ScanOrder::Creation, Cancellation::default()).all().await.unwrap();
+            let stored = scratch.store.scan(&filter, Cancellation::default()).all().await.unwrap();
             let mut stored: Vec<KeyId> = stored.into_iter().map(|key| key.id).collect();
             stored.sort();
             let held: Vec<KeyId> = followed.keys.keys().cloned().collect();
